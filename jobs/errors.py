@@ -1,0 +1,30 @@
+"""What can go wrong in the domain.
+
+JobsError
+├── InvalidTransition     a state change that the table forbids
+├── NotAllowedNow         the action does not fit the state of the thing; the message says what to do
+├── KeyReused             one form key, two different requests
+└── DatasetRejected       a file that cannot be used at all; the message says why and the remedy
+"""
+
+
+class JobsError(Exception):
+    """`str(error)` is a sentence for the person."""
+
+
+class InvalidTransition(JobsError):
+    def __init__(self, old: str, new: str) -> None:
+        super().__init__(f"{old} cannot become {new}.")
+        self.old, self.new = old, new
+
+
+class NotAllowedNow(JobsError):
+    pass
+
+
+class KeyReused(JobsError):
+    pass
+
+
+class DatasetRejected(JobsError):
+    pass

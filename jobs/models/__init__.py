@@ -1,0 +1,27 @@
+from .account import Heartbeat, Installation, SignInLink
+from .catalogue import CatalogueSync, PublisherModel
+from .chat import Conversation, Message, Role
+from .dataset import Dataset, DatasetFormat
+from .endpoint import Endpoint
+from .tuning import EventLevel, JobEvent, Metric, TuningDraft, TuningJob, TuningMode, series
+
+__all__ = [
+    "CatalogueSync",
+    "Conversation",
+    "Dataset",
+    "DatasetFormat",
+    "Endpoint",
+    "EventLevel",
+    "Heartbeat",
+    "Installation",
+    "JobEvent",
+    "Message",
+    "Metric",
+    "PublisherModel",
+    "Role",
+    "SignInLink",
+    "TuningDraft",
+    "TuningJob",
+    "TuningMode",
+    "series",
+]

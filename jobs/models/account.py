@@ -1,0 +1,30 @@
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+
+class SignInLink(models.Model):
+    """Signs its user in once. Only the SHA-256 of the token is kept."""
+
+    token_hash = models.CharField(max_length=64, primary_key=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+
+class Installation(models.Model):
+    """One row. Its id is a label on everything this installation creates."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+
+class Heartbeat(models.Model):
+    """When a background part last did work, by name: `worker`, `vertex`. Liveness is work done, not a process id."""
+
+    name = models.CharField(max_length=40, primary_key=True)
+    seen_at = models.DateTimeField()
+    detail = models.TextField(blank=True)

@@ -1,0 +1,67 @@
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+
+from jobs.states import ENDPOINT_TRANSIENT, EndpointState
+
+from .remote import RemoteQuerySet, RemoteResource
+from .tuning import TuningJob
+
+
+class EndpointQuerySet(RemoteQuerySet):
+    def shown(self) -> Self:
+        return self.exclude(state=EndpointState.DELETED)
+
+    def ready(self) -> Self:
+        return self.filter(state=EndpointState.READY)
+
+
+class Endpoint(RemoteResource):
+    """One endpoint with one deployed model: a base model's (`publisher_model`) or a tuned one (`artifact_uri`).
+
+    The remote ids are chosen before the call (`endpoint_user_id`, `model_user_id`), so creating twice cannot succeed.
+    `wanted` is what the person asked for last: READY, UNDEPLOYED or DELETED; `state` follows it.
+    """
+
+    state = models.CharField(max_length=16, choices=EndpointState, default=EndpointState.DEPLOYING)
+    wanted = models.CharField(max_length=16, choices=EndpointState, default=EndpointState.READY)
+    job = models.ForeignKey(TuningJob, on_delete=models.SET_NULL, null=True, blank=True, related_name="endpoints")
+    publisher_model = models.CharField(max_length=200, blank=True)
+    artifact_uri = models.CharField(max_length=1024, blank=True)
+    base_model = models.CharField(max_length=200)
+    automatic = models.BooleanField(default=False)
+    accepts_licence = models.BooleanField(default=False)
+    machine_type = models.CharField(max_length=64, blank=True)
+    accelerator_type = models.CharField(max_length=64, blank=True)
+    accelerator_count = models.PositiveIntegerField(default=0)
+    endpoint_user_id = models.CharField(max_length=63, unique=True)
+    model_user_id = models.CharField(max_length=63, unique=True)
+
+    operation_name = models.CharField(max_length=512, blank=True)
+    stage = models.CharField(max_length=40, blank=True)
+    model_resource_name = models.CharField(max_length=512, blank=True)
+    deployed_model_id = models.CharField(max_length=64, blank=True)
+    dedicated_dns = models.CharField(max_length=255, blank=True)
+
+    objects = EndpointQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        indexes = [
+            models.Index(fields=["owner", "-created_at", "-id"]),
+            models.Index(fields=["next_check_at"], name="endpoint_due", condition=Q(next_check_at__isnull=False)),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["job"], name="one_automatic_endpoint_a_job", condition=Q(automatic=True)
+            ),
+            models.CheckConstraint(
+                condition=Q(publisher_model="") ^ Q(artifact_uri=""), name="endpoint_serves_exactly_one_model"
+            ),
+        ]
+
+
+    @property
+    def is_transient(self) -> bool:
+        return self.state in ENDPOINT_TRANSIENT

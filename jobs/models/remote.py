@@ -1,0 +1,58 @@
+"""What every row has that stands for a paid remote resource: whose it is, its lease, when it is due."""
+
+import uuid
+from datetime import datetime
+from typing import Any, Self
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from jobs.states import Phase
+
+
+class RemoteQuerySet(models.QuerySet[Any]):
+    def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
+        return self.filter(owner_id=user.pk)
+
+    def due(self, now: datetime) -> Self:
+        """Rows to work on, oldest debt first. A row whose lease is still held is somebody else's."""
+        free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
+        return self.filter(free, next_check_at__lte=now).order_by("next_check_at")
+
+
+class RemoteResource(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    display_name = models.CharField(max_length=128)
+    location = models.CharField(max_length=64)
+    request_hash = models.CharField(max_length=64, blank=True)
+    resource_name = models.CharField(max_length=512, blank=True, db_index=True)
+
+    phase = models.CharField(max_length=20, choices=Phase, default=Phase.INTENT)
+    attempt = models.PositiveIntegerField(default=0)
+    empty_looks = models.PositiveIntegerField(default=0)
+    submit_started_at = models.DateTimeField(null=True, blank=True)
+    lease_token = models.UUIDField(null=True, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    next_check_at = models.DateTimeField(null=True, blank=True, default=timezone.now)
+    licence_sent_at = models.DateTimeField(null=True, blank=True)
+    # Steps begun and not ended, in a row: by an unexpected error or by the death of the process.
+    strikes = models.PositiveIntegerField(default=0)
+
+    error_code = models.CharField(max_length=40, blank=True)
+    error_message = models.TextField(blank=True)
+    notice = models.TextField(blank=True)
+
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return self.display_name

@@ -1,0 +1,164 @@
+import uuid
+from typing import Any, Self
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from jobs.states import TUNING_LIVE, TUNING_TERMINAL, TuningState
+
+from .dataset import Dataset
+from .remote import RemoteQuerySet, RemoteResource
+
+
+class TuningMode(models.TextChoices):
+    PEFT_ADAPTER = "PEFT_ADAPTER", _("LoRA adapter")
+    FULL = "FULL", _("Full fine-tuning")
+
+
+class DraftQuerySet(models.QuerySet["TuningDraft"]):
+    def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
+        return self.filter(owner_id=user.pk)
+
+    def open(self) -> Self:
+        return self.filter(submitted_at__isnull=True)
+
+
+class TuningDraft(models.Model):
+    """The five steps as typed so far. Its id becomes the job's id, so a form sent twice is one job.
+
+    `data` maps a step (`name`, `base-model`, `output`, `training`, `deployment`) to that form's raw values.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    data = models.JSONField(default=dict)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+    submitted_at = models.DateTimeField(null=True, blank=True)
+
+    objects = DraftQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-updated_at"]
+
+
+class TuningJobQuerySet(RemoteQuerySet):
+    def live(self) -> Self:
+        return self.filter(state__in=TUNING_LIVE)
+
+    def ended(self) -> Self:
+        return self.filter(state__in=TUNING_TERMINAL)
+
+    def rows(self) -> Self:
+        """Without what only the job's own page shows; a log alone may be longer than a hundred rows."""
+        return self.defer("log_text", "data_stats", "checkpoints", "description")
+
+
+class TuningJob(RemoteResource):
+    state = models.CharField(max_length=20, choices=TuningState, default=TuningState.QUEUED)
+    prepared_at = models.DateTimeField(null=True, blank=True)
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+    cancel_sent_at = models.DateTimeField(null=True, blank=True)
+    base_model = models.CharField(max_length=200)
+    output_uri = models.CharField(max_length=1024)
+    dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="jobs")
+    validation_dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    epochs = models.PositiveIntegerField()
+    learning_rate = models.FloatField()
+    tuning_mode = models.CharField(max_length=16, choices=TuningMode, default=TuningMode.PEFT_ADAPTER)
+    adapter_size = models.PositiveIntegerField(null=True, blank=True)
+    batch_size = models.PositiveIntegerField(null=True, blank=True)
+    export_last_checkpoint_only = models.BooleanField(default=False)
+    description = models.TextField(blank=True)
+    accepts_licence = models.BooleanField(default=False)
+    auto_deploy = models.BooleanField(default=False)
+    endpoint_display_name = models.CharField(max_length=128, blank=True)
+    machine_type = models.CharField(max_length=64, blank=True)
+
+    total_steps = models.PositiveIntegerField(null=True, blank=True)
+    step = models.PositiveIntegerField(default=0)
+    epoch = models.FloatField(default=0)
+    train_loss = models.FloatField(null=True, blank=True)
+    eval_loss = models.FloatField(null=True, blank=True)
+    first_step_at = models.DateTimeField(null=True, blank=True)
+    last_step_at = models.DateTimeField(null=True, blank=True)
+    data_stats = models.JSONField(default=dict, blank=True)
+    checkpoints = models.JSONField(default=list, blank=True)
+    experiment = models.CharField(max_length=512, blank=True)
+    tuned_model = models.CharField(max_length=512, blank=True)
+    log_text = models.TextField(blank=True)
+
+    objects = TuningJobQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        indexes = [
+            models.Index(fields=["owner", "-created_at", "-id"]),
+            models.Index(fields=["owner", "state"]),
+            models.Index(fields=["next_check_at"], name="tuning_due", condition=models.Q(next_check_at__isnull=False)),
+        ]
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.state in TUNING_TERMINAL
+
+    @property
+    def fraction_done(self) -> float | None:
+        """0–1, or None while the number of steps is not known."""
+        return min(self.step / self.total_steps, 1.0) if self.total_steps else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Training time left at the pace so far; None until two steps are known."""
+        if self.state != TuningState.RUNNING or not (self.total_steps and self.first_step_at and self.last_step_at):
+            return None
+        if self.step < 2:
+            return None
+        pace = (self.last_step_at - self.first_step_at).total_seconds() / (self.step - 1)
+        return pace * max(self.total_steps - self.step, 0)
+
+
+class Metric(models.Model):
+    """One point of a TensorBoard series of a job; `tag` as Vertex AI names it, such as `/train_total_loss`."""
+
+    id = models.BigAutoField(primary_key=True)
+    job = models.ForeignKey(TuningJob, on_delete=models.CASCADE, related_name="metrics")
+    tag = models.CharField(max_length=100)
+    step = models.PositiveIntegerField()
+    value = models.FloatField()
+    wall_time = models.DateTimeField()
+
+    class Meta:
+        ordering = ["tag", "step"]
+        constraints = [models.UniqueConstraint(fields=["job", "tag", "step"], name="one_point_a_step")]
+
+
+class EventLevel(models.TextChoices):
+    INFO = "INFO", _("Info")
+    WARNING = "WARNING", _("Warning")
+    ERROR = "ERROR", _("Error")
+
+
+class JobEvent(models.Model):
+    """What the console did or saw, in sentences: the job's own log beside the training log."""
+
+    id = models.BigAutoField(primary_key=True)
+    job = models.ForeignKey(TuningJob, on_delete=models.CASCADE, related_name="events")
+    level = models.CharField(max_length=8, choices=EventLevel, default=EventLevel.INFO)
+    message = models.TextField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["id"]
+
+
+def series(job: TuningJob) -> dict[str, list[dict[str, Any]]]:
+    """{tag: [{"step", "value", "time"}]} in step order, `time` in Unix seconds."""
+    points: dict[str, list[dict[str, Any]]] = {}
+    for metric in job.metrics.all():
+        point = {"step": metric.step, "value": metric.value, "time": metric.wall_time.timestamp()}
+        points.setdefault(metric.tag, []).append(point)
+    return points

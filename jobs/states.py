@@ -1,0 +1,114 @@
+"""The states of everything that changes by itself, and the only moves allowed between them.
+
+`TuningState` uses Vertex AI's JobState names without their prefix. `Phase` says how far the console has come with
+creating the remote resource, which is another question: a job can be QUEUED for the person and AMBIGUOUS for us.
+"""
+
+from collections.abc import Mapping
+
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
+
+from .errors import InvalidTransition
+
+
+class TuningState(TextChoices):
+    QUEUED = "QUEUED", _("Queued")
+    PENDING = "PENDING", _("Pending")
+    RUNNING = "RUNNING", _("Running")
+    SUCCEEDED = "SUCCEEDED", _("Succeeded")
+    FAILED = "FAILED", _("Failed")
+    CANCELLING = "CANCELLING", _("Cancelling")
+    CANCELLED = "CANCELLED", _("Cancelled")
+    PAUSED = "PAUSED", _("Paused")
+    EXPIRED = "EXPIRED", _("Expired")
+    PARTIALLY_SUCCEEDED = "PARTIALLY_SUCCEEDED", _("Partially succeeded")
+
+
+class EndpointState(TextChoices):
+    DEPLOYING = "DEPLOYING", _("Deploying")
+    READY = "READY", _("Ready")
+    UNDEPLOYING = "UNDEPLOYING", _("Undeploying")
+    UNDEPLOYED = "UNDEPLOYED", _("Undeployed")
+    DELETING = "DELETING", _("Deleting")
+    DELETED = "DELETED", _("Deleted")
+    FAILED = "FAILED", _("Failed")
+
+
+class Phase(TextChoices):
+    """How sure we are that the remote resource exists."""
+
+    INTENT = "INTENT", _("Not sent yet")
+    SUBMITTING = "SUBMITTING", _("Being sent")
+    AMBIGUOUS = "AMBIGUOUS", _("Sent, outcome unknown")
+    RETRY_OK = "RETRY_OK", _("Known not to exist, may be sent again")
+    BOUND = "BOUND", _("Exists")
+    NEEDS_DECISION = "NEEDS_DECISION", _("Outcome unknown, waiting for a decision")
+    CLOSED = "CLOSED", _("Nothing left to do")
+
+
+class MessageState(TextChoices):
+    COMPLETE = "COMPLETE", _("Complete")
+    WAITING = "WAITING", _("Waiting")
+    STREAMING = "STREAMING", _("Streaming")
+    STOPPED = "STOPPED", _("Stopped")
+    INTERRUPTED = "INTERRUPTED", _("Interrupted")
+    FAILED = "FAILED", _("Failed")
+
+
+T, E, P, M = TuningState, EndpointState, Phase, MessageState
+
+TUNING_TRANSITIONS: Mapping[str, frozenset[str]] = {
+    T.QUEUED: frozenset({T.PENDING, T.RUNNING, T.SUCCEEDED, T.FAILED, T.CANCELLING, T.CANCELLED, T.PAUSED, T.EXPIRED}),
+    T.PENDING: frozenset({T.RUNNING, T.SUCCEEDED, T.FAILED, T.CANCELLING, T.CANCELLED, T.PAUSED, T.EXPIRED}),
+    T.RUNNING: frozenset(
+        {T.PENDING, T.SUCCEEDED, T.PARTIALLY_SUCCEEDED, T.FAILED, T.CANCELLING, T.CANCELLED, T.PAUSED, T.EXPIRED}
+    ),
+    T.PAUSED: frozenset({T.PENDING, T.RUNNING, T.FAILED, T.CANCELLING, T.CANCELLED, T.EXPIRED}),
+    T.CANCELLING: frozenset({T.CANCELLED, T.SUCCEEDED, T.PARTIALLY_SUCCEEDED, T.FAILED, T.EXPIRED}),
+    T.SUCCEEDED: frozenset(),
+    T.PARTIALLY_SUCCEEDED: frozenset(),
+    T.FAILED: frozenset(),
+    T.CANCELLED: frozenset(),
+    T.EXPIRED: frozenset(),
+}
+
+ENDPOINT_TRANSITIONS: Mapping[str, frozenset[str]] = {
+    E.DEPLOYING: frozenset({E.READY, E.FAILED, E.UNDEPLOYING, E.UNDEPLOYED, E.DELETING, E.DELETED}),
+    E.READY: frozenset({E.UNDEPLOYING, E.UNDEPLOYED, E.DELETING, E.FAILED, E.DELETED}),
+    E.UNDEPLOYING: frozenset({E.UNDEPLOYED, E.DELETING, E.FAILED, E.DELETED}),
+    E.UNDEPLOYED: frozenset({E.DELETING, E.DELETED}),
+    E.DELETING: frozenset({E.DELETED, E.FAILED}),
+    E.FAILED: frozenset({E.DELETING, E.DELETED}),
+    E.DELETED: frozenset(),
+}
+
+PHASE_TRANSITIONS: Mapping[str, frozenset[str]] = {
+    P.INTENT: frozenset({P.SUBMITTING, P.BOUND, P.CLOSED}),
+    P.SUBMITTING: frozenset({P.BOUND, P.AMBIGUOUS, P.RETRY_OK, P.CLOSED}),
+    P.AMBIGUOUS: frozenset({P.BOUND, P.RETRY_OK, P.NEEDS_DECISION, P.CLOSED}),
+    P.RETRY_OK: frozenset({P.SUBMITTING, P.BOUND, P.CLOSED}),
+    P.NEEDS_DECISION: frozenset({P.BOUND, P.RETRY_OK, P.CLOSED}),
+    P.BOUND: frozenset({P.CLOSED}),
+    P.CLOSED: frozenset(),
+}
+
+MESSAGE_TRANSITIONS: Mapping[str, frozenset[str]] = {
+    M.WAITING: frozenset({M.STREAMING, M.COMPLETE, M.STOPPED, M.INTERRUPTED, M.FAILED}),
+    M.STREAMING: frozenset({M.COMPLETE, M.STOPPED, M.INTERRUPTED, M.FAILED}),
+    M.COMPLETE: frozenset(),
+    M.STOPPED: frozenset(),
+    M.INTERRUPTED: frozenset(),
+    M.FAILED: frozenset(),
+}
+
+TUNING_TERMINAL = frozenset(state for state, after in TUNING_TRANSITIONS.items() if not after)
+TUNING_LIVE = frozenset(TUNING_TRANSITIONS) - TUNING_TERMINAL
+ENDPOINT_TRANSIENT = frozenset({E.DEPLOYING, E.UNDEPLOYING, E.DELETING})
+MESSAGE_LIVE = frozenset({M.WAITING, M.STREAMING})
+
+
+def check(table: Mapping[str, frozenset[str]], old: str, new: str) -> None:
+    """Raise InvalidTransition unless `old` → `new` is in the table; staying put is always allowed."""
+    if old != new and new not in table[old]:
+        raise InvalidTransition(old, new)

@@ -1,0 +1,59 @@
+"""What the gateway raises; no other exception leaves it.
+
+VertexError
+├── Refused              definitive: the request is wrong or not allowed; the same call will be refused again
+│   ├── NotFound         the named resource does not exist
+│   ├── AlreadyExists    the chosen id is taken
+│   ├── NotAuthorised    credentials missing, expired or without the role
+│   └── LicenceRequired  the model's licence is not accepted in this project
+├── NotSent              the request provably never left: may be sent again at once
+├── Unavailable          a read failed for now; retry later
+│   └── OverQuota        429: retry later, and say so
+└── OutcomeUnknown       a create was sent and no definite answer came back: it may or may not exist
+
+`str(error)` is a sentence with the remedy; `code` is Google's status word, such as INVALID_ARGUMENT.
+"""
+
+
+class VertexError(Exception):
+    retryable = False
+
+    def __init__(self, message: str, code: str = "UNKNOWN") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Refused(VertexError):
+    pass
+
+
+class NotFound(Refused):
+    pass
+
+
+class AlreadyExists(Refused):
+    pass
+
+
+class NotAuthorised(Refused):
+    pass
+
+
+class LicenceRequired(Refused):
+    pass
+
+
+class NotSent(VertexError):
+    retryable = True
+
+
+class Unavailable(VertexError):
+    retryable = True
+
+
+class OverQuota(Unavailable):
+    pass
+
+
+class OutcomeUnknown(VertexError):
+    pass

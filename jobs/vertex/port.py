@@ -1,0 +1,233 @@
+"""What the console needs of Vertex AI, in its own words. `jobs.vertex.sdk` answers with Google's clients.
+
+Every call has a deadline and is made at most once on the wire; each raises only `jobs.vertex.errors`. Times are aware
+UTC datetimes. Resource names are full (`projects/…/locations/…/…`), model names short (`google/gemma3@gemma-3-270m`).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class MachineSpec:
+    machine_type: str
+    accelerator_type: str = ""
+    accelerator_count: int = 0
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class CatalogueModel:
+    """`machine_specs` are the deploy options, the recommended first; empty means it cannot be deployed here."""
+
+    name: str
+    display_name: str
+    launch_stage: str
+    overview: str
+    machine_specs: tuple[MachineSpec, ...]
+    can_tune: bool
+    licence: str
+    sample_request: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RemoteError:
+    """`code` is a gRPC status word, such as INVALID_ARGUMENT."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class TuningJobSpec:
+    """`learning_rate` absolute. `adapter_size` None unless PEFT_ADAPTER. URIs are `gs://`."""
+
+    base_model: str
+    display_name: str
+    output_uri: str
+    training_dataset_uri: str
+    validation_dataset_uri: str
+    epochs: int
+    learning_rate: float
+    tuning_mode: str
+    adapter_size: int | None
+    batch_size: int | None
+    export_last_checkpoint_only: bool
+    labels: Mapping[str, str]
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    checkpoint_id: str
+    epoch: int
+    step: int
+
+
+@dataclass(frozen=True)
+class RemoteTuningJob:
+    """`state` without its JOB_STATE_ prefix, as sent, even when unknown to us. `total_steps` None until counted."""
+
+    name: str
+    state: str
+    labels: Mapping[str, str]
+    display_name: str
+    create_time: datetime | None
+    start_time: datetime | None
+    end_time: datetime | None
+    error: RemoteError | None
+    experiment: str
+    tuned_model: str
+    checkpoints: tuple[Checkpoint, ...]
+    total_steps: int | None
+    data_stats: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Point:
+    step: int
+    value: float
+    wall_time: datetime
+
+
+@dataclass(frozen=True)
+class DeploySpec:
+    """Either `publisher_model` (short name) or `artifact_uri` (`gs://` folder with config, weights, tokenizer)."""
+
+    endpoint_user_id: str
+    model_user_id: str
+    endpoint_display_name: str
+    model_display_name: str
+    publisher_model: str
+    artifact_uri: str
+    accept_eula: bool
+    machine: MachineSpec | None
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class RemoteOperation:
+    """`stage` is a DeploymentStage name where the operation has one, else empty."""
+
+    name: str
+    done: bool
+    error: RemoteError | None
+    stage: str
+    response: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DeployedModel:
+    id: str
+    model: str
+    display_name: str
+    available_replicas: int | None
+
+
+@dataclass(frozen=True)
+class RemoteEndpoint:
+    name: str
+    display_name: str
+    labels: Mapping[str, str]
+    dedicated_dns: str
+    deployed_models: tuple[DeployedModel, ...]
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """`messages` and `parameters` in the chat/completions form; `parameters` holds only what the person changed."""
+
+    endpoint: str
+    dedicated_dns: str
+    messages: Sequence[Mapping[str, Any]]
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ChatChunk:
+    """`usage` (prompt_tokens, completion_tokens) comes at most once, with the last chunk."""
+
+    text: str = ""
+    finish_reason: str = ""
+    usage: Mapping[str, int] | None = None
+
+
+class Catalogue(Protocol):
+    def list_models(self) -> list[CatalogueModel]: ...
+
+    def licence_acknowledged(self, model: str) -> bool: ...
+
+    def acknowledge_licence(self, model: str) -> None: ...
+
+
+class Storage(Protocol):
+    def upload(self, path: Path, uri: str) -> None:
+        """Overwrites; safe to repeat."""
+
+    def problem_with_output(self, uri: str) -> str:
+        """A sentence saying why nothing can be written below `uri` (no bucket, no rights), or nothing."""
+
+    def is_empty(self, uri: str) -> bool: ...
+
+    def read_text(self, uri: str, limit: int) -> str | None:
+        """The last `limit` bytes of an object, or None when there is none."""
+
+    def ensure_bucket(self, uri: str) -> None:
+        """Creates the bucket of `uri` when it does not exist."""
+
+
+class Tuning(Protocol):
+    def create(self, spec: TuningJobSpec) -> RemoteTuningJob:
+        """Paid. Sent at most once; OutcomeUnknown when it may have been accepted."""
+
+    def get(self, name: str) -> RemoteTuningJob: ...
+
+    def find(self, label: str, value: str) -> list[RemoteTuningJob]:
+        """Every job with this label in the configured location and in `global`, oldest first, each job once.
+
+        Reads all pages and matches here too; raises rather than answer from a part of the list.
+        """
+
+    def cancel(self, name: str) -> None: ...
+
+
+class Metrics(Protocol):
+    def read(self, experiment: str) -> dict[str, list[Point]]:
+        """Every series of a tuning job's experiment, by tag, in step order; {} while there is none."""
+
+
+class Deployment(Protocol):
+    def deploy(self, spec: DeploySpec) -> str:
+        """Paid. The operation's name. AlreadyExists when the endpoint id is taken."""
+
+    def get_operation(self, name: str) -> RemoteOperation: ...
+
+    def endpoint_name(self, endpoint_user_id: str) -> str: ...
+
+    def model_name(self, model_user_id: str) -> str: ...
+
+    def get_endpoint(self, name: str) -> RemoteEndpoint: ...
+
+    def undeploy(self, endpoint: str, deployed_model_id: str) -> str: ...
+
+    def delete_endpoint(self, name: str) -> str: ...
+
+    def delete_model(self, name: str) -> str: ...
+
+
+class Chat(Protocol):
+    def stream(self, request: ChatRequest) -> AbstractContextManager[Iterator[ChatChunk]]:
+        """Leaving the context closes the connection, which stops the generation on the server."""
+
+
+class VertexGateway(Protocol):
+    catalogue: Catalogue
+    storage: Storage
+    tuning: Tuning
+    metrics: Metrics
+    deployment: Deployment
+    chat: Chat
