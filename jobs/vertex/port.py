@@ -32,6 +32,7 @@ class CatalogueModel:
     can_tune: bool
     licence: str
     sample_request: Mapping[str, Any]
+    licence_url: str = ""
 
 
 @dataclass(frozen=True)
@@ -205,6 +206,9 @@ class Deployment(Protocol):
         """Paid. The operation's name. AlreadyExists when the endpoint id is taken."""
 
     def get_operation(self, name: str) -> RemoteOperation: ...
+
+    def find_deployment(self, endpoint: str) -> RemoteOperation | None:
+        """The last deployment onto this endpoint, with its stage; also how to find one whose reply was lost."""
 
     def endpoint_name(self, endpoint_user_id: str) -> str: ...
 

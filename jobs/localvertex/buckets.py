@@ -1,0 +1,104 @@
+"""`gs://` through the real google-cloud-storage client, with memory bounded by one chunk whatever the file's size."""
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from google.api_core import exceptions
+from google.auth import exceptions as auth_exceptions
+from google.auth.credentials import AnonymousCredentials
+from google.cloud.storage import Client
+from google.cloud.storage.retry import DEFAULT_RETRY
+from requests import RequestException
+
+from jobs.localvertex.errors import ApiError, invalid
+
+CHUNK = 8 * 1024 * 1024
+TIMEOUT = (5, 60)
+RETRY = DEFAULT_RETRY.with_timeout(30)
+_BROKEN = (exceptions.GoogleAPIError, auth_exceptions.GoogleAuthError, RequestException, OSError)
+
+
+@dataclass(frozen=True)
+class Location:
+    bucket: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"gs://{self.bucket}/{self.path}" if self.path else f"gs://{self.bucket}"
+
+    def __truediv__(self, child: str) -> "Location":
+        return Location(self.bucket, f"{self.path}/{child}" if self.path else child)
+
+
+def location(uri: str, field: str) -> Location:
+    bucket, _, path = uri.removeprefix("gs://").partition("/")
+    if not uri.startswith("gs://") or not bucket:
+        raise invalid(f"{field} must be a Cloud Storage path such as gs://bucket/folder, not {uri!r}.", field)
+    return Location(bucket, path.rstrip("/"))
+
+
+class Buckets:
+    """Raises `ApiError` with a sentence that a person can act on, whatever the storage client raises."""
+
+    def __init__(self, emulator: str | None) -> None:
+        self._emulator = emulator
+        self._lock = threading.Lock()
+
+    @cached_property
+    def _client(self) -> Any:
+        if self._emulator:
+            return Client("garden-local", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]  # google-auth has no types
+        return Client()
+
+    def size(self, place: Location) -> int:
+        blob = self._guard(place, lambda: self._bucket(place).get_blob(place.path, timeout=TIMEOUT, retry=RETRY))
+        if blob is None:
+            raise ApiError("NOT_FOUND", f"{place} is not there. Check the path, or upload the file again.")
+        return int(blob.size or 0)
+
+    def download(self, place: Location, target: Path) -> None:
+        self.size(place)
+        partial = target.with_name(target.name + ".partial")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._guard(place, lambda: self._blob(place).download_to_filename(str(partial), timeout=TIMEOUT, retry=RETRY))
+        partial.replace(target)
+
+    def read(self, place: Location) -> bytes:
+        self.size(place)
+        return bytes(self._guard(place, lambda: self._blob(place).download_as_bytes(timeout=TIMEOUT, retry=RETRY)))
+
+    def upload(self, source: Path, place: Location, *, retry: Any = RETRY) -> None:
+        """`retry=None` gives up at the first refusal, for what will be tried again anyway."""
+        self._guard(place, lambda: self._blob(place).upload_from_filename(str(source), timeout=TIMEOUT, retry=retry))
+
+    def children(self, place: Location) -> list[str]:
+        """Paths below `place`, relative to it."""
+        prefix = f"{place.path}/" if place.path else ""
+
+        def names() -> Iterable[str]:
+            found = self._bucket(place).list_blobs(prefix=prefix, max_results=1000, timeout=TIMEOUT, retry=RETRY)
+            return [blob.name.removeprefix(prefix) for blob in found]
+
+        return list(self._guard(place, names))
+
+    def _bucket(self, place: Location) -> Any:
+        with self._lock:
+            return self._client.bucket(place.bucket)
+
+    def _blob(self, place: Location) -> Any:
+        return self._bucket(place).blob(place.path, chunk_size=CHUNK)
+
+    def _guard(self, place: Location, action: Any) -> Any:
+        try:
+            return action()
+        except exceptions.NotFound:
+            message = f"{place} is not there: check that the bucket {place.bucket} exists and that the path is right."
+            raise ApiError("NOT_FOUND", message) from None
+        except exceptions.Forbidden as error:
+            raise ApiError("PERMISSION_DENIED", f"{place} cannot be used: {error.message}") from None
+        except _BROKEN as error:
+            raise ApiError("UNAVAILABLE", f"{place} cannot be reached: {error}") from None

@@ -1,0 +1,133 @@
+"""What is known of each open model: a data file with the date and the source of every fact."""
+
+import json
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from jobs.localvertex.errors import ApiError, invalid
+
+FILE = Path(__file__).with_name("catalogue.json")
+ADAPTER_SIZES = (1, 2, 4, 8, 16, 32)
+ID = re.compile(r"^(?:publishers/)?(?P<publisher>[\w.-]+)/(?:models/)?(?P<family>[\w.-]+)@(?P<version>[\w.-]+)$")
+
+
+@dataclass(frozen=True)
+class Licence:
+    name: str = "Unknown"
+    url: str = ""
+    acceptance: bool = False
+
+
+@dataclass(frozen=True)
+class Machine:
+    machine_type: str
+    accelerator_type: str = ""
+    accelerator_count: int = 0
+    usd_per_hour: float | None = None
+
+
+LOCAL_MACHINE = Machine("local-cpu", usd_per_hour=0)
+
+
+@dataclass(frozen=True)
+class Tuning:
+    modes: tuple[str, ...] = ("PEFT_ADAPTER",)
+    adapter_sizes: tuple[int, ...] = ADAPTER_SIZES
+    max_tokens: int = 2048
+    usd_per_million_tokens: float | None = None
+
+
+@dataclass(frozen=True)
+class CatalogueModel:
+    id: str
+    display_name: str
+    summary: str = ""
+    parameters: str = ""
+    context_tokens: int = 0
+    modalities: tuple[str, ...] = ("text",)
+    licence: Licence = field(default_factory=Licence)
+    tuning: Tuning | None = None
+    machines: tuple[Machine, ...] = ()
+
+    @property
+    def publisher(self) -> str:
+        return self.id.partition("/")[0]
+
+    @property
+    def family(self) -> str:
+        return self.id.partition("/")[2].partition("@")[0]
+
+    @property
+    def version(self) -> str:
+        return self.id.partition("@")[2]
+
+    @property
+    def resource_name(self) -> str:
+        return f"publishers/{self.publisher}/models/{self.family}@{self.version}"
+
+
+class Catalogue:
+    def __init__(self, models: list[CatalogueModel]) -> None:
+        self._models = {model.id: model for model in models}
+
+    def all(self) -> list[CatalogueModel]:
+        return list(self._models.values())
+
+    def add(self, model_id: str, card: dict[str, Any]) -> None:
+        """A model of the user's own folder. A card of a known model only corrects it."""
+        known = self._models.get(model_id)
+        base = {"id": model_id, "display_name": model_id.partition("@")[2], "tuning": {}, "machines": []}
+        self._models[model_id] = known if known and not card else _model(base | card | {"id": model_id})
+
+    def with_machine(self, model_id: str, machine: Machine) -> None:
+        model = self._models[model_id]
+        self._models[model_id] = replace(model, machines=(machine,))
+
+    def get(self, name: str) -> CatalogueModel:
+        model = self._models.get(model_id(name))
+        if model is None:
+            raise ApiError("NOT_FOUND", f"PublisherModel {name} does not exist.")
+        return model
+
+
+def load(path: Path = FILE) -> Catalogue:
+    return Catalogue([_model(entry) for entry in json.loads(path.read_text(encoding="utf-8"))["models"]])
+
+
+def model_id(name: str) -> str:
+    """`publisher/family@version` from that or from the long resource name."""
+    found = ID.match(name)
+    if found is None:
+        message = (
+            f"Invalid open source publisher model resource name: {name!r}."
+            " Expected {publisher}/{model}@{version}, for example google/gemma3@gemma-3-270m."
+        )
+        raise invalid(message, "base_model")
+    return f"{found['publisher']}/{found['family']}@{found['version']}"
+
+
+def _model(entry: dict[str, Any]) -> CatalogueModel:
+    tuning = entry.get("tuning")
+    return CatalogueModel(
+        id=entry["id"],
+        display_name=entry["display_name"],
+        summary=entry.get("summary", ""),
+        parameters=entry.get("parameters", ""),
+        context_tokens=entry.get("context_tokens", 0),
+        modalities=tuple(entry.get("modalities", ("text",))),
+        licence=Licence(**entry.get("licence", {})),
+        tuning=None if tuning is None else _tuning(tuning),
+        machines=tuple(Machine(**machine) for machine in entry.get("machines", ())),
+    )
+
+
+def _tuning(entry: dict[str, Any]) -> Tuning:
+    default = Tuning()
+    return Tuning(
+        modes=tuple(entry.get("modes", default.modes)),
+        adapter_sizes=tuple(entry.get("adapter_sizes", default.adapter_sizes)),
+        max_tokens=entry.get("max_tokens", default.max_tokens),
+        usd_per_million_tokens=entry.get("usd_per_million_tokens"),
+    )

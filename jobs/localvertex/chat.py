@@ -1,0 +1,144 @@
+"""`endpoints/{id}/chat/completions`, always streamed from llama.cpp, so that a client who leaves stops it."""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, TypeVar
+
+import httpx
+from google.cloud.aiplatform_v1beta1.types import Endpoint
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from jobs.localvertex import prompts
+from jobs.localvertex.errors import ApiError, unavailable
+from jobs.localvertex.serving import Replica, Serving
+from jobs.localvertex.store import Store
+from jobs.localvertex.wire import Json
+
+log = logging.getLogger(__name__)
+Result = TypeVar("Result")
+TIMEOUT = httpx.Timeout(600.0, connect=5.0)
+LIMITS = httpx.Limits(max_connections=256, max_keepalive_connections=16)
+LOST = "The model server ended in the middle of the answer. It is being started again; send the message once more."
+
+
+class ClientLeft(Exception):
+    """Nobody is there to answer."""
+
+
+class Chat:
+    def __init__(self, store: Store, serving: Serving) -> None:
+        self._store = store
+        self._serving = serving
+        self._client = httpx.AsyncClient(timeout=TIMEOUT, limits=LIMITS, trust_env=False)
+
+    async def complete(self, request: Request, endpoint: str, body: object) -> Response:
+        self._store.get(Endpoint, endpoint)
+        replica = self._serving.replica(endpoint)
+        upstream_body = prompts.upstream_body(body, images=replica.plan.mmproj is not None)
+        assert isinstance(body, dict)
+        upstream = await _while_there(request, self._open(replica, upstream_body))
+        if body.get("stream"):
+            usage = bool((body.get("stream_options") or {}).get("include_usage"))
+            return StreamingResponse(_forward(upstream, usage=usage), media_type="text/event-stream")
+        try:
+            return JSONResponse(await _while_there(request, _collect(upstream)))
+        finally:
+            await upstream.aclose()
+
+    async def _open(self, replica: Replica, body: Json) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {replica.api_key}"}
+        request = self._client.build_request("POST", f"{replica.url}/v1/chat/completions", json=body, headers=headers)
+        try:
+            upstream = await self._client.send(request, stream=True)
+        except httpx.TransportError:
+            raise unavailable("The model server of this endpoint is starting. Try again in a few seconds.") from None
+        if upstream.status_code != 200:
+            raise await _refusal(upstream)
+        return upstream
+
+
+async def _refusal(upstream: httpx.Response) -> ApiError:
+    try:
+        body = json.loads(await upstream.aread())
+    except ValueError:
+        body = {}
+    finally:
+        await upstream.aclose()
+    return prompts.refusal(upstream.status_code, body if isinstance(body, dict) else {})
+
+
+async def _while_there(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+    """Cancels `work` when the client closes the connection."""
+    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientLeft
+        return task.result()
+    finally:
+        for waiting in (task, gone):
+            waiting.cancel()
+        await asyncio.gather(task, gone, return_exceptions=True)
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _events(upstream: httpx.Response) -> AsyncIterator[str]:
+    async for line in upstream.aiter_lines():
+        if line.startswith("data: "):
+            yield line[6:]
+
+
+async def _forward(upstream: httpx.Response, *, usage: bool) -> AsyncIterator[str]:
+    finished = False
+    try:
+        async for data in _events(upstream):
+            finished = data == "[DONE]"
+            if usage or '"choices":[]' not in data:
+                yield f"data: {data}\n\n"
+    except httpx.TransportError as error:
+        log.warning("a stream ended early: %s", error)
+    finally:
+        await upstream.aclose()
+    if not finished:
+        yield f"data: {json.dumps(unavailable(LOST).envelope())}\n\n"
+
+
+async def _collect(upstream: httpx.Response) -> Json:
+    choices: dict[int, Json] = {}
+    reply: Json = {"id": "", "object": "chat.completion", "created": int(time.time()), "model": "", "choices": []}
+    finished = False
+    try:
+        async for data in _events(upstream):
+            if data == "[DONE]":
+                finished = True
+                break
+            chunk = json.loads(data)
+            if "error" in chunk:
+                raise prompts.refusal(int(chunk["error"].get("code", 500)), chunk)
+            reply |= {key: chunk[key] for key in ("id", "created", "model", "usage", "timings") if key in chunk}
+            for part in chunk["choices"]:
+                _add(choices, part)
+    except httpx.TransportError:
+        finished = False
+    if not finished:
+        raise unavailable(LOST)
+    reply["choices"] = [choices[index] for index in sorted(choices)]
+    return reply
+
+
+def _add(choices: dict[int, Json], part: Json) -> None:
+    message = {"role": "assistant", "content": ""}
+    empty = {"index": part["index"], "message": message, "finish_reason": None}
+    choice = choices.setdefault(part["index"], empty)
+    choice["message"]["content"] += part["delta"].get("content") or ""
+    choice["finish_reason"] = part.get("finish_reason") or choice["finish_reason"]
+    if logprobs := part.get("logprobs"):
+        choice.setdefault("logprobs", {"content": []})["content"] += logprobs.get("content") or []

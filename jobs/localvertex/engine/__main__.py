@@ -1,0 +1,123 @@
+"""`train WORKDIR` and `prepare SOURCE.gguf OUTDIR`, run as child processes of the local Vertex AI.
+
+Exit codes: 0 done, 1 failed, 3 cancelled."""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from jobs.localvertex.engine.checkpoints import remove_halves
+from jobs.localvertex.engine.job import EVENTS, Cancelled, EventLog, Job, JobError, say
+
+DONE, FAILED, CANCELLED = 0, 1, 3
+NICENESS = 10  # a chat beside the training keeps its speed
+
+
+def leave_with_parent(parent: int) -> None:
+    """A server killed with SIGKILL cannot stop its children. No event is written: the next server resumes the job."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(FAILED)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def prepare_environment() -> None:
+    """Before torch is imported: GOMP's active waiting makes two threads slower than one on a busy machine."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.nice(max(0, NICENESS - os.nice(0)))
+
+
+def stop_on_sigterm() -> Callable[[], None]:
+    """Raises in the middle of a step, as a step over long rows takes minutes; the returned check is for the case that
+    the exception was lost in a destructor or a callback of C code."""
+    asked = threading.Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if not asked.is_set():
+            asked.set()
+            raise Cancelled
+
+    def stop_if_asked() -> None:
+        if asked.is_set():
+            raise Cancelled
+
+    signal.signal(signal.SIGTERM, on_signal)
+    return stop_if_asked
+
+
+def run_training(workdir: Path, parent: int) -> int:
+    events = EventLog(workdir / EVENTS)
+    try:
+        stop_if_asked = stop_on_sigterm()
+        job = Job.read(workdir / "job.json")
+        events.write("loading")
+        say(f"Loading {job.base_model} and the data")
+        from jobs.localvertex.engine.training import train  # noqa: PLC0415 - torch reads the environment on import
+
+        train(job, workdir, events, stop_if_asked)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # too late to cancel
+        events.write("done")
+        say("Done")
+    except Cancelled:
+        remove_halves(workdir)
+        events.write("cancelled")
+        say("Cancelled")
+        return CANCELLED
+    except JobError as error:
+        events.write("failed", code=error.code, message=str(error))
+        say(str(error))
+        return FAILED
+    except Exception as error:
+        if os.getppid() != parent:  # a broken pipe to it, for one
+            return FAILED
+        traceback.print_exc()
+        reason = f"{type(error).__name__}: {error}"
+        message = f"The training stopped with an unexpected error ({reason}). Its log has the details."
+        events.write("failed", code="INTERNAL", message=message)
+        return FAILED
+    return DONE
+
+
+def run_preparation(source: Path, out: Path) -> int:
+    from jobs.localvertex.engine.prepare import prepare  # noqa: PLC0415 - torch reads the environment on import
+
+    try:
+        prepare(source, out)
+    except JobError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    return DONE
+
+
+def main() -> int:
+    parent = os.getppid()
+    leave_with_parent(parent)
+    parser = argparse.ArgumentParser(prog="python -m jobs.localvertex.engine", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("train").add_argument("workdir", type=Path)
+    preparation = commands.add_parser("prepare")
+    preparation.add_argument("source", type=Path)
+    preparation.add_argument("out", type=Path)
+    options = parser.parse_args()
+    prepare_environment()
+    if options.command == "train":
+        return run_training(options.workdir.resolve(), parent)
+    return run_preparation(options.source, options.out)
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # taking torch down politely costs a second

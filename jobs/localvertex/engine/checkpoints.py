@@ -1,0 +1,48 @@
+"""Which checkpoints of a work folder are whole. The trainer writes in place, so a kill leaves halves behind."""
+
+import json
+import shutil
+from pathlib import Path
+
+from jobs.localvertex.engine.job import CHECKPOINTS
+
+NEEDED = ("optimizer.pt", "scheduler.pt", "rng_state.pth")
+LAST_WRITTEN = "trainer_state.json"
+
+
+def folder_of(workdir: Path, step: int) -> Path:
+    return workdir / CHECKPOINTS / f"checkpoint-{step}"
+
+
+def step_of(folder: Path) -> int:
+    return int(folder.name.rpartition("-")[2])
+
+
+def all_checkpoints(workdir: Path) -> list[Path]:
+    return sorted((workdir / CHECKPOINTS).glob("checkpoint-*"), key=step_of)
+
+
+def is_finished(folder: Path) -> bool:
+    try:
+        json.loads((folder / LAST_WRITTEN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return any(folder.glob("*.safetensors"))
+
+
+def remove_halves(workdir: Path) -> None:
+    for folder in all_checkpoints(workdir):
+        if not is_finished(folder):
+            shutil.rmtree(folder)
+
+
+def last_resumable(workdir: Path) -> Path | None:
+    whole = [folder for folder in all_checkpoints(workdir) if all((folder / name).is_file() for name in NEEDED)]
+    return whole[-1] if whole else None
+
+
+def forget_optimizer_states(workdir: Path, keep: Path) -> None:
+    """Only the newest checkpoint is resumed from, and an optimizer state is twice the size of what it optimizes."""
+    for folder in all_checkpoints(workdir):
+        if folder != keep:
+            (folder / "optimizer.pt").unlink(missing_ok=True)

@@ -1,0 +1,90 @@
+"""What a training is asked to do, and how it reports. Nothing here imports torch."""
+
+import json
+import os
+import time
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, Self
+
+EVENTS = "events.jsonl"
+CHECKPOINTS = "checkpoints"
+FINAL = "final"
+
+
+class JobError(Exception):
+    """Ends the job as `failed`; the message is for the person who started it."""
+
+    def __init__(self, message: str, code: Literal["INVALID_ARGUMENT", "INTERNAL"] = "INVALID_ARGUMENT") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Cancelled(BaseException):
+    """SIGTERM arrived. Not an `Exception`, so that no library's broad handler swallows it."""
+
+
+@dataclass(frozen=True)
+class Job:
+    base_model_dir: Path
+    train_path: Path
+    validation_path: Path | None
+    epochs: int
+    learning_rate: float
+    tuning_mode: str
+    adapter_size: int
+    batch_size: int
+    max_length: int
+    seed: int
+    threads: int
+    display_name: str
+    base_model: str
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        try:
+            stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            values = {field.name: stored[field.name] for field in fields(cls)}
+        except (OSError, ValueError, KeyError) as error:
+            raise JobError(f"The job description {path.name} cannot be used: {error!r}.", "INTERNAL") from error
+        values["base_model_dir"] = Path(values["base_model_dir"])
+        values["train_path"] = Path(values["train_path"])
+        values["validation_path"] = Path(values["validation_path"]) if values["validation_path"] else None
+        job = cls(**values)
+        job.check()
+        return job
+
+    def check(self) -> None:
+        if self.tuning_mode not in ("PEFT_ADAPTER", "FULL"):
+            raise JobError(f"Tuning mode {self.tuning_mode} is not supported here. Choose PEFT_ADAPTER or FULL.")
+        for name in ("epochs", "batch_size", "max_length", "adapter_size"):
+            if getattr(self, name) < 1:
+                raise JobError(f"{name} must be 1 or more, not {getattr(self, name)}.")
+        if not 0 < self.learning_rate < 1:
+            raise JobError(f"learning_rate must be between 0 and 1, not {self.learning_rate}.")
+        if not (self.base_model_dir / "config.json").is_file():
+            raise JobError(f"The weights of {self.base_model} are not on this machine. Prepare the model first.")
+
+
+def say(text: str) -> None:
+    """A line of the log that the person reads."""
+    print(time.strftime("%H:%M:%S"), text, flush=True)
+
+
+class EventLog:
+    """Append-only JSON lines. One `write` a line, so a reader or a crash never sees two halves mixed."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        if self._cut_off(path):
+            os.write(self._file, b"\n")
+
+    @staticmethod
+    def _cut_off(path: Path) -> bool:
+        """A process killed while writing leaves a line without its end."""
+        content = path.read_bytes()
+        return bool(content) and not content.endswith(b"\n")
+
+    def write(self, event: str, **values: Any) -> None:
+        line = json.dumps({"event": event, **values, "time": round(time.time(), 3)}, ensure_ascii=False)
+        os.write(self._file, line.encode() + b"\n")

@@ -1,0 +1,68 @@
+"""What the trainer tells while it runs: events, the checkpoints that are kept, and the way out on a cancel."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from jobs.localvertex.engine.checkpoints import folder_of, forget_optimizer_states
+from jobs.localvertex.engine.export import write_checkpoint_adapter
+from jobs.localvertex.engine.job import EventLog, say
+
+MOST_CHECKPOINTS = 10
+MEASURES = ("loss", "token_accuracy", "num_predictions")
+
+
+def saved_epochs(epochs: int) -> set[int]:
+    """Every epoch, or ten spread evenly that end with the last."""
+    count = min(epochs, MOST_CHECKPOINTS)
+    return {math.ceil(epochs * number / count) for number in range(1, count + 1)}
+
+
+def in_words(measures: dict[str, float]) -> str:
+    return f"loss {measures['loss']:.4f}, token accuracy {measures['token_accuracy']:.1%}"
+
+
+class Progress(TrainerCallback):
+    def __init__(self, workdir: Path, events: EventLog, epochs: int, stop_if_asked: Callable[[], None]) -> None:
+        self.workdir = workdir
+        self.events = events
+        self.saved = saved_epochs(epochs)
+        self.stop_if_asked = stop_if_asked
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        logs = logs or {}
+        where = {"step": state.global_step, "epoch": round(logs.get("epoch", 0.0), 4)}
+        if "eval_loss" in logs:
+            measures = {name: logs[f"eval_{name}"] for name in MEASURES}
+            self.events.write("eval", **where, **measures)
+            say(f"Epoch {where['epoch']:g}: validation {in_words(measures)}")
+        elif "loss" in logs:
+            measures = {name: logs[name] for name in MEASURES}
+            self.events.write("step", **where, **measures, learning_rate=logs["learning_rate"])
+            say(f"Step {state.global_step} of {state.max_steps}: {in_words(measures)}")
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self.stop_if_asked()
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        control.should_save = round(state.epoch or 0) in self.saved
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        folder = folder_of(self.workdir, state.global_step)
+        write_checkpoint_adapter(folder, kwargs["model"])
+        forget_optimizer_states(self.workdir, keep=folder)
+        where = {"step": state.global_step, "epoch": round(state.epoch or 0)}
+        self.events.write("checkpoint", **where, path=str(folder.relative_to(self.workdir)))
+        say(f"Epoch {where['epoch']}: saved {folder.name}")

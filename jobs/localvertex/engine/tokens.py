@@ -1,0 +1,103 @@
+"""Chat turns to token ids, exactly as the serving side makes them, with a label on every answer token.
+
+The tokenizer is used without transformers' wrapper: reading a 262,144-piece vocabulary takes 0.6 s instead of 3 s."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+from transformers.utils.chat_template_utils import render_jinja_template
+
+from jobs.localvertex.engine.job import JobError
+from jobs.localvertex.engine.rows import Turn
+
+IGNORED = -100
+OWN_TEMPLATE = Path(__file__).resolve().parent.parent / "chat_template.jinja"
+
+
+def load_template(folder: Path) -> str:
+    """The model's own chat template, else ours: pretrained Gemma has none."""
+    stored = folder / "chat_template.jinja"
+    if stored.is_file():
+        return stored.read_text(encoding="utf-8")
+    configured = tokenizer_config(folder).get("chat_template")
+    return configured if isinstance(configured, str) else OWN_TEMPLATE.read_text(encoding="utf-8")
+
+
+def tokenizer_config(folder: Path) -> dict[str, Any]:
+    path = folder / "tokenizer_config.json"
+    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return config
+
+
+def special_token(config: dict[str, Any], name: str) -> str:
+    token = config.get(name) or ""
+    return str(token["content"]) if isinstance(token, dict) else str(token)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    input_ids: list[int]
+    labels: list[int]
+
+    @property
+    def answers(self) -> int:
+        return sum(label != IGNORED for label in self.labels)
+
+    def cut(self, length: int) -> "Encoded":
+        return Encoded(self.input_ids[:length], self.labels[:length])
+
+
+class ChatEncoder:
+    def __init__(self, folder: Path) -> None:
+        path = folder / "tokenizer.json"
+        if not path.is_file():
+            raise JobError("The model folder has no tokenizer.json.", "INTERNAL")
+        self.tokenizer = Tokenizer.from_file(str(path))
+        self.tokenizer.no_padding()
+        self.tokenizer.no_truncation()
+        self.template = load_template(folder)
+        self.bos_token = special_token(tokenizer_config(folder), "bos_token")
+
+    def render(self, turns: list[Turn], prompt: bool = False) -> str:
+        """The text the model sees; with `prompt` it ends where the answer begins."""
+        messages = [{"role": turn.role, "content": turn.content} for turn in turns]
+        rendered: Any = render_jinja_template(
+            conversations=[messages],
+            chat_template=self.template,
+            add_generation_prompt=prompt,
+            bos_token=self.bos_token,
+        )
+        (text,), _ = rendered
+        return str(text)
+
+    def answer_spans(self, turns: list[Turn]) -> list[tuple[int, int]]:
+        """Character ranges of the answers, each with the token that ends the turn but not the line break after it."""
+        spans = []
+        for number, turn in enumerate(turns):
+            if turn.role == "assistant":
+                start = len(self.render(turns[:number], prompt=True))
+                spans.append((start, len(self.render(turns[: number + 1]).rstrip())))
+        return spans
+
+    def encode_all(self, rows: list[list[Turn]]) -> list[Encoded]:
+        texts = [self.render(turns) for turns in rows]
+        encodings = self.tokenizer.encode_batch(texts, add_special_tokens=False)
+        return [
+            labelled(encoding.ids, encoding.offsets, self.answer_spans(turns))
+            for encoding, turns in zip(encodings, rows, strict=True)
+        ]
+
+    def encode_prompt(self, turns: list[Turn]) -> list[int]:
+        ids: list[int] = self.tokenizer.encode(self.render(turns, prompt=True), add_special_tokens=False).ids
+        return ids
+
+
+def labelled(ids: list[int], offsets: list[tuple[int, int]], spans: list[tuple[int, int]]) -> Encoded:
+    labels = [
+        token if any(start <= first and last <= end for start, end in spans) else IGNORED
+        for token, (first, last) in zip(ids, offsets, strict=True)
+    ]
+    return Encoded(ids, labels)

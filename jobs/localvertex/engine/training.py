@@ -1,0 +1,72 @@
+"""One training from the job description to the exported model."""
+
+import math
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import set_seed
+from transformers.utils import logging as transformers_logging
+
+from jobs.localvertex.engine.card import model_card
+from jobs.localvertex.engine.checkpoints import last_resumable, remove_halves
+from jobs.localvertex.engine.dataset import Examples, load_examples, statistics
+from jobs.localvertex.engine.export import write_final
+from jobs.localvertex.engine.job import EventLog, Job, say
+from jobs.localvertex.engine.model import trainable
+from jobs.localvertex.engine.progress import Progress
+from jobs.localvertex.engine.tokens import ChatEncoder
+from jobs.localvertex.engine.trainer import AnswerTrainer, arguments, build_trainer
+
+
+def quiet_libraries() -> None:
+    """Their notes are for whoever wrote this, not for whoever reads the log of a tuning."""
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+    warnings.filterwarnings("ignore", message="Could not find a config file", module="peft")
+
+
+def load_data(job: Job) -> tuple[Examples, Examples | None]:
+    encoder = ChatEncoder(job.base_model_dir)
+    train = load_examples(job.train_path, encoder, job.max_length, "training data")
+    if job.validation_path is None:
+        return train, None
+    return train, load_examples(job.validation_path, encoder, job.max_length, "validation data")
+
+
+def last_logged(trainer: AnswerTrainer, key: str, prefix: str) -> dict[str, Any] | None:
+    for entry in reversed(trainer.state.log_history):
+        if key in entry:
+            return {name: entry[prefix + name] for name in ("loss", "token_accuracy")}
+    return None
+
+
+def train(job: Job, workdir: Path, events: EventLog, stop_if_asked: Callable[[], None]) -> None:
+    torch.set_num_threads(job.threads or os.cpu_count() or 1)
+    quiet_libraries()
+    set_seed(job.seed)
+    remove_halves(workdir)
+    train_rows, validation_rows = load_data(job)
+    stop_if_asked()
+    per_epoch = math.ceil(len(train_rows) / job.batch_size)
+    stats = statistics(train_rows, validation_rows)
+    events.write("data_stats", **stats, steps=per_epoch * job.epochs, steps_per_epoch=per_epoch)
+    say(f"{len(train_rows)} rows, {stats['tokens']} tokens, {len(stats['truncated'])} cut, {stats['dropped']} left out")
+    model = trainable(job)
+    stop_if_asked()
+    args = arguments(job, workdir, per_epoch * job.epochs, validation_rows is not None)
+    progress = Progress(workdir, events, job.epochs, stop_if_asked)
+    trainer = build_trainer(model, args, train_rows, validation_rows, [progress])
+    start = last_resumable(workdir)
+    say(f"Resuming from {start.name}" if start else "Training starts")
+    trainer.train(resume_from_checkpoint=str(start) if start else None)
+    stop_if_asked()
+    events.write("exporting")
+    say("Writing the tuned model")
+    last_step = last_logged(trainer, "learning_rate", "")
+    assert last_step is not None
+    write_final(job, workdir, model, model_card(job, stats, last_step, last_logged(trainer, "eval_loss", "eval_")))

@@ -1,0 +1,171 @@
+"""The command line, and the parts put together."""
+
+import argparse
+import asyncio
+import fcntl
+import json
+import logging
+import os
+import shlex
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from jobs.localvertex import catalogue
+from jobs.localvertex.app import Application
+from jobs.localvertex.base_models import BaseModels
+from jobs.localvertex.buckets import Buckets
+from jobs.localvertex.catalogue import LOCAL_MACHINE, Catalogue
+from jobs.localvertex.deployments import Deployments
+from jobs.localvertex.faults import Faults
+from jobs.localvertex.ledger import Ledger
+from jobs.localvertex.resources.call import Parts
+from jobs.localvertex.runner import Runner
+from jobs.localvertex.serving import SERVING_COMMAND, Serving
+from jobs.localvertex.store import Store
+
+DESCRIPTION = "Vertex AI for open models on this machine: tuning, endpoints and chat, without an account."
+ENGINE_COMMAND = shlex.join([sys.executable, "-m", "jobs.localvertex.engine"])
+
+
+def arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m jobs.localvertex", description=DESCRIPTION)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=0, help="0 picks a free one (default)")
+    parser.add_argument("--data-dir", type=Path, required=True, help="everything that this server remembers")
+    parser.add_argument("--port-file", type=Path, help='written once it listens: {"port": …, "pid": …}')
+    parser.add_argument(
+        "--models-dir", type=Path, action="append", default=[], help="a folder that holds prepared base models"
+    )
+    parser.add_argument(
+        "--base-model",
+        type=_named_folder,
+        action="append",
+        default=[],
+        metavar="ID=FOLDER",
+        help="a Hugging Face Gemma 3 folder with a model.gguf in it, e.g. local/tiny@tiny-gemma3=./tiny",
+    )
+    parser.add_argument(
+        "--prepare",
+        choices=("now", "when-needed"),
+        default="now",
+        help="when to convert base models for tuning (default: %(default)s, in the background)",
+    )
+    parser.add_argument("--faults", type=Path, help="JSON list of faults for reliability tests; read at every request")
+    parser.add_argument("--engine-command", default=ENGINE_COMMAND, help=argparse.SUPPRESS)
+    parser.add_argument("--serving-command", default=shlex.join(SERVING_COMMAND), help=argparse.SUPPRESS)
+    return parser.parse_args(argv)
+
+
+def main() -> None:
+    options = arguments()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    options.data_dir.mkdir(parents=True, exist_ok=True)
+    lock = _only_one(options.data_dir)
+    listener = _listen(options.host, options.port)
+    parts = build(options)
+    application = Application(parts, Faults(options.faults))
+    config = uvicorn.Config(
+        application,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+    LocalServer(config, parts, options).run(sockets=[listener])
+    lock.close()
+    sys.stdout.flush()
+    # Waiting for daemon threads and taking apart a thousand protobuf modules would cost a second.
+    os._exit(0)
+
+
+def build(options: argparse.Namespace) -> Parts:
+    data_dir: Path = options.data_dir.resolve()
+    engine = shlex.split(options.engine_command)
+    store = Store(data_dir / "vertex.sqlite3")
+    weights = BaseModels(data_dir, options.models_dir, dict(options.base_model), engine)
+    buckets = Buckets(os.environ.get("STORAGE_EMULATOR_HOST"))
+    serving = Serving(data_dir / "endpoints", shlex.split(options.serving_command))
+    return Parts(
+        store=store,
+        ledger=Ledger(data_dir / "ledger.jsonl"),
+        catalogue=_catalogue(weights),
+        weights=weights,
+        buckets=buckets,
+        serving=serving,
+        runner=Runner(store, weights, buckets, data_dir / "tuning-jobs", engine),
+        deployments=Deployments(store, weights, buckets, serving),
+    )
+
+
+class LocalServer(uvicorn.Server):
+    """Starts and stops the children together with the listening socket."""
+
+    def __init__(self, config: uvicorn.Config, parts: Parts, options: argparse.Namespace) -> None:
+        super().__init__(config)
+        self._parts = parts
+        self._port_file: Path | None = options.port_file
+        self._prepare_now = options.prepare == "now"
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._parts.weights.start(now=self._prepare_now)
+        self._parts.deployments.start()
+        self._parts.runner.start()
+        assert sockets
+        port = sockets[0].getsockname()[1]
+        if self._port_file is not None:
+            partial = self._port_file.with_name(self._port_file.name + ".partial")
+            partial.write_text(json.dumps({"port": port, "pid": os.getpid()}), encoding="utf-8")
+            partial.replace(self._port_file)
+        print(f"Local Vertex AI listens on http://{self.config.host}:{port}", flush=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Children first: what streams from them ends at once, so no connection holds the exit up."""
+        loop = asyncio.get_running_loop()
+        self._parts.deployments.stop()
+        self._parts.weights.stop()
+        await asyncio.gather(
+            loop.run_in_executor(None, self._parts.runner.stop),
+            loop.run_in_executor(None, self._parts.serving.stop_all),
+        )
+        await super().shutdown(sockets)
+
+
+def _catalogue(weights: BaseModels) -> Catalogue:
+    known = catalogue.load()
+    for here in weights.all():
+        known.add(here.id, here.card)
+        known.with_machine(here.id, LOCAL_MACHINE)
+    return known
+
+
+def _named_folder(text: str) -> tuple[str, Path]:
+    name, separator, folder = text.partition("=")
+    if not separator or not catalogue.ID.match(name):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {{publisher}}/{{model}}@{{version}}=FOLDER")
+    if not Path(folder).is_dir():
+        raise argparse.ArgumentTypeError(f"{folder} is not a folder")
+    return name, Path(folder).resolve()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    return listener
+
+
+def _only_one(data_dir: Path) -> Any:
+    lock = (data_dir / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"A local Vertex AI runs in {data_dir} already. Stop it first, or use another --data-dir.")
+    return lock

@@ -1,0 +1,163 @@
+"""What a chat request may hold, checked here because llama.cpp answers much of it with nonsense instead of an error."""
+
+import base64
+import binascii
+from collections.abc import Callable
+from typing import Any
+
+from jobs.localvertex.errors import ApiError, invalid
+from jobs.localvertex.wire import Json
+
+MOST_IMAGES = 16
+DEFAULT_MAX_TOKENS = 1024
+IMAGE_STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"BM")
+Check = Callable[[Any], bool]
+
+
+def _number(low: float, high: float) -> Check:
+    return lambda v: isinstance(v, int | float) and not isinstance(v, bool) and low <= v <= high
+
+
+def _whole(low: int, high: int) -> Check:
+    return lambda v: isinstance(v, int) and not isinstance(v, bool) and low <= v <= high
+
+
+def _stops(value: Any) -> bool:
+    stops = value if isinstance(value, list) else [value]
+    return len(stops) <= 16 and all(isinstance(stop, str) and stop for stop in stops)
+
+
+# field → (check, what to say)
+FIELDS: dict[str, tuple[Check, str]] = {
+    "max_tokens": (_whole(1, 131072), "a whole number of at least 1"),
+    "temperature": (_number(0, 2), "a number between 0 and 2"),
+    "top_p": (lambda v: _number(0, 1)(v) and v > 0, "a number greater than 0 and at most 1"),
+    "top_k": (_whole(-1, 1_000_000), "a whole number of at least 1 (or -1 for all)"),
+    "min_p": (_number(0, 1), "a number between 0 and 1"),
+    "presence_penalty": (_number(-2, 2), "a number between -2 and 2"),
+    "frequency_penalty": (_number(-2, 2), "a number between -2 and 2"),
+    "repetition_penalty": (lambda v: _number(0, 2)(v) and v > 0, "a number greater than 0 and at most 2"),
+    "seed": (_whole(-(2**63), 2**63 - 1), "a whole number"),
+    "n": (_whole(1, 4), "a whole number between 1 and 4"),
+    "stop": (_stops, "a text, or a list of at most 16 texts, none of them empty"),
+    "logprobs": (lambda v: isinstance(v, bool), "true or false"),
+    "top_logprobs": (_whole(0, 20), "a whole number between 0 and 20"),
+    "stream": (lambda v: isinstance(v, bool), "true or false"),
+    "stream_options": (lambda v: isinstance(v, dict), "an object"),
+    "response_format": (lambda v: isinstance(v, dict), "an object"),
+}
+RENAMED = {"repetition_penalty": "repeat_penalty"}
+OURS = ("stream", "stream_options")
+
+
+def upstream_body(body: object, *, images: bool) -> Json:
+    """The request for llama.cpp: only fields known to be safe, always streamed. Raises INVALID_ARGUMENT."""
+    if not isinstance(body, dict):
+        raise invalid("The request body must be a JSON object.")
+    given = {key: value for key, value in body.items() if value is not None}
+    if "max_completion_tokens" in given:
+        given.setdefault("max_tokens", given["max_completion_tokens"])
+    for key, (check, wanted) in FIELDS.items():
+        if key in given and not check(given[key]):
+            raise invalid(f"{key} must be {wanted}.", key)
+    known = {RENAMED.get(key, key): given[key] for key in FIELDS if key in given and key not in OURS}
+    return {
+        "max_tokens": DEFAULT_MAX_TOKENS,
+        **known,
+        "messages": _messages(given.get("messages"), images=images),
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+
+
+def _messages(messages: object, *, images: bool) -> list[Json]:
+    if not isinstance(messages, list) or not messages:
+        raise invalid("messages must be a list with at least one message.", "messages")
+    checked = [_message(index, message, images=images) for index, message in enumerate(messages)]
+    turns = checked[1:] if checked[0]["role"] == "system" else checked
+    for index, turn in enumerate(turns):
+        expected = "assistant" if index % 2 else "user"
+        if turn["role"] != expected:
+            where = f"messages[{index + len(checked) - len(turns)}]"
+            raise invalid(
+                f"{where}.role is {turn['role']!r} where {expected!r} was expected: after an optional system message,"
+                " user and assistant take turns, and the user begins.",
+                f"{where}.role",
+            )
+    if not turns or turns[-1]["role"] != "user":
+        raise invalid("The last message must be the user's.", "messages")
+    if sum(_pictures(turn) for turn in turns) > MOST_IMAGES:
+        raise invalid(f"At most {MOST_IMAGES} images are allowed in a conversation.", "messages")
+    return checked
+
+
+def _message(index: int, message: object, *, images: bool) -> Json:
+    where = f"messages[{index}]"
+    if not isinstance(message, dict):
+        raise invalid(f"{where} must be an object with role and content.", where)
+    role = "system" if message.get("role") == "developer" else message.get("role")
+    if role not in ("system", "user", "assistant"):
+        raise invalid(f"{where}.role must be system, user or assistant, not {role!r}.", f"{where}.role")
+    content = message.get("content")
+    if isinstance(content, str):
+        if not content.strip():
+            raise invalid(f"{where}.content is empty.", f"{where}.content")
+        return {"role": role, "content": content}
+    if not isinstance(content, list) or not content:
+        raise invalid(f"{where}.content must be a text or a list of parts.", f"{where}.content")
+    parts = [_part(f"{where}.content[{n}]", part, role, images=images) for n, part in enumerate(content)]
+    if all(part["type"] == "text" for part in parts):
+        return {"role": role, "content": "\n".join(part["text"] for part in parts)}
+    return {"role": role, "content": parts}
+
+
+def _part(where: str, part: object, role: str, *, images: bool) -> Json:
+    if not isinstance(part, dict):
+        raise invalid(f"{where} must be an object with a type.", where)
+    if part.get("type") == "text" and isinstance(part.get("text"), str) and part["text"].strip():
+        return {"type": "text", "text": part["text"]}
+    if part.get("type") == "image_url" and isinstance(part.get("image_url"), dict):
+        if not images:
+            raise invalid("This model reads text only. Take the image out, or use a model that reads images.", where)
+        if role != "user":
+            raise invalid(f"{where}: only the user's messages may hold images.", where)
+        return {"type": "image_url", "image_url": {"url": _image(where, part["image_url"].get("url"))}}
+    raise invalid(f"{where} must be a text part that isn't empty, or an image_url part.", where)
+
+
+def _image(where: str, url: object) -> str:
+    """Only bytes in the request itself: a server that fetches addresses for strangers is a hole in a firewall."""
+    if not isinstance(url, str) or not url.startswith("data:image/"):
+        raise invalid(f"{where}.image_url.url must be a data: URI of an image; addresses are never fetched.", where)
+    head, separator, data = url.partition(",")
+    if not separator or not head.endswith(";base64"):
+        raise invalid(f"{where}.image_url.url must be base64 (data:image/png;base64,…).", where)
+    try:
+        content = base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError):
+        raise invalid(f"{where}.image_url.url is not valid base64.", where) from None
+    if not content.startswith(IMAGE_STARTS):
+        raise invalid(f"{where}.image_url.url is not a PNG, JPEG, GIF or BMP image.", where)
+    return url
+
+
+def _pictures(turn: Json) -> int:
+    content = turn["content"]
+    return 0 if isinstance(content, str) else sum(part["type"] == "image_url" for part in content)
+
+
+def refusal(code: int, body: Json) -> ApiError:
+    """llama.cpp's refusal in our words."""
+    error = body.get("error") if isinstance(body.get("error"), dict) else {}
+    assert isinstance(error, dict)
+    text = str(error.get("message", ""))
+    if error.get("type") == "exceed_context_size_error":
+        size, limit = error.get("n_prompt_tokens"), error.get("n_ctx")
+        return invalid(
+            f"The conversation has {size} tokens; this model takes {limit}. Shorten it or start a new one.", "messages"
+        )
+    if "Failed to load image" in text:
+        return invalid("An image of the conversation cannot be decoded.", "messages")
+    if code == 400:
+        return invalid(f"The model server refused the request: {text[:300]}")
+    return ApiError("INTERNAL", f"The model server answered {code}: {text[:300]}")

@@ -1,0 +1,25 @@
+"""Who accepted which model's licence: by project and model."""
+
+from jobs.localvertex.catalogue import CatalogueModel
+from jobs.localvertex.errors import precondition
+from jobs.localvertex.store import Store
+
+
+def accepted(store: Store, project: str, model: CatalogueModel) -> bool:
+    return not model.licence.acceptance or bool(store.note(_name(project, model)).get("accepted"))
+
+
+def accept(store: Store, project: str, model: CatalogueModel) -> None:
+    store.write_note(_name(project, model), accepted=True)
+
+
+def require(store: Store, project: str, model: CatalogueModel) -> None:
+    if not accepted(store, project, model):
+        raise precondition(
+            f"Project {project} is not allowed to use Publisher Model {model.resource_name}: its licence"
+            f" ({model.licence.name}, {model.licence.url}) has not been accepted. Accept it first."
+        )
+
+
+def _name(project: str, model: CatalogueModel) -> str:
+    return f"projects/{project}/modelGardenEula/{model.id}"

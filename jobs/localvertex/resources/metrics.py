@@ -1,0 +1,164 @@
+"""The tensorboard behind a tuning job's experiment. Its points are read from the engine's event file, never copied."""
+
+from pathlib import Path
+from typing import Any
+
+from google.cloud.aiplatform_v1beta1.types import (
+    BatchReadTensorboardTimeSeriesDataRequest,
+    BatchReadTensorboardTimeSeriesDataResponse,
+    Context,
+    ExportTensorboardTimeSeriesDataRequest,
+    ExportTensorboardTimeSeriesDataResponse,
+    GetContextRequest,
+    ListTensorboardRunsRequest,
+    ListTensorboardRunsResponse,
+    ListTensorboardTimeSeriesRequest,
+    ListTensorboardTimeSeriesResponse,
+    ReadTensorboardTimeSeriesDataRequest,
+    ReadTensorboardTimeSeriesDataResponse,
+    Scalar,
+    TensorboardRun,
+    TensorboardTimeSeries,
+    TimeSeriesData,
+    TimeSeriesDataPoint,
+    TuningJob,
+)
+
+from jobs.localvertex.errors import not_found
+from jobs.localvertex.events import TAGS, Point, points
+from jobs.localvertex.filters import page
+from jobs.localvertex.resources.call import Call, Route
+
+DEFAULT_POINTS = 1000
+SCALAR = TensorboardTimeSeries.ValueType.SCALAR
+_IDS = {str(number): tag for number, tag in enumerate(TAGS, start=1)}
+
+
+def get_context(call: Call) -> Context:
+    return call.parts.store.get(Context, call.request(GetContextRequest).name)
+
+
+def list_tensorboard_runs(call: Call) -> ListTensorboardRunsResponse:
+    parent = call.request(ListTensorboardRunsRequest).parent
+    job = _job(call, parent)
+    run = TensorboardRun(
+        name=f"{parent}/runs/{job.name.rpartition('/')[2]}",
+        display_name=job.tuned_model_display_name,
+        create_time=job.start_time,
+        update_time=job.update_time,
+    )
+    return ListTensorboardRunsResponse(tensorboard_runs=[run])
+
+
+def list_tensorboard_time_series(call: Call) -> ListTensorboardTimeSeriesResponse:
+    parent = call.request(ListTensorboardTimeSeriesRequest).parent
+    job, path = _job(call, parent), _events(call, parent)
+    series = [_series(f"{parent}/timeSeries/{number}", tag, job, points(path, tag)) for number, tag in _IDS.items()]
+    return ListTensorboardTimeSeriesResponse(tensorboard_time_series=[s for s in series if s.metadata.max_wall_time])
+
+
+def read_tensorboard_time_series_data(call: Call) -> ReadTensorboardTimeSeriesDataResponse:
+    request = call.request(ReadTensorboardTimeSeriesDataRequest)
+    data = _data(call, request.tensorboard_time_series, request.max_data_points)
+    return ReadTensorboardTimeSeriesDataResponse(time_series_data=data)
+
+
+def batch_read_tensorboard_time_series_data(call: Call) -> BatchReadTensorboardTimeSeriesDataResponse:
+    request = call.request(BatchReadTensorboardTimeSeriesDataRequest)
+    for name in request.time_series:
+        if not name.startswith(f"{request.tensorboard}/"):
+            raise not_found(f"The TensorboardTimeSeries {name} of {request.tensorboard}")
+    data = [_data(call, name, 0) for name in request.time_series]
+    return BatchReadTensorboardTimeSeriesDataResponse(time_series_data=data)
+
+
+def export_tensorboard_time_series_data(call: Call) -> ExportTensorboardTimeSeriesDataResponse:
+    request = call.posted(ExportTensorboardTimeSeriesDataRequest)
+    name = request.tensorboard_time_series
+    shown, following = page(_points(points(_events(call, name), _tag(name))), request.page_size, request.page_token)
+    return ExportTensorboardTimeSeriesDataResponse(time_series_data_points=shown, next_page_token=following)
+
+
+def _job(call: Call, name: str) -> TuningJob:
+    """Names carry the job's id as the tensorboard's."""
+    parts = name.split("/")
+    job = call.parts.store.find(TuningJob, "/".join([*parts[:4], "tuningJobs", parts[5]]))
+    if job is None or (len(parts) > 7 and not job.experiment.endswith(f"/{parts[7]}")):
+        raise not_found(name)
+    return job
+
+
+def _events(call: Call, name: str) -> Path:
+    return call.parts.runner.folder(_job(call, name).name) / "events.jsonl"
+
+
+def _tag(name: str) -> str:
+    tag = _IDS.get(name.rpartition("/")[2])
+    if tag is None:
+        raise not_found(f"The TensorboardTimeSeries {name}")
+    return tag
+
+
+def _series(name: str, tag: str, job: TuningJob, found: list[Point]) -> TensorboardTimeSeries:
+    series = TensorboardTimeSeries(
+        name=name,
+        display_name=tag,
+        value_type=SCALAR,
+        plugin_name="scalars",
+        create_time=job.start_time,
+        update_time=job.update_time,
+    )
+    if found:
+        last = found[-1]
+        series.metadata = TensorboardTimeSeries.Metadata(max_step=last.step, max_wall_time=_stamp(last.time))
+    return series
+
+
+def _data(call: Call, name: str, most: int) -> TimeSeriesData:
+    found = _sampled(points(_events(call, name), _tag(name)), most or DEFAULT_POINTS)
+    return TimeSeriesData(tensorboard_time_series_id=name.rpartition("/")[2], value_type=SCALAR, values=_points(found))
+
+
+def _sampled(found: list[Point], most: int) -> list[Point]:
+    """Evenly, and always with the last one."""
+    if len(found) <= most:
+        return found
+    stride = len(found) / most
+    return [found[min(int((index + 1) * stride) - 1, len(found) - 1)] for index in range(most)]
+
+
+def _points(found: list[Point]) -> list[TimeSeriesDataPoint]:
+    return [
+        TimeSeriesDataPoint(step=point.step, wall_time=_stamp(point.time), scalar=Scalar(value=point.value))
+        for point in found
+    ]
+
+
+def _stamp(seconds: float) -> Any:
+    whole = int(seconds)
+    return {"seconds": whole, "nanos": int((seconds - whole) * 1e9)}
+
+
+_BOARD = "projects/*/locations/*/tensorboards/*"
+_EXPERIMENT = f"{_BOARD}/experiments/*"
+_RUN = f"{_EXPERIMENT}/runs/*"
+_SERIES = f"{{tensorboard_time_series={_RUN}/timeSeries/*}}"
+
+ROUTES = [
+    Route("get_context", "GET", "{name=projects/*/locations/*/metadataStores/*/contexts/*}", get_context),
+    Route("list_tensorboard_runs", "GET", f"{{parent={_EXPERIMENT}}}/runs", list_tensorboard_runs),
+    Route("list_tensorboard_time_series", "GET", f"{{parent={_RUN}}}/timeSeries", list_tensorboard_time_series),
+    Route("read_tensorboard_time_series_data", "GET", f"{_SERIES}:read", read_tensorboard_time_series_data),
+    Route(
+        "batch_read_tensorboard_time_series_data",
+        "GET",
+        f"{{tensorboard={_BOARD}}}:batchRead",
+        batch_read_tensorboard_time_series_data,
+    ),
+    Route(
+        "export_tensorboard_time_series_data",
+        "POST",
+        f"{_SERIES}:exportTensorboardTimeSeries",
+        export_tensorboard_time_series_data,
+    ),
+]

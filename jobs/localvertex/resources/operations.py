@@ -1,0 +1,72 @@
+"""Long-running operations, under /ui/ (where Google's clients poll), /v1/ and /v1beta1/."""
+
+import time
+
+from google.longrunning import operations_pb2
+from google.protobuf import empty_pb2, json_format
+
+from jobs.localvertex.errors import invalid, precondition
+from jobs.localvertex.filters import page
+from jobs.localvertex.resources.call import Call, Route
+from jobs.localvertex.wire import Operation
+
+LONGEST_WAIT = 30.0
+
+
+def get_operation(call: Call) -> Operation:
+    return call.parts.store.get(Operation, call.path["name"])
+
+
+def list_operations(call: Call) -> operations_pb2.ListOperationsResponse:
+    query = dict(call.query)
+    size = query.get("pageSize", query.get("page_size", "0"))
+    if not size.isdecimal():
+        raise invalid("page_size must be a number.", "page_size")
+    found = call.parts.store.all(Operation, f"{call.path['name']}/operations")
+    shown, following = page(found, int(size), query.get("pageToken", ""))
+    return operations_pb2.ListOperationsResponse(operations=shown, next_page_token=following)
+
+
+def delete_operation(call: Call) -> empty_pb2.Empty:
+    operation = get_operation(call)
+    if not operation.done:
+        raise precondition(f"{operation.name} is still running. Cancel it first.")
+    call.parts.store.delete(operation.name)
+    return empty_pb2.Empty()
+
+
+def cancel_operation(call: Call) -> empty_pb2.Empty:
+    operation = get_operation(call)
+    if not operation.done:
+        call.parts.deployments.cancel(call.parts.store.note(operation.name).get("parent", operation.name))
+    return empty_pb2.Empty()
+
+
+def wait_operation(call: Call) -> Operation:
+    body = call.body if isinstance(call.body, dict) else {}
+    request = operations_pb2.WaitOperationRequest()
+    try:
+        json_format.ParseDict(body | dict(call.path), request)
+    except json_format.ParseError as error:
+        raise invalid(f"Invalid JSON payload received. {error}", "timeout") from None
+    asked = request.timeout.ToNanoseconds() / 1e9 or LONGEST_WAIT
+    deadline = time.monotonic() + min(asked, LONGEST_WAIT)
+    while not (operation := get_operation(call)).done and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return operation
+
+
+_LOCATION, _ENDPOINT = "projects/*/locations/*", "projects/*/locations/*/endpoints/*"
+_MODEL = "projects/*/locations/*/models/*"
+
+ROUTES = [
+    route
+    for parent in (_LOCATION, _ENDPOINT, _MODEL)
+    for route in (
+        Route("get_operation", "GET", f"{{name={parent}/operations/*}}", get_operation),
+        Route("list_operations", "GET", f"{{name={parent}}}/operations", list_operations),
+        Route("delete_operation", "DELETE", f"{{name={parent}/operations/*}}", delete_operation),
+        Route("cancel_operation", "POST", f"{{name={parent}/operations/*}}:cancel", cancel_operation),
+        Route("wait_operation", "POST", f"{{name={parent}/operations/*}}:wait", wait_operation),
+    )
+]

@@ -1,0 +1,181 @@
+"""The catalogue as Model Garden shows it, and the licences that are accepted there."""
+
+import re
+import zlib
+from typing import Any
+
+from google.cloud.aiplatform_v1beta1.types import (
+    AcceleratorType,
+    AcceptPublisherModelEulaRequest,
+    CheckPublisherModelEulaAcceptanceRequest,
+    DedicatedResources,
+    GetPublisherModelRequest,
+    ListPublisherModelsRequest,
+    ListPublisherModelsResponse,
+    MachineSpec,
+    PublisherModel,
+    PublisherModelEulaAcceptance,
+)
+
+from jobs.localvertex.catalogue import CatalogueModel, Machine
+from jobs.localvertex.errors import ApiError, invalid
+from jobs.localvertex.filters import page
+from jobs.localvertex.resources import licences
+from jobs.localvertex.resources.call import Call, Parts, Route
+
+Action = PublisherModel.CallToAction
+ACCELERATORS: Any = AcceleratorType
+_PATTERN = re.compile(r'(?:model_user_id|display_name)\s*=~\s*"(?P<pattern>[^"]*)"')
+
+
+def list_publisher_models(call: Call) -> ListPublisherModelsResponse:
+    request = call.request(ListPublisherModelsRequest)
+    publisher = request.parent.partition("/")[2]
+    models = [m for m in call.parts.catalogue.all() if publisher in ("*", "-", m.publisher)]
+    if not request.list_all_versions:
+        models = list({model.resource_name.partition("@")[0]: model for model in reversed(models)}.values())[::-1]
+    chosen = [model for model in models if _wanted(model, request.filter)]
+    shown, following = page(
+        [publisher_model(call.parts, model) for model in chosen], request.page_size, request.page_token
+    )
+    return ListPublisherModelsResponse(publisher_models=shown, next_page_token=following)
+
+
+def get_publisher_model(call: Call) -> PublisherModel:
+    request = call.request(GetPublisherModelRequest)
+    return publisher_model(call.parts, _find(call.parts, request.name))
+
+
+def check_publisher_model_eula_acceptance(call: Call) -> PublisherModelEulaAcceptance:
+    request = call.posted(CheckPublisherModelEulaAcceptanceRequest)
+    return _acceptance(call.parts, request.parent, request.publisher_model)
+
+
+def accept_publisher_model_eula(call: Call) -> PublisherModelEulaAcceptance:
+    request = call.posted(AcceptPublisherModelEulaRequest)
+    model = call.parts.catalogue.get(request.publisher_model)
+    licences.accept(call.parts.store, request.parent.partition("/")[2], model)
+    return _acceptance(call.parts, request.parent, request.publisher_model)
+
+
+def project_number(project: str) -> int:
+    """Google's numbers are its own; ours only has to be the same for the same project."""
+    return int(project) if project.isdecimal() else 100_000_000_000 + zlib.crc32(project.encode())
+
+
+def publisher_model(parts: Parts, model: CatalogueModel) -> PublisherModel:
+    return PublisherModel(
+        name=f"publishers/{model.publisher}/models/{model.family}",
+        version_id=model.version,
+        open_source_category=_category(model),
+        launch_stage=PublisherModel.LaunchStage.GA,
+        version_state=PublisherModel.VersionState.VERSION_STATE_STABLE,
+        publisher_model_template=f"projects/{{project}}/locations/{{location}}/{model.resource_name}",
+        supported_actions=_actions(parts, model),
+    )
+
+
+def _category(model: CatalogueModel) -> int:
+    kind = PublisherModel.OpenSourceCategory
+    if model.publisher == "google":
+        return kind.GOOGLE_OWNED_OSS_WITH_GOOGLE_CHECKPOINT
+    return kind.THIRD_PARTY_OWNED_OSS
+
+
+def _actions(parts: Parts, model: CatalogueModel) -> PublisherModel.CallToAction:
+    weights = parts.weights.find(model.id)
+    actions = Action(view_rest_api=Action.ViewRestApi(title="About", documentations=_facts(model, weights is not None)))
+    if weights is None:
+        return actions
+    deploys = [_deploy(model, machine) for machine in model.machines]
+    actions.multi_deploy_vertex = Action.DeployVertex(multi_deploy_vertex=deploys)
+    if model.tuning is not None:
+        pipeline = Action.RegionalResourceReferences(title="Managed tuning")
+        actions.open_fine_tuning_pipelines = Action.OpenFineTuningPipelines(fine_tuning_pipelines=[pipeline])
+    return actions
+
+
+def _deploy(model: CatalogueModel, machine: Machine) -> PublisherModel.CallToAction.Deploy:
+    spec = MachineSpec(machine_type=machine.machine_type, accelerator_count=machine.accelerator_count)
+    if machine.accelerator_type:
+        spec.accelerator_type = ACCELERATORS[machine.accelerator_type]
+    sample = '{"instances":[{"@requestFormat":"chatCompletions","messages":[{"role":"user","content":"Hello"}]}]}'
+    return Action.Deploy(
+        deploy_task_name=f"llama.cpp on {machine.machine_type}",
+        title="Deploy model",
+        model_display_name=model.display_name,
+        dedicated_resources=DedicatedResources(machine_spec=spec, min_replica_count=1, max_replica_count=1),
+        deploy_metadata=Action.Deploy.DeployMetadata(sample_request=sample),
+    )
+
+
+def _facts(model: CatalogueModel, here: bool) -> list[PublisherModel.Documentation]:
+    facts = {
+        "Name": model.display_name,
+        "Summary": model.summary,
+        "Parameters": model.parameters,
+        "Context tokens": str(model.context_tokens or ""),
+        "Modalities": ",".join(model.modalities),
+        "Licence": model.licence.name,
+        "Licence URL": model.licence.url,
+        "Licence acceptance": "required" if model.licence.acceptance else "",
+        "Runs here": "yes" if here else "no",
+    }
+    if model.tuning is not None:
+        facts |= {
+            "Tuning modes": ",".join(model.tuning.modes),
+            "Adapter sizes": ",".join(str(size) for size in model.tuning.adapter_sizes),
+            "Max tuning tokens": str(model.tuning.max_tokens),
+        }
+        if model.tuning.usd_per_million_tokens is not None:
+            facts["Price per million training tokens (USD)"] = str(model.tuning.usd_per_million_tokens)
+    return [PublisherModel.Documentation(title=title, content=text) for title, text in facts.items() if text]
+
+
+def _wanted(model: CatalogueModel, expression: str) -> bool:
+    """What Google's own client sends: `is_hf_wildcard(false) AND (model_user_id=~"…" OR display_name=~"…")`."""
+    if "is_hf_wildcard(true)" in expression:
+        return False
+    patterns = [found["pattern"] for found in _PATTERN.finditer(expression)]
+    try:
+        return not patterns or any(re.search(p, text) for p in patterns for text in (model.id, model.display_name))
+    except re.error as error:
+        raise invalid(f"Invalid filter expression: {error}.", "filter") from None
+
+
+def _find(parts: Parts, name: str) -> CatalogueModel:
+    """A name without a version means the family's first."""
+    if "@" in name:
+        return parts.catalogue.get(name)
+    for model in parts.catalogue.all():
+        if model.resource_name.startswith(f"{name}@"):
+            return model
+    raise ApiError("NOT_FOUND", f"PublisherModel {name} does not exist.")
+
+
+def _acceptance(parts: Parts, parent: str, name: str) -> PublisherModelEulaAcceptance:
+    project = parent.partition("/")[2]
+    model = parts.catalogue.get(name)
+    return PublisherModelEulaAcceptance(
+        project_number=project_number(project),
+        publisher_model=model.resource_name,
+        publisher_model_eula_acked=licences.accepted(parts.store, project, model),
+    )
+
+
+ROUTES = [
+    Route("list_publisher_models", "GET", "{parent=publishers/*}/models", list_publisher_models),
+    Route("get_publisher_model", "GET", "{name=publishers/*/models/*}", get_publisher_model),
+    Route(
+        "check_publisher_model_eula_acceptance",
+        "POST",
+        "{parent=projects/*}/modelGardenEula:check",
+        check_publisher_model_eula_acceptance,
+    ),
+    Route(
+        "accept_publisher_model_eula",
+        "POST",
+        "{parent=projects/*}/modelGardenEula:accept",
+        accept_publisher_model_eula,
+    ),
+]

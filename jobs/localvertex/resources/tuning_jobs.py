@@ -1,0 +1,159 @@
+"""Tuning jobs: what Google would refuse is refused before anything is written."""
+
+import re
+from typing import Any
+
+from google.cloud.aiplatform_v1beta1.types import (
+    CancelTuningJobRequest,
+    GetTuningJobRequest,
+    ListTuningJobsRequest,
+    ListTuningJobsResponse,
+    SupervisedTuningSpec,
+    TuningJob,
+)
+from google.protobuf import empty_pb2
+
+from jobs.localvertex.buckets import location
+from jobs.localvertex.catalogue import CatalogueModel, Tuning
+from jobs.localvertex.errors import invalid, precondition
+from jobs.localvertex.filters import page, select
+from jobs.localvertex.resources import licences
+from jobs.localvertex.resources.call import Call, Route, now
+from jobs.localvertex.runner import CANCELLED, CANCELLING, FAILED, PENDING, SUCCEEDED, new_id
+from jobs.localvertex.training import ADAPTER_SIZE
+
+_LABEL_KEY = re.compile(r"^[a-z][a-z0-9_-]{0,62}$")
+_LABEL_VALUE = re.compile(r"^[a-z0-9_-]{0,63}$")
+MOST_LABELS = 64
+LONGEST_DISPLAY_NAME = 128
+MOST_EPOCHS = 100
+MODE: Any = SupervisedTuningSpec.TuningMode
+
+
+def create_tuning_job(call: Call) -> TuningJob:
+    wanted = call.resource(TuningJob)
+    parts, parent = call.parts, call.path["parent"]
+    model = _check(wanted, call)
+    job = TuningJob(
+        name=f"{parent}/tuningJobs/{new_id()}",
+        base_model=wanted.base_model,
+        tuned_model_display_name=wanted.tuned_model_display_name or f"tuned-{now():%Y%m%d%H%M%S}",
+        description=wanted.description,
+        labels=dict(wanted.labels),
+        output_uri=wanted.output_uri,
+        supervised_tuning_spec=wanted.supervised_tuning_spec,
+        state=PENDING,
+        create_time=now(),
+        update_time=now(),
+    )
+    if not job.supervised_tuning_spec.tuning_mode:
+        job.supervised_tuning_spec.tuning_mode = MODE[f"TUNING_MODE_{_modes(model).modes[0]}"]
+    with parts.store.transaction():
+        parts.store.write_note(job.name, max_length=_modes(model).max_tokens)
+        parts.store.insert(job)
+        parts.ledger.record("create_tuning_job", job.name, labels=dict(job.labels), base_model=job.base_model)
+    parts.runner.kick()
+    return job
+
+
+def get_tuning_job(call: Call) -> TuningJob:
+    return call.parts.store.get(TuningJob, call.request(GetTuningJobRequest).name)
+
+
+def list_tuning_jobs(call: Call) -> ListTuningJobsResponse:
+    request = call.request(ListTuningJobsRequest)
+    found = select(call.parts.store.all(TuningJob, f"{request.parent}/tuningJobs"), request.filter)
+    shown, following = page(found, request.page_size, request.page_token)
+    return ListTuningJobsResponse(tuning_jobs=shown, next_page_token=following)
+
+
+def cancel_tuning_job(call: Call) -> empty_pb2.Empty:
+    name = call.posted(CancelTuningJobRequest).name
+    with call.parts.store.edit(TuningJob, name) as job:
+        if job.state in (SUCCEEDED, FAILED):
+            raise precondition(f"{name} has ended already ({job.state.name}) and cannot be cancelled.")
+        if job.state in (CANCELLING, CANCELLED):
+            return empty_pb2.Empty()
+        job.state, job.update_time = CANCELLING, now()
+    call.parts.runner.cancel(name)
+    return empty_pb2.Empty()
+
+
+def check_labels(labels: dict[str, str]) -> None:
+    if len(labels) > MOST_LABELS:
+        raise invalid(f"At most {MOST_LABELS} labels are allowed.", "labels")
+    for key, value in labels.items():
+        if not _LABEL_KEY.match(key) or not _LABEL_VALUE.match(value):
+            raise invalid(
+                f"Label {key!r}: {value!r} is invalid: lower-case letters, digits, _ and - only, at most 63 of them,"
+                " and the key starts with a letter.",
+                "labels",
+            )
+
+
+def _check(job: TuningJob, call: Call) -> CatalogueModel:
+    if not job.base_model:
+        raise invalid("The base_model field is required.", "base_model")
+    if "supervised_tuning_spec" not in job:
+        raise invalid("The supervised_tuning_spec field is required.", "supervised_tuning_spec")
+    if len(job.tuned_model_display_name) > LONGEST_DISPLAY_NAME:
+        message = f"tuned_model_display_name must have at most {LONGEST_DISPLAY_NAME} characters."
+        raise invalid(message, "tuned_model_display_name")
+    check_labels(dict(job.labels))
+    model = call.parts.catalogue.get(job.base_model)
+    if not job.output_uri:
+        raise invalid("The output_uri field is required for this model.", "output_uri")
+    location(job.output_uri, "output_uri")
+    if job.custom_base_model:
+        raise invalid("custom_base_model is not supported by this server yet.", "custom_base_model")
+    _check_spec(job.supervised_tuning_spec, model)
+    licences.require(call.parts.store, call.path["parent"].split("/")[1], model)
+    call.parts.weights.get(model.id)
+    return model
+
+
+def _check_spec(spec: SupervisedTuningSpec, model: CatalogueModel) -> None:
+    if not spec.training_dataset_uri:
+        field = "supervised_tuning_spec.training_dataset_uri"
+        raise invalid(f"The {field} field is required.", field)
+    location(spec.training_dataset_uri, "supervised_tuning_spec.training_dataset_uri")
+    if spec.validation_dataset_uri:
+        location(spec.validation_dataset_uri, "supervised_tuning_spec.validation_dataset_uri")
+    mode = MODE(spec.tuning_mode).name.removeprefix("TUNING_MODE_")
+    if spec.tuning_mode and mode not in _modes(model).modes:
+        allowed = ", ".join(_modes(model).modes)
+        message = f"Tuning mode {mode} is not supported for the base model {model.id}. It takes: {allowed}."
+        raise invalid(message, "supervised_tuning_spec.tuning_mode")
+    _check_hyper_parameters(spec, mode, model)
+
+
+def _check_hyper_parameters(spec: SupervisedTuningSpec, mode: str, model: CatalogueModel) -> None:
+    prefix = "supervised_tuning_spec.hyper_parameters"
+    hyper = spec.hyper_parameters
+    if hyper.learning_rate_multiplier:
+        message = "Learning rate multiplier is not supported for this base model. Set learning_rate."
+        raise invalid(message, f"{prefix}.learning_rate_multiplier")
+    if hyper.adapter_size and mode == "FULL":
+        raise invalid("The adapter size must not be set with full tuning.", f"{prefix}.adapter_size")
+    if hyper.adapter_size and ADAPTER_SIZE[int(hyper.adapter_size)] not in _modes(model).adapter_sizes:
+        raise invalid("The adapter size is not supported for this base model.", f"{prefix}.adapter_size")
+    if not 0 <= hyper.epoch_count <= MOST_EPOCHS:
+        raise invalid(f"epoch_count must be between 1 and {MOST_EPOCHS}.", f"{prefix}.epoch_count")
+    if not 0 <= hyper.learning_rate <= 1:
+        raise invalid("learning_rate must be greater than 0 and at most 1.", f"{prefix}.learning_rate")
+    if not 0 <= hyper.batch_size <= 512:
+        raise invalid("batch_size must be between 1 and 512.", f"{prefix}.batch_size")
+
+
+def _modes(model: CatalogueModel) -> Tuning:
+    if model.tuning is None:
+        raise invalid(f"Base model {model.id} is not supported for tuning.", "base_model")
+    return model.tuning
+
+
+ROUTES = [
+    Route("create_tuning_job", "POST", "{parent=projects/*/locations/*}/tuningJobs", create_tuning_job),
+    Route("list_tuning_jobs", "GET", "{parent=projects/*/locations/*}/tuningJobs", list_tuning_jobs),
+    Route("get_tuning_job", "GET", "{name=projects/*/locations/*/tuningJobs/*}", get_tuning_job),
+    Route("cancel_tuning_job", "POST", "{name=projects/*/locations/*/tuningJobs/*}:cancel", cancel_tuning_job),
+]

@@ -1,0 +1,106 @@
+"""What a tuning job leaves: its folder in the bucket, a model in the registry, checkpoints."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from google.cloud.aiplatform_v1beta1.types import (
+    Checkpoint,
+    Model,
+    ModelGardenSource,
+    ModelSourceInfo,
+    TunedModel,
+    TunedModelCheckpoint,
+    TuningJob,
+)
+
+from jobs.localvertex.buckets import Buckets, Location, location
+from jobs.localvertex.catalogue import model_id
+from jobs.localvertex.errors import ApiError
+from jobs.localvertex.events import EventFile
+from jobs.localvertex.store import Store
+from jobs.localvertex.wire import now
+
+RESULTS = "postprocess/node-0/checkpoints"
+BASE_MODEL_FILE = "adapter/base-model.json"
+PATIENCE_SECONDS = 600.0
+CHECKPOINT_FILES = ("adapter_config.json", "adapter_model.safetensors")
+
+
+def upload(job: TuningJob, folder: Path, buckets: Buckets, check: Callable[[], None]) -> Location:
+    """Safe to repeat after a crash: the same files go to the same names. Returns the place of `final`."""
+    results = location(job.output_uri, "output_uri") / RESULTS
+    (folder / "final" / "adapter").mkdir(parents=True, exist_ok=True)
+    (folder / "final" / BASE_MODEL_FILE).write_text(json.dumps({"base_model": model_id(job.base_model)}))
+    for path in _result_files(folder):
+        check()
+        relative = path.relative_to(folder).as_posix().removeprefix("checkpoints/")
+        _upload_patiently(path, results / relative, buckets, check)
+    return results / "final"
+
+
+def _upload_patiently(path: Path, place: Location, buckets: Buckets, check: Callable[[], None]) -> None:
+    """A finished training is worth waiting for a storage that is away for some minutes."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return buckets.upload(path, place)
+        except ApiError as error:
+            if error.status != "UNAVAILABLE" or time.monotonic() > until:
+                raise
+        for _ in range(10):
+            check()
+            time.sleep(0.2)
+
+
+def register(job_name: str, folder: Path, final: Location, store: Store, new_id: Callable[[], str]) -> None:
+    """One transaction: the model exists exactly when the job says so, however often this is tried."""
+    with store.transaction(), store.edit(TuningJob, job_name) as job:
+        if job.tuned_model.model:
+            return
+        parent = job_name.partition("/tuningJobs/")[0]
+        model = _model(f"{parent}/models/{new_id()}", job, final, _checkpoints(folder))
+        store.insert(model)
+        job.tuned_model = TunedModel(model=f"{model.name}@1", checkpoints=_checkpoints(folder))
+
+
+def _result_files(folder: Path) -> list[Path]:
+    final = sorted(path for path in (folder / "final").rglob("*") if path.is_file())
+    adapters = (folder / "checkpoints").glob("checkpoint-*/*")
+    return final + sorted(path for path in adapters if path.name in CHECKPOINT_FILES)
+
+
+def _checkpoints(folder: Path) -> list[TunedModelCheckpoint]:
+    by_step = {
+        int(event["step"]): int(event["epoch"])
+        for event in EventFile(folder / "events.jsonl").new()
+        if event.get("event") == "checkpoint"
+    }
+    return [
+        TunedModelCheckpoint(checkpoint_id=str(number), epoch=by_step[step], step=step)
+        for number, step in enumerate(sorted(by_step), start=1)
+    ]
+
+
+def _model(name: str, job: TuningJob, final: Location, checkpoints: list[TunedModelCheckpoint]) -> Model:
+    publisher, _, version = model_id(job.base_model).partition("@")
+    source = ModelGardenSource(
+        public_model_name=f"publishers/{publisher.replace('/', '/models/', 1)}", version_id=version
+    )
+    return Model(
+        name=name,
+        display_name=job.tuned_model_display_name,
+        description=job.description,
+        version_id="1",
+        version_aliases=["default"],
+        artifact_uri=str(final),
+        labels=dict(job.labels),
+        model_source_info=ModelSourceInfo(source_type=ModelSourceInfo.ModelSourceType.MODEL_GARDEN),
+        base_model_source=Model.BaseModelSource(model_garden_source=source),
+        create_time=now(),
+        update_time=now(),
+        version_create_time=now(),
+        version_update_time=now(),
+        checkpoints=[Checkpoint(checkpoint_id=c.checkpoint_id, epoch=c.epoch, step=c.step) for c in checkpoints],
+    )

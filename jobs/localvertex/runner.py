@@ -1,0 +1,175 @@
+"""The tuning queue: one training at a time, in the order of creation, and whatever a crash interrupted first."""
+
+import logging
+import secrets
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from google.cloud.aiplatform_v1beta1.types import Context, JobState, TuningJob
+from google.rpc import status_pb2
+
+from jobs.localvertex.base_models import BaseModels, Weights
+from jobs.localvertex.buckets import Buckets
+from jobs.localvertex.catalogue import model_id
+from jobs.localvertex.errors import ApiError
+from jobs.localvertex.results import register, upload
+from jobs.localvertex.store import Store
+from jobs.localvertex.training import Cancelled, Stopped, Training, discard_heavy_files
+from jobs.localvertex.wire import now
+
+log = logging.getLogger(__name__)
+PENDING = JobState(JobState.JOB_STATE_PENDING)
+RUNNING = JobState(JobState.JOB_STATE_RUNNING)
+CANCELLING = JobState(JobState.JOB_STATE_CANCELLING)
+CANCELLED = JobState(JobState.JOB_STATE_CANCELLED)
+SUCCEEDED = JobState(JobState.JOB_STATE_SUCCEEDED)
+FAILED = JobState(JobState.JOB_STATE_FAILED)
+UNFINISHED = (RUNNING, CANCELLING, PENDING)
+EXPERIMENT_SCHEMA = "system.Experiment"
+
+
+def new_id() -> str:
+    """Nineteen digits, as Google's."""
+    return str(secrets.randbelow(9 * 10**18) + 10**18)
+
+
+class Runner:
+    def __init__(
+        self, store: Store, weights: BaseModels, buckets: Buckets, folder: Path, engine: Sequence[str]
+    ) -> None:
+        self._store = store
+        self._weights = weights
+        self._buckets = buckets
+        self._folder = folder
+        self._engine = list(engine)
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._cancelled: set[str] = set()
+        self._thread = threading.Thread(target=self._loop, name="runner", daemon=True)
+        self.current = ""
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(1.9)
+
+    def kick(self) -> None:
+        self._wake.set()
+
+    def cancel(self, name: str) -> None:
+        """The job's row says CANCELLING already. A running training looks at once; a waiting job ends here."""
+        self._cancelled.add(name)
+        if self.current != name:
+            self._end(name, CANCELLED, ApiError("CANCELLED", "The tuning job was cancelled."))
+        self._wake.set()
+
+    def folder(self, name: str) -> Path:
+        return self._folder / name.rpartition("/")[2]
+
+    def _loop(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            job = self._next()
+            if job is None:
+                self._wake.wait()
+                continue
+            self.current = job.name
+            try:
+                self._advance(job)
+            except Stopped:
+                return
+            except Exception:
+                log.exception("%s failed", job.name)
+                self._end(job.name, FAILED, ApiError("INTERNAL", "Internal error encountered. See the server's log."))
+            finally:
+                self.current = ""
+
+    def _next(self) -> TuningJob | None:
+        """A cancelled one first, then one that was cut off while it ran, then the oldest."""
+        jobs = [job for job in reversed(self._store.all(TuningJob)) if job.state in UNFINISHED]
+        order = {CANCELLING: 0, RUNNING: 1, PENDING: 2}
+        return min(jobs, key=lambda job: order[job.state], default=None)
+
+    def _advance(self, job: TuningJob) -> None:
+        if job.state == CANCELLING:
+            self._end(job.name, CANCELLED, ApiError("CANCELLED", "The tuning job was cancelled."))
+            return
+        folder = self.folder(job.name)
+        training = Training(job, folder, self._store, self._buckets, self._engine, lambda: self._check(job.name))
+        try:
+            self._tune(job, training)
+        except Cancelled:
+            training.say("Cancelled.")
+            training.send_log(force=True)
+            self._end(job.name, CANCELLED, ApiError("CANCELLED", "The tuning job was cancelled."))
+        except ApiError as error:
+            training.say(f"Failed: {error}")
+            training.send_log(force=True)
+            self._end(job.name, FAILED, error)
+
+    def _tune(self, job: TuningJob, training: Training) -> None:
+        weights = self._await_weights(job, training)
+        self._begin(job.name)
+        training.run(weights)
+        training.say("Writing the results.")
+        final = upload(job, training.folder, self._buckets, lambda: self._check(job.name))
+        register(job.name, training.folder, final, self._store, new_id)
+        training.say(f"Done: {final}")
+        training.send_log(force=True)
+        self._end(job.name, SUCCEEDED, None)
+        discard_heavy_files(training.folder)
+
+    def _await_weights(self, job: TuningJob, training: Training) -> Weights:
+        """The job stays PENDING meanwhile and its log says what it waits for."""
+        name = model_id(job.base_model)
+        if not self._weights.get(name).trainable:
+            training.say(f"Waiting until the base model {name} is ready on this machine; this happens once.")
+            training.send_log(force=True)
+        weights = self._weights.wait(name, "trainable", lambda: self._leaving(job.name))
+        self._check(job.name)
+        if weights is None:
+            raise Stopped
+        return weights
+
+    def _begin(self, name: str) -> None:
+        with self._store.edit(TuningJob, name) as job:
+            if job.state == PENDING:
+                job.state, job.start_time, job.update_time = RUNNING, now(), now()
+                job.experiment = self._experiment(job)
+
+    def _experiment(self, job: TuningJob) -> str:
+        parent, _, number = job.name.partition("/tuningJobs/")
+        experiment = f"tuning-experiment-{now():%Y%m%d%H%M%S%f}"
+        board = f"{parent}/tensorboards/{number}/experiments/{experiment}"
+        context = Context(
+            name=f"{parent}/metadataStores/default/contexts/{experiment}",
+            display_name=experiment,
+            schema_title=EXPERIMENT_SCHEMA,
+            schema_version="0.0.1",
+            metadata={"experiment_deleted": False, "backing_tensorboard_resource": board},
+            create_time=now(),
+            update_time=now(),
+        )
+        self._store.insert(context)
+        self._store.write_note(context.name, job=job.name)
+        return context.name
+
+    def _end(self, name: str, state: JobState, error: ApiError | None) -> None:
+        with self._store.edit(TuningJob, name) as job:
+            job.state, job.end_time, job.update_time = state, now(), now()
+            if error is not None:
+                job.error = status_pb2.Status(code=error.grpc_code, message=error.message)
+
+    def _leaving(self, name: str) -> bool:
+        return self._stopping.is_set() or name in self._cancelled
+
+    def _check(self, name: str) -> None:
+        if self._stopping.is_set():
+            raise Stopped
+        if name in self._cancelled:
+            raise Cancelled

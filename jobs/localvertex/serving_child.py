@@ -1,0 +1,72 @@
+"""One llama.cpp server in a process of its own: `python -m jobs.localvertex.serving_child CONFIG_JSON`.
+
+Writes {"url", "pid"} to the port file once the model is loaded and HTTP listens, which is the readiness signal.
+Leaves within a second when its parent is gone.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import xllamacpp
+
+PARENT_CHECK_SECONDS = 0.5
+
+
+def parameters(config: dict[str, Any]) -> Any:
+    p = xllamacpp.CommonParams()
+    p.model.path = config["model"]
+    if config.get("mmproj"):
+        p.mmproj.path = config["mmproj"]
+        p.mmproj_use_gpu = False
+    if config.get("adapter"):
+        p.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(config["adapter"], 1.0)]
+    p.chat_template = config["chat_template"]
+    p.use_jinja = True
+    p.n_ctx = config["context"]
+    p.n_parallel = config["slots"]
+    p.kv_unified = True
+    p.cpuparams.n_threads = p.cpuparams_batch.n_threads = config["threads"]
+    # Busy waiting starves a training on the same cores; without it a quiet machine is as fast.
+    p.cpuparams.poll = p.cpuparams_batch.poll = 0
+    # The prompt cache in RAM is keyed by tokens alone and grows without need: slots keep their own.
+    p.cache_ram_mib = 0
+    p.hostnames = ["127.0.0.1"]
+    p.port = 0
+    p.api_keys = [config["api_key"]]
+    p.model_alias = {config["alias"]}
+    p.endpoint_slots = True
+    p.endpoint_metrics = True
+    p.ui = False
+    return p
+
+
+def main() -> None:
+    config = json.loads(sys.argv[1])
+    parent = int(config["parent"])
+    leave = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: leave.set())
+    threading.Thread(target=_watch, args=(parent, leave), daemon=True).start()
+    server = xllamacpp.Server(parameters(config))
+    port_file = Path(config["port_file"])
+    partial = port_file.with_suffix(".partial")
+    partial.write_text(json.dumps({"url": server.listening_address, "pid": os.getpid()}))
+    partial.replace(port_file)
+    leave.wait()
+    del server
+    os._exit(0)
+
+
+def _watch(parent: int, leave: threading.Event) -> None:
+    while not leave.wait(PARENT_CHECK_SECONDS):
+        if os.getppid() != parent:
+            os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

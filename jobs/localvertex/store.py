@@ -1,0 +1,114 @@
+"""What survives a restart: every resource as Google's JSON in one SQLite table, and this server's notes beside it."""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message as RawMessage
+from proto import Message as PlusMessage
+
+from jobs.localvertex.errors import exists, not_found
+from jobs.localvertex.wire import Json, load, render
+
+Resource = TypeVar("Resource", bound=PlusMessage | RawMessage)
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS resources (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    body TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS resources_kind ON resources (kind, number);
+CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, body TEXT NOT NULL);
+"""
+
+
+class Store:
+    """One connection and one lock: every call is short, and a read-change-write under `edit` is one unit."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.RLock()
+        self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute("PRAGMA synchronous=FULL")
+        self._database.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        with self._lock:
+            self._database.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing, and nobody else in between. May be nested: the outermost decides."""
+        with self._lock:
+            if self._database.in_transaction:
+                yield
+                return
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._database.execute("ROLLBACK")
+                raise
+            self._database.execute("COMMIT")
+
+    def insert(self, resource: PlusMessage | RawMessage) -> None:
+        row = (resource.name, _kind(type(resource)), json.dumps(render(resource)))
+        with self._lock:
+            try:
+                self._database.execute("INSERT INTO resources (name, kind, body) VALUES (?, ?, ?)", row)
+            except sqlite3.IntegrityError:
+                raise exists(resource.name) from None
+
+    def find(self, kind: type[Resource], name: str) -> Resource | None:
+        query = "SELECT body FROM resources WHERE name = ? AND kind = ?"
+        with self._lock:
+            row = self._database.execute(query, (name, _kind(kind))).fetchone()
+        return load(kind, json.loads(row[0])) if row else None
+
+    def get(self, kind: type[Resource], name: str) -> Resource:
+        found = self.find(kind, name)
+        if found is None:
+            raise not_found(f"The {_kind(kind)} {name}")
+        return found
+
+    def all(self, kind: type[Resource], parent: str = "") -> list[Resource]:
+        """Newest first, as Google lists them."""
+        query = "SELECT body FROM resources WHERE kind = ? AND substr(name, 1, ?) = ? ORDER BY number DESC"
+        prefix = f"{parent}/" if parent else ""
+        with self._lock:
+            rows = self._database.execute(query, (_kind(kind), len(prefix), prefix)).fetchall()
+        return [load(kind, json.loads(row[0])) for row in rows]
+
+    @contextmanager
+    def edit(self, kind: type[Resource], name: str) -> Iterator[Resource]:
+        with self.transaction():
+            resource = self.get(kind, name)
+            yield resource
+            self._database.execute("UPDATE resources SET body = ? WHERE name = ?", (json.dumps(render(resource)), name))
+
+    def delete(self, name: str) -> None:
+        with self.transaction():
+            self._database.execute("DELETE FROM resources WHERE name = ?", (name,))
+            self._database.execute("DELETE FROM notes WHERE name = ?", (name,))
+
+    def note(self, name: str) -> Json:
+        """What this server remembers of a resource that Google's message has no field for."""
+        with self._lock:
+            row = self._database.execute("SELECT body FROM notes WHERE name = ?", (name,)).fetchone()
+        return json.loads(row[0]) if row else {}
+
+    def write_note(self, name: str, **values: Any) -> None:
+        with self.transaction():
+            body = json.dumps(self.note(name) | values)
+            self._database.execute("INSERT OR REPLACE INTO notes (name, body) VALUES (?, ?)", (name, body))
+
+
+def _kind(kind: type[PlusMessage | RawMessage]) -> str:
+    return kind.__name__

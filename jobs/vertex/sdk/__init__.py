@@ -1,0 +1,41 @@
+"""The gateway by Google's own clients.
+
+Each part is imported at first use: the GAPIC package costs about a second and 110 MB, which the chat alone and the
+storage alone do not need.
+"""
+
+from functools import cached_property
+from importlib import import_module
+from typing import Any, cast
+
+from jobs.vertex import port
+
+
+class Gateway:
+    @cached_property
+    def catalogue(self) -> port.Catalogue:
+        return cast(port.Catalogue, _part("catalogue", "Catalogue"))
+
+    @cached_property
+    def storage(self) -> port.Storage:
+        return cast(port.Storage, _part("storage", "Storage"))
+
+    @cached_property
+    def tuning(self) -> port.Tuning:
+        return cast(port.Tuning, _part("tuning", "Tuning"))
+
+    @cached_property
+    def metrics(self) -> port.Metrics:
+        return cast(port.Metrics, _part("metrics", "Metrics"))
+
+    @cached_property
+    def deployment(self) -> port.Deployment:
+        return cast(port.Deployment, _part("deployment", "Deployment"))
+
+    @cached_property
+    def chat(self) -> port.Chat:
+        return cast(port.Chat, _part("chat", "Chat"))
+
+
+def _part(module: str, name: str) -> Any:
+    return getattr(import_module(f"{__name__}.{module}"), name)()

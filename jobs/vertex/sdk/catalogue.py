@@ -1,0 +1,132 @@
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+from google.cloud.aiplatform_v1beta1 import types
+
+from jobs.vertex.errors import Refused
+from jobs.vertex.port import CatalogueModel, MachineSpec
+
+from . import clients
+from .messages import enum_name, raw
+
+SERVICE = "model_garden_service"
+OWN_MODELS = "is_hf_wildcard(false)"
+PAGE_SIZE = 100
+FACTS = ("Parameters", "Context tokens", "Modalities")
+
+_SHORT = re.compile(r"(?P<publisher>[\w.-]+)/(?P<model>[\w.-]+)@(?P<version>[\w.-]+)")
+_SIZE = re.compile(r"[ae]?\d+(\.\d+)?[bm]")
+
+
+class Catalogue:
+    def list_models(self) -> list[CatalogueModel]:
+        """PublisherModel has no title and no description: both come from its documentations, where it has any."""
+        request = types.ListPublisherModelsRequest(
+            parent="publishers/*", filter=OWN_MODELS, list_all_versions=True, page_size=PAGE_SIZE
+        )
+        found = clients.all_pages(clients.client(SERVICE).list_publisher_models, request)
+        return [_model(model) for model in found if _is_open(model)]
+
+    def licence_acknowledged(self, model: str) -> bool:
+        request = types.CheckPublisherModelEulaAcceptanceRequest(**_project_and_model(model))
+        check = clients.client(SERVICE).check_publisher_model_eula_acceptance
+        return bool(clients.ask(check, request).publisher_model_eula_acked)
+
+    def acknowledge_licence(self, model: str) -> None:
+        request = types.AcceptPublisherModelEulaRequest(**_project_and_model(model))
+        clients.ask(clients.client(SERVICE).accept_publisher_model_eula, request)
+
+
+def long_name(model: str) -> str:
+    """`google/gemma3@gemma-3-270m` → `publishers/google/models/gemma3@gemma-3-270m`."""
+    found = _SHORT.fullmatch(model)
+    if found is None:
+        raise Refused(
+            _("%s is not the name of a model; it looks like google/gemma3@gemma-3-270m.") % model, "INVALID_ARGUMENT"
+        )
+    return f"publishers/{found['publisher']}/models/{found['model']}@{found['version']}"
+
+
+def short_name(name: str, version: str = "") -> str:
+    short = name.removeprefix("publishers/").replace("/models/", "/", 1)
+    return short if "@" in short or not version else f"{short}@{version}"
+
+
+def _project_and_model(model: str) -> dict[str, str]:
+    return {"parent": f"projects/{settings.VERTEX_PROJECT}", "publisher_model": long_name(model)}
+
+
+def _is_open(model: Any) -> bool:
+    category = types.PublisherModel.OpenSourceCategory
+    closed = (category.PROPRIETARY, category.OPEN_SOURCE_CATEGORY_UNSPECIFIED)
+    return raw(model).open_source_category not in closed or bool(_deploy_options(model))
+
+
+def _model(model: Any) -> CatalogueModel:
+    options = _deploy_options(model)
+    documents = {entry.title: entry.content for entry in model.supported_actions.view_rest_api.documentations}
+    name = short_name(model.name, model.version_id)
+    return CatalogueModel(
+        name=name,
+        display_name=documents.get("Name") or _title(name.partition("@")[2] or name),
+        launch_stage=_launch_stage(raw(model).launch_stage),
+        overview=_overview(documents),
+        machine_specs=tuple(_machine(option) for option in options),
+        can_tune=bool(options) or _has_tuning_action(model),
+        licence=documents.get("Licence", ""),
+        licence_url=documents.get("Licence URL", ""),
+        sample_request=_sample(options),
+    )
+
+
+def _deploy_options(model: Any) -> list[Any]:
+    """The first is the one that Google recommends."""
+    actions = model.supported_actions
+    several = list(actions.multi_deploy_vertex.multi_deploy_vertex)
+    if several or "deploy" not in actions:
+        return several
+    return [actions.deploy]
+
+
+def _has_tuning_action(model: Any) -> bool:
+    """Google marks its tuning pipelines only; which models are tuned by `tuningJobs` no field says."""
+    actions = model.supported_actions
+    return "open_fine_tuning_pipeline" in actions or "open_fine_tuning_pipelines" in actions
+
+
+def _launch_stage(stage: int) -> str:
+    return enum_name(types.PublisherModel.LaunchStage, stage) if stage else ""
+
+
+def _machine(option: Any) -> MachineSpec:
+    spec = option.dedicated_resources.machine_spec
+    accelerator = raw(spec).accelerator_type
+    title = option.title or option.deploy_task_name
+    name = enum_name(types.AcceleratorType, accelerator) if accelerator else ""
+    return MachineSpec(spec.machine_type, name, spec.accelerator_count, title)
+
+
+def _overview(documents: Mapping[str, str]) -> str:
+    """Markdown."""
+    facts = [f"- **{title}**: {documents[title]}" for title in FACTS if documents.get(title)]
+    return "\n\n".join(part for part in (documents.get("Summary", ""), "\n".join(facts)) if part)
+
+
+def _sample(options: list[Any]) -> dict[str, Any]:
+    try:
+        found = json.loads(options[0].deploy_metadata.sample_request) if options else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _title(version: str) -> str:
+    """gemma-3-27b-it → Gemma 3 27B IT"""
+    words = version.replace("_", "-").split("-")
+    return " ".join(
+        word.upper() if _SIZE.fullmatch(word) or word in ("it", "pt") else word.capitalize() for word in words
+    )

@@ -1,0 +1,119 @@
+"""chat/completions over HTTP, streamed: GAPIC cannot stream it over REST. The other side is not trusted to behave."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from jobs.vertex.errors import Refused, Unavailable, VertexError
+from jobs.vertex.port import ChatChunk, ChatRequest
+
+from .sse import events
+from .turns import MAX_BODY, chunks, refusal
+from .watch import Watch
+
+CONNECT_SECONDS, FIRST_SECONDS, IDLE_SECONDS, TOTAL_SECONDS = 10.0, 60.0, 30.0, 600.0
+OWN_FIELDS = {"model": "", "stream": True, "stream_options": {"include_usage": True}}
+
+_ENDPOINT = re.compile(r"projects/[a-z0-9:.-]+/locations/([a-z0-9-]+)/endpoints/[a-z0-9_-]+")
+_DEDICATED = re.compile(r"[a-z0-9.-]+\.prediction\.vertexai\.goog")
+
+
+class Chat:
+    def __init__(
+        self, *, first: float = FIRST_SECONDS, idle: float = IDLE_SECONDS, total: float = TOTAL_SECONDS
+    ) -> None:
+        self._first, self._idle, self._total = first, idle, total
+        self._tls = httpx.create_ssl_context(trust_env=False)
+
+    @contextmanager
+    def stream(self, request: ChatRequest) -> Iterator[Iterator[ChatChunk]]:
+        """May be left by another thread than the one that iterates; what the iterator raises then means nothing."""
+        url = _base(request) + f"/v1beta1/{request.endpoint}/chat/completions"
+        body = {**request.parameters, "messages": list(request.messages), **OWN_FIELDS}
+        with Watch(self._first, self._idle, self._total) as watch, self._client() as client:
+            response = self._send(client, url, body, watch)
+            try:
+                yield self._chunks(response, watch)
+            finally:
+                watch.cut()
+                response.close()
+
+    def _client(self) -> httpx.Client:
+        """One connection a stream, so that cutting it ends this stream and none of the others."""
+        timeout = httpx.Timeout(self._first, connect=CONNECT_SECONDS)
+        return httpx.Client(verify=self._tls, timeout=timeout, trust_env=False, follow_redirects=False)
+
+    def _send(self, client: httpx.Client, url: str, body: dict[str, Any], watch: Watch) -> httpx.Response:
+        with _as_errors(watch):
+            outgoing = client.build_request(
+                "POST", url, json=body, headers=_headers(), extensions={"trace": watch.trace}
+            )
+            response = client.send(outgoing, stream=True)
+            if response.status_code != 200:
+                raise refusal(response.status_code, _beginning(response), response.headers.get("Retry-After", ""))
+            if response.headers.get("Content-Encoding", "identity") != "identity":
+                raise Unavailable(_("The endpoint sent a compressed answer, which was not asked for."), "UNKNOWN")
+        return response
+
+    def _chunks(self, response: httpx.Response, watch: Watch) -> Iterator[ChatChunk]:
+        with _as_errors(watch):
+            yield from chunks(events(response.iter_raw(), watch.saw_event))
+
+
+def _base(request: ChatRequest) -> str:
+    """The token goes to Google's hosts only."""
+    found = _ENDPOINT.fullmatch(request.endpoint)
+    if found is None:
+        raise Refused(_("%r is not the name of an endpoint.") % request.endpoint, "INVALID_ARGUMENT")
+    if settings.VERTEX_API_ENDPOINT:
+        return str(settings.VERTEX_API_ENDPOINT)
+    if not request.dedicated_dns:
+        return f"https://{found[1]}-aiplatform.googleapis.com"
+    if not _DEDICATED.fullmatch(request.dedicated_dns):
+        raise Refused(_("%r is not a host of Vertex AI.") % request.dedicated_dns, "INVALID_ARGUMENT")
+    return f"https://{request.dedicated_dns}"
+
+
+def _headers() -> dict[str, str]:
+    headers = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
+    if settings.VERTEX_API_ENDPOINT:
+        return headers
+    from .clients import bearer_token  # noqa: PLC0415  # Google's clients are wanted only where a token is
+
+    return headers | {"Authorization": f"Bearer {bearer_token()}"}
+
+
+def _beginning(response: httpx.Response) -> bytes:
+    body = b""
+    for part in response.iter_raw():
+        body += part
+        if len(body) >= MAX_BODY:
+            break
+    return body[:MAX_BODY]
+
+
+@contextmanager
+def _as_errors(watch: Watch) -> Iterator[None]:
+    try:
+        yield
+    except VertexError as error:
+        raise watch.verdict() or error from None
+    except httpx.ConnectError as error:
+        raise Unavailable(_("The endpoint cannot be reached."), "UNAVAILABLE") from error
+    except httpx.TimeoutException as error:
+        raise watch.verdict() or _silent() from error
+    except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError) as error:
+        raise watch.verdict() or _cut_off() from error
+
+
+def _silent() -> Unavailable:
+    return Unavailable(_("The endpoint did not answer in time. Try again in a moment."), "DEADLINE_EXCEEDED")
+
+
+def _cut_off() -> Unavailable:
+    return Unavailable(_("The connection to the endpoint broke before the answer was complete."), "UNAVAILABLE")

@@ -1,0 +1,112 @@
+"""Makes Google's clients: REST everywhere, so that Google and the local server are spoken to in the same way."""
+
+import re
+from functools import cache, partial
+from importlib import import_module
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+from google.api_core.client_options import ClientOptions
+from google.auth import default
+from google.auth.credentials import AnonymousCredentials
+from google.auth.transport.requests import Request
+
+from jobs.vertex.errors import Refused
+
+from .translate import translated
+
+READ_SECONDS = 10.0
+CREATE_SECONDS = 60.0
+SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
+CLIENTS = {
+    "endpoint_service": "EndpointServiceClient",
+    "gen_ai_tuning_service": "GenAiTuningServiceClient",
+    "metadata_service": "MetadataServiceClient",
+    "model_garden_service": "ModelGardenServiceClient",
+    "model_service": "ModelServiceClient",
+    "tensorboard_service": "TensorboardServiceClient",
+}
+
+_LOCATION = re.compile(r"projects/[^/]+/locations/([a-z0-9-]+)(?:/|$)")
+
+
+def parent(location: str = "") -> str:
+    return f"projects/{settings.VERTEX_PROJECT}/locations/{location or settings.VERTEX_LOCATION}"
+
+
+def location_of(name: str) -> str:
+    """A tuned model made through `global` lives in a region of its own; its name says which."""
+    found = _LOCATION.match(name)
+    if found is None:
+        raise Refused(_("%r is not the name of a Vertex AI resource.") % name, "INVALID_ARGUMENT")
+    return found[1]
+
+
+def address(location: str) -> str:
+    if settings.VERTEX_API_ENDPOINT:
+        return str(settings.VERTEX_API_ENDPOINT)
+    prefix = "" if location == "global" else f"{location}-"
+    return f"https://{prefix}aiplatform.googleapis.com"
+
+
+def client(service: str, location: str = "") -> Any:
+    with translated():
+        return _client(service, address(location or settings.VERTEX_LOCATION), keep_alive=True)
+
+
+def ask(method: Any, request: Any) -> Any:
+    """A read, or a change that may be repeated without harm."""
+    with translated():
+        return method(request=request, retry=None, timeout=READ_SECONDS)
+
+
+def all_pages(method: Any, request: Any) -> list[Any]:
+    with translated():
+        return list(method(request=request, retry=None, timeout=READ_SECONDS))
+
+
+def create(service: str, method: str, request: Any, *, bucket: str = "") -> Any:
+    """A paid create: one POST on a connection of its own, since a kept one may be dead and nobody could tell."""
+    with translated(creates=True, bucket=bucket):
+        sender = _client(service, address(settings.VERTEX_LOCATION), keep_alive=False)
+        return getattr(sender, method)(request=request, retry=None, timeout=CREATE_SECONDS)
+
+
+def bearer_token() -> str:
+    """Empty where no sign-in is wanted, as on the local server."""
+    with translated():
+        found = credentials()
+        if not isinstance(found, AnonymousCredentials) and not found.valid:
+            found.refresh(partial(Request(), timeout=READ_SECONDS))
+        return found.token or ""
+
+
+def credentials() -> Any:
+    return anonymous() if settings.VERTEX_API_ENDPOINT else _default_credentials()
+
+
+def anonymous() -> Any:
+    return AnonymousCredentials()  # type: ignore[no-untyped-call]
+
+
+@cache
+def _default_credentials() -> Any:
+    return default(scopes=SCOPES)[0]
+
+
+@cache
+def _client(service: str, endpoint: str, *, keep_alive: bool) -> Any:
+    module = import_module(f"google.cloud.aiplatform_v1beta1.services.{service}")
+    options = ClientOptions(api_endpoint=endpoint)
+    made = getattr(module, CLIENTS[service])(credentials=credentials(), client_options=options, transport="rest")
+    harden(made.transport._session, keep_alive=keep_alive)
+    return made
+
+
+def harden(session: Any, *, keep_alive: bool = True) -> None:
+    """requests would follow a 307 and so POST twice, and would take a proxy for a server on this machine."""
+    session.max_redirects = 0
+    session.trust_env = not settings.VERTEX_API_ENDPOINT
+    if not keep_alive:
+        session.headers["Connection"] = "close"

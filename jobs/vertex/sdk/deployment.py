@@ -1,0 +1,151 @@
+from typing import Any
+
+from django.utils.translation import gettext as _
+from google.cloud.aiplatform_v1beta1 import types
+from google.longrunning import operations_pb2
+from google.protobuf.json_format import MessageToDict
+
+from jobs.vertex.errors import OutcomeUnknown, Refused
+from jobs.vertex.port import DeployedModel, DeploySpec, MachineSpec, RemoteEndpoint, RemoteError, RemoteOperation
+
+from . import clients
+from .catalogue import long_name
+from .messages import enum_name, remote_error
+
+GARDEN, ENDPOINTS, MODELS = "model_garden_service", "endpoint_service", "model_service"
+
+
+class Deployment:
+    def deploy(self, spec: DeploySpec) -> str:
+        bucket = spec.artifact_uri.removeprefix("gs://").partition("/")[0]
+        operation = clients.create(GARDEN, "deploy", _request(spec), bucket=bucket).operation
+        if not operation.name:
+            raise OutcomeUnknown(_("Vertex AI answered without the name of an operation."), "UNKNOWN")
+        return str(operation.name)
+
+    def get_operation(self, name: str) -> RemoteOperation:
+        client = clients.client(GARDEN, clients.location_of(name))
+        request = operations_pb2.GetOperationRequest(name=name)
+        return _operation(clients.ask(client.get_operation, request))
+
+    def find_deployment(self, endpoint: str) -> RemoteOperation | None:
+        """Model Garden's own operation says nothing of stages; the one of the endpoint does."""
+        client = clients.client(ENDPOINTS, clients.location_of(endpoint))
+        request = operations_pb2.ListOperationsRequest(name=endpoint, page_size=100)
+        found = clients.ask(client.list_operations, request).operations
+        deployments = [operation for operation in found if _deploy_metadata(operation)]
+        return _operation(max(deployments, key=_started)) if deployments else None
+
+    def endpoint_name(self, endpoint_user_id: str) -> str:
+        return f"{clients.parent()}/endpoints/{endpoint_user_id}"
+
+    def model_name(self, model_user_id: str) -> str:
+        return f"{clients.parent()}/models/{model_user_id}"
+
+    def get_endpoint(self, name: str) -> RemoteEndpoint:
+        client = clients.client(ENDPOINTS, clients.location_of(name))
+        return _endpoint(clients.ask(client.get_endpoint, types.GetEndpointRequest(name=name)))
+
+    def undeploy(self, endpoint: str, deployed_model_id: str) -> str:
+        client = clients.client(ENDPOINTS, clients.location_of(endpoint))
+        request = types.UndeployModelRequest(endpoint=endpoint, deployed_model_id=deployed_model_id)
+        return _operation_name(clients.ask(client.undeploy_model, request))
+
+    def delete_endpoint(self, name: str) -> str:
+        client = clients.client(ENDPOINTS, clients.location_of(name))
+        return _operation_name(clients.ask(client.delete_endpoint, types.DeleteEndpointRequest(name=name)))
+
+    def delete_model(self, name: str) -> str:
+        client = clients.client(MODELS, clients.location_of(name))
+        return _operation_name(clients.ask(client.delete_model, types.DeleteModelRequest(name=name)))
+
+
+def _request(spec: DeploySpec) -> Any:
+    request = types.DeployRequest(
+        destination=clients.parent(),
+        model_config=types.DeployRequest.ModelConfig(
+            accept_eula=spec.accept_eula,
+            model_display_name=spec.model_display_name,
+            model_user_id=spec.model_user_id,
+        ),
+        endpoint_config=types.DeployRequest.EndpointConfig(
+            endpoint_display_name=spec.endpoint_display_name, endpoint_user_id=spec.endpoint_user_id
+        ),
+        deploy_config=types.DeployRequest.DeployConfig(
+            dedicated_resources=_resources(spec.machine) if spec.machine else None, system_labels=dict(spec.labels)
+        ),
+    )
+    if spec.publisher_model:
+        request.publisher_model_name = long_name(spec.publisher_model)
+    else:
+        request.custom_model = types.DeployRequest.CustomModel(gcs_uri=spec.artifact_uri)
+    return request
+
+
+def _resources(machine: MachineSpec) -> Any:
+    spec = types.MachineSpec(machine_type=machine.machine_type)
+    if machine.accelerator_type:
+        if machine.accelerator_type not in types.AcceleratorType.__members__:
+            raise Refused(_("%s is not an accelerator of Vertex AI.") % machine.accelerator_type, "INVALID_ARGUMENT")
+        spec.accelerator_type = types.AcceleratorType.__members__[machine.accelerator_type]
+        spec.accelerator_count = machine.accelerator_count
+    return types.DedicatedResources(machine_spec=spec, min_replica_count=1, max_replica_count=1)
+
+
+def _operation(operation: Any) -> RemoteOperation:
+    response = MessageToDict(operation.response) if operation.HasField("response") else {}
+    response.pop("@type", None)
+    return RemoteOperation(
+        name=operation.name,
+        done=operation.done,
+        error=remote_error(operation.error) or _partial_failure(operation, response),
+        stage=_stage(operation),
+        response=response,
+    )
+
+
+def _partial_failure(operation: Any, response: dict[str, Any]) -> RemoteError | None:
+    """A deployment that failed half-way may end without an error of its own, and tell it here only."""
+    metadata = types.DeployOperationMetadata.pb()()
+    if not operation.done or response or not operation.metadata.Unpack(metadata):
+        return None
+    failures = metadata.generic_metadata.partial_failures
+    return remote_error(failures[0]) if failures else None
+
+
+def _deploy_metadata(operation: Any) -> Any:
+    metadata = types.DeployModelOperationMetadata.pb()()
+    return metadata if operation.metadata.Unpack(metadata) else None
+
+
+def _stage(operation: Any) -> str:
+    metadata = _deploy_metadata(operation)
+    if metadata is None or not metadata.deployment_stage:
+        return ""
+    return enum_name(types.DeploymentStage, metadata.deployment_stage)
+
+
+def _started(operation: Any) -> float:
+    return float(_deploy_metadata(operation).generic_metadata.create_time.ToNanoseconds())
+
+
+def _operation_name(future: Any) -> str:
+    return str(future.operation.name)
+
+
+def _endpoint(endpoint: Any) -> RemoteEndpoint:
+    """A deployment's labels are kept on what it deployed: DeployRequest has no labels for the endpoint."""
+    deployed = list(endpoint.deployed_models)
+    labels = {key: value for model in deployed for key, value in model.system_labels.items()}
+    return RemoteEndpoint(
+        name=endpoint.name,
+        display_name=endpoint.display_name,
+        labels=labels | dict(endpoint.labels),
+        dedicated_dns=endpoint.dedicated_endpoint_dns,
+        deployed_models=tuple(_deployed(model) for model in deployed),
+    )
+
+
+def _deployed(model: Any) -> DeployedModel:
+    replicas = model.status.available_replica_count if "status" in model else None
+    return DeployedModel(id=model.id, model=model.model, display_name=model.display_name, available_replicas=replicas)

@@ -1,0 +1,28 @@
+"""Small readings of Google's messages that several parts need."""
+
+from enum import IntEnum
+from typing import Any
+
+from google.rpc import code_pb2
+
+from jobs.vertex.port import RemoteError
+
+
+def raw(message: Any) -> Any:
+    """The protobuf message inside: its enums are numbers, so that one newer than this client is no accident."""
+    return type(message).pb(message)
+
+
+def enum_name(kind: type[IntEnum], value: int) -> str:
+    try:
+        return kind(value).name
+    except ValueError:
+        return str(value)
+
+
+def remote_error(status: Any) -> RemoteError | None:
+    """From a google.rpc.Status; None where its code is OK, which is also what an absent one looks like."""
+    if not status.code:
+        return None
+    known = status.code in code_pb2.Code.values()
+    return RemoteError(code_pb2.Code.Name(status.code) if known else str(status.code), status.message)

@@ -1,0 +1,107 @@
+"""`gs://` by google-cloud-storage. Addresses come here already checked by jobs.models.uris."""
+
+import os
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+from google.cloud.storage import Client
+
+from jobs.vertex.errors import AlreadyExists, NotAuthorised, NotFound, Refused
+
+from .clients import READ_SECONDS, anonymous, harden
+from .translate import translated
+
+UPLOAD_SECONDS = 60.0
+NEEDED = ["storage.objects.create", "storage.objects.list"]
+
+
+class Storage:
+    def upload(self, path: Path, uri: str) -> None:
+        bucket, name = _parts(uri)
+        with translated(bucket=bucket):
+            blob = _client().bucket(bucket).blob(name)
+            blob.upload_from_filename(str(path), timeout=UPLOAD_SECONDS, retry=None)
+
+    def problem_with_output(self, uri: str) -> str:
+        bucket, _path = _parts(uri)
+        try:
+            with translated(bucket=bucket):
+                missing = sorted(set(NEEDED) - _held(bucket))
+        except NotFound:
+            return _("There is no bucket %s. Create it, or write the name of another one.") % bucket
+        except NotAuthorised as error:
+            return str(error)
+        return _missing_rights(bucket, missing) if missing else ""
+
+    def is_empty(self, uri: str) -> bool:
+        bucket, path = _parts(uri)
+        prefix = f"{path}/" if path else ""
+        with translated(bucket=bucket):
+            found = _client().list_blobs(bucket, prefix=prefix, max_results=1, timeout=READ_SECONDS, retry=None)
+            return not list(found)
+
+    def read_text(self, uri: str, limit: int) -> str | None:
+        bucket, name = _parts(uri)
+        try:
+            with translated(bucket=bucket):
+                blob = _client().bucket(bucket).get_blob(name, timeout=READ_SECONDS, retry=None)
+                return None if blob is None else _tail(blob, limit)
+        except NotFound:
+            return None
+
+    def ensure_bucket(self, uri: str) -> None:
+        bucket, _path = _parts(uri)
+        try:
+            with translated(bucket=bucket):
+                _held(bucket)
+        except NotFound:
+            self._create(bucket)
+
+    def _create(self, bucket: str) -> None:
+        location = settings.VERTEX_LOCATION
+        with suppress(AlreadyExists), translated(bucket=bucket):
+            _client().create_bucket(bucket, location=location, timeout=READ_SECONDS, retry=None)
+
+
+def _held(bucket: str) -> set[str]:
+    """To ask for one's rights needs none, other than to look at the bucket, and tells whether there is one, too."""
+    return set(_client().bucket(bucket).test_iam_permissions(NEEDED, timeout=READ_SECONDS, retry=None))
+
+
+def _missing_rights(bucket: str, rights: list[str]) -> str:
+    return _(
+        "The console may not write to the bucket %(bucket)s: %(rights)s is missing."
+        " Ask for the role roles/storage.objectUser."
+    ) % {"bucket": bucket, "rights": ", ".join(rights)}
+
+
+def _tail(blob: Any, limit: int) -> str:
+    """The object may grow or be replaced between the two calls, so the range is only a hint."""
+    start = max(0, (blob.size or 0) - limit)
+    data: bytes = blob.download_as_bytes(start=start or None, timeout=READ_SECONDS, retry=None)
+    return data[-limit:].decode("utf-8", "replace")
+
+
+def _parts(uri: str) -> tuple[str, str]:
+    if not uri.startswith("gs://"):
+        raise Refused(_("%s is not a Cloud Storage path.") % uri, "INVALID_ARGUMENT")
+    bucket, _slash, path = uri.removeprefix("gs://").partition("/")
+    return bucket, path.rstrip("/")
+
+
+def _client() -> Any:
+    return _made(os.environ.get("STORAGE_EMULATOR_HOST", ""), settings.VERTEX_PROJECT)
+
+
+@cache
+def _made(emulator: str, project: str) -> Any:
+    """The library itself reads STORAGE_EMULATOR_HOST; it is an argument so that another host is another client."""
+    client = Client(project=project, credentials=anonymous() if emulator else None)
+    if emulator:
+        harden(client._http)
+        client._http.trust_env = False
+    return client

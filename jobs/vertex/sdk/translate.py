@@ -1,0 +1,178 @@
+"""Google's exceptions → ours, in this one place, the most specific first.
+
+For a create the question is whether the request may have left: only a refused connection, a name that is not found, a
+rejected certificate and missing credentials prove that it did not. For everything else there is no proof.
+"""
+
+import logging
+import re
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import requests
+from django.utils.translation import gettext as _
+from google.api_core.exceptions import GoogleAPICallError
+from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+from jobs.vertex.errors import (
+    AlreadyExists,
+    LicenceRequired,
+    NotAuthorised,
+    NotFound,
+    NotSent,
+    OutcomeUnknown,
+    OverQuota,
+    Refused,
+    Unavailable,
+    VertexError,
+)
+
+log = logging.getLogger(__name__)
+
+STATUS = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    408: "DEADLINE_EXCEEDED",
+    409: "ABORTED",
+    412: "FAILED_PRECONDITION",
+    429: "RESOURCE_EXHAUSTED",
+    499: "CANCELLED",
+    500: "INTERNAL",
+    501: "UNIMPLEMENTED",
+    502: "UNAVAILABLE",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+INDEFINITE = frozenset({408, 499})
+NOT_LEFT = (NewConnectionError, ConnectTimeoutError, ssl.SSLCertVerificationError)
+
+_LICENCE = re.compile(r"\beula\b|licen[cs]e|not allowed to use publisher model|terms of use", re.IGNORECASE)
+_BUCKET_RIGHT = re.compile(r"storage\.(objects|buckets)\.\w+|gcp-sa-vertex-moss-ft")
+_PREFIX = re.compile(r"^[A-Z]+ \S+: ")
+_ADDRESS = re.compile(r"[\w.+-]+@(?:[\w-]+\.)+[a-z]+")
+_TUNING_AGENT = "service-PROJECT_NUMBER@gcp-sa-vertex-moss-ft.iam.gserviceaccount.com"
+_BUCKET = re.compile(r"gs://([a-z0-9._-]+)|buckets/([a-z0-9._-]+)")
+
+
+@contextmanager
+def translated(*, creates: bool = False, bucket: str = "") -> Iterator[None]:
+    """`creates`: the call inside is a paid create. `bucket`: the one whose missing rights a refusal may be about."""
+    try:
+        yield
+    except VertexError:
+        raise
+    except Exception as error:
+        raise translate(error, creates=creates, bucket=bucket) from error
+
+
+def translate(error: Exception, *, creates: bool, bucket: str = "") -> VertexError:
+    if isinstance(error, GoogleAPICallError) and error.code is not None:
+        status, message = _reply(error)
+        return from_status(int(error.code), status, message, creates=creates, bucket=bucket)
+    if isinstance(error, DefaultCredentialsError):
+        return NotAuthorised(
+            _("No Google Cloud credentials were found. Run: gcloud auth application-default login"), "UNAUTHENTICATED"
+        )
+    if isinstance(error, RefreshError) and not error.retryable:
+        return NotAuthorised(
+            _("The Google Cloud credentials are no longer valid. Run: gcloud auth application-default login"),
+            "UNAUTHENTICATED",
+        )
+    if isinstance(error, GoogleAuthError) or _did_not_leave(error):
+        message = _("Vertex AI could not be reached: %s") % _short(error)
+        return NotSent(message, "UNAVAILABLE") if creates else Unavailable(message, "UNAVAILABLE")
+    if not isinstance(error, requests.RequestException | OSError):
+        log.warning("A reply of Vertex AI could not be used", exc_info=error)
+    return _no_answer(_short(error), "UNKNOWN", creates)
+
+
+def from_status(code: int, status: str, message: str, *, creates: bool, bucket: str = "") -> VertexError:
+    """For an answer that did come, with the HTTP `code`, Google's `status` word and its `message`."""
+    status = status or STATUS.get(code, "UNKNOWN")
+    if code == 429:
+        return OverQuota(_("A quota of the project is used up: %s") % message, status)
+    if code in INDEFINITE or code >= 500 and code != 501 or code < 400:
+        return _no_answer(message, status, creates)
+    return _refusal(code, status, message, bucket, creates)
+
+
+def _refusal(code: int, status: str, message: str, bucket: str, creates: bool) -> Refused:
+    if code in (400, 403, 412) and _BUCKET_RIGHT.search(message):
+        return NotAuthorised(_grant(message, bucket, creates), status)
+    if code in (400, 403, 412) and status != "INVALID_ARGUMENT" and _LICENCE.search(message):
+        return LicenceRequired(
+            _("The licence of this model is not accepted in the project yet. Accept it first. (%s)") % message, status
+        )
+    if code == 401:
+        return NotAuthorised(
+            _("Vertex AI did not accept the credentials. Run: gcloud auth application-default login (%s)") % message,
+            status,
+        )
+    if code == 403:
+        return NotAuthorised(
+            _("The credentials do not allow this. Ask for the role roles/aiplatform.user. (%s)") % message, status
+        )
+    if code == 404:
+        return NotFound(message, status)
+    if status == "ALREADY_EXISTS":
+        return AlreadyExists(message, status)
+    return Refused(message, status)
+
+
+def _grant(message: str, bucket: str, creates: bool) -> str:
+    """Names the very command, for the account that Google said, else for the one that such a call is about."""
+    address = _ADDRESS.search(message)
+    account = address[0] if address else _TUNING_AGENT if creates else "YOUR_ACCOUNT"
+    member = f"{'serviceAccount' if account.endswith('gserviceaccount.com') else 'user'}:{account}"
+    named = _BUCKET.search(message)
+    name = bucket or (named[1] or named[2] if named else "BUCKET")
+    command = (
+        f"gcloud storage buckets add-iam-policy-binding gs://{name} --member={member} --role=roles/storage.objectUser"
+    )
+    return _("The rights on the bucket %(bucket)s are missing. Run: %(command)s (%(message)s)") % {
+        "bucket": name,
+        "command": command,
+        "message": message,
+    }
+
+
+def _no_answer(detail: str, status: str, creates: bool) -> VertexError:
+    if creates:
+        return OutcomeUnknown(
+            _("It was sent to Vertex AI, and no definite answer came back, so it may or may not exist: %s") % detail,
+            status,
+        )
+    return Unavailable(_("Vertex AI does not answer for now: %s") % detail, status)
+
+
+def _reply(error: GoogleAPICallError) -> tuple[str, str]:
+    """Google's status word and plain message; the exception's own text has the address in front."""
+    try:
+        body = error.response.json()
+        inner = (body[0] if isinstance(body, list) else body)["error"]
+        return str(inner.get("status", "")), str(inner["message"])
+    except (AttributeError, ValueError, KeyError, TypeError, IndexError):
+        return "", _PREFIX.sub("", str(error.message))
+
+
+def _did_not_leave(error: Exception) -> bool:
+    """Looks only at what this error says of itself: `__context__` may hold an older error of somebody else."""
+    if isinstance(error, requests.ConnectTimeout):
+        return True
+    found: object = error
+    for _depth in range(5):
+        if isinstance(found, NOT_LEFT):
+            return True
+        arguments = getattr(found, "args", ())
+        following = getattr(found, "reason", None) or getattr(found, "original_error", None)
+        found = following or (arguments[0] if arguments else None)
+    return False
+
+
+def _short(error: Exception) -> str:
+    text = str(error) or type(error).__name__
+    return text if len(text) <= 300 else text[:300] + "…"

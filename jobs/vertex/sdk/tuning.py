@@ -1,0 +1,122 @@
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+from google.cloud.aiplatform_v1beta1 import types
+from google.protobuf.json_format import MessageToDict
+
+from jobs.vertex.errors import NotAuthorised, OutcomeUnknown, Refused
+from jobs.vertex.port import Checkpoint, RemoteTuningJob, TuningJobSpec
+
+from . import clients
+from .messages import enum_name, raw, remote_error
+
+SERVICE = "gen_ai_tuning_service"
+ADAPTER_SIZES = {1: "ONE", 2: "TWO", 4: "FOUR", 8: "EIGHT", 16: "SIXTEEN", 32: "THIRTY_TWO"}
+PAGE_SIZE = 100
+
+
+class Tuning:
+    def create(self, spec: TuningJobSpec) -> RemoteTuningJob:
+        request = types.CreateTuningJobRequest(parent=clients.parent(), tuning_job=_message(spec))
+        bucket = spec.output_uri.removeprefix("gs://").partition("/")[0]
+        job = clients.create(SERVICE, "create_tuning_job", request, bucket=bucket)
+        if not job.name:
+            raise OutcomeUnknown(_("Vertex AI answered without the name of a tuning job."), "UNKNOWN")
+        return _job(job)
+
+    def get(self, name: str) -> RemoteTuningJob:
+        client = clients.client(SERVICE, clients.location_of(name))
+        return _job(clients.ask(client.get_tuning_job, types.GetTuningJobRequest(name=name)))
+
+    def find(self, label: str, value: str) -> list[RemoteTuningJob]:
+        found = [*self._labelled(settings.VERTEX_LOCATION, label, value)]
+        if settings.VERTEX_LOCATION != "global":
+            found += self._labelled_globally(label, value)
+        return sorted(_each_once(found), key=_created)
+
+    def cancel(self, name: str) -> None:
+        client = clients.client(SERVICE, clients.location_of(name))
+        clients.ask(client.cancel_tuning_job, types.CancelTuningJobRequest(name=name))
+
+    def _labelled(self, location: str, label: str, value: str) -> list[RemoteTuningJob]:
+        """Filters here: the server's filter is not documented for tuning jobs."""
+        request = types.ListTuningJobsRequest(parent=clients.parent(location), page_size=PAGE_SIZE)
+        jobs = clients.all_pages(clients.client(SERVICE, location).list_tuning_jobs, request)
+        return [_job(job) for job in jobs if job.labels.get(label) == value]
+
+    def _labelled_globally(self, label: str, value: str) -> list[RemoteTuningJob]:
+        """A service that knows no `global` location refuses to list it, and cannot hold a job there."""
+        try:
+            return self._labelled("global", label, value)
+        except NotAuthorised:
+            raise
+        except Refused:
+            return []
+
+
+def _message(spec: TuningJobSpec) -> Any:
+    """The learning rate goes out as JSON writes it, such as 2e-05."""
+    parameters: dict[str, Any] = {"epoch_count": spec.epochs, "learning_rate": spec.learning_rate}
+    if spec.adapter_size is not None:
+        parameters["adapter_size"] = _adapter_size(spec.adapter_size)
+    if spec.batch_size is not None:
+        parameters["batch_size"] = spec.batch_size
+    tuning = types.SupervisedTuningSpec(
+        training_dataset_uri=spec.training_dataset_uri,
+        validation_dataset_uri=spec.validation_dataset_uri,
+        hyper_parameters=types.SupervisedHyperParameters(**parameters),
+        tuning_mode=f"TUNING_MODE_{spec.tuning_mode}",
+        export_last_checkpoint_only=spec.export_last_checkpoint_only,
+    )
+    return types.TuningJob(
+        base_model=spec.base_model,
+        tuned_model_display_name=spec.display_name,
+        description=spec.description,
+        labels=dict(spec.labels),
+        output_uri=spec.output_uri,
+        supervised_tuning_spec=tuning,
+    )
+
+
+def _adapter_size(rank: int) -> str:
+    if rank not in ADAPTER_SIZES:
+        raise Refused(_("The adapter size must be one of %s.") % ", ".join(map(str, ADAPTER_SIZES)), "INVALID_ARGUMENT")
+    return f"ADAPTER_SIZE_{ADAPTER_SIZES[rank]}"
+
+
+def _job(job: Any) -> RemoteTuningJob:
+    stats = raw(job).tuning_data_stats.supervised_tuning_data_stats
+    return RemoteTuningJob(
+        name=job.name,
+        state=enum_name(types.JobState, raw(job).state).removeprefix("JOB_STATE_"),
+        labels=dict(job.labels),
+        display_name=job.tuned_model_display_name,
+        create_time=job.create_time,
+        start_time=job.start_time,
+        end_time=job.end_time,
+        error=remote_error(job.error),
+        experiment=job.experiment,
+        tuned_model=job.tuned_model.model,
+        checkpoints=tuple(_checkpoint(found) for found in job.tuned_model.checkpoints),
+        total_steps=stats.tuning_step_count or None,
+        data_stats=MessageToDict(stats),
+    )
+
+
+def _checkpoint(found: Any) -> Checkpoint:
+    return Checkpoint(found.checkpoint_id, found.epoch, found.step)
+
+
+def _each_once(jobs: Iterable[RemoteTuningJob]) -> list[RemoteTuningJob]:
+    """A job made through `global` is listed in its region, too; nothing but the location in its name differs."""
+    kept: dict[str, RemoteTuningJob] = {}
+    for job in jobs:
+        kept.setdefault(job.name.rsplit("/", 1)[-1], job)
+    return list(kept.values())
+
+
+def _created(job: RemoteTuningJob) -> datetime:
+    return job.create_time or datetime.max.replace(tzinfo=UTC)

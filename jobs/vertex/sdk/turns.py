@@ -1,0 +1,118 @@
+"""What chat/completions answers, read sparingly: the text, why it ended, what it cost, or why there is none."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from jobs.vertex.errors import NotAuthorised, NotFound, OverQuota, Refused, Unavailable, VertexError
+from jobs.vertex.port import ChatChunk
+
+MAX_ANSWER = 4 * 1024 * 1024
+MAX_BODY = 64 * 1024
+MAX_MESSAGE = 300
+DONE = "[DONE]"
+
+_TOO_LONG = re.compile(
+    r"context (length|size|window)|too (long|many tokens)|exceeds the (available|maximum)", re.IGNORECASE
+)
+_IMAGE = re.compile(r"\bimages?\b|image_url|multi-?modal|mmproj|vision", re.IGNORECASE)
+
+
+def chunks(data: Iterable[str]) -> Iterator[ChatChunk]:
+    size, finished = 0, False
+    for text in data:
+        if text.strip() == DONE:
+            return
+        chunk = _chunk(_object(text))
+        size += len(chunk.text.encode("utf-8", "replace"))
+        if size > MAX_ANSWER:
+            raise Unavailable(_("The answer is longer than 4 MB and was cut off."), "UNKNOWN")
+        finished = finished or bool(chunk.finish_reason)
+        if chunk != ChatChunk():
+            yield chunk
+    if not finished:
+        raise Unavailable(_("The connection to the endpoint ended before the answer was complete."), "UNAVAILABLE")
+
+
+def refusal(code: int, body: bytes, retry_after: str = "") -> VertexError:
+    """For an HTTP status other than 200."""
+    try:
+        error = _error(json.loads(body))
+    except ValueError:
+        error = {}
+    return _as_error({"code": code} | {key: error[key] for key in ("status", "message") if key in error}, retry_after)
+
+
+def _object(text: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        raise Unavailable(_("The endpoint sent something that is not an answer."), "UNKNOWN") from None
+    error = _error(found)
+    if error:
+        raise _as_error(error)
+    return found if isinstance(found, dict) else {}
+
+
+def _error(found: Any) -> Mapping[str, Any]:
+    """Google's envelope, alone or in an array; an error of any other form counts as its message."""
+    if isinstance(found, list):
+        found = next((item for item in found if isinstance(item, dict)), {})
+    error = found.get("error") if isinstance(found, dict) else None
+    return error if isinstance(error, dict) else {"message": str(error)} if error else {}
+
+
+def _chunk(found: Mapping[str, Any]) -> ChatChunk:
+    choices = found.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+    delta = choice.get("delta")
+    text = delta.get("content") if isinstance(delta, dict) else ""
+    reason = choice.get("finish_reason")
+    return ChatChunk(
+        text=text if isinstance(text, str) else "",
+        finish_reason=reason if isinstance(reason, str) else "",
+        usage=_usage(found.get("usage")),
+    )
+
+
+def _usage(found: Any) -> Mapping[str, int] | None:
+    if not isinstance(found, dict):
+        return None
+    counts = {key: found.get(key) for key in ("prompt_tokens", "completion_tokens")}
+    return {key: count for key, count in counts.items() if isinstance(count, int)} or None
+
+
+def _as_error(error: Mapping[str, Any], retry_after: str = "") -> VertexError:
+    code = error.get("code") if isinstance(error.get("code"), int) else 0
+    status = str(error.get("status") or "")
+    message = str(error.get("message") or "")[:MAX_MESSAGE]
+    if code == 429 or status == "RESOURCE_EXHAUSTED":
+        wait = _(" It asks for %s seconds.") % retry_after if retry_after.isdigit() else ""
+        return OverQuota(
+            _("The endpoint is busy or still starting. Try again in a moment.") + wait, "RESOURCE_EXHAUSTED"
+        )
+    if code == 404 or status == "NOT_FOUND":
+        return NotFound(_("The endpoint is not there any more. Deploy the model again. (%s)") % message, "NOT_FOUND")
+    if code in (401, 403):
+        return NotAuthorised(
+            _("Vertex AI does not allow this console to use the endpoint. (%s)") % message,
+            status or "PERMISSION_DENIED",
+        )
+    if code == 503 or status == "UNAVAILABLE":
+        return Unavailable(_("The model is not ready yet. Try again in a minute. (%s)") % message, "UNAVAILABLE")
+    if code and 400 <= code < 500 and code != 408:
+        return Refused(_sentence(code, message), status or "INVALID_ARGUMENT")
+    return Unavailable(_("The endpoint failed: %s") % (message or code or _("no reason given")), status or "INTERNAL")
+
+
+def _sentence(code: int, message: str) -> str:
+    if code == 413:
+        return _("The message is larger than the endpoint takes. Leave out or shrink the images.")
+    if _TOO_LONG.search(message):
+        return _("The conversation is longer than this model can read. Start a new one, or shorten the message.")
+    if _IMAGE.search(message):
+        return _("This model takes no images. Send the message without them. (%s)") % message
+    return _("The endpoint refused the message: %s") % message
