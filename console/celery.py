@@ -1,9 +1,18 @@
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import beat_embedded_init, beat_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
 app = Celery("console")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["jobs"])
+
+
+@beat_init.connect  # type: ignore[untyped-decorator]
+@beat_embedded_init.connect  # type: ignore[untyped-decorator]
+def read_catalogue(**_: Any) -> None:
+    """At every start, too: the schedule alone would leave Model Garden empty for the first five minutes."""
+    app.send_task("catalogue.sync", expires=60)

@@ -1,0 +1,95 @@
+from dataclasses import dataclass, field, replace
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.functional import Promise, SimpleLazyObject
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from console.streams import live_ticket
+
+THEMES = ("light", "dark")
+THEME_COOKIE = "theme"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    view: str
+    label: str | Promise
+    icon: str
+    key: str = ""
+    also: tuple[str, ...] = ()
+    url: str = ""
+    current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    title: str | Promise
+    entries: tuple[Item, ...] = field(default=())
+
+
+NAVIGATION = (
+    Section("", (Item("dashboard", _("Dashboard"), "dashboard", "d"),)),
+    Section(
+        _("Models"),
+        (
+            Item("model-garden", _("Model Garden"), "potted_plant", "m", ("/publishers/",)),
+            Item("tuning-list", _("Tuning"), "model_training", "t"),
+            Item("endpoint-list", _("Endpoints"), "dns", "e"),
+        ),
+    ),
+    Section(
+        _("Studio"),
+        (
+            Item("chat", _("Chat"), "chat", "c"),
+            Item("dataset-list", _("Datasets"), "dataset", "s"),
+        ),
+    ),
+)
+
+
+def placed(item: Item, path: str) -> Item:
+    url = reverse(item.view)
+    inside = path == url if url == "/" else path.startswith((url, *item.also))
+    return replace(item, url=url, current=inside)
+
+
+def navigation(path: str) -> list[Section]:
+    return [replace(section, entries=tuple(placed(item, path) for item in section.entries)) for section in NAVIGATION]
+
+
+def project() -> dict[str, str]:
+    if settings.VERTEX_API_ENDPOINT:
+        return {"title": gettext("Local Vertex AI"), "hint": gettext("Everything runs on this computer")}
+    title = settings.VERTEX_PROJECT or gettext("No project")
+    return {"title": title, "hint": f"{title} · {settings.VERTEX_LOCATION}"}
+
+
+def theme_of(request: HttpRequest) -> str:
+    """Empty means: as the system has it."""
+    theme = request.COOKIES.get(THEME_COOKIE, "")
+    return theme if theme in THEMES else ""
+
+
+def live_url(user_id: int) -> str:
+    return f"/streams/live?ticket={live_ticket(user_id)}"
+
+
+def shell(request: HttpRequest) -> dict[str, object]:
+    """What `base.html` needs on every page; a person who has not signed in gets no navigation and no live stream.
+
+    Lazy, because most answers are fragments that show none of it.
+    """
+    context: dict[str, object] = {
+        "theme": theme_of(request),
+        "project": SimpleLazyObject(project),
+        "home_url": reverse("dashboard"),
+        "request_id": getattr(request, "id", ""),
+    }
+    user = getattr(request, "user", None)
+    if user is not None and user.is_authenticated:
+        context["nav"] = SimpleLazyObject(lambda: navigation(request.path))
+        context["live_url"] = SimpleLazyObject(lambda: live_url(user.pk))
+    return context

@@ -1,0 +1,105 @@
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from jobs.models import Endpoint
+
+LONGEST_MESSAGE = 100_000
+PARAMETERS = ("temperature", "top_p", "max_tokens")
+
+
+class MessageForm(forms.Form):
+    """`key` names the message before it is sent, so that sending it twice is one turn."""
+
+    use_required_attribute = False
+    key = forms.UUIDField(widget=forms.HiddenInput, error_messages={"required": _("Reload the page and send again.")})
+    text = forms.CharField(
+        label=_("Message"),
+        strip=False,
+        max_length=LONGEST_MESSAGE,
+        widget=forms.Textarea(attrs={"rows": 1, "placeholder": _("Type a message"), "autofocus": True}),
+        error_messages={
+            "required": _("Write a message first."),
+            "max_length": _("A message has at most %(limit_value)d characters; this one has %(show_value)d."),
+        },
+    )
+
+    def clean_text(self) -> str:
+        text: str = self.cleaned_data["text"]
+        if not text.strip():
+            raise forms.ValidationError(_("Write a message first."))
+        return text
+
+
+def empty_message() -> MessageForm:
+    return MessageForm(initial={"key": uuid.uuid4()})
+
+
+class NewChatForm(MessageForm):
+    endpoint = forms.ChoiceField(
+        label=_("Endpoint"),
+        error_messages={
+            "required": _("Choose an endpoint."),
+            "invalid_choice": _("This endpoint does not answer any more. Choose another one."),
+        },
+    )
+
+    def __init__(self, *args: Any, ready: Iterable[Endpoint], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.ready = {str(endpoint.pk): endpoint for endpoint in ready}
+        field = self.fields["endpoint"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [(pk, endpoint_label(endpoint)) for pk, endpoint in self.ready.items()]
+
+    def clean_endpoint(self) -> Endpoint:
+        return self.ready[self.cleaned_data["endpoint"]]
+
+
+def endpoint_label(endpoint: Endpoint) -> str:
+    return f"{endpoint.display_name} ({endpoint.base_model.rpartition('@')[2]})"
+
+
+class OptionsForm(forms.Form):
+    """What an answer is asked with. An empty field means: as the server does by itself."""
+
+    use_required_attribute = False
+    system_instruction = forms.CharField(
+        label=_("System instructions"),
+        required=False,
+        max_length=20_000,
+        widget=forms.Textarea(attrs={"rows": 4}),
+    )
+    temperature = forms.FloatField(
+        label=_("Temperature"),
+        required=False,
+        min_value=0,
+        max_value=2,
+        help_text=_("0 gives the likeliest words, 2 the most surprising ones."),
+        error_messages=dict.fromkeys(("invalid", "min_value", "max_value"), _("Write a number from 0 to 2.")),
+        widget=forms.NumberInput(attrs={"step": "0.05"}),
+    )
+    top_p = forms.FloatField(
+        label=_("Top-P"),
+        required=False,
+        min_value=0,
+        max_value=1,
+        help_text=_("Only the likeliest words up to this share are considered."),
+        error_messages=dict.fromkeys(("invalid", "min_value", "max_value"), _("Write a number from 0 to 1.")),
+        widget=forms.NumberInput(attrs={"step": "0.01"}),
+    )
+    max_tokens = forms.IntegerField(
+        label=_("Output token limit"),
+        required=False,
+        min_value=1,
+        max_value=8192,
+        help_text=_("An answer stops here, finished or not."),
+        error_messages=dict.fromkeys(("invalid", "min_value", "max_value"), _("Write a whole number from 1 to 8192.")),
+        widget=forms.NumberInput(attrs={"step": "1"}),
+    )
+
+    def parameters(self) -> dict[str, float | int]:
+        values = {name: self.cleaned_data[name] for name in PARAMETERS}
+        return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,169 @@
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from jobs.models import Dataset, TuningMode
+
+from .fields import LearningRateField, StepForm
+
+
+class Facts(Protocol):
+    """What a base model allows, as far as these forms ask."""
+
+    @property
+    def modes(self) -> Sequence[str]: ...
+
+    @property
+    def adapter_sizes(self) -> Sequence[int]: ...
+
+
+class TrainingForm(StepForm):
+    """`validation_problem` says why two data sets do not go together, or nothing."""
+
+    dataset = forms.ModelChoiceField(
+        queryset=Dataset.objects.none(),
+        label=_("Training data set"),
+        error_messages={
+            "required": _("Choose a data set, upload one, or use the sample."),
+            "invalid_choice": _("This data set is not one of yours any more. Choose another one."),
+        },
+    )
+    use_validation = forms.BooleanField(
+        label=_("Use a validation data set"),
+        required=False,
+        help_text=_("Rows that are not trained on; they show whether the model learns more than the training rows."),
+        widget=forms.CheckboxInput(attrs={"role": "switch"}),
+    )
+    validation_dataset = forms.ModelChoiceField(
+        queryset=Dataset.objects.none(),
+        label=_("Validation data set"),
+        required=False,
+        empty_label=_("Choose a data set"),
+        error_messages={"invalid_choice": _("This data set is not one of yours any more. Choose another one.")},
+    )
+    epochs = forms.IntegerField(
+        label=_("Number of epochs"),
+        min_value=1,
+        max_value=100,
+        help_text=_("How often the training goes through all rows, 1 to 100."),
+        error_messages=dict.fromkeys(
+            ("required", "invalid", "min_value", "max_value"), _("Write a whole number of epochs from 1 to 100.")
+        ),
+        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
+    )
+    learning_rate = LearningRateField(
+        label=_("Learning rate"),
+        help_text=_("The step size, above 0 and up to 1, such as 0.0002."),
+        error_messages=dict.fromkeys(("required", "invalid"), _("Write a number above 0 and up to 1, such as 0.0002.")),
+        widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
+    )
+    tuning_mode = forms.ChoiceField(
+        label=_("Tuning mode"),
+        choices=TuningMode.choices,
+        error_messages=dict.fromkeys(("required", "invalid_choice"), _("Choose LoRA adapter or full fine-tuning.")),
+        widget=forms.RadioSelect,
+    )
+    adapter_size = forms.TypedChoiceField(
+        label=_("Adapter size (LoRA rank)"),
+        coerce=int,
+        empty_value=None,
+        required=False,
+        help_text=_("A larger adapter can learn harder tasks but needs more rows and more time."),
+    )
+    batch_size = forms.IntegerField(
+        label=_("Batch size"),
+        required=False,
+        min_value=1,
+        max_value=256,
+        help_text=_("Rows in one training step. Leave it empty to use the default of Vertex AI."),
+        error_messages=dict.fromkeys(
+            ("invalid", "min_value", "max_value"), _("Write a whole number from 1 to 256, or leave it empty.")
+        ),
+        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
+    )
+    export_last_checkpoint_only = forms.BooleanField(
+        label=_("Keep only the last checkpoint"),
+        required=False,
+    )
+
+    def __init__(
+        self,
+        *args: Any,
+        datasets: QuerySet[Dataset],
+        facts: Facts,
+        model_title: str,
+        validation_problem: Callable[[Dataset, Dataset], str],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.facts, self.model_title, self.validation_problem = facts, model_title, validation_problem
+        self._dataset_field("dataset").queryset = datasets
+        self._dataset_field("validation_dataset").queryset = datasets
+        sizes = self.fields["adapter_size"]
+        assert isinstance(sizes, forms.TypedChoiceField)
+        sizes.choices = [(size, str(size)) for size in facts.adapter_sizes]
+        sizes.error_messages["invalid_choice"] = _("Choose one of these sizes: %(sizes)s.") % {
+            "sizes": ", ".join(map(str, facts.adapter_sizes))
+        }
+
+    def _dataset_field(self, name: str) -> "forms.ModelChoiceField[Dataset]":
+        field = self.fields[name]
+        assert isinstance(field, forms.ModelChoiceField)
+        return field
+
+    def clean_dataset(self) -> Dataset:
+        return usable(self.cleaned_data["dataset"])
+
+    def clean_validation_dataset(self) -> Dataset | None:
+        if not self.cleaned_data.get("use_validation"):
+            return None
+        chosen: Dataset | None = self.cleaned_data["validation_dataset"]
+        if chosen is None:
+            raise ValidationError(_("Choose a validation data set, or switch validation off."))
+        return usable(chosen)
+
+    def clean_learning_rate(self) -> float:
+        rate: float = self.cleaned_data["learning_rate"]
+        if not 0 < rate <= 1:
+            raise ValidationError(_("Write a number above 0 and up to 1, such as 0.0002."))
+        return rate
+
+    def clean_tuning_mode(self) -> str:
+        mode: str = self.cleaned_data["tuning_mode"]
+        if reason := mode_problem(mode, self.facts, self.model_title):
+            raise ValidationError(reason)
+        return mode
+
+    def clean(self) -> None:
+        values = self.cleaned_data
+        if values.get("tuning_mode") == TuningMode.FULL:
+            values["adapter_size"] = None
+            self.errors.pop("adapter_size", None)
+        elif values.get("tuning_mode") and values.get("adapter_size") is None and "adapter_size" not in self.errors:
+            self.add_error("adapter_size", _("Choose an adapter size."))
+        train, validation = values.get("dataset"), values.get("validation_dataset")
+        if train and validation and (problem := self.validation_problem(train, validation)):
+            self.add_error("validation_dataset", problem)
+
+
+def usable(dataset: Dataset) -> Dataset:
+    if not dataset.is_usable:
+        message = _("“%(name)s” has rows with problems. Correct them and upload the file again, or choose another one.")
+        raise ValidationError(message, params={"name": dataset.name})
+    return dataset
+
+
+def mode_problem(mode: str, facts: Facts, model_title: str) -> str:
+    """Why `model_title` cannot be tuned this way, or nothing."""
+    if mode in facts.modes:
+        return ""
+    if mode == TuningMode.PEFT_ADAPTER:
+        return gettext("%(model)s can only be tuned in full here. Choose full fine-tuning.") % {"model": model_title}
+    return gettext("%(model)s can only be tuned with a LoRA adapter here. Choose LoRA adapter.") % {
+        "model": model_title
+    }

@@ -1,0 +1,64 @@
+"""What a request is here, and the few answers that htmx needs to be told in its own way."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render, resolve_url
+from django.utils.cache import patch_vary_headers
+from django.utils.http import url_has_allowed_host_and_scheme
+from django_htmx.middleware import HtmxDetails
+
+
+class HtmxRequest(HttpRequest):
+    """After HtmxMiddleware and RequestIdMiddleware; the visitor may be unknown."""
+
+    htmx: HtmxDetails
+    id: str
+
+
+class ConsoleRequest(HtmxRequest):
+    """After LoginRequiredMiddleware."""
+
+    user: User
+
+
+def wants_fragment(request: HtmxRequest) -> bool:
+    """A history restore carries the headers of htmx and still needs the whole page."""
+    return bool(request.htmx) and not request.htmx.history_restore_request
+
+
+def page_or_fragment(
+    request: HtmxRequest, template: str, partial: str, context: Mapping[str, Any], *, status: int = 200
+) -> HttpResponse:
+    """One URL, two renderings: the page, or `template#partial` for htmx."""
+    name = f"{template}#{partial}" if wants_fragment(request) else template
+    response = render(request, name, dict(context), status=status)
+    patch_vary_headers(response, ["HX-Request"])
+    return response
+
+
+def hx_redirect(request: HtmxRequest, to: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+    """Go there: a full page load from htmx, See Other for a plain form."""
+    url = resolve_url(to, *args, **kwargs)
+    if request.htmx:
+        return HttpResponse(status=204, headers={"HX-Redirect": url})
+    response = HttpResponseRedirect(url)
+    response.status_code = 303
+    return response
+
+
+def safe_next(request: HttpRequest, default: str) -> str:
+    """The `next` that the form or the address names, unless it leads to another site."""
+    url = request.POST.get("next") or request.GET.get("next", "")
+    inside = url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure())
+    return url if inside else resolve_url(default)
+
+
+def snackbar(response: HttpResponse, text: str, *, url: str = "", label: str = "") -> HttpResponse:
+    """An answer to htmx that also shows a snackbar. After a redirect use `django.contrib.messages` instead."""
+    detail = {"text": str(text), "url": url, "label": str(label)}
+    response["HX-Trigger"] = json.dumps({"snackbar": detail})
+    return response

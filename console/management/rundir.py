@@ -1,0 +1,111 @@
+"""What one running console keeps in its data directory: the lock, the ports it had, and its process numbers."""
+
+import fcntl
+import json
+import os
+import socket
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+
+class AlreadyRunning(Exception):
+    """Another `up` holds this data directory."""
+
+
+class StillStopping(Exception):
+    """Children of an `up` that was killed hold this data directory."""
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    partial = path.with_suffix(f".{os.getpid()}")
+    partial.write_text(json.dumps(content, indent=2))
+    partial.replace(path)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def is_free(host: str, port: int) -> bool:
+    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def any_free(host: str) -> int:
+    family = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0][0]
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+class RunDirectory:
+    """`lock` stays locked until the last child has ended: every child inherits its descriptor."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.path = data_dir / "run"
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.state = self.path / "processes.json"
+        self.ports = self.path / "ports.json"
+        self.lock = -1
+
+    def acquire(self, patience: float = 15) -> None:
+        self.lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        deadline = time.monotonic() + patience
+        while not self._try_lock():
+            owner = read_json(self.state)
+            if is_alive(int(owner.get("pid", 0)) or os.getpid()):
+                raise AlreadyRunning(self._described(owner))
+            if time.monotonic() > deadline:
+                numbers = ", ".join(str(pid) for pid in owner.get("processes", {}).values())
+                raise StillStopping(numbers)
+            time.sleep(0.1)
+
+    def _try_lock(self) -> bool:
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    @staticmethod
+    def _described(owner: dict[str, Any]) -> str:
+        return f"process {owner['pid']}, {owner.get('url') or 'still starting'}" if owner else "still starting"
+
+    def record(self, url: str, processes: dict[str, int]) -> None:
+        write_json(self.state, {"pid": os.getpid(), "url": url, "processes": processes})
+
+    def release(self) -> None:
+        with suppress(FileNotFoundError):
+            self.state.unlink()
+        os.close(self.lock)
+
+    def port(self, name: str, host: str, preferred: int) -> int:
+        """The port of the last run where it is still free: endpoints of earlier runs carry it in their address."""
+        known = read_json(self.ports)
+        taken = {port for other, port in known.items() if other != name}
+        candidates = [port for port in (known.get(name), preferred) if isinstance(port, int) and port not in taken]
+        chosen = next((port for port in candidates if is_free(host, port)), None) or any_free(host)
+        write_json(self.ports, {**known, name: chosen})
+        return chosen

@@ -1,0 +1,143 @@
+import logging
+import re
+import secrets
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import cast
+
+from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase, HttpResponseRedirectBase
+from django.shortcuts import render, resolve_url
+from django.utils.cache import get_conditional_response, patch_cache_control
+
+from console.http import HtmxRequest
+from jobs import errors
+
+logger = logging.getLogger(__name__)
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data: blob:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+        "manifest-src 'self'",
+    )
+)
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+STATUS_OF = {
+    errors.DatasetRejected: 422,
+    errors.NotAllowedNow: 409,
+    errors.InvalidTransition: 409,
+    errors.KeyReused: 409,
+}
+CSRF_INPUT = re.compile(rb'name="csrfmiddlewaretoken" value="[^"]+"')
+STOP_POLLING = 286
+
+
+class RequestIdMiddleware:
+    """Names the request, in the answer, on error pages and in the log of every failure."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        named = cast(HtmxRequest, request)
+        named.id = secrets.token_hex(8)
+        response = self.get_response(request)
+        response["X-Request-ID"] = named.id
+        if response.status_code >= 500:
+            logger.error("Request %s: %s %s → %d", named.id, request.method, request.path, response.status_code)
+        return response
+
+
+class SecurityHeadersMiddleware:
+    """The browser's limits on every answer, and who may keep a copy of it.
+
+    A page is never stored. A fragment or data may be kept by the browser if it asks each time: unchanged costs a 304.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        for name, value in SECURITY_HEADERS.items():
+            response.headers.setdefault(name, value)
+        if response.has_header("Cache-Control"):
+            return response
+        return self.kept_privately(request, response)
+
+    @staticmethod
+    def kept_privately(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        page = response.get("Content-Type", "").startswith("text/html") and "HX-Request" not in request.headers
+        if page or request.method != "GET" or response.status_code != 200 or not isinstance(response, HttpResponse):
+            patch_cache_control(response, no_store=True)
+            return response
+        patch_cache_control(response, private=True, no_cache=True)
+        response["ETag"] = etag(response.content)
+        return get_conditional_response(request, etag=response["ETag"], response=response) or response
+
+
+def etag(content: bytes) -> str:
+    """Weak, because a form's token is masked anew in each rendering and does not count as a change."""
+    return f'W/"{blake2b(CSRF_INPUT.sub(b"", content), digest_size=16).hexdigest()}"'
+
+
+class HtmxRedirectMiddleware:
+    """Tells htmx to go there itself: fetch would follow a redirect and swap a whole page into a fragment's place."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        htmx = cast(HtmxRequest, request).htmx
+        if not htmx or not isinstance(response, HttpResponseRedirectBase):
+            return response
+        if response.url.split("?")[0] != resolve_url(settings.LOGIN_URL):
+            return HttpResponse(status=204, headers={"HX-Redirect": response.url})
+        back = htmx.current_url_abs_path or resolve_url(settings.LOGIN_REDIRECT_URL)
+        url = redirect_to_login(back).url
+        return HttpResponse(status=STOP_POLLING, headers={"HX-Redirect": url, "Cache-Control": "no-store"})
+
+
+class DomainErrorMiddleware:
+    """An error of the domain is a sentence for the person: in the banner of an htmx page, else on a page of its own."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, errors.JobsError):
+            return None
+        status = next((code for kind, code in STATUS_OF.items() if isinstance(exception, kind)), 400)
+        return refusal(cast(HtmxRequest, request), str(exception), status)
+
+
+def refusal(request: HtmxRequest, text: str, status: int) -> HttpResponse:
+    if request.htmx:
+        response = render(request, "components/note.html", {"kind": "bad", "text": text}, status=status)
+        response["HX-Retarget"] = "#banner"
+        response["HX-Reswap"] = "innerHTML"
+        return response
+    return render(request, "refused.html", {"text": text}, status=status)

@@ -1,0 +1,225 @@
+"""Server-sent events from a Redis stream, without Django's request machinery: no database, no session, no thread.
+
+`GET /streams/live?ticket=…` is the doorbell of one person; `GET /streams/chat/<message>?ticket=…` the frames of one
+answer. An entry has the fields `data` and, optionally, `event`; its Redis id is the event's id, so that a browser
+which comes back with `Last-Event-ID` misses nothing. The permission is the signed ticket, made while the page is drawn.
+"""
+
+import asyncio
+import logging
+import re
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+from urllib.parse import parse_qs
+
+import redis.asyncio as redis
+from django.conf import settings
+from django.core.signing import BadSignature, TimestampSigner
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+logger = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Entry = tuple[bytes, dict[bytes, bytes]]
+
+LIVE_SALT: Final = "console.streams.live"
+CHAT_SALT: Final = "console.streams.chat"
+LIVE_TICKET_SECONDS: Final = 12 * 3600
+CHAT_TICKET_SECONDS: Final = 3600
+STREAM_SECONDS: Final = 3600
+HEARTBEAT_SECONDS: Final = 15
+OVERLAP_MS: Final = 2000
+BATCH: Final = 200
+PER_USER: Final = 32
+EVENT_ID = re.compile(rb"\d{1,20}-\d{1,20}")
+CHAT_PATH = re.compile(r"/streams/chat/([0-9a-f-]{36})")
+HEADERS: Final = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+
+
+def live_ticket(user_id: int) -> str:
+    """Also says from when on the page has to hear of changes: from when it was drawn, not from when it connects."""
+    return TimestampSigner(salt=LIVE_SALT).sign(f"{user_id}:{time.time_ns() // 1_000_000}")
+
+
+def chat_ticket(message_id: object, user_id: int) -> str:
+    return TimestampSigner(salt=CHAT_SALT).sign(f"{message_id}:{user_id}")
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    key: str
+    user_id: int
+    start: bytes
+    live: bool
+
+
+def subscription(path: str, ticket: str) -> Subscription:
+    """Raises BadSignature for a ticket that is false, too old or another stream's."""
+    if path == "/streams/live":
+        user, drawn = TimestampSigner(salt=LIVE_SALT).unsign(ticket, LIVE_TICKET_SECONDS).split(":")
+        return Subscription(f"live:user:{user}", int(user), b"%d-0" % (int(drawn) - OVERLAP_MS), live=True)
+    match = CHAT_PATH.fullmatch(path)
+    message, user = TimestampSigner(salt=CHAT_SALT).unsign(ticket, CHAT_TICKET_SECONDS).split(":")
+    if match is None or match[1] != message:
+        raise BadSignature
+    return Subscription(f"live:chat:{message}", int(user), b"0-0", live=False)
+
+
+def frame(entry_id: bytes, fields: dict[bytes, bytes]) -> bytes:
+    lines = [b"id: " + entry_id]
+    if event := fields.get(b"event"):
+        lines.append(b"event: " + event)
+    data = fields.get(b"data", b"").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    lines.extend(b"data: " + line for line in data.split(b"\n"))
+    return b"\n".join(lines) + b"\n\n"
+
+
+def newest_of_each_event(entries: Iterable[Entry]) -> list[Entry]:
+    """A doorbell that rang five times for one thing is answered once."""
+    newest: dict[bytes, Entry] = {}
+    for entry in entries:
+        event = entry[1].get(b"event", b"")
+        newest.pop(event, None)
+        newest[event] = entry
+    return list(newest.values())
+
+
+async def answer(send: Send, status: int, text: str) -> None:
+    headers = [*HEADERS[1:], (b"content-type", b"text/plain; charset=utf-8"), (b"retry-after", b"5")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": text.encode()})
+
+
+async def disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def connect(url: str, read_timeout: float) -> Any:
+    options: dict[str, Any] = {"protocol": 2, "socket_timeout": read_timeout, "retry": Retry(NoBackoff(), 0)}
+    return redis.Redis.from_url(url, **options)
+
+
+@dataclass(slots=True)
+class Streams:
+    """The ASGI app. One Redis connection for each open stream, from one pool; `close` ends them all."""
+
+    url: str = ""
+    per_user: int = PER_USER
+    heartbeat: float = HEARTBEAT_SECONDS
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+    open_by_user: Counter[int] = field(default_factory=Counter)
+    client: Any = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ticket = parse_qs(scope["query_string"].decode("latin-1")).get("ticket", [""])[0]
+        try:
+            wanted = subscription(scope["path"], ticket)
+        except (BadSignature, ValueError):
+            await answer(send, 403, "The ticket is not valid. Reload the page.")
+            return
+        if refusal := self.refusal(wanted.user_id):
+            await answer(send, *refusal)
+            return
+        self.open_by_user[wanted.user_id] += 1
+        try:
+            await self.serve(wanted, last_event_id(scope), receive, send)
+        finally:
+            self.open_by_user[wanted.user_id] -= 1
+
+    def refusal(self, user_id: int) -> tuple[int, str] | None:
+        if self.closing.is_set():
+            return 503, "The server is stopping."
+        if self.open_by_user[user_id] >= self.per_user:
+            return 429, "Too many pages are open at once. Close some of them."
+        return None
+
+    def connection(self) -> Any:
+        if self.client is None:
+            self.client = connect(self.url or settings.REDIS_URL, self.heartbeat + 5)
+        return self.client
+
+    async def serve(self, wanted: Subscription, last: bytes, receive: Receive, send: Send) -> None:
+        try:
+            position, opening = await self.opening(wanted, last)
+        except (RedisError, OSError):
+            await answer(send, 503, "Live updates are not available.")
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+        await send({"type": "http.response.body", "body": opening, "more_body": True})
+        await self.run_until_over(self.pump(wanted, position, send), receive)
+        with suppress(OSError):
+            await send({"type": "http.response.body", "body": b""})
+
+    async def opening(self, wanted: Subscription, last: bytes) -> tuple[bytes, bytes]:
+        """Where to read from, and the first bytes. A live page that comes back is told to fetch everything once:
+        the stream is short and may have lost what rang meanwhile."""
+        if last and wanted.live:
+            newest = await self.connection().xrevrange(wanted.key, count=1)
+            position = newest[0][0] if newest else last
+            return position, b"retry: 1000\n" + frame(position, {b"event": b"live-refresh"})
+        await self.connection().ping()
+        position = last or wanted.start
+        return position, b"retry: 1000\nid: %s\n\n" % position
+
+    async def pump(self, wanted: Subscription, position: bytes, send: Send) -> None:
+        while True:
+            entries = await self.read(wanted.key, position)
+            if not entries:
+                await send({"type": "http.response.body", "body": b":\n\n", "more_body": True})
+                continue
+            position = entries[-1][0]
+            shown = newest_of_each_event(entries) if wanted.live else entries
+            body = b"".join(frame(*entry) for entry in shown)
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            if not wanted.live and entries[-1][1].get(b"event") == b"end":
+                return
+
+    async def read(self, key: str, position: bytes) -> list[Entry]:
+        block = int(self.heartbeat * 1000)
+        found = await self.connection().xread({key: position}, count=BATCH, block=block)
+        return cast(list[Entry], found[0][1]) if found else []
+
+    async def run_until_over(self, pumping: Any, receive: Receive) -> None:
+        """Until the stream ends, the browser leaves, the server stops or the hour is up; the browser comes back."""
+        tasks = [asyncio.ensure_future(work) for work in (pumping, disconnected(receive), self.closing.wait())]
+        try:
+            await asyncio.wait(tasks, timeout=STREAM_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        failure = results[0]
+        if isinstance(failure, Exception):
+            logger.warning("A live stream ended early: %s", failure)
+
+    async def close(self) -> None:
+        self.closing.set()
+        if self.client is not None:
+            await self.client.aclose()
+            self.client = None
+
+
+def last_event_id(scope: Scope) -> bytes:
+    """Empty when there is none, or none that a Redis stream could have given."""
+    value = next((value for name, value in scope["headers"] if name == b"last-event-id"), b"")
+    return value if EVENT_ID.fullmatch(value) else b""
+
+
+app = Streams()

@@ -1,0 +1,49 @@
+"""An answer's figures, and where its frames come from."""
+
+from typing import Any
+
+from django import template
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from console.streams import chat_ticket
+from jobs.models import Conversation, Message
+
+register = template.Library()
+
+ENDS: dict[str, str | Promise] = {
+    "stop": _("finished"),
+    "length": _("stopped at the output limit"),
+    "content_filter": _("stopped by the content filter"),
+}
+
+
+@register.filter
+def frames_url(message: Message, user_id: int) -> str:
+    return f"/streams/chat/{message.pk}?ticket={chat_ticket(message.pk, user_id)}"
+
+
+@register.filter
+def end_words(message: Message) -> str | Promise:
+    return ENDS.get(message.finish_reason, message.finish_reason)
+
+
+@register.filter
+def pace(message: Message) -> float | None:
+    """Tokens a second after the first one; None where the server gave no count."""
+    tokens, times = message.usage.get("completion_tokens"), message.timings
+    took = times.get("total", 0) - times.get("first_token", 0)
+    return (tokens - 1) / took if tokens and tokens > 1 and took > 0 else None
+
+
+@register.filter
+def seconds(value: Any) -> str:
+    return f"{value:.2f} s" if value < 10 else f"{value:.0f} s"
+
+
+@register.filter
+def only_completes(conversation: Conversation) -> bool:
+    """A pretrained model (no `-it` in its name) was never taught to answer."""
+    endpoint = conversation.endpoint
+    name = endpoint.publisher_model if endpoint else ""
+    return "gemma" in name and not name.endswith("-it")

@@ -1,0 +1,134 @@
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django import template
+from django.template.defaultfilters import date as format_date
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+from django.utils.translation import gettext, ngettext
+
+register = template.Library()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a state is shown: an icon, a class for its colour and, for states that have no own label, a word."""
+
+    icon: str
+    look: str
+
+
+DONE, BAD, OFF = Look("check_circle", "ok"), Look("error", "bad"), Look("do_not_disturb_on", "off")
+RUNNING, WAITING, STOPPING = (
+    Look("progress_activity", "run spin"),
+    Look("schedule", "off"),
+    Look("progress_activity", "off spin"),
+)
+LOOKS = {
+    "SUCCEEDED": DONE,
+    "READY": DONE,
+    "VALID": DONE,
+    "COMPLETE": DONE,
+    "RUNNING": RUNNING,
+    "DEPLOYING": RUNNING,
+    "STREAMING": RUNNING,
+    "UPDATING": RUNNING,
+    "CANCELLING": STOPPING,
+    "UNDEPLOYING": STOPPING,
+    "DELETING": STOPPING,
+    "FAILED": BAD,
+    "INVALID": BAD,
+    "EXPIRED": BAD,
+    "CANCELLED": OFF,
+    "UNDEPLOYED": OFF,
+    "DELETED": OFF,
+    "STOPPED": OFF,
+    "PAUSED": Look("pause_circle", "off"),
+    "PARTIALLY_SUCCEEDED": Look("warning", "warn"),
+    "INTERRUPTED": Look("warning", "warn"),
+    "AMBIGUOUS": Look("warning", "warn"),
+    "NEEDS_DECISION": Look("warning", "warn"),
+}
+
+
+@register.simple_tag
+def icon(name: str, look: str = "") -> SafeString:
+    return format_html(
+        '<svg class="ic{}" aria-hidden="true"><use href="{}#{}"></use></svg>',
+        f" {look}" if look else "",
+        static("icons.svg"),
+        name,
+    )
+
+
+@register.inclusion_tag("components/status.html")
+def status(state: str, label: str | Promise = "", title: str = "") -> dict[str, object]:
+    """`label` is the state's own word (`job.get_state_display`); without one the code is made readable."""
+    look = LOOKS.get(str(state).upper(), WAITING)
+    words = label or str(state).replace("_", " ").capitalize()
+    return {"status": {"icon": look.icon, "look": look.look, "label": words}, "title": title}
+
+
+@register.simple_tag
+def live_trigger(*topic: object) -> SafeString:
+    """Fetch again when the doorbell rings for this topic, and after a gap in the live stream.
+
+    Rings close together make one fetch at once and one at the end, at most two a second.
+    """
+    name = "".join(str(part) for part in topic)
+    return format_html('hx-trigger="{} from:body throttle:500ms, live-refresh from:body throttle:500ms"', name)
+
+
+@register.simple_tag
+def ago(moment: datetime | None) -> SafeString:
+    """A relative time that the browser keeps current; the exact one is in its title."""
+    if not moment:
+        return format_html('<span class="muted">{}</span>', "–")
+    exact = format_date(timezone.localtime(moment), "DATETIME_FORMAT")
+    return format_html(
+        '<time datetime="{}" title="{}" data-controller="relative-time">{}</time>',
+        moment.isoformat(timespec="seconds"),
+        exact,
+        relative(moment),
+    )
+
+
+def relative(moment: datetime) -> str:
+    if timezone.now() - moment < timedelta(minutes=1):
+        return gettext("just now")
+    return gettext("%(span)s ago") % {"span": timesince(moment, depth=1)}
+
+
+@register.filter
+def duration(seconds: float | timedelta | None) -> str:
+    """Two units at most: 12 s, 4 min 5 s, 3 h 20 min."""
+    if seconds is None:
+        return "–"
+    total = round(seconds.total_seconds() if isinstance(seconds, timedelta) else seconds)
+    if total < 60:
+        return gettext("%(s)d s") % {"s": total}
+    minutes, rest = divmod(total, 60)
+    if minutes < 60:
+        return gettext("%(m)d min %(s)d s") % {"m": minutes, "s": rest}
+    hours, minutes = divmod(minutes, 60)
+    return gettext("%(h)d h %(m)d min") % {"h": hours, "m": minutes}
+
+
+@register.filter
+def compact(number: float | None) -> str:
+    """1,204 → 1.2 K; for token counts, where the exact figure stands in a title."""
+    if number is None:
+        return "–"
+    for limit, unit in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
+        if abs(number) >= limit:
+            return f"{number / limit:.1f} {unit}"
+    return f"{number:g}"
+
+
+@register.simple_tag
+def examples(count: int) -> str:
+    return ngettext("%(count)d example", "%(count)d examples", count) % {"count": count}

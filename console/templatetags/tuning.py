@@ -1,0 +1,73 @@
+"""A tuning job's figures in words."""
+
+import uuid
+from collections.abc import Mapping
+
+from django import template
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from jobs.models import Endpoint, TuningJob, TuningMode
+from jobs.states import Phase
+
+register = template.Library()
+
+
+@register.filter
+def progress_text(job: TuningJob) -> str:
+    if not job.total_steps:
+        return _("step %(step)d") % {"step": job.step} if job.step else ""
+    figures = {"epoch": current_epoch(job), "epochs": job.epochs, "step": job.step, "steps": job.total_steps}
+    return _("epoch %(epoch)d/%(epochs)d, step %(step)d/%(steps)d") % figures
+
+
+@register.filter
+def current_epoch(job: TuningJob) -> int:
+    """Counted from 1: the one being trained, or the last."""
+    return min(int(job.epoch) + 1, job.epochs)
+
+
+@register.filter
+def percent(job: TuningJob) -> int | None:
+    done = job.fraction_done
+    return None if done is None else int(100 * done)
+
+
+@register.filter
+def seconds_taken(job: TuningJob) -> float | None:
+    """From the start to the end, or to now; None before the start."""
+    if job.started_at is None:
+        return None
+    return ((job.ended_at or timezone.now()) - job.started_at).total_seconds()
+
+
+@register.filter
+def loss(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+@register.filter
+def method(job: TuningJob) -> str:
+    return _("Full") if job.tuning_mode == TuningMode.FULL else _("LoRA")
+
+
+@register.filter
+def of(by_job: Mapping[uuid.UUID, Endpoint], job: TuningJob) -> Endpoint | None:
+    return by_job.get(job.pk)
+
+
+@register.filter
+def short_model(name: str) -> str:
+    """`google/gemma3@gemma-3-270m` → `gemma-3-270m`."""
+    return name.rpartition("@")[2].rpartition("/")[2]
+
+
+@register.inclusion_tag("tuning/status.html")
+def job_status(job: TuningJob) -> dict[str, object]:
+    unclear = not job.is_terminal and job.phase in {Phase.AMBIGUOUS, Phase.NEEDS_DECISION}
+    return {"job": job, "unclear": unclear, "note": job.error_message or job.notice}
+
+
+@register.inclusion_tag("tuning/progress.html")
+def job_progress(job: TuningJob) -> dict[str, object]:
+    return {"job": job}

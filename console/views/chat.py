@@ -1,0 +1,183 @@
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from console.forms.chat import MessageForm, NewChatForm, OptionsForm, empty_message
+from console.http import ConsoleRequest, hx_redirect, wants_fragment
+from jobs import tasks
+from jobs.errors import NotAllowedNow
+from jobs.models import Conversation, Endpoint, Message
+from jobs.services import chat
+from jobs.states import EndpointState
+
+CONVERSATIONS_LISTED = 50
+
+
+def visible_conversation(request: ConsoleRequest, pk: uuid.UUID) -> Conversation:
+    found = Conversation.objects.visible_to(request.user).select_related("endpoint")
+    return get_object_or_404(found, pk=pk)
+
+
+def visible_message(request: ConsoleRequest, pk: uuid.UUID) -> Message:
+    found = Message.objects.visible_to(request.user).select_related("conversation__endpoint")
+    return get_object_or_404(found, pk=pk)
+
+
+def conversations_of(request: ConsoleRequest) -> "QuerySet[Conversation]":
+    return Conversation.objects.visible_to(request.user)[:CONVERSATIONS_LISTED]
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def index(request: ConsoleRequest) -> HttpResponse:
+    ready = Endpoint.objects.visible_to(request.user).ready()
+    first = {"key": uuid.uuid4(), "endpoint": request.GET.get("endpoint")}
+    form = NewChatForm(request.POST if request.method == "POST" else None, initial=first, ready=ready)
+    if request.method == "POST" and form.is_valid():
+        answer = first_answer(request, form)
+        if answer is not None:
+            return hx_redirect(request, "chat-conversation", answer.conversation_id)
+    context = {"form": form, "conversations": conversations_of(request), "can_start": bool(form.ready)}
+    return render(request, "chat/new.html", context, status=422 if form.is_bound else 200)
+
+
+def first_answer(request: ConsoleRequest, form: NewChatForm) -> Message | None:
+    """The same form sent twice leads to the one conversation; a refused first message leaves none behind."""
+    found = Message.objects.visible_to(request.user).filter(key=form.cleaned_data["key"]).first()
+    if found:
+        return found
+    talk = chat.start(request.user, endpoint=form.cleaned_data["endpoint"])
+    answer = ask(talk, form)
+    if answer is None:
+        chat.delete(talk)
+    return answer
+
+
+@require_safe
+def conversation(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    talk = visible_conversation(request, pk)
+    if wants_fragment(request):
+        return turns_fragment(request, talk)
+    return page(request, talk)
+
+
+def page(request: ConsoleRequest, talk: Conversation, status: int = 200, **forms: Any) -> HttpResponse:
+    context = {
+        **turns_of(talk),
+        "form": empty_message(),
+        "options": OptionsForm(initial={**talk.parameters, "system_instruction": talk.system_instruction}),
+        "conversations": conversations_of(request),
+        **forms,
+    }
+    return render(request, "chat/conversation.html", context, status=status)
+
+
+def turns_fragment(request: ConsoleRequest, talk: Conversation) -> HttpResponse:
+    context = {**turns_of(talk), "form": empty_message(), "is_update": True}
+    return render(request, "chat/conversation.html#turns", context)
+
+
+def turns_of(talk: Conversation) -> dict[str, Any]:
+    turns = list(talk.messages.all())
+    live = next((turn for turn in reversed(turns) if turn.is_live), None)
+    return {"conversation": talk, "turns": turns, "live": live, "can_ask": is_ready(talk)}
+
+
+def is_ready(talk: Conversation) -> bool:
+    return talk.endpoint is not None and talk.endpoint.state == EndpointState.READY
+
+
+def ask(talk: Conversation, form: MessageForm) -> Message | None:
+    """The answer to wait for; None, with the reason on the form, when nothing can be asked now."""
+    try:
+        answer = chat.ask(talk, key=form.cleaned_data["key"], text=form.cleaned_data["text"])
+    except NotAllowedNow as error:
+        form.add_error("text", str(error))
+        return None
+    tasks.kick(tasks.answer_message, message_id=str(answer.pk))
+    return answer
+
+
+@require_POST
+def send(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    talk = visible_conversation(request, pk)
+    form = MessageForm(request.POST)
+    answer = ask(talk, form) if form.is_valid() else None
+    if answer is None:
+        return unsent(request, talk, form)
+    if not request.htmx:
+        return hx_redirect(request, f"{reverse('chat-conversation', args=[pk])}#turn-{answer.pk}")
+    return turns_fragment(request, talk)
+
+
+def unsent(request: ConsoleRequest, talk: Conversation, form: MessageForm) -> HttpResponse:
+    """The text stays where it was typed; the reason is shown beside it."""
+    if not request.htmx:
+        return page(request, talk, status=422, form=form)
+    response = render(request, "chat/composer_error.html", {"form": form}, status=422)
+    response["HX-Retarget"] = "#composer-error"
+    response["HX-Reswap"] = "innerHTML"
+    return response
+
+
+@require_safe
+def turn(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    """`?live` asks whether the answer has ended, and is told nothing while it has not."""
+    message = visible_message(request, pk)
+    if message.is_live and "live" in request.GET:
+        return HttpResponse(status=204)
+    talk = message.conversation
+    context = {
+        "conversation": talk,
+        "message": message,
+        "live": message if message.is_live else None,
+        "can_ask": is_ready(talk),
+        "is_last": not talk.messages.filter(ordinal__gt=message.ordinal).exists(),
+        "form": empty_message(),
+    }
+    return render(request, "chat/answer.html", context)
+
+
+@require_POST
+def stop(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    message = visible_message(request, pk)
+    chat.request_stop(message)
+    if request.htmx:
+        return HttpResponse(status=204)
+    return hx_redirect(request, "chat-conversation", message.conversation_id)
+
+
+@require_POST
+def retry(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    answer = chat.retry(visible_message(request, pk))
+    tasks.kick(tasks.answer_message, message_id=str(answer.pk))
+    if request.htmx:
+        return turns_fragment(request, answer.conversation)
+    return hx_redirect(request, "chat-conversation", answer.conversation_id)
+
+
+@require_POST
+def options(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    talk = visible_conversation(request, pk)
+    form = OptionsForm(request.POST)
+    valid = form.is_valid()
+    if valid:
+        instruction = form.cleaned_data["system_instruction"]
+        chat.set_options(talk, system_instruction=instruction, parameters=form.parameters())
+    if request.htmx:
+        context = {"conversation": talk, "options": form, "saved": valid}
+        return render(request, "chat/options.html", context, status=200 if valid else 422)
+    return hx_redirect(request, "chat-conversation", pk) if valid else page(request, talk, status=422, options=form)
+
+
+@require_POST
+def delete(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    chat.delete(visible_conversation(request, pk))
+    messages.info(request, _("The chat is deleted"))
+    return hx_redirect(request, "chat")

@@ -1,0 +1,58 @@
+"""Answers when there is no view to give one, or it could not."""
+
+from typing import cast
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+from django.views.decorators.csrf import requires_csrf_token
+
+from console.http import HtmxRequest, wants_fragment
+from console.middleware import refusal
+
+
+def is_fragment(request: HttpRequest) -> bool:
+    return hasattr(request, "htmx") and wants_fragment(cast(HtmxRequest, request))
+
+
+@requires_csrf_token
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return HttpResponse(_("The browser sent something that cannot be understood. Go back and try again."), status=400)
+
+
+@requires_csrf_token
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """An element that fetches itself and is gone takes itself off the page."""
+    if not is_fragment(request):
+        return render(request, "404.html", status=404)
+    if request.method == "GET":
+        return HttpResponse(status=404, headers={"HX-Reswap": "delete"})
+    text = _("This does not exist any more. Reload the page to see what is there.")
+    return refusal(cast(HtmxRequest, request), text, 404)
+
+
+@requires_csrf_token
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    text = _("You may not do this. Ask the owner of the console for the right to.")
+    if is_fragment(request):
+        return refusal(cast(HtmxRequest, request), text, 403)
+    return render(request, "403.html", {"text": text}, status=403)
+
+
+@requires_csrf_token
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    text = _("The page was open for too long or its cookies were removed. Reload it and try again.")
+    if is_fragment(request):
+        return refusal(cast(HtmxRequest, request), text, 403)
+    return render(request, "403.html", {"text": text}, status=403)
+
+
+@requires_csrf_token
+def failed(request: HttpRequest) -> HttpResponse:
+    """Must work when nothing else does: without the shell if drawing it fails, too."""
+    context = {"request_id": getattr(request, "id", "")}
+    try:
+        return render(request, "500.html", context, status=500)
+    except Exception:
+        return HttpResponse(render_to_string("500.html", context), status=500)

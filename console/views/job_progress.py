@@ -1,0 +1,111 @@
+"""Where a tuning job stands, for the pages that show it: which phase it is in, and what can be done with it now."""
+
+import uuid
+from dataclasses import dataclass
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from jobs.models import Endpoint, TuningJob
+from jobs.states import EndpointState, Phase, TuningState
+
+DONE, CURRENT, TODO, STOPPED = "done", "current", "todo", "stopped"
+ASKING = (Phase.AMBIGUOUS, Phase.NEEDS_DECISION)
+
+
+@dataclass(frozen=True)
+class Milestone:
+    label: str | Promise
+    state: str
+
+
+@dataclass(frozen=True)
+class JobStand:
+    """A job with the endpoints that serve it (the newest first), and the answers that its page needs."""
+
+    job: TuningJob
+    endpoints: list[Endpoint]
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """The one to link to: a ready one before the newest."""
+        ready = [endpoint for endpoint in self.endpoints if endpoint.state == EndpointState.READY]
+        return next(iter(ready or self.endpoints), None)
+
+    @property
+    def is_ready(self) -> bool:
+        return self.endpoint is not None and self.endpoint.state == EndpointState.READY
+
+    @property
+    def awaits_endpoint(self) -> bool:
+        """A success with auto-deploy whose endpoint row is still to come, or whose endpoint is on its way."""
+        if any(endpoint.is_transient for endpoint in self.endpoints):
+            return True
+        return self.succeeded and self.job.auto_deploy and not self.endpoints and self.job.next_check_at is not None
+
+    @property
+    def succeeded(self) -> bool:
+        return self.job.state in {TuningState.SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED}
+
+    @property
+    def is_final(self) -> bool:
+        return self.job.is_terminal and not self.awaits_endpoint
+
+    @property
+    def is_unclear(self) -> bool:
+        return not self.job.is_terminal and self.job.phase in ASKING
+
+    @property
+    def needs_decision(self) -> bool:
+        return not self.job.is_terminal and self.job.phase == Phase.NEEDS_DECISION
+
+    @property
+    def why_not_cancelled(self) -> str | Promise:
+        if self.job.is_terminal:
+            return _("The job has ended.")
+        return _("The job is being cancelled.") if self.job.state == TuningState.CANCELLING else ""
+
+    @property
+    def why_not_deployed(self) -> str | Promise:
+        if not self.job.is_terminal:
+            return _("The model can be deployed when its tuning has succeeded.")
+        if not self.succeeded:
+            return _("There is no tuned model to deploy.")
+        live = any(endpoint.is_transient or endpoint.state == EndpointState.READY for endpoint in self.endpoints)
+        return _("The model is deployed already.") if live or self.awaits_endpoint else ""
+
+    @property
+    def deploy_key(self) -> uuid.UUID:
+        """The same until the job has one endpoint more, so that a second click deploys nothing twice."""
+        return uuid.uuid5(self.job.pk, f"deploy {len(self.endpoints)}")
+
+    @property
+    def milestones(self) -> list[Milestone]:
+        labels = [_("Queued"), _("Preparing"), _("Training")]
+        if self.job.auto_deploy or self.endpoints:
+            labels.append(_("Deploying"))
+        labels.append(_("Done"))
+        reached = self._reached(len(labels) - 1)
+        return [Milestone(label, self._state_of(place, reached)) for place, label in enumerate(labels)]
+
+    @property
+    def deployment_failed(self) -> bool:
+        return self.endpoint is not None and self.endpoint.state == EndpointState.FAILED
+
+    def _reached(self, last: int) -> int:
+        if self.succeeded:
+            return last - 1 if self.awaits_endpoint or self.deployment_failed else last
+        if self.job.step or self.job.first_step_at:
+            return 2
+        return 1 if self.job.started_at or self.job.state in {TuningState.PENDING, TuningState.RUNNING} else 0
+
+    def _state_of(self, place: int, reached: int) -> str:
+        if place != reached:
+            return DONE if place < reached else TODO
+        if self.succeeded and not self.deployment_failed:
+            return CURRENT if self.awaits_endpoint else DONE
+        return STOPPED if self.job.is_terminal else CURRENT
+
+
+def stand(job: TuningJob) -> JobStand:
+    return JobStand(job, list(Endpoint.objects.shown().filter(job=job)))

@@ -1,0 +1,30 @@
+from typing import Final
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpResponse
+from django.views.decorators.http import require_POST
+
+from console.context_processors import THEME_COOKIE, THEMES
+from console.http import HtmxRequest, hx_redirect, safe_next
+
+YEAR: Final = 365 * 24 * 3600
+
+
+def remember(response: HttpResponse, name: str, value: str) -> None:
+    response.set_cookie(name, value, max_age=YEAR, samesite="Lax", secure=settings.SESSION_COOKIE_SECURE, httponly=True)
+
+
+@require_POST
+@login_not_required
+def save(request: HtmxRequest) -> HttpResponse:
+    """Theme and language belong to the browser, so that the sign-in page has them, too."""
+    response = hx_redirect(request, safe_next(request, "dashboard"))
+    theme, language = request.POST.get("theme"), request.POST.get("language")
+    if theme in THEMES:
+        remember(response, THEME_COOKIE, theme)
+    elif theme:
+        response.delete_cookie(THEME_COOKIE)
+    if language in dict(settings.LANGUAGES):
+        remember(response, settings.LANGUAGE_COOKIE_NAME, language)
+    return response

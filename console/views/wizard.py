@@ -1,0 +1,238 @@
+"""A draft as its five forms: which are done, which may be opened, and what they amount to."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import takewhile
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from console.forms.fields import StepForm
+from console.forms.training import TrainingForm, mode_problem
+from console.forms.tuning import (
+    STEPS,
+    BaseModelForm,
+    DeploymentForm,
+    NameForm,
+    OutputForm,
+)
+from jobs.models import Dataset, PublisherModel, TuningDraft, TuningMode
+from jobs.services import datasets, tuning
+
+from . import catalogue
+from .catalogue import Variant
+from .proposals import plain, proposed_output, training_defaults, whole_number
+
+TITLES: dict[str, str | Promise] = {
+    "name": _("Name"),
+    "base-model": _("Base model"),
+    "output": _("Output path"),
+    "training": _("Training"),
+    "deployment": _("Deployment"),
+}
+FORMS: dict[str, type[StepForm]] = {
+    "name": NameForm,
+    "base-model": BaseModelForm,
+    "output": OutputForm,
+    "training": TrainingForm,
+    "deployment": DeploymentForm,
+}
+SENT = "sent"
+DATASETS_SHOWN = 200
+
+
+@dataclass(frozen=True)
+class Step:
+    slug: str
+    title: str | Promise
+    url: str
+    note: str
+    is_done: bool
+    is_open: bool
+    is_current: bool
+
+
+class Wizard:
+    def __init__(self, draft: TuningDraft, user: User) -> None:
+        self.draft, self.user = draft, user
+
+    @cached_property
+    def variants(self) -> list[Variant]:
+        families = catalogue.families(PublisherModel.objects.listed())
+        return [variant for family in families for variant in family.variants]
+
+    @property
+    def not_tunable(self) -> list[Variant]:
+        return [variant for variant in self.variants if variant.tune_reason]
+
+    @cached_property
+    def variant(self) -> Variant | None:
+        """The chosen base model, when it is in the catalogue."""
+        name = self.values("base-model").get("base_model")
+        return next((variant for variant in self.variants if variant.name == name), None)
+
+    @cached_property
+    def datasets(self) -> list[Dataset]:
+        return list(Dataset.objects.visible_to(self.user)[:DATASETS_SHOWN])
+
+    def chosen(self, form: StepForm, field: str) -> Dataset | None:
+        wanted = str(form[field].value())
+        return next((dataset for dataset in self.datasets if str(dataset.pk) == wanted), None)
+
+    def values(self, step: str) -> dict[str, Any]:
+        values: dict[str, Any] = self.draft.data.get(step, {})
+        return values
+
+    def url(self, step: str) -> str:
+        return reverse("tuning-draft", args=[self.draft.pk, step])
+
+    def form(self, step: str, data: Mapping[str, Any] | None = None) -> StepForm:
+        """With `data` from the browser; else as it was sent last, with its errors; else with what is proposed."""
+        values = self.values(step)
+        if data is None and SENT in values:
+            data = values
+        kept = {} if step == "output" else values
+        return self._makers[step](data, initial=self._proposed(step) | kept)
+
+    @cached_property
+    def _makers(self) -> dict[str, Callable[..., StepForm]]:
+        return {
+            "name": NameForm,
+            "base-model": partial(BaseModelForm, reasons={one.name: one.tune_reason for one in self.variants}),
+            "output": partial(OutputForm, draft=self.draft),
+            "training": self._training_form,
+            "deployment": self._deployment_form,
+        }
+
+    def _training_form(self, data: Mapping[str, Any] | None, initial: dict[str, Any]) -> TrainingForm:
+        assert self.variant is not None
+        assert self.variant.facts is not None
+        return TrainingForm(
+            data,
+            initial=initial,
+            datasets=Dataset.objects.visible_to(self.user),
+            facts=self.variant.facts,
+            model_title=self.variant.title,
+            validation_problem=datasets.validation_problem,
+        )
+
+    def _deployment_form(self, data: Mapping[str, Any] | None, initial: dict[str, Any]) -> DeploymentForm:
+        assert self.variant is not None
+        machines = {
+            spec["machine_type"]: catalogue.machine_label(spec) for spec in reversed(self.variant.machine_specs)
+        }
+        return DeploymentForm(
+            data,
+            initial=initial,
+            machines=dict(reversed(machines.items())),
+            licence=self.variant.licence_to_accept,
+        )
+
+    @property
+    def recommended(self) -> dict[str, Any]:
+        """The training step's values for the chosen base model."""
+        facts = self.variant.facts if self.variant else None
+        return training_defaults(facts) if facts else {}
+
+    def _proposed(self, step: str) -> dict[str, Any]:
+        if step == "training":
+            return self.recommended
+        if step == "base-model":
+            tunable = [variant.name for variant in self.variants if not variant.tune_reason]
+            return {"base_model": tunable[0]} if len(tunable) == 1 else {}
+        if step == "output":
+            return {"output_uri": proposed_output(self.draft, self.values("name").get("display_name", ""))}
+        if step == "deployment":
+            return {"auto_deploy": True, "endpoint_display_name": self.values("name").get("display_name", "")}
+        return {}
+
+    @cached_property
+    def cleaned(self) -> dict[str, dict[str, Any]]:
+        """The values of the steps that are done, parsed: every step up to the first that is not."""
+        forms = ((step, self.form(step)) for step in STEPS)
+        return {step: form.cleaned_data for step, form in takewhile(lambda pair: pair[1].is_valid(), forms)}
+
+    @property
+    def next_open(self) -> str:
+        return STEPS[min(len(self.cleaned), len(STEPS) - 1)]
+
+    def may_open(self, step: str) -> bool:
+        return STEPS.index(step) <= len(self.cleaned)
+
+    def steps(self, current: str) -> list[Step]:
+        return [
+            Step(
+                slug=step,
+                title=TITLES[step],
+                url=self.url(step),
+                note=self.note(step),
+                is_done=step in self.cleaned,
+                is_open=self.may_open(step),
+                is_current=step == current,
+            )
+            for step in STEPS
+        ]
+
+    def note(self, step: str) -> str:
+        """The answer of a finished step in a few words."""
+        values = self.cleaned.get(step, {})
+        if step == "base-model" and values and self.variant:
+            return self.variant.title
+        if step == "training" and values:
+            return str(values["dataset"].name)
+        key = {"name": "display_name", "output": "output_uri", "deployment": "endpoint_display_name"}.get(step, "")
+        return str(values.get(key, ""))
+
+    @property
+    def review(self) -> list[tuple[str | Promise, list[tuple[str, object]], str]]:
+        """Title, answers and address of each finished step before the last."""
+        return [
+            (TITLES[step], answers(step, self.cleaned[step]), self.url(step))
+            for step in STEPS[:-1]
+            if step in self.cleaned
+        ]
+
+    @property
+    def modes(self) -> list[tuple[str, str, str]]:
+        """Value, label, and why this base model cannot be tuned that way."""
+        assert self.variant is not None
+        assert self.variant.facts is not None
+        facts, title = self.variant.facts, self.variant.title
+        return [(mode.value, str(mode.label), mode_problem(mode.value, facts, title)) for mode in TuningMode]
+
+    def estimate(self, step: str, form: StepForm) -> dict[str, Any]:
+        """For what stands in the form of the training step, even before it is sent."""
+        training = self.cleaned.get("training", {})
+        dataset, epochs = training.get("dataset"), training.get("epochs", 0)
+        if step == "training":
+            dataset, epochs = self.chosen(form, "dataset"), whole_number(form["epochs"].value())
+        if not (self.variant and dataset and epochs):
+            return {}
+        return {"epochs": epochs, "estimate": tuning.estimate(dataset, epochs, self.variant.name)}
+
+    def spec(self) -> tuning.TuningSpec:
+        """Every step must be done."""
+        values = {name: value for step in self.cleaned.values() for name, value in step.items()}
+        values["accepts_licence"] = values.get("accepts_licence", False)
+        del values["use_validation"]
+        return tuning.TuningSpec(**values)
+
+
+def answers(step: str, values: Mapping[str, Any]) -> list[tuple[str, object]]:
+    fields = FORMS[step].base_fields
+    kept = {
+        name: value for name, value in values.items() if value not in (None, "", False) and name != "use_validation"
+    }
+    return [(str(fields[name].label), shown_value(value)) for name, value in kept.items()]
+
+
+def shown_value(value: Any) -> object:
+    if value is True:
+        return _("Yes")
+    if isinstance(value, float):
+        return plain(value)
+    return TuningMode(value).label if value in TuningMode.values else value

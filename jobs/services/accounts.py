@@ -1,0 +1,61 @@
+"""Who may sign in, and which parts of the console are alive."""
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from jobs.models import Heartbeat, SignInLink
+
+OWNER = "owner"
+
+
+def owner() -> User:
+    """The one person of a laptop. Without a password the account is entered by links only."""
+    user, created = User.objects.get_or_create(username=OWNER, defaults={"is_staff": True, "is_superuser": True})
+    if created:
+        user.set_unusable_password()
+        user.save(update_fields=["password"])
+    return user
+
+
+def issue_link(user: User, *, valid: timedelta) -> str:
+    """The token of a link that signs `user` in once. It is not kept and cannot be shown again."""
+    token = secrets.token_urlsafe(32)
+    now = timezone.now()
+    SignInLink.objects.filter(expires_at__lt=now - timedelta(days=1)).delete()
+    SignInLink.objects.create(token_hash=_hash(token), user=user, expires_at=now + valid)
+    return token
+
+
+def whose(token: str) -> User | None:
+    """Whom the link would sign in now; looking does not use it up."""
+    link = _fresh(token).select_related("user").first()
+    return link.user if link else None
+
+
+def redeem(token: str) -> User | None:
+    """The user, the first time and in time; of two requests at once exactly one gets in."""
+    if _fresh(token).update(used_at=timezone.now()) != 1:
+        return None
+    return User.objects.get(pk=SignInLink.objects.values_list("user_id", flat=True).get(token_hash=_hash(token)))
+
+
+def _fresh(token: str) -> "QuerySet[SignInLink]":
+    now = timezone.now()
+    return SignInLink.objects.filter(token_hash=_hash(token), used_at=None, expires_at__gt=now, user__is_active=True)
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+def active_user_ids() -> list[int]:
+    return list(User.objects.filter(is_active=True).values_list("pk", flat=True))
+
+
+def heartbeat(name: str, now: datetime, detail: str = "") -> None:
+    Heartbeat.objects.update_or_create(name=name, defaults={"seen_at": now, "detail": detail})

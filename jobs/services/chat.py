@@ -1,0 +1,148 @@
+"""Conversations with an endpoint. An answer is a row that waits; the chat task fills it (`chat_answer`)."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from jobs import live, markup
+from jobs.errors import NotAllowedNow
+from jobs.models import Conversation, Endpoint, Message, Role
+from jobs.states import MESSAGE_TRANSITIONS, EndpointState, MessageState, check
+
+from .chat_answer import answer
+
+__all__ = [
+    "answer", "ask", "delete", "due", "interrupt_stale", "request_stop", "retry", "set_options", "start",
+]  # fmt: skip
+
+TITLE_LENGTH = 60
+LOST_AFTER = timedelta(seconds=2)
+BATCH = 50
+RETRYABLE = frozenset({MessageState.INTERRUPTED, MessageState.FAILED, MessageState.STOPPED})
+
+
+def start(owner: User, *, endpoint: Endpoint) -> Conversation:
+    return Conversation.objects.create(owner=owner, endpoint=endpoint)
+
+
+def set_options(conversation: Conversation, *, system_instruction: str, parameters: dict[str, Any]) -> None:
+    conversation.system_instruction, conversation.parameters = system_instruction, parameters
+    conversation.save(update_fields=["system_instruction", "parameters", "updated_at"])
+
+
+def delete(conversation: Conversation) -> None:
+    """With all its turns. An answer that is being produced finds its row gone and stops."""
+    owner_id, pk = conversation.owner_id, conversation.pk
+    conversation.delete()
+    live.ring(owner_id, f"chat-{pk}")
+
+
+def ask(conversation: Conversation, *, key: UUID, text: str) -> Message:
+    """Appends the turn and the answer to come, and returns the answer. The same key again is the same answer."""
+    text = text.replace("\x00", "").strip()
+    if not text:
+        raise NotAllowedNow(_("Write a message first."))
+    try:
+        with transaction.atomic():
+            return _append(conversation, key, text)
+    except IntegrityError:
+        raise NotAllowedNow(_("Another message was sent at the same moment. Look at the conversation again.")) from None
+
+
+def _append(conversation: Conversation, key: UUID, text: str) -> Message:
+    row = Conversation.objects.select_for_update().get(pk=conversation.pk)
+    if found := row.messages.filter(key=key).first():
+        return found
+    _require_ready(row)
+    last = row.messages.last()
+    ordinal = last.ordinal + 1 if last else 1
+    question = Message.objects.create(
+        conversation=row, ordinal=ordinal, role=Role.USER, content=text, html=markup.render(text)
+    )
+    row.title = row.title or _title(question.content)
+    row.save(update_fields=["title", "updated_at"])
+    conversation.title = row.title
+    answer_row = _waiting(row, key, ordinal + 1)
+    live.ring(row.owner_id, f"chat-{row.pk}")
+    return answer_row
+
+
+def _require_ready(conversation: Conversation) -> None:
+    endpoint = conversation.endpoint
+    if endpoint is None or endpoint.state == EndpointState.DELETED:
+        raise NotAllowedNow(_("The endpoint of this conversation was deleted. Start a new chat with another one."))
+    if endpoint.state != EndpointState.READY:
+        words = {"name": endpoint.display_name, "state": endpoint.get_state_display().lower()}
+        raise NotAllowedNow(_("The endpoint %(name)s is %(state)s. Write when it is ready.") % words)
+    if conversation.messages.live().exists():
+        raise NotAllowedNow(_("The model is still answering. Wait for the end or stop it first."))
+
+
+def _title(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1].rsplit(" ", 1)[0] + "…"
+
+
+def _waiting(conversation: Conversation, key: UUID, ordinal: int) -> Message:
+    return Message.objects.create(
+        conversation=conversation, key=key, ordinal=ordinal, role=Role.ASSISTANT, state=MessageState.WAITING,
+        parameters=conversation.parameters,
+    )  # fmt: skip
+
+
+def request_stop(message: Message) -> None:
+    """Durable. An answer that nobody works on yet stops here and now; stopping what has ended does nothing."""
+    now = timezone.now()
+    fields = {"state": MessageState.STOPPED, "stop_requested_at": now, "updated_at": now}
+    rows = Message.objects.filter(pk=message.pk)
+    check(MESSAGE_TRANSITIONS, MessageState.WAITING, MessageState.STOPPED)
+    if not rows.filter(state=MessageState.WAITING).update(**fields):
+        rows.filter(state=MessageState.STREAMING, stop_requested_at=None).update(stop_requested_at=now)
+    message.refresh_from_db()
+    if not message.is_live:
+        live.chat_frame(message.pk, "end", "")
+    live.ring(message.conversation.owner_id, f"chat-{message.conversation_id}")
+
+
+def retry(message: Message) -> Message:
+    """A new answer in the place of the last one, which is dropped."""
+    try:
+        with transaction.atomic():
+            row = Conversation.objects.select_for_update().get(pk=message.conversation_id)
+            last = row.messages.last()
+            if last is None or last.pk != message.pk or last.state not in RETRYABLE:
+                raise NotAllowedNow(_("Only the last answer can be tried again, after it has stopped."))
+            _require_ready(row)
+            last.delete()
+            live.ring(row.owner_id, f"chat-{row.pk}")
+            return _waiting(row, uuid4(), message.ordinal)
+    except IntegrityError:
+        raise NotAllowedNow(_("It is being tried again already. Look at the conversation again.")) from None
+
+
+def due(now: datetime) -> list[UUID]:
+    """Answers whose message was lost on its way to the worker."""
+    waiting = Message.objects.filter(state=MessageState.WAITING, created_at__lte=now - LOST_AFTER)
+    return list(waiting.order_by("created_at").values_list("pk", flat=True)[:BATCH])
+
+
+def interrupt_stale(now: datetime) -> None:
+    """Nobody renews the lease any more: the worker died. What came so far stays."""
+    check(MESSAGE_TRANSITIONS, MessageState.STREAMING, MessageState.INTERRUPTED)
+    stale = Q(lease_until__lt=now) | Q(lease_until__isnull=True)
+    rows = Message.objects.filter(stale, state=MessageState.STREAMING).select_related("conversation")
+    for message in rows[:BATCH]:
+        sentence = _("The answer was interrupted, because the worker stopped. Try again.")
+        still = Message.objects.filter(stale, pk=message.pk, state=MessageState.STREAMING)
+        if still.update(
+            state=MessageState.INTERRUPTED, error_message=sentence, html=markup.render(message.content),
+            lease_until=None, updated_at=now,
+        ):  # fmt: skip
+            live.chat_frame(message.pk, "end", "")
+            live.ring(message.conversation.owner_id, f"chat-{message.conversation_id}")

@@ -1,0 +1,224 @@
+"""Produces one answer: reads the endpoint's stream in a helper thread, so that stopping waits for no token."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from jobs import live, markup
+from jobs.models import Conversation, Message, Role
+from jobs.states import MESSAGE_TRANSITIONS, EndpointState, MessageState, check
+from jobs.vertex import get_gateway
+from jobs.vertex.errors import VertexError
+from jobs.vertex.port import ChatChunk, ChatRequest
+
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=30)
+FRAME_SECONDS = 0.1
+STOP_CHECK_SECONDS = 0.25
+SAVE_SECONDS = 1.0
+LONGEST_ANSWER = 1_000_000
+KEPT = frozenset({MessageState.COMPLETE, MessageState.STOPPED, MessageState.INTERRUPTED})
+
+
+def answer(message_id: UUID) -> None:
+    """Claims the waiting answer and fills it. Of two workers one gets it; it ends in a state that says how."""
+    now = timezone.now()
+    check(MESSAGE_TRANSITIONS, MessageState.WAITING, MessageState.STREAMING)
+    waiting = Message.objects.filter(pk=message_id, state=MessageState.WAITING)
+    if not waiting.update(state=MessageState.STREAMING, lease_until=now + LEASE, updated_at=now):
+        return
+    message = Message.objects.select_related("conversation__endpoint").get(pk=message_id)
+    live.ring(message.conversation.owner_id, f"chat-{message.conversation_id}")
+    Answer(message).run()
+
+
+@dataclass
+class Answer:
+    message: Message
+    parts: list[str] = field(default_factory=list)
+    usage: dict[str, int] = field(default_factory=dict)
+    finish_reason: str = ""
+    first_token: float | None = None
+    renderer: markup.BlockRenderer = field(default_factory=markup.BlockRenderer)
+    began: float = field(default_factory=time.monotonic)
+    _unsent: list[str] = field(default_factory=list)
+    _length: int = 0
+    _framed: float = 0.0
+    _checked: float = 0.0
+    _saved: float = field(default_factory=time.monotonic)
+
+    def run(self) -> None:
+        """`BaseException` passes through: a dying worker leaves the row to `interrupt_stale`."""
+        try:
+            state, sentence = self._stream(), ""
+        except VertexError as error:
+            state, sentence = MessageState.FAILED, str(error)
+        except Exception:
+            logger.exception("The answer %s failed", self.message.pk)
+            state = MessageState.FAILED
+            sentence = _("The console failed while it received the answer. Try again; the worker's log says more.")
+        self._finish(state, sentence)
+
+    def _stream(self) -> MessageState:
+        with get_gateway().chat.stream(request_for(self.message)) as chunks:
+            incoming = Incoming(chunks)
+            try:
+                return self._receive(incoming)
+            finally:
+                incoming.leave()
+
+    def _receive(self, incoming: "Incoming") -> MessageState:
+        while True:
+            chunk = incoming.next(FRAME_SECONDS)
+            if isinstance(chunk, ChatChunk):
+                self._take(chunk)
+            now = time.monotonic()
+            if now - self._checked >= STOP_CHECK_SECONDS and self._must_stop(now):
+                return MessageState.STOPPED
+            if chunk is Incoming.END:
+                return MessageState.COMPLETE
+            if self._length > LONGEST_ANSWER:
+                self.finish_reason = "length"
+                return MessageState.COMPLETE
+            if self._unsent and now - self._framed >= FRAME_SECONDS:
+                self._frame(now)
+
+    def _take(self, chunk: ChatChunk) -> None:
+        if chunk.text:
+            if self.first_token is None:
+                self.first_token = time.monotonic() - self.began
+            text = chunk.text.replace("\x00", "")
+            self.parts.append(text)
+            self._unsent.append(text)
+            self._length += len(text)
+        self.finish_reason = chunk.finish_reason or self.finish_reason
+        self.usage = dict(chunk.usage) if chunk.usage else self.usage
+
+    def _must_stop(self, now: float) -> bool:
+        """One query each quarter of a second, whatever the number of tokens; once a second it also saves."""
+        self._checked = now
+        rows = Message.objects.filter(pk=self.message.pk, state=MessageState.STREAMING)
+        if now - self._saved >= SAVE_SECONDS:
+            self._saved = now
+            rows.update(content="".join(self.parts), lease_until=timezone.now() + LEASE)
+        stops = rows.values_list("stop_requested_at", flat=True)
+        return not stops or stops[0] is not None
+
+    def _frame(self, now: float) -> None:
+        self._framed = now
+        done, tail = self.renderer.feed("".join(self._unsent))
+        self._unsent.clear()
+        pk = self.message.pk
+        live.chat_frame(pk, "", partial(f"#reply-{pk}-done", "beforeend", done) + partial(
+            f"#reply-{pk}-tail", "innerMorph", tail
+        ))  # fmt: skip
+
+    def _finish(self, state: MessageState, sentence: str) -> None:
+        """Only a row that still streams is written: one marked as interrupted meanwhile is not."""
+        check(MESSAGE_TRANSITIONS, MessageState.STREAMING, state)
+        text = "".join(self.parts)
+        timings = {"total": round(time.monotonic() - self.began, 3)}
+        if self.first_token is not None:
+            timings["first_token"] = round(self.first_token, 3)
+        row = {
+            "state": state, "content": text, "html": markup.render(text), "usage": self.usage, "timings": timings,
+            "finish_reason": self.finish_reason, "error_message": sentence, "lease_until": None,
+            "updated_at": timezone.now(),
+        }  # fmt: skip
+        Message.objects.filter(pk=self.message.pk, state=MessageState.STREAMING).update(**row)
+        Conversation.objects.filter(pk=self.message.conversation_id).update(updated_at=timezone.now())
+        if self._unsent:
+            self._frame(time.monotonic())
+        live.chat_frame(self.message.pk, "end", "")
+        live.ring(self.message.conversation.owner_id, f"chat-{self.message.conversation_id}")
+
+
+def partial(target: str, swap: str, html: str) -> str:
+    return f'<hx-partial hx-target="{target}" hx-swap="{swap}">{html}</hx-partial>'
+
+
+class Incoming:
+    """A stream read by a thread of its own, which ends when the stream's context is left: that breaks its read."""
+
+    END = object()
+
+    def __init__(self, chunks: Iterator[ChatChunk]) -> None:
+        self._queue: queue.Queue[ChatChunk | BaseException | object] = queue.Queue(maxsize=256)
+        self._left = threading.Event()
+        self._thread = threading.Thread(target=self._read, args=(chunks,), daemon=True, name="chat-stream")
+        self._thread.start()
+
+    def next(self, seconds: float) -> ChatChunk | object | None:
+        """The next chunk, END, or None when nothing came in time; raises what the stream raised."""
+        try:
+            item = self._queue.get(timeout=seconds)
+        except queue.Empty:
+            return None
+        if isinstance(item, BaseException):
+            raise item
+        return item
+
+    def leave(self) -> None:
+        self._left.set()
+
+    def _read(self, chunks: Iterator[ChatChunk]) -> None:
+        last: Any = self.END
+        try:
+            for chunk in chunks:
+                if not self._put(chunk):
+                    return
+        except BaseException as error:
+            last = error
+        self._put(last)
+
+    def _put(self, item: Any) -> bool:
+        while not self._left.is_set():
+            with suppress(queue.Full):
+                self._queue.put(item, timeout=0.5)
+                return True
+        return False
+
+
+def request_for(message: Message) -> ChatRequest:
+    """Every earlier question that got an answer with text, in pairs: chat templates refuse two questions in a row."""
+    conversation = message.conversation
+    endpoint = conversation.endpoint
+    if endpoint is None or endpoint.state != EndpointState.READY:
+        raise VertexError(_("The endpoint is not ready any more. Choose another one."))
+    turns: list[dict[str, Any]] = []
+    if conversation.system_instruction:
+        turns.append({"role": "system", "content": conversation.system_instruction})
+    turns += _history(message)
+    return ChatRequest(
+        endpoint=endpoint.resource_name,
+        dedicated_dns=endpoint.dedicated_dns,
+        messages=turns,
+        parameters=message.parameters,
+    )
+
+
+def _history(message: Message) -> list[dict[str, Any]]:
+    turns: list[dict[str, Any]] = []
+    question: Message | None = None
+    for turn in message.conversation.messages.filter(ordinal__lt=message.ordinal):
+        if turn.role == Role.USER:
+            question = turn
+        elif question and turn.state in KEPT and turn.content.strip():
+            turns += [_turn(question), _turn(turn)]
+            question = None
+    return [*turns, _turn(question)] if question else turns
+
+
+def _turn(message: Message) -> dict[str, Any]:
+    return {"role": message.role, "content": message.content}

@@ -1,0 +1,192 @@
+"""Reads a JSONL file in the memory of one line, and says what is wrong in words that help."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from jobs.errors import DatasetRejected
+from jobs.models import DatasetFormat
+
+from .dataset_rows import Complaint, Row, parse
+
+LONGEST_LINE = 4 * 1024 * 1024
+SNIPPET = 120
+PROBLEMS_KEPT = 50
+PREVIEW_ROWS = 5
+PREVIEW_CHARACTERS = 2000
+TOKENS_PER_CHARACTER = 0.231
+MAX_SEQUENCE_TOKENS = 8192
+UTF8_BOM, UTF16_BOMS = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True)
+class Line:
+    """`data` without its line end; cut to `LONGEST_LINE` bytes when `too_long`."""
+
+    number: int
+    data: bytes
+    too_long: bool = False
+
+
+@dataclass(frozen=True)
+class Problem:
+    line: int
+    field: str
+    problem: str
+    remedy: str
+    snippet: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "line": self.line, "field": self.field, "problem": self.problem, "remedy": self.remedy,
+            "snippet": self.snippet,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Checked:
+    row: Row | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+class Lines:
+    """The lines of a file, its hash and what was tolerated on the way. `limit` None: as large as it is."""
+
+    def __init__(self, file: IO[bytes], limit: int | None) -> None:
+        self._file, self._limit = file, limit
+        self._hash = hashlib.sha256()
+        self._size = 0
+        self.notes: list[str] = []
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
+    def __iter__(self) -> Iterator[Line]:
+        number = 0
+        while raw := self._read():
+            number += 1
+            too_long = len(raw) > LONGEST_LINE and not raw.endswith(b"\n")
+            if too_long:
+                self._skip_line()
+            data = raw.rstrip(b"\r\n")
+            if number == 1:
+                data = self._without_mark(data)
+            yield Line(number, data[:LONGEST_LINE], too_long)
+        if not self._size:
+            raise DatasetRejected(_("The file is empty. Write one JSON object on each line."))
+
+    def _read(self) -> bytes:
+        raw = self._file.readline(LONGEST_LINE + 1)
+        self._hash.update(raw)
+        self._size += len(raw)
+        if self._limit is not None and self._size > self._limit:
+            limit = self._limit // (1024 * 1024)
+            raise DatasetRejected(_("The file is larger than %d MB. Take fewer rows.") % limit)
+        return raw
+
+    def _skip_line(self) -> None:
+        while (raw := self._read()) and not raw.endswith(b"\n"):
+            pass
+
+    def _without_mark(self, data: bytes) -> bytes:
+        if data.startswith(UTF16_BOMS):
+            raise DatasetRejected(_("The file is in UTF-16. Save it as UTF-8 and upload it again."))
+        if data.startswith(UTF8_BOM):
+            self.notes.append(_("The byte order mark at the start was left out."))
+            return data.removeprefix(UTF8_BOM)
+        return data
+
+
+def check_line(line: Line) -> Checked:
+    if line.too_long:
+        complaint = Complaint("", _("The line is longer than 4 MB."), _("Split the row into shorter ones."))
+        return _bad(line, [complaint], line.data[:SNIPPET].decode("utf-8", "replace"))
+    text = _decoded(line)
+    row, complaints = parse(text)
+    return _bad(line, complaints, text) if row is None else Checked(row)
+
+
+def _decoded(line: Line) -> str:
+    try:
+        return line.data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        words = {"line": line.number, "byte": error.start + 1, "value": f"0x{line.data[error.start]:02X}"}
+        raise DatasetRejected(
+            _(
+                "The file is not UTF-8: line %(line)d, byte %(byte)d of it, is %(value)s. "
+                "Save it as UTF-8 and upload it again."
+            ) % words
+        ) from error  # fmt: skip
+
+
+def _bad(line: Line, complaints: list[Complaint], text: str) -> Checked:
+    snippet = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:SNIPPET])
+    return Checked(None, tuple(Problem(line.number, one.field, one.problem, one.remedy, snippet) for one in complaints))
+
+
+@dataclass
+class Report:
+    rows: int = 0
+    valid_rows: int = 0
+    long_rows: int = 0
+    blank_lines: int = 0
+    characters: int = 0
+    formats: set[str] = field(default_factory=set)
+    problems: list[dict[str, Any]] = field(default_factory=list)
+    preview: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, line: Line) -> None:
+        if not line.data.strip():
+            _decoded(line)
+            self.blank_lines += 1
+            return
+        self.rows += 1
+        checked = check_line(line)
+        if checked.row is None:
+            room = PROBLEMS_KEPT - len(self.problems)
+            self.problems += [problem.as_dict() for problem in checked.problems[:room]]
+        else:
+            self._add_row(line.number, checked.row)
+
+    def _add_row(self, number: int, row: Row) -> None:
+        self.valid_rows += 1
+        self.formats.add(row.format)
+        self.characters += row.characters
+        self.long_rows += row.characters * TOKENS_PER_CHARACTER > MAX_SEQUENCE_TOKENS
+        if len(self.preview) < PREVIEW_ROWS:
+            turns = [{"role": role, "text": text[:PREVIEW_CHARACTERS]} for role, text in row.turns]
+            self.preview.append({"line": number, "turns": turns})
+
+    @property
+    def invalid_rows(self) -> int:
+        return self.rows - self.valid_rows
+
+    @property
+    def tokens(self) -> int:
+        return round(self.characters * TOKENS_PER_CHARACTER)
+
+    @property
+    def format(self) -> str:
+        return DatasetFormat.MIXED if len(self.formats) > 1 else next(iter(self.formats), "")
+
+    @property
+    def notes(self) -> list[str]:
+        notes, blank = [], self.blank_lines
+        if blank:
+            notes.append(ngettext("%d blank line was skipped.", "%d blank lines were skipped.", blank) % blank)
+        if self.long_rows:
+            notes.append(
+                ngettext(
+                    "%d row is longer than about 8192 tokens and will be truncated.",
+                    "%d rows are longer than about 8192 tokens and will be truncated.",
+                    self.long_rows,
+                )
+                % self.long_rows
+            )
+        return notes
+

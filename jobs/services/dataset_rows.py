@@ -1,0 +1,235 @@
+"""One row of training data: which of the three formats it is in, its turns, and what is wrong with it."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from django.utils.translation import gettext as _
+
+from jobs.models import DatasetFormat
+
+Turn = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """`field` is a path such as `messages[1].content`, or empty for the whole line."""
+
+    field: str
+    problem: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Row:
+    format: DatasetFormat
+    turns: tuple[Turn, ...]
+
+    @property
+    def characters(self) -> int:
+        return sum(len(text) for _role, text in self.turns)
+
+
+def parse(text: str) -> tuple[Row | None, list[Complaint]]:
+    """The row, or at least one complaint."""
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except Constant as error:
+        return None, [Complaint("", _("%s is not JSON.") % error, _("Write a number, a text, or leave the field out."))]
+    except json.JSONDecodeError as error:
+        return None, [_not_json(text, error)]
+    except (ValueError, RecursionError):
+        return None, [Complaint("", _("The line cannot be read as JSON."), _("Write one plain JSON object."))]
+    if not isinstance(value, dict):
+        remedy = _("Write an object, such as {\"prompt\": \"…\", \"completion\": \"…\"}.")
+        return None, [Complaint("", _("The line is not a JSON object."), remedy)]
+    return _parse_object(value)
+
+
+class Constant(ValueError):
+    pass
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise Constant(name)
+
+
+def _not_json(text: str, error: json.JSONDecodeError) -> Complaint:
+    problem = _("The line is not JSON: %(reason)s at character %(column)d.") % {
+        "reason": error.msg, "column": error.pos + 1,
+    }  # fmt: skip
+    if text.lstrip()[:1] in ("[", "]") or text.strip() in ("{", "}", "},"):
+        return Complaint("", problem, _("Write each object on one line of its own, without a list around them."))
+    return Complaint("", problem, _("Write one JSON object on each line, with double quotes around texts."))
+
+
+def _parse_object(value: dict[str, Any]) -> tuple[Row | None, list[Complaint]]:
+    for name, reader in READERS.items():
+        if name in value:
+            row_format, turns, complaints = reader(value)
+            return (None, complaints) if complaints else (Row(row_format, tuple(turns)), [])
+    return None, [_unknown_format(value)]
+
+
+def _unknown_format(value: dict[str, Any]) -> Complaint:
+    known = _("Use prompt and completion, messages, or contents.")
+    if "conversations" in value:
+        remedy = _("This looks like ShareGPT. Rename conversations to messages, from to role and value to content.")
+        return Complaint("conversations", _("This format is not supported."), remedy)
+    if "instruction" in value:
+        remedy = _("This looks like Alpaca. Rename instruction to prompt and output to completion.")
+        return Complaint("instruction", _("This format is not supported."), remedy)
+    return Complaint("", _("The row has none of the fields prompt, messages or contents."), known)
+
+
+def _read_prompt(value: dict[str, Any]) -> tuple[DatasetFormat, list[Turn], list[Complaint]]:
+    complaints: list[Complaint] = []
+    turns = [
+        (role, _text(value.get(name), name, complaints))
+        for name, role in (("prompt", "user"), ("completion", "assistant"))
+    ]
+    return DatasetFormat.PROMPT, turns, complaints
+
+
+def _read_messages(value: dict[str, Any]) -> tuple[DatasetFormat, list[Turn], list[Complaint]]:
+    complaints: list[Complaint] = []
+    turns: list[Turn] = []
+    for index, message in _items(value["messages"], "messages", complaints):
+        path = f"messages[{index}]"
+        if not isinstance(message, dict):
+            complaints.append(_not_a_turn(path))
+            continue
+        role = message.get("role")
+        if role not in ("system", "user", "assistant"):
+            complaints.append(_role(path, role, "system, user, assistant"))
+        turns.append((str(role), _content(message.get("content"), f"{path}.content", complaints)))
+    if not complaints:
+        _check_order([role for role, _text in turns], "messages", "assistant", complaints)
+    return DatasetFormat.MESSAGES, turns, complaints
+
+
+def _read_contents(value: dict[str, Any]) -> tuple[DatasetFormat, list[Turn], list[Complaint]]:
+    complaints: list[Complaint] = []
+    turns: list[Turn] = []
+    if "system_instruction" in value:
+        complaints.append(
+            Complaint("system_instruction", _("This field is not read."), _("Rename it to systemInstruction."))
+        )
+    if "systemInstruction" in value:
+        turns.append(("system", _parts(value["systemInstruction"], "systemInstruction", complaints)))
+    for index, content in _items(value["contents"], "contents", complaints):
+        path = f"contents[{index}]"
+        role = content.get("role") if isinstance(content, dict) else None
+        if isinstance(content, dict) and role not in ("user", "model"):
+            complaints.append(_role(path, role, "user, model"))
+        turns.append((str(role), _parts(content, path, complaints)))
+    if not complaints:
+        _check_order([role for role, _text in turns], "contents", "model", complaints)
+    turns = [("assistant" if role == "model" else role, text) for role, text in turns]
+    return DatasetFormat.CONTENTS, turns, complaints
+
+
+Reader = Callable[[dict[str, Any]], tuple[DatasetFormat, list[Turn], list[Complaint]]]
+READERS: dict[str, Reader] = {
+    "messages": _read_messages, "contents": _read_contents, "prompt": _read_prompt, "completion": _read_prompt,
+}  # fmt: skip
+
+
+def _items(value: Any, path: str, complaints: list[Complaint]) -> list[tuple[int, Any]]:
+    if isinstance(value, list) and value:
+        return list(enumerate(value))
+    complaints.append(Complaint(path, _("This is not a list of turns."), _("Write a list with at least two turns.")))
+    return []
+
+
+def _content(value: Any, path: str, complaints: list[Complaint]) -> str:
+    """A text, or a list of text parts."""
+    if not isinstance(value, list):
+        return _text(value, path, complaints)
+    if not value:
+        complaints.append(_empty(path))
+    texts = []
+    for index, part in enumerate(value):
+        here = f"{path}[{index}]"
+        if isinstance(part, dict) and part.get("type") == "text":
+            texts.append(_text(part.get("text"), f"{here}.text", complaints))
+        else:
+            is_image = isinstance(part, dict) and ("image_url" in part or "image" in str(part.get("type")))
+            complaints.append(_image(here) if is_image else _not_a_part(here))
+    return "\n".join(texts)
+
+
+def _parts(value: Any, path: str, complaints: list[Complaint]) -> str:
+    parts = value.get("parts") if isinstance(value, dict) else None
+    if not isinstance(parts, list) or not parts:
+        remedy = _("Write {\"role\": \"user\", \"parts\": [{\"text\": \"…\"}]}.")
+        complaints.append(Complaint(path, _("The turn has no parts."), remedy))
+        return ""
+    texts = []
+    for index, part in enumerate(parts):
+        here = f"{path}.parts[{index}]"
+        if isinstance(part, dict) and ("inlineData" in part or "fileData" in part):
+            complaints.append(_image(here))
+        elif isinstance(part, dict) and "text" in part:
+            texts.append(_text(part["text"], f"{here}.text", complaints))
+        else:
+            complaints.append(_not_a_part(here))
+    return "\n".join(texts)
+
+
+def _text(value: Any, path: str, complaints: list[Complaint]) -> str:
+    if value is None:
+        complaints.append(Complaint(path, _("The field is missing."), _("Add it with a text.")))
+    elif not isinstance(value, str):
+        complaints.append(Complaint(path, _("This is not a text."), _("Put it in double quotes.")))
+    elif not value.strip():
+        complaints.append(_empty(path))
+    elif "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        remedy = _("Remove it; it stands for no letter.")
+        complaints.append(Complaint(path, _("The text contains a character that is not allowed."), remedy))
+    else:
+        return value
+    return ""
+
+
+def _check_order(roles: list[str], path: str, answerer: str, complaints: list[Complaint]) -> None:
+    """A system turn first if at all, then questions and answers in turn; the last one is what is learnt."""
+    start = 1 if roles[0] == "system" else 0
+    for index, role in enumerate(roles[start:], start):
+        if role == "system":
+            remedy = _("Move it to the start, and write only one.")
+            complaints.append(Complaint(f"{path}[{index}].role", _("A system turn comes first."), remedy))
+            return
+        expected = ("user", answerer)[(index - start) % 2]
+        if role != expected:
+            words = {"expected": expected, "role": role}
+            remedy = _("Let user and %s take turns, starting with user.") % answerer
+            problem = _("Expected %(expected)s here, found %(role)s.") % words
+            complaints.append(Complaint(f"{path}[{index}].role", problem, remedy))
+            return
+    if len(roles) <= start or roles[-1] != answerer:
+        remedy = _("End with the answer that the model should learn.")
+        complaints.append(Complaint(path, _("The last turn is not one of %s.") % answerer, remedy))
+
+
+def _role(path: str, role: Any, known: str) -> Complaint:
+    problem = _("The role is missing.") if role is None else _("The role %s is not known.") % str(role)[:40]
+    return Complaint(f"{path}.role", problem, _("Use one of: %s.") % known)
+
+
+def _not_a_turn(path: str) -> Complaint:
+    return Complaint(path, _("This is not a turn."), _("Write an object with role and content."))
+
+
+def _not_a_part(path: str) -> Complaint:
+    return Complaint(path, _("This is not a part with a text."), _("Use text parts only."))
+
+
+def _image(path: str) -> Complaint:
+    remedy = _("Remove it: the models that can be tuned here learn from text only.")
+    return Complaint(path, _("This part is an image or a file."), remedy)
+
+
+def _empty(path: str) -> Complaint:
+    return Complaint(path, _("The text is empty."), _("Write a text, or remove the row."))

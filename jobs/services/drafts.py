@@ -1,0 +1,39 @@
+"""The five steps of a tuning job as typed so far; nothing typed is lost."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from jobs.errors import NotAllowedNow
+from jobs.models import TuningDraft
+
+
+def create(owner: User) -> TuningDraft:
+    draft = TuningDraft(owner=owner)
+    name = _("Tuned model %s") % timezone.localtime().strftime("%Y-%m-%d %H:%M")
+    bucket = settings.VERTEX_BUCKET
+    draft.data = {
+        "name": {"display_name": name, "description": ""},
+        "output": {"output_uri": f"{bucket}/tuning/{draft.pk.hex[:12]}" if bucket else ""},
+    }
+    draft.save(force_insert=True)
+    return draft
+
+
+def save_step(draft: TuningDraft, step: str, values: dict[str, Any]) -> None:
+    """Changes this step only, so two windows on two steps do not undo each other."""
+    with transaction.atomic():
+        row = TuningDraft.objects.select_for_update().get(pk=draft.pk)
+        if row.submitted_at:
+            raise NotAllowedNow(_("This job was started already. Start a new one to change its settings."))
+        row.data = {**row.data, step: values}
+        row.save(update_fields=["data", "updated_at"])
+    draft.data, draft.updated_at = row.data, row.updated_at
+
+
+def discard(draft: TuningDraft) -> None:
+    TuningDraft.objects.filter(pk=draft.pk, submitted_at__isnull=True).delete()

@@ -1,0 +1,179 @@
+"""What people and the clock do with tuning jobs."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from jobs import live
+from jobs.errors import KeyReused, NotAllowedNow
+from jobs.models import Dataset, EventLevel, TuningDraft, TuningJob, TuningMode
+from jobs.states import PHASE_TRANSITIONS, TUNING_TRANSITIONS, Phase, TuningState, check
+
+from . import catalogue, leases, tuning_steps
+from .submission import UNSENT, fingerprint
+
+DEFAULT_TOKENS_PER_CHARACTER = 0.231
+
+
+@dataclass(frozen=True)
+class TuningSpec:
+    """`learning_rate` absolute; `adapter_size` only with PEFT_ADAPTER; `batch_size` None: Vertex AI decides."""
+
+    display_name: str
+    base_model: str
+    output_uri: str
+    dataset: Dataset
+    validation_dataset: Dataset | None = None
+    epochs: int = 3
+    learning_rate: float = 0.0002
+    tuning_mode: str = TuningMode.PEFT_ADAPTER
+    adapter_size: int | None = None
+    batch_size: int | None = None
+    export_last_checkpoint_only: bool = False
+    description: str = ""
+    accepts_licence: bool = False
+    auto_deploy: bool = False
+    endpoint_display_name: str = ""
+    machine_type: str = ""
+
+    def request(self) -> dict[str, Any]:
+        """The columns of the row, data sets by id."""
+        shallow = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        datasets = {name: shallow.pop(name) for name in ("dataset", "validation_dataset")}
+        ids = {f"{name}_id": dataset.pk if dataset else None for name, dataset in datasets.items()}
+        adapter_size = self.adapter_size if self.tuning_mode == TuningMode.PEFT_ADAPTER else None
+        return shallow | ids | {"adapter_size": adapter_size, "output_uri": self.output_uri.rstrip("/")}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """`tokens` over all epochs; `cost_usd` None when no price is known. An estimate by characters, never a bill."""
+
+    rows: int
+    characters: int
+    tokens: int
+    cost_usd: Decimal | None
+    usd_per_million_tokens: Decimal | None
+    source: str
+    as_of: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def create(owner: User, *, key: UUID, spec: TuningSpec) -> TuningJob:
+    """The intent, on disk. The same key again is the same job, whoever clicked twice; nothing is sent from here."""
+    request = spec.request()
+    request_hash = fingerprint(request | {"owner": owner.pk})
+    if found := TuningJob.objects.filter(pk=key).first():
+        return _same(found, request_hash)
+    if not spec.dataset.is_usable or (spec.validation_dataset and not spec.validation_dataset.is_usable):
+        raise NotAllowedNow(_("The data set has rows with problems. Correct them and upload the file again."))
+    try:
+        with transaction.atomic():
+            job = TuningJob(
+                pk=key, owner=owner, request_hash=request_hash, location=settings.VERTEX_LOCATION, **request
+            )
+            job.save(force_insert=True)
+            job.events.create(level=EventLevel.INFO, message=_("The job was created."))
+            TuningDraft.objects.filter(pk=key, owner=owner).update(submitted_at=timezone.now())
+            ring(job)
+    except IntegrityError:
+        return _same(TuningJob.objects.get(pk=key), request_hash)
+    return job
+
+
+def _same(job: TuningJob, request_hash: str) -> TuningJob:
+    if job.request_hash != request_hash:
+        raise KeyReused(_("This form was sent before with other settings. Open the job, or start a new one."))
+    return job
+
+
+def request_cancel(job: TuningJob) -> None:
+    """Durable, and stronger than whatever a step does at this moment: a job not yet sent will never be."""
+    now = timezone.now()
+    with transaction.atomic():
+        row = TuningJob.objects.select_for_update().get(pk=job.pk)
+        if row.is_terminal:
+            raise NotAllowedNow(_("The job has ended already; there is nothing to cancel."))
+        if row.cancel_requested_at is None:
+            row.cancel_requested_at = now
+            _cancel(row, now)
+            ring(row)
+    job.refresh_from_db()
+
+
+def _cancel(job: TuningJob, now: datetime) -> None:
+    if job.phase in UNSENT:
+        sentence = _("Cancelled before it was sent to Vertex AI.")
+        _close(job, TuningState.CANCELLED, now)
+        level = EventLevel.INFO
+    else:
+        sentence, level = _("Cancelling was asked for."), EventLevel.INFO
+        check(TUNING_TRANSITIONS, job.state, TuningState.CANCELLING)
+        job.state, job.next_check_at = TuningState.CANCELLING, now
+        job.save(update_fields=["state", "next_check_at", "cancel_requested_at", "updated_at"])
+    job.events.create(level=level, message=sentence)
+
+
+def _close(job: TuningJob, state: TuningState, now: datetime) -> None:
+    check(TUNING_TRANSITIONS, job.state, state)
+    check(PHASE_TRANSITIONS, job.phase, Phase.CLOSED)
+    job.state, job.phase, job.ended_at, job.notice = state, Phase.CLOSED, now, ""
+    job.lease_token = job.lease_until = job.next_check_at = None
+    job.save()
+
+
+def decide(job: TuningJob, *, again: bool) -> None:
+    """The answer of a person to an outcome that stayed unknown: send it again, or give it up."""
+    now = timezone.now()
+    with transaction.atomic():
+        row = TuningJob.objects.select_for_update().get(pk=job.pk)
+        if row.phase != Phase.NEEDS_DECISION or row.is_terminal:
+            raise NotAllowedNow(_("The job does not wait for a decision any more. Look at its state again."))
+        if again:
+            row.phase, row.notice, row.next_check_at = Phase.RETRY_OK, "", now
+            row.lease_token = row.lease_until = None
+            row.save()
+            row.events.create(level=EventLevel.INFO, message=_("You asked to send it again."))
+        else:
+            row.error_code = "UNKNOWN"
+            row.error_message = _("It was given up, because nobody could confirm that Vertex AI accepted it.")
+            _close(row, TuningState.FAILED, now)
+            row.events.create(level=EventLevel.WARNING, message=row.error_message)
+        ring(row)
+    job.refresh_from_db()
+
+
+def due(now: datetime) -> list[UUID]:
+    return leases.due(TuningJob, now)
+
+
+def advance(job_id: UUID, now: datetime) -> bool:
+    """Claims the job and does the next step of it. True when the step after that could be done at once."""
+    claimed = leases.claim(TuningJob, job_id, now)
+    return claimed is not None and leases.run(claimed, tuning_steps.step, ring)
+
+
+def ring(job: TuningJob) -> None:
+    live.ring(job.owner_id, f"job-{job.pk}", "jobs")
+
+
+def estimate(dataset: Dataset, epochs: int, base_model: str) -> Estimate:
+    facts = catalogue.tuning_facts(base_model)
+    ratio = facts.tokens_per_character if facts else DEFAULT_TOKENS_PER_CHARACTER
+    tokens = round(dataset.character_count * ratio) * epochs
+    price = facts.usd_per_million_tokens if facts else None
+    cost = (price * tokens / 1_000_000).quantize(Decimal("0.01")) if price is not None else None
+    return Estimate(
+        dataset.valid_rows, dataset.character_count, tokens, cost, price,
+        facts.source if facts else "", facts.as_of if facts else "",
+    )  # fmt: skip

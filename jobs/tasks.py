@@ -1,0 +1,101 @@
+"""Celery's way in: an id comes, one service is called. The rows are the queue, so a lost message costs seconds."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Any, Protocol, cast
+from uuid import UUID
+
+from celery import shared_task
+from django.db import close_old_connections, transaction
+from django.utils import timezone
+
+from .services import accounts, catalogue, chat, endpoints, tuning
+
+logger = logging.getLogger(__name__)
+
+KICK_SECONDS = 20
+CHAT_SECONDS = 900
+
+
+class Task(Protocol):
+    name: str
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None: ...
+
+    def apply_async(self, *, kwargs: dict[str, str], expires: float) -> Any: ...
+
+
+def task(name: str, **options: Any) -> Callable[[Callable[..., None]], Task]:
+    return cast(Callable[[Callable[..., None]], Task], shared_task(name=name, **options))
+
+
+def kick(kicked: Task, **kwargs: str) -> None:
+    """Sends a message once the change is committed. With no broker the sweep finds the row a little later."""
+    transaction.on_commit(partial(send, kicked, **kwargs))
+
+
+def send(kicked: Task, **kwargs: str) -> bool:
+    try:
+        kicked.apply_async(kwargs=kwargs, expires=KICK_SECONDS)
+    except Exception as error:
+        logger.warning("%s was not sent, the sweep will find the row: %s", kicked.name, error)
+        return False
+    return True
+
+
+@task("tuning.advance")
+def advance_tuning_job(job_id: str) -> None:
+    if tuning.advance(UUID(job_id), timezone.now()):
+        send(advance_tuning_job, job_id=job_id)
+
+
+@task("endpoints.advance")
+def advance_endpoint(endpoint_id: str) -> None:
+    if endpoints.advance(UUID(endpoint_id), timezone.now()):
+        send(advance_endpoint, endpoint_id=endpoint_id)
+
+
+@task("catalogue.sync")
+def sync_catalogue() -> None:
+    catalogue.sync(timezone.now())
+
+
+@task("chat.answer", acks_late=False, time_limit=CHAT_SECONDS + 30, soft_time_limit=CHAT_SECONDS)
+def answer_message(message_id: str) -> None:
+    """Acknowledged before it runs: an answer is never produced twice, an interrupted one says so."""
+    chat.answer(UUID(message_id))
+
+
+@task("jobs.sweep")
+def sweep() -> None:
+    """Kicks everything that is due. Each part by itself: a broken one does not keep the others from their turn."""
+    now = timezone.now()
+    accounts.heartbeat("worker", now)
+    for part in (_sweep_jobs, _sweep_endpoints, _sweep_chats):
+        try:
+            part(now)
+        except Exception:
+            logger.exception("A part of the sweep failed")
+            close_old_connections()
+
+
+def _sweep_jobs(now: datetime) -> None:
+    _send_all(advance_tuning_job, "job_id", tuning.due(now))
+
+
+def _sweep_endpoints(now: datetime) -> None:
+    _send_all(advance_endpoint, "endpoint_id", endpoints.due(now))
+
+
+def _sweep_chats(now: datetime) -> None:
+    chat.interrupt_stale(now)
+    _send_all(answer_message, "message_id", chat.due(now))
+
+
+def _send_all(kicked: Task, name: str, ids: list[UUID]) -> None:
+    """The first message that cannot be sent ends it: the others would wait for the same broker."""
+    for pk in ids:
+        if not send(kicked, **{name: str(pk)}):
+            return

@@ -1,0 +1,49 @@
+import { Application } from "./vendor/stimulus-3.2.2/stimulus.js";
+import Autoscroll from "./controllers/autoscroll.js";
+import Autosize from "./controllers/autosize.js";
+import Chart from "./controllers/chart.js";
+import Clipboard from "./controllers/clipboard.js";
+import Composer from "./controllers/composer.js";
+import DirtyForm from "./controllers/dirty_form.js";
+import Hotkeys from "./controllers/hotkeys.js";
+import Live from "./controllers/live.js";
+import LogFollow from "./controllers/log_follow.js";
+import RelativeTime from "./controllers/relative_time.js";
+import SliderPair from "./controllers/slider_pair.js";
+import Snackbar from "./controllers/snackbar.js";
+import Theme from "./controllers/theme.js";
+import Upload from "./controllers/upload.js";
+
+const application = Application.start();
+for (const [name, controller] of Object.entries({
+  autoscroll: Autoscroll,
+  autosize: Autosize,
+  chart: Chart,
+  clipboard: Clipboard,
+  composer: Composer,
+  "dirty-form": DirtyForm,
+  hotkeys: Hotkeys,
+  live: Live,
+  "log-follow": LogFollow,
+  "relative-time": RelativeTime,
+  "slider-pair": SliderPair,
+  snackbar: Snackbar,
+  theme: Theme,
+  upload: Upload,
+})) {
+  application.register(name, controller);
+}
+
+// A refusal is shown in the banner of the page: it must not hide behind an open dialog.
+document.addEventListener("htmx:before:swap", ({ detail }) => {
+  const target = detail.tasks?.find((task) => task.type === "main")?.target;
+  const banner = document.getElementById("banner");
+  if (!banner || (target !== banner && target !== "#banner")) return;
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+  banner.scrollIntoView({ block: "nearest" });
+});
+
+// A dialog whose form was accepted has done its work.
+document.addEventListener("htmx:after:request", ({ target, detail }) => {
+  if (detail.ctx.response.status < 400 && target instanceof Element) target.closest("dialog[open]")?.close();
+});

@@ -1,0 +1,43 @@
+import { Controller } from "../vendor/stimulus-3.2.2/stimulus.js";
+
+const SEQUENCE_MS = 1200;
+
+// "/" searches, "g" and a letter goes to a page, "n" follows [data-key=n], "?" lists the keys. Never in a field.
+export default class extends Controller {
+  static targets = ["search", "go", "sheet"];
+
+  connect() {
+    this.listen = this.press.bind(this);
+    document.addEventListener("keydown", this.listen);
+  }
+
+  disconnect() {
+    document.removeEventListener("keydown", this.listen);
+  }
+
+  press(event) {
+    if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("input, textarea, select, [contenteditable], dialog[open]")) return;
+    const going = this.started && event.timeStamp - this.started < SEQUENCE_MS;
+    this.started = 0;
+    if (going) this.follow(this.goTargets.find((link) => link.dataset.key === event.key), event);
+    else if (event.key === "g") this.started = event.timeStamp;
+    else if (event.key === "/") this.search(event);
+    else if (event.key === "?" && this.hasSheetTarget) this.sheetTarget.showModal();
+    else if (event.key === "n" || event.key === "r") this.follow(document.querySelector(`main [data-key="${event.key}"]`), event);
+  }
+
+  follow(link, event) {
+    if (!link) return;
+    event.preventDefault();
+    link.click();
+  }
+
+  search(event) {
+    if (!this.hasSearchTarget) return;
+    event.preventDefault();
+    const form = this.searchTarget;
+    if (!form.checkVisibility()) form.showPopover();
+    form.querySelector("input").focus();
+  }
+}

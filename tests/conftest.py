@@ -1,0 +1,86 @@
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.vertex import get_gateway
+from tests import factories
+from tests.fakes import FakeGateway
+from tests.localservers import LocalVertex, local_servers
+
+LOOPBACK = ("127.", "::1", "localhost")
+
+
+class NetworkUsed(RuntimeError):
+    pass
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _only_loopback() -> Iterator[None]:
+    """A name is never looked up and a connection never made but to this machine."""
+    guard = pytest.MonkeyPatch()
+    connect, connect_ex, getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+
+    def check(host: Any) -> None:
+        name = host.decode() if isinstance(host, bytes) else str(host or "localhost")
+        if not name.startswith(LOOPBACK):
+            raise NetworkUsed(f"A test wanted to reach {name}.")
+
+    def checked(original: Any) -> Any:
+        def call(self: socket.socket, address: Any) -> Any:
+            if isinstance(address, tuple):
+                check(address[0])
+            return original(self, address)
+
+        return call
+
+    def looked_up(host: Any, *args: Any, **kwargs: Any) -> Any:
+        check(host)
+        return getaddrinfo(host, *args, **kwargs)
+
+    guard.setattr(socket.socket, "connect", checked(connect))
+    guard.setattr(socket.socket, "connect_ex", checked(connect_ex))
+    guard.setattr(socket, "getaddrinfo", looked_up)
+    yield
+    guard.undo()
+
+
+@pytest.fixture(autouse=True)
+def _data_dir(settings: Any, tmp_path: Path) -> None:
+    settings.DATA_DIR = tmp_path / "data"
+    settings.DATA_DIR.mkdir()
+
+
+@pytest.fixture
+def fake_gateway(settings: Any) -> Iterator[FakeGateway]:
+    """The gateway that services get from now on; `automatic = True` makes its jobs go on by themselves."""
+    settings.VERTEX_GATEWAY = "tests.fakes.FakeGateway"
+    get_gateway.cache_clear()
+    gateway = get_gateway()
+    assert isinstance(gateway, FakeGateway)
+    yield gateway
+    get_gateway.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def local_vertex(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalVertex]:
+    """The local Vertex AI and the storage emulator, as programs of their own on free ports."""
+    with local_servers(tmp_path_factory.mktemp("local-vertex")) as servers:
+        yield servers
+
+
+@pytest.fixture
+def owner(db: None) -> Any:
+    return factories.owner()
+
+
+@pytest.fixture
+def team_mate(db: None) -> Any:
+    return factories.team_mate()
+
+
+@pytest.fixture
+def stranger(db: None) -> Any:
+    return factories.stranger()

@@ -1,0 +1,86 @@
+import pytest
+
+from console.management import processes
+from console.management.rundir import RunDirectory
+
+OURS = (
+    "VERTEX_PROJECT",
+    "VERTEX_API_ENDPOINT",
+    "VERTEX_BUCKET",
+    "VERTEX_POLL_SECONDS",
+    "STORAGE_EMULATOR_HOST",
+    "REDIS_URL",
+    "CONSOLE_LOCAL_OPTIONS",
+)
+
+
+@pytest.fixture
+def plan(tmp_path, monkeypatch):
+    def drawn(**environment: str) -> processes.Plan:
+        for name in OURS:
+            monkeypatch.delenv(name, raising=False)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        return processes.draw_up(
+            RunDirectory(tmp_path), data_dir=tmp_path, project_dir=tmp_path, host="127.0.0.1", port=8000
+        )
+
+    return drawn
+
+
+def names(plan: processes.Plan) -> list[str]:
+    return [process.name for process in plan.backends + plan.front]
+
+
+def test_a_laptop_runs_everything(plan):
+    assert names(plan()) == ["cache", "storage", "vertex", "web", "worker"]
+
+
+def test_a_project_needs_no_local_servers(plan):
+    assert names(plan(VERTEX_PROJECT="real")) == ["cache", "web", "worker"]
+
+
+def test_a_given_redis_is_used(plan):
+    found = plan(VERTEX_PROJECT="real", REDIS_URL="redis://elsewhere:6379/0")
+    assert (names(found), found.environment["REDIS_URL"]) == (["web", "worker"], "redis://elsewhere:6379/0")
+
+
+def test_a_given_address_of_vertex_is_used(plan):
+    found = plan(VERTEX_API_ENDPOINT="http://127.0.0.1:1")
+    assert (names(found), found.environment["VERTEX_API_ENDPOINT"]) == (
+        ["cache", "web", "worker"],
+        "http://127.0.0.1:1",
+    )
+
+
+def test_the_console_is_told_where_the_local_servers_are(plan):
+    given = plan().front[0].environment
+    assert (given["VERTEX_POLL_SECONDS"], given["VERTEX_API_ENDPOINT"][:17]) == ("2", "http://127.0.0.1:")
+    assert given["STORAGE_EMULATOR_HOST"].startswith("http://127.0.0.1:")
+
+
+def test_trainings_may_use_every_core(plan):
+    found = {process.name: process.environment for process in plan().backends + plan().front}
+    assert "OMP_NUM_THREADS" not in found["vertex"]
+    assert {found[name]["OMP_NUM_THREADS"] for name in ("web", "worker", "storage")} == {"1"}
+
+
+def test_the_password_of_the_cache_is_nobody_elses_to_read(plan, tmp_path):
+    plan()
+    assert oct((tmp_path / "cache/valkey.conf").stat().st_mode)[-3:] == "600"
+
+
+def test_the_local_server_gets_its_own_options(plan):
+    command = plan(CONSOLE_LOCAL_OPTIONS="--base-model 'a@b=/a folder'").backends[2].command
+    assert command[-2:] == ["--base-model", "a@b=/a folder"]
+
+
+def test_options_that_cannot_be_read_are_refused(plan):
+    with pytest.raises(processes.BadSetting, match="quote it as in a shell"):
+        plan(CONSOLE_LOCAL_OPTIONS="--base-model 'a")
+
+
+def test_missing_packages_are_named(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "torch" else name)
+    assert processes.missing_packages({}) == ["torch"]
+    assert processes.missing_packages({"VERTEX_PROJECT": "real"}) == []

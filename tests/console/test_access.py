@@ -1,0 +1,128 @@
+"""Every address that names a thing: its owner gets in, a team-mate and a stranger learn nothing, nobody signs in first."""
+
+import uuid
+from dataclasses import dataclass, field
+
+import pytest
+from django.urls import get_resolver, reverse
+
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+
+@dataclass(frozen=True)
+class Route:
+    """What the id names, the methods there are, and the rest of the address."""
+
+    thing: str
+    methods: tuple[str, ...] = ("GET", "HEAD")
+    rest: dict[str, str] = field(default_factory=dict)
+
+
+POST = ("POST",)
+ROUTES = {
+    "tuning-job": Route("job"),
+    "tuning-row": Route("job"),
+    "tuning-status": Route("job"),
+    "tuning-metrics": Route("job"),
+    "tuning-log": Route("job"),
+    "tuning-cancel": Route("job", POST),
+    "tuning-decide": Route("job", POST),
+    "tuning-deploy": Route("job", POST),
+    "tuning-clone": Route("job", POST),
+    "tuning-start": Route("draft", POST),
+    "tuning-discard": Route("draft", POST),
+    "tuning-draft": Route("draft", ("GET", "HEAD", "POST"), {"step": "name"}),
+    "endpoint-detail": Route("endpoint"),
+    "endpoint-row": Route("endpoint"),
+    "endpoint-status": Route("endpoint"),
+    "endpoint-undeploy": Route("endpoint", POST),
+    "endpoint-delete": Route("endpoint", POST),
+    "dataset-detail": Route("dataset"),
+    "dataset-problems": Route("dataset", ("GET",)),
+    "dataset-delete": Route("dataset", POST),
+    "chat-conversation": Route("conversation"),
+    "chat-send": Route("conversation", POST),
+    "chat-options": Route("conversation", POST),
+    "chat-delete": Route("conversation", POST),
+    "chat-turn": Route("answer"),
+    "chat-stop": Route("answer", POST),
+    "chat-retry": Route("answer", POST),
+}
+
+
+def answer():
+    talk = factories.conversation()
+    factories.message(conversation=talk)
+    return factories.message(conversation=talk, role="assistant", state="FAILED")
+
+
+THINGS = {
+    "job": factories.job,
+    "draft": factories.draft,
+    "endpoint": factories.ready_endpoint,
+    "dataset": factories.dataset,
+    "conversation": factories.conversation,
+    "answer": answer,
+}
+
+
+def routes_with_an_id():
+    return {pattern.name for pattern in get_resolver().url_patterns if "pk" in pattern.pattern.converters}
+
+
+def address(name, pk):
+    return reverse(name, kwargs={"pk": pk, **ROUTES[name].rest})
+
+
+def each_route():
+    return pytest.mark.parametrize("name", sorted(ROUTES))
+
+
+def each_method():
+    return pytest.mark.parametrize("method", METHODS)
+
+
+def test_every_route_with_an_id_is_listed_here():
+    assert routes_with_an_id() == set(ROUTES)
+
+
+@each_route()
+def test_the_owner_gets_in(client, owner, name):
+    url = address(name, THINGS[ROUTES[name].thing]().pk)
+    client.force_login(owner)
+    statuses = [client.generic(method, url).status_code for method in ROUTES[name].methods]
+    assert [status for status in statuses if status in {401, 403, 404, 405, 500}] == []
+
+
+@each_route()
+@each_method()
+@pytest.mark.parametrize("who", ["team_mate", "stranger"])
+def test_somebody_else_learns_nothing(client, owner, name, method, who):
+    url = address(name, THINGS[ROUTES[name].thing]().pk)
+    client.force_login(getattr(factories, who)())
+    expected = 404 if method in ROUTES[name].methods else 405
+    assert client.generic(method, url).status_code == expected
+
+
+@each_route()
+@each_method()
+def test_nobody_has_to_sign_in_first(client, owner, name, method):
+    url = address(name, THINGS[ROUTES[name].thing]().pk)
+    response = client.generic(method, url)
+    assert (response.status_code, response.url) == (302, f"/accounts/sign-in/?next={url}")
+
+
+@each_route()
+def test_what_is_not_there_looks_like_what_is_somebody_elses(client, owner, name):
+    client.force_login(owner)
+    assert client.generic(ROUTES[name].methods[0], address(name, uuid.uuid4())).status_code == 404
+
+
+@each_route()
+def test_a_fragment_is_told_to_sign_in_as_a_whole_page(client, owner, name):
+    url = address(name, THINGS[ROUTES[name].thing]().pk)
+    response = client.generic(ROUTES[name].methods[0], url, HTTP_HX_REQUEST="true")
+    assert (response.status_code, response["HX-Redirect"][:19]) == (286, "/accounts/sign-in/?")

@@ -1,0 +1,143 @@
+from datetime import timedelta
+
+import pytest
+from django.core.cache import cache
+
+from jobs.services import accounts
+
+pytestmark = pytest.mark.django_db
+BY_HAND = {"HTTP_SEC_FETCH_MODE": "navigate", "HTTP_SEC_FETCH_SITE": "none"}
+
+
+@pytest.fixture(autouse=True)
+def _no_failures_yet():
+    cache.clear()
+
+
+def sign_in(client, password="correct horse battery", username="owner", **more):
+    return client.post("/accounts/sign-in/", {"username": username, "password": password, **more})
+
+
+def is_signed_in(client):
+    return "_auth_user_id" in client.session
+
+
+def link(user, minutes=15):
+    return f"/accounts/link/{accounts.issue_link(user, valid=timedelta(minutes=minutes))}/"
+
+
+def test_a_password_signs_in(client, owner):
+    response = sign_in(client)
+    assert (response.status_code, response.url, is_signed_in(client)) == (303, "/", True)
+
+
+def test_it_goes_on_where_the_person_wanted_to_go(client, owner):
+    assert sign_in(client, next="/tuning/").url == "/tuning/"
+
+
+def test_it_never_leads_to_another_site(client, owner):
+    assert sign_in(client, next="https://example.com/").url == "/"
+
+
+def test_a_page_asks_for_a_sign_in_and_remembers_the_way(client):
+    response = client.get("/tuning/")
+    assert (response.status_code, response.url) == (302, "/accounts/sign-in/?next=/tuning/")
+
+
+def test_a_wrong_password_and_an_unknown_name_look_the_same(client, owner):
+    wrong, unknown = sign_in(client, "wrong"), sign_in(client, username="nobody")
+    assert [wrong.status_code, unknown.status_code] == [422, 422]
+    assert wrong.context["form"].errors == unknown.context["form"].errors
+
+
+def test_what_was_typed_stays_but_not_the_password(client, owner):
+    page = sign_in(client, "wrong-password").content.decode()
+    assert ('value="owner"' in page, "wrong-password" in page) == (True, False)
+
+
+def test_after_ten_failures_the_right_password_has_to_wait(client, owner):
+    for _ in range(10):
+        sign_in(client, "wrong")
+    response = sign_in(client)
+    assert (response.status_code, is_signed_in(client)) == (429, False)
+    assert "Wait a minute" in response.content.decode()
+
+
+def test_failures_on_other_names_count_for_the_address(client, owner):
+    for number in range(10):
+        sign_in(client, username=f"name{number}")
+    assert sign_in(client).status_code == 429
+
+
+def test_failures_elsewhere_count_for_the_account(client, owner):
+    for number in range(10):
+        client.post("/accounts/sign-in/", {"username": "OWNER", "password": "no"}, REMOTE_ADDR=f"10.0.0.{number}")
+    assert sign_in(client).status_code == 429
+
+
+def test_signing_in_is_no_failure(client, owner):
+    for _ in range(12):
+        assert sign_in(client).status_code == 303
+        client.logout()
+
+
+def test_somebody_signed_in_is_sent_on(client, owner):
+    client.force_login(owner)
+    assert client.get("/accounts/sign-in/").status_code == 303
+
+
+def test_signing_out_takes_a_post(client, owner):
+    client.force_login(owner)
+    assert client.get("/accounts/sign-out/").status_code == 405
+    response = client.post("/accounts/sign-out/")
+    assert (response.status_code, response.url, is_signed_in(client)) == (303, "/accounts/sign-in/", False)
+
+
+def test_a_link_opened_by_hand_signs_in(client, owner):
+    response = client.get(link(owner), **BY_HAND)
+    assert (response.status_code, response.url, is_signed_in(client)) == (303, "/", True)
+
+
+def test_a_link_works_once(client, owner):
+    url = link(owner)
+    client.get(url, **BY_HAND)
+    client.logout()
+    response = client.get(url, **BY_HAND)
+    assert (response.status_code, is_signed_in(client)) == (410, False)
+
+
+def test_opening_the_used_link_again_while_signed_in_goes_on(client, owner):
+    url = link(owner)
+    client.get(url, **BY_HAND)
+    assert client.get(url, **BY_HAND).status_code == 303
+
+
+def test_a_link_is_too_old_after_its_time(client, owner):
+    assert client.get(link(owner, minutes=-1), **BY_HAND).status_code == 410
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"HTTP_SEC_FETCH_MODE": "no-cors", "HTTP_SEC_FETCH_SITE": "none"},
+        {**BY_HAND, "HTTP_SEC_PURPOSE": "prefetch"},
+        {**BY_HAND, "HTTP_SEC_FETCH_SITE": "cross-site"},
+    ],
+)
+def test_a_preview_gets_a_button_and_burns_nothing(client, owner, headers):
+    url = link(owner)
+    assert client.head(url, **headers).status_code == 200
+    response = client.get(url, **headers)
+    assert (response.status_code, is_signed_in(client), "signed in as owner" in response.content.decode()) == (
+        200,
+        False,
+        True,
+    )
+    assert client.post(url).status_code == 303
+    assert is_signed_in(client)
+
+
+def test_a_link_of_nobody_is_refused(client):
+    response = client.post("/accounts/link/made-up/")
+    assert (response.status_code, "used already or is too old" in response.content.decode()) == (410, True)

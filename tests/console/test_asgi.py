@@ -1,0 +1,135 @@
+import asyncio
+import os
+import signal
+from typing import Any
+
+import pytest
+
+from console.asgi import BODY_LIMIT, TOO_LARGE, Application, BodyTooLarge, body_limit, chained, end_on_signal
+from console.streams import Streams
+
+
+class Pages:
+    """Stands for Django: reads the whole body, then answers with its length."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+        self.failure: Exception | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.paths.append(scope["path"])
+        length, more = 0, True
+        try:
+            while more:
+                message = await receive()
+                length, more = length + len(message["body"]), message.get("more_body", False)
+        except OSError as error:
+            self.failure = error
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": str(length).encode()})
+
+
+def ask(path: str, chunks: list[bytes], length: int | None = None) -> tuple[Pages, list[dict[str, Any]]]:
+    pages, sent = Pages(), []
+    headers = [] if length is None else [(b"content-length", str(length).encode())]
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
+    waiting = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+    waiting.append({"type": "http.request", "body": b"", "more_body": False})
+
+    async def receive() -> dict[str, Any]:
+        return waiting.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def play() -> None:
+        await Application(pages, Streams())(scope, receive, send)
+
+    asyncio.run(play())
+    return pages, sent
+
+
+def test_a_body_within_the_limit_reaches_the_pages():
+    pages, sent = ask("/tuning/", [b"x" * 1000, b"y" * 1000], length=2000)
+    assert (pages.paths, sent[-1]["body"]) == (["/tuning/"], b"2000")
+
+
+def test_a_declared_length_over_the_limit_is_refused_before_anything_is_read():
+    pages, sent = ask("/tuning/", [], length=BODY_LIMIT + 1)
+    assert (pages.paths, sent[0]["status"], sent[1]["body"]) == ([], 413, TOO_LARGE)
+
+
+def test_a_refusal_carries_the_security_headers():
+    _, sent = ask("/tuning/", [], length=BODY_LIMIT + 1)
+    assert b"content-security-policy" in dict(sent[0]["headers"])
+
+
+def test_a_body_that_lies_about_its_length_is_refused_while_it_is_counted():
+    pages, sent = ask("/tuning/", [b"x" * BODY_LIMIT, b"y"], length=10)
+    assert [message.get("status") for message in sent] == [413, None]
+    assert isinstance(pages.failure, BodyTooLarge)
+
+
+@pytest.mark.parametrize(
+    ("path", "megabytes"), [("/datasets/upload/", 60), ("/studio/chat/0/send/", 12), ("/tuning/", 1 / 16)]
+)
+def test_each_path_has_its_limit(path, megabytes):
+    assert body_limit(path) == megabytes * 1024 * 1024
+
+
+def test_streams_never_reach_the_pages():
+    pages, sent = ask("/streams/live", [])
+    assert (pages.paths, sent[0]["status"]) == ([], 403)
+
+
+def test_a_websocket_is_closed():
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(Application(Pages(), Streams())({"type": "websocket", "path": "/"}, send, send))
+    assert sent == [{"type": "websocket.close", "code": 1000}]
+
+
+def test_a_signal_ends_the_streams_and_goes_on_to_the_server():
+    heard: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    async def play() -> bool:
+        closing = asyncio.Event()
+        signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+        end_on_signal(closing)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return await asyncio.wait_for(closing.wait(), 2)
+
+    try:
+        assert (asyncio.run(play()), heard) == (True, [signal.SIGTERM])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_a_signal_without_a_handler_of_its_own_is_still_taken():
+    called: list[str] = []
+    chained(lambda: called.append("closing"), signal.SIG_IGN)(signal.SIGTERM, None)
+    assert called == ["closing"]
+
+
+def test_startup_and_shutdown_are_confirmed():
+    sent: list[str] = []
+    messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    try:
+        asyncio.run(Application(Pages(), Streams())({"type": "lifespan"}, receive, send))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]

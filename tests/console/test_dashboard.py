@@ -1,0 +1,101 @@
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from jobs.models import CatalogueSync, Heartbeat
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HTTP_HX_REQUEST": "true"}
+
+
+@pytest.fixture
+def page(client, owner):
+    client.force_login(owner)
+    return lambda path="/", **headers: client.get(path, **headers)
+
+
+def words(response):
+    return " ".join(response.content.decode().split())
+
+
+def test_an_empty_console_says_what_to_do_first(page):
+    text = words(page())
+    assert "Tune a model on your own examples" in text
+    assert "No endpoints" in text
+    assert [page().context[name] for name in ("running_count", "queued_count", "ready_count")] == [0, 0, 0]
+
+
+def test_counters_count_what_is_mine(page, team_mate):
+    for state in ("RUNNING", "CANCELLING", "QUEUED", "PENDING", "QUEUED", "SUCCEEDED", "FAILED"):
+        factories.job(state=state)
+    factories.job(state="RUNNING", owner=team_mate)
+    factories.ready_endpoint()
+    factories.endpoint()
+    context = page("/dashboard/counters/", **HTMX).context
+    assert [context[name] for name in ("running_count", "queued_count", "ready_count")] == [2, 3, 1]
+
+
+def test_the_newest_five_jobs_are_shown_with_their_progress(page):
+    for number in range(6):
+        factories.job(display_name=f"Job {number}", state="RUNNING", total_steps=420, step=140, epoch=0.7)
+    response = page("/dashboard/jobs/", **HTMX)
+    assert [job.display_name for job in response.context["jobs"]] == [f"Job {number}" for number in (5, 4, 3, 2, 1)]
+    assert words(response).count("epoch 1/2, step 140/420") == 5
+
+
+def test_a_ready_endpoint_leads_to_the_chat(page):
+    endpoint = factories.ready_endpoint()
+    assert f"/studio/chat/?endpoint={endpoint.pk}" in words(page("/dashboard/endpoints/", **HTMX))
+
+
+def test_a_deployment_says_how_far_it_is(page):
+    factories.endpoint(stage="STARTING_MODEL_SERVER")
+    assert "Starting the model server" in words(page("/dashboard/endpoints/", **HTMX))
+
+
+def test_a_deleted_endpoint_is_not_shown(page):
+    factories.endpoint(state="DELETED")
+    assert page().context["endpoints"] == []
+
+
+def test_a_worker_that_works_is_said_to(page):
+    Heartbeat.objects.create(name="worker", seen_at=timezone.now())
+    CatalogueSync.objects.create(succeeded_at=timezone.now())
+    text = words(page("/dashboard/status/", **HTMX))
+    assert ("Working" in text, "Not working" in text, "Read" in text) == (True, False, True)
+
+
+def test_a_silent_worker_is_not_said_to_work(page):
+    Heartbeat.objects.create(name="worker", seen_at=timezone.now() - timedelta(seconds=90))
+    text = words(page("/dashboard/status/", **HTMX))
+    assert "The worker last reported 90 seconds ago. Jobs and chats wait until it runs again" in text
+
+
+def test_a_catalogue_that_cannot_be_read_says_why(page):
+    CatalogueSync.objects.create(error_message="Vertex AI does not answer.", failed_at=timezone.now())
+    text = words(page("/dashboard/status/", **HTMX))
+    assert ("Cannot be read" in text, "Vertex AI does not answer." in text) == (True, True)
+
+
+@pytest.mark.parametrize("section", ["counters", "jobs", "endpoints", "status"])
+def test_a_section_fetches_itself_and_costs_nothing_when_unchanged(page, section):
+    path = f"/dashboard/{section}/"
+    first = page(path, **HTMX)
+    assert f'hx-get="{path}"' in words(first)
+    assert page(path, HTTP_IF_NONE_MATCH=first["ETag"], **HTMX).status_code == 304
+
+
+def test_there_is_no_other_section(page):
+    assert page("/dashboard/secrets/").status_code == 404
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_the_page_takes_the_same_queries_for_one_row_and_for_three(page, django_assert_num_queries, rows):
+    for _ in range(rows):
+        factories.job()
+        factories.ready_endpoint()
+    page()
+    with django_assert_num_queries(9):
+        page()

@@ -1,0 +1,36 @@
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from console.forms.datasets import UploadForm
+
+
+def errors(content=b"{}", **values):
+    file = None if content is None else SimpleUploadedFile("a.jsonl", content)
+    form = UploadForm(values, {} if file is None else {"file": file})
+    return {name: list(messages) for name, messages in form.errors.items()}
+
+
+def test_a_file_and_no_name_is_enough():
+    assert errors() == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "Choose a JSONL file first."),
+        (b"", "The file is empty. Choose a file with one JSON object on each line."),
+    ],
+)
+def test_a_wrong_file_gets_its_message(content, message):
+    assert errors(content) == {"file": [message]}
+
+
+def test_a_file_over_the_limit_says_how_large_it_may_be(settings):
+    settings.DATASET_MAX_BYTES = 1024
+    message = "The file has 2.0\xa0KB; at most 1.0\xa0KB can be used. Split it or take out rows."
+    assert errors(b"x" * 2048) == {"file": [message]}
+
+
+def test_a_long_name_says_how_long_it_is():
+    message = "A name has at most 128 characters; this one has 129. Shorten it."
+    assert errors(name="x" * 129) == {"name": [message]}

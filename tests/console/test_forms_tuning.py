@@ -1,0 +1,188 @@
+from types import SimpleNamespace
+
+import pytest
+from django.http import QueryDict
+
+from console.forms.training import TrainingForm
+from console.forms.tuning import BaseModelForm, DeploymentForm, NameForm, OutputForm
+from jobs.models import Dataset
+from tests import factories
+
+LORA = SimpleNamespace(modes=("PEFT_ADAPTER",), adapter_sizes=(4, 8))
+FULL = SimpleNamespace(modes=("FULL",), adapter_sizes=())
+TYPED = {"epochs": "3", "learning_rate": "0.001", "tuning_mode": "PEFT_ADAPTER", "adapter_size": "8"}
+
+
+def errors(form):
+    return {name: list(messages) for name, messages in form.errors.items()}
+
+
+def training(facts=LORA, problem="", **values):
+    return TrainingForm(
+        {**TYPED, **values},
+        datasets=Dataset.objects.all(),
+        facts=facts,
+        model_title="Gemma",
+        validation_problem=lambda train, validation: problem,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", "Write a name."),
+        ("x" * 129, "A name has at most 128 characters; this one has 129. Shorten it."),
+        ("two\nlines", "A name is one line of text; take out line breaks and other control characters."),
+        ("…!", "Use at least one letter or digit in the name."),
+    ],
+)
+def test_a_wrong_name_gets_its_message(name, message):
+    assert errors(NameForm({"display_name": name})) == {"display_name": [message]}
+
+
+def test_a_name_may_be_korean():
+    assert NameForm({"display_name": "지원 봇"}).is_valid()
+
+
+def test_a_base_model_must_be_listed():
+    form = BaseModelForm({"base_model": "google/gemma9@x"}, reasons={})
+    assert errors(form) == {
+        "base_model": ["google/gemma9@x is not in the catalogue of this Vertex AI. Choose a model from the list."]
+    }
+
+
+def test_a_base_model_that_cannot_be_tuned_says_why():
+    assert errors(BaseModelForm({"base_model": "a"}, reasons={"a": "No weights."})) == {"base_model": ["No weights."]}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [
+        ("", "Write a Cloud Storage folder"),
+        ("s3://bucket/x", "starts with gs://"),
+        ("gs://A/x", "A bucket name has"),
+        ("gs://bucket/a//b", "two slashes"),
+    ],
+)
+def test_a_wrong_output_path_gets_its_message(uri, words):
+    form = OutputForm({"output_uri": uri}, draft=factories.draft())
+    assert words in errors(form)["output_uri"][0]
+
+
+@pytest.mark.django_db
+def test_an_output_path_belongs_to_one_job():
+    factories.job(output_uri="gs://bucket/a")
+    form = OutputForm({"output_uri": "gs://bucket/a/"}, draft=factories.draft())
+    message = "Another tuning job already writes there. Choose a folder of its own."
+    assert errors(form) == {"output_uri": [message]}
+
+
+@pytest.mark.django_db
+def test_a_good_training_step_hands_over_typed_values():
+    dataset = factories.dataset()
+    form = training(dataset=str(dataset.pk))
+    assert errors(form) == {}
+    assert form.cleaned_data | {"dataset": dataset} == {
+        "dataset": dataset,
+        "use_validation": False,
+        "validation_dataset": None,
+        "epochs": 3,
+        "learning_rate": 0.001,
+        "tuning_mode": "PEFT_ADAPTER",
+        "adapter_size": 8,
+        "batch_size": None,
+        "export_last_checkpoint_only": False,
+    }
+
+
+EPOCHS = "Write a whole number of epochs from 1 to 100."
+RATE = "Write a number above 0 and up to 1, such as 0.0002."
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("field", "text", "message"),
+    [
+        ("epochs", "", EPOCHS),
+        ("epochs", "0", EPOCHS),
+        ("epochs", "101", EPOCHS),
+        ("epochs", "2.5", EPOCHS),
+        ("epochs", "many", EPOCHS),
+        ("learning_rate", "0", RATE),
+        ("learning_rate", "-1", RATE),
+        ("learning_rate", "1.5", RATE),
+        ("learning_rate", "nan", RATE),
+        ("learning_rate", "0,0002", "Write the learning rate with a point, such as 0.0002, not with a comma."),
+        ("adapter_size", "7", "Choose one of these sizes: 4, 8."),
+        ("adapter_size", "", "Choose an adapter size."),
+        ("batch_size", "0", "Write a whole number from 1 to 256, or leave it empty."),
+        ("tuning_mode", "FULL", "Gemma can only be tuned with a LoRA adapter here. Choose LoRA adapter."),
+        ("dataset", "", "Choose a data set, upload one, or use the sample."),
+        ("dataset", "0" * 32, "This data set is not one of yours any more. Choose another one."),
+    ],
+)
+def test_a_wrong_training_value_gets_its_message(field, text, message):
+    values = {"dataset": str(factories.dataset().pk)} | {field: text}
+    assert errors(training(**values)) == {field: [message]}
+
+
+@pytest.mark.django_db
+def test_full_tuning_has_no_adapter():
+    form = training(FULL, dataset=str(factories.dataset().pk), tuning_mode="FULL", adapter_size="7")
+    assert errors(form) == {}
+    assert form.cleaned_data["adapter_size"] is None
+
+
+@pytest.mark.django_db
+def test_a_model_for_full_tuning_refuses_an_adapter():
+    form = training(FULL, dataset=str(factories.dataset().pk), adapter_size="")
+    message = "Gemma can only be tuned in full here. Choose full fine-tuning."
+    assert errors(form)["tuning_mode"] == [message]
+
+
+@pytest.mark.django_db
+def test_a_data_set_with_problems_cannot_be_used():
+    form = training(dataset=str(factories.dataset(name="rows.jsonl", invalid_rows=2).pk))
+    message = "“rows.jsonl” has rows with problems. Correct them and upload the file again, or choose another one."
+    assert errors(form) == {"dataset": [message]}
+
+
+@pytest.mark.django_db
+def test_validation_is_asked_for_when_it_is_on():
+    form = training(dataset=str(factories.dataset().pk), use_validation="on")
+    assert errors(form) == {"validation_dataset": ["Choose a validation data set, or switch validation off."]}
+
+
+@pytest.mark.django_db
+def test_a_pair_that_does_not_fit_says_why_beside_the_validation_set():
+    pair = {"dataset": factories.dataset(), "validation_dataset": factories.dataset(name="Other")}
+    form = training(problem="Too many rows.", use_validation="on", **{name: str(row.pk) for name, row in pair.items()})
+    assert errors(form) == {"validation_dataset": ["Too many rows."]}
+
+
+def test_deployment_asks_for_a_name_only_when_it_is_on():
+    off = DeploymentForm({}, machines={}, licence="")
+    on = DeploymentForm({"auto_deploy": "on"}, machines={}, licence="")
+    assert errors(off) == {}
+    assert errors(on) == {"endpoint_display_name": ["Write a name for the endpoint, or switch deployment off."]}
+
+
+def test_a_machine_must_be_offered():
+    form = DeploymentForm({"machine_type": "toaster"}, machines={"local-cpu": "CPU"}, licence="")
+    assert errors(form) == {
+        "machine_type": ["This machine is not offered for the base model. Choose one of the list."]
+    }
+
+
+def test_a_licence_must_be_accepted_before_tuning():
+    form = DeploymentForm({}, machines={}, licence="Gemma Terms of Use")
+    assert form.fields["accepts_licence"].label == "I accept the Gemma Terms of Use"
+    assert errors(form) == {
+        "accepts_licence": ["Read and accept the terms; the model cannot be tuned without them."]
+    }
+
+
+def test_what_was_typed_is_kept_as_typed():
+    form = NameForm(QueryDict("display_name=&description=A+bot"))
+    assert form.typed() == {"display_name": "", "description": "A bot"}

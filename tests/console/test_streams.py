@@ -1,0 +1,222 @@
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from django.core.signing import BadSignature
+
+from console import streams
+from console.streams import Streams, chat_ticket, frame, live_ticket, newest_of_each_event, subscription
+
+MESSAGE = "0b1f0e6c-8f3f-4b8e-9c3d-2f6f6f9d9a11"
+
+
+class Browser:
+    """One connection to the app: what it got, and a way to leave."""
+
+    def __init__(self, app: Streams, path: str, ticket: str, last_event_id: str = "") -> None:
+        headers = [(b"last-event-id", last_event_id.encode())] if last_event_id else []
+        query = f"ticket={ticket}".encode()
+        scope: dict[str, Any] = {
+            "type": "http",
+            "method": "GET",
+            "path": path,
+            "query_string": query,
+            "headers": headers,
+        }
+        self.status, self.body, self.leaving = 0, b"", asyncio.Event()
+        self.task = asyncio.create_task(app(scope, self.receive, self.send))
+
+    async def receive(self) -> dict[str, Any]:
+        await self.leaving.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Any) -> None:
+        self.status = message.get("status", self.status)
+        self.body += message.get("body", b"")
+
+    async def until(self, text: str) -> str:
+        for _ in range(300):
+            if text.encode() in self.body:
+                return self.body.decode()
+            await asyncio.sleep(0.01)
+        raise TimeoutError(f"{text!r} is not in {self.body!r}")
+
+
+def run(url: str, story: Callable[[Streams], Awaitable[Any]], **options: Any) -> Any:
+    async def play() -> Any:
+        app = Streams(url, **options)
+        try:
+            return await asyncio.wait_for(story(app), 10)
+        finally:
+            await app.close()
+
+    return asyncio.run(play())
+
+
+def live(app: Streams, user_id: int = 1, last_event_id: str = "") -> Browser:
+    return Browser(app, "/streams/live", live_ticket(user_id), last_event_id)
+
+
+def chat(app: Streams, last_event_id: str = "") -> Browser:
+    return Browser(app, f"/streams/chat/{MESSAGE}", chat_ticket(MESSAGE, 1), last_event_id)
+
+
+def test_a_frame_keeps_every_line_of_its_data():
+    assert frame(b"5-0", {b"event": b"x", b"data": b"a\r\nb\n"}) == b"id: 5-0\nevent: x\ndata: a\ndata: b\ndata: \n\n"
+
+
+def test_a_frame_without_event_has_no_event_line():
+    assert frame(b"5-0", {b"event": b"", b"data": b"<p>"}) == b"id: 5-0\ndata: <p>\n\n"
+
+
+def test_the_last_of_each_event_is_kept_in_order():
+    entries = [(b"1-0", {b"event": b"a"}), (b"2-0", {b"event": b"b"}), (b"3-0", {b"event": b"a"})]
+    assert newest_of_each_event(entries) == [entries[1], entries[2]]
+
+
+def test_a_chat_ticket_opens_only_its_own_answer():
+    with pytest.raises(BadSignature):
+        subscription(f"/streams/chat/{uuid.uuid4()}", chat_ticket(MESSAGE, 1))
+
+
+def test_a_live_ticket_does_not_open_a_chat():
+    with pytest.raises(BadSignature):
+        subscription(f"/streams/chat/{MESSAGE}", live_ticket(1))
+
+
+def test_a_ticket_that_was_changed_is_refused(redis_url):
+    async def story(app: Streams) -> int:
+        browser = Browser(app, "/streams/live", live_ticket(1).replace("1:", "2:", 1))
+        await browser.task
+        return browser.status
+
+    assert run(redis_url, story) == 403
+
+
+def test_a_ring_arrives_as_a_named_event(redis_url, broker):
+    async def story(app: Streams) -> str:
+        browser = live(app)
+        await browser.until("retry:")
+        broker.xadd("live:user:1", {"event": "job-1", "data": ""})
+        return await browser.until("job-1")
+
+    assert run(redis_url, story).endswith("\nevent: job-1\ndata: \n\n")
+
+
+def test_a_ring_between_drawing_and_connecting_is_not_lost(redis_url, broker):
+    async def story(app: Streams) -> str:
+        ticket = live_ticket(1)
+        broker.xadd("live:user:1", {"event": "job-2", "data": ""})
+        return await Browser(app, "/streams/live", ticket).until("job-2")
+
+    assert "event: job-2" in run(redis_url, story)
+
+
+def test_rings_for_someone_else_do_not_arrive(redis_url, broker):
+    async def story(app: Streams) -> str:
+        browser = live(app)
+        await browser.until("retry:")
+        broker.xadd("live:user:2", {"event": "secret", "data": ""})
+        broker.xadd("live:user:1", {"event": "mine", "data": ""})
+        return await browser.until("mine")
+
+    assert "secret" not in run(redis_url, story)
+
+
+def test_a_page_that_comes_back_is_told_to_fetch_everything(redis_url, broker):
+    broker.xadd("live:user:1", {"event": "job-1", "data": ""}, id="7-0")
+
+    async def story(app: Streams) -> str:
+        return await live(app, last_event_id="5-0").until("live-refresh")
+
+    assert "id: 7-0\nevent: live-refresh" in run(redis_url, story)
+
+
+def test_a_chat_is_read_from_its_beginning_and_ends_with_its_last_entry(redis_url, broker):
+    for event, data in (("", "one"), ("", "two"), ("end", "")):
+        broker.xadd(f"live:chat:{MESSAGE}", {"event": event, "data": data})
+
+    async def story(app: Streams) -> list[str]:
+        browser = chat(app)
+        await browser.task
+        return [line for line in browser.body.decode().splitlines() if line.startswith(("data", "event"))]
+
+    assert run(redis_url, story) == ["data: one", "data: two", "event: end", "data: "]
+
+
+def test_a_chat_goes_on_after_the_last_event_that_arrived(redis_url, broker):
+    for number in (1, 2, 3):
+        broker.xadd(f"live:chat:{MESSAGE}", {"event": "", "data": f"part {number}"}, id=f"{number}-0")
+
+    async def story(app: Streams) -> str:
+        return await chat(app, last_event_id="2-0").until("part 3")
+
+    assert "part 2" not in run(redis_url, story)
+
+
+def test_a_silent_stream_says_now_and_then_that_it_is_alive(redis_url, broker):
+    async def story(app: Streams) -> str:
+        return await live(app).until(":\n\n")
+
+    assert run(redis_url, story, heartbeat=0.05).endswith(":\n\n")
+
+
+def test_a_person_has_a_limited_number_of_streams(redis_url, broker):
+    async def story(app: Streams) -> list[int]:
+        browsers = [live(app)]
+        await browsers[0].until("retry:")
+        browsers += [live(app), live(app, user_id=2)]
+        await browsers[1].task
+        await browsers[2].until("retry:")
+        return [browser.status for browser in browsers]
+
+    assert run(redis_url, story, per_user=1) == [200, 429, 200]
+
+
+def test_a_browser_that_leaves_frees_its_place(redis_url, broker):
+    async def story(app: Streams) -> int:
+        browser = live(app)
+        await browser.until("retry:")
+        browser.leaving.set()
+        await browser.task
+        return app.open_by_user[1]
+
+    assert run(redis_url, story) == 0
+
+
+def test_closing_ends_every_stream_at_once(redis_url, broker):
+    async def story(app: Streams) -> list[bool]:
+        browsers = [live(app), live(app)]
+        for browser in browsers:
+            await browser.until("retry:")
+        await app.close()
+        await asyncio.wait_for(asyncio.gather(*(browser.task for browser in browsers)), 2)
+        return [browser.task.done() for browser in browsers]
+
+    assert run(redis_url, story) == [True, True]
+
+
+def test_without_redis_the_browser_is_told_to_come_back():
+    async def story(app: Streams) -> int:
+        browser = live(app)
+        await browser.task
+        return browser.status
+
+    assert run("redis://127.0.0.1:1/0", story) == 503
+
+
+def test_a_redis_that_goes_away_ends_the_stream(redis_url, broker):
+    async def story(app: Streams) -> int:
+        browser = live(app)
+        await browser.until("retry:")
+        broker.client_kill_filter(_type="normal", skipme=True)
+        await asyncio.wait_for(browser.task, 5)
+        return browser.status
+
+    assert run(redis_url, story) == 200
+
+
+def test_an_event_id_that_redis_never_gave_is_ignored():
+    assert streams.last_event_id({"headers": [(b"last-event-id", b"$; drop")]}) == b""

@@ -1,0 +1,329 @@
+import re
+import uuid
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from jobs.models import Dataset, TuningDraft, TuningJob
+from tests import factories
+from tests.factories import BASE_MODEL
+
+pytestmark = pytest.mark.django_db
+OTHER_MODEL = "google/gemma3@gemma-3-27b-it"
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def signed_in(client, owner, settings):
+    settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:1"
+    client.force_login(owner)
+    return client
+
+
+@pytest.fixture
+def model():
+    return factories.publisher_model(display_name="Gemma 3 270M", licence_acknowledged=False)
+
+
+@pytest.fixture
+def dataset(owner):
+    return factories.dataset(owner=owner)
+
+
+@pytest.fixture
+def wizard(signed_in, model):
+    return Wizard(signed_in, signed_in.get("/tuning/new/")["Location"])
+
+
+class Wizard:
+    """Types into the steps of one draft as a browser without scripts does."""
+
+    def __init__(self, client, place):
+        self.client, self.pk = client, uuid.UUID(place.split("/")[3])
+
+    def url(self, step):
+        return f"/tuning/drafts/{self.pk}/{step}/"
+
+    def get(self, step, **query):
+        return self.client.get(self.url(step), query)
+
+    def post(self, step, _headers=None, **values):
+        return self.client.post(self.url(step), values, headers=_headers or {})
+
+    def fill(self, dataset):
+        self.post("name", display_name="Ahoy bot")
+        self.post("base-model", base_model=BASE_MODEL)
+        self.post("output", output_uri="gs://garden-local/ahoy")
+        return self.post("training", **training(dataset))
+
+    def start(self, **values):
+        return self.post("start", **{**DEPLOYMENT, **values})
+
+
+DEPLOYMENT = {
+    "auto_deploy": "on",
+    "endpoint_display_name": "Ahoy",
+    "machine_type": "local-cpu",
+    "accepts_licence": "on",
+}
+
+
+def training(dataset=None, **values):
+    return {
+        "dataset": str(dataset.pk) if dataset else "",
+        "epochs": "3",
+        "learning_rate": "0.001",
+        "tuning_mode": "PEFT_ADAPTER",
+        "adapter_size": "16",
+    } | values
+
+
+def states(response):
+    return [(step.slug, step.is_done) for step in response.context["steps"] if step.is_open]
+
+
+def test_new_opens_a_draft_at_its_first_step(signed_in, model):
+    response = signed_in.get("/tuning/new/")
+    draft = TuningDraft.objects.get()
+    assert (response.status_code, response["Location"]) == (303, f"/tuning/drafts/{draft.pk}/name/")
+
+
+def test_looking_twice_makes_one_draft(signed_in, model):
+    assert len({signed_in.get("/tuning/new/")["Location"] for _look in range(2)}) == 1
+
+
+def test_a_draft_that_was_typed_in_is_left_alone(wizard, signed_in):
+    wizard.post("name", display_name="")
+    assert str(wizard.pk) not in signed_in.get("/tuning/new/")["Location"]
+
+
+def test_the_base_model_of_the_garden_is_chosen_already(signed_in, model):
+    factories.publisher_model(name=OTHER_MODEL)
+    wizard = Wizard(signed_in, signed_in.get(f"/tuning/new/?base_model={OTHER_MODEL}")["Location"])
+    wizard.post("name", display_name="Ahoy bot")
+    assert f'value="{OTHER_MODEL}" checked' in wizard.get("base-model").content.decode()
+
+
+def test_each_step_leads_to_the_next(wizard, dataset):
+    following = [
+        wizard.post("name", display_name="Ahoy bot"),
+        wizard.post("base-model", base_model=BASE_MODEL),
+        wizard.post("output", output_uri="gs://garden-local/ahoy"),
+        wizard.post("training", **training(dataset)),
+    ]
+    assert [(response.status_code, response["Location"]) for response in following] == [
+        (303, wizard.url(step)) for step in ("base-model", "output", "training", "deployment")
+    ]
+
+
+def test_htmx_is_told_to_go_to_the_next_step(wizard):
+    response = wizard.post("name", HTMX, display_name="Ahoy bot")
+    assert (response.status_code, response["HX-Redirect"]) == (204, wizard.url("base-model"))
+
+
+def test_the_stepper_knows_what_is_done(wizard):
+    assert states(wizard.get("name")) == [("name", False)]
+    wizard.post("name", display_name="Ahoy bot")
+    assert states(wizard.get("name")) == [("name", True), ("base-model", False)]
+
+
+@pytest.mark.parametrize("step", ["base-model", "output", "training", "deployment"])
+def test_a_step_out_of_turn_leads_back(wizard, step):
+    assert wizard.get(step)["Location"] == wizard.url("name")
+
+
+def test_a_wrong_value_is_kept_with_its_message(wizard):
+    response = wizard.post("name", HTMX, display_name="x" * 129, description="A bot")
+    content = response.content.decode()
+    assert response.status_code == 422
+    assert content.lstrip().startswith('<div class="wiz" id="wizard">')
+    assert 'role="alert"' in content
+    assert 'aria-invalid="true"' in content
+    assert "x" * 129 in content
+    assert "A bot" in wizard.get("name").content.decode()
+
+
+def test_the_output_folder_is_named_after_the_model(wizard):
+    wizard.post("name", display_name="Ahoy bot!")
+    wizard.post("base-model", base_model=BASE_MODEL)
+    found = re.search(r'name="output_uri" value="([^"]*)"', wizard.get("output").content.decode())
+    assert found[1] == f"gs://garden-local/tuning/ahoy-bot-{wizard.pk.hex[:6]}"
+
+
+def test_the_recommended_values_stand_in_the_training_step(wizard, dataset):
+    wizard.fill(dataset)
+    TuningDraft.objects.update(data={k: v for k, v in TuningDraft.objects.get().data.items() if k != "training"})
+    form = wizard.get("training").context["form"]
+    assert (form["epochs"].value(), form["learning_rate"].value()) == (3, "0.001")
+    assert (form["tuning_mode"].value(), form["adapter_size"].value()) == ("PEFT_ADAPTER", 16)
+
+
+def test_another_base_model_brings_its_own_recommendation_but_keeps_what_was_typed(wizard, dataset):
+    factories.publisher_model(name=OTHER_MODEL, display_name="Gemma 3 27B IT")
+    wizard.fill(dataset)
+    wizard.post("training", **training(dataset, epochs="9"))
+    wizard.post("base-model", base_model=OTHER_MODEL)
+    values = TuningDraft.objects.get().data["training"]
+    assert (values["epochs"], values["learning_rate"], values["adapter_size"]) == ("9", "0.0002", 32)
+
+
+def test_the_estimate_follows_the_choice_without_saving_it(wizard, dataset):
+    wizard.fill(dataset)
+    response = wizard.get("training", dataset=str(dataset.pk), epochs="7")
+    assert response.context["estimate"].tokens == round(dataset.character_count * 0.231) * 7
+    assert "Free on this computer" in response.content.decode()
+    assert TuningDraft.objects.get().data["training"]["epochs"] == "3"
+
+
+@pytest.mark.parametrize("epochs", ["", "many", "-1", "1e99"])
+def test_a_number_that_cannot_be_read_gives_no_estimate(wizard, dataset, epochs):
+    wizard.fill(dataset)
+    assert "estimate" not in wizard.get("training", dataset=str(dataset.pk), epochs=epochs).context
+
+
+def test_a_price_is_shown_where_one_is_paid(wizard, dataset, settings):
+    settings.VERTEX_API_ENDPOINT = ""
+    factories.publisher_model(name=OTHER_MODEL)
+    wizard.fill(dataset)
+    wizard.post("base-model", base_model=OTHER_MODEL)
+    assert "≈ $0.00" in wizard.get("training").content.decode()
+
+
+def test_an_upload_in_the_step_keeps_all_that_was_typed(wizard, dataset):
+    wizard.fill(dataset)
+    file = SimpleUploadedFile("rows.jsonl", b'{"prompt": "a", "completion": "b"}\nnot json\n')
+    values = training(epochs="8", **{"train-file": file, "action": "upload-train"})
+    response = wizard.post("training", HTMX, **values)
+    content = response.content.decode()
+    added = Dataset.objects.get(name="rows")
+    assert response.status_code == 200
+    assert f'value="{added.pk}" checked' in content
+    assert "Not usable yet" in content
+    assert 'name="epochs" value="8"' in content
+    assert TuningDraft.objects.get().data["training"]["dataset"] == str(added.pk)
+
+
+def test_without_javascript_an_upload_comes_back_to_its_report(wizard, dataset):
+    wizard.fill(dataset)
+    response = wizard.post("training", **training(action="sample-train"))
+    assert (response.status_code, response["Location"]) == (303, f"{wizard.url('training')}#dataset-report")
+
+
+def test_an_upload_that_is_nothing_is_refused_beside_its_field(wizard, dataset):
+    wizard.fill(dataset)
+    values = training(dataset, epochs="8", **{"train-file": SimpleUploadedFile("a.jsonl", b"\n"), "action": "upload-train"})
+    response = wizard.post("training", HTMX, **values)
+    assert response.status_code == 422
+    assert "The file has no rows." in response.content.decode()
+    assert 'name="epochs" value="8"' in response.content.decode()
+
+
+def test_the_validation_sample_switches_validation_on(wizard, dataset):
+    wizard.fill(dataset)
+    wizard.post("training", **training(dataset, action="sample-validation"))
+    values = TuningDraft.objects.get().data["training"]
+    assert values["use_validation"] is True
+    assert values["validation_dataset"] == str(Dataset.objects.get(is_sample=True).pk)
+
+
+def test_a_validation_set_that_is_too_large_is_refused_at_once(wizard, dataset, owner):
+    wizard.fill(dataset)
+    large = factories.dataset(owner=owner, byte_size=dataset.byte_size)
+    values = training(dataset, use_validation="on", validation_dataset=str(large.pk))
+    response = wizard.post("training", **values)
+    assert response.status_code == 422
+    assert "25 %" in response.context["form"].errors["validation_dataset"][0]
+
+
+def test_a_data_set_of_somebody_else_cannot_be_chosen(wizard, dataset, stranger):
+    wizard.fill(dataset)
+    response = wizard.post("training", **training(factories.dataset(owner=stranger)))
+    assert (response.status_code, list(response.context["form"].errors)) == (422, ["dataset"])
+
+
+def test_the_last_step_shows_all_answers_and_the_terms(wizard, dataset):
+    wizard.fill(dataset)
+    content = wizard.get("deployment").content.decode()
+    for shown in ("Ahoy bot", BASE_MODEL, "gs://garden-local/ahoy", "Questions", "LoRA adapter", "0.001", "16"):
+        assert f">{shown}</td>" in content
+    assert "https://ai.google.dev/gemma/terms" in content
+
+
+def test_start_makes_the_job_with_the_id_of_the_draft(wizard, dataset, owner):
+    wizard.fill(dataset)
+    response = wizard.start()
+    job = TuningJob.objects.get()
+    assert (response.status_code, response["Location"]) == (303, f"/tuning/jobs/{wizard.pk}/")
+    assert (job.pk, job.owner, job.dataset, job.accepts_licence) == (wizard.pk, owner, dataset, True)
+    assert (job.epochs, job.learning_rate, job.adapter_size, job.machine_type) == (3, 0.001, 16, "local-cpu")
+    assert (job.auto_deploy, job.endpoint_display_name) == (True, "Ahoy")
+
+
+def test_two_clicks_and_a_reload_are_one_job(wizard, dataset):
+    wizard.fill(dataset)
+    places = {wizard.start()["Location"] for _click in range(2)} | {wizard.get("deployment")["Location"]}
+    assert places == {f"/tuning/jobs/{wizard.pk}/"}
+    assert TuningJob.objects.count() == 1
+
+
+def test_terms_that_were_not_accepted_start_nothing(wizard, dataset):
+    wizard.fill(dataset)
+    response = wizard.start(accepts_licence="", endpoint_display_name="Kept")
+    assert (response.status_code, list(response.context["form"].errors)) == (422, ["accepts_licence"])
+    assert 'value="Kept"' in response.content.decode()
+    assert TuningJob.objects.count() == 0
+
+
+def test_terms_accepted_before_are_not_asked_for(wizard, dataset, model):
+    type(model).objects.update(licence_acknowledged=True)
+    wizard.fill(dataset)
+    assert "accepts_licence" not in wizard.get("deployment").context["form"].fields
+    assert wizard.start().status_code == 303
+
+
+def test_a_model_that_went_away_starts_nothing(wizard, dataset, model):
+    wizard.fill(dataset)
+    type(model).objects.update(is_listed=False)
+    assert wizard.start()["Location"] == wizard.url("base-model")
+    assert TuningJob.objects.count() == 0
+
+
+def test_a_folder_taken_in_the_meantime_starts_nothing(wizard, dataset):
+    wizard.fill(dataset)
+    factories.job(dataset=dataset, output_uri="gs://garden-local/ahoy")
+    assert wizard.start()["Location"] == wizard.url("output")
+    assert TuningJob.objects.count() == 1
+
+
+def test_an_unfinished_draft_starts_nothing(wizard):
+    assert wizard.start()["Location"] == wizard.url("name")
+    assert TuningJob.objects.count() == 0
+
+
+def test_a_draft_can_be_discarded(wizard):
+    response = wizard.post("discard")
+    assert (response.status_code, response["Location"]) == (303, "/tuning/")
+    assert TuningDraft.objects.count() == 0
+
+
+@pytest.mark.parametrize("step", ["name", "training", "start", "discard"])
+def test_others_do_not_find_the_draft(wizard, client, team_mate, stranger, step):
+    for other in (team_mate, stranger):
+        client.force_login(other)
+        assert wizard.post(step).status_code == 404
+    assert TuningDraft.objects.count() == 1
+
+
+def test_there_is_no_sixth_step(wizard):
+    assert wizard.get("party").status_code == 404
+
+
+def test_the_number_of_queries_does_not_grow(wizard, dataset, owner, django_assert_num_queries):
+    wizard.fill(dataset)
+    with django_assert_num_queries(11):
+        wizard.get("training")
+    factories.dataset(owner=owner)
+    factories.dataset(owner=owner)
+    factories.publisher_model(name=OTHER_MODEL)
+    with django_assert_num_queries(11):
+        wizard.get("training")

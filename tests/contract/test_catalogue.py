@@ -1,0 +1,61 @@
+import pytest
+
+from jobs.vertex.errors import LicenceRequired, NotFound, Refused
+from tests.fakes import GEMMA_27B, GEMMA_270M, TINY
+
+
+@pytest.fixture
+def models(world):
+    return {model.name: model for model in world.gateway.catalogue.list_models()}
+
+
+def test_models_have_short_names(models):
+    assert {TINY, GEMMA_270M, GEMMA_27B} <= set(models)
+
+
+def test_a_model_that_can_be_deployed_says_on_what(models):
+    assert models[TINY].can_tune
+    assert models[TINY].machine_specs[0].machine_type
+
+
+def test_a_model_without_deploy_options_cannot_be_tuned_here(models):
+    assert (models[GEMMA_27B].machine_specs, models[GEMMA_27B].can_tune) == ((), False)
+
+
+def test_a_model_has_a_title_and_a_licence(models):
+    assert models[GEMMA_270M].display_name == "Gemma 3 270M"
+    assert models[GEMMA_270M].licence == "Gemma Terms of Use"
+
+
+def test_the_licence_comes_before_the_tuning(world):
+    catalogue = world.gateway.catalogue
+    assert not catalogue.licence_acknowledged(GEMMA_270M)
+    with pytest.raises(LicenceRequired):
+        world.gateway.tuning.create(world.spec(base_model=GEMMA_270M))
+    with pytest.raises(LicenceRequired):
+        world.gateway.deployment.deploy(world.deploy_spec(publisher_model=GEMMA_270M))
+    catalogue.acknowledge_licence(GEMMA_270M)
+    assert catalogue.licence_acknowledged(GEMMA_270M)
+
+
+def test_a_model_without_terms_counts_as_accepted(world):
+    assert world.gateway.catalogue.licence_acknowledged(TINY)
+
+
+def test_the_licence_of_an_unknown_model(world):
+    with pytest.raises(NotFound):
+        world.gateway.catalogue.licence_acknowledged("google/gemma3@gemma-3-999b")
+
+
+@pytest.mark.parametrize(
+    ("model", "code"),
+    [
+        ("gemma-3-270m", "INVALID_ARGUMENT"),
+        ("google/gemma3@gemma-3-999b", "NOT_FOUND"),
+        (GEMMA_27B, "FAILED_PRECONDITION"),
+    ],
+)
+def test_a_base_model_that_cannot_be_tuned_is_refused(world, model, code):
+    with pytest.raises(Refused) as caught:
+        world.gateway.tuning.create(world.spec(base_model=model))
+    assert caught.value.code == code

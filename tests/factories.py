@@ -1,0 +1,153 @@
+"""Rows with plain defaults. Every argument is a keyword; nothing else is made than what the name says."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib.auth.models import User
+
+from jobs.models import (
+    Conversation,
+    Dataset,
+    DatasetFormat,
+    Endpoint,
+    Message,
+    PublisherModel,
+    Role,
+    TuningDraft,
+    TuningJob,
+)
+from jobs.states import EndpointState, Phase
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+BASE_MODEL = "google/gemma3@gemma-3-270m"
+ROWS = [{"prompt": f"Question {number}?", "completion": f"Answer {number}."} for number in range(1, 13)]
+
+
+def user(*, username: str, **values: Any) -> User:
+    return User.objects.filter(username=username).first() or User.objects.create_user(
+        username=username, password="correct horse battery", **values
+    )
+
+
+def owner(**values: Any) -> User:
+    """The person whose things the test is about."""
+    return user(**{"username": "owner"} | values)
+
+
+def team_mate(**values: Any) -> User:
+    return user(**{"username": "team-mate"} | values)
+
+
+def stranger(**values: Any) -> User:
+    return user(**{"username": "stranger"} | values)
+
+
+def dataset(*, rows: list[dict[str, Any]] | None = None, **values: Any) -> Dataset:
+    """A valid data set with its file on disk; pass `owner` unless the default owner is meant."""
+    content = "".join(json.dumps(row) + "\n" for row in (ROWS if rows is None else rows))
+    defaults = {
+        "owner": values.get("owner") or owner(),
+        "name": "Questions",
+        "file_name": "questions.jsonl",
+        "sha256": "0" * 64,
+        "format": DatasetFormat.PROMPT,
+        "byte_size": len(content.encode()),
+        "valid_rows": content.count("\n"),
+        "character_count": len(content),
+        "token_estimate": len(content) // 4,
+    }
+    made = Dataset.objects.create(**defaults | values)
+    made.path.parent.mkdir(parents=True, exist_ok=True)
+    made.path.write_text(content, encoding="utf-8")
+    return made
+
+
+def draft(**values: Any) -> TuningDraft:
+    return TuningDraft.objects.create(**{"owner": values.get("owner") or owner(), "data": {}} | values)
+
+
+def job(**values: Any) -> TuningJob:
+    """Not sent yet and due at once, unless said otherwise."""
+    who = values.get("owner") or owner()
+    defaults = {
+        "owner": who,
+        "display_name": "My model",
+        "location": "us-central1",
+        "base_model": BASE_MODEL,
+        "output_uri": "gs://garden-local/output/my-model",
+        "epochs": 2,
+        "learning_rate": 0.0002,
+        "adapter_size": 8,
+        "next_check_at": NOW,
+    }
+    if "dataset" not in values:
+        values["dataset"] = dataset(owner=who)
+    return TuningJob.objects.create(**defaults | values)
+
+
+def endpoint(**values: Any) -> Endpoint:
+    """Deploys the base model, unless `job` and `artifact_uri` are given; not sent yet."""
+    number = Endpoint.objects.count() + 1
+    defaults = {
+        "owner": values.get("owner") or owner(),
+        "display_name": "My endpoint",
+        "location": "us-central1",
+        "base_model": BASE_MODEL,
+        "publisher_model": "" if values.get("artifact_uri") else BASE_MODEL,
+        "endpoint_user_id": f"endpoint-{number}",
+        "model_user_id": f"model-{number}",
+        "next_check_at": NOW,
+    }
+    return Endpoint.objects.create(**defaults | values)
+
+
+def ready_endpoint(**values: Any) -> Endpoint:
+    number = Endpoint.objects.count() + 1
+    defaults = {
+        "state": EndpointState.READY,
+        "phase": Phase.BOUND,
+        "resource_name": f"projects/garden-local/locations/us-central1/endpoints/endpoint-{number}",
+        "model_resource_name": f"projects/garden-local/locations/us-central1/models/model-{number}",
+        "deployed_model_id": "4711",
+        "started_at": NOW,
+    }
+    return endpoint(**defaults | values)
+
+
+def conversation(**values: Any) -> Conversation:
+    who = values.get("owner") or owner()
+    if "endpoint" not in values:
+        values["endpoint"] = ready_endpoint(owner=who)
+    return Conversation.objects.create(**{"owner": who, "title": "Hello"} | values)
+
+
+def message(*, conversation: Conversation, **values: Any) -> Message:
+    """The next turn; the person's, unless `role` says otherwise."""
+    defaults = {"ordinal": conversation.messages.count() + 1, "role": Role.USER, "content": "Ahoy"}
+    return Message.objects.create(conversation=conversation, **defaults | values)
+
+
+def publisher_model(*, name: str = BASE_MODEL, **values: Any) -> PublisherModel:
+    """Listed; can be tuned and deployed, and its licence is accepted, unless said otherwise."""
+    publisher, _slash, rest = name.partition("/")
+    family, _at, version = rest.partition("@")
+    defaults = {
+        "publisher": publisher,
+        "family": family,
+        "version": version,
+        "display_name": version.replace("-", " ").title(),
+        "launch_stage": "GA",
+        "can_deploy": True,
+        "can_tune": True,
+        "licence_acknowledged": True,
+        "fetched_at": NOW,
+        "data": {
+            "overview": "A small model.",
+            "licence": "Gemma Terms of Use",
+            "licence_url": "https://ai.google.dev/gemma/terms",
+            "machine_specs": [{"machine_type": "local-cpu", "accelerator_type": "", "accelerator_count": 0, "title": ""}],
+            "sample_request": {},
+        },
+    }
+    return PublisherModel.objects.create(name=name, **defaults | values)

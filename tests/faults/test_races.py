@@ -1,0 +1,100 @@
+"""Two of everything at once. Threads with connections of their own, on the real database."""
+
+import threading
+from uuid import uuid4
+
+import pytest
+from django.db import close_old_connections, connection
+
+from jobs import errors
+from jobs.models import Message, TuningJob
+from jobs.services import chat, endpoints, leases, tuning
+from jobs.services.endpoints import DeploymentSpec
+from jobs.services.tuning import TuningSpec
+from tests import factories
+from tests.driving import Driver
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def at_once(action, count=8):
+    """What `count` threads got when all of them did `action` at the same moment; errors are results, too."""
+    barrier, results = threading.Barrier(count), []
+
+    def run():
+        barrier.wait()
+        try:
+            results.append(action())
+        except errors.JobsError as error:
+            results.append(type(error))
+        finally:
+            close_old_connections()
+            connection.close()
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == count
+    return results
+
+
+@pytest.fixture
+def driver(fake_gateway):
+    fake_gateway.catalogue.acknowledged.add(factories.BASE_MODEL)
+    return Driver()
+
+
+def test_a_double_click_makes_one_job(owner):
+    key = uuid4()
+    spec = TuningSpec("My model", factories.BASE_MODEL, "gs://garden-local/out", factories.dataset(owner=owner))
+    assert {job.pk for job in at_once(lambda: tuning.create(owner, key=key, spec=spec))} == {key}
+    assert TuningJob.objects.get().events.count() == 1
+
+
+def test_a_double_click_makes_one_endpoint(owner):
+    key, spec = uuid4(), DeploymentSpec("Base", publisher_model=factories.BASE_MODEL)
+    made = at_once(lambda: endpoints.deploy_model(owner, key=key, spec=spec))
+    assert {endpoint.pk for endpoint in made} == {key}
+
+
+def test_automatic_endpoints_are_one_a_job(owner):
+    job = factories.job(state="SUCCEEDED")
+    assert len({endpoint.pk for endpoint in at_once(lambda: endpoints.deploy_for_job(job))}) == 1
+
+
+def test_one_claim_wins(driver):
+    job = factories.job(next_check_at=driver.now)
+    claims = at_once(lambda: leases.claim(TuningJob, job.pk, driver.now))
+    assert len([claim for claim in claims if claim]) == 1
+
+
+def test_a_message_delivered_many_times_sends_one_request(driver, fake_gateway):
+    job = factories.job(next_check_at=driver.now)
+    driver.step(driver.step(job))
+    at_once(lambda: tuning.advance(job.pk, driver.now))
+    driver.until(job, phase="BOUND")
+    assert fake_gateway.calls.count("tuning.create") == 1
+
+
+def test_cancel_against_submission(driver, fake_gateway):
+    job = factories.job(next_check_at=driver.now)
+    driver.step(driver.step(job))
+    turns = iter([lambda: tuning.advance(job.pk, driver.now), lambda: tuning.request_cancel(job)] * 4)
+    at_once(lambda: next(turns)())
+    driver.rest(job)
+    assert job.state == "CANCELLED"
+    assert {remote.state for remote in fake_gateway.tuning.jobs.values()} <= {"CANCELLED"}
+
+
+def test_one_question_at_a_time(owner):
+    conversation = factories.conversation(owner=owner)
+    answers = at_once(lambda: chat.ask(conversation, key=uuid4(), text="Ahoy"))
+    assert len([answer for answer in answers if answer is not errors.NotAllowedNow]) == 1
+    assert Message.objects.count() == 2
+
+
+def test_the_same_question_sent_twice_is_one(owner):
+    conversation, key = factories.conversation(owner=owner), uuid4()
+    assert len({answer.pk for answer in at_once(lambda: chat.ask(conversation, key=key, text="Ahoy"))}) == 1

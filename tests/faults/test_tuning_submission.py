@@ -1,0 +1,208 @@
+"""One click, one paid job: at each point where the worker can die or the reply can be lost."""
+
+from datetime import timedelta
+
+import pytest
+
+from jobs.models import JobEvent
+from jobs.services import leases, submission, tuning
+from jobs.vertex.errors import AlreadyExists, Unavailable, VertexError
+from tests import factories
+from tests.driving import Driver
+from tests.fakes import Crash
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def driver(fake_gateway):
+    fake_gateway.catalogue.acknowledged.add(factories.BASE_MODEL)
+    return Driver()
+
+
+@pytest.fixture
+def job(db, driver):
+    return factories.job(next_check_at=driver.now, request_hash="c0ffee00" * 8)
+
+
+def one_create(gateway, job):
+    assert gateway.creates("tuning-job") == [job.resource_name]
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(
+    "call", ["storage.ensure_bucket", "storage.upload", "storage.problem_with_output", "tuning.find", "tuning.get"]
+)
+def test_death_around_a_call_that_is_free(driver, job, fake_gateway, call, after):
+    fake_gateway.crash(call, after=after)
+    fake_gateway.automatic = True
+    driver.until(job, phase="CLOSED")
+    assert job.state == "SUCCEEDED"
+    one_create(fake_gateway, job)
+
+
+def test_death_after_the_request_was_accepted(driver, job, fake_gateway):
+    fake_gateway.crash("tuning.create", after=True)
+    driver.until(job, phase="BOUND")
+    one_create(fake_gateway, job)
+    assert "Found in Vertex AI, sent before." in [event.message for event in JobEvent.objects.all()]
+
+
+def test_death_before_the_request_left(driver, job, fake_gateway):
+    fake_gateway.crash("tuning.create", after=False)
+    driver.until(job, phase="NEEDS_DECISION")
+    assert fake_gateway.ledger == []
+    tuning.decide(job, again=True)
+    driver.until(job, phase="BOUND")
+    one_create(fake_gateway, job)
+
+
+@pytest.mark.parametrize("point", ["mark", "settle"])
+def test_death_between_the_calls(driver, job, fake_gateway, monkeypatch, point):
+    driver.until(job, prepared_at=driver.step(driver.step(job)).prepared_at)
+    module = {"mark": submission, "settle": leases}[point]
+    die = lambda *args, **kwargs: (_ for _ in ()).throw(Crash(point))  # noqa: E731
+    with monkeypatch.context() as patch:
+        patch.setattr(module, point, die)
+        driver.step(job)
+    driver.until(job, phase="BOUND")
+    one_create(fake_gateway, job)
+
+
+def test_a_lost_reply_is_resolved_by_looking(driver, job, fake_gateway):
+    fake_gateway.drop_after("tuning.create")
+    driver.until(job, phase="AMBIGUOUS")
+    assert job.notice == "The request was sent, but no answer came back. Looking for it in Vertex AI first."
+    driver.until(job, phase="BOUND")
+    one_create(fake_gateway, job)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), VertexError("odd"), Unavailable("503", "UNAVAILABLE")])
+def test_any_unforeseen_outcome_is_unknown(driver, job, fake_gateway, error):
+    fake_gateway.fail("tuning.create", error, after=True)
+    driver.until(job, phase="BOUND")
+    one_create(fake_gateway, job)
+
+
+@pytest.mark.parametrize("lag", [1, 3, 20])
+def test_a_list_that_lags_inside_the_window(driver, job, fake_gateway, lag):
+    fake_gateway.tuning.lag = lag
+    fake_gateway.drop_after("tuning.create")
+    driver.until(job, phase="BOUND")
+    one_create(fake_gateway, job)
+
+
+def test_a_list_that_lags_beyond_the_window_never_makes_a_second_job(driver, job, fake_gateway):
+    fake_gateway.tuning.lag = 45
+    fake_gateway.drop_after("tuning.create")
+    driver.until(job, phase="NEEDS_DECISION")
+    driver.until(job, phase="BOUND")
+    one_create(fake_gateway, job)
+
+
+def test_the_window_is_eight_looks_and_ten_minutes(driver, job, fake_gateway):
+    fake_gateway.drop_before("tuning.create")
+    driver.until(job, phase="AMBIGUOUS")
+    driver.until(job, phase="NEEDS_DECISION")
+    assert timedelta(minutes=10) <= driver.now - job.submit_started_at < timedelta(minutes=11)
+    assert fake_gateway.ledger == []
+
+
+def test_the_window_is_a_setting_and_eight_looks_still_count(driver, job, fake_gateway, settings):
+    settings.VERTEX_AMBIGUOUS_SECONDS = 0
+    fake_gateway.drop_before("tuning.create")
+    driver.until(job, phase="AMBIGUOUS")
+    looks = fake_gateway.calls.count("tuning.find")
+    driver.until(job, phase="NEEDS_DECISION")
+    assert fake_gateway.calls.count("tuning.find") - looks == 8
+
+
+def test_a_failed_look_is_no_proof_of_absence(driver, job, fake_gateway, settings):
+    settings.VERTEX_AMBIGUOUS_SECONDS = 0
+    fake_gateway.drop_before("tuning.create")
+    driver.until(job, phase="AMBIGUOUS")
+    for _ in range(5):
+        driver.step(job)
+    fake_gateway.unavailable("tuning.find")
+    driver.step(job)
+    assert (job.phase, job.empty_looks) == ("AMBIGUOUS", 0)
+
+
+def test_never_created_while_the_list_fails(driver, job, fake_gateway):
+    driver.until(job, prepared_at=driver.step(driver.step(job)).prepared_at)
+    fake_gateway.unavailable("tuning.find", times=5)
+    for _ in range(5):
+        driver.step(job)
+    assert (job.phase, job.notice, fake_gateway.ledger) == ("INTENT", "Vertex AI does not answer.", [])
+    driver.until(job, phase="BOUND")
+    one_create(fake_gateway, job)
+
+
+def test_not_sent_is_sent_again(driver, job, fake_gateway):
+    fake_gateway.not_sent("tuning.create")
+    driver.until(job, phase="RETRY_OK")
+    assert job.notice == "Vertex AI could not be reached."
+    driver.until(job, phase="BOUND")
+    one_create(fake_gateway, job)
+
+
+def test_quota_waits_with_a_reason_and_at_most_one_post_a_minute(driver, job, fake_gateway):
+    fake_gateway.over_quota("tuning.create", times=4)
+    posts = []
+    fake_gateway.during("tuning.create", lambda: posts.append(driver.now))
+    driver.until(job, phase="RETRY_OK")
+    assert job.notice.startswith("Waiting for quota. Quota exceeded:")
+    driver.until(job, phase="BOUND")
+    assert all(later - earlier >= timedelta(seconds=60) for earlier, later in zip(posts, posts[1:], strict=False))
+    assert len(posts) == 5
+    one_create(fake_gateway, job)
+
+
+def test_a_refusal_ends_the_job(driver, job, fake_gateway):
+    fake_gateway.refuse("tuning.create", "The adapter size is not supported for this base model.")
+    driver.rest(job)
+    assert (job.state, job.phase, job.error_code) == ("FAILED", "CLOSED", "INVALID_ARGUMENT")
+    assert job.error_message == "The adapter size is not supported for this base model."
+
+
+def test_already_exists_is_looked_at(driver, job, fake_gateway):
+    fake_gateway.fail("tuning.create", AlreadyExists("Taken.", "ALREADY_EXISTS"), after=True)
+    driver.until(job, phase="BOUND")
+    one_create(fake_gateway, job)
+
+
+def test_two_jobs_with_our_key_bind_the_oldest_and_name_the_other(driver, job, fake_gateway):
+    labels = {"app-key": str(job.pk)}
+    first, second = (fake_gateway.tuning.add(labels) for _ in range(2))
+    driver.until(job, phase="BOUND")
+    assert job.resource_name == first.name
+    assert second.name in job.events.get(level="WARNING").message
+    assert fake_gateway.tuning.jobs[second.name].state == "PENDING"
+
+
+def test_our_key_on_other_settings_is_a_conflict_for_a_person(driver, job, fake_gateway):
+    fake_gateway.tuning.add({"app-key": str(job.pk), "app-hash": "deadbeef"})
+    driver.rest(job)
+    assert (job.state, job.error_code) == ("FAILED", "ALREADY_EXISTS")
+    assert len(fake_gateway.creates()) == 1
+
+
+def test_a_paused_worker_that_wakes_up_late_changes_nothing(driver, job, fake_gateway):
+    """SIGSTOP for two minutes during the POST: meanwhile another worker looks and binds."""
+
+    def meanwhile():
+        fake_gateway.hooks.clear()
+        tuning.advance(job.pk, driver.now + timedelta(seconds=120))
+
+    fake_gateway.during("tuning.create", meanwhile)
+    driver.until(job, phase="AMBIGUOUS")
+    driver.until(job, phase="BOUND")
+    one_create(fake_gateway, job)
+
+
+def test_giving_up_an_unknown_outcome(driver, job, fake_gateway, settings):
+    settings.VERTEX_AMBIGUOUS_SECONDS = 0
+    fake_gateway.drop_before("tuning.create")
+    driver.until(job, phase="NEEDS_DECISION")
+    tuning.decide(job, again=False)
+    assert (job.state, job.phase, job.next_check_at) == ("FAILED", "CLOSED", None)

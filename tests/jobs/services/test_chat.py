@@ -1,0 +1,243 @@
+import threading
+import time
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from jobs import errors, live
+from jobs.models import Message
+from jobs.services import chat
+from jobs.vertex.errors import Unavailable
+from jobs.vertex.port import ChatChunk
+from tests import factories
+from tests.fakes import Crash
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def conversation(db, fake_gateway):
+    endpoint = factories.ready_endpoint()
+    serve(fake_gateway, endpoint)
+    return factories.conversation(endpoint=endpoint, title="")
+
+
+@pytest.fixture
+def frames(monkeypatch):
+    sent = []
+    monkeypatch.setattr(live, "chat_frame", lambda message_id, event, data: sent.append((event, data)))
+    return sent
+
+
+def serve(gateway, endpoint):
+    from jobs.vertex.port import DeployedModel, RemoteEndpoint
+
+    model = DeployedModel("4711", "projects/p/locations/l/models/m", "m", 1)
+    gateway.deployment.endpoints[endpoint.resource_name] = RemoteEndpoint(
+        endpoint.resource_name, endpoint.display_name, {}, "dns", (model,)
+    )
+
+
+def answered(conversation, text="Ahoy there", **script):
+    answer = chat.ask(conversation, key=uuid4(), text=text)
+    chat.answer(answer.pk)
+    answer.refresh_from_db()
+    return answer
+
+
+def test_a_question_gets_its_answer(conversation, frames):
+    answer = answered(conversation)
+    assert (answer.state, answer.content, answer.finish_reason) == ("COMPLETE", "Ahoy there ", "stop")
+    assert (answer.html, answer.usage) == (
+        "<p>Ahoy there</p>\n", {"prompt_tokens": 2, "completion_tokens": 2},
+    )  # fmt: skip
+    assert sorted(answer.timings) == ["first_token", "total"]
+    assert frames[-1] == ("end", "")
+
+
+def test_the_first_question_names_the_conversation(conversation):
+    answered(conversation, "  How many legs\n does a bird have? " + "x" * 80)
+    assert conversation.title == "How many legs does a bird have?…"
+
+
+def test_the_frames_are_partials_for_this_answer(conversation, frames):
+    answer = answered(conversation)
+    event, data = frames[0]
+    assert event == ""
+    assert data == (
+        f'<hx-partial hx-target="#reply-{answer.pk}-done" hx-swap="beforeend"></hx-partial>'
+        f'<hx-partial hx-target="#reply-{answer.pk}-tail" hx-swap="innerMorph"><p>Ahoy there</p>\n</hx-partial>'
+    )
+
+
+def test_what_is_asked_holds_the_whole_conversation(conversation, fake_gateway):
+    chat.set_options(conversation, system_instruction="Be short.", parameters={"temperature": 0.5})
+    fake_gateway.chat.script = [["One."], [Unavailable("Down.")], ["Three."]]
+    for text in ("First", "Second", "Third"):
+        answered(conversation, text)
+    asked = fake_gateway.chat.requests[-1]
+    assert asked.messages == [
+        {"role": "system", "content": "Be short."}, {"role": "user", "content": "First"},
+        {"role": "assistant", "content": "One."}, {"role": "user", "content": "Third"},
+    ]  # fmt: skip
+    assert (asked.parameters, asked.dedicated_dns) == ({"temperature": 0.5}, conversation.endpoint.dedicated_dns)
+
+
+def test_the_same_key_is_the_same_answer(conversation):
+    key = uuid4()
+    assert chat.ask(conversation, key=key, text="Ahoy") == chat.ask(conversation, key=key, text="Ahoy")
+    assert Message.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("state", "sentence"),
+    [
+        ("DEPLOYING", "The endpoint Base model is deploying. Write when it is ready."),
+        ("DELETED", "The endpoint of this conversation was deleted. Start a new chat with another one."),
+    ],
+)
+def test_only_a_ready_endpoint_is_asked(conversation, state, sentence):
+    type(conversation.endpoint).objects.update(state=state, display_name="Base model")
+    with pytest.raises(errors.NotAllowedNow, match=sentence):
+        chat.ask(conversation, key=uuid4(), text="Ahoy")
+
+
+def test_one_answer_at_a_time(conversation):
+    chat.ask(conversation, key=uuid4(), text="Ahoy")
+    with pytest.raises(errors.NotAllowedNow):
+        chat.ask(conversation, key=uuid4(), text="And?")
+
+
+def test_nothing_is_no_question(conversation):
+    with pytest.raises(errors.NotAllowedNow):
+        chat.ask(conversation, key=uuid4(), text=" \n\x00")
+
+
+def test_an_error_in_the_middle_keeps_the_text(conversation, fake_gateway):
+    fake_gateway.chat.script = [["Half an ", Unavailable("Vertex AI does not answer.")]]
+    answer = answered(conversation)
+    assert (answer.state, answer.content, answer.html) == ("FAILED", "Half an ", "<p>Half an</p>\n")
+    assert answer.error_message == "Vertex AI does not answer."
+
+
+def test_an_unforeseen_error_says_so(conversation, fake_gateway):
+    fake_gateway.chat.script = [[KeyError("odd")]]
+    assert answered(conversation).error_message.startswith("The console failed while it received the answer.")
+
+
+def test_an_answer_is_produced_once(conversation, fake_gateway):
+    answer = answered(conversation)
+    chat.answer(answer.pk)
+    assert len(fake_gateway.chat.requests) == 1
+
+
+def test_a_waiting_answer_stops_at_once(conversation, fake_gateway):
+    answer = chat.ask(conversation, key=uuid4(), text="Ahoy")
+    chat.request_stop(answer)
+    chat.answer(answer.pk)
+    assert (answer.state, fake_gateway.chat.requests) == ("STOPPED", [])
+
+
+def test_stopping_does_not_wait_for_a_token(conversation, fake_gateway):
+    """The model is silent for ten seconds; the person stops after the first words."""
+    released = threading.Event()
+    seen = []
+
+    def silent():
+        seen.append(time.monotonic())
+        if len(seen) == 2:
+            Message.objects.filter(state="STREAMING").update(stop_requested_at=timezone.now())
+            released.wait(10)
+
+    fake_gateway.chat.script = [["Partial ", "never"]]
+    answer = chat.ask(conversation, key=uuid4(), text="Ahoy")
+    stopper = StopAfterFirstWords(answer, released, fake_gateway)
+    chat.answer(answer.pk)
+    answer.refresh_from_db()
+    released.set()
+    assert (answer.state, answer.content, answer.html) == ("STOPPED", "Partial ", "<p>Partial</p>\n")
+    assert (fake_gateway.chat.closed, stopper.seconds_to_stop() < 1) == (1, True)
+
+
+class StopAfterFirstWords:
+    """Blocks the second chunk, as a silent model would; the stop is asked for in the row when the frame is sent."""
+
+    def __init__(self, answer, released, gateway):
+        self.chunks, self.released, self.asked = 0, released, 0.0
+        self.row = Message.objects.filter(pk=answer.pk)
+        gateway.chat.on_chunk = self.on_chunk
+        self.frame, live.chat_frame = live.chat_frame, self.on_frame
+
+    def on_chunk(self):
+        self.chunks += 1
+        if self.chunks == 2:
+            self.released.wait(10)
+
+    def on_frame(self, message_id, event, data):
+        live.chat_frame = self.frame
+        self.asked = time.monotonic()
+        self.row.update(stop_requested_at=timezone.now())
+
+    def seconds_to_stop(self):
+        return time.monotonic() - self.asked
+
+
+def test_queries_do_not_grow_with_the_tokens(conversation, fake_gateway):
+    counts = []
+    for words in (10, 3000):
+        fake_gateway.chat.script = [["word "] * words]
+        answer = chat.ask(conversation, key=uuid4(), text="Ahoy")
+        with CaptureQueriesContext(connection, ) as queries:
+            chat.answer(answer.pk)
+        counts.append(len(queries))
+    assert counts[1] <= counts[0] + 4
+
+
+def test_the_death_of_the_worker_leaves_what_came(conversation, fake_gateway):
+    fake_gateway.chat.script = [["Half ", Crash("died")]]
+    answer = chat.ask(conversation, key=uuid4(), text="Ahoy")
+    with pytest.raises(Crash):
+        chat.answer(answer.pk)
+    chat.interrupt_stale(timezone.now())
+    assert Message.objects.get(pk=answer.pk).state == "STREAMING"
+    chat.interrupt_stale(timezone.now() + timedelta(seconds=31))
+    answer.refresh_from_db()
+    assert answer.state == "INTERRUPTED"
+    assert answer.error_message == "The answer was interrupted, because the worker stopped. Try again."
+
+
+def test_an_interrupted_answer_is_not_finished_by_a_late_worker(conversation, fake_gateway):
+    answer = chat.ask(conversation, key=uuid4(), text="Ahoy")
+    fake_gateway.during("chat._open", lambda: chat.interrupt_stale(timezone.now() + timedelta(seconds=31)))
+    chat.answer(answer.pk)
+    answer.refresh_from_db()
+    assert answer.state == "INTERRUPTED"
+
+
+def test_lost_messages_are_found(conversation):
+    answer = chat.ask(conversation, key=uuid4(), text="Ahoy")
+    assert chat.due(timezone.now()) == []
+    assert chat.due(timezone.now() + timedelta(seconds=3)) == [answer.pk]
+
+
+def test_retry_replaces_the_last_answer(conversation, fake_gateway):
+    fake_gateway.chat.script = [[Unavailable("Down.")]]
+    failed = answered(conversation)
+    again = chat.retry(failed)
+    chat.answer(again.pk)
+    assert [(turn.ordinal, turn.state) for turn in conversation.messages.all()] == [(1, "COMPLETE"), (2, "COMPLETE")]
+
+
+def test_a_complete_answer_is_not_tried_again(conversation):
+    with pytest.raises(errors.NotAllowedNow):
+        chat.retry(answered(conversation))
+
+
+def test_an_endless_answer_is_cut(conversation, fake_gateway):
+    fake_gateway.chat.script = [[ChatChunk(text="x" * 600_000)] * 5]
+    answer = answered(conversation)
+    assert (answer.state, answer.finish_reason, len(answer.content)) == ("COMPLETE", "length", 1_200_000)

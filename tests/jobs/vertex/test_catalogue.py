@@ -1,0 +1,53 @@
+"""Replies as Google gives them, where they differ from the local server's."""
+
+from jobs.vertex.port import MachineSpec
+from jobs.vertex.sdk import Gateway
+from tests.badserver import answer, bad_server
+
+SPEC = {"machineType": "g2-standard-12", "acceleratorType": "NVIDIA_L4", "acceleratorCount": 1}
+OPTION = {
+    "title": "vLLM 128K context",
+    "modelDisplayName": "gemma-3-1b-it",
+    "dedicatedResources": {"machineSpec": SPEC},
+    "deployMetadata": {"sampleRequest": '{"@requestFormat":"chatCompletions","max_tokens":100}'},
+}
+GEMMA = {
+    "name": "publishers/google/models/gemma3",
+    "versionId": "gemma-3-1b-it",
+    "openSourceCategory": "GOOGLE_OWNED_OSS_WITH_GOOGLE_CHECKPOINT",
+    "launchStage": "GA",
+    "supportedActions": {"multiDeployVertex": {"multiDeployVertex": [OPTION, {"title": "New"}]}},
+}
+GEMINI = {"name": "publishers/google/models/gemini-9", "versionId": "default", "openSourceCategory": "PROPRIETARY"}
+
+
+def listed(settings, *models):
+    with bad_server(answer(200, {"publisherModels": models})) as server:
+        settings.VERTEX_API_ENDPOINT = server.address
+        found = Gateway().catalogue.list_models()
+    assert server.requests[0].path.startswith("/v1beta1/publishers/%2A/models?")
+    return found
+
+
+def test_an_open_model_and_its_options(settings):
+    (model,) = listed(settings, GEMMA, GEMINI)
+    assert (model.name, model.display_name) == ("google/gemma3@gemma-3-1b-it", "Gemma 3 1B IT")
+    assert (model.launch_stage, model.can_tune, model.licence, model.overview) == ("GA", True, "", "")
+    assert model.machine_specs[0] == MachineSpec("g2-standard-12", "NVIDIA_L4", 1, "vLLM 128K context")
+    assert model.sample_request == {"@requestFormat": "chatCompletions", "max_tokens": 100}
+
+
+def test_an_accelerator_newer_than_the_client(settings):
+    option = {"dedicatedResources": {"machineSpec": SPEC | {"acceleratorType": 999}}}
+    (model,) = listed(settings, GEMMA | {"supportedActions": {"multiDeployVertex": {"multiDeployVertex": [option]}}})
+    assert model.machine_specs[0].accelerator_type == "999"
+
+
+def test_a_sample_that_is_not_json(settings):
+    option = OPTION | {"deployMetadata": {"sampleRequest": "curl …"}}
+    (model,) = listed(settings, GEMMA | {"supportedActions": {"deploy": option}})
+    assert model.sample_request == {}
+
+
+def test_no_models(settings):
+    assert listed(settings) == []

@@ -1,0 +1,61 @@
+"""How Google itself would be reached; nothing is sent."""
+
+import subprocess
+import sys
+
+import pytest
+from google.oauth2.credentials import Credentials
+
+from jobs.vertex.errors import Refused
+from jobs.vertex.sdk import clients
+from jobs.vertex.sdk.chat import _headers
+
+
+@pytest.fixture
+def _google(settings, monkeypatch):
+    settings.VERTEX_API_ENDPOINT = ""
+    monkeypatch.setattr(clients, "_default_credentials", lambda: Credentials(token="secret"))
+
+
+@pytest.mark.usefixtures("_google")
+@pytest.mark.parametrize(
+    ("location", "host"),
+    [
+        ("", "https://us-central1-aiplatform.googleapis.com"),
+        ("europe-west4", "https://europe-west4-aiplatform.googleapis.com"),
+        ("global", "https://aiplatform.googleapis.com"),
+    ],
+)
+def test_each_location_has_its_host(location, host):
+    assert clients.client("gen_ai_tuning_service", location).transport._host == host
+
+
+@pytest.mark.usefixtures("_google")
+def test_the_chat_carries_a_token():
+    assert _headers()["Authorization"] == "Bearer secret"
+
+
+@pytest.mark.usefixtures("_google")
+def test_no_adapter_sends_again():
+    session = clients.client("gen_ai_tuning_service").transport._session
+    assert {adapter.max_retries.total for adapter in session.adapters.values()} == {0}
+    assert (session.max_redirects, session.trust_env) == (0, True)
+
+
+def test_a_proxy_is_not_asked_for_a_server_on_this_machine(settings):
+    settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:1"
+    assert clients.client("gen_ai_tuning_service").transport._session.trust_env is False
+
+
+@pytest.mark.parametrize("name", ["", "tuningJobs/1", "projects/p/locations/../x", "projects/p/locations/a.example/x"])
+def test_a_name_without_a_location_is_refused(name):
+    with pytest.raises(Refused):
+        clients.location_of(name)
+
+
+def test_the_gateway_costs_nothing_until_it_is_used():
+    code = (
+        "import sys; from jobs.vertex.sdk import Gateway; Gateway();"
+        "print([name for name in sys.modules if name.startswith(('google.a', 'grpc', 'httpx'))])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

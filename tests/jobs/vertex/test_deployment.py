@@ -1,0 +1,39 @@
+"""Operations as Google ends them, where they differ from the local server's."""
+
+from jobs.vertex.port import RemoteError
+from jobs.vertex.sdk import Gateway
+from tests.badserver import answer, bad_server
+
+NAME = "projects/1/locations/us-central1/operations/1"
+TYPE = "type.googleapis.com/google.cloud.aiplatform.v1beta1."
+
+
+def operation(settings, **body):
+    with bad_server(answer(200, {"name": NAME} | body)) as server:
+        settings.VERTEX_API_ENDPOINT = server.address
+        found = Gateway().deployment.get_operation(NAME)
+    assert server.requests[0].path.startswith(f"/ui/{NAME}")
+    return found
+
+
+def test_an_error_has_its_word(settings):
+    error = {"code": 9, "message": "Model server never became ready."}
+    found = operation(settings, done=True, error=error)
+    assert (found.done, found.error) == (True, RemoteError("FAILED_PRECONDITION", "Model server never became ready."))
+
+
+def test_a_failure_that_only_the_metadata_tells(settings):
+    failures = {"genericMetadata": {"partialFailures": [{"code": 8, "message": "Quota"}]}}
+    found = operation(settings, done=True, metadata={"@type": f"{TYPE}DeployOperationMetadata"} | failures)
+    assert found.error == RemoteError("RESOURCE_EXHAUSTED", "Quota")
+
+
+def test_a_stage(settings):
+    metadata = {"@type": f"{TYPE}DeployModelOperationMetadata", "deploymentStage": "PREPARING_MODEL"}
+    found = operation(settings, metadata=metadata)
+    assert (found.done, found.error, found.stage, found.response) == (False, None, "PREPARING_MODEL", {})
+
+
+def test_a_response(settings):
+    response = {"@type": f"{TYPE}DeployResponse", "endpoint": "projects/1/locations/us-central1/endpoints/2"}
+    assert operation(settings, done=True, response=response).response == {"endpoint": response["endpoint"]}

@@ -1,0 +1,92 @@
+"""`tuning.find` decides whether a paid job is created, so it never answers from a part of the list."""
+
+import json
+
+import pytest
+
+from jobs.vertex.errors import NotAuthorised, Unavailable
+from jobs.vertex.sdk import Gateway
+from tests.badserver import answer, bad_server, error
+
+REGION, GLOBAL = "us-central1", "global"
+
+
+def job(number, *, location=REGION, minute=0, key="k"):
+    return {
+        "name": f"projects/1/locations/{location}/tuningJobs/{number}",
+        "createTime": f"2026-11-24T12:{minute:02}:00Z",
+        "labels": {"app-key": key},
+    }
+
+
+@pytest.fixture
+def pages(settings):
+    """Serves pages by location and page token; a page is a list of jobs with the next token, or a behaviour."""
+    replies = {}
+    with bad_server(lambda connection: behave(connection)) as server:
+
+        def behave(connection):
+            path, _, query = server.requests[-1].path.partition("?")
+            token = dict(part.partition("=")[::2] for part in query.split("&")).get("pageToken", "")
+            reply = replies.get((path.split("/")[5], token), ([], ""))
+            if callable(reply):
+                reply(connection)
+            else:
+                answer(200, {"tuningJobs": reply[0], "nextPageToken": reply[1]})(connection)
+
+        settings.VERTEX_API_ENDPOINT = server.address
+        yield replies
+
+
+def found():
+    return [
+        entry.name.split("/")[3] + "/" + entry.name.split("/")[-1] for entry in Gateway().tuning.find("app-key", "k")
+    ]
+
+
+def test_every_page_of_both_places_is_read(pages):
+    pages[REGION, ""] = ([job(1, minute=3, key="other")], "a")
+    pages[REGION, "a"] = ([], "b")
+    pages[REGION, "b"] = ([job(2, minute=2)], "")
+    pages[GLOBAL, ""] = ([job(3, location=GLOBAL, minute=1)], "")
+    assert found() == ["global/3", "us-central1/2"]
+
+
+def test_a_job_that_both_places_list_counts_once(pages):
+    pages[REGION, ""] = ([job(1)], "")
+    pages[GLOBAL, ""] = ([job(1, location=GLOBAL)], "")
+    assert found() == ["us-central1/1"]
+
+
+def test_a_failing_second_page_fails_the_look(pages):
+    pages[REGION, ""] = ([job(1)], "a")
+    pages[REGION, "a"] = error(503, "UNAVAILABLE")
+    with pytest.raises(Unavailable):
+        found()
+
+
+def test_a_failing_global_list_fails_the_look(pages):
+    pages[REGION, ""] = ([job(1)], "")
+    pages[GLOBAL, ""] = error(500, "INTERNAL")
+    with pytest.raises(Unavailable):
+        found()
+
+
+def test_missing_rights_on_global_fail_the_look(pages):
+    pages[GLOBAL, ""] = error(403, "PERMISSION_DENIED")
+    with pytest.raises(NotAuthorised):
+        found()
+
+
+@pytest.mark.parametrize("behaviour", [error(404, "NOT_FOUND"), error(400, "INVALID_ARGUMENT")])
+def test_a_service_without_global_holds_no_job_there(pages, behaviour):
+    pages[REGION, ""] = ([job(1)], "")
+    pages[GLOBAL, ""] = behaviour
+    assert found() == ["us-central1/1"]
+
+
+def test_an_unknown_state_is_shown_as_sent(settings):
+    body = json.dumps(job(1) | {"state": 99}).encode()
+    with bad_server(answer(200, body)) as server:
+        settings.VERTEX_API_ENDPOINT = server.address
+        assert Gateway().tuning.get("projects/1/locations/us-central1/tuningJobs/1").state == "99"

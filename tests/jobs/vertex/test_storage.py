@@ -1,0 +1,42 @@
+import pytest
+
+from jobs.vertex.errors import Refused, Unavailable
+from jobs.vertex.sdk import Gateway
+from tests.badserver import answer, bad_server, drop, error
+
+NO_RIGHT = "ann@example.com does not have storage.objects.create access to the Google Cloud Storage object."
+
+
+def storage(monkeypatch, server):
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.address)
+    return Gateway().storage
+
+
+def test_missing_rights_are_named(monkeypatch):
+    with bad_server(answer(200, {"permissions": ["storage.objects.list"]})) as server:
+        problem = storage(monkeypatch, server).problem_with_output("gs://my-bucket/out")
+    assert "storage.objects.create is missing" in problem
+
+
+def test_a_forbidden_upload_says_what_to_run(monkeypatch, tmp_path):
+    (tmp_path / "a").write_text("a")
+    with bad_server(error(403, "PERMISSION_DENIED", NO_RIGHT)) as server, pytest.raises(Refused) as caught:
+        storage(monkeypatch, server).upload(tmp_path / "a", "gs://my-bucket/a")
+    assert "add-iam-policy-binding gs://my-bucket --member=user:ann@example.com" in str(caught.value)
+
+
+def test_a_broken_upload_is_sent_once(monkeypatch, tmp_path):
+    (tmp_path / "a").write_text("a")
+    with bad_server(drop) as server, pytest.raises(Unavailable):
+        storage(monkeypatch, server).upload(tmp_path / "a", "gs://my-bucket/a")
+    assert server.posts() == ["/upload/storage/v1/b/my-bucket/o"]
+
+
+def test_storage_that_is_down_is_no_problem_with_the_output(monkeypatch):
+    with bad_server(error(503, "UNAVAILABLE")) as server, pytest.raises(Unavailable):
+        storage(monkeypatch, server).problem_with_output("gs://my-bucket/out")
+
+
+def test_an_address_of_another_kind():
+    with pytest.raises(Refused):
+        Gateway().storage.is_empty("/etc/passwd")

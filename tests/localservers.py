@@ -1,0 +1,96 @@
+"""Starts the local Vertex AI and the storage emulator as child processes, and stops exactly those."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+START_SECONDS = 60
+TINY = "local/tiny@tiny-gemma3"
+TINY_FOLDER = Path(__file__).parent / "fixtures" / "tiny-gemma3"
+
+
+@dataclass
+class LocalVertex:
+    """`address` as for VERTEX_API_ENDPOINT, `storage` as for STORAGE_EMULATOR_HOST."""
+
+    address: str
+    storage: str
+    folder: Path
+    processes: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+
+    def fault(self, method: str, mode: str, *, times: int = 1, status: int = 503) -> None:
+        """The next `times` calls of an API method, such as create_tuning_job, go wrong; replaces an earlier fault."""
+        entry = {"method": method, "mode": mode, "times": times, "status": status, "set_at": time.time_ns()}
+        partial = self.folder / "faults.partial"
+        partial.write_text(json.dumps([entry]))
+        partial.rename(self.folder / "faults.json")
+
+    def log(self) -> str:
+        return (self.folder / "vertex.log").read_text(errors="replace")
+
+
+@contextmanager
+def local_servers(folder: Path, options: Sequence[str] = ()) -> Iterator[LocalVertex]:
+    with ExitStack() as stack:
+        storage = stack.enter_context(storage_emulator(folder))
+        port_file = folder / "port.json"
+        command = [sys.executable, "-m", "jobs.localvertex", "--host", "127.0.0.1", "--port", "0"]
+        command += ["--data-dir", str(folder / "vertex"), "--port-file", str(port_file)]
+        command += ["--prepare", "when-needed", "--faults", str(folder / "faults.json")]
+        command += ["--base-model", f"{TINY}={TINY_FOLDER}", *options]
+        process = stack.enter_context(child(command, folder / "vertex.log", {"STORAGE_EMULATOR_HOST": storage}))
+        port = _wait_for(lambda: json.loads(port_file.read_text())["port"], process, folder / "vertex.log")
+        yield LocalVertex(f"http://127.0.0.1:{port}", storage, folder, [process])
+
+
+@contextmanager
+def storage_emulator(folder: Path) -> Iterator[str]:
+    port = free_port()
+    command = [str(Path(sys.executable).with_name("gcp-storage-emulator")), "--data-dir", str(folder / "storage")]
+    command += ["start", "--host", "127.0.0.1", "--port", str(port)]
+    (folder / "storage").mkdir(parents=True, exist_ok=True)
+    with child(command, folder / "storage.log", {}) as process:
+        _wait_for(
+            lambda: httpx.get(f"http://127.0.0.1:{port}/storage/v1/b", trust_env=False), process, folder / "storage.log"
+        )
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def child(command: Sequence[str], log: Path, environment: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("VERTEX_", "STORAGE_", "COV_"))}
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=clean | environment)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(ready, process: "subprocess.Popen[bytes]", log: Path):  # type: ignore[no-untyped-def]
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            return ready()
+        except (OSError, ValueError, httpx.TransportError):
+            time.sleep(0.1)
+    raise RuntimeError(f"{' '.join(map(str, process.args))} did not start:\n{log.read_text(errors='replace')[-4000:]}")  # type: ignore[arg-type]

@@ -1,0 +1,129 @@
+"""In place of the training engine: the same files and events without a model, in a tenth of a second.
+
+The first row's prompt says how it goes: `fail: …`, `crash once`, `crash always`, `hold` (until cancelled), `steps N`.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+STEPS_PER_EPOCH = 4
+state = {"stop": False}
+
+
+def main() -> int:
+    command, target = sys.argv[1], Path(sys.argv[-1])
+    signal.signal(signal.SIGTERM, lambda *_: state.update(stop=True))
+    threading.Thread(target=leave_with_parent, args=(os.getppid(),), daemon=True).start()
+    if command == "prepare":
+        target.mkdir(parents=True)
+        (target / "config.json").write_text("{}")
+        return 0
+    return train(target)
+
+
+def train(folder: Path) -> int:
+    job = json.loads((folder / "job.json").read_text())
+    rows = [json.loads(line) for line in Path(job["train_path"]).read_text().splitlines()]
+    wish = rows[0]["prompt"]
+    print("The fake engine starts.", flush=True)
+    tell(folder, event="loading")
+    if wish.startswith("fail"):
+        tell(folder, event="failed", code="INVALID_ARGUMENT", message=wish.removeprefix("fail: "))
+        return 1
+    start = last_step(folder)
+    total = job["epochs"] * STEPS_PER_EPOCH
+    if not start:
+        tell(folder, **statistics(rows, total, job["epochs"]))
+    for step in range(start + 1, total + 1):
+        if state["stop"]:
+            tell(folder, event="cancelled")
+            return 3
+        tell(
+            folder,
+            event="step",
+            step=step,
+            epoch=step / STEPS_PER_EPOCH,
+            loss=4 / step,
+            token_accuracy=step / total,
+            num_predictions=20,
+            learning_rate=0.001,
+        )
+        if step % STEPS_PER_EPOCH == 0:
+            end_of_epoch(folder, job, step)
+            crash(folder, wish)
+        while wish == "hold" and step == STEPS_PER_EPOCH + 1 and not state["stop"]:
+            time.sleep(0.02)
+    export(folder, job)
+    return 0
+
+
+def statistics(rows, total, epochs):
+    tokens = [10 + index for index in range(len(rows))]
+    return {
+        "event": "data_stats",
+        "examples": len(rows),
+        "validation_examples": 0,
+        "characters": 400,
+        "tokens": sum(tokens),
+        "billable_tokens": sum(tokens) * epochs,
+        "steps": total,
+        "steps_per_epoch": STEPS_PER_EPOCH,
+        "truncated": [1],
+        "dropped": 0,
+        "input_tokens": tokens,
+        "output_tokens": tokens,
+    }
+
+
+def end_of_epoch(folder, job, step):
+    epoch = step // STEPS_PER_EPOCH
+    if job["validation_path"]:
+        tell(folder, event="eval", step=step, epoch=epoch, loss=5 / step, token_accuracy=0.5, num_predictions=7)
+    checkpoint = folder / f"checkpoints/checkpoint-{step}"
+    checkpoint.mkdir(parents=True, exist_ok=True)
+    (checkpoint / "adapter_config.json").write_text("{}")
+    (checkpoint / "adapter_model.safetensors").write_bytes(b"weights")
+    (checkpoint / "optimizer.pt").write_bytes(b"heavy")
+    tell(folder, event="checkpoint", step=step, epoch=epoch, path=f"checkpoints/checkpoint-{step}")
+
+
+def crash(folder, wish):
+    marker = folder / "crashed"
+    if wish == "crash always" or (wish == "crash once" and not marker.exists()):
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def export(folder, job):
+    tell(folder, event="exporting")
+    final = folder / "final"
+    (final / "adapter").mkdir(parents=True, exist_ok=True)
+    (final / "config.json").write_text("{}")
+    (final / "model.safetensors").write_bytes(b"merged")
+    (final / "adapter/adapter_config.json").write_text("{}")
+    (final / "adapter/adapter.gguf").write_bytes(b"adapter")
+    tell(folder, event="done")
+
+
+def last_step(folder: Path) -> int:
+    return max((int(path.name.split("-")[1]) for path in folder.glob("checkpoints/checkpoint-*")), default=0)
+
+
+def tell(folder: Path, **event) -> None:
+    with (folder / "events.jsonl").open("a") as file:
+        file.write(json.dumps(event | {"time": time.time()}) + "\n")
+
+
+def leave_with_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.1)
+    os._exit(4)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

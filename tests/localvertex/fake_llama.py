@@ -1,0 +1,96 @@
+"""In place of a llama.cpp child: speaks its HTTP, and notes in `seen.jsonl` how every answer ended.
+
+The last message says how it goes: `forever`, `die`, `refuse`, or anything else for a short answer.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+config = json.loads(sys.argv[1])
+port_file = Path(config["port_file"])
+seen = port_file.parent.parent / "seen.jsonl"
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        return
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        if self.headers["authorization"] != f"Bearer {config['api_key']}":
+            self.answer(401, {"error": {"code": 401, "message": "wrong key"}})
+        elif not body.get("stream"):
+            self.answer(200, {"choices": []})
+        else:
+            self.stream(body)
+
+    def stream(self, body):
+        wish = body["messages"][-1]["content"]
+        if wish == "refuse":
+            error = {"code": 400, "type": "exceed_context_size_error", "n_prompt_tokens": 9000, "n_ctx": 8192}
+            self.answer(400, {"error": error})
+            return
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        try:
+            self.send({"choices": [{"index": 0, "delta": {"role": "assistant", "content": None}}]})
+            for word in words(wish):
+                self.send({"choices": [{"index": 0, "delta": {"content": word}}]})
+            self.send({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+            self.send({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}})
+            self.wfile.write(b"data: [DONE]\n\n")
+            note({"ended": "whole", "body": body})
+        except OSError:
+            note({"ended": "left", "body": body})
+
+    def send(self, chunk):
+        text = json.dumps({"id": "chat-1", "created": 1, "model": config["alias"], **chunk}, separators=(",", ":"))
+        self.wfile.write(f"data: {text}\n\n".encode())
+
+    def answer(self, code, body):
+        text = json.dumps(body).encode()
+        self.send_response(code)
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+
+def words(wish):
+    yield from ("Hello", " there")
+    if wish == "die":
+        os._exit(9)
+    while wish == "forever":
+        time.sleep(0.01)
+        yield " more"
+
+
+def note(fact):
+    with seen.open("a") as file:
+        file.write(json.dumps(fact) + "\n")
+
+
+def leave_with_parent():
+    while os.getppid() == config["parent"]:
+        time.sleep(0.1)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    if Path(config["model"]).read_bytes() == b"broken":
+        sys.exit("E error: the model file is broken")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=leave_with_parent, daemon=True).start()
+    partial = port_file.with_suffix(".new")
+    partial.write_text(json.dumps({"url": f"http://127.0.0.1:{server.server_port}", "pid": os.getpid()}))
+    partial.replace(port_file)
+    server.serve_forever()

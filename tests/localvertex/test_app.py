@@ -1,0 +1,81 @@
+import json
+
+import httpx
+import pytest
+from google.api_core.exceptions import ServiceUnavailable
+from google.cloud import aiplatform_v1beta1 as vertex
+from requests.exceptions import ConnectionError as Dropped
+
+from tests.localvertex.servers import PARENT, TINY
+
+
+@pytest.fixture
+def faulty(own_server, tmp_path):
+    own_server.extra = ["--faults", str(tmp_path / "faults.json")]
+    return own_server.start()
+
+
+def switch(server, **fault):
+    (server.folder / "faults.json").write_text(json.dumps([fault]))
+
+
+def created(server) -> int:
+    return len([line for line in server.ledger() if line["method"] == "create_tuning_job"])
+
+
+@pytest.mark.parametrize(("mode", "jobs"), [("drop_before", 0), ("drop_after", 1)])
+def test_dropped_connection(faulty, mode, jobs):
+    job = faulty.job()
+    switch(faulty, method="create_tuning_job", mode=mode)
+    with pytest.raises(Dropped):
+        faulty.tuning.create_tuning_job(parent=PARENT, tuning_job=job, retry=None)
+    assert created(faulty) == jobs
+    assert len(list(faulty.tuning.list_tuning_jobs(parent=PARENT))) == jobs
+    faulty.create(job)
+    assert created(faulty) == jobs + 1
+
+
+def test_refused_as_often_as_asked(faulty):
+    switch(faulty, method="create_tuning_job", mode="refuse", status=503, times=2)
+    job = faulty.job()
+    for _ in range(2):
+        with pytest.raises(ServiceUnavailable):
+            faulty.tuning.create_tuning_job(parent=PARENT, tuning_job=job, retry=None)
+    assert faulty.create(job).name
+    assert created(faulty) == 1
+
+
+def test_delayed(faulty):
+    switch(faulty, method="list_tuning_jobs", mode="delay", seconds=0.3)
+    address = f"{faulty.url}/v1beta1/{PARENT}/tuningJobs"
+    reply = httpx.get(address, trust_env=False)
+    assert reply.elapsed.total_seconds() > 0.3
+
+
+def test_ledger_tells_the_labels(server):
+    name = server.create(server.job(labels={"console-job": "abc"})).name
+    (line,) = [line for line in server.ledger() if line["name"] == name]
+    assert (line["labels"], line["base_model"]) == ({"console-job": "abc"}, TINY)
+
+
+def test_health(server):
+    health = httpx.get(f"{server.url}/healthz", trust_env=False).json()
+    (tiny,) = [model for model in health["base_models"] if model["id"] == TINY]
+    assert (health["status"], tiny["state"]) == ("ok", "ready")
+
+
+def test_enums_are_numbers_for_googles_clients(server):
+    address = f"{server.url}/v1beta1/publishers/google/models/gemma3@gemma-3-270m"
+    plain = httpx.get(address, trust_env=False).json()
+    numbers = httpx.get(address, params={"$alt": "json;enum-encoding=int"}, trust_env=False).json()
+    assert (plain["launchStage"], numbers["launchStage"]) == ("GA", vertex.PublisherModel.LaunchStage.GA.value)
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b"[" * 100_000])
+def test_broken_json(server, body):
+    reply = httpx.post(f"{server.url}/v1beta1/{PARENT}/tuningJobs", content=body, trust_env=False)
+    assert (reply.status_code, reply.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
+
+
+def test_star_may_be_encoded(server):
+    assert httpx.get(f"{server.url}/v1beta1/publishers/%2A/models", trust_env=False).status_code == 200

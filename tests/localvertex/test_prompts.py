@@ -1,0 +1,107 @@
+import base64
+
+import pytest
+
+from jobs.localvertex.errors import ApiError
+from jobs.localvertex.prompts import refusal, upstream_body
+
+PNG = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n....").decode()
+
+
+def user(content):
+    return {"role": "user", "content": content}
+
+
+def assistant(content):
+    return {"role": "assistant", "content": content}
+
+
+def picture(url=PNG):
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+def refused(body, *, images=False) -> str:
+    with pytest.raises(ApiError) as caught:
+        upstream_body(body, images=images)
+    assert caught.value.status == "INVALID_ARGUMENT"
+    return caught.value.message
+
+
+def test_always_streams_with_usage_and_forwards_only_what_it_knows():
+    body = {"messages": [user("hi")], "temperature": 0.5, "max_tokens": 5, "lora": [{"id": 0}], "id_slot": 3}
+    assert upstream_body(body, images=False) == {
+        "messages": [user("hi")], "temperature": 0.5, "max_tokens": 5,
+        "stream": True, "stream_options": {"include_usage": True},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("max_tokens", 0), ("max_tokens", "5"), ("max_tokens", True), ("temperature", -0.1), ("temperature", 2.1),
+        ("top_p", 0), ("top_p", 1.5), ("top_k", -2), ("seed", 1.5), ("stop", [""]), ("stop", ["a"] * 17), ("n", 0),
+        ("stream", "yes"), ("top_logprobs", 21), ("presence_penalty", 3), ("response_format", "json"),
+    ],
+)  # fmt: skip
+def test_ranges(field, value):
+    assert refused({"messages": [user("hi")], field: value}).startswith(f"{field} must be ")
+
+
+@pytest.mark.parametrize(
+    ("messages", "word"),
+    [
+        (None, "at least one message"),
+        ([], "at least one message"),
+        (["hi"], "must be an object"),
+        ([{"role": "alien", "content": "x"}], "role must be"),
+        ([user("")], "is empty"),
+        ([user("  ")], "is empty"),
+        ([user(None)], "a text or a list"),
+        ([assistant("hi")], "'user' was expected"),
+        ([user("a"), user("b")], "'assistant' was expected"),
+        ([user("a"), assistant("b")], "last message"),
+        ([{"role": "system", "content": "x"}], "last message"),
+        ([user("a"), {"role": "system", "content": "x"}, user("b")], "'assistant' was expected"),
+        ([user([{"type": "audio"}])], "text part"),
+        ([user([])], "a text or a list"),
+    ],
+)
+def test_messages(messages, word):
+    assert word in refused({"messages": messages})
+
+
+def test_text_parts_become_text():
+    system = {"role": "system", "content": [{"type": "text", "text": "Be brief."}]}
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    body = upstream_body({"messages": [system, user(parts)]}, images=False)
+    assert body["messages"] == [{"role": "system", "content": "Be brief."}, user("a\nb")]
+
+
+def test_image_goes_through_when_the_model_reads_images():
+    content = [picture(), {"type": "text", "text": "What is it?"}]
+    assert upstream_body({"messages": [user(content)]}, images=True)["messages"] == [user(content)]
+
+
+@pytest.mark.parametrize(
+    ("part", "images", "word"),
+    [
+        (picture(), False, "reads text only"),
+        (picture("http://127.0.0.1/cat.png"), True, "addresses are never fetched"),
+        (picture("file:///etc/passwd"), True, "addresses are never fetched"),
+        (picture("data:image/png,abc"), True, "must be base64"),
+        (picture("data:image/png;base64,%%%"), True, "not valid base64"),
+        (picture("data:image/png;base64,aGVsbG8="), True, "not a PNG"),
+        (picture(None), True, "data: URI"),
+    ],
+)
+def test_images(part, images, word):
+    assert word in refused({"messages": [user([part])]}, images=images)
+
+
+def test_too_many_images():
+    assert "At most 16 images" in refused({"messages": [user([picture()] * 17)]}, images=True)
+
+
+def test_too_long_is_said_in_tokens():
+    error = {"code": 400, "type": "exceed_context_size_error", "n_prompt_tokens": 3009, "n_ctx": 1024}
+    assert "3009 tokens; this model takes 1024" in refusal(400, {"error": error}).message

@@ -1,0 +1,113 @@
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.localvertex.servers import ROOT, wait_for
+
+
+def engine_pid(server, name) -> int:
+    """The child of the server whose work is this job."""
+    number = name.rpartition("/")[2]
+    for folder in os.listdir("/proc"):
+        try:
+            with open(f"/proc/{folder}/cmdline") as file:
+                words = file.read().split("\0")
+        except OSError:
+            continue
+        if any("fake_engine" in word for word in words) and any(word.endswith(number) for word in words):
+            return int(folder)
+    return 0
+
+
+def start_holding(server) -> str:
+    name = server.create(server.job("hold")).name
+    server.until(name, "RUNNING")
+    wait_for(lambda: engine_pid(server, name), server.log)
+    wait_for(lambda: server.tuning.get_tuning_job(name=name).tuning_data_stats.supervised_tuning_data_stats, server.log)
+    return name
+
+
+def test_one_at_a_time_in_order(own_server):
+    server = own_server.start()
+    first = start_holding(server)
+    second, third = (server.create(server.job()).name for _ in range(2))
+    assert [server.tuning.get_tuning_job(name=name).state.name for name in (second, third)] == ["JOB_STATE_PENDING"] * 2
+    server.tuning.cancel_tuning_job(name=first)
+    ended = [server.until(name, "SUCCEEDED") for name in (second, third)]
+    assert ended[0].end_time <= ended[1].start_time
+
+
+def test_cancel_while_running(own_server):
+    server = own_server.start()
+    name = start_holding(server)
+    server.tuning.cancel_tuning_job(name=name)
+    job = server.until(name, "CANCELLED")
+    assert job.error.code == 1
+    assert engine_pid(server, name) == 0
+    server.tuning.cancel_tuning_job(name=name)
+
+
+def test_cancel_while_waiting(own_server):
+    server = own_server.start()
+    first = start_holding(server)
+    waiting = server.create(server.job()).name
+    server.tuning.cancel_tuning_job(name=waiting)
+    assert server.until(waiting, "CANCELLED").error.code == 1
+    assert server.tuning.get_tuning_job(name=first).state.name == "JOB_STATE_RUNNING"
+
+
+def test_killed_engine_goes_on_from_its_checkpoint(own_server):
+    server = own_server.start()
+    job = server.until(server.create(server.job("crash once")).name, "SUCCEEDED")
+    assert [checkpoint.step for checkpoint in job.tuned_model.checkpoints] == [4, 8]
+
+
+def test_engine_that_is_always_killed_is_an_error(own_server):
+    server = own_server.start()
+    job = server.job("crash always")
+    job.supervised_tuning_spec.hyper_parameters.epoch_count = 9
+    failed = server.until(server.create(job).name, "FAILED")
+    assert failed.error.code == 13
+    assert "ended 3 times without a result" in failed.error.message
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_training_goes_on_after_the_server_was_gone(own_server, number):
+    server = own_server.start()
+    name = start_holding(server)
+    before = server.tuning.get_tuning_job(name=name)
+    engine = engine_pid(server, name)
+    assert server.stop(number) < 2.5
+    wait_for(lambda: not os.path.exists(f"/proc/{engine}"), server.log, 3)
+    waiting = server.start().create(server.job()).name
+    wait_for(lambda: engine_pid(server, name), server.log)
+    again = server.tuning.get_tuning_job(name=name)
+    assert (again.state.name, again.experiment) == ("JOB_STATE_RUNNING", before.experiment)
+    assert server.tuning.get_tuning_job(name=waiting).state.name == "JOB_STATE_PENDING"
+    server.tuning.cancel_tuning_job(name=name)
+    assert server.until(name, "CANCELLED").name == name
+    server.until(waiting, "SUCCEEDED")
+
+
+def test_cancelling_ends_after_a_restart(own_server):
+    server = own_server.start()
+    name = start_holding(server)
+    engine = engine_pid(server, name)
+    os.kill(engine, signal.SIGSTOP)
+    server.tuning.cancel_tuning_job(name=name)
+    assert server.tuning.get_tuning_job(name=name).state.name == "JOB_STATE_CANCELLING"
+    server.stop(signal.SIGKILL)
+    os.kill(engine, signal.SIGKILL)
+    server.start()
+    assert server.until(name, "CANCELLED").error.code == 1
+
+
+def test_second_server_in_one_folder_says_so(own_server):
+    own_server.start()
+    command = [sys.executable, "-m", "jobs.localvertex", "--data-dir", str(own_server.data)]
+    second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert second.returncode == 1
+    assert f"A local Vertex AI runs in {own_server.data} already." in second.stderr

@@ -1,0 +1,76 @@
+import threading
+
+import pytest
+from google.cloud.aiplatform_v1beta1.types import Model, TuningJob
+
+from jobs.localvertex.errors import ApiError
+from jobs.localvertex.store import Store
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path / "vertex.sqlite3")
+    yield store
+    store.close()
+
+
+def test_survives_a_restart(store, tmp_path):
+    store.insert(TuningJob(name="p/tuningJobs/1", state=3))
+    store.write_note("p/tuningJobs/1", secret=1)
+    store.close()
+    again = Store(tmp_path / "vertex.sqlite3")
+    assert again.get(TuningJob, "p/tuningJobs/1").state == 3
+    assert again.note("p/tuningJobs/1") == {"secret": 1}
+    again.close()
+
+
+def test_a_name_exists_once(store):
+    store.insert(Model(name="p/models/1"))
+    with pytest.raises(ApiError, match="p/models/1 already exists"):
+        store.insert(Model(name="p/models/1"))
+
+
+def test_lists_newest_first_below_a_parent(store):
+    for name in ("p/models/1", "p/models/2", "pp/models/3", "p_/models/4"):
+        store.insert(Model(name=name))
+    assert [model.name for model in store.all(Model, "p/models")] == ["p/models/2", "p/models/1"]
+
+
+def test_get_checks_the_kind(store):
+    store.insert(Model(name="p/models/1"))
+    with pytest.raises(ApiError, match="not found"):
+        store.get(TuningJob, "p/models/1")
+
+
+def test_a_failed_edit_changes_nothing(store):
+    store.insert(Model(name="p/models/1", display_name="old"))
+
+    def fail():
+        with store.transaction(), store.edit(Model, "p/models/1") as model:
+            model.display_name = "new"
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert store.get(Model, "p/models/1").display_name == "old"
+
+
+def test_edits_of_many_threads_are_all_kept(store):
+    store.insert(Model(name="p/models/1"))
+
+    def add(key):
+        with store.edit(Model, "p/models/1") as model:
+            model.labels[key] = "x"
+
+    threads = [threading.Thread(target=add, args=(f"k{n}",)) for n in range(20)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert len(store.get(Model, "p/models/1").labels) == 20
+
+
+def test_delete_takes_the_note_too(store):
+    store.insert(Model(name="p/models/1"))
+    store.write_note("p/models/1", a=1)
+    store.delete("p/models/1")
+    assert store.find(Model, "p/models/1") is None
+    assert store.note("p/models/1") == {}

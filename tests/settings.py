@@ -1,0 +1,35 @@
+"""The console's settings with a throw-away data folder, a local project, fast passwords and no broker."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+_data = Path(tempfile.mkdtemp(prefix="console-tests-"))
+atexit.register(shutil.rmtree, _data, ignore_errors=True)
+
+for name in ("DATABASE_URL", "STORAGE_EMULATOR_HOST", "VERTEX_API_ENDPOINT", "CONSOLE_DEBUG", "CONSOLE_HTTPS"):
+    os.environ.pop(name, None)
+if "TEST_DATABASE_URL" in os.environ:
+    os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
+os.environ |= {
+    "CONSOLE_DATA_DIR": str(_data),
+    "CONSOLE_SECRET_KEY": "only-for-tests",
+    "REDIS_URL": "redis://127.0.0.1:1/0",
+    "VERTEX_PROJECT": "garden-local",
+    "VERTEX_LOCATION": "us-central1",
+    "VERTEX_BUCKET": "gs://garden-local",
+}
+
+from console.settings import *  # noqa: E402,F403
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+CELERY_BROKER_URL = "memory://"
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {}
+WHITENOISE_AUTOREFRESH = True
+
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
+    # A file, as in production: threads of one test see each other. Without waiting for the disk.
+    DATABASES["default"] |= {"TEST": {"NAME": _data / "test.sqlite3"}}  # noqa: F405
+    DATABASES["default"]["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"  # noqa: F405
