@@ -16,14 +16,15 @@ from django.db import transaction
 
 logger = logging.getLogger(__name__)
 
-LONGEST = 1000
+USER_STREAM_LENGTH = 1000
+CHAT_STREAM_LENGTH = 20_000
 USER_STREAM_SECONDS = 24 * 3600
 CHAT_STREAM_SECONDS = 3600
 PAUSE_SECONDS = 2.0
 
 
 @cache
-def client(url: str) -> "redis.Redis[bytes]":
+def client(url: str) -> Any:
     return redis.Redis.from_url(url, socket_connect_timeout=0.5, socket_timeout=1.0)
 
 
@@ -53,20 +54,20 @@ def ring(user_id: int, *topics: str) -> None:
 
 
 def chat_frame(message_id: Any, event: str, data: str) -> None:
-    _publish(f"live:chat:{message_id}", [(event, data)], CHAT_STREAM_SECONDS)
+    _publish(f"live:chat:{message_id}", [(event, data)], CHAT_STREAM_LENGTH, CHAT_STREAM_SECONDS)
 
 
 def _ring(user_id: int, topics: tuple[str, ...]) -> None:
-    _publish(f"live:user:{user_id}", [(topic, "") for topic in topics], USER_STREAM_SECONDS)
+    _publish(f"live:user:{user_id}", [(topic, "") for topic in topics], USER_STREAM_LENGTH, USER_STREAM_SECONDS)
 
 
-def _publish(stream: str, messages: list[tuple[str, str]], seconds: int) -> None:
+def _publish(stream: str, messages: list[tuple[str, str]], length: int, seconds: int) -> None:
     if not breaker.allows():
         return
     try:
         with client(settings.REDIS_URL).pipeline(transaction=False) as pipe:
             for event, data in messages:
-                pipe.xadd(stream, {"event": event, "data": data}, maxlen=LONGEST, approximate=True)
+                pipe.xadd(stream, {"event": event, "data": data}, maxlen=length, approximate=True)
             pipe.expire(stream, seconds)
             pipe.execute()
     except redis.RedisError as error:

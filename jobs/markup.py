@@ -24,6 +24,7 @@ from pygments.util import ClassNotFound
 
 LONGEST_HIGHLIGHTED = 20_000
 LONGEST_TAIL = 2_000
+LONGEST_LIST = 500
 
 TAGS = frozenset({
     "p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "pre", "code", "em", "strong",
@@ -102,8 +103,8 @@ def _cell(self: RendererHTML, tokens: Sequence[Token], index: int, options: Any,
 class BlockRenderer:
     """Renders a growing text in linear time: blocks that cannot change any more once, the rest at each feed.
 
-    The rest is kept short: a block that grows beyond 2000 characters is cut at a line or a space. The seam may show
-    until the whole answer is rendered at its end.
+    The rest is kept short: a list is cut between two items beyond 500 characters, any other block at a line or a space
+    beyond 2000. The seam may show until the whole answer is rendered at its end.
     """
 
     def __init__(self) -> None:
@@ -124,7 +125,7 @@ class BlockRenderer:
 
     def _boundary(self) -> tuple[int, str]:
         """Where the final part ends, and the fence that is open there. Looks at whole lines only."""
-        position, cut, fence, cut_fence, blank = 0, 0, self._fence, self._fence, False
+        position, cut, item, fence, cut_fence, blank = 0, 0, 0, self._fence, self._fence, False
         for line in self._rest.splitlines(keepends=True):
             if not line.endswith("\n"):
                 if blank and not fence and _starts_block(line):
@@ -137,11 +138,14 @@ class BlockRenderer:
             else:
                 if blank and _starts_block(line):
                     cut, cut_fence = position, ""
+                item = position if _LIST.match(line) else item
                 fence = _opened(line)
             blank = not line.strip() and not fence
             position += len(line)
         if len(self._rest) - cut > LONGEST_TAIL:
             return self._forced(position, fence)
+        if len(self._rest) - cut > LONGEST_LIST and item > cut:
+            return item, ""
         return cut, cut_fence
 
     def _forced(self, lines_end: int, fence: str) -> tuple[int, str]:

@@ -8,7 +8,7 @@ from typing import Any, Protocol, cast
 from uuid import UUID
 
 from celery import shared_task
-from django.db import close_old_connections, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from .services import accounts, catalogue, chat, endpoints, tuning
@@ -78,7 +78,6 @@ def sweep() -> None:
             part(now)
         except Exception:
             logger.exception("A part of the sweep failed")
-            close_old_connections()
 
 
 def _sweep_jobs(now: datetime) -> None:

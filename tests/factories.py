@@ -146,7 +146,9 @@ def publisher_model(*, name: str = BASE_MODEL, **values: Any) -> PublisherModel:
             "overview": "A small model.",
             "licence": "Gemma Terms of Use",
             "licence_url": "https://ai.google.dev/gemma/terms",
-            "machine_specs": [{"machine_type": "local-cpu", "accelerator_type": "", "accelerator_count": 0, "title": ""}],
+            "machine_specs": [
+                {"machine_type": "local-cpu", "accelerator_type": "", "accelerator_count": 0, "title": ""}
+            ],
             "sample_request": {},
         },
     }

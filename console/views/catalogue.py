@@ -14,6 +14,7 @@ from console.forms.catalogue import PROVIDERS
 from jobs.models import PublisherModel, TuningMode
 from jobs.services import catalogue
 
+LOCAL = "local-cpu"
 SIZE = re.compile(r"(\d+(?:\.\d+)?)([mb])(?![a-z])", re.IGNORECASE)
 
 
@@ -178,8 +179,9 @@ def machine_key(spec: dict[str, Any]) -> str:
 
 
 def machine_label(spec: dict[str, Any]) -> str:
-    machine = str(spec.get("title") or spec["machine_type"])
+    """By type and accelerators: the titles of the deploy options are often all the same."""
+    machine = _("This computer, without a graphics card") if spec["machine_type"] == LOCAL else spec["machine_type"]
     if not spec.get("accelerator_type"):
-        return machine
+        return str(machine)
     accelerator = str(spec["accelerator_type"]).replace("_", " ")
     return f"{machine} · {spec.get('accelerator_count', 1)} × {accelerator}"

@@ -10,7 +10,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from console.forms.catalogue import CatalogueFilter, feature_facets, provider_facets
 from console.forms.deploy import DeployForm
@@ -130,9 +130,11 @@ def deploy_form(variant: Variant, data: Any = None) -> DeployForm:
     return DeployForm(data, initial=initial, machines=variant.machines, licence=variant.licence_to_accept)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def deploy(request: ConsoleRequest, publisher: str, slug: str) -> HttpResponse:
     family = family_or_404(publisher, slug)
+    if request.method != "POST":
+        return hx_redirect(request, f"{family.url}?action=deploy")
     variant = named_or_404(family, request.POST.get("model", ""))
     form = deploy_form(variant, request.POST)
     endpoint = deployed(request, variant, form) if form.is_valid() else None

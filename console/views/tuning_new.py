@@ -18,7 +18,7 @@ from jobs.services import datasets, drafts, tuning
 
 from .datasets import uploaded
 from .proposals import carried
-from .wizard import SENT, Wizard
+from .wizard import SENT, Wizard, raw_values
 
 Which = Literal["train", "validation"]
 PREVIEWED = ("dataset", "epochs")
@@ -59,11 +59,18 @@ def step(request: ConsoleRequest, pk: UUID, step: str) -> HttpResponse:
         return hx_redirect(request, "tuning-job", draft.pk)
     wizard = Wizard(draft, request.user)
     if not wizard.may_open(step):
-        return hx_redirect(request, wizard.url(wizard.next_open))
+        return led_back(request, wizard, step)
     if request.method == "POST":
         return sent(request, wizard, step)
     preview(request, draft, step)
     return shown(request, wizard, step, wizard.form(step))
+
+
+def led_back(request: ConsoleRequest, wizard: Wizard, step: str) -> HttpResponse:
+    """To the first step that is not done, such as one whose base model went away; what was sent is kept."""
+    if request.method == "POST":
+        drafts.save_step(wizard.draft, step, wizard.values(step) | raw_values(step, request.POST))
+    return hx_redirect(request, wizard.url(wizard.next_open))
 
 
 def preview(request: ConsoleRequest, draft: TuningDraft, step: str) -> None:
@@ -144,16 +151,26 @@ def training_context(wizard: Wizard, form: StepForm, uploads: dict[str, UploadFo
     }
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def start(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     """The draft's id is the job's: a second click, or a reload, comes to the same job."""
     draft = own_draft(request, pk)
-    if draft.submitted_at:
-        return hx_redirect(request, "tuning-job", draft.pk)
+    if request.method != "POST":
+        return hx_redirect(request, "tuning-draft", pk, "deployment")
+    try:
+        return hx_redirect(request, "tuning-job", pk) if draft.submitted_at else start_or_say_why(request, draft)
+    except errors.NotAllowedNow:
+        draft.refresh_from_db()
+        if draft.submitted_at:
+            return hx_redirect(request, "tuning-job", pk)
+        raise
+
+
+def start_or_say_why(request: ConsoleRequest, draft: TuningDraft) -> HttpResponse:
     wizard = Wizard(draft, request.user)
     if not wizard.may_open("deployment"):
         messages.warning(request, _("This step has to be finished before tuning can start."))
-        return hx_redirect(request, wizard.url(wizard.next_open))
+        return led_back(request, wizard, "deployment")
     form = wizard.form("deployment", request.POST)
     drafts.save_step(draft, "deployment", form.typed() | {SENT: True})
     if not form.is_valid() or not started(request, Wizard(draft, request.user), form):

@@ -222,6 +222,11 @@ class Wizard:
         return tuning.TuningSpec(**values)
 
 
+def raw_values(step: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """What was typed into a step whose form cannot be built at this moment."""
+    return {name: data[name] for name in FORMS[step].base_fields if name in data}
+
+
 def answers(step: str, values: Mapping[str, Any]) -> list[tuple[str, object]]:
     fields = FORMS[step].base_fields
     kept = {

@@ -30,6 +30,7 @@ from jobs.localvertex.wire import render
 log = logging.getLogger(__name__)
 LARGEST_BODY = 10 * 1024 * 1024
 JSON_TYPE = "application/json; charset=UTF-8"
+RETRY_AFTER_SECONDS = "2"
 ENUMS_AS_INTS = "json;enum-encoding=int"
 MODULES = (publisher_models, tuning_jobs, deploy, operations, endpoints, models, metrics)
 
@@ -81,6 +82,7 @@ class Application:
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
+        _refuse_browsers(request)
         if request.url.path == "/healthz":
             return _json(await run_in_threadpool(self._health))
         if found := CHAT.match(request.url.path):
@@ -151,6 +153,12 @@ class Refused(ApiError):
         return self.code
 
 
+def _refuse_browsers(request: Request) -> None:
+    """There is no sign-in here: a web page of somebody else must not tune and deploy by the visitor's browser."""
+    if "origin" in request.headers:
+        raise ApiError("PERMISSION_DENIED", "This server does not answer web pages.")
+
+
 async def _waste(response: Response) -> None:
     """A stream is begun and closed, so that what feeds it ends too."""
     stream = getattr(response, "body_iterator", None)
@@ -182,7 +190,10 @@ async def _body(request: Request) -> object:
 
 
 def _error(error: ApiError) -> JSONResponse:
-    return _json(error.envelope(), error.http_code)
+    response = _json(error.envelope(), error.http_code)
+    if error.status == "UNAVAILABLE":
+        response.headers["Retry-After"] = RETRY_AFTER_SECONDS
+    return response
 
 
 def _json(body: dict[str, Any], code: int = 200) -> JSONResponse:

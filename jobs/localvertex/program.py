@@ -119,12 +119,12 @@ class LocalServer(uvicorn.Server):
         self._parts.deployments.start()
         self._parts.runner.start()
         assert sockets
-        port = sockets[0].getsockname()[1]
+        host, port = sockets[0].getsockname()[:2]
         if self._port_file is not None:
             partial = self._port_file.with_name(self._port_file.name + ".partial")
             partial.write_text(json.dumps({"port": port, "pid": os.getpid()}), encoding="utf-8")
             partial.replace(self._port_file)
-        print(f"Local Vertex AI listens on http://{self.config.host}:{port}", flush=True)
+        print(f"Local Vertex AI listens on http://{host}:{port}", flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Children first: what streams from them ends at once, so no connection holds the exit up."""

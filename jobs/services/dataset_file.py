@@ -189,4 +189,3 @@ class Report:
                 % self.long_rows
             )
         return notes
-

@@ -42,7 +42,7 @@ def parse(text: str) -> tuple[Row | None, list[Complaint]]:
     except (ValueError, RecursionError):
         return None, [Complaint("", _("The line cannot be read as JSON."), _("Write one plain JSON object."))]
     if not isinstance(value, dict):
-        remedy = _("Write an object, such as {\"prompt\": \"…\", \"completion\": \"…\"}.")
+        remedy = _('Write an object, such as {"prompt": "…", "completion": "…"}.')
         return None, [Complaint("", _("The line is not a JSON object."), remedy)]
     return _parse_object(value)
 
@@ -163,7 +163,7 @@ def _content(value: Any, path: str, complaints: list[Complaint]) -> str:
 def _parts(value: Any, path: str, complaints: list[Complaint]) -> str:
     parts = value.get("parts") if isinstance(value, dict) else None
     if not isinstance(parts, list) or not parts:
-        remedy = _("Write {\"role\": \"user\", \"parts\": [{\"text\": \"…\"}]}.")
+        remedy = _('Write {"role": "user", "parts": [{"text": "…"}]}.')
         complaints.append(Complaint(path, _("The turn has no parts."), remedy))
         return ""
     texts = []

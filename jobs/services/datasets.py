@@ -108,10 +108,13 @@ def validation_problem(train: Dataset, validation: Dataset) -> str:
         ) % {"rows": validation.valid_rows}
     if validation.byte_size > train.byte_size * LARGEST_VALIDATION_SHARE:
         words = {"share": round(100 * validation.byte_size / train.byte_size) if train.byte_size else 100}
-        return _(
-            "A validation data set has at most 25 %% of the bytes of the training data; this one has %(share)d %%. "
-            "Take fewer rows, a tenth of the data is usual."
-        ) % words
+        return (
+            _(
+                "A validation data set has at most 25 %% of the bytes of the training data; this one has %(share)d %%. "
+                "Take fewer rows, a tenth of the data is usual."
+            )
+            % words
+        )
     return ""
 
 

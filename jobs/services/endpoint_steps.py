@@ -252,4 +252,3 @@ _LOOKS: dict[EndpointState, Callable[[Claim[Endpoint]], Outcome]] = {
     EndpointState.FAILED: lambda claimed: Outcome(None),
     EndpointState.DELETED: lambda claimed: Outcome(None),
 }
-

@@ -206,5 +206,3 @@ def _epoch_ended(job: TuningJob, point: Point, total: int | None) -> Event:
     epoch = f"{point.step * job.epochs / total:.3g}" if total else "?"
     words = {"epoch": epoch, "step": point.step, "loss": point.value}
     return EventLevel.INFO, _("Epoch %(epoch)s ended at step %(step)d with a validation loss of %(loss).4f.") % words
-
-

@@ -1,4 +1,4 @@
-"""Every address that names a thing: its owner gets in, a team-mate and a stranger learn nothing, nobody signs in first."""
+"""Every address that names a thing: the owner gets in, others learn nothing, nobody gets in without signing in."""
 
 import uuid
 from dataclasses import dataclass, field
@@ -40,7 +40,7 @@ ROUTES = {
     "endpoint-status": Route("endpoint"),
     "endpoint-undeploy": Route("endpoint", POST),
     "endpoint-delete": Route("endpoint", POST),
-    "dataset-detail": Route("dataset"),
+    "dataset-detail": Route("dataset", ("GET",)),
     "dataset-problems": Route("dataset", ("GET",)),
     "dataset-delete": Route("dataset", POST),
     "chat-conversation": Route("conversation"),

@@ -170,17 +170,13 @@ def test_deployment_asks_for_a_name_only_when_it_is_on():
 
 def test_a_machine_must_be_offered():
     form = DeploymentForm({"machine_type": "toaster"}, machines={"local-cpu": "CPU"}, licence="")
-    assert errors(form) == {
-        "machine_type": ["This machine is not offered for the base model. Choose one of the list."]
-    }
+    assert errors(form) == {"machine_type": ["This machine is not offered for the base model. Choose one of the list."]}
 
 
 def test_a_licence_must_be_accepted_before_tuning():
     form = DeploymentForm({}, machines={}, licence="Gemma Terms of Use")
     assert form.fields["accepts_licence"].label == "I accept the Gemma Terms of Use"
-    assert errors(form) == {
-        "accepts_licence": ["Read and accept the terms; the model cannot be tuned without them."]
-    }
+    assert errors(form) == {"accepts_licence": ["Read and accept the terms; the model cannot be tuned without them."]}
 
 
 def test_what_was_typed_is_kept_as_typed():

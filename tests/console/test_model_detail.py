@@ -84,6 +84,10 @@ def test_deploying_makes_an_endpoint_and_goes_there(signed_in, model, owner):
     assert (endpoint.machine_type, endpoint.accepts_licence) == ("local-cpu", True)
 
 
+def test_the_address_of_the_form_leads_to_the_panel(signed_in, model):
+    assert signed_in.get(f"{URL}deploy/")["Location"] == f"{URL}?action=deploy"
+
+
 def test_two_clicks_are_one_endpoint(signed_in, model):
     values = typed()
     places = {signed_in.post(f"{URL}deploy/", values)["Location"] for _click in range(2)}
@@ -118,6 +122,23 @@ def test_without_javascript_the_panel_is_open_on_the_page(signed_in, model):
     content = signed_in.post(f"{URL}deploy/", typed(display_name="")).content.decode()
     assert 'aria-labelledby="deploy-title" open>' in content
     assert "<h1" in content
+
+
+def test_machines_are_told_apart_by_what_they_are(signed_in):
+    specs = [
+        {"machine_type": "local-cpu", "accelerator_type": "", "accelerator_count": 0, "title": "Deploy model"},
+        {
+            "machine_type": "g2-standard-24",
+            "accelerator_type": "NVIDIA_L4",
+            "accelerator_count": 2,
+            "title": "Deploy model",
+        },
+    ]
+    factories.publisher_model(data={"machine_specs": specs})
+    assert signed_in.get(URL).context["form"].fields["machine"].choices == [
+        ("local-cpu::0", "This computer, without a graphics card"),
+        ("g2-standard-24:NVIDIA_L4:2", "g2-standard-24 · 2 × NVIDIA L4"),
+    ]
 
 
 def test_an_accepted_licence_is_not_asked_for(signed_in):

@@ -1,10 +1,9 @@
-"""A whole console whose processes are killed while a model is tuned: the job ends well, and only one was ever created."""
+"""A whole console whose processes are killed while a model is tuned: the job ends well, and is created once."""
 
 import json
 import re
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import redis
@@ -15,7 +14,7 @@ from tests.visitor import Visitor
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 ROWS = ROOT / "tests/fixtures/tiny-tune/train.jsonl"
-LONG = {"epochs": "30", "learning_rate": "0.005", "adapter_size": "8", "batch_size": "4"}
+LONG = {"epochs": "16", "learning_rate": "0.005", "adapter_size": "8", "batch_size": "4"}
 PATIENCE = 150
 
 
@@ -59,6 +58,7 @@ def wait_for_another(console: Running, name: str, old: int) -> None:
     while console.pids()[name] == old:
         assert time.monotonic() < until, console.output()[-3000:]
         time.sleep(0.1)
+    assert f"{name} stopped (signal SIGKILL); starting it again" in console.output()
 
 
 def test_a_worker_killed_in_the_middle(console: Running, visitor: Visitor, job: str) -> None:
@@ -84,14 +84,3 @@ def test_the_local_vertex_killed_in_the_middle(console: Running, visitor: Visito
     wait_for_another(console, "vertex", console.kill("vertex"))
     journey.wait_for_state(visitor, job, "Succeeded", PATIENCE)
     assert creates(console, job) == 1
-
-
-def test_every_restart_was_said(console: Running) -> None:
-    said = re.findall(r"^(\w+) stopped \(signal SIGKILL\)", console.output(), re.M)
-    assert said == ["worker", "cache", "vertex"]
-
-
-def test_the_whole_folder_is_what_the_console_keeps(console: Running) -> None:
-    expected = {"cache", "console.sqlite3", "datasets", "localvertex", "logs", "run", "secret-key", "storage"}
-    names = {path.name for path in Path(console.data_dir).iterdir()}
-    assert {name for name in names if not name.startswith("console.sqlite3-")} == expected

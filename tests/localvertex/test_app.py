@@ -77,5 +77,11 @@ def test_broken_json(server, body):
     assert (reply.status_code, reply.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
 
 
+def test_web_pages_are_refused(server):
+    headers = {"Origin": "https://example.com"}
+    reply = httpx.get(f"{server.url}/v1beta1/{PARENT}/tuningJobs", headers=headers, trust_env=False)
+    assert reply.status_code == 403
+
+
 def test_star_may_be_encoded(server):
     assert httpx.get(f"{server.url}/v1beta1/publishers/%2A/models", trust_env=False).status_code == 200

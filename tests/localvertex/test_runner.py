@@ -8,7 +8,7 @@ import pytest
 from tests.localvertex.servers import ROOT, wait_for
 
 
-def engine_pid(server, name) -> int:
+def engine_pid(server, name, program="fake_engine") -> int:
     """The child of the server whose work is this job."""
     number = name.rpartition("/")[2]
     for folder in os.listdir("/proc"):
@@ -17,7 +17,7 @@ def engine_pid(server, name) -> int:
                 words = file.read().split("\0")
         except OSError:
             continue
-        if any("fake_engine" in word for word in words) and any(word.endswith(number) for word in words):
+        if any(program in word for word in words) and any(word.endswith(number) for word in words):
             return int(folder)
     return 0
 

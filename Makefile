@@ -1,0 +1,56 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Options for `manage.py up` and for `pip install`, e.g. make up ARGS='--port 9000'
+ARGS ?=
+PIP_ARGS ?=
+
+.PHONY: up test lint check format messages demo-check bench screenshots clean
+
+up: $(VENV)/.installed-local ## run the whole console on this machine
+	@$(BIN)/python manage.py up $(ARGS)
+
+test: $(VENV)/.installed-dev ## every test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+check: lint ## everything that looks at the code without running it
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python manage.py statemachine --check
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+messages: $(VENV)/.installed-dev ## after a change of a text: needs GNU gettext; the .mo files are committed
+	$(BIN)/python manage.py makemessages --all --no-location --ignore '.venv/*' --ignore 'tests/*'
+	$(BIN)/python manage.py compilemessages --ignore '.venv/*'
+
+demo-check: $(VENV)/.installed-dev ## the whole journey on Gemma 3 270M: about four minutes
+	$(BIN)/python -m tests.bench.demo_check
+
+bench: $(VENV)/.installed-dev ## the figures of docs/performance.md
+	$(BIN)/python -m tests.bench.journey
+
+screenshots: $(VENV)/.installed-dev ## pages of the browser journey, in screenshots/
+	$(BIN)/python -m pytest -m e2e
+
+clean:
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage screenshots staticfiles garden_console.egg-info
+	find console jobs tests -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed-local: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -e '.[local]'
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -e '.[local,dev]'
+	@touch $@ $(VENV)/.installed-local

@@ -1,0 +1,268 @@
+import re
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from jobs.models import Endpoint, Metric, TuningDraft
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HTTP_HX_REQUEST": "true"}
+
+
+@pytest.fixture
+def visitor(client, owner):
+    client.force_login(owner)
+    return client
+
+
+def words(response):
+    return " ".join(response.content.decode().split())
+
+
+def url(job, rest=""):
+    return f"/tuning/jobs/{job.pk}/{rest}"
+
+
+def fragment(visitor, job):
+    return words(visitor.get(url(job, "status/"), **HTMX))
+
+
+def phases(text):
+    return re.findall(r'<li class="(\w+)"', text)
+
+
+def running(**values):
+    now = timezone.now()
+    times = {"started_at": now, "first_step_at": now - timedelta(seconds=278), "last_step_at": now}
+    return factories.job(
+        **{"state": "RUNNING", "total_steps": 420, "step": 140, "epoch": 1.0, "epochs": 3, **times, **values}
+    )
+
+
+def test_a_running_job_shows_where_it_is(visitor):
+    text = fragment(visitor, running(train_loss=1.5, eval_loss=1.75))
+    for shown in ("2 / 3", "140 / 420", "33 %", "1.500", "1.750", "≈ 9 min 20 s"):
+        assert shown in text
+
+
+def test_what_is_not_known_is_not_shown(visitor):
+    text = fragment(visitor, factories.job(state="QUEUED"))
+    assert [word for word in ("Step", "Time left", "Elapsed", "<progress") if word in text] == []
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"state": "QUEUED"}, "current todo todo todo"),
+        ({"state": "PENDING"}, "done current todo todo"),
+        ({"state": "RUNNING", "step": 3}, "done done current todo"),
+        ({"state": "RUNNING", "step": 3, "auto_deploy": True}, "done done current todo todo"),
+        ({"state": "FAILED", "step": 3}, "done done stopped todo"),
+        ({"state": "CANCELLED"}, "stopped todo todo todo"),
+        ({"state": "SUCCEEDED", "step": 9}, "done done done done"),
+        ({"state": "SUCCEEDED", "step": 9, "auto_deploy": True}, "done done done current todo"),
+    ],
+)
+def test_the_phases_are_those_that_are_known(visitor, values, expected):
+    assert phases(fragment(visitor, factories.job(**values))) == expected.split()
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ("DEPLOYING", "done done done current todo"),
+        ("READY", "done done done done done"),
+        ("FAILED", "done done done stopped todo"),
+    ],
+)
+def test_the_endpoint_belongs_to_the_phases(visitor, state, expected):
+    job = factories.job(state="SUCCEEDED", step=9, auto_deploy=True, next_check_at=None)
+    factories.endpoint(job=job, state=state, artifact_uri="gs://b/final", automatic=True)
+    assert phases(fragment(visitor, job)) == expected.split()
+
+
+def test_a_live_job_fetches_itself_by_bell_and_by_clock(visitor):
+    job = running()
+    text = fragment(visitor, job)
+    trigger = f"job-{job.pk} from:body throttle:500ms, live-refresh from:body throttle:500ms, every 10s"
+    assert f'hx-get="{url(job, "status/")}" hx-trigger="{trigger}"' in text
+
+
+@pytest.mark.parametrize("state", ["SUCCEEDED", "PARTIALLY_SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED"])
+def test_an_ended_job_does_not_fetch_itself_any_more(visitor, state):
+    text = fragment(visitor, factories.job(state=state))
+    assert ("hx-trigger" in text, "hx-get" in text) == (False, False)
+
+
+def test_a_job_whose_endpoint_is_on_its_way_goes_on_fetching(visitor):
+    job = factories.job(state="SUCCEEDED", auto_deploy=True, next_check_at=None)
+    factories.endpoint(job=job, artifact_uri="gs://b/final")
+    assert "hx-trigger" in fragment(visitor, job)
+
+
+def test_a_finished_job_leads_to_the_chat_and_to_the_endpoint(visitor):
+    job = factories.job(state="SUCCEEDED", next_check_at=None)
+    endpoint = factories.ready_endpoint(job=job, artifact_uri="gs://b/final")
+    text = words(visitor.get(url(job)))
+    assert ("The model is tuned" in text, "It is deployed and answers." in text) == (True, True)
+    assert (f"/studio/chat/?endpoint={endpoint.pk}" in text, f"/endpoints/{endpoint.pk}/" in text) == (True, True)
+
+
+def test_a_failed_job_says_why_and_offers_another_try(visitor):
+    job = factories.job(state="FAILED", error_code="INVALID_ARGUMENT", error_message="Row 31 is too long. Shorten it.")
+    text = words(visitor.get(url(job)))
+    assert ("Row 31 is too long. Shorten it." in text, "INVALID_ARGUMENT" in text, "Edit and retry" in text) == (
+        True,
+        True,
+        True,
+    )
+
+
+def test_a_job_that_waits_says_for_what(visitor):
+    assert "The quota is used up." in fragment(visitor, factories.job(state="PENDING", notice="The quota is used up."))
+
+
+def test_an_unknown_outcome_is_explained_and_asks_for_a_decision(visitor):
+    text = words(visitor.get(url(factories.job(phase="NEEDS_DECISION"))))
+    assert ("Start again" in text, "Give up" in text, "both are paid for" in text) == (True, True, True)
+    waiting = words(visitor.get(url(factories.job(phase="AMBIGUOUS"))))
+    assert ("Start again" in waiting, "sends nothing again before it knows" in waiting) == (False, True)
+
+
+@pytest.mark.parametrize(("again", "state", "phase"), [("yes", "QUEUED", "RETRY_OK"), ("no", "FAILED", "CLOSED")])
+def test_the_decision_is_taken(visitor, again, state, phase):
+    job = factories.job(phase="NEEDS_DECISION")
+    response = visitor.post(url(job, "decide/"), {"again": again})
+    job.refresh_from_db()
+    assert (response.status_code, response.url, job.state, job.phase) == (303, url(job), state, phase)
+
+
+def test_a_decision_needs_an_answer(visitor):
+    job = factories.job(phase="NEEDS_DECISION")
+    assert visitor.post(url(job, "decide/")).status_code == 400
+
+
+def test_cancelling_goes_back_to_where_it_was_asked_for(visitor):
+    job = factories.job()
+    response = visitor.post(url(job, "cancel/"), {"next": "/tuning/"})
+    job.refresh_from_db()
+    assert (response.status_code, response.url, job.state) == (303, "/tuning/", "CANCELLED")
+
+
+def test_cancelling_by_htmx_loads_the_page_again(visitor):
+    job = running(phase="BOUND")
+    response = visitor.post(url(job, "cancel/"), **HTMX)
+    job.refresh_from_db()
+    assert (response.status_code, response["HX-Redirect"], job.state) == (204, url(job), "CANCELLING")
+
+
+def test_an_ended_job_is_not_cancelled(visitor):
+    response = visitor.post(url(factories.job(state="SUCCEEDED"), "cancel/"), **HTMX)
+    assert (response.status_code, "there is nothing to cancel" in words(response)) == (409, True)
+
+
+def test_cancel_asks_first_and_says_what_is_lost(visitor):
+    text = words(visitor.get(url(running())))
+    assert "The progress since the last checkpoint is lost; saved checkpoints stay" in text
+
+
+def test_a_tuned_model_is_deployed_once_however_often_it_is_asked(visitor):
+    job = factories.job(state="SUCCEEDED", display_name="Captain", accepts_licence=True)
+    first, second = visitor.post(url(job, "deploy/")), visitor.post(url(job, "deploy/"))
+    endpoint = Endpoint.objects.get()
+    assert (first.url, second.url) == (f"/endpoints/{endpoint.pk}/", url(job))
+    assert (endpoint.display_name, endpoint.job, endpoint.accepts_licence) == ("Captain", job, True)
+
+
+def test_after_an_undeployment_the_model_can_be_deployed_again(visitor):
+    job = factories.job(state="SUCCEEDED")
+    factories.endpoint(job=job, state="UNDEPLOYED", artifact_uri="gs://b/final")
+    assert visitor.post(url(job, "deploy/")).url != url(job)
+    assert Endpoint.objects.count() == 2
+
+
+def test_why_a_button_is_off_is_said(visitor):
+    text = words(visitor.get(url(running())))
+    assert 'title="The model can be deployed when its tuning has succeeded."' in text
+    assert 'title="A model can be tested when an endpoint serves it."' in text
+    assert 'title="The job has ended."' in words(visitor.get(url(factories.job(state="FAILED"))))
+
+
+def test_a_clone_has_the_settings_but_a_folder_of_its_own(visitor):
+    job = factories.job(display_name="Captain", epochs=7, learning_rate=0.00002)
+    response = visitor.post(url(job, "clone/"))
+    draft = TuningDraft.objects.get()
+    assert response.url == f"/tuning/drafts/{draft.pk}/name/"
+    assert draft.data["name"]["display_name"] == "Captain"
+    assert (draft.data["training"]["epochs"], draft.data["training"]["learning_rate"]) == ("7", "0.00002")
+    assert draft.data["output"]["output_uri"] != job.output_uri
+
+
+def test_metrics_have_both_curves_of_a_chart_together(visitor):
+    job = running(checkpoints=[{"checkpoint_id": "1", "epoch": 1, "step": 2}])
+    for tag, step, value in (
+        ("/train_total_loss", 1, 3.0),
+        ("/train_total_loss", 2, 2.0),
+        ("/eval_total_loss", 2, 2.5),
+    ):
+        Metric.objects.create(job=job, tag=tag, step=step, value=value, wall_time=timezone.now())
+    loss, accuracy = visitor.get(url(job, "metrics.json")).json()["groups"]
+    assert [(each["key"], each["kind"], each["points"]) for each in loss["series"]] == [
+        ("train_total_loss", "train", [[1, 3.0], [2, 2.0]]),
+        ("eval_total_loss", "eval", [[2, 2.5]]),
+    ]
+    assert accuracy["series"] == []
+
+
+def test_checkpoints_are_marked_on_the_chart_and_listed(visitor):
+    job = running(checkpoints=[{"checkpoint_id": "1", "epoch": 1, "step": 140}])
+    assert visitor.get(url(job, "metrics.json")).json()["checkpoints"] == [{"x": 140, "label": "1"}]
+    assert '<tr><th scope="row">1</th><td class="num">1</td><td class="num">140</td></tr>' in fragment(visitor, job)
+
+
+def test_unchanged_metrics_cost_nothing(visitor):
+    job = running()
+    etag = visitor.get(url(job, "metrics.json"))["ETag"]
+    assert visitor.get(url(job, "metrics.json"), HTTP_IF_NONE_MATCH=etag).status_code == 304
+
+
+def test_the_log_is_text_and_never_markup(visitor):
+    job = running(log_text="step 1\n<script>alert(1)</script>")
+    assert visitor.get(url(job, "log/"), **HTMX).content == b"step 1\n&lt;script&gt;alert(1)&lt;/script&gt;"
+    assert "<script>alert" not in words(visitor.get(url(job)))
+
+
+def test_the_page_shows_the_end_of_a_long_log_and_offers_all_of_it(visitor):
+    job = running(log_text="\n".join(f"line {number}" for number in range(600)))
+    assert visitor.get(url(job, "log/"), **HTMX).content.decode().splitlines()[0] == "line 100"
+    download = visitor.get(url(job, "log/?download"))
+    assert (len(download.content.splitlines()), download["Content-Type"]) == (600, "text/plain; charset=utf-8")
+    assert download["Content-Disposition"] == f'attachment; filename="{job.pk}.log"'
+
+
+def test_events_can_be_limited_to_problems(visitor):
+    job = running()
+    job.events.create(message="Uploaded.")
+    job.events.create(message="Slow.", level="WARNING")
+    everything = words(visitor.get(url(job, "log/?events"), **HTMX))
+    problems = words(visitor.get(url(job, "log/?events&level=problems"), **HTMX))
+    assert [("Uploaded." in text, "Slow." in text) for text in (everything, problems)] == [(True, True), (False, True)]
+
+
+def test_details_name_what_the_job_was_made_of(visitor):
+    job = running(resource_name="projects/p/locations/l/tuningJobs/1", batch_size=None)
+    text = words(visitor.get(url(job)))
+    for shown in ("projects/p/locations/l/tuningJobs/1", "gs://garden-local/output/my-model", "0.0002"):
+        assert shown in text
+    assert f"/datasets/{job.dataset_id}/" in text
+
+
+def test_the_page_takes_a_fixed_number_of_queries(visitor, django_assert_num_queries):
+    job = running()
+    for _ in range(3):
+        factories.endpoint(job=job, artifact_uri="gs://b/final")
+        job.events.create(message="Something happened.")
+    with django_assert_num_queries(5):
+        visitor.get(url(job))

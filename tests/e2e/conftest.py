@@ -1,0 +1,104 @@
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+
+from tests.running import ROOT, Running, running, with_tiny_model
+
+SCREENSHOTS = ROOT / "screenshots"
+WIDE, NARROW = {"width": 1280, "height": 860}, {"width": 375, "height": 760}
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
+QUIET += ["--disable-background-networking", "--disable-component-update"]
+
+
+@dataclass
+class Visit:
+    """One person's browser, and all that went wrong in it."""
+
+    context: BrowserContext
+    page: Page
+    address: str
+    problems: list[str] = field(default_factory=list)
+
+    def watch(self, page: Page) -> None:
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.problems.append(f"{page.url}: {error}"))
+        page.on("request", self._asked)
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        """A row that asks for itself after it was deleted is told 404, and goes."""
+        url = message.location["url"]
+        if message.type in {"error", "warning"} and not (url.endswith("/row/") and "404" in message.text):
+            self.problems.append(f"{url}: {message.text}")
+
+    def _asked(self, request: Request) -> None:
+        if not request.url.startswith((self.address, "data:", "blob:")):
+            self.problems.append(f"asked for {request.url}")
+
+    def open(self, path: str) -> None:
+        self.page.goto(f"{self.address}{path}")
+
+    def picture(self, name: str) -> None:
+        """Three pictures for people; nothing is compared with them."""
+        SCREENSHOTS.mkdir(exist_ok=True)
+        for scheme in ("light", "dark"):
+            self.page.emulate_media(color_scheme=scheme)
+            self.page.screenshot(path=SCREENSHOTS / f"{name}-{scheme}.png")
+        self.page.emulate_media(color_scheme="light")
+        self.page.set_viewport_size(NARROW)
+        self.page.screenshot(path=SCREENSHOTS / f"{name}-375.png")
+        overflow = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        if overflow > 0:
+            self.problems.append(f"{self.page.url}: {overflow} px too wide at 375 px")
+        self.page.set_viewport_size(WIDE)
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("e2e") / "data", with_tiny_model()) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium. Ends with the module: its event loop would be in the way of Django's tests."""
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        pytest.fail("The browser journey needs Chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=program, args=QUIET)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, console: Running, request: pytest.FixtureRequest) -> Iterator[Visit]:
+    context = browser.new_context(viewport=WIDE, locale="en-GB")
+    context.set_default_timeout(15_000)
+    page = context.new_page()
+    started = Visit(context, page, console.address)
+    started.watch(page)
+    yield started
+    if request.node.stash.get(FAILED, False):
+        SCREENSHOTS.mkdir(exist_ok=True)
+        page.screenshot(path=SCREENSHOTS / f"failed-{request.node.name}.png", full_page=True)
+    context.close()
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report
+
+
+@pytest.fixture(scope="session")
+def tune_data() -> Path:
+    return ROOT / "tests/fixtures/tiny-tune"

@@ -1,0 +1,54 @@
+from typing import TYPE_CHECKING
+
+from jobs.vertex.errors import LicenceRequired, NotFound
+from jobs.vertex.port import CatalogueModel
+from tests.fakes.base import GEMMA_27B, GEMMA_270M, MACHINES, TINY, Part, remote
+
+if TYPE_CHECKING:
+    from tests.fakes import FakeGateway
+
+
+class FakeCatalogue(Part):
+    noun = "catalogue"
+
+    def __init__(self, world: "FakeGateway") -> None:
+        super().__init__(world)
+        self.models = {
+            name: CatalogueModel(
+                name=name,
+                display_name=title,
+                launch_stage="GA",
+                overview="",
+                machine_specs=machines,
+                can_tune=bool(machines),
+                licence="" if name == TINY else "Gemma Terms of Use",
+                sample_request={"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 100},
+            )
+            for name, title, machines in [
+                (GEMMA_270M, "Gemma 3 270M", MACHINES),
+                (GEMMA_27B, "Gemma 3 27B Instruct", ()),
+                (TINY, "Tiny", MACHINES),
+            ]
+        }
+        self.acknowledged: set[str] = set()
+
+    @remote
+    def list_models(self) -> list[CatalogueModel]:
+        return list(self.models.values())
+
+    @remote
+    def licence_acknowledged(self, model: str) -> bool:
+        return not self.known(model).licence or model in self.acknowledged
+
+    @remote
+    def acknowledge_licence(self, model: str) -> None:
+        self.acknowledged.add(self.known(model).name)
+
+    def known(self, model: str) -> CatalogueModel:
+        if model not in self.models:
+            raise NotFound(f"Publisher model {model} does not exist.", "NOT_FOUND")
+        return self.models[model]
+
+    def require_licence(self, model: str) -> None:
+        if self.models[model].licence and model not in self.acknowledged:
+            raise LicenceRequired(f"Accept the licence of {model} first.", "FAILED_PRECONDITION")

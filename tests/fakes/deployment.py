@@ -1,0 +1,161 @@
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from jobs.vertex.errors import AlreadyExists, NotFound, Refused
+from jobs.vertex.port import DeployedModel, DeploySpec, RemoteEndpoint, RemoteError, RemoteOperation
+from tests.fakes.base import LOCATION, PARENT, STAGES, Creation, Part, R, remote
+
+if TYPE_CHECKING:
+    from tests.fakes import FakeGateway
+
+
+@dataclass
+class FakeOperation:
+    state: RemoteOperation
+    finish: Callable[[], Any]
+    by_itself: bool
+    deploys: str = ""
+
+
+class FakeDeployment(Part):
+    """Undeploying and deleting finish at the first look; set `slow_removals` to finish them by hand."""
+
+    noun = "deployment"
+
+    def __init__(self, world: "FakeGateway") -> None:
+        super().__init__(world)
+        self.endpoints: dict[str, RemoteEndpoint] = {}
+        self.models: dict[str, str] = {}
+        self.operations: dict[str, FakeOperation] = {}
+        self.specs: dict[str, DeploySpec] = {}
+        self.slow_removals = False
+
+    @remote
+    def deploy(self, spec: DeploySpec) -> str:
+        name, model = self._endpoint_name(spec.endpoint_user_id), self._model_name(spec.model_user_id)
+        self._check(spec, name, model)
+        endpoint = RemoteEndpoint(name, spec.endpoint_display_name, dict(spec.labels), "", ())
+        self.endpoints[name], self.models[model], self.specs[name] = endpoint, spec.model_display_name, spec
+        self.world.ledger.append(Creation("deployment", name, dict(spec.labels)))
+        return self._begin(
+            f"{PARENT}/operations", lambda: self._serve(name, model), by_itself=False, stage=STAGES[0],
+            response={"endpoint": name, "model": f"{model}@1"}, deploys=name,
+        )  # fmt: skip
+
+    @remote
+    def get_operation(self, name: str) -> RemoteOperation:
+        operation = self._known(self.operations, name, "Operation")
+        if not operation.state.done and operation.by_itself:
+            self.finish(name)
+        elif not operation.state.done and self.world.automatic:
+            self.progress(name)
+        return replace(operation.state, response=operation.state.response if operation.state.done else {})
+
+    @remote
+    def find_deployment(self, endpoint: str) -> RemoteOperation | None:
+        found = [operation.state for operation in self.operations.values() if operation.deploys == endpoint]
+        return replace(found[-1], response={}) if found else None
+
+    def endpoint_name(self, endpoint_user_id: str) -> str:
+        return self._endpoint_name(endpoint_user_id)
+
+    def model_name(self, model_user_id: str) -> str:
+        return self._model_name(model_user_id)
+
+    @remote
+    def get_endpoint(self, name: str) -> RemoteEndpoint:
+        return self._known(self.endpoints, name, "Endpoint")
+
+    @remote
+    def undeploy(self, endpoint: str, deployed_model_id: str) -> str:
+        found = self._known(self.endpoints, endpoint, "Endpoint")
+        kept = tuple(model for model in found.deployed_models if model.id != deployed_model_id)
+        if len(kept) == len(found.deployed_models):
+            raise NotFound(f"No deployed model {deployed_model_id} on {endpoint}.", "NOT_FOUND")
+        return self._begin(
+            f"{endpoint}/operations",
+            lambda: self.endpoints.update({endpoint: replace(self.endpoints[endpoint], deployed_models=kept)}),
+        )
+
+    @remote
+    def delete_endpoint(self, name: str) -> str:
+        if self._known(self.endpoints, name, "Endpoint").deployed_models:
+            raise Refused(f"The endpoint {name} still has a deployed model.", "FAILED_PRECONDITION")
+        return self._begin(f"{name}/operations", lambda: self.endpoints.pop(name, None))
+
+    @remote
+    def delete_model(self, name: str) -> str:
+        self._known(self.models, name, "Model")
+        if any(model.model == name for found in self.endpoints.values() for model in found.deployed_models):
+            raise Refused(f"The model {name} is still deployed.", "FAILED_PRECONDITION")
+        return self._begin(f"{name}/operations", lambda: self.models.pop(name, None))
+
+    def progress(self, name: str) -> None:
+        """The next stage; the last one finishes the operation."""
+        operation = self.operations[name]
+        at = STAGES.index(operation.state.stage) + 1 if operation.state.stage else len(STAGES) - 1
+        if at == len(STAGES) - 1:
+            self.finish(name)
+        else:
+            operation.state = replace(operation.state, stage=STAGES[at])
+
+    def finish(self, name: str) -> None:
+        operation = self.operations[name]
+        stage = STAGES[-1] if operation.state.stage else ""
+        operation.finish()
+        operation.state = replace(operation.state, done=True, stage=stage)
+
+    def fail(
+        self,
+        name: str,
+        code: str = "FAILED_PRECONDITION",
+        message: str = "Model server never became ready.",
+        *,
+        removes: bool = False,
+    ) -> None:
+        """The operation ends in error. Google may leave the empty endpoint; the local server `removes` it."""
+        operation = self.operations[name]
+        error = RemoteError(code, message)
+        operation.state = replace(operation.state, done=True, error=error, stage="FAILED_TO_DEPLOY", response={})
+        if removes:
+            self.models.pop(self._model_name(self.specs[operation.deploys].model_user_id))
+            self.endpoints.pop(operation.deploys)
+
+    def _check(self, spec: DeploySpec, name: str, model: str) -> None:
+        if name in self.endpoints or model in self.models:
+            raise AlreadyExists(f"{name} already exists.", "ALREADY_EXISTS")
+        if bool(spec.publisher_model) == bool(spec.artifact_uri):
+            raise Refused("Give either a publisher model or an artifact folder.", "INVALID_ARGUMENT")
+        if spec.publisher_model:
+            self.world.catalogue.known(spec.publisher_model)
+            if spec.accept_eula:
+                self.world.catalogue.acknowledged.add(spec.publisher_model)
+            self.world.catalogue.require_licence(spec.publisher_model)
+        elif not any(uri.startswith(spec.artifact_uri.rstrip("/") + "/") for uri in self.world.storage.objects):
+            raise Refused(f"There is no model in {spec.artifact_uri}.", "INVALID_ARGUMENT")
+
+    def _serve(self, name: str, model: str) -> None:
+        deployed = DeployedModel("4711", model, self.models[model], 1)
+        dns = f"{name.rsplit('/', 1)[1]}.{LOCATION}-1.prediction.vertexai.goog"
+        self.endpoints[name] = replace(self.endpoints[name], dedicated_dns=dns, deployed_models=(deployed,))
+
+    def _begin(
+        self, parent: str, finish: Callable[[], Any], *, by_itself: bool = True, stage: str = "",
+        response: Mapping[str, Any] | None = None, deploys: str = "",
+    ) -> str:  # fmt: skip
+        name = f"{parent}/{9000 + len(self.operations)}"
+        state = RemoteOperation(name, False, None, stage, response or {})
+        self.operations[name] = FakeOperation(state, finish, by_itself and not self.slow_removals, deploys)
+        return name
+
+    def _endpoint_name(self, endpoint_user_id: str) -> str:
+        return f"{PARENT}/endpoints/{endpoint_user_id}"
+
+    def _model_name(self, model_user_id: str) -> str:
+        return f"{PARENT}/models/{model_user_id}"
+
+    def _known(self, table: Mapping[str, R], name: str, kind: str) -> R:
+        if name not in table:
+            raise NotFound(f"The {kind} {name} does not exist.", "NOT_FOUND")
+        return table[name]

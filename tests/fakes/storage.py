@@ -1,0 +1,59 @@
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobs.models.uris import parse_gs_uri
+from jobs.vertex.errors import NotFound
+from tests.fakes.base import BUCKET, Part, remote
+
+if TYPE_CHECKING:
+    from tests.fakes import FakeGateway
+
+
+class FakeStorage(Part):
+    """`objects` by their whole URI. Write to it to stand for files that Vertex AI made."""
+
+    noun = "storage"
+
+    def __init__(self, world: "FakeGateway") -> None:
+        super().__init__(world)
+        self.buckets = {BUCKET}
+        self.read_only: set[str] = set()
+        self.objects: dict[str, bytes] = {}
+
+    @remote
+    def upload(self, path: Path, uri: str) -> None:
+        problem = self._problem(uri)
+        if problem:
+            raise NotFound(problem, "NOT_FOUND")
+        self.objects[uri] = path.read_bytes()
+
+    @remote
+    def problem_with_output(self, uri: str) -> str:
+        return self._problem(uri)
+
+    @remote
+    def is_empty(self, uri: str) -> bool:
+        self._need_bucket(uri)
+        return not any(name.startswith(uri.rstrip("/") + "/") for name in self.objects)
+
+    @remote
+    def read_text(self, uri: str, limit: int) -> str | None:
+        found = self.objects.get(uri)
+        return None if found is None else found[max(0, len(found) - limit) :].decode("utf-8", "replace")
+
+    @remote
+    def ensure_bucket(self, uri: str) -> None:
+        self.buckets.add(parse_gs_uri(uri)[0])
+
+    def _problem(self, uri: str) -> str:
+        try:
+            bucket, _ = parse_gs_uri(uri)
+        except ValueError as error:
+            return str(error)
+        if bucket not in self.buckets:
+            return f"The bucket {bucket} does not exist."
+        return f"Nothing may be written to the bucket {bucket}." if bucket in self.read_only else ""
+
+    def _need_bucket(self, uri: str) -> None:
+        if parse_gs_uri(uri)[0] not in self.buckets:
+            raise NotFound(self._problem(uri), "NOT_FOUND")

@@ -1,0 +1,148 @@
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from jobs.vertex.errors import NotFound, Refused
+from jobs.vertex.port import Checkpoint, Point, RemoteError, RemoteTuningJob, TuningJobSpec
+from tests.fakes.base import LOCATION, PARENT, PROJECT, TERMINAL, Creation, Part, remote
+
+if TYPE_CHECKING:
+    from tests.fakes import FakeGateway
+
+
+class FakeTuning(Part):
+    """`lag`: how many whole looks (`find`) a new job stays hidden from, as a list that is not yet consistent."""
+
+    noun = "tuning"
+
+    def __init__(self, world: "FakeGateway") -> None:
+        super().__init__(world)
+        self.jobs: dict[str, RemoteTuningJob] = {}
+        self.specs: dict[str, TuningJobSpec] = {}
+        self.lag = 0
+        self._hidden: Counter[str] = Counter()
+
+    @remote
+    def create(self, spec: TuningJobSpec) -> RemoteTuningJob:
+        self._check(spec)
+        job = self.add(spec.labels, display_name=spec.display_name, location=LOCATION)
+        self.specs[job.name] = spec
+        return job
+
+    @remote
+    def get(self, name: str) -> RemoteTuningJob:
+        self._known(name)
+        if self.world.automatic:
+            self._notch(name)
+        return self.jobs[name]
+
+    @remote
+    def find(self, label: str, value: str) -> list[RemoteTuningJob]:
+        shown = [job for job in self.jobs.values() if not self._hidden[job.name]]
+        self._hidden = Counter({name: looks - 1 for name, looks in self._hidden.items() if looks > 1})
+        return sorted((job for job in shown if job.labels.get(label) == value), key=_created)
+
+    @remote
+    def cancel(self, name: str) -> None:
+        state = self._known(name).state
+        if state in TERMINAL - {"CANCELLED"}:
+            raise Refused(f"The job is {state} and cannot be cancelled.", "FAILED_PRECONDITION")
+        if state != "CANCELLED":
+            self._change(
+                name, state="CANCELLED", end_time=self.world.tick(), error=RemoteError("CANCELLED", "Cancelled.")
+            )
+
+    def add(self, labels: Mapping[str, str], *, display_name: str = "", location: str = LOCATION) -> RemoteTuningJob:
+        """A job as if somebody had created it; the ledger has it, too."""
+        name = f"projects/{PROJECT}/locations/{location}/tuningJobs/{7000 + len(self.jobs)}"
+        job = RemoteTuningJob(
+            name=name, state="PENDING", labels=dict(labels), display_name=display_name, create_time=self.world.tick(),
+            start_time=None, end_time=None, error=None, experiment="", tuned_model="", checkpoints=(), total_steps=None,
+            data_stats={},
+        )  # fmt: skip
+        self.jobs[name] = job
+        self._hidden[name] = self.lag
+        self.world.ledger.append(Creation("tuning-job", name, job.labels))
+        return job
+
+    def start(self, name: str, *, total_steps: int = 6) -> None:
+        experiment = f"{PARENT}/metadataStores/default/contexts/tuning-experiment-{name[-4:]}"
+        stats = {"tuningDatasetExampleCount": "12", "tuningStepCount": str(total_steps)}
+        self._change(
+            name, state="RUNNING", start_time=self.world.tick(), experiment=experiment, total_steps=total_steps,
+            data_stats=stats,
+        )  # fmt: skip
+        self._log(name, "training started\n")
+
+    def step(self, name: str, step: int, loss: float = 1.0) -> None:
+        """One point of training; the gateway's metrics show it."""
+        series = self.world.metrics.series.setdefault(self.jobs[name].experiment, {})
+        series.setdefault("/train_total_loss", []).append(Point(step, loss, self.world.tick()))
+
+    def succeed(self, name: str) -> None:
+        model, checkpoints = f"{PARENT}/models/tuned-{name[-4:]}@1", (Checkpoint("1", 1, 3), Checkpoint("2", 2, 6))
+        self._change(
+            name, state="SUCCEEDED", end_time=self.world.tick(), tuned_model=model, checkpoints=checkpoints
+        )  # fmt: skip
+        if name in self.specs:
+            final = f"{self.specs[name].output_uri}/postprocess/node-0/checkpoints/final"
+            self.world.storage.objects |= {f"{final}/config.json": b"{}", f"{final}/adapter/adapter.gguf": b"GGUF"}
+
+    def fail(self, name: str, code: str = "INTERNAL", message: str = "The training stopped.") -> None:
+        self._change(name, state="FAILED", end_time=self.world.tick(), error=RemoteError(code, message))
+
+    def set_state(self, name: str, state: str) -> None:
+        self._change(name, state=state)
+
+    def forget(self, name: str) -> None:
+        """As when somebody removed it behind our back."""
+        del self.jobs[name]
+
+    def _notch(self, name: str) -> None:
+        job = self.jobs[name]
+        if job.state == "PENDING":
+            self.start(name)
+        elif job.state == "RUNNING":
+            for step in range(1, 7):
+                self.step(name, step, 4.0 / step)
+            self.succeed(name)
+
+    def _check(self, spec: TuningJobSpec) -> None:
+        if "@" not in spec.base_model:
+            raise Refused("Invalid open source publisher model resource name.", "INVALID_ARGUMENT")
+        if not self.world.catalogue.known(spec.base_model).can_tune:
+            raise Refused(f"{spec.base_model} cannot be tuned here.", "FAILED_PRECONDITION")
+        problem = self.world.storage._problem(spec.output_uri)
+        if problem:
+            raise Refused(problem, "INVALID_ARGUMENT")
+        self.world.catalogue.require_licence(spec.base_model)
+
+    def _known(self, name: str) -> RemoteTuningJob:
+        if name not in self.jobs:
+            raise NotFound(f"The TuningJob {name} does not exist.", "NOT_FOUND")
+        return self.jobs[name]
+
+    def _change(self, name: str, **values: Any) -> None:
+        self.jobs[name] = replace(self.jobs[name], **values)
+
+    def _log(self, name: str, text: str) -> None:
+        if name in self.specs:
+            self.world.storage.objects[f"{self.specs[name].output_uri}/logs/train.log"] = text.encode()
+
+
+class FakeMetrics(Part):
+    noun = "metrics"
+
+    def __init__(self, world: "FakeGateway") -> None:
+        super().__init__(world)
+        self.series: dict[str, dict[str, list[Point]]] = {}
+
+    @remote
+    def read(self, experiment: str) -> dict[str, list[Point]]:
+        return {tag: list(points) for tag, points in self.series.get(experiment, {}).items()}
+
+
+def _created(job: RemoteTuningJob) -> datetime:
+    return job.create_time or datetime.max.replace(tzinfo=UTC)

@@ -1,0 +1,78 @@
+import pytest
+
+from jobs.models import CatalogueSync, Heartbeat, PublisherModel
+from jobs.services import catalogue
+from tests import factories
+
+NAME = factories.BASE_MODEL
+
+
+@pytest.mark.django_db
+def test_sync_keeps_what_the_pages_show(fake_gateway):
+    catalogue.sync(factories.NOW)
+    model = PublisherModel.objects.get(name=NAME)
+    assert (model.publisher, model.family, model.version) == ("google", "gemma3", "gemma-3-270m")
+    assert (model.can_tune, model.can_deploy, model.licence_acknowledged) == (True, True, False)
+    assert model.data["machine_specs"][0] == {
+        "machine_type": "g2-standard-12", "accelerator_type": "NVIDIA_L4", "accelerator_count": 1, "title": "vLLM",
+    }  # fmt: skip
+    assert CatalogueSync.objects.get().succeeded_at == factories.NOW
+    assert Heartbeat.objects.get(name="vertex").seen_at == factories.NOW
+
+
+@pytest.mark.django_db
+def test_a_failure_keeps_the_old_rows_and_says_why(fake_gateway):
+    catalogue.sync(factories.NOW)
+    fake_gateway.unavailable("catalogue.list_models")
+    catalogue.sync(factories.NOW)
+    read = CatalogueSync.objects.get()
+    assert (read.succeeded_at, read.failed_at) == (factories.NOW, factories.NOW)
+    assert read.error_message == "Vertex AI does not answer."
+    assert PublisherModel.objects.listed().count() == len(fake_gateway.catalogue.models)
+
+
+@pytest.mark.django_db
+def test_a_model_that_is_gone_is_not_listed(fake_gateway):
+    catalogue.sync(factories.NOW)
+    del fake_gateway.catalogue.models[NAME]
+    catalogue.sync(factories.NOW)
+    assert PublisherModel.objects.get(name=NAME).is_listed is False
+
+
+@pytest.mark.django_db
+def test_the_licence_state_follows_vertex(fake_gateway):
+    fake_gateway.catalogue.acknowledged.add(NAME)
+    catalogue.sync(factories.NOW)
+    assert PublisherModel.objects.get(name=NAME).licence_acknowledged is True
+    fake_gateway.catalogue.acknowledged.clear()
+    catalogue.sync(factories.NOW)
+    assert PublisherModel.objects.get(name=NAME).licence_acknowledged is False
+
+
+@pytest.mark.django_db
+def test_a_licence_that_cannot_be_read_stays_unknown(fake_gateway):
+    fake_gateway.unavailable("catalogue.licence_acknowledged", times=9)
+    catalogue.sync(factories.NOW)
+    assert PublisherModel.objects.get(name=NAME).licence_acknowledged is None
+
+
+def test_facts_of_the_local_model():
+    facts = catalogue.tuning_facts(NAME)
+    assert (facts.modes, facts.max_sequence_tokens, facts.usd_per_million_tokens) == (("PEFT_ADAPTER",), 2048, 0)
+    assert facts.defaults["PEFT_ADAPTER"].adapter_size in facts.adapter_sizes
+
+
+@pytest.mark.parametrize("size", ["1b", "4b", "12b"])
+def test_the_small_gemmas_are_tuned_in_full_only(size):
+    facts = catalogue.tuning_facts(f"google/gemma3@gemma-3-{size}-it")
+    assert (facts.modes, facts.adapter_sizes, facts.defaults["FULL"].adapter_size) == (("FULL",), (), None)
+
+
+def test_unknown_and_pretrained_models_have_no_facts():
+    assert (catalogue.tuning_facts("a/b@c"), catalogue.tuning_facts("google/gemma3@gemma-3-4b-pt")) == (None, None)
+
+
+def test_each_fact_names_its_source_and_day():
+    names = catalogue._all_facts()["models"]
+    facts = [catalogue.tuning_facts(name) for name in names]
+    assert all(fact.source and fact.as_of and set(fact.defaults) == set(fact.modes) for fact in facts)

@@ -1,0 +1,41 @@
+import pytest
+from django.utils import timezone
+
+from jobs import errors
+from jobs.models import TuningDraft
+from jobs.services import drafts
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_draft_is_filled_in_as_far_as_it_can_be(owner):
+    draft = drafts.create(owner)
+    assert draft.data["output"] == {"output_uri": f"gs://garden-local/tuning/{draft.pk.hex[:12]}"}
+    assert draft.data["name"]["display_name"].startswith("Tuned model 2")
+
+
+def test_each_draft_is_a_new_one(owner):
+    assert drafts.create(owner) != drafts.create(owner)
+
+
+def test_two_windows_on_two_steps_do_not_undo_each_other(owner):
+    one = drafts.create(owner)
+    two = TuningDraft.objects.get(pk=one.pk)
+    drafts.save_step(one, "name", {"display_name": "Mine"})
+    drafts.save_step(two, "training", {"epochs": "x"})
+    one.refresh_from_db()
+    assert (one.data["name"], one.data["training"]) == ({"display_name": "Mine"}, {"epochs": "x"})
+
+
+def test_a_started_draft_is_not_changed_or_dropped(owner):
+    draft = factories.draft(submitted_at=timezone.now())
+    with pytest.raises(errors.NotAllowedNow):
+        drafts.save_step(draft, "name", {})
+    drafts.discard(draft)
+    assert TuningDraft.objects.count() == 1
+
+
+def test_discard(owner):
+    drafts.discard(drafts.create(owner))
+    assert TuningDraft.objects.count() == 0

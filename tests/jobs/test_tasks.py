@@ -1,0 +1,128 @@
+import re
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from django.conf import settings as project
+
+from jobs import tasks
+from jobs.models import Heartbeat, TuningJob
+from jobs.services import chat, tuning
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """What is put on the queues: (task name, arguments)."""
+    messages = []
+    for task in (tasks.advance_tuning_job, tasks.advance_endpoint, tasks.answer_message):
+        keep = lambda *, kwargs, expires, name=task.name: messages.append((name, kwargs))  # noqa: E731
+        monkeypatch.setattr(task, "apply_async", keep)
+    return messages
+
+
+def test_the_names_are_the_agreed_ones():
+    named = (tasks.sweep, tasks.advance_tuning_job, tasks.advance_endpoint, tasks.sync_catalogue, tasks.answer_message)
+    assert [task.name for task in named] == [
+        "jobs.sweep", "tuning.advance", "endpoints.advance", "catalogue.sync", "chat.answer",
+    ]  # fmt: skip
+
+
+def test_the_beat_knows_only_tasks_that_exist():
+    known = {"jobs.sweep", "catalogue.sync"}
+    assert {entry["task"] for entry in project.CELERY_BEAT_SCHEDULE.values()} == known
+
+
+def test_an_answer_is_acknowledged_before_it_is_produced():
+    assert (tasks.answer_message.acks_late, tasks.advance_tuning_job.acks_late) == (False, True)
+
+
+def test_a_sweep_kicks_what_is_due_and_shows_that_it_lives(sent):
+    job, endpoint = factories.job(), factories.endpoint(next_check_at=factories.NOW)
+    factories.job(next_check_at=None)
+    tasks.sweep()
+    assert sent == [
+        ("tuning.advance", {"job_id": str(job.pk)}),
+        ("endpoints.advance", {"endpoint_id": str(endpoint.pk)}),
+    ]
+    assert Heartbeat.objects.filter(name="worker").exists()
+
+
+def test_a_broken_part_does_not_keep_the_others_from_their_turn(sent, monkeypatch):
+    endpoint = factories.endpoint(next_check_at=factories.NOW)
+    monkeypatch.setattr(tuning, "due", lambda now: 1 / 0)
+    tasks.sweep()
+    assert sent == [("endpoints.advance", {"endpoint_id": str(endpoint.pk)})]
+
+
+def test_a_sweep_is_bounded(sent):
+    dataset = factories.dataset()
+    TuningJob.objects.bulk_create(
+        TuningJob(
+            owner=dataset.owner, dataset=dataset, display_name="x", location="l", base_model="m", output_uri="gs://b/x",
+            epochs=1, learning_rate=1, next_check_at=factories.NOW,
+        )
+        for _ in range(130)
+    )  # fmt: skip
+    tasks.sweep()
+    assert len(sent) == 100
+
+
+def test_waiting_answers_whose_message_was_lost_are_sent_again(sent):
+    message = factories.message(
+        conversation=factories.conversation(), role="assistant", state="WAITING", content="", created_at=factories.NOW
+    )
+    tasks.sweep()
+    assert sent[-1] == ("chat.answer", {"message_id": str(message.pk)})
+
+
+def test_a_job_that_can_go_on_at_once_is_kicked_again(sent, fake_gateway):
+    job = factories.job()
+    tasks.advance_tuning_job(job_id=str(job.pk))
+    assert sent == [("tuning.advance", {"job_id": str(job.pk)})]
+    assert fake_gateway.calls == ["storage.ensure_bucket", "storage.upload"]
+
+
+@pytest.mark.parametrize("task", ["advance_tuning_job", "advance_endpoint", "answer_message"])
+def test_a_row_that_is_gone_is_no_error(task, fake_gateway):
+    name = {"advance_tuning_job": "job_id", "advance_endpoint": "endpoint_id", "answer_message": "message_id"}[task]
+    getattr(tasks, task)(**{name: str(uuid4())})
+    assert fake_gateway.calls == []
+
+
+def test_a_kick_waits_for_the_commit(sent, django_capture_on_commit_callbacks):
+    with django_capture_on_commit_callbacks(execute=True):
+        tasks.kick(tasks.advance_tuning_job, job_id="1")
+        assert sent == []
+    assert sent == [("tuning.advance", {"job_id": "1"})]
+
+
+def test_a_dead_broker_fails_no_request(monkeypatch, django_capture_on_commit_callbacks):
+    def refuse(**kwargs):
+        raise ConnectionError("refused")
+
+    monkeypatch.setattr(tasks.advance_tuning_job, "apply_async", refuse)
+    with django_capture_on_commit_callbacks(execute=True):
+        tasks.kick(tasks.advance_tuning_job, job_id="1")
+
+
+def test_waiting_is_never_left_to_the_broker():
+    """No `eta`, `countdown` or `retry`: a message that waits is lost with the broker and delivered twice (A2 C7)."""
+    found = [
+        path.name
+        for path in (Path(project.BASE_DIR) / "jobs").rglob("*.py")
+        if re.search(r"\b(eta|countdown)=|self\.retry\(", path.read_text())
+    ]
+    assert found == []
+
+
+def test_stale_answers_are_interrupted_by_the_sweep(sent):
+    message = factories.message(
+        conversation=factories.conversation(), role="assistant", state="STREAMING", lease_until=factories.NOW
+    )
+    tasks.sweep()
+    message.refresh_from_db()
+    assert message.state == "INTERRUPTED"
+    assert chat.due(factories.NOW) == []

@@ -1,0 +1,24 @@
+import subprocess
+import sys
+
+import pytest
+
+
+def modules_after(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(' '.join(sys.modules))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(answer.stdout.split())
+
+
+@pytest.mark.parametrize("unwanted", ["django", "celery", "torch", "transformers"])
+def test_the_local_server_starts_without(unwanted: str) -> None:
+    assert unwanted not in modules_after("import jobs.localvertex.app")
+
+
+@pytest.mark.parametrize("unwanted", ["google.api_core", "google.cloud.storage", "torch", "transformers", "xllamacpp"])
+def test_the_web_starts_without(unwanted: str) -> None:
+    assert unwanted not in modules_after("import console.asgi")
+
+
+def test_the_import_contracts_hold() -> None:
+    assert subprocess.run(["lint-imports"], capture_output=True, check=False).returncode == 0
