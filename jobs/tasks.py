@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 KICK_SECONDS = 20
 CHAT_SECONDS = 900
+# Longer than the deadline of a paid create, so that the create is answered and not killed.
+STEP_LIMITS = {"soft_time_limit": 100, "time_limit": 120}
 
 
 class Task(Protocol):
@@ -45,13 +47,13 @@ def send(kicked: Task, **kwargs: str) -> bool:
     return True
 
 
-@task("tuning.advance")
+@task("tuning.advance", **STEP_LIMITS)
 def advance_tuning_job(job_id: str) -> None:
     if tuning.advance(UUID(job_id), timezone.now()):
         send(advance_tuning_job, job_id=job_id)
 
 
-@task("endpoints.advance")
+@task("endpoints.advance", **STEP_LIMITS)
 def advance_endpoint(endpoint_id: str) -> None:
     if endpoints.advance(UUID(endpoint_id), timezone.now()):
         send(advance_endpoint, endpoint_id=endpoint_id)

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 from console.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs import tasks
 from jobs.models import Conversation, Endpoint
+from jobs.models.endpoint import EndpointQuerySet
 from jobs.services import endpoints
 from jobs.states import EndpointState
 
@@ -19,8 +20,11 @@ from .paging import page_of
 
 
 def visible_endpoint(request: ConsoleRequest, pk: uuid.UUID) -> Endpoint:
-    found = Endpoint.objects.visible_to(request.user).shown().select_related("job")
-    endpoint: Endpoint = get_object_or_404(found, pk=pk)
+    return one_of(Endpoint.objects.visible_to(request.user).shown(), pk)
+
+
+def one_of(endpoints: EndpointQuerySet, pk: uuid.UUID) -> Endpoint:
+    endpoint: Endpoint = get_object_or_404(endpoints.select_related("job"), pk=pk)
     return endpoint
 
 
@@ -32,7 +36,11 @@ def index(request: ConsoleRequest) -> HttpResponse:
 
 @require_safe
 def row(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    return render(request, "endpoints/list.html#row", {"endpoint": visible_endpoint(request, pk)})
+    """The row of an endpoint that was deleted meanwhile takes itself off the page."""
+    endpoint = one_of(Endpoint.objects.visible_to(request.user), pk)
+    if endpoint.state == EndpointState.DELETED:
+        return HttpResponse(headers={"HX-Reswap": "delete"})
+    return render(request, "endpoints/list.html#row", {"endpoint": endpoint})
 
 
 @require_safe
@@ -43,8 +51,10 @@ def detail(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_safe
 def status(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    context = {**shown(visible_endpoint(request, pk)), "is_update": True}
-    return render(request, "endpoints/detail.html#status", context)
+    endpoint = one_of(Endpoint.objects.visible_to(request.user), pk)
+    if endpoint.state == EndpointState.DELETED:
+        return hx_redirect(request, "endpoint-list")
+    return render(request, "endpoints/detail.html#status", {**shown(endpoint), "is_update": True})
 
 
 @require_POST

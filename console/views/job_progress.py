@@ -81,12 +81,17 @@ class JobStand:
 
     @property
     def milestones(self) -> list[Milestone]:
-        labels = [_("Queued"), _("Preparing"), _("Training")]
+        labels = [_("Queued"), _("Preparing"), _("Training"), _("Saving")]
         if self.job.auto_deploy or self.endpoints:
             labels.append(_("Deploying"))
         labels.append(_("Done"))
         reached = self._reached(len(labels) - 1)
         return [Milestone(label, self._state_of(place, reached)) for place, label in enumerate(labels)]
+
+    @property
+    def is_saving(self) -> bool:
+        """All steps are done; the model is being merged and written to the output folder."""
+        return bool(self.job.total_steps) and self.job.fraction_done == 1.0
 
     @property
     def deployment_failed(self) -> bool:
@@ -95,6 +100,8 @@ class JobStand:
     def _reached(self, last: int) -> int:
         if self.succeeded:
             return last - 1 if self.awaits_endpoint or self.deployment_failed else last
+        if self.is_saving:
+            return 3
         if self.job.step or self.job.first_step_at:
             return 2
         return 1 if self.job.started_at or self.job.state in {TuningState.PENDING, TuningState.RUNNING} else 0

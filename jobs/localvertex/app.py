@@ -184,7 +184,10 @@ async def _body(request: Request) -> object:
     if not content:
         return None
     try:
-        return json.loads(content)
+        body: object = json.loads(content)
+        if b"\\u" in content:
+            json.dumps(body, ensure_ascii=False).encode()  # half a character (a lone surrogate) has no UTF-8
+        return body
     except (ValueError, RecursionError) as error:
         raise invalid(f"Invalid JSON payload received. {error}") from None
 

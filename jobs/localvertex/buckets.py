@@ -16,7 +16,7 @@ from requests import RequestException
 
 from jobs.localvertex.errors import ApiError, invalid
 
-CHUNK = 8 * 1024 * 1024
+CHUNK = 256 * 1024 * 1024  # the emulator rewrites the whole object at each chunk: small ones make that quadratic
 TIMEOUT = (5, 60)
 RETRY = DEFAULT_RETRY.with_timeout(30)
 _BROKEN = (exceptions.GoogleAPIError, auth_exceptions.GoogleAuthError, RequestException, OSError)

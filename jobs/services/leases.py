@@ -89,9 +89,9 @@ def claim(model: type[R], pk: UUID, now: datetime) -> Claim[R] | None:
     return Claim(row, token, now) if row else None
 
 
-def mark(claimed: Claim[R], *conditions: Q, **changes: Any) -> bool:
+def mark(claimed: Claim[R], **changes: Any) -> bool:
     """Commits a point that must be on disk before the next call; renews the lease. False: stop here."""
-    rows = type(claimed.row)._default_manager.filter(*conditions, pk=claimed.row.pk, lease_token=claimed.token)
+    rows = type(claimed.row)._default_manager.filter(pk=claimed.row.pk, lease_token=claimed.token)
     changed = rows.update(lease_until=claimed.now + LEASE, **changes)
     for name, value in changes.items():
         setattr(claimed.row, name, value)

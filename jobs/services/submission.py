@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
 from django.conf import settings
-from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from jobs.models import Endpoint, EventLevel, Installation, PublisherModel, TuningJob
@@ -73,7 +72,9 @@ def labels(row: TuningJob | Endpoint) -> dict[str, str]:
 
 
 def is_ours(row: TuningJob | Endpoint, found: Mapping[str, str]) -> bool:
-    return found.get("app-key") == str(row.pk) and found.get("app-hash", row.request_hash[:8]) == row.request_hash[:8]
+    """A label that says otherwise. An absent one says nothing: Vertex AI shows an endpoint's only once it serves."""
+    expected = labels(row)
+    return all(found.get(name, expected[name]) == expected[name] for name in ("app-key", "app-hash"))
 
 
 def installation() -> Any:
@@ -100,11 +101,13 @@ class Submission(Generic[R]):
         return self._bound(columns, [(EventLevel.INFO, _("Found in Vertex AI, sent before.")), *events])
 
     def _send(self) -> Outcome:
-        """After `mark` there is no way back: whatever happens, somebody has to look before this is sent again."""
-        not_cancelled = Q(state=self.row.state)
+        """After `mark` there is no way back: whatever happens, somebody has to look before this is sent again.
+
+        A cancel in time has taken the lease away, so that `mark` fails.
+        """
         now = self.claimed.now
         sent = {"phase": Phase.SUBMITTING, "submit_started_at": now, "attempt": self.row.attempt + 1, "empty_looks": 0}
-        if not mark(self.claimed, not_cancelled, **sent):
+        if not mark(self.claimed, **sent):
             raise LeaseLost
         try:
             columns = self.creation.create()

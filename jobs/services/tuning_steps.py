@@ -90,14 +90,10 @@ def _upload(claimed: Claim[TuningJob], dataset: Dataset) -> Outcome:
     storage, uri = get_gateway().storage, dataset_uri(dataset)
     storage.ensure_bucket(uri)
     storage.upload(dataset.path, uri)
-    event = (EventLevel.INFO, _("Uploaded the data set %(name)s to %(uri)s.") % {"name": dataset.name, "uri": uri})
-    return Outcome(
-        NOW, {"notice": ""}, [event], lambda: _remember(dataset, uri)
-    )  # fmt: skip
-
-
-def _remember(dataset: Dataset, uri: str) -> None:
+    # At once and whoever holds the lease by now: an upload slower than a lease must not start again for ever.
     Dataset.objects.filter(pk=dataset.pk).update(uploaded_uri=uri)
+    event = (EventLevel.INFO, _("Uploaded the data set %(name)s to %(uri)s.") % {"name": dataset.name, "uri": uri})
+    return Outcome(NOW, {"notice": ""}, [event])
 
 
 def _failed(claimed: Claim[TuningJob], sentence: str) -> Outcome:

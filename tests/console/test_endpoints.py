@@ -135,7 +135,9 @@ def test_deleting_leads_back_to_the_list(visitor):
 def test_a_deleted_endpoint_takes_itself_off_the_page(visitor):
     endpoint = factories.endpoint(state="DELETED")
     response = visitor.get(url(endpoint, "row/"), **HTMX)
-    assert (response.status_code, response["HX-Reswap"]) == (404, "delete")
+    assert (response.status_code, response["HX-Reswap"], response.content) == (200, "delete", b"")
+    assert visitor.get(url(endpoint, "status/"), **HTMX)["HX-Redirect"] == "/endpoints/"
+    assert visitor.get(url(endpoint)).status_code == 404
 
 
 def test_what_is_lost_is_said_before(visitor):

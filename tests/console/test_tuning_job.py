@@ -55,14 +55,15 @@ def test_what_is_not_known_is_not_shown(visitor):
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({"state": "QUEUED"}, "current todo todo todo"),
-        ({"state": "PENDING"}, "done current todo todo"),
-        ({"state": "RUNNING", "step": 3}, "done done current todo"),
-        ({"state": "RUNNING", "step": 3, "auto_deploy": True}, "done done current todo todo"),
-        ({"state": "FAILED", "step": 3}, "done done stopped todo"),
-        ({"state": "CANCELLED"}, "stopped todo todo todo"),
-        ({"state": "SUCCEEDED", "step": 9}, "done done done done"),
-        ({"state": "SUCCEEDED", "step": 9, "auto_deploy": True}, "done done done current todo"),
+        ({"state": "QUEUED"}, "current todo todo todo todo"),
+        ({"state": "PENDING"}, "done current todo todo todo"),
+        ({"state": "RUNNING", "step": 3}, "done done current todo todo"),
+        ({"state": "RUNNING", "step": 3, "auto_deploy": True}, "done done current todo todo todo"),
+        ({"state": "RUNNING", "step": 9, "total_steps": 9}, "done done done current todo"),
+        ({"state": "FAILED", "step": 3}, "done done stopped todo todo"),
+        ({"state": "CANCELLED"}, "stopped todo todo todo todo"),
+        ({"state": "SUCCEEDED", "step": 9}, "done done done done done"),
+        ({"state": "SUCCEEDED", "step": 9, "auto_deploy": True}, "done done done done current todo"),
     ],
 )
 def test_the_phases_are_those_that_are_known(visitor, values, expected):
@@ -72,15 +73,19 @@ def test_the_phases_are_those_that_are_known(visitor, values, expected):
 @pytest.mark.parametrize(
     ("state", "expected"),
     [
-        ("DEPLOYING", "done done done current todo"),
-        ("READY", "done done done done done"),
-        ("FAILED", "done done done stopped todo"),
+        ("DEPLOYING", "done done done done current todo"),
+        ("READY", "done done done done done done"),
+        ("FAILED", "done done done done stopped todo"),
     ],
 )
 def test_the_endpoint_belongs_to_the_phases(visitor, state, expected):
     job = factories.job(state="SUCCEEDED", step=9, auto_deploy=True, next_check_at=None)
     factories.endpoint(job=job, state=state, artifact_uri="gs://b/final", automatic=True)
     assert phases(fragment(visitor, job)) == expected.split()
+
+
+def test_while_the_model_is_saved_no_time_is_promised(visitor):
+    assert "Time left" not in fragment(visitor, running(step=420))
 
 
 def test_a_live_job_fetches_itself_by_bell_and_by_clock(visitor):

@@ -4,12 +4,13 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import redis
 
 from tests import journey
-from tests.running import GEMMA, ROOT, Running, running, with_tiny_model
+from tests.running import GEMMA, ROOT, Running, launch, processes_of, running, wait_for_link, with_tiny_model
 from tests.visitor import Visitor
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -34,6 +35,10 @@ def visitor(console: Running) -> Iterator[Visitor]:
 
 @pytest.fixture
 def job(visitor: Visitor) -> str:
+    return start_job(visitor)
+
+
+def start_job(visitor: Visitor) -> str:
     """A training that has made its first steps and has many before it."""
     tune = journey.Tune(GEMMA, train=ROWS, auto_deploy=False, training=LONG)
     started = journey.start(visitor, journey.fill_in(visitor, tune), tune)
@@ -84,3 +89,27 @@ def test_the_local_vertex_killed_in_the_middle(console: Running, visitor: Visito
     wait_for_another(console, "vertex", console.kill("vertex"))
     journey.wait_for_state(visitor, job, "Succeeded", PATIENCE)
     assert creates(console, job) == 1
+
+
+def test_all_of_it_killed_in_the_middle(tmp_path: Path) -> None:
+    """Only `up` is killed; Linux takes its children along, and the next start goes on with the training."""
+    first = launch(tmp_path / "data", with_tiny_model())
+    wait_for_link(first)
+    with Visitor(first.address) as person:
+        person.sign_in(first.link)
+        journey.wait_for_catalogue(person)
+        job = start_job(person)
+        first.process.kill()
+        first.process.wait()
+        wait_until_gone(first)
+        with running(tmp_path / "data", with_tiny_model()) as again:
+            assert again.address == first.address
+            journey.wait_for_state(person, job, "Succeeded", PATIENCE)
+            assert creates(again, job) == 1
+
+
+def wait_until_gone(console: Running) -> None:
+    until = time.monotonic() + 12
+    while left := processes_of(console.data_dir):
+        assert time.monotonic() < until, left
+        time.sleep(0.1)

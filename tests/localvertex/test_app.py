@@ -71,7 +71,7 @@ def test_enums_are_numbers_for_googles_clients(server):
     assert (plain["launchStage"], numbers["launchStage"]) == ("GA", vertex.PublisherModel.LaunchStage.GA.value)
 
 
-@pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b"[" * 100_000])
+@pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b'{"baseModel": "\\ud800"}', b"[" * 100_000])
 def test_broken_json(server, body):
     reply = httpx.post(f"{server.url}/v1beta1/{PARENT}/tuningJobs", content=body, trust_env=False)
     assert (reply.status_code, reply.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")

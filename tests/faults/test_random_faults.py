@@ -1,0 +1,68 @@
+"""Random trouble from fixed seeds: whatever happens, one create a key, and both sides end alike (I1, I3, I4, I6)."""
+
+import random
+
+import pytest
+
+from jobs.models import Endpoint
+from jobs.services import tuning
+from tests import factories
+from tests.driving import Driver
+
+pytestmark = pytest.mark.django_db
+
+CREATES = ("tuning.create", "deployment.deploy")
+READS = (
+    "storage.ensure_bucket", "storage.upload", "storage.problem_with_output", "storage.read_text", "tuning.find",
+    "tuning.get", "tuning.cancel", "metrics.read", "deployment.get_endpoint", "deployment.get_operation",
+    "deployment.find_deployment",
+)  # fmt: skip
+TROUBLE = ("crash", "crash_before", "drop_before", "drop_after", "unavailable", "not_sent", "over_quota", "bug")
+SEEDS = range(60)
+
+
+def cause(gateway, chance):
+    call = chance.choice(CREATES * 3 + READS)
+    kind = chance.choice(TROUBLE)
+    if kind == "bug":
+        gateway.fail(call, RuntimeError("bug"), after=chance.random() < 0.5)
+    elif kind == "crash_before":
+        gateway.crash(call, after=False)
+    else:
+        getattr(gateway, kind)(call)
+
+
+def live(job, driver, chance):
+    """Steps until the job rests; now and then somebody cancels, and whoever is asked says: again."""
+    cancel_at = chance.choice([None, None, chance.randrange(25)])
+    for number in range(300):
+        if job.next_check_at is None:
+            return job
+        if number == cancel_at and not job.is_terminal:
+            tuning.request_cancel(job)
+        elif job.phase == "NEEDS_DECISION" and not job.cancel_requested_at:
+            tuning.decide(job, again=True)
+        driver.step(job)
+    raise AssertionError(f"{job.state} {job.phase} {job.notice}")
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_one_create_and_one_end(fake_gateway, seed):
+    chance, driver = random.Random(seed), Driver()
+    fake_gateway.automatic, fake_gateway.tuning.lag = True, chance.choice([0, 1, 5, 20])
+    fake_gateway.catalogue.acknowledged.add(factories.BASE_MODEL)
+    for _ in range(chance.randrange(1, 7)):
+        cause(fake_gateway, chance)
+    job = live(factories.job(next_check_at=driver.now, auto_deploy=True), driver, chance)
+    assert len(fake_gateway.creates("tuning-job")) <= 1
+    assert [remote.state for remote in fake_gateway.tuning.jobs.values()] in ([], [job.state])
+    check_endpoint(job, driver, fake_gateway)
+
+
+def check_endpoint(job, driver, gateway):
+    endpoint = Endpoint.objects.filter(job=job).first()
+    assert (endpoint is None) == (job.state != "SUCCEEDED" or job.cancel_requested_at is not None)
+    if endpoint:
+        gateway.automatic = True
+        driver.until(endpoint, state="READY")
+        assert gateway.creates("deployment") == [endpoint.resource_name]
