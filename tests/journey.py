@@ -149,22 +149,27 @@ class Answer:
     conversation: str
 
 
-def ask(visitor: Visitor, endpoint: str, question: str) -> Answer:
+def ask(visitor: Visitor, endpoint: str, question: str, stop_after: float = 0) -> Answer:
+    """In a new chat. `stop_after` seconds of streaming it presses Stop: a pretrained model may go on for minutes."""
     page = visitor.get(f"/studio/chat/?endpoint={endpoint}")
     sent = time.monotonic()
     page = visitor.submit(page, "/studio/chat/", text=question, endpoint=endpoint)
-    stream = next(
-        value for _, given in page.attributes if (value := given.get("hx-sse:connect", "")).startswith("/streams/chat/")
-    )
-    first = 0.0
+    stream, first, stopped = frames_address(page), 0.0, False
     for event, data in visitor.events(stream):
         if event == "end":
             break
         if not first and "<hx-partial" in data:
             first = time.monotonic() - sent
-    message = identity(stream.partition("?")[0])
-    html = visitor.client.get(f"/studio/chat/turns/{message}/").raise_for_status().text
+        if first and stop_after and not stopped and time.monotonic() - sent > first + stop_after:
+            visitor.submit(page, "/stop/")
+            stopped = True
+    html = visitor.client.get(f"/studio/chat/turns/{identity(stream.partition('?')[0])}/").raise_for_status().text
     return Answer(answer_text(html), first, identity(page.url))
+
+
+def frames_address(page: Page) -> str:
+    connected = [given.get("hx-sse:connect", "") for _, given in page.attributes]
+    return next(address for address in connected if address.startswith("/streams/chat/"))
 
 
 def answer_text(html: str) -> str:

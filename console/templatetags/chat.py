@@ -4,6 +4,7 @@ from typing import Any
 
 from django import template
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from console.streams import chat_ticket
@@ -38,7 +39,7 @@ def pace(message: Message) -> float | None:
 
 @register.filter
 def seconds(value: Any) -> str:
-    return f"{value:.2f} s" if value < 10 else f"{value:.0f} s"
+    return gettext("%(seconds)s s") % {"seconds": f"{value:.2f}" if value < 10 else f"{value:.0f}"}
 
 
 @register.filter

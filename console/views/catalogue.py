@@ -8,7 +8,9 @@ from itertools import takewhile
 from typing import Any
 
 from django.urls import reverse
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from console.forms.catalogue import PROVIDERS
 from jobs.models import PublisherModel, TuningMode
@@ -16,6 +18,13 @@ from jobs.services import catalogue
 
 LOCAL = "local-cpu"
 SIZE = re.compile(r"(\d+(?:\.\d+)?)([mb])(?![a-z])", re.IGNORECASE)
+STAGES: dict[str, str | Promise] = {
+    "EXPERIMENTAL": gettext_lazy("Experimental"),
+    "PRIVATE_PREVIEW": gettext_lazy("Private preview"),
+    "PUBLIC_PREVIEW": gettext_lazy("Public preview"),
+    "GA": gettext_lazy("GA"),
+}
+MODALITIES: dict[str, str | Promise] = {"text": gettext_lazy("text")}
 
 
 @dataclass(frozen=True)
@@ -94,15 +103,13 @@ class Variant:
 
     @property
     def stage(self) -> str:
-        return (
-            self.model.launch_stage
-            if self.model.launch_stage == "GA"
-            else self.model.launch_stage.replace("_", " ").capitalize()
-        )
+        stage = self.model.launch_stage
+        return str(STAGES.get(stage, stage.replace("_", " ").capitalize()))
 
     @property
     def modality(self) -> str:
-        return str(getattr(self.facts, "modality", ""))
+        found = getattr(self.facts, "modality", "")
+        return str(MODALITIES.get(found, found))
 
     @property
     def licence_to_accept(self) -> str:

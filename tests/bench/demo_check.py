@@ -59,7 +59,7 @@ def answers(visitor: Visitor, prompts: list[str]) -> list[Row]:
     journey.wait_until_ready(visitor, base, 120)
     say(f"Both endpoints ready after {time.monotonic() - started:.0f} s.")
     return [
-        Row(prompt, journey.ask(visitor, tuned, prompt).text, journey.ask(visitor, base, prompt).text)
+        Row(prompt, journey.ask(visitor, tuned, prompt).text, journey.ask(visitor, base, prompt, stop_after=2).text)
         for prompt in prompts
     ]
 
