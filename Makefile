@@ -28,10 +28,10 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 
 messages: $(VENV)/.installed-dev ## after a change of a text: needs GNU gettext; the .mo files are committed
-	$(BIN)/python manage.py makemessages --all --no-location --ignore '.venv/*' --ignore 'tests/*'
+	$(BIN)/python manage.py makemessages --all --no-location --no-obsolete --ignore '.venv/*' --ignore 'tests/*'
 	$(BIN)/python manage.py compilemessages --ignore '.venv/*'
 
-demo-check: $(VENV)/.installed-dev ## the whole journey on Gemma 3 270M: about four minutes
+demo-check: $(VENV)/.installed-dev ## the whole journey on Gemma 3 270M: some five minutes
 	$(BIN)/python -m tests.bench.demo_check
 
 bench: $(VENV)/.installed-dev ## the figures of docs/performance.md

@@ -1,11 +1,14 @@
 """The way in: caps the request body, sends `/streams/…` to the tailing app and the rest to Django in threads."""
 
 import asyncio
+import io
 import os
 import signal
 import threading
 from collections.abc import Callable
-from typing import Any, Final
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, cast
 
 from a2wsgi import WSGIMiddleware
 from django.core.wsgi import get_wsgi_application
@@ -13,26 +16,58 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 django: Any = get_wsgi_application()
 
-from console import streams  # noqa: E402  settings must be loaded first
-from console.middleware import SECURITY_HEADERS  # noqa: E402
+from django.conf import settings  # noqa: E402  settings must be loaded first
+from django.core.handlers.asgi import ASGIRequest  # noqa: E402
+from django.http import HttpResponse  # noqa: E402
+from django.utils import translation  # noqa: E402
+from django.utils.functional import Promise  # noqa: E402
+from django.utils.translation import gettext_lazy as _  # noqa: E402
+from django_htmx.middleware import HtmxDetails  # noqa: E402
+
+from console import streams  # noqa: E402
+from console.http import HtmxRequest  # noqa: E402
+from console.middleware import SECURITY_HEADERS, refusal  # noqa: E402
 from console.streams import Message, Receive, Scope, Send  # noqa: E402
 
 THREADS: Final = 10
 KILOBYTE: Final = 1024
-BODY_LIMIT: Final = 64 * KILOBYTE
+MEGABYTE: Final = 1024 * KILOBYTE
+# What is read of a body that is refused: a browser shows an answer only once it has sent everything.
+DRAINED_BYTES: Final = 1024 * MEGABYTE
+DRAINED_SECONDS: Final = 60
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Bytes that one request may have, and what to do when there are more."""
+
+    size: int
+    remedy: str | Promise
+
+    @property
+    def text(self) -> str:
+        size = f"{self.size // MEGABYTE} MB" if self.size >= MEGABYTE else f"{self.size // KILOBYTE} KB"
+        sentence = _("This is larger than %(size)s, the most that the console takes at once.") % {"size": size}
+        remedy = self.remedy % {"dataset": f"{settings.DATASET_MAX_BYTES // MEGABYTE} MB"}
+        return f"{sentence} {remedy}"
+
+
+BODY_LIMIT: Final = Limit(64 * KILOBYTE, _("Shorten the text and try again."))
+UPLOAD_LIMIT: Final = Limit(
+    60 * MEGABYTE, _("A data set may have %(dataset)s: split the file or take fewer rows, then upload it again.")
+)
 BODY_LIMITS: Final = {
-    "/datasets/": 60 * KILOBYTE**2,
-    "/tuning/drafts/": 60 * KILOBYTE**2,
-    "/studio/chat/": 12 * KILOBYTE**2,
+    "/datasets/": UPLOAD_LIMIT,
+    "/tuning/drafts/": UPLOAD_LIMIT,
+    "/studio/chat/": Limit(12 * MEGABYTE, _("Shorten the text or choose smaller pictures, then send it again.")),
 }
-TOO_LARGE: Final = b"This is more than the console takes in one request. Choose a smaller file and try again."
 
 
 class BodyTooLarge(OSError):
     """An OSError, because Django takes it for a broken connection and never acts on half a body."""
 
 
-def body_limit(path: str) -> int:
+def body_limit(path: str) -> Limit:
     return next((limit for prefix, limit in BODY_LIMITS.items() if path.startswith(prefix)), BODY_LIMIT)
 
 
@@ -41,18 +76,44 @@ def declared_length(scope: Scope) -> int:
     return int(value) if value.isdigit() else 0
 
 
-async def refuse(send: Send) -> None:
-    headers = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
-    headers += [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+def refused(scope: Scope, limit: Limit) -> HttpResponse:
+    """As every refusal looks, in the language of the browser; who is asking was not found out."""
+    request = cast(HtmxRequest, ASGIRequest(dict(scope), io.BytesIO()))
+    request.htmx = HtmxDetails(request)
+    with translation.override(translation.get_language_from_request(request)):
+        response = refusal(request, limit.text, 413)
+    for name, value in {**SECURITY_HEADERS, "Cache-Control": "no-store", "Connection": "close"}.items():
+        response[name] = value
+    response["Content-Length"] = str(len(response.content))
+    return response
+
+
+async def refuse(scope: Scope, limit: Limit, send: Send, receive: Receive | None = None) -> None:
+    """Answers at once, and reads what is still coming before the connection is closed: else the answer is lost."""
+    response = await asyncio.to_thread(refused, scope, limit)
+    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.items()]
     await send({"type": "http.response.start", "status": 413, "headers": headers})
-    await send({"type": "http.response.body", "body": TOO_LARGE})
+    await send({"type": "http.response.body", "body": response.content, "more_body": True})
+    if receive:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(drain(receive), DRAINED_SECONDS)
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def drain(receive: Receive) -> None:
+    left, more = DRAINED_BYTES, True
+    while more and left > 0:
+        message = await receive()
+        left -= len(message.get("body", b""))
+        more = message.get("more_body", False)
 
 
 class CappedBody:
     """`receive` and `send` of one request: counts what comes in; past the limit the only answer left is 413."""
 
-    def __init__(self, limit: int, receive: Receive, send: Send) -> None:
-        self.left, self.receive_more, self.send_on = limit, receive, send
+    def __init__(self, scope: Scope, limit: Limit, receive: Receive, send: Send) -> None:
+        self.scope, self.limit, self.left = scope, limit, limit.size
+        self.receive_more, self.send_on = receive, send
         self.started = self.refused = False
 
     async def receive(self) -> Message:
@@ -60,13 +121,13 @@ class CappedBody:
         self.left -= len(message.get("body", b""))
         if self.left < 0:
             await self.refuse_once()
-            raise BodyTooLarge(TOO_LARGE.decode())
+            raise BodyTooLarge(self.limit.text)
         return message
 
     async def refuse_once(self) -> None:
         if not self.started and not self.refused:
             self.refused = True
-            await refuse(self.send_on)
+            await refuse(self.scope, self.limit, self.send_on)
 
     async def send(self, message: Message) -> None:
         if not self.refused:
@@ -90,10 +151,10 @@ class Application:
 
     async def page(self, scope: Scope, receive: Receive, send: Send) -> None:
         limit = body_limit(scope["path"])
-        if declared_length(scope) > limit:
-            await refuse(send)
+        if declared_length(scope) > limit.size:
+            await refuse(scope, limit, send, receive)
             return
-        capped = CappedBody(limit, receive, send)
+        capped = CappedBody(scope, limit, receive, send)
         await self.pages(scope, capped.receive, capped.send)
 
     async def lifespan(self, receive: Receive, send: Send) -> None:

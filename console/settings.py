@@ -184,6 +184,7 @@ CELERY_TASK_ROUTES = {"chat.*": {"queue": "chat"}}
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "jobs.sweep", "schedule": 2.0, "options": {"expires": 10}},
+    "find-surplus": {"task": "jobs.surplus", "schedule": 60.0, "options": {"expires": 30}},
     "sync-catalogue": {"task": "catalogue.sync", "schedule": 300.0, "options": {"expires": 120}},
 }
 

@@ -11,7 +11,7 @@ from celery import shared_task
 from django.db import transaction
 from django.utils import timezone
 
-from .services import accounts, catalogue, chat, endpoints, tuning
+from .services import accounts, catalogue, chat, endpoints, surplus, tuning
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +62,11 @@ def advance_endpoint(endpoint_id: str) -> None:
 @task("catalogue.sync")
 def sync_catalogue() -> None:
     catalogue.sync(timezone.now())
+
+
+@task("jobs.surplus")
+def find_surplus() -> None:
+    surplus.sweep(timezone.now())
 
 
 @task("chat.answer", acks_late=False, time_limit=CHAT_SECONDS + 30, soft_time_limit=CHAT_SECONDS)

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from jobs.models import Dataset, TuningMode
 
+from . import row_limits
 from .fields import LearningRateField, StepForm
 
 
@@ -20,6 +21,9 @@ class Facts(Protocol):
 
     @property
     def adapter_sizes(self) -> Sequence[int]: ...
+
+    @property
+    def max_sequence_tokens(self) -> int: ...
 
 
 class TrainingForm(StepForm):
@@ -117,7 +121,7 @@ class TrainingForm(StepForm):
         return field
 
     def clean_dataset(self) -> Dataset:
-        return usable(self.cleaned_data["dataset"])
+        return self._trainable(self.cleaned_data["dataset"])
 
     def clean_validation_dataset(self) -> Dataset | None:
         if not self.cleaned_data.get("use_validation"):
@@ -125,7 +129,13 @@ class TrainingForm(StepForm):
         chosen: Dataset | None = self.cleaned_data["validation_dataset"]
         if chosen is None:
             raise ValidationError(_("Choose a validation data set, or switch validation off."))
-        return usable(chosen)
+        return self._trainable(chosen)
+
+    def _trainable(self, dataset: Dataset) -> Dataset:
+        tokens = self.facts.max_sequence_tokens
+        if row_limits.no_row_fits(usable(dataset), tokens):
+            raise ValidationError(f"{row_limits.long_rows(dataset, tokens, self.model_title)} {row_limits.REMEDY}")
+        return dataset
 
     def clean_learning_rate(self) -> float:
         rate: float = self.cleaned_data["learning_rate"]

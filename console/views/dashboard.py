@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 
 from console.http import ConsoleRequest
 from jobs.models import CatalogueSync, Endpoint, TuningJob
+from jobs.services import surplus
 from jobs.states import TuningState
 
 from .health import worker_problem
@@ -53,6 +54,7 @@ def status(user: User) -> dict[str, Any]:
     return {
         "worker_problem": worker_problem(),
         "catalogue": CatalogueSync.objects.first(),
+        "unknown_jobs": surplus.unknown_jobs(),
     }
 
 

@@ -1,5 +1,5 @@
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
@@ -11,11 +11,12 @@ from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
+from console.forms import row_limits
 from console.forms.datasets import UploadForm
 from console.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs import errors
-from jobs.models import Dataset, TuningJob
-from jobs.services import datasets
+from jobs.models import Dataset, PublisherModel, TuningJob
+from jobs.services import catalogue, datasets
 
 from .paging import page_of
 
@@ -75,7 +76,25 @@ def detail(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     dataset = own_dataset(request, pk)
     uses = Q(dataset=dataset) | Q(validation_dataset=dataset)
     jobs = TuningJob.objects.visible_to(request.user).filter(uses)
-    return render(request, "datasets/detail.html", {"dataset": dataset, "jobs": list(jobs)})
+    context = {
+        "dataset": dataset,
+        "jobs": list(jobs),
+        "long_rows": list(filter(None, long_rows(dataset))),
+        "long_rows_remedy": row_limits.REMEDY,
+    }
+    return render(request, "datasets/detail.html", context)
+
+
+def long_rows(dataset: Dataset) -> Iterator[str]:
+    """A sentence for each limit of the models that can be tuned here, the shortest first."""
+    if not dataset.rows_over:
+        return
+    models: defaultdict[int, list[str]] = defaultdict(list)
+    for model in PublisherModel.objects.listed().filter(can_tune=True):
+        if facts := catalogue.tuning_facts(model.name):
+            models[facts.max_sequence_tokens].append(model.display_name)
+    for tokens, names in sorted(models.items()):
+        yield row_limits.rows_too_long_for(dataset, tokens, names)
 
 
 @require_GET

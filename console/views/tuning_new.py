@@ -8,6 +8,7 @@ from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from console.forms import row_limits
 from console.forms.datasets import UploadForm
 from console.forms.fields import StepForm
 from console.forms.tuning import STEPS
@@ -142,11 +143,15 @@ def shown(
 
 
 def training_context(wizard: Wizard, form: StepForm, uploads: dict[str, UploadForm]) -> dict[str, Any]:
+    chosen, validation = wizard.chosen(form, "dataset"), wizard.chosen(form, "validation_dataset")
     return {
-        "chosen": wizard.chosen(form, "dataset"),
-        "chosen_validation": wizard.chosen(form, "validation_dataset"),
+        "chosen": chosen,
+        "chosen_long_rows": wizard.long_rows(chosen),
+        "chosen_validation": validation,
+        "validation_long_rows": wizard.long_rows(validation),
         "upload_train": uploads.get("train") or UploadForm(prefix="train"),
         "upload_validation": uploads.get("validation") or UploadForm(prefix="validation"),
+        "long_rows_remedy": row_limits.REMEDY,
         "modes": wizard.modes,
     }
 

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from console.forms import row_limits
 from console.forms.fields import StepForm
 from console.forms.training import TrainingForm, mode_problem
 from console.forms.tuning import (
@@ -204,6 +205,14 @@ class Wizard:
         facts, title = self.variant.facts, self.variant.title
         return [(mode.value, str(mode.label), mode_problem(mode.value, facts, title)) for mode in TuningMode]
 
+    def long_rows(self, dataset: Dataset | None) -> list[str]:
+        """That the chosen base model would cut rows, when it would."""
+        facts = self.variant.facts if self.variant else None
+        if not (dataset and self.variant and facts):
+            return []
+        sentence = row_limits.long_rows(dataset, facts.max_sequence_tokens, self.variant.title)
+        return [sentence] if sentence else []
+
     def estimate(self, step: str, form: StepForm) -> dict[str, Any]:
         """For what stands in the form of the training step, even before it is sent."""
         training = self.cleaned.get("training", {})
@@ -212,7 +221,8 @@ class Wizard:
             dataset, epochs = self.chosen(form, "dataset"), whole_number(form["epochs"].value())
         if not (self.variant and dataset and epochs):
             return {}
-        return {"epochs": epochs, "estimate": tuning.estimate(dataset, epochs, self.variant.name)}
+        estimate = tuning.estimate(dataset, epochs, self.variant.name)
+        return {"epochs": epochs, "estimate": estimate, "cut_rows": self.long_rows(dataset)}
 
     def spec(self) -> tuning.TuningSpec:
         """Every step must be done."""

@@ -1,11 +1,12 @@
 from .account import Heartbeat, Installation, SignInLink
 from .catalogue import CatalogueSync, PublisherModel
 from .chat import Conversation, Message, Role
-from .dataset import Dataset, DatasetFormat
+from .dataset import ROW_LIMITS, Dataset, DatasetFormat
 from .endpoint import Endpoint
 from .tuning import EventLevel, JobEvent, Metric, TuningDraft, TuningJob, TuningMode, series
 
 __all__ = [
+    "ROW_LIMITS",
     "CatalogueSync",
     "Conversation",
     "Dataset",

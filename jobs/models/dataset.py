@@ -8,6 +8,8 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+ROW_LIMITS = tuple(2**power for power in range(9, 16))
+
 
 class DatasetFormat(models.TextChoices):
     PROMPT = "prompt", _("prompt / completion")
@@ -30,6 +32,7 @@ class Dataset(models.Model):
     `token_estimate` counts one pass over the rows, by characters (0.231 tokens a character for Gemma 3).
     `problems` holds the first 50 as {"line", "field", "problem", "remedy", "snippet"}; `preview` the first rows as
     {"line", "turns": [{"role", "text"}]}; `notes` sentences about what was tolerated (a byte order mark, blank lines).
+    `rows_over` counts, by the same estimate, the rows longer than each of ROW_LIMITS tokens; zeros are left out.
     `uploaded_uri` is where the copy in `gs://` lies; the bytes never change, so one upload serves every job.
     """
 
@@ -42,9 +45,9 @@ class Dataset(models.Model):
     byte_size = models.PositiveBigIntegerField()
     valid_rows = models.PositiveIntegerField(default=0)
     invalid_rows = models.PositiveIntegerField(default=0)
-    long_rows = models.PositiveIntegerField(default=0)
     character_count = models.PositiveBigIntegerField(default=0)
     token_estimate = models.PositiveBigIntegerField(default=0)
+    rows_over = models.JSONField(default=dict)
     problems = models.JSONField(default=list)
     preview = models.JSONField(default=list)
     notes = models.JSONField(default=list)
@@ -68,3 +71,8 @@ class Dataset(models.Model):
     @property
     def is_usable(self) -> bool:
         return self.valid_rows > 0 and self.invalid_rows == 0
+
+    def rows_over_limit(self, tokens: int) -> int:
+        """For a limit between two of ROW_LIMITS, the rows over the larger: at least so many are too long."""
+        limit = next((limit for limit in ROW_LIMITS if limit >= tokens), 0)
+        return int(self.rows_over.get(str(limit), 0))

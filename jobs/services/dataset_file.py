@@ -1,6 +1,7 @@
 """Reads a JSONL file in the memory of one line, and says what is wrong in words that help."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -9,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from jobs.errors import DatasetRejected
-from jobs.models import DatasetFormat
+from jobs.models import ROW_LIMITS, DatasetFormat
 
 from .dataset_rows import Complaint, Row, parse
 
@@ -19,7 +20,6 @@ PROBLEMS_KEPT = 50
 PREVIEW_ROWS = 5
 PREVIEW_CHARACTERS = 2000
 TOKENS_PER_CHARACTER = 0.231
-MAX_SEQUENCE_TOKENS = 8192
 UTF8_BOM, UTF16_BOMS = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -133,9 +133,9 @@ def _bad(line: Line, complaints: list[Complaint], text: str) -> Checked:
 class Report:
     rows: int = 0
     valid_rows: int = 0
-    long_rows: int = 0
     blank_lines: int = 0
     characters: int = 0
+    rows_over: Counter[str] = field(default_factory=Counter)
     formats: set[str] = field(default_factory=set)
     problems: list[dict[str, Any]] = field(default_factory=list)
     preview: list[dict[str, Any]] = field(default_factory=list)
@@ -157,7 +157,8 @@ class Report:
         self.valid_rows += 1
         self.formats.add(row.format)
         self.characters += row.characters
-        self.long_rows += row.characters * TOKENS_PER_CHARACTER > MAX_SEQUENCE_TOKENS
+        tokens = row.characters * TOKENS_PER_CHARACTER
+        self.rows_over.update(str(limit) for limit in ROW_LIMITS if tokens > limit)
         if len(self.preview) < PREVIEW_ROWS:
             turns = [{"role": role, "text": text[:PREVIEW_CHARACTERS]} for role, text in row.turns]
             self.preview.append({"line": number, "turns": turns})
@@ -176,16 +177,7 @@ class Report:
 
     @property
     def notes(self) -> list[str]:
-        notes, blank = [], self.blank_lines
-        if blank:
-            notes.append(ngettext("%d blank line was skipped.", "%d blank lines were skipped.", blank) % blank)
-        if self.long_rows:
-            notes.append(
-                ngettext(
-                    "%d row is longer than about 8192 tokens and will be truncated.",
-                    "%d rows are longer than about 8192 tokens and will be truncated.",
-                    self.long_rows,
-                )
-                % self.long_rows
-            )
-        return notes
+        blank = self.blank_lines
+        if not blank:
+            return []
+        return [ngettext("%d blank line was skipped.", "%d blank lines were skipped.", blank) % blank]

@@ -57,7 +57,7 @@ def _fill(dataset: Dataset, file: IO[bytes], path: Path) -> None:
     dataset.sha256, dataset.byte_size = lines.sha256, path.stat().st_size
     dataset.format = report.format
     dataset.valid_rows, dataset.invalid_rows = report.valid_rows, report.invalid_rows
-    dataset.long_rows = report.long_rows
+    dataset.rows_over = dict(report.rows_over)
     dataset.character_count, dataset.token_estimate = report.characters, report.tokens
     dataset.problems, dataset.preview = report.problems, report.preview
     dataset.notes = [*lines.notes, *report.notes]

@@ -13,7 +13,7 @@ from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotAuthorised, NotFound, Refused
 from jobs.vertex.port import RemoteTuningJob, TuningJobSpec
 
-from . import tuning_watch
+from . import surplus, tuning_watch
 from .leases import NOW, Claim, Event, Outcome
 from .submission import UNSENT, UNSURE, Binding, Foreign, Submission, is_ours, labels
 
@@ -158,5 +158,4 @@ def _columns(remote: RemoteTuningJob) -> Mapping[str, Any]:
 
 
 def _surplus(remote: RemoteTuningJob) -> Event:
-    sentence = _("Vertex AI has another job with the same key, %s. It may cost money; cancel it in Google's console.")
-    return EventLevel.WARNING, sentence % remote.name
+    return EventLevel.WARNING, surplus.sentence(remote)

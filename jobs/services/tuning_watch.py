@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db.models import Max
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from jobs.models import EventLevel, Metric, TuningJob
 from jobs.states import TUNING_TERMINAL, TUNING_TRANSITIONS, Phase, TuningState
@@ -153,6 +154,28 @@ def _read(job: TuningJob, remote: RemoteTuningJob, reading: Reading) -> None:
         _read_metrics(job, get_gateway().metrics.read(experiment), reading)
 
 
+def lost_rows(stats: Mapping[str, Any]) -> list[str]:
+    """Which rows are not learnt whole, in sentences."""
+    cut, dropped = _lost(stats)
+    why = " ".join(dict.fromkeys(stats.get("droppedExampleReasons", [])))
+    sentences = (
+        (cut, ngettext("%d row was longer than the limit and was cut.",
+                       "%d rows were longer than the limit and were cut.", cut) % cut),
+        (dropped, ngettext("%(rows)d row was left out of the training: %(why)s",
+                           "%(rows)d rows were left out of the training: %(why)s", dropped)
+                  % {"rows": dropped, "why": why}),
+    )  # fmt: skip
+    return [sentence for rows, sentence in sentences if rows]
+
+
+def _lost(stats: Mapping[str, Any]) -> tuple[int, int]:
+    """Rows cut and rows left out. Vertex AI has one count for both; with a reason for each, all were left out."""
+    count, reasons = int(stats.get("totalTruncatedExampleCount", 0)), len(stats.get("droppedExampleReasons", []))
+    if reasons and reasons >= len(stats.get("truncatedExampleIndices", [])):
+        return 0, max(count, reasons)
+    return max(count - reasons, 0), reasons
+
+
 def _read_facts(job: TuningJob, remote: RemoteTuningJob, reading: Reading) -> None:
     facts = {
         "started_at": remote.start_time, "total_steps": remote.total_steps, "experiment": remote.experiment,
@@ -161,6 +184,8 @@ def _read_facts(job: TuningJob, remote: RemoteTuningJob, reading: Reading) -> No
     reading.changes |= {name: value for name, value in facts.items() if value}
     if remote.total_steps and not job.total_steps:
         reading.events.append((EventLevel.INFO, _("The training has %d steps.") % remote.total_steps))
+    told = lost_rows(job.data_stats)
+    reading.events += [(EventLevel.WARNING, one) for one in lost_rows(remote.data_stats) if one not in told]
     known = {checkpoint["checkpoint_id"] for checkpoint in job.checkpoints}
     for checkpoint in remote.checkpoints:
         if checkpoint.checkpoint_id not in known:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from console.asgi import BODY_LIMIT, TOO_LARGE, Application, BodyTooLarge, body_limit, chained, end_on_signal
+from console.asgi import BODY_LIMIT, Application, BodyTooLarge, body_limit, chained, end_on_signal
 from console.streams import Streams
 
 
@@ -29,9 +29,12 @@ class Pages:
         await send({"type": "http.response.body", "body": str(length).encode()})
 
 
-def ask(path: str, chunks: list[bytes], length: int | None = None) -> tuple[Pages, list[dict[str, Any]]]:
+def ask(
+    path: str, chunks: list[bytes], length: int | None = None, **more_headers: str
+) -> tuple[Pages, list[dict[str, Any]]]:
     pages, sent = Pages(), []
     headers = [] if length is None else [(b"content-length", str(length).encode())]
+    headers += [(name.replace("_", "-").encode(), value.encode()) for name, value in more_headers.items()]
     scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
     waiting = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
     waiting.append({"type": "http.request", "body": b"", "more_body": False})
@@ -55,18 +58,43 @@ def test_a_body_within_the_limit_reaches_the_pages():
 
 
 def test_a_declared_length_over_the_limit_is_refused_before_anything_is_read():
-    pages, sent = ask("/tuning/", [], length=BODY_LIMIT + 1)
-    assert (pages.paths, sent[0]["status"], sent[1]["body"]) == ([], 413, TOO_LARGE)
+    pages, sent = ask("/tuning/", [], length=BODY_LIMIT.size + 1)
+    assert (pages.paths, sent[0]["status"]) == ([], 413)
+
+
+def test_a_refusal_is_a_page_that_names_the_limit_and_leads_back():
+    back = "http://localhost/tuning/drafts/1/name/"
+    _, sent = ask("/tuning/", [], length=BODY_LIMIT.size + 1, referer=back)
+    page = sent[1]["body"].decode()
+    assert "This is larger than 64 KB, the most that the console takes at once. Shorten the text and try again." in page
+    assert f'<a class="btn filled" href="{back}">' in page
+    assert page.startswith("<!doctype html>")
 
 
 def test_a_refusal_carries_the_security_headers():
-    _, sent = ask("/tuning/", [], length=BODY_LIMIT + 1)
-    assert b"content-security-policy" in dict(sent[0]["headers"])
+    _, sent = ask("/tuning/", [], length=BODY_LIMIT.size + 1)
+    headers = dict(sent[0]["headers"])
+    assert b"content-security-policy" in headers
+    assert (headers[b"cache-control"], headers[b"connection"]) == (b"no-store", b"close")
+
+
+def test_htmx_shows_a_refusal_in_the_banner_and_leaves_the_form_alone():
+    _, sent = ask("/datasets/upload/", [], length=70 * 1024 * 1024, hx_request="true")
+    headers, note = dict(sent[0]["headers"]), sent[1]["body"].decode()
+    assert (headers[b"hx-retarget"], headers[b"hx-reswap"]) == (b"#banner", b"innerHTML")
+    assert headers[b"content-length"] == str(len(sent[1]["body"])).encode()
+    assert note.startswith('<div class="note bad">')
+    assert "A data set may have 50 MB: split the file or take fewer rows, then upload it again." in note
+
+
+def test_a_refused_body_is_read_to_its_end_before_the_connection_is_closed():
+    pages, sent = ask("/tuning/", [b"x" * 1000] * 3, length=BODY_LIMIT.size + 1)
+    assert (pages.paths, [message.get("more_body") for message in sent]) == ([], [None, True, None])
 
 
 def test_a_body_that_lies_about_its_length_is_refused_while_it_is_counted():
-    pages, sent = ask("/tuning/", [b"x" * BODY_LIMIT, b"y"], length=10)
-    assert [message.get("status") for message in sent] == [413, None]
+    pages, sent = ask("/tuning/", [b"x" * BODY_LIMIT.size, b"y"], length=10)
+    assert [message.get("status") for message in sent] == [413, None, None]
     assert isinstance(pages.failure, BodyTooLarge)
 
 
@@ -74,7 +102,7 @@ def test_a_body_that_lies_about_its_length_is_refused_while_it_is_counted():
     ("path", "megabytes"), [("/datasets/upload/", 60), ("/studio/chat/0/send/", 12), ("/tuning/", 1 / 16)]
 )
 def test_each_path_has_its_limit(path, megabytes):
-    assert body_limit(path) == megabytes * 1024 * 1024
+    assert body_limit(path).size == megabytes * 1024 * 1024
 
 
 def test_streams_never_reach_the_pages():

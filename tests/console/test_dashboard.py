@@ -1,3 +1,4 @@
+import json
 import re
 from datetime import timedelta
 
@@ -80,6 +81,19 @@ def test_a_catalogue_that_cannot_be_read_says_why(page):
     assert ("Cannot be read" in text, "Vertex AI does not answer." in text) == (True, True)
 
 
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (["projects/p/1"], "1 tuning job runs on Vertex AI that this console does not know: projects/p/1. It may"),
+        (["a", "b"], "2 tuning jobs run on Vertex AI that this console does not know: a, b. They may cost money"),
+    ],
+)
+def test_jobs_that_nobody_here_started_are_named(page, names, sentence):
+    assert "Unknown jobs" not in words(page("/dashboard/status/", **HTMX))
+    Heartbeat.objects.create(name="surplus", seen_at=timezone.now(), detail=json.dumps(names))
+    assert sentence in words(page("/dashboard/status/", **HTMX))
+
+
 @pytest.mark.parametrize("section", ["counters", "jobs", "endpoints", "status"])
 def test_a_section_fetches_itself_and_costs_nothing_when_unchanged(page, section):
     path = f"/dashboard/{section}/"
@@ -98,5 +112,5 @@ def test_the_page_takes_the_same_queries_for_one_row_and_for_three(page, django_
         factories.job()
         factories.ready_endpoint()
     page()
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(10):
         page()

@@ -4,6 +4,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
+from console.forms import row_limits
 from jobs.models import Dataset
 from tests import factories
 
@@ -38,6 +39,26 @@ def test_bad_rows_are_reported_line_by_line(signed_in):
     assert "Not usable yet" in content
     assert '<th scope="row" class="line">2</th>' in content
     assert "Write one JSON object on each line" in content
+
+
+def test_long_rows_are_said_for_each_limit_of_the_models(signed_in, owner):
+    for name in ("3-270m", "3-1b-it", "3-4b-it", "3-12b-it", "3-27b-it"):
+        factories.publisher_model(name=f"google/gemma3@gemma-{name}")
+    factories.publisher_model(name="google/gemma9@unknown")
+    dataset = factories.dataset(owner=owner, rows_over={"2048": 2, "8192": 1})
+    assert signed_in.get(f"/datasets/{dataset.pk}/").context["long_rows"] == [
+        "2 rows are longer than 2,048 tokens. Their ends are cut off when Gemma 3 270M is tuned.",
+        "1 row is longer than 8,192 tokens. Its end is cut off when Gemma 3 12B It, Gemma 3 1B It, Gemma 3 27B It or "
+        "Gemma 3 4B It is tuned.",
+    ]
+
+
+def test_many_models_of_one_limit_are_counted():
+    names = [f"Model {number}" for number in range(1, 9)]
+    sentence = row_limits.rows_too_long_for(Dataset(valid_rows=2, rows_over={"8192": 2}), 8192, names)
+    assert sentence == (
+        "Every row is longer than 8,192 tokens, too long to tune Model 1, Model 2, Model 3 or 5 other models."
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from console.forms.tuning import BaseModelForm, DeploymentForm, NameForm, Output
 from jobs.models import Dataset
 from tests import factories
 
-LORA = SimpleNamespace(modes=("PEFT_ADAPTER",), adapter_sizes=(4, 8))
-FULL = SimpleNamespace(modes=("FULL",), adapter_sizes=())
+LORA = SimpleNamespace(modes=("PEFT_ADAPTER",), adapter_sizes=(4, 8), max_sequence_tokens=2048)
+FULL = SimpleNamespace(modes=("FULL",), adapter_sizes=(), max_sequence_tokens=2048)
 TYPED = {"epochs": "3", "learning_rate": "0.001", "tuning_mode": "PEFT_ADAPTER", "adapter_size": "8"}
 
 
@@ -125,6 +125,24 @@ RATE = "Write a number above 0 and up to 1, such as 0.0002."
 def test_a_wrong_training_value_gets_its_message(field, text, message):
     values = {"dataset": str(factories.dataset().pk)} | {field: text}
     assert errors(training(**values)) == {field: [message]}
+
+
+NO_ROW_FITS = (
+    "Every row is longer than 2,048 tokens, the most that Gemma takes. What is cut off is not learnt. Split these rows "
+    "or shorten them and upload the file again, or choose a base model that takes longer rows."
+)
+
+
+@pytest.mark.django_db
+def test_data_sets_of_which_no_row_fits_are_refused():
+    train, validation = (str(factories.dataset(rows_over={"2048": 12}).pk) for _set in range(2))
+    form = training(dataset=train, use_validation="on", validation_dataset=validation)
+    assert errors(form) == {"dataset": [NO_ROW_FITS], "validation_dataset": [NO_ROW_FITS]}
+
+
+@pytest.mark.django_db
+def test_a_data_set_of_which_some_rows_fit_may_be_used():
+    assert errors(training(dataset=str(factories.dataset(rows_over={"2048": 11}).pk))) == {}
 
 
 @pytest.mark.django_db

@@ -176,6 +176,31 @@ def test_the_estimate_follows_the_choice_without_saving_it(wizard, dataset):
     assert TuningDraft.objects.get().data["training"]["epochs"] == "3"
 
 
+CUT = "3 rows are longer than 2,048 tokens, the most that Gemma 3 270M takes; their ends are cut off."
+
+
+def test_rows_over_the_models_limit_are_said_in_the_step_and_its_summary(wizard, dataset, owner):
+    wizard.fill(dataset)
+    long = factories.dataset(owner=owner, rows_over={"2048": 3, "8192": 1})
+    content = wizard.get("training", dataset=str(long.pk)).content.decode()
+    assert content.count(CUT) == 2
+    assert "or choose a base model that takes longer rows." in content
+    assert "longer than" not in wizard.get("deployment").content.decode()
+
+
+def test_the_last_step_says_which_rows_are_cut(wizard, owner):
+    wizard.fill(factories.dataset(owner=owner, rows_over={"2048": 3}))
+    assert CUT in wizard.get("deployment").content.decode()
+
+
+def test_a_model_that_takes_longer_rows_cuts_fewer(wizard, owner):
+    factories.publisher_model(name=OTHER_MODEL, display_name="Gemma 3 27B")
+    wizard.fill(factories.dataset(owner=owner, rows_over={"2048": 3, "8192": 1}))
+    wizard.post("base-model", base_model=OTHER_MODEL)
+    sentence = "1 row is longer than 8,192 tokens, the most that Gemma 3 27B takes; its end is cut off."
+    assert sentence in wizard.get("training").content.decode()
+
+
 @pytest.mark.parametrize("epochs", ["", "many", "-1", "1e99"])
 def test_a_number_that_cannot_be_read_gives_no_estimate(wizard, dataset, epochs):
     wizard.fill(dataset)

@@ -67,9 +67,9 @@ class FakeTuning(Part):
         self.world.ledger.append(Creation("tuning-job", name, job.labels))
         return job
 
-    def start(self, name: str, *, total_steps: int = 6) -> None:
+    def start(self, name: str, *, total_steps: int = 6, **more_stats: Any) -> None:
         experiment = f"{PARENT}/metadataStores/default/contexts/tuning-experiment-{name[-4:]}"
-        stats = {"tuningDatasetExampleCount": "12", "tuningStepCount": str(total_steps)}
+        stats = {"tuningDatasetExampleCount": "12", "tuningStepCount": str(total_steps), **more_stats}
         self._change(
             name, state="RUNNING", start_time=self.world.tick(), experiment=experiment, total_steps=total_steps,
             data_stats=stats,

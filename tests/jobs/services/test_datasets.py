@@ -152,11 +152,25 @@ def test_all_problems_can_be_read_beyond_the_fifty_that_are_kept(owner):
     assert len(list(datasets.problems_jsonl(dataset))) == 80
 
 
-def test_long_rows_are_counted_and_kept(owner):
-    line = json.dumps({"prompt": "a" * 36_000, "completion": "b"})
-    dataset = create(owner, GOOD, line)
-    assert (dataset.long_rows, dataset.is_usable) == (1, True)
-    assert dataset.notes == ["1 row is longer than about 8192 tokens and will be truncated."]
+def row_of(tokens):
+    return json.dumps({"prompt": "a" * (round(tokens / 0.231) + 4), "completion": "b"})
+
+
+def test_long_rows_are_counted_for_each_limit_and_kept(owner):
+    dataset = create(owner, GOOD, row_of(600), row_of(2048), row_of(40_000))
+    assert dataset.rows_over == {
+        "512": 3, "1024": 2, "2048": 2, "4096": 1, "8192": 1, "16384": 1, "32768": 1,
+    }  # fmt: skip
+    assert (dataset.is_usable, dataset.notes) == (True, [])
+
+
+@pytest.mark.parametrize(
+    ("tokens", "rows"), [(1, 3), (512, 3), (513, 2), (2048, 2), (3000, 1), (32_768, 1), (32_769, 0)]
+)
+def test_a_limit_between_the_usual_ones_counts_as_the_next(tokens, rows):
+    counts = {"512": 3, "1024": 2, "2048": 2, "4096": 1, "8192": 1, "16384": 1, "32768": 1}
+    assert Dataset(rows_over=counts).rows_over_limit(tokens) == rows
+    assert Dataset().rows_over_limit(tokens) == 0
 
 
 @pytest.mark.parametrize(

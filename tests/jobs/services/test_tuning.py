@@ -156,6 +156,48 @@ def test_progress_while_it_runs(driver, fake_gateway):
     assert job.metrics.count() == 3
 
 
+NO_ANSWER = "The example has no answer within the length limit."
+
+
+@pytest.mark.parametrize(
+    ("stats", "sentences"),
+    [
+        ({}, []),
+        ({"totalTruncatedExampleCount": "0"}, []),
+        (
+            {"totalTruncatedExampleCount": "3", "truncatedExampleIndices": ["1", "5", "9"]},
+            ["3 rows were longer than the limit and were cut."],
+        ),
+        (
+            {
+                "totalTruncatedExampleCount": "2",
+                "truncatedExampleIndices": ["1", "5"],
+                "droppedExampleReasons": [NO_ANSWER],
+            },
+            [
+                "1 row was longer than the limit and was cut.",
+                f"1 row was left out of the training: {NO_ANSWER}",
+            ],
+        ),
+        (
+            {
+                "totalTruncatedExampleCount": "40",
+                "truncatedExampleIndices": ["1", "5"],
+                "droppedExampleReasons": ["Too long.", "Too long."],
+            },
+            ["40 rows were left out of the training: Too long."],
+        ),
+        ({"droppedExampleReasons": [NO_ANSWER]}, [f"1 row was left out of the training: {NO_ANSWER}"]),
+    ],
+)
+def test_rows_that_are_not_learnt_whole_are_said_once(driver, fake_gateway, stats, sentences):
+    job = bound(driver, fake_gateway)
+    fake_gateway.tuning.start(job.resource_name, **stats)
+    for _look in range(3):
+        driver.step(job)
+    assert [event.message for event in job.events.filter(level="WARNING")] == sentences
+
+
 def test_a_loss_that_is_no_number_is_said_once_and_not_kept(driver, fake_gateway):
     job = bound(driver, fake_gateway)
     fake_gateway.tuning.start(job.resource_name)

@@ -1,0 +1,68 @@
+"""What becomes of rows that are longer than a base model takes, in sentences."""
+
+from collections.abc import Sequence
+
+from django.utils.formats import number_format
+from django.utils.text import get_text_list
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from jobs.models import Dataset
+
+REMEDY = _(
+    "What is cut off is not learnt. Split these rows or shorten them and upload the file again, or choose a base model "
+    "that takes longer rows."
+)
+MODELS_NAMED = 3
+
+
+def no_row_fits(dataset: Dataset, tokens: int) -> bool:
+    return 0 < dataset.valid_rows <= dataset.rows_over_limit(tokens)
+
+
+def long_rows(dataset: Dataset, tokens: int, model: str) -> str:
+    """For the one base model that was chosen; nothing when every row fits."""
+    rows = dataset.rows_over_limit(tokens)
+    words = {"rows": _grouped(rows), "tokens": _grouped(tokens), "model": model}
+    if no_row_fits(dataset, tokens):
+        return gettext("Every row is longer than %(tokens)s tokens, the most that %(model)s takes.") % words
+    if not rows:
+        return ""
+    return (
+        ngettext(
+            "%(rows)s row is longer than %(tokens)s tokens, the most that %(model)s takes; its end is cut off.",
+            "%(rows)s rows are longer than %(tokens)s tokens, the most that %(model)s takes; their ends are cut off.",
+            rows,
+        )
+        % words
+    )
+
+
+def rows_too_long_for(dataset: Dataset, tokens: int, models: Sequence[str]) -> str:
+    """For all the base models of one limit; nothing when every row fits."""
+    rows = dataset.rows_over_limit(tokens)
+    words = {"rows": _grouped(rows), "tokens": _grouped(tokens), "models": _listed(models)}
+    if no_row_fits(dataset, tokens):
+        return gettext("Every row is longer than %(tokens)s tokens, too long to tune %(models)s.") % words
+    if not rows:
+        return ""
+    return (
+        ngettext(
+            "%(rows)s row is longer than %(tokens)s tokens. Its end is cut off when %(models)s is tuned.",
+            "%(rows)s rows are longer than %(tokens)s tokens. Their ends are cut off when %(models)s is tuned.",
+            rows,
+        )
+        % words
+    )
+
+
+def _grouped(number: int) -> str:
+    return str(number_format(number, force_grouping=True))
+
+
+def _listed(models: Sequence[str]) -> str:
+    named, more = list(models), len(models) - MODELS_NAMED
+    if more > 1:
+        others = ngettext("%(count)d other model", "%(count)d other models", more) % {"count": more}
+        named = [*models[:MODELS_NAMED], others]
+    return get_text_list(named, gettext("or"))
