@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import translation
 
 from jobs.vertex import get_gateway
 from tests import factories
@@ -51,6 +52,13 @@ def _only_loopback() -> Iterator[None]:
 def _data_dir(settings: Any, tmp_path: Path) -> None:
     settings.DATA_DIR = tmp_path / "data"
     settings.DATA_DIR.mkdir()
+
+
+@pytest.fixture(autouse=True)
+def _in_english() -> Iterator[None]:
+    """A page asked for in Korean leaves its language on in this thread."""
+    with translation.override("en"):
+        yield
 
 
 @pytest.fixture

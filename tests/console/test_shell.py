@@ -38,6 +38,7 @@ def test_the_local_project_says_that_it_is_local(settings):
 
 
 def test_a_cloud_project_is_named(settings):
+    settings.VERTEX_API_ENDPOINT = ""
     settings.VERTEX_PROJECT = "my-project"
     assert project() == {"title": "my-project", "hint": "my-project · us-central1"}
 
