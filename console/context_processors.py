@@ -73,8 +73,9 @@ def theme_of(request: HttpRequest) -> str:
     return theme if theme in THEMES else ""
 
 
-def live_url(user_id: int) -> str:
-    return f"/streams/live?ticket={live_ticket(user_id)}"
+def live_url(request: HttpRequest) -> str:
+    assert request.user.pk is not None
+    return f"/streams/live?ticket={live_ticket(request.user.pk, request.session.session_key)}"
 
 
 def shell(request: HttpRequest) -> dict[str, object]:
@@ -91,5 +92,5 @@ def shell(request: HttpRequest) -> dict[str, object]:
     user = getattr(request, "user", None)
     if user is not None and user.is_authenticated:
         context["nav"] = SimpleLazyObject(lambda: navigation(request.path))
-        context["live_url"] = SimpleLazyObject(lambda: live_url(user.pk))
+        context["live_url"] = SimpleLazyObject(lambda: live_url(request))
     return context

@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
 from django.utils.cache import patch_vary_headers
+from django.utils.encoding import iri_to_uri
 from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.middleware import HtmxDetails
 
@@ -42,7 +43,7 @@ def page_or_fragment(
 
 def hx_redirect(request: HtmxRequest, to: Any, *args: Any, **kwargs: Any) -> HttpResponse:
     """Go there: a full page load from htmx, See Other for a plain form."""
-    url = resolve_url(to, *args, **kwargs)
+    url = iri_to_uri(resolve_url(to, *args, **kwargs))
     if request.htmx:
         return HttpResponse(status=204, headers={"HX-Redirect": url})
     response = HttpResponseRedirect(url)
@@ -51,10 +52,10 @@ def hx_redirect(request: HtmxRequest, to: Any, *args: Any, **kwargs: Any) -> Htt
 
 
 def safe_next(request: HttpRequest, default: str) -> str:
-    """The `next` that the form or the address names, unless it leads to another site."""
+    """The `next` that the form or the address names, unless it leads to another site or is no address at all."""
     url = request.POST.get("next") or request.GET.get("next", "")
     inside = url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure())
-    return url if inside else resolve_url(default)
+    return url if inside and "/" in url else resolve_url(default)
 
 
 def snackbar(response: HttpResponse, text: str, *, url: str = "", label: str = "") -> HttpResponse:

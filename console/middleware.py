@@ -2,6 +2,7 @@ import logging
 import re
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import blake2b
 from typing import cast
 
@@ -10,7 +11,9 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase, HttpResponseRedirectBase
 from django.shortcuts import render, resolve_url
-from django.utils.cache import get_conditional_response, patch_cache_control
+from django.utils.cache import get_conditional_response, patch_cache_control, patch_vary_headers
+from django.utils.encoding import iri_to_uri
+from django_htmx.middleware import HtmxDetails
 
 from console.http import HtmxRequest
 from jobs import errors
@@ -63,7 +66,8 @@ class RequestIdMiddleware:
         response = self.get_response(request)
         response["X-Request-ID"] = named.id
         if response.status_code >= 500:
-            logger.error("Request %s: %s %s → %d", named.id, request.method, request.path, response.status_code)
+            path = iri_to_uri(request.path)
+            logger.error("Request %s: %s %s → %d", named.id, request.method, path, response.status_code)
         return response
 
 
@@ -71,6 +75,7 @@ class SecurityHeadersMiddleware:
     """The browser's limits on every answer, and who may keep a copy of it.
 
     A page is never stored. A fragment or data may be kept by the browser if it asks each time: unchanged costs a 304.
+    It must vary, or Back would show a kept fragment in the place of a page of the same address.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -91,6 +96,7 @@ class SecurityHeadersMiddleware:
             patch_cache_control(response, no_store=True)
             return response
         patch_cache_control(response, private=True, no_cache=True)
+        patch_vary_headers(response, ["HX-Request"])
         response["ETag"] = etag(response.content)
         return get_conditional_response(request, etag=response["ETag"], response=response) or response
 
@@ -113,9 +119,15 @@ class HtmxRedirectMiddleware:
             return response
         if response.url.split("?")[0] != resolve_url(settings.LOGIN_URL):
             return HttpResponse(status=204, headers={"HX-Redirect": response.url})
-        back = htmx.current_url_abs_path or resolve_url(settings.LOGIN_REDIRECT_URL)
-        url = redirect_to_login(back).url
+        url = redirect_to_login(page_of(htmx) or resolve_url(settings.LOGIN_REDIRECT_URL)).url
         return HttpResponse(status=STOP_POLLING, headers={"HX-Redirect": url, "Cache-Control": "no-store"})
+
+
+def page_of(htmx: HtmxDetails) -> str | None:
+    """The page that asked, unless its address cannot be read."""
+    with suppress(ValueError):
+        return htmx.current_url_abs_path
+    return None
 
 
 class DomainErrorMiddleware:

@@ -2,10 +2,12 @@
 
 `GET /streams/live?ticket=…` is the doorbell of one person; `GET /streams/chat/<message>?ticket=…` the frames of one
 answer. An entry has the fields `data` and, optionally, `event`; its Redis id is the event's id, so that a browser
-which comes back with `Last-Event-ID` misses nothing. The permission is the signed ticket, made while the page is drawn.
+which comes back with `Last-Event-ID` misses nothing. The permission is the signed ticket, made while the page is drawn;
+it holds together with the session's cookie only, so that an address in some log opens nothing.
 """
 
 import asyncio
+import hashlib
 import logging
 import re
 import time
@@ -19,6 +21,7 @@ from urllib.parse import parse_qs
 import redis.asyncio as redis
 from django.conf import settings
 from django.core.signing import BadSignature, TimestampSigner
+from django.http import parse_cookie
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -52,13 +55,17 @@ HEADERS: Final = [
 ]
 
 
-def live_ticket(user_id: int) -> str:
+def live_ticket(user_id: int, session: str | None) -> str:
     """Also says from when on the page has to hear of changes: from when it was drawn, not from when it connects."""
-    return TimestampSigner(salt=LIVE_SALT).sign(f"{user_id}:{time.time_ns() // 1_000_000}")
+    return TimestampSigner(salt=LIVE_SALT).sign(f"{user_id}:{time.time_ns() // 1_000_000}:{seal(session)}")
 
 
-def chat_ticket(message_id: object, user_id: int) -> str:
-    return TimestampSigner(salt=CHAT_SALT).sign(f"{message_id}:{user_id}")
+def chat_ticket(message_id: object, user_id: int, session: str | None) -> str:
+    return TimestampSigner(salt=CHAT_SALT).sign(f"{message_id}:{user_id}:{seal(session)}")
+
+
+def seal(session: str | None) -> str:
+    return hashlib.sha256((session or "").encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +76,16 @@ class Subscription:
     live: bool
 
 
-def subscription(path: str, ticket: str) -> Subscription:
-    """Raises BadSignature for a ticket that is false, too old or another stream's."""
+def subscription(path: str, ticket: str, session: str) -> Subscription:
+    """Raises BadSignature for a ticket that is false, too old, another stream's or another session's."""
     if path == "/streams/live":
-        user, drawn = TimestampSigner(salt=LIVE_SALT).unsign(ticket, LIVE_TICKET_SECONDS).split(":")
+        user, drawn, sealed = TimestampSigner(salt=LIVE_SALT).unsign(ticket, LIVE_TICKET_SECONDS).split(":")
+        if sealed != seal(session):
+            raise BadSignature
         return Subscription(f"live:user:{user}", int(user), b"%d-0" % (int(drawn) - OVERLAP_MS), live=True)
     match = CHAT_PATH.fullmatch(path)
-    message, user = TimestampSigner(salt=CHAT_SALT).unsign(ticket, CHAT_TICKET_SECONDS).split(":")
-    if match is None or match[1] != message:
+    message, user, sealed = TimestampSigner(salt=CHAT_SALT).unsign(ticket, CHAT_TICKET_SECONDS).split(":")
+    if match is None or match[1] != message or sealed != seal(session):
         raise BadSignature
     return Subscription(f"live:chat:{message}", int(user), b"0-0", live=False)
 
@@ -130,7 +139,7 @@ class Streams:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         ticket = parse_qs(scope["query_string"].decode("latin-1")).get("ticket", [""])[0]
         try:
-            wanted = subscription(scope["path"], ticket)
+            wanted = subscription(scope["path"], ticket, session_of(scope))
         except (BadSignature, ValueError):
             await answer(send, 403, "The ticket is not valid. Reload the page.")
             return
@@ -216,9 +225,17 @@ class Streams:
             self.client = None
 
 
+def header(scope: Scope, wanted: bytes) -> bytes:
+    return next((value for name, value in scope["headers"] if name == wanted), b"")
+
+
+def session_of(scope: Scope) -> str:
+    return parse_cookie(header(scope, b"cookie").decode("latin-1")).get(settings.SESSION_COOKIE_NAME, "")
+
+
 def last_event_id(scope: Scope) -> bytes:
     """Empty when there is none, or none that a Redis stream could have given."""
-    value = next((value for name, value in scope["headers"] if name == b"last-event-id"), b"")
+    value = header(scope, b"last-event-id")
     return value if EVENT_ID.fullmatch(value) else b""
 
 

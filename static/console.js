@@ -16,20 +16,10 @@ import Upload from "./controllers/upload.js";
 
 const application = Application.start();
 for (const [name, controller] of Object.entries({
-  autoscroll: Autoscroll,
-  autosize: Autosize,
-  chart: Chart,
-  clipboard: Clipboard,
-  composer: Composer,
-  "dirty-form": DirtyForm,
-  hotkeys: Hotkeys,
-  live: Live,
-  "log-follow": LogFollow,
-  "relative-time": RelativeTime,
-  "slider-pair": SliderPair,
-  snackbar: Snackbar,
-  theme: Theme,
-  upload: Upload,
+  autoscroll: Autoscroll, autosize: Autosize, chart: Chart, clipboard: Clipboard,
+  composer: Composer, "dirty-form": DirtyForm, hotkeys: Hotkeys, live: Live,
+  "log-follow": LogFollow, "relative-time": RelativeTime, "slider-pair": SliderPair,
+  snackbar: Snackbar, theme: Theme, upload: Upload,
 })) {
   application.register(name, controller);
 }
@@ -43,7 +33,20 @@ document.addEventListener("htmx:before:swap", ({ detail }) => {
   banner.scrollIntoView({ block: "nearest" });
 });
 
-// A dialog whose form was accepted has done its work.
+// A dialog that was opened from a menu closes the menu: the focus goes back to the button of the menu.
+let opener = null;
+document.addEventListener("click", ({ target }) => { opener = target.closest("[command=show-modal]") ?? opener; }, true);
+document.addEventListener("close", ({ target }) => {
+  const menu = opener?.getAttribute("commandfor") === target.id && opener.closest("[popover]");
+  const lost = document.activeElement === document.body || target.contains(document.activeElement);
+  if (menu && lost) document.querySelector(`[popovertarget="${menu.id}"]`)?.focus();
+  opener = null;
+}, true);
+
+// A dialog whose form was accepted has done its work. Its button may be gone or disabled by then: the heading takes the focus.
 document.addEventListener("htmx:after:request", ({ target, detail }) => {
-  if (detail.ctx.response.status < 400 && target instanceof Element) target.closest("dialog[open]")?.close();
+  const dialog = detail.ctx.response.status < 400 && target instanceof Element && target.closest("dialog[open]");
+  if (!dialog) return;
+  dialog.close();
+  document.querySelector("main h1")?.focus();
 });

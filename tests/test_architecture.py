@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -21,4 +22,5 @@ def test_the_web_starts_without(unwanted: str) -> None:
 
 
 def test_the_import_contracts_hold() -> None:
-    assert subprocess.run(["lint-imports"], capture_output=True, check=False).returncode == 0
+    command = Path(sys.executable).with_name("lint-imports")
+    assert subprocess.run([command], capture_output=True, check=False).returncode == 0

@@ -25,7 +25,7 @@ class UploadForm(forms.Form):
         label=_("Name"),
         required=False,
         max_length=128,
-        help_text=_("Empty: the file's name."),
+        help_text=_("Leave it empty to use the file's name."),
         error_messages={"max_length": _("A name has at most 128 characters; this one has %(show_value)d. Shorten it.")},
     )
 

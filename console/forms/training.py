@@ -12,6 +12,8 @@ from jobs.models import Dataset, TuningMode
 from . import row_limits
 from .fields import LearningRateField, StepForm
 
+MOST_EPOCHS = 100
+
 
 class Facts(Protocol):
     """What a base model allows, as far as these forms ask."""
@@ -53,7 +55,7 @@ class TrainingForm(StepForm):
     epochs = forms.IntegerField(
         label=_("Number of epochs"),
         min_value=1,
-        max_value=100,
+        max_value=MOST_EPOCHS,
         help_text=_("How often the training goes through all rows, 1 to 100."),
         error_messages=dict.fromkeys(
             ("required", "invalid", "min_value", "max_value"), _("Write a whole number of epochs from 1 to 100.")
@@ -62,7 +64,7 @@ class TrainingForm(StepForm):
     )
     learning_rate = LearningRateField(
         label=_("Learning rate"),
-        help_text=_("The step size, above 0 and up to 1, such as 0.0002."),
+        help_text=_("How much each training step changes the model: above 0 and up to 1, such as 0.0002."),
         error_messages=dict.fromkeys(("required", "invalid"), _("Write a number above 0 and up to 1, such as 0.0002.")),
         widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
     )

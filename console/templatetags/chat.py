@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import template
+from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -20,8 +21,10 @@ ENDS: dict[str, str | Promise] = {
 
 
 @register.filter
-def frames_url(message: Message, user_id: int) -> str:
-    return f"/streams/chat/{message.pk}?ticket={chat_ticket(message.pk, user_id)}"
+def frames_url(message: Message, request: HttpRequest) -> str:
+    assert request.user.pk is not None
+    ticket = chat_ticket(message.pk, request.user.pk, request.session.session_key)
+    return f"/streams/chat/{message.pk}?ticket={ticket}"
 
 
 @register.filter

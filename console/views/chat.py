@@ -49,13 +49,14 @@ def index(request: ConsoleRequest) -> HttpResponse:
 
 def first_answer(request: ConsoleRequest, form: NewChatForm) -> Message | None:
     """The same form sent twice leads to the one conversation; a refused first message leaves none behind."""
-    found = Message.objects.visible_to(request.user).filter(key=form.cleaned_data["key"]).first()
-    if found:
+    sent = Message.objects.visible_to(request.user).filter(key=form.cleaned_data["key"])
+    if found := sent.first():
         return found
     talk = chat.start(request.user, endpoint=form.cleaned_data["endpoint"])
     answer = ask(talk, form)
     if answer is None:
         chat.delete(talk)
+        answer = sent.first()
     return answer
 
 

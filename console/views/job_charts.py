@@ -12,9 +12,11 @@ GROUPS: dict[str, tuple[str | Promise, str]] = {
     "accuracy": (gettext_lazy("Token accuracy"), "fraction_of_correct_next_step_preds"),
 }
 KINDS: dict[str, str | Promise] = {"train": gettext_lazy("Training"), "eval": gettext_lazy("Validation")}
+TAGS = [f"/{kind}_{tag}" for kind in KINDS for _title, tag in GROUPS.values()]
+Series = Mapping[str, Sequence[tuple[int, float]]]
 
 
-def chart_data(series: Mapping[str, Sequence[Mapping[str, Any]]], checkpoints: Sequence[Any]) -> dict[str, Any]:
+def chart_data(series: Series, checkpoints: Sequence[Any]) -> dict[str, Any]:
     return {
         "groups": [
             {"key": key, "title": str(title), "x": _("step"), "series": curves(series, tag)}
@@ -24,14 +26,14 @@ def chart_data(series: Mapping[str, Sequence[Mapping[str, Any]]], checkpoints: S
     }
 
 
-def curves(series: Mapping[str, Sequence[Mapping[str, Any]]], tag: str) -> list[dict[str, Any]]:
+def curves(series: Series, tag: str) -> list[dict[str, Any]]:
     found = {kind: series.get(f"/{kind}_{tag}", []) for kind in KINDS}
     return [
         {
             "key": f"{kind}_{tag}",
             "label": str(KINDS[kind]),
             "kind": kind,
-            "points": [[p["step"], p["value"]] for p in points],
+            "points": points,
         }
         for kind, points in found.items()
         if points

@@ -21,10 +21,14 @@ class Milestone:
 
 @dataclass(frozen=True)
 class JobStand:
-    """A job with the endpoints that serve it (the newest first), and the answers that its page needs."""
+    """A job with the endpoints that serve it (the newest first), and the answers that its page needs.
+
+    `made` counts the endpoints that it ever had, deleted ones, too.
+    """
 
     job: TuningJob
     endpoints: list[Endpoint]
+    made: int
 
     @property
     def endpoint(self) -> Endpoint | None:
@@ -77,7 +81,7 @@ class JobStand:
     @property
     def deploy_key(self) -> uuid.UUID:
         """The same until the job has one endpoint more, so that a second click deploys nothing twice."""
-        return uuid.uuid5(self.job.pk, f"deploy {len(self.endpoints)}")
+        return uuid.uuid5(self.job.pk, f"deploy {self.made}")
 
     @property
     def milestones(self) -> list[Milestone]:
@@ -115,4 +119,5 @@ class JobStand:
 
 
 def stand(job: TuningJob) -> JobStand:
-    return JobStand(job, list(Endpoint.objects.shown().filter(job=job)))
+    made = list(Endpoint.objects.filter(job=job))
+    return JobStand(job, [endpoint for endpoint in made if endpoint.state != EndpointState.DELETED], len(made))

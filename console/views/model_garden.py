@@ -93,7 +93,8 @@ def detail(request: ConsoleRequest, publisher: str, slug: str) -> HttpResponse:
 
 
 def family_or_404(publisher: str, slug: str) -> Family:
-    models = list(PublisherModel.objects.listed().filter(publisher=publisher, family=slug))
+    named = PublisherModel.objects.listed().filter(publisher=publisher, family=slug)
+    models = [] if "\x00" in publisher + slug else list(named)
     if not models:
         raise Http404(f"{publisher}/{slug} is not in the catalogue.")
     return catalogue.family(models)

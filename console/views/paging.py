@@ -2,7 +2,7 @@
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -36,8 +36,8 @@ def parse(text: str) -> tuple[datetime, uuid.UUID] | None:
     moment, _, pk = text.partition("_")
     try:
         parsed = datetime.fromisoformat(moment)
-        return (parsed, uuid.UUID(pk)) if parsed.tzinfo else None
-    except ValueError:
+        return (parsed.astimezone(UTC), uuid.UUID(pk)) if parsed.tzinfo else None
+    except (ValueError, OverflowError):
         return None
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.utils.text import slugify
 
+from console.forms.training import MOST_EPOCHS
 from jobs.models import TuningDraft
 from jobs.services.catalogue import TuningFacts
 
@@ -19,9 +20,10 @@ def proposed_output(draft: TuningDraft, name: str) -> str:
 def whole_number(text: object) -> int:
     """0 for anything that cannot be a number of epochs."""
     try:
-        return max(int(str(text)), 0)
+        number = int(str(text))
     except ValueError:
         return 0
+    return number if 0 < number <= MOST_EPOCHS else 0
 
 
 def carried(values: Mapping[str, Any], old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

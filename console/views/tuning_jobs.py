@@ -17,7 +17,7 @@ from jobs.services import drafts, endpoints, tuning
 from jobs.states import TUNING_LIVE
 
 from .clone import draft_values
-from .job_charts import chart_data
+from .job_charts import TAGS, chart_data
 from .job_progress import stand
 from .paging import page_of
 
@@ -89,12 +89,12 @@ def status(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 @require_safe
 def metrics(request: ConsoleRequest, pk: uuid.UUID) -> JsonResponse:
     job = visible_job(request, pk)
-    return JsonResponse(chart_data(series(job), job.checkpoints))
+    return JsonResponse(chart_data(series(job, TAGS), job.checkpoints))
 
 
 @require_safe
 def log(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    """The end of the training log as HTML text, or with `?download` all of it; with `?events` the console's own log."""
+    """The end of the training log as HTML text; with `?download` all that is kept, with `?events` the console's own."""
     job = visible_job(request, pk)
     if "download" in request.GET:
         headers = {"Content-Disposition": f'attachment; filename="{job.pk}.log"'}

@@ -105,12 +105,14 @@ def dataset_added(request: ConsoleRequest, wizard: Wizard, action: str) -> HttpR
     dataset = datasets.create_sample(request.user, which) if source == "sample" else uploaded(request, upload)
     if dataset is None:
         again = Wizard(wizard.draft, request.user)
-        return shown(request, again, "training", again.form("training"), status=422, uploads={which: upload})
+        response = shown(request, again, "training", again.form("training"), status=422, uploads={which: upload})
+        response["HX-Reswap"] = f"outerMorph show:top showTarget:#add-{which}"
+        return response
     chosen = {FIELD_OF[which]: str(dataset.pk)} | ({"use_validation": True} if which == "validation" else {})
     drafts.save_step(wizard.draft, "training", typed | chosen)
     if wants_fragment(request):
         again = Wizard(wizard.draft, request.user)
-        response = shown(request, again, "training", again.form("training"))
+        response = shown(request, again, "training", again.form("training"), added=which)
         response["HX-Reswap"] = f"outerMorph show:top showTarget:#{FIELD_OF[which]}-report"
         return response
     return hx_redirect(request, f"{wizard.url('training')}#{FIELD_OF[which]}-report")
@@ -124,6 +126,7 @@ def shown(
     *,
     status: int = 200,
     uploads: dict[str, UploadForm] | None = None,
+    added: str = "",
 ) -> HttpResponse:
     number = STEPS.index(step)
     steps = wizard.steps(step)
@@ -135,6 +138,7 @@ def shown(
         "number": number + 1,
         "back": steps[number - 1] if number else None,
         "form": form,
+        "added": added,
         "is_local": bool(settings.VERTEX_API_ENDPOINT),
         **wizard.estimate(step, form),
         **(training_context(wizard, form, uploads or {}) if step == "training" else {}),

@@ -96,8 +96,7 @@ class Wizard:
         values = self.values(step)
         if data is None and SENT in values:
             data = values
-        kept = {} if step == "output" else values
-        return self._makers[step](data, initial=self._proposed(step) | kept)
+        return self._makers[step](data, initial=self._proposed(step) | values)
 
     @cached_property
     def _makers(self) -> dict[str, Callable[..., StepForm]]:

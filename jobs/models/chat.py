@@ -75,6 +75,7 @@ class Message(models.Model):
 
     class Meta:
         ordering = ["ordinal"]
+        indexes = [models.Index(fields=["state", "created_at"], name="answers_due")]
         constraints = [models.UniqueConstraint(fields=["conversation", "ordinal"], name="one_turn_an_ordinal")]
 
     @property

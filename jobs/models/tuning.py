@@ -1,9 +1,11 @@
 import uuid
-from typing import Any, Self
+from collections.abc import Iterable
+from typing import Self
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -11,6 +13,8 @@ from jobs.states import TUNING_LIVE, TUNING_TERMINAL, TuningState
 
 from .dataset import Dataset
 from .remote import RemoteQuerySet, RemoteResource
+
+POINTS_SHOWN = 1000
 
 
 class TuningMode(models.TextChoices):
@@ -98,7 +102,7 @@ class TuningJob(RemoteResource):
         indexes = [
             models.Index(fields=["owner", "-created_at", "-id"]),
             models.Index(fields=["owner", "state"]),
-            models.Index(fields=["next_check_at"], name="tuning_due", condition=models.Q(next_check_at__isnull=False)),
+            models.Index(fields=["next_check_at"], name="tuning_due", condition=Q(next_check_at__isnull=False)),
         ]
 
     @property
@@ -155,10 +159,14 @@ class JobEvent(models.Model):
         ordering = ["id"]
 
 
-def series(job: TuningJob) -> dict[str, list[dict[str, Any]]]:
-    """{tag: [{"step", "value", "time"}]} in step order, `time` in Unix seconds."""
-    points: dict[str, list[dict[str, Any]]] = {}
-    for metric in job.metrics.all():
-        point = {"step": metric.step, "value": metric.value, "time": metric.wall_time.timestamp()}
-        points.setdefault(metric.tag, []).append(point)
-    return points
+def series(job: TuningJob, tags: Iterable[str]) -> dict[str, list[tuple[int, float]]]:
+    """{tag: [(step, value)]} in step order: a thousand points at most of each, the last one among them."""
+    points: dict[str, list[tuple[int, float]]] = {}
+    for tag, step, value in job.metrics.filter(tag__in=tags).values_list("tag", "step", "value"):
+        points.setdefault(tag, []).append((step, value))
+    return {tag: _thinned(found) for tag, found in points.items()}
+
+
+def _thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    every = -(-len(points) // POINTS_SHOWN)
+    return points[::-every][::-1]

@@ -4,7 +4,8 @@ import re
 
 from django.utils.translation import gettext as _
 
-LONGEST_PATH = 1024
+# Of the 1024 bytes that the name of an object may have, the rest is for what Vertex AI writes below a folder.
+LONGEST_PATH = 700
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]*[a-z0-9]")
 _FOUR_NUMBERS = re.compile(r"\d{1,3}(\.\d{1,3}){3}")
@@ -43,7 +44,7 @@ def _check_path(path: str) -> None:
     if not path.isprintable():
         raise ValueError(_("The path contains a character that cannot be seen, such as a line break."))
     if len(path.encode()) > LONGEST_PATH:
-        raise ValueError(_("The path is longer than 1024 bytes."))
+        raise ValueError(_("The path is longer than 700 bytes."))
     if any(character in path for character in "?#[]*"):
         raise ValueError(_("The path must not contain any of ? # [ ] *."))
     segments = path.split("/")

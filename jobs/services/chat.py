@@ -138,7 +138,7 @@ def interrupt_stale(now: datetime) -> None:
     stale = Q(lease_until__lt=now) | Q(lease_until__isnull=True)
     rows = Message.objects.filter(stale, state=MessageState.STREAMING).select_related("conversation")
     for message in rows[:BATCH]:
-        sentence = _("The answer was interrupted, because the worker stopped. Try again.")
+        sentence = _("The answer was cut off, because the console stopped while it was being written. Try again.")
         still = Message.objects.filter(stale, pk=message.pk, state=MessageState.STREAMING)
         if still.update(
             state=MessageState.INTERRUPTED, error_message=sentence, html=markup.render(message.content),

@@ -24,6 +24,8 @@ from jobs.vertex.port import ChatChunk, ChatRequest
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=30)
+# Longer than the gateway waits for the first byte, since nothing is renewed until then.
+FIRST_LEASE = timedelta(seconds=90)
 FRAME_SECONDS = 0.1
 STOP_CHECK_SECONDS = 0.25
 SAVE_SECONDS = 1.0
@@ -36,7 +38,7 @@ def answer(message_id: UUID) -> None:
     now = timezone.now()
     check(MESSAGE_TRANSITIONS, MessageState.WAITING, MessageState.STREAMING)
     waiting = Message.objects.filter(pk=message_id, state=MessageState.WAITING)
-    if not waiting.update(state=MessageState.STREAMING, lease_until=now + LEASE, updated_at=now):
+    if not waiting.update(state=MessageState.STREAMING, lease_until=now + FIRST_LEASE, updated_at=now):
         return
     message = Message.objects.select_related("conversation__endpoint").get(pk=message_id)
     live.ring(message.conversation.owner_id, f"chat-{message.conversation_id}")
@@ -98,10 +100,9 @@ class Answer:
         if chunk.text:
             if self.first_token is None:
                 self.first_token = time.monotonic() - self.began
-            text = chunk.text.replace("\x00", "")
-            self.parts.append(text)
-            self._unsent.append(text)
-            self._length += len(text)
+            self.parts.append(chunk.text)
+            self._unsent.append(chunk.text)
+            self._length += len(chunk.text)
         self.finish_reason = chunk.finish_reason or self.finish_reason
         self.usage = dict(chunk.usage) if chunk.usage else self.usage
 

@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 from jobs.errors import DatasetRejected
 from jobs.models import ROW_LIMITS, DatasetFormat
 
-from .dataset_rows import Complaint, Row, parse
+from .dataset_rows import Complaint, Row, parse, printable
 
 LONGEST_LINE = 4 * 1024 * 1024
 SNIPPET = 120
@@ -125,7 +125,7 @@ def _decoded(line: Line) -> str:
 
 
 def _bad(line: Line, complaints: list[Complaint], text: str) -> Checked:
-    snippet = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:SNIPPET])
+    snippet = printable(text[:SNIPPET])
     return Checked(None, tuple(Problem(line.number, one.field, one.problem, one.remedy, snippet) for one in complaints))
 
 

@@ -213,8 +213,13 @@ def _check_order(roles: list[str], path: str, answerer: str, complaints: list[Co
         complaints.append(Complaint(path, _("The last turn is not one of %s.") % answerer, remedy))
 
 
+def printable(text: str) -> str:
+    """Fit for a page and for PostgreSQL: JSON may carry half a surrogate pair, or a NUL."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
 def _role(path: str, role: Any, known: str) -> Complaint:
-    problem = _("The role is missing.") if role is None else _("The role %s is not known.") % str(role)[:40]
+    problem = _("The role is missing.") if role is None else _("The role %s is not known.") % printable(str(role)[:40])
     return Complaint(f"{path}.role", problem, _("Use one of: %s.") % known)
 
 

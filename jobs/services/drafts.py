@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
@@ -15,17 +14,14 @@ from jobs.models import TuningDraft
 def create(owner: User) -> TuningDraft:
     draft = TuningDraft(owner=owner)
     name = _("Tuned model %s") % timezone.localtime().strftime("%Y-%m-%d %H:%M")
-    bucket = settings.VERTEX_BUCKET
-    draft.data = {
-        "name": {"display_name": name, "description": ""},
-        "output": {"output_uri": f"{bucket}/tuning/{draft.pk.hex[:12]}" if bucket else ""},
-    }
+    draft.data = {"name": {"display_name": name, "description": ""}}
     draft.save(force_insert=True)
     return draft
 
 
 def save_step(draft: TuningDraft, step: str, values: dict[str, Any]) -> None:
-    """Changes this step only, so two windows on two steps do not undo each other."""
+    """Changes this step only, so two windows on two steps do not undo each other. PostgreSQL keeps no NUL."""
+    values = {name: value.replace("\x00", "") if isinstance(value, str) else value for name, value in values.items()}
     with transaction.atomic():
         row = TuningDraft.objects.select_for_update().get(pk=draft.pk)
         if row.submitted_at:

@@ -134,12 +134,11 @@ def settle(claimed: Claim[R], outcome: Outcome, ring: Callable[[R], None]) -> bo
         asked = claimed.row.state != row.state
         if asked:
             outcome = _give_way(outcome)
-        changes, again_in = dict(outcome.changes), outcome.again_in
+        changes, again_in = outcome.changes, outcome.again_in
         _check(row, changes)
-        seen = {name for name, value in changes.items() if getattr(row, name) != value}
-        changes |= {"lease_token": None, "lease_until": None, "strikes": 0}
-        changes["next_check_at"] = None if again_in is None else claimed.now + again_in
-        _write(row, changes)
+        seen = {name: value for name, value in changes.items() if getattr(row, name) != value}
+        freed = {"lease_token": None, "lease_until": None, "strikes": 0}
+        _write(row, {**seen, **freed, "next_check_at": None if again_in is None else claimed.now + again_in})
         for level, message in outcome.events:
             record(row, level, message)
         if outcome.also:

@@ -211,7 +211,7 @@ def _read_metrics(job: TuningJob, series: Mapping[str, Sequence[Point]], reading
         _read_training(job, train, total, reading)
     if evaluated := series.get(EVAL):
         reading.changes["eval_loss"] = evaluated[-1].value if math.isfinite(evaluated[-1].value) else None
-        reading.events += [_epoch_ended(job, point, total) for point in fresh[EVAL]]
+        reading.events += [_epoch_ended(job, point, total) for point in fresh[EVAL] if math.isfinite(point.value)]
 
 
 def _read_training(job: TuningJob, train: Sequence[Point], total: int | None, reading: Reading) -> None:

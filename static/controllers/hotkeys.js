@@ -17,7 +17,7 @@ export default class extends Controller {
 
   press(event) {
     if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.closest("input, textarea, select, [contenteditable], dialog[open]")) return;
+    if (event.target.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable], dialog[open]")) return;
     const going = this.started && event.timeStamp - this.started < SEQUENCE_MS;
     this.started = 0;
     if (going) this.follow(this.goTargets.find((link) => link.dataset.key === event.key), event);
@@ -39,5 +39,9 @@ export default class extends Controller {
     const form = this.searchTarget;
     if (!form.checkVisibility()) form.showPopover();
     form.querySelector("input").focus();
+  }
+
+  searching({ newState, currentTarget }) {
+    if (newState === "open") currentTarget.querySelector("input").focus();
   }
 }

@@ -103,6 +103,11 @@ def test_without_a_script_sending_leads_back_to_the_page(visitor):
     assert "Refresh" in words(visitor.get(url(talk)))
 
 
+def test_back_does_not_find_the_turns_in_the_place_of_the_page(visitor):
+    talk = factories.conversation()
+    assert "HX-Request" in visitor.get(url(talk), **HTMX)["Vary"]
+
+
 def test_the_same_message_twice_is_one_turn(visitor):
     talk, key = factories.conversation(), str(uuid.uuid4())
     for _ in range(2):

@@ -61,10 +61,20 @@ def test_htmx_is_told_where_to_go(request_for):
 
 @pytest.mark.parametrize(
     ("url", "expected"),
-    [("/endpoints/", "/endpoints/"), ("https://elsewhere.example/", "/"), ("//elsewhere.example", "/"), ("", "/")],
+    [
+        ("/endpoints/", "/endpoints/"),
+        ("https://elsewhere.example/", "/"),
+        ("//elsewhere.example", "/"),
+        ("", "/"),
+        ("no-view", "/"),
+    ],
 )
 def test_next_stays_on_this_site(request_for, url, expected):
     assert http.safe_next(request_for(data={"next": url}), "/") == expected
+
+
+def test_an_address_fits_into_a_header(request_for):
+    assert http.hx_redirect(request_for(HTMX), "/a\nb/선")["HX-Redirect"] == "/a%0Ab/%EC%84%A0"
 
 
 def test_a_snackbar_travels_in_ascii():

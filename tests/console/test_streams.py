@@ -10,13 +10,15 @@ from console import streams
 from console.streams import Streams, chat_ticket, frame, live_ticket, newest_of_each_event, subscription
 
 MESSAGE = "0b1f0e6c-8f3f-4b8e-9c3d-2f6f6f9d9a11"
+SESSION = "0123456789"
 
 
 class Browser:
     """One connection to the app: what it got, and a way to leave."""
 
-    def __init__(self, app: Streams, path: str, ticket: str, last_event_id: str = "") -> None:
-        headers = [(b"last-event-id", last_event_id.encode())] if last_event_id else []
+    def __init__(self, app: Streams, path: str, ticket: str, last_event_id: str = "", session: str = SESSION) -> None:
+        headers = [(b"cookie", f"theme=dark; sessionid={session}".encode())]
+        headers += [(b"last-event-id", last_event_id.encode())] if last_event_id else []
         query = f"ticket={ticket}".encode()
         scope: dict[str, Any] = {
             "type": "http",
@@ -56,11 +58,11 @@ def run(url: str, story: Callable[[Streams], Awaitable[Any]], **options: Any) ->
 
 
 def live(app: Streams, user_id: int = 1, last_event_id: str = "") -> Browser:
-    return Browser(app, "/streams/live", live_ticket(user_id), last_event_id)
+    return Browser(app, "/streams/live", live_ticket(user_id, SESSION), last_event_id)
 
 
 def chat(app: Streams, last_event_id: str = "") -> Browser:
-    return Browser(app, f"/streams/chat/{MESSAGE}", chat_ticket(MESSAGE, 1), last_event_id)
+    return Browser(app, f"/streams/chat/{MESSAGE}", chat_ticket(MESSAGE, 1, SESSION), last_event_id)
 
 
 def test_a_frame_keeps_every_line_of_its_data():
@@ -78,17 +80,30 @@ def test_the_last_of_each_event_is_kept_in_order():
 
 def test_a_chat_ticket_opens_only_its_own_answer():
     with pytest.raises(BadSignature):
-        subscription(f"/streams/chat/{uuid.uuid4()}", chat_ticket(MESSAGE, 1))
+        subscription(f"/streams/chat/{uuid.uuid4()}", chat_ticket(MESSAGE, 1, SESSION), SESSION)
+
+
+@pytest.mark.parametrize(
+    ("path", "ticket"),
+    [("/streams/live", live_ticket(1, SESSION)), (f"/streams/chat/{MESSAGE}", chat_ticket(MESSAGE, 1, SESSION))],
+)
+def test_a_ticket_is_of_no_use_to_another_session(path, ticket):
+    async def story(app):
+        browser = Browser(app, path, ticket, session="")
+        await browser.task
+        return browser.status
+
+    assert run("", story) == 403
 
 
 def test_a_live_ticket_does_not_open_a_chat():
     with pytest.raises(BadSignature):
-        subscription(f"/streams/chat/{MESSAGE}", live_ticket(1))
+        subscription(f"/streams/chat/{MESSAGE}", live_ticket(1, SESSION), SESSION)
 
 
 def test_a_ticket_that_was_changed_is_refused(redis_url):
     async def story(app: Streams) -> int:
-        browser = Browser(app, "/streams/live", live_ticket(1).replace("1:", "2:", 1))
+        browser = Browser(app, "/streams/live", live_ticket(1, SESSION).replace("1:", "2:", 1))
         await browser.task
         return browser.status
 
@@ -107,7 +122,7 @@ def test_a_ring_arrives_as_a_named_event(redis_url, broker):
 
 def test_a_ring_between_drawing_and_connecting_is_not_lost(redis_url, broker):
     async def story(app: Streams) -> str:
-        ticket = live_ticket(1)
+        ticket = live_ticket(1, SESSION)
         broker.xadd("live:user:1", {"event": "job-2", "data": ""})
         return await Browser(app, "/streams/live", ticket).until("job-2")
 

@@ -188,6 +188,14 @@ def test_after_an_undeployment_the_model_can_be_deployed_again(visitor):
     assert Endpoint.objects.count() == 2
 
 
+def test_after_a_deletion_the_model_can_be_deployed_again(visitor):
+    job = factories.job(state="SUCCEEDED")
+    visitor.post(url(job, "deploy/"))
+    Endpoint.objects.update(state="DELETED")
+    visitor.post(url(job, "deploy/"))
+    assert sorted(Endpoint.objects.values_list("state", flat=True)) == ["DELETED", "DEPLOYING"]
+
+
 def test_why_a_button_is_off_is_said(visitor):
     text = words(visitor.get(url(running())))
     assert 'title="The model can be deployed when its tuning has succeeded."' in text
@@ -202,7 +210,7 @@ def test_a_clone_has_the_settings_but_a_folder_of_its_own(visitor):
     assert response.url == f"/tuning/drafts/{draft.pk}/name/"
     assert draft.data["name"]["display_name"] == "Captain"
     assert (draft.data["training"]["epochs"], draft.data["training"]["learning_rate"]) == ("7", "0.00002")
-    assert draft.data["output"]["output_uri"] != job.output_uri
+    assert "output" not in draft.data
 
 
 def test_metrics_have_both_curves_of_a_chart_together(visitor):
@@ -219,6 +227,14 @@ def test_metrics_have_both_curves_of_a_chart_together(visitor):
         ("eval_total_loss", "eval", [[2, 2.5]]),
     ]
     assert accuracy["series"] == []
+
+
+def test_a_long_curve_is_thinned_and_keeps_its_end(visitor):
+    job, now = running(), timezone.now()
+    rows = [Metric(job=job, tag="/train_total_loss", step=step, value=1, wall_time=now) for step in range(1, 2502)]
+    Metric.objects.bulk_create(rows)
+    points = visitor.get(url(job, "metrics.json")).json()["groups"][0]["series"][0]["points"]
+    assert (len(points), points[0], points[-1]) == (834, [2, 1.0], [2501, 1.0])
 
 
 def test_checkpoints_are_marked_on_the_chart_and_listed(visitor):

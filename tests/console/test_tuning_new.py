@@ -244,6 +244,14 @@ def test_an_upload_that_is_nothing_is_refused_beside_its_field(wizard, dataset):
     assert response.status_code == 422
     assert "The file has no rows." in response.content.decode()
     assert 'name="epochs" value="8"' in response.content.decode()
+    assert response.content.decode().count(" autofocus") == 1
+
+
+def test_enter_in_a_field_of_the_training_step_goes_on(wizard, dataset):
+    """The first button of a form is the one that Enter presses."""
+    wizard.fill(dataset)
+    form = wizard.get("training").content.decode().partition('id="step-form"')[2]
+    assert "name=" not in re.search(r'<button type="submit"[^>]*>', form)[0]
 
 
 def test_the_validation_sample_switches_validation_on(wizard, dataset):

@@ -76,10 +76,10 @@ class FakeTuning(Part):
         )  # fmt: skip
         self._log(name, "training started\n")
 
-    def step(self, name: str, step: int, loss: float = 1.0) -> None:
-        """One point of training; the gateway's metrics show it."""
+    def step(self, name: str, step: int, loss: float = 1.0, *, kind: str = "train") -> None:
+        """One point of training, or of the validation (`eval`); the gateway's metrics show it."""
         series = self.world.metrics.series.setdefault(self.jobs[name].experiment, {})
-        series.setdefault("/train_total_loss", []).append(Point(step, loss, self.world.tick()))
+        series.setdefault(f"/{kind}_total_loss", []).append(Point(step, loss, self.world.tick()))
 
     def succeed(self, name: str) -> None:
         model, checkpoints = f"{PARENT}/models/tuned-{name[-4:]}@1", (Checkpoint("1", 1, 3), Checkpoint("2", 2, 6))

@@ -33,6 +33,11 @@ def test_what_has_ended_stays_ended():
     assert ended == states.TUNING_TERMINAL
 
 
+def test_an_end_may_be_seen_from_wherever_the_last_look_was():
+    live = {state: states.TUNING_TRANSITIONS[state] for state in states.TUNING_LIVE}
+    assert {state for state, after in live.items() if states.TUNING_TERMINAL - after} == set()
+
+
 def test_the_drawing_is_up_to_date():
     call_command("statemachine", check=True)
 

@@ -13,6 +13,7 @@ from jobs.vertex.port import ChatChunk
 MAX_ANSWER = 4 * 1024 * 1024
 MAX_BODY = 64 * 1024
 MAX_MESSAGE = 300
+MAX_REASON = 40
 DONE = "[DONE]"
 
 _TOO_LONG = re.compile(
@@ -27,7 +28,7 @@ def chunks(data: Iterable[str]) -> Iterator[ChatChunk]:
         if text.strip() == DONE:
             return
         chunk = _chunk(_object(text))
-        size += len(chunk.text.encode("utf-8", "replace"))
+        size += len(chunk.text.encode())
         if size > MAX_ANSWER:
             raise Unavailable(_("The answer is longer than 4 MB and was cut off."), "UNKNOWN")
         finished = finished or bool(chunk.finish_reason)
@@ -72,10 +73,15 @@ def _chunk(found: Mapping[str, Any]) -> ChatChunk:
     text = delta.get("content") if isinstance(delta, dict) else ""
     reason = choice.get("finish_reason")
     return ChatChunk(
-        text=text if isinstance(text, str) else "",
-        finish_reason=reason if isinstance(reason, str) else "",
+        text=_storable(text) if isinstance(text, str) else "",
+        finish_reason=_storable(reason)[:MAX_REASON] if isinstance(reason, str) else "",
         usage=_usage(found.get("usage")),
     )
+
+
+def _storable(text: str) -> str:
+    """JSON may carry a NUL or half a surrogate pair; no database takes the one, no encoding the other."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 def _usage(found: Any) -> Mapping[str, int] | None:
@@ -88,7 +94,7 @@ def _usage(found: Any) -> Mapping[str, int] | None:
 def _as_error(error: Mapping[str, Any], retry_after: str = "") -> VertexError:
     code = error.get("code") if isinstance(error.get("code"), int) else 0
     status = str(error.get("status") or "")
-    message = str(error.get("message") or "")[:MAX_MESSAGE]
+    message = _storable(str(error.get("message") or ""))[:MAX_MESSAGE]
     if code == 429 or status == "RESOURCE_EXHAUSTED":
         wait = _(" It asks for %s seconds.") % retry_after if retry_after.isdigit() else ""
         return OverQuota(

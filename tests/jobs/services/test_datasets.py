@@ -94,6 +94,7 @@ def test_good_rows(owner, line, name):
         ('{"messages": ["Hi"]}', "messages[0]", "This is not a turn."),
         ('{"messages": [{"content": "Hi"}]}', "messages[0].role", "The role is missing."),
         (messages(("tool", "Hi")), "messages[0].role", "The role tool is not known."),
+        (messages(("\ud800\x00", "Hi")), "messages[0].role", "The role \ufffd\ufffd is not known."),
         (messages(("user", "Hi"), ("assistant", "")), "messages[1].content", "The text is empty."),
         (messages(("user", "Hi"), ("assistant", None)), "messages[1].content", "The field is missing."),
         (messages(("user", "Hi"), ("assistant", [])), "messages[1].content", "The text is empty."),

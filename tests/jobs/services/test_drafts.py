@@ -9,10 +9,15 @@ from tests import factories
 pytestmark = pytest.mark.django_db
 
 
-def test_a_draft_is_filled_in_as_far_as_it_can_be(owner):
+def test_a_draft_has_a_name_from_the_start(owner):
     draft = drafts.create(owner)
-    assert draft.data["output"] == {"output_uri": f"gs://garden-local/tuning/{draft.pk.hex[:12]}"}
     assert draft.data["name"]["display_name"].startswith("Tuned model 2")
+
+
+def test_no_nul_reaches_the_database(owner):
+    draft = drafts.create(owner)
+    drafts.save_step(draft, "name", {"display_name": "M\x00y", "other": None})
+    assert draft.data["name"] == {"display_name": "My", "other": None}
 
 
 def test_each_draft_is_a_new_one(owner):

@@ -209,6 +209,15 @@ def test_a_loss_that_is_no_number_is_said_once_and_not_kept(driver, fake_gateway
     assert (job.train_loss, job.metrics.count()) == (None, 0)
 
 
+def test_a_validation_loss_that_is_no_number_ends_no_epoch(driver, fake_gateway):
+    job = bound(driver, fake_gateway)
+    fake_gateway.tuning.start(job.resource_name)
+    fake_gateway.tuning.step(job.resource_name, 1, float("nan"), kind="eval")
+    driver.step(job)
+    driver.step(job)
+    assert [text for text in messages(job) if text.startswith("Epoch")] == []
+
+
 def test_the_state_is_kept_when_the_metrics_cannot_be_read(driver, fake_gateway):
     job = bound(driver, fake_gateway)
     fake_gateway.tuning.start(job.resource_name)

@@ -116,6 +116,11 @@ def test_only_the_first_text_counts(settings):
     assert read(settings, stream(frames(*odd, STOP))) == [ChatChunk(finish_reason="stop")]
 
 
+def test_what_no_database_takes_is_replaced(settings):
+    odd = {"choices": [{"delta": {"content": "a\x00\ud800"}, "finish_reason": "x" * 41}]}
+    assert read(settings, stream(frames(odd))) == [ChatChunk(text="a?", finish_reason="x" * 40)]
+
+
 def test_broken_letters_are_replaced(settings):
     body = b'data: {"choices":[{"delta":{"content":"a\xff"}}]}\n\n' + frames(STOP)
     assert read(settings, stream(body))[0] == ChatChunk("a\ufffd")

@@ -1,0 +1,136 @@
+"""Whatever is sent to whichever address, the answer is a page or a refusal, never a failure."""
+
+import random
+import uuid
+from urllib.parse import urlencode
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import get_resolver, reverse
+
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+ROUTES = {pattern.name: pattern for pattern in get_resolver().url_patterns if pattern.name != "readyz"}
+TIMES = 14
+ZERO = f"_{uuid.UUID(int=0)}"
+TEXTS = [
+    "", " ", "\x00", "a\x00b", "9" * 30, "9" * 5000, "-1", "0", "1e400", "nan", "1e-320", "٣", "²", "foo", "dashboard",
+    "/", "//evil.example", "/\\evil", "/a\nb", "/선", "http://[", "javascript:x", "<script>", "%s%(x)s", "{{7*7}}",
+    "../../etc", "a" * 3000, f"0001-01-01T00:00:00+23:59{ZERO}", f"9999-12-31T23:59:59-23:59{ZERO}", "gs://",
+    "gs://bucket/" + "x" * 1020, "true", "no", "yes", "FULL", "8", "3", "0.0002", factories.BASE_MODEL, "upload-train",
+    "sample-validation",
+]  # fmt: skip
+QUERY = [
+    "before", "state", "level", "variant", "q", "provider", "feature", "live", "download", "events", "next", "dataset",
+    "epochs", "endpoint", "base_model", "action",
+]  # fmt: skip
+READ_QUERIES = [
+    "tuning-list", "tuning-log", "tuning-job", "tuning-new", "endpoint-list", "dataset-list", "model-garden", "chat",
+    "chat-turn", "sign-in",
+]  # fmt: skip
+FIELDS = [
+    "key", "text", "endpoint", "system_instruction", "temperature", "top_p", "max_tokens", "theme", "language", "next",
+    "again", "display_name", "description", "base_model", "output_uri", "dataset", "use_validation", "epochs", "model",
+    "validation_dataset", "learning_rate", "tuning_mode", "adapter_size", "batch_size", "auto_deploy", "name", "action",
+    "endpoint_display_name", "machine_type", "accepts_licence", "machine", "username", "password",
+]  # fmt: skip
+FILES = [
+    b"", b"\xff\xfe", b"\x00\n", b"[" * 5000, b'{"prompt": "a", "completion": "b"}\n', b'{"contents": [null]}',
+    b'{"messages": [{"role": "\\ud800\\u0000", "content": "x"}]}', b'{"prompt": "\\ud800", "completion": "b"}',
+]  # fmt: skip
+HEADERS = [
+    {},
+    {"HTTP_HX_REQUEST": "true"},
+    {"HTTP_HX_REQUEST": "true", "HTTP_HX_CURRENT_URL": "http://["},
+    {"HTTP_HX_REQUEST": "true", "HTTP_HX_HISTORY_RESTORE_REQUEST": "true"},
+    {"HTTP_ACCEPT_LANGUAGE": "x" * 600, "HTTP_REFERER": "http://[", "HTTP_IF_NONE_MATCH": 'W/"x'},
+    {"HTTP_COOKIE": "messages=!!; theme=<x>; django_language=xx-" + "y" * 600},
+]
+BODIES = [
+    (b"\xff\x00{{", "application/json"),
+    (b"--x\r\nbad", "multipart/form-data; boundary=x"),
+    (b"x", "multipart/form-data"),
+    (b"a=%ff%00&b", "application/x-www-form-urlencoded; charset=utf-99"),
+]
+
+
+@pytest.fixture
+def things():
+    """An id of each kind of thing, by the beginning of the names of its routes."""
+    factories.publisher_model()
+    job = factories.job(state="SUCCEEDED", phase="CLOSED")
+    answer = factories.message(conversation=factories.conversation(), role="assistant", state="FAILED")
+    return {
+        "tuning": job.pk,
+        "endpoint": factories.ready_endpoint(job=job, artifact_uri="gs://bucket/final").pk,
+        "dataset": job.dataset_id,
+        "chat": answer.conversation_id,
+        "answer": answer.pk,
+    }
+
+
+def address(chance, name, things):
+    pattern = ROUTES[name].pattern
+    kind = "answer" if "turns" in str(pattern) else name.partition("-")[0]
+    given = {"step": ["training", "output", "x" * 300], "section": ["jobs", "x"], "publisher": ["google", "a\x00"]}
+    given |= {"slug": ["gemma3", "%", "선"], "token": ["\x00", "x" * 3000]}
+    drafts = "draft" in str(pattern)
+    pk = factories.draft(data=all_steps() if chance.random() < 0.7 else {}).pk if drafts else things.get(kind)
+    return reverse(name, kwargs={key: pk if key == "pk" else chance.choice(given[key]) for key in pattern.converters})
+
+
+def all_steps():
+    """Sent and in order, so that each step can be opened."""
+    numbers = {"epochs": "3", "learning_rate": "0.0002", "tuning_mode": "PEFT_ADAPTER", "adapter_size": "8"}
+    steps = {
+        "name": {"display_name": "Captain"},
+        "base-model": {"base_model": factories.BASE_MODEL},
+        "output": {"output_uri": f"gs://bucket/{uuid.uuid4()}"},
+        "training": {"dataset": str(factories.dataset().pk), **numbers},
+    }
+    return {step: {**values, "sent": True} for step, values in steps.items()}
+
+
+def some_of(names, chance, things):
+    values = [*TEXTS, *map(str, things.values())]
+    return {name: chance.choice(values) for name in chance.sample(names, chance.randrange(len(names)))}
+
+
+def answer_to(client, chance, name, things):
+    url, headers = address(chance, name, things), chance.choice(HEADERS)
+    if chance.random() < 0.4:
+        query = urlencode(some_of(QUERY, chance, things))
+        return client.generic(chance.choice(["GET", "HEAD"]), f"{url}?{query}", **headers)
+    if chance.random() < 0.1:
+        body, content_type = chance.choice(BODIES)
+        return client.generic("POST", url, body, content_type, **headers)
+    file = SimpleUploadedFile(chance.choice(["a.jsonl", "\x00", "../x", "선" * 200]), chance.choice(FILES))
+    field = chance.choice(["file", "train-file", "validation-file"])
+    return client.post(url, some_of(FIELDS, chance, things) | {field: file}, **headers)
+
+
+@pytest.mark.parametrize("name", sorted(ROUTES))
+def test_no_request_makes_it_fail(client, owner, things, name):
+    chance = random.Random(name)
+    client.raise_request_exception = False
+    failures = []
+    for _ in range(TIMES):
+        client.force_login(owner)
+        response = answer_to(client, chance, name, things)
+        if response.status_code >= 500:
+            failures.append(response.exc_info)
+    assert failures == []
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
+def test_no_query_makes_it_fail(client, owner, things, text):
+    client.force_login(owner)
+    client.raise_request_exception = False
+    chance = random.Random(0)
+    draft = factories.draft(data=all_steps())
+    step, dataset = f"/tuning/drafts/{draft.pk}/training/", str(things["dataset"])
+    asked = [(address(chance, name, things), dict.fromkeys(QUERY, text)) for name in READ_QUERIES]
+    asked.append((step, {"dataset": dataset, "epochs": text}))
+    answers = [client.get(f"{url}?{urlencode(query)}") for url, query in asked]
+    assert [answer.exc_info for answer in answers if answer.status_code >= 500] == []

@@ -1,0 +1,70 @@
+"""What the environment makes of the settings; those of production in a process of their own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from console.settings import database, env_number
+
+ROOT = Path(__file__).parents[2]
+ASK = """
+import json
+from django import setup
+setup()
+from django.conf import settings
+from django.test import Client
+def asked(url):
+    return Client().get(url, headers={"Host": "console.example.com"})
+statuses = {url: asked(url).status_code for url in ("/healthz", "/accounts/sign-in/")}
+print(json.dumps({"statuses": statuses, "trusted": settings.CSRF_TRUSTED_ORIGINS}))
+"""
+
+
+@pytest.fixture
+def in_production(tmp_path):
+    environment = {
+        **os.environ, "DJANGO_SETTINGS_MODULE": "console.settings", "CONSOLE_DATA_DIR": str(tmp_path),
+        "CONSOLE_HTTPS": "1", "CONSOLE_ALLOWED_HOSTS": "console.example.com,.example.org",
+        "CONSOLE_SECRET_KEY": "0123456789abcdef" * 4,
+    }  # fmt: skip
+
+    def run(*arguments):
+        command = [sys.executable, *arguments]
+        return subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
+
+    return run
+
+
+def test_django_finds_nothing_to_warn_of(in_production):
+    arguments = ("manage.py", "check", "--deploy", "--fail-level", "WARNING")
+    assert in_production(*arguments) == "System check identified no issues (3 silenced).\n"
+
+
+def test_a_health_check_is_answered_and_not_sent_to_the_proxy(in_production):
+    assert json.loads(in_production("-c", ASK)) == {
+        "statuses": {"/healthz": 200, "/accounts/sign-in/": 301},
+        "trusted": ["https://console.example.com", "https://*.example.org"],
+    }
+
+
+@pytest.mark.parametrize("text", ["many", "nan", "inf", "-1", "0.1"])
+def test_a_number_that_is_no_amount_stops_the_start(monkeypatch, text):
+    monkeypatch.setenv("VERTEX_POLL_SECONDS", text)
+    with pytest.raises(ImproperlyConfigured, match="VERTEX_POLL_SECONDS"):
+        env_number("VERTEX_POLL_SECONDS", 10, 0.2)
+
+
+def test_the_options_of_a_database_address_are_kept(tmp_path):
+    found = database("postgres://a%40b:c@host:5433/name?sslmode=require", tmp_path)
+    wanted = {"USER": "a@b", "PASSWORD": "c", "HOST": "host", "PORT": "5433", "NAME": "name"}
+    assert found == {"ENGINE": "django.db.backends.postgresql", **wanted, "OPTIONS": {"sslmode": "require"}}
+
+
+def test_another_kind_of_database_stops_the_start(tmp_path):
+    with pytest.raises(ImproperlyConfigured, match="DATABASE_URL"):
+        database("mysql://host/name", tmp_path)
