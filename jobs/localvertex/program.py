@@ -19,6 +19,7 @@ from jobs.localvertex.app import Application
 from jobs.localvertex.base_models import BaseModels
 from jobs.localvertex.buckets import Buckets
 from jobs.localvertex.catalogue import LOCAL_MACHINE, Catalogue
+from jobs.localvertex.conversion import Converter
 from jobs.localvertex.deployments import Deployments
 from jobs.localvertex.faults import Faults
 from jobs.localvertex.ledger import Ledger
@@ -53,6 +54,12 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         choices=("now", "when-needed"),
         default="now",
         help="when to convert base models for tuning (default: %(default)s, in the background)",
+    )
+    parser.add_argument(
+        "--dedicated-hosts",
+        action="store_true",
+        help="give every dedicated endpoint a host name of its own and refuse the shared address for it, as Google"
+        " does; off by default, since not every resolver knows ENDPOINT.REGION-NUMBER.prediction.localhost",
     )
     parser.add_argument("--faults", type=Path, help="JSON list of faults for reliability tests; read at every request")
     parser.add_argument("--engine-command", default=ENGINE_COMMAND, help=argparse.SUPPRESS)
@@ -100,7 +107,8 @@ def build(options: argparse.Namespace) -> Parts:
         buckets=buckets,
         serving=serving,
         runner=Runner(store, weights, buckets, data_dir / "tuning-jobs", engine),
-        deployments=Deployments(store, weights, buckets, serving),
+        deployments=Deployments(store, weights, buckets, serving, Converter(engine)),
+        dedicated_hosts=options.dedicated_hosts,
     )
 
 

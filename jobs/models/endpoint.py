@@ -53,14 +53,11 @@ class Endpoint(RemoteResource):
             models.Index(fields=["next_check_at"], name="endpoint_due", condition=Q(next_check_at__isnull=False)),
         ]
         constraints = [
-            models.UniqueConstraint(
-                fields=["job"], name="one_automatic_endpoint_a_job", condition=Q(automatic=True)
-            ),
+            models.UniqueConstraint(fields=["job"], name="one_automatic_endpoint_a_job", condition=Q(automatic=True)),
             models.CheckConstraint(
                 condition=Q(publisher_model="") ^ Q(artifact_uri=""), name="endpoint_serves_exactly_one_model"
             ),
         ]
-
 
     @property
     def is_transient(self) -> bool:

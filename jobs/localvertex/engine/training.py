@@ -20,6 +20,7 @@ from jobs.localvertex.engine.model import trainable
 from jobs.localvertex.engine.progress import Progress
 from jobs.localvertex.engine.tokens import ChatEncoder
 from jobs.localvertex.engine.trainer import AnswerTrainer, arguments, build_trainer
+from jobs.localvertex.engine.vision import Vision
 
 
 def quiet_libraries() -> None:
@@ -60,7 +61,7 @@ def train(job: Job, workdir: Path, events: EventLog, stop_if_asked: Callable[[],
     stop_if_asked()
     args = arguments(job, workdir, per_epoch * job.epochs, validation_rows is not None)
     progress = Progress(workdir, events, job.epochs, stop_if_asked)
-    trainer = build_trainer(model, args, train_rows, validation_rows, [progress])
+    trainer = build_trainer(model, args, train_rows, validation_rows, [progress], Vision.read(job.base_model_dir))
     start = last_resumable(workdir)
     say(f"Resuming from {start.name}" if start else "Training starts")
     trainer.train(resume_from_checkpoint=str(start) if start else None)

@@ -1,6 +1,5 @@
 """Tuning jobs: what Google would refuse is refused before anything is written."""
 
-import re
 from typing import Any
 
 from google.cloud.aiplatform_v1beta1.types import (
@@ -16,16 +15,12 @@ from google.protobuf import empty_pb2
 from jobs.localvertex.buckets import location
 from jobs.localvertex.catalogue import CatalogueModel, Tuning
 from jobs.localvertex.errors import invalid, precondition
-from jobs.localvertex.filters import page, select
 from jobs.localvertex.resources import licences
-from jobs.localvertex.resources.call import Call, Route, now
+from jobs.localvertex.resources.call import Call, Route, listed, now
+from jobs.localvertex.resources.edits import check_display_name, check_labels
 from jobs.localvertex.runner import CANCELLED, CANCELLING, FAILED, PENDING, SUCCEEDED, new_id
 from jobs.localvertex.training import ADAPTER_SIZE
 
-_LABEL_KEY = re.compile(r"^[a-z][a-z0-9_-]{0,62}$")
-_LABEL_VALUE = re.compile(r"^[a-z0-9_-]{0,63}$")
-MOST_LABELS = 64
-LONGEST_DISPLAY_NAME = 128
 MOST_EPOCHS = 100
 MODE: Any = SupervisedTuningSpec.TuningMode
 
@@ -62,9 +57,8 @@ def get_tuning_job(call: Call) -> TuningJob:
 
 def list_tuning_jobs(call: Call) -> ListTuningJobsResponse:
     request = call.request(ListTuningJobsRequest)
-    found = select(call.parts.store.all(TuningJob, f"{request.parent}/tuningJobs"), request.filter)
-    shown, following = page(found, request.page_size, request.page_token)
-    return ListTuningJobsResponse(tuning_jobs=shown, next_page_token=following)
+    found, following = listed(request, call.parts.store.all(TuningJob, f"{request.parent}/tuningJobs"))
+    return ListTuningJobsResponse(tuning_jobs=found, next_page_token=following)
 
 
 def cancel_tuning_job(call: Call) -> empty_pb2.Empty:
@@ -79,26 +73,12 @@ def cancel_tuning_job(call: Call) -> empty_pb2.Empty:
     return empty_pb2.Empty()
 
 
-def check_labels(labels: dict[str, str]) -> None:
-    if len(labels) > MOST_LABELS:
-        raise invalid(f"At most {MOST_LABELS} labels are allowed.", "labels")
-    for key, value in labels.items():
-        if not _LABEL_KEY.match(key) or not _LABEL_VALUE.match(value):
-            raise invalid(
-                f"Label {key!r}: {value!r} is invalid: lower-case letters, digits, _ and - only, at most 63 of them,"
-                " and the key starts with a letter.",
-                "labels",
-            )
-
-
 def _check(job: TuningJob, call: Call) -> CatalogueModel:
     if not job.base_model:
         raise invalid("The base_model field is required.", "base_model")
     if "supervised_tuning_spec" not in job:
         raise invalid("The supervised_tuning_spec field is required.", "supervised_tuning_spec")
-    if len(job.tuned_model_display_name) > LONGEST_DISPLAY_NAME:
-        message = f"tuned_model_display_name must have at most {LONGEST_DISPLAY_NAME} characters."
-        raise invalid(message, "tuned_model_display_name")
+    check_display_name(job.tuned_model_display_name, "tuned_model_display_name", required=False)
     check_labels(dict(job.labels))
     model = call.parts.catalogue.get(job.base_model)
     if not job.output_uri:
