@@ -1,7 +1,6 @@
 """HTTP: paths to functions, Google's error envelope, and the fault switch."""
 
 import asyncio
-import json
 import logging
 import re
 from dataclasses import dataclass
@@ -13,11 +12,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from jobs.localvertex import versions
+from jobs.localvertex.bodies import content_of, parsed
 from jobs.localvertex.chat import Chat, ClientLeft
-from jobs.localvertex.errors import ApiError, from_http, invalid
+from jobs.localvertex.errors import ApiError, from_http
 from jobs.localvertex.faults import Fault, Faults
 from jobs.localvertex.predict import Predict
 from jobs.localvertex.resources import (
+    custom_jobs,
     deploy,
     deployed_models,
     endpoints,
@@ -32,13 +33,13 @@ from jobs.localvertex.resources.call import Call, Parts, Reply, Route
 from jobs.localvertex.wire import Operation, render
 
 log = logging.getLogger(__name__)
-LARGEST_BODY = 10 * 1024 * 1024
 JSON_TYPE = "application/json; charset=UTF-8"
 RETRY_AFTER_SECONDS = "2"
 ENUMS_AS_INTS = "json;enum-encoding=int"
 MODULES = (
     publisher_models,
     tuning_jobs,
+    custom_jobs,
     deploy,
     operations,
     endpoints,
@@ -131,8 +132,8 @@ class Application:
         return response
 
     async def _infer(self, request: Request, endpoint: str, verb: str | None) -> Response:
-        content = await _content(request)
-        body = _parsed(content)
+        content = await content_of(request)
+        body = parsed(content)
         target = self._chat.target(endpoint, request.headers.get("host", ""), len(content))
         work = {None: self._chat.complete, "predict": self._predict.predict}.get(verb, self._predict.raw)
         return await work(request, target, body)
@@ -141,7 +142,7 @@ class Application:
         query = list(request.query_params.multi_items())
         version = values.pop("_version")
         call = Call(
-            self._parts, values, query, _parsed(await _content(request)), request.headers.get("host", ""), version
+            self._parts, values, query, parsed(await content_of(request)), request.headers.get("host", ""), version
         )
         reply = await run_in_threadpool(self._run, route, call)
         as_ints = ENUMS_AS_INTS in (request.query_params.get("$alt"), request.query_params.get("alt"))
@@ -219,27 +220,6 @@ async def _hang_up(send: Send) -> None:
     if transport is not None:
         transport.abort()
     await asyncio.sleep(0.01)
-
-
-async def _content(request: Request) -> bytes:
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > LARGEST_BODY:
-            raise invalid(f"Request payload size exceeds the limit: {LARGEST_BODY} bytes.")
-    return bytes(content)
-
-
-def _parsed(content: bytes) -> object:
-    if not content:
-        return None
-    try:
-        body: object = json.loads(content)
-        if b"\\u" in content:
-            json.dumps(body, ensure_ascii=False).encode()  # half a character (a lone surrogate) has no UTF-8
-        return body
-    except (ValueError, RecursionError) as error:
-        raise invalid(f"Invalid JSON payload received. {error}") from None
 
 
 def _error(error: ApiError) -> JSONResponse:

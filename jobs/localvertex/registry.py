@@ -6,6 +6,7 @@ from jobs.localvertex.errors import exists, not_found, precondition
 from jobs.localvertex.store import Store
 
 DEFAULT = "default"
+RESOURCES = [Model.DeploymentResourcesType.DEDICATED_RESOURCES]  # Google's client sends no machine without this
 
 
 def find(store: Store, name: str) -> Model:

@@ -107,6 +107,7 @@ def arguments(job: Job, workdir: Path, steps: int, evaluates: bool) -> TrainingA
     return TrainingArguments(
         output_dir=str(workdir / CHECKPOINTS),
         num_train_epochs=job.epochs,
+        max_steps=job.max_steps or -1,
         per_device_train_batch_size=job.batch_size,
         per_device_eval_batch_size=job.batch_size,
         learning_rate=job.learning_rate,

@@ -17,6 +17,7 @@ from google.cloud.aiplatform_v1beta1.types import (
 
 from jobs.localvertex.errors import exists
 from jobs.localvertex.hosts import project_number
+from jobs.localvertex.registry import RESOURCES
 from jobs.localvertex.resources import artifacts, licences
 from jobs.localvertex.resources.artifacts import Artifact
 from jobs.localvertex.resources.call import Call, Route, generic, now
@@ -130,6 +131,7 @@ def _model(artifact: Artifact, names: Names, display: str) -> Model:
         version_id="1",
         version_aliases=["default"],
         artifact_uri=str(artifact.source or ""),
+        supported_deployment_resources_types=RESOURCES,
         model_source_info=ModelSourceInfo(source_type=ModelSourceInfo.ModelSourceType.MODEL_GARDEN),
         create_time=now(),
         update_time=now(),

@@ -104,7 +104,11 @@ def _uploaded(given: Model) -> Model:
         location(given.artifact_uri, "model.artifact_uri")
     for alias in given.version_aliases:
         check_alias(alias)
-    model = Model(labels=dict(given.labels), version_aliases=list(given.version_aliases))
+    model = Model(
+        labels=dict(given.labels),
+        version_aliases=list(given.version_aliases),
+        supported_deployment_resources_types=registry.RESOURCES,
+    )
     for field in GIVEN:
         if field in given:
             setattr(model, field, getattr(given, field))

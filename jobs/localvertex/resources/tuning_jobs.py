@@ -15,7 +15,7 @@ from google.protobuf import empty_pb2
 from jobs.localvertex.buckets import location
 from jobs.localvertex.catalogue import CatalogueModel, Tuning
 from jobs.localvertex.errors import invalid, precondition
-from jobs.localvertex.resources import licences
+from jobs.localvertex.resources import continuing, licences
 from jobs.localvertex.resources.call import Call, Route, listed, now
 from jobs.localvertex.resources.edits import check_display_name, check_labels
 from jobs.localvertex.runner import CANCELLED, CANCELLING, FAILED, PENDING, SUCCEEDED, new_id
@@ -29,6 +29,7 @@ def create_tuning_job(call: Call) -> TuningJob:
     wanted = call.resource(TuningJob)
     parts, parent = call.parts, call.path["parent"]
     model = _check(wanted, call)
+    start = continuing.start_of(parts, wanted, model) if wanted.custom_base_model else {}
     job = TuningJob(
         name=f"{parent}/tuningJobs/{new_id()}",
         base_model=wanted.base_model,
@@ -36,6 +37,7 @@ def create_tuning_job(call: Call) -> TuningJob:
         description=wanted.description,
         labels=dict(wanted.labels),
         output_uri=wanted.output_uri,
+        custom_base_model=wanted.custom_base_model,
         supervised_tuning_spec=wanted.supervised_tuning_spec,
         state=PENDING,
         create_time=now(),
@@ -44,7 +46,7 @@ def create_tuning_job(call: Call) -> TuningJob:
     if not job.supervised_tuning_spec.tuning_mode:
         job.supervised_tuning_spec.tuning_mode = MODE[f"TUNING_MODE_{_modes(model).modes[0]}"]
     with parts.store.transaction():
-        parts.store.write_note(job.name, max_length=_modes(model).max_tokens)
+        parts.store.write_note(job.name, max_length=_modes(model).max_tokens, **start)
         parts.store.insert(job)
         parts.ledger.record("create_tuning_job", job.name, labels=dict(job.labels), base_model=job.base_model)
     parts.runner.kick()
@@ -84,8 +86,6 @@ def _check(job: TuningJob, call: Call) -> CatalogueModel:
     if not job.output_uri:
         raise invalid("The output_uri field is required for this model.", "output_uri")
     location(job.output_uri, "output_uri")
-    if job.custom_base_model:
-        raise invalid("custom_base_model is not supported by this server yet.", "custom_base_model")
     _check_spec(job.supervised_tuning_spec, model)
     licences.require(call.parts.store, call.path["parent"].split("/")[1], model)
     call.parts.weights.get(model.id)

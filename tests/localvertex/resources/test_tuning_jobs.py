@@ -30,7 +30,8 @@ def test_runs_to_the_end_and_leaves_everything(server):
         *(f"postprocess/node-0/checkpoints/checkpoint-{step}/{name}"
           for step in (4, 8) for name in ("adapter_config.json", "adapter_model.safetensors")),
         *(f"postprocess/node-0/checkpoints/final/{name}" for name in (
-            "adapter/adapter.gguf", "adapter/adapter_config.json", "adapter/base-model.json", "config.json",
+            "adapter/adapter.gguf", "adapter/adapter_config.json", "adapter/adapter_model.safetensors",
+            "adapter/base-model.json", "config.json",
             "model.safetensors")),
     ]  # fmt: skip
     assert "The fake engine starts." in server.text(f"{folder}/logs/train.log")
