@@ -18,6 +18,7 @@ from jobs.localvertex.errors import ApiError, from_http
 from jobs.localvertex.faults import Fault, Faults
 from jobs.localvertex.predict import Predict
 from jobs.localvertex.resources import (
+    boards,
     custom_jobs,
     deploy,
     deployed_models,
@@ -47,6 +48,7 @@ MODULES = (
     models,
     model_versions,
     metrics,
+    boards,
 )
 
 

@@ -27,13 +27,28 @@ from jobs.localvertex.resources.call import Parts
 from jobs.localvertex.runner import Runner
 from jobs.localvertex.serving import SERVING_COMMAND, Serving
 from jobs.localvertex.store import Store
+from jobs.localvertex.weights import discover
 
 DESCRIPTION = "Vertex AI for open models on this machine: tuning, endpoints and chat, without an account."
+EPILOG = """\
+environment:
+  STORAGE_EMULATOR_HOST  http://HOST:PORT of a Cloud Storage emulator; without it, gs:// is Google's
+  LOCALVERTEX_MODELS     own models, separated by colons: folders with Hugging Face files, model.gguf or both,
+                         folders of such folders, and GGUF files; each appears as local/NAME@NAME
+
+clients: set api_endpoint to the printed address, transport="rest", and any credentials.
+GET /healthz tells which base models are ready. SIGTERM stops the server and its children.
+"""
 ENGINE_COMMAND = shlex.join([sys.executable, "-m", "jobs.localvertex.engine"])
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m jobs.localvertex", description=DESCRIPTION)
+    parser = argparse.ArgumentParser(
+        prog="python -m jobs.localvertex",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="0 picks a free one (default)")
     parser.add_argument("--data-dir", type=Path, required=True, help="everything that this server remembers")
@@ -96,7 +111,7 @@ def build(options: argparse.Namespace) -> Parts:
     data_dir: Path = options.data_dir.resolve()
     engine = shlex.split(options.engine_command)
     store = Store(data_dir / "vertex.sqlite3")
-    weights = BaseModels(data_dir, options.models_dir, dict(options.base_model), engine)
+    weights = BaseModels(data_dir, options.models_dir, _own_models() | dict(options.base_model), engine)
     buckets = Buckets(os.environ.get("STORAGE_EMULATOR_HOST"))
     serving = Serving(data_dir / "endpoints", shlex.split(options.serving_command))
     return Parts(
@@ -146,11 +161,19 @@ class LocalServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def _own_models() -> dict[str, Path]:
+    try:
+        return discover(Path(text) for text in os.environ.get("LOCALVERTEX_MODELS", "").split(os.pathsep) if text)
+    except ValueError as error:
+        sys.exit(f"LOCALVERTEX_MODELS: {error}")
+
+
 def _catalogue(weights: BaseModels) -> Catalogue:
     known = catalogue.load()
     for here in weights.all():
-        known.add(here.id, here.card)
-        known.with_machine(here.id, LOCAL_MACHINE)
+        known.add(here.id, here.card, tunable=here.can_train)
+        if here.can_serve:
+            known.with_machine(here.id, LOCAL_MACHINE)
     return known
 
 

@@ -11,13 +11,14 @@ from typing import TypeAlias
 from google.cloud.aiplatform_v1beta1.types import Context, CustomJob, JobState, TuningJob
 from google.rpc import status_pb2
 
-from jobs.localvertex.base_models import BaseModels, Weights
+from jobs.localvertex.base_models import BaseModels
 from jobs.localvertex.buckets import Buckets, Location
 from jobs.localvertex.catalogue import model_id
 from jobs.localvertex.errors import ApiError
 from jobs.localvertex.results import register, upload, upload_outputs
 from jobs.localvertex.store import Store
 from jobs.localvertex.training import Cancelled, Stopped, Training, discard_heavy_files
+from jobs.localvertex.weights import Weights
 from jobs.localvertex.wire import load, now
 
 Job: TypeAlias = TuningJob | CustomJob

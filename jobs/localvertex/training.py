@@ -11,13 +11,14 @@ from pathlib import Path
 
 from google.cloud.aiplatform_v1beta1.types import TuningJob
 
-from jobs.localvertex.base_models import Weights, child_environment, end, last_line, lower_priority
+from jobs.localvertex.base_models import child_environment, end, last_line, lower_priority
 from jobs.localvertex.buckets import Buckets, Location, location
 from jobs.localvertex.catalogue import model_id
 from jobs.localvertex.data_stats import data_stats
 from jobs.localvertex.errors import ApiError, invalid
 from jobs.localvertex.events import EventFile
 from jobs.localvertex.store import Store
+from jobs.localvertex.weights import Weights
 from jobs.localvertex.wire import Json, now
 
 log = logging.getLogger(__name__)

@@ -89,7 +89,9 @@ def require(parts: Parts, artifact: Artifact, project: str) -> None:
         parts.deployments.converter.require(artifact.source)
         return
     licences.require(parts.store, project, artifact.base)
-    parts.weights.get(artifact.base.id)
+    weights = parts.weights.get(artifact.base.id)
+    if not weights.can_serve:
+        raise precondition(f"{artifact.base.id} cannot be deployed: {weights.message}")
 
 
 def check_resources(artifact: Artifact, resources: DedicatedResources, field: str) -> None:

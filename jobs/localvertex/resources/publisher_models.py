@@ -81,8 +81,9 @@ def _actions(parts: Parts, model: CatalogueModel) -> PublisherModel.CallToAction
     actions = Action(view_rest_api=Action.ViewRestApi(title="About", documentations=_facts(model, weights is not None)))
     if weights is None:
         return actions
-    deploys = [_deploy(model, machine) for machine in model.machines]
-    actions.multi_deploy_vertex = Action.DeployVertex(multi_deploy_vertex=deploys)
+    if weights.can_serve:
+        deploys = [_deploy(model, machine) for machine in model.machines]
+        actions.multi_deploy_vertex = Action.DeployVertex(multi_deploy_vertex=deploys)
     if model.tuning is not None:
         pipeline = Action.RegionalResourceReferences(title="Managed tuning")
         actions.open_fine_tuning_pipelines = Action.OpenFineTuningPipelines(fine_tuning_pipelines=[pipeline])
