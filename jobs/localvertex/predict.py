@@ -79,4 +79,9 @@ def _instances(body: Json) -> list[Json]:
     for index, instance in enumerate(instances):
         if not isinstance(instance, dict):
             raise invalid(f"instances[{index}] must be an object.", f"instances[{index}]")
-    return [{**parameters, **instance} for instance in instances]
+    return [_with_whole_numbers({**parameters, **instance}) for instance in instances]
+
+
+def _with_whole_numbers(instance: Json) -> Json:
+    """Google's clients send every number of an instance as a double: 5 comes as 5.0."""
+    return {k: int(v) if isinstance(v, float) and v.is_integer() else v for k, v in instance.items()}

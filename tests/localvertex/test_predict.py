@@ -4,7 +4,7 @@ import pytest
 from tests.localvertex.servers import PARENT
 from tests.localvertex.test_chat import seen
 
-CHAT = {"@requestFormat": "chatCompletions", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 7}
+CHAT = {"@requestFormat": "chatCompletions", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 7.0}
 
 
 @pytest.fixture(scope="module")
