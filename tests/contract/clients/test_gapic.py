@@ -244,11 +244,10 @@ def test_tensorboards_that_are_not_there(google):
 
 
 def test_predict(google, server):
+    """With a plain prompt: in the chat form `predictions` is an object, which the generated message cannot hold."""
     server.deployed(f"predict-{google.number}")
     client, endpoint = google.PredictionServiceClient, f"{PARENT}/endpoints/predict-{google.number}"
-    instance = {"@requestFormat": "chatCompletions", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 5}
-    reply = client.predict(endpoint=endpoint, instances=[instance])
-    assert reply.model == f"{PARENT}/models/m-predict-{google.number}"
-    plain = client.predict(endpoint=endpoint, instances=[{"prompt": "Once", "raw_response": True}])
-    assert list(plain.predictions) == [" and so on"]
+    reply = client.predict(endpoint=endpoint, instances=[{"prompt": "Once", "raw_response": True, "max_tokens": 5}])
+    assert (reply.model, list(reply.predictions)) == (f"{PARENT}/models/m-predict-{google.number}", [" and so on"])
     refused(client.predict, endpoint=endpoint, instances=[])
+    refused(client.predict, endpoint=NOTHING["endpoints"], instances=[{"prompt": "Once"}])
