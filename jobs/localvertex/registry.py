@@ -36,11 +36,12 @@ def versions(store: Store, bare: str) -> list[Model]:
 def add_version(store: Store, bare: str, model: Model) -> Model:
     """The next version of a model that exists; it becomes the default when its aliases say so."""
     with store.transaction():
+        parent = store.get(Model, bare)
         _refuse_taken(store, bare, list(model.version_aliases))
         highest = max(int(one.version_id) for one in versions(store, bare))
         last = int(store.note(bare).get("last_version", highest))
         model.version_id = str(max(highest, last) + 1)
-        model.create_time = store.get(Model, bare).create_time
+        model.create_time = parent.create_time
         model.name = f"{bare}@{model.version_id}"
         wants_default = DEFAULT in model.version_aliases
         model.version_aliases = [alias for alias in model.version_aliases if alias != DEFAULT]

@@ -1,6 +1,6 @@
 """In place of the training engine: the same files and events without a model, in a tenth of a second.
 
-The first row's prompt says how it goes: `fail: …`, `crash once`, `crash always`, `hold` (until cancelled), `steps N`.
+The first row's prompt says how it goes: `fail: …`, `crash once`, `crash always`, `hold` (until cancelled), `slowly`, `steps`.
 """
 
 import json
@@ -69,6 +69,8 @@ def train(folder: Path) -> int:
             num_predictions=20,
             learning_rate=0.001,
         )
+        if wish == "slowly":
+            time.sleep(0.06)
         if step % STEPS_PER_EPOCH == 0:
             end_of_epoch(folder, job, step)
             crash(folder, wish)
