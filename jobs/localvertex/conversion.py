@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jobs.localvertex.base_models import child_environment, end, last_line, lower_priority
-from jobs.localvertex.errors import ApiError, precondition
+from jobs.localvertex.errors import ApiError, precondition, unavailable
 
 POLL_SECONDS = 0.1
 PROBE_SECONDS = 30
@@ -23,10 +23,16 @@ class Converter:
         """Asks the engine once; it takes the time of starting Python."""
         with self._lock:
             if self._known is None:
-                command = [*self._engine, "convert", "--help"]
-                answer = subprocess.run(command, capture_output=True, timeout=PROBE_SECONDS, check=False)
-                self._known = answer.returncode == 0
+                self._known = self._asked()
             return self._known
+
+    def _asked(self) -> bool:
+        command = [*self._engine, "convert", "--help"]
+        try:
+            answer = subprocess.run(command, capture_output=True, timeout=PROBE_SECONDS, check=False)
+        except subprocess.TimeoutExpired:
+            raise unavailable("The engine did not answer in time. Try again in a moment.") from None
+        return answer.returncode == 0
 
     def require(self, source: object) -> None:
         if not self.available():

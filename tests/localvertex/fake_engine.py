@@ -1,6 +1,7 @@
 """In place of the training engine: the same files and events without a model, in a tenth of a second.
 
-The first row's prompt says how it goes: `fail: …`, `crash once`, `crash always`, `hold` (until cancelled), `slowly`, `steps`.
+The first row's prompt says how it goes: `fail: …`, `crash once`, `crash always`, `hold` (until cancelled),
+`slowly`, `steps`.
 """
 
 import json

@@ -103,7 +103,7 @@ class LocalVertex:
     def boards(self) -> Any:
         return self.client(vertex.TensorboardServiceClient)
 
-    def upload(self, name: str, content: str) -> str:
+    def upload(self, name: str, content: str | bytes) -> str:
         url = f"{self.storage}/upload/storage/v1/b/{BUCKET}/o"
         reply = httpx.post(url, params={"uploadType": "media", "name": name}, content=content, trust_env=False)
         reply.raise_for_status()

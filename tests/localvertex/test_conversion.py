@@ -1,3 +1,4 @@
+import json
 import shlex
 import sys
 
@@ -6,7 +7,7 @@ from google.api_core.exceptions import BadRequest
 
 from jobs.localvertex.conversion import Converter
 from jobs.localvertex.errors import ApiError
-from tests.localvertex.servers import BUCKET, FAKE_ENGINE, wait_for
+from tests.localvertex.servers import BUCKET, FAKE_ENGINE, ROOT, TINY_FOLDER, wait_for
 
 
 def custom(server, folder, endpoint):
@@ -53,3 +54,16 @@ def test_cancelled_while_converting(tmp_path):
 
 def test_asks_the_engine():
     assert Converter(shlex.split(FAKE_ENGINE)).available()
+
+
+def test_whole_model_by_the_real_engine_and_llama_cpp(own_server):
+    own_server.options = ()
+    server = own_server.start()
+    for path in TINY_FOLDER.iterdir():
+        if path.suffix != ".gguf":
+            server.upload(f"tiny/{path.name}", path.read_bytes())
+    operation = custom(server, "tiny", "real")
+    assert wait_for(lambda: server.finished(operation), server.log, 90).error.message == ""
+    question = json.loads((ROOT / "tests/fixtures/tiny-tune/heldout.json").read_text())["questions"][0]
+    reply = server.chat("real", question["prompt"], temperature=0, max_tokens=32).json()
+    assert reply["choices"][0]["message"]["content"] == question["plain"]
