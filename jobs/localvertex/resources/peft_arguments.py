@@ -1,11 +1,11 @@
 """The command line of Google's `pytorch-peft-train` container, as a LoRA training of this server's own engine."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobs.localvertex.buckets import location
+from jobs.localvertex.buckets import Location, file_location, location
 from jobs.localvertex.catalogue import ADAPTER_SIZES, Catalogue, CatalogueModel
 from jobs.localvertex.errors import ApiError, invalid, precondition
 
@@ -60,8 +60,8 @@ def read(catalogue: Catalogue, arguments: Sequence[str]) -> PeftTraining:
     batch = _whole(known, "per_device_train_batch_size", 1) * _whole(known, "gradient_accumulation_steps", 4)
     training = PeftTraining(
         base=base,
-        train=_place(_required(known, "train_dataset"), "train_dataset"),
-        validation=_place(known.pop("eval_dataset", ""), "eval_dataset"),
+        train=_place(_required(known, "train_dataset"), "train_dataset", file_location),
+        validation=_place(known.pop("eval_dataset", ""), "eval_dataset", file_location),
         adapter_output=_place(_required(known, "output_dir"), "output_dir"),
         merged_output=_place(known.pop("merge_base_and_lora_output_dir", ""), "merge_base_and_lora_output_dir"),
         rank=rank,
@@ -125,11 +125,11 @@ def _required(known: dict[str, str], key: str) -> str:
     return value
 
 
-def _place(path: str, key: str) -> str:
+def _place(path: str, key: str, kind: Callable[[str, str], Location] = location) -> str:
     """Containers see a bucket as a folder: `/gcs/bucket/path`."""
     if not path:
         return ""
-    return str(location(re.sub(r"^/gcs/", "gs://", path), f"--{key}"))
+    return str(kind(re.sub(r"^/gcs/", "gs://", path), f"--{key}"))
 
 
 def _whole(known: dict[str, str], key: str, default: int, low: int = 1) -> int:

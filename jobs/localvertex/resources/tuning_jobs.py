@@ -12,7 +12,7 @@ from google.cloud.aiplatform_v1beta1.types import (
 )
 from google.protobuf import empty_pb2
 
-from jobs.localvertex.buckets import location
+from jobs.localvertex.buckets import file_location, location
 from jobs.localvertex.catalogue import CatalogueModel, Tuning
 from jobs.localvertex.errors import invalid, precondition
 from jobs.localvertex.resources import continuing, licences
@@ -96,9 +96,9 @@ def _check_spec(spec: SupervisedTuningSpec, model: CatalogueModel) -> None:
     if not spec.training_dataset_uri:
         field = "supervised_tuning_spec.training_dataset_uri"
         raise invalid(f"The {field} field is required.", field)
-    location(spec.training_dataset_uri, "supervised_tuning_spec.training_dataset_uri")
+    file_location(spec.training_dataset_uri, "supervised_tuning_spec.training_dataset_uri")
     if spec.validation_dataset_uri:
-        location(spec.validation_dataset_uri, "supervised_tuning_spec.validation_dataset_uri")
+        file_location(spec.validation_dataset_uri, "supervised_tuning_spec.validation_dataset_uri")
     mode = MODE(spec.tuning_mode).name.removeprefix("TUNING_MODE_")
     if spec.tuning_mode and mode not in _modes(model).modes:
         allowed = ", ".join(_modes(model).modes)

@@ -122,6 +122,7 @@ def test_failed_data_is_the_job_s_error(server, client):
         ({"task": "instruct-full"}, "--task instruct-full is not supported"),
         ({"output_dir": "/tmp/out"}, "--output_dir must be a Cloud Storage path"),
         ({"output_dir": ""}, "--output_dir is required"),
+        ({"train_dataset": "gs://b"}, "--train_dataset must name a file"),
         ({"lora_rank": "7"}, "--lora_rank must be one of 1, 2, 4, 8, 16, 32"),
         ({"learning_rate": "much"}, "--learning_rate must be a number"),
         ({"num_train_epochs": "nan"}, "--num_train_epochs must be at least"),

@@ -67,6 +67,7 @@ def test_list_by_label_and_pages(server):
         ({"labels": {"Upper": "x"}}, "Label 'Upper'"),
         ({"labels": {"a": "no spaces"}}, "Label 'a'"),
         ({"supervised_tuning_spec": vertex.SupervisedTuningSpec()}, "training_dataset_uri field is required"),
+        ({"supervised_tuning_spec": {"training_dataset_uri": "gs://b"}}, "must name a file in the bucket"),
     ],
 )
 def test_refused_at_once(server, changes, message):
