@@ -63,7 +63,9 @@ class Chat:
         return Target(name, deployed, self._serving.replica(name_of(name, deployed.id)))
 
     async def complete(self, request: Request, target: Target, body: object) -> Response:
-        upstream_body = prompts.upstream_body(body, images=target.replica.plan.mmproj is not None)
+        images = target.replica.plan.mmproj is not None
+        # In a thread: a picture has up to 24 million pixels, and a WebP is decoded.
+        upstream_body = await asyncio.to_thread(prompts.upstream_body, body, images=images)
         assert isinstance(body, dict)
         upstream = await _while_there(request, self._open(target.replica, CHAT_PATH, upstream_body))
         if body.get("stream"):
