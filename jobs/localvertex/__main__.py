@@ -4,7 +4,7 @@ import sys
 from importlib.util import find_spec
 from types import ModuleType
 
-GOOGLE = "google.cloud.aiplatform_v1beta1"
+GOOGLE = ("google.cloud.aiplatform_v1beta1", "google.cloud.aiplatform_v1")
 
 
 def main() -> None:
@@ -15,14 +15,15 @@ def main() -> None:
 
 
 def without_service_clients() -> None:
-    """Google's package imports sixty service clients before any message type: 44 MB and 0.3 s for nothing here."""
-    spec = find_spec(GOOGLE)
-    if spec is None or GOOGLE in sys.modules:
-        return
-    package = ModuleType(GOOGLE)
-    package.__path__ = list(spec.submodule_search_locations or [])
-    package.__spec__ = spec
-    sys.modules[GOOGLE] = package
+    """Google's packages import sixty service clients before any message type: 44 MB and 0.3 s for nothing here."""
+    for name in GOOGLE:
+        spec = find_spec(name)
+        if spec is None or name in sys.modules:
+            continue
+        package = ModuleType(name)
+        package.__path__ = list(spec.submodule_search_locations or [])
+        package.__spec__ = spec
+        sys.modules[name] = package
 
 
 if __name__ == "__main__":

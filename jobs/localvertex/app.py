@@ -1,7 +1,6 @@
 """HTTP: paths to functions, Google's error envelope, and the fault switch."""
 
 import asyncio
-import json
 import logging
 import re
 from dataclasses import dataclass
@@ -12,27 +11,48 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from jobs.localvertex import versions
+from jobs.localvertex.bodies import content_of, parsed
 from jobs.localvertex.chat import Chat, ClientLeft
-from jobs.localvertex.errors import ApiError, from_http, invalid
+from jobs.localvertex.errors import ApiError, from_http
 from jobs.localvertex.faults import Fault, Faults
+from jobs.localvertex.predict import Predict
 from jobs.localvertex.resources import (
+    boards,
+    custom_jobs,
     deploy,
+    deployed_models,
     endpoints,
     metrics,
+    model_versions,
     models,
     operations,
     publisher_models,
     tuning_jobs,
 )
-from jobs.localvertex.resources.call import Call, Parts, Route
-from jobs.localvertex.wire import render
+from jobs.localvertex.resources.call import Call, Parts, Reply, Route
+from jobs.localvertex.wire import Operation, render
 
 log = logging.getLogger(__name__)
-LARGEST_BODY = 10 * 1024 * 1024
 JSON_TYPE = "application/json; charset=UTF-8"
 RETRY_AFTER_SECONDS = "2"
 ENUMS_AS_INTS = "json;enum-encoding=int"
-MODULES = (publisher_models, tuning_jobs, deploy, operations, endpoints, models, metrics)
+MODULES = (
+    publisher_models,
+    tuning_jobs,
+    custom_jobs,
+    deploy,
+    operations,
+    endpoints,
+    deployed_models,
+    models,
+    model_versions,
+    metrics,
+    boards,
+)
+
+
+_DOT = "__"  # no dots in the names of a regular expression's groups
 
 
 class Dropped(Exception):
@@ -49,21 +69,31 @@ def _compile(route: Route) -> Path:
     """Google's own notation: `{name=projects/*/locations/*}:deploy`."""
     versions = "ui|v1|v1beta1" if "/operations" in route.path else "v1|v1beta1"
     pattern = ""
-    for literal, name, template in re.findall(r"([^{]+)|\{(\w+)=([^}]+)\}", route.path):
+    for literal, name, template in re.findall(r"([^{]+)|\{([\w.]+)=([^}]+)\}", route.path):
         segments = re.escape(template).replace(r"\*", "[^/:]+")
-        pattern += re.escape(literal) if literal else f"(?P<{name}>{segments})"
+        pattern += re.escape(literal) if literal else f"(?P<{name.replace('.', _DOT)}>{segments})"
     return Path(route, re.compile(f"^/(?P<_version>{versions})/{pattern}$"))
 
 
 PATHS = [_compile(route) for module in MODULES for route in module.ROUTES]
-CHAT = re.compile(r"^/(?:v1|v1beta1)/(?P<name>projects/[^/:]+/locations/[^/:]+/endpoints/[^/:]+)/chat/completions$")
+INFERENCE = re.compile(
+    r"^/(?:v1|v1beta1)/(?P<name>projects/[^/:]+/locations/[^/:]+/endpoints/[^/:]+)"
+    r"(?:/(?P<chat>chat/completions)|:(?P<verb>predict|rawPredict|streamRawPredict))$"
+)
+INFERENCE_METHODS = {
+    None: "chat_completions",
+    "predict": "predict",
+    "rawPredict": "raw_predict",
+    "streamRawPredict": "stream_raw_predict",
+}
 
 
 class Application:
     def __init__(self, parts: Parts, faults: Faults) -> None:
         self._parts = parts
         self._faults = faults
-        self._chat = Chat(parts.store, parts.serving)
+        self._chat = Chat(parts.store, parts.serving, dedicated_hosts=parts.dedicated_hosts)
+        self._predict = Predict(self._chat)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -85,9 +115,11 @@ class Application:
         _refuse_browsers(request)
         if request.url.path == "/healthz":
             return _json(await run_in_threadpool(self._health))
-        if found := CHAT.match(request.url.path):
+        if found := INFERENCE.match(request.url.path):
             self._expect(request, "POST")
-            return await self._faulty("chat_completions", self._complete, request, found["name"])
+            return await self._faulty(
+                INFERENCE_METHODS[found["verb"]], self._infer, request, found["name"], found["verb"]
+            )
         path, values = self._find(request)
         return await self._faulty(path.route.method, self._call, request, path.route, values)
 
@@ -101,21 +133,38 @@ class Application:
             raise Dropped
         return response
 
-    async def _complete(self, request: Request, endpoint: str) -> Response:
-        return await self._chat.complete(request, endpoint, await _body(request))
+    async def _infer(self, request: Request, endpoint: str, verb: str | None) -> Response:
+        content = await content_of(request)
+        body = parsed(content)
+        target = self._chat.target(endpoint, request.headers.get("host", ""), len(content))
+        work = {None: self._chat.complete, "predict": self._predict.predict}.get(verb, self._predict.raw)
+        return await work(request, target, body)
 
     async def _call(self, request: Request, route: Route, values: dict[str, str]) -> Response:
         query = list(request.query_params.multi_items())
-        call = Call(self._parts, values, query, await _body(request), request.headers.get("host", ""))
-        reply = await run_in_threadpool(route.run, call)
+        version = values.pop("_version")
+        call = Call(
+            self._parts, values, query, parsed(await content_of(request)), request.headers.get("host", ""), version
+        )
+        reply = await run_in_threadpool(self._run, route, call)
         as_ints = ENUMS_AS_INTS in (request.query_params.get("$alt"), request.query_params.get("alt"))
         return _json(render(reply, enums_as_ints=as_ints))
+
+    def _run(self, route: Route, call: Call) -> Reply:
+        """/ui/, where Google's clients poll, has no version of its own: it is the operation's."""
+        if call.version == "v1" and "/operations" not in route.path and not versions.has_call(route.method):
+            raise ApiError("NOT_FOUND", f"v1 has no {route.method}; v1beta1 has.")
+        reply = route.run(call)
+        api = call.version
+        if api == "ui" and isinstance(reply, Operation):
+            api = call.parts.store.note(reply.name).get("api", "v1beta1")
+        return versions.as_v1(reply) if api == "v1" else reply
 
     def _find(self, request: Request) -> tuple[Path, dict[str, str]]:
         matches = [(path, found) for path in PATHS if (found := path.pattern.match(request.url.path))]
         for path, found in matches:
             if path.route.verb == request.method:
-                return path, {key: value for key, value in found.groupdict().items() if key != "_version"}
+                return path, {key.replace(_DOT, "."): value for key, value in found.groupdict().items()}
         if matches:
             self._expect(request, matches[0][0].route.verb)
         raise ApiError("NOT_FOUND", f"{request.method} {request.url.path} is not a call that this server knows.")
@@ -173,23 +222,6 @@ async def _hang_up(send: Send) -> None:
     if transport is not None:
         transport.abort()
     await asyncio.sleep(0.01)
-
-
-async def _body(request: Request) -> object:
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > LARGEST_BODY:
-            raise invalid(f"Request payload size exceeds the limit: {LARGEST_BODY} bytes.")
-    if not content:
-        return None
-    try:
-        body: object = json.loads(content)
-        if b"\\u" in content:
-            json.dumps(body, ensure_ascii=False).encode()  # half a character (a lone surrogate) has no UTF-8
-        return body
-    except (ValueError, RecursionError) as error:
-        raise invalid(f"Invalid JSON payload received. {error}") from None
 
 
 def _error(error: ApiError) -> JSONResponse:

@@ -9,41 +9,15 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from jobs.localvertex.errors import precondition, unavailable
+from jobs.localvertex.weights import Weights, from_folder
 
 log = logging.getLogger(__name__)
 GEMMA = "google/gemma3@gemma-3-270m"
 NICE = 10
-
-
-@dataclass
-class Weights:
-    """`hf` is needed to tune, `gguf` to serve; `state` is absent, waiting, preparing, ready or failed."""
-
-    id: str
-    hf: Path
-    gguf: Path
-    mmproj: Path | None = None
-    state: str = "waiting"
-    message: str = ""
-    card: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def servable(self) -> bool:
-        return self.gguf.is_file()
-
-    @property
-    def trainable(self) -> bool:
-        return (self.hf / "config.json").is_file()
-
-    @property
-    def images(self) -> bool:
-        return self.mmproj is not None
 
 
 class BaseModels:
@@ -53,7 +27,11 @@ class BaseModels:
         self._stopping = False
         self._preparing = False
         self._child: subprocess.Popen[bytes] | None = None
-        self._weights = {model_id: _from_folder(model_id, folder) for model_id, folder in own.items()}
+        made = data_dir / "base-models"
+        self._weights = {
+            model_id: from_folder(model_id, folder, made / model_id.replace("/", "--"))
+            for model_id, folder in own.items()
+        }
         self._gemma_dir = _gemma_folder(data_dir, shared)
         if GEMMA not in self._weights and (self._can_assemble() or (self._gemma_dir / "model.gguf").is_file()):
             self._weights[GEMMA] = Weights(GEMMA, self._gemma_dir / "hf", self._gemma_dir / "model.gguf")
@@ -124,7 +102,7 @@ class BaseModels:
         self._set(weights, "preparing", "")
         try:
             if not weights.servable:
-                _assemble(weights.gguf)
+                self._make_gguf(weights)
                 self._set(weights, "preparing", "")
             if not weights.trainable:
                 self._convert(weights)
@@ -136,20 +114,33 @@ class BaseModels:
             log.info("%s is ready after %.0f s", weights.id, time.monotonic() - started)
             self._set(weights, "ready", "")
 
+    def _make_gguf(self, weights: Weights) -> None:
+        if not weights.trainable:
+            _assemble(weights.gguf)
+            return
+        weights.gguf.parent.mkdir(parents=True, exist_ok=True)
+        partial = weights.gguf.with_name("partial.gguf")
+        self._run_engine(weights, "convert", weights.hf, partial)
+        if not self._stopping:
+            partial.replace(weights.gguf)
+            weights.look_for_mmproj()
+
     def _convert(self, weights: Weights) -> None:
         partial = weights.hf.with_name(weights.hf.name + ".partial")
         shutil.rmtree(partial, ignore_errors=True)
-        log_path = weights.hf.with_name("prepare.log")
+        self._run_engine(weights, "prepare", weights.gguf, partial)
+        if not self._stopping:
+            partial.replace(weights.hf)
+
+    def _run_engine(self, weights: Weights, command: str, source: Path, target: Path) -> None:
+        log_path = target.with_name(f"{command}.log")
         with log_path.open("wb") as output:
-            command = [*self._engine, "prepare", str(weights.gguf), str(partial)]
-            self._child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=child_environment())
+            line = [*self._engine, command, str(source), str(target)]
+            self._child = subprocess.Popen(line, stdout=output, stderr=subprocess.STDOUT, env=child_environment())
         lower_priority(self._child.pid)
         code = self._follow(weights, log_path)
-        if self._stopping:
-            return
-        if code != 0:
+        if code != 0 and not self._stopping:
             raise unavailable(f"the converter stopped with code {code}: {last_line(log_path)}")
-        partial.replace(weights.hf)
 
     def _follow(self, weights: Weights, log_path: Path) -> int:
         """The converter prints its progress as JSON lines; the health page shows the last one."""
@@ -203,20 +194,6 @@ def end(child: subprocess.Popen[bytes], patience: float) -> None:
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
-
-
-def _from_folder(model_id: str, folder: Path) -> Weights:
-    card_path, mmproj = folder / "model-card.json", folder / "mmproj.gguf"
-    card = json.loads(card_path.read_text(encoding="utf-8")) if card_path.is_file() else {}
-    weights = Weights(model_id, folder, folder / "model.gguf", mmproj if mmproj.is_file() else None, card=card)
-    if not weights.servable and not weights.trainable:
-        raise ValueError(f"{folder} holds neither model.gguf nor config.json: it is no base model.")
-    missing = (
-        "a model.gguf, so it cannot be deployed" if not weights.servable else "a config.json, so it cannot be tuned"
-    )
-    whole = weights.servable and weights.trainable
-    weights.state, weights.message = ("ready", "") if whole else ("failed", f"{folder} lacks {missing}.")
-    return weights
 
 
 def _gemma_folder(data_dir: Path, shared: Sequence[Path]) -> Path:

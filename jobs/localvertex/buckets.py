@@ -41,6 +41,13 @@ def location(uri: str, field: str) -> Location:
     return Location(bucket, path.rstrip("/"))
 
 
+def file_location(uri: str, field: str) -> Location:
+    place = location(uri, field)
+    if not place.path:
+        raise invalid(f"{field} must name a file in the bucket, such as gs://{place.bucket}/train.jsonl.", field)
+    return place
+
+
 class Buckets:
     """Raises `ApiError` with a sentence that a person can act on, whatever the storage client raises."""
 
@@ -100,5 +107,7 @@ class Buckets:
             raise ApiError("NOT_FOUND", message) from None
         except exceptions.Forbidden as error:
             raise ApiError("PERMISSION_DENIED", f"{place} cannot be used: {error.message}") from None
+        except ValueError as error:
+            raise invalid(f"{place} is not a path that Cloud Storage takes: {error}") from None
         except _BROKEN as error:
             raise ApiError("UNAVAILABLE", f"{place} cannot be reached: {error}") from None

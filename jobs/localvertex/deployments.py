@@ -1,6 +1,7 @@
-"""Model-garden deployments: the work behind the operation that `:deploy` answers with."""
+"""Deployments: the work behind the operations that `:deploy` and `:deployModel` answer with."""
 
 import logging
+import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,26 +20,32 @@ from google.protobuf.message import Message as RawMessage
 from google.rpc import status_pb2
 from proto import Message as PlusMessage
 
-from jobs.localvertex.base_models import BaseModels, Weights
+from jobs.localvertex import registry
+from jobs.localvertex.base_models import BaseModels
 from jobs.localvertex.buckets import Buckets, location
-from jobs.localvertex.errors import ApiError
-from jobs.localvertex.serving import Plan, Serving
+from jobs.localvertex.conversion import Converter
+from jobs.localvertex.errors import ApiError, not_found
+from jobs.localvertex.serving import Plan, Serving, name_of
 from jobs.localvertex.store import Store
-from jobs.localvertex.wire import Json, Operation, now, pack
+from jobs.localvertex.wire import Json, Operation, load, now, pack
 
 log = logging.getLogger(__name__)
 AT_ONCE = 2
 ADAPTER = "adapter/adapter.gguf"
+BASE, TUNED, MERGED = "base", "tuned", "merged"
 
 
 class Deployments:
     """A deployment that a restart cut off begins again: each step may be repeated."""
 
-    def __init__(self, store: Store, weights: BaseModels, buckets: Buckets, serving: Serving) -> None:
+    def __init__(
+        self, store: Store, weights: BaseModels, buckets: Buckets, serving: Serving, converter: Converter
+    ) -> None:
         self._store = store
         self._weights = weights
         self._buckets = buckets
         self._serving = serving
+        self.converter = converter
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="deploy")
         self._cancelled: set[str] = set()
         self._stopping = threading.Event()
@@ -46,24 +53,28 @@ class Deployments:
     def start(self) -> None:
         self._serving.watch()
         for endpoint in reversed(self._store.all(Endpoint)):
-            if endpoint.deployed_models:
-                self._serve_again(endpoint.name)
+            for deployed in endpoint.deployed_models:
+                self._serve_again(name_of(endpoint.name, deployed.id))
         for operation in reversed(self._store.all(Operation)):
             if not operation.done and self._store.note(operation.name).get("endpoint"):
                 self.begin(operation.name)
 
-    def _serve_again(self, endpoint: str) -> None:
-        note = self._store.note(endpoint)
-        weights = self._weights.find(note["base"])
-        if weights is None or not weights.servable:
-            log.error("%s cannot be served: the weights of %s are not here any more", endpoint, note["base"])
+    def _serve_again(self, name: str) -> None:
+        note = self._store.note(name)
+        weights = self._weights.find(note.get("base", ""))
+        if note.get("form") != MERGED and (weights is None or not weights.servable):
+            log.error("%s cannot be served: the weights of %s are not here any more", name, note.get("base"))
             return
-        self._serving.adopt(self._plan(endpoint, weights, tuned=note["tuned"]))
+        self._serving.adopt(self._plan(name, note))
 
-    def _plan(self, endpoint: str, weights: Weights, *, tuned: bool) -> Plan:
-        adapter = self._serving.folder(endpoint) / "adapter.gguf"
-        mmproj = str(weights.mmproj) if weights.mmproj else None
-        return Plan(endpoint, str(weights.gguf), mmproj, str(adapter) if tuned else None)
+    def _plan(self, name: str, note: Json) -> Plan:
+        folder = self._serving.folder(name)
+        if note["form"] == MERGED:
+            mmproj = folder / "mmproj.gguf"
+            return Plan(name, str(folder / "model.gguf"), str(mmproj) if mmproj.is_file() else None)
+        weights = self._weights.get(note["base"])
+        adapter = str(folder / "adapter.gguf") if note["form"] == TUNED else None
+        return Plan(name, str(weights.gguf), str(weights.mmproj) if weights.mmproj else None, adapter)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -76,10 +87,14 @@ class Deployments:
         self._cancelled.add(operation)
 
     def busy(self, endpoint: str) -> bool:
-        return any(note.get("endpoint") == endpoint for note in self._pending())
+        return bool(self.pending(endpoint))
+
+    def pending(self, endpoint: str) -> list[Json]:
+        """What is remembered of each deployment to `endpoint` that is still going on."""
+        return [note for note in self._pending() if note.get("endpoint") == endpoint]
 
     def uses(self, model: str) -> bool:
-        return any(note.get("model") == model for note in self._pending())
+        return any(note.get("model", "").partition("@")[0] == model for note in self._pending())
 
     def _pending(self) -> list[Json]:
         return [self._store.note(o.name) for o in self._store.all(Operation) if not o.done]
@@ -102,56 +117,68 @@ class Deployments:
         plan = self._prepare(note, lambda: self._leaving(name))
         self._stage(note, DeploymentStage.STARTING_MODEL_SERVER)
         self._serving.start(plan, lambda: self._leaving(name))
-        self._serving.warm_up(plan.endpoint)
+        self._serving.warm_up(plan.name)
         self._stage(note, DeploymentStage.FINISHING_UP)
         with self._store.transaction():
-            deployed = self._publish(note, plan)
-            response = DeployResponse(
-                publisher_model=note["publisher_model"], endpoint=note["endpoint"], model=f"{note['model']}@1"
-            )
-            finish(self._store, name, response)
+            deployed = self._publish(note)
             self._stage(note, DeploymentStage.SUCCESSFULLY_DEPLOYED)
-            finish(self._store, note["stages"], DeployModelResponse(deployed_model=DeployedModel(id=deployed)))
+            finish(self._store, note["stages"], DeployModelResponse(deployed_model=deployed))
+            if note["stages"] != name:
+                model = f"{note['model']}@1"
+                response = DeployResponse(
+                    publisher_model=note["publisher_model"], endpoint=note["endpoint"], model=model
+                )
+                finish(self._store, name, response)
 
     def _prepare(self, note: Json, leaving: Callable[[], bool]) -> Plan:
-        weights = self._weights.wait(note["base"], "servable", leaving)
-        if weights is None:
+        name = name_of(note["endpoint"], note["deployed_model"]["id"])
+        if note["form"] == MERGED:
+            self._convert(self._serving.folder(name), note["gcs_uri"], leaving)
+            return self._plan(name, note)
+        if self._weights.wait(note["base"], "servable", leaving) is None:
             raise ApiError("CANCELLED", "The deployment was cancelled.")
-        plan = self._plan(note["endpoint"], weights, tuned=bool(note["gcs_uri"]))
+        plan = self._plan(name, note)
         if plan.adapter:
             source = location(note["gcs_uri"], "custom_model.gcs_uri") / ADAPTER
             self._buckets.download(source, Path(plan.adapter))
         return plan
 
-    def _publish(self, note: Json, plan: Plan) -> str:
+    def _convert(self, folder: Path, gcs_uri: str, leaving: Callable[[], bool]) -> None:
+        if (folder / "model.gguf").is_file():
+            return
+        source = location(gcs_uri, "custom_model.gcs_uri")
+        for name in self._buckets.children(source):
+            self._buckets.download(source / name, folder / "hf" / name)
+        self.converter.run(folder / "hf", folder / "model.gguf", leaving)
+        shutil.rmtree(folder / "hf")
+
+    def _publish(self, note: Json) -> DeployedModel:
+        deployed = load(DeployedModel, note["deployed_model"])
+        deployed.create_time = now()
         with self._store.edit(Endpoint, note["endpoint"]) as endpoint:
-            deployed = DeployedModel(
-                id=note["deployed_model_id"],
-                model=note["model"],
-                model_version_id="1",
-                display_name=note["display_name"],
-                create_time=now(),
-                dedicated_resources=note["resources"],
-                system_labels=note["system_labels"],
-            )
-            endpoint.deployed_models = [deployed]
-            endpoint.traffic_split = {deployed.id: 100}
+            endpoint.deployed_models = [*endpoint.deployed_models, deployed]
+            endpoint.traffic_split = _split(note, endpoint, deployed.id)
             endpoint.update_time = now()
-        self._store.write_note(note["endpoint"], base=note["base"], tuned=plan.adapter is not None)
-        with self._store.edit(Model, note["model"]) as model:
+        kept = {key: note[key] for key in ("base", "form")}
+        self._store.write_note(name_of(note["endpoint"], deployed.id), **kept)
+        with self._store.edit(Model, self._row(deployed)) as model:
             reference = type(model).pb(model).deployed_models.add()
-            reference.endpoint, reference.deployed_model_id = note["endpoint"], note["deployed_model_id"]
-        return str(note["deployed_model_id"])
+            reference.endpoint, reference.deployed_model_id = note["endpoint"], deployed.id
+        return deployed
+
+    def _row(self, deployed: DeployedModel) -> str:
+        return str(registry.find(self._store, f"{deployed.model}@{deployed.model_version_id}").name)
 
     def _fail(self, name: str, note: Json, error: ApiError) -> None:
-        """Leaves nothing behind: the endpoint's and the model's ids can be used again."""
-        self._serving.stop(note["endpoint"])
+        """Leaves nothing behind: what was made for this deployment goes again, and its ids can be used anew."""
+        self._serving.stop(name_of(note["endpoint"], note["deployed_model"]["id"]))
         with self._store.transaction():
             self._stage(note, DeploymentStage.FAILED_TO_DEPLOY)
-            self._store.delete(note["endpoint"])
-            self._store.delete(note["model"])
-            fail(self._store, name, error)
             fail(self._store, note["stages"], error)
+            if note["stages"] != name:
+                self._store.delete(note["endpoint"])
+                self._store.delete(note["model"])
+                fail(self._store, name, error)
 
     def _stage(self, note: Json, stage: int) -> None:
         with self._store.edit(Operation, note["stages"]) as operation:
@@ -163,6 +190,15 @@ class Deployments:
 
     def _leaving(self, operation: str) -> bool:
         return self._stopping.is_set() or operation in self._cancelled
+
+
+def _split(note: Json, endpoint: Endpoint, deployed_id: str) -> dict[str, int]:
+    """The request's, in which "0" stands for the new one. Others may have been undeployed meanwhile."""
+    asked = {(deployed_id if key == "0" else key): share for key, share in note["traffic_split"].items()}
+    missing = set(asked) - {deployed.id for deployed in endpoint.deployed_models}
+    if missing:
+        raise not_found(f"The DeployedModel {min(missing)} that traffic_split names")
+    return asked or dict(endpoint.traffic_split)
 
 
 def finish(store: Store, name: str, response: PlusMessage | RawMessage) -> None:

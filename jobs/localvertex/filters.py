@@ -26,6 +26,17 @@ def select(resources: Sequence[Resource], expression: str) -> list[Resource]:
     return [resource for resource in resources if all(_matches(render(resource), term) for term in terms)]
 
 
+def ordered(resources: Sequence[Resource], order_by: str) -> list[Resource]:
+    """`display_name, create_time desc`: the last key is the least important."""
+    found = list(resources)
+    for part in reversed([part.split() for part in order_by.split(",") if part.strip()]):
+        if len(part) > 2 or (len(part) == 2 and part[1].lower() not in ("asc", "desc")):
+            raise invalid(f"Invalid order_by: {order_by!r}. Expected field, or field desc.", "order_by")
+        path, down = part[0], part[-1].lower() == "desc"
+        found.sort(key=lambda resource: _sortable(_value(render(resource), path)), reverse=down)
+    return found
+
+
 def page(resources: Sequence[Resource], size: int, token: str) -> tuple[list[Resource], str]:
     if size < 0:
         raise invalid("page_size must not be negative.", "page_size")
@@ -33,6 +44,13 @@ def page(resources: Sequence[Resource], size: int, token: str) -> tuple[list[Res
     end = start + min(size or 100, LARGEST_PAGE)
     following = base64.urlsafe_b64encode(str(end).encode()).decode() if end < len(resources) else ""
     return list(resources[start:end]), following
+
+
+def _sortable(value: Any) -> tuple[int, float, str]:
+    """Numbers before texts, what is missing first."""
+    if isinstance(value, bool | int | float) or (isinstance(value, str) and value.isdecimal()):
+        return 1, float(value), ""
+    return (0, 0.0, "") if value is None else (2, 0.0, str(value))
 
 
 def _offset(token: str) -> int:
@@ -75,7 +93,7 @@ def _value(body: Any, path: str) -> Any:
 def _compare(actual: Any, operator: str, wanted: str) -> bool:
     if operator == ":" and wanted == "*":
         return actual is not None
-    text = "" if actual is None else str(actual)
+    text = "" if actual is None else str(actual).lower() if isinstance(actual, bool) else str(actual)
     if operator == ":":
         return wanted in (actual if isinstance(actual, dict | list) else text)
     outcomes = {"=": text == wanted, "!=": text != wanted, ">": text > wanted, "<": text < wanted}

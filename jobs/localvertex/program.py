@@ -19,6 +19,7 @@ from jobs.localvertex.app import Application
 from jobs.localvertex.base_models import BaseModels
 from jobs.localvertex.buckets import Buckets
 from jobs.localvertex.catalogue import LOCAL_MACHINE, Catalogue
+from jobs.localvertex.conversion import Converter
 from jobs.localvertex.deployments import Deployments
 from jobs.localvertex.faults import Faults
 from jobs.localvertex.ledger import Ledger
@@ -26,13 +27,28 @@ from jobs.localvertex.resources.call import Parts
 from jobs.localvertex.runner import Runner
 from jobs.localvertex.serving import SERVING_COMMAND, Serving
 from jobs.localvertex.store import Store
+from jobs.localvertex.weights import discover
 
 DESCRIPTION = "Vertex AI for open models on this machine: tuning, endpoints and chat, without an account."
+EPILOG = """\
+environment:
+  STORAGE_EMULATOR_HOST  http://HOST:PORT of a Cloud Storage emulator; without it, gs:// is Google's
+  LOCALVERTEX_MODELS     own models, separated by colons: folders with Hugging Face files, model.gguf or both,
+                         folders of such folders, and GGUF files; each appears as local/NAME@NAME
+
+clients: set api_endpoint to the printed address, transport="rest", and any credentials.
+GET /healthz tells which base models are ready. SIGTERM stops the server and its children.
+"""
 ENGINE_COMMAND = shlex.join([sys.executable, "-m", "jobs.localvertex.engine"])
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m jobs.localvertex", description=DESCRIPTION)
+    parser = argparse.ArgumentParser(
+        prog="python -m jobs.localvertex",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="0 picks a free one (default)")
     parser.add_argument("--data-dir", type=Path, required=True, help="everything that this server remembers")
@@ -53,6 +69,12 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         choices=("now", "when-needed"),
         default="now",
         help="when to convert base models for tuning (default: %(default)s, in the background)",
+    )
+    parser.add_argument(
+        "--dedicated-hosts",
+        action="store_true",
+        help="give every dedicated endpoint a host name of its own and refuse the shared address for it, as Google"
+        " does; off by default, since not every resolver knows ENDPOINT.REGION-NUMBER.prediction.localhost",
     )
     parser.add_argument("--faults", type=Path, help="JSON list of faults for reliability tests; read at every request")
     parser.add_argument("--engine-command", default=ENGINE_COMMAND, help=argparse.SUPPRESS)
@@ -89,7 +111,7 @@ def build(options: argparse.Namespace) -> Parts:
     data_dir: Path = options.data_dir.resolve()
     engine = shlex.split(options.engine_command)
     store = Store(data_dir / "vertex.sqlite3")
-    weights = BaseModels(data_dir, options.models_dir, dict(options.base_model), engine)
+    weights = BaseModels(data_dir, options.models_dir, _own_models() | dict(options.base_model), engine)
     buckets = Buckets(os.environ.get("STORAGE_EMULATOR_HOST"))
     serving = Serving(data_dir / "endpoints", shlex.split(options.serving_command))
     return Parts(
@@ -100,7 +122,8 @@ def build(options: argparse.Namespace) -> Parts:
         buckets=buckets,
         serving=serving,
         runner=Runner(store, weights, buckets, data_dir / "tuning-jobs", engine),
-        deployments=Deployments(store, weights, buckets, serving),
+        deployments=Deployments(store, weights, buckets, serving, Converter(engine)),
+        dedicated_hosts=options.dedicated_hosts,
     )
 
 
@@ -138,11 +161,19 @@ class LocalServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def _own_models() -> dict[str, Path]:
+    try:
+        return discover(Path(text) for text in os.environ.get("LOCALVERTEX_MODELS", "").split(os.pathsep) if text)
+    except ValueError as error:
+        sys.exit(f"LOCALVERTEX_MODELS: {error}")
+
+
 def _catalogue(weights: BaseModels) -> Catalogue:
     known = catalogue.load()
     for here in weights.all():
-        known.add(here.id, here.card)
-        known.with_machine(here.id, LOCAL_MACHINE)
+        known.add(here.id, here.card, tunable=here.can_train)
+        if here.can_serve:
+            known.with_machine(here.id, LOCAL_MACHINE)
     return known
 
 

@@ -1,16 +1,18 @@
 """What a chat request may hold, checked here because llama.cpp answers much of it with nonsense instead of an error."""
 
 import base64
-import binascii
+import io
 from collections.abc import Callable
 from typing import Any
 
+from PIL import Image
+
 from jobs.localvertex.errors import ApiError, invalid
+from jobs.localvertex.images import ImageError, data_of, opened
 from jobs.localvertex.wire import Json
 
 MOST_IMAGES = 16
 DEFAULT_MAX_TOKENS = 1024
-IMAGE_STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"BM")
 Check = Callable[[Any], bool]
 
 
@@ -48,12 +50,30 @@ FIELDS: dict[str, tuple[Check, str]] = {
 }
 RENAMED = {"repetition_penalty": "repeat_penalty"}
 OURS = ("stream", "stream_options")
+STREAMED: Json = {"stream": True, "stream_options": {"include_usage": True}}
 
 
 def upstream_body(body: object, *, images: bool) -> Json:
     """The request for llama.cpp: only fields known to be safe, always streamed. Raises INVALID_ARGUMENT."""
     if not isinstance(body, dict):
         raise invalid("The request body must be a JSON object.")
+    return {**_known(body), "messages": _messages(body.get("messages"), images=images), **STREAMED}
+
+
+def completion_body(body: Json) -> Json:
+    """The same for a plain prompt. `raw_response` and whatever else the caller reads is not forwarded."""
+    prompt = body.get("prompt")
+    if not isinstance(prompt, str) or not prompt.strip():
+        raise invalid("prompt must be a text that isn't empty.", "prompt")
+    if "multi_modal_data" in body:
+        raise invalid("multi_modal_data is not supported: send the image in the chat-completions form.", "prompt")
+    known = _known(body)
+    if known.pop("logprobs", None) or known.pop("top_logprobs", None) or known.pop("n", 1) != 1:
+        raise invalid("logprobs and n belong to the chat-completions form.", "prompt")
+    return {**known, "prompt": prompt, **STREAMED}
+
+
+def _known(body: Json) -> Json:
     given = {key: value for key, value in body.items() if value is not None}
     if "max_completion_tokens" in given:
         given.setdefault("max_tokens", given["max_completion_tokens"])
@@ -61,13 +81,7 @@ def upstream_body(body: object, *, images: bool) -> Json:
         if key in given and not check(given[key]):
             raise invalid(f"{key} must be {wanted}.", key)
     known = {RENAMED.get(key, key): given[key] for key in FIELDS if key in given and key not in OURS}
-    return {
-        "max_tokens": DEFAULT_MAX_TOKENS,
-        **known,
-        "messages": _messages(given.get("messages"), images=images),
-        "stream": True,
-        "stream_options": {"include_usage": True},
-    }
+    return {"max_tokens": DEFAULT_MAX_TOKENS, **known}
 
 
 def _messages(messages: object, *, images: bool) -> list[Json]:
@@ -126,19 +140,21 @@ def _part(where: str, part: object, role: str, *, images: bool) -> Json:
 
 
 def _image(where: str, url: object) -> str:
-    """Only bytes in the request itself: a server that fetches addresses for strangers is a hole in a firewall."""
-    if not isinstance(url, str) or not url.startswith("data:image/"):
-        raise invalid(f"{where}.image_url.url must be a data: URI of an image; addresses are never fetched.", where)
-    head, separator, data = url.partition(",")
-    if not separator or not head.endswith(";base64"):
-        raise invalid(f"{where}.image_url.url must be base64 (data:image/png;base64,…).", where)
+    """The same, or as PNG: llama.cpp cannot read WebP."""
     try:
-        content = base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
-        raise invalid(f"{where}.image_url.url is not valid base64.", where) from None
-    if not content.startswith(IMAGE_STARTS):
-        raise invalid(f"{where}.image_url.url is not a PNG, JPEG, GIF or BMP image.", where)
-    return url
+        picture = opened(data_of(url))
+        return str(url) if picture.format != "WEBP" else _as_png(picture)
+    except ImageError as error:
+        raise invalid(f"{where}.image_url.url {error}.", where) from None
+
+
+def _as_png(picture: Image.Image) -> str:
+    png = io.BytesIO()
+    try:
+        picture.convert("RGB").save(png, "PNG", compress_level=1)
+    except (OSError, ValueError):
+        raise ImageError("is broken and cannot be decoded") from None
+    return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
 
 
 def _pictures(turn: Json) -> int:

@@ -19,6 +19,7 @@ from jobs.localvertex.buckets import Buckets, Location, location
 from jobs.localvertex.catalogue import model_id
 from jobs.localvertex.errors import ApiError
 from jobs.localvertex.events import EventFile
+from jobs.localvertex.registry import RESOURCES
 from jobs.localvertex.store import Store
 from jobs.localvertex.wire import now
 
@@ -38,6 +39,23 @@ def upload(job: TuningJob, folder: Path, buckets: Buckets, check: Callable[[], N
         relative = path.relative_to(folder).as_posix().removeprefix("checkpoints/")
         _upload_patiently(path, results / relative, buckets, check)
     return results / "final"
+
+
+def upload_outputs(
+    job: TuningJob, folder: Path, buckets: Buckets, outputs: dict[str, str], check: Callable[[], None]
+) -> Location:
+    """A custom job's own folders: the adapter and its checkpoints, and the merged model where one was asked for."""
+    (folder / "final" / BASE_MODEL_FILE).write_text(json.dumps({"base_model": model_id(job.base_model)}))
+    adapter = location(outputs["adapter"], "output_dir")
+    for path in _result_files(folder):
+        check()
+        relative = path.relative_to(folder).as_posix().removeprefix("checkpoints/")
+        if relative.startswith("final/adapter/") or not relative.startswith("final/"):
+            _upload_patiently(path, adapter / relative.removeprefix("final/adapter/"), buckets, check)
+        if outputs["merged"] and relative.startswith("final/"):
+            merged = location(outputs["merged"], "merge_base_and_lora_output_dir")
+            _upload_patiently(path, merged / relative.removeprefix("final/"), buckets, check)
+    return location(outputs["merged"] or outputs["adapter"], "output_dir")
 
 
 def _upload_patiently(path: Path, place: Location, buckets: Buckets, check: Callable[[], None]) -> None:
@@ -95,6 +113,7 @@ def _model(name: str, job: TuningJob, final: Location, checkpoints: list[TunedMo
         version_id="1",
         version_aliases=["default"],
         artifact_uri=str(final),
+        supported_deployment_resources_types=RESOURCES,
         labels=dict(job.labels),
         model_source_info=ModelSourceInfo(source_type=ModelSourceInfo.ModelSourceType.MODEL_GARDEN),
         base_model_source=Model.BaseModelSource(model_garden_source=source),

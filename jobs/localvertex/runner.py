@@ -4,20 +4,24 @@ import logging
 import secrets
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
-from google.cloud.aiplatform_v1beta1.types import Context, JobState, TuningJob
+from google.cloud.aiplatform_v1beta1.types import Context, CustomJob, JobState, TuningJob
 from google.rpc import status_pb2
 
-from jobs.localvertex.base_models import BaseModels, Weights
-from jobs.localvertex.buckets import Buckets
+from jobs.localvertex.base_models import BaseModels
+from jobs.localvertex.buckets import Buckets, Location
 from jobs.localvertex.catalogue import model_id
 from jobs.localvertex.errors import ApiError
-from jobs.localvertex.results import register, upload
+from jobs.localvertex.results import register, upload, upload_outputs
 from jobs.localvertex.store import Store
 from jobs.localvertex.training import Cancelled, Stopped, Training, discard_heavy_files
-from jobs.localvertex.wire import now
+from jobs.localvertex.weights import Weights
+from jobs.localvertex.wire import load, now
 
+Job: TypeAlias = TuningJob | CustomJob
 log = logging.getLogger(__name__)
 PENDING = JobState(JobState.JOB_STATE_PENDING)
 RUNNING = JobState(JobState.JOB_STATE_RUNNING)
@@ -27,6 +31,10 @@ SUCCEEDED = JobState(JobState.JOB_STATE_SUCCEEDED)
 FAILED = JobState(JobState.JOB_STATE_FAILED)
 UNFINISHED = (RUNNING, CANCELLING, PENDING)
 EXPERIMENT_SCHEMA = "system.Experiment"
+
+
+def kind_of(name: str) -> type[Job]:
+    return CustomJob if "/customJobs/" in name else TuningJob
 
 
 def new_id() -> str:
@@ -65,7 +73,7 @@ class Runner:
         """The job's row says CANCELLING already. A running training looks at once; a waiting job ends here."""
         self._cancelled.add(name)
         if self.current != name:
-            self._end(name, CANCELLED, ApiError("CANCELLED", "The tuning job was cancelled."))
+            self._end(name, CANCELLED, ApiError("CANCELLED", "The job was cancelled."))
         self._wake.set()
 
     def folder(self, name: str) -> Path:
@@ -89,15 +97,21 @@ class Runner:
             finally:
                 self.current = ""
 
-    def _next(self) -> TuningJob | None:
+    def _next(self) -> Job | None:
         """A cancelled one first, then one that was cut off while it ran, then the oldest."""
-        jobs = [job for job in reversed(self._store.all(TuningJob)) if job.state in UNFINISHED]
+        jobs: list[Job] = [*self._store.all(TuningJob), *self._store.all(CustomJob)]
         order = {CANCELLING: 0, RUNNING: 1, PENDING: 2}
-        return min(jobs, key=lambda job: order[job.state], default=None)
+        waiting = [job for job in jobs if job.state in UNFINISHED]
+        return min(waiting, key=lambda job: (order[job.state], job.create_time), default=None)
 
-    def _advance(self, job: TuningJob) -> None:
-        if job.state == CANCELLING:
-            self._end(job.name, CANCELLED, ApiError("CANCELLED", "The tuning job was cancelled."))
+    def _plan(self, job: Job) -> TuningJob:
+        """A custom job was made into a tuning job of the same name when it was created."""
+        return job if isinstance(job, TuningJob) else load(TuningJob, self._store.note(job.name)["plan"])
+
+    def _advance(self, unfinished: Job) -> None:
+        job = self._plan(unfinished)
+        if unfinished.state == CANCELLING:
+            self._end(job.name, CANCELLED, ApiError("CANCELLED", "The job was cancelled."))
             return
         folder = self.folder(job.name)
         training = Training(job, folder, self._store, self._buckets, self._engine, lambda: self._check(job.name))
@@ -106,7 +120,7 @@ class Runner:
         except Cancelled:
             training.say("Cancelled.")
             training.send_log(force=True)
-            self._end(job.name, CANCELLED, ApiError("CANCELLED", "The tuning job was cancelled."))
+            self._end(job.name, CANCELLED, ApiError("CANCELLED", "The job was cancelled."))
         except ApiError as error:
             training.say(f"Failed: {error}")
             training.send_log(force=True)
@@ -117,12 +131,19 @@ class Runner:
         self._begin(job.name)
         training.run(weights)
         training.say("Writing the results.")
-        final = upload(job, training.folder, self._buckets, lambda: self._check(job.name))
-        register(job.name, training.folder, final, self._store, new_id)
+        final = self._hand_over(job, training)
         training.say(f"Done: {final}")
         training.send_log(force=True)
         self._end(job.name, SUCCEEDED, None)
         discard_heavy_files(training.folder)
+
+    def _hand_over(self, job: TuningJob, training: Training) -> Location:
+        check = partial(self._check, job.name)
+        if kind_of(job.name) is CustomJob:
+            return upload_outputs(job, training.folder, self._buckets, self._store.note(job.name)["outputs"], check)
+        final = upload(job, training.folder, self._buckets, check)
+        register(job.name, training.folder, final, self._store, new_id)
+        return final
 
     def _await_weights(self, job: TuningJob, training: Training) -> Weights:
         """The job stays PENDING meanwhile and its log says what it waits for."""
@@ -137,10 +158,11 @@ class Runner:
         return weights
 
     def _begin(self, name: str) -> None:
-        with self._store.edit(TuningJob, name) as job:
+        with self._store.edit(kind_of(name), name) as job:
             if job.state == PENDING:
                 job.state, job.start_time, job.update_time = RUNNING, now(), now()
-                job.experiment = self._experiment(job)
+                if isinstance(job, TuningJob):
+                    job.experiment = self._experiment(job)
 
     def _experiment(self, job: TuningJob) -> str:
         parent, _, number = job.name.partition("/tuningJobs/")
@@ -160,7 +182,7 @@ class Runner:
         return context.name
 
     def _end(self, name: str, state: JobState, error: ApiError | None) -> None:
-        with self._store.edit(TuningJob, name) as job:
+        with self._store.edit(kind_of(name), name) as job:
             job.state, job.end_time, job.update_time = state, now(), now()
             if error is not None:
                 job.error = status_pb2.Status(code=error.grpc_code, message=error.message)

@@ -34,12 +34,16 @@ LONGEST_PAUSE_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Plan:
-    """What to serve for one endpoint."""
+    """What to serve for one deployed model; `name` is `ENDPOINT/deployedModels/ID`."""
 
-    endpoint: str
+    name: str
     model: str
     mmproj: str | None = None
     adapter: str | None = None
+
+
+def name_of(endpoint: str, deployed_model_id: str) -> str:
+    return f"{endpoint}/deployedModels/{deployed_model_id}"
 
 
 @dataclass
@@ -68,18 +72,19 @@ class Serving:
     def watch(self) -> None:
         threading.Thread(target=self._watch, name="serving", daemon=True).start()
 
-    def folder(self, endpoint: str) -> Path:
-        return self._folder / endpoint.rpartition("/")[2]
+    def folder(self, name: str) -> Path:
+        endpoint, _, deployed = name.partition("/deployedModels/")
+        return self._folder / endpoint.rpartition("/")[2] / deployed
 
     def start(self, plan: Plan, stopped: Callable[[], bool] = lambda: False) -> None:
         """Blocks until the model answers. Raises FAILED_PRECONDITION with llama.cpp's last words when it does not."""
         with self._lock:
-            replica = self._replicas[plan.endpoint] = self._spawn(plan)
+            replica = self._replicas[plan.name] = self._spawn(plan)
         self._await(replica, stopped)
 
-    def warm_up(self, endpoint: str) -> None:
+    def warm_up(self, name: str) -> None:
         """One token now, so that the first reader doesn't wait for what the server builds at its first answer."""
-        replica = self._replicas.get(endpoint)
+        replica = self._replicas.get(name)
         if replica is None:
             return
         body = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
@@ -87,19 +92,19 @@ class Serving:
         try:
             httpx.post(f"{replica.url}/v1/chat/completions", json=body, headers=headers, timeout=30, trust_env=False)
         except httpx.HTTPError as error:
-            log.warning("the model server of %s did not warm up: %s", endpoint, error)
+            log.warning("the model server of %s did not warm up: %s", name, error)
 
     def adopt(self, plan: Plan) -> None:
         """Starts without waiting: after a restart of this program the watcher brings it up."""
         with self._lock:
-            self._replicas[plan.endpoint] = self._spawn(plan)
+            self._replicas[plan.name] = self._spawn(plan)
 
-    def stop(self, endpoint: str) -> None:
+    def stop(self, name: str) -> None:
         with self._lock:
-            replica = self._replicas.pop(endpoint, None)
+            replica = self._replicas.pop(name, None)
         if replica is not None:
             end(replica.child, patience=1.0)
-        shutil.rmtree(self.folder(endpoint), ignore_errors=True)
+        shutil.rmtree(self.folder(name), ignore_errors=True)
 
     def stop_all(self) -> None:
         self._stopping.set()
@@ -111,20 +116,20 @@ class Serving:
         for child in children:
             end(child, patience=max(0.05, deadline - time.monotonic()))
 
-    def ready(self, endpoint: str) -> bool:
-        replica = self._replicas.get(endpoint)
+    def ready(self, name: str) -> bool:
+        replica = self._replicas.get(name)
         return replica is not None and replica.ready
 
-    def replica(self, endpoint: str) -> Replica:
-        replica = self._replicas.get(endpoint)
+    def replica(self, name: str) -> Replica:
+        replica = self._replicas.get(name)
         if replica is None:
-            raise ApiError("FAILED_PRECONDITION", f"Endpoint {endpoint} has no deployed model. Deploy one first.")
+            raise unavailable(f"{name} is not being served: its weights are not on this machine any more.")
         if not replica.ready:
             raise unavailable("The model server of this endpoint is starting. Try again in a few seconds.")
         return replica
 
     def _spawn(self, plan: Plan) -> Replica:
-        folder = self.folder(plan.endpoint)
+        folder = self.folder(plan.name)
         folder.mkdir(parents=True, exist_ok=True)
         port_file = folder / "port.json"
         port_file.unlink(missing_ok=True)
@@ -138,7 +143,7 @@ class Serving:
             "slots": SLOTS,
             "threads": THREADS,
             "api_key": api_key,
-            "alias": plan.endpoint.rpartition("/")[2],
+            "alias": plan.name.partition("/deployedModels/")[0].rpartition("/")[2],
             "port_file": str(port_file),
             "parent": os.getpid(),
         }
@@ -172,26 +177,26 @@ class Serving:
     def _watch(self) -> None:
         while not self._stopping.wait(WATCH_SECONDS):
             with self._lock:
-                for endpoint, replica in list(self._replicas.items()):
-                    self._check(endpoint, replica)
+                for name, replica in list(self._replicas.items()):
+                    self._check(name, replica)
 
-    def _check(self, endpoint: str, replica: Replica) -> None:
+    def _check(self, name: str, replica: Replica) -> None:
         if replica.child.poll() is None:
             self._settled(replica)
         elif replica.url or replica.retry_at:
-            self._revive(endpoint, replica)
+            self._revive(name, replica)
         else:
             replica.retry_at = time.monotonic()
 
-    def _revive(self, endpoint: str, replica: Replica) -> None:
+    def _revive(self, name: str, replica: Replica) -> None:
         if time.monotonic() < replica.retry_at:
             return
         failures = replica.failures + 1
-        log.warning("the model server of %s ended with code %s; starting it again", endpoint, replica.child.returncode)
+        log.warning("the model server of %s ended with code %s; starting it again", name, replica.child.returncode)
         fresh = self._spawn(replica.plan)
         fresh.failures = failures
         fresh.retry_at = time.monotonic() + min(2.0 ** (failures - 1), LONGEST_PAUSE_SECONDS)
-        self._replicas[endpoint] = fresh
+        self._replicas[name] = fresh
 
 
 def _reason(path: Path) -> str:

@@ -1,5 +1,7 @@
 """What survives a restart: every resource as Google's JSON in one SQLite table, and this server's notes beside it."""
 
+import base64
+import hashlib
 import json
 import sqlite3
 import threading
@@ -12,7 +14,7 @@ from google.protobuf.message import Message as RawMessage
 from proto import Message as PlusMessage
 
 from jobs.localvertex.errors import exists, not_found
-from jobs.localvertex.wire import Json, load, render
+from jobs.localvertex.wire import Json, load, raw, render
 
 Resource = TypeVar("Resource", bound=PlusMessage | RawMessage)
 
@@ -59,6 +61,7 @@ class Store:
             self._database.execute("COMMIT")
 
     def insert(self, resource: PlusMessage | RawMessage) -> None:
+        stamp(resource)
         row = (resource.name, _kind(type(resource)), json.dumps(render(resource)))
         with self._lock:
             try:
@@ -91,11 +94,17 @@ class Store:
         with self.transaction():
             resource = self.get(kind, name)
             yield resource
+            stamp(resource)
             self._database.execute("UPDATE resources SET body = ? WHERE name = ?", (json.dumps(render(resource)), name))
+
+    def remove(self, name: str) -> None:
+        """The resource, but not what is remembered of it."""
+        with self.transaction():
+            self._database.execute("DELETE FROM resources WHERE name = ?", (name,))
 
     def delete(self, name: str) -> None:
         with self.transaction():
-            self._database.execute("DELETE FROM resources WHERE name = ?", (name,))
+            self.remove(name)
             self._database.execute("DELETE FROM notes WHERE name = ?", (name,))
 
     def note(self, name: str) -> Json:
@@ -108,6 +117,15 @@ class Store:
         with self.transaction():
             body = json.dumps(self.note(name) | values)
             self._database.execute("INSERT OR REPLACE INTO notes (name, body) VALUES (?, ?)", (name, body))
+
+
+def stamp(resource: PlusMessage | RawMessage) -> None:
+    """An etag, where the message has one: it changes when anything else of the resource does."""
+    message = raw(resource)
+    if "etag" in message.DESCRIPTOR.fields_by_name:
+        message.etag = ""
+        content = json.dumps(render(message), sort_keys=True).encode()
+        message.etag = base64.urlsafe_b64encode(hashlib.blake2b(content, digest_size=9).digest()).decode()
 
 
 def _kind(kind: type[PlusMessage | RawMessage]) -> str:

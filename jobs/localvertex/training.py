@@ -4,25 +4,21 @@ import json
 import logging
 import os
 import shutil
-import statistics
 import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from google.cloud.aiplatform_v1beta1.types import (
-    SupervisedTuningDatasetDistribution,
-    SupervisedTuningDataStats,
-    TuningDataStats,
-    TuningJob,
-)
+from google.cloud.aiplatform_v1beta1.types import TuningJob
 
-from jobs.localvertex.base_models import Weights, child_environment, end, last_line, lower_priority
+from jobs.localvertex.base_models import child_environment, end, last_line, lower_priority
 from jobs.localvertex.buckets import Buckets, Location, location
 from jobs.localvertex.catalogue import model_id
+from jobs.localvertex.data_stats import data_stats
 from jobs.localvertex.errors import ApiError, invalid
 from jobs.localvertex.events import EventFile
 from jobs.localvertex.store import Store
+from jobs.localvertex.weights import Weights
 from jobs.localvertex.wire import Json, now
 
 log = logging.getLogger(__name__)
@@ -32,6 +28,7 @@ LOG_SECONDS = 2.0
 ATTEMPTS = 3
 CANCELLED = 3
 VALIDATION_SHARE = 0.25
+START = "start"
 
 
 class Cancelled(Exception):
@@ -95,12 +92,19 @@ class Training:
         spec = self.job.supervised_tuning_spec
         train = location(spec.training_dataset_uri, "training_dataset_uri")
         self._download(train, self.folder / "train.jsonl")
+        for name in self._note.get("start_files", []):
+            place = location(self.job.custom_base_model, "custom_base_model") / name
+            self._download(place, self.folder / START / Path(name).name, "model to continue from")
         if spec.validation_dataset_uri:
             validation = location(spec.validation_dataset_uri, "validation_dataset_uri")
             self._download(validation, self.folder / "validation.jsonl")
             self._check_share()
 
-    def _download(self, place: Location, target: Path) -> None:
+    @property
+    def _note(self) -> Json:
+        return self._store.note(self.job.name)
+
+    def _download(self, place: Location, target: Path, what: str = "data set") -> None:
         self._check()
         if target.exists():
             return
@@ -108,7 +112,7 @@ class Training:
         try:
             self._buckets.download(place, target)
         except ApiError as error:
-            raise error if error.status == "UNAVAILABLE" else invalid(f"The data set cannot be read: {error}") from None
+            raise error if error.status == "UNAVAILABLE" else invalid(f"The {what} cannot be read: {error}") from None
 
     def _check_share(self) -> None:
         train, validation = (self.folder / name for name in ("train.jsonl", "validation.jsonl"))
@@ -132,12 +136,18 @@ class Training:
             "tuning_mode": "FULL" if spec.tuning_mode == 1 else "PEFT_ADAPTER",
             "adapter_size": ADAPTER_SIZE[int(hyper.adapter_size)],
             "batch_size": int(getattr(hyper, "batch_size", 0)) or 4,
-            "max_length": self._store.note(self.job.name).get("max_length", 2048),
+            "max_length": self._note.get("max_length", 2048),
             "seed": 42,
             "threads": os.cpu_count() or 1,
             "display_name": self.job.tuned_model_display_name,
             "base_model": model_id(self.job.base_model),
         }
+        note = self._note
+        if note.get("ignored"):
+            self.say(f"Without effect on this server: {', '.join(note['ignored'])}")
+        if note.get("start"):
+            body[note["start"]] = str(self.folder / START)
+        body |= note.get("engine", {})
         (self.folder / "job.json").write_text(json.dumps(body, indent=2), encoding="utf-8")
 
     def _train(self) -> None:
@@ -184,56 +194,15 @@ class Training:
 
     def _absorb(self) -> None:
         for event in self._events.new():
-            if event.get("event") == "data_stats":
+            if event.get("event") == "data_stats" and "/tuningJobs/" in self.job.name:
                 with self._store.edit(TuningJob, self.job.name) as job:
                     job.tuning_data_stats = data_stats(event)
                     job.update_time = now()
 
 
-def data_stats(event: Json) -> TuningDataStats:
-    epochs = max(1, round(event["steps"] / max(event.get("steps_per_epoch") or event["steps"], 1)))
-    dropped = int(event.get("dropped", 0))
-    stats = SupervisedTuningDataStats(
-        tuning_dataset_example_count=event["examples"],
-        total_tuning_character_count=event["characters"],
-        total_billable_token_count=event.get("billable_tokens", event["tokens"] * epochs),
-        tuning_step_count=event["steps"],
-        user_input_token_distribution=_distribution(event.get("input_tokens", [])),
-        user_output_token_distribution=_distribution(event.get("output_tokens", [])),
-        total_truncated_example_count=len(event.get("truncated", [])),
-        truncated_example_indices=event.get("truncated", []),
-        dropped_example_reasons=["The example has no answer within the length limit."] * dropped,
-    )
-    return TuningDataStats(supervised_tuning_data_stats=stats)
-
-
-def _distribution(counts: list[int]) -> SupervisedTuningDatasetDistribution:
-    if not counts:
-        return SupervisedTuningDatasetDistribution()
-    ordered = sorted(counts)
-    width = (ordered[-1] - ordered[0]) / 5 or 1
-    buckets = []
-    for index in range(5):
-        left, right = ordered[0] + index * width, ordered[0] + (index + 1) * width
-        inside = [n for n in ordered if left <= n and (n < right or index == 4)]
-        bucket = SupervisedTuningDatasetDistribution.DatasetBucket(count=len(inside), left=left, right=right)
-        buckets.append(bucket)
-    return SupervisedTuningDatasetDistribution(
-        sum=sum(ordered),
-        billable_sum=sum(ordered),
-        min_=ordered[0],
-        max_=ordered[-1],
-        mean=statistics.fmean(ordered),
-        median=statistics.median(ordered),
-        p5=ordered[int(0.05 * (len(ordered) - 1))],
-        p95=ordered[int(0.95 * (len(ordered) - 1))],
-        buckets=buckets,
-    )
-
-
 def discard_heavy_files(folder: Path) -> None:
     """After the results are in the bucket only the events and the log are needed here."""
-    for name in ("final", "checkpoints"):
+    for name in ("final", "checkpoints", START):
         shutil.rmtree(folder / name, ignore_errors=True)
     for name in ("train.jsonl", "validation.jsonl"):
         (folder / name).unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """In place of the training engine: the same files and events without a model, in a tenth of a second.
 
-The first row's prompt says how it goes: `fail: …`, `crash once`, `crash always`, `hold` (until cancelled), `steps N`.
+The first row's prompt says how it goes: `fail: …`, `crash once`, `crash always`, `hold` (until cancelled),
+`slowly`, `steps`.
 """
 
 import json
@@ -19,11 +20,24 @@ def main() -> int:
     command, target = sys.argv[1], Path(sys.argv[-1])
     signal.signal(signal.SIGTERM, lambda *_: state.update(stop=True))
     threading.Thread(target=leave_with_parent, args=(os.getppid(),), daemon=True).start()
+    if command == "convert":
+        return convert()
     if command == "prepare":
         target.mkdir(parents=True)
         (target / "config.json").write_text("{}")
         return 0
     return train(target)
+
+
+def convert() -> int:
+    """`convert FOLDER OUT.gguf`, and `convert --help` for the asking."""
+    if sys.argv[2] == "--help":
+        return 0
+    if not (Path(sys.argv[2]) / "model.safetensors").is_file():
+        print("There is no model.safetensors.")
+        return 1
+    Path(sys.argv[3]).write_bytes(b"converted")
+    return 0
 
 
 def train(folder: Path) -> int:
@@ -36,7 +50,10 @@ def train(folder: Path) -> int:
         tell(folder, event="failed", code="INVALID_ARGUMENT", message=wish.removeprefix("fail: "))
         return 1
     start = last_step(folder)
-    total = job["epochs"] * STEPS_PER_EPOCH
+    total = job.get("max_steps") or job["epochs"] * STEPS_PER_EPOCH
+    if not Path(job.get("adapter_dir") or ".").is_dir():
+        tell(folder, event="failed", code="INTERNAL", message="There is no adapter to begin with.")
+        return 1
     if not start:
         tell(folder, **statistics(rows, total, job["epochs"]))
     for step in range(start + 1, total + 1):
@@ -53,6 +70,8 @@ def train(folder: Path) -> int:
             num_predictions=20,
             learning_rate=0.001,
         )
+        if wish == "slowly":
+            time.sleep(0.06)
         if step % STEPS_PER_EPOCH == 0:
             end_of_epoch(folder, job, step)
             crash(folder, wish)
@@ -105,7 +124,9 @@ def export(folder, job):
     (final / "adapter").mkdir(parents=True, exist_ok=True)
     (final / "config.json").write_text("{}")
     (final / "model.safetensors").write_bytes(b"merged")
-    (final / "adapter/adapter_config.json").write_text("{}")
+    config = {"r": job["adapter_size"], "lora_alpha": job.get("lora_alpha", 2 * job["adapter_size"])}
+    (final / "adapter/adapter_config.json").write_text(json.dumps(config))
+    (final / "adapter/adapter_model.safetensors").write_bytes(b"weights")
     (final / "adapter/adapter.gguf").write_bytes(b"adapter")
     tell(folder, event="done")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 config = json.loads(sys.argv[1])
 port_file = Path(config["port_file"])
-seen = port_file.parent.parent / "seen.jsonl"
+seen = port_file.parent.parent.parent / "seen.jsonl"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -28,8 +28,18 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(401, {"error": {"code": 401, "message": "wrong key"}})
         elif not body.get("stream"):
             self.answer(200, {"choices": []})
+        elif self.path == "/v1/completions":
+            self.complete(body)
         else:
             self.stream(body)
+
+    def complete(self, body):
+        self.begin()
+        for word in (" and", " so on"):
+            self.send({"choices": [{"index": 0, "text": word}]})
+        self.send({"choices": [{"index": 0, "text": "", "finish_reason": "stop"}]})
+        self.wfile.write(b"data: [DONE]\n\n")
+        note({"ended": "whole", "body": body})
 
     def stream(self, body):
         wish = body["messages"][-1]["content"]
@@ -37,11 +47,7 @@ class Handler(BaseHTTPRequestHandler):
             error = {"code": 400, "type": "exceed_context_size_error", "n_prompt_tokens": 9000, "n_ctx": 8192}
             self.answer(400, {"error": error})
             return
-        self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
-        self.send_header("connection", "close")
-        self.end_headers()
-        self.close_connection = True
+        self.begin()
         try:
             self.send({"choices": [{"index": 0, "delta": {"role": "assistant", "content": None}}]})
             for word in words(wish):
@@ -52,6 +58,13 @@ class Handler(BaseHTTPRequestHandler):
             note({"ended": "whole", "body": body})
         except OSError:
             note({"ended": "left", "body": body})
+
+    def begin(self):
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("connection", "close")
+        self.end_headers()
+        self.close_connection = True
 
     def send(self, chunk):
         text = json.dumps({"id": "chat-1", "created": 1, "model": config["alias"], **chunk}, separators=(",", ":"))

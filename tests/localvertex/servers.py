@@ -103,7 +103,7 @@ class LocalVertex:
     def boards(self) -> Any:
         return self.client(vertex.TensorboardServiceClient)
 
-    def upload(self, name: str, content: str) -> str:
+    def upload(self, name: str, content: str | bytes) -> str:
         url = f"{self.storage}/upload/storage/v1/b/{BUCKET}/o"
         reply = httpx.post(url, params={"uploadType": "media", "name": name}, content=content, trust_env=False)
         reply.raise_for_status()
@@ -153,8 +153,8 @@ class LocalVertex:
             setattr(request, name, value)
         return str(self.garden.deploy(request).operation.name)
 
-    def deployed(self, endpoint: str) -> vertex.Endpoint:
-        operation = self.deploy(endpoint)
+    def deployed(self, endpoint: str, **changes: Any) -> vertex.Endpoint:
+        operation = self.deploy(endpoint, **changes)
         done = wait_for(lambda: self.finished(operation), self.log)
         assert not done.error.message, done.error.message
         return self.endpoints.get_endpoint(name=f"{PARENT}/endpoints/{endpoint}")

@@ -1,11 +1,26 @@
 import base64
+import io
+import struct
 
 import pytest
+from PIL import Image
 
 from jobs.localvertex.errors import ApiError
 from jobs.localvertex.prompts import refusal, upstream_body
 
-PNG = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n....").decode()
+
+def saved(kind):
+    content = io.BytesIO()
+    Image.new("RGB", (2, 2), "red").save(content, kind)
+    return content.getvalue()
+
+
+def uri(content, kind="png"):
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+PNG = uri(saved("PNG"))
+HUGE = saved("BMP")[:18] + struct.pack("<ii", 6001, 4000) + saved("BMP")[26:]
 
 
 def user(content):
@@ -91,11 +106,27 @@ def test_image_goes_through_when_the_model_reads_images():
         (picture("data:image/png,abc"), True, "must be base64"),
         (picture("data:image/png;base64,%%%"), True, "not valid base64"),
         (picture("data:image/png;base64,aGVsbG8="), True, "not a PNG"),
+        (picture(uri(b"\x89PNG\r\n\x1a\n....")), True, "not a PNG"),
+        (picture(uri(HUGE)), True, "more than 24,000,000 pixels"),
+        (picture(uri(saved("WEBP")[:-9])), True, "not a PNG"),
         (picture(None), True, "data: URI"),
     ],
 )
 def test_images(part, images, word):
     assert word in refused({"messages": [user([part])]}, images=images)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP"])
+def test_what_llama_cpp_reads_is_not_touched(kind):
+    content = [picture(uri(saved(kind)))]
+    assert upstream_body({"messages": [user(content)]}, images=True)["messages"] == [user(content)]
+
+
+def test_webp_becomes_png():
+    body = upstream_body({"messages": [user([picture(uri(saved("WEBP")))])]}, images=True)
+    url = body["messages"][0]["content"][0]["image_url"]["url"]
+    sent = Image.open(io.BytesIO(base64.b64decode(url.removeprefix("data:image/png;base64,"))))
+    assert (sent.format, sent.size) == ("PNG", (2, 2))
 
 
 def test_too_many_images():

@@ -8,7 +8,8 @@ from tests.localvertex.servers import PARENT, wait_for
 
 
 def llama(server, endpoint) -> int:
-    return json.loads((server.data / f"endpoints/{endpoint}/port.json").read_text())["pid"]
+    (port_file,) = (server.data / f"endpoints/{endpoint}").glob("*/port.json")
+    return json.loads(port_file.read_text())["pid"]
 
 
 def gone(pid) -> bool:

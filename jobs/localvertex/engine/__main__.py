@@ -1,8 +1,9 @@
-"""`train WORKDIR` and `prepare SOURCE.gguf OUTDIR`, run as child processes of the local Vertex AI.
+"""`train`, `prepare` (GGUF to Hugging Face) and `convert` (back): child processes of the local Vertex AI.
 
 Exit codes: 0 done, 1 failed, 3 cancelled."""
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -101,6 +102,19 @@ def run_preparation(source: Path, out: Path) -> int:
     return DONE
 
 
+def run_conversion(folder: Path, out: Path, kind: str, name: str) -> int:
+    """Prints the files it made as one JSON line."""
+    from jobs.localvertex.engine.gguf_export import convert  # noqa: PLC0415 - torch reads the environment on import
+
+    try:
+        made = convert(folder, out, kind, name)
+    except JobError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    print(json.dumps({"event": "converted", "files": {path.name: path.stat().st_size for path in made}}))
+    return DONE
+
+
 def main() -> int:
     parent = os.getppid()
     leave_with_parent(parent)
@@ -110,10 +124,17 @@ def main() -> int:
     preparation = commands.add_parser("prepare")
     preparation.add_argument("source", type=Path)
     preparation.add_argument("out", type=Path)
+    conversion = commands.add_parser("convert")
+    conversion.add_argument("folder", type=Path)
+    conversion.add_argument("out", type=Path)
+    conversion.add_argument("--type", choices=("f32", "f16", "q8_0"), default="f16", help="of the large tensors")
+    conversion.add_argument("--name", default="", help="the model's name inside the files; default: the folder's")
     options = parser.parse_args()
     prepare_environment()
     if options.command == "train":
         return run_training(options.workdir.resolve(), parent)
+    if options.command == "convert":
+        return run_conversion(options.folder.resolve(), options.out, options.type, options.name)
     return run_preparation(options.source, options.out)
 
 

@@ -56,12 +56,17 @@ def result_rows(last_step: dict[str, Any], last_eval: dict[str, Any] | None) -> 
     return "\n".join(f"| {name} | {row['loss']:.4f} | {row['token_accuracy']:.1%} |" for name, row in rows)
 
 
+def lora_in_words(job: Job) -> str:
+    begun = ", begun with the adapter of an earlier tuning" if job.adapter_dir else ""
+    return f"LoRA, rank {job.adapter_size}, alpha {job.lora_alpha or 2 * job.adapter_size}{begun}"
+
+
 def model_card(job: Job, stats: dict[str, Any], last_step: dict[str, Any], last_eval: dict[str, Any] | None) -> str:
     lora = job.tuning_mode == "PEFT_ADAPTER"
     return CARD.format(
         name=job.display_name,
         base_model=job.base_model,
-        method=f"LoRA, rank {job.adapter_size}, alpha {2 * job.adapter_size}" if lora else "full fine-tuning",
+        method=lora_in_words(job) if lora else "full fine-tuning",
         answers=sum(stats["output_tokens"]),
         truncated=len(stats["truncated"]),
         results=result_rows(last_step, last_eval),

@@ -27,12 +27,12 @@ class Examples:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __iter__(self) -> Iterator[dict[str, list[int]]]:
+    def __iter__(self) -> Iterator[dict[str, Any]]:
         return (self[number] for number in range(len(self)))
 
-    def __getitem__(self, number: int) -> dict[str, list[int]]:
+    def __getitem__(self, number: int) -> dict[str, Any]:
         row = self.rows[number]
-        return {"input_ids": row.input_ids, "labels": row.labels}
+        return {"input_ids": row.input_ids, "labels": row.labels, "images": row.images}
 
     def add(self, index: int, turns: list[Turn], encoded: Encoded, max_length: int) -> None:
         if len(encoded.input_ids) > max_length:
@@ -42,12 +42,12 @@ class Examples:
             self.dropped.append(index)
             return
         self.rows.append(encoded)
-        self.characters += sum(len(turn.content) for turn in turns)
+        self.characters += sum(turn.characters for turn in turns)
         self.messages.append(len(turns))
 
 
 def load_examples(path: Path, encoder: ChatEncoder, max_length: int, what: str) -> Examples:
-    rows = read_rows(path, what)
+    rows = read_rows(path, what, images=encoder.vision is not None)
     examples = Examples()
     for index, (turns, encoded) in enumerate(zip(rows, encoder.encode_all(rows), strict=True)):
         examples.add(index, turns, encoded, max_length)

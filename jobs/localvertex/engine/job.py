@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -39,17 +39,22 @@ class Job:
     threads: int
     display_name: str
     base_model: str
+    adapter_dir: Path | None = None
+    lora_alpha: int | None = None
+    max_steps: int | None = None
 
     @classmethod
     def read(cls, path: Path) -> Self:
         try:
             stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            values = {field.name: stored[field.name] for field in fields(cls)}
+            needed = [field.name for field in fields(cls) if field.default is MISSING or field.name in stored]
+            values = {name: stored[name] for name in needed}
         except (OSError, ValueError, KeyError) as error:
             raise JobError(f"The job description {path.name} cannot be used: {error!r}.", "INTERNAL") from error
         values["base_model_dir"] = Path(values["base_model_dir"])
         values["train_path"] = Path(values["train_path"])
         values["validation_path"] = Path(values["validation_path"]) if values["validation_path"] else None
+        values["adapter_dir"] = Path(values["adapter_dir"]) if values.get("adapter_dir") else None
         job = cls(**values)
         job.check()
         return job
@@ -59,6 +64,9 @@ class Job:
             raise JobError(f"Tuning mode {self.tuning_mode} is not supported here. Choose PEFT_ADAPTER or FULL.")
         for name in ("epochs", "batch_size", "max_length", "adapter_size"):
             if getattr(self, name) < 1:
+                raise JobError(f"{name} must be 1 or more, not {getattr(self, name)}.")
+        for name in ("lora_alpha", "max_steps"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise JobError(f"{name} must be 1 or more, not {getattr(self, name)}.")
         if not 0 < self.learning_rate < 1:
             raise JobError(f"learning_rate must be between 0 and 1, not {self.learning_rate}.")

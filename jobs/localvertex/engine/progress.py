@@ -21,6 +21,11 @@ def saved_epochs(epochs: int) -> set[int]:
     return {math.ceil(epochs * number / count) for number in range(1, count + 1)}
 
 
+def begun_epochs(state: TrainerState) -> int:
+    """The last one is not whole when the number of steps was given."""
+    return math.ceil(round(state.epoch or 0, 3))
+
+
 def in_words(measures: dict[str, float]) -> str:
     return f"loss {measures['loss']:.4f}, token accuracy {measures['token_accuracy']:.1%}"
 
@@ -57,12 +62,12 @@ class Progress(TrainerCallback):
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        control.should_save = round(state.epoch or 0) in self.saved
+        control.should_save = begun_epochs(state) in self.saved
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         folder = folder_of(self.workdir, state.global_step)
         write_checkpoint_adapter(folder, kwargs["model"])
         forget_optimizer_states(self.workdir, keep=folder)
-        where = {"step": state.global_step, "epoch": round(state.epoch or 0)}
+        where = {"step": state.global_step, "epoch": begun_epochs(state)}
         self.events.write("checkpoint", **where, path=str(folder.relative_to(self.workdir)))
         say(f"Epoch {where['epoch']}: saved {folder.name}")

@@ -1,44 +1,93 @@
 """The three formats of a tuning row, read as chat turns: prompt/completion, messages, and Gemini's contents."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jobs.localvertex.engine.job import JobError
+from jobs.localvertex.images import ImageError, data_of, decoded, opened
 
 ROLES = {"system": "system", "user": "user", "assistant": "assistant", "model": "assistant"}
+IMAGE = "<start_of_image>"
+IMAGE_FORMATS = ("PNG", "JPEG", "WEBP")
 
 
 @dataclass(frozen=True)
 class Turn:
+    """In `content`, `IMAGE` stands where each of the images is."""
+
     role: str
     content: str
+    images: tuple[bytes, ...] = ()
+
+    @property
+    def characters(self) -> int:
+        return len(self.content) - len(IMAGE) * len(self.images)
 
 
 class RowError(ValueError):
     pass
 
 
-def text_of(content: Any) -> str:
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        raise RowError("the content of a message must be text or a list of parts")
-    return "".join(text_of_part(part) for part in content)
-
-
-def text_of_part(part: Any) -> str:
-    if not isinstance(part, dict) or not isinstance(part.get("text"), str):
-        raise RowError("only text can be tuned here, remove images and other parts")
-    text: str = part["text"]
-    return text
-
-
 def turn(role: Any, content: Any) -> Turn:
     if role not in ROLES:
         raise RowError(f"the role {role!r} is not one of system, user, assistant or model")
-    return Turn(ROLES[role], text_of(content))
+    if isinstance(content, str):
+        return Turn(ROLES[role], content)
+    if not isinstance(content, list):
+        raise RowError("the content of a message must be text or a list of parts")
+    parts = [part_of(part) for part in content]
+    images = tuple(part for part in parts if isinstance(part, bytes))
+    if not images:
+        return Turn(ROLES[role], "".join(part for part in parts if isinstance(part, str)))
+    return turn_with_images(ROLES[role], parts, images)
+
+
+def turn_with_images(role: str, parts: list[str | bytes], images: tuple[bytes, ...]) -> Turn:
+    """Each text is trimmed by itself, as the chat template does it to a list of parts."""
+    if role != "user":
+        raise RowError("only the user's messages may hold images")
+    content = "".join(part.strip() if isinstance(part, str) else IMAGE for part in parts)
+    if content.count(IMAGE) != len(images):
+        raise RowError(f"{IMAGE} stands for an image and cannot be written in a text beside one")
+    return Turn(role, content, images)
+
+
+def part_of(part: Any) -> str | bytes:
+    if isinstance(part, dict) and isinstance(part.get("text"), str):
+        text: str = part["text"]
+        return text
+    image = isinstance(part, dict) and (image_url(part) or inline_data(part))
+    if not image:
+        raise RowError("a part must be a text, or an image inside the row (image_url with a data: URI)")
+    return image
+
+
+def image_url(part: dict[str, Any]) -> bytes | None:
+    url = part.get("image_url")
+    return checked(lambda: data_of(url.get("url"))) if isinstance(url, dict) else None
+
+
+def inline_data(part: dict[str, Any]) -> bytes | None:
+    """Gemini's way to write an image."""
+    inline = part.get("inlineData", part.get("inline_data"))
+    if not isinstance(inline, dict) or not isinstance(inline.get("data"), str):
+        return None
+    return checked(lambda: decoded(inline["data"]))
+
+
+def checked(read: Callable[[], bytes]) -> bytes:
+    """Decodes it once, so that a broken image is found now and not at step 400."""
+    try:
+        content = read()
+        opened(content, IMAGE_FORMATS).load()
+    except ImageError as error:
+        raise RowError(f"an image {error}") from None
+    except (OSError, SyntaxError, ValueError):
+        raise RowError("an image is broken and cannot be decoded") from None
+    return content
 
 
 def objects(row: dict[str, Any], key: str) -> list[dict[str, Any]]:
@@ -84,8 +133,8 @@ def parse_line(line: str) -> list[Turn]:
     return turns
 
 
-def read_rows(path: Path, what: str) -> list[list[Turn]]:
-    """`what` names the file in messages, for example "training data"."""
+def read_rows(path: Path, what: str, images: bool = False) -> list[list[Turn]]:
+    """`what` names the file in messages, for example "training data"; `images`: the model reads them."""
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
@@ -98,6 +147,8 @@ def read_rows(path: Path, what: str) -> list[list[Turn]]:
             continue
         try:
             rows.append(parse_line(line))
+            if not images and any(turn.images for turn in rows[-1]):
+                raise RowError("this model reads text only: take the images out, or choose a model that reads images")
         except RowError as error:
             raise JobError(f"Line {number} of the {what}: {error}.") from error
     if not rows:

@@ -14,6 +14,7 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 from jobs.localvertex.engine.dataset import Examples
 from jobs.localvertex.engine.job import CHECKPOINTS, Job
 from jobs.localvertex.engine.tokens import IGNORED
+from jobs.localvertex.engine.vision import Vision
 
 WARM_UP_SHARE = 0.05
 
@@ -38,19 +39,22 @@ class Tally:
 
 
 class Collator:
-    def __init__(self, pad: int, token_types: bool) -> None:
+    def __init__(self, pad: int, vision: Vision | None) -> None:
         self.pad = pad
-        self.token_types = token_types
+        self.vision = vision
 
-    def __call__(self, rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
+    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         width = max(len(row["input_ids"]) for row in rows)
         batch = {
             "input_ids": self.padded([row["input_ids"] for row in rows], width, self.pad),
             "labels": self.padded([row["labels"] for row in rows], width, IGNORED),
             "attention_mask": self.padded([[1] * len(row["input_ids"]) for row in rows], width, 0),
         }
-        if self.token_types:  # a multimodal Gemma 3 refuses to train without them; 0 is text
-            batch["token_type_ids"] = torch.zeros_like(batch["input_ids"])
+        if self.vision:  # image tokens (1) see each other in both directions
+            batch["token_type_ids"] = (batch["input_ids"] == self.vision.image_token).long()
+            images = [image for row in rows for image in row["images"]]
+            if images:
+                batch["pixel_values"] = torch.stack([self.vision.pixels(image) for image in images])
         return batch
 
     @staticmethod
@@ -103,6 +107,7 @@ def arguments(job: Job, workdir: Path, steps: int, evaluates: bool) -> TrainingA
     return TrainingArguments(
         output_dir=str(workdir / CHECKPOINTS),
         num_train_epochs=job.epochs,
+        max_steps=job.max_steps or -1,
         per_device_train_batch_size=job.batch_size,
         per_device_eval_batch_size=job.batch_size,
         learning_rate=job.learning_rate,
@@ -125,15 +130,19 @@ def arguments(job: Job, workdir: Path, steps: int, evaluates: bool) -> TrainingA
 
 
 def build_trainer(
-    model: Any, args: TrainingArguments, train: Examples, validation: Examples | None, callbacks: list[Any]
+    model: Any,
+    args: TrainingArguments,
+    train: Examples,
+    validation: Examples | None,
+    callbacks: list[Any],
+    vision: Vision | None,
 ) -> AnswerTrainer:
-    multimodal = hasattr(model.config, "vision_config")
     trainer = AnswerTrainer(
         model=model,
         args=args,
         train_dataset=train,
         eval_dataset=validation,
-        data_collator=Collator(model.config.get_text_config().pad_token_id or 0, multimodal),
+        data_collator=Collator(model.config.get_text_config().pad_token_id or 0, vision),
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)

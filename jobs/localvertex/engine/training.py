@@ -20,6 +20,7 @@ from jobs.localvertex.engine.model import trainable
 from jobs.localvertex.engine.progress import Progress
 from jobs.localvertex.engine.tokens import ChatEncoder
 from jobs.localvertex.engine.trainer import AnswerTrainer, arguments, build_trainer
+from jobs.localvertex.engine.vision import Vision
 
 
 def quiet_libraries() -> None:
@@ -54,13 +55,14 @@ def train(job: Job, workdir: Path, events: EventLog, stop_if_asked: Callable[[],
     stop_if_asked()
     per_epoch = math.ceil(len(train_rows) / job.batch_size)
     stats = statistics(train_rows, validation_rows)
-    events.write("data_stats", **stats, steps=per_epoch * job.epochs, steps_per_epoch=per_epoch)
+    steps = job.max_steps or per_epoch * job.epochs
+    events.write("data_stats", **stats, steps=steps, steps_per_epoch=per_epoch)
     say(f"{len(train_rows)} rows, {stats['tokens']} tokens, {len(stats['truncated'])} cut, {stats['dropped']} left out")
     model = trainable(job)
     stop_if_asked()
-    args = arguments(job, workdir, per_epoch * job.epochs, validation_rows is not None)
-    progress = Progress(workdir, events, job.epochs, stop_if_asked)
-    trainer = build_trainer(model, args, train_rows, validation_rows, [progress])
+    args = arguments(job, workdir, steps, validation_rows is not None)
+    progress = Progress(workdir, events, math.ceil(steps / per_epoch), stop_if_asked)
+    trainer = build_trainer(model, args, train_rows, validation_rows, [progress], Vision.read(job.base_model_dir))
     start = last_resumable(workdir)
     say(f"Resuming from {start.name}" if start else "Training starts")
     trainer.train(resume_from_checkpoint=str(start) if start else None)

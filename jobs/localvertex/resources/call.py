@@ -1,23 +1,27 @@
 """What a function behind an HTTP path is given."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
+from google.cloud.aiplatform_v1beta1.types import GenericOperationMetadata
 from google.protobuf.message import Message as RawMessage
 from proto import Message as PlusMessage
 
+from jobs.localvertex import versions
 from jobs.localvertex.base_models import BaseModels
 from jobs.localvertex.buckets import Buckets
 from jobs.localvertex.catalogue import Catalogue
 from jobs.localvertex.deployments import Deployments
+from jobs.localvertex.filters import ordered, page, select
 from jobs.localvertex.ledger import Ledger
 from jobs.localvertex.runner import Runner
 from jobs.localvertex.serving import Serving
 from jobs.localvertex.store import Store
-from jobs.localvertex.wire import Operation, now, pack, parse, parse_query
+from jobs.localvertex.wire import Json, Operation, now, pack, parse, parse_query
 
 Plus = TypeVar("Plus", bound=PlusMessage)
+Resource = TypeVar("Resource", bound=PlusMessage | RawMessage)
 Reply: TypeAlias = PlusMessage | RawMessage
 
 
@@ -33,6 +37,7 @@ class Parts:
     serving: Serving
     runner: Runner
     deployments: Deployments
+    dedicated_hosts: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,19 +47,49 @@ class Call:
     query: list[tuple[str, str]]
     body: object
     host: str
+    version: str = "v1beta1"
 
     def request(self, kind: type[Plus]) -> Plus:
         """A request message whose fields came by the path and the query."""
-        return parse_query(kind, self.query, dict(self.path))
+        if self.version == "v1":
+            parse_query(versions.counterpart(kind), self.query, self._fixed({}))
+        return parse_query(kind, self.query, self._fixed({}))
 
     def posted(self, kind: type[Plus]) -> Plus:
         """A request message whose fields came by the path and the body (`body: "*"`)."""
         body = self.body if self.body is not None else {}
-        return parse(kind, body | dict(self.path) if isinstance(body, dict) else body)
+        return self._parse(kind, self._fixed(body) if isinstance(body, dict) else body)
 
     def resource(self, kind: type[Plus]) -> Plus:
         """The resource that is the whole body of a create or a patch."""
-        return parse(kind, self.body)
+        return self._parse(kind, self.body)
+
+    def operation(self, name: str, metadata: PlusMessage, response: Reply | None = None) -> Operation:
+        """A new operation, done when there is a response. It remembers the API version, in which /ui/ shows it."""
+        operation = Operation(name=name)
+        operation.metadata.CopyFrom(pack(metadata))
+        if response is not None:
+            operation.done = True
+            operation.response.CopyFrom(pack(response))
+        with self.parts.store.transaction():
+            self.parts.store.insert(operation)
+            if self.version == "v1":
+                self.parts.store.write_note(name, api="v1")
+        return operation
+
+    def _fixed(self, body: Json) -> Json:
+        """What the path says wins; `endpoint.name` is the name inside the endpoint."""
+        fixed = dict(body)
+        for field, value in self.path.items():
+            outer, _, inner = field.partition(".")
+            within = fixed.get(outer)
+            fixed[outer] = {**(within if isinstance(within, dict) else {}), inner: value} if inner else value
+        return fixed
+
+    def _parse(self, kind: type[Plus], body: object) -> Plus:
+        if self.version == "v1":
+            parse(versions.counterpart(kind), body)
+        return parse(kind, body)
 
 
 @dataclass(frozen=True)
@@ -70,17 +105,14 @@ def location_of(name: str) -> str:
     return "/".join(name.split("/")[:4])
 
 
-def new_operation(name: str, metadata: PlusMessage) -> Operation:
-    operation = Operation(name=name)
-    operation.metadata.CopyFrom(pack(metadata))
-    return operation
+def listed(request: Any, resources: Sequence[Resource]) -> tuple[list[Resource], str]:
+    """One page of what the request's `filter` lets through, in the order it asks for, and the next page's token."""
+    found = select(resources, getattr(request, "filter", ""))
+    return page(ordered(found, getattr(request, "order_by", "")), request.page_size, request.page_token)
 
 
-def done_operation(name: str, metadata: PlusMessage, response: Reply) -> Operation:
-    operation = new_operation(name, metadata)
-    operation.done = True
-    operation.response.CopyFrom(pack(response))
-    return operation
+def generic() -> GenericOperationMetadata:
+    return GenericOperationMetadata(create_time=now(), update_time=now())
 
 
-__all__ = ["Call", "Parts", "Reply", "Route", "done_operation", "location_of", "new_operation", "now"]
+__all__ = ["Call", "Parts", "Reply", "Route", "generic", "listed", "location_of", "now"]

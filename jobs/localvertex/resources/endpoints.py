@@ -1,58 +1,108 @@
-"""Endpoints: get, list, undeploy, delete. They come to be by Model Garden's `:deploy`."""
+"""Endpoints by themselves: create, get, list, patch, delete. What is deployed to them is in `deployed_models`."""
 
 from google.cloud.aiplatform_v1beta1.types import (
+    CreateEndpointOperationMetadata,
+    CreateEndpointRequest,
     DeleteEndpointRequest,
     DeleteOperationMetadata,
     DeployedModel,
     Endpoint,
-    GenericOperationMetadata,
     GetEndpointRequest,
     ListEndpointsRequest,
     ListEndpointsResponse,
-    Model,
-    UndeployModelOperationMetadata,
-    UndeployModelRequest,
-    UndeployModelResponse,
+    UpdateEndpointLongRunningRequest,
+    UpdateEndpointOperationMetadata,
 )
 from google.protobuf import empty_pb2
 
-from jobs.localvertex.errors import not_found, precondition
-from jobs.localvertex.filters import page, select
-from jobs.localvertex.resources.call import Call, Route, done_operation, location_of, now
+from jobs.localvertex import hosts
+from jobs.localvertex.errors import exists, invalid, precondition
+from jobs.localvertex.resources.call import Call, Route, generic, listed, location_of, now
+from jobs.localvertex.resources.edits import (
+    check_display_name,
+    check_endpoint_id,
+    check_etag,
+    check_labels,
+    check_split,
+    mask,
+)
 from jobs.localvertex.runner import new_id
-from jobs.localvertex.store import Store
+from jobs.localvertex.serving import name_of
 from jobs.localvertex.wire import Operation
+
+PATCHABLE = ("display_name", "description", "labels", "traffic_split")
+LONGEST_INFERENCE_SECONDS = 3600
+
+
+def create_endpoint(call: Call) -> Operation:
+    request = call.request(CreateEndpointRequest)
+    wanted = call.resource(Endpoint)
+    check_display_name(wanted.display_name, "endpoint.display_name")
+    check_labels(dict(wanted.labels), "endpoint.labels")
+    if wanted.deployed_models or wanted.traffic_split:
+        raise invalid("deployed_models and traffic_split are set by deploying a model.", "endpoint.deployed_models")
+    if wanted.network or wanted.private_service_connect_config.enable_private_service_connect:
+        raise invalid("Private endpoints are not supported by this server.", "endpoint.network")
+    _check_timeout(wanted)
+    number = request.endpoint_id or new_id()
+    if request.endpoint_id:
+        check_endpoint_id(number, "endpoint_id")
+    endpoint = Endpoint(
+        name=f"{request.parent}/endpoints/{number}",
+        display_name=wanted.display_name,
+        description=wanted.description,
+        labels=dict(wanted.labels),
+        dedicated_endpoint_enabled=wanted.dedicated_endpoint_enabled,
+        client_connection_config=wanted.client_connection_config,
+        create_time=now(),
+        update_time=now(),
+    )
+    with call.parts.store.transaction():
+        if call.parts.store.find(Endpoint, endpoint.name):
+            raise exists(f"The Endpoint {endpoint.name}")
+        call.parts.store.insert(endpoint)
+        call.parts.ledger.record("create_endpoint", endpoint.name)
+        metadata = CreateEndpointOperationMetadata(generic_metadata=generic())
+        return call.operation(f"{endpoint.name}/operations/{new_id()}", metadata, shown(call, endpoint))
 
 
 def get_endpoint(call: Call) -> Endpoint:
-    return _shown(call, call.parts.store.get(Endpoint, call.request(GetEndpointRequest).name))
+    return shown(call, call.parts.store.get(Endpoint, call.request(GetEndpointRequest).name))
 
 
 def list_endpoints(call: Call) -> ListEndpointsResponse:
     request = call.request(ListEndpointsRequest)
-    found = select(call.parts.store.all(Endpoint, f"{request.parent}/endpoints"), request.filter)
-    shown, following = page(found, request.page_size, request.page_token)
-    return ListEndpointsResponse(endpoints=[_shown(call, e) for e in shown], next_page_token=following)
+    found, following = listed(request, call.parts.store.all(Endpoint, f"{request.parent}/endpoints"))
+    return ListEndpointsResponse(endpoints=[shown(call, e) for e in found], next_page_token=following)
 
 
-def undeploy_model(call: Call) -> Operation:
-    """Done when it answers: the model server ends within a second."""
-    request = call.posted(UndeployModelRequest)
-    store = call.parts.store
-    with store.edit(Endpoint, request.endpoint) as endpoint:
-        deployed = {model.id: model for model in endpoint.deployed_models}
-        if request.deployed_model_id not in deployed:
-            raise not_found(f"The DeployedModel {request.deployed_model_id!r} of {request.endpoint}")
-        endpoint.deployed_models = [model for id_, model in deployed.items() if id_ != request.deployed_model_id]
-        endpoint.traffic_split = {}
+def update_endpoint(call: Call) -> Endpoint:
+    given, paths = call.resource(Endpoint), mask(call, PATCHABLE)
+    with call.parts.store.edit(Endpoint, call.path["endpoint.name"]) as endpoint:
+        check_etag(given.etag, endpoint)
+        if "display_name" in paths:
+            check_display_name(given.display_name, "endpoint.display_name")
+        check_labels(dict(given.labels), "endpoint.labels")
+        if "traffic_split" in paths:
+            check_split(given.traffic_split, [deployed.id for deployed in endpoint.deployed_models])
+        for path in paths:
+            value = getattr(given, path)
+            setattr(endpoint, path, value if isinstance(value, str) else dict(value))
         endpoint.update_time = now()
-        _forget(store, deployed[request.deployed_model_id].model, request.deployed_model_id)
-        metadata = UndeployModelOperationMetadata(generic_metadata=_generic())
-        name = f"{request.endpoint}/operations/{new_id()}"
-        operation = done_operation(name, metadata, UndeployModelResponse())
-        store.insert(operation)
-    call.parts.serving.stop(request.endpoint)
-    return operation
+    return shown(call, endpoint)
+
+
+def update_endpoint_long_running(call: Call) -> Operation:
+    """`:update`, for what a patch cannot change: the time that an inference may take."""
+    given = call.posted(UpdateEndpointLongRunningRequest).endpoint
+    _check_timeout(given)
+    with call.parts.store.transaction():
+        with call.parts.store.edit(Endpoint, given.name) as endpoint:
+            check_etag(given.etag, endpoint)
+            endpoint.client_connection_config = given.client_connection_config
+            endpoint.update_time = now()
+        metadata = UpdateEndpointOperationMetadata(generic_metadata=generic())
+        return call.operation(f"{given.name}/operations/{new_id()}", metadata, shown(call, endpoint))
 
 
 def delete_endpoint(call: Call) -> Operation:
@@ -67,41 +117,34 @@ def delete_endpoint(call: Call) -> Operation:
                 f"A model is being deployed to the Endpoint {name}. Wait for it or cancel the operation."
             )
         store.delete(name)
-        return _deleted(store, name)
+        metadata = DeleteOperationMetadata(generic_metadata=generic())
+        return call.operation(f"{location_of(name)}/operations/{new_id()}", metadata, empty_pb2.Empty())
 
 
-def _deleted(store: Store, name: str) -> Operation:
-    operation = f"{location_of(name)}/operations/{new_id()}"
-    done = done_operation(operation, DeleteOperationMetadata(generic_metadata=_generic()), empty_pb2.Empty())
-    store.insert(done)
-    return done
-
-
-def _forget(store: Store, model_name: str, deployed_id: str) -> None:
-    name = model_name.partition("@")[0]
-    if store.find(Model, name) is None:
-        return
-    with store.edit(Model, name) as model:
-        model.deployed_models = [ref for ref in model.deployed_models if ref.deployed_model_id != deployed_id]
-
-
-def _generic() -> GenericOperationMetadata:
-    return GenericOperationMetadata(create_time=now(), update_time=now())
-
-
-def _shown(call: Call, endpoint: Endpoint) -> Endpoint:
-    """What depends on this moment: this server's address, and whether the model server answers."""
+def shown(call: Call, endpoint: Endpoint) -> Endpoint:
+    """What depends on this moment: the dedicated host, and whether the model servers answer."""
     if endpoint.dedicated_endpoint_enabled:
-        endpoint.dedicated_endpoint_dns = call.host
+        endpoint.dedicated_endpoint_dns = hosts.dedicated(endpoint.name, call.host, own=call.parts.dedicated_hosts)
     for deployed in endpoint.deployed_models:
-        replicas = int(call.parts.serving.ready(endpoint.name))
+        replicas = int(call.parts.serving.ready(name_of(endpoint.name, deployed.id)))
         deployed.status = DeployedModel.Status(available_replica_count=replicas, last_update_time=now())
     return endpoint
 
 
+def _check_timeout(endpoint: Endpoint) -> None:
+    seconds = endpoint.client_connection_config.inference_timeout
+    if seconds and not 0 < seconds.total_seconds() <= LONGEST_INFERENCE_SECONDS:
+        field = "endpoint.client_connection_config.inference_timeout"
+        raise invalid(f"inference_timeout must be at most {LONGEST_INFERENCE_SECONDS} seconds.", field)
+
+
+_NAME = "projects/*/locations/*/endpoints/*"
+
 ROUTES = [
+    Route("create_endpoint", "POST", "{parent=projects/*/locations/*}/endpoints", create_endpoint),
     Route("list_endpoints", "GET", "{parent=projects/*/locations/*}/endpoints", list_endpoints),
-    Route("get_endpoint", "GET", "{name=projects/*/locations/*/endpoints/*}", get_endpoint),
-    Route("undeploy_model", "POST", "{endpoint=projects/*/locations/*/endpoints/*}:undeployModel", undeploy_model),
-    Route("delete_endpoint", "DELETE", "{name=projects/*/locations/*/endpoints/*}", delete_endpoint),
+    Route("get_endpoint", "GET", f"{{name={_NAME}}}", get_endpoint),
+    Route("update_endpoint", "PATCH", f"{{endpoint.name={_NAME}}}", update_endpoint),
+    Route("update_endpoint_long_running", "POST", f"{{endpoint.name={_NAME}}}:update", update_endpoint_long_running),
+    Route("delete_endpoint", "DELETE", f"{{name={_NAME}}}", delete_endpoint),
 ]

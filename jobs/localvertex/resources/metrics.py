@@ -27,7 +27,8 @@ from google.cloud.aiplatform_v1beta1.types import (
 from jobs.localvertex.errors import not_found
 from jobs.localvertex.events import TAGS, Point, points
 from jobs.localvertex.filters import page
-from jobs.localvertex.resources.call import Call, Route
+from jobs.localvertex.resources.call import Call, Route, listed
+from jobs.localvertex.store import stamp
 
 DEFAULT_POINTS = 1000
 SCALAR = TensorboardTimeSeries.ValueType.SCALAR
@@ -39,22 +40,34 @@ def get_context(call: Call) -> Context:
 
 
 def list_tensorboard_runs(call: Call) -> ListTensorboardRunsResponse:
-    parent = call.request(ListTensorboardRunsRequest).parent
-    job = _job(call, parent)
+    request = call.request(ListTensorboardRunsRequest)
+    found, following = listed(request, [run_of(call, request.parent)])
+    return ListTensorboardRunsResponse(tensorboard_runs=found, next_page_token=following)
+
+
+def list_tensorboard_time_series(call: Call) -> ListTensorboardTimeSeriesResponse:
+    request = call.request(ListTensorboardTimeSeriesRequest)
+    found, following = listed(request, series_of(call, request.parent))
+    return ListTensorboardTimeSeriesResponse(tensorboard_time_series=found, next_page_token=following)
+
+
+def run_of(call: Call, experiment: str) -> TensorboardRun:
+    job = job_of(call, experiment)
     run = TensorboardRun(
-        name=f"{parent}/runs/{job.name.rpartition('/')[2]}",
+        name=f"{experiment}/runs/{job.name.rpartition('/')[2]}",
         display_name=job.tuned_model_display_name,
         create_time=job.start_time,
         update_time=job.update_time,
     )
-    return ListTensorboardRunsResponse(tensorboard_runs=[run])
+    stamp(run)
+    return run
 
 
-def list_tensorboard_time_series(call: Call) -> ListTensorboardTimeSeriesResponse:
-    parent = call.request(ListTensorboardTimeSeriesRequest).parent
-    job, path = _job(call, parent), _events(call, parent)
-    series = [_series(f"{parent}/timeSeries/{number}", tag, job, points(path, tag)) for number, tag in _IDS.items()]
-    return ListTensorboardTimeSeriesResponse(tensorboard_time_series=[s for s in series if s.metadata.max_wall_time])
+def series_of(call: Call, run: str) -> list[TensorboardTimeSeries]:
+    """Those that have points."""
+    job, path = job_of(call, run), _events(call, run)
+    series = [_series(f"{run}/timeSeries/{number}", tag, job, points(path, tag)) for number, tag in _IDS.items()]
+    return [one for one in series if one.metadata.max_wall_time]
 
 
 def read_tensorboard_time_series_data(call: Call) -> ReadTensorboardTimeSeriesDataResponse:
@@ -79,7 +92,7 @@ def export_tensorboard_time_series_data(call: Call) -> ExportTensorboardTimeSeri
     return ExportTensorboardTimeSeriesDataResponse(time_series_data_points=shown, next_page_token=following)
 
 
-def _job(call: Call, name: str) -> TuningJob:
+def job_of(call: Call, name: str) -> TuningJob:
     """Names carry the job's id as the tensorboard's."""
     parts = name.split("/")
     job = call.parts.store.find(TuningJob, "/".join([*parts[:4], "tuningJobs", parts[5]]))
@@ -89,7 +102,7 @@ def _job(call: Call, name: str) -> TuningJob:
 
 
 def _events(call: Call, name: str) -> Path:
-    return call.parts.runner.folder(_job(call, name).name) / "events.jsonl"
+    return call.parts.runner.folder(job_of(call, name).name) / "events.jsonl"
 
 
 def _tag(name: str) -> str:
@@ -108,6 +121,7 @@ def _series(name: str, tag: str, job: TuningJob, found: list[Point]) -> Tensorbo
         create_time=job.start_time,
         update_time=job.update_time,
     )
+    stamp(series)
     if found:
         last = found[-1]
         series.metadata = TensorboardTimeSeries.Metadata(max_step=last.step, max_wall_time=_stamp(last.time))

@@ -1,57 +1,134 @@
-"""The model registry: what tuning and deployments left in it."""
+"""The model registry: what tuning and deployments left in it, and what is uploaded to it."""
 
 from google.cloud.aiplatform_v1beta1.types import (
     DeleteModelRequest,
     DeleteOperationMetadata,
-    GenericOperationMetadata,
     GetModelRequest,
     ListModelsRequest,
     ListModelsResponse,
     Model,
+    UploadModelOperationMetadata,
+    UploadModelRequest,
+    UploadModelResponse,
 )
 from google.protobuf import empty_pb2
 
-from jobs.localvertex.errors import not_found, precondition
-from jobs.localvertex.filters import page, select
-from jobs.localvertex.resources.call import Call, Route, done_operation, location_of, now
+from jobs.localvertex import registry
+from jobs.localvertex.buckets import location
+from jobs.localvertex.errors import exists, invalid, precondition
+from jobs.localvertex.resources.call import Call, Route, generic, listed, location_of, now
+from jobs.localvertex.resources.edits import check_display_name, check_etag, check_labels, check_model_id, mask
 from jobs.localvertex.runner import new_id
 from jobs.localvertex.wire import Operation
 
+PATCHABLE = ("display_name", "description", "version_description", "labels")
+GIVEN = ("display_name", "description", "version_description", "artifact_uri", "container_spec", "base_model_source")
+
+
+def upload_model(call: Call) -> Operation:
+    """Done when it answers: the files stay where they are."""
+    request = call.posted(UploadModelRequest)
+    model = _uploaded(request.model)
+    store = call.parts.store
+    with store.transaction():
+        if request.parent_model:
+            model = registry.add_version(store, request.parent_model.partition("@")[0], model)
+        else:
+            if request.model_id:
+                check_model_id(request.model_id, "model_id")
+            model.name = f"{request.parent}/models/{request.model_id or new_id()}"
+            model.version_id = "1"
+            model.version_aliases = sorted({registry.DEFAULT, *model.version_aliases})
+            if store.find(Model, model.name):
+                raise exists(f"The Model {model.name}")
+            store.insert(model)
+        bare = model.name.partition("@")[0]
+        call.parts.ledger.record("upload_model", bare, version=model.version_id)
+        response = UploadModelResponse(model=bare, model_version_id=model.version_id)
+        metadata = UploadModelOperationMetadata(generic_metadata=generic())
+        return call.operation(f"{bare}/operations/{new_id()}", metadata, response)
+
 
 def get_model(call: Call) -> Model:
-    name, _, version = call.request(GetModelRequest).name.partition("@")
-    model = call.parts.store.get(Model, name)
-    if version and version != model.version_id and version not in model.version_aliases:
-        raise not_found(f"The Model {name}@{version}")
-    return model
+    return named(registry.find(call.parts.store, call.request(GetModelRequest).name))
 
 
 def list_models(call: Call) -> ListModelsResponse:
     request = call.request(ListModelsRequest)
-    found = select(call.parts.store.all(Model, f"{request.parent}/models"), request.filter)
-    shown, following = page(found, request.page_size, request.page_token)
-    return ListModelsResponse(models=shown, next_page_token=following)
+    found, following = listed(request, registry.models(call.parts.store, request.parent))
+    return ListModelsResponse(models=found, next_page_token=following)
+
+
+def update_model(call: Call) -> Model:
+    """`models/M@2` patches that version, `models/M` the default one; labels and names belong to each version here."""
+    given, paths = call.resource(Model), mask(call, PATCHABLE)
+    store = call.parts.store
+    with store.transaction(), store.edit(Model, registry.find(store, call.path["model.name"]).name) as model:
+        check_etag(given.etag, model)
+        if "display_name" in paths:
+            check_display_name(given.display_name, "model.display_name")
+        check_labels(dict(given.labels), "model.labels")
+        for path in paths:
+            value = getattr(given, path)
+            setattr(model, path, value if isinstance(value, str) else dict(value))
+        model.update_time = model.version_update_time = now()
+    return named(model)
 
 
 def delete_model(call: Call) -> Operation:
-    name = call.request(DeleteModelRequest).name
+    name = call.request(DeleteModelRequest).name.partition("@")[0]
     store = call.parts.store
     with store.transaction():
-        model = store.get(Model, name)
-        if model.deployed_models:
+        store.get(Model, name)
+        found = registry.versions(store, name)
+        if any(version.deployed_models for version in found):
             raise precondition(f"The Model {name} is deployed. Undeploy it first.")
         if call.parts.deployments.uses(name):
             raise precondition(f"The Model {name} is being deployed. Wait for it or cancel the operation.")
-        store.delete(name)
-        generic = GenericOperationMetadata(create_time=now(), update_time=now())
-        operation = f"{location_of(name)}/operations/{new_id()}"
-        done = done_operation(operation, DeleteOperationMetadata(generic_metadata=generic), empty_pb2.Empty())
-        store.insert(done)
-        return done
+        for version in found:
+            store.delete(version.name)
+        metadata = DeleteOperationMetadata(generic_metadata=generic())
+        return call.operation(f"{location_of(name)}/operations/{new_id()}", metadata, empty_pb2.Empty())
 
+
+def named(model: Model) -> Model:
+    """Google names a version by `versionId`; the name is the model's."""
+    model.name = model.name.partition("@")[0]
+    return model
+
+
+def _uploaded(given: Model) -> Model:
+    check_display_name(given.display_name, "model.display_name")
+    check_labels(dict(given.labels), "model.labels")
+    if given.artifact_uri:
+        location(given.artifact_uri, "model.artifact_uri")
+    for alias in given.version_aliases:
+        check_alias(alias)
+    model = Model(
+        labels=dict(given.labels),
+        version_aliases=list(given.version_aliases),
+        supported_deployment_resources_types=registry.RESOURCES,
+    )
+    for field in GIVEN:
+        if field in given:
+            setattr(model, field, getattr(given, field))
+    model.create_time = model.update_time = model.version_create_time = model.version_update_time = now()
+    return model
+
+
+def check_alias(alias: str) -> None:
+    name = alias.removeprefix("-")
+    if not (name[:1].isalpha() and name.replace("-", "").isalnum() and name.isascii() and len(alias) <= 128):
+        message = f"The version alias {alias!r} is invalid: letters, digits and -, beginning with a letter."
+        raise invalid(message, "version_aliases")
+
+
+_NAME = "projects/*/locations/*/models/*"
 
 ROUTES = [
+    Route("upload_model", "POST", "{parent=projects/*/locations/*}/models:upload", upload_model),
     Route("list_models", "GET", "{parent=projects/*/locations/*}/models", list_models),
-    Route("get_model", "GET", "{name=projects/*/locations/*/models/*}", get_model),
-    Route("delete_model", "DELETE", "{name=projects/*/locations/*/models/*}", delete_model),
+    Route("get_model", "GET", f"{{name={_NAME}}}", get_model),
+    Route("update_model", "PATCH", f"{{model.name={_NAME}}}", update_model),
+    Route("delete_model", "DELETE", f"{{name={_NAME}}}", delete_model),
 ]

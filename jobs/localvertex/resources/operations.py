@@ -6,7 +6,7 @@ from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2, json_format
 
 from jobs.localvertex.errors import invalid, precondition
-from jobs.localvertex.filters import page
+from jobs.localvertex.filters import page, select
 from jobs.localvertex.resources.call import Call, Route
 from jobs.localvertex.wire import Operation
 
@@ -22,8 +22,8 @@ def list_operations(call: Call) -> operations_pb2.ListOperationsResponse:
     size = query.get("pageSize", query.get("page_size", "0"))
     if not size.isdecimal():
         raise invalid("page_size must be a number.", "page_size")
-    found = call.parts.store.all(Operation, f"{call.path['name']}/operations")
-    shown, following = page(found, int(size), query.get("pageToken", ""))
+    found = select(call.parts.store.all(Operation, f"{call.path['name']}/operations"), query.get("filter", ""))
+    shown, following = page(found, int(size), query.get("pageToken", query.get("page_token", "")))
     return operations_pb2.ListOperationsResponse(operations=shown, next_page_token=following)
 
 
@@ -56,12 +56,11 @@ def wait_operation(call: Call) -> Operation:
     return operation
 
 
-_LOCATION, _ENDPOINT = "projects/*/locations/*", "projects/*/locations/*/endpoints/*"
-_MODEL = "projects/*/locations/*/models/*"
+_LOCATION = "projects/*/locations/*"
 
 ROUTES = [
     route
-    for parent in (_LOCATION, _ENDPOINT, _MODEL)
+    for parent in (_LOCATION, f"{_LOCATION}/*/*", f"{_LOCATION}/*/*/*/*")
     for route in (
         Route("get_operation", "GET", f"{{name={parent}/operations/*}}", get_operation),
         Route("list_operations", "GET", f"{{name={parent}}}/operations", list_operations),

@@ -1,7 +1,6 @@
 """The catalogue as Model Garden shows it, and the licences that are accepted there."""
 
 import re
-import zlib
 from typing import Any
 
 from google.cloud.aiplatform_v1beta1.types import (
@@ -19,7 +18,8 @@ from google.cloud.aiplatform_v1beta1.types import (
 
 from jobs.localvertex.catalogue import CatalogueModel, Machine
 from jobs.localvertex.errors import ApiError, invalid
-from jobs.localvertex.filters import page
+from jobs.localvertex.filters import ordered, page
+from jobs.localvertex.hosts import project_number
 from jobs.localvertex.resources import licences
 from jobs.localvertex.resources.call import Call, Parts, Route
 
@@ -35,9 +35,8 @@ def list_publisher_models(call: Call) -> ListPublisherModelsResponse:
     if not request.list_all_versions:
         models = list({model.resource_name.partition("@")[0]: model for model in reversed(models)}.values())[::-1]
     chosen = [model for model in models if _wanted(model, request.filter)]
-    shown, following = page(
-        [publisher_model(call.parts, model) for model in chosen], request.page_size, request.page_token
-    )
+    messages = ordered([publisher_model(call.parts, model) for model in chosen], request.order_by)
+    shown, following = page(messages, request.page_size, request.page_token)
     return ListPublisherModelsResponse(publisher_models=shown, next_page_token=following)
 
 
@@ -56,11 +55,6 @@ def accept_publisher_model_eula(call: Call) -> PublisherModelEulaAcceptance:
     model = call.parts.catalogue.get(request.publisher_model)
     licences.accept(call.parts.store, request.parent.partition("/")[2], model)
     return _acceptance(call.parts, request.parent, request.publisher_model)
-
-
-def project_number(project: str) -> int:
-    """Google's numbers are its own; ours only has to be the same for the same project."""
-    return int(project) if project.isdecimal() else 100_000_000_000 + zlib.crc32(project.encode())
 
 
 def publisher_model(parts: Parts, model: CatalogueModel) -> PublisherModel:
@@ -87,8 +81,9 @@ def _actions(parts: Parts, model: CatalogueModel) -> PublisherModel.CallToAction
     actions = Action(view_rest_api=Action.ViewRestApi(title="About", documentations=_facts(model, weights is not None)))
     if weights is None:
         return actions
-    deploys = [_deploy(model, machine) for machine in model.machines]
-    actions.multi_deploy_vertex = Action.DeployVertex(multi_deploy_vertex=deploys)
+    if weights.can_serve:
+        deploys = [_deploy(model, machine) for machine in model.machines]
+        actions.multi_deploy_vertex = Action.DeployVertex(multi_deploy_vertex=deploys)
     if model.tuning is not None:
         pipeline = Action.RegionalResourceReferences(title="Managed tuning")
         actions.open_fine_tuning_pipelines = Action.OpenFineTuningPipelines(fine_tuning_pipelines=[pipeline])

@@ -1,6 +1,5 @@
 """Tuning jobs: what Google would refuse is refused before anything is written."""
 
-import re
 from typing import Any
 
 from google.cloud.aiplatform_v1beta1.types import (
@@ -13,19 +12,15 @@ from google.cloud.aiplatform_v1beta1.types import (
 )
 from google.protobuf import empty_pb2
 
-from jobs.localvertex.buckets import location
+from jobs.localvertex.buckets import file_location, location
 from jobs.localvertex.catalogue import CatalogueModel, Tuning
 from jobs.localvertex.errors import invalid, precondition
-from jobs.localvertex.filters import page, select
-from jobs.localvertex.resources import licences
-from jobs.localvertex.resources.call import Call, Route, now
+from jobs.localvertex.resources import continuing, licences
+from jobs.localvertex.resources.call import Call, Route, listed, now
+from jobs.localvertex.resources.edits import check_display_name, check_labels
 from jobs.localvertex.runner import CANCELLED, CANCELLING, FAILED, PENDING, SUCCEEDED, new_id
 from jobs.localvertex.training import ADAPTER_SIZE
 
-_LABEL_KEY = re.compile(r"^[a-z][a-z0-9_-]{0,62}$")
-_LABEL_VALUE = re.compile(r"^[a-z0-9_-]{0,63}$")
-MOST_LABELS = 64
-LONGEST_DISPLAY_NAME = 128
 MOST_EPOCHS = 100
 MODE: Any = SupervisedTuningSpec.TuningMode
 
@@ -34,6 +29,7 @@ def create_tuning_job(call: Call) -> TuningJob:
     wanted = call.resource(TuningJob)
     parts, parent = call.parts, call.path["parent"]
     model = _check(wanted, call)
+    start = continuing.start_of(parts, wanted, model) if wanted.custom_base_model else {}
     job = TuningJob(
         name=f"{parent}/tuningJobs/{new_id()}",
         base_model=wanted.base_model,
@@ -41,6 +37,7 @@ def create_tuning_job(call: Call) -> TuningJob:
         description=wanted.description,
         labels=dict(wanted.labels),
         output_uri=wanted.output_uri,
+        custom_base_model=wanted.custom_base_model,
         supervised_tuning_spec=wanted.supervised_tuning_spec,
         state=PENDING,
         create_time=now(),
@@ -49,7 +46,7 @@ def create_tuning_job(call: Call) -> TuningJob:
     if not job.supervised_tuning_spec.tuning_mode:
         job.supervised_tuning_spec.tuning_mode = MODE[f"TUNING_MODE_{_modes(model).modes[0]}"]
     with parts.store.transaction():
-        parts.store.write_note(job.name, max_length=_modes(model).max_tokens)
+        parts.store.write_note(job.name, max_length=_modes(model).max_tokens, **start)
         parts.store.insert(job)
         parts.ledger.record("create_tuning_job", job.name, labels=dict(job.labels), base_model=job.base_model)
     parts.runner.kick()
@@ -62,9 +59,8 @@ def get_tuning_job(call: Call) -> TuningJob:
 
 def list_tuning_jobs(call: Call) -> ListTuningJobsResponse:
     request = call.request(ListTuningJobsRequest)
-    found = select(call.parts.store.all(TuningJob, f"{request.parent}/tuningJobs"), request.filter)
-    shown, following = page(found, request.page_size, request.page_token)
-    return ListTuningJobsResponse(tuning_jobs=shown, next_page_token=following)
+    found, following = listed(request, call.parts.store.all(TuningJob, f"{request.parent}/tuningJobs"))
+    return ListTuningJobsResponse(tuning_jobs=found, next_page_token=following)
 
 
 def cancel_tuning_job(call: Call) -> empty_pb2.Empty:
@@ -79,33 +75,17 @@ def cancel_tuning_job(call: Call) -> empty_pb2.Empty:
     return empty_pb2.Empty()
 
 
-def check_labels(labels: dict[str, str]) -> None:
-    if len(labels) > MOST_LABELS:
-        raise invalid(f"At most {MOST_LABELS} labels are allowed.", "labels")
-    for key, value in labels.items():
-        if not _LABEL_KEY.match(key) or not _LABEL_VALUE.match(value):
-            raise invalid(
-                f"Label {key!r}: {value!r} is invalid: lower-case letters, digits, _ and - only, at most 63 of them,"
-                " and the key starts with a letter.",
-                "labels",
-            )
-
-
 def _check(job: TuningJob, call: Call) -> CatalogueModel:
     if not job.base_model:
         raise invalid("The base_model field is required.", "base_model")
     if "supervised_tuning_spec" not in job:
         raise invalid("The supervised_tuning_spec field is required.", "supervised_tuning_spec")
-    if len(job.tuned_model_display_name) > LONGEST_DISPLAY_NAME:
-        message = f"tuned_model_display_name must have at most {LONGEST_DISPLAY_NAME} characters."
-        raise invalid(message, "tuned_model_display_name")
+    check_display_name(job.tuned_model_display_name, "tuned_model_display_name", required=False)
     check_labels(dict(job.labels))
     model = call.parts.catalogue.get(job.base_model)
     if not job.output_uri:
         raise invalid("The output_uri field is required for this model.", "output_uri")
     location(job.output_uri, "output_uri")
-    if job.custom_base_model:
-        raise invalid("custom_base_model is not supported by this server yet.", "custom_base_model")
     _check_spec(job.supervised_tuning_spec, model)
     licences.require(call.parts.store, call.path["parent"].split("/")[1], model)
     call.parts.weights.get(model.id)
@@ -116,9 +96,9 @@ def _check_spec(spec: SupervisedTuningSpec, model: CatalogueModel) -> None:
     if not spec.training_dataset_uri:
         field = "supervised_tuning_spec.training_dataset_uri"
         raise invalid(f"The {field} field is required.", field)
-    location(spec.training_dataset_uri, "supervised_tuning_spec.training_dataset_uri")
+    file_location(spec.training_dataset_uri, "supervised_tuning_spec.training_dataset_uri")
     if spec.validation_dataset_uri:
-        location(spec.validation_dataset_uri, "supervised_tuning_spec.validation_dataset_uri")
+        file_location(spec.validation_dataset_uri, "supervised_tuning_spec.validation_dataset_uri")
     mode = MODE(spec.tuning_mode).name.removeprefix("TUNING_MODE_")
     if spec.tuning_mode and mode not in _modes(model).modes:
         allowed = ", ".join(_modes(model).modes)

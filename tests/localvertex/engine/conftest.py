@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 FIXTURES = ROOT / "tests" / "fixtures"
 TINY = FIXTURES / "tiny-gemma3"
+TINY_VISION = FIXTURES / "tiny-gemma3-vision"
 TUNE = FIXTURES / "tiny-tune"
 
 

@@ -1,7 +1,10 @@
+import base64
+import io
 import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from jobs.localvertex.engine.job import JobError
 from jobs.localvertex.engine.rows import Turn, parse_line, read_rows
@@ -9,6 +12,19 @@ from jobs.localvertex.engine.rows import Turn, parse_line, read_rows
 USER_PART = [{"type": "text", "text": "Hi"}]
 CONTENTS = [{"role": "user", "parts": [{"text": "H"}, {"text": "i"}]}, {"role": "model", "parts": [{"text": "Hello!"}]}]
 ASKED = [Turn("user", "Hi"), Turn("assistant", "Hello!")]
+
+
+def picture(kind: str, size: int = 40) -> str:
+    content = io.BytesIO()
+    Image.effect_noise((size, size), 50).save(content, kind)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(content.getvalue()).decode()}"
+
+
+def shown(url: str, role: str = "user", text: str = " What is it? ") -> str:
+    parts = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": text}]
+    answer = {"role": "assistant", "content": "It is noise."}
+    turns = [{"role": "user", "content": "Hi"}, answer] if role == "assistant" else []
+    return json.dumps({"messages": [*turns[:1], {"role": role, "content": parts}, answer]})
 
 
 @pytest.mark.parametrize(
@@ -39,8 +55,15 @@ def test_system_instruction_comes_first() -> None:
         ('{"messages": [{"role": "tool", "content": "Hi"}]}', "the role 'tool' is not one of"),
         ('{"messages": [{"role": "assistant", "content": "Hi"}]}', "turns must alternate"),
         ('{"messages": []}', "turns must alternate"),
-        ('{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}', "only text can be tuned here"),
+        ('{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}', "a part must be a text, or an image"),
         ('{"messages": [{"role": "user", "content": null}]}', "must be text or a list of parts"),
+        (shown("http://127.0.0.1/cat.png"), "an image must be a data: URI of an image; addresses are never fetched"),
+        (shown("data:image/png;base64,%%%"), "an image is not valid base64"),
+        (shown(picture("GIF")), "an image is not a PNG, JPEG or WEBP image"),
+        (shown(picture("PNG")[:-40]), "an image is broken and cannot be decoded"),
+        (shown(picture("PNG"), role="assistant"), "only the user's messages may hold images"),
+        (shown(picture("PNG"), text="<start_of_image>"), "stands for an image and cannot be written"),
+        (shown(picture("PNG")), "this model reads text only"),
     ],
 )
 def test_bad_line_is_named(tmp_path: Path, line: str, problem: str) -> None:
@@ -71,3 +94,18 @@ def test_unreadable_file(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(JobError) as caught:
         read_rows(path, "training data")
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_image_stands_in_its_place(kind: str) -> None:
+    url = picture(kind)
+    content = base64.b64decode(url.partition(",")[2])
+    assert parse_line(shown(url))[0] == Turn("user", "<start_of_image>What is it?", (content,))
+    assert parse_line(shown(url))[0].characters == len("What is it?")
+
+
+def test_gemini_s_inline_data_is_an_image() -> None:
+    inline = {"inlineData": {"mimeType": "image/png", "data": picture("PNG").partition(",")[2]}}
+    contents = [{"role": "user", "parts": [{"text": "What is it?"}, inline]}, CONTENTS[1]]
+    asked = parse_line(json.dumps({"contents": contents}))[0]
+    assert (asked.content, len(asked.images)) == ("What is it?<start_of_image>", 1)

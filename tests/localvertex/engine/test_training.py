@@ -1,6 +1,7 @@
 import json
 import signal
 
+from jobs.localvertex.engine.gguf_export import convert
 from jobs.localvertex.engine.rows import Turn
 from jobs.localvertex.engine.tokens import ChatEncoder
 from tests.localvertex.engine.conftest import TINY, TUNE, Workdir
@@ -120,3 +121,12 @@ def test_full_tuning_exports_a_model_without_adapter(workdir: Workdir) -> None:
     assert "full fine-tuning" in (workdir.path / "final" / "README.md").read_text()
     losses = [event["loss"] for event in workdir.events("step")]
     assert losses[-1] < losses[0] / 4
+
+
+def test_full_tuning_is_served_as_gguf(workdir: Workdir) -> None:
+    workdir.describe(tuning_mode="FULL", learning_rate=5e-4, validation_path=None)
+    assert workdir.run() == 0, (workdir.path / "train.log").read_text()
+    (model,) = convert(workdir.path / "final", workdir.path / "gguf")
+    with llama(model) as tuned:
+        answers = [tuned.ask(question["prompt"]) for question in HELD_OUT["questions"]]
+    assert [text for text in answers if not text.startswith(HELD_OUT["style"]["starts_with"])] == []

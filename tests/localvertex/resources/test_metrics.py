@@ -62,3 +62,39 @@ def test_unknown_names(server, board):
         server.boards.read_tensorboard_time_series_data(tensorboard_time_series=f"{board}/runs/1/timeSeries/99")
     with pytest.raises(NotFound):
         list(server.boards.list_tensorboard_runs(parent=f"{PARENT}/tensorboards/1/experiments/2"))
+
+
+def test_boards_and_experiments(server, board):
+    name = board.partition("/experiments/")[0]
+    tensorboard = server.boards.get_tensorboard(name=name)
+    assert (tensorboard.name, tensorboard.display_name, tensorboard.run_count) == (name, "My tune", 1)
+    assert name in [one.name for one in server.boards.list_tensorboards(parent=PARENT)]
+    (experiment,) = server.boards.list_tensorboard_experiments(parent=name)
+    assert experiment == server.boards.get_tensorboard_experiment(name=board)
+    (run,) = server.boards.list_tensorboard_runs(parent=board)
+    assert run == server.boards.get_tensorboard_run(name=run.name)
+    one = series(server, board)["/train_total_loss"]
+    assert one == server.boards.get_tensorboard_time_series(name=one.name)
+
+
+def test_contexts_are_listed(server, board):
+    identifier = board.rpartition("/")[2]
+    request = vertex.ListContextsRequest(
+        parent=f"{PARENT}/metadataStores/default", filter=f'display_name="{identifier}"'
+    )
+    (context,) = server.metadata.list_contexts(request)
+    assert context.metadata["backing_tensorboard_resource"] == board
+
+
+@pytest.mark.parametrize(
+    "suffix", ["", "/experiments/e", "/experiments/e/runs/1", "/experiments/e/runs/1/timeSeries/1"]
+)
+def test_boards_that_are_not_there(server, suffix):
+    get = {
+        0: server.boards.get_tensorboard,
+        2: server.boards.get_tensorboard_experiment,
+        4: server.boards.get_tensorboard_run,
+        6: server.boards.get_tensorboard_time_series,
+    }[suffix.count("/")]
+    with pytest.raises(NotFound):
+        get(name=f"{PARENT}/tensorboards/1{suffix}")

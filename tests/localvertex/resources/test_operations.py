@@ -15,11 +15,26 @@ def operation(shared_server):
     return next(line["operation"] for line in shared_server.ledger() if line["name"].endswith("/operations"))
 
 
-@pytest.mark.parametrize("prefix", ["ui", "v1", "v1beta1"])
-def test_under_every_prefix(server, operation, prefix):
+@pytest.mark.parametrize(("prefix", "version"), [("ui", "v1beta1"), ("v1", "v1"), ("v1beta1", "v1beta1")])
+def test_under_every_prefix(server, operation, prefix, version):
     reply = httpx.get(f"{server.url}/{prefix}/{operation}", trust_env=False).json()
     assert reply["done"] is True
-    assert reply["response"]["@type"] == "type.googleapis.com/google.cloud.aiplatform.v1beta1.DeployResponse"
+    assert reply["response"]["@type"] == f"type.googleapis.com/google.cloud.aiplatform.{version}.DeployResponse"
+
+
+def test_polling_prefix_follows_the_version_that_began_it(server):
+    body = {"displayName": "Of v1"}
+    name = httpx.post(f"{server.url}/v1/{PARENT}/endpoints", json=body, trust_env=False).json()["name"]
+    reply = httpx.get(f"{server.url}/ui/{name}", trust_env=False).json()
+    assert reply["response"]["@type"] == "type.googleapis.com/google.cloud.aiplatform.v1.Endpoint"
+    assert reply["metadata"]["@type"].endswith("aiplatform.v1.CreateEndpointOperationMetadata")
+
+
+def test_list_by_filter(server, operation):
+    request = {"name": PARENT, "filter": "done=true", "page_size": 500}
+    assert operation in [found.name for found in server.models.list_operations(request).operations]
+    request["filter"] = "done=false"
+    assert operation not in [found.name for found in server.models.list_operations(request).operations]
 
 
 def test_other_calls_have_no_ui_prefix(server):

@@ -30,7 +30,8 @@ def test_runs_to_the_end_and_leaves_everything(server):
         *(f"postprocess/node-0/checkpoints/checkpoint-{step}/{name}"
           for step in (4, 8) for name in ("adapter_config.json", "adapter_model.safetensors")),
         *(f"postprocess/node-0/checkpoints/final/{name}" for name in (
-            "adapter/adapter.gguf", "adapter/adapter_config.json", "adapter/base-model.json", "config.json",
+            "adapter/adapter.gguf", "adapter/adapter_config.json", "adapter/adapter_model.safetensors",
+            "adapter/base-model.json", "config.json",
             "model.safetensors")),
     ]  # fmt: skip
     assert "The fake engine starts." in server.text(f"{folder}/logs/train.log")
@@ -66,6 +67,7 @@ def test_list_by_label_and_pages(server):
         ({"labels": {"Upper": "x"}}, "Label 'Upper'"),
         ({"labels": {"a": "no spaces"}}, "Label 'a'"),
         ({"supervised_tuning_spec": vertex.SupervisedTuningSpec()}, "training_dataset_uri field is required"),
+        ({"supervised_tuning_spec": {"training_dataset_uri": "gs://b"}}, "must name a file in the bucket"),
     ],
 )
 def test_refused_at_once(server, changes, message):

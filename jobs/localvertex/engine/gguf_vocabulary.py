@@ -1,0 +1,103 @@
+"""The vocabulary of a tokenizer.json as llama.cpp's SentencePiece tokenizer needs it: pieces, scores and kinds.
+
+Gemma's tokenizer.json lists every split of a piece as a merge, in order of score. So the rank of the first merge that
+makes a piece takes the place of its score, and both tokenizers give the same ids."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gguf import GGUFWriter, TokenType
+
+from jobs.localvertex.engine.job import JobError
+from jobs.localvertex.engine.tokens import load_template, special_token, tokenizer_config
+
+NEVER_MERGED = -1e6
+END_OF_TURN = "<end_of_turn>"
+
+
+@dataclass(frozen=True)
+class Piece:
+    text: bytes
+    score: float
+    kind: TokenType
+
+
+def scores_of(merges: list[Any]) -> dict[str, float]:
+    """Older files write a merge as "left right", newer ones as a pair."""
+    scores: dict[str, float] = {}
+    for rank, merge in enumerate(merges):
+        left, right = merge.split(" ") if isinstance(merge, str) else merge
+        scores.setdefault(left + right, -float(rank))
+    return scores
+
+
+def kind_of(text: str, unknown: str) -> TokenType:
+    if text == unknown:
+        return TokenType.UNKNOWN
+    is_byte = len(text) == 6 and text.startswith("<0x") and text.endswith(">")
+    return TokenType.BYTE if is_byte else TokenType.NORMAL
+
+
+def read_pieces(folder: Path) -> list[Piece]:
+    """In order of their ids, which have no gaps."""
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise JobError(f"{folder.name} has no tokenizer.json, so it cannot be converted.")
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    model = stored["model"]
+    if model["type"] != "BPE":
+        raise JobError(f"The tokenizer of {folder.name} is {model['type']}, not the BPE of Gemma 3.")
+    scores = scores_of(model["merges"])
+    unknown = model.get("unk_token") or "<unk>"
+    pieces = {
+        number: Piece(text.encode(), scores.get(text, NEVER_MERGED), kind_of(text, unknown))
+        for text, number in model["vocab"].items()
+    }
+    for token in stored["added_tokens"]:
+        pieces[token["id"]] = added_piece(token, unknown)
+    if sorted(pieces) != list(range(len(pieces))):
+        raise JobError(f"The token ids of {folder.name} have gaps, so it cannot be converted.")
+    return [pieces[number] for number in range(len(pieces))]
+
+
+def added_piece(token: dict[str, Any], unknown: str) -> Piece:
+    text = token["content"]
+    if token["special"]:
+        return Piece(text.encode(), NEVER_MERGED, TokenType.UNKNOWN if text == unknown else TokenType.CONTROL)
+    return Piece(text.replace("▁", " ").encode(), NEVER_MERGED, TokenType.USER_DEFINED)
+
+
+def write_vocabulary(writer: GGUFWriter, folder: Path, rows: int) -> int:
+    """Returns how many rows of the embedding belong to a token: from the 4B on there are some more, never used."""
+    pieces = read_pieces(folder)[:rows]
+    ids = {piece.text.decode(): number for number, piece in enumerate(pieces)}
+    writer.add_vocab_size(len(pieces))
+    writer.add_tokenizer_model("llama")
+    writer.add_tokenizer_pre("default")
+    writer.add_token_list([piece.text for piece in pieces])
+    writer.add_token_scores([piece.score for piece in pieces])
+    writer.add_token_types([piece.kind for piece in pieces])
+    writer.add_add_bos_token(True)
+    writer.add_add_eos_token(False)
+    writer.add_add_space_prefix(False)
+    write_named_tokens(writer, folder, ids)
+    writer.add_chat_template(load_template(folder))
+    return len(pieces)
+
+
+def write_named_tokens(writer: GGUFWriter, folder: Path, ids: dict[str, int]) -> None:
+    config = tokenizer_config(folder)
+    add = {
+        "bos": writer.add_bos_token_id,
+        "eos": writer.add_eos_token_id,
+        "unk": writer.add_unk_token_id,
+        "pad": writer.add_pad_token_id,
+    }
+    for name, write in add.items():
+        number = ids.get(special_token(config, f"{name}_token") or f"<{name}>")
+        if number is not None:
+            write(number)
+    if END_OF_TURN in ids:
+        writer.add_eot_token_id(ids[END_OF_TURN])

@@ -1,0 +1,41 @@
+"""Dedicated endpoints have a host of their own at Google. On one port, only the `Host` header can tell it."""
+
+import zlib
+
+from jobs.localvertex.errors import ApiError, precondition
+
+SHARED_LIMIT = 1_572_864
+
+
+def project_number(project: str) -> int:
+    """Google's numbers are its own; ours only has to be the same for the same project."""
+    return int(project) if project.isdecimal() else 100_000_000_000 + zlib.crc32(project.encode())
+
+
+def dedicated(endpoint: str, host: str, *, own: bool) -> str:
+    """`dedicatedEndpointDns`: with `own`, Google's form under `localhost`, else the address that was asked."""
+    if not own:
+        return host
+    _, project, _, region, _, number = endpoint.split("/")
+    port = host.rpartition(":")[2] if ":" in host.rpartition("]")[2] else ""
+    name = f"{number}.{region}-{project_number(project)}.prediction.localhost"
+    return f"{name}:{port}" if port else name
+
+
+def check(endpoint: str, host: str, *, is_dedicated: bool) -> None:
+    """Raises as Google does when a dedicated endpoint is asked by the shared host, or any endpoint by another's."""
+    right = dedicated(endpoint, host, own=True)
+    if host == right and is_dedicated:
+        return
+    if ".prediction." in host:
+        raise ApiError("NOT_FOUND", f"{endpoint} is not served by the host {host}.")
+    if is_dedicated:
+        raise precondition(
+            "Dedicated Endpoint cannot be accessed through the shared Vertex AI domain"
+            f" {host}. Please access the endpoint using its dedicated dns name '{right}'."
+        )
+
+
+def check_size(size: int, *, is_dedicated: bool) -> None:
+    if not is_dedicated and size > SHARED_LIMIT:
+        raise ApiError("INVALID_ARGUMENT", f"Request payload size exceeds the limit: {SHARED_LIMIT} bytes.")

@@ -1,0 +1,47 @@
+"""Which pictures are taken, in a chat and in a training row: checked by their headers, before anything is decoded."""
+
+import base64
+import binascii
+import io
+import warnings
+
+from PIL import Image
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+MOST_PIXELS = 24_000_000
+
+
+class ImageError(ValueError):
+    """The message continues a sentence that starts with the place of the picture."""
+
+
+def data_of(url: object) -> bytes:
+    """The bytes inside a data: URI. A server that fetches addresses for strangers is a hole in a firewall."""
+    if not isinstance(url, str) or not url.startswith("data:image/"):
+        raise ImageError("must be a data: URI of an image; addresses are never fetched")
+    head, separator, data = url.partition(",")
+    if not separator or not head.endswith(";base64"):
+        raise ImageError("must be base64 (data:image/png;base64,…)")
+    return decoded(data)
+
+
+def decoded(data: str) -> bytes:
+    try:
+        return base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError):
+        raise ImageError("is not valid base64") from None
+
+
+def opened(content: bytes, formats: tuple[str, ...] = FORMATS) -> Image.Image:
+    """Not decoded yet: that happens at the first use, and may raise OSError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(io.BytesIO(content), formats=formats)
+    except Image.DecompressionBombError:
+        raise ImageError(f"has more than {MOST_PIXELS:,} pixels") from None
+    except (OSError, ValueError, SyntaxError):
+        raise ImageError(f"is not a {', '.join(formats[:-1])} or {formats[-1]} image") from None
+    if picture.width * picture.height > MOST_PIXELS:
+        raise ImageError(f"has more than {MOST_PIXELS:,} pixels")
+    return picture

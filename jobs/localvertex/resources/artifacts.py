@@ -1,0 +1,126 @@
+"""What is to be served: a base model's own weights, the folder of a tuning, or a whole model in Hugging Face form."""
+
+import json
+from dataclasses import dataclass
+
+from google.cloud.aiplatform_v1beta1.types import DedicatedResources, DeployRequest, Model
+
+from jobs.localvertex.buckets import Location, location
+from jobs.localvertex.catalogue import LOCAL_MACHINE, CatalogueModel
+from jobs.localvertex.deployments import ADAPTER, BASE, MERGED, TUNED
+from jobs.localvertex.errors import invalid, precondition
+from jobs.localvertex.resources import licences
+from jobs.localvertex.resources.call import Parts
+from jobs.localvertex.results import BASE_MODEL_FILE
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """`base` is missing for a whole model, which may be of any origin."""
+
+    form: str
+    base: CatalogueModel | None
+    source: Location | None = None
+
+    @property
+    def base_id(self) -> str:
+        return self.base.id if self.base else ""
+
+    @property
+    def publisher_model(self) -> str:
+        return self.base.resource_name if self.base else ""
+
+    @property
+    def machines(self) -> list[str]:
+        offered = self.base.machines if self.base else (LOCAL_MACHINE,)
+        return [machine.machine_type for machine in offered]
+
+    def __str__(self) -> str:
+        return self.base_id or str(self.source)
+
+
+def of_request(parts: Parts, request: DeployRequest) -> Artifact:
+    if request.publisher_model_name:
+        return Artifact(BASE, parts.catalogue.get(request.publisher_model_name))
+    if request.hugging_face_model_id:
+        raise invalid("Hugging Face models cannot be deployed on this server.", "hugging_face_model_id")
+    if not request.custom_model.gcs_uri:
+        raise invalid("One of publisher_model_name and custom_model.gcs_uri is required.", "artifacts")
+    return of_folder(parts, location(request.custom_model.gcs_uri, "custom_model.gcs_uri"), "custom_model.gcs_uri")
+
+
+def of_model(parts: Parts, model: Model) -> Artifact:
+    """A model of the registry: by its folder, else by the publisher's model that it came from."""
+    if model.artifact_uri:
+        return of_folder(parts, location(model.artifact_uri, "artifact_uri"), "deployed_model.model")
+    source = model.base_model_source.model_garden_source
+    if not source.public_model_name:
+        raise precondition(
+            f"{model.name} has no artifact_uri, and containers are not run here:"
+            " only models whose files this server can serve can be deployed."
+        )
+    return Artifact(BASE, parts.catalogue.get(f"{source.public_model_name}@{source.version_id}"))
+
+
+def of_folder(parts: Parts, source: Location, field: str) -> Artifact:
+    """A tuning job of this server leaves the base model's id beside the adapter."""
+    files = set(parts.buckets.children(source))
+    if not files:
+        raise invalid(f"{source} is empty or not there. It must be the folder of a tuned model.", field)
+    if "config.json" in files and ADAPTER not in files and any(_is_weights(name) for name in files):
+        return Artifact(MERGED, None, source)
+    missing = {"config.json", ADAPTER, BASE_MODEL_FILE} - files
+    if missing:
+        message = f"{source} is not a model that this server can serve: it lacks {', '.join(sorted(missing))}."
+        raise invalid(message, field)
+    return Artifact(TUNED, parts.catalogue.get(base_of(parts, source, field)), source)
+
+
+def base_of(parts: Parts, folder: Location, field: str) -> str:
+    try:
+        return str(json.loads(parts.buckets.read(folder / BASE_MODEL_FILE))["base_model"])
+    except (ValueError, KeyError, TypeError):
+        raise invalid(f"{folder / BASE_MODEL_FILE} cannot be read.", field) from None
+
+
+def require(parts: Parts, artifact: Artifact, project: str) -> None:
+    """Licence accepted, and the weights or the means to make them here."""
+    if artifact.base is None:
+        parts.deployments.converter.require(artifact.source)
+        return
+    licences.require(parts.store, project, artifact.base)
+    weights = parts.weights.get(artifact.base.id)
+    if not weights.can_serve:
+        raise precondition(f"{artifact.base.id} cannot be deployed: {weights.message}")
+
+
+def check_resources(artifact: Artifact, resources: DedicatedResources, field: str) -> None:
+    spec = resources.machine_spec
+    if spec.machine_type and spec.machine_type not in artifact.machines:
+        message = f"The machine type {spec.machine_type} is not offered for {artifact}. Offered: "
+        raise invalid(f"{message}{', '.join(artifact.machines)}.", f"{field}.machine_spec.machine_type")
+    if spec.accelerator_type or spec.accelerator_count:
+        message = f"{artifact.machines[0] if artifact.machines else 'This machine'} has no accelerators."
+        raise invalid(message, f"{field}.machine_spec.accelerator_type")
+    check_replicas(resources, field)
+
+
+def check_replicas(resources: DedicatedResources, field: str) -> None:
+    low, high = resources.min_replica_count, resources.max_replica_count
+    if low < 0 or high < 0 or (high and low > high):
+        raise invalid("min_replica_count must be at least 1 and at most max_replica_count.", f"{field}.replica_count")
+
+
+def resources_of(artifact: Artifact, wanted: DedicatedResources) -> DedicatedResources:
+    """What a deployed model shows: the machine it runs on, and the replicas that were asked for."""
+    low = wanted.min_replica_count or 1
+    machine = wanted.machine_spec.machine_type or next(iter(artifact.machines), "")
+    return DedicatedResources(
+        machine_spec={"machine_type": machine},
+        min_replica_count=low,
+        max_replica_count=max(low, wanted.max_replica_count),
+    )
+
+
+def _is_weights(name: str) -> bool:
+    return name.endswith((".safetensors", ".bin")) and "/" not in name

@@ -1,0 +1,149 @@
+"""Custom jobs: stored as Google does; the one container that can be run here is Google's for LoRA."""
+
+import re
+
+from google.cloud.aiplatform_v1beta1.types import (
+    CancelCustomJobRequest,
+    CustomJob,
+    DeleteCustomJobRequest,
+    DeleteOperationMetadata,
+    GetCustomJobRequest,
+    ListCustomJobsRequest,
+    ListCustomJobsResponse,
+    SupervisedHyperParameters,
+    SupervisedTuningSpec,
+    TuningJob,
+)
+from google.protobuf import empty_pb2
+
+from jobs.localvertex.buckets import location
+from jobs.localvertex.errors import invalid, precondition
+from jobs.localvertex.resources import licences, peft_arguments
+from jobs.localvertex.resources.call import Call, Route, generic, listed, location_of, now
+from jobs.localvertex.resources.edits import check_display_name, check_labels
+from jobs.localvertex.resources.peft_arguments import PeftTraining
+from jobs.localvertex.runner import CANCELLED, CANCELLING, FAILED, PENDING, SUCCEEDED, new_id
+from jobs.localvertex.training import ADAPTER_SIZE
+from jobs.localvertex.wire import Operation, render
+
+IMAGE = re.compile(r"(^|/)pytorch-peft-train([:@]|$)")
+ENDED = (SUCCEEDED, FAILED, CANCELLED)
+_SIZES = {size: number for number, size in ADAPTER_SIZE.items() if number}
+
+
+def create_custom_job(call: Call) -> CustomJob:
+    wanted = call.resource(CustomJob)
+    parts, parent = call.parts, call.path["parent"]
+    check_display_name(wanted.display_name, "custom_job.display_name")
+    check_labels(dict(wanted.labels), "custom_job.labels")
+    training = peft_arguments.read(parts.catalogue, _arguments(wanted))
+    licences.require(parts.store, parent.split("/")[1], training.base)
+    parts.weights.get(training.base.id)
+    job = CustomJob(
+        name=f"{parent}/customJobs/{new_id()}",
+        display_name=wanted.display_name,
+        job_spec=wanted.job_spec,
+        labels=dict(wanted.labels),
+        state=PENDING,
+        create_time=now(),
+        update_time=now(),
+    )
+    outputs = {"adapter": training.adapter_output, "merged": training.merged_output}
+    with parts.store.transaction():
+        parts.store.write_note(
+            job.name,
+            plan=render(_plan(job, training)),
+            max_length=training.max_length,
+            engine=training.engine,
+            outputs=outputs,
+            ignored=training.ignored,
+        )
+        parts.store.insert(job)
+        parts.ledger.record("create_custom_job", job.name, labels=dict(job.labels), base_model=training.base.id)
+    parts.runner.kick()
+    return job
+
+
+def get_custom_job(call: Call) -> CustomJob:
+    return call.parts.store.get(CustomJob, call.request(GetCustomJobRequest).name)
+
+
+def list_custom_jobs(call: Call) -> ListCustomJobsResponse:
+    request = call.request(ListCustomJobsRequest)
+    found, following = listed(request, call.parts.store.all(CustomJob, f"{request.parent}/customJobs"))
+    return ListCustomJobsResponse(custom_jobs=found, next_page_token=following)
+
+
+def cancel_custom_job(call: Call) -> empty_pb2.Empty:
+    name = call.posted(CancelCustomJobRequest).name
+    with call.parts.store.edit(CustomJob, name) as job:
+        if job.state in (SUCCEEDED, FAILED):
+            raise precondition(f"{name} has ended already ({job.state.name}) and cannot be cancelled.")
+        if job.state in (CANCELLING, CANCELLED):
+            return empty_pb2.Empty()
+        job.state, job.update_time = CANCELLING, now()
+    call.parts.runner.cancel(name)
+    return empty_pb2.Empty()
+
+
+def delete_custom_job(call: Call) -> Operation:
+    name = call.request(DeleteCustomJobRequest).name
+    with call.parts.store.transaction():
+        job = call.parts.store.get(CustomJob, name)
+        if job.state not in ENDED:
+            raise precondition(f"{name} has not ended ({job.state.name}). Cancel it first.")
+        call.parts.store.delete(name)
+        metadata = DeleteOperationMetadata(generic_metadata=generic())
+        return call.operation(f"{location_of(name)}/operations/{new_id()}", metadata, empty_pb2.Empty())
+
+
+def _arguments(job: CustomJob) -> list[str]:
+    pools = job.job_spec.worker_pool_specs
+    if len(pools) != 1:
+        raise invalid("Exactly one worker pool is supported by this server.", "job_spec.worker_pool_specs")
+    container = pools[0].container_spec
+    if not IMAGE.search(container.image_uri):
+        raise precondition(
+            f"{container.image_uri or 'A job without container_spec.image_uri'} cannot be run here: this server runs no"
+            " containers. It knows Google's pytorch-peft-train by its arguments and does the same training itself."
+        )
+    if container.command:
+        raise invalid("container_spec.command must be empty: the image's own is meant.", "job_spec.worker_pool_specs")
+    return list(container.args)
+
+
+def _plan(job: CustomJob, training: PeftTraining) -> TuningJob:
+    """The same training as a tuning job, which is what the runner knows."""
+    hyper = SupervisedHyperParameters(
+        epoch_count=training.epochs,
+        learning_rate=training.learning_rate,
+        adapter_size=_SIZES[training.rank],
+        batch_size=training.batch_size,
+    )
+    spec = SupervisedTuningSpec(
+        training_dataset_uri=training.train,
+        validation_dataset_uri=training.validation,
+        hyper_parameters=hyper,
+        tuning_mode=SupervisedTuningSpec.TuningMode.TUNING_MODE_PEFT_ADAPTER,
+    )
+    base_output = job.job_spec.base_output_directory.output_uri_prefix
+    if base_output:
+        location(base_output, "job_spec.base_output_directory.output_uri_prefix")
+    return TuningJob(
+        name=job.name,
+        base_model=training.base.id,
+        tuned_model_display_name=job.display_name,
+        output_uri=base_output or training.adapter_output,
+        supervised_tuning_spec=spec,
+    )
+
+
+_NAME = "{name=projects/*/locations/*/customJobs/*}"
+
+ROUTES = [
+    Route("create_custom_job", "POST", "{parent=projects/*/locations/*}/customJobs", create_custom_job),
+    Route("list_custom_jobs", "GET", "{parent=projects/*/locations/*}/customJobs", list_custom_jobs),
+    Route("get_custom_job", "GET", _NAME, get_custom_job),
+    Route("cancel_custom_job", "POST", f"{_NAME}:cancel", cancel_custom_job),
+    Route("delete_custom_job", "DELETE", _NAME, delete_custom_job),
+]

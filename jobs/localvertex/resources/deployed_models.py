@@ -1,0 +1,192 @@
+"""Models on an endpoint that exists: deploy another, change one, take one away, and how traffic is shared."""
+
+import re
+
+from google.cloud.aiplatform_v1beta1.types import (
+    DedicatedResources,
+    DeployedModel,
+    DeploymentStage,
+    DeployModelOperationMetadata,
+    DeployModelRequest,
+    Endpoint,
+    Model,
+    MutateDeployedModelOperationMetadata,
+    MutateDeployedModelRequest,
+    MutateDeployedModelResponse,
+    UndeployModelOperationMetadata,
+    UndeployModelRequest,
+    UndeployModelResponse,
+)
+
+from jobs.localvertex import registry
+from jobs.localvertex.errors import exists, invalid, not_found, precondition
+from jobs.localvertex.resources import artifacts
+from jobs.localvertex.resources.artifacts import Artifact
+from jobs.localvertex.resources.call import Call, Parts, Route, generic, now
+from jobs.localvertex.resources.edits import check_mask, check_split
+from jobs.localvertex.runner import new_id
+from jobs.localvertex.serving import name_of
+from jobs.localvertex.store import Store
+from jobs.localvertex.wire import Operation, render
+
+_DEPLOYED_ID = re.compile(r"^[0-9]{1,10}$")
+MUTABLE = ("dedicated_resources", "min_replica_count", "max_replica_count", "autoscaling_metric_specs")
+NEW = "0"
+
+
+def deploy_model(call: Call) -> Operation:
+    request = call.posted(DeployModelRequest)
+    parts, wanted = call.parts, request.deployed_model
+    model = _model(parts, wanted)
+    parts.store.get(Endpoint, request.endpoint)
+    artifact = _artifact(parts, request, model)
+    deployed = _deployed(wanted, model, artifact)
+    name = f"{request.endpoint}/operations/{new_id()}"
+    with parts.store.transaction():
+        endpoint = parts.store.get(Endpoint, request.endpoint)
+        ids = [one.id for one in endpoint.deployed_models]
+        _refuse_taken(parts, request.endpoint, deployed.id, ids)
+        check_split(request.traffic_split, [NEW, *ids])
+        staging = DeploymentStage.STARTING_DEPLOYMENT
+        metadata = DeployModelOperationMetadata(generic_metadata=generic(), deployment_stage=staging)
+        operation = call.operation(name, metadata)
+        parts.store.write_note(
+            name,
+            endpoint=request.endpoint,
+            model=deployed.model,
+            stages=name,
+            base=artifact.base_id,
+            form=artifact.form,
+            gcs_uri=str(artifact.source or ""),
+            deployed_model=render(deployed),
+            traffic_split=dict(request.traffic_split),
+        )
+        facts = {"model": deployed.model, "operation": name, "deployed_model": deployed.id}
+        parts.ledger.record("deploy_model", request.endpoint, **facts)
+    parts.deployments.begin(name)
+    return operation
+
+
+def undeploy_model(call: Call) -> Operation:
+    """Done when it answers: the model server ends within a second."""
+    request = call.posted(UndeployModelRequest)
+    store = call.parts.store
+    with store.edit(Endpoint, request.endpoint) as endpoint:
+        gone = _find(endpoint, request.deployed_model_id)
+        kept = [one for one in endpoint.deployed_models if one.id != gone.id]
+        endpoint.traffic_split = _left(endpoint, gone.id, dict(request.traffic_split), [one.id for one in kept])
+        endpoint.deployed_models = kept
+        endpoint.update_time = now()
+        _forget(store, gone)
+        store.delete(name_of(endpoint.name, gone.id))
+        metadata = UndeployModelOperationMetadata(generic_metadata=generic())
+        operation = call.operation(f"{request.endpoint}/operations/{new_id()}", metadata, UndeployModelResponse())
+    call.parts.serving.stop(name_of(request.endpoint, request.deployed_model_id))
+    return operation
+
+
+def mutate_deployed_model(call: Call) -> Operation:
+    request = call.posted(MutateDeployedModelRequest)
+    paths = [path.rpartition(".")[2] for path in request.update_mask.paths]
+    check_mask(paths, MUTABLE)
+    given = request.deployed_model.dedicated_resources
+    artifacts.check_replicas(given, "deployed_model.dedicated_resources")
+    store = call.parts.store
+    with store.edit(Endpoint, request.endpoint) as endpoint:
+        deployed = _find(endpoint, request.deployed_model.id)
+        _mutate(deployed, given, paths)
+        endpoint.update_time = now()
+        metadata = MutateDeployedModelOperationMetadata(generic_metadata=generic())
+        response = MutateDeployedModelResponse(deployed_model=deployed)
+        return call.operation(f"{request.endpoint}/operations/{new_id()}", metadata, response)
+
+
+def _model(parts: Parts, wanted: DeployedModel) -> Model:
+    if not wanted.model:
+        raise invalid("The deployed_model.model field is required.", "deployed_model.model")
+    return registry.find(parts.store, wanted.model)
+
+
+def _artifact(parts: Parts, request: DeployModelRequest, model: Model) -> Artifact:
+    if "dedicated_resources" not in request.deployed_model:
+        message = "deployed_model.dedicated_resources is required: other resources are not offered for these models."
+        raise invalid(message, "deployed_model.dedicated_resources")
+    artifact = artifacts.of_model(parts, model)
+    artifacts.require(parts, artifact, request.endpoint.split("/")[1])
+    resources = request.deployed_model.dedicated_resources
+    artifacts.check_resources(artifact, resources, "deployed_model.dedicated_resources")
+    return artifact
+
+
+def _deployed(wanted: DeployedModel, model: Model, artifact: Artifact) -> DeployedModel:
+    if wanted.id and not _DEPLOYED_ID.match(wanted.id):
+        raise invalid("deployed_model.id must be 1 to 10 digits.", "deployed_model.id")
+    return DeployedModel(
+        id=wanted.id or new_id(),
+        model=model.name.partition("@")[0],
+        model_version_id=model.version_id,
+        display_name=wanted.display_name or model.display_name,
+        dedicated_resources=artifacts.resources_of(artifact, wanted.dedicated_resources),
+        checkpoint_id=wanted.checkpoint_id,
+        system_labels=dict(wanted.system_labels),
+    )
+
+
+def _refuse_taken(parts: Parts, endpoint: str, wanted: str, here: list[str]) -> None:
+    coming = [note["deployed_model"]["id"] for note in parts.deployments.pending(endpoint)]
+    if wanted in (NEW, *here, *coming):
+        raise exists(f"The DeployedModel {wanted} of {endpoint}")
+
+
+def _find(endpoint: Endpoint, deployed_id: str) -> DeployedModel:
+    for deployed in endpoint.deployed_models:
+        if deployed.id == deployed_id:
+            return deployed
+    raise not_found(f"The DeployedModel {deployed_id!r} of {endpoint.name}")
+
+
+def _left(endpoint: Endpoint, gone: str, asked: dict[str, int], kept: list[str]) -> dict[str, int]:
+    """Google takes a model away only when it has no traffic, or when the request gives its traffic to others."""
+    if not kept:
+        return {}
+    if asked:
+        check_split(asked, kept)
+        return asked
+    if endpoint.traffic_split.get(gone, 0):
+        raise precondition(
+            f"The DeployedModel {gone} has {endpoint.traffic_split[gone]}% of the traffic. Send a traffic_split that"
+            " gives it to the models that stay."
+        )
+    return {key: share for key, share in endpoint.traffic_split.items() if key != gone}
+
+
+def _mutate(deployed: DeployedModel, given: DedicatedResources, paths: list[str]) -> None:
+    resources = deployed.dedicated_resources
+    if "dedicated_resources" in paths:
+        paths = [*MUTABLE[1:]]
+    if "min_replica_count" in paths:
+        resources.min_replica_count = given.min_replica_count or 1
+    if "max_replica_count" in paths:
+        resources.max_replica_count = given.max_replica_count
+    if "autoscaling_metric_specs" in paths:
+        resources.autoscaling_metric_specs = given.autoscaling_metric_specs
+    resources.max_replica_count = max(resources.max_replica_count, resources.min_replica_count)
+
+
+def _forget(store: Store, gone: DeployedModel) -> None:
+    name = gone.model.partition("@")[0]
+    if store.find(Model, name) is None:
+        return
+    for version in registry.versions(store, name):
+        if any(reference.deployed_model_id == gone.id for reference in version.deployed_models):
+            with store.edit(Model, version.name) as model:
+                model.deployed_models = [ref for ref in model.deployed_models if ref.deployed_model_id != gone.id]
+
+
+_ENDPOINT = "{endpoint=projects/*/locations/*/endpoints/*}"
+
+ROUTES = [
+    Route("deploy_model", "POST", f"{_ENDPOINT}:deployModel", deploy_model),
+    Route("undeploy_model", "POST", f"{_ENDPOINT}:undeployModel", undeploy_model),
+    Route("mutate_deployed_model", "POST", f"{_ENDPOINT}:mutateDeployedModel", mutate_deployed_model),
+]

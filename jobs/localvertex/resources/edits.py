@@ -1,0 +1,89 @@
+"""What creates and patches of every kind check."""
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from jobs.localvertex.errors import ApiError, invalid
+from jobs.localvertex.resources.call import Call
+
+_LABEL_KEY = re.compile(r"^[a-z][a-z0-9_-]{0,62}$")
+_LABEL_VALUE = re.compile(r"^[a-z0-9_-]{0,63}$")
+_ENDPOINT_ID = re.compile(r"^(?:[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?|[0-9]{1,10})$")
+_MODEL_ID = re.compile(r"^[a-z_][a-z0-9_-]{0,62}$")
+MOST_LABELS = 64
+LONGEST_DISPLAY_NAME = 128
+
+
+def check_labels(labels: Mapping[str, str], field: str = "labels") -> None:
+    if len(labels) > MOST_LABELS:
+        raise invalid(f"At most {MOST_LABELS} labels are allowed.", field)
+    for key, value in labels.items():
+        if not _LABEL_KEY.match(key) or not _LABEL_VALUE.match(value):
+            raise invalid(
+                f"Label {key!r}: {value!r} is invalid: lower-case letters, digits, _ and - only, at most 63 of them,"
+                " and the key starts with a letter.",
+                field,
+            )
+
+
+def check_display_name(text: str, field: str, *, required: bool = True) -> None:
+    if required and not text:
+        raise invalid(f"The {field} field is required.", field)
+    if len(text) > LONGEST_DISPLAY_NAME:
+        raise invalid(f"{field} must have at most {LONGEST_DISPLAY_NAME} characters.", field)
+
+
+def check_endpoint_id(text: str, field: str) -> None:
+    if not _ENDPOINT_ID.match(text):
+        name = field.rpartition(".")[2]
+        message = (
+            f"{name} must start with a letter, have at most 63 characters of [a-z0-9-] and not end with -,"
+            " or have at most 10 digits."
+        )
+        raise invalid(message, field)
+
+
+def check_model_id(text: str, field: str) -> None:
+    if not _MODEL_ID.match(text):
+        name = field.rpartition(".")[2]
+        raise invalid(f"{name} must have at most 63 characters of [a-z0-9_-] and not start with a digit or -.", field)
+
+
+def check_etag(given: str, resource: Any) -> None:
+    if given and given != resource.etag:
+        raise ApiError(
+            "ABORTED", f"{resource.name} was changed meanwhile: its etag is not {given} any more. Read it again."
+        )
+
+
+def mask(call: Call, allowed: Collection[str]) -> list[str]:
+    """The fields that a patch names by `updateMask`. Raises INVALID_ARGUMENT when it names none or another one."""
+    text = ",".join(value for key, value in call.query if key in ("updateMask", "update_mask"))
+    return check_mask([_snake(path.strip()) for path in text.split(",") if path.strip()], allowed)
+
+
+def check_mask(paths: list[str], allowed: Collection[str]) -> list[str]:
+    if not paths:
+        raise invalid("The update_mask field is required.", "update_mask")
+    for path in paths:
+        if path.partition(".")[0] not in allowed:
+            message = f"{path!r} cannot be updated. What can: {', '.join(sorted(allowed))}."
+            raise invalid(message, "update_mask")
+    return [path.partition(".")[0] for path in paths]
+
+
+def check_split(split: Mapping[str, int], ids: Collection[str]) -> None:
+    """`traffic_split`: deployed models of this endpoint only, 100 in all."""
+    for id_, share in split.items():
+        if id_ not in ids:
+            raise invalid(f"traffic_split names the DeployedModel {id_!r}, which is not there.", "traffic_split")
+        if not 0 <= share <= 100:
+            raise invalid(f"traffic_split: the share of {id_} must be between 0 and 100.", "traffic_split")
+    if split and sum(split.values()) != 100:
+        message = f"The shares of traffic_split must add up to 100, not to {sum(split.values())}."
+        raise invalid(message, "traffic_split")
+
+
+def _snake(path: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda found: f"_{found[1].lower()}", path)

@@ -1,0 +1,153 @@
+"""The command line of Google's `pytorch-peft-train` container, as a LoRA training of this server's own engine."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from jobs.localvertex.buckets import Location, file_location, location
+from jobs.localvertex.catalogue import ADAPTER_SIZES, Catalogue, CatalogueModel
+from jobs.localvertex.errors import ApiError, invalid, precondition
+
+FIELD = "job_spec.worker_pool_specs[0].container_spec.args"
+DEFAULT_RANK = 16
+DEFAULT_LENGTH = 2048
+FORMATS = ("", "openai-chat", "openai-completion", "vertex-chat")
+HALF = ("bfloat16", "float16", "16bit")
+WITHOUT_EFFECT = {
+    "config_file", "train_split", "train_column", "input_masking", "eval_split", "eval_column", "eval_template",
+    "eval_steps", "eval_tasks", "eval_metric_name", "metric_for_best_model", "lora_dropout", "lr_scheduler_type",
+    "warmup_ratio", "warmup_steps", "optimizer", "weight_decay", "max_grad_norm", "save_steps", "logging_steps",
+    "report_to", "logging_output_dir", "huggingface_access_token", "gradient_checkpointing",
+    "enable_gradient_checkpointing", "attn_implementation", "device_map", "benchmark_out_file", "target_modules",
+    "model_type", "per_device_eval_batch_size", "completion_only", "access_token",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PeftTraining:
+    base: CatalogueModel
+    train: str
+    validation: str
+    adapter_output: str
+    merged_output: str
+    rank: int
+    learning_rate: float
+    epochs: int
+    batch_size: int
+    max_length: int
+    engine: dict[str, Any] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
+
+
+def read(catalogue: Catalogue, arguments: Sequence[str]) -> PeftTraining:
+    """Raises INVALID_ARGUMENT for what the container would not take, FAILED_PRECONDITION for what only we lack."""
+    given = _pairs(arguments)
+    ignored = tuple(sorted(WITHOUT_EFFECT & set(given)))
+    known = {key: value for key, value in given.items() if key not in WITHOUT_EFFECT}
+    task = known.pop("task", "instruct-lora")
+    if task != "instruct-lora":
+        raise _bad("task", f"{task} is not supported: this server knows instruct-lora")
+    _check_precision(known.pop("precision_mode", "bfloat16"))
+    template = known.pop("train_template", "")
+    if template not in FORMATS:
+        raise _bad("train_template", f"{template!r} is not supported: rows have messages, contents or a prompt")
+    base = _base(catalogue, _required(known, "pretrained_model_name_or_path"))
+    limit = base.tuning.max_tokens if base.tuning else DEFAULT_LENGTH
+    rank = _whole(known, "lora_rank", DEFAULT_RANK)
+    if rank not in ADAPTER_SIZES:
+        raise _bad("lora_rank", f"must be one of {', '.join(map(str, ADAPTER_SIZES))}")
+    batch = _whole(known, "per_device_train_batch_size", 1) * _whole(known, "gradient_accumulation_steps", 4)
+    training = PeftTraining(
+        base=base,
+        train=_place(_required(known, "train_dataset"), "train_dataset", file_location),
+        validation=_place(known.pop("eval_dataset", ""), "eval_dataset", file_location),
+        adapter_output=_place(_required(known, "output_dir"), "output_dir"),
+        merged_output=_place(known.pop("merge_base_and_lora_output_dir", ""), "merge_base_and_lora_output_dir"),
+        rank=rank,
+        learning_rate=_number(known, "learning_rate", 5e-5),
+        epochs=max(1, round(_number(known, "num_train_epochs", 1.0))),
+        batch_size=batch,
+        max_length=min(limit, _whole(known, "max_seq_length", limit)),
+        engine=_engine(known, rank),
+        ignored=ignored,
+    )
+    if known:
+        raise _bad(min(known), "is not an argument of pytorch-peft-train that this server knows")
+    return training
+
+
+def _pairs(arguments: Sequence[str]) -> dict[str, str]:
+    """`--key=value`, `--key value` and bare `--key`."""
+    pairs: dict[str, str] = {}
+    key = ""
+    for text in arguments:
+        if text.startswith("--"):
+            key, _, value = text[2:].partition("=")
+            pairs[key] = value
+        elif key and not pairs[key]:
+            pairs[key] = text
+        else:
+            raise invalid(f"The argument {text!r} belongs to no --option.", FIELD)
+    return pairs
+
+
+def _check_precision(mode: str) -> None:
+    if mode in ("4bit", "8bit"):
+        raise precondition(
+            f"--precision_mode={mode} needs a quantised base model, which this server's engine does not train."
+            " Use --precision_mode=bfloat16."
+        )
+    if mode not in HALF:
+        raise _bad("precision_mode", f"{mode!r} is not supported. Use bfloat16")
+
+
+def _engine(known: dict[str, str], rank: int) -> dict[str, Any]:
+    """Fields of job.json that a tuning job has no field for."""
+    steps = _whole(known, "max_steps", -1, low=-1)
+    alpha = _whole(known, "lora_alpha", 2 * rank)
+    return {"lora_alpha": alpha, "max_steps": steps} if steps > 0 else {"lora_alpha": alpha}
+
+
+def _base(catalogue: Catalogue, name: str) -> CatalogueModel:
+    """`google/gemma-3-270m`, a bucket's path that ends so, or the catalogue's own id."""
+    wanted = re.split(r"[/@]", name.rstrip("/"))[-1].lower()
+    for model in catalogue.all():
+        if model.version.lower() == wanted:
+            return model
+    raise ApiError("NOT_FOUND", f"--pretrained_model_name_or_path: {name} is not in the catalogue.")
+
+
+def _required(known: dict[str, str], key: str) -> str:
+    value = known.pop(key, "")
+    if not value:
+        raise _bad(key, "is required")
+    return value
+
+
+def _place(path: str, key: str, kind: Callable[[str, str], Location] = location) -> str:
+    """Containers see a bucket as a folder: `/gcs/bucket/path`."""
+    if not path:
+        return ""
+    return str(kind(re.sub(r"^/gcs/", "gs://", path), f"--{key}"))
+
+
+def _whole(known: dict[str, str], key: str, default: int, low: int = 1) -> int:
+    value = _number(known, key, default, low)
+    if value != int(value):
+        raise _bad(key, "must be a whole number")
+    return int(value)
+
+
+def _number(known: dict[str, str], key: str, default: float, low: float = 0) -> float:
+    try:
+        value = float(known.pop(key, "") or default)
+    except ValueError:
+        raise _bad(key, "must be a number") from None
+    if not low <= value < 1e9:
+        raise _bad(key, f"must be at least {low}")
+    return value
+
+
+def _bad(key: str, what: str) -> ApiError:
+    return invalid(f"--{key} {what}.", FIELD)

@@ -1,0 +1,109 @@
+"""The files of a model on this machine, and the user's own models."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class Weights:
+    """`hf` is needed to tune, `gguf` to serve; `state` is absent, waiting, preparing, ready or failed."""
+
+    id: str
+    hf: Path
+    gguf: Path
+    mmproj: Path | None = None
+    state: str = "waiting"
+    message: str = ""
+    card: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def servable(self) -> bool:
+        return self.gguf.is_file()
+
+    @property
+    def trainable(self) -> bool:
+        return (self.hf / "config.json").is_file()
+
+    @property
+    def can_serve(self) -> bool:
+        """Now, or when it has been prepared."""
+        return self.servable or self.state != "failed"
+
+    @property
+    def can_train(self) -> bool:
+        return self.trainable or self.state != "failed"
+
+    def look_for_mmproj(self) -> None:
+        """Beside `model.gguf`: a GGUF file of another name is a model by itself."""
+        path = self.gguf.with_name("mmproj.gguf")
+        if self.gguf.name == "model.gguf" and path.is_file():
+            self.mmproj = path
+
+    @property
+    def images(self) -> bool:
+        return self.mmproj is not None
+
+
+def discover(paths: Iterable[Path]) -> dict[str, Path]:
+    """`LOCALVERTEX_MODELS`: model folders, folders of such folders, and GGUF files, each with the id it gets.
+    Raises ValueError with a sentence for what is none of these, and for two of one name."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        for place in _models_in(path):
+            name = re.sub(r"[^a-z0-9._-]+", "-", place.stem.lower() if place.is_file() else place.name.lower()).strip(
+                "-"
+            )
+            model_id = f"local/{name}@{name}"
+            if model_id in found:
+                raise ValueError(f"{place} and {found[model_id]} would both be {model_id}. Rename one of them.")
+            found[model_id] = place.resolve()
+    return found
+
+
+def _models_in(path: Path) -> list[Path]:
+    if path.is_file() and path.suffix == ".gguf":
+        return [path]
+    if _is_model(path):
+        return [path]
+    inside = sorted(child for child in path.iterdir() if _is_model(child)) if path.is_dir() else []
+    if not inside:
+        raise ValueError(f"{path} is neither a GGUF file nor a folder with a model (config.json or a GGUF file) in it.")
+    return inside
+
+
+def _is_model(folder: Path) -> bool:
+    return folder.is_dir() and ((folder / "config.json").is_file() or bool(_gguf_files(folder)))
+
+
+def _gguf_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.gguf") if not path.name.startswith("mmproj"))
+
+
+def from_folder(model_id: str, place: Path, made: Path) -> Weights:
+    """A folder with `model.gguf` (or one GGUF file of any name), Hugging Face files, or both; or a GGUF file.
+    `made` is where GGUF files go that are converted from Hugging Face files: never into a folder of somebody else."""
+    folder = place.parent if place.is_file() else place
+    card_path = folder / "model-card.json"
+    card = json.loads(card_path.read_text(encoding="utf-8")) if card_path.is_file() and place.is_dir() else {}
+    weights = Weights(model_id, place / "none" if place.is_file() else folder, _gguf_of(place, made), card=card)
+    weights.look_for_mmproj()
+    if not weights.servable and not weights.trainable:
+        raise ValueError(f"{folder} holds neither model.gguf nor config.json: it is no base model.")
+    if weights.servable:
+        tunable = weights.trainable
+        weights.state = "ready" if tunable else "failed"
+        weights.message = "" if tunable else f"{place} lacks a config.json, so it cannot be tuned."
+    return weights
+
+
+def _gguf_of(place: Path, made: Path) -> Path:
+    if place.is_file():
+        return place
+    if (place / "model.gguf").is_file():
+        return place / "model.gguf"
+    files = _gguf_files(place)
+    return files[0] if len(files) == 1 else made / "model.gguf"

@@ -1,0 +1,253 @@
+"""Google's generated clients over REST, of both API versions: every call once with success and once refused."""
+
+import pytest
+from google.api_core import exceptions
+from google.api_core.client_options import ClientOptions
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import aiplatform_v1, aiplatform_v1beta1
+
+from tests.localvertex.servers import PARENT, PROJECT, TINY, TINY_NAME, wait_for
+
+LOCAL = {"machine_spec": {"machine_type": "local-cpu"}, "min_replica_count": 1}
+PEFT = "us-docker.pkg.dev/vertex-ai/vertex-vision-model-garden-dockers/pytorch-peft-train:latest"
+NOTHING = {
+    kind: f"{PARENT}/{kind}/404"
+    for kind in ("endpoints", "models", "customJobs", "tuningJobs", "operations", "tensorboards")
+}
+
+
+class Clients:
+    def __init__(self, url, package):
+        self.package, self.number, self._url = package, package.__name__.rpartition("_")[2], url
+
+    def __getattr__(self, name):
+        kind = getattr(self.package, name)
+        options = ClientOptions(api_endpoint=self._url)
+        client = kind(client_options=options, credentials=AnonymousCredentials(), transport="rest")
+        setattr(self, name, client)
+        return client
+
+
+@pytest.fixture(scope="module", params=[aiplatform_v1, aiplatform_v1beta1], ids=["v1", "v1beta1"])
+def google(request, server):
+    return Clients(server.url, request.param)
+
+
+@pytest.fixture
+def beta(server):
+    return Clients(server.url, aiplatform_v1beta1)
+
+
+@pytest.fixture(scope="module")
+def model(google, final) -> str:
+    uploaded = {"display_name": "Contract", "artifact_uri": final}
+    request = google.package.UploadModelRequest(parent=PARENT, model=uploaded, model_id=f"contract-{google.number}")
+    return google.ModelServiceClient.upload_model(request).result(timeout=10).model
+
+
+def refused(call, *args, **kwargs):
+    with pytest.raises((exceptions.NotFound, exceptions.BadRequest)):
+        list(found) if hasattr(found := call(*args, **kwargs), "pages") else found
+
+
+def test_publisher_models_of_both(google):
+    garden = google.ModelGardenServiceClient
+    assert garden.get_publisher_model(name=TINY_NAME).version_id == "tiny-gemma3"
+    refused(garden.get_publisher_model, name="publishers/local/models/none@none")
+
+
+def test_deploy_of_both(google, server):
+    garden, name = google.ModelGardenServiceClient, f"deploy-{google.number}"
+    request = google.package.DeployRequest(destination=PARENT, publisher_model_name=TINY_NAME)
+    if google.number == "v1beta1":
+        request.endpoint_config.endpoint_user_id = name
+    made = garden.deploy(request).result(timeout=30)
+    assert made.publisher_model == TINY_NAME
+    assert type(made).__module__.startswith(f"google.cloud.{google.package.__name__.rpartition('.')[2]}.")
+    request.publisher_model_name = "publishers/qwen/models/qwen3@qwen3-4b"
+    refused(garden.deploy, request)
+
+
+def test_calls_that_only_v1beta1_has(beta, final):
+    garden, models = beta.ModelGardenServiceClient, beta.ModelServiceClient
+    assert TINY_NAME in [f"{m.name}@{m.version_id}" for m in garden.list_publisher_models(parent="publishers/local")]
+    refused(garden.list_publisher_models, request={"parent": "publishers/local", "page_token": "nonsense"})
+    eula = {"parent": PROJECT, "publisher_model": TINY_NAME}
+    assert garden.check_publisher_model_eula_acceptance(**eula).publisher_model_eula_acked
+    assert garden.accept_publisher_model_eula(**eula).publisher_model_eula_acked
+    refused(garden.check_publisher_model_eula_acceptance, parent=PROJECT, publisher_model="nonsense")
+    refused(garden.accept_publisher_model_eula, parent=PROJECT, publisher_model="publishers/a/models/b@c")
+    assert models.recommend_spec({"parent": PARENT, "gcs_uri": final}).specs
+    refused(models.recommend_spec, {"parent": PARENT})
+
+
+def test_endpoints(google):
+    client, name = google.EndpointServiceClient, f"endpoint-{google.number}"
+    create = google.package.CreateEndpointRequest(parent=PARENT, endpoint_id=name, endpoint={"display_name": "E"})
+    made = client.create_endpoint(create).result(timeout=10)
+    assert made == client.get_endpoint(name=made.name)
+    assert made.name in [one.name for one in client.list_endpoints(parent=PARENT)]
+    change = {"endpoint": {"name": made.name, "display_name": "F"}, "update_mask": {"paths": ["display_name"]}}
+    assert client.update_endpoint(change).display_name == "F"
+    assert client.update_endpoint_long_running(endpoint={"name": made.name}).result(timeout=10).name == made.name
+    client.delete_endpoint(name=made.name).result(timeout=10)
+    create.endpoint_id = "-"
+    refused(client.create_endpoint, create)
+    refused(client.get_endpoint, name=made.name)
+    refused(client.list_endpoints, request={"parent": PARENT, "filter": "((("})
+    refused(client.update_endpoint, change)
+    refused(client.update_endpoint_long_running, endpoint={"name": made.name})
+    refused(client.delete_endpoint, name=made.name)
+
+
+def test_deployed_models(google, model):
+    client, name = google.EndpointServiceClient, f"deployed-{google.number}"
+    create = google.package.CreateEndpointRequest(parent=PARENT, endpoint_id=name, endpoint={"display_name": "D"})
+    endpoint = client.create_endpoint(create).result(timeout=10).name
+    deployed = {"model": model, "dedicated_resources": LOCAL, "id": "7"}
+    request = {"endpoint": endpoint, "deployed_model": deployed, "traffic_split": {"0": 100}}
+    assert client.deploy_model(**request).result(timeout=30).deployed_model.id == "7"
+    mutate = {"endpoint": endpoint, "deployed_model": {"id": "7", "dedicated_resources": {"max_replica_count": 2}}}
+    mutate["update_mask"] = {"paths": ["dedicated_resources.max_replica_count"]}
+    changed = client.mutate_deployed_model(mutate).result(timeout=10).deployed_model
+    assert changed.dedicated_resources.max_replica_count == 2
+    client.undeploy_model(endpoint=endpoint, deployed_model_id="7").result(timeout=10)
+    refused(client.deploy_model, **request | {"traffic_split": {"0": 1}})
+    refused(client.mutate_deployed_model, mutate)
+    refused(client.undeploy_model, endpoint=endpoint, deployed_model_id="7")
+
+
+def test_models(google, model):
+    client = google.ModelServiceClient
+    assert client.get_model(name=f"{model}@1").name == model
+    assert model in [one.name for one in client.list_models(parent=PARENT)]
+    change = {"model": {"name": model, "description": "D"}, "update_mask": {"paths": ["description"]}}
+    assert client.update_model(change).description == "D"
+    doomed = client.upload_model(parent=PARENT, model={"display_name": "Doomed"}).result(timeout=10).model
+    client.delete_model(name=doomed).result(timeout=10)
+    refused(client.get_model, name=f"{model}@9")
+    refused(client.list_models, request={"parent": PARENT, "page_size": -1})
+    refused(client.update_model, change | {"update_mask": {"paths": ["name"]}})
+    refused(client.delete_model, name=doomed)
+    refused(client.upload_model, parent=PARENT, model={})
+
+
+def test_versions(google, model, server):
+    client = google.ModelServiceClient
+    request = google.package.UploadModelRequest(parent=PARENT, parent_model=model, model={"display_name": "Two"})
+    second = client.upload_model(request).result(timeout=10).model_version_id
+    assert second in [one.version_id for one in client.list_model_versions(name=model)]
+    merged = client.merge_version_aliases(name=f"{model}@{second}", version_aliases=["live"])
+    assert list(merged.version_aliases) == ["live"]
+    client.delete_model_version(name=f"{model}@{second}").result(timeout=10)
+    tuned = server.until(server.create(server.job()).name, "SUCCEEDED").tuned_model.model
+    assert [one.checkpoint_id for one in client.list_model_version_checkpoints(name=tuned)] == ["1", "2"]
+    refused(client.list_model_versions, name=NOTHING["models"])
+    refused(client.merge_version_aliases, name=model, version_aliases=["1"])
+    refused(client.delete_model_version, name=f"{model}@{second}")
+    refused(client.list_model_version_checkpoints, name=NOTHING["models"])
+
+
+def test_operations(google, model):
+    client = google.EndpointServiceClient
+    create = google.package.CreateEndpointRequest(parent=PARENT, endpoint={"display_name": "O"})
+    endpoint = client.create_endpoint(create).result(timeout=10).name
+    (operation,) = client.list_operations({"name": endpoint}).operations
+    assert client.get_operation({"name": operation.name}).done
+    assert client.wait_operation({"name": operation.name}).done
+    client.cancel_operation({"name": operation.name})
+    client.delete_operation({"name": operation.name})
+    for call in (client.get_operation, client.wait_operation, client.cancel_operation, client.delete_operation):
+        refused(call, {"name": operation.name})
+    refused(client.list_operations, {"name": PARENT, "page_token": "nonsense"})
+
+
+def test_tuning_jobs(google, server):
+    client, job = google.GenAiTuningServiceClient, server.job("hold")
+    if google.number == "v1beta1":
+        name = client.create_tuning_job(parent=PARENT, tuning_job=job).name
+    else:
+        name = server.create(job).name
+    wanted = {"base_model": TINY, "supervised_tuning_spec": {"training_dataset_uri": "gs://a/b"}}
+    with pytest.raises(exceptions.BadRequest, match="output_uri field is required"):
+        client.create_tuning_job(parent=PARENT, tuning_job=wanted)
+    assert client.get_tuning_job(name=name).state in (2, 3)
+    assert name in [one.name for one in client.list_tuning_jobs(parent=PARENT)]
+    client.cancel_tuning_job(name=name)
+    server.until(name, "CANCELLED")
+    refused(client.get_tuning_job, name=NOTHING["tuningJobs"])
+    refused(client.cancel_tuning_job, name=NOTHING["tuningJobs"])
+    refused(client.list_tuning_jobs, request={"parent": PARENT, "page_token": "nonsense"})
+
+
+def test_custom_jobs(google, server):
+    client, folder = google.JobServiceClient, f"gapic-{google.number}"
+    data = server.upload(f"{folder}/train.jsonl", '{"prompt": "steps", "completion": "yes"}\n')
+    args = ["--pretrained_model_name_or_path=tiny-gemma3", f"--train_dataset={data}"]
+    args += [f"--output_dir=gs://garden-local/{folder}/out"]
+    pool = {"container_spec": {"image_uri": PEFT, "args": args}, "replica_count": 1}
+    job = {"display_name": "C", "job_spec": {"worker_pool_specs": [pool]}}
+    name = client.create_custom_job(parent=PARENT, custom_job=job).name
+    assert name in [one.name for one in client.list_custom_jobs(parent=PARENT)]
+    wait_for(lambda: client.get_custom_job(name=name).state == 4)
+    with pytest.raises(exceptions.BadRequest, match="has ended already"):
+        client.cancel_custom_job(name=name)
+    held = server.upload(f"{folder}/hold.jsonl", '{"prompt": "hold", "completion": "yes"}\n')
+    pool["container_spec"]["args"] = [*args[:1], f"--train_dataset={held}", "--num_train_epochs=2", args[2]]
+    running = client.create_custom_job(parent=PARENT, custom_job=job).name
+    client.cancel_custom_job(name=running)
+    client.delete_custom_job(name=name).result(timeout=10)
+    refused(client.get_custom_job, name=name)
+    refused(client.delete_custom_job, name=name)
+    refused(client.list_custom_jobs, request={"parent": PARENT, "filter": "((("})
+    refused(client.create_custom_job, parent=PARENT, custom_job={"display_name": "C"})
+
+
+def test_tensorboards(google, server):
+    boards, metadata = google.TensorboardServiceClient, google.MetadataServiceClient
+    experiment = server.until(server.create(server.job()).name, "SUCCEEDED").experiment
+    context = metadata.get_context(name=experiment)
+    assert experiment in [one.name for one in metadata.list_contexts(parent=experiment.partition("/contexts/")[0])]
+    name = context.metadata["backing_tensorboard_resource"]
+    board = name.partition("/experiments/")[0]
+    assert boards.get_tensorboard(name=board).name == board
+    assert board in [one.name for one in boards.list_tensorboards(parent=PARENT)]
+    assert [one.name for one in boards.list_tensorboard_experiments(parent=board)] == [name]
+    assert boards.get_tensorboard_experiment(name=name).name == name
+    (run,) = boards.list_tensorboard_runs(parent=name)
+    assert boards.get_tensorboard_run(name=run.name) == run
+    series, *_ = boards.list_tensorboard_time_series(parent=run.name)
+    assert boards.get_tensorboard_time_series(name=series.name) == series
+    read = boards.read_tensorboard_time_series_data(tensorboard_time_series=series.name)
+    assert len(read.time_series_data.values) == 8
+    batch = {"tensorboard": board, "time_series": [series.name]}
+    assert len(boards.batch_read_tensorboard_time_series_data(batch).time_series_data) == 1
+    assert len(list(boards.export_tensorboard_time_series_data(tensorboard_time_series=series.name))) == 8
+
+
+def test_tensorboards_that_are_not_there(google):
+    boards, metadata, board = google.TensorboardServiceClient, google.MetadataServiceClient, NOTHING["tensorboards"]
+    experiment, run = f"{board}/experiments/e", f"{board}/experiments/e/runs/r"
+    refused(metadata.get_context, name=f"{PARENT}/metadataStores/default/contexts/none")
+    refused(metadata.list_contexts, request={"parent": f"{PARENT}/metadataStores/default", "page_size": -1})
+    refused(boards.get_tensorboard, name=board)
+    refused(boards.list_tensorboards, request={"parent": PARENT, "order_by": "a b c"})
+    refused(boards.list_tensorboard_experiments, parent=board)
+    refused(boards.get_tensorboard_experiment, name=experiment)
+    refused(boards.list_tensorboard_runs, parent=experiment)
+    refused(boards.get_tensorboard_run, name=run)
+    refused(boards.list_tensorboard_time_series, parent=run)
+    refused(boards.get_tensorboard_time_series, name=f"{run}/timeSeries/1")
+    refused(boards.read_tensorboard_time_series_data, tensorboard_time_series=f"{run}/timeSeries/1")
+    refused(boards.export_tensorboard_time_series_data, tensorboard_time_series=f"{run}/timeSeries/1")
+    refused(boards.batch_read_tensorboard_time_series_data, {"tensorboard": board, "time_series": ["x"]})
+
+
+def test_predict(google, server):
+    """With a plain prompt: in the chat form `predictions` is an object, which the generated message cannot hold."""
+    server.deployed(f"predict-{google.number}")
+    client, endpoint = google.PredictionServiceClient, f"{PARENT}/endpoints/predict-{google.number}"
+    reply = client.predict(endpoint=endpoint, instances=[{"prompt": "Once", "raw_response": True, "max_tokens": 5}])
+    assert (reply.model, list(reply.predictions)) == (f"{PARENT}/models/m-predict-{google.number}", [" and so on"])
+    refused(client.predict, endpoint=endpoint, instances=[])
+    refused(client.predict, endpoint=NOTHING["endpoints"], instances=[{"prompt": "Once"}])

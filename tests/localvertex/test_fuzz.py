@@ -1,0 +1,52 @@
+"""A few hundred mutated requests; `FUZZ_REQUESTS=5000` for more, `FUZZ_SEED` for others."""
+
+import json
+import os
+
+import httpx
+import pytest
+
+from tests.localvertex.fuzz import Request, requests
+
+COUNT = int(os.environ.get("FUZZ_REQUESTS", "400"))
+SEED = int(os.environ.get("FUZZ_SEED", "20261124"))
+MOST_GROWTH_KB = 24_000
+UNIMPLEMENTED = 501
+
+
+def memory(server) -> int:
+    with open(f"/proc/{server.process.pid}/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+
+
+def send(client: httpx.Client, request: Request) -> str:
+    """What is wrong with the answer."""
+    try:
+        reply = client.request(request.verb, request.path, content=request.content)
+    except httpx.InvalidURL:
+        return ""
+    except httpx.TransportError as error:
+        return f"{error!r}"
+    if reply.status_code >= 500 and reply.status_code != UNIMPLEMENTED:
+        return f"{reply.status_code} {reply.text[:300]}"
+    if reply.status_code != 200 and set(reply.json()["error"]) - {"details"} != {"code", "message", "status"}:
+        return f"no envelope: {reply.text[:300]}"
+    return ""
+
+
+@pytest.mark.timeout(60 + COUNT / 5)
+def test_no_server_error_no_hang_and_flat_memory(own_server):
+    server = own_server.start()
+    server.upload("fuzz/train.jsonl", json.dumps({"prompt": "steps", "completion": "yes"}) + "\n")
+    server.deployed("fuzz")
+    wrong, sizes = [], []
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=20) as client:
+        for number, request in enumerate(requests(SEED, COUNT)):
+            if problem := send(client, request):
+                wrong.append((request, problem))
+            if number % (COUNT // 8) == 0:
+                sizes.append(memory(server))
+    assert wrong == [], server.log()[-4000:]
+    assert sizes[-1] - sizes[2] < MOST_GROWTH_KB, sizes
+    assert httpx.get(f"{server.url}/healthz", trust_env=False).json()["status"] == "ok"
+    assert "Traceback" not in server.log()
