@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from jobs.models import Endpoint, TuningJob
 from jobs.states import EndpointState, Phase, TuningState
 
-DONE, CURRENT, TODO, STOPPED = "done", "current", "todo", "stopped"
+DONE, CURRENT, AHEAD, STOPPED = "done", "current", "todo", "stopped"
 ASKING = (Phase.AMBIGUOUS, Phase.NEEDS_DECISION)
 
 
@@ -112,7 +112,7 @@ class JobStand:
 
     def _state_of(self, place: int, reached: int) -> str:
         if place != reached:
-            return DONE if place < reached else TODO
+            return DONE if place < reached else AHEAD
         if self.succeeded and not self.deployment_failed:
             return CURRENT if self.awaits_endpoint else DONE
         return STOPPED if self.job.is_terminal else CURRENT

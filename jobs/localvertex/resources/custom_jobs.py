@@ -20,9 +20,10 @@ from jobs.localvertex.buckets import location
 from jobs.localvertex.errors import invalid, precondition
 from jobs.localvertex.resources import licences, peft_arguments
 from jobs.localvertex.resources.call import Call, Route, generic, listed, location_of, now
+from jobs.localvertex.resources.cancelling import cancel
 from jobs.localvertex.resources.edits import check_display_name, check_labels
 from jobs.localvertex.resources.peft_arguments import PeftTraining
-from jobs.localvertex.runner import CANCELLED, CANCELLING, FAILED, PENDING, SUCCEEDED, new_id
+from jobs.localvertex.runner import CANCELLED, FAILED, PENDING, SUCCEEDED, new_id
 from jobs.localvertex.training import ADAPTER_SIZE
 from jobs.localvertex.wire import Operation, render
 
@@ -75,15 +76,7 @@ def list_custom_jobs(call: Call) -> ListCustomJobsResponse:
 
 
 def cancel_custom_job(call: Call) -> empty_pb2.Empty:
-    name = call.posted(CancelCustomJobRequest).name
-    with call.parts.store.edit(CustomJob, name) as job:
-        if job.state in (SUCCEEDED, FAILED):
-            raise precondition(f"{name} has ended already ({job.state.name}) and cannot be cancelled.")
-        if job.state in (CANCELLING, CANCELLED):
-            return empty_pb2.Empty()
-        job.state, job.update_time = CANCELLING, now()
-    call.parts.runner.cancel(name)
-    return empty_pb2.Empty()
+    return cancel(call, CustomJob, call.posted(CancelCustomJobRequest).name)
 
 
 def delete_custom_job(call: Call) -> Operation:

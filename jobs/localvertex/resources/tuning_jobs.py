@@ -14,11 +14,12 @@ from google.protobuf import empty_pb2
 
 from jobs.localvertex.buckets import file_location, location
 from jobs.localvertex.catalogue import CatalogueModel, Tuning
-from jobs.localvertex.errors import invalid, precondition
+from jobs.localvertex.errors import invalid
 from jobs.localvertex.resources import continuing, licences
 from jobs.localvertex.resources.call import Call, Route, listed, now
+from jobs.localvertex.resources.cancelling import cancel
 from jobs.localvertex.resources.edits import check_display_name, check_labels
-from jobs.localvertex.runner import CANCELLED, CANCELLING, FAILED, PENDING, SUCCEEDED, new_id
+from jobs.localvertex.runner import PENDING, new_id
 from jobs.localvertex.training import ADAPTER_SIZE
 
 MOST_EPOCHS = 100
@@ -64,15 +65,7 @@ def list_tuning_jobs(call: Call) -> ListTuningJobsResponse:
 
 
 def cancel_tuning_job(call: Call) -> empty_pb2.Empty:
-    name = call.posted(CancelTuningJobRequest).name
-    with call.parts.store.edit(TuningJob, name) as job:
-        if job.state in (SUCCEEDED, FAILED):
-            raise precondition(f"{name} has ended already ({job.state.name}) and cannot be cancelled.")
-        if job.state in (CANCELLING, CANCELLED):
-            return empty_pb2.Empty()
-        job.state, job.update_time = CANCELLING, now()
-    call.parts.runner.cancel(name)
-    return empty_pb2.Empty()
+    return cancel(call, TuningJob, call.posted(CancelTuningJobRequest).name)
 
 
 def _check(job: TuningJob, call: Call) -> CatalogueModel:
