@@ -1,0 +1,28 @@
+"""What a machine costs an hour while a model is deployed on it."""
+
+import tomllib
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+
+PRICES = Path(__file__).with_name("machine_prices.toml")
+REGION = "us-central1"
+
+
+@dataclass(frozen=True)
+class Price:
+    """`usd_per_hour` for one replica at the list price of `region`; other regions differ."""
+
+    usd_per_hour: Decimal
+    region: str
+    source: str
+    as_of: str
+
+
+@cache
+def price(machine_type: str) -> Price | None:
+    """None: no price is known, which is not the same as free. The local Vertex AI's machine costs 0."""
+    table = tomllib.loads(PRICES.read_text(encoding="utf-8"))[REGION]
+    found = table["usd_per_hour"].get(machine_type)
+    return None if found is None else Price(Decimal(found), REGION, table["source"], str(table["as_of"]))
