@@ -8,7 +8,8 @@ ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PIP_NO_CACHE_DIR=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
-    CONSOLE_DATA_DIR=/data
+    CONSOLE_DATA_DIR=/data \
+    CONSOLE_STATIC_ROOT=/app/collected
 
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin console \
     && install --directory --owner=console --group=console /data
@@ -23,6 +24,7 @@ COPY jobs jobs
 COPY templates templates
 COPY static static
 COPY locale locale
+RUN CONSOLE_SECRET_KEY=build python manage.py collectstatic --no-input
 
 USER console
 VOLUME /data

@@ -41,7 +41,7 @@ screenshots: $(VENV)/.installed-dev ## pages of the browser journey, in screensh
 	$(BIN)/python -m pytest -m e2e
 
 clean:
-	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage screenshots staticfiles garden_console.egg-info
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage screenshots garden_console.egg-info
 	find console jobs tests -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:

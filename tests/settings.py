@@ -9,7 +9,14 @@ from pathlib import Path
 _data = Path(tempfile.mkdtemp(prefix="console-tests-"))
 atexit.register(shutil.rmtree, _data, ignore_errors=True)
 
-for name in ("DATABASE_URL", "STORAGE_EMULATOR_HOST", "VERTEX_API_ENDPOINT", "CONSOLE_DEBUG", "CONSOLE_HTTPS"):
+for name in (
+    "DATABASE_URL",
+    "STORAGE_EMULATOR_HOST",
+    "VERTEX_API_ENDPOINT",
+    "CONSOLE_DEBUG",
+    "CONSOLE_HTTPS",
+    "CONSOLE_STATIC_ROOT",
+):
     os.environ.pop(name, None)
 if "TEST_DATABASE_URL" in os.environ:
     os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]

@@ -77,6 +77,7 @@ def bring_up(supervisor: Supervisor, host: str, port: int | None) -> None:
     supervisor.terminal.say(f"Starting Garden Console. Logs: {supervisor.terminal.logs}")
     supervisor.start(*plan.backends)
     migrate()
+    call_command("collectstatic", interactive=False, verbosity=0, clear=True, skip_checks=True)
     supervisor.start(*plan.front)
     supervisor.wait_until_ready(supervisor.children, PATIENCE)
     if not supervisor.stopping.is_set():

@@ -1,0 +1,27 @@
+"""What goes over the wire compressed: files once, when they are collected; pages as they are sent."""
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.middleware.gzip import GZipMiddleware
+from whitenoise.storage import CompressedManifestStaticFilesStorage
+
+TEXTS = ("text/html", "application/json")
+
+
+class StaticFiles(CompressedManifestStaticFilesStorage):
+    """Names with a hash of the content and a `.gz` beside each, once `collectstatic` ran; plain names before that."""
+
+    manifest_strict = False
+    support_js_module_import_aggregation = True
+
+    def stored_name(self, name: str) -> str:
+        return super().stored_name(name) if self.hashed_files else name
+
+
+class PagesMiddleware(GZipMiddleware):
+    """Django's, with its random padding against BREACH, for pages and data: files were compressed before."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if not response.get("Content-Type", "").startswith(TEXTS):
+            return response
+        return super().process_response(request, response)
