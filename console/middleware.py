@@ -72,7 +72,7 @@ class RequestIdMiddleware:
 
 
 class SecurityHeadersMiddleware:
-    """The browser's limits on every answer, and who may keep a copy of it.
+    """The browser's limits on every answer but our own files, and who may keep a copy of it.
 
     A page is never stored. A fragment or data may be kept by the browser if it asks each time: unchanged costs a 304.
     It must vary, or Back would show a kept fragment in the place of a page of the same address.
@@ -83,6 +83,9 @@ class SecurityHeadersMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
+        if request.path.startswith(settings.STATIC_URL) and response.status_code in (200, 304):
+            response.headers["X-Content-Type-Options"] = "nosniff"
+            return response
         for name, value in SECURITY_HEADERS.items():
             response.headers.setdefault(name, value)
         if response.has_header("Cache-Control"):
