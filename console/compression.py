@@ -8,7 +8,7 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 TEXTS = ("text/html", "application/json")
 
 
-class StaticFiles(CompressedManifestStaticFilesStorage):
+class StaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
     """Names with a hash of the content and a `.gz` beside each, once `collectstatic` ran; plain names before that."""
 
     manifest_strict = False

@@ -123,9 +123,12 @@ def conversation(**values: Any) -> Conversation:
 
 
 def message(*, conversation: Conversation, **values: Any) -> Message:
-    """The next turn; the person's, unless `role` says otherwise."""
-    defaults = {"ordinal": conversation.messages.count() + 1, "role": Role.USER, "content": "Ahoy"}
-    return Message.objects.create(conversation=conversation, **defaults | values)
+    """The next turn of the branch shown; the person's, unless `role` says otherwise."""
+    ordinal = conversation.messages.count() + 1
+    defaults = {"ordinal": ordinal, "parent": conversation.head, "role": Role.USER, "content": "Ahoy"}
+    conversation.head = Message.objects.create(conversation=conversation, **defaults | values)
+    conversation.save(update_fields=["head"])
+    return conversation.head
 
 
 def publisher_model(*, name: str = BASE_MODEL, **values: Any) -> PublisherModel:

@@ -31,7 +31,7 @@ def visible_message(request: ConsoleRequest, pk: uuid.UUID) -> Message:
 
 
 def conversations_of(request: ConsoleRequest) -> "QuerySet[Conversation]":
-    return Conversation.objects.visible_to(request.user)[:CONVERSATIONS_LISTED]
+    return Conversation.objects.visible_to(request.user).listed()[:CONVERSATIONS_LISTED]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -85,7 +85,7 @@ def turns_fragment(request: ConsoleRequest, talk: Conversation) -> HttpResponse:
 
 
 def turns_of(talk: Conversation) -> dict[str, Any]:
-    turns = list(talk.messages.all())
+    turns = talk.path()
     live = next((turn for turn in reversed(turns) if turn.is_live), None)
     return {"conversation": talk, "turns": turns, "live": live, "can_ask": is_ready(talk)}
 
@@ -139,7 +139,7 @@ def turn(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
         "message": message,
         "live": message if message.is_live else None,
         "can_ask": is_ready(talk),
-        "is_last": not talk.messages.filter(ordinal__gt=message.ordinal).exists(),
+        "is_last": talk.head_id == message.pk,
         "form": empty_message(),
     }
     return render(request, "chat/answer.html", context)

@@ -1,6 +1,6 @@
 from .account import Heartbeat, Installation, SignInLink
 from .catalogue import CatalogueSync, PublisherModel
-from .chat import Conversation, Message, Role
+from .chat import ChatPreset, Comparison, Conversation, Message, Picture, Role, ShareLink, Vote
 from .dataset import ROW_LIMITS, Dataset, DatasetFormat
 from .endpoint import Endpoint
 from .tuning import EventLevel, JobEvent, Metric, TuningDraft, TuningJob, TuningMode, series
@@ -8,6 +8,8 @@ from .tuning import EventLevel, JobEvent, Metric, TuningDraft, TuningJob, Tuning
 __all__ = [
     "ROW_LIMITS",
     "CatalogueSync",
+    "ChatPreset",
+    "Comparison",
     "Conversation",
     "Dataset",
     "DatasetFormat",
@@ -18,11 +20,14 @@ __all__ = [
     "JobEvent",
     "Message",
     "Metric",
+    "Picture",
     "PublisherModel",
     "Role",
+    "ShareLink",
     "SignInLink",
     "TuningDraft",
     "TuningJob",
     "TuningMode",
+    "Vote",
     "series",
 ]

@@ -1,4 +1,5 @@
 import uuid
+from pathlib import Path
 from typing import Self
 
 from django.conf import settings
@@ -16,9 +17,37 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
         return self.filter(owner_id=user.pk)
 
+    def listed(self) -> Self:
+        """Without the columns of comparisons; pinned ones first."""
+        return self.filter(comparison=None).order_by("-pinned", "-updated_at")
+
+
+class ComparisonQuerySet(models.QuerySet["Comparison"]):
+    def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
+        return self.filter(owner_id=user.pk)
+
+
+class Comparison(models.Model):
+    """Up to four conversations that are asked the same; `blind` hides which model is which until a vote."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    title = models.CharField(max_length=200, blank=True)
+    blind = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = ComparisonQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-updated_at"]
+
 
 class Conversation(models.Model):
-    """`parameters`: temperature, top_p, max_tokens … as sent to chat/completions; absent means the server's default."""
+    """`parameters`: temperature, top_p, max_tokens … as sent to chat/completions; absent means the server's default.
+
+    Its messages form a tree: an edited question or another answer is a sibling. `head` is the leaf of the branch shown.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
@@ -26,6 +55,10 @@ class Conversation(models.Model):
     title = models.CharField(max_length=200, blank=True)
     system_instruction = models.TextField(blank=True)
     parameters = models.JSONField(default=dict)
+    head = models.ForeignKey("Message", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    pinned = models.BooleanField(default=False)
+    comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, null=True, blank=True, related_name="columns")
+    column = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -34,6 +67,16 @@ class Conversation(models.Model):
     class Meta:
         ordering = ["-updated_at"]
         indexes = [models.Index(fields=["owner", "-updated_at"])]
+
+    def path(self, leaf_id: uuid.UUID | None = None) -> "list[Message]":
+        """The branch that ends at `leaf_id` (default: `head`), from its first question on. One query."""
+        turns = {turn.pk: turn for turn in self.messages.prefetch_related("pictures")}
+        branch: list[Message] = []
+        at = leaf_id or self.head_id
+        while at is not None and at in turns:
+            branch.append(turns[at])
+            at = turns[at].parent_id
+        return branch[::-1]
 
 
 class Role(models.TextChoices):
@@ -49,13 +92,20 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return self.filter(state__in=MESSAGE_LIVE)
 
 
+class PictureQuerySet(models.QuerySet["Picture"]):
+    def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
+        return self.filter(owner_id=user.pk)
+
+
 class Message(models.Model):
-    """A turn. For an answer: `parameters` it was asked with, `usage` as the server counted, `timings` in seconds
-    (`first_token`, `total`), `html` the rendered, sanitised Markdown. `key` makes a form sent twice one turn."""
+    """A turn; `ordinal` counts all of a conversation in the order they were made. For an answer: `parameters` it was
+    asked with, `usage` as the server counted, `timings` in seconds (`first_token`, `total`), `html` the rendered,
+    sanitised Markdown. `key` makes a form sent twice one turn."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     key = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="messages")
+    parent = models.ForeignKey("self", on_delete=models.CASCADE, null=True, blank=True, related_name="children")
     ordinal = models.PositiveIntegerField()
     role = models.CharField(max_length=12, choices=Role)
     state = models.CharField(max_length=12, choices=MessageState, default=MessageState.COMPLETE)
@@ -81,3 +131,72 @@ class Message(models.Model):
     @property
     def is_live(self) -> bool:
         return self.state in MESSAGE_LIVE
+
+
+class Picture(models.Model):
+    """An image as the model receives it: re-encoded, without metadata. `message` None until it is sent."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, null=True, blank=True, related_name="pictures")
+    position = models.PositiveSmallIntegerField(default=0)
+    name = models.CharField(max_length=200)
+    alt = models.CharField(max_length=300, blank=True)
+    content_type = models.CharField(max_length=20)
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+    size = models.PositiveIntegerField()
+    sha256 = models.CharField(max_length=64)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = PictureQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["position", "created_at"]
+
+    @property
+    def path(self) -> Path:
+        """Named by content: the same picture in two messages is one file."""
+        return settings.DATA_DIR / "pictures" / self.sha256[:2] / self.sha256
+
+
+class Vote(models.Model):
+    """Which column of a comparison answered best in one round; `winner` None: none was better."""
+
+    comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="votes")
+    round = models.PositiveIntegerField()
+    winner = models.ForeignKey(Conversation, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["round"]
+        constraints = [models.UniqueConstraint(fields=["comparison", "round"], name="one_vote_a_round")]
+
+
+class ShareLink(models.Model):
+    """Reads one branch, as it stood, until it is revoked. Only the SHA-256 of the token is kept."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    token_hash = models.CharField(max_length=64, unique=True)
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="share_links")
+    head = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+
+class ChatPreset(models.Model):
+    """System instructions and parameters under a name, to be used in other conversations."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=80)
+    system_instruction = models.TextField(blank=True)
+    parameters = models.JSONField(default=dict)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["owner", "name"], name="one_preset_a_name")]

@@ -60,15 +60,15 @@ def _append(conversation: Conversation, key: UUID, text: str) -> Message:
     if found := row.messages.filter(key=key).first():
         return found
     _require_ready(row)
-    last = row.messages.last()
-    ordinal = last.ordinal + 1 if last else 1
     question = Message.objects.create(
-        conversation=row, ordinal=ordinal, role=Role.USER, content=text, html=markup.render(text)
-    )
+        conversation=row, parent_id=row.head_id, ordinal=_next_ordinal(row), role=Role.USER, content=text,
+        html=markup.render(text),
+    )  # fmt: skip
     row.title = row.title or _title(question.content)
     row.save(update_fields=["title", "updated_at"])
     conversation.title = row.title
-    answer_row = _waiting(row, key, ordinal + 1)
+    answer_row = _waiting(row, key, question)
+    conversation.head = answer_row
     live.ring(row.owner_id, f"chat-{row.pk}")
     return answer_row
 
@@ -89,11 +89,20 @@ def _title(text: str) -> str:
     return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1].rsplit(" ", 1)[0] + "…"
 
 
-def _waiting(conversation: Conversation, key: UUID, ordinal: int) -> Message:
-    return Message.objects.create(
-        conversation=conversation, key=key, ordinal=ordinal, role=Role.ASSISTANT, state=MessageState.WAITING,
-        parameters=conversation.parameters,
+def _next_ordinal(conversation: Conversation) -> int:
+    last = conversation.messages.last()
+    return last.ordinal + 1 if last else 1
+
+
+def _waiting(conversation: Conversation, key: UUID, question: Message | None) -> Message:
+    """The answer to come, which becomes the head."""
+    waiting = Message.objects.create(
+        conversation=conversation, key=key, parent=question, ordinal=_next_ordinal(conversation), role=Role.ASSISTANT,
+        state=MessageState.WAITING, parameters=conversation.parameters,
     )  # fmt: skip
+    conversation.head = waiting
+    conversation.save(update_fields=["head", "updated_at"])
+    return waiting
 
 
 def request_stop(message: Message) -> None:
@@ -115,13 +124,14 @@ def retry(message: Message) -> Message:
     try:
         with transaction.atomic():
             row = Conversation.objects.select_for_update().get(pk=message.conversation_id)
-            last = row.messages.last()
+            last = row.head
             if last is None or last.pk != message.pk or last.state not in RETRYABLE:
                 raise NotAllowedNow(_("Only the last answer can be tried again, after it has stopped."))
             _require_ready(row)
+            question = last.parent
             last.delete()
             live.ring(row.owner_id, f"chat-{row.pk}")
-            return _waiting(row, uuid4(), message.ordinal)
+            return _waiting(row, uuid4(), question)
     except IntegrityError:
         raise NotAllowedNow(_("It is being tried again already. Look at the conversation again.")) from None
 

@@ -212,7 +212,7 @@ def request_for(message: Message) -> ChatRequest:
 def _history(message: Message) -> list[dict[str, Any]]:
     turns: list[dict[str, Any]] = []
     question: Message | None = None
-    for turn in message.conversation.messages.filter(ordinal__lt=message.ordinal):
+    for turn in message.conversation.path(message.parent_id) if message.parent_id else ():
         if turn.role == Role.USER:
             question = turn
         elif question and turn.state in KEPT and turn.content.strip():
