@@ -1,14 +1,16 @@
-"""The way in: caps the request body, sends `/streams/…` to the tailing app and the rest to Django in threads."""
+"""The way in: takes in bodies within limits, gives `/streams/…` to the tailing app, the rest to Django in threads."""
 
 import asyncio
 import io
+import logging
 import os
 import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any, Final, cast
 
 from a2wsgi import WSGIMiddleware
 from django.core.wsgi import get_wsgi_application
@@ -35,6 +37,11 @@ MEGABYTE: Final = 1024 * KILOBYTE
 # What is read of a body that is refused: a browser shows an answer only once it has sent everything.
 DRAINED_BYTES: Final = 1024 * MEGABYTE
 DRAINED_SECONDS: Final = 60
+# A body may take this long altogether, and a second more for each so many bytes.
+SILENT_SECONDS: Final = 30
+SLOWEST_PACE: Final = 4 * KILOBYTE
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -63,17 +70,24 @@ BODY_LIMITS: Final = {
 }
 
 
-class BodyTooLarge(OSError):
-    """An OSError, because Django takes it for a broken connection and never acts on half a body."""
-
-
-def body_limit(path: str) -> Limit:
+def body_limit(path: str, cookies: bytes = b"") -> Limit:
+    """Only who has a session may send more than a form: whose it is, Django finds out once all of it is here."""
+    if settings.SESSION_COOKIE_NAME.encode() + b"=" not in cookies:
+        return BODY_LIMIT
     return next((limit for prefix, limit in BODY_LIMITS.items() if path.startswith(prefix)), BODY_LIMIT)
 
 
+def header(scope: Scope, wanted: bytes) -> bytes:
+    return next((value for name, value in scope["headers"] if name == wanted), b"")
+
+
 def declared_length(scope: Scope) -> int:
-    value = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    value = header(scope, b"content-length")
     return int(value) if value.isdigit() else 0
+
+
+def has_body(scope: Scope) -> bool:
+    return declared_length(scope) > 0 or bool(header(scope, b"transfer-encoding"))
 
 
 def refused(scope: Scope, limit: Limit) -> HttpResponse:
@@ -108,31 +122,45 @@ async def drain(receive: Receive) -> None:
         more = message.get("more_body", False)
 
 
-class CappedBody:
-    """`receive` and `send` of one request: counts what comes in; past the limit the only answer left is 413."""
+class Gone(Exception):
+    """The client left, or sends so slowly that it counts as gone."""
 
-    def __init__(self, scope: Scope, limit: Limit, receive: Receive, send: Send) -> None:
-        self.scope, self.limit, self.left = scope, limit, limit.size
-        self.receive_more, self.send_on = receive, send
-        self.started = self.refused = False
 
-    async def receive(self) -> Message:
-        message = await self.receive_more()
-        self.left -= len(message.get("body", b""))
-        if self.left < 0:
-            await self.refuse_once()
-            raise BodyTooLarge(self.limit.text)
-        return message
+class TooLarge(Exception):
+    pass
 
-    async def refuse_once(self) -> None:
-        if not self.started and not self.refused:
-            self.refused = True
-            await refuse(self.scope, self.limit, self.send_on)
 
-    async def send(self, message: Message) -> None:
-        if not self.refused:
-            self.started = True
-            await self.send_on(message)
+async def collect(receive: Receive, limit: Limit, kept: IO[bytes]) -> None:
+    """All of the body, before a page's thread is taken: ten slow uploads would hold all ten of them."""
+    size, more, began = 0, True, asyncio.get_running_loop().time()
+    while more:
+        try:
+            message = await asyncio.wait_for(receive(), SILENT_SECONDS)
+        except TimeoutError:
+            raise Gone from None
+        elapsed = asyncio.get_running_loop().time() - began
+        size += len(message.get("body", b""))
+        if message["type"] == "http.disconnect" or elapsed > SILENT_SECONDS + size / SLOWEST_PACE:
+            raise Gone
+        if size > limit.size:
+            raise TooLarge
+        kept.write(message.get("body", b""))
+        more = message.get("more_body", False)
+    kept.seek(0)
+
+
+def replay(kept: IO[bytes], receive: Receive) -> Receive:
+    ended = False
+
+    async def again() -> Message:
+        nonlocal ended
+        if ended:
+            return await receive()
+        chunk = kept.read(64 * KILOBYTE)
+        ended = len(chunk) < 64 * KILOBYTE
+        return {"type": "http.request", "body": chunk, "more_body": not ended}
+
+    return again
 
 
 class Application:
@@ -150,12 +178,22 @@ class Application:
             await self.page(scope, receive, send)
 
     async def page(self, scope: Scope, receive: Receive, send: Send) -> None:
-        limit = body_limit(scope["path"])
+        if not has_body(scope):
+            await self.pages(scope, receive, send)
+            return
+        limit = body_limit(scope["path"], header(scope, b"cookie"))
         if declared_length(scope) > limit.size:
             await refuse(scope, limit, send, receive)
             return
-        capped = CappedBody(scope, limit, receive, send)
-        await self.pages(scope, capped.receive, capped.send)
+        with SpooledTemporaryFile(max_size=MEGABYTE) as kept:
+            try:
+                await collect(receive, limit, kept)
+            except TooLarge:
+                await refuse(scope, limit, send, receive)
+            except Gone:
+                logger.info("A body for %s did not arrive; the request is dropped", scope["path"])
+            else:
+                await self.pages(scope, replay(kept, receive), send)
 
     async def lifespan(self, receive: Receive, send: Send) -> None:
         await receive()

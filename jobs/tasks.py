@@ -69,6 +69,11 @@ def find_surplus() -> None:
     surplus.sweep(timezone.now())
 
 
+@task("jobs.prune")
+def prune() -> None:
+    accounts.forget_expired(timezone.now())
+
+
 @task("chat.answer", acks_late=False, time_limit=CHAT_SECONDS + 30, soft_time_limit=CHAT_SECONDS)
 def answer_message(message_id: str) -> None:
     """Acknowledged before it runs: an answer is never produced twice, an interrupted one says so."""

@@ -5,6 +5,7 @@ import secrets
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -26,9 +27,14 @@ def issue_link(user: User, *, valid: timedelta) -> str:
     """The token of a link that signs `user` in once. It is not kept and cannot be shown again."""
     token = secrets.token_urlsafe(32)
     now = timezone.now()
-    SignInLink.objects.filter(expires_at__lt=now - timedelta(days=1)).delete()
     SignInLink.objects.create(token_hash=_hash(token), user=user, expires_at=now + valid)
     return token
+
+
+def forget_expired(now: datetime) -> None:
+    """Links and sessions that let nobody in any more."""
+    SignInLink.objects.filter(expires_at__lt=now - timedelta(days=1)).delete()
+    Session.objects.filter(expire_date__lt=now).delete()
 
 
 def whose(token: str) -> User | None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from console.asgi import BODY_LIMIT, Application, BodyTooLarge, body_limit, chained, end_on_signal
+from console import asgi
+from console.asgi import BODY_LIMIT, Application, body_limit, chained, end_on_signal
 from console.streams import Streams
 
 
@@ -14,17 +15,13 @@ class Pages:
 
     def __init__(self) -> None:
         self.paths: list[str] = []
-        self.failure: Exception | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.paths.append(scope["path"])
         length, more = 0, True
-        try:
-            while more:
-                message = await receive()
-                length, more = length + len(message["body"]), message.get("more_body", False)
-        except OSError as error:
-            self.failure = error
+        while more:
+            message = await receive()
+            length, more = length + len(message["body"]), message.get("more_body", False)
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": str(length).encode()})
 
@@ -79,7 +76,7 @@ def test_a_refusal_carries_the_security_headers():
 
 
 def test_htmx_shows_a_refusal_in_the_banner_and_leaves_the_form_alone():
-    _, sent = ask("/datasets/upload/", [], length=70 * 1024 * 1024, hx_request="true")
+    _, sent = ask("/datasets/upload/", [], length=70 * 1024 * 1024, hx_request="true", cookie="sessionid=a")
     headers, note = dict(sent[0]["headers"]), sent[1]["body"].decode()
     assert (headers[b"hx-retarget"], headers[b"hx-reswap"]) == (b"#banner", b"innerHTML")
     assert headers[b"content-length"] == str(len(sent[1]["body"])).encode()
@@ -92,17 +89,32 @@ def test_a_refused_body_is_read_to_its_end_before_the_connection_is_closed():
     assert (pages.paths, [message.get("more_body") for message in sent]) == ([], [None, True, None])
 
 
-def test_a_body_that_lies_about_its_length_is_refused_while_it_is_counted():
+def test_a_body_that_lies_about_its_length_never_reaches_the_pages():
     pages, sent = ask("/tuning/", [b"x" * BODY_LIMIT.size, b"y"], length=10)
     assert [message.get("status") for message in sent] == [413, None, None]
-    assert isinstance(pages.failure, BodyTooLarge)
+    assert pages.paths == []
+
+
+def test_a_body_arrives_whole_and_in_order_however_it_was_cut():
+    pages, sent = ask("/datasets/upload/", [b"x" * 700_000] * 5, transfer_encoding="chunked", cookie="sessionid=a")
+    assert (pages.paths, sent[-1]["body"]) == (["/datasets/upload/"], b"3500000")
+
+
+def test_a_body_that_comes_too_slowly_is_dropped_before_a_page_waits_for_it(monkeypatch):
+    monkeypatch.setattr(asgi, "SILENT_SECONDS", -1)
+    pages, sent = ask("/tuning/", [b"x"], length=1)
+    assert (pages.paths, sent) == ([], [])
 
 
 @pytest.mark.parametrize(
     ("path", "megabytes"), [("/datasets/upload/", 60), ("/studio/chat/0/send/", 12), ("/tuning/", 1 / 16)]
 )
 def test_each_path_has_its_limit(path, megabytes):
-    assert body_limit(path).size == megabytes * 1024 * 1024
+    assert body_limit(path, b"theme=dark; sessionid=a").size == megabytes * 1024 * 1024
+
+
+def test_who_has_no_session_may_send_a_form_and_no_file():
+    assert body_limit("/datasets/upload/", b"csrftoken=a") == BODY_LIMIT
 
 
 def test_streams_never_reach_the_pages():

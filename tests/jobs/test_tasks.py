@@ -26,15 +26,16 @@ def sent(monkeypatch):
 def test_the_names_are_the_agreed_ones():
     named = (
         tasks.sweep, tasks.find_surplus, tasks.advance_tuning_job, tasks.advance_endpoint, tasks.sync_catalogue,
-        tasks.answer_message,
+        tasks.answer_message, tasks.prune,
     )  # fmt: skip
     assert [task.name for task in named] == [
         "jobs.sweep", "jobs.surplus", "tuning.advance", "endpoints.advance", "catalogue.sync", "chat.answer",
+        "jobs.prune",
     ]  # fmt: skip
 
 
 def test_the_beat_knows_only_tasks_that_exist():
-    known = {"jobs.sweep", "jobs.surplus", "catalogue.sync"}
+    known = {"jobs.sweep", "jobs.surplus", "jobs.prune", "catalogue.sync"}
     assert {entry["task"] for entry in project.CELERY_BEAT_SCHEDULE.values()} == known
 
 

@@ -1,6 +1,8 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.sessions.models import Session
+from django.utils import timezone
 
 from jobs.models import SignInLink
 from jobs.services import accounts
@@ -37,3 +39,14 @@ def test_a_person_who_left_is_not_let_in(owner):
     token = accounts.issue_link(owner, valid=HOUR)
     type(owner).objects.update(is_active=False)
     assert accounts.redeem(token) is None
+
+
+def test_what_lets_nobody_in_any_more_is_forgotten(owner):
+    now = timezone.now()
+    accounts.issue_link(owner, valid=-HOUR * 25)
+    fresh = accounts.issue_link(owner, valid=HOUR)
+    for key, ends in {"old": now - HOUR, "new": now + HOUR}.items():
+        Session.objects.create(session_key=key, session_data="", expire_date=ends)
+    accounts.forget_expired(now)
+    assert ([session.pk for session in Session.objects.all()], SignInLink.objects.count()) == (["new"], 1)
+    assert accounts.whose(fresh) == owner
