@@ -25,7 +25,8 @@ from jobs.localvertex.base_models import BaseModels
 from jobs.localvertex.buckets import Buckets, location
 from jobs.localvertex.conversion import Converter
 from jobs.localvertex.errors import ApiError, not_found
-from jobs.localvertex.serving import Plan, Serving, name_of
+from jobs.localvertex.llama import Plan
+from jobs.localvertex.serving import Serving, name_of
 from jobs.localvertex.store import Store
 from jobs.localvertex.wire import Json, Operation, load, now, pack
 
@@ -117,7 +118,6 @@ class Deployments:
         plan = self._prepare(note, lambda: self._leaving(name))
         self._stage(note, DeploymentStage.STARTING_MODEL_SERVER)
         self._serving.start(plan, lambda: self._leaving(name))
-        self._serving.warm_up(plan.name)
         self._stage(note, DeploymentStage.FINISHING_UP)
         with self._store.transaction():
             deployed = self._publish(note)
