@@ -87,6 +87,13 @@ class Deployments:
     def cancel(self, operation: str) -> None:
         self._cancelled.add(operation)
 
+    def require_room(self, base: str) -> None:
+        """Refuses at once what can never be served here; weights that are still to be made are looked at then."""
+        weights = self._weights.find(base)
+        if weights is not None and weights.servable:
+            plan = Plan(base, str(weights.gguf), str(weights.mmproj) if weights.mmproj else None)
+            self._serving.require_room(plan.need(), base)
+
     def busy(self, endpoint: str) -> bool:
         return bool(self.pending(endpoint))
 

@@ -32,6 +32,8 @@ def parameters(config: dict[str, Any]) -> Any:
     p.n_parallel = config["slots"]
     p.kv_unified = True
     p.kv_unified_per_slot = config["context"]
+    p.n_batch = config.get("n_batch", 128)
+    p.n_ctx_checkpoints = config.get("checkpoints", 1)
     p.cpuparams.n_threads = p.cpuparams_batch.n_threads = config["threads"]
     # Busy waiting starves a training on the same cores; without it a quiet machine is as fast.
     p.cpuparams.poll = p.cpuparams_batch.poll = 0
