@@ -16,6 +16,7 @@ from typing import Any, TextIO
 import xllamacpp
 
 PARENT_CHECK_SECONDS = 0.5
+TEXT_BATCH, IMAGE_BATCH = 64, 256
 
 
 def parameters(config: dict[str, Any]) -> Any:
@@ -32,8 +33,10 @@ def parameters(config: dict[str, Any]) -> Any:
     p.n_parallel = config["slots"]
     p.kv_unified = True
     p.kv_unified_per_slot = config["context"]
-    p.n_batch = config.get("n_batch", 128)
-    p.n_ctx_checkpoints = config.get("checkpoints", 1)
+    # A client who leaves is noticed between batches. The tokens of an image have to be in one.
+    p.n_batch = IMAGE_BATCH if config.get("mmproj") else TEXT_BATCH
+    # Each is a copy of a slot's near layers, made at every turn: by default up to 32 a slot.
+    p.n_ctx_checkpoints = 1
     p.cpuparams.n_threads = p.cpuparams_batch.n_threads = config["threads"]
     # Busy waiting starves a training on the same cores; without it a quiet machine is as fast.
     p.cpuparams.poll = p.cpuparams_batch.poll = 0
