@@ -97,6 +97,7 @@ class Chat:
         upstream_body = await asyncio.to_thread(prompts.upstream_body, body, images=images)
         assert isinstance(body, dict)
         upstream = await self._open(request, target, CHAT_PATH, upstream_body)
+        upstream.alternatives = bool(body.get("top_logprobs"))
         if body.get("stream"):
             return Streamed(upstream, usage=bool((body.get("stream_options") or {}).get("include_usage")))
         try:

@@ -28,6 +28,8 @@ class Upstream:
     """An answer that is being produced. Closing it stops the model and lets the child go to sleep again."""
 
     def __init__(self, response: httpx.Response, serving: Serving, served: Served) -> None:
+        """`alternatives` false leaves out the most probable other tokens, which llama.cpp cannot be told to omit."""
+        self.alternatives = True
         self._response = response
         self._serving = serving
         self._served: Served | None = served
@@ -43,7 +45,7 @@ class Upstream:
                 if whole and whole[-1].startswith(b'data: {"error"'):
                     raise _given_up(whole[-1])
                 if whole:
-                    yield whole
+                    yield whole if self.alternatives else [_without_alternatives(event) for event in whole]
                 if DONE in whole:
                     return
         except httpx.TransportError as error:
@@ -119,6 +121,16 @@ async def _refusal(response: httpx.Response) -> ApiError:
     finally:
         await response.aclose()
     return prompts.refusal(response.status_code, body if isinstance(body, dict) else {})
+
+
+def _without_alternatives(event: bytes) -> bytes:
+    if b'"top_logprobs"' not in event:
+        return event
+    chunk = json.loads(event[6:])
+    for part in chunk["choices"]:
+        for token in (part.get("logprobs") or {}).get("content") or []:
+            token["top_logprobs"] = []
+    return b"data: " + json.dumps(chunk).encode()
 
 
 def _given_up(event: bytes) -> ApiError:
