@@ -27,9 +27,16 @@ class LocalVertex:
     folder: Path
     processes: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
-    def fault(self, method: str, mode: str, *, times: int = 1, status: int = 503) -> None:
+    def fault(self, method: str, mode: str, *, times: int = 1, status: int = 503, size: int = 0) -> None:
         """The next `times` calls of an API method, such as create_tuning_job, go wrong; replaces an earlier fault."""
-        entry = {"method": method, "mode": mode, "times": times, "status": status, "set_at": time.time_ns()}
+        entry = {
+            "method": method,
+            "mode": mode,
+            "times": times,
+            "status": status,
+            "bytes": size,
+            "set_at": time.time_ns(),
+        }
         partial = self.folder / "faults.partial"
         partial.write_text(json.dumps([entry]))
         partial.rename(self.folder / "faults.json")

@@ -9,13 +9,14 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jobs.localvertex import versions
 from jobs.localvertex.bodies import content_of, parsed
-from jobs.localvertex.chat import Chat, ClientLeft
+from jobs.localvertex.chat import Chat, ClientLeft, Streamed
 from jobs.localvertex.errors import ApiError, from_http
 from jobs.localvertex.faults import Fault, Faults
+from jobs.localvertex.memory import MEGABYTE
 from jobs.localvertex.predict import Predict
 from jobs.localvertex.resources import (
     boards,
@@ -100,18 +101,23 @@ class Application:
             return
         request = Request(scope, receive)
         try:
-            response = await self._answer(request)
+            response = await self._response(request)
+            await response(scope, receive, send)
         except (Dropped, ClientLeft, ClientDisconnect):
             await _hang_up(send)
-            return
+
+    async def _response(self, request: Request) -> ASGIApp:
+        try:
+            return await self._answer(request)
         except ApiError as refusal:
-            response = _error(refusal)
+            return _error(refusal)
+        except (Dropped, ClientLeft, ClientDisconnect):
+            raise
         except Exception:
             log.exception("%s %s failed", request.method, request.url.path)
-            response = _error(ApiError("INTERNAL", "Internal error encountered."))
-        await response(scope, receive, send)
+            return _error(ApiError("INTERNAL", "Internal error encountered."))
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request) -> ASGIApp:
         _refuse_browsers(request)
         if request.url.path == "/healthz":
             return _json(await run_in_threadpool(self._health))
@@ -123,7 +129,7 @@ class Application:
         path, values = self._find(request)
         return await self._faulty(path.route.method, self._call, request, path.route, values)
 
-    async def _faulty(self, method: str, work: Any, *arguments: Any) -> Response:
+    async def _faulty(self, method: str, work: Any, *arguments: Any) -> ASGIApp:
         fault = self._faults.next(method)
         if fault is not None:
             await _before(fault)
@@ -131,7 +137,7 @@ class Application:
         if fault is not None and fault.mode == "drop_after":
             await _waste(response)
             raise Dropped
-        return response
+        return HalfAnswer(response, fault.size) if fault is not None and fault.mode == "half_answer" else response
 
     async def _infer(self, request: Request, endpoint: str, verb: str | None) -> Response:
         content = await content_of(request)
@@ -178,7 +184,13 @@ class Application:
             {"id": w.id, "state": w.state, "message": w.message, "tunable": w.trainable, "deployable": w.servable}
             for w in self._parts.weights.all()
         ]
-        return {"status": "ok", "base_models": base_models, "running": self._parts.runner.current}
+        serving = {"models": self._parts.serving.states(), "budget_mb": self._parts.serving.budget // MEGABYTE}
+        return {
+            "status": "ok",
+            "base_models": base_models,
+            "running": self._parts.runner.current,
+            "serving": serving,
+        }
 
 
 async def _before(fault: Fault) -> None:
@@ -208,19 +220,42 @@ def _refuse_browsers(request: Request) -> None:
         raise ApiError("PERMISSION_DENIED", "This server does not answer web pages.")
 
 
+class HalfAnswer:
+    """A fault: sends the headers and `size` bytes of the body, and never the whole of it, then ends the connection."""
+
+    def __init__(self, whole: Response, size: int) -> None:
+        self._whole = whole
+        self._left = size
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def cut(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await send(message)
+            else:
+                await self._pass(message, send)
+            if self._left <= 0:
+                raise Dropped
+
+        await self._whole(scope, receive, cut)
+
+    async def _pass(self, message: Message, send: Send) -> None:
+        body, last = message.get("body", b""), not message.get("more_body", False)
+        part = body[: min(self._left, max(0, len(body) - 1) if last else len(body))]
+        self._left = 0 if last else self._left - len(part)
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+
+
 async def _waste(response: Response) -> None:
-    """A stream is begun and closed, so that what feeds it ends too."""
-    stream = getattr(response, "body_iterator", None)
-    if stream is not None:
-        await anext(stream, None)
-        await stream.aclose()
+    """What feeds a stream ends too."""
+    if isinstance(response, Streamed):
+        await response.waste()
 
 
 async def _hang_up(send: Send) -> None:
-    """Closes the socket under uvicorn's feet: ASGI has no word for it."""
+    """Closes the socket under uvicorn's feet, after what was written has left: ASGI has no word for it."""
     transport = getattr(getattr(send, "__self__", None), "transport", None)
     if transport is not None:
-        transport.abort()
+        transport.close()
     await asyncio.sleep(0.01)
 
 

@@ -2,30 +2,27 @@
 
 import asyncio
 import json
-import logging
 import random
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import httpx
 from google.cloud.aiplatform_v1beta1.types import DeployedModel, Endpoint
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from jobs.localvertex import hosts, prompts
-from jobs.localvertex.errors import ApiError, precondition, unavailable
-from jobs.localvertex.serving import Replica, Serving, name_of
+from jobs.localvertex.errors import ApiError, precondition
+from jobs.localvertex.llama import Plan
+from jobs.localvertex.serving import Serving, name_of
 from jobs.localvertex.store import Store
+from jobs.localvertex.upstream import CHAT_PATH, COMPLETION_PATH, EVENT_END, Client, Upstream
 from jobs.localvertex.wire import Json
 
-log = logging.getLogger(__name__)
 Result = TypeVar("Result")
-TIMEOUT = httpx.Timeout(600.0, connect=5.0)
-LIMITS = httpx.Limits(max_connections=256, max_keepalive_connections=16)
-CHAT_PATH, COMPLETION_PATH = "/v1/chat/completions", "/v1/completions"
-LOST = "The model server ended in the middle of the answer. It is being started again; send the message once more."
+USAGE_ONLY = b'"choices":[]'
 
 
 class ClientLeft(Exception):
@@ -34,11 +31,43 @@ class ClientLeft(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    """One deployed model of the endpoint, and the process that serves it."""
+    """One deployed model of the endpoint."""
 
     endpoint: str
     deployed: DeployedModel
-    replica: Replica
+    plan: Plan
+
+
+class Streamed(Response):
+    """Events as the model server sends them, byte for byte; a client who leaves ends them."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, upstream: Upstream, *, usage: bool) -> None:
+        super().__init__()
+        del self.headers["content-length"]
+        self._upstream = upstream
+        self._usage = usage
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await _while_there(receive, self._write(send))
+        finally:
+            await self._upstream.close()
+
+    async def waste(self) -> None:
+        await self._upstream.close()
+
+    async def _write(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        try:
+            async for events in self._upstream.events():
+                if not self._usage:
+                    events = [event for event in events if USAGE_ONLY not in event]
+                await _say(send, b"".join(event + EVENT_END for event in events))
+        except ApiError as error:
+            await _say(send, f"data: {json.dumps(error.envelope())}\n\n".encode())
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 class Chat:
@@ -46,7 +75,7 @@ class Chat:
         self._store = store
         self._serving = serving
         self._dedicated_hosts = dedicated_hosts
-        self._client = httpx.AsyncClient(timeout=TIMEOUT, limits=LIMITS, trust_env=False)
+        self._client = Client(serving)
 
     def target(self, name: str, host: str, size: int) -> Target:
         """By the shares of `trafficSplit`. `size` is the request's, which a shared endpoint bounds."""
@@ -60,59 +89,41 @@ class Chat:
         if not any(shares):
             raise precondition(f"Endpoint {name} sends no traffic to its deployed models. Set its traffic_split.")
         (deployed,) = random.choices(endpoint.deployed_models, shares)  # noqa: S311  # shares of traffic, no secret
-        return Target(name, deployed, self._serving.replica(name_of(name, deployed.id)))
+        return Target(name, deployed, self._serving.plan(name_of(name, deployed.id)))
 
     async def complete(self, request: Request, target: Target, body: object) -> Response:
-        images = target.replica.plan.mmproj is not None
+        images = target.plan.mmproj is not None
         # In a thread: a picture has up to 24 million pixels, and a WebP is decoded.
         upstream_body = await asyncio.to_thread(prompts.upstream_body, body, images=images)
         assert isinstance(body, dict)
-        upstream = await _while_there(request, self._open(target.replica, CHAT_PATH, upstream_body))
+        upstream = await self._open(request, target, CHAT_PATH, upstream_body)
+        upstream.alternatives = bool(body.get("top_logprobs"))
         if body.get("stream"):
-            usage = bool((body.get("stream_options") or {}).get("include_usage"))
-            return StreamingResponse(_forward(upstream, usage=usage), media_type="text/event-stream")
+            return Streamed(upstream, usage=bool((body.get("stream_options") or {}).get("include_usage")))
         try:
-            return JSONResponse(await _while_there(request, _collect(upstream)))
+            return JSONResponse(await _while_there(request.receive, _collect(upstream)))
         finally:
-            await upstream.aclose()
+            await upstream.close()
 
     async def completion(self, request: Request, target: Target, body: Json) -> str:
         """The text that goes on after a plain prompt."""
-        upstream = await _while_there(request, self._open(target.replica, COMPLETION_PATH, body))
+        upstream = await self._open(request, target, COMPLETION_PATH, body)
         try:
-            return await _while_there(request, _text(upstream))
+            return await _while_there(request.receive, _text(upstream))
         finally:
-            await upstream.aclose()
+            await upstream.close()
 
-    async def completion_stream(self, request: Request, target: Target, body: Json) -> AsyncIterator[str]:
-        upstream = await _while_there(request, self._open(target.replica, COMPLETION_PATH, body))
-        return _forward(upstream, usage=False)
+    async def completion_stream(self, request: Request, target: Target, body: Json) -> Response:
+        return Streamed(await self._open(request, target, COMPLETION_PATH, body), usage=False)
 
-    async def _open(self, replica: Replica, path: str, body: Json) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {replica.api_key}"}
-        request = self._client.build_request("POST", f"{replica.url}{path}", json=body, headers=headers)
-        try:
-            upstream = await self._client.send(request, stream=True)
-        except httpx.TransportError:
-            raise unavailable("The model server of this endpoint is starting. Try again in a few seconds.") from None
-        if upstream.status_code != 200:
-            raise await _refusal(upstream)
-        return upstream
+    async def _open(self, request: Request, target: Target, path: str, body: Json) -> Upstream:
+        work = self._client.open(target.plan.name, path, body)
+        return await _while_there(request.receive, work)
 
 
-async def _refusal(upstream: httpx.Response) -> ApiError:
-    try:
-        body = json.loads(await upstream.aread())
-    except ValueError:
-        body = {}
-    finally:
-        await upstream.aclose()
-    return prompts.refusal(upstream.status_code, body if isinstance(body, dict) else {})
-
-
-async def _while_there(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+async def _while_there(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result:
     """Cancels `work` when the client closes the connection."""
-    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_left(request))
+    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_left(receive))
     try:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
@@ -124,68 +135,30 @@ async def _while_there(request: Request, work: Coroutine[Any, Any, Result]) -> R
         await asyncio.gather(task, gone, return_exceptions=True)
 
 
-async def _left(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def _events(upstream: httpx.Response) -> AsyncIterator[str]:
-    async for line in upstream.aiter_lines():
-        if line.startswith("data: "):
-            yield line[6:]
+async def _say(send: Send, text: bytes) -> None:
+    if text:
+        await send({"type": "http.response.body", "body": text, "more_body": True})
 
 
-async def _forward(upstream: httpx.Response, *, usage: bool) -> AsyncIterator[str]:
-    finished = False
-    try:
-        async for data in _events(upstream):
-            finished = data == "[DONE]"
-            if usage or '"choices":[]' not in data:
-                yield f"data: {data}\n\n"
-    except httpx.TransportError as error:
-        log.warning("a stream ended early: %s", error)
-    finally:
-        await upstream.aclose()
-    if not finished:
-        yield f"data: {json.dumps(unavailable(LOST).envelope())}\n\n"
-
-
-async def _collect(upstream: httpx.Response) -> Json:
+async def _collect(upstream: Upstream) -> Json:
     choices: dict[int, Json] = {}
     reply: Json = {"id": "", "object": "chat.completion", "created": int(time.time()), "model": "", "choices": []}
-    finished = False
-    try:
-        async for data in _events(upstream):
-            if data == "[DONE]":
-                finished = True
-                break
-            chunk = json.loads(data)
-            if "error" in chunk:
-                raise prompts.refusal(int(chunk["error"].get("code", 500)), chunk)
-            reply |= {key: chunk[key] for key in ("id", "created", "model", "usage", "timings") if key in chunk}
-            for part in chunk["choices"]:
-                _add(choices, part)
-    except httpx.TransportError:
-        finished = False
-    if not finished:
-        raise unavailable(LOST)
+    async for chunk in upstream.chunks():
+        reply |= {key: chunk[key] for key in ("id", "created", "model", "usage", "timings") if key in chunk}
+        for part in chunk["choices"]:
+            _add(choices, part)
     reply["choices"] = [choices[index] for index in sorted(choices)]
     return reply
 
 
-async def _text(upstream: httpx.Response) -> str:
-    text = ""
-    try:
-        async for data in _events(upstream):
-            if data == "[DONE]":
-                return text
-            chunk = json.loads(data)
-            if "error" in chunk:
-                raise prompts.refusal(int(chunk["error"].get("code", 500)), chunk)
-            text += "".join(part.get("text") or "" for part in chunk["choices"])
-    except httpx.TransportError as error:
-        log.warning("an answer ended early: %s", error)
-    raise unavailable(LOST)
+async def _text(upstream: Upstream) -> str:
+    parts = [part async for chunk in upstream.chunks() for part in chunk["choices"]]
+    return "".join(part.get("text") or "" for part in parts)
 
 
 def _add(choices: dict[int, Json], part: Json) -> None:

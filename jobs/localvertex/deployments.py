@@ -25,7 +25,8 @@ from jobs.localvertex.base_models import BaseModels
 from jobs.localvertex.buckets import Buckets, location
 from jobs.localvertex.conversion import Converter
 from jobs.localvertex.errors import ApiError, not_found
-from jobs.localvertex.serving import Plan, Serving, name_of
+from jobs.localvertex.llama import Plan
+from jobs.localvertex.serving import Serving, name_of
 from jobs.localvertex.store import Store
 from jobs.localvertex.wire import Json, Operation, load, now, pack
 
@@ -86,6 +87,13 @@ class Deployments:
     def cancel(self, operation: str) -> None:
         self._cancelled.add(operation)
 
+    def require_room(self, base: str) -> None:
+        """Refuses at once what can never be served here; weights that are still to be made are looked at then."""
+        weights = self._weights.find(base)
+        if weights is not None and weights.servable:
+            plan = Plan(base, str(weights.gguf), str(weights.mmproj) if weights.mmproj else None)
+            self._serving.require_room(plan.need(), base)
+
     def busy(self, endpoint: str) -> bool:
         return bool(self.pending(endpoint))
 
@@ -117,7 +125,6 @@ class Deployments:
         plan = self._prepare(note, lambda: self._leaving(name))
         self._stage(note, DeploymentStage.STARTING_MODEL_SERVER)
         self._serving.start(plan, lambda: self._leaving(name))
-        self._serving.warm_up(plan.name)
         self._stage(note, DeploymentStage.FINISHING_UP)
         with self._store.transaction():
             deployed = self._publish(note)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-MODES = ("drop_before", "drop_after", "delay", "refuse")
+MODES = ("drop_before", "drop_after", "delay", "refuse", "half_answer")
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,7 @@ class Fault:
     mode: str
     status: int = 503
     seconds: float = 0.0
+    size: int = 0
 
 
 class Faults:
@@ -33,7 +34,7 @@ class Faults:
             for index, entry in enumerate(entries):
                 if entry.get("method") in (method, "*") and self._left[index] > 0:
                     self._left[index] -= 1
-                    return Fault(entry["mode"], int(entry.get("status", 503)), float(entry.get("seconds", 0)))
+                    return _fault(entry)
         return None
 
     def _read(self, path: Path) -> list[dict[str, Any]]:
@@ -47,3 +48,12 @@ class Faults:
             self._text = text
             self._left = [int(entry.get("times", 1)) for entry in entries]
         return entries
+
+
+def _fault(entry: dict[str, Any]) -> Fault:
+    return Fault(
+        entry["mode"],
+        status=int(entry.get("status", 503)),
+        seconds=float(entry.get("seconds", 0)),
+        size=int(entry.get("bytes", 0)),
+    )

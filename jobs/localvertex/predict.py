@@ -6,7 +6,7 @@ from typing import Any
 
 from google.cloud.aiplatform_v1beta1.types import PredictRequest
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
 from jobs.localvertex import prompts
 from jobs.localvertex.chat import Chat, Target
@@ -45,8 +45,7 @@ class Predict:
         if "instances" in body:
             return JSONResponse({"predictions": await self._predictions(request, target, body)})
         if body.get("stream"):
-            chunks = await self._chat.completion_stream(request, target, prompts.completion_body(body))
-            return StreamingResponse(chunks, media_type="text/event-stream")
+            return await self._chat.completion_stream(request, target, prompts.completion_body(body))
         return JSONResponse({"predictions": [await self._text(request, target, body)]})
 
     async def _predictions(self, request: Request, target: Target, body: Json) -> Any:

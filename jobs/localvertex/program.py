@@ -23,9 +23,11 @@ from jobs.localvertex.conversion import Converter
 from jobs.localvertex.deployments import Deployments
 from jobs.localvertex.faults import Faults
 from jobs.localvertex.ledger import Ledger
+from jobs.localvertex.llama import SERVING_COMMAND
+from jobs.localvertex.memory import MEGABYTE
 from jobs.localvertex.resources.call import Parts
 from jobs.localvertex.runner import Runner
-from jobs.localvertex.serving import SERVING_COMMAND, Serving
+from jobs.localvertex.serving import IDLE_SECONDS, Serving
 from jobs.localvertex.store import Store
 from jobs.localvertex.weights import discover
 
@@ -76,10 +78,43 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         help="give every dedicated endpoint a host name of its own and refuse the shared address for it, as Google"
         " does; off by default, since not every resolver knows ENDPOINT.REGION-NUMBER.prediction.localhost",
     )
+    _serving_options(parser)
     parser.add_argument("--faults", type=Path, help="JSON list of faults for reliability tests; read at every request")
     parser.add_argument("--engine-command", default=ENGINE_COMMAND, help=argparse.SUPPRESS)
     parser.add_argument("--serving-command", default=shlex.join(SERVING_COMMAND), help=argparse.SUPPRESS)
     return parser.parse_args(argv)
+
+
+def _serving_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--idle-unload",
+        type=_seconds,
+        default=IDLE_SECONDS,
+        metavar="SECONDS",
+        help="stop the model server of an endpoint that nobody used for so long; the next request starts it again;"
+        " 0: never (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--serving-memory-mb",
+        type=_megabytes,
+        default=0,
+        metavar="MB",
+        help="what all model servers together may take; the least recently used idle one makes room for another"
+        " (default: half of this machine's memory)",
+    )
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
+    return seconds
+
+
+def _megabytes(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of megabytes")
+    return int(text)
 
 
 def main() -> None:
@@ -113,7 +148,12 @@ def build(options: argparse.Namespace) -> Parts:
     store = Store(data_dir / "vertex.sqlite3")
     weights = BaseModels(data_dir, options.models_dir, _own_models() | dict(options.base_model), engine)
     buckets = Buckets(os.environ.get("STORAGE_EMULATOR_HOST"))
-    serving = Serving(data_dir / "endpoints", shlex.split(options.serving_command))
+    serving = Serving(
+        data_dir / "endpoints",
+        shlex.split(options.serving_command),
+        idle_seconds=options.idle_unload,
+        budget=options.serving_memory_mb * MEGABYTE,
+    )
     return Parts(
         store=store,
         ledger=Ledger(data_dir / "ledger.jsonl"),

@@ -29,9 +29,19 @@ def _stops(value: Any) -> bool:
     return len(stops) <= 16 and all(isinstance(stop, str) and stop for stop in stops)
 
 
+def _biases(value: Any) -> bool:
+    number = _number(-100, 100)
+    return (
+        isinstance(value, dict)
+        and len(value) <= 300
+        and all(key.isascii() and key.isdecimal() and len(key) < 10 and number(bias) for key, bias in value.items())
+    )
+
+
 # field → (check, what to say)
 FIELDS: dict[str, tuple[Check, str]] = {
     "max_tokens": (_whole(1, 131072), "a whole number of at least 1"),
+    "max_completion_tokens": (_whole(1, 131072), "a whole number of at least 1"),
     "temperature": (_number(0, 2), "a number between 0 and 2"),
     "top_p": (lambda v: _number(0, 1)(v) and v > 0, "a number greater than 0 and at most 1"),
     "top_k": (_whole(-1, 1_000_000), "a whole number of at least 1 (or -1 for all)"),
@@ -47,9 +57,12 @@ FIELDS: dict[str, tuple[Check, str]] = {
     "stream": (lambda v: isinstance(v, bool), "true or false"),
     "stream_options": (lambda v: isinstance(v, dict), "an object"),
     "response_format": (lambda v: isinstance(v, dict), "an object"),
+    "logit_bias": (_biases, "an object of at most 300 token ids, each with a number between -100 and 100"),
+    "tools": (lambda v: v == [], "empty: this model calls no tools"),
 }
-RENAMED = {"repetition_penalty": "repeat_penalty"}
-OURS = ("stream", "stream_options")
+RENAMED = {"repetition_penalty": "repeat_penalty", "max_completion_tokens": "max_tokens"}
+OURS = ("stream", "stream_options", "tools", "response_format")
+FORMATS = ("text", "json_object", "json_schema")
 STREAMED: Json = {"stream": True, "stream_options": {"include_usage": True}}
 
 
@@ -75,13 +88,40 @@ def completion_body(body: Json) -> Json:
 
 def _known(body: Json) -> Json:
     given = {key: value for key, value in body.items() if value is not None}
-    if "max_completion_tokens" in given:
-        given.setdefault("max_tokens", given["max_completion_tokens"])
     for key, (check, wanted) in FIELDS.items():
         if key in given and not check(given[key]):
             raise invalid(f"{key} must be {wanted}.", key)
     known = {RENAMED.get(key, key): given[key] for key in FIELDS if key in given and key not in OURS}
-    return {"max_tokens": DEFAULT_MAX_TOKENS, **known}
+    if not isinstance(given.get("stream_options", {}).get("include_usage", False), bool):
+        raise invalid("stream_options.include_usage must be true or false.", "stream_options.include_usage")
+    return {"max_tokens": DEFAULT_MAX_TOKENS, **known, **_probabilities(given), **_format(given)}
+
+
+def _probabilities(given: Json) -> Json:
+    """llama.cpp tells no probability at all when it isn't asked for the most probable token."""
+    if not given.get("logprobs"):
+        if given.get("top_logprobs"):
+            raise invalid("top_logprobs needs logprobs to be true.", "top_logprobs")
+        return {}
+    return {"top_logprobs": max(1, given.get("top_logprobs", 0))}
+
+
+def _format(given: Json) -> Json:
+    """Only the schema of `json_schema` is used: the model is held to it strictly, whatever `strict` says."""
+    if "response_format" not in given:
+        return {}
+    wanted = given["response_format"]
+    kind = wanted.get("type")
+    if kind not in FORMATS:
+        raise invalid(f"response_format.type must be one of {', '.join(FORMATS)}.", "response_format.type")
+    if kind != "json_schema":
+        return {"response_format": {"type": kind}}
+    inner = wanted.get("json_schema")
+    schema = inner.get("schema") if isinstance(inner, dict) else None
+    if not isinstance(schema, dict):
+        field = "response_format.json_schema.schema"
+        raise invalid(f"{field} must be a JSON schema, which is an object.", field)
+    return {"response_format": {"type": kind, "json_schema": {"schema": schema}}}
 
 
 def _messages(messages: object, *, images: bool) -> list[Json]:
@@ -174,6 +214,8 @@ def refusal(code: int, body: Json) -> ApiError:
         )
     if "Failed to load image" in text:
         return invalid("An image of the conversation cannot be decoded.", "messages")
+    if "schema" in text or "grammar" in text:
+        return invalid(f"response_format cannot be used: {text[:300]}", "response_format")
     if code == 400:
         return invalid(f"The model server refused the request: {text[:300]}")
     return ApiError("INTERNAL", f"The model server answered {code}: {text[:300]}")

@@ -1,45 +1,29 @@
-"""llama.cpp children, one a deployed model: start, health, restart after a crash, stop."""
+"""Which deployed models have a llama.cpp child now: started when asked, stopped when idle or when memory is short."""
 
-import json
 import logging
-import os
-import re
-import secrets
 import shutil
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
-from jobs.localvertex.base_models import end
+from jobs.localvertex import memory
 from jobs.localvertex.errors import ApiError, precondition, unavailable
+from jobs.localvertex.llama import SERVING_COMMAND, Child, Plan, launch
+from jobs.localvertex.wire import Json
 
 log = logging.getLogger(__name__)
-CHAT_TEMPLATE = Path(__file__).with_name("chat_template.jinja")
-SERVING_COMMAND = (sys.executable, "-m", "jobs.localvertex.serving_child")
-CONTEXT_TOKENS = 8192
-SLOTS = 4
-# Threads wait for each other at every layer: beside other work on two cores, two gave 1-5 tokens/s and one gave 34.
-THREADS = max(1, (os.cpu_count() or 2) // 2)
-START_SECONDS = 120.0
+IDLE_SECONDS = 900.0
 POLL_SECONDS = 0.02
 WATCH_SECONDS = 0.25
+MEASURE_SECONDS = 2.0
+# How long a request or a deployment waits until the models that take the memory have answered others.
+ROOM_SECONDS = 20.0
 LONGEST_PAUSE_SECONDS = 30.0
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to serve for one deployed model; `name` is `ENDPOINT/deployedModels/ID`."""
-
-    name: str
-    model: str
-    mmproj: str | None = None
-    adapter: str | None = None
+ANSWERING, STARTING, ASLEEP, FAILED = "answering", "starting", "asleep", "failed"
 
 
 def name_of(endpoint: str, deployed_model_id: str) -> str:
@@ -47,27 +31,51 @@ def name_of(endpoint: str, deployed_model_id: str) -> str:
 
 
 @dataclass
-class Replica:
+class Served:
+    """A deployed model. It has at most one child; `busy` counts who needs it now, and keeps it."""
+
     plan: Plan
     folder: Path
-    api_key: str
-    child: subprocess.Popen[bytes]
-    url: str = ""
+    need: int
+    child: Child | None = None
+    busy: int = 0
+    used: float = field(default_factory=time.monotonic)
     failures: int = 0
     retry_at: float = 0.0
+    trouble: str = ""
+    gone: bool = False
 
     @property
     def ready(self) -> bool:
-        return bool(self.url) and self.child.poll() is None
+        child = self.child
+        return child is not None and child.ready
+
+    @property
+    def state(self) -> str:
+        child = self.child
+        if child is not None and child.alive:
+            return ANSWERING if child.ready else STARTING
+        return FAILED if self.trouble else ASLEEP
 
 
 class Serving:
-    def __init__(self, folder: Path, command: Sequence[str] = SERVING_COMMAND) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        command: Sequence[str] = SERVING_COMMAND,
+        *,
+        idle_seconds: float = IDLE_SECONDS,
+        budget: int | None = None,
+    ) -> None:
+        """`idle_seconds` of 0 keeps every child; `budget` is in bytes, half of this machine's when not given."""
         self._folder = folder
         self._command = list(command)
+        self._idle_seconds = idle_seconds
+        self.budget = budget or memory.half_of_this_machine()
         self._lock = threading.RLock()
-        self._replicas: dict[str, Replica] = {}
+        self._served: dict[str, Served] = {}
         self._stopping = threading.Event()
+        self._measured_at = 0.0
 
     def watch(self) -> None:
         threading.Thread(target=self._watch, name="serving", daemon=True).start()
@@ -76,134 +84,210 @@ class Serving:
         endpoint, _, deployed = name.partition("/deployedModels/")
         return self._folder / endpoint.rpartition("/")[2] / deployed
 
+    def require_room(self, need: int, what: str) -> None:
+        """Raises FAILED_PRECONDITION for what can never fit, however little else is served."""
+        if need > self.budget:
+            raise precondition(
+                f"{what} needs about {_megabytes(need)} MB of memory to be served, and the models of this server may"
+                f" take {_megabytes(self.budget)} MB altogether. Deploy a smaller model, or start the server with a"
+                " higher --serving-memory-mb."
+            )
+
     def start(self, plan: Plan, stopped: Callable[[], bool] = lambda: False) -> None:
         """Blocks until the model answers. Raises FAILED_PRECONDITION with llama.cpp's last words when it does not."""
+        need = plan.need()
+        self.require_room(need, "The model")
         with self._lock:
-            replica = self._replicas[plan.name] = self._spawn(plan)
-        self._await(replica, stopped)
-
-    def warm_up(self, name: str) -> None:
-        """One token now, so that the first reader doesn't wait for what the server builds at its first answer."""
-        replica = self._replicas.get(name)
-        if replica is None:
-            return
-        body = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
-        headers = {"Authorization": f"Bearer {replica.api_key}"}
+            self._end(self._served.get(plan.name))
+            served = self._served[plan.name] = Served(plan, self.folder(plan.name), need, busy=1)
         try:
-            httpx.post(f"{replica.url}/v1/chat/completions", json=body, headers=headers, timeout=30, trust_env=False)
+            self._await(served, stopped)
+            assert served.child
+            served.child.warm_up()
         except httpx.HTTPError as error:
-            log.warning("the model server of %s did not warm up: %s", name, error)
+            log.warning("the model server of %s did not warm up: %s", plan.name, error)
+        finally:
+            self.release(served)
 
     def adopt(self, plan: Plan) -> None:
-        """Starts without waiting: after a restart of this program the watcher brings it up."""
+        """Starts without waiting, if there is room: after a restart of this program the watcher brings it up."""
         with self._lock:
-            self._replicas[plan.name] = self._spawn(plan)
+            served = self._served[plan.name] = Served(plan, self.folder(plan.name), plan.need())
+            if self._fits(served):
+                self._launch(served)
 
     def stop(self, name: str) -> None:
         with self._lock:
-            replica = self._replicas.pop(name, None)
-        if replica is not None:
-            end(replica.child, patience=1.0)
+            served = self._served.pop(name, None)
+            if served is not None:
+                served.gone = True
+                self._end(served)
         shutil.rmtree(self.folder(name), ignore_errors=True)
 
     def stop_all(self) -> None:
         self._stopping.set()
         with self._lock:
-            children = [replica.child for replica in self._replicas.values()]
-        for child in children:
-            child.terminate()
-        deadline = time.monotonic() + 1.0
-        for child in children:
-            end(child, patience=max(0.05, deadline - time.monotonic()))
+            for served in self._served.values():
+                self._end(served)
 
     def ready(self, name: str) -> bool:
-        replica = self._replicas.get(name)
-        return replica is not None and replica.ready
+        served = self._served.get(name)
+        return served is not None and served.ready
 
-    def replica(self, name: str) -> Replica:
-        replica = self._replicas.get(name)
-        if replica is None:
+    def states(self) -> list[Json]:
+        with self._lock:
+            return [_shown(served) for served in self._served.values()]
+
+    def plan(self, name: str) -> Plan:
+        return self._find(name).plan
+
+    def hold(self, name: str) -> Served:
+        """Keeps its child, or the one that `wake` starts, until `release`."""
+        with self._lock:
+            served = self._find(name)
+            served.busy += 1
+            served.used = time.monotonic()
+            return served
+
+    def release(self, served: Served) -> None:
+        with self._lock:
+            served.busy -= 1
+            served.used = time.monotonic()
+
+    def wake(self, served: Served) -> bool:
+        """Whether it answers. Starts its child if it has none and there is room, or can be made by stopping others.
+
+        Raises FAILED_PRECONDITION when it was undeployed, UNAVAILABLE while it is left alone after it did not start.
+        """
+        with self._lock:
+            if self._stopping.is_set():
+                raise unavailable("This server is being stopped.")
+            if served.gone:
+                raise precondition("The model was undeployed. Deploy it again to use it.")
+            self._bury(served)
+            if served.child is not None:
+                return served.child.ready
+            if served.trouble and time.monotonic() < served.retry_at:
+                raise unavailable(f"{served.trouble} It is started again in a few seconds.")
+            if self._free(self._taken() + served.need - self.budget):
+                self._launch(served)
+        return False
+
+    def _find(self, name: str) -> Served:
+        served = self._served.get(name)
+        if served is None:
             raise unavailable(f"{name} is not being served: its weights are not on this machine any more.")
-        if not replica.ready:
-            raise unavailable("The model server of this endpoint is starting. Try again in a few seconds.")
-        return replica
+        return served
 
-    def _spawn(self, plan: Plan) -> Replica:
-        folder = self.folder(plan.name)
-        folder.mkdir(parents=True, exist_ok=True)
-        port_file = folder / "port.json"
-        port_file.unlink(missing_ok=True)
-        api_key = secrets.token_urlsafe(24)
-        config = {
-            "model": plan.model,
-            "mmproj": plan.mmproj,
-            "adapter": plan.adapter,
-            "chat_template": CHAT_TEMPLATE.read_text(encoding="utf-8"),
-            "context": CONTEXT_TOKENS,
-            "slots": SLOTS,
-            "threads": THREADS,
-            "api_key": api_key,
-            "alias": plan.name.partition("/deployedModels/")[0].rpartition("/")[2],
-            "port_file": str(port_file),
-            "parent": os.getpid(),
-        }
-        with (folder / "server.log").open("wb") as output:
-            command = [*self._command, json.dumps(config)]
-            child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-        return Replica(plan, folder, api_key, child)
-
-    def _await(self, replica: Replica, stopped: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while not self._settled(replica):
+    def _await(self, served: Served, stopped: Callable[[], bool]) -> None:
+        began = time.monotonic()
+        while not self._woken(served):
             if stopped() or self._stopping.is_set():
                 raise ApiError("CANCELLED", "The deployment was cancelled.")
-            if replica.child.poll() is not None:
-                reason = _reason(replica.folder / "server.log")
-                raise precondition(f"Model server exited unexpectedly. {reason}")
-            if time.monotonic() > deadline:
-                raise precondition("Model server never became ready. Please validate that your model file is valid.")
+            if served.child is None and time.monotonic() - began > ROOM_SECONDS:
+                raise self.no_room(served)
             time.sleep(POLL_SECONDS)
 
-    def _settled(self, replica: Replica) -> bool:
-        """Reads the port file once; after that the child's life is the health."""
-        if not replica.url:
-            try:
-                replica.url = json.loads((replica.folder / "port.json").read_text())["url"]
-            except (OSError, ValueError):
-                return False
-            replica.failures = 0
+    def _woken(self, served: Served) -> bool:
+        try:
+            return self.wake(served)
+        except ApiError:
+            if not served.trouble:
+                raise ApiError("CANCELLED", "The deployment was cancelled.") from None
+            raise precondition(served.trouble) from None
+
+    def no_room(self, served: Served) -> ApiError:
+        return ApiError(
+            "RESOURCE_EXHAUSTED",
+            f"The model needs about {_megabytes(served.need)} MB of memory, and all of the"
+            f" {_megabytes(self.budget)} MB for models is taken by models that are answering. Try again in a moment.",
+        )
+
+    def _taken(self) -> int:
+        return sum(served.need for served in self._served.values() if served.child is not None)
+
+    def _fits(self, served: Served) -> bool:
+        return self._taken() + served.need <= self.budget
+
+    def _free(self, missing: int) -> bool:
+        """Stops the least recently used of the idle ones until there is enough; none when that would not be enough."""
+        idle = [served for served in self._served.values() if served.child is not None and served.busy == 0]
+        if missing > sum(served.need for served in idle):
+            return False
+        for served in sorted(idle, key=lambda one: one.used):
+            if missing <= 0:
+                break
+            log.info("%s is put to sleep: its memory is needed", served.plan.name)
+            self._end(served)
+            missing -= served.need
         return True
+
+    def _launch(self, served: Served) -> None:
+        served.trouble = ""
+        served.child = launch(served.plan, served.folder, self._command)
+
+    def _end(self, served: Served | None) -> None:
+        if served is not None and served.child is not None:
+            served.child.kill()
+            served.child = None
+
+    def _bury(self, served: Served) -> None:
+        """A child that ended by itself, or never began to answer. One that had answered is started again at once."""
+        child = served.child
+        if child is None:
+            return
+        if child.alive and not child.overdue:
+            served.failures = 0 if child.ready else served.failures
+            return
+        self._end(served)
+        served.trouble = ""
+        if child.url:
+            log.warning("the model server of %s ended with code %s", served.plan.name, child.process.returncode)
+            return
+        served.failures += 1
+        served.trouble = (
+            "Model server never became ready. Please validate that your model file is valid."
+            if child.overdue
+            else f"Model server exited unexpectedly. {child.why()}".rstrip()
+        )
+        served.retry_at = time.monotonic() + min(2.0 ** (served.failures - 1), LONGEST_PAUSE_SECONDS)
+        log.warning("%s: %s", served.plan.name, served.trouble)
 
     def _watch(self) -> None:
         while not self._stopping.wait(WATCH_SECONDS):
             with self._lock:
-                for name, replica in list(self._replicas.items()):
-                    self._check(name, replica)
+                for served in self._served.values():
+                    self._look_after(served)
+                self._measure()
 
-    def _check(self, name: str, replica: Replica) -> None:
-        if replica.child.poll() is None:
-            self._settled(replica)
-        elif replica.url or replica.retry_at:
-            self._revive(name, replica)
-        else:
-            replica.retry_at = time.monotonic()
+    def _look_after(self, served: Served) -> None:
+        had = served.child
+        self._bury(served)
+        if served.child is not None:
+            if self._idle_seconds and not served.busy and time.monotonic() - served.used > self._idle_seconds:
+                log.info("%s was not used for %.0f s and is put to sleep", served.plan.name, self._idle_seconds)
+                self._end(served)
+        elif (had is not None or served.trouble) and time.monotonic() >= served.retry_at and self._fits(served):
+            self._launch(served)
 
-    def _revive(self, name: str, replica: Replica) -> None:
-        if time.monotonic() < replica.retry_at:
+    def _measure(self) -> None:
+        """An estimate that was too low is corrected; who takes too much loses its idle neighbours."""
+        now = time.monotonic()
+        if now - self._measured_at < MEASURE_SECONDS:
             return
-        failures = replica.failures + 1
-        log.warning("the model server of %s ended with code %s; starting it again", name, replica.child.returncode)
-        fresh = self._spawn(replica.plan)
-        fresh.failures = failures
-        fresh.retry_at = time.monotonic() + min(2.0 ** (failures - 1), LONGEST_PAUSE_SECONDS)
-        self._replicas[name] = fresh
+        self._measured_at = now
+        for served in self._served.values():
+            if served.child is not None:
+                served.need = max(served.need, served.child.resident())
+        self._free(self._taken() - self.budget)
 
 
-def _reason(path: Path) -> str:
-    """llama.cpp tells why only in its log: the last lines that it marked as errors."""
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return ""
-    errors = [line for line in text.splitlines() if re.match(r"^(\S+ )?E |.*\berror\b", line)]
-    return " ".join(errors[-2:])[-400:]
+def _shown(served: Served) -> Json:
+    facts: Json = {"name": served.plan.name, "state": served.state, "needs_mb": _megabytes(served.need)}
+    if served.child is not None:
+        facts["resident_mb"] = _megabytes(served.child.resident())
+    return facts if not served.trouble else facts | {"message": served.trouble}
+
+
+def _megabytes(size: int) -> int:
+    return -(-size // memory.MEGABYTE)

@@ -4,17 +4,19 @@ Writes {"url", "pid"} to the port file once the model is loaded and HTTP listens
 Leaves within a second when its parent is gone.
 """
 
+import fcntl
 import json
 import os
 import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import xllamacpp
 
 PARENT_CHECK_SECONDS = 0.5
+TEXT_BATCH, IMAGE_BATCH = 64, 256
 
 
 def parameters(config: dict[str, Any]) -> Any:
@@ -27,9 +29,14 @@ def parameters(config: dict[str, Any]) -> Any:
         p.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(config["adapter"], 1.0)]
     p.chat_template = config["chat_template"]
     p.use_jinja = True
-    p.n_ctx = config["context"]
+    p.n_ctx = config["context"] * config["slots"]
     p.n_parallel = config["slots"]
     p.kv_unified = True
+    p.kv_unified_per_slot = config["context"]
+    # A client who leaves is noticed between batches. The tokens of an image have to be in one.
+    p.n_batch = IMAGE_BATCH if config.get("mmproj") else TEXT_BATCH
+    # Each is a copy of a slot's near layers, made at every turn: by default up to 32 a slot.
+    p.n_ctx_checkpoints = 1
     p.cpuparams.n_threads = p.cpuparams_batch.n_threads = config["threads"]
     # Busy waiting starves a training on the same cores; without it a quiet machine is as fast.
     p.cpuparams.poll = p.cpuparams_batch.poll = 0
@@ -52,14 +59,23 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: leave.set())
     threading.Thread(target=_watch, args=(parent, leave), daemon=True).start()
-    server = xllamacpp.Server(parameters(config))
     port_file = Path(config["port_file"])
+    lock = _only_one(port_file.with_name("lock"))
+    server = xllamacpp.Server(parameters(config))
     partial = port_file.with_suffix(".partial")
     partial.write_text(json.dumps({"url": server.listening_address, "pid": os.getpid()}))
     partial.replace(port_file)
     leave.wait()
     del server
+    lock.close()
     os._exit(0)
+
+
+def _only_one(path: Path) -> TextIO:
+    """A server that was killed leaves its children for half a second: the next one's wait that long."""
+    lock = path.open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
 
 
 def _watch(parent: int, leave: threading.Event) -> None:

@@ -18,7 +18,7 @@ from jobs import live, markup
 from jobs.models import Conversation, Message, Role
 from jobs.states import MESSAGE_TRANSITIONS, EndpointState, MessageState, check
 from jobs.vertex import get_gateway
-from jobs.vertex.errors import VertexError
+from jobs.vertex.errors import Unavailable, VertexError
 from jobs.vertex.port import ChatChunk, ChatRequest
 
 logger = logging.getLogger(__name__)
@@ -64,6 +64,10 @@ class Answer:
         """`BaseException` passes through: a dying worker leaves the row to `interrupt_stale`."""
         try:
             state, sentence = self._stream(), ""
+        except Unavailable as error:
+            # What came before the connection broke is worth keeping.
+            state = MessageState.INTERRUPTED if self.parts else MessageState.FAILED
+            sentence = str(error)
         except VertexError as error:
             state, sentence = MessageState.FAILED, str(error)
         except Exception:

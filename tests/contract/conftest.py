@@ -33,9 +33,11 @@ class World:
     servers: LocalVertex | None = None
 
     def fault(self, method: str, mode: str, times: int = 1) -> None:
-        """`mode`: drop_before, drop_after, unavailable or over_quota. `method` as the gateway calls it."""
+        """`mode`: drop_before, drop_after, half_answer, unavailable or over_quota. `method` as the gateway calls it."""
         if self.servers is None:
-            getattr(self.gateway, mode)(method, times=times)
+            getattr(self.gateway, "drop_after" if mode == "half_answer" else mode)(method, times=times)
+        elif mode == "half_answer":
+            self.servers.fault(API_METHODS[method], mode, times=times, size=40)
         elif mode.startswith("drop"):
             self.servers.fault(API_METHODS[method], mode, times=times)
         else:

@@ -4,7 +4,7 @@ import pytest
 
 from jobs.vertex.errors import AlreadyExists, NotFound, OutcomeUnknown, OverQuota, Unavailable
 
-UNCLEAR = [("drop_before", 0), ("drop_after", 1)]
+UNCLEAR = [("drop_before", 0), ("drop_after", 1), ("half_answer", 1)]
 
 
 def made(world, spec):
@@ -31,10 +31,11 @@ def test_a_quota_makes_nothing(world):
     assert made(world, spec) == 0
 
 
-def test_a_lost_deployment_is_found_by_its_endpoint(world):
+@pytest.mark.parametrize("mode", ["drop_after", "half_answer"])
+def test_a_lost_deployment_is_found_by_its_endpoint(world, mode):
     deployment, spec = world.gateway.deployment, world.deploy_spec()
     name = deployment.endpoint_name(spec.endpoint_user_id)
-    world.fault("deployment.deploy", "drop_after")
+    world.fault("deployment.deploy", mode)
     with pytest.raises(OutcomeUnknown):
         deployment.deploy(spec)
     assert deployment.get_endpoint(name).name == name
@@ -59,9 +60,10 @@ def test_a_failing_list_is_no_answer(world, mode):
         world.gateway.tuning.find("app-key", "k")
 
 
-def test_a_failing_read_may_be_tried_again(world, tuned):
+@pytest.mark.parametrize("mode", ["drop_after", "half_answer"])
+def test_a_failing_read_may_be_tried_again(world, tuned, mode):
     name = tuned[1][-1].name
-    world.fault("tuning.get", "drop_after")
+    world.fault("tuning.get", mode)
     with pytest.raises(Unavailable):
         world.gateway.tuning.get(name)
     assert world.gateway.tuning.get(name).state == "SUCCEEDED"

@@ -1,6 +1,7 @@
 """In place of a llama.cpp child: speaks its HTTP, and notes in `seen.jsonl` how every answer ended.
 
-The last message says how it goes: `forever`, `die`, `refuse`, or anything else for a short answer.
+The last message says how it goes: `forever`, `slow`, `die`, `refuse`, or anything else for a short answer.
+FAKE_LLAMA_SECONDS is how long it loads, FAKE_LLAMA_STARTS a file that gets a line for each start.
 """
 
 import json
@@ -82,6 +83,8 @@ def words(wish):
     yield from ("Hello", " there")
     if wish == "die":
         os._exit(9)
+    if wish == "slow":
+        time.sleep(0.2)
     while wish == "forever":
         time.sleep(0.01)
         yield " more"
@@ -101,8 +104,12 @@ def leave_with_parent():
 if __name__ == "__main__":
     if Path(config["model"]).read_bytes() == b"broken":
         sys.exit("E error: the model file is broken")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=leave_with_parent, daemon=True).start()
+    if "FAKE_LLAMA_STARTS" in os.environ:
+        with open(os.environ["FAKE_LLAMA_STARTS"], "a") as file:
+            file.write(f"{os.getpid()}\n")
+    time.sleep(float(os.environ.get("FAKE_LLAMA_SECONDS", "0")))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     partial = port_file.with_suffix(".new")
     partial.write_text(json.dumps({"url": f"http://127.0.0.1:{server.server_port}", "pid": os.getpid()}))
     partial.replace(port_file)

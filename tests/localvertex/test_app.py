@@ -4,9 +4,11 @@ import httpx
 import pytest
 from google.api_core.exceptions import ServiceUnavailable
 from google.cloud import aiplatform_v1beta1 as vertex
+from requests.exceptions import ChunkedEncodingError
 from requests.exceptions import ConnectionError as Dropped
 
-from tests.localvertex.servers import PARENT, TINY
+from tests.localvertex.servers import PARENT, TINY, wait_for
+from tests.localvertex.test_chat import seen
 
 
 @pytest.fixture
@@ -33,6 +35,54 @@ def test_dropped_connection(faulty, mode, jobs):
     assert len(list(faulty.tuning.list_tuning_jobs(parent=PARENT))) == jobs
     faulty.create(job)
     assert created(faulty) == jobs + 1
+
+
+def half(reply_of) -> bytes:
+    """What arrived of an answer before its connection was closed."""
+    parts = []
+    with reply_of as reply:
+        assert reply.status_code == 200
+        with pytest.raises(httpx.RemoteProtocolError):
+            any(map(parts.append, reply.iter_raw()))
+    return b"".join(parts)
+
+
+def streamed(server, path, body):
+    return httpx.stream("POST", f"{server.url}/v1beta1/{PARENT}/{path}", json=body, timeout=10, trust_env=False)
+
+
+@pytest.mark.parametrize("size", [0, 1, 40, 1_000_000])
+def test_half_an_answer(faulty, size):
+    switch(faulty, method="create_tuning_job", mode="half_answer", bytes=size)
+    job = faulty.job()
+    spec = {"trainingDatasetUri": job.supervised_tuning_spec.training_dataset_uri}
+    wanted = {"baseModel": TINY, "outputUri": job.output_uri, "supervisedTuningSpec": spec}
+    got = half(streamed(faulty, "tuningJobs", wanted))
+    assert (len(got) == size, len(got) > 200, created(faulty)) == (size < 1000, size > 1000, 1)
+    with pytest.raises(ValueError, match="char"):
+        json.loads(got)
+    assert faulty.create(faulty.job()).name
+
+
+def test_google_s_client_sees_that_half_is_missing(faulty):
+    switch(faulty, method="create_tuning_job", mode="half_answer", bytes=40)
+    job = faulty.job()
+    with pytest.raises(ChunkedEncodingError, match=r"40 bytes read, \d+ more expected"):
+        faulty.tuning.create_tuning_job(parent=PARENT, tuning_job=job, retry=None)
+    assert created(faulty) == 1
+
+
+@pytest.mark.parametrize(("stream", "size"), [(True, 0), (True, 150), (False, 0), (False, 20)])
+def test_half_a_chat(faulty, stream, size):
+    faulty.deployed("half")
+    switch(faulty, method="chat_completions", mode="half_answer", bytes=size)
+    body = {"messages": [{"role": "user", "content": "forever" if stream else "hi"}], "stream": stream}
+    assert len(half(streamed(faulty, "endpoints/half/chat/completions", body))) == size
+    assert faulty.chat("half").status_code == 200
+    ended = wait_for(
+        lambda: [line["ended"] for line in seen(faulty) if line["ended"] == ("left" if stream else "whole")]
+    )
+    assert len(ended) >= 1
 
 
 def test_refused_as_often_as_asked(faulty):

@@ -4,7 +4,7 @@ import jinja2
 import pytest
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from jobs.localvertex.serving import CHAT_TEMPLATE
+from jobs.localvertex.llama import CHAT_TEMPLATE
 
 
 def rendered(messages, *, prompt=True):

@@ -19,6 +19,13 @@ def test_counts_and_starts_anew_when_the_file_changes(tmp_path):
     assert faults.next("get_endpoint") == Fault("delay", 503, 0.5)
 
 
+def test_half_an_answer_says_how_much(tmp_path):
+    path = tmp_path / "faults.json"
+    path.write_text(json.dumps([{"method": "deploy", "mode": "half_answer", "bytes": 7, "times": 2}]))
+    faults = Faults(path)
+    assert [faults.next("deploy"), faults.next("deploy")] == [Fault("half_answer", size=7)] * 2
+
+
 def test_a_broken_file_is_no_fault(tmp_path):
     path = tmp_path / "faults.json"
     path.write_text("[{")

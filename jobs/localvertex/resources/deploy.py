@@ -43,6 +43,7 @@ def deploy(call: Call) -> Operation:
     if request.model_config.accept_eula and artifact.base:
         licences.accept(parts.store, project, artifact.base)
     artifacts.require(parts, artifact, project)
+    parts.deployments.require_room(artifact.base_id)
     artifacts.check_resources(artifact, request.deploy_config.dedicated_resources, "deploy_config.dedicated_resources")
     check_labels(dict(request.deploy_config.system_labels), "deploy_config.system_labels")
     names = _names(request, artifact)

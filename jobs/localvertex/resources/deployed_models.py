@@ -113,6 +113,7 @@ def _artifact(parts: Parts, request: DeployModelRequest, model: Model) -> Artifa
         raise invalid(message, "deployed_model.dedicated_resources")
     artifact = artifacts.of_model(parts, model)
     artifacts.require(parts, artifact, request.endpoint.split("/")[1])
+    parts.deployments.require_room(artifact.base_id)
     resources = request.deployed_model.dedicated_resources
     artifacts.check_resources(artifact, resources, "deployed_model.dedicated_resources")
     return artifact

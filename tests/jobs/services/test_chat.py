@@ -118,7 +118,7 @@ def test_nothing_is_no_question(conversation):
 def test_an_error_in_the_middle_keeps_the_text(conversation, fake_gateway):
     fake_gateway.chat.script = [["Half an ", Unavailable("Vertex AI does not answer.")]]
     answer = answered(conversation)
-    assert (answer.state, answer.content, answer.html) == ("FAILED", "Half an ", "<p>Half an</p>\n")
+    assert (answer.state, answer.content, answer.html) == ("INTERRUPTED", "Half an ", "<p>Half an</p>\n")
     assert answer.error_message == "Vertex AI does not answer."
 
 

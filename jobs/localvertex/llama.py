@@ -1,0 +1,115 @@
+"""One llama.cpp server as a child process: start it, know when it answers, end it."""
+
+import json
+import os
+import re
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from jobs.localvertex import memory
+
+CHAT_TEMPLATE = Path(__file__).with_name("chat_template.jinja")
+SERVING_COMMAND = (sys.executable, "-m", "jobs.localvertex.serving_child")
+CONTEXT_TOKENS = 8192
+SLOTS = 4
+# Threads wait for each other at every layer: beside other work on two cores, two gave 1-5 tokens/s and one gave 34.
+THREADS = max(1, (os.cpu_count() or 2) // 2)
+START_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to serve for one deployed model; `name` is `ENDPOINT/deployedModels/ID`."""
+
+    name: str
+    model: str
+    mmproj: str | None = None
+    adapter: str | None = None
+
+    def need(self) -> int:
+        """Bytes of memory."""
+        return memory.need(self.model, self.mmproj, self.adapter, context=CONTEXT_TOKENS, slots=SLOTS)
+
+
+@dataclass
+class Child:
+    process: "subprocess.Popen[bytes]"
+    folder: Path
+    api_key: str
+    url: str = ""
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    @property
+    def ready(self) -> bool:
+        """It answers: reads the port file until it is there; after that the child's life is the health."""
+        if not self.alive:
+            return False
+        if not self.url:
+            try:
+                self.url = json.loads((self.folder / "port.json").read_text())["url"]
+            except (OSError, ValueError):
+                return False
+        return True
+
+    @property
+    def overdue(self) -> bool:
+        return not self.url and time.monotonic() - self.began > START_SECONDS
+
+    def kill(self) -> None:
+        """At once: it holds nothing that is worth saving. When this returns, it is gone."""
+        self.process.kill()
+        self.process.wait()
+
+    def resident(self) -> int:
+        return memory.resident(self.process.pid)
+
+    def why(self) -> str:
+        """llama.cpp tells why it ended only in its log: the last lines that it marked as errors."""
+        try:
+            text = (self.folder / "server.log").read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
+        errors = [line for line in text.splitlines() if re.match(r"^(\S+ )?E |.*\berror\b", line)]
+        return " ".join(errors[-2:])[-400:]
+
+    def warm_up(self) -> None:
+        """One token now, so that the first reader doesn't wait for what the server builds at its first answer."""
+        body = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
+        headers = {"Authorization": f"Bearer {self.api_key}"}
+        httpx.post(f"{self.url}/v1/chat/completions", json=body, headers=headers, timeout=30, trust_env=False)
+
+
+def launch(plan: Plan, folder: Path, command: Sequence[str]) -> Child:
+    folder.mkdir(parents=True, exist_ok=True)
+    port_file = folder / "port.json"
+    port_file.unlink(missing_ok=True)
+    api_key = secrets.token_urlsafe(24)
+    config = {
+        "model": plan.model,
+        "mmproj": plan.mmproj,
+        "adapter": plan.adapter,
+        "chat_template": CHAT_TEMPLATE.read_text(encoding="utf-8"),
+        "context": CONTEXT_TOKENS,
+        "slots": SLOTS,
+        "threads": THREADS,
+        "api_key": api_key,
+        "alias": plan.name.partition("/deployedModels/")[0].rpartition("/")[2],
+        "port_file": str(port_file),
+        "parent": os.getpid(),
+    }
+    with (folder / "server.log").open("wb") as output:
+        process = subprocess.Popen(
+            [*command, json.dumps(config)], stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+        )
+    return Child(process, folder, api_key)

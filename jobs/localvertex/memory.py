@@ -1,0 +1,133 @@
+"""What serving a model takes, from the headers of its files: known before anything is loaded."""
+
+import os
+import struct
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO
+
+MEGABYTE = 1024 * 1024
+# Python with llama.cpp, 16-bit keys and values, and the tokens that are computed at a time.
+PROCESS_BYTES = 90 * MEGABYTE
+CACHE_BYTES = 2
+BATCH = 512
+_NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_TEXT, _LIST = 8, 9
+_LONGEST_TEXT = 1 << 20
+_CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def need(model: str, mmproj: str | None, adapter: str | None, *, context: int, slots: int) -> int:
+    """Bytes: all files, the cache of `slots` conversations of `context` tokens, and room to compute.
+
+    Children of one base model share its pages, so the sum over them is an upper bound."""
+    files = sum(_size(path) for path in (model, mmproj, adapter) if path)
+    facts = _facts(Path(model))
+    working = _cache(facts, context, slots) + _computing(facts, slots)
+    if mmproj:
+        working += _picture(_facts(Path(mmproj)))
+    return files + working + PROCESS_BYTES
+
+
+def half_of_this_machine() -> int:
+    """Of what a container may use, when there is a limit."""
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min([physical, *(limit for path in _CGROUP_LIMITS if (limit := _limit(path)))]) // 2
+
+
+def resident(pid: int) -> int:
+    """Bytes that the process holds now, shared pages of the model's file included; 0 when it is gone."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _limit(path: str) -> int:
+    try:
+        text = Path(path).read_text().strip()
+    except OSError:
+        return 0
+    return int(text) if text.isdecimal() else 0
+
+
+def _size(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return 0
+
+
+def _cache(facts: dict[str, Any], context: int, slots: int) -> int:
+    """llama.cpp keeps a window of the layers that look back only so far: five of six in Gemma 3."""
+    layers, heads = facts.get("block_count", 0), facts.get("attention.head_count_kv", 0)
+    key, value = facts.get("attention.key_length", 128), facts.get("attention.value_length", 128)
+    window = facts.get("attention.sliding_window", 0)
+    near = layers * 5 // 6 if window and facts.get("architecture") == "gemma3" else 0
+    tokens = (layers - near) * context * slots + near * min(context * slots, window * slots + BATCH)
+    return int(tokens * heads * (key + value) * CACHE_BYTES)
+
+
+def _computing(facts: dict[str, Any], slots: int) -> int:
+    width, inner = facts.get("embedding_length", 0), facts.get("feed_forward_length", 0)
+    probabilities = 16 * facts.get("vocabulary", 0) * slots
+    return int(4 * BATCH * (8 * width + 3 * inner) + probabilities)
+
+
+def _picture(facts: dict[str, Any]) -> int:
+    side, patch = facts.get("vision.image_size", 0), facts.get("vision.patch_size", 1)
+    width, inner = facts.get("vision.embedding_length", 0), facts.get("vision.feed_forward_length", 0)
+    return int(4 * (side // patch) ** 2 * (8 * width + 3 * inner))
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    try:
+        status = path.stat()
+        return _read(path, status.st_mtime_ns, status.st_size)
+    except (OSError, ValueError, struct.error):
+        return {}
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, _changed: int, _size: int) -> dict[str, Any]:
+    """The header's numbers without the architecture's prefix, `architecture`, and the length of the `vocabulary`.
+
+    Raises ValueError or struct.error for what is no GGUF file."""
+    facts: dict[str, Any] = {}
+    with path.open("rb") as file:
+        if file.read(4) != b"GGUF":
+            raise ValueError(path)
+        _version, _tensors, count = struct.unpack("<IQQ", file.read(20))
+        for _ in range(count):
+            key = _text(file)
+            (kind,) = struct.unpack("<I", file.read(4))
+            if key == "tokenizer.ggml.tokens":
+                facts["vocabulary"] = struct.unpack("<IQ", file.read(12))[1]
+                return facts
+            facts[key.partition(".")[2]] = _value(file, kind)
+    return facts
+
+
+def _value(file: BinaryIO, kind: int) -> Any:
+    """Of a list: its largest value, for numbers that differ between layers."""
+    if kind == _TEXT:
+        return _text(file)
+    if kind != _LIST:
+        return _number(file, kind)
+    inner, count = struct.unpack("<IQ", file.read(12))
+    return max((_value(file, inner) for _ in range(count)), default=0)
+
+
+def _number(file: BinaryIO, kind: int) -> Any:
+    form = _NUMBERS.get(kind)
+    if form is None:
+        raise ValueError(kind)
+    return struct.unpack(f"<{form}", file.read(struct.calcsize(form)))[0]
+
+
+def _text(file: BinaryIO) -> str:
+    (length,) = struct.unpack("<Q", file.read(8))
+    if length > _LONGEST_TEXT:
+        raise ValueError(length)
+    return file.read(length).decode("utf-8", "replace")

@@ -1,0 +1,141 @@
+"""One request to a llama.cpp child, from waking it to the end of its answer."""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator
+
+import httpx
+
+from jobs.localvertex import prompts
+from jobs.localvertex.errors import ApiError, unavailable
+from jobs.localvertex.llama import Child
+from jobs.localvertex.serving import POLL_SECONDS, ROOM_SECONDS, Served, Serving
+from jobs.localvertex.wire import Json
+
+log = logging.getLogger(__name__)
+TIMEOUT = httpx.Timeout(600.0, connect=5.0)
+LIMITS = httpx.Limits(max_connections=256, max_keepalive_connections=16)
+BROKEN = (httpx.NetworkError, httpx.RemoteProtocolError)
+CHAT_PATH, COMPLETION_PATH = "/v1/chat/completions", "/v1/completions"
+LOST = "The model server ended in the middle of the answer. It is being started again; send the message once more."
+EVENT_END = b"\n\n"
+DONE = b"data: [DONE]"
+
+
+class Upstream:
+    """An answer that is being produced. Closing it stops the model and lets the child go to sleep again."""
+
+    def __init__(self, response: httpx.Response, serving: Serving, served: Served) -> None:
+        """`alternatives` false leaves out the most probable other tokens, which llama.cpp cannot be told to omit."""
+        self.alternatives = True
+        self._response = response
+        self._serving = serving
+        self._served: Served | None = served
+
+    async def events(self) -> AsyncIterator[list[bytes]]:
+        """Whole events, without the empty line between them, as they come: several when the reader is slower.
+
+        Raises UNAVAILABLE when the answer breaks off, and what llama.cpp says when it gives up."""
+        rest = b""
+        try:
+            async for part in self._response.aiter_raw():
+                *whole, rest = (rest + part).split(EVENT_END)
+                if whole and whole[-1].startswith(b'data: {"error"'):
+                    raise _given_up(whole[-1])
+                if whole:
+                    yield whole if self.alternatives else [_without_alternatives(event) for event in whole]
+                if DONE in whole:
+                    return
+        except httpx.TransportError as error:
+            log.warning("an answer ended early: %s", error)
+        raise unavailable(LOST)
+
+    async def chunks(self) -> AsyncIterator[Json]:
+        async for events in self.events():
+            for event in events:
+                if event.startswith(b"data: {"):
+                    yield json.loads(event[6:])
+
+    async def close(self) -> None:
+        served, self._served = self._served, None
+        if served is not None:
+            self._serving.release(served)
+        await self._response.aclose()
+
+
+class Client:
+    def __init__(self, serving: Serving) -> None:
+        self._serving = serving
+        self._http = httpx.AsyncClient(timeout=TIMEOUT, limits=LIMITS, trust_env=False)
+
+    async def open(self, name: str, path: str, body: Json) -> Upstream:
+        """The beginning of an answer. A child that dies before it says anything is started again, once."""
+        served = self._serving.hold(name)
+        try:
+            child = await self._awake(served)
+            try:
+                response = await self._send(child, path, body)
+            except BROKEN:
+                await asyncio.to_thread(_let_it_end, child)
+                response = await self._send(await self._awake(served), path, body)
+            if response.status_code != 200:
+                raise await _refusal(response)
+        except BROKEN:
+            self._serving.release(served)
+            raise unavailable(LOST) from None
+        except BaseException:
+            self._serving.release(served)
+            raise
+        return Upstream(response, self._serving, served)
+
+    async def _awake(self, served: Served) -> Child:
+        began = time.monotonic()
+        while not (served.ready and served.child):
+            await asyncio.to_thread(self._serving.wake, served)
+            if served.child is None and time.monotonic() - began > ROOM_SECONDS:
+                raise self._serving.no_room(served)
+            await asyncio.sleep(POLL_SECONDS)
+        return served.child
+
+    async def _send(self, child: Child, path: str, body: Json) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {child.api_key}"}
+        return await self._http.send(
+            self._http.build_request("POST", f"{child.url}{path}", json=body, headers=headers), stream=True
+        )
+
+
+def _let_it_end(child: Child) -> None:
+    """Its connections close a moment before the process has ended; one that lives on is asked again."""
+    until = time.monotonic() + 1.0
+    while child.alive and time.monotonic() < until:
+        time.sleep(POLL_SECONDS)
+
+
+async def _refusal(response: httpx.Response) -> ApiError:
+    try:
+        body = json.loads(await response.aread())
+    except ValueError:
+        body = {}
+    finally:
+        await response.aclose()
+    return prompts.refusal(response.status_code, body if isinstance(body, dict) else {})
+
+
+def _without_alternatives(event: bytes) -> bytes:
+    if b'"top_logprobs"' not in event:
+        return event
+    chunk = json.loads(event[6:])
+    for part in chunk["choices"]:
+        for token in (part.get("logprobs") or {}).get("content") or []:
+            token["top_logprobs"] = []
+    return b"data: " + json.dumps(chunk).encode()
+
+
+def _given_up(event: bytes) -> ApiError:
+    try:
+        body = json.loads(event[6:])
+        return prompts.refusal(int(body["error"].get("code", 500)), body)
+    except (ValueError, TypeError, AttributeError):
+        return unavailable(LOST)
