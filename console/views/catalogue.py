@@ -7,7 +7,6 @@ from datetime import timedelta
 from functools import cached_property
 from itertools import takewhile
 from typing import Any
-from zlib import crc32
 
 from django.urls import reverse
 from django.utils import timezone
@@ -232,7 +231,7 @@ class Monogram:
 
     @property
     def colour(self) -> str:
-        return f"c{crc32(self.publisher.encode()) % COLOURS}"
+        return f"c{sum(self.publisher.encode()) % COLOURS}"
 
 
 def provider(publisher: str) -> str:
