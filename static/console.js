@@ -47,7 +47,8 @@ document.addEventListener("close", ({ target }) => {
 
 // A dialog whose form was accepted has done its work. Its button may be gone or disabled by then: the heading takes the focus.
 document.addEventListener("htmx:after:request", ({ target, detail }) => {
-  const dialog = detail.ctx.response.status < 400 && target instanceof Element && target.closest("dialog[open]");
+  const accepted = detail.ctx.response.status < 400 && detail.ctx.request.method !== "GET";
+  const dialog = accepted && target instanceof Element && target.closest("dialog[open]");
   if (!dialog) return;
   dialog.close();
   document.querySelector("main h1")?.focus();
