@@ -16,7 +16,7 @@ PROVIDERS = {"google": "Google", "meta": "Meta", "openai": "OpenAI", "qwen": "Qw
 PROVIDERS |= {"deepseek-ai": "DeepSeek", "zai-org": "Z.ai", "microsoft": "Microsoft", "nvidia": "NVIDIA"}
 
 Words = Mapping[str, str | Promise]
-COLLECTIONS: Words = {"google": _("Made by Google"), "partners": _("Made by partners"), "local": _("Your own models")}
+COLLECTIONS: Words = {"google": _("Made by Google"), "partners": _("Other open models"), "local": _("Your own models")}
 TASKS: Words = {"chat": _("Chat"), "completion": _("Text completion"), "vision": _("Image understanding")}
 MODALITIES: Words = {"text": _("Text"), "image": _("Image"), "audio": _("Audio"), "video": _("Video")}
 FEATURES: Words = {"tune": _("Fine-tunable"), "deploy": _("One-click deployment")}

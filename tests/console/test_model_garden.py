@@ -106,7 +106,7 @@ def test_the_values_of_a_group_are_alternatives_and_groups_are_not(page, models)
     response = page("?provider=meta&provider=google&feature=tune")
     assert rows(response) == ["google/gemma3@gemma-3-270m"]
     assert counts(response, "provider", "collection") == {
-        "Google": 1, "Meta": 0, "Made by Google": 1, "Made by partners": 0,
+        "Google": 1, "Meta": 0, "Made by Google": 1, "Other open models": 0,
     }  # fmt: skip
 
 
