@@ -7,17 +7,23 @@ from console.views import (
     datasets,
     endpoints,
     health,
+    model_detail,
     model_garden,
     preferences,
+    search,
     tuning_jobs,
     tuning_new,
+    weights,
 )
 
 model_garden_urls = [
     path("model-garden/", model_garden.index, name="model-garden"),
     path("model-garden/refresh/", model_garden.refresh, name="model-garden-refresh"),
-    path("publishers/<str:publisher>/model-garden/<str:slug>/", model_garden.detail, name="model-detail"),
-    path("publishers/<str:publisher>/model-garden/<str:slug>/deploy/", model_garden.deploy, name="model-deploy"),
+    path("model-garden/news/dismiss/", model_garden.dismiss, name="model-garden-dismiss"),
+    path("model-garden/deploy-weights/", weights.deploy, name="model-deploy-weights"),
+    path("publishers/<str:publisher>/model-garden/<str:slug>/", model_detail.detail, name="model-detail"),
+    path("publishers/<str:publisher>/model-garden/<str:slug>/deploy/", model_detail.deploy, name="model-deploy"),
+    path("publishers/<str:publisher>/model-garden/<str:slug>/try/", model_detail.try_out, name="model-try"),
 ]
 
 tuning_urls = [
@@ -77,6 +83,7 @@ urlpatterns: list[URLPattern] = [
     path("accounts/sign-in/", accounts.sign_in, name="sign-in"),
     path("accounts/link/<str:token>/", accounts.sign_in_link, name="sign-in-link"),
     path("accounts/sign-out/", accounts.sign_out, name="sign-out"),
+    path("search/", search.index, name="search"),
     path("preferences/", preferences.save, name="preferences"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),

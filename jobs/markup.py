@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import nh3
 from django.utils.html import escape
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
@@ -51,6 +52,11 @@ def render(markdown: str) -> str:
         link_rel="noopener noreferrer nofollow",
         strip_comments=True,
     )
+
+
+def code(text: str, language: str) -> SafeString:
+    """Coloured by classes, for a `<pre class="highlight">` of the page."""
+    return SafeString(_highlight(text, language, ""))
 
 
 @cache

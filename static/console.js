@@ -8,7 +8,9 @@ import DirtyForm from "./controllers/dirty_form.js";
 import Hotkeys from "./controllers/hotkeys.js";
 import Live from "./controllers/live.js";
 import LogFollow from "./controllers/log_follow.js";
+import Panel from "./controllers/panel.js";
 import RelativeTime from "./controllers/relative_time.js";
+import Scrollspy from "./controllers/scrollspy.js";
 import SliderPair from "./controllers/slider_pair.js";
 import Snackbar from "./controllers/snackbar.js";
 import Theme from "./controllers/theme.js";
@@ -18,7 +20,7 @@ const application = Application.start();
 for (const [name, controller] of Object.entries({
   autoscroll: Autoscroll, autosize: Autosize, chart: Chart, clipboard: Clipboard,
   composer: Composer, "dirty-form": DirtyForm, hotkeys: Hotkeys, live: Live,
-  "log-follow": LogFollow, "relative-time": RelativeTime, "slider-pair": SliderPair,
+  "log-follow": LogFollow, panel: Panel, "relative-time": RelativeTime, scrollspy: Scrollspy, "slider-pair": SliderPair,
   snackbar: Snackbar, theme: Theme, upload: Upload,
 })) {
   application.register(name, controller);
@@ -45,7 +47,8 @@ document.addEventListener("close", ({ target }) => {
 
 // A dialog whose form was accepted has done its work. Its button may be gone or disabled by then: the heading takes the focus.
 document.addEventListener("htmx:after:request", ({ target, detail }) => {
-  const dialog = detail.ctx.response.status < 400 && target instanceof Element && target.closest("dialog[open]");
+  const accepted = detail.ctx.response.status < 400 && detail.ctx.request.method !== "GET";
+  const dialog = accepted && target instanceof Element && target.closest("dialog[open]");
   if (!dialog) return;
   dialog.close();
   document.querySelector("main h1")?.focus();

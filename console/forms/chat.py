@@ -59,7 +59,39 @@ class NewChatForm(MessageForm):
 
 
 def endpoint_label(endpoint: Endpoint) -> str:
-    return f"{endpoint.display_name} ({endpoint.base_model.rpartition('@')[2]})"
+    model = endpoint.base_model.rpartition("@")[2]
+    return f"{endpoint.display_name} ({model})" if model else endpoint.display_name
+
+
+class TryForm(NewChatForm):
+    """A first message with what it is answered by."""
+
+    field_order = ("key", "endpoint", "text", "temperature", "max_tokens")
+    temperature = forms.FloatField(
+        label=_("Temperature"),
+        required=False,
+        min_value=0,
+        max_value=2,
+        error_messages=dict.fromkeys(("invalid", "min_value", "max_value"), _("Write a number from 0 to 2.")),
+        widget=forms.NumberInput(attrs={"step": "0.05"}),
+    )
+    max_tokens = forms.IntegerField(
+        label=_("Output token limit"),
+        required=False,
+        min_value=1,
+        max_value=8192,
+        error_messages=dict.fromkeys(("invalid", "min_value", "max_value"), _("Write a whole number from 1 to 8192.")),
+        widget=forms.NumberInput(attrs={"step": "1"}),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["text"].label = _("Prompt")
+        self.fields["text"].widget = forms.Textarea(attrs={"rows": 4})
+
+    def parameters(self) -> dict[str, float | int]:
+        values = {name: self.cleaned_data[name] for name in ("temperature", "max_tokens")}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 class OptionsForm(forms.Form):

@@ -1,22 +1,25 @@
 """The catalogue as the pages show it: families of variants, and why something is not offered. Used by two pages."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from itertools import takewhile
 from typing import Any
 
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from console.forms.catalogue import PROVIDERS
+from console.forms.catalogue import MODALITIES, PROVIDERS, TASKS
 from jobs.models import PublisherModel, TuningMode
 from jobs.services import catalogue
 
-LOCAL = "local-cpu"
+from . import machines as on_machines
+
 SIZE = re.compile(r"(\d+(?:\.\d+)?)([mb])(?![a-z])", re.IGNORECASE)
 STAGES: dict[str, str | Promise] = {
     "EXPERIMENTAL": gettext_lazy("Experimental"),
@@ -24,7 +27,9 @@ STAGES: dict[str, str | Promise] = {
     "PUBLIC_PREVIEW": gettext_lazy("Public preview"),
     "GA": gettext_lazy("GA"),
 }
-MODALITIES: dict[str, str | Promise] = {"text": gettext_lazy("text")}
+TUNING_MODALITIES: dict[str, str | Promise] = {"text": gettext_lazy("text")}
+NEW_FOR = timedelta(days=30)
+COLOURS = 6
 
 
 @dataclass(frozen=True)
@@ -71,13 +76,34 @@ class Variant:
         return ""
 
     @property
+    def can_tune(self) -> bool:
+        return not self.tune_reason
+
+    @property
+    def can_deploy(self) -> bool:
+        return not self.deploy_reason
+
+    @property
+    def mode_reasons(self) -> list[tuple[str, str]]:
+        """Each way of tuning with the reason why it is not offered, empty where it is."""
+        modes = self.facts.modes if self.facts and self.can_tune else ()
+        return [(str(mode.label), "" if mode in modes else self._mode_reason) for mode in TuningMode]
+
+    @property
+    def _mode_reason(self) -> str:
+        return self.tune_reason or _("Managed tuning does not offer this mode for this model.")
+
+    @property
     def modes(self) -> list[str]:
         return [str(TuningMode(mode).label) for mode in self.facts.modes] if self.facts else []
 
     @property
     def is_pretrained(self) -> bool:
         """It goes on writing where the text stops; it was not taught to answer."""
-        return self.model.family.startswith("gemma") and "-it" not in self.model.version
+        version = self.model.version
+        if self.model.family.startswith("llama"):
+            return "instruct" not in version
+        return version.endswith(("-pt", "-base")) or (self.model.family.startswith("gemma") and "-it" not in version)
 
     @property
     def machine_specs(self) -> list[dict[str, Any]]:
@@ -86,10 +112,14 @@ class Variant:
     @property
     def machines(self) -> dict[str, str]:
         """A form's choices: key → label, the recommended first."""
-        return {machine_key(spec): machine_label(spec) for spec in self.machine_specs}
+        return {option.key: option.label for option in self.machine_options}
+
+    @cached_property
+    def machine_options(self) -> list[on_machines.MachineOption]:
+        return on_machines.machine_options(self.machine_specs)
 
     def machine(self, key: str) -> dict[str, Any]:
-        spec = next(spec for spec in self.machine_specs if machine_key(spec) == key)
+        spec = next(spec for spec in self.machine_specs if on_machines.machine_key(spec) == key)
         return {name: spec[name] for name in ("machine_type", "accelerator_type", "accelerator_count") if name in spec}
 
     @property
@@ -109,7 +139,7 @@ class Variant:
     @property
     def modality(self) -> str:
         found = getattr(self.facts, "modality", "")
-        return str(MODALITIES.get(found, found))
+        return str(TUNING_MODALITIES.get(found, found))
 
     @property
     def licence_to_accept(self) -> str:
@@ -119,6 +149,93 @@ class Variant:
     @property
     def url(self) -> str:
         return f"{reverse('model-detail', args=[self.model.publisher, self.model.family])}?variant={self.model.version}"
+
+    @property
+    def provider(self) -> str:
+        return provider(self.model.publisher)
+
+    @property
+    def monogram(self) -> "Monogram":
+        return Monogram(self.model.publisher)
+
+    @property
+    def context_tokens(self) -> int:
+        return int(self.model.data.get("context_tokens") or 0)
+
+    @property
+    def context_words(self) -> str:
+        """131072 → 128K."""
+        count = self.context_tokens
+        return f"{count // 1024}K" if count and count % 1024 == 0 else str(count)
+
+    @property
+    def modalities(self) -> list[str]:
+        """What it reads, in words; empty when the catalogue does not tell."""
+        return [str(MODALITIES.get(name, name)) for name in self.model.data.get("modalities", ())]
+
+    @property
+    def tasks(self) -> list[str]:
+        vision = ["vision"] if "image" in self.model.data.get("modalities", ()) else []
+        return [("completion" if self.is_pretrained else "chat"), *vision]
+
+    @property
+    def task_names(self) -> list[str]:
+        return [str(TASKS[task]) for task in self.tasks]
+
+    @property
+    def parameters(self) -> str:
+        found = SIZE.search(self.model.version)
+        return str(self.model.data.get("parameters") or (found[0].upper() if found else ""))
+
+    @property
+    def documents(self) -> Mapping[str, str]:
+        return dict(self.model.data.get("documents") or {})
+
+    @property
+    def is_new(self) -> bool:
+        seen = self.model.first_seen_at
+        return seen is not None and timezone.now() - seen < NEW_FOR
+
+    @cached_property
+    def search_text(self) -> str:
+        return f"{self.name} {self.title} {self.provider} {self.overview}".casefold()
+
+    @cached_property
+    def values(self) -> Mapping[str, frozenset[str]]:
+        publisher = self.model.publisher
+        features = {"tune": not self.tune_reason, "deploy": not self.deploy_reason}
+        return {
+            "collection": frozenset([publisher if publisher in ("google", "local") else "partners"]),
+            "task": frozenset(self.tasks),
+            "modality": frozenset(self.model.data.get("modalities", ())),
+            "provider": frozenset([publisher]),
+            "feature": frozenset(name for name, offered in features.items() if offered),
+        }
+
+    def matching_line(self, words: Iterable[str]) -> str:
+        """The line of its description that was searched for, else the first."""
+        wanted = list(words)
+        lines = (line.strip("#*- ") for line in self.overview.splitlines())
+        return next((line for line in lines if any(word in line.casefold() for word in wanted)), self.summary)
+
+
+@dataclass(frozen=True)
+class Monogram:
+    """Our own sign of a publisher: a letter on one of six colours."""
+
+    publisher: str
+
+    @property
+    def letter(self) -> str:
+        return provider(self.publisher)[:1]
+
+    @property
+    def colour(self) -> str:
+        return f"c{sum(self.publisher.encode()) % COLOURS}"
+
+
+def provider(publisher: str) -> str:
+    return PROVIDERS.get(publisher, publisher)
 
 
 @dataclass(frozen=True)
@@ -134,20 +251,28 @@ class Family:
 
     @property
     def provider(self) -> str:
-        return PROVIDERS.get(self.publisher, self.publisher)
+        return provider(self.publisher)
+
+    @property
+    def monogram(self) -> Monogram:
+        return Monogram(self.publisher)
+
+    @property
+    def is_new(self) -> bool:
+        return any(variant.is_new for variant in self.variants)
 
     @property
     def can_tune(self) -> bool:
-        return any(not variant.tune_reason for variant in self.variants)
+        return any(variant.can_tune for variant in self.variants)
 
     @property
     def can_deploy(self) -> bool:
-        return any(not variant.deploy_reason for variant in self.variants)
+        return any(variant.can_deploy for variant in self.variants)
 
     @property
     def best(self) -> Variant:
         """The first that can be tuned and deployed, else the first."""
-        return min(self.variants, key=lambda variant: bool(variant.tune_reason) + bool(variant.deploy_reason))
+        return max(self.variants, key=lambda variant: variant.can_tune + variant.can_deploy)
 
     def variant(self, version: str) -> Variant:
         return next((variant for variant in self.variants if variant.model.version == version), self.best)
@@ -181,14 +306,4 @@ def parameters(model: PublisherModel) -> float:
     return float(found[1]) * (1000 if found[2].lower() == "b" else 1)
 
 
-def machine_key(spec: dict[str, Any]) -> str:
-    return f"{spec['machine_type']}:{spec.get('accelerator_type', '')}:{spec.get('accelerator_count', 0)}"
-
-
-def machine_label(spec: dict[str, Any]) -> str:
-    """By type and accelerators: the titles of the deploy options are often all the same."""
-    machine = _("This computer, without a graphics card") if spec["machine_type"] == LOCAL else spec["machine_type"]
-    if not spec.get("accelerator_type"):
-        return str(machine)
-    accelerator = str(spec["accelerator_type"]).replace("_", " ")
-    return f"{machine} · {spec.get('accelerator_count', 1)} × {accelerator}"
+machine_label = on_machines.machine_label

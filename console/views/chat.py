@@ -47,12 +47,14 @@ def index(request: ConsoleRequest) -> HttpResponse:
     return render(request, "chat/new.html", context, status=422 if form.is_bound else 200)
 
 
-def first_answer(request: ConsoleRequest, form: NewChatForm) -> Message | None:
+def first_answer(request: ConsoleRequest, form: NewChatForm, **parameters: Any) -> Message | None:
     """The same form sent twice leads to the one conversation; a refused first message leaves none behind."""
     sent = Message.objects.visible_to(request.user).filter(key=form.cleaned_data["key"])
     if found := sent.first():
         return found
     talk = chat.start(request.user, endpoint=form.cleaned_data["endpoint"])
+    if parameters:
+        chat.set_options(talk, system_instruction="", parameters=parameters)
     answer = ask(talk, form)
     if answer is None:
         chat.delete(talk)

@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from console.forms import row_limits
 from console.forms.datasets import UploadForm
@@ -21,7 +21,7 @@ from jobs.services import catalogue, datasets
 from .paging import page_of
 
 
-@require_GET
+@require_safe
 def index(request: ConsoleRequest) -> HttpResponse:
     return render(request, "datasets/list.html", list_context(request, UploadForm()))
 
@@ -71,7 +71,7 @@ def own_dataset(request: ConsoleRequest, pk: UUID) -> Dataset:
     return dataset
 
 
-@require_GET
+@require_safe
 def detail(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     dataset = own_dataset(request, pk)
     uses = Q(dataset=dataset) | Q(validation_dataset=dataset)
@@ -97,7 +97,7 @@ def long_rows(dataset: Dataset) -> Iterator[str]:
         yield row_limits.rows_too_long_for(dataset, tokens, names)
 
 
-@require_GET
+@require_safe
 def problems(request: ConsoleRequest, pk: UUID) -> StreamingHttpResponse:
     dataset = own_dataset(request, pk)
     response = StreamingHttpResponse(json_lines(datasets.problems_jsonl(dataset)), content_type="application/jsonl")

@@ -1,65 +1,101 @@
-import re
-import uuid
+"""The gallery: shelves of tiles, or a table of what was searched for. All of its state is in the address."""
+
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpResponse
-from django.shortcuts import render
-from django.utils.html import format_html_join
-from django.utils.safestring import SafeString
-from django.utils.text import slugify
+from django.http import HttpResponse
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
-from console.forms.catalogue import CatalogueFilter, feature_facets, provider_facets
-from console.forms.deploy import DeployForm
-from console.http import ConsoleRequest, hx_redirect, page_or_fragment, wants_fragment
-from jobs import errors, markup, tasks
-from jobs.models import CatalogueSync, Endpoint, PublisherModel
-from jobs.services import endpoints
+from console.forms.catalogue import CatalogueFilter, facet_groups
+from console.http import ConsoleRequest, hx_redirect, page_or_fragment
+from jobs import tasks
+from jobs.models import CatalogueSync, PublisherModel, TuningJob
+from jobs.states import TuningState
 
-from . import catalogue
+from . import catalogue, weights
 from .catalogue import Family, Variant
+from .highlight import highlighted
+
+TILES = 6
+NEWS = "garden-news"
+OURS = ("google", "local")
+TUNED = (TuningState.SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED)
 
 
-@require_GET
+@dataclass(frozen=True)
+class Shelf:
+    title: str
+    families: list[Family]
+    query: str
+
+    @property
+    def shown(self) -> list[Family]:
+        return self.families[:TILES]
+
+
+@require_safe
 def index(request: ConsoleRequest) -> HttpResponse:
-    models = list(PublisherModel.objects.listed())
+    families = catalogue.families(PublisherModel.objects.listed())
+    variants = [variant for family in families for variant in family.variants]
     chosen = CatalogueFilter.parse(request.GET)
     context = {
         "chosen": chosen,
-        "facets": [
-            ("provider", _("Providers"), provider_facets(chosen, models)),
-            ("feature", _("Features"), feature_facets(chosen, models)),
-        ],
-        "sync": sync_state(bool(models)),
-        **(found(chosen, models) if chosen else shelves(models)),
+        "groups": facet_groups(chosen, variants),
+        "sync": sync_state(bool(variants)),
+        **(found(chosen, variants) if chosen else shelves(request, families)),
     }
+    if request.GET.get("action") == "deploy-weights":
+        context |= weights.context_of(weights.form_of(variants))
+        context["cancel_url"] = f"{reverse('model-garden')}{chosen.query}"
     return page_or_fragment(request, "model_garden/index.html", "results", context)
 
 
-def shelves(models: Iterable[PublisherModel]) -> dict[str, Any]:
-    everything = catalogue.families(models)
-    tunable = [family for family in everything if family.can_tune]
-    others = [family for family in everything if not family.can_tune]
-    named = [(_("Can be fine-tuned here"), tunable), (_("More models"), others)]
-    return {"shelves": [(title, entries) for title, entries in named if entries]}
+def shelves(request: ConsoleRequest, families: list[Family]) -> dict[str, Any]:
+    named = [
+        Shelf(_("Fine-tunable"), [family for family in families if family.can_tune], "?feature=tune"),
+        Shelf(_("Made by Google"), [one for one in families if one.publisher == "google"], "?collection=google"),
+        Shelf(_("Open models"), [one for one in families if one.publisher not in OURS], "?collection=partners"),
+        Shelf(_("Your own models"), [one for one in families if one.publisher == "local"], "?collection=local"),
+    ]
+    tuned = TuningJob.objects.visible_to(request.user).rows().filter(state__in=TUNED).order_by("-created_at")
+    return {
+        "shelves": [shelf for shelf in named if shelf.families],
+        "tuned": list(tuned[:TILES]),
+        "news": news(request, families),
+    }
 
 
-def found(chosen: CatalogueFilter, models: Iterable[PublisherModel]) -> dict[str, Any]:
-    matching = [model for model in models if chosen.matches(model)]
-    variants = [variant for family in catalogue.families(matching) for variant in family.variants]
-    return {"rows": [(variant, highlighted(variant.title, chosen.q)) for variant in variants]}
+def news(request: ConsoleRequest, families: Iterable[Family]) -> list[Variant]:
+    """What appeared in the catalogue lately, and after the person put the last news away."""
+    seen = dismissed_at(request)
+    new = [variant for family in families for variant in family.variants if variant.is_new]
+    fresh = [one for one in new if seen is None or (one.model.first_seen_at or seen) > seen]
+    return sorted(fresh, key=lambda one: str(one.model.first_seen_at), reverse=True)[:TILES]
 
 
-def highlighted(text: str, q: str) -> SafeString:
-    words = "|".join(re.escape(word) for word in q.split())
-    parts = re.split(f"({words})", text, flags=re.IGNORECASE) if words else [text]
-    tags = (("<mark>", "</mark>") if number % 2 else ("", "") for number in range(len(parts)))
-    return format_html_join(
-        "", "{}{}{}", ((SafeString(a), part, SafeString(b)) for part, (a, b) in zip(parts, tags, strict=False))
-    )
+def dismissed_at(request: ConsoleRequest) -> datetime | None:
+    kept = request.session.get(NEWS, "")
+    return datetime.fromisoformat(kept) if kept else None
+
+
+def found(chosen: CatalogueFilter, variants: Iterable[Variant]) -> dict[str, Any]:
+    rows = [
+        {
+            "variant": variant,
+            "title": highlighted(variant.title, chosen.q),
+            "line": highlighted(variant.matching_line(chosen.words), chosen.q),
+            "resource": highlighted(variant.name, chosen.q),
+        }
+        for variant in variants
+        if chosen.matches(variant)
+    ]
+    return {"rows": rows}
 
 
 def sync_state(has_models: bool) -> dict[str, Any]:
@@ -83,85 +119,7 @@ def refresh(request: ConsoleRequest) -> HttpResponse:
     return hx_redirect(request, "model-garden")
 
 
-@require_GET
-def detail(request: ConsoleRequest, publisher: str, slug: str) -> HttpResponse:
-    family = family_or_404(publisher, slug)
-    variant = family.variant(request.GET.get("variant", ""))
-    opened = request.GET.get("action") == "deploy" and not variant.deploy_reason
-    context = detail_context(request, family, variant, deploy_form(variant), opened=opened)
-    return render(request, "model_garden/detail.html", context)
-
-
-def family_or_404(publisher: str, slug: str) -> Family:
-    named = PublisherModel.objects.listed().filter(publisher=publisher, family=slug)
-    models = [] if "\x00" in publisher + slug else list(named)
-    if not models:
-        raise Http404(f"{publisher}/{slug} is not in the catalogue.")
-    return catalogue.family(models)
-
-
-def named_or_404(family: Family, name: str) -> Variant:
-    variant = next((variant for variant in family.variants if variant.name == name), None)
-    if variant is None:
-        raise Http404(f"{name} is not one of {family.title}.")
-    return variant
-
-
-def detail_context(
-    request: ConsoleRequest, family: Family, variant: Variant, form: DeployForm, *, opened: bool
-) -> dict[str, Any]:
-    mine = Endpoint.objects.visible_to(request.user).shown().filter(publisher_model=variant.name)
-    return {
-        "family": family,
-        "variant": variant,
-        "overview": SafeString(markup.render(variant.overview)),
-        "endpoints": list(mine),
-        "form": form,
-        "opened": opened,
-    }
-
-
-def deploy_form(variant: Variant, data: Any = None) -> DeployForm:
-    initial = {
-        "key": uuid.uuid4(),
-        "model": variant.name,
-        "display_name": slugify(variant.model.version),
-        "machine": next(iter(variant.machines), ""),
-    }
-    return DeployForm(data, initial=initial, machines=variant.machines, licence=variant.licence_to_accept)
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-def deploy(request: ConsoleRequest, publisher: str, slug: str) -> HttpResponse:
-    family = family_or_404(publisher, slug)
-    if request.method != "POST":
-        return hx_redirect(request, f"{family.url}?action=deploy")
-    variant = named_or_404(family, request.POST.get("model", ""))
-    form = deploy_form(variant, request.POST)
-    endpoint = deployed(request, variant, form) if form.is_valid() else None
-    if endpoint is None:
-        context = detail_context(request, family, variant, form, opened=not wants_fragment(request))
-        return page_or_fragment(request, "model_garden/detail.html", "deploy", context, status=422)
-    messages.success(request, _("Deployment of %(name)s started.") % {"name": endpoint.display_name})
-    return hx_redirect(request, "endpoint-detail", endpoint.pk)
-
-
-def deployed(request: ConsoleRequest, variant: Variant, form: DeployForm) -> Endpoint | None:
-    """The endpoint, or None with the reason in the form."""
-    if variant.deploy_reason:
-        form.add_error(None, variant.deploy_reason)
-        return None
-    values = form.cleaned_data
-    spec = endpoints.DeploymentSpec(
-        display_name=values["display_name"],
-        publisher_model=variant.name,
-        accepts_licence=values.get("accepts_licence", False),
-        machine=endpoints.Machine(**variant.machine(values["machine"])),
-    )
-    try:
-        endpoint = endpoints.deploy_model(request.user, key=values["key"], spec=spec)
-    except errors.JobsError as error:
-        form.add_error(None, str(error))
-        return None
-    tasks.kick(tasks.advance_endpoint, endpoint_id=str(endpoint.pk))
-    return endpoint
+@require_POST
+def dismiss(request: ConsoleRequest) -> HttpResponse:
+    request.session[NEWS] = timezone.now().isoformat()
+    return hx_redirect(request, "model-garden")

@@ -13,6 +13,7 @@ class PublisherModel(models.Model):
 
     `name` is the short form used everywhere in the console: `google/gemma3@gemma-3-270m`. `data` keeps what the
     pages show (overview, deploy options, sample request). `licence_acknowledged` is None until Vertex AI was asked.
+    `first_seen_at` is None for what was there when the catalogue was read for the first time.
     """
 
     name = models.CharField(max_length=200, primary_key=True)
@@ -27,6 +28,7 @@ class PublisherModel(models.Model):
     licence_acknowledged = models.BooleanField(null=True, blank=True)
     is_listed = models.BooleanField(default=True)
     fetched_at = models.DateTimeField()
+    first_seen_at = models.DateTimeField(null=True, blank=True)
 
     objects = PublisherModelQuerySet.as_manager()
 

@@ -18,7 +18,9 @@ class EndpointQuerySet(RemoteQuerySet):
 
 
 class Endpoint(RemoteResource):
-    """One endpoint with one deployed model: a base model's (`publisher_model`) or a tuned one (`artifact_uri`).
+    """One endpoint with one deployed model: a base model's (`publisher_model`) or a folder's (`artifact_uri`).
+
+    `base_model` is empty for weights of unknown origin, `model_display_name` when it is called as the endpoint is.
 
     The remote ids are chosen before the call (`endpoint_user_id`, `model_user_id`), so creating twice cannot succeed.
     `wanted` is what the person asked for last: READY, UNDEPLOYED or DELETED; `state` follows it.
@@ -29,12 +31,18 @@ class Endpoint(RemoteResource):
     job = models.ForeignKey(TuningJob, on_delete=models.SET_NULL, null=True, blank=True, related_name="endpoints")
     publisher_model = models.CharField(max_length=200, blank=True)
     artifact_uri = models.CharField(max_length=1024, blank=True)
-    base_model = models.CharField(max_length=200)
+    base_model = models.CharField(max_length=200, blank=True)
+    model_display_name = models.CharField(max_length=128, blank=True)
     automatic = models.BooleanField(default=False)
     accepts_licence = models.BooleanField(default=False)
+    spot = models.BooleanField(default=False)
+    # No address of its own: it answers on that of its region.
+    shared_address = models.BooleanField(default=False)
     machine_type = models.CharField(max_length=64, blank=True)
     accelerator_type = models.CharField(max_length=64, blank=True)
     accelerator_count = models.PositiveIntegerField(default=0)
+    min_replicas = models.PositiveSmallIntegerField(default=1)
+    max_replicas = models.PositiveSmallIntegerField(default=1)
     endpoint_user_id = models.CharField(max_length=63, unique=True)
     model_user_id = models.CharField(max_length=63, unique=True)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from jobs import live
 from jobs.models import CatalogueSync, PublisherModel, TuningMode
@@ -20,6 +21,7 @@ from jobs.vertex.port import CatalogueModel
 from . import accounts
 
 FACTS = Path(__file__).with_name("tuning_models.toml")
+ABOUT = Path(__file__).with_name("model_facts.toml")
 LICENCES_A_SYNC = 40
 
 
@@ -75,6 +77,17 @@ def tuning_facts(name: str) -> TuningFacts | None:
     )
 
 
+@cache
+def _about() -> dict[str, Any]:
+    return tomllib.loads(ABOUT.read_text(encoding="utf-8"))
+
+
+def known_facts(name: str) -> dict[str, Any]:
+    """`context_tokens` and `modalities` of models whose catalogue entry does not tell them; empty when unknown."""
+    everything = _about()
+    return {**everything["families"].get(name.partition("@")[0], {}), **everything["models"].get(name, {})}
+
+
 def _mode_defaults(facts: Mapping[str, Any], mode: str) -> ModeDefaults:
     defaults = facts[mode]
     return ModeDefaults(defaults["learning_rate"], defaults["epochs"], defaults.get("adapter_size"))
@@ -87,9 +100,18 @@ def sync(now: datetime) -> None:
     except VertexError as error:
         _remember_sync(failed_at=now, error_message=str(error))
         return
+    if not offered:
+        _remember_sync(
+            failed_at=now, error_message=_("Vertex AI answered with an empty list of models; nothing was changed.")
+        )
+        return
     with transaction.atomic():
+        first = None if _never_read() else now
         for model in offered:
-            PublisherModel.objects.update_or_create(name=model.name, defaults=_columns(model, now))
+            columns = _columns(model, now)
+            PublisherModel.objects.update_or_create(
+                name=model.name, defaults=columns, create_defaults={**columns, "first_seen_at": first}
+            )
         PublisherModel.objects.exclude(name__in=[model.name for model in offered]).update(is_listed=False)
         _remember_sync(succeeded_at=now, failed_at=None, error_message="")
         accounts.heartbeat("vertex", now)
@@ -97,11 +119,16 @@ def sync(now: datetime) -> None:
     _ring_everybody()
 
 
+def _never_read() -> bool:
+    return not CatalogueSync.objects.filter(succeeded_at__isnull=False).exists()
+
+
 def _remember_sync(**values: Any) -> None:
     CatalogueSync.objects.update_or_create(pk=1, defaults=values)
 
 
 def _columns(model: CatalogueModel, now: datetime) -> dict[str, Any]:
+    known = known_facts(model.name)
     family, _at, version = model.name.partition("@")
     publisher, _slash, family = family.partition("/")
     return {
@@ -118,6 +145,10 @@ def _columns(model: CatalogueModel, now: datetime) -> dict[str, Any]:
             "licence_url": model.licence_url,
             "machine_specs": [asdict(machine) for machine in model.machine_specs],
             "sample_request": dict(model.sample_request),
+            "parameters": model.parameters,
+            "context_tokens": model.context_tokens or known.get("context_tokens", 0),
+            "modalities": list(model.modalities or known.get("modalities", ())),
+            "documents": dict(model.documents),
         },
         "is_listed": True,
         "fetched_at": now,

@@ -75,12 +75,16 @@ class EndpointCreation:
             endpoint_user_id=row.endpoint_user_id,
             model_user_id=row.model_user_id,
             endpoint_display_name=row.display_name,
-            model_display_name=row.display_name,
+            model_display_name=row.model_display_name or row.display_name,
             publisher_model=row.publisher_model,
             artifact_uri=row.artifact_uri,
             accept_eula=row.accepts_licence,
             machine=machine if row.machine_type else None,
             labels=labels(row),
+            min_replicas=row.min_replicas,
+            max_replicas=row.max_replicas,
+            spot=row.spot,
+            shared_address=row.shared_address,
         )
 
 
@@ -150,7 +154,8 @@ def _ready(endpoint: Endpoint, claimed: Claim[Endpoint], remote: RemoteEndpoint,
         "model_resource_name": get_gateway().deployment.model_name(endpoint.model_user_id),
     }  # fmt: skip
     sentence = _("The endpoint %s is ready.") % endpoint.display_name
-    return Outcome(WATCH if remote.dedicated_dns else poll_seconds(), changes, [(EventLevel.INFO, sentence)])
+    again = WATCH if remote.dedicated_dns or endpoint.shared_address else poll_seconds()
+    return Outcome(again, changes, [(EventLevel.INFO, sentence)])
 
 
 def _look_ready(claimed: Claim[Endpoint]) -> Outcome:
@@ -163,7 +168,8 @@ def _look_ready(claimed: Claim[Endpoint]) -> Outcome:
     idle = all(model.available_replicas == 0 for model in remote.deployed_models)
     notice = _("No replica is running at the moment; Vertex AI may be starting one.") if idle else ""
     dns = remote.dedicated_dns or claimed.row.dedicated_dns
-    again = poll_seconds() if idle or not dns else WATCH
+    has_address = dns or claimed.row.shared_address
+    again = poll_seconds() if idle or not has_address else WATCH
     return Outcome(again, {"dedicated_dns": dns, "notice": notice, "empty_looks": 0})
 
 

@@ -20,6 +20,7 @@ from . import endpoint_steps, leases
 from .submission import UNSENT, fingerprint
 
 ENDED = frozenset({EndpointState.DELETING, EndpointState.DELETED})
+OPTIONS = ("model_display_name", "min_replicas", "max_replicas", "spot", "shared_address")
 DEPLOYED = frozenset({TuningState.SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED})
 
 
@@ -32,18 +33,27 @@ class Machine:
 
 @dataclass(frozen=True)
 class DeploymentSpec:
-    """Either `publisher_model` or a `job` that succeeded. `machine` None: Vertex AI chooses."""
+    """One of `publisher_model`, a `job` that succeeded, or `artifact_uri`: a `gs://` folder with weights.
+
+    `machine` None: Vertex AI chooses. Replicas and spot are asked for together with a machine only.
+    """
 
     display_name: str
     publisher_model: str = ""
     job: TuningJob | None = None
     accepts_licence: bool = False
     machine: Machine | None = None
+    artifact_uri: str = ""
+    model_display_name: str = ""
+    min_replicas: int = 1
+    max_replicas: int = 1
+    spot: bool = False
+    shared_address: bool = False
 
 
 def deploy_model(owner: User, *, key: UUID, spec: DeploymentSpec) -> Endpoint:
     """The intent, on disk. The same key again is the same endpoint; nothing is sent from here."""
-    if bool(spec.publisher_model) == bool(spec.job):
+    if sum(map(bool, (spec.publisher_model, spec.job, spec.artifact_uri))) != 1:
         raise NotAllowedNow(_("Choose one model to deploy."))
     if spec.job and spec.job.state not in DEPLOYED:
         raise NotAllowedNow(_("Only a tuning job that succeeded can be deployed. Wait until it has ended."))
@@ -103,12 +113,13 @@ def _columns(spec: DeploymentSpec) -> dict[str, Any]:
         "display_name": spec.display_name,
         "job_id": spec.job.pk if spec.job else None,
         "publisher_model": spec.publisher_model,
-        "artifact_uri": artifact_uri(spec.job) if spec.job else "",
+        "artifact_uri": artifact_uri(spec.job) if spec.job else spec.artifact_uri,
         "base_model": spec.job.base_model if spec.job else spec.publisher_model,
         "accepts_licence": spec.accepts_licence,
         "machine_type": machine.machine_type,
         "accelerator_type": machine.accelerator_type,
         "accelerator_count": machine.accelerator_count,
+        **{name: getattr(spec, name) for name in OPTIONS},
     }
 
 

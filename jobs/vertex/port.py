@@ -22,7 +22,10 @@ class MachineSpec:
 
 @dataclass(frozen=True)
 class CatalogueModel:
-    """`machine_specs` are the deploy options, the recommended first; empty means it cannot be deployed here."""
+    """`machine_specs` are the deploy options, the recommended first; empty means it cannot be deployed here.
+
+    `documents` are Markdown by their titles in small letters. `modalities` and the rest are empty when not told.
+    """
 
     name: str
     display_name: str
@@ -33,6 +36,10 @@ class CatalogueModel:
     licence: str
     sample_request: Mapping[str, Any]
     licence_url: str = ""
+    parameters: str = ""
+    context_tokens: int = 0
+    modalities: tuple[str, ...] = ()
+    documents: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,10 @@ class Point:
 
 @dataclass(frozen=True)
 class DeploySpec:
-    """Either `publisher_model` (short name) or `artifact_uri` (`gs://` folder with config, weights, tokenizer)."""
+    """Either `publisher_model` (short name) or `artifact_uri` (`gs://` folder with config, weights, tokenizer).
+
+    The replicas are asked for together with the machine only: without one, Vertex AI chooses both.
+    """
 
     endpoint_user_id: str
     model_user_id: str
@@ -108,6 +118,10 @@ class DeploySpec:
     accept_eula: bool
     machine: MachineSpec | None
     labels: Mapping[str, str]
+    min_replicas: int = 1
+    max_replicas: int = 1
+    spot: bool = False
+    shared_address: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,15 @@
+import re
 import uuid
 
 import pytest
 
-from jobs.models import Endpoint
+from jobs.models import Conversation, Endpoint
 from tests import factories
 
 pytestmark = pytest.mark.django_db
 URL = "/publishers/google/model-garden/gemma3/"
+PANEL = '<dialog class="panel" id="deploy-panel" aria-labelledby="deploy-title" open'
+CLOUD = {"machine_type": "g2-standard-24", "accelerator_type": "NVIDIA_L4", "accelerator_count": 2, "title": ""}
 CLOSED = {"can_tune": False, "can_deploy": False}
 
 
@@ -71,9 +74,8 @@ def test_the_page_shows_only_endpoints_of_the_person(signed_in, model, owner, st
 
 
 def test_the_panel_can_be_opened_by_its_address(signed_in, model):
-    assert '<dialog class="panel" id="deploy-panel" aria-labelledby="deploy-title" open>' in (
-        signed_in.get(f"{URL}?action=deploy").content.decode()
-    )
+    assert PANEL in signed_in.get(f"{URL}?action=deploy").content.decode()
+    assert '<dialog class="panel' not in signed_in.get(URL).content.decode()
 
 
 def test_deploying_makes_an_endpoint_and_goes_there(signed_in, model, owner):
@@ -120,7 +122,7 @@ def test_a_wrong_value_keeps_the_others_and_makes_nothing(signed_in, model, fiel
 
 def test_without_javascript_the_panel_is_open_on_the_page(signed_in, model):
     content = signed_in.post(f"{URL}deploy/", typed(display_name="")).content.decode()
-    assert 'aria-labelledby="deploy-title" open>' in content
+    assert PANEL in content
     assert "<h1" in content
 
 
@@ -135,7 +137,7 @@ def test_machines_are_told_apart_by_what_they_are(signed_in):
         },
     ]
     factories.publisher_model(data={"machine_specs": specs})
-    assert signed_in.get(URL).context["form"].fields["machine"].choices == [
+    assert signed_in.get(f"{URL}?action=deploy").context["form"].fields["machine"].choices == [
         ("local-cpu::0", "This computer, without a graphics card"),
         ("g2-standard-24:NVIDIA_L4:2", "g2-standard-24 · 2 × NVIDIA L4"),
     ]
@@ -143,7 +145,7 @@ def test_machines_are_told_apart_by_what_they_are(signed_in):
 
 def test_an_accepted_licence_is_not_asked_for(signed_in):
     factories.publisher_model()
-    assert "accepts_licence" not in signed_in.get(URL).context["form"].fields
+    assert "accepts_licence" not in signed_in.get(f"{URL}?action=deploy").context["form"].fields
 
 
 def test_a_model_of_another_family_is_not_deployed_from_here(signed_in, model):
@@ -154,3 +156,121 @@ def test_a_model_that_is_not_offered_is_not_deployed(signed_in):
     factories.publisher_model(**CLOSED)
     assert signed_in.post(f"{URL}deploy/", typed()).status_code == 422
     assert Endpoint.objects.count() == 0
+
+
+def test_a_machine_says_what_it_costs_or_that_nobody_knows(signed_in):
+    specs = [CLOUD, CLOUD | {"machine_type": "x9-mega", "accelerator_type": "", "accelerator_count": 0}]
+    factories.publisher_model(data={"machine_specs": specs})
+    content = signed_in.get(f"{URL}?action=deploy").content.decode()
+    assert "≈ $2.30 an hour while it exists" in content
+    assert "Price not known" in content
+
+
+def cloud_model():
+    return factories.publisher_model(data={"machine_specs": [CLOUD]})
+
+
+def test_what_is_chosen_is_kept(signed_in):
+    cloud_model()
+    chosen = {"min_replicas": "2", "max_replicas": "3", "spot": "on", "shared_address": "on"}
+    signed_in.post(f"{URL}deploy/", typed(machine="g2-standard-24:NVIDIA_L4:2", model_display_name="Mine", **chosen))
+    made = Endpoint.objects.get()
+    assert (made.min_replicas, made.max_replicas, made.spot, made.shared_address) == (2, 3, True, True)
+    assert (made.model_display_name, made.display_name) == ("Mine", "Base")
+
+
+def test_more_replicas_at_least_than_at_most_are_refused(signed_in):
+    cloud_model()
+    values = typed(machine="g2-standard-24:NVIDIA_L4:2", min_replicas="3", max_replicas="2")
+    response = signed_in.post(f"{URL}deploy/", values, headers={"HX-Request": "true"})
+    assert dict(response.context["form"].errors) == {
+        "max_replicas": ["The maximum must not be smaller than the minimum."]
+    }
+    assert '<details class="more" open><summary>Advanced' in response.content.decode()
+
+
+def test_one_replica_is_all_there_is_on_this_computer(signed_in, model):
+    fields = signed_in.get(f"{URL}?action=deploy").context["form"].fields
+    assert {"min_replicas", "max_replicas", "spot", "shared_address"} & set(fields) == {"shared_address"}
+
+
+def test_each_way_of_tuning_says_whether_it_is_offered(signed_in, model):
+    variant = signed_in.get(URL).context["variant"]
+    assert variant.mode_reasons == [
+        ("LoRA adapter", ""), ("Full fine-tuning", "Managed tuning does not offer this mode for this model."),
+    ]  # fmt: skip
+
+
+def test_prices_are_known_or_unknown_but_never_nothing(signed_in):
+    factories.publisher_model(name="google/gemma3@gemma-3-4b-it", data={"machine_specs": [CLOUD]})
+    factories.publisher_model(name="google/gemma3@gemma-3-4b-pt", **CLOSED)
+    content = signed_in.get(f"{URL}?variant=gemma-3-4b-it").content.decode().split('id="pricing"')[1]
+    assert re.findall(r'<td class="num">(?:<span class="muted">)?([^<]+)', content) == [
+        "$1.14", "Not tuned by Vertex AI", "$2.3014",
+    ]  # fmt: skip
+    assert "2026-07-08" in content
+
+
+def test_a_chat_opens_with_a_ready_endpoint_of_the_model_first(signed_in, model, owner):
+    tuned = factories.ready_endpoint(owner=owner, artifact_uri="gs://bucket/final")
+    assert f"/studio/chat/?endpoint={tuned.pk}" in signed_in.get(URL).content.decode()
+    plain = factories.ready_endpoint(owner=owner)
+    assert f"/studio/chat/?endpoint={plain.pk}" in signed_in.get(URL).content.decode()
+
+
+def asked(endpoint):
+    return {"key": str(uuid.uuid4()), "endpoint": str(endpoint.pk), "text": "Ahoy", "temperature": "0.5"}
+
+
+def test_trying_out_begins_a_chat(signed_in, model, owner):
+    response = signed_in.post(f"{URL}try/", asked(factories.ready_endpoint(owner=owner)))
+    talk = Conversation.objects.get()
+    assert (response.status_code, response["Location"]) == (303, f"/studio/chat/{talk.pk}/")
+    assert (talk.title, talk.parameters) == ("Ahoy", {"temperature": 0.5})
+    assert [message.state for message in talk.messages.all()] == ["COMPLETE", "WAITING"]
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "message"),
+    [
+        ("text", " ", "Write a message first."),
+        ("endpoint", "x", "This endpoint does not answer any more. Choose another one."),
+        ("temperature", "9", "Write a number from 0 to 2."),
+    ],
+)
+def test_a_trial_that_cannot_begin_keeps_what_was_typed(signed_in, model, owner, field, text, message):
+    values = asked(factories.ready_endpoint(owner=owner)) | {field: text}
+    response = signed_in.post(f"{URL}try/", values, headers={"HX-Request": "true"})
+    assert (response.status_code, dict(response.context["trial"].errors)) == (422, {field: [message]})
+    assert response.content.decode().lstrip().startswith('<section class="card" id="try"')
+    assert Conversation.objects.count() == 0
+
+
+def test_nobody_tries_out_an_endpoint_of_somebody_else(signed_in, model, owner, stranger):
+    factories.ready_endpoint(owner=owner)
+    theirs = factories.ready_endpoint(owner=stranger)
+    assert signed_in.post(f"{URL}try/", asked(theirs)).status_code == 422
+
+
+def test_the_address_of_a_trial_leads_to_the_page(signed_in, model):
+    assert signed_in.get(f"{URL}try/?variant=gemma-3-270m")["Location"] == f"{URL}?variant=gemma-3-270m"
+
+
+def test_the_words_of_the_catalogue_go_before_our_own(signed_in):
+    factories.publisher_model(data={"documents": {"use cases": "* Sort **mail**"}})
+    content = signed_in.get(URL).content.decode()
+    assert "<strong>mail</strong>" in content
+    assert "Text completion</dt>" not in content
+
+
+@pytest.mark.parametrize("query", ["", "?action=deploy", "?action=code"])
+def test_head_is_answered_as_get_is(signed_in, model, query):
+    assert signed_in.head(f"{URL}{query}").status_code == 200
+
+
+@pytest.mark.parametrize("query", ["", "?action=deploy", "?action=code&tab=curl"])
+def test_the_number_of_queries_does_not_grow(signed_in, model, owner, django_assert_num_queries, query):
+    for _more in range(2):
+        factories.ready_endpoint(owner=owner)
+        with django_assert_num_queries(4):
+            signed_in.get(f"{URL}{query}")

@@ -23,17 +23,18 @@ TEXTS = [
 ]  # fmt: skip
 QUERY = [
     "before", "state", "level", "variant", "q", "provider", "feature", "live", "download", "events", "next", "dataset",
-    "epochs", "endpoint", "base_model", "action",
+    "epochs", "endpoint", "base_model", "action", "collection", "task", "modality", "tab",
 ]  # fmt: skip
 READ_QUERIES = [
     "tuning-list", "tuning-log", "tuning-job", "tuning-new", "endpoint-list", "dataset-list", "model-garden", "chat",
-    "chat-turn", "sign-in",
+    "chat-turn", "sign-in", "search",
 ]  # fmt: skip
 FIELDS = [
     "key", "text", "endpoint", "system_instruction", "temperature", "top_p", "max_tokens", "theme", "language", "next",
     "again", "display_name", "description", "base_model", "output_uri", "dataset", "use_validation", "epochs", "model",
     "validation_dataset", "learning_rate", "tuning_mode", "adapter_size", "batch_size", "auto_deploy", "name", "action",
-    "endpoint_display_name", "machine_type", "accepts_licence", "machine", "username", "password",
+    "endpoint_display_name", "machine_type", "accepts_licence", "machine", "username", "password", "artifact_uri",
+    "model_display_name", "min_replicas", "max_replicas", "spot", "shared_address",
 ]  # fmt: skip
 FILES = [
     b"", b"\xff\xfe", b"\x00\n", b"[" * 5000, b'{"prompt": "a", "completion": "b"}\n', b'{"contents": [null]}',

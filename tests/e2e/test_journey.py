@@ -27,13 +27,13 @@ def find_the_model(visit: Visit) -> None:
     expect(card).to_be_visible(timeout=SOON)
     visit.picture("model-garden")
     card.click()
-    expect(page.get_by_role("heading", name="Gemma 3 270M")).to_be_visible()
+    expect(page.get_by_role("heading", level=2, name="Gemma 3 270M")).to_be_visible()
     visit.picture("model")
 
 
 def fill_in_the_steps(visit: Visit, name: str, data: Path, epochs: int) -> None:
     page = visit.page
-    page.get_by_role("link", name="Fine-tune").click()
+    page.get_by_role("link", name="Fine-tune", exact=True).click()
     page.get_by_label("Tuned model name").or_(page.locator("#id_display_name")).first.fill(name)
     proceed(visit, "Base model")
     expect(page.get_by_role("radio", name=re.compile("Gemma 3 270M"))).to_be_checked()
@@ -101,7 +101,7 @@ def asked(visit: Visit, question: str, *, first: bool) -> str:
 def deploy_the_base(visit: Visit) -> None:
     page = visit.page
     visit.open("/publishers/google/model-garden/gemma3/")
-    page.get_by_role("button", name="Deploy", exact=True).first.click()
+    page.get_by_role("link", name="Deploy", exact=True).first.click()
     form = page.locator("#deploy-form")
     form.locator("[name=display_name]").fill("Plain base")
     if form.locator("[name=accepts_licence]").count():

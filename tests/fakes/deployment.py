@@ -138,7 +138,10 @@ class FakeDeployment(Part):
     def _serve(self, name: str, model: str) -> None:
         deployed = DeployedModel("4711", model, self.models[model], 1)
         dns = f"{name.rsplit('/', 1)[1]}.{LOCATION}-1.prediction.vertexai.goog"
-        self.endpoints[name] = replace(self.endpoints[name], dedicated_dns=dns, deployed_models=(deployed,))
+        shared = self.specs[name].shared_address
+        self.endpoints[name] = replace(
+            self.endpoints[name], dedicated_dns="" if shared else dns, deployed_models=(deployed,)
+        )
 
     def _begin(
         self, parent: str, finish: Callable[[], Any], *, by_itself: bool = True, stage: str = "",

@@ -1,6 +1,5 @@
 import json
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -16,7 +15,7 @@ from .messages import enum_name, raw
 SERVICE = "model_garden_service"
 OWN_MODELS = "is_hf_wildcard(false)"
 PAGE_SIZE = 100
-FACTS = ("Parameters", "Context tokens", "Modalities")
+SECTIONS = ("use cases", "documentation", "pricing")
 
 _SHORT = re.compile(r"(?P<publisher>[\w.-]+)/(?P<model>[\w.-]+)@(?P<version>[\w.-]+)")
 _SIZE = re.compile(r"[ae]?\d+(\.\d+)?[bm]")
@@ -68,18 +67,25 @@ def _is_open(model: Any) -> bool:
 
 def _model(model: Any) -> CatalogueModel:
     options = _deploy_options(model)
-    documents = {entry.title: entry.content for entry in model.supported_actions.view_rest_api.documentations}
+    entries = model.supported_actions.view_rest_api.documentations
+    documents = {entry.title.strip().lower(): entry.content for entry in entries}
+    facts = dict.fromkeys(("name", "licence", "licence url", "parameters", "context tokens", "modalities"), "")
+    facts |= documents
     name = short_name(model.name, model.version_id)
     return CatalogueModel(
         name=name,
-        display_name=documents.get("Name") or _title(name.partition("@")[2] or name),
+        display_name=facts["name"] or _title(name.partition("@")[2] or name),
         launch_stage=_launch_stage(raw(model).launch_stage),
-        overview=_overview(documents),
+        overview=documents.get("summary") or documents.get("overview", ""),
         machine_specs=tuple(_machine(option) for option in options),
         can_tune=bool(options) or _has_tuning_action(model),
-        licence=documents.get("Licence", ""),
-        licence_url=documents.get("Licence URL", ""),
+        licence=facts["licence"],
+        licence_url=facts["licence url"],
         sample_request=_sample(options),
+        parameters=facts["parameters"],
+        context_tokens=_number(facts["context tokens"]),
+        modalities=tuple(facts["modalities"].replace(" ", "").split(",")) if facts["modalities"] else (),
+        documents={title: documents[title] for title in SECTIONS if documents.get(title)},
     )
 
 
@@ -110,10 +116,8 @@ def _machine(option: Any) -> MachineSpec:
     return MachineSpec(spec.machine_type, name, spec.accelerator_count, title)
 
 
-def _overview(documents: Mapping[str, str]) -> str:
-    """Markdown."""
-    facts = [f"- **{title}**: {documents[title]}" for title in FACTS if documents.get(title)]
-    return "\n\n".join(part for part in (documents.get("Summary", ""), "\n".join(facts)) if part)
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 def _sample(options: list[Any]) -> dict[str, Any]:

@@ -69,12 +69,17 @@ def _request(spec: DeploySpec) -> Any:
             model_user_id=spec.model_user_id,
         ),
         endpoint_config=types.DeployRequest.EndpointConfig(
-            endpoint_display_name=spec.endpoint_display_name, endpoint_user_id=spec.endpoint_user_id
+            endpoint_display_name=spec.endpoint_display_name,
+            endpoint_user_id=spec.endpoint_user_id,
+            dedicated_endpoint_disabled=spec.shared_address,
         ),
         deploy_config=types.DeployRequest.DeployConfig(
-            dedicated_resources=_resources(spec.machine) if spec.machine else None, system_labels=dict(spec.labels)
+            dedicated_resources=_resources(spec, spec.machine) if spec.machine else None,
+            system_labels=dict(spec.labels),
         ),
     )
+    if spec.machine and spec.spot:
+        request.deploy_config.dedicated_resources.spot = True
     if spec.publisher_model:
         request.publisher_model_name = long_name(spec.publisher_model)
     else:
@@ -82,14 +87,16 @@ def _request(spec: DeploySpec) -> Any:
     return request
 
 
-def _resources(machine: MachineSpec) -> Any:
+def _resources(wanted: DeploySpec, machine: MachineSpec) -> Any:
     spec = types.MachineSpec(machine_type=machine.machine_type)
     if machine.accelerator_type:
         if machine.accelerator_type not in types.AcceleratorType.__members__:
             raise Refused(_("%s is not an accelerator of Vertex AI.") % machine.accelerator_type, "INVALID_ARGUMENT")
         spec.accelerator_type = types.AcceleratorType.__members__[machine.accelerator_type]
         spec.accelerator_count = machine.accelerator_count
-    return types.DedicatedResources(machine_spec=spec, min_replica_count=1, max_replica_count=1)
+    return types.DedicatedResources(
+        machine_spec=spec, min_replica_count=wanted.min_replicas, max_replica_count=wanted.max_replicas
+    )
 
 
 def _operation(operation: Any) -> RemoteOperation:

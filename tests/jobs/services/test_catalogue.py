@@ -1,3 +1,6 @@
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from jobs.models import CatalogueSync, Heartbeat, PublisherModel
@@ -37,6 +40,43 @@ def test_a_model_that_is_gone_is_not_listed(fake_gateway):
     del fake_gateway.catalogue.models[NAME]
     catalogue.sync(factories.NOW)
     assert PublisherModel.objects.get(name=NAME).is_listed is False
+
+
+@pytest.mark.django_db
+def test_an_empty_catalogue_is_a_failure_and_unlists_nothing(fake_gateway):
+    catalogue.sync(factories.NOW)
+    listed = PublisherModel.objects.listed().count()
+    fake_gateway.catalogue.models.clear()
+    catalogue.sync(factories.NOW)
+    read = CatalogueSync.objects.get()
+    assert PublisherModel.objects.listed().count() == listed
+    assert (read.failed_at, read.error_message) == (
+        factories.NOW, "Vertex AI answered with an empty list of models; nothing was changed.",
+    )  # fmt: skip
+
+
+@pytest.mark.django_db
+def test_a_model_is_new_when_it_appears_in_a_catalogue_read_before(fake_gateway):
+    newest = fake_gateway.catalogue.models.pop(NAME)
+    catalogue.sync(factories.NOW)
+    fake_gateway.catalogue.models[NAME] = newest
+    for day in range(1, 3):
+        catalogue.sync(factories.NOW + timedelta(days=day))
+    seen = dict(PublisherModel.objects.values_list("name", "first_seen_at"))
+    assert seen.pop(NAME) == factories.NOW + timedelta(days=1)
+    assert set(seen.values()) == {None}
+
+
+@pytest.mark.django_db
+def test_what_a_catalogue_does_not_tell_comes_from_the_table(fake_gateway):
+    told = {"parameters": "270M", "context_tokens": 9, "modalities": ("text", "image"), "documents": {"use cases": "x"}}
+    fake_gateway.catalogue.models[NAME] = replace(fake_gateway.catalogue.models[NAME], **told)
+    catalogue.sync(factories.NOW)
+    names = ("parameters", "context_tokens", "modalities", "documents")
+    data = {model.name: [model.data[name] for name in names] for model in PublisherModel.objects.all()}
+    assert data["google/gemma3@gemma-3-27b-it"] == ["", 131072, ["text", "image"], {}]
+    assert data["local/tiny@tiny-gemma3"] == ["", 0, [], {}]
+    assert data[NAME] == ["270M", 9, ["text", "image"], {"use cases": "x"}]
 
 
 @pytest.mark.django_db

@@ -54,6 +54,36 @@ def test_a_tuned_model_is_deployed_from_its_folder(owner, driver, fake_gateway):
     assert [event.message for event in job.events.all()][-1] == "The endpoint Bot is ready."
 
 
+def test_weights_in_a_folder_are_deployed_without_a_licence(owner, driver, fake_gateway):
+    fake_gateway.storage.objects["gs://bucket/weights/config.json"] = b"{}"
+    spec = DeploymentSpec("Mine", artifact_uri="gs://bucket/weights", model_display_name="Merged")
+    endpoint = driver.until(endpoints.deploy_model(owner, key=uuid4(), spec=spec), state="READY")
+    sent = fake_gateway.deployment.specs[endpoint.resource_name]
+    assert (sent.artifact_uri, sent.publisher_model, sent.machine) == ("gs://bucket/weights", "", None)
+    assert (sent.model_display_name, sent.endpoint_display_name, endpoint.base_model) == ("Merged", "Mine", "")
+
+
+def test_a_folder_and_a_model_are_two(owner):
+    with pytest.raises(errors.NotAllowedNow):
+        endpoints.deploy_model(owner, key=uuid4(), spec=base(artifact_uri="gs://bucket/weights"))
+
+
+def test_what_is_chosen_is_asked_for(owner, driver, fake_gateway):
+    options = {"min_replicas": 2, "max_replicas": 3, "spot": True, "shared_address": True}
+    spec = base(machine=Machine("g2-standard-12", "NVIDIA_L4", 1), **options)
+    endpoint = driver.until(endpoints.deploy_model(owner, key=uuid4(), spec=spec), state="READY")
+    sent = fake_gateway.deployment.specs[endpoint.resource_name]
+    assert {name: getattr(sent, name) for name in options} == options
+
+
+def test_an_endpoint_without_an_address_of_its_own_is_not_looked_at_in_haste(owner, driver):
+    endpoint = endpoints.deploy_model(owner, key=uuid4(), spec=base(shared_address=True))
+    driver.until(endpoint, state="READY")
+    for _ in range(2):
+        assert (endpoint.dedicated_dns, (endpoint.next_check_at - driver.now).seconds) == ("", 60)
+        driver.step(endpoint)
+
+
 def test_a_job_that_has_not_succeeded_is_not_deployed(owner):
     with pytest.raises(errors.NotAllowedNow):
         endpoints.deploy_model(owner, key=uuid4(), spec=DeploymentSpec("Bot", job=factories.job()))

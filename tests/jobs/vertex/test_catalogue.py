@@ -37,6 +37,15 @@ def test_an_open_model_and_its_options(settings):
     assert model.sample_request == {"@requestFormat": "chatCompletions", "max_tokens": 100}
 
 
+def test_what_its_documents_tell(settings):
+    told = {"Use cases": "* chat", "Context tokens": "32768", "Modalities": "text, image", "OVERVIEW": "Small."}
+    entries = [{"title": title, "content": content} for title, content in told.items()]
+    actions = {"viewRestApi": {"documentations": entries}}
+    (model,) = listed(settings, GEMMA | {"supportedActions": actions})
+    assert (model.context_tokens, model.modalities, model.parameters) == (32768, ("text", "image"), "")
+    assert (model.overview, model.documents) == ("Small.", {"use cases": "* chat"})
+
+
 def test_an_accelerator_newer_than_the_client(settings):
     option = {"dedicatedResources": {"machineSpec": SPEC | {"acceleratorType": 999}}}
     (model,) = listed(settings, GEMMA | {"supportedActions": {"multiDeployVertex": {"multiDeployVertex": [option]}}})

@@ -171,6 +171,19 @@ def test_what_a_deployment_is_asked_with(settings):
     }
 
 
+def test_what_a_deployment_with_options_is_asked_with(settings):
+    chosen = replace(DEPLOY, min_replicas=2, max_replicas=3, spot=True, shared_address=True)
+    with bad_server(answer(200, {"name": "projects/p/locations/us-central1/operations/1"})) as server:
+        settings.VERTEX_API_ENDPOINT = server.address
+        Gateway().deployment.deploy(chosen)
+    body = server.requests[0].json()
+    resources = body["deployConfig"]["dedicatedResources"]
+    assert {name: resources[name] for name in ("minReplicaCount", "maxReplicaCount", "spot")} == {
+        "minReplicaCount": 2, "maxReplicaCount": 3, "spot": True,
+    }  # fmt: skip
+    assert body["endpointConfig"]["dedicatedEndpointDisabled"] is True
+
+
 def test_a_wrong_adapter_size_is_refused_before_anything_is_sent(settings):
     with bad_server(drop) as server:
         settings.VERTEX_API_ENDPOINT = server.address

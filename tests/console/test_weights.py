@@ -1,0 +1,65 @@
+import uuid
+
+import pytest
+
+from jobs.models import Endpoint
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+URL = "/model-garden/deploy-weights/"
+
+
+@pytest.fixture
+def signed_in(client, owner):
+    factories.publisher_model()
+    client.force_login(owner)
+    return client
+
+
+def typed(**values):
+    return {"key": str(uuid.uuid4()), "artifact_uri": "gs://bucket/merged/", "display_name": "Mine"} | values
+
+
+def test_the_panel_is_opened_by_its_address(signed_in):
+    response = signed_in.get("/model-garden/?q=gemma&action=deploy-weights")
+    assert response.context["cancel_url"] == "/model-garden/?q=gemma"
+    assert response.context["weights"].fields["machine"].choices == [
+        ("", "Let Vertex AI choose"), ("local-cpu::0", "This computer, without a graphics card"),
+    ]  # fmt: skip
+    assert signed_in.get(URL)["Location"] == "/model-garden/?action=deploy-weights"
+
+
+def test_a_folder_becomes_an_endpoint(signed_in, owner):
+    response = signed_in.post(URL, typed(model_display_name="Merged", machine="local-cpu::0"))
+    made = Endpoint.objects.get()
+    assert (response.status_code, response["Location"]) == (303, f"/endpoints/{made.pk}/")
+    assert (made.owner, made.artifact_uri, made.publisher_model) == (owner, "gs://bucket/merged", "")
+    assert (made.model_display_name, made.machine_type, made.base_model) == ("Merged", "local-cpu", "")
+
+
+def test_two_clicks_are_one_endpoint(signed_in):
+    values = typed()
+    places = {signed_in.post(URL, values)["Location"] for _click in range(2)}
+    assert len(places) == Endpoint.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "message"),
+    [
+        ("artifact_uri", "", "Write the folder of the weights, such as gs://my-bucket/my-model."),
+        ("artifact_uri", "gs://bucket", "Name a folder of the bucket, such as gs://my-bucket/my-model."),
+        ("artifact_uri", "/home", "Write a Cloud Storage path that starts with gs://, such as gs://my-bucket/output."),
+        ("display_name", "", "Write a name."),
+        ("machine", "toaster", "This machine is not offered for this model. Choose one of the list."),
+    ],
+)
+def test_a_wrong_value_is_kept_and_named(signed_in, field, text, message):
+    response = signed_in.post(URL, typed(**{field: text}), headers={"HX-Request": "true"})
+    assert (response.status_code, dict(response.context["weights"].errors)) == (422, {field: [message]})
+    assert response.content.decode().lstrip().startswith('<form id="weights-form"')
+    assert Endpoint.objects.count() == 0
+
+
+def test_without_javascript_a_refusal_is_a_page(signed_in):
+    content = signed_in.post(URL, typed(artifact_uri="x")).content.decode()
+    assert ("<h1" in content, 'value="Mine"' in content) == (True, True)

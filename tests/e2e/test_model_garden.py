@@ -1,0 +1,151 @@
+"""Looking for a model, reading about it, deploying it and trying it out, in a real browser."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.conftest import WIDE, Visit
+from tests.e2e.test_axe import OPTIONS
+from tests.running import Running
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+MODEL = "/publishers/google/model-garden/gemma3/"
+LATER = 60_000
+
+
+@pytest.fixture(scope="module")
+def cookies(browser: Browser, console: Running) -> list[dict[str, str]]:
+    """The link of the console signs in once."""
+    context = browser.new_context()
+    context.new_page().goto(console.link)
+    kept = context.cookies()
+    context.close()
+    return [{"name": one["name"], "value": one["value"], "url": console.address} for one in kept]
+
+
+@pytest.fixture
+def page(visit: Visit, cookies: list[dict[str, str]]) -> Page:
+    """At the catalogue, which has been read."""
+    visit.context.add_cookies(cookies)  # type: ignore[arg-type]  # a private type of Playwright's
+    visit.open("/model-garden/")
+    expect(visit.page.get_by_role("link", name="Gemma 3", exact=False).first).to_be_visible(timeout=LATER)
+    return visit.page
+
+
+def remarks(page: Page) -> list[str]:
+    found = Axe().run(page, options=OPTIONS).response["violations"]
+    return [f"{page.url}: {one['id']}: {node['html']}" for one in found for node in one["nodes"]]
+
+
+def test_a_model_is_found_by_words_and_filters(visit: Visit, page: Page) -> None:
+    found = remarks(page)
+    page.get_by_role("searchbox", name="Search models").fill("gemma")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Search results for “gemma”")).to_be_visible()
+    page.get_by_role("checkbox", name="Image", exact=False).first.check()
+    expect(page).to_have_url(re.compile(r"\?task=vision&q=gemma$"))
+    expect(page.get_by_role("list", name="Active filters")).to_contain_text("Image understanding")
+    visit.picture("garden-found")
+    found += remarks(page)
+    page.get_by_role("link", name="Gemma 3 4B IT").click()
+    expect(page.get_by_role("heading", level=2, name="Gemma 3 4B IT")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("searchbox", name="Search models")).to_have_value("gemma")
+    page.get_by_role("link", name="Clear the search").click()
+    expect(page).to_have_url(re.compile(r"/model-garden/\?task=vision$"))
+    assert (found, visit.problems) == ([], [])
+
+
+def test_the_filters_of_a_phone_are_a_panel(visit: Visit, page: Page) -> None:
+    page.set_viewport_size({"width": 375, "height": 760})
+    visit.open("/model-garden/?provider=google&feature=tune")
+    page.get_by_role("button", name="Filters (2)").click()
+    box = page.get_by_role("checkbox", name="Google", exact=False).first
+    expect(box).to_be_in_viewport()
+    page.get_by_role("button", name="Show models").click()
+    expect(box).not_to_be_visible()
+    assert visit.problems == []
+
+
+def test_the_panels_of_a_model_are_addresses(visit: Visit, page: Page) -> None:
+    visit.open(f"{MODEL}?variant=gemma-3-270m")
+    expect(page.get_by_role("link", name="Overview")).to_have_attribute("aria-current", "true")
+    found = remarks(page)
+    visit.picture("model-detail")
+    page.get_by_role("link", name="Pricing").click()
+    expect(page.get_by_role("link", name="Pricing")).to_have_attribute("aria-current", "true")
+    page.get_by_role("link", name="View code").click()
+    panel = page.get_by_role("dialog", name="View code")
+    expect(panel.get_by_text("model_garden.OpenModel")).to_be_visible()
+    panel.get_by_role("link", name="OpenAI client").click()
+    expect(panel.get_by_text("from openai import OpenAI")).to_be_visible()
+    found += remarks(page)
+    visit.picture("model-code")
+    page.keyboard.press("Escape")
+    expect(panel).not_to_be_visible()
+    expect(page).to_have_url(re.compile(r"\?variant=gemma-3-270m$"))
+    page.get_by_role("link", name="Deploy model with").or_(
+        page.get_by_role("link", name="Deploy", exact=True)
+    ).first.click()
+    found += remarks(page)
+    visit.picture("model-deploy")
+    page.get_by_role("button", name="Deploy", exact=True).click()
+    expect(page.get_by_role("alert").filter(has_text="needs your attention")).to_be_visible()
+    visit.problems = [problem for problem in visit.problems if "422" not in problem]
+    assert (found, visit.problems) == ([], [])
+
+
+def test_a_model_is_deployed_and_tried_out(visit: Visit, page: Page) -> None:
+    visit.open(f"{MODEL}?variant=gemma-3-270m&action=deploy")
+    page.get_by_label("Endpoint name").fill("Base model")
+    page.get_by_label(re.compile("I accept")).check()
+    page.get_by_role("button", name="Deploy", exact=True).click()
+    expect(page).to_have_url(re.compile("/endpoints/"))
+    expect(page.get_by_text("Ready", exact=True).first).to_be_visible(timeout=LATER)
+    visit.open(f"{MODEL}?variant=gemma-3-270m")
+    expect(page.get_by_role("link", name="Open in chat")).to_have_attribute("href", re.compile("endpoint="))
+    assert remarks(page) == []
+    page.get_by_label("Prompt").fill("Ahoy there")
+    page.get_by_role("button", name="Submit").click()
+    expect(page).to_have_url(re.compile("/studio/chat/.+"))
+    expect(page.get_by_role("log").get_by_text("Ahoy there")).to_be_visible()
+    assert visit.problems == []
+
+
+def test_one_search_finds_everything(visit: Visit, page: Page) -> None:
+    visit.open("/tuning/")
+    page.keyboard.press("/")
+    page.keyboard.type("gemma")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Search results for “gemma”")
+    expect(page.get_by_role("main").get_by_role("heading", name="Models")).to_be_visible()
+    visit.picture("search")
+    assert (remarks(page), visit.problems) == ([], [])
+
+
+def test_weights_of_ones_own_have_a_panel(visit: Visit, page: Page) -> None:
+    page.get_by_role("link", name="Deploy model with custom weights").click()
+    panel = page.get_by_role("dialog", name="Deploy model with custom weights")
+    expect(panel.get_by_label("Model source")).to_be_visible()
+    visit.picture("weights")
+    assert remarks(page) == []
+    panel.get_by_role("link", name="Cancel").click()
+    expect(page).to_have_url(re.compile("/model-garden/$"))
+    assert visit.problems == []
+
+
+def test_without_javascript_it_all_works(browser: Browser, visit: Visit, page: Page) -> None:
+    """The cookies of the visit, in a browser that runs no scripts."""
+    context = browser.new_context(java_script_enabled=False, viewport=WIDE, storage_state=visit.context.storage_state())
+    plain = context.new_page()
+    plain.goto(f"{visit.address}/model-garden/")
+    plain.get_by_role("checkbox", name="Meta", exact=False).check()
+    plain.get_by_role("button", name="Apply filters").click()
+    assert plain.url.endswith("/model-garden/?provider=meta&q=")
+    plain.goto(f"{visit.address}{MODEL}?variant=gemma-3-270m&action=deploy")
+    plain.get_by_label("Endpoint name").fill("")
+    plain.get_by_role("button", name="Deploy", exact=True).click()
+    assert plain.get_by_text("Write a name.").count() == 2
+    context.close()
