@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0002_message_answers_due'),
+        ('jobs', '0003_conversation_trees'),
     ]
 
     operations = [
