@@ -97,7 +97,10 @@ class Point:
 
 @dataclass(frozen=True)
 class DeploySpec:
-    """Either `publisher_model` (short name) or `artifact_uri` (`gs://` folder with config, weights, tokenizer)."""
+    """Either `publisher_model` (short name) or `artifact_uri` (`gs://` folder with config, weights, tokenizer).
+
+    The replicas are asked for together with the machine only: without one, Vertex AI chooses both.
+    """
 
     endpoint_user_id: str
     model_user_id: str
@@ -108,6 +111,8 @@ class DeploySpec:
     accept_eula: bool
     machine: MachineSpec | None
     labels: Mapping[str, str]
+    min_replicas: int = 1
+    max_replicas: int = 1
 
 
 @dataclass(frozen=True)
@@ -123,10 +128,14 @@ class RemoteOperation:
 
 @dataclass(frozen=True)
 class DeployedModel:
+    """`min_replicas` and `max_replicas` None: it does not run on machines of its own."""
+
     id: str
     model: str
     display_name: str
     available_replicas: int | None
+    min_replicas: int | None = None
+    max_replicas: int | None = None
 
 
 @dataclass(frozen=True)
@@ -215,6 +224,9 @@ class Deployment(Protocol):
     def model_name(self, model_user_id: str) -> str: ...
 
     def get_endpoint(self, name: str) -> RemoteEndpoint: ...
+
+    def scale(self, endpoint: str, deployed_model_id: str, min_replicas: int, max_replicas: int) -> str:
+        """The operation's name. Names the numbers wanted, so that sending it again changes nothing more."""
 
     def undeploy(self, endpoint: str, deployed_model_id: str) -> str: ...
 
