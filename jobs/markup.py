@@ -93,6 +93,11 @@ def _highlight(code: str, language: str, _attributes: str) -> str:
     return str(highlight(code, lexer, HtmlFormatter(nowrap=True)))
 
 
+def code(text: str, language: str) -> str:
+    """Coloured by classes; the text is escaped."""
+    return _highlight(text, language, "")
+
+
 def _cell(self: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
     """The alignment as a class: the page's policy allows no style attribute."""
     token = tokens[index]

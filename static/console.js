@@ -8,6 +8,7 @@ import DirtyForm from "./controllers/dirty_form.js";
 import Hotkeys from "./controllers/hotkeys.js";
 import Live from "./controllers/live.js";
 import LogFollow from "./controllers/log_follow.js";
+import Modal from "./controllers/modal.js";
 import RelativeTime from "./controllers/relative_time.js";
 import SliderPair from "./controllers/slider_pair.js";
 import Snackbar from "./controllers/snackbar.js";
@@ -18,7 +19,7 @@ const application = Application.start();
 for (const [name, controller] of Object.entries({
   autoscroll: Autoscroll, autosize: Autosize, chart: Chart, clipboard: Clipboard,
   composer: Composer, "dirty-form": DirtyForm, hotkeys: Hotkeys, live: Live,
-  "log-follow": LogFollow, "relative-time": RelativeTime, "slider-pair": SliderPair,
+  "log-follow": LogFollow, modal: Modal, "relative-time": RelativeTime, "slider-pair": SliderPair,
   snackbar: Snackbar, theme: Theme, upload: Upload,
 })) {
   application.register(name, controller);
