@@ -23,10 +23,10 @@ TEXTS = [
 ]  # fmt: skip
 QUERY = [
     "before", "state", "level", "variant", "q", "provider", "feature", "live", "download", "events", "next", "dataset",
-    "epochs", "endpoint", "base_model", "action",
+    "epochs", "endpoint", "base_model", "action", "sort", "after", "period", "table",
 ]  # fmt: skip
 READ_QUERIES = [
-    "tuning-list", "tuning-log", "tuning-job", "tuning-new", "endpoint-list", "dataset-list", "model-garden", "chat",
+    "tuning-list", "tuning-log", "tuning-job", "tuning-new", "tuned-models", "endpoint-detail", "endpoint-list", "dataset-list", "model-garden", "chat",
     "chat-turn", "sign-in",
 ]  # fmt: skip
 FIELDS = [
@@ -34,6 +34,7 @@ FIELDS = [
     "again", "display_name", "description", "base_model", "output_uri", "dataset", "use_validation", "epochs", "model",
     "validation_dataset", "learning_rate", "tuning_mode", "adapter_size", "batch_size", "auto_deploy", "name", "action",
     "endpoint_display_name", "machine_type", "accepts_licence", "machine", "username", "password",
+    "confirm", "minimum", "maximum", "kind", "hours", "seen",
 ]  # fmt: skip
 FILES = [
     b"", b"\xff\xfe", b"\x00\n", b"[" * 5000, b'{"prompt": "a", "completion": "b"}\n', b'{"contents": [null]}',
@@ -63,6 +64,7 @@ def things():
     answer = factories.message(conversation=factories.conversation(), role="assistant", state="FAILED")
     return {
         "tuning": job.pk,
+        "tuned": job.pk,
         "endpoint": factories.ready_endpoint(job=job, artifact_uri="gs://bucket/final").pk,
         "dataset": job.dataset_id,
         "chat": answer.conversation_id,
