@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 from console.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs.models import Conversation, Endpoint
 from jobs.models.endpoint import EndpointQuerySet
-from jobs.services import endpoints
+from jobs.services.endpoint_replicas import SERVING
 from jobs.states import ENDPOINT_TRANSIENT, EndpointState
 
 from .deployment_stages import stages
@@ -118,7 +118,7 @@ def page_context(request: ConsoleRequest, endpoint: Endpoint) -> dict[str, Any]:
         "samples": samples(endpoint) if endpoint.state == EndpointState.READY else [],
         "why_not_undeployed": why_not_undeployed(endpoint),
         "why_not_deleted": why_not_deleted(endpoint),
-        "can_scale": endpoint.state in endpoints.SERVING,
+        "can_scale": endpoint.state in SERVING,
         "is_over": endpoint.state in {EndpointState.FAILED, EndpointState.UNDEPLOYED},
     }
 
@@ -126,7 +126,7 @@ def page_context(request: ConsoleRequest, endpoint: Endpoint) -> dict[str, Any]:
 def why_not_undeployed(endpoint: Endpoint) -> str | Promise:
     if endpoint.state == EndpointState.UNDEPLOYING or endpoint.wanted == EndpointState.UNDEPLOYED:
         return _("The model is undeployed or about to be.")
-    if endpoint.state not in endpoints.SERVING:
+    if endpoint.state not in SERVING:
         return _("No model is deployed here.")
     return ""
 

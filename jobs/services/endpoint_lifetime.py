@@ -17,7 +17,7 @@ from jobs.models import Endpoint, EventLevel, LeaseKind, Message
 from jobs.models.endpoint import LONGEST_LEASE
 from jobs.states import EndpointState
 
-from . import endpoints
+from . import endpoint_replicas, endpoints
 from .leases import record
 
 LONGEST_HOURS = 24 * 30
@@ -29,7 +29,7 @@ def set_lease(endpoint: Endpoint, *, kind: str, hours: int | None) -> None:
     endpoints.check_lease(kind, hours)
     with transaction.atomic():
         row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
-        if row.state not in endpoints.SERVING:
+        if row.state not in endpoint_replicas.SERVING:
             raise NotAllowedNow(_("Nothing is deployed on this endpoint, so there is nothing to undeploy later."))
         if (row.lease_kind, row.lease_hours) != (kind, hours):
             row.lease_kind, row.lease_hours = kind, hours

@@ -19,7 +19,6 @@ from jobs.models.endpoint import LONGEST_LEASE
 from jobs.states import ENDPOINT_TRANSITIONS, EndpointState, Phase, TuningState, check
 
 from . import endpoint_replicas, endpoint_steps, leases
-from .endpoint_replicas import SERVING
 from .submission import UNSENT, fingerprint
 
 ENDED = frozenset({EndpointState.DELETING, EndpointState.DELETED})
@@ -184,7 +183,7 @@ def request_undeploy(endpoint: Endpoint) -> None:
     with transaction.atomic():
         row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
         if row.state not in (EndpointState.UNDEPLOYING, EndpointState.UNDEPLOYED):
-            if row.state not in SERVING:
+            if row.state not in endpoint_replicas.SERVING:
                 raise NotAllowedNow(_("Nothing is deployed on this endpoint. Delete it if you do not need it."))
             _ask(row, EndpointState.UNDEPLOYED, EndpointState.UNDEPLOYING)
     endpoint.refresh_from_db()

@@ -26,7 +26,8 @@ QUERY = [
     "epochs", "endpoint", "base_model", "action", "sort", "after", "period", "table",
 ]  # fmt: skip
 READ_QUERIES = [
-    "tuning-list", "tuning-log", "tuning-job", "tuning-new", "tuned-models", "endpoint-detail", "endpoint-list", "dataset-list", "model-garden", "chat",
+    "tuning-list", "tuning-log", "tuning-job", "tuning-new", "tuned-models", "endpoint-detail",
+    "endpoint-list", "dataset-list", "model-garden", "chat",
     "chat-turn", "sign-in",
 ]  # fmt: skip
 FIELDS = [
