@@ -41,7 +41,7 @@ def matching(jobs: TuningJobQuerySet, text: str) -> TuningJobQuerySet:
 
 
 def default_checkpoint(job: TuningJob) -> dict[str, Any] | None:
-    """The last one: its weights are those of the folder `final`, which a deployment takes."""
+    """What a deployment takes: the last one, whose weights are those of the folder `final`."""
     return max(job.checkpoints, key=lambda checkpoint: int(checkpoint["step"]), default=None)
 
 

@@ -24,11 +24,6 @@ from .submission import UNSENT, fingerprint
 ENDED = frozenset({EndpointState.DELETING, EndpointState.DELETED})
 DEPLOYED = frozenset({TuningState.SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED})
 OVER = frozenset({EndpointState.FAILED, EndpointState.UNDEPLOYED, *ENDED})
-# What a deployment is made of, and is repeated with.
-SETTINGS = (
-    "display_name", "job_id", "publisher_model", "artifact_uri", "base_model", "accepts_licence", "machine_type",
-    "accelerator_type", "accelerator_count", "min_replicas", "max_replicas", "lease_kind", "lease_hours",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -89,7 +84,7 @@ def deploy_again(endpoint: Endpoint) -> Endpoint:
         raise NotAllowedNow(_("The model is deployed here already, or on its way."))
     keys = (uuid5(endpoint.pk, f"again {number}") for number in count())
     key = next(key for key in keys if not Endpoint.objects.filter(pk=key, state__in=OVER).exists())
-    columns = {name: getattr(endpoint, name) for name in SETTINGS}
+    columns = {name: getattr(endpoint, name) for name in _columns(DeploymentSpec(""))}
     return _create(key, endpoint.owner, columns, automatic=False)
 
 

@@ -72,9 +72,8 @@ def test_deployed_again_with_the_same_settings(owner):
         state="FAILED", machine_type="m1", min_replicas=2, max_replicas=3, lease_kind="IDLE", lease_hours=4
     )
     second = endpoints.deploy_again(first)
-    assert [getattr(second, name) for name in endpoints.SETTINGS] == [
-        getattr(first, name) for name in endpoints.SETTINGS
-    ]
+    repeated = ("publisher_model", "machine_type", "min_replicas", "max_replicas", "lease_kind", "lease_hours")
+    assert [getattr(second, name) for name in repeated] == [factories.BASE_MODEL, "m1", 2, 3, "IDLE", 4]
     assert (second.state, second.phase, second.automatic) == ("DEPLOYING", "INTENT", False)
     assert second.endpoint_user_id not in {first.endpoint_user_id, ""}
 
