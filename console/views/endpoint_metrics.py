@@ -9,6 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from console.templatetags.endpoints import seconds
 from jobs.models import Endpoint
 from jobs.services import usage
 from jobs.services.usage import Figures
@@ -115,10 +116,6 @@ def _bars(values: list[int], top: float) -> list[plots.Bar]:
 
 def _lines(values: list[float | None], top: float) -> list[str]:
     return plots.lines(values, top, width=WIDTH, height=HEIGHT)
-
-
-def seconds(value: float | None) -> str:
-    return "–" if value is None else _("%(value).2f s") % {"value": value}
 
 
 def speed(value: float | None) -> str:
