@@ -5,12 +5,14 @@ from console.views import (
     chat,
     dashboard,
     datasets,
+    endpoint_actions,
     endpoints,
     health,
     model_detail,
     model_garden,
     preferences,
     search,
+    tuned_models,
     tuning_jobs,
     tuning_new,
     weights,
@@ -48,8 +50,17 @@ endpoint_urls = [
     path("endpoints/<uuid:pk>/", endpoints.detail, name="endpoint-detail"),
     path("endpoints/<uuid:pk>/status/", endpoints.status, name="endpoint-status"),
     path("endpoints/<uuid:pk>/row/", endpoints.row, name="endpoint-row"),
-    path("endpoints/<uuid:pk>/undeploy/", endpoints.undeploy, name="endpoint-undeploy"),
-    path("endpoints/<uuid:pk>/delete/", endpoints.delete, name="endpoint-delete"),
+    path("endpoints/<uuid:pk>/undeploy/", endpoint_actions.undeploy, name="endpoint-undeploy"),
+    path("endpoints/<uuid:pk>/delete/", endpoint_actions.delete, name="endpoint-delete"),
+    path("endpoints/<uuid:pk>/replicas/", endpoint_actions.replicas, name="endpoint-replicas"),
+    path("endpoints/<uuid:pk>/lease/", endpoint_actions.lease, name="endpoint-lease"),
+    path("endpoints/<uuid:pk>/extend/", endpoint_actions.extend, name="endpoint-extend"),
+    path("endpoints/<uuid:pk>/again/", endpoint_actions.again, name="endpoint-again"),
+]
+
+tuned_model_urls = [
+    path("models/", tuned_models.index, name="tuned-models"),
+    path("models/<uuid:pk>/", tuned_models.detail, name="tuned-model"),
 ]
 
 dataset_urls = [
@@ -78,6 +89,7 @@ urlpatterns: list[URLPattern] = [
     *model_garden_urls,
     *tuning_urls,
     *endpoint_urls,
+    *tuned_model_urls,
     *dataset_urls,
     *chat_urls,
     path("accounts/sign-in/", accounts.sign_in, name="sign-in"),

@@ -11,7 +11,7 @@ from celery import shared_task
 from django.db import transaction
 from django.utils import timezone
 
-from .services import accounts, catalogue, chat, endpoints, surplus, tuning
+from .services import accounts, catalogue, chat, endpoint_lifetime, endpoints, surplus, tuning
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def sweep() -> None:
     """Kicks everything that is due. Each part by itself: a broken one does not keep the others from their turn."""
     now = timezone.now()
     accounts.heartbeat("worker", now)
-    for part in (_sweep_jobs, _sweep_endpoints, _sweep_chats):
+    for part in (_sweep_jobs, _sweep_leases, _sweep_endpoints, _sweep_chats):
         try:
             part(now)
         except Exception:
@@ -94,6 +94,12 @@ def sweep() -> None:
 
 def _sweep_jobs(now: datetime) -> None:
     _send_all(advance_tuning_job, "job_id", tuning.due(now))
+
+
+def _sweep_leases(now: datetime) -> None:
+    """Before the endpoints, so that those it ends are undeployed in the same sweep."""
+    for pk in endpoint_lifetime.due(now):
+        endpoint_lifetime.end(pk, now)
 
 
 def _sweep_endpoints(now: datetime) -> None:

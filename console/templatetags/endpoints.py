@@ -1,7 +1,16 @@
 """An endpoint's state in words, with the stage that a deployment has reached."""
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from django import template
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timeuntil
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from jobs.models import Endpoint
@@ -43,3 +52,37 @@ def machine(endpoint: Endpoint) -> str | Promise:
     if not endpoint.accelerator_count:
         return endpoint.machine_type
     return f"{endpoint.machine_type}, {endpoint.accelerator_count} × {endpoint.accelerator_type.replace('_', ' ')}"
+
+
+@register.filter
+def seconds(value: float | None) -> str:
+    return "–" if value is None else gettext("%(value).2f s") % {"value": value}
+
+
+@register.filter
+def rate(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
+
+
+@register.simple_tag
+def until(moment: datetime) -> SafeString:
+    """A time to come, kept current by the browser; the exact one is in its title."""
+    now = timezone.now()
+    words = gettext("in %(span)s") % {"span": timeuntil(moment, now)} if moment > now else gettext("now")
+    exact = date_format(timezone.localtime(moment), "DATETIME_FORMAT")
+    return format_html(
+        '<time datetime="{}" title="{}" data-controller="relative-time">{}</time>',
+        moment.isoformat(timespec="seconds"), exact, words,
+    )  # fmt: skip
+
+
+@register.inclusion_tag("components/spark.html")
+def spark(values: Sequence[int]) -> dict[str, object]:
+    """A bar a value, 96 × 24; the number that stands beside it says the sum in words."""
+    top, step = max(*values, 1), 96 / len(values)
+    tall = [max(22 * value / top, 2) if value else 0 for value in values]
+    return {"bars": [_bar(place * step, step, height) for place, height in enumerate(tall) if height]}
+
+
+def _bar(left: float, step: float, height: float) -> dict[str, float]:
+    return {"x": round(left + 0.5, 1), "y": round(23 - height, 1), "width": step - 1, "height": round(height, 1)}

@@ -1,37 +1,85 @@
+import re
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
-from django.contrib import messages
+from django.db.models import Count, Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_safe
 
 from console.http import ConsoleRequest, hx_redirect, page_or_fragment
-from jobs import tasks
 from jobs.models import Conversation, Endpoint
 from jobs.models.endpoint import EndpointQuerySet
-from jobs.services import endpoints
-from jobs.states import EndpointState
+from jobs.services.endpoint_replicas import SERVING
+from jobs.states import ENDPOINT_TRANSIENT, EndpointState
 
-from .paging import page_of
+from .deployment_stages import stages
+from .endpoint_metrics import metrics
+from .endpoint_samples import samples
+from .endpoint_shown import shown
+from .sorted_pages import sorted_page
+
+COLUMNS = {"name": "display_name", "status": "state", "updated": "updated_at", "created": "created_at"}
+FILTERS: dict[str, tuple[str | Promise, frozenset[EndpointState]]] = {
+    "ready": (gettext_lazy("Ready"), frozenset({EndpointState.READY})),
+    "changing": (gettext_lazy("Changing"), ENDPOINT_TRANSIENT),
+    "undeployed": (gettext_lazy("Undeployed"), frozenset({EndpointState.UNDEPLOYED})),
+    "failed": (gettext_lazy("Failed"), frozenset({EndpointState.FAILED})),
+}
+LONGEST_QUERY = 200
+EVENTS_SHOWN = 50
 
 
 def visible_endpoint(request: ConsoleRequest, pk: uuid.UUID) -> Endpoint:
     return one_of(Endpoint.objects.visible_to(request.user).shown(), pk)
 
 
-def one_of(endpoints: EndpointQuerySet, pk: uuid.UUID) -> Endpoint:
-    endpoint: Endpoint = get_object_or_404(endpoints.select_related("job"), pk=pk)
+def one_of(rows: EndpointQuerySet, pk: uuid.UUID) -> Endpoint:
+    endpoint: Endpoint = get_object_or_404(rows.select_related("job"), pk=pk)
     return endpoint
 
 
 @require_safe
 def index(request: ConsoleRequest) -> HttpResponse:
-    page = page_of(Endpoint.objects.visible_to(request.user).shown(), request.GET)
-    return page_or_fragment(request, "endpoints/list.html", "table", {"page": page})
+    mine = Endpoint.objects.visible_to(request.user).shown()
+    chosen, text = request.GET.get("state", ""), words_of(request.GET)
+    found = in_state(matching(mine, text), chosen).select_related("job")
+    page = sorted_page(found, request.GET, COLUMNS)
+    context = {
+        "chosen": chosen if chosen in FILTERS else "",
+        "q": text,
+        "filters": filters(mine),
+        "page": page,
+        "rows": shown(page.rows),
+    }
+    return page_or_fragment(request, "endpoints/list.html", "table", context)
+
+
+def words_of(query: Mapping[str, Any]) -> str:
+    return re.sub(r"[\x00-\x1f]", " ", query.get("q", "")).strip()[:LONGEST_QUERY]
+
+
+def matching(rows: EndpointQuerySet, text: str) -> EndpointQuerySet:
+    """Each word somewhere in the name, the id or the model."""
+    for word in text.split():
+        found = Q(display_name__icontains=word) | Q(endpoint_user_id__icontains=word)
+        rows = rows.filter(found | Q(base_model__icontains=word) | Q(job__display_name__icontains=word))
+    return rows
+
+
+def in_state(rows: EndpointQuerySet, chosen: str) -> EndpointQuerySet:
+    return rows.filter(state__in=FILTERS[chosen][1]) if chosen in FILTERS else rows
+
+
+def filters(rows: EndpointQuerySet) -> list[tuple[str, str | Promise, int]]:
+    """(key, label, how many) of all and of each filter, in one query."""
+    counts = {key: Count("pk", filter=Q(state__in=states)) for key, (_label, states) in FILTERS.items()}
+    found = rows.aggregate(all=Count("pk"), **counts)
+    return [("", _("All"), found["all"]), *((key, label, found[key]) for key, (label, _states) in FILTERS.items())]
 
 
 @require_safe
@@ -40,13 +88,13 @@ def row(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     endpoint = one_of(Endpoint.objects.visible_to(request.user), pk)
     if endpoint.state == EndpointState.DELETED:
         return HttpResponse(headers={"HX-Reswap": "delete"})
-    return render(request, "endpoints/list.html#row", {"endpoint": endpoint})
+    return render(request, "endpoints/list.html#row", {"shown": shown([endpoint])[0]})
 
 
 @require_safe
 def detail(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     endpoint = visible_endpoint(request, pk)
-    return render(request, "endpoints/detail.html", {**shown(endpoint), "chats": chats_with(endpoint)})
+    return render(request, "endpoints/detail.html", page_context(request, endpoint))
 
 
 @require_safe
@@ -54,44 +102,31 @@ def status(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     endpoint = one_of(Endpoint.objects.visible_to(request.user), pk)
     if endpoint.state == EndpointState.DELETED:
         return hx_redirect(request, "endpoint-list")
-    return render(request, "endpoints/detail.html#status", {**shown(endpoint), "is_update": True})
+    context = {**page_context(request, endpoint), "is_update": True}
+    return render(request, "endpoints/detail.html#status", context)
 
 
-@require_POST
-def undeploy(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    endpoint = visible_endpoint(request, pk)
-    endpoints.request_undeploy(endpoint)
-    tasks.kick(tasks.advance_endpoint, endpoint_id=str(pk))
-    messages.info(request, _("Undeploying %(name)s") % {"name": endpoint.display_name})
-    return hx_redirect(request, "endpoint-detail", pk)
-
-
-@require_POST
-def delete(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    endpoint = visible_endpoint(request, pk)
-    endpoints.request_delete(endpoint)
-    tasks.kick(tasks.advance_endpoint, endpoint_id=str(pk))
-    messages.info(request, _("Deleting %(name)s") % {"name": endpoint.display_name})
-    return hx_redirect(request, "endpoint-list")
-
-
-def chats_with(endpoint: Endpoint) -> int:
-    return Conversation.objects.filter(endpoint=endpoint).count()
-
-
-def shown(endpoint: Endpoint) -> dict[str, Any]:
+def page_context(request: ConsoleRequest, endpoint: Endpoint) -> dict[str, Any]:
+    chosen, as_table = request.GET.get("period", ""), "table" in request.GET
     return {
         "endpoint": endpoint,
+        "shown": shown([endpoint])[0],
+        "stages": stages(endpoint),
+        "metrics": metrics(endpoint, chosen, as_table=as_table),
+        "chats": Conversation.objects.filter(endpoint=endpoint).count(),
+        "events": list(endpoint.events.order_by("-pk")[:EVENTS_SHOWN]),
+        "samples": samples(endpoint) if endpoint.state == EndpointState.READY else [],
         "why_not_undeployed": why_not_undeployed(endpoint),
         "why_not_deleted": why_not_deleted(endpoint),
-        "samples": samples(endpoint) if endpoint.state == EndpointState.READY else [],
+        "can_scale": endpoint.state in SERVING,
+        "is_over": endpoint.state in {EndpointState.FAILED, EndpointState.UNDEPLOYED},
     }
 
 
 def why_not_undeployed(endpoint: Endpoint) -> str | Promise:
     if endpoint.state == EndpointState.UNDEPLOYING or endpoint.wanted == EndpointState.UNDEPLOYED:
         return _("The model is undeployed or about to be.")
-    if endpoint.state not in {EndpointState.READY, EndpointState.DEPLOYING}:
+    if endpoint.state not in SERVING:
         return _("No model is deployed here.")
     return ""
 
@@ -100,49 +135,3 @@ def why_not_deleted(endpoint: Endpoint) -> str | Promise:
     if endpoint.wanted == EndpointState.DELETED and endpoint.state != EndpointState.FAILED:
         return _("The endpoint is being deleted.")
     return ""
-
-
-def samples(endpoint: Endpoint) -> list[dict[str, str]]:
-    """How a program asks this endpoint: the same request by curl and by the OpenAI client. No secret is printed."""
-    address = f"{server_address(endpoint)}/v1beta1/{endpoint.resource_name}"
-    secret = settings.VERTEX_API_ENDPOINT == ""
-    return [
-        {"title": "curl", "text": CURL.format(address=address, login=CURL_LOGIN if secret else "")},
-        {"title": _("Python, OpenAI client"), "text": (OPENAI_GOOGLE if secret else OPENAI).format(address=address)},
-    ]
-
-
-def server_address(endpoint: Endpoint) -> str:
-    if settings.VERTEX_API_ENDPOINT:
-        return str(settings.VERTEX_API_ENDPOINT)
-    return f"https://{endpoint.dedicated_dns or f'{endpoint.location}-aiplatform.googleapis.com'}"
-
-
-CURL_LOGIN = """ \\
-  -H "Authorization: Bearer $(gcloud auth print-access-token)\""""
-CURL = """curl {address}/chat/completions{login} \\
-  -H "Content-Type: application/json" \\
-  -d '{{"messages": [{{"role": "user", "content": "Hello!"}}], "max_tokens": 256}}'"""
-OPENAI = """from openai import OpenAI
-
-client = OpenAI(base_url="{address}", api_key="none")
-answer = client.chat.completions.create(
-    model="",
-    messages=[{{"role": "user", "content": "Hello!"}}],
-    max_tokens=256,
-)
-print(answer.choices[0].message.content)"""
-OPENAI_GOOGLE = """import google.auth
-import google.auth.transport.requests
-from openai import OpenAI
-
-credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
-credentials.refresh(google.auth.transport.requests.Request())
-
-client = OpenAI(base_url="{address}", api_key=credentials.token)
-answer = client.chat.completions.create(
-    model="",
-    messages=[{{"role": "user", "content": "Hello!"}}],
-    max_tokens=256,
-)
-print(answer.choices[0].message.content)"""

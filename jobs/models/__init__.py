@@ -2,7 +2,7 @@ from .account import Heartbeat, Installation, SignInLink
 from .catalogue import CatalogueSync, PublisherModel
 from .chat import ChatPreset, Comparison, Conversation, Message, Picture, Role, ShareLink, Vote
 from .dataset import ROW_LIMITS, Dataset, DatasetFormat
-from .endpoint import Endpoint
+from .endpoint import Endpoint, EndpointEvent, LeaseKind
 from .tuning import EventLevel, JobEvent, Metric, TuningDraft, TuningJob, TuningMode, series
 
 __all__ = [
@@ -14,10 +14,12 @@ __all__ = [
     "Dataset",
     "DatasetFormat",
     "Endpoint",
+    "EndpointEvent",
     "EventLevel",
     "Heartbeat",
     "Installation",
     "JobEvent",
+    "LeaseKind",
     "Message",
     "Metric",
     "Picture",

@@ -125,7 +125,10 @@ class Message(models.Model):
 
     class Meta:
         ordering = ["ordinal"]
-        indexes = [models.Index(fields=["state", "created_at"], name="answers_due")]
+        indexes = [
+            models.Index(fields=["state", "created_at"], name="answers_due"),
+            models.Index(fields=["created_at"], name="requests_by_time", condition=models.Q(role="assistant")),
+        ]
         constraints = [models.UniqueConstraint(fields=["conversation", "ordinal"], name="one_turn_an_ordinal")]
 
     @property

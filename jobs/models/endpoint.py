@@ -2,11 +2,23 @@ from typing import Self
 
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from jobs.states import ENDPOINT_TRANSIENT, EndpointState
 
 from .remote import RemoteQuerySet, RemoteResource
-from .tuning import TuningJob
+from .tuning import EventLevel, TuningJob
+
+MOST_REPLICAS = 100
+LONGEST_LEASE = 24 * 30  # hours
+
+
+class LeaseKind(models.TextChoices):
+    """When an endpoint is undeployed by itself. `lease_hours` says how long it may serve, or stand idle."""
+
+    FIXED = "FIXED", _("After a fixed time")
+    IDLE = "IDLE", _("After a time without requests")
 
 
 class EndpointQuerySet(RemoteQuerySet):
@@ -24,6 +36,7 @@ class Endpoint(RemoteResource):
 
     The remote ids are chosen before the call (`endpoint_user_id`, `model_user_id`), so creating twice cannot succeed.
     `wanted` is what the person asked for last: READY, UNDEPLOYED or DELETED; `state` follows it.
+    `undeploy_at` belongs to the lease that a person gave it (`lease_until` is a worker's): only a READY row has one.
     """
 
     state = models.CharField(max_length=16, choices=EndpointState, default=EndpointState.DEPLOYING)
@@ -43,11 +56,21 @@ class Endpoint(RemoteResource):
     accelerator_count = models.PositiveIntegerField(default=0)
     min_replicas = models.PositiveSmallIntegerField(default=1)
     max_replicas = models.PositiveSmallIntegerField(default=1)
+    # Set while Vertex AI has still to be told of other numbers; the second says which wish was sent last.
+    replicas_asked_at = models.DateTimeField(null=True, blank=True)
+    replicas_sent_at = models.DateTimeField(null=True, blank=True)
+    available_replicas = models.PositiveSmallIntegerField(null=True, blank=True)
+    lease_kind = models.CharField(max_length=8, choices=LeaseKind, blank=True)
+    lease_hours = models.PositiveSmallIntegerField(null=True, blank=True)
+    undeploy_at = models.DateTimeField(null=True, blank=True)
+    last_request_at = models.DateTimeField(null=True, blank=True)
     endpoint_user_id = models.CharField(max_length=63, unique=True)
     model_user_id = models.CharField(max_length=63, unique=True)
 
     operation_name = models.CharField(max_length=512, blank=True)
     stage = models.CharField(max_length=40, blank=True)
+    # [[stage, ISO time it was first seen], …] of the deployment.
+    stage_times = models.JSONField(default=list, blank=True)
     model_resource_name = models.CharField(max_length=512, blank=True)
     deployed_model_id = models.CharField(max_length=64, blank=True)
     dedicated_dns = models.CharField(max_length=255, blank=True)
@@ -59,6 +82,7 @@ class Endpoint(RemoteResource):
         indexes = [
             models.Index(fields=["owner", "-created_at", "-id"]),
             models.Index(fields=["next_check_at"], name="endpoint_due", condition=Q(next_check_at__isnull=False)),
+            models.Index(fields=["undeploy_at"], name="endpoint_leases", condition=Q(undeploy_at__isnull=False)),
         ]
         constraints = [
             models.UniqueConstraint(fields=["job"], name="one_automatic_endpoint_a_job", condition=Q(automatic=True)),
@@ -70,3 +94,16 @@ class Endpoint(RemoteResource):
     @property
     def is_transient(self) -> bool:
         return self.state in ENDPOINT_TRANSIENT
+
+
+class EndpointEvent(models.Model):
+    """What the console did with the endpoint or saw of it, in sentences."""
+
+    id = models.BigAutoField(primary_key=True)
+    endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="events")
+    level = models.CharField(max_length=8, choices=EventLevel, default=EventLevel.INFO)
+    message = models.TextField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["id"]

@@ -5,7 +5,7 @@ from typing import Self
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
-from django.db.models import Q
+from django.db.models import Count, OuterRef, Q, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -15,6 +15,7 @@ from .dataset import Dataset
 from .remote import RemoteQuerySet, RemoteResource
 
 POINTS_SHOWN = 1000
+TUNED = frozenset({TuningState.SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED})
 
 
 class TuningMode(models.TextChoices):
@@ -55,6 +56,19 @@ class TuningJobQuerySet(RemoteQuerySet):
 
     def ended(self) -> Self:
         return self.filter(state__in=TUNING_TERMINAL)
+
+    def tuned(self) -> Self:
+        """Those that left a model behind."""
+        return self.filter(state__in=TUNED)
+
+    def with_version(self) -> Self:
+        """`version`: the how-manieth tuned model of its owner with this name it is."""
+        same = TuningJob.objects.tuned().filter(
+            owner=OuterRef("owner"), display_name=OuterRef("display_name"), created_at__lte=OuterRef("created_at")
+        )
+        return self.annotate(
+            version=Subquery(same.order_by().values("display_name").annotate(n=Count("pk")).values("n"))
+        )
 
     def rows(self) -> Self:
         """Without what only the job's own page shows; a log alone may be longer than a hundred rows."""

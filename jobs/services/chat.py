@@ -15,6 +15,7 @@ from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, Endpoint, Message, Role
 from jobs.states import MESSAGE_TRANSITIONS, EndpointState, MessageState, check
 
+from . import endpoint_lifetime
 from .chat_answer import answer
 
 __all__ = [
@@ -74,7 +75,7 @@ def _append(conversation: Conversation, key: UUID, text: str) -> Message:
 
 
 def _require_ready(conversation: Conversation) -> None:
-    endpoint = conversation.endpoint
+    endpoint = Endpoint.objects.select_for_update().filter(pk=conversation.endpoint_id).first()
     if endpoint is None or endpoint.state == EndpointState.DELETED:
         raise NotAllowedNow(_("The endpoint of this conversation was deleted. Start a new chat with another one."))
     if endpoint.state != EndpointState.READY:
@@ -82,6 +83,7 @@ def _require_ready(conversation: Conversation) -> None:
         raise NotAllowedNow(_("The endpoint %(name)s is %(state)s. Write when it is ready.") % words)
     if conversation.messages.live().exists():
         raise NotAllowedNow(_("The model is still answering. Wait for the end or stop it first."))
+    endpoint_lifetime.note_request(endpoint, timezone.now())
 
 
 def _title(text: str) -> str:

@@ -146,7 +146,8 @@ class Answer:
         if self._unsent:
             self._frame(time.monotonic())
         live.chat_frame(self.message.pk, "end", "")
-        live.ring(self.message.conversation.owner_id, f"chat-{self.message.conversation_id}")
+        talk = self.message.conversation
+        live.ring(talk.owner_id, f"chat-{talk.pk}", f"endpoint-{talk.endpoint_id}")
 
 
 def partial(target: str, swap: str, html: str) -> str:

@@ -84,6 +84,7 @@ def deleted(claimed: Claim[Endpoint], notice: str = "") -> Outcome:
 def undeployed(claimed: Claim[Endpoint], notice: str = "") -> Outcome:
     changes = {
         "state": EndpointState.UNDEPLOYED, "deployed_model_id": "", "ended_at": claimed.now, "notice": notice,
+        "undeploy_at": None, "replicas_asked_at": None, "available_replicas": None,
     }  # fmt: skip
     sentence = _("The endpoint %s was undeployed.") % claimed.row.display_name
     return Outcome(None, changes, [(EventLevel.INFO, sentence)])

@@ -1,8 +1,11 @@
 """One step of an endpoint. The operation that runs is in the row; when it is lost, looking at the endpoint will do."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 from django.utils.translation import gettext as _
 
@@ -12,6 +15,7 @@ from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, VertexError
 from jobs.vertex.port import DeployedModel, DeploySpec, MachineSpec, RemoteEndpoint, RemoteError
 
+from . import endpoint_replicas
 from .endpoint_removal import BROKEN, DONE, PATIENCE, deleted, get, look_deleting, look_undeploying, undeployed, waiting
 from .leases import NOW, Claim, Outcome, pause, poll_seconds
 from .submission import UNSENT, UNSURE, Binding, Foreign, Submission, is_ours, labels
@@ -22,6 +26,16 @@ MISSES = 3
 
 
 def step(claimed: Claim[Endpoint]) -> Outcome:
+    """Remembers when each stage of the deployment was seen first."""
+    row, outcome = claimed.row, _step(claimed)
+    stage = outcome.changes.get("stage", "")
+    if not stage or stage == row.stage or row.state != EndpointState.DEPLOYING:
+        return outcome
+    times = [*row.stage_times, [stage, claimed.now.isoformat(timespec="seconds")]]
+    return replace(outcome, changes={**outcome.changes, "stage_times": times})
+
+
+def _step(claimed: Claim[Endpoint]) -> Outcome:
     endpoint = claimed.row
     ending = endpoint.state in (EndpointState.UNDEPLOYING, EndpointState.DELETING)
     if endpoint.phase in UNSENT or endpoint.phase == Phase.CLOSED:
@@ -100,6 +114,8 @@ def _follow(claimed: Claim[Endpoint]) -> Outcome:
         return Outcome(poll_seconds(), {"stage": operation.stage or _stage(endpoint), "notice": waiting(endpoint)})
     if operation.error and deploying:
         return _not_deployed(claimed, operation.error)
+    if endpoint.state == EndpointState.READY:
+        return endpoint_replicas.ended(claimed, operation.error)
     if operation.error:
         return Outcome(pause(), {"operation_name": "", "stage": BROKEN, "notice": operation.error.message})
     return Outcome(NOW, {"operation_name": "", "stage": DONE})
@@ -152,10 +168,21 @@ def _ready(endpoint: Endpoint, claimed: Claim[Endpoint], remote: RemoteEndpoint,
         "state": EndpointState.READY, "started_at": claimed.now, "stage": DONE, "notice": "", "empty_looks": 0,
         "dedicated_dns": remote.dedicated_dns, "deployed_model_id": model.id,
         "model_resource_name": get_gateway().deployment.model_name(endpoint.model_user_id),
+        "available_replicas": model.available_replicas,
     }  # fmt: skip
     sentence = _("The endpoint %s is ready.") % endpoint.display_name
     again = WATCH if remote.dedicated_dns or endpoint.shared_address else poll_seconds()
-    return Outcome(again, changes, [(EventLevel.INFO, sentence)])
+    if endpoint_replicas.differs(endpoint, model):
+        changes["replicas_asked_at"], again = claimed.now, NOW
+    begin = partial(_begin_lease, endpoint.pk, claimed)
+    return Outcome(again, changes, [(EventLevel.INFO, sentence)], also=begin)
+
+
+def _begin_lease(endpoint_id: UUID, claimed: Claim[Endpoint]) -> None:
+    """In the transaction that makes it ready, from the row as it is then: a person may have set the lease meanwhile."""
+    row = Endpoint.objects.filter(pk=endpoint_id, lease_hours__isnull=False).first()
+    if row and row.lease_hours:
+        Endpoint.objects.filter(pk=endpoint_id).update(undeploy_at=claimed.now + timedelta(hours=row.lease_hours))
 
 
 def _look_ready(claimed: Claim[Endpoint]) -> Outcome:
@@ -165,12 +192,15 @@ def _look_ready(claimed: Claim[Endpoint]) -> Outcome:
         return _missing(claimed, deleted(claimed, _("It was deleted outside this console.")))
     if not remote.deployed_models:
         return undeployed(claimed, _("Its model was undeployed outside this console."))
+    if claimed.row.replicas_asked_at:
+        return endpoint_replicas.change(claimed, remote.deployed_models[0])
     idle = all(model.available_replicas == 0 for model in remote.deployed_models)
     notice = _("No replica is running at the moment; Vertex AI may be starting one.") if idle else ""
     dns = remote.dedicated_dns or claimed.row.dedicated_dns
     has_address = dns or claimed.row.shared_address
     again = poll_seconds() if idle or not has_address else WATCH
-    return Outcome(again, {"dedicated_dns": dns, "notice": notice, "empty_looks": 0})
+    changes = {"dedicated_dns": dns, "notice": notice, "empty_looks": 0}
+    return Outcome(again, {**changes, **endpoint_replicas.seen(remote.deployed_models[0])})
 
 
 def _missing(claimed: Claim[Endpoint], in_the_end: Outcome) -> Outcome:

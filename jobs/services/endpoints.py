@@ -1,9 +1,10 @@
 """What people and the clock do with endpoints. An endpoint serves one model and is paid for while it does."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -13,15 +14,17 @@ from django.utils.translation import gettext as _
 
 from jobs import live
 from jobs.errors import KeyReused, NotAllowedNow
-from jobs.models import Endpoint, EventLevel, PublisherModel, TuningJob
+from jobs.models import Endpoint, EventLevel, LeaseKind, PublisherModel, TuningJob
+from jobs.models.endpoint import LONGEST_LEASE
 from jobs.states import ENDPOINT_TRANSITIONS, EndpointState, Phase, TuningState, check
 
-from . import endpoint_steps, leases
+from . import endpoint_replicas, endpoint_steps, leases
 from .submission import UNSENT, fingerprint
 
 ENDED = frozenset({EndpointState.DELETING, EndpointState.DELETED})
 OPTIONS = ("model_display_name", "min_replicas", "max_replicas", "spot", "shared_address")
 DEPLOYED = frozenset({TuningState.SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED})
+OVER = frozenset({EndpointState.FAILED, EndpointState.UNDEPLOYED, *ENDED})
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class DeploymentSpec:
     """One of `publisher_model`, a `job` that succeeded, or `artifact_uri`: a `gs://` folder with weights.
 
     `machine` None: Vertex AI chooses. Replicas and spot are asked for together with a machine only.
+    With `lease_hours` it is undeployed by itself, as `lease_kind` says; without, never.
     """
 
     display_name: str
@@ -49,6 +53,8 @@ class DeploymentSpec:
     max_replicas: int = 1
     spot: bool = False
     shared_address: bool = False
+    lease_hours: int | None = None
+    lease_kind: str = LeaseKind.FIXED
 
 
 def deploy_model(owner: User, *, key: UUID, spec: DeploymentSpec) -> Endpoint:
@@ -57,6 +63,9 @@ def deploy_model(owner: User, *, key: UUID, spec: DeploymentSpec) -> Endpoint:
         raise NotAllowedNow(_("Choose one model to deploy."))
     if spec.job and spec.job.state not in DEPLOYED:
         raise NotAllowedNow(_("Only a tuning job that succeeded can be deployed. Wait until it has ended."))
+    endpoint_replicas.check(spec.min_replicas, spec.max_replicas)
+    if spec.lease_hours is not None:
+        check_lease(spec.lease_kind, spec.lease_hours)
     return _insert(key, owner, spec, automatic=False)
 
 
@@ -70,8 +79,19 @@ def deploy_for_job(job: TuningJob) -> Endpoint:
         job=job,
         accepts_licence=job.accepts_licence,
         machine=offered_machine(job.base_model, job.machine_type),
+        lease_hours=getattr(job, "endpoint_lease_hours", None),
     )
     return _insert(uuid4(), job.owner, spec, automatic=True)
+
+
+def deploy_again(endpoint: Endpoint) -> Endpoint:
+    """Another endpoint with the same settings, since this one is over. Twice is one, as long as that one lives."""
+    if endpoint.state not in OVER:
+        raise NotAllowedNow(_("The model is deployed here already, or on its way."))
+    keys = (uuid5(endpoint.pk, f"again {number}") for number in count())
+    key = next(key for key in keys if not Endpoint.objects.filter(pk=key, state__in=OVER).exists())
+    columns = {name: getattr(endpoint, name) for name in _columns(DeploymentSpec(""))}
+    return _create(key, endpoint.owner, columns, automatic=False)
 
 
 def offered_machine(model: str, machine_type: str) -> Machine | None:
@@ -86,7 +106,10 @@ def offered_machine(model: str, machine_type: str) -> Machine | None:
 
 
 def _insert(key: UUID, owner: User, spec: DeploymentSpec, *, automatic: bool) -> Endpoint:
-    columns = _columns(spec)
+    return _create(key, owner, _columns(spec), automatic=automatic)
+
+
+def _create(key: UUID, owner: User, columns: dict[str, Any], *, automatic: bool) -> Endpoint:
     request_hash = fingerprint(columns | {"owner": owner.pk})
     if found := Endpoint.objects.filter(pk=key).first():
         return _same(found, request_hash)
@@ -102,7 +125,7 @@ def _insert(key: UUID, owner: User, spec: DeploymentSpec, *, automatic: bool) ->
             leases.record(endpoint, EventLevel.INFO, message)
             ring(endpoint)
     except IntegrityError:
-        twin = {"job": spec.job, "automatic": True} if automatic else {"pk": key}
+        twin = {"job_id": columns["job_id"], "automatic": True} if automatic else {"pk": key}
         return _same(Endpoint.objects.get(**twin), request_hash)
     return endpoint
 
@@ -120,7 +143,23 @@ def _columns(spec: DeploymentSpec) -> dict[str, Any]:
         "accelerator_type": machine.accelerator_type,
         "accelerator_count": machine.accelerator_count,
         **{name: getattr(spec, name) for name in OPTIONS},
+        "lease_kind": spec.lease_kind if spec.lease_hours else "",
+        "lease_hours": spec.lease_hours,
     }
+
+
+def check_lease(kind: str, hours: int | None) -> None:
+    if bool(kind) != bool(hours) or (kind and kind not in LeaseKind):
+        raise NotAllowedNow(_("Choose after how many hours the model is undeployed."))
+    if hours and not 1 <= hours <= LONGEST_LEASE:
+        raise NotAllowedNow(_("Choose 1 to %(most)d hours.") % {"most": LONGEST_LEASE})
+
+
+def lease_end(endpoint: Endpoint, now: datetime) -> datetime | None:
+    """For a lease that begins now; None while nothing is ready yet, and without a lease."""
+    if endpoint.state != EndpointState.READY or not endpoint.lease_hours:
+        return None
+    return now + timedelta(hours=endpoint.lease_hours)
 
 
 def artifact_uri(job: TuningJob) -> str:
@@ -133,12 +172,18 @@ def _same(endpoint: Endpoint, request_hash: str) -> Endpoint:
     return endpoint
 
 
+def request_replicas(endpoint: Endpoint, *, minimum: int, maximum: int) -> None:
+    """Fewer or more machines from now on; each is paid for. The same numbers again are no second change."""
+    if endpoint_replicas.ask(endpoint, minimum=minimum, maximum=maximum):
+        ring(endpoint)
+
+
 def request_undeploy(endpoint: Endpoint) -> None:
     """Frees the machine and keeps the endpoint's row. Before anything was sent there is nothing to keep."""
     with transaction.atomic():
         row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
         if row.state not in (EndpointState.UNDEPLOYING, EndpointState.UNDEPLOYED):
-            if row.state not in (EndpointState.DEPLOYING, EndpointState.READY):
+            if row.state not in endpoint_replicas.SERVING:
                 raise NotAllowedNow(_("Nothing is deployed on this endpoint. Delete it if you do not need it."))
             _ask(row, EndpointState.UNDEPLOYED, EndpointState.UNDEPLOYING)
     endpoint.refresh_from_db()
@@ -156,6 +201,7 @@ def _ask(row: Endpoint, wanted: EndpointState, state: EndpointState) -> None:
     """A step in flight gives way to this: it finds its lease gone, or the state changed, when it settles."""
     now = timezone.now()
     row.wanted, row.notice = wanted, ""
+    row.undeploy_at = row.replicas_asked_at = None
     if row.phase in UNSENT or row.phase == Phase.CLOSED:
         check(ENDPOINT_TRANSITIONS, row.state, EndpointState.DELETED)
         row.state, row.phase, row.ended_at = EndpointState.DELETED, Phase.CLOSED, now

@@ -29,6 +29,7 @@ STRIKES_ALLOWED = 5
 PARKED = timedelta(minutes=10)
 BATCH = 100
 STATE_FIELDS = frozenset({"state", "ended_at", "error_code", "error_message"})
+ASKED_FIELDS = frozenset({"min_replicas", "max_replicas", "replicas_asked_at", "undeploy_at"})
 
 R = TypeVar("R", TuningJob, Endpoint)
 Event = tuple[EventLevel, str]
@@ -131,36 +132,38 @@ def settle(claimed: Claim[R], outcome: Outcome, ring: Callable[[R], None]) -> bo
         row = type(claimed.row)._default_manager.select_for_update().get(pk=claimed.row.pk)
         if row.lease_token != claimed.token:
             raise LeaseLost
-        asked = claimed.row.state != row.state
+        asked = claimed.row.state != row.state or claimed.row.next_check_at != row.next_check_at
         if asked:
             outcome = _give_way(outcome)
         changes, again_in = outcome.changes, outcome.again_in
         _check(row, changes)
         seen = {name: value for name, value in changes.items() if getattr(row, name) != value}
         freed = {"lease_token": None, "lease_until": None, "strikes": 0}
-        _write(row, {**seen, **freed, "next_check_at": None if again_in is None else claimed.now + again_in})
+        news = bool(seen or outcome.events)
+        due_at = None if again_in is None else claimed.now + again_in
+        _write(row, {**seen, **freed, "next_check_at": due_at}, news=news)
         for level, message in outcome.events:
             record(row, level, message)
         if outcome.also:
             outcome.also()
-        if seen or outcome.events:
+        if news:
             ring(row)
     return again_in == NOW
 
 
 def record(row: TuningJob | Endpoint, level: EventLevel, message: str) -> None:
-    """Into the job's events; what happens to an endpoint made from a job is news of that job, too."""
-    job = row if isinstance(row, TuningJob) else row.job
-    if job:
-        job.events.create(level=level, message=message)
+    """Into the row's events; what happens to an endpoint made from a job is news of that job, too."""
+    row.events.create(level=level, message=message)
+    if isinstance(row, Endpoint) and row.job:
+        row.job.events.create(level=level, message=message)
 
 
 def _give_way(outcome: Outcome) -> Outcome:
-    """A person changed the state during the step. What the step learnt about the state will be learnt again."""
-    if "state" not in outcome.changes:
-        return replace(outcome, again_in=NOW)
-    kept = {name: value for name, value in outcome.changes.items() if name not in STATE_FIELDS}
-    return Outcome(NOW, kept)
+    """A person asked for something during the step. What the step learnt about the state will be learnt again."""
+    changes = {name: value for name, value in outcome.changes.items() if name not in ASKED_FIELDS}
+    if "state" not in changes:
+        return replace(outcome, again_in=NOW, changes=changes)
+    return Outcome(NOW, {name: value for name, value in changes.items() if name not in STATE_FIELDS})
 
 
 def _check(row: TuningJob | Endpoint, changes: Mapping[str, Any]) -> None:
@@ -169,10 +172,11 @@ def _check(row: TuningJob | Endpoint, changes: Mapping[str, Any]) -> None:
     check(PHASE_TRANSITIONS, row.phase, changes.get("phase", row.phase))
 
 
-def _write(row: TuningJob | Endpoint, changes: Mapping[str, Any]) -> None:
+def _write(row: TuningJob | Endpoint, changes: Mapping[str, Any], *, news: bool) -> None:
+    """A look that found nothing new does not count as an update."""
     for name, value in changes.items():
         setattr(row, name, value)
-    row.save(update_fields=[*changes, "updated_at"])
+    row.save(update_fields=[*changes, *(["updated_at"] if news else [])])
 
 
 def _strike(claimed: Claim[R], error: Exception, ring: Callable[[R], None]) -> bool:

@@ -137,10 +137,14 @@ class RemoteOperation:
 
 @dataclass(frozen=True)
 class DeployedModel:
+    """`min_replicas` and `max_replicas` None: it does not run on machines of its own."""
+
     id: str
     model: str
     display_name: str
     available_replicas: int | None
+    min_replicas: int | None = None
+    max_replicas: int | None = None
 
 
 @dataclass(frozen=True)
@@ -229,6 +233,9 @@ class Deployment(Protocol):
     def model_name(self, model_user_id: str) -> str: ...
 
     def get_endpoint(self, name: str) -> RemoteEndpoint: ...
+
+    def scale(self, endpoint: str, deployed_model_id: str, min_replicas: int, max_replicas: int) -> str:
+        """The operation's name. Names the numbers wanted, so that sending it again changes nothing more."""
 
     def undeploy(self, endpoint: str, deployed_model_id: str) -> str: ...
 

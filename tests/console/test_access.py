@@ -38,8 +38,13 @@ ROUTES = {
     "endpoint-detail": Route("endpoint"),
     "endpoint-row": Route("endpoint"),
     "endpoint-status": Route("endpoint"),
-    "endpoint-undeploy": Route("endpoint", POST),
-    "endpoint-delete": Route("endpoint", POST),
+    "endpoint-undeploy": Route("endpoint", ("GET", "HEAD", "POST")),
+    "endpoint-delete": Route("endpoint", ("GET", "HEAD", "POST")),
+    "endpoint-replicas": Route("endpoint", ("GET", "HEAD", "POST")),
+    "endpoint-lease": Route("endpoint", ("GET", "HEAD", "POST")),
+    "endpoint-extend": Route("endpoint", POST),
+    "endpoint-again": Route("endpoint", POST),
+    "tuned-model": Route("tuned"),
     "dataset-detail": Route("dataset"),
     "dataset-problems": Route("dataset"),
     "dataset-delete": Route("dataset", POST),
@@ -61,6 +66,7 @@ def answer():
 
 THINGS = {
     "job": factories.job,
+    "tuned": lambda: factories.job(state="SUCCEEDED"),
     "draft": factories.draft,
     "endpoint": factories.ready_endpoint,
     "dataset": factories.dataset,

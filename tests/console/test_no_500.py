@@ -23,11 +23,12 @@ TEXTS = [
 ]  # fmt: skip
 QUERY = [
     "before", "state", "level", "variant", "q", "provider", "feature", "live", "download", "events", "next", "dataset",
-    "epochs", "endpoint", "base_model", "action", "collection", "task", "modality", "tab",
+    "epochs", "endpoint", "base_model", "action", "collection", "task", "modality", "tab", "sort", "after", "period",
+    "table",
 ]  # fmt: skip
 READ_QUERIES = [
     "tuning-list", "tuning-log", "tuning-job", "tuning-new", "endpoint-list", "dataset-list", "model-garden", "chat",
-    "chat-turn", "sign-in", "search",
+    "chat-turn", "sign-in", "search", "tuned-models", "endpoint-detail",
 ]  # fmt: skip
 FIELDS = [
     "key", "text", "endpoint", "system_instruction", "temperature", "top_p", "max_tokens", "theme", "language", "next",
@@ -35,6 +36,7 @@ FIELDS = [
     "validation_dataset", "learning_rate", "tuning_mode", "adapter_size", "batch_size", "auto_deploy", "name", "action",
     "endpoint_display_name", "machine_type", "accepts_licence", "machine", "username", "password", "artifact_uri",
     "model_display_name", "min_replicas", "max_replicas", "spot", "shared_address",
+    "confirm", "minimum", "maximum", "kind", "hours", "seen",
 ]  # fmt: skip
 FILES = [
     b"", b"\xff\xfe", b"\x00\n", b"[" * 5000, b'{"prompt": "a", "completion": "b"}\n', b'{"contents": [null]}',
@@ -64,6 +66,7 @@ def things():
     answer = factories.message(conversation=factories.conversation(), role="assistant", state="FAILED")
     return {
         "tuning": job.pk,
+        "tuned": job.pk,
         "endpoint": factories.ready_endpoint(job=job, artifact_uri="gs://bucket/final").pk,
         "dataset": job.dataset_id,
         "chat": answer.conversation_id,

@@ -1,6 +1,7 @@
 import pytest
 
 from jobs.vertex.errors import AlreadyExists, NotFound, Refused
+from jobs.vertex.port import MachineSpec
 from tests.fakes import PARENT, STAGES
 
 
@@ -73,3 +74,20 @@ def test_what_is_not_there(world):
 def test_a_deployed_model_that_is_not_there(world, endpoint):
     with pytest.raises(NotFound):
         world.gateway.deployment.undeploy(endpoint.name, "999999")
+
+
+def test_replicas_are_chosen_and_changed(world):
+    deployment = world.gateway.deployment
+    spec = world.deploy_spec(machine=MachineSpec("local-cpu"), min_replicas=1, max_replicas=2)
+    name = deployment.endpoint_name(spec.endpoint_user_id)
+    world.finished(deployment.deploy(spec))
+    model = deployment.get_endpoint(name).deployed_models[0]
+    assert (model.min_replicas, model.max_replicas) == (1, 2)
+    for _twice in range(2):
+        assert world.finished(deployment.scale(name, model.id, 2, 4)).error is None
+    model = deployment.get_endpoint(name).deployed_models[0]
+    assert (model.min_replicas, model.max_replicas) == (2, 4)
+    with pytest.raises(Refused):
+        deployment.scale(name, model.id, 3, 2)
+    with pytest.raises(NotFound):
+        deployment.scale(name, "999999", 1, 1)

@@ -21,6 +21,7 @@ PAGES = (
     "/publishers/google/model-garden/gemma3/",
     "/tuning/",
     "/endpoints/",
+    "/models/",
     "/datasets/",
     "/studio/chat/",
     "/nothing-here/",

@@ -143,11 +143,12 @@ def undeploy_and_delete(visit: Visit, name: str) -> None:
     visit.open("/endpoints/")
     visit.picture("endpoints")
     page.get_by_role("link", name=name).first.click()
-    page.locator("#endpoint-bar").get_by_role("button", name="Undeploy").click()
-    page.locator("#undeploy-dialog").get_by_role("button", name="Undeploy").click()
-    expect(page.locator("#endpoint-bar .st")).to_contain_text("Undeployed", timeout=SOON)
-    page.locator("#endpoint-bar").get_by_role("button", name="Delete").click()
-    page.locator("#delete-dialog").get_by_role("button", name="Delete").click()
+    for action in ("Undeploy", "Delete"):
+        page.locator("#endpoint-bar").get_by_role("link", name=action).click()
+        page.locator("#ask").get_by_label("Name of the endpoint").fill(name)
+        page.locator("#ask").get_by_role("button", name=action).click()
+        if action == "Undeploy":
+            expect(page.locator("#endpoint-bar .st")).to_contain_text("Undeployed", timeout=SOON)
     expect(page).to_have_url(re.compile(r"/endpoints/$"))
     expect(page.get_by_role("link", name=name)).to_have_count(0, timeout=SOON)
 

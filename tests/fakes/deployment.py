@@ -68,11 +68,20 @@ class FakeDeployment(Part):
         return self._known(self.endpoints, name, "Endpoint")
 
     @remote
+    def scale(self, endpoint: str, deployed_model_id: str, min_replicas: int, max_replicas: int) -> str:
+        """Paid, but not a create: done twice it is the same. Refused for a range that makes no sense."""
+        self._deployed(endpoint, deployed_model_id)
+        if not 1 <= min_replicas <= max_replicas:
+            raise Refused("min_replica_count must be at least 1 and at most max_replica_count.", "INVALID_ARGUMENT")
+        return self._begin(
+            f"{endpoint}/operations", lambda: self._scaled(endpoint, deployed_model_id, min_replicas, max_replicas)
+        )
+
+    @remote
     def undeploy(self, endpoint: str, deployed_model_id: str) -> str:
-        found = self._known(self.endpoints, endpoint, "Endpoint")
-        kept = tuple(model for model in found.deployed_models if model.id != deployed_model_id)
-        if len(kept) == len(found.deployed_models):
-            raise NotFound(f"No deployed model {deployed_model_id} on {endpoint}.", "NOT_FOUND")
+        self._deployed(endpoint, deployed_model_id)
+        models = self.endpoints[endpoint].deployed_models
+        kept = tuple(model for model in models if model.id != deployed_model_id)
         return self._begin(
             f"{endpoint}/operations",
             lambda: self.endpoints.update({endpoint: replace(self.endpoints[endpoint], deployed_models=kept)}),
@@ -136,12 +145,29 @@ class FakeDeployment(Part):
             raise Refused(f"There is no model in {spec.artifact_uri}.", "INVALID_ARGUMENT")
 
     def _serve(self, name: str, model: str) -> None:
-        deployed = DeployedModel("4711", model, self.models[model], 1)
+        spec = self.specs[name]
+        asked = (spec.min_replicas, spec.max_replicas) if spec.machine else (1, 1)
+        deployed = DeployedModel("4711", model, self.models[model], asked[0], *asked)
         dns = f"{name.rsplit('/', 1)[1]}.{LOCATION}-1.prediction.vertexai.goog"
         shared = self.specs[name].shared_address
         self.endpoints[name] = replace(
             self.endpoints[name], dedicated_dns="" if shared else dns, deployed_models=(deployed,)
         )
+
+    def _deployed(self, endpoint: str, deployed_model_id: str) -> None:
+        found = self._known(self.endpoints, endpoint, "Endpoint")
+        if deployed_model_id not in [model.id for model in found.deployed_models]:
+            raise NotFound(f"No deployed model {deployed_model_id} on {endpoint}.", "NOT_FOUND")
+
+    def _scaled(self, endpoint: str, deployed_model_id: str, low: int, high: int) -> None:
+        found = self.endpoints[endpoint]
+        models = tuple(
+            replace(model, available_replicas=low, min_replicas=low, max_replicas=high)
+            if model.id == deployed_model_id
+            else model
+            for model in found.deployed_models
+        )
+        self.endpoints[endpoint] = replace(found, deployed_models=models)
 
     def _begin(
         self, parent: str, finish: Callable[[], Any], *, by_itself: bool = True, stage: str = "",

@@ -7,8 +7,8 @@ import pytest
 from django.db import close_old_connections, connection
 
 from jobs import errors
-from jobs.models import Message, TuningJob
-from jobs.services import chat, endpoints, leases, tuning
+from jobs.models import Endpoint, Message, TuningJob
+from jobs.services import chat, endpoint_lifetime, endpoints, leases, tuning
 from jobs.services.endpoints import DeploymentSpec
 from jobs.services.tuning import TuningSpec
 from tests import factories
@@ -98,3 +98,45 @@ def test_one_question_at_a_time(owner):
 def test_the_same_question_sent_twice_is_one(owner):
     conversation, key = factories.conversation(owner=owner), uuid4()
     assert len({answer.pk for answer in at_once(lambda: chat.ask(conversation, key=key, text="Ahoy"))}) == 1
+
+
+def test_a_question_against_the_end_of_a_lease(owner, driver):
+    """Either the question is there and the endpoint stays, or the endpoint goes and the question is refused."""
+    over = {"lease_kind": "FIXED", "lease_hours": 1, "undeploy_at": driver.now, "next_check_at": None}
+    endpoint = factories.ready_endpoint(owner=owner, **over)
+    talk = factories.conversation(owner=owner, endpoint=endpoint)
+    turns = [lambda: chat.ask(talk, key=uuid4(), text="Ahoy"), lambda: endpoint_lifetime.end(endpoint.pk, driver.now)]
+    asked = iter(turns * 4)
+    at_once(lambda: next(asked)())
+    endpoint.refresh_from_db()
+    assert (endpoint.state, Message.objects.count()) in {("READY", 2), ("UNDEPLOYING", 0)}
+
+
+def test_a_lease_ends_once(owner, driver):
+    endpoint = factories.ready_endpoint(owner=owner, lease_hours=1, lease_kind="FIXED", undeploy_at=driver.now)
+    assert sorted(at_once(lambda: endpoint_lifetime.end(endpoint.pk, driver.now))) == [False] * 7 + [True]
+    assert endpoint.events.count() == 1
+
+
+def test_extending_against_the_end_of_a_lease(owner, driver):
+    endpoint = factories.ready_endpoint(owner=owner, lease_hours=1, lease_kind="FIXED", undeploy_at=driver.now)
+    seen = endpoint.undeploy_at
+    turns = [
+        lambda: endpoint_lifetime.extend(Endpoint.objects.get(pk=endpoint.pk), seen=seen),
+        lambda: endpoint_lifetime.end(endpoint.pk, driver.now),
+    ]
+    asked = iter(turns * 4)
+    at_once(lambda: next(asked)())
+    endpoint.refresh_from_db()
+    assert (endpoint.state, endpoint.undeploy_at is None) in {("READY", False), ("UNDEPLOYING", True)}
+
+
+def test_a_double_click_changes_the_replicas_once(owner):
+    endpoint = factories.ready_endpoint(owner=owner)
+    at_once(lambda: endpoints.request_replicas(Endpoint.objects.get(pk=endpoint.pk), minimum=2, maximum=2))
+    assert endpoint.events.count() == 1
+
+
+def test_deployed_again_by_a_double_click_it_is_one(owner):
+    endpoint = factories.endpoint(owner=owner, state="FAILED")
+    assert len({made.pk for made in at_once(lambda: endpoints.deploy_again(endpoint))}) == 1

@@ -3,6 +3,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from google.cloud.aiplatform_v1beta1 import types
 from google.longrunning import operations_pb2
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.json_format import MessageToDict
 
 from jobs.vertex.errors import OutcomeUnknown, Refused
@@ -13,6 +14,7 @@ from .catalogue import long_name
 from .messages import enum_name, remote_error
 
 GARDEN, ENDPOINTS, MODELS = "model_garden_service", "endpoint_service", "model_service"
+REPLICA_FIELDS = ["dedicated_resources.min_replica_count", "dedicated_resources.max_replica_count"]
 
 
 class Deployment:
@@ -45,6 +47,16 @@ class Deployment:
     def get_endpoint(self, name: str) -> RemoteEndpoint:
         client = clients.client(ENDPOINTS, clients.location_of(name))
         return _endpoint(clients.ask(client.get_endpoint, types.GetEndpointRequest(name=name)))
+
+    def scale(self, endpoint: str, deployed_model_id: str, min_replicas: int, max_replicas: int) -> str:
+        client = clients.client(ENDPOINTS, clients.location_of(endpoint))
+        resources = types.DedicatedResources(min_replica_count=min_replicas, max_replica_count=max_replicas)
+        request = types.MutateDeployedModelRequest(
+            endpoint=endpoint,
+            deployed_model=types.DeployedModel(id=deployed_model_id, dedicated_resources=resources),
+            update_mask=FieldMask(paths=REPLICA_FIELDS),
+        )
+        return _operation_name(clients.ask(client.mutate_deployed_model, request))
 
     def undeploy(self, endpoint: str, deployed_model_id: str) -> str:
         client = clients.client(ENDPOINTS, clients.location_of(endpoint))
@@ -154,5 +166,20 @@ def _endpoint(endpoint: Any) -> RemoteEndpoint:
 
 
 def _deployed(model: Any) -> DeployedModel:
-    replicas = model.status.available_replica_count if "status" in model else None
-    return DeployedModel(id=model.id, model=model.model, display_name=model.display_name, available_replicas=replicas)
+    low, high = _replica_range(model)
+    return DeployedModel(
+        id=model.id,
+        model=model.model,
+        display_name=model.display_name,
+        available_replicas=model.status.available_replica_count if "status" in model else None,
+        min_replicas=low,
+        max_replicas=high,
+    )
+
+
+def _replica_range(model: Any) -> tuple[int | None, int | None]:
+    """Google sends no maximum that equals the minimum."""
+    if "dedicated_resources" not in model:
+        return None, None
+    low = model.dedicated_resources.min_replica_count
+    return low, max(low, model.dedicated_resources.max_replica_count)

@@ -8,6 +8,7 @@ from jobs.services import catalogue, endpoints
 from jobs.services.endpoints import DeploymentSpec, Machine
 from tests import factories
 from tests.driving import Driver
+from tests.fakes import STAGES
 
 pytestmark = pytest.mark.django_db
 
@@ -43,6 +44,51 @@ def test_stages_are_shown_while_it_deploys(owner, driver):
     driver.until(endpoint, phase="BOUND")
     driver.step(endpoint)
     assert (endpoint.state, endpoint.stage) == ("DEPLOYING", "PREPARING_MODEL")
+
+
+def test_the_time_of_each_stage_is_kept(owner, driver):
+    endpoint = driver.until(endpoints.deploy_model(owner, key=uuid4(), spec=base()), state="READY")
+    stages = [stage for stage, _moment in endpoint.stage_times]
+    assert stages == ["STARTING_DEPLOYMENT", *STAGES[1:]] or stages == list(STAGES[1:])
+
+
+def test_a_look_that_finds_nothing_new_is_no_update(owner, driver):
+    endpoint = driver.step(driver.until(endpoints.deploy_model(owner, key=uuid4(), spec=base()), state="READY"))
+    updated = endpoint.updated_at
+    assert driver.step(endpoint).updated_at == updated
+
+
+def test_what_happened_is_told(owner, driver):
+    endpoint = driver.until(endpoints.deploy_model(owner, key=uuid4(), spec=base()), state="READY")
+    assert [event.message for event in endpoint.events.all()] == [
+        "The endpoint Base was created to serve the model.",
+        "Vertex AI accepted the request.",
+        "The endpoint Base is ready.",
+    ]
+
+
+def test_deployed_again_with_the_same_settings(owner):
+    first = factories.endpoint(
+        state="FAILED", machine_type="m1", min_replicas=2, max_replicas=3, lease_kind="IDLE", lease_hours=4
+    )
+    second = endpoints.deploy_again(first)
+    repeated = ("publisher_model", "machine_type", "min_replicas", "max_replicas", "lease_kind", "lease_hours")
+    assert [getattr(second, name) for name in repeated] == [factories.BASE_MODEL, "m1", 2, 3, "IDLE", 4]
+    assert (second.state, second.phase, second.automatic) == ("DEPLOYING", "INTENT", False)
+    assert second.endpoint_user_id not in {first.endpoint_user_id, ""}
+
+
+def test_deployed_again_twice_is_once_until_that_one_is_over(owner):
+    first = factories.endpoint(state="UNDEPLOYED")
+    second = endpoints.deploy_again(first)
+    assert endpoints.deploy_again(first) == second
+    endpoints.request_delete(second)
+    assert endpoints.deploy_again(first).pk not in {first.pk, second.pk}
+
+
+def test_what_serves_is_not_deployed_again():
+    with pytest.raises(errors.NotAllowedNow):
+        endpoints.deploy_again(factories.ready_endpoint())
 
 
 def test_a_tuned_model_is_deployed_from_its_folder(owner, driver, fake_gateway):

@@ -1,0 +1,106 @@
+"""An endpoint with what its pages say about it beyond its row: what it costs and how much it is used."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from jobs.models import Endpoint
+from jobs.services import machine_prices, usage
+from jobs.states import EndpointState
+
+RUNNING = frozenset({EndpointState.DEPLOYING, EndpointState.READY, EndpointState.UNDEPLOYING})
+IDLE = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """`hours`: requests in each of the last 24 hours."""
+
+    endpoint: Endpoint
+    hours: list[int]
+    now: datetime
+
+    @property
+    def requests(self) -> int:
+        return sum(self.hours)
+
+    @property
+    def asked_replicas(self) -> str:
+        low, high = self.endpoint.min_replicas, self.endpoint.max_replicas
+        return str(low) if low == high else f"{low}–{high}"
+
+    @property
+    def replicas(self) -> str:
+        asked, now = self.asked_replicas, self.endpoint.available_replicas
+        if self.endpoint.state != EndpointState.READY or now is None or str(now) == asked:
+            return asked
+        return f"{now} / {asked}"
+
+    @property
+    def price(self) -> machine_prices.Price | None:
+        return machine_prices.price(self.endpoint.machine_type) if self.endpoint.machine_type else None
+
+    @property
+    def usd_per_hour(self) -> Decimal | None:
+        """Of the replicas that always run; None when no price is known."""
+        return self.price.usd_per_hour * self.endpoint.min_replicas if self.price else None
+
+    @property
+    def is_running(self) -> bool:
+        return self.endpoint.state in RUNNING
+
+    @property
+    def cost_words(self) -> str | Promise:
+        if not self.is_running:
+            return "–"
+        if self.usd_per_hour is None:
+            return _("Unknown")
+        return money(self.usd_per_hour) if self.usd_per_hour else _("No cost")
+
+    @property
+    def cost_note(self) -> str:
+        """Where the price comes from, for its title."""
+        if self.price is None:
+            return _("No price is known for this machine. Look at Google's price list.")
+        words = {"region": self.price.region, "date": self.price.as_of}
+        return _("Estimate: list price in %(region)s of %(date)s for the least number of replicas.") % words
+
+    @property
+    def cost_so_far(self) -> Decimal | None:
+        began = self.endpoint.started_at
+        if self.usd_per_hour is None or began is None:
+            return None
+        end = self.now if self.is_running else self.endpoint.ended_at or self.now
+        return self.usd_per_hour * Decimal(max((end - began).total_seconds(), 0)) / 3600
+
+    @property
+    def cost_so_far_words(self) -> str:
+        if self.endpoint.started_at is None:
+            return ""
+        if self.cost_so_far is None:
+            return _("Unknown: no price is known for this machine")
+        return money(self.cost_so_far)
+
+    @property
+    def idle_warning(self) -> str | Promise:
+        """After a day without a request of this console. Others may use it; nobody tells us of that."""
+        seen = max(filter(None, (self.endpoint.started_at, self.endpoint.last_request_at)), default=self.now)
+        if self.endpoint.state != EndpointState.READY or self.now - seen < IDLE or self.usd_per_hour == 0:
+            return ""
+        return gettext_lazy("Costs while idle") if self.usd_per_hour else gettext_lazy("May cost while idle")
+
+
+def shown(endpoints: Iterable[Endpoint]) -> list[Shown]:
+    now, rows = timezone.now(), list(endpoints)
+    hours = usage.by_hour(rows, now)
+    return [Shown(endpoint, hours[endpoint.pk], now) for endpoint in rows]
+
+
+def money(amount: Decimal) -> str:
+    return f"${amount:,.2f}" if amount >= Decimal("0.01") or not amount else "< $0.01"

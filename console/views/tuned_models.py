@@ -1,0 +1,60 @@
+import uuid
+from typing import Any
+
+from django.db.models import Prefetch, Q
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_safe
+
+from console.http import ConsoleRequest, page_or_fragment
+from jobs.models import Endpoint, TuningJob
+from jobs.models.tuning import TuningJobQuerySet
+from jobs.services import endpoints
+
+from .endpoints import words_of
+from .job_progress import JobStand, stand
+from .sorted_pages import sorted_page
+
+COLUMNS = {"name": "display_name", "base": "base_model", "created": "created_at"}
+
+
+def tuned_by(request: ConsoleRequest) -> TuningJobQuerySet:
+    """Each with its version, and its endpoints in `shown_endpoints`, the newest first."""
+    shown = Prefetch("endpoints", Endpoint.objects.shown(), to_attr="shown_endpoints")
+    return TuningJob.objects.visible_to(request.user).tuned().with_version().prefetch_related(shown)
+
+
+@require_safe
+def index(request: ConsoleRequest) -> HttpResponse:
+    text = words_of(request.GET)
+    found = matching(tuned_by(request), text).defer("log_text", "data_stats", "description")
+    page = sorted_page(found, request.GET, COLUMNS)
+    context = {"page": page, "q": text, "rows": [(job, default_checkpoint(job)) for job in page.rows]}
+    return page_or_fragment(request, "tuned_models/list.html", "table", context)
+
+
+def matching(jobs: TuningJobQuerySet, text: str) -> TuningJobQuerySet:
+    for word in text.split():
+        found = Q(display_name__icontains=word) | Q(base_model__icontains=word) | Q(tuned_model__icontains=word)
+        jobs = jobs.filter(found)
+    return jobs
+
+
+def default_checkpoint(job: TuningJob) -> dict[str, Any] | None:
+    """What a deployment takes: the last one, whose weights are those of the folder `final`."""
+    return max(job.checkpoints, key=lambda checkpoint: int(checkpoint["step"]), default=None)
+
+
+@require_safe
+def detail(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    job: TuningJob = get_object_or_404(tuned_by(request).select_related("dataset", "validation_dataset"), pk=pk)
+    standing: JobStand = stand(job)
+    versions = tuned_by(request).filter(display_name=job.display_name).defer("log_text", "data_stats", "description")
+    context = {
+        "job": job,
+        "stand": standing,
+        "versions": list(versions),
+        "default": default_checkpoint(job),
+        "folder": endpoints.artifact_uri(job),
+    }
+    return render(request, "tuned_models/detail.html", context)

@@ -1,0 +1,114 @@
+"""An endpoint's life in a real browser: deployed, asked, leased, scaled and taken down, by mouse and by keyboard."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, expect
+
+from tests import journey
+from tests.e2e.conftest import Visit
+from tests.running import GEMMA, Running
+from tests.visitor import Visitor
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+OPTIONS = {"runOnly": {"type": "tag", "values": TAGS}, "resultTypes": ["violations"]}
+SOON = 20_000
+A_REFUSED_FORM = "the server responded with a status of 422 (Unprocessable Entity)"
+
+
+def as_program(visit: Visit) -> Visitor:
+    person = Visitor(visit.address)
+    for cookie in visit.context.cookies():
+        person.client.cookies.set(cookie["name"], cookie["value"])
+    return person
+
+
+def deployed(visit: Visit) -> str:
+    with as_program(visit) as person:
+        journey.wait_for_catalogue(person)
+        endpoint = journey.deploy_base(person, GEMMA)
+        journey.wait_until_ready(person, endpoint, 60)
+        journey.ask(person, endpoint, "Ahoy?")
+    return endpoint
+
+
+def axe(visit: Visit) -> list[str]:
+    found = Axe().run(visit.page, options=OPTIONS).response["violations"]
+    return [f"{visit.page.url}: {one['id']}: {node['html']}" for one in found for node in one["nodes"]]
+
+
+def asked(visit: Visit, action: str) -> Locator:
+    """Chooses from the row's menu, with the keyboard alone."""
+    visit.open("/endpoints/")
+    visit.page.get_by_role("button", name=re.compile("^Actions for")).focus()
+    visit.page.keyboard.press("Enter")
+    visit.page.locator(".menu:popover-open").get_by_role("link", name=action, exact=True).press("Enter")
+    dialog = visit.page.locator("#ask")
+    expect(dialog).to_be_visible()
+    return dialog
+
+
+def give_a_lease(visit: Visit) -> None:
+    dialog = asked(visit, "Lease")
+    dialog.get_by_label("After some hours, used or not").check()
+    dialog.get_by_role("spinbutton").fill("0")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.locator(".errors")).to_be_focused()
+    assert axe(visit) == []
+    dialog.get_by_role("spinbutton").fill("3")
+    dialog.get_by_role("button", name="Save").click()
+    note = visit.page.locator(".note", has_text="Undeploys by itself")
+    expect(note).to_contain_text(re.compile(r"in [23]\shours"))
+    note.get_by_role("button", name="Extend by 3 hours").click()
+    expect(note).to_contain_text(re.compile(r"in [56]\shours"))
+
+
+def ask_for_replicas(visit: Visit) -> None:
+    dialog = asked(visit, "Replicas")
+    dialog.get_by_label("At most").fill("3")
+    dialog.get_by_role("button", name="Save").click()
+    expect(visit.page.get_by_text("It runs with 1–3 replicas now.")).to_be_visible(timeout=SOON)
+
+
+def leave_a_question_unanswered(visit: Visit) -> None:
+    """Escape closes the dialog, and the menu's button has the focus again."""
+    dialog = asked(visit, "Delete")
+    visit.picture("endpoint-delete")
+    assert axe(visit) == []
+    visit.page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(visit.page.get_by_role("button", name=re.compile("^Actions for"))).to_be_focused()
+
+
+def look_at_the_metrics(visit: Visit, endpoint: str) -> None:
+    visit.open(f"/endpoints/{endpoint}/")
+    expect(visit.page.locator("#metrics .plot-svg")).to_have_count(3)
+    visit.picture("endpoint")
+    visit.page.get_by_role("link", name="Table").click()
+    expect(visit.page.locator("#metrics table tbody tr")).to_have_count(24)
+    visit.page.get_by_role("link", name="7 days").click()
+    expect(visit.page.locator("#metrics table tbody tr")).to_have_count(28)
+    assert axe(visit) == []
+
+
+def take_it_down(visit: Visit) -> None:
+    dialog = asked(visit, "Undeploy")
+    expect(dialog).to_contain_text("1 chat talks to it.")
+    dialog.get_by_label("Name of the endpoint").fill("Base")
+    dialog.get_by_role("button", name="Undeploy").click()
+    expect(visit.page.locator("#endpoint-bar .st")).to_contain_text("Undeployed", timeout=SOON)
+    visit.page.locator("#endpoint-bar").get_by_role("button", name="Deploy again").click()
+    expect(visit.page.locator("#endpoint-bar .st")).to_contain_text("Ready", timeout=SOON)
+
+
+def test_the_life_of_an_endpoint(visit: Visit, console: Running) -> None:
+    visit.page.goto(console.link)
+    endpoint = deployed(visit)
+    look_at_the_metrics(visit, endpoint)
+    give_a_lease(visit)
+    ask_for_replicas(visit)
+    leave_a_question_unanswered(visit)
+    take_it_down(visit)
+    assert [problem for problem in visit.problems if not problem.endswith(A_REFUSED_FORM)] == []
