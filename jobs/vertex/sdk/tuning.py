@@ -20,9 +20,9 @@ PAGE_SIZE = 100
 
 class Tuning:
     def create(self, spec: TuningJobSpec) -> RemoteTuningJob:
-        request = types.CreateTuningJobRequest(parent=clients.parent(), tuning_job=_message(spec))
+        request = types.CreateTuningJobRequest(parent=clients.parent(spec.location), tuning_job=_message(spec))
         bucket = spec.output_uri.removeprefix("gs://").partition("/")[0]
-        job = clients.create(SERVICE, "create_tuning_job", request, bucket=bucket)
+        job = clients.create(SERVICE, "create_tuning_job", request, bucket=bucket, location=spec.location)
         if not job.name:
             raise OutcomeUnknown(_("Vertex AI answered without the name of a tuning job."), "UNKNOWN")
         return _job(job)
@@ -31,9 +31,10 @@ class Tuning:
         client = clients.client(SERVICE, clients.location_of(name))
         return _job(clients.ask(client.get_tuning_job, types.GetTuningJobRequest(name=name)))
 
-    def find(self, label: str, value: str) -> list[RemoteTuningJob]:
-        found = [*self._labelled(settings.VERTEX_LOCATION, label, value)]
-        if settings.VERTEX_LOCATION != "global":
+    def find(self, label: str, value: str, locations: Iterable[str] = ()) -> list[RemoteTuningJob]:
+        regions = dict.fromkeys([settings.VERTEX_LOCATION, *locations])
+        found = [job for region in regions for job in self._labelled(region, label, value)]
+        if "global" not in regions:
             found += self._labelled_globally(label, value)
         return sorted(_each_once(found), key=_created)
 
@@ -77,6 +78,7 @@ def _message(spec: TuningJobSpec) -> Any:
         description=spec.description,
         labels=dict(spec.labels),
         output_uri=spec.output_uri,
+        custom_base_model=spec.custom_base_model,
         supervised_tuning_spec=tuning,
     )
 
