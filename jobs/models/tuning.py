@@ -34,8 +34,8 @@ class TuningDraft(models.Model):
     """The five steps as typed so far. Its id becomes the job's id, so a form sent twice is one job.
 
     `data` maps a step (`name`, `base-model`, `output`, `training`, `deployment`) to that form's raw values, and
-    `origin` to where the values came from: a job or a file. `output_check` is what the worker found at the output folder:
-    {"uri", "asked_at", "checked_at", "problem", "is_empty"}; `is_empty` None when that could not be found out.
+    `origin` to where the values came from: a job or a file. `output_check` is what the worker found at the output
+    folder: {"uri", "asked_at"}, then also "checked_at" with either "problem" and "is_empty" or "unknown", a sentence.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

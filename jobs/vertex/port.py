@@ -11,6 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+# Ranks of a LoRA adapter, and the word for each in the names of `AdapterSize`.
+ADAPTER_SIZES = {1: "ONE", 2: "TWO", 4: "FOUR", 8: "EIGHT", 16: "SIXTEEN", 32: "THIRTY_TWO"}
+
 
 @dataclass(frozen=True)
 class MachineSpec:

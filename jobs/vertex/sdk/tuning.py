@@ -8,13 +8,12 @@ from google.cloud.aiplatform_v1beta1 import types
 from google.protobuf.json_format import MessageToDict
 
 from jobs.vertex.errors import NotAuthorised, OutcomeUnknown, Refused
-from jobs.vertex.port import Checkpoint, RemoteTuningJob, TuningJobSpec
+from jobs.vertex.port import ADAPTER_SIZES, Checkpoint, RemoteTuningJob, TuningJobSpec
 
 from . import clients
 from .messages import enum_name, raw, remote_error
 
 SERVICE = "gen_ai_tuning_service"
-ADAPTER_SIZES = {1: "ONE", 2: "TWO", 4: "FOUR", 8: "EIGHT", 16: "SIXTEEN", 32: "THIRTY_TWO"}
 PAGE_SIZE = 100
 
 
