@@ -170,7 +170,7 @@ class DeploymentForm(StepForm):
         error_messages={"invalid_choice": _("This machine is not offered for the base model. Choose one of the list.")},
     )
     endpoint_lease_hours = forms.IntegerField(
-        label=_("Undeploy after hours"),
+        label=_("Undeploy after (hours)"),
         required=False,
         min_value=1,
         max_value=LONGEST_LEASE,

@@ -20,5 +20,4 @@ def code_of(job: TuningJob | TuningSpec) -> list[Code]:
     return [
         Code(_("Python, with google-genai"), tuning_code.python(job)),
         Code(_("Shell, with curl"), tuning_code.curl(job)),
-        Code(_("Body of the request"), tuning_code.body_json(job)),
     ]

@@ -27,6 +27,7 @@ from console.forms.tuning import (
 from jobs.models import Dataset, PublisherModel, TuningDraft, TuningMode
 from jobs.services import continuing, datasets, drafts, estimates, regions, tuning
 from jobs.services.continuing import Start
+from jobs.services.tuning_code import plain
 
 from . import catalogue
 from .catalogue import Variant
@@ -208,7 +209,7 @@ class Wizard:
         """The answer of a finished step in a few words."""
         values = self.cleaned.get(step, {})
         if step == "base-model" and values and self.variant:
-            return self.variant.title
+            return self.start.title if self.start else self.variant.title
         return note(step, values)
 
     @property
@@ -227,6 +228,15 @@ class Wizard:
         assert self.variant.facts is not None
         facts, title = self.variant.facts, self.variant.title
         return [(mode.value, str(mode.label), mode_problem(mode.value, facts, title)) for mode in TuningMode]
+
+    @property
+    def recommended_rates(self) -> str:
+        """What a multiplier multiplies, of each mode when they differ."""
+        facts = self.variant.facts if self.variant else None
+        rates = {mode: plain(found.learning_rate) for mode, found in facts.defaults.items()} if facts else {}
+        if len(set(rates.values())) == 1:
+            return next(iter(rates.values()))
+        return ", ".join(f"{TuningMode(mode).label} {rate}" for mode, rate in rates.items())
 
     def long_rows(self, dataset: Dataset | None) -> list[str]:
         """That the chosen base model would cut rows, when it would."""

@@ -18,7 +18,7 @@ from jobs.services import machine_prices
 from .base_models import base_models, filter_of
 from .job_code import code_of
 from .output_state import output_state
-from .proposals import proposed_folder
+from .proposals import proposed_folder, proposed_output
 from .wizard import Wizard
 
 Uploads = dict[str, UploadForm]
@@ -63,7 +63,10 @@ def step_context(
         chosen = str(request.GET.get("base_model") or form["base_model"].value() or "")
         return {"models": base_models(wizard.variants, chosen, filter_of(request.GET)), "chosen_model": chosen}
     if step == "output":
-        return {"check": output_state(wizard.draft, str(form["output_uri"].value() or ""), timezone.now())}
+        return {
+            "check": output_state(wizard.draft, str(form["output_uri"].value() or ""), timezone.now()),
+            "free_folder": proposed_output(wizard.draft, wizard.values("name").get("display_name", "")),
+        }
     if step == "training":
         return training_context(wizard, form, uploads)
     return deployment_context(wizard, form)

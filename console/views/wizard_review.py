@@ -27,7 +27,7 @@ def shown_value(value: Any) -> object:
     if isinstance(value, float):
         return plain(value)
     if isinstance(value, dict):
-        return as_text(value)
+        return as_text(value).replace("\n", ", ")
     return TuningMode(value).label if value in TuningMode.values else value
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from django.db.models import F
+
 from jobs.models import Dataset, TuningJob
 from jobs.states import TuningState
 
@@ -17,10 +19,16 @@ MILLION = 1_000_000
 
 @dataclass(frozen=True)
 class Pace:
-    """The median over `jobs` jobs of this console that succeeded, from their start to their end."""
+    """Medians over `jobs` jobs of this console that succeeded. Tokens are reckoned from characters here, too: what was
+    measured in one unit foretells in the same one. `other_seconds` go to loading and saving.
+    """
 
     tokens_per_second: float
+    other_seconds: float
     jobs: int
+
+    def seconds(self, tokens: int) -> float:
+        return self.other_seconds + tokens / self.tokens_per_second
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Figures:
-    """What a job took. `tokens`: those that Vertex AI counted, times the epochs; `cost_usd` by the price list."""
+    """What a job took. `tokens`: those that Vertex AI counted in one pass, times the epochs; `cost_usd` by the price list."""
 
     tokens: int | None
     seconds: float | None
@@ -70,7 +78,7 @@ def of_data(dataset: Dataset, epochs: int, base_model: str, tuning_mode: str) ->
     ratio = facts.tokens_per_character if facts else DEFAULT_TOKENS_PER_CHARACTER
     tokens = round(dataset.character_count * ratio) * epochs
     price = facts.usd_per_million_tokens if facts else None
-    measured = pace(base_model, tuning_mode)
+    measured = pace(base_model, tuning_mode, ratio)
     return Estimate(
         rows=dataset.valid_rows,
         epochs=epochs,
@@ -79,39 +87,39 @@ def of_data(dataset: Dataset, epochs: int, base_model: str, tuning_mode: str) ->
         tokens=tokens,
         cost_usd=_cost(tokens, price),
         usd_per_million_tokens=price,
-        seconds=tokens / measured.tokens_per_second if measured else None,
+        seconds=measured.seconds(tokens) if measured else None,
         pace=measured,
         source=facts.source if facts else "",
         as_of=facts.as_of if facts else "",
     )
 
 
-def pace(base_model: str, tuning_mode: str) -> Pace | None:
+def pace(base_model: str, tuning_mode: str, tokens_per_character: float) -> Pace | None:
     """Of the last jobs of the same base model and mode, whoever started them; only the speed is told."""
-    ended = TuningJob.objects.filter(base_model=base_model, tuning_mode=tuning_mode, state=TuningState.SUCCEEDED)
-    columns = ended.values_list("data_stats", "epochs", "started_at", "ended_at")
-    speeds = []
-    for stats, epochs, started, until in columns[:JOBS_MEASURED]:
-        tokens, seconds = _tokens(stats, epochs), (until - started).total_seconds() if started and until else 0
-        if tokens and seconds > 0:
-            speeds.append(tokens / seconds)
-    return Pace(statistics.median(speeds), len(speeds)) if speeds else None
+    ended = TuningJob.objects.filter(
+        base_model=base_model, tuning_mode=tuning_mode, state=TuningState.SUCCEEDED,
+        started_at__isnull=False, first_step_at__isnull=False, last_step_at__gt=F("first_step_at"),
+        ended_at__isnull=False,
+    )  # fmt: skip
+    columns = ("dataset__character_count", "epochs", "started_at", "first_step_at", "last_step_at", "ended_at")
+    speeds, others = [], []
+    for characters, epochs, started, first, last, until in ended.values_list(*columns)[:JOBS_MEASURED]:
+        training = (last - first).total_seconds()
+        speeds.append(characters * tokens_per_character * epochs / training)
+        others.append(max((until - started).total_seconds() - training, 0))
+    if not speeds or not statistics.median(speeds):
+        return None
+    return Pace(statistics.median(speeds), statistics.median(others), len(speeds))
 
 
 def figures(job: TuningJob) -> Figures:
     """A job that did not succeed trained on fewer tokens than its data has, and nobody counts how many."""
-    succeeded = job.state == TuningState.SUCCEEDED
-    tokens = _tokens(job.data_stats, job.epochs) if succeeded else None
+    counted = job.data_stats.get("totalBillableTokenCount") if job.state == TuningState.SUCCEEDED else None
+    tokens = int(counted) * job.epochs if counted else None
     facts = catalogue.tuning_facts(job.base_model)
     price = facts.usd_per_million_tokens if facts else None
     seconds = (job.ended_at - job.started_at).total_seconds() if job.started_at and job.ended_at else None
     return Figures(tokens, seconds, None if tokens is None else _cost(tokens, price))
-
-
-def _tokens(stats: dict[str, Any], epochs: int) -> int | None:
-    """Vertex AI counts one pass over the data, as a text."""
-    counted = stats.get("totalBillableTokenCount")
-    return int(counted) * epochs if counted else None
 
 
 def _cost(tokens: int, price: Decimal | None) -> Decimal | None:

@@ -71,7 +71,7 @@ def curl(job: TuningJob | TuningSpec) -> str:
 
 def python(job: TuningJob | TuningSpec) -> str:
     lines = [
-        *(["from google.auth.credentials import AnonymousCredentials"] if settings.VERTEX_API_ENDPOINT else []),
+        *(["from google.oauth2.credentials import Credentials"] if settings.VERTEX_API_ENDPOINT else []),
         "from google import genai",
         "from google.genai import types",
         "",
@@ -98,7 +98,7 @@ def _connection() -> list[str]:
     if not settings.VERTEX_API_ENDPOINT:
         return ['    http_options=types.HttpOptions(api_version="v1beta1"),']
     return [
-        "    credentials=AnonymousCredentials(),",
+        '    credentials=Credentials(token="local"),',
         f'    http_options=types.HttpOptions(api_version="v1beta1", base_url={settings.VERTEX_API_ENDPOINT!r}),',
     ]
 
