@@ -66,7 +66,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Figures:
-    """What a job took. `tokens`: those that Vertex AI counted in one pass, times the epochs; `cost_usd` by the price list."""
+    """What a job took. `tokens`: as Vertex AI counted one pass, times the epochs; `cost_usd` by the price list."""
 
     tokens: int | None
     seconds: float | None
