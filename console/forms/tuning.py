@@ -36,9 +36,7 @@ class NameForm(StepForm):
     labels = forms.CharField(
         label=_("Labels"),
         required=False,
-        help_text=_(
-            "One on each line, such as team=support. Vertex AI keeps them with the job, for search and for bills."
-        ),
+        help_text=_("One on each line, such as team=support. Vertex AI keeps them with the job."),
         widget=forms.Textarea(attrs={"rows": 2, "autocomplete": "off", "spellcheck": "false"}),
     )
 

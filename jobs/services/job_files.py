@@ -106,6 +106,8 @@ def load(owner: User, text: str) -> Loaded:
 def _content(text: str) -> dict[str, Any]:
     try:
         content = json.loads(text.removeprefix("\ufeff"), parse_constant=_no_constant)
+        if not _can_be_kept(content):
+            raise ValueError(_("it has characters that are no text."))
     except (ValueError, RecursionError) as error:
         raise FileRejected([("", _("The file is not JSON: %s") % error)]) from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -115,6 +117,12 @@ def _content(text: str) -> dict[str, Any]:
         message = _("This console reads version %d of the format. Export the job again.") % VERSION
         raise FileRejected([("version", message)])
     return content
+
+
+def _can_be_kept(content: Any) -> bool:
+    """JSON may carry a NUL or half a surrogate pair; no database takes the one, no encoding the other."""
+    written = json.dumps(content, ensure_ascii=False)
+    return "\\u0000" not in written.replace("\\\\", "") and written.encode(errors="replace").decode() == written
 
 
 def _no_constant(name: str) -> float:

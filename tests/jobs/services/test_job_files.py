@@ -10,6 +10,7 @@ from tests import factories
 
 pytestmark = pytest.mark.django_db
 SHA = "a" * 64
+NUL, HALF = (json.dumps({"format": job_files.FORMAT, "version": 1, key: {}}) for key in ("a\0b", "\ud800"))
 
 
 def spec(**values):
@@ -42,7 +43,7 @@ def problems(owner, text):
 
 
 def random_spec(chance, datasets):
-    letters = "aé선😀\"\\\n\t <&'{}%$`x9"
+    letters = "u0aé선😀\"\\\n\t <&'{}%$`x9"
     words = "".join(chance.choices(letters, k=chance.randint(1, 40)))
     train, validation = chance.sample(datasets, 2)
     return TuningSpec(
@@ -116,7 +117,7 @@ def test_a_wrong_file_is_refused_by_field(owner, changes, field, words):
     assert (found, words in sentence) == (field, True)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 100_000, '{"format": NaN}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 100_000, '{"format": NaN}', NUL, HALF])
 def test_what_is_no_job_at_all(owner, text):
     assert len(problems(owner, text)) == 1
 
@@ -124,3 +125,7 @@ def test_what_is_no_job_at_all(owner, text):
 def test_all_that_is_wrong_is_said_at_once(owner):
     found = problems(owner, text_of(spec(), training__epochs="3", output__output_uri=1, name__labels=1))
     assert [field for field, _sentence in found] == ["name.labels", "output.output_uri", "training.epochs"]
+
+
+def test_a_backslash_is_a_character_as_any_other(owner):
+    assert job_files.load(owner, text_of(spec(description="C:\\u0000"))).answers["description"] == "C:\\u0000"
