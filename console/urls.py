@@ -13,6 +13,8 @@ from console.views import (
     preferences,
     search,
     tuned_models,
+    tuning_drafts,
+    tuning_files,
     tuning_jobs,
     tuning_new,
     weights,
@@ -31,6 +33,10 @@ model_garden_urls = [
 tuning_urls = [
     path("tuning/", tuning_jobs.index, name="tuning-list"),
     path("tuning/new/", tuning_new.start_draft, name="tuning-new"),
+    path("tuning/import/", tuning_files.load, name="tuning-import"),
+    path("tuning/drafts/", tuning_drafts.index, name="tuning-drafts"),
+    path("tuning/drafts/<uuid:pk>/job.json", tuning_files.of_draft, name="tuning-draft-file"),
+    path("tuning/drafts/<uuid:pk>/output-check/", tuning_drafts.check_output, name="tuning-output-check"),
     path("tuning/drafts/<uuid:pk>/start/", tuning_new.start, name="tuning-start"),
     path("tuning/drafts/<uuid:pk>/discard/", tuning_new.discard, name="tuning-discard"),
     path("tuning/drafts/<uuid:pk>/<slug:step>/", tuning_new.step, name="tuning-draft"),
@@ -43,6 +49,8 @@ tuning_urls = [
     path("tuning/jobs/<uuid:pk>/decide/", tuning_jobs.decide, name="tuning-decide"),
     path("tuning/jobs/<uuid:pk>/deploy/", tuning_jobs.deploy, name="tuning-deploy"),
     path("tuning/jobs/<uuid:pk>/clone/", tuning_jobs.clone, name="tuning-clone"),
+    path("tuning/jobs/<uuid:pk>/retry/", tuning_drafts.retry, name="tuning-retry"),
+    path("tuning/jobs/<uuid:pk>/job.json", tuning_files.of_job, name="tuning-job-file"),
 ]
 
 endpoint_urls = [

@@ -11,7 +11,7 @@ from celery import shared_task
 from django.db import transaction
 from django.utils import timezone
 
-from .services import accounts, catalogue, chat, endpoint_lifetime, endpoints, surplus, tuning
+from .services import accounts, catalogue, chat, endpoint_lifetime, endpoints, output_check, surplus, tuning
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +57,11 @@ def advance_tuning_job(job_id: str) -> None:
 def advance_endpoint(endpoint_id: str) -> None:
     if endpoints.advance(UUID(endpoint_id), timezone.now()):
         send(advance_endpoint, endpoint_id=endpoint_id)
+
+
+@task("tuning.check_output", soft_time_limit=30, time_limit=40)
+def check_output(draft_id: str) -> None:
+    output_check.run(UUID(draft_id), timezone.now())
 
 
 @task("catalogue.sync")

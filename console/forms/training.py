@@ -1,4 +1,6 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from django import forms
@@ -13,6 +15,9 @@ from . import row_limits
 from .fields import LearningRateField, StepForm
 
 MOST_EPOCHS = 100
+ABSOLUTE, MULTIPLIER = "absolute", "multiplier"
+RATE_REMEDY = _("Write a number above 0 and up to 1, such as 0.0002.")
+MULTIPLIER_REMEDY = _("Write a number above 0, such as 0.5 or 2; the product must not be above 1.")
 
 
 class Facts(Protocol):
@@ -26,6 +31,17 @@ class Facts(Protocol):
 
     @property
     def max_sequence_tokens(self) -> int: ...
+
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        """By mode, each with its recommended `learning_rate`."""
+
+
+class Continued(Protocol):
+    """The job whose model is tuned further."""
+
+    tuning_mode: str
+    adapter_size: int | None
 
 
 class TrainingForm(StepForm):
@@ -50,7 +66,10 @@ class TrainingForm(StepForm):
         label=_("Validation data set"),
         required=False,
         empty_label=_("Choose a data set"),
-        error_messages={"invalid_choice": _("This data set is not one of yours any more. Choose another one.")},
+        error_messages={
+            "required": _("Choose a validation data set, or switch validation off."),
+            "invalid_choice": _("This data set is not one of yours any more. Choose another one."),
+        },
     )
     epochs = forms.IntegerField(
         label=_("Number of epochs"),
@@ -62,10 +81,26 @@ class TrainingForm(StepForm):
         ),
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
     )
+    learning_rate_kind = forms.ChoiceField(
+        label=_("Learning rate"),
+        required=False,
+        choices=[(ABSOLUTE, _("Absolute")), (MULTIPLIER, _("As a multiple of the recommended rate"))],
+        error_messages={"invalid_choice": _("Choose an absolute learning rate or a multiplier.")},
+    )
     learning_rate = LearningRateField(
         label=_("Learning rate"),
+        required=False,
         help_text=_("How much each training step changes the model: above 0 and up to 1, such as 0.0002."),
-        error_messages=dict.fromkeys(("required", "invalid"), _("Write a number above 0 and up to 1, such as 0.0002.")),
+        error_messages={"invalid": RATE_REMEDY},
+        widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
+    )
+    learning_rate_multiplier = LearningRateField(
+        label=_("Learning rate multiplier"),
+        required=False,
+        help_text=_(
+            "Above 1 learns faster, below 1 more carefully. Vertex AI is sent the product as the learning rate."
+        ),
+        error_messages={"invalid": MULTIPLIER_REMEDY},
         widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
     )
     tuning_mode = forms.ChoiceField(
@@ -104,10 +139,14 @@ class TrainingForm(StepForm):
         facts: Facts,
         model_title: str,
         validation_problem: Callable[[Dataset, Dataset], str],
+        continued: Continued | None = None,
+        missing: Mapping[str, str] = MappingProxyType({}),
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.facts, self.model_title, self.validation_problem = facts, model_title, validation_problem
+        self.continued = continued
+        self._say_what_is_missing(missing)
         self._dataset_field("dataset").queryset = datasets
         self._dataset_field("validation_dataset").queryset = datasets
         sizes = self.fields["adapter_size"]
@@ -116,6 +155,12 @@ class TrainingForm(StepForm):
         sizes.error_messages["invalid_choice"] = _("Choose one of these sizes: %(sizes)s.") % {
             "sizes": ", ".join(map(str, facts.adapter_sizes))
         }
+
+    def _say_what_is_missing(self, missing: Mapping[str, str]) -> None:
+        """For data sets that a loaded file names and that this person does not have."""
+        for name, words in missing.items():
+            message = gettext("You do not have the data set of the file, %(name)s. Upload it, or choose another one.")
+            self.fields[name].error_messages["required"] = message % {"name": words}
 
     def _dataset_field(self, name: str) -> "forms.ModelChoiceField[Dataset]":
         field = self.fields[name]
@@ -130,7 +175,7 @@ class TrainingForm(StepForm):
             return None
         chosen: Dataset | None = self.cleaned_data["validation_dataset"]
         if chosen is None:
-            raise ValidationError(_("Choose a validation data set, or switch validation off."))
+            raise ValidationError(self.fields["validation_dataset"].error_messages["required"])
         return self._trainable(chosen)
 
     def _trainable(self, dataset: Dataset) -> Dataset:
@@ -138,12 +183,6 @@ class TrainingForm(StepForm):
         if row_limits.no_row_fits(usable(dataset), tokens):
             raise ValidationError(f"{row_limits.long_rows(dataset, tokens, self.model_title)} {row_limits.REMEDY}")
         return dataset
-
-    def clean_learning_rate(self) -> float:
-        rate: float = self.cleaned_data["learning_rate"]
-        if not 0 < rate <= 1:
-            raise ValidationError(_("Write a number above 0 and up to 1, such as 0.0002."))
-        return rate
 
     def clean_tuning_mode(self) -> str:
         mode: str = self.cleaned_data["tuning_mode"]
@@ -158,9 +197,40 @@ class TrainingForm(StepForm):
             self.errors.pop("adapter_size", None)
         elif values.get("tuning_mode") and values.get("adapter_size") is None and "adapter_size" not in self.errors:
             self.add_error("adapter_size", _("Choose an adapter size."))
+        self._settle_learning_rate(values)
+        self._check_continued(values)
         train, validation = values.get("dataset"), values.get("validation_dataset")
         if train and validation and (problem := self.validation_problem(train, validation)):
             self.add_error("validation_dataset", problem)
+
+    def _settle_learning_rate(self, values: dict[str, Any]) -> None:
+        """One rate, absolute: open models take no multiplier, so that a multiple is reckoned here."""
+        kind, multiplier = values.pop("learning_rate_kind", ""), values.pop("learning_rate_multiplier", None)
+        if kind != MULTIPLIER:
+            self.errors.pop("learning_rate_multiplier", None)
+            if "learning_rate" not in self.errors and not 0 < (values.get("learning_rate") or 0) <= 1:
+                self.add_error("learning_rate", RATE_REMEDY)
+            return
+        self.errors.pop("learning_rate", None)
+        if "learning_rate_multiplier" in self.errors or not values.get("tuning_mode"):
+            return
+        recommended = self.facts.defaults[values["tuning_mode"]].learning_rate
+        values["learning_rate"] = float(Decimal(str(multiplier or 0)) * Decimal(str(recommended)))
+        if not 0 < values["learning_rate"] <= 1:
+            self.add_error("learning_rate_multiplier", MULTIPLIER_REMEDY)
+
+    def _check_continued(self, values: dict[str, Any]) -> None:
+        """An adapter that is trained further keeps its form."""
+        mode, size = values.get("tuning_mode"), values.get("adapter_size")
+        if self.continued is None or not mode:
+            return
+        if mode != self.continued.tuning_mode:
+            word = TuningMode(self.continued.tuning_mode).label
+            message = _("The model that you continue was tuned by %(mode)s. Choose the same.")
+            self.add_error("tuning_mode", ValidationError(message, params={"mode": word}))
+        elif size and size != self.continued.adapter_size:
+            message = _("The adapter that you continue has size %(size)s. Choose the same.")
+            self.add_error("adapter_size", ValidationError(message, params={"size": self.continued.adapter_size}))
 
 
 def usable(dataset: Dataset) -> Dataset:

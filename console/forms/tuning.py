@@ -1,19 +1,23 @@
 """The five steps of a tuning job. Each form parses one step; what was typed stays as typed in the draft."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db.models import Q
+from django.utils.functional import Promise
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from jobs.models import TuningDraft, TuningJob
+from jobs.models.labels import parse_labels
 from jobs.models.uris import parse_gs_uri
 
 from .fields import DisplayNameField, StepForm, ask_for_licence
 
 STEPS = ("name", "base-model", "output", "training", "deployment")
+LONGEST_LEASE = 720
 
 
 class NameForm(StepForm):
@@ -29,25 +33,91 @@ class NameForm(StepForm):
         error_messages={"max_length": _("A description has at most 2000 characters; this one has %(show_value)d.")},
         widget=forms.Textarea(attrs={"rows": 3}),
     )
+    labels = forms.CharField(
+        label=_("Labels"),
+        required=False,
+        help_text=_("One on each line, such as team=support. Vertex AI keeps them with the job."),
+        widget=forms.Textarea(attrs={"rows": 2, "autocomplete": "off", "spellcheck": "false"}),
+    )
+
+    def clean_labels(self) -> dict[str, str]:
+        try:
+            return parse_labels(self.cleaned_data["labels"])
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+
+
+class Start(Protocol):
+    """Something tuned before, in a folder of Cloud Storage."""
+
+    @property
+    def uri(self) -> str: ...
+
+    @property
+    def job(self) -> TuningJob: ...
+
+
+BASE, TUNED = "base", "tuned"
 
 
 class BaseModelForm(StepForm):
-    """`reasons` maps each listed model to why it cannot be tuned, or to nothing."""
+    """`reasons` maps each listed model to why it cannot be tuned, or to nothing; `start_at` finds what is continued."""
 
-    base_model = forms.CharField(label=_("Base model"), error_messages={"required": _("Choose a base model.")})
+    source = forms.ChoiceField(
+        label=_("Start from"),
+        required=False,
+        choices=[(BASE, _("A base model")), (TUNED, _("A tuned model or checkpoint of yours"))],
+        error_messages={"invalid_choice": _("Choose a base model or something that you have tuned.")},
+    )
+    base_model = forms.CharField(label=_("Base model"), required=False)
+    custom_base_model = forms.CharField(label=_("Tuned model or checkpoint"), required=False)
+    location = forms.ChoiceField(
+        label=_("Region"),
+        required=False,
+        help_text=_("Where the training runs. Endpoints are deployed in the region of this console."),
+        error_messages={
+            "invalid_choice": _("Vertex AI tunes no open models in %(value)s. Choose a region of the list.")
+        },
+    )
 
-    def __init__(self, *args: Any, reasons: Mapping[str, str], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        reasons: Mapping[str, str],
+        start_at: Callable[[str], Start | None] = lambda uri: None,
+        regions: Sequence[tuple[str, str | Promise]] = (),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self.reasons = reasons
+        self.reasons, self.start_at = reasons, start_at
+        location = self.fields["location"]
+        assert isinstance(location, forms.ChoiceField)
+        location.choices = list(regions)
 
-    def clean_base_model(self) -> str:
-        name: str = self.cleaned_data["base_model"]
-        if name not in self.reasons:
+    def clean(self) -> None:
+        values = self.cleaned_data
+        if values.pop("source", BASE) == TUNED:
+            self._continue(values)
+        else:
+            values["custom_base_model"] = ""
+            self._check("base_model", values.get("base_model", ""))
+
+    def _continue(self, values: dict[str, Any]) -> None:
+        start = self.start_at(values.get("custom_base_model", ""))
+        if start is None:
+            self.add_error("custom_base_model", _("Choose one of the models that you have tuned, or a checkpoint."))
+            return
+        values["base_model"] = start.job.base_model
+        self._check("custom_base_model", start.job.base_model)
+
+    def _check(self, field: str, name: str) -> None:
+        if not name:
+            self.add_error(field, _("Choose a base model."))
+        elif name not in self.reasons:
             message = _("%(name)s is not in the catalogue of this Vertex AI. Choose a model from the list.")
-            raise ValidationError(message, params={"name": name})
-        if self.reasons[name]:
-            raise ValidationError(self.reasons[name])
-        return name
+            self.add_error(field, ValidationError(message, params={"name": name}))
+        elif self.reasons[name]:
+            self.add_error(field, self.reasons[name])
 
 
 class OutputForm(StepForm):
@@ -68,9 +138,19 @@ class OutputForm(StepForm):
             parse_gs_uri(uri)
         except ValueError as error:
             raise ValidationError(str(error)) from error
-        if TuningJob.objects.filter(output_uri=uri).exclude(pk=self.draft.pk).exists():
-            raise ValidationError(_("Another tuning job already writes there. Choose a folder of its own."))
+        self._check_folder(uri)
         return uri
+
+    def _check_folder(self, uri: str) -> None:
+        """Other people's jobs, too: what one job writes must not lie among the files of another."""
+        above = [uri[:place] for place in range(len("gs://"), len(uri)) if uri[place] == "/"]
+        near = Q(output_uri__in=[uri, *above]) | Q(output_uri__startswith=f"{uri}/")
+        taken = TuningJob.objects.filter(near).exclude(pk=self.draft.pk).values_list("output_uri", flat=True)
+        if uri in taken:
+            raise ValidationError(_("Another tuning job already writes there. Choose a folder of its own."))
+        if inside := next((other for other in taken if other in above or other.startswith(f"{uri}/")), ""):
+            message = _("Another tuning job writes to %(folder)s. Choose a folder that is not above or below it.")
+            raise ValidationError(message, params={"folder": inside})
 
 
 class DeploymentForm(StepForm):
@@ -86,6 +166,17 @@ class DeploymentForm(StepForm):
         label=_("Machine"),
         required=False,
         error_messages={"invalid_choice": _("This machine is not offered for the base model. Choose one of the list.")},
+    )
+    endpoint_lease_hours = forms.IntegerField(
+        label=_("Undeploy after (hours)"),
+        required=False,
+        min_value=1,
+        max_value=LONGEST_LEASE,
+        help_text=_("Counted from the deployment. Leave it empty to keep the endpoint until you undeploy it."),
+        error_messages=dict.fromkeys(
+            ("invalid", "min_value", "max_value"), _("Write a whole number of hours from 1 to 720, or leave it empty.")
+        ),
+        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
     )
     accepts_licence = forms.BooleanField(label=pgettext_lazy("licence", "I accept the terms"), required=False)
 

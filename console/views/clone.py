@@ -1,29 +1,64 @@
+"""A job, or the answers of a file, as the raw values of the forms that make one."""
+
+from collections.abc import Mapping
 from typing import Any
 
-from jobs.models import TuningJob
-
-from .proposals import plain
+from console.forms.training import ABSOLUTE
+from console.forms.tuning import BASE, TUNED
+from jobs.models import Dataset, TuningJob
+from jobs.models.labels import as_text
+from jobs.services.job_files import FIELDS
+from jobs.services.tuning_code import plain
 
 
 def draft_values(job: TuningJob) -> dict[str, dict[str, Any]]:
-    """A job as the raw values of the forms that make one. The output folder is left out: each job has its own."""
+    """The output folder is left out: each job has its own."""
+    answers = {name: getattr(job, name) for fields in FIELDS.values() for name in fields}
+    values = raw_values(answers)
+    del values["output"]
+    return values
+
+
+def raw_values(answers: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """`answers` by column of a job, data sets as rows."""
     return {
-        "name": {"display_name": job.display_name, "description": job.description},
-        "base-model": {"base_model": job.base_model},
+        "name": {
+            "display_name": answers["display_name"],
+            "description": answers["description"],
+            "labels": as_text(answers["labels"]),
+        },
+        "base-model": {
+            "source": TUNED if answers["custom_base_model"] else BASE,
+            "base_model": answers["base_model"],
+            "custom_base_model": answers["custom_base_model"],
+            "location": answers["location"],
+        },
+        "output": {"output_uri": answers["output_uri"]},
         "training": {
-            "dataset": str(job.dataset_id),
-            "use_validation": bool(job.validation_dataset_id),
-            "validation_dataset": str(job.validation_dataset_id or ""),
-            "epochs": str(job.epochs),
-            "learning_rate": plain(job.learning_rate),
-            "tuning_mode": job.tuning_mode,
-            "adapter_size": str(job.adapter_size or ""),
-            "batch_size": str(job.batch_size or ""),
-            "export_last_checkpoint_only": job.export_last_checkpoint_only,
+            "dataset": _key(answers["dataset"]),
+            "use_validation": bool(answers["validation_dataset"]),
+            "validation_dataset": _key(answers["validation_dataset"]),
+            "epochs": str(answers["epochs"]),
+            "learning_rate_kind": ABSOLUTE,
+            "learning_rate": plain(answers["learning_rate"]),
+            "learning_rate_multiplier": "1",
+            "tuning_mode": answers["tuning_mode"],
+            "adapter_size": _text(answers["adapter_size"]),
+            "batch_size": _text(answers["batch_size"]),
+            "export_last_checkpoint_only": answers["export_last_checkpoint_only"],
         },
         "deployment": {
-            "auto_deploy": job.auto_deploy,
-            "endpoint_display_name": job.endpoint_display_name,
-            "machine_type": job.machine_type,
+            "auto_deploy": answers["auto_deploy"],
+            "endpoint_display_name": answers["endpoint_display_name"],
+            "machine_type": answers["machine_type"],
+            "endpoint_lease_hours": _text(answers["endpoint_lease_hours"]),
         },
     }
+
+
+def _key(dataset: Dataset | None) -> str:
+    return str(dataset.pk) if dataset else ""
+
+
+def _text(number: int | None) -> str:
+    return "" if number is None else str(number)

@@ -6,15 +6,20 @@ from typing import Any
 from django.conf import settings
 from django.utils.text import slugify
 
-from console.forms.training import MOST_EPOCHS
+from console.forms.training import ABSOLUTE, MOST_EPOCHS
 from jobs.models import TuningDraft
 from jobs.services.catalogue import TuningFacts
+from jobs.services.continuing import Start
+from jobs.services.tuning_code import plain
+
+
+def proposed_folder(draft: TuningDraft, name: str) -> str:
+    """That no other job has: the name, and the beginning of the draft's id."""
+    return f"{slugify(name)[:40] or 'model'}-{draft.pk.hex[:6]}"
 
 
 def proposed_output(draft: TuningDraft, name: str) -> str:
-    """A folder that no other job has: the name, and the beginning of the draft's id."""
-    folder = f"{slugify(name)[:40] or 'model'}-{draft.pk.hex[:6]}"
-    return f"{settings.VERTEX_BUCKET}/tuning/{folder}" if settings.VERTEX_BUCKET else ""
+    return f"{settings.VERTEX_BUCKET}/tuning/{proposed_folder(draft, name)}" if settings.VERTEX_BUCKET else ""
 
 
 def whole_number(text: object) -> int:
@@ -32,17 +37,15 @@ def carried(values: Mapping[str, Any], old: Mapping[str, Any], new: Mapping[str,
     return {name: new.get(name) if name in untouched else value for name, value in values.items()}
 
 
-def training_defaults(facts: TuningFacts) -> dict[str, Any]:
-    mode = facts.modes[0]
+def training_defaults(facts: TuningFacts, start: Start | None) -> dict[str, Any]:
+    """What is recommended for the base model; an adapter that is continued keeps its form."""
+    mode = start.job.tuning_mode if start and start.job.tuning_mode in facts.modes else facts.modes[0]
     defaults = facts.defaults[mode]
     return {
         "epochs": defaults.epochs,
+        "learning_rate_kind": ABSOLUTE,
         "learning_rate": plain(defaults.learning_rate),
+        "learning_rate_multiplier": "1",
         "tuning_mode": mode,
-        "adapter_size": defaults.adapter_size,
+        "adapter_size": start.job.adapter_size if start else defaults.adapter_size,
     }
-
-
-def plain(number: float) -> str:
-    """0.00002 and not 2e-05."""
-    return f"{number:.10f}".rstrip("0").rstrip(".")

@@ -18,6 +18,7 @@ from jobs.states import TUNING_LIVE
 
 from .clone import draft_values
 from .job_charts import TAGS, chart_data
+from .job_figures import figures_context
 from .job_progress import stand
 from .paging import page_of
 
@@ -76,6 +77,7 @@ def detail(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
         "stand": stand(job),
         "log_text": shown_log(job),
         **events_of(job, request.GET.get("level", "")),
+        **figures_context(job),
     }
     return render(request, "tuning/job.html", context)
 
@@ -83,7 +85,9 @@ def detail(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 @require_safe
 def status(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     job = visible_job(request, pk)
-    return render(request, "tuning/job.html#status", {"job": job, "stand": stand(job), "is_update": True})
+    return render(
+        request, "tuning/job.html#status", {"job": job, "stand": stand(job), "is_update": True, **figures_context(job)}
+    )
 
 
 @require_safe

@@ -1,28 +1,28 @@
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
-from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from console.forms import row_limits
 from console.forms.datasets import UploadForm
 from console.forms.fields import StepForm
 from console.forms.tuning import STEPS
-from console.http import ConsoleRequest, hx_redirect, page_or_fragment, wants_fragment
+from console.http import ConsoleRequest, hx_redirect, wants_fragment
 from jobs import errors, tasks
 from jobs.models import TuningDraft
 from jobs.services import datasets, drafts, tuning
 
 from .datasets import uploaded
 from .proposals import carried
-from .wizard import SENT, Wizard, raw_values
+from .tuning_drafts import asked
+from .wizard import SAVED, SENT, Wizard, raw_values
+from .wizard_page import shown
 
 Which = Literal["train", "validation"]
-PREVIEWED = ("dataset", "epochs")
+PREVIEWED = {"name": ("display_name",), "training": ("dataset", "epochs", "tuning_mode")}
 ADDS_DATASET: dict[str, tuple[str, Which]] = {
     "upload-train": ("upload", "train"),
     "upload-validation": ("upload", "validation"),
@@ -43,7 +43,7 @@ def start_draft(request: ConsoleRequest) -> HttpResponse:
 
 
 def is_untouched(draft: TuningDraft) -> bool:
-    return "training" not in draft.data and not any(SENT in values for values in draft.data.values())
+    return "training" not in draft.data and not any({SENT, SAVED} & values.keys() for values in draft.data.values())
 
 
 def own_draft(request: ConsoleRequest, pk: UUID) -> TuningDraft:
@@ -76,8 +76,8 @@ def led_back(request: ConsoleRequest, wizard: Wizard, step: str) -> HttpResponse
 
 def preview(request: ConsoleRequest, draft: TuningDraft, step: str) -> None:
     """`?dataset=…&epochs=…` shows the report and the estimate for that choice; nothing is saved."""
-    asked = {name: request.GET[name] for name in PREVIEWED if name in request.GET}
-    if step == "training" and asked:
+    asked = {name: request.GET[name] for name in PREVIEWED.get(step, ()) if name in request.GET}
+    if asked:
         draft.data = draft.data | {step: draft.data.get(step, {}) | asked}
 
 
@@ -85,6 +85,10 @@ def sent(request: ConsoleRequest, wizard: Wizard, step: str) -> HttpResponse:
     if step == "training" and request.POST.get("action") in ADDS_DATASET:
         return dataset_added(request, wizard, request.POST["action"])
     form = wizard.form(step, request.POST)
+    if request.POST.get("action") == "save":
+        return saved(request, wizard, step, form)
+    if step == "output" and request.POST.get("action") == "check":
+        return checked(request, wizard, form)
     before = wizard.recommended
     drafts.save_step(wizard.draft, step, form.typed() | {SENT: True})
     again = Wizard(wizard.draft, request.user)
@@ -92,8 +96,25 @@ def sent(request: ConsoleRequest, wizard: Wizard, step: str) -> HttpResponse:
         return shown(request, again, step, form, status=422)
     if step == "base-model" and (typed := again.values("training")):
         drafts.save_step(wizard.draft, "training", carried(typed, before, again.recommended))
+    if step == "output":
+        asked(wizard.draft, form.cleaned_data["output_uri"])
     following = STEPS[min(STEPS.index(step) + 1, len(STEPS) - 1)]
     return hx_redirect(request, wizard.url(following))
+
+
+def checked(request: ConsoleRequest, wizard: Wizard, form: StepForm) -> HttpResponse:
+    """Where no script asks beside the form: the page comes again, with the answer or the question under way."""
+    drafts.save_step(wizard.draft, "output", form.typed() | {SAVED: True})
+    asked(wizard.draft, form.typed()["output_uri"] or "")
+    return hx_redirect(request, wizard.url("output"))
+
+
+def saved(request: ConsoleRequest, wizard: Wizard, step: str, form: StepForm) -> HttpResponse:
+    """As it is, right or wrong. A step that was not sent yet is not judged before it is."""
+    judged = {SENT: True} if SENT in wizard.values(step) else {}
+    drafts.save_step(wizard.draft, step, form.typed() | {SAVED: True} | judged)
+    messages.info(request, _("The draft was saved."))
+    return hx_redirect(request, "tuning-drafts")
 
 
 def dataset_added(request: ConsoleRequest, wizard: Wizard, action: str) -> HttpResponse:
@@ -118,48 +139,6 @@ def dataset_added(request: ConsoleRequest, wizard: Wizard, action: str) -> HttpR
     return hx_redirect(request, f"{wizard.url('training')}#{FIELD_OF[which]}-report")
 
 
-def shown(
-    request: ConsoleRequest,
-    wizard: Wizard,
-    step: str,
-    form: StepForm,
-    *,
-    status: int = 200,
-    uploads: dict[str, UploadForm] | None = None,
-    added: str = "",
-) -> HttpResponse:
-    number = STEPS.index(step)
-    steps = wizard.steps(step)
-    context = {
-        "draft": wizard.draft,
-        "wizard": wizard,
-        "steps": steps,
-        "step": steps[number],
-        "number": number + 1,
-        "back": steps[number - 1] if number else None,
-        "form": form,
-        "added": added,
-        "is_local": bool(settings.VERTEX_API_ENDPOINT),
-        **wizard.estimate(step, form),
-        **(training_context(wizard, form, uploads or {}) if step == "training" else {}),
-    }
-    return page_or_fragment(request, "tuning/new.html", "step", context, status=status)
-
-
-def training_context(wizard: Wizard, form: StepForm, uploads: dict[str, UploadForm]) -> dict[str, Any]:
-    chosen, validation = wizard.chosen(form, "dataset"), wizard.chosen(form, "validation_dataset")
-    return {
-        "chosen": chosen,
-        "chosen_long_rows": wizard.long_rows(chosen),
-        "chosen_validation": validation,
-        "validation_long_rows": wizard.long_rows(validation),
-        "upload_train": uploads.get("train") or UploadForm(prefix="train"),
-        "upload_validation": uploads.get("validation") or UploadForm(prefix="validation"),
-        "long_rows_remedy": row_limits.REMEDY,
-        "modes": wizard.modes,
-    }
-
-
 @require_http_methods(["GET", "HEAD", "POST"])
 def start(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     """The draft's id is the job's: a second click, or a reload, comes to the same job."""
@@ -181,6 +160,8 @@ def start_or_say_why(request: ConsoleRequest, draft: TuningDraft) -> HttpRespons
         messages.warning(request, _("This step has to be finished before tuning can start."))
         return led_back(request, wizard, "deployment")
     form = wizard.form("deployment", request.POST)
+    if request.POST.get("action") == "save":
+        return saved(request, wizard, "deployment", form)
     drafts.save_step(draft, "deployment", form.typed() | {SENT: True})
     if not form.is_valid() or not started(request, Wizard(draft, request.user), form):
         return shown(request, Wizard(draft, request.user), "deployment", form, status=422)

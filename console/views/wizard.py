@@ -6,6 +6,7 @@ from functools import cached_property, partial
 from itertools import takewhile
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils.functional import Promise
@@ -15,18 +16,23 @@ from console.forms import row_limits
 from console.forms.fields import StepForm
 from console.forms.training import TrainingForm, mode_problem
 from console.forms.tuning import (
+    BASE,
     STEPS,
+    TUNED,
     BaseModelForm,
     DeploymentForm,
     NameForm,
     OutputForm,
 )
 from jobs.models import Dataset, PublisherModel, TuningDraft, TuningMode
-from jobs.services import datasets, tuning
+from jobs.services import continuing, datasets, drafts, estimates, regions, tuning
+from jobs.services.continuing import Start
+from jobs.services.tuning_code import plain
 
 from . import catalogue
 from .catalogue import Variant
-from .proposals import plain, proposed_output, training_defaults, whole_number
+from .proposals import proposed_output, training_defaults, whole_number
+from .wizard_review import answers, machine_with_price, note
 
 TITLES: dict[str, str | Promise] = {
     "name": _("Name"),
@@ -42,7 +48,7 @@ FORMS: dict[str, type[StepForm]] = {
     "training": TrainingForm,
     "deployment": DeploymentForm,
 }
-SENT = "sent"
+SENT, SAVED = "sent", "saved"
 DATASETS_SHOWN = 200
 
 
@@ -66,19 +72,33 @@ class Wizard:
         families = catalogue.families(PublisherModel.objects.listed())
         return [variant for family in families for variant in family.variants]
 
-    @property
-    def not_tunable(self) -> list[Variant]:
-        return [variant for variant in self.variants if variant.tune_reason]
-
     @cached_property
     def variant(self) -> Variant | None:
         """The chosen base model, when it is in the catalogue."""
-        name = self.values("base-model").get("base_model")
+        values = self.values("base-model")
+        name = values.get("base_model") if values.get("source") != TUNED else self.start and self.start.job.base_model
         return next((variant for variant in self.variants if variant.name == name), None)
 
     @cached_property
     def datasets(self) -> list[Dataset]:
         return list(Dataset.objects.visible_to(self.user)[:DATASETS_SHOWN])
+
+    @cached_property
+    def start(self) -> Start | None:
+        """What was tuned before and is gone on from, when the draft says so."""
+        values = self.values("base-model")
+        return self._start_at(values.get("custom_base_model", "")) if values.get("source") == TUNED else None
+
+    def _start_at(self, uri: str) -> Start | None:
+        return continuing.start_at(self.user, uri) if uri else None
+
+    @cached_property
+    def starts(self) -> list[Start]:
+        return continuing.starts(self.user)
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        return self.values(drafts.ORIGIN)
 
     def chosen(self, form: StepForm, field: str) -> Dataset | None:
         wanted = str(form[field].value())
@@ -102,7 +122,12 @@ class Wizard:
     def _makers(self) -> dict[str, Callable[..., StepForm]]:
         return {
             "name": NameForm,
-            "base-model": partial(BaseModelForm, reasons={one.name: one.tune_reason for one in self.variants}),
+            "base-model": partial(
+                BaseModelForm,
+                reasons={one.name: one.tune_reason for one in self.variants},
+                start_at=self._start_at,
+                regions=region_choices(),
+            ),
             "output": partial(OutputForm, draft=self.draft),
             "training": self._training_form,
             "deployment": self._deployment_form,
@@ -118,13 +143,13 @@ class Wizard:
             facts=self.variant.facts,
             model_title=self.variant.title,
             validation_problem=datasets.validation_problem,
+            continued=self.start.job if self.start else None,
+            missing=self.origin.get("missing", {}),
         )
 
     def _deployment_form(self, data: Mapping[str, Any] | None, initial: dict[str, Any]) -> DeploymentForm:
         assert self.variant is not None
-        machines = {
-            spec["machine_type"]: catalogue.machine_label(spec) for spec in reversed(self.variant.machine_specs)
-        }
+        machines = {spec["machine_type"]: machine_with_price(spec) for spec in reversed(self.variant.machine_specs)}
         return DeploymentForm(
             data,
             initial=initial,
@@ -136,18 +161,21 @@ class Wizard:
     def recommended(self) -> dict[str, Any]:
         """The training step's values for the chosen base model."""
         facts = self.variant.facts if self.variant else None
-        return training_defaults(facts) if facts else {}
+        return training_defaults(facts, self.start) if facts else {}
 
     def _proposed(self, step: str) -> dict[str, Any]:
         if step == "training":
             return self.recommended
         if step == "base-model":
             tunable = [variant.name for variant in self.variants if not variant.tune_reason]
-            return {"base_model": tunable[0]} if len(tunable) == 1 else {}
+            chosen = {"base_model": tunable[0]} if len(tunable) == 1 else {}
+            return {"source": BASE, "location": settings.VERTEX_LOCATION} | chosen
         if step == "output":
             return {"output_uri": proposed_output(self.draft, self.values("name").get("display_name", ""))}
         if step == "deployment":
-            return {"auto_deploy": True, "endpoint_display_name": self.values("name").get("display_name", "")}
+            name, machines = self.values("name").get("display_name", ""), self.variant and self.variant.machine_specs
+            machine = machines[0]["machine_type"] if machines else ""
+            return {"auto_deploy": True, "endpoint_display_name": name, "machine_type": machine}
         return {}
 
     @cached_property
@@ -181,17 +209,14 @@ class Wizard:
         """The answer of a finished step in a few words."""
         values = self.cleaned.get(step, {})
         if step == "base-model" and values and self.variant:
-            return self.variant.title
-        if step == "training" and values:
-            return str(values["dataset"].name)
-        key = {"name": "display_name", "output": "output_uri", "deployment": "endpoint_display_name"}.get(step, "")
-        return str(values.get(key, ""))
+            return self.start.title if self.start else self.variant.title
+        return note(step, values)
 
     @property
     def review(self) -> list[tuple[str | Promise, list[tuple[str, object]], str]]:
         """Title, answers and address of each finished step before the last."""
         return [
-            (TITLES[step], answers(step, self.cleaned[step]), self.url(step))
+            (TITLES[step], answers(FORMS[step].base_fields, self.cleaned[step]), self.url(step))
             for step in STEPS[:-1]
             if step in self.cleaned
         ]
@@ -203,6 +228,15 @@ class Wizard:
         assert self.variant.facts is not None
         facts, title = self.variant.facts, self.variant.title
         return [(mode.value, str(mode.label), mode_problem(mode.value, facts, title)) for mode in TuningMode]
+
+    @property
+    def recommended_rates(self) -> str:
+        """What a multiplier multiplies, of each mode when they differ."""
+        facts = self.variant.facts if self.variant else None
+        rates = {mode: plain(found.learning_rate) for mode, found in facts.defaults.items()} if facts else {}
+        if len(set(rates.values())) == 1:
+            return next(iter(rates.values()))
+        return ", ".join(f"{TuningMode(mode).label} {rate}" for mode, rate in rates.items())
 
     def long_rows(self, dataset: Dataset | None) -> list[str]:
         """That the chosen base model would cut rows, when it would."""
@@ -216,37 +250,41 @@ class Wizard:
         """For what stands in the form of the training step, even before it is sent."""
         training = self.cleaned.get("training", {})
         dataset, epochs = training.get("dataset"), training.get("epochs", 0)
+        mode = training.get("tuning_mode", "")
         if step == "training":
             dataset, epochs = self.chosen(form, "dataset"), whole_number(form["epochs"].value())
+            mode = str(form["tuning_mode"].value() or "")
         if not (self.variant and dataset and epochs):
             return {}
-        estimate = tuning.estimate(dataset, epochs, self.variant.name)
-        return {"epochs": epochs, "estimate": estimate, "cut_rows": self.long_rows(dataset)}
+        estimate = estimates.of_data(dataset, epochs, self.variant.name, mode)
+        return {"estimate": estimate, "cut_rows": self.long_rows(dataset)}
 
     def spec(self) -> tuning.TuningSpec:
         """Every step must be done."""
-        values = {name: value for step in self.cleaned.values() for name, value in step.items()}
-        values["accepts_licence"] = values.get("accepts_licence", False)
+        return self._spec(self.cleaned["deployment"])
+
+    @property
+    def planned(self) -> tuning.TuningSpec | None:
+        """The job as far as it is known; the last step as it stands, even before it is sent."""
+        if len(self.cleaned) < len(STEPS) - 1:
+            return None
+        form = self._deployment_form(self._proposed("deployment") | self.values("deployment"), {})
+        form.is_valid()
+        return self._spec(form.cleaned_data)
+
+    def _spec(self, deployment: Mapping[str, Any]) -> tuning.TuningSpec:
+        steps = [*(self.cleaned[step] for step in STEPS[:-1]), deployment]
+        values = {name: value for step in steps for name, value in step.items()}
         del values["use_validation"]
-        return tuning.TuningSpec(**values)
+        known = tuning.TuningSpec.__dataclass_fields__
+        return tuning.TuningSpec(**{name: value for name, value in values.items() if name in known})
+
+
+def region_choices() -> list[tuple[str, str | Promise]]:
+    named: dict[str, str | Promise] = {regions.GLOBAL: _("global: Google picks a region with room")}
+    return [(region, named.get(region, region)) for region in regions.offered()]
 
 
 def raw_values(step: str, data: Mapping[str, Any]) -> dict[str, Any]:
     """What was typed into a step whose form cannot be built at this moment."""
     return {name: data[name] for name in FORMS[step].base_fields if name in data}
-
-
-def answers(step: str, values: Mapping[str, Any]) -> list[tuple[str, object]]:
-    fields = FORMS[step].base_fields
-    kept = {
-        name: value for name, value in values.items() if value not in (None, "", False) and name != "use_validation"
-    }
-    return [(str(fields[name].label), shown_value(value)) for name, value in kept.items()]
-
-
-def shown_value(value: Any) -> object:
-    if value is True:
-        return _("Yes")
-    if isinstance(value, float):
-        return plain(value)
-    return TuningMode(value).label if value in TuningMode.values else value

@@ -34,12 +34,15 @@ class DraftQuerySet(models.QuerySet["TuningDraft"]):
 class TuningDraft(models.Model):
     """The five steps as typed so far. Its id becomes the job's id, so a form sent twice is one job.
 
-    `data` maps a step (`name`, `base-model`, `output`, `training`, `deployment`) to that form's raw values.
+    `data` maps a step (`name`, `base-model`, `output`, `training`, `deployment`) to that form's raw values, and
+    `origin` to where the values came from: a job or a file. `output_check` is what the worker found at the output
+    folder: {"uri", "asked_at"}, then also "checked_at" with either "problem" and "is_empty" or "unknown", a sentence.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     data = models.JSONField(default=dict)
+    output_check = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
     submitted_at = models.DateTimeField(null=True, blank=True)
@@ -72,7 +75,7 @@ class TuningJobQuerySet(RemoteQuerySet):
 
     def rows(self) -> Self:
         """Without what only the job's own page shows; a log alone may be longer than a hundred rows."""
-        return self.defer("log_text", "data_stats", "checkpoints", "description")
+        return self.defer("log_text", "data_stats", "checkpoints", "description", "labels", "estimate")
 
 
 class TuningJob(RemoteResource):
@@ -95,6 +98,12 @@ class TuningJob(RemoteResource):
     auto_deploy = models.BooleanField(default=False)
     endpoint_display_name = models.CharField(max_length=128, blank=True)
     machine_type = models.CharField(max_length=64, blank=True)
+    endpoint_lease_hours = models.PositiveIntegerField(null=True, blank=True)
+    labels = models.JSONField(default=dict, blank=True)
+    # A folder of Cloud Storage with an earlier tuning of `base_model`, which this one continues.
+    custom_base_model = models.CharField(max_length=1024, blank=True)
+    # What was reckoned before the start: see jobs.services.estimates.
+    estimate = models.JSONField(default=dict, blank=True)
 
     total_steps = models.PositiveIntegerField(null=True, blank=True)
     step = models.PositiveIntegerField(default=0)

@@ -1,5 +1,7 @@
 """The five steps of a tuning job as typed so far; nothing typed is lost."""
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -8,13 +10,19 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from jobs.errors import NotAllowedNow
-from jobs.models import TuningDraft
+from jobs.models import TuningDraft, TuningJob
+
+LONGEST_NAME = 128
+ORIGIN = "origin"
+
+_NUMBERED = re.compile(r" \((\d+)\)$")
 
 
-def create(owner: User) -> TuningDraft:
+def create(owner: User, data: Mapping[str, Any] | None = None) -> TuningDraft:
+    """With `data`, raw values by step, such as those of an earlier job or of a file."""
     draft = TuningDraft(owner=owner)
     name = _("Tuned model %s") % timezone.localtime().strftime("%Y-%m-%d %H:%M")
-    draft.data = {"name": {"display_name": name, "description": ""}}
+    draft.data = {"name": {"display_name": name, "description": ""}} | dict(data or {})
     draft.save(force_insert=True)
     return draft
 
@@ -33,3 +41,15 @@ def save_step(draft: TuningDraft, step: str, values: dict[str, Any]) -> None:
 
 def discard(draft: TuningDraft) -> None:
     TuningDraft.objects.filter(pk=draft.pk, submitted_at__isnull=True).delete()
+
+
+def free_name(owner: User, name: str) -> str:
+    """The name, or with the next number that no job of this person has: Captain, Captain (2), Captain (3)."""
+    stem = _NUMBERED.sub("", name)
+    jobs = TuningJob.objects.visible_to(owner).filter(display_name__startswith=stem[: LONGEST_NAME - 8])
+    taken = set(jobs.values_list("display_name", flat=True))
+    if name not in taken:
+        return name
+    numbers = (int(found[1]) for one in taken if (found := _NUMBERED.search(one)) and _NUMBERED.sub("", one) == stem)
+    ending = f" ({max([1, *numbers]) + 1})"
+    return stem[: LONGEST_NAME - len(ending)] + ending

@@ -79,7 +79,7 @@ def deploy_for_job(job: TuningJob) -> Endpoint:
         job=job,
         accepts_licence=job.accepts_licence,
         machine=offered_machine(job.base_model, job.machine_type),
-        lease_hours=getattr(job, "endpoint_lease_hours", None),
+        lease_hours=job.endpoint_lease_hours,
     )
     return _insert(uuid4(), job.owner, spec, automatic=True)
 

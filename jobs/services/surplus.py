@@ -30,7 +30,7 @@ def sweep(now: datetime) -> None:
         return
     accounts.heartbeat(NAME, now, json.dumps(unknown_jobs()))
     try:
-        found = get_gateway().tuning.find("app-install", str(installation.pk))
+        found = get_gateway().tuning.find("app-install", str(installation.pk), locations())
     except VertexError as error:
         logger.info("Vertex AI's tuning jobs could not be listed: %s", error)
         return
@@ -43,6 +43,11 @@ def sweep(now: datetime) -> None:
         elif _is_surplus(row, remote):
             tell(row, remote)
     accounts.heartbeat(NAME, now, json.dumps(unknown))
+
+
+def locations() -> list[str]:
+    """Where jobs of this console were ever sent to."""
+    return list(TuningJob.objects.order_by("location").values_list("location", flat=True).distinct())
 
 
 def unknown_jobs() -> list[str]:

@@ -1,8 +1,8 @@
 """What people and the clock do with tuning jobs."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -17,15 +17,16 @@ from jobs.errors import KeyReused, NotAllowedNow
 from jobs.models import Dataset, EventLevel, TuningDraft, TuningJob, TuningMode
 from jobs.states import PHASE_TRANSITIONS, TUNING_TRANSITIONS, Phase, TuningState, check
 
-from . import catalogue, leases, tuning_steps
+from . import estimates, leases, tuning_steps
 from .submission import UNSENT, fingerprint
-
-DEFAULT_TOKENS_PER_CHARACTER = 0.231
 
 
 @dataclass(frozen=True)
 class TuningSpec:
-    """`learning_rate` absolute; `adapter_size` only with PEFT_ADAPTER; `batch_size` None: Vertex AI decides."""
+    """`learning_rate` absolute; `adapter_size` only with PEFT_ADAPTER; `batch_size` None: Vertex AI decides.
+
+    `custom_base_model` is the folder of an earlier tuning to go on from; `location` empty: the one that is configured.
+    """
 
     display_name: str
     base_model: str
@@ -43,6 +44,10 @@ class TuningSpec:
     auto_deploy: bool = False
     endpoint_display_name: str = ""
     machine_type: str = ""
+    endpoint_lease_hours: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    custom_base_model: str = ""
+    location: str = ""
 
     def request(self) -> dict[str, Any]:
         """The columns of the row, data sets by id."""
@@ -50,23 +55,15 @@ class TuningSpec:
         datasets = {name: shallow.pop(name) for name in ("dataset", "validation_dataset")}
         ids = {f"{name}_id": dataset.pk if dataset else None for name, dataset in datasets.items()}
         adapter_size = self.adapter_size if self.tuning_mode == TuningMode.PEFT_ADAPTER else None
-        return shallow | ids | {"adapter_size": adapter_size, "output_uri": self.output_uri.rstrip("/")}
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """`tokens` over all epochs; `cost_usd` None when no price is known. An estimate by characters, never a bill."""
-
-    rows: int
-    characters: int
-    tokens: int
-    cost_usd: Decimal | None
-    usd_per_million_tokens: Decimal | None
-    source: str
-    as_of: str
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return (
+            shallow
+            | ids
+            | {
+                "adapter_size": adapter_size,
+                "output_uri": self.output_uri.rstrip("/"),
+                "location": self.location or settings.VERTEX_LOCATION,
+            }
+        )
 
 
 def create(owner: User, *, key: UUID, spec: TuningSpec) -> TuningJob:
@@ -79,9 +76,7 @@ def create(owner: User, *, key: UUID, spec: TuningSpec) -> TuningJob:
         raise NotAllowedNow(_("The data set has rows with problems. Correct them and upload the file again."))
     try:
         with transaction.atomic():
-            job = TuningJob(
-                pk=key, owner=owner, request_hash=request_hash, location=settings.VERTEX_LOCATION, **request
-            )
+            job = TuningJob(pk=key, owner=owner, request_hash=request_hash, estimate=_estimate(spec), **request)
             job.save(force_insert=True)
             job.events.create(level=EventLevel.INFO, message=_("The job was created."))
             TuningDraft.objects.filter(pk=key, owner=owner).update(submitted_at=timezone.now())
@@ -89,6 +84,10 @@ def create(owner: User, *, key: UUID, spec: TuningSpec) -> TuningJob:
     except IntegrityError:
         return _same(TuningJob.objects.get(pk=key), request_hash)
     return job
+
+
+def _estimate(spec: TuningSpec) -> dict[str, Any]:
+    return estimates.of_data(spec.dataset, spec.epochs, spec.base_model, spec.tuning_mode).as_dict()
 
 
 def _same(job: TuningJob, request_hash: str) -> TuningJob:
@@ -165,15 +164,3 @@ def advance(job_id: UUID, now: datetime) -> bool:
 
 def ring(job: TuningJob) -> None:
     live.ring(job.owner_id, f"job-{job.pk}", "jobs")
-
-
-def estimate(dataset: Dataset, epochs: int, base_model: str) -> Estimate:
-    facts = catalogue.tuning_facts(base_model)
-    ratio = facts.tokens_per_character if facts else DEFAULT_TOKENS_PER_CHARACTER
-    tokens = round(dataset.character_count * ratio) * epochs
-    price = facts.usd_per_million_tokens if facts else None
-    cost = (price * tokens / 1_000_000).quantize(Decimal("0.01")) if price is not None else None
-    return Estimate(
-        dataset.valid_rows, dataset.character_count, tokens, cost, price,
-        facts.source if facts else "", facts.as_of if facts else "",
-    )  # fmt: skip

@@ -117,7 +117,7 @@ class JobCreation:
         self.window = timedelta(seconds=settings.VERTEX_AMBIGUOUS_SECONDS)
 
     def look(self) -> Binding | None:
-        found = get_gateway().tuning.find("app-key", str(self.job.pk))
+        found = get_gateway().tuning.find("app-key", str(self.job.pk), [self.job.location])
         if not found:
             return None
         ours = [remote for remote in found if is_ours(self.job, remote.labels)]
@@ -148,8 +148,10 @@ class JobCreation:
             adapter_size=job.adapter_size,
             batch_size=job.batch_size,
             export_last_checkpoint_only=job.export_last_checkpoint_only,
-            labels=labels(job),
+            labels={**job.labels, **labels(job)},
             description=job.description,
+            custom_base_model=job.custom_base_model,
+            location=job.location,
         )
 
 

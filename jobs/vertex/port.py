@@ -4,12 +4,15 @@ Every call has a deadline and is made at most once on the wire; each raises only
 UTC datetimes. Resource names are full (`projects/…/locations/…/…`), model names short (`google/gemma3@gemma-3-270m`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
+
+# Ranks of a LoRA adapter, and the word for each in the names of `AdapterSize`.
+ADAPTER_SIZES = {1: "ONE", 2: "TWO", 4: "FOUR", 8: "EIGHT", 16: "SIXTEEN", 32: "THIRTY_TWO"}
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,11 @@ class RemoteError:
 
 @dataclass(frozen=True)
 class TuningJobSpec:
-    """`learning_rate` absolute. `adapter_size` None unless PEFT_ADAPTER. URIs are `gs://`."""
+    """`learning_rate` absolute. `adapter_size` None unless PEFT_ADAPTER. URIs are `gs://`.
+
+    `custom_base_model` is the folder of an earlier tuning of `base_model` to go on from; `location` empty: the one that
+    is configured.
+    """
 
     base_model: str
     display_name: str
@@ -67,6 +74,8 @@ class TuningJobSpec:
     export_last_checkpoint_only: bool
     labels: Mapping[str, str]
     description: str = ""
+    custom_base_model: str = ""
+    location: str = ""
 
 
 @dataclass(frozen=True)
@@ -205,8 +214,8 @@ class Tuning(Protocol):
 
     def get(self, name: str) -> RemoteTuningJob: ...
 
-    def find(self, label: str, value: str) -> list[RemoteTuningJob]:
-        """Every job with this label in the configured location and in `global`, oldest first, each job once.
+    def find(self, label: str, value: str, locations: Iterable[str] = ()) -> list[RemoteTuningJob]:
+        """Every job with this label in these locations, the configured one and `global`, oldest first, each job once.
 
         Reads all pages and matches here too; raises rather than answer from a part of the list.
         """

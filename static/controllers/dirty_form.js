@@ -9,7 +9,9 @@ export default class extends Controller {
       if (!this.sent && this.state() !== this.first) event.preventDefault();
     };
     this.send = () => { this.sent = true; };
-    this.settle = ({ detail }) => { this.sent = detail.ctx.response?.status < 400; };
+    this.settle = ({ target, detail }) => {
+      if (target === this.element) this.sent = detail.ctx.response?.status < 400;
+    };
     addEventListener("beforeunload", this.guard);
     this.element.addEventListener("submit", this.send);
     this.element.addEventListener("htmx:after:request", this.settle);

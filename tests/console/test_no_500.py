@@ -19,12 +19,12 @@ TEXTS = [
     "/", "//evil.example", "/\\evil", "/a\nb", "/선", "http://[", "javascript:x", "<script>", "%s%(x)s", "{{7*7}}",
     "../../etc", "a" * 3000, f"0001-01-01T00:00:00+23:59{ZERO}", f"9999-12-31T23:59:59-23:59{ZERO}", "gs://",
     "gs://bucket/" + "x" * 1020, "true", "no", "yes", "FULL", "8", "3", "0.0002", factories.BASE_MODEL, "upload-train",
-    "sample-validation",
+    "sample-validation", "team=support", "=\n=", "multiplier", "tuned", "global", "save", "check",
 ]  # fmt: skip
 QUERY = [
     "before", "state", "level", "variant", "q", "provider", "feature", "live", "download", "events", "next", "dataset",
     "epochs", "endpoint", "base_model", "action", "collection", "task", "modality", "tab", "sort", "after", "period",
-    "table",
+    "table", "mode", "output_uri", "tuning_mode",
 ]  # fmt: skip
 READ_QUERIES = [
     "tuning-list", "tuning-log", "tuning-job", "tuning-new", "endpoint-list", "dataset-list", "model-garden", "chat",
@@ -37,6 +37,8 @@ FIELDS = [
     "endpoint_display_name", "machine_type", "accepts_licence", "machine", "username", "password", "artifact_uri",
     "model_display_name", "min_replicas", "max_replicas", "spot", "shared_address",
     "confirm", "minimum", "maximum", "kind", "hours", "seen",
+    "labels", "source", "custom_base_model", "location", "learning_rate_kind", "learning_rate_multiplier",
+    "endpoint_lease_hours",
 ]  # fmt: skip
 FILES = [
     b"", b"\xff\xfe", b"\x00\n", b"[" * 5000, b'{"prompt": "a", "completion": "b"}\n', b'{"contents": [null]}',

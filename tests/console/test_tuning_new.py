@@ -377,10 +377,183 @@ def test_there_is_no_sixth_step(wizard):
 
 def test_the_number_of_queries_does_not_grow(wizard, dataset, owner, django_assert_num_queries):
     wizard.fill(dataset)
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(11):
         wizard.get("training")
     factories.dataset(owner=owner)
     factories.dataset(owner=owner)
     factories.publisher_model(name=OTHER_MODEL)
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(11):
         wizard.get("training")
+
+
+def test_labels_go_into_the_job(wizard, dataset):
+    wizard.fill(dataset)
+    wizard.post("name", display_name="Ahoy bot", labels="team=support")
+    wizard.start(endpoint_lease_hours="4")
+    job = TuningJob.objects.get()
+    assert (job.labels, job.endpoint_lease_hours, job.location) == ({"team": "support"}, 4, "us-central1")
+
+
+def test_a_wrong_label_is_said_beside_its_field(wizard):
+    response = wizard.post("name", HTMX, display_name="Ahoy bot", labels="app-key=x")
+    assert (response.status_code, list(response.context["form"].errors)) == (422, ["labels"])
+    assert "app-key=x</textarea>" in response.content.decode()
+
+
+def test_a_name_that_is_taken_is_a_warning_and_no_refusal(wizard, dataset):
+    factories.job(display_name="Ahoy bot", dataset=dataset)
+    content = wizard.get("name", display_name="Ahoy bot").content.decode()
+    assert "You already have a tuned model named Ahoy bot." in content
+    assert f"ahoy-bot-{wizard.pk.hex[:6]}" in content
+    assert wizard.post("name", display_name="Ahoy bot").status_code == 303
+
+
+def test_base_models_are_searched_and_filtered(wizard, owner):
+    factories.publisher_model(name=OTHER_MODEL, display_name="Gemma 3 27B IT")
+    wizard.post("name", display_name="Ahoy bot")
+
+    def offered(**query):
+        return [one.name for one in wizard.get("base-model", **query).context["models"].offered]
+
+    assert offered() == [BASE_MODEL, OTHER_MODEL]
+    assert offered(q="27B gemma") == [OTHER_MODEL]
+    assert offered(mode="FULL") == [OTHER_MODEL]
+    assert offered(mode="FULL", base_model=BASE_MODEL) == [BASE_MODEL, OTHER_MODEL]
+    assert offered(q="llama") == []
+
+
+def test_a_price_stands_beside_each_base_model(wizard, settings):
+    settings.VERTEX_API_ENDPOINT = ""
+    factories.publisher_model(name=OTHER_MODEL)
+    factories.publisher_model(name="google/medgemma@medgemma-1.5-4b-it")
+    wizard.post("name", display_name="Ahoy bot")
+    content = wizard.get("base-model").content.decode()
+    assert "$6.83 a million tokens" in content
+    assert "price not known" in content
+
+
+@pytest.fixture
+def tuned(dataset):
+    checkpoints = [{"checkpoint_id": "1", "epoch": 1, "step": 25}]
+    return factories.job(dataset=dataset, state="SUCCEEDED", checkpoints=checkpoints, output_uri="gs://garden-local/t")
+
+
+CHECKPOINT = "gs://garden-local/t/postprocess/node-0/checkpoints/checkpoint-25"
+
+
+def test_a_checkpoint_of_an_earlier_job_is_continued(wizard, dataset, tuned):
+    wizard.fill(dataset)
+    wizard.post("base-model", source="tuned", custom_base_model=CHECKPOINT, location="europe-west4")
+    assert "checkpoint 1 of epoch 1" in wizard.get("training").content.decode()
+    assert wizard.post("training", **training(dataset, adapter_size="8")).status_code == 303
+    wizard.start()
+    job = TuningJob.objects.get(pk=wizard.pk)
+    assert (job.base_model, job.custom_base_model, job.location) == (BASE_MODEL, CHECKPOINT, "europe-west4")
+
+
+def test_what_is_continued_keeps_its_adapter_size(wizard, dataset, tuned):
+    wizard.fill(dataset)
+    wizard.post("base-model", source="tuned", custom_base_model=CHECKPOINT)
+    assert wizard.get("training").context["form"]["adapter_size"].value() == 8
+    response = wizard.post("training", **training(dataset))
+    message = "The adapter that you continue has size 8. Choose the same."
+    assert (response.status_code, response.context["form"].errors["adapter_size"]) == (422, [message])
+
+
+def test_proposals_follow_what_is_continued(wizard, tuned):
+    wizard.post("name", display_name="Ahoy bot")
+    wizard.post("base-model", source="tuned", custom_base_model=CHECKPOINT)
+    wizard.post("output", output_uri="gs://garden-local/ahoy")
+    assert wizard.get("training").context["form"]["adapter_size"].value() == 8
+
+
+def test_what_others_have_tuned_cannot_be_continued(wizard, tuned, stranger):
+    type(tuned).objects.update(owner=stranger)
+    wizard.post("name", display_name="Ahoy bot")
+    response = wizard.post("base-model", source="tuned", custom_base_model=CHECKPOINT)
+    message = "Choose one of the models that you have tuned, or a checkpoint."
+    assert (response.status_code, response.context["form"].errors["custom_base_model"]) == (422, [message])
+    assert message in response.content.decode()
+
+
+def test_a_learning_rate_may_be_a_multiple_of_the_recommended(wizard, dataset):
+    wizard.fill(dataset)
+    kind = {"learning_rate_kind": "multiplier", "learning_rate_multiplier": "1.5", "learning_rate": "bad"}
+    assert wizard.post("training", **training(dataset, **kind)).status_code == 303
+    wizard.start()
+    assert TuningJob.objects.get().learning_rate == 0.0015
+
+
+def test_a_draft_is_saved_as_it_stands(wizard, dataset):
+    response = wizard.post("name", display_name="", description="Half", action="save")
+    assert (response.status_code, response["Location"]) == (303, "/tuning/drafts/")
+    form = wizard.get("name").context["form"]
+    assert (form["description"].value(), form.errors) == ("Half", {})
+
+
+def test_a_saved_draft_is_left_alone(wizard, signed_in):
+    wizard.post("name", display_name="Half", action="save")
+    assert str(wizard.pk) not in signed_in.get("/tuning/new/")["Location"]
+
+
+def test_the_last_step_is_saved_without_starting(wizard, dataset):
+    wizard.fill(dataset)
+    assert wizard.start(action="save", endpoint_lease_hours="7")["Location"] == "/tuning/drafts/"
+    assert TuningJob.objects.count() == 0
+    assert 'value="7"' in wizard.get("deployment").content.decode()
+
+
+def test_a_folder_above_or_below_another_jobs_is_refused(wizard, dataset):
+    factories.job(dataset=dataset, output_uri="gs://garden-local/a/b")
+    wizard.fill(dataset)
+    for uri in ("gs://garden-local/a", "gs://garden-local/a/b/c"):
+        errors = wizard.post("output", output_uri=uri).context["form"].errors
+        assert errors["output_uri"] == [
+            "Another tuning job writes to gs://garden-local/a/b. Choose a folder that is not above or below it."
+        ]
+    assert wizard.post("output", output_uri="gs://garden-local/a/bb").status_code == 303
+
+
+def test_the_folder_is_asked_about_when_it_is_sent(wizard, dataset):
+    wizard.fill(dataset)
+    assert TuningDraft.objects.get().output_check["uri"] == "gs://garden-local/ahoy"
+    assert "The folder is being checked." in wizard.get("deployment").content.decode()
+
+
+def test_without_javascript_the_check_is_a_page(wizard, dataset):
+    wizard.fill(dataset)
+    response = wizard.post("output", output_uri="gs://garden-local/other", action="check")
+    assert response["Location"] == wizard.url("output")
+    content = wizard.get("output").content.decode()
+    assert 'value="gs://garden-local/other"' in content
+    assert "The folder is being checked." in content
+
+
+def test_a_machine_has_its_price_and_a_warning(wizard, dataset, settings, model):
+    settings.VERTEX_API_ENDPOINT = ""
+    machines = [{"machine_type": kind, "accelerator_type": ""} for kind in ("g2-standard-12", "x9-odd")]
+    type(model).objects.update(data=model.data | {"machine_specs": machines})
+    wizard.fill(dataset)
+    content = wizard.get("deployment").content.decode()
+    for shown in ("g2-standard-12 · $1.15 an hour", "x9-odd · price not known", "costs about $1.15 an hour"):
+        assert shown in content
+
+
+def test_the_last_step_shows_the_same_job_as_code(wizard, dataset):
+    wizard.fill(dataset)
+    content = wizard.get("deployment").content.decode()
+    assert "client.tunings.tune(" in content
+    assert "curl -X POST" in content
+    assert f"/tuning/drafts/{wizard.pk}/job.json" in content
+
+
+def test_data_sets_of_one_name_are_told_apart(wizard, dataset, owner):
+    wizard.fill(dataset)
+    factories.dataset(owner=owner, name=dataset.name, valid_rows=77)
+    content = wizard.get("training").content.decode()
+    assert ("77 examples" in content, content.count("added ")) == (True, 2)
+
+
+def test_how_the_time_is_reckoned_is_said(wizard, dataset):
+    wizard.fill(dataset)
+    assert "no job of this model and mode has succeeded here yet" in wizard.get("training").content.decode()

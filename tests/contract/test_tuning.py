@@ -4,6 +4,7 @@ from jobs.vertex.errors import NotFound, Refused
 from jobs.vertex.sdk import tuning as sdk_tuning
 from tests.fakes import LOCATION, PARENT, PROJECT
 
+REGION = "europe-west4"
 ORDER = ["PENDING", "RUNNING", "SUCCEEDED"]
 
 
@@ -51,6 +52,15 @@ def test_the_log_and_the_model_lie_in_the_bucket(world, tuned):
 def test_a_job_is_found_by_its_label_once(world, tuned):
     found = world.gateway.tuning.find("app-key", tuned[0].labels["app-key"])
     assert [job.name for job in found] == [tuned[1][-1].name]
+
+
+def test_a_job_of_another_region_is_found_when_it_is_looked_for(world):
+    job = world.gateway.tuning.create(world.spec(location=REGION, labels={"app-key": f"far-{world.name}"}))
+    world.gateway.tuning.cancel(job.name)
+    assert f"/{REGION}/" in job.name
+    assert world.gateway.tuning.find("app-key", f"far-{world.name}") == []
+    (found,) = world.gateway.tuning.find("app-key", f"far-{world.name}", [REGION])
+    assert found.name == job.name
 
 
 def test_an_unknown_label_finds_nothing(world, tuned):

@@ -20,6 +20,8 @@ PAGES = (
     "/model-garden/?q=gemma",
     "/publishers/google/model-garden/gemma3/",
     "/tuning/",
+    "/tuning/drafts/",
+    "/tuning/import/",
     "/endpoints/",
     "/models/",
     "/datasets/",

@@ -1,5 +1,5 @@
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ class FakeTuning(Part):
     @remote
     def create(self, spec: TuningJobSpec) -> RemoteTuningJob:
         self._check(spec)
-        job = self.add(spec.labels, display_name=spec.display_name, location=LOCATION)
+        job = self.add(spec.labels, display_name=spec.display_name, location=spec.location or LOCATION)
         self.specs[job.name] = spec
         return job
 
@@ -39,8 +39,9 @@ class FakeTuning(Part):
         return self.jobs[name]
 
     @remote
-    def find(self, label: str, value: str) -> list[RemoteTuningJob]:
-        shown = [job for job in self.jobs.values() if not self._hidden[job.name]]
+    def find(self, label: str, value: str, locations: Iterable[str] = ()) -> list[RemoteTuningJob]:
+        looked = {LOCATION, "global", *locations}
+        shown = [job for job in self.jobs.values() if not self._hidden[job.name] and job.name.split("/")[3] in looked]
         self._hidden = Counter({name: looks - 1 for name, looks in self._hidden.items() if looks > 1})
         return sorted((job for job in shown if job.labels.get(label) == value), key=_created)
 

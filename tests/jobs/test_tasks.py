@@ -27,10 +27,12 @@ def test_the_names_are_the_agreed_ones():
     named = (
         tasks.sweep, tasks.find_surplus, tasks.advance_tuning_job, tasks.advance_endpoint, tasks.sync_catalogue,
         tasks.answer_message, tasks.prune,
+        tasks.check_output,
     )  # fmt: skip
     assert [task.name for task in named] == [
         "jobs.sweep", "jobs.surplus", "tuning.advance", "endpoints.advance", "catalogue.sync", "chat.answer",
         "jobs.prune",
+        "tuning.check_output",
     ]  # fmt: skip
 
 
@@ -130,3 +132,10 @@ def test_stale_answers_are_interrupted_by_the_sweep(sent):
     message.refresh_from_db()
     assert message.state == "INTERRUPTED"
     assert chat.due(factories.NOW) == []
+
+
+def test_a_folder_is_looked_at_by_the_worker(fake_gateway):
+    draft = factories.draft(output_check={"uri": "gs://garden-local/x", "asked_at": factories.NOW.isoformat()})
+    tasks.check_output(draft_id=str(draft.pk))
+    draft.refresh_from_db()
+    assert (draft.output_check["problem"], draft.output_check["is_empty"]) == ("", True)

@@ -1,4 +1,7 @@
-"""`customBaseModel`: a tuning that begins with what an earlier one left, of the same base model."""
+"""`customBaseModel`: a tuning that begins with what an earlier one left, of the same base model.
+
+That is its final folder, or the folder of one of its checkpoints, where the adapter lies by itself.
+"""
 
 import json
 
@@ -9,12 +12,12 @@ from jobs.localvertex.catalogue import CatalogueModel
 from jobs.localvertex.errors import invalid
 from jobs.localvertex.resources.artifacts import base_of
 from jobs.localvertex.resources.call import Parts
-from jobs.localvertex.results import BASE_MODEL_FILE
+from jobs.localvertex.results import BASE_MODEL_FILE, CHECKPOINT_FILES
 from jobs.localvertex.training import ADAPTER_SIZE
 from jobs.localvertex.wire import Json
 
 FIELD = "custom_base_model"
-ADAPTER_FILES = ("adapter/adapter_config.json", "adapter/adapter_model.safetensors")
+ADAPTER_FILES = tuple(f"adapter/{name}" for name in CHECKPOINT_FILES)
 FULL = SupervisedTuningSpec.TuningMode.TUNING_MODE_FULL
 
 
@@ -26,14 +29,21 @@ def start_of(parts: Parts, job: TuningJob, model: CatalogueModel) -> Json:
         raise invalid(f"{folder} was tuned from {known}, not from {model.id}. Set base_model to {known}.", FIELD)
     if job.supervised_tuning_spec.tuning_mode == FULL:
         return _whole_model(folder, files)
+    names = _adapter(folder, files)
+    config = _config(parts, folder / names[0])
+    _check_size(job, int(config["r"]))
+    engine = {"adapter_size": config["r"], "lora_alpha": config["lora_alpha"]}
+    return {"start_files": list(names), "start": "adapter_dir", "engine": engine}
+
+
+def _adapter(folder: Location, files: set[str]) -> tuple[str, ...]:
+    if files.issuperset(CHECKPOINT_FILES):
+        return CHECKPOINT_FILES
     missing = {*ADAPTER_FILES, BASE_MODEL_FILE} - files
     if missing:
         what = f"{folder} has no adapter to continue: it lacks {', '.join(sorted(missing))}."
-        raise invalid(f"{what} Name the final folder of an earlier tuning.", FIELD)
-    config = _config(parts, folder)
-    _check_size(job, int(config["r"]))
-    engine = {"adapter_size": config["r"], "lora_alpha": config["lora_alpha"]}
-    return {"start_files": list(ADAPTER_FILES), "start": "adapter_dir", "engine": engine}
+        raise invalid(f"{what} Name the final folder of an earlier tuning, or a checkpoint of it.", FIELD)
+    return ADAPTER_FILES
 
 
 def _whole_model(folder: Location, files: set[str]) -> Json:
@@ -42,12 +52,12 @@ def _whole_model(folder: Location, files: set[str]) -> Json:
     return {"start_files": sorted(name for name in files if "/" not in name), "start": "base_model_dir"}
 
 
-def _config(parts: Parts, folder: Location) -> Json:
+def _config(parts: Parts, place: Location) -> Json:
     try:
-        config = json.loads(parts.buckets.read(folder / ADAPTER_FILES[0]))
+        config = json.loads(parts.buckets.read(place))
         return {"r": int(config["r"]), "lora_alpha": int(config["lora_alpha"])}
     except (ValueError, KeyError, TypeError):
-        raise invalid(f"{folder / ADAPTER_FILES[0]} cannot be read.", FIELD) from None
+        raise invalid(f"{place} cannot be read.", FIELD) from None
 
 
 def _check_size(job: TuningJob, rank: int) -> None:

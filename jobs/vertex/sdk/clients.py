@@ -66,10 +66,10 @@ def all_pages(method: Any, request: Any) -> list[Any]:
         return list(method(request=request, retry=None, timeout=READ_SECONDS))
 
 
-def create(service: str, method: str, request: Any, *, bucket: str = "") -> Any:
+def create(service: str, method: str, request: Any, *, bucket: str = "", location: str = "") -> Any:
     """A paid create: one POST on a connection of its own, since a kept one may be dead and nobody could tell."""
     with translated(creates=True, bucket=bucket):
-        sender = _client(service, address(settings.VERTEX_LOCATION), keep_alive=False)
+        sender = _client(service, address(location or settings.VERTEX_LOCATION), keep_alive=False)
         return getattr(sender, method)(request=request, retry=None, timeout=CREATE_SECONDS)
 
 

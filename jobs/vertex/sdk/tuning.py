@@ -8,21 +8,20 @@ from google.cloud.aiplatform_v1beta1 import types
 from google.protobuf.json_format import MessageToDict
 
 from jobs.vertex.errors import NotAuthorised, OutcomeUnknown, Refused
-from jobs.vertex.port import Checkpoint, RemoteTuningJob, TuningJobSpec
+from jobs.vertex.port import ADAPTER_SIZES, Checkpoint, RemoteTuningJob, TuningJobSpec
 
 from . import clients
 from .messages import enum_name, raw, remote_error
 
 SERVICE = "gen_ai_tuning_service"
-ADAPTER_SIZES = {1: "ONE", 2: "TWO", 4: "FOUR", 8: "EIGHT", 16: "SIXTEEN", 32: "THIRTY_TWO"}
 PAGE_SIZE = 100
 
 
 class Tuning:
     def create(self, spec: TuningJobSpec) -> RemoteTuningJob:
-        request = types.CreateTuningJobRequest(parent=clients.parent(), tuning_job=_message(spec))
+        request = types.CreateTuningJobRequest(parent=clients.parent(spec.location), tuning_job=_message(spec))
         bucket = spec.output_uri.removeprefix("gs://").partition("/")[0]
-        job = clients.create(SERVICE, "create_tuning_job", request, bucket=bucket)
+        job = clients.create(SERVICE, "create_tuning_job", request, bucket=bucket, location=spec.location)
         if not job.name:
             raise OutcomeUnknown(_("Vertex AI answered without the name of a tuning job."), "UNKNOWN")
         return _job(job)
@@ -31,9 +30,10 @@ class Tuning:
         client = clients.client(SERVICE, clients.location_of(name))
         return _job(clients.ask(client.get_tuning_job, types.GetTuningJobRequest(name=name)))
 
-    def find(self, label: str, value: str) -> list[RemoteTuningJob]:
-        found = [*self._labelled(settings.VERTEX_LOCATION, label, value)]
-        if settings.VERTEX_LOCATION != "global":
+    def find(self, label: str, value: str, locations: Iterable[str] = ()) -> list[RemoteTuningJob]:
+        regions = dict.fromkeys([settings.VERTEX_LOCATION, *locations])
+        found = [job for region in regions for job in self._labelled(region, label, value)]
+        if "global" not in regions:
             found += self._labelled_globally(label, value)
         return sorted(_each_once(found), key=_created)
 
@@ -77,6 +77,7 @@ def _message(spec: TuningJobSpec) -> Any:
         description=spec.description,
         labels=dict(spec.labels),
         output_uri=spec.output_uri,
+        custom_base_model=spec.custom_base_model,
         supervised_tuning_spec=tuning,
     )
 

@@ -44,3 +44,21 @@ def test_a_started_draft_is_not_changed_or_dropped(owner):
 def test_discard(owner):
     drafts.discard(drafts.create(owner))
     assert TuningDraft.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("taken", "name", "free"),
+    [
+        ([], "Captain", "Captain"),
+        (["Captain"], "Captain", "Captain (2)"),
+        (["Captain", "Captain (2)", "Captain (7)"], "Captain", "Captain (8)"),
+        (["Captain", "Captain (2)"], "Captain (2)", "Captain (3)"),
+        (["Captain", "Captain Ahoy (9)"], "Captain", "Captain (2)"),
+        (["x" * 128], "x" * 128, "x" * 124 + " (2)"),
+    ],
+)
+def test_the_next_free_name(owner, stranger, taken, name, free):
+    for one in taken:
+        factories.job(display_name=one)
+    factories.job(display_name="Captain (100)", owner=stranger)
+    assert drafts.free_name(owner, name) == free

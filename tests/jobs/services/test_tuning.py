@@ -307,8 +307,28 @@ def test_success_without_auto_deploy_makes_no_endpoint(driver, fake_gateway):
     assert (job.state, Endpoint.objects.count()) == ("SUCCEEDED", 0)
 
 
-def test_estimate(owner):
-    dataset = factories.dataset(character_count=1_000_000)
-    estimate = tuning.estimate(dataset, 3, "google/gemma3@gemma-3-27b-it")
-    assert (estimate.tokens, str(estimate.cost_usd)) == (693_000, "4.73")
-    assert tuning.estimate(dataset, 1, "unknown/model@x").cost_usd is None
+def test_a_job_remembers_what_was_reckoned(owner):
+    job = tuning.create(owner, key=uuid4(), spec=spec(owner, dataset=factories.dataset(character_count=10_000)))
+    assert (job.estimate["tokens"], job.estimate["cost_usd"], job.estimate["seconds"]) == (6930, "0.00", None)
+
+
+def test_labels_region_and_what_is_continued_are_sent(owner, driver, fake_gateway):
+    start = "gs://garden-local/a/postprocess/node-0/checkpoints/final"
+    wish = spec(owner, labels={"team": "support"}, location="europe-west4", custom_base_model=start)
+    job = driver.until(tuning.create(owner, key=uuid4(), spec=wish), phase="BOUND")
+    sent = fake_gateway.tuning.specs[job.resource_name]
+    assert (sent.location, sent.custom_base_model) == ("europe-west4", start)
+    assert (sent.labels["team"], sent.labels["app-key"]) == ("support", str(job.pk))
+
+
+def test_a_label_cannot_take_the_place_of_the_consoles_own(owner, driver, fake_gateway):
+    job = factories.job(labels={"app-key": "other"}, next_check_at=driver.now, accepts_licence=True)
+    driver.until(job, phase="BOUND")
+    assert fake_gateway.tuning.specs[job.resource_name].labels["app-key"] == str(job.pk)
+
+
+def test_a_job_of_another_region_is_found_again(owner, driver, fake_gateway):
+    fake_gateway.drop_after("tuning.create")
+    job = driver.until(tuning.create(owner, key=uuid4(), spec=spec(owner, location="us-east5")), phase="BOUND")
+    assert job.resource_name.split("/")[3] == "us-east5"
+    assert len(fake_gateway.creates()) == 1

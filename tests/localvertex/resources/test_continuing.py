@@ -44,3 +44,17 @@ def test_folder_of_another_base_model(server):
     server.upload("elsewhere/adapter/base-model.json", json.dumps({"base_model": "google/gemma3@gemma-3-270m"}))
     with pytest.raises(BadRequest, match="was tuned from google/gemma3@gemma-3-270m"):
         server.create(server.job(custom_base_model=f"gs://{BUCKET}/elsewhere"))
+
+
+def test_the_adapter_of_a_checkpoint_is_continued(server):
+    server.upload("run/checkpoint-4/adapter_config.json", json.dumps({"r": 4, "lora_alpha": 8}))
+    server.upload("run/checkpoint-4/adapter_model.safetensors", b"weights")
+    job = server.job("hold", custom_base_model=f"gs://{BUCKET}/run/checkpoint-4")
+    job.supervised_tuning_spec.hyper_parameters.adapter_size = 0
+    name = server.create(job).name
+    folder = server.data / "tuning-jobs" / name.rpartition("/")[2]
+    wait_for((folder / "job.json").exists, server.log)
+    body = json.loads((folder / "job.json").read_text())
+    assert (body["adapter_size"], body["adapter_dir"]) == (4, str(folder / "start"))
+    assert (folder / "start/adapter_model.safetensors").read_bytes() == b"weights"
+    server.tuning.cancel_tuning_job(name=name)

@@ -1,0 +1,23 @@
+"""The same job as code, for the review of a draft and the page of a job."""
+
+from dataclasses import dataclass
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from jobs.models import TuningJob
+from jobs.services import tuning_code
+from jobs.services.tuning import TuningSpec
+
+
+@dataclass(frozen=True)
+class Code:
+    title: str | Promise
+    text: str
+
+
+def code_of(job: TuningJob | TuningSpec) -> list[Code]:
+    return [
+        Code(_("Python, with google-genai"), tuning_code.python(job)),
+        Code(_("Shell, with curl"), tuning_code.curl(job)),
+    ]

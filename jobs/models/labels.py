@@ -1,0 +1,54 @@
+"""Labels of a tuning job: one strict grammar for forms, files and services. Vertex AI refuses the whole job for one."""
+
+import re
+from collections.abc import Mapping
+
+from django.utils.translation import gettext as _
+
+# Vertex AI takes 64; three of them are the console's own.
+MOST_LABELS = 61
+OURS, GOOGLES = "app-", "goog"
+
+_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
+
+
+def parse_labels(text: str) -> dict[str, str]:
+    """`team=support`, one on each line. Raises ValueError whose text is a sentence for the person."""
+    found: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        key, equals, value = (part.strip() for part in line.partition("="))
+        if not equals:
+            raise ValueError(_("Line %(line)d: write a label as key=value, such as team=support.") % {"line": number})
+        if key in found:
+            raise ValueError(_("Line %(line)d: the key %(key)s is there twice.") % {"line": number, "key": key})
+        found[key] = value
+    check_labels(found)
+    return found
+
+
+def check_labels(labels: Mapping[str, str]) -> None:
+    if len(labels) > MOST_LABELS:
+        raise ValueError(_("A job takes at most %d labels of your own.") % MOST_LABELS)
+    for key, value in labels.items():
+        if not _KEY.fullmatch(key):
+            raise ValueError(
+                _("The key “%s” must start with a lower-case letter and have only lower-case letters, digits, _ and -, "
+                  "63 at most.") % key
+            )  # fmt: skip
+        if not _VALUE.fullmatch(value):
+            raise ValueError(
+                _("The value “%(value)s” of %(key)s may have only lower-case letters, digits, _ and -, 63 at most.")
+                % {"value": value, "key": key}
+            )
+        if key.startswith((OURS, GOOGLES)):
+            raise ValueError(
+                _("The key %(key)s is not free: what begins with %(prefix)s belongs to the console or to Google.")
+                % {"key": key, "prefix": OURS if key.startswith(OURS) else GOOGLES}
+            )
+
+
+def as_text(labels: Mapping[str, str]) -> str:
+    return "\n".join(f"{key}={value}" for key, value in labels.items())

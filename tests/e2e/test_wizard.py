@@ -1,0 +1,155 @@
+"""The five steps by the keyboard alone, and what a person would lose without being asked; axe looks at each state."""
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import Visit
+from tests.e2e.test_axe import remarks
+from tests.running import Running
+from tests.visitor import Visitor
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+SOON, LATER = 20_000, 90_000
+
+
+@pytest.fixture(scope="module")
+def session(console: Running) -> list[Any]:
+    """The printed link signs in once; both tests go on with what it gave."""
+    with Visitor(console.address) as person:
+        person.sign_in(console.link)
+        jar = person.client.cookies.jar
+        return [{"name": one.name, "value": one.value or "", "url": console.address} for one in jar]
+
+
+@pytest.fixture
+def person(visit: Visit, session: list[Any]) -> Visit:
+    visit.context.add_cookies(session)
+    return visit
+
+
+def tab_to(page: Page, selector: str) -> None:
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            return
+    raise AssertionError(f"{selector} is not reached with Tab on {page.url}")
+
+
+def write(page: Page, selector: str, text: str) -> None:
+    tab_to(page, selector)
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type(text)
+
+
+def arrived(visit: Visit, title: str, found: list[str]) -> None:
+    heading = visit.page.locator("#wizard h2").first
+    expect(heading).to_have_text(title)
+    expect(heading).to_be_focused()
+    found += remarks(visit)
+
+
+def wait_for_models(visit: Visit) -> None:
+    visit.open("/model-garden/")
+    expect(visit.page.get_by_role("link", name="Gemma 3", exact=False).first).to_be_visible(timeout=SOON)
+
+
+def name_and_model(visit: Visit, name: str, found: list[str]) -> None:
+    page = visit.page
+    visit.open("/tuning/new/")
+    arrived(visit, "Name", found)
+    write(page, "#id_labels", "team=support")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Shift+Tab")
+    expect(page.locator("#id_display_name")).to_be_focused()
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type(name)
+    expect(page.locator("#name-preview")).to_contain_text("-".join(name.lower().split()))
+    page.keyboard.press("Enter")
+    arrived(visit, "Base model", found)
+
+
+def data_and_epochs(visit: Visit, found: list[str]) -> None:
+    page = visit.page
+    arrived(visit, "Training", found)
+    if page.locator("[name=dataset]").count():
+        tab_to(page, "[name=dataset]")
+        page.keyboard.press("Space")
+    else:
+        tab_to(page, "button[value=sample-train]")
+        page.keyboard.press("Enter")
+    expect(page.locator("#dataset-report")).to_contain_text("examples")
+    write(page, "[name=epochs]", "1")
+    page.keyboard.press("Enter")
+    arrived(visit, "Deployment", found)
+
+
+def start_without_endpoint(visit: Visit, found: list[str]) -> None:
+    page = visit.page
+    tab_to(page, "[name=auto_deploy]")
+    page.keyboard.press("Space")
+    if page.locator("[name=accepts_licence]").count():
+        tab_to(page, "[name=accepts_licence]")
+        page.keyboard.press("Space")
+    tab_to(page, "#job-code > summary")
+    page.keyboard.press("Enter")
+    expect(page.locator("#job-code")).to_contain_text("client.tunings.tune(")
+    found += remarks(visit)
+    visit.picture("wizard-code")
+    tab_to(page, "#step-form .btn.filled")
+    page.keyboard.press("Enter")
+    expect(page.locator("#job-bar")).to_be_visible()
+
+
+def test_a_job_and_one_that_continues_it_by_the_keyboard_alone(person: Visit) -> None:
+    page, found = person.page, list[str]()
+    wait_for_models(person)
+    name_and_model(person, "First voyage", found)
+    tab_to(page, "[name=base_model]")
+    page.keyboard.press("Enter")
+    arrived(person, "Output path", found)
+    tab_to(page, "button[value=check]")
+    page.keyboard.press("Enter")
+    expect(page.locator("#output-check")).to_contain_text("the folder is empty", timeout=SOON)
+    tab_to(page, "#step-form .btn.filled")
+    page.keyboard.press("Enter")
+    data_and_epochs(person, found)
+    start_without_endpoint(person, found)
+    expect(page.locator("#job-bar")).to_contain_text("Succeeded", timeout=LATER)
+    found += remarks(person)
+    name_and_model(person, "Second voyage", found)
+    tab_to(page, "[name=source]")
+    page.keyboard.press("ArrowDown")
+    tab_to(page, "#id_custom_base_model")
+    page.keyboard.type("First voyage, checkpoint 1")
+    found += remarks(person)
+    person.picture("wizard-continue")
+    tab_to(page, "#step-form .btn.filled")
+    page.keyboard.press("Enter")
+    arrived(person, "Output path", found)
+    tab_to(page, "#id_output_uri")
+    page.keyboard.press("Enter")
+    data_and_epochs(person, found)
+    expect(page.locator("#summary")).to_contain_text(re.compile(r"Time\s*≈"))
+    start_without_endpoint(person, found)
+    expect(page.locator("#job-figures")).to_contain_text("checkpoint-")
+    expect(page.locator("#job-bar")).to_contain_text("Succeeded", timeout=LATER)
+    assert (found, person.problems) == ([], [])
+
+
+def test_unsent_input_is_asked_about_and_a_saved_draft_is_not(person: Visit) -> None:
+    page, asked = person.page, list[str]()
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    person.open("/tuning/new/")
+    page.locator("#id_display_name").fill("Not sent")
+    expect(page.locator("#name-preview")).to_contain_text("not-sent")
+    page.get_by_role("link", name="Close").click()
+    expect(page.locator("#id_display_name")).to_have_value("Not sent")
+    assert asked == ["beforeunload"]
+    page.get_by_role("button", name="Save draft").click()
+    expect(page.get_by_role("heading", name="Drafts")).to_be_visible()
+    page.get_by_role("link", name="Not sent").click()
+    expect(page.locator("#id_display_name")).to_have_value("Not sent")
+    assert (asked, person.problems) == (["beforeunload"], [])
