@@ -1,16 +1,30 @@
-from .account import Heartbeat, Installation, SignInLink
+from .account import AccountPreference, Density, Heartbeat, Installation, SignInLink
 from .catalogue import CatalogueSync, PublisherModel
 from .chat import Conversation, Message, Role
 from .dataset import ROW_LIMITS, Dataset, DatasetFormat
 from .endpoint import Endpoint
-from .tuning import EventLevel, JobEvent, Metric, TuningDraft, TuningJob, TuningMode, series
+from .tuning import (
+    GROUPS,
+    EventLevel,
+    JobEvent,
+    Metric,
+    StatusGroup,
+    TuningDraft,
+    TuningJob,
+    TuningJobQuerySet,
+    TuningMode,
+    series,
+)
 
 __all__ = [
+    "GROUPS",
     "ROW_LIMITS",
+    "AccountPreference",
     "CatalogueSync",
     "Conversation",
     "Dataset",
     "DatasetFormat",
+    "Density",
     "Endpoint",
     "EventLevel",
     "Heartbeat",
@@ -21,8 +35,10 @@ __all__ = [
     "PublisherModel",
     "Role",
     "SignInLink",
+    "StatusGroup",
     "TuningDraft",
     "TuningJob",
+    "TuningJobQuerySet",
     "TuningMode",
     "series",
 ]

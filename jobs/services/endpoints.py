@@ -16,7 +16,7 @@ from jobs.errors import KeyReused, NotAllowedNow
 from jobs.models import Endpoint, EventLevel, PublisherModel, TuningJob
 from jobs.states import ENDPOINT_TRANSITIONS, EndpointState, Phase, TuningState, check
 
-from . import endpoint_steps, leases
+from . import checkpoints, endpoint_steps, leases
 from .submission import UNSENT, fingerprint
 
 ENDED = frozenset({EndpointState.DELETING, EndpointState.DELETED})
@@ -32,13 +32,17 @@ class Machine:
 
 @dataclass(frozen=True)
 class DeploymentSpec:
-    """Either `publisher_model` or a `job` that succeeded. `machine` None: Vertex AI chooses."""
+    """Either `publisher_model` or a `job` that succeeded, with one of its checkpoints; "" takes the job's default.
+
+    `machine` None: Vertex AI chooses.
+    """
 
     display_name: str
     publisher_model: str = ""
     job: TuningJob | None = None
     accepts_licence: bool = False
     machine: Machine | None = None
+    checkpoint: str = ""
 
 
 def deploy_model(owner: User, *, key: UUID, spec: DeploymentSpec) -> Endpoint:
@@ -47,6 +51,8 @@ def deploy_model(owner: User, *, key: UUID, spec: DeploymentSpec) -> Endpoint:
         raise NotAllowedNow(_("Choose one model to deploy."))
     if spec.job and spec.job.state not in DEPLOYED:
         raise NotAllowedNow(_("Only a tuning job that succeeded can be deployed. Wait until it has ended."))
+    if spec.job and spec.checkpoint and (reason := checkpoints.why_not_deployed(spec.job, spec.checkpoint)):
+        raise NotAllowedNow(reason)
     return _insert(key, owner, spec, automatic=False)
 
 
@@ -103,7 +109,7 @@ def _columns(spec: DeploymentSpec) -> dict[str, Any]:
         "display_name": spec.display_name,
         "job_id": spec.job.pk if spec.job else None,
         "publisher_model": spec.publisher_model,
-        "artifact_uri": artifact_uri(spec.job) if spec.job else "",
+        "artifact_uri": artifact_uri(spec.job, spec.checkpoint) if spec.job else "",
         "base_model": spec.job.base_model if spec.job else spec.publisher_model,
         "accepts_licence": spec.accepts_licence,
         "machine_type": machine.machine_type,
@@ -112,8 +118,8 @@ def _columns(spec: DeploymentSpec) -> dict[str, Any]:
     }
 
 
-def artifact_uri(job: TuningJob) -> str:
-    return f"{job.output_uri.rstrip('/')}/postprocess/node-0/checkpoints/final"
+def artifact_uri(job: TuningJob, checkpoint: str = "") -> str:
+    return checkpoints.folder(job, checkpoint) if checkpoint else checkpoints.default_folder(job)
 
 
 def _same(endpoint: Endpoint, request_hash: str) -> Endpoint:
