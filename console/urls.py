@@ -9,7 +9,12 @@ from console.views import (
     health,
     model_garden,
     preferences,
+    tuning_actions,
+    tuning_compare,
     tuning_jobs,
+    tuning_list,
+    tuning_logs,
+    tuning_many,
     tuning_new,
 )
 
@@ -21,20 +26,32 @@ model_garden_urls = [
 ]
 
 tuning_urls = [
-    path("tuning/", tuning_jobs.index, name="tuning-list"),
+    path("tuning/", tuning_list.index, name="tuning-list"),
+    path("tuning/view/", tuning_list.save_view, name="tuning-view"),
+    path("tuning/jobs.csv", tuning_many.export, name="tuning-export"),
+    path("tuning/cancel/", tuning_many.cancel, name="tuning-cancel-many"),
+    path("tuning/compare/", tuning_compare.index, name="tuning-compare"),
+    path("tuning/compare/metrics.json", tuning_compare.metrics, name="tuning-compare-metrics"),
     path("tuning/new/", tuning_new.start_draft, name="tuning-new"),
     path("tuning/drafts/<uuid:pk>/start/", tuning_new.start, name="tuning-start"),
     path("tuning/drafts/<uuid:pk>/discard/", tuning_new.discard, name="tuning-discard"),
     path("tuning/drafts/<uuid:pk>/<slug:step>/", tuning_new.step, name="tuning-draft"),
     path("tuning/jobs/<uuid:pk>/", tuning_jobs.detail, name="tuning-job"),
+    path("tuning/jobs/<uuid:pk>/dataset/", tuning_jobs.dataset, name="tuning-job-dataset"),
+    path("tuning/jobs/<uuid:pk>/logs/", tuning_logs.logs, name="tuning-job-logs"),
+    path("tuning/jobs/<uuid:pk>/details/", tuning_jobs.details, name="tuning-job-details"),
     path("tuning/jobs/<uuid:pk>/metrics.json", tuning_jobs.metrics, name="tuning-metrics"),
-    path("tuning/jobs/<uuid:pk>/log/", tuning_jobs.log, name="tuning-log"),
+    path("tuning/jobs/<uuid:pk>/metrics.csv", tuning_jobs.metrics_csv, name="tuning-metrics-csv"),
+    path("tuning/jobs/<uuid:pk>/log/", tuning_logs.log, name="tuning-log"),
+    path("tuning/jobs/<uuid:pk>/events/", tuning_logs.events, name="tuning-events"),
     path("tuning/jobs/<uuid:pk>/status/", tuning_jobs.status, name="tuning-status"),
-    path("tuning/jobs/<uuid:pk>/row/", tuning_jobs.row, name="tuning-row"),
-    path("tuning/jobs/<uuid:pk>/cancel/", tuning_jobs.cancel, name="tuning-cancel"),
-    path("tuning/jobs/<uuid:pk>/decide/", tuning_jobs.decide, name="tuning-decide"),
-    path("tuning/jobs/<uuid:pk>/deploy/", tuning_jobs.deploy, name="tuning-deploy"),
-    path("tuning/jobs/<uuid:pk>/clone/", tuning_jobs.clone, name="tuning-clone"),
+    path("tuning/jobs/<uuid:pk>/row/", tuning_list.row, name="tuning-row"),
+    path("tuning/jobs/<uuid:pk>/cancel/", tuning_actions.cancel, name="tuning-cancel"),
+    path("tuning/jobs/<uuid:pk>/decide/", tuning_actions.decide, name="tuning-decide"),
+    path("tuning/jobs/<uuid:pk>/deploy/", tuning_actions.deploy, name="tuning-deploy"),
+    path("tuning/jobs/<uuid:pk>/default-checkpoint/", tuning_actions.set_default, name="tuning-default-checkpoint"),
+    path("tuning/jobs/<uuid:pk>/move/", tuning_actions.move, name="tuning-move"),
+    path("tuning/jobs/<uuid:pk>/clone/", tuning_actions.clone, name="tuning-clone"),
 ]
 
 endpoint_urls = [

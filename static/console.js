@@ -2,6 +2,7 @@ import { Application } from "./vendor/stimulus-3.2.2/stimulus.js";
 import Autoscroll from "./controllers/autoscroll.js";
 import Autosize from "./controllers/autosize.js";
 import Chart from "./controllers/chart.js";
+import Charts from "./controllers/charts.js";
 import Clipboard from "./controllers/clipboard.js";
 import Composer from "./controllers/composer.js";
 import DirtyForm from "./controllers/dirty_form.js";
@@ -9,6 +10,7 @@ import Hotkeys from "./controllers/hotkeys.js";
 import Live from "./controllers/live.js";
 import LogFollow from "./controllers/log_follow.js";
 import RelativeTime from "./controllers/relative_time.js";
+import Rows from "./controllers/rows.js";
 import SliderPair from "./controllers/slider_pair.js";
 import Snackbar from "./controllers/snackbar.js";
 import Theme from "./controllers/theme.js";
@@ -16,9 +18,9 @@ import Upload from "./controllers/upload.js";
 
 const application = Application.start();
 for (const [name, controller] of Object.entries({
-  autoscroll: Autoscroll, autosize: Autosize, chart: Chart, clipboard: Clipboard,
+  autoscroll: Autoscroll, autosize: Autosize, chart: Chart, charts: Charts, clipboard: Clipboard,
   composer: Composer, "dirty-form": DirtyForm, hotkeys: Hotkeys, live: Live,
-  "log-follow": LogFollow, "relative-time": RelativeTime, "slider-pair": SliderPair,
+  "log-follow": LogFollow, "relative-time": RelativeTime, rows: Rows, "slider-pair": SliderPair,
   snackbar: Snackbar, theme: Theme, upload: Upload,
 })) {
   application.register(name, controller);

@@ -8,12 +8,14 @@ from .tuning import (
     EventLevel,
     JobEvent,
     Metric,
+    Series,
     StatusGroup,
     TuningDraft,
     TuningJob,
     TuningJobQuerySet,
     TuningMode,
     series,
+    thinned,
 )
 
 __all__ = [
@@ -35,10 +37,12 @@ __all__ = [
     "PublisherModel",
     "Role",
     "SignInLink",
+    "Series",
     "StatusGroup",
     "TuningDraft",
     "TuningJob",
     "TuningJobQuerySet",
     "TuningMode",
     "series",
+    "thinned",
 ]

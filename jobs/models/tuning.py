@@ -1,6 +1,7 @@
 import uuid
 from collections.abc import Iterable
-from typing import Any, Self
+from datetime import datetime
+from typing import Any, Self, TypeVar
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -15,6 +16,7 @@ from .dataset import Dataset
 from .remote import RemoteQuerySet, RemoteResource
 
 POINTS_SHOWN = 1000
+T = TypeVar("T")
 
 
 class StatusGroup(models.IntegerChoices):
@@ -210,14 +212,19 @@ class JobEvent(models.Model):
         ordering = ["id"]
 
 
-def series(job: TuningJob, tags: Iterable[str]) -> dict[str, list[tuple[int, float]]]:
-    """{tag: [(step, value)]} in step order: a thousand points at most of each, the last one among them."""
-    points: dict[str, list[tuple[int, float]]] = {}
-    for tag, step, value in job.metrics.filter(tag__in=tags).values_list("tag", "step", "value"):
-        points.setdefault(tag, []).append((step, value))
-    return {tag: _thinned(found) for tag, found in points.items()}
+Series = dict[str, list[tuple[int, float, datetime]]]
 
 
-def _thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
-    every = -(-len(points) // POINTS_SHOWN)
+def series(jobs: Iterable[TuningJob], tags: Iterable[str]) -> dict[uuid.UUID, Series]:
+    """{job: {tag: [(step, value, time)]}} in step order: a thousand points at most of each, the last one among them."""
+    found: dict[uuid.UUID, Series] = {job.pk: {} for job in jobs}
+    points = Metric.objects.filter(job__in=list(found), tag__in=tags).order_by("job", "tag", "step")
+    for job, tag, step, value, at in points.values_list("job", "tag", "step", "value", "wall_time"):
+        found[job].setdefault(tag, []).append((step, value, at))
+    return {job: {tag: thinned(curve) for tag, curve in curves.items()} for job, curves in found.items()}
+
+
+def thinned(points: list[T], most: int = POINTS_SHOWN) -> list[T]:
+    """At even distances, counted from the end."""
+    every = -(-len(points) // most) or 1
     return points[::-every][::-1]

@@ -11,7 +11,7 @@ from django.db.models import Max
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from jobs.models import EventLevel, Metric, TuningJob
+from jobs.models import EventLevel, Metric, TuningJob, thinned
 from jobs.states import TUNING_TERMINAL, TUNING_TRANSITIONS, Phase, TuningState
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, VertexError
@@ -229,10 +229,8 @@ def _read_training(job: TuningJob, train: Sequence[Point], total: int | None, re
         reading.events.append((EventLevel.WARNING, sentence))
 
 
-def _curve(values: Sequence[float]) -> list[float]:
-    """The last value and others at even distances before it."""
-    every = -(-len(values) // CURVE_POINTS) or 1
-    return [float(f"{value:.4g}") for value in values[::-every][::-1]]
+def _curve(values: list[float]) -> list[float]:
+    return [float(f"{value:.4g}") for value in thinned(values, CURVE_POINTS)]
 
 
 def _epoch_ended(job: TuningJob, point: Point, total: int | None) -> Event:
