@@ -23,7 +23,7 @@ class CheckpointRow:
     id: str
     epoch: int
     step: int
-    figures: Mapping[str, float]
+    figures: Mapping[str, float | None]
     folder: str
     is_default: bool
     why_not_deployed: str
@@ -42,10 +42,17 @@ def checkpoint_rows(stand: JobStand) -> list[CheckpointRow]:
     rows = []
     for one in job.checkpoints:
         pk, folder = one["checkpoint_id"], checkpoints.folder(job, one["checkpoint_id"])
-        reason = checkpoints.why_not_deployed(job, pk)
-        found = figures.get(one["step"], {})
         rows.append(
-            CheckpointRow(pk, one["epoch"], one["step"], found, folder, pk == default, reason, serving.get(folder))
+            CheckpointRow(
+                id=pk,
+                epoch=one["epoch"],
+                step=one["step"],
+                figures={name: figures.get(one["step"], {}).get(name) for name in FIGURES},
+                folder=folder,
+                is_default=pk == default,
+                why_not_deployed=checkpoints.why_not_deployed(job, pk),
+                endpoint=serving.get(folder),
+            )
         )
     return rows
 

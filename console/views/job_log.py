@@ -53,9 +53,7 @@ def marked(line: str, query: str) -> str:
     if not query:
         return escape(line)
     parts = re.split(f"({re.escape(query)})", line, flags=re.IGNORECASE)
-    return "".join(
-        f"<mark>{escape(part)}</mark>" if place % 2 else escape(part) for place, part in enumerate(parts)
-    )
+    return "".join(f"<mark>{escape(part)}</mark>" if place % 2 else escape(part) for place, part in enumerate(parts))
 
 
 def around_error(job: TuningJob) -> str:

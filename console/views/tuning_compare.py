@@ -21,6 +21,7 @@ from .proposals import plain
 from .tuning_many import chosen_jobs
 
 FEWEST, MOST = 2, 6
+YES_NO = {True: _("Yes"), False: _("No")}
 SETTINGS: dict[str, tuple[str | Promise, Callable[[TuningJob], Any]]] = {
     "base_model": (_("Base model"), lambda job: job.base_model),
     "tuning_mode": (_("Method"), lambda job: job.get_tuning_mode_display()),
@@ -32,7 +33,7 @@ SETTINGS: dict[str, tuple[str | Promise, Callable[[TuningJob], Any]]] = {
     "dataset_sha": (_("Contents of the training data"), lambda job: job.dataset.sha256[:12]),
     "validation": (_("Validation data set"), lambda job: job.validation_dataset and job.validation_dataset.name),
     "location": (_("Region"), lambda job: job.location),
-    "export": (_("Export the last checkpoint only"), lambda job: _("Yes") if job.export_last_checkpoint_only else _("No")),
+    "last_only": (_("Export the last checkpoint only"), lambda job: YES_NO[job.export_last_checkpoint_only]),
 }
 FIGURES: dict[str, tuple[str | Promise, Callable[[TuningJob], Any]]] = {
     "state": (_("Status"), lambda job: job.get_state_display()),

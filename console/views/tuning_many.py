@@ -45,7 +45,8 @@ def export(request: ConsoleRequest) -> StreamingHttpResponse:
     jobs = sorting.in_order(found(request.user, view).rows().select_related(None), view.sort, CHUNK)
     name = f"tuning-jobs-{timezone.localtime():%Y-%m-%d}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return StreamingHttpResponse(lines(islice(jobs, MOST_ROWS)), content_type="text/csv; charset=utf-8", headers=headers)
+    some = islice(jobs, MOST_ROWS)
+    return StreamingHttpResponse(lines(some), content_type="text/csv; charset=utf-8", headers=headers)
 
 
 def lines(jobs: Iterable[TuningJob]) -> Iterator[str]:

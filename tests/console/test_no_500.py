@@ -22,16 +22,19 @@ TEXTS = [
     "sample-validation",
 ]  # fmt: skip
 QUERY = [
-    "before", "state", "level", "variant", "q", "provider", "feature", "live", "download", "events", "next", "dataset",
+    "before", "state", "filter", "add", "sort", "after", "job", "tab",
+    "find", "all", "level", "variant", "q", "provider", "feature", "live", "download", "events", "next", "dataset",
     "epochs", "endpoint", "base_model", "action",
 ]  # fmt: skip
 READ_QUERIES = [
-    "tuning-list", "tuning-log", "tuning-job", "tuning-new", "endpoint-list", "dataset-list", "model-garden", "chat",
+    "tuning-list", "tuning-export", "tuning-compare", "tuning-job-logs", "tuning-status",
+    "tuning-log", "tuning-job", "tuning-new", "endpoint-list", "dataset-list", "model-garden", "chat",
     "chat-turn", "sign-in",
 ]  # fmt: skip
 FIELDS = [
     "key", "text", "endpoint", "system_instruction", "temperature", "top_p", "max_tokens", "theme", "language", "next",
-    "again", "display_name", "description", "base_model", "output_uri", "dataset", "use_validation", "epochs", "model",
+    "again", "to", "checkpoint", "column", "density", "rows", "job",
+    "display_name", "description", "base_model", "output_uri", "dataset", "use_validation", "epochs", "model",
     "validation_dataset", "learning_rate", "tuning_mode", "adapter_size", "batch_size", "auto_deploy", "name", "action",
     "endpoint_display_name", "machine_type", "accepts_licence", "machine", "username", "password",
 ]  # fmt: skip

@@ -156,8 +156,12 @@ def many(owner):
         start = factories.NOW - timedelta(minutes=number // 3)
         jobs.append(
             factories.job(
-                dataset=data, display_name=f"J{number % 7}-{number:02}"[: 2 if number < 40 else 5], created_at=start,
-                state=states[number % 3], train_loss=[None, 0.1, 0.30000000000000004, 2][number % 4], started_at=start,
+                dataset=data,
+                display_name=f"J{number % 7}-{number:02}"[: 2 if number < 40 else 5],
+                created_at=start,
+                state=states[number % 3],
+                train_loss=[None, 0.1, 0.30000000000000004, 2][number % 4],
+                started_at=start,
                 ended_at=start + timedelta(seconds=took) if took else None,
             )  # fmt: skip
         )
@@ -183,7 +187,8 @@ def test_pages_in_any_order_show_each_job_once(page, many, sort, extra):
 
 
 @pytest.mark.parametrize(
-    ("sort", "column"), [("name", "display_name"), ("loss", "train_loss"), ("duration", "duration"), ("status", "group")]
+    ("sort", "column"),
+    [("name", "display_name"), ("loss", "train_loss"), ("duration", "duration"), ("status", "group")],
 )
 @pytest.mark.parametrize("descending", [False, True])
 def test_each_order_is_kept_across_pages(page, many, sort, column, descending):

@@ -8,7 +8,7 @@ from django.db import close_old_connections, connection
 
 from jobs import errors
 from jobs.models import Message, TuningJob
-from jobs.services import chat, endpoints, leases, tuning
+from jobs.services import chat, endpoints, leases, queue, tuning
 from jobs.services.endpoints import DeploymentSpec
 from jobs.services.tuning import TuningSpec
 from tests import factories
@@ -98,3 +98,19 @@ def test_one_question_at_a_time(owner):
 def test_the_same_question_sent_twice_is_one(owner):
     conversation, key = factories.conversation(owner=owner), uuid4()
     assert len({answer.pk for answer in at_once(lambda: chat.ask(conversation, key=key, text="Ahoy"))}) == 1
+
+
+def test_of_many_that_wait_one_is_sent(driver, fake_gateway, settings):
+    settings.VERTEX_TUNING_AT_ONCE = 1
+    jobs = [factories.job(next_check_at=driver.now, prepared_at=driver.now) for _ in range(8)]
+    turns = iter(jobs)
+    at_once(lambda: tuning.advance(next(turns).pk, driver.now))
+    assert fake_gateway.calls.count("tuning.create") == 1
+
+
+def test_moving_from_two_windows_keeps_a_whole_queue(owner):
+    jobs = [factories.job(prepared_at=factories.NOW) for _ in range(8)]
+    turns = iter(jobs)
+    at_once(lambda: queue.move(next(turns), "top"))
+    ranks = [job.queue_rank for job in queue.waiting()]
+    assert (len(ranks), sorted(set(ranks))) == (8, list(range(-8, 0)))
