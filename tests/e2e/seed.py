@@ -43,8 +43,8 @@ def learnt(job: TuningJob, steps: int, end: float) -> TuningJob:
 
 def main() -> None:
     owner = accounts.owner()
-    data = factories.dataset(owner=owner)
-    common: dict[str, Any] = {"owner": owner, "dataset": data, "validation_dataset": data}
+    data, held_back = factories.dataset(owner=owner), factories.dataset(owner=owner, name="Held back")
+    common: dict[str, Any] = {"owner": owner, "dataset": data, "validation_dataset": held_back}
     begun, ended = NOW - timedelta(minutes=12), NOW - timedelta(minutes=2)
     live = {"phase": "BOUND", "started_at": begun, "first_step_at": begun, "last_step_at": NOW}
     over = {"phase": "CLOSED", "started_at": begun, "ended_at": ended, "created_at": begun}

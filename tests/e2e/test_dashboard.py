@@ -6,10 +6,11 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.conftest import Visit
 from tests.e2e.test_axe import OPTIONS
@@ -27,18 +28,21 @@ def jobs(console: Running) -> dict[str, str]:
     return dict(json.loads(answer.stdout))
 
 
+@pytest.fixture(scope="module")
+def session(browser: Browser, console: Running) -> list[dict[str, Any]]:
+    """The cookies of somebody who used the link, which works once."""
+    context = browser.new_context(locale="en-GB")
+    context.new_page().goto(console.link)
+    cookies = [dict(cookie) for cookie in context.cookies()]
+    context.close()
+    return cookies
+
+
 @pytest.fixture
-def page(visit: Visit, console: Running, jobs: dict[str, str]) -> Iterator[Page]:
-    visit.page.goto(console.link)
-    if re.search(r"/accounts/link/", visit.page.url):
-        visit.context.add_cookies(COOKIES)
-    elif not COOKIES:
-        COOKIES.extend(visit.context.cookies())  # type: ignore[arg-type]
+def page(visit: Visit, session: list[dict[str, Any]], jobs: dict[str, str]) -> Iterator[Page]:
+    visit.context.add_cookies(session)  # type: ignore[arg-type]
     yield visit.page
     assert visit.problems == []
-
-
-COOKIES: list[dict[str, str]] = []
 
 
 def remarks(page: Page) -> list[str]:
