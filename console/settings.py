@@ -107,6 +107,8 @@ VERTEX_POLL_SECONDS = env_number("VERTEX_POLL_SECONDS", 10, 0.2)
 # How long a create whose outcome is unknown is looked for before a person is asked; and how often.
 VERTEX_AMBIGUOUS_SECONDS = env_number("VERTEX_AMBIGUOUS_SECONDS", 600, 0)
 VERTEX_LOOK_SECONDS = env_number("VERTEX_LOOK_SECONDS", 15, 0.2)
+# How many jobs Vertex AI is given at once; the others wait here, where their order can be changed. 0: all of them.
+VERTEX_TUNING_AT_ONCE = int(env_number("VERTEX_TUNING_AT_ONCE", 0, 0))
 VERTEX_GATEWAY = "jobs.vertex.sdk.Gateway"
 
 INSTALLED_APPS = [

@@ -2,6 +2,7 @@ import { Application } from "./vendor/stimulus-3.2.2/stimulus.js";
 import Autoscroll from "./controllers/autoscroll.js";
 import Autosize from "./controllers/autosize.js";
 import Chart from "./controllers/chart.js";
+import Charts from "./controllers/charts.js";
 import Clipboard from "./controllers/clipboard.js";
 import Composer from "./controllers/composer.js";
 import DirtyForm from "./controllers/dirty_form.js";
@@ -12,6 +13,7 @@ import Panel from "./controllers/panel.js";
 import Modal from "./controllers/modal.js";
 import RelativeTime from "./controllers/relative_time.js";
 import Scrollspy from "./controllers/scrollspy.js";
+import Rows from "./controllers/rows.js";
 import SliderPair from "./controllers/slider_pair.js";
 import Snackbar from "./controllers/snackbar.js";
 import Theme from "./controllers/theme.js";
@@ -19,10 +21,10 @@ import Upload from "./controllers/upload.js";
 
 const application = Application.start();
 for (const [name, controller] of Object.entries({
-  autoscroll: Autoscroll, autosize: Autosize, chart: Chart, clipboard: Clipboard,
+  autoscroll: Autoscroll, autosize: Autosize, chart: Chart, charts: Charts, clipboard: Clipboard,
   composer: Composer, "dirty-form": DirtyForm, hotkeys: Hotkeys, live: Live,
-  "log-follow": LogFollow, modal: Modal, panel: Panel, "relative-time": RelativeTime, scrollspy: Scrollspy,
-  "slider-pair": SliderPair,
+  "log-follow": LogFollow, modal: Modal, panel: Panel, "relative-time": RelativeTime, rows: Rows,
+  scrollspy: Scrollspy, "slider-pair": SliderPair,
   snackbar: Snackbar, theme: Theme, upload: Upload,
 })) {
   application.register(name, controller);

@@ -80,7 +80,7 @@ def losses_of(visitor: Visitor, job: str) -> list[tuple[float, float]]:
     """(step, training loss) of every step that the console knows."""
     data: dict[str, Any] = visitor.client.get(f"{job_page(job)}metrics.json").raise_for_status().json()
     curves = [curve for group in data["groups"] for curve in group["series"] if curve["key"] == "train_total_loss"]
-    return [(step, loss) for curve in curves for step, loss in curve["points"]]
+    return [(step, loss) for curve in curves for step, loss, _seconds in curve["points"]]
 
 
 def badge(html: str, bar: str) -> str:

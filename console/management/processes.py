@@ -96,6 +96,7 @@ def vertex(run: RunDirectory, environment: dict[str, str], data_dir: Path, proje
     command += ["--data-dir", str(data_dir / "localvertex"), *_own_options(environment)]
     environment["VERTEX_API_ENDPOINT"] = f"http://{LOOPBACK}:{port}"
     environment.setdefault("VERTEX_POLL_SECONDS", "2")
+    environment.setdefault("VERTEX_TUNING_AT_ONCE", "1")
     is_ready = _answers(LOOPBACK, port, "/healthz")
     return Process("vertex", command, environment.copy(), is_ready, project_dir, behind=True)
 

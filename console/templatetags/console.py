@@ -1,5 +1,6 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
 from django import template
 from django.template.defaultfilters import date as format_date
@@ -56,6 +57,7 @@ LOOKS = {
 
 
 @register.simple_tag
+@cache
 def icon(name: str, look: str = "") -> SafeString:
     return format_html(
         '<svg class="ic{}" aria-hidden="true"><use href="{}#{}"></use></svg>',

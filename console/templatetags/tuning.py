@@ -2,13 +2,14 @@
 
 import uuid
 from collections.abc import Mapping
+from typing import Any
 
 from django import template
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from jobs.models import Endpoint, TuningJob, TuningMode
-from jobs.states import Phase
+from jobs.states import Phase, TuningState
 
 register = template.Library()
 
@@ -18,7 +19,7 @@ def progress_text(job: TuningJob) -> str:
     if not job.total_steps:
         return _("step %(step)d") % {"step": job.step} if job.step else ""
     figures = {"epoch": current_epoch(job), "epochs": job.epochs, "step": job.step, "steps": job.total_steps}
-    return _("epoch %(epoch)d/%(epochs)d, step %(step)d/%(steps)d") % figures
+    return _("epoch %(epoch)d of %(epochs)d · step %(step)d of %(steps)d") % figures
 
 
 @register.filter
@@ -71,3 +72,40 @@ def job_status(job: TuningJob) -> dict[str, object]:
 @register.inclusion_tag("tuning/progress.html")
 def job_progress(job: TuningJob) -> dict[str, object]:
     return {"job": job}
+
+
+@register.inclusion_tag("tuning/sparkline.html")
+def sparkline(job: TuningJob) -> dict[str, object]:
+    """The training loss in 60 by 20 pixels; nothing before there are two values."""
+    values = [float(value) for value in job.loss_curve]
+    if len(values) < 2:
+        return {}
+    low, high = min(values), max(values)
+    step, scale = 58 / (len(values) - 1), 16 / (high - low or 1)
+    points = (f"{1 + place * step:.1f},{2 + (high - value) * scale:.1f}" for place, value in enumerate(values))
+    return {"points": " ".join(points), "first": f"{values[0]:.3f}", "last": f"{values[-1]:.3f}"}
+
+
+@register.simple_tag
+def place_words(place: int) -> str:
+    return _("Next in the queue") if place == 1 else _("Number %(place)d in the queue") % {"place": place}
+
+
+@register.filter
+def first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]
+
+
+@register.filter
+def is_tuned(job: TuningJob) -> bool:
+    return job.state in {TuningState.SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED}
+
+
+@register.filter
+def spread(distribution: Mapping[str, Any]) -> list[str]:
+    """Least, mean, median, 95 % and most, as Vertex AI counted them."""
+    return [_figure(distribution.get(name)) for name in ("min", "mean", "median", "p95", "max")]
+
+
+def _figure(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else "–"

@@ -7,11 +7,11 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from console.http import ConsoleRequest
-from jobs.models import CatalogueSync, Endpoint, TuningJob
+from jobs.models import CatalogueSync, Endpoint, StatusGroup, TuningJob
 from jobs.services import surplus
-from jobs.states import TuningState
 
 from .health import worker_problem
+from .tuning_list import live_numbers
 
 RECENT = 5
 
@@ -32,11 +32,10 @@ def section(request: ConsoleRequest, section: str) -> HttpResponse:
 
 
 def counters(user: User) -> dict[str, Any]:
-    jobs = TuningJob.objects.visible_to(user)
-    queued = {TuningState.QUEUED, TuningState.PENDING}
+    numbers = live_numbers(user)
     return {
-        "running_count": jobs.live().exclude(state__in=queued).count(),
-        "queued_count": jobs.filter(state__in=queued).count(),
+        "running_count": numbers.get(StatusGroup.RUNNING, 0),
+        "queued_count": numbers.get(StatusGroup.QUEUED, 0),
         "ready_count": Endpoint.objects.visible_to(user).ready().count(),
     }
 

@@ -2,11 +2,13 @@
 
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from jobs.models import Endpoint, TuningJob
+from jobs.services import checkpoints, tuning_watch
 from jobs.states import EndpointState, Phase, TuningState
 
 DONE, CURRENT, AHEAD, STOPPED = "done", "current", "todo", "stopped"
@@ -15,8 +17,11 @@ ASKING = (Phase.AMBIGUOUS, Phase.NEEDS_DECISION)
 
 @dataclass(frozen=True)
 class Milestone:
+    """`at`: when it began, None when that is not known or is still to come."""
+
     label: str | Promise
     state: str
+    at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,16 @@ class JobStand:
         if any(endpoint.is_transient for endpoint in self.endpoints):
             return True
         return self.succeeded and self.job.auto_deploy and not self.endpoints and self.job.next_check_at is not None
+
+    @property
+    def remedy(self) -> str:
+        """The end of the error's sentence, which says what to do; empty when it cannot be told apart."""
+        remedy = tuning_watch.remedy(self.job.error_code)
+        return remedy if self.job.error_message.endswith(f". {remedy}") else ""
+
+    @property
+    def cause(self) -> str:
+        return self.job.error_message.removesuffix(self.remedy).rstrip() if self.remedy else self.job.error_message
 
     @property
     def succeeded(self) -> bool:
@@ -79,18 +94,32 @@ class JobStand:
         return _("The model is deployed already.") if live or self.awaits_endpoint else ""
 
     @property
-    def deploy_key(self) -> uuid.UUID:
+    def folder(self) -> str:
+        return checkpoints.default_folder(self.job)
+
+    def deploy_key(self, checkpoint: str = "") -> uuid.UUID:
         """The same until the job has one endpoint more, so that a second click deploys nothing twice."""
-        return uuid.uuid5(self.job.pk, f"deploy {self.made}")
+        return uuid.uuid5(self.job.pk, f"deploy {self.made} {checkpoint}".rstrip())
 
     @property
     def milestones(self) -> list[Milestone]:
-        labels = [_("Queued"), _("Preparing"), _("Training"), _("Saving")]
-        if self.job.auto_deploy or self.endpoints:
-            labels.append(_("Deploying"))
-        labels.append(_("Done"))
-        reached = self._reached(len(labels) - 1)
-        return [Milestone(label, self._state_of(place, reached)) for place, label in enumerate(labels)]
+        job, endpoint = self.job, self.endpoint
+        saved = self.is_saving or self.succeeded
+        phases: list[tuple[str | Promise, datetime | None]] = [
+            (_("Queued"), job.created_at),
+            (_("Preparing"), job.submit_started_at or job.started_at),
+            (_("Training"), job.first_step_at),
+            (_("Saving"), job.last_step_at if saved else None),
+        ]
+        if job.auto_deploy or endpoint:
+            phases.append((_("Deploying"), endpoint.created_at if endpoint else None))
+        phases.append((_("Done"), endpoint.started_at if endpoint else job.ended_at))
+        reached = self._reached(len(phases) - 1)
+        states = [self._state_of(place, reached) for place in range(len(phases))]
+        return [
+            Milestone(label, state, at if state != AHEAD else None)
+            for (label, at), state in zip(phases, states, strict=True)
+        ]
 
     @property
     def is_saving(self) -> bool:

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 from console.http import ConsoleRequest, page_or_fragment
 from jobs.models import Endpoint, TuningJob
 from jobs.models.tuning import TuningJobQuerySet
-from jobs.services import endpoints
+from jobs.services import checkpoints, endpoints
 
 from .endpoints import words_of
 from .job_progress import JobStand, stand
@@ -41,8 +41,9 @@ def matching(jobs: TuningJobQuerySet, text: str) -> TuningJobQuerySet:
 
 
 def default_checkpoint(job: TuningJob) -> dict[str, Any] | None:
-    """What a deployment takes: the last one, whose weights are those of the folder `final`."""
-    return max(job.checkpoints, key=lambda checkpoint: int(checkpoint["step"]), default=None)
+    """What a deployment takes: the one that was chosen, else the last, whose weights are those of the folder `final`."""
+    chosen = checkpoints.default_id(job)
+    return next((one for one in job.checkpoints if one["checkpoint_id"] == chosen), None)
 
 
 @require_safe

@@ -1,28 +1,36 @@
+"""A tuning job's page in four tabs, and the fragments that keep it current."""
+
+import csv
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
-from django.contrib import messages
-from django.db.models import Count, Q, QuerySet
-from django.http import HttpResponse, HttpResponseBadRequest, JsonResponse
+from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.urls import reverse
-from django.utils.html import escape
-from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_safe
 
-from console.http import ConsoleRequest, hx_redirect, page_or_fragment, safe_next
-from jobs import tasks
-from jobs.models import Endpoint, EventLevel, TuningDraft, TuningJob, series
-from jobs.services import drafts, endpoints, tuning
-from jobs.states import TUNING_LIVE
+from console.http import ConsoleRequest
+from jobs.models import Metric, TuningJob
+from jobs.services import queue
+from jobs.states import TuningState
 
-from .clone import draft_values
-from .job_charts import TAGS, chart_data
+from .job_charts import GROUPS, chart_data
+from .job_checkpoints import checkpoint_rows
 from .job_figures import figures_context
-from .job_progress import stand
-from .paging import page_of
+from .job_log import around_error
+from .job_progress import JobStand, stand
+from .job_request import request_json
+from .tuning_many import Echo
 
-LOG_LINES_SHOWN = 500
+MONITOR = "monitor"
+TABS: dict[str, tuple[str, str | Promise]] = {
+    MONITOR: ("tuning-job", _("Monitor")),
+    "dataset": ("tuning-job-dataset", _("Dataset")),
+    "logs": ("tuning-job-logs", _("Logs")),
+    "details": ("tuning-job-details", _("Details")),
+}
 
 
 def visible_job(request: ConsoleRequest, pk: uuid.UUID) -> TuningJob:
@@ -31,138 +39,91 @@ def visible_job(request: ConsoleRequest, pk: uuid.UUID) -> TuningJob:
     return job
 
 
-@require_safe
-def index(request: ConsoleRequest) -> HttpResponse:
-    jobs = TuningJob.objects.visible_to(request.user)
-    chosen = request.GET.get("state", "")
-    page = page_of(in_state(jobs, chosen).rows(), request.GET)
-    context = {
-        "chosen": chosen,
-        "counts": counts(jobs),
-        "page": page,
-        "ready": ready_endpoints(page.rows),
-        "drafts": TuningDraft.objects.visible_to(request.user).open()[:10],
-    }
-    return page_or_fragment(request, "tuning/list.html", "table", context)
-
-
-def counts(jobs: Any) -> dict[str, int]:
-    found: dict[str, int] = jobs.aggregate(all=Count("pk"), running=Count("pk", filter=Q(state__in=TUNING_LIVE)))
-    return {**found, "done": found["all"] - found["running"]}
-
-
-def in_state(jobs: Any, chosen: str) -> Any:
-    if chosen == "running":
-        return jobs.live()
-    return jobs.ended() if chosen == "done" else jobs
-
-
-def ready_endpoints(jobs: list[TuningJob]) -> dict[uuid.UUID, Endpoint]:
-    """A ready endpoint a job, for those that have one, in one query."""
-    found: QuerySet[Endpoint] = Endpoint.objects.ready().filter(job__in=jobs)
-    return {endpoint.job_id: endpoint for endpoint in found if endpoint.job_id}
-
-
-@require_safe
-def row(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    job = visible_job(request, pk)
-    return render(request, "tuning/list.html#row", {"job": job, "ready": ready_endpoints([job])})
+def page(job: TuningJob, tab: str) -> dict[str, Any]:
+    """What every tab needs."""
+    place = queue.places().get(job.pk) if job.state == TuningState.QUEUED else None
+    return {"job": job, "stand": stand(job), "tab": tab, "tabs": TABS, "place": place}
 
 
 @require_safe
 def detail(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     job = visible_job(request, pk)
-    context = {
-        "job": job,
-        "stand": stand(job),
-        "log_text": shown_log(job),
-        **events_of(job, request.GET.get("level", "")),
-        **figures_context(job),
-    }
-    return render(request, "tuning/job.html", context)
+    return render(request, "tuning/job.html", {**monitored(page(job, MONITOR)), "groups": GROUPS})
+
+
+def monitored(context: dict[str, Any]) -> dict[str, Any]:
+    standing: JobStand = context["stand"]
+    return {**context, "checkpoints": checkpoint_rows(standing), "error_lines": around_error(standing.job)}
 
 
 @require_safe
 def status(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    job = visible_job(request, pk)
-    return render(
-        request, "tuning/job.html#status", {"job": job, "stand": stand(job), "is_update": True, **figures_context(job)}
-    )
+    """What of the tab `tab` changes while the job goes on."""
+    tab = request.GET.get("tab", MONITOR)
+    context = page(visible_job(request, pk), tab if tab in TABS else MONITOR)
+    if context["tab"] == MONITOR:
+        context = monitored(context)
+    if context["tab"] == "details":
+        context = about(context)
+    return render(request, "tuning/job_update.html", context)
+
+
+@require_safe
+def dataset(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    context = page(visible_job(request, pk), "dataset")
+    return render(request, "tuning/job_dataset.html", {**context, "statistics": statistics(context["job"])})
+
+
+STATISTICS: dict[str, str | Promise] = {
+    "tuningDatasetExampleCount": _("Examples"),
+    "totalTuningCharacterCount": _("Characters"),
+    "totalBillableCharacterCount": _("Billed characters"),
+    "totalBillableTokenCount": _("Billed tokens"),
+    "tuningStepCount": _("Steps"),
+    "totalTruncatedExampleCount": _("Examples that were cut or left out"),
+}
+DISTRIBUTIONS: dict[str, str | Promise] = {
+    "userInputTokenDistribution": _("Tokens of a question"),
+    "userOutputTokenDistribution": _("Tokens of an answer"),
+    "userMessagePerExampleDistribution": _("Messages of an example"),
+}
+
+
+def statistics(job: TuningJob) -> dict[str, Any]:
+    """What Vertex AI counted; empty before it has."""
+    stats = job.data_stats
+    rows = [(label, stats[name]) for name, label in STATISTICS.items() if name in stats]
+    spreads = [(label, stats[name]) for name, label in DISTRIBUTIONS.items() if isinstance(stats.get(name), dict)]
+    return {"rows": rows, "spreads": spreads}
+
+
+def about(context: dict[str, Any]) -> dict[str, Any]:
+    job: TuningJob = context["job"]
+    return {**context, "request_json": request_json(job), **figures_context(job)}
+
+
+@require_safe
+def details(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    context = page(visible_job(request, pk), "details")
+    return render(request, "tuning/job_about.html", about(context))
 
 
 @require_safe
 def metrics(request: ConsoleRequest, pk: uuid.UUID) -> JsonResponse:
-    job = visible_job(request, pk)
-    return JsonResponse(chart_data(series(job, TAGS), job.checkpoints))
+    return JsonResponse(chart_data(visible_job(request, pk)))
 
 
 @require_safe
-def log(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    """The end of the training log as HTML text; with `?download` all that is kept, with `?events` the console's own."""
+def metrics_csv(request: ConsoleRequest, pk: uuid.UUID) -> StreamingHttpResponse:
+    """Every point that was recorded, not only those that a chart shows."""
     job = visible_job(request, pk)
-    if "download" in request.GET:
-        headers = {"Content-Disposition": f'attachment; filename="{job.pk}.log"'}
-        return HttpResponse(job.log_text, content_type="text/plain; charset=utf-8", headers=headers)
-    if "events" in request.GET:
-        return render(request, "tuning/job.html#events", {"job": job, **events_of(job, request.GET.get("level", ""))})
-    return HttpResponse(escape(shown_log(job)))
+    headers = {"Content-Disposition": f'attachment; filename="{job.pk}-metrics.csv"'}
+    return StreamingHttpResponse(points(job), content_type="text/csv; charset=utf-8", headers=headers)
 
 
-def shown_log(job: TuningJob) -> str:
-    return "\n".join(job.log_text.splitlines()[-LOG_LINES_SHOWN:])
-
-
-def events_of(job: TuningJob, level: str) -> dict[str, Any]:
-    events = job.events.all()
-    if level == "problems":
-        events = events.exclude(level=EventLevel.INFO)
-    return {"events": list(events), "level": level}
-
-
-@require_POST
-def cancel(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    job = visible_job(request, pk)
-    tuning.request_cancel(job)
-    tasks.kick(tasks.advance_tuning_job, job_id=str(job.pk))
-    messages.info(request, _("Cancelling %(name)s") % {"name": job.display_name})
-    return hx_redirect(request, safe_next(request, reverse("tuning-job", args=[pk])))
-
-
-@require_POST
-def decide(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    job = visible_job(request, pk)
-    again = request.POST.get("again")
-    if again not in {"yes", "no"}:
-        return HttpResponseBadRequest(_("Choose to start again or to give up."))
-    tuning.decide(job, again=again == "yes")
-    tasks.kick(tasks.advance_tuning_job, job_id=str(job.pk))
-    return hx_redirect(request, "tuning-job", pk)
-
-
-@require_POST
-def deploy(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    job = visible_job(request, pk)
-    standing = stand(job)
-    if standing.why_not_deployed:
-        return hx_redirect(request, "tuning-job", pk)
-    endpoint = endpoints.deploy_model(request.user, key=standing.deploy_key, spec=deployment_spec(job))
-    tasks.kick(tasks.advance_endpoint, endpoint_id=str(endpoint.pk))
-    return hx_redirect(request, "endpoint-detail", endpoint.pk)
-
-
-def deployment_spec(job: TuningJob) -> endpoints.DeploymentSpec:
-    return endpoints.DeploymentSpec(
-        display_name=job.endpoint_display_name or job.display_name,
-        job=job,
-        accepts_licence=job.accepts_licence,
-        machine=endpoints.offered_machine(job.base_model, job.machine_type),
-    )
-
-
-@require_POST
-def clone(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    job = visible_job(request, pk)
-    draft = drafts.create(request.user)
-    for step, values in draft_values(job).items():
-        drafts.save_step(draft, step, values)
-    return hx_redirect(request, "tuning-draft", draft.pk, "name")
+def points(job: TuningJob) -> Iterator[str]:
+    write = csv.writer(Echo()).writerow
+    yield str(write(["tag", "step", "value", "wall_time"]))
+    found = Metric.objects.filter(job=job).order_by("tag", "step").values_list("tag", "step", "value", "wall_time")
+    for tag, step, value, at in found.iterator(chunk_size=2000):
+        yield str(write([tag, step, value, at.isoformat()]))

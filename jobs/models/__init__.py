@@ -1,18 +1,34 @@
-from .account import Heartbeat, Installation, SignInLink
+from .account import AccountPreference, Density, Heartbeat, Installation, SignInLink
 from .catalogue import CatalogueSync, PublisherModel
 from .chat import ChatPreset, Comparison, Conversation, Message, Picture, Role, ShareLink, Vote
 from .dataset import ROW_LIMITS, Dataset, DatasetFormat
 from .endpoint import Endpoint, EndpointEvent, LeaseKind
-from .tuning import EventLevel, JobEvent, Metric, TuningDraft, TuningJob, TuningMode, series
+from .tuning import (
+    GROUPS,
+    EventLevel,
+    JobEvent,
+    Metric,
+    Series,
+    StatusGroup,
+    TuningDraft,
+    TuningJob,
+    TuningJobQuerySet,
+    TuningMode,
+    series,
+    thinned,
+)
 
 __all__ = [
+    "GROUPS",
     "ROW_LIMITS",
+    "AccountPreference",
     "CatalogueSync",
     "ChatPreset",
     "Comparison",
     "Conversation",
     "Dataset",
     "DatasetFormat",
+    "Density",
     "Endpoint",
     "EndpointEvent",
     "EventLevel",
@@ -27,9 +43,13 @@ __all__ = [
     "Role",
     "ShareLink",
     "SignInLink",
+    "Series",
+    "StatusGroup",
     "TuningDraft",
     "TuningJob",
+    "TuningJobQuerySet",
     "TuningMode",
     "Vote",
     "series",
+    "thinned",
 ]

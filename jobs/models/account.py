@@ -3,6 +3,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 
 class SignInLink(models.Model):
@@ -28,3 +29,17 @@ class Heartbeat(models.Model):
     name = models.CharField(max_length=40, primary_key=True)
     seen_at = models.DateTimeField()
     detail = models.TextField(blank=True)
+
+
+class Density(models.TextChoices):
+    COMFORTABLE = "comfortable", _("Comfortable")
+    COMPACT = "compact", _("Compact")
+
+
+class AccountPreference(models.Model):
+    """How a person wants lists to look, on every machine they sign in from. `hidden_columns`: {list: [column]}."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    density = models.CharField(max_length=12, choices=Density, default=Density.COMFORTABLE)
+    rows_per_page = models.PositiveSmallIntegerField(default=50)
+    hidden_columns = models.JSONField(default=dict, blank=True)

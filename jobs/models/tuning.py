@@ -1,11 +1,12 @@
 import uuid
 from collections.abc import Iterable
-from typing import Self
+from datetime import datetime
+from typing import Any, Self, TypeVar
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
-from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models import Case, Count, OuterRef, Q, Subquery, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -16,6 +17,26 @@ from .remote import RemoteQuerySet, RemoteResource
 
 POINTS_SHOWN = 1000
 TUNED = frozenset({TuningState.SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED})
+T = TypeVar("T")
+
+
+class StatusGroup(models.IntegerChoices):
+    """What a list tells apart, in the order in which it is of interest."""
+
+    RUNNING = 1, _("Running")
+    QUEUED = 2, _("Queued")
+    FAILED = 3, _("Failed")
+    SUCCEEDED = 4, _("Succeeded")
+    CANCELLED = 5, _("Cancelled")
+
+
+GROUPS = {
+    StatusGroup.RUNNING: (TuningState.CANCELLING, TuningState.PAUSED, TuningState.RUNNING),
+    StatusGroup.QUEUED: (TuningState.PENDING, TuningState.QUEUED),
+    StatusGroup.FAILED: (TuningState.EXPIRED, TuningState.FAILED),
+    StatusGroup.SUCCEEDED: (TuningState.PARTIALLY_SUCCEEDED, TuningState.SUCCEEDED),
+    StatusGroup.CANCELLED: (TuningState.CANCELLED,),
+}
 
 
 class TuningMode(models.TextChoices):
@@ -75,11 +96,25 @@ class TuningJobQuerySet(RemoteQuerySet):
 
     def rows(self) -> Self:
         """Without what only the job's own page shows; a log alone may be longer than a hundred rows."""
-        return self.defer("log_text", "data_stats", "checkpoints", "description", "labels", "estimate")
+        return self.defer("log_text", "data_stats", "checkpoints", "description", "labels", "estimate", "status_group")
 
 
 class TuningJob(RemoteResource):
     state = models.CharField(max_length=20, choices=TuningState, default=TuningState.QUEUED)
+    status_group = models.GeneratedField(
+        expression=Case(
+            *(
+                When(state__in=[str(state) for state in states], then=Value(int(group)))
+                for group, states in GROUPS.items()
+            ),
+            default=Value(int(StatusGroup.RUNNING)),
+        ),
+        output_field=models.PositiveSmallIntegerField(),
+        db_persist=True,
+    )
+    # Lower goes first; only among jobs that are not sent yet.
+    queue_rank = models.IntegerField(default=0)
+    quota_refused_at = models.DateTimeField(null=True, blank=True)
     prepared_at = models.DateTimeField(null=True, blank=True)
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     cancel_sent_at = models.DateTimeField(null=True, blank=True)
@@ -114,6 +149,12 @@ class TuningJob(RemoteResource):
     last_step_at = models.DateTimeField(null=True, blank=True)
     data_stats = models.JSONField(default=dict, blank=True)
     checkpoints = models.JSONField(default=list, blank=True)
+    # The checkpoint that a deployment takes; empty: the last one.
+    default_checkpoint = models.CharField(max_length=40, blank=True)
+    # Some training losses in step order, for a picture of a few pixels.
+    loss_curve = models.JSONField(default=list, blank=True)
+    # Seconds from the start to the end, kept to sort by; None before both are known.
+    duration = models.FloatField(null=True, blank=True, editable=False)
     experiment = models.CharField(max_length=512, blank=True)
     tuned_model = models.CharField(max_length=512, blank=True)
     log_text = models.TextField(blank=True)
@@ -124,9 +165,21 @@ class TuningJob(RemoteResource):
         ordering = ["-created_at", "-id"]
         indexes = [
             models.Index(fields=["owner", "-created_at", "-id"]),
-            models.Index(fields=["owner", "state"]),
+            models.Index(fields=["owner", "status_group", "-created_at", "-id"], name="tuning_by_status"),
+            models.Index(fields=["owner", "display_name", "-created_at", "-id"], name="tuning_by_name"),
+            models.Index(fields=["owner", "duration", "-created_at", "-id"], name="tuning_by_duration"),
+            models.Index(fields=["owner", "train_loss", "-created_at", "-id"], name="tuning_by_loss"),
+            models.Index(
+                fields=["owner", "status_group", "ended_at"], name="tuning_ended", condition=Q(ended_at__isnull=False)
+            ),
             models.Index(fields=["next_check_at"], name="tuning_due", condition=Q(next_check_at__isnull=False)),
         ]
+
+    def save(self, *args: Any, update_fields: Iterable[str] | None = None, **options: Any) -> None:
+        if self.started_at and self.ended_at:
+            self.duration = (self.ended_at - self.started_at).total_seconds()
+            update_fields = None if update_fields is None else {*update_fields, "duration"}
+        super().save(*args, update_fields=update_fields, **options)
 
     @property
     def is_terminal(self) -> bool:
@@ -182,14 +235,19 @@ class JobEvent(models.Model):
         ordering = ["id"]
 
 
-def series(job: TuningJob, tags: Iterable[str]) -> dict[str, list[tuple[int, float]]]:
-    """{tag: [(step, value)]} in step order: a thousand points at most of each, the last one among them."""
-    points: dict[str, list[tuple[int, float]]] = {}
-    for tag, step, value in job.metrics.filter(tag__in=tags).values_list("tag", "step", "value"):
-        points.setdefault(tag, []).append((step, value))
-    return {tag: _thinned(found) for tag, found in points.items()}
+Series = dict[str, list[tuple[int, float, datetime]]]
 
 
-def _thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
-    every = -(-len(points) // POINTS_SHOWN)
+def series(jobs: Iterable[TuningJob], tags: Iterable[str]) -> dict[uuid.UUID, Series]:
+    """{job: {tag: [(step, value, time)]}} in step order: a thousand points at most of each, the last one among them."""
+    found: dict[uuid.UUID, Series] = {job.pk: {} for job in jobs}
+    points = Metric.objects.filter(job__in=list(found), tag__in=tags).order_by("job", "tag", "step")
+    for job, tag, step, value, at in points.values_list("job", "tag", "step", "value", "wall_time"):
+        found[job].setdefault(tag, []).append((step, value, at))
+    return {job: {tag: thinned(curve) for tag, curve in curves.items()} for job, curves in found.items()}
+
+
+def thinned(points: list[T], most: int = POINTS_SHOWN) -> list[T]:
+    """At even distances, counted from the end."""
+    every = -(-len(points) // most) or 1
     return points[::-every][::-1]

@@ -18,7 +18,7 @@ from jobs.models import Endpoint, EventLevel, LeaseKind, PublisherModel, TuningJ
 from jobs.models.endpoint import LONGEST_LEASE
 from jobs.states import ENDPOINT_TRANSITIONS, EndpointState, Phase, TuningState, check
 
-from . import endpoint_replicas, endpoint_steps, leases
+from . import checkpoints, endpoint_replicas, endpoint_steps, leases
 from .submission import UNSENT, fingerprint
 
 ENDED = frozenset({EndpointState.DELETING, EndpointState.DELETED})
@@ -38,6 +38,7 @@ class Machine:
 class DeploymentSpec:
     """One of `publisher_model`, a `job` that succeeded, or `artifact_uri`: a `gs://` folder with weights.
 
+    `checkpoint` of the job; "" takes its default.
     `machine` None: Vertex AI chooses. Replicas and spot are asked for together with a machine only.
     With `lease_hours` it is undeployed by itself, as `lease_kind` says; without, never.
     """
@@ -55,6 +56,7 @@ class DeploymentSpec:
     shared_address: bool = False
     lease_hours: int | None = None
     lease_kind: str = LeaseKind.FIXED
+    checkpoint: str = ""
 
 
 def deploy_model(owner: User, *, key: UUID, spec: DeploymentSpec) -> Endpoint:
@@ -66,6 +68,8 @@ def deploy_model(owner: User, *, key: UUID, spec: DeploymentSpec) -> Endpoint:
     endpoint_replicas.check(spec.min_replicas, spec.max_replicas)
     if spec.lease_hours is not None:
         check_lease(spec.lease_kind, spec.lease_hours)
+    if spec.job and spec.checkpoint and (reason := checkpoints.why_not_deployed(spec.job, spec.checkpoint)):
+        raise NotAllowedNow(reason)
     return _insert(key, owner, spec, automatic=False)
 
 
@@ -136,7 +140,7 @@ def _columns(spec: DeploymentSpec) -> dict[str, Any]:
         "display_name": spec.display_name,
         "job_id": spec.job.pk if spec.job else None,
         "publisher_model": spec.publisher_model,
-        "artifact_uri": artifact_uri(spec.job) if spec.job else spec.artifact_uri,
+        "artifact_uri": artifact_uri(spec.job, spec.checkpoint) if spec.job else spec.artifact_uri,
         "base_model": spec.job.base_model if spec.job else spec.publisher_model,
         "accepts_licence": spec.accepts_licence,
         "machine_type": machine.machine_type,
@@ -162,8 +166,8 @@ def lease_end(endpoint: Endpoint, now: datetime) -> datetime | None:
     return now + timedelta(hours=endpoint.lease_hours)
 
 
-def artifact_uri(job: TuningJob) -> str:
-    return f"{job.output_uri.rstrip('/')}/postprocess/node-0/checkpoints/final"
+def artifact_uri(job: TuningJob, checkpoint: str = "") -> str:
+    return checkpoints.folder(job, checkpoint) if checkpoint else checkpoints.default_folder(job)
 
 
 def _same(endpoint: Endpoint, request_hash: str) -> Endpoint:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -122,7 +123,7 @@ class Submission(Generic[R]):
         if isinstance(error, NotSent):
             return self._wait(pause(), str(error))
         if isinstance(error, OverQuota):
-            return self._wait(self._quota_pause(), _("Waiting for quota. %s") % error)
+            return self._over_quota(error)
         if isinstance(error, AlreadyExists):
             return Outcome(NOW, {"phase": Phase.AMBIGUOUS})
         if isinstance(error, LicenceRequired):
@@ -130,6 +131,12 @@ class Submission(Generic[R]):
         if isinstance(error, NotAuthorised | Refused):
             return self._failed(error.code, str(error))
         return self._unknown()
+
+    def _over_quota(self, error: OverQuota) -> Outcome:
+        outcome = self._wait(self._quota_pause(), _("Waiting for quota. %s") % error)
+        if not isinstance(self.row, TuningJob):
+            return outcome
+        return replace(outcome, changes={**outcome.changes, "quota_refused_at": self.claimed.now})
 
     def _licence(self, error: LicenceRequired) -> Outcome:
         if not self.row.accepts_licence or self.row.licence_sent_at:

@@ -13,11 +13,13 @@ from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotAuthorised, NotFound, Refused
 from jobs.vertex.port import RemoteTuningJob, TuningJobSpec
 
-from . import surplus, tuning_watch
-from .leases import NOW, Claim, Event, Outcome
+from . import queue, surplus, tuning_watch
+from .leases import NOW, Claim, Event, Outcome, poll_seconds
 from .submission import UNSENT, UNSURE, Binding, Foreign, Submission, is_ours, labels
 
 CANCEL_AGAIN = timedelta(seconds=60)
+# In polls: how long a job far back in the queue leaves alone the question whether it is its turn.
+LONGEST_WAIT = 15
 
 
 def step(claimed: Claim[TuningJob]) -> Outcome:
@@ -39,7 +41,11 @@ def _unsent(claimed: Claim[TuningJob]) -> Outcome:
         return _cancelled(claimed, _("Cancelled; Vertex AI has no such job."))
     if job.phase == Phase.CLOSED:
         return Outcome(None)
-    return Submission(claimed, JobCreation(job)).step() if job.prepared_at else _prepare(claimed)
+    if not job.prepared_at:
+        return _prepare(claimed)
+    if place := queue.place_to_wait(job):
+        return Outcome(poll_seconds() * min(place, LONGEST_WAIT))
+    return Submission(claimed, JobCreation(job)).step()
 
 
 def _unsure(claimed: Claim[TuningJob]) -> Outcome:

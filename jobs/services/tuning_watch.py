@@ -11,7 +11,7 @@ from django.db.models import Max
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from jobs.models import EventLevel, Metric, TuningJob
+from jobs.models import EventLevel, Metric, TuningJob, thinned
 from jobs.states import TUNING_TERMINAL, TUNING_TRANSITIONS, Phase, TuningState
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, VertexError
@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 TRAIN, EVAL = "/train_total_loss", "/eval_total_loss"
 LOG_BYTES = 200_000
+CURVE_POINTS = 24
 MISSES = 3
 UNSTOPPED = frozenset(
     {TuningState.QUEUED, TuningState.PENDING, TuningState.RUNNING, TuningState.PAUSED, TuningState.CANCELLING}
@@ -112,7 +113,7 @@ def _enter(claimed: Claim[TuningJob], state: str, remote: RemoteTuningJob, readi
     if state in (TuningState.FAILED, TuningState.EXPIRED):
         code = remote.error.code if remote.error else state
         message = remote.error.message if remote.error else _("Vertex AI gave no reason.")
-        sentence = f"{message.rstrip('.')}. {_remedy(code)}"
+        sentence = f"{message.rstrip('.')}. {remedy(code)}"
         reading.changes |= {"error_code": code, "error_message": sentence}
         reading.events.append((EventLevel.ERROR, sentence))
         return
@@ -133,7 +134,7 @@ _SENTENCES: dict[str, Callable[[], str]] = {
 }
 
 
-def _remedy(code: str) -> str:
+def remedy(code: str) -> str:
     if code == "INVALID_ARGUMENT":
         return _("Correct the settings or the data set, then start a new job.")
     if code == "RESOURCE_EXHAUSTED":
@@ -220,11 +221,16 @@ def _read_training(job: TuningJob, train: Sequence[Point], total: int | None, re
         "step": last.step, "first_step_at": train[0].wall_time, "last_step_at": last.wall_time,
         "epoch": round(last.step * job.epochs / total, 4) if total else 0,
     }  # fmt: skip
+    reading.changes["loss_curve"] = _curve([point.value for point in train if math.isfinite(point.value)])
     if math.isfinite(last.value):
         reading.changes["train_loss"] = last.value
     elif last.step > job.step:
         sentence = _("The training loss is not a number at step %d. A smaller learning rate may help.") % last.step
         reading.events.append((EventLevel.WARNING, sentence))
+
+
+def _curve(values: list[float]) -> list[float]:
+    return [float(f"{value:.4g}") for value in thinned(values, CURVE_POINTS)]
 
 
 def _epoch_ended(job: TuningJob, point: Point, total: int | None) -> Event:

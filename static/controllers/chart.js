@@ -1,9 +1,8 @@
 import { Controller } from "../vendor/stimulus-3.2.2/stimulus.js";
+import { aligned, clock, figure, positive, smoothed, timeOf } from "./chart_lines.js";
+import { colourOf, dashOf, drawCheckpoints, legendKey, resolved } from "./chart_paint.js";
 
-const COLOURS = { train: "--series-train", eval: "--series-eval" };
-const OTHERS = ["--series-3", "--series-4"];
 const HEIGHT = 240;
-const MOST_POINTS = 2000;
 const MOST_ROWS = 500;
 const loading = new Map();
 
@@ -20,18 +19,18 @@ function load(url) {
   return loading.get(url);
 }
 
-// {"groups": [{"key", "title", "x", "series": [{"key", "label", "kind": "train"|"eval", "points": [[x, y], …]}]}],
-//  "checkpoints": [{"x", "label"}]}
+// {"groups": [{"key", "title", "x", "series": [{"key", "label", "kind": "train"|"eval" or "run": 1…6,
+//  "points": [[step, value, seconds], …]}]}], "checkpoints": [{"x": step, "label"}]}
 export default class extends Controller {
   static targets = ["plot", "legend", "readout", "caption", "table"];
-  static values = { url: String, group: String, empty: String };
+  static values = { url: String, group: String, empty: String, time: String };
 
   connect() {
     this.recolour = () => this.draw();
     this.system = matchMedia("(prefers-color-scheme: dark)");
     this.system.addEventListener("change", this.recolour);
     document.addEventListener("theme:changed", this.recolour);
-    this.resizer = new ResizeObserver(() => this.plot?.setSize({ width: this.plotTarget.clientWidth, height: HEIGHT }));
+    this.resizer = new ResizeObserver(() => this.fit());
     this.resizer.observe(this.plotTarget);
     this.refresh();
   }
@@ -44,6 +43,18 @@ export default class extends Controller {
     this.plot = null;
   }
 
+  get board() {
+    return this.element.closest("[data-controller~=charts]");
+  }
+
+  // Inside a closed group it has no width; it is drawn when it gets one.
+  fit() {
+    const width = this.plotTarget.clientWidth;
+    if (!width) return;
+    if (this.plot) this.plot.setSize({ width, height: HEIGHT });
+    else this.draw();
+  }
+
   async refresh() {
     let answer;
     try {
@@ -53,10 +64,9 @@ export default class extends Controller {
     }
     const group = answer.groups.find(({ key }) => key === this.groupValue) ?? (this.groupValue ? null : answer.groups[0]);
     this.series = (group?.series ?? []).filter(({ points }) => points.length);
-    this.axis = group?.x ?? "step";
+    this.stepWord = group?.x ?? "step";
     this.checkpoints = answer.checkpoints ?? [];
-    if (!this.element.isConnected) return;
-    this.draw();
+    if (this.element.isConnected) this.draw();
   }
 
   draw() {
@@ -65,46 +75,52 @@ export default class extends Controller {
     this.plot = null;
     this.plotTarget.replaceChildren();
     this.element.classList.toggle("none", !this.series.length);
-    this.legendTarget.replaceChildren(...this.series.map((each, index) => legendKey(each, index)));
+    this.legendTarget.replaceChildren(...this.series.map(legendKey));
     this.captionTarget.textContent = this.series.length ? this.lastValues() : this.emptyValue;
-    if (!this.series.length || !window.uPlot) return;
-    this.columns = aligned(this.series);
-    this.plot = new window.uPlot(this.options(), this.columns, this.plotTarget);
+    const { axis = "step", smoothing = "0", log = "false" } = this.board?.dataset ?? {};
+    this.byTime = axis === "time";
+    this.columns = aligned(this.series, axis);
     this.table();
+    if (!this.series.length || !window.uPlot || !this.plotTarget.clientWidth) return;
+    const weight = Number(smoothing);
+    const smooth = this.series.map((each, index) => (weight && each.kind !== "eval" ? smoothed(this.columns[index + 1], weight) : null));
+    const columns = [...this.columns, ...smooth.filter(Boolean)];
+    this.plot = new window.uPlot(this.options(smooth, log === "true"), log === "true" ? positive(columns) : columns, this.plotTarget);
   }
 
-  options() {
+  options(smooth, log) {
     const css = getComputedStyle(this.element);
-    const colour = (name) => css.getPropertyValue(name).trim();
-    const paint = (name) => resolved(this.element, colour(name));
+    const paint = (name) => resolved(this.element, css.getPropertyValue(name).trim());
     const axis = { stroke: paint("--on-surface-variant"), grid: { stroke: paint("--hairline"), width: 0.5 }, ticks: { show: false }, font: `12px ${css.fontFamily}` };
+    const curve = (each, index, more) => ({ label: each.label, stroke: paint(colourOf(each, index)), width: 2, dash: dashOf(each, index), spanGaps: true, ...more });
+    const dots = (each) => ({ show: each.points.length < 40 || each.kind === "eval", size: each.kind === "eval" ? 7 : 5 });
+    const raw = this.series.map((each, index) => curve(each, index, smooth[index] ? { alpha: 0.3, width: 1, points: { show: false } } : { points: dots(each) }));
+    const smoother = this.series.flatMap((each, index) => (smooth[index] ? [curve(each, index, { points: { show: false } })] : []));
+    const marks = this.checkpoints.map(({ x, label }) => ({ x: this.byTime ? timeOf(this.series, x) : x, label }));
     return {
       width: this.plotTarget.clientWidth,
       height: HEIGHT,
       legend: { show: false },
-      cursor: { y: false, drag: { x: true, y: false } },
-      scales: { x: { time: false } },
-      axes: [{ ...axis, size: 32 }, { ...axis, size: 56 }],
-      series: [{}, ...this.series.map((each, index) => ({
-        label: each.label,
-        stroke: paint(colourOf(each, index)),
-        width: 2,
-        dash: each.kind === "eval" ? [6, 4] : undefined,
-        spanGaps: true,
-        points: { show: each.points.length < 40 || each.kind === "eval", size: each.kind === "eval" ? 7 : 5 },
-      }))],
+      cursor: { y: false, drag: { x: true, y: false }, sync: { key: this.board?.querySelector("h2")?.id ?? this.element.id } },
+      scales: { x: { time: false }, y: { distr: log ? 3 : 1 } },
+      axes: [{ ...axis, size: 32, ...(this.byTime ? { values: (_, seconds) => seconds.map(clock) } : {}) }, { ...axis, size: 56, ...(log ? { values: (_, values) => values.map((value) => (value == null ? "" : figure(value))) } : {}) }],
+      series: [{}, ...raw, ...smoother],
       hooks: {
-        draw: [(plot) => drawCheckpoints(plot, this.checkpoints, paint("--outline"), paint("--on-surface-variant"))],
+        draw: [(plot) => drawCheckpoints(plot, marks, paint("--outline"), paint("--on-surface-variant"))],
         setCursor: [(plot) => this.read(plot.cursor.idx)],
       },
     };
   }
 
+  position(x) {
+    return this.byTime ? `${this.timeValue} ${clock(x)}` : `${this.stepWord} ${x}`;
+  }
+
   read(index) {
-    if (index == null) return;
+    if (index == null || index >= this.columns[0].length) return;
     this.index = index;
     const values = this.series.map((each, number) => [each.label, this.columns[number + 1][index]]).filter(([, value]) => value != null);
-    this.readoutTarget.textContent = `${this.axis} ${this.columns[0][index]} · ${values.map(([label, value]) => `${label} ${figure(value)}`).join(" · ")}`;
+    this.readoutTarget.textContent = `${this.position(this.columns[0][index])} · ${values.map(([label, value]) => `${label} ${figure(value)}`).join(" · ")}`;
   }
 
   move(event) {
@@ -113,12 +129,13 @@ export default class extends Controller {
     event.preventDefault();
     const last = this.columns[0].length - 1;
     const index = Math.max(0, Math.min(last, (this.index ?? (step > 0 ? -1 : last + 1)) + step));
-    this.plot.setCursor({ left: this.plot.valToPos(this.columns[0][index], "x"), top: 0 });
+    this.plot.setCursor({ left: this.plot.valToPos(this.columns[0][index], "x"), top: 0 }, true, true);
     this.read(index);
+    this.dispatch("said", { detail: { text: this.readoutTarget.textContent } });
   }
 
   lastValues() {
-    return this.series.map(({ label, points }) => `${label}: ${figure(points.at(-1)[1])} (${this.axis} ${points.at(-1)[0]})`).join(" · ");
+    return this.series.map(({ label, points }) => `${label}: ${figure(points.at(-1)[1])} (${this.stepWord} ${points.at(-1)[0]})`).join(" · ");
   }
 
   table() {
@@ -126,12 +143,12 @@ export default class extends Controller {
     const table = document.createElement("table");
     table.className = "dt compact";
     const head = table.createTHead().insertRow();
-    for (const label of [this.axis, ...this.series.map((each) => each.label)]) head.append(cell("th", label, "col"));
+    for (const label of [this.byTime ? this.timeValue : this.stepWord, ...this.series.map((each) => each.label)]) head.append(cell("th", label, "col"));
     const body = table.createTBody();
     const every = Math.ceil(this.columns[0].length / MOST_ROWS);
     for (let index = 0; index < this.columns[0].length; index += every) {
-      const row = body.insertRow();
-      row.append(cell("th", this.columns[0][index], "row"), ...this.series.map((_, number) => cell("td", figure(this.columns[number + 1][index]))));
+      const x = this.columns[0][index];
+      body.insertRow().append(cell("th", this.byTime ? clock(x) : x, "row"), ...this.series.map((_, number) => cell("td", figure(this.columns[number + 1][index]))));
     }
     this.tableTarget.replaceChildren(table);
   }
@@ -143,61 +160,4 @@ function cell(tag, text, scope) {
   element.className = "num";
   if (scope) element.scope = scope;
   return element;
-}
-
-function legendKey({ kind, label }, index) {
-  const key = document.createElement("span");
-  key.className = `key ${kind ?? `s${(index % 4) + 1}`}`;
-  key.textContent = label;
-  return key;
-}
-
-function colourOf({ kind }, index) {
-  return COLOURS[kind] ?? OTHERS[index % OTHERS.length];
-}
-
-// A canvas does not know light-dark(); the browser resolves it as a colour of an element.
-function resolved(element, value) {
-  const probe = document.createElement("span");
-  probe.hidden = true;
-  probe.style.color = value;
-  element.append(probe);
-  const colour = getComputedStyle(probe).color;
-  probe.remove();
-  return colour;
-}
-
-function figure(value) {
-  return value == null ? "–" : Number(value.toPrecision(4)).toString();
-}
-
-function thinned(points) {
-  const every = Math.ceil(points.length / MOST_POINTS);
-  return every < 2 ? points : points.filter((_, index) => index % every === 0 || index === points.length - 1);
-}
-
-function aligned(series) {
-  const lines = series.map(({ points }) => new Map(thinned(points)));
-  const steps = [...new Set(lines.flatMap((line) => [...line.keys()]))].sort((a, b) => a - b);
-  return [steps, ...lines.map((line) => steps.map((step) => line.get(step) ?? null))];
-}
-
-function drawCheckpoints(plot, checkpoints, line, text) {
-  const { ctx, bbox } = plot;
-  ctx.save();
-  ctx.strokeStyle = line;
-  ctx.fillStyle = text;
-  ctx.setLineDash([2, 4]);
-  ctx.textAlign = "center";
-  ctx.font = `${11 * devicePixelRatio}px sans-serif`;
-  for (const { x, label } of checkpoints) {
-    const left = Math.round(plot.valToPos(x, "x", true));
-    if (left < bbox.left || left > bbox.left + bbox.width) continue;
-    ctx.beginPath();
-    ctx.moveTo(left, bbox.top);
-    ctx.lineTo(left, bbox.top + bbox.height);
-    ctx.stroke();
-    ctx.fillText(`▲${label}`, left, bbox.top + 11 * devicePixelRatio);
-  }
-  ctx.restore();
 }

@@ -44,7 +44,7 @@ def test_the_newest_five_jobs_are_shown_with_their_progress(page):
         factories.job(display_name=f"Job {number}", state="RUNNING", total_steps=420, step=140, epoch=0.7)
     text = words(page("/dashboard/jobs/", **HTMX))
     assert re.findall(r">(Job \d)</a>", text) == [f"Job {number}" for number in (5, 4, 3, 2, 1)]
-    assert text.count("epoch 1/2, step 140/420") == 5
+    assert text.count("epoch 1 of 2 · step 140 of 420") == 5
 
 
 def test_a_ready_endpoint_leads_to_the_chat(page):
@@ -112,5 +112,5 @@ def test_the_page_takes_the_same_queries_for_one_row_and_for_three(page, django_
         factories.job()
         factories.ready_endpoint()
     page()
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(9):
         page()

@@ -24,15 +24,17 @@ TEXTS = [
 QUERY = [
     "before", "state", "level", "variant", "q", "provider", "feature", "live", "download", "events", "next", "dataset",
     "epochs", "endpoint", "base_model", "action", "collection", "task", "modality", "tab", "sort", "after", "period",
-    "table", "mode", "output_uri", "tuning_mode",
+    "table", "mode", "output_uri", "tuning_mode", "filter", "add", "job", "find", "all",
 ]  # fmt: skip
 READ_QUERIES = [
     "tuning-list", "tuning-log", "tuning-job", "tuning-new", "endpoint-list", "dataset-list", "model-garden", "chat",
     "chat-turn", "sign-in", "search", "tuned-models", "endpoint-detail",
+    "tuning-export", "tuning-compare", "tuning-job-logs", "tuning-status",
 ]  # fmt: skip
 FIELDS = [
     "key", "text", "endpoint", "system_instruction", "temperature", "top_p", "max_tokens", "theme", "language", "next",
-    "again", "display_name", "description", "base_model", "output_uri", "dataset", "use_validation", "epochs", "model",
+    "again", "to", "checkpoint", "column", "density", "rows", "job",
+    "display_name", "description", "base_model", "output_uri", "dataset", "use_validation", "epochs", "model",
     "validation_dataset", "learning_rate", "tuning_mode", "adapter_size", "batch_size", "auto_deploy", "name", "action",
     "endpoint_display_name", "machine_type", "accepts_licence", "machine", "username", "password", "artifact_uri",
     "model_display_name", "min_replicas", "max_replicas", "spot", "shared_address",

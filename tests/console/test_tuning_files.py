@@ -141,7 +141,7 @@ def test_the_page_of_a_job_has_its_code_and_its_figures(signed_in):
         endpoint_lease_hours=4,
         estimate={"tokens": 2_300, "cost_usd": "0.00", "seconds": 61},
     )
-    content = signed_in.get(f"/tuning/jobs/{job.pk}/").content.decode()
+    content = signed_in.get(f"/tuning/jobs/{job.pk}/details/").content.decode()
     for shown in ("team=support", "≈ 2.3", "≈ 1 min 1 s", "client.tunings.tune(", f"/tuning/jobs/{job.pk}/job.json"):
         assert shown in content
 
@@ -150,7 +150,7 @@ def test_a_job_links_to_the_one_that_it_continues(signed_in):
     start = factories.job(state="SUCCEEDED", display_name="First voyage")
     folder = f"{start.output_uri}/postprocess/node-0/checkpoints/final"
     job = factories.job(output_uri="gs://bucket/b", custom_base_model=folder)
-    content = signed_in.get(f"/tuning/jobs/{job.pk}/").content.decode()
+    content = signed_in.get(f"/tuning/jobs/{job.pk}/details/").content.decode()
     assert f'<a href="/tuning/jobs/{start.pk}/">First voyage</a>' in content
 
 

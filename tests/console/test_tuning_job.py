@@ -1,3 +1,4 @@
+import json
 import re
 from datetime import timedelta
 
@@ -5,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from jobs.models import Endpoint, Metric, TuningDraft
+from jobs.services import queue
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -39,6 +41,13 @@ def running(**values):
     return factories.job(
         **{"state": "RUNNING", "total_steps": 420, "step": 140, "epoch": 1.0, "epochs": 3, **times, **values}
     )
+
+
+def points(job, *rows):
+    """(tag, step, value, seconds after noon) each."""
+    for tag, step, value, seconds in rows:
+        at = factories.NOW + timedelta(seconds=seconds)
+        Metric.objects.create(job=job, tag=tag, step=step, value=value, wall_time=at)
 
 
 def test_a_running_job_shows_where_it_is(visitor):
@@ -92,7 +101,7 @@ def test_a_live_job_fetches_itself_by_bell_and_by_clock(visitor):
     job = running()
     text = fragment(visitor, job)
     trigger = f"job-{job.pk} from:body throttle:500ms, live-refresh from:body throttle:500ms, every 10s"
-    assert f'hx-get="{url(job, "status/")}" hx-trigger="{trigger}"' in text
+    assert f'hx-get="{url(job, "status/")}?tab=monitor" hx-trigger="{trigger}"' in text
 
 
 @pytest.mark.parametrize("state", ["SUCCEEDED", "PARTIALLY_SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED"])
@@ -215,32 +224,141 @@ def test_a_clone_has_the_settings_but_a_folder_of_its_own(visitor):
 
 def test_metrics_have_both_curves_of_a_chart_together(visitor):
     job = running(checkpoints=[{"checkpoint_id": "1", "epoch": 1, "step": 2}])
-    for tag, step, value in (
-        ("/train_total_loss", 1, 3.0),
-        ("/train_total_loss", 2, 2.0),
-        ("/eval_total_loss", 2, 2.5),
-    ):
-        Metric.objects.create(job=job, tag=tag, step=step, value=value, wall_time=timezone.now())
-    loss, accuracy = visitor.get(url(job, "metrics.json")).json()["groups"]
-    assert [(each["key"], each["kind"], each["points"]) for each in loss["series"]] == [
-        ("train_total_loss", "train", [[1, 3.0], [2, 2.0]]),
-        ("eval_total_loss", "eval", [[2, 2.5]]),
+    points(job, ("/train_total_loss", 1, 3.0, 0), ("/train_total_loss", 2, 2.0, 10), ("/eval_total_loss", 2, 2.5, 12))
+    groups = {group["key"]: group["series"] for group in visitor.get(url(job, "metrics.json")).json()["groups"]}
+    assert [(each["key"], each["kind"], each["points"]) for each in groups["loss"]] == [
+        ("train_total_loss", "train", [[1, 3.0, 0.0], [2, 2.0, 10.0]]),
+        ("eval_total_loss", "eval", [[2, 2.5, 12.0]]),
     ]
-    assert accuracy["series"] == []
+    assert (groups["accuracy"], groups["predictions"], groups["rate"]) == ([], [], [])
 
 
 def test_a_long_curve_is_thinned_and_keeps_its_end(visitor):
     job, now = running(), timezone.now()
     rows = [Metric(job=job, tag="/train_total_loss", step=step, value=1, wall_time=now) for step in range(1, 2502)]
     Metric.objects.bulk_create(rows)
-    points = visitor.get(url(job, "metrics.json")).json()["groups"][0]["series"][0]["points"]
-    assert (len(points), points[0], points[-1]) == (834, [2, 1.0], [2501, 1.0])
+    curve = visitor.get(url(job, "metrics.json")).json()["groups"][0]["series"][0]["points"]
+    assert (len(curve), curve[0], curve[-1]) == (834, [2, 1.0, 0.0], [2501, 1.0, 0.0])
+
+
+def test_all_points_can_be_taken_away(visitor):
+    job = running()
+    points(job, ("/train_total_loss", 1, 3.0, 0), ("/eval_total_loss", 1, 2.5, 1))
+    response = visitor.get(url(job, "metrics.csv"))
+    assert b"".join(response.streaming_content).decode().splitlines() == [
+        "tag,step,value,wall_time",
+        "/eval_total_loss,1,2.5,2026-11-24T12:00:01+00:00",
+        "/train_total_loss,1,3.0,2026-11-24T12:00:00+00:00",
+    ]
+
+
+CHECKPOINTS = [{"checkpoint_id": "1", "epoch": 1, "step": 140}, {"checkpoint_id": "2", "epoch": 2, "step": 280}]
 
 
 def test_checkpoints_are_marked_on_the_chart_and_listed(visitor):
-    job = running(checkpoints=[{"checkpoint_id": "1", "epoch": 1, "step": 140}])
+    job = running(checkpoints=CHECKPOINTS[:1])
+    points(job, ("/train_total_loss", 140, 1.25, 0), ("/eval_total_loss", 139, 9.5, 0))
     assert visitor.get(url(job, "metrics.json")).json()["checkpoints"] == [{"x": 140, "label": "1"}]
-    assert '<tr><th scope="row">1</th><td class="num">1</td><td class="num">140</td></tr>' in fragment(visitor, job)
+    figures = '<td class="num">1</td><td class="num">140</td><td class="num">1.250</td><td class="num">–</td>'
+    assert figures in fragment(visitor, job)
+
+
+def test_an_earlier_checkpoint_of_an_adapter_says_why_it_is_not_deployed(visitor):
+    job = factories.job(state="SUCCEEDED", checkpoints=CHECKPOINTS)
+    text = words(visitor.get(url(job)))
+    assert text.count("An earlier checkpoint of an adapter holds the adapter only") == 1
+    assert (
+        text.count('commandfor="deploy-checkpoint-2"'),
+        text.count('commandfor="deploy-checkpoint-1"'),
+        "checkpoints/checkpoint-140" in text,
+    ) == (2, 0, True)
+
+
+def test_a_checkpoint_is_made_the_default_and_deployed(visitor):
+    job = factories.job(state="SUCCEEDED", tuning_mode="FULL", checkpoints=CHECKPOINTS)
+    assert visitor.post(url(job, "default-checkpoint/"), {"checkpoint": "1"}).url == url(job)
+    visitor.post(url(job, "deploy/"))
+    assert Endpoint.objects.get().artifact_uri.endswith("/checkpoints/checkpoint-140")
+
+
+def test_a_checkpoint_is_deployed_beside_another_once(visitor):
+    job = factories.job(state="SUCCEEDED", tuning_mode="FULL", checkpoints=CHECKPOINTS)
+    for checkpoint in ("2", "1", "1"):
+        visitor.post(url(job, "deploy/"), {"checkpoint": checkpoint})
+    folders = [endpoint.artifact_uri.rpartition("/")[2] for endpoint in Endpoint.objects.order_by("created_at")]
+    assert folders == ["final", "checkpoint-140"]
+
+
+def test_a_checkpoint_that_does_not_exist_is_refused(visitor):
+    job = factories.job(state="SUCCEEDED", tuning_mode="FULL", checkpoints=CHECKPOINTS)
+    for path in ("deploy/", "default-checkpoint/"):
+        assert visitor.post(url(job, path), {"checkpoint": "9"}, **HTMX).status_code == 409
+
+
+def test_a_phase_has_its_time_or_says_that_it_is_unknown(visitor):
+    job = running(created_at=factories.NOW, submit_started_at=None, started_at=None, first_step_at=factories.NOW)
+    milestones = visitor.get(url(job)).context["stand"].milestones
+    assert [one.at for one in milestones] == [factories.NOW, None, factories.NOW, None, None]
+    assert "time unknown" in fragment(visitor, job)
+
+
+@pytest.mark.parametrize(("to", "expected"), [("top", [2, 0, 1]), ("up", [0, 2, 1]), ("down", [0, 1, 2])])
+def test_a_job_that_waits_is_moved(visitor, settings, to, expected):
+    settings.VERTEX_TUNING_AT_ONCE = 1
+    jobs = [factories.job(prepared_at=factories.NOW) for _ in range(3)]
+    assert "Number 3 in the queue" in fragment(visitor, jobs[2])
+    assert visitor.post(url(jobs[2], "move/"), {"to": to, "next": url(jobs[2])}).url == url(jobs[2])
+    assert list(queue.places()) == [jobs[place].pk for place in expected]
+
+
+def test_a_place_is_not_changed_to_nonsense(visitor):
+    assert visitor.post(url(factories.job(), "move/"), {"to": "sideways"}).status_code == 400
+
+
+def test_a_job_that_was_sent_is_not_moved(visitor):
+    response = visitor.post(url(running(phase="BOUND"), "move/"), {"to": "top"}, **HTMX)
+    assert (response.status_code, "does not wait here any more" in words(response)) == (409, True)
+
+
+@pytest.mark.parametrize("tab", ["", "dataset/", "logs/", "details/"])
+def test_each_tab_is_a_page_of_its_own(visitor, tab):
+    job = running()
+    tabs = words(visitor.get(url(job, tab))).partition('<nav class="tabs"')[2].partition("</nav>")[0]
+    current = re.findall(r'<a href="([^"]+)" data-key="\d" aria-current="page">', tabs)
+    assert (current, tabs.count("<a ")) == ([url(job, tab)], 4)
+
+
+@pytest.mark.parametrize(
+    ("tab", "parts"),
+    [
+        ("monitor", ["job-status", "job-bar", "job-checkpoints"]),
+        ("logs", ["job-status", "job-bar"]),
+        ("details", ["job-status", "job-bar", "job-details"]),
+        ("nonsense", ["job-status", "job-bar", "job-checkpoints"]),
+    ],
+)
+def test_an_update_has_the_parts_of_its_tab(visitor, tab, parts):
+    text = words(visitor.get(url(running(), f"status/?tab={tab}"), **HTMX))
+    known = ["job-status", "job-bar", "job-checkpoints", "job-details"]
+    assert [part for part in known if f'id="{part}"' in text] == parts
+
+
+def test_the_dataset_tab_shows_what_was_counted(visitor):
+    stats = {"tuningDatasetExampleCount": "12", "userInputTokenDistribution": {"min": 4, "mean": 9.5, "max": 20}}
+    text = words(visitor.get(url(running(data_stats=stats), "dataset/")))
+    assert '<dt>Examples</dt><dd class="num">12</dd>' in text
+    assert '<td class="num">4</td><td class="num">9.5</td><td class="num">–</td><td class="num">–</td>' in text
+
+
+def test_the_request_is_shown_as_it_is_sent(visitor):
+    job = factories.job(display_name="Captain", learning_rate=0.0005, adapter_size=16)
+    request = json.loads(visitor.get(url(job, "details/")).context["request_json"])
+    assert (request["baseModel"], request["tunedModelDisplayName"]) == (factories.BASE_MODEL, "Captain")
+    assert request["supervisedTuningSpec"]["hyperParameters"] == {
+        "epochCount": "2",
+        "learningRate": 0.0005,
+        "adapterSize": "ADAPTER_SIZE_SIXTEEN",
+    }
 
 
 def test_unchanged_metrics_cost_nothing(visitor):
@@ -249,39 +367,29 @@ def test_unchanged_metrics_cost_nothing(visitor):
     assert visitor.get(url(job, "metrics.json"), HTTP_IF_NONE_MATCH=etag).status_code == 304
 
 
-def test_the_log_is_text_and_never_markup(visitor):
-    job = running(log_text="step 1\n<script>alert(1)</script>")
-    assert visitor.get(url(job, "log/"), **HTMX).content == b"step 1\n&lt;script&gt;alert(1)&lt;/script&gt;"
-    assert "<script>alert" not in words(visitor.get(url(job)))
+def test_a_failed_job_shows_the_log_around_its_error(visitor):
+    lines = [f"step {number}" for number in range(50)] + ["MemoryError: no memory", "the end"]
+    response = visitor.get(url(factories.job(state="FAILED", log_text="\n".join(lines))))
+    assert response.context["error_lines"].splitlines() == lines[44:]
 
 
-def test_the_page_shows_the_end_of_a_long_log_and_offers_all_of_it(visitor):
-    job = running(log_text="\n".join(f"line {number}" for number in range(600)))
-    assert visitor.get(url(job, "log/"), **HTMX).content.decode().splitlines()[0] == "line 100"
-    download = visitor.get(url(job, "log/?download"))
-    assert (len(download.content.splitlines()), download["Content-Type"]) == (600, "text/plain; charset=utf-8")
-    assert download["Content-Disposition"] == f'attachment; filename="{job.pk}.log"'
-
-
-def test_events_can_be_limited_to_problems(visitor):
-    job = running()
-    job.events.create(message="Uploaded.")
-    job.events.create(message="Slow.", level="WARNING")
-    everything = words(visitor.get(url(job, "log/?events"), **HTMX))
-    problems = words(visitor.get(url(job, "log/?events&level=problems"), **HTMX))
-    assert [("Uploaded." in text, "Slow." in text) for text in (everything, problems)] == [(True, True), (False, True)]
+def test_cause_and_remedy_are_told_apart(visitor):
+    message = "Row 31 is too long. Correct the settings or the data set, then start a new job."
+    job = factories.job(state="FAILED", error_code="INVALID_ARGUMENT", error_message=message)
+    standing = visitor.get(url(job)).context["stand"]
+    assert (standing.cause, standing.remedy) == (message[:19], message[20:])
 
 
 def test_details_name_what_the_job_was_made_of(visitor):
     job = running(resource_name="projects/p/locations/l/tuningJobs/1", batch_size=None)
-    text = words(visitor.get(url(job)))
+    text = words(visitor.get(url(job, "details/")))
     for shown in ("projects/p/locations/l/tuningJobs/1", "gs://garden-local/output/my-model", "0.0002"):
         assert shown in text
     assert f"/datasets/{job.dataset_id}/" in text
 
 
 def test_the_page_takes_a_fixed_number_of_queries(visitor, django_assert_num_queries):
-    job = running()
+    job = running(checkpoints=CHECKPOINTS)
     for _ in range(3):
         factories.endpoint(job=job, artifact_uri="gs://b/final")
         job.events.create(message="Something happened.")

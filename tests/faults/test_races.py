@@ -8,7 +8,7 @@ from django.db import close_old_connections, connection
 
 from jobs import errors
 from jobs.models import Endpoint, Message, TuningJob
-from jobs.services import chat, endpoint_lifetime, endpoints, leases, tuning
+from jobs.services import chat, endpoint_lifetime, endpoints, leases, queue, tuning
 from jobs.services.endpoints import DeploymentSpec
 from jobs.services.tuning import TuningSpec
 from tests import factories
@@ -140,3 +140,19 @@ def test_a_double_click_changes_the_replicas_once(owner):
 def test_deployed_again_by_a_double_click_it_is_one(owner):
     endpoint = factories.endpoint(owner=owner, state="FAILED")
     assert len({made.pk for made in at_once(lambda: endpoints.deploy_again(endpoint))}) == 1
+
+
+def test_of_many_that_wait_one_is_sent(driver, fake_gateway, settings):
+    settings.VERTEX_TUNING_AT_ONCE = 1
+    jobs = [factories.job(next_check_at=driver.now, prepared_at=driver.now) for _ in range(8)]
+    turns = iter(jobs)
+    at_once(lambda: tuning.advance(next(turns).pk, driver.now))
+    assert fake_gateway.calls.count("tuning.create") == 1
+
+
+def test_moving_from_two_windows_keeps_a_whole_queue(owner):
+    jobs = [factories.job(prepared_at=factories.NOW) for _ in range(8)]
+    turns = iter(jobs)
+    at_once(lambda: queue.move(next(turns), "top"))
+    ranks = [job.queue_rank for job in queue.waiting()]
+    assert (len(ranks), sorted(set(ranks))) == (8, list(range(-8, 0)))

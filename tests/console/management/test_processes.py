@@ -8,6 +8,7 @@ OURS = (
     "VERTEX_API_ENDPOINT",
     "VERTEX_BUCKET",
     "VERTEX_POLL_SECONDS",
+    "VERTEX_TUNING_AT_ONCE",
     "STORAGE_EMULATOR_HOST",
     "REDIS_URL",
     "CONSOLE_LOCAL_OPTIONS",
@@ -55,6 +56,7 @@ def test_a_given_address_of_vertex_is_used(plan):
 
 def test_the_console_is_told_where_the_local_servers_are(plan):
     given = plan().front[0].environment
+    assert given["VERTEX_TUNING_AT_ONCE"] == "1"
     assert (given["VERTEX_POLL_SECONDS"], given["VERTEX_API_ENDPOINT"][:17]) == ("2", "http://127.0.0.1:")
     assert given["STORAGE_EMULATOR_HOST"].startswith("http://127.0.0.1:")
 

@@ -152,6 +152,7 @@ def test_progress_while_it_runs(driver, fake_gateway):
     fake_gateway.metrics.series[job.experiment]["/eval_total_loss"] = [Point(2, 2.5, driver.now)]
     driver.step(job)
     assert (job.state, job.step, job.epoch, job.train_loss, job.eval_loss) == ("RUNNING", 2, 0.5, 2.0, 2.5)
+    assert job.loss_curve[-1] == 2.0
     assert messages(job)[-1] == "Epoch 0.5 ended at step 2 with a validation loss of 2.5000."
     assert job.metrics.count() == 3
 

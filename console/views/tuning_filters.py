@@ -1,0 +1,124 @@
+"""The one filter field of the tuning list: `status:failed base:gemma-3-4b created:7d "night run"`, as chips."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from jobs.models import GROUPS, StatusGroup
+from jobs.states import TuningState
+
+LONGEST, MOST = 500, 12
+TOKEN = re.compile(r'(?:(\w+):)?("[^"]*"|[^\s"]+)')
+SPAN = re.compile(r"(\d{1,4})([hdw])")
+UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+STATUSES: dict[str, tuple[StatusGroup, ...] | TuningState] = {
+    "live": (StatusGroup.RUNNING, StatusGroup.QUEUED),
+    "ended": (StatusGroup.FAILED, StatusGroup.SUCCEEDED, StatusGroup.CANCELLED),
+    **{state.value.lower(): state for state in TuningState},
+    **{group.name.lower(): (group,) for group in GROUPS},
+}
+LABELS: dict[str, str | Promise] = {
+    "status": _("Status"), "base": _("Base model"), "name": _("Name"), "created": _("Created"), "ended": _("Ended"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Chip:
+    """`problem` says why it filters nothing."""
+
+    key: str
+    value: str
+    problem: str | Promise = ""
+
+    @property
+    def text(self) -> str:
+        return f'{self.key}:"{self.value}"' if " " in self.value else f"{self.key}:{self.value}"
+
+    @property
+    def label(self) -> str | Promise:
+        return LABELS[self.key]
+
+
+def parse(*texts: str) -> list[Chip]:
+    """In the order in which they were typed, each once. A word without a property is part of a name."""
+    typed = " ".join(text[:LONGEST] for text in texts).replace("\x00", " ")
+    chips = [chip(key.lower(), value.strip('"')) for key, value in TOKEN.findall(typed)]
+    return list(dict.fromkeys(one for one in chips if one.value.strip()))[:MOST]
+
+
+def chip(key: str, value: str) -> Chip:
+    if key and key not in LABELS:
+        return Chip("name", f"{key}:{value}")
+    key = key or "name"
+    value = value.lower() if key == "status" else value
+    if key == "status" and value not in STATUSES:
+        return Chip(key, value, _("There is no such status."))
+    if key in {"created", "ended"} and period(value) is None:
+        return Chip(key, value, _("Write 24h, 7d, today, 2026-01-31, >2026-01-31 or 2026-01-01..2026-01-31."))
+    return Chip(key, value)
+
+
+def query_text(chips: Iterable[Chip]) -> str:
+    return " ".join(chip.text for chip in chips)
+
+
+def condition(chips: Iterable[Chip]) -> Q:
+    """Values of the same status or base model widen the list, everything else narrows it."""
+    found, states, bases = Q(), Q(), Q()
+    for one in chips:
+        if one.problem:
+            continue
+        if one.key == "status":
+            states |= status_is(one.value)
+        elif one.key == "base":
+            bases |= Q(base_model__icontains=one.value)
+        elif one.key == "name":
+            found &= Q(display_name__icontains=one.value)
+        else:
+            found &= within(f"{one.key}_at", one.value)
+    return found & states & bases
+
+
+def status_is(word: str) -> Q:
+    wanted = STATUSES[word]
+    if isinstance(wanted, tuple):
+        return Q(status_group=wanted[0]) if len(wanted) == 1 else Q(status_group__in=wanted)
+    group = next(group for group, states in GROUPS.items() if wanted in states)
+    return Q(status_group=group, state=wanted)
+
+
+def within(column: str, value: str) -> Q:
+    start, end = period(value) or (None, None)
+    after = Q(**{f"{column}__gte": start}) if start else Q()
+    return after & Q(**{f"{column}__lt": end}) if end else after
+
+
+def period(value: str) -> tuple[datetime | None, datetime | None] | None:
+    """From and until, the end not included; None when it cannot be read."""
+    if value.lower() == "today":
+        return midnight(timezone.localdate().isoformat()), None
+    if span := SPAN.fullmatch(value.lower()):
+        return timezone.now() - int(span[1]) * UNITS[span[2]], None
+    try:
+        if value.startswith(">"):
+            return next_day(value[1:]), None
+        if value.startswith("<"):
+            return None, midnight(value[1:])
+        first, dots, last = value.partition("..")
+        return midnight(first), next_day(last if dots else first)
+    except (ValueError, OverflowError):
+        return None
+
+
+def midnight(text: str) -> datetime:
+    return timezone.make_aware(datetime.combine(datetime.fromisoformat(text).date(), time.min))
+
+
+def next_day(text: str) -> datetime:
+    return timezone.make_aware(datetime.combine(datetime.fromisoformat(text).date() + timedelta(days=1), time.min))

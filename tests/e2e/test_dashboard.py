@@ -1,0 +1,152 @@
+"""The list of tuning jobs, a job's tabs and the comparison, by keyboard and in all sizes."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.conftest import Visit
+from tests.e2e.test_axe import OPTIONS
+from tests.running import ROOT, Running
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+
+
+@pytest.fixture(scope="module")
+def jobs(console: Running) -> dict[str, str]:
+    environment = {**os.environ, "CONSOLE_DATA_DIR": str(console.data_dir), "VERTEX_PROJECT": "garden-local"}
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    command = [sys.executable, "-m", "tests.e2e.seed"]
+    answer = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    return dict(json.loads(answer.stdout))
+
+
+@pytest.fixture(scope="module")
+def session(browser: Browser, console: Running) -> list[dict[str, Any]]:
+    """The cookies of somebody who used the link, which works once."""
+    context = browser.new_context(locale="en-GB")
+    context.new_page().goto(console.link)
+    cookies = [dict(cookie) for cookie in context.cookies()]
+    context.close()
+    return cookies
+
+
+@pytest.fixture
+def page(visit: Visit, session: list[dict[str, Any]], jobs: dict[str, str]) -> Iterator[Page]:
+    visit.context.add_cookies(session)  # type: ignore[arg-type]
+    yield visit.page
+    assert visit.problems == []
+
+
+def remarks(page: Page) -> list[str]:
+    found = Axe().run(page, options=OPTIONS).response["violations"]
+    return [f"{page.url}: {one['id']}: {node['html']}" for one in found for node in one["nodes"]]
+
+
+def refreshed(page: Page) -> None:
+    """As after a gap in the live stream: everything on the page asks for itself."""
+    with page.expect_response(re.compile(r"/tuning/(\?|$)")):
+        page.evaluate("document.body.dispatchEvent(new CustomEvent('live-refresh', {bubbles: true}))")
+    page.wait_for_timeout(300)
+
+
+def test_rows_are_walked_and_ticked_by_keyboard_and_stay_so(visit: Visit, page: Page, jobs: dict[str, str]) -> None:
+    visit.open("/tuning/?sort=name")
+    for key in "jjkjx":
+        page.keyboard.press(key)
+    focused = page.evaluate("document.activeElement.textContent")
+    expect(page.locator("#chosen [role=status]")).to_have_text("1 job selected")
+    refreshed(page)
+    assert page.evaluate("document.activeElement.textContent") == focused == "Other"
+    expect(page.locator(f"#pick-{jobs['Other']}")).to_be_checked()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Other", level=1)).to_be_visible()
+
+
+def test_the_list_is_filtered_sorted_and_arranged(visit: Visit, page: Page) -> None:
+    visit.open("/tuning/")
+    page.get_by_label("Filter: a property and a value").fill("status:queued")
+    page.keyboard.press("Enter")
+    rows = page.locator("tbody th")
+    expect(rows).to_have_text(["Waiting 2", "Waiting 1", "Waiting 0"])
+    page.get_by_role("link", name="Model name").click()
+    expect(rows).to_have_text(["Waiting 0", "Waiting 1", "Waiting 2"])
+    page.get_by_role("link", name="Remove the filter status:queued").click()
+    expect(rows).to_have_count(7)
+    page.get_by_role("button", name="Columns, density and rows").click()
+    page.get_by_label("Region").check()
+    page.get_by_label("Compact").check()
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_role("columnheader", name="Region")).to_be_visible()
+
+
+def test_a_waiting_job_is_moved(visit: Visit, page: Page) -> None:
+    visit.open("/tuning/?filter=status:queued&sort=name")
+    expect(page.locator("tbody tr").last).to_contain_text("Number 3 in the queue")
+    page.get_by_role("button", name="Actions for Waiting 2").click()
+    page.get_by_role("button", name="Move to the top").click()
+    expect(page.locator("tbody tr", has_text="Waiting 2")).to_contain_text("Next in the queue")
+
+
+def test_charts_are_read_by_keyboard(visit: Visit, page: Page, jobs: dict[str, str]) -> None:
+    visit.open(f"/tuning/jobs/{jobs['Running']}/")
+    expect(page.locator("#chart-loss canvas")).to_be_visible()
+    page.locator("#chart-loss .plot").focus()
+    for key in ("Home", "ArrowRight", "ArrowRight"):
+        page.keyboard.press(key)
+    expect(page.locator("[data-charts-target=status]")).to_have_text(re.compile(r"^step 3 · Training [\d.]+$"))
+    page.locator("[data-charts-target=smoothing]").fill("0.9")
+    page.get_by_label("Logarithmic").check()
+    page.get_by_label("Horizontal axis").select_option("time")
+    expect(page.locator("#chart-loss canvas")).to_be_visible()
+    page.locator("#chart-loss summary").click()
+    expect(page.locator("#chart-loss tbody th").first).to_have_text("0:00")
+    page.get_by_label("Filter metrics").fill("accuracy")
+    expect(page.locator("#chart-loss")).to_be_hidden()
+    assert remarks(page) == []
+
+
+def test_a_log_stays_where_it_was_scrolled_to(visit: Visit, page: Page, jobs: dict[str, str]) -> None:
+    visit.open(f"/tuning/jobs/{jobs['Running']}/logs/")
+    log = page.locator("#training-log")
+    assert log.evaluate("log => log.scrollHeight - log.scrollTop - log.clientHeight < 24")
+    log.evaluate("log => { log.scrollTop = 0; }")
+    expect(page.get_by_label("Follow")).not_to_be_checked()
+    log.evaluate("log => { log.append('\\none more'); }")
+    page.get_by_role("button", name="New lines").click()
+    expect(page.get_by_label("Follow")).to_be_checked()
+    page.get_by_role("searchbox", name="Search the log").fill("step 29")
+    page.keyboard.press("Enter")
+    expect(page.locator("#log-found")).to_contain_text("“step 29” was found 11 times.")
+
+
+def test_two_jobs_are_compared_from_the_list(visit: Visit, page: Page, jobs: dict[str, str]) -> None:
+    visit.open("/tuning/?sort=name")
+    for name in ("Tuned", "Other"):
+        page.get_by_role("checkbox", name=f"Select {name}").check()
+    page.get_by_role("button", name="Compare selected").click()
+    expect(page.get_by_role("heading", name="Compare 2 jobs")).to_be_visible()
+    expect(page.locator("#chart-train-loss canvas")).to_be_visible()
+    expect(page.locator("#settings tbody th")).to_have_text(["Learning rate"])
+    visit.picture("compare")
+    assert remarks(page) == []
+
+
+def test_axe_has_nothing_to_say(visit: Visit, page: Page, jobs: dict[str, str]) -> None:
+    found = []
+    running, failed = f"/tuning/jobs/{jobs['Running']}/", f"/tuning/jobs/{jobs['Failed']}/"
+    cancel = f"/tuning/cancel/?job={jobs['Running']}"
+    paths = ["/tuning/", "/tuning/?filter=status:x+night", running, f"{running}dataset/", f"{running}logs/"]
+    paths += [f"{running}details/", failed, f"/tuning/jobs/{jobs['Tuned']}/", cancel, "/tuning/compare/"]
+    for number, path in enumerate(paths):
+        visit.open(path)
+        visit.picture(f"tuning-{number}")
+        found += remarks(page)
+    assert found == []

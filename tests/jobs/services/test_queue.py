@@ -1,0 +1,142 @@
+from datetime import timedelta
+
+import pytest
+
+from jobs import errors
+from jobs.models import TuningJob
+from jobs.services import queue, tuning
+from jobs.vertex.errors import OverQuota
+from tests import factories
+from tests.driving import Driver
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def driver(fake_gateway):
+    fake_gateway.catalogue.acknowledged.add(factories.BASE_MODEL)
+    return Driver()
+
+
+@pytest.fixture
+def one_at_once(settings):
+    settings.VERTEX_TUNING_AT_ONCE = 1
+
+
+def waiting(count, **values):
+    data = factories.dataset()
+    made = [factories.NOW + timedelta(minutes=number) for number in range(count)]
+    return [factories.job(dataset=data, prepared_at=factories.NOW, created_at=at, **values) for at in made]
+
+
+def order():
+    return list(queue.waiting().values_list("pk", flat=True))
+
+
+def created(fake_gateway):
+    return [spec.labels["app-key"] for spec in fake_gateway.tuning.specs.values()]
+
+
+def test_without_a_limit_jobs_are_sent_as_they_come(driver, fake_gateway):
+    jobs = waiting(3)
+    assert ([queue.place_to_wait(job) for job in jobs], queue.places()) == ([0, 0, 0], {})
+    for job in jobs:
+        driver.step(job)
+    assert fake_gateway.calls.count("tuning.create") == 3
+
+
+def test_with_a_limit_the_others_wait_their_turn(driver, fake_gateway, one_at_once):
+    first, second, third = waiting(3)
+    for job in (third, second, first, second):
+        driver.step(job)
+    assert created(fake_gateway) == [str(first.pk)]
+    assert queue.places() == {second.pk: 1, third.pk: 2}
+
+
+def test_the_next_goes_when_the_one_before_has_ended(driver, fake_gateway, one_at_once):
+    first, second = waiting(2)
+    driver.step(first)
+    driver.step(second)
+    fake_gateway.tuning.fail(first.resource_name)
+    driver.until(first, state="FAILED")
+    driver.step(second)
+    assert created(fake_gateway) == [str(first.pk), str(second.pk)]
+
+
+def test_a_refusal_for_quota_is_asked_for_once_and_not_by_everybody(driver, fake_gateway):
+    first, second = waiting(2)
+    fake_gateway.fail("tuning.create", OverQuota("The quota is used up.", "RESOURCE_EXHAUSTED"))
+    driver.step(first)
+    driver.step(second)
+    assert fake_gateway.calls.count("tuning.create") == 1
+    assert queue.places() == {first.pk: 1, second.pk: 2}
+    assert second.notice == ""
+
+
+def test_a_job_moved_to_the_front_asks_for_the_quota(driver, fake_gateway):
+    first, second = waiting(2)
+    fake_gateway.fail("tuning.create", OverQuota("The quota is used up.", "RESOURCE_EXHAUSTED"))
+    driver.step(first)
+    queue.move(second, "top")
+    driver.step(second)
+    assert (second.phase, created(fake_gateway)) == ("BOUND", [str(second.pk)])
+
+
+@pytest.mark.parametrize(
+    ("number", "to", "expected"),
+    [
+        (2, "top", [2, 0, 1, 3]), (2, "up", [0, 2, 1, 3]), (2, "down", [0, 1, 3, 2]),
+        (0, "up", [0, 1, 2, 3]), (3, "down", [0, 1, 2, 3]), (0, "top", [0, 1, 2, 3]),
+    ],
+)  # fmt: skip
+def test_a_job_is_moved(number, to, expected):
+    jobs = waiting(4)
+    queue.move(jobs[number], to)
+    assert order() == [jobs[place].pk for place in expected]
+
+
+def test_a_job_made_later_comes_behind_those_that_were_moved():
+    jobs = waiting(3)
+    queue.move(jobs[2], "top")
+    late = factories.job(dataset=jobs[0].dataset, prepared_at=factories.NOW, created_at=factories.NOW)
+    assert order() == [jobs[2].pk, jobs[0].pk, jobs[1].pk, late.pk]
+
+
+def test_the_places_of_other_people_stay_theirs(team_mate):
+    mine = waiting(3)
+    theirs = factories.job(owner=team_mate, prepared_at=factories.NOW, created_at=factories.NOW + timedelta(seconds=1))
+    queue.move(mine[2], "top")
+    assert order() == [mine[2].pk, theirs.pk, mine[0].pk, mine[1].pk]
+
+
+@pytest.mark.parametrize(
+    "values", [{"phase": "BOUND"}, {"prepared_at": None}, {"state": "CANCELLED", "phase": "CLOSED"}]
+)
+def test_what_does_not_wait_is_not_moved(values):
+    job = factories.job(**{"prepared_at": factories.NOW, **values})
+    with pytest.raises(errors.NotAllowedNow):
+        queue.move(job, "top")
+
+
+def test_a_job_that_keeps_failing_holds_nobody_up(one_at_once):
+    parked, job = waiting(2)
+    TuningJob.objects.filter(pk=parked.pk).update(strikes=5)
+    assert queue.place_to_wait(job) == 0
+
+
+def test_a_job_moved_behind_another_while_it_is_looked_for_is_not_sent(driver, fake_gateway, one_at_once):
+    """The decision to send it was taken by the old order."""
+    first, second = waiting(2)
+    fake_gateway.during("tuning.find", lambda: queue.move(second, "top"))
+    driver.step(first)
+    assert (created(fake_gateway), first.phase) == ([], "INTENT")
+    fake_gateway.hooks.clear()
+    driver.step(second)
+    driver.step(first)
+    assert created(fake_gateway) == [str(second.pk)]
+
+
+def test_a_cancelled_job_leaves_the_queue(one_at_once):
+    first, second = waiting(2)
+    tuning.request_cancel(first)
+    assert queue.places() == {second.pk: 1}
