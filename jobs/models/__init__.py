@@ -1,7 +1,7 @@
 from .account import Heartbeat, Installation, SignInLink
 from .catalogue import CatalogueSync, PublisherModel
 from .chat import Conversation, Message, Role
-from .dataset import ROW_LIMITS, Dataset, DatasetFormat
+from .dataset import ROW_LIMITS, Dataset, DatasetFormat, DatasetPart, DatasetShape
 from .endpoint import Endpoint
 from .tuning import EventLevel, JobEvent, Metric, TuningDraft, TuningJob, TuningMode, series
 
@@ -11,6 +11,8 @@ __all__ = [
     "Conversation",
     "Dataset",
     "DatasetFormat",
+    "DatasetPart",
+    "DatasetShape",
     "Endpoint",
     "EventLevel",
     "Heartbeat",

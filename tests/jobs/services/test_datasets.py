@@ -130,7 +130,7 @@ def test_a_problem_shows_a_short_snippet_without_control_characters(owner):
 
 
 def test_a_list_of_objects_is_told_what_to_do(owner):
-    dataset = create(owner, "[", GOOD + ",", "]")
+    dataset = create(owner, GOOD, "[", GOOD + ",", "]")
     assert dataset.problems[0]["remedy"] == "Write each object on one line of its own, without a list around them."
 
 
