@@ -148,11 +148,12 @@ def _of_alpaca(value: dict[str, Any]) -> Made:
 def _of_record(record: Record, table: Table, columns: Columns) -> Made | Complaint:
     width = len(record.fields)
     needed = max(columns.prompt, columns.answer)
-    if width <= needed:
-        words = {"width": width, "needed": needed + 1}
-        problem = _("The row has %(width)d columns, but column %(needed)d is needed.") % words
-        remedy = _("Add what is missing; a text with the delimiter in it has to be in double quotes.")
+    if columns.prompt == columns.answer:
+        problem, remedy = _("Prompt and answer are the same column."), _("Use a file with a column for each.")
         return Complaint(column_name(table, columns, needed), problem, remedy)
+    if width <= needed:
+        remedy = _("Add what is missing, or look for a double quote that is not closed.")
+        return Complaint(column_name(table, columns, needed), _("The row ends before this column."), remedy)
     system = record.fields[columns.system] if 0 <= columns.system < width else ""
     names = [column_name(table, columns, place) for place in (columns.system, columns.prompt, columns.answer)]
     named = {"prompt": names[1], "completion": names[2], **_turn_names(*names)}
