@@ -57,7 +57,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='dataset',
             name='shape',
-            field=models.CharField(blank=True, choices=[('sharegpt', 'ShareGPT'), ('alpaca', 'Alpaca'), ('table', 'a table (CSV or TSV)'), ('list', 'a JSON list')], max_length=12),
+            field=models.CharField(blank=True, choices=[('sharegpt', 'ShareGPT'), ('alpaca', 'Alpaca'), ('table', 'CSV or TSV'), ('list', 'JSON in a list')], max_length=12),
         ),
         migrations.AddField(
             model_name='dataset',

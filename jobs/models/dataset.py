@@ -23,8 +23,8 @@ class DatasetShape(models.TextChoices):
 
     SHAREGPT = "sharegpt", "ShareGPT"
     ALPACA = "alpaca", "Alpaca"
-    TABLE = "table", _("a table (CSV or TSV)")
-    LIST = "list", _("a JSON list")
+    TABLE = "table", _("CSV or TSV")
+    LIST = "list", _("JSON in a list")
 
 
 class DatasetPart(models.TextChoices):

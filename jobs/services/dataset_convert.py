@@ -91,7 +91,7 @@ def _checked(line: int, made: "Made | Complaint", text: str) -> Converted:
 
 
 def _bad(line: int, complaints: list[Complaint], text: str) -> Converted:
-    snippet = printable(text[:SNIPPET])
+    snippet = printable(" ".join(text[: 4 * SNIPPET].split()))[:SNIPPET]
     return Converted(line, problems=tuple(Problem(line, c.field, c.problem, c.remedy, snippet) for c in complaints))
 
 

@@ -72,7 +72,7 @@ def _count(result: Conversion, one: Converted) -> None:
 
 def _conversion_of(dataset: Dataset, left_out: int) -> datasets.Origin:
     words = {"file": dataset.file_name, "shape": dataset.get_shape_display()}
-    notes = [_("Converted from %(file)s, which is %(shape)s.") % words]
+    notes = [_("Converted from %(file)s (%(shape)s).") % words]
     if left_out:
         sentence = ngettext(
             "%(count)d row could not be converted and was left out.",

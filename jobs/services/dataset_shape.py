@@ -84,7 +84,7 @@ class Scanner:
     def __init__(self) -> None:
         self.data = b""
         self.at = self.counted = 0
-        self.line = 1
+        self.line = self.begun = 1
         self.start: int | None = None
         self.depth = 0
         self.cut = False
@@ -107,13 +107,13 @@ class Scanner:
     def _opened(self, at: int) -> None:
         if not self.depth:
             self._count_to(at)
-            self.start, self.cut = at, False
+            self.start, self.cut, self.begun = at, False, self.line
         self.depth += 1
 
     def _closed(self, end: int) -> Line:
         data = b"" if self.cut else self.data[self.start : end]
         self.start = None
-        return Line(self.line, data, self.cut or len(data) > LONGEST_LINE)
+        return Line(self.begun, data, self.cut or len(data) > LONGEST_LINE)
 
     def _count_to(self, at: int) -> None:
         self.line += self.data.count(b"\n", self.counted, at)
@@ -124,8 +124,8 @@ class Scanner:
         if self.start is not None and len(self.data) - self.start > LONGEST_LINE:
             self.start, self.cut = None, True
         kept = at if self.start is None else self.start
-        if self.start is None:
-            self._count_to(kept)
+        self._count_to(kept)
+        self.start = None if self.start is None else 0
         self.data, self.at, self.counted = self.data[kept:], at - kept, self.counted - kept
         if len(self.data) - self.at > LONGEST_LINE:
             self._count_to(len(self.data))

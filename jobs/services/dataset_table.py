@@ -9,6 +9,8 @@ from typing import IO
 
 from django.utils.translation import gettext as _
 
+from jobs.errors import DatasetRejected
+
 from .dataset_file import LONGEST_LINE, Lines, decoded
 from .dataset_rows import Complaint
 
@@ -87,18 +89,25 @@ def records(file: IO[bytes], delimiter: str) -> Iterator[Record]:
         except StopIteration:
             return
         except TooLong:
-            yield Record(begun, complaint=_too_long())
-            continue
+            raise endless_row(begun) from None
         except csv.Error as error:
-            yield Record(begun, complaint=_too_long() if "limit" in str(error) else _unreadable())
+            if "limit" in str(error):
+                raise endless_row(begun) from error
+            yield Record(begun, complaint=_unreadable())
             continue
         if any(fields):
             yield Record(begun, tuple(fields))
 
 
-def _too_long() -> Complaint:
-    remedy = _("Look for a double quote that is not closed near this line, or shorten the row.")
-    return Complaint("", _("The row does not end within 4 MB."), remedy)
+def endless_row(line: int) -> DatasetRejected:
+    """Everything after a quote that is not closed would be read wrongly."""
+    return DatasetRejected(
+        _(
+            "The row that begins in line %d does not end within 4 MB. Close the double quote that is open there, "
+            "or shorten the row, and upload the file again."
+        )
+        % line
+    )
 
 
 def _unreadable() -> Complaint:

@@ -25,6 +25,8 @@ from .dataset_shape import shape_of
 
 Progress = Callable[[int], None]
 ROWS_BETWEEN = 5000
+MOST_ROWS = 3_000_000
+BAD_ROWS_READ = 10_000
 SAMPLES = Path(__file__).parents[1] / "samples"
 LARGEST_VALIDATION_SHARE = 0.25
 LARGEST_VALIDATION_ROWS = 5000
@@ -96,6 +98,7 @@ def _fill(dataset: Dataset, file: IO[bytes], path: Path, progress: Progress) -> 
             copy.write(line.data + b"\n")
             report.add(line)
             if line.number % ROWS_BETWEEN == 0:
+                _worth_reading_on(line.number, report)
                 progress(line.number)
     if not report.rows:
         raise DatasetRejected(_("The file has no rows. Write one JSON object on each line."))
@@ -128,11 +131,27 @@ def _keep(dataset: Dataset, file: IO[bytes], path: Path, progress: Progress) -> 
             convertible += one.row is not None
             problems += [problem.as_dict() for problem in one.problems[: PROBLEMS_KEPT - len(problems)]]
             if rows % ROWS_BETWEEN == 0:
+                _worth_reading_on(rows)
                 progress(rows)
     if not rows:
         raise DatasetRejected(_("The file has no rows below its first line. Add rows and upload it again."))
     dataset.invalid_rows, dataset.problems = rows, problems
     dataset.stats = {"rows": rows, "convertible": convertible}
+
+
+def _worth_reading_on(rows: int, report: Report | None = None) -> None:
+    """A file of nothing but tiny or bad rows would keep the person waiting for minutes."""
+    if rows > MOST_ROWS:
+        raise DatasetRejected(_("The file has more than %d rows. Take fewer rows.") % MOST_ROWS)
+    if report and report.invalid_rows > max(report.valid_rows, BAD_ROWS_READ):
+        words = {"rows": rows, **report.problems[0]}
+        raise DatasetRejected(
+            _(
+                "Most of the first %(rows)d rows have problems, so the rest was not read. The first is in line "
+                "%(line)d: %(problem)s %(remedy)s"
+            )
+            % words
+        )
 
 
 def check_again(dataset: Dataset) -> None:
