@@ -7,8 +7,9 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.db.models import Count, Q
-from django.http import FileResponse, HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
+from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST, require_safe
@@ -159,10 +160,13 @@ def edit(request: ConsoleRequest, pk: UUID) -> HttpResponse:
 
 
 @require_safe
-def download(request: ConsoleRequest, pk: UUID) -> FileResponse:
+def download(request: ConsoleRequest, pk: UUID) -> StreamingHttpResponse:
     dataset = own_dataset(request, pk)
-    response = FileResponse(datasets.opened(dataset), as_attachment=True, filename=dataset.file_name)
-    response["Content-Type"] = "application/octet-stream"
+    with datasets.opened(dataset):
+        size = dataset.path.stat().st_size
+    response = StreamingHttpResponse(datasets.chunks(dataset), content_type="application/octet-stream")
+    response["Content-Disposition"] = content_disposition_header(True, dataset.file_name)
+    response["Content-Length"] = size
     return response
 
 

@@ -32,18 +32,18 @@ class Heading:
     sorted: str = ""
 
 
-def sorted_page(rows: "QuerySet[Any]", query: QueryDict, columns: list[Column], size: int = PAGE_SIZE) -> Page:
+def sorted_page(rows: "QuerySet[Any]", query: QueryDict, columns: list[Column]) -> Page:
     """`?sort=name` or `?sort=-name`; anything else means the newest first."""
     field, descending = wanted(query, columns)
     if not field or field == "created_at" and descending:
-        return page_of(rows.order_by("-created_at", "-id"), query, size)
+        return page_of(rows.order_by("-created_at", "-id"), query, PAGE_SIZE)
     key = parsed(rows, field, query.get("after", ""))
     if key:
         compare = "lt" if descending else "gt"
         rows = rows.filter(Q(**{f"{field}__{compare}": key[0]}) | Q(**{field: key[0]}, id__lt=key[1]))
-    found = list(rows.order_by(f"-{field}" if descending else field, "-id")[: size + 1])
-    older = following(query, found[size - 1], field) if len(found) > size else ""
-    return Page(found[:size], older, is_first=key is None)
+    found = list(rows.order_by(f"-{field}" if descending else field, "-id")[: PAGE_SIZE + 1])
+    older = following(query, found[PAGE_SIZE - 1], field) if len(found) > PAGE_SIZE else ""
+    return Page(found[:PAGE_SIZE], older, is_first=key is None)
 
 
 def wanted(query: QueryDict, columns: list[Column]) -> tuple[str, bool]:

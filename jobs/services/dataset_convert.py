@@ -185,8 +185,8 @@ MAKERS: dict[str, Callable[[dict[str, Any]], Made | Complaint]] = {
 
 
 def _written(value: dict[str, Any]) -> bytes:
-    """Half a surrogate pair, in a field that nobody reads, can only be written as an escape."""
+    """A line. Half a surrogate pair, in a field that nobody reads, can only be written as an escape."""
     try:
-        return json.dumps(value, ensure_ascii=False).encode()
+        return json.dumps(value, ensure_ascii=False).encode() + b"\n"
     except UnicodeEncodeError:
-        return json.dumps(value).encode()
+        return json.dumps(value).encode() + b"\n"

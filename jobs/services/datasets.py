@@ -20,7 +20,7 @@ from jobs.models import Dataset, TuningJob
 
 from . import dataset_versions as versions
 from .dataset_convert import converted
-from .dataset_file import PROBLEMS_KEPT, Line, Lines, Report, check_line, copied, opened
+from .dataset_file import CHUNK, PROBLEMS_KEPT, Line, Lines, Report, check_line, copied, opened
 from .dataset_shape import shape_of
 
 Progress = Callable[[int], None]
@@ -192,6 +192,12 @@ def create_sample(owner: User, which: Literal["train", "validation"]) -> Dataset
     dataset.is_sample = True
     dataset.save(update_fields=["is_sample"])
     return dataset
+
+
+def chunks(dataset: Dataset) -> Iterator[bytes]:
+    with opened(dataset) as file:
+        while chunk := file.read(CHUNK):
+            yield chunk
 
 
 def problems_jsonl(dataset: Dataset) -> Iterator[dict[str, Any]]:

@@ -18,7 +18,7 @@ class Route:
 
     thing: str
     methods: tuple[str, ...] = ("GET", "HEAD")
-    rest: dict[str, str] = field(default_factory=dict)
+    rest: dict[str, str | int] = field(default_factory=dict)
 
 
 POST = ("POST",)
@@ -42,6 +42,14 @@ ROUTES = {
     "endpoint-delete": Route("endpoint", POST),
     "dataset-detail": Route("dataset", ("GET",)),
     "dataset-problems": Route("dataset", ("GET",)),
+    "dataset-rows": Route("dataset"),
+    "dataset-row": Route("dataset", rest={"line": 1}),
+    "dataset-versions": Route("dataset"),
+    "dataset-download": Route("dataset"),
+    "dataset-edit": Route("dataset", POST),
+    "dataset-check": Route("dataset", POST),
+    "dataset-convert": Route("dataset", POST),
+    "dataset-split": Route("dataset", POST),
     "dataset-delete": Route("dataset", POST),
     "chat-conversation": Route("conversation"),
     "chat-send": Route("conversation", POST),

@@ -23,20 +23,24 @@ TEXTS = [
 ]  # fmt: skip
 QUERY = [
     "before", "state", "level", "variant", "q", "provider", "feature", "live", "download", "events", "next", "dataset",
-    "epochs", "endpoint", "base_model", "action",
+    "epochs", "endpoint", "base_model", "action", "row", "sort", "after", "prompt", "answer", "system",
 ]  # fmt: skip
 READ_QUERIES = [
     "tuning-list", "tuning-log", "tuning-job", "tuning-new", "endpoint-list", "dataset-list", "model-garden", "chat",
-    "chat-turn", "sign-in",
+    "chat-turn", "sign-in", "dataset-detail", "dataset-rows", "dataset-versions",
 ]  # fmt: skip
 FIELDS = [
     "key", "text", "endpoint", "system_instruction", "temperature", "top_p", "max_tokens", "theme", "language", "next",
     "again", "display_name", "description", "base_model", "output_uri", "dataset", "use_validation", "epochs", "model",
     "validation_dataset", "learning_rate", "tuning_mode", "adapter_size", "batch_size", "auto_deploy", "name", "action",
-    "endpoint_display_name", "machine_type", "accepts_licence", "machine", "username", "password",
+    "endpoint_display_name", "machine_type", "accepts_licence", "machine", "username", "password", "prompt", "answer",
+    "system", "has_header", "leave_out", "share", "seed", "reading",
 ]  # fmt: skip
 FILES = [
     b"", b"\xff\xfe", b"\x00\n", b"[" * 5000, b'{"prompt": "a", "completion": "b"}\n', b'{"contents": [null]}',
+    b"prompt,answer\n\x00,b\n\"open,", b'[{"conversations": [{"from": []}]}, {"x":',
+    b'[{"prompt": "a", "completion": "\\ud800"}]',
+    b'{"instruction": "a", "output": 3}\n' + b"[" * 5000, b"prompt\tanswer\ra\tb\r",
     b'{"messages": [{"role": "\\ud800\\u0000", "content": "x"}]}', b'{"prompt": "\\ud800", "completion": "b"}',
 ]  # fmt: skip
 HEADERS = [
@@ -74,6 +78,7 @@ def address(chance, name, things):
     pattern = ROUTES[name].pattern
     kind = "answer" if "turns" in str(pattern) else name.partition("-")[0]
     given = {"step": ["training", "output", "x" * 300], "section": ["jobs", "x"], "publisher": ["google", "a\x00"]}
+    given |= {"line": [0, 1, 10**30]}
     given |= {"slug": ["gemma3", "%", "선"], "token": ["\x00", "x" * 3000]}
     drafts = "draft" in str(pattern)
     pk = factories.draft(data=all_steps() if chance.random() < 0.7 else {}).pk if drafts else things.get(kind)
