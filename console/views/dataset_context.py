@@ -15,6 +15,7 @@ from jobs import errors
 from jobs.models import Dataset, DatasetShape, PublisherModel
 from jobs.services import catalogue, datasets
 from jobs.services import dataset_making as making
+from jobs.services.dataset_table import Columns, Table
 
 USUAL_LIMIT = 8192
 
@@ -41,7 +42,7 @@ def detail_context(request: ConsoleRequest, dataset: Dataset) -> dict[str, Any]:
 
 def head_context(request: ConsoleRequest, dataset: Dataset) -> dict[str, Any]:
     """For the bar and the tabs, which are the same on all pages of a data set."""
-    jobs = list(datasets.jobs_using(dataset).select_related(None).rows())
+    jobs = datasets.jobs_using(dataset)
     return {
         "dataset": dataset,
         "jobs": jobs,
@@ -71,14 +72,14 @@ def convert_context(request: ConsoleRequest, dataset: Dataset, form: ConvertForm
     """`?prompt=…&answer=…` shows what these columns would give; nothing is saved."""
     try:
         table = making.table_of(dataset) if dataset.shape == DatasetShape.TABLE else None
-        columns = making.Columns(*chosen) if (chosen := asked_columns(request, table)) else None
+        columns = Columns(*chosen) if (chosen := asked_columns(request, table)) else None
         rows = making.try_out(dataset, columns)
     except errors.JobsError as error:
         return {"convert_problem": str(error)}
     return {"convert_form": form or proposed(dataset, table), "table": table, "tried": rows}
 
 
-def asked_columns(request: ConsoleRequest, table: making.Table | None) -> tuple[int, int, int, bool] | None:
+def asked_columns(request: ConsoleRequest, table: Table | None) -> tuple[int, int, int, bool] | None:
     sent = request.POST if request.method == "POST" else request.GET
     form = ColumnsForm(sent, names=table.names if table else ())
     return places(form) if table and "prompt" in sent and form.is_valid() else None
@@ -89,7 +90,7 @@ def places(form: ColumnsForm) -> tuple[int, int, int, bool]:
     return values["prompt"], values["answer"], values["system"], values["has_header"]
 
 
-def proposed(dataset: Dataset, table: making.Table | None) -> ConvertForm:
+def proposed(dataset: Dataset, table: Table | None) -> ConvertForm:
     initial: dict[str, Any] = {"name": _("%(name)s (converted)") % {"name": dataset.name[:110]}}
     if table:
         initial |= vars(table.columns)

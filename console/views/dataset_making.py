@@ -12,6 +12,7 @@ from jobs import errors
 from jobs.models import Dataset, DatasetShape
 from jobs.services import dataset_making as making
 from jobs.services import datasets as stored
+from jobs.services.dataset_table import Columns
 
 from .dataset_context import convert_context, detail_context, own_dataset, places
 
@@ -37,7 +38,7 @@ def convert(request: ConsoleRequest, pk: UUID) -> HttpResponse:
 def converted(dataset: Dataset, form: ConvertForm, *, has_columns: bool) -> making.Conversion:
     """What was made, or the reason in the form."""
     values = form.cleaned_data
-    columns = making.Columns(*places(form)) if has_columns else None
+    columns = Columns(*places(form)) if has_columns else None
     try:
         result = making.convert(dataset, name=values["name"], columns=columns, leave_out=values["leave_out"])
     except errors.DatasetRejected as error:

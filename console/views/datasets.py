@@ -19,6 +19,7 @@ from console.http import ConsoleRequest, hx_redirect, page_or_fragment, wants_fr
 from jobs import errors, live
 from jobs.models import Dataset, TuningJob
 from jobs.services import datasets
+from jobs.services.dataset_file import opened
 
 from .dataset_context import detail_context, head_context, own_dataset
 from .sorting import Column, headings, sorted_page
@@ -162,7 +163,7 @@ def edit(request: ConsoleRequest, pk: UUID) -> HttpResponse:
 @require_safe
 def download(request: ConsoleRequest, pk: UUID) -> StreamingHttpResponse:
     dataset = own_dataset(request, pk)
-    with datasets.opened(dataset):
+    with opened(dataset):
         size = dataset.path.stat().st_size
     response = StreamingHttpResponse(datasets.chunks(dataset), content_type="application/octet-stream")
     response["Content-Disposition"] = content_disposition_header(True, dataset.file_name)

@@ -71,7 +71,8 @@ def following(query: QueryDict, last: Any, field: str) -> str:
 def headings(query: QueryDict, columns: list[Column]) -> list[Heading]:
     """Pressed again, a column is sorted the other way round."""
     field, descending = wanted(query, columns)
-    kept = {name: query[name] for name in ("q",) if query.get(name)}
+    words = query.get("q")
+    kept = {"q": words} if words else {}
     return [heading(column, kept, descending if column.field == field else None) for column in columns]
 
 

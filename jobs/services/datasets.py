@@ -84,9 +84,11 @@ def _name_for(name: str, file_name: str) -> str:
 
 def same_file(owner: User, file: IO[bytes]) -> Dataset | None:
     """What this person has of these very bytes, the newest; the file is at its start again afterwards."""
-    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    while chunk := file.read(CHUNK):
+        digest.update(chunk)
     file.seek(0)
-    found = Dataset.objects.visible_to(owner).filter(sha256=sha256).first()
+    found = Dataset.objects.visible_to(owner).filter(sha256=digest.hexdigest()).first()
     return found if found and found.path.is_file() else None
 
 
@@ -235,8 +237,9 @@ def validation_problem(train: Dataset, validation: Dataset) -> str:
     return ""
 
 
-def jobs_using(dataset: Dataset) -> models.QuerySet[TuningJob]:
-    return TuningJob.objects.filter(models.Q(dataset=dataset) | models.Q(validation_dataset=dataset))
+def jobs_using(dataset: Dataset) -> list[TuningJob]:
+    """The newest first."""
+    return list(TuningJob.objects.filter(models.Q(dataset=dataset) | models.Q(validation_dataset=dataset)).rows())
 
 
 def in_use(jobs: Sequence[TuningJob]) -> str:
