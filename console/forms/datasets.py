@@ -97,7 +97,7 @@ class ColumnsForm(forms.Form):
 
 
 class ConvertForm(ColumnsForm):
-    name = DisplayNameField(label=_("Name of the new data set"))
+    name = DisplayNameField(label=_("Name of the new dataset"))
     leave_out = forms.BooleanField(label=_("Leave out rows that cannot be converted"), required=False)
 
     field_order = ("prompt", "answer", "system", "has_header", "name", "leave_out")

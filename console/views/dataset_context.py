@@ -1,4 +1,4 @@
-"""What the pages of one data set show."""
+"""What the pages of one dataset show."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def detail_context(request: ConsoleRequest, dataset: Dataset) -> dict[str, Any]:
 
 
 def head_context(request: ConsoleRequest, dataset: Dataset) -> dict[str, Any]:
-    """For the bar and the tabs, which are the same on all pages of a data set."""
+    """For the bar and the tabs, which are the same on all pages of a dataset."""
     jobs = datasets.jobs_using(dataset)
     return {
         "dataset": dataset,

@@ -21,7 +21,7 @@ from .dataset_context import convert_context, detail_context, own_dataset, place
 def convert(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     dataset = own_dataset(request, pk)
     if not dataset.shape:
-        raise errors.NotAllowedNow(_("This data set needs no conversion."))
+        raise errors.NotAllowedNow(_("This dataset needs no conversion."))
     table = making.table_of(dataset) if dataset.shape == DatasetShape.TABLE else None
     form = ConvertForm(request.POST, names=table.names if table else ())
     result = making.Conversion()

@@ -91,7 +91,7 @@ def upload(request: ConsoleRequest) -> HttpResponse:
 
 
 def uploaded(request: ConsoleRequest, form: UploadForm) -> Dataset | None:
-    """The data set, or None with the reason in the form. A file with bad rows is kept: its page reports them."""
+    """The dataset, or None with the reason in the form. A file with bad rows is kept: its page reports them."""
     if not form.is_valid():
         return None
     file = form.cleaned_data["file"]
@@ -194,5 +194,5 @@ def check(request: ConsoleRequest, pk: UUID) -> HttpResponse:
 def delete(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     dataset = own_dataset(request, pk)
     datasets.delete(dataset)
-    messages.info(request, _("The data set %(name)s was deleted.") % {"name": dataset.name})
+    messages.info(request, _("The dataset %(name)s was deleted.") % {"name": dataset.name})
     return hx_redirect(request, "dataset-list")

@@ -120,7 +120,7 @@ def opened(dataset: Dataset) -> IO[bytes]:
         return dataset.path.open("rb")
     except FileNotFoundError as error:
         raise NotAllowedNow(
-            _("The file of the data set %s is gone from this server. Upload it again.") % dataset.name
+            _("The file of the dataset %s is gone from this server. Upload it again.") % dataset.name
         ) from error
 
 

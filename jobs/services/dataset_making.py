@@ -1,4 +1,4 @@
-"""New data sets out of one: its conversion, or its two parts for training and validation."""
+"""New datasets out of one: its conversion, or its two parts for training and validation."""
 
 import hashlib
 import heapq
@@ -84,17 +84,17 @@ def _conversion_of(dataset: Dataset, left_out: int) -> datasets.Origin:
 
 
 def split(dataset: Dataset, *, share: int, seed: int) -> tuple[Dataset, Dataset]:
-    """`share` percent of the rows, at least one, become a validation data set and the others one for training.
+    """`share` percent of the rows, at least one, become a validation dataset and the others one for training.
 
     Which they are follows from the seed and each row's own text: the same split every time, equal rows on one side.
     """
     if not dataset.is_usable:
-        raise NotAllowedNow(_("Only a data set without problems can be split."))
+        raise NotAllowedNow(_("Only a dataset without problems can be split."))
     wanted = max(1, round(dataset.valid_rows * share / 100))
     if wanted > datasets.LARGEST_VALIDATION_ROWS:
         words = {"rows": wanted, "share": 100 * datasets.LARGEST_VALIDATION_ROWS // dataset.valid_rows}
         raise NotAllowedNow(
-            _("%(rows)d rows are more than the 5000 that a validation data set may have. Choose %(share)d %% or less.")
+            _("%(rows)d rows are more than the 5000 that a validation dataset may have. Choose %(share)d %% or less.")
             % words
         )
     last = _last_of_the_smallest(dataset, seed, wanted)

@@ -1,4 +1,4 @@
-"""How long the rows of a data set are: exact figures in the memory of the distinct lengths."""
+"""How long the rows of a dataset are: exact figures in the memory of the distinct lengths."""
 
 import math
 from bisect import bisect_left

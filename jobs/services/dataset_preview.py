@@ -1,4 +1,4 @@
-"""Rows of a data set as they are read in a conversation: from a line on, or those with a text in them."""
+"""Rows of a dataset as they are read in a conversation: from a line on, or those with a text in them."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""Data sets of a person: stored once, checked line by line before anything that costs money starts."""
+"""Datasets of a person: stored once, checked line by line before anything that costs money starts."""
 
 import hashlib
 import os
@@ -34,7 +34,7 @@ LARGEST_VALIDATION_ROWS = 5000
 
 @dataclass(frozen=True)
 class Origin:
-    """What a data set was made from, and how; `notes` say so in sentences."""
+    """What a dataset was made from, and how; `notes` say so in sentences."""
 
     made_from: Dataset
     part: str = ""
@@ -157,7 +157,7 @@ def _worth_reading_on(rows: int, report: Report | None = None) -> None:
 
 
 def check_again(dataset: Dataset) -> None:
-    """For a data set of a time when less was found out about a file."""
+    """For a dataset of a time when less was found out about a file."""
     if dataset.shape:
         return
     lines, report = _lines_of(dataset), Report()
@@ -218,18 +218,18 @@ def _written_lines(file: IO[bytes]) -> Iterator[Line]:
 def validation_problem(train: Dataset, validation: Dataset) -> str:
     """Why Vertex AI would refuse the pair, or nothing."""
     if train.pk == validation.pk:
-        return _("Choose another data set for validation: the model has seen these rows in training.")
+        return _("Choose another dataset for validation: the model has seen these rows in training.")
     if validation.valid_rows > LARGEST_VALIDATION_ROWS:
         return ngettext(
-            "A validation data set has at most 5000 rows; this one has %(rows)d.",
-            "A validation data set has at most 5000 rows; this one has %(rows)d.",
+            "A validation dataset has at most 5000 rows; this one has %(rows)d.",
+            "A validation dataset has at most 5000 rows; this one has %(rows)d.",
             validation.valid_rows,
         ) % {"rows": validation.valid_rows}
     if validation.byte_size > train.byte_size * LARGEST_VALIDATION_SHARE:
         words = {"share": round(100 * validation.byte_size / train.byte_size) if train.byte_size else 100}
         return (
             _(
-                "A validation data set has at most 25 %% of the bytes of the training data; this one has %(share)d %%. "
+                "A validation dataset has at most 25 %% of the bytes of the training data; this one has %(share)d %%. "
                 "Take fewer rows, a tenth of the data is usual."
             )
             % words
@@ -248,11 +248,11 @@ def in_use(jobs: Sequence[TuningJob]) -> str:
         return ""
     words = {"job": jobs[0].display_name, "others": len(jobs) - 1}
     if len(jobs) == 1:
-        return _("The tuning job %(job)s uses this data set, so it has to stay.") % words
+        return _("The tuning job %(job)s uses this dataset, so it has to stay.") % words
     return (
         ngettext(
-            "The tuning job %(job)s and %(others)d other use this data set, so it has to stay.",
-            "The tuning job %(job)s and %(others)d others use this data set, so it has to stay.",
+            "The tuning job %(job)s and %(others)d other use this dataset, so it has to stay.",
+            "The tuning job %(job)s and %(others)d others use this dataset, so it has to stay.",
             len(jobs) - 1,
         )
         % words
@@ -269,10 +269,10 @@ def delete(dataset: Dataset) -> None:
 
 
 def describe(dataset: Dataset, *, name: str, description: str) -> None:
-    """All versions get the name. A name that another data set of this person has is refused."""
+    """All versions get the name. A name that another dataset of this person has is refused."""
     with transaction.atomic():
         others = versions.named(dataset.owner, name).exclude(family=dataset.family)
         if others.exists():
-            raise NotAllowedNow(_("You already have a data set with this name. Choose another name."))
+            raise NotAllowedNow(_("You already have a dataset with this name. Choose another name."))
         Dataset.objects.filter(family=dataset.family).update(name=name)
         Dataset.objects.filter(pk=dataset.pk).update(description=description)

@@ -102,7 +102,7 @@ def test_a_validation_set_counts_as_used_too(signed_in, owner):
 
 
 def test_an_empty_list_says_what_to_do(signed_in):
-    assert "No data sets yet" in signed_in.get(reverse("dataset-list")).content.decode()
+    assert "No datasets yet" in signed_in.get(reverse("dataset-list")).content.decode()
 
 
 def test_every_problem_can_be_downloaded(signed_in):
@@ -189,7 +189,7 @@ def test_the_list_can_be_searched(signed_in, owner):
         factories.dataset(owner=owner, name=name)
     rows = signed_in.get("/datasets/", {"q": "pira"}).context["rows"]
     assert [row["dataset"].name for row in rows] == ["Pirates"]
-    assert "No data set found" in signed_in.get("/datasets/", {"q": "%"}).content.decode()
+    assert "No dataset found" in signed_in.get("/datasets/", {"q": "%"}).content.decode()
 
 
 def test_equal_names_are_told_apart(signed_in, owner):
@@ -301,7 +301,7 @@ def test_a_name_is_changed_unless_it_is_taken(signed_in, owner):
 def test_the_jobs_that_keep_it_are_named(signed_in, owner):
     job = factories.job(owner=owner, display_name="Captain")
     factories.job(owner=owner, dataset=job.dataset, display_name="Mate")
-    reason = "The tuning job Mate and 1 other use this data set, so it has to stay."
+    reason = "The tuning job Mate and 1 other use this dataset, so it has to stay."
     assert reason in page(signed_in, job.dataset)
     assert reason in signed_in.post(f"/datasets/{job.dataset_id}/delete/").content.decode()
 

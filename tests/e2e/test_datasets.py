@@ -1,4 +1,4 @@
-"""Data sets in a browser: sent with progress, converted, split and read row by row."""
+"""Datasets in a browser: sent with progress, converted, split and read row by row."""
 
 import json
 from pathlib import Path
