@@ -61,7 +61,7 @@ class Limit:
 
 BODY_LIMIT: Final = Limit(64 * KILOBYTE, _("Shorten the text and try again."))
 UPLOAD_LIMIT: Final = Limit(
-    60 * MEGABYTE, _("A data set may have %(dataset)s: split the file or take fewer rows, then upload it again.")
+    60 * MEGABYTE, _("A dataset may have %(dataset)s: split the file or take fewer rows, then upload it again.")
 )
 BODY_LIMITS: Final = {
     "/datasets/": UPLOAD_LIMIT,

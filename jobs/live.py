@@ -53,6 +53,11 @@ def ring(user_id: int, *topics: str) -> None:
     transaction.on_commit(partial(_ring, user_id, topics))
 
 
+def tell(user_id: int, topic: str, data: str) -> None:
+    """At once, for what is no change in the database, such as how far a request has come."""
+    _publish(f"live:user:{user_id}", [(topic, data)], USER_STREAM_LENGTH, USER_STREAM_SECONDS)
+
+
 def chat_frame(message_id: Any, event: str, data: str) -> None:
     _publish(f"live:chat:{message_id}", [(event, data)], CHAT_STREAM_LENGTH, CHAT_STREAM_SECONDS)
 

@@ -1,3 +1,5 @@
+import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -7,27 +9,39 @@ from django.core.files.uploadedfile import UploadedFile
 from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext_lazy as _
 
+from jobs.models import Dataset
+
+from .fields import DisplayNameField
+
+ACCEPTED = ".jsonl,.ndjson,.json,.csv,.tsv,.tab,.txt,application/jsonl,application/json,text/csv"
+LARGEST_SEED = 2**31 - 1
+NOWHERE = -1
+
 
 class UploadForm(forms.Form):
+    """`known` is what the person has of this file already. `reading` names the upload in the live stream."""
+
     use_required_attribute = False
+    known: Dataset | None = None
 
     file = forms.FileField(
-        label=_("JSONL file"),
+        label=_("JSONL, CSV or JSON file"),
         error_messages={
-            "required": _("Choose a JSONL file first."),
-            "missing": _("Choose a JSONL file first."),
+            "required": _("Choose a file first."),
+            "missing": _("Choose a file first."),
             "invalid": _("The file did not arrive. Choose it again and upload once more."),
             "empty": _("The file is empty. Choose a file with one JSON object on each line."),
         },
-        widget=forms.FileInput(attrs={"accept": ".jsonl,.ndjson,.json,application/jsonl"}),
+        widget=forms.FileInput(attrs={"accept": ACCEPTED}),
     )
     name = forms.CharField(
         label=_("Name"),
         required=False,
         max_length=128,
-        help_text=_("Leave it empty to use the file's name."),
+        help_text=_("Leave it empty to use the file's name. A name that you have already gets a new version."),
         error_messages={"max_length": _("A name has at most 128 characters; this one has %(show_value)d. Shorten it.")},
     )
+    reading = forms.UUIDField(required=False, initial=uuid.uuid4, widget=forms.HiddenInput)
 
     def clean_file(self) -> "UploadedFile[bytes]":
         file: Any = self.cleaned_data["file"]
@@ -37,3 +51,84 @@ class UploadForm(forms.Form):
             raise ValidationError(message, params={"size": filesizeformat(file.size), "limit": limit})
         assert isinstance(file, UploadedFile)
         return file
+
+
+class EditForm(forms.Form):
+    use_required_attribute = False
+
+    name = DisplayNameField(label=_("Name"))
+    description = forms.CharField(
+        label=_("Description"),
+        required=False,
+        max_length=1000,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        error_messages={"max_length": _("A description has at most 1000 characters; this one has %(show_value)d.")},
+    )
+
+
+class ColumnsForm(forms.Form):
+    """Where in a table the texts stand; without `names` the file is no table and there is nothing to choose."""
+
+    use_required_attribute = False
+
+    prompt = forms.TypedChoiceField(label=_("Prompt"), coerce=int)
+    answer = forms.TypedChoiceField(label=_("Answer"), coerce=int)
+    system = forms.TypedChoiceField(label=_("System instruction"), coerce=int)
+    has_header = forms.BooleanField(label=_("The first row has the names of the columns"), required=False)
+
+    def __init__(self, *args: Any, names: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choices = [(number, column_label(number, name)) for number, name in enumerate(names)]
+        for name in ("prompt", "answer", "system"):
+            if not names:
+                del self.fields[name]
+                continue
+            field = self.fields[name]
+            assert isinstance(field, forms.TypedChoiceField)
+            field.choices = [(NOWHERE, _("None")), *choices] if name == "system" else choices
+            field.error_messages["invalid_choice"] = field.error_messages["required"] = _("Choose one of the columns.")
+        if not names:
+            del self.fields["has_header"]
+
+    def clean(self) -> None:
+        prompt, answer = self.cleaned_data.get("prompt"), self.cleaned_data.get("answer")
+        if prompt is not None and prompt == answer:
+            self.add_error("answer", _("Choose another column than the one of the prompt."))
+
+
+class ConvertForm(ColumnsForm):
+    name = DisplayNameField(label=_("Name of the new dataset"))
+    leave_out = forms.BooleanField(label=_("Leave out rows that cannot be converted"), required=False)
+
+    field_order = ("prompt", "answer", "system", "has_header", "name", "leave_out")
+
+
+def column_label(number: int, name: str) -> str:
+    return f"{number + 1}: {name}" if name else str(number + 1)
+
+
+class SplitForm(forms.Form):
+    use_required_attribute = False
+
+    share = forms.IntegerField(
+        label=_("For validation, in percent"),
+        initial=10,
+        min_value=1,
+        max_value=20,
+        help_text=_("10 is usual. Vertex AI takes at most a quarter of the size of the training data."),
+        error_messages=dict.fromkeys(
+            ("required", "invalid", "min_value", "max_value"), _("Write a whole number from 1 to 20.")
+        ),
+        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
+    )
+    seed = forms.IntegerField(
+        label=_("Seed"),
+        initial=1,
+        min_value=0,
+        max_value=LARGEST_SEED,
+        help_text=_("The same seed makes the same split again."),
+        error_messages=dict.fromkeys(
+            ("required", "invalid", "min_value", "max_value"), _("Write a whole number, 0 or more.")
+        ),
+        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
+    )

@@ -1,42 +1,78 @@
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.db.models import Q
+from django.db.models import Count, Q
 from django.http import HttpResponse, StreamingHttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
+from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
-from console.forms import row_limits
-from console.forms.datasets import UploadForm
-from console.http import ConsoleRequest, hx_redirect, page_or_fragment
-from jobs import errors
-from jobs.models import Dataset, PublisherModel, TuningJob
-from jobs.services import catalogue, datasets
+from console.forms.datasets import EditForm, UploadForm
+from console.http import ConsoleRequest, hx_redirect, page_or_fragment, wants_fragment
+from jobs import errors, live
+from jobs.models import Dataset, TuningJob
+from jobs.services import datasets
+from jobs.services.dataset_file import opened
 
-from .paging import page_of
+from .dataset_context import detail_context, head_context, own_dataset
+from .dataset_sorting import Column, headings, sorted_page
+
+SECONDS_BETWEEN = 0.3
+LONGEST_SEARCH = 200
+COLUMNS = [
+    Column(gettext_lazy("Name"), "name"),
+    Column(gettext_lazy("Status")),
+    Column(gettext_lazy("Format")),
+    Column(gettext_lazy("Rows"), "valid_rows", is_number=True),
+    Column(gettext_lazy("Problems"), "invalid_rows", is_number=True),
+    Column(gettext_lazy("Tokens"), "token_estimate", is_number=True),
+    Column(gettext_lazy("Size"), "byte_size", is_number=True),
+    Column(gettext_lazy("Used by"), is_number=True),
+    Column(gettext_lazy("Added"), "created_at", is_number=True),
+]
 
 
 @require_safe
 def index(request: ConsoleRequest) -> HttpResponse:
-    return render(request, "datasets/list.html", list_context(request, UploadForm()))
+    return page_or_fragment(request, "datasets/list.html", "table", list_context(request, UploadForm()))
 
 
 def list_context(request: ConsoleRequest, form: UploadForm) -> dict[str, Any]:
-    page = page_of(Dataset.objects.visible_to(request.user).order_by("-created_at", "-id"), request.GET)
-    uses = usage(page.rows)
-    return {"form": form, "page": page, "rows": [(dataset, uses[dataset.pk]) for dataset in page.rows]}
+    words = request.GET.get("q", "").replace("\x00", "").strip()[:LONGEST_SEARCH]
+    found = Dataset.objects.visible_to(request.user).latest_versions().rows()
+    if words:
+        found = found.filter(Q(name__icontains=words) | Q(file_name__icontains=words) | Q(description__icontains=words))
+    page = sorted_page(found, request.GET, COLUMNS)
+    return {"form": form, "page": page, "words": words, "headings": headings(request.GET, COLUMNS), **around(page.rows)}
 
 
-def usage(rows: list[Dataset]) -> Counter[UUID]:
-    """How many jobs use each, for training or for validation."""
-    jobs = TuningJob.objects.filter(Q(dataset__in=rows) | Q(validation_dataset__in=rows))
-    pairs = jobs.values_list("dataset_id", "validation_dataset_id")
-    return Counter(pk for pair in pairs for pk in set(pair) if pk)
+def around(rows: list[Dataset]) -> dict[str, Any]:
+    """Each with its uses and versions; `twin` when another one has the same name."""
+    families = [dataset.family for dataset in rows]
+    versions = Counter(Dataset.objects.filter(family__in=families).values_list("family", flat=True))
+    uses, names = usage(families), Counter(dataset.name for dataset in rows)
+    return {
+        "rows": [
+            {"dataset": one, "uses": uses[one.family], "versions": versions[one.family], "twin": names[one.name] > 1}
+            for one in rows
+        ]
+    }
+
+
+def usage(families: list[UUID]) -> Counter[UUID]:
+    """How many jobs use a version of each, for training or for validation."""
+    jobs = TuningJob.objects.filter(
+        Q(dataset__family__in=families) | Q(validation_dataset__family__in=families)
+    ).order_by()
+    pairs = jobs.values_list("dataset__family", "validation_dataset__family")
+    return Counter(family for pair in pairs for family in set(pair) if family)
 
 
 @require_POST
@@ -45,19 +81,46 @@ def upload(request: ConsoleRequest) -> HttpResponse:
     dataset = uploaded(request, form)
     if dataset is None:
         return page_or_fragment(request, "datasets/list.html", "upload", list_context(request, form), status=422)
+    if form.known:
+        words = {"name": dataset.name, "version": dataset.version}
+        messages.info(request, _("You already have this file: it is “%(name)s”, version %(version)d.") % words)
+    elif dataset.version > 1:
+        words = {"name": dataset.name, "version": dataset.version}
+        messages.success(request, _("This is version %(version)d of “%(name)s” now.") % words)
     return hx_redirect(request, "dataset-detail", dataset.pk)
 
 
 def uploaded(request: ConsoleRequest, form: UploadForm) -> Dataset | None:
-    """The data set, or None with the reason in the form. A file with bad rows is kept: its page reports them."""
+    """The dataset, or None with the reason in the form. A file with bad rows is kept: its page reports them."""
     if not form.is_valid():
         return None
     file = form.cleaned_data["file"]
+    form.known = datasets.same_file(request.user, file)
+    if form.known:
+        return form.known
+    told = reading_told(request.user.pk, form.cleaned_data["reading"])
     try:
-        return datasets.create(request.user, file=file, file_name=file.name, name=form.cleaned_data["name"])
+        return datasets.create(
+            request.user, file=file, file_name=file.name, name=form.cleaned_data["name"], progress=told
+        )
     except errors.DatasetRejected as error:
         form.add_error("file", str(error))
         return None
+
+
+def reading_told(user_id: int, reading: UUID | None) -> Callable[[int], None] | None:
+    """Tells the page that waits how many rows were read, three times a second."""
+    if reading is None:
+        return None
+    last = time.monotonic()
+
+    def tell(rows: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > SECONDS_BETWEEN:
+            last = time.monotonic()
+            live.tell(user_id, f"reading-{reading}", str(rows))
+
+    return tell
 
 
 @require_POST
@@ -66,35 +129,46 @@ def sample(request: ConsoleRequest) -> HttpResponse:
     return hx_redirect(request, "dataset-detail", dataset.pk)
 
 
-def own_dataset(request: ConsoleRequest, pk: UUID) -> Dataset:
-    dataset: Dataset = get_object_or_404(Dataset.objects.visible_to(request.user), pk=pk)
-    return dataset
-
-
 @require_safe
 def detail(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     dataset = own_dataset(request, pk)
-    uses = Q(dataset=dataset) | Q(validation_dataset=dataset)
-    jobs = TuningJob.objects.visible_to(request.user).filter(uses)
-    context = {
-        "dataset": dataset,
-        "jobs": list(jobs),
-        "long_rows": list(filter(None, long_rows(dataset))),
-        "long_rows_remedy": row_limits.REMEDY,
-    }
-    return render(request, "datasets/detail.html", context)
+    return render(request, "datasets/detail.html", detail_context(request, dataset))
 
 
-def long_rows(dataset: Dataset) -> Iterator[str]:
-    """A sentence for each limit of the models that can be tuned here, the shortest first."""
-    if not dataset.rows_over:
-        return
-    models: defaultdict[int, list[str]] = defaultdict(list)
-    for model in PublisherModel.objects.listed().filter(can_tune=True):
-        if facts := catalogue.tuning_facts(model.name):
-            models[facts.max_sequence_tokens].append(model.display_name)
-    for tokens, names in sorted(models.items()):
-        yield row_limits.rows_too_long_for(dataset, tokens, names)
+@require_safe
+def versions(request: ConsoleRequest, pk: UUID) -> HttpResponse:
+    dataset = own_dataset(request, pk)
+    found = Dataset.objects.filter(family=dataset.family).defer("problems", "preview", "stats", "notes")
+    uses = Count("jobs", distinct=True)
+    rows = list(found.annotate(uses=uses).order_by("-version"))
+    context = {**head_context(request, dataset), "tab": "versions", "versions": rows}
+    return render(request, "datasets/versions.html", context)
+
+
+@require_POST
+def edit(request: ConsoleRequest, pk: UUID) -> HttpResponse:
+    dataset = own_dataset(request, pk)
+    form = EditForm(request.POST)
+    if form.is_valid():
+        try:
+            datasets.describe(dataset, **form.cleaned_data)
+            return hx_redirect(request, "dataset-detail", dataset.pk)
+        except errors.NotAllowedNow as error:
+            form.add_error("name", str(error))
+    context = {**detail_context(request, dataset), "edit_form": form}
+    template = "datasets/edit.html#form" if wants_fragment(request) else "datasets/detail.html"
+    return render(request, template, context, status=422)
+
+
+@require_safe
+def download(request: ConsoleRequest, pk: UUID) -> StreamingHttpResponse:
+    dataset = own_dataset(request, pk)
+    with opened(dataset):
+        size = dataset.path.stat().st_size
+    response = StreamingHttpResponse(datasets.chunks(dataset), content_type="application/octet-stream")
+    response["Content-Disposition"] = content_disposition_header(True, dataset.file_name)
+    response["Content-Length"] = size
+    return response
 
 
 @require_safe
@@ -110,8 +184,15 @@ def json_lines(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
 
 
 @require_POST
+def check(request: ConsoleRequest, pk: UUID) -> HttpResponse:
+    dataset = own_dataset(request, pk)
+    datasets.check_again(dataset)
+    return hx_redirect(request, "dataset-detail", dataset.pk)
+
+
+@require_POST
 def delete(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     dataset = own_dataset(request, pk)
     datasets.delete(dataset)
-    messages.info(request, _("The data set %(name)s was deleted.") % {"name": dataset.name})
+    messages.info(request, _("The dataset %(name)s was deleted.") % {"name": dataset.name})
     return hx_redirect(request, "dataset-list")

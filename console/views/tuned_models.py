@@ -41,7 +41,7 @@ def matching(jobs: TuningJobQuerySet, text: str) -> TuningJobQuerySet:
 
 
 def default_checkpoint(job: TuningJob) -> dict[str, Any] | None:
-    """What a deployment takes: the one that was chosen, else the last, whose weights are those of the folder `final`."""
+    """What a deployment takes: the one that was chosen, else the last, whose weights are those of `final`."""
     chosen = checkpoints.default_id(job)
     return next((one for one in job.checkpoints if one["checkpoint_id"] == chosen), None)
 

@@ -1,7 +1,7 @@
 from .account import AccountPreference, Density, Heartbeat, Installation, SignInLink
 from .catalogue import CatalogueSync, PublisherModel
 from .chat import ChatPreset, Comparison, Conversation, Message, Picture, Role, ShareLink, Vote
-from .dataset import ROW_LIMITS, Dataset, DatasetFormat
+from .dataset import ROW_LIMITS, Dataset, DatasetFormat, DatasetPart, DatasetShape
 from .endpoint import Endpoint, EndpointEvent, LeaseKind
 from .tuning import (
     GROUPS,
@@ -29,6 +29,8 @@ __all__ = [
     "Dataset",
     "DatasetFormat",
     "Density",
+    "DatasetPart",
+    "DatasetShape",
     "Endpoint",
     "EndpointEvent",
     "EventLevel",

@@ -18,9 +18,30 @@ class DatasetFormat(models.TextChoices):
     MIXED = "mixed", _("several formats")
 
 
+class DatasetShape(models.TextChoices):
+    """What a file is that has to be converted before it can be used."""
+
+    SHAREGPT = "sharegpt", "ShareGPT"
+    ALPACA = "alpaca", "Alpaca"
+    TABLE = "table", _("CSV or TSV")
+    LIST = "list", _("JSON in a list")
+
+
+class DatasetPart(models.TextChoices):
+    TRAIN = "train", _("train")
+    VALIDATION = "validation", _("validation")
+
+
 class DatasetQuerySet(models.QuerySet["Dataset"]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
         return self.filter(owner_id=user.pk)
+
+    def latest_versions(self) -> Self:
+        return self.filter(is_latest=True)
+
+    def rows(self) -> Self:
+        """Without what only a page of its own shows."""
+        return self.defer("problems", "preview", "stats", "notes", "changes")
 
     def usable(self) -> Self:
         return self.filter(valid_rows__gt=0, invalid_rows=0)
@@ -33,21 +54,37 @@ class Dataset(models.Model):
     `problems` holds the first 50 as {"line", "field", "problem", "remedy", "snippet"}; `preview` the first rows as
     {"line", "turns": [{"role", "text"}]}; `notes` sentences about what was tolerated (a byte order mark, blank lines).
     `rows_over` counts, by the same estimate, the rows longer than each of ROW_LIMITS tokens; zeros are left out.
+    `stats` has the figures of the rows: {"median", "p95", "longest", "longest_line"} in tokens, {"answer_share"} in
+    percent and {"bins"}, [from, to, rows] with the lower end left out; for a file with a `shape`, {"rows",
+    "convertible"}. It is empty for what was checked before there were figures.
+    Versions of one name share `family`; `changes` is {"added", "removed", "same"} rows since the version before.
+    `made_from` is what it was converted or split from, `recipe` how; the parts of a split are each other's `sibling`.
     `uploaded_uri` is where the copy in `gs://` lies; the bytes never change, so one upload serves every job.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="datasets")
     name = models.CharField(max_length=128)
+    description = models.CharField(max_length=1000, blank=True)
+    family = models.UUIDField(default=uuid.uuid4, editable=False)
+    version = models.PositiveIntegerField(default=1)
+    is_latest = models.BooleanField(default=True)
+    changes = models.JSONField(default=dict)
+    made_from = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="made")
+    sibling = models.OneToOneField("self", on_delete=models.SET_NULL, null=True, related_name="+")
+    part = models.CharField(max_length=10, choices=DatasetPart, blank=True)
+    recipe = models.JSONField(default=dict)
     file_name = models.CharField(max_length=255)
     sha256 = models.CharField(max_length=64)
     format = models.CharField(max_length=12, choices=DatasetFormat, blank=True)
+    shape = models.CharField(max_length=12, choices=DatasetShape, blank=True)
     byte_size = models.PositiveBigIntegerField()
     valid_rows = models.PositiveIntegerField(default=0)
     invalid_rows = models.PositiveIntegerField(default=0)
     character_count = models.PositiveBigIntegerField(default=0)
     token_estimate = models.PositiveBigIntegerField(default=0)
     rows_over = models.JSONField(default=dict)
+    stats = models.JSONField(default=dict)
     problems = models.JSONField(default=list)
     preview = models.JSONField(default=list)
     notes = models.JSONField(default=list)
@@ -59,18 +96,31 @@ class Dataset(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
-        indexes = [models.Index(fields=["owner", "-created_at"])]
+        indexes = [
+            models.Index(fields=["owner", "-created_at"]),
+            models.Index(fields=["owner", "sha256"], name="dataset_same_file"),
+        ]
+        constraints = [models.UniqueConstraint(fields=["family", "version"], name="one_dataset_a_version")]
 
     def __str__(self) -> str:
         return self.name
 
     @property
     def path(self) -> Path:
-        return Path(settings.DATA_DIR) / "datasets" / f"{self.pk}.jsonl"
+        return Path(settings.DATA_DIR) / "datasets" / f"{self.pk}.{'source' if self.shape else 'jsonl'}"
 
     @property
     def is_usable(self) -> bool:
         return self.valid_rows > 0 and self.invalid_rows == 0
+
+    @property
+    def row_count(self) -> int:
+        """With and without problems."""
+        return self.valid_rows + self.invalid_rows
+
+    @property
+    def split_of(self) -> "Dataset | None":
+        return self.made_from if self.part else None
 
     def rows_over_limit(self, tokens: int) -> int:
         """For a limit between two of ROW_LIMITS, the rows over the larger: at least so many are too long."""

@@ -9,17 +9,18 @@ from typing import IO, Any
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from jobs.errors import DatasetRejected
-from jobs.models import ROW_LIMITS, DatasetFormat
+from jobs.errors import DatasetRejected, NotAllowedNow
+from jobs.models import ROW_LIMITS, Dataset, DatasetFormat
 
+from .dataset_measure import TOKENS_PER_CHARACTER, Measure
 from .dataset_rows import Complaint, Row, parse, printable
 
 LONGEST_LINE = 4 * 1024 * 1024
+CHUNK = 1024 * 1024
 SNIPPET = 120
 PROBLEMS_KEPT = 50
 PREVIEW_ROWS = 5
 PREVIEW_CHARACTERS = 2000
-TOKENS_PER_CHARACTER = 0.231
 UTF8_BOM, UTF16_BOMS = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -102,16 +103,37 @@ class Lines:
         return data
 
 
+def copied(file: IO[bytes], copy: IO[bytes], limit: int) -> tuple[str, int]:
+    """The SHA-256 and the number of bytes."""
+    digest, size = hashlib.sha256(), 0
+    while chunk := file.read(CHUNK):
+        digest.update(chunk)
+        size += len(chunk)
+        if size > limit:
+            raise DatasetRejected(_("The file is larger than %d MB. Take fewer rows.") % (limit // (1024 * 1024)))
+        copy.write(chunk)
+    return digest.hexdigest(), size
+
+
+def opened(dataset: Dataset) -> IO[bytes]:
+    try:
+        return dataset.path.open("rb")
+    except FileNotFoundError as error:
+        raise NotAllowedNow(
+            _("The file of the dataset %s is gone from this server. Upload it again.") % dataset.name
+        ) from error
+
+
 def check_line(line: Line) -> Checked:
     if line.too_long:
         complaint = Complaint("", _("The line is longer than 4 MB."), _("Split the row into shorter ones."))
         return _bad(line, [complaint], line.data[:SNIPPET].decode("utf-8", "replace"))
-    text = _decoded(line)
+    text = decoded(line)
     row, complaints = parse(text)
     return _bad(line, complaints, text) if row is None else Checked(row)
 
 
-def _decoded(line: Line) -> str:
+def decoded(line: Line) -> str:
     try:
         return line.data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -139,10 +161,13 @@ class Report:
     formats: set[str] = field(default_factory=set)
     problems: list[dict[str, Any]] = field(default_factory=list)
     preview: list[dict[str, Any]] = field(default_factory=list)
+    measure: Measure = field(default_factory=Measure)
+    repeated: int = 0
+    first_repeated: tuple[int, str] = (0, "")
 
     def add(self, line: Line) -> None:
         if not line.data.strip():
-            _decoded(line)
+            decoded(line)
             self.blank_lines += 1
             return
         self.rows += 1
@@ -159,6 +184,10 @@ class Report:
         self.characters += row.characters
         tokens = row.characters * TOKENS_PER_CHARACTER
         self.rows_over.update(str(limit) for limit in ROW_LIMITS if tokens > limit)
+        self.measure.add(number, self.rows, row.characters, row.answer_characters)
+        if row.repeated:
+            self.repeated += 1
+            self.first_repeated = self.first_repeated if self.repeated > 1 else (number, row.repeated)
         if len(self.preview) < PREVIEW_ROWS:
             turns = [{"role": role, "text": text[:PREVIEW_CHARACTERS]} for role, text in row.turns]
             self.preview.append({"line": number, "turns": turns})
@@ -177,7 +206,21 @@ class Report:
 
     @property
     def notes(self) -> list[str]:
-        blank = self.blank_lines
-        if not blank:
-            return []
-        return [ngettext("%d blank line was skipped.", "%d blank lines were skipped.", blank) % blank]
+        notes = []
+        if blank := self.blank_lines:
+            notes.append(ngettext("%d blank line was skipped.", "%d blank lines were skipped.", blank) % blank)
+        if self.repeated:
+            notes.append(self._repeated_note())
+        return notes
+
+    def _repeated_note(self) -> str:
+        line, name = self.first_repeated
+        words = {"line": line, "field": name, "count": self.repeated}
+        return (
+            ngettext(
+                "%(count)d row has a field twice: %(field)s in line %(line)d. The last one counts.",
+                "%(count)d rows have a field twice, the first is %(field)s in line %(line)d. The last one counts.",
+                self.repeated,
+            )
+            % words
+        )

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from django.utils.translation import gettext as _
@@ -23,28 +23,58 @@ class Complaint:
 
 @dataclass(frozen=True)
 class Row:
+    """`repeated` is a field that stands twice in an object of the line; JSON lets the last one count."""
+
     format: DatasetFormat
     turns: tuple[Turn, ...]
+    repeated: str = ""
 
     @property
     def characters(self) -> int:
         return sum(len(text) for _role, text in self.turns)
 
+    @property
+    def answer_characters(self) -> int:
+        return sum(len(text) for role, text in self.turns if role == "assistant")
+
+
+class Names:
+    """Makes the objects of one line, and remembers a name that one of them has twice."""
+
+    def __init__(self) -> None:
+        self.repeated = ""
+
+    def __call__(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs) and not self.repeated:
+            names = [name for name, _value in pairs]
+            self.repeated = next(name for name in names if names.count(name) > 1)
+        return made
+
 
 def parse(text: str) -> tuple[Row | None, list[Complaint]]:
     """The row, or at least one complaint."""
+    names = Names()
+    value, complaint = read_json(text, names)
+    if complaint:
+        return None, [complaint]
+    row, complaints = read_object(value)
+    return (replace(row, repeated=printable(names.repeated[:40])) if row and names.repeated else row), complaints
+
+
+def read_json(text: str, names: Names | None = None) -> tuple[dict[str, Any], Complaint | None]:
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=names)
     except Constant as error:
-        return None, [Complaint("", _("%s is not JSON.") % error, _("Write a number, a text, or leave the field out."))]
+        return {}, Complaint("", _("%s is not JSON.") % error, _("Write a number, a text, or leave the field out."))
     except json.JSONDecodeError as error:
-        return None, [_not_json(text, error)]
+        return {}, _not_json(text, error)
     except (ValueError, RecursionError):
-        return None, [Complaint("", _("The line cannot be read as JSON."), _("Write one plain JSON object."))]
+        return {}, Complaint("", _("The line cannot be read as JSON."), _("Write one plain JSON object."))
     if not isinstance(value, dict):
         remedy = _('Write an object, such as {"prompt": "…", "completion": "…"}.')
-        return None, [Complaint("", _("The line is not a JSON object."), remedy)]
-    return _parse_object(value)
+        return {}, Complaint("", _("The line is not a JSON object."), remedy)
+    return value, None
 
 
 class Constant(ValueError):
@@ -64,7 +94,7 @@ def _not_json(text: str, error: json.JSONDecodeError) -> Complaint:
     return Complaint("", problem, _("Write one JSON object on each line, with double quotes around texts."))
 
 
-def _parse_object(value: dict[str, Any]) -> tuple[Row | None, list[Complaint]]:
+def read_object(value: dict[str, Any]) -> tuple[Row | None, list[Complaint]]:
     for name, reader in READERS.items():
         if name in value:
             row_format, turns, complaints = reader(value)

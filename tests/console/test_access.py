@@ -18,7 +18,7 @@ class Route:
 
     thing: str
     methods: tuple[str, ...] = ("GET", "HEAD")
-    rest: dict[str, str] = field(default_factory=dict)
+    rest: dict[str, str | int] = field(default_factory=dict)
 
 
 POST = ("POST",)
@@ -58,6 +58,14 @@ ROUTES = {
     "tuned-model": Route("tuned"),
     "dataset-detail": Route("dataset"),
     "dataset-problems": Route("dataset"),
+    "dataset-rows": Route("dataset"),
+    "dataset-row": Route("dataset", rest={"line": 1}),
+    "dataset-versions": Route("dataset"),
+    "dataset-download": Route("dataset"),
+    "dataset-edit": Route("dataset", POST),
+    "dataset-check": Route("dataset", POST),
+    "dataset-convert": Route("dataset", POST),
+    "dataset-split": Route("dataset", POST),
     "dataset-delete": Route("dataset", POST),
     "chat-conversation": Route("conversation"),
     "chat-send": Route("conversation", POST),

@@ -81,7 +81,7 @@ def test_htmx_shows_a_refusal_in_the_banner_and_leaves_the_form_alone():
     assert (headers[b"hx-retarget"], headers[b"hx-reswap"]) == (b"#banner", b"innerHTML")
     assert headers[b"content-length"] == str(len(sent[1]["body"])).encode()
     assert note.startswith('<div class="note bad">')
-    assert "A data set may have 50 MB: split the file or take fewer rows, then upload it again." in note
+    assert "A dataset may have 50 MB: split the file or take fewer rows, then upload it again." in note
 
 
 def test_a_refused_body_is_read_to_its_end_before_the_connection_is_closed():

@@ -17,7 +17,7 @@ def test_a_file_and_no_name_is_enough():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "Choose a JSONL file first."),
+        (None, "Choose a file first."),
         (b"", "The file is empty. Choose a file with one JSON object on each line."),
     ],
 )

@@ -24,12 +24,14 @@ TEXTS = [
 QUERY = [
     "before", "state", "level", "variant", "q", "provider", "feature", "live", "download", "events", "next", "dataset",
     "epochs", "endpoint", "base_model", "action", "collection", "task", "modality", "tab", "sort", "after", "period",
-    "table", "mode", "output_uri", "tuning_mode", "filter", "add", "job", "find", "all",
+    "table", "mode", "output_uri", "tuning_mode", "filter", "add", "job", "find", "all", "row", "prompt", "answer",
+    "system",
 ]  # fmt: skip
 READ_QUERIES = [
     "tuning-list", "tuning-log", "tuning-job", "tuning-new", "endpoint-list", "dataset-list", "model-garden", "chat",
     "chat-turn", "sign-in", "search", "tuned-models", "endpoint-detail",
-    "tuning-export", "tuning-compare", "tuning-job-logs", "tuning-status",
+    "tuning-export", "tuning-compare", "tuning-job-logs", "tuning-status", "dataset-detail", "dataset-rows",
+    "dataset-versions",
 ]  # fmt: skip
 FIELDS = [
     "key", "text", "endpoint", "system_instruction", "temperature", "top_p", "max_tokens", "theme", "language", "next",
@@ -40,10 +42,13 @@ FIELDS = [
     "model_display_name", "min_replicas", "max_replicas", "spot", "shared_address",
     "confirm", "minimum", "maximum", "kind", "hours", "seen",
     "labels", "source", "custom_base_model", "location", "learning_rate_kind", "learning_rate_multiplier",
-    "endpoint_lease_hours",
+    "endpoint_lease_hours", "prompt", "answer", "system", "has_header", "leave_out", "share", "seed", "reading",
 ]  # fmt: skip
 FILES = [
     b"", b"\xff\xfe", b"\x00\n", b"[" * 5000, b'{"prompt": "a", "completion": "b"}\n', b'{"contents": [null]}',
+    b"prompt,answer\n\x00,b\n\"open,", b'[{"conversations": [{"from": []}]}, {"x":',
+    b'[{"prompt": "a", "completion": "\\ud800"}]',
+    b'{"instruction": "a", "output": 3}\n' + b"[" * 5000, b"prompt\tanswer\ra\tb\r",
     b'{"messages": [{"role": "\\ud800\\u0000", "content": "x"}]}', b'{"prompt": "\\ud800", "completion": "b"}',
 ]  # fmt: skip
 HEADERS = [
@@ -82,6 +87,7 @@ def address(chance, name, things):
     pattern = ROUTES[name].pattern
     kind = "answer" if "turns" in str(pattern) else name.partition("-")[0]
     given = {"step": ["training", "output", "x" * 300], "section": ["jobs", "x"], "publisher": ["google", "a\x00"]}
+    given |= {"line": [0, 1, 10**30]}
     given |= {"slug": ["gemma3", "%", "선"], "token": ["\x00", "x" * 3000]}
     drafts = "draft" in str(pattern)
     pk = factories.draft(data=all_steps() if chance.random() < 0.7 else {}).pk if drafts else things.get(kind)

@@ -130,7 +130,7 @@ def test_a_problem_shows_a_short_snippet_without_control_characters(owner):
 
 
 def test_a_list_of_objects_is_told_what_to_do(owner):
-    dataset = create(owner, "[", GOOD + ",", "]")
+    dataset = create(owner, GOOD, "[", GOOD + ",", "]")
     assert dataset.problems[0]["remedy"] == "Write each object on one line of its own, without a list around them."
 
 
@@ -233,7 +233,7 @@ def test_validation_limits(owner):
     train, small = factories.dataset(byte_size=1000), factories.dataset(byte_size=250)
     assert datasets.validation_problem(train, small) == ""
     assert datasets.validation_problem(train, factories.dataset(byte_size=300)) == (
-        "A validation data set has at most 25 % of the bytes of the training data; this one has 30 %. "
+        "A validation dataset has at most 25 % of the bytes of the training data; this one has 30 %. "
         "Take fewer rows, a tenth of the data is usual."
     )
     assert "5000 rows" in datasets.validation_problem(train, factories.dataset(byte_size=9, valid_rows=5001))

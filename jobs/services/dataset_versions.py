@@ -1,0 +1,75 @@
+"""Files under one name: which is the latest, and what changed from one to the next."""
+
+import hashlib
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from jobs.models import Dataset
+from jobs.models.dataset import DatasetQuerySet
+
+from .dataset_file import Lines
+
+# Eight bytes a row while two files are compared.
+MOST_ROWS_COMPARED = 1_000_000
+
+
+def named(owner: User, name: str) -> DatasetQuerySet:
+    return Dataset.objects.visible_to(owner).latest_versions().filter(name=name)
+
+
+def save(dataset: Dataset) -> None:
+    """As the next version when its name is in use. The lock on the person keeps two uploads from one number."""
+    seen = named(dataset.owner, dataset.name).first()
+    changes = changed(seen, dataset) if seen else {}
+    with transaction.atomic():
+        User.objects.select_for_update().get(pk=dataset.owner_id)
+        previous = named(dataset.owner, dataset.name).first()
+        if previous:
+            newest = Dataset.objects.filter(family=previous.family).order_by("-version").values_list("version").first()
+            dataset.family, dataset.version = previous.family, (newest[0] if newest else 0) + 1
+            dataset.description = previous.description
+            dataset.changes = changes if previous == seen else {}
+            Dataset.objects.filter(family=previous.family).update(is_latest=False)
+        dataset.save(force_insert=True)
+
+
+def remove(dataset: Dataset) -> None:
+    Dataset.objects.filter(pk=dataset.pk).delete()
+    left = Dataset.objects.filter(family=dataset.family)
+    if dataset.is_latest and (newest := left.order_by("-version").first()):
+        left.filter(pk=newest.pk).update(is_latest=True)
+
+
+def changed(old: Dataset, new: Dataset) -> dict[str, int]:
+    """Rows added, removed and left as they were; nothing where the files are too large, gone or of another kind."""
+    if old.shape or new.shape or max(old.row_count, new.row_count) > MOST_ROWS_COMPARED or not old.path.is_file():
+        return {}
+    return compared(_hashes(old.path), _hashes(new.path))
+
+
+def compared(old: "array[int]", new: "array[int]") -> dict[str, int]:
+    """Of two sorted lists; a row that stands there twice counts twice."""
+    same = here = there = 0
+    while here < len(old) and there < len(new):
+        if old[here] == new[there]:
+            same, here, there = same + 1, here + 1, there + 1
+        elif old[here] < new[there]:
+            here += 1
+        else:
+            there += 1
+    return {"added": len(new) - same, "removed": len(old) - same, "same": same}
+
+
+def _hashes(path: Path) -> "array[int]":
+    return array("Q", sorted(_row_hashes(path)))
+
+
+def _row_hashes(path: Path) -> Iterator[int]:
+    with path.open("rb") as file:
+        for line in Lines(file, None):
+            if row := line.data.strip():
+                yield int.from_bytes(hashlib.blake2b(row, digest_size=8).digest())

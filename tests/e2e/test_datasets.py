@@ -1,0 +1,121 @@
+"""Datasets in a browser: sent with progress, converted, split and read row by row."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.e2e.conftest import Visit
+from tests.e2e.test_axe import remarks
+from tests.running import Running
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120), pytest.mark.usefixtures("signed_in")]
+TALKS = [
+    {"conversations": [{"from": "human", "value": f"Question {n}?"}, {"from": "gpt", "value": f"Answer {n}. " * n}]}
+    for n in range(1, 41)
+]
+BAD = {"conversations": [{"from": "human", "value": "Hi"}, {"from": "tool", "value": "42"}]}
+
+
+@pytest.fixture(scope="module")
+def cookies(console: Running, browser: Browser) -> Any:
+    """The link works once; every test is the same person."""
+    context = browser.new_context()
+    context.new_page().goto(console.link)
+    kept = context.cookies()
+    context.close()
+    return kept
+
+
+@pytest.fixture
+def signed_in(visit: Visit, cookies: Any) -> None:
+    visit.context.add_cookies(cookies)
+
+
+def send(visit: Visit, folder: Path, name: str, content: str) -> None:
+    file = folder / name
+    file.write_text(content, encoding="utf-8")
+    visit.open("/datasets/")
+    visit.page.locator('#upload-form input[type="file"]').set_input_files(file)
+    visit.page.get_by_role("button", name="Upload and check").click()
+    visit.page.wait_for_url("**/datasets/*-*/")
+
+
+def looked_at(visit: Visit, name: str) -> list[str]:
+    visit.picture(f"datasets-{name}")
+    return remarks(visit)
+
+
+def unexpected(visit: Visit) -> list[str]:
+    """A refused form is answered with 422, which the browser reports by itself."""
+    return [problem for problem in visit.problems if "422" not in problem]
+
+
+def test_sharegpt_is_converted_and_split(visit: Visit, tmp_path: Path) -> None:
+    page = visit.page
+    send(visit, tmp_path, "talks.json", json.dumps([*TALKS, BAD]))
+    assert "40 of 41 rows can be converted." in page.locator(".report").inner_text()
+    found = looked_at(visit, "sharegpt")
+    page.get_by_role("button", name="Convert").click()
+    page.locator("#convert-form .errors").wait_for()
+    found += remarks(visit)
+    page.get_by_label("Leave out rows").check()
+    page.get_by_role("button", name="Convert").click()
+    page.get_by_role("heading", name="talks (converted)").wait_for()
+    found += looked_at(visit, "report")
+    page.get_by_role("button", name="Split").click()
+    page.get_by_role("heading", name="talks (converted) (train)").wait_for()
+    assert "36 examples" in page.locator(".report").inner_text()
+    assert (found, unexpected(visit)) == ([], [])
+
+
+def test_columns_of_a_table_are_tried_before_they_are_used(visit: Visit, tmp_path: Path) -> None:
+    page = visit.page
+    send(visit, tmp_path, "faq.csv", 'frage;antwort;ton\n"Was?";"Das; hier";"Kurz"\nWo?;Dort;\n')
+    page.get_by_label("System instruction").select_option(label="3: ton")
+    page.locator("#tried .turn.system").wait_for()
+    assert page.locator("#tried .turn.system").inner_text().split()[-1] == "Kurz"
+    found = looked_at(visit, "table")
+    page.get_by_role("button", name="Convert").click()
+    page.get_by_role("heading", name="faq (converted)").wait_for()
+    assert (found, unexpected(visit)) == ([], [])
+
+
+def test_problems_lead_to_their_rows(visit: Visit, tmp_path: Path) -> None:
+    page = visit.page
+    rows = [json.dumps({"prompt": f"Question {n}?", "completion": "Long. " * 300}) for n in range(1, 31)]
+    send(visit, tmp_path, "rows.jsonl", "\n".join([*rows[:20], '{"prompt": "x"}', *rows[20:]]))
+    found = looked_at(visit, "problems")
+    page.locator(".report td, .report th").get_by_role("link", name="21").click()
+    assert "The field is missing." in page.locator("#row-21").inner_text()
+    found += looked_at(visit, "rows")
+    page.get_by_label("With the text").fill("question 30?")
+    page.get_by_label("From row").fill("1")
+    page.keyboard.press("Enter")
+    page.locator("#row-31").wait_for()
+    assert page.locator("article.card").count() == 1
+    page.get_by_role("link", name="Versions").click()
+    found += looked_at(visit, "versions")
+    visit.open("/datasets/")
+    found += looked_at(visit, "list")
+    assert (found, unexpected(visit)) == ([], [])
+
+
+def test_how_much_was_sent_is_shown(visit: Visit, tmp_path: Path) -> None:
+    page = visit.page
+    visit.open("/datasets/")
+    network = visit.context.new_cdp_session(page)
+    network.send("Network.enable")
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 4_000_000}
+    network.send("Network.emulateNetworkConditions", slow)
+    file = tmp_path / "many.jsonl"
+    file.write_text('{"prompt": "Question?", "completion": "Answer."}\n' * 120_000)
+    page.locator('#upload-form input[type="file"]').set_input_files(file)
+    page.get_by_role("button", name="Upload and check").click()
+    page.locator("[data-upload-target=told]", has_text="MB of 5.9 MB").wait_for()
+    assert 0 < page.locator("[data-upload-target=bar]").evaluate("bar => bar.value") < 100
+    page.wait_for_url("**/datasets/*-*/")
+    assert "120000 examples" in page.locator(".report").inner_text()
+    assert visit.problems == []
