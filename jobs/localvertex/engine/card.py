@@ -58,7 +58,8 @@ def result_rows(last_step: dict[str, Any], last_eval: dict[str, Any] | None) -> 
 
 def lora_in_words(job: Job) -> str:
     begun = ", begun with the adapter of an earlier tuning" if job.adapter_dir else ""
-    return f"LoRA, rank {job.adapter_size}, alpha {job.lora_alpha or 2 * job.adapter_size}{begun}"
+    base = f" on a {job.quantization[:-3]}-bit base" if job.quantization else ""
+    return f"LoRA{base}, rank {job.adapter_size}, alpha {job.lora_alpha or 2 * job.adapter_size}{begun}"
 
 
 def model_card(job: Job, stats: dict[str, Any], last_step: dict[str, Any], last_eval: dict[str, Any] | None) -> str:

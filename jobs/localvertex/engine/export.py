@@ -11,6 +11,7 @@ from gguf import MODEL_ARCH, MODEL_ARCH_NAMES, GGUFType, GGUFWriter, Keys, get_t
 from safetensors import safe_open
 
 from jobs.localvertex.engine.job import FINAL, Job, JobError
+from jobs.localvertex.engine.model import merged
 from jobs.localvertex.engine.tokens import load_template
 
 ADAPTER_GGUF = "adapter.gguf"
@@ -105,7 +106,7 @@ def write_final(job: Job, workdir: Path, model: Any, card: str) -> None:
     partial.mkdir()
     if job.tuning_mode == "PEFT_ADAPTER":
         write_adapter(partial / "adapter", model)
-        model = model.merge_and_unload()
+        model = merged(job, model, partial / "adapter")
     model.bfloat16().save_pretrained(partial)
     copy_tokenizer(job.base_model_dir, partial)
     (partial / "README.md").write_text(card, encoding="utf-8")

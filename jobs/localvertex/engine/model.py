@@ -5,18 +5,33 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
 from jobs.localvertex.engine.job import Job, JobError
 
 PROJECTIONS = r"\.(q|k|v|o|gate|up|down)_proj"
+NEVER_QUANTIZED = ["lm_head", "vision_tower", "multi_modal_projector"]
 
 
-def load_base(folder: Path, dtype: torch.dtype) -> Any:
+def load_base(folder: Path, dtype: torch.dtype, quantization: str | None = None) -> Any:
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    model = AutoModelForCausalLM.from_pretrained(folder, config=config, dtype=dtype, local_files_only=True)
+    options = {"quantization_config": quantized(quantization)} if quantization else {}
+    model = AutoModelForCausalLM.from_pretrained(folder, config=config, dtype=dtype, local_files_only=True, **options)
     model.config.use_cache = False
     return model
+
+
+def quantized(kind: str) -> Any:
+    """Four bits as in the QLoRA paper: NF4, and the scales of its blocks quantised as well."""
+    if kind == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=NEVER_QUANTIZED)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+        llm_int8_skip_modules=NEVER_QUANTIZED,
+    )
 
 
 def is_multimodal(model: Any) -> bool:
@@ -36,7 +51,7 @@ def trainable(job: Job) -> Any:
         for name, parameter in model.named_parameters():
             parameter.requires_grad_("vision_tower" not in name and "multi_modal_projector" not in name)
         return model
-    base = load_base(job.base_model_dir, torch.bfloat16)
+    base = load_base(job.base_model_dir, torch.bfloat16, job.quantization)
     if job.adapter_dir:
         return continued(base, job.adapter_dir, job.base_model)
     config = LoraConfig(
@@ -62,3 +77,12 @@ def continued(base: Any, adapter: Path, base_model: str) -> Any:
             parameter.data = parameter.data.float()
     model.peft_config["default"].base_model_name_or_path = base_model
     return model
+
+
+def merged(job: Job, model: Any, adapter: Path) -> Any:
+    """A whole bf16 model. What was quantised for the training cannot be had back: the adapter, which was trained on the
+    quantised weights, is added to the exact ones, as it is when llama.cpp serves it."""
+    if job.quantization is None:
+        return model.merge_and_unload()
+    base = load_base(job.base_model_dir, torch.bfloat16)
+    return PeftModel.from_pretrained(base, adapter, local_files_only=True).merge_and_unload()

@@ -1,12 +1,14 @@
-"""The command line of Google's `pytorch-peft-train` container, as a LoRA training of this server's own engine."""
+"""The command line of Google's `pytorch-peft-train` container, as a LoRA or QLoRA training of this server's engine."""
 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 from jobs.localvertex.buckets import Location, file_location, location
 from jobs.localvertex.catalogue import ADAPTER_SIZES, Catalogue, CatalogueModel
+from jobs.localvertex.engine.job import INSTALL_QLORA, QUANTIZATIONS
 from jobs.localvertex.errors import ApiError, invalid, precondition
 
 FIELD = "job_spec.worker_pool_specs[0].container_spec.args"
@@ -48,7 +50,7 @@ def read(catalogue: Catalogue, arguments: Sequence[str]) -> PeftTraining:
     task = known.pop("task", "instruct-lora")
     if task != "instruct-lora":
         raise _bad("task", f"{task} is not supported: this server knows instruct-lora")
-    _check_precision(known.pop("precision_mode", "bfloat16"))
+    quantization = _quantization(known.pop("precision_mode", "bfloat16"))
     template = known.pop("train_template", "")
     if template not in FORMATS:
         raise _bad("train_template", f"{template!r} is not supported: rows have messages, contents or a prompt")
@@ -69,7 +71,7 @@ def read(catalogue: Catalogue, arguments: Sequence[str]) -> PeftTraining:
         epochs=max(1, round(_number(known, "num_train_epochs", 1.0))),
         batch_size=batch,
         max_length=min(limit, _whole(known, "max_seq_length", limit)),
-        engine=_engine(known, rank),
+        engine=_engine(known, rank) | quantization,
         ignored=ignored,
     )
     if known:
@@ -92,14 +94,18 @@ def _pairs(arguments: Sequence[str]) -> dict[str, str]:
     return pairs
 
 
-def _check_precision(mode: str) -> None:
-    if mode in ("4bit", "8bit"):
-        raise precondition(
-            f"--precision_mode={mode} needs a quantised base model, which this server's engine does not train."
-            " Use --precision_mode=bfloat16."
-        )
+def _quantization(mode: str) -> dict[str, str]:
+    """The container's default is 4bit; here it is what needs no further package."""
+    if mode in QUANTIZATIONS:
+        if find_spec("bitsandbytes") is None:
+            raise precondition(
+                f"--precision_mode={mode} needs bitsandbytes, which is not installed here. {INSTALL_QLORA}"
+                " Or use --precision_mode=bfloat16."
+            )
+        return {"quantization": mode}
     if mode not in HALF:
-        raise _bad("precision_mode", f"{mode!r} is not supported. Use bfloat16")
+        raise _bad("precision_mode", f"{mode!r} is not supported. Use bfloat16, 8bit or 4bit")
+    return {}
 
 
 def _engine(known: dict[str, str], rank: int) -> dict[str, Any]:

@@ -117,8 +117,7 @@ def test_failed_data_is_the_job_s_error(server, client):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"precision_mode": "4bit"}, "does not train"),
-        ({"precision_mode": "2bit"}, "--precision_mode '2bit' is not supported"),
+        ({"precision_mode": "2bit"}, "--precision_mode '2bit' is not supported. Use bfloat16, 8bit or 4bit"),
         ({"task": "instruct-full"}, "--task instruct-full is not supported"),
         ({"output_dir": "/tmp/out"}, "--output_dir must be a Cloud Storage path"),
         ({"output_dir": ""}, "--output_dir is required"),
