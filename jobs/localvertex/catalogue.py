@@ -33,7 +33,7 @@ LOCAL_MACHINE = Machine("local-cpu", usd_per_hour=0)
 
 @dataclass(frozen=True)
 class Tuning:
-    modes: tuple[str, ...] = ("PEFT_ADAPTER",)
+    modes: tuple[str, ...] = ("PEFT_ADAPTER", "FULL")
     adapter_sizes: tuple[int, ...] = ADAPTER_SIZES
     max_tokens: int = 2048
     usd_per_million_tokens: float | None = None
@@ -85,6 +85,9 @@ class Catalogue:
     def with_machine(self, model_id: str, machine: Machine) -> None:
         model = self._models[model_id]
         self._models[model_id] = replace(model, machines=(machine,))
+
+    def find(self, model_id: str) -> CatalogueModel | None:
+        return self._models.get(model_id)
 
     def get(self, name: str) -> CatalogueModel:
         model = self._models.get(model_id(name))

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from google.cloud.aiplatform_v1beta1.types import TuningJob
+from google.cloud.aiplatform_v1beta1.types import SupervisedTuningSpec, TuningJob
 
 from jobs.localvertex.base_models import child_environment, end, last_line, lower_priority
 from jobs.localvertex.buckets import Buckets, Location, location
@@ -29,6 +29,9 @@ ATTEMPTS = 3
 CANCELLED = 3
 VALIDATION_SHARE = 0.25
 START = "start"
+WHOLE, ADAPTER = "base_model_dir", "adapter_dir"  # what is in it, as job.json calls it
+FULL = SupervisedTuningSpec.TuningMode.TUNING_MODE_FULL
+DEFAULT_RATE = {"PEFT_ADAPTER": 1e-4, "FULL": 2e-5}
 
 
 class Cancelled(Exception):
@@ -127,13 +130,14 @@ class Training:
         spec = self.job.supervised_tuning_spec
         hyper = spec.hyper_parameters
         validation = self.folder / "validation.jsonl"
+        mode = "FULL" if spec.tuning_mode == FULL else "PEFT_ADAPTER"
         body = {
             "base_model_dir": str(weights.hf),
             "train_path": str(self.folder / "train.jsonl"),
             "validation_path": str(validation) if validation.exists() else None,
             "epochs": int(hyper.epoch_count) or 1,
-            "learning_rate": hyper.learning_rate or 1e-4,
-            "tuning_mode": "FULL" if spec.tuning_mode == 1 else "PEFT_ADAPTER",
+            "learning_rate": hyper.learning_rate or DEFAULT_RATE[mode],
+            "tuning_mode": mode,
             "adapter_size": ADAPTER_SIZE[int(hyper.adapter_size)],
             "batch_size": int(getattr(hyper, "batch_size", 0)) or 4,
             "max_length": self._note.get("max_length", 2048),
@@ -147,6 +151,8 @@ class Training:
             self.say(f"Without effect on this server: {', '.join(note['ignored'])}")
         if note.get("start"):
             body[note["start"]] = str(self.folder / START)
+        if note.get("start") == WHOLE:
+            body["custom_base"] = self.job.custom_base_model
         body |= note.get("engine", {})
         (self.folder / "job.json").write_text(json.dumps(body, indent=2), encoding="utf-8")
 

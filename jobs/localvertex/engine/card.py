@@ -15,7 +15,7 @@ tags:
 
 # {name}
 
-{base_model}, fine-tuned on one data set ({method}) with Garden Console.
+{base_model}, fine-tuned on one data set ({method}) with Garden Console.{custom}
 
 ## Training
 
@@ -71,6 +71,7 @@ def model_card(job: Job, stats: dict[str, Any], last_step: dict[str, Any], last_
         answers=sum(stats["output_tokens"]),
         truncated=len(stats["truncated"]),
         results=result_rows(last_step, last_eval),
+        custom=f" It goes on from the weights in {job.custom_base}." if job.custom_base else "",
         adapter=ADAPTER_NOTE if lora else "",
         **{name: stats[name] for name in ("examples", "tokens", "validation_examples", "dropped")},
         **{name: getattr(job, name) for name in ("max_length", "epochs", "batch_size", "learning_rate", "seed")},

@@ -48,6 +48,7 @@ class Job:
     lora_alpha: int | None = None
     max_steps: int | None = None
     quantization: str | None = None
+    custom_base: str | None = None  # where the weights in base_model_dir come from, when not from base_model itself
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -87,7 +88,9 @@ class Job:
         if self.tuning_mode == "FULL":
             raise JobError("A quantised model cannot be tuned in full. Choose PEFT_ADAPTER.")
         if find_spec("bitsandbytes") is None:
-            raise JobError(f"A base model in {self.quantization} needs bitsandbytes, which is not installed. {INSTALL_QLORA}")
+            raise JobError(
+                f"A base model in {self.quantization} needs bitsandbytes, which is not installed. {INSTALL_QLORA}"
+            )
 
 
 def say(text: str) -> None:
