@@ -93,6 +93,7 @@ def statistics(rows, total, epochs):
         "steps": total,
         "steps_per_epoch": STEPS_PER_EPOCH,
         "truncated": [1],
+        "dropped_rows": [],
         "dropped": 0,
         "input_tokens": tokens,
         "output_tokens": tokens,
