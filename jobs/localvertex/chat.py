@@ -14,7 +14,8 @@ from google.cloud.aiplatform_v1beta1.types import DeployedModel, Endpoint
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from jobs.localvertex import hosts, prompts
+from jobs.localvertex import bucket_images, hosts, prompts
+from jobs.localvertex.buckets import Buckets
 from jobs.localvertex.errors import ApiError, precondition, unavailable
 from jobs.localvertex.serving import Replica, Serving, name_of
 from jobs.localvertex.store import Store
@@ -42,8 +43,9 @@ class Target:
 
 
 class Chat:
-    def __init__(self, store: Store, serving: Serving, *, dedicated_hosts: bool = False) -> None:
+    def __init__(self, store: Store, serving: Serving, buckets: Buckets, *, dedicated_hosts: bool = False) -> None:
         self._store = store
+        self._buckets = buckets
         self._serving = serving
         self._dedicated_hosts = dedicated_hosts
         self._client = httpx.AsyncClient(timeout=TIMEOUT, limits=LIMITS, trust_env=False)
@@ -65,7 +67,7 @@ class Chat:
     async def complete(self, request: Request, target: Target, body: object) -> Response:
         images = target.replica.plan.mmproj is not None
         # In a thread: a picture has up to 24 million pixels, and a WebP is decoded.
-        upstream_body = await asyncio.to_thread(prompts.upstream_body, body, images=images)
+        upstream_body = await asyncio.to_thread(bucket_images.upstream_body, self._buckets, body, images=images)
         assert isinstance(body, dict)
         upstream = await _while_there(request, self._open(target.replica, CHAT_PATH, upstream_body))
         if body.get("stream"):

@@ -11,12 +11,14 @@ from pathlib import Path
 
 from google.cloud.aiplatform_v1beta1.types import SupervisedTuningSpec, TuningJob
 
+from jobs.localvertex import bucket_images
 from jobs.localvertex.base_models import child_environment, end, last_line, lower_priority
 from jobs.localvertex.buckets import Buckets, Location, location
 from jobs.localvertex.catalogue import model_id
 from jobs.localvertex.data_stats import data_stats
 from jobs.localvertex.errors import ApiError, invalid
 from jobs.localvertex.events import EventFile
+from jobs.localvertex.images import IMAGES
 from jobs.localvertex.store import Store
 from jobs.localvertex.weights import Weights
 from jobs.localvertex.wire import Json, now
@@ -102,6 +104,9 @@ class Training:
             validation = location(spec.validation_dataset_uri, "validation_dataset_uri")
             self._download(validation, self.folder / "validation.jsonl")
             self._check_share()
+        for name, what in (("train.jsonl", "training data"), ("validation.jsonl", "validation data")):
+            if (self.folder / name).exists():
+                bucket_images.fetch(self._buckets, self.folder / name, self.folder / IMAGES, what, self._check)
 
     @property
     def _note(self) -> Json:
@@ -208,7 +213,7 @@ class Training:
 
 def discard_heavy_files(folder: Path) -> None:
     """After the results are in the bucket only the events and the log are needed here."""
-    for name in ("final", "checkpoints", START):
+    for name in ("final", "checkpoints", START, IMAGES):
         shutil.rmtree(folder / name, ignore_errors=True)
     for name in ("train.jsonl", "validation.jsonl"):
         (folder / name).unlink(missing_ok=True)
