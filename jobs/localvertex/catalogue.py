@@ -75,10 +75,11 @@ class Catalogue:
     def all(self) -> list[CatalogueModel]:
         return list(self._models.values())
 
-    def add(self, model_id: str, card: dict[str, Any], *, tunable: bool = True) -> None:
+    def add(self, model_id: str, card: dict[str, Any], *, tunable: bool = True, images: bool = False) -> None:
         """A model of the user's own folder. A card of a known model only corrects it."""
         known = self._models.get(model_id)
         base = {"id": model_id, "display_name": model_id.partition("@")[2], "tuning": {}, "machines": []}
+        base["modalities"] = ["text", "image"] if images else ["text"]
         model = known if known and not card else _model(base | card | {"id": model_id})
         self._models[model_id] = model if tunable else replace(model, tuning=None)
 
