@@ -11,7 +11,7 @@ from pathlib import Path
 
 from google.cloud.aiplatform_v1beta1.types import SupervisedTuningSpec, TuningJob
 
-from jobs.localvertex import bucket_images
+from jobs.localvertex import board_file, bucket_images
 from jobs.localvertex.base_models import child_environment, end, last_line, lower_priority
 from jobs.localvertex.buckets import Buckets, Location, location
 from jobs.localvertex.catalogue import model_id
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 ADAPTER_SIZE = {0: 4, 1: 1, 2: 4, 3: 8, 4: 16, 5: 32, 6: 2}
 POLL_SECONDS = 0.2
 LOG_SECONDS = 2.0
+METRICS_SECONDS = 30.0  # the file is written anew
 ATTEMPTS = 3
 CANCELLED = 3
 VALIDATION_SHARE = 0.25
@@ -63,6 +64,7 @@ class Training:
         self._check = check
         self._events = EventFile(folder / "events.jsonl")
         self._log_sent: tuple[float, int] = (0.0, 0)
+        self._metrics_sent = time.monotonic()
         self.output = location(job.output_uri, "output_uri")
 
     def run(self, weights: Weights) -> None:
@@ -77,6 +79,8 @@ class Training:
 
     def send_log(self, *, force: bool = False) -> None:
         """Keeps `<outputUri>/logs/train.log` current; a storage that is away for a moment doesn't stop a training."""
+        if force or time.monotonic() - self._metrics_sent > METRICS_SECONDS:
+            self._send_metrics()
         path = self.folder / "train.log"
         sent_at, sent_size = self._log_sent
         size = path.stat().st_size if path.exists() else 0
@@ -87,6 +91,21 @@ class Training:
         except ApiError as error:
             log.warning("the log of %s could not be written: %s", self.job.name, error)
         self._log_sent = (time.monotonic(), size)
+
+    def _send_metrics(self) -> None:
+        """A custom job's, as an event file of TensorBoard where its arguments asked for one."""
+        self._metrics_sent = time.monotonic()
+        folder = self._note.get("outputs", {}).get("metrics")
+        events = EventFile(self.folder / "events.jsonl").new() if folder else []
+        if not events:
+            return
+        number = self.job.name.rpartition("/")[2]
+        path = self.folder / f"events.out.tfevents.{events[0]['time']:.0f}.{number}"
+        board_file.write(events, path)
+        try:
+            self._buckets.upload(path, location(folder, "logging_output_dir") / path.name, retry=None)
+        except ApiError as error:
+            log.warning("the metrics of %s could not be written: %s", self.job.name, error)
 
     def say(self, sentence: str) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

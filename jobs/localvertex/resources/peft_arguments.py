@@ -20,7 +20,7 @@ WITHOUT_EFFECT = {
     "config_file", "train_split", "train_column", "input_masking", "eval_split", "eval_column", "eval_template",
     "eval_steps", "eval_tasks", "eval_metric_name", "metric_for_best_model", "lora_dropout", "lr_scheduler_type",
     "warmup_ratio", "warmup_steps", "optimizer", "weight_decay", "max_grad_norm", "save_steps", "logging_steps",
-    "report_to", "logging_output_dir", "huggingface_access_token", "gradient_checkpointing",
+    "huggingface_access_token", "gradient_checkpointing",
     "enable_gradient_checkpointing", "attn_implementation", "device_map", "benchmark_out_file", "target_modules",
     "model_type", "per_device_eval_batch_size", "completion_only", "access_token",
 }  # fmt: skip
@@ -33,6 +33,7 @@ class PeftTraining:
     validation: str
     adapter_output: str
     merged_output: str
+    metrics_output: str
     rank: int
     learning_rate: float
     epochs: int
@@ -66,6 +67,7 @@ def read(catalogue: Catalogue, arguments: Sequence[str]) -> PeftTraining:
         validation=_place(known.pop("eval_dataset", ""), "eval_dataset", file_location),
         adapter_output=_place(_required(known, "output_dir"), "output_dir"),
         merged_output=_place(known.pop("merge_base_and_lora_output_dir", ""), "merge_base_and_lora_output_dir"),
+        metrics_output=_metrics_output(known),
         rank=rank,
         learning_rate=_number(known, "learning_rate", 5e-5),
         epochs=max(1, round(_number(known, "num_train_epochs", 1.0))),
@@ -106,6 +108,13 @@ def _quantization(mode: str) -> dict[str, str]:
     if mode not in HALF:
         raise _bad("precision_mode", f"{mode!r} is not supported. Use bfloat16, 8bit or 4bit")
     return {}
+
+
+def _metrics_output(known: dict[str, str]) -> str:
+    """The event file of TensorBoard is the one report that can be made here."""
+    reports = known.pop("report_to", "tensorboard")
+    folder = _place(known.pop("logging_output_dir", ""), "logging_output_dir")
+    return folder if reports in ("tensorboard", "all") else ""
 
 
 def _engine(known: dict[str, str], rank: int) -> dict[str, Any]:

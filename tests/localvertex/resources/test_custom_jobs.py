@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 from google.api_core.exceptions import BadRequest, NotFound
@@ -28,7 +29,9 @@ def arguments(server, folder, wish="steps", **changes) -> list[str]:
         "learning_rate": "5e-5",
         "num_train_epochs": "1.0",
         "max_steps": "-1",
+        "lora_dropout": "0.05",
         "report_to": "tensorboard",
+        "logging_output_dir": f"/gcs/{BUCKET}/{folder}/logs",
     }
     return [f"--{key}={value}" for key, value in (given | changes).items() if value != ""]
 
@@ -64,7 +67,18 @@ def test_trains_and_leaves_both_folders(server, client):
     ]  # fmt: skip
     assert "adapter/adapter.gguf" in server.stored("peft/merged/")
     assert json.loads(server.text("peft/adapter/adapter_config.json")) == {"r": 8, "lora_alpha": 32}
-    assert "Without effect on this server: report_to" in server.text("peft/adapter/logs/train.log")
+    assert "Without effect on this server: lora_dropout\n" in server.text("peft/adapter/logs/train.log")
+
+
+def test_metrics_are_an_event_file_of_tensorboard(server, client):
+    name = create(client, arguments(server, "peft-board")).name
+    until(server, client, name, "SUCCEEDED")
+    (file,) = server.stored("peft-board/logs/")
+    assert re.fullmatch(rf"events\.out\.tfevents\.\d+\.{name.rpartition('/')[2]}", file)
+    assert "train/token_accuracy" in server.text(f"peft-board/logs/{file}")
+    name = create(client, arguments(server, "peft-none", report_to="none")).name
+    until(server, client, name, "SUCCEEDED")
+    assert server.stored("peft-none/logs/") == []
 
 
 def test_merged_folder_is_deployed(server, client):
