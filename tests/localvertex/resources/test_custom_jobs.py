@@ -46,12 +46,12 @@ def create(client, args, image=IMAGE, **fields):
     return client.create_custom_job(parent=PARENT, custom_job=job)
 
 
-def until(server, client, name, *states):
+def until(server, client, name, *states, seconds=30):
     def reached():
         job = client.get_custom_job(name=name)
         return job if job.state.name.removeprefix("JOB_STATE_") in states else None
 
-    return wait_for(reached, server.log)
+    return wait_for(reached, server.log, seconds)
 
 
 def test_trains_and_leaves_both_folders(server, client):
