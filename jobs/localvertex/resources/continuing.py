@@ -1,4 +1,6 @@
-"""`customBaseModel`: a tuning that begins with what an earlier one left, of the same base model."""
+"""`customBaseModel`: a tuning that begins with what an earlier one left, of the same base model.
+
+That is its final folder, or the folder of one of its checkpoints, or any whole model of the same shape."""
 
 import json
 
@@ -14,7 +16,8 @@ from jobs.localvertex.training import ADAPTER, ADAPTER_SIZE, FULL, WHOLE
 from jobs.localvertex.wire import Json
 
 FIELD = "custom_base_model"
-ADAPTER_FILES = ("adapter/adapter_config.json", "adapter/adapter_model.safetensors")
+CHECKPOINT_FILES = ("adapter_config.json", "adapter_model.safetensors")  # where the adapter lies by itself
+ADAPTER_FILES = tuple(f"adapter/{name}" for name in CHECKPOINT_FILES)
 SHAPE = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
 
 
@@ -28,16 +31,21 @@ def start_of(parts: Parts, job: TuningJob, model: CatalogueModel) -> Json:
         known = origin.base_model
         raise invalid(f"{folder} was tuned from {known}, not from {model.id}. Set base_model to {known}.", FIELD)
     wants_adapter = job.supervised_tuning_spec.tuning_mode != FULL
+    if wants_adapter and files.issuperset(CHECKPOINT_FILES):
+        return _adapter(parts, job, folder, CHECKPOINT_FILES)
     if wants_adapter and origin and not origin.custom_base_model and files.issuperset(ADAPTER_FILES):
-        return _adapter(parts, job, folder)
+        return _adapter(parts, job, folder, ADAPTER_FILES)
     return _whole_model(parts, folder, files, model)
 
 
-def _adapter(parts: Parts, job: TuningJob, folder: Location) -> Json:
-    config = _config(parts, folder)
+def _adapter(parts: Parts, job: TuningJob, folder: Location, files: tuple[str, ...]) -> Json:
+    config = _config(parts, folder / files[0])
+    if config["base"].startswith("gs://"):
+        what = f"The adapter in {folder} belongs to the weights in {config['base']}."
+        raise invalid(f"{what} Name the final folder of its tuning, which holds both merged.", FIELD)
     _check_size(job, int(config["r"]))
     engine = {"adapter_size": config["r"], "lora_alpha": config["lora_alpha"]}
-    return {"start_files": list(ADAPTER_FILES), "start": ADAPTER, "engine": engine}
+    return {"start_files": list(files), "start": ADAPTER, "engine": engine}
 
 
 def _whole_model(parts: Parts, folder: Location, files: set[str], model: CatalogueModel) -> Json:
@@ -46,7 +54,9 @@ def _whole_model(parts: Parts, folder: Location, files: set[str], model: Catalog
     missing += [] if any(name.endswith(".safetensors") for name in own) else ["*.safetensors"]
     if missing:
         what = f"{folder} holds neither a whole model nor an adapter to continue: it lacks {', '.join(missing)}."
-        raise invalid(f"{what} Name the final folder of an earlier tuning, or one with Hugging Face files.", FIELD)
+        raise invalid(
+            f"{what} Name the final folder of an earlier tuning, a checkpoint of it, or Hugging Face files.", FIELD
+        )
     _check_shape(parts, folder, model)
     return {"start_files": own, "start": WHOLE}
 
@@ -73,12 +83,13 @@ def _shape(place: object, content: bytes) -> Json:
     return {key: value for key, value in shape.items() if value is not None}
 
 
-def _config(parts: Parts, folder: Location) -> Json:
+def _config(parts: Parts, place: Location) -> Json:
     try:
-        config = json.loads(parts.buckets.read(folder / ADAPTER_FILES[0]))
-        return {"r": int(config["r"]), "lora_alpha": int(config["lora_alpha"])}
-    except (ValueError, KeyError, TypeError):
-        raise invalid(f"{folder / ADAPTER_FILES[0]} cannot be read.", FIELD) from None
+        config = json.loads(parts.buckets.read(place))
+        base = str(config.get("base_model_name_or_path", ""))
+        return {"r": int(config["r"]), "lora_alpha": int(config["lora_alpha"]), "base": base}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise invalid(f"{place} cannot be read.", FIELD) from None
 
 
 def _check_size(job: TuningJob, rank: int) -> None:

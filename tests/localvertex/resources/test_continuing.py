@@ -119,3 +119,25 @@ def test_weights_of_another_shape(server):
     server.upload("wide/config.json", "[]")
     with pytest.raises(BadRequest, match=r"wide/config.json cannot be read"):
         server.create(in_full(server, custom_base_model=f"gs://{BUCKET}/wide"))
+
+
+def test_the_adapter_of_a_checkpoint_is_continued(server):
+    server.upload("run/checkpoint-4/adapter_config.json", json.dumps({"r": 4, "lora_alpha": 8}))
+    server.upload("run/checkpoint-4/adapter_model.safetensors", b"weights")
+    job = server.job("hold", custom_base_model=f"gs://{BUCKET}/run/checkpoint-4")
+    job.supervised_tuning_spec.hyper_parameters.adapter_size = 0
+    name = server.create(job).name
+    folder = server.data / "tuning-jobs" / name.rpartition("/")[2]
+    wait_for((folder / "job.json").exists, server.log)
+    body = json.loads((folder / "job.json").read_text())
+    assert (body["adapter_size"], body["adapter_dir"]) == (4, str(folder / "start"))
+    assert (folder / "start/adapter_model.safetensors").read_bytes() == b"weights"
+    server.tuning.cancel_tuning_job(name=name)
+
+
+def test_checkpoint_on_other_weights_is_refused(server):
+    config = {"r": 4, "lora_alpha": 8, "base_model_name_or_path": "gs://b/whole"}
+    server.upload("other/checkpoint-4/adapter_config.json", json.dumps(config))
+    server.upload("other/checkpoint-4/adapter_model.safetensors", b"weights")
+    with pytest.raises(BadRequest, match="belongs to the weights in gs://b/whole. Name the final folder"):
+        server.create(server.job(custom_base_model=f"gs://{BUCKET}/other/checkpoint-4"))
