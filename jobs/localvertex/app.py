@@ -93,7 +93,7 @@ class Application:
     def __init__(self, parts: Parts, faults: Faults) -> None:
         self._parts = parts
         self._faults = faults
-        self._chat = Chat(parts.store, parts.serving, dedicated_hosts=parts.dedicated_hosts)
+        self._chat = Chat(parts.store, parts.serving, parts.buckets, dedicated_hosts=parts.dedicated_hosts)
         self._predict = Predict(self._chat)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

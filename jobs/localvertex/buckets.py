@@ -61,11 +61,14 @@ class Buckets:
             return Client("garden-local", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]  # google-auth has no types
         return Client()
 
-    def size(self, place: Location) -> int:
+    def size(self, place: Location, at_most: int | None = None) -> int:
         blob = self._guard(place, lambda: self._bucket(place).get_blob(place.path, timeout=TIMEOUT, retry=RETRY))
         if blob is None:
             raise ApiError("NOT_FOUND", f"{place} is not there. Check the path, or upload the file again.")
-        return int(blob.size or 0)
+        size = int(blob.size or 0)
+        if at_most is not None and size > at_most:
+            raise invalid(f"{place} has {size:,} bytes; at most {at_most:,} are read.")
+        return size
 
     def download(self, place: Location, target: Path) -> None:
         self.size(place)
@@ -74,8 +77,8 @@ class Buckets:
         self._guard(place, lambda: self._blob(place).download_to_filename(str(partial), timeout=TIMEOUT, retry=RETRY))
         partial.replace(target)
 
-    def read(self, place: Location) -> bytes:
-        self.size(place)
+    def read(self, place: Location, at_most: int | None = None) -> bytes:
+        self.size(place, at_most)
         return bytes(self._guard(place, lambda: self._blob(place).download_as_bytes(timeout=TIMEOUT, retry=RETRY)))
 
     def upload(self, source: Path, place: Location, *, retry: Any = RETRY) -> None:

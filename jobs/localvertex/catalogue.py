@@ -33,7 +33,7 @@ LOCAL_MACHINE = Machine("local-cpu", usd_per_hour=0)
 
 @dataclass(frozen=True)
 class Tuning:
-    modes: tuple[str, ...] = ("PEFT_ADAPTER",)
+    modes: tuple[str, ...] = ("PEFT_ADAPTER", "FULL")
     adapter_sizes: tuple[int, ...] = ADAPTER_SIZES
     max_tokens: int = 2048
     usd_per_million_tokens: float | None = None
@@ -75,16 +75,20 @@ class Catalogue:
     def all(self) -> list[CatalogueModel]:
         return list(self._models.values())
 
-    def add(self, model_id: str, card: dict[str, Any], *, tunable: bool = True) -> None:
+    def add(self, model_id: str, card: dict[str, Any], *, tunable: bool = True, images: bool = False) -> None:
         """A model of the user's own folder. A card of a known model only corrects it."""
         known = self._models.get(model_id)
         base = {"id": model_id, "display_name": model_id.partition("@")[2], "tuning": {}, "machines": []}
+        base["modalities"] = ["text", "image"] if images else ["text"]
         model = known if known and not card else _model(base | card | {"id": model_id})
         self._models[model_id] = model if tunable else replace(model, tuning=None)
 
     def with_machine(self, model_id: str, machine: Machine) -> None:
         model = self._models[model_id]
         self._models[model_id] = replace(model, machines=(machine,))
+
+    def find(self, model_id: str) -> CatalogueModel | None:
+        return self._models.get(model_id)
 
     def get(self, name: str) -> CatalogueModel:
         model = self._models.get(model_id(name))

@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from jobs.localvertex import hosts, prompts
+from jobs.localvertex import bucket_images, hosts
+from jobs.localvertex.buckets import Buckets
 from jobs.localvertex.errors import ApiError, precondition
 from jobs.localvertex.llama import Plan
 from jobs.localvertex.serving import Serving, name_of
@@ -71,8 +72,9 @@ class Streamed(Response):
 
 
 class Chat:
-    def __init__(self, store: Store, serving: Serving, *, dedicated_hosts: bool = False) -> None:
+    def __init__(self, store: Store, serving: Serving, buckets: Buckets, *, dedicated_hosts: bool = False) -> None:
         self._store = store
+        self._buckets = buckets
         self._serving = serving
         self._dedicated_hosts = dedicated_hosts
         self._client = Client(serving)
@@ -94,7 +96,7 @@ class Chat:
     async def complete(self, request: Request, target: Target, body: object) -> Response:
         images = target.plan.mmproj is not None
         # In a thread: a picture has up to 24 million pixels, and a WebP is decoded.
-        upstream_body = await asyncio.to_thread(prompts.upstream_body, body, images=images)
+        upstream_body = await asyncio.to_thread(bucket_images.upstream_body, self._buckets, body, images=images)
         assert isinstance(body, dict)
         upstream = await self._open(request, target, CHAT_PATH, upstream_body)
         upstream.alternatives = bool(body.get("top_logprobs"))

@@ -10,10 +10,14 @@ from google.cloud.aiplatform_v1beta1.types import (
 
 from jobs.localvertex.wire import Json
 
+SAMPLE = 1000
+TOO_LONG = "The example has no answer within the length limit."
+NO_ANSWER = "The example has no answer to learn."
+
 
 def data_stats(event: Json) -> TuningDataStats:
     epochs = max(1, round(event["steps"] / max(event.get("steps_per_epoch") or event["steps"], 1)))
-    dropped = int(event.get("dropped", 0))
+    lost = _lost(event)
     stats = SupervisedTuningDataStats(
         tuning_dataset_example_count=event["examples"],
         total_tuning_character_count=event["characters"],
@@ -21,11 +25,21 @@ def data_stats(event: Json) -> TuningDataStats:
         tuning_step_count=event["steps"],
         user_input_token_distribution=_distribution(event.get("input_tokens", [])),
         user_output_token_distribution=_distribution(event.get("output_tokens", [])),
-        total_truncated_example_count=len(event.get("truncated", [])),
-        truncated_example_indices=event.get("truncated", []),
-        dropped_example_reasons=["The example has no answer within the length limit."] * dropped,
+        user_message_per_example_distribution=_distribution(event.get("messages", [])),
+        total_truncated_example_count=len(lost),
+        truncated_example_indices=[row + 1 for row in list(lost)[:SAMPLE]],
+        dropped_example_reasons=[reason for reason in list(lost.values())[:SAMPLE] if reason],
     )
     return TuningDataStats(supervised_tuning_data_stats=stats)
+
+
+def _lost(event: Json) -> dict[int, str]:
+    """Rows that are not learned whole, with the reason why a row is left out. Google counts what it drops; a row that
+    is only cut is counted with these and has no reason. The dropped ones come first, so that reasons and indices match.
+    """
+    cut = dict.fromkeys(event.get("truncated", []))
+    dropped = {row: TOO_LONG if row in cut else NO_ANSWER for row in event.get("dropped_rows", [])}
+    return dropped | {row: "" for row in cut if row not in dropped}
 
 
 def _distribution(counts: list[int]) -> SupervisedTuningDatasetDistribution:

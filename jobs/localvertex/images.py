@@ -2,12 +2,15 @@
 
 import base64
 import binascii
+import hashlib
 import io
 import warnings
+from typing import Any
 
 from PIL import Image
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+IMAGES = "images"
 MOST_PIXELS = 24_000_000
 
 
@@ -15,10 +18,27 @@ class ImageError(ValueError):
     """The message continues a sentence that starts with the place of the picture."""
 
 
+def place_of(part: dict[str, Any]) -> object:
+    """Where the picture of a message's part is: OpenAI's way to write it, or Gemini's."""
+    image, file = part.get("image_url"), part.get("fileData", part.get("file_data"))
+    if isinstance(image, dict):
+        return image.get("url")
+    return file.get("fileUri", file.get("file_uri")) if isinstance(file, dict) else None
+
+
+def is_stored(place: object) -> bool:
+    return isinstance(place, str) and place.startswith("gs://")
+
+
+def stored_name(uri: str) -> str:
+    """The file of a `gs://` picture in the folder `IMAGES` beside the training rows."""
+    return hashlib.sha256(uri.encode()).hexdigest()
+
+
 def data_of(url: object) -> bytes:
     """The bytes inside a data: URI. A server that fetches addresses for strangers is a hole in a firewall."""
     if not isinstance(url, str) or not url.startswith("data:image/"):
-        raise ImageError("must be a data: URI of an image; addresses are never fetched")
+        raise ImageError("must be a data: URI or a gs:// path of an image; addresses are never fetched")
     head, separator, data = url.partition(",")
     if not separator or not head.endswith(";base64"):
         raise ImageError("must be base64 (data:image/png;base64,…)")

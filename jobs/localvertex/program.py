@@ -64,7 +64,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="ID=FOLDER",
-        help="a Hugging Face Gemma 3 folder with a model.gguf in it, e.g. local/tiny@tiny-gemma3=./tiny",
+        help="a folder with Hugging Face files, model.gguf or both, e.g. local/tiny@tiny-gemma3=./tiny; without"
+        " model.gguf it is converted when it is first deployed",
     )
     parser.add_argument(
         "--prepare",
@@ -146,7 +147,7 @@ def build(options: argparse.Namespace) -> Parts:
     data_dir: Path = options.data_dir.resolve()
     engine = shlex.split(options.engine_command)
     store = Store(data_dir / "vertex.sqlite3")
-    weights = BaseModels(data_dir, options.models_dir, _own_models() | dict(options.base_model), engine)
+    weights = _weights(data_dir, options, engine)
     buckets = Buckets(os.environ.get("STORAGE_EMULATOR_HOST"))
     serving = Serving(
         data_dir / "endpoints",
@@ -201,6 +202,14 @@ class LocalServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def _weights(data_dir: Path, options: argparse.Namespace, engine: list[str]) -> BaseModels:
+    own = _own_models() | dict(options.base_model)
+    try:
+        return BaseModels(data_dir, options.models_dir, own, engine)
+    except ValueError as error:
+        sys.exit(f"--base-model: {error}")
+
+
 def _own_models() -> dict[str, Path]:
     try:
         return discover(Path(text) for text in os.environ.get("LOCALVERTEX_MODELS", "").split(os.pathsep) if text)
@@ -211,7 +220,7 @@ def _own_models() -> dict[str, Path]:
 def _catalogue(weights: BaseModels) -> Catalogue:
     known = catalogue.load()
     for here in weights.all():
-        known.add(here.id, here.card, tunable=here.can_train)
+        known.add(here.id, here.card, tunable=here.can_train, images=here.images)
         if here.can_serve:
             known.with_machine(here.id, LOCAL_MACHINE)
     return known

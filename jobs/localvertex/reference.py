@@ -16,16 +16,19 @@ DEPTH: dict[str, tuple[str, str]] = {
     "get_publisher_model": ("deploy options, tuning, facts", "Facts are documentations of `viewRestApi`."),
     "check_publisher_model_eula_acceptance": ("by project and model", ""),
     "accept_publisher_model_eula": ("by project and model", "No text of the licence is shown."),
-    "create_tuning_job": ("trains for real: LoRA, full", "Accepted names, modes and sizes are the catalogue's."),
+    "create_tuning_job": (
+        "trains for real: LoRA, full, from `customBaseModel`",
+        "Accepted names, modes and sizes are the catalogue's. No QLoRA: the API has no field for it; use a custom job.",
+    ),
     "list_tuning_jobs": ("filter, pages", ""),
     "get_tuning_job": ("statistics, experiment, result", ""),
     "cancel_tuning_job": ("within one step, keeps checkpoints", ""),
     "create_custom_job": (
-        "`pytorch-peft-train` by its arguments",
-        "No containers; no 4-bit or 8-bit; machine types are stored and not used; one worker pool.",
+        "`pytorch-peft-train` by its arguments: LoRA, and QLoRA in 4 and 8 bits",
+        "No containers; machine types are stored and not used; one worker pool. Without `--precision_mode`: bfloat16.",
     ),
     "list_custom_jobs": ("filter, pages", ""),
-    "get_custom_job": ("state, error, times", "No metrics in a tensorboard; the log is in the bucket."),
+    "get_custom_job": ("state, error, times", "Metrics are TensorBoard's event file in the bucket; so is the log."),
     "cancel_custom_job": ("within one step", ""),
     "delete_custom_job": ("ended ones", DONE_AT_ONCE),
     "deploy": (
@@ -74,7 +77,13 @@ DEPTH: dict[str, tuple[str, str]] = {
     "export_tensorboard_time_series_data": ("pages", "No filter."),
 }
 INFERENCE = [
-    ("chat completions", "POST", "endpoints/{e}/chat/completions", "streamed and not, images", "Context 8,192 tokens."),
+    (
+        "chat completions",
+        "POST",
+        "endpoints/{e}/chat/completions",
+        "streamed and not, images",
+        "Context 8,192 tokens; no images by `https://`.",
+    ),
     ("predict", "POST", "endpoints/{e}:predict", "chat form, plain prompt", "Chat form: one instance."),
     ("raw_predict", "POST", "endpoints/{e}:rawPredict", "chat, instances, prompt", "Plain JSON bodies only."),
     ("stream_raw_predict", "POST", "endpoints/{e}:streamRawPredict", "the same, streamed when asked", ""),

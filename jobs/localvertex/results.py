@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from google.cloud.aiplatform_v1beta1.types import (
@@ -26,15 +27,22 @@ from jobs.localvertex.wire import now
 RESULTS = "postprocess/node-0/checkpoints"
 BASE_MODEL_FILE = "adapter/base-model.json"
 PATIENCE_SECONDS = 600.0
-CHECKPOINT_FILES = ("adapter_config.json", "adapter_model.safetensors")
+FOR_THE_TRAINER = "trainer_state.json"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What lies in BASE_MODEL_FILE. `custom_base_model`: the adapter belongs to these weights of that model's shape."""
+
+    base_model: str
+    custom_base_model: str = ""
 
 
 def upload(job: TuningJob, folder: Path, buckets: Buckets, check: Callable[[], None]) -> Location:
     """Safe to repeat after a crash: the same files go to the same names. Returns the place of `final`."""
     results = location(job.output_uri, "output_uri") / RESULTS
-    (folder / "final" / "adapter").mkdir(parents=True, exist_ok=True)
-    (folder / "final" / BASE_MODEL_FILE).write_text(json.dumps({"base_model": model_id(job.base_model)}))
-    for path in _result_files(folder):
+    _write_origin(job, folder)
+    for path in _result_files(job, folder):
         check()
         relative = path.relative_to(folder).as_posix().removeprefix("checkpoints/")
         _upload_patiently(path, results / relative, buckets, check)
@@ -45,9 +53,9 @@ def upload_outputs(
     job: TuningJob, folder: Path, buckets: Buckets, outputs: dict[str, str], check: Callable[[], None]
 ) -> Location:
     """A custom job's own folders: the adapter and its checkpoints, and the merged model where one was asked for."""
-    (folder / "final" / BASE_MODEL_FILE).write_text(json.dumps({"base_model": model_id(job.base_model)}))
+    _write_origin(job, folder)
     adapter = location(outputs["adapter"], "output_dir")
-    for path in _result_files(folder):
+    for path in _result_files(job, folder):
         check()
         relative = path.relative_to(folder).as_posix().removeprefix("checkpoints/")
         if relative.startswith("final/adapter/") or not relative.startswith("final/"):
@@ -56,6 +64,14 @@ def upload_outputs(
             merged = location(outputs["merged"], "merge_base_and_lora_output_dir")
             _upload_patiently(path, merged / relative.removeprefix("final/"), buckets, check)
     return location(outputs["merged"] or outputs["adapter"], "output_dir")
+
+
+def _write_origin(job: TuningJob, folder: Path) -> None:
+    trained_on = json.loads((folder / "job.json").read_text(encoding="utf-8")).get("custom_base", "")
+    origin = Origin(model_id(job.base_model), trained_on)
+    path = folder / "final" / BASE_MODEL_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({key: value for key, value in asdict(origin).items() if value}))
 
 
 def _upload_patiently(path: Path, place: Location, buckets: Buckets, check: Callable[[], None]) -> None:
@@ -78,26 +94,34 @@ def register(job_name: str, folder: Path, final: Location, store: Store, new_id:
         if job.tuned_model.model:
             return
         parent = job_name.partition("/tuningJobs/")[0]
-        model = _model(f"{parent}/models/{new_id()}", job, final, _checkpoints(folder))
+        checkpoints = _checkpoints(job, folder)
+        model = _model(f"{parent}/models/{new_id()}", job, final, checkpoints)
         store.insert(model)
-        job.tuned_model = TunedModel(model=f"{model.name}@1", checkpoints=_checkpoints(folder))
+        job.tuned_model = TunedModel(model=f"{model.name}@1", checkpoints=checkpoints)
 
 
-def _result_files(folder: Path) -> list[Path]:
-    final = sorted(path for path in (folder / "final").rglob("*") if path.is_file())
-    adapters = (folder / "checkpoints").glob("checkpoint-*/*")
-    return final + sorted(path for path in adapters if path.name in CHECKPOINT_FILES)
+def _result_files(job: TuningJob, folder: Path) -> list[Path]:
+    """Of a checkpoint only what makes a model: the trainer's own state is of no use elsewhere."""
+    files = sorted(path for path in (folder / "final").rglob("*") if path.is_file())
+    for checkpoint in _checkpoints(job, folder):
+        place = folder / "checkpoints" / f"checkpoint-{checkpoint.step}"
+        found = sorted(path for path in place.glob("*") if path.suffix in (".json", ".safetensors", ".jinja"))
+        files += [path for path in found if path.name != FOR_THE_TRAINER]
+    return files
 
 
-def _checkpoints(folder: Path) -> list[TunedModelCheckpoint]:
+def _checkpoints(job: TuningJob, folder: Path) -> list[TunedModelCheckpoint]:
     by_step = {
         int(event["step"]): int(event["epoch"])
         for event in EventFile(folder / "events.jsonl").new()
         if event.get("event") == "checkpoint"
     }
+    steps = sorted(by_step)
+    if job.supervised_tuning_spec.export_last_checkpoint_only:
+        steps = steps[-1:]
     return [
         TunedModelCheckpoint(checkpoint_id=str(number), epoch=by_step[step], step=step)
-        for number, step in enumerate(sorted(by_step), start=1)
+        for number, step in enumerate(steps, start=1)
     ]
 
 

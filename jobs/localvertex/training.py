@@ -9,14 +9,16 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from google.cloud.aiplatform_v1beta1.types import TuningJob
+from google.cloud.aiplatform_v1beta1.types import SupervisedTuningSpec, TuningJob
 
+from jobs.localvertex import board_file, bucket_images
 from jobs.localvertex.base_models import child_environment, end, last_line, lower_priority
 from jobs.localvertex.buckets import Buckets, Location, location
 from jobs.localvertex.catalogue import model_id
 from jobs.localvertex.data_stats import data_stats
 from jobs.localvertex.errors import ApiError, invalid
 from jobs.localvertex.events import EventFile
+from jobs.localvertex.images import IMAGES
 from jobs.localvertex.store import Store
 from jobs.localvertex.weights import Weights
 from jobs.localvertex.wire import Json, now
@@ -25,10 +27,14 @@ log = logging.getLogger(__name__)
 ADAPTER_SIZE = {0: 4, 1: 1, 2: 4, 3: 8, 4: 16, 5: 32, 6: 2}
 POLL_SECONDS = 0.2
 LOG_SECONDS = 2.0
+METRICS_SECONDS = 30.0  # the file is written anew
 ATTEMPTS = 3
 CANCELLED = 3
 VALIDATION_SHARE = 0.25
 START = "start"
+WHOLE, ADAPTER = "base_model_dir", "adapter_dir"  # what is in it, as job.json calls it
+FULL = SupervisedTuningSpec.TuningMode.TUNING_MODE_FULL
+DEFAULT_RATE = {"PEFT_ADAPTER": 1e-4, "FULL": 2e-5}
 
 
 class Cancelled(Exception):
@@ -58,6 +64,7 @@ class Training:
         self._check = check
         self._events = EventFile(folder / "events.jsonl")
         self._log_sent: tuple[float, int] = (0.0, 0)
+        self._metrics_sent = time.monotonic()
         self.output = location(job.output_uri, "output_uri")
 
     def run(self, weights: Weights) -> None:
@@ -72,6 +79,8 @@ class Training:
 
     def send_log(self, *, force: bool = False) -> None:
         """Keeps `<outputUri>/logs/train.log` current; a storage that is away for a moment doesn't stop a training."""
+        if force or time.monotonic() - self._metrics_sent > METRICS_SECONDS:
+            self._send_metrics()
         path = self.folder / "train.log"
         sent_at, sent_size = self._log_sent
         size = path.stat().st_size if path.exists() else 0
@@ -82,6 +91,21 @@ class Training:
         except ApiError as error:
             log.warning("the log of %s could not be written: %s", self.job.name, error)
         self._log_sent = (time.monotonic(), size)
+
+    def _send_metrics(self) -> None:
+        """A custom job's, as an event file of TensorBoard where its arguments asked for one."""
+        self._metrics_sent = time.monotonic()
+        folder = self._note.get("outputs", {}).get("metrics")
+        events = EventFile(self.folder / "events.jsonl").new() if folder else []
+        if not events:
+            return
+        number = self.job.name.rpartition("/")[2]
+        path = self.folder / f"events.out.tfevents.{events[0]['time']:.0f}.{number}"
+        board_file.write(events, path)
+        try:
+            self._buckets.upload(path, location(folder, "logging_output_dir") / path.name, retry=None)
+        except ApiError as error:
+            log.warning("the metrics of %s could not be written: %s", self.job.name, error)
 
     def say(self, sentence: str) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -99,6 +123,9 @@ class Training:
             validation = location(spec.validation_dataset_uri, "validation_dataset_uri")
             self._download(validation, self.folder / "validation.jsonl")
             self._check_share()
+        for name, what in (("train.jsonl", "training data"), ("validation.jsonl", "validation data")):
+            if (self.folder / name).exists():
+                bucket_images.fetch(self._buckets, self.folder / name, self.folder / IMAGES, what, self._check)
 
     @property
     def _note(self) -> Json:
@@ -127,13 +154,14 @@ class Training:
         spec = self.job.supervised_tuning_spec
         hyper = spec.hyper_parameters
         validation = self.folder / "validation.jsonl"
+        mode = "FULL" if spec.tuning_mode == FULL else "PEFT_ADAPTER"
         body = {
             "base_model_dir": str(weights.hf),
             "train_path": str(self.folder / "train.jsonl"),
             "validation_path": str(validation) if validation.exists() else None,
             "epochs": int(hyper.epoch_count) or 1,
-            "learning_rate": hyper.learning_rate or 1e-4,
-            "tuning_mode": "FULL" if spec.tuning_mode == 1 else "PEFT_ADAPTER",
+            "learning_rate": hyper.learning_rate or DEFAULT_RATE[mode],
+            "tuning_mode": mode,
             "adapter_size": ADAPTER_SIZE[int(hyper.adapter_size)],
             "batch_size": int(getattr(hyper, "batch_size", 0)) or 4,
             "max_length": self._note.get("max_length", 2048),
@@ -147,6 +175,8 @@ class Training:
             self.say(f"Without effect on this server: {', '.join(note['ignored'])}")
         if note.get("start"):
             body[note["start"]] = str(self.folder / START)
+        if note.get("start") == WHOLE:
+            body["custom_base"] = self.job.custom_base_model
         body |= note.get("engine", {})
         (self.folder / "job.json").write_text(json.dumps(body, indent=2), encoding="utf-8")
 
@@ -202,7 +232,7 @@ class Training:
 
 def discard_heavy_files(folder: Path) -> None:
     """After the results are in the bucket only the events and the log are needed here."""
-    for name in ("final", "checkpoints", START):
+    for name in ("final", "checkpoints", START, IMAGES):
         shutil.rmtree(folder / name, ignore_errors=True)
     for name in ("train.jsonl", "validation.jsonl"):
         (folder / name).unlink(missing_ok=True)

@@ -45,7 +45,15 @@ class Weights:
 
     @property
     def images(self) -> bool:
-        return self.mmproj is not None
+        """Also before the conversion to GGUF."""
+        return self.mmproj is not None or (not self.servable and "vision_config" in self._config())
+
+    def _config(self) -> dict[str, Any]:
+        try:
+            config = json.loads((self.hf / "config.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return config if isinstance(config, dict) else {}
 
 
 def discover(paths: Iterable[Path]) -> dict[str, Path]:

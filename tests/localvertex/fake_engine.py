@@ -93,6 +93,7 @@ def statistics(rows, total, epochs):
         "steps": total,
         "steps_per_epoch": STEPS_PER_EPOCH,
         "truncated": [1],
+        "dropped_rows": [],
         "dropped": 0,
         "input_tokens": tokens,
         "output_tokens": tokens,
@@ -105,8 +106,12 @@ def end_of_epoch(folder, job, step):
         tell(folder, event="eval", step=step, epoch=epoch, loss=5 / step, token_accuracy=0.5, num_predictions=7)
     checkpoint = folder / f"checkpoints/checkpoint-{step}"
     checkpoint.mkdir(parents=True, exist_ok=True)
-    (checkpoint / "adapter_config.json").write_text("{}")
-    (checkpoint / "adapter_model.safetensors").write_bytes(b"weights")
+    if job["tuning_mode"] == "FULL":
+        whole_model(checkpoint)
+    else:
+        (checkpoint / "adapter_config.json").write_text("{}")
+        (checkpoint / "adapter_model.safetensors").write_bytes(b"weights")
+    (checkpoint / "trainer_state.json").write_text("{}")
     (checkpoint / "optimizer.pt").write_bytes(b"heavy")
     tell(folder, event="checkpoint", step=step, epoch=epoch, path=f"checkpoints/checkpoint-{step}")
 
@@ -121,14 +126,25 @@ def crash(folder, wish):
 def export(folder, job):
     tell(folder, event="exporting")
     final = folder / "final"
-    (final / "adapter").mkdir(parents=True, exist_ok=True)
-    (final / "config.json").write_text("{}")
-    (final / "model.safetensors").write_bytes(b"merged")
+    final.mkdir(exist_ok=True)
+    whole_model(final)
+    if job["tuning_mode"] == "PEFT_ADAPTER":
+        adapter(final, job)
+    tell(folder, event="done")
+
+
+def whole_model(folder: Path) -> None:
+    (folder / "config.json").write_text("{}")
+    (folder / "tokenizer.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"merged")
+
+
+def adapter(final: Path, job) -> None:
+    (final / "adapter").mkdir(exist_ok=True)
     config = {"r": job["adapter_size"], "lora_alpha": job.get("lora_alpha", 2 * job["adapter_size"])}
     (final / "adapter/adapter_config.json").write_text(json.dumps(config))
     (final / "adapter/adapter_model.safetensors").write_bytes(b"weights")
     (final / "adapter/adapter.gguf").write_bytes(b"adapter")
-    tell(folder, event="done")
 
 
 def last_step(folder: Path) -> int:

@@ -40,4 +40,4 @@ def test_a_card_describes_an_own_model():
     assert known.get("me/mine@one").tuning.modes == ("FULL",)
     known.add("me/bare@two", {})
     assert known.get("me/bare@two").display_name == "two"
-    assert known.get("me/bare@two").tuning.modes == ("PEFT_ADAPTER",)
+    assert known.get("me/bare@two").tuning.modes == ("PEFT_ADAPTER", "FULL")

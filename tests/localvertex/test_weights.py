@@ -1,12 +1,15 @@
 import os
+import shutil
 import subprocess
 import sys
 
+import httpx
 import pytest
 from google.api_core.exceptions import BadRequest
 
 from jobs.localvertex.weights import discover, from_folder
 from tests.localvertex.servers import ROOT
+from tests.localvertex.test_images import FOLDER, SEES, VISION, VISION_NAME, answer, saved, shown, stars
 
 
 def model(folder, *names):
@@ -71,3 +74,42 @@ def test_wrong_path_is_said_at_the_start(tmp_path):
     environment = os.environ | {"LOCALVERTEX_MODELS": str(tmp_path / "none")}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, "LOCALVERTEX_MODELS: " in done.stderr) == (1, True)
+
+
+def test_base_model_that_is_none(tmp_path):
+    folder = model(tmp_path / "nothing", "README.md")
+    command = [sys.executable, "-m", "jobs.localvertex", "--data-dir", str(tmp_path / "data")]
+    command += ["--base-model", f"me/mine@one={folder}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr.strip()) == (
+        1,
+        f"--base-model: {folder} holds neither model.gguf nor config.json: it is no base model.",
+    )
+
+
+def test_pictures_are_known_of_before_the_conversion(tmp_path):
+    folder = model(tmp_path / "sees", "model.safetensors")
+    (folder / "config.json").write_text('{"vision_config": {}}')
+    assert from_folder("me/sees@one", folder, tmp_path / "made").images
+    (folder / "model.gguf").write_text("text only")
+    assert not from_folder("me/sees@one", folder, tmp_path / "made").images
+
+
+def test_hugging_face_files_alone_see_pictures(own_server, tmp_path):
+    """By the real engine and llama.cpp. What nobody waits for is left as it is."""
+    folder = tmp_path / "hf-only"
+    shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns("*.gguf"))
+    own_server.options, own_server.extra = (), ["--base-model", f"{VISION}={folder}"]
+    server = own_server.start()
+    facts = server.garden.get_publisher_model(name=VISION_NAME).supported_actions.view_rest_api.documentations
+    assert [fact.content for fact in facts if fact.title == "Modalities"] == ["text,image"]
+    server.deployed(SEES, publisher_model_name=VISION_NAME)
+    made = server.data / f"base-models/{VISION.replace('/', '--')}"
+    assert [path.name for path in sorted(made.glob("*.gguf"))] == ["mmproj.gguf", "model.gguf"]
+    assert [path.name for path in folder.glob("*.gguf")] == []
+    answered = answer(server, shown(saved(stars()), "Describe the picture."))
+    assert answered == "A red star and a blue circle on a white background."
+    states = {
+        one["id"]: one["state"] for one in httpx.get(f"{server.url}/healthz", trust_env=False).json()["base_models"]
+    }
+    assert (states[VISION], states.get("google/gemma3@gemma-3-270m", "waiting")) == ("ready", "waiting")

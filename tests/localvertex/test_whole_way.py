@@ -3,14 +3,19 @@
 import json
 import os
 import signal
+import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from google.cloud import aiplatform_v1beta1 as vertex
 
-from tests.localvertex.servers import PARENT, PROJECT, ROOT, wait_for
+from tests.localvertex.resources.test_custom_jobs import arguments, create, until
+from tests.localvertex.servers import BUCKET, PARENT, PROJECT, ROOT, wait_for
 from tests.localvertex.test_runner import engine_pid
 
+FULL = vertex.SupervisedTuningSpec.TuningMode.TUNING_MODE_FULL
+PEFT_ADAPTER = vertex.SupervisedTuningSpec.TuningMode.TUNING_MODE_PEFT_ADAPTER
 GEMMA = "google/gemma3@gemma-3-270m"
 TUNE = ROOT / "tests/fixtures/tiny-tune"
 
@@ -35,13 +40,23 @@ def tuned(server, base_model, rows: Path, training, seconds) -> str:
     return server.models.get_model(name=done.tuned_model.model).artifact_uri
 
 
-def deployed(server, folder) -> str:
+def finished(server, job) -> str:
+    """The folder that `job` leaves."""
+    job.output_uri = f"gs://{BUCKET}/whole-way-{time.monotonic_ns()}"
+    name = server.create(job).name
+    wait_for(lambda: server.tuning.get_tuning_job(name=name).state in (4, 5), server.log, 100)
+    done = server.tuning.get_tuning_job(name=name)
+    assert done.error.message == ""
+    return server.models.get_model(name=done.tuned_model.model).artifact_uri
+
+
+def deployed(server, folder, endpoint="tuned") -> str:
     request = vertex.DeployRequest(destination=PARENT, custom_model={"gcs_uri": folder})
-    request.endpoint_config.endpoint_user_id = "tuned"
+    request.endpoint_config.endpoint_user_id = endpoint
     operation = server.garden.deploy(request).operation.name
     done = wait_for(lambda: server.finished(operation), server.log, 60)
     assert done.error.message == ""
-    return "tuned"
+    return endpoint
 
 
 def answer(server, endpoint, question) -> str:
@@ -63,6 +78,42 @@ def test_tiny_model_learns_a_style(real_server):
     plain = [answer(server, "base", question).startswith(style) for question in questions]
     assert sum(styled) >= 0.9 * len(questions)
     assert sum(plain) == 0
+
+
+def test_full_tuning_answers_through_its_endpoint(real_server):
+    """And a tuning of its own result, in full and by an adapter."""
+    server = real_server.start()
+    held_out = json.loads((TUNE / "heldout.json").read_text())
+    prompt, style = held_out["questions"][0]["prompt"], held_out["style"]["starts_with"].strip()
+    job = server.job()
+    job.supervised_tuning_spec.tuning_mode = FULL
+    job.supervised_tuning_spec.training_dataset_uri = server.upload("train.jsonl", (TUNE / "train.jsonl").read_text())
+    job.supervised_tuning_spec.hyper_parameters = {"epoch_count": 3, "learning_rate": 5e-4, "batch_size": 4}
+    whole = finished(server, job)
+    assert answer(server, deployed(server, whole, "whole"), prompt).startswith(style)
+    job.custom_base_model, job.supervised_tuning_spec.hyper_parameters.epoch_count = whole, 1
+    again = finished(server, job)
+    job.supervised_tuning_spec.tuning_mode = PEFT_ADAPTER
+    adapted = finished(server, job)
+    for name, folder in (("again", again), ("adapted", adapted)):
+        assert answer(server, deployed(server, folder, name), prompt).startswith(style)
+
+
+@pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="needs the extra qlora")
+@pytest.mark.parametrize("mode", ["4bit", "8bit"])
+def test_custom_job_on_a_quantised_base_answers_through_its_endpoint(real_server, mode):
+    server = real_server.start()
+    held_out = json.loads((TUNE / "heldout.json").read_text())
+    client = server.client(vertex.JobServiceClient)
+    changes = {"precision_mode": mode, "learning_rate": "0.001", "num_train_epochs": "3", "lora_rank": "16"}
+    args = arguments(server, mode, gradient_accumulation_steps="4", **changes)
+    args.append(f"--train_dataset={server.upload(f'{mode}/tune.jsonl', (TUNE / 'train.jsonl').read_text())}")
+    done = until(server, client, create(client, args).name, "SUCCEEDED", "FAILED", seconds=100)
+    assert done.error.message == ""
+    endpoint = deployed(server, f"gs://{BUCKET}/{mode}/merged", "quantised")
+    answers = [answer(server, endpoint, asked["prompt"]) for asked in held_out["questions"]]
+    styled = sum(text.startswith(held_out["style"]["starts_with"]) for text in answers)
+    assert styled >= len(answers) - 1
 
 
 @pytest.mark.slow

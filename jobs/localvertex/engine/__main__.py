@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 failed, 3 cancelled."""
 
 import argparse
 import json
+import logging
 import os
 import signal
 import sys
@@ -40,6 +41,14 @@ def prepare_environment() -> None:
     os.nice(max(0, NICENESS - os.nice(0)))
 
 
+def settle_bitsandbytes(*, used: bool) -> None:
+    """peft imports it wherever it is installed, which costs a second: only who asked for it shall pay."""
+    if used:
+        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    else:
+        sys.modules.setdefault("bitsandbytes", None)  # type: ignore[arg-type]  # how Python spells "not there"
+
+
 def stop_on_sigterm() -> Callable[[], None]:
     """Raises in the middle of a step, as a step over long rows takes minutes; the returned check is for the case that
     the exception was lost in a destructor or a callback of C code."""
@@ -65,6 +74,7 @@ def run_training(workdir: Path, parent: int) -> int:
         job = Job.read(workdir / "job.json")
         events.write("loading")
         say(f"Loading {job.base_model} and the data")
+        settle_bitsandbytes(used=job.quantization is not None)
         from jobs.localvertex.engine.training import train  # noqa: PLC0415 - torch reads the environment on import
 
         train(job, workdir, events, stop_if_asked)

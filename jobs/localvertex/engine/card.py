@@ -15,7 +15,7 @@ tags:
 
 # {name}
 
-{base_model}, fine-tuned on one data set ({method}) with Garden Console.
+{base_model}, fine-tuned on one data set ({method}) with Garden Console.{custom}
 
 ## Training
 
@@ -58,7 +58,8 @@ def result_rows(last_step: dict[str, Any], last_eval: dict[str, Any] | None) -> 
 
 def lora_in_words(job: Job) -> str:
     begun = ", begun with the adapter of an earlier tuning" if job.adapter_dir else ""
-    return f"LoRA, rank {job.adapter_size}, alpha {job.lora_alpha or 2 * job.adapter_size}{begun}"
+    base = f" on a {job.quantization[:-3]}-bit base" if job.quantization else ""
+    return f"LoRA{base}, rank {job.adapter_size}, alpha {job.lora_alpha or 2 * job.adapter_size}{begun}"
 
 
 def model_card(job: Job, stats: dict[str, Any], last_step: dict[str, Any], last_eval: dict[str, Any] | None) -> str:
@@ -70,6 +71,7 @@ def model_card(job: Job, stats: dict[str, Any], last_step: dict[str, Any], last_
         answers=sum(stats["output_tokens"]),
         truncated=len(stats["truncated"]),
         results=result_rows(last_step, last_eval),
+        custom=f" It goes on from the weights in {job.custom_base}." if job.custom_base else "",
         adapter=ADAPTER_NOTE if lora else "",
         **{name: stats[name] for name in ("examples", "tokens", "validation_examples", "dropped")},
         **{name: getattr(job, name) for name in ("max_length", "epochs", "batch_size", "learning_rate", "seed")},

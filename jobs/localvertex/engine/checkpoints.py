@@ -7,6 +7,7 @@ from pathlib import Path
 from jobs.localvertex.engine.job import CHECKPOINTS
 
 NEEDED = ("optimizer.pt", "scheduler.pt", "rng_state.pth")
+HALF = 2  # bytes
 LAST_WRITTEN = "trainer_state.json"
 
 
@@ -46,3 +47,18 @@ def forget_optimizer_states(workdir: Path, keep: Path) -> None:
     for folder in all_checkpoints(workdir):
         if folder != keep:
             (folder / "optimizer.pt").unlink(missing_ok=True)
+            store_in_half(folder)
+
+
+def store_in_half(folder: Path) -> None:
+    """The weights of a full tuning, in the bf16 that a finished model has too; an adapter is left as it is."""
+    from safetensors.torch import load_file, save_file  # noqa: PLC0415 - torch reads the environment on import
+
+    for path in folder.glob("model*.safetensors"):
+        tensors = load_file(path)
+        if any(tensor.dtype.itemsize > HALF for tensor in tensors.values()):
+            partial = path.with_name(f".{path.name}")
+            save_file({name: tensor.bfloat16() for name, tensor in tensors.items()}, partial, metadata={"format": "pt"})
+            partial.replace(path)
+            config = json.loads((folder / "config.json").read_text(encoding="utf-8")) | {"dtype": "bfloat16"}
+            (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

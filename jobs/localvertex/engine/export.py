@@ -10,7 +10,9 @@ import numpy as np
 from gguf import MODEL_ARCH, MODEL_ARCH_NAMES, GGUFType, GGUFWriter, Keys, get_tensor_name_map
 from safetensors import safe_open
 
+from jobs.localvertex.engine.checkpoints import all_checkpoints, store_in_half
 from jobs.localvertex.engine.job import FINAL, Job, JobError
+from jobs.localvertex.engine.model import merged
 from jobs.localvertex.engine.tokens import load_template
 
 ADAPTER_GGUF = "adapter.gguf"
@@ -105,9 +107,17 @@ def write_final(job: Job, workdir: Path, model: Any, card: str) -> None:
     partial.mkdir()
     if job.tuning_mode == "PEFT_ADAPTER":
         write_adapter(partial / "adapter", model)
-        model = model.merge_and_unload()
+        model = merged(job, model, partial / "adapter")
     model.bfloat16().save_pretrained(partial)
     copy_tokenizer(job.base_model_dir, partial)
     (partial / "README.md").write_text(card, encoding="utf-8")
+    complete_checkpoints(job, workdir)
     shutil.rmtree(workdir / FINAL, ignore_errors=True)
     partial.rename(workdir / FINAL)
+
+
+def complete_checkpoints(job: Job, workdir: Path) -> None:
+    """Those of a full tuning become models that can be served. The last can still be resumed from: no step is left."""
+    for folder in all_checkpoints(workdir) if job.tuning_mode == "FULL" else []:
+        store_in_half(folder)
+        copy_tokenizer(job.base_model_dir, folder)

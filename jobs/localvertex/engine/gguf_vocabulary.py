@@ -44,7 +44,9 @@ def read_pieces(folder: Path) -> list[Piece]:
     """In order of their ids, which have no gaps."""
     path = folder / "tokenizer.json"
     if not path.is_file():
-        raise JobError(f"{folder.name} has no tokenizer.json, so it cannot be converted.")
+        made = " Load the folder with transformers' AutoTokenizer and save it: that writes one."
+        also = made if (folder / "tokenizer.model").is_file() else ""
+        raise JobError(f"{folder.name} has no tokenizer.json, so it cannot be converted.{also}")
     stored = json.loads(path.read_text(encoding="utf-8"))
     model = stored["model"]
     if model["type"] != "BPE":

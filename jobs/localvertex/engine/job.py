@@ -4,12 +4,17 @@ import json
 import os
 import time
 from dataclasses import MISSING, dataclass, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Self
 
 EVENTS = "events.jsonl"
 CHECKPOINTS = "checkpoints"
 FINAL = "final"
+QUANTIZATIONS = ("4bit", "8bit")
+
+
+INSTALL_QLORA = "Install it: pip install -e '.[local,qlora]'."
 
 
 class JobError(Exception):
@@ -42,6 +47,8 @@ class Job:
     adapter_dir: Path | None = None
     lora_alpha: int | None = None
     max_steps: int | None = None
+    quantization: str | None = None
+    custom_base: str | None = None  # where the weights in base_model_dir come from, when not from base_model itself
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -72,6 +79,18 @@ class Job:
             raise JobError(f"learning_rate must be between 0 and 1, not {self.learning_rate}.")
         if not (self.base_model_dir / "config.json").is_file():
             raise JobError(f"The weights of {self.base_model} are not on this machine. Prepare the model first.")
+        if self.quantization is not None:
+            self.check_quantization()
+
+    def check_quantization(self) -> None:
+        if self.quantization not in QUANTIZATIONS:
+            raise JobError(f"quantization must be one of {', '.join(QUANTIZATIONS)}, not {self.quantization!r}.")
+        if self.tuning_mode == "FULL":
+            raise JobError("A quantised model cannot be tuned in full. Choose PEFT_ADAPTER.")
+        if find_spec("bitsandbytes") is None:
+            raise JobError(
+                f"A base model in {self.quantization} needs bitsandbytes, which is not installed. {INSTALL_QLORA}"
+            )
 
 
 def say(text: str) -> None:

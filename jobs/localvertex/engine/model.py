@@ -1,22 +1,70 @@
 """The base model with what is trained on it."""
 
+import math
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import AutoConfig, AutoModelForCausalLM
+from safetensors import safe_open
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
 from jobs.localvertex.engine.job import Job, JobError
 
 PROJECTIONS = r"\.(q|k|v|o|gate|up|down)_proj"
+BYTES_A_PARAMETER = 4 * 4  # weight, gradient, and the two moments of AdamW
+NEVER_QUANTIZED = ["lm_head", "vision_tower", "multi_modal_projector"]
 
 
-def load_base(folder: Path, dtype: torch.dtype) -> Any:
+def load_base(folder: Path, dtype: torch.dtype, quantization: str | None = None) -> Any:
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    model = AutoModelForCausalLM.from_pretrained(folder, config=config, dtype=dtype, local_files_only=True)
+    options = {"quantization_config": quantized(quantization)} if quantization else {}
+    model = AutoModelForCausalLM.from_pretrained(folder, config=config, dtype=dtype, local_files_only=True, **options)
     model.config.use_cache = False
     return model
+
+
+def parameters_in(folder: Path) -> int:
+    """By the headers of the files, which are read in no time."""
+    count = 0
+    for path in folder.glob("*.safetensors"):
+        with safe_open(path, "pt") as tensors:
+            count += sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
+    return count
+
+
+def free_memory() -> int | None:
+    """In bytes; None where the system does not tell."""
+    try:
+        found = re.search(r"MemAvailable: *(\d+) kB", Path("/proc/meminfo").read_text())
+    except OSError:
+        return None
+    return int(found[1]) * 1024 if found else None
+
+
+def check_memory(job: Job, free: Callable[[], int | None] = free_memory) -> None:
+    """A training that is killed for its memory looks like one that crashed, and would be tried again."""
+    needed, available = parameters_in(job.base_model_dir) * BYTES_A_PARAMETER, free()
+    if available is not None and needed > available:
+        raise JobError(
+            f"Full tuning of {job.base_model} needs at least {needed / 1e9:.1f} GB of memory;"
+            f" {available / 1e9:.1f} GB are free on this machine. End other programs, or choose PEFT_ADAPTER."
+        )
+
+
+def quantized(kind: str) -> Any:
+    """Four bits as in the QLoRA paper: NF4, and the scales of its blocks quantised as well."""
+    if kind == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=NEVER_QUANTIZED)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+        llm_int8_skip_modules=NEVER_QUANTIZED,
+    )
 
 
 def is_multimodal(model: Any) -> bool:
@@ -32,11 +80,12 @@ def trainable(job: Job) -> Any:
     """LoRA: a bf16 base, half the memory and on AVX-512 BF16 three times the speed, under f32 adapters.
     Full: f32, because AdamW's small steps vanish in bf16."""
     if job.tuning_mode == "FULL":
+        check_memory(job)
         model = load_base(job.base_model_dir, torch.float32)
         for name, parameter in model.named_parameters():
             parameter.requires_grad_("vision_tower" not in name and "multi_modal_projector" not in name)
         return model
-    base = load_base(job.base_model_dir, torch.bfloat16)
+    base = load_base(job.base_model_dir, torch.bfloat16, job.quantization)
     if job.adapter_dir:
         return continued(base, job.adapter_dir, job.base_model)
     config = LoraConfig(
@@ -47,7 +96,7 @@ def trainable(job: Job) -> Any:
         task_type="CAUSAL_LM",
     )
     model = get_peft_model(base, config)
-    model.peft_config["default"].base_model_name_or_path = job.base_model
+    model.peft_config["default"].base_model_name_or_path = job.custom_base or job.base_model
     return model
 
 
@@ -62,3 +111,12 @@ def continued(base: Any, adapter: Path, base_model: str) -> Any:
             parameter.data = parameter.data.float()
     model.peft_config["default"].base_model_name_or_path = base_model
     return model
+
+
+def merged(job: Job, model: Any, adapter: Path) -> Any:
+    """A whole bf16 model. What was quantised for the training cannot be had back: the adapter, which was trained on the
+    quantised weights, is added to the exact ones, as it is when llama.cpp serves it."""
+    if job.quantization is None:
+        return model.merge_and_unload()
+    base = load_base(job.base_model_dir, torch.bfloat16)
+    return PeftModel.from_pretrained(base, adapter, local_files_only=True).merge_and_unload()

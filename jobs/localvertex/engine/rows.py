@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from jobs.localvertex.engine.job import JobError
-from jobs.localvertex.images import ImageError, data_of, decoded, opened
+from jobs.localvertex.images import IMAGES, ImageError, data_of, decoded, is_stored, opened, place_of, stored_name
 
 ROLES = {"system": "system", "user": "user", "assistant": "assistant", "model": "assistant"}
 IMAGE = "<start_of_image>"
 IMAGE_FORMATS = ("PNG", "JPEG", "WEBP")
+Fetch = Callable[[str], bytes]  # what a gs:// path holds; raises ImageError
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,14 @@ class RowError(ValueError):
     pass
 
 
-def turn(role: Any, content: Any) -> Turn:
+def turn(role: Any, content: Any, fetch: Fetch) -> Turn:
     if role not in ROLES:
         raise RowError(f"the role {role!r} is not one of system, user, assistant or model")
     if isinstance(content, str):
         return Turn(ROLES[role], content)
     if not isinstance(content, list):
         raise RowError("the content of a message must be text or a list of parts")
-    parts = [part_of(part) for part in content]
+    parts = [part_of(part, fetch) for part in content]
     images = tuple(part for part in parts if isinstance(part, bytes))
     if not images:
         return Turn(ROLES[role], "".join(part for part in parts if isinstance(part, str)))
@@ -55,19 +56,21 @@ def turn_with_images(role: str, parts: list[str | bytes], images: tuple[bytes, .
     return Turn(role, content, images)
 
 
-def part_of(part: Any) -> str | bytes:
+def part_of(part: Any, fetch: Fetch) -> str | bytes:
     if isinstance(part, dict) and isinstance(part.get("text"), str):
         text: str = part["text"]
         return text
-    image = isinstance(part, dict) and (image_url(part) or inline_data(part))
+    image = isinstance(part, dict) and (named_image(part, fetch) or inline_data(part))
     if not image:
-        raise RowError("a part must be a text, or an image inside the row (image_url with a data: URI)")
+        raise RowError("a part must be a text, or an image (image_url or fileData with a data: URI or a gs:// path)")
     return image
 
 
-def image_url(part: dict[str, Any]) -> bytes | None:
-    url = part.get("image_url")
-    return checked(lambda: data_of(url.get("url"))) if isinstance(url, dict) else None
+def named_image(part: dict[str, Any], fetch: Fetch) -> bytes | None:
+    place = place_of(part)
+    if place is None:
+        return None
+    return checked(lambda: fetch(str(place)) if is_stored(place) else data_of(place))
 
 
 def inline_data(part: dict[str, Any]) -> bytes | None:
@@ -90,6 +93,20 @@ def checked(read: Callable[[], bytes]) -> bytes:
     return content
 
 
+def no_buckets(uri: str) -> bytes:
+    raise ImageError(f"in a bucket ({uri}) was not fetched")
+
+
+def beside(rows: Path) -> Fetch:
+    """Pictures in buckets were fetched before the training, into a folder beside its rows."""
+
+    def fetch(uri: str) -> bytes:
+        path = rows.parent / IMAGES / stored_name(uri)
+        return path.read_bytes() if path.is_file() else no_buckets(uri)
+
+    return fetch
+
+
 def objects(row: dict[str, Any], key: str) -> list[dict[str, Any]]:
     found = row[key]
     if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
@@ -97,22 +114,22 @@ def objects(row: dict[str, Any], key: str) -> list[dict[str, Any]]:
     return found
 
 
-def turns_of_contents(row: dict[str, Any]) -> list[Turn]:
+def turns_of_contents(row: dict[str, Any], fetch: Fetch) -> list[Turn]:
     system = row.get("systemInstruction", row.get("system_instruction"))
     parts = system.get("parts") if isinstance(system, dict) else system
-    opening = [turn("system", parts)] if parts else []
-    return opening + [turn(item.get("role", "user"), item.get("parts")) for item in objects(row, "contents")]
+    opening = [turn("system", parts, fetch)] if parts else []
+    return opening + [turn(item.get("role", "user"), item.get("parts"), fetch) for item in objects(row, "contents")]
 
 
-def turns_of(row: Any) -> list[Turn]:
+def turns_of(row: Any, fetch: Fetch) -> list[Turn]:
     if not isinstance(row, dict):
         raise RowError("a row must be a JSON object")
     if "messages" in row:
-        return [turn(item.get("role"), item.get("content")) for item in objects(row, "messages")]
+        return [turn(item.get("role"), item.get("content"), fetch) for item in objects(row, "messages")]
     if "contents" in row:
-        return turns_of_contents(row)
+        return turns_of_contents(row, fetch)
     if "prompt" in row and "completion" in row:
-        return [turn("user", row["prompt"]), turn("assistant", row["completion"])]
+        return [turn("user", row["prompt"], fetch), turn("assistant", row["completion"], fetch)]
     raise RowError('a row needs "prompt" and "completion", or "messages", or "contents"')
 
 
@@ -123,12 +140,12 @@ def check_order(turns: list[Turn]) -> None:
         raise RowError("turns must alternate between user and assistant, starting with user")
 
 
-def parse_line(line: str) -> list[Turn]:
+def parse_line(line: str, fetch: Fetch = no_buckets) -> list[Turn]:
     try:
         row = json.loads(line)
     except ValueError as error:
         raise RowError(f"not valid JSON ({error})") from error
-    turns = turns_of(row)
+    turns = turns_of(row, fetch)
     check_order(turns)
     return turns
 
@@ -146,7 +163,7 @@ def read_rows(path: Path, what: str, images: bool = False) -> list[list[Turn]]:
         if not line.strip():
             continue
         try:
-            rows.append(parse_line(line))
+            rows.append(parse_line(line, beside(path)))
             if not images and any(turn.images for turn in rows[-1]):
                 raise RowError("this model reads text only: take the images out, or choose a model that reads images")
         except RowError as error:

@@ -11,12 +11,12 @@ from jobs.localvertex.deployments import ADAPTER, BASE, MERGED, TUNED
 from jobs.localvertex.errors import invalid, precondition
 from jobs.localvertex.resources import licences
 from jobs.localvertex.resources.call import Parts
-from jobs.localvertex.results import BASE_MODEL_FILE
+from jobs.localvertex.results import BASE_MODEL_FILE, Origin
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """`base` is missing for a whole model, which may be of any origin."""
+    """`base` is missing for a whole model of unknown origin."""
 
     form: str
     base: CatalogueModel | None
@@ -32,11 +32,11 @@ class Artifact:
 
     @property
     def machines(self) -> list[str]:
-        offered = self.base.machines if self.base else (LOCAL_MACHINE,)
+        offered = self.base.machines if self.base and self.form != MERGED else (LOCAL_MACHINE,)
         return [machine.machine_type for machine in offered]
 
     def __str__(self) -> str:
-        return self.base_id or str(self.source)
+        return str(self.source) if self.form == MERGED else self.base_id
 
 
 def of_request(parts: Parts, request: DeployRequest) -> Artifact:
@@ -63,32 +63,36 @@ def of_model(parts: Parts, model: Model) -> Artifact:
 
 
 def of_folder(parts: Parts, source: Location, field: str) -> Artifact:
-    """A tuning job of this server leaves the base model's id beside the adapter."""
+    """A tuning job of this server leaves the base model's id beside the adapter. An adapter on other weights than the
+    base model's own cannot be served with these: the merged model is."""
     files = set(parts.buckets.children(source))
     if not files:
         raise invalid(f"{source} is empty or not there. It must be the folder of a tuned model.", field)
-    if "config.json" in files and ADAPTER not in files and any(_is_weights(name) for name in files):
-        return Artifact(MERGED, None, source)
+    origin = origin_of(parts, source, field) if BASE_MODEL_FILE in files else None
+    is_whole = "config.json" in files and any(_is_weights(name) for name in files)
+    if is_whole and (ADAPTER not in files or (origin and origin.custom_base_model)):
+        return Artifact(MERGED, parts.catalogue.find(origin.base_model) if origin else None, source)
     missing = {"config.json", ADAPTER, BASE_MODEL_FILE} - files
-    if missing:
+    if missing or origin is None:
         message = f"{source} is not a model that this server can serve: it lacks {', '.join(sorted(missing))}."
         raise invalid(message, field)
-    return Artifact(TUNED, parts.catalogue.get(base_of(parts, source, field)), source)
+    return Artifact(TUNED, parts.catalogue.get(origin.base_model), source)
 
 
-def base_of(parts: Parts, folder: Location, field: str) -> str:
+def origin_of(parts: Parts, folder: Location, field: str) -> Origin:
     try:
-        return str(json.loads(parts.buckets.read(folder / BASE_MODEL_FILE))["base_model"])
-    except (ValueError, KeyError, TypeError):
+        return Origin(**json.loads(parts.buckets.read(folder / BASE_MODEL_FILE)))
+    except (ValueError, TypeError):
         raise invalid(f"{folder / BASE_MODEL_FILE} cannot be read.", field) from None
 
 
 def require(parts: Parts, artifact: Artifact, project: str) -> None:
     """Licence accepted, and the weights or the means to make them here."""
-    if artifact.base is None:
+    if artifact.base is not None:
+        licences.require(parts.store, project, artifact.base)
+    if artifact.base is None or artifact.form == MERGED:
         parts.deployments.converter.require(artifact.source)
         return
-    licences.require(parts.store, project, artifact.base)
     weights = parts.weights.get(artifact.base.id)
     if not weights.can_serve:
         raise precondition(f"{artifact.base.id} cannot be deployed: {weights.message}")

@@ -49,7 +49,11 @@ def create_custom_job(call: Call) -> CustomJob:
         create_time=now(),
         update_time=now(),
     )
-    outputs = {"adapter": training.adapter_output, "merged": training.merged_output}
+    outputs = {
+        "adapter": training.adapter_output,
+        "merged": training.merged_output,
+        "metrics": training.metrics_output,
+    }
     with parts.store.transaction():
         parts.store.write_note(
             job.name,

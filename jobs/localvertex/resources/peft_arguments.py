@@ -1,12 +1,14 @@
-"""The command line of Google's `pytorch-peft-train` container, as a LoRA training of this server's own engine."""
+"""The command line of Google's `pytorch-peft-train` container, as a LoRA or QLoRA training of this server's engine."""
 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 from jobs.localvertex.buckets import Location, file_location, location
 from jobs.localvertex.catalogue import ADAPTER_SIZES, Catalogue, CatalogueModel
+from jobs.localvertex.engine.job import INSTALL_QLORA, QUANTIZATIONS
 from jobs.localvertex.errors import ApiError, invalid, precondition
 
 FIELD = "job_spec.worker_pool_specs[0].container_spec.args"
@@ -18,7 +20,7 @@ WITHOUT_EFFECT = {
     "config_file", "train_split", "train_column", "input_masking", "eval_split", "eval_column", "eval_template",
     "eval_steps", "eval_tasks", "eval_metric_name", "metric_for_best_model", "lora_dropout", "lr_scheduler_type",
     "warmup_ratio", "warmup_steps", "optimizer", "weight_decay", "max_grad_norm", "save_steps", "logging_steps",
-    "report_to", "logging_output_dir", "huggingface_access_token", "gradient_checkpointing",
+    "huggingface_access_token", "gradient_checkpointing",
     "enable_gradient_checkpointing", "attn_implementation", "device_map", "benchmark_out_file", "target_modules",
     "model_type", "per_device_eval_batch_size", "completion_only", "access_token",
 }  # fmt: skip
@@ -31,6 +33,7 @@ class PeftTraining:
     validation: str
     adapter_output: str
     merged_output: str
+    metrics_output: str
     rank: int
     learning_rate: float
     epochs: int
@@ -48,7 +51,7 @@ def read(catalogue: Catalogue, arguments: Sequence[str]) -> PeftTraining:
     task = known.pop("task", "instruct-lora")
     if task != "instruct-lora":
         raise _bad("task", f"{task} is not supported: this server knows instruct-lora")
-    _check_precision(known.pop("precision_mode", "bfloat16"))
+    quantization = _quantization(known.pop("precision_mode", "bfloat16"))
     template = known.pop("train_template", "")
     if template not in FORMATS:
         raise _bad("train_template", f"{template!r} is not supported: rows have messages, contents or a prompt")
@@ -64,12 +67,13 @@ def read(catalogue: Catalogue, arguments: Sequence[str]) -> PeftTraining:
         validation=_place(known.pop("eval_dataset", ""), "eval_dataset", file_location),
         adapter_output=_place(_required(known, "output_dir"), "output_dir"),
         merged_output=_place(known.pop("merge_base_and_lora_output_dir", ""), "merge_base_and_lora_output_dir"),
+        metrics_output=_metrics_output(known),
         rank=rank,
         learning_rate=_number(known, "learning_rate", 5e-5),
         epochs=max(1, round(_number(known, "num_train_epochs", 1.0))),
         batch_size=batch,
         max_length=min(limit, _whole(known, "max_seq_length", limit)),
-        engine=_engine(known, rank),
+        engine=_engine(known, rank) | quantization,
         ignored=ignored,
     )
     if known:
@@ -92,14 +96,25 @@ def _pairs(arguments: Sequence[str]) -> dict[str, str]:
     return pairs
 
 
-def _check_precision(mode: str) -> None:
-    if mode in ("4bit", "8bit"):
-        raise precondition(
-            f"--precision_mode={mode} needs a quantised base model, which this server's engine does not train."
-            " Use --precision_mode=bfloat16."
-        )
+def _quantization(mode: str) -> dict[str, str]:
+    """The container's default is 4bit; here it is what needs no further package."""
+    if mode in QUANTIZATIONS:
+        if find_spec("bitsandbytes") is None:
+            raise precondition(
+                f"--precision_mode={mode} needs bitsandbytes, which is not installed here. {INSTALL_QLORA}"
+                " Or use --precision_mode=bfloat16."
+            )
+        return {"quantization": mode}
     if mode not in HALF:
-        raise _bad("precision_mode", f"{mode!r} is not supported. Use bfloat16")
+        raise _bad("precision_mode", f"{mode!r} is not supported. Use bfloat16, 8bit or 4bit")
+    return {}
+
+
+def _metrics_output(known: dict[str, str]) -> str:
+    """The event file of TensorBoard is the one report that can be made here."""
+    reports = known.pop("report_to", "tensorboard")
+    folder = _place(known.pop("logging_output_dir", ""), "logging_output_dir")
+    return folder if reports in ("tensorboard", "all") else ""
 
 
 def _engine(known: dict[str, str], rank: int) -> dict[str, Any]:

@@ -30,6 +30,8 @@ def create_tuning_job(call: Call) -> TuningJob:
     wanted = call.resource(TuningJob)
     parts, parent = call.parts, call.path["parent"]
     model = _check(wanted, call)
+    if not wanted.supervised_tuning_spec.tuning_mode:
+        wanted.supervised_tuning_spec.tuning_mode = MODE[f"TUNING_MODE_{_modes(model).modes[0]}"]
     start = continuing.start_of(parts, wanted, model) if wanted.custom_base_model else {}
     job = TuningJob(
         name=f"{parent}/tuningJobs/{new_id()}",
@@ -44,8 +46,6 @@ def create_tuning_job(call: Call) -> TuningJob:
         create_time=now(),
         update_time=now(),
     )
-    if not job.supervised_tuning_spec.tuning_mode:
-        job.supervised_tuning_spec.tuning_mode = MODE[f"TUNING_MODE_{_modes(model).modes[0]}"]
     with parts.store.transaction():
         parts.store.write_note(job.name, max_length=_modes(model).max_tokens, **start)
         parts.store.insert(job)

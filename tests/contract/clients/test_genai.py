@@ -17,12 +17,12 @@ def client(server, token):
     return genai.Client(vertexai=True, project="p1", location="us-central1", credentials=token, http_options=options)
 
 
-def tune(client, server, wish="steps", **config):
+def tune(client, server, wish="steps", base_model=TINY, **config):
     job = server.job(wish)
     data = types.TuningDataset(gcs_uri=job.supervised_tuning_spec.training_dataset_uri)
     settings = {"output_uri": job.output_uri, "epoch_count": 1, "tuning_mode": "TUNING_MODE_PEFT_ADAPTER"}
     config = types.CreateTuningJobConfig(**settings | config)
-    return client.tunings.tune(base_model=TINY, training_dataset=data, config=config)
+    return client.tunings.tune(base_model=base_model, training_dataset=data, config=config)
 
 
 def ended(client, job):
@@ -53,7 +53,7 @@ def test_cancel(client, server):
     [
         ({"output_uri": f"{BUCKET}/x"}, "must be a Cloud Storage path"),
         ({"learning_rate_multiplier": 2.0}, "Learning rate multiplier is not supported"),
-        ({"tuning_mode": "TUNING_MODE_FULL"}, "FULL is not supported"),
+        ({"tuning_mode": "TUNING_MODE_FULL", "base_model": "google/gemma4@gemma-4-e2b-it"}, "FULL is not supported"),
         ({"epoch_count": 1000}, "epoch_count must be between"),
     ],
 )

@@ -107,6 +107,25 @@ def test_supervised_tuning(server):
     assert sft.SupervisedTuningJob(started.resource_name).has_succeeded
 
 
+def test_full_tuning_goes_on_from_a_whole_model_that_is_deployed(server):
+    from vertexai.preview.model_garden import CustomModel
+    from vertexai.tuning import SourceModel, sft
+
+    source = TINY
+    for tuning_mode in ("FULL", "FULL", "PEFT_ADAPTER"):
+        job = server.job()
+        dataset = job.supervised_tuning_spec.training_dataset_uri
+        started = sft.train(
+            source_model=source, train_dataset=dataset, tuning_mode=tuning_mode, epochs=1, output_uri=job.output_uri
+        )
+        assert server.until(started.resource_name, "SUCCEEDED", "FAILED").error.message == ""
+        whole = f"{job.output_uri}/postprocess/node-0/checkpoints/final"
+        source = SourceModel(base_model=TINY, custom_base_model=whole)
+    endpoint = CustomModel(gcs_uri=whole).deploy()
+    (folder,) = (server.data / "endpoints" / endpoint.name).iterdir()
+    assert (folder / "model.gguf").read_bytes() == b"converted"
+
+
 def test_supervised_tuning_refused_and_cancelled(server):
     from vertexai.tuning import sft
 

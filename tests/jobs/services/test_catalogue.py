@@ -98,8 +98,10 @@ def test_a_licence_that_cannot_be_read_stays_unknown(fake_gateway):
 
 def test_facts_of_the_local_model():
     facts = catalogue.tuning_facts(NAME)
-    assert (facts.modes, facts.max_sequence_tokens, facts.usd_per_million_tokens) == (("PEFT_ADAPTER",), 2048, 0)
+    modes = ("PEFT_ADAPTER", "FULL")
+    assert (facts.modes, facts.max_sequence_tokens, facts.usd_per_million_tokens) == (modes, 2048, 0)
     assert facts.defaults["PEFT_ADAPTER"].adapter_size in facts.adapter_sizes
+    assert (facts.defaults["FULL"].learning_rate, facts.defaults["FULL"].adapter_size) == (2e-5, None)
 
 
 @pytest.mark.parametrize("size", ["1b", "4b", "12b"])

@@ -41,14 +41,15 @@ class Workdir:
         (self.path / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
         return str(self.path / name)
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self, **environment: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "jobs.localvertex.engine", "train", str(self.path)]
         with (self.path / "train.log").open("ab") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+            env = os.environ | environment
+            self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
         return self.process
 
-    def run(self) -> int:
-        return self.start().wait(100)
+    def run(self, **environment: str) -> int:
+        return self.start(**environment).wait(100)
 
     def events(self, name: str | None = None) -> list[dict[str, Any]]:
         path = self.path / "events.jsonl"

@@ -8,6 +8,7 @@ from PIL import Image
 
 from jobs.localvertex.engine.job import JobError
 from jobs.localvertex.engine.rows import Turn, parse_line, read_rows
+from jobs.localvertex.images import IMAGES, stored_name
 
 USER_PART = [{"type": "text", "text": "Hi"}]
 CONTENTS = [{"role": "user", "parts": [{"text": "H"}, {"text": "i"}]}, {"role": "model", "parts": [{"text": "Hello!"}]}]
@@ -25,6 +26,12 @@ def shown(url: str, role: str = "user", text: str = " What is it? ") -> str:
     answer = {"role": "assistant", "content": "It is noise."}
     turns = [{"role": "user", "content": "Hi"}, answer] if role == "assistant" else []
     return json.dumps({"messages": [*turns[:1], {"role": role, "content": parts}, answer]})
+
+
+def filed(uri: str | None) -> str:
+    """Gemini's way to name a file."""
+    parts = [{"text": "What is it?"}, {"fileData": {"mimeType": "image/png", "fileUri": uri}}]
+    return json.dumps({"contents": [{"role": "user", "parts": parts}, CONTENTS[1]]})
 
 
 @pytest.mark.parametrize(
@@ -57,7 +64,13 @@ def test_system_instruction_comes_first() -> None:
         ('{"messages": []}', "turns must alternate"),
         ('{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}', "a part must be a text, or an image"),
         ('{"messages": [{"role": "user", "content": null}]}', "must be text or a list of parts"),
-        (shown("http://127.0.0.1/cat.png"), "an image must be a data: URI of an image; addresses are never fetched"),
+        (
+            shown("http://127.0.0.1/cat.png"),
+            "an image must be a data: URI or a gs:// path of an image; addresses are never",
+        ),
+        (shown("gs://b/cat.png"), "an image in a bucket (gs://b/cat.png) was not fetched"),
+        (filed("https://127.0.0.1/cat.png"), "addresses are never fetched"),
+        (filed(None), "a part must be a text, or an image"),
         (shown("data:image/png;base64,%%%"), "an image is not valid base64"),
         (shown(picture("GIF")), "an image is not a PNG, JPEG or WEBP image"),
         (shown(picture("PNG")[:-40]), "an image is broken and cannot be decoded"),
@@ -109,3 +122,13 @@ def test_gemini_s_inline_data_is_an_image() -> None:
     contents = [{"role": "user", "parts": [{"text": "What is it?"}, inline]}, CONTENTS[1]]
     asked = parse_line(json.dumps({"contents": contents}))[0]
     assert (asked.content, len(asked.images)) == ("What is it?<start_of_image>", 1)
+
+
+@pytest.mark.parametrize("row", [shown("gs://b/cat.png"), filed("gs://b/cat.png")])
+def test_image_of_a_bucket_lies_beside_the_rows(tmp_path: Path, row: str) -> None:
+    content = base64.b64decode(picture("PNG").partition(",")[2])
+    (tmp_path / IMAGES).mkdir()
+    (tmp_path / IMAGES / stored_name("gs://b/cat.png")).write_bytes(content)
+    (tmp_path / "rows.jsonl").write_text(row)
+    ((asked, _),) = read_rows(tmp_path / "rows.jsonl", "training data", images=True)
+    assert (asked.images, asked.characters) == ((content,), len("What is it?"))

@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 from google.api_core.exceptions import BadRequest, NotFound
@@ -28,7 +29,9 @@ def arguments(server, folder, wish="steps", **changes) -> list[str]:
         "learning_rate": "5e-5",
         "num_train_epochs": "1.0",
         "max_steps": "-1",
+        "lora_dropout": "0.05",
         "report_to": "tensorboard",
+        "logging_output_dir": f"/gcs/{BUCKET}/{folder}/logs",
     }
     return [f"--{key}={value}" for key, value in (given | changes).items() if value != ""]
 
@@ -43,12 +46,12 @@ def create(client, args, image=IMAGE, **fields):
     return client.create_custom_job(parent=PARENT, custom_job=job)
 
 
-def until(server, client, name, *states):
+def until(server, client, name, *states, seconds=30):
     def reached():
         job = client.get_custom_job(name=name)
         return job if job.state.name.removeprefix("JOB_STATE_") in states else None
 
-    return wait_for(reached, server.log)
+    return wait_for(reached, server.log, seconds)
 
 
 def test_trains_and_leaves_both_folders(server, client):
@@ -64,7 +67,18 @@ def test_trains_and_leaves_both_folders(server, client):
     ]  # fmt: skip
     assert "adapter/adapter.gguf" in server.stored("peft/merged/")
     assert json.loads(server.text("peft/adapter/adapter_config.json")) == {"r": 8, "lora_alpha": 32}
-    assert "Without effect on this server: report_to" in server.text("peft/adapter/logs/train.log")
+    assert "Without effect on this server: lora_dropout\n" in server.text("peft/adapter/logs/train.log")
+
+
+def test_metrics_are_an_event_file_of_tensorboard(server, client):
+    name = create(client, arguments(server, "peft-board")).name
+    until(server, client, name, "SUCCEEDED")
+    (file,) = server.stored("peft-board/logs/")
+    assert re.fullmatch(rf"events\.out\.tfevents\.\d+\.{name.rpartition('/')[2]}", file)
+    assert "train/token_accuracy" in server.text(f"peft-board/logs/{file}")
+    name = create(client, arguments(server, "peft-none", report_to="none")).name
+    until(server, client, name, "SUCCEEDED")
+    assert server.stored("peft-none/logs/") == []
 
 
 def test_merged_folder_is_deployed(server, client):
@@ -117,8 +131,7 @@ def test_failed_data_is_the_job_s_error(server, client):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"precision_mode": "4bit"}, "does not train"),
-        ({"precision_mode": "2bit"}, "--precision_mode '2bit' is not supported"),
+        ({"precision_mode": "2bit"}, "--precision_mode '2bit' is not supported. Use bfloat16, 8bit or 4bit"),
         ({"task": "instruct-full"}, "--task instruct-full is not supported"),
         ({"output_dir": "/tmp/out"}, "--output_dir must be a Cloud Storage path"),
         ({"output_dir": ""}, "--output_dir is required"),

@@ -1,9 +1,13 @@
+import json
+
 import httpx
 import pytest
 from google.api_core.exceptions import BadRequest, NotFound
 from google.cloud import aiplatform_v1beta1 as vertex
 
 from tests.localvertex.servers import PARENT, TINY
+
+MODE = vertex.SupervisedTuningSpec.TuningMode
 
 
 def spec(server, **hyper):
@@ -32,7 +36,7 @@ def test_runs_to_the_end_and_leaves_everything(server):
         *(f"postprocess/node-0/checkpoints/final/{name}" for name in (
             "adapter/adapter.gguf", "adapter/adapter_config.json", "adapter/adapter_model.safetensors",
             "adapter/base-model.json", "config.json",
-            "model.safetensors")),
+            "model.safetensors", "tokenizer.json")),
     ]  # fmt: skip
     assert "The fake engine starts." in server.text(f"{folder}/logs/train.log")
 
@@ -44,7 +48,7 @@ def test_statistics_of_the_data(server):
     tokens = stats.user_input_token_distribution
     assert (tokens.sum, tokens.min_, tokens.max_, tokens.mean, tokens.median) == (60, 10, 14, 12, 12)
     assert [bucket.count for bucket in tokens.buckets] == [1, 1, 1, 1, 1]
-    assert list(stats.truncated_example_indices) == [1]
+    assert list(stats.truncated_example_indices) == [2]
 
 
 def test_list_by_label_and_pages(server):
@@ -91,10 +95,30 @@ def test_hyper_parameters_refused(server, hyper, message):
 
 
 def test_full_tuning_is_refused_where_the_model_takes_adapters(server):
-    job = server.job()
-    job.supervised_tuning_spec.tuning_mode = vertex.SupervisedTuningSpec.TuningMode.TUNING_MODE_FULL
+    job = server.job(base_model="google/gemma4@gemma-4-e2b-it")
+    job.supervised_tuning_spec.tuning_mode = MODE.TUNING_MODE_FULL
     with pytest.raises(BadRequest, match="FULL is not supported for the base model"):
         server.create(job)
+
+
+@pytest.mark.parametrize(("mode", "rate"), [("FULL", 2e-5), ("PEFT_ADAPTER", 1e-4)])
+def test_google_s_learning_rate_where_none_is_given(server, mode, rate):
+    job = server.job()
+    job.supervised_tuning_spec.tuning_mode = MODE[f"TUNING_MODE_{mode}"]
+    job.supervised_tuning_spec.hyper_parameters = {"epoch_count": 1}
+    name = server.until(server.create(job).name, "SUCCEEDED").name
+    body = json.loads((server.data / "tuning-jobs" / name.rpartition("/")[2] / "job.json").read_text())
+    assert (body["tuning_mode"], body["learning_rate"]) == (mode, rate)
+
+
+def test_last_checkpoint_alone_is_exported_where_asked(server):
+    job = server.job()
+    job.supervised_tuning_spec.export_last_checkpoint_only = True
+    done = server.until(server.create(job).name, "SUCCEEDED")
+    assert [(one.checkpoint_id, one.epoch, one.step) for one in done.tuned_model.checkpoints] == [("1", 2, 8)]
+    folder = job.output_uri.removeprefix("gs://garden-local/")
+    stored = server.stored(f"{folder}/postprocess/node-0/checkpoints/")
+    assert sorted({name.partition("/")[0] for name in stored}) == ["checkpoint-8", "final"]
 
 
 def test_plain_json_with_names_for_enums(server):
