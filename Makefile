@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 PIP_ARGS ?=
 
-.PHONY: up test lint check format messages demo-check bench screenshots clean
+.PHONY: up test lint check format messages demo-check bench bench-serving screenshots clean
 
 up: $(VENV)/.installed-local ## run the whole console on this machine
 	@$(BIN)/python manage.py up $(ARGS)
@@ -36,6 +36,9 @@ demo-check: $(VENV)/.installed-dev ## the whole journey on Gemma 3 270M: some fi
 
 bench: $(VENV)/.installed-dev ## the figures of docs/performance.md
 	$(BIN)/python -m tests.bench.journey
+
+bench-serving: $(VENV)/.installed-dev ## the figures of the local model servers in docs/performance.md
+	$(BIN)/python -m tests.bench.serving
 
 screenshots: $(VENV)/.installed-dev ## pages of the browser journey, in screenshots/
 	$(BIN)/python -m pytest -m e2e
