@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 PIP_ARGS ?=
 
-.PHONY: up test lint check format messages demo-check bench bench-lists screenshots clean
+.PHONY: up test lint check format messages demo-check bench bench-lists bench-serving screenshots clean
 
 up: $(VENV)/.installed-local ## run the whole console on this machine
 	@$(BIN)/python manage.py up $(ARGS)
@@ -39,6 +39,9 @@ bench: $(VENV)/.installed-dev ## the figures of docs/performance.md
 
 bench-lists: $(VENV)/.installed-dev ## the list of tuning jobs with 100,000 of them
 	$(BIN)/python -m tests.bench.lists
+
+bench-serving: $(VENV)/.installed-dev ## the figures of the local model servers in docs/performance.md
+	$(BIN)/python -m tests.bench.serving
 
 screenshots: $(VENV)/.installed-dev ## pages of the browser journey, in screenshots/
 	$(BIN)/python -m pytest -m e2e

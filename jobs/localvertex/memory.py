@@ -66,6 +66,7 @@ def _cache(facts: dict[str, Any], context: int, slots: int) -> int:
     window = facts.get("attention.sliding_window", 0)
     near = layers * 5 // 6 if window and facts.get("architecture") == "gemma3" else 0
     tokens = (layers - near) * context * slots + near * min(context * slots, window * slots + BATCH)
+    tokens += near * slots * (window + BATCH)  # one checkpoint a conversation
     return int(tokens * heads * (key + value) * CACHE_BYTES)
 
 

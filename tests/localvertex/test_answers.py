@@ -4,6 +4,7 @@ import contextlib
 import json
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -207,3 +208,12 @@ def leaving(served, body):
         head = f"POST {address(served).removeprefix(served.url)} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}"
         connection.sendall(head.encode() + b"\r\n\r\n" + content)
         yield
+
+
+def test_four_long_conversations_at_once(served):
+    """Each has the whole context, however long the others are."""
+    long = {"messages": [{"role": "user", "content": "the opposite of hot is cold and " * 560}], "max_tokens": 4}
+    with ThreadPoolExecutor(4) as pool:
+        replies = list(pool.map(lambda _: send(served, **long), range(4)))
+    assert [reply.status_code for reply in replies] == [200] * 4
+    assert min(reply.json()["usage"]["prompt_tokens"] for reply in replies) > 3500

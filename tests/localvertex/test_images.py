@@ -146,7 +146,7 @@ def test_addresses_are_refused_and_never_fetched(served):
 
     with socketserver.TCPServer(("127.0.0.1", 0), Canary) as canary:
         threading.Thread(target=canary.serve_forever, daemon=True).start()
-        for scheme in ("http", "https", "HTTP"):
+        for scheme in ("http", "https", "HTTP", "ftp", "file", "data:http"):
             url = f"{scheme}://127.0.0.1:{canary.server_address[1]}/cat.png"
             assert "addresses are never fetched" in refusal(chat(served, shown(url, "What is it?")))
         canary.shutdown()

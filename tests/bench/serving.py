@@ -1,0 +1,264 @@
+"""Measures answers through an endpoint of the local Vertex AI: `python -m tests.bench.serving [--write]`.
+
+The same GGUF file is also asked without the endpoint, in turns with it, on a llama.cpp child of the same settings.
+`--write` puts the table into docs/performance.md; it is refused when the machine was busy with other things before.
+"""
+
+import argparse
+import json
+import os
+import platform
+import secrets
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+
+from jobs.localvertex.llama import SERVING_COMMAND, Child, Plan, launch
+from tests.bench.journey import BUSY, PAGE, kilobytes
+from tests.localservers import storage_emulator
+from tests.localvertex.servers import BUCKET, PARENT, LocalVertex, wait_for
+from tests.running import GEMMA
+
+BEGIN, END = "<!-- serving figures -->", "<!-- end of serving figures -->"
+PUBLISHER_NAME = "publishers/google/models/gemma3@gemma-3-270m"
+IDLE_SECONDS = 4
+ROUNDS, TOKENS, CLIENTS = 12, 128, 4
+# No end of turn and no end of text, so that every answer has all its tokens.
+ENDLESS = {"1": -100, "106": -100}
+
+
+@dataclass(frozen=True)
+class Figure:
+    what: str
+    value: float
+    sign: str
+    goal: float
+    unit: str
+    note: str = ""
+
+    @property
+    def met(self) -> bool:
+        return self.value >= self.goal if self.sign == "≥" else self.value <= self.goal
+
+    def row(self) -> str:
+        value = f"{self.value:.2f}" if self.value < 10 else f"{self.value:.0f}"
+        met = "yes" if self.met else "**no**"
+        return f"| {self.what} | {value} {self.unit} | {self.sign} {self.goal:g} {self.unit} | {met} | {self.note} |"
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds until the first text, and tokens a second after it."""
+
+    first: float
+    decode: float
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    parser.add_argument("--models-dir", help="a folder of prepared base models: nothing is converted then")
+    options = parser.parse_args()
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        figures = measure(Path(folder), ["--models-dir", options.models_dir] if options.models_dir else [])
+    text = table(figures, load)
+    print(text)
+    if options.write:
+        if load > BUSY:
+            sys.exit(f"Not written: the load was {load:.1f} before the start, more than {BUSY}.")
+        write(text)
+    return 0 if all(figure.met for figure in figures) else 1
+
+
+def measure(folder: Path, options: list[str]) -> list[Figure]:
+    with server_in(folder, options) as server:
+        gguf = next(path for path in places(server, options) if path.is_file())
+        ready = [deploy(server, f"bench-{number}") for number in range(3)]
+        figures = [
+            Figure("`:deploy` → the endpoint answers", statistics.median(ready), "≤", 3, "s", spread(ready, "s"))
+        ]
+        figures += [after_sleep(server), *against_bare(server, gguf, folder), together(server)]
+        return [*figures, *beside_training(server)]
+
+
+@contextmanager
+def server_in(folder: Path, options: list[str]) -> Iterator[LocalVertex]:
+    with storage_emulator(folder) as address:
+        httpx.post(f"{address}/storage/v1/b", json={"name": BUCKET}, trust_env=False)
+        more = ["--prepare", "now", "--idle-unload", str(IDLE_SECONDS), *options]
+        server = LocalVertex(folder, address, options=(), extra=more).start()
+        try:
+            wait_for(lambda: prepared(server), server.log, 600)
+            yield server
+        finally:
+            server.stop()
+
+
+def prepared(server: LocalVertex) -> bool:
+    return any(model["id"] == GEMMA and model["state"] == "ready" for model in health(server)["base_models"])
+
+
+def health(server: LocalVertex) -> dict:  # type: ignore[type-arg]
+    return dict(httpx.get(f"{server.url}/healthz", trust_env=False).json())
+
+
+def places(server: LocalVertex, options: list[str]) -> list[Path]:
+    roots = [Path(option) for option in options[1:]] + [server.data / "base-models"]
+    return [root / "gemma-3-270m/model.gguf" for root in roots]
+
+
+def deploy(server: LocalVertex, endpoint: str) -> float:
+    began = time.monotonic()
+    agreed = {"accept_eula": True, "model_user_id": f"m-{endpoint}"}
+    server.deployed(endpoint, publisher_model_name=PUBLISHER_NAME, model_config=agreed)
+    return time.monotonic() - began
+
+
+def after_sleep(server: LocalVertex) -> Figure:
+    times = []
+    for _ in range(3):
+        wait_for(lambda: all(model["state"] == "asleep" for model in health(server)["serving"]["models"]), server.log)
+        times.append(talk(*endpoint(server), tokens=2).first)
+    what = "first token of an endpoint that was asleep"
+    return Figure(what, statistics.median(times), "≤", 3, "s", spread(times, "s"))
+
+
+def endpoint(server: LocalVertex, number: int = 0) -> tuple[str, dict[str, str]]:
+    return f"{server.url}/v1beta1/{PARENT}/endpoints/bench-{number}/chat/completions", {}
+
+
+def talk(address: str, headers: dict[str, str], tokens: int = TOKENS) -> Speed:
+    """A new question each time: nothing of it is in the model's cache."""
+    question = f"Tell me a long story about number {secrets.randbelow(10**6)} and the sea."
+    body = {"messages": [{"role": "user", "content": question}], "max_tokens": tokens, "temperature": 0, "stream": True}
+    times, began = [], time.monotonic()
+    with httpx.stream(
+        "POST", address, json={**body, "logit_bias": ENDLESS}, headers=headers, timeout=300, trust_env=False
+    ) as reply:
+        for line in reply.iter_lines():
+            if line.startswith("data: {") and '"content":"' in line:
+                times.append(time.monotonic())
+    return Speed(times[0] - began, (len(times) - 1) / (times[-1] - times[0]))
+
+
+def against_bare(server: LocalVertex, gguf: Path, folder: Path) -> list[Figure]:
+    with bare_child(gguf, folder / "bare") as child:
+        bare = f"{child.url}/v1/chat/completions", {"Authorization": f"Bearer {child.api_key}"}
+        both = [in_turns(endpoint(server), bare, number % 2) for number in range(2 * ROUNDS)]
+        estimate, pss = (
+            Plan("e/deployedModels/1", str(gguf)).need() / 1024**2,
+            kilobytes(child.process.pid, "Pss") / 1024,
+        )
+    ours, theirs = ([pair[side].decode for pair in both] for side in (0, 1))
+    ratio = statistics.median(ours) / statistics.median(theirs)
+    wait = statistics.median(pair[0].first - pair[1].first for pair in both) * 1000
+    what = "tokens a second through the endpoint ÷ llama.cpp alone"
+    note = (
+        f"{statistics.median(ours):.0f} and {statistics.median(theirs):.0f} tokens/s, medians of {len(both)}, in turns"
+    )
+    return [
+        Figure(what, ratio, "≥", 0.95, "", note),
+        Figure("what the endpoint adds to the first token", wait, "≤", 20, "ms"),
+        Figure(
+            "memory of a model server (PSS) ÷ estimate", pss / estimate, "≤", 1, "", f"{pss:.0f} ÷ {estimate:.0f} MB"
+        ),
+    ]
+
+
+def in_turns(
+    ours: tuple[str, dict[str, str]], bare: tuple[str, dict[str, str]], bare_first: int
+) -> tuple[Speed, Speed]:
+    if bare_first:
+        second = talk(*bare)
+        return talk(*ours), second
+    return talk(*ours), talk(*bare)
+
+
+@contextmanager
+def bare_child(gguf: Path, folder: Path) -> Iterator[Child]:
+    child = launch(Plan("bare/deployedModels/1", str(gguf)), folder, SERVING_COMMAND)
+    try:
+        wait_for(lambda: child.ready, child.why)
+        talk(f"{child.url}/v1/chat/completions", {"Authorization": f"Bearer {child.api_key}"})
+        yield child
+    finally:
+        child.kill()
+
+
+def together(server: LocalVertex) -> Figure:
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        began = time.monotonic()
+        speeds = list(pool.map(lambda _: talk(*endpoint(server)), range(CLIENTS)))
+        total = CLIENTS * TOKENS / (time.monotonic() - began)
+    note = f"each {min(s.decode for s in speeds):.0f} to {max(s.decode for s in speeds):.0f}; first token included"
+    return Figure(f"{CLIENTS} chats at once on one endpoint, all together", total, "≥", 40, "tokens/s", note)
+
+
+def beside_training(server: LocalVertex) -> list[Figure]:
+    rows = [
+        {"prompt": f"What is {n} and {n}?", "completion": f"Ahoy! {n} and {n} be {2 * n}, matey."} for n in range(400)
+    ]
+    data = server.upload("bench/train.jsonl", "\n".join(map(json.dumps, rows)))
+    job = server.job(base_model=GEMMA)
+    job.supervised_tuning_spec.training_dataset_uri = data
+    job.supervised_tuning_spec.hyper_parameters = {"epoch_count": 20, "learning_rate": 0.001, "adapter_size": 4}
+    name = server.create(job).name
+    events = server.data / "tuning-jobs" / name.rpartition("/")[2] / "events.jsonl"
+    wait_for(lambda: steps(events) > 1, server.log, 180)
+    alone = pace(events, lambda: time.sleep(8))
+    speeds: list[Speed] = []
+    talk(*endpoint(server), tokens=2)
+    beside = pace(events, lambda: speeds.extend(talk(*endpoint(server)) for _ in range(ROUNDS)))
+    server.tuning.cancel_tuning_job(name=name)
+    decodes = [speed.decode for speed in speeds]
+    kept = f"the training kept {beside / alone:.0%} of its {alone:.2f} steps/s" if alone else "no step meanwhile"
+    what = "chat beside a training of the 270M"
+    return [
+        Figure(f"{what}, median", statistics.median(decodes), "≥", 30, "tokens/s", kept),
+        Figure(f"{what}, slowest", min(decodes), "≥", 30, "tokens/s", f"of {len(decodes)} answers of {TOKENS} tokens"),
+    ]
+
+
+def steps(events: Path) -> int:
+    return events.read_text().count('"event": "step"') if events.exists() else 0
+
+
+def pace(events: Path, work) -> float:  # type: ignore[no-untyped-def]
+    before, began = steps(events), time.monotonic()
+    work()
+    return (steps(events) - before) / (time.monotonic() - began)
+
+
+def spread(times: list[float], unit: str) -> str:
+    return f"{len(times)} times; {min(times):.1f} to {max(times):.1f} {unit}"
+
+
+def table(figures: list[Figure], load: float) -> str:
+    head = "| what | measured | goal | met | |\n|---|--:|--:|---|---|"
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    after = os.getloadavg()[0]
+    taken = (
+        f"Taken {datetime.now(UTC):%Y-%m-%d} by `make bench-serving`: {machine}, load before the start {load:.1f},"
+        f" at the end {after:.1f}."
+    )
+    return "\n".join([taken, "", head, *(figure.row() for figure in figures)])
+
+
+def write(text: str) -> None:
+    page = PAGE.read_text()
+    before, _, rest = page.partition(BEGIN)
+    PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
