@@ -44,7 +44,7 @@ def stranger(**values: Any) -> User:
 
 
 def dataset(*, rows: list[dict[str, Any]] | None = None, **values: Any) -> Dataset:
-    """A valid data set with its file on disk; pass `owner` unless the default owner is meant."""
+    """A valid dataset with its file on disk; pass `owner` unless the default owner is meant."""
     content = "".join(json.dumps(row) + "\n" for row in (ROWS if rows is None else rows))
     defaults = {
         "owner": values.get("owner") or owner(),

@@ -45,30 +45,30 @@ class Continued(Protocol):
 
 
 class TrainingForm(StepForm):
-    """`validation_problem` says why two data sets do not go together, or nothing."""
+    """`validation_problem` says why two datasets do not go together, or nothing."""
 
     dataset = forms.ModelChoiceField(
         queryset=Dataset.objects.none(),
-        label=_("Training data set"),
+        label=_("Training dataset"),
         error_messages={
-            "required": _("Choose a data set, upload one, or use the sample."),
-            "invalid_choice": _("This data set is not one of yours any more. Choose another one."),
+            "required": _("Choose a dataset, upload one, or use the sample."),
+            "invalid_choice": _("This dataset is not one of yours any more. Choose another one."),
         },
     )
     use_validation = forms.BooleanField(
-        label=_("Use a validation data set"),
+        label=_("Use a validation dataset"),
         required=False,
         help_text=_("Rows that are not trained on; they show whether the model learns more than the training rows."),
         widget=forms.CheckboxInput(attrs={"role": "switch"}),
     )
     validation_dataset = forms.ModelChoiceField(
         queryset=Dataset.objects.none(),
-        label=_("Validation data set"),
+        label=_("Validation dataset"),
         required=False,
-        empty_label=_("Choose a data set"),
+        empty_label=_("Choose a dataset"),
         error_messages={
-            "required": _("Choose a validation data set, or switch validation off."),
-            "invalid_choice": _("This data set is not one of yours any more. Choose another one."),
+            "required": _("Choose a validation dataset, or switch validation off."),
+            "invalid_choice": _("This dataset is not one of yours any more. Choose another one."),
         },
     )
     epochs = forms.IntegerField(
@@ -157,9 +157,9 @@ class TrainingForm(StepForm):
         }
 
     def _say_what_is_missing(self, missing: Mapping[str, str]) -> None:
-        """For data sets that a loaded file names and that this person does not have."""
+        """For datasets that a loaded file names and that this person does not have."""
         for name, words in missing.items():
-            message = gettext("You do not have the data set of the file, %(name)s. Upload it, or choose another one.")
+            message = gettext("You do not have the dataset of the file, %(name)s. Upload it, or choose another one.")
             self.fields[name].error_messages["required"] = message % {"name": words}
 
     def _dataset_field(self, name: str) -> "forms.ModelChoiceField[Dataset]":

@@ -20,7 +20,7 @@ def draft_values(job: TuningJob) -> dict[str, dict[str, Any]]:
 
 
 def raw_values(answers: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """`answers` by column of a job, data sets as rows."""
+    """`answers` by column of a job, datasets as rows."""
     return {
         "name": {
             "display_name": answers["display_name"],

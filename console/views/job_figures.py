@@ -13,7 +13,7 @@ from .job_code import code_of
 
 
 def figures_context(job: TuningJob) -> dict[str, Any]:
-    """Needs the job's data sets at hand; one query when it went on from another job."""
+    """Needs the job's datasets at hand; one query when it went on from another job."""
     return {
         "figures": {
             "estimated": estimated(job),

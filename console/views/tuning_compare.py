@@ -29,9 +29,9 @@ SETTINGS: dict[str, tuple[str | Promise, Callable[[TuningJob], Any]]] = {
     "epochs": (_("Epochs"), lambda job: job.epochs),
     "learning_rate": (_("Learning rate"), lambda job: plain(job.learning_rate)),
     "batch_size": (_("Batch size"), lambda job: job.batch_size or _("Chosen by Vertex AI")),
-    "dataset": (_("Training data set"), lambda job: job.dataset.name),
+    "dataset": (_("Training dataset"), lambda job: job.dataset.name),
     "dataset_sha": (_("Contents of the training data"), lambda job: job.dataset.sha256[:12]),
-    "validation": (_("Validation data set"), lambda job: job.validation_dataset and job.validation_dataset.name),
+    "validation": (_("Validation dataset"), lambda job: job.validation_dataset and job.validation_dataset.name),
     "location": (_("Region"), lambda job: job.location),
     "last_only": (_("Export the last checkpoint only"), lambda job: YES_NO[job.export_last_checkpoint_only]),
 }

@@ -118,7 +118,7 @@ def saved(request: ConsoleRequest, wizard: Wizard, step: str, form: StepForm) ->
 
 
 def dataset_added(request: ConsoleRequest, wizard: Wizard, action: str) -> HttpResponse:
-    """Keeps all that was typed, adds the data set, and chooses it even when it has problems: its report says which."""
+    """Keeps all that was typed, adds the dataset, and chooses it even when it has problems: its report says which."""
     source, which = ADDS_DATASET[action]
     typed = wizard.form("training", request.POST).typed()
     drafts.save_step(wizard.draft, "training", typed)

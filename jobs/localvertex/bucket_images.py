@@ -59,8 +59,8 @@ def _data_uri(content: bytes, where: str) -> str:
 
 
 def fetch(buckets: Buckets, rows: Path, folder: Path, what: str, check: Callable[[], None]) -> None:
-    """The pictures of a data set into `folder`, where the engine looks for them; those that are there are not read
-    again. Raises INVALID_ARGUMENT with the line. `what` names the data set there."""
+    """The pictures of a dataset into `folder`, where the engine looks for them; those that are there are not read
+    again. Raises INVALID_ARGUMENT with the line. `what` names the dataset there."""
     places = {uri: line for uri, line in _references(rows) if not (folder / stored_name(uri)).exists()}
 
     def save(reference: tuple[str, int]) -> None:

@@ -1,4 +1,4 @@
-"""Google's statistics of a data set, from what the engine counted."""
+"""Google's statistics of a dataset, from what the engine counted."""
 
 import statistics
 

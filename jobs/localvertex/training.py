@@ -1,4 +1,4 @@
-"""One tuning job from its data set to its results, and what of it a crash can interrupt."""
+"""One tuning job from its dataset to its results, and what of it a crash can interrupt."""
 
 import json
 import logging
@@ -131,7 +131,7 @@ class Training:
     def _note(self) -> Json:
         return self._store.note(self.job.name)
 
-    def _download(self, place: Location, target: Path, what: str = "data set") -> None:
+    def _download(self, place: Location, target: Path, what: str = "dataset") -> None:
         self._check()
         if target.exists():
             return
@@ -146,7 +146,7 @@ class Training:
         share = validation.stat().st_size / max(train.stat().st_size, 1)
         if share > VALIDATION_SHARE:
             raise invalid(
-                f"The validation data set is {share:.0%} of the size of the training data set; at most 25% is allowed."
+                f"The validation dataset is {share:.0%} of the size of the training dataset; at most 25% is allowed."
                 " Use fewer validation rows."
             )
 

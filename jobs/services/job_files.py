@@ -1,4 +1,4 @@
-"""A tuning job as a file that can be loaded again: every answer of the five steps, and its data sets by name and sum.
+"""A tuning job as a file that can be loaded again: every answer of the five steps, and its datasets by name and sum.
 
 Accepted terms are not among them: each person accepts them anew.
 """
@@ -67,7 +67,7 @@ class FileRejected(Exception):
 
 @dataclass(frozen=True)
 class Loaded:
-    """The answers as a job has them. `missing`: the data sets, by column, that this person does not have."""
+    """The answers as a job has them. `missing`: the datasets, by column, that this person does not have."""
 
     answers: dict[str, Any]
     missing: dict[str, str] = field(default_factory=dict)

@@ -50,7 +50,7 @@ class TuningSpec:
     location: str = ""
 
     def request(self) -> dict[str, Any]:
-        """The columns of the row, data sets by id."""
+        """The columns of the row, datasets by id."""
         shallow = {name: getattr(self, name) for name in self.__dataclass_fields__}
         datasets = {name: shallow.pop(name) for name in ("dataset", "validation_dataset")}
         ids = {f"{name}_id": dataset.pk if dataset else None for name, dataset in datasets.items()}
@@ -73,7 +73,7 @@ def create(owner: User, *, key: UUID, spec: TuningSpec) -> TuningJob:
     if found := TuningJob.objects.filter(pk=key).first():
         return _same(found, request_hash)
     if not spec.dataset.is_usable or (spec.validation_dataset and not spec.validation_dataset.is_usable):
-        raise NotAllowedNow(_("The data set has rows with problems. Correct them and upload the file again."))
+        raise NotAllowedNow(_("The dataset has rows with problems. Correct them and upload the file again."))
     try:
         with transaction.atomic():
             job = TuningJob(pk=key, owner=owner, request_hash=request_hash, estimate=_estimate(spec), **request)

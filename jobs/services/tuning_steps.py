@@ -81,7 +81,7 @@ def _prepare(claimed: Claim[TuningJob]) -> Outcome:
     """What Vertex AI needs in place: the data in `gs://`, an output folder that can be written to."""
     job = claimed.row
     if not settings.VERTEX_BUCKET:
-        return _failed(claimed, _("There is no bucket for data sets. Set VERTEX_BUCKET, then start the job again."))
+        return _failed(claimed, _("There is no bucket for datasets. Set VERTEX_BUCKET, then start the job again."))
     for dataset in filter(None, (job.dataset, job.validation_dataset)):
         if dataset.uploaded_uri != dataset_uri(dataset):
             return _upload(claimed, dataset)
@@ -92,13 +92,13 @@ def _prepare(claimed: Claim[TuningJob]) -> Outcome:
 
 def _upload(claimed: Claim[TuningJob], dataset: Dataset) -> Outcome:
     if not dataset.path.is_file():
-        return _failed(claimed, _("The file of the data set %s is gone from this server. Upload it again.") % dataset)
+        return _failed(claimed, _("The file of the dataset %s is gone from this server. Upload it again.") % dataset)
     storage, uri = get_gateway().storage, dataset_uri(dataset)
     storage.ensure_bucket(uri)
     storage.upload(dataset.path, uri)
     # At once and whoever holds the lease by now: an upload slower than a lease must not start again for ever.
     Dataset.objects.filter(pk=dataset.pk).update(uploaded_uri=uri)
-    event = (EventLevel.INFO, _("Uploaded the data set %(name)s to %(uri)s.") % {"name": dataset.name, "uri": uri})
+    event = (EventLevel.INFO, _("Uploaded the dataset %(name)s to %(uri)s.") % {"name": dataset.name, "uri": uri})
     return Outcome(NOW, {"notice": ""}, [event])
 
 

@@ -136,7 +136,7 @@ _SENTENCES: dict[str, Callable[[], str]] = {
 
 def remedy(code: str) -> str:
     if code == "INVALID_ARGUMENT":
-        return _("Correct the settings or the data set, then start a new job.")
+        return _("Correct the settings or the dataset, then start a new job.")
     if code == "RESOURCE_EXHAUSTED":
         return _("Wait for other jobs to end or ask Google for more quota, then start a new job.")
     if code in ("PERMISSION_DENIED", "UNAUTHENTICATED"):

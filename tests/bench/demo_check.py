@@ -1,7 +1,7 @@
 """The whole journey on Gemma 3 270M: does tuning teach what the data shows, on prompts that are not in the data?
 
 `python -m tests.bench.demo_check`; exit code 0 when it does. It takes what a person gets who changes nothing: the
-sample data set and the proposed settings.
+sample dataset and the proposed settings.
 """
 
 import json

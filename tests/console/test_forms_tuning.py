@@ -118,8 +118,8 @@ RATE = "Write a number above 0 and up to 1, such as 0.0002."
         ("adapter_size", "", "Choose an adapter size."),
         ("batch_size", "0", "Write a whole number from 1 to 256, or leave it empty."),
         ("tuning_mode", "FULL", "Gemma can only be tuned with a LoRA adapter here. Choose LoRA adapter."),
-        ("dataset", "", "Choose a data set, upload one, or use the sample."),
-        ("dataset", "0" * 32, "This data set is not one of yours any more. Choose another one."),
+        ("dataset", "", "Choose a dataset, upload one, or use the sample."),
+        ("dataset", "0" * 32, "This dataset is not one of yours any more. Choose another one."),
     ],
 )
 def test_a_wrong_training_value_gets_its_message(field, text, message):
@@ -169,7 +169,7 @@ def test_a_data_set_with_problems_cannot_be_used():
 @pytest.mark.django_db
 def test_validation_is_asked_for_when_it_is_on():
     form = training(dataset=str(factories.dataset().pk), use_validation="on")
-    assert errors(form) == {"validation_dataset": ["Choose a validation data set, or switch validation off."]}
+    assert errors(form) == {"validation_dataset": ["Choose a validation dataset, or switch validation off."]}
 
 
 @pytest.mark.django_db

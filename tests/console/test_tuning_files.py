@@ -90,8 +90,8 @@ def test_a_data_set_that_is_missing_is_named_in_its_step(signed_in, models, stra
     place = loaded(signed_in, content)["Location"]
     page = signed_in.get(place).content.decode()
     assert place.endswith("/training/")
-    assert "You do not have the data set of the file, Theirs (bbbbbbbb)." in page
-    assert "You do not have the data set of the file, Also theirs (cccccccc)." in page
+    assert "You do not have the dataset of the file, Theirs (bbbbbbbb)." in page
+    assert "You do not have the dataset of the file, Also theirs (cccccccc)." in page
 
 
 def test_values_that_cannot_be_here_are_told_by_their_steps(signed_in, models):

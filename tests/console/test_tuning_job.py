@@ -374,7 +374,7 @@ def test_a_failed_job_shows_the_log_around_its_error(visitor):
 
 
 def test_cause_and_remedy_are_told_apart(visitor):
-    message = "Row 31 is too long. Correct the settings or the data set, then start a new job."
+    message = "Row 31 is too long. Correct the settings or the dataset, then start a new job."
     job = factories.job(state="FAILED", error_code="INVALID_ARGUMENT", error_message=message)
     standing = visitor.get(url(job)).context["stand"]
     assert (standing.cause, standing.remedy) == (message[:19], message[20:])

@@ -119,7 +119,7 @@ class LocalVertex:
         return httpx.get(url, params={"alt": "media"}, trust_env=False).text
 
     def job(self, wish: str = "steps", rows: int = 4, **changes: Any) -> vertex.TuningJob:
-        """The message of a job whose data set asks the fake engine for `wish`."""
+        """The message of a job whose dataset asks the fake engine for `wish`."""
         lines = [json.dumps({"prompt": wish, "completion": "yes"})] * rows
         folder = f"{wish[:12].replace(' ', '-')}-{time.monotonic_ns()}"
         spec = vertex.SupervisedTuningSpec(

@@ -15,7 +15,7 @@ tags:
 
 # {name}
 
-{base_model}, fine-tuned on one data set ({method}) with Garden Console.{custom}
+{base_model}, fine-tuned on one dataset ({method}) with Garden Console.{custom}
 
 ## Training
 

@@ -108,7 +108,7 @@ def test_a_data_set_whose_file_is_gone_fails_the_job(driver):
     job.dataset.path.unlink()
     driver.rest(job)
     assert (job.state, job.error_message) == (
-        "FAILED", "The file of the data set Questions is gone from this server. Upload it again.",
+        "FAILED", "The file of the dataset Questions is gone from this server. Upload it again.",
     )  # fmt: skip
 
 
@@ -124,7 +124,7 @@ def test_an_output_that_cannot_be_written_fails_before_anything_is_sent(driver, 
 def test_without_a_bucket_the_job_says_what_to_set(driver, settings):
     settings.VERTEX_BUCKET = ""
     job = driver.rest(factories.job(next_check_at=driver.now))
-    assert job.error_message == "There is no bucket for data sets. Set VERTEX_BUCKET, then start the job again."
+    assert job.error_message == "There is no bucket for datasets. Set VERTEX_BUCKET, then start the job again."
 
 
 def test_the_licence_is_accepted_when_the_person_accepted_it(driver, fake_gateway):
@@ -269,7 +269,7 @@ def test_a_failure_says_what_to_do(driver, fake_gateway):
     fake_gateway.tuning.fail(job.resource_name, "INVALID_ARGUMENT", "Row 3 is too long.")
     driver.rest(job)
     assert (job.state, job.error_code) == ("FAILED", "INVALID_ARGUMENT")
-    assert job.error_message == "Row 3 is too long. Correct the settings or the data set, then start a new job."
+    assert job.error_message == "Row 3 is too long. Correct the settings or the dataset, then start a new job."
 
 
 def test_a_job_deleted_behind_our_back_fails_at_the_third_look(driver, fake_gateway):

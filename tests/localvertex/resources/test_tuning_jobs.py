@@ -152,7 +152,7 @@ def test_data_set_that_is_not_there(server):
     job.supervised_tuning_spec.training_dataset_uri = "gs://garden-local/nothing.jsonl"
     failed = server.until(server.create(job).name, "FAILED")
     assert failed.error.code == 3
-    assert failed.error.message.startswith("The data set cannot be read: gs://garden-local/nothing.jsonl")
+    assert failed.error.message.startswith("The dataset cannot be read: gs://garden-local/nothing.jsonl")
 
 
 def test_validation_set_over_a_quarter(server):
@@ -160,7 +160,7 @@ def test_validation_set_over_a_quarter(server):
     job.supervised_tuning_spec.validation_dataset_uri = job.supervised_tuning_spec.training_dataset_uri
     failed = server.until(server.create(job).name, "FAILED")
     assert failed.error.code == 3
-    assert "100% of the size of the training data set; at most 25%" in failed.error.message
+    assert "100% of the size of the training dataset; at most 25%" in failed.error.message
 
 
 def test_engine_says_why_it_failed(server):
