@@ -1,6 +1,7 @@
 """A draft as its five forms: which are done, which may be opened, and what they amount to."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import takewhile
@@ -8,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -81,7 +83,15 @@ class Wizard:
 
     @cached_property
     def datasets(self) -> list[Dataset]:
-        return list(Dataset.objects.visible_to(self.user)[:DATASETS_SHOWN])
+        """The latest version of each, and the one that the draft names, whichever that is."""
+        mine = Dataset.objects.visible_to(self.user)
+        latest = list(mine.latest_versions()[:DATASETS_SHOWN])
+        named = self.values("training").get("dataset", "")
+        if named in {"", *(str(dataset.pk) for dataset in latest)}:
+            return latest
+        with suppress(ValidationError):
+            latest += mine.filter(pk=named)
+        return latest
 
     @cached_property
     def start(self) -> Start | None:
