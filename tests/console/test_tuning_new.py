@@ -409,16 +409,18 @@ def test_a_name_that_is_taken_is_a_warning_and_no_refusal(wizard, dataset):
 
 
 def test_base_models_are_searched_and_filtered(wizard, owner):
+    full_only = "google/gemma3@gemma-3-1b-it"
     factories.publisher_model(name=OTHER_MODEL, display_name="Gemma 3 27B IT")
+    factories.publisher_model(name=full_only, display_name="Gemma 3 1B IT")
     wizard.post("name", display_name="Ahoy bot")
 
     def offered(**query):
         return [one.name for one in wizard.get("base-model", **query).context["models"].offered]
 
-    assert offered() == [BASE_MODEL, OTHER_MODEL]
+    assert sorted(offered()) == sorted([BASE_MODEL, OTHER_MODEL, full_only])
     assert offered(q="27B gemma") == [OTHER_MODEL]
-    assert offered(mode="FULL") == [OTHER_MODEL]
-    assert offered(mode="FULL", base_model=BASE_MODEL) == [BASE_MODEL, OTHER_MODEL]
+    assert sorted(offered(mode="PEFT_ADAPTER")) == sorted([BASE_MODEL, OTHER_MODEL])
+    assert full_only in offered(mode="PEFT_ADAPTER", base_model=full_only)
     assert offered(q="llama") == []
 
 
