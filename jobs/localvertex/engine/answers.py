@@ -18,13 +18,15 @@ class Answers:
     loss: Tensor  # the sum over the tokens
     right: Tensor
     count: int
+    tokens: int  # of the whole rows
 
 
 def measure_flat(fast: FastGemma, batch: dict[str, Tensor]) -> Answers:
     wanted = (batch["labels"][1:] != IGNORED).nonzero()[:, 0]
     targets = batch["labels"][wanted + 1]
     hidden = fast(batch["input_ids"], batch["lengths"].tolist(), wanted)
-    return Answers(*answer_loss(hidden, fast.head, targets), count=len(targets))
+    loss, right = answer_loss(hidden, fast.head, targets)
+    return Answers(loss, right, len(targets), len(batch["input_ids"]))
 
 
 def measure_padded(model: Any, batch: dict[str, Tensor]) -> Answers:
@@ -34,4 +36,4 @@ def measure_padded(model: Any, batch: dict[str, Tensor]) -> Answers:
     rest = {name: value for name, value in batch.items() if name != "labels"}
     logits = model(**rest, logits_to_keep=functional.pad(wanted, (0, 1)), use_cache=False).logits.float()
     loss = functional.cross_entropy(logits, targets, reduction="sum")
-    return Answers(loss, (logits.argmax(-1) == targets).sum(), len(targets))
+    return Answers(loss, (logits.argmax(-1) == targets).sum(), len(targets), int(batch["attention_mask"].sum()))

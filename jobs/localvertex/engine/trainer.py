@@ -23,17 +23,20 @@ class Tally:
     loss: float = 0.0
     right: int = 0
     predictions: int = 0
+    tokens: int = 0
 
     def add(self, answers: Answers) -> None:
         self.loss += float(answers.loss.detach())
         self.right += int(answers.right)
         self.predictions += answers.count
+        self.tokens += answers.tokens
 
     def metrics(self) -> dict[str, float]:
         return {
             "loss": self.loss / self.predictions,
             "token_accuracy": self.right / self.predictions,
             "num_predictions": self.predictions,
+            "tokens": self.tokens,
         }
 
 

@@ -10,7 +10,6 @@ from torch import Tensor
 
 TOKENS = 128  # at a time: enough for the matrix product to be fast
 PIECE = 8  # of which so many are widened to f32 at a time: 8 MB
-WORDS = 8192  # of the vocabulary at a time where the product adds over it: 15 % faster than all
 
 
 class _AnswerLoss(torch.autograd.Function):
@@ -18,7 +17,7 @@ class _AnswerLoss(torch.autograd.Function):
     def forward(ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         total = torch.zeros((), dtype=torch.float32)
         right = torch.zeros((), dtype=torch.int64)
-        grad = torch.zeros(hidden.shape, dtype=torch.float32) if hidden.requires_grad else None
+        grad = torch.empty_like(hidden) if hidden.requires_grad else None
         memory = hidden.new_empty(min(TOKENS, len(hidden)), len(head))
         for start in range(0, len(hidden), TOKENS):
             some = slice(start, start + TOKENS)
@@ -29,17 +28,15 @@ class _AnswerLoss(torch.autograd.Function):
                 total += loss
                 right += hits
             if grad is not None:
-                for words, rows in zip(logits.split(WORDS, dim=1), head.split(WORDS), strict=True):
-                    grad[some] += words @ rows
+                torch.mm(logits, head, out=grad[some])
         ctx.mark_non_differentiable(right)
         ctx.save_for_backward(grad)
-        ctx.dtype = hidden.dtype
         return total, right
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         (grad,) = ctx.saved_tensors
-        return (grad * grads[0]).to(ctx.dtype), None, None
+        return grad * grads[0].to(grad.dtype), None, None
 
 
 def replace_by_gradient(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
