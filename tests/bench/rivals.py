@@ -4,6 +4,7 @@
 model, adapter, batch size, learning rate and its schedule are the engine's, and so is the order of the rows.
 """
 
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -46,11 +47,11 @@ def counting(collate: Any, batches: list[int]) -> Any:
     return counted
 
 
-def settings(job: Job, workdir: Path, steps: int) -> dict[str, Any]:
+def settings(job: Job, workdir: Path, rows: int) -> dict[str, Any]:
     """What decides about the result. All that decides about speed alone is left as it is."""
     from jobs.localvertex.engine.trainer import arguments
 
-    ours = arguments(job, workdir, steps, evaluates=False)
+    ours = arguments(job, workdir, math.ceil(rows / job.batch_size) * job.epochs, evaluates=False)
     names = ["output_dir", "num_train_epochs", "per_device_train_batch_size", "learning_rate", "lr_scheduler_type"]
     names += ["warmup_steps", "weight_decay", "seed", "train_sampling_strategy", "logging_steps", "report_to"]
     return {name: getattr(ours, name) for name in names} | {
@@ -64,12 +65,13 @@ def plain_trainer(job: Job, workdir: Path, examples: Any) -> Any:
     from jobs.localvertex.engine.batches import Collator
     from jobs.localvertex.engine.model import trainable
 
-    arguments = TrainingArguments(**settings(job, workdir, len(examples) // job.batch_size), remove_unused_columns=False)
+    arguments = TrainingArguments(**settings(job, workdir, len(examples)), remove_unused_columns=False)
     model = trainable(job)
     return Trainer(model, arguments, Collator(model.config.pad_token_id, None), examples)
 
 
 def trl_trainer(job: Job, workdir: Path, examples: Any) -> Any:
+    import torch
     from datasets import Dataset
     from peft import LoraConfig
     from transformers import AutoTokenizer
@@ -82,8 +84,6 @@ def trl_trainer(job: Job, workdir: Path, examples: Any) -> Any:
         {"input_ids": row["input_ids"], "completion_mask": [int(label != IGNORED) for label in row["labels"]]}
         for row in examples
     ]
-    import torch
-
     model = load_base(job.base_model_dir, torch.bfloat16)
     adapter = LoraConfig(
         r=job.adapter_size,
@@ -94,7 +94,7 @@ def trl_trainer(job: Job, workdir: Path, examples: Any) -> Any:
     )
     return SFTTrainer(
         model=model,
-        args=SFTConfig(completion_only_loss=True, **settings(job, workdir, len(rows) // job.batch_size)),
+        args=SFTConfig(completion_only_loss=True, **settings(job, workdir, len(rows))),
         train_dataset=Dataset.from_list(rows),
         processing_class=AutoTokenizer.from_pretrained(job.base_model_dir),
         peft_config=adapter,

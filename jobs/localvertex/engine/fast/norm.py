@@ -12,10 +12,15 @@ def inverse_rms(x: Tensor, epsilon: float) -> Tensor:
     return length.square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()
 
 
+def widened(x: Tensor) -> Tensor:
+    """A copy that may be changed, also where `x` is f32 already."""
+    return x.to(torch.float32, copy=True)
+
+
 def norm_backward(grad: Tensor, x: Tensor, scale: Tensor, weight: Tensor) -> Tensor:
     """`grad` is f32 and is used up."""
     grad.mul_(weight)
-    unit = x.float().mul_(scale)
+    unit = widened(x).mul_(scale)
     mean = (grad * unit).mean(dim=-1, keepdim=True)
     return grad.addcmul_(unit, mean, value=-1).mul_(scale).to(x.dtype)
 
@@ -23,7 +28,7 @@ def norm_backward(grad: Tensor, x: Tensor, scale: Tensor, weight: Tensor) -> Ten
 class _Norm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
-        wide = x.float()
+        wide = widened(x)
         scale = inverse_rms(wide, epsilon)
         ctx.save_for_backward(x, scale, weight)
         return wide.mul_(scale).mul_(weight).to(x.dtype)
@@ -31,7 +36,7 @@ class _Norm(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         x, scale, weight = ctx.saved_tensors
-        return norm_backward(grads[0].float(), x, scale, weight), None, None
+        return norm_backward(widened(grads[0]), x, scale, weight), None, None
 
 
 class _TurnedNorm(torch.autograd.Function):
@@ -39,7 +44,7 @@ class _TurnedNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float, cos: Tensor, sin: Tensor) -> Tensor:
-        wide = x.float()
+        wide = widened(x)
         scale = inverse_rms(wide, epsilon)
         ctx.save_for_backward(x, scale, weight, cos, sin)
         return turned(wide.mul_(scale).mul_(weight), cos, sin).to(x.dtype)
