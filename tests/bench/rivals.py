@@ -22,7 +22,9 @@ def main(which: str, workdir: Path) -> None:
     from jobs.localvertex.engine.tokens import ChatEncoder
 
     class Report(TrainerCallback):
-        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        def on_log(
+            self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any
+        ) -> None:
             if logs and "loss" in logs:
                 tokens = batches[state.global_step - 1]
                 events.write("step", step=state.global_step, loss=float(logs["loss"]), tokens=tokens)
