@@ -55,8 +55,10 @@ class AnswerTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
-        flat = self.fast is not None and "lengths" in inputs
-        answers = measure_flat(self.fast, inputs) if flat else measure_padded(model, inputs)
+        if self.fast is not None and "lengths" in inputs:
+            answers = measure_flat(self.fast, inputs)
+        else:
+            answers = measure_padded(model, inputs)
         self.tallies[model.training].add(answers)
         return answers.loss / (answers.count if num_items_in_batch is None else num_items_in_batch)
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 def inverse_rms(x: Tensor, epsilon: float) -> Tensor:
     """Of f32."""
-    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    length: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
     return length.square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()
 
 

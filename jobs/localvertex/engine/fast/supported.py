@@ -9,16 +9,18 @@ from torch import nn
 
 from jobs.localvertex.engine.fast.gemma import FastGemma
 
-PROJECTIONS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj")
-PROJECTIONS += ("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
+PROJECTIONS = (
+    *("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"),
+    *("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"),
+)
 
 
 def fast_gemma(model: Any) -> FastGemma | None:
     """None: not for this model or machine. A graphics processor has better kernels than these."""
     if torch.cuda.is_available() or not isinstance(model, PeftModel) or not is_plain_lora(model):
         return None
-    causal = model.get_base_model()
-    text = getattr(causal.model, "language_model", causal.model)
+    causal: Any = model.get_base_model()
+    text: Any = getattr(causal.model, "language_model", causal.model)
     if not is_known(text.config):
         return None
     projections = [layer.get_submodule(name) for layer in text.layers for name in PROJECTIONS]
