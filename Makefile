@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 PIP_ARGS ?=
 
-.PHONY: up test lint check format messages demo-check bench bench-lists bench-serving screenshots clean
+.PHONY: up test lint check format messages demo-check bench bench-lists bench-serving bench-training screenshots clean
 
 up: $(VENV)/.installed-local ## run the whole console on this machine
 	@$(BIN)/python manage.py up $(ARGS)
@@ -43,6 +43,9 @@ bench-lists: $(VENV)/.installed-dev ## the list of tuning jobs with 100,000 of t
 bench-serving: $(VENV)/.installed-dev ## the figures of the local model servers in docs/performance.md
 	$(BIN)/python -m tests.bench.serving
 
+bench-training: $(VENV)/.installed-bench ## training beside other trainers
+	$(BIN)/python -m tests.bench.training
+
 screenshots: $(VENV)/.installed-dev ## pages of the browser journey, in screenshots/
 	$(BIN)/python -m pytest -m e2e
 
@@ -60,3 +63,7 @@ $(VENV)/.installed-local: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -e '.[local,dev]'
 	@touch $@ $(VENV)/.installed-local
+
+$(VENV)/.installed-bench: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -e '.[local,dev,bench]'
+	@touch $@ $(VENV)/.installed-dev $(VENV)/.installed-local

@@ -16,13 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests import journey
+from tests.bench.page import BUSY, write
 from tests.bench.weights import wait_for_weights
-from tests.running import GEMMA, ROOT, Running, processes_of, running
+from tests.running import GEMMA, Running, processes_of, running
 from tests.visitor import Visitor
 
-PAGE = ROOT / "docs/performance.md"
-BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
-BUSY = 1.5
 QUESTIONS = (
     "What is snow?",
     "Good evening",
@@ -59,7 +57,7 @@ def main() -> int:
     if options.write:
         if load > BUSY:
             sys.exit(f"Not written: the load was {load:.1f} before the start, more than {BUSY}.")
-        write(text)
+        write("figures", text)
     return 0 if all(figure.value <= figure.goal for figure in figures) else 1
 
 
@@ -132,12 +130,6 @@ def table(figures: list[Figure], load: float) -> str:
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     taken = f"Taken {datetime.now(UTC):%Y-%m-%d} by `make bench`: {machine}, load before the start {load:.1f}."
     return "\n".join([taken, "", head, *(figure.row() for figure in figures)])
-
-
-def write(text: str) -> None:
-    page = PAGE.read_text()
-    before, _, rest = page.partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from jobs.localvertex.engine.export import write_checkpoint_adapter
 from jobs.localvertex.engine.job import EventLog, say
 
 MOST_CHECKPOINTS = 10
-MEASURES = ("loss", "token_accuracy", "num_predictions")
+MEASURES = ("loss", "token_accuracy", "num_predictions", "tokens")
 
 
 def saved_epochs(epochs: int) -> set[int]:

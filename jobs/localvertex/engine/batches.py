@@ -1,0 +1,42 @@
+"""Rows as tensors: padded to the longest for transformers' model, one after another for the fast one."""
+
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from jobs.localvertex.engine.tokens import IGNORED
+from jobs.localvertex.engine.vision import Vision
+
+
+class Collator:
+    """`flat`: without padding, except where a row has pictures."""
+
+    def __init__(self, pad: int, vision: Vision | None, flat: bool = False) -> None:
+        self.pad = pad
+        self.vision = vision
+        self.flat = flat
+
+    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
+        if self.flat and not any(row["images"] for row in rows):
+            return {
+                "lengths": torch.tensor([len(row["input_ids"]) for row in rows]),
+                **{name: torch.tensor([*chain(*(row[name] for row in rows))]) for name in ("input_ids", "labels")},
+            }
+        width = max(len(row["input_ids"]) for row in rows)
+        batch = {
+            "input_ids": self.padded([row["input_ids"] for row in rows], width, self.pad),
+            "labels": self.padded([row["labels"] for row in rows], width, IGNORED),
+            "attention_mask": self.padded([[1] * len(row["input_ids"]) for row in rows], width, 0),
+        }
+        if self.vision:  # image tokens (1) see each other in both directions
+            batch["token_type_ids"] = (batch["input_ids"] == self.vision.image_token).long()
+            images = [image for row in rows for image in row["images"]]
+            if images:
+                batch["pixel_values"] = torch.stack([self.vision.pixels(image) for image in images])
+        return batch
+
+    @staticmethod
+    def padded(rows: list[list[int]], width: int, value: int) -> Tensor:
+        return torch.tensor([row + [value] * (width - len(row)) for row in rows])

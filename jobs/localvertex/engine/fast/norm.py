@@ -1,0 +1,82 @@
+"""RMS norm in five passes over the data, and nine back. Autograd takes twice as many, and keeps f32 copies."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def inverse_rms(x: Tensor, epsilon: float) -> Tensor:
+    """Of f32."""
+    length: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    return length.square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()
+
+
+def widened(x: Tensor) -> Tensor:
+    """A copy that may be changed, also where `x` is f32 already."""
+    return x.to(torch.float32, copy=True)
+
+
+def norm_backward(grad: Tensor, x: Tensor, scale: Tensor, weight: Tensor) -> Tensor:
+    """`grad` is f32 and is used up."""
+    grad.mul_(weight)
+    unit = widened(x).mul_(scale)
+    mean = (grad * unit).mean(dim=-1, keepdim=True)
+    return grad.addcmul_(unit, mean, value=-1).mul_(scale).to(x.dtype)
+
+
+class _Norm(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+        wide = widened(x)
+        scale = inverse_rms(wide, epsilon)
+        ctx.save_for_backward(x, scale, weight)
+        return wide.mul_(scale).mul_(weight).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        x, scale, weight = ctx.saved_tensors
+        return norm_backward(widened(grads[0]), x, scale, weight), None, None
+
+
+class _TurnedNorm(torch.autograd.Function):
+    """The norm of each head, then its rotation by the token's place in the row, in one go of f32."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float, cos: Tensor, sin: Tensor) -> Tensor:
+        wide = widened(x)
+        scale = inverse_rms(wide, epsilon)
+        ctx.save_for_backward(x, scale, weight, cos, sin)
+        return turned(wide.mul_(scale).mul_(weight), cos, sin).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
+        x, scale, weight, cos, sin = ctx.saved_tensors
+        grad = turned(grads[0].float(), cos, -sin)
+        return norm_backward(grad, x, scale, weight), None, None, None, None
+
+
+def turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """`cos` and `sin` are as wide as half a head."""
+    first, second = x.chunk(2, dim=-1)
+    out = torch.empty_like(x)
+    left, right = out.chunk(2, dim=-1)
+    torch.mul(first, cos, out=left).addcmul_(second, sin, value=-1)
+    torch.mul(second, cos, out=right).addcmul_(first, sin)
+    return out
+
+
+class Norm:
+    """`factor` multiplies what comes out. The weight is frozen."""
+
+    def __init__(self, module: Any, factor: float = 1.0) -> None:
+        self.weight = (1.0 + module.weight.detach().float()) * factor
+        self.epsilon = module.eps
+
+    def __call__(self, x: Tensor) -> Tensor:
+        normed: Tensor = _Norm.apply(x, self.weight, self.epsilon)
+        return normed
+
+    def turned(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        result: Tensor = _TurnedNorm.apply(x, self.weight, self.epsilon, cos, sin)
+        return result
