@@ -23,12 +23,12 @@ from pathlib import Path
 import httpx
 
 from jobs.localvertex.llama import SERVING_COMMAND, Child, Plan, launch
-from tests.bench.journey import BUSY, PAGE, kilobytes
+from tests.bench.journey import kilobytes
+from tests.bench.page import BUSY, write
 from tests.localservers import storage_emulator
 from tests.localvertex.servers import BUCKET, PARENT, LocalVertex, wait_for
 from tests.running import GEMMA
 
-BEGIN, END = "<!-- serving figures -->", "<!-- end of serving figures -->"
 PUBLISHER_NAME = "publishers/google/models/gemma3@gemma-3-270m"
 IDLE_SECONDS = 4
 ROUNDS, TOKENS, CLIENTS = 12, 128, 4
@@ -76,7 +76,7 @@ def main() -> int:
     if options.write:
         if load > BUSY:
             sys.exit(f"Not written: the load was {load:.1f} before the start, more than {BUSY}.")
-        write(text)
+        write("serving figures", text)
     return 0 if all(figure.met for figure in figures) else 1
 
 
@@ -252,12 +252,6 @@ def table(figures: list[Figure], load: float) -> str:
         f" at the end {after:.1f}."
     )
     return "\n".join([taken, "", head, *(figure.row() for figure in figures)])
-
-
-def write(text: str) -> None:
-    page = PAGE.read_text()
-    before, _, rest = page.partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
 
 
 if __name__ == "__main__":

@@ -195,9 +195,10 @@ def test_one_replica_is_all_there_is_on_this_computer(signed_in, model):
 
 
 def test_each_way_of_tuning_says_whether_it_is_offered(signed_in, model):
-    variant = signed_in.get(URL).context["variant"]
+    factories.publisher_model(name="google/gemma3@gemma-3-1b-it")
+    variant = signed_in.get(f"{URL}?variant=gemma-3-1b-it").context["variant"]
     assert variant.mode_reasons == [
-        ("LoRA adapter", ""), ("Full fine-tuning", "Managed tuning does not offer this mode for this model."),
+        ("LoRA adapter", "Managed tuning does not offer this mode for this model."), ("Full fine-tuning", ""),
     ]  # fmt: skip
 
 
