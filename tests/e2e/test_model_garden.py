@@ -89,6 +89,7 @@ def test_the_panels_of_a_model_are_addresses(visit: Visit, page: Page) -> None:
     page.get_by_role("link", name="Deploy model with").or_(
         page.get_by_role("link", name="Deploy", exact=True)
     ).first.click()
+    expect(page.get_by_role("button", name="Deploy", exact=True)).to_be_visible()
     found += remarks(page)
     visit.picture("model-deploy")
     page.get_by_role("button", name="Deploy", exact=True).click()

@@ -134,8 +134,9 @@ def test_a_job_and_one_that_continues_it_by_the_keyboard_alone(person: Visit) ->
     data_and_epochs(person, found)
     expect(page.locator("#summary")).to_contain_text(re.compile(r"Time\s*≈"))
     start_without_endpoint(person, found)
-    expect(page.locator("#job-figures")).to_contain_text("checkpoint-")
     expect(page.locator("#job-bar")).to_contain_text("Succeeded", timeout=LATER)
+    page.get_by_role("link", name="Details", exact=True).click()
+    expect(page.locator("#job-figures")).to_contain_text("checkpoint-")
     assert (found, person.problems) == ([], [])
 
 
