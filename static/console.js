@@ -8,6 +8,7 @@ import DirtyForm from "./controllers/dirty_form.js";
 import Hotkeys from "./controllers/hotkeys.js";
 import Live from "./controllers/live.js";
 import LogFollow from "./controllers/log_follow.js";
+import Media from "./controllers/media.js";
 import Panel from "./controllers/panel.js";
 import RelativeTime from "./controllers/relative_time.js";
 import Scrollspy from "./controllers/scrollspy.js";
@@ -20,7 +21,7 @@ const application = Application.start();
 for (const [name, controller] of Object.entries({
   autoscroll: Autoscroll, autosize: Autosize, chart: Chart, clipboard: Clipboard,
   composer: Composer, "dirty-form": DirtyForm, hotkeys: Hotkeys, live: Live,
-  "log-follow": LogFollow, panel: Panel, "relative-time": RelativeTime, scrollspy: Scrollspy, "slider-pair": SliderPair,
+  "log-follow": LogFollow, media: Media, panel: Panel, "relative-time": RelativeTime, scrollspy: Scrollspy, "slider-pair": SliderPair,
   snackbar: Snackbar, theme: Theme, upload: Upload,
 })) {
   application.register(name, controller);
