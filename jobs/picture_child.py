@@ -12,12 +12,14 @@ import warnings
 from contextlib import suppress
 from typing import Any
 
-from PIL import Image
+from PIL import ExifTags, Image, ImageColor, ImageMode, ImagePalette, TiffImagePlugin
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+# What Pillow imports only once it needs it: no file can be opened by then.
+LATER = (ExifTags, ImageColor, ImageMode, ImagePalette, TiffImagePlugin)
 MEGABYTE = 2**20
 MEMORY = 400 * MEGABYTE
 CPU_SECONDS = 5
