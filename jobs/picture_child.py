@@ -4,6 +4,7 @@ A program of its own, started by its path for one picture. Whatever a decoder ca
 limits: no file, socket or process can be opened, and what comes out is pixels that were drawn anew, without metadata.
 """
 
+import copy
 import io
 import json
 import resource
@@ -19,7 +20,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 # What Pillow imports only once it needs it: no file can be opened by then.
-LATER = (ExifTags, ImageColor, ImageMode, ImagePalette, TiffImagePlugin)
+LATER = (copy, ExifTags, ImageColor, ImageMode, ImagePalette, TiffImagePlugin)
 MEGABYTE = 2**20
 MEMORY = 400 * MEGABYTE
 CPU_SECONDS = 5
