@@ -1,6 +1,7 @@
 """A stranger's picture, decoded and drawn anew by a child process with little memory, little time and nothing else."""
 
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -105,7 +106,7 @@ def _read(answer: tuple[int | None, bytes], side: int) -> CleanPicture | str:
     """The picture, or why there is none. The child is believed no more than the file that it has read."""
     code, output = answer
     if code:
-        return "slow" if code == -24 else "heavy"
+        return "slow" if code == -signal.SIGXCPU else "heavy"
     head, _line, content = output.partition(b"\n")
     try:
         found: dict[str, Any] = json.loads(head) if code == 0 else {"refused": "slow"}

@@ -50,6 +50,8 @@ ROUTES = {
     "chat-turn": Route("answer"),
     "chat-stop": Route("answer", POST),
     "chat-retry": Route("answer", POST),
+    "chat-picture": Route("picture"),
+    "chat-picture-remove": Route("picture", POST),
 }
 
 
@@ -66,6 +68,7 @@ THINGS = {
     "dataset": factories.dataset,
     "conversation": factories.conversation,
     "answer": answer,
+    "picture": factories.picture,
 }
 
 

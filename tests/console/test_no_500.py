@@ -34,10 +34,11 @@ FIELDS = [
     "again", "display_name", "description", "base_model", "output_uri", "dataset", "use_validation", "epochs", "model",
     "validation_dataset", "learning_rate", "tuning_mode", "adapter_size", "batch_size", "auto_deploy", "name", "action",
     "endpoint_display_name", "machine_type", "accepts_licence", "machine", "username", "password", "artifact_uri",
-    "model_display_name", "min_replicas", "max_replicas", "spot", "shared_address",
+    "model_display_name", "min_replicas", "max_replicas", "spot", "shared_address", "picture", "without",
 ]  # fmt: skip
 FILES = [
     b"", b"\xff\xfe", b"\x00\n", b"[" * 5000, b'{"prompt": "a", "completion": "b"}\n', b'{"contents": [null]}',
+    factories.png(), factories.png()[:60],
     b'{"messages": [{"role": "\\ud800\\u0000", "content": "x"}]}', b'{"prompt": "\\ud800", "completion": "b"}',
 ]  # fmt: skip
 HEADERS = [
@@ -68,12 +69,14 @@ def things():
         "dataset": job.dataset_id,
         "chat": answer.conversation_id,
         "answer": answer.pk,
+        "picture": factories.picture().pk,
     }
 
 
 def address(chance, name, things):
     pattern = ROUTES[name].pattern
-    kind = "answer" if "turns" in str(pattern) else name.partition("-")[0]
+    kinds = {"turns": "answer", "pictures": "picture"}
+    kind = next((kinds[part] for part in kinds if part in str(pattern)), name.partition("-")[0])
     given = {"step": ["training", "output", "x" * 300], "section": ["jobs", "x"], "publisher": ["google", "a\x00"]}
     given |= {"slug": ["gemma3", "%", "선"], "token": ["\x00", "x" * 3000]}
     drafts = "draft" in str(pattern)
@@ -107,7 +110,7 @@ def answer_to(client, chance, name, things):
         body, content_type = chance.choice(BODIES)
         return client.generic("POST", url, body, content_type, **headers)
     file = SimpleUploadedFile(chance.choice(["a.jsonl", "\x00", "../x", "선" * 200]), chance.choice(FILES))
-    field = chance.choice(["file", "train-file", "validation-file"])
+    field = chance.choice(["file", "train-file", "validation-file", "pictures"])
     return client.post(url, some_of(FIELDS, chance, things) | {field: file}, **headers)
 
 
