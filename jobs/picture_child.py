@@ -10,6 +10,7 @@ import json
 import resource
 import sys
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -31,7 +32,12 @@ MOST_PIXELS = 24_000_000
 MOST_WEBP_PIXELS = 16_000_000
 FEWEST_PIXELS = 8
 ORIENTATION = 0x0112
-KINDS = {"PNG": PngImageFile, "JPEG": JpegImageFile, "WEBP": WebPImageFile, "GIF": GifImageFile}
+KINDS: dict[str, Callable[[io.BytesIO], Image.Image]] = {
+    "PNG": PngImageFile,
+    "JPEG": JpegImageFile,
+    "WEBP": WebPImageFile,
+    "GIF": GifImageFile,
+}
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,

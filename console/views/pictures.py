@@ -65,7 +65,7 @@ def ids_of(request: ConsoleRequest, name: str) -> list[uuid.UUID]:
     return list(found)
 
 
-def added(request: ConsoleRequest, file: UploadedFile, endpoint: Endpoint | None) -> Picture:
+def added(request: ConsoleRequest, file: "UploadedFile[Any]", endpoint: Endpoint | None) -> Picture:
     assert file.file is not None
     return pictures.add(request.user, file=file.file, size=file.size or 0, name=file.name or "", endpoint=endpoint)
 

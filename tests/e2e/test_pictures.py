@@ -6,13 +6,14 @@ import random
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests import journey
-from tests.e2e.conftest import NARROW, Visit
+from tests.e2e.conftest import NARROW, SCREENSHOTS, Visit
 from tests.e2e.test_axe import remarks
 from tests.fixtures.tiny_gemma3.pictures import Scene, Thing, draw
 from tests.running import GEMMA, ROOT, Running, running, with_tiny_model
@@ -33,7 +34,8 @@ GIVE = """([name, type, content, way]) => {
     ? new ClipboardEvent(kind, { clipboardData: data, bubbles: true, cancelable: true })
     : new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true });
   const target = way === "paste" ? document.querySelector("textarea[name=text]") : document.querySelector("main");
-  for (const kind of way === "paste" ? ["paste"] : ["dragenter", "dragover", "drop"]) target.dispatchEvent(event(kind));
+  const drag = ["dragenter", "dragover"];
+  for (const kind of { paste: ["paste"], drag, drop: [...drag, "drop"] }[way]) target.dispatchEvent(event(kind));
 }"""
 
 
@@ -62,12 +64,14 @@ def endpoints(person: Visitor) -> dict[str, str]:
     return found
 
 
+def cookies_of(person: Visitor) -> list[Any]:
+    kept, address = person.client.cookies.jar, str(person.client.base_url)
+    return [{"name": one.name, "value": one.value, "url": address} for one in kept]
+
+
 @pytest.fixture
 def page(visit: Visit, person: Visitor) -> Page:
-    cookies = [
-        {"name": cookie.name, "value": cookie.value, "url": visit.address} for cookie in person.client.cookies.jar
-    ]
-    visit.context.add_cookies(cookies)
+    visit.context.add_cookies(cookies_of(person))
     return visit.page
 
 
@@ -138,9 +142,12 @@ def test_pictures_in_a_chat(visit: Visit, page: Page, endpoints: dict[str, str])
     expect(page.locator(".turn.user").last.locator("img")).to_have_attribute("alt", "A triangle")
     assert (answers(page)[-1] != "", found + remarks(visit), visit.problems) == (True, [], [])
     visit.picture("chat-turns-with-pictures")
+    give(page, "paste", "late.png", saved(SQUARE, side=2000))
+    ask(page, "Describe the picture.")  # while it is still on its way
+    expect(page.locator(".turn.user").last.locator("img")).to_have_attribute("alt", "late.png")
     with visit.context.expect_page() as opened:
         page.locator(".turn.user img").last.click()
-    assert opened.value.evaluate("document.images[0].naturalWidth") == 160
+    assert opened.value.evaluate("document.images[0].naturalWidth") == 896
 
 
 def test_a_text_model_says_why_it_takes_no_pictures(visit: Visit, page: Page, endpoints: dict[str, str]) -> None:
@@ -158,6 +165,31 @@ def test_a_text_model_says_why_it_takes_no_pictures(visit: Visit, page: Page, en
     expect(page.locator("#pictures-input")).to_be_disabled()
     visit.picture("chat-text-only")
     assert (remarks(visit), visit.problems) == ([], [])
+
+
+def test_the_page_shows_that_it_takes_what_is_dragged(visit: Visit, page: Page, endpoints: dict[str, str]) -> None:
+    visit.open(f"/studio/chat/?endpoint={endpoints['sees']}")
+    give(page, "drag", "stars.png", saved(STARS))
+    expect(page.get_by_text("Drop pictures here")).to_be_visible()
+    visit.picture("chat-drop")
+    page.evaluate("document.querySelector('main').dispatchEvent(new DragEvent('dragleave', { bubbles: true }))")
+    expect(page.get_by_text("Drop pictures here")).to_be_hidden()
+    assert visit.problems == []
+
+
+def test_without_a_script(browser: Browser, person: Visitor, endpoints: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "stars.png").write_bytes(saved(STARS))
+    context = browser.new_context(java_script_enabled=False, viewport=NARROW)
+    context.add_cookies(cookies_of(person))
+    page = context.new_page()
+    page.goto(f"{person.client.base_url}/studio/chat/?endpoint={endpoints['sees']}")
+    page.locator("#pictures-input").set_input_files(tmp_path / "stars.png")
+    page.screenshot(path=SCREENSHOTS / "chat-without-script.png")
+    ask(page, "Describe the picture.")
+    expect(page.locator(".turn.user img")).to_have_attribute("alt", "stars.png")
+    answer = "A red star and a blue circle on a white background."
+    person.wait_for(page.url.partition("#")[0], (answer,), 30)
+    context.close()
 
 
 def test_a_photo_on_a_phone(visit: Visit, page: Page, endpoints: dict[str, str], tmp_path: Path) -> None:
