@@ -1,6 +1,7 @@
 """A stranger's picture, decoded and drawn anew by a child process with little memory, little time and nothing else."""
 
 import json
+import logging
 import signal
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs.errors import PictureRefused
+
+logger = logging.getLogger(__name__)
 
 CHILD = Path(__file__).parents[1] / "picture_child.py"
 LARGEST_FILE = 10 * 1024 * 1024
@@ -88,7 +91,7 @@ def clean(file: IO[bytes], *, size: int, name: str, side: int) -> CleanPicture:
 
 def _ask_child(file: IO[bytes], kind: str, side: int) -> tuple[int | None, bytes]:
     """Its exit code (None: it was killed after SECONDS) and what it wrote: at most what its own limit lets it."""
-    command = [sys.executable, "-I", str(CHILD), kind, str(side)]
+    command = [sys.executable, "-E", "-P", str(CHILD), kind, str(side)]
     alone: dict[str, Any] = {"stderr": subprocess.DEVNULL, "env": {}, "cwd": "/", "timeout": SECONDS}
     with TemporaryFile() as given, TemporaryFile() as made:
         while part := file.read(64 * 1024):
@@ -105,6 +108,9 @@ def _ask_child(file: IO[bytes], kind: str, side: int) -> tuple[int | None, bytes
 def _read(answer: tuple[int | None, bytes], side: int) -> CleanPicture | str:
     """The picture, or why there is none. The child is believed no more than the file that it has read."""
     code, output = answer
+    if code and code > 0:
+        logger.error("%s ended with %d: can this Python import Pillow?", CHILD.name, code)
+        return "broken"
     if code:
         return "slow" if code == -signal.SIGXCPU else "heavy"
     head, _line, content = output.partition(b"\n")
