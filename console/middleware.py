@@ -46,6 +46,7 @@ SECURITY_HEADERS = {
 }
 STATUS_OF = {
     errors.DatasetRejected: 422,
+    errors.PictureRefused: 422,
     errors.NotAllowedNow: 409,
     errors.InvalidTransition: 409,
     errors.KeyReused: 409,

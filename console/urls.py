@@ -12,6 +12,7 @@ from console.views import (
     health,
     model_detail,
     model_garden,
+    pictures,
     preferences,
     search,
     tuned_models,
@@ -116,6 +117,9 @@ chat_urls = [
     path("studio/chat/turns/<uuid:pk>/", chat.turn, name="chat-turn"),
     path("studio/chat/turns/<uuid:pk>/stop/", chat.stop, name="chat-stop"),
     path("studio/chat/turns/<uuid:pk>/retry/", chat.retry, name="chat-retry"),
+    path("studio/chat/pictures/", pictures.add, name="chat-picture-add"),
+    path("studio/chat/pictures/<uuid:pk>/", pictures.show, name="chat-picture"),
+    path("studio/chat/pictures/<uuid:pk>/remove/", pictures.remove, name="chat-picture-remove"),
 ]
 
 urlpatterns: list[URLPattern] = [

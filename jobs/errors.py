@@ -4,6 +4,7 @@ JobsError
 ├── InvalidTransition     a state change that the table forbids
 ├── NotAllowedNow         the action does not fit the state of the thing; the message says what to do
 ├── KeyReused             one form key, two different requests
+├── PictureRefused        a file that is no picture a model could see; the message says why and the remedy
 └── DatasetRejected       a file that cannot be used at all; the message says why and the remedy
 """
 
@@ -27,4 +28,8 @@ class KeyReused(JobsError):
 
 
 class DatasetRejected(JobsError):
+    pass
+
+
+class PictureRefused(JobsError):
     pass

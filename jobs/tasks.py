@@ -11,7 +11,7 @@ from celery import shared_task
 from django.db import transaction
 from django.utils import timezone
 
-from .services import accounts, catalogue, chat, endpoint_lifetime, endpoints, output_check, surplus, tuning
+from .services import accounts, catalogue, chat, endpoint_lifetime, endpoints, output_check, pictures, surplus, tuning
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +77,7 @@ def find_surplus() -> None:
 @task("jobs.prune")
 def prune() -> None:
     accounts.forget_expired(timezone.now())
+    pictures.prune(timezone.now())
 
 
 @task("chat.answer", acks_late=False, time_limit=CHAT_SECONDS + 30, soft_time_limit=CHAT_SECONDS)

@@ -1,34 +1,50 @@
 import { Application } from "./vendor/stimulus-3.2.2/stimulus.js";
-import Autoscroll from "./controllers/autoscroll.js";
-import Autosize from "./controllers/autosize.js";
-import Chart from "./controllers/chart.js";
-import Charts from "./controllers/charts.js";
-import Clipboard from "./controllers/clipboard.js";
-import Composer from "./controllers/composer.js";
-import DirtyForm from "./controllers/dirty_form.js";
-import Hotkeys from "./controllers/hotkeys.js";
-import Live from "./controllers/live.js";
-import LogFollow from "./controllers/log_follow.js";
-import Panel from "./controllers/panel.js";
-import Modal from "./controllers/modal.js";
-import RelativeTime from "./controllers/relative_time.js";
-import Scrollspy from "./controllers/scrollspy.js";
-import Rows from "./controllers/rows.js";
-import SliderPair from "./controllers/slider_pair.js";
-import Snackbar from "./controllers/snackbar.js";
-import Theme from "./controllers/theme.js";
-import Upload from "./controllers/upload.js";
 
+// A page loads what it uses. The names are written out, so that files named by their content can be found.
+const controllers = {
+  autoscroll: () => import("./controllers/autoscroll.js"),
+  autosize: () => import("./controllers/autosize.js"),
+  chart: () => import("./controllers/chart.js"),
+  charts: () => import("./controllers/charts.js"),
+  clipboard: () => import("./controllers/clipboard.js"),
+  composer: () => import("./controllers/composer.js"),
+  "dirty-form": () => import("./controllers/dirty_form.js"),
+  hotkeys: () => import("./controllers/hotkeys.js"),
+  live: () => import("./controllers/live.js"),
+  "log-follow": () => import("./controllers/log_follow.js"),
+  media: () => import("./controllers/media.js"),
+  modal: () => import("./controllers/modal.js"),
+  panel: () => import("./controllers/panel.js"),
+  "relative-time": () => import("./controllers/relative_time.js"),
+  rows: () => import("./controllers/rows.js"),
+  scrollspy: () => import("./controllers/scrollspy.js"),
+  "slider-pair": () => import("./controllers/slider_pair.js"),
+  snackbar: () => import("./controllers/snackbar.js"),
+  theme: () => import("./controllers/theme.js"),
+  upload: () => import("./controllers/upload.js"),
+};
 const application = Application.start();
-for (const [name, controller] of Object.entries({
-  autoscroll: Autoscroll, autosize: Autosize, chart: Chart, charts: Charts, clipboard: Clipboard,
-  composer: Composer, "dirty-form": DirtyForm, hotkeys: Hotkeys, live: Live,
-  "log-follow": LogFollow, modal: Modal, panel: Panel, "relative-time": RelativeTime, rows: Rows,
-  scrollspy: Scrollspy, "slider-pair": SliderPair,
-  snackbar: Snackbar, theme: Theme, upload: Upload,
-})) {
-  application.register(name, controller);
+
+function load(element) {
+  for (const name of (element.dataset.controller ?? "").split(" ")) {
+    const wanted = controllers[name];
+    delete controllers[name];
+    wanted?.().then((module) => application.register(name, module.default));
+  }
 }
+
+function loadAll(root) {
+  load(root);
+  root.querySelectorAll("[data-controller]").forEach(load);
+}
+
+loadAll(document.documentElement);
+new MutationObserver((changes) => {
+  for (const { target, addedNodes } of changes) {
+    if (addedNodes.length === 0) load(target);
+    for (const node of addedNodes) if (node instanceof Element) loadAll(node);
+  }
+}).observe(document.documentElement, { attributeFilter: ["data-controller"], childList: true, subtree: true });
 
 // A refusal is shown in the banner of the page: it must not hide behind an open dialog.
 document.addEventListener("htmx:before:swap", ({ detail }) => {

@@ -1,10 +1,13 @@
 """Rows with plain defaults. Every argument is a keyword; nothing else is made than what the name says."""
 
+import hashlib
+import io
 import json
 from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib.auth.models import User
+from PIL import Image
 
 from jobs.models import (
     Conversation,
@@ -12,6 +15,7 @@ from jobs.models import (
     DatasetFormat,
     Endpoint,
     Message,
+    Picture,
     PublisherModel,
     Role,
     TuningDraft,
@@ -129,6 +133,30 @@ def message(*, conversation: Conversation, **values: Any) -> Message:
     conversation.head = Message.objects.create(conversation=conversation, **defaults | values)
     conversation.save(update_fields=["head"])
     return conversation.head
+
+
+def png(colour: str = "red", size: tuple[int, int] = (40, 30)) -> bytes:
+    content = io.BytesIO()
+    Image.new("RGB", size, colour).save(content, "PNG")
+    return content.getvalue()
+
+
+def picture(*, content: bytes | None = None, **values: Any) -> Picture:
+    """With its file on disk; not sent yet, unless `message` is given."""
+    content = png() if content is None else content
+    defaults = {
+        "owner": values.get("owner") or owner(),
+        "name": "red.png",
+        "content_type": "image/png",
+        "width": 40,
+        "height": 30,
+        "size": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    made = Picture.objects.create(**defaults | values)
+    made.path.parent.mkdir(parents=True, exist_ok=True)
+    made.path.write_bytes(content)
+    return made
 
 
 def publisher_model(*, name: str = BASE_MODEL, **values: Any) -> PublisherModel:

@@ -1,14 +1,23 @@
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from jobs.models import Endpoint
+from jobs.models import Endpoint, Picture
 
 LONGEST_MESSAGE = 100_000
 PARAMETERS = ("temperature", "top_p", "max_tokens")
+
+
+@dataclass(frozen=True)
+class Attached:
+    """The pictures that come with a message, and why others do not."""
+
+    pictures: Sequence[Picture] = ()
+    problems: Sequence[str] = ()
 
 
 class MessageForm(forms.Form):
@@ -27,10 +36,22 @@ class MessageForm(forms.Form):
         },
     )
 
+    def __init__(self, *args: Any, attached: Attached | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.attached = attached or Attached()
+        if self.attached.pictures:
+            self.fields["text"].required = False
+
+    @property
+    def pictures(self) -> Sequence[Picture]:
+        return self.attached.pictures
+
     def clean_text(self) -> str:
         text: str = self.cleaned_data["text"]
-        if not text.strip():
+        if not text.strip() and not self.pictures:
             raise forms.ValidationError(_("Write a message first."))
+        if self.attached.problems:
+            raise forms.ValidationError(list(self.attached.problems))
         return text
 
 

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from console.forms.chat import MessageForm, NewChatForm, OptionsForm, empty_message
 from console.http import ConsoleRequest, hx_redirect, wants_fragment
+from console.views.pictures import attached, endpoint_of, picture_facts
 from jobs import tasks
 from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, Endpoint, Message
@@ -38,12 +39,15 @@ def conversations_of(request: ConsoleRequest) -> "QuerySet[Conversation]":
 def index(request: ConsoleRequest) -> HttpResponse:
     ready = Endpoint.objects.visible_to(request.user).ready()
     first = {"key": uuid.uuid4(), "endpoint": request.GET.get("endpoint")}
-    form = NewChatForm(request.POST if request.method == "POST" else None, initial=first, ready=ready)
-    if request.method == "POST" and form.is_valid():
+    posted = request.method == "POST"
+    sent = {"data": request.POST, "attached": attached(request, endpoint_of(request))} if posted else {}
+    form = NewChatForm(initial=first, ready=ready, **sent)
+    if posted and form.is_valid():
         answer = first_answer(request, form)
         if answer is not None:
             return hx_redirect(request, "chat-conversation", answer.conversation_id)
     context = {"form": form, "conversations": conversations_of(request), "can_start": bool(form.ready)}
+    context |= picture_facts(form.ready.values())
     return render(request, "chat/new.html", context, status=422 if form.is_bound else 200)
 
 
@@ -89,7 +93,8 @@ def turns_fragment(request: ConsoleRequest, talk: Conversation) -> HttpResponse:
 def turns_of(talk: Conversation) -> dict[str, Any]:
     turns = talk.path()
     live = next((turn for turn in reversed(turns) if turn.is_live), None)
-    return {"conversation": talk, "turns": turns, "live": live, "can_ask": is_ready(talk)}
+    facts = picture_facts([talk.endpoint] if talk.endpoint else [], turns)
+    return {"conversation": talk, "turns": turns, "live": live, "can_ask": is_ready(talk), **facts}
 
 
 def is_ready(talk: Conversation) -> bool:
@@ -99,7 +104,8 @@ def is_ready(talk: Conversation) -> bool:
 def ask(talk: Conversation, form: MessageForm) -> Message | None:
     """The answer to wait for; None, with the reason on the form, when nothing can be asked now."""
     try:
-        answer = chat.ask(talk, key=form.cleaned_data["key"], text=form.cleaned_data["text"])
+        data = form.cleaned_data
+        answer = chat.ask(talk, key=data["key"], text=data["text"], pictures=form.pictures)
     except NotAllowedNow as error:
         form.add_error("text", str(error))
         return None
@@ -110,7 +116,7 @@ def ask(talk: Conversation, form: MessageForm) -> Message | None:
 @require_POST
 def send(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     talk = visible_conversation(request, pk)
-    form = MessageForm(request.POST)
+    form = MessageForm(request.POST, attached=attached(request, talk.endpoint))
     answer = ask(talk, form) if form.is_valid() else None
     if answer is None:
         return unsent(request, talk, form)
@@ -143,6 +149,7 @@ def turn(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
         "can_ask": is_ready(talk),
         "is_last": talk.head_id == message.pk,
         "form": empty_message(),
+        **picture_facts([talk.endpoint] if talk.endpoint else []),
     }
     return render(request, "chat/answer.html", context)
 

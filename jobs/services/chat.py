@@ -1,5 +1,6 @@
 """Conversations with an endpoint. An answer is a row that waits; the chat task fills it (`chat_answer`)."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,10 +13,11 @@ from django.utils.translation import gettext as _
 
 from jobs import live, markup
 from jobs.errors import NotAllowedNow
-from jobs.models import Conversation, Endpoint, Message, Role
+from jobs.models import Conversation, Endpoint, Message, Picture, Role
 from jobs.states import MESSAGE_TRANSITIONS, EndpointState, MessageState, check
 
 from . import endpoint_lifetime
+from . import pictures as stored
 from .chat_answer import answer
 
 __all__ = [
@@ -44,28 +46,30 @@ def delete(conversation: Conversation) -> None:
     live.ring(owner_id, f"chat-{pk}")
 
 
-def ask(conversation: Conversation, *, key: UUID, text: str) -> Message:
+def ask(conversation: Conversation, *, key: UUID, text: str, pictures: Sequence[Picture] = ()) -> Message:
     """Appends the turn and the answer to come, and returns the answer. The same key again is the same answer."""
     text = text.replace("\x00", "").strip()
-    if not text:
+    if not text and not pictures:
         raise NotAllowedNow(_("Write a message first."))
     try:
         with transaction.atomic():
-            return _append(conversation, key, text)
+            return _append(conversation, key, text, pictures)
     except IntegrityError:
         raise NotAllowedNow(_("Another message was sent at the same moment. Look at the conversation again.")) from None
 
 
-def _append(conversation: Conversation, key: UUID, text: str) -> Message:
+def _append(conversation: Conversation, key: UUID, text: str, pictures: Sequence[Picture]) -> Message:
     row = Conversation.objects.select_for_update().get(pk=conversation.pk)
     if found := row.messages.filter(key=key).first():
         return found
     _require_ready(row)
+    stored.require_sendable(row.endpoint, pictures)
     question = Message.objects.create(
         conversation=row, parent_id=row.head_id, ordinal=_next_ordinal(row), role=Role.USER, content=text,
         html=markup.render(text),
     )  # fmt: skip
-    row.title = row.title or _title(question.content)
+    stored.attach(question, pictures)
+    row.title = row.title or _title(question.content or pictures[0].name)
     row.save(update_fields=["title", "updated_at"])
     conversation.title = row.title
     answer_row = _waiting(row, key, question)

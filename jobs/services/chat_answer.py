@@ -15,11 +15,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from jobs import live, markup
-from jobs.models import Conversation, Message, Role
+from jobs.models import Conversation, Endpoint, Message, Role
 from jobs.states import MESSAGE_TRANSITIONS, EndpointState, MessageState, check
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import Unavailable, VertexError
 from jobs.vertex.port import ChatChunk, ChatRequest
+
+from . import pictures
 
 logger = logging.getLogger(__name__)
 
@@ -205,7 +207,7 @@ def request_for(message: Message) -> ChatRequest:
     turns: list[dict[str, Any]] = []
     if conversation.system_instruction:
         turns.append({"role": "system", "content": conversation.system_instruction})
-    turns += _history(message)
+    turns += _history(message, endpoint)
     return ChatRequest(
         endpoint=endpoint.resource_name,
         dedicated_dns=endpoint.dedicated_dns,
@@ -214,17 +216,15 @@ def request_for(message: Message) -> ChatRequest:
     )
 
 
-def _history(message: Message) -> list[dict[str, Any]]:
-    turns: list[dict[str, Any]] = []
+def _history(message: Message, endpoint: Endpoint) -> list[dict[str, Any]]:
+    turns: list[Message] = []
     question: Message | None = None
     for turn in message.conversation.path(message.parent_id) if message.parent_id else ():
         if turn.role == Role.USER:
             question = turn
         elif question and turn.state in KEPT and turn.content.strip():
-            turns += [_turn(question), _turn(turn)]
+            turns += [question, turn]
             question = None
-    return [*turns, _turn(question)] if question else turns
-
-
-def _turn(message: Message) -> dict[str, Any]:
-    return {"role": message.role, "content": message.content}
+    turns += [question] if question else []
+    kept = pictures.shown(turns, endpoint).kept
+    return [{"role": turn.role, "content": pictures.content_parts(turn, kept)} for turn in turns]

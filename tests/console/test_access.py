@@ -74,6 +74,8 @@ ROUTES = {
     "chat-turn": Route("answer"),
     "chat-stop": Route("answer", POST),
     "chat-retry": Route("answer", POST),
+    "chat-picture": Route("picture"),
+    "chat-picture-remove": Route("picture", POST),
 }
 
 
@@ -91,6 +93,7 @@ THINGS = {
     "dataset": factories.dataset,
     "conversation": factories.conversation,
     "answer": answer,
+    "picture": factories.picture,
 }
 
 

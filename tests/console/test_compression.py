@@ -29,7 +29,7 @@ def test_collected_files_are_named_by_content_and_lie_there_compressed(collected
 
 def test_scripts_import_each_other_by_those_names(collected):
     [script] = collected.glob("console.*.js")
-    imported = re.findall(r'from "\./([^"]+)"', script.read_text())
+    imported = re.findall(r'(?:from |import\()"\./([^"]+)"', script.read_text())
     assert [name for name in imported if not re.search(r"\.[0-9a-f]{12}\.js$", name)] == []
     assert [name for name in imported if not (collected / name).is_file()] == []
 

@@ -43,9 +43,11 @@ FIELDS = [
     "confirm", "minimum", "maximum", "kind", "hours", "seen",
     "labels", "source", "custom_base_model", "location", "learning_rate_kind", "learning_rate_multiplier",
     "endpoint_lease_hours", "prompt", "answer", "system", "has_header", "leave_out", "share", "seed", "reading",
+    "picture", "without",
 ]  # fmt: skip
 FILES = [
     b"", b"\xff\xfe", b"\x00\n", b"[" * 5000, b'{"prompt": "a", "completion": "b"}\n', b'{"contents": [null]}',
+    factories.png(), factories.png()[:60],
     b"prompt,answer\n\x00,b\n\"open,", b'[{"conversations": [{"from": []}]}, {"x":',
     b'[{"prompt": "a", "completion": "\\ud800"}]',
     b'{"instruction": "a", "output": 3}\n' + b"[" * 5000, b"prompt\tanswer\ra\tb\r",
@@ -80,12 +82,14 @@ def things():
         "dataset": job.dataset_id,
         "chat": answer.conversation_id,
         "answer": answer.pk,
+        "picture": factories.picture().pk,
     }
 
 
 def address(chance, name, things):
     pattern = ROUTES[name].pattern
-    kind = "answer" if "turns" in str(pattern) else name.partition("-")[0]
+    kinds = {"turns": "answer", "pictures": "picture"}
+    kind = next((kinds[part] for part in kinds if part in str(pattern)), name.partition("-")[0])
     given = {"step": ["training", "output", "x" * 300], "section": ["jobs", "x"], "publisher": ["google", "a\x00"]}
     given |= {"line": [0, 1, 10**30]}
     given |= {"slug": ["gemma3", "%", "선"], "token": ["\x00", "x" * 3000]}
@@ -120,7 +124,7 @@ def answer_to(client, chance, name, things):
         body, content_type = chance.choice(BODIES)
         return client.generic("POST", url, body, content_type, **headers)
     file = SimpleUploadedFile(chance.choice(["a.jsonl", "\x00", "../x", "선" * 200]), chance.choice(FILES))
-    field = chance.choice(["file", "train-file", "validation-file"])
+    field = chance.choice(["file", "train-file", "validation-file", "pictures"])
     return client.post(url, some_of(FIELDS, chance, things) | {field: file}, **headers)
 
 

@@ -36,7 +36,7 @@ def test_the_stylesheet_loads_nothing_from_outside():
     "path", sorted(STATIC.glob("controllers/*.js")) + [STATIC / "console.js"], ids=lambda p: p.name
 )
 def test_a_script_imports_only_what_is_here(path):
-    names = re.findall(r'from "([^"]+)"', path.read_text())
+    names = re.findall(r'(?:from |import\()"([^"]+)"', path.read_text())
     assert [name for name in names if not (path.parent / name).is_file()] == []
 
 

@@ -1,0 +1,147 @@
+"""Makes a stranger's picture harmless: `picture_child.py KIND SIDE`, the file on stdin, a line of JSON and bytes out.
+
+A program of its own, started by its path for one picture. Whatever a decoder can be talked into happens within these
+limits: no file, socket or process can be opened, and what comes out is pixels that were drawn anew, without metadata.
+"""
+
+import copy
+import io
+import json
+import resource
+import sys
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from PIL import ExifTags, Image, ImageColor, ImageMode, ImagePalette, TiffImagePlugin
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+# What Pillow imports only once it needs it: no file can be opened by then.
+LATER = (copy, ExifTags, ImageColor, ImageMode, ImagePalette, TiffImagePlugin)
+MEGABYTE = 2**20
+MEMORY = 400 * MEGABYTE
+CPU_SECONDS = 5
+LARGEST_RESULT = 6 * MEGABYTE
+LARGEST_PNG = MEGABYTE // 2
+MOST_PIXELS = 24_000_000
+# Its decoder keeps three copies of the picture.
+MOST_WEBP_PIXELS = 16_000_000
+FEWEST_PIXELS = 8
+ORIENTATION = 0x0112
+KINDS: dict[str, Callable[[io.BytesIO], Image.Image]] = {
+    "PNG": PngImageFile,
+    "JPEG": JpegImageFile,
+    "WEBP": WebPImageFile,
+    "GIF": GifImageFile,
+}
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class Refused(Exception):
+    """`str(error)` is a word that the console turns into a sentence."""
+
+
+def limit() -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_RESULT, LARGEST_RESULT))
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+    with suppress(ValueError):  # macOS takes no limit below what is mapped already
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+
+
+def opened(content: bytes, kind: str) -> Image.Image:
+    """By the class of its kind, so that no other format is ever tried; not decoded yet."""
+    picture = KINDS[kind](io.BytesIO(content))
+    if picture.width * picture.height > (MOST_WEBP_PIXELS if kind == "WEBP" else MOST_PIXELS):
+        raise Refused("pixels")
+    return picture
+
+
+def scaled(picture: Image.Image, side: int) -> Image.Image:
+    """At most `side` long, turned as it is to be seen, opaque: what is transparent is white."""
+    scale = min(1, side / max(picture.size))
+    if min(picture.size) * scale < FEWEST_PIXELS:
+        raise Refused("narrow")
+    picture = with_true_colours(picture)
+    picture.thumbnail((side, side), Image.Resampling.BICUBIC)
+    if picture.mode == "I":
+        picture = picture.point(lambda value: value * (1 / 256)).convert("L")
+    turn = TURNS.get(orientation(picture))
+    if picture.mode == "RGBA":
+        below = Image.new("RGB", picture.size, "white")
+        below.paste(picture, mask=picture.getchannel("A"))
+        picture = below
+    picture = picture.convert("RGB")
+    return picture.transpose(turn) if turn is not None else picture
+
+
+def with_true_colours(picture: Image.Image) -> Image.Image:
+    """In a mode that can be scaled: indices into a palette cannot."""
+    if picture.mode.startswith("I"):
+        return picture.convert("I")
+    if picture.mode in {"P", "LA", "PA", "La", "RGBa"} or "transparency" in picture.info:
+        return picture.convert("RGBA")
+    return picture.convert("L") if picture.mode == "1" else picture
+
+
+def orientation(picture: Image.Image) -> Any:
+    with suppress(Exception):
+        return picture.getexif().get(ORIENTATION)
+    return None
+
+
+def encoded(picture: Image.Image, kind: str) -> tuple[str, bytes]:
+    """Drawings stay exact as long as they are small."""
+    clean, content = Image.new("RGB", picture.size), io.BytesIO()
+    clean.paste(picture)
+    if kind in {"PNG", "GIF"}:
+        clean.save(content, "PNG")
+        if content.tell() <= LARGEST_PNG:
+            return "image/png", content.getvalue()
+        content = io.BytesIO()
+    clean.save(content, "JPEG", quality=90, subsampling=0)
+    return "image/jpeg", content.getvalue()
+
+
+def cleaned(content: bytes, kind: str, side: int) -> tuple[dict[str, Any], bytes]:
+    try:
+        picture = scaled(opened(content, kind), side)
+        content_type, result = encoded(picture, kind)
+    except Refused as error:
+        return {"refused": str(error)}, b""
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        return {"refused": "pixels"}, b""
+    except MemoryError:
+        return {"refused": "heavy"}, b""
+    except Exception:
+        return {"refused": "broken"}, b""
+    return {"content_type": content_type, "width": picture.width, "height": picture.height}, result
+
+
+def main() -> None:
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
+    Image.MAX_IMAGE_PIXELS = MOST_PIXELS
+    kind, side = sys.argv[1], int(sys.argv[2])
+    Image.preinit()
+    limit()
+    head, result = cleaned(sys.stdin.buffer.read(), kind, side)
+    sys.stdout.buffer.write(json.dumps(head).encode() + b"\n" + result)
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

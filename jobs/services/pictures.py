@@ -1,0 +1,203 @@
+"""Pictures of a chat: kept as the model receives them, by the SHA-256 of their content; sent as data: URIs."""
+
+import base64
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import IO, Any
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from jobs.errors import NotAllowedNow
+from jobs.models import Endpoint, Message, Picture, PublisherModel
+
+from .catalogue import known_facts
+from .picture_file import LARGEST_FILE, clean
+
+__all__ = [
+    "LARGEST_FILE", "MOST_IN_A_REQUEST", "add", "attach", "content_parts", "mine", "prune", "reading",
+    "remove", "require_sendable", "shown", "text_only",
+]  # fmt: skip
+
+MOST_IN_A_REQUEST = 16
+# Vertex AI takes 1.5 MB in a request to a region's address and 10 MB to an endpoint's own; a third is added by base64.
+MOST_BYTES, MOST_BYTES_SHARED = 6_500_000, 1_000_000
+MOST_UNSENT = 64
+SIDE = 1536
+KEPT_UNSENT = timedelta(days=1)
+KEPT_FILE = timedelta(hours=1)
+
+
+def reading(endpoints: Iterable[Endpoint]) -> dict[UUID, bool | None]:
+    """As the catalogue says of their base models, also for tuned ones; None when it does not say. One query."""
+    names = {endpoint.pk: endpoint.base_model or endpoint.publisher_model for endpoint in endpoints}
+    models = PublisherModel.objects.filter(name__in=set(names.values())).values_list("name", "data") if names else ()
+    told = {name: data.get("modalities") for name, data in models}
+    modalities = {pk: told.get(name) or known_facts(name).get("modalities") for pk, name in names.items()}
+    return {pk: "image" in found if found else None for pk, found in modalities.items()}
+
+
+def reads_pictures(endpoint: Endpoint) -> bool | None:
+    return reading([endpoint])[endpoint.pk]
+
+
+def text_only(endpoint: Endpoint) -> str:
+    name = (endpoint.base_model or endpoint.publisher_model).rpartition("@")[2]
+    return _("%(model)s reads text only, no pictures.") % {"model": name}
+
+
+def add(owner: User, *, file: IO[bytes], size: int, name: str, endpoint: Endpoint | None = None) -> Picture:
+    """Scaled to what the endpoint's model sees. Raises PictureRefused with a sentence."""
+    name = _clean_name(Path(name.replace("\\", "/")).name)
+    side = known_facts(endpoint.base_model).get("image_side", SIDE) if endpoint else SIDE
+    found = clean(file, size=size, name=name, side=side)
+    picture = Picture(
+        owner=owner, name=name or _("Picture"), content_type=found.content_type, width=found.width,
+        height=found.height, size=len(found.content), sha256=hashlib.sha256(found.content).hexdigest(),
+    )  # fmt: skip
+    _write(picture.path, found.content)
+    picture.save(force_insert=True)
+    if not picture.path.exists():  # a prune had looked before the row was there
+        _write(picture.path, found.content)
+    _drop_oldest_unsent(owner)
+    return picture
+
+
+def _clean_name(name: str) -> str:
+    return "".join(character for character in name if character.isprintable()).strip()[-200:]
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Also over an equal one: a file that was written just now is not pruned."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    partial = path.with_suffix(f".{uuid4().hex}")
+    try:
+        partial.touch(mode=0o600)
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _drop_oldest_unsent(owner: User) -> None:
+    unsent = Picture.objects.filter(owner=owner, message=None).order_by("-created_at")
+    surplus = list(unsent.values_list("pk", flat=True)[MOST_UNSENT:])
+    Picture.objects.filter(message=None, pk__in=surplus).delete()
+
+
+def remove(picture: Picture) -> None:
+    """Not one that was sent: it belongs to its turn. The file goes with the next prune."""
+    Picture.objects.filter(pk=picture.pk, message=None).delete()
+
+
+def mine(owner: User, ids: Iterable[UUID]) -> list[Picture]:
+    """In the order of the ids, without those that are gone or somebody else's."""
+    wanted = list(dict.fromkeys(ids))
+    found = Picture.objects.visible_to(owner).in_bulk(wanted)
+    return [found[pk] for pk in wanted if pk in found]
+
+
+def require_sendable(endpoint: Endpoint | None, pictures: Sequence[Picture]) -> None:
+    if not pictures or endpoint is None:
+        return
+    if reads_pictures(endpoint) is False:
+        raise NotAllowedNow(text_only(endpoint) + " " + _("Remove the pictures, or choose another endpoint."))
+    if len(pictures) > MOST_IN_A_REQUEST:
+        words = {"most": MOST_IN_A_REQUEST, "count": len(pictures)}
+        raise NotAllowedNow(_("A message takes %(most)d pictures; these are %(count)d. Remove some.") % words)
+    if sum(picture.size for picture in pictures) > most_bytes(endpoint):
+        raise NotAllowedNow(_("These pictures are too much for one request to this endpoint. Remove some."))
+
+
+def attach(message: Message, pictures: Sequence[Picture]) -> None:
+    """In this order. One that belongs to a turn already is copied: an edited question, the columns of a comparison."""
+    for position, picture in enumerate(pictures):
+        values: dict[str, Any] = {"message": message, "position": position, "alt": picture.alt}
+        if Picture.objects.filter(pk=picture.pk, message=None).update(**values):
+            picture.message, picture.position = message, position
+            continue
+        same = ("owner_id", "name", "content_type", "width", "height", "size", "sha256")
+        Picture.objects.create(**{field: getattr(picture, field) for field in same}, **values)
+
+
+def most_bytes(endpoint: Endpoint) -> int:
+    return MOST_BYTES_SHARED if endpoint.shared_address else MOST_BYTES
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The pictures of a branch that go into one request: the latest ones."""
+
+    kept: frozenset[UUID]
+    left_out: int
+
+    @property
+    def note(self) -> str:
+        return ngettext(
+            "The oldest picture of this chat is not sent along any more: a request has room for the latest ones.",
+            "The %(count)d oldest pictures of this chat are not sent along any more:"
+            " a request has room for the latest ones.",
+            self.left_out,
+        ) % {"count": self.left_out}
+
+
+def shown(turns: Iterable[Message], endpoint: Endpoint) -> Shown:
+    """`turns` with their pictures prefetched. None of them for a model that reads text only."""
+    pictures = [picture for turn in turns for picture in turn.pictures.all()]
+    room = most_bytes(endpoint) if pictures and reads_pictures(endpoint) is not False else 0
+    kept: list[UUID] = []
+    for picture in reversed(pictures[-MOST_IN_A_REQUEST:]):
+        room -= picture.size
+        if room < 0:
+            break
+        kept.append(picture.pk)
+    return Shown(frozenset(kept), len(pictures) - len(kept))
+
+
+def content_parts(message: Message, kept: frozenset[UUID]) -> str | list[dict[str, Any]]:
+    """The turn as chat/completions takes it: pictures first, as Gemma was taught. Plain text where none is sent."""
+    parts = [_part(picture) if picture.pk in kept else _left_out(picture) for picture in message.pictures.all()]
+    parts += [{"type": "text", "text": message.content}] if message.content else []
+    if any(part["type"] == "image_url" for part in parts):
+        return parts
+    return "\n\n".join(part["text"] for part in parts)
+
+
+def _part(picture: Picture) -> dict[str, Any]:
+    try:
+        content = base64.b64encode(picture.path.read_bytes()).decode()
+    except OSError:
+        return _left_out(picture)
+    return {"type": "image_url", "image_url": {"url": f"data:{picture.content_type};base64,{content}"}}
+
+
+def _left_out(picture: Picture) -> dict[str, Any]:
+    return {"type": "text", "text": f"[A picture that is left out here: {picture.alt or picture.name}]"}
+
+
+def prune(now: datetime) -> None:
+    """Pictures that were never sent, and files that no picture names any more."""
+    Picture.objects.filter(message=None, created_at__lt=now - KEPT_UNSENT).delete()
+    before = (now - KEPT_FILE).timestamp()
+    for path in Path(settings.DATA_DIR, "pictures").glob("*/*"):
+        if path.stat().st_mtime < before and not _is_named(path):
+            _forget(path)
+
+
+def _is_named(path: Path) -> bool:
+    return Picture.objects.filter(sha256=path.name).exists()
+
+
+def _forget(path: Path) -> None:
+    """The same picture may be added again at this moment: then the file comes back."""
+    content = path.read_bytes()
+    path.unlink()
+    if _is_named(path):
+        _write(path, content)

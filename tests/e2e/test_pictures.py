@@ -1,0 +1,210 @@
+"""Pictures drawn here, added in each of the ways there are, and seen by a tiny model that really looks at them."""
+
+import base64
+import io
+import random
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from tests import journey
+from tests.e2e.conftest import NARROW, SCREENSHOTS, Visit
+from tests.e2e.test_axe import remarks
+from tests.fixtures.tiny_gemma3.pictures import Scene, Thing, draw
+from tests.running import GEMMA, ROOT, Running, running, with_tiny_model
+from tests.visitor import Visitor
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+SEES = "google/gemma3@gemma-3-4b-it"
+VISION = ROOT / "tests/fixtures/tiny-gemma3-vision"
+SOON = 60_000
+STARS = Scene("white", (Thing("star", "red"), Thing("circle", "blue")))
+SQUARE = Scene("black", (Thing("square", "yellow"),))
+TRIANGLE = Scene("blue", (Thing("triangle", "white"),))
+GIVE = """([name, type, content, way]) => {
+  const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+  const data = new DataTransfer();
+  data.items.add(new File([bytes], name, { type }));
+  const event = (kind) => way === "paste"
+    ? new ClipboardEvent(kind, { clipboardData: data, bubbles: true, cancelable: true })
+    : new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true });
+  const target = way === "paste" ? document.querySelector("textarea[name=text]") : document.querySelector("main");
+  const drag = ["dragenter", "dragover"];
+  for (const kind of { paste: ["paste"], drag, drop: [...drag, "drop"] }[way]) target.dispatchEvent(event(kind));
+}"""
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    options = with_tiny_model(f"--base-model {SEES}={VISION}")
+    with running(tmp_path_factory.mktemp("pictures") / "data", options) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def person(console: Running) -> Iterator[Visitor]:
+    """The link signs in once."""
+    with Visitor(console.address) as visitor:
+        visitor.sign_in(console.link)
+        yield visitor
+
+
+@pytest.fixture(scope="module")
+def endpoints(person: Visitor) -> dict[str, str]:
+    """The ids of an endpoint that sees and of one that only reads, both ready."""
+    journey.wait_for_catalogue(person)
+    found = {name: journey.deploy_base(person, model) for name, model in (("sees", SEES), ("reads", GEMMA))}
+    for pk in found.values():
+        journey.wait_until_ready(person, pk, 60)
+    return found
+
+
+def cookies_of(person: Visitor) -> list[Any]:
+    kept, address = person.client.cookies.jar, str(person.client.base_url)
+    return [{"name": one.name, "value": one.value, "url": address} for one in kept]
+
+
+@pytest.fixture
+def page(visit: Visit, person: Visitor) -> Page:
+    visit.context.add_cookies(cookies_of(person))
+    return visit.page
+
+
+def saved(scene: Scene, kind: str = "PNG", side: int = 160) -> bytes:
+    content = io.BytesIO()
+    draw(random.Random(4), scene, side)[0].save(content, kind)
+    return content.getvalue()
+
+
+def give(page: Page, way: str, name: str, content: bytes) -> None:
+    kind = "image/jpeg" if name.endswith("jpg") else "image/png"
+    page.evaluate(GIVE, [name, kind, base64.b64encode(content).decode(), way])
+
+
+def ask(page: Page, text: str) -> None:
+    page.locator("textarea[name=text]").fill(text)
+    page.get_by_role("button", name="Send").click()
+
+
+def answers(page: Page) -> list[str]:
+    expect(page.locator(".turn.model[aria-busy]")).to_have_count(0, timeout=SOON)
+    return [text.strip() for text in page.locator(".turn.model .md").all_inner_texts()]
+
+
+def first_turn(visit: Visit, endpoint: str, add: Callable[[Page], None]) -> str:
+    """The answer to a new chat's first message, which comes with one picture. It is drawn by lot, and seldom wrong."""
+    visit.open(f"/studio/chat/?endpoint={endpoint}")
+    add(visit.page)
+    ask(visit.page, "Describe the picture.")
+    visit.page.wait_for_url(re.compile(r"/studio/chat/[0-9a-f-]{36}/"))
+    return answers(visit.page)[-1]
+
+
+def test_a_picture_from_a_file_by_paste_and_by_drop_is_seen(
+    visit: Visit, page: Page, endpoints: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "stars.png").write_bytes(saved(STARS, side=3000))
+    ways = {
+        "A red star and a blue circle on a white background.": lambda page: page.locator(
+            "#pictures-input"
+        ).set_input_files(tmp_path / "stars.png"),
+        "A yellow square on a black background.": lambda page: give(page, "paste", "square.png", saved(SQUARE)),
+        "A white triangle on a blue background.": lambda page: give(page, "drop", "t.jpg", saved(TRIANGLE, "JPEG")),
+    }
+    seen = {
+        right: any(first_turn(visit, endpoints["sees"], add) == right for _ in range(4)) for right, add in ways.items()
+    }
+    assert (seen, visit.problems) == (dict.fromkeys(ways, True), [])
+
+
+def test_pictures_in_a_chat(visit: Visit, page: Page, endpoints: dict[str, str]) -> None:
+    first_turn(visit, endpoints["sees"], lambda page: give(page, "drop", "stars.png", saved(STARS)))
+    page.locator("#id_temperature").fill("0")
+    page.locator("#id_temperature").blur()
+    expect(page.get_by_text("Saved")).to_be_visible()
+    ask(page, "How many shapes are there?")
+    expect(page.locator(".turn.user")).to_have_count(2)
+    assert answers(page)[-1] == "There are two shapes."
+    give(page, "paste", "square.png", saved(SQUARE))
+    give(page, "drop", "not.png", b"<svg xmlns='http://www.w3.org/2000/svg'/>")
+    refusal = "not.png is not a picture in PNG, JPEG, WebP or GIF format."
+    expect(page.locator(".attached-problems")).to_have_text(refusal)
+    assert [problem.partition("status of ")[2][:3] for problem in visit.problems] == ["422"]
+    visit.problems.clear()
+    give(page, "drop", "triangle.png", saved(TRIANGLE))
+    expect(page.locator("#pictures .name")).to_have_text(["square.png", "triangle.png"])
+    page.get_by_label("Alternative text for triangle.png").fill("A triangle")
+    visit.picture("chat-pictures")
+    found = remarks(visit)
+    page.get_by_role("button", name="Remove square.png").click()
+    ask(page, "Describe the picture.")
+    expect(page.locator("#pictures li")).to_have_count(0)
+    expect(page.locator(".turn.user").last.locator("img")).to_have_attribute("alt", "A triangle")
+    assert (answers(page)[-1] != "", found + remarks(visit), visit.problems) == (True, [], [])
+    visit.picture("chat-turns-with-pictures")
+    give(page, "paste", "late.png", saved(SQUARE, side=2000))
+    ask(page, "Describe the picture.")  # while it is still on its way
+    expect(page.locator(".turn.user").last.locator("img")).to_have_attribute("alt", "late.png")
+    with visit.context.expect_page() as opened:
+        page.locator(".turn.user img").last.click()
+    assert opened.value.evaluate("document.images[0].naturalWidth") == 896
+
+
+def test_a_text_model_says_why_it_takes_no_pictures(visit: Visit, page: Page, endpoints: dict[str, str]) -> None:
+    why = "gemma-3-270m reads text only, no pictures."
+    visit.open(f"/studio/chat/?endpoint={endpoints['sees']}")
+    expect(page.locator("#pictures-input")).to_be_enabled()
+    page.locator("#id_endpoint").select_option(endpoints["reads"])
+    expect(page.locator("#pictures-input")).to_be_disabled()
+    expect(page.locator("#pictures-reason")).to_have_text(why)
+    ask(page, "What is the opposite of hot?")
+    page.wait_for_url(re.compile(r"/studio/chat/[0-9a-f-]{36}/"))
+    assert answers(page)[-1] != ""
+    give(page, "paste", "stars.png", saved(STARS))
+    expect(page.locator(".attached-problems")).to_have_text(why)
+    expect(page.locator("#pictures-input")).to_be_disabled()
+    visit.picture("chat-text-only")
+    assert (remarks(visit), visit.problems) == ([], [])
+
+
+def test_the_page_shows_that_it_takes_what_is_dragged(visit: Visit, page: Page, endpoints: dict[str, str]) -> None:
+    visit.open(f"/studio/chat/?endpoint={endpoints['sees']}")
+    give(page, "drag", "stars.png", saved(STARS))
+    expect(page.get_by_text("Drop pictures here")).to_be_visible()
+    visit.picture("chat-drop")
+    page.evaluate("document.querySelector('main').dispatchEvent(new DragEvent('dragleave', { bubbles: true }))")
+    expect(page.get_by_text("Drop pictures here")).to_be_hidden()
+    assert visit.problems == []
+
+
+def test_without_a_script(browser: Browser, person: Visitor, endpoints: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "stars.png").write_bytes(saved(STARS))
+    context = browser.new_context(java_script_enabled=False, viewport=NARROW)
+    context.add_cookies(cookies_of(person))
+    page = context.new_page()
+    page.goto(f"{person.client.base_url}/studio/chat/?endpoint={endpoints['sees']}")
+    page.locator("#pictures-input").set_input_files(tmp_path / "stars.png")
+    page.screenshot(path=SCREENSHOTS / "chat-without-script.png")
+    ask(page, "Describe the picture.")
+    expect(page.locator(".turn.user img")).to_have_attribute("alt", "stars.png")
+    person.wait_for(page.url.partition("#")[0], ("background.",), 30)
+    context.close()
+
+
+def test_a_photo_on_a_phone(visit: Visit, page: Page, endpoints: dict[str, str], tmp_path: Path) -> None:
+    page.set_viewport_size(NARROW)
+    photo = Image.new("RGB", (400, 200), "red")
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    photo.save(tmp_path / "photo.jpg", exif=turned)
+    visit.open(f"/studio/chat/?endpoint={endpoints['sees']}")
+    expect(page.get_by_text("Take a photo")).to_be_visible()
+    assert page.locator("#camera-input").get_attribute("capture") == "environment"
+    page.locator("#camera-input").set_input_files(tmp_path / "photo.jpg")
+    expect(page.locator("#pictures small")).to_have_text(re.compile("200 × 400"))
+    assert visit.problems == []

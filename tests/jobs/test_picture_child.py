@@ -1,0 +1,62 @@
+"""The limits of the child that opens pictures, each tried by a program that breaks it."""
+
+import io
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from jobs.errors import PictureRefused
+from jobs.services import picture_file
+from jobs.services.picture_file import CHILD, clean
+from tests import factories
+
+BEGIN = f"import sys; sys.path.insert(0, {str(CHILD.parent)!r}); import socket, picture_child as child; "
+TRIES = {
+    "a large memory": ("child.limit(); bytearray(500 * 2**20)", "MemoryError"),
+    "a file": ("child.limit(); open('/etc/hostname')", "OSError: [Errno 24] Too many open files: '/etc/hostname'"),
+    "a connection": ("child.limit(); socket.socket()", "OSError: [Errno 24] Too many open files"),
+}
+
+
+def run(statement):
+    command = [sys.executable, "-E", "-P", "-c", BEGIN + statement]
+    return subprocess.run(command, capture_output=True, text=True, env={}, timeout=20, check=False)
+
+
+@pytest.mark.parametrize("what", TRIES)
+def test_it_cannot_have(what):
+    statement, error = TRIES[what]
+    assert run(statement).stderr.splitlines()[-1:] == [error]
+
+
+def test_it_cannot_take_long():
+    assert run("child.CPU_SECONDS = 1; child.limit()\nwhile True: pass").returncode == -signal.SIGXCPU
+
+
+def test_it_cannot_write_much(tmp_path):
+    statement = BEGIN + "child.LARGEST_RESULT = 1000; child.limit(); sys.stdout.write('x' * 5000); sys.stdout.flush()"
+    with (tmp_path / "out").open("wb") as out:
+        subprocess.run([sys.executable, "-c", statement], stdout=out, stderr=subprocess.DEVNULL, env={}, check=False)
+    assert (tmp_path / "out").stat().st_size == 1000
+
+
+def test_one_that_does_not_end_is_refused(monkeypatch):
+    monkeypatch.setattr(picture_file, "SECONDS", 0.001)
+    content = factories.png()
+    with pytest.raises(PictureRefused, match="^it takes too long to be opened. Save it anew as PNG or JPEG.$"):
+        clean(io.BytesIO(content), size=len(content), name="it", side=896)
+
+
+@pytest.mark.parametrize(
+    "program",
+    ["print('nothing')", "print('{}')", "print('[]')", "import sys; sys.exit(1)", "print('{\"refused\": \"x\"}')",
+     "print('{\"content_type\": \"text/html\", \"width\": 9, \"height\": 9}'); print('<script>')"],
+)  # fmt: skip
+def test_a_child_that_was_taken_over_is_not_believed(monkeypatch, tmp_path, program):
+    (tmp_path / "child.py").write_text(program)
+    monkeypatch.setattr(picture_file, "CHILD", tmp_path / "child.py")
+    content = factories.png()
+    with pytest.raises(PictureRefused, match="^it is damaged and cannot be opened."):
+        clean(io.BytesIO(content), size=len(content), name="it", side=896)
