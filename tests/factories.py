@@ -1,5 +1,7 @@
 """Rows with plain defaults. Every argument is a keyword; nothing else is made than what the name says."""
 
+import base64
+import hashlib
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +14,7 @@ from jobs.models import (
     DatasetFormat,
     Endpoint,
     Message,
+    Picture,
     PublisherModel,
     Role,
     TuningDraft,
@@ -19,6 +22,9 @@ from jobs.models import (
 )
 from jobs.states import EndpointState, Phase
 
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
+)
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 BASE_MODEL = "google/gemma3@gemma-3-270m"
 ROWS = [{"prompt": f"Question {number}?", "completion": f"Answer {number}."} for number in range(1, 13)]
@@ -126,9 +132,29 @@ def message(*, conversation: Conversation, **values: Any) -> Message:
     """The next turn of the branch shown; the person's, unless `role` says otherwise."""
     ordinal = conversation.messages.count() + 1
     defaults = {"ordinal": ordinal, "parent": conversation.head, "role": Role.USER, "content": "Ahoy"}
+    if values.get("role") == Role.ASSISTANT:
+        defaults["endpoint"] = conversation.endpoint
     conversation.head = Message.objects.create(conversation=conversation, **defaults | values)
     conversation.save(update_fields=["head"])
     return conversation.head
+
+
+def picture(*, message: Message, **values: Any) -> Picture:
+    """A row and its file: one grey pixel."""
+    content = values.pop("content", PIXEL)
+    defaults = {
+        "owner": message.conversation.owner,
+        "name": "pixel.png",
+        "content_type": "image/png",
+        "width": 1,
+        "height": 1,
+        "size": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    made = Picture.objects.create(message=message, **defaults | values)
+    made.path.parent.mkdir(parents=True, exist_ok=True)
+    made.path.write_bytes(content)
+    return made
 
 
 def publisher_model(*, name: str = BASE_MODEL, **values: Any) -> PublisherModel:

@@ -52,15 +52,10 @@ class NewChatForm(MessageForm):
         self.ready = {str(endpoint.pk): endpoint for endpoint in ready}
         field = self.fields["endpoint"]
         assert isinstance(field, forms.ChoiceField)
-        field.choices = [(pk, endpoint_label(endpoint)) for pk, endpoint in self.ready.items()]
+        field.choices = [(pk, endpoint.label) for pk, endpoint in self.ready.items()]
 
     def clean_endpoint(self) -> Endpoint:
         return self.ready[self.cleaned_data["endpoint"]]
-
-
-def endpoint_label(endpoint: Endpoint) -> str:
-    model = endpoint.base_model.rpartition("@")[2]
-    return f"{endpoint.display_name} ({model})" if model else endpoint.display_name
 
 
 class TryForm(NewChatForm):

@@ -100,11 +100,14 @@ class PictureQuerySet(models.QuerySet["Picture"]):
 class Message(models.Model):
     """A turn; `ordinal` counts all of a conversation in the order they were made. For an answer: `parameters` it was
     asked with, `usage` as the server counted, `timings` in seconds (`first_token`, `total`), `html` the rendered,
-    sanitised Markdown. `key` makes a form sent twice one turn."""
+    sanitised Markdown; `endpoint` that was asked (None for a copied answer, which is no request) and, in words that
+    outlive it, `answered_by`. `key` makes a form sent twice one turn."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     key = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="messages")
+    endpoint = models.ForeignKey(Endpoint, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    answered_by = models.CharField(max_length=300, blank=True)
     parent = models.ForeignKey("self", on_delete=models.CASCADE, null=True, blank=True, related_name="children")
     ordinal = models.PositiveIntegerField()
     role = models.CharField(max_length=12, choices=Role)
