@@ -38,6 +38,22 @@ def empty_message() -> MessageForm:
     return MessageForm(initial={"key": uuid.uuid4()})
 
 
+class TurnForm(forms.Form):
+    """A button under a turn: `key` makes two clicks one."""
+
+    key = forms.UUIDField()
+
+
+class TitleForm(forms.Form):
+    title = forms.CharField(
+        label=_("Title"),
+        max_length=200,
+        required=False,
+        widget=forms.TextInput(attrs={"autofocus": True, "autocomplete": "off"}),
+        error_messages={"max_length": _("A title has at most %(limit_value)d characters.")},
+    )
+
+
 class NewChatForm(MessageForm):
     endpoint = forms.ChoiceField(
         label=_("Endpoint"),

@@ -8,9 +8,12 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from jobs.states import MESSAGE_LIVE, MessageState
+from jobs.states import MESSAGE_CUT_OFF, MESSAGE_LIVE, MessageState
 
 from .endpoint import Endpoint
+
+
+LONGEST_ANSWER = 200_000
 
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
@@ -137,6 +140,13 @@ class Message(models.Model):
     @property
     def is_live(self) -> bool:
         return self.state in MESSAGE_LIVE
+
+    @property
+    def is_cut_off(self) -> bool:
+        """An answer that could be continued: it ended at a limit, or before its end, and has room left."""
+        limited = self.state == MessageState.COMPLETE and self.finish_reason == "length"
+        has_room = 0 < len(self.content.strip()) < LONGEST_ANSWER
+        return self.role == Role.ASSISTANT and has_room and (limited or self.state in MESSAGE_CUT_OFF)
 
 
 class Picture(models.Model):

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from jobs import live, markup
-from jobs.models import Conversation, Message, Role
+from jobs.models import LONGEST_ANSWER, Conversation, Message, Role
 from jobs.states import MESSAGE_TRANSITIONS, EndpointState, MessageState, check
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import Refused, Unavailable, VertexError
@@ -31,7 +31,6 @@ FIRST_LEASE = timedelta(seconds=90)
 FRAME_SECONDS = 0.1
 STOP_CHECK_SECONDS = 0.25
 SAVE_SECONDS = 1.0
-LONGEST_ANSWER = 200_000
 KEPT = frozenset({MessageState.COMPLETE, MessageState.STOPPED, MessageState.INTERRUPTED})
 
 

@@ -5,7 +5,6 @@ from uuid import UUID, uuid4
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
-from jobs import live
 from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, Message, Role
 
@@ -50,5 +49,4 @@ def _copied(message: Message, key: UUID) -> Conversation:
     copy_pictures(copies)
     row.head = copies[message.pk]
     row.save(update_fields=["head"])
-    live.ring(row.owner_id, "chats")
     return row

@@ -11,13 +11,11 @@ from django.utils.translation import gettext as _
 from jobs import live, markup
 from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, Message, Picture, Role, ShareLink
-from jobs.states import MessageState
+from jobs.states import MESSAGE_CUT_OFF, MessageState
 
 from . import chat
-from .chat_answer import LONGEST_ANSWER
 
-CUT_OFF = frozenset({MessageState.STOPPED, MessageState.INTERRUPTED})
-RETRYABLE = CUT_OFF | {MessageState.FAILED}
+RETRYABLE = MESSAGE_CUT_OFF | {MessageState.FAILED}
 
 
 @dataclass(frozen=True)
@@ -45,6 +43,11 @@ class Tree:
         for pk, parent in reversed(self.parents.items()):
             if parent is not None:
                 self._sizes[parent] += self._sizes[pk]
+
+    @property
+    def last(self) -> int:
+        """The ordinal of the newest turn: it grows with every turn."""
+        return max(self.ordinals.values(), default=0)
 
     def path(self, leaf: UUID | None) -> list[UUID]:
         branch: list[UUID] = []
@@ -110,7 +113,7 @@ def go_on(message: Message, *, key: UUID) -> Message:
     """An answer that was cut off, continued: the new one begins with its text and takes its place."""
 
     def make(row: Conversation, old: Message) -> Message:
-        if not can_go_on(old):
+        if not old.is_cut_off:
             raise NotAllowedNow(_("Only an answer that was cut off can be continued."))
         begun = {"content": old.content.rstrip(), "html": old.html, "usage": old.usage, "timings": old.timings}
         answer = chat.waiting(row, key, old.parent, **begun)
@@ -118,12 +121,6 @@ def go_on(message: Message, *, key: UUID) -> Message:
         return answer
 
     return _once(message, key, make)
-
-
-def can_go_on(message: Message) -> bool:
-    limited = message.state == MessageState.COMPLETE and message.finish_reason == "length"
-    has_room = 0 < len(message.content.strip()) < LONGEST_ANSWER
-    return message.role == Role.ASSISTANT and has_room and (limited or message.state in CUT_OFF)
 
 
 def edit(question: Message, *, key: UUID, text: str) -> Message:

@@ -255,7 +255,7 @@ def test_a_link_keeps_the_answer_that_is_continued(talk, fake_gateway):
 @pytest.mark.parametrize(("state", "reason"), [("COMPLETE", "stop"), ("FAILED", ""), ("STREAMING", "")])
 def test_only_what_was_cut_off_is_continued(talk, state, reason):
     answer = factories.message(conversation=talk, role="assistant", state=state, finish_reason=reason)
-    assert chat_tree.can_go_on(answer) is False
+    assert answer.is_cut_off is False
 
 
 def test_two_clicks_on_continue_are_one_answer(talk, fake_gateway):
