@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from jobs.models import (
+    Comparison,
     Conversation,
     Dataset,
     DatasetFormat,
@@ -22,9 +23,7 @@ from jobs.models import (
 )
 from jobs.states import EndpointState, Phase
 
-PIXEL = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
-)
+PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==")
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 BASE_MODEL = "google/gemma3@gemma-3-270m"
 ROWS = [{"prompt": f"Question {number}?", "completion": f"Answer {number}."} for number in range(1, 13)]
@@ -137,6 +136,10 @@ def message(*, conversation: Conversation, **values: Any) -> Message:
     conversation.head = Message.objects.create(conversation=conversation, **defaults | values)
     conversation.save(update_fields=["head"])
     return conversation.head
+
+
+def comparison(**values: Any) -> Comparison:
+    return Comparison.objects.create(**{"owner": values.get("owner") or owner()} | values)
 
 
 def picture(*, message: Message, **values: Any) -> Picture:

@@ -36,4 +36,6 @@ def export(request: ConsoleRequest, pk: uuid.UUID, form: str) -> HttpResponse:
 def file(talk: Conversation, suffix: str, content_type: str, content: str) -> HttpResponse:
     name = f"{slugify(talk.title)[:60] or 'chat'}.{suffix}"
     disposition = f'attachment; filename="{name}"'
-    return HttpResponse(content, content_type=f"{content_type}; charset=utf-8", headers={"Content-Disposition": disposition})
+    return HttpResponse(
+        content, content_type=f"{content_type}; charset=utf-8", headers={"Content-Disposition": disposition}
+    )

@@ -3,10 +3,9 @@
 import uuid
 from collections.abc import Callable
 
-from django import forms
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
@@ -156,11 +155,9 @@ def pin(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 def endpoint(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     """Later answers come from another endpoint; those that are there say which one they came from."""
     talk = visible_conversation(request, pk)
-    chosen = forms.UUIDField(required=False)
-    try:
-        wanted = chosen.clean(request.POST.get("endpoint"))
-    except forms.ValidationError:
-        wanted = None
-    found = get_object_or_404(Endpoint.objects.visible_to(request.user), pk=wanted)
+    ready = {str(each.pk): each for each in Endpoint.objects.visible_to(request.user).ready()}
+    found = ready.get(request.POST.get("endpoint", ""))
+    if found is None:
+        raise NotAllowedNow(_("This endpoint does not answer any more. Choose another one."))
     chat.choose_endpoint(talk, found)
     return hx_redirect(request, "chat-conversation", pk)

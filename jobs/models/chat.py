@@ -12,7 +12,6 @@ from jobs.states import MESSAGE_CUT_OFF, MESSAGE_LIVE, MessageState
 
 from .endpoint import Endpoint
 
-
 LONGEST_ANSWER = 200_000
 
 

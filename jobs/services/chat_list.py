@@ -67,7 +67,7 @@ def snippet(text: str, q: str) -> str:
     at = min((place for word in q.split() if (place := flat.casefold().find(word.casefold())) >= 0), default=0)
     start = max(0, at - SNIPPET // 3)
     end = start + SNIPPET
-    return ("…" if start else "") + flat[start:end] + ("…" if end < len(flat) else "")
+    return ("…" if start else "") + flat[start:end].strip() + ("…" if end < len(flat) else "")
 
 
 def rename(conversation: Conversation, title: str) -> None:
