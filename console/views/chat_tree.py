@@ -27,16 +27,23 @@ Make = Callable[..., Message]
 
 @require_POST
 def retry(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    return one_more(request, visible_message(request, pk), chat_tree.regenerate)
+    return one_more(request, pk, chat_tree.regenerate)
 
 
 @require_POST
 def go_on(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    return one_more(request, visible_message(request, pk), chat_tree.go_on)
+    return one_more(request, pk, chat_tree.go_on)
 
 
-def one_more(request: ConsoleRequest, message: Message, make: Make) -> HttpResponse:
-    return waited_for(request, make(message, key=key_of(request)))
+def one_more(request: ConsoleRequest, pk: uuid.UUID, make: Make) -> HttpResponse:
+    """The second of two clicks may come when the answer that was clicked on is replaced already."""
+    form = TurnForm(request.POST)
+    made = Message.objects.visible_to(request.user).filter(key=form.cleaned_data["key"]) if form.is_valid() else None
+    answer = made.select_related("conversation__endpoint").first() if made is not None else None
+    if answer is None:
+        message = visible_message(request, pk)
+        answer = make(message, key=key_of(request))
+    return waited_for(request, answer)
 
 
 def key_of(request: ConsoleRequest) -> uuid.UUID:

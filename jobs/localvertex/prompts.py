@@ -77,7 +77,7 @@ def upstream_body(body: object, *, images: bool) -> Json:
 
 
 def _goes_on(body: Json) -> bool:
-    """The words of vLLM. llama.cpp always continues a last message of the assistant, and never opens a turn after it."""
+    """The words of vLLM. llama.cpp continues a last message of the assistant by itself."""
     goes_on, opens_turn = body.get("continue_final_message") or False, body.get("add_generation_prompt")
     if goes_on and opens_turn is not False:
         raise invalid("continue_final_message needs add_generation_prompt to be false.", "continue_final_message")

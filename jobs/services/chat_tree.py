@@ -40,9 +40,9 @@ class Tree:
             self.parents[pk], self.ordinals[pk] = parent, ordinal
             self.children.setdefault(parent, []).append(pk)
         self._sizes = dict.fromkeys(self.parents, 1)
-        for pk, parent in reversed(self.parents.items()):
-            if parent is not None:
-                self._sizes[parent] += self._sizes[pk]
+        for pk, above in reversed(self.parents.items()):
+            if above is not None:
+                self._sizes[above] += self._sizes[pk]
 
     @property
     def last(self) -> int:
