@@ -3,6 +3,10 @@ from django.urls import URLPattern, path
 from console.views import (
     accounts,
     chat,
+    chat_export,
+    chat_list,
+    chat_share,
+    chat_tree,
     dashboard,
     dataset_making,
     dataset_rows,
@@ -116,10 +120,28 @@ chat_urls = [
     path("studio/chat/<uuid:pk>/delete/", chat.delete, name="chat-delete"),
     path("studio/chat/turns/<uuid:pk>/", chat.turn, name="chat-turn"),
     path("studio/chat/turns/<uuid:pk>/stop/", chat.stop, name="chat-stop"),
-    path("studio/chat/turns/<uuid:pk>/retry/", chat.retry, name="chat-retry"),
     path("studio/chat/pictures/", pictures.add, name="chat-picture-add"),
     path("studio/chat/pictures/<uuid:pk>/", pictures.show, name="chat-picture"),
     path("studio/chat/pictures/<uuid:pk>/remove/", pictures.remove, name="chat-picture-remove"),
+    # The list, and the chat as a whole.
+    path("studio/chat/chats/", chat_list.index, name="chat-list"),
+    path("studio/chat/<uuid:pk>/rename/", chat_tree.rename, name="chat-rename"),
+    path("studio/chat/<uuid:pk>/pin/", chat_tree.pin, name="chat-pin"),
+    path("studio/chat/<uuid:pk>/endpoint/", chat_tree.endpoint, name="chat-endpoint"),
+    path("studio/chat/<uuid:pk>/export.<slug:form>", chat_export.export, name="chat-export"),
+    # One turn.
+    path("studio/chat/turns/<uuid:pk>/retry/", chat_tree.retry, name="chat-retry"),
+    path("studio/chat/turns/<uuid:pk>/continue/", chat_tree.go_on, name="chat-continue"),
+    path("studio/chat/turns/<uuid:pk>/edit/", chat_tree.edit, name="chat-edit"),
+    path("studio/chat/turns/<uuid:pk>/show/", chat_tree.show, name="chat-show"),
+    path("studio/chat/turns/<uuid:pk>/branch/", chat_tree.branch, name="chat-branch"),
+    path("studio/chat/turns/<uuid:pk>/delete/", chat_tree.delete_turn, name="chat-turn-delete"),
+    # Links for others.
+    path("studio/chat/links/", chat_share.links, name="chat-links"),
+    path("studio/chat/links/<uuid:pk>/revoke/", chat_share.revoke, name="chat-link-revoke"),
+    path("studio/chat/<uuid:pk>/share/", chat_share.share, name="chat-share"),
+    path("shared/<str:token>/", chat_share.shared, name="shared"),
+    path("shared/<str:token>/pictures/<uuid:picture>", chat_share.shared_picture, name="shared-picture"),
 ]
 
 urlpatterns: list[URLPattern] = [

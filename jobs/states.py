@@ -107,6 +107,7 @@ TUNING_TERMINAL = frozenset(state for state, after in TUNING_TRANSITIONS.items()
 TUNING_LIVE = frozenset(TUNING_TRANSITIONS) - TUNING_TERMINAL
 ENDPOINT_TRANSIENT = frozenset({E.DEPLOYING, E.UNDEPLOYING, E.DELETING})
 MESSAGE_LIVE = frozenset({M.WAITING, M.STREAMING})
+MESSAGE_CUT_OFF = frozenset({M.STOPPED, M.INTERRUPTED})
 
 
 def check(table: Mapping[str, frozenset[str]], old: str, new: str) -> None:

@@ -65,10 +65,10 @@ document.addEventListener("close", ({ target }) => {
   opener = null;
 }, true);
 
-// A dialog whose form was accepted has done its work. Its button may be gone or disabled by then: the heading takes the focus.
+// A dialog whose form was accepted has done its work, unless the form says that it stays. Its button may be gone or disabled by then: the heading takes the focus.
 document.addEventListener("htmx:after:request", ({ target, detail }) => {
   const accepted = detail.ctx.response.status < 400 && detail.ctx.request.method !== "GET";
-  const dialog = accepted && target instanceof Element && target.closest("dialog[open]");
+  const dialog = accepted && target instanceof Element && !("stays" in target.dataset) && target.closest("dialog[open]");
   if (!dialog) return;
   dialog.close();
   document.querySelector("main h1")?.focus();

@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from PIL import Image
 
 from jobs.models import (
+    Comparison,
     Conversation,
     Dataset,
     DatasetFormat,
@@ -130,9 +131,15 @@ def message(*, conversation: Conversation, **values: Any) -> Message:
     """The next turn of the branch shown; the person's, unless `role` says otherwise."""
     ordinal = conversation.messages.count() + 1
     defaults = {"ordinal": ordinal, "parent": conversation.head, "role": Role.USER, "content": "Ahoy"}
+    if values.get("role") == Role.ASSISTANT:
+        defaults["endpoint"] = conversation.endpoint
     conversation.head = Message.objects.create(conversation=conversation, **defaults | values)
     conversation.save(update_fields=["head"])
     return conversation.head
+
+
+def comparison(**values: Any) -> Comparison:
+    return Comparison.objects.create(**{"owner": values.get("owner") or owner()} | values)
 
 
 def png(colour: str = "red", size: tuple[int, int] = (40, 30)) -> bytes:
@@ -144,8 +151,9 @@ def png(colour: str = "red", size: tuple[int, int] = (40, 30)) -> bytes:
 def picture(*, content: bytes | None = None, **values: Any) -> Picture:
     """With its file on disk; not sent yet, unless `message` is given."""
     content = png() if content is None else content
+    message = values.get("message")
     defaults = {
-        "owner": values.get("owner") or owner(),
+        "owner": message.conversation.owner if message else values.get("owner") or owner(),
         "name": "red.png",
         "content_type": "image/png",
         "width": 40,

@@ -59,6 +59,22 @@ def empty_message() -> MessageForm:
     return MessageForm(initial={"key": uuid.uuid4()})
 
 
+class TurnForm(forms.Form):
+    """A button under a turn: `key` makes two clicks one."""
+
+    key = forms.UUIDField()
+
+
+class TitleForm(forms.Form):
+    title = forms.CharField(
+        label=_("Title"),
+        max_length=200,
+        required=False,
+        widget=forms.TextInput(attrs={"autofocus": True, "autocomplete": "off"}),
+        error_messages={"max_length": _("A title has at most %(limit_value)d characters.")},
+    )
+
+
 class NewChatForm(MessageForm):
     endpoint = forms.ChoiceField(
         label=_("Endpoint"),
@@ -73,15 +89,10 @@ class NewChatForm(MessageForm):
         self.ready = {str(endpoint.pk): endpoint for endpoint in ready}
         field = self.fields["endpoint"]
         assert isinstance(field, forms.ChoiceField)
-        field.choices = [(pk, endpoint_label(endpoint)) for pk, endpoint in self.ready.items()]
+        field.choices = [(pk, endpoint.label) for pk, endpoint in self.ready.items()]
 
     def clean_endpoint(self) -> Endpoint:
         return self.ready[self.cleaned_data["endpoint"]]
-
-
-def endpoint_label(endpoint: Endpoint) -> str:
-    model = endpoint.base_model.rpartition("@")[2]
-    return f"{endpoint.display_name} ({model})" if model else endpoint.display_name
 
 
 class TryForm(NewChatForm):

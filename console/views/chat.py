@@ -2,7 +2,6 @@ import uuid
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -14,11 +13,11 @@ from console.http import ConsoleRequest, hx_redirect, wants_fragment
 from console.views.pictures import attached, endpoint_of, picture_facts
 from jobs import tasks
 from jobs.errors import NotAllowedNow
-from jobs.models import Conversation, Endpoint, Message
-from jobs.services import chat
+from jobs.models import Conversation, Endpoint, Message, Picture
+from jobs.services import chat, chat_tree
 from jobs.states import EndpointState
 
-CONVERSATIONS_LISTED = 50
+from .chat_list import listed
 
 
 def visible_conversation(request: ConsoleRequest, pk: uuid.UUID) -> Conversation:
@@ -29,10 +28,6 @@ def visible_conversation(request: ConsoleRequest, pk: uuid.UUID) -> Conversation
 def visible_message(request: ConsoleRequest, pk: uuid.UUID) -> Message:
     found = Message.objects.visible_to(request.user).select_related("conversation__endpoint")
     return get_object_or_404(found, pk=pk)
-
-
-def conversations_of(request: ConsoleRequest) -> "QuerySet[Conversation]":
-    return Conversation.objects.visible_to(request.user).listed()[:CONVERSATIONS_LISTED]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -46,7 +41,7 @@ def index(request: ConsoleRequest) -> HttpResponse:
         answer = first_answer(request, form)
         if answer is not None:
             return hx_redirect(request, "chat-conversation", answer.conversation_id)
-    context = {"form": form, "conversations": conversations_of(request), "can_start": bool(form.ready)}
+    context = {"form": form, "chats": listed(request), "can_start": bool(form.ready)}
     context |= picture_facts(form.ready.values())
     return render(request, "chat/new.html", context, status=422 if form.is_bound else 200)
 
@@ -79,22 +74,25 @@ def page(request: ConsoleRequest, talk: Conversation, status: int = 200, **forms
         **turns_of(talk),
         "form": empty_message(),
         "options": OptionsForm(initial={**talk.parameters, "system_instruction": talk.system_instruction}),
-        "conversations": conversations_of(request),
+        "chats": listed(request, talk),
+        "has_pictures": Picture.objects.filter(message__conversation=talk).exists(),
+        "endpoints": Endpoint.objects.visible_to(request.user).ready(),
         **forms,
     }
     return render(request, "chat/conversation.html", context, status=status)
 
 
-def turns_fragment(request: ConsoleRequest, talk: Conversation) -> HttpResponse:
-    context = {**turns_of(talk), "form": empty_message(), "is_update": True}
+def turns_fragment(request: ConsoleRequest, talk: Conversation, spoken: str = "") -> HttpResponse:
+    context = {**turns_of(talk), "form": empty_message(), "is_update": True, "spoken": spoken}
     return render(request, "chat/conversation.html#turns", context)
 
 
 def turns_of(talk: Conversation) -> dict[str, Any]:
-    turns = talk.path()
+    tree = chat_tree.Tree(talk)
+    turns = chat_tree.turns(talk, tree, talk.head_id)
     live = next((turn for turn in reversed(turns) if turn.is_live), None)
     facts = picture_facts([talk.endpoint] if talk.endpoint else [], turns)
-    return {"conversation": talk, "turns": turns, "live": live, "can_ask": is_ready(talk), **facts}
+    return {"conversation": talk, "tree": tree, "turns": turns, "live": live, "can_ask": is_ready(talk), **facts}
 
 
 def is_ready(talk: Conversation) -> bool:
@@ -144,10 +142,10 @@ def turn(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     talk = message.conversation
     context = {
         "conversation": talk,
+        "tree": chat_tree.Tree(talk),
         "message": message,
         "live": message if message.is_live else None,
         "can_ask": is_ready(talk),
-        "is_last": talk.head_id == message.pk,
         "form": empty_message(),
         **picture_facts([talk.endpoint] if talk.endpoint else []),
     }
@@ -161,15 +159,6 @@ def stop(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     if request.htmx:
         return HttpResponse(status=204)
     return hx_redirect(request, "chat-conversation", message.conversation_id)
-
-
-@require_POST
-def retry(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    answer = chat.retry(visible_message(request, pk))
-    tasks.kick(tasks.answer_message, message_id=str(answer.pk))
-    if request.htmx:
-        return turns_fragment(request, answer.conversation)
-    return hx_redirect(request, "chat-conversation", answer.conversation_id)
 
 
 @require_POST

@@ -58,10 +58,12 @@ FIELDS: dict[str, tuple[Check, str]] = {
     "stream_options": (lambda v: isinstance(v, dict), "an object"),
     "response_format": (lambda v: isinstance(v, dict), "an object"),
     "logit_bias": (_biases, "an object of at most 300 token ids, each with a number between -100 and 100"),
+    "add_generation_prompt": (lambda v: isinstance(v, bool), "true or false"),
+    "continue_final_message": (lambda v: isinstance(v, bool), "true or false"),
     "tools": (lambda v: v == [], "empty: this model calls no tools"),
 }
 RENAMED = {"repetition_penalty": "repeat_penalty", "max_completion_tokens": "max_tokens"}
-OURS = ("stream", "stream_options", "tools", "response_format")
+OURS = ("stream", "stream_options", "tools", "response_format", "add_generation_prompt", "continue_final_message")
 FORMATS = ("text", "json_object", "json_schema")
 STREAMED: Json = {"stream": True, "stream_options": {"include_usage": True}}
 
@@ -70,7 +72,18 @@ def upstream_body(body: object, *, images: bool) -> Json:
     """The request for llama.cpp: only fields known to be safe, always streamed. Raises INVALID_ARGUMENT."""
     if not isinstance(body, dict):
         raise invalid("The request body must be a JSON object.")
-    return {**_known(body), "messages": _messages(body.get("messages"), images=images), **STREAMED}
+    known, last = _known(body), "assistant" if _goes_on(body) else "user"
+    return {**known, "messages": _messages(body.get("messages"), last=last, images=images), **STREAMED}
+
+
+def _goes_on(body: Json) -> bool:
+    """The words of vLLM. llama.cpp continues a last message of the assistant by itself."""
+    goes_on, opens_turn = body.get("continue_final_message") or False, body.get("add_generation_prompt")
+    if goes_on and opens_turn is not False:
+        raise invalid("continue_final_message needs add_generation_prompt to be false.", "continue_final_message")
+    if opens_turn is False and not goes_on:
+        raise invalid("add_generation_prompt: false needs continue_final_message to be true.", "add_generation_prompt")
+    return bool(goes_on)
 
 
 def completion_body(body: Json) -> Json:
@@ -124,7 +137,7 @@ def _format(given: Json) -> Json:
     return {"response_format": {"type": kind, "json_schema": {"schema": schema}}}
 
 
-def _messages(messages: object, *, images: bool) -> list[Json]:
+def _messages(messages: object, *, last: str, images: bool) -> list[Json]:
     if not isinstance(messages, list) or not messages:
         raise invalid("messages must be a list with at least one message.", "messages")
     checked = [_message(index, message, images=images) for index, message in enumerate(messages)]
@@ -138,8 +151,8 @@ def _messages(messages: object, *, images: bool) -> list[Json]:
                 " user and assistant take turns, and the user begins.",
                 f"{where}.role",
             )
-    if not turns or turns[-1]["role"] != "user":
-        raise invalid("The last message must be the user's.", "messages")
+    if not turns or turns[-1]["role"] != last:
+        raise invalid(f"The last message must be the {last}'s.", "messages")
     if sum(_pictures(turn) for turn in turns) > MOST_IMAGES:
         raise invalid(f"At most {MOST_IMAGES} images are allowed in a conversation.", "messages")
     return checked

@@ -1,6 +1,6 @@
 from .account import AccountPreference, Density, Heartbeat, Installation, SignInLink
 from .catalogue import CatalogueSync, PublisherModel
-from .chat import ChatPreset, Comparison, Conversation, Message, Picture, Role, ShareLink, Vote
+from .chat import LONGEST_ANSWER, ChatPreset, Comparison, Conversation, Message, Picture, Role, ShareLink, Vote
 from .dataset import ROW_LIMITS, Dataset, DatasetFormat, DatasetPart, DatasetShape
 from .endpoint import Endpoint, EndpointEvent, LeaseKind
 from .tuning import (
@@ -20,6 +20,7 @@ from .tuning import (
 
 __all__ = [
     "GROUPS",
+    "LONGEST_ANSWER",
     "ROW_LIMITS",
     "AccountPreference",
     "CatalogueSync",

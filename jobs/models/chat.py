@@ -8,9 +8,11 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from jobs.states import MESSAGE_LIVE, MessageState
+from jobs.states import MESSAGE_CUT_OFF, MESSAGE_LIVE, MessageState
 
 from .endpoint import Endpoint
+
+LONGEST_ANSWER = 200_000
 
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
@@ -100,11 +102,14 @@ class PictureQuerySet(models.QuerySet["Picture"]):
 class Message(models.Model):
     """A turn; `ordinal` counts all of a conversation in the order they were made. For an answer: `parameters` it was
     asked with, `usage` as the server counted, `timings` in seconds (`first_token`, `total`), `html` the rendered,
-    sanitised Markdown. `key` makes a form sent twice one turn."""
+    sanitised Markdown; `endpoint` that was asked (None for a copied answer, which is no request) and, in words that
+    outlive it, `answered_by`. `key` makes a form sent twice one turn."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     key = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="messages")
+    endpoint = models.ForeignKey(Endpoint, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    answered_by = models.CharField(max_length=300, blank=True)
     parent = models.ForeignKey("self", on_delete=models.CASCADE, null=True, blank=True, related_name="children")
     ordinal = models.PositiveIntegerField()
     role = models.CharField(max_length=12, choices=Role)
@@ -134,6 +139,13 @@ class Message(models.Model):
     @property
     def is_live(self) -> bool:
         return self.state in MESSAGE_LIVE
+
+    @property
+    def is_cut_off(self) -> bool:
+        """An answer that could be continued: it ended at a limit, or before its end, and has room left."""
+        limited = self.state == MessageState.COMPLETE and self.finish_reason == "length"
+        has_room = 0 < len(self.content.strip()) < LONGEST_ANSWER
+        return self.role == Role.ASSISTANT and has_room and (limited or self.state in MESSAGE_CUT_OFF)
 
 
 class Picture(models.Model):

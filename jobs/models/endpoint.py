@@ -95,6 +95,12 @@ class Endpoint(RemoteResource):
     def is_transient(self) -> bool:
         return self.state in ENDPOINT_TRANSIENT
 
+    @property
+    def label(self) -> str:
+        """Its name and what it serves, for a chat."""
+        model = self.base_model.rpartition("@")[2]
+        return f"{self.display_name} ({model})" if model else self.display_name
+
 
 class EndpointEvent(models.Model):
     """What the console did with the endpoint or saw of it, in sentences."""

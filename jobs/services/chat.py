@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
@@ -21,13 +21,13 @@ from . import pictures as stored
 from .chat_answer import answer
 
 __all__ = [
-    "answer", "ask", "delete", "due", "interrupt_stale", "request_stop", "retry", "set_options", "start",
+    "answer", "ask", "choose_endpoint", "delete", "due", "interrupt_stale", "next_ordinal", "request_stop",
+    "require_ready", "set_options", "start", "waiting",
 ]  # fmt: skip
 
 TITLE_LENGTH = 60
 LOST_AFTER = timedelta(seconds=2)
 BATCH = 50
-RETRYABLE = frozenset({MessageState.INTERRUPTED, MessageState.FAILED, MessageState.STOPPED})
 
 
 def start(owner: User, *, endpoint: Endpoint) -> Conversation:
@@ -37,6 +37,13 @@ def start(owner: User, *, endpoint: Endpoint) -> Conversation:
 def set_options(conversation: Conversation, *, system_instruction: str, parameters: dict[str, Any]) -> None:
     conversation.system_instruction, conversation.parameters = system_instruction, parameters
     conversation.save(update_fields=["system_instruction", "parameters", "updated_at"])
+
+
+def choose_endpoint(conversation: Conversation, endpoint: Endpoint) -> None:
+    """For the answers to come; one that is being written stays with the endpoint it was asked of."""
+    conversation.endpoint = endpoint
+    conversation.save(update_fields=["endpoint", "updated_at"])
+    live.ring(conversation.owner_id, f"chat-{conversation.pk}")
 
 
 def delete(conversation: Conversation) -> None:
@@ -62,23 +69,23 @@ def _append(conversation: Conversation, key: UUID, text: str, pictures: Sequence
     row = Conversation.objects.select_for_update().get(pk=conversation.pk)
     if found := row.messages.filter(key=key).first():
         return found
-    _require_ready(row)
+    require_ready(row)
     stored.require_sendable(row.endpoint, pictures)
     question = Message.objects.create(
-        conversation=row, parent_id=row.head_id, ordinal=_next_ordinal(row), role=Role.USER, content=text,
+        conversation=row, parent_id=row.head_id, ordinal=next_ordinal(row), role=Role.USER, content=text,
         html=markup.render(text),
     )  # fmt: skip
     stored.attach(question, pictures)
     row.title = row.title or _title(question.content or pictures[0].name)
     row.save(update_fields=["title", "updated_at"])
     conversation.title = row.title
-    answer_row = _waiting(row, key, question)
+    answer_row = waiting(row, key, question)
     conversation.head = answer_row
     live.ring(row.owner_id, f"chat-{row.pk}")
     return answer_row
 
 
-def _require_ready(conversation: Conversation) -> None:
+def require_ready(conversation: Conversation) -> None:
     endpoint = Endpoint.objects.select_for_update().filter(pk=conversation.endpoint_id).first()
     if endpoint is None or endpoint.state == EndpointState.DELETED:
         raise NotAllowedNow(_("The endpoint of this conversation was deleted. Start a new chat with another one."))
@@ -95,20 +102,22 @@ def _title(text: str) -> str:
     return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1].rsplit(" ", 1)[0] + "…"
 
 
-def _next_ordinal(conversation: Conversation) -> int:
+def next_ordinal(conversation: Conversation) -> int:
     last = conversation.messages.last()
     return last.ordinal + 1 if last else 1
 
 
-def _waiting(conversation: Conversation, key: UUID, question: Message | None) -> Message:
-    """The answer to come, which becomes the head."""
-    waiting = Message.objects.create(
-        conversation=conversation, key=key, parent=question, ordinal=_next_ordinal(conversation), role=Role.ASSISTANT,
-        state=MessageState.WAITING, parameters=conversation.parameters,
+def waiting(conversation: Conversation, key: UUID, question: Message | None, **begun: Any) -> Message:
+    """The answer to come, which becomes the head. `begun` is what is known of it already: it continues another one."""
+    endpoint = conversation.endpoint
+    row = Message.objects.create(
+        conversation=conversation, key=key, parent=question, ordinal=next_ordinal(conversation), role=Role.ASSISTANT,
+        state=MessageState.WAITING, parameters=conversation.parameters, endpoint=endpoint,
+        answered_by=endpoint.label if endpoint else "", **begun,
     )  # fmt: skip
-    conversation.head = waiting
+    conversation.head = row
     conversation.save(update_fields=["head", "updated_at"])
-    return waiting
+    return row
 
 
 def request_stop(message: Message) -> None:
@@ -125,27 +134,10 @@ def request_stop(message: Message) -> None:
     live.ring(message.conversation.owner_id, f"chat-{message.conversation_id}")
 
 
-def retry(message: Message) -> Message:
-    """A new answer in the place of the last one, which is dropped."""
-    try:
-        with transaction.atomic():
-            row = Conversation.objects.select_for_update().get(pk=message.conversation_id)
-            last = row.head
-            if last is None or last.pk != message.pk or last.state not in RETRYABLE:
-                raise NotAllowedNow(_("Only the last answer can be tried again, after it has stopped."))
-            _require_ready(row)
-            question = last.parent
-            last.delete()
-            live.ring(row.owner_id, f"chat-{row.pk}")
-            return _waiting(row, uuid4(), question)
-    except IntegrityError:
-        raise NotAllowedNow(_("It is being tried again already. Look at the conversation again.")) from None
-
-
 def due(now: datetime) -> list[UUID]:
     """Answers whose message was lost on its way to the worker."""
-    waiting = Message.objects.filter(state=MessageState.WAITING, created_at__lte=now - LOST_AFTER)
-    return list(waiting.order_by("created_at").values_list("pk", flat=True)[:BATCH])
+    rows = Message.objects.filter(state=MessageState.WAITING, created_at__lte=now - LOST_AFTER)
+    return list(rows.order_by("created_at").values_list("pk", flat=True)[:BATCH])
 
 
 def interrupt_stale(now: datetime) -> None:

@@ -15,13 +15,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from jobs import live, markup
-from jobs.models import Conversation, Endpoint, Message, Role
+from jobs.models import LONGEST_ANSWER, Conversation, Endpoint, Message, Role
 from jobs.states import MESSAGE_TRANSITIONS, EndpointState, MessageState, check
 from jobs.vertex import get_gateway
-from jobs.vertex.errors import Unavailable, VertexError
+from jobs.vertex.errors import Refused, Unavailable, VertexError
 from jobs.vertex.port import ChatChunk, ChatRequest
 
-from . import pictures
+from . import chat_continue, pictures
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,6 @@ FIRST_LEASE = timedelta(seconds=90)
 FRAME_SECONDS = 0.1
 STOP_CHECK_SECONDS = 0.25
 SAVE_SECONDS = 1.0
-LONGEST_ANSWER = 200_000
 KEPT = frozenset({MessageState.COMPLETE, MessageState.STOPPED, MessageState.INTERRUPTED})
 
 
@@ -42,7 +41,7 @@ def answer(message_id: UUID) -> None:
     waiting = Message.objects.filter(pk=message_id, state=MessageState.WAITING)
     if not waiting.update(state=MessageState.STREAMING, lease_until=now + FIRST_LEASE, updated_at=now):
         return
-    message = Message.objects.select_related("conversation__endpoint").get(pk=message_id)
+    message = Message.objects.select_related("conversation__endpoint", "endpoint").get(pk=message_id)
     live.ring(message.conversation.owner_id, f"chat-{message.conversation_id}")
     Answer(message).run()
 
@@ -62,6 +61,13 @@ class Answer:
     _checked: float = 0.0
     _saved: float = field(default_factory=time.monotonic)
 
+    def __post_init__(self) -> None:
+        """An answer that waits and has a text already continues that text."""
+        if self.message.content:
+            self.parts.append(self.message.content)
+            self._unsent.append(self.message.content)
+            self._length = len(self.message.content)
+
     def run(self) -> None:
         """`BaseException` passes through: a dying worker leaves the row to `interrupt_stale`."""
         try:
@@ -71,15 +77,32 @@ class Answer:
             state = MessageState.INTERRUPTED if self.parts else MessageState.FAILED
             sentence = str(error)
         except VertexError as error:
-            state, sentence = MessageState.FAILED, str(error)
+            state, sentence = self._broken, str(error)
         except Exception:
             logger.exception("The answer %s failed", self.message.pk)
-            state = MessageState.FAILED
+            state = self._broken
             sentence = _("The console failed while it received the answer. Try again; the worker's log says more.")
         self._finish(state, sentence)
 
+    @property
+    def _broken(self) -> MessageState:
+        """What was said before is not lost by a continuation that fails."""
+        return MessageState.INTERRUPTED if self.message.content else MessageState.FAILED
+
     def _stream(self) -> MessageState:
-        with get_gateway().chat.stream(request_for(self.message)) as chunks:
+        request, begun = request_for(self.message), self.message.content
+        if not begun:
+            return self._ask(request)
+        try:
+            return self._ask(chat_continue.prefilled(request, begun))
+        except Refused:
+            if len(self.parts) > 1:
+                raise
+        self._take(ChatChunk(text=" "))
+        return self._ask(chat_continue.asked(request, begun))
+
+    def _ask(self, request: ChatRequest) -> MessageState:
+        with get_gateway().chat.stream(request) as chunks:
             incoming = Incoming(chunks)
             try:
                 return self._receive(incoming)
@@ -138,6 +161,9 @@ class Answer:
         timings = {"total": round(time.monotonic() - self.began, 3)}
         if self.first_token is not None:
             timings["first_token"] = round(self.first_token, 3)
+        if self.message.content:
+            timings = chat_continue.summed_timings(self.message.timings, timings)
+            self.usage = chat_continue.summed_usage(self.message.usage, self.usage)
         row = {
             "state": state, "content": text, "html": markup.render(text), "usage": self.usage, "timings": timings,
             "finish_reason": self.finish_reason, "error_message": sentence, "lease_until": None,
@@ -149,7 +175,7 @@ class Answer:
             self._frame(time.monotonic())
         live.chat_frame(self.message.pk, "end", "")
         talk = self.message.conversation
-        live.ring(talk.owner_id, f"chat-{talk.pk}", f"endpoint-{talk.endpoint_id}")
+        live.ring(talk.owner_id, f"chat-{talk.pk}", f"endpoint-{self.message.endpoint_id}")
 
 
 def partial(target: str, swap: str, html: str) -> str:
@@ -201,7 +227,7 @@ class Incoming:
 def request_for(message: Message) -> ChatRequest:
     """Every earlier question that got an answer with text, in pairs: chat templates refuse two questions in a row."""
     conversation = message.conversation
-    endpoint = conversation.endpoint
+    endpoint = message.endpoint
     if endpoint is None or endpoint.state != EndpointState.READY:
         raise VertexError(_("The endpoint is not ready any more. Choose another one."))
     turns: list[dict[str, Any]] = []

@@ -103,7 +103,7 @@ def end(endpoint_id: UUID, now: datetime) -> bool:
 
 def answers(endpoint: Endpoint) -> int:
     """How many answers of it are being written, or wait to be."""
-    return Message.objects.live().filter(conversation__endpoint=endpoint).count()
+    return Message.objects.live().filter(endpoint=endpoint).count()
 
 
 def _is_over(row: Endpoint, now: datetime) -> bool:

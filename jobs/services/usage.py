@@ -60,9 +60,9 @@ def by_hour(endpoints: Iterable[Endpoint], now: datetime) -> dict[UUID, list[int
     start = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS - 1)
     counted = (
         _answers()
-        .filter(conversation__endpoint__in=rows, created_at__gte=start)
+        .filter(endpoint__in=rows, created_at__gte=start)
         .annotate(hour=TruncHour("created_at", tzinfo=UTC))
-        .values_list("conversation__endpoint", "hour")
+        .values_list("endpoint", "hour")
         .annotate(number=Count("pk"))
         .order_by()
     )
@@ -77,7 +77,7 @@ def by_hour(endpoints: Iterable[Endpoint], now: datetime) -> dict[UUID, list[int
 def requests(endpoint: Endpoint, since: datetime) -> list[Request]:
     """The newest twenty thousand at most, oldest first."""
     columns = ("created_at", "state", "timings", "usage")
-    found = _answers().filter(conversation__endpoint=endpoint, created_at__gte=since).order_by("-created_at")
+    found = _answers().filter(endpoint=endpoint, created_at__gte=since).order_by("-created_at")
     rows = list(found.values_list(*columns)[:MOST_READ])
     return [_request(*row) for row in reversed(rows)]
 
@@ -109,7 +109,7 @@ def percentile(values: Sequence[float], percent: int) -> float | None:
 
 
 def uses_of(endpoint: Endpoint, now: datetime) -> Uses:
-    answers = _answers().filter(conversation__endpoint=endpoint)
+    answers = _answers().filter(endpoint=endpoint)
     others = Endpoint.objects.ready().filter(job=endpoint.job_id).exclude(pk=endpoint.pk)
     alone = endpoint.job_id is not None and not others.exists()
     return Uses(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 from django.urls import get_resolver, reverse
 
+from jobs.services import chat_share
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -76,6 +77,17 @@ ROUTES = {
     "chat-retry": Route("answer", POST),
     "chat-picture": Route("picture"),
     "chat-picture-remove": Route("picture", POST),
+    "chat-continue": Route("answer", POST),
+    "chat-edit": Route("question", ("GET", "HEAD", "POST")),
+    "chat-show": Route("answer", POST),
+    "chat-branch": Route("answer", POST),
+    "chat-turn-delete": Route("question", ("GET", "HEAD", "POST")),
+    "chat-rename": Route("conversation", ("GET", "HEAD", "POST")),
+    "chat-pin": Route("conversation", POST),
+    "chat-endpoint": Route("conversation", POST),
+    "chat-export": Route("conversation", rest={"form": "md"}),
+    "chat-share": Route("conversation", ("GET", "HEAD", "POST")),
+    "chat-link-revoke": Route("link", POST),
 }
 
 
@@ -85,7 +97,14 @@ def answer():
     return factories.message(conversation=talk, role="assistant", state="FAILED")
 
 
+def link():
+    talk = answer().conversation
+    return chat_share.share(talk)[0]
+
+
 THINGS = {
+    "question": lambda: answer().parent,
+    "link": link,
     "job": factories.job,
     "tuned": lambda: factories.job(state="SUCCEEDED"),
     "draft": factories.draft,

@@ -93,6 +93,7 @@ def address(chance, name, things):
     given = {"step": ["training", "output", "x" * 300], "section": ["jobs", "x"], "publisher": ["google", "a\x00"]}
     given |= {"line": [0, 1, 10**30]}
     given |= {"slug": ["gemma3", "%", "선"], "token": ["\x00", "x" * 3000]}
+    given |= {"form": ["md", "json", "jsonl", "x"], "picture": [uuid.UUID(int=0)]}
     drafts = "draft" in str(pattern)
     pk = factories.draft(data=all_steps() if chance.random() < 0.7 else {}).pk if drafts else things.get(kind)
     return reverse(name, kwargs={key: pk if key == "pk" else chance.choice(given[key]) for key in pattern.converters})

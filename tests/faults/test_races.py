@@ -7,8 +7,8 @@ import pytest
 from django.db import close_old_connections, connection
 
 from jobs import errors
-from jobs.models import Endpoint, Message, TuningJob
-from jobs.services import chat, endpoint_lifetime, endpoints, leases, queue, tuning
+from jobs.models import Conversation, Endpoint, Message, TuningJob
+from jobs.services import chat, chat_copy, chat_tree, endpoint_lifetime, endpoints, leases, queue, tuning
 from jobs.services.endpoints import DeploymentSpec
 from jobs.services.tuning import TuningSpec
 from tests import factories
@@ -98,6 +98,38 @@ def test_one_question_at_a_time(owner):
 def test_the_same_question_sent_twice_is_one(owner):
     conversation, key = factories.conversation(owner=owner), uuid4()
     assert len({answer.pk for answer in at_once(lambda: chat.ask(conversation, key=key, text="Ahoy"))}) == 1
+
+
+@pytest.fixture
+def limited(owner):
+    """An answer that stopped at the limit."""
+    talk = factories.conversation(owner=owner)
+    factories.message(conversation=talk)
+    return factories.message(conversation=talk, role="assistant", content="The sea", finish_reason="length")
+
+
+@pytest.mark.parametrize("verb", [chat_tree.regenerate, chat_tree.go_on])
+def test_the_same_click_twice_is_one_answer(limited, verb):
+    key = uuid4()
+    assert len({answer.pk for answer in at_once(lambda: verb(limited, key=key))}) == 1
+
+
+@pytest.mark.parametrize("verb", [chat_tree.regenerate, chat_tree.go_on])
+def test_one_more_answer_at_a_time(limited, verb):
+    answers = at_once(lambda: verb(limited, key=uuid4()))
+    assert [answers.count(errors.NotAllowedNow), Message.objects.filter(state="WAITING").count()] == [7, 1]
+
+
+def test_a_branch_made_by_a_double_click_is_one_chat(limited):
+    key = uuid4()
+    at_once(lambda: chat_copy.branch_off(limited, key=key))
+    assert Conversation.objects.count() == 2
+
+
+def test_a_deleted_question_against_another_answer_to_it(limited):
+    turns = [lambda: chat_tree.delete(limited.parent), lambda: chat_tree.regenerate(limited, key=uuid4())]
+    at_once(lambda: turns.pop()(), count=2)
+    assert Message.objects.count() == 0
 
 
 def test_a_question_against_the_end_of_a_lease(owner, driver):

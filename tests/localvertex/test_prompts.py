@@ -42,6 +42,27 @@ def refused(body, *, images=False) -> str:
     return caught.value.message
 
 
+GOES_ON = {"continue_final_message": True, "add_generation_prompt": False}
+
+
+def test_a_last_turn_of_the_assistant_is_continued_when_that_is_asked_for():
+    body = upstream_body({"messages": [user("a"), assistant("b")], **GOES_ON}, images=False)
+    assert (body["messages"][-1], set(body) & set(GOES_ON)) == (assistant("b"), set())
+
+
+@pytest.mark.parametrize(
+    ("fields", "turns"),
+    [
+        (GOES_ON, [user("a")]),
+        ({"continue_final_message": True}, [user("a"), assistant("b")]),
+        ({"add_generation_prompt": False}, [user("a")]),
+        ({"continue_final_message": "yes"}, [user("a")]),
+    ],
+)
+def test_a_continuation_is_asked_for_in_one_way(fields, turns):
+    assert refused({"messages": turns, **fields}) != ""
+
+
 def test_always_streams_with_usage_and_forwards_only_what_it_knows():
     body = {"messages": [user("hi")], "temperature": 0.5, "max_tokens": 5, "lora": [{"id": 0}], "id_slot": 3}
     assert upstream_body(body, images=False) == {

@@ -214,19 +214,6 @@ def test_lost_messages_are_found(conversation):
     assert chat.due(timezone.now() + timedelta(seconds=3)) == [answer.pk]
 
 
-def test_retry_replaces_the_last_answer(conversation, fake_gateway):
-    fake_gateway.chat.script = [[Unavailable("Down.")]]
-    failed = answered(conversation)
-    again = chat.retry(failed)
-    chat.answer(again.pk)
-    assert [(turn.ordinal, turn.state) for turn in conversation.messages.all()] == [(1, "COMPLETE"), (2, "COMPLETE")]
-
-
-def test_a_complete_answer_is_not_tried_again(conversation):
-    with pytest.raises(errors.NotAllowedNow):
-        chat.retry(answered(conversation))
-
-
 def test_an_endless_answer_is_cut(conversation, fake_gateway):
     fake_gateway.chat.script = [[ChatChunk(text="x" * 120_000)] * 5]
     answer = answered(conversation)

@@ -1,0 +1,41 @@
+"""A chat as a file."""
+
+import json
+import uuid
+
+from django.http import Http404, HttpResponse
+from django.utils.text import slugify
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from console.http import ConsoleRequest
+from jobs.errors import NotAllowedNow
+from jobs.models import Conversation
+from jobs.services import chat_export
+
+from .chat import visible_conversation
+
+
+@require_safe
+def export(request: ConsoleRequest, pk: uuid.UUID, form: str) -> HttpResponse:
+    """`?pictures` puts the pictures into the JSON."""
+    talk = visible_conversation(request, pk)
+    if form == "md":
+        return file(talk, "md", "text/markdown", chat_export.markdown(talk))
+    if form == "json":
+        document = chat_export.document(talk, pictures="pictures" in request.GET)
+        return file(talk, "json", "application/json", json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    if form == "jsonl":
+        rows = chat_export.json_lines(talk)
+        if not rows:
+            raise NotAllowedNow(_("No question here has an answer that could be learnt from."))
+        return file(talk, "jsonl", "application/jsonl", rows)
+    raise Http404
+
+
+def file(talk: Conversation, suffix: str, content_type: str, content: str) -> HttpResponse:
+    name = f"{slugify(talk.title)[:60] or 'chat'}.{suffix}"
+    disposition = f'attachment; filename="{name}"'
+    return HttpResponse(
+        content, content_type=f"{content_type}; charset=utf-8", headers={"Content-Disposition": disposition}
+    )

@@ -1,0 +1,91 @@
+"""The list of chats: beside a chat, on a page of its own, and what is found in it."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import groupby
+from urllib.parse import urlencode
+
+from django.http import HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from console.http import ConsoleRequest, page_or_fragment
+from jobs.models import Conversation
+from jobs.services import chat_list
+
+from .highlight import highlighted
+from .paging import parse
+
+
+@dataclass(frozen=True)
+class Row:
+    pk: uuid.UUID
+    title: SafeString
+    said: SafeString
+    is_pinned: bool
+
+
+@dataclass(frozen=True)
+class Group:
+    """Without a title it goes on with the group that the page before ended with."""
+
+    title: str
+    rows: list[Row]
+
+
+@dataclass(frozen=True)
+class Chats:
+    groups: list[Group]
+    older: str
+    q: str
+    current: str
+
+
+@require_safe
+def index(request: ConsoleRequest) -> HttpResponse:
+    context = {"chats": listed(request), "is_more": "before" in request.GET}
+    return page_or_fragment(request, "chat/all.html", "rows", context)
+
+
+def listed(request: ConsoleRequest, current: Conversation | None = None) -> Chats:
+    """`q`, `before` and `current` belong to the list's own address; beside a chat the first page is shown."""
+    query = request.GET if request.path == reverse("chat-list") else {}
+    q = query.get("q", "").replace("\x00", "").strip()[: chat_list.LONGEST_QUERY]
+    before = parse(query.get("before", ""))
+    shown = str(current.pk) if current else query.get("current", "")[:36]
+    page = chat_list.search(request.user, q, before=before) if q else chat_list.page(request.user, before=before)
+    return Chats(grouped(page, before, q), older_url(page, q, shown), q, shown)
+
+
+def older_url(page: chat_list.Page, q: str, current: str) -> str:
+    if page.older is None:
+        return ""
+    moment, pk = page.older
+    words = {"q": q, "current": current, "before": f"{moment.isoformat()}_{pk}"}
+    return f"{reverse('chat-list')}?{urlencode({name: value for name, value in words.items() if value})}"
+
+
+def grouped(page: chat_list.Page, before: chat_list.Key | None, q: str) -> list[Group]:
+    groups = [Group(_("Pinned"), [row_of(row, q) for row in page.pinned])] if page.pinned else []
+    last = day_words(before[0]) if before else ""
+    for title, rows in groupby(page.rows, lambda row: day_words(row.updated_at)):
+        groups.append(Group("" if title == last else title, [row_of(row, q) for row in rows]))
+    return groups
+
+
+def day_words(moment: datetime) -> str:
+    today: date = timezone.localdate()
+    day = timezone.localtime(moment).date()
+    if day >= today:
+        return _("Today")
+    return _("Yesterday") if day == today - timedelta(days=1) else _("Older")
+
+
+def row_of(row: Conversation, q: str) -> Row:
+    said: str | None = getattr(row, "said", None)
+    found = highlighted(chat_list.snippet(said, q), q) if said else SafeString("")
+    return Row(row.pk, highlighted(row.title or _("Untitled chat"), q), found, row.pinned)

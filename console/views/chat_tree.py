@@ -1,0 +1,170 @@
+"""What can be done with one turn, and with the whole chat, beside asking on."""
+
+import uuid
+from collections.abc import Callable
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods, require_POST
+
+from console.forms.chat import MessageForm, TitleForm, TurnForm
+from console.http import ConsoleRequest, hx_redirect, wants_fragment
+from jobs import tasks
+from jobs.errors import NotAllowedNow
+from jobs.models import Conversation, Endpoint, Message, Role
+from jobs.services import chat, chat_copy, chat_list, chat_tree
+
+from .chat import page, turns_fragment, visible_conversation, visible_message
+
+asks = require_http_methods(["GET", "HEAD", "POST"])
+Make = Callable[..., Message]
+
+
+@require_POST
+def retry(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    return one_more(request, pk, chat_tree.regenerate)
+
+
+@require_POST
+def go_on(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    return one_more(request, pk, chat_tree.go_on)
+
+
+def one_more(request: ConsoleRequest, pk: uuid.UUID, make: Make) -> HttpResponse:
+    """The second of two clicks may come when the answer that was clicked on is replaced already."""
+    form = TurnForm(request.POST)
+    made = Message.objects.visible_to(request.user).filter(key=form.cleaned_data["key"]) if form.is_valid() else None
+    answer = made.select_related("conversation__endpoint").first() if made is not None else None
+    if answer is None:
+        message = visible_message(request, pk)
+        answer = make(message, key=key_of(request))
+    return waited_for(request, answer)
+
+
+def key_of(request: ConsoleRequest) -> uuid.UUID:
+    form = TurnForm(request.POST)
+    if not form.is_valid():
+        raise NotAllowedNow(_("Reload the page and try again."))
+    key: uuid.UUID = form.cleaned_data["key"]
+    return key
+
+
+def waited_for(request: ConsoleRequest, answer: Message) -> HttpResponse:
+    tasks.kick(tasks.answer_message, message_id=str(answer.pk))
+    return shown(request, answer.conversation, answer)
+
+
+def shown(request: ConsoleRequest, talk: Conversation, at: Message | None = None, spoken: str = "") -> HttpResponse:
+    if request.htmx:
+        return turns_fragment(request, talk, spoken)
+    mark = f"#turn-{at.pk}" if at else ""
+    return hx_redirect(request, f"{reverse('chat-conversation', args=[talk.pk])}{mark}")
+
+
+@asks
+def edit(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    message = visible_message(request, pk)
+    if request.method != "POST":
+        return edited(request, message, MessageForm(initial={"key": uuid.uuid4(), "text": message.content}))
+    form = MessageForm(request.POST)
+    try:
+        if form.is_valid():
+            values = form.cleaned_data
+            return waited_for(request, chat_tree.edit(message, key=values["key"], text=values["text"]))
+    except NotAllowedNow as error:
+        form.add_error("text", str(error))
+    return edited(request, message, form)
+
+
+def edited(request: ConsoleRequest, message: Message, form: MessageForm) -> HttpResponse:
+    """In the place of the question; without scripts the whole page with the form there."""
+    status = 422 if form.is_bound else 200
+    if not wants_fragment(request):
+        return page(request, message.conversation, status=status, editing=message, edit_form=form)
+    context = {"message": message, "conversation": message.conversation, "edit_form": form}
+    response = render(request, "chat/edit.html", context, status=status)
+    patch_vary_headers(response, ["HX-Request"])
+    if form.is_bound:
+        response["HX-Retarget"], response["HX-Reswap"] = f"#turn-{message.pk}", "outerHTML"
+    return response
+
+
+@require_POST
+def show(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    message = visible_message(request, pk)
+    talk = chat_tree.show(message)
+    place = chat_tree.Tree(talk).place(message.pk)
+    words = _("Version %(number)d of %(count)d") % {"number": place.number, "count": place.count}
+    return shown(request, talk, message, words)
+
+
+@asks
+def delete_turn(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    message = visible_message(request, pk)
+    if request.method == "POST":
+        talk = chat_tree.delete(message)
+        messages.info(request, _("Deleted"))
+        return hx_redirect(request, "chat-conversation", talk.pk)
+    count = chat_tree.Tree(message.conversation).place(message.pk).below
+    lost = ngettext("%d message is lost.", "%d messages are lost.", count) % count
+    if message.role == Role.USER:
+        title, text = _("Delete this question?"), _("Every answer to it and all that follows is deleted with it.")
+    else:
+        title, text = _("Delete this answer?"), _("All that follows it is deleted with it.")
+    links = _("Links that show it stop working.")
+    return ask_first(request, message.conversation, title, f"{text} {lost} {links}", _("Delete"))
+
+
+def ask_first(request: ConsoleRequest, talk: Conversation, title: str, text: str, label: str) -> HttpResponse:
+    context = {"conversation": talk, "title": title, "text": text, "label": label, "url": request.path}
+    is_dialog = wants_fragment(request)
+    template = "chat/ask.html#dialog" if is_dialog else "chat/ask.html"
+    response = render(request, template, {**context, "is_dialog": is_dialog})
+    patch_vary_headers(response, ["HX-Request"])
+    return response
+
+
+@require_POST
+def branch(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    talk = chat_copy.branch_off(visible_message(request, pk), key=key_of(request))
+    messages.info(request, _("This is a new chat with a copy of what was said until then"))
+    return hx_redirect(request, "chat-conversation", talk.pk)
+
+
+@asks
+def rename(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    talk = visible_conversation(request, pk)
+    form = TitleForm(request.POST if request.method == "POST" else None, initial={"title": talk.title})
+    if form.is_bound and form.is_valid():
+        chat_list.rename(talk, form.cleaned_data["title"])
+        return hx_redirect(request, "chat-conversation", pk)
+    status = 422 if form.is_bound else 200
+    if not wants_fragment(request):
+        return page(request, talk, status=status, title_form=form)
+    response = render(request, "chat/rename.html", {"conversation": talk, "title_form": form}, status=status)
+    patch_vary_headers(response, ["HX-Request"])
+    return response
+
+
+@require_POST
+def pin(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    talk = visible_conversation(request, pk)
+    chat_list.pin(talk, request.POST.get("pinned") == "yes")
+    return hx_redirect(request, "chat-conversation", pk)
+
+
+@require_POST
+def endpoint(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    """Later answers come from another endpoint; those that are there say which one they came from."""
+    talk = visible_conversation(request, pk)
+    ready = {str(each.pk): each for each in Endpoint.objects.visible_to(request.user).ready()}
+    found = ready.get(request.POST.get("endpoint", ""))
+    if found is None:
+        raise NotAllowedNow(_("This endpoint does not answer any more. Choose another one."))
+    chat.choose_endpoint(talk, found)
+    return hx_redirect(request, "chat-conversation", pk)

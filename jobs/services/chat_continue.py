@@ -1,0 +1,37 @@
+"""How an answer that was cut off is continued: its text is sent along as the beginning of the model's own turn."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from jobs.vertex.port import ChatRequest
+
+# As vLLM wants to be told; llama.cpp continues a last message of the assistant anyway.
+PREFILL = {"add_generation_prompt": False, "continue_final_message": True}
+REQUEST = "Continue exactly where you stopped. Repeat nothing."
+
+
+def prefilled(request: ChatRequest, begun: str) -> ChatRequest:
+    return _with(request, [{"role": "assistant", "content": begun}], PREFILL)
+
+
+def asked(request: ChatRequest, begun: str) -> ChatRequest:
+    """For a server that begins no turn with a given text."""
+    return _with(request, [{"role": "assistant", "content": begun}, {"role": "user", "content": REQUEST}], {})
+
+
+def _with(request: ChatRequest, turns: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]) -> ChatRequest:
+    messages, fields = [*request.messages, *turns], {**request.parameters, **parameters}
+    return replace(request, messages=messages, parameters=fields)
+
+
+def summed_usage(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
+    """Tokens of all the requests. A request that was not counted leaves none: half a sum would pass for the whole."""
+    return {name: before[name] + now[name] for name in now if name in before}
+
+
+def summed_timings(before: Mapping[str, float], now: Mapping[str, float]) -> dict[str, float]:
+    """`requests` of them, the first token of the first one."""
+    first = before.get("first_token", now.get("first_token"))
+    timings = {"total": round(before.get("total", 0) + now["total"], 3), "requests": before.get("requests", 1) + 1}
+    return timings if first is None else {**timings, "first_token": first}

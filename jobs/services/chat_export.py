@@ -1,0 +1,129 @@
+"""A conversation as a file: Markdown to read, JSON to keep, JSON Lines to train on."""
+
+import base64
+import json
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from jobs.models import Conversation, Message, Picture, Role
+
+from .chat_answer import KEPT
+from .chat_tree import Tree, turns
+from .dataset_file import LONGEST_LINE
+
+SCHEMA_VERSION = 1
+LARGEST = 20_000_000
+ANSWER_FIELDS = ("state", "parameters", "usage", "timings", "finish_reason", "error_message", "answered_by")
+
+
+def shown(conversation: Conversation, leaf: UUID | None = None) -> list[Message]:
+    return turns(conversation, Tree(conversation), leaf or conversation.head_id)
+
+
+def markdown(conversation: Conversation) -> str:
+    """The branch shown. What a person or a model wrote is left as it is, headings and all."""
+    parts = [f"# {conversation.title or _('Untitled chat')}"]
+    if conversation.system_instruction:
+        parts.append(f"## {_('System instructions')}\n\n{conversation.system_instruction}")
+    for turn in shown(conversation):
+        who = turn.answered_by or _("Model") if turn.role == Role.ASSISTANT else _("You")
+        pictures = [_("[Picture: %s]") % (picture.alt or picture.name) for picture in turn.pictures.all()]
+        notes = [f"> {turn.error_message}"] if turn.error_message else []
+        parts.append("\n\n".join([f"## {who}", *pictures, *filter(None, [turn.content]), *notes]))
+    return "\n\n".join(parts) + "\n"
+
+
+def document(conversation: Conversation, *, pictures: bool = False) -> dict[str, Any]:
+    """The whole tree. `pictures`: their bytes too, as data: addresses."""
+    rows = conversation.messages.prefetch_related("pictures")
+    endpoint = conversation.endpoint
+    return {
+        "schema": "garden-console/conversation",
+        "version": SCHEMA_VERSION,
+        "exported_at": timezone.now().isoformat(timespec="seconds"),
+        "id": str(conversation.pk),
+        "title": conversation.title,
+        "created_at": conversation.created_at.isoformat(timespec="seconds"),
+        "endpoint": endpoint and {"name": endpoint.display_name, "base_model": endpoint.base_model},
+        "system_instruction": conversation.system_instruction,
+        "parameters": conversation.parameters,
+        "head": str(conversation.head_id) if conversation.head_id else None,
+        "messages": [_message(row, pictures) for row in rows],
+    }
+
+
+def _message(row: Message, pictures: bool) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "id": str(row.pk),
+        "parent": str(row.parent_id) if row.parent_id else None,
+        "role": row.role,
+        "created_at": row.created_at.isoformat(timespec="seconds"),
+        "content": row.content,
+    }
+    if row.role == Role.ASSISTANT:
+        entry |= {name: getattr(row, name) for name in ANSWER_FIELDS}
+    if attached := [_picture(picture, pictures) for picture in row.pictures.all()]:
+        entry["pictures"] = attached
+    return entry
+
+
+def _picture(picture: Picture, with_bytes: bool) -> dict[str, Any]:
+    fields = ("name", "alt", "content_type", "width", "height", "size", "sha256")
+    entry = {name: getattr(picture, name) for name in fields}
+    if with_bytes:
+        entry["data"] = _data(picture)
+    return entry
+
+
+def _data(picture: Picture) -> str | None:
+    """None: its file is gone."""
+    try:
+        content = picture.path.read_bytes()
+    except OSError:
+        return None
+    return f"data:{picture.content_type};base64,{base64.b64encode(content).decode()}"
+
+
+def training_rows(conversation: Conversation) -> Iterator[dict[str, Any]]:
+    """A row for each answer of the branch shown, since a row teaches its last turn, in the form `messages`.
+
+    Questions without an answer are left out. Nothing here learns from pictures, so the rows end before the first one.
+    """
+    system = conversation.system_instruction.strip()
+    said = [_turn("system", system)] if system else []
+    for question, answer in _pairs(shown(conversation)):
+        said += [_turn("user", question), _turn("assistant", answer)]
+        yield {"messages": [*said]}
+
+
+def _pairs(branch: list[Message]) -> Iterator[tuple[str, str]]:
+    question = ""
+    for turn in branch:
+        if turn.role == Role.USER:
+            if turn.pictures.all():
+                return
+            question = turn.content
+        elif question.strip() and turn.state in KEPT and turn.content.strip():
+            yield question, turn.content
+            question = ""
+
+
+def _turn(role: str, content: str) -> dict[str, str]:
+    return {"role": role, "content": content}
+
+
+def json_lines(conversation: Conversation) -> str:
+    """Each row repeats those before it: a long chat is cut where the file would become too large to upload."""
+    lines: list[str] = []
+    size = 0
+    for row in training_rows(conversation):
+        line = json.dumps(row, ensure_ascii=False) + "\n"
+        size += len(line)
+        if size > LARGEST or len(line.encode()) > LONGEST_LINE:
+            break
+        lines.append(line)
+    return "".join(lines)

@@ -1,0 +1,87 @@
+"""The conversations of a person as the list shows them, and what is found in them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.contrib.auth.models import User
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+
+from jobs import live
+from jobs.models import Conversation, Message
+
+PAGE_SIZE = 40
+PINNED_SHOWN = 100
+# A search looks into the conversations used last, not into all there ever were.
+SEARCHED = 1000
+LONGEST_QUERY = 100
+TITLE_LENGTH = 200
+SNIPPET = 80
+
+Key = tuple[datetime, UUID]
+
+
+@dataclass(frozen=True)
+class Page:
+    """`older` is the key of the next page, None on the last."""
+
+    pinned: list[Conversation]
+    rows: list[Conversation]
+    older: Key | None
+
+
+def page(owner: User, *, before: Key | None = None, size: int = PAGE_SIZE) -> Page:
+    """Pinned ones stand on the first page only."""
+    everything = Conversation.objects.visible_to(owner).listed()
+    pinned = [] if before else list(everything.filter(pinned=True)[:PINNED_SHOWN])
+    rows, older = _cut(everything.filter(pinned=False), before, size)
+    return Page(pinned, rows, older)
+
+
+def search(owner: User, q: str, *, before: Key | None = None, size: int = PAGE_SIZE) -> Page:
+    """Those with every word in their title, or all of the words together in one message, newest first."""
+    words = q.replace("\x00", "")[:LONGEST_QUERY].split()
+    recent = Conversation.objects.visible_to(owner).listed().order_by("-updated_at").values("pk")[:SEARCHED]
+    in_title, in_message = Q(), Q(conversation=OuterRef("pk"))
+    for word in words:
+        in_title &= Q(title__icontains=word)
+        in_message &= Q(content__icontains=word)
+    said = Message.objects.filter(in_message).order_by("-ordinal")
+    found = Conversation.objects.filter(in_title | Exists(said), pk__in=recent)
+    rows, older = _cut(found.annotate(said=Subquery(said.values("content")[:1])), before, size)
+    return Page([], rows, older)
+
+
+def _cut(rows: "QuerySet[Conversation]", before: Key | None, size: int) -> tuple[list[Conversation], Key | None]:
+    if before:
+        moment, pk = before
+        rows = rows.filter(Q(updated_at__lt=moment) | Q(updated_at=moment, pk__lt=pk))
+    found = list(rows.order_by("-updated_at", "-pk")[: size + 1])
+    last = found[size - 1] if len(found) > size else None
+    return found[:size], (last.updated_at, last.pk) if last else None
+
+
+def snippet(text: str, q: str) -> str:
+    """The words around the first one that was searched for."""
+    flat = " ".join(text.split())
+    at = min((place for word in q.split() if (place := flat.casefold().find(word.casefold())) >= 0), default=0)
+    start = max(0, at - SNIPPET // 3)
+    end = start + SNIPPET
+    return ("…" if start else "") + flat[start:end].strip() + ("…" if end < len(flat) else "")
+
+
+def rename(conversation: Conversation, title: str) -> None:
+    """An empty title is given anew by the next question."""
+    conversation.title = " ".join(title.replace("\x00", "").split())[:TITLE_LENGTH]
+    _keep(conversation, title=conversation.title)
+
+
+def pin(conversation: Conversation, pinned: bool) -> None:
+    conversation.pinned = pinned
+    _keep(conversation, pinned=pinned)
+
+
+def _keep(conversation: Conversation, **values: str | bool) -> None:
+    """Without touching `updated_at`: nothing was said, so it keeps its place in the list."""
+    Conversation.objects.filter(pk=conversation.pk).update(**values)
+    live.ring(conversation.owner_id, f"chat-{conversation.pk}")

@@ -1,0 +1,199 @@
+"""The tree of a conversation: which turns are siblings, which branch is shown, and what grows or is cut there."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from jobs import live, markup
+from jobs.errors import NotAllowedNow
+from jobs.models import Conversation, Message, Picture, Role, ShareLink
+from jobs.states import MESSAGE_CUT_OFF, MessageState
+
+from . import chat
+
+RETRYABLE = MESSAGE_CUT_OFF | {MessageState.FAILED}
+
+
+@dataclass(frozen=True)
+class Place:
+    """The turn is number `number` of `count` siblings; `below` counts it and all that hangs on it."""
+
+    number: int
+    count: int
+    previous: UUID | None
+    next: UUID | None
+    below: int
+
+
+class Tree:
+    """The shape of a conversation in one query, without any text."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self.parents: dict[UUID, UUID | None] = {}
+        self.ordinals: dict[UUID, int] = {}
+        self.children: dict[UUID | None, list[UUID]] = {}
+        for pk, parent, ordinal in conversation.messages.order_by("ordinal").values_list("pk", "parent_id", "ordinal"):
+            self.parents[pk], self.ordinals[pk] = parent, ordinal
+            self.children.setdefault(parent, []).append(pk)
+        self._sizes = dict.fromkeys(self.parents, 1)
+        for pk, above in reversed(self.parents.items()):
+            if above is not None:
+                self._sizes[above] += self._sizes[pk]
+
+    @property
+    def last(self) -> int:
+        """The ordinal of the newest turn: it grows with every turn."""
+        return max(self.ordinals.values(), default=0)
+
+    def path(self, leaf: UUID | None) -> list[UUID]:
+        branch: list[UUID] = []
+        while leaf is not None and leaf in self.parents:
+            branch.append(leaf)
+            leaf = self.parents[leaf]
+        return branch[::-1]
+
+    def below(self, top: UUID) -> list[UUID]:
+        """`top` and everything that hangs on it."""
+        found = [top]
+        for pk in found:
+            found += self.children.get(pk, ())
+        return found
+
+    def leaf(self, top: UUID) -> UUID:
+        """Where the branch that was written last below `top` ends: nothing is older than its parent."""
+        return max(self.below(top), key=self.ordinals.__getitem__)
+
+    def place(self, pk: UUID) -> Place:
+        row = self.children[self.parents[pk]]
+        at = row.index(pk)
+        before, after = row[at - 1] if at else None, row[at + 1] if at + 1 < len(row) else None
+        return Place(at + 1, len(row), before, after, self._sizes[pk])
+
+
+def turns(conversation: Conversation, tree: Tree, leaf: UUID | None) -> list[Message]:
+    """The branch that ends at `leaf`: only its texts are loaded."""
+    path = tree.path(leaf)
+    rows = conversation.messages.filter(pk__in=path).prefetch_related("pictures")
+    found = {row.pk: row for row in rows}
+    return [found[pk] for pk in path if pk in found]
+
+
+def show(message: Message) -> Conversation:
+    """The branch through this turn is the one shown from now on."""
+    with transaction.atomic():
+        row = Conversation.objects.select_for_update().get(pk=message.conversation_id)
+        tree = Tree(row)
+        if message.pk not in tree.parents:
+            raise NotAllowedNow(_("This turn was deleted."))
+        row.head_id = tree.leaf(message.pk)
+        row.save(update_fields=["head"])
+        live.ring(row.owner_id, f"chat-{row.pk}")
+    return row
+
+
+def regenerate(message: Message, *, key: UUID) -> Message:
+    """Another answer to the same question. The old one stays beside it, unless it holds nothing."""
+
+    def make(row: Conversation, old: Message) -> Message:
+        if old.role != Role.ASSISTANT:
+            raise NotAllowedNow(_("Only an answer can be generated again."))
+        question = old.parent
+        if old.state in RETRYABLE and not old.content.strip():
+            _drop(old)
+        return chat.waiting(row, key, question)
+
+    return _once(message, key, make)
+
+
+def go_on(message: Message, *, key: UUID) -> Message:
+    """An answer that was cut off, continued: the new one begins with its text and takes its place."""
+
+    def make(row: Conversation, old: Message) -> Message:
+        if not old.is_cut_off:
+            raise NotAllowedNow(_("Only an answer that was cut off can be continued."))
+        begun = {"content": old.content.rstrip(), "html": old.html, "usage": old.usage, "timings": old.timings}
+        answer = chat.waiting(row, key, old.parent, **begun)
+        _drop(old)
+        return answer
+
+    return _once(message, key, make)
+
+
+def edit(question: Message, *, key: UUID, text: str) -> Message:
+    """The question in other words, with its pictures, as a sibling; returns the answer to come."""
+    text = text.replace("\x00", "").strip()
+
+    def make(row: Conversation, old: Message) -> Message:
+        if old.role != Role.USER:
+            raise NotAllowedNow(_("Only a question can be edited."))
+        if not text and not old.pictures.exists():
+            raise NotAllowedNow(_("Write a message first."))
+        new = Message.objects.create(
+            conversation=row, parent_id=old.parent_id, ordinal=chat.next_ordinal(row), role=Role.USER, content=text,
+            html=markup.render(text),
+        )  # fmt: skip
+        copy_pictures({old.pk: new})
+        return chat.waiting(row, key, new)
+
+    return _once(question, key, make)
+
+
+def copy_pictures(copies: dict[UUID, Message]) -> None:
+    """By the message they are taken from. The files are named by content, so there is nothing to copy on disk."""
+    pictures = list(Picture.objects.filter(message__in=copies))
+    for picture in pictures:
+        assert picture.message_id is not None
+        picture.message, picture.pk = copies[picture.message_id], Picture._meta.pk.get_default()
+        picture._state.adding = True
+    Picture.objects.bulk_create(pictures)
+
+
+def delete(message: Message) -> Conversation:
+    """With everything that hangs on it. What is shown then is a sibling, or else what came before."""
+    with transaction.atomic():
+        row = Conversation.objects.select_for_update().get(pk=message.conversation_id)
+        tree = Tree(row)
+        if message.pk not in tree.parents:
+            return row
+        place, gone = tree.place(message.pk), tree.below(message.pk)
+        sibling = place.previous or place.next
+        if message.role == Role.ASSISTANT and sibling is None:
+            raise NotAllowedNow(_("A question's only answer is deleted together with the question."))
+        if row.head_id is None or row.head_id in gone:
+            row.head_id = tree.leaf(sibling) if sibling else tree.parents[message.pk]
+            row.save(update_fields=["head", "updated_at"])
+        rows = Message.objects.filter(pk__in=gone)
+        for pk in rows.live().values_list("pk", flat=True):
+            transaction.on_commit(partial(live.chat_frame, pk, "end", ""))
+        # All at once: a cascade would go down the branch a query at a time.
+        rows.delete()
+        live.ring(row.owner_id, f"chat-{row.pk}")
+    return row
+
+
+def _once(message: Message, key: UUID, make: Callable[[Conversation, Message], Message]) -> Message:
+    """The answer that `make` makes, or the one that was made for this key."""
+    try:
+        with transaction.atomic():
+            row = Conversation.objects.select_for_update().get(pk=message.conversation_id)
+            if found := row.messages.filter(key=key).first():
+                return found
+            chat.require_ready(row)
+            old = row.messages.filter(pk=message.pk).first()
+            if old is None:
+                raise NotAllowedNow(_("This turn was deleted or replaced. Look at the conversation again."))
+            answer = make(row, old)
+            live.ring(row.owner_id, f"chat-{row.pk}")
+            return answer
+    except (IntegrityError, Conversation.DoesNotExist):
+        raise NotAllowedNow(_("Another message was sent at the same moment. Look at the conversation again.")) from None
+
+
+def _drop(answer: Message) -> None:
+    """Unless something refers to it: what was said after it, or a link that shows it."""
+    if not answer.children.exists() and not ShareLink.objects.filter(head=answer).exists():
+        answer.delete()
