@@ -1,6 +1,8 @@
 """Celery's way in: an id comes, one service is called. The rows are the queue, so a lost message costs seconds."""
 
+import json
 import logging
+import platform
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -8,10 +10,11 @@ from typing import Any, Protocol, cast
 from uuid import UUID
 
 from celery import shared_task
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from .services import accounts, catalogue, chat, endpoint_lifetime, endpoints, output_check, surplus, tuning
+from .services import accounts, catalogue, chat, endpoint_lifetime, endpoints, output_check, probes, surplus, tuning
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +77,13 @@ def find_surplus() -> None:
     surplus.sweep(timezone.now())
 
 
+@task("status.probe", soft_time_limit=50, time_limit=60)
+def probe_status() -> None:
+    """Sent by the scheduler and by people: so it tells a worker that lives from a scheduler that does not."""
+    _report_worker(timezone.now())
+    probes.run(timezone.now())
+
+
 @task("jobs.prune")
 def prune() -> None:
     accounts.forget_expired(timezone.now())
@@ -89,12 +99,17 @@ def answer_message(message_id: str) -> None:
 def sweep() -> None:
     """Kicks everything that is due. Each part by itself: a broken one does not keep the others from their turn."""
     now = timezone.now()
-    accounts.heartbeat("worker", now)
+    _report_worker(now)
+    accounts.heartbeat("beat", now)
     for part in (_sweep_jobs, _sweep_leases, _sweep_endpoints, _sweep_chats):
         try:
             part(now)
         except Exception:
             logger.exception("A part of the sweep failed")
+
+
+def _report_worker(now: datetime) -> None:
+    accounts.heartbeat("worker", now, json.dumps({"version": settings.VERSION, "host": platform.node()}))
 
 
 def _sweep_jobs(now: datetime) -> None:

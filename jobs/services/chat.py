@@ -15,7 +15,7 @@ from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, Endpoint, Message, Role
 from jobs.states import MESSAGE_TRANSITIONS, EndpointState, MessageState, check
 
-from . import endpoint_lifetime
+from . import endpoint_lifetime, preferences
 from .chat_answer import answer
 
 __all__ = [
@@ -29,7 +29,7 @@ RETRYABLE = frozenset({MessageState.INTERRUPTED, MessageState.FAILED, MessageSta
 
 
 def start(owner: User, *, endpoint: Endpoint) -> Conversation:
-    return Conversation.objects.create(owner=owner, endpoint=endpoint)
+    return Conversation.objects.create(owner=owner, endpoint=endpoint, **preferences.chat_defaults(owner))
 
 
 def set_options(conversation: Conversation, *, system_instruction: str, parameters: dict[str, Any]) -> None:

@@ -13,6 +13,10 @@ from jobs.vertex import port
 
 class Gateway:
     @cached_property
+    def connection(self) -> port.Connection:
+        return cast(port.Connection, _part("connection", "Connection"))
+
+    @cached_property
     def catalogue(self) -> port.Catalogue:
         return cast(port.Catalogue, _part("catalogue", "Catalogue"))
 
