@@ -56,7 +56,7 @@ class DefaultsForm(OptionsForm):
         label=_("Output folder"),
         required=False,
         max_length=600,
-        help_text=_("New tuned models are proposed a folder below it. Empty: %(bucket)s")
+        help_text=_("A new tuned model is proposed a folder of its own below this one. Empty: %(bucket)s")
         % {"bucket": f"{settings.VERTEX_BUCKET or 'gs://…'}/tuning"},
         widget=forms.TextInput(attrs={"spellcheck": "false", "placeholder": "gs://my-bucket/tuning"}),
     )

@@ -86,7 +86,7 @@ def password(request: ConsoleRequest) -> HttpResponse:
     return saved(request, "settings-keys")
 
 
-def password_form(user: User, data: Any = None) -> SetPasswordForm[User]:
+def password_form(user: User, data: Any = None) -> "SetPasswordForm[User]":
     """An account that is entered by links only has no old password to ask for."""
     made = PasswordChangeForm(user, data) if user.has_usable_password() else SetPasswordForm(user, data)
     made.use_required_attribute = False
@@ -95,7 +95,7 @@ def password_form(user: User, data: Any = None) -> SetPasswordForm[User]:
     return made
 
 
-def keys_context(request: ConsoleRequest, form: SetPasswordForm[User]) -> dict[str, Any]:
+def keys_context(request: ConsoleRequest, form: "SetPasswordForm[User]") -> dict[str, Any]:
     first = {"single_keys": preference_of(request.user).single_keys}
     return {"form": form, "keys": KeysForm(initial=first), "has_password": request.user.has_usable_password()}
 

@@ -11,7 +11,6 @@ import django
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import render
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -31,7 +30,7 @@ SECRETS = (
     (re.compile(r"(://)[^/@\s]+@"), r"\1…@"),
     (re.compile(r"[\w.+-]+(@[\w-]+\.[\w.-]+)"), r"…\1"),
     (re.compile(r"\b(ya29\.|AIza|GOCSPX-|eyJ)[\w.~+/=-]+"), "…"),
-    (re.compile(r"(?i)\b(password|passwd|secret|token|api[_-]?key|private[_-]?key)(\W{1,3})\S+"), r"\1\2…"),
+    (re.compile(r"(?i)\b(password|passwd|secret|token|api[_-]?key|private[_-]?key)(["']?\s*[=:]\s*)\S+"), r"\1\2…"),
 )
 VARIABLES = (
     ("VERTEX_PROJECT", gettext_lazy("Project")),

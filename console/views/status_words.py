@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.template.defaultfilters import filesizeformat
 from django.utils.functional import Promise
 from django.utils.translation import gettext, ngettext
@@ -24,7 +25,7 @@ LOOKS = {
 
 @dataclass(frozen=True)
 class Entry:
-    """`commands` by where they are run."""
+    """`commands` by where they are run; `{bucket}` and `{data_dir}` stand for the configured ones."""
 
     title: Words
     icon: str
@@ -42,7 +43,8 @@ ENTRIES = {
         _("Start the database and look at its log."), {ONE_MACHINE: UP, WITH_DOCKER: "docker compose up -d postgres"},
     ),
     "broker": Entry(
-        _("Broker"), "swap_vert", _("Jobs go on a little later, chats do not answer, pages do not change by themselves."),
+        _("Broker"), "swap_vert",
+        _("Jobs go on a little later, chats do not answer, pages do not change by themselves."),
         _("Start Redis again; nothing is lost with it."),
         {ONE_MACHINE: UP, WITH_DOCKER: "docker compose restart redis"},
     ),
@@ -59,16 +61,17 @@ ENTRIES = {
     "storage": Entry(
         _("Object storage"), "folder", _("Datasets cannot be sent, and results cannot be written."),
         _("Look at the failed step, and give the account of the worker the rights on the bucket."),
-        {_("The rights"): "gcloud storage buckets add-iam-policy-binding gs://BUCKET"
+        {ONE_MACHINE: UP, _("The rights"): "gcloud storage buckets add-iam-policy-binding {bucket}"
          " --member=serviceAccount:ACCOUNT --role=roles/storage.objectUser"},
     ),
     "vertex": Entry(
         _("Vertex AI"), "deployed_code", _("Models cannot be tuned, deployed or chatted with."),
         _("Look at the failed step. Sign in again, or switch the API on in the project."),
-        {_("Sign in"): SIGN_IN_AGAIN, _("Switch on"): "gcloud services enable aiplatform.googleapis.com"},
+        {ONE_MACHINE: UP, _("Sign in"): SIGN_IN_AGAIN, _("Switch on"): "gcloud services enable aiplatform.googleapis.com"},
     ),
     "clock": Entry(
-        _("Clock"), "timer", _("Google refuses credentials when the clock is wrong by minutes, and shown times are wrong."),
+        _("Clock"), "timer",
+        _("Google refuses credentials when the clock is wrong by minutes, and shown times are wrong."),
         _("Let the system set its clock."), {_("On Linux"): "sudo timedatectl set-ntp true"},
     ),
     "live": Entry(
@@ -78,7 +81,7 @@ ENTRIES = {
     ),
     "disk": Entry(
         _("Disk"), "dns", _("Uploads, trainings on this machine and every change stop when it is full."),
-        _("Make room. See what takes it:"), {_("The data directory"): "du -sh DATA_DIRECTORY/*"},
+        _("Make room. See what takes it:"), {_("The data directory"): "du -sh {data_dir}/*"},
     ),
 }  # fmt: skip
 STEPS: dict[str, Words] = {
@@ -122,6 +125,12 @@ class Card:
     @property
     def entry(self) -> Entry:
         return ENTRIES[self.part.name]
+
+    @property
+    def commands(self) -> list[tuple[Words, str]]:
+        bucket = "/".join((settings.VERTEX_BUCKET or "gs://BUCKET").split("/")[:3])
+        named = {"bucket": bucket, "data_dir": str(settings.DATA_DIR)}
+        return [(where, command.format(**named)) for where, command in self.entry.commands.items()]
 
     @property
     def look(self) -> str:
@@ -192,8 +201,8 @@ def _clock_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:
     skew = facts.get("skew")
     if skew is None:
         return []
-    ahead = abs(skew) < 1
-    return [(_("Difference"), _("Less than a second") if ahead else gettext("%(s)+.1f s") % {"s": skew})]
+    told = _("Less than a second") if abs(skew) < 1 else gettext("%(s)+.1f s") % {"s": skew}
+    return [(_("Difference from Vertex AI"), told)]
 
 
 def _disk_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:

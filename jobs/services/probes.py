@@ -1,4 +1,4 @@
-"""What only the worker can see: Cloud Storage, Vertex AI and its clock. Each is tried for real, and what came is kept."""
+"""What only the worker can see: Cloud Storage, Vertex AI and its clock. Each is really tried, and the outcome kept."""
 
 import json
 import logging
@@ -87,7 +87,8 @@ def _tried(probe: Callable[[Found], None]) -> Found:
         logger.exception("A probe failed by itself")
         found.state = PartState.UNKNOWN
         found.detail = _("The check itself failed: %s. The log of the worker says more.") % type(error).__name__
-    found.latency_ms = found.latency_ms or round(1000 * (time.perf_counter() - began))
+    if found.latency_ms is None and found.steps:
+        found.latency_ms = round(1000 * (time.perf_counter() - began))
     return found
 
 
