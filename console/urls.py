@@ -130,7 +130,7 @@ settings_urls = [
     path("settings/keys/", settings_own.keys, name="settings-keys"),
     path("settings/password/", settings_own.password, name="settings-password"),
     path("settings/about/", settings_about.index, name="settings-about"),
-    path("settings/about/<slug:slug>/", settings_about.document, name="settings-document"),
+    path("settings/about/<str:slug>/", settings_about.document, name="settings-document"),
 ]
 
 urlpatterns: list[URLPattern] = [

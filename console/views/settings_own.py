@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.forms import PasswordChangeForm, SetPasswordForm
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -69,20 +70,22 @@ def keys(request: ConsoleRequest) -> HttpResponse:
         form.full_clean()
         preferences.save(request.user, single_keys=form.cleaned_data["single_keys"])
         return saved(request, "settings-keys")
-    return render(request, "settings/keys.html", keys_context(request, password_form(request.user)))
+    return render(request, "settings/keys.html", keys_context(request))
 
 
 @sensitive_post_parameters()
 @require_POST
 def password(request: ConsoleRequest) -> HttpResponse:
     """The old one can be tried as seldom as at the sign-in. Other sessions of the account end with it."""
+    tries = f"password:{request.user.pk}"
+    if count(tries) > FAILURES_A_MINUTE:
+        refused = {"refused": _("Too many failed attempts. Wait a minute, then try again.")}
+        return render(request, "settings/keys.html", keys_context(request) | refused, status=429)
     form = password_form(request.user, request.POST)
-    if count(f"password:{request.user.pk}") > FAILURES_A_MINUTE:
-        form.add_error(None, _("Too many failed attempts. Wait a minute, then try again."))
-        return render(request, "settings/keys.html", keys_context(request, form), status=429)
     if not form.is_valid():
         return render(request, "settings/keys.html", keys_context(request, form), status=422)
     update_session_auth_hash(request, form.save())
+    cache.delete(tries)
     return saved(request, "settings-keys")
 
 
@@ -95,9 +98,10 @@ def password_form(user: User, data: Any = None) -> "SetPasswordForm[User]":
     return made
 
 
-def keys_context(request: ConsoleRequest, form: "SetPasswordForm[User]") -> dict[str, Any]:
-    first = {"single_keys": preference_of(request.user).single_keys}
-    return {"form": form, "keys": KeysForm(initial=first), "has_password": request.user.has_usable_password()}
+def keys_context(request: ConsoleRequest, form: "SetPasswordForm[User] | None" = None) -> dict[str, Any]:
+    user = request.user
+    keys = KeysForm(initial={"single_keys": preference_of(user).single_keys})
+    return {"form": form or password_form(user), "keys": keys, "has_password": user.has_usable_password()}
 
 
 def saved(request: ConsoleRequest, view: str) -> HttpResponse:

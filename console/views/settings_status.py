@@ -30,7 +30,7 @@ SECRETS = (
     (re.compile(r"(://)[^/@\s]+@"), r"\1…@"),
     (re.compile(r"[\w.+-]+(@[\w-]+\.[\w.-]+)"), r"…\1"),
     (re.compile(r"\b(ya29\.|AIza|GOCSPX-|eyJ)[\w.~+/=-]+"), "…"),
-    (re.compile(r"(?i)\b(password|passwd|secret|token|api[_-]?key|private[_-]?key)(["']?\s*[=:]\s*)\S+"), r"\1\2…"),
+    (re.compile(r"(?i)\b(password|passwd|secret|token|api[_-]?key|private[_-]?key)([\"']?\s*[=:]\s*)\S+"), r"\1\2…"),
 )
 VARIABLES = (
     ("VERTEX_PROJECT", gettext_lazy("Project")),

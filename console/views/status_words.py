@@ -36,6 +36,7 @@ class Entry:
 
 ONE_MACHINE, WITH_DOCKER = _("On one machine"), _("With Docker")
 UP = "python manage.py up"
+SWITCH_ON = "gcloud services enable aiplatform.googleapis.com"
 SIGN_IN_AGAIN = "gcloud auth application-default login"
 ENTRIES = {
     "database": Entry(
@@ -67,7 +68,7 @@ ENTRIES = {
     "vertex": Entry(
         _("Vertex AI"), "deployed_code", _("Models cannot be tuned, deployed or chatted with."),
         _("Look at the failed step. Sign in again, or switch the API on in the project."),
-        {ONE_MACHINE: UP, _("Sign in"): SIGN_IN_AGAIN, _("Switch on"): "gcloud services enable aiplatform.googleapis.com"},
+        {ONE_MACHINE: UP, _("Sign in"): SIGN_IN_AGAIN, _("Switch on"): SWITCH_ON},
     ),
     "clock": Entry(
         _("Clock"), "timer",

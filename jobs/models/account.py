@@ -25,7 +25,7 @@ class Installation(models.Model):
 
 
 class Heartbeat(models.Model):
-    """When a background part last did work, by name: `worker`, `beat`, `vertex`. Liveness is work done, not a process id."""
+    """When a part last did work, by name: `worker`, `beat`, `vertex`. Liveness is work done, not a process id."""
 
     name = models.CharField(max_length=40, primary_key=True)
     seen_at = models.DateTimeField()

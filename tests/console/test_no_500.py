@@ -31,7 +31,7 @@ READ_QUERIES = [
     "tuning-list", "tuning-log", "tuning-job", "tuning-new", "endpoint-list", "dataset-list", "model-garden", "chat",
     "chat-turn", "sign-in", "search", "tuned-models", "endpoint-detail",
     "tuning-export", "tuning-compare", "tuning-job-logs", "tuning-status", "dataset-detail", "dataset-rows",
-    "dataset-versions",
+    "dataset-versions", "settings", "settings-connection",
 ]  # fmt: skip
 FIELDS = [
     "key", "text", "endpoint", "system_instruction", "temperature", "top_p", "max_tokens", "theme", "language", "next",
@@ -43,6 +43,7 @@ FIELDS = [
     "confirm", "minimum", "maximum", "kind", "hours", "seen",
     "labels", "source", "custom_base_model", "location", "learning_rate_kind", "learning_rate_multiplier",
     "endpoint_lease_hours", "prompt", "answer", "system", "has_header", "leave_out", "share", "seed", "reading",
+    "output_prefix", "time_zone", "reduces_motion", "single_keys", "old_password", "new_password1", "new_password2",
 ]  # fmt: skip
 FILES = [
     b"", b"\xff\xfe", b"\x00\n", b"[" * 5000, b'{"prompt": "a", "completion": "b"}\n', b'{"contents": [null]}',
@@ -86,7 +87,7 @@ def things():
 def address(chance, name, things):
     pattern = ROUTES[name].pattern
     kind = "answer" if "turns" in str(pattern) else name.partition("-")[0]
-    given = {"step": ["training", "output", "x" * 300], "section": ["jobs", "x"], "publisher": ["google", "a\x00"]}
+    given = {"step": ["training", "output", "x" * 300], "section": ["jobs", "setup", "x"], "publisher": ["google", "a\x00"]}
     given |= {"line": [0, 1, 10**30]}
     given |= {"slug": ["gemma3", "%", "선"], "token": ["\x00", "x" * 3000]}
     drafts = "draft" in str(pattern)

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.utils import timezone
 
 from console.templatetags.console import ago
@@ -19,6 +20,7 @@ NEW = {"new_password1": "a longer pass phrase", "new_password2": "a longer pass 
 
 @pytest.fixture
 def visitor(client, owner):
+    cache.clear()
     client.force_login(owner)
     return client
 
@@ -138,7 +140,8 @@ def test_defaults_are_kept_and_shown(visitor, owner):
     factories.publisher_model()
     assert visitor.post("/settings/defaults/", DEFAULTS).status_code == 303
     assert preferences.of(owner).defaults == {
-        "output_prefix": "gs://mine/models", "machine_type": "local-cpu", "chat": {"temperature": 0.3, "max_tokens": 64},
+        "output_prefix": "gs://mine/models", "machine_type": "local-cpu",
+        "chat": {"temperature": 0.3, "max_tokens": 64},
     }  # fmt: skip
     form = visitor.get("/settings/defaults/").context["form"]
     assert (form["output_prefix"].value(), form["temperature"].value()) == ("gs://mine/models", 0.3)
