@@ -87,7 +87,11 @@ def things():
 def address(chance, name, things):
     pattern = ROUTES[name].pattern
     kind = "answer" if "turns" in str(pattern) else name.partition("-")[0]
-    given = {"step": ["training", "output", "x" * 300], "section": ["jobs", "setup", "x"], "publisher": ["google", "a\x00"]}
+    given = {
+        "step": ["training", "output", "x" * 300],
+        "section": ["jobs", "setup", "x"],
+        "publisher": ["google", "a\x00"],
+    }
     given |= {"line": [0, 1, 10**30]}
     given |= {"slug": ["gemma3", "%", "선"], "token": ["\x00", "x" * 3000]}
     drafts = "draft" in str(pattern)
