@@ -152,7 +152,9 @@ class Card:
             return ""
         if self.part.latency_ms < 1:
             return gettext("less than 1 ms")
-        return gettext("%(number)d ms") % {"number": round(self.part.latency_ms)}
+        if self.part.latency_ms < 1000:
+            return gettext("%(number)d ms") % {"number": round(self.part.latency_ms)}
+        return gettext("%(value).1f s") % {"value": self.part.latency_ms / 1000}
 
 
 def cards(parts: list[Part]) -> list[Card]:

@@ -6,9 +6,10 @@ import pytest
 from django.utils import timezone
 
 from console.views import settings_status
+from console.views.status_words import ENTRIES, Card
 from jobs import tasks
 from jobs.models import Heartbeat, ProbeResult
-from jobs.services.status import PartState, counted, parts
+from jobs.services.status import Part, PartState, counted, parts
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HTTP_HX_REQUEST": "true"}
@@ -151,3 +152,14 @@ def test_the_page_takes_the_same_queries(page, django_assert_num_queries, rows):
     page()
     with django_assert_num_queries(8):
         page()
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "words_shown"), [(None, ""), (0.3, "less than 1 ms"), (12.4, "12 ms"), (10_011, "10.0 s")]
+)
+def test_a_latency_is_never_nothing(milliseconds, words_shown):
+    assert Card(Part("live", PartState.OK, latency_ms=milliseconds)).latency == words_shown
+
+
+def test_every_part_has_its_words():
+    assert {part.name for part in parts(timezone.now())} == set(ENTRIES)

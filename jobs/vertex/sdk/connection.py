@@ -34,7 +34,7 @@ class Connection:
         with translated():
             answer = session.get(url, params={"pageSize": 1}, timeout=clients.READ_SECONDS, allow_redirects=False)
             if answer.status_code != 200:
-                raise from_http_response(answer)
+                raise from_http_response(answer)  # type: ignore[no-untyped-call]
         return _time(answer.headers.get("Date", ""))
 
 
