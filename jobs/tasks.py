@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 KICK_SECONDS = 20
 CHAT_SECONDS = 900
+STARTED = timezone.now().isoformat(timespec="seconds")
 # Longer than the deadline of a paid create, so that the create is answered and not killed.
 STEP_LIMITS = {"soft_time_limit": 100, "time_limit": 120}
 
@@ -109,7 +110,8 @@ def sweep() -> None:
 
 
 def _report_worker(now: datetime) -> None:
-    accounts.heartbeat("worker", now, json.dumps({"version": settings.VERSION, "host": platform.node()}))
+    told = {"version": settings.VERSION, "host": platform.node(), "since": STARTED}
+    accounts.heartbeat("worker", now, json.dumps(told))
 
 
 def _sweep_jobs(now: datetime) -> None:

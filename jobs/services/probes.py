@@ -26,7 +26,7 @@ from . import accounts
 logger = logging.getLogger(__name__)
 
 NAME = "probe"
-SHORTEST_PAUSE = timedelta(seconds=5)
+SHORTEST_PAUSE = timedelta(seconds=2)
 LOST_AFTER = timedelta(seconds=90)
 SKEW_SHOWN = 30.0
 SKEW_REFUSED = 300.0

@@ -140,7 +140,7 @@ def _silence(beat: Heartbeat | None, now: datetime) -> str:
 
 def worker(beat: Heartbeat | None, now: datetime) -> Part:
     told = told_by(beat)
-    facts = {"version": told.get("version", ""), "host": told.get("host", ""), "waiting": oldest_wait(now)}
+    facts = {name: told.get(name, "") for name in ("version", "host", "since")} | {"waiting": oldest_wait(now)}
     found = Part("worker", PartState.OK, _silence(beat, now), facts, beat.seen_at if beat else None)
     if found.problem:
         return replace(found, state=PartState.FAILED)
@@ -176,6 +176,10 @@ def scheduler(beat: Heartbeat | None, the_worker: Part, now: datetime) -> Part:
         return Part("scheduler", PartState.OK, checked_at=seen_at)
     if the_worker.state == PartState.FAILED:
         text = _("The worker is silent, and only it can tell. Press Check now.")
+        return Part("scheduler", PartState.UNKNOWN, text, checked_at=seen_at)
+    since = the_worker.facts["since"]
+    if since and now - datetime.fromisoformat(since) <= WORKER_STALE_AFTER:
+        text = _("The worker has just started. Wait half a minute.")
         return Part("scheduler", PartState.UNKNOWN, text, checked_at=seen_at)
     text = _("The worker works, but nothing has told it what is due.")
     return Part("scheduler", PartState.FAILED, text, checked_at=seen_at)

@@ -59,6 +59,8 @@ def test_axe_has_nothing_to_say(visit: Visit, page: Page) -> None:
 
 def test_a_part_that_fails_comes_first_and_recovers(visit: Visit, page: Page, console: Running) -> None:
     visit.open("/settings/")
+    expect(page.locator(".overall")).to_have_text("All systems working", timeout=60_000)
+    page.wait_for_timeout(2500)
     os.kill(console.pids()["storage"], signal.SIGSTOP)
     try:
         page.get_by_role("button", name="Check now").click()

@@ -105,5 +105,5 @@ def test_only_one_worker_is_at_it(world):
     assert [probes.run(NOW + timedelta(seconds=seconds)) for seconds in (30, 91)] == [False, True]
 
 
-def test_not_twice_in_five_seconds(world):
-    assert [probes.run(NOW + timedelta(seconds=seconds)) for seconds in (0, 3, 5)] == [True, False, True]
+def test_not_twice_in_two_seconds(world):
+    assert [probes.run(NOW + timedelta(seconds=seconds)) for seconds in (0, 1, 2)] == [True, False, True]

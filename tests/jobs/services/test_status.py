@@ -71,6 +71,12 @@ def test_a_worker_that_lives_tells_of_a_dead_scheduler():
     assert [part(name).state for name in ("worker", "scheduler")] == [PartState.OK, PartState.FAILED]
 
 
+@pytest.mark.parametrize(("seconds", "state"), [(5, "unknown"), (31, "failed")])
+def test_a_scheduler_is_given_time_to_begin(seconds, state):
+    beat("worker", since=(NOW - timedelta(seconds=seconds)).isoformat())
+    assert part("scheduler").state == state
+
+
 def test_work_that_waits_is_told():
     beat("worker")
     factories.job(next_check_at=NOW - timedelta(seconds=75))
