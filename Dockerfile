@@ -24,6 +24,8 @@ COPY jobs jobs
 COPY templates templates
 COPY static static
 COPY locale locale
+COPY docs docs
+COPY THIRD_PARTY_NOTICES.md ./
 RUN CONSOLE_SECRET_KEY=build python manage.py collectstatic --no-input
 
 USER console

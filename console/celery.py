@@ -16,3 +16,4 @@ app.autodiscover_tasks(["jobs"])
 def read_catalogue(**_: Any) -> None:
     """At every start, too: the schedule alone would leave Model Garden empty for the first five minutes."""
     app.send_task("catalogue.sync", expires=60)
+    app.send_task("status.probe", expires=60)

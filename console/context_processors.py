@@ -8,8 +8,9 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from console.streams import live_ticket
+from jobs.models import AccountPreference, Theme, preference_of
 
-THEMES = ("light", "dark")
+THEMES = (Theme.LIGHT, Theme.DARK)
 THEME_COOKIE = "theme"
 
 
@@ -45,8 +46,12 @@ NAVIGATION = (
         _("Studio"),
         (
             Item("chat", _("Chat"), "chat", "c"),
-            Item("dataset-list", _("Datasets"), "dataset", "s"),
+            Item("dataset-list", _("Datasets"), "dataset", "a"),
         ),
+    ),
+    Section(
+        _("Manage"),
+        (Item("settings", _("Settings & status"), "settings", "s"),),
     ),
 )
 
@@ -68,9 +73,9 @@ def project() -> dict[str, str]:
     return {"title": title, "hint": f"{title} · {settings.VERTEX_LOCATION}"}
 
 
-def theme_of(request: HttpRequest) -> str:
-    """Empty means: as the system has it."""
-    theme = request.COOKIES.get(THEME_COOKIE, "")
+def theme_of(request: HttpRequest, wanted: str = "") -> str:
+    """Empty means: as the system has it. What the account says goes before what the browser remembers."""
+    theme = wanted or request.COOKIES.get(THEME_COOKIE, "")
     return theme if theme in THEMES else ""
 
 
@@ -84,14 +89,17 @@ def shell(request: HttpRequest) -> dict[str, object]:
 
     Lazy, because most answers are fragments that show none of it.
     """
+    user = getattr(request, "user", None)
+    signed_in = user is not None and user.is_authenticated
+    own = preference_of(user) if user is not None and signed_in else AccountPreference()
     context: dict[str, object] = {
-        "theme": theme_of(request),
+        "theme": theme_of(request, own.theme),
+        "own": own,
         "project": SimpleLazyObject(project),
         "home_url": reverse("dashboard"),
         "request_id": getattr(request, "id", ""),
     }
-    user = getattr(request, "user", None)
-    if user is not None and user.is_authenticated:
+    if signed_in:
         context["nav"] = SimpleLazyObject(lambda: navigation(request.path))
         context["live_url"] = SimpleLazyObject(lambda: live_url(request))
     return context

@@ -4,19 +4,22 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from hashlib import blake2b
-from typing import cast
+from typing import Any, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase, HttpResponseRedirectBase
 from django.shortcuts import render, resolve_url
+from django.utils import timezone, translation
 from django.utils.cache import get_conditional_response, patch_cache_control, patch_vary_headers
 from django.utils.encoding import iri_to_uri
 from django_htmx.middleware import HtmxDetails
 
 from console.http import HtmxRequest
 from jobs import errors
+from jobs.models import preference_of
 
 logger = logging.getLogger(__name__)
 
@@ -132,6 +135,31 @@ def page_of(htmx: HtmxDetails) -> str | None:
     with suppress(ValueError):
         return htmx.current_url_abs_path
     return None
+
+
+class PreferenceMiddleware:
+    """The time zone and the language that a person who signed in has chosen; cookies stand for all others."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        try:
+            return self.get_response(request)
+        finally:
+            timezone.deactivate()
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> None:
+        """Not where no account is needed: health must not ask the database for one."""
+        if not getattr(view, "login_required", True) or not request.user.is_authenticated:
+            return
+        wanted = preference_of(request.user)
+        if wanted.language in dict(settings.LANGUAGES):
+            translation.activate(wanted.language)
+            request.LANGUAGE_CODE = wanted.language
+        with suppress(ZoneInfoNotFoundError, ValueError):
+            if wanted.time_zone:
+                timezone.activate(ZoneInfo(wanted.time_zone))
 
 
 class DomainErrorMiddleware:

@@ -3,6 +3,7 @@
 import math
 import os
 import secrets
+import tomllib
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -11,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 
 
 def env(name: str, default: str = "") -> str:
@@ -139,6 +141,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "console.middleware.HtmxRedirectMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "console.middleware.PreferenceMiddleware",
     "console.middleware.DomainErrorMiddleware",
 ]
 
@@ -194,11 +197,13 @@ CELERY_TASK_ROUTES = {"chat.*": {"queue": "chat"}}
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "jobs.sweep", "schedule": 2.0, "options": {"expires": 10}},
+    "probe-status": {"task": "status.probe", "schedule": 60.0, "options": {"expires": 30}},
     "find-surplus": {"task": "jobs.surplus", "schedule": 60.0, "options": {"expires": 30}},
     "prune": {"task": "jobs.prune", "schedule": 3600.0, "options": {"expires": 600}},
     "sync-catalogue": {"task": "catalogue.sync", "schedule": 300.0, "options": {"expires": 120}},
 }
 
+AUTHENTICATION_BACKENDS = ["jobs.services.preferences.Backend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},

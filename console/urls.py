@@ -19,6 +19,9 @@ from console.views import (
     pictures,
     preferences,
     search,
+    settings_about,
+    settings_own,
+    settings_status,
     tuned_models,
     tuning_actions,
     tuning_compare,
@@ -144,6 +147,18 @@ chat_urls = [
     path("shared/<str:token>/pictures/<uuid:picture>", chat_share.shared_picture, name="shared-picture"),
 ]
 
+settings_urls = [
+    path("settings/", settings_status.index, name="settings"),
+    path("settings/check/", settings_status.check, name="settings-check"),
+    path("settings/connection/", settings_status.connection, name="settings-connection"),
+    path("settings/defaults/", settings_own.defaults, name="settings-defaults"),
+    path("settings/appearance/", settings_own.appearance, name="settings-appearance"),
+    path("settings/keys/", settings_own.keys, name="settings-keys"),
+    path("settings/password/", settings_own.password, name="settings-password"),
+    path("settings/about/", settings_about.index, name="settings-about"),
+    path("settings/about/<str:slug>/", settings_about.document, name="settings-document"),
+]
+
 urlpatterns: list[URLPattern] = [
     path("", dashboard.index, name="dashboard"),
     path("dashboard/<slug:section>/", dashboard.section, name="dashboard-section"),
@@ -153,6 +168,7 @@ urlpatterns: list[URLPattern] = [
     *tuned_model_urls,
     *dataset_urls,
     *chat_urls,
+    *settings_urls,
     path("accounts/sign-in/", accounts.sign_in, name="sign-in"),
     path("accounts/link/<str:token>/", accounts.sign_in_link, name="sign-in-link"),
     path("accounts/sign-out/", accounts.sign_out, name="sign-out"),

@@ -1,6 +1,8 @@
 """Celery's way in: an id comes, one service is called. The rows are the queue, so a lost message costs seconds."""
 
+import json
 import logging
+import platform
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -8,15 +10,28 @@ from typing import Any, Protocol, cast
 from uuid import UUID
 
 from celery import shared_task
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from .services import accounts, catalogue, chat, endpoint_lifetime, endpoints, output_check, pictures, surplus, tuning
+from .services import (
+    accounts,
+    catalogue,
+    chat,
+    endpoint_lifetime,
+    endpoints,
+    output_check,
+    pictures,
+    probes,
+    surplus,
+    tuning,
+)
 
 logger = logging.getLogger(__name__)
 
 KICK_SECONDS = 20
 CHAT_SECONDS = 900
+STARTED = timezone.now().isoformat(timespec="seconds")
 # Longer than the deadline of a paid create, so that the create is answered and not killed.
 STEP_LIMITS = {"soft_time_limit": 100, "time_limit": 120}
 
@@ -74,6 +89,13 @@ def find_surplus() -> None:
     surplus.sweep(timezone.now())
 
 
+@task("status.probe", soft_time_limit=50, time_limit=60)
+def probe_status() -> None:
+    """Sent by the scheduler and by people: so it tells a worker that lives from a scheduler that does not."""
+    _report_worker(timezone.now())
+    probes.run(timezone.now())
+
+
 @task("jobs.prune")
 def prune() -> None:
     accounts.forget_expired(timezone.now())
@@ -90,12 +112,18 @@ def answer_message(message_id: str) -> None:
 def sweep() -> None:
     """Kicks everything that is due. Each part by itself: a broken one does not keep the others from their turn."""
     now = timezone.now()
-    accounts.heartbeat("worker", now)
+    _report_worker(now)
+    accounts.heartbeat("beat", now)
     for part in (_sweep_jobs, _sweep_leases, _sweep_endpoints, _sweep_chats):
         try:
             part(now)
         except Exception:
             logger.exception("A part of the sweep failed")
+
+
+def _report_worker(now: datetime) -> None:
+    told = {"version": settings.VERSION, "host": platform.node(), "since": STARTED}
+    accounts.heartbeat("worker", now, json.dumps(told))
 
 
 def _sweep_jobs(now: datetime) -> None:

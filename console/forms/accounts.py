@@ -11,6 +11,8 @@ class SignInForm(AuthenticationForm):
     def __init__(self, *args: Any, admitted: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.admitted = admitted
+        self.fields["username"].error_messages["required"] = _("Write your username.")
+        self.fields["password"].error_messages["required"] = _("Write your password.")
 
     def clean(self) -> dict[str, Any]:
         if not self.admitted:

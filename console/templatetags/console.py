@@ -51,6 +51,7 @@ LOOKS = {
     "PAUSED": Look("pause_circle", "off"),
     "PARTIALLY_SUCCEEDED": Look("warning", "warn"),
     "INTERRUPTED": Look("warning", "warn"),
+    "UNKNOWN": Look("help", "off"),
     "AMBIGUOUS": Look("warning", "warn"),
     "NEEDS_DECISION": Look("warning", "warn"),
 }

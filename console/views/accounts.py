@@ -16,7 +16,7 @@ from console.http import HtmxRequest, hx_redirect, safe_next
 from jobs.services import accounts
 
 FAILURES_A_MINUTE = 10
-BACKEND = "django.contrib.auth.backends.ModelBackend"
+BACKEND = "jobs.services.preferences.Backend"
 
 
 @login_not_required

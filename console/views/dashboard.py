@@ -1,16 +1,23 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from console.http import ConsoleRequest
 from jobs.models import CatalogueSync, Endpoint, StatusGroup, TuningJob
+from jobs.services import status as parts
 from jobs.services import surplus
 
-from .health import worker_problem
+from .endpoint_shown import RUNNING, Shown, money, shown
+from .setup import steps_left
+from .status_words import cards, overall
 from .tuning_list import live_numbers
 
 RECENT = 5
@@ -33,11 +40,22 @@ def section(request: ConsoleRequest, section: str) -> HttpResponse:
 
 def counters(user: User) -> dict[str, Any]:
     numbers = live_numbers(user)
+    running = list(Endpoint.objects.visible_to(user).filter(state__in=RUNNING))
     return {
         "running_count": numbers.get(StatusGroup.RUNNING, 0),
         "queued_count": numbers.get(StatusGroup.QUEUED, 0),
-        "ready_count": Endpoint.objects.visible_to(user).ready().count(),
+        "ready_count": sum(endpoint.state == "READY" for endpoint in running),
+        "hourly_cost": hourly_cost(Shown(endpoint, [], timezone.now()) for endpoint in running),
     }
+
+
+def hourly_cost(running: Iterable[Shown]) -> str | Promise:
+    """Of all that runs. A price that is not known is said to be so, and not left out of the sum in silence."""
+    prices = [one.usd_per_hour for one in running]
+    known = sum((price for price in prices if price is not None), Decimal(0))
+    if None not in prices:
+        return money(known) if known else _("No cost")
+    return _("%(known)s + unknown") % {"known": money(known)} if known else _("Unknown")
 
 
 def recent_jobs(user: User) -> dict[str, Any]:
@@ -45,19 +63,28 @@ def recent_jobs(user: User) -> dict[str, Any]:
 
 
 def recent_endpoints(user: User) -> dict[str, Any]:
-    return {"endpoints": list(Endpoint.objects.visible_to(user).shown()[:RECENT])}
+    return {"endpoints": shown(Endpoint.objects.visible_to(user).shown()[:RECENT])}
 
 
 def status(user: User) -> dict[str, Any]:
     """The same for everybody: the parts that all jobs depend on."""
+    found = parts.parts(timezone.now())
+    look, line = overall(parts.counted(found))
     return {
-        "worker_problem": worker_problem(),
+        "overall_look": look,
+        "overall": line,
+        "problems": [card for card in cards(found) if card.part.is_problem],
         "catalogue": CatalogueSync.objects.first(),
         "unknown_jobs": surplus.unknown_jobs(),
     }
 
 
+def setup(user: User) -> dict[str, Any]:
+    return {"setup": steps_left(user)}
+
+
 SECTIONS: dict[str, Callable[[User], dict[str, Any]]] = {
+    "setup": setup,
     "counters": counters,
     "jobs": recent_jobs,
     "endpoints": recent_endpoints,

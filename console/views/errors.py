@@ -2,9 +2,12 @@
 
 from typing import cast
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import requires_csrf_token
 
@@ -16,6 +19,23 @@ def is_fragment(request: HttpRequest) -> bool:
     return hasattr(request, "htmx") and wants_fragment(cast(HtmxRequest, request))
 
 
+def details(request: HttpRequest, status: int) -> dict[str, object]:
+    """What a person can pass on. Never the query: it may hold what was typed."""
+    number = getattr(request, "id", "")
+    lines = [
+        f"{request.method} {request.path} → {status}", f"Request {number}" if number else "",
+        f"{timezone.now():%Y-%m-%d %H:%M:%S} UTC, Garden Console {settings.VERSION}",
+    ]  # fmt: skip
+    return {"request_id": number, "back_url": back_url(request), "details": "\n".join(filter(None, lines))}
+
+
+def back_url(request: HttpRequest) -> str:
+    """The page before, when it is one of ours and not this one."""
+    before = request.headers.get("Referer", "")
+    here = url_has_allowed_host_and_scheme(before, {request.get_host()}) and before != request.build_absolute_uri()
+    return before if here else ""
+
+
 @requires_csrf_token
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return HttpResponse(_("The browser sent something that cannot be understood. Go back and try again."), status=400)
@@ -25,7 +45,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """An element that fetches itself and is gone takes itself off the page."""
     if not is_fragment(request):
-        return render(request, "404.html", status=404)
+        return render(request, "404.html", details(request, 404), status=404)
     if request.method == "GET":
         return HttpResponse(status=404, headers={"HX-Reswap": "delete"})
     text = _("This does not exist any more. Reload the page to see what is there.")
@@ -37,7 +57,7 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
     text = _("You may not do this. Ask the owner of the console for the right to.")
     if is_fragment(request):
         return refusal(cast(HtmxRequest, request), text, 403)
-    return render(request, "403.html", {"text": text}, status=403)
+    return render(request, "403.html", {"text": text, **details(request, 403)}, status=403)
 
 
 @requires_csrf_token
@@ -45,13 +65,13 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     text = _("The page was open for too long or its cookies were removed. Reload it and try again.")
     if is_fragment(request):
         return refusal(cast(HtmxRequest, request), text, 403)
-    return render(request, "403.html", {"text": text}, status=403)
+    return render(request, "403.html", {"text": text, **details(request, 403)}, status=403)
 
 
 @requires_csrf_token
 def failed(request: HttpRequest) -> HttpResponse:
     """Must work when nothing else does: without the shell if drawing it fails, too."""
-    context = {"request_id": getattr(request, "id", "")}
+    context = details(request, 500)
     try:
         return render(request, "500.html", context, status=500)
     except Exception:

@@ -7,6 +7,8 @@ from django.views.decorators.http import require_POST
 
 from console.context_processors import THEME_COOKIE, THEMES
 from console.http import HtmxRequest, hx_redirect, safe_next
+from jobs.models import Theme
+from jobs.services import preferences
 
 YEAR: Final = 365 * 24 * 3600
 
@@ -18,13 +20,24 @@ def remember(response: HttpResponse, name: str, value: str) -> None:
 @require_POST
 @login_not_required
 def save(request: HtmxRequest) -> HttpResponse:
-    """Theme and language belong to the browser, so that the sign-in page has them, too."""
-    response = hx_redirect(request, safe_next(request, "dashboard"))
-    theme, language = request.POST.get("theme"), request.POST.get("language")
+    """Theme and language belong to the account and to the browser, so that the sign-in page has them, too."""
+    theme, language = request.POST.get("theme", ""), request.POST.get("language", "")
+    chosen = {"theme": theme if theme in Theme.values else "", "language": known_language(language)}
+    chosen = {name: value for name, value in chosen.items() if value}
+    if chosen and request.user.is_authenticated:
+        preferences.save(request.user, **chosen)
+    return remembered(hx_redirect(request, safe_next(request, "dashboard")), **chosen)
+
+
+def remembered(response: HttpResponse, *, theme: str = "", language: str = "") -> HttpResponse:
     if theme in THEMES:
         remember(response, THEME_COOKIE, theme)
     elif theme:
         response.delete_cookie(THEME_COOKIE)
-    if language in dict(settings.LANGUAGES):
+    if language:
         remember(response, settings.LANGUAGE_COOKIE_NAME, language)
     return response
+
+
+def known_language(code: str) -> str:
+    return code if code in dict(settings.LANGUAGES) else ""

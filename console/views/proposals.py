@@ -18,8 +18,15 @@ def proposed_folder(draft: TuningDraft, name: str) -> str:
     return f"{slugify(name)[:40] or 'model'}-{draft.pk.hex[:6]}"
 
 
-def proposed_output(draft: TuningDraft, name: str) -> str:
-    return f"{settings.VERTEX_BUCKET}/tuning/{proposed_folder(draft, name)}" if settings.VERTEX_BUCKET else ""
+def proposed_output(draft: TuningDraft, name: str, prefix: str = "") -> str:
+    prefix = prefix or (settings.VERTEX_BUCKET and f"{settings.VERTEX_BUCKET}/tuning")
+    return f"{prefix}/{proposed_folder(draft, name)}" if prefix else ""
+
+
+def proposed_machine(machines: list[dict[str, Any]], wanted: str) -> str:
+    """The person's own where the model is offered on it; else the recommended one, which comes first."""
+    names = [spec["machine_type"] for spec in machines]
+    return wanted if wanted in names else next(iter(names), "")
 
 
 def whole_number(text: object) -> int:

@@ -26,14 +26,14 @@ from console.forms.tuning import (
     NameForm,
     OutputForm,
 )
-from jobs.models import Dataset, PublisherModel, TuningDraft, TuningMode
+from jobs.models import Dataset, PublisherModel, TuningDraft, TuningMode, preference_of
 from jobs.services import continuing, datasets, drafts, estimates, regions, tuning
 from jobs.services.continuing import Start
 from jobs.services.tuning_code import plain
 
 from . import catalogue
 from .catalogue import Variant
-from .proposals import proposed_output, training_defaults, whole_number
+from .proposals import proposed_machine, proposed_output, training_defaults, whole_number
 from .wizard_review import answers, machine_with_price, note
 
 TITLES: dict[str, str | Promise] = {
@@ -105,6 +105,12 @@ class Wizard:
     @cached_property
     def starts(self) -> list[Start]:
         return continuing.starts(self.user)
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """What the person wants to be proposed."""
+        found: dict[str, Any] = preference_of(self.user).defaults
+        return found
 
     @property
     def origin(self) -> dict[str, Any]:
@@ -181,10 +187,11 @@ class Wizard:
             chosen = {"base_model": tunable[0]} if len(tunable) == 1 else {}
             return {"source": BASE, "location": settings.VERTEX_LOCATION} | chosen
         if step == "output":
-            return {"output_uri": proposed_output(self.draft, self.values("name").get("display_name", ""))}
+            name, prefix = self.values("name").get("display_name", ""), self.own.get("output_prefix", "")
+            return {"output_uri": proposed_output(self.draft, name, prefix)}
         if step == "deployment":
             name, machines = self.values("name").get("display_name", ""), self.variant and self.variant.machine_specs
-            machine = machines[0]["machine_type"] if machines else ""
+            machine = proposed_machine(machines or [], self.own.get("machine_type", ""))
             return {"auto_deploy": True, "endpoint_display_name": name, "machine_type": machine}
         return {}
 

@@ -65,7 +65,9 @@ def step_context(
     if step == "output":
         return {
             "check": output_state(wizard.draft, str(form["output_uri"].value() or ""), timezone.now()),
-            "free_folder": proposed_output(wizard.draft, wizard.values("name").get("display_name", "")),
+            "free_folder": proposed_output(
+                wizard.draft, wizard.values("name").get("display_name", ""), wizard.own.get("output_prefix", "")
+            ),
         }
     if step == "training":
         return training_context(wizard, form, uploads)

@@ -1,8 +1,9 @@
-from .account import AccountPreference, Density, Heartbeat, Installation, SignInLink
+from .account import AccountPreference, Density, Heartbeat, Installation, SignInLink, Theme, preference_of
 from .catalogue import CatalogueSync, PublisherModel
 from .chat import LONGEST_ANSWER, ChatPreset, Comparison, Conversation, Message, Picture, Role, ShareLink, Vote
 from .dataset import ROW_LIMITS, Dataset, DatasetFormat, DatasetPart, DatasetShape
 from .endpoint import Endpoint, EndpointEvent, LeaseKind
+from .status import PartState, ProbeResult
 from .tuning import (
     GROUPS,
     EventLevel,
@@ -41,18 +42,22 @@ __all__ = [
     "LeaseKind",
     "Message",
     "Metric",
+    "PartState",
     "Picture",
+    "ProbeResult",
     "PublisherModel",
     "Role",
     "ShareLink",
     "SignInLink",
     "Series",
     "StatusGroup",
+    "Theme",
     "TuningDraft",
     "TuningJob",
     "TuningJobQuerySet",
     "TuningMode",
     "Vote",
+    "preference_of",
     "series",
     "thinned",
 ]

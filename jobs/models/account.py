@@ -1,6 +1,7 @@
 import uuid
 
 from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -24,7 +25,7 @@ class Installation(models.Model):
 
 
 class Heartbeat(models.Model):
-    """When a background part last did work, by name: `worker`, `vertex`. Liveness is work done, not a process id."""
+    """When a part last did work, by name: `worker`, `beat`, `vertex`. Liveness is work done, not a process id."""
 
     name = models.CharField(max_length=40, primary_key=True)
     seen_at = models.DateTimeField()
@@ -36,10 +37,33 @@ class Density(models.TextChoices):
     COMPACT = "compact", _("Compact")
 
 
-class AccountPreference(models.Model):
-    """How a person wants lists to look, on every machine they sign in from. `hidden_columns`: {list: [column]}."""
+class Theme(models.TextChoices):
+    SYSTEM = "system", _("Same as the system")
+    LIGHT = "light", _("Light")
+    DARK = "dark", _("Dark")
 
-    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="+")
+
+class AccountPreference(models.Model):
+    """How a person wants the pages to be, on every machine they sign in from. `hidden_columns`: {list: [column]}.
+
+    Empty `theme`, `language` and `time_zone` mean that nothing was chosen. `defaults` is what forms propose at first.
+    """
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="preference"
+    )
     density = models.CharField(max_length=12, choices=Density, default=Density.COMFORTABLE)
     rows_per_page = models.PositiveSmallIntegerField(default=50)
     hidden_columns = models.JSONField(default=dict, blank=True)
+    theme = models.CharField(max_length=8, choices=Theme, blank=True)
+    language = models.CharField(max_length=8, blank=True)
+    time_zone = models.CharField(max_length=64, blank=True)
+    reduces_motion = models.BooleanField(default=False)
+    single_keys = models.BooleanField(default=True)
+    defaults = models.JSONField(default=dict, blank=True)
+
+
+def preference_of(user: AbstractBaseUser | AnonymousUser) -> AccountPreference:
+    """As it came with the account; one with the defaults when nothing was ever chosen."""
+    found: AccountPreference | None = getattr(user, "preference", None)
+    return found or AccountPreference()

@@ -16,7 +16,7 @@ from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, Endpoint, Message, Picture, Role
 from jobs.states import MESSAGE_TRANSITIONS, EndpointState, MessageState, check
 
-from . import endpoint_lifetime
+from . import endpoint_lifetime, preferences
 from . import pictures as stored
 from .chat_answer import answer
 
@@ -31,7 +31,7 @@ BATCH = 50
 
 
 def start(owner: User, *, endpoint: Endpoint) -> Conversation:
-    return Conversation.objects.create(owner=owner, endpoint=endpoint)
+    return Conversation.objects.create(owner=owner, endpoint=endpoint, **preferences.chat_defaults(owner))
 
 
 def set_options(conversation: Conversation, *, system_instruction: str, parameters: dict[str, Any]) -> None:

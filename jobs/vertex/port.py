@@ -184,6 +184,22 @@ class ChatChunk:
     usage: Mapping[str, int] | None = None
 
 
+@dataclass(frozen=True)
+class Credentials:
+    """`kind` is one of none, user, service-account, metadata, federation, other. `principal` empty when not told."""
+
+    kind: str
+    principal: str = ""
+
+
+class Connection(Protocol):
+    def credentials(self) -> Credentials:
+        """Which are in use; they are not tried. Never holds a secret."""
+
+    def look(self) -> datetime | None:
+        """Lists one tuning job, the cheapest call that needs a role. The server's clock, to the second, if it told."""
+
+
 class Catalogue(Protocol):
     def list_models(self) -> list[CatalogueModel]: ...
 
@@ -200,6 +216,9 @@ class Storage(Protocol):
         """A sentence saying why nothing can be written below `uri` (no bucket, no rights), or nothing."""
 
     def is_empty(self, uri: str) -> bool: ...
+
+    def delete(self, uri: str) -> None:
+        """Nothing happens when there is no such object."""
 
     def read_text(self, uri: str, limit: int) -> str | None:
         """The last `limit` bytes of an object, or None when there is none."""
@@ -259,6 +278,7 @@ class Chat(Protocol):
 
 
 class VertexGateway(Protocol):
+    connection: Connection
     catalogue: Catalogue
     storage: Storage
     tuning: Tuning

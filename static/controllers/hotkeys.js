@@ -2,7 +2,9 @@ import { Controller } from "../vendor/stimulus-3.2.2/stimulus.js";
 
 const SEQUENCE_MS = 1200;
 
+// Every single-key shortcut asks here; the person may have switched them all off.
 export function isShortcut(event) {
+  if (document.documentElement.dataset.keys === "off") return false;
   if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return false;
   return !event.target.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable], dialog[open]");
 }

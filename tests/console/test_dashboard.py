@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from jobs.models import CatalogueSync, Heartbeat
+from jobs.models import CatalogueSync, Heartbeat, ProbeResult
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -62,17 +62,18 @@ def test_a_deleted_endpoint_is_not_shown(page):
     assert page().context["endpoints"] == []
 
 
-def test_a_worker_that_works_is_said_to(page):
-    Heartbeat.objects.create(name="worker", seen_at=timezone.now())
+def test_a_part_that_works_is_not_named(page):
+    for name in ("worker", "beat"):
+        Heartbeat.objects.create(name=name, seen_at=timezone.now())
     CatalogueSync.objects.create(succeeded_at=timezone.now())
     text = words(page("/dashboard/status/", **HTMX))
-    assert ("Working" in text, "Not working" in text, "Read" in text) == (True, False, True)
+    assert ("Workers" in text, "Broker" in text, "Read" in text) == (False, True, True)
 
 
 def test_a_silent_worker_is_not_said_to_work(page):
     Heartbeat.objects.create(name="worker", seen_at=timezone.now() - timedelta(seconds=90))
     text = words(page("/dashboard/status/", **HTMX))
-    assert "The worker last reported 90 seconds ago. Jobs and chats wait until it runs again" in text
+    assert "The worker last reported 90 seconds ago. Jobs, deployments and chats wait." in text
 
 
 def test_a_catalogue_that_cannot_be_read_says_why(page):
@@ -94,7 +95,7 @@ def test_jobs_that_nobody_here_started_are_named(page, names, sentence):
     assert sentence in words(page("/dashboard/status/", **HTMX))
 
 
-@pytest.mark.parametrize("section", ["counters", "jobs", "endpoints", "status"])
+@pytest.mark.parametrize("section", ["setup", "counters", "jobs", "endpoints", "status"])
 def test_a_section_fetches_itself_and_costs_nothing_when_unchanged(page, section):
     path = f"/dashboard/{section}/"
     first = page(path, **HTMX)
@@ -112,5 +113,44 @@ def test_the_page_takes_the_same_queries_for_one_row_and_for_three(page, django_
         factories.job()
         factories.ready_endpoint()
     page()
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(19):
         page()
+
+
+@pytest.mark.parametrize(
+    ("machines", "cost"),
+    [([], "No cost"), (["local-cpu"], "No cost"), (["g2-standard-12", "g2-standard-12"], "$2.30"), (["x"], "Unknown"),
+     (["g2-standard-12", "x"], "$1.15 + unknown")],
+)  # fmt: skip
+def test_what_runs_costs_what_its_machines_cost(page, machines, cost):
+    for machine in machines:
+        factories.ready_endpoint(machine_type=machine)
+    factories.ready_endpoint(state="UNDEPLOYED", machine_type="g2-standard-12")
+    assert page("/dashboard/counters/", **HTMX).context["hourly_cost"] == cost
+
+
+def test_an_empty_console_shows_the_way_to_a_chat(page):
+    steps = page().context["setup"]
+    assert [(str(step.title), step.is_done, step.is_next) for step in steps] == [
+        ("Connect", False, True), ("Bucket", False, False), ("Dataset", False, False), ("Tune", False, False),
+        ("Chat", False, False),
+    ]  # fmt: skip
+
+
+def test_the_way_goes_on_at_the_first_step_that_is_not_done(page):
+    for name in ("vertex", "storage"):
+        ProbeResult.objects.create(name=name, state="ok", checked_at=timezone.now())
+    factories.dataset()
+    assert [step.is_next for step in page().context["setup"]] == [False, False, False, True, False]
+
+
+def test_the_way_is_gone_with_the_first_chat(page):
+    factories.conversation()
+    assert page().context["setup"] == []
+
+
+def test_a_job_shows_its_loss_and_an_endpoint_its_cost(page):
+    factories.job(loss_curve=[2.0, 1.5, 1.0], train_loss=1.0)
+    factories.ready_endpoint(machine_type="g2-standard-12")
+    text = words(page())
+    assert ("<polyline" in text, "1.000" in text, "$1.15" in text) == (True, True, True)

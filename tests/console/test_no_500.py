@@ -31,7 +31,7 @@ READ_QUERIES = [
     "tuning-list", "tuning-log", "tuning-job", "tuning-new", "endpoint-list", "dataset-list", "model-garden", "chat",
     "chat-turn", "sign-in", "search", "tuned-models", "endpoint-detail",
     "tuning-export", "tuning-compare", "tuning-job-logs", "tuning-status", "dataset-detail", "dataset-rows",
-    "dataset-versions",
+    "dataset-versions", "settings", "settings-connection",
 ]  # fmt: skip
 FIELDS = [
     "key", "text", "endpoint", "system_instruction", "temperature", "top_p", "max_tokens", "theme", "language", "next",
@@ -44,6 +44,7 @@ FIELDS = [
     "labels", "source", "custom_base_model", "location", "learning_rate_kind", "learning_rate_multiplier",
     "endpoint_lease_hours", "prompt", "answer", "system", "has_header", "leave_out", "share", "seed", "reading",
     "picture", "without",
+    "output_prefix", "time_zone", "reduces_motion", "single_keys", "old_password", "new_password1", "new_password2",
 ]  # fmt: skip
 FILES = [
     b"", b"\xff\xfe", b"\x00\n", b"[" * 5000, b'{"prompt": "a", "completion": "b"}\n', b'{"contents": [null]}',
@@ -90,7 +91,11 @@ def address(chance, name, things):
     pattern = ROUTES[name].pattern
     kinds = {"turns": "answer", "pictures": "picture"}
     kind = next((kinds[part] for part in kinds if part in str(pattern)), name.partition("-")[0])
-    given = {"step": ["training", "output", "x" * 300], "section": ["jobs", "x"], "publisher": ["google", "a\x00"]}
+    given = {
+        "step": ["training", "output", "x" * 300],
+        "section": ["jobs", "setup", "x"],
+        "publisher": ["google", "a\x00"],
+    }
     given |= {"line": [0, 1, 10**30]}
     given |= {"slug": ["gemma3", "%", "선"], "token": ["\x00", "x" * 3000]}
     given |= {"form": ["md", "json", "jsonl", "x"], "picture": [uuid.UUID(int=0)]}

@@ -27,6 +27,7 @@ from tests.fakes.base import (
 )
 from tests.fakes.catalogue import FakeCatalogue
 from tests.fakes.chat import FakeChat
+from tests.fakes.connection import FakeConnection
 from tests.fakes.deployment import FakeDeployment
 from tests.fakes.storage import FakeStorage
 from tests.fakes.tuning import FakeMetrics, FakeTuning
@@ -57,6 +58,7 @@ class FakeGateway:
 
     def __post_init__(self) -> None:
         self._now = datetime.now(UTC)
+        self.connection = FakeConnection(self)
         self.catalogue = FakeCatalogue(self)
         self.storage = FakeStorage(self)
         self.tuning = FakeTuning(self)

@@ -37,6 +37,10 @@ class FakeStorage(Part):
         return not any(name.startswith(uri.rstrip("/") + "/") for name in self.objects)
 
     @remote
+    def delete(self, uri: str) -> None:
+        self.objects.pop(uri, None)
+
+    @remote
     def read_text(self, uri: str, limit: int) -> str | None:
         found = self.objects.get(uri)
         return None if found is None else found[max(0, len(found) - limit) :].decode("utf-8", "replace")

@@ -1,3 +1,4 @@
+import json
 import re
 from pathlib import Path
 from uuid import uuid4
@@ -6,7 +7,7 @@ import pytest
 from django.conf import settings as project
 
 from jobs import tasks
-from jobs.models import Heartbeat, TuningJob
+from jobs.models import Heartbeat, ProbeResult, TuningJob
 from jobs.services import chat, tuning
 from tests import factories
 
@@ -27,17 +28,17 @@ def test_the_names_are_the_agreed_ones():
     named = (
         tasks.sweep, tasks.find_surplus, tasks.advance_tuning_job, tasks.advance_endpoint, tasks.sync_catalogue,
         tasks.answer_message, tasks.prune,
-        tasks.check_output,
+        tasks.check_output, tasks.probe_status,
     )  # fmt: skip
     assert [task.name for task in named] == [
         "jobs.sweep", "jobs.surplus", "tuning.advance", "endpoints.advance", "catalogue.sync", "chat.answer",
         "jobs.prune",
-        "tuning.check_output",
+        "tuning.check_output", "status.probe",
     ]  # fmt: skip
 
 
 def test_the_beat_knows_only_tasks_that_exist():
-    known = {"jobs.sweep", "jobs.surplus", "jobs.prune", "catalogue.sync"}
+    known = {"jobs.sweep", "jobs.surplus", "jobs.prune", "catalogue.sync", "status.probe"}
     assert {entry["task"] for entry in project.CELERY_BEAT_SCHEDULE.values()} == known
 
 
@@ -53,7 +54,7 @@ def test_a_sweep_kicks_what_is_due_and_shows_that_it_lives(sent):
         ("tuning.advance", {"job_id": str(job.pk)}),
         ("endpoints.advance", {"endpoint_id": str(endpoint.pk)}),
     ]
-    assert Heartbeat.objects.filter(name="worker").exists()
+    assert set(Heartbeat.objects.values_list("name", flat=True)) == {"worker", "beat"}
 
 
 def test_a_broken_part_does_not_keep_the_others_from_their_turn(sent, monkeypatch):
@@ -139,3 +140,10 @@ def test_a_folder_is_looked_at_by_the_worker(fake_gateway):
     tasks.check_output(draft_id=str(draft.pk))
     draft.refresh_from_db()
     assert (draft.output_check["problem"], draft.output_check["is_empty"]) == ("", True)
+
+
+def test_a_probe_tells_that_the_worker_lives_and_nothing_of_the_scheduler(fake_gateway):
+    tasks.probe_status()
+    beat = Heartbeat.objects.get(name="worker")
+    assert (json.loads(beat.detail)["version"], Heartbeat.objects.filter(name="beat").exists()) == ("0.1.0", False)
+    assert ProbeResult.objects.count() == 3

@@ -6,12 +6,20 @@ storage alone do not need.
 
 from functools import cached_property
 from importlib import import_module
+from threading import RLock
 from typing import Any, cast
 
 from jobs.vertex import port
 
+# Google's packages import each other in circles: two threads that begin at different ends see half a module.
+IMPORTING = RLock()
+
 
 class Gateway:
+    @cached_property
+    def connection(self) -> port.Connection:
+        return cast(port.Connection, _part("connection", "Connection"))
+
     @cached_property
     def catalogue(self) -> port.Catalogue:
         return cast(port.Catalogue, _part("catalogue", "Catalogue"))
@@ -38,4 +46,5 @@ class Gateway:
 
 
 def _part(module: str, name: str) -> Any:
-    return getattr(import_module(f"{__name__}.{module}"), name)()
+    with IMPORTING:
+        return getattr(import_module(f"{__name__}.{module}"), name)()

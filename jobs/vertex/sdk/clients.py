@@ -14,6 +14,7 @@ from google.auth.transport.requests import Request
 
 from jobs.vertex.errors import Refused
 
+from . import IMPORTING
 from .translate import translated
 
 READ_SECONDS = 10.0
@@ -97,7 +98,8 @@ def _default_credentials() -> Any:
 
 @cache
 def _client(service: str, endpoint: str, *, keep_alive: bool) -> Any:
-    module = import_module(f"google.cloud.aiplatform_v1beta1.services.{service}")
+    with IMPORTING:
+        module = import_module(f"google.cloud.aiplatform_v1beta1.services.{service}")
     options = ClientOptions(api_endpoint=endpoint)
     made = getattr(module, CLIENTS[service])(credentials=credentials(), client_options=options, transport="rest")
     harden(made.transport._session, keep_alive=keep_alive)

@@ -44,6 +44,11 @@ class Storage:
             found = _client().list_blobs(bucket, prefix=prefix, max_results=1, timeout=READ_SECONDS, retry=None)
             return not list(found)
 
+    def delete(self, uri: str) -> None:
+        bucket, name = _parts(uri)
+        with suppress(NotFound), translated(bucket=bucket):
+            _client().bucket(bucket).blob(name).delete(timeout=READ_SECONDS, retry=None)
+
     def read_text(self, uri: str, limit: int) -> str | None:
         bucket, name = _parts(uri)
         try:

@@ -1,0 +1,102 @@
+from typing import Any
+from zoneinfo import available_timezones
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.utils.functional import lazy
+from django.utils.translation import gettext_lazy as _
+
+from console.forms.chat import OptionsForm
+from jobs.models import Density, Theme
+from jobs.models.uris import parse_gs_uri
+
+SHOWN_ZONES = ("Africa", "America", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
+
+
+def zone_choices() -> list[tuple[str, Any]]:
+    """The places by continent; the old names beside them would only make the list longer."""
+    groups: dict[str, list[tuple[str, str]]] = {name: [] for name in SHOWN_ZONES}
+    for zone in sorted(available_timezones()):
+        continent, _slash, place = zone.partition("/")
+        if place and continent in groups:
+            groups[continent].append((zone, place.replace("_", " ").replace("/", ", ")))
+    first: list[tuple[str, Any]] = [("", settings.TIME_ZONE)]
+    return first + [("UTC", "UTC")] * (settings.TIME_ZONE != "UTC") + list(groups.items())
+
+
+class AppearanceForm(forms.Form):
+    use_required_attribute = False
+    theme = forms.ChoiceField(label=_("Theme"), choices=Theme.choices, widget=forms.RadioSelect)
+    density = forms.ChoiceField(
+        label=_("Density of tables"), choices=Density.choices, widget=forms.RadioSelect,
+        help_text=_("Compact shows more rows of a list at once."),
+    )  # fmt: skip
+    reduces_motion = forms.BooleanField(
+        label=_("Reduce motion"),
+        required=False,
+        widget=forms.CheckboxInput(attrs={"role": "switch"}),
+        help_text=_("Nothing turns or slides. A system that asks for this is obeyed in any case."),
+    )
+    time_zone = forms.ChoiceField(
+        label=_("Time zone"),
+        required=False,
+        choices=lazy(zone_choices, list)(),
+        help_text=_("For exact times. Times such as “3 minutes ago” are the same everywhere."),
+    )
+    language = forms.ChoiceField(
+        label=_("Language"), required=False, choices=[("", _("Same as the browser")), *settings.LANGUAGES]
+    )
+
+
+class DefaultsForm(OptionsForm):
+    """`machines`: those that a model of the catalogue is offered on."""
+
+    output_prefix = forms.CharField(
+        label=_("Output folder"),
+        required=False,
+        max_length=600,
+        help_text=_("A new tuned model is proposed a folder of its own below this one. Empty: %(bucket)s")
+        % {"bucket": f"{settings.VERTEX_BUCKET or 'gs://…'}/tuning"},
+        widget=forms.TextInput(attrs={"spellcheck": "false", "placeholder": "gs://my-bucket/tuning"}),
+    )
+    machine_type = forms.ChoiceField(
+        label=_("Machine for deployments after tuning"),
+        required=False,
+        help_text=_("Proposed when the base model is offered on it, else the recommended one."),
+    )
+    field_order = ("output_prefix", "machine_type")
+
+    def __init__(self, *args: Any, machines: list[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["machine_type"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [("", _("Recommended for the model")), *machines]
+
+    def clean_output_prefix(self) -> str:
+        text: str = self.cleaned_data["output_prefix"].strip().rstrip("/")
+        try:
+            return text and "gs://" + "/".join(filter(None, parse_gs_uri(text)))
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+    @property
+    def own_fields(self) -> list[forms.BoundField]:
+        return [self["output_prefix"], self["machine_type"]]
+
+    @property
+    def chat_fields(self) -> list[forms.BoundField]:
+        return [field for field in self if field.name not in ("output_prefix", "machine_type")]
+
+    def chat(self) -> dict[str, Any]:
+        instruction = self.cleaned_data["system_instruction"]
+        return {**self.parameters(), **({"system_instruction": instruction} if instruction else {})}
+
+
+class KeysForm(forms.Form):
+    single_keys = forms.BooleanField(
+        label=_("Single-key shortcuts"),
+        required=False,
+        widget=forms.CheckboxInput(attrs={"role": "switch"}),
+        help_text=_("Off: a key that is pressed by mistake, or by speech input, does nothing."),
+    )

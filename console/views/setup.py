@@ -1,0 +1,52 @@
+"""The way from an empty console to a first chat."""
+
+from dataclasses import dataclass
+
+from django.contrib.auth.models import User
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from jobs.models import Conversation, Dataset, PartState, ProbeResult, TuningJob
+from jobs.services import status
+
+
+@dataclass(frozen=True)
+class SetupStep:
+    title: str | Promise
+    text: str | Promise
+    url: str
+    label: str | Promise
+    is_done: bool
+    is_next: bool = False
+
+
+def steps_left(user: User) -> list[SetupStep]:
+    """All of them, until there is a chat: what a chat needs is there by then."""
+    if Conversation.objects.visible_to(user).exists():
+        return []
+    works = working()
+    done = (
+        "vertex" in works, "storage" in works, Dataset.objects.visible_to(user).exists(),
+        TuningJob.objects.visible_to(user).exists(), False,
+    )  # fmt: skip
+    following = done.index(False)
+    return [
+        SetupStep(title, text, reverse(view), label, done[place], place == following)
+        for place, (title, text, view, label) in enumerate(STEPS)
+    ]
+
+
+def working() -> set[str]:
+    kept, now = ProbeResult.objects.filter(name__in=("vertex", "storage")), timezone.now()
+    return {one.name for one in kept if status.stored(one.name, one, now).state == PartState.OK}
+
+
+STEPS = (
+    (_("Connect"), _("Vertex AI answers in your project."), "settings-connection", _("See the connection")),
+    (_("Bucket"), _("Datasets and results lie in Cloud Storage."), "settings-connection", _("See the connection")),
+    (_("Dataset"), _("Upload examples, or take the ones included."), "dataset-list", _("Go to Datasets")),
+    (_("Tune"), _("Five steps; the result can be deployed by itself."), "tuning-new", _("Create tuned model")),
+    (_("Chat"), _("Talk to what you made."), "chat", _("Open chat")),
+)

@@ -1,0 +1,20 @@
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class PartState(models.TextChoices):
+    OK = "ok", _("Working")
+    WARNING = "warning", _("Needs attention")
+    FAILED = "failed", _("Not working")
+    UNKNOWN = "unknown", _("Unknown")
+
+
+class ProbeResult(models.Model):
+    """What the worker last found of a part that only it can see. `detail` is a sentence with the remedy, or empty."""
+
+    name = models.CharField(max_length=40, primary_key=True)
+    state = models.CharField(max_length=10, choices=PartState)
+    detail = models.TextField(blank=True)
+    facts = models.JSONField(default=dict)
+    latency_ms = models.PositiveIntegerField(null=True)
+    checked_at = models.DateTimeField()

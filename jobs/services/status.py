@@ -1,0 +1,230 @@
+"""Every part of the console and how it is: what this process can try by itself, and what the worker has written down.
+
+Nothing here speaks to Vertex AI. What was last checked too long ago is unknown, whatever it was then.
+"""
+
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import redis
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.db import connection
+from django.utils.translation import gettext as _
+
+from jobs.models import Endpoint, Heartbeat, Message, PartState, ProbeResult, TuningJob
+from jobs.states import MessageState
+
+logger = logging.getLogger(__name__)
+
+WORKER_STALE_AFTER = timedelta(seconds=30)
+PROBE_STALE_AFTER = timedelta(minutes=3)
+WAITS_LONG = timedelta(seconds=60)
+QUEUES = ("jobs", "chat")
+LONG_QUEUE = 500
+GIB = 2**30
+DISK_LOW, DISK_FULL = 5 * GIB, GIB // 2
+PROBED = ("storage", "vertex", "clock")
+
+
+@dataclass(frozen=True)
+class Part:
+    """`problem` is a sentence, empty when all is well. `checked_at` None: never."""
+
+    name: str
+    state: PartState
+    problem: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    checked_at: datetime | None = None
+    latency_ms: float | None = None
+
+    @property
+    def is_problem(self) -> bool:
+        return self.state in {PartState.FAILED, PartState.WARNING}
+
+
+def parts(now: datetime) -> list[Part]:
+    """All but the database's own failure can be told: without it there is no page."""
+    beats = {beat.name: beat for beat in Heartbeat.objects.filter(name__in=("worker", "beat"))}
+    kept = {result.name: result for result in ProbeResult.objects.filter(name__in=PROBED)}
+    the_worker = worker(beats.get("worker"), now)
+    return [
+        database(now),
+        broker(now),
+        the_worker,
+        scheduler(beats.get("beat"), the_worker, now),
+        *(stored(name, kept.get(name), now) for name in PROBED),
+        live_stream(now),
+        disk(now),
+    ]
+
+
+def counted(found: Iterable[Part]) -> dict[PartState, int]:
+    states = [part.state for part in found]
+    return {state: states.count(state) for state in PartState}
+
+
+def database(now: datetime) -> Part:
+    began = time.perf_counter()
+    if problem := database_problem():
+        return Part("database", PartState.FAILED, problem, checked_at=now)
+    facts = {"engine": connection.vendor}
+    return Part("database", PartState.OK, "", facts, now, _ms_since(began))
+
+
+def database_problem() -> str:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        logger.exception("The database does not answer")
+        return _("The database does not answer.")
+    return ""
+
+
+def broker(now: datetime) -> Part:
+    began = time.perf_counter()
+    with _client() as client:
+        try:
+            client.ping()
+            latency = _ms_since(began)
+            prefix = settings.CELERY_BROKER_TRANSPORT_OPTIONS.get("global_keyprefix", "")
+            waiting = {queue: int(client.llen(f"{prefix}{queue}")) for queue in QUEUES}
+        except (redis.RedisError, OSError) as error:
+            logger.warning("The broker does not answer: %s", error)
+            return Part("broker", PartState.FAILED, _("The broker does not answer."), checked_at=now)
+    found = Part("broker", PartState.OK, "", {"queues": waiting}, now, latency)
+    if max(waiting.values()) > LONG_QUEUE:
+        return replace(found, state=PartState.WARNING, problem=_("Many messages wait to be read by a worker."))
+    return found
+
+
+def broker_problem() -> str:
+    with _client() as client:
+        try:
+            client.ping()
+        except (redis.RedisError, OSError):
+            logger.warning("The broker does not answer", exc_info=True)
+            return _("The broker does not answer.")
+    return ""
+
+
+def _client() -> Any:
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
+
+
+def worker_problem(now: datetime) -> str:
+    try:
+        beat = Heartbeat.objects.filter(name="worker").first()
+    except DatabaseError:
+        return _("Unknown: the database does not answer.")
+    return _silence(beat, now)
+
+
+def _silence(beat: Heartbeat | None, now: datetime) -> str:
+    """Never for long behind the truth: the worker writes its heartbeat at every sweep, each few seconds."""
+    if beat is None:
+        return _("The worker has never reported.")
+    age = now - beat.seen_at
+    if age <= WORKER_STALE_AFTER:
+        return ""
+    return _("The worker last reported %(seconds)d seconds ago.") % {"seconds": age.total_seconds()}
+
+
+def worker(beat: Heartbeat | None, now: datetime) -> Part:
+    told = told_by(beat)
+    facts = {name: told.get(name, "") for name in ("version", "host", "since")} | {"waiting": oldest_wait(now)}
+    found = Part("worker", PartState.OK, _silence(beat, now), facts, beat.seen_at if beat else None)
+    if found.problem:
+        return replace(found, state=PartState.FAILED)
+    if facts["version"] and facts["version"] != settings.VERSION:
+        words = {"worker": facts["version"], "pages": settings.VERSION}
+        text = _("The worker runs version %(worker)s, the pages run %(pages)s.") % words
+        return replace(found, state=PartState.WARNING, problem=text)
+    if facts["waiting"] > WAITS_LONG.total_seconds():
+        text = _("Work has waited for %(seconds)d seconds: the worker does not keep up.")
+        return replace(found, state=PartState.WARNING, problem=text % {"seconds": facts["waiting"]})
+    return found
+
+
+def told_by(beat: Heartbeat | None) -> dict[str, Any]:
+    return dict(json.loads(beat.detail)) if beat and beat.detail else {}
+
+
+def oldest_wait(now: datetime) -> float:
+    """Seconds since when the oldest work could have been done. The rows are the queue, the messages only hurry them."""
+    waiting = [
+        TuningJob.objects.due(now).values_list("next_check_at", flat=True).first(),
+        Endpoint.objects.due(now).values_list("next_check_at", flat=True).first(),
+        Message.objects.filter(state=MessageState.WAITING).order_by("created_at").values_list("created_at", flat=True)
+        .first(),
+    ]  # fmt: skip
+    return max(((now - since).total_seconds() for since in waiting if since), default=0.0)
+
+
+def scheduler(beat: Heartbeat | None, the_worker: Part, now: datetime) -> Part:
+    """Its ticks are written down by the worker: a silent worker says nothing about it."""
+    seen_at = beat.seen_at if beat else None
+    if seen_at and now - seen_at <= WORKER_STALE_AFTER:
+        return Part("scheduler", PartState.OK, checked_at=seen_at)
+    if the_worker.state == PartState.FAILED:
+        text = _("The worker is silent, and only it can tell. Press Check now.")
+        return Part("scheduler", PartState.UNKNOWN, text, checked_at=seen_at)
+    since = the_worker.facts["since"]
+    if since and now - datetime.fromisoformat(since) <= WORKER_STALE_AFTER:
+        text = _("The worker has just started. Wait half a minute.")
+        return Part("scheduler", PartState.UNKNOWN, text, checked_at=seen_at)
+    text = _("The worker works, but nothing has told it what is due.")
+    return Part("scheduler", PartState.FAILED, text, checked_at=seen_at)
+
+
+def stored(name: str, result: ProbeResult | None, now: datetime) -> Part:
+    if result is None:
+        return Part(name, PartState.UNKNOWN, _("It was never checked. The worker does that every minute."))
+    found = Part(
+        name, PartState(result.state), result.detail, result.facts, result.checked_at, result.latency_ms
+    )  # fmt: skip
+    if now - result.checked_at <= PROBE_STALE_AFTER:
+        return found
+    text = _("The last check was too long ago to count. The worker checks every minute when it works.")
+    return replace(found, state=PartState.UNKNOWN, problem=text, latency_ms=None)
+
+
+def live_stream(now: datetime) -> Part:
+    """Writes to a stream and reads it back, as a page hears of a change."""
+    began, key = time.perf_counter(), f"live:probe:{os.getpid()}"
+    with _client() as client:
+        try:
+            entry = client.xadd(key, {"event": "probe", "data": ""}, maxlen=1)
+            arrived = client.xrevrange(key, count=1)
+            client.expire(key, 60)
+        except (redis.RedisError, OSError):
+            return Part("live", PartState.FAILED, _("The stream of changes cannot be written."), checked_at=now)
+    if not arrived or arrived[0][0] < entry:
+        return Part("live", PartState.FAILED, _("What was written to the stream did not arrive."), checked_at=now)
+    return Part("live", PartState.OK, "", {}, now, _ms_since(began))
+
+
+def disk(now: datetime) -> Part:
+    """Of the data directory, as this process sees it."""
+    try:
+        usage = shutil.disk_usage(settings.DATA_DIR)
+    except OSError:
+        return Part("disk", PartState.UNKNOWN, _("The data directory cannot be read."), checked_at=now)
+    found = Part("disk", PartState.OK, "", {"free": usage.free, "total": usage.total}, now)
+    if usage.free < DISK_FULL:
+        return replace(found, state=PartState.FAILED, problem=_("The disk of the data directory is full."))
+    if usage.free < DISK_LOW:
+        return replace(found, state=PartState.WARNING, problem=_("The disk of the data directory is nearly full."))
+    return found
+
+
+def _ms_since(began: float) -> float:
+    return round(1000 * (time.perf_counter() - began), 1)

@@ -1,0 +1,52 @@
+"""Whether Vertex AI can be reached at all, and as whom."""
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from google.api_core.exceptions import from_http_response
+
+from jobs.vertex.port import Credentials
+
+from . import clients
+from .translate import translated
+
+SERVICE = "gen_ai_tuning_service"
+KINDS = {
+    "google.auth.credentials": "none",
+    "google.oauth2.credentials": "user",
+    "google.oauth2.service_account": "service-account",
+    "google.auth.compute_engine.credentials": "metadata",
+    "google.auth.impersonated_credentials": "service-account",
+}
+
+
+class Connection:
+    def credentials(self) -> Credentials:
+        with translated():
+            return _described(clients.credentials())
+
+    def look(self) -> datetime | None:
+        """Past the client's method, which keeps the headers of the answer to itself."""
+        session = clients.client(SERVICE).transport._session
+        location = clients.parent().rpartition("/")[2]
+        url = f"{clients.address(location)}/v1beta1/{clients.parent()}/tuningJobs"
+        with translated():
+            answer = session.get(url, params={"pageSize": 1}, timeout=clients.READ_SECONDS, allow_redirects=False)
+            if answer.status_code != 200:
+                raise from_http_response(answer)  # type: ignore[no-untyped-call]
+        return _time(answer.headers.get("Date", ""))
+
+
+def _described(found: Any) -> Credentials:
+    module = type(found).__module__
+    kind = KINDS.get(module, "federation" if "external_account" in module or "identity_pool" in module else "other")
+    address = getattr(found, "service_account_email", None) or getattr(found, "account", None)
+    return Credentials(kind, address if isinstance(address, str) and "@" in address else "")
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC)
+    except ValueError:
+        return None

@@ -1,0 +1,165 @@
+"""The tabs of the settings that tell: status, connection, about."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from console.views import settings_status
+from console.views.status_words import ENTRIES, Card
+from jobs import tasks
+from jobs.models import Heartbeat, ProbeResult
+from jobs.services.status import Part, PartState, counted, parts
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HTTP_HX_REQUEST": "true"}
+
+
+@pytest.fixture
+def page(client, owner):
+    client.force_login(owner)
+    return lambda path="/settings/", **headers: client.get(path, **headers)
+
+
+@pytest.fixture
+def all_well(settings, broker, redis_url):
+    settings.REDIS_URL = redis_url
+    settings.CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": "console:"}
+    now = timezone.now()
+    for name in ("worker", "beat"):
+        Heartbeat.objects.create(name=name, seen_at=now)
+    for name in ("storage", "vertex", "clock"):
+        ProbeResult.objects.create(name=name, state="ok", latency_ms=12, checked_at=now)
+
+
+def words(response):
+    return " ".join(response.content.decode().split())
+
+
+def probed(name, state, seconds_ago=0, **values):
+    at = timezone.now() - timedelta(seconds=seconds_ago)
+    return ProbeResult.objects.create(name=name, state=state, checked_at=at, **values)
+
+
+def test_all_systems_work(page, all_well):
+    text = words(page())
+    assert ("All systems working" in text, text.count("Not working"), text.count("Unknown<")) == (True, 0, 0)
+
+
+def test_the_broker_tells_how_much_waits(all_well, broker):
+    broker.lpush("console:jobs", "a", "b")
+    found = {part.name: part for part in parts(timezone.now())}
+    assert found["broker"].facts == {"queues": {"jobs": 2, "chat": 0}}
+
+
+def test_many_messages_need_attention(all_well, broker):
+    broker.lpush("console:chat", *range(600))
+    assert counted(parts(timezone.now()))[PartState.WARNING] == 1
+
+
+def test_the_failing_part_comes_first_with_what_stops_and_the_command(page, all_well):
+    ProbeResult.objects.filter(name="vertex").update(state="failed", detail="No credentials were found.")
+    response = page()
+    assert [card.part.name for card in response.context["cards"]][:2] == ["vertex", "database"]
+    text = words(response)
+    for wanted in ("1 problem", "No credentials were found.", "What stops:", "gcloud auth application-default login"):
+        assert wanted in text
+
+
+def test_what_was_checked_long_ago_is_never_green(page, all_well):
+    ProbeResult.objects.update(checked_at=timezone.now() - timedelta(minutes=4))
+    assert page().context["overall"] == "3 parts are unknown"
+
+
+def test_htmx_gets_the_cards_alone(page, all_well):
+    text = words(page(**HTMX))
+    assert ("<html" in text, 'id="status-parts"' in text) == (False, True)
+
+
+def test_a_command_names_the_bucket_that_is_configured(page, settings):
+    settings.VERTEX_BUCKET = "gs://my-bucket/some/path"
+    probed("storage", "failed", detail="No rights.")
+    assert "add-iam-policy-binding gs://my-bucket --member" in words(page())
+
+
+def test_check_now_asks_the_worker(client, page, monkeypatch):
+    sent = []
+    monkeypatch.setattr(tasks.probe_status, "apply_async", lambda **options: sent.append(options["kwargs"]))
+    response = client.post("/settings/check/", {"next": "/settings/connection/"})
+    assert (sent, response.status_code, response["Location"]) == ([{}], 303, "/settings/connection/")
+
+
+def test_check_now_says_when_nobody_can_be_asked(client, page, monkeypatch):
+    monkeypatch.setattr(tasks.probe_status, "apply_async", lambda **options: 1 / 0)
+    response = client.post("/settings/check/", **HTMX)
+    assert (response.status_code, "the broker does not answer" in response["HX-Trigger"]) == (204, True)
+
+
+def test_the_connection_says_where_each_value_comes_from(page, monkeypatch):
+    monkeypatch.setenv("VERTEX_PROJECT", "garden-local")
+    monkeypatch.delenv("VERTEX_LOCATION")
+    text = words(page("/settings/connection/"))
+    assert "From the environment variable VERTEX_PROJECT" in text
+    assert "By default; VERTEX_LOCATION would change it" in text
+
+
+def test_the_steps_of_the_last_test_are_shown(page):
+    steps = [{"name": "credentials", "state": "ok"}, {"name": "api", "state": "failed"}]
+    steps.append({"name": "rights", "state": "unknown"})
+    probed("vertex", "failed", detail="No answer.", facts={"steps": steps, "credentials": "user"})
+    text = words(page("/settings/connection/"))
+    assert [text.count(word) for word in ("Works:", "Fails:", "Not tried:")] == [1, 1, 1]
+    assert "A person&#x27;s (gcloud)" in text
+
+
+SECRET_TEXTS = [
+    ("redis://:hunter2@127.0.0.1:6379/0", "redis://…@127.0.0.1:6379/0"),
+    ("postgres://me:pw@db/x", "postgres://…@db/x"),
+    ("token ya29.a0AfH6SMB-x_y was refused", "token … was refused"),
+    ("ann.lee@example.com lacks a role", "…@example.com lacks a role"),
+    ("password=hunter2 x", "password=… x"),
+    ('"private_key": "-----BEGIN"', '"private_key": …'),
+    ("eyJhbGciOi.J9.abc", "…"),
+]
+
+
+@pytest.mark.parametrize(("text", "shown"), SECRET_TEXTS)
+def test_diagnostics_hold_no_secret(text, shown):
+    assert settings_status.redacted(text) == shown
+
+
+def test_diagnostics_tell_each_part_and_no_account(page):
+    probed("vertex", "failed", detail="ann@example.com may not.", facts={"principal": "ann@example.com"})
+    text = page().context["diagnostics"]
+    assert ("vertex: failed" in text, "Garden Console 0.1.0" in text, "ann@" in text) == (True, True, False)
+
+
+def test_about_tells_version_licences_and_documentation(page):
+    text = words(page("/settings/about/"))
+    for wanted in ("0.1.0", "SIL OFL 1.1", "Gemma Terms of Use", "/settings/about/operations/"):
+        assert wanted in text
+
+
+def test_a_document_is_read_in_the_console(page):
+    assert "sqlite3 data/console.sqlite3" in page("/settings/about/operations/").content.decode()
+    assert page("/settings/about/secrets/").status_code == 404
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_the_page_takes_the_same_queries(page, django_assert_num_queries, rows):
+    for name in ("storage", "vertex", "clock")[:rows]:
+        probed(name, "ok")
+    page()
+    with django_assert_num_queries(8):
+        page()
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "words_shown"), [(None, ""), (0.3, "less than 1 ms"), (12.4, "12 ms"), (10_011, "10.0 s")]
+)
+def test_a_latency_is_never_nothing(milliseconds, words_shown):
+    assert Card(Part("live", PartState.OK, latency_ms=milliseconds)).latency == words_shown
+
+
+def test_every_part_has_its_words():
+    assert {part.name for part in parts(timezone.now())} == set(ENTRIES)
