@@ -1,34 +1,42 @@
 import { Application } from "./vendor/stimulus-3.2.2/stimulus.js";
+import Autoscroll from "./controllers/autoscroll.js";
+import Autosize from "./controllers/autosize.js";
+import Clipboard from "./controllers/clipboard.js";
+import Composer from "./controllers/composer.js";
+import Hotkeys from "./controllers/hotkeys.js";
+import Live from "./controllers/live.js";
+import Media from "./controllers/media.js";
+import RelativeTime from "./controllers/relative_time.js";
+import Snackbar from "./controllers/snackbar.js";
 
-// A page loads what it uses. The names are written out, so that files named by their content can be found.
-const controllers = {
-  autoscroll: () => import("./controllers/autoscroll.js"),
-  autosize: () => import("./controllers/autosize.js"),
+const application = Application.start();
+for (const [name, controller] of Object.entries({
+  autoscroll: Autoscroll, autosize: Autosize, clipboard: Clipboard, composer: Composer, hotkeys: Hotkeys, live: Live,
+  media: Media, "relative-time": RelativeTime, snackbar: Snackbar,
+})) {
+  application.register(name, controller);
+}
+
+// What hears no keys and no drops may come when a page uses it. The names are written out, so that files named by their
+// content can be found.
+const later = {
   chart: () => import("./controllers/chart.js"),
   charts: () => import("./controllers/charts.js"),
-  clipboard: () => import("./controllers/clipboard.js"),
-  composer: () => import("./controllers/composer.js"),
   "dirty-form": () => import("./controllers/dirty_form.js"),
-  hotkeys: () => import("./controllers/hotkeys.js"),
-  live: () => import("./controllers/live.js"),
   "log-follow": () => import("./controllers/log_follow.js"),
-  media: () => import("./controllers/media.js"),
   modal: () => import("./controllers/modal.js"),
   panel: () => import("./controllers/panel.js"),
-  "relative-time": () => import("./controllers/relative_time.js"),
   rows: () => import("./controllers/rows.js"),
   scrollspy: () => import("./controllers/scrollspy.js"),
   "slider-pair": () => import("./controllers/slider_pair.js"),
-  snackbar: () => import("./controllers/snackbar.js"),
   theme: () => import("./controllers/theme.js"),
   upload: () => import("./controllers/upload.js"),
 };
-const application = Application.start();
 
 function load(element) {
   for (const name of (element.dataset.controller ?? "").split(" ")) {
-    const wanted = controllers[name];
-    delete controllers[name];
+    const wanted = later[name];
+    delete later[name];
     wanted?.().then((module) => application.register(name, module.default));
   }
 }
