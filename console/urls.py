@@ -3,6 +3,7 @@ from django.urls import URLPattern, path
 from console.views import (
     accounts,
     chat,
+    chat_settings,
     dashboard,
     datasets,
     endpoint_actions,
@@ -76,11 +77,15 @@ chat_urls = [
     path("studio/chat/", chat.index, name="chat"),
     path("studio/chat/<uuid:pk>/", chat.conversation, name="chat-conversation"),
     path("studio/chat/<uuid:pk>/send/", chat.send, name="chat-send"),
-    path("studio/chat/<uuid:pk>/options/", chat.options, name="chat-options"),
+    path("studio/chat/<uuid:pk>/options/", chat_settings.options, name="chat-options"),
     path("studio/chat/<uuid:pk>/delete/", chat.delete, name="chat-delete"),
     path("studio/chat/turns/<uuid:pk>/", chat.turn, name="chat-turn"),
     path("studio/chat/turns/<uuid:pk>/stop/", chat.stop, name="chat-stop"),
     path("studio/chat/turns/<uuid:pk>/retry/", chat.retry, name="chat-retry"),
+    # Presets of parameters.
+    path("studio/chat/<uuid:pk>/presets/", chat_settings.save_preset, name="chat-preset-save"),
+    path("studio/chat/<uuid:pk>/presets/<uuid:preset>/use/", chat_settings.use_preset, name="chat-preset-use"),
+    path("studio/chat/<uuid:pk>/presets/<uuid:preset>/delete/", chat_settings.delete_preset, name="chat-preset-delete"),
 ]
 
 urlpatterns: list[URLPattern] = [

@@ -9,12 +9,14 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.forms.chat import MessageForm, NewChatForm, OptionsForm, empty_message
+from console.forms.chat import MessageForm, NewChatForm, empty_message
+from console.forms.chat_options import OptionsForm, PresetForm
 from console.http import ConsoleRequest, hx_redirect, wants_fragment
 from jobs import tasks
 from jobs.errors import NotAllowedNow
-from jobs.models import Conversation, Endpoint, Message
+from jobs.models import ChatPreset, Conversation, Endpoint, Message
 from jobs.services import chat
+from jobs.services.chat_parameters import taken
 from jobs.states import EndpointState
 
 CONVERSATIONS_LISTED = 50
@@ -74,7 +76,9 @@ def page(request: ConsoleRequest, talk: Conversation, status: int = 200, **forms
     context = {
         **turns_of(talk),
         "form": empty_message(),
-        "options": OptionsForm(initial={**talk.parameters, "system_instruction": talk.system_instruction}),
+        "options": OptionsForm.of(talk, taken(talk.endpoint)),
+        "presets": ChatPreset.objects.filter(owner=request.user),
+        "preset_form": PresetForm(),
         "conversations": conversations_of(request),
         **forms,
     }
@@ -163,20 +167,6 @@ def retry(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     if request.htmx:
         return turns_fragment(request, answer.conversation)
     return hx_redirect(request, "chat-conversation", answer.conversation_id)
-
-
-@require_POST
-def options(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    talk = visible_conversation(request, pk)
-    form = OptionsForm(request.POST)
-    valid = form.is_valid()
-    if valid:
-        instruction = form.cleaned_data["system_instruction"]
-        chat.set_options(talk, system_instruction=instruction, parameters=form.parameters())
-    if request.htmx:
-        context = {"conversation": talk, "options": form, "saved": valid}
-        return render(request, "chat/options.html", context, status=200 if valid else 422)
-    return hx_redirect(request, "chat-conversation", pk) if valid else page(request, talk, status=422, options=form)
 
 
 @require_POST
