@@ -82,6 +82,7 @@ chat_urls = [
     path("studio/chat/turns/<uuid:pk>/", chat.turn, name="chat-turn"),
     path("studio/chat/turns/<uuid:pk>/stop/", chat.stop, name="chat-stop"),
     path("studio/chat/turns/<uuid:pk>/retry/", chat.retry, name="chat-retry"),
+    path("studio/chat/turns/<uuid:pk>/waiting/", chat.waiting, name="chat-waiting"),
     # Presets of parameters.
     path("studio/chat/<uuid:pk>/presets/", chat_settings.save_preset, name="chat-preset-save"),
     path("studio/chat/<uuid:pk>/presets/<uuid:preset>/use/", chat_settings.use_preset, name="chat-preset-use"),

@@ -4,6 +4,7 @@ import Autosize from "./controllers/autosize.js";
 import Chart from "./controllers/chart.js";
 import Clipboard from "./controllers/clipboard.js";
 import Composer from "./controllers/composer.js";
+import Elapsed from "./controllers/elapsed.js";
 import DirtyForm from "./controllers/dirty_form.js";
 import Hotkeys from "./controllers/hotkeys.js";
 import Live from "./controllers/live.js";
@@ -20,7 +21,7 @@ import Upload from "./controllers/upload.js";
 const application = Application.start();
 for (const [name, controller] of Object.entries({
   autoscroll: Autoscroll, autosize: Autosize, chart: Chart, clipboard: Clipboard,
-  composer: Composer, "dirty-form": DirtyForm, hotkeys: Hotkeys, live: Live,
+  composer: Composer, "dirty-form": DirtyForm, elapsed: Elapsed, hotkeys: Hotkeys, live: Live,
   "log-follow": LogFollow, modal: Modal, panel: Panel, "relative-time": RelativeTime, scrollspy: Scrollspy,
   "slider-pair": SliderPair,
   snackbar: Snackbar, theme: Theme, upload: Upload,

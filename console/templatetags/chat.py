@@ -33,14 +33,6 @@ def end_words(message: Message) -> str | Promise:
 
 
 @register.filter
-def pace(message: Message) -> float | None:
-    """Tokens a second after the first one; None where the server gave no count."""
-    tokens, times = message.usage.get("completion_tokens"), message.timings
-    took = times.get("total", 0) - times.get("first_token", 0)
-    return (tokens - 1) / took if tokens and tokens > 1 and took > 0 else None
-
-
-@register.filter
 def seconds(value: Any) -> str:
     return gettext("%(seconds)s s") % {"seconds": f"{value:.2f}" if value < 10 else f"{value:.0f}"}
 

@@ -14,9 +14,10 @@ from console.forms.chat_options import OptionsForm, PresetForm
 from console.http import ConsoleRequest, hx_redirect, wants_fragment
 from jobs import tasks
 from jobs.errors import NotAllowedNow
-from jobs.models import ChatPreset, Conversation, Endpoint, Message
+from jobs.models import ChatPreset, Conversation, Endpoint, Message, Role
 from jobs.services import chat
-from jobs.services.chat_parameters import taken
+from jobs.services.chat_parameters import context_window, taken
+from jobs.services.chat_waits import wait_of
 from jobs.states import EndpointState
 
 CONVERSATIONS_LISTED = 50
@@ -39,7 +40,7 @@ def conversations_of(request: ConsoleRequest) -> "QuerySet[Conversation]":
 @require_http_methods(["GET", "HEAD", "POST"])
 def index(request: ConsoleRequest) -> HttpResponse:
     ready = Endpoint.objects.visible_to(request.user).ready()
-    first = {"key": uuid.uuid4(), "endpoint": request.GET.get("endpoint")}
+    first = {"key": uuid.uuid4(), "endpoint": request.GET.get("endpoint"), "text": question_of(request)}
     form = NewChatForm(request.POST if request.method == "POST" else None, initial=first, ready=ready)
     if request.method == "POST" and form.is_valid():
         answer = first_answer(request, form)
@@ -47,6 +48,16 @@ def index(request: ConsoleRequest) -> HttpResponse:
             return hx_redirect(request, "chat-conversation", answer.conversation_id)
     context = {"form": form, "conversations": conversations_of(request), "can_start": bool(form.ready)}
     return render(request, "chat/new.html", context, status=422 if form.is_bound else 200)
+
+
+def question_of(request: ConsoleRequest) -> str:
+    """`?question=` takes a question of an earlier chat over into a new one."""
+    try:
+        pk = uuid.UUID(request.GET.get("question", ""))
+    except ValueError:
+        return ""
+    asked = Message.objects.visible_to(request.user).filter(pk=pk, role=Role.USER)
+    return asked.values_list("content", flat=True).first() or ""
 
 
 def first_answer(request: ConsoleRequest, form: NewChatForm, **parameters: Any) -> Message | None:
@@ -93,7 +104,8 @@ def turns_fragment(request: ConsoleRequest, talk: Conversation) -> HttpResponse:
 def turns_of(talk: Conversation) -> dict[str, Any]:
     turns = talk.path()
     live = next((turn for turn in reversed(turns) if turn.is_live), None)
-    return {"conversation": talk, "turns": turns, "live": live, "can_ask": is_ready(talk)}
+    window = context_window(talk.endpoint)
+    return {"conversation": talk, "turns": turns, "live": live, "can_ask": is_ready(talk), "context_window": window}
 
 
 def is_ready(talk: Conversation) -> bool:
@@ -146,9 +158,18 @@ def turn(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
         "live": message if message.is_live else None,
         "can_ask": is_ready(talk),
         "is_last": talk.head_id == message.pk,
+        "context_window": context_window(talk.endpoint),
         "form": empty_message(),
     }
     return render(request, "chat/answer.html", context)
+
+
+@require_safe
+def waiting(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    message = visible_message(request, pk)
+    if not message.is_live:
+        return HttpResponse(status=204)
+    return render(request, "chat/waiting.html", {"message": message, "wait": wait_of(message)})
 
 
 @require_POST

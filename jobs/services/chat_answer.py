@@ -63,18 +63,18 @@ class Answer:
     def run(self) -> None:
         """`BaseException` passes through: a dying worker leaves the row to `interrupt_stale`."""
         try:
-            state, sentence = self._stream(), ""
+            state, sentence, code = self._stream(), "", ""
         except Unavailable as error:
             # What came before the connection broke is worth keeping.
             state = MessageState.INTERRUPTED if self.parts else MessageState.FAILED
-            sentence = str(error)
+            sentence, code = str(error), error.code
         except VertexError as error:
-            state, sentence = MessageState.FAILED, str(error)
+            state, sentence, code = MessageState.FAILED, str(error), error.code
         except Exception:
             logger.exception("The answer %s failed", self.message.pk)
-            state = MessageState.FAILED
+            state, code = MessageState.FAILED, ""
             sentence = _("The console failed while it received the answer. Try again; the worker's log says more.")
-        self._finish(state, sentence)
+        self._finish(state, sentence, code)
 
     def _stream(self) -> MessageState:
         with get_gateway().chat.stream(request_for(self.message)) as chunks:
@@ -129,7 +129,7 @@ class Answer:
             f"#reply-{pk}-tail", "innerMorph", tail
         ))  # fmt: skip
 
-    def _finish(self, state: MessageState, sentence: str) -> None:
+    def _finish(self, state: MessageState, sentence: str, code: str) -> None:
         """Only a row that still streams is written: one marked as interrupted meanwhile is not."""
         check(MESSAGE_TRANSITIONS, MessageState.STREAMING, state)
         text = "".join(self.parts)
@@ -138,7 +138,8 @@ class Answer:
             timings["first_token"] = round(self.first_token, 3)
         row = {
             "state": state, "content": text, "html": markup.render(text), "usage": self.usage, "timings": timings,
-            "finish_reason": self.finish_reason, "error_message": sentence, "lease_until": None,
+            "finish_reason": self.finish_reason, "error_message": sentence, "error_code": code[:40],
+            "lease_until": None,
             "updated_at": timezone.now(),
         }  # fmt: skip
         Message.objects.filter(pk=self.message.pk, state=MessageState.STREAMING).update(**row)
@@ -201,7 +202,7 @@ def request_for(message: Message) -> ChatRequest:
     conversation = message.conversation
     endpoint = conversation.endpoint
     if endpoint is None or endpoint.state != EndpointState.READY:
-        raise VertexError(_("The endpoint is not ready any more. Choose another one."))
+        raise VertexError(_("The endpoint is not ready any more. Choose another one."), "NOT_FOUND")
     turns: list[dict[str, Any]] = []
     if conversation.system_instruction:
         turns.append({"role": "system", "content": conversation.system_instruction})
