@@ -3,6 +3,7 @@ from django.urls import URLPattern, path
 from console.views import (
     accounts,
     chat,
+    chat_code,
     chat_settings,
     dashboard,
     datasets,
@@ -83,6 +84,7 @@ chat_urls = [
     path("studio/chat/turns/<uuid:pk>/stop/", chat.stop, name="chat-stop"),
     path("studio/chat/turns/<uuid:pk>/retry/", chat.retry, name="chat-retry"),
     path("studio/chat/turns/<uuid:pk>/waiting/", chat.waiting, name="chat-waiting"),
+    path("studio/chat/<uuid:pk>/code/", chat_code.code, name="chat-code"),
     # Presets of parameters.
     path("studio/chat/<uuid:pk>/presets/", chat_settings.save_preset, name="chat-preset-save"),
     path("studio/chat/<uuid:pk>/presets/<uuid:preset>/use/", chat_settings.use_preset, name="chat-preset-use"),

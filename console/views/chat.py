@@ -84,16 +84,18 @@ def conversation(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 def page(request: ConsoleRequest, talk: Conversation, status: int = 200, **forms: Any) -> HttpResponse:
-    context = {
+    return render(request, "chat/conversation.html", context_of(request, talk) | forms, status=status)
+
+
+def context_of(request: ConsoleRequest, talk: Conversation) -> dict[str, Any]:
+    return {
         **turns_of(talk),
         "form": empty_message(),
         "options": OptionsForm.of(talk, taken(talk.endpoint)),
         "presets": ChatPreset.objects.filter(owner=request.user),
         "preset_form": PresetForm(),
         "conversations": conversations_of(request),
-        **forms,
     }
-    return render(request, "chat/conversation.html", context, status=status)
 
 
 def turns_fragment(request: ConsoleRequest, talk: Conversation) -> HttpResponse:

@@ -203,22 +203,26 @@ def request_for(message: Message) -> ChatRequest:
     endpoint = conversation.endpoint
     if endpoint is None or endpoint.state != EndpointState.READY:
         raise VertexError(_("The endpoint is not ready any more. Choose another one."), "NOT_FOUND")
-    turns: list[dict[str, Any]] = []
-    if conversation.system_instruction:
-        turns.append({"role": "system", "content": conversation.system_instruction})
-    turns += _history(message)
     return ChatRequest(
         endpoint=endpoint.resource_name,
         dedicated_dns=endpoint.dedicated_dns,
-        messages=turns,
+        messages=messages_for(conversation, message.parent),
         parameters=message.parameters,
     )
 
 
-def _history(message: Message) -> list[dict[str, Any]]:
+def messages_for(conversation: Conversation, asked: Message | None) -> list[dict[str, Any]]:
+    """With the system instructions; `asked` is the last question."""
+    turns: list[dict[str, Any]] = []
+    if conversation.system_instruction:
+        turns.append({"role": "system", "content": conversation.system_instruction})
+    return turns + _history(conversation, asked)
+
+
+def _history(conversation: Conversation, asked: Message | None) -> list[dict[str, Any]]:
     turns: list[dict[str, Any]] = []
     question: Message | None = None
-    for turn in message.conversation.path(message.parent_id) if message.parent_id else ():
+    for turn in conversation.path(asked.pk) if asked else ():
         if turn.role == Role.USER:
             question = turn
         elif question and turn.state in KEPT and turn.content.strip():
