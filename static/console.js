@@ -3,6 +3,7 @@ import Autoscroll from "./controllers/autoscroll.js";
 import Autosize from "./controllers/autosize.js";
 import Chart from "./controllers/chart.js";
 import Clipboard from "./controllers/clipboard.js";
+import Commands from "./controllers/commands.js";
 import Composer from "./controllers/composer.js";
 import Elapsed from "./controllers/elapsed.js";
 import DirtyForm from "./controllers/dirty_form.js";
@@ -21,7 +22,7 @@ import Upload from "./controllers/upload.js";
 const application = Application.start();
 for (const [name, controller] of Object.entries({
   autoscroll: Autoscroll, autosize: Autosize, chart: Chart, clipboard: Clipboard,
-  composer: Composer, "dirty-form": DirtyForm, elapsed: Elapsed, hotkeys: Hotkeys, live: Live,
+  commands: Commands, composer: Composer, "dirty-form": DirtyForm, elapsed: Elapsed, hotkeys: Hotkeys, live: Live,
   "log-follow": LogFollow, modal: Modal, panel: Panel, "relative-time": RelativeTime, scrollspy: Scrollspy,
   "slider-pair": SliderPair,
   snackbar: Snackbar, theme: Theme, upload: Upload,

@@ -40,6 +40,13 @@ class StopsInput(forms.TextInput):
         return False
 
 
+class NumberBox(forms.NumberInput):
+    """Always with a `value`, since a morph empties a box only when that attribute changes."""
+
+    def format_value(self, value: Any) -> str:
+        return super().format_value(value) or ""
+
+
 class StopsField(forms.CharField):
     """Spaces count; `\\n`, `\\t` and `\\\\` stand for a line break, a tab and a backslash."""
 
@@ -74,7 +81,7 @@ def unescaped(line: str) -> str:
 
 
 class SchemaField(forms.CharField):
-    """A JSON schema, as far as a wrong one can be told without a model: what it gets wrong is named by its path."""
+    """Text, which `schema_of` reads: only where a schema is asked for does a wrong one matter."""
 
     widget = forms.Textarea
 
@@ -86,37 +93,36 @@ class SchemaField(forms.CharField):
     def prepare_value(self, value: Any) -> Any:
         return json.dumps(value, indent=2, ensure_ascii=False) if isinstance(value, dict) else value
 
-    def clean(self, value: Any) -> Any:
-        text = str(super().clean(value))
-        if not text:
-            return None
-        try:
-            schema = json.loads(text, parse_constant=_no_number)
-        except json.JSONDecodeError as error:
-            words = {"line": error.lineno, "column": error.colno}
-            raise ValidationError(_("This is not JSON: look at line %(line)d, column %(column)d.") % words) from None
-        except (ValueError, RecursionError):
-            raise ValidationError(_("This is not JSON that every reader understands.")) from None
-        if not isinstance(schema, dict):
-            raise ValidationError(_("A schema is an object, in braces."))
-        if not storable(text, schema):
-            raise ValidationError(_("This holds characters that cannot be kept."))
-        check_schema(schema, "", 0)
-        return schema
+
+def schema_of(text: str) -> dict[str, Any]:
+    """Checked as far as it can be without a model: what is wrong is named by its path."""
+    try:
+        schema = json.loads(text, parse_constant=_no_number)
+    except json.JSONDecodeError as error:
+        words = {"line": error.lineno, "column": error.colno}
+        raise ValidationError(_("This is not JSON: look at line %(line)d, column %(column)d.") % words) from None
+    except (ValueError, RecursionError):
+        raise ValidationError(_("This is not JSON that every reader understands.")) from None
+    if not isinstance(schema, dict):
+        raise ValidationError(_("A schema is an object, in braces."))
+    if not storable(schema):
+        raise ValidationError(_("This holds characters that cannot be kept."))
+    check_schema(schema, "", 0)
+    return schema
 
 
 def _no_number(name: str) -> None:
     raise ValueError(name)
 
 
-def storable(text: str, schema: dict[str, Any]) -> bool:
-    """No NUL and no half of a surrogate pair, which JSON may hide in an escape; no number that JSON has not."""
+def storable(schema: dict[str, Any]) -> bool:
+    """No NUL and no half of a surrogate pair, which JSON may hide in an escape; no number that is infinite."""
     try:
         written = json.dumps(schema, ensure_ascii=False, allow_nan=False)
         written.encode()
     except (ValueError, RecursionError):
         return False
-    return "\\u0000" not in written and "\x00" not in text
+    return "\\u0000" not in written
 
 
 def check_schema(schema: Any, where: str, depth: int) -> None:

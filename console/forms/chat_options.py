@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from jobs.models import Conversation
 
-from .chat_fields import SchemaField, StopsField
+from .chat_fields import NumberBox, SchemaField, StopsField, schema_of
 
 LONGEST_SEED = 2**31 - 1
 SCHEMA_NAME = "answer"
@@ -23,7 +23,7 @@ def _errors(sentence: str | Promise) -> dict[str, str | Promise]:
 
 
 def _number(low: float, high: float, step: str, sentence: str | Promise, **more: Any) -> forms.FloatField:
-    widget = forms.NumberInput(attrs={"step": step})
+    widget = NumberBox(attrs={"step": step, "placeholder": _("Default")})
     errors: Any = _errors(sentence)
     return forms.FloatField(
         required=False, min_value=low, max_value=high, error_messages=errors, widget=widget, **more
@@ -31,7 +31,7 @@ def _number(low: float, high: float, step: str, sentence: str | Promise, **more:
 
 
 def _whole(low: int, high: int, sentence: str | Promise, **more: Any) -> forms.IntegerField:
-    widget = forms.NumberInput(attrs={"step": "1"})
+    widget = NumberBox(attrs={"step": "1", "placeholder": _("Default")})
     errors: Any = _errors(sentence)
     return forms.IntegerField(
         required=False, min_value=low, max_value=high, error_messages=errors, widget=widget, **more
@@ -116,8 +116,12 @@ class OptionsForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = self.cleaned_data
-        if cleaned.get("response_format") == "json_schema" and "schema" in cleaned and cleaned["schema"] is None:
-            self.add_error("schema", _("Write a schema, or choose another output format."))
+        if cleaned.get("response_format") == "json_schema" and "schema" in cleaned:
+            try:
+                cleaned["schema"] = schema_of(cleaned["schema"])
+            except forms.ValidationError as error:
+                empty = forms.ValidationError(_("Write a schema, or choose another output format."))
+                self.add_error("schema", error if cleaned["schema"] else empty)
         return cleaned
 
     def parameters(self) -> dict[str, Any]:

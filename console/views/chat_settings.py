@@ -19,6 +19,7 @@ from jobs.services.chat_parameters import taken
 
 from .chat import page, visible_conversation
 
+SWAPPED = "outerHTML settle:0ms"
 WITH = {"response_format": ("schema",), "all": (*PLAIN, "response_format", "schema")}
 
 
@@ -32,9 +33,20 @@ def options(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
         chat.set_options(talk, system_instruction=instruction, parameters=form.parameters())
         form = options_of(talk)
     if request.htmx:
-        context = {"conversation": talk, "options": form, "saved": valid}
-        return render(request, "chat/options.html", context, status=200 if valid else 422)
+        return fragment(request, talk, form, saved=valid)
     return hx_redirect(request, "chat-conversation", pk) if valid else page(request, talk, status=422, options=form)
+
+
+def fragment(request: ConsoleRequest, talk: Conversation, form: OptionsForm, *, saved: bool) -> HttpResponse:
+    """What a person has changed in a field, a morph leaves as it is; here the server has changed it."""
+    reset = request.POST.get("reset", "")
+    if reset in form.fields:
+        form.fields[reset].widget.attrs["autofocus"] = True
+    context = {"conversation": talk, "options": form, "saved": saved}
+    response = render(request, "chat/options.html", context, status=200 if saved else 422)
+    if reset or "stop-remove" in request.POST or "".join(request.POST.getlist("stop")[-1:]):
+        response["HX-Reswap"] = SWAPPED
+    return response
 
 
 def options_of(talk: Conversation, data: Any = None) -> OptionsForm:
@@ -70,7 +82,10 @@ def shown(request: ConsoleRequest, talk: Conversation, form: PresetForm) -> Http
     status = 422 if form.errors else 200
     if request.htmx:
         context = {"conversation": talk, "preset_form": form, "presets": presets_of(request)}
-        return render(request, "chat/presets.html", context, status=status)
+        response = render(request, "chat/presets.html", context, status=status)
+        if not form.is_bound:
+            response["HX-Reswap"] = SWAPPED
+        return response
     if form.errors:
         return page(request, talk, status=status, preset_form=form)
     return hx_redirect(request, "chat-conversation", talk.pk)
