@@ -87,8 +87,8 @@ chat_urls = [
     path("studio/chat/<uuid:pk>/code/", chat_code.code, name="chat-code"),
     # Presets of parameters.
     path("studio/chat/<uuid:pk>/presets/", chat_settings.save_preset, name="chat-preset-save"),
-    path("studio/chat/<uuid:pk>/presets/<uuid:preset>/use/", chat_settings.use_preset, name="chat-preset-use"),
-    path("studio/chat/<uuid:pk>/presets/<uuid:preset>/delete/", chat_settings.delete_preset, name="chat-preset-delete"),
+    path("studio/chat/<uuid:pk>/presets/use/", chat_settings.use_preset, name="chat-preset-use"),
+    path("studio/chat/<uuid:pk>/presets/delete/", chat_settings.delete_preset, name="chat-preset-delete"),
 ]
 
 urlpatterns: list[URLPattern] = [

@@ -25,9 +25,7 @@ def _errors(sentence: str | Promise) -> dict[str, str | Promise]:
 def _number(low: float, high: float, step: str, sentence: str | Promise, **more: Any) -> forms.FloatField:
     widget = NumberBox(attrs={"step": step, "placeholder": _("Default")})
     errors: Any = _errors(sentence)
-    return forms.FloatField(
-        required=False, min_value=low, max_value=high, error_messages=errors, widget=widget, **more
-    )
+    return forms.FloatField(required=False, min_value=low, max_value=high, error_messages=errors, widget=widget, **more)
 
 
 def _whole(low: int, high: int, sentence: str | Promise, **more: Any) -> forms.IntegerField:

@@ -174,10 +174,7 @@ if (!answer.ok) throw new Error(await answer.text());
 console.log((await answer.json()).choices[0].message.content);
 """
 JAVASCRIPT = FETCH.format(headers='{{ "Content-Type": "application/json" }}')
-JAVASCRIPT_GOOGLE = (
-    """import {{ execFileSync }} from "node:child_process";
+JAVASCRIPT_GOOGLE = """import {{ execFileSync }} from "node:child_process";
 
 const token = execFileSync("gcloud", ["auth", "print-access-token"]).toString().trim();
-"""
-    + FETCH.format(headers='{{ "Content-Type": "application/json", Authorization: `Bearer ${{token}}` }}')
-)
+""" + FETCH.format(headers='{{ "Content-Type": "application/json", Authorization: `Bearer ${{token}}` }}')

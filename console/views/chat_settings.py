@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpResponse, QueryDict
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
@@ -66,6 +66,16 @@ def presets_of(request: ConsoleRequest) -> "QuerySet[ChatPreset]":
     return ChatPreset.objects.filter(owner=request.user)
 
 
+def named_preset(request: ConsoleRequest) -> ChatPreset:
+    try:
+        pk = uuid.UUID(request.POST.get("preset", ""))
+    except ValueError:
+        pk = uuid.UUID(int=0)
+    if (found := presets_of(request).filter(pk=pk).first()) is None:
+        raise NotAllowedNow(_("This preset was deleted. Choose another one."))
+    return found
+
+
 @require_POST
 def save_preset(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     talk, form = visible_conversation(request, pk), PresetForm(request.POST)
@@ -92,16 +102,16 @@ def shown(request: ConsoleRequest, talk: Conversation, form: PresetForm) -> Http
 
 
 @require_POST
-def use_preset(request: ConsoleRequest, pk: uuid.UUID, preset: uuid.UUID) -> HttpResponse:
+def use_preset(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     talk = visible_conversation(request, pk)
-    chosen = get_object_or_404(presets_of(request), pk=preset)
+    chosen = named_preset(request)
     chat_presets.apply(chosen, talk)
     messages.info(request, _("The preset %(name)s is used from the next message on") % {"name": chosen.name})
     return hx_redirect(request, "chat-conversation", pk)
 
 
 @require_POST
-def delete_preset(request: ConsoleRequest, pk: uuid.UUID, preset: uuid.UUID) -> HttpResponse:
+def delete_preset(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     talk = visible_conversation(request, pk)
-    chat_presets.delete(get_object_or_404(presets_of(request), pk=preset))
+    chat_presets.delete(named_preset(request))
     return shown(request, talk, PresetForm())

@@ -55,6 +55,11 @@ ROUTES = {
     "chat-turn": Route("answer"),
     "chat-stop": Route("answer", POST),
     "chat-retry": Route("answer", POST),
+    "chat-waiting": Route("answer"),
+    "chat-code": Route("conversation"),
+    "chat-preset-save": Route("conversation", POST),
+    "chat-preset-use": Route("conversation", POST),
+    "chat-preset-delete": Route("conversation", POST),
 }
 
 

@@ -24,11 +24,11 @@ TEXTS = [
 QUERY = [
     "before", "state", "level", "variant", "q", "provider", "feature", "live", "download", "events", "next", "dataset",
     "epochs", "endpoint", "base_model", "action", "collection", "task", "modality", "tab", "sort", "after", "period",
-    "table",
+    "table", "question",
 ]  # fmt: skip
 READ_QUERIES = [
     "tuning-list", "tuning-log", "tuning-job", "tuning-new", "endpoint-list", "dataset-list", "model-garden", "chat",
-    "chat-turn", "sign-in", "search", "tuned-models", "endpoint-detail",
+    "chat-turn", "chat-code", "sign-in", "search", "tuned-models", "endpoint-detail",
 ]  # fmt: skip
 FIELDS = [
     "key", "text", "endpoint", "system_instruction", "temperature", "top_p", "max_tokens", "theme", "language", "next",
@@ -36,7 +36,9 @@ FIELDS = [
     "validation_dataset", "learning_rate", "tuning_mode", "adapter_size", "batch_size", "auto_deploy", "name", "action",
     "endpoint_display_name", "machine_type", "accepts_licence", "machine", "username", "password", "artifact_uri",
     "model_display_name", "min_replicas", "max_replicas", "spot", "shared_address",
-    "confirm", "minimum", "maximum", "kind", "hours", "seen",
+    "confirm", "minimum", "maximum", "kind", "hours", "seen", "top_k",
+    "stop", "stop-remove", "seed", "frequency_penalty", "presence_penalty", "response_format", "schema", "reset",
+    "preset",
 ]  # fmt: skip
 FILES = [
     b"", b"\xff\xfe", b"\x00\n", b"[" * 5000, b'{"prompt": "a", "completion": "b"}\n', b'{"contents": [null]}',

@@ -23,7 +23,7 @@ from tests import factories
 from tests.localservers import TINY, LocalVertex
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(120)]
-QUESTION = "Say \"it's\" — 안녕 \\ $HOME `id`\nJSON\nEND"
+QUESTION = 'Say "it\'s" — 안녕 \\ $HOME `id`\nJSON\nEND'
 PARAMETERS = {
     "temperature": 0.0, "top_p": 0.9, "top_k": 7, "max_tokens": 24, "stop": ["\n\n", "'\"END"], "seed": 7,
     "frequency_penalty": 0.5, "presence_penalty": -0.5,

@@ -16,7 +16,9 @@ def window(machine_type="g2-standard-24", **data):
     return chat_parameters.context_window(endpoint)
 
 
-@pytest.mark.parametrize(("machine", "count"), [("local-cpu", 9), ("g2-standard-12", 9), ("", 9), ("ct5lp-hightpu-1t", 5)])
+@pytest.mark.parametrize(
+    ("machine", "count"), [("local-cpu", 9), ("g2-standard-12", 9), ("", 9), ("ct5lp-hightpu-1t", 5)]
+)
 def test_a_tpu_takes_fewer_parameters(machine, count):
     assert len(chat_parameters.taken(factories.ready_endpoint(machine_type=machine))) == count
 
