@@ -141,24 +141,23 @@ def check_schema(schema: Any, where: str, depth: int) -> None:
 
 def _problems(schema: dict[str, Any]) -> list[tuple[str, str]]:
     """What is wrong with the keywords themselves, as (sentence, key)."""
-    types = schema.get("type", [])
+    types, enum = schema.get("type", []), schema.get("enum", [0])
     named = types if isinstance(types, list) else [types]
-    required, properties = schema.get("required", []), schema.get("properties", {})
-    checks = {
-        "type": (all(name in TYPES for name in named), _("%(place)s must be one of: object, array, string, number, integer, boolean, null.")),
-        "properties": (isinstance(properties, dict), _("%(place)s must be an object.")),
-        "required": (_names(required), _("%(place)s must be a list of names.")),
-        "enum": (schema.get("enum", [0]) and isinstance(schema.get("enum", [0]), list), _("%(place)s must be a list that is not empty.")),
-        "$ref": (str(schema.get("$ref", "#")).startswith("#"), _("%(place)s must point into the schema, such as #/$defs/name.")),
-    }  # fmt: skip
-    wrong = [(sentence, key) for key, (is_right, sentence) in checks.items() if not is_right]
-    lists = [key for key in LISTS if key in schema and not (schema[key] and isinstance(schema[key], list))]
-    maps = [key for key in MAPS if key in schema and not isinstance(schema[key], dict)]
-    return [
-        *wrong,
-        *((_("%(place)s must be a list that is not empty."), key) for key in lists),
-        *((_("%(place)s must be an object."), key) for key in maps),
+    is_list, is_object = _("%(place)s must be a list that is not empty."), _("%(place)s must be an object.")
+    is_type = _("%(place)s must be one of: object, array, string, number, integer, boolean, null.")
+    checks = [
+        (is_type, "type", all(name in TYPES for name in named)),
+        (_("%(place)s must be a list of names."), "required", _names(schema.get("required", []))),
+        (is_list, "enum", enum != [] and isinstance(enum, list)),
+        (
+            _("%(place)s must point into the schema, such as #/$defs/name."),
+            "$ref",
+            str(schema.get("$ref", "#")).startswith("#"),
+        ),
+        *((is_list, key, schema[key] != [] and isinstance(schema[key], list)) for key in LISTS if key in schema),
+        *((is_object, key, isinstance(schema[key], dict)) for key in MAPS if key in schema),
     ]
+    return [(sentence, key) for sentence, key, is_right in checks if not is_right]
 
 
 def _names(value: Any) -> bool:

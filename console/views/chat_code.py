@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pprint import pformat
-from textwrap import indent
 from typing import Any
 
 from django.conf import settings
@@ -29,8 +28,7 @@ from .endpoint_samples import address, openai_client
 EXAMPLE = [{"role": "user", "content": "Hello!"}]
 # OpenAI's client knows the rest by name.
 NOT_OPENAI = ("top_k",)
-LONGEST_SHOWN = 80
-_DATA = re.compile(r"(data:image/[a-z]+;base64,[A-Za-z0-9+/]{24})([A-Za-z0-9+/=]{%d,})" % LONGEST_SHOWN)
+_DATA = re.compile(r"(data:image/[a-z]+;base64,[A-Za-z0-9+/]{24})([A-Za-z0-9+/=]{80,})")
 
 
 @dataclass(frozen=True)
@@ -108,11 +106,16 @@ class Code:
     def _javascript(self) -> str:
         body = json.dumps({"model": "", **self.body}, indent=2, ensure_ascii=False)
         template = JAVASCRIPT_GOOGLE if self.is_google else JAVASCRIPT
-        return template.format(url=json.dumps(self.url), body=body)
+        return template.format(url=json.dumps(self.url), body=_shifted(body, 2))
+
+
+def _shifted(text: str, spaces: int) -> str:
+    """All lines but the first. Not by `textwrap.indent`, which takes U+2028 inside a text for the end of a line."""
+    return text.replace("\n", "\n" + " " * spaces)
 
 
 def _literal(value: Any, spaces: int = 4) -> str:
-    return indent(pformat(value, width=100, sort_dicts=False), " " * spaces).lstrip()
+    return _shifted(pformat(value, width=100, sort_dicts=False), spaces)
 
 
 def body_of(talk: Conversation) -> dict[str, Any]:

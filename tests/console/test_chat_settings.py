@@ -61,8 +61,9 @@ def test_a_changed_parameter_is_marked_and_has_a_button(visitor):
 @pytest.mark.parametrize("headers", [{}, HTMX])
 @pytest.mark.parametrize(
     ("reset", "left"),
-    [("seed", ["response_format", "stop"]), ("stop", ["response_format", "seed"]), ("response_format", ["seed", "stop"]),
-     ("all", []), ("system_instruction", ["response_format", "seed", "stop"]), ("\x00", ["response_format", "seed", "stop"])],
+    [("seed", ["response_format", "stop"]), ("stop", ["response_format", "seed"]),
+     ("response_format", ["seed", "stop"]), ("all", []), ("system_instruction", ["response_format", "seed", "stop"]),
+     ("\x00", ["response_format", "seed", "stop"])],
 )  # fmt: skip
 def test_one_is_reset_or_all_are(visitor, headers, reset, left):
     talk = factories.conversation()

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import types
 from collections.abc import Iterator
 from uuid import uuid4
@@ -23,7 +24,7 @@ from tests import factories
 from tests.localservers import TINY, LocalVertex
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(120)]
-QUESTION = 'Say "it\'s" — 안녕 \\ $HOME `id`\nJSON\nEND'
+QUESTION = 'Say "it\'s" — 안녕 \\ $HOME `id`\u2028\x85 \nJSON\nEND'
 PARAMETERS = {
     "temperature": 0.0, "top_p": 0.9, "top_k": 7, "max_tokens": 24, "stop": ["\n\n", "'\"END"], "seed": 7,
     "frequency_penalty": 0.5, "presence_penalty": -0.5,
@@ -46,7 +47,7 @@ def resource_name(gateway: Gateway) -> str:
     spec = DeploySpec("chat-code", "chat-code-model", "Tiny", "Tiny", TINY, "", False, None, {})
     operation = gateway.deployment.deploy(spec)
     while not gateway.deployment.get_operation(operation).done:
-        pass
+        time.sleep(0.1)
     return gateway.deployment.endpoint_name("chat-code")
 
 
