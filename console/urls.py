@@ -3,8 +3,10 @@ from django.urls import URLPattern, path
 from console.views import (
     accounts,
     chat,
+    chat_code,
     chat_export,
     chat_list,
+    chat_settings,
     chat_share,
     chat_tree,
     dashboard,
@@ -119,7 +121,7 @@ chat_urls = [
     path("studio/chat/", chat.index, name="chat"),
     path("studio/chat/<uuid:pk>/", chat.conversation, name="chat-conversation"),
     path("studio/chat/<uuid:pk>/send/", chat.send, name="chat-send"),
-    path("studio/chat/<uuid:pk>/options/", chat.options, name="chat-options"),
+    path("studio/chat/<uuid:pk>/options/", chat_settings.options, name="chat-options"),
     path("studio/chat/<uuid:pk>/delete/", chat.delete, name="chat-delete"),
     path("studio/chat/turns/<uuid:pk>/", chat.turn, name="chat-turn"),
     path("studio/chat/turns/<uuid:pk>/stop/", chat.stop, name="chat-stop"),
@@ -134,11 +136,17 @@ chat_urls = [
     path("studio/chat/<uuid:pk>/export.<slug:form>", chat_export.export, name="chat-export"),
     # One turn.
     path("studio/chat/turns/<uuid:pk>/retry/", chat_tree.retry, name="chat-retry"),
+    path("studio/chat/turns/<uuid:pk>/waiting/", chat.waiting, name="chat-waiting"),
     path("studio/chat/turns/<uuid:pk>/continue/", chat_tree.go_on, name="chat-continue"),
     path("studio/chat/turns/<uuid:pk>/edit/", chat_tree.edit, name="chat-edit"),
     path("studio/chat/turns/<uuid:pk>/show/", chat_tree.show, name="chat-show"),
     path("studio/chat/turns/<uuid:pk>/branch/", chat_tree.branch, name="chat-branch"),
     path("studio/chat/turns/<uuid:pk>/delete/", chat_tree.delete_turn, name="chat-turn-delete"),
+    path("studio/chat/<uuid:pk>/code/", chat_code.code, name="chat-code"),
+    # Presets of parameters.
+    path("studio/chat/<uuid:pk>/presets/", chat_settings.save_preset, name="chat-preset-save"),
+    path("studio/chat/<uuid:pk>/presets/use/", chat_settings.use_preset, name="chat-preset-use"),
+    path("studio/chat/<uuid:pk>/presets/delete/", chat_settings.delete_preset, name="chat-preset-delete"),
     # Links for others.
     path("studio/chat/links/", chat_share.links, name="chat-links"),
     path("studio/chat/links/<uuid:pk>/revoke/", chat_share.revoke, name="chat-link-revoke"),

@@ -2,6 +2,7 @@ import { Application } from "./vendor/stimulus-3.2.2/stimulus.js";
 import Autoscroll from "./controllers/autoscroll.js";
 import Autosize from "./controllers/autosize.js";
 import Clipboard from "./controllers/clipboard.js";
+import Commands from "./controllers/commands.js";
 import Composer from "./controllers/composer.js";
 import Hotkeys from "./controllers/hotkeys.js";
 import Live from "./controllers/live.js";
@@ -11,8 +12,8 @@ import Snackbar from "./controllers/snackbar.js";
 
 const application = Application.start();
 for (const [name, controller] of Object.entries({
-  autoscroll: Autoscroll, autosize: Autosize, clipboard: Clipboard, composer: Composer, hotkeys: Hotkeys, live: Live,
-  media: Media, "relative-time": RelativeTime, snackbar: Snackbar,
+  autoscroll: Autoscroll, autosize: Autosize, clipboard: Clipboard, commands: Commands, composer: Composer, hotkeys: Hotkeys,
+  live: Live, media: Media, "relative-time": RelativeTime, snackbar: Snackbar,
 })) {
   application.register(name, controller);
 }
@@ -23,6 +24,7 @@ const later = {
   chart: () => import("./controllers/chart.js"),
   charts: () => import("./controllers/charts.js"),
   "dirty-form": () => import("./controllers/dirty_form.js"),
+  elapsed: () => import("./controllers/elapsed.js"),
   "log-follow": () => import("./controllers/log_follow.js"),
   modal: () => import("./controllers/modal.js"),
   panel: () => import("./controllers/panel.js"),

@@ -9,7 +9,6 @@ from django.utils.translation import gettext_lazy as _
 from jobs.models import Endpoint, Picture
 
 LONGEST_MESSAGE = 100_000
-PARAMETERS = ("temperature", "top_p", "max_tokens")
 
 
 @dataclass(frozen=True)
@@ -123,47 +122,4 @@ class TryForm(NewChatForm):
 
     def parameters(self) -> dict[str, float | int]:
         values = {name: self.cleaned_data[name] for name in ("temperature", "max_tokens")}
-        return {name: value for name, value in values.items() if value is not None}
-
-
-class OptionsForm(forms.Form):
-    """What an answer is asked with. An empty field means: as the server does by itself."""
-
-    use_required_attribute = False
-    system_instruction = forms.CharField(
-        label=_("System instructions"),
-        required=False,
-        max_length=20_000,
-        widget=forms.Textarea(attrs={"rows": 4}),
-    )
-    temperature = forms.FloatField(
-        label=_("Temperature"),
-        required=False,
-        min_value=0,
-        max_value=2,
-        help_text=_("0 gives the likeliest words, 2 the most surprising ones."),
-        error_messages=dict.fromkeys(("invalid", "min_value", "max_value"), _("Write a number from 0 to 2.")),
-        widget=forms.NumberInput(attrs={"step": "0.05"}),
-    )
-    top_p = forms.FloatField(
-        label=_("Top-P"),
-        required=False,
-        min_value=0,
-        max_value=1,
-        help_text=_("Only the likeliest words up to this share are considered."),
-        error_messages=dict.fromkeys(("invalid", "min_value", "max_value"), _("Write a number from 0 to 1.")),
-        widget=forms.NumberInput(attrs={"step": "0.01"}),
-    )
-    max_tokens = forms.IntegerField(
-        label=_("Output token limit"),
-        required=False,
-        min_value=1,
-        max_value=8192,
-        help_text=_("An answer stops here, finished or not."),
-        error_messages=dict.fromkeys(("invalid", "min_value", "max_value"), _("Write a whole number from 1 to 8192.")),
-        widget=forms.NumberInput(attrs={"step": "1"}),
-    )
-
-    def parameters(self) -> dict[str, float | int]:
-        values = {name: self.cleaned_data[name] for name in PARAMETERS}
         return {name: value for name, value in values.items() if value is not None}

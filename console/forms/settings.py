@@ -7,11 +7,13 @@ from django.core.exceptions import ValidationError
 from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
 
-from console.forms.chat import OptionsForm
+from console.forms.chat_options import OptionsForm
 from jobs.models import Density, Theme
 from jobs.models.uris import parse_gs_uri
 
 SHOWN_ZONES = ("Africa", "America", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
+# What every server takes.
+CHAT_DEFAULTS = ("temperature", "top_p", "top_k", "max_tokens")
 
 
 def zone_choices() -> list[tuple[str, Any]]:
@@ -68,7 +70,7 @@ class DefaultsForm(OptionsForm):
     field_order = ("output_prefix", "machine_type")
 
     def __init__(self, *args: Any, machines: list[tuple[str, str]], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, takes=CHAT_DEFAULTS, **kwargs)
         field = self.fields["machine_type"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = [("", _("Recommended for the model")), *machines]

@@ -34,16 +34,6 @@ def end_words(message: Message) -> str | Promise:
 
 
 @register.filter
-def pace(message: Message) -> float | None:
-    """Tokens a second after the first one; None where the server gave no count."""
-    tokens, times = message.usage.get("completion_tokens"), message.timings
-    if "requests" in times:  # The waiting for the later ones is not known.
-        return None
-    took = times.get("total", 0) - times.get("first_token", 0)
-    return (tokens - 1) / took if tokens and tokens > 1 and took > 0 else None
-
-
-@register.filter
 def place(tree: Any, message: Message) -> Any:
     """Which of its siblings a turn is: `tree` is the conversation's, from the view."""
     return tree.place(message.pk)

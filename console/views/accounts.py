@@ -66,7 +66,10 @@ def sign_in_link(request: HtmxRequest, token: str) -> HttpResponse:
 @require_POST
 def sign_out(request: HtmxRequest) -> HttpResponse:
     logout(request)
-    return hx_redirect(request, "sign-in")
+    response = hx_redirect(request, "sign-in")
+    # Drafts of messages are kept there.
+    response["Clear-Site-Data"] = '"storage"'
+    return response
 
 
 def opened_by_hand(request: HttpRequest) -> bool:

@@ -8,13 +8,16 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.forms.chat import MessageForm, NewChatForm, OptionsForm, empty_message
+from console.forms.chat import MessageForm, NewChatForm, empty_message
+from console.forms.chat_options import OptionsForm, PresetForm
 from console.http import ConsoleRequest, hx_redirect, wants_fragment
 from console.views.pictures import attached, endpoint_of, picture_facts
 from jobs import tasks
 from jobs.errors import NotAllowedNow
-from jobs.models import Conversation, Endpoint, Message, Picture
+from jobs.models import ChatPreset, Conversation, Endpoint, Message, Picture, Role
 from jobs.services import chat, chat_tree
+from jobs.services.chat_parameters import context_window, taken
+from jobs.services.chat_waits import wait_of
 from jobs.states import EndpointState
 
 from .chat_list import listed
@@ -33,7 +36,7 @@ def visible_message(request: ConsoleRequest, pk: uuid.UUID) -> Message:
 @require_http_methods(["GET", "HEAD", "POST"])
 def index(request: ConsoleRequest) -> HttpResponse:
     ready = Endpoint.objects.visible_to(request.user).ready()
-    first = {"key": uuid.uuid4(), "endpoint": request.GET.get("endpoint")}
+    first = {"key": uuid.uuid4(), "endpoint": request.GET.get("endpoint"), "text": question_of(request)}
     posted = request.method == "POST"
     sent = {"data": request.POST, "attached": attached(request, endpoint_of(request))} if posted else {}
     form = NewChatForm(initial=first, ready=ready, **sent)
@@ -44,6 +47,16 @@ def index(request: ConsoleRequest) -> HttpResponse:
     context = {"form": form, "chats": listed(request), "can_start": bool(form.ready)}
     context |= picture_facts(form.ready.values())
     return render(request, "chat/new.html", context, status=422 if form.is_bound else 200)
+
+
+def question_of(request: ConsoleRequest) -> str:
+    """`?question=` takes a question of an earlier chat over into a new one."""
+    try:
+        pk = uuid.UUID(request.GET.get("question", ""))
+    except ValueError:
+        return ""
+    asked = Message.objects.visible_to(request.user).filter(pk=pk, role=Role.USER)
+    return asked.values_list("content", flat=True).first() or ""
 
 
 def first_answer(request: ConsoleRequest, form: NewChatForm, **parameters: Any) -> Message | None:
@@ -70,16 +83,20 @@ def conversation(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 def page(request: ConsoleRequest, talk: Conversation, status: int = 200, **forms: Any) -> HttpResponse:
-    context = {
+    return render(request, "chat/conversation.html", context_of(request, talk) | forms, status=status)
+
+
+def context_of(request: ConsoleRequest, talk: Conversation) -> dict[str, Any]:
+    return {
         **turns_of(talk),
         "form": empty_message(),
-        "options": OptionsForm(initial={**talk.parameters, "system_instruction": talk.system_instruction}),
+        "options": OptionsForm.of(talk, taken(talk.endpoint)),
+        "presets": ChatPreset.objects.filter(owner=request.user),
+        "preset_form": PresetForm(),
         "chats": listed(request, talk),
         "has_pictures": Picture.objects.filter(message__conversation=talk).exists(),
         "endpoints": Endpoint.objects.visible_to(request.user).ready(),
-        **forms,
     }
-    return render(request, "chat/conversation.html", context, status=status)
 
 
 def turns_fragment(request: ConsoleRequest, talk: Conversation, spoken: str = "") -> HttpResponse:
@@ -92,7 +109,10 @@ def turns_of(talk: Conversation) -> dict[str, Any]:
     turns = chat_tree.turns(talk, tree, talk.head_id)
     live = next((turn for turn in reversed(turns) if turn.is_live), None)
     facts = picture_facts([talk.endpoint] if talk.endpoint else [], turns)
-    return {"conversation": talk, "tree": tree, "turns": turns, "live": live, "can_ask": is_ready(talk), **facts}
+    return {
+        "conversation": talk, "tree": tree, "turns": turns, "live": live, "can_ask": is_ready(talk),
+        "context_window": context_window(talk.endpoint), **facts,
+    }  # fmt: skip
 
 
 def is_ready(talk: Conversation) -> bool:
@@ -146,10 +166,19 @@ def turn(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
         "message": message,
         "live": message if message.is_live else None,
         "can_ask": is_ready(talk),
+        "context_window": context_window(talk.endpoint),
         "form": empty_message(),
         **picture_facts([talk.endpoint] if talk.endpoint else []),
     }
     return render(request, "chat/answer.html", context)
+
+
+@require_safe
+def waiting(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    message = visible_message(request, pk)
+    if not message.is_live:
+        return HttpResponse(status=204)
+    return render(request, "chat/waiting.html", {"message": message, "wait": wait_of(message)})
 
 
 @require_POST
@@ -159,20 +188,6 @@ def stop(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     if request.htmx:
         return HttpResponse(status=204)
     return hx_redirect(request, "chat-conversation", message.conversation_id)
-
-
-@require_POST
-def options(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    talk = visible_conversation(request, pk)
-    form = OptionsForm(request.POST)
-    valid = form.is_valid()
-    if valid:
-        instruction = form.cleaned_data["system_instruction"]
-        chat.set_options(talk, system_instruction=instruction, parameters=form.parameters())
-    if request.htmx:
-        context = {"conversation": talk, "options": form, "saved": valid}
-        return render(request, "chat/options.html", context, status=200 if valid else 422)
-    return hx_redirect(request, "chat-conversation", pk) if valid else page(request, talk, status=422, options=form)
 
 
 @require_POST

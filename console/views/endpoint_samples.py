@@ -52,8 +52,12 @@ def curl(endpoint: Endpoint, *, is_google: bool) -> str:
 
 
 def openai(endpoint: Endpoint, *, is_google: bool) -> str:
+    return openai_client(endpoint, is_google=is_google) + OPENAI_CALL
+
+
+def openai_client(endpoint: Endpoint, *, is_google: bool) -> str:
     text = OPENAI_GOOGLE if is_google else OPENAI
-    return text.format(address=address(endpoint)) + OPENAI_CALL
+    return text.format(address=address(endpoint))
 
 
 def google(endpoint: Endpoint) -> str:

@@ -121,6 +121,8 @@ class Message(models.Model):
     timings = models.JSONField(default=dict)
     finish_reason = models.CharField(max_length=40, blank=True)
     error_message = models.TextField(blank=True)
+    # As the gateway's errors have it; empty when nobody refused.
+    error_code = models.CharField(max_length=40, blank=True)
     stop_requested_at = models.DateTimeField(null=True, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)

@@ -22,6 +22,7 @@ from jobs.vertex.errors import Refused, Unavailable, VertexError
 from jobs.vertex.port import ChatChunk, ChatRequest
 
 from . import chat_continue, pictures
+from .chat_parameters import only_taken
 
 logger = logging.getLogger(__name__)
 
@@ -71,18 +72,18 @@ class Answer:
     def run(self) -> None:
         """`BaseException` passes through: a dying worker leaves the row to `interrupt_stale`."""
         try:
-            state, sentence = self._stream(), ""
+            state, sentence, code = self._stream(), "", ""
         except Unavailable as error:
             # What came before the connection broke is worth keeping.
             state = MessageState.INTERRUPTED if self.parts else MessageState.FAILED
-            sentence = str(error)
+            sentence, code = str(error), error.code
         except VertexError as error:
-            state, sentence = self._broken, str(error)
+            state, sentence, code = self._broken, str(error), error.code
         except Exception:
             logger.exception("The answer %s failed", self.message.pk)
-            state = self._broken
+            state, code = self._broken, ""
             sentence = _("The console failed while it received the answer. Try again; the worker's log says more.")
-        self._finish(state, sentence)
+        self._finish(state, sentence, code)
 
     @property
     def _broken(self) -> MessageState:
@@ -154,7 +155,7 @@ class Answer:
             f"#reply-{pk}-tail", "innerMorph", tail
         ))  # fmt: skip
 
-    def _finish(self, state: MessageState, sentence: str) -> None:
+    def _finish(self, state: MessageState, sentence: str, code: str) -> None:
         """Only a row that still streams is written: one marked as interrupted meanwhile is not."""
         check(MESSAGE_TRANSITIONS, MessageState.STREAMING, state)
         text = "".join(self.parts)
@@ -166,7 +167,8 @@ class Answer:
             self.usage = chat_continue.summed_usage(self.message.usage, self.usage)
         row = {
             "state": state, "content": text, "html": markup.render(text), "usage": self.usage, "timings": timings,
-            "finish_reason": self.finish_reason, "error_message": sentence, "lease_until": None,
+            "finish_reason": self.finish_reason, "error_message": sentence, "error_code": code[:40],
+            "lease_until": None,
             "updated_at": timezone.now(),
         }  # fmt: skip
         Message.objects.filter(pk=self.message.pk, state=MessageState.STREAMING).update(**row)
@@ -229,23 +231,27 @@ def request_for(message: Message) -> ChatRequest:
     conversation = message.conversation
     endpoint = message.endpoint
     if endpoint is None or endpoint.state != EndpointState.READY:
-        raise VertexError(_("The endpoint is not ready any more. Choose another one."))
-    turns: list[dict[str, Any]] = []
-    if conversation.system_instruction:
-        turns.append({"role": "system", "content": conversation.system_instruction})
-    turns += _history(message, endpoint)
+        raise VertexError(_("The endpoint is not ready any more. Choose another one."), "NOT_FOUND")
     return ChatRequest(
         endpoint=endpoint.resource_name,
         dedicated_dns=endpoint.dedicated_dns,
-        messages=turns,
-        parameters=message.parameters,
+        messages=messages_for(conversation, message.parent, endpoint),
+        parameters=only_taken(message.parameters, endpoint),
     )
 
 
-def _history(message: Message, endpoint: Endpoint) -> list[dict[str, Any]]:
+def messages_for(conversation: Conversation, asked: Message | None, endpoint: Endpoint) -> list[dict[str, Any]]:
+    """With the system instructions; `asked` is the last question. With the pictures that `endpoint` reads."""
+    turns: list[dict[str, Any]] = []
+    if conversation.system_instruction:
+        turns.append({"role": "system", "content": conversation.system_instruction})
+    return turns + _history(conversation, asked, endpoint)
+
+
+def _history(conversation: Conversation, asked: Message | None, endpoint: Endpoint) -> list[dict[str, Any]]:
     turns: list[Message] = []
     question: Message | None = None
-    for turn in message.conversation.path(message.parent_id) if message.parent_id else ():
+    for turn in conversation.path(asked.pk) if asked else ():
         if turn.role == Role.USER:
             question = turn
         elif question and turn.state in KEPT and turn.content.strip():

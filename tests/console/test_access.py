@@ -88,6 +88,11 @@ ROUTES = {
     "chat-export": Route("conversation", rest={"form": "md"}),
     "chat-share": Route("conversation", ("GET", "HEAD", "POST")),
     "chat-link-revoke": Route("link", POST),
+    "chat-waiting": Route("answer"),
+    "chat-code": Route("conversation"),
+    "chat-preset-save": Route("conversation", POST),
+    "chat-preset-use": Route("conversation", POST),
+    "chat-preset-delete": Route("conversation", POST),
 }
 
 

@@ -91,6 +91,7 @@ def test_signing_out_takes_a_post(client, owner):
     assert client.get("/accounts/sign-out/").status_code == 405
     response = client.post("/accounts/sign-out/")
     assert (response.status_code, response.url, is_signed_in(client)) == (303, "/accounts/sign-in/", False)
+    assert response["Clear-Site-Data"] == '"storage"'
 
 
 def test_a_link_opened_by_hand_signs_in(client, owner):

@@ -143,7 +143,7 @@ def test_a_text_that_cannot_be_sent_says_why(visitor, text, reason):
 def test_an_endpoint_that_is_not_ready_is_named_instead_of_a_box(visitor):
     talk = factories.conversation(endpoint=factories.endpoint(state="UNDEPLOYED", display_name="Captain"))
     text = words(visitor.get(url(talk)))
-    assert ("The endpoint Captain does not answer now (Undeployed)." in text, '<textarea name="text"' in text) == (
+    assert ("The endpoint Captain serves no model now (undeployed)." in text, '<textarea name="text"' in text) == (
         True,
         False,
     )
@@ -298,5 +298,5 @@ def test_the_page_takes_the_same_queries_for_one_turn_and_for_three(visitor, dja
     for _ in range(rows):
         answered(talk)
         factories.conversation()
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(13):
         visitor.get(url(talk))

@@ -41,7 +41,7 @@ def test_another_version_is_shown_and_announced(visitor):
     first, _second = two_versions()
     text = words(visitor.post(turn_url(first, "show/"), **HTMX))
     assert ("<p>First</p>" in text, "<p>Second</p>" in text) == (True, False)
-    assert '<hx-partial hx-target="#chat-status" hx-swap="innerHTML"><span>Version 1 of 2</span>' in text
+    assert '<hx-partial hx-target="#chat-status" hx-swap="innerMorph"><span>Version 1 of 2</span>' in text
 
 
 def test_without_a_script_showing_leads_back_to_the_turn(visitor):

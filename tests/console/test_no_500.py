@@ -25,11 +25,11 @@ QUERY = [
     "before", "state", "level", "variant", "q", "provider", "feature", "live", "download", "events", "next", "dataset",
     "epochs", "endpoint", "base_model", "action", "collection", "task", "modality", "tab", "sort", "after", "period",
     "table", "mode", "output_uri", "tuning_mode", "filter", "add", "job", "find", "all", "row", "prompt", "answer",
-    "system",
+    "system", "question",
 ]  # fmt: skip
 READ_QUERIES = [
     "tuning-list", "tuning-log", "tuning-job", "tuning-new", "endpoint-list", "dataset-list", "model-garden", "chat",
-    "chat-turn", "sign-in", "search", "tuned-models", "endpoint-detail",
+    "chat-turn", "chat-code", "sign-in", "search", "tuned-models", "endpoint-detail",
     "tuning-export", "tuning-compare", "tuning-job-logs", "tuning-status", "dataset-detail", "dataset-rows",
     "dataset-versions", "settings", "settings-connection",
 ]  # fmt: skip
@@ -45,6 +45,8 @@ FIELDS = [
     "endpoint_lease_hours", "prompt", "answer", "system", "has_header", "leave_out", "share", "seed", "reading",
     "picture", "without",
     "output_prefix", "time_zone", "reduces_motion", "single_keys", "old_password", "new_password1", "new_password2",
+    "top_k", "stop", "stop-remove", "frequency_penalty", "presence_penalty", "response_format", "schema", "reset",
+    "preset",
 ]  # fmt: skip
 FILES = [
     b"", b"\xff\xfe", b"\x00\n", b"[" * 5000, b'{"prompt": "a", "completion": "b"}\n', b'{"contents": [null]}',

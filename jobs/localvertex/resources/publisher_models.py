@@ -20,6 +20,7 @@ from jobs.localvertex.catalogue import CatalogueModel, Machine
 from jobs.localvertex.errors import ApiError, invalid
 from jobs.localvertex.filters import ordered, page
 from jobs.localvertex.hosts import project_number
+from jobs.localvertex.llama import CONTEXT_TOKENS
 from jobs.localvertex.resources import licences
 from jobs.localvertex.resources.call import Call, Parts, Route
 
@@ -97,7 +98,7 @@ def _deploy(model: CatalogueModel, machine: Machine) -> PublisherModel.CallToAct
     sample = '{"instances":[{"@requestFormat":"chatCompletions","messages":[{"role":"user","content":"Hello"}]}]}'
     return Action.Deploy(
         deploy_task_name=f"llama.cpp on {machine.machine_type}",
-        title="Deploy model",
+        title=f"{CONTEXT_TOKENS // 1024}K context",
         model_display_name=model.display_name,
         dedicated_resources=DedicatedResources(machine_spec=spec, min_replica_count=1, max_replica_count=1),
         deploy_metadata=Action.Deploy.DeployMetadata(sample_request=sample),

@@ -19,6 +19,7 @@ DONE = "[DONE]"
 _TOO_LONG = re.compile(
     r"context (length|size|window)|too (long|many tokens)|exceeds the (available|maximum)", re.IGNORECASE
 )
+_QUOTA = re.compile(r"\bquotas?\b", re.IGNORECASE)
 _IMAGE = re.compile(r"\bimages?\b|image_url|multi-?modal|mmproj|vision", re.IGNORECASE)
 
 
@@ -95,6 +96,8 @@ def _as_error(error: Mapping[str, Any], retry_after: str = "") -> VertexError:
     code = error.get("code") if isinstance(error.get("code"), int) else 0
     status = str(error.get("status") or "")
     message = _storable(str(error.get("message") or ""))[:MAX_MESSAGE]
+    if (code == 429 or status == "RESOURCE_EXHAUSTED") and _QUOTA.search(message):
+        return OverQuota(_("A quota of the project is used up. Wait, or ask for more of it. (%s)") % message, "QUOTA")
     if code == 429 or status == "RESOURCE_EXHAUSTED":
         wait = _(" It asks for %s seconds.") % retry_after if retry_after.isdigit() else ""
         return OverQuota(
@@ -110,15 +113,16 @@ def _as_error(error: Mapping[str, Any], retry_after: str = "") -> VertexError:
     if code == 503 or status == "UNAVAILABLE":
         return Unavailable(_("The model is not ready yet. Try again in a minute. (%s)") % message, "UNAVAILABLE")
     if code and 400 <= code < 500 and code != 408:
-        return Refused(_sentence(code, message), status or "INVALID_ARGUMENT")
+        return _refused(code, status or "INVALID_ARGUMENT", message)
     return Unavailable(_("The endpoint failed: %s") % (message or code or _("no reason given")), status or "INTERNAL")
 
 
-def _sentence(code: int, message: str) -> str:
+def _refused(code: int, status: str, message: str) -> Refused:
     if code == 413:
-        return _("The message is larger than the endpoint takes. Leave out or shrink the images.")
+        return Refused(_("The message is larger than the endpoint takes. Leave out or shrink the images."), "NO_IMAGES")
     if _TOO_LONG.search(message):
-        return _("The conversation is longer than this model can read. Start a new one, or shorten the message.")
+        sentence = _("The conversation is longer than this model can read. Start a new one, or shorten the message.")
+        return Refused(sentence, "CONTEXT_LENGTH")
     if _IMAGE.search(message):
-        return _("This model takes no images. Send the message without them. (%s)") % message
-    return _("The endpoint refused the message: %s") % message
+        return Refused(_("This model takes no images. Send the message without them. (%s)") % message, "NO_IMAGES")
+    return Refused(_("The endpoint refused the message: %s") % message, status)

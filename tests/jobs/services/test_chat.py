@@ -120,6 +120,7 @@ def test_an_error_in_the_middle_keeps_the_text(conversation, fake_gateway):
     answer = answered(conversation)
     assert (answer.state, answer.content, answer.html) == ("INTERRUPTED", "Half an ", "<p>Half an</p>\n")
     assert answer.error_message == "Vertex AI does not answer."
+    assert answer.error_code == "UNKNOWN"
 
 
 def test_an_unforeseen_error_says_so(conversation, fake_gateway):

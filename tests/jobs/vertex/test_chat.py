@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from jobs.vertex.errors import NotAuthorised, NotFound, OverQuota, Refused, Unavailable
+from jobs.vertex.errors import NotAuthorised, NotFound, OverQuota, Refused, Unavailable, VertexError
 from jobs.vertex.port import ChatChunk, ChatRequest
 from jobs.vertex.sdk.chat import Chat, _base
 from tests.badserver import answer, bad_server, drop, error, hang, reset
@@ -198,6 +198,24 @@ def test_a_refusal_has_its_sentence(settings, behaviour, kind, words):
     with pytest.raises(kind) as caught:
         read(settings, behaviour)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "code"),
+    [
+        (error(429, "RESOURCE_EXHAUSTED", "The following quotas are exceeded: X 8"), "QUOTA"),
+        (error(429, "RESOURCE_EXHAUSTED", "Model is not yet ready for inference"), "RESOURCE_EXHAUSTED"),
+        (error(400, "INVALID_ARGUMENT", "the request exceeds the available context size"), "CONTEXT_LENGTH"),
+        (error(400, "INVALID_ARGUMENT", "image input is not supported"), "NO_IMAGES"),
+        (answer(413, b""), "NO_IMAGES"),
+        (error(400, "INVALID_ARGUMENT", "temperature must be positive"), "INVALID_ARGUMENT"),
+        (error(404, "NOT_FOUND"), "NOT_FOUND"),
+    ],
+)
+def test_a_refusal_has_the_code_that_its_next_step_goes_by(settings, behaviour, code):
+    with pytest.raises(VertexError) as caught:
+        read(settings, behaviour)
+    assert caught.value.code == code
 
 
 def test_a_refused_connection(settings):

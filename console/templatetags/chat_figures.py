@@ -1,0 +1,102 @@
+"""An answer's figures and how full the model's window is. What the server did not count is estimated, and says so."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django import template
+
+from jobs.models import Conversation, Message, Role
+from jobs.states import MessageState
+
+from .chat import end_words
+
+register = template.Library()
+
+CHARACTERS_A_TOKEN = 4
+NEARLY_FULL = 0.9
+
+
+@dataclass(frozen=True)
+class Figures:
+    """`is_estimate` is about the tokens of the answer and so about the pace. None: not known."""
+
+    end: Any
+    first_token: float | None
+    total: float | None
+    tokens_in: int | None
+    tokens_out: int | None
+    is_estimate: bool
+    is_one_request: bool = True
+
+    @property
+    def pace(self) -> float | None:
+        """Tokens a second after the first one. Of several requests the waiting for the later ones is not known."""
+        if not self.is_one_request:
+            return None
+        if self.first_token is None or self.total is None or not self.tokens_out or self.tokens_out < 2:
+            return None
+        took = self.total - self.first_token
+        return (self.tokens_out - 1) / took if took > 0 else None
+
+
+@register.filter
+def figures(message: Message) -> Figures:
+    usage, timings = message.usage, message.timings
+    counted = usage.get("completion_tokens")
+    guess = estimate(message.content) if counted is None and message.content else None
+    return Figures(
+        end=end_words(message) if message.state == MessageState.COMPLETE else "",
+        first_token=timings.get("first_token"),
+        total=timings.get("total"),
+        tokens_in=usage.get("prompt_tokens"),
+        tokens_out=guess if counted is None else counted,
+        is_estimate=guess is not None,
+        is_one_request="requests" not in timings,
+    )
+
+
+def estimate(text: str) -> int:
+    return max(1, round(len(text) / CHARACTERS_A_TOKEN))
+
+
+@dataclass(frozen=True)
+class Filled:
+    """`size` None: nobody says how much the model reads."""
+
+    used: int
+    size: int | None
+    is_estimate: bool
+
+    @property
+    def percent(self) -> int | None:
+        return min(100, round(100 * self.used / self.size)) if self.size else None
+
+    @property
+    def high(self) -> int:
+        return round((self.size or 0) * NEARLY_FULL)
+
+    @property
+    def is_nearly_full(self) -> bool:
+        return bool(self.size) and self.used >= self.high
+
+
+@register.simple_tag
+def filled(talk: Conversation, turns: Iterable[Message], message: Message | None, size: int | None) -> Filled:
+    """By the count that came with the last answer; without one by the length of all that was said."""
+    branch = list(turns or ())
+    if not branch and message:
+        branch = [message] if _counted(message) else talk.path(message.pk)
+    ended = [turn for turn in branch if turn.role == Role.ASSISTANT and not turn.is_live]
+    if not ended:
+        return Filled(0, size, is_estimate=False)
+    if (count := _counted(ended[-1])) is not None:
+        return Filled(count, size, is_estimate=False)
+    until = branch[: branch.index(ended[-1]) + 1]
+    return Filled(estimate(talk.system_instruction + "".join(turn.content for turn in until)), size, is_estimate=True)
+
+
+def _counted(message: Message) -> int | None:
+    usage = message.usage
+    known = "prompt_tokens" in usage and "completion_tokens" in usage
+    return usage["prompt_tokens"] + usage["completion_tokens"] if known else None

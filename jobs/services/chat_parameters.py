@@ -1,0 +1,44 @@
+"""What an endpoint can be asked with, and how much it reads."""
+
+import re
+from typing import Any
+
+from jobs.models import Endpoint, PublisherModel
+
+PARAMETERS = (
+    "temperature", "top_p", "top_k", "max_tokens", "stop", "seed", "frequency_penalty", "presence_penalty",
+    "response_format",
+)  # fmt: skip
+# vLLM on TPUs samples for all requests of a batch at once: no seed of their own, no penalties, no grammar.
+TPU_PARAMETERS = ("temperature", "top_p", "top_k", "max_tokens", "stop")
+_TPU = re.compile(r"ct\d")
+_CONTEXT = re.compile(r"\b(\d+)K context\b")
+
+
+def taken(endpoint: Endpoint | None) -> tuple[str, ...]:
+    """The names of the parameters that the endpoint's server takes."""
+    return TPU_PARAMETERS if endpoint and _TPU.match(endpoint.machine_type) else PARAMETERS
+
+
+def only_taken(parameters: dict[str, Any], endpoint: Endpoint | None) -> dict[str, Any]:
+    names = taken(endpoint)
+    return {name: value for name, value in parameters.items() if name in names}
+
+
+def context_window(endpoint: Endpoint | None) -> int | None:
+    """In tokens; None when neither the deploy option nor the catalogue tells it."""
+    model = PublisherModel.objects.filter(name=endpoint.base_model).first() if endpoint else None
+    if endpoint is None or model is None:
+        return None
+    return _of_the_machine(model.data, endpoint) or model.data.get("context_tokens") or None
+
+
+def _of_the_machine(data: dict[str, Any], endpoint: Endpoint) -> int | None:
+    """The smallest of what its deploy options name, since one machine may come with several."""
+    windows = []
+    for spec in data.get("machine_specs", ()):
+        chosen = spec.get("machine_type"), spec.get("accelerator_count")
+        found = _CONTEXT.search(spec.get("title") or "")
+        if found and (not endpoint.machine_type or chosen == (endpoint.machine_type, endpoint.accelerator_count)):
+            windows.append(int(found[1]) * 1024)
+    return min(windows, default=None)

@@ -1,0 +1,242 @@
+"""Writing to a model by keyboard, its settings, and its code, in a real browser."""
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, Page, expect
+
+from tests import journey
+from tests.e2e.conftest import Visit
+from tests.e2e.test_axe import OPTIONS
+from tests.running import GEMMA, Running
+from tests.visitor import Visitor
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+SOON = 30_000
+COUNT_WORDS = """() => {
+  window.said = [];
+  const status = document.getElementById("chat-status");
+  new MutationObserver(() => said.push(status.textContent.trim()))
+    .observe(status, { childList: true, subtree: true, characterData: true });
+}"""
+
+
+@pytest.fixture(scope="module")
+def ready(console: Running) -> tuple[str, str]:
+    """An endpoint, and the session that may use it: the link signs in once."""
+    with Visitor(console.address) as person:
+        person.submit(person.get(console.link), console.link.removeprefix(console.address))
+        journey.wait_for_catalogue(person)
+        endpoint = journey.deploy_base(person, GEMMA)
+        journey.wait_until_ready(person, endpoint, 60)
+        return endpoint, person.client.cookies["sessionid"]
+
+
+@pytest.fixture
+def chat(visit: Visit, ready: tuple[str, str]) -> Iterator[Page]:
+    """A chat with one answer."""
+    page, (endpoint, session) = visit.page, ready
+    visit.context.add_cookies([{"name": "sessionid", "value": session, "url": visit.address}])
+    visit.open(f"/studio/chat/?endpoint={endpoint}")
+    box(page).fill("Hello")
+    page.keyboard.press("Enter")
+    answers(page, 1)
+    yield page
+    assert visit.problems == []
+
+
+def box(page: Page) -> Locator:
+    return page.get_by_role("textbox", name="Message", exact=True)
+
+
+def answers(page: Page, count: int) -> None:
+    expect(page.locator(".turn.model:not([aria-busy])")).to_have_count(count, timeout=SOON)
+    expect(page.get_by_role("button", name="Send")).to_be_visible(timeout=SOON)
+
+
+def saved(page: Page) -> None:
+    expect(page.locator("#options-form [role=status]")).to_have_text("Saved")
+
+
+def turns(page: Page) -> list[str]:
+    return [text.strip() for text in page.locator(".turn.user .what").all_inner_texts()]
+
+
+def test_keys(chat: Page) -> None:
+    chat.evaluate(COUNT_WORDS)
+    box(chat).focus()
+    chat.keyboard.type("One")
+    chat.keyboard.press("Shift+Enter")
+    chat.keyboard.type("two")
+    chat.keyboard.press("Control+Enter")
+    answers(chat, 2)
+    assert turns(chat)[-1] == "One\ntwo"
+    expect(box(chat)).to_be_focused()
+    expect(box(chat)).to_have_value("")
+    chat.wait_for_timeout(1500)
+    assert chat.evaluate("said.filter((words) => words === 'The answer is complete').length") == 1
+    chat.keyboard.press("Escape")
+    expect(box(chat)).not_to_be_focused()
+
+
+def test_arrow_up_in_an_empty_box_presses_the_last_edit_button(chat: Page) -> None:
+    chat.evaluate("""() => { for (const name of ["first", "last"]) {
+      const button = Object.assign(document.createElement("button"), { textContent: name });
+      button.dataset.editLast = "";
+      button.addEventListener("click", () => { window.edited = name; });
+      document.querySelector("main").append(button);
+    } }""")
+    box(chat).fill("text")
+    chat.keyboard.press("ArrowUp")
+    assert chat.evaluate("window.edited") is None
+    box(chat).fill("")
+    chat.keyboard.press("ArrowUp")
+    assert chat.evaluate("window.edited") == "last"
+
+
+def test_korean_is_composed_before_it_is_sent(chat: Page) -> None:
+    """Enter ends a composition; the next one sends, once."""
+    keyboard = chat.context.new_cdp_session(chat)
+    box(chat).focus()
+    for text in ("ㅎ", "하", "한"):
+        keyboard.send("Input.imeSetComposition", {"text": text, "selectionStart": 1, "selectionEnd": 1})
+    enter = {"key": "Process", "code": "Enter", "windowsVirtualKeyCode": 229}
+    keyboard.send("Input.dispatchKeyEvent", {"type": "rawKeyDown", **enter})
+    keyboard.send("Input.dispatchKeyEvent", {"type": "keyUp", **enter})
+    box(chat).evaluate("""(field) => field.dispatchEvent(
+      new KeyboardEvent("keydown", { key: "Enter", isComposing: true, bubbles: true, cancelable: true }))""")
+    keyboard.send("Input.insertText", {"text": "한글"})
+    assert (len(turns(chat)), box(chat).input_value()) == (1, "한글")
+    chat.keyboard.press("Enter")
+    answers(chat, 2)
+    assert turns(chat) == ["Hello", "한글"]
+
+
+def test_a_draft_outlives_the_tab_until_it_is_accepted(chat: Page, visit: Visit) -> None:
+    box(chat).fill("Half a thought")
+    address = chat.url
+    other = visit.context.new_page()
+    chat.close()
+    other.goto(address)
+    expect(box(other)).to_have_value("Half a thought")
+    box(other).press("Enter")
+    answers(other, 2)
+    other.reload()
+    expect(box(other)).to_have_value("")
+    assert other.evaluate("Object.keys(localStorage).filter((key) => key.startsWith('draft'))") == []
+    visit.page = other
+
+
+def test_commands(chat: Page, visit: Visit) -> None:
+    box(chat).focus()
+    chat.keyboard.type("/")
+    options = chat.get_by_role("listbox", name="Commands").get_by_role("option")
+    assert [words.split()[0] for words in options.all_inner_texts()] == ["/clear", "/model", "/system", "/help"]
+    assert [each["id"] for each in Axe().run(chat, options=OPTIONS).response["violations"]] == []
+    visit.picture("chat-commands")
+    chat.keyboard.press("Escape")
+    expect(options.first).to_be_hidden()
+    expect(box(chat)).to_have_value("/")
+    chat.keyboard.type("s")
+    chat.keyboard.press("Enter")
+    expect(chat.locator("#id_system_instruction")).to_be_focused()
+    expect(box(chat)).to_have_value("")
+    box(chat).focus()
+    chat.keyboard.type("/etc/passwd is a file")
+    expect(options.first).to_be_hidden()
+    box(chat).fill("")
+    chat.keyboard.type("/")
+    chat.keyboard.press("ArrowUp")
+    expect(box(chat)).to_have_attribute("aria-activedescendant", "command-help")
+    chat.keyboard.press("Enter")
+    expect(chat.get_by_role("heading", name="Keyboard shortcuts")).to_be_visible()
+    chat.keyboard.press("Escape")
+    box(chat).fill("/cl")
+    chat.keyboard.press("Enter")
+    expect(chat.get_by_role("heading", name="New chat", level=1)).to_be_visible()
+    expect(box(chat)).to_have_value("")
+
+
+def test_settings(chat: Page, visit: Visit) -> None:
+    chat.locator("#id_temperature").fill("0.3")
+    chat.keyboard.press("Tab")
+    expect(chat.get_by_role("button", name="Temperature was changed: reset")).to_be_visible()
+    for stop in ("END", "\\n"):
+        chat.locator("#id_stop").fill(stop)
+        chat.keyboard.press("Enter")
+        expect(chat.locator(".stops .chip").last).to_have_text(stop)
+        expect(chat.locator("#id_stop")).to_have_value("")
+    expect(chat.locator("#id_stop")).to_be_focused()
+    chat.get_by_role("button", name="Remove END").click()
+    expect(chat.locator(".stops .chip")).to_have_text(["\\n"])
+    chat.locator("#id_seed").fill("7")
+    chat.keyboard.press("Enter")
+    expect(chat.get_by_role("button", name="Seed was changed: reset")).to_be_visible()
+    expect(chat.locator("#id_temperature")).to_have_value("0.3")
+    chat.locator("#id_name").fill("Cool")
+    chat.keyboard.press("Enter")
+    expect(chat.get_by_role("button", name="Cool", exact=True)).to_be_visible()
+    expect(chat.locator("#id_name")).to_have_value("")
+    assert [each["id"] for each in Axe().run(chat, options=OPTIONS).response["violations"]] == []
+    visit.picture("chat-settings")
+    chat.reload()  # A screenshot leaves empty style attributes, which a swap would copy against the policy.
+    chat.get_by_role("button", name="Temperature was changed: reset").click()
+    expect(chat.locator("#id_temperature")).to_have_value("")
+    expect(chat.locator("#id_temperature")).to_be_focused()
+    chat.get_by_role("button", name="Reset all").click()
+    expect(chat.locator(".param.changed")).to_have_count(0)
+    expect(chat.locator("#id_seed")).to_have_value("")
+    chat.get_by_role("button", name="Cool", exact=True).click()
+    expect(chat.locator("#id_seed")).to_have_value("7")
+    chat.get_by_role("button", name="Delete the preset Cool").click()
+    expect(chat.get_by_role("button", name="Cool", exact=True)).to_have_count(0)
+
+
+def test_an_answer_by_a_schema(chat: Page) -> None:
+    chat.select_option("#id_response_format", "json_object")
+    saved(chat)
+    chat.locator("#id_max_tokens").fill("64")
+    chat.keyboard.press("Tab")
+    expect(chat.get_by_role("button", name="Output token limit was changed: reset")).to_be_visible()
+    box(chat).fill("A name, please")
+    chat.keyboard.press("Enter")
+    answers(chat, 2)
+    assert chat.locator(".turn.model .md").last.inner_text().strip().startswith("{")
+
+
+def test_get_code(chat: Page, visit: Visit) -> None:
+    chat.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    opener = chat.get_by_role("link", name="Get code")
+    opener.click()
+    panel = chat.get_by_role("dialog", name="Get code")
+    expect(panel).to_be_visible()
+    panel.get_by_role("link", name="JavaScript").click()
+    expect(panel.get_by_role("link", name="JavaScript")).to_have_attribute("aria-current", "page")
+    panel.get_by_role("button", name="Copy code").click()
+    expect(chat.get_by_text("Copied")).to_be_visible()
+    assert chat.evaluate("navigator.clipboard.readText()").startswith("const answer = await fetch(")
+    assert [each["id"] for each in Axe().run(chat, options=OPTIONS).response["violations"]] == []
+    visit.picture("chat-code")
+    chat.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
+    assert not chat.url.endswith("/code/")
+
+
+def test_without_a_script(visit: Visit, chat: Page) -> None:
+    plain = chat.context.browser.new_context(java_script_enabled=False, storage_state=chat.context.storage_state())  # type: ignore[union-attr]
+    page = plain.new_page()
+    page.goto(chat.url)
+    page.locator("#id_stop").fill("END")
+    page.keyboard.press("Enter")
+    expect(page.locator(".stops .chip")).to_have_text(["END"])
+    page.locator("#id_seed").fill("7")
+    page.get_by_role("button", name="Save", exact=True).last.click()
+    expect(page.locator("#id_seed")).to_have_value("7")
+    page.get_by_role("button", name="Seed was changed: reset").click()
+    expect(page.locator("#id_seed")).to_have_value("")
+    expect(page.locator(".commands")).to_be_hidden()
+    page.get_by_role("link", name="Get code").click()
+    page.get_by_role("link", name="Python, OpenAI client").click()
+    expect(page.locator("#code-panel pre")).to_contain_text("OpenAI(")
+    plain.close()
