@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
-from jobs.services import chat
+from jobs.services import chat, chat_tree
 from jobs.vertex import get_gateway
 from tests import factories
 from tests.driving import Driver
@@ -85,7 +85,7 @@ def test_half_a_chat_is_marked(vertex, ready, monkeypatch, size, state):
     answer.refresh_from_db()
     assert (answer.state, bool(answer.content)) == (state, state == "INTERRUPTED")
     assert answer.error_message == "The connection to the endpoint broke before the answer was complete."
-    again = chat.retry(answer)
+    again = chat_tree.regenerate(answer, key=uuid4())
     chat.answer(again.pk)
     again.refresh_from_db()
     assert (again.state, bool(again.content)) == ("COMPLETE", True)
