@@ -4,35 +4,35 @@ import Autosize from "./controllers/autosize.js";
 import Clipboard from "./controllers/clipboard.js";
 import Commands from "./controllers/commands.js";
 import Composer from "./controllers/composer.js";
+import DirtyForm from "./controllers/dirty_form.js";
 import Hotkeys from "./controllers/hotkeys.js";
 import Live from "./controllers/live.js";
+import LogFollow from "./controllers/log_follow.js";
 import Media from "./controllers/media.js";
 import RelativeTime from "./controllers/relative_time.js";
+import Rows from "./controllers/rows.js";
+import SliderPair from "./controllers/slider_pair.js";
 import Snackbar from "./controllers/snackbar.js";
+import Theme from "./controllers/theme.js";
+import Upload from "./controllers/upload.js";
 
 const application = Application.start();
 for (const [name, controller] of Object.entries({
-  autoscroll: Autoscroll, autosize: Autosize, clipboard: Clipboard, commands: Commands, composer: Composer, hotkeys: Hotkeys,
-  live: Live, media: Media, "relative-time": RelativeTime, snackbar: Snackbar,
+  autoscroll: Autoscroll, autosize: Autosize, clipboard: Clipboard, commands: Commands, composer: Composer,
+  "dirty-form": DirtyForm, hotkeys: Hotkeys, live: Live, "log-follow": LogFollow, media: Media,
+  "relative-time": RelativeTime, rows: Rows, "slider-pair": SliderPair, snackbar: Snackbar, theme: Theme, upload: Upload,
 })) {
   application.register(name, controller);
 }
 
-// What hears no keys and no drops may come when a page uses it. The names are written out, so that files named by their
-// content can be found.
+// These come when a page uses them. Their names are written out, so that files named by their content can be found.
 const later = {
   chart: () => import("./controllers/chart.js"),
   charts: () => import("./controllers/charts.js"),
-  "dirty-form": () => import("./controllers/dirty_form.js"),
   elapsed: () => import("./controllers/elapsed.js"),
-  "log-follow": () => import("./controllers/log_follow.js"),
   modal: () => import("./controllers/modal.js"),
   panel: () => import("./controllers/panel.js"),
-  rows: () => import("./controllers/rows.js"),
   scrollspy: () => import("./controllers/scrollspy.js"),
-  "slider-pair": () => import("./controllers/slider_pair.js"),
-  theme: () => import("./controllers/theme.js"),
-  upload: () => import("./controllers/upload.js"),
 };
 
 function load(element) {

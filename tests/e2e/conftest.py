@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from tests.running import ROOT, Running, running, with_tiny_model
 
@@ -72,6 +72,13 @@ def browser() -> Iterator[Browser]:
         opened = playwright.chromium.launch(executable_path=program, args=QUIET)
         yield opened
         opened.close()
+
+
+def enter(context: BrowserContext, console: Running) -> None:
+    """By the link, which works once."""
+    page = context.new_page()
+    page.goto(console.link)
+    expect(page).to_have_url(f"{console.address}/", timeout=30_000)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests import journey
-from tests.e2e.conftest import WIDE, Visit
+from tests.e2e.conftest import WIDE, Visit, enter
 from tests.e2e.test_axe import remarks
 from tests.running import GEMMA, Running
 from tests.visitor import Visitor
@@ -21,7 +21,7 @@ SOON = 30_000
 @pytest.fixture(scope="module")
 def signed_in(browser: Browser, console: Running) -> Any:
     context = browser.new_context()
-    context.new_page().goto(console.link)
+    enter(context, console)
     state = context.storage_state()
     context.close()
     return state

@@ -12,7 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.conftest import Visit
+from tests.e2e.conftest import Visit, enter
 from tests.e2e.test_axe import OPTIONS
 from tests.running import ROOT, Running
 
@@ -32,7 +32,7 @@ def jobs(console: Running) -> dict[str, str]:
 def session(browser: Browser, console: Running) -> list[dict[str, Any]]:
     """The cookies of somebody who used the link, which works once."""
     context = browser.new_context(locale="en-GB")
-    context.new_page().goto(console.link)
+    enter(context, console)
     cookies = [dict(cookie) for cookie in context.cookies()]
     context.close()
     return cookies

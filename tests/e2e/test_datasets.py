@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from tests.e2e.conftest import Visit
+from tests.e2e.conftest import Visit, enter
 from tests.e2e.test_axe import remarks
 from tests.running import Running
 
@@ -23,7 +23,7 @@ BAD = {"conversations": [{"from": "human", "value": "Hi"}, {"from": "tool", "val
 def cookies(console: Running, browser: Browser) -> Any:
     """The link works once; every test is the same person."""
     context = browser.new_context()
-    context.new_page().goto(console.link)
+    enter(context, console)
     kept = context.cookies()
     context.close()
     return kept

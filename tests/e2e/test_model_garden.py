@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.conftest import WIDE, Visit
+from tests.e2e.conftest import WIDE, Visit, enter
 from tests.e2e.test_axe import OPTIONS
 from tests.running import Running
 
@@ -19,7 +19,7 @@ LATER = 60_000
 def cookies(browser: Browser, console: Running) -> list[dict[str, str]]:
     """The link of the console signs in once."""
     context = browser.new_context()
-    context.new_page().goto(console.link)
+    enter(context, console)
     kept = context.cookies()
     context.close()
     return [{"name": one["name"], "value": one["value"], "url": console.address} for one in kept]

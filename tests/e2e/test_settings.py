@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.conftest import Visit
+from tests.e2e.conftest import Visit, enter
 from tests.e2e.test_axe import OPTIONS
 from tests.running import Running
 
@@ -21,7 +21,7 @@ TABS = ("", "connection/", "defaults/", "appearance/", "keys/", "about/", "about
 @pytest.fixture(scope="module")
 def session(browser: Browser, console: Running) -> list[dict[str, Any]]:
     context = browser.new_context(locale="en-GB")
-    context.new_page().goto(console.link)
+    enter(context, console)
     cookies = [dict(cookie) for cookie in context.cookies()]
     context.close()
     return cookies
