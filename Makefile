@@ -47,7 +47,7 @@ bench-training: $(VENV)/.installed-bench ## training beside other trainers
 	$(BIN)/python -m tests.bench.training
 
 screenshots: $(VENV)/.installed-dev ## pages of the browser journey, in screenshots/
-	$(BIN)/python -m pytest -m e2e
+	CONSOLE_SCREENSHOTS=1 $(BIN)/python -m pytest -m e2e
 
 clean:
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage screenshots garden_console.egg-info

@@ -1,3 +1,4 @@
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -42,14 +43,16 @@ class Visit:
         self.page.goto(f"{self.address}{path}")
 
     def picture(self, name: str) -> None:
-        """Three pictures for people; nothing is compared with them."""
+        """Three pictures for people, if `CONSOLE_SCREENSHOTS` is set. A phone's width is tried always."""
+        wanted = "CONSOLE_SCREENSHOTS" in os.environ
         SCREENSHOTS.mkdir(exist_ok=True)
-        for scheme in ("light", "dark"):
+        for scheme in ("light", "dark") if wanted else ():
             self.page.emulate_media(color_scheme=scheme)
             self.page.screenshot(path=SCREENSHOTS / f"{name}-{scheme}.png")
         self.page.emulate_media(color_scheme="light")
         self.page.set_viewport_size(NARROW)
-        self.page.screenshot(path=SCREENSHOTS / f"{name}-375.png")
+        if wanted:
+            self.page.screenshot(path=SCREENSHOTS / f"{name}-375.png")
         overflow = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if overflow > 0:
             self.problems.append(f"{self.page.url}: {overflow} px too wide at 375 px")
