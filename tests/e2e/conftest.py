@@ -42,6 +42,15 @@ class Visit:
     def open(self, path: str) -> None:
         self.page.goto(f"{self.address}{path}")
 
+    def overflow(self) -> int:
+        """Pixels that the page is too wide, once charts had the time to follow the window."""
+        for _ in range(30):
+            too_much = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            if too_much <= 0:
+                return 0
+            self.page.wait_for_timeout(100)
+        return int(too_much)
+
     def picture(self, name: str) -> None:
         """Three pictures for people, if `CONSOLE_SCREENSHOTS` is set. A phone's width is tried always."""
         wanted = "CONSOLE_SCREENSHOTS" in os.environ
@@ -53,8 +62,7 @@ class Visit:
         self.page.set_viewport_size(NARROW)
         if wanted:
             self.page.screenshot(path=SCREENSHOTS / f"{name}-375.png")
-        overflow = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        if overflow > 0:
+        if overflow := self.overflow():
             self.problems.append(f"{self.page.url}: {overflow} px too wide at 375 px")
         self.page.set_viewport_size(WIDE)
 
