@@ -86,6 +86,7 @@ def test_a_chat_ticket_opens_only_its_own_answer():
 @pytest.mark.parametrize(
     ("path", "ticket"),
     [("/streams/live", live_ticket(1, SESSION)), (f"/streams/chat/{MESSAGE}", chat_ticket(MESSAGE, 1, SESSION))],
+    ids=["live", "chat"],
 )
 def test_a_ticket_is_of_no_use_to_another_session(path, ticket):
     async def story(app):
