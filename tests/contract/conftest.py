@@ -110,7 +110,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
     os.environ["STORAGE_EMULATOR_HOST"] = servers.storage
     with override_settings(VERTEX_API_ENDPOINT=servers.address):
         yield _with_data(World(Gateway(), "local", servers))
-    del os.environ["STORAGE_EMULATOR_HOST"]
+    os.environ.pop("STORAGE_EMULATOR_HOST", None)
 
 
 @pytest.fixture(scope="session")
