@@ -65,9 +65,11 @@ def move(job: TuningJob, to: str) -> None:
     """Changes places with the owner's other jobs only: the places of other people's jobs stay theirs.
 
     A step in flight decided by the old order, so every lease is taken away: it finds that it may not send.
+    Rows are locked by id, in the same sequence by everybody, and read in their order only then.
     """
     with transaction.atomic():
-        rows = list(waiting().select_for_update())
+        list(waiting().order_by("pk").select_for_update().values_list("pk"))
+        rows = list(waiting())
         own = [row for row in rows if row.owner_id == job.owner_id]
         if job.pk not in {row.pk for row in own}:
             raise NotAllowedNow(_("The job does not wait here any more, so its place cannot be changed."))
