@@ -11,7 +11,12 @@ export default class extends Controller {
   }
 
   leave() {
+    const address = this.element.querySelector("form")?.getAttribute("action");
     this.element.remove();
-    if (document.activeElement === document.body) this.opener?.focus();
+    if (document.activeElement !== document.body) return;
+    // The link that opened it may have been drawn anew meanwhile.
+    const drawnAgain = () => document.querySelector(`[hx-target="#dialogs"][hx-get="${CSS.escape(address ?? "")}"]`);
+    const opener = this.opener?.isConnected && this.opener !== document.body ? this.opener : drawnAgain();
+    opener?.focus();
   }
 }
