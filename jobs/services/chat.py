@@ -27,6 +27,8 @@ __all__ = [
 
 TITLE_LENGTH = 60
 LOST_AFTER = timedelta(seconds=2)
+# As long as a message lives in the queue: there is hardly more than one for each answer.
+LONGEST_PAUSE = timedelta(seconds=20)
 BATCH = 50
 
 
@@ -73,7 +75,7 @@ def _append(conversation: Conversation, key: UUID, text: str, pictures: Sequence
     stored.require_sendable(row.endpoint, pictures)
     question = Message.objects.create(
         conversation=row, parent_id=row.head_id, ordinal=next_ordinal(row), role=Role.USER, content=text,
-        html=markup.render(text),
+        html=markup.answer(text),
     )  # fmt: skip
     stored.attach(question, pictures)
     row.title = row.title or _title(question.content or pictures[0].name)
@@ -135,9 +137,18 @@ def request_stop(message: Message) -> None:
 
 
 def due(now: datetime) -> list[UUID]:
-    """Answers whose message was lost on its way to the worker."""
-    rows = Message.objects.filter(state=MessageState.WAITING, created_at__lte=now - LOST_AFTER)
-    return list(rows.order_by("created_at").values_list("pk", flat=True)[:BATCH])
+    """Answers whose message was lost on its way, or waits in a full queue: each is named again when it is twice as old.
+
+    Where the next naming is noted is the lease, which a waiting answer does not need.
+    """
+    waiting = Message.objects.filter(state=MessageState.WAITING, created_at__lte=now - LOST_AFTER)
+    rows = waiting.filter(Q(lease_until=None) | Q(lease_until__lte=now)).order_by("created_at")
+    found = []
+    for pk, created_at in rows.values_list("pk", "created_at")[:BATCH]:
+        pause = min(max(now - created_at, LOST_AFTER), LONGEST_PAUSE)
+        if rows.filter(pk=pk).update(lease_until=now + pause):
+            found.append(pk)
+    return found
 
 
 def interrupt_stale(now: datetime) -> None:
@@ -149,7 +160,7 @@ def interrupt_stale(now: datetime) -> None:
         sentence = _("The answer was cut off, because the console stopped while it was being written. Try again.")
         still = Message.objects.filter(stale, pk=message.pk, state=MessageState.STREAMING)
         if still.update(
-            state=MessageState.INTERRUPTED, error_message=sentence, html=markup.render(message.content),
+            state=MessageState.INTERRUPTED, error_message=sentence, html=markup.answer(message.content),
             lease_until=None, updated_at=now,
         ):  # fmt: skip
             live.chat_frame(message.pk, "end", "")
