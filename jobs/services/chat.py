@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Max, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -78,9 +78,7 @@ def _append(conversation: Conversation, key: UUID, text: str, pictures: Sequence
         html=markup.answer(text),
     )  # fmt: skip
     stored.attach(question, pictures)
-    row.title = row.title or _title(question.content or pictures[0].name)
-    row.save(update_fields=["title", "updated_at"])
-    conversation.title = row.title
+    conversation.title = row.title = row.title or _title(question.content or pictures[0].name)
     answer_row = waiting(row, key, question)
     conversation.head = answer_row
     live.ring(row.owner_id, f"chat-{row.pk}")
@@ -97,6 +95,7 @@ def require_ready(conversation: Conversation) -> None:
     if conversation.messages.live().exists():
         raise NotAllowedNow(_("The model is still answering. Wait for the end or stop it first."))
     endpoint_lifetime.note_request(endpoint, timezone.now())
+    conversation.endpoint = endpoint
 
 
 def _title(text: str) -> str:
@@ -105,8 +104,8 @@ def _title(text: str) -> str:
 
 
 def next_ordinal(conversation: Conversation) -> int:
-    last = conversation.messages.last()
-    return last.ordinal + 1 if last else 1
+    last: int | None = conversation.messages.aggregate(last=Max("ordinal"))["last"]
+    return (last or 0) + 1
 
 
 def waiting(conversation: Conversation, key: UUID, question: Message | None, **begun: Any) -> Message:
@@ -118,7 +117,7 @@ def waiting(conversation: Conversation, key: UUID, question: Message | None, **b
         answered_by=endpoint.label if endpoint else "", **begun,
     )  # fmt: skip
     conversation.head = row
-    conversation.save(update_fields=["head", "updated_at"])
+    conversation.save(update_fields=["head", "title", "updated_at"])
     return row
 
 

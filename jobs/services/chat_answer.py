@@ -38,7 +38,7 @@ def answer(message_id: UUID) -> None:
     waiting = Message.objects.filter(pk=message_id, state=MessageState.WAITING)
     if not waiting.update(state=MessageState.STREAMING, lease_until=now + LEASE, updated_at=now):
         return
-    message = Message.objects.select_related("conversation__endpoint", "endpoint").get(pk=message_id)
+    message = Message.objects.select_related("conversation", "endpoint", "parent").get(pk=message_id)
     answering = Answer(message)
     with keeper.keeping(message_id, answering):
         live.ring(message.conversation.owner_id, f"chat-{message.conversation_id}")

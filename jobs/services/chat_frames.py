@@ -89,19 +89,16 @@ class Reply:
 
 
 class Sender:
-    """Its thread lives as long as there are answers."""
+    """Its thread begins with the first answer: before that the process may fork."""
 
     def __init__(self) -> None:
         self._calls: queue.SimpleQueue[Reply] = queue.SimpleQueue()
         self._agenda: dict[Reply, float] = {}
         self._lock = threading.Lock()
-        self._open = 0
         self._thread: threading.Thread | None = None
 
     def open(self, message_id: UUID) -> Reply:
-        """`end` it, whatever happens."""
         with self._lock:
-            self._open += 1
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="chat-frames", daemon=True)
                 self._thread.start()
@@ -117,10 +114,6 @@ class Sender:
             except Exception:
                 logger.exception("Frames of answers were lost")
                 self._agenda |= dict.fromkeys(ready, now + RETRY_SECONDS)
-            with self._lock:
-                if not self._open:
-                    self._thread = None
-                    return
 
     def _gather(self) -> None:
         """Waits until something is due, or an answer calls."""
@@ -171,8 +164,6 @@ class Sender:
         for reply in over:
             self._agenda.pop(reply, None)
             reply.over.set()
-        with self._lock:
-            self._open -= len(over)
 
 
 sender = Sender()

@@ -47,7 +47,7 @@ class Kept:
 
 
 class Keeper:
-    """Its thread lives as long as there are answers, and has the one database connection that they need meanwhile."""
+    """Its thread has the one database connection that answers need while they are written, as long as there are any."""
 
     def __init__(self) -> None:
         self._kept: dict[UUID, Kept] = {}
@@ -61,6 +61,7 @@ class Keeper:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="chat-keeper", daemon=True)
                 self._thread.start()
+            self._change.notify()
         try:
             yield
         finally:
@@ -69,20 +70,17 @@ class Keeper:
                 self._change.notify()
 
     def _run(self) -> None:
-        try:
-            while kept := self._next():
+        while True:
+            if kept := self._next():
                 self._look(kept)
-        finally:
-            connection.close()
 
     def _next(self) -> dict[UUID, Kept]:
-        """All of them, a quarter of a second later; empty, and the thread is no more, when the last one has gone."""
-        until = time.monotonic() + LOOK_SECONDS
+        """Those that there are a quarter of a second later. While there are none, no connection is held."""
         with self._change:
-            while self._kept and (left := until - time.monotonic()) > 0:
-                self._change.wait(left)
             if not self._kept:
-                self._thread = None
+                connection.close()
+                self._change.wait_for(lambda: self._kept)
+            self._change.wait_for(lambda: not self._kept, LOOK_SECONDS)
             return dict(self._kept)
 
     def _look(self, kept: dict[UUID, Kept]) -> None:

@@ -123,17 +123,17 @@ def test_an_answer_that_cannot_be_drawn_is_no_hindrance_to_others(sent):
     assert sent.of(broken)[-1] == END
 
 
-def test_its_thread_ends_with_the_last_answer(sent):
+def test_it_has_one_thread(sent):
     sender = Sender()
     replies = [sender.open(uuid4()) for _ in range(3)]
     thread = sender._thread
     for reply in replies:
         reply.add("One")
         reply.end()
-    thread.join(5)
-    assert (thread.is_alive(), sender._thread) == (False, None)
+        reply.wait()
     again = sender.open(uuid4())
     again.add("Two")
     again.end()
     again.wait()
-    assert sent.page(again).html == "<p>Two</p>\n"
+    assert sender._thread is thread
+    assert [sent.page(reply).html for reply in (*replies, again)] == ["<p>One</p>\n"] * 3 + ["<p>Two</p>\n"]

@@ -1,7 +1,6 @@
 """One thread for all answers of a process: with a database connection of its own, so on committed rows."""
 
 import threading
-from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
@@ -12,6 +11,7 @@ from django.utils import timezone
 from jobs.services import chat_keeper
 from jobs.services.chat_keeper import Keeper, Kept
 from tests import factories
+from tests.jobs.services.test_chat_stop import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -93,12 +93,11 @@ def test_an_answer_that_is_gone_is_stopped():
     assert [each.answering.stops for each in found.values()] == [1]
 
 
-def test_its_thread_ends_with_the_last_answer():
+def test_its_one_thread_looks_after_all_of_them_again_and_again():
     keeper, messages = Keeper(), [streaming(), streaming()]
-    with ExitStack() as stack:
-        for message in messages:
-            stack.enter_context(keeper.keeping(message.pk, Answering()))
-        thread = keeper._thread
-        assert [found for found in threading.enumerate() if found is thread] == [thread]
-    thread.join(5)
-    assert (thread.is_alive(), keeper._thread) == (False, None)
+    type(messages[0]).objects.update(stop_requested_at=timezone.now())
+    for message in messages:
+        answering = Answering()
+        with keeper.keeping(message.pk, answering):
+            wait_until(lambda asked=answering: asked.stops >= 2)
+    assert len([thread for thread in threading.enumerate() if thread is keeper._thread]) == 1
