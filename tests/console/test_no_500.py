@@ -46,7 +46,7 @@ FIELDS = [
     "picture", "without",
     "output_prefix", "time_zone", "reduces_motion", "single_keys", "old_password", "new_password1", "new_password2",
     "top_k", "stop", "stop-remove", "frequency_penalty", "presence_penalty", "response_format", "schema", "reset",
-    "preset",
+    "preset", "a", "b", "c", "d", "blind", "round", "winner", "dataset",
 ]  # fmt: skip
 FILES = [
     b"", b"\xff\xfe", b"\x00\n", b"[" * 5000, b'{"prompt": "a", "completion": "b"}\n', b'{"contents": [null]}',
@@ -78,6 +78,9 @@ def things():
     factories.publisher_model()
     job = factories.job(state="SUCCEEDED", phase="CLOSED")
     answer = factories.message(conversation=factories.conversation(), role="assistant", state="FAILED")
+    column = factories.conversation(comparison=factories.comparison())
+    factories.message(conversation=column)
+    compared = factories.message(conversation=column, role="assistant", content="Arr")
     return {
         "tuning": job.pk,
         "tuned": job.pk,
@@ -85,13 +88,16 @@ def things():
         "dataset": job.dataset_id,
         "chat": answer.conversation_id,
         "answer": answer.pk,
+        "compare": column.comparison_id,
+        "column": column.pk,
+        "compared": compared.pk,
         "picture": factories.picture().pk,
     }
 
 
 def address(chance, name, things):
     pattern = ROUTES[name].pattern
-    kinds = {"turns": "answer", "pictures": "picture"}
+    kinds = {"turns": "answer", "pictures": "picture", "columns/": "column", "answers": "compared"}
     kind = next((kinds[part] for part in kinds if part in str(pattern)), name.partition("-")[0])
     given = {
         "step": ["training", "output", "x" * 300],
