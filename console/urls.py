@@ -2,6 +2,7 @@ from django.urls import URLPattern, path
 
 from console.views import (
     accounts,
+    browsing,
     chat,
     chat_code,
     chat_export,
@@ -17,6 +18,7 @@ from console.views import (
     dataset_rows,
     datasets,
     endpoint_actions,
+    endpoint_models,
     endpoints,
     health,
     model_detail,
@@ -95,12 +97,22 @@ endpoint_urls = [
     path("endpoints/<uuid:pk>/replicas/", endpoint_actions.replicas, name="endpoint-replicas"),
     path("endpoints/<uuid:pk>/lease/", endpoint_actions.lease, name="endpoint-lease"),
     path("endpoints/<uuid:pk>/extend/", endpoint_actions.extend, name="endpoint-extend"),
+    path("endpoints/<uuid:pk>/traffic/", endpoint_models.traffic, name="endpoint-traffic"),
+    path("endpoints/<uuid:pk>/models/add/", endpoint_models.add, name="endpoint-model-add"),
+    path(
+        "endpoints/<uuid:pk>/models/<slug:deployed>/undeploy/", endpoint_models.undeploy, name="endpoint-model-undeploy"
+    ),
     path("endpoints/<uuid:pk>/again/", endpoint_actions.again, name="endpoint-again"),
 ]
 
 tuned_model_urls = [
     path("models/", tuned_models.index, name="tuned-models"),
     path("models/<uuid:pk>/", tuned_models.detail, name="tuned-model"),
+]
+
+storage_urls = [
+    path("storage/browse/", browsing.browse, name="storage-browse"),
+    path("storage/choose/", browsing.choose, name="storage-choose"),
 ]
 
 dataset_urls = [
@@ -202,6 +214,7 @@ urlpatterns: list[URLPattern] = [
     *tuning_urls,
     *endpoint_urls,
     *tuned_model_urls,
+    *storage_urls,
     *dataset_urls,
     *chat_urls,
     *compare_urls,

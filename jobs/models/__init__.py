@@ -2,8 +2,10 @@ from .account import AccountPreference, Density, Heartbeat, Installation, SignIn
 from .catalogue import CatalogueSync, PublisherModel
 from .chat import LONGEST_ANSWER, ChatPreset, Comparison, Conversation, Message, Picture, Role, ShareLink, Vote
 from .dataset import ROW_LIMITS, Dataset, DatasetFormat, DatasetPart, DatasetShape
-from .endpoint import Endpoint, EndpointEvent, LeaseKind
+from .endpoint import Endpoint, EndpointEvent, LeaseKind, ServedModel
+from .further import FurtherModel
 from .status import PartState, ProbeResult
+from .storage import StorageListing
 from .tuning import (
     GROUPS,
     EventLevel,
@@ -36,6 +38,7 @@ __all__ = [
     "Endpoint",
     "EndpointEvent",
     "EventLevel",
+    "FurtherModel",
     "Heartbeat",
     "Installation",
     "JobEvent",
@@ -47,10 +50,12 @@ __all__ = [
     "ProbeResult",
     "PublisherModel",
     "Role",
+    "ServedModel",
     "ShareLink",
     "SignInLink",
     "Series",
     "StatusGroup",
+    "StorageListing",
     "Theme",
     "TuningDraft",
     "TuningJob",

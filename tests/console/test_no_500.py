@@ -25,13 +25,13 @@ QUERY = [
     "before", "state", "level", "variant", "q", "provider", "feature", "live", "download", "events", "next", "dataset",
     "epochs", "endpoint", "base_model", "action", "collection", "task", "modality", "tab", "sort", "after", "period",
     "table", "mode", "output_uri", "tuning_mode", "filter", "add", "job", "find", "all", "row", "prompt", "answer",
-    "system", "question",
+    "system", "question", "into", "uri", "page", "panel", "poll", "draft", "artifact_uri", "output_prefix", "name",
 ]  # fmt: skip
 READ_QUERIES = [
     "tuning-list", "tuning-log", "tuning-job", "tuning-new", "endpoint-list", "dataset-list", "model-garden", "chat",
     "chat-turn", "chat-code", "sign-in", "search", "tuned-models", "endpoint-detail",
     "tuning-export", "tuning-compare", "tuning-job-logs", "tuning-status", "dataset-detail", "dataset-rows",
-    "dataset-versions", "settings", "settings-connection",
+    "dataset-versions", "settings", "settings-connection", "storage-browse", "storage-choose",
 ]  # fmt: skip
 FIELDS = [
     "key", "text", "endpoint", "system_instruction", "temperature", "top_p", "max_tokens", "theme", "language", "next",
@@ -46,7 +46,7 @@ FIELDS = [
     "picture", "without",
     "output_prefix", "time_zone", "reduces_motion", "single_keys", "old_password", "new_password1", "new_password2",
     "top_k", "stop", "stop-remove", "frequency_penalty", "presence_penalty", "response_format", "schema", "reset",
-    "preset", "a", "b", "c", "d", "blind", "round", "winner", "dataset",
+    "preset", "a", "b", "c", "d", "blind", "round", "winner", "dataset", "share-4711",
 ]  # fmt: skip
 FILES = [
     b"", b"\xff\xfe", b"\x00\n", b"[" * 5000, b'{"prompt": "a", "completion": "b"}\n', b'{"contents": [null]}',
@@ -104,6 +104,7 @@ def address(chance, name, things):
         "section": ["jobs", "setup", "x"],
         "publisher": ["google", "a\x00"],
     }
+    given |= {"deployed": ["4711", "x"]}
     given |= {"line": [0, 1, 10**30]}
     given |= {"slug": ["gemma3", "%", "선"], "token": ["\x00", "x" * 3000]}
     given |= {"form": ["md", "json", "jsonl", "x"], "picture": [uuid.UUID(int=0)]}
