@@ -21,8 +21,8 @@ from . import pictures as stored
 from .chat_answer import answer
 
 __all__ = [
-    "answer", "ask", "choose_endpoint", "delete", "due", "interrupt_stale", "next_ordinal", "request_stop",
-    "require_ready", "set_options", "start", "waiting",
+    "answer", "ask", "choose_endpoint", "delete", "due", "interrupt_stale", "keep_draft", "next_ordinal",
+    "request_stop", "require_ready", "set_options", "start", "waiting",
 ]  # fmt: skip
 
 TITLE_LENGTH = 60
@@ -37,6 +37,11 @@ def start(owner: User, *, endpoint: Endpoint) -> Conversation:
 def set_options(conversation: Conversation, *, system_instruction: str, parameters: dict[str, Any]) -> None:
     conversation.system_instruction, conversation.parameters = system_instruction, parameters
     conversation.save(update_fields=["system_instruction", "parameters", "updated_at"])
+
+
+def keep_draft(conversation: Conversation, text: str) -> None:
+    """Without touching `updated_at`: nothing was said, so it keeps its place in the list."""
+    Conversation.objects.filter(pk=conversation.pk).update(draft=text.replace("\x00", ""))
 
 
 def choose_endpoint(conversation: Conversation, endpoint: Endpoint) -> None:
@@ -77,7 +82,8 @@ def _append(conversation: Conversation, key: UUID, text: str, pictures: Sequence
     )  # fmt: skip
     stored.attach(question, pictures)
     row.title = row.title or _title(question.content or pictures[0].name)
-    row.save(update_fields=["title", "updated_at"])
+    row.draft = ""
+    row.save(update_fields=["title", "draft", "updated_at"])
     conversation.title = row.title
     answer_row = waiting(row, key, question)
     conversation.head = answer_row
