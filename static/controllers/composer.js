@@ -61,10 +61,12 @@ export default class extends Controller {
     if (this.urlValue) this.timer = setTimeout(() => this.keep(value), KEEP_MS);
   }
 
+  // What was kept while the message went is no draft any more.
   async keep(text) {
+    const { accepted } = this;
     const body = new URLSearchParams({ text, csrfmiddlewaretoken: this.element.elements.csrfmiddlewaretoken.value });
     const answer = await fetch(this.urlValue, { method: "POST", body }).catch(() => null);
-    if (!answer?.ok) return;
+    if (!answer?.ok || accepted !== this.accepted) return;
     this.inputTarget.defaultValue = text;
     this.changed();
   }
@@ -86,6 +88,7 @@ export default class extends Controller {
   sent({ detail }) {
     this.busy = false;
     if (!(detail.ctx.response?.status < 400)) return;
+    this.accepted = {};
     this.inputTarget.value = this.inputTarget.defaultValue = "";
     this.inputTarget.dispatchEvent(new Event("input", { bubbles: true }));
     this.inputTarget.focus();

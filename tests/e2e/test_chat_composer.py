@@ -149,7 +149,7 @@ def test_a_draft_outlives_the_tab_until_it_is_accepted(chat: Page, visit: Visit)
 
 def test_a_draft_is_there_on_another_device_too(chat: Page, visit: Visit) -> None:
     box(chat).fill("Begun at the desk")
-    chat.wait_for_function("document.getElementById('id_text').defaultValue === 'Begun at the desk'")
+    chat.wait_for_function("() => document.getElementById('id_text').defaultValue === 'Begun at the desk'")
     cookies = [one for one in visit.context.cookies() if one["name"] == "sessionid"]
     phone = chat.context.browser.new_context(viewport=NARROW, has_touch=True)  # type: ignore[union-attr]
     phone.add_cookies(cookies)  # type: ignore[arg-type]

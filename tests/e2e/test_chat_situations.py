@@ -197,7 +197,7 @@ def test_only_who_is_at_the_end_is_taken_along(visit: Visit, talk: Page) -> None
     talk.set_viewport_size({"width": 700, "height": 420})
     say(talk, "forever")
     grows(talk)
-    talk.wait_for_function("document.scrollingElement.scrollHeight > innerHeight + 400", timeout=SOON)
+    talk.wait_for_function("() => document.scrollingElement.scrollHeight > innerHeight + 400", timeout=SOON)
     at_end = "() => { const p = document.scrollingElement; return p.scrollHeight - p.scrollTop - p.clientHeight < 120 }"
     talk.wait_for_function(at_end)
     expect(talk.get_by_role("button", name="Jump to latest")).to_be_hidden()
