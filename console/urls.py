@@ -137,6 +137,7 @@ chat_urls = [
     path("studio/chat/", chat.index, name="chat"),
     path("studio/chat/<uuid:pk>/", chat.conversation, name="chat-conversation"),
     path("studio/chat/<uuid:pk>/send/", chat.send, name="chat-send"),
+    path("studio/chat/<uuid:pk>/draft/", chat.draft, name="chat-draft"),
     path("studio/chat/<uuid:pk>/options/", chat_settings.options, name="chat-options"),
     path("studio/chat/<uuid:pk>/delete/", chat.delete, name="chat-delete"),
     path("studio/chat/turns/<uuid:pk>/", chat.turn, name="chat-turn"),

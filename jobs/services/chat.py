@@ -21,8 +21,8 @@ from . import pictures as stored
 from .chat_answer import answer
 
 __all__ = [
-    "add_question", "answer", "ask", "choose_endpoint", "delete", "due", "interrupt_stale", "next_ordinal",
-    "request_stop", "require_ready", "set_options", "start", "title_of", "waiting",
+    "add_question", "answer", "ask", "choose_endpoint", "delete", "due", "interrupt_stale", "keep_draft",
+    "next_ordinal", "request_stop", "require_ready", "set_options", "start", "title_of", "waiting",
 ]  # fmt: skip
 
 TITLE_LENGTH = 60
@@ -40,6 +40,11 @@ def start(owner: User, *, endpoint: Endpoint, **place: Any) -> Conversation:
 def set_options(conversation: Conversation, *, system_instruction: str, parameters: dict[str, Any]) -> None:
     conversation.system_instruction, conversation.parameters = system_instruction, parameters
     conversation.save(update_fields=["system_instruction", "parameters", "updated_at"])
+
+
+def keep_draft(conversation: Conversation, text: str) -> None:
+    """Without touching `updated_at`: nothing was said, so it keeps its place in the list."""
+    Conversation.objects.filter(pk=conversation.pk).update(draft=text.replace("\x00", ""))
 
 
 def choose_endpoint(conversation: Conversation, endpoint: Endpoint) -> None:
@@ -75,6 +80,7 @@ def _append(conversation: Conversation, key: UUID, text: str, pictures: Sequence
     require_ready(row)
     stored.require_sendable(row.endpoint, pictures)
     question = add_question(row, text, pictures)
+    row.draft = ""
     conversation.title = row.title
     answer_row = waiting(row, key, question)
     conversation.head = answer_row
@@ -126,7 +132,7 @@ def waiting(conversation: Conversation, key: UUID, question: Message | None, **b
         parameters=conversation.parameters, answered_by=endpoint.label if endpoint else "", **begun,
     )  # fmt: skip
     conversation.head = row
-    conversation.save(update_fields=["head", "title", "updated_at"])
+    conversation.save(update_fields=["head", "title", "draft", "updated_at"])
     return row
 
 
