@@ -3,6 +3,19 @@ from .catalogue import CatalogueSync, PublisherModel
 from .chat import LONGEST_ANSWER, ChatPreset, Comparison, Conversation, Message, Picture, Role, ShareLink, Vote
 from .dataset import ROW_LIMITS, Dataset, DatasetFormat, DatasetPart, DatasetShape
 from .endpoint import Endpoint, EndpointEvent, LeaseKind
+from .notification import (
+    WANTED_AT_FIRST,
+    Bell,
+    Delivery,
+    DeliveryState,
+    Notification,
+    NotificationChoice,
+    Problem,
+    bell_of,
+)
+from .notification import Subject as NotificationSubject
+from .notification import Way as NotificationWay
+from .notification_words import Kind as NotificationKind
 from .status import PartState, ProbeResult
 from .tuning import (
     GROUPS,
@@ -23,13 +36,17 @@ __all__ = [
     "GROUPS",
     "LONGEST_ANSWER",
     "ROW_LIMITS",
+    "WANTED_AT_FIRST",
     "AccountPreference",
+    "Bell",
     "CatalogueSync",
     "ChatPreset",
     "Comparison",
     "Conversation",
     "Dataset",
     "DatasetFormat",
+    "Delivery",
+    "DeliveryState",
     "Density",
     "DatasetPart",
     "DatasetShape",
@@ -42,9 +59,15 @@ __all__ = [
     "LeaseKind",
     "Message",
     "Metric",
+    "Notification",
+    "NotificationChoice",
+    "NotificationKind",
+    "NotificationSubject",
+    "NotificationWay",
     "PartState",
     "Picture",
     "ProbeResult",
+    "Problem",
     "PublisherModel",
     "Role",
     "ShareLink",
@@ -57,6 +80,7 @@ __all__ = [
     "TuningJobQuerySet",
     "TuningMode",
     "Vote",
+    "bell_of",
     "preference_of",
     "series",
     "thinned",

@@ -63,6 +63,8 @@ class Endpoint(RemoteResource):
     lease_kind = models.CharField(max_length=8, choices=LeaseKind, blank=True)
     lease_hours = models.PositiveSmallIntegerField(null=True, blank=True)
     undeploy_at = models.DateTimeField(null=True, blank=True)
+    # When its lease, and not a person, undeployed it.
+    lease_ended_at = models.DateTimeField(null=True, blank=True)
     last_request_at = models.DateTimeField(null=True, blank=True)
     endpoint_user_id = models.CharField(max_length=63, unique=True)
     model_user_id = models.CharField(max_length=63, unique=True)

@@ -18,7 +18,7 @@ from jobs.models import Endpoint, EventLevel, LeaseKind, PublisherModel, TuningJ
 from jobs.models.endpoint import LONGEST_LEASE
 from jobs.states import ENDPOINT_TRANSITIONS, EndpointState, Phase, TuningState, check
 
-from . import checkpoints, endpoint_replicas, endpoint_steps, leases
+from . import checkpoints, endpoint_replicas, endpoint_steps, leases, notifications
 from .submission import UNSENT, fingerprint
 
 ENDED = frozenset({EndpointState.DELETING, EndpointState.DELETED})
@@ -214,6 +214,8 @@ def _ask(row: Endpoint, wanted: EndpointState, state: EndpointState) -> None:
         check(ENDPOINT_TRANSITIONS, row.state, state)
         row.state, row.next_check_at = state, now
     row.save()
+    if row.state == EndpointState.DELETED:
+        notifications.note_closed(row)
     ring(row)
 
 

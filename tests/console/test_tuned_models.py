@@ -131,7 +131,7 @@ def test_other_peoples_models_are_not_there(visitor, stranger):
 def test_the_list_takes_the_same_queries_for_one_row_and_for_three(visitor, dataset, django_assert_num_queries, count):
     for _ in range(count):
         factories.ready_endpoint(job=tuned(dataset), artifact_uri="gs://b/final")
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         visitor.get("/models/")
 
 
@@ -140,5 +140,5 @@ def test_a_model_takes_the_same_queries_for_one_version_and_for_three(
     visitor, dataset, django_assert_num_queries, count
 ):
     jobs = [tuned(dataset) for _ in range(count)]
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         visitor.get(f"/models/{jobs[0].pk}/")
