@@ -24,10 +24,12 @@ from console.views import (
     leave,
     model_detail,
     model_garden,
+    notifications,
     pictures,
     preferences,
     search,
     settings_about,
+    settings_notifications,
     settings_own,
     settings_status,
     tuned_models,
@@ -197,6 +199,15 @@ compare_urls = [
     path("studio/compare/answers/<uuid:pk>/row/", compare_votes.row, name="compare-answer-row"),
 ]
 
+notification_urls = [
+    path("notifications/", notifications.index, name="notifications"),
+    path("notifications/latest/", notifications.latest, name="notifications-latest"),
+    path("notifications/read/", notifications.read_all, name="notifications-read"),
+    path("notifications/<uuid:pk>/", notifications.follow, name="notification"),
+    path("notifications/<uuid:pk>/read/", notifications.read, name="notification-read"),
+    path("notifications/deliveries/<uuid:pk>/again/", notifications.try_again, name="notification-delivery-again"),
+]
+
 settings_urls = [
     path("settings/", settings_status.index, name="settings"),
     path("settings/check/", settings_status.check, name="settings-check"),
@@ -205,6 +216,9 @@ settings_urls = [
     path("settings/appearance/", settings_own.appearance, name="settings-appearance"),
     path("settings/keys/", settings_own.keys, name="settings-keys"),
     path("settings/password/", settings_own.password, name="settings-password"),
+    path("settings/notifications/", settings_notifications.index, name="settings-notifications"),
+    path("settings/notifications/secret/", settings_notifications.renew_secret, name="settings-webhook-secret"),
+    path("settings/notifications/test/", settings_notifications.send_test, name="settings-notifications-test"),
     path("settings/about/", settings_about.index, name="settings-about"),
     path("settings/about/<str:slug>/", settings_about.document, name="settings-document"),
 ]
@@ -220,6 +234,7 @@ urlpatterns: list[URLPattern] = [
     *dataset_urls,
     *chat_urls,
     *compare_urls,
+    *notification_urls,
     *settings_urls,
     path("accounts/sign-in/", accounts.sign_in, name="sign-in"),
     path("accounts/link/<str:token>/", accounts.sign_in_link, name="sign-in-link"),

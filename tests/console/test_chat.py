@@ -323,5 +323,5 @@ def test_the_page_takes_the_same_queries_for_one_turn_and_for_three(visitor, dja
     for _ in range(rows):
         answered(talk)
         factories.conversation()
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(14):
         visitor.get(url(talk))

@@ -141,7 +141,7 @@ def test_other_peoples_models_are_not_there(visitor, stranger):
 def test_the_list_takes_the_same_queries_for_one_row_and_for_three(visitor, dataset, django_assert_num_queries, count):
     for _ in range(count):
         factories.ready_endpoint(job=tuned(dataset), artifact_uri="gs://b/final")
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         visitor.get("/models/")
 
 

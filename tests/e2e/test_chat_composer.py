@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests import journey
 from tests.e2e.conftest import NARROW, Visit
-from tests.e2e.test_axe import OPTIONS
+from tests.e2e.test_pages import OPTIONS
 from tests.running import GEMMA, Running
 from tests.visitor import Visitor
 
