@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 PIP_ARGS ?=
 
-.PHONY: up test lint check format messages demo-check bench bench-chat bench-lists bench-serving bench-training screenshots clean
+.PHONY: up test lint check format messages demo-check bench bench-chat bench-lists bench-pages bench-serving bench-training screenshots clean
 
 up: $(VENV)/.installed-local ## run the whole console on this machine
 	@$(BIN)/python manage.py up $(ARGS)
@@ -41,8 +41,11 @@ bench: $(VENV)/.installed-dev ## the figures of docs/performance.md
 bench-chat: $(VENV)/.installed-dev $(VENV)/gradio/.installed ## answers through the console, Gradio, and without either
 	$(BIN)/python -m tests.bench.chat --gradio $(VENV)/gradio/bin/python $(ARGS)
 
-bench-lists: $(VENV)/.installed-dev ## the list of tuning jobs with 100,000 of them
-	$(BIN)/python -m tests.bench.lists
+bench-lists: $(VENV)/.installed-dev ## the lists of 100,000 tuning jobs; ARGS=--write puts the table into docs/performance.md
+	$(BIN)/python -m tests.bench.lists $(ARGS)
+
+bench-pages: $(VENV)/.installed-dev ## what each page weighs and when it is painted; ARGS=--write as above
+	$(BIN)/python -m tests.bench.pages $(ARGS)
 
 bench-serving: $(VENV)/.installed-dev ## the figures of the local model servers in docs/performance.md
 	$(BIN)/python -m tests.bench.serving

@@ -50,6 +50,7 @@ def uses_local_vertex(environment: Mapping[str, str]) -> bool:
 def draw_up(run: RunDirectory, *, data_dir: Path, project_dir: Path, host: str, port: int) -> Plan:
     environment = {**os.environ, "CONSOLE_DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1", **FEW_ARENAS}
     environment.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
+    environment.setdefault("CONSOLE_URL", address(host, port))
     backends: list[Process] = []
     if not environment.get("REDIS_URL"):
         backends.append(cache(run, environment, data_dir))
@@ -124,6 +125,15 @@ def _celery(name: str, work: str, at_once: int, environment: dict[str, str], pro
     command += [f"--concurrency={at_once}", "-Q", work, *more, "--loglevel=INFO"]
     command += ["--without-gossip", "--without-mingle", f"--hostname={name}@localhost"]
     return Process(name, command, {**environment, "REMAP_SIGTERM": "SIGQUIT"}, _always, project_dir)
+
+
+def bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def address(host: str, port: int) -> str:
+    """Of the pages, for a browser on this machine."""
+    return f"http://{bracketed(reachable(host))}:{port}"
 
 
 def reachable(host: str) -> str:

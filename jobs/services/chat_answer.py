@@ -21,7 +21,7 @@ from jobs.vertex import get_gateway
 from jobs.vertex.errors import Refused, Unavailable, VertexError
 from jobs.vertex.port import ChatChunk, ChatRequest, ChatStream
 
-from . import chat_continue, pictures
+from . import chat_continue, endpoint_traffic, pictures
 from .chat_frames import sender
 from .chat_keeper import LEASE, keeper
 from .chat_parameters import only_taken
@@ -55,6 +55,7 @@ class Answer:
         self._parts: list[str] = []
         self._usage: dict[str, int] = {}
         self._finish_reason = ""
+        self._deployed_model_id = ""
         self._first_token: float | None = None
         self._began = time.monotonic()
         self._stream: ChatStream | None = None
@@ -139,6 +140,7 @@ class Answer:
             if self._first_token is None:
                 self._first_token = time.monotonic() - self._began
             self._append(chunk.text)
+        self._deployed_model_id = chunk.deployed_model_id or self._deployed_model_id
         self._finish_reason = chunk.finish_reason or self._finish_reason
         self._usage = dict(chunk.usage) if chunk.usage else self._usage
 
@@ -156,12 +158,17 @@ class Answer:
         row = {
             "state": state, "content": text, "html": markup.answer(text), "finish_reason": self._finish_reason,
             "error_message": sentence, "error_code": code[:40], "lease_until": None, "updated_at": now,
-        } | self._figures()  # fmt: skip
+        } | self._figures() | self._who()  # fmt: skip
         with transaction.atomic():
             Message.objects.filter(pk=self.message.pk, state=MessageState.STREAMING).update(**row)
             Conversation.objects.filter(pk=talk.pk).update(updated_at=now)
         self._reply.end()
         live.ring(talk.owner_id, f"chat-{talk.pk}", f"endpoint-{self.message.endpoint_id}")
+
+    def _who(self) -> dict[str, str]:
+        endpoint = self.message.endpoint
+        who = endpoint_traffic.answered_by(endpoint, self._deployed_model_id) if endpoint else ""
+        return {"answered_by": who} if who else {}
 
     def _figures(self) -> dict[str, Any]:
         timings = {"total": round(time.monotonic() - self._began, 3)}

@@ -16,6 +16,7 @@ from .turns import MAX_BODY, chunks, refusal
 from .watch import Watch
 
 CONNECT_SECONDS, FIRST_SECONDS, IDLE_SECONDS, TOTAL_SECONDS = 10.0, 60.0, 30.0, 600.0
+DEPLOYED_MODEL = "X-Vertex-AI-Deployed-Model-Id"
 OWN_FIELDS = {"model": "", "stream": True, "stream_options": {"include_usage": True}}
 
 _ENDPOINT = re.compile(r"projects/[a-z0-9:.-]+/locations/([a-z0-9-]+)/endpoints/[a-z0-9_-]+")
@@ -73,6 +74,8 @@ class Stream:
         return response
 
     def _chunks(self, response: httpx.Response) -> Iterator[ChatChunk]:
+        if told := response.headers.get(DEPLOYED_MODEL, "")[:64]:
+            yield ChatChunk(deployed_model_id=told)
         with _as_errors(self._watch):
             yield from chunks(events(response.iter_raw(), self._watch.saw_event))
 
