@@ -83,3 +83,8 @@ document.addEventListener("htmx:after:request", ({ target, detail }) => {
   dialog.close();
   document.querySelector("main h1")?.focus();
 });
+
+// An answer that has ended is not followed again when the page around it is drawn anew.
+document.addEventListener("htmx:sse:close", ({ target, detail }) => {
+  if (detail.reason === "message") target.removeAttribute("hx-sse:connect");
+});
