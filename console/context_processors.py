@@ -47,6 +47,7 @@ NAVIGATION = (
         _("Studio"),
         (
             Item("chat", _("Chat"), "chat", "c"),
+            Item("compare", _("Compare"), "compare", "p"),
             Item("dataset-list", _("Datasets"), "dataset", "a"),
         ),
     ),

@@ -16,6 +16,7 @@ from jobs.models import (
     Dataset,
     DatasetFormat,
     Endpoint,
+    FurtherModel,
     Message,
     Notification,
     NotificationChoice,
@@ -25,7 +26,7 @@ from jobs.models import (
     TuningDraft,
     TuningJob,
 )
-from jobs.states import EndpointState, Phase
+from jobs.states import DeployedState, EndpointState, Phase
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 BASE_MODEL = "google/gemma3@gemma-3-270m"
@@ -118,9 +119,30 @@ def ready_endpoint(**values: Any) -> Endpoint:
         "resource_name": f"projects/garden-local/locations/us-central1/endpoints/endpoint-{number}",
         "model_resource_name": f"projects/garden-local/locations/us-central1/models/model-{number}",
         "deployed_model_id": "4711",
+        "traffic": {"4711": 100},
         "started_at": NOW,
     }
     return endpoint(**defaults | values)
+
+
+def further_model(*, endpoint: Endpoint, **values: Any) -> FurtherModel:
+    """Ready beside the endpoint's own model, unless said otherwise; the endpoint's `traffic` is left as it is."""
+    number = FurtherModel.objects.count() + 1
+    defaults = {
+        "owner": endpoint.owner,
+        "display_name": "Other model",
+        "location": endpoint.location,
+        "resource_name": endpoint.resource_name,
+        "base_model": BASE_MODEL,
+        "publisher_model": "" if values.get("artifact_uri") else BASE_MODEL,
+        "model_user_id": f"further-{number}",
+        "deployed_model_id": str(5000 + number),
+        "state": DeployedState.READY,
+        "phase": Phase.BOUND,
+        "started_at": NOW,
+        "next_check_at": None,
+    }
+    return FurtherModel.objects.create(endpoint=endpoint, **defaults | values)
 
 
 def conversation(**values: Any) -> Conversation:

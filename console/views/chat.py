@@ -24,13 +24,14 @@ from .chat_list import listed
 
 
 def visible_conversation(request: ConsoleRequest, pk: uuid.UUID) -> Conversation:
-    found = Conversation.objects.visible_to(request.user).select_related("endpoint")
+    """No column of a comparison: that has its own pages."""
+    found = Conversation.objects.visible_to(request.user).filter(comparison=None).select_related("endpoint")
     return get_object_or_404(found, pk=pk)
 
 
 def visible_message(request: ConsoleRequest, pk: uuid.UUID) -> Message:
-    found = Message.objects.visible_to(request.user).select_related("conversation__endpoint")
-    return get_object_or_404(found, pk=pk)
+    found = Message.objects.visible_to(request.user).filter(conversation__comparison=None)
+    return get_object_or_404(found.select_related("conversation__endpoint"), pk=pk)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -175,7 +176,9 @@ def turn(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_safe
 def waiting(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    message = visible_message(request, pk)
+    """Of comparisons, too."""
+    found = Message.objects.visible_to(request.user).select_related("conversation__endpoint")
+    message: Message = get_object_or_404(found, pk=pk)
     if not message.is_live:
         return HttpResponse(status=204)
     return render(request, "chat/waiting.html", {"message": message, "wait": wait_of(message)})

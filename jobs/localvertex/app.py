@@ -144,7 +144,10 @@ class Application:
         body = parsed(content)
         target = self._chat.target(endpoint, request.headers.get("host", ""), len(content))
         work = {None: self._chat.complete, "predict": self._predict.predict}.get(verb, self._predict.raw)
-        return await work(request, target, body)
+        response = await work(request, target, body)
+        response.headers["X-Vertex-AI-Endpoint-Id"] = endpoint.rpartition("/")[2]
+        response.headers["X-Vertex-AI-Deployed-Model-Id"] = target.deployed.id
+        return response
 
     async def _call(self, request: Request, route: Route, values: dict[str, str]) -> Response:
         query = list(request.query_params.multi_items())

@@ -42,7 +42,7 @@ DEPTH: dict[str, tuple[str, str]] = {
     "wait_operation": ("at most 30 s", ""),
     "create_endpoint": ("chosen or made id", f"{DONE_AT_ONCE} No private endpoints, no encryption keys."),
     "list_endpoints": ("filter, pages", ""),
-    "get_endpoint": ("replicas that answer now", "The dedicated host: see below."),
+    "get_endpoint": ("replicas that answer now; asleep or starting", "The dedicated host: see below."),
     "update_endpoint": ("names, labels, traffic; etag", ""),
     "update_endpoint_long_running": ("`clientConnectionConfig`, stored", DONE_AT_ONCE),
     "delete_endpoint": ("empty ones", DONE_AT_ONCE),

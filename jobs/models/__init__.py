@@ -2,7 +2,8 @@ from .account import AccountPreference, Density, Heartbeat, Installation, SignIn
 from .catalogue import CatalogueSync, PublisherModel
 from .chat import LONGEST_ANSWER, ChatPreset, Comparison, Conversation, Message, Picture, Role, ShareLink, Vote
 from .dataset import ROW_LIMITS, Dataset, DatasetFormat, DatasetPart, DatasetShape
-from .endpoint import Endpoint, EndpointEvent, LeaseKind
+from .endpoint import Endpoint, EndpointEvent, LeaseKind, ServedModel
+from .further import FurtherModel
 from .notification import (
     WANTED_AT_FIRST,
     Bell,
@@ -17,6 +18,7 @@ from .notification import Subject as NotificationSubject
 from .notification import Way as NotificationWay
 from .notification_words import Kind as NotificationKind
 from .status import PartState, ProbeResult
+from .storage import StorageListing
 from .tuning import (
     GROUPS,
     EventLevel,
@@ -53,6 +55,7 @@ __all__ = [
     "Endpoint",
     "EndpointEvent",
     "EventLevel",
+    "FurtherModel",
     "Heartbeat",
     "Installation",
     "JobEvent",
@@ -70,10 +73,12 @@ __all__ = [
     "Problem",
     "PublisherModel",
     "Role",
+    "ServedModel",
     "ShareLink",
     "SignInLink",
     "Series",
     "StatusGroup",
+    "StorageListing",
     "Theme",
     "TuningDraft",
     "TuningJob",

@@ -21,8 +21,8 @@ from . import pictures as stored
 from .chat_answer import answer
 
 __all__ = [
-    "answer", "ask", "choose_endpoint", "delete", "due", "interrupt_stale", "next_ordinal", "request_stop",
-    "require_ready", "set_options", "start", "waiting",
+    "add_question", "answer", "ask", "choose_endpoint", "delete", "due", "interrupt_stale", "next_ordinal",
+    "request_stop", "require_ready", "set_options", "start", "title_of", "waiting",
 ]  # fmt: skip
 
 TITLE_LENGTH = 60
@@ -30,8 +30,9 @@ LOST_AFTER = timedelta(seconds=2)
 BATCH = 50
 
 
-def start(owner: User, *, endpoint: Endpoint) -> Conversation:
-    return Conversation.objects.create(owner=owner, endpoint=endpoint, **preferences.chat_defaults(owner))
+def start(owner: User, *, endpoint: Endpoint, **place: Any) -> Conversation:
+    """`place`: the comparison that it is a column of, and which."""
+    return Conversation.objects.create(owner=owner, endpoint=endpoint, **place, **preferences.chat_defaults(owner))
 
 
 def set_options(conversation: Conversation, *, system_instruction: str, parameters: dict[str, Any]) -> None:
@@ -71,18 +72,24 @@ def _append(conversation: Conversation, key: UUID, text: str, pictures: Sequence
         return found
     require_ready(row)
     stored.require_sendable(row.endpoint, pictures)
-    question = Message.objects.create(
-        conversation=row, parent_id=row.head_id, ordinal=next_ordinal(row), role=Role.USER, content=text,
-        html=markup.render(text),
-    )  # fmt: skip
-    stored.attach(question, pictures)
-    row.title = row.title or _title(question.content or pictures[0].name)
-    row.save(update_fields=["title", "updated_at"])
+    question = add_question(row, text, pictures)
     conversation.title = row.title
     answer_row = waiting(row, key, question)
     conversation.head = answer_row
     live.ring(row.owner_id, f"chat-{row.pk}")
     return answer_row
+
+
+def add_question(row: Conversation, text: str, pictures: Sequence[Picture]) -> Message:
+    """`row` locked by the caller, who adds the answer to come."""
+    question = Message.objects.create(
+        conversation=row, parent_id=row.head_id, ordinal=next_ordinal(row), role=Role.USER, content=text,
+        html=markup.render(text),
+    )  # fmt: skip
+    stored.attach(question, pictures)
+    row.title = row.title or title_of(text or pictures[0].name)
+    row.save(update_fields=["title", "updated_at"])
+    return question
 
 
 def require_ready(conversation: Conversation) -> None:
@@ -97,7 +104,7 @@ def require_ready(conversation: Conversation) -> None:
     endpoint_lifetime.note_request(endpoint, timezone.now())
 
 
-def _title(text: str) -> str:
+def title_of(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1].rsplit(" ", 1)[0] + "…"
 
@@ -108,12 +115,13 @@ def next_ordinal(conversation: Conversation) -> int:
 
 
 def waiting(conversation: Conversation, key: UUID, question: Message | None, **begun: Any) -> Message:
-    """The answer to come, which becomes the head. `begun` is what is known of it already: it continues another one."""
+    """The answer to come, which becomes the head. `begun` is what is known of it already: it continues another one, or
+    has failed before it was asked for."""
     endpoint = conversation.endpoint
+    begun = {"state": MessageState.WAITING, "endpoint": endpoint} | begun
     row = Message.objects.create(
         conversation=conversation, key=key, parent=question, ordinal=next_ordinal(conversation), role=Role.ASSISTANT,
-        state=MessageState.WAITING, parameters=conversation.parameters, endpoint=endpoint,
-        answered_by=endpoint.label if endpoint else "", **begun,
+        parameters=conversation.parameters, answered_by=endpoint.label if endpoint else "", **begun,
     )  # fmt: skip
     conversation.head = row
     conversation.save(update_fields=["head", "updated_at"])

@@ -21,7 +21,7 @@ from jobs.vertex import get_gateway
 from jobs.vertex.errors import Refused, Unavailable, VertexError
 from jobs.vertex.port import ChatChunk, ChatRequest
 
-from . import chat_continue, pictures
+from . import chat_continue, endpoint_traffic, pictures
 from .chat_parameters import only_taken
 
 logger = logging.getLogger(__name__)
@@ -54,6 +54,7 @@ class Answer:
     usage: dict[str, int] = field(default_factory=dict)
     finish_reason: str = ""
     first_token: float | None = None
+    deployed_model_id: str = ""
     renderer: markup.BlockRenderer = field(default_factory=markup.BlockRenderer)
     began: float = field(default_factory=time.monotonic)
     _unsent: list[str] = field(default_factory=list)
@@ -133,6 +134,7 @@ class Answer:
             self.parts.append(chunk.text)
             self._unsent.append(chunk.text)
             self._length += len(chunk.text)
+        self.deployed_model_id = chunk.deployed_model_id or self.deployed_model_id
         self.finish_reason = chunk.finish_reason or self.finish_reason
         self.usage = dict(chunk.usage) if chunk.usage else self.usage
 
@@ -171,6 +173,10 @@ class Answer:
             "lease_until": None,
             "updated_at": timezone.now(),
         }  # fmt: skip
+        if self.message.endpoint and (
+            who := endpoint_traffic.answered_by(self.message.endpoint, self.deployed_model_id)
+        ):
+            row["answered_by"] = who
         Message.objects.filter(pk=self.message.pk, state=MessageState.STREAMING).update(**row)
         Conversation.objects.filter(pk=self.message.conversation_id).update(updated_at=timezone.now())
         if self._unsent:

@@ -57,6 +57,9 @@ ROUTES = {
     "endpoint-lease": Route("endpoint", ("GET", "HEAD", "POST")),
     "endpoint-extend": Route("endpoint", POST),
     "endpoint-again": Route("endpoint", POST),
+    "endpoint-traffic": Route("endpoint", ("GET", "HEAD", "POST")),
+    "endpoint-model-add": Route("endpoint", ("GET", "HEAD", "POST")),
+    "endpoint-model-undeploy": Route("endpoint", ("GET", "HEAD", "POST"), {"deployed": "4711"}),
     "tuned-model": Route("tuned"),
     "dataset-detail": Route("dataset"),
     "dataset-problems": Route("dataset"),
@@ -97,6 +100,26 @@ ROUTES = {
     "chat-preset-save": Route("conversation", POST),
     "chat-preset-use": Route("conversation", POST),
     "chat-preset-delete": Route("conversation", POST),
+    "compare-detail": Route("comparison"),
+    "compare-send": Route("comparison", POST),
+    "compare-stop-all": Route("comparison", POST),
+    "compare-blind": Route("comparison", POST),
+    "compare-again": Route("comparison", POST),
+    "compare-rename": Route("comparison", ("GET", "HEAD", "POST")),
+    "compare-delete": Route("comparison", POST),
+    "compare-vote": Route("comparison", POST),
+    "compare-reveal": Route("comparison", POST),
+    "compare-add": Route("comparison", POST),
+    "compare-column-endpoint": Route("column", POST),
+    "compare-column-options": Route("column", ("GET", "HEAD", "POST")),
+    "compare-column-remove": Route("column", POST),
+    "compare-answer": Route("compared"),
+    "compare-answer-stop": Route("compared", POST),
+    "compare-answer-retry": Route("compared", POST),
+    "compare-answer-continue": Route("compared", POST),
+    "compare-answer-show": Route("compared", POST),
+    "compare-answer-branch": Route("compared", POST),
+    "compare-answer-row": Route("compared", ("GET", "HEAD", "POST")),
 }
 
 
@@ -104,6 +127,16 @@ def answer():
     talk = factories.conversation()
     factories.message(conversation=talk)
     return factories.message(conversation=talk, role="assistant", state="FAILED")
+
+
+def column():
+    return factories.conversation(comparison=factories.comparison())
+
+
+def compared():
+    talk = column()
+    factories.message(conversation=talk)
+    return factories.message(conversation=talk, role="assistant", content="Arr")
 
 
 def link():
@@ -114,6 +147,9 @@ def link():
 THINGS = {
     "question": lambda: answer().parent,
     "link": link,
+    "comparison": factories.comparison,
+    "column": column,
+    "compared": compared,
     "job": factories.job,
     "tuned": lambda: factories.job(state="SUCCEEDED"),
     "draft": factories.draft,

@@ -38,6 +38,18 @@ def test_each_kind_is_a_group(search, owner):
     assert response.content.decode().count("<mark>captain</mark></a>") == 6
 
 
+def test_a_tuned_model_leads_to_its_own_page(search, owner):
+    job = factories.job(owner=owner, display_name="Captain", state="SUCCEEDED")
+    urls = {str(group.kind.title): group.hits[0].url for group in search("?q=captain").context["groups"]}
+    assert urls == {"Tuned models": f"/models/{job.pk}/", "Tuning jobs": f"/tuning/jobs/{job.pk}/"}
+
+
+def test_more_tuned_models_are_in_their_list(search, owner):
+    for number in range(6):
+        factories.job(owner=owner, display_name=f"Captain {number}", state="SUCCEEDED")
+    assert [group.all_url for group in search("?q=captain").context["groups"]] == ["/models/?q=captain", "/tuning/"]
+
+
 def test_what_belongs_to_others_is_not_found(search, stranger):
     one_of_each(stranger, "captain")
     assert found(search("?q=captain")) == {"Models": ["captain"]}

@@ -1,8 +1,11 @@
 """Endpoints by themselves: create, get, list, patch, delete. What is deployed to them is in `deployed_models`."""
 
+from datetime import timedelta
+
 from google.cloud.aiplatform_v1beta1.types import (
     CreateEndpointOperationMetadata,
     CreateEndpointRequest,
+    DedicatedResources,
     DeleteEndpointRequest,
     DeleteOperationMetadata,
     DeployedModel,
@@ -27,7 +30,7 @@ from jobs.localvertex.resources.edits import (
     mask,
 )
 from jobs.localvertex.runner import new_id
-from jobs.localvertex.serving import name_of
+from jobs.localvertex.serving import ANSWERING, ASLEEP, STARTING, Serving, name_of
 from jobs.localvertex.wire import Operation
 
 PATCHABLE = ("display_name", "description", "labels", "traffic_split")
@@ -126,9 +129,18 @@ def shown(call: Call, endpoint: Endpoint) -> Endpoint:
     if endpoint.dedicated_endpoint_enabled:
         endpoint.dedicated_endpoint_dns = hosts.dedicated(endpoint.name, call.host, own=call.parts.dedicated_hosts)
     for deployed in endpoint.deployed_models:
-        replicas = int(call.parts.serving.ready(name_of(endpoint.name, deployed.id)))
-        deployed.status = DeployedModel.Status(available_replica_count=replicas, last_update_time=now())
+        _show_state(deployed, call.parts.serving, name_of(endpoint.name, deployed.id))
     return endpoint
+
+
+def _show_state(deployed: DeployedModel, serving: Serving, name: str) -> None:
+    """One that sleeps has no replica and no message, as one that Google has scaled to zero."""
+    state, trouble = serving.state(name)
+    message = "" if state in (ANSWERING, ASLEEP) else "The model server is starting." if state == STARTING else trouble
+    replicas = int(state == ANSWERING)
+    deployed.status = DeployedModel.Status(message=message, available_replica_count=replicas, last_update_time=now())
+    idle = {"idle_scaledown_period": timedelta(seconds=serving.idle_seconds)} if serving.idle_seconds else {}
+    deployed.dedicated_resources.scale_to_zero_spec = DedicatedResources.ScaleToZeroSpec(**idle)
 
 
 def _check_timeout(endpoint: Endpoint) -> None:

@@ -17,6 +17,7 @@ from .turns import MAX_BODY, chunks, refusal
 from .watch import Watch
 
 CONNECT_SECONDS, FIRST_SECONDS, IDLE_SECONDS, TOTAL_SECONDS = 10.0, 60.0, 30.0, 600.0
+DEPLOYED_MODEL = "X-Vertex-AI-Deployed-Model-Id"
 OWN_FIELDS = {"model": "", "stream": True, "stream_options": {"include_usage": True}}
 
 _ENDPOINT = re.compile(r"projects/[a-z0-9:.-]+/locations/([a-z0-9-]+)/endpoints/[a-z0-9_-]+")
@@ -61,6 +62,9 @@ class Chat:
         return response
 
     def _chunks(self, response: httpx.Response, watch: Watch) -> Iterator[ChatChunk]:
+        told = response.headers.get(DEPLOYED_MODEL, "")[:64]
+        if told:
+            yield ChatChunk(deployed_model_id=told)
         with _as_errors(watch):
             yield from chunks(events(response.iter_raw(), watch.saw_event))
 
