@@ -21,6 +21,7 @@ from console.views import (
     endpoint_models,
     endpoints,
     health,
+    leave,
     model_detail,
     model_garden,
     notifications,
@@ -138,6 +139,7 @@ chat_urls = [
     path("studio/chat/", chat.index, name="chat"),
     path("studio/chat/<uuid:pk>/", chat.conversation, name="chat-conversation"),
     path("studio/chat/<uuid:pk>/send/", chat.send, name="chat-send"),
+    path("studio/chat/<uuid:pk>/draft/", chat.draft, name="chat-draft"),
     path("studio/chat/<uuid:pk>/options/", chat_settings.options, name="chat-options"),
     path("studio/chat/<uuid:pk>/delete/", chat.delete, name="chat-delete"),
     path("studio/chat/turns/<uuid:pk>/", chat.turn, name="chat-turn"),
@@ -172,15 +174,6 @@ chat_urls = [
     path("shared/<str:token>/pictures/<uuid:picture>", chat_share.shared_picture, name="shared-picture"),
 ]
 
-notification_urls = [
-    path("notifications/", notifications.index, name="notifications"),
-    path("notifications/latest/", notifications.latest, name="notifications-latest"),
-    path("notifications/read/", notifications.read_all, name="notifications-read"),
-    path("notifications/<uuid:pk>/", notifications.follow, name="notification"),
-    path("notifications/<uuid:pk>/read/", notifications.read, name="notification-read"),
-    path("notifications/deliveries/<uuid:pk>/again/", notifications.try_again, name="notification-delivery-again"),
-]
-
 compare_urls = [
     path("studio/compare/", compare.index, name="compare"),
     path("studio/compare/base/", compare.base, name="compare-base"),
@@ -204,6 +197,15 @@ compare_urls = [
     path("studio/compare/answers/<uuid:pk>/show/", compare_columns.show, name="compare-answer-show"),
     path("studio/compare/answers/<uuid:pk>/branch/", compare_columns.branch, name="compare-answer-branch"),
     path("studio/compare/answers/<uuid:pk>/row/", compare_votes.row, name="compare-answer-row"),
+]
+
+notification_urls = [
+    path("notifications/", notifications.index, name="notifications"),
+    path("notifications/latest/", notifications.latest, name="notifications-latest"),
+    path("notifications/read/", notifications.read_all, name="notifications-read"),
+    path("notifications/<uuid:pk>/", notifications.follow, name="notification"),
+    path("notifications/<uuid:pk>/read/", notifications.read, name="notification-read"),
+    path("notifications/deliveries/<uuid:pk>/again/", notifications.try_again, name="notification-delivery-again"),
 ]
 
 settings_urls = [
@@ -231,13 +233,14 @@ urlpatterns: list[URLPattern] = [
     *storage_urls,
     *dataset_urls,
     *chat_urls,
-    *notification_urls,
     *compare_urls,
+    *notification_urls,
     *settings_urls,
     path("accounts/sign-in/", accounts.sign_in, name="sign-in"),
     path("accounts/link/<str:token>/", accounts.sign_in_link, name="sign-in-link"),
     path("accounts/sign-out/", accounts.sign_out, name="sign-out"),
     path("search/", search.index, name="search"),
+    path("leave/", leave.ask, name="leave"),
     path("preferences/", preferences.save, name="preferences"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),

@@ -89,14 +89,14 @@ def check_output(draft_id: str) -> None:
     output_check.run(UUID(draft_id), timezone.now())
 
 
-@task("notifications.deliver", soft_time_limit=100, time_limit=120)
-def deliver(delivery_id: str) -> None:
-    deliveries.attempt(UUID(delivery_id), timezone.now())
-
-
 @task("storage.list", soft_time_limit=30, time_limit=40)
 def list_storage(listing_id: str) -> None:
     browsing.run(UUID(listing_id), timezone.now())
+
+
+@task("notifications.deliver", soft_time_limit=100, time_limit=120)
+def deliver(delivery_id: str) -> None:
+    deliveries.attempt(UUID(delivery_id), timezone.now())
 
 
 @task("catalogue.sync")
@@ -120,8 +120,8 @@ def probe_status() -> None:
 def prune() -> None:
     accounts.forget_expired(timezone.now())
     pictures.prune(timezone.now())
-    notifications.prune(timezone.now())
     browsing.prune(timezone.now())
+    notifications.prune(timezone.now())
 
 
 @task("chat.answer", acks_late=False, time_limit=CHAT_SECONDS + 30, soft_time_limit=CHAT_SECONDS)

@@ -22,7 +22,7 @@ from jobs.models import Delivery, Endpoint, Notification, NotificationSubject, T
 from jobs.services import deliveries, notifications
 from jobs.states import ENDPOINT_TRANSIENT
 
-from .paging import page_of
+from .pager import listed
 
 LATEST = 8
 UNDER_WAY = 4
@@ -40,7 +40,7 @@ def index(request: ConsoleRequest) -> HttpResponse:
     rows = Notification.objects.visible_to(request.user).prefetch_related("deliveries")
     if about in FILTERS:
         rows = rows.filter(subject=about)
-    page = page_of(rows.unread() if unread else rows, request.GET)
+    page = listed(rows.unread() if unread else rows, request.GET, ())
     context = {
         "page": page,
         "filters": filters(about if about in FILTERS else "", unread),

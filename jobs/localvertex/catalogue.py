@@ -90,8 +90,9 @@ class Catalogue:
     def find(self, model_id: str) -> CatalogueModel | None:
         return self._models.get(model_id)
 
-    def get(self, name: str) -> CatalogueModel:
-        model = self._models.get(model_id(name))
+    def get(self, name: str, field: str = "base_model") -> CatalogueModel:
+        """`field` of the request is what a refusal is about."""
+        model = self._models.get(model_id(name, field))
         if model is None:
             raise ApiError("NOT_FOUND", f"PublisherModel {name} does not exist.")
         return model
@@ -101,7 +102,7 @@ def load(path: Path = FILE) -> Catalogue:
     return Catalogue([_model(entry) for entry in json.loads(path.read_text(encoding="utf-8"))["models"]])
 
 
-def model_id(name: str) -> str:
+def model_id(name: str, field: str = "base_model") -> str:
     """`publisher/family@version` from that or from the long resource name."""
     found = ID.match(name)
     if found is None:
@@ -109,7 +110,7 @@ def model_id(name: str) -> str:
             f"Invalid open source publisher model resource name: {name!r}."
             " Expected {publisher}/{model}@{version}, for example google/gemma3@gemma-3-270m."
         )
-        raise invalid(message, "base_model")
+        raise invalid(message, field)
     return f"{found['publisher']}/{found['family']}@{found['version']}"
 
 

@@ -180,7 +180,8 @@ class Deployments:
         """Leaves nothing behind: what was made for this deployment goes again, and its ids can be used anew."""
         self._serving.stop(name_of(note["endpoint"], note["deployed_model"]["id"]))
         with self._store.transaction():
-            self._stage(note, DeploymentStage.FAILED_TO_DEPLOY)
+            cancelled = error.status == "CANCELLED"
+            self._stage(note, DeploymentStage.DEPLOYMENT_TERMINATED if cancelled else DeploymentStage.FAILED_TO_DEPLOY)
             fail(self._store, note["stages"], error)
             if note["stages"] != name:
                 self._store.delete(note["endpoint"])

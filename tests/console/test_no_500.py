@@ -82,10 +82,10 @@ def things():
     factories.publisher_model()
     job = factories.job(state="SUCCEEDED", phase="CLOSED")
     answer = factories.message(conversation=factories.conversation(), role="assistant", state="FAILED")
-    delivery = Delivery.objects.create(notification=factories.notification(), way="webhook", state="FAILED")
     column = factories.conversation(comparison=factories.comparison())
     factories.message(conversation=column)
     compared = factories.message(conversation=column, role="assistant", content="Arr")
+    delivery = Delivery.objects.create(notification=factories.notification(), way="webhook", state="FAILED")
     return {
         "tuning": job.pk,
         "tuned": job.pk,

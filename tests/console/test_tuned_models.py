@@ -72,9 +72,9 @@ def test_pages_follow_each_other_in_the_order_that_was_chosen(visitor, dataset):
     for number in range(51):
         tuned(dataset, display_name=f"M{number:02}")
     first = visitor.get("/models/?sort=name")
-    second = visitor.get(f"/models/{first.context['page'].older}")
+    second = visitor.get(f"/models/{first.context['page'].next_url}")
     assert [name for name, _version in rows(second)] == ["M50"]
-    assert (second.context["page"].is_first, second.context["page"].older) == (False, "")
+    assert (second.context["page"].is_first, second.context["page"].next_url) == (False, "")
 
 
 @pytest.mark.parametrize("after", ["", "x", "M_1", "\x00_00000000-0000-0000-0000-000000000000", "_" * 50])

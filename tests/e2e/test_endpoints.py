@@ -107,6 +107,7 @@ def put_a_second_model_beside(visit: Visit, endpoint: str) -> None:
     dialog.get_by_label("Model", exact=False).first.select_option(f"base {GEMMA}")
     dialog.get_by_label("Name", exact=True).fill("Second")
     dialog.get_by_label("Share of traffic, percent").fill("30")
+    dialog.get_by_label("I accept the terms").check()
     visit.picture("endpoint-add-model")
     assert axe(visit) == []
     dialog.get_by_role("button", name="Deploy").click()
@@ -124,10 +125,12 @@ def change_the_shares(visit: Visit) -> None:
     dialog.get_by_role("button", name="Save").click()
     expect(dialog.locator(".errors")).to_contain_text("The shares must add up to 100 %. Together they are 120 %.")
     visit.picture("endpoint-shares")
-    dialog.get_by_label("Base, percent").fill("0")
+    dialog.get_by_label("gemma-3-270m, percent").fill("0")
     dialog.get_by_label("Second, percent").fill("100")
     dialog.get_by_role("button", name="Save").click()
-    expect(visit.page.get_by_text("Traffic is shared so now: Base 0 %, Second 100 %.")).to_be_visible(timeout=SOON)
+    expect(visit.page.get_by_text("Traffic is shared so now: gemma-3-270m 0 %, Second 100 %.")).to_be_visible(
+        timeout=SOON
+    )
 
 
 def ask_who_answers(visit: Visit, endpoint: str) -> None:
@@ -139,7 +142,7 @@ def ask_who_answers(visit: Visit, endpoint: str) -> None:
 
 def take_the_first_one_away(visit: Visit, endpoint: str) -> None:
     visit.open(f"/endpoints/{endpoint}/")
-    models_card(visit).get_by_role("link", name="Undeploy Base").click()
+    models_card(visit).get_by_role("link", name="Undeploy gemma-3-270m").click()
     dialog = visit.page.locator("#ask")
     expect(dialog).to_contain_text("Second gets all of the traffic.")
     assert axe(visit) == []

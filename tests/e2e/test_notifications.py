@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests import journey
 from tests.e2e.conftest import NARROW, WIDE, Visit, enter
-from tests.e2e.test_axe import OPTIONS
+from tests.e2e.test_pages import OPTIONS
 from tests.receivers import Receiver, receiving, wait_until
 from tests.running import GEMMA, Running, running, with_tiny_model
 from tests.visitor import Visitor

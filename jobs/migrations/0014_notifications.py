@@ -42,7 +42,7 @@ PROBLEMS = [
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("jobs", "0012_storage_listing"),
+        ("jobs", "0013_conversation_draft"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
