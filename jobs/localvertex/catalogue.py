@@ -9,6 +9,7 @@ from typing import Any
 from jobs.localvertex.errors import ApiError, invalid
 
 FILE = Path(__file__).with_name("catalogue.json")
+GEMMA_3 = ("gemma3", "medgemma")
 ADAPTER_SIZES = (1, 2, 4, 8, 16, 32)
 ID = re.compile(r"^(?:publishers/)?(?P<publisher>[\w.-]+)/(?:models/)?(?P<family>[\w.-]+)@(?P<version>[\w.-]+)$")
 
@@ -50,6 +51,18 @@ class CatalogueModel:
     licence: Licence = field(default_factory=Licence)
     tuning: Tuning | None = None
     machines: tuple[Machine, ...] = ()
+    weights: str = ""
+
+    @property
+    def how_to_get(self) -> str:
+        """The weights, on this machine."""
+        start = f"start the server with --base-model {self.id}=FOLDER"
+        if self.family in GEMMA_3:
+            return f"Download {self.weights}, {start}, or use Vertex AI for this model."
+        return (
+            "This server tunes Gemma 3 only. To deploy the model here, convert"
+            f" {self.weights} to model.gguf with llama.cpp and {start}; otherwise use Vertex AI for it."
+        )
 
     @property
     def publisher(self) -> str:
@@ -125,6 +138,7 @@ def _model(entry: dict[str, Any]) -> CatalogueModel:
         modalities=tuple(entry.get("modalities", ("text",))),
         licence=Licence(**entry.get("licence", {})),
         tuning=None if tuning is None else _tuning(tuning),
+        weights=entry.get("weights", ""),
         machines=tuple(Machine(**machine) for machine in entry.get("machines", ())),
     )
 

@@ -71,11 +71,12 @@ class Deployments:
     def _plan(self, name: str, note: Json) -> Plan:
         folder = self._serving.folder(name)
         if note["form"] == MERGED:
-            mmproj = folder / "mmproj.gguf"
-            return Plan(name, str(folder / "model.gguf"), str(mmproj) if mmproj.is_file() else None)
+            vision = folder / "mmproj.gguf"
+            return Plan(name, str(folder / "model.gguf"), str(vision) if vision.is_file() else None)
         weights = self._weights.get(note["base"])
         adapter = str(folder / "adapter.gguf") if note["form"] == TUNED else None
-        return Plan(name, str(weights.gguf), str(weights.mmproj) if weights.mmproj else None, adapter)
+        mmproj = str(weights.mmproj) if weights.mmproj else None
+        return Plan(name, str(weights.gguf), mmproj, adapter, hf=str(weights.hf))
 
     def stop(self) -> None:
         self._stopping.set()

@@ -152,7 +152,7 @@ def test_the_list_is_paged_by_key(visitor):
         factories.notification(created_at=created_at, facts={"name": f"Model {number:02}"})
     first = visitor.get("/notifications/")
     assert ("Model 50" in text(first), "Model 00" in text(first)) == (True, False)
-    second = visitor.get(f"/notifications/{first.context['page'].older}")
+    second = visitor.get(f"/notifications/{first.context['page'].next_url}")
     assert ("Model 01" in text(second), "Model 00" in text(second), "First page" in text(second)) == (False, True, True)
 
 

@@ -27,6 +27,13 @@ def test_every_fact_has_a_source_and_a_date():
     assert all(source["place"] and date.fromisoformat(source["as_of"]) for source in data["sources"].values())
 
 
+def test_each_says_where_its_weights_are():
+    for model in catalogue.load().all():
+        assert model.weights.startswith("https://huggingface.co/")
+        assert (f"Download {model.weights}" in model.how_to_get) == (model.family in catalogue.GEMMA_3)
+        assert f"--base-model {model.id}=FOLDER" in model.how_to_get
+
+
 def test_models_that_vertex_ai_tunes_are_listed():
     families = {model.family for model in catalogue.load().all()}
     assert {"gemma3", "gemma4", "medgemma", "qwen3", "llama3_1", "llama3-2", "llama3-3", "gpt-oss"} <= families

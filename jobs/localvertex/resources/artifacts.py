@@ -107,7 +107,7 @@ def require(parts: Parts, artifact: Artifact, project: str) -> None:
     if artifact.base is None or artifact.form == MERGED:
         parts.deployments.converter.require(artifact.source)
         return
-    weights = parts.weights.get(artifact.base.id)
+    weights = parts.weights.get(artifact.base.id, artifact.base.how_to_get)
     if not weights.can_serve:
         raise precondition(f"{artifact.base.id} cannot be deployed: {weights.message}")
 

@@ -40,7 +40,7 @@ def create_custom_job(call: Call) -> CustomJob:
     refuse_encryption(wanted, "custom_job.encryption_spec")
     training = peft_arguments.read(parts.catalogue, _arguments(wanted))
     licences.require(parts.store, parent.split("/")[1], training.base)
-    parts.weights.get(training.base.id)
+    parts.weights.get(training.base.id, training.base.how_to_get)
     job = CustomJob(
         name=f"{parent}/customJobs/{new_id()}",
         display_name=wanted.display_name,

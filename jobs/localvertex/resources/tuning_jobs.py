@@ -89,7 +89,7 @@ def _check(job: TuningJob, call: Call) -> CatalogueModel:
     location(job.output_uri, "output_uri")
     _check_spec(job.supervised_tuning_spec, model)
     licences.require(call.parts.store, call.path["parent"].split("/")[1], model)
-    call.parts.weights.get(model.id)
+    call.parts.weights.get(model.id, model.how_to_get)
     return model
 
 

@@ -90,7 +90,7 @@ def test_folder_without_a_model(server):
 
 def test_model_without_weights(server):
     name = "publishers/qwen/models/qwen3@qwen3-4b"
-    with pytest.raises(BadRequest, match="no weights on this machine"):
+    with pytest.raises(BadRequest, match="convert https://huggingface.co/Qwen/Qwen3-4B to model.gguf"):
         server.garden.deploy(vertex.DeployRequest(destination=PARENT, publisher_model_name=name))
 
 
