@@ -258,7 +258,11 @@ def test_the_bell_counts_ones_own_in_one_query(owner, stranger, django_assert_nu
     assert (bell.unread, bell.runs) == (2, False)
 
 
-@pytest.mark.parametrize("make", [factories.job, factories.endpoint])
+def adding():
+    return factories.further_model(endpoint=factories.ready_endpoint(), state="DEPLOYING")
+
+
+@pytest.mark.parametrize("make", [factories.job, factories.endpoint, adding])
 def test_the_bell_turns_while_something_runs(owner, make):
     row = make()
     assert bell_of(owner).runs
