@@ -22,7 +22,7 @@ from jobs.services import comparison_votes, comparisons
 
 from .chat_tree import key_of
 from .compare_shown import fragment, page, visible_comparison, with_errors
-from .paging import page_of
+from .pager import listed as pages_of
 from .pictures import attached
 
 asks = require_http_methods(["GET", "HEAD", "POST"])
@@ -40,8 +40,8 @@ def index(request: ConsoleRequest) -> HttpResponse:
 
 
 def listed(request: ConsoleRequest, form: CompareForm) -> dict[str, Any]:
-    rows = Comparison.objects.visible_to(request.user).annotate(voted=Count("votes")).order_by("-created_at", "-id")
-    found = page_of(rows.prefetch_related("columns__endpoint"), request.GET)
+    rows = Comparison.objects.visible_to(request.user).annotate(voted=Count("votes"))
+    found = pages_of(rows.prefetch_related("columns__endpoint"), request.GET, ())
     return {"form": form, "page": found, "scores": comparison_votes.tally(request.user)}
 
 

@@ -141,7 +141,7 @@ def edit(question: Message, *, key: UUID, text: str) -> Message:
             raise NotAllowedNow(_("Write a message first."))
         new = Message.objects.create(
             conversation=row, parent_id=old.parent_id, ordinal=chat.next_ordinal(row), role=Role.USER, content=text,
-            html=markup.render(text),
+            html=markup.answer(text),
         )  # fmt: skip
         copy_pictures({old.pk: new})
         return chat.waiting(row, key, new)

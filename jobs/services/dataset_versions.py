@@ -11,6 +11,7 @@ from django.db import transaction
 from jobs.models import Dataset
 from jobs.models.dataset import DatasetQuerySet
 
+from . import notifications
 from .dataset_file import Lines
 
 # Eight bytes a row while two files are compared.
@@ -43,6 +44,8 @@ def save(dataset: Dataset, guard: Guard | None = None) -> None:
             dataset.changes = changes if previous == seen else {}
             Dataset.objects.filter(family=previous.family).update(is_latest=False)
         dataset.save(force_insert=True)
+        if dataset.made_from_id:
+            notifications.note_dataset(dataset)
 
 
 def remove(dataset: Dataset) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 from django.urls import get_resolver, reverse
 
+from jobs.models import Delivery
 from jobs.services import chat_share
 from tests import factories
 
@@ -56,6 +57,9 @@ ROUTES = {
     "endpoint-lease": Route("endpoint", ("GET", "HEAD", "POST")),
     "endpoint-extend": Route("endpoint", POST),
     "endpoint-again": Route("endpoint", POST),
+    "endpoint-traffic": Route("endpoint", ("GET", "HEAD", "POST")),
+    "endpoint-model-add": Route("endpoint", ("GET", "HEAD", "POST")),
+    "endpoint-model-undeploy": Route("endpoint", ("GET", "HEAD", "POST"), {"deployed": "4711"}),
     "tuned-model": Route("tuned"),
     "dataset-detail": Route("dataset"),
     "dataset-problems": Route("dataset"),
@@ -68,6 +72,9 @@ ROUTES = {
     "dataset-convert": Route("dataset", POST),
     "dataset-split": Route("dataset", POST),
     "dataset-delete": Route("dataset", POST),
+    "notification": Route("notification"),
+    "notification-read": Route("notification", POST),
+    "notification-delivery-again": Route("delivery", POST),
     "chat-conversation": Route("conversation"),
     "chat-send": Route("conversation", POST),
     "chat-options": Route("conversation", POST),
@@ -151,6 +158,8 @@ THINGS = {
     "conversation": factories.conversation,
     "answer": answer,
     "picture": factories.picture,
+    "notification": factories.notification,
+    "delivery": lambda: Delivery.objects.create(notification=factories.notification(), way="email", state="FAILED"),
 }
 
 

@@ -429,7 +429,7 @@ def test_the_list_takes_the_same_queries_for_one_and_for_three(visitor, django_a
     for _ in range(rows):
         comparison = started()
         vote(visitor, comparison, answered(comparison)[0])
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(10):
         visitor.get("/studio/compare/")
 
 
@@ -440,5 +440,5 @@ def test_the_page_takes_the_same_queries_for_any_columns_and_rounds(
     comparison = started(columns)
     for _ in range(rounds):
         answered(comparison)
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(11):
         visitor.get(url(comparison))
