@@ -128,7 +128,8 @@ def test_a_reload_goes_on_with_the_streams(started: Visit) -> None:
     page.reload()
     expect(page.locator("[aria-busy=true]")).to_have_count(2)
     expect(page.locator(".column").last).to_contain_text(re.compile(r"\d,"), timeout=SOON)
-    page.get_by_role("button", name="Stop all").click()
+    page.get_by_label("Message to all columns").focus()
+    page.keyboard.press("Escape")
     finished(page)
 
 
