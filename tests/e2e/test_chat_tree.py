@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests import journey
 from tests.e2e.conftest import WIDE, Visit, enter
-from tests.e2e.test_axe import remarks
+from tests.e2e.test_pages import remarks
 from tests.running import GEMMA, Running
 from tests.visitor import Visitor
 

@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.conftest import Visit, enter
-from tests.e2e.test_axe import OPTIONS
+from tests.e2e.test_pages import OPTIONS
 from tests.running import ROOT, Running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]

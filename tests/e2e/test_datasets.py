@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.e2e.conftest import Visit, enter
-from tests.e2e.test_axe import remarks
+from tests.e2e.test_pages import remarks
 from tests.running import Running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120), pytest.mark.usefixtures("signed_in")]

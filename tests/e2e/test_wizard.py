@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import Visit
-from tests.e2e.test_axe import remarks
+from tests.e2e.test_pages import remarks
 from tests.running import Running
 from tests.visitor import Visitor
 
