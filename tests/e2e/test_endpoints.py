@@ -128,7 +128,9 @@ def change_the_shares(visit: Visit) -> None:
     dialog.get_by_label("gemma-3-270m, percent").fill("0")
     dialog.get_by_label("Second, percent").fill("100")
     dialog.get_by_role("button", name="Save").click()
-    expect(visit.page.get_by_text("Traffic is shared so now: gemma-3-270m 0 %, Second 100 %.")).to_be_visible(timeout=SOON)
+    expect(visit.page.get_by_text("Traffic is shared so now: gemma-3-270m 0 %, Second 100 %.")).to_be_visible(
+        timeout=SOON
+    )
 
 
 def ask_who_answers(visit: Visit, endpoint: str) -> None:
