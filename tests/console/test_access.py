@@ -70,6 +70,7 @@ ROUTES = {
     "dataset-delete": Route("dataset", POST),
     "chat-conversation": Route("conversation"),
     "chat-send": Route("conversation", POST),
+    "chat-draft": Route("conversation", POST),
     "chat-options": Route("conversation", POST),
     "chat-delete": Route("conversation", POST),
     "chat-turn": Route("answer"),
