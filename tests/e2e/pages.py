@@ -10,7 +10,7 @@ JOB, ENDPOINT = "/tuning/jobs/{%s}/", "/endpoints/{endpoint-%s}/"
 DATASET, CHAT = "/datasets/{dataset-%s}/", "/studio/chat/{chat-%s}/"
 GARDEN, DRAFT = "/model-garden/", "/tuning/drafts/{draft}/"
 MODEL = "/publishers/google/model-garden/gemma3/"
-TABS = ("", "connection", "defaults", "appearance", "keys", "about")
+TABS = ("", "connection", "defaults", "appearance", "keys", "about", "about/operations")
 ALL_JOBS, CHATS = "/tuning/", "/studio/chat/chats/"
 
 
@@ -59,7 +59,7 @@ PAGES = (
     Shown("chats", CHATS, empty=CHATS, more=(f"{CHATS}?q=zzz",)),
     Shown("chat-links", "/studio/chat/links/", empty="/studio/chat/links/"),
     Shown("search", "/search/?q=e", empty="/search/?q=zzz"),
-    *(Shown(f"settings-{tab or 'status'}", f"/settings/{tab and f'{tab}/'}") for tab in TABS),
+    *(Shown(f"settings-{tab.replace('/', '-') or 'status'}", f"/settings/{tab and f'{tab}/'}") for tab in TABS),
     Shown("not-found", "/nothing-here/"),
 )
 

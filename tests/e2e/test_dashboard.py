@@ -111,16 +111,3 @@ def test_two_jobs_are_compared_from_the_list(visit: Visit, page: Page, jobs: dic
     expect(page.locator("#settings tbody th")).to_have_text(["Learning rate"])
     visit.picture("compare")
     assert remarks(page) == []
-
-
-def test_axe_has_nothing_to_say(visit: Visit, page: Page, jobs: dict[str, str]) -> None:
-    found = []
-    running, failed = f"/tuning/jobs/{jobs['Running']}/", f"/tuning/jobs/{jobs['Failed']}/"
-    cancel = f"/tuning/cancel/?job={jobs['Running']}"
-    paths = ["/tuning/", "/tuning/?filter=status:x+night", running, f"{running}dataset/", f"{running}logs/"]
-    paths += [f"{running}details/", failed, f"/tuning/jobs/{jobs['Tuned']}/", cancel, "/tuning/compare/"]
-    for number, path in enumerate(paths):
-        visit.open(path)
-        visit.picture(f"tuning-{number}")
-        found += remarks(page)
-    assert found == []

@@ -94,7 +94,7 @@ def test_pages_with_everything(visit: Visit, seeded: dict[str, str], state: str)
 def test_nothing_is_cut_in_korean_on_a_phone(
     browser: Browser, console: Running, session: list[Any], seeded: dict[str, str]
 ) -> None:
-    context = browser.new_context(viewport=NARROW, locale="ko-KR")
+    context = browser.new_context(viewport=NARROW, locale="ko-KR", reduced_motion="reduce")
     context.add_cookies(session)
     visit = Visit(context, context.new_page(), console.address)
     found = []

@@ -13,7 +13,6 @@ from tests.e2e.conftest import Visit, remarks
 from tests.running import Running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
-TABS = ("", "connection/", "defaults/", "appearance/", "keys/", "about/", "about/operations/")
 
 
 @pytest.fixture
@@ -30,15 +29,6 @@ def test_a_new_console_works_and_shows_the_way(visit: Visit, page: Page) -> None
     expect(page.locator(".setup [aria-current=step]")).to_contain_text("Dataset")
     visit.picture("dashboard-setup")
     assert remarks(page) == []
-
-
-def test_axe_has_nothing_to_say(visit: Visit, page: Page) -> None:
-    found = []
-    for tab in TABS:
-        visit.open(f"/settings/{tab}")
-        visit.picture(f"settings-{tab.replace('/', '-') or 'status'}")
-        found += remarks(page)
-    assert found == []
 
 
 def test_a_part_that_fails_comes_first_and_recovers(visit: Visit, page: Page, console: Running) -> None:
