@@ -2,6 +2,7 @@ from django.urls import URLPattern, path
 
 from console.views import (
     accounts,
+    browsing,
     chat,
     chat_code,
     chat_export,
@@ -9,19 +10,26 @@ from console.views import (
     chat_settings,
     chat_share,
     chat_tree,
+    compare,
+    compare_columns,
+    compare_votes,
     dashboard,
     dataset_making,
     dataset_rows,
     datasets,
     endpoint_actions,
+    endpoint_models,
     endpoints,
     health,
+    leave,
     model_detail,
     model_garden,
+    notifications,
     pictures,
     preferences,
     search,
     settings_about,
+    settings_notifications,
     settings_own,
     settings_status,
     tuned_models,
@@ -92,12 +100,22 @@ endpoint_urls = [
     path("endpoints/<uuid:pk>/replicas/", endpoint_actions.replicas, name="endpoint-replicas"),
     path("endpoints/<uuid:pk>/lease/", endpoint_actions.lease, name="endpoint-lease"),
     path("endpoints/<uuid:pk>/extend/", endpoint_actions.extend, name="endpoint-extend"),
+    path("endpoints/<uuid:pk>/traffic/", endpoint_models.traffic, name="endpoint-traffic"),
+    path("endpoints/<uuid:pk>/models/add/", endpoint_models.add, name="endpoint-model-add"),
+    path(
+        "endpoints/<uuid:pk>/models/<slug:deployed>/undeploy/", endpoint_models.undeploy, name="endpoint-model-undeploy"
+    ),
     path("endpoints/<uuid:pk>/again/", endpoint_actions.again, name="endpoint-again"),
 ]
 
 tuned_model_urls = [
     path("models/", tuned_models.index, name="tuned-models"),
     path("models/<uuid:pk>/", tuned_models.detail, name="tuned-model"),
+]
+
+storage_urls = [
+    path("storage/browse/", browsing.browse, name="storage-browse"),
+    path("storage/choose/", browsing.choose, name="storage-choose"),
 ]
 
 dataset_urls = [
@@ -121,6 +139,7 @@ chat_urls = [
     path("studio/chat/", chat.index, name="chat"),
     path("studio/chat/<uuid:pk>/", chat.conversation, name="chat-conversation"),
     path("studio/chat/<uuid:pk>/send/", chat.send, name="chat-send"),
+    path("studio/chat/<uuid:pk>/draft/", chat.draft, name="chat-draft"),
     path("studio/chat/<uuid:pk>/options/", chat_settings.options, name="chat-options"),
     path("studio/chat/<uuid:pk>/delete/", chat.delete, name="chat-delete"),
     path("studio/chat/turns/<uuid:pk>/", chat.turn, name="chat-turn"),
@@ -155,6 +174,40 @@ chat_urls = [
     path("shared/<str:token>/pictures/<uuid:picture>", chat_share.shared_picture, name="shared-picture"),
 ]
 
+compare_urls = [
+    path("studio/compare/", compare.index, name="compare"),
+    path("studio/compare/base/", compare.base, name="compare-base"),
+    path("studio/compare/<uuid:pk>/", compare.detail, name="compare-detail"),
+    path("studio/compare/<uuid:pk>/send/", compare.send, name="compare-send"),
+    path("studio/compare/<uuid:pk>/stop/", compare.stop_all, name="compare-stop-all"),
+    path("studio/compare/<uuid:pk>/blind/", compare.blind, name="compare-blind"),
+    path("studio/compare/<uuid:pk>/again/", compare.again, name="compare-again"),
+    path("studio/compare/<uuid:pk>/rename/", compare.rename, name="compare-rename"),
+    path("studio/compare/<uuid:pk>/delete/", compare.delete, name="compare-delete"),
+    path("studio/compare/<uuid:pk>/vote/", compare_votes.vote, name="compare-vote"),
+    path("studio/compare/<uuid:pk>/reveal/", compare_votes.reveal, name="compare-reveal"),
+    path("studio/compare/<uuid:pk>/add/", compare_columns.add, name="compare-add"),
+    path("studio/compare/columns/<uuid:pk>/endpoint/", compare_columns.endpoint, name="compare-column-endpoint"),
+    path("studio/compare/columns/<uuid:pk>/options/", compare_columns.options, name="compare-column-options"),
+    path("studio/compare/columns/<uuid:pk>/remove/", compare_columns.remove, name="compare-column-remove"),
+    path("studio/compare/answers/<uuid:pk>/", compare_columns.answer, name="compare-answer"),
+    path("studio/compare/answers/<uuid:pk>/stop/", compare_columns.stop, name="compare-answer-stop"),
+    path("studio/compare/answers/<uuid:pk>/retry/", compare_columns.retry, name="compare-answer-retry"),
+    path("studio/compare/answers/<uuid:pk>/continue/", compare_columns.go_on, name="compare-answer-continue"),
+    path("studio/compare/answers/<uuid:pk>/show/", compare_columns.show, name="compare-answer-show"),
+    path("studio/compare/answers/<uuid:pk>/branch/", compare_columns.branch, name="compare-answer-branch"),
+    path("studio/compare/answers/<uuid:pk>/row/", compare_votes.row, name="compare-answer-row"),
+]
+
+notification_urls = [
+    path("notifications/", notifications.index, name="notifications"),
+    path("notifications/latest/", notifications.latest, name="notifications-latest"),
+    path("notifications/read/", notifications.read_all, name="notifications-read"),
+    path("notifications/<uuid:pk>/", notifications.follow, name="notification"),
+    path("notifications/<uuid:pk>/read/", notifications.read, name="notification-read"),
+    path("notifications/deliveries/<uuid:pk>/again/", notifications.try_again, name="notification-delivery-again"),
+]
+
 settings_urls = [
     path("settings/", settings_status.index, name="settings"),
     path("settings/check/", settings_status.check, name="settings-check"),
@@ -163,6 +216,9 @@ settings_urls = [
     path("settings/appearance/", settings_own.appearance, name="settings-appearance"),
     path("settings/keys/", settings_own.keys, name="settings-keys"),
     path("settings/password/", settings_own.password, name="settings-password"),
+    path("settings/notifications/", settings_notifications.index, name="settings-notifications"),
+    path("settings/notifications/secret/", settings_notifications.renew_secret, name="settings-webhook-secret"),
+    path("settings/notifications/test/", settings_notifications.send_test, name="settings-notifications-test"),
     path("settings/about/", settings_about.index, name="settings-about"),
     path("settings/about/<str:slug>/", settings_about.document, name="settings-document"),
 ]
@@ -174,13 +230,17 @@ urlpatterns: list[URLPattern] = [
     *tuning_urls,
     *endpoint_urls,
     *tuned_model_urls,
+    *storage_urls,
     *dataset_urls,
     *chat_urls,
+    *compare_urls,
+    *notification_urls,
     *settings_urls,
     path("accounts/sign-in/", accounts.sign_in, name="sign-in"),
     path("accounts/link/<str:token>/", accounts.sign_in_link, name="sign-in-link"),
     path("accounts/sign-out/", accounts.sign_out, name="sign-out"),
     path("search/", search.index, name="search"),
+    path("leave/", leave.ask, name="leave"),
     path("preferences/", preferences.save, name="preferences"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),

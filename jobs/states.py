@@ -35,6 +35,16 @@ class EndpointState(TextChoices):
     FAILED = "FAILED", _("Failed")
 
 
+class DeployedState(TextChoices):
+    """Of a model that is on an endpoint beside others."""
+
+    DEPLOYING = "DEPLOYING", _("Deploying")
+    READY = "READY", _("Ready")
+    UNDEPLOYING = "UNDEPLOYING", _("Undeploying")
+    UNDEPLOYED = "UNDEPLOYED", _("Undeployed")
+    FAILED = "FAILED", _("Failed")
+
+
 class Phase(TextChoices):
     """How sure we are that the remote resource exists."""
 
@@ -56,7 +66,7 @@ class MessageState(TextChoices):
     FAILED = "FAILED", _("Failed")
 
 
-T, E, P, M = TuningState, EndpointState, Phase, MessageState
+T, E, D, P, M = TuningState, EndpointState, DeployedState, Phase, MessageState
 
 # From wherever it was seen last: a look sees a state, never the moves between two looks.
 TUNING_ENDS = frozenset({T.SUCCEEDED, T.PARTIALLY_SUCCEEDED, T.FAILED, T.CANCELLED, T.EXPIRED})
@@ -84,6 +94,14 @@ ENDPOINT_TRANSITIONS: Mapping[str, frozenset[str]] = {
     E.DELETED: frozenset(),
 }
 
+DEPLOYED_TRANSITIONS: Mapping[str, frozenset[str]] = {
+    D.DEPLOYING: frozenset({D.READY, D.FAILED, D.UNDEPLOYING, D.UNDEPLOYED}),
+    D.READY: frozenset({D.UNDEPLOYING, D.UNDEPLOYED}),
+    D.UNDEPLOYING: frozenset({D.UNDEPLOYED}),
+    D.UNDEPLOYED: frozenset(),
+    D.FAILED: frozenset(),
+}
+
 PHASE_TRANSITIONS: Mapping[str, frozenset[str]] = {
     P.INTENT: frozenset({P.SUBMITTING, P.BOUND, P.CLOSED}),
     P.SUBMITTING: frozenset({P.BOUND, P.AMBIGUOUS, P.RETRY_OK, P.CLOSED}),
@@ -106,6 +124,8 @@ MESSAGE_TRANSITIONS: Mapping[str, frozenset[str]] = {
 TUNING_TERMINAL = frozenset(state for state, after in TUNING_TRANSITIONS.items() if not after)
 TUNING_LIVE = frozenset(TUNING_TRANSITIONS) - TUNING_TERMINAL
 ENDPOINT_TRANSIENT = frozenset({E.DEPLOYING, E.UNDEPLOYING, E.DELETING})
+DEPLOYED_TRANSIENT = frozenset({D.DEPLOYING, D.UNDEPLOYING})
+DEPLOYED_LIVE = DEPLOYED_TRANSIENT | {D.READY}
 MESSAGE_LIVE = frozenset({M.WAITING, M.STREAMING})
 MESSAGE_CUT_OFF = frozenset({M.STOPPED, M.INTERRUPTED})
 

@@ -16,10 +16,14 @@ from django.utils import timezone
 
 from .services import (
     accounts,
+    browsing,
     catalogue,
     chat,
+    deliveries,
     endpoint_lifetime,
     endpoints,
+    further_models,
+    notifications,
     output_check,
     pictures,
     probes,
@@ -74,9 +78,25 @@ def advance_endpoint(endpoint_id: str) -> None:
         send(advance_endpoint, endpoint_id=endpoint_id)
 
 
+@task("endpoints.advance_model", **STEP_LIMITS)
+def advance_further_model(model_id: str) -> None:
+    if further_models.advance(UUID(model_id), timezone.now()):
+        send(advance_further_model, model_id=model_id)
+
+
 @task("tuning.check_output", soft_time_limit=30, time_limit=40)
 def check_output(draft_id: str) -> None:
     output_check.run(UUID(draft_id), timezone.now())
+
+
+@task("storage.list", soft_time_limit=30, time_limit=40)
+def list_storage(listing_id: str) -> None:
+    browsing.run(UUID(listing_id), timezone.now())
+
+
+@task("notifications.deliver", soft_time_limit=100, time_limit=120)
+def deliver(delivery_id: str) -> None:
+    deliveries.attempt(UUID(delivery_id), timezone.now())
 
 
 @task("catalogue.sync")
@@ -100,6 +120,8 @@ def probe_status() -> None:
 def prune() -> None:
     accounts.forget_expired(timezone.now())
     pictures.prune(timezone.now())
+    browsing.prune(timezone.now())
+    notifications.prune(timezone.now())
 
 
 @task("chat.answer", acks_late=False, time_limit=CHAT_SECONDS + 30, soft_time_limit=CHAT_SECONDS)
@@ -114,7 +136,7 @@ def sweep() -> None:
     now = timezone.now()
     _report_worker(now)
     accounts.heartbeat("beat", now)
-    for part in (_sweep_jobs, _sweep_leases, _sweep_endpoints, _sweep_chats):
+    for part in (_sweep_jobs, _sweep_leases, _sweep_endpoints, _sweep_models, _sweep_chats, _sweep_deliveries):
         try:
             part(now)
         except Exception:
@@ -140,9 +162,17 @@ def _sweep_endpoints(now: datetime) -> None:
     _send_all(advance_endpoint, "endpoint_id", endpoints.due(now))
 
 
+def _sweep_models(now: datetime) -> None:
+    _send_all(advance_further_model, "model_id", further_models.due(now))
+
+
 def _sweep_chats(now: datetime) -> None:
     chat.interrupt_stale(now)
     _send_all(answer_message, "message_id", chat.due(now))
+
+
+def _sweep_deliveries(now: datetime) -> None:
+    _send_all(deliver, "delivery_id", deliveries.due(now))
 
 
 def _send_all(kicked: Task, name: str, ids: list[UUID]) -> None:

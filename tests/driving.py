@@ -6,11 +6,15 @@ from typing import Any
 
 from django.utils import timezone
 
-from jobs.models import Endpoint, TuningJob
-from jobs.services import endpoints, tuning
+from jobs.models import Endpoint, FurtherModel, TuningJob
+from jobs.services import endpoints, further_models, tuning
 from tests.fakes import Crash
 
-ADVANCE: dict[type, Callable[..., Any]] = {TuningJob: tuning.advance, Endpoint: endpoints.advance}
+ADVANCE: dict[type, Callable[..., Any]] = {
+    TuningJob: tuning.advance,
+    Endpoint: endpoints.advance,
+    FurtherModel: further_models.advance,
+}
 AFTER_THE_LEASE = timedelta(seconds=91)
 
 

@@ -5,6 +5,7 @@ import io
 import json
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 from django.contrib.auth.models import User
 from PIL import Image
@@ -15,14 +16,17 @@ from jobs.models import (
     Dataset,
     DatasetFormat,
     Endpoint,
+    FurtherModel,
     Message,
+    Notification,
+    NotificationChoice,
     Picture,
     PublisherModel,
     Role,
     TuningDraft,
     TuningJob,
 )
-from jobs.states import EndpointState, Phase
+from jobs.states import DeployedState, EndpointState, Phase
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 BASE_MODEL = "google/gemma3@gemma-3-270m"
@@ -115,9 +119,30 @@ def ready_endpoint(**values: Any) -> Endpoint:
         "resource_name": f"projects/garden-local/locations/us-central1/endpoints/endpoint-{number}",
         "model_resource_name": f"projects/garden-local/locations/us-central1/models/model-{number}",
         "deployed_model_id": "4711",
+        "traffic": {"4711": 100},
         "started_at": NOW,
     }
     return endpoint(**defaults | values)
+
+
+def further_model(*, endpoint: Endpoint, **values: Any) -> FurtherModel:
+    """Ready beside the endpoint's own model, unless said otherwise; the endpoint's `traffic` is left as it is."""
+    number = FurtherModel.objects.count() + 1
+    defaults = {
+        "owner": endpoint.owner,
+        "display_name": "Other model",
+        "location": endpoint.location,
+        "resource_name": endpoint.resource_name,
+        "base_model": BASE_MODEL,
+        "publisher_model": "" if values.get("artifact_uri") else BASE_MODEL,
+        "model_user_id": f"further-{number}",
+        "deployed_model_id": str(5000 + number),
+        "state": DeployedState.READY,
+        "phase": Phase.BOUND,
+        "started_at": NOW,
+        "next_check_at": None,
+    }
+    return FurtherModel.objects.create(endpoint=endpoint, **defaults | values)
 
 
 def conversation(**values: Any) -> Conversation:
@@ -165,6 +190,30 @@ def picture(*, content: bytes | None = None, **values: Any) -> Picture:
     made.path.parent.mkdir(parents=True, exist_ok=True)
     made.path.write_bytes(content)
     return made
+
+
+def notification(**values: Any) -> Notification:
+    """Unread; of a tuning job that succeeded, unless said otherwise."""
+    defaults = {
+        "owner": values.get("owner") or owner(),
+        "kind": "tuning.succeeded",
+        "subject": "tuning_job",
+        "subject_id": uuid4(),
+        "end": "SUCCEEDED",
+        "facts": {"name": "My model", "state": "SUCCEEDED"},
+    }
+    return Notification.objects.create(**defaults | values)
+
+
+def notification_choice(**values: Any) -> NotificationChoice:
+    """Reached by both ways, with what is sent at first."""
+    defaults = {
+        "user": values.get("user") or owner(),
+        "email": "owner@example.com",
+        "webhook_url": "https://hook.example/here",
+        "webhook_nonce": "nonce",
+    }
+    return NotificationChoice.objects.create(**defaults | values)
 
 
 def publisher_model(*, name: str = BASE_MODEL, **values: Any) -> PublisherModel:

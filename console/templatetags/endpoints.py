@@ -13,7 +13,7 @@ from django.utils.timesince import timeuntil
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from jobs.models import Endpoint
+from jobs.models import Endpoint, FurtherModel, ServedModel
 from jobs.states import EndpointState
 
 register = template.Library()
@@ -33,7 +33,7 @@ STAGES: dict[str, str | Promise] = {
 
 
 @register.filter
-def stage_words(endpoint: Endpoint) -> str | Promise:
+def stage_words(endpoint: Endpoint | FurtherModel) -> str | Promise:
     """Empty unless something is being deployed and Vertex AI has said how far it is."""
     if endpoint.state != EndpointState.DEPLOYING:
         return ""
@@ -46,7 +46,7 @@ def endpoint_status(endpoint: Endpoint) -> dict[str, object]:
 
 
 @register.filter
-def machine(endpoint: Endpoint) -> str | Promise:
+def machine(endpoint: ServedModel) -> str | Promise:
     if not endpoint.machine_type:
         return _("Chosen by Vertex AI")
     if not endpoint.accelerator_count:

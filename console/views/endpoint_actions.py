@@ -43,11 +43,15 @@ class Question:
 
 
 def answered(
-    request: ConsoleRequest, endpoint: Endpoint, question: Question, form: forms.Form, do: Callable[[], HttpResponse]
+    request: ConsoleRequest,
+    endpoint: Endpoint,
+    question: Question,
+    form: forms.Form,
+    do: Callable[[], HttpResponse | None],
 ) -> HttpResponse:
-    """Does it when the form was sent as it should be, and asks otherwise."""
-    if form.is_bound and form.is_valid():
-        return do()
+    """Does it when the form was sent as it should be, and asks otherwise; again when `do` found something wrong."""
+    if form.is_bound and form.is_valid() and (done := do()):
+        return done
     context = {"endpoint": endpoint, "question": question, "form": form, "url": request.path}
     context["is_dialog"] = wants_fragment(request)
     template = "endpoints/ask.html"
@@ -79,7 +83,7 @@ def undeploy(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 def undeployed(request: ConsoleRequest, endpoint: Endpoint) -> HttpResponse:
     endpoints.request_undeploy(endpoint)
-    tasks.kick(tasks.advance_endpoint, endpoint_id=str(endpoint.pk))
+    kick(endpoint)
     messages.info(request, _("Undeploying %(name)s") % {"name": endpoint.display_name})
     return hx_redirect(request, "endpoint-detail", endpoint.pk)
 
@@ -101,9 +105,16 @@ def delete(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 def deleted(request: ConsoleRequest, endpoint: Endpoint) -> HttpResponse:
     endpoints.request_delete(endpoint)
-    tasks.kick(tasks.advance_endpoint, endpoint_id=str(endpoint.pk))
+    kick(endpoint)
     messages.info(request, _("Deleting %(name)s") % {"name": endpoint.display_name})
     return hx_redirect(request, "endpoint-list")
+
+
+def kick(endpoint: Endpoint) -> None:
+    """With the further models that go with it."""
+    tasks.kick(tasks.advance_endpoint, endpoint_id=str(endpoint.pk))
+    for pk in endpoint.further.transient().values_list("pk", flat=True):
+        tasks.kick(tasks.advance_further_model, model_id=str(pk))
 
 
 def refuse_to_ask(request: ConsoleRequest, why_not: str | Promise) -> None:

@@ -1,7 +1,7 @@
 """An endpoint with what its pages say about it beyond its row: what it costs and how much it is used."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -10,9 +10,11 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from jobs.models import Endpoint
+from jobs.models import Endpoint, FurtherModel, ServedModel
 from jobs.services import machine_prices, usage
-from jobs.states import EndpointState
+from jobs.states import DEPLOYED_LIVE, EndpointState
+
+from .endpoint_served import further_of
 
 RUNNING = frozenset({EndpointState.DEPLOYING, EndpointState.READY, EndpointState.UNDEPLOYING})
 IDLE = timedelta(hours=24)
@@ -20,11 +22,12 @@ IDLE = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class Shown:
-    """`hours`: requests in each of the last 24 hours."""
+    """`hours`: requests in each of the last 24 hours. `further`: models beside its own, failed ones, too."""
 
     endpoint: Endpoint
     hours: list[int]
     now: datetime
+    further: list[FurtherModel] = field(default_factory=list)
 
     @property
     def requests(self) -> int:
@@ -47,9 +50,13 @@ class Shown:
         return machine_prices.price(self.endpoint.machine_type) if self.endpoint.machine_type else None
 
     @property
+    def others(self) -> list[FurtherModel]:
+        return [model for model in self.further if model.state in DEPLOYED_LIVE]
+
+    @property
     def usd_per_hour(self) -> Decimal | None:
-        """Of the replicas that always run; None when no price is known."""
-        return self.price.usd_per_hour * self.endpoint.min_replicas if self.price else None
+        """Of the replicas that always run, of all models; None when a price is not known."""
+        return _sum(usd_per_hour(model) for model in (self.endpoint, *self.others))
 
     @property
     def is_running(self) -> bool:
@@ -73,11 +80,11 @@ class Shown:
 
     @property
     def cost_so_far(self) -> Decimal | None:
-        began = self.endpoint.started_at
-        if self.usd_per_hour is None or began is None:
+        """Of the models that are there; one that was undeployed meanwhile is not counted."""
+        if self.endpoint.started_at is None:
             return None
         end = self.now if self.is_running else self.endpoint.ended_at or self.now
-        return self.usd_per_hour * Decimal(max((end - began).total_seconds(), 0)) / 3600
+        return _sum(cost_until(model, end) for model in (self.endpoint, *self.others))
 
     @property
     def cost_so_far_words(self) -> str:
@@ -98,8 +105,25 @@ class Shown:
 
 def shown(endpoints: Iterable[Endpoint]) -> list[Shown]:
     now, rows = timezone.now(), list(endpoints)
-    hours = usage.by_hour(rows, now)
-    return [Shown(endpoint, hours[endpoint.pk], now) for endpoint in rows]
+    hours, further = usage.by_hour(rows, now), further_of(rows)
+    return [Shown(row, hours[row.pk], now, [model for model in further if model.endpoint_id == row.pk]) for row in rows]
+
+
+def usd_per_hour(model: ServedModel) -> Decimal | None:
+    price = machine_prices.price(model.machine_type) if model.machine_type else None
+    return price.usd_per_hour * model.min_replicas if price else None
+
+
+def cost_until(model: ServedModel, end: datetime) -> Decimal | None:
+    hourly = usd_per_hour(model)
+    if hourly is None or model.started_at is None:
+        return hourly and Decimal(0)
+    return hourly * Decimal(max((end - model.started_at).total_seconds(), 0)) / 3600
+
+
+def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:
+    found = list(amounts)
+    return None if None in found else sum((amount for amount in found if amount), Decimal(0))
 
 
 def money(amount: Decimal) -> str:

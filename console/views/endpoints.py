@@ -22,6 +22,7 @@ from jobs.states import ENDPOINT_TRANSIENT, EndpointState
 from .deployment_stages import stages
 from .endpoint_metrics import metrics
 from .endpoint_samples import samples
+from .endpoint_served import served, why_not_changed
 from .endpoint_shown import shown
 from .pager import Head, listed
 
@@ -118,9 +119,12 @@ def status(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 def page_context(request: ConsoleRequest, endpoint: Endpoint) -> dict[str, Any]:
     chosen, as_table = request.GET.get("period", ""), "table" in request.GET
+    seen = shown([endpoint])[0]
     return {
         "endpoint": endpoint,
-        "shown": shown([endpoint])[0],
+        "shown": seen,
+        "models": served(endpoint, seen.further),
+        "why_not_changed": why_not_changed(endpoint, seen.further),
         "stages": stages(endpoint),
         "metrics": metrics(endpoint, chosen, as_table=as_table),
         "chats": Conversation.objects.filter(endpoint=endpoint).count(),

@@ -16,7 +16,6 @@ from console.forms.catalogue import CatalogueFilter, facet_groups
 from console.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs import tasks
 from jobs.models import CatalogueSync, PublisherModel, TuningJob
-from jobs.states import TuningState
 
 from . import catalogue, weights
 from .catalogue import Family, Variant
@@ -25,7 +24,6 @@ from .highlight import highlighted
 TILES = 6
 NEWS = "garden-news"
 OURS = ("google", "local")
-TUNED = (TuningState.SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED)
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ def index(request: ConsoleRequest) -> HttpResponse:
         **(found(chosen, variants) if chosen else shelves(request, families)),
     }
     if request.GET.get("action") == "deploy-weights":
-        context |= weights.context_of(weights.form_of(variants))
+        context |= weights.context_of(weights.form_of(variants, uri=request.GET.get("artifact_uri", "")))
         context["cancel_url"] = f"{reverse('model-garden')}{chosen.query}"
     return page_or_fragment(request, "model_garden/index.html", "results", context)
 
@@ -63,7 +61,7 @@ def shelves(request: ConsoleRequest, families: list[Family]) -> dict[str, Any]:
         Shelf(_("Open models"), [one for one in families if one.publisher not in OURS], "?collection=partners"),
         Shelf(_("Your own models"), [one for one in families if one.publisher == "local"], "?collection=local"),
     ]
-    tuned = TuningJob.objects.visible_to(request.user).rows().filter(state__in=TUNED).order_by("-created_at")
+    tuned = TuningJob.objects.visible_to(request.user).rows().tuned().order_by("-created_at")
     return {
         "shelves": [shelf for shelf in named if shelf.families],
         "tuned": list(tuned[:TILES]),

@@ -20,7 +20,6 @@ from jobs.models import Conversation, Dataset, Endpoint, PublisherModel, TuningJ
 
 from . import catalogue
 from .highlight import highlighted
-from .model_garden import TUNED
 
 SHOWN = 5
 LONGEST_QUERY = 200
@@ -59,7 +58,7 @@ def page_of(view: str) -> Callable[[Any], str]:
 
 
 def tuned(user: User) -> "QuerySet[Any]":
-    return TuningJob.objects.visible_to(user).rows().filter(state__in=TUNED)
+    return TuningJob.objects.visible_to(user).rows().tuned()
 
 
 KINDS = (
@@ -67,7 +66,10 @@ KINDS = (
         _("Models"), "potted_plant", ("display_name", "name"), lambda user: PublisherModel.objects.listed(),
         lambda row: catalogue.Variant(row, "").url, "model-garden", has_search=True,
     ),
-    Kind(_("Tuned models"), "tune", ("display_name", "base_model"), tuned, page_of("tuning-job"), "tuning-list"),
+    Kind(
+        _("Tuned models"), "tune", ("display_name", "base_model", "tuned_model"), tuned, page_of("tuned-model"),
+        "tuned-models", has_search=True,
+    ),
     Kind(
         _("Tuning jobs"), "model_training", ("display_name", "base_model", "resource_name"),
         lambda user: TuningJob.objects.visible_to(user).rows(), page_of("tuning-job"), "tuning-list",
@@ -75,6 +77,7 @@ KINDS = (
     Kind(
         _("Endpoints"), "dns", ("display_name", "base_model", "resource_name"),
         lambda user: Endpoint.objects.visible_to(user).shown(), page_of("endpoint-detail"), "endpoint-list",
+        has_search=True,
     ),
     Kind(
         _("Datasets"), "dataset", ("name", "file_name"),

@@ -28,12 +28,18 @@ READ_OR_SEND = ["GET", "HEAD", "POST"]
 
 @require_http_methods(READ_OR_SEND)
 def defaults(request: ConsoleRequest) -> HttpResponse:
-    form = DefaultsForm(request.POST or None, initial=kept_defaults(request.user), machines=machines())
+    form = DefaultsForm(request.POST or None, initial=first_defaults(request), machines=machines())
     if form.is_bound and form.is_valid():
         folder, machine = form.cleaned_data["output_prefix"], form.cleaned_data["machine_type"]
         preferences.save_defaults(request.user, output_prefix=folder, machine_type=machine, chat=form.chat())
         return saved(request, "settings-defaults")
     return answered(request, "settings/defaults.html", form)
+
+
+def first_defaults(request: ConsoleRequest) -> dict[str, Any]:
+    """What is kept, with the folder that was chosen just now."""
+    chosen = {name: request.GET[name] for name in ("output_prefix",) if name in request.GET}
+    return kept_defaults(request.user) | chosen
 
 
 def kept_defaults(user: User) -> dict[str, Any]:

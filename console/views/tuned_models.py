@@ -66,6 +66,11 @@ def detail(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
         "stand": standing,
         "versions": list(versions),
         "default": default_checkpoint(job),
+        "checkpoints": [
+            (one, checkpoints.why_not_deployed(job, one["checkpoint_id"]) if one != default_checkpoint(job) else "")
+            for one in job.checkpoints
+        ],
         "folder": endpoints.artifact_uri(job),
+        "shared": list(job.further.live().select_related("endpoint")),
     }
     return render(request, "tuned_models/detail.html", context)

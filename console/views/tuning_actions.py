@@ -72,7 +72,7 @@ def set_default(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     job, checkpoint = visible_job(request, pk), request.POST.get("checkpoint", "")
     checkpoints.set_default(job, checkpoint)
     messages.info(request, _("Deployments take checkpoint %(id)s from now on") % {"id": checkpoint})
-    return hx_redirect(request, "tuning-job", pk)
+    return hx_redirect(request, safe_next(request, reverse("tuning-job", args=[pk])))
 
 
 @require_POST

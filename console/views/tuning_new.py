@@ -22,7 +22,7 @@ from .wizard import SAVED, SENT, Wizard, raw_values
 from .wizard_page import shown
 
 Which = Literal["train", "validation"]
-PREVIEWED = {"name": ("display_name",), "training": ("dataset", "epochs", "tuning_mode")}
+PREVIEWED = {"output": ("output_uri",), "name": ("display_name",), "training": ("dataset", "epochs", "tuning_mode")}
 ADDS_DATASET: dict[str, tuple[str, Which]] = {
     "upload-train": ("upload", "train"),
     "upload-validation": ("upload", "validation"),

@@ -23,11 +23,12 @@ from .catalogue import Variant
 PAGE = "model_garden/weights.html"
 
 
-def form_of(variants: Iterable[Variant], data: Any = None) -> WeightsForm:
+def form_of(variants: Iterable[Variant], data: Any = None, uri: str = "") -> WeightsForm:
     """Offers the machines of the whole catalogue: nobody knows yet which of them suit these weights."""
     options = machines_of(variants)
     choices = {"": _("Let Vertex AI choose"), **{option.key: option.label for option in options}}
-    initial = {"key": uuid.uuid4(), "display_name": "custom-weights-mg-one-click-deploy", "machine": ""}
+    initial: dict[str, Any] = {"key": uuid.uuid4(), "display_name": "custom-weights-mg-one-click-deploy", "machine": ""}
+    initial["artifact_uri"] = uri
     form = WeightsForm(data, initial=initial, machines=choices)
     form.fields["machine"].help_text = _("The folder is checked by Vertex AI when the deployment starts.")
     return form

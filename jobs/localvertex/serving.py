@@ -70,7 +70,7 @@ class Serving:
         """`idle_seconds` of 0 keeps every child; `budget` is in bytes, half of this machine's when not given."""
         self._folder = folder
         self._command = list(command)
-        self._idle_seconds = idle_seconds
+        self.idle_seconds = idle_seconds
         self.budget = budget or memory.half_of_this_machine()
         self._lock = threading.RLock()
         self._served: dict[str, Served] = {}
@@ -133,6 +133,11 @@ class Serving:
     def ready(self, name: str) -> bool:
         served = self._served.get(name)
         return served is not None and served.ready
+
+    def state(self, name: str) -> tuple[str, str]:
+        """Which, and what is the matter."""
+        served = self._served.get(name)
+        return (served.state, served.trouble) if served else (FAILED, "Its weights are not on this machine any more.")
 
     def states(self) -> list[Json]:
         with self._lock:
@@ -264,8 +269,8 @@ class Serving:
         had = served.child
         self._bury(served)
         if served.child is not None:
-            if self._idle_seconds and not served.busy and time.monotonic() - served.used > self._idle_seconds:
-                log.info("%s was not used for %.0f s and is put to sleep", served.plan.name, self._idle_seconds)
+            if self.idle_seconds and not served.busy and time.monotonic() - served.used > self.idle_seconds:
+                log.info("%s was not used for %.0f s and is put to sleep", served.plan.name, self.idle_seconds)
                 self._end(served)
         elif (had is not None or served.trouble) and time.monotonic() >= served.retry_at and self._fits(served):
             self._launch(served)

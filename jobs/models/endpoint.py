@@ -21,6 +21,36 @@ class LeaseKind(models.TextChoices):
     IDLE = "IDLE", _("After a time without requests")
 
 
+class ServedModel(RemoteResource):
+    """A model that serves: a base model's weights (`publisher_model`) or a folder's (`artifact_uri`), on its machines.
+
+    `base_model` is empty for weights of unknown origin. `model_user_id` is chosen before the call.
+    """
+
+    publisher_model = models.CharField(max_length=200, blank=True)
+    artifact_uri = models.CharField(max_length=1024, blank=True)
+    base_model = models.CharField(max_length=200, blank=True)
+    accepts_licence = models.BooleanField(default=False)
+    spot = models.BooleanField(default=False)
+    machine_type = models.CharField(max_length=64, blank=True)
+    accelerator_type = models.CharField(max_length=64, blank=True)
+    accelerator_count = models.PositiveIntegerField(default=0)
+    min_replicas = models.PositiveSmallIntegerField(default=1)
+    max_replicas = models.PositiveSmallIntegerField(default=1)
+    available_replicas = models.PositiveSmallIntegerField(null=True, blank=True)
+    model_user_id = models.CharField(max_length=63, unique=True)
+
+    operation_name = models.CharField(max_length=512, blank=True)
+    stage = models.CharField(max_length=40, blank=True)
+    # [[stage, ISO time it was first seen], …] of the deployment.
+    stage_times = models.JSONField(default=list, blank=True)
+    model_resource_name = models.CharField(max_length=512, blank=True)
+    deployed_model_id = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        abstract = True
+
+
 class EndpointQuerySet(RemoteQuerySet):
     def shown(self) -> Self:
         return self.exclude(state=EndpointState.DELETED)
@@ -29,10 +59,10 @@ class EndpointQuerySet(RemoteQuerySet):
         return self.filter(state=EndpointState.READY)
 
 
-class Endpoint(RemoteResource):
-    """One endpoint with one deployed model: a base model's (`publisher_model`) or a folder's (`artifact_uri`).
+class Endpoint(ServedModel):
+    """One endpoint with the first of its models; more of them are `further`, which share the traffic with it.
 
-    `base_model` is empty for weights of unknown origin, `model_display_name` when it is called as the endpoint is.
+    `model_display_name` is empty when the model is called as the endpoint is.
 
     The remote ids are chosen before the call (`endpoint_user_id`, `model_user_id`), so creating twice cannot succeed.
     `wanted` is what the person asked for last: READY, UNDEPLOYED or DELETED; `state` follows it.
@@ -42,37 +72,25 @@ class Endpoint(RemoteResource):
     state = models.CharField(max_length=16, choices=EndpointState, default=EndpointState.DEPLOYING)
     wanted = models.CharField(max_length=16, choices=EndpointState, default=EndpointState.READY)
     job = models.ForeignKey(TuningJob, on_delete=models.SET_NULL, null=True, blank=True, related_name="endpoints")
-    publisher_model = models.CharField(max_length=200, blank=True)
-    artifact_uri = models.CharField(max_length=1024, blank=True)
-    base_model = models.CharField(max_length=200, blank=True)
     model_display_name = models.CharField(max_length=128, blank=True)
     automatic = models.BooleanField(default=False)
-    accepts_licence = models.BooleanField(default=False)
-    spot = models.BooleanField(default=False)
     # No address of its own: it answers on that of its region.
     shared_address = models.BooleanField(default=False)
-    machine_type = models.CharField(max_length=64, blank=True)
-    accelerator_type = models.CharField(max_length=64, blank=True)
-    accelerator_count = models.PositiveIntegerField(default=0)
-    min_replicas = models.PositiveSmallIntegerField(default=1)
-    max_replicas = models.PositiveSmallIntegerField(default=1)
     # Set while Vertex AI has still to be told of other numbers; the second says which wish was sent last.
     replicas_asked_at = models.DateTimeField(null=True, blank=True)
     replicas_sent_at = models.DateTimeField(null=True, blank=True)
-    available_replicas = models.PositiveSmallIntegerField(null=True, blank=True)
+    is_asleep = models.BooleanField(default=False)
+    # {deployed model id: percent} of every model on it, as seen last; and what a person asked for, until it is so.
+    traffic = models.JSONField(default=dict, blank=True)
+    traffic_wanted = models.JSONField(default=dict, blank=True)
+    traffic_asked_at = models.DateTimeField(null=True, blank=True)
     lease_kind = models.CharField(max_length=8, choices=LeaseKind, blank=True)
     lease_hours = models.PositiveSmallIntegerField(null=True, blank=True)
     undeploy_at = models.DateTimeField(null=True, blank=True)
+    # When its lease, and not a person, undeployed it.
+    lease_ended_at = models.DateTimeField(null=True, blank=True)
     last_request_at = models.DateTimeField(null=True, blank=True)
     endpoint_user_id = models.CharField(max_length=63, unique=True)
-    model_user_id = models.CharField(max_length=63, unique=True)
-
-    operation_name = models.CharField(max_length=512, blank=True)
-    stage = models.CharField(max_length=40, blank=True)
-    # [[stage, ISO time it was first seen], …] of the deployment.
-    stage_times = models.JSONField(default=list, blank=True)
-    model_resource_name = models.CharField(max_length=512, blank=True)
-    deployed_model_id = models.CharField(max_length=64, blank=True)
     dedicated_dns = models.CharField(max_length=255, blank=True)
 
     objects = EndpointQuerySet.as_manager()
@@ -94,6 +112,10 @@ class Endpoint(RemoteResource):
     @property
     def is_transient(self) -> bool:
         return self.state in ENDPOINT_TRANSIENT
+
+    @property
+    def model_name(self) -> str:
+        return self.model_display_name or self.display_name
 
     @property
     def label(self) -> str:

@@ -93,10 +93,11 @@ def due(now: datetime) -> list[UUID]:
 def end(endpoint_id: UUID, now: datetime) -> bool:
     """Undeploys it if its lease is over and no answer is being written; true when it did."""
     with transaction.atomic():
-        row = Endpoint.objects.select_for_update().filter(pk=endpoint_id).first()
+        row = Endpoint.objects.select_for_update(no_key=True).filter(pk=endpoint_id).first()
         if row is None or not _is_over(row, now) or answers(row):
             return False
         record(row, EventLevel.WARNING, _reason(row))
+        Endpoint.objects.filter(pk=row.pk).update(lease_ended_at=now)
         endpoints.request_undeploy(row)
     return True
 

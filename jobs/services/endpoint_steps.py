@@ -1,6 +1,6 @@
 """One step of an endpoint. The operation that runs is in the row; when it is lost, looking at the endpoint will do."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -15,7 +15,7 @@ from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, VertexError
 from jobs.vertex.port import DeployedModel, DeploySpec, MachineSpec, RemoteEndpoint, RemoteError
 
-from . import endpoint_replicas
+from . import endpoint_replicas, endpoint_traffic, further_looks
 from .endpoint_removal import BROKEN, DONE, PATIENCE, deleted, get, look_deleting, look_undeploying, undeployed, waiting
 from .leases import NOW, Claim, Outcome, pause, poll_seconds
 from .submission import UNSENT, UNSURE, Binding, Foreign, Submission, is_ours, labels
@@ -26,8 +26,12 @@ MISSES = 3
 
 
 def step(claimed: Claim[Endpoint]) -> Outcome:
+    return timed(claimed, _step(claimed))
+
+
+def timed(claimed: Claim[Any], outcome: Outcome) -> Outcome:
     """Remembers when each stage of the deployment was seen first."""
-    row, outcome = claimed.row, _step(claimed)
+    row = claimed.row
     stage = outcome.changes.get("stage", "")
     if not stage or stage == row.stage or row.state != EndpointState.DEPLOYING:
         return outcome
@@ -151,7 +155,7 @@ def _look_deploying(claimed: Claim[Endpoint]) -> Outcome:
     if remote is None:
         return _missing(claimed, _failed(claimed, "NOT_FOUND", _("It is gone from Vertex AI. Deploy it again.")))
     for model in remote.deployed_models:
-        if model.available_replicas != 0:
+        if model.available_replicas != 0 or model.is_asleep:
             return _ready(endpoint, claimed, remote, model)
     deployment = get_gateway().deployment.find_deployment(endpoint.resource_name)
     if deployment and deployment.error:
@@ -168,7 +172,7 @@ def _ready(endpoint: Endpoint, claimed: Claim[Endpoint], remote: RemoteEndpoint,
         "state": EndpointState.READY, "started_at": claimed.now, "stage": DONE, "notice": "", "empty_looks": 0,
         "dedicated_dns": remote.dedicated_dns, "deployed_model_id": model.id,
         "model_resource_name": get_gateway().deployment.model_name(endpoint.model_user_id),
-        "available_replicas": model.available_replicas,
+        "available_replicas": model.available_replicas, "traffic": endpoint_traffic.seen(remote),
     }  # fmt: skip
     sentence = _("The endpoint %s is ready.") % endpoint.display_name
     again = WATCH if remote.dedicated_dns or endpoint.shared_address else poll_seconds()
@@ -187,20 +191,47 @@ def _begin_lease(endpoint_id: UUID, claimed: Claim[Endpoint]) -> None:
 
 def _look_ready(claimed: Claim[Endpoint]) -> Outcome:
     """Others can change it behind our back: the row follows."""
-    remote = get(claimed.row)
+    row, remote = claimed.row, get(claimed.row)
     if remote is None:
         return _missing(claimed, deleted(claimed, _("It was deleted outside this console.")))
     if not remote.deployed_models:
+        if row.further.transient().exists():
+            return Outcome(poll_seconds())
         return undeployed(claimed, _("Its model was undeployed outside this console."))
-    if claimed.row.replicas_asked_at:
-        return endpoint_replicas.change(claimed, remote.deployed_models[0])
+    model = _own(row, remote)
+    if row.replicas_asked_at:
+        return endpoint_replicas.change(claimed, model)
+    if row.traffic_asked_at:
+        return endpoint_traffic.change(claimed, remote)
+    return _seen(claimed, remote, model)
+
+
+def _own(row: Endpoint, remote: RemoteEndpoint) -> DeployedModel:
+    return next(
+        (model for model in remote.deployed_models if model.id == row.deployed_model_id), remote.deployed_models[0]
+    )
+
+
+def _seen(claimed: Claim[Endpoint], remote: RemoteEndpoint, model: DeployedModel) -> Outcome:
     idle = all(model.available_replicas == 0 for model in remote.deployed_models)
-    notice = _("No replica is running at the moment; Vertex AI may be starting one.") if idle else ""
+    asleep = idle and all(model.is_asleep for model in remote.deployed_models)
+    notice = _without_replicas(remote.deployed_models) if idle and not asleep else ""
     dns = remote.dedicated_dns or claimed.row.dedicated_dns
     has_address = dns or claimed.row.shared_address
     again = poll_seconds() if idle or not has_address else WATCH
-    changes = {"dedicated_dns": dns, "notice": notice, "empty_looks": 0}
-    return Outcome(again, {**changes, **endpoint_replicas.seen(remote.deployed_models[0])})
+    changes = {
+        "dedicated_dns": dns, "notice": notice, "empty_looks": 0, "is_asleep": asleep,
+        "traffic": endpoint_traffic.seen(remote),
+    }  # fmt: skip
+    also = partial(further_looks.follow, claimed.row.pk, remote, claimed.now)
+    return Outcome(again, {**changes, **endpoint_replicas.seen(model)}, also=also)
+
+
+def _without_replicas(models: Sequence[DeployedModel]) -> str:
+    told = next((model.message for model in models if model.message), "")
+    if told:
+        return _("No replica is running at the moment. Vertex AI says: %s") % told
+    return _("No replica is running at the moment; Vertex AI may be starting one.")
 
 
 def _missing(claimed: Claim[Endpoint], in_the_end: Outcome) -> Outcome:

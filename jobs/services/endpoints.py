@@ -1,5 +1,6 @@
 """What people and the clock do with endpoints. An endpoint serves one model and is paid for while it does."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
@@ -18,7 +19,7 @@ from jobs.models import Endpoint, EventLevel, LeaseKind, PublisherModel, TuningJ
 from jobs.models.endpoint import LONGEST_LEASE
 from jobs.states import ENDPOINT_TRANSITIONS, EndpointState, Phase, TuningState, check
 
-from . import checkpoints, endpoint_replicas, endpoint_steps, leases
+from . import checkpoints, endpoint_replicas, endpoint_steps, endpoint_traffic, further_models, leases, notifications
 from .submission import UNSENT, fingerprint
 
 ENDED = frozenset({EndpointState.DELETING, EndpointState.DELETED})
@@ -182,10 +183,16 @@ def request_replicas(endpoint: Endpoint, *, minimum: int, maximum: int) -> None:
         ring(endpoint)
 
 
+def request_traffic(endpoint: Endpoint, split: Mapping[str, int]) -> None:
+    """Other shares for the models on it from now on, by deployed model id."""
+    if endpoint_traffic.ask(endpoint, split):
+        ring(endpoint)
+
+
 def request_undeploy(endpoint: Endpoint) -> None:
-    """Frees the machine and keeps the endpoint's row. Before anything was sent there is nothing to keep."""
+    """Frees the machines of all its models and keeps the row. Before anything was sent there is nothing to keep."""
     with transaction.atomic():
-        row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
+        row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
         if row.state not in (EndpointState.UNDEPLOYING, EndpointState.UNDEPLOYED):
             if row.state not in endpoint_replicas.SERVING:
                 raise NotAllowedNow(_("Nothing is deployed on this endpoint. Delete it if you do not need it."))
@@ -195,7 +202,7 @@ def request_undeploy(endpoint: Endpoint) -> None:
 
 def request_delete(endpoint: Endpoint) -> None:
     with transaction.atomic():
-        row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
+        row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
         if row.state not in ENDED:
             _ask(row, EndpointState.DELETED, EndpointState.DELETING)
     endpoint.refresh_from_db()
@@ -205,7 +212,8 @@ def _ask(row: Endpoint, wanted: EndpointState, state: EndpointState) -> None:
     """A step in flight gives way to this: it finds its lease gone, or the state changed, when it settles."""
     now = timezone.now()
     row.wanted, row.notice = wanted, ""
-    row.undeploy_at = row.replicas_asked_at = None
+    row.undeploy_at = row.replicas_asked_at = row.traffic_asked_at = None
+    further_models.end_all(row, now)
     if row.phase in UNSENT or row.phase == Phase.CLOSED:
         check(ENDPOINT_TRANSITIONS, row.state, EndpointState.DELETED)
         row.state, row.phase, row.ended_at = EndpointState.DELETED, Phase.CLOSED, now
@@ -214,6 +222,8 @@ def _ask(row: Endpoint, wanted: EndpointState, state: EndpointState) -> None:
         check(ENDPOINT_TRANSITIONS, row.state, state)
         row.state, row.next_check_at = state, now
     row.save()
+    if row.state == EndpointState.DELETED:
+        notifications.note_closed(row)
     ring(row)
 
 

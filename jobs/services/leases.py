@@ -17,9 +17,11 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils.translation import gettext as _
 
-from jobs.models import Endpoint, EventLevel, TuningJob
-from jobs.states import ENDPOINT_TRANSITIONS, PHASE_TRANSITIONS, TUNING_TRANSITIONS, check
+from jobs.models import Endpoint, EventLevel, FurtherModel, TuningJob
+from jobs.states import DEPLOYED_TRANSITIONS, ENDPOINT_TRANSITIONS, PHASE_TRANSITIONS, TUNING_TRANSITIONS, check
 from jobs.vertex.errors import NotAuthorised, Refused, VertexError
+
+from . import notifications
 
 logger = logging.getLogger(__name__)
 
@@ -29,9 +31,17 @@ STRIKES_ALLOWED = 5
 PARKED = timedelta(minutes=10)
 BATCH = 100
 STATE_FIELDS = frozenset({"state", "ended_at", "error_code", "error_message"})
-ASKED_FIELDS = frozenset({"min_replicas", "max_replicas", "replicas_asked_at", "undeploy_at"})
+ASKED_FIELDS = frozenset(
+    {"min_replicas", "max_replicas", "replicas_asked_at", "undeploy_at", "traffic_asked_at", "split_after"}
+)
+STATES: Mapping[type, Mapping[str, frozenset[str]]] = {
+    TuningJob: TUNING_TRANSITIONS,
+    Endpoint: ENDPOINT_TRANSITIONS,
+    FurtherModel: DEPLOYED_TRANSITIONS,
+}
 
-R = TypeVar("R", TuningJob, Endpoint)
+Row = TuningJob | Endpoint | FurtherModel
+R = TypeVar("R", TuningJob, Endpoint, FurtherModel)
 Event = tuple[EventLevel, str]
 
 
@@ -51,12 +61,14 @@ class Claim(Generic[R]):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a step found. `again_in` None: nothing is left to do. `also` runs in the same transaction as the change."""
+    """What a step found. `again_in` None: nothing is left to do. `also` runs in the same transaction as the change.
+    `reason` is for its notification, where no column of the row has it."""
 
     again_in: timedelta | None
     changes: Mapping[str, Any] = field(default_factory=dict)
     events: Sequence[Event] = ()
     also: Callable[[], None] | None = None
+    reason: str = ""
 
 
 class LeaseLost(Exception):
@@ -119,7 +131,7 @@ def run(claimed: Claim[R], step: Callable[[Claim[R]], Outcome], ring: Callable[[
         return _strike(claimed, error, ring)
 
 
-def postponed(row: TuningJob | Endpoint, error: VertexError) -> Outcome:
+def postponed(row: Row, error: VertexError) -> Outcome:
     """A read failed: the row stays as it is and says why it waits. A look that failed is no proof of absence."""
     definite = isinstance(error, Refused | NotAuthorised)
     wait = timedelta(seconds=60) if definite else pause()
@@ -129,7 +141,8 @@ def postponed(row: TuningJob | Endpoint, error: VertexError) -> Outcome:
 def settle(claimed: Claim[R], outcome: Outcome, ring: Callable[[R], None]) -> bool:
     """The only place where a step changes a row. What a person asked for in the meantime is kept and comes next."""
     with transaction.atomic():
-        row = type(claimed.row)._default_manager.select_for_update().get(pk=claimed.row.pk)
+        # No key changes; so the events of another row about this one need not wait for it.
+        row = type(claimed.row)._default_manager.select_for_update(no_key=True).get(pk=claimed.row.pk)
         if row.lease_token != claimed.token:
             raise LeaseLost
         asked = claimed.row.state != row.state or claimed.row.next_check_at != row.next_check_at
@@ -142,6 +155,7 @@ def settle(claimed: Claim[R], outcome: Outcome, ring: Callable[[R], None]) -> bo
         news = bool(seen or outcome.events)
         due_at = None if again_in is None else claimed.now + again_in
         _write(row, {**seen, **freed, "next_check_at": due_at}, news=news)
+        notifications.note(row, seen, was=claimed.row, reason=outcome.reason)
         for level, message in outcome.events:
             record(row, level, message)
         if outcome.also:
@@ -151,10 +165,11 @@ def settle(claimed: Claim[R], outcome: Outcome, ring: Callable[[R], None]) -> bo
     return again_in == NOW
 
 
-def record(row: TuningJob | Endpoint, level: EventLevel, message: str) -> None:
+def record(row: Row, level: EventLevel, message: str) -> None:
     """Into the row's events; what happens to an endpoint made from a job is news of that job, too."""
-    row.events.create(level=level, message=message)
-    if isinstance(row, Endpoint) and row.job:
+    told = row.endpoint if isinstance(row, FurtherModel) else row
+    told.events.create(level=level, message=message)
+    if not isinstance(row, TuningJob) and row.job:
         row.job.events.create(level=level, message=message)
 
 
@@ -166,13 +181,12 @@ def _give_way(outcome: Outcome) -> Outcome:
     return Outcome(NOW, {name: value for name, value in changes.items() if name not in STATE_FIELDS})
 
 
-def _check(row: TuningJob | Endpoint, changes: Mapping[str, Any]) -> None:
-    states = TUNING_TRANSITIONS if isinstance(row, TuningJob) else ENDPOINT_TRANSITIONS
-    check(states, row.state, changes.get("state", row.state))
+def _check(row: Row, changes: Mapping[str, Any]) -> None:
+    check(STATES[type(row)], row.state, changes.get("state", row.state))
     check(PHASE_TRANSITIONS, row.phase, changes.get("phase", row.phase))
 
 
-def _write(row: TuningJob | Endpoint, changes: Mapping[str, Any], *, news: bool) -> None:
+def _write(row: Row, changes: Mapping[str, Any], *, news: bool) -> None:
     """A look that found nothing new does not count as an update."""
     for name, value in changes.items():
         setattr(row, name, value)

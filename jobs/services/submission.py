@@ -15,8 +15,8 @@ from typing import Any, Generic, Protocol, TypeVar
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from jobs.models import Endpoint, EventLevel, Installation, PublisherModel, TuningJob
-from jobs.states import EndpointState, Phase, TuningState
+from jobs.models import Endpoint, EventLevel, FurtherModel, Installation, PublisherModel, TuningJob
+from jobs.states import DeployedState, EndpointState, Phase, TuningState
 from jobs.vertex.errors import (
     AlreadyExists,
     LicenceRequired,
@@ -27,15 +27,16 @@ from jobs.vertex.errors import (
     VertexError,
 )
 
-from .leases import NOW, Claim, Event, LeaseLost, Outcome, mark, pause
+from .leases import NOW, Claim, Event, LeaseLost, Outcome, Row, mark, pause
 
 logger = logging.getLogger(__name__)
 
-R = TypeVar("R", TuningJob, Endpoint)
+R = TypeVar("R", TuningJob, Endpoint, FurtherModel)
 Binding = tuple[Mapping[str, Any], list[Event]]
 LOOKS = 8
 POST_PAUSE = timedelta(seconds=60)
 LATE_LOOK = timedelta(seconds=60)
+FAILED = {TuningJob: TuningState.FAILED, Endpoint: EndpointState.FAILED, FurtherModel: DeployedState.FAILED}
 UNSENT = frozenset({Phase.INTENT, Phase.RETRY_OK})
 UNSURE = frozenset({Phase.SUBMITTING, Phase.AMBIGUOUS, Phase.NEEDS_DECISION})
 
@@ -68,11 +69,11 @@ def fingerprint(request: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def labels(row: TuningJob | Endpoint) -> dict[str, str]:
+def labels(row: Row) -> dict[str, str]:
     return {"app-key": str(row.pk), "app-install": str(installation()), "app-hash": row.request_hash[:8]}
 
 
-def is_ours(row: TuningJob | Endpoint, found: Mapping[str, str]) -> bool:
+def is_ours(row: Row, found: Mapping[str, str]) -> bool:
     """A label that says otherwise. An absent one says nothing: Vertex AI shows an endpoint's only once it serves."""
     expected = labels(row)
     return all(found.get(name, expected[name]) == expected[name] for name in ("app-key", "app-hash"))
@@ -192,9 +193,8 @@ class Submission(Generic[R]):
         return POST_PAUSE * min(int(self.row.attempt), 5)
 
     def _failed(self, code: str, message: str) -> Outcome:
-        failed = TuningState.FAILED if isinstance(self.row, TuningJob) else EndpointState.FAILED
         changes = {
-            "state": failed, "phase": Phase.CLOSED, "error_code": code, "error_message": message, "notice": "",
-            "ended_at": self.claimed.now,
+            "state": FAILED[type(self.row)], "phase": Phase.CLOSED, "error_code": code, "error_message": message,
+            "notice": "", "ended_at": self.claimed.now,
         }  # fmt: skip
         return Outcome(None, changes, [(EventLevel.ERROR, message)])

@@ -12,9 +12,9 @@ from uuid import UUID
 from django.db.models import Count
 from django.db.models.functions import TruncHour
 
-from jobs.models import Conversation, Endpoint, Message, Role, TuningJob
+from jobs.models import Conversation, Endpoint, FurtherModel, Message, Role, TuningJob
 from jobs.models.chat import MessageQuerySet
-from jobs.states import MessageState
+from jobs.states import DeployedState, MessageState
 
 HOURS = 24
 MOST_READ = 20_000
@@ -111,7 +111,8 @@ def percentile(values: Sequence[float], percent: int) -> float | None:
 def uses_of(endpoint: Endpoint, now: datetime) -> Uses:
     answers = _answers().filter(endpoint=endpoint)
     others = Endpoint.objects.ready().filter(job=endpoint.job_id).exclude(pk=endpoint.pk)
-    alone = endpoint.job_id is not None and not others.exists()
+    beside = FurtherModel.objects.filter(job=endpoint.job_id, state=DeployedState.READY).exclude(endpoint=endpoint)
+    alone = endpoint.job_id is not None and not others.exists() and not beside.exists()
     return Uses(
         chats=Conversation.objects.filter(endpoint=endpoint).count(),
         answering=answers.live().count(),

@@ -5,7 +5,6 @@ UTC datetimes. Resource names are full (`projects/…/locations/…/…`), model
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -134,6 +133,25 @@ class DeploySpec:
 
 
 @dataclass(frozen=True)
+class OntoSpec:
+    """A model for an `endpoint` that exists: `publisher_model` (short name) or `artifact_uri`, as in DeploySpec.
+
+    `deployed_model_id`: up to ten digits, not beginning with 0. `machine` None: the one that Vertex AI recommends.
+    """
+
+    endpoint: str
+    deployed_model_id: str
+    model_user_id: str
+    display_name: str
+    publisher_model: str
+    artifact_uri: str
+    machine: MachineSpec | None
+    labels: Mapping[str, str]
+    min_replicas: int = 1
+    max_replicas: int = 1
+
+
+@dataclass(frozen=True)
 class RemoteOperation:
     """`stage` is a DeploymentStage name where the operation has one, else empty."""
 
@@ -146,7 +164,10 @@ class RemoteOperation:
 
 @dataclass(frozen=True)
 class DeployedModel:
-    """`min_replicas` and `max_replicas` None: it does not run on machines of its own."""
+    """`min_replicas` and `max_replicas` None: it does not run on machines of its own.
+
+    `is_asleep`: it was scaled to zero because nobody used it, and the next request wakes it. `message` is the server's.
+    """
 
     id: str
     model: str
@@ -154,6 +175,8 @@ class DeployedModel:
     available_replicas: int | None
     min_replicas: int | None = None
     max_replicas: int | None = None
+    is_asleep: bool = False
+    message: str = ""
 
 
 @dataclass(frozen=True)
@@ -163,6 +186,7 @@ class RemoteEndpoint:
     labels: Mapping[str, str]
     dedicated_dns: str
     deployed_models: tuple[DeployedModel, ...]
+    traffic_split: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -177,11 +201,15 @@ class ChatRequest:
 
 @dataclass(frozen=True)
 class ChatChunk:
-    """`usage` (prompt_tokens, completion_tokens) comes at most once, with the last chunk."""
+    """`usage` (prompt_tokens, completion_tokens) comes at most once, with the last chunk.
+
+    `deployed_model_id`: which model of the endpoint answers, told at most once, before its text.
+    """
 
     text: str = ""
     finish_reason: str = ""
     usage: Mapping[str, int] | None = None
+    deployed_model_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -208,6 +236,24 @@ class Catalogue(Protocol):
     def acknowledge_licence(self, model: str) -> None: ...
 
 
+@dataclass(frozen=True)
+class StoredObject:
+    """`name` without the folder that was listed; `size` in bytes."""
+
+    name: str
+    size: int
+    updated: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A page of names, in order; of buckets only `folders`. `next_token` is empty at the end."""
+
+    folders: tuple[str, ...] = ()
+    objects: tuple[StoredObject, ...] = ()
+    next_token: str = ""
+
+
 class Storage(Protocol):
     def upload(self, path: Path, uri: str) -> None:
         """Overwrites; safe to repeat."""
@@ -222,6 +268,12 @@ class Storage(Protocol):
 
     def read_text(self, uri: str, limit: int) -> str | None:
         """The last `limit` bytes of an object, or None when there is none."""
+
+    def list_buckets(self, page_token: str, limit: int) -> Listing:
+        """Those of the project."""
+
+    def list_folder(self, uri: str, page_token: str, limit: int) -> Listing:
+        """What lies right below `uri`. A folder that does not exist is empty; NotFound without its bucket."""
 
     def ensure_bucket(self, uri: str) -> None:
         """Creates the bucket of `uri` when it does not exist."""
@@ -265,16 +317,37 @@ class Deployment(Protocol):
     def scale(self, endpoint: str, deployed_model_id: str, min_replicas: int, max_replicas: int) -> str:
         """The operation's name. Names the numbers wanted, so that sending it again changes nothing more."""
 
-    def undeploy(self, endpoint: str, deployed_model_id: str) -> str: ...
+    def upload_model(self, spec: OntoSpec) -> str:
+        """Puts it into the registry, under its own id: the operation's name, or AlreadyExists."""
+
+    def deploy_onto(self, spec: OntoSpec, traffic_split: Mapping[str, int]) -> str:
+        """Paid. The operation's name. The model is uploaded; "0" in the split stands for it, others by their ids."""
+
+    def share_traffic(self, endpoint: str, traffic_split: Mapping[str, int]) -> None:
+        """Done when it returns. Names every deployed model; sending it again changes nothing more."""
+
+    def undeploy(self, endpoint: str, deployed_model_id: str, traffic_split: Mapping[str, int]) -> str:
+        """Refused for a model with traffic unless the split gives it to those that stay."""
 
     def delete_endpoint(self, name: str) -> str: ...
 
     def delete_model(self, name: str) -> str: ...
 
 
+class ChatStream(Protocol):
+    """Entered once. Leaving it closes the connection, which stops the generation on the server."""
+
+    def __enter__(self) -> Iterator[ChatChunk]: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def cut(self) -> None:
+        """From any thread, also before and while it is entered. What entering or reading raises then means nothing."""
+
+
 class Chat(Protocol):
-    def stream(self, request: ChatRequest) -> AbstractContextManager[Iterator[ChatChunk]]:
-        """Leaving the context closes the connection, which stops the generation on the server."""
+    def stream(self, request: ChatRequest) -> ChatStream:
+        """Nothing is sent before it is entered."""
 
 
 class VertexGateway(Protocol):

@@ -222,7 +222,7 @@ def test_a_key_that_cannot_be_read_is_the_first_page(visitor, key):
 
 
 @pytest.mark.parametrize("rows", [1, 3])
-@pytest.mark.parametrize(("query", "queries"), [("", 4), ("?q=ahoy", 3)])
+@pytest.mark.parametrize(("query", "queries"), [("", 5), ("?q=ahoy", 4)])
 def test_the_list_takes_the_same_queries_for_one_chat_and_for_three(
     visitor, django_assert_num_queries, rows, query, queries
 ):
@@ -339,5 +339,5 @@ def test_a_link_is_made_in_the_dialog(visitor):
 def test_the_list_of_links_takes_the_same_queries_for_one_and_for_three(visitor, django_assert_num_queries, rows):
     for _ in range(rows):
         chat_share.share(answered().conversation)
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         visitor.get("/studio/chat/links/")

@@ -84,12 +84,12 @@ def test_the_sample_is_added_once(signed_in):
 
 def test_the_number_of_queries_of_the_list_does_not_grow(signed_in, owner, django_assert_num_queries):
     factories.job(owner=owner)
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         response = signed_in.get(reverse("dataset-list"))
     assert [row["uses"] for row in response.context["rows"]] == [1]
     factories.dataset(owner=owner)
     factories.dataset(owner=owner)
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         response = signed_in.get(reverse("dataset-list"))
     assert [row["uses"] for row in response.context["rows"]] == [0, 0, 1]
 
@@ -306,7 +306,7 @@ def test_the_number_of_queries_of_a_page_does_not_grow(signed_in, owner, django_
     dataset = factories.dataset(owner=owner)
     for _number in range(jobs):
         factories.job(owner=owner, dataset=dataset)
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         page(signed_in, dataset)
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         page(signed_in, dataset, "versions/")

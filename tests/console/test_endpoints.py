@@ -56,6 +56,14 @@ def test_a_stage_is_not_shown_any_more_when_it_is_over(visitor):
     assert "Finishing up" not in words(visitor.get(url(endpoint)))
 
 
+def test_one_that_sleeps_says_so_and_what_wakes_it(visitor):
+    endpoint = factories.ready_endpoint(is_asleep=True, available_replicas=0)
+    text = words(visitor.get(url(endpoint)))
+    assert "Asleep: nobody has used it for a while" in text
+    assert "The first request wakes it, which takes some seconds." in text
+    assert ">Asleep</span>" in words(visitor.get("/endpoints/"))
+
+
 def test_deleted_and_other_peoples_endpoints_are_not_listed(visitor, team_mate):
     factories.endpoint(state="DELETED")
     factories.endpoint(owner=team_mate)
@@ -153,7 +161,7 @@ def test_a_tuned_model_leads_to_its_job(visitor):
 def test_the_list_takes_the_same_queries_for_one_row_and_for_three(visitor, django_assert_num_queries, rows):
     for _ in range(rows):
         factories.ready_endpoint()
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         visitor.get("/endpoints/")
 
 
@@ -161,7 +169,7 @@ def test_the_detail_page_takes_a_fixed_number_of_queries(visitor, django_assert_
     talk = factories.conversation(endpoint=factories.ready_endpoint())
     for _ in range(3):
         answer(talk)
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         visitor.get(url(talk.endpoint))
 
 

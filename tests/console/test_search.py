@@ -38,6 +38,18 @@ def test_each_kind_is_a_group(search, owner):
     assert response.content.decode().count("<mark>captain</mark></a>") == 6
 
 
+def test_a_tuned_model_leads_to_its_own_page(search, owner):
+    job = factories.job(owner=owner, display_name="Captain", state="SUCCEEDED")
+    urls = {str(group.kind.title): group.hits[0].url for group in search("?q=captain").context["groups"]}
+    assert urls == {"Tuned models": f"/models/{job.pk}/", "Tuning jobs": f"/tuning/jobs/{job.pk}/"}
+
+
+def test_more_tuned_models_are_in_their_list(search, owner):
+    for number in range(6):
+        factories.job(owner=owner, display_name=f"Captain {number}", state="SUCCEEDED")
+    assert [group.all_url for group in search("?q=captain").context["groups"]] == ["/models/?q=captain", "/tuning/"]
+
+
 def test_what_belongs_to_others_is_not_found(search, stranger):
     one_of_each(stranger, "captain")
     assert found(search("?q=captain")) == {"Models": ["captain"]}
@@ -67,13 +79,13 @@ def test_five_are_shown_and_the_rest_is_a_link_away(search, owner):
 def test_the_number_of_queries_does_not_grow(search, owner, django_assert_num_queries):
     for number in (1, 2, 3):
         one_of_each(owner, f"captain-{number}")
-        with django_assert_num_queries(8):
+        with django_assert_num_queries(9):
             search("?q=captain")
 
 
 @pytest.mark.parametrize("query", ["", "?q=", "?q=+%00+"])
 def test_nothing_asked_is_an_invitation(search, query, django_assert_num_queries):
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         assert "What are you looking for?" in search(query).content.decode()
 
 

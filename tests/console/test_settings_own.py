@@ -191,5 +191,5 @@ def test_each_tab_marks_itself(visitor, tab):
 
 @pytest.mark.parametrize("tab", ["defaults", "appearance", "keys"])
 def test_a_tab_takes_few_queries(visitor, django_assert_max_num_queries, tab):
-    with django_assert_max_num_queries(3):
+    with django_assert_max_num_queries(4):
         visitor.get(f"/settings/{tab}/")

@@ -90,6 +90,16 @@ def test_the_default_checkpoint_is_the_last(visitor, dataset):
     assert re.findall(r'<th scope="row">(\d)</th><td class="num">2</td><td class="num">18</td><td><span', text) == ["2"]
 
 
+def test_another_checkpoint_becomes_the_default(visitor, dataset):
+    checkpoints = [{"checkpoint_id": str(number), "epoch": number, "step": 9 * number} for number in (1, 2)]
+    job = tuned(dataset, tuning_mode="FULL", adapter_size=None, checkpoints=checkpoints)
+    page = f"/models/{job.pk}/"
+    assert "Make it the default" in words(visitor.get(page))
+    response = visitor.post(f"/tuning/jobs/{job.pk}/default-checkpoint/", {"checkpoint": "1", "next": page})
+    job.refresh_from_db()
+    assert (response.url, job.default_checkpoint) == (page, "1")
+
+
 def test_a_model_says_where_it_is_and_where_it_comes_from(visitor, dataset):
     job = tuned(dataset, tuned_model="projects/p/locations/l/models/77")
     endpoint = factories.ready_endpoint(job=job, artifact_uri="gs://b/final", display_name="Front desk")
@@ -131,7 +141,7 @@ def test_other_peoples_models_are_not_there(visitor, stranger):
 def test_the_list_takes_the_same_queries_for_one_row_and_for_three(visitor, dataset, django_assert_num_queries, count):
     for _ in range(count):
         factories.ready_endpoint(job=tuned(dataset), artifact_uri="gs://b/final")
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         visitor.get("/models/")
 
 
@@ -140,5 +150,5 @@ def test_a_model_takes_the_same_queries_for_one_version_and_for_three(
     visitor, dataset, django_assert_num_queries, count
 ):
     jobs = [tuned(dataset) for _ in range(count)]
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         visitor.get(f"/models/{jobs[0].pk}/")

@@ -40,6 +40,6 @@ def test_an_endpoint_with_nothing_on_it(world):
     deployment, spec = world.gateway.deployment, world.deploy_spec()
     world.finished(deployment.deploy(spec))
     name = deployment.endpoint_name(spec.endpoint_user_id)
-    world.finished(deployment.undeploy(name, deployment.get_endpoint(name).deployed_models[0].id))
+    world.finished(deployment.undeploy(name, deployment.get_endpoint(name).deployed_models[0].id, {}))
     with pytest.raises(VertexError), world.gateway.chat.stream(ask(name)) as stream:
         list(stream)

@@ -17,7 +17,7 @@ def test_a_base_model_is_deployed_and_removed_again(world):
     assert (operation.error, operation.response["endpoint"], operation.response["model"]) == (None, name, f"{model}@1")
     with pytest.raises(Refused):
         deployment.delete_endpoint(name)
-    world.finished(deployment.undeploy(name, deployment.get_endpoint(name).deployed_models[0].id))
+    world.finished(deployment.undeploy(name, deployment.get_endpoint(name).deployed_models[0].id, {}))
     assert deployment.get_endpoint(name).deployed_models == ()
     world.finished(deployment.delete_endpoint(name))
     world.finished(deployment.delete_model(model))
@@ -67,13 +67,13 @@ def test_what_is_not_there(world):
     with pytest.raises(NotFound):
         deployment.get_operation(f"{PARENT}/operations/999999")
     with pytest.raises(NotFound):
-        deployment.undeploy(nothing, "1")
+        deployment.undeploy(nothing, "1", {})
     assert deployment.find_deployment(nothing) is None
 
 
 def test_a_deployed_model_that_is_not_there(world, endpoint):
     with pytest.raises(NotFound):
-        world.gateway.deployment.undeploy(endpoint.name, "999999")
+        world.gateway.deployment.undeploy(endpoint.name, "999999", {})
 
 
 def test_replicas_are_chosen_and_changed(world):

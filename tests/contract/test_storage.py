@@ -64,3 +64,38 @@ def test_no_upload_into_a_bucket_that_is_not_there(world, tmp_path):
     (tmp_path / "a").write_text("a")
     with pytest.raises(NotFound):
         world.gateway.storage.upload(tmp_path / "a", "gs://no-such-bucket-here/a")
+
+
+def listed(world, uri, limit=100):
+    """All pages: folders, and objects with their sizes."""
+    folders, objects, token = [], [], ""
+    while True:
+        page = world.gateway.storage.list_folder(uri, token, limit)
+        folders += page.folders
+        objects += [(one.name, one.size) for one in page.objects]
+        token = page.next_token
+        if not token:
+            return folders, objects
+
+
+def test_what_lies_right_below_a_folder(world, tmp_path):
+    folder = f"{BUCKET}/tree-{world.name}"
+    (tmp_path / "a").write_text("four")
+    for name in ("b/c/x", "b/y", "d/z", "e.txt", "f.txt"):
+        world.gateway.storage.upload(tmp_path / "a", f"{folder}/{name}")
+    assert listed(world, folder) == (["b", "d"], [("e.txt", 4), ("f.txt", 4)])
+    assert listed(world, folder, limit=1) == (["b", "d"], [("e.txt", 4), ("f.txt", 4)])
+    assert listed(world, f"{folder}/b") == (["c"], [("y", 4)])
+    assert listed(world, f"{folder}/nothing") == ([], [])
+
+
+def test_the_buckets_are_listed(world):
+    world.gateway.storage.ensure_bucket("gs://made-by-a-test")
+    assert BUCKET.removeprefix("gs://") in world.gateway.storage.list_buckets("", 100).folders
+    first = world.gateway.storage.list_buckets("", 1)
+    assert (len(first.folders), first.next_token != "") == (1, True)
+
+
+def test_no_list_of_a_bucket_that_is_not_there(world):
+    with pytest.raises(NotFound, match="no-such-bucket-here"):
+        world.gateway.storage.list_folder("gs://no-such-bucket-here/a", "", 10)

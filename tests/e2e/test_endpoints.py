@@ -85,9 +85,67 @@ def look_at_the_metrics(visit: Visit, endpoint: str) -> None:
     assert remarks(visit) == []
 
 
+def models_card(visit: Visit) -> Locator:
+    return visit.page.locator("section", has=visit.page.locator("#models-heading"))
+
+
+def put_a_second_model_beside(visit: Visit, endpoint: str) -> None:
+    visit.open(f"/endpoints/{endpoint}/")
+    models_card(visit).get_by_role("link", name="Deploy another model").click()
+    dialog = visit.page.locator("#ask")
+    expect(dialog).to_be_visible()
+    dialog.get_by_role("button", name="Deploy").click()
+    expect(dialog.locator(".errors")).to_be_focused()
+    dialog.get_by_label("Model", exact=False).first.select_option(f"base {GEMMA}")
+    dialog.get_by_label("Name", exact=True).fill("Second")
+    dialog.get_by_label("Share of traffic, percent").fill("30")
+    dialog.get_by_label("I accept the terms").check()
+    visit.picture("endpoint-add-model")
+    assert remarks(visit) == []
+    dialog.get_by_role("button", name="Deploy").click()
+    row = models_card(visit).get_by_role("row", name="Second")
+    expect(row).to_contain_text("Ready", timeout=SOON)
+    expect(row).to_contain_text("30 %")
+    visit.picture("endpoint-models")
+    assert remarks(visit) == []
+
+
+def change_the_shares(visit: Visit) -> None:
+    models_card(visit).get_by_role("link", name="Change shares").click()
+    dialog = visit.page.locator("#ask")
+    dialog.get_by_label("Second, percent").fill("50")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.locator(".errors")).to_contain_text("The shares must add up to 100 %. Together they are 120 %.")
+    visit.picture("endpoint-shares")
+    dialog.get_by_label("gemma-3-270m, percent").fill("0")
+    dialog.get_by_label("Second, percent").fill("100")
+    dialog.get_by_role("button", name="Save").click()
+    expect(visit.page.get_by_text("Traffic is shared so now: gemma-3-270m 0 %, Second 100 %.")).to_be_visible(
+        timeout=SOON
+    )
+
+
+def ask_who_answers(visit: Visit, endpoint: str) -> None:
+    with as_program(visit) as person:
+        talk = journey.ask(person, endpoint, "Who are you?").conversation
+    visit.open(f"/studio/chat/{talk}/")
+    expect(visit.page.locator(".turn.model .turn-foot").last).to_contain_text("Base · Second")
+
+
+def take_the_first_one_away(visit: Visit, endpoint: str) -> None:
+    visit.open(f"/endpoints/{endpoint}/")
+    models_card(visit).get_by_role("link", name="Undeploy gemma-3-270m").click()
+    dialog = visit.page.locator("#ask")
+    expect(dialog).to_contain_text("Second gets all of the traffic.")
+    assert remarks(visit) == []
+    dialog.get_by_role("button", name="Undeploy").click()
+    expect(models_card(visit).locator("tbody tr")).to_have_count(1, timeout=SOON)
+    expect(models_card(visit).get_by_role("row", name="Second")).to_contain_text("100 %")
+
+
 def take_it_down(visit: Visit) -> None:
     dialog = asked(visit, "Undeploy")
-    expect(dialog).to_contain_text("1 chat talks to it.")
+    expect(dialog).to_contain_text("2 chats talk to it.")
     dialog.get_by_label("Name of the endpoint").fill("Base")
     dialog.get_by_role("button", name="Undeploy").click()
     expect(visit.page.locator("#endpoint-bar .st")).to_contain_text("Undeployed", timeout=SOON)
@@ -99,6 +157,10 @@ def test_the_life_of_an_endpoint(visit: Visit, console: Running) -> None:
     visit.page.goto(console.link)
     endpoint = deployed(visit)
     look_at_the_metrics(visit, endpoint)
+    put_a_second_model_beside(visit, endpoint)
+    change_the_shares(visit)
+    ask_who_answers(visit, endpoint)
+    take_the_first_one_away(visit, endpoint)
     give_a_lease(visit)
     ask_for_replicas(visit)
     leave_a_question_unanswered(visit)

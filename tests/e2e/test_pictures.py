@@ -154,6 +154,24 @@ def test_pictures_in_a_chat(visit: Visit, page: Page, endpoints: dict[str, str])
     assert opened.value.evaluate("document.images[0].naturalWidth") == 896
 
 
+def test_a_message_of_pictures_alone_is_sent_by_enter(visit: Visit, page: Page, endpoints: dict[str, str]) -> None:
+    visit.open(f"/studio/chat/?endpoint={endpoints['sees']}")
+    box = page.get_by_role("textbox", name="Message", exact=True)
+    box.press("Enter")
+    expect(page).to_have_url(re.compile(r"/studio/chat/\?"))
+    give(page, "paste", "square.png", saved(SQUARE))
+    box.press("Enter")  # while it may still be on its way
+    page.wait_for_url(re.compile(r"/studio/chat/[0-9a-f-]{36}/"))
+    answers(page)
+    give(page, "paste", "triangle.png", saved(TRIANGLE))
+    box.press("Enter")
+    expect(page.locator(".turn.user img")).to_have_count(2)
+    answers(page)
+    expect(page.locator("#pictures li")).to_have_count(0)
+    expect(box).to_be_focused()
+    assert visit.problems == []
+
+
 def test_a_text_model_says_why_it_takes_no_pictures(visit: Visit, page: Page, endpoints: dict[str, str]) -> None:
     why = "gemma-3-270m reads text only, no pictures."
     visit.open(f"/studio/chat/?endpoint={endpoints['sees']}")

@@ -167,6 +167,90 @@ def test_a_job_and_one_that_continues_it_by_the_keyboard_alone(person: Visit) ->
     assert (found, person.problems) == ([], [])
 
 
+def open_the_output_step(visit: Visit) -> None:
+    page = visit.page
+    wait_for_models(visit)
+    visit.open("/tuning/new/")
+    page.locator("#id_display_name").fill("Browsed")
+    page.get_by_role("button", name="Continue").click()
+    page.locator("[name=base_model]").first.check()
+    page.get_by_role("button", name="Continue").click()
+    expect(page.locator("#wizard h2").first).to_have_text("Output path")
+
+
+def test_a_folder_is_chosen_by_looking(person: Visit) -> None:
+    page, found = person.page, list[str]()
+    open_the_output_step(person)
+    typed = page.locator("#id_output_uri").input_value()
+    page.get_by_role("link", name="Browse").press("Enter")
+    dialog = page.locator("#browse")
+    expect(dialog.get_by_role("link", name="Look again")).to_be_visible()
+    expect(dialog.locator("#browser")).to_have_attribute("aria-busy", "false", timeout=SOON)
+    found += remarks(person)
+    person.picture("browse-folder")
+    dialog.get_by_role("link", name="Buckets").click()
+    expect(dialog.locator("#browser")).to_have_attribute("aria-busy", "false", timeout=SOON)
+    bucket = dialog.get_by_role("link", name=re.compile("^[a-z0-9-]+$")).first
+    name = bucket.inner_text()
+    found += remarks(person)
+    person.picture("browse-buckets")
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(page.locator("#id_output_uri")).to_have_value(typed)
+    page.get_by_role("link", name="Browse").click()
+    dialog.get_by_role("link", name="Buckets").click()
+    bucket.click()
+    expect(dialog.locator("[aria-current=location]")).to_have_text(name)
+    dialog.get_by_label("New folder in it").fill("a#b")
+    dialog.get_by_role("button", name="Choose the new folder").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("must not contain any of")
+    dialog.get_by_label("New folder in it").fill("fresh/one")
+    dialog.get_by_role("button", name="Choose the new folder").click()
+    expect(dialog).to_have_count(0)
+    expect(page.locator("#id_output_uri")).to_have_value(f"gs://{name}/fresh/one")
+    expect(page.locator("#id_output_uri")).to_be_focused()
+    page.get_by_role("button", name="Check this folder").click()
+    expect(page.locator("#output-check")).to_contain_text("the folder is empty", timeout=SOON)
+    refused = "the server responded with a status of 422 (Unprocessable Entity)"
+    assert (found, [one for one in person.problems if not one.endswith(refused)]) == ([], [])
+
+
+def test_a_folder_of_weights_is_chosen_in_the_panel(person: Visit) -> None:
+    page = person.page
+    wait_for_models(person)
+    person.open("/model-garden/?action=deploy-weights")
+    page.locator("#id_display_name").fill("Kept")
+    page.get_by_role("link", name="Browse").click()
+    dialog = page.locator("#browse")
+    dialog.locator("tbody a").first.click(timeout=SOON)
+    dialog.get_by_role("link", name="Choose this folder").click()
+    expect(page.locator("#id_artifact_uri")).to_have_value(re.compile("^gs://"))
+    expect(page.locator("#id_display_name")).to_have_value("Kept")
+    assert person.problems == []
+
+
+def test_a_folder_is_chosen_without_scripts(person: Visit, session: list[Any]) -> None:
+    open_the_output_step(person)
+    browser = person.context.browser
+    assert browser
+    plain = browser.new_context(java_script_enabled=False)
+    plain.add_cookies(session)
+    page = plain.new_page()
+    page.goto(person.page.url)
+    page.get_by_role("link", name="Browse").click()
+    page.get_by_role("link", name="Buckets").click()
+    for _ in range(40):
+        if page.locator("tbody a").count():
+            break
+        page.wait_for_timeout(250)
+        page.reload()
+    page.locator("tbody a").first.click()
+    page.get_by_label("New folder in it").fill("plain")
+    page.get_by_role("button", name="Choose the new folder").click()
+    expect(page.locator("#id_output_uri")).to_have_value(re.compile("^gs://.*/plain$"))
+    plain.close()
+
+
 def test_unsent_input_is_asked_about_and_a_saved_draft_is_not(person: Visit) -> None:
     page, asked = person.page, list[str]()
     page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))

@@ -3,7 +3,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from jobs.vertex.errors import AlreadyExists, NotFound, Refused
-from jobs.vertex.port import DeployedModel, DeploySpec, RemoteEndpoint, RemoteError, RemoteOperation
+from jobs.vertex.port import DeployedModel, DeploySpec, OntoSpec, RemoteEndpoint, RemoteError, RemoteOperation
 from tests.fakes.base import LOCATION, PARENT, STAGES, Creation, Part, R, remote
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class FakeDeployment(Part):
         self.models: dict[str, str] = {}
         self.operations: dict[str, FakeOperation] = {}
         self.specs: dict[str, DeploySpec] = {}
+        self.coming: dict[str, set[str]] = {}
         self.slow_removals = False
 
     @remote
@@ -78,13 +79,50 @@ class FakeDeployment(Part):
         )
 
     @remote
-    def undeploy(self, endpoint: str, deployed_model_id: str) -> str:
-        self._deployed(endpoint, deployed_model_id)
-        models = self.endpoints[endpoint].deployed_models
-        kept = tuple(model for model in models if model.id != deployed_model_id)
+    def upload_model(self, spec: OntoSpec) -> str:
+        model = self._model_name(spec.model_user_id)
+        if model in self.models:
+            raise AlreadyExists(f"{model} already exists.", "ALREADY_EXISTS")
+        self._require_weights(spec)
+        return self._begin(f"{model}/operations", lambda: self.models.update({model: spec.display_name}))
+
+    @remote
+    def deploy_onto(self, spec: OntoSpec, traffic_split: Mapping[str, int]) -> str:
+        """Ends when it is told to, as every deployment. An id that is taken is refused, be it on its way only."""
+        model, found = self._model_name(spec.model_user_id), self._known(self.endpoints, spec.endpoint, "Endpoint")
+        self._known(self.models, model, "Model")
+        self._check_split({**traffic_split}, {"0", *(one.id for one in found.deployed_models)})
+        taken = {one.id for one in found.deployed_models} | self.coming.get(spec.endpoint, set())
+        if spec.deployed_model_id in taken:
+            raise AlreadyExists(f"The deployed model {spec.deployed_model_id} already exists.", "ALREADY_EXISTS")
+        if spec.publisher_model:
+            self.world.catalogue.require_licence(spec.publisher_model)
+        self.coming.setdefault(spec.endpoint, set()).add(spec.deployed_model_id)
+        name = f"{spec.endpoint}/deployedModels/{spec.deployed_model_id}"
+        self.world.ledger.append(Creation("deployment", name, dict(spec.labels)))
         return self._begin(
-            f"{endpoint}/operations",
-            lambda: self.endpoints.update({endpoint: replace(self.endpoints[endpoint], deployed_models=kept)}),
+            f"{spec.endpoint}/operations", lambda: self._serve_too(spec, traffic_split), by_itself=False,
+            stage=STAGES[0], deploys=spec.endpoint,
+        )  # fmt: skip
+
+    @remote
+    def share_traffic(self, endpoint: str, traffic_split: Mapping[str, int]) -> None:
+        found = self._known(self.endpoints, endpoint, "Endpoint")
+        self._check_split(traffic_split, {one.id for one in found.deployed_models})
+        self.endpoints[endpoint] = replace(found, traffic_split=dict(traffic_split))
+
+    @remote
+    def undeploy(self, endpoint: str, deployed_model_id: str, traffic_split: Mapping[str, int]) -> str:
+        """Refused for a model with traffic, unless the split gives it to those that stay."""
+        self._deployed(endpoint, deployed_model_id)
+        found = self.endpoints[endpoint]
+        staying = {model.id for model in found.deployed_models} - {deployed_model_id}
+        if staying and traffic_split:
+            self._check_split(traffic_split, staying)
+        elif staying and found.traffic_split.get(deployed_model_id):
+            raise Refused(f"The deployed model {deployed_model_id} has traffic.", "FAILED_PRECONDITION")
+        return self._begin(
+            f"{endpoint}/operations", lambda: self._undeployed(endpoint, deployed_model_id, dict(traffic_split))
         )
 
     @remote
@@ -127,6 +165,7 @@ class FakeDeployment(Part):
         operation = self.operations[name]
         error = RemoteError(code, message)
         operation.state = replace(operation.state, done=True, error=error, stage="FAILED_TO_DEPLOY", response={})
+        self.coming.pop(operation.deploys, None)
         if removes:
             self.models.pop(self._model_name(self.specs[operation.deploys].model_user_id))
             self.endpoints.pop(operation.deploys)
@@ -134,13 +173,17 @@ class FakeDeployment(Part):
     def _check(self, spec: DeploySpec, name: str, model: str) -> None:
         if name in self.endpoints or model in self.models:
             raise AlreadyExists(f"{name} already exists.", "ALREADY_EXISTS")
+        self._require_weights(spec)
+        if spec.publisher_model:
+            if spec.accept_eula:
+                self.world.catalogue.acknowledged.add(spec.publisher_model)
+            self.world.catalogue.require_licence(spec.publisher_model)
+
+    def _require_weights(self, spec: DeploySpec | OntoSpec) -> None:
         if bool(spec.publisher_model) == bool(spec.artifact_uri):
             raise Refused("Give either a publisher model or an artifact folder.", "INVALID_ARGUMENT")
         if spec.publisher_model:
             self.world.catalogue.known(spec.publisher_model)
-            if spec.accept_eula:
-                self.world.catalogue.acknowledged.add(spec.publisher_model)
-            self.world.catalogue.require_licence(spec.publisher_model)
         elif not any(uri.startswith(spec.artifact_uri.rstrip("/") + "/") for uri in self.world.storage.objects):
             raise Refused(f"There is no model in {spec.artifact_uri}.", "INVALID_ARGUMENT")
 
@@ -151,7 +194,31 @@ class FakeDeployment(Part):
         dns = f"{name.rsplit('/', 1)[1]}.{LOCATION}-1.prediction.vertexai.goog"
         shared = self.specs[name].shared_address
         self.endpoints[name] = replace(
-            self.endpoints[name], dedicated_dns="" if shared else dns, deployed_models=(deployed,)
+            self.endpoints[name], dedicated_dns="" if shared else dns, deployed_models=(deployed,),
+            traffic_split={"4711": 100},
+        )  # fmt: skip
+
+    def _serve_too(self, spec: OntoSpec, split: Mapping[str, int]) -> None:
+        found, model = self.endpoints[spec.endpoint], self._model_name(spec.model_user_id)
+        low, high = spec.min_replicas, spec.max_replicas
+        deployed = DeployedModel(spec.deployed_model_id, model, spec.display_name, low, low, high)
+        self.coming[spec.endpoint].discard(deployed.id)
+        self.endpoints[spec.endpoint] = replace(
+            found, deployed_models=(*found.deployed_models, deployed),
+            traffic_split={deployed.id if key == "0" else key: share for key, share in split.items()},
+        )  # fmt: skip
+
+    def _check_split(self, split: Mapping[str, int], ids: set[str]) -> None:
+        if not set(split) <= ids or sum(split.values()) != 100 or min(split.values()) < 0:
+            raise Refused("traffic_split must name deployed models and add up to 100.", "INVALID_ARGUMENT")
+
+    def _undeployed(self, endpoint: str, gone: str, split: dict[str, int]) -> None:
+        found = self.endpoints[endpoint]
+        kept = tuple(model for model in found.deployed_models if model.id != gone)
+        shares = split or {key: share for key, share in found.traffic_split.items() if key != gone}
+        ids = {model.id for model in kept}
+        self.endpoints[endpoint] = replace(
+            found, deployed_models=kept, traffic_split={key: share for key, share in shares.items() if key in ids}
         )
 
     def _deployed(self, endpoint: str, deployed_model_id: str) -> None:

@@ -3,6 +3,7 @@ from typing import TYPE_CHECKING
 
 from jobs.models.uris import parse_gs_uri
 from jobs.vertex.errors import NotFound
+from jobs.vertex.port import Listing, StoredObject
 from tests.fakes.base import BUCKET, Part, remote
 
 if TYPE_CHECKING:
@@ -44,6 +45,28 @@ class FakeStorage(Part):
     def read_text(self, uri: str, limit: int) -> str | None:
         found = self.objects.get(uri)
         return None if found is None else found[max(0, len(found) - limit) :].decode("utf-8", "replace")
+
+    @remote
+    def list_buckets(self, page_token: str, limit: int) -> Listing:
+        start = int(page_token or 0)
+        names = sorted(self.buckets)
+        following = str(start + limit) if len(names) > start + limit else ""
+        return Listing(folders=tuple(names[start : start + limit]), next_token=following)
+
+    @remote
+    def list_folder(self, uri: str, page_token: str, limit: int) -> Listing:
+        self._need_bucket(uri)
+        below = f"{uri.rstrip('/')}/"
+        found = {name.removeprefix(below): body for name, body in self.objects.items() if name.startswith(below)}
+        folders = sorted({name.partition("/")[0] for name in found if "/" in name})
+        entries = [*folders, *sorted(name for name in found if "/" not in name)]
+        start = int(page_token or 0)
+        shown = entries[start : start + limit]
+        return Listing(
+            folders=tuple(name for name in shown if name in folders),
+            objects=tuple(StoredObject(name, len(found[name])) for name in shown if name not in folders),
+            next_token=str(start + limit) if len(entries) > start + limit else "",
+        )
 
     @remote
     def ensure_bucket(self, uri: str) -> None:

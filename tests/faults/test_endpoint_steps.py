@@ -147,7 +147,7 @@ def test_asked_while_the_operation_is_lost_waits_for_the_model(driver, endpoint,
 
 def test_undeployed_behind_our_back(driver, endpoint, fake_gateway):
     driver.until(endpoint, state="READY")
-    fake_gateway.deployment.undeploy(endpoint.resource_name, endpoint.deployed_model_id)
+    fake_gateway.deployment.undeploy(endpoint.resource_name, endpoint.deployed_model_id, {})
     finish_all(fake_gateway)
     driver.rest(endpoint)
     assert (endpoint.state, endpoint.notice) == ("UNDEPLOYED", "Its model was undeployed outside this console.")

@@ -53,6 +53,17 @@ def test_idle_child_is_stopped_and_started_again_by_the_next_request(own_server,
     assert len(starts.read_text().splitlines()) == 2
 
 
+def test_google_s_words_for_it(own_server):
+    """Scaled to zero by rule, and nothing is the matter: no message."""
+    own_server.extra = ["--idle-unload", "0.6"]
+    server = own_server.start()
+    server.deployed("zero")
+    wait_for(lambda: asleep(server, "zero"), server.log)
+    (deployed,) = server.endpoints.get_endpoint(name=f"{PARENT}/endpoints/zero").deployed_models
+    period = deployed.dedicated_resources.scale_to_zero_spec.idle_scaledown_period
+    assert (deployed.status.message, period.total_seconds()) == ("", 0.6)
+
+
 def test_first_requests_start_it_once(own_server, starts):
     own_server.extra = ["--idle-unload", "0.5"]
     server = own_server.start()

@@ -1,8 +1,11 @@
 """Endpoints by themselves: create, get, list, patch, delete. What is deployed to them is in `deployed_models`."""
 
+from datetime import timedelta
+
 from google.cloud.aiplatform_v1beta1.types import (
     CreateEndpointOperationMetadata,
     CreateEndpointRequest,
+    DedicatedResources,
     DeleteEndpointRequest,
     DeleteOperationMetadata,
     DeployedModel,
@@ -25,9 +28,10 @@ from jobs.localvertex.resources.edits import (
     check_labels,
     check_split,
     mask,
+    refuse_encryption,
 )
 from jobs.localvertex.runner import new_id
-from jobs.localvertex.serving import name_of
+from jobs.localvertex.serving import ANSWERING, ASLEEP, STARTING, Serving, name_of
 from jobs.localvertex.wire import Operation
 
 PATCHABLE = ("display_name", "description", "labels", "traffic_split")
@@ -36,13 +40,14 @@ LONGEST_INFERENCE_SECONDS = 3600
 
 def create_endpoint(call: Call) -> Operation:
     request = call.request(CreateEndpointRequest)
-    wanted = call.resource(Endpoint)
+    wanted = call.resource(Endpoint, query=("endpoint_id",))
     check_display_name(wanted.display_name, "endpoint.display_name")
     check_labels(dict(wanted.labels), "endpoint.labels")
     if wanted.deployed_models or wanted.traffic_split:
         raise invalid("deployed_models and traffic_split are set by deploying a model.", "endpoint.deployed_models")
     if wanted.network or wanted.private_service_connect_config.enable_private_service_connect:
         raise invalid("Private endpoints are not supported by this server.", "endpoint.network")
+    refuse_encryption(wanted, "endpoint.encryption_spec")
     _check_timeout(wanted)
     number = request.endpoint_id or new_id()
     if request.endpoint_id:
@@ -72,12 +77,13 @@ def get_endpoint(call: Call) -> Endpoint:
 
 def list_endpoints(call: Call) -> ListEndpointsResponse:
     request = call.request(ListEndpointsRequest)
-    found, following = listed(request, call.parts.store.all(Endpoint, f"{request.parent}/endpoints"))
-    return ListEndpointsResponse(endpoints=[shown(call, e) for e in found], next_page_token=following)
+    all_of_them = call.parts.store.all(Endpoint, f"{request.parent}/endpoints")
+    found, following = listed(request, Endpoint, all_of_them, lambda endpoint: shown(call, endpoint))
+    return ListEndpointsResponse(endpoints=found, next_page_token=following)
 
 
 def update_endpoint(call: Call) -> Endpoint:
-    given, paths = call.resource(Endpoint), mask(call, PATCHABLE)
+    given, paths = call.resource(Endpoint, query=("update_mask",)), mask(call, PATCHABLE)
     with call.parts.store.edit(Endpoint, call.path["endpoint.name"]) as endpoint:
         check_etag(given.etag, endpoint)
         if "display_name" in paths:
@@ -126,9 +132,18 @@ def shown(call: Call, endpoint: Endpoint) -> Endpoint:
     if endpoint.dedicated_endpoint_enabled:
         endpoint.dedicated_endpoint_dns = hosts.dedicated(endpoint.name, call.host, own=call.parts.dedicated_hosts)
     for deployed in endpoint.deployed_models:
-        replicas = int(call.parts.serving.ready(name_of(endpoint.name, deployed.id)))
-        deployed.status = DeployedModel.Status(available_replica_count=replicas, last_update_time=now())
+        _show_state(deployed, call.parts.serving, name_of(endpoint.name, deployed.id))
     return endpoint
+
+
+def _show_state(deployed: DeployedModel, serving: Serving, name: str) -> None:
+    """One that sleeps has no replica and no message, as one that Google has scaled to zero."""
+    state, trouble = serving.state(name)
+    message = "" if state in (ANSWERING, ASLEEP) else "The model server is starting." if state == STARTING else trouble
+    replicas = int(state == ANSWERING)
+    deployed.status = DeployedModel.Status(message=message, available_replica_count=replicas, last_update_time=now())
+    idle = {"idle_scaledown_period": timedelta(seconds=serving.idle_seconds)} if serving.idle_seconds else {}
+    deployed.dedicated_resources.scale_to_zero_spec = DedicatedResources.ScaleToZeroSpec(**idle)
 
 
 def _check_timeout(endpoint: Endpoint) -> None:

@@ -31,6 +31,12 @@ MACHINES: list[tuple[str, str, type[TextChoices], Mapping[str, frozenset[str]]]]
         states.PHASE_TRANSITIONS,
     ),
     ("Endpoint", "What is paid for, and what becomes of it.", states.EndpointState, states.ENDPOINT_TRANSITIONS),
+    (
+        "Model beside others on an endpoint",
+        "The endpoint's own row stands for one model; each further one has a row of its own.",
+        states.DeployedState,
+        states.DEPLOYED_TRANSITIONS,
+    ),
     ("Answer in a chat", "How a turn of the model ended.", states.MessageState, states.MESSAGE_TRANSITIONS),
 ]
 

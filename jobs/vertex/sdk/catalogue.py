@@ -62,11 +62,11 @@ def _project_and_model(model: str) -> dict[str, str]:
 def _is_open(model: Any) -> bool:
     category = types.PublisherModel.OpenSourceCategory
     closed = (category.PROPRIETARY, category.OPEN_SOURCE_CATEGORY_UNSPECIFIED)
-    return raw(model).open_source_category not in closed or bool(_deploy_options(model))
+    return raw(model).open_source_category not in closed or bool(deploy_options(model))
 
 
 def _model(model: Any) -> CatalogueModel:
-    options = _deploy_options(model)
+    options = deploy_options(model)
     entries = model.supported_actions.view_rest_api.documentations
     documents = {entry.title.strip().lower(): entry.content for entry in entries}
     facts = dict.fromkeys(("name", "licence", "licence url", "parameters", "context tokens", "modalities"), "")
@@ -89,7 +89,7 @@ def _model(model: Any) -> CatalogueModel:
     )
 
 
-def _deploy_options(model: Any) -> list[Any]:
+def deploy_options(model: Any) -> list[Any]:
     """The first is the one that Google recommends."""
     actions = model.supported_actions
     several = list(actions.multi_deploy_vertex.multi_deploy_vertex)

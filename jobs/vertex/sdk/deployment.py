@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -6,10 +7,17 @@ from google.longrunning import operations_pb2
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.json_format import MessageToDict
 
-from jobs.vertex.errors import OutcomeUnknown, Refused
-from jobs.vertex.port import DeployedModel, DeploySpec, MachineSpec, RemoteEndpoint, RemoteError, RemoteOperation
+from jobs.vertex.errors import OutcomeUnknown
+from jobs.vertex.port import (
+    DeployedModel,
+    DeploySpec,
+    OntoSpec,
+    RemoteEndpoint,
+    RemoteError,
+    RemoteOperation,
+)
 
-from . import clients
+from . import clients, onto
 from .catalogue import long_name
 from .messages import enum_name, remote_error
 
@@ -58,9 +66,31 @@ class Deployment:
         )
         return _operation_name(clients.ask(client.mutate_deployed_model, request))
 
-    def undeploy(self, endpoint: str, deployed_model_id: str) -> str:
+    def upload_model(self, spec: OntoSpec) -> str:
+        client = clients.client(MODELS, clients.location_of(spec.endpoint))
+        return _operation_name(clients.ask(client.upload_model, onto.upload_request(spec)))
+
+    def deploy_onto(self, spec: OntoSpec, traffic_split: Mapping[str, int]) -> str:
+        location = clients.location_of(spec.endpoint)
+        request = onto.deploy_request(spec, traffic_split)
+        operation = clients.create(ENDPOINTS, "deploy_model", request, location=location).operation
+        if not operation.name:
+            raise OutcomeUnknown(_("Vertex AI answered without the name of an operation."), "UNKNOWN")
+        return str(operation.name)
+
+    def share_traffic(self, endpoint: str, traffic_split: Mapping[str, int]) -> None:
         client = clients.client(ENDPOINTS, clients.location_of(endpoint))
-        request = types.UndeployModelRequest(endpoint=endpoint, deployed_model_id=deployed_model_id)
+        request = types.UpdateEndpointRequest(
+            endpoint=types.Endpoint(name=endpoint, traffic_split=dict(traffic_split)),
+            update_mask=FieldMask(paths=["traffic_split"]),
+        )
+        clients.ask(client.update_endpoint, request)
+
+    def undeploy(self, endpoint: str, deployed_model_id: str, traffic_split: Mapping[str, int]) -> str:
+        client = clients.client(ENDPOINTS, clients.location_of(endpoint))
+        request = types.UndeployModelRequest(
+            endpoint=endpoint, deployed_model_id=deployed_model_id, traffic_split=dict(traffic_split)
+        )
         return _operation_name(clients.ask(client.undeploy_model, request))
 
     def delete_endpoint(self, name: str) -> str:
@@ -86,7 +116,7 @@ def _request(spec: DeploySpec) -> Any:
             dedicated_endpoint_disabled=spec.shared_address,
         ),
         deploy_config=types.DeployRequest.DeployConfig(
-            dedicated_resources=_resources(spec, spec.machine) if spec.machine else None,
+            dedicated_resources=onto.resources(spec, onto.machine_of(spec.machine)) if spec.machine else None,
             system_labels=dict(spec.labels),
         ),
     )
@@ -97,18 +127,6 @@ def _request(spec: DeploySpec) -> Any:
     else:
         request.custom_model = types.DeployRequest.CustomModel(gcs_uri=spec.artifact_uri)
     return request
-
-
-def _resources(wanted: DeploySpec, machine: MachineSpec) -> Any:
-    spec = types.MachineSpec(machine_type=machine.machine_type)
-    if machine.accelerator_type:
-        if machine.accelerator_type not in types.AcceleratorType.__members__:
-            raise Refused(_("%s is not an accelerator of Vertex AI.") % machine.accelerator_type, "INVALID_ARGUMENT")
-        spec.accelerator_type = types.AcceleratorType.__members__[machine.accelerator_type]
-        spec.accelerator_count = machine.accelerator_count
-    return types.DedicatedResources(
-        machine_spec=spec, min_replica_count=wanted.min_replicas, max_replica_count=wanted.max_replicas
-    )
 
 
 def _operation(operation: Any) -> RemoteOperation:
@@ -162,6 +180,7 @@ def _endpoint(endpoint: Any) -> RemoteEndpoint:
         labels=labels | dict(endpoint.labels),
         dedicated_dns=endpoint.dedicated_endpoint_dns,
         deployed_models=tuple(_deployed(model) for model in deployed),
+        traffic_split=dict(endpoint.traffic_split),
     )
 
 
@@ -174,7 +193,15 @@ def _deployed(model: Any) -> DeployedModel:
         available_replicas=model.status.available_replica_count if "status" in model else None,
         min_replicas=low,
         max_replicas=high,
+        is_asleep=_is_asleep(model),
+        message=model.status.message,
     )
+
+
+def _is_asleep(model: Any) -> bool:
+    """Without replicas by rule, and not because one is starting or broken: then there is a message."""
+    scales = "dedicated_resources" in model and "scale_to_zero_spec" in model.dedicated_resources
+    return scales and "status" in model and not (model.status.available_replica_count or model.status.message)
 
 
 def _replica_range(model: Any) -> tuple[int | None, int | None]:

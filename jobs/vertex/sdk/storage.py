@@ -11,7 +11,9 @@ from django.utils.translation import gettext as _
 from google.cloud.storage import Client
 
 from jobs.vertex.errors import AlreadyExists, NotAuthorised, NotFound, Refused
+from jobs.vertex.port import Listing
 
+from . import listing
 from .clients import READ_SECONDS, anonymous, harden
 from .translate import translated
 
@@ -57,6 +59,12 @@ class Storage:
                 return None if blob is None else _tail(blob, limit)
         except NotFound:
             return None
+
+    def list_buckets(self, page_token: str, limit: int) -> Listing:
+        return listing.buckets(_client(), page_token, limit)
+
+    def list_folder(self, uri: str, page_token: str, limit: int) -> Listing:
+        return listing.folder(_client(), *_parts(uri), page_token, limit)
 
     def ensure_bucket(self, uri: str) -> None:
         bucket, _path = _parts(uri)

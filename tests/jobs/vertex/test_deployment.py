@@ -5,6 +5,7 @@ from jobs.vertex.sdk import Gateway
 from tests.badserver import answer, bad_server
 
 NAME = "projects/1/locations/us-central1/operations/1"
+ENDPOINT = "projects/1/locations/us-central1/endpoints/1"
 TYPE = "type.googleapis.com/google.cloud.aiplatform.v1beta1."
 
 
@@ -37,3 +38,18 @@ def test_a_stage(settings):
 def test_a_response(settings):
     response = {"@type": f"{TYPE}DeployResponse", "endpoint": "projects/1/locations/us-central1/endpoints/2"}
     assert operation(settings, done=True, response=response).response == {"endpoint": response["endpoint"]}
+
+
+def test_scaled_to_zero_is_asleep_and_starting_is_not(settings):
+    def deployed(status, **resources):
+        model = {"id": "1", "dedicatedResources": {"minReplicaCount": 1, **resources}, "status": status}
+        with bad_server(answer(200, {"name": ENDPOINT, "deployedModels": [model]})) as server:
+            settings.VERTEX_API_ENDPOINT = server.address
+            (found,) = Gateway().deployment.get_endpoint(ENDPOINT).deployed_models
+        return found.is_asleep, found.message
+
+    by_rule = {"scaleToZeroSpec": {"idleScaledownPeriod": "900s"}}
+    assert deployed({"availableReplicaCount": 0}, **by_rule) == (True, "")
+    assert deployed({"availableReplicaCount": 0}) == (False, "")
+    assert deployed({"availableReplicaCount": 1}, **by_rule) == (False, "")
+    assert deployed({"message": "Starting."}, **by_rule) == (False, "Starting.")

@@ -1,0 +1,68 @@
+"""The models of an endpoint as its page shows them: this console's, and those that others put there."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+
+from jobs.models import Endpoint, FurtherModel
+from jobs.states import DEPLOYED_LIVE, DeployedState, EndpointState
+
+FAILURES_SHOWN = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Served:
+    """`row` None: it was deployed outside this console. `share` None: it gets traffic once it is deployed."""
+
+    id: str
+    name: str
+    share: int | None
+    row: Endpoint | FurtherModel | None
+
+    @property
+    def further(self) -> FurtherModel | None:
+        return self.row if isinstance(self.row, FurtherModel) else None
+
+    @property
+    def replicas(self) -> str:
+        row = self.row
+        if row is None:
+            return "–"
+        asked = (
+            str(row.min_replicas) if row.min_replicas == row.max_replicas else f"{row.min_replicas}–{row.max_replicas}"
+        )
+        now = row.available_replicas
+        return asked if now is None or str(now) == asked else f"{now} / {asked}"
+
+
+def further_of(endpoints: Iterable[Endpoint]) -> list[FurtherModel]:
+    """Those that are there or on their way, and those that failed lately."""
+    lately = Q(state=DeployedState.FAILED, ended_at__gte=timezone.now() - FAILURES_SHOWN)
+    found = FurtherModel.objects.filter(Q(state__in=DEPLOYED_LIVE) | lately, endpoint__in=list(endpoints))
+    return list(found.select_related("job"))
+
+
+def served(endpoint: Endpoint, further: Iterable[FurtherModel]) -> list[Served]:
+    """The endpoint's own first. Empty unless something is deployed."""
+    if endpoint.state != EndpointState.READY:
+        return []
+    rows = {model.deployed_model_id: model for model in further}
+    own = endpoint.deployed_model_id
+    known = [Served(own, endpoint.model_name, endpoint.traffic.get(own), endpoint)]
+    known += [Served(id_, model.display_name, endpoint.traffic.get(id_), model) for id_, model in rows.items()]
+    theirs = [(id_, share) for id_, share in endpoint.traffic.items() if id_ not in rows and id_ != own]
+    return known + [Served(id_, _("Model %s") % id_, share, None) for id_, share in theirs]
+
+
+def why_not_changed(endpoint: Endpoint, further: Iterable[FurtherModel]) -> str | Promise:
+    """Why no model can be added and no share be changed now."""
+    if endpoint.state != EndpointState.READY:
+        return _("The endpoint is not ready.")
+    if any(model.is_transient for model in further):
+        return _("A model is being deployed here or undeployed.")
+    return _("The shares of traffic are being changed.") if endpoint.traffic_asked_at else ""

@@ -1,0 +1,38 @@
+import uuid
+from typing import Self
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db import models
+
+
+class StorageListingQuerySet(models.QuerySet["StorageListing"]):
+    def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
+        return self.filter(owner_id=user.pk)
+
+
+class StorageListing(models.Model):
+    """One page of what a worker found below `uri`, for the person who looks there; an empty `uri` is the buckets.
+
+    `folders` are names, `objects_found` [{"name", "size", "updated"}]. `error` is a sentence with the remedy.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    uri = models.CharField(max_length=1024, blank=True)
+    page_token = models.CharField(max_length=1500, blank=True)
+    asked_at = models.DateTimeField()
+    fetched_at = models.DateTimeField(null=True, blank=True)
+    folders = models.JSONField(default=list)
+    objects_found = models.JSONField(default=list)
+    next_token = models.CharField(max_length=1500, blank=True)
+    error = models.TextField(blank=True)
+
+    objects = StorageListingQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["owner", "uri", "page_token"], name="one_listing_a_page")]
+
+    @property
+    def is_awaited(self) -> bool:
+        return self.fetched_at is None or self.fetched_at < self.asked_at
