@@ -10,7 +10,7 @@ JOB, ENDPOINT = "/tuning/jobs/{%s}/", "/endpoints/{endpoint-%s}/"
 DATASET, CHAT = "/datasets/{dataset-%s}/", "/studio/chat/{chat-%s}/"
 GARDEN, DRAFT = "/model-garden/", "/tuning/drafts/{draft}/"
 MODEL = "/publishers/google/model-garden/gemma3/"
-TABS = ("", "connection", "defaults", "appearance", "keys", "about", "about/operations")
+TABS = ("", "connection", "defaults", "notifications", "appearance", "keys", "about", "about/operations")
 ALL_JOBS, CHATS = "/tuning/", "/studio/chat/chats/"
 
 
@@ -58,6 +58,8 @@ PAGES = (
     Shown("chat", CHAT % "answered", "/studio/chat/", CHAT % "busy", CHAT % "failed"),
     Shown("chats", CHATS, empty=CHATS, more=(f"{CHATS}?q=zzz",)),
     Shown("chat-links", "/studio/chat/links/", empty="/studio/chat/links/"),
+    Shown("compare-models", "/studio/compare/", empty="/studio/compare/"),
+    Shown("notifications", "/notifications/", empty="/notifications/"),
     Shown("search", "/search/?q=e", empty="/search/?q=zzz"),
     *(Shown(f"settings-{tab.replace('/', '-') or 'status'}", f"/settings/{tab and f'{tab}/'}") for tab in TABS),
     Shown("not-found", "/nothing-here/"),
