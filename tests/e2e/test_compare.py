@@ -8,8 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests import journey
-from tests.e2e.conftest import NARROW, Visit, enter
-from tests.e2e.test_pages import remarks
+from tests.e2e.conftest import NARROW, Visit, enter, remarks
 from tests.running import GEMMA, Running
 from tests.visitor import Visitor
 

@@ -13,8 +13,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests import journey
-from tests.e2e.conftest import NARROW, SCREENSHOTS, Visit
-from tests.e2e.test_pages import remarks
+from tests.e2e.conftest import NARROW, SCREENSHOTS, Visit, remarks
 from tests.fixtures.tiny_gemma3.pictures import Scene, Thing, draw
 from tests.running import GEMMA, ROOT, Running, running, with_tiny_model
 from tests.visitor import Visitor
