@@ -24,6 +24,7 @@ PAGES = (
     "/tuning/import/",
     "/endpoints/",
     "/models/",
+    "/storage/browse/?into=defaults",
     "/datasets/",
     "/studio/chat/",
     "/nothing-here/",
