@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 PIP_ARGS ?=
 
-.PHONY: up test lint check format messages demo-check bench bench-lists bench-serving bench-training screenshots clean
+.PHONY: up test lint check format messages demo-check bench bench-chat bench-lists bench-pages bench-serving bench-training screenshots clean
 
 up: $(VENV)/.installed-local ## run the whole console on this machine
 	@$(BIN)/python manage.py up $(ARGS)
@@ -38,8 +38,14 @@ demo-check: $(VENV)/.installed-dev ## the whole journey on Gemma 3 270M: some fi
 bench: $(VENV)/.installed-dev ## the figures of docs/performance.md
 	$(BIN)/python -m tests.bench.journey
 
-bench-lists: $(VENV)/.installed-dev ## the list of tuning jobs with 100,000 of them
-	$(BIN)/python -m tests.bench.lists
+bench-chat: $(VENV)/.installed-dev $(VENV)/gradio/.installed ## answers through the console, Gradio, and without either
+	$(BIN)/python -m tests.bench.chat --gradio $(VENV)/gradio/bin/python $(ARGS)
+
+bench-lists: $(VENV)/.installed-dev ## the lists of 100,000 tuning jobs; ARGS=--write puts the table into docs/performance.md
+	$(BIN)/python -m tests.bench.lists $(ARGS)
+
+bench-pages: $(VENV)/.installed-dev ## what each page weighs and when it is painted; ARGS=--write as above
+	$(BIN)/python -m tests.bench.pages $(ARGS)
 
 bench-serving: $(VENV)/.installed-dev ## the figures of the local model servers in docs/performance.md
 	$(BIN)/python -m tests.bench.serving
@@ -64,6 +70,11 @@ $(VENV)/.installed-local: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -e '.[local,dev]'
 	@touch $@ $(VENV)/.installed-local
+
+$(VENV)/gradio/.installed: | $(VENV)/bin/python
+	$(PYTHON) -m venv $(VENV)/gradio
+	$(VENV)/gradio/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) gradio==6.31.0 httpx==0.28.1
+	@touch $@
 
 $(VENV)/.installed-bench: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -e '.[local,dev,bench]'

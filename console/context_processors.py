@@ -3,12 +3,13 @@ from dataclasses import dataclass, field, replace
 from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.functional import Promise, SimpleLazyObject
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from console.streams import live_ticket
-from jobs.models import AccountPreference, Theme, preference_of
+from jobs.models import AccountPreference, Theme, bell_of, preference_of
 
 THEMES = (Theme.LIGHT, Theme.DARK)
 THEME_COOKIE = "theme"
@@ -46,12 +47,16 @@ NAVIGATION = (
         _("Studio"),
         (
             Item("chat", _("Chat"), "chat", "c"),
+            Item("compare", _("Compare"), "compare", "p"),
             Item("dataset-list", _("Datasets"), "dataset", "a"),
         ),
     ),
     Section(
         _("Manage"),
-        (Item("settings", _("Settings & status"), "settings", "s"),),
+        (
+            Item("notifications", _("Notifications"), "notifications", "b"),
+            Item("settings", _("Settings & status"), "settings", "s"),
+        ),
     ),
 )
 
@@ -101,5 +106,7 @@ def shell(request: HttpRequest) -> dict[str, object]:
     }
     if signed_in:
         context["nav"] = SimpleLazyObject(lambda: navigation(request.path))
+        context["bell"] = SimpleLazyObject(lambda: bell_of(request.user))
+        context["drawn_at"] = SimpleLazyObject(lambda: timezone.now().isoformat())
         context["live_url"] = SimpleLazyObject(lambda: live_url(request))
     return context

@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
 VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 
 
@@ -48,6 +49,26 @@ def env_url(name: str, schemes: set[str], example: str) -> str:
     return value.rstrip("/")
 
 
+def mail(url: str, sender: str) -> dict[str, Any]:
+    """Django's settings for sending; without an address nothing is ever sent by e-mail."""
+    parts = urlsplit(url)
+    if url and (parts.scheme not in MAIL_PORTS or not parts.hostname):
+        raise ImproperlyConfigured(
+            "EMAIL_URL must look like smtps://user:password@host:465, or smtp+tls:// or smtp://."
+        )
+    if url and "@" not in sender:
+        raise ImproperlyConfigured("EMAIL_FROM is missing; write for example console@example.com.")
+    return {
+        "EMAIL_HOST": parts.hostname or "",
+        "EMAIL_PORT": parts.port or MAIL_PORTS.get(parts.scheme, 25),
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+        "EMAIL_USE_SSL": parts.scheme == "smtps",
+        "EMAIL_USE_TLS": parts.scheme == "smtp+tls",
+        "DEFAULT_FROM_EMAIL": sender,
+    }
+
+
 def stored_secret(path: Path) -> str:
     """The same key at every start: made once, readable by the owner only."""
     if not path.exists():
@@ -69,6 +90,8 @@ def database(url: str, data_dir: Path) -> dict[str, Any]:
         return {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": data_dir / "console.sqlite3",
+            # Kept open by each thread: when the last one closes, the file is tidied, and a page would wait for that.
+            "CONN_MAX_AGE": None,
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
@@ -98,6 +121,13 @@ ALLOWED_HOSTS = [host.strip() for host in env("CONSOLE_ALLOWED_HOSTS", "localhos
 HTTPS = env_bool("CONSOLE_HTTPS")
 # For a proxy that does not pass on the name under which it was asked.
 CSRF_TRUSTED_ORIGINS = [f"https://{host.replace('.', '*.', host.startswith('.'))}" for host in ALLOWED_HOSTS if HTTPS]
+
+# For links in what leaves the console; without it they are left out.
+CONSOLE_URL = env_url("CONSOLE_URL", {"http", "https"}, "https://console.example.com")
+# Webhooks may then lead to addresses that are not of the public internet, and be without TLS.
+WEBHOOK_PRIVATE = env_bool("CONSOLE_WEBHOOK_PRIVATE")
+globals().update(mail(env("EMAIL_URL"), env("EMAIL_FROM")))
+EMAIL_TIMEOUT = 10
 
 VERTEX_API_ENDPOINT = env_url("VERTEX_API_ENDPOINT", {"http", "https"}, "http://127.0.0.1:8085")
 VERTEX_PROJECT = env("VERTEX_PROJECT", "garden-local" if VERTEX_API_ENDPOINT else "")
@@ -243,6 +273,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "console.compression.StaticFiles"},
 }
 WHITENOISE_USE_FINDERS = True
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1_048_576

@@ -2,8 +2,11 @@
 
 `GET /streams/live?ticket=…` is the doorbell of one person; `GET /streams/chat/<message>?ticket=…` the frames of one
 answer. An entry has the fields `data` and, optionally, `event`; its Redis id is the event's id, so that a browser
-which comes back with `Last-Event-ID` misses nothing. The permission is the signed ticket, made while the page is drawn;
-it holds together with the session's cookie only, so that an address in some log opens nothing.
+which comes back with `Last-Event-ID` misses nothing. What has piled up of an answer is sent as one frame: of the
+`draft`s of its unfinished block only the last one counts, with the `text` that goes on with it.
+
+The permission is the signed ticket, made while the page is drawn; it holds together with the session's cookie only, so
+that an address in some log opens nothing, and until the session signs out: then its streams end at once.
 """
 
 import asyncio
@@ -15,7 +18,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 import redis.asyncio as redis
@@ -68,12 +71,19 @@ def seal(session: str | None) -> str:
     return hashlib.sha256((session or "").encode()).hexdigest()[:32]
 
 
+def over(sealed: str) -> str:
+    return f"live:over:{sealed}"
+
+
 @dataclass(frozen=True, slots=True)
 class Subscription:
+    """`over` is the stream that gets an entry when the session signs out."""
+
     key: str
     user_id: int
     start: bytes
     live: bool
+    over: str
 
 
 def subscription(path: str, ticket: str, session: str) -> Subscription:
@@ -82,12 +92,12 @@ def subscription(path: str, ticket: str, session: str) -> Subscription:
         user, drawn, sealed = TimestampSigner(salt=LIVE_SALT).unsign(ticket, LIVE_TICKET_SECONDS).split(":")
         if sealed != seal(session):
             raise BadSignature
-        return Subscription(f"live:user:{user}", int(user), b"%d-0" % (int(drawn) - OVERLAP_MS), live=True)
+        return Subscription(f"live:user:{user}", int(user), b"%d-0" % (int(drawn) - OVERLAP_MS), True, over(sealed))
     match = CHAT_PATH.fullmatch(path)
     message, user, sealed = TimestampSigner(salt=CHAT_SALT).unsign(ticket, CHAT_TICKET_SECONDS).split(":")
     if match is None or match[1] != message or sealed != seal(session):
         raise BadSignature
-    return Subscription(f"live:chat:{message}", int(user), b"0-0", live=False)
+    return Subscription(f"live:chat:{message}", int(user), b"0-0", False, over(sealed))
 
 
 def frame(entry_id: bytes, fields: dict[bytes, bytes]) -> bytes:
@@ -97,6 +107,22 @@ def frame(entry_id: bytes, fields: dict[bytes, bytes]) -> bytes:
     data = fields.get(b"data", b"").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     lines.extend(b"data: " + line for line in data.split(b"\n"))
     return b"\n".join(lines) + b"\n\n"
+
+
+def joined(entries: Iterable[Entry]) -> bytes:
+    """The frames of one answer as one, and what is an event of its own after it."""
+    frames: list[bytes] = []
+    last, data, draft = b"", b"", b""
+    for entry_id, fields in entries:
+        if b"event" in fields and fields[b"event"]:
+            frames += [frame(last, {b"data": data + draft})] if last else []
+            frames.append(frame(entry_id, fields))
+            last, data, draft = b"", b"", b""
+            continue
+        last, data = entry_id, data + fields.get(b"data", b"")
+        draft = fields.get(b"draft", draft) + fields.get(b"text", b"")
+    frames += [frame(last, {b"data": data + draft})] if last else []
+    return b"".join(frames)
 
 
 def newest_of_each_event(entries: Iterable[Entry]) -> list[Entry]:
@@ -166,6 +192,9 @@ class Streams:
 
     async def serve(self, wanted: Subscription, last: bytes, receive: Receive, send: Send) -> None:
         try:
+            if await self.connection().exists(wanted.over):
+                await answer(send, 403, "The session is over. Sign in again.")
+                return
             position, opening = await self.opening(wanted, last)
         except (RedisError, OSError):
             await answer(send, 503, "Live updates are not available.")
@@ -183,27 +212,31 @@ class Streams:
             newest = await self.connection().xrevrange(wanted.key, count=1)
             position = newest[0][0] if newest else last
             return position, b"retry: 1000\n" + frame(position, {b"event": b"live-refresh"})
-        await self.connection().ping()
         position = last or wanted.start
         return position, b"retry: 1000\nid: %s\n\n" % position
 
     async def pump(self, wanted: Subscription, position: bytes, send: Send) -> None:
         while True:
-            entries = await self.read(wanted.key, position)
+            found = await self.read({wanted.key: position, wanted.over: "0-0"})
+            if wanted.over.encode() in found:
+                return
+            entries = found.get(wanted.key.encode())
             if not entries:
                 await send({"type": "http.response.body", "body": b":\n\n", "more_body": True})
                 continue
             position = entries[-1][0]
-            shown = newest_of_each_event(entries) if wanted.live else entries
-            body = b"".join(frame(*entry) for entry in shown)
+            body = self.body(entries) if wanted.live else joined(entries)
             await send({"type": "http.response.body", "body": body, "more_body": True})
             if not wanted.live and entries[-1][1].get(b"event") == b"end":
                 return
 
-    async def read(self, key: str, position: bytes) -> list[Entry]:
+    @staticmethod
+    def body(entries: Iterable[Entry]) -> bytes:
+        return b"".join(frame(*entry) for entry in newest_of_each_event(entries))
+
+    async def read(self, positions: dict[str, Any]) -> dict[bytes, list[Entry]]:
         block = int(self.heartbeat * 1000)
-        found = await self.connection().xread({key: position}, count=BATCH, block=block)
-        return cast(list[Entry], found[0][1]) if found else []
+        return dict(await self.connection().xread(positions, count=BATCH, block=block) or [])
 
     async def run_until_over(self, pumping: Any, receive: Receive) -> None:
         """Until the stream ends, the browser leaves, the server stops or the hour is up; the browser comes back."""

@@ -7,6 +7,8 @@ the service that rang goes on.
 import logging
 import threading
 import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
@@ -58,22 +60,61 @@ def tell(user_id: int, topic: str, data: str) -> None:
     _publish(f"live:user:{user_id}", [(topic, data)], USER_STREAM_LENGTH, USER_STREAM_SECONDS)
 
 
+def end(stream: str, seconds: int) -> None:
+    """An entry that stays so long: who watches this stream stops, and who comes later does not begin.
+
+    Tried even when Redis has just failed, since nobody would try again.
+    """
+    _publish(stream, [("end", "")], 1, seconds, insists=True)
+
+
 def chat_frame(message_id: Any, event: str, data: str) -> None:
     _publish(f"live:chat:{message_id}", [(event, data)], CHAT_STREAM_LENGTH, CHAT_STREAM_SECONDS)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What one answer has to show: `fields` as console/streams.py reads them. `renews` the hour it is kept."""
+
+    message_id: Any
+    fields: Mapping[str, str]
+    renews: bool = False
+
+
+def chat_frames(frames: Iterable[Frame]) -> bool:
+    """Of many answers, in one round trip. False: nothing was sent, or nobody knows."""
+
+    def fill(pipe: Any) -> None:
+        for frame in frames:
+            stream = f"live:chat:{frame.message_id}"
+            pipe.xadd(stream, frame.fields, maxlen=CHAT_STREAM_LENGTH, approximate=True)
+            if frame.renews:
+                pipe.expire(stream, CHAT_STREAM_SECONDS)
+
+    return _sent(fill)
 
 
 def _ring(user_id: int, topics: tuple[str, ...]) -> None:
     _publish(f"live:user:{user_id}", [(topic, "") for topic in topics], USER_STREAM_LENGTH, USER_STREAM_SECONDS)
 
 
-def _publish(stream: str, messages: list[tuple[str, str]], length: int, seconds: int) -> None:
-    if not breaker.allows():
-        return
+def _publish(stream: str, messages: list[tuple[str, str]], length: int, seconds: int, *, insists: bool = False) -> None:
+    def fill(pipe: Any) -> None:
+        for event, data in messages:
+            pipe.xadd(stream, {"event": event, "data": data}, maxlen=length, approximate=True)
+        pipe.expire(stream, seconds)
+
+    _sent(fill, insists=insists)
+
+
+def _sent(fill: Callable[[Any], None], *, insists: bool = False) -> bool:
+    if not insists and not breaker.allows():
+        return False
     try:
         with client(settings.REDIS_URL).pipeline(transaction=False) as pipe:
-            for event, data in messages:
-                pipe.xadd(stream, {"event": event, "data": data}, maxlen=length, approximate=True)
-            pipe.expire(stream, seconds)
+            fill(pipe)
             pipe.execute()
     except redis.RedisError as error:
         breaker.trip(error)
+        return False
+    return True

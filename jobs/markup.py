@@ -1,14 +1,14 @@
 """What a model wrote, as HTML that cannot do anything.
 
 Markdown is rendered with raw HTML switched off, then the result is cut down to an allowlist: the second step does not
-trust the first. No image is ever loaded; links carry no referrer.
+trust the first. No image is ever loaded; links carry no referrer, and those of answers lead to a page that asks first.
 """
 
 import re
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import nh3
 from django.utils.html import escape
@@ -16,6 +16,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
+from markdown_it.rules_block import StateBlock
+from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
@@ -24,8 +26,7 @@ from pygments.token import STANDARD_TYPES
 from pygments.util import ClassNotFound
 
 LONGEST_HIGHLIGHTED = 20_000
-LONGEST_TAIL = 2_000
-LONGEST_LIST = 500
+LONGEST_TEX, LONGEST_TEX_LINES = 500, 30
 
 TAGS = frozenset({
     "p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "pre", "code", "em", "strong",
@@ -36,22 +37,45 @@ ALIGNMENTS = frozenset({"align-left", "align-center", "align-right"})
 CLASSES = {
     "span": frozenset(filter(None, STANDARD_TYPES.values())) | {"blocked-image"},
     "pre": frozenset({"code"}),
+    "code": frozenset({"math"}),
     "th": ALIGNMENTS,
     "td": ALIGNMENTS,
 }
 SCHEMES = frozenset({"http", "https", "mailto"})
+LONGEST_ADDRESS = 4_000
+# The page of the console that shows the address and asks.
+LEAVE = "/leave/?to="
+
+_TEX = re.compile(
+    r"\\\((.+?)\\\)|\\\[(.+?)\\\]|\$\$([^$]+?)\$\$|\$(?![\s$])((?:[^$\\\n]|\\.)+?)(?<![\s\\])\$(?![\d$])", re.DOTALL
+)
 
 
 def render(markdown: str) -> str:
-    return nh3.clean(
-        _parser().render(markdown),
-        tags=set(TAGS),
-        attributes={tag: set(names) for tag, names in ATTRIBUTES.items()},
-        allowed_classes={tag: set(names) for tag, names in CLASSES.items()},
-        url_schemes=set(SCHEMES),
+    return _cleaner(asks=False).clean(_parser(asks=False).render(markdown))
+
+
+def answer(markdown: str) -> str:
+    """Nobody chose the links of an answer: they open the page that asks, in a tab of its own."""
+    return _cleaner(asks=True).clean(_parser(asks=True).render(markdown))
+
+
+@cache
+def _cleaner(*, asks: bool) -> nh3.Cleaner:
+    return nh3.Cleaner(
+        tags=TAGS,
+        attributes=ATTRIBUTES,
+        allowed_classes=CLASSES,
+        url_schemes=frozenset() if asks else SCHEMES,
+        url_relative=_asking if asks else "pass_through",
+        set_tag_attribute_values={"a": {"target": "_blank"}} if asks else {},
         link_rel="noopener noreferrer nofollow",
         strip_comments=True,
     )
+
+
+def _asking(address: str) -> str | None:
+    return address if address.startswith(LEAVE) else None
 
 
 def code(text: str, language: str) -> SafeString:
@@ -60,14 +84,28 @@ def code(text: str, language: str) -> SafeString:
 
 
 @cache
-def _parser() -> MarkdownIt:
+def _parser(*, asks: bool) -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False, "highlight": _highlight}).enable(["table", "strikethrough"])
+    parser.inline.ruler.before("escape", "math", _math)
+    parser.block.ruler.before("fence", "math_block", _math_block, {"alt": ["paragraph", "blockquote", "list"]})
+    parser.add_render_rule("math", _tex)
+    parser.add_render_rule("math_block", _tex)
+    if asks:
+        parser.add_render_rule("link_open", _link)
     parser.add_render_rule("image", _image)
     parser.add_render_rule("fence", _code)
     parser.add_render_rule("code_block", _code)
     for cell in ("th_open", "td_open"):
         parser.add_render_rule(cell, _cell)
     return parser
+
+
+def _link(self: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+    token = tokens[index]
+    address = str(token.attrs.pop("href", ""))
+    if address.partition(":")[0].lower() in SCHEMES and len(address) <= LONGEST_ADDRESS:
+        token.attrs = {"href": LEAVE + quote(address, safe=""), **token.attrs}
+    return self.renderToken(tokens, index, options, env)
 
 
 def _image(self: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
@@ -93,10 +131,47 @@ def _highlight(code: str, language: str, _attributes: str) -> str:
     if not language or len(code) > LONGEST_HIGHLIGHTED:
         return escape(code)
     try:
-        lexer = get_lexer_by_name(language, stripnl=False)
+        lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
     except ClassNotFound:
         return escape(code)
-    return str(highlight(code, lexer, HtmlFormatter(nowrap=True)))
+    html = str(highlight(code, lexer, HtmlFormatter(nowrap=True)))
+    return html if code.endswith("\n") else html.removesuffix("\n")
+
+
+def _math(state: StateInline, silent: bool) -> bool:
+    """TeX in a line stays as it is written: Markdown would take its marks for its own."""
+    found = _TEX.match(state.src, state.pos, min(state.posMax, state.pos + LONGEST_TEX))
+    if not found:
+        return False
+    if not silent:
+        state.push("math", "code", 0).content = found[found.lastindex or 0].strip()
+    state.pos = found.end()
+    return True
+
+
+def _math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    begin = state.bMarks[start] + state.tShift[start]
+    closing = {"$$": "$$", r"\[": r"\]"}.get(state.src[begin : begin + 2])
+    if closing is None or state.is_code_block(start):
+        return False
+    for line in range(start, min(end, start + LONGEST_TEX_LINES)):
+        text = state.src[begin + 2 if line == start else state.bMarks[line] : state.eMarks[line]]
+        found, _, rest = text.partition(closing)
+        if rest.strip() or state.isEmpty(line):
+            return False
+        if found != text and (found.strip() or line > start):
+            if not silent:
+                state.line = line + 1
+                token = state.push("math_block", "code", 0)
+                token.content = state.getLines(start, line + 1, state.blkIndent, False).strip()[2:-2].strip()
+                token.map, token.block = [start, line + 1], True
+            return True
+    return False
+
+
+def _tex(self: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+    tex = f'<code class="math">{escape(tokens[index].content)}</code>'
+    return f'<pre class="code">{tex}</pre>\n' if tokens[index].block else tex
 
 
 def _cell(self: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
@@ -104,81 +179,3 @@ def _cell(self: RendererHTML, tokens: Sequence[Token], index: int, options: Any,
     token = tokens[index]
     side = re.search(r"left|center|right", str(token.attrs.get("style", "")))
     return f'<{token.tag} class="align-{side[0]}">' if side else f"<{token.tag}>"
-
-
-class BlockRenderer:
-    """Renders a growing text in linear time: blocks that cannot change any more once, the rest at each feed.
-
-    The rest is kept short: a list is cut between two items beyond 500 characters, any other block at a line or a space
-    beyond 2000. The seam may show until the whole answer is rendered at its end.
-    """
-
-    def __init__(self) -> None:
-        self._rest = ""
-        self._fence = ""
-
-    def feed(self, text: str) -> tuple[str, str]:
-        """(HTML of the blocks that have just become final, HTML of the unfinished rest)."""
-        self._rest += text
-        cut, fence = self._boundary()
-        done = self._rendered(self._rest[:cut]) if cut else ""
-        self._rest, self._fence = self._rest[cut:], fence
-        return done, self._rendered(self._rest)
-
-    def _rendered(self, text: str) -> str:
-        opened = f"{self._fence}\n{text}" if self._fence else text
-        return render(opened) if text.strip() else ""
-
-    def _boundary(self) -> tuple[int, str]:
-        """Where the final part ends, and the fence that is open there. Looks at whole lines only."""
-        position, cut, item, fence, cut_fence, blank = 0, 0, 0, self._fence, self._fence, False
-        for line in self._rest.splitlines(keepends=True):
-            if not line.endswith("\n"):
-                if blank and not fence and _starts_block(line):
-                    cut, cut_fence = position, ""
-                break
-            if fence:
-                if _closes(line, fence):
-                    fence = ""
-                    cut, cut_fence = position + len(line), ""
-            else:
-                if blank and _starts_block(line):
-                    cut, cut_fence = position, ""
-                item = position if _LIST.match(line) else item
-                fence = _opened(line)
-            blank = not line.strip() and not fence
-            position += len(line)
-        if len(self._rest) - cut > LONGEST_TAIL:
-            return self._forced(position, fence)
-        if len(self._rest) - cut > LONGEST_LIST and item > cut:
-            return item, ""
-        return cut, cut_fence
-
-    def _forced(self, lines_end: int, fence: str) -> tuple[int, str]:
-        """`lines_end` is where the last whole line ends; in a fence only a line end will do."""
-        if lines_end:
-            return lines_end, fence
-        space = self._rest.rfind(" ", 0, len(self._rest) - 1) + 1
-        if fence:
-            return 0, fence
-        return (space or len(self._rest)), fence
-
-
-_FENCE = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})(.*)")
-_LIST = re.compile(r"([-*+]|\d{1,9}[.)])(\s|$)")
-
-
-def _opened(line: str) -> str:
-    found = _FENCE.match(line.rstrip("\r\n"))
-    return found[1] + found[2] if found else ""
-
-
-def _closes(line: str, fence: str) -> bool:
-    marker = fence[: len(fence) - len(fence.lstrip(fence[0]))]
-    text = line.strip()
-    return set(text) == {marker[0]} and len(text) >= len(marker) and line.startswith((marker[0], " "))
-
-
-def _starts_block(line: str) -> bool:
-    """A line after a blank one that no earlier list or quote can claim."""
-    return bool(line.strip()) and not line[0].isspace() and not _LIST.match(line) and not line.startswith(">")

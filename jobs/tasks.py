@@ -19,9 +19,11 @@ from .services import (
     browsing,
     catalogue,
     chat,
+    deliveries,
     endpoint_lifetime,
     endpoints,
     further_models,
+    notifications,
     output_check,
     pictures,
     probes,
@@ -92,6 +94,11 @@ def list_storage(listing_id: str) -> None:
     browsing.run(UUID(listing_id), timezone.now())
 
 
+@task("notifications.deliver", soft_time_limit=100, time_limit=120)
+def deliver(delivery_id: str) -> None:
+    deliveries.attempt(UUID(delivery_id), timezone.now())
+
+
 @task("catalogue.sync")
 def sync_catalogue() -> None:
     catalogue.sync(timezone.now())
@@ -114,6 +121,7 @@ def prune() -> None:
     accounts.forget_expired(timezone.now())
     pictures.prune(timezone.now())
     browsing.prune(timezone.now())
+    notifications.prune(timezone.now())
 
 
 @task("chat.answer", acks_late=False, time_limit=CHAT_SECONDS + 30, soft_time_limit=CHAT_SECONDS)
@@ -128,7 +136,7 @@ def sweep() -> None:
     now = timezone.now()
     _report_worker(now)
     accounts.heartbeat("beat", now)
-    for part in (_sweep_jobs, _sweep_leases, _sweep_endpoints, _sweep_models, _sweep_chats):
+    for part in (_sweep_jobs, _sweep_leases, _sweep_endpoints, _sweep_models, _sweep_chats, _sweep_deliveries):
         try:
             part(now)
         except Exception:
@@ -161,6 +169,10 @@ def _sweep_models(now: datetime) -> None:
 def _sweep_chats(now: datetime) -> None:
     chat.interrupt_stale(now)
     _send_all(answer_message, "message_id", chat.due(now))
+
+
+def _sweep_deliveries(now: datetime) -> None:
+    _send_all(deliver, "delivery_id", deliveries.due(now))
 
 
 def _send_all(kicked: Task, name: str, ids: list[UUID]) -> None:

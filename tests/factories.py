@@ -5,6 +5,7 @@ import io
 import json
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 from django.contrib.auth.models import User
 from PIL import Image
@@ -17,6 +18,8 @@ from jobs.models import (
     Endpoint,
     FurtherModel,
     Message,
+    Notification,
+    NotificationChoice,
     Picture,
     PublisherModel,
     Role,
@@ -187,6 +190,30 @@ def picture(*, content: bytes | None = None, **values: Any) -> Picture:
     made.path.parent.mkdir(parents=True, exist_ok=True)
     made.path.write_bytes(content)
     return made
+
+
+def notification(**values: Any) -> Notification:
+    """Unread; of a tuning job that succeeded, unless said otherwise."""
+    defaults = {
+        "owner": values.get("owner") or owner(),
+        "kind": "tuning.succeeded",
+        "subject": "tuning_job",
+        "subject_id": uuid4(),
+        "end": "SUCCEEDED",
+        "facts": {"name": "My model", "state": "SUCCEEDED"},
+    }
+    return Notification.objects.create(**defaults | values)
+
+
+def notification_choice(**values: Any) -> NotificationChoice:
+    """Reached by both ways, with what is sent at first."""
+    defaults = {
+        "user": values.get("user") or owner(),
+        "email": "owner@example.com",
+        "webhook_url": "https://hook.example/here",
+        "webhook_nonce": "nonce",
+    }
+    return NotificationChoice.objects.create(**defaults | values)
 
 
 def publisher_model(*, name: str = BASE_MODEL, **values: Any) -> PublisherModel:

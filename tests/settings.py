@@ -16,6 +16,10 @@ for name in (
     "CONSOLE_DEBUG",
     "CONSOLE_HTTPS",
     "CONSOLE_STATIC_ROOT",
+    "CONSOLE_URL",
+    "CONSOLE_WEBHOOK_PRIVATE",
+    "EMAIL_URL",
+    "EMAIL_FROM",
 ):
     os.environ.pop(name, None)
 if "TEST_DATABASE_URL" in os.environ:

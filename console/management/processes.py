@@ -20,6 +20,7 @@ CACHE_PORT, STORAGE_PORT, VERTEX_PORT = 6390, 9023, 8085
 NEEDED_LOCALLY = ("gcp_storage_emulator", "gguf", "peft", "torch", "transformers", "xllamacpp")
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
+JOBS_AT_ONCE, ANSWERS_AT_ONCE = 8, 128
 
 
 class BadSetting(Exception):
@@ -49,13 +50,14 @@ def uses_local_vertex(environment: Mapping[str, str]) -> bool:
 def draw_up(run: RunDirectory, *, data_dir: Path, project_dir: Path, host: str, port: int) -> Plan:
     environment = {**os.environ, "CONSOLE_DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1", **FEW_ARENAS}
     environment.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
+    environment.setdefault("CONSOLE_URL", address(host, port))
     backends: list[Process] = []
     if not environment.get("REDIS_URL"):
         backends.append(cache(run, environment, data_dir))
     if uses_local_vertex(environment):
         backends += [storage(run, environment, data_dir), vertex(run, environment, data_dir, project_dir)]
     capped = {**ONE_THREAD, **environment}
-    front = (web(capped, project_dir, host, port), worker(capped, data_dir, project_dir))
+    front = (web(capped, project_dir, host, port), worker(capped, data_dir, project_dir), chat(capped, project_dir))
     return Plan(capped, tuple(backends), front)
 
 
@@ -108,21 +110,30 @@ def web(environment: dict[str, str], project_dir: Path, host: str, port: int) ->
 
 
 def worker(environment: dict[str, str], data_dir: Path, project_dir: Path) -> Process:
+    schedule = ["-B", "-s", str(data_dir / "run" / "beat-schedule")]
+    return _celery("worker", "jobs", JOBS_AT_ONCE, environment, project_dir, *schedule)
+
+
+def chat(environment: dict[str, str], project_dir: Path) -> Process:
+    """Apart from the jobs: an answer holds its thread as long as the model writes, and its tokens wait for nothing."""
+    return _celery("chat", "chat", ANSWERS_AT_ONCE, environment, project_dir)
+
+
+def _celery(name: str, work: str, at_once: int, environment: dict[str, str], project_dir: Path, *more: str) -> Process:
     """SIGTERM means Celery's cold shutdown: it waits for running tasks for `worker_soft_shutdown_timeout` only."""
-    command = [
-        sys.executable,
-        "-m",
-        "celery",
-        "--quiet",
-        "-A",
-        "console",
-        "worker",
-        "--pool=threads",
-        "--concurrency=8",
-    ]
-    command += ["-Q", "jobs,chat", "-B", "-s", str(data_dir / "run" / "beat-schedule")]
-    command += ["--loglevel=INFO", "--without-gossip", "--without-mingle", "--hostname=console@localhost"]
-    return Process("worker", command, {**environment, "REMAP_SIGTERM": "SIGQUIT"}, _always, project_dir)
+    command = [sys.executable, "-m", "celery", "--quiet", "-A", "console", "worker", "--pool=threads"]
+    command += [f"--concurrency={at_once}", "-Q", work, *more, "--loglevel=INFO"]
+    command += ["--without-gossip", "--without-mingle", f"--hostname={name}@localhost"]
+    return Process(name, command, {**environment, "REMAP_SIGTERM": "SIGQUIT"}, _always, project_dir)
+
+
+def bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def address(host: str, port: int) -> str:
+    """Of the pages, for a browser on this machine."""
+    return f"http://{bracketed(reachable(host))}:{port}"
 
 
 def reachable(host: str) -> str:

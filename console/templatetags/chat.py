@@ -6,10 +6,13 @@ from typing import Any
 from django import template
 from django.http import HttpRequest
 from django.utils.functional import Promise
+from django.utils.html import escape
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from console.streams import chat_ticket
+from console.templatetags.console import icon
 from jobs.models import Conversation, Message
 
 register = template.Library()
@@ -26,6 +29,21 @@ def frames_url(message: Message, request: HttpRequest) -> str:
     assert request.user.pk is not None
     ticket = chat_ticket(message.pk, request.user.pk, request.session.session_key)
     return f"/streams/chat/{message.pk}?ticket={ticket}"
+
+
+@register.filter
+def answer_html(message: Message) -> SafeString:
+    """As it is stored, sanitised, with a button on each block of code. None of these strings can be in an attribute's
+    value: it would hold no quotes or, the last one, stand there for nothing but itself."""
+    label = escape(gettext("Copy code"))
+    before = (
+        f'<div class="code" data-controller="clipboard" data-clipboard-done-value="{escape(gettext("Copied"))}">'
+        f'<button type="button" class="ib" data-action="clipboard#copy" aria-label="{label}" title="{label}">'
+        f'{icon("content_copy")}</button><pre class="code" data-clipboard-target="source">'
+    )
+    return SafeString(
+        message.html.replace('<pre class="code">', before).replace("</code></pre>", "</code></pre></div>")
+    )
 
 
 @register.filter

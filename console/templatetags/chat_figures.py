@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import template
+from django.utils.translation import gettext_lazy as _
 
 from jobs.models import Conversation, Message, Role
 from jobs.states import MessageState
@@ -15,11 +16,13 @@ register = template.Library()
 
 CHARACTERS_A_TOKEN = 4
 NEARLY_FULL = 0.9
+UNKNOWN_END = _("finish reason unknown")
 
 
 @dataclass(frozen=True)
 class Figures:
-    """`is_estimate` is about the tokens of the answer and so about the pace. None: not known."""
+    """`is_estimate` is about the tokens of the answer and so about the pace. None: not known, which is said of what
+    `is_answer`: of one without a text there was nothing to measure."""
 
     end: Any
     first_token: float | None
@@ -28,6 +31,7 @@ class Figures:
     tokens_out: int | None
     is_estimate: bool
     is_one_request: bool = True
+    is_answer: bool = True
 
     @property
     def pace(self) -> float | None:
@@ -46,13 +50,14 @@ def figures(message: Message) -> Figures:
     counted = usage.get("completion_tokens")
     guess = estimate(message.content) if counted is None and message.content else None
     return Figures(
-        end=end_words(message) if message.state == MessageState.COMPLETE else "",
+        end=end_words(message) or UNKNOWN_END if message.state == MessageState.COMPLETE else "",
         first_token=timings.get("first_token"),
         total=timings.get("total"),
         tokens_in=usage.get("prompt_tokens"),
         tokens_out=guess if counted is None else counted,
         is_estimate=guess is not None,
         is_one_request="requests" not in timings,
+        is_answer=bool(message.content),
     )
 
 

@@ -1,8 +1,10 @@
 """What stands in the way of an answer, and the next step for each."""
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from django import template
+from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -18,7 +20,8 @@ WAITS: dict[str, str | Promise] = {
     "first_token": _("Sent to the endpoint, waiting for the first token"),
     "start": _("Starting the model, the first answer may take a minute"),
 }
-VIEW, OTHER, QUESTION, SETTINGS = "view", "other", "question", "settings"
+VIEW, OTHER, QUESTION, SETTINGS, QUOTAS = "view", "other", "question", "settings", "quotas"
+QUOTA_PAGE = "https://console.cloud.google.com/iam-admin/quotas?project={project}"
 # By the code of the refusal; what is not here is tried again.
 AFTER_FAILURE: dict[str, tuple[str, str | Promise]] = {
     "CONTEXT_LENGTH": (QUESTION, _("Start a new chat with the last question")),
@@ -27,12 +30,13 @@ AFTER_FAILURE: dict[str, tuple[str, str | Promise]] = {
     "FAILED_PRECONDITION": (VIEW, _("View endpoint")),
     "PERMISSION_DENIED": (VIEW, _("View endpoint")),
     "UNAUTHENTICATED": (VIEW, _("View endpoint")),
-    "QUOTA": (VIEW, _("View endpoint")),
+    "QUOTA": (QUOTAS, _("View the project's quotas")),
+    "COLD": (VIEW, _("View endpoint")),
     "RESOURCE_EXHAUSTED": (VIEW, _("View its load")),
     "INVALID_ARGUMENT": (SETTINGS, _("Look at the settings")),
 }
 GONE: tuple[str | Promise, str, str | Promise] = (
-    _("The endpoint of this chat was deleted. You can read the chat, but it cannot go on here."),
+    _("The endpoint of this chat was deleted. The chat stays, and can go on with another one."),
     OTHER, _("Chat with another endpoint"),
 )  # fmt: skip
 # By the state of the endpoint: what to say, the step and its label.
@@ -71,6 +75,9 @@ class Place:
     step: Step
 
 
+ELSEWHERE = Step(_("Choose another endpoint"), "#chat-endpoint")
+
+
 @register.filter
 def first_wait(message: Message) -> tuple[str, int]:
     """What is awaited as the turn is drawn; from then on the page asks."""
@@ -95,16 +102,21 @@ def next_step(message: Message, endpoint: Endpoint | None) -> Step | None:
 
 
 @register.simple_tag
-def place(talk: Conversation) -> Place:
-    """Why the conversation cannot go on now."""
+def place(talk: Conversation, has_others: bool) -> Place:
+    """Why the conversation cannot go on now. With `has_others` another endpoint can be chosen on the page itself."""
     endpoint = talk.endpoint
     text, kind, label = PLACES.get(endpoint.state, GONE) if endpoint else GONE
-    return Place(str(text) % {"name": endpoint.display_name if endpoint else ""}, _step(kind, label, endpoint, None))
+    step = ELSEWHERE if kind == OTHER and has_others else _step(kind, label, endpoint, None)
+    return Place(str(text) % {"name": endpoint.display_name if endpoint else ""}, step)
 
 
 def _step(kind: str, label: str | Promise, endpoint: Endpoint | None, message: Message | None) -> Step:
     if kind == SETTINGS:
         return Step(label, "#settings", is_settings=True)
+    if kind == QUOTAS and not settings.VERTEX_API_ENDPOINT:
+        return Step(label, QUOTA_PAGE.format(project=quote(settings.VERTEX_PROJECT, safe="")))
+    if kind == QUOTAS:
+        kind, label = VIEW, _("View endpoint")
     if kind == VIEW and endpoint is not None:
         return Step(label, reverse("endpoint-detail", args=[endpoint.pk]))
     url = reverse("chat")

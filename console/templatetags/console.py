@@ -1,18 +1,22 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from uuid import UUID
 
 from django import template
 from django.template.defaultfilters import date as format_date
 from django.templatetags.static import static
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext, ngettext
 
 register = template.Library()
+
+NOBODY = str(UUID(int=0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +72,31 @@ def icon(name: str, look: str = "") -> SafeString:
     )
 
 
-@register.inclusion_tag("components/status.html")
-def status(state: str, label: str | Promise = "", title: str = "") -> dict[str, object]:
+@register.simple_tag
+def status(state: str, label: str | Promise = "", title: str = "") -> SafeString:
     """`label` is the state's own word (`job.get_state_display`); without one the code is made readable."""
     look = LOOKS.get(str(state).upper(), WAITING)
     words = label or str(state).replace("_", " ").capitalize()
-    return {"status": {"icon": look.icon, "look": look.look, "label": words}, "title": title}
+    note = format_html(' title="{}"', title) if title else ""
+    return format_html('<span class="st {}"{}>{}{}</span>', look.look, note, icon(look.icon), words)
+
+
+@register.simple_tag
+def scripts(*names: str) -> SafeString:
+    """Controllers that a page uses from the start: fetched with the page and not after a look at it."""
+    addresses = ((static(f"controllers/{name}.js"),) for name in names)
+    return format_html_join("\n", '<script type="module" src="{}"></script>', addresses)
+
+
+@register.simple_tag
+def at(view: str, pk: UUID) -> str:
+    """`{% url view pk %}`, found once a view: a long list has hundreds of them."""
+    return _pattern(view).replace(NOBODY, str(pk))
+
+
+@cache
+def _pattern(view: str) -> str:
+    return reverse(view, args=[NOBODY])
 
 
 @register.simple_tag

@@ -53,8 +53,8 @@ def grouped(number: int) -> str:
     return str(number_format(number, use_l10n=True, force_grouping=True))
 
 
-@register.inclusion_tag("components/status.html")
-def dataset_status(dataset: Dataset) -> dict[str, object]:
+@register.simple_tag
+def dataset_status(dataset: Dataset) -> SafeString:
     if dataset.shape:
         return shown_status("NEEDS_DECISION", gettext("Convert it first"))
     if dataset.is_usable:

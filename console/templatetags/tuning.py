@@ -6,10 +6,14 @@ from typing import Any
 
 from django import template
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from jobs.models import Endpoint, TuningJob, TuningMode
 from jobs.states import Phase, TuningState
+
+from .console import status as shown_status
 
 register = template.Library()
 
@@ -63,27 +67,28 @@ def short_model(name: str) -> str:
     return name.rpartition("@")[2].rpartition("/")[2]
 
 
-@register.inclusion_tag("tuning/status.html")
-def job_status(job: TuningJob) -> dict[str, object]:
-    unclear = not job.is_terminal and job.phase in {Phase.AMBIGUOUS, Phase.NEEDS_DECISION}
-    return {"job": job, "unclear": unclear, "note": job.error_message or job.notice}
+@register.simple_tag
+def job_status(job: TuningJob) -> SafeString:
+    note = job.error_message or job.notice
+    if not job.is_terminal and job.phase in {Phase.AMBIGUOUS, Phase.NEEDS_DECISION}:
+        return shown_status(job.phase, _("Outcome unknown"), note)
+    return shown_status(job.state, job.get_state_display(), note)
 
 
-@register.inclusion_tag("tuning/progress.html")
-def job_progress(job: TuningJob) -> dict[str, object]:
-    return {"job": job}
-
-
-@register.inclusion_tag("tuning/sparkline.html")
-def sparkline(job: TuningJob) -> dict[str, object]:
+@register.simple_tag
+def sparkline(job: TuningJob) -> SafeString:
     """The training loss in 60 by 20 pixels; nothing before there are two values."""
     values = [float(value) for value in job.loss_curve]
     if len(values) < 2:
-        return {}
+        return SafeString("")
     low, high = min(values), max(values)
     step, scale = 58 / (len(values) - 1), 16 / (high - low or 1)
     points = (f"{1 + place * step:.1f},{2 + (high - value) * scale:.1f}" for place, value in enumerate(values))
-    return {"points": " ".join(points), "first": f"{values[0]:.3f}", "last": f"{values[-1]:.3f}"}
+    ends = {"first": f"{values[0]:.3f}", "last": f"{values[-1]:.3f}"}
+    return format_html(
+        '<svg class="spark" viewBox="0 0 60 20" role="img" aria-label="{}"><polyline points="{}"></polyline></svg> ',
+        _("Training loss from %(first)s to %(last)s") % ends, " ".join(points),
+    )  # fmt: skip
 
 
 @register.simple_tag

@@ -3,6 +3,7 @@ from contextlib import suppress
 
 from django.contrib.auth import login, logout
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -11,8 +12,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
+from console import streams
 from console.forms.accounts import SignInForm
 from console.http import HtmxRequest, hx_redirect, safe_next
+from jobs import live
 from jobs.services import accounts
 
 FAILURES_A_MINUTE = 10
@@ -37,7 +40,7 @@ def sign_in(request: HtmxRequest) -> HttpResponse:
         return render(request, "accounts/sign_in.html", {"form": form, "next": after}, status=status)
     cache.delete(account)
     uncount(address)
-    login(request, form.get_user())
+    enter(request, form.get_user())
     return hx_redirect(request, after)
 
 
@@ -55,7 +58,7 @@ def sign_in_link(request: HtmxRequest, token: str) -> HttpResponse:
         return render(request, "accounts/link.html", {"username": owner.get_username()})
     user = accounts.redeem(token) if owner else None
     if user is not None:
-        login(request, user, backend=BACKEND)
+        enter(request, user, backend=BACKEND)
     elif not request.user.is_authenticated:
         problem = _("This link was used already or is too old.")
         return render(request, "accounts/link.html", {"problem": problem}, status=410)
@@ -65,11 +68,27 @@ def sign_in_link(request: HtmxRequest, token: str) -> HttpResponse:
 @login_not_required
 @require_POST
 def sign_out(request: HtmxRequest) -> HttpResponse:
+    session = request.session.session_key
     logout(request)
+    end_streams(session)
     response = hx_redirect(request, "sign-in")
     # Drafts of messages are kept there.
     response["Clear-Site-Data"] = '"storage"'
     return response
+
+
+def enter(request: HtmxRequest, user: User, **options: str) -> None:
+    """Pages of the session before hear nothing any more: it may have been somebody else's."""
+    session = request.session.session_key
+    login(request, user, **options)
+    if session != request.session.session_key:
+        end_streams(session)
+
+
+def end_streams(session: str | None) -> None:
+    """At once, and no ticket of the session opens one again."""
+    if session:
+        live.end(streams.over(streams.seal(session)), streams.LIVE_TICKET_SECONDS)
 
 
 def opened_by_hand(request: HttpRequest) -> bool:

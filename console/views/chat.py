@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.forms.chat import MessageForm, NewChatForm, empty_message
+from console.forms.chat import LONGEST_MESSAGE, MessageForm, NewChatForm, empty_message
 from console.forms.chat_options import OptionsForm, PresetForm
 from console.http import ConsoleRequest, hx_redirect, wants_fragment
 from console.views.pictures import attached, endpoint_of, picture_facts
@@ -24,13 +24,14 @@ from .chat_list import listed
 
 
 def visible_conversation(request: ConsoleRequest, pk: uuid.UUID) -> Conversation:
-    found = Conversation.objects.visible_to(request.user).select_related("endpoint")
+    """No column of a comparison: that has its own pages."""
+    found = Conversation.objects.visible_to(request.user).filter(comparison=None).select_related("endpoint")
     return get_object_or_404(found, pk=pk)
 
 
 def visible_message(request: ConsoleRequest, pk: uuid.UUID) -> Message:
-    found = Message.objects.visible_to(request.user).select_related("conversation__endpoint")
-    return get_object_or_404(found, pk=pk)
+    found = Message.objects.visible_to(request.user).filter(conversation__comparison=None)
+    return get_object_or_404(found.select_related("conversation__endpoint"), pk=pk)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -45,8 +46,15 @@ def index(request: ConsoleRequest) -> HttpResponse:
         if answer is not None:
             return hx_redirect(request, "chat-conversation", answer.conversation_id)
     context = {"form": form, "chats": listed(request), "can_start": bool(form.ready)}
-    context |= picture_facts(form.ready.values())
+    context |= picture_facts(form.ready.values()) if form.ready else nothing_ready(request)
     return render(request, "chat/new.html", context, status=422 if form.is_bound else 200)
+
+
+def nothing_ready(request: ConsoleRequest) -> dict[str, Any]:
+    """An endpoint on its way, or whether there are any at all."""
+    mine = Endpoint.objects.visible_to(request.user).shown()
+    coming = mine.filter(state=EndpointState.DEPLOYING).first()
+    return {"coming": coming, "has_endpoints": coming is not None or mine.exists()}
 
 
 def question_of(request: ConsoleRequest) -> str:
@@ -110,9 +118,16 @@ def turns_of(talk: Conversation) -> dict[str, Any]:
     live = next((turn for turn in reversed(turns) if turn.is_live), None)
     facts = picture_facts([talk.endpoint] if talk.endpoint else [], turns)
     return {
-        "conversation": talk, "tree": tree, "turns": turns, "live": live, "can_ask": is_ready(talk),
+        **place_of(talk), "tree": tree, "turns": turns, "live": live,
         "context_window": context_window(talk.endpoint), **facts,
     }  # fmt: skip
+
+
+def place_of(talk: Conversation) -> dict[str, Any]:
+    """Whether it can go on now; where it cannot, whether another endpoint could answer."""
+    can_ask = is_ready(talk)
+    has_others = not can_ask and Endpoint.objects.visible_to(talk.owner).ready().exists()
+    return {"conversation": talk, "can_ask": can_ask, "has_others": has_others}
 
 
 def is_ready(talk: Conversation) -> bool:
@@ -143,11 +158,17 @@ def send(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     return turns_fragment(request, talk)
 
 
+@require_POST
+def draft(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    chat.keep_draft(visible_conversation(request, pk), request.POST.get("text", "")[:LONGEST_MESSAGE])
+    return HttpResponse(status=204)
+
+
 def unsent(request: ConsoleRequest, talk: Conversation, form: MessageForm) -> HttpResponse:
     """The text stays where it was typed; the reason is shown beside it."""
     if not request.htmx:
         return page(request, talk, status=422, form=form)
-    response = render(request, "chat/composer_error.html", {"form": form}, status=422)
+    response = render(request, "chat/unsent.html", {"form": form, **place_of(talk)}, status=422)
     response["HX-Retarget"] = "#composer-error"
     response["HX-Reswap"] = "innerHTML"
     return response
@@ -175,7 +196,9 @@ def turn(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_safe
 def waiting(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    message = visible_message(request, pk)
+    """Of comparisons, too."""
+    found = Message.objects.visible_to(request.user).select_related("conversation__endpoint")
+    message: Message = get_object_or_404(found, pk=pk)
     if not message.is_live:
         return HttpResponse(status=204)
     return render(request, "chat/waiting.html", {"message": message, "wait": wait_of(message)})

@@ -23,7 +23,7 @@ from jobs.services import chat_answer
 from jobs.services.chat_parameters import only_taken
 
 from .chat import context_of, visible_conversation
-from .endpoint_samples import address, openai_client
+from .endpoint_samples import address, openai_client, server
 
 EXAMPLE = [{"role": "user", "content": "Hello!"}]
 # OpenAI's client knows the rest by name.
@@ -54,9 +54,8 @@ class Code:
     tab: Tab
 
     @property
-    def tabs(self) -> list[Tab]:
-        """Google's client speaks https only, which the local server does not."""
-        return [tab for tab in TABS if self.is_google or tab.key != "google"]
+    def tabs(self) -> tuple[Tab, ...]:
+        return TABS
 
     @property
     def is_google(self) -> bool:
@@ -100,8 +99,9 @@ class Code:
             "location": json.dumps(self.endpoint.location),
             "name": json.dumps(self.endpoint.resource_name),
             "instance": _literal({"@requestFormat": "chatCompletions", **self.body}, 0),
+            "server": json.dumps(server(self.endpoint)),
         }
-        return GOOGLE.format(**words)
+        return (GOOGLE if self.is_google else GOOGLE_LOCAL).format(**words)
 
     def _javascript(self) -> str:
         body = json.dumps({"model": "", **self.body}, indent=2, ensure_ascii=False)
@@ -159,7 +159,7 @@ GOOGLE = """import json
 
 from google.cloud import aiplatform
 
-aiplatform.init(project={project}, location={location})
+aiplatform.init(project={project}, location={location}, api_transport="rest")
 endpoint = aiplatform.Endpoint({name})
 
 instance = {instance}
@@ -167,6 +167,30 @@ answer = endpoint.raw_predict(
     body=json.dumps({{"instances": [instance]}}).encode(),
     headers={{"Content-Type": "application/json"}},
 )
+answer.raise_for_status()
+print(answer.json()["predictions"]["choices"][0]["message"]["content"])
+"""
+GOOGLE_LOCAL = """from google.auth.credentials import AnonymousCredentials
+from google.auth.transport.requests import AuthorizedSession
+from google.cloud import aiplatform
+
+server = {server}
+aiplatform.init(
+    project={project},
+    location={location},
+    credentials=AnonymousCredentials(),
+    api_endpoint=server,
+    api_transport="rest",
+)
+endpoint = aiplatform.Endpoint({name})
+
+instance = {instance}
+# The request of endpoint.raw_predict(), which itself speaks https only.
+answer = AuthorizedSession(endpoint.credentials).post(
+    f"{{server}}/v1/{{endpoint.resource_name}}:rawPredict",
+    json={{"instances": [instance]}},
+)
+answer.raise_for_status()
 print(answer.json()["predictions"]["choices"][0]["message"]["content"])
 """
 FETCH = """const answer = await fetch({{url}}, {{{{

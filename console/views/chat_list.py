@@ -4,7 +4,6 @@ import uuid
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby
-from urllib.parse import urlencode
 
 from django.http import HttpResponse
 from django.urls import reverse
@@ -15,10 +14,11 @@ from django.views.decorators.http import require_safe
 
 from console.http import ConsoleRequest, page_or_fragment
 from jobs.models import Conversation
+from jobs.models.keyset import Key
 from jobs.services import chat_list
 
+from . import pager
 from .highlight import highlighted
-from .paging import parse
 
 
 @dataclass(frozen=True)
@@ -47,31 +47,29 @@ class Chats:
 
 @require_safe
 def index(request: ConsoleRequest) -> HttpResponse:
-    context = {"chats": listed(request), "is_more": "before" in request.GET}
+    context = {"chats": listed(request), "is_more": "after" in request.GET}
     return page_or_fragment(request, "chat/all.html", "rows", context)
 
 
 def listed(request: ConsoleRequest, current: Conversation | None = None) -> Chats:
-    """`q`, `before` and `current` belong to the list's own address; beside a chat the first page is shown."""
+    """`q`, `after` and `current` belong to the list's own address; beside a chat the first page is shown."""
     query = request.GET if request.path == reverse("chat-list") else {}
     q = query.get("q", "").replace("\x00", "").strip()[: chat_list.LONGEST_QUERY]
-    before = parse(query.get("before", ""))
+    after = pager.parsed(query.get("after", ""), chat_list.ORDER)
     shown = str(current.pk) if current else query.get("current", "")[:36]
-    page = chat_list.search(request.user, q, before=before) if q else chat_list.page(request.user, before=before)
-    return Chats(grouped(page, before, q), older_url(page, q, shown), q, shown)
+    page = chat_list.search(request.user, q, after=after) if q else chat_list.page(request.user, after=after)
+    return Chats(grouped(page, after, q), older_url(page, q, shown), q, shown)
 
 
 def older_url(page: chat_list.Page, q: str, current: str) -> str:
-    if page.older is None:
+    if page.last is None:
         return ""
-    moment, pk = page.older
-    words = {"q": q, "current": current, "before": f"{moment.isoformat()}_{pk}"}
-    return f"{reverse('chat-list')}?{urlencode({name: value for name, value in words.items() if value})}"
+    return reverse("chat-list") + pager.url({"q": q, "current": current, "after": pager.written(page.last)})
 
 
-def grouped(page: chat_list.Page, before: chat_list.Key | None, q: str) -> list[Group]:
+def grouped(page: chat_list.Page, after: Key | None, q: str) -> list[Group]:
     groups = [Group(_("Pinned"), [row_of(row, q) for row in page.pinned])] if page.pinned else []
-    last = day_words(before[0]) if before else ""
+    last = day_words(after.moment) if after else ""
     for title, rows in groupby(page.rows, lambda row: day_words(row.updated_at)):
         groups.append(Group("" if title == last else title, [row_of(row, q) for row in rows]))
     return groups

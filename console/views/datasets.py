@@ -18,25 +18,32 @@ from console.forms.datasets import EditForm, UploadForm
 from console.http import ConsoleRequest, hx_redirect, page_or_fragment, wants_fragment
 from jobs import errors, live
 from jobs.models import Dataset, TuningJob
+from jobs.models.keyset import Column
 from jobs.services import datasets
 from jobs.services.dataset_file import opened
 
 from .dataset_context import detail_context, head_context, own_dataset
-from .dataset_sorting import Column, headings, sorted_page
+from .pager import CREATED, Head, listed
 
 SECONDS_BETWEEN = 0.3
 LONGEST_SEARCH = 200
-COLUMNS = [
-    Column(gettext_lazy("Name"), "name"),
-    Column(gettext_lazy("Status")),
-    Column(gettext_lazy("Format")),
-    Column(gettext_lazy("Rows"), "valid_rows", is_number=True),
-    Column(gettext_lazy("Problems"), "invalid_rows", is_number=True),
-    Column(gettext_lazy("Tokens"), "token_estimate", is_number=True),
-    Column(gettext_lazy("Size"), "byte_size", is_number=True),
-    Column(gettext_lazy("Used by"), is_number=True),
-    Column(gettext_lazy("Added"), "created_at", is_number=True),
-]
+
+
+def number(name: str) -> Column:
+    return Column(name, int, largest_first=True)
+
+
+HEADS = (
+    Head("name", gettext_lazy("Name"), Column("name", str)),
+    Head("status", gettext_lazy("Status")),
+    Head("format", gettext_lazy("Format")),
+    Head("rows", gettext_lazy("Rows"), number("valid_rows"), is_number=True),
+    Head("problems", gettext_lazy("Problems"), number("invalid_rows"), is_number=True),
+    Head("tokens", gettext_lazy("Tokens"), number("token_estimate"), is_number=True),
+    Head("size", gettext_lazy("Size"), number("byte_size"), is_number=True),
+    Head("uses", gettext_lazy("Used by"), is_number=True),
+    Head("created", gettext_lazy("Added"), CREATED, is_number=True),
+)
 
 
 @require_safe
@@ -49,8 +56,8 @@ def list_context(request: ConsoleRequest, form: UploadForm) -> dict[str, Any]:
     found = Dataset.objects.visible_to(request.user).latest_versions().rows()
     if words:
         found = found.filter(Q(name__icontains=words) | Q(file_name__icontains=words) | Q(description__icontains=words))
-    page = sorted_page(found, request.GET, COLUMNS)
-    return {"form": form, "page": page, "words": words, "headings": headings(request.GET, COLUMNS), **around(page.rows)}
+    page = listed(found, request.GET, HEADS)
+    return {"form": form, "page": page, "words": words, **around(page.rows)}
 
 
 def around(rows: list[Dataset]) -> dict[str, Any]:

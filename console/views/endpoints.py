@@ -1,6 +1,7 @@
 import re
 import uuid
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, Q
@@ -14,6 +15,7 @@ from django.views.decorators.http import require_safe
 from console.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs.models import Conversation, Endpoint
 from jobs.models.endpoint import EndpointQuerySet
+from jobs.models.keyset import Column
 from jobs.services.endpoint_replicas import SERVING
 from jobs.states import ENDPOINT_TRANSIENT, EndpointState
 
@@ -22,9 +24,17 @@ from .endpoint_metrics import metrics
 from .endpoint_samples import samples
 from .endpoint_served import served, why_not_changed
 from .endpoint_shown import shown
-from .sorted_pages import sorted_page
+from .pager import Head, listed
 
-COLUMNS = {"name": "display_name", "status": "state", "updated": "updated_at", "created": "created_at"}
+HEADS = (
+    Head("name", gettext_lazy("Name and ID"), Column("display_name", str)),
+    Head("status", gettext_lazy("Status"), Column("state", str)),
+    Head("model", gettext_lazy("Model and machine")),
+    Head("replicas", gettext_lazy("Replicas"), hint=gettext_lazy("Now / asked for")),
+    Head("requests", gettext_lazy("Requests, 24 h")),
+    Head("cost", gettext_lazy("Cost an hour"), is_number=True),
+    Head("updated", gettext_lazy("Updated"), Column("updated_at", datetime, largest_first=True)),
+)
 FILTERS: dict[str, tuple[str | Promise, frozenset[EndpointState]]] = {
     "ready": (gettext_lazy("Ready"), frozenset({EndpointState.READY})),
     "changing": (gettext_lazy("Changing"), ENDPOINT_TRANSIENT),
@@ -49,7 +59,7 @@ def index(request: ConsoleRequest) -> HttpResponse:
     mine = Endpoint.objects.visible_to(request.user).shown()
     chosen, text = request.GET.get("state", ""), words_of(request.GET)
     found = in_state(matching(mine, text), chosen).select_related("job")
-    page = sorted_page(found, request.GET, COLUMNS)
+    page = listed(found, request.GET, HEADS)
     context = {
         "chosen": chosen if chosen in FILTERS else "",
         "q": text,

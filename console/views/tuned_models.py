@@ -4,18 +4,28 @@ from typing import Any
 from django.db.models import Prefetch, Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from console.http import ConsoleRequest, page_or_fragment
 from jobs.models import Endpoint, TuningJob
+from jobs.models.keyset import Column
 from jobs.models.tuning import TuningJobQuerySet
 from jobs.services import checkpoints, endpoints
 
 from .endpoints import words_of
 from .job_progress import JobStand, stand
-from .sorted_pages import sorted_page
+from .pager import CREATED, Head, listed
 
-COLUMNS = {"name": "display_name", "base": "base_model", "created": "created_at"}
+HEADS = (
+    Head("name", _("Name"), Column("display_name", str)),
+    Head("version", _("Version"), is_number=True),
+    Head("base", _("Base model"), Column("base_model", str)),
+    Head("method", _("Method")),
+    Head("checkpoint", _("Default checkpoint")),
+    Head("endpoints", _("Endpoints")),
+    Head("created", _("Created"), CREATED),
+)
 
 
 def tuned_by(request: ConsoleRequest) -> TuningJobQuerySet:
@@ -28,7 +38,7 @@ def tuned_by(request: ConsoleRequest) -> TuningJobQuerySet:
 def index(request: ConsoleRequest) -> HttpResponse:
     text = words_of(request.GET)
     found = matching(tuned_by(request), text).defer("log_text", "data_stats", "description")
-    page = sorted_page(found, request.GET, COLUMNS)
+    page = listed(found, request.GET, HEADS)
     context = {"page": page, "q": text, "rows": [(job, default_checkpoint(job)) for job in page.rows]}
     return page_or_fragment(request, "tuned_models/list.html", "table", context)
 

@@ -5,41 +5,41 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib.auth.models import User
 from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 
 from console.http import ConsoleRequest, hx_redirect, page_or_fragment, safe_next
 from jobs.models import AccountPreference, Density, Endpoint, StatusGroup, TuningDraft, TuningJob, TuningJobQuerySet
+from jobs.models.keyset import Column
 from jobs.services import preferences, queue
 from jobs.states import TuningState
 
-from . import sorting, tuning_filters
-from .sorting import Column, Sort
+from . import pager, tuning_filters
+from .pager import CREATED, Head, Sort
 
 LIST = "tuning"
 RECENT = timedelta(days=7)
-SORTS: dict[str, Column | None] = {
-    "name": Column("display_name", str),
-    "status": Column("status_group", int),
-    "loss": Column("train_loss", float, optional=True),
-    "created": None,
-    "duration": Column("duration", float, optional=True),
-}
-COLUMNS: dict[str, str | Promise] = {
-    "progress": _("Progress"), "loss": _("Training loss"), "base": _("Base model"), "created": _("Created"),
-    "duration": _("Duration"), "method": _("Method"), "region": _("Region"),
-}  # fmt: skip
+ALWAYS = (
+    Head("name", _("Model name"), Column("display_name", str)),
+    Head("status", _("Status"), Column("status_group", int)),
+)
+OPTIONAL = (
+    Head("progress", _("Progress")),
+    Head("loss", _("Training loss"), Column("train_loss", float, optional=True), is_number=True),
+    Head("base", _("Base model")),
+    Head("created", _("Created"), CREATED),
+    Head("duration", _("Duration"), Column("duration", float, optional=True), is_number=True),
+    Head("method", _("Method")),
+    Head("region", _("Region")),
+)
+HEADS = (*ALWAYS, *OPTIONAL)
 HIDDEN_AT_FIRST = ("method", "region")
-LABELS: dict[str, str | Promise] = {"name": _("Model name"), "status": _("Status"), **COLUMNS}
-NUMERIC = frozenset({"loss", "duration"})
 COUNTERS = (
     (StatusGroup.RUNNING, _("Running"), "progress_activity", "status:running"),
     (StatusGroup.QUEUED, _("Queued"), "schedule", "status:queued"),
@@ -62,28 +62,12 @@ class View:
 
     def address(self, **changes: str) -> str:
         """Another view of the list, from its first page unless `after` is given."""
-        kept = {"filter": self.query, "sort": self.sort.text} | changes
-        kept = {name: value for name, value in kept.items() if value and (name, value) != ("sort", "-created")}
-        return f"?{urlencode(kept)}" if kept else "?"
-
-
-@dataclass(frozen=True)
-class Head:
-    """A heading of the table; `url` sorts by it, and the other way round when it is sorted already."""
-
-    key: str
-    label: str | Promise
-    url: str = ""
-    order: str = ""
-
-    @property
-    def is_numeric(self) -> bool:
-        return self.key in NUMERIC
+        return pager.url({"filter": self.query, "sort": self.sort.text} | changes)
 
 
 def view_of(request: ConsoleRequest) -> View:
     chips = tuning_filters.parse(request.GET.get("filter", ""), request.GET.get("add", ""))
-    sort = sorting.chosen(request.GET.get("sort", ""), SORTS, "-created")
+    sort = pager.chosen(request.GET.get("sort", ""), HEADS)
     return View(chips, sort, request.GET.get("after", ""))
 
 
@@ -103,18 +87,17 @@ def index(request: ConsoleRequest) -> HttpResponse:
 
 def context(user: User, view: View) -> dict[str, Any]:
     preference = preferences.of(user)
-    page = sorting.page(found(user, view).rows(), view.sort, view.after, preference.rows_per_page)
     columns = shown_columns(preference)
+    heads = [*ALWAYS, *(head for head in OPTIONAL if head.key in columns)]
+    rows = found(user, view).rows()
+    page = pager.page(rows, heads, view.sort, view.after, preference.rows_per_page, view.address)
     return {
         **rows_context(user, page.rows, preference),
         "view": view,
         "page": page,
-        "next_url": view.address(after=page.after) if page.after else "",
-        "first_url": view.address(),
-        "heads": [head(view, key) for key in ("name", "status", *columns)],
         "chips": [(chip, view_without(view, chip)) for chip in view.chips],
         "counters": counters(user, view),
-        "choices": [(key, label, key in columns) for key, label in COLUMNS.items()],
+        "choices": [(head.key, head.label, head.key in columns) for head in OPTIONAL],
         "densities": Density.choices,
         "page_sizes": preferences.PAGE_SIZES,
         "drafts": list(TuningDraft.objects.visible_to(user).open()[:10]),
@@ -132,17 +115,7 @@ def rows_context(user: User, jobs: Sequence[TuningJob], preference: AccountPrefe
 
 def shown_columns(preference: AccountPreference) -> list[str]:
     hidden = preference.hidden_columns.get(LIST, HIDDEN_AT_FIRST)
-    return [key for key in COLUMNS if key not in hidden]
-
-
-def head(view: View, key: str) -> Head:
-    if key not in SORTS:
-        return Head(key, LABELS[key])
-    current = view.sort.key == key
-    again = f"-{key}" if not view.sort.descending else key
-    url = view.address(sort=again if current else "-created" if key == "created" else key)
-    order = ("descending" if view.sort.descending else "ascending") if current else ""
-    return Head(key, LABELS[key], url, order)
+    return [head.key for head in OPTIONAL if head.key not in hidden]
 
 
 def view_without(view: View, chip: tuning_filters.Chip) -> str:
@@ -196,7 +169,7 @@ def save_view(request: ConsoleRequest) -> HttpResponse:
     preferences.save_list(
         request.user,
         LIST,
-        hidden=[key for key in COLUMNS if key not in shown],
+        hidden=[head.key for head in OPTIONAL if head.key not in shown],
         density=request.POST.get("density", ""),
         rows=int(rows) if rows in map(str, preferences.PAGE_SIZES) else 0,
     )

@@ -18,10 +18,10 @@ from console.http import ConsoleRequest, hx_redirect
 from jobs import tasks
 from jobs.errors import NotAllowedNow
 from jobs.models import TuningJob
+from jobs.models.keyset import in_order
 from jobs.services import tuning
 from jobs.states import TUNING_LIVE, TuningState
 
-from . import sorting
 from .tuning_list import found, view_of
 
 MOST_ROWS, CHUNK, MOST_CHOSEN = 10_000, 500, 100
@@ -42,7 +42,7 @@ class Echo:
 def export(request: ConsoleRequest) -> StreamingHttpResponse:
     """The filtered list in its order, 10,000 rows at most, written while it is read."""
     view = view_of(request)
-    jobs = sorting.in_order(found(request.user, view).rows().select_related(None), view.sort, CHUNK)
+    jobs = in_order(found(request.user, view).rows().select_related(None), view.sort.order, CHUNK)
     name = f"tuning-jobs-{timezone.localtime():%Y-%m-%d}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     some = islice(jobs, MOST_ROWS)

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from jobs.localvertex import versions
 from jobs.localvertex.bodies import content_of, parsed
 from jobs.localvertex.chat import Chat, ClientLeft, Streamed
-from jobs.localvertex.errors import ApiError, from_http
+from jobs.localvertex.errors import ApiError, from_http, precondition
 from jobs.localvertex.faults import Fault, Faults
 from jobs.localvertex.memory import MEGABYTE
 from jobs.localvertex.predict import Predict
@@ -79,13 +79,14 @@ def _compile(route: Route) -> Path:
 PATHS = [_compile(route) for module in MODULES for route in module.ROUTES]
 INFERENCE = re.compile(
     r"^/(?:v1|v1beta1)/(?P<name>projects/[^/:]+/locations/[^/:]+/endpoints/[^/:]+)"
-    r"(?:/(?P<chat>chat/completions)|:(?P<verb>predict|rawPredict|streamRawPredict))$"
+    r"(?:/(?P<chat>chat/completions)|:(?P<verb>predict|rawPredict|streamRawPredict|serverStreamingPredict))$"
 )
 INFERENCE_METHODS = {
     None: "chat_completions",
     "predict": "predict",
     "rawPredict": "raw_predict",
     "streamRawPredict": "stream_raw_predict",
+    "serverStreamingPredict": "server_streaming_predict",
 }
 
 
@@ -143,6 +144,8 @@ class Application:
         content = await content_of(request)
         body = parsed(content)
         target = self._chat.target(endpoint, request.headers.get("host", ""), len(content))
+        if verb == "serverStreamingPredict":
+            raise precondition("The model server takes no tensors. Stream by chat/completions or :streamRawPredict.")
         work = {None: self._chat.complete, "predict": self._predict.predict}.get(verb, self._predict.raw)
         response = await work(request, target, body)
         response.headers["X-Vertex-AI-Endpoint-Id"] = endpoint.rpartition("/")[2]
@@ -180,7 +183,7 @@ class Application:
 
     def _expect(self, request: Request, verb: str) -> None:
         if request.method != verb:
-            raise ApiError("UNIMPLEMENTED", f"{request.url.path} takes {verb}, not {request.method}.")
+            raise ApiError("NOT_FOUND", f"{request.url.path} takes {verb}, not {request.method}.")
 
     def _health(self) -> dict[str, Any]:
         base_models = [
@@ -191,7 +194,7 @@ class Application:
         return {
             "status": "ok",
             "base_models": base_models,
-            "running": self._parts.runner.current,
+            "running": self._parts.runner.running,
             "serving": serving,
         }
 

@@ -58,13 +58,11 @@ class BaseModels:
     def find(self, model_id: str) -> Weights | None:
         return self._weights.get(model_id)
 
-    def get(self, model_id: str) -> Weights:
+    def get(self, model_id: str, how: str = "") -> Weights:
+        """`how` to get them is said when they are not here."""
         weights = self._weights.get(model_id)
         if weights is None:
-            raise precondition(
-                f"{model_id} has no weights on this machine. Download them and start the server with"
-                f" --base-model {model_id}=FOLDER, or use Vertex AI for this model."
-            )
+            raise precondition(f"{model_id} has no weights on this machine. {how}".rstrip())
         return weights
 
     def wait(self, model_id: str, need: str, stopped: Callable[[], bool]) -> Weights | None:

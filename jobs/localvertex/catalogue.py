@@ -9,6 +9,7 @@ from typing import Any
 from jobs.localvertex.errors import ApiError, invalid
 
 FILE = Path(__file__).with_name("catalogue.json")
+GEMMA_3 = ("gemma3", "medgemma")
 ADAPTER_SIZES = (1, 2, 4, 8, 16, 32)
 ID = re.compile(r"^(?:publishers/)?(?P<publisher>[\w.-]+)/(?:models/)?(?P<family>[\w.-]+)@(?P<version>[\w.-]+)$")
 
@@ -50,6 +51,18 @@ class CatalogueModel:
     licence: Licence = field(default_factory=Licence)
     tuning: Tuning | None = None
     machines: tuple[Machine, ...] = ()
+    weights: str = ""
+
+    @property
+    def how_to_get(self) -> str:
+        """The weights, on this machine."""
+        start = f"start the server with --base-model {self.id}=FOLDER"
+        if self.family in GEMMA_3:
+            return f"Download {self.weights}, {start}, or use Vertex AI for this model."
+        return (
+            "This server tunes Gemma 3 only. To deploy the model here, convert"
+            f" {self.weights} to model.gguf with llama.cpp and {start}; otherwise use Vertex AI for it."
+        )
 
     @property
     def publisher(self) -> str:
@@ -90,8 +103,9 @@ class Catalogue:
     def find(self, model_id: str) -> CatalogueModel | None:
         return self._models.get(model_id)
 
-    def get(self, name: str) -> CatalogueModel:
-        model = self._models.get(model_id(name))
+    def get(self, name: str, field: str = "base_model") -> CatalogueModel:
+        """`field` of the request is what a refusal is about."""
+        model = self._models.get(model_id(name, field))
         if model is None:
             raise ApiError("NOT_FOUND", f"PublisherModel {name} does not exist.")
         return model
@@ -101,7 +115,7 @@ def load(path: Path = FILE) -> Catalogue:
     return Catalogue([_model(entry) for entry in json.loads(path.read_text(encoding="utf-8"))["models"]])
 
 
-def model_id(name: str) -> str:
+def model_id(name: str, field: str = "base_model") -> str:
     """`publisher/family@version` from that or from the long resource name."""
     found = ID.match(name)
     if found is None:
@@ -109,7 +123,7 @@ def model_id(name: str) -> str:
             f"Invalid open source publisher model resource name: {name!r}."
             " Expected {publisher}/{model}@{version}, for example google/gemma3@gemma-3-270m."
         )
-        raise invalid(message, "base_model")
+        raise invalid(message, field)
     return f"{found['publisher']}/{found['family']}@{found['version']}"
 
 
@@ -124,6 +138,7 @@ def _model(entry: dict[str, Any]) -> CatalogueModel:
         modalities=tuple(entry.get("modalities", ("text",))),
         licence=Licence(**entry.get("licence", {})),
         tuning=None if tuning is None else _tuning(tuning),
+        weights=entry.get("weights", ""),
         machines=tuple(Machine(**machine) for machine in entry.get("machines", ())),
     )
 

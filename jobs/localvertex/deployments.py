@@ -71,11 +71,12 @@ class Deployments:
     def _plan(self, name: str, note: Json) -> Plan:
         folder = self._serving.folder(name)
         if note["form"] == MERGED:
-            mmproj = folder / "mmproj.gguf"
-            return Plan(name, str(folder / "model.gguf"), str(mmproj) if mmproj.is_file() else None)
+            vision = folder / "mmproj.gguf"
+            return Plan(name, str(folder / "model.gguf"), str(vision) if vision.is_file() else None)
         weights = self._weights.get(note["base"])
         adapter = str(folder / "adapter.gguf") if note["form"] == TUNED else None
-        return Plan(name, str(weights.gguf), str(weights.mmproj) if weights.mmproj else None, adapter)
+        mmproj = str(weights.mmproj) if weights.mmproj else None
+        return Plan(name, str(weights.gguf), mmproj, adapter, hf=str(weights.hf))
 
     def stop(self) -> None:
         self._stopping.set()
@@ -180,7 +181,8 @@ class Deployments:
         """Leaves nothing behind: what was made for this deployment goes again, and its ids can be used anew."""
         self._serving.stop(name_of(note["endpoint"], note["deployed_model"]["id"]))
         with self._store.transaction():
-            self._stage(note, DeploymentStage.FAILED_TO_DEPLOY)
+            cancelled = error.status == "CANCELLED"
+            self._stage(note, DeploymentStage.DEPLOYMENT_TERMINATED if cancelled else DeploymentStage.FAILED_TO_DEPLOY)
             fail(self._store, note["stages"], error)
             if note["stages"] != name:
                 self._store.delete(note["endpoint"])

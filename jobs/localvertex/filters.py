@@ -1,39 +1,51 @@
-"""Google's list conventions: `filter`, `order_by` and pages."""
+"""Google's list conventions: `filter`, `order_by`, pages and `read_mask`."""
 
 import base64
 import binascii
+import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message as RawMessage
 from proto import Message as PlusMessage
 
 from jobs.localvertex.errors import invalid
-from jobs.localvertex.wire import Json, render
+from jobs.localvertex.expressions import Test, parsed
+from jobs.localvertex.fields import ENUM, FLAG, MANY, NUMBER, TEXT, TIME, Path, resolved
+from jobs.localvertex.wire import descriptor_of, raw, render
 
 Resource = TypeVar("Resource", bound=PlusMessage | RawMessage)
 LARGEST_PAGE = 1000
+OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_EMPTY = {TEXT: "", ENUM: "", NUMBER: 0.0, FLAG: "false"}
 
-_TERM = re.compile(r'^(?P<not>NOT\s+|-)?(?P<path>[\w.\-]+)\s*(?P<op>!=|>=|<=|=|:|>|<)\s*(?P<value>"[^"]*"|[^\s"]*)$')
 
-
-def select(resources: Sequence[Resource], expression: str) -> list[Resource]:
-    """Terms joined by AND: `labels.key=value`, `display_name="x"`, `labels.key:*`, `state!=…`."""
+def select(kind: type[Resource], resources: Sequence[Resource], expression: str) -> list[Resource]:
+    """`labels.key=value`, `labels:key`, `display_name:"my_*"`, `create_time>"2026-05-18T00:00:00Z"`, and so on."""
     if not expression.strip():
         return list(resources)
-    terms = [_term(text) for text in re.split(r"\s+AND\s+", expression.strip())]
-    return [resource for resource in resources if all(_matches(render(resource), term) for term in terms)]
+    wanted = parsed(expression, lambda path, op, value: _test(resolved(kind, path, "filter"), path, op, value))
+    return [resource for resource in resources if wanted(render(resource))]
 
 
-def ordered(resources: Sequence[Resource], order_by: str) -> list[Resource]:
+def ordered(kind: type[Resource], resources: Sequence[Resource], order_by: str) -> list[Resource]:
     """`display_name, create_time desc`: the last key is the least important."""
     found = list(resources)
     for part in reversed([part.split() for part in order_by.split(",") if part.strip()]):
         if len(part) > 2 or (len(part) == 2 and part[1].lower() not in ("asc", "desc")):
             raise invalid(f"Invalid order_by: {order_by!r}. Expected field, or field desc.", "order_by")
-        path, down = part[0], part[-1].lower() == "desc"
-        found.sort(key=lambda resource: _sortable(_value(render(resource), path)), reverse=down)
+        path, down = resolved(kind, part[0], "order_by"), len(part) == 2 and part[1].lower() == "desc"
+        found.sort(key=_key(path), reverse=down)
     return found
 
 
@@ -46,11 +58,97 @@ def page(resources: Sequence[Resource], size: int, token: str) -> tuple[list[Res
     return list(resources[start:end]), following
 
 
-def _sortable(value: Any) -> tuple[int, float, str]:
+def masked(kind: type[Resource], resources: Sequence[Resource], mask: FieldMask | None) -> list[Resource]:
+    """Only what `read_mask` names; all of it without one."""
+    if mask is None or not mask.paths or "*" in mask.paths:
+        return list(resources)
+    for path in mask.paths:
+        if not FieldMask(paths=[path]).IsValidForDescriptor(descriptor_of(kind)):
+            raise invalid(f"Unknown field {path!r} of a {kind.__name__}.", "read_mask")
+    return [_only(kind, resource, mask) for resource in resources]
+
+
+def _only(kind: type[Resource], resource: Resource, mask: FieldMask) -> Resource:
+    kept: Resource = kind()
+    mask.MergeMessage(raw(resource), raw(kept))
+    return kept
+
+
+def _test(path: Path, text: str, op: str, wanted: str) -> Test:
+    if op == ":":
+        return lambda body: _has(path.value(body), wanted)
+    if op not in OPERATORS or path.form == MANY:
+        raise invalid(f"Invalid filter expression: {text!r} cannot be compared by {op}.", "filter")
+    if path.form == ENUM and wanted not in path.names:
+        raise invalid(f"Invalid filter expression: {text!r} is never {wanted!r}.", "filter")
+    compare, target = OPERATORS[op], _value(path.form, wanted)
+    if target is None:
+        raise invalid(f"Invalid filter expression: {wanted!r} is no {path.form} for {text!r}.", "filter")
+
+    def test(body: Any) -> bool:
+        actual = _value(path.form, path.value(body))
+        return op == "!=" if actual is None else compare(actual, target)
+
+    return test
+
+
+def _value(form: str, value: Any) -> Any:
+    """None for what has no value of this form."""
+    if value is None:
+        return _EMPTY.get(form)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if form == TIME:
+        return _time(text)
+    if form == NUMBER:
+        return float(text) if re.fullmatch(r"-?\d{1,30}(\.\d+)?", text) else None
+    if form == FLAG:
+        return text.lower() if text.lower() in ("true", "false") else None
+    return text
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _has(actual: Any, wanted: str) -> bool:
+    """A key of a map, an item of a list, or a part of a text, in which `*` stands for anything."""
+    if actual is None or wanted == "*":
+        return actual is not None
+    if isinstance(actual, dict | list):
+        return wanted in actual
+    return _like(str(actual), wanted) if "*" in wanted else wanted in str(actual)
+
+
+def _like(text: str, pattern: str) -> bool:
+    first, *middle, last = pattern.split("*")
+    if not (text.startswith(first) and text.endswith(last)):
+        return False
+    at = len(first)
+    for piece in middle:
+        found = text.find(piece, at)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return at + len(last) <= len(text)
+
+
+def _key(path: Path) -> Callable[[Any], tuple[int, float, str]]:
     """Numbers before texts, what is missing first."""
-    if isinstance(value, bool | int | float) or (isinstance(value, str) and value.isdecimal()):
-        return 1, float(value), ""
-    return (0, 0.0, "") if value is None else (2, 0.0, str(value))
+
+    def key(resource: Any) -> tuple[int, float, str]:
+        value = path.value(render(resource))
+        if value is None:
+            return 0, 0.0, ""
+        if path.form == TIME and (moment := _time(str(value))):
+            return 1, moment.timestamp(), ""
+        number = _value(NUMBER, value)
+        return (2, 0.0, str(value)) if number is None else (1, number, "")
+
+    return key
 
 
 def _offset(token: str) -> int:
@@ -63,38 +161,3 @@ def _offset(token: str) -> int:
     if offset < 0:
         raise invalid("page_token is not one that this list gave.", "page_token")
     return offset
-
-
-def _term(text: str) -> re.Match[str]:
-    found = _TERM.match(text.strip())
-    if found is None:
-        raise invalid(f"Invalid filter expression: {text!r}.", "filter")
-    return found
-
-
-def _matches(body: Json, term: re.Match[str]) -> bool:
-    wanted = term["value"].strip('"')
-    actual = _value(body, term["path"])
-    return _compare(actual, term["op"], wanted) != bool(term["not"])
-
-
-def _value(body: Any, path: str) -> Any:
-    """Labels keep their keys as they are; every other part may be written in snake case."""
-    head, _, rest = path.partition(".")
-    if not isinstance(body, dict):
-        return None
-    camel = re.sub(r"_(\w)", lambda found: found[1].upper(), head)
-    inner = body.get(head, body.get(camel))
-    if head == "labels" and rest:
-        return (inner or {}).get(rest)
-    return _value(inner, rest) if rest else inner
-
-
-def _compare(actual: Any, operator: str, wanted: str) -> bool:
-    if operator == ":" and wanted == "*":
-        return actual is not None
-    text = "" if actual is None else str(actual).lower() if isinstance(actual, bool) else str(actual)
-    if operator == ":":
-        return wanted in (actual if isinstance(actual, dict | list) else text)
-    outcomes = {"=": text == wanted, "!=": text != wanted, ">": text > wanted, "<": text < wanted}
-    return outcomes.get(operator, text == wanted or (text > wanted if operator == ">=" else text < wanted))

@@ -1,10 +1,22 @@
-"""Dedicated endpoints have a host of their own at Google. On one port, only the `Host` header can tell it."""
+"""Regions, and the hosts of dedicated endpoints: on one port the `Host` header alone can tell these."""
 
 import zlib
 
 from jobs.localvertex.errors import ApiError, precondition
 
 SHARED_LIMIT = 1_572_864
+GLOBAL, HOME = "/locations/global", "/locations/us-central1"
+
+
+def at_home(name: str) -> str:
+    """A job of `global` runs in some region, and what it makes has the names of that one."""
+    return name.replace(GLOBAL, HOME, 1)
+
+
+def refuse_global(parent: str) -> None:
+    if parent.endswith(GLOBAL):
+        message = "Models are not deployed in the location global: name the region of the model, such as us-central1."
+        raise precondition(message)
 
 
 def project_number(project: str) -> int:

@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 
 from jobs.localvertex import memory
+from jobs.localvertex.templates import chat_template
 
-CHAT_TEMPLATE = Path(__file__).with_name("chat_template.jinja")
 SERVING_COMMAND = (sys.executable, "-m", "jobs.localvertex.serving_child")
 CONTEXT_TOKENS = 8192
 SLOTS = 4
@@ -26,12 +26,13 @@ START_SECONDS = 120.0
 
 @dataclass(frozen=True)
 class Plan:
-    """What to serve for one deployed model; `name` is `ENDPOINT/deployedModels/ID`."""
+    """What to serve for one deployed model; `name` is `ENDPOINT/deployedModels/ID`, `hf` the base model's folder."""
 
     name: str
     model: str
     mmproj: str | None = None
     adapter: str | None = None
+    hf: str | None = None
 
     def need(self) -> int:
         """Bytes of memory."""
@@ -99,7 +100,7 @@ def launch(plan: Plan, folder: Path, command: Sequence[str]) -> Child:
         "model": plan.model,
         "mmproj": plan.mmproj,
         "adapter": plan.adapter,
-        "chat_template": CHAT_TEMPLATE.read_text(encoding="utf-8"),
+        "chat_template": chat_template(Path(plan.model), Path(plan.hf) if plan.hf else None),
         "context": CONTEXT_TOKENS,
         "slots": SLOTS,
         "threads": THREADS,

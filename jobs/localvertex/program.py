@@ -41,6 +41,7 @@ environment:
 clients: set api_endpoint to the printed address, transport="rest", and any credentials.
 GET /healthz tells which base models are ready. SIGTERM stops the server and its children.
 """
+MOST_AT_ONCE = 16
 ENGINE_COMMAND = shlex.join([sys.executable, "-m", "jobs.localvertex.engine"])
 
 
@@ -72,6 +73,13 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         choices=("now", "when-needed"),
         default="now",
         help="when to convert base models for tuning (default: %(default)s, in the background)",
+    )
+    parser.add_argument(
+        "--tuning-at-once",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="how many tuning jobs and custom jobs run at a time; others wait, the oldest first (default: %(default)s)",
     )
     parser.add_argument(
         "--dedicated-hosts",
@@ -112,13 +120,19 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _count(text: str) -> int:
+    if not 1 <= int(text) <= MOST_AT_ONCE:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to {MOST_AT_ONCE}")
+    return int(text)
+
+
 def _megabytes(text: str) -> int:
     if int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a number of megabytes")
     return int(text)
 
 
-def main() -> None:
+def main(application: type[Application] = Application) -> None:
     options = arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -126,9 +140,8 @@ def main() -> None:
     lock = _only_one(options.data_dir)
     listener = _listen(options.host, options.port)
     parts = build(options)
-    application = Application(parts, Faults(options.faults))
     config = uvicorn.Config(
-        application,
+        application(parts, Faults(options.faults)),
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -162,7 +175,7 @@ def build(options: argparse.Namespace) -> Parts:
         weights=weights,
         buckets=buckets,
         serving=serving,
-        runner=Runner(store, weights, buckets, data_dir / "tuning-jobs", engine),
+        runner=Runner(store, weights, buckets, data_dir / "tuning-jobs", engine, options.tuning_at_once),
         deployments=Deployments(store, weights, buckets, serving, Converter(engine)),
         dedicated_hosts=options.dedicated_hosts,
     )

@@ -12,7 +12,10 @@ DONE_AT_ONCE = "The operation is done when it answers."
 
 # method → (what it does here, what is known to differ from Google's)
 DEPTH: dict[str, tuple[str, str]] = {
-    "list_publisher_models": ("catalogue file, filter, order, pages", "No full text of model cards."),
+    "list_publisher_models": (
+        "catalogue file, filter, order, pages",
+        "Filters: `model_user_id`, `display_name`, `is_hf_wildcard()`, `can_deploy()`. No full text of model cards.",
+    ),
     "get_publisher_model": ("deploy options, tuning, facts", "Facts are documentations of `viewRestApi`."),
     "check_publisher_model_eula_acceptance": ("by project and model", ""),
     "accept_publisher_model_eula": ("by project and model", "No text of the licence is shown."),
@@ -20,16 +23,17 @@ DEPTH: dict[str, tuple[str, str]] = {
         "trains for real: LoRA, full, from `customBaseModel`",
         "Accepted names, modes and sizes are the catalogue's. No QLoRA: the API has no field for it; use a custom job.",
     ),
+    "rebase_tuned_model": ("refused: for Gemini", ""),
     "list_tuning_jobs": ("filter, pages", ""),
     "get_tuning_job": ("statistics, experiment, result", ""),
-    "cancel_tuning_job": ("within one step, keeps checkpoints", ""),
+    "cancel_tuning_job": ("within one step; finished checkpoints go to the bucket", ""),
     "create_custom_job": (
         "`pytorch-peft-train` by its arguments: LoRA, and QLoRA in 4 and 8 bits",
         "No containers; machine types are stored and not used; one worker pool. Without `--precision_mode`: bfloat16.",
     ),
-    "list_custom_jobs": ("filter, pages", ""),
+    "list_custom_jobs": ("filter, pages, mask", ""),
     "get_custom_job": ("state, error, times", "Metrics are TensorBoard's event file in the bucket; so is the log."),
-    "cancel_custom_job": ("within one step", ""),
+    "cancel_custom_job": ("within one step; finished checkpoints go to the bucket", ""),
     "delete_custom_job": ("ended ones", DONE_AT_ONCE),
     "deploy": (
         "serves for real: base models, adapters, whole models that the engine can convert",
@@ -41,19 +45,23 @@ DEPTH: dict[str, tuple[str, str]] = {
     "cancel_operation": ("stops a deployment", ""),
     "wait_operation": ("at most 30 s", ""),
     "create_endpoint": ("chosen or made id", f"{DONE_AT_ONCE} No private endpoints, no encryption keys."),
-    "list_endpoints": ("filter, pages", ""),
+    "list_endpoints": ("filter, pages, mask", "No filter by `base_model_name`."),
     "get_endpoint": ("replicas that answer now; asleep or starting", "The dedicated host: see below."),
     "update_endpoint": ("names, labels, traffic; etag", ""),
     "update_endpoint_long_running": ("`clientConnectionConfig`, stored", DONE_AT_ONCE),
     "delete_endpoint": ("empty ones", DONE_AT_ONCE),
-    "deploy_model": ("several an endpoint, traffic split, chosen id", "Only `dedicatedResources`; one replica."),
+    "deploy_model": (
+        "several an endpoint, traffic split, chosen id, `checkpointId`",
+        "Only `dedicatedResources`; one replica. Of LoRA, the last checkpoint only.",
+    ),
     "undeploy_model": ("with traffic for the others", DONE_AT_ONCE),
     "mutate_deployed_model": ("replica counts and metrics, stored", f"{DONE_AT_ONCE} Nothing scales."),
     "upload_model": (
         "new models and versions",
         f"{DONE_AT_ONCE} Files stay where they are; containers are stored only.",
     ),
-    "list_models": ("filter, pages", ""),
+    "copy_model": ("new models and versions, to any location", f"{DONE_AT_ONCE} Files stay where they are."),
+    "list_models": ("filter, order, pages, mask", ""),
     "get_model": ("`@version`, `@alias`", ""),
     "update_model": ("names, descriptions, labels; etag", "Labels and names belong to each version."),
     "delete_model": ("with all versions", DONE_AT_ONCE),
@@ -87,6 +95,13 @@ INFERENCE = [
     ("predict", "POST", "endpoints/{e}:predict", "chat form, plain prompt", "Chat form: one instance."),
     ("raw_predict", "POST", "endpoints/{e}:rawPredict", "chat, instances, prompt", "Plain JSON bodies only."),
     ("stream_raw_predict", "POST", "endpoints/{e}:streamRawPredict", "the same, streamed when asked", ""),
+    (
+        "server_streaming_predict",
+        "POST",
+        "endpoints/{e}:serverStreamingPredict",
+        "refused, with what to use",
+        "Takes no tensors.",
+    ),
 ]
 
 

@@ -20,6 +20,7 @@ from jobs.localvertex.buckets import Buckets, Location, location
 from jobs.localvertex.catalogue import model_id
 from jobs.localvertex.errors import ApiError
 from jobs.localvertex.events import EventFile
+from jobs.localvertex.hosts import at_home
 from jobs.localvertex.registry import RESOURCES
 from jobs.localvertex.store import Store
 from jobs.localvertex.wire import now
@@ -44,9 +45,20 @@ def upload(job: TuningJob, folder: Path, buckets: Buckets, check: Callable[[], N
     _write_origin(job, folder)
     for path in _result_files(job, folder):
         check()
-        relative = path.relative_to(folder).as_posix().removeprefix("checkpoints/")
-        _upload_patiently(path, results / relative, buckets, check)
+        _upload_patiently(path, results / _relative(path, folder), buckets, check)
     return results / "final"
+
+
+def upload_checkpoints(
+    job: TuningJob, folder: Path, buckets: Buckets, outputs: dict[str, str], check: Callable[[], None]
+) -> int:
+    """How many there are of a cancelled job, after they were put where they would have been at its end."""
+    place = location(outputs["adapter"], "output_dir") if outputs else location(job.output_uri, "output_uri") / RESULTS
+    files = [path for path in _result_files(job, folder) if not path.is_relative_to(folder / "final")]
+    for path in files:
+        check()
+        buckets.upload(path, place / _relative(path, folder))
+    return len({path.parent for path in files})
 
 
 def upload_outputs(
@@ -57,13 +69,17 @@ def upload_outputs(
     adapter = location(outputs["adapter"], "output_dir")
     for path in _result_files(job, folder):
         check()
-        relative = path.relative_to(folder).as_posix().removeprefix("checkpoints/")
+        relative = _relative(path, folder)
         if relative.startswith("final/adapter/") or not relative.startswith("final/"):
             _upload_patiently(path, adapter / relative.removeprefix("final/adapter/"), buckets, check)
         if outputs["merged"] and relative.startswith("final/"):
             merged = location(outputs["merged"], "merge_base_and_lora_output_dir")
             _upload_patiently(path, merged / relative.removeprefix("final/"), buckets, check)
     return location(outputs["merged"] or outputs["adapter"], "output_dir")
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix().removeprefix("checkpoints/")
 
 
 def _write_origin(job: TuningJob, folder: Path) -> None:
@@ -93,7 +109,7 @@ def register(job_name: str, folder: Path, final: Location, store: Store, new_id:
     with store.transaction(), store.edit(TuningJob, job_name) as job:
         if job.tuned_model.model:
             return
-        parent = job_name.partition("/tuningJobs/")[0]
+        parent = at_home(job_name).partition("/tuningJobs/")[0]
         checkpoints = _checkpoints(job, folder)
         model = _model(f"{parent}/models/{new_id()}", job, final, checkpoints)
         store.insert(model)

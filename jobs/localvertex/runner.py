@@ -1,8 +1,10 @@
-"""The tuning queue: one training at a time, in the order of creation, and whatever a crash interrupted first."""
+"""The tuning queue: so many trainings at a time, in the order of creation, and whatever a crash interrupted first."""
 
 import logging
+import os
 import secrets
 import threading
+import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -15,7 +17,8 @@ from jobs.localvertex.base_models import BaseModels
 from jobs.localvertex.buckets import Buckets, Location
 from jobs.localvertex.catalogue import model_id
 from jobs.localvertex.errors import ApiError
-from jobs.localvertex.results import register, upload, upload_outputs
+from jobs.localvertex.hosts import at_home
+from jobs.localvertex.results import register, upload, upload_checkpoints, upload_outputs
 from jobs.localvertex.store import Store
 from jobs.localvertex.training import Cancelled, Stopped, Training, discard_heavy_files
 from jobs.localvertex.weights import Weights
@@ -44,49 +47,55 @@ def new_id() -> str:
 
 class Runner:
     def __init__(
-        self, store: Store, weights: BaseModels, buckets: Buckets, folder: Path, engine: Sequence[str]
+        self,
+        store: Store,
+        weights: BaseModels,
+        buckets: Buckets,
+        folder: Path,
+        engine: Sequence[str],
+        at_once: int = 1,
     ) -> None:
         self._store = store
         self._weights = weights
         self._buckets = buckets
         self._folder = folder
         self._engine = list(engine)
-        self._wake = threading.Event()
+        self._changed = threading.Condition()  # taken before the store's lock, never while it is held
         self._stopping = threading.Event()
         self._cancelled: set[str] = set()
-        self._thread = threading.Thread(target=self._loop, name="runner", daemon=True)
-        self.current = ""
+        self._cores = max(1, (os.cpu_count() or 1) // at_once)
+        self._threads = [threading.Thread(target=self._loop, name=f"runner-{n}", daemon=True) for n in range(at_once)]
+        self.running: list[str] = []
 
     def start(self) -> None:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         self._stopping.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(1.9)
+        self.kick()
+        until = time.monotonic() + 1.9
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0, until - time.monotonic()))
 
     def kick(self) -> None:
-        self._wake.set()
+        with self._changed:
+            self._changed.notify_all()
 
     def cancel(self, name: str) -> None:
         """The job's row says CANCELLING already. A running training looks at once; a waiting job ends here."""
-        self._cancelled.add(name)
-        if self.current != name:
-            self._end(name, CANCELLED, ApiError("CANCELLED", "The job was cancelled."))
-        self._wake.set()
+        with self._changed:
+            self._cancelled.add(name)
+            if name not in self.running:
+                self._end(name, CANCELLED, ApiError("CANCELLED", "The job was cancelled."))
+            self._changed.notify_all()
 
     def folder(self, name: str) -> Path:
         return self._folder / name.rpartition("/")[2]
 
     def _loop(self) -> None:
-        while not self._stopping.is_set():
-            self._wake.clear()
-            job = self._next()
-            if job is None:
-                self._wake.wait()
-                continue
-            self.current = job.name
+        while (job := self._claim()) is not None:
             try:
                 self._advance(job)
             except Stopped:
@@ -95,13 +104,24 @@ class Runner:
                 log.exception("%s failed", job.name)
                 self._end(job.name, FAILED, ApiError("INTERNAL", "Internal error encountered. See the server's log."))
             finally:
-                self.current = ""
+                with self._changed:
+                    self.running.remove(job.name)
+
+    def _claim(self) -> Job | None:
+        """Waits for a job to do; None when this program is leaving."""
+        with self._changed:
+            while not self._stopping.is_set():
+                if (job := self._next()) is not None:
+                    self.running.append(job.name)
+                    return job
+                self._changed.wait()
+        return None
 
     def _next(self) -> Job | None:
         """A cancelled one first, then one that was cut off while it ran, then the oldest."""
         jobs: list[Job] = [*self._store.all(TuningJob), *self._store.all(CustomJob)]
         order = {CANCELLING: 0, RUNNING: 1, PENDING: 2}
-        waiting = [job for job in jobs if job.state in UNFINISHED]
+        waiting = [job for job in jobs if job.state in UNFINISHED and job.name not in self.running]
         return min(waiting, key=lambda job: (order[job.state], job.create_time), default=None)
 
     def _plan(self, job: Job) -> TuningJob:
@@ -110,15 +130,17 @@ class Runner:
 
     def _advance(self, unfinished: Job) -> None:
         job = self._plan(unfinished)
-        if unfinished.state == CANCELLING:
-            self._end(job.name, CANCELLED, ApiError("CANCELLED", "The job was cancelled."))
-            return
         folder = self.folder(job.name)
-        training = Training(job, folder, self._store, self._buckets, self._engine, lambda: self._check(job.name))
+        training = Training(
+            job, folder, self._store, self._buckets, self._engine, lambda: self._check(job.name), self._cores
+        )
         try:
+            if unfinished.state == CANCELLING:
+                raise Cancelled
             self._tune(job, training)
         except Cancelled:
             training.say("Cancelled.")
+            self._keep_checkpoints(job, training)
             training.send_log(force=True)
             self._end(job.name, CANCELLED, ApiError("CANCELLED", "The job was cancelled."))
         except ApiError as error:
@@ -135,6 +157,16 @@ class Runner:
         training.say(f"Done: {final}")
         training.send_log(force=True)
         self._end(job.name, SUCCEEDED, None)
+        discard_heavy_files(training.folder)
+
+    def _keep_checkpoints(self, job: TuningJob, training: Training) -> None:
+        outputs = self._store.note(job.name).get("outputs", {})
+        try:
+            kept = upload_checkpoints(job, training.folder, self._buckets, outputs, self._leave_when_stopping)
+        except ApiError as error:
+            training.say(f"The checkpoints could not be written: {error}")
+            return
+        training.say(f"Checkpoints written: {kept}")
         discard_heavy_files(training.folder)
 
     def _hand_over(self, job: TuningJob, training: Training) -> Location:
@@ -165,7 +197,7 @@ class Runner:
                     job.experiment = self._experiment(job)
 
     def _experiment(self, job: TuningJob) -> str:
-        parent, _, number = job.name.partition("/tuningJobs/")
+        parent, _, number = at_home(job.name).partition("/tuningJobs/")
         experiment = f"tuning-experiment-{now():%Y%m%d%H%M%S%f}"
         board = f"{parent}/tensorboards/{number}/experiments/{experiment}"
         context = Context(
@@ -190,8 +222,11 @@ class Runner:
     def _leaving(self, name: str) -> bool:
         return self._stopping.is_set() or name in self._cancelled
 
-    def _check(self, name: str) -> None:
+    def _leave_when_stopping(self) -> None:
         if self._stopping.is_set():
             raise Stopped
+
+    def _check(self, name: str) -> None:
+        self._leave_when_stopping()
         if name in self._cancelled:
             raise Cancelled

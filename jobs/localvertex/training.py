@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import shutil
 import subprocess
 import time
@@ -30,7 +29,7 @@ LOG_SECONDS = 2.0
 METRICS_SECONDS = 30.0  # the file is written anew
 ATTEMPTS = 3
 CANCELLED = 3
-VALIDATION_SHARE = 0.25
+VALIDATION_SHARE, MOST_VALIDATION_ROWS = 0.25, 5000
 START = "start"
 WHOLE, ADAPTER = "base_model_dir", "adapter_dir"  # what is in it, as job.json calls it
 FULL = SupervisedTuningSpec.TuningMode.TUNING_MODE_FULL
@@ -54,6 +53,7 @@ class Training:
         buckets: Buckets,
         engine: Sequence[str],
         check: Callable[[], None],
+        cores: int,
     ) -> None:
         """`check` raises `Cancelled` or `Stopped` when it is time to leave; it's called many times a second."""
         self.job = job
@@ -62,6 +62,7 @@ class Training:
         self._buckets = buckets
         self._engine = list(engine)
         self._check = check
+        self._cores = cores
         self._events = EventFile(folder / "events.jsonl")
         self._log_sent: tuple[float, int] = (0.0, 0)
         self._metrics_sent = time.monotonic()
@@ -149,6 +150,10 @@ class Training:
                 f"The validation dataset is {share:.0%} of the size of the training dataset; at most 25% is allowed."
                 " Use fewer validation rows."
             )
+        with validation.open("rb") as file:
+            rows = sum(bool(line.strip()) for line in file)
+        if rows > MOST_VALIDATION_ROWS:
+            raise invalid(f"The validation dataset has {rows:,} rows; at most {MOST_VALIDATION_ROWS:,} are allowed.")
 
     def _write_job_file(self, weights: Weights) -> None:
         spec = self.job.supervised_tuning_spec
@@ -166,7 +171,7 @@ class Training:
             "batch_size": int(getattr(hyper, "batch_size", 0)) or 4,
             "max_length": self._note.get("max_length", 2048),
             "seed": 42,
-            "threads": os.cpu_count() or 1,
+            "threads": self._cores,
             "display_name": self.job.tuned_model_display_name,
             "base_model": model_id(self.job.base_model),
         }

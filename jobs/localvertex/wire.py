@@ -1,6 +1,7 @@
 """JSON on the wire ↔ the real protobuf messages of Vertex AI."""
 
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -19,7 +20,10 @@ Operation = operations_pb2.Operation
 
 _UNKNOWN = re.compile(r'has no field named "(?P<name>[^"]*)" at "(?P<path>[^"]*)"')
 _FIELD = re.compile(r"Failed to parse (\w+) field: ")
-_SYSTEM_QUERY = {"alt", "key", "fields", "prettyPrint", "quotaUser", "callback", "access_token", "uploadType"}
+_SYSTEM_QUERY = {
+    "alt", "key", "fields", "prettyPrint", "quotaUser", "callback", "access_token", "oauth_token", "uploadType",
+    "upload_protocol",
+}  # fmt: skip
 
 
 def now() -> datetime:
@@ -63,11 +67,21 @@ def parse(kind: type[Plus], body: object) -> Plus:
 def parse_query(kind: type[Plus], pairs: list[tuple[str, str]], fixed: Json) -> Plus:
     """A request message from the query string and from what the path said."""
     body: Json = {}
-    for key, value in pairs:
-        if key.startswith("$") or key in _SYSTEM_QUERY:
-            continue
-        _put(body, kind.pb().DESCRIPTOR, key, value)
+    for key, value in own(pairs):
+        _put(body, descriptor_of(kind), key, value)
     return parse(kind, body | fixed)
+
+
+def own(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Of a query string, what is not for Google's front end."""
+    return [(key, value) for key, value in pairs if not key.startswith("$") and key not in _SYSTEM_QUERY]
+
+
+def refuse_query(pairs: list[tuple[str, str]], known: Collection[str] = ()) -> None:
+    """Whatever the call does not read, by names in snake case."""
+    for key, _ in own(pairs):
+        if snake(key) not in known:
+            raise _unbound(key)
 
 
 def pack(message: PlusMessage | RawMessage) -> any_pb2.Any:
@@ -76,16 +90,26 @@ def pack(message: PlusMessage | RawMessage) -> any_pb2.Any:
     return packed
 
 
+def descriptor_of(kind: type[PlusMessage | RawMessage]) -> Descriptor:
+    found: Descriptor = kind.pb().DESCRIPTOR if issubclass(kind, PlusMessage) else kind.DESCRIPTOR
+    return found
+
+
+def _unbound(key: str) -> ApiError:
+    return invalid(f'Invalid JSON payload received. Unknown name "{key}": Cannot bind query parameter.', key)
+
+
 def _put(body: Json, descriptor: Descriptor, key: str, value: str) -> None:
     head, _, rest = key.partition(".")
-    found = _field(descriptor, head)
+    found = field_named(descriptor, head)
     if found is None:
-        message = f'Invalid JSON payload received. Unknown name "{key}": Cannot bind query parameter.'
-        raise invalid(message, key)
+        raise _unbound(key)
     if rest:
         _put(body.setdefault(found.json_name, {}), found.message_type, rest, value)
     elif found.is_repeated:
         body.setdefault(found.json_name, []).append(value)
+    elif found.message_type and found.message_type.full_name == "google.protobuf.FieldMask":
+        body[found.json_name] = _camel(value)
     elif found.type == FieldDescriptor.TYPE_BOOL:
         body[found.json_name] = {"true": True, "false": False}.get(value.lower(), value)
     else:
@@ -96,7 +120,7 @@ def _is_enum_number(found: FieldDescriptor, value: str) -> bool:
     return bool(found.type == FieldDescriptor.TYPE_ENUM and value.isdecimal())
 
 
-def _field(descriptor: Descriptor | None, name: str) -> FieldDescriptor | None:
+def field_named(descriptor: Descriptor | None, name: str) -> FieldDescriptor | None:
     if descriptor is None:
         return None
     return next((f for f in descriptor.fields if name in (f.name, f.json_name)), None)
@@ -104,13 +128,13 @@ def _field(descriptor: Descriptor | None, name: str) -> FieldDescriptor | None:
 
 def _explain(text: str) -> ApiError:
     if unknown := _UNKNOWN.search(text):
-        path = ".".join(_snake(part) for part in unknown["path"].split("."))
+        path = ".".join(snake(part) for part in unknown["path"].split("."))
         field = ".".join([*unknown["path"].split(".")[1:], unknown["name"]])
         message = f"Invalid JSON payload received. Unknown name \"{unknown['name']}\" at '{path}': Cannot find field."
         return invalid(message, field)
     fields = _FIELD.findall(text)
     reason = re.sub(r" at [A-Z][\w.]*\.*$", "", _FIELD.sub("", text)).strip(" .\n")
-    where = ".".join(_snake(name) for name in fields)
+    where = ".".join(snake(name) for name in fields)
     at = f" at '{where}'" if where else ""
     return invalid(f"Invalid JSON payload received. Invalid value{at}: {reason}.", where)
 
@@ -132,5 +156,10 @@ def _check_enum(found: FieldDescriptor, value: Any, where: str) -> None:
             raise invalid(f"Invalid value at '{where}' (type.googleapis.com/{kind}), {number}", where)
 
 
-def _snake(name: str) -> str:
+def snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def _camel(paths: str) -> str:
+    """A mask in a query may be written either way; its JSON form has no underscores."""
+    return re.sub(r"_([a-z0-9])", lambda found: found[1].upper(), paths)

@@ -4,6 +4,19 @@ from .chat import LONGEST_ANSWER, ChatPreset, Comparison, Conversation, Message,
 from .dataset import ROW_LIMITS, Dataset, DatasetFormat, DatasetPart, DatasetShape
 from .endpoint import Endpoint, EndpointEvent, LeaseKind, ServedModel
 from .further import FurtherModel
+from .notification import (
+    WANTED_AT_FIRST,
+    Bell,
+    Delivery,
+    DeliveryState,
+    Notification,
+    NotificationChoice,
+    Problem,
+    bell_of,
+)
+from .notification import Subject as NotificationSubject
+from .notification import Way as NotificationWay
+from .notification_words import Kind as NotificationKind
 from .status import PartState, ProbeResult
 from .storage import StorageListing
 from .tuning import (
@@ -25,13 +38,17 @@ __all__ = [
     "GROUPS",
     "LONGEST_ANSWER",
     "ROW_LIMITS",
+    "WANTED_AT_FIRST",
     "AccountPreference",
+    "Bell",
     "CatalogueSync",
     "ChatPreset",
     "Comparison",
     "Conversation",
     "Dataset",
     "DatasetFormat",
+    "Delivery",
+    "DeliveryState",
     "Density",
     "DatasetPart",
     "DatasetShape",
@@ -45,9 +62,15 @@ __all__ = [
     "LeaseKind",
     "Message",
     "Metric",
+    "Notification",
+    "NotificationChoice",
+    "NotificationKind",
+    "NotificationSubject",
+    "NotificationWay",
     "PartState",
     "Picture",
     "ProbeResult",
+    "Problem",
     "PublisherModel",
     "Role",
     "ServedModel",
@@ -62,6 +85,7 @@ __all__ = [
     "TuningJobQuerySet",
     "TuningMode",
     "Vote",
+    "bell_of",
     "preference_of",
     "series",
     "thinned",

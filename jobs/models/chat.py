@@ -49,6 +49,7 @@ class Conversation(models.Model):
     """`parameters`: temperature, top_p, max_tokens … as sent to chat/completions; absent means the server's default.
 
     Its messages form a tree: an edited question or another answer is a sibling. `head` is the leaf of the branch shown.
+    `draft` is what was typed and not sent yet.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -56,6 +57,7 @@ class Conversation(models.Model):
     endpoint = models.ForeignKey(Endpoint, on_delete=models.SET_NULL, null=True, related_name="conversations")
     title = models.CharField(max_length=200, blank=True)
     system_instruction = models.TextField(blank=True)
+    draft = models.TextField(blank=True)
     parameters = models.JSONField(default=dict)
     head = models.ForeignKey("Message", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     pinned = models.BooleanField(default=False)

@@ -87,6 +87,8 @@ class Endpoint(ServedModel):
     lease_kind = models.CharField(max_length=8, choices=LeaseKind, blank=True)
     lease_hours = models.PositiveSmallIntegerField(null=True, blank=True)
     undeploy_at = models.DateTimeField(null=True, blank=True)
+    # When its lease, and not a person, undeployed it.
+    lease_ended_at = models.DateTimeField(null=True, blank=True)
     last_request_at = models.DateTimeField(null=True, blank=True)
     endpoint_user_id = models.CharField(max_length=63, unique=True)
     dedicated_dns = models.CharField(max_length=255, blank=True)

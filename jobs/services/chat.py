@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Max, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -21,22 +21,30 @@ from . import pictures as stored
 from .chat_answer import answer
 
 __all__ = [
-    "answer", "ask", "choose_endpoint", "delete", "due", "interrupt_stale", "next_ordinal", "request_stop",
-    "require_ready", "set_options", "start", "waiting",
+    "add_question", "answer", "ask", "choose_endpoint", "delete", "due", "interrupt_stale", "keep_draft",
+    "next_ordinal", "request_stop", "require_ready", "set_options", "start", "title_of", "waiting",
 ]  # fmt: skip
 
 TITLE_LENGTH = 60
 LOST_AFTER = timedelta(seconds=2)
+# As long as a message lives in the queue: there is hardly more than one for each answer.
+LONGEST_PAUSE = timedelta(seconds=20)
 BATCH = 50
 
 
-def start(owner: User, *, endpoint: Endpoint) -> Conversation:
-    return Conversation.objects.create(owner=owner, endpoint=endpoint, **preferences.chat_defaults(owner))
+def start(owner: User, *, endpoint: Endpoint, **place: Any) -> Conversation:
+    """`place`: the comparison that it is a column of, and which."""
+    return Conversation.objects.create(owner=owner, endpoint=endpoint, **place, **preferences.chat_defaults(owner))
 
 
 def set_options(conversation: Conversation, *, system_instruction: str, parameters: dict[str, Any]) -> None:
     conversation.system_instruction, conversation.parameters = system_instruction, parameters
     conversation.save(update_fields=["system_instruction", "parameters", "updated_at"])
+
+
+def keep_draft(conversation: Conversation, text: str) -> None:
+    """Without touching `updated_at`: nothing was said, so it keeps its place in the list."""
+    Conversation.objects.filter(pk=conversation.pk).update(draft=text.replace("\x00", ""))
 
 
 def choose_endpoint(conversation: Conversation, endpoint: Endpoint) -> None:
@@ -71,18 +79,24 @@ def _append(conversation: Conversation, key: UUID, text: str, pictures: Sequence
         return found
     require_ready(row)
     stored.require_sendable(row.endpoint, pictures)
-    question = Message.objects.create(
-        conversation=row, parent_id=row.head_id, ordinal=next_ordinal(row), role=Role.USER, content=text,
-        html=markup.render(text),
-    )  # fmt: skip
-    stored.attach(question, pictures)
-    row.title = row.title or _title(question.content or pictures[0].name)
-    row.save(update_fields=["title", "updated_at"])
+    question = add_question(row, text, pictures)
+    row.draft = ""
     conversation.title = row.title
     answer_row = waiting(row, key, question)
     conversation.head = answer_row
     live.ring(row.owner_id, f"chat-{row.pk}")
     return answer_row
+
+
+def add_question(row: Conversation, text: str, pictures: Sequence[Picture]) -> Message:
+    """`row` locked by the caller, who adds the answer to come; that saves the title too."""
+    question = Message.objects.create(
+        conversation=row, parent_id=row.head_id, ordinal=next_ordinal(row), role=Role.USER, content=text,
+        html=markup.answer(text),
+    )  # fmt: skip
+    stored.attach(question, pictures)
+    row.title = row.title or title_of(text or pictures[0].name)
+    return question
 
 
 def require_ready(conversation: Conversation) -> None:
@@ -95,28 +109,30 @@ def require_ready(conversation: Conversation) -> None:
     if conversation.messages.live().exists():
         raise NotAllowedNow(_("The model is still answering. Wait for the end or stop it first."))
     endpoint_lifetime.note_request(endpoint, timezone.now())
+    conversation.endpoint = endpoint
 
 
-def _title(text: str) -> str:
+def title_of(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1].rsplit(" ", 1)[0] + "…"
 
 
 def next_ordinal(conversation: Conversation) -> int:
-    last = conversation.messages.last()
-    return last.ordinal + 1 if last else 1
+    last: int | None = conversation.messages.aggregate(last=Max("ordinal"))["last"]
+    return (last or 0) + 1
 
 
 def waiting(conversation: Conversation, key: UUID, question: Message | None, **begun: Any) -> Message:
-    """The answer to come, which becomes the head. `begun` is what is known of it already: it continues another one."""
+    """The answer to come, which becomes the head. `begun` is what is known of it already: it continues another one, or
+    has failed before it was asked for."""
     endpoint = conversation.endpoint
+    begun = {"state": MessageState.WAITING, "endpoint": endpoint} | begun
     row = Message.objects.create(
         conversation=conversation, key=key, parent=question, ordinal=next_ordinal(conversation), role=Role.ASSISTANT,
-        state=MessageState.WAITING, parameters=conversation.parameters, endpoint=endpoint,
-        answered_by=endpoint.label if endpoint else "", **begun,
+        parameters=conversation.parameters, answered_by=endpoint.label if endpoint else "", **begun,
     )  # fmt: skip
     conversation.head = row
-    conversation.save(update_fields=["head", "updated_at"])
+    conversation.save(update_fields=["head", "title", "draft", "updated_at"])
     return row
 
 
@@ -135,9 +151,18 @@ def request_stop(message: Message) -> None:
 
 
 def due(now: datetime) -> list[UUID]:
-    """Answers whose message was lost on its way to the worker."""
-    rows = Message.objects.filter(state=MessageState.WAITING, created_at__lte=now - LOST_AFTER)
-    return list(rows.order_by("created_at").values_list("pk", flat=True)[:BATCH])
+    """Answers whose message was lost on its way, or waits in a full queue: each is named again when it is twice as old.
+
+    Where the next naming is noted is the lease, which a waiting answer does not need.
+    """
+    waiting = Message.objects.filter(state=MessageState.WAITING, created_at__lte=now - LOST_AFTER)
+    rows = waiting.filter(Q(lease_until=None) | Q(lease_until__lte=now)).order_by("created_at")
+    found = []
+    for pk, created_at in rows.values_list("pk", "created_at")[:BATCH]:
+        pause = min(max(now - created_at, LOST_AFTER), LONGEST_PAUSE)
+        if rows.filter(pk=pk).update(lease_until=now + pause):
+            found.append(pk)
+    return found
 
 
 def interrupt_stale(now: datetime) -> None:
@@ -149,7 +174,7 @@ def interrupt_stale(now: datetime) -> None:
         sentence = _("The answer was cut off, because the console stopped while it was being written. Try again.")
         still = Message.objects.filter(stale, pk=message.pk, state=MessageState.STREAMING)
         if still.update(
-            state=MessageState.INTERRUPTED, error_message=sentence, html=markup.render(message.content),
+            state=MessageState.INTERRUPTED, error_message=sentence, html=markup.answer(message.content),
             lease_until=None, updated_at=now,
         ):  # fmt: skip
             live.chat_frame(message.pk, "end", "")

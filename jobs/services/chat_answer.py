@@ -1,16 +1,16 @@
-"""Produces one answer: reads the endpoint's stream in a helper thread, so that stopping waits for no token."""
+"""Produces one answer: the task's thread reads the endpoint's stream and leaves the rest to two threads of the process.
+
+`chat_frames` shows what comes, `chat_keeper` saves it and cuts the stream when the person stops it: no token is waited
+for, not even the first one.
+"""
 
 import logging
-import queue
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -19,19 +19,15 @@ from jobs.models import LONGEST_ANSWER, Conversation, Endpoint, Message, Role
 from jobs.states import MESSAGE_TRANSITIONS, EndpointState, MessageState, check
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import Refused, Unavailable, VertexError
-from jobs.vertex.port import ChatChunk, ChatRequest
+from jobs.vertex.port import ChatChunk, ChatRequest, ChatStream
 
 from . import chat_continue, endpoint_traffic, pictures
+from .chat_frames import sender
+from .chat_keeper import LEASE, keeper
 from .chat_parameters import only_taken
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=30)
-# Longer than the gateway waits for the first byte, since nothing is renewed until then.
-FIRST_LEASE = timedelta(seconds=90)
-FRAME_SECONDS = 0.1
-STOP_CHECK_SECONDS = 0.25
-SAVE_SECONDS = 1.0
 KEPT = frozenset({MessageState.COMPLETE, MessageState.STOPPED, MessageState.INTERRUPTED})
 
 
@@ -40,196 +36,150 @@ def answer(message_id: UUID) -> None:
     now = timezone.now()
     check(MESSAGE_TRANSITIONS, MessageState.WAITING, MessageState.STREAMING)
     waiting = Message.objects.filter(pk=message_id, state=MessageState.WAITING)
-    if not waiting.update(state=MessageState.STREAMING, lease_until=now + FIRST_LEASE, updated_at=now):
+    if not waiting.update(state=MessageState.STREAMING, lease_until=now + LEASE, updated_at=now):
         return
-    message = Message.objects.select_related("conversation__endpoint", "endpoint").get(pk=message_id)
-    live.ring(message.conversation.owner_id, f"chat-{message.conversation_id}")
-    Answer(message).run()
+    message = Message.objects.select_related("conversation", "endpoint", "parent").get(pk=message_id)
+    answering = Answer(message)
+    with keeper.keeping(message_id, answering):
+        live.ring(message.conversation.owner_id, f"chat-{message.conversation_id}")
+        answering.run()
 
 
-@dataclass
 class Answer:
-    message: Message
-    parts: list[str] = field(default_factory=list)
-    usage: dict[str, int] = field(default_factory=dict)
-    finish_reason: str = ""
-    first_token: float | None = None
-    deployed_model_id: str = ""
-    renderer: markup.BlockRenderer = field(default_factory=markup.BlockRenderer)
-    began: float = field(default_factory=time.monotonic)
-    _unsent: list[str] = field(default_factory=list)
-    _length: int = 0
-    _framed: float = 0.0
-    _checked: float = 0.0
-    _saved: float = field(default_factory=time.monotonic)
+    """`run` is for the thread that reads, `text` and `stop` for the keeper's."""
 
-    def __post_init__(self) -> None:
-        """An answer that waits and has a text already continues that text."""
-        if self.message.content:
-            self.parts.append(self.message.content)
-            self._unsent.append(self.message.content)
-            self._length = len(self.message.content)
+    def __init__(self, message: Message) -> None:
+        """An answer that waited and has a text already continues that text."""
+        self.message = message
+        self.length = 0
+        self._parts: list[str] = []
+        self._usage: dict[str, int] = {}
+        self._finish_reason = ""
+        self._deployed_model_id = ""
+        self._first_token: float | None = None
+        self._began = time.monotonic()
+        self._stream: ChatStream | None = None
+        self._is_stopped = False
+        self._end = threading.Lock()
+        self._reply = sender.open(message.pk)
+        if message.content:
+            self._append(message.content)
+
+    def text(self) -> str:
+        return "".join(self._parts)
+
+    def stop(self) -> None:
+        """The second time the reader is still busy, with connecting maybe: then the answer ends without it."""
+        if self._is_stopped:
+            self._finish(MessageState.STOPPED, "", "")
+            return
+        self._is_stopped = True
+        if self._stream:
+            self._stream.cut()
 
     def run(self) -> None:
         """`BaseException` passes through: a dying worker leaves the row to `interrupt_stale`."""
         try:
-            state, sentence, code = self._stream(), "", ""
+            self._finish(*self._outcome())
+        finally:
+            self._reply.end()
+            self._reply.wait()
+
+    def _outcome(self) -> tuple[MessageState, str, str]:
+        """Ends in which state, with which sentence and code. What a stream raises that was cut means nothing."""
+        try:
+            return self._read(), "", ""
         except Unavailable as error:
             # What came before the connection broke is worth keeping.
-            state = MessageState.INTERRUPTED if self.parts else MessageState.FAILED
-            sentence, code = str(error), error.code
+            state = MessageState.INTERRUPTED if self._parts else MessageState.FAILED
+            outcome = state, str(error), error.code
         except VertexError as error:
-            state, sentence, code = self._broken, str(error), error.code
+            outcome = self._broken, str(error), error.code
         except Exception:
             logger.exception("The answer %s failed", self.message.pk)
-            state, code = self._broken, ""
             sentence = _("The console failed while it received the answer. Try again; the worker's log says more.")
-        self._finish(state, sentence, code)
+            outcome = self._broken, sentence, ""
+        return (MessageState.STOPPED, "", "") if self._is_stopped else outcome
 
     @property
     def _broken(self) -> MessageState:
         """What was said before is not lost by a continuation that fails."""
         return MessageState.INTERRUPTED if self.message.content else MessageState.FAILED
 
-    def _stream(self) -> MessageState:
+    def _read(self) -> MessageState:
         request, begun = request_for(self.message), self.message.content
+        if not connection.in_atomic_block:
+            # One for each answer would be too many: the keeper has one for all of them.
+            connection.close()
         if not begun:
             return self._ask(request)
         try:
             return self._ask(chat_continue.prefilled(request, begun))
         except Refused:
-            if len(self.parts) > 1:
+            if len(self._parts) > 1:
                 raise
-        self._take(ChatChunk(text=" "))
+        self._append(" ")
         return self._ask(chat_continue.asked(request, begun))
 
     def _ask(self, request: ChatRequest) -> MessageState:
-        with get_gateway().chat.stream(request) as chunks:
-            incoming = Incoming(chunks)
-            try:
-                return self._receive(incoming)
-            finally:
-                incoming.leave()
-
-    def _receive(self, incoming: "Incoming") -> MessageState:
-        while True:
-            chunk = incoming.next(FRAME_SECONDS)
-            if isinstance(chunk, ChatChunk):
+        self._stream = get_gateway().chat.stream(request)
+        if self._is_stopped:
+            return MessageState.STOPPED
+        with self._stream as chunks:
+            for chunk in chunks:
                 self._take(chunk)
-            now = time.monotonic()
-            if now - self._checked >= STOP_CHECK_SECONDS and self._must_stop(now):
-                return MessageState.STOPPED
-            if chunk is Incoming.END:
-                return MessageState.COMPLETE
-            if self._length > LONGEST_ANSWER:
-                self.finish_reason = "length"
-                return MessageState.COMPLETE
-            if self._unsent and now - self._framed >= FRAME_SECONDS:
-                self._frame(now)
+                if self._is_stopped:
+                    return MessageState.STOPPED
+                if self.length > LONGEST_ANSWER:
+                    self._finish_reason = "length"
+                    break
+        return MessageState.COMPLETE
 
     def _take(self, chunk: ChatChunk) -> None:
         if chunk.text:
-            if self.first_token is None:
-                self.first_token = time.monotonic() - self.began
-            self.parts.append(chunk.text)
-            self._unsent.append(chunk.text)
-            self._length += len(chunk.text)
-        self.deployed_model_id = chunk.deployed_model_id or self.deployed_model_id
-        self.finish_reason = chunk.finish_reason or self.finish_reason
-        self.usage = dict(chunk.usage) if chunk.usage else self.usage
+            if self._first_token is None:
+                self._first_token = time.monotonic() - self._began
+            self._append(chunk.text)
+        self._deployed_model_id = chunk.deployed_model_id or self._deployed_model_id
+        self._finish_reason = chunk.finish_reason or self._finish_reason
+        self._usage = dict(chunk.usage) if chunk.usage else self._usage
 
-    def _must_stop(self, now: float) -> bool:
-        """One query each quarter of a second, whatever the number of tokens; once a second it also saves."""
-        self._checked = now
-        rows = Message.objects.filter(pk=self.message.pk, state=MessageState.STREAMING)
-        if now - self._saved >= SAVE_SECONDS:
-            self._saved = now
-            rows.update(content="".join(self.parts), lease_until=timezone.now() + LEASE)
-        stops = rows.values_list("stop_requested_at", flat=True)
-        return not stops or stops[0] is not None
-
-    def _frame(self, now: float) -> None:
-        self._framed = now
-        done, tail = self.renderer.feed("".join(self._unsent))
-        self._unsent.clear()
-        pk = self.message.pk
-        live.chat_frame(pk, "", partial(f"#reply-{pk}-done", "beforeend", done) + partial(
-            f"#reply-{pk}-tail", "innerMorph", tail
-        ))  # fmt: skip
+    def _append(self, text: str) -> None:
+        self._parts.append(text)
+        self.length += len(text)
+        self._reply.add(text)
 
     def _finish(self, state: MessageState, sentence: str, code: str) -> None:
-        """Only a row that still streams is written: one marked as interrupted meanwhile is not."""
+        """Once, and only a row that still streams: one that was marked as interrupted meanwhile is left alone."""
+        if not self._end.acquire(blocking=False):
+            return
         check(MESSAGE_TRANSITIONS, MessageState.STREAMING, state)
-        text = "".join(self.parts)
-        timings = {"total": round(time.monotonic() - self.began, 3)}
-        if self.first_token is not None:
-            timings["first_token"] = round(self.first_token, 3)
-        if self.message.content:
-            timings = chat_continue.summed_timings(self.message.timings, timings)
-            self.usage = chat_continue.summed_usage(self.message.usage, self.usage)
+        text, talk, now = self.text(), self.message.conversation, timezone.now()
         row = {
-            "state": state, "content": text, "html": markup.render(text), "usage": self.usage, "timings": timings,
-            "finish_reason": self.finish_reason, "error_message": sentence, "error_code": code[:40],
-            "lease_until": None,
-            "updated_at": timezone.now(),
-        }  # fmt: skip
-        if self.message.endpoint and (
-            who := endpoint_traffic.answered_by(self.message.endpoint, self.deployed_model_id)
-        ):
-            row["answered_by"] = who
-        Message.objects.filter(pk=self.message.pk, state=MessageState.STREAMING).update(**row)
-        Conversation.objects.filter(pk=self.message.conversation_id).update(updated_at=timezone.now())
-        if self._unsent:
-            self._frame(time.monotonic())
-        live.chat_frame(self.message.pk, "end", "")
-        talk = self.message.conversation
+            "state": state, "content": text, "html": markup.answer(text), "finish_reason": self._finish_reason,
+            "error_message": sentence, "error_code": code[:40], "lease_until": None, "updated_at": now,
+        } | self._figures() | self._who()  # fmt: skip
+        with transaction.atomic():
+            Message.objects.filter(pk=self.message.pk, state=MessageState.STREAMING).update(**row)
+            Conversation.objects.filter(pk=talk.pk).update(updated_at=now)
+        self._reply.end()
         live.ring(talk.owner_id, f"chat-{talk.pk}", f"endpoint-{self.message.endpoint_id}")
 
+    def _who(self) -> dict[str, str]:
+        endpoint = self.message.endpoint
+        who = endpoint_traffic.answered_by(endpoint, self._deployed_model_id) if endpoint else ""
+        return {"answered_by": who} if who else {}
 
-def partial(target: str, swap: str, html: str) -> str:
-    return f'<hx-partial hx-target="{target}" hx-swap="{swap}">{html}</hx-partial>'
-
-
-class Incoming:
-    """A stream read by a thread of its own, which ends when the stream's context is left: that breaks its read."""
-
-    END = object()
-
-    def __init__(self, chunks: Iterator[ChatChunk]) -> None:
-        self._queue: queue.Queue[ChatChunk | BaseException | object] = queue.Queue(maxsize=256)
-        self._left = threading.Event()
-        self._thread = threading.Thread(target=self._read, args=(chunks,), daemon=True, name="chat-stream")
-        self._thread.start()
-
-    def next(self, seconds: float) -> ChatChunk | object | None:
-        """The next chunk, END, or None when nothing came in time; raises what the stream raised."""
-        try:
-            item = self._queue.get(timeout=seconds)
-        except queue.Empty:
-            return None
-        if isinstance(item, BaseException):
-            raise item
-        return item
-
-    def leave(self) -> None:
-        self._left.set()
-
-    def _read(self, chunks: Iterator[ChatChunk]) -> None:
-        last: Any = self.END
-        try:
-            for chunk in chunks:
-                if not self._put(chunk):
-                    return
-        except BaseException as error:
-            last = error
-        self._put(last)
-
-    def _put(self, item: Any) -> bool:
-        while not self._left.is_set():
-            with suppress(queue.Full):
-                self._queue.put(item, timeout=0.5)
-                return True
-        return False
+    def _figures(self) -> dict[str, Any]:
+        timings = {"total": round(time.monotonic() - self._began, 3)}
+        if self._first_token is not None:
+            timings["first_token"] = round(self._first_token, 3)
+        if not self.message.content:
+            return {"timings": timings, "usage": self._usage}
+        return {
+            "timings": chat_continue.summed_timings(self.message.timings, timings),
+            "usage": chat_continue.summed_usage(self.message.usage, self._usage),
+        }
 
 
 def request_for(message: Message) -> ChatRequest:

@@ -94,13 +94,13 @@ def training_rows(conversation: Conversation) -> Iterator[dict[str, Any]]:
     Questions without an answer are left out. Nothing here learns from pictures, so the rows end before the first one.
     """
     system = conversation.system_instruction.strip()
-    said = [_turn("system", system)] if system else []
-    for question, answer in _pairs(shown(conversation)):
-        said += [_turn("user", question), _turn("assistant", answer)]
+    said = [turn_of("system", system)] if system else []
+    for question, answer in pairs(shown(conversation)):
+        said += [turn_of("user", question), turn_of("assistant", answer)]
         yield {"messages": [*said]}
 
 
-def _pairs(branch: list[Message]) -> Iterator[tuple[str, str]]:
+def pairs(branch: list[Message]) -> Iterator[tuple[str, str]]:
     question = ""
     for turn in branch:
         if turn.role == Role.USER:
@@ -112,7 +112,7 @@ def _pairs(branch: list[Message]) -> Iterator[tuple[str, str]]:
             question = ""
 
 
-def _turn(role: str, content: str) -> dict[str, str]:
+def turn_of(role: str, content: str) -> dict[str, str]:
     return {"role": role, "content": content}
 
 

@@ -1,14 +1,13 @@
 """The conversations of a person as the list shows them, and what is found in them."""
 
 from dataclasses import dataclass
-from datetime import datetime
-from uuid import UUID
 
 from django.contrib.auth.models import User
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, Subquery
 
 from jobs import live
 from jobs.models import Conversation, Message
+from jobs.models.keyset import Key, Order, cut
 
 PAGE_SIZE = 40
 PINNED_SHOWN = 100
@@ -18,27 +17,28 @@ LONGEST_QUERY = 100
 TITLE_LENGTH = 200
 SNIPPET = 80
 
-Key = tuple[datetime, UUID]
+# By the last message; a title or a pin does not count.
+ORDER = Order(clock="updated_at")
 
 
 @dataclass(frozen=True)
 class Page:
-    """`older` is the key of the next page, None on the last."""
+    """`last` is the key of the last row, None on the last page."""
 
     pinned: list[Conversation]
     rows: list[Conversation]
-    older: Key | None
+    last: Key | None
 
 
-def page(owner: User, *, before: Key | None = None, size: int = PAGE_SIZE) -> Page:
+def page(owner: User, *, after: Key | None = None, size: int = PAGE_SIZE) -> Page:
     """Pinned ones stand on the first page only."""
     everything = Conversation.objects.visible_to(owner).listed()
-    pinned = [] if before else list(everything.filter(pinned=True)[:PINNED_SHOWN])
-    rows, older = _cut(everything.filter(pinned=False), before, size)
-    return Page(pinned, rows, older)
+    pinned = [] if after else list(everything.filter(pinned=True)[:PINNED_SHOWN])
+    found = cut(everything.filter(pinned=False), ORDER, after, size)
+    return Page(pinned, found.rows, found.last)
 
 
-def search(owner: User, q: str, *, before: Key | None = None, size: int = PAGE_SIZE) -> Page:
+def search(owner: User, q: str, *, after: Key | None = None, size: int = PAGE_SIZE) -> Page:
     """Those with every word in their title, or all of the words together in one message, newest first."""
     words = q.replace("\x00", "")[:LONGEST_QUERY].split()
     recent = Conversation.objects.visible_to(owner).listed().order_by("-updated_at").values("pk")[:SEARCHED]
@@ -48,17 +48,8 @@ def search(owner: User, q: str, *, before: Key | None = None, size: int = PAGE_S
         in_message &= Q(content__icontains=word)
     said = Message.objects.filter(in_message).order_by("-ordinal")
     found = Conversation.objects.filter(in_title | Exists(said), pk__in=recent)
-    rows, older = _cut(found.annotate(said=Subquery(said.values("content")[:1])), before, size)
-    return Page([], rows, older)
-
-
-def _cut(rows: "QuerySet[Conversation]", before: Key | None, size: int) -> tuple[list[Conversation], Key | None]:
-    if before:
-        moment, pk = before
-        rows = rows.filter(Q(updated_at__lt=moment) | Q(updated_at=moment, pk__lt=pk))
-    found = list(rows.order_by("-updated_at", "-pk")[: size + 1])
-    last = found[size - 1] if len(found) > size else None
-    return found[:size], (last.updated_at, last.pk) if last else None
+    shown = cut(found.annotate(said=Subquery(said.values("content")[:1])), ORDER, after, size)
+    return Page([], shown.rows, shown.last)
 
 
 def snippet(text: str, q: str) -> str:

@@ -1,6 +1,6 @@
 """The tree of a conversation: which turns are siblings, which branch is shown, and what grows or is cut there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
@@ -29,14 +29,21 @@ class Place:
     below: int
 
 
-class Tree:
-    """The shape of a conversation in one query, without any text."""
+Shape = tuple[UUID, UUID | None, int]
 
-    def __init__(self, conversation: Conversation) -> None:
+
+def shape_of(conversation: Conversation) -> Iterable[Shape]:
+    return conversation.messages.order_by("ordinal").values_list("pk", "parent_id", "ordinal")
+
+
+class Tree:
+    """The shape of a conversation in one query, or in none when its `rows` are there; without any text."""
+
+    def __init__(self, conversation: Conversation, rows: Iterable[Shape] | None = None) -> None:
         self.parents: dict[UUID, UUID | None] = {}
         self.ordinals: dict[UUID, int] = {}
         self.children: dict[UUID | None, list[UUID]] = {}
-        for pk, parent, ordinal in conversation.messages.order_by("ordinal").values_list("pk", "parent_id", "ordinal"):
+        for pk, parent, ordinal in shape_of(conversation) if rows is None else rows:
             self.parents[pk], self.ordinals[pk] = parent, ordinal
             self.children.setdefault(parent, []).append(pk)
         self._sizes = dict.fromkeys(self.parents, 1)
@@ -134,7 +141,7 @@ def edit(question: Message, *, key: UUID, text: str) -> Message:
             raise NotAllowedNow(_("Write a message first."))
         new = Message.objects.create(
             conversation=row, parent_id=old.parent_id, ordinal=chat.next_ordinal(row), role=Role.USER, content=text,
-            html=markup.render(text),
+            html=markup.answer(text),
         )  # fmt: skip
         copy_pictures({old.pk: new})
         return chat.waiting(row, key, new)

@@ -50,7 +50,7 @@ def try_out(dataset: Dataset, columns: Columns | None) -> list[Converted]:
 
 def convert(dataset: Dataset, *, name: str, columns: Columns | None, leave_out: bool) -> Conversion:
     """The original stays as it is."""
-    with _scratch() as copy, opened(dataset) as file:
+    with scratch() as copy, opened(dataset) as file:
         result = Conversion()
         for one in converted(file, dataset.shape, columns):
             _count(result, one)
@@ -99,7 +99,7 @@ def split(dataset: Dataset, *, share: int, seed: int) -> tuple[Dataset, Dataset]
         )
     last = _last_of_the_smallest(dataset, seed, wanted)
     with ExitStack() as stack:
-        files = {part: stack.enter_context(_scratch()) for part in DatasetPart}
+        files = {part: stack.enter_context(scratch()) for part in DatasetPart}
         for line, key in _keyed(dataset, seed):
             files[DatasetPart.VALIDATION if key <= last else DatasetPart.TRAIN].write(line.data + b"\n")
         if any(file.tell() == 0 for file in files.values()):
@@ -150,7 +150,7 @@ def _part(dataset: Dataset, part: DatasetPart, file: IO[bytes], recipe: dict[str
     )
 
 
-def _scratch() -> IO[bytes]:
+def scratch() -> IO[bytes]:
     folder = Path(settings.DATA_DIR) / "datasets"
     folder.mkdir(parents=True, exist_ok=True)
     return tempfile.TemporaryFile(dir=folder)

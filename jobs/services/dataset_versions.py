@@ -2,7 +2,7 @@
 
 import hashlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from django.contrib.auth.models import User
@@ -11,6 +11,7 @@ from django.db import transaction
 from jobs.models import Dataset
 from jobs.models.dataset import DatasetQuerySet
 
+from . import notifications
 from .dataset_file import Lines
 
 # Eight bytes a row while two files are compared.
@@ -21,13 +22,21 @@ def named(owner: User, name: str) -> DatasetQuerySet:
     return Dataset.objects.visible_to(owner).latest_versions().filter(name=name)
 
 
-def save(dataset: Dataset) -> None:
-    """As the next version when its name is in use. The lock on the person keeps two uploads from one number."""
+Guard = Callable[[Dataset | None], None]
+
+
+def save(dataset: Dataset, guard: Guard | None = None) -> None:
+    """As the next version when its name is in use. The lock on the person keeps two uploads from one number.
+
+    `guard` is given the version before, under that lock; what it raises keeps the new one from being saved.
+    """
     seen = named(dataset.owner, dataset.name).first()
     changes = changed(seen, dataset) if seen else {}
     with transaction.atomic():
         User.objects.select_for_update().get(pk=dataset.owner_id)
         previous = named(dataset.owner, dataset.name).first()
+        if guard:
+            guard(previous)
         if previous:
             newest = Dataset.objects.filter(family=previous.family).order_by("-version").values_list("version").first()
             dataset.family, dataset.version = previous.family, (newest[0] if newest else 0) + 1
@@ -35,6 +44,8 @@ def save(dataset: Dataset) -> None:
             dataset.changes = changes if previous == seen else {}
             Dataset.objects.filter(family=previous.family).update(is_latest=False)
         dataset.save(force_insert=True)
+        if dataset.made_from_id:
+            notifications.note_dataset(dataset)
 
 
 def remove(dataset: Dataset) -> None:

@@ -36,7 +36,7 @@ LARGEST_VALIDATION_ROWS = 5000
 class Origin:
     """What a dataset was made from, and how; `notes` say so in sentences."""
 
-    made_from: Dataset
+    made_from: Dataset | None
     part: str = ""
     recipe: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -50,6 +50,7 @@ def create(
     name: str = "",
     origin: Origin | None = None,
     progress: Progress | None = None,
+    guard: versions.Guard | None = None,
 ) -> Dataset:
     """Keeps the file even with bad rows, so that the report can be read; it cannot be used until it is corrected.
 
@@ -66,7 +67,7 @@ def create(
     try:
         (_keep if dataset.shape else _fill)(dataset, file, partial, progress or _silent)
         os.replace(partial, dataset.path)
-        versions.save(dataset)
+        versions.save(dataset, guard)
     except BaseException:
         for path in (partial, dataset.path):
             path.unlink(missing_ok=True)

@@ -97,6 +97,7 @@ def end(endpoint_id: UUID, now: datetime) -> bool:
         if row is None or not _is_over(row, now) or answers(row):
             return False
         record(row, EventLevel.WARNING, _reason(row))
+        Endpoint.objects.filter(pk=row.pk).update(lease_ended_at=now)
         endpoints.request_undeploy(row)
     return True
 

@@ -98,4 +98,4 @@ def refused(claimed: Claim[Endpoint], reason: str) -> Outcome:
     """The next look puts the numbers back to those that Vertex AI has."""
     sentence = _("The number of replicas was not changed: %s") % reason
     changes = {"operation_name": "", "replicas_asked_at": None}
-    return Outcome(NOW, changes, [(EventLevel.WARNING, sentence)])
+    return Outcome(NOW, changes, [(EventLevel.WARNING, sentence)], reason=reason)

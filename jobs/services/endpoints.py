@@ -19,7 +19,7 @@ from jobs.models import Endpoint, EventLevel, LeaseKind, PublisherModel, TuningJ
 from jobs.models.endpoint import LONGEST_LEASE
 from jobs.states import ENDPOINT_TRANSITIONS, EndpointState, Phase, TuningState, check
 
-from . import checkpoints, endpoint_replicas, endpoint_steps, endpoint_traffic, further_models, leases
+from . import checkpoints, endpoint_replicas, endpoint_steps, endpoint_traffic, further_models, leases, notifications
 from .submission import UNSENT, fingerprint
 
 ENDED = frozenset({EndpointState.DELETING, EndpointState.DELETED})
@@ -222,6 +222,8 @@ def _ask(row: Endpoint, wanted: EndpointState, state: EndpointState) -> None:
         check(ENDPOINT_TRANSITIONS, row.state, state)
         row.state, row.next_check_at = state, now
     row.save()
+    if row.state == EndpointState.DELETED:
+        notifications.note_closed(row)
     ring(row)
 
 

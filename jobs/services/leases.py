@@ -21,6 +21,8 @@ from jobs.models import Endpoint, EventLevel, FurtherModel, TuningJob
 from jobs.states import DEPLOYED_TRANSITIONS, ENDPOINT_TRANSITIONS, PHASE_TRANSITIONS, TUNING_TRANSITIONS, check
 from jobs.vertex.errors import NotAuthorised, Refused, VertexError
 
+from . import notifications
+
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=90)
@@ -59,12 +61,14 @@ class Claim(Generic[R]):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a step found. `again_in` None: nothing is left to do. `also` runs in the same transaction as the change."""
+    """What a step found. `again_in` None: nothing is left to do. `also` runs in the same transaction as the change.
+    `reason` is for its notification, where no column of the row has it."""
 
     again_in: timedelta | None
     changes: Mapping[str, Any] = field(default_factory=dict)
     events: Sequence[Event] = ()
     also: Callable[[], None] | None = None
+    reason: str = ""
 
 
 class LeaseLost(Exception):
@@ -151,6 +155,7 @@ def settle(claimed: Claim[R], outcome: Outcome, ring: Callable[[R], None]) -> bo
         news = bool(seen or outcome.events)
         due_at = None if again_in is None else claimed.now + again_in
         _write(row, {**seen, **freed, "next_check_at": due_at}, news=news)
+        notifications.note(row, seen, was=claimed.row, reason=outcome.reason)
         for level, message in outcome.events:
             record(row, level, message)
         if outcome.also:

@@ -17,7 +17,7 @@ from jobs.errors import KeyReused, NotAllowedNow
 from jobs.models import Dataset, EventLevel, TuningDraft, TuningJob, TuningMode
 from jobs.states import PHASE_TRANSITIONS, TUNING_TRANSITIONS, Phase, TuningState, check
 
-from . import estimates, leases, tuning_steps
+from . import estimates, leases, notifications, tuning_steps
 from .submission import UNSENT, fingerprint
 
 
@@ -129,6 +129,7 @@ def _close(job: TuningJob, state: TuningState, now: datetime) -> None:
     job.state, job.phase, job.ended_at, job.notice = state, Phase.CLOSED, now, ""
     job.lease_token = job.lease_until = job.next_check_at = None
     job.save()
+    notifications.note_closed(job)
 
 
 def decide(job: TuningJob, *, again: bool) -> None:

@@ -5,7 +5,6 @@ UTC datetimes. Resource names are full (`projects/…/locations/…/…`), model
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -336,9 +335,20 @@ class Deployment(Protocol):
     def delete_model(self, name: str) -> str: ...
 
 
+class ChatStream(Protocol):
+    """Entered once. Leaving it closes the connection, which stops the generation on the server."""
+
+    def __enter__(self) -> Iterator[ChatChunk]: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def cut(self) -> None:
+        """From any thread, also before and while it is entered. What entering or reading raises then means nothing."""
+
+
 class Chat(Protocol):
-    def stream(self, request: ChatRequest) -> AbstractContextManager[Iterator[ChatChunk]]:
-        """Leaving the context closes the connection, which stops the generation on the server."""
+    def stream(self, request: ChatRequest) -> ChatStream:
+        """Nothing is sent before it is entered."""
 
 
 class VertexGateway(Protocol):

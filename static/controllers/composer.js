@@ -1,33 +1,48 @@
 import { Controller } from "../vendor/stimulus-3.2.2/stimulus.js";
 
 const SENT = "draft-sent";
+const KEEP_MS = 700;
 
 // Enter sends, Shift+Enter makes a line, Ctrl or Cmd+Enter always sends; never while an input method composes.
-// A draft outlives the tab; it is dropped once the message was accepted. Signing out drops all.
+// Escape stops the answer or leaves the edit; where there is neither, it leaves the box.
+// A draft is kept with the conversation, and in this browser until the server has it: it outlives tab, network and device.
+// It is dropped once the message was accepted. Signing out drops what is here. An edit has none.
 export default class extends Controller {
   static targets = ["input", "send"];
-  static values = { draft: String };
+  static values = { draft: String, url: String };
 
   connect() {
     // A form that was sent without htmx was accepted if it led to another page.
     const left = sessionStorage.getItem(SENT);
     sessionStorage.removeItem(SENT);
     if (left && left !== this.draftValue) localStorage.removeItem(left);
-    const kept = this.draftValue && localStorage.getItem(this.draftValue);
-    if (kept && !this.inputTarget.value) this.inputTarget.value = kept;
+    const kept = this.draftValue ? localStorage.getItem(this.draftValue) : null;
+    if (kept !== null && (this.urlValue || !this.inputTarget.value)) this.inputTarget.value = kept;
+    if (!this.draftValue) this.inputTarget.setSelectionRange(-1, -1);
     this.changed();
+  }
+
+  disconnect() {
+    if (!this.draftValue && document.activeElement === document.body) document.getElementById("id_text")?.focus();
   }
 
   key(event) {
     if (event.isComposing || event.keyCode === 229) return;
     if (event.key === "Enter" && (!event.shiftKey || event.ctrlKey || event.metaKey)) this.send(event);
-    else if (event.key === "ArrowUp" && !this.inputTarget.value) this.editLast(event);
-    else if (event.key === "Escape") this.inputTarget.blur();
+    else if (event.key === "ArrowUp" && this.draftValue && !this.inputTarget.value) this.editLast(event);
+    else if (event.key === "Escape") this.leave();
+  }
+
+  leave() {
+    const way = this.element.querySelector("[form=stop-form], [data-cancel]");
+    if (way) way.click();
+    else this.inputTarget.blur();
   }
 
   send(event) {
     event.preventDefault();
-    if (this.inputTarget.value.trim() && !this.busy) this.element.requestSubmit();
+    const holds = this.inputTarget.value.trim() || this.element.querySelector(".attached > li") || !this.draftValue;
+    if (holds && !this.busy) this.element.requestSubmit();
   }
 
   editLast(event) {
@@ -39,8 +54,21 @@ export default class extends Controller {
 
   changed() {
     if (!this.draftValue) return;
-    if (this.inputTarget.value) localStorage.setItem(this.draftValue, this.inputTarget.value);
-    else localStorage.removeItem(this.draftValue);
+    clearTimeout(this.timer);
+    const { value, defaultValue } = this.inputTarget;
+    if (value === defaultValue) return void localStorage.removeItem(this.draftValue);
+    localStorage.setItem(this.draftValue, value);
+    if (this.urlValue) this.timer = setTimeout(() => this.keep(value), KEEP_MS);
+  }
+
+  // What was kept while the message went is no draft any more.
+  async keep(text) {
+    const { accepted } = this;
+    const body = new URLSearchParams({ text, csrfmiddlewaretoken: this.element.elements.csrfmiddlewaretoken.value });
+    const answer = await fetch(this.urlValue, { method: "POST", body }).catch(() => null);
+    if (!answer?.ok || accepted !== this.accepted) return;
+    this.inputTarget.defaultValue = text;
+    this.changed();
   }
 
   leaving() {
@@ -60,9 +88,9 @@ export default class extends Controller {
   sent({ detail }) {
     this.busy = false;
     if (!(detail.ctx.response?.status < 400)) return;
-    this.inputTarget.value = "";
+    this.accepted = {};
+    this.inputTarget.value = this.inputTarget.defaultValue = "";
     this.inputTarget.dispatchEvent(new Event("input", { bubbles: true }));
-    this.changed();
     this.inputTarget.focus();
   }
 }

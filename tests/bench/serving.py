@@ -30,7 +30,8 @@ from tests.localvertex.servers import BUCKET, PARENT, LocalVertex, wait_for
 from tests.running import GEMMA
 
 PUBLISHER_NAME = "publishers/google/models/gemma3@gemma-3-270m"
-IDLE_SECONDS = 4
+# Longer than an answer of a slow machine: the endpoint must not fall asleep while the other side answers.
+IDLE_SECONDS = 20
 ROUNDS, TOKENS, CLIENTS = 12, 128, 4
 # No end of turn and no end of text, so that every answer has all its tokens.
 ENDLESS = {"1": -100, "106": -100}
@@ -205,6 +206,8 @@ def together(server: LocalVertex) -> Figure:
 
 
 def beside_training(server: LocalVertex) -> list[Figure]:
+    talk(*endpoint(server), tokens=2)
+    quiet = statistics.median(talk(*endpoint(server)).decode for _ in range(ROUNDS // 2))
     rows = [
         {"prompt": f"What is {n} and {n}?", "completion": f"Ahoy! {n} and {n} be {2 * n}, matey."} for n in range(400)
     ]
@@ -225,6 +228,7 @@ def beside_training(server: LocalVertex) -> list[Figure]:
     what = "chat beside a training of the 270M"
     return [
         Figure(f"{what}, median", statistics.median(decodes), "≥", 30, "tokens/s", kept),
+        Figure(f"{what} ÷ chat alone", statistics.median(decodes) / quiet, "≥", 0.8, "", f"alone {quiet:.0f} tokens/s"),
         Figure(f"{what}, slowest", min(decodes), "≥", 30, "tokens/s", f"of {len(decodes)} answers of {TOKENS} tokens"),
     ]
 

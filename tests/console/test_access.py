@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 from django.urls import get_resolver, reverse
 
+from jobs.models import Delivery
 from jobs.services import chat_share
 from tests import factories
 
@@ -71,8 +72,12 @@ ROUTES = {
     "dataset-convert": Route("dataset", POST),
     "dataset-split": Route("dataset", POST),
     "dataset-delete": Route("dataset", POST),
+    "notification": Route("notification"),
+    "notification-read": Route("notification", POST),
+    "notification-delivery-again": Route("delivery", POST),
     "chat-conversation": Route("conversation"),
     "chat-send": Route("conversation", POST),
+    "chat-draft": Route("conversation", POST),
     "chat-options": Route("conversation", POST),
     "chat-delete": Route("conversation", POST),
     "chat-turn": Route("answer"),
@@ -96,6 +101,26 @@ ROUTES = {
     "chat-preset-save": Route("conversation", POST),
     "chat-preset-use": Route("conversation", POST),
     "chat-preset-delete": Route("conversation", POST),
+    "compare-detail": Route("comparison"),
+    "compare-send": Route("comparison", POST),
+    "compare-stop-all": Route("comparison", POST),
+    "compare-blind": Route("comparison", POST),
+    "compare-again": Route("comparison", POST),
+    "compare-rename": Route("comparison", ("GET", "HEAD", "POST")),
+    "compare-delete": Route("comparison", POST),
+    "compare-vote": Route("comparison", POST),
+    "compare-reveal": Route("comparison", POST),
+    "compare-add": Route("comparison", POST),
+    "compare-column-endpoint": Route("column", POST),
+    "compare-column-options": Route("column", ("GET", "HEAD", "POST")),
+    "compare-column-remove": Route("column", POST),
+    "compare-answer": Route("compared"),
+    "compare-answer-stop": Route("compared", POST),
+    "compare-answer-retry": Route("compared", POST),
+    "compare-answer-continue": Route("compared", POST),
+    "compare-answer-show": Route("compared", POST),
+    "compare-answer-branch": Route("compared", POST),
+    "compare-answer-row": Route("compared", ("GET", "HEAD", "POST")),
 }
 
 
@@ -103,6 +128,16 @@ def answer():
     talk = factories.conversation()
     factories.message(conversation=talk)
     return factories.message(conversation=talk, role="assistant", state="FAILED")
+
+
+def column():
+    return factories.conversation(comparison=factories.comparison())
+
+
+def compared():
+    talk = column()
+    factories.message(conversation=talk)
+    return factories.message(conversation=talk, role="assistant", content="Arr")
 
 
 def link():
@@ -113,6 +148,9 @@ def link():
 THINGS = {
     "question": lambda: answer().parent,
     "link": link,
+    "comparison": factories.comparison,
+    "column": column,
+    "compared": compared,
     "job": factories.job,
     "tuned": lambda: factories.job(state="SUCCEEDED"),
     "draft": factories.draft,
@@ -121,6 +159,8 @@ THINGS = {
     "conversation": factories.conversation,
     "answer": answer,
     "picture": factories.picture,
+    "notification": factories.notification,
+    "delivery": lambda: Delivery.objects.create(notification=factories.notification(), way="email", state="FAILED"),
 }
 
 

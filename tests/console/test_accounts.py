@@ -3,6 +3,7 @@ from datetime import timedelta
 import pytest
 from django.core.cache import cache
 
+from console import streams
 from jobs.services import accounts
 
 pytestmark = pytest.mark.django_db
@@ -148,3 +149,31 @@ def test_an_empty_form_says_what_to_write(client, db):
     page = client.post("/accounts/sign-in/", {})
     errors = {name: list(found) for name, found in page.context["form"].errors.items()}
     assert errors == {"username": ["Write your username."], "password": ["Write your password."]}
+
+
+@pytest.fixture
+def pages(settings, redis_url, broker):
+    """What Redis tells the pages of a session; they read it in console/streams.py."""
+    settings.REDIS_URL = redis_url
+    return lambda session: broker.exists(streams.over(streams.seal(session)))
+
+
+def test_signing_out_ends_the_live_pages_of_the_session(client, owner, pages):
+    client.force_login(owner)
+    session = client.session.session_key
+    assert pages(session) == 0
+    client.post("/accounts/sign-out/")
+    assert pages(session) == 1
+
+
+def test_another_persons_sign_in_ends_the_live_pages_before(client, owner, team_mate, pages):
+    client.force_login(owner)
+    session = client.session.session_key
+    client.get(link(team_mate), **BY_HAND)
+    assert (pages(session), pages(client.session.session_key)) == (1, 0)
+
+
+def test_without_redis_a_person_can_sign_out(client, owner):
+    client.force_login(owner)
+    client.post("/accounts/sign-out/")
+    assert not is_signed_in(client)

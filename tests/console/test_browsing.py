@@ -108,7 +108,7 @@ def test_a_draft_is_its_owners(visitor, stranger):
 @pytest.mark.parametrize("rows", [1, 3])
 def test_queries_do_not_grow(visitor, rows, django_assert_num_queries):
     looked(folders=[f"bucket-{number}" for number in range(rows)])
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         visitor.get(address())
 
 

@@ -1,3 +1,4 @@
+import gzip
 import re
 import uuid
 
@@ -42,7 +43,6 @@ def answered(talk=None, **values):
 
 
 def test_without_an_endpoint_the_page_says_what_to_do(visitor):
-    factories.endpoint()
     text = words(visitor.get("/studio/chat/"))
     assert ("Nothing is deployed yet" in text, "Go to Model Garden" in text) == (True, True)
 
@@ -134,19 +134,43 @@ def test_without_a_script_a_refused_text_is_still_in_the_box(visitor):
     assert (response.status_code, "Next thought</textarea>" in words(response)) == (422, True)
 
 
+def test_a_draft_is_kept_for_other_devices_until_something_is_sent(visitor):
+    talk = factories.conversation()
+    updated_at = talk.updated_at
+    response = visitor.post(url(talk, "draft/"), {"text": "Half a <thought>\x00"})
+    talk.refresh_from_db()
+    text = words(visitor.get(url(talk)))
+    assert (response.status_code, "Half a &lt;thought&gt;</textarea>" in text) == (204, True)
+    assert (talk.draft, talk.updated_at) == ("Half a <thought>", updated_at)
+    send(visitor, talk, "Whole")
+    talk.refresh_from_db()
+    assert talk.draft == ""
+
+
+def test_a_stranger_leaves_no_draft(visitor, team_mate):
+    talk = factories.conversation(owner=team_mate)
+    assert visitor.post(url(talk, "draft/"), {"text": "Mine"}).status_code == 404
+
+
+def test_two_hundred_turns_take_no_more_queries_and_stay_light(visitor, django_assert_num_queries):
+    talk = factories.conversation()
+    for _ in range(100):
+        answered(talk, usage={"prompt_tokens": 3, "completion_tokens": 2}, timings={"first_token": 0.1, "total": 0.3})
+    with django_assert_num_queries(14):
+        page = visitor.get(url(talk)).content
+    assert len(gzip.compress(page, 6)) < 60_000
+
+
 @pytest.mark.parametrize(("text", "reason"), [(" \n", "Write a message first."), ("x" * 100_001, "at most 100000")])
 def test_a_text_that_cannot_be_sent_says_why(visitor, text, reason):
     response = send(visitor, factories.conversation(), text, **HTMX)
     assert (response.status_code, reason in words(response)) == (422, True)
 
 
-def test_an_endpoint_that_is_not_ready_is_named_instead_of_a_box(visitor):
+def test_an_endpoint_that_is_not_ready_is_named_above_the_box(visitor):
     talk = factories.conversation(endpoint=factories.endpoint(state="UNDEPLOYED", display_name="Captain"))
     text = words(visitor.get(url(talk)))
-    assert ("The endpoint Captain serves no model now (undeployed)." in text, '<textarea name="text"' in text) == (
-        True,
-        False,
-    )
+    assert "The endpoint Captain serves no model now (undeployed)." in text.partition('<textarea name="text"')[0]
 
 
 def test_a_chat_outlives_its_endpoint(visitor):
@@ -202,9 +226,10 @@ def test_a_finished_turn_has_its_text_its_figures_and_no_stream(visitor):
     assert ("hx-sse:connect" in text, "hx-trigger" in text, "aria-busy" in text) == (False, False, False)
 
 
-def test_figures_that_are_not_known_are_not_shown(visitor):
-    text = words(visitor.get(turn_url(answered()), **HTMX))
-    assert [word for word in ("first token", "tokens/s", "tokens in", "None") if word in text] == []
+def test_figures_that_are_not_known_are_said_to_be_unknown(visitor):
+    text = words(visitor.get(turn_url(answered(content="Arr, matey")), **HTMX))
+    unknown = ("finish reason unknown", "first token unknown", "tokens/s unknown", "tokens in unknown")
+    assert [word for word in (*unknown, "None") if word in text] == list(unknown)
 
 
 def test_an_answer_cut_at_the_limit_says_so(visitor):
@@ -298,5 +323,5 @@ def test_the_page_takes_the_same_queries_for_one_turn_and_for_three(visitor, dja
     for _ in range(rows):
         answered(talk)
         factories.conversation()
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(14):
         visitor.get(url(talk))

@@ -65,9 +65,10 @@ def test_for_google_they_ask_the_dedicated_address_and_print_no_secret(settings,
     assert (asks or tab.key == "google", login[tab.key] in text) == (True, True)
 
 
+@pytest.mark.parametrize("address", ["", "http://127.0.0.1:1"])
 @pytest.mark.parametrize("key", ["openai", "google"])
-def test_the_python_is_python(settings, key):
-    settings.VERTEX_API_ENDPOINT = ""
+def test_the_python_is_python(settings, key, address):
+    settings.VERTEX_API_ENDPOINT = address
     schema = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"enum": [None, True, "it's\n\u2028\""]}}}
     tree = ast.parse(code(key, WITH_PICTURE | {"response_format": schema, "top_k": 3}).text)
     literals = [node for node in ast.walk(tree) if isinstance(node, ast.Constant)]
@@ -99,13 +100,11 @@ def test_the_panel_opens_over_the_page_and_a_tab_changes_it_in_place(visitor):
     assert (part.startswith('<div class="stack" id="chat-code"'), "OpenAI" in part) == (True, True)
 
 
-def test_google_s_client_is_offered_for_google_only(visitor, settings):
-    talk = factories.conversation()
-    found = []
-    for settings.VERTEX_API_ENDPOINT in ("http://127.0.0.1:1", ""):
-        text = words(visitor.get(f"/studio/chat/{talk.pk}/code/?tab=google", **HTMX))
-        found.append("google-cloud-aiplatform" in text)
-    assert found == [False, True]
+@pytest.mark.parametrize(("address", "call"), [("http://127.0.0.1:1", "AnonymousCredentials"), ("", "raw_predict(")])
+def test_google_s_client_is_told_where_to_ask(visitor, settings, address, call):
+    settings.VERTEX_API_ENDPOINT, talk = address, factories.conversation()
+    text = visitor.get(f"/studio/chat/{talk.pk}/code/?tab=google&download").content.decode()
+    assert (call in text, f'server = "{address}"' in text) == (True, bool(address))
 
 
 def test_it_can_be_downloaded(visitor):

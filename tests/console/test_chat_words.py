@@ -1,12 +1,15 @@
 """Figures, waits, and the words for what stands in the way."""
 
 import re
+import uuid
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from console.templatetags.chat_figures import estimate, figures, filled
 from console.templatetags.chat_words import AFTER_FAILURE, PLACES, WAITS
-from jobs.models import Conversation
+from jobs.models import Endpoint, Message
 from jobs.states import EndpointState
 from tests import factories
 
@@ -41,7 +44,7 @@ def test_without_a_count_the_answer_is_estimated_and_the_question_is_not(visitor
     shown = figures(answer)
     assert (shown.tokens_in, shown.tokens_out, shown.pace, shown.is_estimate) == (None, 10, 9.0, True)
     text = words(visitor.get(f"/studio/chat/turns/{answer.pk}/"))
-    assert ("≈ 9.0 tokens/s" in text, "≈ 10 tokens out" in text, "tokens in" in text) == (True, True, False)
+    assert ("≈ 9.0 tokens/s" in text, "≈ 10 tokens out" in text, "tokens in unknown" in text) == (True, True, True)
 
 
 def test_an_answer_without_text_has_no_figures():
@@ -134,13 +137,50 @@ STEPS = {
 }
 
 
-@pytest.mark.parametrize("code", AFTER_FAILURE)
+@pytest.mark.parametrize("code", [code for code in AFTER_FAILURE if code != "QUOTA"])
 def test_a_refusal_has_its_next_step(visitor, code):
     answer = answered(state="FAILED", error_code=code, error_message="No.")
     kind, label = AFTER_FAILURE[code]
     expected = STEPS[kind].format(endpoint=answer.conversation.endpoint_id, question=answer.parent_id)
     link = f'<a class="btn text" href="{expected}">{label}</a>'.replace("'", "&#x27;")
     assert link in words(visitor.get(f"/studio/chat/turns/{answer.pk}/"))
+
+
+@pytest.mark.parametrize(
+    ("address", "link"),
+    [
+        ("", 'href="https://console.cloud.google.com/iam-admin/quotas?project=garden-local">View the project&#x27;s'),
+        ("http://127.0.0.1:1", 'href="/endpoints/{endpoint}/">View endpoint</a>'),
+    ],
+)
+def test_a_quota_is_raised_at_google(visitor, settings, address, link):
+    settings.VERTEX_API_ENDPOINT = address
+    answer = answered(state="FAILED", error_code="QUOTA", error_message="No.")
+    expected = link.format(endpoint=answer.conversation.endpoint_id)
+    assert expected in words(visitor.get(f"/studio/chat/turns/{answer.pk}/"))
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"content": ""}, "The model ended its answer without a word."),
+        ({"finish_reason": "content_filter"}, "The content filter stopped this answer."),
+    ],
+)
+def test_an_answer_that_ended_oddly_says_so_and_offers_the_question(visitor, values, sentence):
+    answer = answered(**values)
+    text = words(visitor.get(f"/studio/chat/turns/{answer.pk}/"))
+    link = f'href="/studio/chat/turns/{answer.parent_id}/edit/">Edit the question</a>'
+    assert (sentence in text, link in text) == (True, True)
+
+
+@pytest.mark.parametrize(("content", "offered"), [("Half", ["continue", "retry"]), ("", ["retry"])])
+def test_a_cut_off_answer_keeps_its_text_and_can_be_tried_again(visitor, content, offered):
+    answer = answered(state="INTERRUPTED", content=content, html=content)
+    text = words(visitor.get(f"/studio/chat/turns/{answer.pk}/"))
+    actions = text.partition('<div class="actions">')[2].partition("</div>")[0]
+    assert re.findall(r'action="/studio/chat/turns/[^/]+/(\w+)/"', actions) == offered
+    assert ("The answer was cut off" in text, f'<div class="md">{content}</div>' in text) == (True, True)
 
 
 @pytest.mark.parametrize("code", ["", "UNAVAILABLE", "DEADLINE_EXCEEDED", "INTERNAL"])
@@ -171,11 +211,76 @@ def test_an_endpoint_that_does_not_answer_says_why_and_what_to_do(visitor, state
     expected = STEPS[kind].format(endpoint=talk.endpoint_id)
     found = words(visitor.get(f"/studio/chat/{talk.pk}/"))
     assert (str(text) % {"name": "Captain"} in found, f'href="{expected}">{label}</a>' in found) == (True, True)
-    assert '<textarea name="text"' not in found
+    send = 'data-composer-target="send" aria-disabled="true"'
+    assert ('<textarea name="text"' in found, send in found) == (True, True)
+
+
+@pytest.mark.parametrize("has_others", [True, False])
+def test_a_place_that_is_lost_names_another_one_if_there_is_one(visitor, has_others):
+    talk = factories.conversation(endpoint=factories.endpoint(state="DELETING"))
+    if has_others:
+        factories.ready_endpoint()
+    text = words(visitor.get(f"/studio/chat/{talk.pk}/"))
+    elsewhere, anew = 'href="#chat-endpoint">Choose another endpoint</a>', 'href="/studio/chat/">Chat with another'
+    assert (elsewhere in text, anew in text, '<select name="endpoint" id="chat-endpoint"' in text) == (
+        has_others,
+        not has_others,
+        True,
+    )
+
+
+def test_what_is_sent_to_an_endpoint_that_went_is_kept_and_the_page_says_where_it_stands(visitor):
+    talk = factories.conversation(endpoint=factories.endpoint(state="UNDEPLOYED", display_name="Captain"))
+    response = visitor.post(f"/studio/chat/{talk.pk}/send/", {"key": uuid.uuid4(), "text": "Ahoy"}, **HTMX)
+    text = words(response)
+    assert (response.status_code, '<hx-partial hx-target="#composer-place"' in text) == (422, True)
+    assert ("Write when it is ready" in text, "Deploy it again" in text) == (True, True)
+
+
+def test_a_place_is_looked_at_again_when_the_endpoint_changes(visitor):
+    endpoint = factories.endpoint(display_name="Captain")
+    talk = factories.conversation(endpoint=endpoint)
+    before = words(visitor.get(f"/studio/chat/{talk.pk}/", **HTMX))
+    endpoint.state = EndpointState.READY
+    endpoint.save()
+    after = words(visitor.get(f"/studio/chat/{talk.pk}/", **HTMX))
+    place = re.compile(r'<hx-partial hx-target="#composer-place" hx-swap="innerMorph">(.*?)</hx-partial>')
+    assert (f"endpoint-{endpoint.pk} from:body" in place.search(before)[1], place.search(after)[1]) == (
+        True,
+        "<span></span> ",
+    )
+    assert ('aria-disabled="true"' in before, "Captain is still being deployed" in before) == (True, True)
+    assert 'aria-disabled="true"' not in after
+
+
+@pytest.mark.parametrize(
+    ("states", "title", "link"),
+    [
+        ([], "Nothing is deployed yet", "/model-garden/?feature=deploy"),
+        (["UNDEPLOYED", "FAILED"], "No endpoint answers at the moment", "/endpoints/"),
+        (["UNDEPLOYED", "DEPLOYING"], "Captain is being deployed", "/endpoints/{endpoint}/"),
+        (["DELETED"], "Nothing is deployed yet", "/model-garden/?feature=deploy"),
+    ],
+)
+def test_without_a_ready_endpoint_a_new_chat_says_what_there_is_and_opens_by_itself(visitor, states, title, link):
+    made = [factories.endpoint(state=state, display_name="Captain") for state in states]
+    text = words(visitor.get("/studio/chat/"))
+    step = f'<a class="btn filled" href="{link.format(endpoint=made[-1].pk if made else "")}">'
+    assert (title in text, step in text) == (True, True)
+    assert 'id="chat-begin" hx-get="/studio/chat/" hx-select="#chat-begin"' in text
+
+
+def test_a_worker_that_is_long_in_coming_can_be_looked_for(visitor):
+    answer = answered(state="WAITING", content="")
+    found = []
+    for age in (3, 20):
+        Message.objects.filter(pk=answer.pk).update(created_at=timezone.now() - timedelta(seconds=age))
+        found.append('href="/settings/"' in words(visitor.get(f"/studio/chat/turns/{answer.pk}/waiting/")))
+    assert found == [False, True]
 
 
 def test_a_chat_whose_endpoint_is_gone_can_go_on_elsewhere(visitor):
     talk = answered().conversation
-    Conversation.objects.update(endpoint=None)
+    Endpoint.objects.all().delete()
     text = words(visitor.get(f"/studio/chat/{talk.pk}/"))
     assert 'href="/studio/chat/">Chat with another endpoint</a>' in text

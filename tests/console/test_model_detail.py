@@ -68,7 +68,7 @@ def test_a_description_from_the_catalogue_is_made_harmless(signed_in):
 def test_the_page_shows_only_endpoints_of_the_person(signed_in, model, owner, stranger, django_assert_num_queries):
     factories.ready_endpoint(owner=stranger, display_name="Theirs")
     mine = factories.ready_endpoint(owner=owner, display_name="Mine")
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         response = signed_in.get(URL)
     assert response.context["endpoints"] == [mine]
 
@@ -273,5 +273,5 @@ def test_head_is_answered_as_get_is(signed_in, model, query):
 def test_the_number_of_queries_does_not_grow(signed_in, model, owner, django_assert_num_queries, query):
     for _more in range(2):
         factories.ready_endpoint(owner=owner)
-        with django_assert_num_queries(4):
+        with django_assert_num_queries(5):
             signed_in.get(f"{URL}{query}")

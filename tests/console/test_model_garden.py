@@ -63,7 +63,7 @@ def test_a_badge_is_a_promise(page, models):
 
 @pytest.mark.parametrize("query", ["", "?q=gemma", "?q=zzz&provider=google"])
 def test_the_number_of_queries_does_not_grow(page, owner, django_assert_num_queries, query):
-    expected = 4 if query else 5
+    expected = 5 if query else 6
     factories.publisher_model()
     factories.job(owner=owner, state="SUCCEEDED")
     with django_assert_num_queries(expected):

@@ -8,6 +8,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import get_resolver, reverse
 
+from jobs.models import Delivery
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -26,12 +27,14 @@ QUERY = [
     "epochs", "endpoint", "base_model", "action", "collection", "task", "modality", "tab", "sort", "after", "period",
     "table", "mode", "output_uri", "tuning_mode", "filter", "add", "job", "find", "all", "row", "prompt", "answer",
     "system", "question", "into", "uri", "page", "panel", "poll", "draft", "artifact_uri", "output_prefix", "name",
+    "since", "about", "unread",
 ]  # fmt: skip
 READ_QUERIES = [
     "tuning-list", "tuning-log", "tuning-job", "tuning-new", "endpoint-list", "dataset-list", "model-garden", "chat",
     "chat-turn", "chat-code", "sign-in", "search", "tuned-models", "endpoint-detail",
     "tuning-export", "tuning-compare", "tuning-job-logs", "tuning-status", "dataset-detail", "dataset-rows",
     "dataset-versions", "settings", "settings-connection", "storage-browse", "storage-choose",
+    "notifications", "notifications-latest", "settings-notifications",
 ]  # fmt: skip
 FIELDS = [
     "key", "text", "endpoint", "system_instruction", "temperature", "top_p", "max_tokens", "theme", "language", "next",
@@ -46,7 +49,8 @@ FIELDS = [
     "picture", "without",
     "output_prefix", "time_zone", "reduces_motion", "single_keys", "old_password", "new_password1", "new_password2",
     "top_k", "stop", "stop-remove", "frequency_penalty", "presence_penalty", "response_format", "schema", "reset",
-    "preset", "share-4711",
+    "preset", "a", "b", "c", "d", "blind", "round", "winner", "dataset", "share-4711",
+    "email", "webhook_url", "ways", "way", "until",
 ]  # fmt: skip
 FILES = [
     b"", b"\xff\xfe", b"\x00\n", b"[" * 5000, b'{"prompt": "a", "completion": "b"}\n', b'{"contents": [null]}',
@@ -78,6 +82,10 @@ def things():
     factories.publisher_model()
     job = factories.job(state="SUCCEEDED", phase="CLOSED")
     answer = factories.message(conversation=factories.conversation(), role="assistant", state="FAILED")
+    column = factories.conversation(comparison=factories.comparison())
+    factories.message(conversation=column)
+    compared = factories.message(conversation=column, role="assistant", content="Arr")
+    delivery = Delivery.objects.create(notification=factories.notification(), way="webhook", state="FAILED")
     return {
         "tuning": job.pk,
         "tuned": job.pk,
@@ -85,13 +93,24 @@ def things():
         "dataset": job.dataset_id,
         "chat": answer.conversation_id,
         "answer": answer.pk,
+        "compare": column.comparison_id,
+        "column": column.pk,
+        "compared": compared.pk,
         "picture": factories.picture().pk,
+        "notification": factories.notification().pk,
+        "delivery": delivery.pk,
     }
 
 
 def address(chance, name, things):
     pattern = ROUTES[name].pattern
-    kinds = {"turns": "answer", "pictures": "picture"}
+    kinds = {
+        "turns": "answer",
+        "pictures": "picture",
+        "columns/": "column",
+        "answers": "compared",
+        "deliveries": "delivery",
+    }
     kind = next((kinds[part] for part in kinds if part in str(pattern)), name.partition("-")[0])
     given = {
         "step": ["training", "output", "x" * 300],

@@ -151,7 +151,7 @@ def test_a_text_model_refuses_a_picture_that_comes_anyway(visitor):
 def test_the_page_takes_the_same_queries_for_one_picture_and_for_three(visitor, talk, django_assert_num_queries, count):
     for _ in range(count):
         factories.picture(message=factories.message(conversation=talk))
-    with django_assert_num_queries(14):
+    with django_assert_num_queries(15):
         visitor.get(f"/studio/chat/{talk.pk}/")
 
 
@@ -159,5 +159,5 @@ def test_the_page_takes_the_same_queries_for_one_picture_and_for_three(visitor, 
 def test_a_new_chat_takes_the_same_queries_for_one_endpoint_and_for_three(visitor, django_assert_num_queries, count):
     for _ in range(count):
         factories.ready_endpoint()
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         visitor.get("/studio/chat/")

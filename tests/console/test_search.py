@@ -79,13 +79,13 @@ def test_five_are_shown_and_the_rest_is_a_link_away(search, owner):
 def test_the_number_of_queries_does_not_grow(search, owner, django_assert_num_queries):
     for number in (1, 2, 3):
         one_of_each(owner, f"captain-{number}")
-        with django_assert_num_queries(8):
+        with django_assert_num_queries(9):
             search("?q=captain")
 
 
 @pytest.mark.parametrize("query", ["", "?q=", "?q=+%00+"])
 def test_nothing_asked_is_an_invitation(search, query, django_assert_num_queries):
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         assert "What are you looking for?" in search(query).content.decode()
 
 

@@ -150,7 +150,7 @@ def test_the_page_takes_the_same_queries(page, django_assert_num_queries, rows):
     for name in ("storage", "vertex", "clock")[:rows]:
         probed(name, "ok")
     page()
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         page()
 
 

@@ -7,7 +7,7 @@ import pytest
 from django.core.signing import BadSignature
 
 from console import streams
-from console.streams import Streams, chat_ticket, frame, live_ticket, newest_of_each_event, subscription
+from console.streams import Streams, chat_ticket, frame, joined, live_ticket, newest_of_each_event, subscription
 
 MESSAGE = "0b1f0e6c-8f3f-4b8e-9c3d-2f6f6f9d9a11"
 SESSION = "0123456789"
@@ -71,6 +71,19 @@ def test_a_frame_keeps_every_line_of_its_data():
 
 def test_a_frame_without_event_has_no_event_line():
     assert frame(b"5-0", {b"event": b"", b"data": b"<p>"}) == b"id: 5-0\ndata: <p>\n\n"
+
+
+def test_what_piled_up_of_an_answer_is_one_frame():
+    entries = [
+        (b"1-0", {b"draft": b"<a>"}),
+        (b"2-0", {b"text": b"one"}),
+        (b"3-0", {b"data": b"<done>", b"draft": b"<b>"}),
+        (b"4-0", {b"text": b"two"}),
+        (b"5-0", {b"text": b"three"}),
+        (b"6-0", {b"event": b"end", b"data": b""}),
+    ]
+    assert joined(entries) == b"id: 5-0\ndata: <done><b>twothree\n\nid: 6-0\nevent: end\ndata: \n\n"
+    assert joined(entries[3:5]) == b"id: 5-0\ndata: twothree\n\n"
 
 
 def test_the_last_of_each_event_is_kept_in_order():
@@ -159,7 +172,7 @@ def test_a_chat_is_read_from_its_beginning_and_ends_with_its_last_entry(redis_ur
         await browser.task
         return [line for line in browser.body.decode().splitlines() if line.startswith(("data", "event"))]
 
-    assert run(redis_url, story) == ["data: one", "data: two", "event: end", "data: "]
+    assert run(redis_url, story) == ["data: onetwo", "event: end", "data: "]
 
 
 def test_a_chat_goes_on_after_the_last_event_that_arrived(redis_url, broker):
@@ -200,6 +213,22 @@ def test_a_browser_that_leaves_frees_its_place(redis_url, broker):
         return app.open_by_user[1]
 
     assert run(redis_url, story) == 0
+
+
+@pytest.mark.parametrize("opened", [live, chat])
+def test_signing_out_ends_the_streams_of_the_session_and_lets_none_begin(redis_url, broker, opened):
+    async def story(app: Streams) -> list[int]:
+        mine = opened(app)
+        other = Browser(app, "/streams/live", live_ticket(1, "other"), session="other")
+        for browser in (mine, other):
+            await browser.until("retry:")
+        broker.xadd(streams.over(streams.seal(SESSION)), {"event": "end", "data": ""})
+        await asyncio.wait_for(mine.task, 1)
+        again = opened(app)
+        await again.task
+        return [mine.status, again.status, other.task.done()]
+
+    assert run(redis_url, story) == [200, 403, False]
 
 
 def test_closing_ends_every_stream_at_once(redis_url, broker):

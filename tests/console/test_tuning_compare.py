@@ -109,5 +109,5 @@ def test_other_peoples_jobs_and_nonsense_are_left_out(visitor, team_mate):
 def test_the_queries_do_not_grow_with_the_jobs(visitor, django_assert_num_queries, count):
     data = factories.dataset()
     jobs = [factories.job(dataset=data) for _ in range(count)]
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         compared(visitor, *jobs)

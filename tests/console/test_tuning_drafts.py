@@ -40,7 +40,7 @@ def test_the_list_of_drafts(signed_in, draft, stranger):
 def test_the_number_of_queries_does_not_grow(signed_in, draft, others, django_assert_num_queries):
     for _ in range(others):
         factories.draft()
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         signed_in.get("/tuning/drafts/")
 
 

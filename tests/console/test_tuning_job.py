@@ -393,5 +393,5 @@ def test_the_page_takes_a_fixed_number_of_queries(visitor, django_assert_num_que
     for _ in range(3):
         factories.endpoint(job=job, artifact_uri="gs://b/final")
         job.events.create(message="Something happened.")
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         visitor.get(url(job))

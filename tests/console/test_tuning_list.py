@@ -36,9 +36,9 @@ def all_names(page, path):
     found, response = [], page(path)
     while True:
         found += names(response)
-        if not response.context["next_url"]:
+        if not response.context["page"].next_url:
             return found
-        response = page(f"/tuning/{response.context['next_url']}")
+        response = page(f"/tuning/{response.context['page'].next_url}")
 
 
 def test_an_empty_list_says_what_to_do(page):
@@ -180,9 +180,9 @@ def test_pages_in_any_order_show_each_job_once(page, many, sort, extra):
     shown, response = [], page(f"/tuning/?sort={sort}{extra}")
     while True:
         shown += response.context["page"].rows
-        if not response.context["next_url"]:
+        if not response.context["page"].next_url:
             break
-        response = page(f"/tuning/{response.context['next_url']}")
+        response = page(f"/tuning/{response.context['page'].next_url}")
     assert (len(shown), {job.pk for job in shown}) == (len(wanted), {job.pk for job in wanted})
 
 
@@ -195,9 +195,9 @@ def test_each_order_is_kept_across_pages(page, many, sort, column, descending):
     group = {"RUNNING": 1, "FAILED": 3, "SUCCEEDED": 4}
     value = (lambda job: group[job.state]) if column == "group" else (lambda job: getattr(job, column))
     shown, response = [], page(f"/tuning/?sort={'-' if descending else ''}{sort}")
-    while response.context["next_url"]:
+    while response.context["page"].next_url:
         shown += response.context["page"].rows
-        response = page(f"/tuning/{response.context['next_url']}")
+        response = page(f"/tuning/{response.context['page'].next_url}")
     shown += response.context["page"].rows
     assert [value(job) for job in shown] == unknown_last(many, value, descending)
 
@@ -230,7 +230,7 @@ def test_the_view_is_kept_with_the_account(page, client, owner):
     kept = AccountPreference.objects.get(user=owner)
     assert (response.status_code, response.url) == (303, "/tuning/?sort=name")
     assert (kept.density, kept.rows_per_page) == ("compact", 25)
-    assert [head.key for head in page().context["heads"]] == ["name", "status", "loss", "method"]
+    assert [heading.head.key for heading in page().context["page"].headings] == ["name", "status", "loss", "method"]
     assert 'class="dt pinned jobs compact"' in words(page())
 
 
@@ -276,7 +276,7 @@ def test_the_page_takes_the_same_queries_for_one_row_and_for_three(page, django_
         factories.job(state="QUEUED", prepared_at=factories.NOW)
         factories.draft()
     page()
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(10):
         page()
 
 

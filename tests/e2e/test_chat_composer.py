@@ -4,12 +4,10 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from tests import journey
-from tests.e2e.conftest import Visit
-from tests.e2e.test_axe import OPTIONS
+from tests.e2e.conftest import NARROW, Visit, remarks
 from tests.running import GEMMA, Running
 from tests.visitor import Visitor
 
@@ -96,6 +94,24 @@ def test_arrow_up_in_an_empty_box_presses_the_last_edit_button(chat: Page) -> No
     assert chat.evaluate("window.edited") == "last"
 
 
+def test_the_last_question_is_edited_by_keyboard(chat: Page) -> None:
+    box(chat).press("ArrowUp")
+    question = chat.get_by_role("textbox", name="Question")
+    expect(question).to_be_focused()
+    chat.keyboard.press("Escape")
+    expect(question).to_have_count(0)
+    expect(box(chat)).to_be_focused()
+    chat.keyboard.press("ArrowUp")
+    expect(question).to_be_focused()
+    chat.keyboard.type(" again")
+    chat.keyboard.press("Shift+Enter")
+    chat.keyboard.type("please")
+    chat.keyboard.press("Enter")
+    expect(chat.locator(".turn.user .what")).to_contain_text("Hello again\nplease")
+    answers(chat, 1)
+    expect(box(chat)).to_be_focused()
+
+
 def test_korean_is_composed_before_it_is_sent(chat: Page) -> None:
     """Enter ends a composition; the next one sends, once."""
     keyboard = chat.context.new_cdp_session(chat)
@@ -129,12 +145,29 @@ def test_a_draft_outlives_the_tab_until_it_is_accepted(chat: Page, visit: Visit)
     visit.page = other
 
 
+def test_a_draft_is_there_on_another_device_too(chat: Page, visit: Visit) -> None:
+    box(chat).fill("Begun at the desk")
+    chat.wait_for_function("() => document.getElementById('id_text').defaultValue === 'Begun at the desk'")
+    cookies = [one for one in visit.context.cookies() if one["name"] == "sessionid"]
+    phone = chat.context.browser.new_context(viewport=NARROW, has_touch=True)  # type: ignore[union-attr]
+    phone.add_cookies(cookies)  # type: ignore[arg-type]
+    other = phone.new_page()
+    other.goto(chat.url)
+    expect(box(other)).to_have_value("Begun at the desk")
+    assert box(other).evaluate("(field) => parseFloat(getComputedStyle(field).fontSize)") >= 16
+    box(other).press("Enter")
+    answers(other, 2)
+    phone.close()
+    chat.reload()
+    expect(box(chat)).to_have_value("")
+
+
 def test_commands(chat: Page, visit: Visit) -> None:
     box(chat).focus()
     chat.keyboard.type("/")
     options = chat.get_by_role("listbox", name="Commands").get_by_role("option")
     assert [words.split()[0] for words in options.all_inner_texts()] == ["/clear", "/model", "/system", "/help"]
-    assert [each["id"] for each in Axe().run(chat, options=OPTIONS).response["violations"]] == []
+    assert remarks(chat) == []
     visit.picture("chat-commands")
     chat.keyboard.press("Escape")
     expect(options.first).to_be_hidden()
@@ -179,7 +212,7 @@ def test_settings(chat: Page, visit: Visit) -> None:
     chat.keyboard.press("Enter")
     expect(chat.get_by_role("button", name="Cool", exact=True)).to_be_visible()
     expect(chat.locator("#id_name")).to_have_value("")
-    assert [each["id"] for each in Axe().run(chat, options=OPTIONS).response["violations"]] == []
+    assert remarks(chat) == []
     visit.picture("chat-settings")
     chat.reload()  # A screenshot leaves empty style attributes, which a swap would copy against the policy.
     chat.get_by_role("button", name="Temperature was changed: reset").click()
@@ -217,7 +250,7 @@ def test_get_code(chat: Page, visit: Visit) -> None:
     panel.get_by_role("button", name="Copy code").click()
     expect(chat.get_by_text("Copied")).to_be_visible()
     assert chat.evaluate("navigator.clipboard.readText()").startswith("const answer = await fetch(")
-    assert [each["id"] for each in Axe().run(chat, options=OPTIONS).response["violations"]] == []
+    assert remarks(chat) == []
     visit.picture("chat-code")
     chat.keyboard.press("Escape")
     expect(panel).to_be_hidden()

@@ -13,8 +13,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests import journey
-from tests.e2e.conftest import NARROW, SCREENSHOTS, Visit
-from tests.e2e.test_axe import remarks
+from tests.e2e.conftest import NARROW, SCREENSHOTS, Visit, remarks
 from tests.fixtures.tiny_gemma3.pictures import Scene, Thing, draw
 from tests.running import GEMMA, ROOT, Running, running, with_tiny_model
 from tests.visitor import Visitor
@@ -155,6 +154,24 @@ def test_pictures_in_a_chat(visit: Visit, page: Page, endpoints: dict[str, str])
     assert opened.value.evaluate("document.images[0].naturalWidth") == 896
 
 
+def test_a_message_of_pictures_alone_is_sent_by_enter(visit: Visit, page: Page, endpoints: dict[str, str]) -> None:
+    visit.open(f"/studio/chat/?endpoint={endpoints['sees']}")
+    box = page.get_by_role("textbox", name="Message", exact=True)
+    box.press("Enter")
+    expect(page).to_have_url(re.compile(r"/studio/chat/\?"))
+    give(page, "paste", "square.png", saved(SQUARE))
+    box.press("Enter")  # while it may still be on its way
+    page.wait_for_url(re.compile(r"/studio/chat/[0-9a-f-]{36}/"))
+    answers(page)
+    give(page, "paste", "triangle.png", saved(TRIANGLE))
+    box.press("Enter")
+    expect(page.locator(".turn.user img")).to_have_count(2)
+    answers(page)
+    expect(page.locator("#pictures li")).to_have_count(0)
+    expect(box).to_be_focused()
+    assert visit.problems == []
+
+
 def test_a_text_model_says_why_it_takes_no_pictures(visit: Visit, page: Page, endpoints: dict[str, str]) -> None:
     why = "gemma-3-270m reads text only, no pictures."
     visit.open(f"/studio/chat/?endpoint={endpoints['sees']}")
@@ -194,6 +211,29 @@ def test_without_a_script(browser: Browser, person: Visitor, endpoints: dict[str
     expect(page.locator(".turn.user img")).to_have_attribute("alt", "stars.png")
     person.wait_for(page.url.partition("#")[0], ("background.",), 30)
     context.close()
+
+
+def test_the_columns_of_a_comparison_see_the_same_picture(visit: Visit, page: Page, endpoints: dict[str, str]) -> None:
+    visit.open("/studio/compare/")
+    for letter in "AB":
+        page.get_by_label(f"Column {letter}").select_option(endpoints["sees"])
+    page.get_by_role("button", name="Start comparing").click()
+    for letter in "AB":
+        page.get_by_role("link", name=f"Parameters of column {letter}").click()
+        page.locator("#id_temperature").fill("0")
+        page.get_by_role("dialog").get_by_role("button", name="Save").last.click()
+        expect(page.get_by_text("Temperature 0.0")).to_have_count("AB".index(letter) + 1)
+    give(page, "drop", "square.png", saved(SQUARE))
+    expect(page.locator("#pictures .name")).to_have_text(["square.png"])
+    for number, question in enumerate(("Describe the picture.", "How many shapes are there?"), 1):
+        ask(page, question)
+        expect(page.locator(".turn.model")).to_have_count(2 * number, timeout=SOON)
+        expect(page.get_by_role("button", name="Send to all")).to_be_visible(timeout=SOON)
+    said = answers(page)
+    assert (said[0], said[:2]) == ("A yellow square on a black background.", said[2:])
+    expect(page.locator(".turn.user img")).to_have_count(2)
+    assert (remarks(visit), visit.problems) == ([], [])
+    visit.picture("compare-pictures")
 
 
 def test_a_photo_on_a_phone(visit: Visit, page: Page, endpoints: dict[str, str], tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Two of everything at once. Threads with connections of their own, on the real database."""
 
+import json
 import threading
 from uuid import uuid4
 
@@ -7,8 +8,21 @@ import pytest
 from django.db import close_old_connections, connection
 
 from jobs import errors
-from jobs.models import Conversation, Endpoint, Message, TuningJob
-from jobs.services import chat, chat_copy, chat_tree, endpoint_lifetime, endpoints, leases, queue, tuning
+from jobs.models import Conversation, Dataset, Endpoint, Message, TuningJob, Vote
+from jobs.services import (
+    chat,
+    chat_copy,
+    chat_tree,
+    comparison_board,
+    comparison_rows,
+    comparison_votes,
+    comparisons,
+    endpoint_lifetime,
+    endpoints,
+    leases,
+    queue,
+    tuning,
+)
 from jobs.services.endpoints import DeploymentSpec
 from jobs.services.tuning import TuningSpec
 from tests import factories
@@ -188,3 +202,47 @@ def test_moving_from_two_windows_keeps_a_whole_queue(owner):
     at_once(lambda: queue.move(next(turns), "top"))
     ranks = [job.queue_rank for job in queue.waiting()]
     assert (len(ranks), sorted(set(ranks))) == (8, list(range(-8, 0)))
+
+
+@pytest.fixture
+def comparison(owner):
+    sides = [factories.ready_endpoint(owner=owner) for _ in range(2)]
+    return comparisons.create(owner, key=uuid4(), endpoints=sides)
+
+
+def test_a_message_sent_twice_asks_each_column_once(comparison):
+    key = uuid4()
+    at_once(lambda: comparisons.send(comparison, key=key, text="Ahoy"))
+    assert sorted(Message.objects.values_list("role", flat=True)) == ["assistant", "assistant", "user", "user"]
+
+
+def test_two_messages_at_once_are_one_round(comparison):
+    at_once(lambda: comparisons.send(comparison, key=uuid4(), text="Ahoy"))
+    assert (comparison_board.load(comparison).round, Message.objects.count()) == (1, 4)
+
+
+def test_two_comparisons_of_the_same_endpoints_do_not_wait_for_each_other(owner, comparison):
+    sides = list(Endpoint.objects.all())
+    pairs = [comparisons.create(owner, key=uuid4(), endpoints=sides[::way]) for way in (1, -1) * 4]
+    sent = at_once(lambda: len(comparisons.send(pairs.pop(), key=uuid4(), text="Ahoy")))
+    assert sent == [2] * 8
+
+
+def test_a_blind_vote_counts_once(owner, comparison):
+    comparisons.set_blind(comparison, True)
+    comparisons.send(comparison, key=uuid4(), text="Ahoy")
+    Message.objects.filter(role="assistant").update(state="COMPLETE", content="Arr")
+    winners = list(comparison.columns.all()) * 4
+    at_once(lambda: comparison_votes.vote(comparison, number=1, winner=winners.pop()))
+    assert Vote.objects.count() == 1
+
+
+def test_rows_added_at_once_are_there_once_and_none_is_lost(owner, comparison):
+    comparisons.send(comparison, key=uuid4(), text="Ahoy")
+    Message.objects.filter(role="assistant").update(state="COMPLETE", content="Arr")
+    answer, base, key = Message.objects.filter(role="assistant").first(), factories.dataset(owner=owner), uuid4()
+    clicks = [{"key": key, "text": "Arr"}] * 6 + [{"key": uuid4(), "text": "Aye"}] * 2
+    at_once(lambda: comparison_rows.add(answer, dataset=base, **clicks.pop()).version)
+    latest = Dataset.objects.get(family=base.family, is_latest=True)
+    added = [json.loads(line)["completion"] for line in latest.path.read_text().splitlines()[len(factories.ROWS) :]]
+    assert (latest.version, sorted(added)) == (3, ["Arr", "Aye"])

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from jobs.models import Endpoint
+from jobs.models import Endpoint, Notification
 from jobs.services import tuning
 from tests import factories
 from tests.driving import Driver
@@ -56,6 +56,8 @@ def test_one_create_and_one_end(fake_gateway, seed):
     job = live(factories.job(next_check_at=driver.now, auto_deploy=True), driver, chance)
     assert len(fake_gateway.creates("tuning-job")) <= 1
     assert [remote.state for remote in fake_gateway.tuning.jobs.values()] in ([], [job.state])
+    assert Notification.objects.filter(subject_id=job.pk, end=job.state).count() == 1
+    assert Notification.objects.filter(subject_id=job.pk).exclude(kind="tuning.undecided").count() == 1
     check_endpoint(job, driver, fake_gateway)
 
 

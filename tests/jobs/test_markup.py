@@ -93,7 +93,7 @@ PAYLOADS = [
     "- " * 100 + "<svg onload=x>",
     "<" * 2000,
 ]
-ATTRIBUTES = {"a": {"href", "title", "rel"}, "ol": {"start"}} | {tag: {"class"} for tag in markup.CLASSES}
+ATTRIBUTES = {"a": {"href", "title", "rel", "target"}, "ol": {"start"}} | {tag: {"class"} for tag in markup.CLASSES}
 
 
 class Checker(HTMLParser):
@@ -137,16 +137,64 @@ def test_the_corpus_is_large_enough():
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
-def test_nothing_off_the_allowlist(payload):
-    assert off_the_list(markup.render(payload)) == []
+@pytest.mark.parametrize("rendered", [markup.render, markup.answer])
+def test_nothing_off_the_allowlist(payload, rendered):
+    assert off_the_list(rendered(payload)) == []
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
-@pytest.mark.parametrize("size", [1, 7])
-def test_nothing_off_the_allowlist_while_streaming(payload, size):
-    renderer = markup.BlockRenderer()
-    html = [renderer.feed(payload[at : at + size]) for at in range(0, min(len(payload), 200), size)]
-    assert off_the_list("".join(done for done, _tail in html) + html[-1][1]) == []
+def test_an_answer_leads_nowhere_but_to_the_page_that_asks(payload):
+    html = markup.answer(payload)
+    assert [to for to in re.findall(r'href="([^"]*)', html) if not to.startswith(markup.LEAVE)] == []
+    assert html.count("<a ") == html.count('target="_blank" rel="noopener noreferrer nofollow"')
+
+
+@pytest.mark.parametrize(
+    ("source", "link"),
+    [
+        (
+            "[x](https://a.example/?q=1&r=2#s 't')",
+            '<a href="/leave/?to=https%3A%2F%2Fa.example%2F%3Fq%3D1%26r%3D2%23s" title="t"',
+        ),
+        ("<https://a.example>", '<a href="/leave/?to=https%3A%2F%2Fa.example"'),
+        ("<someone@a.example>", '<a href="/leave/?to=mailto%3Asomeone%40a.example"'),
+        ("[x](HTTPS://a.example)", '<a href="/leave/?to=HTTPS%3A%2F%2Fa.example"'),
+        ("[x](/leave/?to=javascript:alert)", "<a target"),
+        ("[x](/endpoints/)", "<a target"),
+        ("[x](//a.example)", "<a target"),
+        ("[x](tel:1)", "<a target"),
+        (f"[x](https://a.example/{'a' * 4000})", "<a target"),
+    ],
+)
+def test_the_links_of_an_answer(source, link):
+    assert link in markup.answer(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "html"),
+    [
+        ("$a_1 + b_2 = *c*$", '<p><code class="math">a_1 + b_2 = *c*</code></p>\n'),
+        (r"so \(\frac{a}{b}\) is", '<p>so <code class="math">\\frac{a}{b}</code> is</p>\n'),
+        ("$$x^2$$ it is", '<p><code class="math">x^2</code> it is</p>\n'),
+        ("$$\na < b \\\\\n- c\n$$", '<pre class="code"><code class="math">a &lt; b \\\\\n- c</code></pre>\n'),
+        ("It is\n\\[ x \\]\nso", '<p>It is</p>\n<pre class="code"><code class="math">x</code></pre>\n<p>so</p>\n'),
+        ("> $$\n> x\n> $$", '<blockquote>\n<pre class="code"><code class="math">x</code></pre>\n</blockquote>\n'),
+        ("$5 and $10, $ 5 $", "<p>$5 and $10, $ 5 $</p>\n"),
+        ("US$5, CA$6", "<p>US$5, CA$6</p>\n"),
+        ("`$a$` and $$", "<p><code>$a$</code> and $$</p>\n"),
+        ("$$\nopen", "<p>$$\nopen</p>\n"),
+        ("$<script>$", '<p><code class="math">&lt;script&gt;</code></p>\n'),
+    ],
+)
+def test_mathematics_stays_as_it_is_written(source, html):
+    assert markup.answer(source) == html
+
+
+@pytest.mark.parametrize("pattern", ["$a", r"\(", r"\[" + "\n", "$$\n", "$$ a\n", "$a$1"])
+def test_unfinished_mathematics_costs_little(pattern):
+    began = time.process_time()
+    markup.answer(pattern * (20_000 // len(pattern)))
+    assert time.process_time() - began < 3
 
 
 @pytest.mark.parametrize(
@@ -175,68 +223,3 @@ def test_markdown(source, html):
 def test_table_cells_are_aligned_by_class():
     html = markup.render("| a | b |\n|:-:|--:|\n| 1 | 2 |")
     assert '<td class="align-center">1</td>\n<td class="align-right">2</td>' in html
-
-
-TEXT = """# Title
-
-A paragraph with *words*
-on two lines.
-
-- one
-
-  still one
-- two
-
-```py
-def f():
-
-    return 1
-```
-
-| a | b |
-|---|---|
-| 1 | 2 |
-
-> quoted
-
-The end.
-"""
-
-
-@pytest.mark.parametrize("size", [1, 3, 11, 1000])
-def test_blocks_streamed_one_by_one_are_the_whole(size):
-    renderer = markup.BlockRenderer()
-    done = ""
-    for at in range(0, len(TEXT), size):
-        finished, tail = renderer.feed(TEXT[at : at + size])
-        done += finished
-    assert done + tail == markup.render(TEXT)
-
-
-def test_a_long_code_block_is_cut_at_a_line_and_stays_code():
-    renderer = markup.BlockRenderer()
-    finished, tail = "", ""
-    for number in range(400):
-        part, tail = renderer.feed(f"```\nline {number}\n" if number == 0 else f"line {number}\n")
-        finished += part
-    assert re.findall(r"line (\d+)", finished + tail) == [str(number) for number in range(400)]
-    assert (off_the_list(finished + tail), len(tail) < 3000) == ([], True)
-    assert re.sub(r"</?(pre|code)[^>]*>|line \d+\s*", "", finished + tail).strip() == ""
-
-
-@pytest.mark.parametrize("pattern", ["word ", "word\n", "word\n\n", "* word\n", "x"])
-def test_the_cost_is_linear(pattern):
-    assert cost(pattern, 10_000) < 4 * max(cost(pattern, 5_000), 0.02)
-
-
-def cost(pattern, size):
-    """The least of three: collecting the garbage of other tests counts as time, too."""
-    return min(spent(pattern, size) for _ in range(3))
-
-
-def spent(pattern, size):
-    renderer, text = markup.BlockRenderer(), pattern * (size // len(pattern))
-    began = time.process_time()
-    for at in range(0, len(text), 40):
-        renderer.feed(text[at : at + 40])
-    return time.process_time() - began

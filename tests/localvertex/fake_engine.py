@@ -36,7 +36,8 @@ def convert() -> int:
     if not (Path(sys.argv[2]) / "model.safetensors").is_file():
         print("There is no model.safetensors.")
         return 1
-    Path(sys.argv[3]).write_bytes(b"converted")
+    folder = json.loads((Path(sys.argv[2]) / "config.json").read_text()).get("of")
+    Path(sys.argv[3]).write_bytes(f"converted from {folder}".encode() if folder else b"converted")
     return 0
 
 

@@ -16,7 +16,13 @@ NASTY: list[Any] = [
     {"@type": "type.googleapis.com/google.protobuf.Any"}, "2026-99-99T00:00:00Z", "-5s",
 ]  # fmt: skip
 SEGMENTS = ["", "*", "-", "@", "a@b@c", "%00", "%2F", "..", "é", "x" * 300, "default", "fuzz@1", "fuzz@99", ":cancel"]
-KEYS = ["updateMask", "pageSize", "pageToken", "filter", "orderBy", "$alt", "alt", "endpointId", "shoes"]
+KEYS = ["updateMask", "readMask", "pageSize", "pageToken", "filter", "orderBy", "$alt", "alt", "endpointId", "shoes"]
+VALUES = [
+    "1", "-1", "a,b", "((", "a=b AND", "labels.a:*", "name:*", "name,labels", "createTime>1", "name desc", "9" * 5000,
+    "json;enum-encoding=int", "desc", "%ff", "b",
+]  # fmt: skip
+BOARD = f"{PARENT}/tensorboards/1"
+RUN = f"{BOARD}/experiments/e/runs/r"
 ENDPOINT, MODEL = f"{PARENT}/endpoints/fuzz", f"{PARENT}/models/m-fuzz"
 CHAT = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 5, "temperature": 0.5, "stop": ["x"], "seed": 1}
 SPEC = {
@@ -46,16 +52,23 @@ SEEDS: list[tuple[str, str, Any]] = [
     ("GET", "publishers/google/models", None),
     ("GET", TINY_NAME, None),
     ("POST", f"{PROJECT}/modelGardenEula:accept", {"publisherModel": TINY_NAME}),
+    ("POST", f"{PROJECT}/modelGardenEula:check", {"publisherModel": TINY_NAME}),
     ("POST", f"{PARENT}:recommendSpec", {"gcsUri": "gs://garden-local/fuzz", "checkUserQuota": True}),
     ("POST", f"{PARENT}:deploy", DEPLOY),
     ("POST", f"{PARENT}/tuningJobs", TUNE),
     ("GET", f"{PARENT}/tuningJobs", None),
+    ("GET", f"{PARENT}/tuningJobs/1", None),
     ("POST", f"{PARENT}/tuningJobs/1:cancel", {}),
+    ("POST", f"{PARENT}/tuningJobs:rebaseTunedModel", {"tunedModelRef": {"tuningJob": f"{PARENT}/tuningJobs/1"}}),
     ("POST", f"{PARENT}/customJobs", CUSTOM),
     ("GET", f"{PARENT}/customJobs", None),
+    ("GET", f"{PARENT}/customJobs/1", None),
+    ("POST", f"{PARENT}/customJobs/1:cancel", {}),
+    ("DELETE", f"{PARENT}/customJobs/1", None),
     ("POST", f"{PARENT}/endpoints", {"displayName": "F", "labels": {"a": "b"}, "description": "d"}),
     ("GET", f"{PARENT}/endpoints", None),
     ("GET", ENDPOINT, None),
+    ("DELETE", f"{PARENT}/endpoints/none", None),
     ("PATCH", f"{ENDPOINT}?updateMask=displayName,labels", {"displayName": "G", "labels": {"a": "c"}, "etag": ""}),
     ("POST", f"{ENDPOINT}:update", {"endpoint": {"clientConnectionConfig": {"inferenceTimeout": "60s"}}}),
     ("POST", f"{ENDPOINT}:deployModel", {"deployedModel": DEPLOYED, "trafficSplit": {"0": 100}}),
@@ -67,9 +80,12 @@ SEEDS: list[tuple[str, str, Any]] = [
     ("POST", f"{ENDPOINT}:predict", {"instances": [{"prompt": "Once"}], "parameters": {"max_tokens": 5}}),
     ("POST", f"{ENDPOINT}:rawPredict", {"prompt": "Once"}),
     ("POST", f"{ENDPOINT}:streamRawPredict", {"prompt": "Once", "stream": True}),
+    ("POST", f"{ENDPOINT}:serverStreamingPredict", {"inputs": [{"stringVal": ["Once"]}]}),
     ("POST", f"{PARENT}/models:upload", {"model": {"displayName": "F"}, "parentModel": MODEL}),
     ("GET", f"{PARENT}/models", None),
+    ("POST", f"{PARENT}/models:copy", {"sourceModel": MODEL, "modelId": "copied"}),
     ("GET", f"{MODEL}@1", None),
+    ("DELETE", f"{PARENT}/models/none", None),
     ("PATCH", f"{MODEL}?updateMask=description", {"description": "d"}),
     ("GET", f"{MODEL}:listVersions", None),
     ("GET", f"{MODEL}:listCheckpoints", None),
@@ -78,9 +94,22 @@ SEEDS: list[tuple[str, str, Any]] = [
     ("GET", f"{PARENT}/operations", None),
     ("GET", f"{ENDPOINT}/operations", None),
     ("POST", f"{PARENT}/operations/1:wait", {"timeout": "0.1s"}),
+    ("GET", f"{PARENT}/operations/1", None),
+    ("POST", f"{PARENT}/operations/1:cancel", {}),
+    ("DELETE", f"{PARENT}/operations/1", None),
     ("GET", f"{PARENT}/tensorboards", None),
-    ("GET", f"{PARENT}/tensorboards/1/experiments/e/runs/r/timeSeries/1:read", None),
+    ("GET", BOARD, None),
+    ("GET", f"{BOARD}:batchRead?timeSeries={RUN}/timeSeries/1", None),
+    ("GET", f"{BOARD}/experiments", None),
+    ("GET", f"{BOARD}/experiments/e", None),
+    ("GET", f"{BOARD}/experiments/e/runs", None),
+    ("GET", RUN, None),
+    ("GET", f"{RUN}/timeSeries", None),
+    ("GET", f"{RUN}/timeSeries/1", None),
+    ("GET", f"{RUN}/timeSeries/1:read?maxDataPoints=3", None),
+    ("POST", f"{RUN}/timeSeries/1:exportTensorboardTimeSeries", {"pageSize": 2}),
     ("GET", f"{PARENT}/metadataStores/default/contexts", None),
+    ("GET", f"{PARENT}/metadataStores/default/contexts/e", None),
 ]
 
 
@@ -111,10 +140,7 @@ def _mutate(dice: random.Random, path: str, body: Any) -> tuple[str, Any]:
         parts[dice.randrange(len(parts))] = dice.choice(SEGMENTS)
         return "/".join(parts), body
     if kind < 0.3:
-        value = dice.choice(
-            ["1", "-1", "a,b", "((", "a=b AND", "labels.a:*", "json;enum-encoding=int", "desc", "%ff", "b"]
-        )
-        return f"{path}{'&' if '?' in path else '?'}{dice.choice(KEYS)}={value}", body
+        return f"{path}{'&' if '?' in path else '?'}{dice.choice(KEYS)}={dice.choice(VALUES)}", body
     if body is None or kind < 0.33:
         return path, dice.choice(NASTY)
     return path, _changed(dice, body)

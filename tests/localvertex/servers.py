@@ -38,6 +38,7 @@ class LocalVertex:
     process: "subprocess.Popen[bytes] | None" = None
     port: int = 0
     extra: list[str] = field(default_factory=list)
+    program: str = "jobs.localvertex"
 
     @property
     def data(self) -> Path:
@@ -50,7 +51,7 @@ class LocalVertex:
     def start(self) -> "LocalVertex":
         port_file = self.folder / "port.json"
         port_file.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "jobs.localvertex", "--data-dir", str(self.data)]
+        command = [sys.executable, "-m", self.program, "--data-dir", str(self.data)]
         command += ["--port", str(self.port), "--port-file", str(port_file), "--prepare", "when-needed"]
         command += ["--base-model", f"{TINY}={TINY_FOLDER}", *self.options, *self.extra]
         environment = os.environ | {"STORAGE_EMULATOR_HOST": self.storage}

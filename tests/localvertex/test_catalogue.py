@@ -1,4 +1,5 @@
 import json
+from datetime import date
 
 import pytest
 
@@ -6,12 +7,42 @@ from jobs.localvertex import catalogue
 from jobs.localvertex.errors import ApiError
 
 
+def facts(entry) -> set[str]:
+    """What the file claims about a model."""
+    told = {name: entry.get(name) for name in ("parameters", "context_tokens", "modalities", "licence", "tuning")}
+    told["usd_per_million_tokens"] = (entry["tuning"] or {}).get("usd_per_million_tokens")
+    told["machines"] = entry["machines"] or None
+    told["usd_per_hour"] = [machine["usd_per_hour"] for machine in entry["machines"]] or None
+    told["listed"] = None if entry["tuning"] else True
+    return {name for name, value in told.items() if value is not None}
+
+
 def test_every_fact_has_a_source_and_a_date():
     data = json.loads(catalogue.FILE.read_text())
-    for entry in data["models"]:
-        assert entry["as_of"]
-        assert entry["sources"]
-        assert set(entry["sources"]) <= set(data["sources"])
+    assert {entry["id"]: set(entry["sources"]) for entry in data["models"]} == {
+        entry["id"]: facts(entry) for entry in data["models"]
+    }
+    used = {source for entry in data["models"] for source in entry["sources"].values()}
+    assert used == set(data["sources"])
+    assert all(source["place"] and date.fromisoformat(source["as_of"]) for source in data["sources"].values())
+
+
+def test_each_says_where_its_weights_are():
+    for model in catalogue.load().all():
+        assert model.weights.startswith("https://huggingface.co/")
+        assert (f"Download {model.weights}" in model.how_to_get) == (model.family in catalogue.GEMMA_3)
+        assert f"--base-model {model.id}=FOLDER" in model.how_to_get
+
+
+def test_models_that_vertex_ai_tunes_are_listed():
+    families = {model.family for model in catalogue.load().all()}
+    assert {"gemma3", "gemma4", "medgemma", "qwen3", "llama3_1", "llama3-2", "llama3-3", "gpt-oss"} <= families
+    gemma = {m.version: m.tuning.modes for m in catalogue.load().all() if m.family == "gemma3"}
+    both = ("PEFT_ADAPTER", "FULL")
+    assert gemma == {
+        "gemma-3-270m": both, "gemma-3-1b-it": ("FULL",), "gemma-3-4b-it": ("FULL",), "gemma-3-12b-it": ("FULL",),
+        "gemma-3-27b-it": both,
+    }  # fmt: skip
 
 
 def test_short_and_long_names_are_one():

@@ -98,4 +98,4 @@ def test_body_over_ten_megabytes(server, endpoint):
 
 def test_get_is_refused(server, endpoint):
     address = f"{server.url}/v1beta1/{PARENT}/endpoints/{endpoint}/chat/completions"
-    assert httpx.get(address, trust_env=False).status_code == 501
+    assert httpx.get(address, trust_env=False).status_code == 404

@@ -4,7 +4,7 @@ import jinja2
 import pytest
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from jobs.localvertex.llama import CHAT_TEMPLATE
+from jobs.localvertex.templates import OWN
 
 
 def rendered(messages, *, prompt=True):
@@ -12,7 +12,7 @@ def rendered(messages, *, prompt=True):
         raise jinja2.TemplateError(message)
 
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(CHAT_TEMPLATE.read_text())
+    template = environment.from_string(OWN.read_text())
     return template.render(messages=messages, bos_token="<bos>", add_generation_prompt=prompt, raise_exception=fail)
 
 

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 
+import httpx
 import pytest
 
 from tests.localvertex.servers import ROOT, wait_for
@@ -40,6 +41,24 @@ def test_one_at_a_time_in_order(own_server):
     assert ended[0].end_time <= ended[1].start_time
 
 
+def test_as_many_at_once_as_it_was_started_for(own_server):
+    own_server.extra = ["--tuning-at-once", "2"]
+    server = own_server.start()
+    first, second = start_holding(server), start_holding(server)
+    third, fourth = (server.create(server.job()).name for _ in range(2))
+    running = httpx.get(f"{server.url}/healthz", trust_env=False).json()["running"]
+    assert (running, server.tuning.get_tuning_job(name=third).state.name) == ([first, second], "JOB_STATE_PENDING")
+    server.tuning.cancel_tuning_job(name=fourth)
+    server.until(fourth, "CANCELLED")
+    server.tuning.cancel_tuning_job(name=first)
+    server.until(third, "SUCCEEDED")
+    assert server.tuning.get_tuning_job(name=second).state.name == "JOB_STATE_RUNNING"
+    assert server.stop() < 2.5
+    assert server.start().until(second, "RUNNING").name == second
+    server.tuning.cancel_tuning_job(name=second)
+    server.until(second, "CANCELLED")
+
+
 def test_cancel_while_running(own_server):
     server = own_server.start()
     name = start_holding(server)
@@ -48,6 +67,31 @@ def test_cancel_while_running(own_server):
     assert job.error.code == 1
     assert engine_pid(server, name) == 0
     server.tuning.cancel_tuning_job(name=name)
+
+
+@pytest.mark.parametrize("cut_off", [False, True])
+def test_a_cancelled_job_leaves_its_checkpoints(own_server, cut_off):
+    server = own_server.start()
+    job = server.job("hold")
+    name = server.create(job).name
+    folder = server.data / "tuning-jobs" / name.rpartition("/")[2]
+    wait_for((folder / "checkpoints/checkpoint-4/optimizer.pt").exists, server.log)
+    if cut_off:
+        os.kill(engine_pid(server, name), signal.SIGSTOP)
+    server.tuning.cancel_tuning_job(name=name)
+    if cut_off:
+        engine = engine_pid(server, name)
+        server.stop(signal.SIGKILL)
+        os.kill(engine, signal.SIGKILL)
+        server.start()
+    server.until(name, "CANCELLED")
+    output = job.output_uri.removeprefix("gs://garden-local/")
+    assert server.stored(f"{output}/postprocess/node-0/checkpoints/") == [
+        "checkpoint-4/adapter_config.json",
+        "checkpoint-4/adapter_model.safetensors",
+    ]
+    assert "Checkpoints written: 1" in server.text(f"{output}/logs/train.log")
+    assert not (folder / "checkpoints").exists()
 
 
 def test_cancel_while_waiting(own_server):

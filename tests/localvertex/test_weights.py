@@ -52,6 +52,17 @@ def test_what_each_can_do(own, tmp_path):
     assert [one.state for one in weights] == ["ready", "waiting", "failed"]
 
 
+def test_other_families_are_served_and_not_tuned(tmp_path):
+    folder = model(tmp_path / "qwen")
+    (folder / "config.json").write_text('{"model_type": "qwen3"}')
+    weights = from_folder("local/qwen@qwen", folder, tmp_path / "made")
+    assert (weights.can_serve, weights.can_train) == (True, False)
+    assert weights.message == f"{folder} holds a qwen3 model, and only Gemma 3 can be tuned."
+    (folder / "model.gguf").unlink()
+    with pytest.raises(ValueError, match="holds a qwen3 model. Only Gemma 3 can be used without a model.gguf"):
+        from_folder("local/qwen@qwen", folder, tmp_path / "made")
+
+
 def test_own_models_are_listed_deployed_and_tuned(own_server, own, monkeypatch):
     monkeypatch.setenv("LOCALVERTEX_MODELS", os.pathsep.join(map(str, own)))
     server = own_server.start()

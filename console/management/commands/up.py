@@ -81,7 +81,7 @@ def bring_up(supervisor: Supervisor, host: str, port: int | None) -> None:
     supervisor.start(*plan.front)
     supervisor.wait_until_ready(supervisor.children, PATIENCE)
     if not supervisor.stopping.is_set():
-        supervisor.url = f"http://{bracketed(processes.reachable(host))}:{port}"
+        supervisor.url = processes.address(host, port)
         supervisor.record()
         supervisor.terminal.say(f"Ready. Open {supervisor.url}{sign_in_path()}")
 
@@ -121,7 +121,3 @@ def sign_in_path() -> str:
 
     token = accounts.issue_link(accounts.owner(), valid=timedelta(hours=LINK_HOURS))
     return reverse("sign-in-link", args=[token])
-
-
-def bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -41,7 +41,7 @@ class Artifact:
 
 def of_request(parts: Parts, request: DeployRequest) -> Artifact:
     if request.publisher_model_name:
-        return Artifact(BASE, parts.catalogue.get(request.publisher_model_name))
+        return Artifact(BASE, parts.catalogue.get(request.publisher_model_name, "publisher_model_name"))
     if request.hugging_face_model_id:
         raise invalid("Hugging Face models cannot be deployed on this server.", "hugging_face_model_id")
     if not request.custom_model.gcs_uri:
@@ -49,8 +49,10 @@ def of_request(parts: Parts, request: DeployRequest) -> Artifact:
     return of_folder(parts, location(request.custom_model.gcs_uri, "custom_model.gcs_uri"), "custom_model.gcs_uri")
 
 
-def of_model(parts: Parts, model: Model) -> Artifact:
-    """A model of the registry: by its folder, else by the publisher's model that it came from."""
+def of_model(parts: Parts, model: Model, checkpoint: str = "") -> Artifact:
+    """A model of the registry: by its folder or a checkpoint's, else by the publisher's model that it came from."""
+    if checkpoint:
+        return of_folder(parts, _checkpoint(model, checkpoint), "deployed_model.checkpoint_id")
     if model.artifact_uri:
         return of_folder(parts, location(model.artifact_uri, "artifact_uri"), "deployed_model.model")
     source = model.base_model_source.model_garden_source
@@ -60,6 +62,18 @@ def of_model(parts: Parts, model: Model) -> Artifact:
             " only models whose files this server can serve can be deployed."
         )
     return Artifact(BASE, parts.catalogue.get(f"{source.public_model_name}@{source.version_id}"))
+
+
+def _checkpoint(model: Model, wanted: str) -> Location:
+    """The last one is what `final` holds, as a whole."""
+    steps = {one.checkpoint_id: one.step for one in model.checkpoints}
+    if wanted not in steps:
+        known = ", ".join(steps) or "none"
+        message = f"{model.name} has no checkpoint {wanted!r}. It has: {known}."
+        raise invalid(message, "deployed_model.checkpoint_id")
+    final = location(model.artifact_uri, "artifact_uri")
+    last = wanted == list(steps)[-1]
+    return final if last else Location(final.bucket, f"{final.path.rpartition('/')[0]}/checkpoint-{steps[wanted]}")
 
 
 def of_folder(parts: Parts, source: Location, field: str) -> Artifact:
@@ -93,7 +107,7 @@ def require(parts: Parts, artifact: Artifact, project: str) -> None:
     if artifact.base is None or artifact.form == MERGED:
         parts.deployments.converter.require(artifact.source)
         return
-    weights = parts.weights.get(artifact.base.id)
+    weights = parts.weights.get(artifact.base.id, artifact.base.how_to_get)
     if not weights.can_serve:
         raise precondition(f"{artifact.base.id} cannot be deployed: {weights.message}")
 

@@ -20,15 +20,17 @@ from google.cloud.aiplatform_v1beta1.types import (
 )
 
 from jobs.localvertex.errors import not_found
-from jobs.localvertex.resources.call import Call, Route, listed
-from jobs.localvertex.resources.metrics import job_of, run_of, series_of
+from jobs.localvertex.resources.call import Call, Route, listed, location_of
+from jobs.localvertex.resources.metrics import board_of, job_of, run_of, series_of
 from jobs.localvertex.store import stamp
 
 
 def list_tensorboards(call: Call) -> ListTensorboardsResponse:
     request = call.request(ListTensorboardsRequest)
-    jobs = [job for job in call.parts.store.all(TuningJob, f"{request.parent}/tuningJobs") if job.experiment]
-    found, following = listed(request, [_board(job) for job in jobs])
+    project = request.parent.partition("/locations/")[0]
+    boards = [_board(job) for job in call.parts.store.all(TuningJob, project) if job.experiment]
+    here = [board for board in boards if location_of(board.name) == request.parent]
+    found, following = listed(request, Tensorboard, here)
     return ListTensorboardsResponse(tensorboards=found, next_page_token=following)
 
 
@@ -38,7 +40,7 @@ def get_tensorboard(call: Call) -> Tensorboard:
 
 def list_tensorboard_experiments(call: Call) -> ListTensorboardExperimentsResponse:
     request = call.request(ListTensorboardExperimentsRequest)
-    found, following = listed(request, [_experiment(_started(call, request.parent))])
+    found, following = listed(request, TensorboardExperiment, [_experiment(_started(call, request.parent))])
     return ListTensorboardExperimentsResponse(tensorboard_experiments=found, next_page_token=following)
 
 
@@ -65,7 +67,7 @@ def get_tensorboard_time_series(call: Call) -> TensorboardTimeSeries:
 
 def list_contexts(call: Call) -> ListContextsResponse:
     request = call.request(ListContextsRequest)
-    found, following = listed(request, call.parts.store.all(Context, f"{request.parent}/contexts"))
+    found, following = listed(request, Context, call.parts.store.all(Context, f"{request.parent}/contexts"))
     return ListContextsResponse(contexts=found, next_page_token=following)
 
 
@@ -76,13 +78,9 @@ def _started(call: Call, name: str) -> TuningJob:
     return job
 
 
-def _name(job: TuningJob) -> str:
-    return job.name.replace("/tuningJobs/", "/tensorboards/")
-
-
 def _board(job: TuningJob) -> Tensorboard:
     board = Tensorboard(
-        name=_name(job),
+        name=board_of(job),
         display_name=job.tuned_model_display_name,
         run_count=1,
         create_time=job.start_time,
@@ -96,7 +94,7 @@ def _board(job: TuningJob) -> Tensorboard:
 def _experiment(job: TuningJob) -> TensorboardExperiment:
     identifier = job.experiment.rpartition("/")[2]
     experiment = TensorboardExperiment(
-        name=f"{_name(job)}/experiments/{identifier}",
+        name=f"{board_of(job)}/experiments/{identifier}",
         display_name=identifier,
         source="tuning-job",
         create_time=job.start_time,

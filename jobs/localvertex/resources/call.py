@@ -1,6 +1,6 @@
 """What a function behind an HTTP path is given."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -13,12 +13,12 @@ from jobs.localvertex.base_models import BaseModels
 from jobs.localvertex.buckets import Buckets
 from jobs.localvertex.catalogue import Catalogue
 from jobs.localvertex.deployments import Deployments
-from jobs.localvertex.filters import ordered, page, select
+from jobs.localvertex.filters import masked, ordered, page, select
 from jobs.localvertex.ledger import Ledger
 from jobs.localvertex.runner import Runner
 from jobs.localvertex.serving import Serving
 from jobs.localvertex.store import Store
-from jobs.localvertex.wire import Json, Operation, now, pack, parse, parse_query
+from jobs.localvertex.wire import Json, Operation, now, pack, parse, parse_query, refuse_query
 
 Plus = TypeVar("Plus", bound=PlusMessage)
 Resource = TypeVar("Resource", bound=PlusMessage | RawMessage)
@@ -57,11 +57,13 @@ class Call:
 
     def posted(self, kind: type[Plus]) -> Plus:
         """A request message whose fields came by the path and the body (`body: "*"`)."""
+        refuse_query(self.query)
         body = self.body if self.body is not None else {}
         return self._parse(kind, self._fixed(body) if isinstance(body, dict) else body)
 
-    def resource(self, kind: type[Plus]) -> Plus:
-        """The resource that is the whole body of a create or a patch."""
+    def resource(self, kind: type[Plus], query: Collection[str] = ()) -> Plus:
+        """The resource that is the whole body of a create or a patch. `query`: what else the request may hold."""
+        refuse_query(self.query, query)
         return self._parse(kind, self.body)
 
     def operation(self, name: str, metadata: PlusMessage, response: Reply | None = None) -> Operation:
@@ -105,10 +107,17 @@ def location_of(name: str) -> str:
     return "/".join(name.split("/")[:4])
 
 
-def listed(request: Any, resources: Sequence[Resource]) -> tuple[list[Resource], str]:
-    """One page of what the request's `filter` lets through, in the order it asks for, and the next page's token."""
-    found = select(resources, getattr(request, "filter", ""))
-    return page(ordered(found, getattr(request, "order_by", "")), request.page_size, request.page_token)
+def listed(
+    request: Any,
+    kind: type[Resource],
+    resources: Sequence[Resource],
+    shown: Callable[[Resource], Resource] = lambda resource: resource,
+) -> tuple[list[Resource], str]:
+    """One page of what the request's `filter` lets through, in the order it asks for, and the next page's token.
+    `shown` adds what no filter asks for; then `read_mask` decides."""
+    found = ordered(kind, select(kind, resources, getattr(request, "filter", "")), getattr(request, "order_by", ""))
+    chosen, following = page(found, request.page_size, request.page_token)
+    return masked(kind, [shown(one) for one in chosen], getattr(request, "read_mask", None)), following
 
 
 def generic() -> GenericOperationMetadata:

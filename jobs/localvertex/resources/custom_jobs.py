@@ -21,7 +21,7 @@ from jobs.localvertex.errors import invalid, precondition
 from jobs.localvertex.resources import licences, peft_arguments
 from jobs.localvertex.resources.call import Call, Route, generic, listed, location_of, now
 from jobs.localvertex.resources.cancelling import cancel
-from jobs.localvertex.resources.edits import check_display_name, check_labels
+from jobs.localvertex.resources.edits import check_display_name, check_labels, refuse_encryption
 from jobs.localvertex.resources.peft_arguments import PeftTraining
 from jobs.localvertex.runner import CANCELLED, FAILED, PENDING, SUCCEEDED, new_id
 from jobs.localvertex.training import ADAPTER_SIZE
@@ -37,9 +37,10 @@ def create_custom_job(call: Call) -> CustomJob:
     parts, parent = call.parts, call.path["parent"]
     check_display_name(wanted.display_name, "custom_job.display_name")
     check_labels(dict(wanted.labels), "custom_job.labels")
+    refuse_encryption(wanted, "custom_job.encryption_spec")
     training = peft_arguments.read(parts.catalogue, _arguments(wanted))
     licences.require(parts.store, parent.split("/")[1], training.base)
-    parts.weights.get(training.base.id)
+    parts.weights.get(training.base.id, training.base.how_to_get)
     job = CustomJob(
         name=f"{parent}/customJobs/{new_id()}",
         display_name=wanted.display_name,
@@ -75,7 +76,7 @@ def get_custom_job(call: Call) -> CustomJob:
 
 def list_custom_jobs(call: Call) -> ListCustomJobsResponse:
     request = call.request(ListCustomJobsRequest)
-    found, following = listed(request, call.parts.store.all(CustomJob, f"{request.parent}/customJobs"))
+    found, following = listed(request, CustomJob, call.parts.store.all(CustomJob, f"{request.parent}/customJobs"))
     return ListCustomJobsResponse(custom_jobs=found, next_page_token=following)
 
 

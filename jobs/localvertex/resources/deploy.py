@@ -15,8 +15,8 @@ from google.cloud.aiplatform_v1beta1.types import (
     ModelSourceInfo,
 )
 
-from jobs.localvertex.errors import exists
-from jobs.localvertex.hosts import project_number
+from jobs.localvertex.errors import exists, invalid
+from jobs.localvertex.hosts import project_number, refuse_global
 from jobs.localvertex.registry import RESOURCES
 from jobs.localvertex.resources import artifacts, licences
 from jobs.localvertex.resources.artifacts import Artifact
@@ -37,6 +37,7 @@ class Names:
 
 def deploy(call: Call) -> Operation:
     request = call.posted(DeployRequest)
+    refuse_global(request.destination)
     parts = call.parts
     artifact = artifacts.of_request(parts, request)
     project = request.destination.split("/")[1]
@@ -46,6 +47,9 @@ def deploy(call: Call) -> Operation:
     parts.deployments.require_room(artifact.base_id)
     artifacts.check_resources(artifact, request.deploy_config.dedicated_resources, "deploy_config.dedicated_resources")
     check_labels(dict(request.deploy_config.system_labels), "deploy_config.system_labels")
+    if request.endpoint_config.private_service_connect_config.enable_private_service_connect:
+        message = "Private endpoints are not supported by this server."
+        raise invalid(message, "endpoint_config.private_service_connect_config")
     names = _names(request, artifact)
     with parts.store.transaction():
         if parts.store.find(Endpoint, names.endpoint):

@@ -20,15 +20,17 @@ from google.cloud.aiplatform_v1beta1.types import (
 
 from jobs.localvertex import registry
 from jobs.localvertex.errors import exists, invalid, not_found, precondition
+from jobs.localvertex.hosts import refuse_global
 from jobs.localvertex.resources import artifacts
 from jobs.localvertex.resources.artifacts import Artifact
-from jobs.localvertex.resources.call import Call, Parts, Route, generic, now
+from jobs.localvertex.resources.call import Call, Parts, Route, generic, location_of, now
 from jobs.localvertex.resources.edits import check_mask, check_split
 from jobs.localvertex.runner import new_id
 from jobs.localvertex.serving import name_of
 from jobs.localvertex.store import Store
 from jobs.localvertex.wire import Operation, render
 
+_MODEL = re.compile(r"^projects/[^/]+/locations/[^/]+/models/[^/@]+(@[^/@]+)?$")
 _DEPLOYED_ID = re.compile(r"^[0-9]{1,10}$")
 MUTABLE = ("dedicated_resources", "min_replica_count", "max_replica_count", "autoscaling_metric_specs")
 NEW = "0"
@@ -37,7 +39,8 @@ NEW = "0"
 def deploy_model(call: Call) -> Operation:
     request = call.posted(DeployModelRequest)
     parts, wanted = call.parts, request.deployed_model
-    model = _model(parts, wanted)
+    refuse_global(location_of(request.endpoint))
+    model = _model(parts, request.endpoint, wanted)
     parts.store.get(Endpoint, request.endpoint)
     artifact = _artifact(parts, request, model)
     deployed = _deployed(wanted, model, artifact)
@@ -70,6 +73,7 @@ def deploy_model(call: Call) -> Operation:
 def undeploy_model(call: Call) -> Operation:
     """Done when it answers: the model server ends within a second."""
     request = call.posted(UndeployModelRequest)
+    _require(request.deployed_model_id, "deployed_model_id")
     store = call.parts.store
     with store.edit(Endpoint, request.endpoint) as endpoint:
         gone = _find(endpoint, request.deployed_model_id)
@@ -87,8 +91,9 @@ def undeploy_model(call: Call) -> Operation:
 
 def mutate_deployed_model(call: Call) -> Operation:
     request = call.posted(MutateDeployedModelRequest)
-    paths = [path.rpartition(".")[2] for path in request.update_mask.paths]
+    paths = [path.removeprefix("dedicated_resources.") for path in request.update_mask.paths]
     check_mask(paths, MUTABLE)
+    _require(request.deployed_model.id, "deployed_model.id")
     given = request.deployed_model.dedicated_resources
     artifacts.check_replicas(given, "deployed_model.dedicated_resources")
     store = call.parts.store
@@ -101,9 +106,19 @@ def mutate_deployed_model(call: Call) -> Operation:
         return call.operation(f"{request.endpoint}/operations/{new_id()}", metadata, response)
 
 
-def _model(parts: Parts, wanted: DeployedModel) -> Model:
-    if not wanted.model:
-        raise invalid("The deployed_model.model field is required.", "deployed_model.model")
+def _require(value: str, field: str) -> None:
+    if not value:
+        raise invalid(f"The {field} field is required.", field)
+
+
+def _model(parts: Parts, endpoint: str, wanted: DeployedModel) -> Model:
+    field = "deployed_model.model"
+    _require(wanted.model, field)
+    if not _MODEL.match(wanted.model):
+        message = f"{wanted.model!r} is not the name of a model: projects/PROJECT/locations/LOCATION/models/MODEL."
+        raise invalid(message, field)
+    if location_of(wanted.model).split("/")[3] != endpoint.split("/")[3]:
+        raise invalid(f"{wanted.model} is not in the location of {endpoint}. Copy it there first.", field)
     return registry.find(parts.store, wanted.model)
 
 
@@ -111,7 +126,7 @@ def _artifact(parts: Parts, request: DeployModelRequest, model: Model) -> Artifa
     if "dedicated_resources" not in request.deployed_model:
         message = "deployed_model.dedicated_resources is required: other resources are not offered for these models."
         raise invalid(message, "deployed_model.dedicated_resources")
-    artifact = artifacts.of_model(parts, model)
+    artifact = artifacts.of_model(parts, model, request.deployed_model.checkpoint_id)
     artifacts.require(parts, artifact, request.endpoint.split("/")[1])
     parts.deployments.require_room(artifact.base_id)
     resources = request.deployed_model.dedicated_resources

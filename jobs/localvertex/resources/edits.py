@@ -6,6 +6,7 @@ from typing import Any
 
 from jobs.localvertex.errors import ApiError, invalid
 from jobs.localvertex.resources.call import Call
+from jobs.localvertex.wire import snake
 
 _LABEL_KEY = re.compile(r"^[a-z][a-z0-9_-]{0,62}$")
 _LABEL_VALUE = re.compile(r"^[a-z0-9_-]{0,63}$")
@@ -50,6 +51,13 @@ def check_model_id(text: str, field: str) -> None:
         raise invalid(f"{name} must have at most 63 characters of [a-z0-9_-] and not start with a digit or -.", field)
 
 
+def refuse_encryption(resource: Any, field: str) -> None:
+    """What was asked to be encrypted must not be kept in the open without a word."""
+    if resource.encryption_spec.kms_key_name:
+        message = "Encryption keys are not supported by this server: nothing would be encrypted."
+        raise invalid(message, f"{field}.kms_key_name")
+
+
 def check_etag(given: str, resource: Any) -> None:
     if given and given != resource.etag:
         raise ApiError(
@@ -60,17 +68,17 @@ def check_etag(given: str, resource: Any) -> None:
 def mask(call: Call, allowed: Collection[str]) -> list[str]:
     """The fields that a patch names by `updateMask`. Raises INVALID_ARGUMENT when it names none or another one."""
     text = ",".join(value for key, value in call.query if key in ("updateMask", "update_mask"))
-    return check_mask([_snake(path.strip()) for path in text.split(",") if path.strip()], allowed)
+    return check_mask([snake(path.strip()) for path in text.split(",") if path.strip()], allowed)
 
 
 def check_mask(paths: list[str], allowed: Collection[str]) -> list[str]:
     if not paths:
         raise invalid("The update_mask field is required.", "update_mask")
     for path in paths:
-        if path.partition(".")[0] not in allowed:
+        if path not in allowed:
             message = f"{path!r} cannot be updated. What can: {', '.join(sorted(allowed))}."
             raise invalid(message, "update_mask")
-    return [path.partition(".")[0] for path in paths]
+    return paths
 
 
 def check_split(split: Mapping[str, int], ids: Collection[str]) -> None:
@@ -83,7 +91,3 @@ def check_split(split: Mapping[str, int], ids: Collection[str]) -> None:
     if split and sum(split.values()) != 100:
         message = f"The shares of traffic_split must add up to 100, not to {sum(split.values())}."
         raise invalid(message, "traffic_split")
-
-
-def _snake(path: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda found: f"_{found[1].lower()}", path)

@@ -28,6 +28,7 @@ from jobs.localvertex.resources.edits import (
     check_labels,
     check_split,
     mask,
+    refuse_encryption,
 )
 from jobs.localvertex.runner import new_id
 from jobs.localvertex.serving import ANSWERING, ASLEEP, STARTING, Serving, name_of
@@ -39,13 +40,14 @@ LONGEST_INFERENCE_SECONDS = 3600
 
 def create_endpoint(call: Call) -> Operation:
     request = call.request(CreateEndpointRequest)
-    wanted = call.resource(Endpoint)
+    wanted = call.resource(Endpoint, query=("endpoint_id",))
     check_display_name(wanted.display_name, "endpoint.display_name")
     check_labels(dict(wanted.labels), "endpoint.labels")
     if wanted.deployed_models or wanted.traffic_split:
         raise invalid("deployed_models and traffic_split are set by deploying a model.", "endpoint.deployed_models")
     if wanted.network or wanted.private_service_connect_config.enable_private_service_connect:
         raise invalid("Private endpoints are not supported by this server.", "endpoint.network")
+    refuse_encryption(wanted, "endpoint.encryption_spec")
     _check_timeout(wanted)
     number = request.endpoint_id or new_id()
     if request.endpoint_id:
@@ -75,12 +77,13 @@ def get_endpoint(call: Call) -> Endpoint:
 
 def list_endpoints(call: Call) -> ListEndpointsResponse:
     request = call.request(ListEndpointsRequest)
-    found, following = listed(request, call.parts.store.all(Endpoint, f"{request.parent}/endpoints"))
-    return ListEndpointsResponse(endpoints=[shown(call, e) for e in found], next_page_token=following)
+    all_of_them = call.parts.store.all(Endpoint, f"{request.parent}/endpoints")
+    found, following = listed(request, Endpoint, all_of_them, lambda endpoint: shown(call, endpoint))
+    return ListEndpointsResponse(endpoints=found, next_page_token=following)
 
 
 def update_endpoint(call: Call) -> Endpoint:
-    given, paths = call.resource(Endpoint), mask(call, PATCHABLE)
+    given, paths = call.resource(Endpoint, query=("update_mask",)), mask(call, PATCHABLE)
     with call.parts.store.edit(Endpoint, call.path["endpoint.name"]) as endpoint:
         check_etag(given.etag, endpoint)
         if "display_name" in paths:

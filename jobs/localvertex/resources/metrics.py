@@ -27,6 +27,7 @@ from google.cloud.aiplatform_v1beta1.types import (
 from jobs.localvertex.errors import not_found
 from jobs.localvertex.events import TAGS, Point, points
 from jobs.localvertex.filters import page
+from jobs.localvertex.hosts import GLOBAL, HOME, at_home
 from jobs.localvertex.resources.call import Call, Route, listed
 from jobs.localvertex.store import stamp
 
@@ -41,13 +42,13 @@ def get_context(call: Call) -> Context:
 
 def list_tensorboard_runs(call: Call) -> ListTensorboardRunsResponse:
     request = call.request(ListTensorboardRunsRequest)
-    found, following = listed(request, [run_of(call, request.parent)])
+    found, following = listed(request, TensorboardRun, [run_of(call, request.parent)])
     return ListTensorboardRunsResponse(tensorboard_runs=found, next_page_token=following)
 
 
 def list_tensorboard_time_series(call: Call) -> ListTensorboardTimeSeriesResponse:
     request = call.request(ListTensorboardTimeSeriesRequest)
-    found, following = listed(request, series_of(call, request.parent))
+    found, following = listed(request, TensorboardTimeSeries, series_of(call, request.parent))
     return ListTensorboardTimeSeriesResponse(tensorboard_time_series=found, next_page_token=following)
 
 
@@ -93,12 +94,17 @@ def export_tensorboard_time_series_data(call: Call) -> ExportTensorboardTimeSeri
 
 
 def job_of(call: Call, name: str) -> TuningJob:
-    """Names carry the job's id as the tensorboard's."""
+    """Names carry the job's id as the tensorboard's, and the region where a job of `global` ran."""
     parts = name.split("/")
-    job = call.parts.store.find(TuningJob, "/".join([*parts[:4], "tuningJobs", parts[5]]))
-    if job is None or (len(parts) > 7 and not job.experiment.endswith(f"/{parts[7]}")):
+    here = "/".join([*parts[:4], "tuningJobs", parts[5]])
+    job = call.parts.store.find(TuningJob, here) or call.parts.store.find(TuningJob, here.replace(HOME, GLOBAL, 1))
+    if job is None or board_of(job) not in name or (len(parts) > 7 and not job.experiment.endswith(f"/{parts[7]}")):
         raise not_found(name)
     return job
+
+
+def board_of(job: TuningJob) -> str:
+    return at_home(job.name).replace("/tuningJobs/", "/tensorboards/")
 
 
 def _events(call: Call, name: str) -> Path:

@@ -33,7 +33,7 @@ def list_model_versions(call: Call) -> ListModelVersionsResponse:
     bare = request.name.partition("@")[0]
     call.parts.store.get(Model, bare)
     versions = [named(model) for model in registry.versions(call.parts.store, bare)]
-    found, following = listed(request, versions)
+    found, following = listed(request, Model, versions)
     return ListModelVersionsResponse(models=found, next_page_token=following)
 
 

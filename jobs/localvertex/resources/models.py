@@ -1,6 +1,11 @@
 """The model registry: what tuning and deployments left in it, and what is uploaded to it."""
 
+from typing import Any
+
 from google.cloud.aiplatform_v1beta1.types import (
+    CopyModelOperationMetadata,
+    CopyModelRequest,
+    CopyModelResponse,
     DeleteModelRequest,
     DeleteOperationMetadata,
     GetModelRequest,
@@ -17,7 +22,14 @@ from jobs.localvertex import registry
 from jobs.localvertex.buckets import location
 from jobs.localvertex.errors import exists, invalid, precondition
 from jobs.localvertex.resources.call import Call, Route, generic, listed, location_of, now
-from jobs.localvertex.resources.edits import check_display_name, check_etag, check_labels, check_model_id, mask
+from jobs.localvertex.resources.edits import (
+    check_display_name,
+    check_etag,
+    check_labels,
+    check_model_id,
+    mask,
+    refuse_encryption,
+)
 from jobs.localvertex.runner import new_id
 from jobs.localvertex.wire import Operation
 
@@ -29,23 +41,24 @@ def upload_model(call: Call) -> Operation:
     """Done when it answers: the files stay where they are."""
     request = call.posted(UploadModelRequest)
     model = _uploaded(request.model)
-    store = call.parts.store
-    with store.transaction():
-        if request.parent_model:
-            model = registry.add_version(store, request.parent_model.partition("@")[0], model)
-        else:
-            if request.model_id:
-                check_model_id(request.model_id, "model_id")
-            model.name = f"{request.parent}/models/{request.model_id or new_id()}"
-            model.version_id = "1"
-            model.version_aliases = sorted({registry.DEFAULT, *model.version_aliases})
-            if store.find(Model, model.name):
-                raise exists(f"The Model {model.name}")
-            store.insert(model)
-        bare = model.name.partition("@")[0]
-        call.parts.ledger.record("upload_model", bare, version=model.version_id)
-        response = UploadModelResponse(model=bare, model_version_id=model.version_id)
+    with call.parts.store.transaction():
+        bare, version = _added(call, "upload_model", request, model)
         metadata = UploadModelOperationMetadata(generic_metadata=generic())
+        response = UploadModelResponse(model=bare, model_version_id=version)
+        return call.operation(f"{bare}/operations/{new_id()}", metadata, response)
+
+
+def copy_model(call: Call) -> Operation:
+    """To any location. The files stay where they are, so that it is done when it answers."""
+    request = call.posted(CopyModelRequest)
+    if not request.source_model:
+        raise invalid("The source_model field is required.", "source_model")
+    refuse_encryption(request, "encryption_spec")
+    model = _copied(registry.find(call.parts.store, request.source_model))
+    with call.parts.store.transaction():
+        bare, version = _added(call, "copy_model", request, model)
+        metadata = CopyModelOperationMetadata(generic_metadata=generic())
+        response = CopyModelResponse(model=bare, model_version_id=version)
         return call.operation(f"{bare}/operations/{new_id()}", metadata, response)
 
 
@@ -55,13 +68,13 @@ def get_model(call: Call) -> Model:
 
 def list_models(call: Call) -> ListModelsResponse:
     request = call.request(ListModelsRequest)
-    found, following = listed(request, registry.models(call.parts.store, request.parent))
+    found, following = listed(request, Model, registry.models(call.parts.store, request.parent))
     return ListModelsResponse(models=found, next_page_token=following)
 
 
 def update_model(call: Call) -> Model:
     """`models/M@2` patches that version, `models/M` the default one; labels and names belong to each version here."""
-    given, paths = call.resource(Model), mask(call, PATCHABLE)
+    given, paths = call.resource(Model, query=("update_mask",)), mask(call, PATCHABLE)
     store = call.parts.store
     with store.transaction(), store.edit(Model, registry.find(store, call.path["model.name"]).name) as model:
         check_etag(given.etag, model)
@@ -97,9 +110,42 @@ def named(model: Model) -> Model:
     return model
 
 
+def _added(call: Call, method: str, request: Any, model: Model) -> tuple[str, str]:
+    """A model of its own or a version of `parent_model`: its name and version."""
+    store = call.parts.store
+    if request.parent_model:
+        model = registry.add_version(store, request.parent_model.partition("@")[0], model)
+    else:
+        if request.model_id:
+            check_model_id(request.model_id, "model_id")
+        model.name = f"{request.parent}/models/{request.model_id or new_id()}"
+        model.version_id = "1"
+        model.version_aliases = sorted({registry.DEFAULT, *model.version_aliases})
+        if store.find(Model, model.name):
+            raise exists(f"The Model {model.name}")
+        store.insert(model)
+    bare = str(model.name.partition("@")[0])
+    call.parts.ledger.record(method, bare, version=model.version_id)
+    return bare, str(model.version_id)
+
+
+def _copied(source: Model) -> Model:
+    model = Model(
+        labels=dict(source.labels),
+        supported_deployment_resources_types=registry.RESOURCES,
+        original_model_info={"model": f"{source.name.partition('@')[0]}@{source.version_id}"},
+    )
+    for field in (*GIVEN, "model_source_info", "checkpoints"):
+        if field in source:
+            setattr(model, field, getattr(source, field))
+    model.create_time = model.update_time = model.version_create_time = model.version_update_time = now()
+    return model
+
+
 def _uploaded(given: Model) -> Model:
     check_display_name(given.display_name, "model.display_name")
     check_labels(dict(given.labels), "model.labels")
+    refuse_encryption(given, "model.encryption_spec")
     if given.artifact_uri:
         location(given.artifact_uri, "model.artifact_uri")
     for alias in given.version_aliases:
@@ -127,6 +173,7 @@ _NAME = "projects/*/locations/*/models/*"
 
 ROUTES = [
     Route("upload_model", "POST", "{parent=projects/*/locations/*}/models:upload", upload_model),
+    Route("copy_model", "POST", "{parent=projects/*/locations/*}/models:copy", copy_model),
     Route("list_models", "GET", "{parent=projects/*/locations/*}/models", list_models),
     Route("get_model", "GET", f"{{name={_NAME}}}", get_model),
     Route("update_model", "PATCH", f"{{model.name={_NAME}}}", update_model),

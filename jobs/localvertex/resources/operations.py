@@ -1,5 +1,6 @@
 """Long-running operations, under /ui/ (where Google's clients poll), /v1/ and /v1beta1/."""
 
+import re
 import time
 
 from google.longrunning import operations_pb2
@@ -8,22 +9,26 @@ from google.protobuf import empty_pb2, json_format
 from jobs.localvertex.errors import invalid, precondition
 from jobs.localvertex.filters import page, select
 from jobs.localvertex.resources.call import Call, Route
-from jobs.localvertex.wire import Operation
+from jobs.localvertex.wire import Operation, own, refuse_query, snake
 
 LONGEST_WAIT = 30.0
+LIST_QUERY = ("filter", "page_size", "page_token", "return_partial_success")
 
 
 def get_operation(call: Call) -> Operation:
-    return call.parts.store.get(Operation, call.path["name"])
+    refuse_query(call.query)
+    return _get(call)
 
 
 def list_operations(call: Call) -> operations_pb2.ListOperationsResponse:
-    query = dict(call.query)
-    size = query.get("pageSize", query.get("page_size", "0"))
-    if not size.isdecimal():
+    refuse_query(call.query, LIST_QUERY)
+    query = {snake(key): value for key, value in call.query}
+    size = query.get("page_size", "0")
+    if not re.fullmatch(r"[0-9]{1,9}", size):
         raise invalid("page_size must be a number.", "page_size")
-    found = select(call.parts.store.all(Operation, f"{call.path['name']}/operations"), query.get("filter", ""))
-    shown, following = page(found, int(size), query.get("pageToken", query.get("page_token", "")))
+    all_of_them = call.parts.store.all(Operation, f"{call.path['name']}/operations")
+    found = select(Operation, all_of_them, query.get("filter", ""))
+    shown, following = page(found, int(size), query.get("page_token", ""))
     return operations_pb2.ListOperationsResponse(operations=shown, next_page_token=following)
 
 
@@ -43,17 +48,23 @@ def cancel_operation(call: Call) -> empty_pb2.Empty:
 
 
 def wait_operation(call: Call) -> Operation:
+    """Google's clients put the timeout into the query, its documentation into the body."""
+    refuse_query(call.query, ("timeout",))
     body = call.body if isinstance(call.body, dict) else {}
     request = operations_pb2.WaitOperationRequest()
     try:
-        json_format.ParseDict(body | dict(call.path), request)
+        json_format.ParseDict(body | dict(own(call.query)) | dict(call.path), request)
     except json_format.ParseError as error:
         raise invalid(f"Invalid JSON payload received. {error}", "timeout") from None
     asked = request.timeout.ToNanoseconds() / 1e9 or LONGEST_WAIT
     deadline = time.monotonic() + min(asked, LONGEST_WAIT)
-    while not (operation := get_operation(call)).done and time.monotonic() < deadline:
+    while not (operation := _get(call)).done and time.monotonic() < deadline:
         time.sleep(0.05)
     return operation
+
+
+def _get(call: Call) -> Operation:
+    return call.parts.store.get(Operation, call.path["name"])
 
 
 _LOCATION = "projects/*/locations/*"

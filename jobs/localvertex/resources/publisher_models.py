@@ -1,6 +1,7 @@
 """The catalogue as Model Garden shows it, and the licences that are accepted there."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from google.cloud.aiplatform_v1beta1.types import (
@@ -18,6 +19,7 @@ from google.cloud.aiplatform_v1beta1.types import (
 
 from jobs.localvertex.catalogue import CatalogueModel, Machine
 from jobs.localvertex.errors import ApiError, invalid
+from jobs.localvertex.expressions import CALL, Test, parsed
 from jobs.localvertex.filters import ordered, page
 from jobs.localvertex.hosts import project_number
 from jobs.localvertex.llama import CONTEXT_TOKENS
@@ -26,7 +28,11 @@ from jobs.localvertex.resources.call import Call, Parts, Route
 
 Action = PublisherModel.CallToAction
 ACCELERATORS: Any = AcceleratorType
-_PATTERN = re.compile(r'(?:model_user_id|display_name)\s*=~\s*"(?P<pattern>[^"]*)"')
+TEXTS: dict[str, Callable[[CatalogueModel], str]] = {
+    "model_user_id": lambda model: model.id,
+    "display_name": lambda model: model.display_name,
+}
+LONGEST_PATTERN, MOST_REPETITIONS = 200, 5
 
 
 def list_publisher_models(call: Call) -> ListPublisherModelsResponse:
@@ -35,8 +41,9 @@ def list_publisher_models(call: Call) -> ListPublisherModelsResponse:
     models = [m for m in call.parts.catalogue.all() if publisher in ("*", "-", m.publisher)]
     if not request.list_all_versions:
         models = list({model.resource_name.partition("@")[0]: model for model in reversed(models)}.values())[::-1]
-    chosen = [model for model in models if _wanted(model, request.filter)]
-    messages = ordered([publisher_model(call.parts, model) for model in chosen], request.order_by)
+    wanted = _filter(call.parts, request.filter)
+    messages = [publisher_model(call.parts, model) for model in models if wanted(model)]
+    messages = ordered(PublisherModel, messages, request.order_by)
     shown, following = page(messages, request.page_size, request.page_token)
     return ListPublisherModelsResponse(publisher_models=shown, next_page_token=following)
 
@@ -53,7 +60,7 @@ def check_publisher_model_eula_acceptance(call: Call) -> PublisherModelEulaAccep
 
 def accept_publisher_model_eula(call: Call) -> PublisherModelEulaAcceptance:
     request = call.posted(AcceptPublisherModelEulaRequest)
-    model = call.parts.catalogue.get(request.publisher_model)
+    model = call.parts.catalogue.get(request.publisher_model, "publisher_model")
     licences.accept(call.parts.store, request.parent.partition("/")[2], model)
     return _acceptance(call.parts, request.parent, request.publisher_model)
 
@@ -128,13 +135,37 @@ def _facts(model: CatalogueModel, here: bool) -> list[PublisherModel.Documentati
     return [PublisherModel.Documentation(title=title, content=text) for title, text in facts.items() if text]
 
 
-def _wanted(model: CatalogueModel, expression: str) -> bool:
+def _filter(parts: Parts, expression: str) -> Test:
     """What Google's own client sends: `is_hf_wildcard(false) AND (model_user_id=~"…" OR display_name=~"…")`."""
-    if "is_hf_wildcard(true)" in expression:
-        return False
-    patterns = [found["pattern"] for found in _PATTERN.finditer(expression)]
+
+    def compare(path: str, op: str, value: str) -> Test:
+        if op == CALL and path in ("is_hf_wildcard", "can_deploy") and value in ("true", "false"):
+            return lambda model: _is(parts, path, model) == (value == "true")
+        text = TEXTS.get(path)
+        if text is None or op not in ("=~", "=", "!=", ":"):
+            raise invalid(f"Invalid filter expression: {path} {op} is not known here.", "filter")
+        if op == "=~":
+            pattern = _pattern(value)
+            return lambda model: pattern.search(text(model)) is not None
+        if op == ":":
+            return lambda model: value in text(model)
+        return lambda model: (text(model) == value) == (op == "=")
+
+    return parsed(expression, compare) if expression.strip() else lambda model: True
+
+
+def _is(parts: Parts, what: str, model: CatalogueModel) -> bool:
+    """None of them is a wildcard that stands for Hugging Face's models."""
+    weights = parts.weights.find(model.id)
+    return what == "can_deploy" and weights is not None and weights.can_serve
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    """Python's expressions can take forever where Google's cannot: not with so few repetitions of single characters."""
+    if len(text) > LONGEST_PATTERN or len(re.findall(r"[*+{]", text)) > MOST_REPETITIONS or re.search(r"\)[*+{]", text):
+        raise invalid("Invalid filter expression: the pattern is too long or repeats too much.", "filter")
     try:
-        return not patterns or any(re.search(p, text) for p in patterns for text in (model.id, model.display_name))
+        return re.compile(text)
     except re.error as error:
         raise invalid(f"Invalid filter expression: {error}.", "filter") from None
 
@@ -142,7 +173,7 @@ def _wanted(model: CatalogueModel, expression: str) -> bool:
 def _find(parts: Parts, name: str) -> CatalogueModel:
     """A name without a version means the family's first."""
     if "@" in name:
-        return parts.catalogue.get(name)
+        return parts.catalogue.get(name, "name")
     for model in parts.catalogue.all():
         if model.resource_name.startswith(f"{name}@"):
             return model
@@ -151,7 +182,7 @@ def _find(parts: Parts, name: str) -> CatalogueModel:
 
 def _acceptance(parts: Parts, parent: str, name: str) -> PublisherModelEulaAcceptance:
     project = parent.partition("/")[2]
-    model = parts.catalogue.get(name)
+    model = parts.catalogue.get(name, "publisher_model")
     return PublisherModelEulaAcceptance(
         project_number=project_number(project),
         publisher_model=model.resource_name,

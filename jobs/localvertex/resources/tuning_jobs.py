@@ -1,12 +1,13 @@
 """Tuning jobs: what Google would refuse is refused before anything is written."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 from google.cloud.aiplatform_v1beta1.types import (
     CancelTuningJobRequest,
     GetTuningJobRequest,
     ListTuningJobsRequest,
     ListTuningJobsResponse,
+    RebaseTunedModelRequest,
     SupervisedTuningSpec,
     TuningJob,
 )
@@ -18,7 +19,7 @@ from jobs.localvertex.errors import invalid
 from jobs.localvertex.resources import continuing, licences
 from jobs.localvertex.resources.call import Call, Route, listed, now
 from jobs.localvertex.resources.cancelling import cancel
-from jobs.localvertex.resources.edits import check_display_name, check_labels
+from jobs.localvertex.resources.edits import check_display_name, check_labels, refuse_encryption
 from jobs.localvertex.runner import PENDING, new_id
 from jobs.localvertex.training import ADAPTER_SIZE
 
@@ -60,12 +61,18 @@ def get_tuning_job(call: Call) -> TuningJob:
 
 def list_tuning_jobs(call: Call) -> ListTuningJobsResponse:
     request = call.request(ListTuningJobsRequest)
-    found, following = listed(request, call.parts.store.all(TuningJob, f"{request.parent}/tuningJobs"))
+    found, following = listed(request, TuningJob, call.parts.store.all(TuningJob, f"{request.parent}/tuningJobs"))
     return ListTuningJobsResponse(tuning_jobs=found, next_page_token=following)
 
 
 def cancel_tuning_job(call: Call) -> empty_pb2.Empty:
     return cancel(call, TuningJob, call.posted(CancelTuningJobRequest).name)
+
+
+def rebase_tuned_model(call: Call) -> NoReturn:
+    call.posted(RebaseTunedModelRequest)
+    message = "Only tuned Gemini models can be rebased. An open model goes on from another by custom_base_model."
+    raise invalid(message, "tuned_model_ref")
 
 
 def _check(job: TuningJob, call: Call) -> CatalogueModel:
@@ -75,13 +82,14 @@ def _check(job: TuningJob, call: Call) -> CatalogueModel:
         raise invalid("The supervised_tuning_spec field is required.", "supervised_tuning_spec")
     check_display_name(job.tuned_model_display_name, "tuned_model_display_name", required=False)
     check_labels(dict(job.labels))
+    refuse_encryption(job, "encryption_spec")
     model = call.parts.catalogue.get(job.base_model)
     if not job.output_uri:
         raise invalid("The output_uri field is required for this model.", "output_uri")
     location(job.output_uri, "output_uri")
     _check_spec(job.supervised_tuning_spec, model)
     licences.require(call.parts.store, call.path["parent"].split("/")[1], model)
-    call.parts.weights.get(model.id)
+    call.parts.weights.get(model.id, model.how_to_get)
     return model
 
 
@@ -126,6 +134,9 @@ def _modes(model: CatalogueModel) -> Tuning:
 
 ROUTES = [
     Route("create_tuning_job", "POST", "{parent=projects/*/locations/*}/tuningJobs", create_tuning_job),
+    Route(
+        "rebase_tuned_model", "POST", "{parent=projects/*/locations/*}/tuningJobs:rebaseTunedModel", rebase_tuned_model
+    ),
     Route("list_tuning_jobs", "GET", "{parent=projects/*/locations/*}/tuningJobs", list_tuning_jobs),
     Route("get_tuning_job", "GET", "{name=projects/*/locations/*/tuningJobs/*}", get_tuning_job),
     Route("cancel_tuning_job", "POST", "{name=projects/*/locations/*/tuningJobs/*}:cancel", cancel_tuning_job),

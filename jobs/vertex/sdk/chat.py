@@ -1,9 +1,8 @@
 """chat/completions over HTTP, streamed: GAPIC cannot stream it over REST. The other side is not trusted to behave."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import httpx
 from django.conf import settings
@@ -31,28 +30,41 @@ class Chat:
         self._first, self._idle, self._total = first, idle, total
         self._tls = httpx.create_ssl_context(trust_env=False)
 
-    @contextmanager
-    def stream(self, request: ChatRequest) -> Iterator[Iterator[ChatChunk]]:
-        """May be left by another thread than the one that iterates; what the iterator raises then means nothing."""
-        url = _base(request) + f"/v1beta1/{request.endpoint}/chat/completions"
-        body = {**request.parameters, "messages": list(request.messages), **OWN_FIELDS}
-        with Watch(self._first, self._idle, self._total) as watch, self._client() as client:
-            response = self._send(client, url, body, watch)
-            try:
-                yield self._chunks(response, watch)
-            finally:
-                watch.cut()
-                response.close()
+    def stream(self, request: ChatRequest) -> "Stream":
+        return Stream(request, Watch(self._first, self._idle, self._total), self._client)
 
     def _client(self) -> httpx.Client:
         """One connection a stream, so that cutting it ends this stream and none of the others."""
         timeout = httpx.Timeout(self._first, connect=CONNECT_SECONDS)
         return httpx.Client(verify=self._tls, timeout=timeout, trust_env=False, follow_redirects=False)
 
-    def _send(self, client: httpx.Client, url: str, body: dict[str, Any], watch: Watch) -> httpx.Response:
-        with _as_errors(watch):
+
+class Stream:
+    def __init__(self, request: ChatRequest, watch: Watch, client: Callable[[], httpx.Client]) -> None:
+        self._request, self._watch, self._client = request, watch, client
+        self._opened = ExitStack()
+
+    def __enter__(self) -> Iterator[ChatChunk]:
+        url = _base(self._request) + f"/v1beta1/{self._request.endpoint}/chat/completions"
+        with ExitStack() as opened:
+            opened.enter_context(self._watch)
+            response = self._send(opened.enter_context(self._client()), url)
+            opened.callback(response.close)
+            opened.callback(self.cut)
+            self._opened = opened.pop_all()
+        return self._chunks(response)
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    def cut(self) -> None:
+        self._watch.cut()
+
+    def _send(self, client: httpx.Client, url: str) -> httpx.Response:
+        body = {**self._request.parameters, "messages": list(self._request.messages), **OWN_FIELDS}
+        with _as_errors(self._watch):
             outgoing = client.build_request(
-                "POST", url, json=body, headers=_headers(), extensions={"trace": watch.trace}
+                "POST", url, json=body, headers=_headers(), extensions={"trace": self._watch.trace}
             )
             response = client.send(outgoing, stream=True)
             if response.status_code != 200:
@@ -61,12 +73,11 @@ class Chat:
                 raise Unavailable(_("The endpoint sent a compressed answer, which was not asked for."), "UNKNOWN")
         return response
 
-    def _chunks(self, response: httpx.Response, watch: Watch) -> Iterator[ChatChunk]:
-        told = response.headers.get(DEPLOYED_MODEL, "")[:64]
-        if told:
+    def _chunks(self, response: httpx.Response) -> Iterator[ChatChunk]:
+        if told := response.headers.get(DEPLOYED_MODEL, "")[:64]:
             yield ChatChunk(deployed_model_id=told)
-        with _as_errors(watch):
-            yield from chunks(events(response.iter_raw(), watch.saw_event))
+        with _as_errors(self._watch):
+            yield from chunks(events(response.iter_raw(), self._watch.saw_event))
 
 
 def _base(request: ChatRequest) -> str:

@@ -17,9 +17,11 @@ MAX_REASON = 40
 DONE = "[DONE]"
 
 _TOO_LONG = re.compile(
-    r"context (length|size|window)|too (long|many tokens)|exceeds the (available|maximum)", re.IGNORECASE
+    r"context (length|size|window)|too (long|many tokens)|exceeds the (available|maximum)|has \d+ tokens;",
+    re.IGNORECASE,
 )
 _QUOTA = re.compile(r"\bquotas?\b", re.IGNORECASE)
+_COLD = re.compile(r"\bnot (yet )?ready\b|\b(starting|loading)\b|\bfrom zero\b", re.IGNORECASE)
 _IMAGE = re.compile(r"\bimages?\b|image_url|multi-?modal|mmproj|vision", re.IGNORECASE)
 
 
@@ -98,11 +100,11 @@ def _as_error(error: Mapping[str, Any], retry_after: str = "") -> VertexError:
     message = _storable(str(error.get("message") or ""))[:MAX_MESSAGE]
     if (code == 429 or status == "RESOURCE_EXHAUSTED") and _QUOTA.search(message):
         return OverQuota(_("A quota of the project is used up. Wait, or ask for more of it. (%s)") % message, "QUOTA")
+    if (code in (429, 503) or status in ("RESOURCE_EXHAUSTED", "UNAVAILABLE")) and _COLD.search(message):
+        return Unavailable(_("The model was asleep and is being started. Try again in a minute or two."), "COLD")
     if code == 429 or status == "RESOURCE_EXHAUSTED":
         wait = _(" It asks for %s seconds.") % retry_after if retry_after.isdigit() else ""
-        return OverQuota(
-            _("The endpoint is busy or still starting. Try again in a moment.") + wait, "RESOURCE_EXHAUSTED"
-        )
+        return OverQuota(_("The endpoint is overloaded. Try again in a moment.") + wait, "RESOURCE_EXHAUSTED")
     if code == 404 or status == "NOT_FOUND":
         return NotFound(_("The endpoint is not there any more. Deploy the model again. (%s)") % message, "NOT_FOUND")
     if code in (401, 403):
@@ -111,7 +113,7 @@ def _as_error(error: Mapping[str, Any], retry_after: str = "") -> VertexError:
             status or "PERMISSION_DENIED",
         )
     if code == 503 or status == "UNAVAILABLE":
-        return Unavailable(_("The model is not ready yet. Try again in a minute. (%s)") % message, "UNAVAILABLE")
+        return Unavailable(_("The endpoint cannot answer now. Try again in a minute. (%s)") % message, "UNAVAILABLE")
     if code and 400 <= code < 500 and code != 408:
         return _refused(code, status or "INVALID_ARGUMENT", message)
     return Unavailable(_("The endpoint failed: %s") % (message or code or _("no reason given")), status or "INTERNAL")

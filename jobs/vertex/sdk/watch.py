@@ -11,6 +11,8 @@ from django.utils.translation import gettext as _
 
 from jobs.vertex.errors import Unavailable
 
+CONNECTED = ("connection.connect_tcp.complete", "connection.start_tls.complete")
+
 
 class Watch:
     """`first` seconds to the first event, then `idle` seconds between events, `total` for everything."""
@@ -22,6 +24,7 @@ class Watch:
         self._deadline = now + first
         self._late = ""
         self._socket: socket.socket | None = None
+        self._is_cut = False
         self._over = False
         self._change = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="chat-watch", daemon=True)
@@ -40,10 +43,10 @@ class Watch:
 
     def trace(self, event: str, info: dict[str, Any]) -> None:
         """httpx's trace hook: remembers the socket as soon as there is one."""
-        if event == "connection.connect_tcp.complete":
+        if event in CONNECTED:
             self._socket = info["return_value"].get_extra_info("socket")
-        if event == "connection.start_tls.complete":
-            self._socket = info["return_value"].get_extra_info("socket")
+            if self._is_cut:
+                self.cut()
 
     def saw_event(self) -> None:
         """Wakes the watch only when it would sleep too long, so that a token costs no switch of threads."""
@@ -58,7 +61,8 @@ class Watch:
         return Unavailable(self._late, "DEADLINE_EXCEEDED") if self._late else None
 
     def cut(self) -> None:
-        """Wakes a thread that is blocked in a read, which closing the socket would not."""
+        """Wakes a thread that is blocked in a read, which closing the socket would not; one that connects, later."""
+        self._is_cut = True
         if self._socket is not None:
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)

@@ -34,22 +34,22 @@ def names(plan: processes.Plan) -> list[str]:
 
 
 def test_a_laptop_runs_everything(plan):
-    assert names(plan()) == ["cache", "storage", "vertex", "web", "worker"]
+    assert names(plan()) == ["cache", "storage", "vertex", "web", "worker", "chat"]
 
 
 def test_a_project_needs_no_local_servers(plan):
-    assert names(plan(VERTEX_PROJECT="real")) == ["cache", "web", "worker"]
+    assert names(plan(VERTEX_PROJECT="real")) == ["cache", "web", "worker", "chat"]
 
 
 def test_a_given_redis_is_used(plan):
     found = plan(VERTEX_PROJECT="real", REDIS_URL="redis://elsewhere:6379/0")
-    assert (names(found), found.environment["REDIS_URL"]) == (["web", "worker"], "redis://elsewhere:6379/0")
+    assert (names(found), found.environment["REDIS_URL"]) == (["web", "worker", "chat"], "redis://elsewhere:6379/0")
 
 
 def test_a_given_address_of_vertex_is_used(plan):
     found = plan(VERTEX_API_ENDPOINT="http://127.0.0.1:1")
     assert (names(found), found.environment["VERTEX_API_ENDPOINT"]) == (
-        ["cache", "web", "worker"],
+        ["cache", "web", "worker", "chat"],
         "http://127.0.0.1:1",
     )
 
@@ -59,6 +59,21 @@ def test_the_console_is_told_where_the_local_servers_are(plan):
     assert given["VERTEX_TUNING_AT_ONCE"] == "1"
     assert (given["VERTEX_POLL_SECONDS"], given["VERTEX_API_ENDPOINT"][:17]) == ("2", "http://127.0.0.1:")
     assert given["STORAGE_EMULATOR_HOST"].startswith("http://127.0.0.1:")
+
+
+def test_answers_hold_up_no_job_and_jobs_no_answer(plan):
+    found = {process.name: process.command for process in plan().front}
+    queues = {name: command[command.index("-Q") + 1] for name, command in found.items() if "-Q" in command}
+    assert queues == {"worker": "jobs", "chat": "chat"}
+    assert [name for name, command in found.items() if "-B" in command] == ["worker"]
+    assert "--concurrency=128" in found["chat"]
+
+
+def test_the_console_knows_its_own_address(plan, monkeypatch):
+    monkeypatch.delenv("CONSOLE_URL", raising=False)
+    assert plan().front[1].environment["CONSOLE_URL"] == "http://127.0.0.1:8000"
+    assert processes.address("::", 80) == "http://[::1]:80"
+    assert plan(CONSOLE_URL="https://console.example").environment["CONSOLE_URL"] == "https://console.example"
 
 
 def test_trainings_may_use_every_core(plan):

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.contract.clients.recording import PROGRAM
 from tests.localservers import storage_emulator
 from tests.localvertex.servers import BUCKET, LocalVertex
 
@@ -27,7 +28,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalVertex]:
     folder = tmp_path_factory.mktemp("clients")
     with storage_emulator(folder) as address:
         httpx.post(f"{address}/storage/v1/b", json={"name": BUCKET}, trust_env=False)
-        running = LocalVertex(folder, address, extra=["--base-model", f"{SEEING}={_seeing(folder / 'seeing')}"]).start()
+        extra = ["--base-model", f"{SEEING}={_seeing(folder / 'seeing')}"]
+        running = LocalVertex(folder, address, extra=extra, program=PROGRAM).start()
         yield running
         running.stop()
 

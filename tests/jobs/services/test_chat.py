@@ -1,5 +1,3 @@
-import threading
-import time
 from datetime import timedelta
 from uuid import uuid4
 
@@ -29,7 +27,7 @@ def conversation(db, fake_gateway):
 @pytest.fixture
 def frames(monkeypatch):
     sent = []
-    monkeypatch.setattr(live, "chat_frame", lambda message_id, event, data: sent.append((event, data)))
+    monkeypatch.setattr(live, "chat_frames", lambda frames: sent.extend(dict(frame.fields) for frame in frames) or True)
     return sent
 
 
@@ -54,7 +52,7 @@ def test_a_question_gets_its_answer(conversation, frames):
         "<p>Ahoy there</p>\n", {"prompt_tokens": 2, "completion_tokens": 2},
     )  # fmt: skip
     assert sorted(answer.timings) == ["first_token", "total"]
-    assert frames[-1] == ("end", "")
+    assert frames[-1] == {"event": "end", "data": ""}
 
 
 def test_the_first_question_names_the_conversation(conversation):
@@ -64,12 +62,10 @@ def test_the_first_question_names_the_conversation(conversation):
 
 def test_the_frames_are_partials_for_this_answer(conversation, frames):
     answer = answered(conversation, "Ahoy")
-    event, data = frames[0]
-    assert event == ""
-    assert data == (
-        f'<hx-partial hx-target="#reply-{answer.pk}-done" hx-swap="beforeend"></hx-partial>'
-        f'<hx-partial hx-target="#reply-{answer.pk}-tail" hx-swap="innerMorph"><p>Ahoy</p>\n</hx-partial>'
-    )
+    tail = f"#reply-{answer.pk}-tail"
+    assert frames[0] == {
+        "draft": f'<hx-partial hx-target="{tail}" hx-swap="innerMorph"><p>Ahoy</p>\n</hx-partial>',
+    }
 
 
 def test_what_is_asked_holds_the_whole_conversation(conversation, fake_gateway):
@@ -141,42 +137,6 @@ def test_a_waiting_answer_stops_at_once(conversation, fake_gateway):
     assert (answer.state, fake_gateway.chat.requests) == ("STOPPED", [])
 
 
-def test_stopping_does_not_wait_for_a_token(conversation, fake_gateway):
-    """The model is silent for ten seconds; the person stops after the first words."""
-    released = threading.Event()
-    fake_gateway.chat.script = [["Partial ", "never"]]
-    answer = chat.ask(conversation, key=uuid4(), text="Ahoy")
-    stopper = StopAfterFirstWords(answer, released, fake_gateway)
-    chat.answer(answer.pk)
-    answer.refresh_from_db()
-    released.set()
-    assert (answer.state, answer.content, answer.html) == ("STOPPED", "Partial ", "<p>Partial</p>\n")
-    assert (fake_gateway.chat.closed, stopper.seconds_to_stop() < 1) == (1, True)
-
-
-class StopAfterFirstWords:
-    """Blocks the second chunk, as a silent model would; the stop is asked for in the row when the frame is sent."""
-
-    def __init__(self, answer, released, gateway):
-        self.chunks, self.released, self.asked = 0, released, 0.0
-        self.row = Message.objects.filter(pk=answer.pk)
-        gateway.chat.on_chunk = self.on_chunk
-        self.frame, live.chat_frame = live.chat_frame, self.on_frame
-
-    def on_chunk(self):
-        self.chunks += 1
-        if self.chunks == 2:
-            self.released.wait(10)
-
-    def on_frame(self, message_id, event, data):
-        live.chat_frame = self.frame
-        self.asked = time.monotonic()
-        self.row.update(stop_requested_at=timezone.now())
-
-    def seconds_to_stop(self):
-        return time.monotonic() - self.asked
-
-
 def test_queries_do_not_grow_with_the_tokens(conversation, fake_gateway):
     counts = []
     for words in (10, 3000):
@@ -213,6 +173,22 @@ def test_lost_messages_are_found(conversation):
     answer = chat.ask(conversation, key=uuid4(), text="Ahoy")
     assert chat.due(timezone.now()) == []
     assert chat.due(timezone.now() + timedelta(seconds=3)) == [answer.pk]
+
+
+def test_a_message_is_sent_again_less_and_less_often(conversation):
+    """A sweep each two seconds for two minutes, while the queue is full and nobody takes the answer."""
+    answer = chat.ask(conversation, key=uuid4(), text="Ahoy")
+    named = [age for age in range(0, 120, 2) if chat.due(answer.created_at + timedelta(seconds=age))]
+    assert named == [2, 4, 8, 16, 32, 52, 72, 92, 112]
+
+
+def test_an_answer_that_was_named_again_is_given_once(conversation, fake_gateway):
+    answer = chat.ask(conversation, key=uuid4(), text="Ahoy")
+    chat.due(timezone.now() + timedelta(seconds=3))
+    for _ in range(2):
+        chat.answer(answer.pk)
+    answer.refresh_from_db()
+    assert (answer.state, answer.lease_until, len(fake_gateway.chat.requests)) == ("COMPLETE", None, 1)
 
 
 def test_an_endless_answer_is_cut(conversation, fake_gateway):

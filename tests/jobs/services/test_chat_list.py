@@ -27,19 +27,19 @@ def test_pinned_ones_stand_apart_on_the_first_page():
     talk("Kept", 9, pinned=True)
     talk("New")
     first = chat_list.page(factories.owner(), size=1)
-    second = chat_list.page(factories.owner(), before=first.older, size=1)
-    assert (titles(first), titles(second), second.older) == ((["Kept"], ["New"]), ([], ["Old"]), None)
+    second = chat_list.page(factories.owner(), after=first.last, size=1)
+    assert (titles(first), titles(second), second.last) == ((["Kept"], ["New"]), ([], ["Old"]), None)
 
 
 def test_chats_of_one_moment_are_all_listed_once():
     for number in range(5):
         talk(str(number))
     Conversation.objects.update(updated_at=timezone.now())
-    seen, before = [], None
+    seen, after = [], None
     for _ in range(3):
-        page = chat_list.page(factories.owner(), before=before, size=2)
-        seen, before = [*seen, *titles(page)[1]], page.older
-    assert (sorted(seen), before) == (list("01234"), None)
+        page = chat_list.page(factories.owner(), after=after, size=2)
+        seen, after = [*seen, *titles(page)[1]], page.last
+    assert (sorted(seen), after) == (list("01234"), None)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_what_was_found_can_be_paged():
     for number in range(3):
         talk(f"Sea {number}", number)
     first = chat_list.search(factories.owner(), "sea", size=2)
-    second = chat_list.search(factories.owner(), "sea", before=first.older, size=2)
+    second = chat_list.search(factories.owner(), "sea", after=first.last, size=2)
     assert (titles(first)[1], titles(second)[1]) == (["Sea 0", "Sea 1"], ["Sea 2"])
 
 

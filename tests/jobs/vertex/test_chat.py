@@ -181,7 +181,8 @@ def test_no_answer_outlasts_its_limits(settings, behaviour, limits):
     [
         (error(404, "NOT_FOUND"), NotFound, "Deploy the model again"),
         (answer(429, {}, "Retry-After: 7"), OverQuota, "7 seconds"),
-        (error(503, "UNAVAILABLE", "loading"), Unavailable, "not ready yet"),
+        (error(503, "UNAVAILABLE", "Loading model"), Unavailable, "is being started"),
+        (error(503, "UNAVAILABLE", "no upstream"), Unavailable, "cannot answer now"),
         (error(403, "PERMISSION_DENIED"), NotAuthorised, "does not allow"),
         (answer(413, b""), Refused, "larger than"),
         (
@@ -204,8 +205,10 @@ def test_a_refusal_has_its_sentence(settings, behaviour, kind, words):
     ("behaviour", "code"),
     [
         (error(429, "RESOURCE_EXHAUSTED", "The following quotas are exceeded: X 8"), "QUOTA"),
-        (error(429, "RESOURCE_EXHAUSTED", "Model is not yet ready for inference"), "RESOURCE_EXHAUSTED"),
+        (error(429, "RESOURCE_EXHAUSTED", "Model is not yet ready for inference"), "COLD"),
+        (error(429, "RESOURCE_EXHAUSTED", "Too many requests"), "RESOURCE_EXHAUSTED"),
         (error(400, "INVALID_ARGUMENT", "the request exceeds the available context size"), "CONTEXT_LENGTH"),
+        (error(400, "INVALID_ARGUMENT", "The conversation has 9 tokens; this model takes 8."), "CONTEXT_LENGTH"),
         (error(400, "INVALID_ARGUMENT", "image input is not supported"), "NO_IMAGES"),
         (answer(413, b""), "NO_IMAGES"),
         (error(400, "INVALID_ARGUMENT", "temperature must be positive"), "INVALID_ARGUMENT"),

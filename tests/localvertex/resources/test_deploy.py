@@ -90,7 +90,7 @@ def test_folder_without_a_model(server):
 
 def test_model_without_weights(server):
     name = "publishers/qwen/models/qwen3@qwen3-4b"
-    with pytest.raises(BadRequest, match="no weights on this machine"):
+    with pytest.raises(BadRequest, match="convert https://huggingface.co/Qwen/Qwen3-4B to model.gguf"):
         server.garden.deploy(vertex.DeployRequest(destination=PARENT, publisher_model_name=name))
 
 
@@ -115,6 +115,17 @@ def test_undeploy_of_an_unknown_model(server):
     server.deployed("undeploy-what")
     with pytest.raises(NotFound, match="DeployedModel '7'"):
         server.endpoints.undeploy_model(endpoint=f"{PARENT}/endpoints/undeploy-what", deployed_model_id="7")
+    with pytest.raises(BadRequest, match="deployed_model_id field is required"):
+        server.endpoints.undeploy_model(endpoint=f"{PARENT}/endpoints/undeploy-what", deployed_model_id="")
+
+
+def test_what_it_cannot_give_is_refused(server):
+    private = {"private_service_connect_config": {"enable_private_service_connect": True}}
+    with pytest.raises(BadRequest, match="Private endpoints are not supported"):
+        server.deploy("private", endpoint_config=private)
+    with pytest.raises(BadRequest, match="Hugging Face models cannot be deployed") as refused:
+        server.garden.deploy(vertex.DeployRequest(destination=PARENT, hugging_face_model_id="google/gemma-3-1b-it"))
+    assert refused.value.details[0]["fieldViolations"][0]["field"] == "hugging_face_model_id"
 
 
 def test_lists(server):

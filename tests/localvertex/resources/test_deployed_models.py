@@ -1,3 +1,6 @@
+import json
+from collections import Counter
+
 import pytest
 from google.api_core.exceptions import BadRequest, Conflict, NotFound
 from google.cloud import aiplatform_v1beta1 as vertex
@@ -5,6 +8,7 @@ from google.protobuf import field_mask_pb2
 
 from tests.localvertex.resources.test_endpoints import create
 from tests.localvertex.servers import PARENT, wait_for
+from tests.localvertex.test_chat import seen
 
 LOCAL = {"machine_spec": {"machine_type": "local-cpu"}, "min_replica_count": 1}
 
@@ -35,6 +39,26 @@ def test_second_model_shares_the_traffic(server, model):
     assert server.chat("two").status_code == 200
     references = server.models.get_model(name=model).deployed_models
     assert {one.deployed_model_id for one in references if one.endpoint == endpoint.name} == {"11", second.id}
+
+
+def test_chats_are_shared_as_the_split_says(server, model):
+    create(server, "split")
+    deploy(server, "split", model, {"0": 100}, id="21")
+    deploy(server, "split", model, {"0": 30, "21": 70}, id="22")
+    deploy(server, "split", model, {"0": 0, "21": 70, "22": 30}, id="23")
+    shares = answered_by(server, "split", 100)
+    assert set(shares) == {"21", "22"}
+    assert 45 <= shares["21"] <= 92  # 70 but for chance: outside less than once in 100,000 times
+    mask = field_mask_pb2.FieldMask(paths=["traffic_split"])
+    endpoint = vertex.Endpoint(name=f"{PARENT}/endpoints/split", traffic_split={"23": 100})
+    server.endpoints.update_endpoint(endpoint=endpoint, update_mask=mask)
+    assert answered_by(server, "split", 10) == {"23": 10}
+
+
+def answered_by(server, endpoint, chats) -> Counter:
+    before = len(seen(server))
+    assert [server.chat(endpoint).status_code for _ in range(chats)] == [200] * chats
+    return Counter(line["deployed_model"] for line in seen(server)[before:])
 
 
 def test_undeploy_gives_the_traffic_to_others(server, model):
@@ -98,6 +122,47 @@ def test_needs_resources(server, model):
         server.endpoints.deploy_model(endpoint=endpoint, deployed_model=vertex.DeployedModel(model=model))
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("m-origin", "'m-origin' is not the name of a model"),
+        ("projects/p1/locations/europe-west4/models/m-origin", "is not in the location of"),
+    ],
+)
+def test_names_of_models(server, model, name, message):
+    with pytest.raises(BadRequest, match=message):
+        deploy(server, "origin", name)
+
+
+@pytest.fixture(scope="module")
+def tuned(shared_server) -> str:
+    """A model with checkpoints 1 and 2 that are whole models."""
+    job = shared_server.job()
+    job.supervised_tuning_spec.tuning_mode = vertex.SupervisedTuningSpec.TuningMode.TUNING_MODE_FULL
+    job.supervised_tuning_spec.hyper_parameters.adapter_size = 0
+    done = shared_server.until(shared_server.create(job).name, "SUCCEEDED")
+    return done.tuned_model.model.partition("@")[0]
+
+
+@pytest.mark.parametrize(("checkpoint", "folder"), [("1", "checkpoint-4"), ("2", "final"), ("", "final")])
+def test_the_checkpoint_that_was_asked_for_is_served(server, tuned, checkpoint, folder):
+    name = f"checkpoint-{checkpoint or 'none'}"
+    create(server, name)
+    uri = server.models.get_model(name=tuned).artifact_uri.replace("/final", f"/{folder}")
+    server.upload(f"{uri.removeprefix('gs://garden-local/')}/config.json", json.dumps({"of": folder}))
+    deployed = deploy(server, name, tuned, {"0": 100}, checkpoint_id=checkpoint)
+    assert deployed.checkpoint_id == checkpoint
+    (gguf,) = (server.data / "endpoints" / name).glob("*/model.gguf")
+    assert gguf.read_bytes() == f"converted from {folder}".encode()
+
+
+def test_no_such_checkpoint(server, tuned, model):
+    with pytest.raises(BadRequest, match=r"has no checkpoint '3'\. It has: 1, 2\."):
+        deploy(server, "origin", tuned, checkpoint_id="3")
+    with pytest.raises(BadRequest, match=r"has no checkpoint '1'\. It has: none\."):
+        deploy(server, "origin", model, checkpoint_id="1")
+
+
 def test_ids_are_taken_once(server, model):
     create(server, "taken")
     deploy(server, "taken", model, id="3")
@@ -121,6 +186,8 @@ def test_mutate_replicas(server, model):
     done = server.endpoints.mutate_deployed_model(**request, update_mask=mask).result(timeout=10)
     resources = done.deployed_model.dedicated_resources
     assert (resources.min_replica_count, resources.max_replica_count) == (1, 4)
+    with pytest.raises(BadRequest, match="deployed_model.id field is required"):
+        server.endpoints.mutate_deployed_model(endpoint=request["endpoint"], deployed_model={}, update_mask=mask)
     mask.paths[:] = ["display_name"]
     with pytest.raises(BadRequest, match="cannot be updated"):
         server.endpoints.mutate_deployed_model(**request, update_mask=mask)

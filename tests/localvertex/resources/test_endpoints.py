@@ -36,6 +36,7 @@ def test_created_with_a_chosen_id_once(server):
         ({"labels": {"A": "b"}}, "Label 'A'"),
         ({"traffic_split": {"1": 100}}, "set by deploying"),
         ({"network": "default"}, "Private endpoints are not supported"),
+        ({"encryption_spec": {"kms_key_name": "k"}}, "Encryption keys are not supported"),
         ({"client_connection_config": {"inference_timeout": timedelta(hours=2)}}, "at most 3600 seconds"),
     ],
 )
@@ -72,6 +73,8 @@ def test_bad_masks(server):
         patch(server, endpoint)
     with pytest.raises(BadRequest, match="'create_time' cannot be updated"):
         patch(server, endpoint, "create_time")
+    with pytest.raises(BadRequest, match=r"'labels\.team' cannot be updated"):
+        patch(server, endpoint, "labels.team")
     with pytest.raises(NotFound):
         patch(server, vertex.Endpoint(name=f"{PARENT}/endpoints/none"), "display_name")
 
@@ -89,6 +92,56 @@ def test_list_filters_and_pages(server):
     request = vertex.ListEndpointsRequest(parent=PARENT, filter="labels.listed=yes", page_size=2)
     pages = [[one.display_name for one in page.endpoints] for page in server.endpoints.list_endpoints(request).pages]
     assert pages == [["list-c", "list-a"], ["list-b"]]
+
+
+def listed(server, **query):
+    request = vertex.ListEndpointsRequest(parent=PARENT, **query)
+    return list(server.endpoints.list_endpoints(request))
+
+
+def test_filters_that_google_documents(server):
+    create(server, "filter-me", display_name="Filter me", labels={"filters": "a"})
+    for expression in (
+        "endpoint=filter-me", 'displayName="Filter me"', "labels.filters=a AND NOT endpoint=other", "labels:filters",
+        '(endpoint=filter-me OR endpoint=nobody) AND labels."filters":*',
+    ):  # fmt: skip
+        assert [one.name.rpartition("/")[2] for one in listed(server, filter=expression)] == ["filter-me"]
+
+
+def test_a_read_mask_leaves_the_rest_out(server):
+    create(server, "masked-list", description="Long", labels={"masked": "yes"})
+    mask = field_mask_pb2.FieldMask(paths=["name", "labels"])
+    (shown,) = listed(server, filter="endpoint=masked-list", read_mask=mask)
+    assert shown == vertex.Endpoint(name=f"{PARENT}/endpoints/masked-list", labels={"masked": "yes"})
+    address = f"{server.url}/v1beta1/{PARENT}/endpoints"
+    asked = {"filter": "endpoint=masked-list", "readMask": "display_name"}
+    assert httpx.get(address, params=asked, trust_env=False).json() == {"endpoints": [{"displayName": "An endpoint"}]}
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ({"filter": "colour=red"}, "Unknown field 'colour' of a Endpoint"),
+        ({"read_mask": {"paths": ["shoes"]}}, "Unknown field 'shoes' of a Endpoint"),
+    ],
+)
+def test_unknown_fields_of_a_list(server, query, message):
+    with pytest.raises(BadRequest, match=message):
+        listed(server, **query)
+
+
+@pytest.mark.parametrize(
+    ("verb", "path"),
+    [
+        ("POST", f"{PARENT}/endpoints"), ("PATCH", f"{PARENT}/endpoints/e"),
+        ("POST", f"{PARENT}/endpoints/e:deployModel"), ("POST", f"{PARENT}/tuningJobs"),
+        ("POST", f"{PARENT}/customJobs"), ("POST", f"{PARENT}:deploy"),
+        ("GET", f"{PARENT}/operations"), ("GET", f"{PARENT}/operations/1"), ("DELETE", f"{PARENT}/endpoints/e"),
+    ],
+)  # fmt: skip
+def test_unknown_names_in_a_query(server, verb, path):
+    reply = httpx.request(verb, f"{server.url}/v1beta1/{path}?shoes=1&$alt=json&key=k", json={}, trust_env=False)
+    assert (reply.status_code, 'Unknown name "shoes"' in reply.json()["error"]["message"]) == (400, True)
 
 
 def test_v1_refuses_what_it_does_not_know(server):

@@ -35,6 +35,7 @@ def test_upload_get_and_patch(server):
         ({"display_name": ""}, "display_name field is required"),
         ({"artifact_uri": "/tmp/x"}, "must be a Cloud Storage path"),
         ({"labels": {"A": "b"}}, "Label 'A'"),
+        ({"encryption_spec": {"kms_key_name": "k"}}, "Encryption keys are not supported"),
         ({"version_aliases": ["1st"]}, "alias '1st' is invalid"),
     ],
 )

@@ -1,11 +1,13 @@
 import shlex
 import sys
+import time
 from datetime import timedelta
 
 import httpx
 import pytest
 from google.api_core.exceptions import BadRequest, NotFound
 
+from tests.localvertex.resources.test_deploy import stage
 from tests.localvertex.servers import PARENT
 
 
@@ -67,9 +69,13 @@ def test_cancelled_deployment_leaves_nothing(own_server):
     name = own_server.deploy("slow")
     with pytest.raises(BadRequest, match="being deployed"):
         own_server.endpoints.delete_endpoint(name=f"{PARENT}/endpoints/slow")
+    began = time.monotonic()
+    assert not own_server.garden.wait_operation({"name": name, "timeout": timedelta(seconds=0.3)}).done
+    assert 0.3 <= time.monotonic() - began < 10
     own_server.garden.cancel_operation({"name": name})
     done = own_server.garden.wait_operation({"name": name})
     assert (done.error.code, done.error.message) == (1, "The deployment was cancelled.")
+    assert stage(own_server, "slow") == "DEPLOYMENT_TERMINATED"
     with pytest.raises(NotFound):
         own_server.endpoints.get_endpoint(name=f"{PARENT}/endpoints/slow")
 
@@ -77,4 +83,4 @@ def test_cancelled_deployment_leaves_nothing(own_server):
 def test_unknown_paths_and_verbs(server):
     assert httpx.get(f"{server.url}/v1/nonsense", trust_env=False).json()["error"]["status"] == "NOT_FOUND"
     reply = httpx.put(f"{server.url}/v1beta1/{PARENT}/endpoints", trust_env=False)
-    assert (reply.status_code, reply.json()["error"]["status"]) == (501, "UNIMPLEMENTED")
+    assert (reply.status_code, reply.json()["error"]["status"]) == (404, "NOT_FOUND")

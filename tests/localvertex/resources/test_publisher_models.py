@@ -28,6 +28,38 @@ def test_filter_that_googles_own_client_sends(server):
     assert listed(server, parent="publishers/*", list_all_versions=True, filter=pattern) == [GEMMA]
 
 
+@pytest.mark.parametrize(
+    ("expression", "names"),
+    [
+        ("can_deploy(true) AND display_name:270M", [GEMMA]),
+        ('display_name="Gemma 3 270M"', [GEMMA]),
+        ("is_hf_wildcard(true)", []),
+    ],
+)
+def test_other_filters(server, expression, names):
+    assert listed(server, parent="publishers/*", list_all_versions=True, filter=expression) == names
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "colour=red", "can_deploy(maybe)", "display_name>a", 'display_name=~"(a+)+"', f'display_name=~"{".*" * 9}"',
+        'display_name=~"("', "gemma",
+    ],
+)  # fmt: skip
+def test_filters_that_are_not_known(server, expression):
+    with pytest.raises(BadRequest, match="Invalid filter expression"):
+        listed(server, parent="publishers/*", filter=expression)
+
+
+def test_bad_order_and_name(server):
+    with pytest.raises(BadRequest, match="Unknown field 'shoes' of a PublisherModel"):
+        listed(server, parent="publishers/*", order_by="shoes")
+    with pytest.raises(BadRequest) as refused:
+        server.garden.accept_publisher_model_eula(parent="projects/p1", publisher_model="gemma")
+    assert refused.value.details[0]["fieldViolations"][0]["field"] == "publisher_model"
+
+
 def test_only_models_with_weights_here_can_be_deployed(server):
     here = server.garden.get_publisher_model(name=TINY_NAME).supported_actions
     away = server.garden.get_publisher_model(name="publishers/google/models/gemma3@gemma-3-4b-it").supported_actions

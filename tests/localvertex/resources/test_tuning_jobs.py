@@ -5,7 +5,7 @@ import pytest
 from google.api_core.exceptions import BadRequest, NotFound
 from google.cloud import aiplatform_v1beta1 as vertex
 
-from tests.localvertex.servers import PARENT, TINY
+from tests.localvertex.servers import PARENT, PROJECT, TINY
 
 MODE = vertex.SupervisedTuningSpec.TuningMode
 
@@ -66,10 +66,11 @@ def test_list_by_label_and_pages(server):
         ({"base_model": "gemma"}, "Invalid open source publisher model resource name"),
         ({"base_model": ""}, "base_model field is required"),
         ({"base_model": "openai/gpt-oss@gpt-oss-20b"}, "not supported for tuning"),
-        ({"base_model": "qwen/qwen3@qwen3-32b"}, "has no weights on this machine"),
+        ({"base_model": "qwen/qwen3@qwen3-32b"}, "has no weights on this machine. This server tunes Gemma 3 only."),
         ({"tuned_model_display_name": "x" * 129}, "at most 128 characters"),
         ({"labels": {"Upper": "x"}}, "Label 'Upper'"),
         ({"labels": {"a": "no spaces"}}, "Label 'a'"),
+        ({"encryption_spec": {"kms_key_name": "k"}}, "Encryption keys are not supported"),
         ({"supervised_tuning_spec": vertex.SupervisedTuningSpec()}, "training_dataset_uri field is required"),
         ({"supervised_tuning_spec": {"training_dataset_uri": "gs://b"}}, "must name a file in the bucket"),
     ],
@@ -98,6 +99,17 @@ def test_full_tuning_is_refused_where_the_model_takes_adapters(server):
     job = server.job(base_model="google/gemma4@gemma-4-e2b-it")
     job.supervised_tuning_spec.tuning_mode = MODE.TUNING_MODE_FULL
     with pytest.raises(BadRequest, match="FULL is not supported for the base model"):
+        server.create(job)
+
+
+def test_adapter_sizes(server):
+    job = spec(server, adapter_size=3)
+    job.supervised_tuning_spec.tuning_mode = MODE.TUNING_MODE_FULL
+    with pytest.raises(BadRequest, match="must not be set with full tuning"):
+        server.create(job)
+    job = spec(server, adapter_size=3)
+    job.base_model, job.supervised_tuning_spec.tuning_mode = "google/gemma3@gemma-3-4b-it", 0
+    with pytest.raises(BadRequest, match="The adapter size is not supported for this base model"):
         server.create(job)
 
 
@@ -163,6 +175,14 @@ def test_validation_set_over_a_quarter(server):
     assert "100% of the size of the training dataset; at most 25%" in failed.error.message
 
 
+def test_validation_set_of_too_many_rows(server):
+    job = server.job("steps", rows=21_000)
+    lines = '{"prompt": "a", "completion": "yes"}\n' * 5001
+    job.supervised_tuning_spec.validation_dataset_uri = server.upload("validation-5001.jsonl", lines)
+    failed = server.until(server.create(job).name, "FAILED")
+    assert failed.error.message == "The validation dataset has 5,001 rows; at most 5,000 are allowed."
+
+
 def test_engine_says_why_it_failed(server):
     job = server.job("fail: Row 3 has no answer.")
     failed = server.until(server.create(job).name, "FAILED")
@@ -175,6 +195,24 @@ def test_engine_says_why_it_failed(server):
 def test_unknown_job(server):
     with pytest.raises(NotFound):
         server.tuning.get_tuning_job(name=f"{PARENT}/tuningJobs/1")
+
+
+def test_a_job_of_global_leaves_everything_in_a_region(server):
+    everywhere = f"{PROJECT}/locations/global"
+    made = server.tuning.create_tuning_job(parent=everywhere, tuning_job=server.job())
+    done = server.until(made.name, "SUCCEEDED")
+    assert made.name in [job.name for job in server.tuning.list_tuning_jobs(parent=everywhere)]
+    assert done.tuned_model.model.startswith(f"{PARENT}/models/")
+    assert done.experiment.startswith(f"{PARENT}/metadataStores/")
+    board = server.metadata.get_context(name=done.experiment).metadata["backing_tensorboard_resource"]
+    assert board.partition("/experiments/")[0] in [one.name for one in server.boards.list_tensorboards(parent=PARENT)]
+    (run,) = server.boards.list_tensorboard_runs(parent=board)
+    assert len(list(server.boards.list_tensorboard_time_series(parent=run.name))) == 4
+    folder = server.models.get_model(name=done.tuned_model.model).artifact_uri
+    request = vertex.DeployRequest(destination=everywhere, custom_model={"gcs_uri": folder})
+    with pytest.raises(BadRequest, match="Models are not deployed in the location global"):
+        server.garden.deploy(request)
+    server.deployed("from-global", custom_model={"gcs_uri": folder})
 
 
 def test_ended_job_cannot_be_cancelled(server):

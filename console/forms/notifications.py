@@ -1,0 +1,63 @@
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+
+from jobs.models import NotificationChoice, NotificationKind, NotificationWay
+
+KINDS = [kind for kind in NotificationKind if kind != NotificationKind.TEST]
+
+
+class NotificationForm(forms.Form):
+    """`ways` has a value `kind:way` for each box that is ticked."""
+
+    use_required_attribute = False
+    email = forms.EmailField(
+        label=_("E-mail address"),
+        required=False,
+        max_length=254,
+        help_text=_("Empty: nothing is sent by e-mail."),
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
+    )
+    webhook_url = forms.CharField(
+        label=_("Webhook address"),
+        required=False,
+        max_length=500,
+        help_text=_("Gets a signed POST. Empty: none is sent."),
+        widget=forms.URLInput(attrs={"spellcheck": "false", "placeholder": "https://example.com/hook"}),
+    )
+    ways = forms.MultipleChoiceField(
+        label=_("What is sent"),
+        required=False,
+        choices=[(f"{kind.value}:{way.value}", kind.label) for kind in KINDS for way in NotificationWay],
+    )
+
+    @classmethod
+    def first(cls, choice: NotificationChoice) -> dict[str, Any]:
+        chosen = [f"{kind.value}:{way.value}" for kind in KINDS for way in NotificationWay if choice.ticked(kind, way)]
+        return {"email": choice.email, "webhook_url": choice.webhook_url, "ways": chosen}
+
+    def chosen_ways(self) -> Mapping[str, list[str]]:
+        ticked: list[str] = self.cleaned_data["ways"]
+        return {
+            kind.value: [way.value for way in NotificationWay if f"{kind.value}:{way.value}" in ticked]
+            for kind in KINDS
+        }
+
+    @property
+    def table(self) -> list[dict[str, Any]]:
+        """A row a kind, a box a way; a way that is not set up cannot be ticked."""
+        ticked = set(self["ways"].value() or [])
+        rows = ((kind.label, [self._box(kind, way, ticked) for way in NotificationWay]) for kind in KINDS)
+        return [{"label": label, "boxes": boxes} for label, boxes in rows]
+
+    @staticmethod
+    def _box(kind: NotificationKind, way: NotificationWay, ticked: set[str]) -> dict[str, Any]:
+        value = f"{kind.value}:{way.value}"
+        return {"value": value, "way": way.label, "ticked": value in ticked}
+
+    @property
+    def has_mail(self) -> bool:
+        return bool(settings.EMAIL_HOST)

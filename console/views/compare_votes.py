@@ -1,0 +1,93 @@
+"""The vote on a round of answers, and the way of an answer into a dataset."""
+
+import uuid
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from console.forms.compare import RowForm, VoteForm
+from console.http import ConsoleRequest, hx_redirect, wants_fragment
+from jobs.errors import JobsError, NotAllowedNow
+from jobs.models import Conversation, Dataset, Message
+from jobs.services import comparison_rows, comparison_votes
+
+from .compare_shown import comparison_of, fragment, visible_answer, visible_comparison
+
+MOST_DATASETS = 200
+
+
+@require_POST
+def vote(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    comparison = visible_comparison(request, pk)
+    form = VoteForm(request.POST)
+    if not form.is_valid():
+        raise NotAllowedNow(_("Reload the page and vote again."))
+    winner = form.cleaned_data["winner"]
+    column = Conversation.objects.filter(comparison=comparison, pk=winner).first() if winner else None
+    if winner and column is None:
+        raise NotAllowedNow(_("Reload the page and vote again."))
+    comparison_votes.vote(comparison, number=form.cleaned_data["round"], winner=column)
+    if request.htmx:
+        return fragment(request, comparison, _("Your vote is counted"))
+    return hx_redirect(request, "compare-detail", pk)
+
+
+@require_POST
+def reveal(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    comparison = visible_comparison(request, pk)
+    comparison_votes.reveal(comparison)
+    comparison.blind = False
+    if request.htmx:
+        return fragment(request, comparison, _("The names are shown"))
+    return hx_redirect(request, "compare-detail", pk)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def row(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    answer = visible_answer(request, pk)
+    usable = Dataset.objects.visible_to(request.user).latest_versions().usable().rows().filter(shape="")
+    datasets = list(usable.order_by("-created_at")[:MOST_DATASETS])
+    if request.method != "POST":
+        first = {"key": uuid.uuid4(), "text": answer.content, "name": _("Compared answers")}
+        last = comparison_rows.last_chosen(request.user)
+        chosen = next((str(each.pk) for each in datasets if last and each.family == last.family), "")
+        return row_form(request, answer, RowForm(initial=first | {"dataset": chosen}, datasets=datasets))
+    form = RowForm(request.POST, datasets=datasets)
+    made = added(answer, form) if form.is_valid() else None
+    if made is None:
+        return row_form(request, answer, form, status=422)
+    words = {"name": made.name, "version": made.version}
+    messages.success(request, _("The answer is a row of “%(name)s”, version %(version)d.") % words)
+    return hx_redirect(request, "compare-detail", answer.conversation.comparison_id)
+
+
+def added(answer: Message, form: RowForm) -> Dataset | None:
+    """The dataset with the row, or None with the reason in the form."""
+    values = form.cleaned_data
+    chosen = {"key": values["key"], "text": values["text"], "dataset": values["dataset"], "name": values["name"]}
+    try:
+        return comparison_rows.add(answer, **chosen)
+    except JobsError as error:
+        form.add_error(None, str(error))
+        return None
+
+
+def row_form(request: ConsoleRequest, answer: Message, form: RowForm, status: int = 200) -> HttpResponse:
+    is_dialog = wants_fragment(request)
+    part = ("#form" if request.method == "POST" else "#dialog") if is_dialog else ""
+    context = {
+        "answer": answer,
+        "comparison": comparison_of(answer),
+        "form": form,
+        "reason": comparison_rows.why_not(answer),
+        "is_dialog": is_dialog,
+    }
+    response = render(request, f"compare/row.html{part}", context, status=status)
+    patch_vary_headers(response, ["HX-Request"])
+    if is_dialog and request.method == "POST":
+        response["HX-Retarget"], response["HX-Reswap"] = "#row-form", "outerHTML"
+    return response

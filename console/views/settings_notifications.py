@@ -1,0 +1,85 @@
+"""Where a person wants to be told of an end: e-mail, webhook, which of them."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from console.forms.notifications import NotificationForm
+from console.http import ConsoleRequest, page_or_fragment, wants_fragment
+from jobs import tasks
+from jobs.models import Delivery, NotificationChoice, NotificationWay, preference_of
+from jobs.services import notification_choices, notifications, webhook, webhook_address
+
+from .accounts import count
+from .settings_own import READ_OR_SEND, saved
+
+SHOWN = 5
+TESTS_A_MINUTE = 5
+SHOW_SECRET = "show_webhook_secret"  # noqa: S105  # the name of a mark in the session
+
+
+@require_http_methods(READ_OR_SEND)
+def index(request: ConsoleRequest) -> HttpResponse:
+    choice = notification_choices.of(request.user)
+    form = NotificationForm(request.POST or None, initial=NotificationForm.first(choice))
+    if form.is_bound and form.is_valid() and keep(request, form):
+        return saved(request, "settings-notifications")
+    is_to_be_shown = not wants_fragment(request) and request.session.pop(SHOW_SECRET, False)
+    secret = webhook.secret_of(choice) if is_to_be_shown else ""
+    context = {"form": form, "secret": secret, **state_of(request, choice)}
+    status = 422 if form.is_bound else 200
+    return page_or_fragment(request, "settings/notifications.html", "sent", context, status=status)
+
+
+def keep(request: ConsoleRequest, form: NotificationForm) -> bool:
+    values = {name: form.cleaned_data[name] for name in ("email", "webhook_url")}
+    try:
+        is_new = notification_choices.save(request.user, **values, ways=form.chosen_ways())
+    except webhook_address.BadAddress as error:
+        form.add_error("webhook_url", str(error))
+        return False
+    if is_new:
+        request.session[SHOW_SECRET] = True
+    return True
+
+
+def state_of(request: ConsoleRequest, choice: NotificationChoice) -> dict[str, Any]:
+    sent = Delivery.objects.visible_to(request.user).select_related("notification")
+    return {
+        "choice": choice,
+        "ready": [way for way in NotificationWay if choice.reaches(way)],
+        "sent": sent.order_by("-notification__created_at")[:SHOWN],
+        "is_private": settings.WEBHOOK_PRIVATE,
+        "language": preference_of(request.user).language,
+    }
+
+
+@require_POST
+def renew_secret(request: ConsoleRequest) -> HttpResponse:
+    notification_choices.renew_secret(request.user)
+    request.session[SHOW_SECRET] = True
+    return redirect("settings-notifications")
+
+
+@require_POST
+def send_test(request: ConsoleRequest) -> HttpResponse:
+    """By the same road as everything else, so its outcome tells what will happen to the others."""
+    way = request.POST.get("way", "")
+    choice = notification_choices.of(request.user)
+    if way not in NotificationWay or not choice.reaches(way):
+        messages.error(request, _("Save an address first; then it can be tested."))
+    elif count(f"test:{request.user.pk}") > TESTS_A_MINUTE:
+        messages.error(request, _("Too many tests. Wait a minute, then try again."))
+    else:
+        made = notifications.tell_test(request.user, way)
+        for delivery in made.deliveries.all():
+            tasks.kick(tasks.deliver, delivery_id=str(delivery.pk))
+        messages.success(request, _("The test is on its way"))
+    response = redirect("settings-notifications")
+    response.status_code = 303
+    return response

@@ -1,0 +1,106 @@
+"""Sends what is to leave the console. The row is the queue: claimed, tried a few times, then settled.
+
+A delivery that arrived is never sent again. If the worker dies between the sending and the note of it, nobody knows:
+it is sent again under the same id, by which the receiver can tell.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from jobs import live
+from jobs.errors import NotAllowedNow
+from jobs.models import Delivery, DeliveryState, NotificationChoice, NotificationWay, Problem, preference_of
+
+from . import mail, webhook
+from .delivery_errors import NotDelivered
+from .notifications import TOPIC
+
+logger = logging.getLogger(__name__)
+
+# Longer than any try takes, so that two never send the same thing at once.
+LEASE = timedelta(minutes=5)
+WAITS = [timedelta(seconds=seconds) for seconds in (15, 60, 300, 1800, 3600, 3 * 3600, 6 * 3600)]
+TRIES = len(WAITS) + 1
+BATCH = 100
+SENDERS: dict[str, Callable[[Delivery, NotificationChoice, datetime], None]] = {
+    NotificationWay.EMAIL: mail.send,
+    NotificationWay.WEBHOOK: webhook.send,
+}
+
+
+def due(now: datetime) -> list[UUID]:
+    return list(Delivery.objects.due(now).values_list("pk", flat=True)[:BATCH])
+
+
+def attempt(delivery_id: UUID, now: datetime) -> None:
+    """Does nothing for what is not due, gone, or in somebody else's hands. Never raises for the receiver's sake."""
+    delivery = _claim(delivery_id, now)
+    if delivery is None:
+        return
+    try:
+        _send(delivery, now)
+    except NotDelivered as failure:
+        _failed(delivery, failure, now)
+    except Exception as error:
+        logger.exception("The delivery %s failed", delivery.pk)
+        _failed(delivery, NotDelivered(Problem.UNFORESEEN, type(error).__name__), now)
+    else:
+        _settle(Q(pk=delivery.pk), delivery, state=DeliveryState.DELIVERED, problem="", detail="", ended_at=now)
+
+
+def again(delivery: Delivery, now: datetime) -> None:
+    """What was given up gets all its tries once more, under the same id."""
+    given_up = Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.FAILED)
+    if not given_up.update(state=DeliveryState.WAITING, tries=0, next_try_at=now, ended_at=None):
+        raise NotAllowedNow(_("It is not given up, so it cannot be tried once more."))
+    live.ring(delivery.notification.owner_id, TOPIC)
+
+
+def _claim(delivery_id: UUID, now: datetime) -> Delivery | None:
+    """The try is counted before it is made: one that kills its worker is not made for ever."""
+    token = uuid4()
+    free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
+    rows = Delivery.objects.filter(free, pk=delivery_id, state=DeliveryState.WAITING, next_try_at__lte=now)
+    if not rows.update(lease_token=token, lease_until=now + LEASE, tries=F("tries") + 1):
+        return None
+    related = ("notification__owner__preference", "notification__owner__notification_choice")
+    delivery: Delivery | None = Delivery.objects.select_related(*related).filter(lease_token=token).first()
+    if delivery and delivery.tries > TRIES:
+        delivery.tries = TRIES
+        _failed(delivery, NotDelivered(Problem.INTERRUPTED, for_good=True), now)
+        return None
+    return delivery
+
+
+def _send(delivery: Delivery, now: datetime) -> None:
+    owner = delivery.notification.owner
+    choice = getattr(owner, "notification_choice", None) or NotificationChoice(user=owner)
+    with translation.override(preference_of(owner).language or settings.LANGUAGE_CODE):
+        SENDERS[delivery.way](delivery, choice, now)
+
+
+def _failed(delivery: Delivery, failure: NotDelivered, now: datetime) -> None:
+    told = {"problem": failure.problem, "detail": " ".join(failure.detail.split())[:200], "tries": delivery.tries}
+    held = Q(pk=delivery.pk, lease_token=delivery.lease_token)
+    if failure.for_good or delivery.tries >= TRIES:
+        _settle(held, delivery, state=DeliveryState.FAILED, ended_at=now, **told)
+    else:
+        wait = WAITS[delivery.tries - 1]
+        _settle(held, delivery, state=DeliveryState.WAITING, next_try_at=now + wait, **told)
+
+
+def _settle(rows: Q, delivery: Delivery, **changes: object) -> None:
+    """That it arrived is noted whoever has the row by now; a failure only by the one who holds it."""
+    if changes["state"] != DeliveryState.WAITING:
+        changes["next_try_at"] = None
+    with transaction.atomic():
+        if Delivery.objects.filter(rows).update(lease_token=None, lease_until=None, **changes):
+            live.ring(delivery.notification.owner_id, TOPIC)

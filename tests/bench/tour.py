@@ -1,0 +1,126 @@
+"""Draws the pictures of docs/tour.md and docs/tour.ko.md anew: `python -m tests.bench.tour`, some five minutes.
+
+A console with an empty data directory really tunes Gemma 3 270M on the sample dataset and really answers; a browser
+goes from page to page in each language. Pictures are WebP files of some 20 kB in docs/images/tour.
+"""
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests import journey
+from tests.bench.weights import wait_for_weights
+from tests.e2e.conftest import QUIET, enter
+from tests.running import GEMMA, ROOT, Running, running
+from tests.visitor import Visitor
+
+PICTURES = ROOT / "docs/images/tour"
+LANGUAGES = {"en": "en-GB", "ko": "ko-KR"}
+WINDOW = {"width": 1120, "height": 700}
+QUESTIONS = "How do I cook rice?", "What does a farmer grow?"
+
+
+@dataclass(frozen=True)
+class Tour:
+    """What was made on the way: addresses without the host."""
+
+    visitor: Visitor
+    browser: Browser
+    console: Running
+    cookies: list[dict[str, str]]
+
+    def draw(self, name: str, path: str, wait_for: str = "main h1", scroll_to: str = "") -> None:
+        for language, locale in LANGUAGES.items():
+            with self._page(locale) as page:
+                page.goto(f"{self.console.address}{path}")
+                expect(page.locator(wait_for).first).to_be_visible(timeout=30_000)
+                if scroll_to:
+                    page.locator(scroll_to).first.scroll_into_view_if_needed()
+                page.wait_for_load_state("networkidle") if not page.locator("#live").count() else settle(page)
+                save(page.screenshot(), PICTURES / f"{name}-{language}.webp")
+        print(name, flush=True)
+
+    @contextmanager
+    def _page(self, locale: str) -> Iterator[Page]:
+        context = self.browser.new_context(viewport=WINDOW, locale=locale)
+        context.add_cookies(self.cookies)
+        yield context.new_page()
+        context.close()
+
+
+def settle(page: Page) -> None:
+    """Pages with a live stream are never idle: fonts and two frames have to do."""
+    page.evaluate(
+        "document.fonts.ready.then(() => new Promise((done) => "
+        "requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 300)))))"
+    )
+
+
+def save(png: bytes, path: Path) -> None:
+    with Image.open(BytesIO(png)) as picture:
+        picture.convert("RGB").resize((960, 600), Image.Resampling.LANCZOS).save(path, quality=72, method=6)
+
+
+def main() -> int:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        sys.exit("The tour needs Chromium: apt-get install chromium")
+    with (
+        tempfile.TemporaryDirectory(prefix="tour-") as folder,
+        running(Path(folder) / "data") as console,
+        sync_playwright() as playwright,
+        Visitor(console.address) as visitor,
+    ):
+        browser = playwright.chromium.launch(executable_path=program, args=QUIET)
+        cookies = signed_in(browser.new_context(), console, visitor)
+        journey.wait_for_catalogue(visitor)
+        wait_for_weights(console)
+        go(Tour(visitor, browser, console, cookies))
+        browser.close()
+    return 0
+
+
+def signed_in(context: BrowserContext, console: Running, visitor: Visitor) -> list[dict[str, str]]:
+    enter(context, console)
+    cookies = [dict(cookie) for cookie in context.cookies()]
+    for cookie in cookies:
+        if cookie["name"] != "language":
+            visitor.client.cookies.set(cookie["name"], cookie["value"])
+    return [{key: cookie[key] for key in ("name", "value", "domain", "path")} for cookie in cookies]
+
+
+def go(tour: Tour) -> None:
+    visitor = tour.visitor
+    tour.draw("model-garden", "/model-garden/")
+    tour.draw("model", "/publishers/google/model-garden/gemma3/")
+    tune = journey.Tune(GEMMA, "Sailor", training={"epochs": "3"})
+    review = journey.fill_in(visitor, tune)
+    draft = review.url.removeprefix(tour.console.address).rsplit("/", 2)[0]
+    tour.draw("training", f"{draft}/training/")
+    tour.draw("review", f"{draft}/deployment/")
+    job = journey.start(visitor, review, tune)
+    journey.wait_for_step(visitor, job, 120)
+    journey.wait_for_state(visitor, job, "Succeeded", 900)
+    tour.draw("job", journey.job_page(job), "#chart-loss canvas")
+    tuned = journey.endpoint_of(visitor, job, 60)
+    journey.wait_until_ready(visitor, tuned, 120)
+    tour.draw("endpoint", f"/endpoints/{tuned}/")
+    for question in QUESTIONS[:1]:
+        chat = journey.ask(visitor, tuned, question).conversation
+    tour.draw("chat", f"/studio/chat/{chat}/", ".turn.model .md")
+    tour.draw("datasets", "/datasets/")
+    tour.draw("dashboard", "/")
+    tour.draw("settings", "/settings/")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

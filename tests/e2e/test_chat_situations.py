@@ -1,0 +1,269 @@
+"""A chat that cannot go on as wished: each case has its own words and a next step, and loses no text."""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests import journey
+from tests.e2e.conftest import Visit, remarks
+from tests.localvertex.servers import FAKE_LLAMA
+from tests.running import GEMMA, Running, running, with_tiny_model
+from tests.visitor import Visitor
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+SOON, LATER = 30_000, 90_000
+GROWN = "(before) => document.querySelector('.turn.model[aria-busy] .md')?.innerText.length > before + 40"
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The model behind it says what the test wishes: `forever`, `refuse`."""
+    folder = tmp_path_factory.mktemp("situations")
+    options = f"--serving-command {shlex.quote(FAKE_LLAMA)} --faults {folder}/faults.json"
+    with running(folder / "data", with_tiny_model(options)) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def person(console: Running) -> Iterator[Visitor]:
+    """The link signs in once."""
+    with Visitor(console.address) as visitor:
+        visitor.sign_in(console.link)
+        journey.wait_for_catalogue(visitor)
+        yield visitor
+
+
+@pytest.fixture(scope="module")
+def endpoint(console: Running, person: Visitor) -> str:
+    fault(console, "nothing")
+    made = journey.deploy_base(person, GEMMA)
+    journey.wait_until_ready(person, made, 60)
+    return made
+
+
+@pytest.fixture
+def page(visit: Visit, person: Visitor) -> Iterator[Page]:
+    kept, address = person.client.cookies.jar, str(person.client.base_url)
+    visit.context.add_cookies([{"name": one.name, "value": one.value or "", "url": address} for one in kept])
+    yield visit.page
+    assert visit.problems == []
+
+
+@pytest.fixture
+def talk(page: Page, visit: Visit, endpoint: str) -> Page:
+    """A chat with one answer."""
+    visit.open(f"/studio/chat/?endpoint={endpoint}")
+    say(page, "Hello")
+    page.wait_for_url(re.compile(r"/studio/chat/[0-9a-f-]{36}/"))
+    expect(page.locator(".turn.model:not([aria-busy])")).to_have_count(1, timeout=SOON)
+    return page
+
+
+def fault(console: Running, method: str, **values: object) -> None:
+    """Of the local Vertex AI; replaces an earlier one."""
+    file = console.data_dir.parent / "faults.json"
+    partial = file.with_suffix(".new")
+    partial.write_text(json.dumps([{"method": method, "mode": "refuse", "times": 1, **values}]))
+    partial.replace(file)
+
+
+def box(page: Page) -> Locator:
+    return page.get_by_role("textbox", name="Message", exact=True)
+
+
+def say(page: Page, text: str) -> None:
+    box(page).fill(text)
+    page.keyboard.press("Enter")
+
+
+def length(page: Page) -> int:
+    return len(page.locator(".turn.model .md").last.inner_text())
+
+
+def grows(page: Page) -> None:
+    page.locator(".turn.model[aria-busy] .md").first.wait_for()
+    page.wait_for_function(GROWN, arg=length(page), timeout=SOON)
+
+
+def stopped(page: Page) -> None:
+    expect(page.get_by_text("You stopped this answer.")).to_be_visible(timeout=SOON)
+
+
+def forgive(visit: Visit, words: str) -> None:
+    """What the browser itself notes of a request that was meant to fail."""
+    visit.problems[:] = [problem for problem in visit.problems if words not in problem]
+
+
+def test_a_new_chat_opens_by_itself_once_its_endpoint_is_deployed(
+    visit: Visit, page: Page, console: Running, person: Visitor
+) -> None:
+    visit.open("/studio/chat/")
+    expect(page.get_by_role("heading", name="Nothing is deployed yet")).to_be_visible()
+    visit.picture("chat-nothing-deployed")
+    fault(console, "get_operation", times=1000)
+    made = journey.deploy_base(person, GEMMA)
+    expect(page.get_by_role("heading", name="Base is being deployed")).to_be_visible(timeout=SOON)
+    assert remarks(visit) == []
+    visit.picture("chat-deploying")
+    fault(console, "nothing")
+    expect(box(page)).to_be_visible(timeout=LATER)
+    expect(page.locator("#id_endpoint")).to_have_value(made)
+    page.get_by_role("button", name="Write a friendly reminder").click()
+    expect(box(page)).to_be_focused()
+    visit.picture("chat-new")
+
+
+CASES = {
+    429: ("The endpoint is overloaded. Try again in a moment.", "View its load"),
+    503: ("The endpoint cannot answer now. Try again in a minute.", ""),
+    500: ("The endpoint failed:", ""),
+    404: ("The endpoint is not there any more. Deploy the model again.", "Chat with another endpoint"),
+    403: ("Vertex AI does not allow this console to use the endpoint.", "View endpoint"),
+    400: ("The endpoint refused the message:", "Look at the settings"),
+}
+
+
+def test_each_refusal_says_what_to_do_and_is_tried_again(visit: Visit, talk: Page, console: Running) -> None:
+    for number, (status, (sentence, step)) in enumerate(CASES.items()):
+        fault(console, "chat_completions", status=status, number=number)
+        say(talk, f"Question {status}")
+        note = talk.locator(".turn.model").last.locator(".note")
+        expect(note).to_contain_text(sentence, timeout=SOON)
+        if step:
+            expect(note.get_by_role("link", name=step)).to_be_visible()
+        talk.get_by_role("button", name="Retry").last.click()
+        expect(talk.locator(".note.bad")).to_have_count(0, timeout=SOON)
+        expect(talk.locator(".turn.model .md").last).to_have_text("Hello there", timeout=SOON)
+    say(talk, "refuse")
+    note = talk.locator(".turn.model").last.locator(".note")
+    expect(note).to_contain_text("The conversation is longer than this model can read.", timeout=SOON)
+    assert remarks(visit) == []
+    visit.picture("chat-refused")
+    note.get_by_role("link", name="Start a new chat with the last question").click()
+    expect(box(talk)).to_have_value("refuse")
+
+
+def test_a_model_that_wakes_is_waited_for_with_the_reason(visit: Visit, talk: Page, console: Running) -> None:
+    fault(console, "chat_completions", mode="delay", seconds=4)
+    say(talk, "Wake up")
+    expect(talk.locator(".waiting").last).to_contain_text("waiting for the first token", timeout=SOON)
+    visit.picture("chat-waiting")
+    expect(talk.locator(".turn.model:not([aria-busy])")).to_have_count(2, timeout=SOON)
+
+
+def test_an_endpoint_that_was_undeployed_keeps_the_draft(
+    visit: Visit, page: Page, person: Visitor, endpoint: str
+) -> None:
+    other = journey.deploy_base(person, GEMMA)
+    journey.wait_until_ready(person, other, 60)
+    visit.open(f"/studio/chat/?endpoint={other}")
+    say(page, "Hello")
+    expect(page.locator(".turn.model:not([aria-busy])")).to_have_count(1, timeout=SOON)
+    person.submit(person.get(f"/endpoints/{other}/undeploy/"), "/undeploy/", confirm="Base")
+    person.wait_for(f"/endpoints/{other}/", ("Undeployed",), 30)
+    say(page, "A long letter")
+    expect(page.locator("#composer-place")).to_contain_text("serves no model now (undeployed)", timeout=SOON)
+    expect(box(page)).to_have_value("A long letter")
+    forgive(visit, "422")
+    page.reload()
+    expect(page.get_by_role("link", name="Deploy it again")).to_be_visible()
+    expect(box(page)).to_have_value("A long letter")
+    assert remarks(visit) == []
+    visit.picture("chat-undeployed")
+    page.get_by_label("Endpoint", exact=True).select_option(endpoint)
+    expect(page.locator("#composer-place .note")).to_have_count(0)
+    expect(box(page)).to_have_value("A long letter")
+    box(page).press("Enter")
+    expect(page.locator(".turn.model:not([aria-busy])")).to_have_count(2, timeout=SOON)
+
+
+def test_escape_stops_and_the_text_so_far_stays(talk: Page) -> None:
+    say(talk, "forever")
+    grows(talk)
+    expect(box(talk)).to_be_focused()
+    talk.keyboard.press("Escape")
+    stopped(talk)
+    expect(talk.locator(".turn.model .md").last).to_contain_text("Hello there more")
+    expect(box(talk)).to_be_focused()
+    expect(talk.get_by_role("button", name="Continue")).to_be_visible()
+
+
+def test_only_who_is_at_the_end_is_taken_along(visit: Visit, talk: Page) -> None:
+    talk.set_viewport_size({"width": 700, "height": 420})
+    say(talk, "forever")
+    grows(talk)
+    talk.wait_for_function("() => document.scrollingElement.scrollHeight > innerHeight + 400", timeout=SOON)
+    at_end = "() => { const p = document.scrollingElement; return p.scrollHeight - p.scrollTop - p.clientHeight < 120 }"
+    talk.wait_for_function(at_end)
+    expect(talk.get_by_role("button", name="Jump to latest")).to_be_hidden()
+    talk.evaluate("scrollTo(0, 0)")
+    expect(talk.get_by_role("button", name="Jump to latest")).to_be_visible()
+    grows(talk)
+    assert talk.evaluate("scrollY") == 0
+    talk.get_by_role("button", name="Jump to latest").click()
+    talk.wait_for_function(at_end)
+    grows(talk)
+    assert talk.evaluate(at_end)
+    box(talk).press("Escape")
+    stopped(talk)
+
+
+def test_a_reload_and_a_second_tab_go_on_where_the_answer_is(visit: Visit, talk: Page) -> None:
+    say(talk, "forever")
+    grows(talk)
+    before = length(talk)
+    second = visit.context.new_page()
+    visit.watch(second)
+    second.goto(talk.url)
+    for each in (second, talk):
+        each.reload()
+        grows(each)
+        assert length(each) > before
+    second.get_by_role("button", name="Stop", exact=True).click()
+    for each in (second, talk):
+        stopped(each)
+    texts = [each.locator(".turn.model .md").last.inner_text() for each in (second, talk)]
+    assert texts[0] == texts[1]
+
+
+def test_a_lost_network_is_told_and_made_up_for(visit: Visit, talk: Page) -> None:
+    say(talk, "forever")
+    grows(talk)
+    visit.context.set_offline(True)
+    expect(talk.locator("#live-note")).to_be_visible(timeout=SOON)
+    expect(talk.locator("#live-note")).to_contain_text("reconnecting")
+    box(talk).fill("Typed without a network")
+    before = length(talk)
+    visit.context.set_offline(False)
+    talk.wait_for_function(GROWN, arg=before, timeout=LATER)
+    expect(talk.locator("#live-note")).to_be_hidden(timeout=SOON)
+    expect(box(talk)).to_have_value("Typed without a network")
+    talk.get_by_role("button", name="Stop", exact=True).click()
+    stopped(talk)
+    text = talk.locator(".turn.model .md").last.inner_text()
+    assert re.fullmatch(r"Hello there( more)+", text.strip())
+    forgive(visit, "ERR_INTERNET_DISCONNECTED")
+    forgive(visit, "ERR_NETWORK")
+
+
+def test_a_killed_worker_leaves_the_text_so_far_and_retry(visit: Visit, talk: Page, console: Running) -> None:
+    say(talk, "forever")
+    talk.wait_for_function(GROWN, arg=2000, timeout=SOON)  # it is kept once a second
+    before = length(talk)
+    console.kill("worker")
+    note = talk.locator(".turn.model .note")
+    expect(note).to_contain_text("The answer was cut off", timeout=LATER)
+    text = talk.locator(".turn.model .md").last.inner_text()
+    assert (text.startswith("Hello there more"), len(text) > before / 2) == (True, True)
+    expect(talk.get_by_role("button", name="Continue")).to_be_visible()
+    assert remarks(visit) == []
+    visit.picture("chat-interrupted")
+    talk.get_by_role("button", name="Retry").click()
+    grows(talk)
+    box(talk).press("Escape")
+    stopped(talk)
+    expect(talk.locator(".versions").last).to_contain_text("2/2")
