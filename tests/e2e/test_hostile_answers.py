@@ -3,10 +3,8 @@
 import json
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -16,6 +14,7 @@ from jobs import markup
 from tests import hostile_answers
 from tests.e2e.conftest import Visit
 from tests.running import ROOT, Running, environment, running
+from tests.saying import saying
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 SOON = 30_000
@@ -64,45 +63,12 @@ WATCH = """(rules) => {
 STRANGE = "(answer) => answer.insertAdjacentHTML('beforeend', '<b>x</b><p id=live>x</p><a href=/leave/?to=x>x</a>')"
 
 
-class Model(BaseHTTPRequestHandler):
-    """Says the batch that it is asked for, in pieces that end anywhere."""
-
-    protocol_version = "HTTP/1.0"
-
-    def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["messages"][-1]["content"]
-        text = BATCHES[int(asked)] if asked.isdigit() else LINK
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.end_headers()
-        for at in range(0, len(text), 37):
-            self.say({"delta": {"content": text[at : at + 37]}, "finish_reason": None})
-            time.sleep(0.004)
-        self.say({"delta": {}, "finish_reason": "stop"})
-
-    def do_GET(self) -> None:
-        self.send_error(404)
-
-    def say(self, choice: dict[str, Any]) -> None:
-        self.wfile.write(f"data: {json.dumps({'choices': [choice]})}\n\n".encode())
-        self.wfile.flush()
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Model) as model:
-        thread = threading.Thread(target=model.serve_forever)
-        thread.start()
-        given = {"VERTEX_API_ENDPOINT": f"http://127.0.0.1:{model.server_port}"}
-        try:
-            with running(tmp_path_factory.mktemp("hostile") / "data", given) as started:
-                yield started
-        finally:
-            model.shutdown()
-            thread.join()
+    data = tmp_path_factory.mktemp("hostile") / "data"
+    with ExitStack() as started:
+        address = started.enter_context(saying(lambda asked: BATCHES[int(asked)] if asked.isdigit() else LINK))
+        yield started.enter_context(running(data, {"VERTEX_API_ENDPOINT": address}))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,99 @@
+"""An answer on its way to real pages: once to each, whole after a lost connection, and to nobody who signed out."""
+
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import Visit
+from tests.running import ROOT, Running, environment, running
+from tests.saying import saying
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+SOON = 30_000
+WORDS = " ".join(f"word{number}" for number in range(900))
+CODE = "Read this:\n\n```python\nprint('<b>')\nprint(2)\n```\n\nand $a_1$.\n"
+FRAMES = re.compile(r"/streams/chat/([0-9a-f-]{36})")
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    data = tmp_path_factory.mktemp("streams") / "data"
+    with ExitStack() as started:
+        address = started.enter_context(saying(lambda asked: WORDS if asked.startswith("long") else CODE))
+        yield started.enter_context(running(data, {"VERTEX_API_ENDPOINT": address}))
+
+
+@pytest.fixture
+def chat(console: Running, visit: Visit) -> Iterator[Page]:
+    command = [sys.executable, "-m", "tests.bench.chat_seed", "1", "1"]
+    given = environment({"CONSOLE_DATA_DIR": str(console.data_dir)})
+    found = subprocess.run(command, cwd=ROOT, env=given, stdout=subprocess.PIPE, check=True).stdout
+    person: dict[str, Any] = json.loads(found)[0]
+    visit.context.add_cookies([{"name": "sessionid", "value": person["session"], "url": visit.address}])
+    visit.open(f"/studio/chat/{person['chats'][0]}/")
+    yield visit.page
+    assert visit.problems == []
+
+
+def ask(page: Page, text: str) -> None:
+    box = page.get_by_role("textbox", name="Message", exact=True)
+    box.fill(text)
+    box.press("Enter")
+
+
+def answered(page: Page, count: int) -> None:
+    expect(page.locator(".turn.model:not([aria-busy])")).to_have_count(count, timeout=SOON)
+    expect(page.get_by_role("button", name="Send")).to_be_visible(timeout=SOON)
+
+
+def test_each_answer_is_followed_once(chat: Page) -> None:
+    opened: Counter[str] = Counter()
+    chat.on("request", lambda request: opened.update(FRAMES.findall(request.url)))
+    for count in (1, 2):
+        ask(chat, f"long {count}")
+        answered(chat, count)
+    chat.get_by_role("button", name="Generate another answer").last.click()
+    expect(chat.locator(".versions")).to_contain_text("2/2", timeout=SOON)
+    answered(chat, 2)
+    assert sorted(opened.values()) == [1, 1, 1]
+
+
+def test_a_page_that_comes_in_the_middle_shows_the_whole(chat: Page, visit: Visit) -> None:
+    ask(chat, "long")
+    expect(chat.locator(".turn.model .md").first).to_contain_text("word40 ", timeout=SOON)
+    other = visit.context.new_page()
+    visit.watch(other)
+    other.goto(chat.url)
+    chat.reload()
+    for page in (chat, other):
+        answered(page, 1)
+        assert page.locator(".turn.model .md").first.inner_text().split() == WORDS.split()
+
+
+def test_code_is_copied_and_formulas_are_readable(chat: Page, visit: Visit) -> None:
+    visit.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    ask(chat, "code")
+    answered(chat, 1)
+    chat.get_by_role("button", name="Copy code").click()
+    expect(chat.get_by_text("Copied", exact=True)).to_be_visible()
+    assert chat.evaluate("navigator.clipboard.readText()") == "print('<b>')\nprint(2)\n"
+    expect(chat.locator(".turn.model code.math")).to_have_text("a_1")
+    visit.picture("chat-code-block")
+
+
+def test_signing_out_ends_every_page(chat: Page, visit: Visit) -> None:
+    other = visit.context.new_page()
+    other.goto(f"{visit.address}/tuning/")
+    chat.goto(f"{visit.address}/")
+    chat.evaluate("document.querySelector('form[action$=\"/sign-out/\"]').submit()")
+    expect(chat.get_by_role("heading", name="Sign in to Garden Console")).to_be_visible(timeout=SOON)
+    expect(other.get_by_role("heading", name="Sign in to Garden Console")).to_be_visible(timeout=SOON)
+    visit.problems.clear()
