@@ -20,6 +20,8 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 QUIET += ["--disable-background-networking", "--disable-component-update"]
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 RULES = {"type": "tag", "values": TAGS}
+LOOK = """(options) => axe.run(options).then(({ violations }) =>
+  violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`)))"""
 CONTRAST = {"type": "rule", "values": ["color-contrast"]}
 
 
@@ -78,8 +80,10 @@ class Visit:
 def remarks(seen: Visit | Page, rules: dict[str, Any] = RULES) -> list[str]:
     """What axe finds wrong with the page: what a machine can tell of WCAG 2.2 AA and of good practice."""
     page = seen.page if isinstance(seen, Visit) else seen
-    found = Axe().run(page, options={"runOnly": rules, "resultTypes": ["violations"]}).response["violations"]
-    return [f"{page.url}: {one['id']}: {node['html']}" for one in found for node in one["nodes"]]
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(Axe().axe_script)
+    found = page.evaluate(LOOK, {"runOnly": rules, "resultTypes": ["violations"]})
+    return [f"{page.url}: {one}" for one in found]
 
 
 @pytest.fixture(scope="module")
