@@ -1,38 +1,37 @@
 import { Application } from "./vendor/stimulus-3.2.2/stimulus.js";
-import Autoscroll from "./controllers/autoscroll.js";
-import Autosize from "./controllers/autosize.js";
 import Clipboard from "./controllers/clipboard.js";
-import Commands from "./controllers/commands.js";
-import Composer from "./controllers/composer.js";
-import DirtyForm from "./controllers/dirty_form.js";
 import Hotkeys from "./controllers/hotkeys.js";
 import Live from "./controllers/live.js";
-import LogFollow from "./controllers/log_follow.js";
-import Media from "./controllers/media.js";
 import RelativeTime from "./controllers/relative_time.js";
-import Rows from "./controllers/rows.js";
-import SliderPair from "./controllers/slider_pair.js";
-import Snackbar from "./controllers/snackbar.js";
+import Snackbar, { isAsked } from "./controllers/snackbar.js";
 import Theme from "./controllers/theme.js";
-import Upload from "./controllers/upload.js";
 
 const application = Application.start();
 for (const [name, controller] of Object.entries({
-  autoscroll: Autoscroll, autosize: Autosize, clipboard: Clipboard, commands: Commands, composer: Composer,
-  "dirty-form": DirtyForm, hotkeys: Hotkeys, live: Live, "log-follow": LogFollow, media: Media,
-  "relative-time": RelativeTime, rows: Rows, "slider-pair": SliderPair, snackbar: Snackbar, theme: Theme, upload: Upload,
+  clipboard: Clipboard, hotkeys: Hotkeys, live: Live, "relative-time": RelativeTime, snackbar: Snackbar, theme: Theme,
 })) {
   application.register(name, controller);
 }
 
-// These come when a page uses them. Their names are written out, so that files named by their content can be found.
+// These come when a page uses them; one that names them in its head ({% scripts %}) has them before it is used.
+// Their files are written out, so that files named by their content can be found.
 const later = {
+  autoscroll: () => import("./controllers/autoscroll.js"),
+  autosize: () => import("./controllers/autosize.js"),
   chart: () => import("./controllers/chart.js"),
   charts: () => import("./controllers/charts.js"),
+  commands: () => import("./controllers/commands.js"),
+  composer: () => import("./controllers/composer.js"),
+  "dirty-form": () => import("./controllers/dirty_form.js"),
   elapsed: () => import("./controllers/elapsed.js"),
+  "log-follow": () => import("./controllers/log_follow.js"),
+  media: () => import("./controllers/media.js"),
   modal: () => import("./controllers/modal.js"),
   panel: () => import("./controllers/panel.js"),
+  rows: () => import("./controllers/rows.js"),
   scrollspy: () => import("./controllers/scrollspy.js"),
+  "slider-pair": () => import("./controllers/slider_pair.js"),
+  upload: () => import("./controllers/upload.js"),
 };
 
 function load(element) {
@@ -83,6 +82,14 @@ document.addEventListener("htmx:after:request", ({ target, detail }) => {
   dialog.close();
   document.querySelector("main h1")?.focus();
 });
+
+// The part of the page that a person's request will replace is busy until the answer is there.
+document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
+  if (!isAsked(ctx) || !(ctx.target instanceof Element) || ctx.target.ariaBusy) return;
+  ctx.busy = ctx.target;
+  ctx.busy.ariaBusy = "true";
+});
+document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => ctx.busy?.removeAttribute("aria-busy"));
 
 // An answer that has ended is not followed again when the page around it is drawn anew.
 document.addEventListener("htmx:sse:close", ({ target, detail }) => {

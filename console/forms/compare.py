@@ -99,7 +99,7 @@ class RowForm(forms.Form):
 
     def __init__(self, *args: Any, datasets: Sequence[Dataset], **kwargs: Any) -> None:
         # The page behind the dialog has a text of its own.
-        super().__init__(*args, auto_id="row_%s", **kwargs)
+        super().__init__(*args, **kwargs | {"auto_id": "row_%s"})
         self.datasets = {str(dataset.pk): dataset for dataset in datasets}
         field = self.fields["dataset"]
         assert isinstance(field, forms.ChoiceField)

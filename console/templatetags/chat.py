@@ -39,7 +39,7 @@ def answer_html(message: Message) -> SafeString:
     before = (
         f'<div class="code" data-controller="clipboard" data-clipboard-done-value="{escape(gettext("Copied"))}">'
         f'<button type="button" class="ib" data-action="clipboard#copy" aria-label="{label}" title="{label}">'
-        f'{icon("content_copy")}</button><pre class="code" data-clipboard-target="source">'
+        f'{icon("content_copy")}</button><pre class="code" tabindex="0" data-clipboard-target="source">'
     )
     return SafeString(
         message.html.replace('<pre class="code">', before).replace("</code></pre>", "</code></pre></div>")

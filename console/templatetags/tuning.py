@@ -75,11 +75,6 @@ def job_status(job: TuningJob) -> SafeString:
     return shown_status(job.state, job.get_state_display(), note)
 
 
-@register.inclusion_tag("tuning/progress.html")
-def job_progress(job: TuningJob) -> dict[str, object]:
-    return {"job": job}
-
-
 @register.simple_tag
 def sparkline(job: TuningJob) -> SafeString:
     """The training loss in 60 by 20 pixels; nothing before there are two values."""

@@ -235,7 +235,7 @@ def choose(request: ConsoleRequest) -> HttpResponse:
     try:
         chosen = folder_of(uri if name is None else below(uri, name))
     except ValueError as error:
-        return shown(request, into, folder_of(uri) if usable(uri) else "", "dialog", str(error), status=422)
+        return shown(request, into, folder_of(uri) if usable(uri) else "", "browser", str(error), status=422)
     if not wants_fragment(request):
         return hx_redirect(request, into.page_with(chosen))
     field = into.form(chosen)[into.name]

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 from console.http import ConsoleRequest, hx_redirect, page_or_fragment, safe_next, snackbar
 from console.middleware import page_of as page_that_asked
 from jobs import tasks
-from jobs.models import Delivery, Endpoint, Notification, NotificationSubject, TuningJob, bell_of
+from jobs.models import Delivery, Endpoint, FurtherModel, Notification, NotificationSubject, TuningJob, bell_of
 from jobs.services import deliveries, notifications
 from jobs.states import ENDPOINT_TRANSIENT
 
@@ -78,6 +78,7 @@ def latest(request: ConsoleRequest) -> HttpResponse:
         "bell": bell_of(request.user),
         "jobs": TuningJob.objects.visible_to(request.user).live().rows()[:UNDER_WAY],
         "endpoints": moving(request),
+        "models": FurtherModel.objects.visible_to(request.user).transient().select_related("endpoint")[:UNDER_WAY],
     }
     response = render(request, "notifications/latest.html", context)
     shown = page_that_asked(request.htmx) or ""

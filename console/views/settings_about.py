@@ -16,6 +16,8 @@ from jobs import markup
 
 DOCS: Path = settings.BASE_DIR / "docs"
 NOTICES: Path = settings.BASE_DIR / "THIRD_PARTY_NOTICES.md"
+# Long lines are scrolled by keyboard, too.
+SCROLLED = '<pre tabindex="0" '
 
 
 @require_safe
@@ -48,4 +50,5 @@ def documents() -> dict[str, Path]:
 def rendered(path: Path) -> tuple[str, SafeString]:
     """The title and the rest. The files do not change while the console runs."""
     first, _line, rest = path.read_text(encoding="utf-8").partition("\n")
-    return first.lstrip("# ").strip(), SafeString(markup.render(rest))  # noqa: S308  # cut down to an allowlist there
+    text = markup.render(rest).replace("<pre ", SCROLLED)
+    return first.lstrip("# ").strip(), SafeString(text)  # noqa: S308  # cut down to an allowlist there

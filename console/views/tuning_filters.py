@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from jobs.models import GROUPS, StatusGroup
+from jobs.models import GROUPS, StatusGroup, TuningJobQuerySet
 from jobs.states import TuningState
 
 LONGEST, MOST = 500, 12
@@ -68,8 +68,11 @@ def query_text(chips: Iterable[Chip]) -> str:
     return " ".join(chip.text for chip in chips)
 
 
-def condition(chips: Iterable[Chip]) -> Q:
-    """Values of the same status or base model widen the list, everything else narrows it."""
+def condition(chips: Iterable[Chip], jobs: TuningJobQuerySet) -> Q:
+    """Values of the same status or base model widen the list, everything else narrows it.
+
+    A part of a name is looked for in the index that holds the names of `jobs`, which is a tenth of their rows.
+    """
     found, states, bases = Q(), Q(), Q()
     for one in chips:
         if one.problem:
@@ -77,9 +80,9 @@ def condition(chips: Iterable[Chip]) -> Q:
         if one.key == "status":
             states |= status_is(one.value)
         elif one.key == "base":
-            bases |= Q(base_model__icontains=one.value)
+            bases |= Q(pk__in=jobs.filter(base_model__icontains=one.value).order_by().values("pk"))
         elif one.key == "name":
-            found &= Q(display_name__icontains=one.value)
+            found &= Q(pk__in=jobs.filter(display_name__icontains=one.value).order_by().values("pk"))
         else:
             found &= within(f"{one.key}_at", one.value)
     return found & states & bases

@@ -73,7 +73,7 @@ def view_of(request: ConsoleRequest) -> View:
 
 def found(user: User, view: View) -> TuningJobQuerySet:
     jobs: TuningJobQuerySet = TuningJob.objects.visible_to(user)
-    return jobs.filter(tuning_filters.condition(view.chips))
+    return jobs.filter(tuning_filters.condition(view.chips, jobs))
 
 
 @require_safe

@@ -3,6 +3,8 @@
 import statistics
 
 from google.cloud.aiplatform_v1beta1.types import (
+    Content,
+    Part,
     SupervisedTuningDatasetDistribution,
     SupervisedTuningDataStats,
     TuningDataStats,
@@ -26,11 +28,17 @@ def data_stats(event: Json) -> TuningDataStats:
         user_input_token_distribution=_distribution(event.get("input_tokens", [])),
         user_output_token_distribution=_distribution(event.get("output_tokens", [])),
         user_message_per_example_distribution=_distribution(event.get("messages", [])),
+        user_dataset_examples=[_content(turn) for turn in event.get("samples", [])],
         total_truncated_example_count=len(lost),
         truncated_example_indices=[row + 1 for row in list(lost)[:SAMPLE]],
         dropped_example_reasons=[reason for reason in list(lost.values())[:SAMPLE] if reason],
     )
     return TuningDataStats(supervised_tuning_data_stats=stats)
+
+
+def _content(turn: Json) -> Content:
+    role = "model" if turn["role"] == "assistant" else turn["role"]
+    return Content(role=role, parts=[Part(text=turn["text"])])
 
 
 def _lost(event: Json) -> dict[int, str]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+KNOWN = ("gemma3", "gemma3_text")
+
 
 @dataclass
 class Weights:
@@ -26,12 +28,12 @@ class Weights:
 
     @property
     def trainable(self) -> bool:
-        return (self.hf / "config.json").is_file() and self.family.startswith("gemma3")
+        return (self.hf / "config.json").is_file() and self.family in KNOWN
 
     @property
     def family(self) -> str:
-        """`model_type` of the Hugging Face files: the engine knows gemma3 and gemma3_text, and its own leave it out."""
-        return str(self._config().get("model_type", "gemma3"))
+        """`model_type` of the Hugging Face files. Those that have none are the engine's to refuse."""
+        return str(self._config().get("model_type", KNOWN[0]))
 
     @property
     def can_serve(self) -> bool:
@@ -104,7 +106,7 @@ def from_folder(model_id: str, place: Path, made: Path) -> Weights:
     card = json.loads(card_path.read_text(encoding="utf-8")) if card_path.is_file() and place.is_dir() else {}
     weights = Weights(model_id, place / "none" if place.is_file() else folder, _gguf_of(place, made), card=card)
     weights.look_for_mmproj()
-    foreign = not weights.family.startswith("gemma3")
+    foreign = weights.family not in KNOWN
     if not weights.servable and foreign:
         raise ValueError(f"{folder} holds a {weights.family} model. Only Gemma 3 can be used without a model.gguf.")
     if not weights.servable and not weights.trainable:

@@ -15,6 +15,9 @@ KINDS = [
     ("endpoint.scaled", "Replicas changed"),
     ("endpoint.undeployed", "Endpoint undeployed"),
     ("endpoint.deleted", "Endpoint deleted"),
+    ("model.ready", "Model added to an endpoint"),
+    ("model.failed", "Model not added to an endpoint"),
+    ("model.undeployed", "Model taken from an endpoint"),
     ("dataset.made", "Dataset converted or split"),
     ("test", "Test"),
 ]

@@ -13,10 +13,11 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from jobs.states import ENDPOINT_TRANSIENT
+from jobs.states import DEPLOYED_TRANSIENT, ENDPOINT_TRANSIENT
 
 from . import notification_words as words
 from .endpoint import Endpoint
+from .further import FurtherModel
 from .notification_words import Kind
 from .tuning import StatusGroup, TuningJob
 
@@ -181,6 +182,8 @@ WANTED_AT_FIRST = frozenset(
         Kind.ENDPOINT_READY,
         Kind.ENDPOINT_FAILED,
         Kind.ENDPOINT_UNDEPLOYED,
+        Kind.MODEL_READY,
+        Kind.MODEL_FAILED,
     }
 )
 
@@ -200,9 +203,10 @@ def bell_of(user: AbstractBaseUser | AnonymousUser) -> Bell:
     assert user.pk is not None
     groups = (StatusGroup.RUNNING, StatusGroup.QUEUED)
     trains = TuningJob.objects.filter(owner=OuterRef("pk"), status_group__in=groups)
+    adds = FurtherModel.objects.filter(owner=OuterRef("pk"), state__in=DEPLOYED_TRANSIENT)
     deploys = Endpoint.objects.filter(owner=OuterRef("pk"), state__in=ENDPOINT_TRANSIENT)
     found = User.objects.filter(pk=user.pk).values_list(
-        Coalesce(Subquery(count, output_field=models.IntegerField()), 0), Exists(trains), Exists(deploys)
+        Coalesce(Subquery(count, output_field=models.IntegerField()), 0), Exists(trains), Exists(deploys), Exists(adds)
     )
-    unread, trained, deployed = found.first() or (0, False, False)
-    return Bell(min(unread, MOST_COUNTED), trained or deployed)
+    unread, *under_way = found.first() or (0, False)
+    return Bell(min(unread, MOST_COUNTED), any(under_way))

@@ -24,13 +24,16 @@ class Kind(models.TextChoices):
     ENDPOINT_SCALED = "endpoint.scaled", gettext_lazy("Replicas changed")
     ENDPOINT_UNDEPLOYED = "endpoint.undeployed", gettext_lazy("Endpoint undeployed")
     ENDPOINT_DELETED = "endpoint.deleted", gettext_lazy("Endpoint deleted")
+    MODEL_READY = "model.ready", gettext_lazy("Model added to an endpoint")
+    MODEL_FAILED = "model.failed", gettext_lazy("Model not added to an endpoint")
+    MODEL_UNDEPLOYED = "model.undeployed", gettext_lazy("Model taken from an endpoint")
     DATASET_MADE = "dataset.made", gettext_lazy("Dataset converted or split")
     TEST = "test", gettext_lazy("Test")
 
 
 def title(kind: str, facts: Facts) -> str:
     made = TITLES_BY_STATE.get((kind, facts.get("state", ""))) or TITLES[kind]
-    return made() % {"name": " ".join(str(facts.get("name", "")).split())}
+    return made() % {name: " ".join(str(facts.get(name, "")).split()) for name in ("name", "endpoint")}
 
 
 def detail(kind: str, facts: Facts) -> str:
@@ -64,6 +67,9 @@ TITLES: dict[str, Callable[[], str]] = {
     Kind.ENDPOINT_SCALED: lambda: _("The replicas of the endpoint %(name)s were changed"),
     Kind.ENDPOINT_UNDEPLOYED: lambda: _("The endpoint %(name)s was undeployed"),
     Kind.ENDPOINT_DELETED: lambda: _("The endpoint %(name)s was deleted"),
+    Kind.MODEL_READY: lambda: _("The model %(name)s is ready on the endpoint %(endpoint)s"),
+    Kind.MODEL_FAILED: lambda: _("The model %(name)s could not be deployed on the endpoint %(endpoint)s"),
+    Kind.MODEL_UNDEPLOYED: lambda: _("The model %(name)s was undeployed from the endpoint %(endpoint)s"),
     Kind.DATASET_MADE: lambda: _("The dataset %(name)s was made"),
     Kind.TEST: lambda: _("This is a test"),
 }

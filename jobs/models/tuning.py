@@ -167,6 +167,7 @@ class TuningJob(RemoteResource):
             models.Index(fields=["owner", "-created_at", "-id"]),
             models.Index(fields=["owner", "status_group", "-created_at", "-id"], name="tuning_by_status"),
             models.Index(fields=["owner", "display_name", "-created_at", "-id"], name="tuning_by_name"),
+            models.Index(fields=["owner", "base_model", "-created_at", "-id"], name="tuning_by_base"),
             models.Index(fields=["owner", "duration", "-created_at", "-id"], name="tuning_by_duration"),
             models.Index(fields=["owner", "train_loss", "-created_at", "-id"], name="tuning_by_loss"),
             models.Index(

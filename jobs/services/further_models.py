@@ -18,7 +18,7 @@ from jobs.errors import KeyReused, NotAllowedNow
 from jobs.models import Endpoint, EventLevel, FurtherModel, TuningJob
 from jobs.states import DEPLOYED_TRANSITIONS, DeployedState, Phase, TuningState, check
 
-from . import checkpoints, endpoint_replicas, endpoint_traffic, further_steps, leases, shares
+from . import checkpoints, endpoint_replicas, endpoint_traffic, further_steps, leases, notifications, shares
 from .further_looks import exchange, heir_of
 from .submission import UNSENT, fingerprint
 
@@ -166,6 +166,8 @@ def _ask_away(model: FurtherModel, split: dict[str, int], now: datetime) -> None
         model.phase, model.ended_at = Phase.CLOSED, now
         model.lease_token = model.lease_until = model.next_check_at = None
     model.save()
+    if is_unsent:
+        notifications.note_closed(model)
     leases.record(model, EventLevel.INFO, _("You asked to undeploy %s.") % model.display_name)
 
 

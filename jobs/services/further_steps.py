@@ -21,6 +21,8 @@ from .endpoint_steps import WINDOW, timed
 from .leases import NOW, Claim, Outcome, pause, poll_seconds
 from .submission import UNSENT, UNSURE, Binding, Foreign, Submission, labels
 
+MACHINE = ("machine_type", "accelerator_type", "accelerator_count")
+
 
 def step(claimed: Claim[FurtherModel]) -> Outcome:
     return timed(claimed, _step(claimed))
@@ -183,6 +185,8 @@ def _ready(claimed: Claim[FurtherModel], remote: RemoteEndpoint, found: Deployed
         "state": DeployedState.READY, "started_at": claimed.now, "stage": DONE, "notice": "",
         "available_replicas": found.available_replicas,
     }  # fmt: skip
+    if found.machine and not row.machine_type:
+        changes |= {name: getattr(found.machine, name) for name in MACHINE}
     words = {"model": row.display_name, "share": traffic[row.deployed_model_id]}
     sentence = _("%(model)s is deployed and gets %(share)d %% of the traffic.") % words
     return Outcome(None, changes, [(EventLevel.INFO, sentence)], also=partial(_saw, row.endpoint_id, traffic))

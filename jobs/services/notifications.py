@@ -1,7 +1,7 @@
 """Tells a person that long work has ended: once for each end, in the transaction that ends it."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,6 +15,7 @@ from jobs.models import (
     Dataset,
     Delivery,
     Endpoint,
+    FurtherModel,
     LeaseKind,
     Notification,
     NotificationChoice,
@@ -23,7 +24,7 @@ from jobs.models import (
     NotificationWay,
     TuningJob,
 )
-from jobs.states import TUNING_TERMINAL, EndpointState, Phase, TuningState
+from jobs.states import TUNING_TERMINAL, DeployedState, EndpointState, Phase, TuningState
 
 KEPT = timedelta(days=90)
 TOPIC = "notifications"
@@ -41,6 +42,13 @@ ENDPOINT_KINDS = {
     EndpointState.UNDEPLOYED: K.ENDPOINT_UNDEPLOYED,
     EndpointState.DELETED: K.ENDPOINT_DELETED,
 }
+MODEL_KINDS = {
+    DeployedState.READY: K.MODEL_READY,
+    DeployedState.FAILED: K.MODEL_FAILED,
+    DeployedState.UNDEPLOYED: K.MODEL_UNDEPLOYED,
+}
+SERVING = frozenset({EndpointState.DEPLOYING, EndpointState.READY})
+Row = TuningJob | Endpoint | FurtherModel
 
 
 @dataclass(frozen=True)
@@ -52,23 +60,25 @@ class End:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def note(row: TuningJob | Endpoint, changed: Collection[str], *, was: TuningJob | Endpoint, reason: str = "") -> None:
+def note(row: Row, changed: Collection[str], *, was: Row, reason: str = "") -> None:
     """`row` as it is now and `was`, with the names of what changed. Within the transaction that changes it."""
-    if isinstance(row, TuningJob):
-        subject, end = NotificationSubject.TUNING_JOB, _end_of_job(row, changed)
-    else:
-        subject, end = NotificationSubject.ENDPOINT, _end_of_endpoint(row, changed, was, reason)
-    if end:
-        tell(row.owner_id, subject, row.pk, End(end.kind, end.name, {"name": row.display_name, **end.facts}))
+    _note(row, _end(row, changed, was, reason), known=False)
 
 
-def note_closed(row: TuningJob | Endpoint) -> None:
+def note_closed(row: Row) -> None:
     """Ended at the very click of its owner, who knows it therefore already."""
-    end = _end_of_job(row, ["state"]) if isinstance(row, TuningJob) else End(K.ENDPOINT_DELETED, row.state)
-    subject = NotificationSubject.TUNING_JOB if isinstance(row, TuningJob) else NotificationSubject.ENDPOINT
-    assert end is not None
-    facts = {"name": row.display_name, **end.facts}
-    tell(row.owner_id, subject, row.pk, End(end.kind, end.name, facts), known=True)
+    _note(row, _end(row, ["state"], row, ""), known=True)
+
+
+def _note(row: Row, end: End | None, *, known: bool) -> None:
+    if end is None:
+        return
+    named = replace(end, facts={"name": row.display_name, **end.facts})
+    if isinstance(row, TuningJob):
+        tell(row.owner_id, NotificationSubject.TUNING_JOB, row.pk, named, known=known)
+    else:
+        endpoint_id = row.endpoint_id if isinstance(row, FurtherModel) else row.pk
+        tell(row.owner_id, NotificationSubject.ENDPOINT, endpoint_id, named, known=known)
 
 
 def note_dataset(dataset: Dataset) -> None:
@@ -130,6 +140,14 @@ def _send_out(notification: Notification, ways: Collection[str]) -> None:
     Delivery.objects.bulk_create(Delivery(notification=notification, way=way) for way in ways)
 
 
+def _end(row: Row, changed: Collection[str], was: Row, reason: str) -> End | None:
+    if isinstance(row, TuningJob):
+        return _end_of_job(row, changed)
+    if isinstance(row, FurtherModel):
+        return _end_of_further(row, changed)
+    return _end_of_endpoint(row, changed, was, reason)
+
+
 def _end_of_job(job: TuningJob, changed: Collection[str]) -> End | None:
     if "state" in changed and job.state in TUNING_TERMINAL:
         facts = {"state": job.state, "code": job.error_code, "reason": job.error_message}
@@ -150,6 +168,15 @@ def _end_of_endpoint(row: Endpoint, changed: Collection[str], was: Any, reason: 
         facts = {"state": EndpointState.FAILED if reason else "", "reason": reason, "replicas": replicas}
         return End(K.ENDPOINT_SCALED, f"scaled-{was.replicas_asked_at or was.updated_at}", _given(facts))
     return None
+
+
+def _end_of_further(row: FurtherModel, changed: Collection[str]) -> End | None:
+    """A model that goes together with its endpoint is no end of its own."""
+    kind = MODEL_KINDS.get(DeployedState(row.state)) if "state" in changed else None
+    if kind is None or (kind == K.MODEL_UNDEPLOYED and row.endpoint.state not in SERVING):
+        return None
+    facts = {"state": row.state, "code": row.error_code, "reason": row.error_message}
+    return End(kind, f"{row.state}-{row.pk}", {"endpoint": row.endpoint.display_name, **_given(facts)})
 
 
 def _cause(row: Endpoint) -> dict[str, Any]:

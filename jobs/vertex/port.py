@@ -177,6 +177,7 @@ class DeployedModel:
     max_replicas: int | None = None
     is_asleep: bool = False
     message: str = ""
+    machine: MachineSpec | None = None
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,6 @@ export default class extends Controller {
 }
 
 // What a page fetches by itself fails silently: it will try again, and nobody asked for it.
-function isAsked({ request, sourceEvent }) {
+export function isAsked({ request, sourceEvent }) {
   return request.method !== "GET" || sourceEvent?.isTrusted;
 }

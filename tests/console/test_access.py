@@ -77,6 +77,7 @@ ROUTES = {
     "notification-delivery-again": Route("delivery", POST),
     "chat-conversation": Route("conversation"),
     "chat-send": Route("conversation", POST),
+    "chat-draft": Route("conversation", POST),
     "chat-options": Route("conversation", POST),
     "chat-delete": Route("conversation", POST),
     "chat-turn": Route("answer"),

@@ -117,12 +117,13 @@ def test_in_a_dialog_it_begins_where_the_field_is(visitor, draft):
     text = words(visitor.get(address(**query), **HTMX))
     assert text.startswith('<dialog class="confirm" id="browse"')
     assert StorageListing.objects.get().uri == "gs://garden-local/tuning"
-    assert 'hx-target="#dialogs"' in text
+    assert 'hx-get="/storage/choose/"' in text
 
 
 def test_a_poll_does_not_take_the_focus(visitor):
     looked()
-    assert ["autofocus" in words(visitor.get(address(**query), **HTMX)) for query in ({}, {"poll": 1})] == [True, False]
+    queries = ({"panel": 1}, {"panel": 1, "poll": 1})
+    assert ["autofocus" in words(visitor.get(address(**query), **HTMX)) for query in queries] == [True, False]
 
 
 def test_without_scripts_the_choice_goes_back_into_the_form(visitor, draft):
@@ -147,7 +148,8 @@ def test_the_wizard_takes_it(visitor, draft):
 def test_with_scripts_only_the_field_is_drawn_again(visitor, draft):
     path = address("choose", into="output", draft=draft.pk, uri="gs://garden-local/a", panel="1")
     text = words(visitor.get(path, **HTMX))
-    assert text.startswith('<hx-partial hx-target="#id_output_uri" hx-swap="outerHTML"><input')
+    assert text.startswith('<hx-partial hx-target="#browse" hx-swap="delete">')
+    assert '<hx-partial hx-target="#id_output_uri" hx-swap="outerHTML"><input' in text
     assert ('value="gs://garden-local/a"' in text, "autofocus" in text) == (True, True)
 
 
@@ -183,4 +185,4 @@ def test_a_name_that_no_folder_has(visitor, name, problem):
             True,
             True,
         )
-    assert words(dialog).startswith("<dialog")
+    assert words(dialog).startswith('<div class="stack browser"')

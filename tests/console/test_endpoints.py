@@ -161,7 +161,7 @@ def test_a_tuned_model_leads_to_its_job(visitor):
 def test_the_list_takes_the_same_queries_for_one_row_and_for_three(visitor, django_assert_num_queries, rows):
     for _ in range(rows):
         factories.ready_endpoint()
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         visitor.get("/endpoints/")
 
 
@@ -169,7 +169,7 @@ def test_the_detail_page_takes_a_fixed_number_of_queries(visitor, django_assert_
     talk = factories.conversation(endpoint=factories.ready_endpoint())
     for _ in range(3):
         answer(talk)
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         visitor.get(url(talk.endpoint))
 
 

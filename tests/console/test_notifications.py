@@ -64,8 +64,10 @@ def test_the_popover_lists_the_latest_and_what_runs(visitor):
     for number in range(10):
         factories.notification(facts={"name": f"Model {number}"})
     factories.job(display_name="Under way", state="RUNNING", step=2, total_steps=4)
-    factories.endpoint(display_name="Being deployed")
+    endpoint = factories.endpoint(display_name="Being deployed")
+    factories.further_model(endpoint=endpoint, display_name="Being added", state="DEPLOYING")
     shown = text(latest(visitor, ""))
+    assert "Being added" in shown
     assert [f"Model {number}" in shown for number in (0, 1, 2, 9)] == [False, False, True, True]
     assert ("Under way" in shown, "Being deployed" in shown, "hx-partial" in shown) == (True, True, True)
 
@@ -213,5 +215,5 @@ def test_the_popover_takes_the_same_queries_for_one_row_and_for_three(visitor, d
     for _ in range(rows):
         factories.notification()
         factories.job(state="RUNNING")
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         latest(visitor, "")

@@ -183,7 +183,7 @@ def test_a_machine_is_proposed_only_where_it_is_offered(machine, proposed):
     assert (proposed_machine(offered, machine), proposed_machine([], machine)) == (proposed, "")
 
 
-@pytest.mark.parametrize("tab", ["", "connection/", "defaults/", "appearance/", "keys/", "about/"])
+@pytest.mark.parametrize("tab", ["", "connection/", "defaults/", "appearance/", "notifications/", "keys/", "about/"])
 def test_each_tab_marks_itself(visitor, tab):
     text = visitor.get(f"/settings/{tab}").content.decode()
     assert f'<a href="/settings/{tab}" aria-current="page">' in text

@@ -20,6 +20,7 @@ def current(path):
         ("/tuning/jobs/1/", "tuning-list"),
         ("/publishers/google/model-garden/gemma3/", "model-garden"),
         ("/studio/chat/", "chat"),
+        ("/studio/compare/", "compare"),
         ("/endpoints/", "endpoint-list"),
     ],
 )

@@ -8,6 +8,7 @@ from django.template.loader import get_template
 
 ROOT = Path(__file__).parents[2] / "templates"
 TEMPLATES = sorted(ROOT.rglob("*.html"))
+SCRIPT = (ROOT.parent / "static/console.js").read_text()
 SPRITE = (ROOT.parent / "static/icons.svg").read_text()
 FORBIDDEN = {
     "an inline style": r"\sstyle\s*=",
@@ -54,3 +55,9 @@ def test_an_icon_is_in_the_sprite(path):
 def test_an_htmx_post_sits_in_a_real_form(path):
     tags = re.findall(r"<(\w+)[^>]*\shx-post=", path.read_text())
     assert [tag for tag in tags if tag not in {"form", "button", "input", "select"}] == []
+
+
+@each_template()
+def test_a_controller_is_one_that_the_page_knows(path):
+    names = " ".join(re.findall(r"data-controller=\"([a-z -]+)\"", path.read_text())).split()
+    assert [name for name in names if not re.search(rf"[ {{]\"?{name}\"?: ", SCRIPT)] == []

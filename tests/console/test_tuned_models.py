@@ -150,5 +150,5 @@ def test_a_model_takes_the_same_queries_for_one_version_and_for_three(
     visitor, dataset, django_assert_num_queries, count
 ):
     jobs = [tuned(dataset) for _ in range(count)]
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         visitor.get(f"/models/{jobs[0].pk}/")

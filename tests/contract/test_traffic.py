@@ -74,7 +74,7 @@ def test_the_machine_is_taken_that_is_asked_for(world, endpoint):
     put_on(world, spec, {"0": 0, first: 100})
     found = world.gateway.deployment.get_endpoint(endpoint).deployed_models
     second = next(model for model in found if model.id == spec.deployed_model_id)
-    assert (second.min_replicas, second.max_replicas) == (1, 2)
+    assert (second.machine.machine_type, second.min_replicas, second.max_replicas) == ("local-cpu", 1, 2)
     world.finished(world.gateway.deployment.undeploy(endpoint, second.id, {}))
 
 

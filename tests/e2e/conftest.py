@@ -1,10 +1,15 @@
+import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from tests.running import ROOT, Running, running, with_tiny_model
@@ -13,6 +18,11 @@ SCREENSHOTS = ROOT / "screenshots"
 WIDE, NARROW = {"width": 1280, "height": 860}, {"width": 375, "height": 760}
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
 QUIET += ["--disable-background-networking", "--disable-component-update"]
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+RULES = {"type": "tag", "values": TAGS}
+LOOK = """(options) => axe.run(options).then(({ violations }) =>
+  violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`)))"""
+CONTRAST = {"type": "rule", "values": ["color-contrast"]}
 
 
 @dataclass
@@ -67,6 +77,15 @@ class Visit:
         self.page.set_viewport_size(WIDE)
 
 
+def remarks(seen: Visit | Page, rules: dict[str, Any] = RULES) -> list[str]:
+    """What axe finds wrong with the page: what a machine can tell of WCAG 2.2 AA and of good practice."""
+    page = seen.page if isinstance(seen, Visit) else seen
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(Axe().axe_script)
+    found = page.evaluate(LOOK, {"runOnly": rules, "resultTypes": ["violations"]})
+    return [f"{page.url}: {one}" for one in found]
+
+
 @pytest.fixture(scope="module")
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running(tmp_path_factory.mktemp("e2e") / "data", with_tiny_model()) as started:
@@ -90,6 +109,26 @@ def enter(context: BrowserContext, console: Running) -> None:
     page = context.new_page()
     page.goto(console.link)
     expect(page).to_have_url(f"{console.address}/", timeout=30_000)
+
+
+@pytest.fixture(scope="module")
+def session(browser: Browser, console: Running) -> list[Any]:
+    """The cookies of somebody who used the link, which works once."""
+    context = browser.new_context(locale="en-GB")
+    enter(context, console)
+    cookies = context.cookies()
+    context.close()
+    return list(cookies)
+
+
+@pytest.fixture(scope="module")
+def seeded(console: Running) -> dict[str, str]:
+    """Ids by name of what tests/e2e/seed.py made."""
+    environment = {**os.environ, "CONSOLE_DATA_DIR": str(console.data_dir), "VERTEX_PROJECT": "garden-local"}
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    command = [sys.executable, "-m", "tests.e2e.seed"]
+    answer = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    return dict(json.loads(answer.stdout))
 
 
 @pytest.fixture

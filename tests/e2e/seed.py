@@ -1,6 +1,8 @@
-"""Puts tuning jobs in many states into the database of a console that runs: `python -m tests.e2e.seed`, with its
-CONSOLE_DATA_DIR in the environment. Prints their ids by name as JSON. Nothing is sent: none of them is ever due."""
+"""Puts jobs, datasets, endpoints, chats and a draft, in many states, into the database of a console that runs:
+`python -m tests.e2e.seed`, with its CONSOLE_DATA_DIR in the environment. Prints their ids by name as JSON. Nothing is
+sent: none of them is ever due."""
 
+import io
 import json
 import math
 import os
@@ -13,10 +15,13 @@ import django
 
 django.setup()
 
-from django.utils import timezone  # noqa: E402  # models are there only after setup()
+from django.contrib.auth.models import User  # noqa: E402  # models are there only after setup()
+from django.db.models import Model  # noqa: E402
+from django.utils import timezone  # noqa: E402
 
-from jobs.models import Metric, TuningJob, thinned  # noqa: E402
-from jobs.services import accounts  # noqa: E402
+from jobs import markup  # noqa: E402
+from jobs.models import Conversation, Dataset, Endpoint, Metric, Role, TuningJob, thinned  # noqa: E402
+from jobs.services import accounts, datasets  # noqa: E402
 from tests import factories  # noqa: E402
 
 NOW = timezone.now()
@@ -60,7 +65,81 @@ def main() -> None:
         waiting = made(f"Waiting {number}", state="QUEUED", prepared_at=NOW, **common)
         TuningJob.objects.filter(pk=waiting.pk).update(next_check_at=NOW + timedelta(days=1))
         jobs.append(waiting)
-    print(json.dumps({job.display_name: str(job.pk) for job in jobs}))
+    ids = {job.display_name: str(job.pk) for job in jobs}
+    others = {**more_datasets(owner), **endpoints(owner), "draft": draft(owner, data)}
+    print(json.dumps(ids | {name: str(row.pk) for name, row in others.items()}))
+
+
+def more_datasets(owner: User) -> dict[str, Model]:
+    good = [{"prompt": f"Question {number}?", "completion": "Answer. " * number} for number in range(1, 41)]
+    rows = [*map(json.dumps, good), '{"prompt": "no completion"}', "no JSON"]
+    table = "question,answer\nWhere?,Here\nWhen?,Now\n"
+    made = {"questions": "\n".join(map(json.dumps, good)), "problems": "\n".join(rows), "table": table}
+    return {
+        f"dataset-{name}": datasets.create(
+            owner, file=io.BytesIO(content.encode()), file_name=f"{name}.{'csv' if name == 'table' else 'jsonl'}"
+        )
+        for name, content in made.items()
+    }
+
+
+def endpoints(owner: User) -> dict[str, Model]:
+    """One in each state, and chats with the one that serves."""
+    begun = (NOW - timedelta(minutes=3)).isoformat()
+    common: dict[str, Any] = {"owner": owner, "next_check_at": None}
+    ready = factories.ready_endpoint(display_name="Serving", **common)
+    states: dict[str, dict[str, Any]] = {
+        "DEPLOYING": {
+            "phase": "BOUND",
+            "stage": "STARTING_MODEL_SERVER",
+            "stage_times": [["STARTING_MODEL_SERVER", begun]],
+        },
+        "UNDEPLOYED": {"phase": "CLOSED", "wanted": "UNDEPLOYED"},
+        "FAILED": {
+            "phase": "CLOSED",
+            "error_code": "QUOTA",
+            "error_message": "There is no machine of this kind left in us-central1.",
+        },
+    }
+    made = {
+        f"endpoint-{state.lower()}": factories.endpoint(
+            display_name=state.capitalize(), state=state, **common, **values
+        )
+        for state, values in states.items()
+    }
+    return {"endpoint-ready": ready, **made, **chats(owner, ready)}
+
+
+def chats(owner: User, endpoint: Endpoint) -> dict[str, Model]:
+    """One that was answered, one whose answer failed, one that is being answered."""
+    text = "# The sea\n\nIt is **deep**: `z`.\n\n| at | m |\n|---|---|\n| sea | 40 |\n\n```python\nprint(4)\n```\n"
+    usage = {"prompt_tokens": 12, "completion_tokens": 40}
+    answers: dict[str, dict[str, Any]] = {
+        "answered": {"content": text, "html": markup.render(text), "usage": usage,
+                     "timings": {"first_token": 0.1, "total": 1.4}, "finish_reason": "stop"},
+        "failed": {"content": "", "state": "FAILED", "error_message": "The endpoint refused the request."},
+        "busy": {"state": "STREAMING", "lease_until": NOW + timedelta(days=1)},
+    }  # fmt: skip
+    return {f"chat-{name}": chat(owner, endpoint, name, values) for name, values in answers.items()}
+
+
+def chat(owner: User, endpoint: Endpoint, name: str, answer: dict[str, Any]) -> Conversation:
+    made = factories.conversation(owner=owner, endpoint=endpoint, title=f"A chat that is {name}")
+    factories.message(conversation=made, content="How deep is the sea?")
+    factories.message(conversation=made, role=Role.ASSISTANT, answered_by=endpoint.label, **answer)
+    return made
+
+
+def draft(owner: User, data: Dataset) -> Model:
+    """Every step was sent, so that each can be opened."""
+    numbers = {"epochs": "3", "learning_rate": "0.0002", "tuning_mode": "PEFT_ADAPTER", "adapter_size": "8"}
+    steps: dict[str, dict[str, Any]] = {
+        "name": {"display_name": "Captain"},
+        "base-model": {"base_model": factories.BASE_MODEL},
+        "output": {"output_uri": "gs://garden-local/output/captain"},
+        "training": {"dataset": str(data.pk), **numbers},
+    }
+    return factories.draft(owner=owner, data={step: {**values, "sent": True} for step, values in steps.items()})
 
 
 if __name__ == "__main__":

@@ -4,12 +4,10 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from tests import journey
-from tests.e2e.conftest import NARROW, Visit
-from tests.e2e.test_pages import OPTIONS
+from tests.e2e.conftest import NARROW, Visit, remarks
 from tests.running import GEMMA, Running
 from tests.visitor import Visitor
 
@@ -169,7 +167,7 @@ def test_commands(chat: Page, visit: Visit) -> None:
     chat.keyboard.type("/")
     options = chat.get_by_role("listbox", name="Commands").get_by_role("option")
     assert [words.split()[0] for words in options.all_inner_texts()] == ["/clear", "/model", "/system", "/help"]
-    assert [each["id"] for each in Axe().run(chat, options=OPTIONS).response["violations"]] == []
+    assert remarks(chat) == []
     visit.picture("chat-commands")
     chat.keyboard.press("Escape")
     expect(options.first).to_be_hidden()
@@ -214,7 +212,7 @@ def test_settings(chat: Page, visit: Visit) -> None:
     chat.keyboard.press("Enter")
     expect(chat.get_by_role("button", name="Cool", exact=True)).to_be_visible()
     expect(chat.locator("#id_name")).to_have_value("")
-    assert [each["id"] for each in Axe().run(chat, options=OPTIONS).response["violations"]] == []
+    assert remarks(chat) == []
     visit.picture("chat-settings")
     chat.reload()  # A screenshot leaves empty style attributes, which a swap would copy against the policy.
     chat.get_by_role("button", name="Temperature was changed: reset").click()
@@ -252,7 +250,7 @@ def test_get_code(chat: Page, visit: Visit) -> None:
     panel.get_by_role("button", name="Copy code").click()
     expect(chat.get_by_text("Copied")).to_be_visible()
     assert chat.evaluate("navigator.clipboard.readText()").startswith("const answer = await fetch(")
-    assert [each["id"] for each in Axe().run(chat, options=OPTIONS).response["violations"]] == []
+    assert remarks(chat) == []
     visit.picture("chat-code")
     chat.keyboard.press("Escape")
     expect(panel).to_be_hidden()

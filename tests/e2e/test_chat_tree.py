@@ -9,8 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests import journey
-from tests.e2e.conftest import WIDE, Visit, enter
-from tests.e2e.test_axe import remarks
+from tests.e2e.conftest import WIDE, Visit, enter, remarks
 from tests.running import GEMMA, Running
 from tests.visitor import Visitor
 
@@ -172,12 +171,3 @@ def test_a_chat_is_taken_along(talk: Visit) -> None:
     document = json.loads(waiting.value.path().read_text())
     assert re.fullmatch(r"tell-me-about-the-sea\.json", waiting.value.suggested_filename)
     assert (document["version"], len(document["messages"])) == (1, 3)
-
-
-def test_axe_has_nothing_to_say_about_these_pages(talk: Visit) -> None:
-    found = []
-    for path in (talk.page.url.removeprefix(talk.address), "/studio/chat/chats/", "/studio/chat/links/"):
-        talk.open(path)
-        found += remarks(talk)
-        talk.picture(f"chat-tree-{path.strip('/').rpartition('/')[2][:8]}")
-    assert found == []

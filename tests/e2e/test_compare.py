@@ -1,14 +1,14 @@
 """Two models asked the same, in a real browser with a tiny real model: columns, a blind vote, a row for a dataset."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests import factories, journey
-from tests.e2e.conftest import Visit, enter
-from tests.e2e.test_pages import remarks
+from tests import journey
+from tests.e2e.conftest import NARROW, Visit, enter, remarks
 from tests.running import GEMMA, Running
 from tests.visitor import Visitor
 
@@ -110,7 +110,7 @@ def test_answers_stream_and_all_are_stopped(started: Visit) -> None:
     let_them_talk(page)
     ask(page, "Tell me about the sea")
     for place in range(2):
-        expect(page.locator(".column [aria-busy=true] .tail").nth(place)).to_contain_text("[", timeout=SOON)
+        expect(page.locator(".column .turn.model").nth(place)).to_contain_text(re.compile(r"\d,"), timeout=SOON)
     assert remarks(started) == []
     page.get_by_role("button", name="Stop A", exact=True).click()
     expect(page.locator("[aria-busy=true]")).to_have_count(1, timeout=SOON)
@@ -126,8 +126,9 @@ def test_a_reload_goes_on_with_the_streams(started: Visit) -> None:
     expect(answers(page)).to_have_count(2, timeout=SOON)
     page.reload()
     expect(page.locator("[aria-busy=true]")).to_have_count(2)
-    expect(page.locator(".column").last).to_contain_text("[", timeout=SOON)
-    page.get_by_role("button", name="Stop all").click()
+    expect(page.locator(".column").last).to_contain_text(re.compile(r"\d,"), timeout=SOON)
+    page.get_by_label("Message to all columns").focus()
+    page.keyboard.press("Escape")
     finished(page)
 
 
@@ -180,18 +181,59 @@ def into_a_dataset(started: Visit) -> None:
     started.picture("compare-list")
 
 
-def test_a_picture_goes_to_both_columns(started: Visit) -> None:
+def test_up_to_four_columns_are_prepared(started: Visit) -> None:
     page = started.page
-    picture = {"name": "red.png", "mimeType": "image/png", "buffer": factories.png()}
-    reason = page.locator("#pictures-reason").inner_text()
-    if "reads text only" in reason:
-        expect(page.locator("#pictures-input")).to_be_disabled()
-        return
-    page.locator("#pictures-input").set_input_files([picture])
-    expect(page.locator("#pictures li img")).to_be_visible()
-    ask(page, "What is it?")
-    finished(page)
-    expect(page.locator(".turn.user .thumbs img")).to_have_count(2)
+    assert remarks(started) == []
+    expect(page.locator("#pictures-input")).to_be_disabled()
+    expect(page.locator("#pictures-reason")).to_have_text("gemma-3-270m reads text only, no pictures.")
+    page.get_by_role("link", name="Parameters of column A").click()
+    assert remarks(started) == []
+    started.picture("compare-parameters")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("link", name="Parameters of column A")).to_be_focused()
+    for count in (3, 4):
+        page.get_by_role("button", name="Add column").click()
+        expect(page.locator(".column")).to_have_count(count)
+    expect(page.get_by_role("button", name="Add column")).to_have_count(0)
+    assert remarks(started) == []
+    started.picture("compare-four")
+    page.get_by_role("button", name="Remove column B").click()
+    expect(page.locator(".column")).to_have_count(3)
+    ask(page, "Tell me about the sea")
+    finished(page, 3)
+    page.get_by_role("link", name="Rename").click()
+    page.get_by_label("Title").fill("The sea")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("The sea")
+    page.get_by_role("button", name="Compare these again").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Untitled comparison")
+    expect(page.locator(".column")).to_have_count(3)
+    page.get_by_role("button", name="Delete").first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Compare models")
+
+
+def test_without_a_script(browser: Browser, signed_in: Any, endpoints: list[str], console: Running) -> None:
+    context = browser.new_context(java_script_enabled=False, viewport=NARROW, storage_state=signed_in)
+    page = context.new_page()
+    page.goto(f"{console.address}/studio/compare/?endpoint={endpoints[0]}")
+    page.get_by_label("Compare blindly").check()
+    page.get_by_role("button", name="Start comparing").click()
+    page.get_by_label("Message to all columns").fill("Tell me about the sea")
+    page.get_by_role("button", name="Send to all").click()
+    for _ in range(60):
+        if page.get_by_role("button", name="A is best").count():
+            break
+        page.get_by_role("link", name="Refresh").first.click()
+        page.wait_for_timeout(500)
+    page.get_by_role("button", name="A is best").click()
+    expect(page.locator("#vote-result")).to_contain_text("A was best: Base")
+    page.get_by_role("link", name="Add this answer to a dataset").click()
+    page.get_by_label("Dataset", exact=True).select_option("")
+    page.get_by_label("Name of the new dataset").fill("Without a script")
+    page.get_by_role("button", name="Add row").click()
+    expect(page.get_by_role("link", name="A row of “Without a script”, version 1")).to_be_visible()
+    context.close()
 
 
 def test_a_column_that_fails_leaves_the_other_running(started: Visit, endpoints: list[str]) -> None:

@@ -1,53 +1,27 @@
 """The list of tuning jobs, a job's tabs and the comparison, by keyboard and in all sizes."""
 
-import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Visit, enter
-from tests.e2e.test_axe import OPTIONS
-from tests.running import ROOT, Running
+from tests.e2e.conftest import Visit, remarks
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module")
-def jobs(console: Running) -> dict[str, str]:
-    environment = {**os.environ, "CONSOLE_DATA_DIR": str(console.data_dir), "VERTEX_PROJECT": "garden-local"}
-    environment.pop("DJANGO_SETTINGS_MODULE", None)
-    command = [sys.executable, "-m", "tests.e2e.seed"]
-    answer = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-    return dict(json.loads(answer.stdout))
-
-
-@pytest.fixture(scope="module")
-def session(browser: Browser, console: Running) -> list[dict[str, Any]]:
-    """The cookies of somebody who used the link, which works once."""
-    context = browser.new_context(locale="en-GB")
-    enter(context, console)
-    cookies = [dict(cookie) for cookie in context.cookies()]
-    context.close()
-    return cookies
+def jobs(seeded: dict[str, str]) -> dict[str, str]:
+    return seeded
 
 
 @pytest.fixture
-def page(visit: Visit, session: list[dict[str, Any]], jobs: dict[str, str]) -> Iterator[Page]:
-    visit.context.add_cookies(session)  # type: ignore[arg-type]
+def page(visit: Visit, session: list[Any], jobs: dict[str, str]) -> Iterator[Page]:
+    visit.context.add_cookies(session)
     yield visit.page
     assert visit.problems == []
-
-
-def remarks(page: Page) -> list[str]:
-    found = Axe().run(page, options=OPTIONS).response["violations"]
-    return [f"{page.url}: {one['id']}: {node['html']}" for one in found for node in one["nodes"]]
 
 
 def refreshed(page: Page) -> None:
@@ -137,16 +111,3 @@ def test_two_jobs_are_compared_from_the_list(visit: Visit, page: Page, jobs: dic
     expect(page.locator("#settings tbody th")).to_have_text(["Learning rate"])
     visit.picture("compare")
     assert remarks(page) == []
-
-
-def test_axe_has_nothing_to_say(visit: Visit, page: Page, jobs: dict[str, str]) -> None:
-    found = []
-    running, failed = f"/tuning/jobs/{jobs['Running']}/", f"/tuning/jobs/{jobs['Failed']}/"
-    cancel = f"/tuning/cancel/?job={jobs['Running']}"
-    paths = ["/tuning/", "/tuning/?filter=status:x+night", running, f"{running}dataset/", f"{running}logs/"]
-    paths += [f"{running}details/", failed, f"/tuning/jobs/{jobs['Tuned']}/", cancel, "/tuning/compare/"]
-    for number, path in enumerate(paths):
-        visit.open(path)
-        visit.picture(f"tuning-{number}")
-        found += remarks(page)
-    assert found == []

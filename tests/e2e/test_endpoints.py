@@ -3,17 +3,14 @@
 import re
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, expect
 
 from tests import journey
-from tests.e2e.conftest import Visit
+from tests.e2e.conftest import Visit, remarks
 from tests.running import GEMMA, Running
 from tests.visitor import Visitor
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-OPTIONS = {"runOnly": {"type": "tag", "values": TAGS}, "resultTypes": ["violations"]}
 SOON = 20_000
 A_REFUSED_FORM = "the server responded with a status of 422 (Unprocessable Entity)"
 
@@ -34,11 +31,6 @@ def deployed(visit: Visit) -> str:
     return endpoint
 
 
-def axe(visit: Visit) -> list[str]:
-    found = Axe().run(visit.page, options=OPTIONS).response["violations"]
-    return [f"{visit.page.url}: {one['id']}: {node['html']}" for one in found for node in one["nodes"]]
-
-
 def asked(visit: Visit, action: str) -> Locator:
     """Chooses from the row's menu, with the keyboard alone."""
     visit.open("/endpoints/")
@@ -56,7 +48,7 @@ def give_a_lease(visit: Visit) -> None:
     dialog.get_by_role("spinbutton").fill("0")
     dialog.get_by_role("button", name="Save").click()
     expect(dialog.locator(".errors")).to_be_focused()
-    assert axe(visit) == []
+    assert remarks(visit) == []
     dialog.get_by_role("spinbutton").fill("3")
     dialog.get_by_role("button", name="Save").click()
     note = visit.page.locator(".note", has_text="Undeploys by itself")
@@ -76,7 +68,7 @@ def leave_a_question_unanswered(visit: Visit) -> None:
     """Escape closes the dialog, and the menu's button has the focus again."""
     dialog = asked(visit, "Delete")
     visit.picture("endpoint-delete")
-    assert axe(visit) == []
+    assert remarks(visit) == []
     visit.page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     expect(visit.page.get_by_role("button", name=re.compile("^Actions for"))).to_be_focused()
@@ -90,7 +82,7 @@ def look_at_the_metrics(visit: Visit, endpoint: str) -> None:
     expect(visit.page.locator("#metrics table tbody tr")).to_have_count(24)
     visit.page.get_by_role("link", name="7 days").click()
     expect(visit.page.locator("#metrics table tbody tr")).to_have_count(28)
-    assert axe(visit) == []
+    assert remarks(visit) == []
 
 
 def models_card(visit: Visit) -> Locator:
@@ -109,13 +101,13 @@ def put_a_second_model_beside(visit: Visit, endpoint: str) -> None:
     dialog.get_by_label("Share of traffic, percent").fill("30")
     dialog.get_by_label("I accept the terms").check()
     visit.picture("endpoint-add-model")
-    assert axe(visit) == []
+    assert remarks(visit) == []
     dialog.get_by_role("button", name="Deploy").click()
     row = models_card(visit).get_by_role("row", name="Second")
     expect(row).to_contain_text("Ready", timeout=SOON)
     expect(row).to_contain_text("30 %")
     visit.picture("endpoint-models")
-    assert axe(visit) == []
+    assert remarks(visit) == []
 
 
 def change_the_shares(visit: Visit) -> None:
@@ -145,7 +137,7 @@ def take_the_first_one_away(visit: Visit, endpoint: str) -> None:
     models_card(visit).get_by_role("link", name="Undeploy gemma-3-270m").click()
     dialog = visit.page.locator("#ask")
     expect(dialog).to_contain_text("Second gets all of the traffic.")
-    assert axe(visit) == []
+    assert remarks(visit) == []
     dialog.get_by_role("button", name="Undeploy").click()
     expect(models_card(visit).locator("tbody tr")).to_have_count(1, timeout=SOON)
     expect(models_card(visit).get_by_role("row", name="Second")).to_contain_text("100 %")

@@ -1,42 +1,25 @@
 """Looking for a model, reading about it, deploying it and trying it out, in a real browser."""
 
 import re
+from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.conftest import WIDE, Visit, enter
-from tests.e2e.test_axe import OPTIONS
-from tests.running import Running
+from tests.e2e.conftest import WIDE, Visit, remarks
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 MODEL = "/publishers/google/model-garden/gemma3/"
 LATER = 60_000
 
 
-@pytest.fixture(scope="module")
-def cookies(browser: Browser, console: Running) -> list[dict[str, str]]:
-    """The link of the console signs in once."""
-    context = browser.new_context()
-    enter(context, console)
-    kept = context.cookies()
-    context.close()
-    return [{"name": one["name"], "value": one["value"], "url": console.address} for one in kept]
-
-
 @pytest.fixture
-def page(visit: Visit, cookies: list[dict[str, str]]) -> Page:
+def page(visit: Visit, session: list[Any]) -> Page:
     """At the catalogue, which has been read."""
-    visit.context.add_cookies(cookies)  # type: ignore[arg-type]  # a private type of Playwright's
+    visit.context.add_cookies(session)
     visit.open("/model-garden/")
     expect(visit.page.get_by_role("link", name="Gemma 3", exact=False).first).to_be_visible(timeout=LATER)
     return visit.page
-
-
-def remarks(page: Page) -> list[str]:
-    found = Axe().run(page, options=OPTIONS).response["violations"]
-    return [f"{page.url}: {one['id']}: {node['html']}" for one in found for node in one["nodes"]]
 
 
 def test_a_model_is_found_by_words_and_filters(visit: Visit, page: Page) -> None:

@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests import journey
-from tests.e2e.conftest import NARROW, WIDE, Visit, enter
-from tests.e2e.test_pages import OPTIONS
+from tests.e2e.conftest import NARROW, WIDE, Visit, remarks
 from tests.receivers import Receiver, receiving, wait_until
 from tests.running import GEMMA, Running, running, with_tiny_model
 from tests.visitor import Visitor
@@ -26,24 +24,15 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield started
 
 
-@pytest.fixture(scope="module")
-def session(browser: Browser, console: Running) -> list[dict[str, Any]]:
-    context = browser.new_context(locale="en-GB")
-    enter(context, console)
-    cookies = [dict(cookie) for cookie in context.cookies()]
-    context.close()
-    return cookies
-
-
 @pytest.fixture
-def page(visit: Visit, session: list[dict[str, Any]]) -> Iterator[Page]:
-    visit.context.add_cookies(session)  # type: ignore[arg-type]
+def page(visit: Visit, session: list[Any]) -> Iterator[Page]:
+    visit.context.add_cookies(session)
     yield visit.page
     assert visit.problems == []
 
 
 @pytest.fixture
-def person(visit: Visit, session: list[dict[str, Any]]) -> Iterator[Visitor]:
+def person(visit: Visit, session: list[Any]) -> Iterator[Visitor]:
     with Visitor(visit.address) as someone:
         for cookie in session:
             someone.client.cookies.set(cookie["name"], cookie["value"])
@@ -54,11 +43,6 @@ def person(visit: Visit, session: list[dict[str, Any]]) -> Iterator[Visitor]:
 def receiver() -> Iterator[Receiver]:
     with receiving() as started:
         yield started
-
-
-def remarks(page: Page) -> list[str]:
-    found = Axe().run(page, options=OPTIONS).response["violations"]
-    return [f"{page.url}: {one['id']}: {node['html']}" for one in found for node in one["nodes"]]
 
 
 def judged(visit: Visit, name: str) -> list[str]:

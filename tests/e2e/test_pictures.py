@@ -13,8 +13,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests import journey
-from tests.e2e.conftest import NARROW, SCREENSHOTS, Visit
-from tests.e2e.test_pages import remarks
+from tests.e2e.conftest import NARROW, SCREENSHOTS, Visit, remarks
 from tests.fixtures.tiny_gemma3.pictures import Scene, Thing, draw
 from tests.running import GEMMA, ROOT, Running, running, with_tiny_model
 from tests.visitor import Visitor
@@ -212,6 +211,29 @@ def test_without_a_script(browser: Browser, person: Visitor, endpoints: dict[str
     expect(page.locator(".turn.user img")).to_have_attribute("alt", "stars.png")
     person.wait_for(page.url.partition("#")[0], ("background.",), 30)
     context.close()
+
+
+def test_the_columns_of_a_comparison_see_the_same_picture(visit: Visit, page: Page, endpoints: dict[str, str]) -> None:
+    visit.open("/studio/compare/")
+    for letter in "AB":
+        page.get_by_label(f"Column {letter}").select_option(endpoints["sees"])
+    page.get_by_role("button", name="Start comparing").click()
+    for letter in "AB":
+        page.get_by_role("link", name=f"Parameters of column {letter}").click()
+        page.locator("#id_temperature").fill("0")
+        page.get_by_role("dialog").get_by_role("button", name="Save").last.click()
+        expect(page.get_by_text("Temperature 0.0")).to_have_count("AB".index(letter) + 1)
+    give(page, "drop", "square.png", saved(SQUARE))
+    expect(page.locator("#pictures .name")).to_have_text(["square.png"])
+    for number, question in enumerate(("Describe the picture.", "How many shapes are there?"), 1):
+        ask(page, question)
+        expect(page.locator(".turn.model")).to_have_count(2 * number, timeout=SOON)
+        expect(page.get_by_role("button", name="Send to all")).to_be_visible(timeout=SOON)
+    said = answers(page)
+    assert (said[0], said[:2]) == ("A yellow square on a black background.", said[2:])
+    expect(page.locator(".turn.user img")).to_have_count(2)
+    assert (remarks(visit), visit.problems) == ([], [])
+    visit.picture("compare-pictures")
 
 
 def test_a_photo_on_a_phone(visit: Visit, page: Page, endpoints: dict[str, str], tmp_path: Path) -> None:

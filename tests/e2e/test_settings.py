@@ -7,36 +7,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Visit, enter
-from tests.e2e.test_axe import OPTIONS
+from tests.e2e.conftest import Visit, remarks
 from tests.running import Running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
-TABS = ("", "connection/", "defaults/", "appearance/", "keys/", "about/", "about/operations/")
-
-
-@pytest.fixture(scope="module")
-def session(browser: Browser, console: Running) -> list[dict[str, Any]]:
-    context = browser.new_context(locale="en-GB")
-    enter(context, console)
-    cookies = [dict(cookie) for cookie in context.cookies()]
-    context.close()
-    return cookies
 
 
 @pytest.fixture
-def page(visit: Visit, session: list[dict[str, Any]]) -> Iterator[Page]:
-    visit.context.add_cookies(session)  # type: ignore[arg-type]
+def page(visit: Visit, session: list[Any]) -> Iterator[Page]:
+    visit.context.add_cookies(session)
     yield visit.page
     assert visit.problems == []
-
-
-def remarks(page: Page) -> list[str]:
-    found = Axe().run(page, options=OPTIONS).response["violations"]
-    return [f"{page.url}: {one['id']}: {node['html']}" for one in found for node in one["nodes"]]
 
 
 def test_a_new_console_works_and_shows_the_way(visit: Visit, page: Page) -> None:
@@ -46,15 +29,6 @@ def test_a_new_console_works_and_shows_the_way(visit: Visit, page: Page) -> None
     expect(page.locator(".setup [aria-current=step]")).to_contain_text("Dataset")
     visit.picture("dashboard-setup")
     assert remarks(page) == []
-
-
-def test_axe_has_nothing_to_say(visit: Visit, page: Page) -> None:
-    found = []
-    for tab in TABS:
-        visit.open(f"/settings/{tab}")
-        visit.picture(f"settings-{tab.replace('/', '-') or 'status'}")
-        found += remarks(page)
-    assert found == []
 
 
 def test_a_part_that_fails_comes_first_and_recovers(visit: Visit, page: Page, console: Running) -> None:

@@ -6,22 +6,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Visit
-from tests.e2e.test_axe import remarks
-from tests.running import Running
-from tests.visitor import Visitor
+from tests.e2e.conftest import Visit, remarks
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 SOON, LATER = 20_000, 90_000
-
-
-@pytest.fixture(scope="module")
-def session(console: Running) -> list[Any]:
-    """The printed link signs in once; both tests go on with what it gave."""
-    with Visitor(console.address) as person:
-        person.sign_in(console.link)
-        jar = person.client.cookies.jar
-        return [{"name": one.name, "value": one.value or "", "url": console.address} for one in jar]
 
 
 @pytest.fixture
@@ -56,9 +44,22 @@ def wait_for_models(visit: Visit) -> None:
     expect(visit.page.get_by_role("link", name="Gemma 3", exact=False).first).to_be_visible(timeout=SOON)
 
 
+def choose_the_model(visit: Visit) -> None:
+    """From the dashboard by the catalogue to the first step."""
+    page = visit.page
+    visit.open("/")
+    page.keyboard.press("g")
+    page.keyboard.press("m")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Model Garden")
+    tab_to(page, ".tile[href*=gemma3]")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Gemma 3 270M", level=2)).to_be_visible()
+    tab_to(page, "[href*='/tuning/new/']")
+    page.keyboard.press("Enter")
+
+
 def name_and_model(visit: Visit, name: str, found: list[str]) -> None:
     page = visit.page
-    visit.open("/tuning/new/")
     arrived(visit, "Name", found)
     write(page, "#id_labels", "team=support")
     page.keyboard.press("Shift+Tab")
@@ -86,10 +87,11 @@ def data_and_epochs(visit: Visit, found: list[str]) -> None:
     arrived(visit, "Deployment", found)
 
 
-def start_without_endpoint(visit: Visit, found: list[str]) -> None:
+def start(visit: Visit, found: list[str], *, deploy: bool) -> None:
     page = visit.page
-    tab_to(page, "[name=auto_deploy]")
-    page.keyboard.press("Space")
+    if not deploy:
+        tab_to(page, "[name=auto_deploy]")
+        page.keyboard.press("Space")
     if page.locator("[name=accepts_licence]").count():
         tab_to(page, "[name=accepts_licence]")
         page.keyboard.press("Space")
@@ -103,9 +105,28 @@ def start_without_endpoint(visit: Visit, found: list[str]) -> None:
     expect(page.locator("#job-bar")).to_be_visible()
 
 
+LISTEN = """() => { window.said = [];
+  new MutationObserver(() => { const text = document.querySelector("#job-status [role=status]").textContent.trim();
+    if (said.at(-1) !== text) said.push(text); })
+    .observe(document.querySelector("#job-status"), { childList: true, subtree: true, characterData: true }); }"""
+
+
+def ask_the_model(visit: Visit, found: list[str]) -> None:
+    page = visit.page
+    expect(page.locator("#job-bar").get_by_role("link", name="Test in chat")).to_be_visible(timeout=SOON)
+    tab_to(page, "#job-bar a[href*='/studio/chat/']")
+    page.keyboard.press("Enter")
+    tab_to(page, "#id_text")
+    page.keyboard.type("Where are you?")
+    page.keyboard.press("Enter")
+    expect(page.locator(".turn.model:not([aria-busy]) .md").first).not_to_be_empty(timeout=SOON)
+    found += remarks(visit)
+
+
 def test_a_job_and_one_that_continues_it_by_the_keyboard_alone(person: Visit) -> None:
     page, found = person.page, list[str]()
     wait_for_models(person)
+    choose_the_model(person)
     name_and_model(person, "First voyage", found)
     tab_to(page, "[name=base_model]")
     page.keyboard.press("Enter")
@@ -116,9 +137,13 @@ def test_a_job_and_one_that_continues_it_by_the_keyboard_alone(person: Visit) ->
     tab_to(page, "#step-form .btn.filled")
     page.keyboard.press("Enter")
     data_and_epochs(person, found)
-    start_without_endpoint(person, found)
+    start(person, found, deploy=False)
+    page.evaluate(LISTEN)
     expect(page.locator("#job-bar")).to_contain_text("Succeeded", timeout=LATER)
     found += remarks(person)
+    said = [text.rpartition(": ")[2].partition(",")[0] for text in page.evaluate("said")]
+    assert said[-1:] + said.count("Succeeded") * ["once"] == ["Succeeded", "once"]
+    person.open("/tuning/new/")
     name_and_model(person, "Second voyage", found)
     tab_to(page, "[name=source]")
     page.keyboard.press("ArrowDown")
@@ -133,9 +158,11 @@ def test_a_job_and_one_that_continues_it_by_the_keyboard_alone(person: Visit) ->
     page.keyboard.press("Enter")
     data_and_epochs(person, found)
     expect(page.locator("#summary")).to_contain_text(re.compile(r"Time\s*≈"))
-    start_without_endpoint(person, found)
+    start(person, found, deploy=True)
     expect(page.locator("#job-bar")).to_contain_text("Succeeded", timeout=LATER)
-    page.get_by_role("link", name="Details", exact=True).click()
+    job = page.url
+    ask_the_model(person, found)
+    page.goto(f"{job}details/")
     expect(page.locator("#job-figures")).to_contain_text("checkpoint-")
     assert (found, person.problems) == ([], [])
 
@@ -163,8 +190,8 @@ def test_a_folder_is_chosen_by_looking(person: Visit) -> None:
     person.picture("browse-folder")
     dialog.get_by_role("link", name="Buckets").click()
     expect(dialog.locator("#browser")).to_have_attribute("aria-busy", "false", timeout=SOON)
-    bucket = dialog.get_by_role("link", name=re.compile("^[a-z0-9-]+$")).first
-    name = bucket.inner_text()
+    bucket = dialog.locator("tbody a").first
+    name = bucket.inner_text(timeout=SOON)
     found += remarks(person)
     person.picture("browse-buckets")
     page.keyboard.press("Escape")

@@ -201,7 +201,7 @@ class FakeDeployment(Part):
     def _serve_too(self, spec: OntoSpec, split: Mapping[str, int]) -> None:
         found, model = self.endpoints[spec.endpoint], self._model_name(spec.model_user_id)
         low, high = spec.min_replicas, spec.max_replicas
-        deployed = DeployedModel(spec.deployed_model_id, model, spec.display_name, low, low, high)
+        deployed = DeployedModel(spec.deployed_model_id, model, spec.display_name, low, low, high, machine=spec.machine)
         self.coming[spec.endpoint].discard(deployed.id)
         self.endpoints[spec.endpoint] = replace(
             found, deployed_models=(*found.deployed_models, deployed),

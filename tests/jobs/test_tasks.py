@@ -7,7 +7,7 @@ import pytest
 from django.conf import settings as project
 
 from jobs import tasks
-from jobs.models import Heartbeat, ProbeResult, TuningJob
+from jobs.models import Delivery, Heartbeat, ProbeResult, TuningJob
 from jobs.services import chat, tuning
 from tests import factories
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 def sent(monkeypatch):
     """What is put on the queues: (task name, arguments)."""
     messages = []
-    for task in (tasks.advance_tuning_job, tasks.advance_endpoint, tasks.answer_message):
+    for task in (tasks.advance_tuning_job, tasks.advance_endpoint, tasks.answer_message, tasks.deliver):
         keep = lambda *, kwargs, expires, name=task.name: messages.append((name, kwargs))  # noqa: E731
         monkeypatch.setattr(task, "apply_async", keep)
     return messages
@@ -83,6 +83,15 @@ def test_waiting_answers_whose_message_was_lost_are_sent_again(sent):
     )
     tasks.sweep()
     assert sent[-1] == ("chat.answer", {"message_id": str(message.pk)})
+
+
+def test_what_is_to_leave_the_console_is_sent_by_the_sweep(sent):
+    delivery = Delivery.objects.create(notification=factories.notification(), way="email", next_try_at=factories.NOW)
+    tasks.sweep()
+    assert sent[-1] == ("notifications.deliver", {"delivery_id": str(delivery.pk)})
+    tasks.deliver(delivery_id=str(delivery.pk))
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.problem) == ("FAILED", "off")
 
 
 def test_a_job_that_can_go_on_at_once_is_kicked_again(sent, fake_gateway):

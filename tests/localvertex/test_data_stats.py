@@ -29,6 +29,12 @@ def test_only_a_sample_of_the_indices_is_sent():
     assert list(found.dropped_example_reasons) == []
 
 
+def test_a_few_messages_are_shown():
+    turns = [{"role": "user", "text": "Hi"}, {"role": "assistant", "text": "Hello!"}]
+    shown = stats(samples=turns).user_dataset_examples
+    assert [(content.role, content.parts[0].text) for content in shown] == [("user", "Hi"), ("model", "Hello!")]
+
+
 def test_distributions():
     found = stats()
     messages = found.user_message_per_example_distribution

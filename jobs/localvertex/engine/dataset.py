@@ -9,6 +9,8 @@ from jobs.localvertex.engine.job import JobError
 from jobs.localvertex.engine.rows import Turn, read_rows
 from jobs.localvertex.engine.tokens import ChatEncoder, Encoded
 
+SAMPLE_ROWS, SAMPLE_CHARACTERS = 3, 400
+
 
 @dataclass
 class Examples:
@@ -19,6 +21,7 @@ class Examples:
     messages: list[int] = field(default_factory=list)
     truncated: list[int] = field(default_factory=list)
     dropped: list[int] = field(default_factory=list)
+    samples: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def tokens(self) -> int:
@@ -43,6 +46,8 @@ class Examples:
             return
         self.rows.append(encoded)
         self.characters += sum(turn.characters for turn in turns)
+        if len(self.messages) < SAMPLE_ROWS:
+            self.samples += [{"role": turn.role, "text": turn.content[:SAMPLE_CHARACTERS]} for turn in turns]
         self.messages.append(len(turns))
 
 
@@ -73,4 +78,5 @@ def statistics(train: Examples, validation: Examples | None) -> dict[str, Any]:
         "input_tokens": [len(row.input_ids) - count for row, count in zip(train.rows, answers, strict=True)],
         "output_tokens": answers,
         "messages": train.messages,
+        "samples": train.samples,
     }

@@ -11,6 +11,7 @@ from jobs.vertex.errors import OutcomeUnknown
 from jobs.vertex.port import (
     DeployedModel,
     DeploySpec,
+    MachineSpec,
     OntoSpec,
     RemoteEndpoint,
     RemoteError,
@@ -19,7 +20,7 @@ from jobs.vertex.port import (
 
 from . import clients, onto
 from .catalogue import long_name
-from .messages import enum_name, remote_error
+from .messages import enum_name, raw, remote_error
 
 GARDEN, ENDPOINTS, MODELS = "model_garden_service", "endpoint_service", "model_service"
 REPLICA_FIELDS = ["dedicated_resources.min_replica_count", "dedicated_resources.max_replica_count"]
@@ -195,6 +196,17 @@ def _deployed(model: Any) -> DeployedModel:
         max_replicas=high,
         is_asleep=_is_asleep(model),
         message=model.status.message,
+        machine=_machine(model),
+    )
+
+
+def _machine(model: Any) -> MachineSpec | None:
+    if "dedicated_resources" not in model:
+        return None
+    spec = model.dedicated_resources.machine_spec
+    kind = raw(spec).accelerator_type
+    return MachineSpec(
+        spec.machine_type, enum_name(types.AcceleratorType, kind) if kind else "", spec.accelerator_count
     )
 
 

@@ -69,6 +69,13 @@ def test_answers_hold_up_no_job_and_jobs_no_answer(plan):
     assert "--concurrency=128" in found["chat"]
 
 
+def test_the_console_knows_its_own_address(plan, monkeypatch):
+    monkeypatch.delenv("CONSOLE_URL", raising=False)
+    assert plan().front[1].environment["CONSOLE_URL"] == "http://127.0.0.1:8000"
+    assert processes.address("::", 80) == "http://[::1]:80"
+    assert plan(CONSOLE_URL="https://console.example").environment["CONSOLE_URL"] == "https://console.example"
+
+
 def test_trainings_may_use_every_core(plan):
     found = {process.name: process.environment for process in plan().backends + plan().front}
     assert "OMP_NUM_THREADS" not in found["vertex"]

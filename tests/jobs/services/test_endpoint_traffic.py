@@ -11,7 +11,7 @@ from jobs.services import endpoint_traffic, endpoints, further_models
 from jobs.services.endpoints import DeploymentSpec, Machine
 from jobs.services.further_models import FurtherSpec
 from jobs.vertex.errors import Unavailable
-from jobs.vertex.port import DeployedModel
+from jobs.vertex.port import DeployedModel, MachineSpec
 from tests import factories
 from tests.driving import Driver
 
@@ -72,6 +72,17 @@ def test_a_second_model_gets_its_share(driver, endpoint, fake_gateway):
         "Vertex AI accepted the request.",
         "Other is deployed and gets 20 % of the traffic.",
     ]
+
+
+def test_the_machine_that_was_chosen_for_it_is_kept(driver, endpoint, fake_gateway):
+    model = driver.until(further_models.add(endpoint, key=uuid4(), spec=base()), phase="BOUND")
+    fake_gateway.deployment.finish(model.operation_name)
+    remote = fake_gateway.deployment.endpoints[endpoint.resource_name]
+    first, second = remote.deployed_models
+    second = replace(second, machine=MachineSpec("g2-standard-12", "NVIDIA_L4", 1))
+    fake_gateway.deployment.endpoints[endpoint.resource_name] = replace(remote, deployed_models=(first, second))
+    driver.until(model, state="READY")
+    assert (model.machine_type, model.accelerator_type, model.accelerator_count) == ("g2-standard-12", "NVIDIA_L4", 1)
 
 
 def test_a_third_takes_from_both(driver, endpoint, fake_gateway):

@@ -8,8 +8,9 @@ from django.utils import timezone, translation
 
 from jobs.models import Delivery, Notification, NotificationKind
 from jobs.models.notification import bell_of
-from jobs.services import dataset_making, endpoint_lifetime, endpoints, leases, notifications, tuning
+from jobs.services import dataset_making, endpoint_lifetime, endpoints, further_models, leases, notifications, tuning
 from jobs.services.endpoints import DeploymentSpec, Machine
+from jobs.services.further_models import FurtherSpec
 from jobs.services.notifications import End
 from jobs.services.tuning import TuningSpec
 from tests import factories
@@ -128,7 +129,7 @@ def test_undeployed_by_its_owner_needs_no_reason(owner, driver, fake_gateway):
 
 def test_undeployed_by_somebody_else(owner, driver, fake_gateway):
     row = deployed(owner, driver, fake_gateway)
-    fake_gateway.deployment.finish(fake_gateway.deployment.undeploy(row.resource_name, row.deployed_model_id))
+    fake_gateway.deployment.finish(fake_gateway.deployment.undeploy(row.resource_name, row.deployed_model_id, {}))
     driver.until(row, state="UNDEPLOYED")
     assert told(row)[-1][2] == "It was done outside this console."
 
@@ -144,6 +145,42 @@ def test_replicas_that_were_changed_and_that_were_not(owner, driver, fake_gatewa
         ("The replicas of the endpoint Base were changed", "It runs with 1–4 replicas now."),
         ("The replicas of the endpoint Base were not changed", "No quota."),
     ]
+
+
+def added(endpoint, driver):
+    spec = FurtherSpec(display_name="Other", share=20, publisher_model=factories.BASE_MODEL)
+    return driver.until(further_models.add(endpoint, key=uuid4(), spec=spec), state="READY")
+
+
+def test_a_model_beside_others_has_ends_of_its_own(owner, driver, fake_gateway):
+    row = deployed(owner, driver, fake_gateway)
+    model = added(row, driver)
+    driver.step(row)
+    further_models.undeploy(row, model.deployed_model_id, {row.deployed_model_id: 100})
+    driver.until(model, state="UNDEPLOYED")
+    assert [title for _kind, title, _detail in told(row)[1:]] == [
+        "The model Other is ready on the endpoint Base", "The model Other was undeployed from the endpoint Base",
+    ]  # fmt: skip
+
+
+def test_a_model_that_cannot_be_added_says_why(owner, driver, fake_gateway):
+    row = deployed(owner, driver, fake_gateway)
+    fake_gateway.refuse("deployment.deploy_onto", "No quota for machines.")
+    spec = FurtherSpec(display_name="Other", share=20, publisher_model=factories.BASE_MODEL)
+    model = driver.until(further_models.add(row, key=uuid4(), spec=spec), state="FAILED")
+    assert told(row)[1:] == [
+        ("model.failed", "The model Other could not be deployed on the endpoint Base", model.error_message)
+    ]
+
+
+def test_models_that_go_with_their_endpoint_are_one_end(owner, driver, fake_gateway):
+    row = deployed(owner, driver, fake_gateway)
+    model = added(row, driver)
+    driver.step(row)
+    endpoints.request_undeploy(row)
+    driver.until(model, state="UNDEPLOYED")
+    driver.until(row, state="UNDEPLOYED")
+    assert [kind for kind, _title, _detail in told(row)] == ["endpoint.ready", "model.ready", "endpoint.undeployed"]
 
 
 def test_a_dataset_that_was_split_is_known_to_who_waited_for_it(owner):
@@ -221,7 +258,11 @@ def test_the_bell_counts_ones_own_in_one_query(owner, stranger, django_assert_nu
     assert (bell.unread, bell.runs) == (2, False)
 
 
-@pytest.mark.parametrize("make", [factories.job, factories.endpoint])
+def adding():
+    return factories.further_model(endpoint=factories.ready_endpoint(), state="DEPLOYING")
+
+
+@pytest.mark.parametrize("make", [factories.job, factories.endpoint, adding])
 def test_the_bell_turns_while_something_runs(owner, make):
     row = make()
     assert bell_of(owner).runs

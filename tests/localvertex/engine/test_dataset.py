@@ -74,6 +74,13 @@ def test_statistics_count_tokens_once(encoder: ChatEncoder, tmp_path: Path) -> N
     assert stats["messages"] == [2, 2]
 
 
+def test_the_first_rows_are_shown_in_part(encoder: ChatEncoder, tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.jsonl", ("Hi " * 300, "Hello!"), *[("Thank you", "You are welcome.")] * 5)
+    samples = statistics(load_examples(path, encoder, 2000, "training data"), None)["samples"]
+    assert [sample["role"] for sample in samples] == ["user", "assistant"] * 3
+    assert [len(sample["text"]) for sample in samples[:3]] == [400, 6, 9]
+
+
 def test_no_answer_at_all_is_refused(encoder: ChatEncoder, tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"messages": [{"role": "user", "content": "Hi"}]}\n')
