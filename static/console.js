@@ -90,3 +90,8 @@ document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
   ctx.busy.ariaBusy = "true";
 });
 document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => ctx.busy?.removeAttribute("aria-busy"));
+
+// An answer that has ended is not followed again when the page around it is drawn anew.
+document.addEventListener("htmx:sse:close", ({ target, detail }) => {
+  if (detail.reason === "message") target.removeAttribute("hx-sse:connect");
+});

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.localservers import free_port
+
 ROOT = Path(__file__).parent.parent
 TINY_MODEL = ROOT / "tests/fixtures/tiny-gemma3"
 GEMMA = "google/gemma3@gemma-3-270m"
@@ -53,6 +55,7 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
 
 def launch(data_dir: Path, extra: Mapping[str, str] | None = None) -> Running:
     data_dir.mkdir(parents=True, exist_ok=True)
+    _choose_ports(data_dir / "run/ports.json")
     output = data_dir.with_suffix(".output")
     command = [sys.executable, str(ROOT / "manage.py"), "up", "--data-dir", str(data_dir)]
     started = time.monotonic()
@@ -61,6 +64,13 @@ def launch(data_dir: Path, extra: Mapping[str, str] | None = None) -> Running:
             command, cwd=ROOT, env=environment(extra or {}), stdin=subprocess.DEVNULL, stdout=stream, stderr=stream
         )
     return Running(process, data_dir, output, started)
+
+
+def _choose_ports(ports: Path) -> None:
+    """As of an earlier run. Consoles that start at the same moment would choose the same of the usual ones."""
+    if not ports.exists():
+        ports.parent.mkdir(exist_ok=True)
+        ports.write_text(json.dumps({name: free_port() for name in ("web", "cache", "storage", "vertex")}))
 
 
 def wait_for_link(console: Running, patience: float = 90) -> None:

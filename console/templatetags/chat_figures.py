@@ -16,6 +16,8 @@ register = template.Library()
 
 CHARACTERS_A_TOKEN = 4
 NEARLY_FULL = 0.9
+# Seconds. What came sooner came in one piece: its pace would be that of the network.
+SHORTEST = 0.05
 UNKNOWN_END = _("finish reason unknown")
 
 
@@ -41,7 +43,7 @@ class Figures:
         if self.first_token is None or self.total is None or not self.tokens_out or self.tokens_out < 2:
             return None
         took = self.total - self.first_token
-        return (self.tokens_out - 1) / took if took > 0 else None
+        return (self.tokens_out - 1) / took if took >= SHORTEST else None
 
 
 @register.filter

@@ -122,7 +122,8 @@ def test_in_a_dialog_it_begins_where_the_field_is(visitor, draft):
 
 def test_a_poll_does_not_take_the_focus(visitor):
     looked()
-    assert ["autofocus" in words(visitor.get(address(**query), **HTMX)) for query in ({}, {"poll": 1})] == [True, False]
+    queries = ({"panel": 1}, {"panel": 1, "poll": 1})
+    assert ["autofocus" in words(visitor.get(address(**query), **HTMX)) for query in queries] == [True, False]
 
 
 def test_without_scripts_the_choice_goes_back_into_the_form(visitor, draft):

@@ -51,6 +51,8 @@ PAGES = (
     Shown("tuned-model", "/models/{Tuned}/"),
     Shown("endpoints", "/endpoints/", empty="/endpoints/", more=("/endpoints/?q=zzz",)),
     Shown("endpoint", *(ENDPOINT % state for state in ("ready", "undeployed", "deploying", "failed"))),
+    Shown("endpoint-add-model", ENDPOINT % "ready" + "models/add/"),
+    Shown("browse", "/storage/browse/?into=defaults", more=("/storage/browse/?into=weights&uri=gs://nowhere-at-all",)),
     Shown("datasets", "/datasets/", empty="/datasets/", more=("/datasets/?q=zzz",)),
     Shown("dataset", DATASET % "questions", waiting=DATASET % "table", failed=DATASET % "problems"),
     Shown("dataset-rows", DATASET % "questions" + "rows/", empty=DATASET % "questions" + "rows/?q=zzz"),

@@ -86,7 +86,7 @@ def length(page: Page) -> int:
 
 def grows(page: Page) -> None:
     page.locator(".turn.model[aria-busy] .md").first.wait_for()
-    page.wait_for_function(GROWN, arg=length(page), timeout=SOON)
+    page.wait_for_function(GROWN, arg=length(page), timeout=LATER)
 
 
 def stopped(page: Page) -> None:
@@ -230,24 +230,21 @@ def test_a_reload_and_a_second_tab_go_on_where_the_answer_is(visit: Visit, talk:
     assert texts[0] == texts[1]
 
 
-def test_a_lost_network_is_told_and_made_up_for(visit: Visit, talk: Page) -> None:
+def test_a_lost_connection_is_told_and_made_up_for(visit: Visit, talk: Page, console: Running) -> None:
+    """The web server is killed and comes back: Chromium's own offline switch leaves open streams alone."""
     say(talk, "forever")
     grows(talk)
-    visit.context.set_offline(True)
-    expect(talk.locator("#live-note")).to_be_visible(timeout=SOON)
-    expect(talk.locator("#live-note")).to_contain_text("reconnecting")
-    box(talk).fill("Typed without a network")
-    before = length(talk)
-    visit.context.set_offline(False)
-    talk.wait_for_function(GROWN, arg=before, timeout=LATER)
-    expect(talk.locator("#live-note")).to_be_hidden(timeout=SOON)
-    expect(box(talk)).to_have_value("Typed without a network")
+    console.kill("web")
+    expect(talk.locator("#live-note")).to_contain_text("reconnecting", timeout=SOON)
+    box(talk).fill("Typed without a connection")
+    grows(talk)
+    expect(talk.locator("#live-note")).to_be_hidden(timeout=LATER)
+    expect(box(talk)).to_have_value("Typed without a connection")
+    visit.problems.clear()  # what the browser noted meanwhile
     talk.get_by_role("button", name="Stop", exact=True).click()
     stopped(talk)
     text = talk.locator(".turn.model .md").last.inner_text()
     assert re.fullmatch(r"Hello there( more)+", text.strip())
-    forgive(visit, "ERR_INTERNET_DISCONNECTED")
-    forgive(visit, "ERR_NETWORK")
 
 
 def test_a_killed_worker_leaves_the_text_so_far_and_retry(visit: Visit, talk: Page, console: Running) -> None:

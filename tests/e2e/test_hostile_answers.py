@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 from jobs import markup
 from tests import hostile_answers
 from tests.e2e.conftest import Visit
+from tests.e2e.test_pages import remarks
 from tests.running import ROOT, Running, environment, running
 from tests.saying import saying
 
@@ -138,4 +139,5 @@ def test_a_link_asks_before_it_leads_away(watched: Visit, person: dict[str, Any]
     page.locator(".turn.model .md").first.evaluate(STRANGE)
     page.wait_for_function("window.strange.length >= 3")
     watched.page = asking
+    assert remarks(watched) == []
     watched.picture("leave")

@@ -94,6 +94,6 @@ def test_signing_out_ends_every_page(chat: Page, visit: Visit) -> None:
     other.goto(f"{visit.address}/tuning/")
     chat.goto(f"{visit.address}/")
     chat.evaluate("document.querySelector('form[action$=\"/sign-out/\"]').submit()")
-    expect(chat.get_by_role("heading", name="Sign in to Garden Console")).to_be_visible(timeout=SOON)
-    expect(other.get_by_role("heading", name="Sign in to Garden Console")).to_be_visible(timeout=SOON)
+    expect(chat.get_by_role("heading", name="Sign in", level=1)).to_be_visible(timeout=SOON)
+    expect(other.get_by_role("heading", name="Sign in", level=1)).to_be_visible(timeout=SOON)
     visit.problems.clear()

@@ -79,7 +79,7 @@ def test_two_folders_run_beside_each_other_and_a_killed_one_comes_back_where_it_
 def test_ctrl_c_leaves_nothing(tmp_path):
     with running(tmp_path / "data", IDLE) as console:
         pids, stopped = list(console.pids().values()), time.monotonic()
-        assert (len(pids), console.stop(signal.SIGINT)) == (5, 0)
+        assert (len(pids), console.stop(signal.SIGINT)) == (6, 0)
         assert (left(console, pids), time.monotonic() - stopped < 12) == ([], True)
 
 

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 from django.core import mail as outbox
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from jobs.errors import NotAllowedNow
-from jobs.models import Delivery
+from jobs.models import AccountPreference, Delivery
 from jobs.services import deliveries, notifications
 from tests import factories
 from tests.receivers import receiving
@@ -139,6 +139,15 @@ def test_a_way_that_was_switched_off_meanwhile(owner):
     owner.notification_choice.delete()
     drive(delivery)
     assert (delivery.state, delivery.problem_words) == ("FAILED", "This way was switched off before it was sent.")
+
+
+def test_it_speaks_the_language_of_its_owner(owner):
+    AccountPreference.objects.create(user=owner, language="ko")
+    delivery = waiting()
+    drive(delivery)
+    with translation.override("ko"):
+        in_korean = delivery.notification.title
+    assert (outbox.outbox[0].subject, in_korean == "Tuning My model succeeded") == (in_korean, False)
 
 
 def test_the_due_come_oldest_first_and_not_those_in_work():
