@@ -24,6 +24,8 @@ TEXT_SECONDS = 0.02
 # How long words alone stay as plain text, and how long a round may draw while other answers wait.
 WORDS_SECONDS = 1.0
 ROUND_SECONDS = 0.015
+# A round is so long after the last one for each answer that is written, at most so long: then many share one.
+PACE_SECONDS, LONGEST_PACE = 0.0005, 0.01
 RETRY_SECONDS = 0.5
 PATIENCE_SECONDS = 5.0
 END = {"event": "end", "data": ""}
@@ -95,10 +97,13 @@ class Sender:
         self._calls: queue.SimpleQueue[Reply] = queue.SimpleQueue()
         self._agenda: dict[Reply, float] = {}
         self._lock = threading.Lock()
+        self._open = 0
         self._thread: threading.Thread | None = None
 
     def open(self, message_id: UUID) -> Reply:
+        """`end` it, whatever happens."""
         with self._lock:
+            self._open += 1
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="chat-frames", daemon=True)
                 self._thread.start()
@@ -114,6 +119,7 @@ class Sender:
             except Exception:
                 logger.exception("Frames of answers were lost")
                 self._agenda |= dict.fromkeys(ready, now + RETRY_SECONDS)
+            time.sleep(min(PACE_SECONDS * self._open, LONGEST_PACE))
 
     def _gather(self) -> None:
         """Waits until something is due, or an answer calls."""
@@ -164,6 +170,8 @@ class Sender:
         for reply in over:
             self._agenda.pop(reply, None)
             reply.over.set()
+        with self._lock:
+            self._open -= len(over)
 
 
 sender = Sender()

@@ -21,18 +21,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
-
-from tests.bench.chat_clients import Read, direct, through_console
+from tests.bench.chat_clients import Read, compare_with_stored, direct, get, through_console
 from tests.bench.chat_endpoint import question
 from tests.bench.chat_gradio import chat_function, through_gradio
 from tests.bench.page import BUSY, write
 from tests.running import ROOT, Running, environment, running
 
-FIRST_MS, GAP_MS, WORDS, ROUNDS = 100.0, 50.0, 160, 3
+FIRST_MS, GAP_MS, WORDS, ROUNDS = 100.0, 50.0, 400, 3
 LEVELS = (1, 20, 100)
 # Answers of one round start so far apart: a page of a chat is not opened by all at the same moment.
-ARRIVALS_SECONDS = 0.05
+ARRIVALS_SECONDS = 0.1
 FIRST_TOKENS = 40
 LONG, FAST_GAP_MS = (4000, 8000), 4.0
 PEOPLE, PATH = 10, "/v1beta1/projects/garden-local/locations/us-central1/endpoints/bench/chat/completions"
@@ -80,36 +78,42 @@ class Way:
 @dataclass
 class Bench:
     endpoint: int
+    console: int
     ways: list[Way]
     names: int = 0
 
-    async def read(self, way: Way, words: int, gap: float) -> tuple[Read, list[float]]:
-        """An answer, and how late each of its words arrived, in milliseconds after it was sent."""
+    async def read(self, way: Way, words: int, gap: float) -> Read:
         self.names += 1
         name = f"{way.name}-{self.names}"
-        read = await asyncio.wait_for(way.ask(question(words, gap, FIRST_MS, name), name), 300)
-        async with httpx.AsyncClient(trust_env=False) as client:
-            sent = (await client.get(f"http://127.0.0.1:{self.endpoint}/times/{name}")).json()
+        return await asyncio.wait_for(way.ask(question(words, gap, FIRST_MS, name), name), 300)
+
+    async def lateness(self, way: Way, read: Read, words: int) -> list[float]:
+        """Of each word, in milliseconds after it was sent. Looked up afterwards: it costs time, too."""
+        sent = json.loads(await get(self.endpoint, f"/times/{read.name}", {}))
+        if read.turn:
+            await compare_with_stored(self.console, read)
         way.words += words
         way.wrong += read.out_of_order + sum(a != b for a, b in zip(read.words, range(words), strict=False))
         way.wrong += abs(words - len(read.words)) + abs(words - len(read.seen))
-        return read, [(seen - at) * 1000 for seen, at in zip(read.seen, sent, strict=False)]
+        return [(seen - at) * 1000 for seen, at in zip(read.seen, sent, strict=False)]
 
     async def first_words(self) -> None:
         for _ in range(FIRST_TOKENS):
             for way in self.ways:
-                read, _delays = await self.read(way, 10, GAP_MS)
+                read = await self.read(way, 10, GAP_MS)
                 way.first.append((read.seen[0] - read.began) * 1000)
+                await self.lateness(way, read, 10)
 
     async def level(self, streams: int) -> None:
         for _ in range(ROUNDS):
             for way in self.ways:
-                found = await asyncio.gather(*(self.late(way, number) for number in range(streams)))
-                way.delays.setdefault(streams, []).extend(delay for delays in found for delay in delays)
+                reads = await asyncio.gather(*(self.later(way, number) for number in range(streams)))
+                for read in reads:
+                    way.delays.setdefault(streams, []).extend(await self.lateness(way, read, WORDS))
 
-    async def late(self, way: Way, number: int) -> list[float]:
+    async def later(self, way: Way, number: int) -> Read:
         await asyncio.sleep(number * ARRIVALS_SECONDS)
-        return (await self.read(way, WORDS, GAP_MS))[1]
+        return await self.read(way, WORDS, GAP_MS)
 
 
 def main() -> int:
@@ -139,7 +143,11 @@ def measure(data_dir: Path, gradio_python: str) -> list[Figure]:
         ]
         if gradio_python:
             ways.append(started.enter_context(gradio(endpoint, gradio_python)))
-        return asyncio.run(figures_of(Bench(endpoint, ways), console))
+        return asyncio.run(figures_of(Bench(endpoint, port_of(console), ways), console))
+
+
+def port_of(console: Running) -> int:
+    return int(console.address.rpartition(":")[2])
 
 
 @contextmanager
@@ -158,7 +166,7 @@ class Chats:
     """A new chat for each question, of each person in turn: one person may have thirty streams."""
 
     def __init__(self, console: Running) -> None:
-        self.port = int(console.address.rpartition(":")[2])
+        self.port = port_of(console)
         answers = 2 * FIRST_TOKENS + ROUNDS * sum(LEVELS) + 2 * len(LONG) + 20
         command = [sys.executable, "-m", "tests.bench.chat_seed", str(PEOPLE), str(answers // PEOPLE + 1)]
         given = environment({"CONSOLE_DATA_DIR": str(console.data_dir)})
@@ -228,8 +236,9 @@ async def linear(bench: Bench, ours: Way, console: Running) -> list[Figure]:
     sizes, seconds = [], []
     for words in LONG:
         before = processor_seconds(console)
-        read, _delays = await bench.read(ours, words, FAST_GAP_MS)
+        read = await bench.read(ours, words, FAST_GAP_MS)
         seconds.append(processor_seconds(console) - before)
+        await bench.lateness(ours, read, words)
         sizes.append(read.size)
     what = f"{LONG[1]:,} words ÷ {LONG[0]:,} words"
     pace = f"at {1000 / FAST_GAP_MS:.0f} words/s"

@@ -25,6 +25,8 @@ class Read:
     words: list[int] = field(default_factory=list)
     size: int = 0
     name: str = ""
+    turn: str = ""
+    session: str = ""
     out_of_order: int = 0
 
     def saw(self, numbers: list[int], at: float) -> None:
@@ -109,13 +111,23 @@ async def through_console(port: int, session: str, chat: str, question: str, nam
     await follow(frames, headers, read)
     frames.writer.close()
     page.writer.close()
-    page = await connected(port)
-    headers = await page.send("GET", f"/studio/chat/turns/{found[2]}/", {"HX-Request": "true", **cookies})
-    stored = b"".join([part async for part in page.body(headers)]).decode()
-    page.writer.close()
+    read.turn, read.session = found[2], session
+    return read
+
+
+async def get(port: int, path: str, headers: dict[str, str]) -> bytes:
+    connection = await connected(port)
+    answered = await connection.send("GET", path, {"Connection": "close", **headers})
+    body = b"".join([part async for part in connection.body(answered)])
+    connection.writer.close()
+    return body
+
+
+async def compare_with_stored(port: int, read: Read) -> None:
+    headers = {"HX-Request": "true", "Cookie": f"sessionid={read.session}"}
+    stored = (await get(port, f"/studio/chat/turns/{read.turn}/", headers)).decode()
     shown = stored.partition('<div class="md">')[2].partition('class="turn-foot"')[0]
     read.out_of_order += [int(number) for number in WORD.findall(shown)] != read.words
-    return read
 
 
 async def follow(frames: Connection, headers: dict[str, str], read: Read) -> None:
