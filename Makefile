@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 PIP_ARGS ?=
 
-.PHONY: up test lint check format messages demo-check bench bench-chat bench-lists bench-pages bench-serving bench-training screenshots clean
+.PHONY: up test lint check format messages demo-check bench bench-chat bench-lists bench-pages bench-serving bench-training screenshots tour clean
 
 up: $(VENV)/.installed-local ## run the whole console on this machine
 	@$(BIN)/python manage.py up $(ARGS)
@@ -55,6 +55,9 @@ bench-training: $(VENV)/.installed-bench ## training beside other trainers
 
 screenshots: $(VENV)/.installed-dev ## pages of the browser journey, in screenshots/
 	CONSOLE_SCREENSHOTS=1 $(BIN)/python -m pytest -m e2e
+
+tour: $(VENV)/.installed-dev ## the pictures of docs/tour.md, with Gemma 3 270M: some five minutes
+	$(BIN)/python -m tests.bench.tour
 
 clean:
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage screenshots garden_console.egg-info

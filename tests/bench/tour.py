@@ -7,12 +7,14 @@ goes from page to page in each language. Pictures are WebP files of some 20 kB i
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
+import httpx
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
@@ -114,12 +116,24 @@ def go(tour: Tour) -> None:
     tuned = journey.endpoint_of(visitor, job, 60)
     journey.wait_until_ready(visitor, tuned, 120)
     tour.draw("endpoint", f"/endpoints/{tuned}/")
-    for question in QUESTIONS[:1]:
-        chat = journey.ask(visitor, tuned, question).conversation
+    chat = journey.ask(visitor, tuned, QUESTIONS[0]).conversation
     tour.draw("chat", f"/studio/chat/{chat}/", ".turn.model .md")
+    base = journey.deploy_base(visitor, GEMMA)
+    journey.wait_until_ready(visitor, base, 120)
+    tour.draw("compare", compared(visitor, tuned, base), ".turn.model .md")
     tour.draw("datasets", "/datasets/")
     tour.draw("dashboard", "/")
     tour.draw("settings", "/settings/")
+
+
+def compared(visitor: Visitor, left: str, right: str) -> str:
+    """The address of a comparison in which both have answered."""
+    page = visitor.submit(visitor.get("/studio/compare/"), "/studio/compare/", a=left, b=right)
+    address = httpx.URL(page.url).path
+    visitor.submit(page, "/send/", text=QUESTIONS[1])
+    while 'aria-busy="true"' in visitor.get(address).response.text:
+        time.sleep(0.5)
+    return address
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def test_pages_with_nothing_to_show(visit: Visit) -> None:
 
 @pytest.mark.usefixtures("page")
 @pytest.mark.parametrize("state", ["happy", "empty", "waiting", "failed"])
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(300)
 def test_pages_with_everything(visit: Visit, seeded: dict[str, str], state: str) -> None:
     wait_for_the_catalogue(visit)
     found, seen = [], {path for _name, path in addresses("empty", {})}

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import Visit, remarks
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 SOON, LATER = 20_000, 90_000
 
 
@@ -116,7 +116,8 @@ def ask_the_model(visit: Visit, found: list[str]) -> None:
     expect(page.locator("#job-bar").get_by_role("link", name="Test in chat")).to_be_visible(timeout=SOON)
     tab_to(page, "#job-bar a[href*='/studio/chat/']")
     page.keyboard.press("Enter")
-    tab_to(page, "#id_text")
+    expect(page.get_by_role("heading", level=1)).to_have_text("New chat")
+    expect(page.locator("#id_text")).to_be_focused()
     page.keyboard.type("Where are you?")
     page.keyboard.press("Enter")
     expect(page.locator(".turn.model:not([aria-busy]) .md").first).not_to_be_empty(timeout=SOON)
