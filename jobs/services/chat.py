@@ -82,7 +82,7 @@ def _append(conversation: Conversation, key: UUID, text: str, pictures: Sequence
     question = add_question(row, text, pictures)
     row.draft = ""
     conversation.title = row.title
-    answer_row = waiting(row, key, question)
+    answer_row = waiting(row, key, question, ordinal=question.ordinal + 1)
     conversation.head = answer_row
     live.ring(row.owner_id, f"chat-{row.pk}")
     return answer_row
@@ -127,8 +127,10 @@ def waiting(conversation: Conversation, key: UUID, question: Message | None, **b
     has failed before it was asked for."""
     endpoint = conversation.endpoint
     begun = {"state": MessageState.WAITING, "endpoint": endpoint} | begun
+    if "ordinal" not in begun:
+        begun["ordinal"] = next_ordinal(conversation)
     row = Message.objects.create(
-        conversation=conversation, key=key, parent=question, ordinal=next_ordinal(conversation), role=Role.ASSISTANT,
+        conversation=conversation, key=key, parent=question, role=Role.ASSISTANT,
         parameters=conversation.parameters, answered_by=endpoint.label if endpoint else "", **begun,
     )  # fmt: skip
     conversation.head = row
