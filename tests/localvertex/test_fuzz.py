@@ -2,6 +2,8 @@
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import httpx
 import pytest
@@ -12,6 +14,8 @@ from tests.localvertex.fuzz import SEEDS, Request, requests
 COUNT = int(os.environ.get("FUZZ_REQUESTS", "5000"))
 SEED = int(os.environ.get("FUZZ_SEED", "20261124"))
 MOST_GROWTH_KB = 24_000
+PARTS, AT_ONCE = 8, 6
+PART = -(-COUNT // PARTS)
 
 
 def memory(server) -> int:
@@ -49,13 +53,13 @@ def test_no_server_error_no_hang_and_flat_memory(own_server):
     server = own_server.start()
     server.upload("fuzz/train.jsonl", json.dumps({"prompt": "steps", "completion": "yes"}) + "\n")
     server.deployed("fuzz")
-    wrong, sizes = [], []
-    with httpx.Client(base_url=server.url, trust_env=False, timeout=20) as client:
-        for number, request in enumerate(requests(SEED, COUNT)):
-            if problem := send(client, request):
-                wrong.append((request, problem))
-            if number % (COUNT // 8) == 0:
-                sizes.append(memory(server))
+    asked, sizes, wrong = list(requests(SEED, COUNT)), [], []
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=30) as client, ThreadPoolExecutor(AT_ONCE) as pool:
+        for first in range(0, COUNT, PART):
+            part = asked[first : first + PART]
+            answers = pool.map(partial(send, client), part)
+            wrong += [(request, problem) for request, problem in zip(part, answers, strict=True) if problem]
+            sizes.append(memory(server))
     assert wrong == [], server.log()[-4000:]
     assert sizes[-1] - sizes[2] < MOST_GROWTH_KB, sizes
     assert httpx.get(f"{server.url}/healthz", trust_env=False).json()["status"] == "ok"
