@@ -12,7 +12,7 @@ up: $(VENV)/.installed-local ## run the whole console on this machine
 
 test: $(VENV)/.installed-dev ## every test
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not e2e"
-	$(BIN)/python -m pytest -m e2e
+	$(BIN)/python -m pytest -n auto --dist loadfile -m e2e
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -54,7 +54,7 @@ bench-training: $(VENV)/.installed-bench ## training beside other trainers
 	$(BIN)/python -m tests.bench.training
 
 screenshots: $(VENV)/.installed-dev ## pages of the browser journey, in screenshots/
-	CONSOLE_SCREENSHOTS=1 $(BIN)/python -m pytest -m e2e
+	CONSOLE_SCREENSHOTS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m e2e
 
 tour: $(VENV)/.installed-dev ## the pictures of docs/tour.md, with Gemma 3 270M: some five minutes
 	$(BIN)/python -m tests.bench.tour

@@ -111,12 +111,12 @@ def test_answers_stream_and_all_are_stopped(started: Visit) -> None:
     ask(page, "Tell me about the sea")
     for place in range(2):
         expect(page.locator(".column .turn.model").nth(place)).to_contain_text(re.compile(r"\d,"), timeout=SOON)
-    assert remarks(started) == []
     page.get_by_role("button", name="Stop A", exact=True).click()
     expect(page.locator("[aria-busy=true]")).to_have_count(1, timeout=SOON)
     page.get_by_role("button", name="Stop all").click()
     finished(page)
     expect(page.get_by_text("You stopped this answer.")).to_have_count(2)
+    assert remarks(started) == []
 
 
 def test_a_reload_goes_on_with_the_streams(started: Visit) -> None:

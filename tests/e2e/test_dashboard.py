@@ -24,6 +24,11 @@ def page(visit: Visit, session: list[Any], jobs: dict[str, str]) -> Iterator[Pag
     assert visit.problems == []
 
 
+# It comes after the page; what is typed before is not heard.
+ROWS_SCRIPT = """new Promise((heard) => setTimeout(() => heard(
+  performance.getEntriesByType("resource").some((one) => one.name.includes("/controllers/rows")))))"""
+
+
 def refreshed(page: Page) -> None:
     """As after a gap in the live stream: everything on the page asks for itself."""
     with page.expect_response(re.compile(r"/tuning/(\?|$)")):
@@ -33,6 +38,7 @@ def refreshed(page: Page) -> None:
 
 def test_rows_are_walked_and_ticked_by_keyboard_and_stay_so(visit: Visit, page: Page, jobs: dict[str, str]) -> None:
     visit.open("/tuning/?sort=name")
+    page.wait_for_function(ROWS_SCRIPT)
     for key in "jjkjx":
         page.keyboard.press(key)
     focused = page.evaluate("document.activeElement.textContent")

@@ -36,7 +36,7 @@ WATCH = """(rules) => {
   const ours = (element) => element.matches("[id^=reply-], .md")
     || element.closest("div.code[data-controller=clipboard] > button")
     || (element.matches("div.code[data-controller=clipboard]") && element.lastElementChild.matches("pre.code"));
-  const own = { PRE: ["data-clipboard-target"] };
+  const own = { PRE: ["data-clipboard-target", "tabindex"] };
   const look = (element) => {
     if (!element.closest(".turn.model .md") || ours(element)) return;
     window.watched += 1;

@@ -190,6 +190,7 @@ def test_a_folder_is_chosen_by_looking(person: Visit) -> None:
     found += remarks(person)
     person.picture("browse-folder")
     dialog.get_by_role("link", name="Buckets").click()
+    expect(dialog.locator("[aria-current=location]")).to_have_text("Buckets")
     expect(dialog.locator("#browser")).to_have_attribute("aria-busy", "false", timeout=SOON)
     bucket = dialog.locator("tbody a").first
     name = bucket.inner_text(timeout=SOON)
@@ -200,6 +201,7 @@ def test_a_folder_is_chosen_by_looking(person: Visit) -> None:
     expect(page.locator("#id_output_uri")).to_have_value(typed)
     page.get_by_role("link", name="Browse").click()
     dialog.get_by_role("link", name="Buckets").click()
+    expect(dialog.locator("[aria-current=location]")).to_have_text("Buckets")
     bucket.click()
     expect(dialog.locator("[aria-current=location]")).to_have_text(name)
     dialog.get_by_label("New folder in it").fill("a#b")
