@@ -166,7 +166,8 @@ def test_commands(chat: Page, visit: Visit) -> None:
     box(chat).focus()
     chat.keyboard.type("/")
     options = chat.get_by_role("listbox", name="Commands").get_by_role("option")
-    assert [words.split()[0] for words in options.all_inner_texts()] == ["/clear", "/model", "/system", "/compare", "/help"]
+    offered = [words.split()[0] for words in options.all_inner_texts()]
+    assert offered == ["/clear", "/model", "/system", "/compare", "/help"]
     assert remarks(chat) == []
     visit.picture("chat-commands")
     chat.keyboard.press("Escape")

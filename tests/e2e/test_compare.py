@@ -69,7 +69,7 @@ def let_them_talk(page: Page) -> None:
         page.get_by_role("link", name=f"Parameters of column {letter}").click()
         page.locator("#id_max_tokens").fill("6000")
         page.locator("#id_response_format").select_option("json_schema")
-        page.locator("#id_schema").fill('{"type": "array", "items": {"type": "integer"}, "minItems": 800}')
+        page.locator("#id_schema").fill('{"type": "array", "items": {"type": "integer"}, "minItems": 2000}')
         saved(page, letter, "Output format json_schema")
 
 

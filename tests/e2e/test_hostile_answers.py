@@ -33,9 +33,11 @@ RULES = {
 WATCH = """(rules) => {
   window.strange = []; window.watched = 0;
   const report = (element, why) => strange.push(`${why}: ${element.outerHTML.slice(0, 200)}`);
+  // The parser may have come no further than the frame.
+  const copy = "button.ib[data-action='clipboard#copy']";
   const ours = (element) => element.matches("[id^=reply-], .md")
     || element.closest("div.code[data-controller=clipboard] > button")
-    || (element.matches("div.code[data-controller=clipboard]") && element.lastElementChild.matches("pre.code"));
+    || (element.matches("div.code[data-controller=clipboard]") && (element.firstElementChild?.matches(copy) ?? true));
   const own = { PRE: ["data-clipboard-target", "tabindex"] };
   const look = (element) => {
     if (!element.closest(".turn.model .md") || ours(element)) return;
