@@ -14,6 +14,12 @@ from tests.localservers import LocalVertex, local_servers
 LOOPBACK = ("127.", "::1", "localhost")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first, so that no core waits for one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow and "contract" not in item.path.parts)
+
+
 class NetworkUsed(RuntimeError):
     pass
 
