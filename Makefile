@@ -5,14 +5,17 @@ BIN := $(VENV)/bin
 ARGS ?=
 PIP_ARGS ?=
 
-.PHONY: up test lint check format messages demo-check bench bench-chat bench-lists bench-pages bench-serving bench-training screenshots tour clean
+.PHONY: up test test-slow lint check format messages demo-check bench bench-chat bench-lists bench-pages bench-serving bench-training screenshots tour clean
 
 up: $(VENV)/.installed-local ## run the whole console on this machine
 	@$(BIN)/python manage.py up $(ARGS)
 
-test: $(VENV)/.installed-dev ## every test
+test: $(VENV)/.installed-dev ## every test but those of test-slow
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not e2e"
-	$(BIN)/python -m pytest -n auto --dist loadfile -m e2e
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "e2e and not slow"
+
+test-slow: $(VENV)/.installed-dev ## browser tests that wait for minutes; `make test` leaves them out
+	$(BIN)/python -m pytest -m "e2e and slow"
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -98,6 +98,7 @@ def forgive(visit: Visit, words: str) -> None:
     visit.problems[:] = [problem for problem in visit.problems if words not in problem]
 
 
+@pytest.mark.slow
 def test_a_new_chat_opens_by_itself_once_its_endpoint_is_deployed(
     visit: Visit, page: Page, console: Running, person: Visitor
 ) -> None:
@@ -248,6 +249,7 @@ def test_a_lost_connection_is_told_and_made_up_for(visit: Visit, talk: Page, con
     assert re.fullmatch(r"Hello there( more)+", text.strip())
 
 
+@pytest.mark.slow
 def test_a_killed_worker_leaves_the_text_so_far_and_retry(visit: Visit, talk: Page, console: Running) -> None:
     say(talk, "forever")
     talk.wait_for_function(GROWN, arg=2000, timeout=SOON)  # it is kept once a second
