@@ -11,7 +11,7 @@ up: $(VENV)/.installed-local ## run the whole console on this machine
 	@$(BIN)/python manage.py up $(ARGS)
 
 test: $(VENV)/.installed-dev ## every test but those of test-slow
-	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not e2e"
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not e2e"
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "e2e and not slow"
 
 test-slow: $(VENV)/.installed-dev ## browser tests that wait for minutes; `make test` leaves them out
