@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from django import template
@@ -72,7 +73,7 @@ def job_status(job: TuningJob) -> SafeString:
     note = job.error_message or job.notice
     if not job.is_terminal and job.phase in {Phase.AMBIGUOUS, Phase.NEEDS_DECISION}:
         return shown_status(job.phase, _("Outcome unknown"), note)
-    return shown_status(job.state, job.get_state_display(), note)
+    return shown_status(job.state, TuningState(job.state).label, note)
 
 
 @register.simple_tag
@@ -82,13 +83,22 @@ def sparkline(job: TuningJob) -> SafeString:
     if len(values) < 2:
         return SafeString("")
     low, high = min(values), max(values)
-    step, scale = 58 / (len(values) - 1), 16 / (high - low or 1)
-    points = (f"{1 + place * step:.1f},{2 + (high - value) * scale:.1f}" for place, value in enumerate(values))
+    scale = 16 / (high - low or 1)
+    points = [
+        f"{left},{2 + (high - value) * scale:.1f}" for left, value in zip(_lefts(len(values)), values, strict=True)
+    ]
     ends = {"first": f"{values[0]:.3f}", "last": f"{values[-1]:.3f}"}
     return format_html(
         '<svg class="spark" viewBox="0 0 60 20" role="img" aria-label="{}"><polyline points="{}"></polyline></svg> ',
         _("Training loss from %(first)s to %(last)s") % ends, " ".join(points),
     )  # fmt: skip
+
+
+@cache
+def _lefts(count: int) -> list[str]:
+    """Where each value stands from left to right: the same for all pictures of a list."""
+    step = 58 / (count - 1)
+    return [f"{1 + place * step:.1f}" for place in range(count)]
 
 
 @register.simple_tag

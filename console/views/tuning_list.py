@@ -15,7 +15,16 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 
 from console.http import ConsoleRequest, hx_redirect, page_or_fragment, safe_next
-from jobs.models import AccountPreference, Density, Endpoint, StatusGroup, TuningDraft, TuningJob, TuningJobQuerySet
+from jobs.models import (
+    AccountPreference,
+    Density,
+    Endpoint,
+    StatusGroup,
+    TuningDraft,
+    TuningJob,
+    TuningJobQuerySet,
+    preference_of,
+)
 from jobs.models.keyset import Column
 from jobs.services import preferences, queue
 from jobs.states import TuningState
@@ -86,10 +95,10 @@ def index(request: ConsoleRequest) -> HttpResponse:
 
 
 def context(user: User, view: View) -> dict[str, Any]:
-    preference = preferences.of(user)
+    preference = preference_of(user)
     columns = shown_columns(preference)
     heads = [*ALWAYS, *(head for head in OPTIONAL if head.key in columns)]
-    rows = found(user, view).rows()
+    rows = found(user, view).lines()
     page = pager.page(rows, heads, view.sort, view.after, preference.rows_per_page, view.address)
     return {
         **rows_context(user, page.rows, preference),
@@ -151,14 +160,14 @@ def ended_numbers(user: User) -> dict[int, int]:
 
 def ready_endpoints(jobs: Iterable[TuningJob]) -> dict[uuid.UUID, Endpoint]:
     """A ready endpoint a job, for those that have one, in one query."""
-    ready = Endpoint.objects.ready().filter(job__in=list(jobs))
+    ready = Endpoint.objects.ready().filter(job__in=[job.pk for job in jobs])
     return {endpoint.job_id: endpoint for endpoint in ready if endpoint.job_id}
 
 
 @require_safe
 def row(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    job: TuningJob = get_object_or_404(TuningJob.objects.visible_to(request.user).rows(), pk=pk)
-    drawn = rows_context(request.user, [job], preferences.of(request.user))
+    job: TuningJob = get_object_or_404(TuningJob.objects.visible_to(request.user).lines(), pk=pk)
+    drawn = rows_context(request.user, [job], preference_of(request.user))
     return render(request, "tuning/list.html#row", {**drawn, "job": job})
 
 

@@ -8,12 +8,11 @@ from typing import Any, Self
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db import models
-from django.db.models import Count, Exists, OuterRef, Q, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Count, Exists, Q, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from jobs.states import DEPLOYED_TRANSIENT, ENDPOINT_TRANSIENT
+from jobs.states import ENDPOINT_TRANSIENT
 
 from . import notification_words as words
 from .endpoint import Endpoint
@@ -198,15 +197,14 @@ class Bell:
 
 def bell_of(user: AbstractBaseUser | AnonymousUser) -> Bell:
     """One query on indexes, because every page makes it."""
-    mine = Notification.objects.filter(owner=OuterRef("pk"), read_at__isnull=True).order_by()
-    count = mine.values("owner").annotate(n=Count("pk")).values("n")
     assert user.pk is not None
+    unread = Notification.objects.visible_to(user).unread().order_by().values("owner").annotate(n=Count("pk"))
     groups = (StatusGroup.RUNNING, StatusGroup.QUEUED)
-    trains = TuningJob.objects.filter(owner=OuterRef("pk"), status_group__in=groups)
-    adds = FurtherModel.objects.filter(owner=OuterRef("pk"), state__in=DEPLOYED_TRANSIENT)
-    deploys = Endpoint.objects.filter(owner=OuterRef("pk"), state__in=ENDPOINT_TRANSIENT)
+    trains = TuningJob.objects.visible_to(user).filter(status_group__in=groups)
+    deploys = Endpoint.objects.visible_to(user).filter(state__in=ENDPOINT_TRANSIENT)
+    adds = FurtherModel.objects.visible_to(user).transient()
     found = User.objects.filter(pk=user.pk).values_list(
-        Coalesce(Subquery(count, output_field=models.IntegerField()), 0), Exists(trains), Exists(deploys), Exists(adds)
+        Subquery(unread.values("n")), Exists(trains), Exists(deploys), Exists(adds)
     )
-    unread, *under_way = found.first() or (0, False)
-    return Bell(min(unread, MOST_COUNTED), any(under_way))
+    counted, *under_way = found.first() or (0, False)
+    return Bell(min(counted or 0, MOST_COUNTED), any(under_way))
