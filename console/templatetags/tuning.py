@@ -1,6 +1,5 @@
 """A tuning job's figures in words."""
 
-import uuid
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -11,7 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from jobs.models import Endpoint, TuningJob, TuningMode
+from jobs.models import TuningJob, TuningMode
 from jobs.states import Phase, TuningState
 
 from .console import status as shown_status
@@ -55,11 +54,6 @@ def loss(value: float | None) -> str:
 @register.filter
 def method(job: TuningJob) -> str:
     return _("Full") if job.tuning_mode == TuningMode.FULL else _("LoRA")
-
-
-@register.filter
-def of(by_job: Mapping[uuid.UUID, Endpoint], job: TuningJob) -> Endpoint | None:
-    return by_job.get(job.pk)
 
 
 @register.filter

@@ -13,7 +13,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from jobs.models import Endpoint, TuningJob
+from jobs.models import TuningJob
 from jobs.states import TuningState
 
 from .console import ago, duration
@@ -55,9 +55,9 @@ def job_row(
     job: TuningJob,
     columns: Iterable[str],
     places: Mapping[UUID, int],
-    ready: Mapping[UUID, Endpoint],
+    ready: Mapping[UUID, UUID],
 ) -> SafeString:
-    """`columns` as the list's view names them; `places` and `ready` by job."""
+    """`columns` as the list's view names them; by job, `places` and the ids of its `ready` endpoint."""
     place, endpoint = places.get(job.pk, 0), ready.get(job.pk)
     live = not job.is_terminal
     may_stop = live and job.state != TuningState.CANCELLING
@@ -67,7 +67,7 @@ def job_row(
         Kind(live, may_stop, is_tuned(job), endpoint is not None, place > 0, place == 1),
         id=job.pk,
         name=job.display_name,
-        endpoint=endpoint.pk if endpoint else "",
+        endpoint=endpoint or "",
         cells=SafeString(_state(job, place) + "".join(CELLS[column](job) for column in columns)),
     )
 

@@ -81,8 +81,12 @@ def view_of(request: ConsoleRequest) -> View:
 
 
 def found(user: User, view: View) -> TuningJobQuerySet:
+    """The index of the newest has what is filtered by; in another order the jobs that fit are looked up in it first."""
     jobs: TuningJobQuerySet = TuningJob.objects.visible_to(user)
-    return jobs.filter(tuning_filters.condition(view.chips, jobs))
+    fitting = jobs.filter(tuning_filters.condition(view.chips))
+    if not view.chips or view.sort.order.column is None:
+        return fitting
+    return jobs.filter(pk__in=fitting.order_by().values("pk"))
 
 
 @require_safe
@@ -147,21 +151,19 @@ def counters(user: User, view: View) -> list[dict[str, Any]]:
 
 
 def live_numbers(user: User) -> dict[int, int]:
-    live = TuningJob.objects.visible_to(user).filter(status_group__in=(StatusGroup.RUNNING, StatusGroup.QUEUED))
-    return dict(live.order_by().values_list("status_group").annotate(Count("pk")))
+    live = TuningJob.objects.visible_to(user).live()
+    return dict(live.order_by().values_list("status_group").annotate(count=Count("*")))
 
 
 def ended_numbers(user: User) -> dict[int, int]:
-    ended = TuningJob.objects.visible_to(user).filter(
-        status_group__in=(StatusGroup.SUCCEEDED, StatusGroup.FAILED), ended_at__gte=timezone.now() - RECENT
-    )
-    return dict(ended.order_by().values_list("status_group").annotate(Count("pk")))
+    ended = TuningJob.objects.visible_to(user).ended_since(timezone.now() - RECENT)
+    return dict(ended.order_by().values_list("status_group").annotate(count=Count("*")))
 
 
-def ready_endpoints(jobs: Iterable[TuningJob]) -> dict[uuid.UUID, Endpoint]:
+def ready_endpoints(jobs: Iterable[TuningJob]) -> dict[uuid.UUID, uuid.UUID]:
     """A ready endpoint a job, for those that have one, in one query."""
     ready = Endpoint.objects.ready().filter(job__in=[job.pk for job in jobs])
-    return {endpoint.job_id: endpoint for endpoint in ready if endpoint.job_id}
+    return dict(ready.values_list("job_id", "pk"))
 
 
 @require_safe

@@ -18,7 +18,7 @@ from . import notification_words as words
 from .endpoint import Endpoint
 from .further import FurtherModel
 from .notification_words import Kind
-from .tuning import StatusGroup, TuningJob
+from .tuning import TuningJob
 
 MOST_COUNTED = 100
 
@@ -199,8 +199,7 @@ def bell_of(user: AbstractBaseUser | AnonymousUser) -> Bell:
     """One query on indexes, because every page makes it."""
     assert user.pk is not None
     unread = Notification.objects.visible_to(user).unread().order_by().values("owner").annotate(n=Count("pk"))
-    groups = (StatusGroup.RUNNING, StatusGroup.QUEUED)
-    trains = TuningJob.objects.visible_to(user).filter(status_group__in=groups)
+    trains = TuningJob.objects.visible_to(user).live()
     deploys = Endpoint.objects.visible_to(user).filter(state__in=ENDPOINT_TRANSIENT)
     adds = FurtherModel.objects.visible_to(user).transient()
     found = User.objects.filter(pk=user.pk).values_list(
