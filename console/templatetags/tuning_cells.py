@@ -6,7 +6,6 @@ from uuid import UUID
 
 from django import template
 from django.template.context import Context
-from django.template.loader import render_to_string
 from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
@@ -16,7 +15,7 @@ from django.utils.translation import ngettext
 from jobs.models import TuningJob
 from jobs.states import TuningState
 
-from .console import ago, duration
+from .console import ago, duration, progress_bar
 from .stencil import stencil
 from .tuning import (
     first_line,
@@ -91,8 +90,7 @@ def job_progress(job: TuningJob) -> SafeString:
     if job.state in WAITING:
         return format_html('<span class="muted">{}</span>', _("Waiting to start"))
     label = _("Progress of %(name)s") % {"name": job.display_name}
-    shown = {"label": label, "value": percent(job), "text": progress_text(job)}
-    return SafeString(render_to_string("components/progress.html", shown))
+    return progress_bar(label, percent(job), progress_text(job))
 
 
 def _cell(look: str, value: Callable[[TuningJob], Any]) -> Callable[[TuningJob], str]:
