@@ -220,6 +220,7 @@ settings_urls = [
     path("settings/notifications/secret/", settings_notifications.renew_secret, name="settings-webhook-secret"),
     path("settings/notifications/test/", settings_notifications.send_test, name="settings-notifications-test"),
     path("settings/about/", settings_about.index, name="settings-about"),
+    path("settings/about/images/<path:name>", settings_about.picture, name="settings-picture"),
     path("settings/about/<str:slug>/", settings_about.document, name="settings-document"),
 ]
 
