@@ -19,6 +19,7 @@ from . import notification_words as words
 from .endpoint import Endpoint
 from .further import FurtherModel
 from .notification_words import Kind
+from .sentences import SentencesField
 from .tuning import StatusGroup, TuningJob
 
 MOST_COUNTED = 100
@@ -78,7 +79,7 @@ class Notification(models.Model):
     subject = models.CharField(max_length=16, choices=Subject)
     subject_id = models.UUIDField()
     end = models.CharField(max_length=64)
-    facts = models.JSONField(default=dict, blank=True)
+    facts = SentencesField(default=dict, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     read_at = models.DateTimeField(null=True, blank=True)
 

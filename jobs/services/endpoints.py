@@ -11,12 +11,12 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from jobs import live
 from jobs.errors import KeyReused, NotAllowedNow
 from jobs.models import Endpoint, EventLevel, LeaseKind, PublisherModel, TuningJob
 from jobs.models.endpoint import LONGEST_LEASE
+from jobs.sentences import gettext as _
 from jobs.states import ENDPOINT_TRANSITIONS, EndpointState, Phase, TuningState, check
 
 from . import checkpoints, endpoint_replicas, endpoint_steps, endpoint_traffic, further_models, leases, notifications

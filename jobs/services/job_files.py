@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.utils.translation import gettext as _
 
 from jobs.models import Dataset, TuningJob
 from jobs.models.labels import check_labels
+from jobs.sentences import gettext as _
 
 from .tuning import TuningSpec
 from .tuning_steps import dataset_uri

@@ -5,9 +5,9 @@ from datetime import datetime
 
 from django.conf import settings
 from django.core.mail import EmailMessage
-from django.utils.translation import gettext as _
 
 from jobs.models import Delivery, NotificationChoice, Problem
+from jobs.sentences import gettext as _
 
 from .delivery_errors import NotDelivered
 from .webhook import link
