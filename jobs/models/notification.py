@@ -159,6 +159,8 @@ class NotificationChoice(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="notification_choice"
     )
     email = models.EmailField(blank=True)
+    # Whether somebody who reads the mail of that address said that it is theirs. Before, only tests go there.
+    email_confirmed = models.BooleanField(default=False)
     webhook_url = models.CharField(max_length=500, blank=True)
     webhook_nonce = models.CharField(max_length=64, blank=True)
     ways = models.JSONField(default=dict, blank=True)
@@ -172,7 +174,7 @@ class NotificationChoice(models.Model):
         return bool(self.email and settings.EMAIL_HOST if way == Way.EMAIL else self.webhook_url)
 
     def wants(self, kind: str, way: str) -> bool:
-        return self.reaches(way) and self.ticked(kind, way)
+        return self.reaches(way) and self.ticked(kind, way) and (way != Way.EMAIL or self.email_confirmed)
 
 
 WANTED_AT_FIRST = frozenset(
