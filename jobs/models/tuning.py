@@ -135,6 +135,8 @@ class TuningJob(RemoteResource):
     endpoint_display_name = models.CharField(max_length=128, blank=True)
     machine_type = models.CharField(max_length=64, blank=True)
     endpoint_lease_hours = models.PositiveIntegerField(null=True, blank=True)
+    endpoint_min_replicas = models.PositiveSmallIntegerField(default=1)
+    endpoint_max_replicas = models.PositiveSmallIntegerField(default=1)
     labels = models.JSONField(default=dict, blank=True)
     # A folder of Cloud Storage with an earlier tuning of `base_model`, which this one continues.
     custom_base_model = models.CharField(max_length=1024, blank=True)

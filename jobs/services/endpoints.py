@@ -85,6 +85,8 @@ def deploy_for_job(job: TuningJob) -> Endpoint:
         accepts_licence=job.accepts_licence,
         machine=offered_machine(job.base_model, job.machine_type),
         lease_hours=job.endpoint_lease_hours,
+        min_replicas=job.endpoint_min_replicas,
+        max_replicas=job.endpoint_max_replicas,
     )
     return _insert(uuid4(), job.owner, spec, automatic=True)
 

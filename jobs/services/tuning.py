@@ -45,6 +45,8 @@ class TuningSpec:
     endpoint_display_name: str = ""
     machine_type: str = ""
     endpoint_lease_hours: int | None = None
+    endpoint_min_replicas: int = 1
+    endpoint_max_replicas: int = 1
     labels: Mapping[str, str] = field(default_factory=dict)
     custom_base_model: str = ""
     location: str = ""
