@@ -262,6 +262,7 @@ LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("ko", _("Korean"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_TZ = True
+FORMAT_MODULE_PATH = "console.formats"
 TIME_ZONE = env("CONSOLE_TIME_ZONE", "UTC")
 
 STATIC_URL = "/static/"

@@ -218,8 +218,10 @@ settings_urls = [
     path("settings/password/", settings_own.password, name="settings-password"),
     path("settings/notifications/", settings_notifications.index, name="settings-notifications"),
     path("settings/notifications/secret/", settings_notifications.renew_secret, name="settings-webhook-secret"),
+    path("settings/notifications/confirm/<str:token>/", settings_notifications.confirm, name="settings-email-confirm"),
     path("settings/notifications/test/", settings_notifications.send_test, name="settings-notifications-test"),
     path("settings/about/", settings_about.index, name="settings-about"),
+    path("settings/about/images/<path:name>", settings_about.picture, name="settings-picture"),
     path("settings/about/<str:slug>/", settings_about.document, name="settings-document"),
 ]
 

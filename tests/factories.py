@@ -210,6 +210,7 @@ def notification_choice(**values: Any) -> NotificationChoice:
     defaults = {
         "user": values.get("user") or owner(),
         "email": "owner@example.com",
+        "email_confirmed": True,
         "webhook_url": "https://hook.example/here",
         "webhook_nonce": "nonce",
     }

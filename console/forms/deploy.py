@@ -21,6 +21,18 @@ class ReplicasField(forms.IntegerField):
         )
 
 
+def ordered(form: forms.Form, low_name: str, high_name: str) -> None:
+    """Empty fields follow each other; the most is not less than the least."""
+    values = form.cleaned_data
+    low, high = values.get(low_name), values.get(high_name)
+    if low_name in form.fields and low_name not in form.errors:
+        values[low_name] = low or 1
+    if high_name in form.fields and high_name not in form.errors:
+        values[high_name] = high or low or 1
+    if low and high and high < low:
+        form.add_error(high_name, gettext("The maximum must not be smaller than the minimum."))
+
+
 class PlacementForm(forms.Form):
     """Names and machine. `key` is made with the page: the form sent twice is one endpoint."""
 
@@ -89,17 +101,8 @@ class DeployForm(PlacementForm):
             for field in self.advanced
         )
 
-    def clean_min_replicas(self) -> int:
-        return self.cleaned_data["min_replicas"] or 1
-
-    def clean(self) -> dict[str, Any]:
-        values = super().clean() or {}
-        low, high = values.get("min_replicas"), values.get("max_replicas")
-        if "max_replicas" in self.fields and "max_replicas" not in self.errors:
-            values["max_replicas"] = high or low or 1
-        if low and high and high < low:
-            self.add_error("max_replicas", gettext("The maximum must not be smaller than the minimum."))
-        return values
+    def clean(self) -> None:
+        ordered(self, "min_replicas", "max_replicas")
 
 
 class WeightsForm(PlacementForm):

@@ -14,6 +14,7 @@ from jobs.models import TuningDraft, TuningJob
 from jobs.models.labels import parse_labels
 from jobs.models.uris import parse_gs_uri
 
+from .deploy import ReplicasField, ordered
 from .fields import DisplayNameField, StepForm, ask_for_licence
 
 STEPS = ("name", "base-model", "output", "training", "deployment")
@@ -153,8 +154,12 @@ class OutputForm(StepForm):
             raise ValidationError(message, params={"folder": inside})
 
 
+REPLICAS = ("endpoint_min_replicas", "endpoint_max_replicas")
+
+
 class DeploymentForm(StepForm):
-    """`machines` maps a machine type to its label, the recommended first; `licence` is asked for unless accepted."""
+    """`machines` maps a machine type to its label, the recommended first; `licence` is asked for unless accepted.
+    `scalable` is false where one replica is all there is."""
 
     auto_deploy = forms.BooleanField(
         label=_("Deploy automatically when tuning succeeds"),
@@ -178,16 +183,27 @@ class DeploymentForm(StepForm):
         ),
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
     )
+    endpoint_min_replicas = ReplicasField(
+        label=_("Minimum replicas"), help_text=_("As many run, and cost, all the time.")
+    )
+    endpoint_max_replicas = ReplicasField(
+        label=_("Maximum replicas"), help_text=_("As many are started when requests wait.")
+    )
     accepts_licence = forms.BooleanField(label=pgettext_lazy("licence", "I accept the terms"), required=False)
 
-    def __init__(self, *args: Any, machines: Mapping[str, str], licence: str, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, machines: Mapping[str, str], licence: str, scalable: bool = True, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        for name in () if scalable else REPLICAS:
+            del self.fields[name]
         field = self.fields["machine_type"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = list(machines.items())
         ask_for_licence(self, licence, gettext("Read and accept the terms; the model cannot be tuned without them."))
 
     def clean(self) -> None:
+        ordered(self, *REPLICAS)
         values = self.cleaned_data
         nameless = not values.get("endpoint_display_name") and "endpoint_display_name" not in self.errors
         if values.get("auto_deploy") and nameless:

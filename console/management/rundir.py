@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import socket
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -60,6 +61,19 @@ def any_free(host: str) -> int:
         return int(probe.getsockname()[1])
 
 
+def held(port: int) -> socket.socket | None:
+    """A sign for other consoles on this machine that this port is taken before anything listens on it: a name of a
+    socket, which Linux frees with the process. None: another console holds it. Elsewhere it holds nothing."""
+    sign = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    if sys.platform == "linux":
+        try:
+            sign.bind(f"\0garden-console-port-{port}")
+        except OSError:
+            sign.close()
+            return None
+    return sign
+
+
 class RunDirectory:
     """`lock` stays locked until the last child has ended: every child inherits its descriptor."""
 
@@ -69,6 +83,7 @@ class RunDirectory:
         self.state = self.path / "processes.json"
         self.ports = self.path / "ports.json"
         self.lock = -1
+        self.signs: list[socket.socket] = []
 
     def acquire(self, patience: float = 15) -> None:
         self.lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -99,13 +114,30 @@ class RunDirectory:
     def release(self) -> None:
         with suppress(FileNotFoundError):
             self.state.unlink()
+        self.give_back()
         os.close(self.lock)
+
+    def give_back(self) -> None:
+        while self.signs:
+            self.signs.pop().close()
 
     def port(self, name: str, host: str, preferred: int) -> int:
         """The port of the last run where it is still free: endpoints of earlier runs carry it in their address."""
         known = read_json(self.ports)
         taken = {port for other, port in known.items() if other != name}
         candidates = [port for port in (known.get(name), preferred) if isinstance(port, int) and port not in taken]
-        chosen = next((port for port in candidates if is_free(host, port)), None) or any_free(host)
+        chosen = next((port for port in candidates if self.take(host, port)), 0)
+        while not chosen:
+            port = any_free(host)
+            chosen = port if self.take(host, port) else 0
         write_json(self.ports, {**known, name: chosen})
         return chosen
+
+    def take(self, host: str, port: int) -> bool:
+        """For the time of this run: two consoles that start at the same moment do not take the same."""
+        if not (port and is_free(host, port)):
+            return False
+        sign = held(port)
+        if sign:
+            self.signs.append(sign)
+        return sign is not None

@@ -52,6 +52,8 @@ def raw_values(answers: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             "endpoint_display_name": answers["endpoint_display_name"],
             "machine_type": answers["machine_type"],
             "endpoint_lease_hours": _text(answers["endpoint_lease_hours"]),
+            "endpoint_min_replicas": str(answers["endpoint_min_replicas"]),
+            "endpoint_max_replicas": str(answers["endpoint_max_replicas"]),
         },
     }
 

@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -63,6 +63,17 @@ def state_of(request: ConsoleRequest, choice: NotificationChoice) -> dict[str, A
 def renew_secret(request: ConsoleRequest) -> HttpResponse:
     notification_choices.renew_secret(request.user)
     request.session[SHOW_SECRET] = True
+    return redirect("settings-notifications")
+
+
+@require_http_methods(READ_OR_SEND)
+def confirm(request: ConsoleRequest, token: str) -> HttpResponse:
+    """Opened from a mail. Programs that look at the links of mails press no button."""
+    if request.method != "POST":
+        return render(request, "settings/confirm_email.html", {"email": notification_choices.of(request.user).email})
+    if notification_choices.confirm_email(request.user, token):
+        return saved(request, "settings-notifications")
+    messages.error(request, _("This link is not valid any more. Send a test again; its mail has a new one."))
     return redirect("settings-notifications")
 
 

@@ -113,7 +113,7 @@ def context(user: User, view: View) -> dict[str, Any]:
         "choices": [(head.key, head.label, head.key in columns) for head in OPTIONAL],
         "densities": Density.choices,
         "page_sizes": preferences.PAGE_SIZES,
-        "drafts": list(TuningDraft.objects.visible_to(user).open()[:10]),
+        "drafts": TuningDraft.objects.visible_to(user).open().count(),
     }
 
 

@@ -171,6 +171,7 @@ class Wizard:
             initial=initial,
             machines=dict(reversed(machines.items())),
             licence=self.variant.licence_to_accept,
+            scalable=not all(option.is_local for option in self.variant.machine_options),
         )
 
     @property

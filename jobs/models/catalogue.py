@@ -2,6 +2,8 @@ from typing import Self
 
 from django.db import models
 
+from .sentences import SentenceField
+
 
 class PublisherModelQuerySet(models.QuerySet["PublisherModel"]):
     def listed(self) -> Self:
@@ -44,4 +46,4 @@ class CatalogueSync(models.Model):
 
     succeeded_at = models.DateTimeField(null=True, blank=True)
     failed_at = models.DateTimeField(null=True, blank=True)
-    error_message = models.TextField(blank=True)
+    error_message = SentenceField(blank=True)

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from jobs.states import ENDPOINT_TRANSIENT, EndpointState
 
 from .remote import RemoteQuerySet, RemoteResource
+from .sentences import SentenceField
 from .tuning import EventLevel, TuningJob
 
 MOST_REPLICAS = 100
@@ -130,7 +131,7 @@ class EndpointEvent(models.Model):
     id = models.BigAutoField(primary_key=True)
     endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="events")
     level = models.CharField(max_length=8, choices=EventLevel, default=EventLevel.INFO)
-    message = models.TextField()
+    message = SentenceField()
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

@@ -19,6 +19,7 @@ from . import notification_words as words
 from .endpoint import Endpoint
 from .further import FurtherModel
 from .notification_words import Kind
+from .sentences import SentencesField
 from .tuning import TuningJob
 
 MOST_COUNTED = 100
@@ -78,7 +79,7 @@ class Notification(models.Model):
     subject = models.CharField(max_length=16, choices=Subject)
     subject_id = models.UUIDField()
     end = models.CharField(max_length=64)
-    facts = models.JSONField(default=dict, blank=True)
+    facts = SentencesField(default=dict, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     read_at = models.DateTimeField(null=True, blank=True)
 
@@ -158,6 +159,8 @@ class NotificationChoice(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="notification_choice"
     )
     email = models.EmailField(blank=True)
+    # Whether somebody who reads the mail of that address said that it is theirs. Before, only tests go there.
+    email_confirmed = models.BooleanField(default=False)
     webhook_url = models.CharField(max_length=500, blank=True)
     webhook_nonce = models.CharField(max_length=64, blank=True)
     ways = models.JSONField(default=dict, blank=True)
@@ -171,7 +174,7 @@ class NotificationChoice(models.Model):
         return bool(self.email and settings.EMAIL_HOST if way == Way.EMAIL else self.webhook_url)
 
     def wants(self, kind: str, way: str) -> bool:
-        return self.reaches(way) and self.ticked(kind, way)
+        return self.reaches(way) and self.ticked(kind, way) and (way != Way.EMAIL or self.email_confirmed)
 
 
 WANTED_AT_FIRST = frozenset(

@@ -12,6 +12,8 @@ from django.utils import timezone
 
 from jobs.states import Phase
 
+from .sentences import SentenceField
+
 
 class RemoteQuerySet(models.QuerySet[Any]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
@@ -43,8 +45,8 @@ class RemoteResource(models.Model):
     strikes = models.PositiveIntegerField(default=0)
 
     error_code = models.CharField(max_length=40, blank=True)
-    error_message = models.TextField(blank=True)
-    notice = models.TextField(blank=True)
+    error_message = SentenceField(blank=True)
+    notice = SentenceField(blank=True)
 
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)

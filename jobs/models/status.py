@@ -1,6 +1,8 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from .sentences import SentenceField
+
 
 class PartState(models.TextChoices):
     OK = "ok", _("Working")
@@ -14,7 +16,7 @@ class ProbeResult(models.Model):
 
     name = models.CharField(max_length=40, primary_key=True)
     state = models.CharField(max_length=10, choices=PartState)
-    detail = models.TextField(blank=True)
+    detail = SentenceField(blank=True)
     facts = models.JSONField(default=dict)
     latency_ms = models.PositiveIntegerField(null=True)
     checked_at = models.DateTimeField()

@@ -5,6 +5,8 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
 
+from .sentences import SentenceField
+
 
 class StorageListingQuerySet(models.QuerySet["StorageListing"]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
@@ -26,7 +28,7 @@ class StorageListing(models.Model):
     folders = models.JSONField(default=list)
     objects_found = models.JSONField(default=list)
     next_token = models.CharField(max_length=1500, blank=True)
-    error = models.TextField(blank=True)
+    error = SentenceField(blank=True)
 
     objects = StorageListingQuerySet.as_manager()
 

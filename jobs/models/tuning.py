@@ -14,6 +14,7 @@ from jobs.states import TUNING_TERMINAL, TuningState
 
 from .dataset import Dataset
 from .remote import RemoteQuerySet, RemoteResource
+from .sentences import SentenceField, SentencesField
 
 POINTS_SHOWN = 1000
 TUNED = frozenset({TuningState.SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED})
@@ -69,7 +70,7 @@ class TuningDraft(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     data = models.JSONField(default=dict)
-    output_check = models.JSONField(default=dict, blank=True)
+    output_check = SentencesField(default=dict, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
     submitted_at = models.DateTimeField(null=True, blank=True)
@@ -150,6 +151,8 @@ class TuningJob(RemoteResource):
     endpoint_display_name = models.CharField(max_length=128, blank=True)
     machine_type = models.CharField(max_length=64, blank=True)
     endpoint_lease_hours = models.PositiveIntegerField(null=True, blank=True)
+    endpoint_min_replicas = models.PositiveSmallIntegerField(default=1)
+    endpoint_max_replicas = models.PositiveSmallIntegerField(default=1)
     labels = models.JSONField(default=dict, blank=True)
     # A folder of Cloud Storage with an earlier tuning of `base_model`, which this one continues.
     custom_base_model = models.CharField(max_length=1024, blank=True)
@@ -248,7 +251,7 @@ class JobEvent(models.Model):
     id = models.BigAutoField(primary_key=True)
     job = models.ForeignKey(TuningJob, on_delete=models.CASCADE, related_name="events")
     level = models.CharField(max_length=8, choices=EventLevel, default=EventLevel.INFO)
-    message = models.TextField()
+    message = SentenceField()
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from django.db import transaction
-from django.utils.translation import gettext as _
 
 from jobs import live
 from jobs.models import CatalogueSync, PublisherModel, TuningMode
+from jobs.sentences import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError
 from jobs.vertex.port import CatalogueModel

@@ -9,11 +9,11 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import Max, Q
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from jobs import live, markup
 from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, Endpoint, Message, Picture, Role
+from jobs.sentences import gettext as _
 from jobs.states import MESSAGE_TRANSITIONS, EndpointState, MessageState, check
 
 from . import endpoint_lifetime, preferences

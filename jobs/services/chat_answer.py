@@ -12,10 +12,10 @@ from uuid import UUID
 
 from django.db import connection, transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from jobs import live, markup
 from jobs.models import LONGEST_ANSWER, Conversation, Endpoint, Message, Role
+from jobs.sentences import gettext as _
 from jobs.states import MESSAGE_TRANSITIONS, EndpointState, MessageState, check
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import Refused, Unavailable, VertexError

@@ -3,10 +3,10 @@
 from uuid import UUID, uuid4
 
 from django.db import IntegrityError, transaction
-from django.utils.translation import gettext as _
 
 from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, Message, Role
+from jobs.sentences import gettext as _
 
 from .chat_tree import Tree, copy_pictures, turns
 

@@ -7,9 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from jobs.models import Conversation, Message, Picture, Role
+from jobs.sentences import gettext as _
 
 from .chat_answer import KEPT
 from .chat_tree import Tree, turns

@@ -2,10 +2,10 @@
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.utils.translation import gettext as _
 
 from jobs.errors import NotAllowedNow
 from jobs.models import ChatPreset, Conversation
+from jobs.sentences import gettext as _
 
 from . import chat
 from .chat_parameters import only_taken

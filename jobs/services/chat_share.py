@@ -6,10 +6,10 @@ import secrets
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, ShareLink
+from jobs.sentences import gettext as _
 
 MOST_LINKS = 50
 

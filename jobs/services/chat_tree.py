@@ -6,11 +6,11 @@ from functools import partial
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.utils.translation import gettext as _
 
 from jobs import live, markup
 from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, Message, Picture, Role, ShareLink
+from jobs.sentences import gettext as _
 from jobs.states import MESSAGE_CUT_OFF, MessageState
 
 from . import chat

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
-from django.utils.translation import gettext as _
 
 from jobs import live
 from jobs.errors import NotAllowedNow
 from jobs.models import TuningJob, TuningMode
+from jobs.sentences import gettext as _
 from jobs.states import TuningState
 
 TUNED = frozenset({TuningState.SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED})

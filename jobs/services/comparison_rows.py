@@ -7,10 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import User
-from django.utils.translation import gettext as _
 
 from jobs.errors import NotAllowedNow
 from jobs.models import Dataset, DatasetFormat, Message
+from jobs.sentences import gettext as _
 
 from . import dataset_versions as versions
 from . import datasets

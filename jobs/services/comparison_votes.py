@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Count, Q
-from django.utils.translation import gettext as _
 
 from jobs import live
 from jobs.errors import NotAllowedNow
 from jobs.models import Comparison, Conversation, Endpoint, Vote
+from jobs.sentences import gettext as _
 
 from . import comparison_board
 

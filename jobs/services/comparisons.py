@@ -8,11 +8,11 @@ from uuid import UUID, uuid5
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from jobs import live
 from jobs.errors import NotAllowedNow
 from jobs.models import Comparison, Conversation, Endpoint, Message, Picture
+from jobs.sentences import gettext as _
 from jobs.states import MESSAGE_TRANSITIONS, EndpointState, MessageState, check
 
 from . import chat, chat_list, endpoint_lifetime

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
-from django.utils.translation import gettext as _
 
 from jobs.models import TuningJob
+from jobs.sentences import gettext as _
 from jobs.states import TuningState
 
 RESULTS = "postprocess/node-0/checkpoints"

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import IO, Any
 
-from django.utils.translation import gettext as _
-
 from jobs.models import DatasetShape
+from jobs.sentences import gettext as _
 
 from .dataset_file import LONGEST_LINE, SNIPPET, Lines, Problem, decoded
 from .dataset_rows import Complaint, Row, printable, read_json, read_object

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
-
 from jobs.errors import DatasetRejected, NotAllowedNow
 from jobs.models import ROW_LIMITS, Dataset, DatasetFormat
+from jobs.sentences import gettext as _
+from jobs.sentences import ngettext
 
 from .dataset_measure import TOKENS_PER_CHARACTER, Measure
 from .dataset_rows import Complaint, Row, parse, printable

@@ -11,11 +11,11 @@ from typing import IO, Any
 
 from django.conf import settings
 from django.db import transaction
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from jobs.errors import NotAllowedNow
 from jobs.models import Dataset, DatasetPart
+from jobs.sentences import gettext as _
+from jobs.sentences import ngettext
 
 from . import datasets
 from .dataset_convert import Converted, converted, first_rows

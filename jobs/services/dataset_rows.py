@@ -5,9 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
-from django.utils.translation import gettext as _
-
 from jobs.models import DatasetFormat
+from jobs.sentences import gettext as _
 
 Turn = tuple[str, str]
 

@@ -4,10 +4,9 @@ import re
 from collections.abc import Iterator
 from typing import IO
 
-from django.utils.translation import gettext as _
-
 from jobs.errors import DatasetRejected
 from jobs.models import DatasetShape
+from jobs.sentences import gettext as _
 
 from .dataset_file import LONGEST_LINE, Line, decoded
 from .dataset_rows import READERS, read_json

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import IO
 
-from django.utils.translation import gettext as _
-
 from jobs.errors import DatasetRejected
+from jobs.sentences import gettext as _
 
 from .dataset_file import LONGEST_LINE, Lines, decoded
 from .dataset_rows import Complaint

@@ -12,11 +12,11 @@ from uuid import uuid4
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import models, transaction
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from jobs.errors import DatasetRejected, NotAllowedNow
 from jobs.models import Dataset, TuningJob
+from jobs.sentences import gettext as _
+from jobs.sentences import ngettext
 
 from . import dataset_versions as versions
 from .dataset_convert import converted

@@ -13,11 +13,11 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils import translation
-from django.utils.translation import gettext as _
 
 from jobs import live
 from jobs.errors import NotAllowedNow
 from jobs.models import Delivery, DeliveryState, NotificationChoice, NotificationWay, Problem, preference_of
+from jobs.sentences import gettext as _
 
 from . import mail, webhook
 from .delivery_errors import NotDelivered

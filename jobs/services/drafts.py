@@ -7,10 +7,10 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from jobs.errors import NotAllowedNow
 from jobs.models import TuningDraft, TuningJob
+from jobs.sentences import gettext as _
 
 LONGEST_NAME = 128
 ORIGIN = "origin"

@@ -9,12 +9,12 @@ from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from jobs.errors import NotAllowedNow
 from jobs.models import Endpoint, EventLevel, LeaseKind, Message
 from jobs.models.endpoint import LONGEST_LEASE
+from jobs.sentences import gettext as _
+from jobs.sentences import ngettext
 from jobs.states import EndpointState
 
 from . import endpoint_replicas, endpoints

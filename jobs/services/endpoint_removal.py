@@ -5,9 +5,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from django.utils.translation import gettext as _
-
 from jobs.models import Endpoint, EventLevel, FurtherModel, ServedModel
+from jobs.sentences import gettext as _
 from jobs.states import EndpointState, Phase
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, Refused

@@ -7,11 +7,11 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from jobs.errors import NotAllowedNow
 from jobs.models import Endpoint, EventLevel
 from jobs.models.endpoint import MOST_REPLICAS
+from jobs.sentences import gettext as _
 from jobs.states import EndpointState
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, Refused

@@ -7,9 +7,8 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.utils.translation import gettext as _
-
 from jobs.models import Endpoint, EventLevel
+from jobs.sentences import gettext as _
 from jobs.states import EndpointState, Phase
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, VertexError

@@ -8,10 +8,10 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from jobs.errors import NotAllowedNow
 from jobs.models import Endpoint, EventLevel, FurtherModel
+from jobs.sentences import gettext as _
 from jobs.states import EndpointState
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import Refused

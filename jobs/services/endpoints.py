@@ -11,12 +11,12 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from jobs import live
 from jobs.errors import KeyReused, NotAllowedNow
 from jobs.models import Endpoint, EventLevel, LeaseKind, PublisherModel, TuningJob
 from jobs.models.endpoint import LONGEST_LEASE
+from jobs.sentences import gettext as _
 from jobs.states import ENDPOINT_TRANSITIONS, EndpointState, Phase, TuningState, check
 
 from . import checkpoints, endpoint_replicas, endpoint_steps, endpoint_traffic, further_models, leases, notifications
@@ -85,6 +85,8 @@ def deploy_for_job(job: TuningJob) -> Endpoint:
         accepts_licence=job.accepts_licence,
         machine=offered_machine(job.base_model, job.machine_type),
         lease_hours=job.endpoint_lease_hours,
+        min_replicas=job.endpoint_min_replicas,
+        max_replicas=job.endpoint_max_replicas,
     )
     return _insert(uuid4(), job.owner, spec, automatic=True)
 

@@ -4,9 +4,9 @@ from datetime import datetime
 from uuid import UUID
 
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from jobs.models import Endpoint, EventLevel, FurtherModel
+from jobs.sentences import gettext as _
 from jobs.states import DEPLOYED_TRANSITIONS, DeployedState, Phase, check
 from jobs.vertex.port import DeployedModel, RemoteEndpoint
 

@@ -11,11 +11,11 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from jobs import live
 from jobs.errors import KeyReused, NotAllowedNow
 from jobs.models import Endpoint, EventLevel, FurtherModel, TuningJob
+from jobs.sentences import gettext as _
 from jobs.states import DEPLOYED_TRANSITIONS, DeployedState, Phase, TuningState, check
 
 from . import checkpoints, endpoint_replicas, endpoint_traffic, further_steps, leases, notifications, shares

@@ -7,9 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.utils.translation import gettext as _
 
 from jobs.models import Endpoint, EventLevel, FurtherModel
+from jobs.sentences import gettext as _
 from jobs.states import DEPLOYED_LIVE, DeployedState, EndpointState, Phase
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import AlreadyExists, NotFound, Refused, VertexError

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.utils.translation import gettext as _
 
 from jobs.models import Dataset, TuningJob
 from jobs.models.labels import check_labels
+from jobs.sentences import gettext as _
 
 from .tuning import TuningSpec
 from .tuning_steps import dataset_uri
@@ -42,8 +42,12 @@ FIELDS: dict[str, dict[str, Kind]] = {
         "endpoint_display_name": TEXT,
         "machine_type": TEXT,
         "endpoint_lease_hours": OPTIONAL_WHOLE,
+        "endpoint_min_replicas": WHOLE,
+        "endpoint_max_replicas": WHOLE,
     },
 }
+# Of fields that older files do not have.
+AT_FIRST: Mapping[str, Mapping[str, Any]] = {"deployment": {"endpoint_min_replicas": 1, "endpoint_max_replicas": 1}}
 DATASETS = ("dataset", "validation_dataset")
 DATASET_FIELDS: dict[str, Kind] = {"name": TEXT, "sha256": TEXT, "uri": TEXT}
 WORDS: Mapping[Kind, Callable[[], str]] = {
@@ -87,6 +91,9 @@ def dump(job: TuningJob | TuningSpec) -> dict[str, Any]:
 def load(owner: User, text: str) -> Loaded:
     """Raises FileRejected with everything that is wrong in the form of the file; the steps judge the values."""
     content = _content(text)
+    for step, values in AT_FIRST.items():
+        if isinstance(content.get(step), dict):
+            content[step] = {**values, **content[step]}
     problems = [found for step, fields in FIELDS.items() for found in _problems(content.get(step), step, fields)]
     problems += [
         (name, _("This part is not known.")) for name in sorted(content.keys() - {"format", "version", *FIELDS})

@@ -15,9 +15,9 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
-from django.utils.translation import gettext as _
 
 from jobs.models import Endpoint, EventLevel, FurtherModel, TuningJob
+from jobs.sentences import gettext as _
 from jobs.states import DEPLOYED_TRANSITIONS, ENDPOINT_TRANSITIONS, PHASE_TRANSITIONS, TUNING_TRANSITIONS, check
 from jobs.vertex.errors import NotAuthorised, Refused, VertexError
 

@@ -5,23 +5,25 @@ from datetime import datetime
 
 from django.conf import settings
 from django.core.mail import EmailMessage
-from django.utils.translation import gettext as _
 
-from jobs.models import Delivery, NotificationChoice, Problem
+from jobs.models import Delivery, NotificationChoice, NotificationKind, Problem
+from jobs.sentences import gettext as _
 
 from .delivery_errors import NotDelivered
+from .notification_choices import confirmation_link
 from .webhook import link
 
 
 def send(delivery: Delivery, choice: NotificationChoice, _now: datetime) -> None:
     """The Message-ID is the same at every try: a mail program shows two of one id as one."""
-    if not choice.email or not settings.EMAIL_HOST:
-        raise NotDelivered(Problem.NOT_SET_UP, for_good=True)
     notification = delivery.notification
+    is_test = notification.kind == NotificationKind.TEST
+    if not choice.email or not settings.EMAIL_HOST or not (choice.email_confirmed or is_test):
+        raise NotDelivered(Problem.NOT_SET_UP, for_good=True)
     domain = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].rstrip("> ")
     message = EmailMessage(
         subject=notification.title,
-        body=_body([notification.title, notification.detail, link(notification)]),
+        body=_body([notification.title, notification.detail, link(notification), *_confirmation(choice)]),
         to=[choice.email],
         headers={"Message-ID": f"<{delivery.pk}@{domain}>", "Auto-Submitted": "auto-generated"},
     )
@@ -36,6 +38,12 @@ def send(delivery: Delivery, choice: NotificationChoice, _now: datetime) -> None
         if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
             raise NotDelivered(Problem.TIMEOUT, str(settings.EMAIL_TIMEOUT)) from None
         raise NotDelivered(Problem.UNREACHABLE, type(error).__name__) from None
+
+
+def _confirmation(choice: NotificationChoice) -> list[str]:
+    if choice.email_confirmed:
+        return []
+    return [_("Nothing else is sent to this address before you open this link:"), confirmation_link(choice)]
 
 
 def _refused(code: int, text: bytes | str) -> NotDelivered:

@@ -1,13 +1,19 @@
 """Where a person wants to be told of an end, and of which."""
 
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 
+from django.conf import settings
 from django.contrib.auth.models import User
+from django.core import signing
 from django.db import transaction
 
 from jobs.models import NotificationChoice
 
 from . import webhook, webhook_address
+
+SALT = "confirm-email"
+LINK_LASTS = timedelta(days=7)
 
 
 def of(user: User) -> NotificationChoice:
@@ -22,11 +28,28 @@ def save(user: User, *, email: str, webhook_url: str, ways: Mapping[str, Collect
     with transaction.atomic():
         row = _locked(user)
         is_first = bool(webhook_url) and not row.webhook_nonce
+        row.email_confirmed = row.email_confirmed and row.email == email
         row.email, row.webhook_url = email, webhook_url
         row.ways = {kind: sorted(chosen) for kind, chosen in ways.items()}
         row.webhook_nonce = webhook.new_nonce() if is_first else row.webhook_nonce
         row.save()
     return is_first
+
+
+def confirmation_link(choice: NotificationChoice) -> str:
+    """For the mail alone: whoever has it reads the mail of that address."""
+    token = signing.dumps([choice.user_id, choice.email], salt=SALT)
+    return f"{settings.CONSOLE_URL}/settings/notifications/confirm/{token}/"
+
+
+def confirm_email(user: User, token: str) -> bool:
+    """False: the link is too old, of somebody else, or of an address that was replaced meanwhile."""
+    try:
+        user_id, email = signing.loads(token, salt=SALT, max_age=LINK_LASTS)
+    except signing.BadSignature:
+        return False
+    mine = NotificationChoice.objects.filter(user=user, user_id=user_id, email=email)
+    return mine.update(email_confirmed=True) == 1
 
 
 def renew_secret(user: User) -> None:

@@ -12,10 +12,10 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs.errors import PictureRefused
+from jobs.sentences import gettext as _
 
 logger = logging.getLogger(__name__)
 

@@ -12,11 +12,11 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from jobs.errors import NotAllowedNow
 from jobs.models import Endpoint, Message, Picture, PublisherModel
+from jobs.sentences import gettext as _
+from jobs.sentences import ngettext
 
 from .catalogue import known_facts
 from .picture_file import LARGEST_FILE, clean

@@ -14,10 +14,10 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from jobs import live
 from jobs.models import Heartbeat, Installation, PartState, ProbeResult
+from jobs.sentences import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError
 

@@ -10,11 +10,11 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, Q
-from django.utils.translation import gettext as _
 
 from jobs import live
 from jobs.errors import NotAllowedNow
 from jobs.models import TuningJob, TuningJobQuerySet
+from jobs.sentences import gettext as _
 from jobs.states import TUNING_LIVE, Phase
 
 from .leases import STRIKES_ALLOWED

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 
-from django.utils.translation import gettext as _
-
 from jobs.errors import NotAllowedNow
+from jobs.sentences import gettext as _
 
 ALL = 100
 # What Vertex AI calls the model of the request in which it is deployed.

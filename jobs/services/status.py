@@ -17,9 +17,9 @@ import redis
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
-from django.utils.translation import gettext as _
 
 from jobs.models import Endpoint, Heartbeat, Message, PartState, ProbeResult, TuningJob
+from jobs.sentences import gettext as _
 from jobs.states import MessageState
 
 logger = logging.getLogger(__name__)

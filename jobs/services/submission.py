@@ -13,9 +13,10 @@ from datetime import timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
 from django.conf import settings
-from django.utils.translation import gettext as _
 
 from jobs.models import Endpoint, EventLevel, FurtherModel, Installation, PublisherModel, TuningJob
+from jobs.sentences import gettext as _
+from jobs.sentences import joined
 from jobs.states import DeployedState, EndpointState, Phase, TuningState
 from jobs.vertex.errors import (
     AlreadyExists,
@@ -142,7 +143,7 @@ class Submission(Generic[R]):
     def _licence(self, error: LicenceRequired) -> Outcome:
         if not self.row.accepts_licence or self.row.licence_sent_at:
             remedy = _("Accept the terms on the page of %(model)s in Model Garden, then start again.")
-            return self._failed(error.code, f"{error} {remedy % {'model': self.creation.model}}")
+            return self._failed(error.code, joined(str(error), remedy % {"model": self.creation.model}))
         try:
             self.creation.accept_licence()
         except VertexError as refusal:

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.utils.translation import gettext as _
-
 from jobs import live
 from jobs.models import EventLevel, Heartbeat, Installation, TuningJob
+from jobs.sentences import gettext as _
 from jobs.states import TUNING_TERMINAL
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError

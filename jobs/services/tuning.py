@@ -10,11 +10,11 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from jobs import live
 from jobs.errors import KeyReused, NotAllowedNow
 from jobs.models import Dataset, EventLevel, TuningDraft, TuningJob, TuningMode
+from jobs.sentences import gettext as _
 from jobs.states import PHASE_TRANSITIONS, TUNING_TRANSITIONS, Phase, TuningState, check
 
 from . import estimates, leases, notifications, tuning_steps
@@ -45,6 +45,8 @@ class TuningSpec:
     endpoint_display_name: str = ""
     machine_type: str = ""
     endpoint_lease_hours: int | None = None
+    endpoint_min_replicas: int = 1
+    endpoint_max_replicas: int = 1
     labels: Mapping[str, str] = field(default_factory=dict)
     custom_base_model: str = ""
     location: str = ""

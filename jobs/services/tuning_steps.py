@@ -5,9 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.utils.translation import gettext as _
 
 from jobs.models import Dataset, EventLevel, TuningJob
+from jobs.sentences import gettext as _
 from jobs.states import Phase, TuningState
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotAuthorised, NotFound, Refused

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.models import Max
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from jobs.models import EventLevel, Metric, TuningJob, thinned
+from jobs.sentences import gettext as _
+from jobs.sentences import joined, ngettext
 from jobs.states import TUNING_TERMINAL, TUNING_TRANSITIONS, Phase, TuningState
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, VertexError
@@ -113,7 +113,7 @@ def _enter(claimed: Claim[TuningJob], state: str, remote: RemoteTuningJob, readi
     if state in (TuningState.FAILED, TuningState.EXPIRED):
         code = remote.error.code if remote.error else state
         message = remote.error.message if remote.error else _("Vertex AI gave no reason.")
-        sentence = f"{message.rstrip('.')}. {remedy(code)}"
+        sentence = joined(f"{message.rstrip('.')}.", remedy(code))
         reading.changes |= {"error_code": code, "error_message": sentence}
         reading.events.append((EventLevel.ERROR, sentence))
         return

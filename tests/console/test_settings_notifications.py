@@ -6,7 +6,7 @@ import pytest
 from django.core.cache import cache
 
 from jobs.models import WANTED_AT_FIRST, Delivery, NotificationChoice
-from jobs.services import webhook
+from jobs.services import notification_choices, webhook
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -93,6 +93,20 @@ def test_a_test_is_sent_and_its_outcome_shown(visitor):
     assert visitor.post(f"{URL}test/", {"way": "webhook"}).status_code == 303
     assert [(one.way, one.notification.kind) for one in Delivery.objects.all()] == [("webhook", "test")]
     assert "on its way" in visitor.get(URL).content.decode()
+
+
+def test_an_address_is_confirmed_by_the_link_of_its_mail(visitor, owner, stranger, settings):
+    settings.CONSOLE_URL, settings.EMAIL_HOST = "", "mail.example"
+    visitor.post(URL, VALUES)
+    assert "is not confirmed yet" in visitor.get(URL).content.decode()
+    choice = NotificationChoice.objects.get(user=owner)
+    link = notification_choices.confirmation_link(choice)
+    assert VALUES["email"] in visitor.get(link).content.decode()
+    assert not notification_choices.confirm_email(stranger, link.split("/")[-2])
+    assert [visitor.post(one).status_code for one in (f"{URL}confirm/wrong/", link)] == [302, 303]
+    assert NotificationChoice.objects.get(user=owner).email_confirmed
+    visitor.post(URL, {**VALUES, "email": "other@example.com"})
+    assert [NotificationChoice.objects.get(user=owner).email_confirmed, visitor.post(link).status_code] == [False, 302]
 
 
 @pytest.mark.parametrize("way", ["email", "webhook", "pigeon", ""])

@@ -67,8 +67,8 @@ def test_the_language_of_the_account_goes_before_the_browsers(visitor):
 def test_exact_times_are_of_the_chosen_zone(visitor):
     visitor.post("/settings/appearance/", LOOKS)
     factories.job(created_at=factories.NOW)
-    assert "9 p.m." in visitor.get("/tuning/").content.decode()
-    assert "noon" in ago(factories.NOW)
+    assert "21:00:00" in visitor.get("/tuning/").content.decode()
+    assert "12:00:00" in ago(factories.NOW)
     assert timezone.get_current_timezone_name() == "UTC"
 
 

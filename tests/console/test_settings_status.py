@@ -1,11 +1,12 @@
 """The tabs of the settings that tell: status, connection, about."""
 
+import re
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
-from console.views import settings_status
+from console.views import settings_about, settings_status
 from console.views.status_words import ENTRIES, Card
 from jobs import tasks
 from jobs.models import Heartbeat, ProbeResult
@@ -143,6 +144,16 @@ def test_about_tells_version_licences_and_documentation(page):
 def test_a_document_is_read_in_the_console(page):
     assert "sqlite3 data/console.sqlite3" in page("/settings/about/operations/").content.decode()
     assert page("/settings/about/secrets/").status_code == 404
+
+
+def test_the_tour_shows_its_pictures_and_leads_to_its_translation(page):
+    tour = page("/settings/about/tour/").content.decode()
+    addresses = re.findall(r'<img class="shot" src="([^"]+)"', tour)
+    assert len(addresses) == (settings_about.DOCS / "tour.md").read_text().count("](images/")
+    assert {page(address)["Content-Type"] for address in addresses} == {"image/webp"}
+    assert '<a href="/settings/about/tour.ko/"' in tour
+    assert '<article class="card" lang="ko"' in page("/settings/about/tour.ko/").content.decode()
+    assert page("/settings/about/images/../tour.md").status_code == 404
 
 
 @pytest.mark.parametrize("rows", [1, 3])

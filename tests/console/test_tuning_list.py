@@ -156,13 +156,15 @@ def test_a_filter_that_finds_nothing_offers_the_whole_list(page):
     assert "Show all jobs" in words(page("/tuning/?filter=status:ended"))
 
 
-def test_open_drafts_are_listed_and_can_be_taken_up_or_dropped(page):
-    draft = factories.draft(data={"name": {"display_name": "Half a bot"}})
-    factories.draft(submitted_at=factories.NOW, data={"name": {"display_name": "Sent"}})
-    text = words(page())
-    assert ("Half a bot" in text, "Sent" in text) == (True, False)
-    assert f"/tuning/drafts/{draft.pk}/name/" in text
-    assert f"/tuning/drafts/{draft.pk}/discard/" in text
+def current_tabs(response):
+    return re.findall(r'<a href="([^"]+)" aria-current="page">', words(response).partition('class="tabs"')[2])[:1]
+
+
+def test_tabs_say_which_jobs_are_shown_and_count_the_drafts(page):
+    factories.draft()
+    tabs = {path: current_tabs(page(path)) for path in ("/tuning/", "/tuning/?filter=status:live", "/tuning/drafts/")}
+    assert tabs == {path: [path] for path in tabs}
+    assert 'Drafts <span class="num">1</span>' in words(page())
 
 
 @pytest.fixture

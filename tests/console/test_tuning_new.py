@@ -6,6 +6,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 
 from jobs.models import Dataset, TuningDraft, TuningJob
+from jobs.services import endpoints
 from tests import factories
 from tests.factories import BASE_MODEL
 
@@ -384,6 +385,19 @@ def test_the_number_of_queries_does_not_grow(wizard, dataset, owner, django_asse
     factories.publisher_model(name=OTHER_MODEL)
     with django_assert_num_queries(12):
         wizard.get("training")
+
+
+def test_replicas_go_into_the_job_and_its_endpoint(wizard, model, dataset):
+    model.data["machine_specs"] = [{"machine_type": "g2-standard-12", "accelerator_type": "", "accelerator_count": 0}]
+    model.save()
+    wizard.fill(dataset)
+    cloud = {"machine_type": "g2-standard-12", "endpoint_max_replicas": "2"}
+    refused = wizard.start(**cloud, endpoint_min_replicas="3")
+    assert (refused.status_code, "The maximum must not be smaller" in refused.content.decode()) == (422, True)
+    wizard.start(**cloud, endpoint_min_replicas="2")
+    job = TuningJob.objects.get()
+    made = endpoints.deploy_for_job(job)
+    assert (job.endpoint_min_replicas, job.endpoint_max_replicas, made.min_replicas, made.max_replicas) == (2,) * 4
 
 
 def test_labels_go_into_the_job(wizard, dataset):

@@ -55,6 +55,8 @@ def proceed(visit: Visit, title: str) -> None:
 def choose_data(visit: Visit, data: Path) -> None:
     page = visit.page
     for which, file in (("train", "train.jsonl"), ("validation", "validation.jsonl")):
+        if which == "validation":
+            page.locator("[name=use_validation]").check()
         field = page.locator(f"input[type=file][name={which}-file]")
         if not field.is_visible():
             field.locator("xpath=ancestor::details").locator("summary").click()

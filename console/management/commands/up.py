@@ -11,7 +11,7 @@ from django.db import DatabaseError
 from django.urls import reverse
 
 from console.management import processes
-from console.management.rundir import AlreadyRunning, RunDirectory, StillStopping, is_free
+from console.management.rundir import AlreadyRunning, RunDirectory, StillStopping
 from console.management.supervisor import StartFailed, Supervisor
 from console.management.terminal import Terminal
 
@@ -99,7 +99,7 @@ def port_of_pages(run: RunDirectory, host: str, port: int | None) -> int:
     try:
         if port is None:
             return run.port("web", host, 8000)
-        if not is_free(host, port):
+        if not run.take(host, port):
             raise CommandError(f"Port {port} is taken. Leave --port out to use a free one.")
     except (OSError, OverflowError):
         raise CommandError(f"This machine cannot listen on {host} port {port}.") from None

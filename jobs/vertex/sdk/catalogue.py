@@ -3,9 +3,9 @@ import re
 from typing import Any
 
 from django.conf import settings
-from django.utils.translation import gettext as _
 from google.cloud.aiplatform_v1beta1 import types
 
+from jobs.sentences import gettext as _
 from jobs.vertex.errors import Refused
 from jobs.vertex.port import CatalogueModel, MachineSpec
 

@@ -6,8 +6,8 @@ from contextlib import ExitStack, contextmanager
 
 import httpx
 from django.conf import settings
-from django.utils.translation import gettext as _
 
+from jobs.sentences import gettext as _
 from jobs.vertex.errors import Refused, Unavailable, VertexError
 from jobs.vertex.port import ChatChunk, ChatRequest
 

@@ -6,12 +6,12 @@ from importlib import import_module
 from typing import Any
 
 from django.conf import settings
-from django.utils.translation import gettext as _
 from google.api_core.client_options import ClientOptions
 from google.auth import default
 from google.auth.credentials import AnonymousCredentials
 from google.auth.transport.requests import Request
 
+from jobs.sentences import gettext as _
 from jobs.vertex.errors import Refused
 
 from . import IMPORTING

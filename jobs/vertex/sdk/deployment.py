@@ -1,12 +1,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.utils.translation import gettext as _
 from google.cloud.aiplatform_v1beta1 import types
 from google.longrunning import operations_pb2
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.json_format import MessageToDict
 
+from jobs.sentences import gettext as _
 from jobs.vertex.errors import OutcomeUnknown
 from jobs.vertex.port import (
     DeployedModel,

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from django.utils.translation import gettext as _
-
+from jobs.sentences import gettext as _
 from jobs.vertex.errors import NotAuthorised, NotFound, Refused
 from jobs.vertex.port import Listing, StoredObject
 

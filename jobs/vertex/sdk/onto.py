@@ -6,9 +6,9 @@ Model Garden's own `:deploy` always makes an endpoint; so what it would choose, 
 from collections.abc import Mapping
 from typing import Any
 
-from django.utils.translation import gettext as _
 from google.cloud.aiplatform_v1beta1 import types
 
+from jobs.sentences import gettext as _
 from jobs.vertex.errors import Refused
 from jobs.vertex.port import DeploySpec, MachineSpec, OntoSpec
 

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import requests
-from django.utils.translation import gettext as _
 from google.api_core.exceptions import GoogleAPICallError
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
+from jobs.sentences import gettext as _
 from jobs.vertex.errors import (
     AlreadyExists,
     LicenceRequired,

@@ -7,8 +7,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-from django.utils.translation import gettext as _
-
+from jobs.sentences import gettext as _
 from jobs.vertex.errors import Unavailable
 
 CONNECTED = ("connection.connect_tcp.complete", "connection.start_tls.complete")

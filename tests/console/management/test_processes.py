@@ -17,16 +17,17 @@ OURS = (
 
 @pytest.fixture
 def plan(tmp_path, monkeypatch):
+    run = RunDirectory(tmp_path)
+
     def drawn(**environment: str) -> processes.Plan:
         for name in OURS:
             monkeypatch.delenv(name, raising=False)
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        return processes.draw_up(
-            RunDirectory(tmp_path), data_dir=tmp_path, project_dir=tmp_path, host="127.0.0.1", port=8000
-        )
+        return processes.draw_up(run, data_dir=tmp_path, project_dir=tmp_path, host="127.0.0.1", port=8000)
 
-    return drawn
+    yield drawn
+    run.give_back()
 
 
 def names(plan: processes.Plan) -> list[str]:

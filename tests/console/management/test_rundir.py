@@ -46,25 +46,40 @@ def test_what_a_killed_run_left_is_named(tmp_path):
     left.release()
 
 
-def test_a_port_is_remembered(tmp_path):
-    run = RunDirectory(tmp_path)
+@pytest.fixture
+def run(tmp_path):
+    made = RunDirectory(tmp_path)
+    yield made
+    made.give_back()
+
+
+def test_a_port_is_remembered(run, tmp_path):
     first = run.port("web", HOST, 0)
-    assert RunDirectory(tmp_path).port("web", HOST, 1) == first
+    run.give_back()
+    assert run.port("web", HOST, 1) == first
 
 
-def test_a_taken_port_is_replaced(tmp_path):
+def test_a_taken_port_is_replaced(run):
     with socket.create_server((HOST, 0)) as other:
         taken = other.getsockname()[1]
-        assert RunDirectory(tmp_path).port("web", HOST, taken) != taken
+        assert run.port("web", HOST, taken) != taken
 
 
-def test_two_processes_never_get_the_same_port(tmp_path):
-    run = RunDirectory(tmp_path)
+def test_two_processes_never_get_the_same_port(run):
     web = run.port("web", HOST, 0)
     assert run.port("vertex", HOST, web) != web
 
 
-def test_a_torn_file_of_ports_is_ignored(tmp_path):
-    run = RunDirectory(tmp_path)
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that end with their process")
+def test_two_consoles_that_start_at_once_never_get_the_same_port(run, tmp_path):
+    other = RunDirectory(tmp_path / "other")
+    chosen = run.port("web", HOST, 0)
+    assert (other.port("web", HOST, chosen) != chosen, other.take(HOST, chosen)) == (True, False)
+    run.give_back()
+    assert other.take(HOST, chosen)
+    other.give_back()
+
+
+def test_a_torn_file_of_ports_is_ignored(run):
     run.ports.write_text('{"web": 80')
     assert run.port("web", HOST, 0) > 0

@@ -54,6 +54,7 @@ def random_spec(chance, datasets):
         batch_size=chance.choice([None, 1, 256]), export_last_checkpoint_only=chance.random() < 0.5,
         auto_deploy=chance.random() < 0.5, endpoint_display_name=chance.choice(["", words]),
         machine_type=chance.choice(["", "g2-standard-12"]), endpoint_lease_hours=chance.choice([None, 1, 720]),
+        endpoint_min_replicas=chance.randint(1, 3), endpoint_max_replicas=chance.randint(3, 100),
         labels={f"k{number}": chance.choice(["", "v-9_"]) for number in range(chance.randint(0, 61))},
         custom_base_model=chance.choice(["", "gs://bucket/run/final"]), location=chance.choice(["", "global"]),
     )  # fmt: skip
@@ -67,6 +68,13 @@ def test_any_job_comes_back_as_it_was(owner, seed):
         job = random_spec(chance, datasets)
         loaded = job_files.load(owner, json.dumps(job_files.dump(job), ensure_ascii=chance.random() < 0.5))
         assert loaded == job_files.Loaded({k: v for k, v in vars(job).items() if k != "accepts_licence"})
+
+
+def test_a_file_from_before_replicas_could_be_chosen_is_read(owner):
+    content = job_files.dump(spec())
+    del content["deployment"]["endpoint_min_replicas"], content["deployment"]["endpoint_max_replicas"]
+    answers = job_files.load(owner, json.dumps(content)).answers
+    assert (answers["endpoint_min_replicas"], answers["endpoint_max_replicas"]) == (1, 1)
 
 
 def test_a_row_and_the_wish_for_it_are_the_same_file(owner):

@@ -23,8 +23,9 @@ def delivery(owner):
     return Delivery.objects.create(notification=factories.notification(), way="email")
 
 
-def send(delivery, email="owner@example.com"):
-    mail.send(delivery, NotificationChoice(user=factories.owner(), email=email), timezone.now())
+def send(delivery, email="owner@example.com", *, confirmed=True):
+    choice = NotificationChoice(user=factories.owner(), email=email, email_confirmed=confirmed)
+    mail.send(delivery, choice, timezone.now())
 
 
 def outcome(delivery, settings, **refusals):
@@ -40,6 +41,14 @@ def test_what_it_says(delivery):
     [message] = outbox.outbox
     assert (message.subject, message.to) == ("Tuning My model succeeded", ["owner@example.com"])
     assert message.body.split("\n\n")[1] == f"https://console.example/notifications/{delivery.notification_id}/"
+
+
+def test_an_address_that_nobody_confirmed_gets_tests_alone_and_with_them_the_link(delivery):
+    with pytest.raises(NotDelivered):
+        send(delivery, confirmed=False)
+    delivery.notification.kind = "test"
+    send(delivery, confirmed=False)
+    assert "https://console.example/settings/notifications/confirm/" in outbox.outbox[0].body
 
 
 def test_a_name_cannot_add_a_header(delivery):
