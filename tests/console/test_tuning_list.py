@@ -71,7 +71,7 @@ def test_the_loss_is_drawn_when_there_is_a_curve(page):
     assert 'aria-label="Training loss from 4.000 to 1.000"' in text
 
 
-@pytest.mark.parametrize("name", ["<i>\"&'", "%(name)s {{ id }}", f"{MARK}id!"])
+@pytest.mark.parametrize("name", ["<i>\"&'", "%(name)s {{ id }}", f"{MARK}id!"], ids=["markup", "places", "mark"])
 def test_a_name_is_shown_as_it_is(page, name):
     factories.job(display_name=name, state="RUNNING")
     assert (names(page()), f'aria-label="Actions for {escape(name)}"' in words(page())) == ([escape(name)], True)
