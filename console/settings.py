@@ -95,8 +95,8 @@ def database(url: str, data_dir: Path) -> dict[str, Any]:
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
-                # NORMAL where nothing is paid for: a commit waits for no disk, and a power cut may take the last two seconds,
-                # until the next one of the worker. Nothing is lost by a process that dies.
+                # NORMAL where nothing is paid for: a commit waits for no disk. A power cut may take what came after the
+                # last commit of the worker, two seconds ago at most; a process that dies takes nothing.
                 "init_command": f"PRAGMA journal_mode=WAL; PRAGMA synchronous={env('SQLITE_SYNCHRONOUS', 'FULL')};",
             },
         }

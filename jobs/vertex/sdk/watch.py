@@ -5,13 +5,11 @@ import threading
 import time
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from django.utils.translation import gettext as _
 
 from jobs.vertex.errors import Unavailable
-
-CONNECTED = ("connection.connect_tcp.complete", "connection.start_tls.complete")
 
 
 class Watch:
@@ -41,12 +39,12 @@ class Watch:
             self._change.notify()
         self._thread.join()
 
-    def trace(self, event: str, info: dict[str, Any]) -> None:
-        """httpx's trace hook: remembers the socket as soon as there is one."""
-        if event in CONNECTED:
-            self._socket = info["return_value"].get_extra_info("socket")
-            if self._is_cut:
-                self.cut()
+    def holds(self, connected: socket.socket) -> None:
+        """What is cut from now on. Reading from it has no time limit but the watch's."""
+        connected.settimeout(None)
+        self._socket = connected
+        if self._is_cut:
+            self.cut()
 
     def saw_event(self) -> None:
         """Wakes the watch only when it would sleep too long, so that a token costs no switch of threads."""
