@@ -125,7 +125,7 @@ def _celery(name: str, work: str, at_once: int, environment: dict[str, str], pro
     """SIGTERM means Celery's cold shutdown: it waits for running tasks for `worker_soft_shutdown_timeout` only."""
     command = [sys.executable, "-m", "celery", "--quiet", "-A", "console", "worker", "--pool=threads"]
     command += [f"--concurrency={at_once}", "-Q", work, *more, "--loglevel=INFO"]
-    command += ["--without-gossip", "--without-mingle", f"--hostname={name}@localhost"]
+    command += ["--without-gossip", "--without-mingle", "--without-heartbeat", f"--hostname={name}@localhost"]
     return Process(name, command, {**environment, "REMAP_SIGTERM": "SIGQUIT"}, _always, project_dir)
 
 
