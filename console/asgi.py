@@ -1,6 +1,7 @@
 """The way in: takes in bodies within limits, gives `/streams/…` to the tailing app, the rest to Django in threads."""
 
 import asyncio
+import gc
 import io
 import logging
 import os
@@ -9,6 +10,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Final, cast
 
@@ -223,4 +225,7 @@ def chained(first: Callable[[], object], then: Any) -> Callable[[int, Any], None
     return handle
 
 
+import_module(settings.ROOT_URLCONF)
+# What is loaded now stays: looking through it for garbage would stop all pages and streams for a tenth of a second.
+gc.freeze()
 application = Application(WSGIMiddleware(django, workers=THREADS), streams.app)

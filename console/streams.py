@@ -29,13 +29,14 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from console.tail import Entry, Fold, Tail
+
 logger = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Entry = tuple[bytes, dict[bytes, bytes]]
 
 LIVE_SALT: Final = "console.streams.live"
 CHAT_SALT: Final = "console.streams.chat"
@@ -44,7 +45,6 @@ CHAT_TICKET_SECONDS: Final = 3600
 STREAM_SECONDS: Final = 3600
 HEARTBEAT_SECONDS: Final = 15
 OVERLAP_MS: Final = 2000
-BATCH: Final = 200
 PER_USER: Final = 32
 EVENT_ID = re.compile(rb"\d{1,20}-\d{1,20}")
 CHAT_PATH = re.compile(r"/streams/chat/([0-9a-f-]{36})")
@@ -79,11 +79,15 @@ def over(sealed: str) -> str:
 class Subscription:
     """`over` is the stream that gets an entry when the session signs out."""
 
-    key: str
+    key: bytes
     user_id: int
     start: bytes
     live: bool
-    over: str
+    over: bytes
+
+    @property
+    def fold(self) -> Fold:
+        return newest_of_each_event if self.live else joined
 
 
 def subscription(path: str, ticket: str, session: str) -> Subscription:
@@ -92,37 +96,38 @@ def subscription(path: str, ticket: str, session: str) -> Subscription:
         user, drawn, sealed = TimestampSigner(salt=LIVE_SALT).unsign(ticket, LIVE_TICKET_SECONDS).split(":")
         if sealed != seal(session):
             raise BadSignature
-        return Subscription(f"live:user:{user}", int(user), b"%d-0" % (int(drawn) - OVERLAP_MS), True, over(sealed))
+        return Subscription(
+            f"live:user:{user}".encode(), int(user), b"%d-0" % (int(drawn) - OVERLAP_MS), True, over(sealed).encode()
+        )
     match = CHAT_PATH.fullmatch(path)
     message, user, sealed = TimestampSigner(salt=CHAT_SALT).unsign(ticket, CHAT_TICKET_SECONDS).split(":")
     if match is None or match[1] != message or sealed != seal(session):
         raise BadSignature
-    return Subscription(f"live:chat:{message}", int(user), b"0-0", False, over(sealed))
+    return Subscription(f"live:chat:{message}".encode(), int(user), b"0-0", False, over(sealed).encode())
 
 
 def frame(entry_id: bytes, fields: dict[bytes, bytes]) -> bytes:
     lines = [b"id: " + entry_id]
     if event := fields.get(b"event"):
         lines.append(b"event: " + event)
-    data = fields.get(b"data", b"").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    lines.extend(b"data: " + line for line in data.split(b"\n"))
+    data = fields.get(b"data", b"") + fields.get(b"draft", b"")
+    lines.extend(b"data: " + line for line in data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"))
     return b"\n".join(lines) + b"\n\n"
 
 
-def joined(entries: Iterable[Entry]) -> bytes:
-    """The frames of one answer as one, and what is an event of its own after it."""
-    frames: list[bytes] = []
+def joined(entries: Iterable[Entry]) -> list[Entry]:
+    """What piled up of one answer as one entry, and what is an event of its own after it."""
+    found: list[Entry] = []
     last, data, draft = b"", b"", b""
     for entry_id, fields in entries:
         if b"event" in fields and fields[b"event"]:
-            frames += [frame(last, {b"data": data + draft})] if last else []
-            frames.append(frame(entry_id, fields))
+            found += [(last, {b"data": data, b"draft": draft})] if last else []
+            found.append((entry_id, fields))
             last, data, draft = b"", b"", b""
             continue
         last, data = entry_id, data + fields.get(b"data", b"")
         draft = fields.get(b"draft", draft) + fields.get(b"text", b"")
-    frames += [frame(last, {b"data": data + draft})] if last else []
-    return b"".join(frames)
+    return found + ([(last, {b"data": data, b"draft": draft})] if last else [])
 
 
 def newest_of_each_event(entries: Iterable[Entry]) -> list[Entry]:
@@ -153,7 +158,7 @@ def connect(url: str, read_timeout: float) -> Any:
 
 @dataclass(slots=True)
 class Streams:
-    """The ASGI app. One Redis connection for each open stream, from one pool; `close` ends them all."""
+    """The ASGI app; `close` ends all streams."""
 
     url: str = ""
     per_user: int = PER_USER
@@ -161,6 +166,7 @@ class Streams:
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     open_by_user: Counter[int] = field(default_factory=Counter)
     client: Any = None
+    tail: Tail | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         ticket = parse_qs(scope["query_string"].decode("latin-1")).get("ticket", [""])[0]
@@ -216,27 +222,15 @@ class Streams:
         return position, b"retry: 1000\nid: %s\n\n" % position
 
     async def pump(self, wanted: Subscription, position: bytes, send: Send) -> None:
-        while True:
-            found = await self.read({wanted.key: position, wanted.over: "0-0"})
-            if wanted.over.encode() in found:
-                return
-            entries = found.get(wanted.key.encode())
-            if not entries:
-                await send({"type": "http.response.body", "body": b":\n\n", "more_body": True})
-                continue
-            position = entries[-1][0]
-            body = self.body(entries) if wanted.live else joined(entries)
-            await send({"type": "http.response.body", "body": body, "more_body": True})
-            if not wanted.live and entries[-1][1].get(b"event") == b"end":
-                return
-
-    @staticmethod
-    def body(entries: Iterable[Entry]) -> bytes:
-        return b"".join(frame(*entry) for entry in newest_of_each_event(entries))
-
-    async def read(self, positions: dict[str, Any]) -> dict[bytes, list[Entry]]:
-        block = int(self.heartbeat * 1000)
-        return dict(await self.connection().xread(positions, count=BATCH, block=block) or [])
+        if self.tail is None:
+            self.tail = Tail(self.connection(), self.heartbeat)
+        async with self.tail.reading({wanted.key: position, wanted.over: b"0-0"}, wanted.fold) as reader:
+            while wanted.over not in (found := await reader.read(self.heartbeat)):
+                entries = wanted.fold(found.get(wanted.key, []))
+                body = b"".join(frame(*entry) for entry in entries) or b":\n\n"
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+                if not wanted.live and entries and entries[-1][1].get(b"event") == b"end":
+                    return
 
     async def run_until_over(self, pumping: Any, receive: Receive) -> None:
         """Until the stream ends, the browser leaves, the server stops or the hour is up; the browser comes back."""
@@ -255,7 +249,7 @@ class Streams:
         self.closing.set()
         if self.client is not None:
             await self.client.aclose()
-            self.client = None
+            self.client = self.tail = None
 
 
 def header(scope: Scope, wanted: bytes) -> bytes:

@@ -20,6 +20,7 @@ CACHE_PORT, STORAGE_PORT, VERTEX_PORT = 6390, 9023, 8085
 NEEDED_LOCALLY = ("gcp_storage_emulator", "gguf", "peft", "torch", "transformers", "xllamacpp")
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
+NO_WAIT_FOR_DISK = {"SQLITE_SYNCHRONOUS": "NORMAL"}
 JOBS_AT_ONCE, ANSWERS_AT_ONCE = 8, 128
 
 
@@ -106,6 +107,7 @@ def vertex(run: RunDirectory, environment: dict[str, str], data_dir: Path, proje
 def web(environment: dict[str, str], project_dir: Path, host: str, port: int) -> Process:
     command = [sys.executable, "-m", "uvicorn", "console.asgi:application", "--host", host, "--port", str(port)]
     command += ["--timeout-graceful-shutdown", "3", "--no-server-header", "--no-access-log"]
+    environment = {**NO_WAIT_FOR_DISK, **environment}
     return Process("web", command, environment, _answers(reachable(host), port, "/healthz"), project_dir)
 
 
@@ -116,14 +118,14 @@ def worker(environment: dict[str, str], data_dir: Path, project_dir: Path) -> Pr
 
 def chat(environment: dict[str, str], project_dir: Path) -> Process:
     """Apart from the jobs: an answer holds its thread as long as the model writes, and its tokens wait for nothing."""
-    return _celery("chat", "chat", ANSWERS_AT_ONCE, environment, project_dir)
+    return _celery("chat", "chat", ANSWERS_AT_ONCE, {**NO_WAIT_FOR_DISK, **environment}, project_dir)
 
 
 def _celery(name: str, work: str, at_once: int, environment: dict[str, str], project_dir: Path, *more: str) -> Process:
     """SIGTERM means Celery's cold shutdown: it waits for running tasks for `worker_soft_shutdown_timeout` only."""
     command = [sys.executable, "-m", "celery", "--quiet", "-A", "console", "worker", "--pool=threads"]
     command += [f"--concurrency={at_once}", "-Q", work, *more, "--loglevel=INFO"]
-    command += ["--without-gossip", "--without-mingle", f"--hostname={name}@localhost"]
+    command += ["--without-gossip", "--without-mingle", "--without-heartbeat", f"--hostname={name}@localhost"]
     return Process(name, command, {**environment, "REMAP_SIGTERM": "SIGQUIT"}, _always, project_dir)
 
 

@@ -7,14 +7,14 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from django.db.models import Max, Q
+from django.db.models import Count, Max, Q
 from django.utils import timezone
 
 from jobs import live, markup
 from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, Endpoint, Message, Picture, Role
 from jobs.sentences import gettext as _
-from jobs.states import MESSAGE_TRANSITIONS, EndpointState, MessageState, check
+from jobs.states import MESSAGE_LIVE, MESSAGE_TRANSITIONS, EndpointState, MessageState, check
 
 from . import endpoint_lifetime, preferences
 from . import pictures as stored
@@ -22,7 +22,7 @@ from .chat_answer import answer
 
 __all__ = [
     "add_question", "answer", "ask", "choose_endpoint", "delete", "due", "interrupt_stale", "keep_draft",
-    "next_ordinal", "request_stop", "require_ready", "set_options", "start", "title_of", "waiting",
+    "next_ordinal", "request_stop", "require_ready", "require_rest", "set_options", "start", "title_of", "waiting",
 ]  # fmt: skip
 
 TITLE_LENGTH = 60
@@ -69,17 +69,21 @@ def ask(conversation: Conversation, *, key: UUID, text: str, pictures: Sequence[
     try:
         with transaction.atomic():
             return _append(conversation, key, text, pictures)
-    except IntegrityError:
+    except (IntegrityError, NotAllowedNow) as error:
+        # Looked for only now: a message that comes again finds the first one in its way.
+        if found := conversation.messages.filter(key=key).first():
+            return found
+        if isinstance(error, NotAllowedNow):
+            raise
         raise NotAllowedNow(_("Another message was sent at the same moment. Look at the conversation again.")) from None
 
 
 def _append(conversation: Conversation, key: UUID, text: str, pictures: Sequence[Picture]) -> Message:
     row = Conversation.objects.select_for_update().get(pk=conversation.pk)
-    if found := row.messages.filter(key=key).first():
-        return found
     require_ready(row)
+    ordinal = require_rest(row)
     stored.require_sendable(row.endpoint, pictures)
-    question = add_question(row, text, pictures)
+    question = add_question(row, text, pictures, ordinal)
     row.draft = ""
     conversation.title = row.title
     answer_row = waiting(row, key, question, ordinal=question.ordinal + 1)
@@ -88,10 +92,10 @@ def _append(conversation: Conversation, key: UUID, text: str, pictures: Sequence
     return answer_row
 
 
-def add_question(row: Conversation, text: str, pictures: Sequence[Picture]) -> Message:
+def add_question(row: Conversation, text: str, pictures: Sequence[Picture], ordinal: int) -> Message:
     """`row` locked by the caller, who adds the answer to come; that saves the title too."""
     question = Message.objects.create(
-        conversation=row, parent_id=row.head_id, ordinal=next_ordinal(row), role=Role.USER, content=text,
+        conversation=row, parent_id=row.head_id, ordinal=ordinal, role=Role.USER, content=text,
         html=markup.answer(text),
     )  # fmt: skip
     stored.attach(question, pictures)
@@ -106,8 +110,6 @@ def require_ready(conversation: Conversation) -> None:
     if endpoint.state != EndpointState.READY:
         words = {"name": endpoint.display_name, "state": endpoint.get_state_display().lower()}
         raise NotAllowedNow(_("The endpoint %(name)s is %(state)s. Write when it is ready.") % words)
-    if conversation.messages.live().exists():
-        raise NotAllowedNow(_("The model is still answering. Wait for the end or stop it first."))
     endpoint_lifetime.note_request(endpoint, timezone.now())
     conversation.endpoint = endpoint
 
@@ -117,9 +119,18 @@ def title_of(text: str) -> str:
     return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1].rsplit(" ", 1)[0] + "…"
 
 
+def require_rest(conversation: Conversation) -> int:
+    """No answer is being written: the ordinal of the turn that comes next."""
+    is_live = Count("pk", filter=Q(state__in=MESSAGE_LIVE))
+    found = conversation.messages.aggregate(live=is_live, last=Max("ordinal", default=0))
+    if found["live"]:
+        raise NotAllowedNow(_("The model is still answering. Wait for the end or stop it first."))
+    return int(found["last"]) + 1
+
+
 def next_ordinal(conversation: Conversation) -> int:
-    last: int | None = conversation.messages.aggregate(last=Max("ordinal"))["last"]
-    return (last or 0) + 1
+    last: int = conversation.messages.aggregate(last=Max("ordinal", default=0))["last"]
+    return last + 1
 
 
 def waiting(conversation: Conversation, key: UUID, question: Message | None, **begun: Any) -> Message:

@@ -38,7 +38,7 @@ def answer(message_id: UUID) -> None:
     waiting = Message.objects.filter(pk=message_id, state=MessageState.WAITING)
     if not waiting.update(state=MessageState.STREAMING, lease_until=now + LEASE, updated_at=now):
         return
-    message = Message.objects.select_related("conversation", "endpoint", "parent").get(pk=message_id)
+    message = Message.objects.select_related("conversation", "endpoint").get(pk=message_id)
     answering = Answer(message)
     with keeper.keeping(message_id, answering):
         live.ring(message.conversation.owner_id, f"chat-{message.conversation_id}")
@@ -109,8 +109,8 @@ class Answer:
     def _read(self) -> MessageState:
         request, begun = request_for(self.message), self.message.content
         if not connection.in_atomic_block:
-            # One for each answer would be too many: the keeper has one for all of them.
-            connection.close()
+            # Where connections are counted, one for each answer is too many: the keeper has one for all of them.
+            connection.close_if_unusable_or_obsolete()
         if not begun:
             return self._ask(request)
         try:
@@ -191,12 +191,12 @@ def request_for(message: Message) -> ChatRequest:
     return ChatRequest(
         endpoint=endpoint.resource_name,
         dedicated_dns=endpoint.dedicated_dns,
-        messages=messages_for(conversation, message.parent, endpoint),
+        messages=messages_for(conversation, message.parent_id, endpoint),
         parameters=only_taken(message.parameters, endpoint),
     )
 
 
-def messages_for(conversation: Conversation, asked: Message | None, endpoint: Endpoint) -> list[dict[str, Any]]:
+def messages_for(conversation: Conversation, asked: UUID | None, endpoint: Endpoint) -> list[dict[str, Any]]:
     """With the system instructions; `asked` is the last question. With the pictures that `endpoint` reads."""
     turns: list[dict[str, Any]] = []
     if conversation.system_instruction:
@@ -204,10 +204,10 @@ def messages_for(conversation: Conversation, asked: Message | None, endpoint: En
     return turns + _history(conversation, asked, endpoint)
 
 
-def _history(conversation: Conversation, asked: Message | None, endpoint: Endpoint) -> list[dict[str, Any]]:
+def _history(conversation: Conversation, asked: UUID | None, endpoint: Endpoint) -> list[dict[str, Any]]:
     turns: list[Message] = []
     question: Message | None = None
-    for turn in conversation.path(asked.pk) if asked else ():
+    for turn in conversation.path(asked) if asked else ():
         if turn.role == Role.USER:
             question = turn
         elif question and turn.state in KEPT and turn.content.strip():

@@ -190,6 +190,7 @@ def _once(message: Message, key: UUID, make: Callable[[Conversation, Message], M
             if found := row.messages.filter(key=key).first():
                 return found
             chat.require_ready(row)
+            chat.require_rest(row)
             old = row.messages.filter(pk=message.pk).first()
             if old is None:
                 raise NotAllowedNow(_("This turn was deleted or replaced. Look at the conversation again."))

@@ -143,7 +143,7 @@ def _asked(
 
 def _ask(column: Conversation, endpoint: Endpoint | None, key: UUID, text: str, pictures: Sequence[Picture]) -> Message:
     key = uuid5(key, str(column.pk))
-    question = chat.add_question(column, text, pictures)
+    question = chat.add_question(column, text, pictures, chat.next_ordinal(column))
     problem = _problem(endpoint)
     if not problem:
         return chat.waiting(column, key, question)

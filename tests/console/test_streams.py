@@ -73,17 +73,24 @@ def test_a_frame_without_event_has_no_event_line():
     assert frame(b"5-0", {b"event": b"", b"data": b"<p>"}) == b"id: 5-0\ndata: <p>\n\n"
 
 
+PILED = [
+    (b"1-0", {b"draft": b"<a>"}),
+    (b"2-0", {b"text": b"one"}),
+    (b"3-0", {b"data": b"<done>", b"draft": b"<b>"}),
+    (b"4-0", {b"text": b"two"}),
+    (b"5-0", {b"text": b"three"}),
+    (b"6-0", {b"event": b"end", b"data": b""}),
+]
+
+
 def test_what_piled_up_of_an_answer_is_one_frame():
-    entries = [
-        (b"1-0", {b"draft": b"<a>"}),
-        (b"2-0", {b"text": b"one"}),
-        (b"3-0", {b"data": b"<done>", b"draft": b"<b>"}),
-        (b"4-0", {b"text": b"two"}),
-        (b"5-0", {b"text": b"three"}),
-        (b"6-0", {b"event": b"end", b"data": b""}),
-    ]
-    assert joined(entries) == b"id: 5-0\ndata: <done><b>twothree\n\nid: 6-0\nevent: end\ndata: \n\n"
-    assert joined(entries[3:5]) == b"id: 5-0\ndata: twothree\n\n"
+    assert joined(PILED) == [(b"5-0", {b"data": b"<done>", b"draft": b"<b>twothree"}), PILED[-1]]
+    assert b"".join(frame(*entry) for entry in joined(PILED[3:5])) == b"id: 5-0\ndata: twothree\n\n"
+
+
+@pytest.mark.parametrize("cut", range(6))
+def test_what_is_joined_in_parts_is_the_same(cut):
+    assert joined(joined(PILED[:cut]) + PILED[cut:]) == joined(PILED)
 
 
 def test_the_last_of_each_event_is_kept_in_order():

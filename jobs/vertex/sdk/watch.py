@@ -1,16 +1,15 @@
 """Cuts a connection when its deadline passes, however slowly bytes may drip."""
 
+import math
 import socket
 import threading
 import time
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from jobs.sentences import gettext as _
 from jobs.vertex.errors import Unavailable
-
-CONNECTED = ("connection.connect_tcp.complete", "connection.start_tls.complete")
 
 
 class Watch:
@@ -24,36 +23,32 @@ class Watch:
         self._late = ""
         self._socket: socket.socket | None = None
         self._is_cut = False
-        self._over = False
-        self._change = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="chat-watch", daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        guard.add(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        with self._change:
-            self._over = True
-            self._change.notify()
-        self._thread.join()
+        guard.remove(self)
 
-    def trace(self, event: str, info: dict[str, Any]) -> None:
-        """httpx's trace hook: remembers the socket as soon as there is one."""
-        if event in CONNECTED:
-            self._socket = info["return_value"].get_extra_info("socket")
-            if self._is_cut:
-                self.cut()
+    @property
+    def due(self) -> float:
+        return min(self._deadline, self._end)
+
+    def holds(self, connected: socket.socket) -> None:
+        """What is cut from now on. Reading from it has no time limit but the watch's."""
+        connected.settimeout(None)
+        self._socket = connected
+        if self._is_cut:
+            self.cut()
 
     def saw_event(self) -> None:
-        """Wakes the watch only when it would sleep too long, so that a token costs no switch of threads."""
-        deadline = time.monotonic() + self._idle
-        with self._change:
-            if deadline < self._deadline:
-                self._change.notify()
-            self._deadline = deadline
+        """Wakes the guard only when it would sleep too long, so that a token costs no switch of threads."""
+        before, self._deadline = self._deadline, time.monotonic() + self._idle
+        if self._deadline < before:
+            guard.wake()
 
     def verdict(self) -> Unavailable | None:
         """Why it was cut, if it was."""
@@ -66,15 +61,50 @@ class Watch:
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
 
-    def _run(self) -> None:
-        with self._change:
-            while not self._over:
-                left = min(self._deadline, self._end) - time.monotonic()
-                if left <= 0:
-                    break
-                self._change.wait(left)
-            if self._over:
-                return
+    def expire(self) -> None:
         too_long = self._end <= time.monotonic()
         self._late = _("The answer took too long and was cut off.") if too_long else _("The endpoint fell silent.")
         self.cut()
+
+
+class Guard:
+    """Looks after all watches. Its thread begins with the first one: before that the process may fork."""
+
+    def __init__(self) -> None:
+        self._watches: set[Watch] = set()
+        self._change = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def add(self, watch: Watch) -> None:
+        with self._change:
+            self._watches.add(watch)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="chat-watch", daemon=True)
+                self._thread.start()
+            self._change.notify()
+
+    def remove(self, watch: Watch) -> None:
+        with self._change:
+            self._watches.discard(watch)
+
+    def wake(self) -> None:
+        with self._change:
+            self._change.notify()
+
+    def _run(self) -> None:
+        while True:
+            for watch in self._late():
+                watch.expire()
+
+    def _late(self) -> set[Watch]:
+        """Waits until one is due, or another one has come."""
+        with self._change:
+            soonest = min((watch.due for watch in self._watches), default=math.inf)
+            self._change.wait(min(max(0.0, soonest - time.monotonic()), threading.TIMEOUT_MAX))
+            now = time.monotonic()
+            late = {watch for watch in self._watches if watch.due <= now}
+            self._watches -= late
+            return late
+
+
+guard = Guard()

@@ -228,28 +228,23 @@ def test_a_refused_connection(settings):
         pass
 
 
-def test_leaving_wakes_a_reader_in_another_thread(settings):
+def test_a_cut_wakes_the_reader_from_another_thread(settings):
     with bad_server(for_ever(frames(text("a")), pause=60)) as server:
         settings.VERTEX_API_ENDPOINT = server.address
-        with Chat().stream(request()) as chunks:
+        asked = Chat().stream(request())
+        with asked as chunks:
             assert next(chunks) == ChatChunk("a")
-            reader = threading.Thread(target=lambda: _read_to_the_end(chunks))
-            reader.start()
-            time.sleep(0.1)
+            threading.Timer(0.1, asked.cut).start()
             started = time.monotonic()
-        reader.join(2)
-    assert not reader.is_alive()
+            with pytest.raises(Unavailable):
+                next(chunks)
     assert time.monotonic() - started < 1
 
 
-def _read_to_the_end(chunks):
-    with suppress(Unavailable):
-        list(chunks)
-
-
-def test_no_thread_is_left(settings):
-    read(settings, stream(frames(STOP)))
-    assert [thread.name for thread in threading.enumerate() if thread.name == "chat-watch"] == []
+def test_one_thread_watches_all(settings):
+    for _ in range(2):
+        read(settings, stream(frames(STOP)))
+    assert [thread.name for thread in threading.enumerate()].count("chat-watch") == 1
 
 
 @pytest.mark.parametrize(

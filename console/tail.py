@@ -1,0 +1,126 @@
+"""Reads many Redis streams over one connection, however many pages watch them.
+
+A page that takes its time is not waited for: what comes meanwhile is piled up for it, folded as it would be sent.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+Entry = tuple[bytes, dict[bytes, bytes]]
+Fold = Callable[[list[Entry]], list[Entry]]
+
+BATCH: Final = 200
+WAKE_SECONDS: Final = 3600
+
+
+def order(entry_id: bytes) -> tuple[int, int]:
+    milliseconds, _, number = entry_id.partition(b"-")
+    return int(milliseconds), int(number)
+
+
+@dataclass(eq=False, slots=True)
+class Reader:
+    """`positions`: the last entry of each stream that arrived here."""
+
+    positions: dict[bytes, bytes]
+    fold: Fold
+    piled: dict[bytes, list[Entry]] = field(default_factory=dict)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    failure: Exception | None = None
+
+    async def read(self, patience: float) -> dict[bytes, list[Entry]]:
+        """The new entries of each stream; none if none came for so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await self.arrived.wait()
+        if self.failure:
+            raise self.failure
+        self.arrived.clear()
+        found, self.piled = self.piled, {}
+        return found
+
+    def add(self, stream: bytes, entries: list[Entry]) -> None:
+        last = order(self.positions[stream])
+        new = [entry for entry in entries if order(entry[0]) > last]
+        if not new:
+            return
+        self.positions[stream] = new[-1][0]
+        pile = self.piled.get(stream, []) + new
+        self.piled[stream] = pile if len(pile) <= BATCH else self.fold(pile)
+        self.arrived.set()
+
+    def fail(self, failure: Exception) -> None:
+        self.failure = failure
+        self.arrived.set()
+
+
+class Tail:
+    """`client` of redis.asyncio; `block`: how long one reading waits at most, in seconds."""
+
+    def __init__(self, client: Any, block: float) -> None:
+        self._client, self._block = client, int(block * 1000)
+        self._readers: dict[bytes, set[Reader]] = {}
+        self._positions: dict[bytes, bytes] = {}
+        # A reading cannot be told of another stream while it waits: an entry of this one ends it.
+        self._wake, self._woken = f"live:wake:{secrets.token_hex(8)}".encode(), b"0-0"
+        self._task: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def reading(self, positions: Mapping[bytes, bytes], fold: Fold) -> AsyncIterator[Reader]:
+        """From these positions on. `read` raises what the connection raised."""
+        reader = Reader(dict(positions), fold)
+        try:
+            if self._join(reader):
+                await self._ring()
+            yield reader
+        finally:
+            self._leave(reader)
+
+    def _join(self, reader: Reader) -> bool:
+        """True: what is being waited for is not enough any more."""
+        is_news = False
+        for stream, position in reader.positions.items():
+            self._readers.setdefault(stream, set()).add(reader)
+            known = self._positions.get(stream)
+            if known is None or order(position) < order(known):
+                self._positions[stream], is_news = position, True
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
+            return False
+        return is_news
+
+    def _leave(self, reader: Reader) -> None:
+        for stream in reader.positions:
+            self._readers[stream].discard(reader)
+            if not self._readers[stream]:
+                del self._readers[stream], self._positions[stream]
+
+    async def _ring(self) -> None:
+        async with self._client.pipeline(transaction=False) as pipe:
+            pipe.xadd(self._wake, {"": ""}, maxlen=1)
+            pipe.expire(self._wake, WAKE_SECONDS)
+            await pipe.execute()
+
+    async def _run(self) -> None:
+        try:
+            while self._readers:
+                await self._read()
+        except Exception as failure:
+            for reader in set().union(*self._readers.values()):
+                reader.fail(failure)
+
+    async def _read(self) -> None:
+        asked = {self._wake: self._woken, **self._positions}
+        for stream, entries in await self._client.xread(asked, count=BATCH, block=self._block) or ():
+            if stream == self._wake:
+                self._woken = entries[-1][0]
+                continue
+            # Unless a reader came meanwhile that wants more of it.
+            if self._positions.get(stream) == asked[stream]:
+                self._positions[stream] = entries[-1][0]
+            for reader in self._readers.get(stream, ()):
+                reader.add(stream, entries)
