@@ -86,7 +86,7 @@ def first_answer(request: ConsoleRequest, form: NewChatForm, **parameters: Any) 
 def conversation(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     talk = visible_conversation(request, pk)
     if wants_fragment(request):
-        return turns_fragment(request, talk)
+        return turns_fragment(request, talk, is_refresh=True)
     return page(request, talk)
 
 
@@ -107,8 +107,11 @@ def context_of(request: ConsoleRequest, talk: Conversation) -> dict[str, Any]:
     }
 
 
-def turns_fragment(request: ConsoleRequest, talk: Conversation, spoken: str = "") -> HttpResponse:
-    context = {**turns_of(talk), "form": empty_message(), "is_update": True, "spoken": spoken}
+def turns_fragment(
+    request: ConsoleRequest, talk: Conversation, spoken: str = "", *, is_refresh: bool = False
+) -> HttpResponse:
+    """A refresh that nobody asked for must not speak over what was announced: an answer's end has a fragment that does."""
+    context = {**turns_of(talk), "form": empty_message(), "is_update": True, "spoken": spoken, "is_refresh": is_refresh}
     return render(request, "chat/conversation.html#turns", context)
 
 

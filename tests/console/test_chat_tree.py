@@ -44,6 +44,19 @@ def test_another_version_is_shown_and_announced(visitor):
     assert '<hx-partial hx-target="#chat-status" hx-swap="innerMorph"><span>Version 1 of 2</span>' in text
 
 
+def test_a_refresh_that_nobody_asked_for_speaks_over_nothing(visitor):
+    _first, second = two_versions()
+    text = words(visitor.get(url(second.conversation), **HTMX))
+    assert ("<p>Second</p>" in text, "chat-status" in text, "composer-error" in text) == (True, False, True)
+
+
+def test_a_refresh_while_the_model_answers_says_so_and_leaves_what_was_refused(visitor):
+    _first, second = two_versions()
+    Message.objects.filter(pk=second.pk).update(state="STREAMING")
+    text = words(visitor.get(url(second.conversation), **HTMX))
+    assert ("<span>Generating…</span>" in text, "composer-error" in text) == (True, False)
+
+
 def test_without_a_script_showing_leads_back_to_the_turn(visitor):
     first, _second = two_versions()
     response = visitor.post(turn_url(first, "show/"))

@@ -25,7 +25,7 @@ BATCHES = ["\n\n".join(ANSWERS[at : at + TOGETHER]) for at in range(0, len(ANSWE
 LINK = "Read [the page](https://user@www.example.com:8443/a?b=c&d#e)."
 RULES = {
     "tags": sorted(markup.TAGS),
-    "attributes": {"a": ["href", "title", "rel", "target"], "ol": ["start"]},
+    "attributes": {"a": ["href", "title", "rel", "target"], "ol": ["start"], "table": ["tabindex"]},
     "classes": {tag: sorted(names) for tag, names in markup.CLASSES.items()},
     "leave": markup.LEAVE,
 }

@@ -93,7 +93,7 @@ PAYLOADS = [
     "- " * 100 + "<svg onload=x>",
     "<" * 2000,
 ]
-ATTRIBUTES = {"a": {"href", "title", "rel", "target"}, "ol": {"start"}} | {tag: {"class"} for tag in markup.CLASSES}
+ATTRIBUTES = {"a": {"href", "title", "rel", "target"}, "ol": {"start"}, "table": {"tabindex"}} | {tag: {"class"} for tag in markup.CLASSES}
 
 
 class Checker(HTMLParser):
