@@ -136,7 +136,8 @@ def sweep() -> None:
     now = timezone.now()
     _report_worker(now)
     accounts.heartbeat("beat", now)
-    for part in (_sweep_jobs, _sweep_leases, _sweep_endpoints, _sweep_models, _sweep_chats, _sweep_deliveries):
+    parts = (_sweep_accounts, _sweep_jobs, _sweep_leases, _sweep_endpoints, _sweep_models, _sweep_chats)
+    for part in (*parts, _sweep_deliveries):
         try:
             part(now)
         except Exception:
@@ -146,6 +147,10 @@ def sweep() -> None:
 def _report_worker(now: datetime) -> None:
     told = {"version": settings.VERSION, "host": platform.node(), "since": STARTED}
     accounts.heartbeat("worker", now, json.dumps(told))
+
+
+def _sweep_accounts(_now: datetime) -> None:
+    accounts.end_disabled()
 
 
 def _sweep_jobs(now: datetime) -> None:

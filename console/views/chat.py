@@ -110,7 +110,7 @@ def context_of(request: ConsoleRequest, talk: Conversation) -> dict[str, Any]:
 def turns_fragment(
     request: ConsoleRequest, talk: Conversation, spoken: str = "", *, is_refresh: bool = False
 ) -> HttpResponse:
-    """A refresh that nobody asked for must not speak over what was announced: an answer's end has a fragment that does."""
+    """A refresh that nobody asked for must not speak over what was announced: the end of an answer announces itself."""
     context = {**turns_of(talk), "form": empty_message(), "is_update": True, "spoken": spoken, "is_refresh": is_refresh}
     return render(request, "chat/conversation.html#turns", context)
 

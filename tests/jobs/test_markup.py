@@ -93,7 +93,8 @@ PAYLOADS = [
     "- " * 100 + "<svg onload=x>",
     "<" * 2000,
 ]
-ATTRIBUTES = {"a": {"href", "title", "rel", "target"}, "ol": {"start"}, "table": {"tabindex"}} | {tag: {"class"} for tag in markup.CLASSES}
+LINK = {"href", "title", "rel", "target"}
+ATTRIBUTES = {"a": LINK, "ol": {"start"}, "table": {"tabindex"}} | {tag: {"class"} for tag in markup.CLASSES}
 
 
 class Checker(HTMLParser):
