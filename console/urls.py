@@ -146,6 +146,7 @@ chat_urls = [
     path("studio/chat/turns/<uuid:pk>/stop/", chat.stop, name="chat-stop"),
     path("studio/chat/pictures/", pictures.add, name="chat-picture-add"),
     path("studio/chat/pictures/<uuid:pk>/", pictures.show, name="chat-picture"),
+    path("studio/chat/pictures/<uuid:pk>/alt/", pictures.describe, name="chat-picture-alt"),
     path("studio/chat/pictures/<uuid:pk>/remove/", pictures.remove, name="chat-picture-remove"),
     # The list, and the chat as a whole.
     path("studio/chat/chats/", chat_list.index, name="chat-list"),
@@ -155,6 +156,8 @@ chat_urls = [
     path("studio/chat/<uuid:pk>/export.<slug:form>", chat_export.export, name="chat-export"),
     # One turn.
     path("studio/chat/turns/<uuid:pk>/retry/", chat_tree.retry, name="chat-retry"),
+    path("studio/chat/turns/<uuid:pk>/drop-oldest/", chat_tree.drop_oldest, name="chat-drop-oldest"),
+    path("studio/chat/<uuid:pk>/send-all/", chat_tree.send_all, name="chat-send-all"),
     path("studio/chat/turns/<uuid:pk>/waiting/", chat.waiting, name="chat-waiting"),
     path("studio/chat/turns/<uuid:pk>/continue/", chat_tree.go_on, name="chat-continue"),
     path("studio/chat/turns/<uuid:pk>/edit/", chat_tree.edit, name="chat-edit"),

@@ -54,8 +54,9 @@ class MessageForm(forms.Form):
         return text
 
 
-def empty_message() -> MessageForm:
-    return MessageForm(initial={"key": uuid.uuid4()})
+def empty_message(waiting: Attached | None = None) -> MessageForm:
+    """With the pictures that wait in its box."""
+    return MessageForm(initial={"key": uuid.uuid4()}, attached=waiting)
 
 
 class TurnForm(forms.Form):

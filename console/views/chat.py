@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from console.forms.chat import LONGEST_MESSAGE, MessageForm, NewChatForm, empty_message
 from console.forms.chat_options import OptionsForm, PresetForm
 from console.http import ConsoleRequest, hx_redirect, wants_fragment
-from console.views.pictures import attached, endpoint_of, picture_facts
+from console.views.pictures import NEW_BOX, attached, endpoint_of, held, picture_facts
 from jobs import tasks
 from jobs.errors import NotAllowedNow
 from jobs.models import ChatPreset, Conversation, Endpoint, Message, Picture, Role
@@ -39,8 +39,9 @@ def index(request: ConsoleRequest) -> HttpResponse:
     ready = Endpoint.objects.visible_to(request.user).ready()
     first = {"key": uuid.uuid4(), "endpoint": request.GET.get("endpoint"), "text": question_of(request)}
     posted = request.method == "POST"
-    sent = {"data": request.POST, "attached": attached(request, endpoint_of(request))} if posted else {}
-    form = NewChatForm(initial=first, ready=ready, **sent)
+    sent = {"data": request.POST} if posted else {}
+    there = attached(request, endpoint_of(request)) if posted else held(request, NEW_BOX)
+    form = NewChatForm(initial=first, ready=ready, attached=there, **sent)
     if posted and form.is_valid():
         answer = first_answer(request, form)
         if answer is not None:
@@ -97,7 +98,7 @@ def page(request: ConsoleRequest, talk: Conversation, status: int = 200, **forms
 def context_of(request: ConsoleRequest, talk: Conversation) -> dict[str, Any]:
     return {
         **turns_of(talk),
-        "form": empty_message(),
+        "form": empty_message(held(request, talk.pk)),
         "options": OptionsForm.of(talk, taken(talk.endpoint)),
         "presets": ChatPreset.objects.filter(owner=request.user),
         "preset_form": PresetForm(),
@@ -119,7 +120,7 @@ def turns_of(talk: Conversation) -> dict[str, Any]:
     tree = chat_tree.Tree(talk)
     turns = chat_tree.turns(talk, tree, talk.head_id)
     live = next((turn for turn in reversed(turns) if turn.is_live), None)
-    facts = picture_facts([talk.endpoint] if talk.endpoint else [], turns)
+    facts = picture_facts([talk.endpoint] if talk.endpoint else [], talk.sent(turns))
     return {
         **place_of(talk), "tree": tree, "turns": turns, "live": live,
         "context_window": context_window(talk.endpoint), **facts,

@@ -46,10 +46,9 @@ export default class extends Controller {
   }
 
   editLast(event) {
-    const button = [...document.querySelectorAll("[data-edit-last]")].at(-1);
-    if (!button) return;
-    event.preventDefault();
-    button.click();
+    const [button] = [...document.querySelectorAll("[data-edit-last]")].reverse();
+    if (button) event.preventDefault();
+    button?.click();
   }
 
   changed() {
@@ -81,11 +80,12 @@ export default class extends Controller {
     this.inputTarget.focus();
   }
 
-  sending() {
-    this.busy = true;
+  sending({ target }) {
+    this.busy ||= target === this.element;
   }
 
-  sent({ detail }) {
+  sent({ target, detail }) {
+    if (target !== this.element) return;
     this.busy = false;
     if (!(detail.ctx.response?.status < 400)) return;
     this.accepted = {};

@@ -354,3 +354,20 @@ def test_the_list_of_links_takes_the_same_queries_for_one_and_for_three(visitor,
         chat_share.share(answered().conversation)
     with django_assert_num_queries(4):
         visitor.get("/studio/chat/links/")
+
+
+def test_what_is_too_long_goes_on_without_the_oldest_turns(visitor):
+    first = answered()
+    failed = answered(first.conversation, state="FAILED", content="", error_code="CONTEXT_LENGTH")
+    talk = failed.conversation
+    text = words(visitor.get(url(talk)))
+    assert ("Drop the oldest turns and retry" in text, "The model is not told" in text) == (True, False)
+    text = words(visitor.post(turn_url(failed, "drop-oldest/"), {"key": str(uuid.uuid4())}, **HTMX))
+    assert text.index("<p>Arr</p>") < text.index("The model is not told") < text.index('aria-busy="true"')
+    text = words(visitor.post(url(talk, "send-all/"), **HTMX))
+    assert ("The model is not told" in text, "The whole chat is sent to the model again" in text) == (False, True)
+
+
+def test_a_first_question_that_is_too_long_has_nothing_to_drop(visitor):
+    failed = answered(state="FAILED", content="", error_code="CONTEXT_LENGTH")
+    assert "Drop the oldest turns" not in words(visitor.get(url(failed.conversation)))
