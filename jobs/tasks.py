@@ -119,6 +119,7 @@ def probe_status() -> None:
 @task("jobs.prune")
 def prune() -> None:
     accounts.forget_expired(timezone.now())
+    chat.forget_bare(timezone.now())
     pictures.prune(timezone.now())
     browsing.prune(timezone.now())
     notifications.prune(timezone.now())

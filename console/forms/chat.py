@@ -91,6 +91,11 @@ class NewChatForm(MessageForm):
         assert isinstance(field, forms.ChoiceField)
         field.choices = [(pk, endpoint.label) for pk, endpoint in self.ready.items()]
 
+    @property
+    def wanted(self) -> Endpoint | None:
+        """Whatever the message is."""
+        return self.ready.get(str(self["endpoint"].value()))
+
     def clean_endpoint(self) -> Endpoint:
         return self.ready[self.cleaned_data["endpoint"]]
 

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from console.forms.chat import LONGEST_MESSAGE, MessageForm, NewChatForm, empty_message
 from console.forms.chat_options import OptionsForm, PresetForm
 from console.http import ConsoleRequest, hx_redirect, wants_fragment
-from console.views.pictures import NEW_BOX, attached, endpoint_of, held, picture_facts
+from console.views.pictures import attached, endpoint_of, held, picture_facts
 from jobs import tasks
 from jobs.errors import NotAllowedNow
 from jobs.models import ChatPreset, Conversation, Endpoint, Message, Picture, Role
@@ -40,8 +40,11 @@ def index(request: ConsoleRequest) -> HttpResponse:
     first = {"key": uuid.uuid4(), "endpoint": request.GET.get("endpoint"), "text": question_of(request)}
     posted = request.method == "POST"
     sent = {"data": request.POST} if posted else {}
-    there = attached(request, endpoint_of(request)) if posted else held(request, NEW_BOX)
+    there = attached(request, endpoint_of(request)) if posted else held(request, chat.NEW_BOX)
     form = NewChatForm(initial=first, ready=ready, attached=there, **sent)
+    if posted and "set-up" in request.POST and form.wanted:
+        text = request.POST.get("text", "")[:LONGEST_MESSAGE]
+        return hx_redirect(request, "chat-conversation", chat.set_up(request.user, endpoint=form.wanted, text=text).pk)
     if posted and form.is_valid():
         answer = first_answer(request, form)
         if answer is not None:

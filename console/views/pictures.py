@@ -20,7 +20,6 @@ from jobs.services import pictures
 
 LONGEST_ALT = 300
 LONGEST_BOX = 36
-NEW_BOX = "new"
 MOST_NAMED = 100
 ENDINGS = {"image/png": "png", "image/jpeg": "jpg"}
 # An image that is a page of its own needs the browser's own styles.

@@ -1,6 +1,6 @@
 import uuid
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -13,6 +13,8 @@ from jobs.states import MESSAGE_CUT_OFF, MESSAGE_LIVE, MessageState
 from .endpoint import Endpoint
 
 LONGEST_ANSWER = 200_000
+# A conversation in which nobody has written anything.
+BARE: dict[str, Any] = {"head": None, "title": "", "draft": ""}
 
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
@@ -20,8 +22,8 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         return self.filter(owner_id=user.pk)
 
     def listed(self) -> Self:
-        """Without the columns of comparisons; pinned ones first."""
-        return self.filter(comparison=None).order_by("-pinned", "-updated_at")
+        """Without the columns of comparisons and those that were only set up; pinned ones first."""
+        return self.filter(comparison=None).exclude(**BARE).order_by("-pinned", "-updated_at")
 
 
 class ComparisonQuerySet(models.QuerySet["Comparison"]):

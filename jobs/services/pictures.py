@@ -22,8 +22,8 @@ from .catalogue import known_facts
 from .picture_file import LARGEST_FILE, clean
 
 __all__ = [
-    "LARGEST_FILE", "MOST_IN_A_REQUEST", "add", "attach", "content_parts", "describe", "mine", "prune", "reading",
-    "remove", "require_sendable", "shown", "text_only", "unsent",
+    "LARGEST_FILE", "MOST_IN_A_REQUEST", "add", "attach", "content_parts", "describe", "mine", "move", "prune",
+    "reading", "remove", "require_sendable", "shown", "text_only", "unsent",
 ]  # fmt: skip
 
 MOST_IN_A_REQUEST = 16
@@ -103,6 +103,10 @@ def remove(picture: Picture) -> None:
 def unsent(owner: User, box: str) -> list[Picture]:
     """Those that wait there, as they were added."""
     return list(Picture.objects.visible_to(owner).filter(message=None, box=box).order_by("created_at"))
+
+
+def move(owner: User, box: str, other: str) -> None:
+    Picture.objects.visible_to(owner).filter(message=None, box=box).update(box=other)
 
 
 def describe(picture: Picture, alt: str) -> None:
