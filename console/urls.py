@@ -186,6 +186,7 @@ compare_urls = [
     path("studio/compare/<uuid:pk>/blind/", compare.blind, name="compare-blind"),
     path("studio/compare/<uuid:pk>/again/", compare.again, name="compare-again"),
     path("studio/compare/<uuid:pk>/rename/", compare.rename, name="compare-rename"),
+    path("studio/compare/<uuid:pk>/export.<slug:form>", chat_export.comparison, name="compare-export"),
     path("studio/compare/<uuid:pk>/delete/", compare.delete, name="compare-delete"),
     path("studio/compare/<uuid:pk>/vote/", compare_votes.vote, name="compare-vote"),
     path("studio/compare/<uuid:pk>/reveal/", compare_votes.reveal, name="compare-reveal"),

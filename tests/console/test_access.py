@@ -105,6 +105,7 @@ ROUTES = {
     "chat-preset-use": Route("conversation", POST),
     "chat-preset-delete": Route("conversation", POST),
     "compare-detail": Route("comparison"),
+    "compare-export": Route("comparison", rest={"form": "json"}),
     "compare-send": Route("comparison", POST),
     "compare-stop-all": Route("comparison", POST),
     "compare-blind": Route("comparison", POST),
