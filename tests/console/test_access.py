@@ -86,6 +86,7 @@ ROUTES = {
     "chat-picture": Route("picture"),
     "chat-picture-remove": Route("picture", POST),
     "chat-picture-alt": Route("picture", POST),
+    "chat-row": Route("answer", ("GET", "HEAD", "POST")),
     "chat-drop-oldest": Route("answer", POST),
     "chat-send-all": Route("conversation", POST),
     "chat-continue": Route("answer", POST),

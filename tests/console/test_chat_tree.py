@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from jobs.models import Conversation, Message, ShareLink
+from jobs.models import Conversation, Dataset, Message, ShareLink
 from jobs.services import chat_share
 from tests import factories
 from tests.console.test_chat import HTMX, answered, turn_url, url, words
@@ -371,3 +371,15 @@ def test_what_is_too_long_goes_on_without_the_oldest_turns(visitor):
 def test_a_first_question_that_is_too_long_has_nothing_to_drop(visitor):
     failed = answered(state="FAILED", content="", error_code="CONTEXT_LENGTH")
     assert "Drop the oldest turns" not in words(visitor.get(url(failed.conversation)))
+
+
+def test_an_answer_of_a_chat_becomes_a_row_of_a_dataset(visitor):
+    answer = answered()
+    form = words(visitor.get(turn_url(answer, "row/"), **HTMX))
+    assert ("Arr</textarea>" in form, 'value="Answers from chats"' in form) == (True, True)
+    data = {"key": str(uuid.uuid4()), "text": "Arr!", "name": "Answers from chats"}
+    response = visitor.post(turn_url(answer, "row/"), data)
+    assert (response.status_code, response.url) == (303, f"{url(answer.conversation)}#turn-{answer.pk}")
+    made = Dataset.objects.get()
+    assert (made.name, made.version) == ("Answers from chats", 1)
+    assert visitor.get(turn_url(answer.parent, "row/")).status_code == 404

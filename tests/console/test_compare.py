@@ -450,7 +450,7 @@ def test_a_comparison_is_taken_along_once_its_names_are_shown(visitor):
     left, _right = answered(comparison)
     hidden = visitor.get(url(comparison))
     assert ("Export as" in words(hidden), visitor.get(url(comparison, "export.json")).status_code) == (False, 409)
-    vote(visitor, comparison, left)
+    assert "Export as Markdown" in words(vote(visitor, comparison, left, **HTMX))
     files = {form: visitor.get(url(comparison, f"export.{form}")) for form in ("md", "json", "txt")}
     assert {form: response.status_code for form, response in files.items()} == {"md": 200, "json": 200, "txt": 404}
     assert files["json"]["Content-Disposition"] == 'attachment; filename="ahoy.json"'
