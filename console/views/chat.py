@@ -111,11 +111,10 @@ def context_of(request: ConsoleRequest, talk: Conversation) -> dict[str, Any]:
     }
 
 
-def turns_fragment(
-    request: ConsoleRequest, talk: Conversation, spoken: str = "", *, is_refresh: bool = False
-) -> HttpResponse:
-    """A refresh that nobody asked for must not speak over what was announced: the end of an answer announces itself."""
-    context = {**turns_of(talk), "form": empty_message(), "is_update": True, "spoken": spoken, "is_refresh": is_refresh}
+def turns_fragment(request: ConsoleRequest, talk: Conversation, spoken: str = "", **more: Any) -> HttpResponse:
+    """A refresh that nobody asked for (`is_refresh`) must not speak over what was announced: the end of an answer
+    announces itself. `chats`: the list, when the chat has only now a place in it."""
+    context = {**turns_of(talk), "form": empty_message(), "is_update": True, "spoken": spoken, **more}
     return render(request, "chat/conversation.html#turns", context)
 
 
@@ -156,13 +155,14 @@ def ask(talk: Conversation, form: MessageForm) -> Message | None:
 @require_POST
 def send(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     talk = visible_conversation(request, pk)
+    is_first = talk.head_id is None
     form = MessageForm(request.POST, attached=attached(request, talk.endpoint))
     answer = ask(talk, form) if form.is_valid() else None
     if answer is None:
         return unsent(request, talk, form)
     if not request.htmx:
         return hx_redirect(request, f"{reverse('chat-conversation', args=[pk])}#turn-{answer.pk}")
-    return turns_fragment(request, talk)
+    return turns_fragment(request, talk, chats=listed(request, talk) if is_first else None)
 
 
 @require_POST

@@ -342,3 +342,11 @@ def test_the_page_takes_the_same_queries_for_one_turn_and_for_three(visitor, dja
         factories.conversation()
     with django_assert_num_queries(15):
         visitor.get(url(talk))
+
+
+def test_with_its_first_message_a_chat_comes_into_the_list_and_has_a_name(visitor):
+    talk = factories.conversation(title="")
+    first = words(send(visitor, talk, "Who are you?", **HTMX))
+    assert ('hx-target="#chat-rows"' in first, "<title>Who are you? – Chat" in first) == (True, True)
+    Message.objects.live().update(state="COMPLETE")
+    assert "#chat-rows" not in words(send(visitor, talk, "And now?", **HTMX))
