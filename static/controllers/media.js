@@ -125,7 +125,7 @@ export default class extends Controller {
   }
 
   sent({ target, detail }) {
-    if (target !== this.form || !(detail.ctx.response?.status < 400)) return;
+    if (target !== this.form || !(detail.ctx.response?.status < 286)) return;
     this.listTarget.replaceChildren();
     this.problemsTarget.replaceChildren();
   }
