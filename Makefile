@@ -11,11 +11,11 @@ up: $(VENV)/.installed-local ## run the whole console on this machine
 	@$(BIN)/python manage.py up $(ARGS)
 
 test: $(VENV)/.installed-dev ## every test but those of test-slow
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not e2e"
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "e2e and not slow"
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not e2e and not slow"
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "e2e and not slow"
 
-test-slow: $(VENV)/.installed-dev ## browser tests that wait for minutes; `make test` leaves them out
-	$(BIN)/python -m pytest -m "e2e and slow"
+test-slow: $(VENV)/.installed-dev ## tests that `make test` leaves out, because they take minutes
+	$(BIN)/python -m pytest -n auto --dist loadfile -m slow
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -95,7 +95,8 @@ def database(url: str, data_dir: Path) -> dict[str, Any]:
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
-                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+                # Mapped into memory up to this size: a fifth of a long search is copying pages.
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA mmap_size=1073741824;",
             },
         }
     parts = urlsplit(url)

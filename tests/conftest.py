@@ -1,3 +1,4 @@
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -5,19 +6,39 @@ from typing import Any
 
 import pytest
 from django.utils import translation
+from xdist.scheduler import LoadFileScheduling
 
 from jobs.vertex import get_gateway
 from tests import factories
 from tests.fakes import FakeGateway
 from tests.localservers import LocalVertex, local_servers
 
+SHARING = ("tests/contract", "tests/contract/clients")
 LOOPBACK = ("127.", "::1", "localhost")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that take long come first, so that no core waits for one at the end."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow and "contract" not in item.path.parts)
+class ByServer(LoadFileScheduling):  # type: ignore[misc]
+    """One process runs a file, and all files of a folder that share servers which are slow to start."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        folder = file.rpartition("/")[0]
+        return folder if folder in SHARING else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByServer:
+    return ByServer(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Function]) -> None:
+    """Files that take long come first, so that no core waits for one at the end. Another database is shown only the
+    tests that use one."""
+    if os.environ.get("TEST_DATABASE_URL"):
+        without = {item for item in items if not (item.get_closest_marker("django_db") or "db" in item.fixturenames)}
+        config.hook.pytest_deselected(items=list(without))
+        items[:] = [item for item in items if item not in without]
+    long = {item.path for item in items if item.get_closest_marker("timeout")}
+    items.sort(key=lambda item: item.path not in long and "contract" not in item.path.parts)
 
 
 class NetworkUsed(RuntimeError):

@@ -1,3 +1,4 @@
+from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -17,14 +18,19 @@ CHAT_DEFAULTS = ("temperature", "top_p", "top_k", "max_tokens")
 
 
 def zone_choices() -> list[tuple[str, Any]]:
-    """The places by continent; the old names beside them would only make the list longer."""
+    first: list[tuple[str, Any]] = [("", settings.TIME_ZONE)]
+    return first + [("UTC", "UTC")] * (settings.TIME_ZONE != "UTC") + places()
+
+
+@cache
+def places() -> list[tuple[str, list[tuple[str, str]]]]:
+    """By continent; the old names beside them would only make the list longer. Each is looked for in a file: once."""
     groups: dict[str, list[tuple[str, str]]] = {name: [] for name in SHOWN_ZONES}
     for zone in sorted(available_timezones()):
         continent, _slash, place = zone.partition("/")
         if place and continent in groups:
             groups[continent].append((zone, place.replace("_", " ").replace("/", ", ")))
-    first: list[tuple[str, Any]] = [("", settings.TIME_ZONE)]
-    return first + [("UTC", "UTC")] * (settings.TIME_ZONE != "UTC") + list(groups.items())
+    return list(groups.items())
 
 
 class AppearanceForm(forms.Form):

@@ -1,6 +1,6 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from uuid import UUID
 
 from django import template
@@ -12,7 +12,7 @@ from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import get_language, gettext, ngettext
 
 register = template.Library()
 
@@ -82,6 +82,16 @@ def status(state: str, label: str | Promise = "", title: str = "") -> SafeString
 
 
 @register.simple_tag
+def progress_bar(label: str, value: int | None, text: str | Promise = "") -> SafeString:
+    """In percent; without a value it only says that something goes on."""
+    known = "" if value is None else format_html(' value="{}" max="100"', value)
+    words = format_html("<span>{}</span>", text) if text else ""
+    return format_html(
+        '<div class="progress"><progress class="linear" aria-label="{}"{}></progress>{}</div>', label, known, words
+    )
+
+
+@register.simple_tag
 def scripts(*names: str) -> SafeString:
     """Controllers that a page uses from the start: fetched with the page and not after a look at it."""
     addresses = ((static(f"controllers/{name}.js"),) for name in names)
@@ -114,13 +124,19 @@ def ago(moment: datetime | None) -> SafeString:
     """A relative time that the browser keeps current; the exact one is in its title."""
     if not moment:
         return format_html('<span class="muted">{}</span>', "–")
-    exact = format_date(timezone.localtime(moment), "DATETIME_FORMAT")
+    local = timezone.localtime(moment).replace(microsecond=0, tzinfo=None)
     return format_html(
         '<time datetime="{}" title="{}" data-controller="relative-time">{}</time>',
         moment.isoformat(timespec="seconds"),
-        exact,
+        _exact(local, get_language()),
         relative(moment),
     )
+
+
+@lru_cache(maxsize=4096)
+def _exact(local: datetime, language: str | None) -> str:
+    """Always the same in a language; a list that fetches itself again has the same moments."""
+    return format_date(local, "DATETIME_FORMAT")
 
 
 def relative(moment: datetime) -> str:

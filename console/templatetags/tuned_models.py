@@ -1,12 +1,29 @@
 from django import template
+from django.template.context import Context
+from django.utils.safestring import SafeString
 
 from jobs.models import Endpoint, TuningJob
 from jobs.states import EndpointState
 
+from .stencil import stencil
+
 register = template.Library()
 
 
-@register.filter
+@register.simple_tag(takes_context=True)
+def model_actions(context: Context, job: TuningJob, version: int) -> SafeString:
+    ready = ready_endpoint(job)
+    return stencil(
+        context,
+        "tuned_models/row_actions.html",
+        ready is not None,
+        id=job.pk,
+        name=job.display_name,
+        version=version,
+        endpoint=ready.pk if ready else "",
+    )
+
+
 def ready_endpoint(job: TuningJob) -> Endpoint | None:
     """Of those that were fetched with the job."""
     found: list[Endpoint] = getattr(job, "shown_endpoints", [])

@@ -1,7 +1,7 @@
 """A tuning job's figures in words."""
 
-import uuid
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from django import template
@@ -10,7 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from jobs.models import Endpoint, TuningJob, TuningMode
+from jobs.models import TuningJob, TuningMode
 from jobs.states import Phase, TuningState
 
 from .console import status as shown_status
@@ -57,11 +57,6 @@ def method(job: TuningJob) -> str:
 
 
 @register.filter
-def of(by_job: Mapping[uuid.UUID, Endpoint], job: TuningJob) -> Endpoint | None:
-    return by_job.get(job.pk)
-
-
-@register.filter
 def short_model(name: str) -> str:
     """`google/gemma3@gemma-3-270m` → `gemma-3-270m`."""
     return name.rpartition("@")[2].rpartition("/")[2]
@@ -72,7 +67,7 @@ def job_status(job: TuningJob) -> SafeString:
     note = job.error_message or job.notice
     if not job.is_terminal and job.phase in {Phase.AMBIGUOUS, Phase.NEEDS_DECISION}:
         return shown_status(job.phase, _("Outcome unknown"), note)
-    return shown_status(job.state, job.get_state_display(), note)
+    return shown_status(job.state, TuningState(job.state).label, note)
 
 
 @register.simple_tag
@@ -82,13 +77,22 @@ def sparkline(job: TuningJob) -> SafeString:
     if len(values) < 2:
         return SafeString("")
     low, high = min(values), max(values)
-    step, scale = 58 / (len(values) - 1), 16 / (high - low or 1)
-    points = (f"{1 + place * step:.1f},{2 + (high - value) * scale:.1f}" for place, value in enumerate(values))
+    scale = 16 / (high - low or 1)
+    points = [
+        f"{left},{2 + (high - value) * scale:.1f}" for left, value in zip(_lefts(len(values)), values, strict=True)
+    ]
     ends = {"first": f"{values[0]:.3f}", "last": f"{values[-1]:.3f}"}
     return format_html(
         '<svg class="spark" viewBox="0 0 60 20" role="img" aria-label="{}"><polyline points="{}"></polyline></svg> ',
         _("Training loss from %(first)s to %(last)s") % ends, " ".join(points),
     )  # fmt: skip
+
+
+@cache
+def _lefts(count: int) -> list[str]:
+    """Where each value stands from left to right: the same for all pictures of a list."""
+    step = 58 / (count - 1)
+    return [f"{1 + place * step:.1f}" for place in range(count)]
 
 
 @register.simple_tag

@@ -1,30 +1,83 @@
-"""The cells of the list of tuning jobs: written here, because a page has hundreds of them."""
+"""The rows of the list of tuning jobs: their cells are written here, because a page has hundreds of them."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from django import template
-from django.template.loader import render_to_string
-from django.utils.html import format_html
+from django.template.context import Context
+from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from jobs.models import TuningJob
 from jobs.states import TuningState
 
-from .console import ago, duration
-from .tuning import loss, method, percent, progress_text, seconds_taken, short_model, sparkline
+from .console import ago, duration, progress_bar
+from .stencil import stencil
+from .tuning import (
+    first_line,
+    is_tuned,
+    job_status,
+    loss,
+    method,
+    percent,
+    place_words,
+    progress_text,
+    seconds_taken,
+    short_model,
+    sparkline,
+)
 
 register = template.Library()
 
 WAITING = frozenset({TuningState.QUEUED, TuningState.PENDING})
+REASON_SHOWN = 80
 
 
-@register.simple_tag
-def job_cell(column: str, job: TuningJob) -> SafeString:
-    """`column` as the list's view names it."""
-    return CELLS[column](job)
+class Kind(NamedTuple):
+    """What decides which parts a row has; `waits`: in a queue whose order can be changed."""
+
+    is_live: bool
+    may_stop: bool
+    is_tuned: bool
+    is_ready: bool
+    waits: bool
+    is_next: bool
+
+
+@register.simple_tag(takes_context=True)
+def job_row(
+    context: Context,
+    job: TuningJob,
+    columns: Iterable[str],
+    places: Mapping[UUID, int],
+    ready: Mapping[UUID, UUID],
+) -> SafeString:
+    """`columns` as the list's view names them; by job, `places` and the ids of its `ready` endpoint."""
+    place, endpoint = places.get(job.pk, 0), ready.get(job.pk)
+    live = not job.is_terminal
+    may_stop = live and job.state != TuningState.CANCELLING
+    return stencil(
+        context,
+        "tuning/row.html",
+        Kind(live, may_stop, is_tuned(job), endpoint is not None, place > 0, place == 1),
+        id=job.pk,
+        name=job.display_name,
+        endpoint=endpoint or "",
+        cells=SafeString(_state(job, place) + "".join(CELLS[column](job) for column in columns)),
+    )
+
+
+def _state(job: TuningJob, place: int) -> SafeString:
+    note = place_words(place) if place else ""
+    if job.error_message and not note:
+        note = Truncator(first_line(job.error_message)).chars(REASON_SHOWN)
+    return format_html(
+        '<td class="state">{}{}</td>', job_status(job), format_html("<small>{}</small>", note) if note else ""
+    )
 
 
 @register.simple_tag
@@ -37,15 +90,14 @@ def job_progress(job: TuningJob) -> SafeString:
     if job.state in WAITING:
         return format_html('<span class="muted">{}</span>', _("Waiting to start"))
     label = _("Progress of %(name)s") % {"name": job.display_name}
-    shown = {"label": label, "value": percent(job), "text": progress_text(job)}
-    return SafeString(render_to_string("components/progress.html", shown))
+    return progress_bar(label, percent(job), progress_text(job))
 
 
-def _cell(look: str, value: Callable[[TuningJob], Any]) -> Callable[[TuningJob], SafeString]:
-    return lambda job: format_html('<td class="{}">{}</td>', look, value(job))
+def _cell(look: str, value: Callable[[TuningJob], Any]) -> Callable[[TuningJob], str]:
+    return lambda job: f'<td class="{look}">{conditional_escape(value(job))}</td>'
 
 
-CELLS: dict[str, Callable[[TuningJob], SafeString]] = {
+CELLS: dict[str, Callable[[TuningJob], str]] = {
     "progress": _cell("progress-cell", job_progress),
     "loss": _cell("num wide", lambda job: sparkline(job) + SafeString(loss(job.train_loss))),
     "base": _cell("base", lambda job: short_model(job.base_model)),

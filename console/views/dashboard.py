@@ -59,7 +59,7 @@ def hourly_cost(running: Iterable[Shown]) -> str | Promise:
 
 
 def recent_jobs(user: User) -> dict[str, Any]:
-    return {"jobs": list(TuningJob.objects.visible_to(user).rows()[:RECENT])}
+    return {"jobs": list(TuningJob.objects.visible_to(user).lines()[:RECENT])}
 
 
 def recent_endpoints(user: User) -> dict[str, Any]:

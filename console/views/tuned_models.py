@@ -26,6 +26,9 @@ HEADS = (
     Head("endpoints", _("Endpoints")),
     Head("created", _("Created"), CREATED),
 )
+SHOWN = (
+    "display_name", "base_model", "tuning_mode", "tuned_model", "checkpoints", "default_checkpoint", "created_at",
+)  # fmt: skip
 
 
 def tuned_by(request: ConsoleRequest) -> TuningJobQuerySet:
@@ -37,8 +40,7 @@ def tuned_by(request: ConsoleRequest) -> TuningJobQuerySet:
 @require_safe
 def index(request: ConsoleRequest) -> HttpResponse:
     text = words_of(request.GET)
-    found = matching(tuned_by(request), text).defer("log_text", "data_stats", "description")
-    page = listed(found, request.GET, HEADS)
+    page = listed(matching(tuned_by(request), text).only(*SHOWN), request.GET, HEADS)
     context = {"page": page, "q": text, "rows": [(job, default_checkpoint(job)) for job in page.rows]}
     return page_or_fragment(request, "tuned_models/list.html", "table", context)
 

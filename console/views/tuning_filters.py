@@ -1,7 +1,7 @@
 """The one filter field of the tuning list: `status:failed base:gemma-3-4b created:7d "night run"`, as chips."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
@@ -10,18 +10,18 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from jobs.models import GROUPS, StatusGroup, TuningJobQuerySet
-from jobs.states import TuningState
+from jobs.models import GROUPS, StatusGroup
+from jobs.states import TUNING_LIVE, TUNING_TERMINAL, TuningState
 
 LONGEST, MOST = 500, 12
 TOKEN = re.compile(r'(?:(\w+):)?("[^"]*"|[^\s"]+)')
 SPAN = re.compile(r"(\d{1,4})([hdw])")
 UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-STATUSES: dict[str, tuple[StatusGroup, ...] | TuningState] = {
-    "live": (StatusGroup.RUNNING, StatusGroup.QUEUED),
-    "ended": (StatusGroup.FAILED, StatusGroup.SUCCEEDED, StatusGroup.CANCELLED),
-    **{state.value.lower(): state for state in TuningState},
-    **{group.name.lower(): (group,) for group in GROUPS},
+STATUSES: dict[str, frozenset[TuningState]] = {
+    "live": frozenset(map(TuningState, TUNING_LIVE)),
+    "ended": frozenset(map(TuningState, TUNING_TERMINAL)),
+    **{state.value.lower(): frozenset({state}) for state in TuningState},
+    **{group.name.lower(): frozenset(states) for group, states in GROUPS.items()},
 }
 LABELS: dict[str, str | Promise] = {
     "status": _("Status"), "base": _("Base model"), "name": _("Name"), "created": _("Created"), "ended": _("Ended"),
@@ -68,32 +68,29 @@ def query_text(chips: Iterable[Chip]) -> str:
     return " ".join(chip.text for chip in chips)
 
 
-def condition(chips: Iterable[Chip], jobs: TuningJobQuerySet) -> Q:
-    """Values of the same status or base model widen the list, everything else narrows it.
-
-    A part of a name is looked for in the index that holds the names of `jobs`, which is a tenth of their rows.
-    """
-    found, states, bases = Q(), Q(), Q()
+def condition(chips: Iterable[Chip]) -> Q:
+    """Values of the same status or base model widen the list, everything else narrows it."""
+    found, states, bases = Q(), set[TuningState](), Q()
     for one in chips:
         if one.problem:
             continue
         if one.key == "status":
-            states |= status_is(one.value)
+            states |= STATUSES[one.value]
         elif one.key == "base":
-            bases |= Q(pk__in=jobs.filter(base_model__icontains=one.value).order_by().values("pk"))
+            bases |= Q(base_model__icontains=one.value)
         elif one.key == "name":
-            found &= Q(pk__in=jobs.filter(display_name__icontains=one.value).order_by().values("pk"))
+            found &= Q(display_name__icontains=one.value)
         else:
             found &= within(f"{one.key}_at", one.value)
-    return found & states & bases
+    return found & bases & (state_in(states) if states else Q())
 
 
-def status_is(word: str) -> Q:
-    wanted = STATUSES[word]
-    if isinstance(wanted, tuple):
-        return Q(status_group=wanted[0]) if len(wanted) == 1 else Q(status_group__in=wanted)
-    group = next(group for group, states in GROUPS.items() if wanted in states)
-    return Q(status_group=group, state=wanted)
+def state_in(states: Set[TuningState]) -> Q:
+    """Also by the group that they are of, or that they are live ones: those have indexes."""
+    for group, members in GROUPS.items():
+        if states <= set(members):
+            return Q(status_group=group) & (Q() if states == set(members) else Q(state__in=states))
+    return Q(state__in=states) & (Q(status_group__lte=StatusGroup.QUEUED) if states <= TUNING_LIVE else Q())
 
 
 def within(column: str, value: str) -> Q:

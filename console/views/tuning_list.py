@@ -15,7 +15,16 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 
 from console.http import ConsoleRequest, hx_redirect, page_or_fragment, safe_next
-from jobs.models import AccountPreference, Density, Endpoint, StatusGroup, TuningDraft, TuningJob, TuningJobQuerySet
+from jobs.models import (
+    AccountPreference,
+    Density,
+    Endpoint,
+    StatusGroup,
+    TuningDraft,
+    TuningJob,
+    TuningJobQuerySet,
+    preference_of,
+)
 from jobs.models.keyset import Column
 from jobs.services import preferences, queue
 from jobs.states import TuningState
@@ -72,8 +81,12 @@ def view_of(request: ConsoleRequest) -> View:
 
 
 def found(user: User, view: View) -> TuningJobQuerySet:
+    """The index of the newest has what is filtered by; in another order the jobs that fit are looked up in it first."""
     jobs: TuningJobQuerySet = TuningJob.objects.visible_to(user)
-    return jobs.filter(tuning_filters.condition(view.chips, jobs))
+    fitting = jobs.filter(tuning_filters.condition(view.chips))
+    if not view.chips or view.sort.order.column is None:
+        return fitting
+    return jobs.filter(pk__in=fitting.order_by().values("pk"))
 
 
 @require_safe
@@ -86,10 +99,10 @@ def index(request: ConsoleRequest) -> HttpResponse:
 
 
 def context(user: User, view: View) -> dict[str, Any]:
-    preference = preferences.of(user)
+    preference = preference_of(user)
     columns = shown_columns(preference)
     heads = [*ALWAYS, *(head for head in OPTIONAL if head.key in columns)]
-    rows = found(user, view).rows()
+    rows = found(user, view).lines()
     page = pager.page(rows, heads, view.sort, view.after, preference.rows_per_page, view.address)
     return {
         **rows_context(user, page.rows, preference),
@@ -138,27 +151,25 @@ def counters(user: User, view: View) -> list[dict[str, Any]]:
 
 
 def live_numbers(user: User) -> dict[int, int]:
-    live = TuningJob.objects.visible_to(user).filter(status_group__in=(StatusGroup.RUNNING, StatusGroup.QUEUED))
-    return dict(live.order_by().values_list("status_group").annotate(Count("pk")))
+    live = TuningJob.objects.visible_to(user).live()
+    return dict(live.order_by().values_list("status_group").annotate(count=Count("*")))
 
 
 def ended_numbers(user: User) -> dict[int, int]:
-    ended = TuningJob.objects.visible_to(user).filter(
-        status_group__in=(StatusGroup.SUCCEEDED, StatusGroup.FAILED), ended_at__gte=timezone.now() - RECENT
-    )
-    return dict(ended.order_by().values_list("status_group").annotate(Count("pk")))
+    ended = TuningJob.objects.visible_to(user).ended_since(timezone.now() - RECENT)
+    return dict(ended.order_by().values_list("status_group").annotate(count=Count("*")))
 
 
-def ready_endpoints(jobs: Iterable[TuningJob]) -> dict[uuid.UUID, Endpoint]:
+def ready_endpoints(jobs: Iterable[TuningJob]) -> dict[uuid.UUID, uuid.UUID]:
     """A ready endpoint a job, for those that have one, in one query."""
-    ready = Endpoint.objects.ready().filter(job__in=list(jobs))
-    return {endpoint.job_id: endpoint for endpoint in ready if endpoint.job_id}
+    ready = Endpoint.objects.ready().filter(job__in=[job.pk for job in jobs])
+    return dict(ready.values_list("job_id", "pk"))
 
 
 @require_safe
 def row(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    job: TuningJob = get_object_or_404(TuningJob.objects.visible_to(request.user).rows(), pk=pk)
-    drawn = rows_context(request.user, [job], preferences.of(request.user))
+    job: TuningJob = get_object_or_404(TuningJob.objects.visible_to(request.user).lines(), pk=pk)
+    drawn = rows_context(request.user, [job], preference_of(request.user))
     return render(request, "tuning/list.html#row", {**drawn, "job": job})
 
 

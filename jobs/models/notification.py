@@ -3,23 +3,23 @@
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Self
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db import models
 from django.db.models import Count, Exists, OuterRef, Q, Subquery
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from jobs.states import DEPLOYED_TRANSIENT, ENDPOINT_TRANSIENT
+from jobs.states import ENDPOINT_TRANSIENT
 
 from . import notification_words as words
 from .endpoint import Endpoint
 from .further import FurtherModel
 from .notification_words import Kind
-from .tuning import StatusGroup, TuningJob
+from .tuning import TuningJob
 
 MOST_COUNTED = 100
 
@@ -198,15 +198,17 @@ class Bell:
 
 def bell_of(user: AbstractBaseUser | AnonymousUser) -> Bell:
     """One query on indexes, because every page makes it."""
-    mine = Notification.objects.filter(owner=OuterRef("pk"), read_at__isnull=True).order_by()
-    count = mine.values("owner").annotate(n=Count("pk")).values("n")
     assert user.pk is not None
-    groups = (StatusGroup.RUNNING, StatusGroup.QUEUED)
-    trains = TuningJob.objects.filter(owner=OuterRef("pk"), status_group__in=groups)
-    adds = FurtherModel.objects.filter(owner=OuterRef("pk"), state__in=DEPLOYED_TRANSIENT)
+    counted, *under_way = _bells().filter(pk=user.pk).first() or (0, False)
+    return Bell(min(counted or 0, MOST_COUNTED), any(under_way))
+
+
+@cache
+def _bells() -> "models.QuerySet[User, tuple[Any, ...]]":
+    """Everybody's, never asked as it stands: Django takes longer to build such a query than to run it."""
+    unread = Notification.objects.filter(owner=OuterRef("pk")).unread().order_by()
+    trains = TuningJob.objects.filter(owner=OuterRef("pk")).live()
     deploys = Endpoint.objects.filter(owner=OuterRef("pk"), state__in=ENDPOINT_TRANSIENT)
-    found = User.objects.filter(pk=user.pk).values_list(
-        Coalesce(Subquery(count, output_field=models.IntegerField()), 0), Exists(trains), Exists(deploys), Exists(adds)
-    )
-    unread, *under_way = found.first() or (0, False)
-    return Bell(min(unread, MOST_COUNTED), any(under_way))
+    adds = FurtherModel.objects.filter(owner=OuterRef("pk")).transient()
+    count = unread.values("owner").annotate(n=Count("pk")).values("n")
+    return User.objects.values_list(Subquery(count), Exists(trains), Exists(deploys), Exists(adds))

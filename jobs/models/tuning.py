@@ -10,7 +10,7 @@ from django.db.models import Case, Count, OuterRef, Q, Subquery, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from jobs.states import TUNING_LIVE, TUNING_TERMINAL, TuningState
+from jobs.states import TUNING_TERMINAL, TuningState
 
 from .dataset import Dataset
 from .remote import RemoteQuerySet, RemoteResource
@@ -18,6 +18,11 @@ from .remote import RemoteQuerySet, RemoteResource
 POINTS_SHOWN = 1000
 TUNED = frozenset({TuningState.SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED})
 T = TypeVar("T")
+LINE = (
+    "display_name", "location", "phase", "error_message", "notice", "created_at", "started_at", "ended_at", "state",
+    "status_group", "base_model", "tuning_mode", "epochs", "total_steps", "step", "epoch", "train_loss", "loss_curve",
+    "duration",
+)  # fmt: skip
 
 
 class StatusGroup(models.IntegerChoices):
@@ -37,6 +42,7 @@ GROUPS = {
     StatusGroup.SUCCEEDED: (TuningState.PARTIALLY_SUCCEEDED, TuningState.SUCCEEDED),
     StatusGroup.CANCELLED: (TuningState.CANCELLED,),
 }
+FILTERED = ("state", "display_name", "base_model", "ended_at")
 
 
 class TuningMode(models.TextChoices):
@@ -76,10 +82,16 @@ class TuningDraft(models.Model):
 
 class TuningJobQuerySet(RemoteQuerySet):
     def live(self) -> Self:
-        return self.filter(state__in=TUNING_LIVE)
+        """By the group, whose index has them next to each other."""
+        return self.filter(status_group__lte=StatusGroup.QUEUED)
 
     def ended(self) -> Self:
         return self.filter(state__in=TUNING_TERMINAL)
+
+    def ended_since(self, moment: datetime) -> Self:
+        """Without the cancelled. SQLite takes a partial index when it reads the condition of it in the query."""
+        groups = (StatusGroup.FAILED, StatusGroup.SUCCEEDED)
+        return self.filter(status_group__in=groups, status_group__gte=StatusGroup.FAILED, ended_at__gte=moment)
 
     def tuned(self) -> Self:
         """Those that left a model behind."""
@@ -97,6 +109,10 @@ class TuningJobQuerySet(RemoteQuerySet):
     def rows(self) -> Self:
         """Without what only the job's own page shows; a log alone may be longer than a hundred rows."""
         return self.defer("log_text", "data_stats", "checkpoints", "description", "labels", "estimate", "status_group")
+
+    def lines(self) -> Self:
+        """With what a line of a list shows and no more: a third of the columns, of which a page reads fifty times."""
+        return self.only(*LINE)
 
 
 class TuningJob(RemoteResource):
@@ -163,15 +179,18 @@ class TuningJob(RemoteResource):
 
     class Meta:
         ordering = ["-created_at", "-id"]
+        # An order that is filtered in carries what is filtered by: what does not fit is passed over in the index.
         indexes = [
-            models.Index(fields=["owner", "-created_at", "-id"]),
-            models.Index(fields=["owner", "status_group", "-created_at", "-id"], name="tuning_by_status"),
-            models.Index(fields=["owner", "display_name", "-created_at", "-id"], name="tuning_by_name"),
+            models.Index(fields=["owner", "-created_at", "-id", *FILTERED], name="tuning_by_time"),
+            models.Index(fields=["owner", "status_group", "-created_at", "-id", *FILTERED], name="tuning_by_status"),
+            models.Index(fields=["owner", "display_name", "-created_at", "-id", "state"], name="tuning_by_name"),
             models.Index(fields=["owner", "base_model", "-created_at", "-id"], name="tuning_by_base"),
             models.Index(fields=["owner", "duration", "-created_at", "-id"], name="tuning_by_duration"),
             models.Index(fields=["owner", "train_loss", "-created_at", "-id"], name="tuning_by_loss"),
             models.Index(
-                fields=["owner", "status_group", "ended_at"], name="tuning_ended", condition=Q(ended_at__isnull=False)
+                fields=["owner", "status_group", "ended_at"],
+                name="tuning_ended",
+                condition=Q(status_group__gte=StatusGroup.FAILED),
             ),
             models.Index(fields=["next_check_at"], name="tuning_due", condition=Q(next_check_at__isnull=False)),
         ]

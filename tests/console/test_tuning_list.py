@@ -5,7 +5,9 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from django.utils.html import escape
 
+from console.templatetags.stencil import MARK
 from jobs.models import AccountPreference, TuningJob
 from tests import factories
 
@@ -67,6 +69,24 @@ def test_the_loss_is_drawn_when_there_is_a_curve(page):
     assert text.count("<polyline") == 1
     assert 'points="1.0,2.0 30.0,12.7 59.0,18.0"' in text
     assert 'aria-label="Training loss from 4.000 to 1.000"' in text
+
+
+@pytest.mark.parametrize("name", ["<i>\"&'", "%(name)s {{ id }}", f"{MARK}id!"])
+def test_a_name_is_shown_as_it_is(page, name):
+    factories.job(display_name=name, state="RUNNING")
+    assert (names(page()), f'aria-label="Actions for {escape(name)}"' in words(page())) == ([escape(name)], True)
+
+
+def test_rows_that_are_alike_are_drawn_once(page):
+    jobs = [
+        factories.job(display_name=f"J{number}", state=state) for number, state in enumerate(["FAILED", "RUNNING"] * 3)
+    ]
+    response = page("/tuning/?sort=name")
+    drawn = [template.name for template in response.templates].count("tuning/row.html")
+    text = words(response)
+    assert (drawn, names(response)) == (2, [job.display_name for job in jobs])
+    assert [text.count(f'aria-label="Select {job.display_name}"') for job in jobs] == [1] * 6
+    assert [text.count(f'action="/tuning/jobs/{job.pk}/cancel/"') for job in jobs] == [0, 1] * 3
 
 
 def test_a_failed_row_says_why_in_one_line(page):
@@ -276,7 +296,7 @@ def test_the_page_takes_the_same_queries_for_one_row_and_for_three(page, django_
         factories.job(state="QUEUED", prepared_at=factories.NOW)
         factories.draft()
     page()
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(9):
         page()
 
 

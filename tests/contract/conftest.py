@@ -31,6 +31,8 @@ class World:
     gateway: VertexGateway
     name: str
     servers: LocalVertex | None = None
+    tuned: tuple[TuningJobSpec, list[RemoteTuningJob]] | None = None
+    served: DeploySpec | None = None
 
     def fault(self, method: str, mode: str, times: int = 1) -> None:
         """`mode`: drop_before, drop_after, half_answer, unavailable or over_quota. `method` as the gateway calls it."""
@@ -101,33 +103,41 @@ class World:
             time.sleep(0.1)
 
 
+@pytest.fixture(scope="session")
+def worlds() -> dict[str, World]:
+    """Made when they are needed first, and kept: pytest goes to and fro between the two, a tuning takes a while."""
+    return {}
+
+
 @pytest.fixture(scope="session", params=["fake", "local"])
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
+def world(request: pytest.FixtureRequest, worlds: dict[str, World]) -> Iterator[World]:
     if request.param == "fake":
-        yield _with_data(World(FakeGateway(automatic=True), "fake"))
+        yield worlds.get("fake") or worlds.setdefault("fake", _with_data(World(FakeGateway(automatic=True), "fake")))
         return
     servers = request.getfixturevalue("local_vertex")
     os.environ["STORAGE_EMULATOR_HOST"] = servers.storage
     with override_settings(VERTEX_API_ENDPOINT=servers.address):
-        yield _with_data(World(Gateway(), "local", servers))
+        yield worlds.get("local") or worlds.setdefault("local", _with_data(World(Gateway(), "local", servers)))
     os.environ.pop("STORAGE_EMULATOR_HOST", None)
 
 
 @pytest.fixture(scope="session")
 def tuned(world: World) -> tuple[TuningJobSpec, list[RemoteTuningJob]]:
     """A tuning job that has run, as it was seen on the way."""
-    spec, seen = world.spec(), []
-    world.ended(world.gateway.tuning.create(spec), seen.append)
-    return spec, seen
+    if world.tuned is None:
+        world.tuned = world.spec(), []
+        world.ended(world.gateway.tuning.create(world.tuned[0]), world.tuned[1].append)
+    return world.tuned
 
 
 @pytest.fixture(scope="session")
 def served(world: World, tuned: tuple[TuningJobSpec, list[RemoteTuningJob]]) -> DeploySpec:
     """The tuned model on an endpoint of its own."""
-    artifact = f"{tuned[0].output_uri}/postprocess/node-0/checkpoints/final"
-    spec = world.deploy_spec(publisher_model="", artifact_uri=artifact)
-    assert world.finished(world.gateway.deployment.deploy(spec)).error is None
-    return spec
+    if world.served is None:
+        artifact = f"{tuned[0].output_uri}/postprocess/node-0/checkpoints/final"
+        world.served = world.deploy_spec(publisher_model="", artifact_uri=artifact)
+        assert world.finished(world.gateway.deployment.deploy(world.served)).error is None
+    return world.served
 
 
 def _with_data(world: World) -> World:

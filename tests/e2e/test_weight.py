@@ -10,6 +10,7 @@ from tests.e2e.weighing import Wire, weighed
 from tests.running import Running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+HEAVIEST = ["chat", "compare", "job", "settings-appearance", "step-base-model", "tuning"]
 KILOBYTE = 1000
 FIRST, FIRST_WITH_CHART, AGAIN = 120 * KILOBYTE, 150 * KILOBYTE, 15 * KILOBYTE
 
@@ -26,9 +27,12 @@ def heaviest(wire: Wire) -> str:
     return ", ".join(f"{size} {address.rpartition('/static/')[2][-60:]}" for address, size in parts)
 
 
-def test_every_page_is_light(browser: Browser, console: Running, session: list[Any], seeded: dict[str, str]) -> None:
+@pytest.mark.parametrize("pages", [HEAVIEST, pytest.param([page.name for page in PAGES], marks=pytest.mark.slow)])
+def test_pages_are_light(
+    browser: Browser, console: Running, session: list[Any], seeded: dict[str, str], pages: list[str]
+) -> None:
     found = []
-    for page in PAGES:
+    for page in (page for page in PAGES if page.name in pages):
         context = visitor(browser, session, "en-GB")
         address = console.address + filled(page.happy, seeded)
         first, again = weighed(context, address), weighed(context, address)

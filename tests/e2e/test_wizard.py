@@ -124,7 +124,9 @@ def ask_the_model(visit: Visit, found: list[str]) -> None:
     found += remarks(visit)
 
 
-def test_a_job_and_one_that_continues_it_by_the_keyboard_alone(person: Visit) -> None:
+@pytest.mark.parametrize("again", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_job_by_the_keyboard_alone(person: Visit, again: bool) -> None:
+    """`again`: and one that continues it."""
     page, found = person.page, list[str]()
     wait_for_models(person)
     choose_the_model(person)
@@ -138,12 +140,20 @@ def test_a_job_and_one_that_continues_it_by_the_keyboard_alone(person: Visit) ->
     tab_to(page, "#step-form .btn.filled")
     page.keyboard.press("Enter")
     data_and_epochs(person, found)
-    start(person, found, deploy=False)
+    start(person, found, deploy=not again)
     page.evaluate(LISTEN)
     expect(page.locator("#job-bar")).to_contain_text("Succeeded", timeout=LATER)
     found += remarks(person)
     said = [text.rpartition(": ")[2].partition(",")[0] for text in page.evaluate("said")]
     assert said[-1:] + said.count("Succeeded") * ["once"] == ["Succeeded", "once"]
+    if again:
+        continue_it(person, found)
+    ask_the_model(person, found)
+    assert (found, person.problems) == ([], [])
+
+
+def continue_it(person: Visit, found: list[str]) -> None:
+    page = person.page
     person.open("/tuning/new/")
     name_and_model(person, "Second voyage", found)
     tab_to(page, "[name=source]")
@@ -162,10 +172,9 @@ def test_a_job_and_one_that_continues_it_by_the_keyboard_alone(person: Visit) ->
     start(person, found, deploy=True)
     expect(page.locator("#job-bar")).to_contain_text("Succeeded", timeout=LATER)
     job = page.url
-    ask_the_model(person, found)
     page.goto(f"{job}details/")
     expect(page.locator("#job-figures")).to_contain_text("checkpoint-")
-    assert (found, person.problems) == ([], [])
+    page.goto(job)
 
 
 def open_the_output_step(visit: Visit) -> None:

@@ -3,7 +3,6 @@
 import json
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,29 +12,10 @@ from tests import journey
 from tests.running import GEMMA, ROOT, Running, launch, processes_of, running, wait_for_link, with_tiny_model
 from tests.visitor import Visitor
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.timeout(240)
 ROWS = ROOT / "tests/fixtures/tiny-tune/train.jsonl"
-LONG = {"epochs": "16", "learning_rate": "0.005", "adapter_size": "8", "batch_size": "4"}
+LONG = {"epochs": "20", "learning_rate": "0.005", "adapter_size": "8", "batch_size": "4"}
 PATIENCE = 150
-
-
-@pytest.fixture(scope="module")
-def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("faults") / "data", with_tiny_model()) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def visitor(console: Running) -> Iterator[Visitor]:
-    with Visitor(console.address) as person:
-        person.sign_in(console.link)
-        journey.wait_for_catalogue(person)
-        yield person
-
-
-@pytest.fixture
-def job(visitor: Visitor) -> str:
-    return start_job(visitor)
 
 
 def start_job(visitor: Visitor) -> str:
@@ -66,44 +46,25 @@ def wait_for_another(console: Running, name: str, old: int) -> None:
     assert f"{name} stopped (signal SIGKILL); starting it again" in console.output()
 
 
-def test_a_worker_killed_in_the_middle(console: Running, visitor: Visitor, job: str) -> None:
-    wait_for_another(console, "worker", console.kill("worker"))
-    journey.wait_for_state(visitor, job, "Succeeded", PATIENCE)
-    assert creates(console, job) == 1
-
-
-def test_redis_emptied_in_the_middle(console: Running, visitor: Visitor, job: str) -> None:
-    with cache_of(console) as cache:
-        cache.flushall()
-    journey.wait_for_state(visitor, job, "Succeeded", PATIENCE)
-    assert creates(console, job) == 1
-
-
-def test_the_cache_killed_in_the_middle(console: Running, visitor: Visitor, job: str) -> None:
-    wait_for_another(console, "cache", console.kill("cache"))
-    journey.wait_for_state(visitor, job, "Succeeded", PATIENCE)
-    assert creates(console, job) == 1
-
-
-def test_the_local_vertex_killed_in_the_middle(console: Running, visitor: Visitor, job: str) -> None:
-    wait_for_another(console, "vertex", console.kill("vertex"))
-    journey.wait_for_state(visitor, job, "Succeeded", PATIENCE)
-    assert creates(console, job) == 1
-
-
-def test_all_of_it_killed_in_the_middle(tmp_path: Path) -> None:
-    """Only `up` is killed; Linux takes its children along, and the next start goes on with the training."""
-    first = launch(tmp_path / "data", with_tiny_model())
-    wait_for_link(first)
-    with Visitor(first.address) as person:
-        person.sign_in(first.link)
+def test_each_process_killed_in_turn_and_then_all(tmp_path: Path) -> None:
+    """At the end only `up` is killed; Linux takes its children along, and the next start goes on with the training."""
+    console = launch(tmp_path / "data", with_tiny_model())
+    wait_for_link(console)
+    with Visitor(console.address) as person:
+        person.sign_in(console.link)
         journey.wait_for_catalogue(person)
         job = start_job(person)
-        first.process.kill()
-        first.process.wait()
-        wait_until_gone(first)
+        for name in ("vertex", "worker", "cache"):
+            assert journey.job_state(person, job) == "Running"
+            wait_for_another(console, name, console.kill(name))
+        with cache_of(console) as cache:
+            cache.flushall()
+        assert journey.job_state(person, job) == "Running"
+        console.process.kill()
+        console.process.wait()
+        wait_until_gone(console)
         with running(tmp_path / "data", with_tiny_model()) as again:
-            assert again.address == first.address
+            assert again.address == console.address
             journey.wait_for_state(person, job, "Succeeded", PATIENCE)
             assert creates(again, job) == 1
 

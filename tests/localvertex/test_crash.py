@@ -11,8 +11,8 @@ from google.cloud import aiplatform_v1beta1 as vertex
 
 from tests.localvertex.servers import PARENT, wait_for
 
-MOMENTS = 20
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
+moments = pytest.mark.parametrize("moments", [4, pytest.param(20, marks=pytest.mark.slow)])
 
 
 def killed_during(server, work, seconds: float) -> list[str]:
@@ -38,10 +38,11 @@ def told(server, method: str) -> list[str]:
     return [line["name"] for line in server.ledger() if line["method"] == method]
 
 
-def test_training(own_server):
+@moments
+def test_training(own_server, moments):
     server, dice = own_server.start(), random.Random(20261124)
     answered: list[str] = []
-    for _ in range(MOMENTS):
+    for _ in range(moments):
         job = server.job("slowly")
         answered += killed_during(
             server,
@@ -64,20 +65,21 @@ def contexts(server):
     return server.metadata.list_contexts(parent=f"{PARENT}/metadataStores/default")
 
 
-def test_deployment(own_server):
+@moments
+def test_deployment(own_server, moments):
     server, dice = own_server.start(), random.Random(20261125)
     answered: list[str] = []
-    for number in range(MOMENTS):
+    for number in range(moments):
         answered += killed_during(server, lambda number=number: server.deploy(f"e{number}"), dice.uniform(0, 0.6))
     operations = [line["operation"] for line in server.ledger() if line["method"] == "deploy"]
     assert answered
     assert set(answered) <= set(operations)
-    assert len(operations) == len(set(operations)) <= MOMENTS
+    assert len(operations) == len(set(operations)) <= moments
     for operation in answered:
         done = wait_for(lambda operation=operation: server.finished(operation), server.log)
         assert done.error.message == ""
     endpoints = wait_for(lambda: all_serving(server), server.log)
-    assert {name.rpartition("/")[2] for name in endpoints} <= {f"e{number}" for number in range(MOMENTS)}
+    assert {name.rpartition("/")[2] for name in endpoints} <= {f"e{number}" for number in range(moments)}
     assert len(list(server.models.list_models(parent=PARENT))) == len(endpoints) >= len(answered)
     assert len(list((server.data / "endpoints").glob("*/*/port.json"))) == len(endpoints)
 

@@ -1,4 +1,4 @@
-"""Five thousand mutated requests; `FUZZ_REQUESTS` for fewer, `FUZZ_SEED` for others."""
+"""A thousand mutated requests, five thousand with the slow tests; `FUZZ_SEED` for others."""
 
 import json
 import os
@@ -11,11 +11,9 @@ import pytest
 from jobs.localvertex.app import INFERENCE_METHODS, PATHS
 from tests.localvertex.fuzz import SEEDS, Request, requests
 
-COUNT = int(os.environ.get("FUZZ_REQUESTS", "5000"))
 SEED = int(os.environ.get("FUZZ_SEED", "20261124"))
 MOST_GROWTH_KB = 24_000
 PARTS, AT_ONCE = 8, 6
-PART = -(-COUNT // PARTS)
 
 
 def memory(server) -> int:
@@ -47,16 +45,15 @@ def test_every_call_is_mutated():
     assert {verb for verb in INFERENCE_METHODS if verb} - verbs == set()
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(60 + COUNT / 5)
-def test_no_server_error_no_hang_and_flat_memory(own_server):
+@pytest.mark.parametrize("count", [1000, pytest.param(5000, marks=[pytest.mark.slow, pytest.mark.timeout(1000)])])
+def test_no_server_error_no_hang_and_flat_memory(own_server, count):
     server = own_server.start()
     server.upload("fuzz/train.jsonl", json.dumps({"prompt": "steps", "completion": "yes"}) + "\n")
     server.deployed("fuzz")
-    asked, sizes, wrong = list(requests(SEED, COUNT)), [], []
+    asked, sizes, wrong = list(requests(SEED, count)), [], []
     with httpx.Client(base_url=server.url, trust_env=False, timeout=30) as client, ThreadPoolExecutor(AT_ONCE) as pool:
-        for first in range(0, COUNT, PART):
-            part = asked[first : first + PART]
+        for first in range(0, count, count // PARTS):
+            part = asked[first : first + count // PARTS]
             answers = pool.map(partial(send, client), part)
             wrong += [(request, problem) for request, problem in zip(part, answers, strict=True) if problem]
             sizes.append(memory(server))

@@ -80,6 +80,8 @@ def test_tiny_model_learns_a_style(real_server):
     assert sum(plain) == 0
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(360)
 def test_full_tuning_answers_through_its_endpoint(real_server):
     """And a tuning of its own result, in full and by an adapter."""
     server = real_server.start()
@@ -100,7 +102,7 @@ def test_full_tuning_answers_through_its_endpoint(real_server):
 
 
 @pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="needs the extra qlora")
-@pytest.mark.parametrize("mode", ["4bit", "8bit"])
+@pytest.mark.parametrize("mode", ["4bit", pytest.param("8bit", marks=pytest.mark.slow)])
 def test_custom_job_on_a_quantised_base_answers_through_its_endpoint(real_server, mode):
     server = real_server.start()
     held_out = json.loads((TUNE / "heldout.json").read_text())

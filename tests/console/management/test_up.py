@@ -11,7 +11,7 @@ import pytest
 from tests.running import ROOT, Running, environment, launch, processes_of, running, wait_for_link
 from tests.visitor import Visitor
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 IDLE = {"CONSOLE_LOCAL_OPTIONS": "--prepare when-needed"}
 
 
