@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("jobs", "0015_tuning_by_base"),
+        ("jobs", "0016_lists_by_index"),
     ]
 
     operations = [
