@@ -95,9 +95,9 @@ def database(url: str, data_dir: Path) -> dict[str, Any]:
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
-                # Mapped into memory up to a size: a fifth of a long search is copying pages. NORMAL where nothing is paid
-                # for: a commit waits for no disk. A power cut may take what came after the last commit of the worker, two
-                # seconds ago at most; a process that dies takes nothing.
+                # Mapped into memory up to a size: a fifth of a long search is copying pages. NORMAL where nothing is
+                # paid for: a commit waits for no disk. A power cut may take what came after the last commit of the
+                # worker, two seconds ago at most; a process that dies takes nothing.
                 "init_command": "PRAGMA journal_mode=WAL; PRAGMA mmap_size=1073741824; "
                 f"PRAGMA synchronous={env('SQLITE_SYNCHRONOUS', 'FULL')};",
             },

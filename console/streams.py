@@ -10,7 +10,6 @@ that an address in some log opens nothing, and until the session signs out: then
 """
 
 import asyncio
-import hashlib
 import logging
 import re
 import time
@@ -30,6 +29,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from console.tail import Entry, Fold, Tail
+from jobs.live import TICKET_SECONDS, over, seal
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 LIVE_SALT: Final = "console.streams.live"
 CHAT_SALT: Final = "console.streams.chat"
-LIVE_TICKET_SECONDS: Final = 12 * 3600
+LIVE_TICKET_SECONDS: Final = TICKET_SECONDS
 CHAT_TICKET_SECONDS: Final = 3600
 STREAM_SECONDS: Final = 3600
 HEARTBEAT_SECONDS: Final = 15
@@ -65,14 +65,6 @@ def live_ticket(user_id: int, session: str | None) -> str:
 
 def chat_ticket(message_id: object, user_id: int, session: str | None) -> str:
     return TimestampSigner(salt=CHAT_SALT).sign(f"{message_id}:{user_id}:{seal(session)}")
-
-
-def seal(session: str | None) -> str:
-    return hashlib.sha256((session or "").encode()).hexdigest()[:32]
-
-
-def over(sealed: str) -> str:
-    return f"live:over:{sealed}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,6 +146,7 @@ chat_urls = [
     path("studio/chat/turns/<uuid:pk>/stop/", chat.stop, name="chat-stop"),
     path("studio/chat/pictures/", pictures.add, name="chat-picture-add"),
     path("studio/chat/pictures/<uuid:pk>/", pictures.show, name="chat-picture"),
+    path("studio/chat/pictures/<uuid:pk>/alt/", pictures.describe, name="chat-picture-alt"),
     path("studio/chat/pictures/<uuid:pk>/remove/", pictures.remove, name="chat-picture-remove"),
     # The list, and the chat as a whole.
     path("studio/chat/chats/", chat_list.index, name="chat-list"),
@@ -155,11 +156,14 @@ chat_urls = [
     path("studio/chat/<uuid:pk>/export.<slug:form>", chat_export.export, name="chat-export"),
     # One turn.
     path("studio/chat/turns/<uuid:pk>/retry/", chat_tree.retry, name="chat-retry"),
+    path("studio/chat/turns/<uuid:pk>/drop-oldest/", chat_tree.drop_oldest, name="chat-drop-oldest"),
+    path("studio/chat/<uuid:pk>/send-all/", chat_tree.send_all, name="chat-send-all"),
     path("studio/chat/turns/<uuid:pk>/waiting/", chat.waiting, name="chat-waiting"),
     path("studio/chat/turns/<uuid:pk>/continue/", chat_tree.go_on, name="chat-continue"),
     path("studio/chat/turns/<uuid:pk>/edit/", chat_tree.edit, name="chat-edit"),
     path("studio/chat/turns/<uuid:pk>/show/", chat_tree.show, name="chat-show"),
     path("studio/chat/turns/<uuid:pk>/branch/", chat_tree.branch, name="chat-branch"),
+    path("studio/chat/turns/<uuid:pk>/row/", compare_votes.chat_row, name="chat-row"),
     path("studio/chat/turns/<uuid:pk>/delete/", chat_tree.delete_turn, name="chat-turn-delete"),
     path("studio/chat/<uuid:pk>/code/", chat_code.code, name="chat-code"),
     # Presets of parameters.
@@ -183,6 +187,7 @@ compare_urls = [
     path("studio/compare/<uuid:pk>/blind/", compare.blind, name="compare-blind"),
     path("studio/compare/<uuid:pk>/again/", compare.again, name="compare-again"),
     path("studio/compare/<uuid:pk>/rename/", compare.rename, name="compare-rename"),
+    path("studio/compare/<uuid:pk>/export.<slug:form>", chat_export.comparison, name="compare-export"),
     path("studio/compare/<uuid:pk>/delete/", compare.delete, name="compare-delete"),
     path("studio/compare/<uuid:pk>/vote/", compare_votes.vote, name="compare-vote"),
     path("studio/compare/<uuid:pk>/reveal/", compare_votes.reveal, name="compare-reveal"),

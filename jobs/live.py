@@ -4,6 +4,7 @@ Redis holds no truth here. When it is away nothing is published, the pages read 
 the service that rang goes on.
 """
 
+import hashlib
 import logging
 import threading
 import time
@@ -23,6 +24,8 @@ CHAT_STREAM_LENGTH = 20_000
 USER_STREAM_SECONDS = 24 * 3600
 CHAT_STREAM_SECONDS = 3600
 PAUSE_SECONDS = 2.0
+# The longest that a page's ticket opens a stream.
+TICKET_SECONDS = 12 * 3600
 
 
 @cache
@@ -66,6 +69,21 @@ def end(stream: str, seconds: int) -> None:
     Tried even when Redis has just failed, since nobody would try again.
     """
     _publish(stream, [("end", "")], 1, seconds, insists=True)
+
+
+def end_session(session: str | None) -> None:
+    """Its streams end at once, and no ticket of it opens one again."""
+    if session:
+        end(over(seal(session)), TICKET_SECONDS)
+
+
+def seal(session: str | None) -> str:
+    return hashlib.sha256((session or "").encode()).hexdigest()[:32]
+
+
+def over(sealed: str) -> str:
+    """The stream that gets an entry when the session is over."""
+    return f"live:over:{sealed}"
 
 
 def chat_frame(message_id: Any, event: str, data: str) -> None:

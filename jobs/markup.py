@@ -1,7 +1,8 @@
 """What a model wrote, as HTML that cannot do anything.
 
 Markdown is rendered with raw HTML switched off, then the result is cut down to an allowlist: the second step does not
-trust the first. No image is ever loaded; links carry no referrer, and those of answers lead to a page that asks first.
+trust the first. Only formulas are drawn after that, by elements of our own. No image is ever loaded; links carry no
+referrer, and those of answers lead to a page that asks first.
 """
 
 import re
@@ -24,6 +25,8 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.token import STANDARD_TYPES
 from pygments.util import ClassNotFound
+
+from . import formulas
 
 LONGEST_HIGHLIGHTED = 20_000
 LONGEST_TEX, LONGEST_TEX_LINES = 500, 30
@@ -52,23 +55,24 @@ _TEX = re.compile(
 
 
 def render(markdown: str) -> str:
-    return _cleaner(asks=False).clean(_parser(asks=False).render(markdown))
+    return formulas.drawn(_cleaner(asks=False).clean(_parser(asks=False).render(markdown)))
 
 
 def answer(markdown: str) -> str:
     """Nobody chose the links of an answer: they open the page that asks, in a tab of its own."""
-    return _cleaner(asks=True).clean(_parser(asks=True).render(markdown))
+    return formulas.drawn(_cleaner(asks=True).clean(_parser(asks=True).render(markdown)))
 
 
 @cache
 def _cleaner(*, asks: bool) -> nh3.Cleaner:
+    """A table scrolls sideways by itself, by keyboard too."""
     return nh3.Cleaner(
         tags=TAGS,
         attributes=ATTRIBUTES,
         allowed_classes=CLASSES,
         url_schemes=frozenset() if asks else SCHEMES,
         url_relative=_asking if asks else "pass_through",
-        set_tag_attribute_values={"a": {"target": "_blank"}} if asks else {},
+        set_tag_attribute_values={"table": {"tabindex": "0"}, **({"a": {"target": "_blank"}} if asks else {})},
         link_rel="noopener noreferrer nofollow",
         strip_comments=True,
     )
@@ -139,7 +143,7 @@ def _highlight(code: str, language: str, _attributes: str) -> str:
 
 
 def _math(state: StateInline, silent: bool) -> bool:
-    """TeX in a line stays as it is written: Markdown would take its marks for its own."""
+    """TeX in a line, before Markdown takes its marks for its own."""
     found = _TEX.match(state.src, state.pos, min(state.posMax, state.pos + LONGEST_TEX))
     if not found:
         return False

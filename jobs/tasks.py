@@ -119,6 +119,7 @@ def probe_status() -> None:
 @task("jobs.prune")
 def prune() -> None:
     accounts.forget_expired(timezone.now())
+    chat.forget_bare(timezone.now())
     pictures.prune(timezone.now())
     browsing.prune(timezone.now())
     notifications.prune(timezone.now())
@@ -136,7 +137,8 @@ def sweep() -> None:
     now = timezone.now()
     _report_worker(now)
     accounts.heartbeat("beat", now)
-    for part in (_sweep_jobs, _sweep_leases, _sweep_endpoints, _sweep_models, _sweep_chats, _sweep_deliveries):
+    parts = (_sweep_accounts, _sweep_jobs, _sweep_leases, _sweep_endpoints, _sweep_models, _sweep_chats)
+    for part in (*parts, _sweep_deliveries):
         try:
             part(now)
         except Exception:
@@ -146,6 +148,10 @@ def sweep() -> None:
 def _report_worker(now: datetime) -> None:
     told = {"version": settings.VERSION, "host": platform.node(), "since": STARTED}
     accounts.heartbeat("worker", now, json.dumps(told))
+
+
+def _sweep_accounts(_now: datetime) -> None:
+    accounts.end_disabled()
 
 
 def _sweep_jobs(now: datetime) -> None:

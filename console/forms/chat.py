@@ -54,8 +54,9 @@ class MessageForm(forms.Form):
         return text
 
 
-def empty_message() -> MessageForm:
-    return MessageForm(initial={"key": uuid.uuid4()})
+def empty_message(waiting: Attached | None = None) -> MessageForm:
+    """With the pictures that wait in its box."""
+    return MessageForm(initial={"key": uuid.uuid4()}, attached=waiting)
 
 
 class TurnForm(forms.Form):
@@ -89,6 +90,11 @@ class NewChatForm(MessageForm):
         field = self.fields["endpoint"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = [(pk, endpoint.label) for pk, endpoint in self.ready.items()]
+
+    @property
+    def wanted(self) -> Endpoint | None:
+        """Whatever the message is."""
+        return self.ready.get(str(self["endpoint"].value()))
 
     def clean_endpoint(self) -> Endpoint:
         return self.ready[self.cleaned_data["endpoint"]]

@@ -79,7 +79,7 @@ class RowForm(forms.Form):
         max_length=LONGEST_ANSWER,
         strip=False,
         widget=forms.Textarea(attrs={"rows": 8}),
-        help_text=_("Change what should be better. The answer in the comparison stays as it is."),
+        help_text=_("Change what should be better. The answer itself stays as it is."),
         error_messages={
             "required": _("Write the answer that a model should learn."),
             "max_length": _("An answer has at most %(limit_value)d characters; this one has %(show_value)d."),

@@ -57,6 +57,12 @@ def place(tree: Any, message: Message) -> Any:
     return tree.place(message.pk)
 
 
+@register.simple_tag
+def can_drop(tree: Any, message: Message, talk: Conversation) -> bool:
+    """Whether older turns are there that a model which can't read all could do without."""
+    return message.error_code == "CONTEXT_LENGTH" and len(tree.told(message.parent_id, talk.sent_from_id)) > 1
+
+
 @register.filter
 def turn_key(tree: Any, message: Message) -> uuid.UUID:
     """The same until something is added to the chat: two clicks, in two windows too, are one."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import template
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from jobs.models import Conversation, Message, Role
@@ -61,6 +62,14 @@ def figures(message: Message) -> Figures:
         is_one_request="requests" not in timings,
         is_answer=bool(message.content),
     )
+
+
+@register.simple_tag
+def written(message: Message) -> dict[str, int]:
+    """How much there is of an answer that is being written, and for how long: a slow model is no stuck one."""
+    # Claiming the row wrote `updated_at`; saving what came so far does not.
+    seconds = (timezone.now() - message.updated_at).total_seconds()
+    return {"tokens": estimate(message.content), "seconds": max(0, int(seconds))}
 
 
 def estimate(text: str) -> int:

@@ -12,7 +12,6 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from console import streams
 from console.forms.accounts import SignInForm
 from console.http import HtmxRequest, hx_redirect, safe_next
 from jobs import live
@@ -70,7 +69,7 @@ def sign_in_link(request: HtmxRequest, token: str) -> HttpResponse:
 def sign_out(request: HtmxRequest) -> HttpResponse:
     session = request.session.session_key
     logout(request)
-    end_streams(session)
+    live.end_session(session)
     response = hx_redirect(request, "sign-in")
     # Drafts of messages are kept there.
     response["Clear-Site-Data"] = '"storage"'
@@ -82,13 +81,7 @@ def enter(request: HtmxRequest, user: User, **options: str) -> None:
     session = request.session.session_key
     login(request, user, **options)
     if session != request.session.session_key:
-        end_streams(session)
-
-
-def end_streams(session: str | None) -> None:
-    """At once, and no ticket of the session opens one again."""
-    if session:
-        live.end(streams.over(streams.seal(session)), streams.LIVE_TICKET_SECONDS)
+        live.end_session(session)
 
 
 def opened_by_hand(request: HttpRequest) -> bool:

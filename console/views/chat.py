@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from console.forms.chat import LONGEST_MESSAGE, MessageForm, NewChatForm, empty_message
 from console.forms.chat_options import OptionsForm, PresetForm
 from console.http import ConsoleRequest, hx_redirect, wants_fragment
-from console.views.pictures import attached, endpoint_of, picture_facts
+from console.views.pictures import attached, endpoint_of, held, picture_facts
 from jobs import tasks
 from jobs.errors import NotAllowedNow
 from jobs.models import ChatPreset, Conversation, Endpoint, Message, Picture, Role
@@ -39,8 +39,12 @@ def index(request: ConsoleRequest) -> HttpResponse:
     ready = Endpoint.objects.visible_to(request.user).ready()
     first = {"key": uuid.uuid4(), "endpoint": request.GET.get("endpoint"), "text": question_of(request)}
     posted = request.method == "POST"
-    sent = {"data": request.POST, "attached": attached(request, endpoint_of(request))} if posted else {}
-    form = NewChatForm(initial=first, ready=ready, **sent)
+    sent = {"data": request.POST} if posted else {}
+    there = attached(request, endpoint_of(request)) if posted else held(request, chat.NEW_BOX)
+    form = NewChatForm(initial=first, ready=ready, attached=there, **sent)
+    if posted and "set-up" in request.POST and form.wanted:
+        text = request.POST.get("text", "")[:LONGEST_MESSAGE]
+        return hx_redirect(request, "chat-conversation", chat.set_up(request.user, endpoint=form.wanted, text=text).pk)
     if posted and form.is_valid():
         answer = first_answer(request, form)
         if answer is not None:
@@ -86,7 +90,7 @@ def first_answer(request: ConsoleRequest, form: NewChatForm, **parameters: Any) 
 def conversation(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     talk = visible_conversation(request, pk)
     if wants_fragment(request):
-        return turns_fragment(request, talk)
+        return turns_fragment(request, talk, is_refresh=True)
     return page(request, talk)
 
 
@@ -97,7 +101,7 @@ def page(request: ConsoleRequest, talk: Conversation, status: int = 200, **forms
 def context_of(request: ConsoleRequest, talk: Conversation) -> dict[str, Any]:
     return {
         **turns_of(talk),
-        "form": empty_message(),
+        "form": empty_message(held(request, talk.pk)),
         "options": OptionsForm.of(talk, taken(talk.endpoint)),
         "presets": ChatPreset.objects.filter(owner=request.user),
         "preset_form": PresetForm(),
@@ -107,8 +111,10 @@ def context_of(request: ConsoleRequest, talk: Conversation) -> dict[str, Any]:
     }
 
 
-def turns_fragment(request: ConsoleRequest, talk: Conversation, spoken: str = "") -> HttpResponse:
-    context = {**turns_of(talk), "form": empty_message(), "is_update": True, "spoken": spoken}
+def turns_fragment(request: ConsoleRequest, talk: Conversation, spoken: str = "", **more: Any) -> HttpResponse:
+    """A refresh that nobody asked for (`is_refresh`) must not speak over what was announced: the end of an answer
+    announces itself. `chats`: the list, when the chat has only now a place in it."""
+    context = {**turns_of(talk), "form": empty_message(), "is_update": True, "spoken": spoken, **more}
     return render(request, "chat/conversation.html#turns", context)
 
 
@@ -116,7 +122,7 @@ def turns_of(talk: Conversation) -> dict[str, Any]:
     tree = chat_tree.Tree(talk)
     turns = chat_tree.turns(talk, tree, talk.head_id)
     live = next((turn for turn in reversed(turns) if turn.is_live), None)
-    facts = picture_facts([talk.endpoint] if talk.endpoint else [], turns)
+    facts = picture_facts([talk.endpoint] if talk.endpoint else [], talk.sent(turns))
     return {
         **place_of(talk), "tree": tree, "turns": turns, "live": live,
         "context_window": context_window(talk.endpoint), **facts,
@@ -149,13 +155,14 @@ def ask(talk: Conversation, form: MessageForm) -> Message | None:
 @require_POST
 def send(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     talk = visible_conversation(request, pk)
+    is_first = talk.head_id is None
     form = MessageForm(request.POST, attached=attached(request, talk.endpoint))
     answer = ask(talk, form) if form.is_valid() else None
     if answer is None:
         return unsent(request, talk, form)
     if not request.htmx:
         return hx_redirect(request, f"{reverse('chat-conversation', args=[pk])}#turn-{answer.pk}")
-    return turns_fragment(request, talk)
+    return turns_fragment(request, talk, chats=listed(request, talk) if is_first else None)
 
 
 @require_POST

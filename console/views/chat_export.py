@@ -1,4 +1,4 @@
-"""A chat as a file."""
+"""A chat or a comparison as a file."""
 
 import json
 import uuid
@@ -10,10 +10,11 @@ from django.views.decorators.http import require_safe
 
 from console.http import ConsoleRequest
 from jobs.errors import NotAllowedNow
-from jobs.models import Conversation
-from jobs.services import chat_export
+from jobs.models import Comparison, Conversation
+from jobs.services import chat_export, comparison_export
 
 from .chat import visible_conversation
+from .compare_shown import visible_comparison
 
 
 @require_safe
@@ -33,7 +34,18 @@ def export(request: ConsoleRequest, pk: uuid.UUID, form: str) -> HttpResponse:
     raise Http404
 
 
-def file(talk: Conversation, suffix: str, content_type: str, content: str) -> HttpResponse:
+@require_safe
+def comparison(request: ConsoleRequest, pk: uuid.UUID, form: str) -> HttpResponse:
+    compared = visible_comparison(request, pk)
+    if form == "md":
+        return file(compared, "md", "text/markdown", comparison_export.markdown(compared))
+    if form == "json":
+        text = json.dumps(comparison_export.document(compared), ensure_ascii=False, indent=2) + "\n"
+        return file(compared, "json", "application/json", text)
+    raise Http404
+
+
+def file(talk: Conversation | Comparison, suffix: str, content_type: str, content: str) -> HttpResponse:
     name = f"{slugify(talk.title)[:60] or 'chat'}.{suffix}"
     disposition = f'attachment; filename="{name}"'
     return HttpResponse(

@@ -17,7 +17,7 @@ from console.http import ConsoleRequest, hx_redirect, wants_fragment
 from jobs import tasks
 from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, Endpoint, Message, Role
-from jobs.services import chat, chat_copy, chat_list, chat_tree
+from jobs.services import chat, chat_copy, chat_list, chat_tree, chat_window
 
 from .chat import page, turns_fragment, visible_conversation, visible_message
 
@@ -28,6 +28,19 @@ Make = Callable[..., Message]
 @require_POST
 def retry(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     return one_more(request, pk, chat_tree.regenerate)
+
+
+@require_POST
+def drop_oldest(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    return one_more(request, pk, chat_window.drop_oldest)
+
+
+@require_POST
+def send_all(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    talk = visible_conversation(request, pk)
+    chat_window.send_all(talk)
+    talk.sent_from = None
+    return shown(request, talk, spoken=_("The whole chat is sent to the model again"))
 
 
 @require_POST

@@ -18,6 +18,8 @@ from jobs.services import comparison_board, comparison_rows, comparisons, pictur
 from jobs.services.comparison_board import Board, Column
 from jobs.states import EndpointState
 
+from .pictures import held
+
 LONGEST_VALUE = 24
 
 
@@ -55,7 +57,7 @@ def comparison_of(answer: Message) -> Comparison:
 
 def page(request: ConsoleRequest, comparison: Comparison, status: int = 200, **forms: Any) -> HttpResponse:
     board = comparison_board.load(comparison)
-    context = context_of(request, board) | forms
+    context = context_of(request, board) | {"form": empty_message(held(request, comparison.pk))} | forms
     if not board.round:
         context["endpoints"] = Endpoint.objects.visible_to(request.user).ready()
         context["is_full"] = len(board.columns) >= comparisons.MOST

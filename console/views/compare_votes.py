@@ -3,8 +3,9 @@
 import uuid
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
@@ -12,10 +13,11 @@ from django.views.decorators.http import require_http_methods, require_POST
 from console.forms.compare import RowForm, VoteForm
 from console.http import ConsoleRequest, hx_redirect, wants_fragment
 from jobs.errors import JobsError, NotAllowedNow
-from jobs.models import Conversation, Dataset, Message
+from jobs.models import Conversation, Dataset, Message, Role
 from jobs.services import comparison_rows, comparison_votes
 
-from .compare_shown import comparison_of, fragment, visible_answer, visible_comparison
+from .chat import visible_message
+from .compare_shown import fragment, visible_answer, visible_comparison
 
 MOST_DATASETS = 200
 
@@ -46,13 +48,29 @@ def reveal(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     return hx_redirect(request, "compare-detail", pk)
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+asks = require_http_methods(["GET", "HEAD", "POST"])
+
+
+@asks
 def row(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    answer = visible_answer(request, pk)
+    return row_of(request, visible_answer(request, pk))
+
+
+@asks
+def chat_row(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    """Of an answer in a chat, which is no comparison."""
+    answer = visible_message(request, pk)
+    if answer.role != Role.ASSISTANT:
+        raise Http404
+    return row_of(request, answer)
+
+
+def row_of(request: ConsoleRequest, answer: Message) -> HttpResponse:
     usable = Dataset.objects.visible_to(request.user).latest_versions().usable().rows().filter(shape="")
     datasets = list(usable.order_by("-created_at")[:MOST_DATASETS])
+    names = (_("Compared answers"), _("Answers from chats"))
     if request.method != "POST":
-        first = {"key": uuid.uuid4(), "text": answer.content, "name": _("Compared answers")}
+        first = {"key": uuid.uuid4(), "text": answer.content, "name": names[answer.conversation.comparison_id is None]}
         last = comparison_rows.last_chosen(request.user)
         chosen = next((str(each.pk) for each in datasets if last and each.family == last.family), "")
         return row_form(request, answer, RowForm(initial=first | {"dataset": chosen}, datasets=datasets))
@@ -62,7 +80,14 @@ def row(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
         return row_form(request, answer, form, status=422)
     words = {"name": made.name, "version": made.version}
     messages.success(request, _("The answer is a row of “%(name)s”, version %(version)d.") % words)
-    return hx_redirect(request, "compare-detail", answer.conversation.comparison_id)
+    return hx_redirect(request, back_from(answer))
+
+
+def back_from(answer: Message) -> str:
+    talk = answer.conversation
+    if talk.comparison_id:
+        return reverse("compare-detail", args=[talk.comparison_id])
+    return f"{reverse('chat-conversation', args=[talk.pk])}#turn-{answer.pk}"
 
 
 def added(answer: Message, form: RowForm) -> Dataset | None:
@@ -81,7 +106,8 @@ def row_form(request: ConsoleRequest, answer: Message, form: RowForm, status: in
     part = ("#form" if request.method == "POST" else "#dialog") if is_dialog else ""
     context = {
         "answer": answer,
-        "comparison": comparison_of(answer),
+        "back_url": back_from(answer),
+        "is_compared": answer.conversation.comparison_id is not None,
         "form": form,
         "reason": comparison_rows.why_not(answer),
         "is_dialog": is_dialog,

@@ -19,6 +19,7 @@ from jobs.models import Endpoint, Message, Picture
 from jobs.services import pictures
 
 LONGEST_ALT = 300
+LONGEST_BOX = 36
 MOST_NAMED = 100
 ENDINGS = {"image/png": "png", "image/jpeg": "jpg"}
 # An image that is a page of its own needs the browser's own styles.
@@ -46,14 +47,25 @@ def attached(request: ConsoleRequest, endpoint: Endpoint | None) -> Attached:
     wanted = [pk for pk in ids_of(request, "picture") if pk not in without][:MOST_NAMED]
     found = pictures.mine(request.user, wanted)
     problems = [_("A picture of this message is not kept any more. Add it again.")] if len(found) < len(wanted) else []
+    for picture in pictures.mine(request.user, without):
+        pictures.remove(picture)
     for picture in found:
-        picture.alt = request.POST.get(f"alt-{picture.pk}", "").replace("\x00", "").strip()[:LONGEST_ALT]
+        picture.alt = alt_of(request, picture)
     for file in request.FILES.getlist("pictures")[: pictures.MOST_IN_A_REQUEST]:
         try:
             found.append(added(request, file, endpoint))
         except PictureRefused as error:
             problems.append(str(error))
     return Attached(found, problems)
+
+
+def alt_of(request: ConsoleRequest, picture: Picture) -> str:
+    return request.POST.get(f"alt-{picture.pk}", "").replace("\x00", "").strip()[:LONGEST_ALT]
+
+
+def held(request: ConsoleRequest, box: object) -> Attached:
+    """What was added and not sent, for a page that is opened again."""
+    return Attached(pictures.unsent(request.user, str(box)))
 
 
 def ids_of(request: ConsoleRequest, name: str) -> list[uuid.UUID]:
@@ -65,9 +77,10 @@ def ids_of(request: ConsoleRequest, name: str) -> list[uuid.UUID]:
     return list(found)
 
 
-def added(request: ConsoleRequest, file: "UploadedFile[Any]", endpoint: Endpoint | None) -> Picture:
+def added(request: ConsoleRequest, file: "UploadedFile[Any]", endpoint: Endpoint | None, box: str = "") -> Picture:
     assert file.file is not None
-    return pictures.add(request.user, file=file.file, size=file.size or 0, name=file.name or "", endpoint=endpoint)
+    size, name = file.size or 0, file.name or ""
+    return pictures.add(request.user, file=file.file, size=size, name=name, endpoint=endpoint, box=box)
 
 
 @require_POST
@@ -77,7 +90,7 @@ def add(request: ConsoleRequest) -> HttpResponse:
     if file is None:
         raise Http404
     try:
-        picture = added(request, file, endpoint_of(request))
+        picture = added(request, file, endpoint_of(request), box_of(request))
     except PictureRefused as error:
         return render(request, "chat/picture_problem.html", {"text": str(error)}, status=422)
     return render(request, "chat/picture.html", {"picture": picture}, status=201)
@@ -88,6 +101,10 @@ def endpoint_of(request: ConsoleRequest) -> Endpoint | None:
         wanted = uuid.UUID(request.POST.get("endpoint", ""))
         return Endpoint.objects.visible_to(request.user).filter(pk=wanted).first()
     return None
+
+
+def box_of(request: ConsoleRequest) -> str:
+    return request.POST.get("box", "").replace("\x00", "")[:LONGEST_BOX]
 
 
 def visible_picture(request: ConsoleRequest, pk: uuid.UUID) -> Picture:
@@ -106,6 +123,13 @@ def show(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     response["Content-Security-Policy"] = IMAGE_POLICY
     response["Content-Disposition"] = f'inline; filename="picture.{ENDINGS[picture.content_type]}"'
     return response
+
+
+@require_POST
+def describe(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    picture = visible_picture(request, pk)
+    pictures.describe(picture, alt_of(request, picture))
+    return HttpResponse(status=204)
 
 
 @require_POST

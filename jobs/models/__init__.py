@@ -1,6 +1,6 @@
 from .account import AccountPreference, Density, Heartbeat, Installation, SignInLink, Theme, preference_of
 from .catalogue import CatalogueSync, PublisherModel
-from .chat import LONGEST_ANSWER, ChatPreset, Comparison, Conversation, Message, Picture, Role, ShareLink, Vote
+from .chat import BARE, LONGEST_ANSWER, ChatPreset, Comparison, Conversation, Message, Picture, Role, ShareLink, Vote
 from .dataset import ROW_LIMITS, Dataset, DatasetFormat, DatasetPart, DatasetShape
 from .endpoint import Endpoint, EndpointEvent, LeaseKind, ServedModel
 from .further import FurtherModel
@@ -35,6 +35,7 @@ from .tuning import (
 )
 
 __all__ = [
+    "BARE",
     "GROUPS",
     "LONGEST_ANSWER",
     "ROW_LIMITS",

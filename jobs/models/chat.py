@@ -1,6 +1,6 @@
 import uuid
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -14,6 +14,8 @@ from .endpoint import Endpoint
 from .sentences import SentenceField
 
 LONGEST_ANSWER = 200_000
+# A conversation in which nobody has written anything.
+BARE: dict[str, Any] = {"head": None, "title": "", "draft": ""}
 
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
@@ -21,8 +23,8 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         return self.filter(owner_id=user.pk)
 
     def listed(self) -> Self:
-        """Without the columns of comparisons; pinned ones first."""
-        return self.filter(comparison=None).order_by("-pinned", "-updated_at")
+        """Without the columns of comparisons and those that were only set up; pinned ones first."""
+        return self.filter(comparison=None).exclude(**BARE).order_by("-pinned", "-updated_at")
 
 
 class ComparisonQuerySet(models.QuerySet["Comparison"]):
@@ -50,7 +52,7 @@ class Conversation(models.Model):
     """`parameters`: temperature, top_p, max_tokens … as sent to chat/completions; absent means the server's default.
 
     Its messages form a tree: an edited question or another answer is a sibling. `head` is the leaf of the branch shown.
-    `draft` is what was typed and not sent yet.
+    `draft` is what was typed and not sent yet. What was said before `sent_from` is not sent to the model any more.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -61,6 +63,7 @@ class Conversation(models.Model):
     draft = models.TextField(blank=True)
     parameters = models.JSONField(default=dict)
     head = models.ForeignKey("Message", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    sent_from = models.ForeignKey("Message", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     pinned = models.BooleanField(default=False)
     comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, null=True, blank=True, related_name="columns")
     column = models.PositiveSmallIntegerField(default=0)
@@ -82,6 +85,11 @@ class Conversation(models.Model):
             branch.append(turns[at])
             at = turns[at].parent_id
         return branch[::-1]
+
+    def sent(self, branch: "list[Message]") -> "list[Message]":
+        """What of a branch the model is told."""
+        begin = next((at for at, turn in enumerate(branch) if turn.pk == self.sent_from_id), 0)
+        return branch[begin:]
 
 
 class Role(models.TextChoices):
@@ -154,11 +162,13 @@ class Message(models.Model):
 
 
 class Picture(models.Model):
-    """An image as the model receives it: re-encoded, without metadata. `message` None until it is sent."""
+    """An image as the model receives it: re-encoded, without metadata. `message` None until it is sent; so long `box`
+    is where it waits: the id of the conversation or comparison, or "new"."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     message = models.ForeignKey(Message, on_delete=models.CASCADE, null=True, blank=True, related_name="pictures")
+    box = models.CharField(max_length=36, blank=True)
     position = models.PositiveSmallIntegerField(default=0)
     name = models.CharField(max_length=200)
     alt = models.CharField(max_length=300, blank=True)

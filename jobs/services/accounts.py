@@ -4,11 +4,13 @@ import hashlib
 import secrets
 from datetime import datetime, timedelta
 
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from jobs import live
 from jobs.models import Heartbeat, SignInLink
 
 OWNER = "owner"
@@ -57,6 +59,15 @@ def _fresh(token: str) -> "QuerySet[SignInLink]":
 
 def _hash(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+def end_disabled() -> None:
+    """Pages of an account that was disabled, however that was done, hear nothing any more; their sessions are over."""
+    gone = {str(pk) for pk in User.objects.filter(is_active=False).values_list("pk", flat=True)}
+    for session in Session.objects.iterator() if gone else ():
+        if session.get_decoded().get(SESSION_KEY) in gone:
+            live.end_session(session.session_key)
+            session.delete()
 
 
 def active_user_ids() -> list[int]:

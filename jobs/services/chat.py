@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from jobs import live, markup
 from jobs.errors import NotAllowedNow
-from jobs.models import Conversation, Endpoint, Message, Picture, Role
+from jobs.models import BARE, Conversation, Endpoint, Message, Picture, Role
 from jobs.sentences import gettext as _
 from jobs.states import MESSAGE_LIVE, MESSAGE_TRANSITIONS, EndpointState, MessageState, check
 
@@ -21,8 +21,9 @@ from . import pictures as stored
 from .chat_answer import answer
 
 __all__ = [
-    "add_question", "answer", "ask", "choose_endpoint", "delete", "due", "interrupt_stale", "keep_draft",
-    "next_ordinal", "request_stop", "require_ready", "require_rest", "set_options", "start", "title_of", "waiting",
+    "add_question", "answer", "ask", "choose_endpoint", "delete", "due", "forget_bare", "interrupt_stale",
+    "keep_draft", "next_ordinal", "request_stop", "require_ready", "require_rest", "set_options", "set_up", "start",
+    "title_of", "waiting",
 ]  # fmt: skip
 
 TITLE_LENGTH = 60
@@ -30,11 +31,27 @@ LOST_AFTER = timedelta(seconds=2)
 # As long as a message lives in the queue: there is hardly more than one for each answer.
 LONGEST_PAUSE = timedelta(seconds=20)
 BATCH = 50
+BARE_FOR = timedelta(days=7)
+# Where the pictures of a new chat wait.
+NEW_BOX = "new"
 
 
 def start(owner: User, *, endpoint: Endpoint, **place: Any) -> Conversation:
     """`place`: the comparison that it is a column of, and which."""
     return Conversation.objects.create(owner=owner, endpoint=endpoint, **place, **preferences.chat_defaults(owner))
+
+
+def set_up(owner: User, *, endpoint: Endpoint, text: str) -> Conversation:
+    """A conversation whose settings are chosen before its first message, with what was begun in the new chat's box."""
+    talk = start(owner, endpoint=endpoint, draft=text.replace("\x00", ""))
+    stored.move(owner, NEW_BOX, str(talk.pk))
+    return talk
+
+
+def forget_bare(now: datetime) -> None:
+    """Those that were only set up, long ago."""
+    rows = Conversation.objects.filter(comparison=None, updated_at__lt=now - BARE_FOR, **BARE)
+    rows.filter(messages=None).delete()
 
 
 def set_options(conversation: Conversation, *, system_instruction: str, parameters: dict[str, Any]) -> None:

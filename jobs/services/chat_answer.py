@@ -207,7 +207,7 @@ def messages_for(conversation: Conversation, asked: UUID | None, endpoint: Endpo
 def _history(conversation: Conversation, asked: UUID | None, endpoint: Endpoint) -> list[dict[str, Any]]:
     turns: list[Message] = []
     question: Message | None = None
-    for turn in conversation.path(asked) if asked else ():
+    for turn in conversation.sent(conversation.path(asked)) if asked else ():
         if turn.role == Role.USER:
             question = turn
         elif question and turn.state in KEPT and turn.content.strip():

@@ -47,6 +47,6 @@ def _copied(message: Message, key: UUID) -> Conversation:
         copies[turn.pk] = Message(conversation=row, ordinal=ordinal, parent=above, key=named, **values)
     Message.objects.bulk_create(copies.values())
     copy_pictures(copies)
-    row.head = copies[message.pk]
-    row.save(update_fields=["head"])
+    row.head, row.sent_from = copies[message.pk], copies.get(old.sent_from_id) if old.sent_from_id else None
+    row.save(update_fields=["head", "sent_from"])
     return row

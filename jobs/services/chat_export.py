@@ -31,10 +31,14 @@ def markdown(conversation: Conversation) -> str:
         parts.append(f"## {_('System instructions')}\n\n{conversation.system_instruction}")
     for turn in shown(conversation):
         who = turn.answered_by or _("Model") if turn.role == Role.ASSISTANT else _("You")
-        pictures = [_("[Picture: %s]") % (picture.alt or picture.name) for picture in turn.pictures.all()]
-        notes = [f"> {turn.error_message}"] if turn.error_message else []
-        parts.append("\n\n".join([f"## {who}", *pictures, *filter(None, [turn.content]), *notes]))
+        parts.append(f"## {who}\n\n{said(turn)}".rstrip())
     return "\n\n".join(parts) + "\n"
+
+
+def said(turn: Message) -> str:
+    pictures = [_("[Picture: %s]") % (picture.alt or picture.name) for picture in turn.pictures.all()]
+    notes = [f"> {turn.error_message}"] if turn.error_message else []
+    return "\n\n".join([*pictures, *filter(None, [turn.content]), *notes])
 
 
 def document(conversation: Conversation, *, pictures: bool = False) -> dict[str, Any]:

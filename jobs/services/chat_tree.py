@@ -63,6 +63,11 @@ class Tree:
             leaf = self.parents[leaf]
         return branch[::-1]
 
+    def told(self, leaf: UUID | None, begin: UUID | None) -> list[UUID]:
+        """Of this branch what the model is told, where that begins at a turn."""
+        path = self.path(leaf)
+        return path[path.index(begin) :] if begin in path else path
+
     def below(self, top: UUID) -> list[UUID]:
         """`top` and everything that hangs on it."""
         found = [top]
@@ -102,12 +107,15 @@ def show(message: Message) -> Conversation:
     return row
 
 
-def regenerate(message: Message, *, key: UUID) -> Message:
-    """Another answer to the same question. The old one stays beside it, unless it holds nothing."""
+def regenerate(message: Message, *, key: UUID, first: Callable[[Conversation, Message], None] | None = None) -> Message:
+    """Another answer to the same question. The old one stays beside it, unless it holds nothing. `first` is done once
+    for each key, to the locked conversation."""
 
     def make(row: Conversation, old: Message) -> Message:
         if old.role != Role.ASSISTANT:
             raise NotAllowedNow(_("Only an answer can be generated again."))
+        if first is not None:
+            first(row, old)
         question = old.parent
         if old.state in RETRYABLE and not old.content.strip():
             _drop(old)

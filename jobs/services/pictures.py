@@ -22,8 +22,8 @@ from .catalogue import known_facts
 from .picture_file import LARGEST_FILE, clean
 
 __all__ = [
-    "LARGEST_FILE", "MOST_IN_A_REQUEST", "add", "attach", "content_parts", "mine", "prune", "reading",
-    "remove", "require_sendable", "shown", "text_only",
+    "LARGEST_FILE", "MOST_IN_A_REQUEST", "add", "attach", "content_parts", "describe", "mine", "move", "prune",
+    "reading", "remove", "require_sendable", "shown", "text_only", "unsent",
 ]  # fmt: skip
 
 MOST_IN_A_REQUEST = 16
@@ -31,7 +31,7 @@ MOST_IN_A_REQUEST = 16
 MOST_BYTES, MOST_BYTES_SHARED = 6_500_000, 1_000_000
 MOST_UNSENT = 64
 SIDE = 1536
-KEPT_UNSENT = timedelta(days=1)
+KEPT_UNSENT = timedelta(days=7)
 KEPT_FILE = timedelta(hours=1)
 
 
@@ -53,13 +53,16 @@ def text_only(endpoint: Endpoint) -> str:
     return _("%(model)s reads text only, no pictures.") % {"model": name}
 
 
-def add(owner: User, *, file: IO[bytes], size: int, name: str, endpoint: Endpoint | None = None) -> Picture:
-    """Scaled to what the endpoint's model sees. Raises PictureRefused with a sentence."""
+def add(
+    owner: User, *, file: IO[bytes], size: int, name: str, endpoint: Endpoint | None = None, box: str = ""
+) -> Picture:
+    """Scaled to what the endpoint's model sees. `box`: where it waits to be sent. Raises PictureRefused with a
+    sentence."""
     name = _clean_name(Path(name.replace("\\", "/")).name)
     side = known_facts(endpoint.base_model).get("image_side", SIDE) if endpoint else SIDE
     found = clean(file, size=size, name=name, side=side)
     picture = Picture(
-        owner=owner, name=name or _("Picture"), content_type=found.content_type, width=found.width,
+        owner=owner, box=box, name=name or _("Picture"), content_type=found.content_type, width=found.width,
         height=found.height, size=len(found.content), sha256=hashlib.sha256(found.content).hexdigest(),
     )  # fmt: skip
     _write(picture.path, found.content)
@@ -95,6 +98,19 @@ def _drop_oldest_unsent(owner: User) -> None:
 def remove(picture: Picture) -> None:
     """Not one that was sent: it belongs to its turn. The file goes with the next prune."""
     Picture.objects.filter(pk=picture.pk, message=None).delete()
+
+
+def unsent(owner: User, box: str) -> list[Picture]:
+    """Those that wait there, as they were added."""
+    return list(Picture.objects.visible_to(owner).filter(message=None, box=box).order_by("created_at"))
+
+
+def move(owner: User, box: str, other: str) -> None:
+    Picture.objects.visible_to(owner).filter(message=None, box=box).update(box=other)
+
+
+def describe(picture: Picture, alt: str) -> None:
+    Picture.objects.filter(pk=picture.pk, message=None).update(alt=alt)
 
 
 def mine(owner: User, ids: Iterable[UUID]) -> list[Picture]:

@@ -6,7 +6,7 @@ const KEEP_MS = 700;
 // Enter sends, Shift+Enter makes a line, Ctrl or Cmd+Enter always sends; never while an input method composes.
 // Escape stops the answer or leaves the edit; where there is neither, it leaves the box.
 // A draft is kept with the conversation, and in this browser until the server has it: it outlives tab, network and device.
-// It is dropped once the message was accepted. Signing out drops what is here. An edit has none.
+// It is dropped once the message was accepted (286: the session is over). Signing out drops what is here. An edit has none.
 export default class extends Controller {
   static targets = ["input", "send"];
   static values = { draft: String, url: String };
@@ -46,10 +46,9 @@ export default class extends Controller {
   }
 
   editLast(event) {
-    const button = [...document.querySelectorAll("[data-edit-last]")].at(-1);
-    if (!button) return;
-    event.preventDefault();
-    button.click();
+    const [button] = [...document.querySelectorAll("[data-edit-last]")].reverse();
+    if (button) event.preventDefault();
+    button?.click();
   }
 
   changed() {
@@ -81,13 +80,14 @@ export default class extends Controller {
     this.inputTarget.focus();
   }
 
-  sending() {
-    this.busy = true;
+  sending({ target }) {
+    this.busy ||= target === this.element;
   }
 
-  sent({ detail }) {
+  sent({ target, detail }) {
+    if (target !== this.element) return;
     this.busy = false;
-    if (!(detail.ctx.response?.status < 400)) return;
+    if (!(detail.ctx.response?.status < 286)) return;
     this.accepted = {};
     this.inputTarget.value = this.inputTarget.defaultValue = "";
     this.inputTarget.dispatchEvent(new Event("input", { bubbles: true }));

@@ -4,7 +4,7 @@ import { Controller } from "../vendor/stimulus-3.2.2/stimulus.js";
 // A message that is sent while pictures are still on their way waits for them.
 export default class extends Controller {
   static targets = ["list", "problems", "zone", "input", "reason"];
-  static values = { url: String, endpoint: String, limit: Number, refused: Object, large: String, failed: String, adding: String };
+  static values = { url: String, endpoint: String, box: String, limit: Number, refused: Object, large: String, failed: String, adding: String };
 
   connect() {
     this.queue = Promise.resolve();
@@ -76,21 +76,21 @@ export default class extends Controller {
   }
 
   enqueue(file) {
+    const ariaLabel = this.addingValue.replace("{name}", file.name);
     const place = document.createElement("li");
-    const bar = document.createElement("progress");
-    bar.className = "linear";
-    bar.ariaLabel = this.addingValue.replace("{name}", file.name);
-    place.append(bar);
+    place.append(Object.assign(document.createElement("progress"), { className: "linear", ariaLabel }));
     this.listTarget.append(place);
     this.waiting += 1;
     this.queue = this.queue.then(() => this.upload(file, place)).then(() => this.done());
   }
 
   async upload(file, place) {
-    const answer = await this.post(this.urlValue, { file, endpoint: this.endpoint }).catch(() => null);
+    const answer = await this.post(this.urlValue, { file, endpoint: this.endpoint, box: this.boxValue }).catch(() => null);
     const html = [201, 422].includes(answer?.status) ? await answer.text() : "";
-    if (answer?.status === 201) place.outerHTML = html;
-    else {
+    if (answer?.status === 201) {
+      place.outerHTML = html;
+      window.htmx.process(this.listTarget);
+    } else {
       place.remove();
       if (html) this.problemsTarget.insertAdjacentHTML("beforeend", html);
       else this.complain(this.failedValue, file);
@@ -125,7 +125,7 @@ export default class extends Controller {
   }
 
   sent({ target, detail }) {
-    if (target !== this.form || !(detail.ctx.response?.status < 400)) return;
+    if (target !== this.form || !(detail.ctx.response?.status < 286)) return;
     this.listTarget.replaceChildren();
     this.problemsTarget.replaceChildren();
   }

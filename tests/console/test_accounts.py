@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.core.cache import cache
 
 from console import streams
@@ -177,3 +178,17 @@ def test_without_redis_a_person_can_sign_out(client, owner):
     client.force_login(owner)
     client.post("/accounts/sign-out/")
     assert not is_signed_in(client)
+
+
+def test_a_disabled_account_has_no_live_pages_and_others_keep_theirs(client, owner, team_mate, pages):
+    sessions = []
+    for person in (owner, team_mate):
+        client.cookies.clear()
+        client.force_login(person)
+        sessions.append(client.session.session_key)
+    accounts.end_disabled()
+    assert [pages(session) for session in sessions] == [0, 0]
+    type(owner).objects.filter(pk=team_mate.pk).update(is_active=False)
+    accounts.end_disabled()
+    assert [pages(session) for session in sessions] == [0, 1]
+    assert [row.pk for row in Session.objects.all()] == [sessions[0]]

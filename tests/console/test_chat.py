@@ -56,8 +56,25 @@ def test_the_picker_offers_what_is_ready_and_mine(visitor, team_mate):
     assert f'<option value="{first.pk}" selected>A (gemma-3-270m)</option>' in text
 
 
-def first_message(visitor, endpoint_id, text="Who are you?", key=None):
-    data = {"key": key or str(uuid.uuid4()), "endpoint": endpoint_id, "text": text}
+def test_a_chat_is_set_up_before_its_first_message(visitor, owner):
+    endpoint = factories.ready_endpoint()
+    picture = factories.picture(box="new")
+    response = first_message(visitor, endpoint.pk, "Half a thought", **{"set-up": "yes"})
+    talk = Conversation.objects.get()
+    assert (response.status_code, response.url) == (303, url(talk))
+    assert (talk.endpoint, talk.draft, talk.messages.count()) == (endpoint, "Half a thought", 0)
+    text = words(visitor.get(url(talk)))
+    assert ("Half a thought</textarea>" in text, f'value="{picture.pk}"' in text) == (True, True)
+
+
+def test_a_chat_that_was_only_set_up_is_in_no_list(visitor, owner):
+    bare, begun = (factories.conversation(title="", draft=text) for text in ("", "Half a thought"))
+    text = words(visitor.get("/studio/chat/chats/"))
+    assert (str(bare.pk) in text, str(begun.pk) in text) == (False, True)
+
+
+def first_message(visitor, endpoint_id, text="Who are you?", key=None, **more):
+    data = {"key": key or str(uuid.uuid4()), "endpoint": endpoint_id, "text": text} | more
     return visitor.post("/studio/chat/", data)
 
 
@@ -156,7 +173,7 @@ def test_two_hundred_turns_take_no_more_queries_and_stay_light(visitor, django_a
     talk = factories.conversation()
     for _ in range(100):
         answered(talk, usage={"prompt_tokens": 3, "completion_tokens": 2}, timings={"first_token": 0.1, "total": 0.3})
-    with django_assert_num_queries(14):
+    with django_assert_num_queries(15):
         page = visitor.get(url(talk)).content
     assert len(gzip.compress(page, 6)) < 60_000
 
@@ -323,5 +340,13 @@ def test_the_page_takes_the_same_queries_for_one_turn_and_for_three(visitor, dja
     for _ in range(rows):
         answered(talk)
         factories.conversation()
-    with django_assert_num_queries(14):
+    with django_assert_num_queries(15):
         visitor.get(url(talk))
+
+
+def test_with_its_first_message_a_chat_comes_into_the_list_and_has_a_name(visitor):
+    talk = factories.conversation(title="")
+    first = words(send(visitor, talk, "Who are you?", **HTMX))
+    assert ('hx-target="#chat-rows"' in first, "<title>Who are you? – Chat" in first) == (True, True)
+    Message.objects.live().update(state="COMPLETE")
+    assert "#chat-rows" not in words(send(visitor, talk, "And now?", **HTMX))

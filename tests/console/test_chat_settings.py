@@ -165,3 +165,10 @@ def test_another_person_s_chat_is_not_there(visitor, team_mate):
     talk = factories.conversation(owner=team_mate)
     statuses = [visitor.post(url(talk, path)).status_code for path in ("options/", "presets/", "presets/use/")]
     assert [*statuses, visitor.get(url(talk, "code/")).status_code] == [404] * 4
+
+
+def test_the_folded_instructions_show_how_they_begin(visitor):
+    talk = factories.conversation()
+    text = words(save(visitor, talk, system_instruction="Answer like a <pirate>."))
+    line = '<hx-partial hx-target="#system-line" hx-swap="innerHTML"><span>Answer like a &lt;pirate&gt;.'
+    assert (line in text, "Answer like a &lt;pirate&gt;." in words(visitor.get(url(talk)))) == (True, True)

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from jobs.models import Conversation, Message, ShareLink
+from jobs.models import Conversation, Dataset, Message, ShareLink
 from jobs.services import chat_share
 from tests import factories
 from tests.console.test_chat import HTMX, answered, turn_url, url, words
@@ -42,6 +42,19 @@ def test_another_version_is_shown_and_announced(visitor):
     text = words(visitor.post(turn_url(first, "show/"), **HTMX))
     assert ("<p>First</p>" in text, "<p>Second</p>" in text) == (True, False)
     assert '<hx-partial hx-target="#chat-status" hx-swap="innerMorph"><span>Version 1 of 2</span>' in text
+
+
+def test_a_refresh_that_nobody_asked_for_speaks_over_nothing(visitor):
+    _first, second = two_versions()
+    text = words(visitor.get(url(second.conversation), **HTMX))
+    assert ("<p>Second</p>" in text, "chat-status" in text, "composer-error" in text) == (True, False, True)
+
+
+def test_a_refresh_while_the_model_answers_says_so_and_leaves_what_was_refused(visitor):
+    _first, second = two_versions()
+    Message.objects.filter(pk=second.pk).update(state="STREAMING")
+    text = words(visitor.get(url(second.conversation), **HTMX))
+    assert ("<span>Generating…</span>" in text, "composer-error" in text) == (True, False)
 
 
 def test_without_a_script_showing_leads_back_to_the_turn(visitor):
@@ -341,3 +354,32 @@ def test_the_list_of_links_takes_the_same_queries_for_one_and_for_three(visitor,
         chat_share.share(answered().conversation)
     with django_assert_num_queries(4):
         visitor.get("/studio/chat/links/")
+
+
+def test_what_is_too_long_goes_on_without_the_oldest_turns(visitor):
+    first = answered()
+    failed = answered(first.conversation, state="FAILED", content="", error_code="CONTEXT_LENGTH")
+    talk = failed.conversation
+    text = words(visitor.get(url(talk)))
+    assert ("Drop the oldest turns and retry" in text, "The model is not told" in text) == (True, False)
+    text = words(visitor.post(turn_url(failed, "drop-oldest/"), {"key": str(uuid.uuid4())}, **HTMX))
+    assert text.index("<p>Arr</p>") < text.index("The model is not told") < text.index('aria-busy="true"')
+    text = words(visitor.post(url(talk, "send-all/"), **HTMX))
+    assert ("The model is not told" in text, "The whole chat is sent to the model again" in text) == (False, True)
+
+
+def test_a_first_question_that_is_too_long_has_nothing_to_drop(visitor):
+    failed = answered(state="FAILED", content="", error_code="CONTEXT_LENGTH")
+    assert "Drop the oldest turns" not in words(visitor.get(url(failed.conversation)))
+
+
+def test_an_answer_of_a_chat_becomes_a_row_of_a_dataset(visitor):
+    answer = answered()
+    form = words(visitor.get(turn_url(answer, "row/"), **HTMX))
+    assert ("Arr</textarea>" in form, 'value="Answers from chats"' in form) == (True, True)
+    data = {"key": str(uuid.uuid4()), "text": "Arr!", "name": "Answers from chats"}
+    response = visitor.post(turn_url(answer, "row/"), data)
+    assert (response.status_code, response.url) == (303, f"{url(answer.conversation)}#turn-{answer.pk}")
+    made = Dataset.objects.get()
+    assert (made.name, made.version) == ("Answers from chats", 1)
+    assert visitor.get(turn_url(answer.parent, "row/")).status_code == 404

@@ -440,5 +440,19 @@ def test_the_page_takes_the_same_queries_for_any_columns_and_rounds(
     comparison = started(columns)
     for _ in range(rounds):
         answered(comparison)
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(12):
         visitor.get(url(comparison))
+
+
+def test_a_comparison_is_taken_along_once_its_names_are_shown(visitor):
+    comparison = started(blind=True)
+    assert "Export as" not in words(visitor.get(url(comparison)))
+    left, _right = answered(comparison)
+    hidden = visitor.get(url(comparison))
+    assert ("Export as" in words(hidden), visitor.get(url(comparison, "export.json")).status_code) == (False, 409)
+    assert "Export as Markdown" in words(vote(visitor, comparison, left, **HTMX))
+    files = {form: visitor.get(url(comparison, f"export.{form}")) for form in ("md", "json", "txt")}
+    assert {form: response.status_code for form, response in files.items()} == {"md": 200, "json": 200, "txt": 404}
+    assert files["json"]["Content-Disposition"] == 'attachment; filename="ahoy.json"'
+    assert files["json"].json()["schema"] == "garden-console/comparison"
+    assert "Export as Markdown" in words(visitor.get(url(comparison)))

@@ -162,6 +162,18 @@ def test_a_draft_is_there_on_another_device_too(chat: Page, visit: Visit) -> Non
     expect(box(chat)).to_have_value("")
 
 
+def test_what_is_sent_when_the_session_is_over_is_not_lost(chat: Page, visit: Visit) -> None:
+    address, cookies = chat.url, visit.context.cookies()
+    visit.context.clear_cookies(name="sessionid")
+    box(chat).fill("Too late")
+    chat.keyboard.press("Enter")
+    expect(chat).to_have_url(re.compile("/accounts/sign-in/"))
+    visit.context.add_cookies(cookies)  # type: ignore[arg-type]
+    chat.goto(address)
+    expect(box(chat)).to_have_value("Too late")
+    box(chat).fill("")
+
+
 def test_commands(chat: Page, visit: Visit) -> None:
     box(chat).focus()
     chat.keyboard.type("/")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from jobs import markup
+from jobs import formulas, markup
 from tests import hostile_answers
 from tests.e2e.conftest import Visit
 from tests.e2e.test_pages import remarks
@@ -25,7 +25,8 @@ BATCHES = ["\n\n".join(ANSWERS[at : at + TOGETHER]) for at in range(0, len(ANSWE
 LINK = "Read [the page](https://user@www.example.com:8443/a?b=c&d#e)."
 RULES = {
     "tags": sorted(markup.TAGS),
-    "attributes": {"a": ["href", "title", "rel", "target"], "ol": ["start"]},
+    "attributes": {"a": ["href", "title", "rel", "target"], "ol": ["start"], "table": ["tabindex"]},
+    "formulas": {tag: sorted(formulas.VALUES) for tag in formulas.ELEMENTS},
     "classes": {tag: sorted(names) for tag, names in markup.CLASSES.items()},
     "leave": markup.LEAVE,
 }
@@ -39,17 +40,18 @@ WATCH = """(rules) => {
     || element.closest("div.code[data-controller=clipboard] > button")
     || (element.matches("div.code[data-controller=clipboard]") && (element.firstElementChild?.matches(copy) ?? true));
   const own = { PRE: ["data-clipboard-target", "tabindex"] };
+  const allowed = { ...rules.formulas, ...rules.attributes };
   const look = (element) => {
     if (!element.closest(".turn.model .md") || ours(element)) return;
     window.watched += 1;
     const tag = element.localName;
     const isHtml = element.namespaceURI === "http://www.w3.org/1999/xhtml";
-    if (!rules.tags.includes(tag) || !isHtml) report(element, "element");
+    if (!(isHtml ? rules.tags.includes(tag) : tag in rules.formulas)) report(element, "element");
     for (const { name, value } of element.attributes) {
       if (name === "class") {
         const known = [...(rules.classes[tag] ?? []), "htmx-added", "htmx-settling", "htmx-swapping"];
         if (!value.split(" ").every((part) => part === "" || known.includes(part))) report(element, "class");
-      } else if (!(rules.attributes[tag] ?? own[element.tagName] ?? []).includes(name)) report(element, name);
+      } else if (!(allowed[tag] ?? own[element.tagName] ?? []).includes(name)) report(element, name);
       if (name === "href" && !/^(https?|mailto)%3A/i.test(value.replace(rules.leave, ""))) report(element, "address");
     }
   };

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from jobs import markup
+from jobs import formulas, markup
 
 PAYLOADS = [
     "<script>alert(1)</script>",
@@ -93,7 +93,9 @@ PAYLOADS = [
     "- " * 100 + "<svg onload=x>",
     "<" * 2000,
 ]
-ATTRIBUTES = {"a": {"href", "title", "rel", "target"}, "ol": {"start"}} | {tag: {"class"} for tag in markup.CLASSES}
+SQUARE = '<math display="{}"><mrow><msup><mi>x</mi><mn>2</mn></msup></mrow></math>'
+LINK = {"href", "title", "rel", "target"}
+ATTRIBUTES = {"a": LINK, "ol": {"start"}, "table": {"tabindex"}} | {tag: {"class"} for tag in markup.CLASSES}
 
 
 class Checker(HTMLParser):
@@ -104,6 +106,10 @@ class Checker(HTMLParser):
         self.found = []
 
     def handle_starttag(self, tag, attrs):
+        if tag in formulas.ELEMENTS:
+            strange = [name for name, value in attrs if not formulas.VALUES[name].fullmatch(value)]
+            self.found += [f"{tag} {name}" for name in strange]
+            return
         if tag not in markup.TAGS:
             self.found.append(tag)
         for name, value in attrs:
@@ -173,20 +179,20 @@ def test_the_links_of_an_answer(source, link):
 @pytest.mark.parametrize(
     ("source", "html"),
     [
-        ("$a_1 + b_2 = *c*$", '<p><code class="math">a_1 + b_2 = *c*</code></p>\n'),
-        (r"so \(\frac{a}{b}\) is", '<p>so <code class="math">\\frac{a}{b}</code> is</p>\n'),
-        ("$$x^2$$ it is", '<p><code class="math">x^2</code> it is</p>\n'),
-        ("$$\na < b \\\\\n- c\n$$", '<pre class="code"><code class="math">a &lt; b \\\\\n- c</code></pre>\n'),
-        ("It is\n\\[ x \\]\nso", '<p>It is</p>\n<pre class="code"><code class="math">x</code></pre>\n<p>so</p>\n'),
-        ("> $$\n> x\n> $$", '<blockquote>\n<pre class="code"><code class="math">x</code></pre>\n</blockquote>\n'),
+        ("$\\a_1 + b_2 = *c*$", '<p><code class="math">\\a_1 + b_2 = *c*</code></p>\n'),
+        (r"so \(x^2\) is", f"<p>so {SQUARE.format('inline')} is</p>\n"),
+        ("$$x^2$$ it is", f"<p>{SQUARE.format('inline')} it is</p>\n"),
+        ("$$\n\\a < b\n- c\n$$", '<pre class="code"><code class="math">\\a &lt; b\n- c</code></pre>\n'),
+        ("It is\n\\[ x^2 \\]\nso", f"<p>It is</p>\n<p>{SQUARE.format('block')}</p>\n<p>so</p>\n"),
+        ("> $$\n> x^2\n> $$", f"<blockquote>\n<p>{SQUARE.format('block')}</p>\n</blockquote>\n"),
         ("$5 and $10, $ 5 $", "<p>$5 and $10, $ 5 $</p>\n"),
         ("US$5, CA$6", "<p>US$5, CA$6</p>\n"),
         ("`$a$` and $$", "<p><code>$a$</code> and $$</p>\n"),
         ("$$\nopen", "<p>$$\nopen</p>\n"),
-        ("$<script>$", '<p><code class="math">&lt;script&gt;</code></p>\n'),
+        ("$\\<script>$", '<p><code class="math">\\&lt;script&gt;</code></p>\n'),
     ],
 )
-def test_mathematics_stays_as_it_is_written(source, html):
+def test_mathematics_is_drawn_or_stays_as_it_is_written(source, html):
     assert markup.answer(source) == html
 
 

@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from jobs import errors, live
-from jobs.models import Message
+from jobs.models import Conversation, Message
 from jobs.services import chat
 from jobs.vertex.errors import Unavailable
 from jobs.vertex.port import ChatChunk, DeployedModel, RemoteEndpoint
@@ -195,3 +195,13 @@ def test_an_endless_answer_is_cut(conversation, fake_gateway):
     fake_gateway.chat.script = [[ChatChunk(text="x" * 120_000)] * 5]
     answer = answered(conversation)
     assert (answer.state, answer.finish_reason, len(answer.content)) == ("COMPLETE", "length", 240_000)
+
+
+def test_what_was_only_set_up_is_forgotten_after_a_week(owner):
+    now = timezone.now()
+    endpoint = factories.ready_endpoint()
+    old, typed, fresh = (chat.set_up(owner, endpoint=endpoint, text=text) for text in ("", "Half", ""))
+    said = factories.conversation(endpoint=endpoint)
+    Conversation.objects.exclude(pk=fresh.pk).update(updated_at=now - timedelta(days=8))
+    chat.forget_bare(now)
+    assert set(Conversation.objects.all()) == {typed, fresh, said}

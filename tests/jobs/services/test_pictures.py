@@ -230,12 +230,26 @@ def test_prune_forgets_what_was_never_sent_and_its_file(talk):
     sent, loose = add(factories.png("red")), add(factories.png("blue"))
     fresh = add(factories.png("green"))
     ask(talk, sent)
-    Picture.objects.exclude(pk=fresh.pk).update(created_at=now - timedelta(hours=25))
+    Picture.objects.exclude(pk=fresh.pk).update(created_at=now - timedelta(days=8))
     for picture in (sent, loose):
         os.utime(picture.path, (0, 0))
     pictures.prune(now)
     assert set(Picture.objects.all()) == {sent, fresh}
     assert [picture.path.exists() for picture in (sent, loose, fresh)] == [True, False, True]
+
+
+def test_what_waits_in_a_box_is_found_there_until_it_is_sent(talk, team_mate):
+    here = [add(factories.png(colour), box="new") for colour in ("red", "blue")]
+    add(factories.png(), box=str(talk.pk))
+    add(factories.png(), owner=team_mate, box="new")
+    pictures.describe(here[0], "A red square")
+    assert [(found.pk, found.alt) for found in pictures.unsent(here[0].owner, "new")] == [
+        (here[0].pk, "A red square"), (here[1].pk, ""),
+    ]  # fmt: skip
+    ask(talk, here[0])
+    pictures.describe(here[0], "Too late")
+    assert pictures.unsent(here[0].owner, "new") == [here[1]]
+    assert Picture.objects.get(pk=here[0].pk).alt == ""
 
 
 def test_a_deleted_chat_takes_its_pictures_along(talk):
