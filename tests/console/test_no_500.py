@@ -120,6 +120,7 @@ def address(chance, name, things):
     given |= {"deployed": ["4711", "x"]}
     given |= {"line": [0, 1, 10**30]}
     given |= {"slug": ["gemma3", "%", "선"], "token": ["\x00", "x" * 3000]}
+    given |= {"name": ["tour/wizard.webp", "../x", "x" * 300]}
     given |= {"form": ["md", "json", "jsonl", "x"], "picture": [uuid.UUID(int=0)]}
     drafts = "draft" in str(pattern)
     pk = factories.draft(data=all_steps() if chance.random() < 0.7 else {}).pk if drafts else things.get(kind)
