@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.forms.chat import LONGEST_MESSAGE, MessageForm, NewChatForm, empty_message
+from console.forms.chat import LONGEST_MESSAGE, MessageForm, NewChatForm, TurnForm, empty_message
 from console.forms.chat_options import OptionsForm, PresetForm
 from console.http import ConsoleRequest, hx_redirect, wants_fragment
 from console.views.pictures import attached, endpoint_of, held, picture_facts
@@ -167,7 +167,10 @@ def send(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 def draft(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    chat.keep_draft(visible_conversation(request, pk), request.POST.get("text", "")[:LONGEST_MESSAGE])
+    talk, form = visible_conversation(request, pk), TurnForm(request.POST)
+    if not form.is_valid():
+        return HttpResponse(form.errors.as_text(), status=422, content_type="text/plain")
+    chat.keep_draft(talk, request.POST.get("text", "")[:LONGEST_MESSAGE], form.cleaned_data["key"])
     return HttpResponse(status=204)
 
 

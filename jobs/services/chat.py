@@ -59,9 +59,11 @@ def set_options(conversation: Conversation, *, system_instruction: str, paramete
     conversation.save(update_fields=["system_instruction", "parameters", "updated_at"])
 
 
-def keep_draft(conversation: Conversation, text: str) -> None:
-    """Without touching `updated_at`: nothing was said, so it keeps its place in the list."""
-    Conversation.objects.filter(pk=conversation.pk).update(draft=text.replace("\x00", ""))
+def keep_draft(conversation: Conversation, text: str, key: UUID) -> None:
+    """Without touching `updated_at`: nothing was said, so it keeps its place in the list. `key` is that of the message
+    which the text would become: once that was sent, a draft that comes late is none any more."""
+    unsent = Conversation.objects.filter(pk=conversation.pk).exclude(messages__key=key)
+    unsent.update(draft=text.replace("\x00", ""))
 
 
 def choose_endpoint(conversation: Conversation, endpoint: Endpoint) -> None:

@@ -62,8 +62,8 @@ export default class extends Controller {
 
   // What was kept while the message went is no draft any more.
   async keep(text) {
-    const { accepted } = this;
-    const body = new URLSearchParams({ text, csrfmiddlewaretoken: this.element.elements.csrfmiddlewaretoken.value });
+    const { accepted, element: { elements: { key, csrfmiddlewaretoken } } } = this;
+    const body = new URLSearchParams({ text, key: key.value, csrfmiddlewaretoken: csrfmiddlewaretoken.value });
     const answer = await fetch(this.urlValue, { method: "POST", body }).catch(() => null);
     if (!answer?.ok || accepted !== this.accepted) return;
     this.inputTarget.defaultValue = text;

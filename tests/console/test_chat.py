@@ -154,12 +154,21 @@ def test_without_a_script_a_refused_text_is_still_in_the_box(visitor):
 def test_a_draft_is_kept_for_other_devices_until_something_is_sent(visitor):
     talk = factories.conversation()
     updated_at = talk.updated_at
-    response = visitor.post(url(talk, "draft/"), {"text": "Half a <thought>\x00"})
+    response = visitor.post(url(talk, "draft/"), {"text": "Half a <thought>\x00", "key": uuid.uuid4()})
     talk.refresh_from_db()
     text = words(visitor.get(url(talk)))
     assert (response.status_code, "Half a &lt;thought&gt;</textarea>" in text) == (204, True)
     assert (talk.draft, talk.updated_at) == ("Half a <thought>", updated_at)
     send(visitor, talk, "Whole")
+    talk.refresh_from_db()
+    assert talk.draft == ""
+
+
+def test_a_draft_that_comes_after_its_message_is_none(visitor):
+    talk, key = factories.conversation(), uuid.uuid4()
+    send(visitor, talk, key=key)
+    assert visitor.post(url(talk, "draft/"), {"text": "Ahoy", "key": key}).status_code == 204
+    assert visitor.post(url(talk, "draft/"), {"text": "Ahoy"}).status_code == 422
     talk.refresh_from_db()
     assert talk.draft == ""
 

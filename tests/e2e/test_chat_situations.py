@@ -223,8 +223,8 @@ def test_a_reload_and_a_second_tab_go_on_where_the_answer_is(visit: Visit, talk:
     second.goto(talk.url)
     for each in (second, talk):
         each.reload()
+        each.wait_for_function(GROWN, arg=before, timeout=LATER)
         grows(each)
-        assert length(each) > before
     second.get_by_role("button", name="Stop", exact=True).click()
     for each in (second, talk):
         stopped(each)

@@ -19,6 +19,7 @@ WIDTHS = (320, 375, 640, 840, 1024, 1200, 1600)
 CLIPPED = """() => [...document.querySelectorAll(
     "h1, h2, h3, th, label, legend, dt, .btn, .chip, .badge, .st, .tabs a, .nav a, .note")]
   .filter((one) => one.checkVisibility() && !one.closest(".sr") && getComputedStyle(one).display !== "inline")
+  .filter((one) => !one.closest("thead") || getComputedStyle(one.closest("thead")).position !== "absolute")
   .filter((one) => one.scrollWidth > one.clientWidth + 1)
   .map((one) => `${location.pathname} cuts ${one.outerHTML.slice(0, 120)}`)"""
 SEND_A_WRONG_TOKEN = """() => {
