@@ -6,6 +6,7 @@ the table into docs/performance.md; it is refused when the machine was busy befo
 """
 
 import argparse
+import gc
 import os
 import platform
 import random
@@ -164,6 +165,8 @@ def measured(rows: int, rounds: int) -> list[Asked]:
         asked = list(pages(owner))
         for one in asked:
             client.get(one.address)
+        # As console/asgi.py does.
+        gc.freeze()
         for _ in range(rounds):
             for one in asked:
                 one.ask(client)
