@@ -1,15 +1,20 @@
-"""The tiny model through llama.cpp, in this process."""
+"""The tiny model through llama.cpp, in a process of its own: ending a server of this process may wait for ever."""
 
 import base64
 import json
+import os
+import subprocess
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import xllamacpp
-
+from jobs.localvertex.llama import SERVING_COMMAND
 from tests.localvertex.engine.conftest import ROOT
+from tests.localvertex.servers import wait_for
+
+KEY = "tests"
 
 
 class Llama:
@@ -17,7 +22,7 @@ class Llama:
         self.url = url
 
     def post(self, path: str, body: dict[str, object]) -> dict[str, object]:
-        headers = {"content-type": "application/json"}
+        headers = {"content-type": "application/json", "authorization": f"Bearer {KEY}"}
         request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
         with urllib.request.urlopen(request, timeout=60) as answer:
             content: dict[str, object] = json.loads(answer.read())
@@ -40,18 +45,26 @@ def data_uri(image: bytes) -> str:
 
 @contextmanager
 def llama(model: Path, adapter: Path | None = None, mmproj: Path | None = None) -> Iterator[Llama]:
-    params = xllamacpp.CommonParams()
-    params.model.path = str(model)
-    if mmproj:
-        params.mmproj.path, params.mmproj_use_gpu = str(mmproj), False
-    params.n_ctx, params.n_parallel, params.cache_ram_mib = 2048, 1, 0
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
-    params.cpuparams.poll = params.cpuparams_batch.poll = 0
-    params.hostnames, params.port = ["127.0.0.1"], 0
-    params.chat_template = (ROOT / "jobs" / "localvertex" / "chat_template.jinja").read_text()
-    params.use_jinja = True
-    if adapter:
-        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
-    server = xllamacpp.Server(params)
-    yield Llama(server.listening_address)
-    del server
+    with TemporaryDirectory() as folder:
+        port_file, log = Path(folder) / "port.json", Path(folder) / "log"
+        config = {
+            "model": str(model),
+            "adapter": str(adapter or ""),
+            "mmproj": str(mmproj or ""),
+            "chat_template": (ROOT / "jobs" / "localvertex" / "chat_template.jinja").read_text(),
+            "context": 2048,
+            "slots": 1,
+            "threads": 1,
+            "api_key": KEY,
+            "alias": "tests",
+            "parent": os.getpid(),
+            "port_file": str(port_file),
+        }
+        with log.open("wb") as output:
+            process = subprocess.Popen([*SERVING_COMMAND, json.dumps(config)], cwd=ROOT, stdout=output, stderr=output)
+        try:
+            wait_for(port_file.exists, log.read_text, 60)
+            yield Llama(json.loads(port_file.read_text())["url"])
+        finally:
+            process.kill()
+            process.wait()
