@@ -102,7 +102,8 @@ def test_full_tuning_answers_through_its_endpoint(real_server):
 
 
 @pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="needs the extra qlora")
-@pytest.mark.parametrize("mode", ["4bit", pytest.param("8bit", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["4bit", "8bit"])
 def test_custom_job_on_a_quantised_base_answers_through_its_endpoint(real_server, mode):
     server = real_server.start()
     held_out = json.loads((TUNE / "heldout.json").read_text())

@@ -83,6 +83,7 @@ def test_ctrl_c_leaves_nothing(tmp_path):
         assert (left(console, pids), time.monotonic() - stopped < 12) == ([], True)
 
 
+@pytest.mark.slow
 def test_it_starts_without_any_standard_input(tmp_path):
     command = ["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "manage.py", "up", "--data-dir", str(tmp_path)]
     with subprocess.Popen(command, cwd=ROOT, env=environment(IDLE), stdout=subprocess.PIPE, text=True) as process:

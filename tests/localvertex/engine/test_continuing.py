@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from safetensors.numpy import load_file
 
 from tests.localvertex.engine.conftest import TUNE, Workdir
@@ -20,6 +21,7 @@ def test_begins_where_the_earlier_tuning_ended(trained: Workdir, workdir: Workdi
     assert "begun with the adapter of an earlier tuning" in (workdir.path / "final/README.md").read_text()
 
 
+@pytest.mark.slow
 def test_steps_end_it_early_with_a_checkpoint(workdir: Workdir) -> None:
     workdir.describe(max_steps=3, epochs=1, lora_alpha=8)
     assert workdir.run() == 0
@@ -37,6 +39,7 @@ def test_adapter_that_does_not_fit(workdir: Workdir, tmp_path: Path) -> None:
     assert "cannot be loaded on tests/tiny-gemma3" in workdir.events("failed")[0]["message"]
 
 
+@pytest.mark.slow
 def test_adapter_is_kept_exactly_without_learning(trained: Workdir, workdir: Workdir) -> None:
     adapter = trained.path / "final" / "adapter"
     workdir.describe(adapter_dir=str(adapter), max_steps=1, learning_rate=1e-12)

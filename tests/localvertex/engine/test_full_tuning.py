@@ -44,6 +44,7 @@ def test_only_the_newest_keeps_what_it_is_resumed_with(full: Workdir) -> None:
     assert [(folder / "optimizer.pt").exists() for folder in checkpoints(full)] == [False, False, True]
 
 
+@pytest.mark.slow
 def test_killed_training_ends_with_the_same_weights(full: Workdir, workdir: Workdir) -> None:
     workdir.describe(**FULL)
     process = workdir.start()
@@ -58,6 +59,7 @@ def test_killed_training_ends_with_the_same_weights(full: Workdir, workdir: Work
     assert [name for name in wanted if (made[name] - wanted[name]).abs().max() > 0.01] == []
 
 
+@pytest.mark.slow
 def test_goes_on_from_a_model_that_was_tuned_in_full(full: Workdir, workdir: Workdir) -> None:
     workdir.describe(**FULL | {"base_model_dir": str(full.path / "final"), "epochs": 1, "custom_base": "gs://b/final"})
     assert workdir.run() == 0, (workdir.path / "train.log").read_text()
@@ -65,6 +67,7 @@ def test_goes_on_from_a_model_that_was_tuned_in_full(full: Workdir, workdir: Wor
     assert "It goes on from the weights in gs://b/final." in (workdir.path / "final/README.md").read_text()
 
 
+@pytest.mark.slow
 def test_adapter_on_a_model_that_was_tuned_in_full(full: Workdir, workdir: Workdir, tmp_path: Path) -> None:
     workdir.describe(base_model_dir=str(full.path / "final"), custom_base="gs://b/final", epochs=1)
     assert workdir.run() == 0, (workdir.path / "train.log").read_text()

@@ -74,6 +74,7 @@ def test_log_is_as_readable_as_any(qlora: Workdir) -> None:
 
 
 @needs_bitsandbytes
+@pytest.mark.slow
 def test_killed_training_goes_on_from_its_last_checkpoint(workdir: Workdir) -> None:
     workdir.describe(quantization="8bit")
     process = workdir.start()

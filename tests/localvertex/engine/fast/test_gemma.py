@@ -57,6 +57,7 @@ def test_same_loss_and_gradients_as_transformers(folder: Path, window: int | Non
     )
 
 
+@pytest.mark.slow
 def test_loss_of_the_trainer_that_makes_all_logits(workdir: Workdir, tmp_path: Path) -> None:
     """The same batches in the same order, over three epochs that learn most of what there is."""
     workdir.describe(validation_path=None)
