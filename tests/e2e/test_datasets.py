@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.conftest import Visit, remarks
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120), pytest.mark.usefixtures("signed_in")]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(120), pytest.mark.usefixtures("signed_in")]
 TALKS = [
     {"conversations": [{"from": "human", "value": f"Question {n}?"}, {"from": "gpt", "value": f"Answer {n}. " * n}]}
     for n in range(1, 41)

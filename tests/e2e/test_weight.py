@@ -9,7 +9,7 @@ from tests.e2e.pages import PAGES, filled
 from tests.e2e.weighing import Wire, weighed
 from tests.running import Running
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(240)]
 HEAVIEST = ["chat", "compare", "job", "settings-appearance", "step-base-model", "tuning"]
 KILOBYTE = 1000
 FIRST, FIRST_WITH_CHART, AGAIN = 120 * KILOBYTE, 150 * KILOBYTE, 15 * KILOBYTE
