@@ -2,7 +2,8 @@
 
 What a worker writes into a row is read by a person in another language. So `gettext` here gives a text that remembers
 what it was made of; `kept` is the form of it for the database, and `told` makes the text again in the language that is
-active then. A text from elsewhere, such as an error of Vertex AI, stays as it is.
+active then. A text from elsewhere, such as an error of Vertex AI, stays as it is, also one that looks like a kept
+sentence: whoever answers must not choose what is filled in where.
 """
 
 import json
@@ -58,6 +59,8 @@ def kept(value: Any) -> Any:
     if isinstance(value, Sentence):
         parts = {"sentence": value.source, "values": value.values, "plural": value.plural, "number": value.number}
         return json.dumps({name: kept(part) for name, part in parts.items() if part}, ensure_ascii=False)
+    if isinstance(value, str) and value.startswith(MARK):
+        return json.dumps({"sentence": "", "as_it_is": value}, ensure_ascii=False)
     if isinstance(value, Mapping):
         return {name: kept(part) for name, part in value.items()}
     return [kept(part) for part in value] if isinstance(value, list | tuple) else value
@@ -75,6 +78,8 @@ def told(value: Any) -> Any:
 def _read(text: str) -> str:
     try:
         parts = json.loads(text)
+        if "as_it_is" in parts:
+            return str(parts["as_it_is"])
         values = told(parts.get("values"))
         values = tuple(values) if isinstance(values, list) else values
         return Sentence(parts["sentence"], values, parts.get("plural", ""), parts.get("number", 0))

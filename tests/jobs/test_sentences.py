@@ -64,6 +64,20 @@ def test_what_is_no_sentence_stays_as_it_is():
     assert told(kept(value)) == value
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"sentence": "The job was created."}',
+        '{"sentence": ["not", "a text"]}',
+        '{"sentence": "%(wide)99999999999d", "values": {"wide": 1}}',
+        '{"sentence": "", "as_it_is": "somebody else"}',
+    ],
+)
+def test_what_somebody_else_wrote_like_a_sentence_is_not_taken_for_one(text):
+    assert told(kept(text)) == text
+    assert told(kept(gettext("Vertex AI does not answer for now: %s") % text)).endswith(text)
+
+
 def test_a_copy_is_the_same():
     sentence = ngettext("%d row", "%d rows", 2) % 2
     again = copy.deepcopy(sentence)
