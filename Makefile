@@ -10,12 +10,15 @@ PIP_ARGS ?=
 up: $(VENV)/.installed-local ## run the whole console on this machine
 	@$(BIN)/python manage.py up $(ARGS)
 
+# Trainings take the niceness 10 for themselves: what runs beside them in a test must not take all of a small machine.
+PYTEST := nice -n 10 $(BIN)/python -m pytest
+
 test: $(VENV)/.installed-dev ## every test but those of test-slow
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not e2e and not slow"
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m "e2e and not slow"
+	$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m "not e2e and not slow"
+	$(PYTEST) -n 3 --dist loadfile -m "e2e and not slow"
 
 test-slow: $(VENV)/.installed-dev ## tests that `make test` leaves out, because they take minutes
-	$(BIN)/python -m pytest -n auto --dist loadfile -m slow
+	$(PYTEST) -n auto --dist loadfile -m slow
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

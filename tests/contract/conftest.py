@@ -15,7 +15,7 @@ from tests.localservers import LocalVertex
 
 BUCKET = "gs://garden-local"
 TUNE_DATA = Path(__file__).parent.parent / "fixtures" / "tiny-tune"
-PATIENCE = 60
+PATIENCE = 150
 API_METHODS = {
     "tuning.create": "create_tuning_job",
     "tuning.find": "list_tuning_jobs",

@@ -39,8 +39,8 @@ class Handler(BaseHTTPRequestHandler):
         for word in (" and", " so on"):
             self.send({"choices": [{"index": 0, "text": word}]})
         self.send({"choices": [{"index": 0, "text": "", "finish_reason": "stop"}]})
-        self.wfile.write(b"data: [DONE]\n\n")
         note({"ended": "whole", "body": body})
+        self.wfile.write(b"data: [DONE]\n\n")
 
     def stream(self, body):
         wish = body["messages"][-1]["content"]
@@ -55,8 +55,8 @@ class Handler(BaseHTTPRequestHandler):
                 self.send({"choices": [{"index": 0, "delta": {"content": word}}]})
             self.send({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
             self.send({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}})
-            self.wfile.write(b"data: [DONE]\n\n")
             note({"ended": "whole", "body": body})
+            self.wfile.write(b"data: [DONE]\n\n")
         except OSError:
             note({"ended": "left", "body": body})
 
