@@ -21,8 +21,8 @@ from . import pictures as stored
 from .chat_answer import answer
 
 __all__ = [
-    "add_question", "answer", "ask", "choose_endpoint", "delete", "due", "forget_bare", "interrupt_stale",
-    "keep_draft", "next_ordinal", "request_stop", "require_ready", "require_rest", "set_options", "set_up", "start",
+    "answer", "ask", "choose_endpoint", "delete", "due", "forget_bare", "interrupt_stale", "keep_draft", "locked",
+    "next_ordinal", "question_of", "request_stop", "require_ready", "require_rest", "set_options", "set_up", "start",
     "title_of", "waiting",
 ]  # fmt: skip
 
@@ -98,39 +98,43 @@ def ask(conversation: Conversation, *, key: UUID, text: str, pictures: Sequence[
 
 
 def _append(conversation: Conversation, key: UUID, text: str, pictures: Sequence[Picture]) -> Message:
-    row = Conversation.objects.select_for_update().get(pk=conversation.pk)
+    row = locked(conversation.pk)
     require_ready(row)
     ordinal = require_rest(row)
     stored.require_sendable(row.endpoint, pictures)
-    question = add_question(row, text, pictures, ordinal)
     row.draft = ""
-    conversation.title = row.title
-    answer_row = waiting(row, key, question, ordinal=question.ordinal + 1)
-    conversation.head = answer_row
+    answer_row = waiting(row, key, question_of(row, row.head_id, text, ordinal), pictures)
+    conversation.title, conversation.head = row.title, answer_row
     live.ring(row.owner_id, f"chat-{row.pk}")
     return answer_row
 
 
-def add_question(row: Conversation, text: str, pictures: Sequence[Picture], ordinal: int) -> Message:
-    """`row` locked by the caller, who adds the answer to come; that saves the title too."""
-    question = Message.objects.create(
-        conversation=row, parent_id=row.head_id, ordinal=ordinal, role=Role.USER, content=text,
-        html=markup.answer(text),
+def locked(conversation_id: UUID) -> Conversation:
+    """With its endpoint, which `require_ready` locks."""
+    rows = Conversation.objects.select_for_update(of=("self",)).select_related("endpoint")
+    return rows.get(pk=conversation_id)
+
+
+def question_of(row: Conversation, parent_id: UUID | None, text: str, ordinal: int) -> Message:
+    """Not saved yet: `waiting` does that together with the answer to come."""
+    html = markup.answer(text)
+    return Message(
+        conversation=row, parent_id=parent_id, ordinal=ordinal, role=Role.USER, content=text, html=html
     )  # fmt: skip
-    stored.attach(question, pictures)
-    row.title = row.title or title_of(text or pictures[0].name)
-    return question
 
 
 def require_ready(conversation: Conversation) -> None:
-    endpoint = Endpoint.objects.select_for_update().filter(pk=conversation.endpoint_id).first()
+    """Notes the request, which locks the endpoint."""
+    endpoint = conversation.endpoint
+    while endpoint is not None and endpoint.state == EndpointState.READY:
+        if endpoint_lifetime.note_request(endpoint, timezone.now()):
+            return
+        # It changed since it was read.
+        endpoint = conversation.endpoint = Endpoint.objects.filter(pk=endpoint.pk).first()
     if endpoint is None or endpoint.state == EndpointState.DELETED:
         raise NotAllowedNow(_("The endpoint of this conversation was deleted. Start a new chat with another one."))
-    if endpoint.state != EndpointState.READY:
-        words = {"name": endpoint.display_name, "state": endpoint.get_state_display().lower()}
-        raise NotAllowedNow(_("The endpoint %(name)s is %(state)s. Write when it is ready.") % words)
-    endpoint_lifetime.note_request(endpoint, timezone.now())
-    conversation.endpoint = endpoint
+    words = {"name": endpoint.display_name, "state": endpoint.get_state_display().lower()}
+    raise NotAllowedNow(_("The endpoint %(name)s is %(state)s. Write when it is ready.") % words)
 
 
 def title_of(text: str) -> str:
@@ -152,17 +156,26 @@ def next_ordinal(conversation: Conversation) -> int:
     return last + 1
 
 
-def waiting(conversation: Conversation, key: UUID, question: Message | None, **begun: Any) -> Message:
-    """The answer to come, which becomes the head. `begun` is what is known of it already: it continues another one, or
-    has failed before it was asked for."""
+def waiting(
+    conversation: Conversation, key: UUID, question: Message | None, pictures: Sequence[Picture] = (), **begun: Any
+) -> Message:
+    """The answer to come, which becomes the head, saved together with a question that is not saved yet and its
+    `pictures`. `begun` is what is known of it already: it continues another one, or has failed before it was asked
+    for."""
     endpoint = conversation.endpoint
+    new = question if question and question._state.adding else None
     begun = {"state": MessageState.WAITING, "endpoint": endpoint} | begun
-    if "ordinal" not in begun:
-        begun["ordinal"] = next_ordinal(conversation)
-    row = Message.objects.create(
-        conversation=conversation, key=key, parent=question, role=Role.ASSISTANT,
-        parameters=conversation.parameters, answered_by=endpoint.label if endpoint else "", **begun,
+    row = Message(
+        conversation=conversation, key=key, parent=question, role=Role.ASSISTANT, parameters=conversation.parameters,
+        ordinal=new.ordinal + 1 if new else next_ordinal(conversation),
+        answered_by=endpoint.label if endpoint else "", **begun,
     )  # fmt: skip
+    if new:
+        Message.objects.bulk_create([new, row])
+        stored.attach(new, pictures)
+        conversation.title = conversation.title or title_of(new.content or pictures[0].name)
+    else:
+        row.save(force_insert=True)
     conversation.head = row
     conversation.save(update_fields=["head", "title", "draft", "updated_at"])
     return row

@@ -41,12 +41,11 @@ def answer(message_id: UUID) -> None:
     message = Message.objects.select_related("conversation", "endpoint").get(pk=message_id)
     answering = Answer(message)
     with keeper.keeping(message_id, answering):
-        live.ring(message.conversation.owner_id, f"chat-{message.conversation_id}")
         answering.run()
 
 
 class Answer:
-    """`run` is for the thread that reads, `text` and `stop` for the keeper's."""
+    """`run` is for the thread that reads, `text`, `tell` and `stop` for the keeper's."""
 
     def __init__(self, message: Message) -> None:
         """An answer that waited and has a text already continues that text."""
@@ -67,6 +66,9 @@ class Answer:
 
     def text(self) -> str:
         return "".join(self._parts)
+
+    def tell(self) -> None:
+        live.ring(self.message.conversation.owner_id, f"chat-{self.message.conversation_id}")
 
     def stop(self) -> None:
         """The second time the reader is still busy, with connecting maybe: then the answer ends without it."""

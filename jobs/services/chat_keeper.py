@@ -31,6 +31,9 @@ class Answering(Protocol):
 
     def text(self) -> str: ...
 
+    def tell(self) -> None:
+        """That somebody works on it: once, at the first look."""
+
     def stop(self) -> None:
         """Asked for again at every look until it has ended."""
 
@@ -39,6 +42,7 @@ class Answering(Protocol):
 class Kept:
     answering: Answering
     length: int = 0
+    is_told: bool = False
     saved_at: float = field(default_factory=time.monotonic)
 
     def is_due(self, now: float) -> bool:
@@ -88,6 +92,9 @@ class Keeper:
         try:
             found = dict(_streaming(kept).values_list("pk", "stop_requested_at"))
             for pk, each in kept.items():
+                if not each.is_told:
+                    each.is_told = True
+                    each.answering.tell()
                 if pk not in found or found[pk] is not None:
                     each.answering.stop()
             self._save({pk: each for pk, each in kept.items() if found.get(pk, True) is None})

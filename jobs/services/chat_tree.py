@@ -145,14 +145,10 @@ def edit(question: Message, *, key: UUID, text: str) -> Message:
     def make(row: Conversation, old: Message) -> Message:
         if old.role != Role.USER:
             raise NotAllowedNow(_("Only a question can be edited."))
-        if not text and not old.pictures.exists():
+        pictures = list(old.pictures.all())
+        if not text and not pictures:
             raise NotAllowedNow(_("Write a message first."))
-        new = Message.objects.create(
-            conversation=row, parent_id=old.parent_id, ordinal=chat.next_ordinal(row), role=Role.USER, content=text,
-            html=markup.answer(text),
-        )  # fmt: skip
-        copy_pictures({old.pk: new})
-        return chat.waiting(row, key, new)
+        return chat.waiting(row, key, chat.question_of(row, old.parent_id, text, chat.next_ordinal(row)), pictures)
 
     return _once(question, key, make)
 
@@ -194,7 +190,7 @@ def _once(message: Message, key: UUID, make: Callable[[Conversation, Message], M
     """The answer that `make` makes, or the one that was made for this key."""
     try:
         with transaction.atomic():
-            row = Conversation.objects.select_for_update().get(pk=message.conversation_id)
+            row = chat.locked(message.conversation_id)
             if found := row.messages.filter(key=key).first():
                 return found
             chat.require_ready(row)

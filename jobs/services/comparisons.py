@@ -143,13 +143,14 @@ def _asked(
 
 def _ask(column: Conversation, endpoint: Endpoint | None, key: UUID, text: str, pictures: Sequence[Picture]) -> Message:
     key = uuid5(key, str(column.pk))
-    question = chat.add_question(column, text, pictures, chat.next_ordinal(column))
+    question = chat.question_of(column, column.head_id, text, chat.next_ordinal(column))
     problem = _problem(endpoint)
     if not problem:
-        return chat.waiting(column, key, question)
+        return chat.waiting(column, key, question, pictures)
     check(MESSAGE_TRANSITIONS, MessageState.WAITING, MessageState.FAILED)
     # It names no endpoint, since none was asked.
-    return chat.waiting(column, key, question, state=MessageState.FAILED, endpoint=None, error_message=problem)
+    failed = {"state": MessageState.FAILED, "endpoint": None, "error_message": problem}
+    return chat.waiting(column, key, question, pictures, **failed)
 
 
 def _problem(endpoint: Endpoint | None) -> str:

@@ -77,12 +77,14 @@ def _sentence(row: Endpoint) -> str:
     return words % hours
 
 
-def note_request(endpoint: Endpoint, now: datetime) -> None:
-    """`endpoint` locked by the caller. Called for every question, so it writes no event and rings no bell."""
+def note_request(endpoint: Endpoint, now: datetime) -> bool:
+    """Locks the endpoint by writing to it; false if it is not any more as it was read. Called for every question, so it
+    writes no event and rings no bell."""
     fields: dict[str, datetime] = {"last_request_at": now}
     if endpoint.lease_kind == LeaseKind.IDLE and endpoint.undeploy_at and endpoint.lease_hours:
         fields["undeploy_at"] = max(endpoint.undeploy_at, now + timedelta(hours=endpoint.lease_hours))
-    Endpoint.objects.filter(pk=endpoint.pk).update(**fields)
+    same = {name: getattr(endpoint, name) for name in ("state", "lease_kind", "lease_hours", "undeploy_at")}
+    return bool(Endpoint.objects.filter(pk=endpoint.pk, **same).update(**fields))
 
 
 def due(now: datetime) -> list[UUID]:

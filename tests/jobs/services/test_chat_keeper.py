@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 class Answering:
     def __init__(self, text="Half an "):
-        self.words, self.stops = text, 0
+        self.words, self.stops, self.tells = text, 0, 0
 
     @property
     def length(self):
@@ -26,6 +26,9 @@ class Answering:
 
     def text(self):
         return self.words
+
+    def tell(self):
+        self.tells += 1
 
     def stop(self):
         self.stops += 1
@@ -52,6 +55,7 @@ def test_it_reads_for_all_at_once_and_saves_in_one_transaction(count):
     found = kept(*messages)
     assert look(found) == ["SELECT", "BEGIN", *["UPDATE"] * count, "COMMIT"]
     assert look(found) == ["SELECT"]
+    assert [each.answering.tells for each in found.values()] == [1] * count
     for message in messages:
         message.refresh_from_db()
         assert (message.content, message.lease_until > timezone.now() + timedelta(seconds=20)) == ("Half an ", True)
