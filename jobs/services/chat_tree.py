@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from jobs import live, markup
+from jobs import live
 from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, Message, Picture, Role, ShareLink
 from jobs.sentences import gettext as _
