@@ -102,7 +102,7 @@ def filled(talk: Conversation, turns: Iterable[Message], message: Message | None
     """By the count that came with the last answer; without one by the length of all that was said."""
     branch = list(turns or ())
     if not branch and message:
-        branch = [message] if _counted(message) else talk.path(message.pk)
+        branch = [message] if _counted(message) else talk.path(message)
     ended = [turn for turn in branch if turn.role == Role.ASSISTANT and not turn.is_live]
     if not ended:
         return Filled(0, size, is_estimate=False)

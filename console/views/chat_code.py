@@ -123,7 +123,7 @@ def body_of(talk: Conversation) -> dict[str, Any]:
     turns, endpoint = talk.path(), talk.endpoint
     assert endpoint is not None
     question = next((turn for turn in reversed(turns) if turn.role == Role.USER), None)
-    messages = chat_answer.messages_for(talk, question.pk, endpoint) if question else EXAMPLE
+    messages = chat_answer.messages_for(talk, question, endpoint) if question else EXAMPLE
     return {"messages": messages, **only_taken(talk.parameters, endpoint)}
 
 

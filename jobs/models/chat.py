@@ -76,11 +76,14 @@ class Conversation(models.Model):
         ordering = ["-updated_at"]
         indexes = [models.Index(fields=["owner", "-updated_at"])]
 
-    def path(self, leaf_id: uuid.UUID | None = None) -> "list[Message]":
-        """The branch that ends at `leaf_id` (default: `head`), from its first question on. One query."""
+    def path(self, leaf: "Message | None" = None) -> "list[Message]":
+        """The branch that ends at `leaf` (default: `head`), from its first question on, with its pictures."""
+        if leaf and leaf.parent_id is None:
+            models.prefetch_related_objects([leaf], "pictures")
+            return [leaf]
         turns = {turn.pk: turn for turn in self.messages.prefetch_related("pictures")}
         branch: list[Message] = []
-        at = leaf_id or self.head_id
+        at = leaf.pk if leaf else self.head_id
         while at is not None and at in turns:
             branch.append(turns[at])
             at = turns[at].parent_id

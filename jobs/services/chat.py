@@ -1,13 +1,14 @@
 """Conversations with an endpoint. An answer is a row that waits; the chat task fills it (`chat_answer`)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Max, Q
+from django.db.models import Max, Q
 from django.utils import timezone
 
 from jobs import live, markup
@@ -34,6 +35,12 @@ BATCH = 50
 BARE_FOR = timedelta(days=7)
 # Where the pictures of a new chat wait.
 NEW_BOX = "new"
+
+Kick = Callable[[Message], object]
+
+
+def nobody(answer: Message) -> None:
+    """For who answers it itself, or leaves it to the sweep."""
 
 
 def start(owner: User, *, endpoint: Endpoint, **place: Any) -> Conversation:
@@ -80,16 +87,20 @@ def delete(conversation: Conversation) -> None:
     live.ring(owner_id, f"chat-{pk}")
 
 
-def ask(conversation: Conversation, *, key: UUID, text: str, pictures: Sequence[Picture] = ()) -> Message:
-    """Appends the turn and the answer to come, and returns the answer. The same key again is the same answer."""
+def ask(
+    conversation: Conversation, *, key: UUID, text: str, pictures: Sequence[Picture] = (), kick: Kick = nobody
+) -> Message:
+    """Appends the turn and the answer to come, and returns the answer. The same key again is the same answer. `kick` is
+    called with a new one as soon as it is committed, before the pages hear of it."""
     text = text.replace("\x00", "").strip()
     if not text and not pictures:
         raise NotAllowedNow(_("Write a message first."))
     try:
         with transaction.atomic():
-            return _append(conversation, key, text, pictures)
+            return _append(conversation, key, text, pictures, kick)
     except (IntegrityError, NotAllowedNow) as error:
         # Looked for only now: a message that comes again finds the first one in its way.
+        conversation.refresh_from_db(fields=["head", "title", "draft"])
         if found := conversation.messages.filter(key=key).first():
             return found
         if isinstance(error, NotAllowedNow):
@@ -97,16 +108,25 @@ def ask(conversation: Conversation, *, key: UUID, text: str, pictures: Sequence[
         raise NotAllowedNow(_("Another message was sent at the same moment. Look at the conversation again.")) from None
 
 
-def _append(conversation: Conversation, key: UUID, text: str, pictures: Sequence[Picture]) -> Message:
-    row = locked(conversation.pk)
+def _append(conversation: Conversation, key: UUID, text: str, pictures: Sequence[Picture], kick: Kick) -> Message:
+    row = _held(conversation)
     require_ready(row)
     ordinal = require_rest(row)
     stored.require_sendable(row.endpoint, pictures)
     row.draft = ""
     answer_row = waiting(row, key, question_of(row, row.head_id, text, ordinal), pictures)
     conversation.title, conversation.head = row.title, answer_row
+    transaction.on_commit(partial(kick, answer_row))
     live.ring(row.owner_id, f"chat-{row.pk}")
     return answer_row
+
+
+def _held(conversation: Conversation) -> Conversation:
+    """Locked; not read again where nobody has changed it since."""
+    same = {"head": conversation.head_id, "updated_at": conversation.updated_at}
+    if Conversation.objects.filter(pk=conversation.pk, **same).update(draft=""):
+        return conversation
+    return locked(conversation.pk)
 
 
 def locked(conversation_id: UUID) -> Conversation:
@@ -143,12 +163,11 @@ def title_of(text: str) -> str:
 
 
 def require_rest(conversation: Conversation) -> int:
-    """No answer is being written: the ordinal of the turn that comes next."""
-    is_live = Count("pk", filter=Q(state__in=MESSAGE_LIVE))
-    found = conversation.messages.aggregate(live=is_live, last=Max("ordinal", default=0))
-    if found["live"]:
+    """No answer is being written, which only the newest turn can be: the ordinal of the turn that comes next."""
+    newest = conversation.messages.order_by("-ordinal").values_list("ordinal", "state").first()
+    if newest and newest[1] in MESSAGE_LIVE:
         raise NotAllowedNow(_("The model is still answering. Wait for the end or stop it first."))
-    return int(found["last"]) + 1
+    return newest[0] + 1 if newest else 1
 
 
 def next_ordinal(conversation: Conversation) -> int:
@@ -173,11 +192,14 @@ def waiting(
     if new:
         Message.objects.bulk_create([new, row])
         stored.attach(new, pictures)
-        conversation.title = conversation.title or title_of(new.content or pictures[0].name)
     else:
         row.save(force_insert=True)
+    changed = ["head", "draft", "updated_at"]
+    if new and not conversation.title:
+        conversation.title = title_of(new.content or pictures[0].name)
+        changed.append("title")
     conversation.head = row
-    conversation.save(update_fields=["head", "title", "draft", "updated_at"])
+    conversation.save(update_fields=changed)
     return row
 
 

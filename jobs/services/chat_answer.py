@@ -38,7 +38,7 @@ def answer(message_id: UUID) -> None:
     waiting = Message.objects.filter(pk=message_id, state=MessageState.WAITING)
     if not waiting.update(state=MessageState.STREAMING, lease_until=now + LEASE, updated_at=now):
         return
-    message = Message.objects.select_related("conversation", "endpoint").get(pk=message_id)
+    message = Message.objects.select_related("conversation", "endpoint", "parent").get(pk=message_id)
     answering = Answer(message)
     with keeper.keeping(message_id, answering):
         answering.run()
@@ -193,12 +193,12 @@ def request_for(message: Message) -> ChatRequest:
     return ChatRequest(
         endpoint=endpoint.resource_name,
         dedicated_dns=endpoint.dedicated_dns,
-        messages=messages_for(conversation, message.parent_id, endpoint),
+        messages=messages_for(conversation, message.parent, endpoint),
         parameters=only_taken(message.parameters, endpoint),
     )
 
 
-def messages_for(conversation: Conversation, asked: UUID | None, endpoint: Endpoint) -> list[dict[str, Any]]:
+def messages_for(conversation: Conversation, asked: Message | None, endpoint: Endpoint) -> list[dict[str, Any]]:
     """With the system instructions; `asked` is the last question. With the pictures that `endpoint` reads."""
     turns: list[dict[str, Any]] = []
     if conversation.system_instruction:
@@ -206,7 +206,7 @@ def messages_for(conversation: Conversation, asked: UUID | None, endpoint: Endpo
     return turns + _history(conversation, asked, endpoint)
 
 
-def _history(conversation: Conversation, asked: UUID | None, endpoint: Endpoint) -> list[dict[str, Any]]:
+def _history(conversation: Conversation, asked: Message | None, endpoint: Endpoint) -> list[dict[str, Any]]:
     turns: list[Message] = []
     question: Message | None = None
     for turn in conversation.sent(conversation.path(asked)) if asked else ():

@@ -65,7 +65,8 @@ def test_a_long_code_block_is_cut_at_a_line_and_stays_code():
 
 @pytest.mark.parametrize("pattern", ["word ", "word\n", "word\n\n", "* word\n", "x"])
 def test_the_cost_is_linear(pattern):
-    assert cost(pattern, 10_000) < 4 * max(cost(pattern, 5_000), 0.02)
+    """Four times the text: sixteen times the time would be quadratic, the clock of a busy machine is off by half."""
+    assert cost(pattern, 10_000) < 9 * max(cost(pattern, 2_500), 0.01)
 
 
 def cost(pattern, size):
