@@ -15,7 +15,7 @@ PYTEST := nice -n 10 $(BIN)/python -m pytest
 
 test: $(VENV)/.installed-dev ## every test but those of test-slow
 	$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m "not e2e and not slow"
-	$(PYTEST) -n 3 --dist loadfile -m "e2e and not slow"
+	$(PYTEST) -n 5 --dist loadfile -m "e2e and not slow"
 
 test-slow: $(VENV)/.installed-dev ## tests that `make test` leaves out, because they take minutes
 	$(PYTEST) -n auto --dist loadfile -m slow

@@ -13,7 +13,7 @@ app = Celery("console")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["jobs"])
 # The broker keeps no note of who has the message of an answer, which takes as long as reading its question: the row is
-# what waits, and the sweep names it again.
+# what waits, and the sweep names it again. So a worker takes every message that comes, also those it cannot begin yet.
 app.conf.task_queues = [Queue("jobs", Exchange("jobs"), "jobs"), Queue("chat", Exchange("chat"), "chat", no_ack=True)]
 
 
