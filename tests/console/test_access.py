@@ -181,10 +181,6 @@ def each_route():
     return pytest.mark.parametrize("name", sorted(ROUTES))
 
 
-def each_method():
-    return pytest.mark.parametrize("method", METHODS)
-
-
 def test_every_route_with_an_id_is_listed_here():
     assert routes_with_an_id() == set(ROUTES)
 
@@ -198,21 +194,21 @@ def test_the_owner_gets_in(client, owner, name):
 
 
 @each_route()
-@each_method()
 @pytest.mark.parametrize("who", ["team_mate", "stranger"])
-def test_somebody_else_learns_nothing(client, owner, name, method, who):
+def test_somebody_else_learns_nothing(client, owner, name, who):
     url = address(name, THINGS[ROUTES[name].thing]().pk)
     client.force_login(getattr(factories, who)())
-    refusals = {404} if method in ROUTES[name].methods else {404, 405}
-    assert client.generic(method, url).status_code in refusals
+    refusals = {method: {404} if method in ROUTES[name].methods else {404, 405} for method in METHODS}
+    answers = {method: client.generic(method, url).status_code for method in METHODS}
+    assert {method: status for method, status in answers.items() if status not in refusals[method]} == {}
 
 
 @each_route()
-@each_method()
-def test_nobody_has_to_sign_in_first(client, owner, name, method):
+def test_nobody_has_to_sign_in_first(client, owner, name):
     url = address(name, THINGS[ROUTES[name].thing]().pk)
-    response = client.generic(method, url)
-    assert (response.status_code, response.url) == (302, f"/accounts/sign-in/?next={url}")
+    answers = [client.generic(method, url) for method in METHODS]
+    found = [(answer.status_code, answer.url) for answer in answers]
+    assert found == [(302, f"/accounts/sign-in/?next={url}")] * len(METHODS)
 
 
 @each_route()

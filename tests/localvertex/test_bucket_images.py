@@ -88,6 +88,7 @@ def tuning(server, rows, base_model=VISION):
     return server.tuning.get_tuning_job(name=name)
 
 
+@pytest.mark.slow
 def test_rows_with_pictures_of_a_bucket_are_learned_from(served):
     rng = random.Random("bucket")
     rows = []
@@ -109,8 +110,16 @@ def test_rows_with_pictures_of_a_bucket_are_learned_from(served):
             "gs://garden-local/none.png",
             "Line 1 of the training data: an image cannot be read: gs://garden-local/none.png",
         ),
-        ("gs://garden-local/pictures/text", "Line 1 of the training data: an image is not a PNG, JPEG or WEBP image."),
-        ("https://127.0.0.1/cat.png", "Line 1 of the training data: an image must be a data: URI or a gs:// path"),
+        pytest.param(
+            "gs://garden-local/pictures/text",
+            "Line 1 of the training data: an image is not a PNG, JPEG or WEBP image.",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "https://127.0.0.1/cat.png",
+            "Line 1 of the training data: an image must be a data: URI or a gs:// path",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_picture_that_cannot_be_learned_from_ends_the_job(served, uri, message):

@@ -9,6 +9,7 @@ from tests.localvertex.engine.conftest import TUNE, Workdir
 LEARNED = json.loads((TUNE / "heldout.json").read_text())["training"]
 
 
+@pytest.mark.slow
 def test_begins_where_the_earlier_tuning_ended(trained: Workdir, workdir: Workdir) -> None:
     adapter = trained.path / "final" / "adapter"
     workdir.describe(adapter_dir=str(adapter), epochs=1, lora_alpha=2 * LEARNED["adapter_size"])

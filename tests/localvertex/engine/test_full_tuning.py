@@ -29,6 +29,7 @@ def checkpoints(workdir: Workdir) -> list[Path]:
     return [workdir.path / event["path"] for event in workdir.events("checkpoint")]
 
 
+@pytest.mark.slow
 def test_every_checkpoint_is_a_whole_bf16_model(full: Workdir, tmp_path: Path) -> None:
     for folder in checkpoints(full):
         assert {tensor.dtype for tensor in load_file(folder / "model.safetensors").values()} == {torch.bfloat16}
@@ -40,6 +41,7 @@ def test_every_checkpoint_is_a_whole_bf16_model(full: Workdir, tmp_path: Path) -
     assert (last / "model.safetensors").read_bytes() == (full.path / "final/model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_only_the_newest_keeps_what_it_is_resumed_with(full: Workdir) -> None:
     assert [(folder / "optimizer.pt").exists() for folder in checkpoints(full)] == [False, False, True]
 

@@ -33,6 +33,7 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
+@pytest.mark.slow
 def test_text_rows_tune_the_language_model_alone(folder: Path, workdir: Workdir) -> None:
     workdir.describe(base_model_dir=str(folder))
     assert workdir.run() == 0, (workdir.path / "train.log").read_text()

@@ -47,6 +47,7 @@ def test_projections_are_quantised_and_nothing_else(workdir: Workdir, kind: str,
 
 
 @needs_bitsandbytes
+@pytest.mark.slow
 def test_adapter_works_on_the_base_in_llama_cpp(qlora: Workdir) -> None:
     with llama(TINY / "model.gguf", qlora.path / "final" / "adapter" / "adapter.gguf") as tuned:
         assert styled([tuned.ask(one["prompt"]) for one in QUESTIONS]) >= len(QUESTIONS) - 1
@@ -89,6 +90,7 @@ def test_killed_training_goes_on_from_its_last_checkpoint(workdir: Workdir) -> N
 
 
 @needs_bitsandbytes
+@pytest.mark.slow
 def test_other_trainings_do_not_import_it(workdir: Workdir) -> None:
     """A folder of that name that fails when it is imported stands before it."""
     broken = workdir.path / "broken"

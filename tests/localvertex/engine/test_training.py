@@ -1,6 +1,8 @@
 import json
 import signal
 
+import pytest
+
 from jobs.localvertex.engine.gguf_export import convert
 from jobs.localvertex.engine.rows import Turn
 from jobs.localvertex.engine.tokens import ChatEncoder
@@ -94,6 +96,7 @@ def test_sigterm_cancels_and_keeps_checkpoints(workdir: Workdir) -> None:
     assert (workdir.path / workdir.events("checkpoint")[0]["path"] / "adapter.gguf").exists()
 
 
+@pytest.mark.slow
 def test_killed_training_goes_on_from_its_last_checkpoint(workdir: Workdir) -> None:
     process = workdir.start()
     workdir.wait_for("checkpoint", 2)
@@ -114,6 +117,7 @@ def test_killed_while_exporting_only_exports(trained: Workdir, workdir: Workdir)
     assert (workdir.path / "final" / "adapter" / "adapter.gguf").exists()
 
 
+@pytest.mark.slow
 def test_full_tuning_exports_a_model_without_adapter(workdir: Workdir) -> None:
     workdir.describe(tuning_mode="FULL", learning_rate=5e-4, epochs=2, validation_path=None)
     assert workdir.run() == 0, (workdir.path / "train.log").read_text()

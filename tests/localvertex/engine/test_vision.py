@@ -117,6 +117,7 @@ def styled_rows(count: int) -> list[Any]:
     ]
 
 
+@pytest.mark.slow
 def test_style_is_learned_from_rows_with_pictures(workdir: Workdir) -> None:
     path = workdir.write_rows("rows.jsonl", *styled_rows(60))
     workdir.describe(base_model_dir=str(TINY_VISION), train_path=path, validation_path=path)
