@@ -123,7 +123,7 @@ def _append(conversation: Conversation, key: UUID, text: str, pictures: Sequence
 
 def _held(conversation: Conversation) -> Conversation:
     """Locked; not read again where nobody has changed it since."""
-    same = {"head": conversation.head_id, "updated_at": conversation.updated_at}
+    same = {name: getattr(conversation, name) for name in ("head_id", "title", "updated_at")}
     if Conversation.objects.filter(pk=conversation.pk, **same).update(draft=""):
         return conversation
     return locked(conversation.pk)

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from jobs import errors, live
 from jobs.models import Conversation, Message
-from jobs.services import chat
+from jobs.services import chat, chat_list
 from jobs.vertex.errors import Unavailable
 from jobs.vertex.port import ChatChunk, DeployedModel, RemoteEndpoint
 from tests import factories
@@ -135,6 +135,41 @@ def test_a_waiting_answer_stops_at_once(conversation, fake_gateway):
     chat.request_stop(answer)
     chat.answer(answer.pk)
     assert (answer.state, fake_gateway.chat.requests) == ("STOPPED", [])
+
+
+def statements(queries):
+    return [
+        words
+        for query in queries.captured_queries
+        if (words := query["sql"].split()[0]) not in ("SAVEPOINT", "RELEASE")
+    ]
+
+
+def test_few_queries_stand_between_a_message_and_its_first_word(conversation, fake_gateway):
+    before = []
+    with CaptureQueriesContext(connection) as queries:
+        answer = chat.ask(conversation, key=uuid4(), text="Ahoy")
+        assert statements(queries) == ["UPDATE", "UPDATE", "SELECT", "INSERT", "UPDATE"]
+    with CaptureQueriesContext(connection) as queries:
+        fake_gateway.during("chat._open", lambda: before.extend(statements(queries)))
+        chat.answer(answer.pk)
+        assert before == ["UPDATE", "SELECT", "SELECT"]
+
+
+@pytest.mark.parametrize("change", ["draft", "endpoint", "title"])
+def test_a_conversation_that_changed_since_it_was_read_is_read_again(conversation, fake_gateway, change):
+    other = factories.ready_endpoint(display_name="Other", owner=conversation.owner)
+    read = Conversation.objects.select_related("endpoint").get(pk=conversation.pk)
+    if change == "endpoint":
+        chat.choose_endpoint(conversation, other)
+    elif change == "title":
+        chat_list.rename(conversation, "Changed")
+    else:
+        chat.keep_draft(conversation, "Changed", uuid4())
+    answer = chat.ask(read, key=uuid4(), text="Ahoy")
+    conversation.refresh_from_db()
+    assert answer.endpoint == conversation.endpoint == (other if change == "endpoint" else read.endpoint)
+    assert (conversation.title, conversation.draft) == ("Changed" if change == "title" else "Ahoy", "")
 
 
 def test_queries_do_not_grow_with_the_tokens(conversation, fake_gateway):
