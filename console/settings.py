@@ -234,6 +234,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "jobs.sweep", "schedule": 2.0, "options": {"expires": 10}},
     "probe-status": {"task": "status.probe", "schedule": 60.0, "options": {"expires": 30}},
+    "warn-of-endpoints": {"task": "endpoints.warn", "schedule": 60.0, "options": {"expires": 30}},
     "find-surplus": {"task": "jobs.surplus", "schedule": 60.0, "options": {"expires": 30}},
     "prune": {"task": "jobs.prune", "schedule": 3600.0, "options": {"expires": 600}},
     "sync-catalogue": {"task": "catalogue.sync", "schedule": 300.0, "options": {"expires": 120}},

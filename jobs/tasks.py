@@ -21,6 +21,7 @@ from .services import (
     chat,
     deliveries,
     endpoint_lifetime,
+    endpoint_warnings,
     endpoints,
     further_models,
     notifications,
@@ -107,6 +108,11 @@ def sync_catalogue() -> None:
 @task("jobs.surplus")
 def find_surplus() -> None:
     surplus.sweep(timezone.now())
+
+
+@task("endpoints.warn")
+def warn_of_endpoints() -> None:
+    endpoint_warnings.warn(timezone.now())
 
 
 @task("status.probe", soft_time_limit=50, time_limit=60)

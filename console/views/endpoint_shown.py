@@ -12,12 +12,12 @@ from django.utils.translation import gettext_lazy
 
 from jobs.models import Endpoint, FurtherModel, ServedModel
 from jobs.services import machine_prices, usage
+from jobs.services.endpoint_warnings import IDLE, usd_per_hour
 from jobs.states import DEPLOYED_LIVE, EndpointState
 
 from .endpoint_served import further_of
 
 RUNNING = frozenset({EndpointState.DEPLOYING, EndpointState.READY, EndpointState.UNDEPLOYING})
-IDLE = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
@@ -107,11 +107,6 @@ def shown(endpoints: Iterable[Endpoint]) -> list[Shown]:
     now, rows = timezone.now(), list(endpoints)
     hours, further = usage.by_hour(rows, now), further_of(rows)
     return [Shown(row, hours[row.pk], now, [model for model in further if model.endpoint_id == row.pk]) for row in rows]
-
-
-def usd_per_hour(model: ServedModel) -> Decimal | None:
-    price = machine_prices.price(model.machine_type) if model.machine_type else None
-    return price.usd_per_hour * model.min_replicas if price else None
 
 
 def cost_until(model: ServedModel, end: datetime) -> Decimal | None:

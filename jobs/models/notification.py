@@ -185,6 +185,8 @@ WANTED_AT_FIRST = frozenset(
         Kind.ENDPOINT_READY,
         Kind.ENDPOINT_FAILED,
         Kind.ENDPOINT_UNDEPLOYED,
+        Kind.ENDPOINT_IDLE,
+        Kind.ENDPOINT_ENDING,
         Kind.MODEL_READY,
         Kind.MODEL_FAILED,
     }

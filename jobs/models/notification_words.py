@@ -1,9 +1,12 @@
 """What a notification says. Kept are facts; the sentence is made when it is read, in the reader's language."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from django.db import models
+from django.utils import timezone
+from django.utils.formats import time_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -24,6 +27,8 @@ class Kind(models.TextChoices):
     ENDPOINT_SCALED = "endpoint.scaled", gettext_lazy("Replicas changed")
     ENDPOINT_UNDEPLOYED = "endpoint.undeployed", gettext_lazy("Endpoint undeployed")
     ENDPOINT_DELETED = "endpoint.deleted", gettext_lazy("Endpoint deleted")
+    ENDPOINT_IDLE = "endpoint.idle", gettext_lazy("Endpoint costs while idle")
+    ENDPOINT_ENDING = "endpoint.ending", gettext_lazy("Lease ends soon")
     MODEL_READY = "model.ready", gettext_lazy("Model added to an endpoint")
     MODEL_FAILED = "model.failed", gettext_lazy("Model not added to an endpoint")
     MODEL_UNDEPLOYED = "model.undeployed", gettext_lazy("Model taken from an endpoint")
@@ -41,9 +46,20 @@ def detail(kind: str, facts: Facts) -> str:
         return _("Nobody knows whether Vertex AI accepted it. Decide whether it is sent again or given up.")
     if kind == Kind.ENDPOINT_SCALED and not facts.get("reason"):
         return _("It runs with %s replicas now.") % str(facts.get("replicas", "?"))
+    if kind == Kind.ENDPOINT_IDLE:
+        return _idle(str(facts.get("usd_per_hour", "")))
+    if kind == Kind.ENDPOINT_ENDING:
+        at = timezone.localtime(datetime.fromisoformat(facts["at"]))
+        return _("At %s. Extend its lease on its page if you still need it.") % time_format(at, "TIME_FORMAT")
     if cause := facts.get("cause"):
         return _cause(str(cause), facts)
     return str(facts.get("reason", ""))
+
+
+def _idle(usd_per_hour: str) -> str:
+    if usd_per_hour:
+        return _("It costs about $%s an hour. Undeploy it, or give it a lease.") % usd_per_hour
+    return _("No price is known for its machine. Undeploy it, or give it a lease.")
 
 
 def _cause(cause: str, facts: Facts) -> str:
@@ -67,6 +83,8 @@ TITLES: dict[str, Callable[[], str]] = {
     Kind.ENDPOINT_SCALED: lambda: _("The replicas of the endpoint %(name)s were changed"),
     Kind.ENDPOINT_UNDEPLOYED: lambda: _("The endpoint %(name)s was undeployed"),
     Kind.ENDPOINT_DELETED: lambda: _("The endpoint %(name)s was deleted"),
+    Kind.ENDPOINT_IDLE: lambda: _("Nobody has asked the endpoint %(name)s for a day"),
+    Kind.ENDPOINT_ENDING: lambda: _("The lease of the endpoint %(name)s ends soon"),
     Kind.MODEL_READY: lambda: _("The model %(name)s is ready on the endpoint %(endpoint)s"),
     Kind.MODEL_FAILED: lambda: _("The model %(name)s could not be deployed on the endpoint %(endpoint)s"),
     Kind.MODEL_UNDEPLOYED: lambda: _("The model %(name)s was undeployed from the endpoint %(endpoint)s"),

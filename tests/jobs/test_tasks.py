@@ -28,17 +28,17 @@ def test_the_names_are_the_agreed_ones():
     named = (
         tasks.sweep, tasks.find_surplus, tasks.advance_tuning_job, tasks.advance_endpoint, tasks.sync_catalogue,
         tasks.answer_message, tasks.prune,
-        tasks.check_output, tasks.probe_status,
+        tasks.check_output, tasks.probe_status, tasks.warn_of_endpoints,
     )  # fmt: skip
     assert [task.name for task in named] == [
         "jobs.sweep", "jobs.surplus", "tuning.advance", "endpoints.advance", "catalogue.sync", "chat.answer",
         "jobs.prune",
-        "tuning.check_output", "status.probe",
+        "tuning.check_output", "status.probe", "endpoints.warn",
     ]  # fmt: skip
 
 
 def test_the_beat_knows_only_tasks_that_exist():
-    known = {"jobs.sweep", "jobs.surplus", "jobs.prune", "catalogue.sync", "status.probe"}
+    known = {"jobs.sweep", "jobs.surplus", "jobs.prune", "catalogue.sync", "status.probe", "endpoints.warn"}
     assert {entry["task"] for entry in project.CELERY_BEAT_SCHEDULE.values()} == known
 
 
