@@ -5,16 +5,12 @@ from typing import Any
 from celery import Celery
 from celery.signals import beat_embedded_init, beat_init, task_postrun, task_prerun, worker_ready
 from django.db import close_old_connections
-from kombu import Exchange, Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
 app = Celery("console")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["jobs"])
-# The broker keeps no note of who has the message of an answer, which takes as long as reading its question: the row is
-# what waits, and the sweep names it again. So a worker takes every message that comes, also those it cannot begin yet.
-app.conf.task_queues = [Queue("jobs", Exchange("jobs"), "jobs"), Queue("chat", Exchange("chat"), "chat", no_ack=True)]
 
 
 @beat_init.connect  # type: ignore[untyped-decorator]

@@ -229,6 +229,12 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 # A page waits for its kick to be sent; one that is not is made up for by the next sweep.
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0}
 CELERY_TASK_DEFAULT_QUEUE = "jobs"
+# The broker keeps no note of who has the message of an answer, which takes as long as reading its question: the row is
+# what waits, and the sweep names it again. So a worker takes every message that comes, also those it cannot begin yet.
+CELERY_TASK_QUEUES = {
+    "jobs": {"exchange": "jobs", "routing_key": "jobs"},
+    "chat": {"exchange": "chat", "routing_key": "chat", "no_ack": True},
+}
 CELERY_TASK_ROUTES = {"chat.*": {"queue": "chat"}}
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
