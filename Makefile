@@ -11,14 +11,16 @@ up: $(VENV)/.installed-local ## run the whole console on this machine
 	@$(BIN)/python manage.py up $(ARGS)
 
 # Trainings take the niceness 10 for themselves: what runs beside them in a test must not take all of a small machine.
-PYTEST := nice -n 10 $(BIN)/python -m pytest
+# Chromium takes -8 where it may, so its tests stay at 0.
+PYTEST := $(BIN)/python -m pytest
 
 test: $(VENV)/.installed-dev ## every test but those of test-slow
-	$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m "not e2e and not slow"
-	$(PYTEST) -n 5 --dist loadfile -m "e2e and not slow"
+	nice -n 10 $(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m "not e2e and not slow"
+	$(PYTEST) -n 4 --dist loadfile -m "e2e and not slow"
 
 test-slow: $(VENV)/.installed-dev ## tests that `make test` leaves out, because they take minutes
-	$(PYTEST) -n auto --dist loadfile -m slow
+	nice -n 10 $(PYTEST) -n auto --dist loadfile -m "slow and not e2e"
+	$(PYTEST) -n auto --dist loadfile -m "slow and e2e"
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

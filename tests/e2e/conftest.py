@@ -133,7 +133,8 @@ def seeded(console: Running) -> dict[str, str]:
 
 @pytest.fixture
 def visit(browser: Browser, console: Running, request: pytest.FixtureRequest) -> Iterator[Visit]:
-    context = browser.new_context(viewport=WIDE, locale="en-GB")
+    # What turns on a page is drawn sixty times a second, without a graphics processor by the cores that the tests need.
+    context = browser.new_context(viewport=WIDE, locale="en-GB", reduced_motion="reduce")
     context.set_default_timeout(15_000)
     page = context.new_page()
     started = Visit(context, page, console.address)
