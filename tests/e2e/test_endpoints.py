@@ -10,7 +10,7 @@ from tests.e2e.conftest import Visit, remarks
 from tests.running import GEMMA, Running
 from tests.visitor import Visitor
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(180)]
 SOON = 20_000
 A_REFUSED_FORM = "the server responded with a status of 422 (Unprocessable Entity)"
 

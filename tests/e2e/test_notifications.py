@@ -14,7 +14,7 @@ from tests.receivers import Receiver, receiving, wait_until
 from tests.running import GEMMA, Running, running, with_tiny_model
 from tests.visitor import Visitor
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")
