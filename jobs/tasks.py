@@ -131,7 +131,10 @@ def prune() -> None:
     notifications.prune(timezone.now())
 
 
-@task("chat.answer", acks_late=False, time_limit=CHAT_SECONDS + 30, soft_time_limit=CHAT_SECONDS)
+@task(
+    "chat.answer", acks_late=False, time_limit=CHAT_SECONDS + 30, soft_time_limit=CHAT_SECONDS,
+    Request="jobs.unnoted:Unnoted",
+)  # fmt: skip
 def answer_message(message_id: str) -> None:
     """Acknowledged before it runs: an answer is never produced twice, an interrupted one says so."""
     chat.answer(UUID(message_id))

@@ -13,7 +13,7 @@ from tests.e2e.conftest import WIDE, Visit, enter, remarks
 from tests.running import GEMMA, Running
 from tests.visitor import Visitor
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(180)]
 SOON = 30_000
 
 
