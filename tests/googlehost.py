@@ -41,6 +41,10 @@ class GoogleHost:
             head = _head(client)
             if not head.startswith("CONNECT"):
                 client.sendall(A_TOKEN.encode())
+                # Closed with something unread, a connection is reset, and the token may be lost.
+                client.shutdown(socket.SHUT_WR)
+                while client.recv(65536):
+                    pass
                 return
             client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             with tls.wrap_socket(client, server_side=True) as inside, socket.create_connection(self.upstream) as out:
