@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from .models import Message
 from .services import (
     accounts,
     browsing,
@@ -138,6 +139,10 @@ def prune() -> None:
 def answer_message(message_id: str) -> None:
     """Acknowledged before it runs: an answer is never produced twice, an interrupted one says so."""
     chat.answer(UUID(message_id))
+
+
+def kick_answer(message: Message) -> None:
+    kick(answer_message, message_id=str(message.pk))
 
 
 @task("jobs.sweep")

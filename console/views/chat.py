@@ -144,14 +144,10 @@ def ask(talk: Conversation, form: MessageForm) -> Message | None:
     """The answer to wait for; None, with the reason on the form, when nothing can be asked now."""
     try:
         data = form.cleaned_data
-        return chat.ask(talk, key=data["key"], text=data["text"], pictures=form.pictures, kick=kick)
+        return chat.ask(talk, key=data["key"], text=data["text"], pictures=form.pictures, kick=tasks.kick_answer)
     except NotAllowedNow as error:
         form.add_error("text", str(error))
         return None
-
-
-def kick(answer: Message) -> None:
-    tasks.kick(tasks.answer_message, message_id=str(answer.pk))
 
 
 @require_POST

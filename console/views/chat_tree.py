@@ -68,7 +68,7 @@ def key_of(request: ConsoleRequest) -> uuid.UUID:
 
 
 def waited_for(request: ConsoleRequest, answer: Message) -> HttpResponse:
-    tasks.kick(tasks.answer_message, message_id=str(answer.pk))
+    tasks.kick_answer(answer)
     return shown(request, answer.conversation, answer)
 
 

@@ -104,7 +104,7 @@ def asked(comparison: Comparison, form: MessageForm) -> list[Message] | None:
         return None
     for answer in answers:
         if answer.is_live:
-            tasks.kick(tasks.answer_message, message_id=str(answer.pk))
+            tasks.kick_answer(answer)
     return answers
 
 

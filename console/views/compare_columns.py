@@ -125,7 +125,7 @@ def one_more(request: ConsoleRequest, pk: uuid.UUID, make: Callable[..., Message
     if message is None:
         answer = visible_answer(request, pk)
         message = make(answer, key=key_of(request))
-    tasks.kick(tasks.answer_message, message_id=str(message.pk))
+    tasks.kick_answer(message)
     return shown(request, message)
 
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from jobs.models import Endpoint, FurtherModel, ServedModel
 from jobs.services import machine_prices, usage
-from jobs.services.endpoint_warnings import IDLE, usd_per_hour
+from jobs.services.endpoint_warnings import IDLE
 from jobs.states import DEPLOYED_LIVE, EndpointState
 
 from .endpoint_served import further_of
@@ -56,7 +56,7 @@ class Shown:
     @property
     def usd_per_hour(self) -> Decimal | None:
         """Of the replicas that always run, of all models; None when a price is not known."""
-        return _sum(usd_per_hour(model) for model in (self.endpoint, *self.others))
+        return machine_prices.usd_per_hour([self.endpoint, *self.others])
 
     @property
     def is_running(self) -> bool:
@@ -110,7 +110,7 @@ def shown(endpoints: Iterable[Endpoint]) -> list[Shown]:
 
 
 def cost_until(model: ServedModel, end: datetime) -> Decimal | None:
-    hourly = usd_per_hour(model)
+    hourly = machine_prices.usd_per_hour([model])
     if hourly is None or model.started_at is None:
         return hourly and Decimal(0)
     return hourly * Decimal(max((end - model.started_at).total_seconds(), 0)) / 3600

@@ -39,8 +39,8 @@ NEW_BOX = "new"
 Kick = Callable[[Message], object]
 
 
-def nobody(answer: Message) -> None:
-    """For who answers it itself, or leaves it to the sweep."""
+def leave_to_sweep(answer: Message) -> None:
+    """Which names each waiting answer to a worker."""
 
 
 def start(owner: User, *, endpoint: Endpoint, **place: Any) -> Conversation:
@@ -88,7 +88,7 @@ def delete(conversation: Conversation) -> None:
 
 
 def ask(
-    conversation: Conversation, *, key: UUID, text: str, pictures: Sequence[Picture] = (), kick: Kick = nobody
+    conversation: Conversation, *, key: UUID, text: str, pictures: Sequence[Picture] = (), kick: Kick = leave_to_sweep
 ) -> Message:
     """Appends the turn and the answer to come, and returns the answer. The same key again is the same answer. `kick` is
     called with a new one as soon as it is committed, before the pages hear of it."""
@@ -137,10 +137,8 @@ def locked(conversation_id: UUID) -> Conversation:
 
 def question_of(row: Conversation, parent_id: UUID | None, text: str, ordinal: int) -> Message:
     """Not saved yet: `waiting` does that together with the answer to come."""
-    html = markup.answer(text)
-    return Message(
-        conversation=row, parent_id=parent_id, ordinal=ordinal, role=Role.USER, content=text, html=html
-    )  # fmt: skip
+    told = {"content": text, "html": markup.answer(text)}
+    return Message(conversation=row, parent_id=parent_id, ordinal=ordinal, role=Role.USER, **told)
 
 
 def require_ready(conversation: Conversation) -> None:

@@ -1,10 +1,13 @@
 """What a machine costs an hour while a model is deployed on it."""
 
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
+
+from jobs.models import ServedModel
 
 PRICES = Path(__file__).with_name("machine_prices.toml")
 REGION = "us-central1"
@@ -26,3 +29,14 @@ def price(machine_type: str) -> Price | None:
     table = tomllib.loads(PRICES.read_text(encoding="utf-8"))[REGION]
     found = table["usd_per_hour"].get(machine_type)
     return None if found is None else Price(Decimal(found), REGION, table["source"], str(table["as_of"]))
+
+
+def usd_per_hour(models: Iterable[ServedModel]) -> Decimal | None:
+    """Of the replicas that always run, of all these models; None when one of the prices is not known."""
+    total = Decimal(0)
+    for model in models:
+        known = price(model.machine_type) if model.machine_type else None
+        if known is None:
+            return None
+        total += known.usd_per_hour * model.min_replicas
+    return total

@@ -38,6 +38,12 @@ def test_an_endpoint_that_nobody_asks_is_told_of_once(machine, detail):
     assert Notification.objects.get().subject_id == endpoint.pk
 
 
+def test_all_its_models_cost():
+    factories.further_model(endpoint=ready(min_replicas=1), machine_type="g2-standard-12", min_replicas=2)
+    endpoint_warnings.warn(NOW)
+    assert told()[0][2].startswith("It costs about $3.45 an hour.")
+
+
 def test_a_new_silence_is_told_of_again():
     endpoint = ready()
     endpoint_warnings.warn(NOW)
@@ -82,10 +88,10 @@ def test_a_lease_that_ends_soon_is_told_of_once_for_each_end():
     assert len(told()) == 2
 
 
-def test_many_silent_endpoints_take_three_queries():
+def test_many_silent_endpoints_take_four_queries():
     for _ in range(3):
         ready()
     endpoint_warnings.warn(NOW)
     with CaptureQueriesContext(connection) as queries:
         endpoint_warnings.warn(NOW + HOUR)
-    assert (len(queries), len(told())) == (3, 3)
+    assert (len(queries), len(told())) == (4, 3)
