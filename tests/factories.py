@@ -187,6 +187,9 @@ def picture(*, content: bytes | None = None, **values: Any) -> Picture:
         "sha256": hashlib.sha256(content).hexdigest(),
     }
     made = Picture.objects.create(**defaults | values)
+    if message:
+        message.has_pictures = True
+        message.save(update_fields=["has_pictures"])
     made.path.parent.mkdir(parents=True, exist_ok=True)
     made.path.write_bytes(content)
     return made

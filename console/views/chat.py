@@ -14,7 +14,7 @@ from console.http import ConsoleRequest, hx_redirect, wants_fragment
 from console.views.pictures import attached, endpoint_of, held, picture_facts
 from jobs import tasks
 from jobs.errors import NotAllowedNow
-from jobs.models import ChatPreset, Conversation, Endpoint, Message, Picture, Role
+from jobs.models import ChatPreset, Conversation, Endpoint, Message, Role
 from jobs.services import chat, chat_tree
 from jobs.services.chat_parameters import context_window, taken
 from jobs.services.chat_waits import wait_of
@@ -106,7 +106,7 @@ def context_of(request: ConsoleRequest, talk: Conversation) -> dict[str, Any]:
         "presets": ChatPreset.objects.filter(owner=request.user),
         "preset_form": PresetForm(),
         "chats": listed(request, talk),
-        "has_pictures": Picture.objects.filter(message__conversation=talk).exists(),
+        "has_pictures": talk.messages.filter(has_pictures=True).exists(),
         "endpoints": Endpoint.objects.visible_to(request.user).ready(),
     }
 

@@ -1,6 +1,18 @@
 from .account import AccountPreference, Density, Heartbeat, Installation, SignInLink, Theme, preference_of
 from .catalogue import CatalogueSync, PublisherModel
-from .chat import BARE, LONGEST_ANSWER, ChatPreset, Comparison, Conversation, Message, Picture, Role, ShareLink, Vote
+from .chat import (
+    BARE,
+    LONGEST_ANSWER,
+    ChatPreset,
+    Comparison,
+    Conversation,
+    Message,
+    Picture,
+    Role,
+    ShareLink,
+    Vote,
+    with_pictures,
+)
 from .dataset import ROW_LIMITS, Dataset, DatasetFormat, DatasetPart, DatasetShape
 from .endpoint import Endpoint, EndpointEvent, LeaseKind, ServedModel
 from .further import FurtherModel
@@ -90,4 +102,5 @@ __all__ = [
     "preference_of",
     "series",
     "thinned",
+    "with_pictures",
 ]

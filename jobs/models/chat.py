@@ -79,15 +79,14 @@ class Conversation(models.Model):
     def path(self, leaf: "Message | None" = None) -> "list[Message]":
         """The branch that ends at `leaf` (default: `head`), from its first question on, with its pictures."""
         if leaf and leaf.parent_id is None:
-            models.prefetch_related_objects([leaf], "pictures")
-            return [leaf]
-        turns = {turn.pk: turn for turn in self.messages.prefetch_related("pictures")}
+            return with_pictures([leaf])
+        turns = {turn.pk: turn for turn in self.messages.all()}
         branch: list[Message] = []
         at = leaf.pk if leaf else self.head_id
         while at is not None and at in turns:
             branch.append(turns[at])
             at = turns[at].parent_id
-        return branch[::-1]
+        return with_pictures(branch[::-1])
 
     def sent(self, branch: "list[Message]") -> "list[Message]":
         """What of a branch the model is told."""
@@ -117,7 +116,8 @@ class Message(models.Model):
     """A turn; `ordinal` counts all of a conversation in the order they were made. For an answer: `parameters` it was
     asked with, `usage` as the server counted, `timings` in seconds (`first_token`, `total`), `html` the rendered,
     sanitised Markdown; `endpoint` that was asked (None for a copied answer, which is no request) and, in words that
-    outlive it, `answered_by`. `key` makes a form sent twice one turn."""
+    outlive it, `answered_by`. `key` makes a form sent twice one turn. `has_pictures` saves a query where most have
+    none: read them by `attached`."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     key = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
@@ -129,6 +129,7 @@ class Message(models.Model):
     role = models.CharField(max_length=12, choices=Role)
     state = models.CharField(max_length=12, choices=MessageState, default=MessageState.COMPLETE)
     content = models.TextField(blank=True)
+    has_pictures = models.BooleanField(default=False)
     html = models.TextField(blank=True)
     parameters = models.JSONField(default=dict)
     usage = models.JSONField(default=dict)
@@ -157,11 +158,21 @@ class Message(models.Model):
         return self.state in MESSAGE_LIVE
 
     @property
+    def attached(self) -> "list[Picture]":
+        return list(self.pictures.all()) if self.has_pictures else []
+
+    @property
     def is_cut_off(self) -> bool:
         """An answer that could be continued: it ended at a limit, or before its end, and has room left."""
         limited = self.state == MessageState.COMPLETE and self.finish_reason == "length"
         has_room = 0 < len(self.content.strip()) < LONGEST_ANSWER
         return self.role == Role.ASSISTANT and has_room and (limited or self.state in MESSAGE_CUT_OFF)
+
+
+def with_pictures(turns: list[Message]) -> list[Message]:
+    """The same, with those of all read in one query, or in none."""
+    models.prefetch_related_objects([turn for turn in turns if turn.has_pictures], "pictures")
+    return turns
 
 
 class Picture(models.Model):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
@@ -109,24 +109,28 @@ def ask(
 
 
 def _append(conversation: Conversation, key: UUID, text: str, pictures: Sequence[Picture], kick: Kick) -> Message:
-    row = _held(conversation)
-    require_ready(row)
+    row, head = conversation, uuid4()
+    title = title_of(text or pictures[0].name)
     ordinal = require_rest(row)
+    if not _moved_on(row, head, title):
+        row = locked(conversation.pk)
+        ordinal = require_rest(row)
+        _moved_on(row, head, title)
+    require_ready(row)
     stored.require_sendable(row.endpoint, pictures)
-    row.draft = ""
-    answer_row = waiting(row, key, question_of(row, row.head_id, text, ordinal), pictures)
-    conversation.title, conversation.head = row.title, answer_row
+    answer_row = _turns(row, key, question_of(row, row.head_id, text, ordinal), pictures, id=head)
+    conversation.title, conversation.head = row.title or title, answer_row
     transaction.on_commit(partial(kick, answer_row))
     live.ring(row.owner_id, f"chat-{row.pk}")
     return answer_row
 
 
-def _held(conversation: Conversation) -> Conversation:
-    """Locked; not read again where nobody has changed it since."""
+def _moved_on(conversation: Conversation, head: UUID, title: str) -> bool:
+    """Locks it by writing what a new turn changes of it, so that nobody need read it again who has just done so; false
+    if it is not any more as it was read."""
     same = {name: getattr(conversation, name) for name in ("head_id", "title", "updated_at")}
-    if Conversation.objects.filter(pk=conversation.pk, **same).update(draft=""):
-        return conversation
-    return locked(conversation.pk)
+    new = {"head_id": head, "title": conversation.title or title, "draft": "", "updated_at": timezone.now()}
+    return bool(Conversation.objects.filter(pk=conversation.pk, **same).update(**new))
 
 
 def locked(conversation_id: UUID) -> Conversation:
@@ -179,6 +183,16 @@ def waiting(
     """The answer to come, which becomes the head, saved together with a question that is not saved yet and its
     `pictures`. `begun` is what is known of it already: it continues another one, or has failed before it was asked
     for."""
+    if question and question._state.adding:
+        conversation.title = conversation.title or title_of(question.content or pictures[0].name)
+    row = conversation.head = _turns(conversation, key, question, pictures, **begun)
+    conversation.save(update_fields=["head", "title", "draft", "updated_at"])
+    return row
+
+
+def _turns(
+    conversation: Conversation, key: UUID, question: Message | None, pictures: Sequence[Picture], **begun: Any
+) -> Message:
     endpoint = conversation.endpoint
     new = question if question and question._state.adding else None
     begun = {"state": MessageState.WAITING, "endpoint": endpoint} | begun
@@ -188,16 +202,11 @@ def waiting(
         answered_by=endpoint.label if endpoint else "", **begun,
     )  # fmt: skip
     if new:
+        new.has_pictures = bool(pictures)
         Message.objects.bulk_create([new, row])
         stored.attach(new, pictures)
     else:
         row.save(force_insert=True)
-    changed = ["head", "draft", "updated_at"]
-    if new and not conversation.title:
-        conversation.title = title_of(new.content or pictures[0].name)
-        changed.append("title")
-    conversation.head = row
-    conversation.save(update_fields=changed)
     return row
 
 

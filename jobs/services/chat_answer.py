@@ -32,9 +32,10 @@ KEPT = frozenset({MessageState.COMPLETE, MessageState.STOPPED, MessageState.INTE
 # A quarter of the columns: they are read between the message and its first word.
 NEEDED = (
     "content", "parameters", "usage", "timings", "conversation__owner", "conversation__system_instruction",
-    "conversation__sent_from", "parent__role", "parent__state", "parent__content", "parent__parent", "endpoint__state",
-    "endpoint__resource_name", "endpoint__dedicated_dns", "endpoint__machine_type", "endpoint__base_model",
-    "endpoint__publisher_model", "endpoint__shared_address", "endpoint__display_name", "endpoint__traffic",
+    "conversation__sent_from", "parent__role", "parent__state", "parent__content", "parent__parent",
+    "parent__has_pictures", "endpoint__state", "endpoint__resource_name", "endpoint__dedicated_dns",
+    "endpoint__machine_type", "endpoint__base_model", "endpoint__publisher_model", "endpoint__shared_address",
+    "endpoint__display_name", "endpoint__traffic",
 )  # fmt: skip
 
 

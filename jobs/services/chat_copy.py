@@ -12,7 +12,7 @@ from .chat_tree import Tree, copy_pictures, turns
 
 KEPT = (
     "role", "state", "content", "html", "parameters", "usage", "timings", "finish_reason", "error_message",
-    "answered_by", "created_at",
+    "answered_by", "created_at", "has_pictures",
 )  # fmt: skip
 
 

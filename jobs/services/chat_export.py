@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from jobs.models import Conversation, Message, Picture, Role
+from jobs.models import Conversation, Message, Picture, Role, with_pictures
 from jobs.sentences import gettext as _
 
 from .chat_answer import KEPT
@@ -36,14 +36,14 @@ def markdown(conversation: Conversation) -> str:
 
 
 def said(turn: Message) -> str:
-    pictures = [_("[Picture: %s]") % (picture.alt or picture.name) for picture in turn.pictures.all()]
+    pictures = [_("[Picture: %s]") % (picture.alt or picture.name) for picture in turn.attached]
     notes = [f"> {turn.error_message}"] if turn.error_message else []
     return "\n\n".join([*pictures, *filter(None, [turn.content]), *notes])
 
 
 def document(conversation: Conversation, *, pictures: bool = False) -> dict[str, Any]:
     """The whole tree. `pictures`: their bytes too, as data: addresses."""
-    rows = conversation.messages.prefetch_related("pictures")
+    rows = with_pictures(list(conversation.messages.all()))
     endpoint = conversation.endpoint
     return {
         "schema": "garden-console/conversation",
@@ -70,7 +70,7 @@ def _message(row: Message, pictures: bool) -> dict[str, Any]:
     }
     if row.role == Role.ASSISTANT:
         entry |= {name: getattr(row, name) for name in ANSWER_FIELDS}
-    if attached := [_picture(picture, pictures) for picture in row.pictures.all()]:
+    if attached := [_picture(picture, pictures) for picture in row.attached]:
         entry["pictures"] = attached
     return entry
 
@@ -108,7 +108,7 @@ def pairs(branch: list[Message]) -> Iterator[tuple[str, str]]:
     question = ""
     for turn in branch:
         if turn.role == Role.USER:
-            if turn.pictures.all():
+            if turn.has_pictures:
                 return
             question = turn.content
         elif question.strip() and turn.state in KEPT and turn.content.strip():

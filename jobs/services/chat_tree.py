@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 
 from jobs import live
 from jobs.errors import NotAllowedNow
-from jobs.models import Conversation, Message, Picture, Role, ShareLink
+from jobs.models import Conversation, Message, Picture, Role, ShareLink, with_pictures
 from jobs.sentences import gettext as _
 from jobs.states import MESSAGE_CUT_OFF, MessageState
 
@@ -89,9 +89,8 @@ class Tree:
 def turns(conversation: Conversation, tree: Tree, leaf: UUID | None) -> list[Message]:
     """The branch that ends at `leaf`: only its texts are loaded."""
     path = tree.path(leaf)
-    rows = conversation.messages.filter(pk__in=path).prefetch_related("pictures")
-    found = {row.pk: row for row in rows}
-    return [found[pk] for pk in path if pk in found]
+    found = conversation.messages.in_bulk(path)
+    return with_pictures([found[pk] for pk in path if pk in found])
 
 
 def show(message: Message) -> Conversation:
@@ -145,7 +144,7 @@ def edit(question: Message, *, key: UUID, text: str) -> Message:
     def make(row: Conversation, old: Message) -> Message:
         if old.role != Role.USER:
             raise NotAllowedNow(_("Only a question can be edited."))
-        pictures = list(old.pictures.all())
+        pictures = old.attached
         if not text and not pictures:
             raise NotAllowedNow(_("Write a message first."))
         return chat.waiting(row, key, chat.question_of(row, old.parent_id, text, chat.next_ordinal(row)), pictures)

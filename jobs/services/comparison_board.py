@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from jobs.models import Comparison, Conversation, Message, Role, Vote
+from jobs.models import Comparison, Conversation, Message, Role, Vote, with_pictures
 
 from .chat_tree import Shape, Tree
 
@@ -81,7 +81,8 @@ def load(comparison: Comparison) -> Board:
     trees = _trees(talks)
     paths = {talk.pk: trees[talk.pk].path(talk.head_id) for talk in talks}
     wanted = [pk for path in paths.values() for pk in path]
-    found = Message.objects.filter(pk__in=wanted).prefetch_related("pictures").in_bulk()
+    found = Message.objects.in_bulk(wanted)
+    with_pictures(list(found.values()))
     votes = {vote.round: vote for vote in comparison.votes.all()}
     return Board(
         comparison,

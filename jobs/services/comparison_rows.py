@@ -55,7 +55,7 @@ def why_not(answer: Message) -> str:
     talk = answer.conversation
     if answer.is_live:
         return _("The model is still answering.")
-    if any(turn.pictures.all() for turn in turns(talk, Tree(talk), answer.pk)):
+    if any(turn.has_pictures for turn in turns(talk, Tree(talk), answer.pk)):
         return _("This conversation has pictures. The models that can be tuned here learn from text only.")
     return ""
 

@@ -165,8 +165,8 @@ class Shown:
 
 
 def shown(turns: Iterable[Message], endpoint: Endpoint) -> Shown:
-    """`turns` with their pictures prefetched. None of them for a model that reads text only."""
-    pictures = [picture for turn in turns for picture in turn.pictures.all()]
+    """`turns` as `with_pictures` gives them. None of them for a model that reads text only."""
+    pictures = [picture for turn in turns for picture in turn.attached]
     room = most_bytes(endpoint) if pictures and reads_pictures(endpoint) is not False else 0
     kept: list[UUID] = []
     for picture in reversed(pictures[-MOST_IN_A_REQUEST:]):
@@ -179,7 +179,7 @@ def shown(turns: Iterable[Message], endpoint: Endpoint) -> Shown:
 
 def content_parts(message: Message, kept: frozenset[UUID]) -> str | list[dict[str, Any]]:
     """The turn as chat/completions takes it: pictures first, as Gemma was taught. Plain text where none is sent."""
-    parts = [_part(picture) if picture.pk in kept else _left_out(picture) for picture in message.pictures.all()]
+    parts = [_part(picture) if picture.pk in kept else _left_out(picture) for picture in message.attached]
     parts += [{"type": "text", "text": message.content}] if message.content else []
     if any(part["type"] == "image_url" for part in parts):
         return parts

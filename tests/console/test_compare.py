@@ -440,7 +440,7 @@ def test_the_page_takes_the_same_queries_for_any_columns_and_rounds(
     comparison = started(columns)
     for _ in range(rounds):
         answered(comparison)
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(11):
         visitor.get(url(comparison))
 
 

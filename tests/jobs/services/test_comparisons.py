@@ -253,5 +253,5 @@ def test_a_board_takes_the_same_queries_for_any_number_of_columns(owner, endpoin
     comparison = comparisons.create(owner, key=uuid4(), endpoints=(endpoints * 2)[:count])
     for _ in range(count):
         answered(comparison)
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(4):
         comparison_board.load(comparison)
