@@ -3,7 +3,7 @@
 import json
 import logging
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any, Protocol, cast
@@ -47,19 +47,19 @@ class Task(Protocol):
 
     def __call__(self, *args: Any, **kwargs: Any) -> None: ...
 
-    def apply_async(self, *, kwargs: dict[str, str], expires: float) -> Any: ...
+    def apply_async(self, *, kwargs: Mapping[str, Any], expires: float) -> Any: ...
 
 
 def task(name: str, **options: Any) -> Callable[[Callable[..., None]], Task]:
     return cast(Callable[[Callable[..., None]], Task], shared_task(name=name, **options))
 
 
-def kick(kicked: Task, **kwargs: str) -> None:
+def kick(kicked: Task, **kwargs: Any) -> None:
     """Sends a message once the change is committed. With no broker the sweep finds the row a little later."""
     transaction.on_commit(partial(send, kicked, **kwargs))
 
 
-def send(kicked: Task, **kwargs: str) -> bool:
+def send(kicked: Task, **kwargs: Any) -> bool:
     try:
         kicked.apply_async(kwargs=kwargs, expires=KICK_SECONDS)
     except Exception as error:
@@ -136,13 +136,16 @@ def prune() -> None:
     "chat.answer", acks_late=False, time_limit=CHAT_SECONDS + 30, soft_time_limit=CHAT_SECONDS,
     Request="jobs.unnoted:Unnoted",
 )  # fmt: skip
-def answer_message(message_id: str) -> None:
-    """Acknowledged before it runs: an answer is never produced twice, an interrupted one says so."""
-    chat.answer(UUID(message_id))
+def answer_message(message_id: str, request: Mapping[str, Any] | None = None) -> None:
+    """Acknowledged before it runs: an answer is never produced twice, an interrupted one says so. `request` is what the
+    row says, too, and need not be read from there."""
+    chat.answer(UUID(message_id), request)
 
 
 def kick_answer(message: Message) -> None:
-    kick(answer_message, message_id=str(message.pk))
+    request = chat.at_hand(message)
+    along = {"request": request} if request else {}
+    kick(answer_message, message_id=str(message.pk), **along)
 
 
 @task("jobs.sweep")

@@ -7,6 +7,9 @@ for, not even the first one.
 import logging
 import threading
 import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -39,16 +42,15 @@ NEEDED = (
 )  # fmt: skip
 
 
-def answer(message_id: UUID) -> None:
-    """Claims the waiting answer and fills it. Of two workers one gets it; it ends in a state that says how."""
+def answer(message_id: UUID, request: Mapping[str, Any] | None = None) -> None:
+    """Claims the waiting answer and fills it. Of two workers one gets it; it ends in a state that says how. With the
+    `request` that was `at_hand`, the endpoint is asked before anything is read."""
     now = timezone.now()
     check(MESSAGE_TRANSITIONS, MessageState.WAITING, MessageState.STREAMING)
     waiting = Message.objects.filter(pk=message_id, state=MessageState.WAITING)
     if not waiting.update(state=MessageState.STREAMING, lease_until=now + LEASE, updated_at=now):
         return
-    rows = Message.objects.select_related("conversation", "endpoint", "parent").only(*NEEDED)
-    message = rows.get(pk=message_id)
-    answering = Answer(message)
+    answering = Answer(message_id, ChatRequest(**request) if request else None)
     with keeper.keeping(message_id, answering):
         answering.run()
 
@@ -56,9 +58,10 @@ def answer(message_id: UUID) -> None:
 class Answer:
     """`run` is for the thread that reads, `text`, `tell` and `stop` for the keeper's."""
 
-    def __init__(self, message: Message) -> None:
-        """An answer that waited and has a text already continues that text."""
-        self.message = message
+    def __init__(self, message_id: UUID, request: ChatRequest | None = None) -> None:
+        self.message_id, self._request = message_id, request
+        # What it continues.
+        self._begun = ""
         self.length = 0
         self._parts: list[str] = []
         self._usage: dict[str, int] = {}
@@ -69,9 +72,13 @@ class Answer:
         self._stream: ChatStream | None = None
         self._is_stopped = False
         self._end = threading.Lock()
-        self._reply = sender.open(message.pk)
-        if message.content:
-            self._append(message.content)
+        self._reply = sender.open(message_id)
+
+    @cached_property
+    def message(self) -> Message:
+        """Read by the first thread that needs it; by two of them at once, it is the same."""
+        rows = Message.objects.select_related("conversation", "endpoint", "parent").only(*NEEDED)
+        return rows.get(pk=self.message_id)
 
     def text(self) -> str:
         return "".join(self._parts)
@@ -107,7 +114,7 @@ class Answer:
         except VertexError as error:
             outcome = self._broken, str(error), error.code
         except Exception:
-            logger.exception("The answer %s failed", self.message.pk)
+            logger.exception("The answer %s failed", self.message_id)
             sentence = _("The console failed while it received the answer. Try again; the worker's log says more.")
             outcome = self._broken, sentence, ""
         return (MessageState.STOPPED, "", "") if self._is_stopped else outcome
@@ -115,22 +122,29 @@ class Answer:
     @property
     def _broken(self) -> MessageState:
         """What was said before is not lost by a continuation that fails."""
-        return MessageState.INTERRUPTED if self.message.content else MessageState.FAILED
+        return MessageState.INTERRUPTED if self._begun else MessageState.FAILED
 
     def _read(self) -> MessageState:
-        request, begun = request_for(self.message), self.message.content
+        request = self._request or self._request_read()
         if not connection.in_atomic_block:
             # Where connections are counted, one for each answer is too many: the keeper has one for all of them.
             connection.close_if_unusable_or_obsolete()
-        if not begun:
+        if not self._begun:
             return self._ask(request)
         try:
-            return self._ask(chat_continue.prefilled(request, begun))
+            return self._ask(chat_continue.prefilled(request, self._begun))
         except Refused:
             if len(self._parts) > 1:
                 raise
         self._append(" ")
-        return self._ask(chat_continue.asked(request, begun))
+        return self._ask(chat_continue.asked(request, self._begun))
+
+    def _request_read(self) -> ChatRequest:
+        """An answer that waited and has a text already continues that text."""
+        self._begun = self.message.content
+        if self._begun:
+            self._append(self._begun)
+        return request_for(self.message)
 
     def _ask(self, request: ChatRequest) -> MessageState:
         self._stream = get_gateway().chat.stream(request)
@@ -165,7 +179,12 @@ class Answer:
         if not self._end.acquire(blocking=False):
             return
         check(MESSAGE_TRANSITIONS, MessageState.STREAMING, state)
-        text, talk, now = self.text(), self.message.conversation, timezone.now()
+        try:
+            talk = self.message.conversation
+        except Message.DoesNotExist:
+            # Deleted with its conversation, before anything of it was read.
+            return
+        text, now = self.text(), timezone.now()
         row = {
             "state": state, "content": text, "html": markup.answer(text), "finish_reason": self._finish_reason,
             "error_message": sentence, "error_code": code[:40], "lease_until": None, "updated_at": now,
@@ -185,12 +204,21 @@ class Answer:
         timings = {"total": round(time.monotonic() - self._began, 3)}
         if self._first_token is not None:
             timings["first_token"] = round(self._first_token, 3)
-        if not self.message.content:
+        if not self._begun:
             return {"timings": timings, "usage": self._usage}
         return {
             "timings": chat_continue.summed_timings(self.message.timings, timings),
             "usage": chat_continue.summed_usage(self.message.usage, self._usage),
         }
+
+
+def at_hand(message: Message) -> dict[str, Any] | None:
+    """The request of an answer that was just made, as JSON, if nothing has to be read for it: nothing was said before
+    the question, and it has no pictures."""
+    asked, endpoint = message.parent, message.endpoint
+    if asked is None or asked.parent_id or asked.has_pictures or message.content:
+        return None
+    return asdict(request_for(message)) if endpoint and endpoint.state == EndpointState.READY else None
 
 
 def request_for(message: Message) -> ChatRequest:
