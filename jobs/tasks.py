@@ -136,16 +136,14 @@ def prune() -> None:
     "chat.answer", acks_late=False, time_limit=CHAT_SECONDS + 30, soft_time_limit=CHAT_SECONDS,
     Request="jobs.unnoted:Unnoted",
 )  # fmt: skip
-def answer_message(message_id: str, request: Mapping[str, Any] | None = None) -> None:
-    """Acknowledged before it runs: an answer is never produced twice, an interrupted one says so. `request` is what the
-    row says, too, and need not be read from there."""
-    chat.answer(UUID(message_id), request)
+def answer_message(message_id: str, rows: Mapping[str, Any] | None = None) -> None:
+    """Acknowledged before it runs: an answer is never produced twice, an interrupted one says so. `rows` need not be
+    read any more."""
+    chat.answer(UUID(message_id), rows)
 
 
 def kick_answer(message: Message) -> None:
-    request = chat.at_hand(message)
-    along = {"request": request} if request else {}
-    kick(answer_message, message_id=str(message.pk), **along)
+    kick(answer_message, message_id=str(message.pk), rows=chat.packed(message))
 
 
 @task("jobs.sweep")

@@ -19,12 +19,13 @@ from jobs.states import MESSAGE_LIVE, MESSAGE_TRANSITIONS, EndpointState, Messag
 
 from . import endpoint_lifetime, preferences
 from . import pictures as stored
-from .chat_answer import answer, at_hand
+from .chat_answer import answer
+from .chat_row import packed
 
 __all__ = [
-    "answer", "ask", "at_hand", "choose_endpoint", "delete", "due", "forget_bare", "interrupt_stale", "keep_draft",
-    "locked", "next_ordinal", "question_of", "request_stop", "require_ready", "require_rest", "set_options", "set_up",
-    "start", "title_of", "waiting",
+    "answer", "ask", "choose_endpoint", "delete", "due", "forget_bare", "interrupt_stale", "keep_draft",
+    "locked", "next_ordinal", "packed", "question_of", "request_stop", "require_ready", "require_rest", "set_options",
+    "set_up", "start", "title_of", "waiting",
 ]  # fmt: skip
 
 TITLE_LENGTH = 60

@@ -7,9 +7,6 @@ for, not even the first one.
 import logging
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import asdict
-from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -24,33 +21,26 @@ from jobs.vertex import get_gateway
 from jobs.vertex.errors import Refused, Unavailable, VertexError
 from jobs.vertex.port import ChatChunk, ChatRequest, ChatStream
 
-from . import chat_continue, endpoint_traffic, pictures
+from . import chat_continue, chat_row, endpoint_traffic, pictures
 from .chat_frames import sender
 from .chat_keeper import LEASE, keeper
 from .chat_parameters import only_taken
+from .chat_row import Rows
 
 logger = logging.getLogger(__name__)
 
 KEPT = frozenset({MessageState.COMPLETE, MessageState.STOPPED, MessageState.INTERRUPTED})
-# A quarter of the columns: they are read between the message and its first word.
-NEEDED = (
-    "content", "parameters", "usage", "timings", "conversation__owner", "conversation__system_instruction",
-    "conversation__sent_from", "parent__role", "parent__state", "parent__content", "parent__parent",
-    "parent__has_pictures", "endpoint__state", "endpoint__resource_name", "endpoint__dedicated_dns",
-    "endpoint__machine_type", "endpoint__base_model", "endpoint__publisher_model", "endpoint__shared_address",
-    "endpoint__display_name", "endpoint__traffic",
-)  # fmt: skip
 
 
-def answer(message_id: UUID, request: Mapping[str, Any] | None = None) -> None:
-    """Claims the waiting answer and fills it. Of two workers one gets it; it ends in a state that says how. With the
-    `request` that was `at_hand`, the endpoint is asked before anything is read."""
+def answer(message_id: UUID, rows: Rows | None = None) -> None:
+    """Claims the waiting answer and fills it. Of two workers one gets it; it ends in a state that says how. `rows`:
+    what `chat_row.packed` made of it."""
     now = timezone.now()
     check(MESSAGE_TRANSITIONS, MessageState.WAITING, MessageState.STREAMING)
     waiting = Message.objects.filter(pk=message_id, state=MessageState.WAITING)
     if not waiting.update(state=MessageState.STREAMING, lease_until=now + LEASE, updated_at=now):
         return
-    answering = Answer(message_id, ChatRequest(**request) if request else None)
+    answering = Answer(chat_row.unpacked(rows) if rows else chat_row.read(message_id))
     with keeper.keeping(message_id, answering):
         answering.run()
 
@@ -58,10 +48,9 @@ def answer(message_id: UUID, request: Mapping[str, Any] | None = None) -> None:
 class Answer:
     """`run` is for the thread that reads, `text`, `tell` and `stop` for the keeper's."""
 
-    def __init__(self, message_id: UUID, request: ChatRequest | None = None) -> None:
-        self.message_id, self._request = message_id, request
-        # What it continues.
-        self._begun = ""
+    def __init__(self, message: Message) -> None:
+        """An answer that waited and has a text already continues that text."""
+        self.message = message
         self.length = 0
         self._parts: list[str] = []
         self._usage: dict[str, int] = {}
@@ -72,13 +61,9 @@ class Answer:
         self._stream: ChatStream | None = None
         self._is_stopped = False
         self._end = threading.Lock()
-        self._reply = sender.open(message_id)
-
-    @cached_property
-    def message(self) -> Message:
-        """Read by the first thread that needs it; by two of them at once, it is the same."""
-        rows = Message.objects.select_related("conversation", "endpoint", "parent").only(*NEEDED)
-        return rows.get(pk=self.message_id)
+        self._reply = sender.open(message.pk)
+        if message.content:
+            self._append(message.content)
 
     def text(self) -> str:
         return "".join(self._parts)
@@ -114,7 +99,7 @@ class Answer:
         except VertexError as error:
             outcome = self._broken, str(error), error.code
         except Exception:
-            logger.exception("The answer %s failed", self.message_id)
+            logger.exception("The answer %s failed", self.message.pk)
             sentence = _("The console failed while it received the answer. Try again; the worker's log says more.")
             outcome = self._broken, sentence, ""
         return (MessageState.STOPPED, "", "") if self._is_stopped else outcome
@@ -122,29 +107,22 @@ class Answer:
     @property
     def _broken(self) -> MessageState:
         """What was said before is not lost by a continuation that fails."""
-        return MessageState.INTERRUPTED if self._begun else MessageState.FAILED
+        return MessageState.INTERRUPTED if self.message.content else MessageState.FAILED
 
     def _read(self) -> MessageState:
-        request = self._request or self._request_read()
+        request, begun = request_for(self.message), self.message.content
         if not connection.in_atomic_block:
             # Where connections are counted, one for each answer is too many: the keeper has one for all of them.
             connection.close_if_unusable_or_obsolete()
-        if not self._begun:
+        if not begun:
             return self._ask(request)
         try:
-            return self._ask(chat_continue.prefilled(request, self._begun))
+            return self._ask(chat_continue.prefilled(request, begun))
         except Refused:
             if len(self._parts) > 1:
                 raise
         self._append(" ")
-        return self._ask(chat_continue.asked(request, self._begun))
-
-    def _request_read(self) -> ChatRequest:
-        """An answer that waited and has a text already continues that text."""
-        self._begun = self.message.content
-        if self._begun:
-            self._append(self._begun)
-        return request_for(self.message)
+        return self._ask(chat_continue.asked(request, begun))
 
     def _ask(self, request: ChatRequest) -> MessageState:
         self._stream = get_gateway().chat.stream(request)
@@ -179,12 +157,7 @@ class Answer:
         if not self._end.acquire(blocking=False):
             return
         check(MESSAGE_TRANSITIONS, MessageState.STREAMING, state)
-        try:
-            talk = self.message.conversation
-        except Message.DoesNotExist:
-            # Deleted with its conversation, before anything of it was read.
-            return
-        text, now = self.text(), timezone.now()
+        text, talk, now = self.text(), self.message.conversation, timezone.now()
         row = {
             "state": state, "content": text, "html": markup.answer(text), "finish_reason": self._finish_reason,
             "error_message": sentence, "error_code": code[:40], "lease_until": None, "updated_at": now,
@@ -204,21 +177,12 @@ class Answer:
         timings = {"total": round(time.monotonic() - self._began, 3)}
         if self._first_token is not None:
             timings["first_token"] = round(self._first_token, 3)
-        if not self._begun:
+        if not self.message.content:
             return {"timings": timings, "usage": self._usage}
         return {
             "timings": chat_continue.summed_timings(self.message.timings, timings),
             "usage": chat_continue.summed_usage(self.message.usage, self._usage),
         }
-
-
-def at_hand(message: Message) -> dict[str, Any] | None:
-    """The request of an answer that was just made, as JSON, if nothing has to be read for it: nothing was said before
-    the question, and it has no pictures."""
-    asked, endpoint = message.parent, message.endpoint
-    if asked is None or asked.parent_id or asked.has_pictures or message.content:
-        return None
-    return asdict(request_for(message)) if endpoint and endpoint.state == EndpointState.READY else None
 
 
 def request_for(message: Message) -> ChatRequest:

@@ -92,7 +92,7 @@ class Keeper:
         try:
             found = dict(_streaming(kept).values_list("pk", "stop_requested_at"))
             for pk, each in kept.items():
-                if pk in found and not each.is_told:
+                if not each.is_told:
                     each.is_told = True
                     each.answering.tell()
                 if pk not in found or found[pk] is not None:

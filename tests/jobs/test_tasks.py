@@ -115,20 +115,13 @@ def test_a_kick_waits_for_the_commit(sent, django_capture_on_commit_callbacks):
     assert sent == [("tuning.advance", {"job_id": "1"})]
 
 
-def test_an_answer_takes_its_request_along_where_it_is_at_hand(sent, django_capture_on_commit_callbacks):
+def test_an_answer_takes_its_rows_along(sent, django_capture_on_commit_callbacks):
     talk = factories.conversation()
-    answers = []
-    for _ in range(2):
-        factories.message(conversation=talk)
-        answers.append(factories.message(conversation=talk, role="assistant", state="WAITING", content=""))
-    first, later = answers
+    factories.message(conversation=talk)
+    answer = factories.message(conversation=talk, role="assistant", state="WAITING", content="")
     with django_capture_on_commit_callbacks(execute=True):
-        tasks.kick_answer(first)
-        tasks.kick_answer(later)
-    assert sent == [
-        ("chat.answer", {"message_id": str(first.pk), "request": chat.at_hand(first)}),
-        ("chat.answer", {"message_id": str(later.pk)}),
-    ]
+        tasks.kick_answer(answer)
+    assert sent == [("chat.answer", {"message_id": str(answer.pk), "rows": chat.packed(answer)})]
 
 
 def test_a_dead_broker_fails_no_request(monkeypatch, django_capture_on_commit_callbacks):

@@ -1,4 +1,3 @@
-import json
 from datetime import timedelta
 from uuid import uuid4
 
@@ -6,13 +5,13 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from kombu.utils import json
 
 from jobs import errors, live
 from jobs.models import Conversation, Message
 from jobs.services import chat, chat_list
-from jobs.services.chat_answer import request_for
 from jobs.vertex.errors import Unavailable
-from jobs.vertex.port import ChatChunk, ChatRequest, DeployedModel, RemoteEndpoint
+from jobs.vertex.port import ChatChunk, DeployedModel, RemoteEndpoint
 from tests import factories
 from tests.fakes import Crash
 
@@ -158,51 +157,16 @@ def test_few_queries_stand_between_a_message_and_its_first_word(conversation, fa
         assert before == ["UPDATE", "SELECT"]
 
 
-def test_for_a_first_question_nothing_is_read_before_the_endpoint_is_asked(conversation, fake_gateway):
-    before = []
-    answer = chat.ask(conversation, key=uuid4(), text="Ahoy there")
-    request = json.loads(json.dumps(chat.at_hand(answer)))
-    with CaptureQueriesContext(connection) as queries:
-        fake_gateway.during("chat._open", lambda: before.extend(statements(queries)))
-        chat.answer(answer.pk, request)
-    answer.refresh_from_db()
-    assert (before, answer.state, answer.content) == (["UPDATE"], "COMPLETE", "Ahoy there ")
-    assert (answer.answered_by, answer.usage) == (
-        conversation.endpoint.label, {"prompt_tokens": 2, "completion_tokens": 2},
-    )  # fmt: skip
-
-
-def test_the_request_at_hand_is_the_one_that_would_be_read(conversation, django_assert_num_queries):
-    chat.set_options(conversation, system_instruction="Be brief.", parameters={"temperature": 0.5, "stop": ["\n"]})
-    answer = chat.ask(conversation, key=uuid4(), text="Ahoy “there”")
-    with django_assert_num_queries(0):
-        request = chat.at_hand(answer)
-    assert ChatRequest(**json.loads(json.dumps(request))) == request_for(Message.objects.get(pk=answer.pk))
-
-
-def test_what_has_to_be_read_is_not_at_hand(conversation, fake_gateway):
-    assert chat.at_hand(chat.ask(conversation, key=uuid4(), text="Ahoy")) is not None
-    chat.answer(Message.objects.get(role="assistant").pk)
-    later = chat.ask(conversation, key=uuid4(), text="And now?")
-    seeing = factories.ready_endpoint(owner=conversation.owner, base_model="google/gemma3@gemma-3-4b-it")
-    other = factories.conversation(endpoint=seeing)
-    pictured = chat.ask(other, key=uuid4(), text="", pictures=[factories.picture(owner=other.owner)])
-    assert [chat.at_hand(answer) for answer in (later, pictured)] == [None, None]
-
-
-@pytest.mark.parametrize("change", [{"state": "UNDEPLOYED"}, None])
-def test_an_endpoint_that_has_gone_is_not_at_hand(conversation, change):
-    answer = chat.ask(conversation, key=uuid4(), text="Ahoy")
-    answer.endpoint = factories.endpoint(**change) if change else None
-    assert chat.at_hand(answer) is None
-
-
-def test_a_chat_that_is_deleted_before_anything_was_read_ends_its_answer(conversation, fake_gateway, caplog):
-    answer = chat.ask(conversation, key=uuid4(), text="Ahoy")
-    request = chat.at_hand(answer)
-    fake_gateway.during("chat._open", conversation.delete)
-    chat.answer(answer.pk, request)
-    assert (Message.objects.count(), caplog.records) == (0, [])
+def test_with_its_rows_nothing_is_read_before_the_endpoint_is_asked(conversation, fake_gateway):
+    for expected in (["UPDATE"], ["UPDATE", "SELECT"]):
+        before = []
+        answer = chat.ask(conversation, key=uuid4(), text="Ahoy there")
+        rows = json.loads(json.dumps(chat.packed(answer)))
+        with CaptureQueriesContext(connection) as queries:
+            fake_gateway.during("chat._open", lambda before=before, now=queries: before.extend(statements(now)))
+            chat.answer(answer.pk, rows)
+        answer.refresh_from_db()
+        assert (before, answer.state, answer.content) == (expected, "COMPLETE", "Ahoy there ")
 
 
 @pytest.mark.parametrize("change", ["draft", "endpoint", "title"])
