@@ -49,6 +49,8 @@ LONGEST_ADDRESS = 4_000
 # The page of the console that shows the address and asks.
 LEAVE = "/leave/?to="
 
+# A line in which nothing means anything: most of what is drawn while it is written begins as one.
+_WORDS = re.compile(r"[^\W\d_](?:[^\W_]|[ ,.;:!?'()])*")
 _TEX = re.compile(
     r"\\\((.+?)\\\)|\\\[(.+?)\\\]|\$\$([^$]+?)\$\$|\$(?![\s$])((?:[^$\\\n]|\\.)+?)(?<![\s\\])\$(?![\d$])", re.DOTALL
 )
@@ -60,6 +62,8 @@ def render(markdown: str) -> str:
 
 def answer(markdown: str) -> str:
     """Nobody chose the links of an answer: they open the page that asks, in a tab of its own."""
+    if _WORDS.fullmatch(markdown):
+        return f"<p>{markdown.strip()}</p>\n"
     return formulas.drawn(_cleaner(asks=True).clean(_parser(asks=True).render(markdown)))
 
 

@@ -14,6 +14,8 @@ from .endpoint import Endpoint
 from .sentences import SentenceField
 
 LONGEST_ANSWER = 200_000
+# Of a turn, what a model is told and what that cost.
+SAID = ("conversation", "parent", "role", "state", "content", "has_pictures", "usage")
 # A conversation in which nobody has written anything.
 BARE: dict[str, Any] = {"head": None, "title": "", "draft": ""}
 
@@ -77,10 +79,10 @@ class Conversation(models.Model):
         indexes = [models.Index(fields=["owner", "-updated_at"])]
 
     def path(self, leaf: "Message | None" = None) -> "list[Message]":
-        """The branch that ends at `leaf` (default: `head`), from its first question on, with its pictures."""
+        """The branch that ends at `leaf` (default: `head`): what was said from its first question on, with pictures."""
         if leaf and leaf.parent_id is None:
             return with_pictures([leaf])
-        turns = {turn.pk: turn for turn in self.messages.all()}
+        turns = {turn.pk: turn for turn in self.messages.only(*SAID)}
         branch: list[Message] = []
         at = leaf.pk if leaf else self.head_id
         while at is not None and at in turns:

@@ -1,3 +1,4 @@
+import random
 import re
 import time
 from html.parser import HTMLParser
@@ -229,3 +230,12 @@ def test_markdown(source, html):
 def test_table_cells_are_aligned_by_class():
     html = markup.render("| a | b |\n|:-:|--:|\n| 1 | 2 |")
     assert '<td class="align-center">1</td>\n<td class="align-right">2</td>' in html
+
+
+def test_mere_words_look_as_if_they_had_been_parsed():
+    chance = random.Random(7)
+    letters = "abyzABYZ0189 ,.;:!?'()  äßéñ가힣漢字אבجд"
+    texts = ["".join(chance.choices(letters, k=chance.randint(1, 40))) for _ in range(3000)]
+    parsed = [markup._cleaner(asks=True).clean(markup._parser(asks=True).render(text)) for text in texts]
+    assert [markup.answer(text) for text in texts] == parsed
+    assert 1000 < sum(bool(markup._WORDS.fullmatch(text)) for text in texts) < 2900
