@@ -22,11 +22,23 @@ from jobs.states import EndpointState
 
 from .chat_list import listed
 
+# Of an endpoint, what only those need who deploy it: half of its columns.
+NOT_FOR_CHATS = [
+    f"endpoint__{name}"
+    for name in (
+        "accepts_licence", "attempt", "available_replicas", "deployed_model_id", "empty_looks", "endpoint_user_id",
+        "error_code", "error_message", "lease_token", "lease_until", "licence_sent_at", "max_replicas",
+        "model_resource_name", "model_user_id", "next_check_at", "notice", "operation_name", "phase",
+        "replicas_asked_at", "replicas_sent_at", "request_hash", "spot", "stage", "stage_times", "strikes",
+        "submit_started_at", "traffic_asked_at", "traffic_wanted", "wanted",
+    )
+]  # fmt: skip
+
 
 def visible_conversation(request: ConsoleRequest, pk: uuid.UUID) -> Conversation:
     """No column of a comparison: that has its own pages."""
     found = Conversation.objects.visible_to(request.user).filter(comparison=None).select_related("endpoint")
-    return get_object_or_404(found, pk=pk)
+    return get_object_or_404(found.defer(*NOT_FOR_CHATS), pk=pk)
 
 
 def visible_message(request: ConsoleRequest, pk: uuid.UUID) -> Message:

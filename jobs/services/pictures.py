@@ -116,6 +116,8 @@ def describe(picture: Picture, alt: str) -> None:
 def mine(owner: User, ids: Iterable[UUID]) -> list[Picture]:
     """In the order of the ids, without those that are gone or somebody else's."""
     wanted = list(dict.fromkeys(ids))
+    if not wanted:
+        return []
     found = Picture.objects.visible_to(owner).in_bulk(wanted)
     return [found[pk] for pk in wanted if pk in found]
 
