@@ -79,6 +79,24 @@ def test_keys(chat: Page) -> None:
     expect(box(chat)).not_to_be_focused()
 
 
+def test_the_end_of_each_answer_is_said_though_the_words_are_the_same(chat: Page) -> None:
+    """As when an answer is complete before its page has shown that it is being written."""
+    box(chat).fill("Two")
+    box(chat).press("Enter")
+    answers(chat, 2)
+    expect(chat.locator("#chat-status")).to_have_text("The answer is complete", timeout=SOON)
+    chat.evaluate(COUNT_WORDS)
+    for number in (0, 1, 1):
+        turn = chat.locator(".turn.model").nth(number).get_attribute("id")
+        chat.evaluate(
+            """turn => htmx.ajax("GET", `/studio/chat/turns/${turn.replace("turn-", "")}/`,
+              { target: "#" + turn, swap: "outerHTML" })""",
+            turn,
+        )
+    chat.wait_for_function("said.length >= 2")
+    assert chat.evaluate("said") == ["The answer is complete"] * 2
+
+
 def test_arrow_up_in_an_empty_box_presses_the_last_edit_button(chat: Page) -> None:
     chat.evaluate("""() => { for (const name of ["first", "last"]) {
       const button = Object.assign(document.createElement("button"), { textContent: name });
