@@ -60,12 +60,16 @@ export default class extends Controller {
     if (this.urlValue) this.timer = setTimeout(() => this.keep(value), KEEP_MS);
   }
 
-  // What was kept while the message went is no draft any more.
+  // What is being kept while the message goes is no draft any more; while the page goes, the next may be without it.
+  renew() {
+    this.round = {};
+  }
+
   async keep(text) {
-    const { accepted, element: { elements: { key, csrfmiddlewaretoken } } } = this;
+    const { round, element: { elements: { key, csrfmiddlewaretoken } } } = this;
     const body = new URLSearchParams({ text, key: key.value, csrfmiddlewaretoken: csrfmiddlewaretoken.value });
     const answer = await fetch(this.urlValue, { method: "POST", body }).catch(() => null);
-    if (!answer?.ok || accepted !== this.accepted) return;
+    if (!answer?.ok || round !== this.round) return;
     this.inputTarget.defaultValue = text;
     this.changed();
   }
@@ -88,7 +92,7 @@ export default class extends Controller {
     if (target !== this.element) return;
     this.busy = false;
     if (!(detail.ctx.response?.status < 286)) return;
-    this.accepted = {};
+    this.renew();
     this.inputTarget.value = this.inputTarget.defaultValue = "";
     this.inputTarget.dispatchEvent(new Event("input", { bubbles: true }));
     this.inputTarget.focus();

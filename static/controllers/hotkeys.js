@@ -13,15 +13,6 @@ export function isShortcut(event) {
 export default class extends Controller {
   static targets = ["search", "go", "sheet"];
 
-  connect() {
-    this.listen = this.press.bind(this);
-    document.addEventListener("keydown", this.listen);
-  }
-
-  disconnect() {
-    document.removeEventListener("keydown", this.listen);
-  }
-
   press(event) {
     if (!isShortcut(event)) return;
     const going = this.started && event.timeStamp - this.started < SEQUENCE_MS;

@@ -6,13 +6,7 @@ export default class extends Controller {
   static targets = ["box", "all", "status"];
 
   connect() {
-    this.listen = this.press.bind(this);
-    document.addEventListener("keydown", this.listen);
     this.count();
-  }
-
-  disconnect() {
-    document.removeEventListener("keydown", this.listen);
   }
 
   boxTargetConnected() {

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests import journey
 from tests.e2e.conftest import NARROW, Visit, remarks
@@ -178,6 +178,27 @@ def test_a_draft_is_there_on_another_device_too(chat: Page, visit: Visit) -> Non
     phone.close()
     chat.reload()
     expect(box(chat)).to_have_value("")
+
+
+def test_a_draft_that_is_kept_while_its_page_is_read_again_is_shown(chat: Page) -> None:
+    """The page that comes was read before the server had the draft, and the draft is kept before that page is there."""
+    kept: list[Route] = []
+
+    def read_first(page: Route) -> None:
+        was_read = page.fetch()
+        kept[0].fulfill(response=kept[0].fetch())
+        page.fulfill(response=was_read)
+
+    chat.route("**/draft/", lambda draft: kept.append(draft))
+    box(chat).fill("Just in time")
+    with chat.expect_request("**/draft/"):
+        pass
+    chat.route(re.compile(r"/studio/chat/[0-9a-f-]{36}/$"), read_first)
+    chat.reload()
+    chat.unroute_all()
+    expect(box(chat)).to_have_value("Just in time")
+    assert box(chat).evaluate("(field) => field.defaultValue") == ""
+    box(chat).fill("")
 
 
 def test_what_is_sent_when_the_session_is_over_is_not_lost(chat: Page, visit: Visit) -> None:
