@@ -61,3 +61,11 @@ def test_an_htmx_post_sits_in_a_real_form(path):
 def test_a_controller_is_one_that_the_page_knows(path):
     names = " ".join(re.findall(r"data-controller=\"([a-z -]+)\"", path.read_text())).split()
     assert [name for name in names if not re.search(rf"[ {{]\"?{name}\"?: ", SCRIPT)] == []
+
+
+@each_template()
+def test_what_is_fetched_at_each_ring_stays_in_its_place(path):
+    """A replaced element takes the ring along that came while it was fetched; a clock of its own would make up for it."""
+    tags = re.findall(r"<\w+(?:{%.*?%}|\"[^\"]*\"|[^>\"])*>", path.read_text())
+    rings = [tag for tag in tags if "{% live_trigger" in tag or "throttle:" in tag]
+    assert [tag for tag in rings if 'hx-swap="outerHTML"' in tag and "every " not in tag] == []

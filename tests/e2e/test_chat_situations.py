@@ -114,6 +114,10 @@ def test_a_new_chat_opens_by_itself_once_its_endpoint_is_deployed(
     # The worker asks for the operation ever more rarely the longer that failed.
     expect(box(page)).to_be_visible(timeout=2 * LATER)
     expect(page.locator("#id_endpoint")).to_have_value(made)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.evaluate("document.body.dispatchEvent(new Event('endpoints')), fetch('/healthz')")
+    assert asked == [f"{visit.address}/healthz"]
     page.get_by_role("button", name="Write a friendly reminder").click()
     expect(box(page)).to_be_focused()
     visit.picture("chat-new")
