@@ -65,7 +65,7 @@ def test_a_controller_is_one_that_the_page_knows(path):
 
 @each_template()
 def test_what_is_fetched_at_each_ring_stays_in_its_place(path):
-    """A replaced element takes the ring along that came while it was fetched; a clock of its own would make up for it."""
+    """A replaced element takes along the ring that came meanwhile, unless a clock of its own makes up for it."""
     tags = re.findall(r"<\w+(?:{%.*?%}|\"[^\"]*\"|[^>\"])*>", path.read_text())
     rings = [tag for tag in tags if "{% live_trigger" in tag or "throttle:" in tag]
     assert [tag for tag in rings if 'hx-swap="outerHTML"' in tag and "every " not in tag] == []
