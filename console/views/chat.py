@@ -1,4 +1,6 @@
 import uuid
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -177,10 +179,14 @@ def send(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 def draft(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    talk, form = visible_conversation(request, pk), TurnForm(request.POST)
+    return keep(request, partial(chat.keep_draft, visible_conversation(request, pk)))
+
+
+def keep(request: ConsoleRequest, kept: Callable[[str, uuid.UUID], None]) -> HttpResponse:
+    form = TurnForm(request.POST)
     if not form.is_valid():
         return HttpResponse(form.errors.as_text(), status=422, content_type="text/plain")
-    chat.keep_draft(talk, request.POST.get("text", "")[:LONGEST_MESSAGE], form.cleaned_data["key"])
+    kept(request.POST.get("text", "")[:LONGEST_MESSAGE], form.cleaned_data["key"])
     return HttpResponse(status=204)
 
 

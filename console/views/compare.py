@@ -1,6 +1,7 @@
 """Several models asked the same: the list, the page of one comparison, and what is done with it as a whole."""
 
 import uuid
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -20,6 +21,7 @@ from jobs.errors import NotAllowedNow
 from jobs.models import Comparison, Endpoint, Message
 from jobs.services import comparison_votes, comparisons
 
+from .chat import keep
 from .chat_tree import key_of
 from .compare_shown import fragment, page, visible_comparison, with_errors
 from .pager import listed as pages_of
@@ -106,6 +108,11 @@ def asked(comparison: Comparison, form: MessageForm) -> list[Message] | None:
         if answer.is_live:
             tasks.kick_answer(answer)
     return answers
+
+
+@require_POST
+def draft(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    return keep(request, partial(comparisons.keep_draft, visible_comparison(request, pk)))
 
 
 @require_POST

@@ -17,7 +17,7 @@ from console.http import ConsoleRequest, hx_redirect, wants_fragment
 from jobs import tasks
 from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, Endpoint, Message
-from jobs.services import chat, chat_copy, chat_tree, comparison_board, comparisons
+from jobs.services import chat, chat_copy, chat_tree, chat_window, comparison_board, comparisons
 from jobs.services.chat_parameters import taken
 
 from .chat_settings import SWAPPED, without_reset
@@ -92,7 +92,7 @@ def answer(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     message = visible_answer(request, pk)
     if message.is_live and "live" in request.GET:
         return HttpResponse(status=204)
-    context = context_of(request, comparison_board.load(comparison_of(message)))
+    context = context_of(request, comparison_board.load(comparison_of(message.conversation)))
     rounds = [(one, each) for one in context["columns"] for each in one.column.rounds if each.answer.pk == pk]
     if not rounds:
         return HttpResponse(status=204)
@@ -126,7 +126,7 @@ def one_more(request: ConsoleRequest, pk: uuid.UUID, make: Callable[..., Message
         answer = visible_answer(request, pk)
         message = make(answer, key=key_of(request))
     tasks.kick_answer(message)
-    return shown(request, message)
+    return shown(request, message.conversation)
 
 
 def made_before(request: ConsoleRequest) -> Message | None:
@@ -138,13 +138,24 @@ def made_before(request: ConsoleRequest) -> Message | None:
 
 
 @require_POST
+def drop_oldest(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    return one_more(request, pk, chat_window.drop_oldest)
+
+
+@require_POST
+def send_all(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    column = visible_column(request, pk)
+    chat_window.send_all(column)
+    return shown(request, column, _("All that was said is sent to this model again"))
+
+
+@require_POST
 def show(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     message = visible_answer(request, pk)
     talk = chat_tree.show(message)
     place = chat_tree.Tree(talk).place(message.pk)
-    return shown(
-        request, message, _("Version %(number)d of %(count)d") % {"number": place.number, "count": place.count}
-    )
+    version = {"number": place.number, "count": place.count}
+    return shown(request, message.conversation, _("Version %(number)d of %(count)d") % version)
 
 
 @require_POST
@@ -157,8 +168,8 @@ def branch(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     return hx_redirect(request, "chat-conversation", talk.pk)
 
 
-def shown(request: ConsoleRequest, message: Message, spoken: str = "") -> HttpResponse:
-    comparison = comparison_of(message)
+def shown(request: ConsoleRequest, column: Conversation, spoken: str = "") -> HttpResponse:
+    comparison = comparison_of(column)
     return (
         fragment(request, comparison, spoken) if request.htmx else hx_redirect(request, "compare-detail", comparison.pk)
     )

@@ -49,10 +49,9 @@ def visible_answer(request: ConsoleRequest, pk: uuid.UUID) -> Message:
     return get_object_or_404(found.select_related("conversation__comparison", "conversation__endpoint"), pk=pk)
 
 
-def comparison_of(answer: Message) -> Comparison:
-    comparison = answer.conversation.comparison
-    assert comparison is not None
-    return comparison
+def comparison_of(column: Conversation) -> Comparison:
+    assert column.comparison is not None
+    return column.comparison
 
 
 def page(request: ConsoleRequest, comparison: Comparison, status: int = 200, **forms: Any) -> HttpResponse:

@@ -35,12 +35,16 @@ class ComparisonQuerySet(models.QuerySet["Comparison"]):
 
 
 class Comparison(models.Model):
-    """Up to four conversations that are asked the same; `blind` hides which model is which until a vote."""
+    """Up to four conversations that are asked the same; `blind` hides which model is which until a vote.
+
+    `draft` is what was typed for all of them and not sent yet.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     title = models.CharField(max_length=200, blank=True)
     blind = models.BooleanField(default=False)
+    draft = models.TextField(blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -63,6 +63,11 @@ class Board:
         return any(column.is_live for column in self.columns)
 
     @property
+    def said(self) -> int:
+        """More with every turn of any column."""
+        return sum(column.tree.last for column in self.columns)
+
+    @property
     def vote(self) -> Vote | None:
         return self.votes.get(self.round)
 

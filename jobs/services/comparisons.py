@@ -112,12 +112,23 @@ def send(comparison: Comparison, *, key: UUID, text: str, pictures: Sequence[Pic
     try:
         with transaction.atomic():
             columns = _locked(comparison)
-            keys = [uuid5(key, str(column.pk)) for column in columns]
-            if found := list(Message.objects.filter(key__in=keys)):
+            if found := list(Message.objects.filter(key__in=[_key(column, key) for column in columns])):
                 return found
             return _asked(comparison, columns, key, text, pictures)
     except IntegrityError:
         raise NotAllowedNow(_("Another message was sent at the same moment. Look at the answers again.")) from None
+
+
+def keep_draft(comparison: Comparison, text: str, key: UUID) -> None:
+    """As that of a conversation: `key` is of the message to be, and once that was sent there is no draft of it."""
+    keys = [_key(column, key) for column in comparison.columns.all()]
+    unsent = Comparison.objects.filter(pk=comparison.pk).exclude(columns__messages__key__in=keys)
+    unsent.update(draft=text.replace("\x00", ""))
+
+
+def _key(column: Conversation, key: UUID) -> UUID:
+    """This column's of a message to all of them."""
+    return uuid5(key, str(column.pk))
 
 
 def _asked(
@@ -135,14 +146,14 @@ def _asked(
         _require_sendable(comparison, endpoint, pictures)
         endpoint_lifetime.note_request(endpoint, timezone.now())
     answers = [_ask(column, endpoints.get(column.endpoint_id), key, text, pictures) for column in columns]
-    comparison.title = comparison.title or chat.title_of(text or pictures[0].name)
-    comparison.save(update_fields=["title", "updated_at"])
+    comparison.title, comparison.draft = comparison.title or chat.title_of(text or pictures[0].name), ""
+    comparison.save(update_fields=["title", "draft", "updated_at"])
     live.ring(comparison.owner_id, *(f"chat-{column.pk}" for column in columns))
     return answers
 
 
 def _ask(column: Conversation, endpoint: Endpoint | None, key: UUID, text: str, pictures: Sequence[Picture]) -> Message:
-    key = uuid5(key, str(column.pk))
+    key = _key(column, key)
     question = chat.question_of(column, column.head_id, text, chat.next_ordinal(column))
     problem = _problem(endpoint)
     if not problem:

@@ -222,6 +222,66 @@ def test_a_cut_off_answer_is_continued(visitor):
     assert Message.objects.get(state="WAITING").content == "Arr"
 
 
+def too_long(comparison):
+    """The second answer of the left column, for which there was too much to read."""
+    answered(comparison)
+    left, _right = answered(comparison, "More")
+    Message.objects.filter(pk=left.head_id).update(state="FAILED", content="", error_code="CONTEXT_LENGTH")
+    return left
+
+
+def test_a_column_goes_on_without_its_oldest_turns(visitor):
+    comparison = started()
+    left = too_long(comparison)
+    drop, keep = "Drop the oldest turns and retry", "The model is not told"
+    text = words(visitor.get(url(comparison)))
+    assert (text.count(drop), text.count(keep), text.count(column_url(left, "send-all/"))) == (1, 0, 0)
+    key = uuid.uuid4()
+    posts = [visitor.post(answer_url(left.head, "drop-oldest/"), {"key": key}, **HTMX) for _ in range(2)]
+    assert [(post.status_code, words(post).count(keep)) for post in posts] == [(200, 1)] * 2
+    waiting = Message.objects.get(state="WAITING")
+    left.refresh_from_db()
+    assert (waiting.conversation, left.sent_from) == (left, waiting.parent)
+    said = words(visitor.post(column_url(left, "send-all/"), **HTMX))
+    assert (said.count(keep), "All that was said is sent to this model again" in said) == (0, True)
+    assert visitor.post(column_url(left, "send-all/")).url == url(comparison)
+
+
+def test_a_blind_column_does_not_tell_that_it_reads_less(visitor):
+    comparison = started(blind=True)
+    too_long(comparison)
+    assert "Drop the oldest turns" not in words(visitor.get(url(comparison)))
+
+
+def test_a_draft_is_kept_for_other_devices_until_something_is_sent(visitor):
+    comparison, key = started(), uuid.uuid4()
+    response = visitor.post(url(comparison, "draft/"), {"text": "Half a <thought>\x00", "key": key})
+    text = words(visitor.get(url(comparison)))
+    assert (response.status_code, "Half a &lt;thought&gt;</textarea>" in text) == (204, True)
+    send(visitor, comparison, "Whole", key)
+    assert "</textarea>" in (text := words(visitor.get(url(comparison))))
+    assert "thought" not in text
+
+
+def test_a_draft_that_comes_after_its_message_is_none(visitor):
+    comparison, key = started(), uuid.uuid4()
+    send(visitor, comparison, key=key)
+    assert visitor.post(url(comparison, "draft/"), {"text": "Late", "key": key}).status_code == 204
+    assert visitor.post(url(comparison, "draft/"), {"text": "Late"}).status_code == 422
+    comparison.refresh_from_db()
+    assert comparison.draft == ""
+
+
+def test_each_answer_has_words_of_its_own_for_its_end(visitor):
+    comparison = started()
+    left, _right = answered(comparison)
+    first = re.search(r'id="(said-\d+)"', words(visitor.get(url(comparison), **HTMX)))
+    visitor.post(answer_url(left.head, "retry/"), {"key": uuid.uuid4()}, **HTMX)
+    Message.objects.filter(state="WAITING").update(state="COMPLETE", content="Other", html="<p>Other</p>")
+    second = re.search(r'id="(said-\d+)">All answers are complete', words(visitor.get(url(comparison), **HTMX)))
+    assert first[1] != second[1]
+
+
 def test_one_column_is_stopped_or_all_are(visitor):
     comparison = started()
     send(visitor, comparison)

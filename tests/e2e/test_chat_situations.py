@@ -63,6 +63,15 @@ def talk(page: Page, visit: Visit, endpoint: str) -> Page:
     return page
 
 
+@pytest.fixture
+def board(page: Page, visit: Visit, endpoint: str) -> Page:
+    """A comparison of the endpoint with itself."""
+    visit.open(f"/studio/compare/?endpoint={endpoint}")
+    page.get_by_role("button", name="Start comparing").click()
+    page.wait_for_url(re.compile(r"/studio/compare/[0-9a-f-]{36}/"))
+    return page
+
+
 def fault(console: Running, method: str, **values: object) -> None:
     """Of the local Vertex AI; replaces an earlier one."""
     file = console.data_dir.parent / "faults.json"
@@ -73,6 +82,21 @@ def fault(console: Running, method: str, **values: object) -> None:
 
 def box(page: Page) -> Locator:
     return page.get_by_role("textbox", name="Message", exact=True)
+
+
+def ask_all(page: Page, text: str) -> Locator:
+    """The latest answers."""
+    page.get_by_label("Message to all columns").fill(text)
+    page.keyboard.press("Enter")
+    answers = page.locator(".column .turn.model:last-child")
+    expect(answers).to_have_count(2, timeout=SOON)
+    return answers
+
+
+def all_ended(page: Page) -> None:
+    expect(page.locator("[aria-busy=true]")).to_have_count(0, timeout=SOON)
+    expect(page.get_by_role("button", name="Send to all")).to_be_visible(timeout=SOON)
+    page.wait_for_load_state()  # the first question leads to another page
 
 
 def say(page: Page, text: str) -> None:
@@ -251,6 +275,51 @@ def test_a_lost_connection_is_told_and_made_up_for(visit: Visit, talk: Page, con
     stopped(talk)
     text = talk.locator(".turn.model .md").last.inner_text()
     assert re.fullmatch(r"Hello there( more)+", text.strip())
+
+
+def test_columns_stream_until_they_are_stopped(visit: Visit, board: Page) -> None:
+    answers = ask_all(board, "forever")
+    for place in range(2):
+        expect(answers.nth(place)).to_contain_text("Hello there more", timeout=SOON)
+    board.get_by_role("button", name="Stop A", exact=True).click()
+    expect(answers.first).to_contain_text("You stopped this answer.", timeout=SOON)
+    grows(board)
+    board.get_by_role("button", name="Stop all").click()
+    all_ended(board)
+    expect(board.get_by_text("You stopped this answer.")).to_have_count(2)
+    assert remarks(visit) == []
+
+
+def test_columns_go_on_after_a_reload(board: Page) -> None:
+    ask_all(board, "forever")
+    grows(board)
+    before = length(board)
+    board.reload()
+    expect(board.locator(".turn.model[aria-busy]")).to_have_count(2)
+    board.wait_for_function(GROWN, arg=before, timeout=LATER)
+    board.get_by_label("Message to all columns").focus()
+    board.keyboard.press("Escape")
+    all_ended(board)
+
+
+def test_a_column_that_cannot_read_all_goes_on_without_its_oldest_turns(visit: Visit, board: Page) -> None:
+    ask_all(board, "Hello")
+    all_ended(board)
+    ask_all(board, "refuse")
+    all_ended(board)
+    board.get_by_role("button", name="Drop the oldest turns and retry").first.click()
+    first, second = board.locator(".column").first, board.locator(".column").last
+    dropped = first.get_by_text("The model is not told what stands above any more.")
+    expect(dropped).to_be_visible(timeout=SOON)
+    all_ended(board)
+    expect(second.get_by_text("is not told what stands above")).to_have_count(0)
+    # One question cannot be halved: only the other column still has something to leave out.
+    expect(board.get_by_role("button", name="Drop the oldest turns and retry")).to_have_count(1)
+    assert remarks(visit) == []
+    visit.picture("compare-dropped")
+    first.get_by_role("button", name="Send it again").click()
+    expect(dropped).to_have_count(0)
+    expect(board.get_by_role("button", name="Drop the oldest turns and retry")).to_have_count(2)
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 """Two models asked the same, in a real browser with a tiny real model: columns, a blind vote, a row for a dataset."""
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -63,16 +62,6 @@ def saved(page: Page, letter: str, words: str) -> None:
     expect(column.get_by_text(words, exact=True)).to_be_visible()
 
 
-def let_them_talk(page: Page) -> None:
-    """The tiny model has little to say by itself; a list of so many numbers takes it some seconds."""
-    for letter in "AB":
-        page.get_by_role("link", name=f"Parameters of column {letter}").click()
-        page.locator("#id_max_tokens").fill("6000")
-        page.locator("#id_response_format").select_option("json_schema")
-        page.locator("#id_schema").fill('{"type": "array", "items": {"type": "integer"}, "minItems": 1500}')
-        saved(page, letter, "Output format json_schema")
-
-
 def ask(page: Page, text: str) -> None:
     page.get_by_label("Message to all columns").fill(text)
     page.keyboard.press("Enter")
@@ -105,33 +94,6 @@ def test_two_columns_answer_several_questions(started: Visit) -> None:
     started.picture("compare")
 
 
-def test_answers_stream_and_all_are_stopped(started: Visit) -> None:
-    page = started.page
-    let_them_talk(page)
-    ask(page, "Tell me about the sea")
-    for place in range(2):
-        expect(page.locator(".column .turn.model").nth(place)).to_contain_text(re.compile(r"\d,"), timeout=SOON)
-    page.get_by_role("button", name="Stop A", exact=True).click()
-    expect(page.locator(".column").first.get_by_text("You stopped this answer.")).to_be_visible(timeout=SOON)
-    page.get_by_role("button", name="Stop all").click()
-    finished(page)
-    expect(page.get_by_text("You stopped this answer.")).to_have_count(2)
-    assert remarks(started) == []
-
-
-def test_a_reload_goes_on_with_the_streams(started: Visit) -> None:
-    page = started.page
-    let_them_talk(page)
-    ask(page, "Tell me about the sea")
-    expect(answers(page)).to_have_count(2, timeout=SOON)
-    page.reload()
-    expect(page.locator("[aria-busy=true]")).to_have_count(2)
-    expect(page.locator(".column").last).to_contain_text(re.compile(r"\d,"), timeout=SOON)
-    page.get_by_label("Message to all columns").focus()
-    page.keyboard.press("Escape")
-    finished(page)
-
-
 def test_one_column_is_answered_again(started: Visit) -> None:
     page = started.page
     ask(page, "Tell me about the sea")
@@ -140,6 +102,21 @@ def test_one_column_is_answered_again(started: Visit) -> None:
     expect(page.locator(".column").first.locator(".versions")).to_contain_text("2/2", timeout=SOON)
     finished(page)
     expect(page.locator(".column").last.locator(".versions")).to_have_count(0)
+
+
+def test_a_draft_for_all_columns_is_there_in_another_browser(started: Visit, signed_in: Any, browser: Browser) -> None:
+    page = started.page
+    page.get_by_label("Message to all columns").fill("Begun at the desk")
+    page.wait_for_function("() => document.getElementById('id_text').defaultValue === 'Begun at the desk'")
+    with browser.new_context() as phone:
+        phone.add_cookies(signed_in["cookies"])
+        other = phone.new_page()
+        other.goto(page.url)
+        expect(other.get_by_label("Message to all columns")).to_have_value("Begun at the desk")
+        other.keyboard.press("Enter")
+        finished(other)
+    page.reload()
+    expect(page.get_by_label("Message to all columns")).to_have_value("")
 
 
 def test_a_blind_vote_by_keyboard_becomes_a_row(started: Visit) -> None:
