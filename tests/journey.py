@@ -142,7 +142,7 @@ def deploy_base(visitor: Visitor, model: str) -> str:
 
 @dataclass(frozen=True)
 class Answer:
-    """`first_token` in seconds after the question was sent."""
+    """`first_token` in seconds after the question was sent; of an answer that came whole, until it was there."""
 
     text: str
     first_token: float
@@ -155,7 +155,7 @@ def ask(visitor: Visitor, endpoint: str, question: str, stop_after: float = 0) -
     sent = time.monotonic()
     page = visitor.submit(page, "/studio/chat/", text=question, endpoint=endpoint)
     stream, first, stopped = frames_address(page), 0.0, False
-    for event, data in visitor.events(stream):
+    for event, data in visitor.events(stream) if stream else ():
         if event == "end":
             break
         if not first and "<hx-partial" in data:
@@ -163,13 +163,18 @@ def ask(visitor: Visitor, endpoint: str, question: str, stop_after: float = 0) -
         if first and stop_after and not stopped and time.monotonic() - sent > first + stop_after:
             visitor.submit(page, "/stop/")
             stopped = True
-    html = visitor.client.get(f"/studio/chat/turns/{identity(stream.partition('?')[0])}/").raise_for_status().text
-    return Answer(answer_text(html), first, identity(page.url))
+    html = visitor.client.get(f"/studio/chat/turns/{last_turn(page)}/").raise_for_status().text
+    return Answer(answer_text(html), first or time.monotonic() - sent, identity(page.url))
 
 
 def frames_address(page: Page) -> str:
+    """Empty if the answer was complete before the page was drawn."""
     connected = [given.get("hx-sse:connect", "") for _, given in page.attributes]
-    return next(address for address in connected if address.startswith("/streams/chat/"))
+    return next((address for address in connected if address.startswith("/streams/chat/")), "")
+
+
+def last_turn(page: Page) -> str:
+    return [given["id"] for _, given in page.attributes if given.get("id", "").startswith("turn-")][-1][5:]
 
 
 def answer_text(html: str) -> str:
