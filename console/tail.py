@@ -122,5 +122,7 @@ class Tail:
             # Unless a reader came meanwhile that wants more of it.
             if self._positions.get(stream) == asked[stream]:
                 self._positions[stream] = entries[-1][0]
+            # It is read again for who came meanwhile and lacks what was before.
             for reader in self._readers.get(stream, ()):
-                reader.add(stream, entries)
+                if order(reader.positions[stream]) >= order(asked[stream]):
+                    reader.add(stream, entries)

@@ -1,4 +1,5 @@
 import asyncio
+from contextlib import AsyncExitStack
 
 import pytest
 from redis.exceptions import RedisError
@@ -10,11 +11,11 @@ from console.tail import Reader, Tail, order
 PATIENCE = 5.0
 
 
-def run(url, story):
+def run(url, story, make=Tail):
     async def play():
         client = connect(url, 20)
         try:
-            return await asyncio.wait_for(story(Tail(client, block=15)), 10)
+            return await asyncio.wait_for(story(make(client, block=15)), 10)
         finally:
             await client.aclose()
 
@@ -65,6 +66,40 @@ def test_a_page_that_comes_later_gets_the_beginning_and_the_other_nothing_twice(
                 return seen, late, [words(await reader.read(PATIENCE), b"live:a") for reader in (first, second)]
 
     assert run(redis_url, story) == ([b"one", b"two"], [b"one", b"two"], [[b"three"], [b"three"]])
+
+
+class Interrupted:
+    """A client with which something happens once, between an answer of Redis and what is made of it."""
+
+    def __init__(self, client, happens):
+        self.client, self.pipeline, self.happens = client, client.pipeline, happens
+
+    async def xread(self, *args, **options):
+        found = await self.client.xread(*args, **options)
+        while self.happens:
+            await self.happens.pop()
+        return found
+
+
+def test_a_page_that_comes_while_news_arrive_gets_the_beginning_first(redis_url, broker):
+    happens = []
+
+    async def story(reading):
+        async def come():
+            late.set_result(await pages.enter_async_context(reading.reading({b"live:a": b"0-0"}, plain)))
+
+        for text in ("one", "two"):
+            broker.xadd("live:a", {"text": text})
+        async with AsyncExitStack() as pages:
+            first, late = await pages.enter_async_context(reading.reading({b"live:a": b"0-0"}, plain)), asyncio.Future()
+            seen = words(await first.read(PATIENCE), b"live:a")
+            happens.append(come())
+            broker.xadd("live:a", {"text": "three"})
+            seen += words(await first.read(PATIENCE), b"live:a")
+            return seen, words(await (await late).read(PATIENCE), b"live:a")
+
+    made = run(redis_url, story, lambda client, block: Tail(Interrupted(client, happens), block))
+    assert made == ([b"one", b"two", b"three"], [b"one", b"two", b"three"])
 
 
 def test_nothing_new_is_nothing(redis_url, broker):
