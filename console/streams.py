@@ -2,8 +2,9 @@
 
 `GET /streams/live?ticket=…` is the doorbell of one person; `GET /streams/chat/<message>?ticket=…` the frames of one
 answer. An entry has the fields `data` and, optionally, `event`; its Redis id is the event's id, so that a browser
-which comes back with `Last-Event-ID` misses nothing. What has piled up of an answer is sent as one frame: of the
-`draft`s of its unfinished block only the last one counts, with the `text` that goes on with it.
+which comes back with `Last-Event-ID` misses nothing. What has piled up of an answer is sent as two frames at most: of
+the `draft`s of its unfinished block only the last one counts, and the `text` that goes on with it comes after it, for
+htmx looks for the places of a frame before it fills the first.
 
 The permission is the signed ticket, made while the page is drawn; it holds together with the session's cookie only, so
 that an address in some log opens nothing, and until the session signs out: then its streams end at once.
@@ -102,24 +103,26 @@ def frame(entry_id: bytes, fields: dict[bytes, bytes]) -> bytes:
     lines = [b"id: " + entry_id]
     if event := fields.get(b"event"):
         lines.append(b"event: " + event)
-    data = fields.get(b"data", b"") + fields.get(b"draft", b"")
+    data = b"".join(fields.get(name, b"") for name in (b"data", b"draft", b"text"))
     lines.extend(b"data: " + line for line in data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"))
     return b"\n".join(lines) + b"\n\n"
 
 
 def joined(entries: Iterable[Entry]) -> list[Entry]:
-    """What piled up of one answer as one entry, and what is an event of its own after it."""
+    """What piled up of one answer as two entries at most, and what is an event of its own after them."""
     found: list[Entry] = []
-    last, data, draft = b"", b"", b""
+    drawn: list[Entry] = []
+    said: list[Entry] = []
     for entry_id, fields in entries:
-        if b"event" in fields and fields[b"event"]:
-            found += [(last, {b"data": data, b"draft": draft})] if last else []
-            found.append((entry_id, fields))
-            last, data, draft = b"", b"", b""
-            continue
-        last, data = entry_id, data + fields.get(b"data", b"")
-        draft = fields.get(b"draft", draft) + fields.get(b"text", b"")
-    return found + ([(last, {b"data": data, b"draft": draft})] if last else [])
+        if fields.get(b"event"):
+            found += [*drawn, *said, (entry_id, fields)]
+            drawn, said = [], []
+        elif b"text" in fields:
+            said = [(entry_id, {b"text": b"".join(each[b"text"] for _, each in said) + fields[b"text"]})]
+        else:
+            data = b"".join(each[b"data"] for _, each in drawn) + fields.get(b"data", b"")
+            drawn, said = [(entry_id, {**fields, b"data": data})], []
+    return [*found, *drawn, *said]
 
 
 def newest_of_each_event(entries: Iterable[Entry]) -> list[Entry]:

@@ -83,9 +83,13 @@ PILED = [
 ]
 
 
-def test_what_piled_up_of_an_answer_is_one_frame():
-    assert joined(PILED) == [(b"5-0", {b"data": b"<done>", b"draft": b"<b>twothree"}), PILED[-1]]
-    assert b"".join(frame(*entry) for entry in joined(PILED[3:5])) == b"id: 5-0\ndata: twothree\n\n"
+def test_what_piled_up_of_an_answer_is_what_is_drawn_and_what_goes_on_with_it():
+    """Each in a frame of its own: htmx looks for the places of a frame before it fills the first."""
+    drawn, said = (b"3-0", {b"data": b"<done>", b"draft": b"<b>"}), (b"5-0", {b"text": b"twothree"})
+    assert joined(PILED) == [drawn, said, PILED[-1]]
+    assert b"".join(frame(*entry) for entry in (drawn, said)) == (
+        b"id: 3-0\ndata: <done><b>\n\nid: 5-0\ndata: twothree\n\n"
+    )
 
 
 @pytest.mark.parametrize("cut", range(6))

@@ -20,6 +20,13 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 SOON = 30_000
 WORDS = " ".join(f"word{number}" for number in range(900))
 CODE = "Read this:\n\n```python\nprint('<b>')\nprint(2)\n```\n\nand $a_1$.\n"
+WATCH = """(words) => addEventListener("DOMContentLoaded", () => {
+  globalThis.wrong = [];
+  new MutationObserver(() => {
+    const text = document.querySelector(".turn.model[aria-busy] .md")?.textContent.trim().replace(/\\s+/g, " ") ?? "";
+    if (!words.startsWith(text)) globalThis.wrong.push(text);
+  }).observe(document, { childList: true, characterData: true, subtree: true });
+})"""
 FRAMES = re.compile(r"/streams/chat/([0-9a-f-]{36})")
 
 
@@ -64,6 +71,18 @@ def test_each_answer_is_followed_once(chat: Page) -> None:
     expect(chat.locator(".versions")).to_contain_text("2/2", timeout=SOON)
     answered(chat, 2)
     assert sorted(opened.values()) == [1, 1, 1]
+
+
+def test_no_word_is_missing_while_an_answer_is_written(chat: Page, visit: Visit) -> None:
+    """Also on a page that comes when nothing of it is stored yet, and much of it is on its way already."""
+    visit.context.add_init_script(f"({WATCH})({json.dumps(WORDS)})")
+    ask(chat, "long")
+    expect(chat.locator(".turn.model .md").first).to_contain_text("word3 ", timeout=SOON)
+    other = visit.context.new_page()
+    visit.watch(other)
+    other.goto(chat.url)
+    answered(other, 1)
+    assert other.evaluate("globalThis.wrong") == []
 
 
 def test_a_page_that_comes_in_the_middle_shows_the_whole(chat: Page, visit: Visit) -> None:
