@@ -24,6 +24,7 @@ from tests.e2e.conftest import QUIET, enter
 from tests.running import GEMMA, ROOT, Running, running
 from tests.visitor import Visitor
 
+OUTPUT_LIMIT = "60"
 PICTURES = ROOT / "docs/images/tour"
 LANGUAGES = {"en": "en-GB", "ko": "ko-KR"}
 WINDOW = {"width": 1120, "height": 700}
@@ -127,9 +128,11 @@ def go(tour: Tour) -> None:
 
 
 def compared(visitor: Visitor, left: str, right: str) -> str:
-    """The address of a comparison in which both have answered."""
+    """The address of a comparison in which both have answered; the base model finds no end by itself."""
     page = visitor.submit(visitor.get("/studio/compare/"), "/studio/compare/", a=left, b=right)
     address = httpx.URL(page.url).path
+    for column in [link for link in page.links if link.endswith("/options/")]:
+        visitor.submit(visitor.get(column), "/options/", max_tokens=OUTPUT_LIMIT)
     visitor.submit(page, "/send/", text=QUESTIONS[1])
     while 'aria-busy="true"' in visitor.get(address).response.text:
         time.sleep(0.5)
