@@ -148,10 +148,10 @@ def fetched(page: Page) -> None:
 
 
 def of_htmx(answer: Any) -> Any:
-    """Pages come; what they fetch afterwards is answered so."""
+    """Pages and their live stream come; what they fetch afterwards is answered so."""
 
     def handle(route: Route) -> None:
-        if "hx-request" in route.request.headers:
+        if "hx-request" in route.request.headers and "/streams/" not in route.request.url:
             answer(route)
         else:
             route.continue_()
@@ -164,15 +164,14 @@ def test_a_refresh_that_fails_takes_nothing_away(visit: Visit, page: Page, seede
     refuse = of_htmx(
         lambda route: route.fulfill(status=500, body="<h1>No</h1>") if answer == "fails" else route.abort()
     )
+    page.route("**", refuse)
     for path, kept in LIVE:
         visit.open(filled(path, seeded))
         shown = page.locator(kept).first.inner_text()
-        page.route("**", refuse)
         with page.expect_event("requestfinished" if answer == "fails" else "requestfailed"):
             fetched(page)
         page.wait_for_timeout(100)
         assert (page.locator(kept).first.inner_text(), page.locator(".snack").count()) == (shown, 0), path
-        page.unroute("**")
     visit.problems[:] = [problem for problem in visit.problems if "Failed to fetch" not in problem]
 
 
