@@ -111,9 +111,8 @@ class Answer:
 
     def _read(self) -> MessageState:
         request, begun = request_for(self.message), self.message.content
-        if not connection.in_atomic_block:
-            # Where connections are counted, one for each answer is too many: the keeper has one for all of them.
-            connection.close_if_unusable_or_obsolete()
+        # Where connections are counted, one for each answer is too many: the keeper has one for all of them.
+        connection.close_if_unusable_or_obsolete()
         if not begun:
             return self._ask(request)
         try:

@@ -60,6 +60,9 @@ class Keeper:
 
     @contextmanager
     def keeping(self, message_id: UUID, answering: Answering) -> Iterator[None]:
+        """The claim must be committed: a row that the keeper's connection does not see counts as one to stop."""
+        if connection.in_atomic_block:
+            raise RuntimeError("An answer cannot be written within a transaction: its keeper does not see the row.")
         with self._change:
             self._kept[message_id] = Kept(answering)
             if self._thread is None:

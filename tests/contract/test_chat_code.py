@@ -27,7 +27,7 @@ from tests.fixtures.tiny_gemma3.pictures import Scene, Thing, draw
 from tests.googlehost import TOKEN, google_host
 from tests.localservers import TINY, TINY_FOLDER, LocalVertex, local_servers
 
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 SEES = "google/gemma3@gemma-3-4b-it"
 VISION_FOLDER = TINY_FOLDER.parent / "tiny-gemma3-vision"
 STARS = Scene("white", (Thing("star", "red"), Thing("circle", "blue")))

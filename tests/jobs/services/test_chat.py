@@ -15,7 +15,7 @@ from jobs.vertex.port import ChatChunk, DeployedModel, RemoteEndpoint
 from tests import factories
 from tests.fakes import Crash
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def statements(queries):
     return [
         words
         for query in queries.captured_queries
-        if (words := query["sql"].split()[0]) not in ("SAVEPOINT", "RELEASE")
+        if (words := query["sql"].split()[0]) not in ("BEGIN", "COMMIT")
     ]
 
 

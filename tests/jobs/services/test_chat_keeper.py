@@ -4,7 +4,7 @@ import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -95,6 +95,16 @@ def test_an_answer_that_is_gone_is_stopped():
     message.conversation.delete()
     look(found)
     assert [each.answering.stops for each in found.values()] == [1]
+
+
+def test_an_answer_is_not_written_within_a_transaction_where_its_keeper_would_not_see_it():
+    message = streaming()
+    with (
+        transaction.atomic(),
+        pytest.raises(RuntimeError, match="within a transaction"),
+        Keeper().keeping(message.pk, Answering()),
+    ):
+        pass
 
 
 def test_its_one_thread_looks_after_all_of_them_again_and_again():

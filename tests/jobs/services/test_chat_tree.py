@@ -11,7 +11,7 @@ from jobs.vertex.errors import Refused, Unavailable
 from jobs.vertex.port import ChatChunk, DeployedModel, RemoteEndpoint
 from tests import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from jobs.vertex.errors import Refused
 from tests import factories
 from tests.jobs.services.test_chat_tree import asked, finished, served
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 TOO_LONG = Refused("Too long.", "CONTEXT_LENGTH")
 
 

@@ -6,7 +6,7 @@ from tests.jobs.services.test_comparison_votes import compared, endpoints, voted
 from tests.jobs.services.test_comparisons import columns
 
 __all__ = ["endpoints"]
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_a_comparison_is_read_round_by_round(owner, endpoints):  # noqa: F811  # the fixture

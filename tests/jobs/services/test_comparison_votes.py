@@ -9,7 +9,7 @@ from jobs.vertex.errors import Refused
 from tests.jobs.services.test_chat_tree import served
 from tests.jobs.services.test_comparisons import answered, ask, columns
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
