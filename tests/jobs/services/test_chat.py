@@ -140,9 +140,7 @@ def test_a_waiting_answer_stops_at_once(conversation, fake_gateway):
 
 def statements(queries):
     return [
-        words
-        for query in queries.captured_queries
-        if (words := query["sql"].split()[0]) not in ("BEGIN", "COMMIT")
+        words for query in queries.captured_queries if (words := query["sql"].split()[0]) not in ("BEGIN", "COMMIT")
     ]
 
 
