@@ -8,6 +8,8 @@ from django.utils.translation import gettext_lazy as _
 
 from jobs.models import Endpoint, Picture
 
+from .fields import MultilineField
+
 LONGEST_MESSAGE = 100_000
 
 
@@ -24,7 +26,7 @@ class MessageForm(forms.Form):
 
     use_required_attribute = False
     key = forms.UUIDField(widget=forms.HiddenInput, error_messages={"required": _("Reload the page and send again.")})
-    text = forms.CharField(
+    text = MultilineField(
         label=_("Message"),
         strip=False,
         max_length=LONGEST_MESSAGE,

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from jobs.models import Conversation
 
 from .chat_fields import NumberBox, SchemaField, StopsField, schema_of
+from .fields import MultilineField
 
 LONGEST_SEED = 2**31 - 1
 SCHEMA_NAME = "answer"
@@ -40,7 +41,7 @@ class OptionsForm(forms.Form):
     """`takes`: the parameters that the endpoint's server takes; the others have no field."""
 
     use_required_attribute = False
-    system_instruction = forms.CharField(
+    system_instruction = MultilineField(
         label=_("System instructions"),
         required=False,
         max_length=20_000,

@@ -6,6 +6,8 @@ from django.utils.translation import gettext_lazy as _
 
 from jobs.models import Dataset, Endpoint
 
+from .fields import MultilineField
+
 LETTERS = "abcd"
 FEWEST = 2
 LONGEST_ANSWER = 100_000
@@ -74,7 +76,7 @@ class RowForm(forms.Form):
 
     use_required_attribute = False
     key = forms.UUIDField(widget=forms.HiddenInput, error_messages={"required": _("Reload the page and try again.")})
-    text = forms.CharField(
+    text = MultilineField(
         label=_("Answer that a model should learn"),
         max_length=LONGEST_ANSWER,
         strip=False,

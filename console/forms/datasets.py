@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from jobs.models import Dataset
 
-from .fields import DisplayNameField
+from .fields import DisplayNameField, MultilineField
 
 ACCEPTED = ".jsonl,.ndjson,.json,.csv,.tsv,.tab,.txt,application/jsonl,application/json,text/csv"
 LARGEST_SEED = 2**31 - 1
@@ -57,7 +57,7 @@ class EditForm(forms.Form):
     use_required_attribute = False
 
     name = DisplayNameField(label=_("Name"))
-    description = forms.CharField(
+    description = MultilineField(
         label=_("Description"),
         required=False,
         max_length=1000,

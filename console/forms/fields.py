@@ -3,6 +3,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.text import normalize_newlines
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -27,6 +28,15 @@ class DisplayNameField(forms.CharField):
         }
         super().__init__(max_length=128, error_messages=messages, validators=[check_display_name], **kwargs)
         self.widget.attrs.pop("maxlength", None)
+
+
+class MultilineField(forms.CharField):
+    """As it was typed: browsers send each line break as CR LF, which a model would read, and nobody has seen."""
+
+    widget = forms.Textarea
+
+    def to_python(self, value: Any) -> Any:
+        return normalize_newlines(super().to_python(value))
 
 
 class LearningRateField(forms.FloatField):

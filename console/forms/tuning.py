@@ -15,7 +15,7 @@ from jobs.models.labels import parse_labels
 from jobs.models.uris import parse_gs_uri
 
 from .deploy import ReplicasField, ordered
-from .fields import DisplayNameField, StepForm, ask_for_licence
+from .fields import DisplayNameField, MultilineField, StepForm, ask_for_licence
 
 STEPS = ("name", "base-model", "output", "training", "deployment")
 LONGEST_LEASE = 720
@@ -27,7 +27,7 @@ class NameForm(StepForm):
         help_text=_("Up to 128 characters. It is also the name of the job, and the endpoint is named after it."),
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
-    description = forms.CharField(
+    description = MultilineField(
         label=_("Description"),
         required=False,
         max_length=2000,

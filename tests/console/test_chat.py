@@ -113,6 +113,12 @@ def test_a_message_is_answered_by_new_turns_and_a_stop_button(visitor):
     assert 'form="stop-form"' in text
 
 
+def test_what_the_model_gets_has_the_line_breaks_that_were_typed(visitor):
+    talk = factories.conversation()
+    send(visitor, talk, "One\r\nTwo")
+    assert talk.messages.get(role="user").content == "One\nTwo"
+
+
 def test_without_a_script_sending_leads_back_to_the_page(visitor):
     talk = factories.conversation()
     response = send(visitor, talk)
