@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from jobs.models import Endpoint, Picture
+from jobs.models import LONGEST_ANSWER, Endpoint, Picture
 
 from .fields import MultilineField
 
@@ -65,6 +65,23 @@ class TurnForm(forms.Form):
     """A button under a turn: `key` makes two clicks one."""
 
     key = forms.UUIDField()
+
+
+class AnswerForm(forms.Form):
+    """An answer as the person would have it; the model `continues` it where that is asked for."""
+
+    use_required_attribute = False
+    key = forms.UUIDField(widget=forms.HiddenInput, error_messages={"required": _("Reload the page and try again.")})
+    text = MultilineField(
+        label=_("Answer"),
+        strip=False,
+        max_length=LONGEST_ANSWER,
+        error_messages={
+            "required": _("Write the answer first."),
+            "max_length": _("An answer has at most %(limit_value)d characters; this one has %(show_value)d."),
+        },
+    )
+    continues = forms.BooleanField(required=False)
 
 
 class TitleForm(forms.Form):

@@ -36,7 +36,7 @@ class MultilineField(forms.CharField):
     widget = forms.Textarea
 
     def to_python(self, value: Any) -> Any:
-        return normalize_newlines(super().to_python(value))
+        return normalize_newlines(super().to_python(value) or "")
 
 
 class LearningRateField(forms.FloatField):

@@ -47,11 +47,18 @@ class Figures:
         return (self.tokens_out - 1) / took if took >= SHORTEST else None
 
 
+# Of what no model wrote.
+NONE = Figures("", None, None, None, None, is_estimate=False, is_answer=False)
+
+
 @register.filter
 def figures(message: Message) -> Figures:
     usage, timings = message.usage, message.timings
+    if message.is_edited and "total" not in timings:
+        return NONE
     counted = usage.get("completion_tokens")
-    guess = estimate(message.content) if counted is None and message.content else None
+    # Of an edited answer the text is not the model's alone.
+    guess = estimate(message.content) if counted is None and message.content and not message.is_edited else None
     return Figures(
         end=end_words(message) or UNKNOWN_END if message.state == MessageState.COMPLETE else "",
         first_token=timings.get("first_token"),

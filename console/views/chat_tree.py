@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable
 
+from django import forms
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -12,14 +13,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
-from console.forms.chat import MessageForm, TitleForm, TurnForm
+from console.forms.chat import AnswerForm, MessageForm, TitleForm, TurnForm
 from console.http import ConsoleRequest, hx_redirect, wants_fragment
 from jobs import tasks
 from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, Endpoint, Message, Role
 from jobs.services import chat, chat_copy, chat_list, chat_tree, chat_window
 
-from .chat import page, turns_fragment, visible_conversation, visible_message
+from .chat import page, place_of, turns_fragment, visible_conversation, visible_message
 
 asks = require_http_methods(["GET", "HEAD", "POST"])
 Make = Callable[..., Message]
@@ -81,26 +82,38 @@ def shown(request: ConsoleRequest, talk: Conversation, at: Message | None = None
 
 @asks
 def edit(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    """A question is asked again, an answer is kept as it was written, or continued by the model."""
     message = visible_message(request, pk)
+    kind, make = FORMS[message.role]
     if request.method != "POST":
-        return edited(request, message, MessageForm(initial={"key": uuid.uuid4(), "text": message.content}))
-    form = MessageForm(request.POST)
+        return edited(request, message, kind(initial={"key": uuid.uuid4(), "text": message.content}))
+    form = kind(request.POST)
     try:
         if form.is_valid():
-            values = form.cleaned_data
-            return waited_for(request, chat_tree.edit(message, key=values["key"], text=values["text"]))
+            answer = make(message, **form.cleaned_data)
+            if answer.is_live:
+                return waited_for(request, answer)
+            return shown(request, answer.conversation, answer, _("Your version of the answer is kept"))
     except NotAllowedNow as error:
         form.add_error("text", str(error))
     return edited(request, message, form)
 
 
-def edited(request: ConsoleRequest, message: Message, form: MessageForm) -> HttpResponse:
-    """In the place of the question; without scripts the whole page with the form there."""
+FORMS: dict[str, tuple[type[forms.Form], Make]] = {
+    Role.USER: (MessageForm, chat_tree.edit),
+    Role.ASSISTANT: (AnswerForm, chat_tree.edit_answer),
+}
+
+
+def edited(request: ConsoleRequest, message: Message, form: forms.Form) -> HttpResponse:
+    """In the place of the turn; without scripts the whole page with the form there."""
     status = 422 if form.is_bound else 200
+    template = "chat/edit.html" if message.role == Role.USER else "chat/edit_answer.html"
     if not wants_fragment(request):
-        return page(request, message.conversation, status=status, editing=message, edit_form=form)
-    context = {"message": message, "conversation": message.conversation, "edit_form": form}
-    response = render(request, "chat/edit.html", context, status=status)
+        more = {"editing": message, "edit_form": form, "edit_template": template}
+        return page(request, message.conversation, status=status, **more)
+    context = {"message": message, "edit_form": form, **place_of(message.conversation)}
+    response = render(request, template, context, status=status)
     patch_vary_headers(response, ["HX-Request"])
     if form.is_bound:
         response["HX-Retarget"], response["HX-Reswap"] = f"#turn-{message.pk}", "outerHTML"

@@ -121,9 +121,9 @@ class PictureQuerySet(models.QuerySet["Picture"]):
 class Message(models.Model):
     """A turn; `ordinal` counts all of a conversation in the order they were made. For an answer: `parameters` it was
     asked with, `usage` as the server counted, `timings` in seconds (`first_token`, `total`), `html` the rendered,
-    sanitised Markdown; `endpoint` that was asked (None for a copied answer, which is no request) and, in words that
-    outlive it, `answered_by`. `key` makes a form sent twice one turn. `has_pictures` saves a query where most have
-    none: read them by `attached`."""
+    sanitised Markdown; `endpoint` that was asked (None for one copied or written by hand, which is no request) and, in
+    words that outlive it, `answered_by`; `is_edited`: a person wrote it, or its beginning. `key` makes a form sent
+    twice one turn. `has_pictures` saves a query where most have none: read them by `attached`."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     key = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
@@ -136,6 +136,7 @@ class Message(models.Model):
     state = models.CharField(max_length=12, choices=MessageState, default=MessageState.COMPLETE)
     content = models.TextField(blank=True)
     has_pictures = models.BooleanField(default=False)
+    is_edited = models.BooleanField(default=False)
     html = models.TextField(blank=True)
     parameters = models.JSONField(default=dict)
     usage = models.JSONField(default=dict)

@@ -182,8 +182,8 @@ def waiting(
     conversation: Conversation, key: UUID, question: Message | None, pictures: Sequence[Picture] = (), **begun: Any
 ) -> Message:
     """The answer to come, which becomes the head, saved together with a question that is not saved yet and its
-    `pictures`. `begun` is what is known of it already: it continues another one, or has failed before it was asked
-    for."""
+    `pictures`. `begun` is what is known of it already: it continues another one, has failed before it was asked for, or
+    was written by a person."""
     if question and question._state.adding:
         conversation.title = conversation.title or title_of(question.content or pictures[0].name)
     row = conversation.head = _turns(conversation, key, question, pictures, **begun)
@@ -196,12 +196,14 @@ def _turns(
 ) -> Message:
     endpoint = conversation.endpoint
     new = question if question and question._state.adding else None
-    begun = {"state": MessageState.WAITING, "endpoint": endpoint} | begun
+    ordinal = new.ordinal + 1 if new else next_ordinal(conversation)
+    asked: dict[str, Any] = {
+        "state": MessageState.WAITING, "parameters": conversation.parameters, "endpoint": endpoint,
+        "answered_by": endpoint.label if endpoint else "",
+    }  # fmt: skip
     row = Message(
-        conversation=conversation, key=key, parent=question, role=Role.ASSISTANT, parameters=conversation.parameters,
-        ordinal=new.ordinal + 1 if new else next_ordinal(conversation),
-        answered_by=endpoint.label if endpoint else "", **begun,
-    )  # fmt: skip
+        conversation=conversation, key=key, parent=question, role=Role.ASSISTANT, ordinal=ordinal, **asked | begun
+    )
     if new:
         new.has_pictures = bool(pictures)
         Message.objects.bulk_create([new, row])

@@ -176,7 +176,7 @@ class Answer:
         timings = {"total": round(time.monotonic() - self._began, 3)}
         if self._first_token is not None:
             timings["first_token"] = round(self._first_token, 3)
-        if not self.message.content:
+        if chat_continue.is_first_request(self.message.content, self.message.timings):
             return {"timings": timings, "usage": self._usage}
         return {
             "timings": chat_continue.summed_timings(self.message.timings, timings),

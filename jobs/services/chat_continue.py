@@ -8,6 +8,8 @@ from jobs.vertex.port import ChatRequest
 
 # As vLLM wants to be told; llama.cpp continues a last message of the assistant anyway.
 PREFILL = {"add_generation_prompt": False, "continue_final_message": True}
+# The timings of an answer that begins with what a person wrote: its request is the first one.
+NOTHING_ASKED = {"requests": 0}
 REQUEST = "Continue exactly where you stopped. Repeat nothing."
 
 
@@ -23,6 +25,11 @@ def asked(request: ChatRequest, begun: str) -> ChatRequest:
 def _with(request: ChatRequest, turns: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]) -> ChatRequest:
     messages, fields = [*request.messages, *turns], {**request.parameters, **parameters}
     return replace(request, messages=messages, parameters=fields)
+
+
+def is_first_request(content: str, timings: Mapping[str, float]) -> bool:
+    """So that its figures are those of the answer, whatever text that began with."""
+    return not content or timings.get("requests") == 0
 
 
 def summed_usage(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:

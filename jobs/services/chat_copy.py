@@ -12,7 +12,7 @@ from .chat_tree import Tree, copy_pictures, turns
 
 KEPT = (
     "role", "state", "content", "html", "parameters", "usage", "timings", "finish_reason", "error_message",
-    "answered_by", "created_at", "has_pictures",
+    "answered_by", "created_at", "has_pictures", "is_edited",
 )  # fmt: skip
 
 

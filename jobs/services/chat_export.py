@@ -17,7 +17,16 @@ from .dataset_file import LONGEST_LINE
 
 SCHEMA_VERSION = 1
 LARGEST = 20_000_000
-ANSWER_FIELDS = ("state", "parameters", "usage", "timings", "finish_reason", "error_message", "answered_by")
+ANSWER_FIELDS = (
+    "state",
+    "parameters",
+    "usage",
+    "timings",
+    "finish_reason",
+    "error_message",
+    "answered_by",
+    "is_edited",
+)
 
 
 def shown(conversation: Conversation, leaf: UUID | None = None) -> list[Message]:
@@ -31,6 +40,7 @@ def markdown(conversation: Conversation) -> str:
         parts.append(f"## {_('System instructions')}\n\n{conversation.system_instruction}")
     for turn in shown(conversation):
         who = turn.answered_by or _("Model") if turn.role == Role.ASSISTANT else _("You")
+        who = _("%s (edited)") % who if turn.is_edited else who
         parts.append(f"## {who}\n\n{said(turn)}".rstrip())
     return "\n\n".join(parts) + "\n"
 

@@ -3,17 +3,19 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from jobs import live
+from jobs import live, markup
 from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, Message, Picture, Role, ShareLink, with_pictures
 from jobs.sentences import gettext as _
 from jobs.states import MESSAGE_CUT_OFF, MessageState
 
 from . import chat
+from .chat_continue import NOTHING_ASKED
 
 RETRYABLE = MESSAGE_CUT_OFF | {MessageState.FAILED}
 
@@ -129,7 +131,8 @@ def go_on(message: Message, *, key: UUID) -> Message:
     def make(row: Conversation, old: Message) -> Message:
         if not old.is_cut_off:
             raise NotAllowedNow(_("Only an answer that was cut off can be continued."))
-        begun = {"content": old.content.rstrip(), "html": old.html, "usage": old.usage, "timings": old.timings}
+        kept = {"usage": old.usage, "timings": old.timings, "is_edited": old.is_edited}
+        begun = {"content": old.content.rstrip(), "html": old.html, **kept}
         answer = chat.waiting(row, key, old.parent, **begun)
         _drop(old)
         return answer
@@ -150,6 +153,30 @@ def edit(question: Message, *, key: UUID, text: str) -> Message:
         return chat.waiting(row, key, chat.question_of(row, old.parent_id, text, chat.next_ordinal(row)), pictures)
 
     return _once(question, key, make)
+
+
+def edit_answer(answer: Message, *, key: UUID, text: str, continues: bool = False) -> Message:
+    """The answer as a person would have it, as a sibling: what is asked from now on goes on from there. `continues`:
+    the model writes on at its end. Without it nothing is asked, so the endpoint need not be there."""
+    text = text.replace("\x00", "").strip()
+
+    def make(row: Conversation, old: Message) -> Message:
+        if old.role != Role.ASSISTANT:
+            raise NotAllowedNow(_("Only an answer can be edited like this."))
+        if not text:
+            raise NotAllowedNow(_("Write the answer first."))
+        if text == old.content.strip() and not continues:
+            return old
+        begun: dict[str, Any] = {"content": text, "html": markup.answer(text), "is_edited": True}
+        if continues:
+            begun["timings"] = NOTHING_ASKED
+        else:
+            begun |= {
+                "state": MessageState.COMPLETE, "endpoint": None, "answered_by": old.answered_by, "parameters": {},
+            }  # fmt: skip
+        return chat.waiting(row, key, old.parent, **begun)
+
+    return _once(answer, key, make, asks=continues)
 
 
 def copy_pictures(copies: dict[UUID, Message]) -> None:
@@ -185,14 +212,17 @@ def delete(message: Message) -> Conversation:
     return row
 
 
-def _once(message: Message, key: UUID, make: Callable[[Conversation, Message], Message]) -> Message:
+def _once(
+    message: Message, key: UUID, make: Callable[[Conversation, Message], Message], *, asks: bool = True
+) -> Message:
     """The answer that `make` makes, or the one that was made for this key."""
     try:
         with transaction.atomic():
             row = chat.locked(message.conversation_id)
             if found := row.messages.filter(key=key).first():
                 return found
-            chat.require_ready(row)
+            if asks:
+                chat.require_ready(row)
             chat.require_rest(row)
             old = row.messages.filter(pk=message.pk).first()
             if old is None:

@@ -98,6 +98,32 @@ def test_an_edited_question_keeps_the_old_one(talk: Visit) -> None:
     expect(page.locator(".turn.user")).to_contain_text("Tell me about the sea")
 
 
+def test_an_edited_answer_is_kept_by_keyboard_and_continued_by_the_model(talk: Visit) -> None:
+    page = talk.page
+    mine = page.get_by_role("textbox", name="Answer")
+    page.get_by_role("link", name="Edit the answer").click()
+    expect(mine).to_be_focused()
+    assert remarks(talk) == []
+    mine.press("Escape")
+    expect(mine).to_have_count(0)
+    page.get_by_role("link", name="Edit the answer").click()
+    mine.fill("The sea:")
+    mine.press("Enter")
+    mine.press_sequentially("It is")
+    mine.press("Control+Enter")
+    finished(page, versions="3/3")
+    expect(page.locator("#chat-status")).to_have_text("Your version of the answer is kept")
+    expect(page.locator(".turn-foot")).to_contain_text("Edited by you")
+    expect(page.get_by_label("Message", exact=True)).to_be_focused()
+    page.get_by_role("link", name="Edit the answer").click()
+    expect(mine).to_have_value("The sea:\nIt is")
+    page.get_by_role("button", name="Save and continue").click()
+    finished(page, versions="4/4")
+    expect(page.locator(".turn-foot")).to_contain_text("2 out")
+    continued = answers(page).locator(".md").first.inner_text()
+    assert (continued.startswith("The sea: It is"), len(continued) > len("The sea: It is")) == (True, True)
+
+
 def test_an_answer_cut_at_the_limit_is_continued(talk: Visit) -> None:
     page = talk.page
     expect(page.locator(".turn-foot")).to_contain_text("stopped at the output limit")

@@ -5,7 +5,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from jobs import errors
-from jobs.models import Conversation, Message, ShareLink
+from jobs.models import Conversation, Endpoint, Message, ShareLink
 from jobs.services import chat, chat_copy, chat_tree
 from jobs.vertex.errors import Refused, Unavailable
 from jobs.vertex.port import ChatChunk, DeployedModel, RemoteEndpoint
@@ -292,3 +292,87 @@ def test_copied_answers_are_no_requests(talk):
 def test_no_branch_begins_with_an_answer_that_is_written(talk):
     with pytest.raises(errors.NotAllowedNow):
         chat_copy.branch_off(chat.ask(talk, key=uuid4(), text="Ahoy"), key=uuid4())
+
+
+def by_hand(answer, text="Arr, matey!", **values):
+    return chat_tree.edit_answer(answer, key=uuid4(), text=text, **values)
+
+
+def test_an_edited_answer_is_what_the_model_is_told_from_then_on(talk, fake_gateway):
+    first = asked(talk)
+    edited = by_hand(first)
+    assert (edited.state, edited.is_edited, edited.html) == ("COMPLETE", True, "<p>Arr, matey!</p>\n")
+    talk.refresh_from_db()
+    asked(talk, "And then?")
+    assert [turn["content"] for turn in fake_gateway.chat.requests[-1].messages] == ["Ahoy", "Arr, matey!", "And then?"]
+    assert chat_tree.Tree(talk).place(edited.pk).previous == first.pk
+
+
+def test_an_edited_answer_is_no_request(talk):
+    edited = by_hand(asked(talk))
+    assert (edited.endpoint, edited.usage, edited.timings, edited.parameters) == (None, {}, {}, {})
+    assert edited.answered_by == "My endpoint (gemma-3-270m)"
+
+
+def test_an_answer_is_edited_where_its_endpoint_is_gone(talk):
+    answer = asked(talk)
+    Endpoint.objects.update(state="DELETED")
+    assert by_hand(answer).content == "Arr, matey!"
+    with pytest.raises(errors.NotAllowedNow, match="Start a new chat"):
+        by_hand(answer, continues=True)
+
+
+def test_two_clicks_keep_one_edited_answer(talk):
+    answer, key = asked(talk), uuid4()
+    first, second = (chat_tree.edit_answer(answer, key=key, text="Arr") for _ in range(2))
+    assert (first, talk.messages.count()) == (second, 3)
+
+
+def test_what_was_not_changed_makes_no_version(talk):
+    answer = asked(talk)
+    assert (by_hand(answer, f"\n{answer.content}\n"), talk.messages.count()) == (answer, 2)
+
+
+@pytest.mark.parametrize("text", ["", " \n", "\x00"])
+def test_an_answer_needs_a_text(talk, text):
+    with pytest.raises(errors.NotAllowedNow, match="Write the answer first"):
+        by_hand(asked(talk), text)
+
+
+def test_a_question_is_not_edited_as_an_answer_is(talk):
+    with pytest.raises(errors.NotAllowedNow, match="Only an answer"):
+        by_hand(asked(talk).parent)
+
+
+def test_nothing_is_edited_while_the_model_answers(talk):
+    answer = asked(talk)
+    chat.ask(talk, key=uuid4(), text="And then?")
+    with pytest.raises(errors.NotAllowedNow, match="still answering"):
+        by_hand(answer)
+
+
+def test_the_model_goes_on_from_an_edited_answer_with_the_figures_of_its_own_request(talk, fake_gateway):
+    fake_gateway.chat.script = [["Aye."], [" the sea", ENDED]]
+    new = finished(by_hand(asked(talk), "I sail", continues=True))
+    assert (new.content, new.is_edited, new.usage) == ("I sail the sea", True, ENDED.usage)
+    assert sorted(new.timings) == ["first_token", "total"]
+    assert fake_gateway.chat.requests[-1].messages[-1] == {"role": "assistant", "content": "I sail"}
+
+
+def test_an_edited_answer_that_was_cut_off_is_continued_as_one(talk, fake_gateway):
+    fake_gateway.chat.script = [["Aye."], [" the", LIMITED], [" sea.", ENDED]]
+    limited = finished(by_hand(asked(talk), "I sail", continues=True))
+    new = finished(chat_tree.go_on(limited, key=uuid4()))
+    assert (new.content, new.is_edited, new.timings["requests"]) == ("I sail the sea.", True, 2)
+    assert new.usage == {"prompt_tokens": 12, "completion_tokens": 5}
+
+
+def test_what_was_written_stays_when_the_model_cannot_go_on(talk, fake_gateway):
+    fake_gateway.chat.script = [["Aye."], [Unavailable("Down.")]]
+    new = finished(by_hand(asked(talk), "I sail", continues=True))
+    assert (new.content, new.state, new.is_edited) == ("I sail", "INTERRUPTED", True)
+
+
+def test_a_new_chat_keeps_who_wrote_an_answer(talk):
+    copy = chat_copy.branch_off(by_hand(asked(talk)), key=uuid4())
+    assert [turn.is_edited for turn in copy.path()] == [False, True]
