@@ -177,7 +177,8 @@ def test_a_link_shows_the_chat_until_it_is_revoked(talk: Visit, browser: Browser
     page.get_by_role("button", name="Create link").click()
     link = page.locator("#share code").inner_text()
     assert remarks(talk) == []
-    reader = Visit(browser.new_context(viewport=WIDE), browser.new_page(), talk.address)
+    context = browser.new_context(viewport=WIDE)
+    reader = Visit(context, context.new_page(), talk.address)
     reader.watch(reader.page)
     reader.page.goto(link)
     expect(reader.page.get_by_text("Tell me about the sea").last).to_be_visible()
@@ -187,7 +188,7 @@ def test_a_link_shows_the_chat_until_it_is_revoked(talk: Visit, browser: Browser
     expect(page.get_by_role("dialog")).to_have_count(0)
     answer = reader.page.request.get(link)
     assert answer.status == 404
-    reader.page.close()
+    context.close()
 
 
 def test_a_chat_is_taken_along(talk: Visit) -> None:
