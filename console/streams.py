@@ -1,10 +1,12 @@
 """Server-sent events from a Redis stream, without Django's request machinery: no database, no session, no thread.
 
 `GET /streams/live?ticket=…` is the doorbell of one person; `GET /streams/chat/<message>?ticket=…` the frames of one
-answer. An entry has the fields `data` and, optionally, `event`; its Redis id is the event's id, so that a browser
-which comes back with `Last-Event-ID` misses nothing. What has piled up of an answer is sent as two frames at most: of
-the `draft`s of its unfinished block only the last one counts, and the `text` that goes on with it comes after it, for
-htmx looks for the places of a frame before it fills the first.
+answer, and with several ids, comma between, those of as many: a browser has six connections to a console without TLS,
+all its windows together. An entry has the fields `data` and, optionally, `event`; its Redis id, or one for each answer,
+is the event's id (`end` for one that has ended), so that a browser which comes back with `Last-Event-ID` misses
+nothing. `end` is the last event; of several answers each has its own `end-<message>` before. What has piled up of an
+answer is sent as two frames at most: of the `draft`s of its unfinished block only the last one counts, and the `text`
+that goes on with it comes after it, for htmx looks for the places of a frame before it fills the first.
 
 The permission is the signed ticket, made while the page is drawn; it holds together with the session's cookie only, so
 that an address in some log opens nothing, and until the session signs out: then its streams end at once.
@@ -15,7 +17,7 @@ import logging
 import re
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -47,8 +49,10 @@ STREAM_SECONDS: Final = 3600
 HEARTBEAT_SECONDS: Final = 15
 OVERLAP_MS: Final = 2000
 PER_USER: Final = 32
-EVENT_ID = re.compile(rb"\d{1,20}-\d{1,20}")
-CHAT_PATH = re.compile(r"/streams/chat/([0-9a-f-]{36})")
+EVENT_ID = re.compile(rb"(?:\d{1,20}-\d{1,20}|end)(?:,\d{1,20}-\d{1,20}|,end)*")
+CHAT_PATH = re.compile(r"/streams/chat/([0-9a-f-]{36}(?:,[0-9a-f-]{36}){0,7})")
+CHAT_KEY: Final = b"live:chat:"
+END: Final = b"end"
 HEADERS: Final = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
@@ -64,15 +68,16 @@ def live_ticket(user_id: int, session: str | None) -> str:
     return TimestampSigner(salt=LIVE_SALT).sign(f"{user_id}:{time.time_ns() // 1_000_000}:{seal(session)}")
 
 
-def chat_ticket(message_id: object, user_id: int, session: str | None) -> str:
-    return TimestampSigner(salt=CHAT_SALT).sign(f"{message_id}:{user_id}:{seal(session)}")
+def chat_ticket(messages: str, user_id: int, session: str | None) -> str:
+    """`messages`: the id, or several with a comma between, as in the address."""
+    return TimestampSigner(salt=CHAT_SALT).sign(f"{messages}:{user_id}:{seal(session)}")
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
     """`over` is the stream that gets an entry when the session signs out."""
 
-    key: bytes
+    keys: tuple[bytes, ...]
     user_id: int
     start: bytes
     live: bool
@@ -89,14 +94,36 @@ def subscription(path: str, ticket: str, session: str) -> Subscription:
         user, drawn, sealed = TimestampSigner(salt=LIVE_SALT).unsign(ticket, LIVE_TICKET_SECONDS).split(":")
         if sealed != seal(session):
             raise BadSignature
-        return Subscription(
-            f"live:user:{user}".encode(), int(user), b"%d-0" % (int(drawn) - OVERLAP_MS), True, over(sealed).encode()
-        )
+        start = b"%d-0" % (int(drawn) - OVERLAP_MS)
+        return Subscription((f"live:user:{user}".encode(),), int(user), start, True, over(sealed).encode())
     match = CHAT_PATH.fullmatch(path)
-    message, user, sealed = TimestampSigner(salt=CHAT_SALT).unsign(ticket, CHAT_TICKET_SECONDS).split(":")
-    if match is None or match[1] != message or sealed != seal(session):
+    messages, user, sealed = TimestampSigner(salt=CHAT_SALT).unsign(ticket, CHAT_TICKET_SECONDS).split(":")
+    if match is None or match[1] != messages or sealed != seal(session):
         raise BadSignature
-    return Subscription(f"live:chat:{message}".encode(), int(user), b"0-0", False, over(sealed).encode())
+    keys = tuple(CHAT_KEY + message.encode() for message in messages.split(","))
+    return Subscription(keys, int(user), b"0-0", False, over(sealed).encode())
+
+
+class Places:
+    """How far each stream of a subscription has come: what the browser hands back as the id of the last event."""
+
+    def __init__(self, wanted: Subscription, last: bytes) -> None:
+        """An id of another number of streams is none that this address gave."""
+        given = last.split(b",") if last else []
+        is_known = len(given) == len(wanted.keys)
+        self.at = dict(zip(wanted.keys, given if is_known else [wanted.start] * len(wanted.keys), strict=True))
+
+    def __bytes__(self) -> bytes:
+        return b",".join(self.at.values())
+
+    @property
+    def open(self) -> dict[bytes, bytes]:
+        """Without the answers that have ended."""
+        return {key: at for key, at in self.at.items() if at != END}
+
+    def after(self, key: bytes, entry_id: bytes) -> bytes:
+        self.at[key] = entry_id
+        return bytes(self)
 
 
 def frame(entry_id: bytes, fields: dict[bytes, bytes]) -> bytes:
@@ -106,6 +133,18 @@ def frame(entry_id: bytes, fields: dict[bytes, bytes]) -> bytes:
     data = b"".join(fields.get(name, b"") for name in (b"data", b"draft", b"text"))
     lines.extend(b"data: " + line for line in data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"))
     return b"\n".join(lines) + b"\n\n"
+
+
+def frames(wanted: Subscription, places: Places, found: Mapping[bytes, list[Entry]]) -> Iterator[bytes]:
+    """All but the last `end`."""
+    for key, entries in found.items():
+        for entry_id, fields in wanted.fold(entries):
+            if wanted.live or fields.get(b"event") != END:
+                yield frame(places.after(key, entry_id), fields)
+                continue
+            event_id = places.after(key, END)
+            if len(wanted.keys) > 1:
+                yield frame(event_id, {b"event": b"end-" + key.removeprefix(CHAT_KEY)})
 
 
 def joined(entries: Iterable[Entry]) -> list[Entry]:
@@ -196,36 +235,38 @@ class Streams:
             if await self.connection().exists(wanted.over):
                 await answer(send, 403, "The session is over. Sign in again.")
                 return
-            position, opening = await self.opening(wanted, last)
+            places, opening = await self.opening(wanted, last)
         except (RedisError, OSError):
             await answer(send, 503, "Live updates are not available.")
             return
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
         await send({"type": "http.response.body", "body": opening, "more_body": True})
-        await self.run_until_over(self.pump(wanted, position, send), receive)
+        await self.run_until_over(self.pump(wanted, places, send), receive)
         with suppress(OSError):
             await send({"type": "http.response.body", "body": b""})
 
-    async def opening(self, wanted: Subscription, last: bytes) -> tuple[bytes, bytes]:
+    async def opening(self, wanted: Subscription, last: bytes) -> tuple[Places, bytes]:
         """Where to read from, and the first bytes. A live page that comes back is told to fetch everything once:
         the stream is short and may have lost what rang meanwhile."""
+        places = Places(wanted, last)
         if last and wanted.live:
-            newest = await self.connection().xrevrange(wanted.key, count=1)
-            position = newest[0][0] if newest else last
-            return position, b"retry: 1000\n" + frame(position, {b"event": b"live-refresh"})
-        position = last or wanted.start
-        return position, b"retry: 1000\nid: %s\n\n" % position
+            (key,) = wanted.keys
+            if newest := await self.connection().xrevrange(key, count=1):
+                places.after(key, newest[0][0])
+            return places, b"retry: 1000\n" + frame(bytes(places), {b"event": b"live-refresh"})
+        return places, b"retry: 1000\nid: %s\n\n" % bytes(places)
 
-    async def pump(self, wanted: Subscription, position: bytes, send: Send) -> None:
+    async def pump(self, wanted: Subscription, places: Places, send: Send) -> None:
         if self.tail is None:
             self.tail = Tail(self.connection(), self.heartbeat)
-        async with self.tail.reading({wanted.key: position, wanted.over: b"0-0"}, wanted.fold) as reader:
-            while wanted.over not in (found := await reader.read(self.heartbeat)):
-                entries = wanted.fold(found.get(wanted.key, []))
-                body = b"".join(frame(*entry) for entry in entries) or b":\n\n"
+        async with self.tail.reading({**places.open, wanted.over: b"0-0"}, wanted.fold) as reader:
+            while places.open and wanted.over not in (found := await reader.read(self.heartbeat)):
+                body = b"".join(frames(wanted, places, found)) or b":\n\n"
                 await send({"type": "http.response.body", "body": body, "more_body": True})
-                if not wanted.live and entries and entries[-1][1].get(b"event") == b"end":
-                    return
+            if not places.open:
+                await send(
+                    {"type": "http.response.body", "body": frame(bytes(places), {b"event": END}), "more_body": True}
+                )
 
     async def run_until_over(self, pumping: Any, receive: Receive) -> None:
         """Until the stream ends, the browser leaves, the server stops or the hour is up; the browser comes back."""

@@ -1,6 +1,7 @@
 """An answer's figures, and where its frames come from."""
 
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 from django import template
@@ -26,9 +27,16 @@ ENDS: dict[str, str | Promise] = {
 
 @register.filter
 def frames_url(message: Message, request: HttpRequest) -> str:
+    return all_frames_url([message], request)
+
+
+@register.filter
+def all_frames_url(answers: Iterable[Message], request: HttpRequest) -> str:
+    """One stream of all of them."""
     assert request.user.pk is not None
-    ticket = chat_ticket(message.pk, request.user.pk, request.session.session_key)
-    return f"/streams/chat/{message.pk}?ticket={ticket}"
+    messages = ",".join(str(message.pk) for message in answers)
+    ticket = chat_ticket(messages, request.user.pk, request.session.session_key)
+    return f"/streams/chat/{messages}?ticket={ticket}"
 
 
 @register.filter

@@ -1,6 +1,7 @@
 """A comparison as it is shown: its columns side by side, round by round, in the same few queries for any number."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from jobs.models import Comparison, Conversation, Message, Role, Vote, with_pictures
@@ -42,6 +43,16 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Asked:
+    at: datetime
+    answers: list[Message]
+
+    @property
+    def name(self) -> str:
+        return self.at.strftime("%Y%m%d%H%M%S%f")
+
+
+@dataclass(frozen=True)
 class Board:
     """`vote` is that of the latest round."""
 
@@ -61,6 +72,16 @@ class Board:
     @property
     def is_live(self) -> bool:
         return any(column.is_live for column in self.columns)
+
+    @property
+    def live(self) -> list[Asked]:
+        """The answers that are being written, by when they were asked for: all of a round at once, a retried one by
+        itself."""
+        found: dict[datetime, list[Message]] = {}
+        for column in self.columns:
+            if column.answer and column.is_live:
+                found.setdefault(column.answer.created_at, []).append(column.answer)
+        return [Asked(at, answers) for at, answers in found.items()]
 
     @property
     def said(self) -> int:

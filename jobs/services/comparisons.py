@@ -1,6 +1,7 @@
 """Comparisons: up to four conversations that are asked the same. Each column is a conversation like any other."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from secrets import SystemRandom
 from typing import Any
 from uuid import UUID, uuid5
@@ -145,22 +146,26 @@ def _asked(
     for endpoint in ready:
         _require_sendable(comparison, endpoint, pictures)
         endpoint_lifetime.note_request(endpoint, timezone.now())
-    answers = [_ask(column, endpoints.get(column.endpoint_id), key, text, pictures) for column in columns]
+    now = timezone.now()
+    answers = [_ask(column, endpoints.get(column.endpoint_id), key, text, pictures, now) for column in columns]
     comparison.title, comparison.draft = comparison.title or chat.title_of(text or pictures[0].name), ""
     comparison.save(update_fields=["title", "draft", "updated_at"])
     live.ring(comparison.owner_id, *(f"chat-{column.pk}" for column in columns))
     return answers
 
 
-def _ask(column: Conversation, endpoint: Endpoint | None, key: UUID, text: str, pictures: Sequence[Picture]) -> Message:
+def _ask(
+    column: Conversation, endpoint: Endpoint | None, key: UUID, text: str, pictures: Sequence[Picture], now: datetime
+) -> Message:
+    """`now` is the same for all columns: it tells which answers were asked for at once."""
     key = _key(column, key)
     question = chat.question_of(column, column.head_id, text, chat.next_ordinal(column))
     problem = _problem(endpoint)
     if not problem:
-        return chat.waiting(column, key, question, pictures)
+        return chat.waiting(column, key, question, pictures, created_at=now)
     check(MESSAGE_TRANSITIONS, MessageState.WAITING, MessageState.FAILED)
     # It names no endpoint, since none was asked.
-    failed = {"state": MessageState.FAILED, "endpoint": None, "error_message": problem}
+    failed = {"state": MessageState.FAILED, "endpoint": None, "error_message": problem, "created_at": now}
     return chat.waiting(column, key, question, pictures, **failed)
 
 

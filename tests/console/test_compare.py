@@ -131,12 +131,18 @@ def test_another_endpoint_must_answer(visitor):
     assert (response.status_code, "does not answer any more" in words(response)) == (409, True)
 
 
-def test_each_column_streams_its_own_answer(visitor):
+def streamed(text):
+    return re.findall(r'hx-sse:connect="/streams/chat/([^?]+)\?ticket=', text)
+
+
+def test_one_stream_has_the_answers_of_all_columns(visitor):
     comparison = started()
     response = send(visitor, comparison, "What <b>now</b>?")
     text = words(visitor.get(url(comparison)))
-    for answer in Message.objects.filter(role="assistant"):
-        assert f'hx-sse:connect="/streams/chat/{answer.pk}?ticket=' in text
+    answers = list(Message.objects.filter(role="assistant").order_by("conversation__column"))
+    assert streamed(text) == [",".join(str(answer.pk) for answer in answers)]
+    for answer in answers:
+        assert f'hx-trigger="end-{answer.pk} from:body, every 5s"' in text
         assert (f'id="reply-{answer.pk}-tail"' in text, answer_url(answer, "stop/") in text) == (True, True)
     assert (response.url, text.count("What &lt;b&gt;now&lt;/b&gt;?") >= 2, "Stop all" in text) == (
         url(comparison),
@@ -144,6 +150,19 @@ def test_each_column_streams_its_own_answer(visitor):
         True,
     )
     assert "Refresh" in text
+
+
+def test_an_answer_that_is_asked_for_later_has_a_stream_of_its_own(visitor):
+    """That of the others has begun: what it has told cannot be told again."""
+    comparison = started()
+    send(visitor, comparison)
+    first, second = Message.objects.filter(role="assistant").order_by("conversation__column")
+    name = re.search(r'id="(frames-\d+)"', words(visitor.get(url(comparison))))[1]
+    Message.objects.filter(pk=first.pk).update(state="FAILED")
+    text = words(visitor.post(answer_url(first, "retry/"), {"key": uuid.uuid4()}, **HTMX))
+    again = Message.objects.filter(role="assistant", conversation=first.conversation).latest("ordinal")
+    assert sorted(streamed(text)) == sorted([str(second.pk), str(again.pk)])
+    assert f'id="{name}" hx-morph-skip' in text
 
 
 def test_later_messages_come_as_a_fragment(visitor):

@@ -196,6 +196,96 @@ def test_a_chat_goes_on_after_the_last_event_that_arrived(redis_url, broker):
     assert "part 2" not in run(redis_url, story)
 
 
+OTHER = "7a0c9d52-1f0b-4f0e-8c59-0a6d1f3f7b22"
+
+
+def both(app: Streams, last_event_id: str = "") -> Browser:
+    messages = f"{MESSAGE},{OTHER}"
+    return Browser(app, f"/streams/chat/{messages}", chat_ticket(messages, 1, SESSION), last_event_id)
+
+
+def lines_of(browser: Browser) -> list[str]:
+    return [line for line in browser.body.decode().splitlines() if line.startswith(("id", "data: ", "event"))]
+
+
+def test_one_stream_has_the_frames_of_several_answers_and_says_which_one_ended(redis_url, broker):
+    async def story(app: Streams) -> list[str]:
+        browser = both(app)
+        await browser.until("id: 0-0,0-0")
+        broker.xadd(f"live:chat:{OTHER}", {"text": "one"}, id="1-0")
+        await browser.until("one")
+        broker.xadd(f"live:chat:{MESSAGE}", {"text": "two"}, id="2-0")
+        await browser.until("two")
+        broker.xadd(f"live:chat:{OTHER}", {"event": "end", "data": ""}, id="3-0")
+        await browser.until("end-")
+        assert not browser.task.done()
+        broker.xadd(f"live:chat:{MESSAGE}", {"event": "end", "data": ""}, id="4-0")
+        await browser.task
+        return lines_of(browser)
+
+    assert run(redis_url, story) == [
+        "id: 0-0,0-0",
+        "id: 0-0,1-0", "data: one",
+        "id: 2-0,1-0", "data: two",
+        "id: 2-0,end", f"event: end-{OTHER}", "data: ",
+        "id: end,end", f"event: end-{MESSAGE}", "data: ",
+        "id: end,end", "event: end", "data: ",
+    ]  # fmt: skip
+
+
+def test_several_answers_go_on_where_each_of_them_was(redis_url, broker):
+    for message in (MESSAGE, OTHER):
+        for number in (1, 2, 3):
+            broker.xadd(f"live:chat:{message}", {"text": f"{message[:2]}-{number} "}, id=f"{number}-0")
+
+    async def story(app: Streams) -> list[str]:
+        browser = both(app, "2-0,1-0")
+        await browser.until("0b-3")
+        await browser.until("7a-2 7a-3")
+        return [line for line in lines_of(browser) if line.startswith("data")]
+
+    assert sorted(run(redis_url, story)) == ["data: 0b-3 ", "data: 7a-2 7a-3 "]
+
+
+@pytest.mark.parametrize(("last", "asked"), [("end,1-0", OTHER), ("1-0,end", MESSAGE)])
+def test_an_answer_that_has_ended_is_not_waited_for_again(redis_url, broker, last, asked):
+    broker.xadd(f"live:chat:{asked}", {"event": "end", "data": ""}, id="2-0")
+
+    async def story(app: Streams) -> list[str]:
+        browser = both(app, last)
+        await browser.task
+        return [line for line in lines_of(browser) if line.startswith("event")]
+
+    assert run(redis_url, story) == [f"event: end-{asked}", "event: end"]
+
+
+@pytest.mark.parametrize(("opened", "last"), [(chat, "end"), (both, "end,end")])
+def test_who_comes_back_after_the_end_is_told_so(redis_url, broker, opened, last):
+    async def story(app: Streams) -> list[str]:
+        browser = opened(app, last)
+        await browser.task
+        return [line for line in lines_of(browser) if line.startswith("event")]
+
+    assert run(redis_url, story) == ["event: end"]
+
+
+@pytest.mark.parametrize("last", ["1-0", "1-0,2-0,3-0", "1-0,"])
+def test_an_id_of_other_streams_is_read_from_the_beginning(redis_url, broker, last):
+    broker.xadd(f"live:chat:{MESSAGE}", {"text": "first"}, id="1-0")
+
+    async def story(app: Streams) -> str:
+        return await both(app, last).until("first")
+
+    assert "id: 0-0,0-0" in run(redis_url, story)
+
+
+def test_a_ticket_for_several_answers_opens_these_only():
+    ticket = chat_ticket(f"{MESSAGE},{OTHER}", 1, SESSION)
+    for path in (MESSAGE, f"{OTHER},{MESSAGE}", f"{MESSAGE},{OTHER},{MESSAGE}"):
+        with pytest.raises(BadSignature):
+            subscription(f"/streams/chat/{path}", ticket, SESSION)
+
+
 def test_a_silent_stream_says_now_and_then_that_it_is_alive(redis_url, broker):
     async def story(app: Streams) -> str:
         return await live(app).until(":\n\n")

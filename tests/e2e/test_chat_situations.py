@@ -84,12 +84,12 @@ def box(page: Page) -> Locator:
     return page.get_by_role("textbox", name="Message", exact=True)
 
 
-def ask_all(page: Page, text: str) -> Locator:
+def ask_all(page: Page, text: str, columns: int = 2) -> Locator:
     """The latest answers."""
     page.get_by_label("Message to all columns").fill(text)
     page.keyboard.press("Enter")
     answers = page.locator(".column .turn.model:last-child")
-    expect(answers).to_have_count(2, timeout=SOON)
+    expect(answers).to_have_count(columns, timeout=SOON)
     return answers
 
 
@@ -288,6 +288,25 @@ def test_columns_stream_until_they_are_stopped(visit: Visit, board: Page) -> Non
     all_ended(board)
     expect(board.get_by_text("You stopped this answer.")).to_have_count(2)
     assert remarks(visit) == []
+
+
+def test_four_columns_leave_room_for_other_windows_and_for_stop(visit: Visit, page: Page, endpoint: str) -> None:
+    """A browser has six connections to one address, and each window that is seen keeps one for what changes."""
+    visit.open(f"/studio/compare/?endpoint={endpoint}")
+    for letter in "CD":
+        page.get_by_label(f"Column {letter}").select_option(endpoint)
+    page.get_by_role("button", name="Start comparing").click()
+    page.wait_for_url(re.compile(r"/studio/compare/[0-9a-f-]{36}/"))
+    answers = ask_all(page, "forever", columns=4)
+    for place in range(4):
+        expect(answers.nth(place)).to_contain_text("Hello there more", timeout=SOON)
+    for _ in range(3):
+        window = visit.context.new_page()
+        window.goto(f"{visit.address}/tuning/")
+        expect(window.get_by_role("heading", level=1)).to_be_visible()
+    page.get_by_role("button", name="Stop all").click()
+    all_ended(page)
+    expect(page.get_by_text("You stopped this answer.")).to_have_count(4)
 
 
 def test_columns_go_on_after_a_reload(board: Page) -> None:
