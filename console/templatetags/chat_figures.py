@@ -105,8 +105,11 @@ class Filled:
 
 
 @register.simple_tag
-def filled(talk: Conversation, turns: Iterable[Message], message: Message | None, size: int | None) -> Filled:
-    """By the count that came with the last answer; without one by the length of all that was said."""
+def filled(
+    talk: Conversation, turns: Iterable[Message], message: Message | None, size: int | None, earlier: int | str = 0
+) -> Filled:
+    """By the count that came with the last answer; without one by the length of all that was said, also of what is
+    `earlier` than the turns of the page."""
     branch = list(turns or ())
     if not branch and message:
         branch = [message] if _counted(message) else talk.path(message)
@@ -115,7 +118,7 @@ def filled(talk: Conversation, turns: Iterable[Message], message: Message | None
         return Filled(0, size, is_estimate=False)
     if (count := _counted(ended[-1])) is not None:
         return Filled(count, size, is_estimate=False)
-    until = branch[: branch.index(ended[-1]) + 1]
+    until = talk.path(ended[-1]) if earlier else branch[: branch.index(ended[-1]) + 1]
     return Filled(estimate(talk.system_instruction + "".join(turn.content for turn in until)), size, is_estimate=True)
 
 

@@ -2,6 +2,7 @@ import uuid
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -13,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from console.forms.chat import LONGEST_MESSAGE, MessageForm, NewChatForm, TurnForm, empty_message
 from console.forms.chat_options import OptionsForm, PresetForm
 from console.http import ConsoleRequest, hx_redirect, wants_fragment
+from console.middleware import page_of
 from console.views.pictures import attached, endpoint_of, held, picture_facts
 from jobs import tasks
 from jobs.errors import NotAllowedNow
@@ -109,18 +111,31 @@ def conversation(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 def page(request: ConsoleRequest, talk: Conversation, status: int = 200, **forms: Any) -> HttpResponse:
-    return render(request, "chat/conversation.html", context_of(request, talk) | forms, status=status)
+    context = context_of(request, talk, whole="editing" in forms or is_whole(request)) | forms
+    return render(request, "chat/conversation.html", context, status=status)
 
 
-def context_of(request: ConsoleRequest, talk: Conversation) -> dict[str, Any]:
+def is_whole(request: ConsoleRequest) -> bool:
+    """Whether the page has all turns of a long chat: its address says so, for what it asks for, too."""
+    address = page_of(request.htmx) if request.htmx else request.get_full_path()
+    return "all" in parse_qs(urlsplit(address or "").query, keep_blank_values=True)
+
+
+def address_of(talk: Conversation, turn: Message) -> str:
+    """Of the page that has this turn."""
+    path = chat_tree.Tree(talk).path(talk.head_id)
+    is_latest = turn.pk in path[chat_tree.latest(path) :]
+    return f"{reverse('chat-conversation', args=[talk.pk])}{'' if is_latest else '?all'}#turn-{turn.pk}"
+
+
+def context_of(request: ConsoleRequest, talk: Conversation, *, whole: bool = False) -> dict[str, Any]:
     return {
-        **turns_of(talk),
+        **turns_of(talk, whole),
         "form": empty_message(held(request, talk.pk)),
         "options": OptionsForm.of(talk, taken(talk.endpoint)),
         "presets": ChatPreset.objects.filter(owner=request.user),
         "preset_form": PresetForm(),
         "chats": listed(request, talk),
-        "has_pictures": talk.messages.filter(has_pictures=True).exists(),
         "endpoints": Endpoint.objects.visible_to(request.user).ready(),
     }
 
@@ -128,17 +143,27 @@ def context_of(request: ConsoleRequest, talk: Conversation) -> dict[str, Any]:
 def turns_fragment(request: ConsoleRequest, talk: Conversation, spoken: str = "", **more: Any) -> HttpResponse:
     """A refresh that nobody asked for (`is_refresh`) must not speak over what was announced: the end of an answer
     announces itself. `chats`: the list, when the chat has only now a place in it."""
-    context = {**turns_of(talk), "form": empty_message(), "is_update": True, "spoken": spoken, **more}
+    context = {
+        **turns_of(talk, is_whole(request)),
+        "form": empty_message(),
+        "is_update": True,
+        "spoken": spoken,
+        **more,
+    }
     return render(request, "chat/conversation.html#turns", context)
 
 
-def turns_of(talk: Conversation) -> dict[str, Any]:
+def turns_of(talk: Conversation, whole: bool) -> dict[str, Any]:
+    """`earlier`: how many turns of the branch are left out, unless it is `whole`."""
     tree = chat_tree.Tree(talk)
-    turns = chat_tree.turns(talk, tree, talk.head_id)
+    earlier = 0 if whole else chat_tree.latest(tree.path(talk.head_id))
+    turns = chat_tree.turns(talk, tree, talk.head_id, earlier)
     live = next((turn for turn in reversed(turns) if turn.is_live), None)
-    facts = picture_facts([talk.endpoint] if talk.endpoint else [], talk.sent(turns))
+    told = chat_tree.told_pictures(talk, tree) if earlier else talk.sent(turns)
+    facts = picture_facts([talk.endpoint] if talk.endpoint else [], told)
     return {
-        **place_of(talk), "tree": tree, "turns": turns, "live": live,
+        **place_of(talk), "tree": tree, "turns": turns, "live": live, "earlier": earlier, "whole": whole,
+        "has_pictures": bool(tree.pictured),
         "context_window": context_window(talk.endpoint), **facts,
     }  # fmt: skip
 

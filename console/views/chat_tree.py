@@ -20,7 +20,7 @@ from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, Endpoint, Message, Role
 from jobs.services import chat, chat_copy, chat_list, chat_tree, chat_window
 
-from .chat import page, place_of, turns_fragment, visible_conversation, visible_message
+from .chat import address_of, page, place_of, turns_fragment, visible_conversation, visible_message
 
 asks = require_http_methods(["GET", "HEAD", "POST"])
 Make = Callable[..., Message]
@@ -76,8 +76,7 @@ def waited_for(request: ConsoleRequest, answer: Message) -> HttpResponse:
 def shown(request: ConsoleRequest, talk: Conversation, at: Message | None = None, spoken: str = "") -> HttpResponse:
     if request.htmx:
         return turns_fragment(request, talk, spoken)
-    mark = f"#turn-{at.pk}" if at else ""
-    return hx_redirect(request, f"{reverse('chat-conversation', args=[talk.pk])}{mark}")
+    return hx_redirect(request, address_of(talk, at) if at else reverse("chat-conversation", args=[talk.pk]))
 
 
 @asks

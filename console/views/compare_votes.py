@@ -16,7 +16,7 @@ from jobs.errors import JobsError, NotAllowedNow
 from jobs.models import Conversation, Dataset, Message, Role
 from jobs.services import comparison_rows, comparison_votes
 
-from .chat import visible_message
+from .chat import address_of, visible_message
 from .compare_shown import fragment, visible_answer, visible_comparison
 
 MOST_DATASETS = 200
@@ -87,7 +87,7 @@ def back_from(answer: Message) -> str:
     talk = answer.conversation
     if talk.comparison_id:
         return reverse("compare-detail", args=[talk.comparison_id])
-    return f"{reverse('chat-conversation', args=[talk.pk])}#turn-{answer.pk}"
+    return address_of(talk, answer)
 
 
 def added(answer: Message, form: RowForm) -> Dataset | None:

@@ -17,6 +17,8 @@ from jobs.states import MESSAGE_CUT_OFF, MessageState
 from . import chat
 from .chat_continue import NOTHING_ASKED
 
+# Turns, of a branch of any length: what a page draws and sends must not grow with every message.
+LATEST = 60
 RETRYABLE = MESSAGE_CUT_OFF | {MessageState.FAILED}
 
 
@@ -31,11 +33,8 @@ class Place:
     below: int
 
 
-Shape = tuple[UUID, UUID | None, int]
-
-
-def shape_of(conversation: Conversation) -> Iterable[Shape]:
-    return conversation.messages.order_by("ordinal").values_list("pk", "parent_id", "ordinal")
+SHAPE = ("pk", "parent_id", "ordinal", "has_pictures")
+Shape = tuple[UUID, UUID | None, int, bool]
 
 
 class Tree:
@@ -45,8 +44,13 @@ class Tree:
         self.parents: dict[UUID, UUID | None] = {}
         self.ordinals: dict[UUID, int] = {}
         self.children: dict[UUID | None, list[UUID]] = {}
-        for pk, parent, ordinal in shape_of(conversation) if rows is None else rows:
+        self.pictured: set[UUID] = set()
+        if rows is None:
+            rows = conversation.messages.order_by("ordinal").values_list(*SHAPE)
+        for pk, parent, ordinal, has_pictures in rows:
             self.parents[pk], self.ordinals[pk] = parent, ordinal
+            if has_pictures:
+                self.pictured.add(pk)
             self.children.setdefault(parent, []).append(pk)
         self._sizes = dict.fromkeys(self.parents, 1)
         for pk, above in reversed(self.parents.items()):
@@ -88,11 +92,23 @@ class Tree:
         return Place(at + 1, len(row), before, after, self._sizes[pk])
 
 
-def turns(conversation: Conversation, tree: Tree, leaf: UUID | None) -> list[Message]:
-    """The branch that ends at `leaf`: only its texts are loaded."""
-    path = tree.path(leaf)
+def turns(conversation: Conversation, tree: Tree, leaf: UUID | None, begin: int = 0) -> list[Message]:
+    """The branch that ends at `leaf`, from its turn number `begin` on: only these texts are loaded."""
+    path = tree.path(leaf)[begin:]
     found = conversation.messages.in_bulk(path)
     return with_pictures([found[pk] for pk in path if pk in found])
+
+
+def latest(path: list[UUID]) -> int:
+    """The number of the question that the latest turns of a branch begin with."""
+    begin = max(0, len(path) - LATEST)
+    return begin - begin % 2
+
+
+def told_pictures(conversation: Conversation, tree: Tree) -> list[Message]:
+    """The turns with pictures that the model is told, without any others."""
+    told = tree.pictured.intersection(tree.told(conversation.head_id, conversation.sent_from_id))
+    return with_pictures(list(conversation.messages.filter(pk__in=told).order_by("ordinal"))) if told else []
 
 
 def show(message: Message) -> Conversation:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from jobs.models import Comparison, Conversation, Message, Role, Vote, with_pictures
 
-from .chat_tree import Shape, Tree
+from .chat_tree import SHAPE, Shape, Tree
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,8 @@ def load(comparison: Comparison) -> Board:
 def _trees(talks: list[Conversation]) -> dict[UUID, Tree]:
     shapes: dict[UUID, list[Shape]] = {talk.pk: [] for talk in talks}
     rows = Message.objects.filter(conversation__in=talks).order_by("ordinal")
-    for talk_id, pk, parent, ordinal in rows.values_list("conversation_id", "pk", "parent_id", "ordinal"):
-        shapes[talk_id].append((pk, parent, ordinal))
+    for talk_id, *shape in rows.values_list("conversation_id", *SHAPE):
+        shapes[talk_id].append(tuple(shape))
     return {talk.pk: Tree(talk, shapes[talk.pk]) for talk in talks}
 
 

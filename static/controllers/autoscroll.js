@@ -12,7 +12,8 @@ export default class extends Controller {
     addEventListener("scroll", this.onScroll, { passive: true });
     this.observer = new ResizeObserver(() => this.grew());
     this.observer.observe(this.hasContentTarget ? this.contentTarget : this.element);
-    this.toEnd();
+    if (!document.querySelector(":target")) this.toEnd();
+    else this.look();
   }
 
   disconnect() {

@@ -188,8 +188,8 @@ def test_two_hundred_turns_take_no_more_queries_and_stay_light(visitor, django_a
     talk = factories.conversation()
     for _ in range(100):
         answered(talk, usage={"prompt_tokens": 3, "completion_tokens": 2}, timings={"first_token": 0.1, "total": 0.3})
-    with django_assert_num_queries(14):
-        page = visitor.get(url(talk)).content
+    with django_assert_num_queries(13):
+        page = visitor.get(f"{url(talk)}?all").content
     assert len(gzip.compress(page, 6)) < 60_000
 
 
@@ -355,7 +355,7 @@ def test_the_page_takes_the_same_queries_for_one_turn_and_for_three(visitor, dja
     for _ in range(rows):
         answered(talk)
         factories.conversation()
-    with django_assert_num_queries(14):
+    with django_assert_num_queries(13):
         visitor.get(url(talk))
 
 
@@ -365,3 +365,87 @@ def test_with_its_first_message_a_chat_comes_into_the_list_and_has_a_name(visito
     assert ('hx-target="#chat-rows"' in first, "<title>Who are you? – Chat" in first) == (True, True)
     Message.objects.live().update(state="COMPLETE")
     assert "#chat-rows" not in words(send(visitor, talk, "And now?", **HTMX))
+
+
+def long_chat(exchanges=40, **values):
+    """Its last answer."""
+    talk = factories.conversation(**values)
+    for number in range(exchanges):
+        factories.message(conversation=talk, content=f"Question {number}")
+        last = factories.message(conversation=talk, role="assistant", content="Arr", html=f"<p>Answer {number}</p>")
+    return last
+
+
+def numbers(text, what="Answer"):
+    return [int(number) for number in re.findall(rf"<p>{what} (\d+)</p>", text)]
+
+
+def test_of_a_long_chat_the_latest_turns_are_shown(visitor):
+    talk = long_chat().conversation
+    text = words(visitor.get(url(talk)))
+    first = talk.messages.get(content="Question 10")
+    assert (numbers(text), f'href="{url(talk)}?all#turn-{first.pk}"' in text) == (list(range(10, 40)), True)
+    assert ("Show 20 earlier messages" in text, text.count('class="turn user"')) == (True, 30)
+
+
+def test_all_turns_are_on_a_page_of_their_own_and_stay_there(visitor):
+    talk = long_chat().conversation
+    assert numbers(words(visitor.get(f"{url(talk)}?all"))) == list(range(40))
+    here = HTMX | {"HTTP_HX_CURRENT_URL": f"http://testserver{url(talk)}?all"}
+    assert numbers(words(visitor.get(url(talk), **here))) == list(range(40))
+    assert numbers(words(send(visitor, talk, **here))) == list(range(40))
+
+
+@pytest.mark.parametrize("address", ["http://[", "http://elsewhere/?all", ""])
+def test_an_address_that_says_nothing_leaves_the_latest_turns(visitor, address):
+    talk = long_chat().conversation
+    text = words(visitor.get(url(talk), **HTMX, HTTP_HX_CURRENT_URL=address))
+    assert numbers(text) == list(range(10, 40))
+
+
+def test_a_long_chat_takes_no_more_queries_than_a_short_one(
+    visitor, django_assert_num_queries, django_assert_max_num_queries
+):
+    endpoint = factories.ready_endpoint()
+    short, long = answered(factories.conversation(endpoint=endpoint)), long_chat(endpoint=endpoint)
+    Message.objects.update(usage={"prompt_tokens": 3, "completion_tokens": 2})
+    with django_assert_max_num_queries(50) as taken:
+        visitor.get(url(short.conversation))
+    with django_assert_num_queries(len(taken)):
+        visitor.get(url(long.conversation))
+
+
+def test_the_window_is_estimated_from_the_whole_chat(visitor):
+    talk = long_chat(exchanges=1000).conversation
+    text = words(visitor.get(url(talk)))
+    said = "".join(talk.messages.values_list("content", flat=True))
+    assert f"≈ {round(len(said) / 4):,}" in text
+
+
+def test_pictures_among_earlier_turns_still_count(visitor):
+    sees = "google/gemma3@gemma-3-4b-it"
+    talk = factories.conversation(endpoint=factories.ready_endpoint(base_model=sees, publisher_model=sees))
+    for _ in range(40):
+        asked = factories.message(conversation=talk, has_pictures=True)
+        factories.picture(message=asked)
+        factories.message(conversation=talk, role="assistant")
+    long, whole = (words(visitor.get(f"{url(talk)}{rest}")) for rest in ("", "?all"))
+    left_out = re.search(r"The \d+ oldest pictures of this chat are not sent along", whole)[0]
+    assert (left_out in long, "earlier messages" in long) == (True, True)
+
+
+def test_without_a_script_an_earlier_turn_leads_back_to_the_page_of_all_turns(visitor):
+    talk = long_chat().conversation
+    early = talk.messages.get(html="<p>Answer 0</p>")
+    response = visitor.post(turn_url(early, "retry/"), {"key": str(uuid.uuid4())})
+    again = talk.messages.latest("ordinal")
+    assert response.url == f"{url(talk)}#turn-{again.pk}"
+    late = visitor.post(turn_url(early, "show/"))
+    assert late.url == f"{url(talk)}?all#turn-{early.pk}"
+
+
+def test_without_a_script_an_earlier_turn_is_edited_among_all(visitor):
+    talk = long_chat().conversation
+    early = talk.messages.get(content="Question 0")
+    text = words(visitor.get(turn_url(early, "edit/")))
+    assert (numbers(text), f'{url(talk)}?all#turn-{early.pk}"' in text) == (list(range(40)), True)

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -132,6 +133,18 @@ def test_an_answer_cut_at_the_limit_is_continued(talk: Visit) -> None:
     expect(page.locator(".turn-foot")).to_contain_text("2 requests", timeout=SOON)
     continued = answers(page).locator(".md").first.inner_text()
     assert (continued.startswith(text[:4]), len(continued) > len(text)) == (True, True)
+
+
+def test_a_link_to_a_turn_leads_there_and_one_to_the_chat_to_its_end(talk: Visit) -> None:
+    page, chat = talk.page, urlsplit(talk.page.url)._replace(fragment="").geturl()
+    page.set_viewport_size({"width": 1280, "height": 300})
+    turn = page.locator(".turn").first.get_attribute("id")
+    is_end = "() => scrollY > 0 && innerHeight + scrollY > document.documentElement.scrollHeight - 2"
+    for address, leads_to_end in ((f"{chat}#{turn}", False), (chat, True)):
+        talk.open("/studio/chat/")
+        page.goto(address)
+        expect(page.locator("[data-controller=autoscroll] .jump")).to_be_visible(visible=not leads_to_end)
+        assert page.evaluate(is_end) == leads_to_end
 
 
 def test_a_deleted_question_says_what_is_lost(talk: Visit) -> None:
