@@ -6,13 +6,13 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0022_comparison_draft'),
+        ("jobs", "0022_comparison_draft"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='message',
-            name='is_edited',
+            model_name="message",
+            name="is_edited",
             field=models.BooleanField(default=False),
         ),
     ]
