@@ -199,7 +199,7 @@ def test_a_link_shows_the_chat_until_it_is_revoked(talk: Visit, browser: Browser
     reader.picture("chat-shared")
     page.get_by_role("button", name="Revoke").first.click()
     # Chromium may never close a window that is on its way to another page.
-    page.wait_for_url("**/studio/chat/links/")
+    expect(page.get_by_text("The link is revoked")).to_be_visible()
     answer = reader.page.request.get(link)
     assert answer.status == 404
     context.close()
