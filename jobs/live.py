@@ -1,7 +1,7 @@
 """What the open pages hear of: a doorbell stream a person, a frame stream an answer.
 
-Redis holds no truth here. When it is away nothing is published, the pages read the database at their next load, and
-the service that rang goes on.
+Redis holds no truth here. When it is away nothing is published and the service that rang goes on; once it answers,
+the open pages of whom that concerned are told to read everything again.
 """
 
 import hashlib
@@ -24,6 +24,7 @@ CHAT_STREAM_LENGTH = 20_000
 USER_STREAM_SECONDS = 24 * 3600
 CHAT_STREAM_SECONDS = 3600
 PAUSE_SECONDS = 2.0
+LONGEST_PAUSE_SECONDS = 60.0
 # The longest that a page's ticket opens a stream.
 TICKET_SECONDS = 12 * 3600
 
@@ -51,6 +52,41 @@ class Breaker:
 
 
 breaker = Breaker()
+
+
+class Missed:
+    """Whose pages did not hear of a change: a ring may be lost while their streams stay open."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users: set[int] = set()
+        self.pause = PAUSE_SECONDS
+        self._timer: threading.Timer | None = None
+
+    def add(self, user_id: int) -> None:
+        with self._lock:
+            self._users.add(user_id)
+            if self._timer is None:
+                self._wait()
+
+    def _wait(self) -> None:
+        self._timer = threading.Timer(self.pause, self.tell)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def tell(self) -> None:
+        """Again after a pause that doubles, as long as Redis does not answer."""
+        with self._lock:
+            users, self._users = self._users, set()
+        still_deaf = [user_id for user_id in sorted(users) if not _ring(user_id, ("live-refresh",))]
+        with self._lock:
+            self.pause = min(2 * self.pause, LONGEST_PAUSE_SECONDS) if still_deaf else PAUSE_SECONDS
+            self._timer = None
+            if self._users:
+                self._wait()
+
+
+missed = Missed()
 
 
 def ring(user_id: int, *topics: str) -> None:
@@ -112,17 +148,21 @@ def chat_frames(frames: Iterable[Frame]) -> bool:
     return _sent(fill)
 
 
-def _ring(user_id: int, topics: tuple[str, ...]) -> None:
-    _publish(f"live:user:{user_id}", [(topic, "") for topic in topics], USER_STREAM_LENGTH, USER_STREAM_SECONDS)
+def _ring(user_id: int, topics: tuple[str, ...]) -> bool:
+    stream, messages = f"live:user:{user_id}", [(topic, "") for topic in topics]
+    if _publish(stream, messages, USER_STREAM_LENGTH, USER_STREAM_SECONDS):
+        return True
+    missed.add(user_id)
+    return False
 
 
-def _publish(stream: str, messages: list[tuple[str, str]], length: int, seconds: int, *, insists: bool = False) -> None:
+def _publish(stream: str, messages: list[tuple[str, str]], length: int, seconds: int, *, insists: bool = False) -> bool:
     def fill(pipe: Any) -> None:
         for event, data in messages:
             pipe.xadd(stream, {"event": event, "data": data}, maxlen=length, approximate=True)
         pipe.expire(stream, seconds)
 
-    _sent(fill, insists=insists)
+    return _sent(fill, insists=insists)
 
 
 def _sent(fill: Callable[[Any], None], *, insists: bool = False) -> bool:

@@ -265,7 +265,7 @@ def test_a_lost_connection_is_told_and_made_up_for(visit: Visit, talk: Page, con
     say(talk, "forever")
     grows(talk)
     console.kill("web")
-    expect(talk.locator("#live-note")).to_contain_text("reconnecting", timeout=SOON)
+    expect(talk.get_by_text("reconnecting")).to_be_visible(timeout=SOON)
     box(talk).fill("Typed without a connection")
     grows(talk)
     expect(talk.locator("#live-note")).to_be_hidden(timeout=LATER)

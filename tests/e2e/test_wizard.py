@@ -119,6 +119,8 @@ def ask_the_model(visit: Visit, found: list[str]) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("New chat")
     expect(page.locator("#id_text")).to_be_focused()
     page.keyboard.type("Where are you?")
+    # The box has the focus before the script that sends at Enter is there.
+    page.wait_for_function("localStorage.getItem('draft-new') === 'Where are you?'")
     page.keyboard.press("Enter")
     expect(page.locator(".turn.model:not([aria-busy]) .md").first).not_to_be_empty(timeout=SOON)
     found += remarks(visit)

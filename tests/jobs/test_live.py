@@ -5,6 +5,7 @@ import redis
 from django.db import transaction
 
 from jobs import live
+from tests.receivers import wait_until
 
 
 class Pipe:
@@ -42,6 +43,7 @@ def use(monkeypatch):
     def install(fake):
         monkeypatch.setattr(live, "client", lambda url: fake)
         monkeypatch.setattr(live, "breaker", live.Breaker())
+        monkeypatch.setattr(live, "missed", live.Missed())
         return fake
 
     return install
@@ -76,6 +78,32 @@ def test_a_dead_redis_fails_nothing_and_is_not_asked_again_at_once(use):
     for _ in range(50):
         live.chat_frame("m", "", "x")
     assert fake.calls == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_missed_a_change_is_told_to_read_again_once_redis_answers(use):
+    """Redis may be too slow for a ring while the streams of the pages stay open."""
+    fake = use(FakeRedis(redis.TimeoutError("slow")))
+    live.ring(8, "endpoints")
+    live.ring(7, "jobs")
+    fake.error = None
+    fake.log.clear()
+    assert wait_until(lambda: len(fake.log) == 4)
+    assert fake.log[::2] == [("live:user:7", "live-refresh", ""), ("live:user:8", "live-refresh", "")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_redis_is_asked_ever_more_rarely_while_it_does_not_answer(use):
+    fake = use(FakeRedis(redis.ConnectionError("refused")))
+    live.ring(7, "jobs")
+    for _ in range(3):
+        live.breaker = live.Breaker()
+        live.missed.tell()
+    assert (fake.calls, live.missed.pause) == (4, 16.0)
+    fake.error = None
+    live.breaker = live.Breaker()
+    live.missed.tell()
+    assert (fake.calls, live.missed.pause) == (5, 2.0)
 
 
 def test_nothing_listens_on_the_port(settings, monkeypatch):
