@@ -69,14 +69,15 @@ def answer(markdown: str) -> str:
 
 @cache
 def _cleaner(*, asks: bool) -> nh3.Cleaner:
-    """A table scrolls sideways by itself, by keyboard too."""
+    """A table scrolls sideways by itself, by keyboard too. Bullets stand where the script of the list begins."""
+    fixed = {tag: {"dir": "auto"} for tag in ("ul", "ol", "blockquote")} | {"table": {"tabindex": "0", "dir": "auto"}}
     return nh3.Cleaner(
         tags=TAGS,
         attributes=ATTRIBUTES,
         allowed_classes=CLASSES,
         url_schemes=frozenset() if asks else SCHEMES,
         url_relative=_asking if asks else "pass_through",
-        set_tag_attribute_values={"table": {"tabindex": "0"}, **({"a": {"target": "_blank"}} if asks else {})},
+        set_tag_attribute_values={**fixed, "a": {"target": "_blank"}} if asks else fixed,
         link_rel="noopener noreferrer nofollow",
         strip_comments=True,
     )

@@ -12,7 +12,7 @@ from tests.running import GEMMA, Running
 from tests.visitor import Visitor
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
-SOON = 30_000
+SOON = 60_000
 COUNT_WORDS = """() => {
   window.said = [];
   const status = document.getElementById("chat-status");
@@ -28,7 +28,7 @@ def ready(console: Running) -> tuple[str, str]:
         person.submit(person.get(console.link), console.link.removeprefix(console.address))
         journey.wait_for_catalogue(person)
         endpoint = journey.deploy_base(person, GEMMA)
-        journey.wait_until_ready(person, endpoint, 60)
+        journey.wait_until_ready(person, endpoint, 120)
         return endpoint, person.client.cookies["sessionid"]
 
 
@@ -40,6 +40,7 @@ def chat(visit: Visit, ready: tuple[str, str]) -> Iterator[Page]:
     visit.open(f"/studio/chat/?endpoint={endpoint}")
     box(page).fill("Hello")
     page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/studio/chat/[0-9a-f-]{36}/"))
     answers(page, 1)
     yield page
     assert visit.problems == []

@@ -15,7 +15,7 @@ from tests.running import GEMMA, Running, running, with_tiny_model
 from tests.visitor import Visitor
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
-SOON, LATER = 30_000, 90_000
+SOON, LATER = 60_000, 120_000
 GROWN = "(before) => document.querySelector('.turn.model[aria-busy] .md')?.innerText.length > before + 40"
 
 
@@ -41,7 +41,7 @@ def person(console: Running) -> Iterator[Visitor]:
 def endpoint(console: Running, person: Visitor) -> str:
     fault(console, "nothing")
     made = journey.deploy_base(person, GEMMA)
-    journey.wait_until_ready(person, made, 60)
+    journey.wait_until_ready(person, made, 120)
     return made
 
 
@@ -168,6 +168,7 @@ def test_each_refusal_says_what_to_do_and_is_tried_again(visit: Visit, talk: Pag
         talk.get_by_role("button", name="Retry").last.click()
         expect(talk.locator(".note.bad")).to_have_count(0, timeout=SOON)
         expect(talk.locator(".turn.model .md").last).to_have_text("Hello there", timeout=SOON)
+        expect(talk.locator(".turn.model[aria-busy]")).to_have_count(0, timeout=SOON)
     say(talk, "refuse")
     note = talk.locator(".turn.model").last.locator(".note")
     expect(note).to_contain_text("The conversation is longer than this model can read.", timeout=SOON)
@@ -189,7 +190,7 @@ def test_an_endpoint_that_was_undeployed_keeps_the_draft(
     visit: Visit, page: Page, person: Visitor, endpoint: str
 ) -> None:
     other = journey.deploy_base(person, GEMMA)
-    journey.wait_until_ready(person, other, 60)
+    journey.wait_until_ready(person, other, 120)
     visit.open(f"/studio/chat/?endpoint={other}")
     say(page, "Hello")
     expect(page.locator(".turn.model:not([aria-busy])")).to_have_count(1, timeout=SOON)
@@ -237,9 +238,15 @@ def test_only_who_is_at_the_end_is_taken_along(visit: Visit, talk: Page) -> None
     talk.get_by_role("button", name="Jump to latest").click()
     talk.wait_for_function(at_end)
     grows(talk)
-    assert talk.evaluate(at_end)
+    talk.wait_for_function(at_end)
     box(talk).press("Escape")
     stopped(talk)
+    box(talk).fill("Hello")
+    talk.evaluate("scrollTo(0, 0)")
+    expect(talk.get_by_role("button", name="Jump to latest")).to_be_visible()
+    talk.keyboard.press("Enter")
+    expect(talk.locator(".turn.model:not([aria-busy])")).to_have_count(3, timeout=SOON)
+    talk.wait_for_function(at_end)
 
 
 def test_a_reload_and_a_second_tab_go_on_where_the_answer_is(visit: Visit, talk: Page) -> None:

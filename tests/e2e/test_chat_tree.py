@@ -15,7 +15,7 @@ from tests.running import GEMMA, Running
 from tests.visitor import Visitor
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(180)]
-SOON = 30_000
+SOON = 60_000
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def endpoint(console: Running, signed_in: Any) -> str:
             person.client.cookies.set(cookie["name"], cookie["value"])
         journey.wait_for_catalogue(person)
         made = journey.deploy_base(person, GEMMA)
-        journey.wait_until_ready(person, made, 60)
+        journey.wait_until_ready(person, made, 120)
     return made
 
 

@@ -12,7 +12,7 @@ from tests.running import GEMMA, Running
 from tests.visitor import Visitor
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
-SOON = 30_000
+SOON = 60_000
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def endpoints(console: Running, signed_in: Any) -> list[str]:
         journey.wait_for_catalogue(person)
         made = [journey.deploy_base(person, GEMMA) for _ in range(2)]
         for each in made:
-            journey.wait_until_ready(person, each, 60)
+            journey.wait_until_ready(person, each, 120)
     return made
 
 

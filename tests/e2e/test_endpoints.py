@@ -11,7 +11,7 @@ from tests.running import GEMMA, Running
 from tests.visitor import Visitor
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(180)]
-SOON = 20_000
+SOON = 60_000
 A_REFUSED_FORM = "the server responded with a status of 422 (Unprocessable Entity)"
 
 
@@ -26,7 +26,7 @@ def deployed(visit: Visit) -> str:
     with as_program(visit) as person:
         journey.wait_for_catalogue(person)
         endpoint = journey.deploy_base(person, GEMMA)
-        journey.wait_until_ready(person, endpoint, 60)
+        journey.wait_until_ready(person, endpoint, 120)
         journey.ask(person, endpoint, "Ahoy?")
     return endpoint
 

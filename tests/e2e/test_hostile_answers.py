@@ -18,14 +18,19 @@ from tests.running import ROOT, Running, environment, running
 from tests.saying import saying
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
-SOON = 30_000
+SOON = 60_000
 TOGETHER = 4
 ANSWERS = hostile_answers.answers()
 BATCHES = ["\n\n".join(ANSWERS[at : at + TOGETHER]) for at in range(0, len(ANSWERS), TOGETHER)]
 LINK = "Read [the page](https://user@www.example.com:8443/a?b=c&d#e)."
 RULES = {
     "tags": sorted(markup.TAGS),
-    "attributes": {"a": ["href", "title", "rel", "target"], "ol": ["start"], "table": ["tabindex"]},
+    "attributes": {
+        **dict.fromkeys(("ul", "blockquote"), ["dir"]),
+        "a": ["href", "title", "rel", "target"],
+        "ol": ["start", "dir"],
+        "table": ["tabindex", "dir"],
+    },
     "formulas": {tag: sorted(formulas.VALUES) for tag in formulas.ELEMENTS},
     "classes": {tag: sorted(names) for tag, names in markup.CLASSES.items()},
     "leave": markup.LEAVE,

@@ -12,7 +12,7 @@ from tests.running import ROOT, Running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 HELD_OUT = json.loads((ROOT / "tests/fixtures/tiny-tune/heldout.json").read_text())
-SOON, LATER = 20_000, 90_000
+SOON, LATER = 60_000, 120_000
 
 
 def sign_in(visit: Visit, console: Running) -> None:

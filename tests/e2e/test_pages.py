@@ -184,7 +184,8 @@ def test_what_a_person_asked_for_is_shown_to_be_on_its_way(visit: Visit, page: P
     bar = "getComputedStyle(document.querySelector('main'), '::before').animationName"
     page.wait_for_function(f"{bar} === 'slide, late'")
     assert remarks(page) == []
-    waiting.pop(0).continue_()
+    for each in waiting:
+        each.continue_()
     page.unroute("**")
     expect(page.locator("#datasets [aria-sort]")).to_have_text("Rows")
     expect(page.locator("#datasets")).not_to_have_attribute("aria-busy", "true")

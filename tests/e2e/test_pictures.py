@@ -59,7 +59,7 @@ def endpoints(person: Visitor) -> dict[str, str]:
     journey.wait_for_catalogue(person)
     found = {name: journey.deploy_base(person, model) for name, model in (("sees", SEES), ("reads", GEMMA))}
     for pk in found.values():
-        journey.wait_until_ready(person, pk, 60)
+        journey.wait_until_ready(person, pk, 120)
     return found
 
 
@@ -130,7 +130,8 @@ def test_pictures_in_a_chat(visit: Visit, page: Page, endpoints: dict[str, str])
     expect(page.locator(".turn.user")).to_have_count(2)
     assert answers(page)[-1] == "There are two shapes."
     give(page, "paste", "square.png", saved(SQUARE))
-    give(page, "drop", "not.png", b"<svg xmlns='http://www.w3.org/2000/svg'/>")
+    with page.expect_console_message(lambda note: "422" in note.text):
+        give(page, "drop", "not.png", b"<svg xmlns='http://www.w3.org/2000/svg'/>")
     refusal = "not.png is not a picture in PNG, JPEG, WebP or GIF format."
     expect(page.locator(".attached-problems")).to_have_text(refusal)
     assert [problem.partition("status of ")[2][:3] for problem in visit.problems] == ["422"]
@@ -155,6 +156,7 @@ def test_pictures_in_a_chat(visit: Visit, page: Page, endpoints: dict[str, str])
     expect(page.locator(".turn.user").last.locator("img")).to_have_attribute("alt", "late.png")
     with visit.context.expect_page() as opened:
         page.locator(".turn.user img").last.click()
+    opened.value.wait_for_load_state()
     assert opened.value.evaluate("document.images[0].naturalWidth") == 896
 
 

@@ -17,9 +17,9 @@ from tests.running import ROOT, Running, environment, running
 from tests.saying import saying
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
-SOON = 30_000
+SOON = 60_000
 WORDS = " ".join(f"word{number}" for number in range(900))
-CODE = "Read this:\n\n```python\nprint('<b>')\nprint(2)\n```\n\nand $a_1$.\n"
+CODE = "Read this:\n\n```python\nprint('<b>')\nprint(2)\n```\n\nand $a_1$.\n\n- مرحبا\n"
 WATCH = """(words) => addEventListener("DOMContentLoaded", () => {
   globalThis.wrong = [];
   new MutationObserver(() => {
@@ -97,7 +97,7 @@ def test_a_page_that_comes_in_the_middle_shows_the_whole(chat: Page, visit: Visi
         assert page.locator(".turn.model .md").first.inner_text().split() == WORDS.split()
 
 
-def test_code_is_copied_and_formulas_are_readable(chat: Page, visit: Visit) -> None:
+def test_code_is_copied_and_formulas_and_lists_are_readable(chat: Page, visit: Visit) -> None:
     visit.context.grant_permissions(["clipboard-read", "clipboard-write"])
     ask(chat, "code")
     answered(chat, 1)
@@ -105,6 +105,7 @@ def test_code_is_copied_and_formulas_are_readable(chat: Page, visit: Visit) -> N
     expect(chat.get_by_text("Copied", exact=True)).to_be_visible()
     assert chat.evaluate("navigator.clipboard.readText()") == "print('<b>')\nprint(2)\n"
     expect(chat.locator(".turn.model math")).to_have_text("a1")
+    assert chat.locator(".turn.model ul").evaluate("(list) => getComputedStyle(list).direction") == "rtl"
     visit.picture("chat-code-block")
 
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.e2e.conftest import Visit, remarks
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
-SOON, LATER = 20_000, 90_000
+SOON, LATER = 60_000, 120_000
 
 
 @pytest.fixture
@@ -145,6 +145,7 @@ def test_a_job_by_the_keyboard_alone(person: Visit, again: bool) -> None:
     start(person, found, deploy=not again)
     page.evaluate(LISTEN)
     expect(page.locator("#job-bar")).to_contain_text("Succeeded", timeout=LATER)
+    page.wait_for_function("said.at(-1)?.includes('Succeeded')")
     found += remarks(person)
     said = [text.rpartition(": ")[2].partition(",")[0] for text in page.evaluate("said")]
     assert said[-1:] + said.count("Succeeded") * ["once"] == ["Succeeded", "once"]

@@ -96,7 +96,8 @@ PAYLOADS = [
 ]
 SQUARE = '<math display="{}"><mrow><msup><mi>x</mi><mn>2</mn></msup></mrow></math>'
 LINK = {"href", "title", "rel", "target"}
-ATTRIBUTES = {"a": LINK, "ol": {"start"}, "table": {"tabindex"}} | {tag: {"class"} for tag in markup.CLASSES}
+OWN = {"a": LINK, "ol": {"start", "dir"}, "ul": {"dir"}, "blockquote": {"dir"}, "table": {"tabindex", "dir"}}
+ATTRIBUTES = OWN | {tag: {"class"} for tag in markup.CLASSES}
 
 
 class Checker(HTMLParser):
@@ -185,7 +186,7 @@ def test_the_links_of_an_answer(source, link):
         ("$$x^2$$ it is", f"<p>{SQUARE.format('inline')} it is</p>\n"),
         ("$$\n\\a < b\n- c\n$$", '<pre class="code"><code class="math">\\a &lt; b\n- c</code></pre>\n'),
         ("It is\n\\[ x^2 \\]\nso", f"<p>It is</p>\n<p>{SQUARE.format('block')}</p>\n<p>so</p>\n"),
-        ("> $$\n> x^2\n> $$", f"<blockquote>\n<p>{SQUARE.format('block')}</p>\n</blockquote>\n"),
+        ("> $$\n> x^2\n> $$", f'<blockquote dir="auto">\n<p>{SQUARE.format("block")}</p>\n</blockquote>\n'),
         ("$5 and $10, $ 5 $", "<p>$5 and $10, $ 5 $</p>\n"),
         ("US$5, CA$6", "<p>US$5, CA$6</p>\n"),
         ("`$a$` and $$", "<p><code>$a$</code> and $$</p>\n"),
@@ -217,7 +218,7 @@ def test_unfinished_mathematics_costs_little(pattern):
             "![A cat](https://evil.example/c.png?id=1)",
             '<p><span class="blocked-image">Image “A cat” from evil.example is not loaded</span></p>\n',
         ),
-        ("3. a\n4. b", '<ol start="3">\n<li>a</li>\n<li>b</li>\n</ol>\n'),
+        ("3. a\n4. b", '<ol start="3" dir="auto">\n<li>a</li>\n<li>b</li>\n</ol>\n'),
         ("```\na < b\n```", '<pre class="code"><code>a &lt; b\n</code></pre>\n'),
         ("```py\npass\n```", '<pre class="code"><code><span class="k">pass</span>\n</code></pre>\n'),
         ("```nonsense\nx\n```", '<pre class="code"><code>x\n</code></pre>\n'),

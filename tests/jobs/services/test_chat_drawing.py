@@ -82,9 +82,9 @@ def test_words_are_shown_at_once_and_drawn_once():
 @pytest.mark.parametrize(
     ("before", "text", "after"),
     [
-        ("- one\n- two", " more", "<ul>\n<li>one</li>\n<li>two more</li>\n</ul>\n"),
-        ("- one\n\n- two", " more", "<ul>\n<li>\n<p>one</p>\n</li>\n<li>\n<p>two more</p>\n</li>\n</ul>\n"),
-        ("> one ", "more", "<blockquote>\n<p>one more</p>\n</blockquote>\n"),
+        ("- one\n- two", " more", '<ul dir="auto">\n<li>one</li>\n<li>two more</li>\n</ul>\n'),
+        ("- one\n\n- two", " more", '<ul dir="auto">\n<li>\n<p>one</p>\n</li>\n<li>\n<p>two more</p>\n</li>\n</ul>\n'),
+        ("> one ", "more", '<blockquote dir="auto">\n<p>one more</p>\n</blockquote>\n'),
         ("## One", " more", "<h2>One more</h2>\n"),
         ("**One** ", "more", "<p><strong>One</strong> more</p>\n"),
         ("```\none", " two\nthree", '<pre class="code"><code>one two\nthree</code></pre>\n'),
