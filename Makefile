@@ -16,11 +16,11 @@ PYTEST := $(BIN)/python -m pytest
 
 test: $(VENV)/.installed-dev ## every test but those of test-slow
 	nice -n 10 $(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m "not e2e and not slow"
-	$(PYTEST) -n 4 --dist loadfile -m "e2e and not slow"
+	$(PYTEST) -n 4 --dist loadfile -m "e2e and not slow" tests/e2e
 
 test-slow: $(VENV)/.installed-dev ## tests that `make test` leaves out, because they take minutes
 	nice -n 10 $(PYTEST) -n auto --dist loadfile -m "slow and not e2e"
-	$(PYTEST) -n auto --dist loadfile -m "slow and e2e"
+	$(PYTEST) -n auto --dist loadfile -m "slow and e2e" tests/e2e
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -62,7 +62,7 @@ bench-training: $(VENV)/.installed-bench ## training beside other trainers
 	$(BIN)/python -m tests.bench.training
 
 screenshots: $(VENV)/.installed-dev ## pages of the browser journey, in screenshots/
-	CONSOLE_SCREENSHOTS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m e2e
+	CONSOLE_SCREENSHOTS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m e2e tests/e2e
 
 tour: $(VENV)/.installed-dev ## the pictures of docs/tour.md, with Gemma 3 270M: some five minutes
 	$(BIN)/python -m tests.bench.tour

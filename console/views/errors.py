@@ -3,8 +3,10 @@
 from typing import cast
 
 from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.defaultfilters import filesizeformat
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -38,6 +40,10 @@ def back_url(request: HttpRequest) -> str:
 
 @requires_csrf_token
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if isinstance(exception, RequestDataTooBig):
+        most = filesizeformat(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        text = _("A form takes %s of text at most, and this is more. Shorten it, or send it as a file.") % most
+        return refusal(cast(HtmxRequest, request), text, 413)
     return HttpResponse(_("The browser sent something that cannot be understood. Go back and try again."), status=400)
 
 

@@ -6,7 +6,7 @@ import pytest
 from django.core.exceptions import PermissionDenied
 from django.urls import path
 
-from console.urls import handler403, handler404, handler500, urlpatterns  # noqa: F401
+from console.urls import handler400, handler403, handler404, handler500, urlpatterns  # noqa: F401
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
@@ -64,3 +64,10 @@ def test_a_page_that_leads_to_itself_is_no_way_back(visitor):
 def test_without_a_sign_in_there_is_no_navigation(client):
     text = client.get("/nowhere/").content.decode()
     assert ('id="nav"' in text, "There is nothing here" in text) == (False, True)
+
+
+@pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}])
+def test_too_much_text_for_a_form_is_named(visitor, headers):
+    response = visitor.post("/studio/chat/", {"text": "a" * 2_700_000}, headers=headers)
+    assert (response.status_code, response.get("HX-Retarget")) == (413, "#banner" if headers else None)
+    assert "A form takes 2.5\xa0MB of text at most" in response.content.decode()
