@@ -35,7 +35,7 @@ TAGS = frozenset({
     "p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "pre", "code", "em", "strong",
     "s", "del", "a", "span", "table", "thead", "tbody", "tr", "th", "td",
 })  # fmt: skip
-ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}}
+ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}, "pre": {"data-language"}}
 ALIGNMENTS = frozenset({"align-left", "align-center", "align-right"})
 CLASSES = {
     "span": frozenset(filter(None, STANDARD_TYPES.values())) | {"blocked-image"},
@@ -51,6 +51,7 @@ LEAVE = "/leave/?to="
 
 # A line in which nothing means anything: most of what is drawn while it is written begins as one.
 _WORDS = re.compile(r"[^\W\d_](?:[^\W_]|[ ,.;:!?'()])*")
+_LANGUAGE = re.compile(r"[\w+#.-]{1,24}")
 _TEX = re.compile(
     r"\\\((.+?)\\\)|\\\[(.+?)\\\]|\$\$([^$]+?)\$\$|\$(?![\s$])((?:[^$\\\n]|\\.)+?)(?<![\s\\])\$(?![\d$])", re.DOTALL
 )
@@ -133,7 +134,8 @@ def _host(address: str) -> str:
 def _code(self: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
     token = tokens[index]
     language = token.info.split()[0] if token.info.strip() else ""
-    return f'<pre class="code"><code>{_highlight(token.content, language, "")}</code></pre>\n'
+    named = f' data-language="{language}"' if _LANGUAGE.fullmatch(language) else ""
+    return f'<pre class="code"{named}><code>{_highlight(token.content, language, "")}</code></pre>\n'
 
 
 def _highlight(code: str, language: str, _attributes: str) -> str:

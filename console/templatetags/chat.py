@@ -47,11 +47,9 @@ def answer_html(message: Message) -> SafeString:
     before = (
         f'<div class="code" data-controller="clipboard" data-clipboard-done-value="{escape(gettext("Copied"))}">'
         f'<button type="button" class="ib" data-action="clipboard#copy" aria-label="{label}" title="{label}">'
-        f'{icon("content_copy")}</button><pre class="code" tabindex="0" data-clipboard-target="source">'
+        f'{icon("content_copy")}</button><pre class="code" tabindex="0" data-clipboard-target="source"'
     )
-    return SafeString(
-        message.html.replace('<pre class="code">', before).replace("</code></pre>", "</code></pre></div>")
-    )
+    return SafeString(message.html.replace('<pre class="code"', before).replace("</code></pre>", "</code></pre></div>"))
 
 
 @register.filter

@@ -44,7 +44,7 @@ WATCH = """(rules) => {
   const ours = (element) => element.matches("[id^=reply-], .md")
     || element.closest("div.code[data-controller=clipboard] > button")
     || (element.matches("div.code[data-controller=clipboard]") && (element.firstElementChild?.matches(copy) ?? true));
-  const own = { PRE: ["data-clipboard-target", "tabindex"] };
+  const own = { PRE: ["data-clipboard-target", "data-language", "tabindex"] };
   const allowed = { ...rules.formulas, ...rules.attributes };
   const look = (element) => {
     if (!element.closest(".turn.model .md") || ours(element)) return;

@@ -97,7 +97,7 @@ PAYLOADS = [
 SQUARE = '<math display="{}"><mrow><msup><mi>x</mi><mn>2</mn></msup></mrow></math>'
 LINK = {"href", "title", "rel", "target"}
 OWN = {"a": LINK, "ol": {"start", "dir"}, "ul": {"dir"}, "blockquote": {"dir"}, "table": {"tabindex", "dir"}}
-ATTRIBUTES = OWN | {tag: {"class"} for tag in markup.CLASSES}
+ATTRIBUTES = OWN | {tag: {"class"} for tag in markup.CLASSES} | {"pre": {"class", "data-language"}}
 
 
 class Checker(HTMLParser):
@@ -220,8 +220,8 @@ def test_unfinished_mathematics_costs_little(pattern):
         ),
         ("3. a\n4. b", '<ol start="3" dir="auto">\n<li>a</li>\n<li>b</li>\n</ol>\n'),
         ("```\na < b\n```", '<pre class="code"><code>a &lt; b\n</code></pre>\n'),
-        ("```py\npass\n```", '<pre class="code"><code><span class="k">pass</span>\n</code></pre>\n'),
-        ("```nonsense\nx\n```", '<pre class="code"><code>x\n</code></pre>\n'),
+        ("```py\npass\n```", '<pre class="code" data-language="py"><code><span class="k">pass</span>\n</code></pre>\n'),
+        ("```nonsense\nx\n```", '<pre class="code" data-language="nonsense"><code>x\n</code></pre>\n'),
     ],
 )
 def test_markdown(source, html):

@@ -88,7 +88,7 @@ def test_words_are_shown_at_once_and_drawn_once():
         ("## One", " more", "<h2>One more</h2>\n"),
         ("**One** ", "more", "<p><strong>One</strong> more</p>\n"),
         ("```\none", " two\nthree", '<pre class="code"><code>one two\nthree</code></pre>\n'),
-        ("```py\none\n", "two", '<pre class="code"><code>one\ntwo</code></pre>\n'),
+        ("```py\none\n", "two", '<pre class="code" data-language="py"><code>one\ntwo</code></pre>\n'),
         ("one ", "<b>&", "<p>one &lt;b&gt;&amp;</p>\n"),
     ],
 )
