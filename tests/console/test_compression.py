@@ -1,6 +1,7 @@
 import gzip
 import re
 
+import brotli
 import pytest
 from django.core.management import call_command
 from django.template import Context, Template
@@ -24,7 +25,9 @@ def test_collected_files_are_named_by_content_and_lie_there_compressed(collected
     url = Template("{% load static %}{% static 'console.css' %}").render(Context())
     name = url.removeprefix("/static/")
     assert re.fullmatch(r"console\.[0-9a-f]{12}\.css", name)
-    assert gzip.decompress((collected / f"{name}.gz").read_bytes()) == (collected / name).read_bytes()
+    content = (collected / name).read_bytes()
+    assert gzip.decompress((collected / f"{name}.gz").read_bytes()) == content
+    assert brotli.decompress((collected / f"{name}.br").read_bytes()) == content
 
 
 def test_scripts_import_each_other_by_those_names(collected):
