@@ -9,7 +9,7 @@ TEXTS = ("text/html", "application/json")
 
 
 class StaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
-    """Names with a hash of the content, a `.gz` and a `.br` beside each, once `collectstatic` ran; plain ones before."""
+    """Names with a hash of the content, a `.gz` and a `.br` beside each, once `collectstatic` ran; plain before."""
 
     manifest_strict = False
     support_js_module_import_aggregation = True

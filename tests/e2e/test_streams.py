@@ -4,13 +4,14 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.conftest import Visit
 from tests.running import ROOT, Running, environment, running
@@ -59,6 +60,22 @@ def ask(page: Page, text: str) -> None:
 def answered(page: Page, count: int) -> None:
     expect(page.locator(".turn.model:not([aria-busy])")).to_have_count(count, timeout=SOON)
     expect(page.get_by_role("button", name="Send")).to_be_visible(timeout=SOON)
+
+
+def test_changes_are_heard_of_however_late_a_script_comes(chat: Page) -> None:
+    """On a slow line one script may be there, and have waited in vain, long before the next."""
+
+    def late(script: Route) -> None:
+        answer = script.fetch()
+        time.sleep(1)
+        script.fulfill(response=answer)
+
+    for name in ("hx-sse", "console"):
+        chat.route(f"**/{name}*.js", late)
+        with chat.expect_request("**/streams/live*"):
+            chat.reload()
+        expect(chat.locator("#live-note")).to_be_hidden()
+        chat.unroute_all()
 
 
 def test_each_answer_is_followed_once(chat: Page) -> None:
