@@ -4,11 +4,12 @@ const SENT = "draft-sent";
 const KEEP_MS = 700;
 
 // Enter sends, Shift+Enter makes a line, Ctrl or Cmd+Enter always sends; never while an input method composes.
-// Escape stops the answer or leaves the edit; where there is neither, it leaves the box.
+// While an answer is written, the message waits for its end; it is not sent after one that failed, or once it is changed.
+// Escape takes that back, stops the answer or leaves the edit; where there is none of these, it leaves the box.
 // A draft is kept with the conversation, and in this browser until the server has it: it outlives tab, network and device.
 // It is dropped once the message was accepted (286: the session is over). Signing out drops what is here. An edit has none.
 export default class extends Controller {
-  static targets = ["input", "send"];
+  static targets = ["input", "send", "queue"];
   static values = { draft: String, url: String };
 
   connect() {
@@ -34,6 +35,7 @@ export default class extends Controller {
   }
 
   leave() {
+    if (this.queued) return void (this.queued = false);
     const way = this.element.querySelector("[form=stop-form], [data-cancel]");
     if (way) way.click();
     else this.inputTarget.blur();
@@ -42,7 +44,21 @@ export default class extends Controller {
   send(event) {
     event.preventDefault();
     const holds = this.inputTarget.value.trim() || this.element.querySelector(".attached > li") || !this.draftValue;
-    if (holds && !this.busy) this.element.requestSubmit();
+    if (!holds || this.busy) return;
+    if (this.hasQueueTarget && !this.hasSendTarget) this.queued = true;
+    else this.element.requestSubmit();
+  }
+
+  get queued() { return this.hasQueueTarget && this.queueTarget.textContent !== ""; }
+  set queued(waits) { if (this.hasQueueTarget) this.queueTarget.textContent = waits ? this.queueTarget.dataset.words : ""; }
+
+  // The button may be there before the answer shows how it ended.
+  sendTargetConnected() {
+    const ends = this.queued && document.querySelector(".turn.model[aria-busy]");
+    if (ends) return void setTimeout(() => this.sendTargetConnected(), 200);
+    const goesOn = this.queued && !document.querySelector(".turn.model:last-child .note");
+    this.queued = false;
+    if (goesOn) this.element.requestSubmit();
   }
 
   editLast(event) {
@@ -51,7 +67,8 @@ export default class extends Controller {
     button?.click();
   }
 
-  changed() {
+  changed(event) {
+    if (event) this.queued = false;
     if (!this.draftValue) return;
     clearTimeout(this.timer);
     const { value, defaultValue } = this.inputTarget;
@@ -61,9 +78,7 @@ export default class extends Controller {
   }
 
   // What is being kept while the message goes is no draft any more; while the page goes, the next may be without it.
-  renew() {
-    this.round = {};
-  }
+  renew() { this.round = {}; }
 
   async keep(text) {
     const { round, element: { elements: { key, csrfmiddlewaretoken } } } = this;
@@ -74,9 +89,7 @@ export default class extends Controller {
     this.changed();
   }
 
-  leaving() {
-    sessionStorage.setItem(SENT, this.draftValue);
-  }
+  leaving() { sessionStorage.setItem(SENT, this.draftValue); }
 
   suggest({ params }) {
     this.inputTarget.value = params.text;
@@ -84,9 +97,7 @@ export default class extends Controller {
     this.inputTarget.focus();
   }
 
-  sending({ target }) {
-    this.busy ||= target === this.element;
-  }
+  sending({ target }) { this.busy ||= target === this.element; }
 
   sent({ target, detail }) {
     if (target !== this.element) return;

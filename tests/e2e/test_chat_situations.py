@@ -223,6 +223,41 @@ def test_escape_stops_and_the_text_so_far_stays(talk: Page) -> None:
     expect(talk.get_by_role("button", name="Continue")).to_be_visible()
 
 
+def test_a_message_that_is_sent_while_an_answer_is_written_goes_when_that_ends(visit: Visit, talk: Page) -> None:
+    waits = talk.get_by_text("Will be sent when the answer is complete")
+    say(talk, "forever")
+    grows(talk)
+    say(talk, "And then?")
+    expect(waits).to_be_visible()
+    assert remarks(visit) == []
+    visit.picture("chat-queued")
+    talk.keyboard.press("Escape")
+    expect(waits).to_be_hidden()
+    talk.keyboard.press("Enter")
+    expect(waits).to_be_visible()
+    box(talk).press_sequentially("!")
+    expect(waits).to_be_hidden()
+    talk.keyboard.press("Enter")
+    expect(talk.locator(".turn.user")).to_have_count(2)
+    talk.get_by_role("button", name="Stop", exact=True).click()
+    expect(talk.locator(".turn.user").last).to_contain_text("And then?!", timeout=SOON)
+    expect(talk.locator(".turn.model:not([aria-busy])")).to_have_count(3, timeout=SOON)
+    expect(box(talk)).to_have_value("")
+    expect(waits).to_be_hidden()
+
+
+def test_a_message_does_not_follow_an_answer_that_failed(talk: Page) -> None:
+    say(talk, "die soon")
+    expect(talk.locator(".turn.model[aria-busy]")).to_have_count(1, timeout=SOON)
+    say(talk, "And then?")
+    expect(talk.get_by_text("Will be sent when the answer is complete")).to_be_visible()
+    expect(talk.locator(".turn.model").last.locator(".note")).to_be_visible(timeout=SOON)
+    expect(talk.get_by_role("button", name="Send")).to_be_visible(timeout=SOON)
+    expect(talk.get_by_text("Will be sent when the answer is complete")).to_be_hidden()
+    expect(box(talk)).to_have_value("And then?")
+    assert talk.locator(".turn.user").count() == 2
+
+
 def test_only_who_is_at_the_end_is_taken_along(visit: Visit, talk: Page) -> None:
     talk.set_viewport_size({"width": 700, "height": 420})
     say(talk, "forever")
@@ -284,14 +319,18 @@ def test_a_lost_connection_is_told_and_made_up_for(visit: Visit, talk: Page, con
     assert re.fullmatch(r"Hello there( more)+", text.strip())
 
 
-def test_columns_stream_until_they_are_stopped(visit: Visit, board: Page) -> None:
+def test_columns_stream_until_they_are_stopped_and_then_take_what_waits(visit: Visit, board: Page) -> None:
     answers = ask_all(board, "forever")
     for place in range(2):
         expect(answers.nth(place)).to_contain_text("Hello there more", timeout=SOON)
     board.get_by_role("button", name="Stop A", exact=True).click()
     expect(answers.first).to_contain_text("You stopped this answer.", timeout=SOON)
     grows(board)
+    board.get_by_label("Message to all columns").fill("And then?")
+    board.keyboard.press("Enter")
+    expect(board.get_by_text("Will be sent when all answers are complete")).to_be_visible()
     board.get_by_role("button", name="Stop all").click()
+    expect(board.locator(".column .turn.user")).to_have_count(4, timeout=SOON)
     all_ended(board)
     expect(board.get_by_text("You stopped this answer.")).to_have_count(2)
     assert remarks(visit) == []

@@ -1,6 +1,6 @@
 """In place of a llama.cpp child: speaks its HTTP, and notes in `seen.jsonl` how every answer ended.
 
-The last message says how it goes: `forever`, `slow`, `die`, `refuse`, or anything else for a short answer.
+The last message says how it goes: `forever`, `slow`, `die`, `die soon`, `refuse`, or anything else for a short answer.
 FAKE_LLAMA_SECONDS is how long it loads, FAKE_LLAMA_STARTS a file that gets a line for each start.
 """
 
@@ -81,7 +81,8 @@ class Handler(BaseHTTPRequestHandler):
 
 def words(wish):
     yield from ("Hello", " there")
-    if wish == "die":
+    if wish in {"die", "die soon"}:
+        time.sleep(3 * (wish == "die soon"))
         os._exit(9)
     if wish == "slow":
         time.sleep(0.2)
