@@ -81,7 +81,7 @@ class Handler(BaseHTTPRequestHandler):
 
 def words(wish):
     yield from ("Hello", " there")
-    if wish in {"die", "die soon"}:
+    if wish in ("die", "die soon"):
         time.sleep(3 * (wish == "die soon"))
         os._exit(9)
     if wish == "slow":
