@@ -1,7 +1,7 @@
 """What the open pages hear of: a doorbell stream a person, a frame stream an answer.
 
 Redis holds no truth here. When it is away nothing is published and the service that rang goes on; once it answers,
-the open pages of whom that concerned are told to read everything again.
+the open pages of those whom it concerned are told to read everything again.
 """
 
 import hashlib

@@ -54,8 +54,8 @@ export default class extends Controller {
 
   // The button may be there before the answer shows how it ended.
   sendTargetConnected() {
-    const ends = this.queued && document.querySelector(".turn.model[aria-busy]");
-    if (ends) return void setTimeout(() => this.sendTargetConnected(), 200);
+    const isUnfinished = this.queued && document.querySelector(".turn.model[aria-busy]");
+    if (isUnfinished) return void setTimeout(() => this.sendTargetConnected(), 200);
     const goesOn = this.queued && !document.querySelector(".turn.model:last-child .note");
     this.queued = false;
     if (goesOn) this.element.requestSubmit();

@@ -22,7 +22,7 @@ TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 RULES = {"type": "tag", "values": TAGS}
 LOOK = """(options) => axe.run(options).then(({ violations }) =>
   violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`)))"""
-expect.set_options(timeout=15_000)  # of a machine with more tests than cores
+expect.set_options(timeout=15_000)  # Five seconds are too few where more tests run than there are cores.
 CONTRAST = {"type": "rule", "values": ["color-contrast"]}
 
 
