@@ -24,6 +24,7 @@ LOOK = """(options) => axe.run(options).then(({ violations }) =>
   violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`)))"""
 expect.set_options(timeout=15_000)  # Five seconds are too few where more tests run than there are cores.
 CONTRAST = {"type": "rule", "values": ["color-contrast"]}
+LOADED = "addEventListener('load', () => document.documentElement.setAttribute('data-loaded', ''))"
 
 
 @dataclass
@@ -105,9 +106,17 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
+def new_page(context: BrowserContext) -> Page:
+    """A window that is used once its scripts are there: before, a link leads to a page of its own instead of a dialog."""
+    page = context.new_page()
+    page.add_init_script(LOADED)
+    page.add_locator_handler(page.locator("html:not([data-loaded])"), lambda: None)
+    return page
+
+
 def enter(context: BrowserContext, console: Running) -> None:
     """By the link, which works once."""
-    page = context.new_page()
+    page = new_page(context)
     page.goto(console.link)
     expect(page).to_have_url(f"{console.address}/", timeout=30_000)
 
@@ -137,7 +146,7 @@ def visit(browser: Browser, console: Running, request: pytest.FixtureRequest) ->
     # What turns on a page is drawn sixty times a second, without a graphics processor by the cores that the tests need.
     context = browser.new_context(viewport=WIDE, locale="en-GB", reduced_motion="reduce")
     context.set_default_timeout(15_000)
-    page = context.new_page()
+    page = new_page(context)
     started = Visit(context, page, console.address)
     started.watch(page)
     yield started
