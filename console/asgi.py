@@ -68,7 +68,7 @@ UPLOAD_LIMIT: Final = Limit(
 BODY_LIMITS: Final = {
     "/datasets/": UPLOAD_LIMIT,
     "/tuning/drafts/": UPLOAD_LIMIT,
-    "/studio/chat/": Limit(12 * MEGABYTE, _("Shorten the text or choose smaller pictures, then send it again.")),
+    "/studio/": Limit(12 * MEGABYTE, _("Shorten the text or choose smaller pictures, then send it again.")),
 }
 
 

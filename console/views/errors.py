@@ -42,7 +42,7 @@ def back_url(request: HttpRequest) -> str:
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if isinstance(exception, RequestDataTooBig):
         most = filesizeformat(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
-        text = _("A form takes %s of text at most, and this is more. Shorten it, or send it as a file.") % most
+        text = _("A form takes %s of text at most, and this is more. Shorten it and send it again.") % most
         return refusal(cast(HtmxRequest, request), text, 413)
     return HttpResponse(_("The browser sent something that cannot be understood. Go back and try again."), status=400)
 

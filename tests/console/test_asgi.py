@@ -107,7 +107,8 @@ def test_a_body_that_comes_too_slowly_is_dropped_before_a_page_waits_for_it(monk
 
 
 @pytest.mark.parametrize(
-    ("path", "megabytes"), [("/datasets/upload/", 60), ("/studio/chat/0/send/", 12), ("/tuning/", 1 / 16)]
+    ("path", "megabytes"),
+    [("/datasets/upload/", 60), ("/studio/chat/0/send/", 12), ("/studio/compare/0/send/", 12), ("/tuning/", 1 / 16)],
 )
 def test_each_path_has_its_limit(path, megabytes):
     assert body_limit(path, b"theme=dark; sessionid=a").size == megabytes * 1024 * 1024
