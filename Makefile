@@ -3,6 +3,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Options for `manage.py up` and for `pip install`, e.g. make up ARGS='--port 9000'
 ARGS ?=
+# Options for the browser tests of `make test`.
+BROWSER_ARGS ?=
 PIP_ARGS ?=
 
 .PHONY: up test test-slow lint check format messages demo-check bench bench-chat bench-lists bench-pages bench-serving bench-training screenshots tour clean
@@ -16,7 +18,7 @@ PYTEST := $(BIN)/python -m pytest
 
 test: $(VENV)/.installed-dev ## every test but those of test-slow
 	nice -n 10 $(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m "not e2e and not slow"
-	$(PYTEST) -n 4 --dist loadfile -m "e2e and not slow" tests/e2e
+	$(PYTEST) -n 4 --dist loadfile -m "e2e and not slow" $(BROWSER_ARGS) tests/e2e
 
 test-slow: $(VENV)/.installed-dev ## tests that `make test` leaves out, because they take minutes
 	nice -n 10 $(PYTEST) -n auto --dist loadfile -m "slow and not e2e"

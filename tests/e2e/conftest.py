@@ -162,7 +162,7 @@ FAILED = pytest.StashKey[bool]()
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report = yield
-    if report.when == "call":
+    if report.when != "teardown":
         item.stash[FAILED] = report.failed
     return report
 
