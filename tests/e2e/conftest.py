@@ -107,7 +107,7 @@ def browser() -> Iterator[Browser]:
 
 
 def new_page(context: BrowserContext) -> Page:
-    """A window that is used once its scripts are there: before, a link leads to a page of its own instead of a dialog."""
+    """Used once its scripts are there: before, a link leads to a page of its own instead of a dialog."""
     page = context.new_page()
     page.add_init_script(LOADED)
     page.add_locator_handler(page.locator("html:not([data-loaded])"), lambda: None)
