@@ -108,3 +108,9 @@ class KeysForm(forms.Form):
         widget=forms.CheckboxInput(attrs={"role": "switch"}),
         help_text=_("Off: a key that is pressed by mistake, or by speech input, does nothing."),
     )
+    enter_sends = forms.BooleanField(
+        label=_("Enter sends a message"),
+        required=False,
+        widget=forms.CheckboxInput(attrs={"role": "switch"}),
+        help_text=_("Off: Enter makes a new line, and Ctrl+Enter or ⌘+Enter sends."),
+    )

@@ -74,7 +74,7 @@ def keys(request: ConsoleRequest) -> HttpResponse:
     if request.method == "POST":
         form = KeysForm(request.POST)
         form.full_clean()
-        preferences.save(request.user, single_keys=form.cleaned_data["single_keys"])
+        preferences.save(request.user, **form.cleaned_data)
         return saved(request, "settings-keys")
     return render(request, "settings/keys.html", keys_context(request))
 
@@ -106,7 +106,8 @@ def password_form(user: User, data: Any = None) -> "SetPasswordForm[User]":
 
 def keys_context(request: ConsoleRequest, form: "SetPasswordForm[User] | None" = None) -> dict[str, Any]:
     user = request.user
-    keys = KeysForm(initial={"single_keys": preference_of(user).single_keys})
+    own = preference_of(user)
+    keys = KeysForm(initial={"single_keys": own.single_keys, "enter_sends": own.enter_sends})
     return {"form": form or password_form(user), "keys": keys, "has_password": user.has_usable_password()}
 
 

@@ -60,6 +60,7 @@ class AccountPreference(models.Model):
     time_zone = models.CharField(max_length=64, blank=True)
     reduces_motion = models.BooleanField(default=False)
     single_keys = models.BooleanField(default=True)
+    enter_sends = models.BooleanField(default=True)
     defaults = models.JSONField(default=dict, blank=True)
 
 

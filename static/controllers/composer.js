@@ -3,7 +3,7 @@ import { Controller } from "../vendor/stimulus-3.2.2/stimulus.js";
 const SENT = "draft-sent";
 const KEEP_MS = 700;
 
-// Enter sends, Shift+Enter makes a line, Ctrl or Cmd+Enter always sends; never while an input method composes.
+// Enter sends if that is wanted, Shift+Enter makes a line, Ctrl or Cmd+Enter always sends; never while an input method composes.
 // While an answer is written, the message waits for its end; it is not sent after one that failed, or once it is changed.
 // Escape takes that back, stops the answer or leaves the edit; where there is none of these, it leaves the box.
 // A draft is kept with the conversation, and in this browser until the server has it: it outlives tab, network and device.
@@ -29,7 +29,8 @@ export default class extends Controller {
 
   key(event) {
     if (event.isComposing || event.keyCode === 229) return;
-    if (event.key === "Enter" && (!event.shiftKey || event.ctrlKey || event.metaKey)) this.send(event);
+    const makesLine = !event.ctrlKey && !event.metaKey && (event.shiftKey || document.documentElement.dataset.enter === "line");
+    if (event.key === "Enter" && !makesLine) this.send(event);
     else if (event.key === "ArrowUp" && this.draftValue && !this.inputTarget.value) this.editLast(event);
     else if (event.key === "Escape") this.leave();
   }
@@ -62,9 +63,8 @@ export default class extends Controller {
   }
 
   editLast(event) {
-    const [button] = [...document.querySelectorAll("[data-edit-last]")].reverse();
-    if (button) event.preventDefault();
-    button?.click();
+    event.preventDefault();
+    [...document.querySelectorAll("[data-edit-last]")].at(-1)?.click();
   }
 
   changed(event) {

@@ -87,6 +87,14 @@ def test_single_keys_are_switched_off_and_on(visitor):
     assert "data-keys" not in html_tag(visitor.get("/"))
 
 
+def test_enter_makes_a_line_where_that_is_chosen(visitor):
+    visitor.post("/settings/keys/", {"single_keys": "on"})
+    page = visitor.get("/settings/keys/")
+    assert ('data-enter="line"' in html_tag(page), "as ⌘+Enter does" in page.content.decode()) == (True, True)
+    visitor.post("/settings/keys/", {"enter_sends": "on"})
+    assert "data-enter" not in html_tag(visitor.get("/"))
+
+
 def test_the_password_is_changed_and_this_session_goes_on(visitor, owner):
     answer = visitor.post("/settings/password/", {"old_password": PASSWORD, **NEW})
     owner.refresh_from_db()

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
@@ -78,6 +79,35 @@ def test_keys(chat: Page) -> None:
     assert chat.evaluate("said.filter((words) => words === 'The answer is complete').length") == 1
     chat.keyboard.press("Escape")
     expect(box(chat)).not_to_be_focused()
+
+
+@contextmanager
+def enter_makes_a_line(visit: Visit) -> Iterator[None]:
+    """While it lasts, for the account of all these tests."""
+
+    def choose(sends: bool) -> None:
+        visit.open("/settings/keys/")
+        visit.page.get_by_role("switch", name="Enter sends a message").set_checked(sends)
+        visit.page.get_by_role("button", name="Save").click()
+        expect(visit.page.get_by_text("Saved", exact=True)).to_be_visible()
+
+    choose(False)
+    yield
+    choose(True)
+
+
+def test_enter_makes_a_line_for_who_chose_that(chat: Page, visit: Visit) -> None:
+    address = chat.url
+    with enter_makes_a_line(visit):
+        chat.goto(address)
+        box(chat).focus()
+        chat.keyboard.type("One")
+        chat.keyboard.press("Enter")
+        chat.keyboard.type("two")
+        expect(box(chat)).to_have_value("One\ntwo")
+        chat.keyboard.press("Control+Enter")
+        answers(chat, 2)
+        assert turns(chat)[-1] == "One\ntwo"
 
 
 def test_the_end_of_each_answer_is_said_though_the_words_are_the_same(chat: Page) -> None:
