@@ -164,6 +164,7 @@ def test_up_to_four_columns_are_prepared(started: Visit) -> None:
     expect(page.locator("#pictures-input")).to_be_disabled()
     expect(page.locator("#pictures-reason")).to_have_text("gemma-3-270m reads text only, no pictures.")
     page.get_by_role("link", name="Parameters of column A").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
     assert remarks(started) == []
     started.picture("compare-parameters")
     page.keyboard.press("Escape")

@@ -127,9 +127,9 @@ def test_without_javascript_it_all_works(browser: Browser, visit: Visit, page: P
     plain.goto(f"{visit.address}/model-garden/")
     plain.get_by_role("checkbox", name="Meta", exact=False).check()
     plain.get_by_role("button", name="Apply filters").click()
-    assert plain.url.endswith("/model-garden/?provider=meta&q=")
+    expect(plain).to_have_url(f"{visit.address}/model-garden/?provider=meta&q=")
     plain.goto(f"{visit.address}{MODEL}?variant=gemma-3-270m&action=deploy")
     plain.get_by_label("Endpoint name").fill("")
     plain.get_by_role("button", name="Deploy", exact=True).click()
-    assert plain.get_by_text("Write a name.").count() == 2
+    expect(plain.get_by_text("Write a name.")).to_have_count(2)
     context.close()
