@@ -7,6 +7,7 @@ from console.views import (
     chat_code,
     chat_export,
     chat_list,
+    chat_many,
     chat_settings,
     chat_share,
     chat_tree,
@@ -150,6 +151,9 @@ chat_urls = [
     path("studio/chat/pictures/<uuid:pk>/remove/", pictures.remove, name="chat-picture-remove"),
     # The list, and the chat as a whole.
     path("studio/chat/chats/", chat_list.index, name="chat-list"),
+    path("studio/chat/chats/delete/", chat_many.delete, name="chat-delete-many"),
+    path("studio/chat/chats/dataset/", chat_many.dataset, name="chat-dataset-many"),
+    path("studio/chat/chats/training.jsonl", chat_many.export, name="chat-export-many"),
     path("studio/chat/<uuid:pk>/rename/", chat_tree.rename, name="chat-rename"),
     path("studio/chat/<uuid:pk>/pin/", chat_tree.pin, name="chat-pin"),
     path("studio/chat/<uuid:pk>/endpoint/", chat_tree.endpoint, name="chat-endpoint"),

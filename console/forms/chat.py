@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from jobs.models import LONGEST_ANSWER, Endpoint, Picture
 
-from .fields import MultilineField
+from .fields import DisplayNameField, MultilineField
 
 LONGEST_MESSAGE = 100_000
 
@@ -148,3 +148,13 @@ class TryForm(NewChatForm):
     def parameters(self) -> dict[str, float | int]:
         values = {name: self.cleaned_data[name] for name in ("temperature", "max_tokens")}
         return {name: value for name, value in values.items() if value is not None}
+
+
+class ChatsDatasetForm(forms.Form):
+    """The name of a dataset that several chats become."""
+
+    use_required_attribute = False
+    key = forms.UUIDField(widget=forms.HiddenInput, error_messages={"required": _("Reload the page and try again.")})
+    name = DisplayNameField(
+        label=_("Name of the dataset"), help_text=_("A name that you have already gets a new version.")
+    )

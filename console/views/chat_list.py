@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from console.http import ConsoleRequest, page_or_fragment
+from console.http import ConsoleRequest, page_or_fragment, wants_fragment
 from jobs.models import Conversation
 from jobs.models.keyset import Key
 from jobs.services import chat_list
@@ -39,10 +39,13 @@ class Group:
 
 @dataclass(frozen=True)
 class Chats:
+    """`ticks`: several can be chosen."""
+
     groups: list[Group]
     older: str
     q: str
     current: str
+    ticks: bool
 
 
 @require_safe
@@ -52,19 +55,22 @@ def index(request: ConsoleRequest) -> HttpResponse:
 
 
 def listed(request: ConsoleRequest, current: Conversation | None = None) -> Chats:
-    """`q`, `after` and `current` belong to the list's own address; beside a chat the first page is shown."""
-    query = request.GET if request.path == reverse("chat-list") else {}
+    """`q`, `after`, `current` and `ticks` belong to the list's own address; beside a chat the first page is shown."""
+    is_own = request.path == reverse("chat-list")
+    query = request.GET if is_own else {}
     q = query.get("q", "").replace("\x00", "").strip()[: chat_list.LONGEST_QUERY]
     after = pager.parsed(query.get("after", ""), chat_list.ORDER)
     shown = str(current.pk) if current else query.get("current", "")[:36]
+    ticks = is_own and ("ticks" in query or not wants_fragment(request))
     page = chat_list.search(request.user, q, after=after) if q else chat_list.page(request.user, after=after)
-    return Chats(grouped(page, after, q), older_url(page, q, shown), q, shown)
+    further = {"q": q, "current": shown} | ({"ticks": "yes"} if ticks else {})
+    return Chats(grouped(page, after, q), older_url(page, further), q, shown, ticks)
 
 
-def older_url(page: chat_list.Page, q: str, current: str) -> str:
+def older_url(page: chat_list.Page, query: dict[str, str]) -> str:
     if page.last is None:
         return ""
-    return reverse("chat-list") + pager.url({"q": q, "current": current, "after": pager.written(page.last)})
+    return reverse("chat-list") + pager.url({**query, "after": pager.written(page.last)})
 
 
 def grouped(page: chat_list.Page, after: Key | None, q: str) -> list[Group]:

@@ -1,7 +1,6 @@
 """What is done with several tuning jobs at once: cancel those that were ticked, or take the list away as CSV."""
 
 import csv
-import uuid
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -22,9 +21,10 @@ from jobs.models.keyset import in_order
 from jobs.services import tuning
 from jobs.states import TUNING_LIVE, TuningState
 
+from .chosen import chosen
 from .tuning_list import found, view_of
 
-MOST_ROWS, CHUNK, MOST_CHOSEN = 10_000, 500, 100
+MOST_ROWS, CHUNK = 10_000, 500
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 EXPORTED = (
     "id", "display_name", "state", "base_model", "tuning_mode", "adapter_size", "epochs", "learning_rate", "batch_size",
@@ -67,18 +67,8 @@ def cell(value: Any) -> Any:
 
 
 def chosen_jobs(request: ConsoleRequest, texts: Iterable[str]) -> list[TuningJob]:
-    """In the order in which they were named; what is no id, is named twice or is not the visitor's is left out."""
-    ids = dict.fromkeys(filter(None, map(identity, islice(texts, MOST_CHOSEN))))
     rows = TuningJob.objects.visible_to(request.user).rows().select_related("dataset", "validation_dataset")
-    jobs = {job.pk: job for job in rows.filter(pk__in=ids)}
-    return [jobs[pk] for pk in ids if pk in jobs]
-
-
-def identity(text: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        return None
+    return chosen(rows, texts)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -82,6 +82,7 @@ class Visit:
 def remarks(seen: Visit | Page, rules: dict[str, Any] = RULES) -> list[str]:
     """What axe finds wrong with the page: what a machine can tell of WCAG 2.2 AA and of good practice."""
     page = seen.page if isinstance(seen, Visit) else seen
+    page.wait_for_load_state()
     if not page.evaluate("'axe' in window"):
         page.evaluate(Axe().axe_script)
     found = page.evaluate(LOOK, {"runOnly": rules, "resultTypes": ["violations"]})

@@ -59,6 +59,8 @@ PAGES = (
     Shown("dataset-versions", DATASET % "questions" + "versions/"),
     Shown("chat", CHAT % "answered", "/studio/chat/", CHAT % "busy", CHAT % "failed"),
     Shown("chats", CHATS, empty=CHATS, more=(f"{CHATS}?q=zzz",)),
+    Shown("chats-delete", f"{CHATS}delete/?chat={{chat-answered}}&chat={{chat-failed}}", empty=f"{CHATS}delete/"),
+    Shown("chats-dataset", f"{CHATS}dataset/?chat={{chat-answered}}", empty=f"{CHATS}dataset/"),
     Shown("chat-links", "/studio/chat/links/", empty="/studio/chat/links/"),
     Shown("compare-models", "/studio/compare/", empty="/studio/compare/"),
     Shown("notifications", "/notifications/", empty="/notifications/"),

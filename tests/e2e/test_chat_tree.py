@@ -183,6 +183,22 @@ def test_a_chat_is_renamed_pinned_and_found(talk: Visit) -> None:
     assert remarks(talk) == []
 
 
+def test_chats_that_are_ticked_become_a_dataset(talk: Visit) -> None:
+    page = talk.page
+    page.get_by_role("link", name="All chats").click()
+    page.get_by_role("checkbox", name="Tell me about the sea").first.check()
+    expect(page.get_by_text("1 chat selected")).to_be_visible()
+    page.get_by_label("Search chats").fill("sea")
+    expect(page.locator("#chat-rows mark").first).to_be_visible()
+    expect(page.get_by_text("1 chat selected")).to_have_count(0)
+    page.get_by_role("checkbox", name="Tell me about the sea").first.check()
+    page.get_by_role("button", name="Make a dataset").click()
+    page.get_by_label("Name of the dataset").fill("Sea")
+    page.get_by_role("button", name="Make the dataset").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sea")
+    expect(page.get_by_text("Made of the answers in 1 chat.")).to_be_visible()
+
+
 def test_a_link_shows_the_chat_until_it_is_revoked(talk: Visit, browser: Browser) -> None:
     page = talk.page
     page.get_by_role("button", name="More actions").click()

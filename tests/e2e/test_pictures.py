@@ -34,7 +34,8 @@ GIVE = """([name, type, content, way]) => {
     : new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true });
   const target = way === "paste" ? document.querySelector("textarea[name=text]") : document.querySelector("main");
   const drag = ["dragenter", "dragover"];
-  for (const kind of { paste: ["paste"], drag, drop: [...drag, "drop"] }[way]) target.dispatchEvent(event(kind));
+  const kinds = { paste: ["paste"], drag, drop: [...drag, "drop"] }[way];
+  return kinds.map((kind) => !target.dispatchEvent(event(kind))).at(-1);
 }"""
 
 
@@ -81,8 +82,9 @@ def saved(scene: Scene, kind: str = "PNG", side: int = 160) -> bytes:
 
 
 def give(page: Page, way: str, name: str, content: bytes) -> None:
+    """Until the page takes it, which it does once its script is there."""
     kind = "image/jpeg" if name.endswith("jpg") else "image/png"
-    page.evaluate(GIVE, [name, kind, base64.b64encode(content).decode(), way])
+    page.wait_for_function(GIVE, arg=[name, kind, base64.b64encode(content).decode(), way])
 
 
 def ask(page: Page, text: str) -> None:
