@@ -108,18 +108,18 @@ class Filled:
 def filled(
     talk: Conversation, turns: Iterable[Message], message: Message | None, size: int | None, earlier: int | str = 0
 ) -> Filled:
-    """By the count that came with the last answer; without one by the length of all that was said, also of what is
-    `earlier` than the turns of the page."""
+    """By the count that came with the last answer; without one, as before the first answer, by the length of all that
+    was said, also of what is `earlier` than the turns of the page."""
     branch = list(turns or ())
     if not branch and message:
         branch = [message] if _counted(message) else talk.path(message)
-    ended = [turn for turn in branch if turn.role == Role.ASSISTANT and not turn.is_live]
-    if not ended:
-        return Filled(0, size, is_estimate=False)
-    if (count := _counted(ended[-1])) is not None:
+    last = next((turn for turn in reversed(branch) if turn.role == Role.ASSISTANT and not turn.is_live), None)
+    if last and (count := _counted(last)) is not None:
         return Filled(count, size, is_estimate=False)
-    until = talk.path(ended[-1]) if earlier else branch[: branch.index(ended[-1]) + 1]
-    return Filled(estimate(talk.system_instruction + "".join(turn.content for turn in until)), size, is_estimate=True)
+    if last:
+        branch = talk.path(last) if earlier else branch[: branch.index(last) + 1]
+    text = talk.system_instruction + "".join(turn.content for turn in branch)
+    return Filled(estimate(text) if text else 0, size, is_estimate=bool(text))
 
 
 def _counted(message: Message) -> int | None:

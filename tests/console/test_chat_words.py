@@ -79,6 +79,12 @@ def test_without_a_count_by_the_length_of_all_that_was_said(turns):
     assert (found.used, found.is_estimate) == (20, True)
 
 
+@pytest.mark.parametrize(("instruction", "used"), [("", 0), ("z" * 20, 5)])
+def test_before_the_first_answer_by_the_length_of_what_will_be_said(instruction, used):
+    found = filled(factories.conversation(system_instruction=instruction), [], None, 100)
+    assert (found.used, found.is_estimate) == (used, bool(used))
+
+
 def test_an_answer_that_is_being_written_does_not_count():
     talk = answered(usage=COUNTED).conversation
     answered(talk, state="STREAMING")
