@@ -166,6 +166,7 @@ chat_urls = [
     path("studio/chat/turns/<uuid:pk>/continue/", chat_tree.go_on, name="chat-continue"),
     path("studio/chat/turns/<uuid:pk>/edit/", chat_tree.edit, name="chat-edit"),
     path("studio/chat/turns/<uuid:pk>/show/", chat_tree.show, name="chat-show"),
+    path("studio/chat/turns/<uuid:pk>/rate/", chat_tree.rate, name="chat-rate"),
     path("studio/chat/turns/<uuid:pk>/branch/", chat_tree.branch, name="chat-branch"),
     path("studio/chat/turns/<uuid:pk>/row/", compare_votes.chat_row, name="chat-row"),
     path("studio/chat/turns/<uuid:pk>/delete/", chat_tree.delete_turn, name="chat-turn-delete"),

@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from jobs.models import LONGEST_ANSWER, Endpoint, Picture
+from jobs.models import LONGEST_ANSWER, Endpoint, Picture, Rating
 
 from .fields import DisplayNameField, MultilineField
 
@@ -158,3 +158,14 @@ class ChatsDatasetForm(forms.Form):
     name = DisplayNameField(
         label=_("Name of the dataset"), help_text=_("A name that you have already gets a new version.")
     )
+    only_good = forms.BooleanField(
+        label=_("Only answers that you rated as good"),
+        required=False,
+        help_text=_("By the thumb below an answer. What was said before it is in its row, rated or not."),
+    )
+
+
+class RatingForm(forms.Form):
+    """Empty takes a rating back."""
+
+    rating = forms.ChoiceField(choices=Rating, required=False)

@@ -13,12 +13,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
-from console.forms.chat import AnswerForm, MessageForm, TitleForm, TurnForm
+from console.forms.chat import AnswerForm, MessageForm, RatingForm, TitleForm, TurnForm
 from console.http import ConsoleRequest, hx_redirect, wants_fragment
 from jobs import tasks
 from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, Endpoint, Message, Role
-from jobs.services import chat, chat_copy, chat_list, chat_tree, chat_window
+from jobs.services import chat, chat_copy, chat_list, chat_rating, chat_tree, chat_window
 
 from .chat import address_of, page, place_of, turns_fragment, visible_conversation, visible_message
 
@@ -174,6 +174,18 @@ def rename(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     response = render(request, "chat/rename.html", {"conversation": talk, "title_form": form}, status=status)
     patch_vary_headers(response, ["HX-Request"])
     return response
+
+
+@require_POST
+def rate(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    answer = visible_message(request, pk)
+    form = RatingForm(request.POST)
+    if answer.role != Role.ASSISTANT or not form.is_valid():
+        raise NotAllowedNow(_("Reload the page and rate the answer again."))
+    chat_rating.rate(answer, form.cleaned_data["rating"])
+    if request.htmx:
+        return render(request, "chat/rating.html", {"message": answer})
+    return hx_redirect(request, address_of(answer.conversation, answer))
 
 
 @require_POST

@@ -105,6 +105,11 @@ class Role(models.TextChoices):
     ASSISTANT = "assistant", _("Model")
 
 
+class Rating(models.TextChoices):
+    GOOD = "good", _("Good answer")
+    BAD = "bad", _("Bad answer")
+
+
 class MessageQuerySet(models.QuerySet["Message"]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
         return self.filter(conversation__owner_id=user.pk)
@@ -122,8 +127,9 @@ class Message(models.Model):
     """A turn; `ordinal` counts all of a conversation in the order they were made. For an answer: `parameters` it was
     asked with, `usage` as the server counted, `timings` in seconds (`first_token`, `total`), `html` the rendered,
     sanitised Markdown; `endpoint` that was asked (None for one copied or written by hand, which is no request) and, in
-    words that outlive it, `answered_by`; `is_edited`: a person wrote it, or its beginning. `key` makes a form sent
-    twice one turn. `has_pictures` saves a query where most have none: read them by `attached`."""
+    words that outlive it, `answered_by`; `is_edited`: a person wrote it, or its beginning; `rating`: what they think
+    of it. `key` makes a form sent twice one turn. `has_pictures` saves a query where most have none: read them by
+    `attached`."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     key = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
@@ -137,6 +143,7 @@ class Message(models.Model):
     content = models.TextField(blank=True)
     has_pictures = models.BooleanField(default=False)
     is_edited = models.BooleanField(default=False)
+    rating = models.CharField(max_length=4, choices=Rating, blank=True)
     html = models.TextField(blank=True)
     parameters = models.JSONField(default=dict)
     usage = models.JSONField(default=dict)

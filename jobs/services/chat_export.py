@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from jobs.models import Conversation, Message, Picture, Role, with_pictures
+from jobs.models import Conversation, Message, Picture, Rating, Role, with_pictures
 from jobs.sentences import gettext as _
 
 from .chat_answer import KEPT
@@ -26,6 +26,7 @@ ANSWER_FIELDS = (
     "error_message",
     "answered_by",
     "is_edited",
+    "rating",
 )
 
 
@@ -102,19 +103,22 @@ def _data(picture: Picture) -> str | None:
     return f"data:{picture.content_type};base64,{base64.b64encode(content).decode()}"
 
 
-def training_rows(conversation: Conversation) -> Iterator[dict[str, Any]]:
+def training_rows(conversation: Conversation, *, only_good: bool = False) -> Iterator[dict[str, Any]]:
     """A row for each answer of the branch shown, since a row teaches its last turn, in the form `messages`.
 
     Questions without an answer are left out. Nothing here learns from pictures, so the rows end before the first one.
+    `only_good`: only for those that were rated so; the others are still part of what was said before.
     """
     system = conversation.system_instruction.strip()
     said = [turn_of("system", system)] if system else []
     for question, answer in pairs(shown(conversation)):
-        said += [turn_of("user", question), turn_of("assistant", answer)]
-        yield {"messages": [*said]}
+        said += [turn_of("user", question), turn_of("assistant", answer.content)]
+        if not only_good or answer.rating == Rating.GOOD:
+            yield {"messages": [*said]}
 
 
-def pairs(branch: list[Message]) -> Iterator[tuple[str, str]]:
+def pairs(branch: list[Message]) -> Iterator[tuple[str, Message]]:
+    """Each question with the answer that it got."""
     question = ""
     for turn in branch:
         if turn.role == Role.USER:
@@ -122,7 +126,7 @@ def pairs(branch: list[Message]) -> Iterator[tuple[str, str]]:
                 return
             question = turn.content
         elif question.strip() and turn.state in KEPT and turn.content.strip():
-            yield question, turn.content
+            yield question, turn
             question = ""
 
 
@@ -130,11 +134,11 @@ def turn_of(role: str, content: str) -> dict[str, str]:
     return {"role": role, "content": content}
 
 
-def json_lines(conversation: Conversation) -> str:
+def json_lines(conversation: Conversation, *, only_good: bool = False) -> str:
     """Each row repeats those before it: a long chat is cut where the file would become too large to upload."""
     lines: list[str] = []
     size = 0
-    for row in training_rows(conversation):
+    for row in training_rows(conversation, only_good=only_good):
         line = json.dumps(row, ensure_ascii=False) + "\n"
         size += len(line)
         if size > LARGEST or len(line.encode()) > LONGEST_LINE:

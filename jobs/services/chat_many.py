@@ -1,6 +1,7 @@
 """Several chats at once: their answers as training rows, as a dataset, or all of them deleted."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from uuid import UUID
 
 from django.contrib.auth.models import User
@@ -22,16 +23,20 @@ class MadeAlready(Exception):
     """The same form was sent twice, and the other one was first."""
 
 
-def training_rows(talks: Sequence[Conversation]) -> Iterator[str]:
+def training_rows(talks: Sequence[Conversation], *, only_good: bool = False) -> Iterator[str]:
     """Of each chat what its own export has: a row for each answer that is shown, up to the first picture."""
-    return filter(None, map(json_lines, talks))
+    return filter(None, map(partial(json_lines, only_good=only_good), talks))
 
 
-def nothing_learnt() -> str:
+def nothing_learnt(*, only_good: bool = False) -> str:
+    if only_good:
+        return _("None of the answers that are shown in these chats is rated as good.")
     return _("No question in these chats has an answer that could be learnt from.")
 
 
-def make_dataset(owner: User, talks: Sequence[Conversation], *, key: UUID, name: str) -> Dataset:
+def make_dataset(
+    owner: User, talks: Sequence[Conversation], *, key: UUID, name: str, only_good: bool = False
+) -> Dataset:
     """A name that is in use gets a new version. The same key again is the same dataset.
 
     Raises NotAllowedNow when no chat has an answer to learn from, DatasetRejected when they are too large together.
@@ -45,11 +50,11 @@ def make_dataset(owner: User, talks: Sequence[Conversation], *, key: UUID, name:
         return found
     with scratch() as file:
         learnt = 0
-        for rows in training_rows(talks):
+        for rows in training_rows(talks, only_good=only_good):
             file.write(rows.encode())
             learnt += 1
         if not learnt:
-            raise NotAllowedNow(nothing_learnt())
+            raise NotAllowedNow(nothing_learnt(only_good=only_good))
         file.seek(0)
         words = ngettext("Made of the answers in %(count)d chat.", "Made of the answers in %(count)d chats.", learnt)
         origin = datasets.Origin(None, recipe={KEY: str(key)}, notes=[words % {"count": learnt}])

@@ -93,6 +93,7 @@ ROUTES = {
     "chat-edit": Route("question", ("GET", "HEAD", "POST")),
     "chat-show": Route("answer", POST),
     "chat-branch": Route("answer", POST),
+    "chat-rate": Route("answer", POST),
     "chat-turn-delete": Route("question", ("GET", "HEAD", "POST")),
     "chat-rename": Route("conversation", ("GET", "HEAD", "POST")),
     "chat-pin": Route("conversation", POST),

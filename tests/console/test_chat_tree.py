@@ -37,6 +37,28 @@ def test_only_the_branch_that_is_shown_is_on_the_page(visitor):
     )
 
 
+def pressed(response):
+    return re.findall(r'value="(\w*)" aria-pressed="true" aria-label="([^"]*)"', words(response))
+
+
+def test_an_answer_is_rated_and_the_rating_taken_back(visitor):
+    answer = answered()
+    before = answer.conversation.updated_at
+    for rating, shown in (("good", [("", "Good answer")]), ("bad", [("", "Bad answer")]), ("", [])):
+        assert pressed(visitor.post(turn_url(answer, "rate/"), {"rating": rating}, **HTMX)) == shown
+        assert pressed(visitor.get(url(answer.conversation))) == shown
+    answer.refresh_from_db()
+    assert (answer.rating, answer.conversation.updated_at) == ("", before)
+
+
+@pytest.mark.parametrize(("turn", "rating"), [("question", "good"), ("answer", "great")])
+def test_what_is_no_rating_is_refused(visitor, turn, rating):
+    answer = answered()
+    rated = answer.parent if turn == "question" else answer
+    assert visitor.post(turn_url(rated, "rate/"), {"rating": rating}).status_code == 409
+    assert not Message.objects.exclude(rating="").exists()
+
+
 def test_another_version_is_shown_and_announced(visitor):
     first, _second = two_versions()
     text = words(visitor.post(turn_url(first, "show/"), **HTMX))

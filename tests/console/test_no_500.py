@@ -47,7 +47,7 @@ FIELDS = [
     "labels", "source", "custom_base_model", "location", "learning_rate_kind", "learning_rate_multiplier",
     "endpoint_lease_hours", "prompt", "answer", "system", "has_header", "leave_out", "share", "seed", "reading",
     "picture", "without",
-    "output_prefix", "time_zone", "reduces_motion", "single_keys", "enter_sends",
+    "output_prefix", "time_zone", "reduces_motion", "single_keys", "enter_sends", "rating", "only_good",
     "old_password", "new_password1", "new_password2",
     "top_k", "stop", "stop-remove", "frequency_penalty", "presence_penalty", "response_format", "schema", "reset",
     "preset", "a", "b", "c", "d", "blind", "round", "winner", "dataset", "share-4711",

@@ -185,6 +185,11 @@ def test_a_chat_is_renamed_pinned_and_found(talk: Visit) -> None:
 
 def test_chats_that_are_ticked_become_a_dataset(talk: Visit) -> None:
     page = talk.page
+    thumb = page.get_by_role("button", name="Good answer")
+    thumb.press("Enter")
+    expect(thumb).to_have_attribute("aria-pressed", "true")
+    expect(thumb).to_be_focused()
+    assert remarks(talk) == []
     page.get_by_role("link", name="All chats").click()
     page.get_by_role("checkbox", name="Tell me about the sea").first.check()
     expect(page.get_by_text("1 chat selected")).to_be_visible()
@@ -194,6 +199,7 @@ def test_chats_that_are_ticked_become_a_dataset(talk: Visit) -> None:
     page.get_by_role("checkbox", name="Tell me about the sea").first.check()
     page.get_by_role("button", name="Make a dataset").click()
     page.get_by_label("Name of the dataset").fill("Sea")
+    page.get_by_label("Only answers that you rated as good").check()
     page.get_by_role("button", name="Make the dataset").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Sea")
     expect(page.get_by_text("Made of the answers in 1 chat.")).to_be_visible()

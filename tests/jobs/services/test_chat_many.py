@@ -6,6 +6,7 @@ import pytest
 from jobs import errors
 from jobs.models import Conversation, Dataset
 from jobs.services import chat_many, chat_share
+from jobs.services.chat_rating import rate
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -50,6 +51,17 @@ def test_of_two_at_the_same_moment_one_is_kept(owner):
     assert chat_many.make_dataset(owner, Overtaken([talk("Ahoy")]), key=key, name="Voyage") == made[0]
     assert Dataset.objects.get() == made[0]
     assert [path for path in made[0].path.parent.iterdir() if path.is_file()] == [made[0].path]
+
+
+def test_of_the_good_ones_alone_what_was_said_before_is_kept(owner):
+    chats = [talk("Ahoy", "Arr"), talk("Aye")]
+    rate(chats[0].head, "good")
+    rate(chats[1].head, "bad")
+    (row,) = chat_many.training_rows(chats, only_good=True)
+    assert [turn["content"] for turn in json.loads(row)["messages"]] == ["Say Ahoy", "Ahoy", "Say Arr", "Arr"]
+    assert chat_many.make_dataset(owner, chats, key=uuid4(), name="Good", only_good=True).valid_rows == 1
+    with pytest.raises(errors.NotAllowedNow, match="rated as good"):
+        chat_many.make_dataset(owner, chats[1:], key=uuid4(), name="Good", only_good=True)
 
 
 def test_without_an_answer_to_learn_from_there_is_no_dataset(owner):

@@ -1,0 +1,11 @@
+"""What a person thinks of an answer, so that a dataset can be made of the good ones."""
+
+from jobs import live
+from jobs.models import Message
+
+
+def rate(answer: Message, rating: str) -> None:
+    """One of `Rating`; empty takes it back. Nothing was said, so the chat keeps its place in the list."""
+    answer.rating = rating
+    Message.objects.filter(pk=answer.pk).update(rating=rating)
+    live.ring(answer.conversation.owner_id, f"chat-{answer.conversation_id}")
