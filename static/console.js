@@ -43,8 +43,7 @@ function load(element) {
 }
 
 function loadAll(root) {
-  load(root);
-  root.querySelectorAll("[data-controller]").forEach(load);
+  for (const element of [root, ...root.querySelectorAll("[data-controller]")]) load(element);
 }
 
 loadAll(document.documentElement);
@@ -54,6 +53,7 @@ new MutationObserver((changes) => {
     for (const node of addedNodes) if (node instanceof Element) loadAll(node);
   }
 }).observe(document.documentElement, { attributeFilter: ["data-controller"], childList: true, subtree: true });
+if (!("command" in HTMLButtonElement.prototype)) import("./vendor/invokers-polyfill-1.0.3/invoker.min.js");
 
 // A refusal is shown in the banner of the page: it must not hide behind an open dialog.
 document.addEventListener("htmx:before:swap", ({ detail }) => {

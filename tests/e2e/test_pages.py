@@ -23,6 +23,8 @@ CLIPPED = """() => [...document.querySelectorAll(
   .filter((one) => !one.closest("thead") || getComputedStyle(one.closest("thead")).position !== "absolute")
   .filter((one) => one.scrollWidth > one.clientWidth + 1)
   .map((one) => `${location.pathname} cuts ${one.outerHTML.slice(0, 120)}`)"""
+WITHOUT_COMMANDS = """delete HTMLButtonElement.prototype.command;
+  addEventListener("command", (event) => { if (event.isTrusted) event.preventDefault(); }, true);"""
 SEND_A_WRONG_TOKEN = """() => {
   const form = document.querySelector("form[action$='/sample/']");
   form.querySelector("[name=csrfmiddlewaretoken]").value = "wrong";
@@ -208,6 +210,16 @@ def test_an_act_that_fails_is_said_once_and_loses_nothing(visit: Visit, page: Pa
     expect(page.locator("#id_name")).to_have_value("Typed")
     assert remarks(page) == []
     visit.problems[:] = [problem for problem in visit.problems if "Failed to fetch" not in problem]
+
+
+def test_dialogs_open_in_a_browser_that_knows_no_commands(visit: Visit, page: Page, seeded: dict[str, str]) -> None:
+    page.add_init_script(WITHOUT_COMMANDS)
+    visit.open(filled("/datasets/{dataset-questions}/", seeded))
+    dialog = page.get_by_role("dialog")
+    page.get_by_role("button", name="Edit").click()
+    expect(dialog).to_be_visible()
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(dialog).to_have_count(0)
 
 
 def test_error_pages_stand_in_the_shell(visit: Visit, page: Page, console: Running) -> None:
