@@ -27,6 +27,8 @@ class Row:
     title: SafeString
     said: SafeString
     is_pinned: bool
+    endpoint: str
+    updated_at: datetime
 
 
 @dataclass(frozen=True)
@@ -92,4 +94,6 @@ def day_words(moment: datetime) -> str:
 def row_of(row: Conversation, q: str) -> Row:
     said: str | None = getattr(row, "said", None)
     found = highlighted(chat_list.snippet(said, q), q) if said else SafeString("")
-    return Row(row.pk, highlighted(row.title or _("Untitled chat"), q), found, row.pinned)
+    endpoint: str | None = getattr(row, "endpoint_name", None)
+    title = highlighted(row.title or _("Untitled chat"), q)
+    return Row(row.pk, title, found, row.pinned, endpoint or "", row.updated_at)

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from django.contrib.auth.models import User
-from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models import Exists, F, OuterRef, Q, Subquery
 
 from jobs import live
 from jobs.models import Conversation, Message
+from jobs.models.chat import ConversationQuerySet
 from jobs.models.keyset import Key, Order, cut
 
 PAGE_SIZE = 40
@@ -32,7 +33,7 @@ class Page:
 
 def page(owner: User, *, after: Key | None = None, size: int = PAGE_SIZE) -> Page:
     """Pinned ones stand on the first page only."""
-    everything = Conversation.objects.visible_to(owner).listed()
+    everything = _named(Conversation.objects.visible_to(owner).listed())
     pinned = [] if after else list(everything.filter(pinned=True)[:PINNED_SHOWN])
     found = cut(everything.filter(pinned=False), ORDER, after, size)
     return Page(pinned, found.rows, found.last)
@@ -48,8 +49,13 @@ def search(owner: User, q: str, *, after: Key | None = None, size: int = PAGE_SI
         in_message &= Q(content__icontains=word)
     said = Message.objects.filter(in_message).order_by("-ordinal")
     found = Conversation.objects.filter(in_title | Exists(said), pk__in=recent)
-    shown = cut(found.annotate(said=Subquery(said.values("content")[:1])), ORDER, after, size)
+    shown = cut(_named(found).annotate(said=Subquery(said.values("content")[:1])), ORDER, after, size)
     return Page([], shown.rows, shown.last)
+
+
+def _named(rows: ConversationQuerySet) -> ConversationQuerySet:
+    """With the name of the endpoint, without the endpoint."""
+    return rows.annotate(endpoint_name=F("endpoint__display_name"))
 
 
 def snippet(text: str, q: str) -> str:

@@ -49,6 +49,13 @@ def test_only_the_page_of_all_chats_has_boxes_and_so_have_its_parts(visitor):
     assert boxes(visitor.get(f"/studio/chat/{talks[0].pk}/")) == 0
 
 
+def test_the_page_says_who_answered_and_when(visitor):
+    endpoint = factories.ready_endpoint(display_name="Captain")
+    made = talk("With the captain", endpoint=endpoint)
+    for page, said in ((LIST, 1), (f"{LIST}?q=captain", 1), (f"/studio/chat/{made.pk}/", 0)):
+        assert words(visitor.get(page)).count("Captain · ") == said
+
+
 def test_those_that_were_ticked_are_named_and_then_deleted(visitor):
     kept, *gone = talk("Kept"), talk("One"), talk("Two")
     assert titles(visitor.get(f"{LIST}delete/", chosen(*gone))) == ["One", "Two"]
