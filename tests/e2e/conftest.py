@@ -110,9 +110,21 @@ def browser() -> Iterator[Browser]:
 def new_page(context: BrowserContext) -> Page:
     """Used once its scripts are there: before, a link leads to a page of its own instead of a dialog."""
     page = context.new_page()
+    if "CONSOLE_SLOW_BROWSER" in os.environ:
+        slow_down(page)
     page.add_init_script(LOADED)
     page.add_locator_handler(page.locator("html:not([data-loaded])"), lambda: None)
     return page
+
+
+def slow_down(page: Page) -> None:
+    """As on a busy machine with a slow line, where tests fail that look too soon."""
+    browser = page.context.new_cdp_session(page)
+    line = {"offline": False, "latency": 250, "downloadThroughput": -1, "uploadThroughput": -1}
+    browser.send("Network.enable")
+    browser.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    browser.send("Network.emulateNetworkConditions", line)
+    browser.send("Emulation.setCPUThrottlingRate", {"rate": 2})
 
 
 def enter(context: BrowserContext, console: Running) -> None:
