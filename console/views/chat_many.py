@@ -17,14 +17,17 @@ from jobs.errors import JobsError, NotAllowedNow
 from jobs.models import Conversation, Dataset
 from jobs.services import chat_many
 
-from .chosen import chosen
+from .chosen import MOST_CHOSEN, chosen
 
 asks = require_http_methods(["GET", "HEAD", "POST"])
 
 
 def chosen_chats(request: ConsoleRequest) -> list[Conversation]:
-    mine = Conversation.objects.visible_to(request.user).listed()
-    return chosen(mine, request.POST.getlist("chat") or request.GET.getlist("chat"))
+    ids = request.POST.getlist("chat") or request.GET.getlist("chat")
+    if len(ids) > MOST_CHOSEN:
+        text = _("At most %(count)d chats can be chosen at once. Go back and untick some.")
+        raise NotAllowedNow(text % {"count": MOST_CHOSEN})
+    return chosen(Conversation.objects.visible_to(request.user).listed(), ids)
 
 
 @asks

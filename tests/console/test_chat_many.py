@@ -76,6 +76,12 @@ def test_the_chats_of_others_and_columns_are_not_chosen(visitor):
     assert Conversation.objects.count() == 2
 
 
+@pytest.mark.parametrize("rest", ["delete/", "dataset/", "training.jsonl"])
+def test_more_than_a_hundred_are_refused_and_not_cut(visitor, rest):
+    page = visitor.get(LIST + rest, {"chat": [str(talk("One").pk), *(str(uuid4()) for _ in range(100))]})
+    assert (page.status_code, "At most 100 chats can be chosen at once." in words(page)) == (409, True)
+
+
 def test_their_answers_are_exported(visitor):
     answer = visitor.get(f"{LIST}training.jsonl", chosen(talk("One", "Ahoy"), talk("Two"), talk("Three", "Arr")))
     rows = [json.loads(line) for line in answer.getvalue().decode().splitlines()]
