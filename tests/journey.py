@@ -101,11 +101,12 @@ def wait_for_state(visitor: Visitor, job: str, wanted: str, patience: float) -> 
         time.sleep(0.3)
 
 
-def wait_for_step(visitor: Visitor, job: str, patience: float) -> None:
+def wait_for_step(visitor: Visitor, job: str, patience: float, steps: int = 1) -> None:
     until = time.monotonic() + patience
-    while not losses_of(visitor, job):
+    while len(losses_of(visitor, job)) < steps:
         if time.monotonic() > until:
-            raise TimeoutError(f"No step after {patience} s:\n{visitor.get(job_page(job)).text[-3000:]}")
+            seen = visitor.get(job_page(job)).text[-3000:]
+            raise TimeoutError(f"Fewer than {steps} steps after {patience} s:\n{seen}")
         time.sleep(0.2)
 
 

@@ -28,7 +28,7 @@ OUTPUT_LIMIT = "60"
 PICTURES = ROOT / "docs/images/tour"
 LANGUAGES = {"en": "en-GB", "ko": "ko-KR"}
 WINDOW = {"width": 1120, "height": 700}
-QUESTIONS = "How do I cook rice?", "What does a farmer grow?"
+QUESTIONS = "How do I cook rice?", "What does a farmer grow?", "Who wrote Hamlet?"
 
 
 @dataclass(frozen=True)
@@ -111,20 +111,35 @@ def go(tour: Tour) -> None:
     tour.draw("training", f"{draft}/training/")
     tour.draw("review", f"{draft}/deployment/")
     job = journey.start(visitor, review, tune)
-    journey.wait_for_step(visitor, job, 120)
+    journey.wait_for_step(visitor, job, 300, steps=30)
+    tour.draw("running", journey.job_page(job), "#chart-loss canvas")
     journey.wait_for_state(visitor, job, "Succeeded", 900)
     tour.draw("job", journey.job_page(job), "#chart-loss canvas")
     tuned = journey.endpoint_of(visitor, job, 60)
     journey.wait_until_ready(visitor, tuned, 120)
     tour.draw("endpoint", f"/endpoints/{tuned}/")
-    chat = journey.ask(visitor, tuned, QUESTIONS[0]).conversation
-    tour.draw("chat", f"/studio/chat/{chat}/", ".turn.model .md")
+    tour.draw("chat", asked(visitor, tuned), ".turn.model .md")
     base = journey.deploy_base(visitor, GEMMA)
     journey.wait_until_ready(visitor, base, 120)
     tour.draw("compare", compared(visitor, tuned, base), ".turn.model .md")
     tour.draw("datasets", "/datasets/")
     tour.draw("dashboard", "/")
     tour.draw("settings", "/settings/")
+
+
+def asked(visitor: Visitor, endpoint: str) -> str:
+    """The address of a chat in which every question was answered."""
+    first, *others = QUESTIONS
+    address = f"/studio/chat/{journey.ask(visitor, endpoint, first).conversation}/"
+    for question in others:
+        visitor.submit(visitor.get(address), "/send/", text=question)
+        wait_for_answers(visitor, address)
+    return address
+
+
+def wait_for_answers(visitor: Visitor, address: str) -> None:
+    while 'aria-busy="true"' in visitor.get(address).response.text:
+        time.sleep(0.5)
 
 
 def compared(visitor: Visitor, left: str, right: str) -> str:
@@ -134,8 +149,7 @@ def compared(visitor: Visitor, left: str, right: str) -> str:
     for column in [link for link in page.links if link.endswith("/options/")]:
         visitor.submit(visitor.get(column), "/options/", max_tokens=OUTPUT_LIMIT)
     visitor.submit(page, "/send/", text=QUESTIONS[1])
-    while 'aria-busy="true"' in visitor.get(address).response.text:
-        time.sleep(0.5)
+    wait_for_answers(visitor, address)
     return address
 
 
