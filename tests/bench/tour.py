@@ -28,6 +28,8 @@ OUTPUT_LIMIT = "60"
 PICTURES = ROOT / "docs/images/tour"
 LANGUAGES = {"en": "en-GB", "ko": "ko-KR"}
 WINDOW = {"width": 1120, "height": 700}
+VALIDATION = ROOT / "jobs/samples/ahoy-validation.jsonl"
+CHART = "#chart-loss canvas", "#chart-loss canvas"
 QUESTIONS = "How do I cook rice?", "What does a farmer grow?", "Who wrote Hamlet?"
 
 
@@ -105,16 +107,16 @@ def go(tour: Tour) -> None:
     visitor = tour.visitor
     tour.draw("model-garden", "/model-garden/")
     tour.draw("model", "/publishers/google/model-garden/gemma3/")
-    tune = journey.Tune(GEMMA, "Sailor", training={"epochs": "3"})
+    tune = journey.Tune(GEMMA, "Sailor", validation=VALIDATION, training={"epochs": "3"})
     review = journey.fill_in(visitor, tune)
     draft = review.url.removeprefix(tour.console.address).rsplit("/", 2)[0]
     tour.draw("training", f"{draft}/training/")
     tour.draw("review", f"{draft}/deployment/")
     job = journey.start(visitor, review, tune)
-    journey.wait_for_step(visitor, job, 300, steps=30)
-    tour.draw("running", journey.job_page(job), "#chart-loss canvas")
+    journey.wait_for_step(visitor, job, 300, steps=55)
+    tour.draw("running", journey.job_page(job), *CHART)
     journey.wait_for_state(visitor, job, "Succeeded", 900)
-    tour.draw("job", journey.job_page(job), "#chart-loss canvas")
+    tour.draw("job", journey.job_page(job), *CHART)
     tuned = journey.endpoint_of(visitor, job, 60)
     journey.wait_until_ready(visitor, tuned, 120)
     tour.draw("endpoint", f"/endpoints/{tuned}/")
