@@ -92,6 +92,7 @@ def test_their_answers_are_exported(visitor):
 
 def test_a_dataset_is_made_of_them(visitor):
     talks = [talk("One", "Ahoy"), talk("Two", "Arr")]
+    assert f'href="{LIST}dataset/?chat={talks[0].pk}"' in words(visitor.get(f"/studio/chat/{talks[0].pk}/"))
     page = words(visitor.get(f"{LIST}dataset/", chosen(*talks)))
     (key,) = re.findall(r'name="key" value="([^"]*)"', page)
     answer = visitor.post(f"{LIST}dataset/", {**chosen(*talks), "key": key, "name": "Voyage"}, follow=True)
