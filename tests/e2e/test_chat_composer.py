@@ -92,8 +92,10 @@ def enter_makes_a_line(visit: Visit) -> Iterator[None]:
         expect(visit.page.get_by_text("Saved", exact=True)).to_be_visible()
 
     choose(False)
-    yield
-    choose(True)
+    try:
+        yield
+    finally:
+        choose(True)
 
 
 def test_enter_makes_a_line_for_who_chose_that(chat: Page, visit: Visit) -> None:

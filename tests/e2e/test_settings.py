@@ -67,8 +67,9 @@ def test_the_keys_lead_here_and_can_be_switched_off(visit: Visit, page: Page) ->
     page.keyboard.press("s")
     expect(page.get_by_role("heading", name="Settings & status", level=1)).to_be_visible()
     visit.open("/settings/keys/")
-    page.get_by_role("switch", name="Single-key shortcuts").press("Space")
-    page.get_by_role("button", name="Save").press("Enter")
+    page.get_by_role("switch", name="Single-key shortcuts").focus()
+    for key in ("Space", "Tab", "Tab", "Enter"):
+        page.keyboard.press(key)
     expect(page.locator(".snack")).to_contain_text("Saved")
     for key in ("g", "t", "?", "/"):
         page.keyboard.press(key)
