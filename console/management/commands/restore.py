@@ -1,0 +1,39 @@
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import BaseCommand, CommandError
+from django.db import DatabaseError
+from django.utils import timezone
+
+from console.management.rundir import AlreadyRunning, RunDirectory, StillStopping
+from jobs.services.backup.archive import BackupUnusable
+from jobs.services.backup.restore import restore_backup
+
+
+class Command(BaseCommand):
+    help = "Puts a backup into the data directory and the database of a console that is stopped."
+    requires_system_checks: list[str] = []  # noqa: RUF012  # Django's own declaration
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", help="a file that `manage.py backup` wrote")
+        parser.add_argument("--replace", action="store_true", help="take the place of the console that is there now")
+
+    def handle(self, *args: Any, file: str, replace: bool, **options: Any) -> None:
+        run = RunDirectory(settings.DATA_DIR)
+        try:
+            run.acquire(patience=0)
+        except (AlreadyRunning, StillStopping) as other:
+            raise CommandError(f"The console of {settings.DATA_DIR} is running ({other}). Stop it first.") from None
+        try:
+            aside = restore_backup(Path(file).resolve(), timezone.now(), self.stdout.write, replace=replace)
+        except BackupUnusable as problem:
+            raise CommandError(str(problem)) from None
+        except (OSError, DatabaseError) as error:
+            raise CommandError(f"The backup was not put back as a whole: {error}. Run the command again.") from error
+        finally:
+            run.release()
+        if aside:
+            self.stdout.write(f"What was there before lies in {aside}. Delete it when you no longer need it.")
+        self.stdout.write("Restored. Everybody has to sign in again. Never run two consoles of one backup at once.")

@@ -1,0 +1,64 @@
+"""Makes a backup beside a running console."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from django.conf import settings
+from django.db import connection
+
+from jobs.errors import JobsError
+
+from . import archive, database, files
+
+
+class BackupFailed(JobsError):
+    """One sentence with the remedy; nothing was left behind."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    size: int
+    files: int
+    remarks: list[str]
+
+
+def create_backup(path: Path, now: datetime, tell: Callable[[str], None]) -> Outcome:
+    """Writes one file that holds the database and all files, and is readable by its owner only: it holds the key that
+    signs sessions. Raises BackupFailed; an existing file is never overwritten."""
+    if path.exists():
+        raise BackupFailed(f"{path} exists. Enter another name; a backup overwrites nothing.")
+    if not path.parent.is_dir():
+        raise BackupFailed(f"There is no folder {path.parent}. Create it, or enter another one.")
+    try:
+        return _create(path, now, tell)
+    except FileExistsError:
+        raise BackupFailed(f"{path} exists. Enter another name; a backup overwrites nothing.") from None
+    except OSError as error:
+        raise BackupFailed(f"The backup could not be written: {error.strerror or error}. {_room(path)}") from error
+
+
+def _create(path: Path, now: datetime, tell: Callable[[str], None]) -> Outcome:
+    manifest = archive.Manifest(settings.VERSION, now.isoformat(), connection.vendor, database.applied_migrations())
+    data_dir = Path(settings.DATA_DIR)
+    with archive.write(path, manifest) as writer:
+        tell("Reading the database…")
+        database.dump(writer, data_dir)
+        found = [one for one in files.find_files(data_dir, names_left_out(data_dir)) if one != path]
+        tell(f"Reading {len(found)} files…")
+        remarks = [files.add_file(writer, one, data_dir) for one in found]
+    return Outcome(path.stat().st_size, len(manifest.members), [remark for remark in remarks if remark])
+
+
+def names_left_out(data_dir: Path) -> frozenset[str]:
+    """The database has its own member; static files are made anew wherever they lie."""
+    static_root = Path(settings.STATIC_ROOT)
+    own = {static_root.name} if static_root.parent == data_dir else set()
+    return files.LEFT_OUT | own | {Path(str(connection.settings_dict["NAME"])).name}
+
+
+def _room(path: Path) -> str:
+    free = shutil.disk_usage(path.parent).free // (1024 * 1024)
+    return f"{free} MB are free in {path.parent}."

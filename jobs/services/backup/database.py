@@ -1,0 +1,126 @@
+"""The console's database as members of a backup: SQLite as one file, PostgreSQL as one file a table.
+
+Of PostgreSQL each table goes through COPY in one transaction that sees one moment, so no program of PostgreSQL's has to
+be installed beside the console. A backup goes back into the kind of database that it came from.
+"""
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final, cast
+
+from django.apps import apps
+from django.core.management.color import no_style
+from django.db import DatabaseError, connection, transaction
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
+
+from .archive import BackupUnusable, Reader, Writer
+from .files import copy_database
+
+SQLITE_MEMBER: Final = "database/console.sqlite3"
+TABLES: Final = "database/tables"
+
+
+def applied_migrations() -> list[tuple[str, str]]:
+    return sorted(MigrationLoader(connection).applied_migrations)
+
+
+def refuse_newer(migrations: list[tuple[str, str]], version: str) -> None:
+    """Raises BackupUnusable when a newer program shaped its tables."""
+    if unknown := find_newer(migrations):
+        raise BackupUnusable(
+            f"Version {version} made this backup, and this program is older: it does not know {', '.join(unknown)}. "
+            f"Install version {version} or newer, then restore."
+        )
+
+
+def find_newer(migrations: Iterable[tuple[str, str]]) -> list[str]:
+    """Migrations after the last one of their app that this program has. One before it was squashed meanwhile."""
+    newest: dict[str, str] = {}
+    for app, name in MigrationLoader(None).disk_migrations:
+        newest[app] = max(name, newest.get(app, ""))
+    return [f"{app}.{name}" for app, name in migrations if name > newest.get(app, "")]
+
+
+def dump(writer: Writer, data_dir: Path) -> None:
+    if connection.vendor == "sqlite":
+        with tempfile.NamedTemporaryFile(dir=data_dir, suffix=".partial") as copy:
+            copy_database(Path(str(connection.settings_dict["NAME"])), Path(copy.name))
+            writer.add(SQLITE_MEMBER, copy)
+    else:
+        dump_tables(writer)
+
+
+def dump_tables(writer: Writer) -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        for table in sorted(connection.introspection.table_names(cursor)):
+            columns = [column.name for column in connection.introspection.get_table_description(cursor, table)]
+            writer.manifest.tables[table] = columns
+            with tempfile.TemporaryFile() as rows:
+                with raw_cursor().copy(f"COPY {quote(table)} ({quote_all(columns)}) TO STDOUT") as copy:
+                    for part in copy:
+                        rows.write(part)
+                rows.seek(0)
+                writer.add(f"{TABLES}/{table}.copy", rows)
+
+
+def raw_cursor() -> Any:
+    return cast("Any", connection.connection).cursor()
+
+
+def quote(name: str) -> str:
+    return connection.ops.quote_name(name)
+
+
+def quote_all(names: list[str]) -> str:
+    return ", ".join(quote(name) for name in names)
+
+
+def has_rows() -> bool:
+    """Whether there may be accounts in the database already: one that cannot be read may hold some."""
+    try:
+        with connection.cursor() as cursor:
+            if "auth_user" not in connection.introspection.table_names(cursor):
+                return False
+            cursor.execute("SELECT EXISTS (SELECT 1 FROM auth_user)")
+            return bool(cursor.fetchone()[0])
+    except DatabaseError:
+        return True
+
+
+def load_tables(reader: Reader) -> None:
+    """All or nothing: tables as they were when the backup was made, with the rows of then."""
+    with transaction.atomic():
+        drop_tables()
+        executor = MigrationExecutor(connection)
+        wanted = set(reader.manifest.migrations)
+        executor.migrate([key for key in executor.loader.graph.nodes if key in wanted])
+        with connection.cursor() as cursor:
+            tables = connection.introspection.table_names(cursor)
+            cursor.execute(f"TRUNCATE {quote_all(tables)} RESTART IDENTITY CASCADE")
+            for table, columns in reader.manifest.tables.items():
+                with raw_cursor().copy(f"COPY {quote(table)} ({quote_all(columns)}) FROM STDIN") as copy:
+                    for part in reader.parts(f"{TABLES}/{table}.copy"):
+                        copy.write(part)
+        reset_sequences()
+
+
+def drop_tables() -> None:
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names(cursor):
+            cursor.execute(f"DROP TABLE {quote(table)} CASCADE")
+
+
+def reset_sequences() -> None:
+    """Of the tables that this program knows and that are there: a backup of an older one has fewer."""
+    with connection.cursor() as cursor:
+        present = set(connection.introspection.table_names(cursor))
+        models = [model for model in apps.get_models(include_auto_created=True) if model._meta.db_table in present]
+        for statement in connection.ops.sequence_reset_sql(no_style(), models):
+            cursor.execute(statement)
+        cursor.execute(
+            "SELECT setval(pg_get_serial_sequence('django_migrations', 'id'), coalesce(max(id), 1)) "
+            "FROM django_migrations"
+        )

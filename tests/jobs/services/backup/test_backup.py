@@ -1,0 +1,235 @@
+"""Backups of a data directory of their own, made and put back by the commands, as a person does."""
+
+import hashlib
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import psycopg
+import pytest
+from django.db import connection
+
+from jobs.services.backup.archive import BackupUnusable, Reader
+from jobs.services.backup.restore import check
+from tests.running import ROOT, environment
+
+SEED = """
+from datetime import timedelta
+from jobs.models import Installation, SignInLink
+from jobs.services import accounts
+from tests import factories
+owner = accounts.owner()
+accounts.issue_link(owner, valid=timedelta(hours=1))
+made = factories.dataset(owner=owner, name="Kept")
+factories.job(owner=owner, dataset=made, display_name="Ahoy")
+Installation.objects.create()
+print(made.path)
+"""
+COUNTS = """
+import json
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from jobs.models import Dataset, SignInLink, TuningJob
+dataset = Dataset.objects.get(name="Kept")
+print(json.dumps({
+    "people": list(User.objects.values_list("username", flat=True)), "jobs": list(TuningJob.objects.values_list("display_name", flat=True)),
+    "rows": len(dataset.path.read_text().splitlines()), "links": SignInLink.objects.count(), "sessions": Session.objects.count(),
+}))
+"""  # noqa: E501
+RESTORED = {"people": ["owner"], "jobs": ["Ahoy"], "rows": 12, "links": 0, "sessions": 0}
+
+
+def manage(data_dir: Path, *arguments: str, database: str = "", fails: bool = False) -> str:
+    extra = {"CONSOLE_DATA_DIR": str(data_dir), "DATABASE_URL": database, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(ROOT / "manage.py"), *arguments]
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environment(extra), capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (ended.returncode != 0) == fails, ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
+    return (ended.stderr if fails else ended.stdout).strip()
+
+
+def counts(data_dir: Path, database: str = "") -> dict[str, object]:
+    found: dict[str, object] = json.loads(manage(data_dir, "shell", "-v0", "-c", COUNTS, database=database))
+    return found
+
+
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data_dir = tmp_path_factory.mktemp("seeded") / "data"
+    manage(data_dir, "migrate", "-v0")
+    manage(data_dir, "shell", "-v0", "-c", SEED)
+    return data_dir
+
+
+@pytest.fixture(scope="module")
+def backup(seeded: Path) -> Path:
+    path = seeded.parent / "backup.zip"
+    picture = seeded / "pictures/ab/abcd"
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(b"\x89PNG")
+    for folder in ("run", "logs", "cache"):
+        (seeded / folder).mkdir(exist_ok=True)
+        (seeded / folder / "left-out").write_text("of this run only")
+    server = seeded / "localvertex/state.db"
+    server.parent.mkdir()
+    with closing(sqlite3.connect(server)) as live:
+        live.execute("PRAGMA journal_mode=WAL")
+        live.execute("CREATE TABLE kept (word TEXT)")
+        live.execute("INSERT INTO kept VALUES ('ahoy')")
+        live.commit()
+        manage(seeded, "backup", str(path))
+    return path
+
+
+def test_all_that_is_kept_comes_back_and_nobody_is_signed_in(backup: Path, tmp_path: Path) -> None:
+    restored = tmp_path / "console"
+    assert "Restored." in manage(restored, "restore", str(backup))
+    assert counts(restored) == RESTORED
+    assert (restored / "pictures/ab/abcd").read_bytes() == b"\x89PNG"
+    assert (restored / "secret-key").read_text() == (backup.parent / "data/secret-key").read_text()
+    with closing(sqlite3.connect(restored / "localvertex/state.db")) as state:
+        assert state.execute("SELECT word FROM kept").fetchall() == [("ahoy",)]
+    assert [path for path in restored.rglob("left-out")] == []
+    written = [restored / name.removeprefix("data/") for name in members_of(backup) if name.startswith("data/")]
+    assert {path.stat().st_mode & 0o077 for path in written} == {0}
+
+
+def test_only_its_owner_can_read_it(backup: Path) -> None:
+    assert backup.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_that_exists_is_not_overwritten(seeded: Path, backup: Path) -> None:
+    before = backup.read_bytes()
+    assert manage(seeded, "backup", str(backup), fails=True) == (
+        f"CommandError: {backup} exists. Enter another name; a backup overwrites nothing."
+    )
+    assert backup.read_bytes() == before
+
+
+def test_a_console_with_accounts_is_replaced_only_when_asked_and_moved_aside(backup: Path, tmp_path: Path) -> None:
+    data_dir = tmp_path / "console"
+    manage(data_dir, "restore", str(backup))
+    (data_dir / "datasets/newer.jsonl").write_text("{}\n")
+    assert "Add --replace" in manage(data_dir, "restore", str(backup), fails=True)
+    manage(data_dir, "restore", "--replace", str(backup))
+    assert counts(data_dir) == RESTORED
+    assert not (data_dir / "datasets/newer.jsonl").exists()
+    assert [path.read_text() for path in data_dir.glob("before-restore-*/datasets/newer.jsonl")] == ["{}\n"]
+
+
+def test_a_database_that_cannot_be_read_can_be_replaced(backup: Path, tmp_path: Path) -> None:
+    data_dir = tmp_path / "console"
+    data_dir.mkdir()
+    (data_dir / "console.sqlite3").write_bytes(b"no database at all" * 100)
+    assert "Add --replace" in manage(data_dir, "restore", str(backup), fails=True)
+    manage(data_dir, "restore", "--replace", str(backup))
+    assert counts(data_dir) == RESTORED
+
+
+def rewritten(backup: Path, path: Path, **changes: object) -> Path:
+    """The same backup with another manifest."""
+    with zipfile.ZipFile(backup) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "manifest.json":
+                content = json.dumps(json.loads(content) | changes).encode()
+            new.writestr(name, content)
+    return path
+
+
+def reason(path: Path) -> str:
+    """Why a backup is not put back; nothing was written by then."""
+    try:
+        with Reader.open(path) as reader:
+            check(reader, replace=True)
+            reader.verify()
+            list(reader.names("data"))
+    except BackupUnusable as refusal:
+        return str(refusal)
+    return ""
+
+
+def test_a_backup_of_a_newer_program_is_refused(backup: Path, tmp_path: Path) -> None:
+    migrations = [["jobs", "0001_initial"], ["jobs", "9999_from_the_future"]]
+    newer = rewritten(backup, tmp_path / "newer.zip", database=connection.vendor, migrations=migrations, version="99.0")
+    assert reason(newer) == (
+        "Version 99.0 made this backup, and this program is older: it does not know jobs.9999_from_the_future. "
+        "Install version 99.0 or newer, then restore."
+    )
+
+
+def test_a_backup_of_another_kind_of_database_is_refused(backup: Path, tmp_path: Path) -> None:
+    other = rewritten(backup, tmp_path / "other.zip", database="mysql")
+    assert reason(other).startswith("The backup is of a mysql database")
+
+
+@pytest.mark.django_db
+def test_a_member_that_is_not_what_was_written(backup: Path, tmp_path: Path) -> None:
+    members = members_of(backup)
+    members["data/secret-key"]["sha256"] = "0" * 64
+    damaged = rewritten(backup, tmp_path / "damaged.zip", database=connection.vendor, members=members)
+    assert reason(damaged).startswith("The backup is damaged: data/secret-key is not what was written.")
+
+
+def test_a_backup_that_is_cut_off_is_no_backup(backup: Path, tmp_path: Path) -> None:
+    half = tmp_path / "half.zip"
+    half.write_bytes(backup.read_bytes()[: backup.stat().st_size // 2])
+    assert "is no backup of a console, or it is cut off" in reason(half)
+
+
+@pytest.mark.threat("T13")
+@pytest.mark.django_db
+@pytest.mark.parametrize("place", ["data/../../outside", "data//etc/outside"])
+def test_a_place_outside_of_the_data_directory_is_refused(backup: Path, tmp_path: Path, place: str) -> None:
+    members = members_of(backup) | {place: {"size": 1, "sha256": hashlib.sha256(b"x").hexdigest()}}
+    evil = rewritten(backup, tmp_path / "evil.zip", database=connection.vendor, members=members)
+    with zipfile.ZipFile(evil, "a") as archive:
+        archive.writestr(place, b"x")
+    assert "outside of its folder" in reason(evil)
+
+
+def members_of(backup: Path) -> dict[str, dict[str, object]]:
+    with zipfile.ZipFile(backup) as archive:
+        found: dict[str, dict[str, object]] = json.loads(archive.read("manifest.json"))["members"]
+    return found
+
+
+@pytest.fixture
+def postgresql() -> Iterator[tuple[str, str]]:
+    """Two empty databases beside the one of the tests."""
+    address = os.environ.get("TEST_DATABASE_URL", "")
+    if not address:
+        pytest.skip("TEST_DATABASE_URL names no PostgreSQL server")
+    names = [f"backup_{uuid4().hex}" for _ in range(2)]
+    with psycopg.connect(address, autocommit=True) as server:
+        for name in names:
+            server.execute(f"CREATE DATABASE {name}")
+        yield tuple(urlunsplit(urlsplit(address)._replace(path=f"/{name}")) for name in names)  # type: ignore[misc]
+        for name in names:
+            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.mark.django_db
+def test_postgresql_comes_back_with_its_sequences(postgresql: tuple[str, str], tmp_path: Path) -> None:
+    first, second = postgresql
+    data_dir, restored, path = tmp_path / "first", tmp_path / "second", tmp_path / "backup.zip"
+    manage(data_dir, "migrate", "-v0", database=first)
+    manage(data_dir, "shell", "-v0", "-c", SEED, database=first)
+    manage(data_dir, "backup", str(path), database=first)
+    manage(restored, "migrate", "-v0", database=second)
+    manage(restored, "restore", str(path), database=second)
+    assert counts(restored, second) == RESTORED
+    newcomer = "from tests import factories; factories.stranger(); factories.job(); print('added')"
+    assert manage(restored, "shell", "-v0", "-c", newcomer, database=second) == "added"
+    manage(restored, "restore", "--replace", str(path), database=second)
+    assert counts(restored, second) == RESTORED
