@@ -8,7 +8,7 @@ from jobs.services import tuning
 from tests import factories
 from tests.driving import Driver
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.fault("F27")]
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ def waiting(url):
     return Delivery.objects.create(notification=factories.notification(owner=choice.user), way="webhook")
 
 
+@pytest.mark.fault("F5")
 def test_eight_workers_send_it_once():
     with receiving() as receiver:
         delivery, now = waiting(receiver.url), timezone.now()
@@ -34,6 +35,7 @@ def test_eight_workers_send_it_once():
     assert (receiver.ids, delivery.state, delivery.tries) == ([str(delivery.pk)], "DELIVERED", 1)
 
 
+@pytest.mark.fault("F5")
 def test_eight_who_see_one_end_tell_it_once(owner):
     factories.notification_choice(user=owner)
     end, pk = End("tuning.failed", "FAILED", {"name": "My model"}), factories.uuid4()

@@ -8,7 +8,7 @@ from jobs.vertex.port import RemoteEndpoint
 from tests import factories
 from tests.driving import Driver
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.fault("F26")]
 
 
 @pytest.fixture
@@ -44,6 +44,7 @@ def test_a_deploy_that_goes_wrong(driver, endpoint, fake_gateway, fault):
     one_create(fake_gateway, endpoint)
 
 
+@pytest.mark.fault("F25")
 def test_a_lost_operation_is_driven_by_looking(driver, endpoint, fake_gateway):
     fake_gateway.crash("deployment.deploy", after=True)
     driver.until(endpoint, phase="BOUND")
@@ -55,6 +56,7 @@ def test_a_lost_operation_is_driven_by_looking(driver, endpoint, fake_gateway):
     one_create(fake_gateway, endpoint)
 
 
+@pytest.mark.fault("F25")
 def test_an_expired_operation_is_driven_by_looking(driver, endpoint, fake_gateway):
     driver.until(endpoint, phase="BOUND")
     finish_all(fake_gateway)
@@ -145,6 +147,7 @@ def test_asked_while_the_operation_is_lost_waits_for_the_model(driver, endpoint,
     assert fake_gateway.deployment.endpoints[endpoint.resource_name].deployed_models == ()
 
 
+@pytest.mark.fault("F24")
 def test_undeployed_behind_our_back(driver, endpoint, fake_gateway):
     driver.until(endpoint, state="READY")
     fake_gateway.deployment.undeploy(endpoint.resource_name, endpoint.deployed_model_id, {})
@@ -153,6 +156,7 @@ def test_undeployed_behind_our_back(driver, endpoint, fake_gateway):
     assert (endpoint.state, endpoint.notice) == ("UNDEPLOYED", "Its model was undeployed outside this console.")
 
 
+@pytest.mark.fault("F24")
 def test_deleted_behind_our_back(driver, endpoint, fake_gateway):
     driver.until(endpoint, state="READY")
     fake_gateway.deployment.endpoints.clear()

@@ -13,7 +13,7 @@ from tests import factories
 from tests.driving import Driver
 from tests.localservers import TINY
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180), pytest.mark.fault("F11")]
 
 
 @pytest.fixture

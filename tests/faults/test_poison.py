@@ -10,7 +10,7 @@ from tests import factories
 from tests.driving import AFTER_THE_LEASE, Driver
 from tests.fakes import Crash
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.fault("F23")]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tests import journey
 from tests.running import GEMMA, ROOT, Running, launch, processes_of, running, wait_for_link, with_tiny_model
 from tests.visitor import Visitor
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.fault("F21", "F23")]
 ROWS = ROOT / "tests/fixtures/tiny-tune/train.jsonl"
 LONG = {"epochs": "20", "learning_rate": "0.005", "adapter_size": "8", "batch_size": "4"}
 PATIENCE = 150

@@ -60,6 +60,7 @@ def driver(fake_gateway):
     return Driver()
 
 
+@pytest.mark.fault("F3")
 def test_a_double_click_makes_one_job(owner):
     key = uuid4()
     spec = TuningSpec("My model", factories.BASE_MODEL, "gs://garden-local/out", factories.dataset(owner=owner))
@@ -67,6 +68,7 @@ def test_a_double_click_makes_one_job(owner):
     assert TuningJob.objects.get().events.count() == 1
 
 
+@pytest.mark.fault("F3")
 def test_a_double_click_makes_one_endpoint(owner):
     key, spec = uuid4(), DeploymentSpec("Base", publisher_model=factories.BASE_MODEL)
     made = at_once(lambda: endpoints.deploy_model(owner, key=key, spec=spec))
@@ -78,12 +80,14 @@ def test_automatic_endpoints_are_one_a_job(owner):
     assert len({endpoint.pk for endpoint in at_once(lambda: endpoints.deploy_for_job(job))}) == 1
 
 
+@pytest.mark.fault("F5")
 def test_one_claim_wins(driver):
     job = factories.job(next_check_at=driver.now)
     claims = at_once(lambda: leases.claim(TuningJob, job.pk, driver.now))
     assert len([claim for claim in claims if claim]) == 1
 
 
+@pytest.mark.fault("F5")
 def test_a_message_delivered_many_times_sends_one_request(driver, fake_gateway):
     job = factories.job(next_check_at=driver.now)
     driver.step(driver.step(job))
@@ -92,6 +96,7 @@ def test_a_message_delivered_many_times_sends_one_request(driver, fake_gateway):
     assert fake_gateway.calls.count("tuning.create") == 1
 
 
+@pytest.mark.fault("F27")
 def test_cancel_against_submission(driver, fake_gateway):
     job = factories.job(next_check_at=driver.now)
     driver.step(driver.step(job))
@@ -109,6 +114,7 @@ def test_one_question_at_a_time(owner):
     assert Message.objects.count() == 2
 
 
+@pytest.mark.fault("F3")
 def test_the_same_question_sent_twice_is_one(owner):
     conversation, key = factories.conversation(owner=owner), uuid4()
     assert len({answer.pk for answer in at_once(lambda: chat.ask(conversation, key=key, text="Ahoy"))}) == 1
@@ -183,6 +189,7 @@ def test_a_double_click_changes_the_replicas_once(owner):
     assert endpoint.events.count() == 1
 
 
+@pytest.mark.fault("F3")
 def test_deployed_again_by_a_double_click_it_is_one(owner):
     endpoint = factories.endpoint(owner=owner, state="FAILED")
     assert len({made.pk for made in at_once(lambda: endpoints.deploy_again(endpoint))}) == 1

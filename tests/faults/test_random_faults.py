@@ -9,7 +9,7 @@ from jobs.services import tuning
 from tests import factories
 from tests.driving import Driver
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.fault("F6", "F8", "F9", "F11", "F12", "F13", "F14", "F27")]
 
 CREATES = ("tuning.create", "deployment.deploy")
 READS = (

@@ -29,6 +29,7 @@ def one_create(gateway, job):
     assert gateway.creates("tuning-job") == [job.resource_name]
 
 
+@pytest.mark.fault("F6", "F7")
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize(
     "call", ["storage.ensure_bucket", "storage.upload", "storage.problem_with_output", "tuning.find", "tuning.get"]
@@ -41,6 +42,7 @@ def test_death_around_a_call_that_is_free(driver, job, fake_gateway, call, after
     one_create(fake_gateway, job)
 
 
+@pytest.mark.fault("F9")
 def test_death_after_the_request_was_accepted(driver, job, fake_gateway):
     fake_gateway.crash("tuning.create", after=True)
     driver.until(job, phase="BOUND")
@@ -48,6 +50,7 @@ def test_death_after_the_request_was_accepted(driver, job, fake_gateway):
     assert "Found in Vertex AI, sent before." in [event.message for event in JobEvent.objects.all()]
 
 
+@pytest.mark.fault("F8")
 def test_death_before_the_request_left(driver, job, fake_gateway):
     fake_gateway.crash("tuning.create", after=False)
     driver.until(job, phase="NEEDS_DECISION")
@@ -57,6 +60,7 @@ def test_death_before_the_request_left(driver, job, fake_gateway):
     one_create(fake_gateway, job)
 
 
+@pytest.mark.fault("F7", "F10")
 @pytest.mark.parametrize("point", ["mark", "settle"])
 def test_death_between_the_calls(driver, job, fake_gateway, monkeypatch, point):
     driver.until(job, prepared_at=driver.step(driver.step(job)).prepared_at)
@@ -69,6 +73,7 @@ def test_death_between_the_calls(driver, job, fake_gateway, monkeypatch, point):
     one_create(fake_gateway, job)
 
 
+@pytest.mark.fault("F11")
 def test_a_lost_reply_is_resolved_by_looking(driver, job, fake_gateway):
     fake_gateway.drop_after("tuning.create")
     driver.until(job, phase="AMBIGUOUS")
@@ -77,6 +82,7 @@ def test_a_lost_reply_is_resolved_by_looking(driver, job, fake_gateway):
     one_create(fake_gateway, job)
 
 
+@pytest.mark.fault("F11", "F12")
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), VertexError("odd"), Unavailable("503", "UNAVAILABLE")])
 def test_any_unforeseen_outcome_is_unknown(driver, job, fake_gateway, error):
     fake_gateway.fail("tuning.create", error, after=True)
@@ -84,6 +90,7 @@ def test_any_unforeseen_outcome_is_unknown(driver, job, fake_gateway, error):
     one_create(fake_gateway, job)
 
 
+@pytest.mark.fault("F14")
 @pytest.mark.parametrize("lag", [1, 3, 20])
 def test_a_list_that_lags_inside_the_window(driver, job, fake_gateway, lag):
     fake_gateway.tuning.lag = lag
@@ -92,6 +99,7 @@ def test_a_list_that_lags_inside_the_window(driver, job, fake_gateway, lag):
     one_create(fake_gateway, job)
 
 
+@pytest.mark.fault("F14")
 def test_a_list_that_lags_beyond_the_window_never_makes_a_second_job(driver, job, fake_gateway):
     fake_gateway.tuning.lag = 45
     fake_gateway.drop_after("tuning.create")
@@ -100,6 +108,7 @@ def test_a_list_that_lags_beyond_the_window_never_makes_a_second_job(driver, job
     one_create(fake_gateway, job)
 
 
+@pytest.mark.fault("F14")
 def test_the_window_is_eight_looks_and_ten_minutes(driver, job, fake_gateway):
     fake_gateway.drop_before("tuning.create")
     driver.until(job, phase="AMBIGUOUS")
@@ -108,6 +117,7 @@ def test_the_window_is_eight_looks_and_ten_minutes(driver, job, fake_gateway):
     assert fake_gateway.ledger == []
 
 
+@pytest.mark.fault("F14")
 def test_the_window_is_a_setting_and_eight_looks_still_count(driver, job, fake_gateway, settings):
     settings.VERTEX_AMBIGUOUS_SECONDS = 0
     fake_gateway.drop_before("tuning.create")
@@ -117,6 +127,7 @@ def test_the_window_is_a_setting_and_eight_looks_still_count(driver, job, fake_g
     assert fake_gateway.calls.count("tuning.find") - looks == 8
 
 
+@pytest.mark.fault("F15")
 def test_a_failed_look_is_no_proof_of_absence(driver, job, fake_gateway, settings):
     settings.VERTEX_AMBIGUOUS_SECONDS = 0
     fake_gateway.drop_before("tuning.create")
@@ -128,6 +139,7 @@ def test_a_failed_look_is_no_proof_of_absence(driver, job, fake_gateway, setting
     assert (job.phase, job.empty_looks) == ("AMBIGUOUS", 0)
 
 
+@pytest.mark.fault("F15")
 def test_never_created_while_the_list_fails(driver, job, fake_gateway):
     driver.until(job, prepared_at=driver.step(driver.step(job)).prepared_at)
     fake_gateway.unavailable("tuning.find", times=5)
@@ -138,6 +150,7 @@ def test_never_created_while_the_list_fails(driver, job, fake_gateway):
     one_create(fake_gateway, job)
 
 
+@pytest.mark.fault("F12")
 def test_not_sent_is_sent_again(driver, job, fake_gateway):
     fake_gateway.not_sent("tuning.create")
     driver.until(job, phase="RETRY_OK")
@@ -146,6 +159,7 @@ def test_not_sent_is_sent_again(driver, job, fake_gateway):
     one_create(fake_gateway, job)
 
 
+@pytest.mark.fault("F13")
 def test_quota_waits_with_a_reason_and_at_most_one_post_a_minute(driver, job, fake_gateway):
     fake_gateway.over_quota("tuning.create", times=4)
     posts = []
@@ -165,12 +179,14 @@ def test_a_refusal_ends_the_job(driver, job, fake_gateway):
     assert job.error_message == "The adapter size is not supported for this base model."
 
 
+@pytest.mark.fault("F11")
 def test_already_exists_is_looked_at(driver, job, fake_gateway):
     fake_gateway.fail("tuning.create", AlreadyExists("Taken.", "ALREADY_EXISTS"), after=True)
     driver.until(job, phase="BOUND")
     one_create(fake_gateway, job)
 
 
+@pytest.mark.fault("F17")
 def test_two_jobs_with_our_key_bind_the_oldest_and_name_the_other(driver, job, fake_gateway):
     labels = {"app-key": str(job.pk)}
     first, second = (fake_gateway.tuning.add(labels) for _ in range(2))
@@ -180,6 +196,7 @@ def test_two_jobs_with_our_key_bind_the_oldest_and_name_the_other(driver, job, f
     assert fake_gateway.tuning.jobs[second.name].state == "PENDING"
 
 
+@pytest.mark.fault("F17")
 def test_our_key_on_other_settings_is_a_conflict_for_a_person(driver, job, fake_gateway):
     fake_gateway.tuning.add({"app-key": str(job.pk), "app-hash": "deadbeef"})
     driver.rest(job)
@@ -187,6 +204,7 @@ def test_our_key_on_other_settings_is_a_conflict_for_a_person(driver, job, fake_
     assert len(fake_gateway.creates()) == 1
 
 
+@pytest.mark.fault("F18")
 def test_a_paused_worker_that_wakes_up_late_changes_nothing(driver, job, fake_gateway):
     """SIGSTOP for two minutes during the POST: meanwhile another worker looks and binds."""
 
