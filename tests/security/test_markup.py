@@ -1,0 +1,50 @@
+"""A name is text: wherever it came from, no page makes elements or attributes of it."""
+
+from html.parser import HTMLParser
+
+import pytest
+from django import forms
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from tests import factories
+
+pytestmark = [pytest.mark.django_db, pytest.mark.threat("T5")]
+ATTACK = '<i id=planted hx-post=/settings/password/ hx-trigger=load hx-vals=\'{"new_password1": "mine"}\'>'
+
+
+class Tags(HTMLParser):
+    def __init__(self, page):
+        super().__init__()
+        self.ids = []
+        self.feed(page)
+
+    def handle_starttag(self, _tag, attributes):
+        self.ids += [value for name, value in attributes if name == "id"]
+
+
+@pytest.fixture
+def visitor(client, owner):
+    client.force_login(owner)
+    return client
+
+
+@pytest.mark.parametrize("action", ["undeploy", "delete"])
+@pytest.mark.parametrize("headers", [{}, {"HTTP_HX_REQUEST": "true"}], ids=["page", "dialog"])
+def test_the_name_of_an_endpoint_does_nothing_where_it_is_to_be_typed(visitor, action, headers):
+    """A job file can name the endpoint; its owner trains, deploys, asks it something and wants to undeploy it."""
+    talk = factories.conversation(endpoint=factories.ready_endpoint(display_name=ATTACK))
+    factories.message(conversation=talk, role="assistant", created_at=timezone.now())
+    answer = visitor.get(f"/endpoints/{talk.endpoint_id}/{action}/", **headers)
+    page = answer.content.decode()
+    assert ("id_confirm" in Tags(page).ids, "planted" in Tags(page).ids) == (True, False)
+    assert "Type &lt;i id=planted" in page
+
+
+def test_the_help_of_a_field_is_text():
+    class Form(forms.Form):
+        number = forms.IntegerField(help_text=ATTACK, min_value=1)
+
+    field = Form()["number"]
+    drawn = [str(field.as_field_group()), render_to_string("components/slider.html", {"field": field})]
+    assert [("planted" in Tags(html).ids, "&lt;i id=planted" in html) for html in drawn] == [(False, True)] * 2
