@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 
 START_SECONDS = 60
+GOOGLE = "us-central1-aiplatform.googleapis.com"
 TINY = "local/tiny@tiny-gemma3"
 TINY_FOLDER = Path(__file__).parent / "fixtures" / "tiny-gemma3"
 
@@ -52,7 +53,7 @@ def local_servers(folder: Path, options: Sequence[str] = ()) -> Iterator[LocalVe
         port_file = folder / "port.json"
         command = [sys.executable, "-m", "jobs.localvertex", "--host", "127.0.0.1", "--port", "0"]
         command += ["--data-dir", str(folder / "vertex"), "--port-file", str(port_file)]
-        command += ["--prepare", "when-needed", "--faults", str(folder / "faults.json")]
+        command += ["--prepare", "when-needed", "--faults", str(folder / "faults.json"), "--allow-host", GOOGLE]
         command += ["--base-model", f"{TINY}={TINY_FOLDER}", *options]
         process = stack.enter_context(child(command, folder / "vertex.log", {"STORAGE_EMULATOR_HOST": storage}))
         port = _wait_for(lambda: json.loads(port_file.read_text())["port"], process, folder / "vertex.log")
@@ -62,8 +63,8 @@ def local_servers(folder: Path, options: Sequence[str] = ()) -> Iterator[LocalVe
 @contextmanager
 def storage_emulator(folder: Path) -> Iterator[str]:
     port = free_port()
-    command = [str(Path(sys.executable).with_name("gcp-storage-emulator")), "--data-dir", str(folder / "storage")]
-    command += ["start", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "jobs.localvertex.storage", "--data-dir", str(folder / "storage")]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
     (folder / "storage").mkdir(parents=True, exist_ok=True)
     with child(command, folder / "storage.log", {}) as process:
         _wait_for(

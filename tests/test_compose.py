@@ -75,6 +75,12 @@ def test_only_loopback_is_published():
     assert published == ["127.0.0.1:8000:8000"]
 
 
+def test_the_local_servers_are_known_by_their_names():
+    for name in ("vertex", "storage"):
+        command = SERVICES[name]["command"]
+        assert command[command.index("--allow-host") + 1] == name
+
+
 def test_every_name_in_the_example_is_used():
     lines = (ROOT / ".env.example").read_text().splitlines()
     named = {match[1] for line in lines if (match := re.match(r"(?:# )?([A-Z][A-Z_]+)=", line))}

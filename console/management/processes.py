@@ -56,7 +56,8 @@ def draw_up(run: RunDirectory, *, data_dir: Path, project_dir: Path, host: str, 
     if not environment.get("REDIS_URL"):
         backends.append(cache(run, environment, data_dir))
     if uses_local_vertex(environment):
-        backends += [storage(run, environment, data_dir), vertex(run, environment, data_dir, project_dir)]
+        backends += [storage(run, environment, data_dir, project_dir)]
+        backends += [vertex(run, environment, data_dir, project_dir)]
     capped = {**ONE_THREAD, **environment}
     front = (web(capped, project_dir, host, port), worker(capped, data_dir, project_dir), chat(capped, project_dir))
     return Plan(capped, tuple(backends), front)
@@ -80,16 +81,15 @@ def cache(run: RunDirectory, environment: dict[str, str], data_dir: Path) -> Pro
     return Process("cache", command, environment.copy(), is_ready, folder, echo=False, behind=True)
 
 
-def storage(run: RunDirectory, environment: dict[str, str], data_dir: Path) -> Process:
+def storage(run: RunDirectory, environment: dict[str, str], data_dir: Path, project_dir: Path) -> Process:
     port = run.port("storage", LOOPBACK, STORAGE_PORT)
     bucket = environment.get("VERTEX_BUCKET", "").removeprefix("gs://").partition("/")[0] or "garden-local"
     folder = data_dir / "storage"
-    script = str(Path(__file__).with_name("storage.py"))
-    command = [sys.executable, script, "--data-dir", str(folder), "start"]
+    command = [sys.executable, "-m", "jobs.localvertex.storage", "--data-dir", str(folder)]
     command += ["--host", LOOPBACK, "--port", str(port), "--default-bucket", bucket]
     environment["STORAGE_EMULATOR_HOST"] = f"http://{LOOPBACK}:{port}"
     is_ready = _answers(LOOPBACK, port, f"/storage/v1/b/{bucket}")
-    return Process("storage", command, {**environment, **ONE_THREAD}, is_ready, data_dir, echo=False, behind=True)
+    return Process("storage", command, {**environment, **ONE_THREAD}, is_ready, project_dir, echo=False, behind=True)
 
 
 def vertex(run: RunDirectory, environment: dict[str, str], data_dir: Path, project_dir: Path) -> Process:

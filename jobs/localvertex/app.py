@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jobs.localvertex import versions
 from jobs.localvertex.bodies import content_of, parsed
+from jobs.localvertex.callers import Hosts, why_not_answer
 from jobs.localvertex.chat import Chat, ClientLeft, Streamed
 from jobs.localvertex.errors import ApiError, from_http, precondition
 from jobs.localvertex.faults import Fault, Faults
@@ -91,9 +92,10 @@ INFERENCE_METHODS = {
 
 
 class Application:
-    def __init__(self, parts: Parts, faults: Faults) -> None:
+    def __init__(self, parts: Parts, faults: Faults, known: Hosts) -> None:
         self._parts = parts
         self._faults = faults
+        self._known = known
         self._chat = Chat(parts.store, parts.serving, parts.buckets, dedicated_hosts=parts.dedicated_hosts)
         self._predict = Predict(self._chat)
 
@@ -102,10 +104,19 @@ class Application:
             return
         request = Request(scope, receive)
         try:
-            response = await self._response(request)
+            response = self._refusal(request) or await self._response(request)
             await response(scope, receive, send)
         except (Dropped, ClientLeft, ClientDisconnect):
             await _hang_up(send)
+
+    def _refusal(self, request: Request) -> ASGIApp | None:
+        """Before the body is read; whatever of it comes goes with the connection."""
+        why = why_not_answer(request.scope["path"], request.headers.items(), self._known)
+        if not why:
+            return None
+        refusal = _error(ApiError("PERMISSION_DENIED", why))
+        refusal.headers["Connection"] = "close"
+        return refusal
 
     async def _response(self, request: Request) -> ASGIApp:
         try:
@@ -119,7 +130,6 @@ class Application:
             return _error(ApiError("INTERNAL", "Internal error encountered."))
 
     async def _answer(self, request: Request) -> ASGIApp:
-        _refuse_browsers(request)
         if request.url.path == "/healthz":
             return _json(await run_in_threadpool(self._health))
         if found := INFERENCE.match(request.url.path):
@@ -218,12 +228,6 @@ class Refused(ApiError):
     @property
     def http_code(self) -> int:
         return self.code
-
-
-def _refuse_browsers(request: Request) -> None:
-    """There is no sign-in here: a web page of somebody else must not tune and deploy by the visitor's browser."""
-    if "origin" in request.headers:
-        raise ApiError("PERMISSION_DENIED", "This server does not answer web pages.")
 
 
 class HalfAnswer:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from jobs.localvertex import catalogue
+from jobs.localvertex import callers, catalogue
 from jobs.localvertex.app import Application
 from jobs.localvertex.base_models import BaseModels
 from jobs.localvertex.buckets import Buckets
@@ -42,6 +43,7 @@ clients: set api_endpoint to the printed address, transport="rest", and any cred
 GET /healthz tells which base models are ready. SIGTERM stops the server and its children.
 """
 MOST_AT_ONCE = 16
+REFUSAL = b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s"
 ENGINE_COMMAND = shlex.join([sys.executable, "-m", "jobs.localvertex.engine"])
 
 
@@ -53,6 +55,13 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="another host name by which clients may ask, such as that of a container",
+    )
     parser.add_argument("--port", type=int, default=0, help="0 picks a free one (default)")
     parser.add_argument("--data-dir", type=Path, required=True, help="everything that this server remembers")
     parser.add_argument("--port-file", type=Path, help='written once it listens: {"port": …, "pid": …}')
@@ -140,8 +149,11 @@ def main(application: type[Application] = Application) -> None:
     lock = _only_one(options.data_dir)
     listener = _listen(options.host, options.port)
     parts = build(options)
+    known = callers.hosts(options.host, listener.getsockname()[1], options.allow_host)
     config = uvicorn.Config(
-        application(parts, Faults(options.faults)),
+        application(parts, Faults(options.faults), known),
+        http=Connection,
+        ws="none",
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -179,6 +191,14 @@ def build(options: argparse.Namespace) -> Parts:
         deployments=Deployments(store, weights, buckets, serving, Converter(engine)),
         dedicated_hosts=options.dedicated_hosts,
     )
+
+
+class Connection(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        if why := callers.why_not_connect(*callers.ends(transport.get_extra_info("socket"))):
+            transport.write(REFUSAL % (len(why), why.encode()))
+            transport.close()
 
 
 class LocalServer(uvicorn.Server):

@@ -127,10 +127,22 @@ def test_broken_json(server, body):
     assert (reply.status_code, reply.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
 
 
-def test_web_pages_are_refused(server):
-    headers = {"Origin": "https://example.com"}
-    reply = httpx.get(f"{server.url}/v1beta1/{PARENT}/tuningJobs", headers=headers, trust_env=False)
-    assert reply.status_code == 403
+@pytest.mark.threat("T4")
+@pytest.mark.parametrize(
+    "header", [("Origin", "https://example.com"), ("Sec-Fetch-Site", "none"), ("Host", "evil.example:8085")]
+)
+def test_web_pages_are_refused(server, header):
+    for path in ("/healthz", f"/v1beta1/{PARENT}/tuningJobs"):
+        reply = httpx.get(f"{server.url}{path}", headers=dict([header]), trust_env=False)
+        assert (reply.status_code, reply.headers["connection"]) == (403, "close")
+        assert not any(name.startswith("access-control") for name in reply.headers)
+
+
+@pytest.mark.threat("T4")
+def test_web_sockets_are_refused(server):
+    headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Key": "A" * 22 + "==",
+               "Sec-WebSocket-Version": "13"}  # fmt: skip
+    assert httpx.get(server.url, headers=headers, trust_env=False).status_code == 403
 
 
 def test_star_may_be_encoded(server):
