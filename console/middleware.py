@@ -37,6 +37,9 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "base-uri 'none'",
         "frame-ancestors 'none'",
         "manifest-src 'self'",
+        # Text becomes elements in one place only, static/guard.js.
+        "require-trusted-types-for 'script'",
+        "trusted-types htmx",
     )
 )
 SECURITY_HEADERS = {

@@ -1,3 +1,4 @@
+import "./guard.js";
 import { Application } from "./vendor/stimulus-3.2.2/stimulus.js";
 import Clipboard from "./controllers/clipboard.js";
 import Hotkeys from "./controllers/hotkeys.js";

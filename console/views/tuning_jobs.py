@@ -22,7 +22,7 @@ from .job_figures import figures_context
 from .job_log import around_error
 from .job_progress import JobStand, stand
 from .job_request import request_json
-from .tuning_many import Echo
+from .tuning_many import Echo, cell
 
 MONITOR = "monitor"
 TABS: dict[str, tuple[str, str | Promise]] = {
@@ -126,4 +126,4 @@ def points(job: TuningJob) -> Iterator[str]:
     yield str(write(["tag", "step", "value", "wall_time"]))
     found = Metric.objects.filter(job=job).order_by("tag", "step").values_list("tag", "step", "value", "wall_time")
     for tag, step, value, at in found.iterator(chunk_size=2000):
-        yield str(write([tag, step, value, at.isoformat()]))
+        yield str(write([cell(tag), step, value, at.isoformat()]))

@@ -88,11 +88,11 @@ export default class extends Controller {
     const answer = await this.post(this.urlValue, { file, endpoint: this.endpoint, box: this.boxValue }).catch(() => null);
     const html = [201, 422].includes(answer?.status) ? await answer.text() : "";
     if (answer?.status === 201) {
-      place.outerHTML = html;
-      window.htmx.process(this.listTarget);
+      await window.htmx.swap({ text: html, sourceElement: place, target: place, swap: "outerHTML" });
     } else {
       place.remove();
-      if (html) this.problemsTarget.insertAdjacentHTML("beforeend", html);
+      const target = this.problemsTarget;
+      if (html) await window.htmx.swap({ text: html, sourceElement: target, target, swap: "beforeend" });
       else this.complain(this.failedValue, file);
     }
   }

@@ -70,7 +70,10 @@ WATCH = """(rules) => {
   }).observe(document, { childList: true, subtree: true, attributes: true });
 }"""
 
-STRANGE = "(answer) => answer.insertAdjacentHTML('beforeend', '<b>x</b><p id=live>x</p><a href=/leave/?to=x>x</a>')"
+STRANGE = """(answer) => {
+  for (const [tag, given] of [["b", {}], ["p", { id: "live" }], ["a", { href: "/leave/?to=x" }]])
+    answer.append(Object.assign(document.createElement(tag), given));
+}"""
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,239 @@
+"""Rows of every kind, and markup in each of their texts: what a person, a file, a dataset, a server or a model can fill.
+
+`grow()` makes the rows, `plant(text)` puts the text into every column of text of every row.
+"""
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from django.apps import apps
+from django.db import models
+from django.utils import timezone
+
+from jobs import markup
+from jobs.models import (
+    CatalogueSync,
+    ChatPreset,
+    Delivery,
+    EndpointEvent,
+    Heartbeat,
+    JobEvent,
+    Metric,
+    Notification,
+    ProbeResult,
+    ShareLink,
+    SignInLink,
+    StorageListing,
+    TuningJob,
+    Vote,
+    preference_of,
+)
+from jobs.services import chat_share, datasets
+from tests import factories
+
+TEXTS = (models.CharField, models.TextField, models.JSONField)
+# Columns that hold nobody's text: a hash, a key or a number of ours, or one of a few words that are checked before.
+OURS = {
+    "SignInLink.token_hash", "ShareLink.token_hash", "Picture.sha256", "Picture.content_type", "Picture.box",
+    "Dataset.sha256", "NotificationChoice.webhook_nonce", "StorageListing.page_token", "AccountPreference.language",
+    "AccountPreference.time_zone", "Heartbeat.name", "ProbeResult.name", "User.password", "Notification.end",
+    "AccountPreference.hidden_columns", "NotificationChoice.ways", "Endpoint.model_user_id", "Endpoint.stage",
+    "Endpoint.endpoint_user_id", "FurtherModel.model_user_id", "FurtherModel.stage", "Dataset.changes",
+    "Dataset.rows_over", "Endpoint.traffic", "Endpoint.traffic_wanted", "FurtherModel.split_after", "TuningJob.request_hash",
+    "Endpoint.request_hash", "FurtherModel.request_hash", "TuningJob.estimate", "TuningJob.loss_curve",
+    "Endpoint.deployed_model_id", "FurtherModel.deployed_model_id", "Heartbeat.detail", "Endpoint.stage_times",
+    "FurtherModel.stage_times",
+}  # fmt: skip
+# Columns whose texts are parts of an address, separated as in `publisher/family@version`.
+PARTS = {"PublisherModel.name", "PublisherModel.publisher", "PublisherModel.family", "PublisherModel.version"}
+# Texts within JSON that are moments, numbers or words of ours.
+KEPT = {"at", "created_at", "updated", "state", "cause", "role", "stage", "checked_at", "sent", "dataset", "reading"}
+NOW = timezone.now
+
+
+def columns() -> Iterator[tuple[type[models.Model], Any]]:
+    """Every column of text of our models and of accounts, but those that only ever hold one of a list."""
+    for model in [*apps.get_app_config("jobs").get_models(), apps.get_model("auth", "User")]:
+        for field in model._meta.concrete_fields:
+            if isinstance(field, TEXTS) and not field.choices:
+                yield model, field
+
+
+def named(model: type[models.Model], field: Any) -> str:
+    return f"{model.__name__}.{field.name}"
+
+
+PARAMETERS = {"temperature": 0.5, "stop": ["x"], "response_format": {"type": "json_schema", "json_schema": {"a": "x"}}}
+ANSWERED = {
+    "content": "x", "html": "x", "finish_reason": "x", "parameters": PARAMETERS, "usage": {"prompt_tokens": 1, "x": "x"},
+    "timings": {"first_token": 0.1, "total": 1.0},
+}  # fmt: skip
+DEPLOYED = {
+    "machine_type": "x", "accelerator_type": "x", "notice": "x", "operation_name": "x", "resource_name": "x/1",
+    "model_resource_name": "x/2", "base_model": factories.BASE_MODEL, "next_check_at": None,
+    "stage_times": [["STARTING_MODEL_SERVER", "2026-11-24T12:00:00+00:00"]],
+}  # fmt: skip
+PUBLISHED = {
+    "overview": "x", "licence": "x", "licence_url": "x", "sample_request": {"x": ["x"]}, "parameters": "x",
+    "machine_specs": [{"machine_type": "x", "accelerator_type": "x", "accelerator_count": 1, "title": "x"}],
+    "modalities": ["x"], "documents": {"use_cases": "x", "documentation": "x", "pricing": "x", "x": "x"},
+}  # fmt: skip
+STATS = {"tuningDatasetExampleCount": "x", "userInputTokenDistribution": {"min": "x", "buckets": [{"count": "x"}]}}
+CHECKPOINTS = [{"checkpoint_id": "x", "epoch": 1, "step": 2, "endpoint": "x"}]
+CHECKED = {"checked_at": "2026-11-24T12:00:00+00:00", "is_empty": None}
+FACTS = {"name": "x", "endpoint": "x", "reason": "x", "detail": "x", "machine": "x"}
+
+
+def grow() -> dict[str, Any]:
+    """Rows of every kind in the states that show most, by the names that the routes go by."""
+    for name in (factories.BASE_MODEL, "other/family@version"):
+        factories.publisher_model(name=name, data=PUBLISHED)
+    CatalogueSync.objects.create(pk=1, succeeded_at=NOW(), error_message="x")
+    data = datasets.create(factories.owner(), file=io.BytesIO(b"question,answer\nWhere?,Here\n"), file_name="a.csv")
+    rows = [{"prompt": "x", "completion": "y"}] * 12
+    lines = "".join(f"{json.dumps(row)}\n" for row in rows) + '{"prompt": 1}\nx\n'
+    good = datasets.create(factories.owner(), file=io.BytesIO(lines.encode()), file_name="b.jsonl")
+    type(good).objects.update(description="x", recipe={"x": "x"}, notes=["x"], uploaded_uri="x")
+    jobs = [tuning_job(state, good) for state in ("RUNNING", "SUCCEEDED", "FAILED", "QUEUED", "NEEDS_DECISION")]
+    done, wrong = jobs[1], {"error_message": "x", "error_code": "INTERNAL"}
+    more = {"publisher_model": "", "model_display_name": "x", "dedicated_dns": "x", **DEPLOYED}
+    endpoint = factories.ready_endpoint(job=done, artifact_uri="gs://bucket/final", **more)
+    failed = factories.endpoint(state="FAILED", phase="CLOSED", **wrong, **DEPLOYED)
+    further = factories.further_model(endpoint=endpoint, **DEPLOYED)
+    factories.further_model(endpoint=endpoint, artifact_uri="x", state="FAILED", **wrong, **DEPLOYED)
+    EndpointEvent.objects.create(endpoint=endpoint, message="x", level="ERROR")
+    talk = factories.conversation(endpoint=endpoint, system_instruction="x", draft="x", parameters=PARAMETERS)
+    question = factories.message(conversation=talk, content="x")
+    factories.picture(message=question, alt="x")
+    answer = factories.message(conversation=talk, role="assistant", answered_by="x", created_at=NOW(), **ANSWERED)
+    _link, token = chat_share.share(talk)
+    bad = factories.conversation(endpoint=endpoint)
+    factories.message(conversation=bad)
+    factories.message(conversation=bad, role="assistant", state="FAILED", error_message="x", error_code="INTERNAL")
+    comparison = factories.comparison(title="x", draft="x")
+    column = factories.conversation(comparison=comparison, endpoint=endpoint, parameters=PARAMETERS)
+    factories.conversation(comparison=comparison, endpoint=failed, column=1)
+    factories.message(conversation=column)
+    compared = factories.message(conversation=column, role="assistant", **ANSWERED)
+    Vote.objects.create(comparison=comparison, round=1, winner=column)
+    ChatPreset.objects.create(owner=factories.owner(), name="x", system_instruction="x", parameters=PARAMETERS)
+    told = notifications(done)
+    delivery = Delivery.objects.create(notification=told, way="webhook", state="FAILED", problem="answer", detail="x")
+    factories.notification_choice()
+    settled()
+    draft = factories.draft(data=all_steps(good), output_check={"uri": "gs://bucket/x", "problem": "x", **CHECKED})
+    return {
+        "tuning": done.pk, "tuned": done.pk, "draft": draft.pk, "endpoint": endpoint.pk, "failed": failed.pk,
+        "deployed": further.deployed_model_id, "dataset": good.pk, "table": data.pk, "chat": talk.pk, "bad": bad.pk,
+        "turns": answer.pk, "question": question.pk, "compare": comparison.pk, "columns": column.pk,
+        "answers": compared.pk, "picture": question.pictures.get().pk, "notification": told.pk,
+        "deliveries": delivery.pk, "token": token, "jobs": [str(job.pk) for job in jobs],
+    }  # fmt: skip
+
+
+def tuning_job(state: str, data: Any) -> TuningJob:
+    live = {"phase": "BOUND", "started_at": NOW() - timedelta(minutes=5)}
+    over = {"phase": "CLOSED", "started_at": NOW() - timedelta(minutes=5), "ended_at": NOW()}
+    asks = {"phase": "NEEDS_DECISION"}
+    fitting = {"RUNNING": live, "QUEUED": {"prepared_at": NOW()}, "NEEDS_DECISION": asks}.get(state, over)
+    job = factories.job(
+        state="QUEUED" if state == "NEEDS_DECISION" else state, dataset=data, validation_dataset=data, notice="x",
+        description="x", endpoint_display_name="x", machine_type="x", labels={"x": "x"}, log_text="ERROR x",
+        error_message="x" if state in {"FAILED", "NEEDS_DECISION"} else "", error_code="INTERNAL", experiment="x",
+        tuned_model="x", default_checkpoint="x", data_stats=STATS, checkpoints=CHECKPOINTS, resource_name=f"x/{uuid4()}",
+        custom_base_model="x", loss_curve=[2.0, 1.0], train_loss=1.0, step=2, total_steps=4, next_check_at=None, **fitting,
+    )  # fmt: skip
+    JobEvent.objects.create(job=job, message="x", level="ERROR")
+    for step in (1, 2):
+        Metric.objects.create(job=job, tag="x", step=step, value=1.0, wall_time=NOW())
+    return job
+
+
+def notifications(job: TuningJob) -> Notification:
+    """One of each kind; the last."""
+    for kind in Notification._meta.get_field("kind").choices or ():
+        facts = {**FACTS, "at": NOW().isoformat(), "state": "READY"}
+        told = factories.notification(kind=kind[0], facts=facts, subject_id=job.pk, end=f"{kind[0]}-end")
+    return told
+
+
+def settled() -> None:
+    """What there is one of for a person or for the installation."""
+    who = factories.owner()
+    type(who).objects.update(first_name="x", last_name="x", email="x")
+    preference = preference_of(who)
+    preference.defaults = {"output_prefix": "x", "machine": "x", "endpoint": "x"}
+    preference.user = who
+    preference.save()
+    for name in ("worker", "beat"):
+        Heartbeat.objects.create(name=name, seen_at=NOW(), detail="{}")
+    for name in ("storage", "vertex", "clock"):
+        facts = {"models": "x", "bucket": "x", "project": "x"}
+        ProbeResult.objects.create(name=name, state="failed", detail="x", facts=facts, checked_at=NOW())
+    found = [{"name": "x", "size": 4, "updated": "2026-11-24T12:00:00+00:00"}]
+    common = {"owner": who, "asked_at": NOW(), "fetched_at": NOW(), "folders": ["x"], "objects_found": found}
+    StorageListing.objects.create(uri="", next_token="x", **common)
+    StorageListing.objects.create(uri="gs://bucket/x/", error="x", next_token="x", **common)
+    SignInLink.objects.create(token_hash="0" * 64, user=who, expires_at=NOW() + timedelta(days=1))
+
+
+def all_steps(data: Any) -> dict[str, Any]:
+    """Every step of a draft was sent, so that each can be opened."""
+    numbers = {"epochs": "3", "learning_rate": "0.0002", "tuning_mode": "PEFT_ADAPTER", "adapter_size": "8"}
+    steps = {
+        "name": {"display_name": "x", "description": "x", "labels": "x"},
+        "base-model": {"base_model": factories.BASE_MODEL, "custom_base_model": "x", "source": "x"},
+        "output": {"output_uri": "gs://bucket/x"},
+        "training": {"dataset": str(data.pk), **numbers},
+        "deployment": {"auto_deploy": True, "endpoint_display_name": "x", "machine_type": "x"},
+    }
+    made = {step: {**values, "sent": True} for step, values in steps.items()}
+    return made | {"origin": {"file": "x", "missing": {"dataset": "x"}}}
+
+
+def plant(text: str) -> list[str]:
+    """The columns of which no row has a text that it could take the place of: there should be none."""
+    bare = []
+    for model, field in columns():
+        name = named(model, field)
+        if name in OURS:
+            continue
+        rows = [row for row in model._default_manager.all() if getattr(row, field.attname)]
+        for number, row in enumerate(rows):
+            if name in PARTS and row.pk == factories.BASE_MODEL:
+                continue
+            value = planted(name, field, getattr(row, field.attname), text, number)
+            model._default_manager.filter(pk=row.pk).update(**{field.attname: value})
+        if not rows:
+            bare.append(name)
+    return bare
+
+
+def planted(name: str, field: Any, value: Any, text: str, number: int) -> Any:
+    if name == "Message.html":
+        return markup.answer(text)
+    if isinstance(field, models.JSONField):
+        return grafted(value, text)
+    if name in PARTS:
+        text = re.sub(r"[/@]", "", text)
+        text = f"{text}/{text}@{text}" if name == "PublisherModel.name" else text
+    if field.unique:
+        text = f"{number}{text}"
+    return text[: field.max_length]
+
+
+def grafted(value: Any, text: str) -> Any:
+    """Every text but those that are read as moments or words of ours; `x` as a key stands for one that anybody gave."""
+    if isinstance(value, dict):
+        return {
+            text[:60] if key == "x" else key: item if key in KEPT else grafted(item, text)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [grafted(item, text) for item in value]
+    return text if isinstance(value, str) else value

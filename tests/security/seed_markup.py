@@ -1,0 +1,45 @@
+"""For tests/security/test_markup_browser.py, with CONSOLE_DATA_DIR in the environment: `… deploy DRAFT` makes what a
+trained draft leaves, an endpoint of the name that it gives; `… plant TEXT` puts a text into everything. `… whole` tells
+whether the owner still has no password. Prints JSON."""
+
+import json
+import os
+import sys
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
+
+import django
+
+django.setup()
+
+from django.utils import timezone  # noqa: E402  # models are there only after setup()
+
+from jobs.models import TuningDraft  # noqa: E402
+from jobs.services import accounts  # noqa: E402
+from tests import factories  # noqa: E402
+from tests.security import planting  # noqa: E402
+
+
+def deploy(draft: str) -> dict[str, str]:
+    name = TuningDraft.objects.get(pk=draft).data["deployment"]["endpoint_display_name"]
+    job = factories.job(state="SUCCEEDED", phase="CLOSED", endpoint_display_name=name, next_check_at=None)
+    endpoint = factories.ready_endpoint(job=job, display_name=name, next_check_at=None, artifact_uri="gs://bucket/a")
+    talk = factories.conversation(endpoint=endpoint)
+    factories.message(conversation=talk, role="assistant", content="Ahoy", created_at=timezone.now())
+    return {"endpoint": str(endpoint.pk), "name": name}
+
+
+def plant(text: str) -> dict[str, Any]:
+    grown = planting.grow()
+    planting.plant(text)
+    return grown
+
+
+def whole() -> bool:
+    return not accounts.owner().has_usable_password()
+
+
+if __name__ == "__main__":
+    act, *given = sys.argv[1:]
+    print(json.dumps({"deploy": deploy, "plant": plant, "whole": whole}[act](*given), default=str))

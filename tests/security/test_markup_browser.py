@@ -1,0 +1,161 @@
+"""The attack by a name, and markup planted everywhere, in a real browser against real processes."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Request, expect
+
+from tests.e2e import conftest as e2e
+from tests.e2e.conftest import Visit
+from tests.running import ROOT, Running
+
+pytestmark = [pytest.mark.e2e, pytest.mark.threat("T5", "T6", "T7"), pytest.mark.timeout(240)]
+browser, console, session, visit = e2e.browser, e2e.console, e2e.session, e2e.visit
+PASSWORD = "taken-over-9"
+NAME = (
+    "<i hx-post=/settings/password/ hx-trigger=load "
+    f"""hx-vals='{{"new_password1":"{PASSWORD}","new_password2":"{PASSWORD}"}}'>"""
+)
+JOB_FILE = {
+    "format": "garden-console/tuning-job",
+    "version": 1,
+    "name": {"display_name": "Support bot", "description": "", "labels": {}},
+    "base_model": {"base_model": "google/gemma3@gemma-3-270m", "custom_base_model": "", "location": "us-central1"},
+    "output": {"output_uri": "gs://garden-local/output/support-bot"},
+    "training": {
+        "dataset": {"name": "Questions", "sha256": "0" * 64, "uri": ""},
+        "validation_dataset": None,
+        "epochs": 3,
+        "learning_rate": 0.0002,
+        "tuning_mode": "PEFT_ADAPTER",
+        "adapter_size": 8,
+        "batch_size": None,
+        "export_last_checkpoint_only": False,
+    },
+    "deployment": {
+        "auto_deploy": True,
+        "endpoint_display_name": NAME,
+        "machine_type": "",
+        "endpoint_lease_hours": None,
+        "endpoint_min_replicas": 1,
+        "endpoint_max_replicas": 1,
+    },
+}
+# Puts an element into the page as a hole in the escaping would, past the wall that keeps text from becoming elements.
+INJECT = """([tag, attributes, place]) => {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  document.querySelector(place).append(element);
+  window.htmx.process(element);
+}"""
+POST = {
+    "hx-post": "/settings/password/",
+    "hx-vals": json.dumps(dict.fromkeys(("new_password1", "new_password2"), PASSWORD)),
+}
+
+
+def seed(console: Running, *words: str) -> Any:
+    environment = {**os.environ, "CONSOLE_DATA_DIR": str(console.data_dir), "VERTEX_PROJECT": "garden-local"}
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    command = [sys.executable, "-m", "tests.security.seed_markup", *words]
+    answer = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(answer.stdout)
+
+
+@pytest.fixture
+def asked(visit: Visit, session: list[Any]) -> Iterator[list[str]]:
+    """The owner's browser, and every request of it that is no GET."""
+    visit.context.add_cookies(session)
+    changes: list[str] = []
+
+    def note(request: Request) -> None:
+        if request.method != "GET":
+            changes.append(request.url.removeprefix(visit.address))
+
+    visit.page.on("request", note)
+    yield changes
+
+
+def settle(page: Page, processed: str, wait: int = 0) -> None:
+    """htmx has come so far, and what it asked for by itself was asked before this."""
+    page.locator(processed).first.wait_for(state="attached")
+    page.evaluate("(ms) => new Promise((done) => setTimeout(done, ms)).then(() => fetch('/healthz'))", wait)
+
+
+def test_a_job_file_does_not_take_over_the_account(visit: Visit, console: Running, asked: list[str]) -> None:
+    page = visit.page
+    visit.open("/tuning/import/")
+    page.locator("#import-form textarea").fill(json.dumps(JOB_FILE))
+    page.locator("#import-form button[type=submit]").click()
+    page.wait_for_url(re.compile("/tuning/drafts/"))
+    made = seed(console, "deploy", page.url.split("/drafts/")[1].split("/")[0])
+    assert (made["name"], len(NAME) <= 128) == (NAME, True)
+    visit.open(f"/endpoints/{made['endpoint']}/")
+    asked.clear()
+    page.locator("#endpoint-bar").get_by_role("link", name="Undeploy").click()
+    dialog = page.locator("#ask")
+    expect(dialog).to_contain_text(f"Type {NAME}")
+    settle(page, "#ask form[data-htmx-powered]")
+    visit.open(f"/endpoints/{made['endpoint']}/undeploy/")
+    settle(page, "form[data-htmx-powered]")
+    assert (asked, seed(console, "whole"), visit.problems) == ([], True, [])
+
+
+@pytest.mark.parametrize(
+    ("tag", "attributes"),
+    [
+        ("i", {"hx-trigger": "load"}),
+        ("i", {"hx-trigger": "mousemove from:document"}),
+        ("i", {"hx-trigger": "every 100ms"}),
+        ("form", {"hx-trigger": "load", "method": "post", "hx-include": "[name=csrfmiddlewaretoken]"}),
+        (
+            "form",
+            {"hx-trigger": "toggle from:document, click from:document", "hx-include": "[name=csrfmiddlewaretoken]"},
+        ),
+        ("input", {"autofocus": "", "hx-trigger": "focus, revealed, intersect"}),
+        ("i", {"data-hx-trigger": "load", "data-hx-post": "/settings/password/"}),
+        ("i", {"hx-on:htmx:after:process": "window.hacked = true", "hx-trigger": "load[window.hacked = true]"}),
+    ],
+)
+def test_what_gets_in_all_the_same_changes_nothing(
+    visit: Visit, console: Running, asked: list[str], tag: str, attributes: dict[str, str]
+) -> None:
+    page = visit.page
+    visit.open("/settings/keys/")
+    page.evaluate(INJECT, [tag, {**POST, **attributes}, "main"])
+    page.mouse.move(200, 200)
+    page.mouse.click(600, 20)
+    settle(page, "main", 300)
+    assert (asked, page.evaluate("window.hacked ?? null"), seed(console, "whole")) == ([], None, True)
+
+
+@pytest.mark.parametrize("attributes", [{"hx-get": "/search/", "hx-trigger": "load"}, {"hx-sse:connect": "/search/"}])
+def test_in_what_somebody_wrote_nothing_is_asked_at_all(visit: Visit, asked: list[str], attributes: Any) -> None:
+    page, searched = visit.page, []
+    page.on("request", lambda request: searched.append(request.url) if "/search/" in request.url else None)
+    visit.open("/settings/about/operations/")
+    page.evaluate(INJECT, ["i", attributes, ".md"])
+    page.evaluate(INJECT, ["i", {"hx-get": "/search/?q=canary", "hx-trigger": "load"}, "main"])
+    settle(page, "main")
+    assert searched == [f"{visit.address}/search/?q=canary"]
+
+
+def test_text_becomes_elements_in_one_place_only(visit: Visit, asked: list[str]) -> None:
+    visit.open("/settings/keys/")
+    tries = [
+        "document.body.insertAdjacentHTML('beforeend', '<b>x</b>')", "document.body.innerHTML = '<b>x</b>'",
+        "trustedTypes.createPolicy('htmx', {})", "trustedTypes.createPolicy('other', {})",
+    ]  # fmt: skip
+    assert [fails(visit, one) for one in tries] == [True] * len(tries)
+
+
+def fails(visit: Visit, script: str) -> bool:
+    return bool(visit.page.evaluate(f"() => {{ try {{ {script}; return false; }} catch {{ return true; }} }}"))
