@@ -15,10 +15,12 @@ RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin console \
     && install --directory --owner=console --group=console /data
 WORKDIR /app
 
-COPY pyproject.toml README.md LICENSE NOTICE ./
-RUN python -m pip install ".${EXTRAS:+[$EXTRAS]}"
+# Exactly what the lock names, byte by byte. PyTorch has one build for each kind of hardware, so it is left out of it.
+COPY requirements*.lock ./
+RUN python -m pip install --require-hashes --no-deps -r "requirements${EXTRAS:+-$EXTRAS}.lock" \
+    && if [ "$EXTRAS" = local ]; then python -m pip install "torch>=2.9"; fi
 
-COPY manage.py ./
+COPY pyproject.toml README.md LICENSE NOTICE manage.py ./
 COPY console console
 COPY jobs jobs
 COPY templates templates

@@ -7,7 +7,12 @@ ARGS ?=
 BROWSER_ARGS ?=
 PIP_ARGS ?=
 
-.PHONY: up test test-slow lint check format messages demo-check bench bench-chat bench-lists bench-pages bench-serving bench-training screenshots tour clean
+# What torch brings for NVIDIA's cards: which build of it fits is known only where it is installed.
+BY_HARDWARE := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cccl nvidia-cuda-cupti \
+	nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver \
+	nvidia-cusparse nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
+
+.PHONY: up test test-slow lint check lock sbom audit format messages demo-check bench bench-chat bench-lists bench-pages bench-serving bench-training screenshots tour clean
 
 up: $(VENV)/.installed-local ## run the whole console on this machine
 	@$(BIN)/python manage.py up $(ARGS)
@@ -41,6 +46,19 @@ format: $(VENV)/.installed-dev
 messages: $(VENV)/.installed-dev ## after a change of a text: needs GNU gettext; the .mo files are committed
 	$(BIN)/python manage.py makemessages --all --no-location --no-obsolete --ignore '.venv/*' --ignore 'tests/*'
 	$(BIN)/python manage.py compilemessages --ignore '.venv/*'
+
+lock: $(VENV)/lock/.installed ## after a change of a dependency: exact versions and hashes, for the image
+	$(VENV)/lock/bin/uv pip compile $(LOCKING) $(ARGS) pyproject.toml -o requirements.lock
+	$(VENV)/lock/bin/uv pip compile $(LOCKING) $(ARGS) --extra local $(BY_HARDWARE:%=--no-emit-package %) pyproject.toml -o requirements-local.lock
+
+LOCKING := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header
+
+sbom: $(VENV)/lock/.installed $(VENV)/.installed-dev ## a software bill of materials (CycloneDX) of what is installed: sbom.json
+	$(VENV)/lock/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.json $(BIN)/python
+
+audit: $(VENV)/lock/.installed ## what is locked against published advisories; needs the network
+	$(VENV)/lock/bin/pip-audit --strict --disable-pip --no-deps -r requirements.lock
+	$(VENV)/lock/bin/pip-audit --strict --disable-pip --no-deps -r requirements-local.lock
 
 demo-check: $(VENV)/.installed-dev ## the whole journey on Gemma 3 270M: some five minutes
 	$(BIN)/python -m tests.bench.demo_check
@@ -87,6 +105,11 @@ $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 $(VENV)/gradio/.installed: | $(VENV)/bin/python
 	$(PYTHON) -m venv $(VENV)/gradio
 	$(VENV)/gradio/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) gradio==6.31.0 httpx==0.28.1
+	@touch $@
+
+$(VENV)/lock/.installed: | $(VENV)/bin/python
+	$(PYTHON) -m venv $(VENV)/lock
+	$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) uv==0.13.9 pip_audit==2.10.1 cyclonedx-bom==7.5.0
 	@touch $@
 
 $(VENV)/.installed-bench: pyproject.toml | $(VENV)/bin/python

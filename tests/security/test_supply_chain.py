@@ -1,0 +1,87 @@
+"""What the image installs is written down to the last byte, and an advisory about any of it is found."""
+
+import re
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+pytestmark = pytest.mark.threat("T25")
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LOCKS = {"requirements.lock": [], "requirements-local.lock": ["local"]}
+BY_HARDWARE = set(re.findall(r"^BY_HARDWARE := ((?:.*\\\n)*.*)$", (ROOT / "Makefile").read_text(), re.M)[0].split()) - {
+    "\\"
+}
+ENTRY = re.compile(
+    r"^(?P<name>[A-Za-z0-9._-]+)(?:\[[a-z,-]+\])?==(?P<version>[^ ;\\]+)(?P<rest>[^\\\n]*(?:\\\n[^\\\n]*)*)", re.M
+)
+HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
+
+
+def read(file: str) -> dict[str, set[str]]:
+    """The versions of each package: another one may be meant for another Python or system."""
+    found: dict[str, set[str]] = {}
+    for entry in ENTRY.finditer((ROOT / file).read_text()):
+        found.setdefault(canonicalize_name(entry["name"]), set()).add(entry["version"])
+    return found
+
+
+def direct(extras: list[str]) -> list[Requirement]:
+    listed = [*PROJECT["dependencies"], *(one for extra in extras for one in PROJECT["optional-dependencies"][extra])]
+    return [Requirement(one) for one in listed]
+
+
+@pytest.mark.parametrize("file", LOCKS)
+def test_each_entry_has_its_hashes_and_no_address(file: str) -> None:
+    text = (ROOT / file).read_text()
+    entries = list(ENTRY.finditer(text))
+    assert [entry["name"] for entry in entries if not HASH.search(entry["rest"])] == []
+    left = HASH.sub("", ENTRY.sub("", text))
+    assert left.strip() == ""
+    assert "://" not in text
+
+
+@pytest.mark.parametrize(("file", "extras"), LOCKS.items())
+def test_what_the_project_asks_for_is_locked_in_a_version_that_it_admits(file: str, extras: list[str]) -> None:
+    locked = read(file)
+    wanted = [one for one in direct(extras) if canonicalize_name(one.name) not in BY_HARDWARE]
+    unfit = [
+        str(one)
+        for one in wanted
+        if not any(one.specifier.contains(version) for version in locked.get(canonicalize_name(one.name), set()))
+    ]
+    assert unfit == []
+
+
+@pytest.mark.parametrize(("file", "extras"), LOCKS.items())
+def test_what_those_need_is_locked_too(file: str, extras: list[str]) -> None:
+    """By what the installed packages say of themselves, one after the other."""
+    locked, seen = read(file), set()
+    waiting = [(canonicalize_name(one.name), frozenset(one.extras)) for one in direct(extras)]
+    while waiting:
+        name, asked = waiting.pop()
+        if (name, asked) in seen:
+            continue
+        seen.add((name, asked))
+        for text in metadata.requires(name) or []:
+            one = Requirement(text)
+            if one.marker is None or any(one.marker.evaluate({"extra": extra}) for extra in asked | {""}):
+                waiting.append((canonicalize_name(one.name), frozenset(one.extras)))
+    assert sorted({name for name, _asked in seen} - set(locked) - BY_HARDWARE) == []
+
+
+def test_the_image_is_built_from_the_locks() -> None:
+    lines = re.findall(r"pip install (.*)", (ROOT / "Dockerfile").read_text())
+    assert [line for line in lines if "torch" not in line and "--require-hashes" not in line] == []
+    assert lines[0].startswith('--require-hashes --no-deps -r "requirements${EXTRAS:+-$EXTRAS}.lock"')
+
+
+def test_nothing_that_a_browser_loads_comes_without_a_checksum() -> None:
+    """tests/console/test_vendor.py compares them."""
+    named = (ROOT / "static/vendor/vendor.lock").read_text()
+    folders = [folder.name for folder in (ROOT / "static/vendor").iterdir() if folder.is_dir()]
+    assert [name for name in folders if name not in named] == []
