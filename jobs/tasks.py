@@ -136,7 +136,7 @@ def prune() -> None:
     "chat.answer", acks_late=False, time_limit=CHAT_SECONDS + 30, soft_time_limit=CHAT_SECONDS,
     Request="jobs.unnoted:Unnoted",
 )  # fmt: skip
-def answer_message(message_id: str, rows: Mapping[str, Any] | None = None) -> None:
+def answer_message(message_id: str, rows: str | None = None) -> None:
     """Acknowledged before it runs: an answer is never produced twice, an interrupted one says so. `rows` need not be
     read any more."""
     chat.answer(UUID(message_id), rows)

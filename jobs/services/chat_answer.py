@@ -25,14 +25,13 @@ from . import chat_continue, chat_row, endpoint_traffic, pictures
 from .chat_frames import sender
 from .chat_keeper import LEASE, keeper
 from .chat_parameters import only_taken
-from .chat_row import Rows
 
 logger = logging.getLogger(__name__)
 
 KEPT = frozenset({MessageState.COMPLETE, MessageState.STOPPED, MessageState.INTERRUPTED})
 
 
-def answer(message_id: UUID, rows: Rows | None = None) -> None:
+def answer(message_id: UUID, rows: str | None = None) -> None:
     """Claims the waiting answer and fills it. Of two workers one gets it; it ends in a state that says how. `rows`:
     what `chat_row.packed` made of it."""
     now = timezone.now()
@@ -40,7 +39,7 @@ def answer(message_id: UUID, rows: Rows | None = None) -> None:
     waiting = Message.objects.filter(pk=message_id, state=MessageState.WAITING)
     if not waiting.update(state=MessageState.STREAMING, lease_until=now + LEASE, updated_at=now):
         return
-    answering = Answer(chat_row.unpacked(rows) if rows else chat_row.read(message_id))
+    answering = Answer(chat_row.unpack_or_read(message_id, rows))
     with keeper.keeping(message_id, answering):
         answering.run()
 

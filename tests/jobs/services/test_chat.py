@@ -5,7 +5,6 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from kombu.utils import json
 
 from jobs import errors, live
 from jobs.models import Conversation, Message
@@ -159,7 +158,7 @@ def test_with_its_rows_nothing_is_read_before_the_endpoint_is_asked(conversation
     for expected in (["UPDATE"], ["UPDATE", "SELECT"]):
         before = []
         answer = chat.ask(conversation, key=uuid4(), text="Ahoy there")
-        rows = json.loads(json.dumps(chat.packed(answer)))
+        rows = chat.packed(answer)
         with CaptureQueriesContext(connection) as queries:
             fake_gateway.during("chat._open", lambda before=before, now=queries: before.extend(statements(now)))
             chat.answer(answer.pk, rows)
