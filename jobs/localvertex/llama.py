@@ -17,6 +17,7 @@ from jobs.localvertex import memory
 from jobs.localvertex.templates import chat_template
 
 SERVING_COMMAND = (sys.executable, "-m", "jobs.localvertex.serving_child")
+KEY_VARIABLE = "SERVING_API_KEY"  # In the environment: every user of the machine reads command lines.
 CONTEXT_TOKENS = 8192
 SLOTS = 4
 # Threads wait for each other at every layer: beside other work on two cores, two gave 1-5 tokens/s and one gave 34.
@@ -104,13 +105,16 @@ def launch(plan: Plan, folder: Path, command: Sequence[str]) -> Child:
         "context": CONTEXT_TOKENS,
         "slots": SLOTS,
         "threads": THREADS,
-        "api_key": api_key,
         "alias": plan.name.partition("/deployedModels/")[0].rpartition("/")[2],
         "port_file": str(port_file),
         "parent": os.getpid(),
     }
     with (folder / "server.log").open("wb") as output:
         process = subprocess.Popen(
-            [*command, json.dumps(config)], stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+            [*command, json.dumps(config)],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, KEY_VARIABLE: api_key},
         )
     return Child(process, folder, api_key)

@@ -26,6 +26,7 @@ from jobs.localvertex.faults import Faults
 from jobs.localvertex.ledger import Ledger
 from jobs.localvertex.llama import SERVING_COMMAND
 from jobs.localvertex.memory import MEGABYTE
+from jobs.localvertex.peers import why_not_connect
 from jobs.localvertex.resources.call import Parts
 from jobs.localvertex.runner import Runner
 from jobs.localvertex.serving import IDLE_SECONDS, Serving
@@ -196,9 +197,14 @@ def build(options: argparse.Namespace) -> Parts:
 class Connection(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
-        if why := callers.why_not_connect(*callers.ends(transport.get_extra_info("socket"))):
-            transport.write(REFUSAL % (len(why), why.encode()))
-            transport.close()
+        try:
+            why = why_not_connect(transport.get_extra_info("socket"))
+        except OSError:
+            transport.abort()
+        else:
+            if why:
+                transport.write(REFUSAL % (len(why), why.encode()))
+                transport.close()
 
 
 class LocalServer(uvicorn.Server):

@@ -1,6 +1,7 @@
 """One llama.cpp server in a process of its own: `python -m jobs.localvertex.serving_child CONFIG_JSON`.
 
-Writes {"url", "pid"} to the port file once the model is loaded and HTTP listens, which is the readiness signal.
+SERVING_API_KEY is what its callers must know. Writes {"url", "pid"} to the port file once the model is loaded and HTTP
+listens, which is the readiness signal.
 Leaves within a second when its parent is gone.
 """
 
@@ -44,7 +45,7 @@ def parameters(config: dict[str, Any]) -> Any:
     p.cache_ram_mib = 0
     p.hostnames = ["127.0.0.1"]
     p.port = 0
-    p.api_keys = [config["api_key"]]
+    p.api_keys = [os.environ.pop("SERVING_API_KEY")]
     p.model_alias = {config["alias"]}
     p.endpoint_slots = True
     p.endpoint_metrics = True

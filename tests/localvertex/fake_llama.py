@@ -25,7 +25,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        if self.headers["authorization"] != f"Bearer {config['api_key']}":
+        if self.headers["authorization"] != f"Bearer {os.environ['SERVING_API_KEY']}":
             self.answer(401, {"error": {"code": 401, "message": "wrong key"}})
         elif not body.get("stream"):
             self.answer(200, {"choices": []})

@@ -16,6 +16,7 @@ from typing import Any
 from gcp_storage_emulator import server
 
 from jobs.localvertex import callers
+from jobs.localvertex.peers import why_not_connect
 from jobs.localvertex.storage.bodies import BadBody, read_body
 from jobs.localvertex.storage.files import FULL, Storage
 
@@ -88,7 +89,7 @@ class Handler(server.RequestHandler):  # type: ignore[misc]
     wfile: Any
 
     def handle(self) -> None:
-        if why := callers.why_not_connect(*callers.ends(self.connection)):
+        if why := why_not_connect(self.connection):
             self.requestline, self.request_version = "", self.protocol_version
             self._refuse(HTTPStatus.FORBIDDEN, why)
         else:

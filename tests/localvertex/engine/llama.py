@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from jobs.localvertex.llama import SERVING_COMMAND
+from jobs.localvertex.llama import KEY_VARIABLE, SERVING_COMMAND
 from tests.localvertex.engine.conftest import ROOT
 from tests.localvertex.servers import wait_for
 
@@ -55,13 +55,15 @@ def llama(model: Path, adapter: Path | None = None, mmproj: Path | None = None) 
             "context": 2048,
             "slots": 1,
             "threads": 1,
-            "api_key": KEY,
             "alias": "tests",
             "parent": os.getpid(),
             "port_file": str(port_file),
         }
+        environment = {**os.environ, KEY_VARIABLE: KEY}
         with log.open("wb") as output:
-            process = subprocess.Popen([*SERVING_COMMAND, json.dumps(config)], cwd=ROOT, stdout=output, stderr=output)
+            process = subprocess.Popen(
+                [*SERVING_COMMAND, json.dumps(config)], cwd=ROOT, stdout=output, stderr=output, env=environment
+            )
         try:
             wait_for(port_file.exists, log.read_text, 60)
             yield Llama(json.loads(port_file.read_text())["url"])

@@ -1,8 +1,15 @@
 import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import pytest
+from google.api_core.exceptions import GoogleAPICallError
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import storage
 
+from jobs.localvertex.storage.server import HEADER_SECONDS, MOST_CONNECTIONS
 from tests.localservers import storage_emulator
 
 
@@ -44,3 +51,80 @@ def test_a_page_is_refused_before_its_body(address, more):
 @pytest.mark.threat("T4")
 def test_a_strange_host_is_refused(address):
     assert status(ask(address, "GET /storage/v1/b HTTP/1.1\nHost: evil.example:9023")) == 403
+
+
+def client(address):
+    return storage.Client(
+        project="p", credentials=AnonymousCredentials(), client_options={"api_endpoint": f"http://{address}"}
+    )
+
+
+@pytest.fixture(scope="module")
+def bucket(address):
+    return client(address).create_bucket("garden")
+
+
+@pytest.mark.threat("T12", "T21")
+def test_idle_connections_and_half_requests_are_in_nobodys_way(address, bucket):
+    host, port = address.split(":")
+    with ExitStack() as stack:
+        for number in range(MOST_CONNECTIONS + 50):
+            connection = stack.enter_context(socket.create_connection((host, int(port))))
+            connection.sendall([b"", b"G", b"GET / HTTP/1.1\r\nHost: ", b"GET / HTTP/1.1\r\n"][number % 4])
+        began = time.monotonic()
+        bucket.blob("a").upload_from_string(b"text")
+        assert bucket.blob("a").download_as_bytes() == b"text"
+        assert time.monotonic() - began < 5
+
+
+@pytest.mark.threat("T12")
+def test_what_is_never_finished_is_cut_off(address, bucket):
+    host, port = address.split(":")
+    with socket.create_connection((host, int(port)), timeout=HEADER_SECONDS + 10) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\n")
+        assert connection.recv(1) == b""
+
+
+def test_uploads_at_once_are_all_there(address, bucket):
+    def upload(thread):
+        own = client(address).bucket("garden")
+        for number in range(20):
+            own.blob(f"many/{thread}-{number}").upload_from_string(f"{thread}.{number}")
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(upload, range(8)))
+    found = {blob.name: blob.download_as_text() for blob in bucket.list_blobs(prefix="many/")}
+    assert found == {f"many/{thread}-{number}": f"{thread}.{number}" for thread in range(8) for number in range(20)}
+
+
+def test_half_an_upload_is_no_object(address, bucket):
+    host, port = address.split(":")
+    for rest in ("Content-Length: 9\n", "Transfer-Encoding: chunked\n"):
+        head = f"POST /upload/storage/v1/b/garden/o?uploadType=media&name=half HTTP/1.1\nHost: {address}\n{rest}\n"
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(head.replace("\n", "\r\n").encode() + b"2\r\nab\r\n")
+            connection.shutdown(socket.SHUT_WR)
+            assert connection.recv(65536).startswith(b"HTTP/1.0 400")
+    assert not bucket.blob("half").exists()
+
+
+def test_all_that_googles_client_does(bucket):
+    big = bucket.blob("big", chunk_size=256 * 1024)
+    big.upload_from_string(b"x" * 600_000)
+    bucket.blob("part").upload_from_string(b"y")
+    bucket.blob("both").compose([big, bucket.blob("part")])
+    bucket.copy_blob(bucket.blob("both"), bucket, "copy")
+    assert bucket.blob("both").rewrite(bucket.blob("part"))[1:] == (1, 1)
+    with bucket.client.batch():
+        bucket.blob("big").delete()
+        bucket.blob("part").delete()
+    names = {blob.name for blob in bucket.list_blobs()} & {"big", "part", "both", "copy"}
+    assert (names, bucket.blob("copy").download_as_bytes(start=599_999)) == ({"both", "copy"}, b"xy")
+
+
+@pytest.mark.parametrize(("name", "status"), [("a/" + "b" * 300, 400), ("taken/below", 400), ("../outside", 400)])
+def test_names_that_a_disk_cannot_hold(address, bucket, name, status):
+    bucket.blob("taken").upload_from_string(b"")
+    with pytest.raises(GoogleAPICallError) as refused:
+        bucket.blob(name).upload_from_string(b"x")
+    assert refused.value.code == status
