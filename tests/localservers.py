@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 
+ROOT = Path(__file__).parent.parent
 START_SECONDS = 60
 GOOGLE = "us-central1-aiplatform.googleapis.com"
 TINY = "local/tiny@tiny-gemma3"
@@ -56,7 +57,7 @@ def local_servers(folder: Path, options: Sequence[str] = ()) -> Iterator[LocalVe
         command += ["--prepare", "when-needed", "--faults", str(folder / "faults.json"), "--allow-host", GOOGLE]
         command += ["--base-model", f"{TINY}={TINY_FOLDER}", *options]
         process = stack.enter_context(child(command, folder / "vertex.log", {"STORAGE_EMULATOR_HOST": storage}))
-        port = _wait_for(lambda: json.loads(port_file.read_text())["port"], process, folder / "vertex.log")
+        port = wait_for(lambda: json.loads(port_file.read_text())["port"], process, folder / "vertex.log")
         yield LocalVertex(f"http://127.0.0.1:{port}", storage, folder, [process])
 
 
@@ -67,7 +68,7 @@ def storage_emulator(folder: Path) -> Iterator[str]:
     command += ["--host", "127.0.0.1", "--port", str(port)]
     (folder / "storage").mkdir(parents=True, exist_ok=True)
     with child(command, folder / "storage.log", {}) as process:
-        _wait_for(
+        wait_for(
             lambda: httpx.get(f"http://127.0.0.1:{port}/storage/v1/b", trust_env=False), process, folder / "storage.log"
         )
         yield f"http://127.0.0.1:{port}"
@@ -94,7 +95,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_for(ready, process: "subprocess.Popen[bytes]", log: Path):  # type: ignore[no-untyped-def]
+def wait_for(ready, process: "subprocess.Popen[bytes]", log: Path):  # type: ignore[no-untyped-def]
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until and process.poll() is None:
         try:

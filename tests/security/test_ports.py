@@ -26,6 +26,7 @@ TABLES = re.compile(
     r"jobs_(dataset|tuning|endpoint|model|checkpoint|conversation|message|remote)\w*|auth_user|authtoken\w*"
 )
 ALIVE = {"ok\n", "ok", "+PONG"}
+ONCE: dict[str, Any] = {"retry": None, "timeout": 20}
 PROBE = "console-status/"  # The console writes there by itself, to see whether it can.
 KEPT = "A secret of the person who owns this machine."
 
@@ -88,9 +89,9 @@ def holdings(console: Running) -> dict[str, Any]:
     database.close()
     return {
         "objects": [
-            (bucket.name, blob.name, blob.generation, blob.download_as_text())
-            for bucket in objects.list_buckets()
-            for blob in objects.list_blobs(bucket)
+            (bucket.name, blob.name, blob.generation, blob.download_as_text(**ONCE))
+            for bucket in objects.list_buckets(**ONCE)
+            for blob in objects.list_blobs(bucket, **ONCE)
             if not blob.name.startswith(PROBE)
         ],
         "vertex": {kind: httpx.get(f"{vertex}/{kind}", trust_env=False).json() for kind in kinds},
