@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
 from django.utils.cache import patch_vary_headers
@@ -56,6 +58,15 @@ def safe_next(request: HttpRequest, default: str) -> str:
     url = request.POST.get("next") or request.GET.get("next", "")
     inside = url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure())
     return url if inside and "/" in url else resolve_url(default)
+
+
+def back_url(request: HttpRequest) -> str:
+    """The page before, when it is one of ours and not this one."""
+    before = request.headers.get("Referer", "")
+    with suppress(DisallowedHost):
+        here = url_has_allowed_host_and_scheme(before, {request.get_host()}) and before != request.build_absolute_uri()
+        return before if here else ""
+    return ""
 
 
 def snackbar(response: HttpResponse, text: str, *, url: str = "", label: str = "") -> HttpResponse:

@@ -17,7 +17,7 @@ from django.utils.cache import get_conditional_response, patch_cache_control, pa
 from django.utils.encoding import iri_to_uri
 from django_htmx.middleware import HtmxDetails
 
-from console.http import HtmxRequest
+from console.http import HtmxRequest, back_url
 from jobs import errors
 from jobs.models import preference_of
 
@@ -194,4 +194,4 @@ def refusal(request: HtmxRequest, text: str, status: int) -> HttpResponse:
         response["HX-Retarget"] = "#banner"
         response["HX-Reswap"] = "innerHTML"
         return response
-    return render(request, "refused.html", {"text": text}, status=status)
+    return render(request, "refused.html", {"text": text, "back_url": back_url(request)}, status=status)

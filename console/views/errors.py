@@ -9,11 +9,10 @@ from django.shortcuts import render
 from django.template.defaultfilters import filesizeformat
 from django.template.loader import render_to_string
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import requires_csrf_token
 
-from console.http import HtmxRequest, wants_fragment
+from console.http import HtmxRequest, back_url, wants_fragment
 from console.middleware import refusal
 
 
@@ -29,13 +28,6 @@ def details(request: HttpRequest, status: int) -> dict[str, object]:
         f"{timezone.now():%Y-%m-%d %H:%M:%S} UTC, Garden Console {settings.VERSION}",
     ]  # fmt: skip
     return {"request_id": number, "back_url": back_url(request), "details": "\n".join(filter(None, lines))}
-
-
-def back_url(request: HttpRequest) -> str:
-    """The page before, when it is one of ours and not this one."""
-    before = request.headers.get("Referer", "")
-    here = url_has_allowed_host_and_scheme(before, {request.get_host()}) and before != request.build_absolute_uri()
-    return before if here else ""
 
 
 @requires_csrf_token

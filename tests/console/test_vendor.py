@@ -32,9 +32,7 @@ def test_the_stylesheet_loads_nothing_from_outside():
     assert [url for url in urls if not (STATIC / url).is_file()] == []
 
 
-@pytest.mark.parametrize(
-    "path", sorted([*STATIC.glob("controllers/*.js"), *STATIC.glob("*.js")]), ids=lambda p: p.name
-)
+@pytest.mark.parametrize("path", sorted([*STATIC.glob("controllers/*.js"), *STATIC.glob("*.js")]), ids=lambda p: p.name)
 def test_a_script_imports_only_what_is_here(path):
     names = re.findall(r'(?:from |import\(|import )"([^"]+)"', path.read_text())
     assert [name for name in names if not (path.parent / name).is_file()] == []

@@ -1,4 +1,4 @@
-"""Rows of every kind, and markup in each of their texts: what a person, a file, a dataset, a server or a model can fill.
+"""Rows of every kind, and markup in each of their texts: what a person, a file, a server or a model can fill.
 
 `grow()` makes the rows, `plant(text)` puts the text into every column of text of every row.
 """
@@ -26,7 +26,6 @@ from jobs.models import (
     Metric,
     Notification,
     ProbeResult,
-    ShareLink,
     SignInLink,
     StorageListing,
     TuningJob,
@@ -41,13 +40,14 @@ TEXTS = (models.CharField, models.TextField, models.JSONField)
 OURS = {
     "SignInLink.token_hash", "ShareLink.token_hash", "Picture.sha256", "Picture.content_type", "Picture.box",
     "Dataset.sha256", "NotificationChoice.webhook_nonce", "StorageListing.page_token", "AccountPreference.language",
+    "StorageListing.uri",
     "AccountPreference.time_zone", "Heartbeat.name", "ProbeResult.name", "User.password", "Notification.end",
     "AccountPreference.hidden_columns", "NotificationChoice.ways", "Endpoint.model_user_id", "Endpoint.stage",
     "Endpoint.endpoint_user_id", "FurtherModel.model_user_id", "FurtherModel.stage", "Dataset.changes",
-    "Dataset.rows_over", "Endpoint.traffic", "Endpoint.traffic_wanted", "FurtherModel.split_after", "TuningJob.request_hash",
-    "Endpoint.request_hash", "FurtherModel.request_hash", "TuningJob.estimate", "TuningJob.loss_curve",
-    "Endpoint.deployed_model_id", "FurtherModel.deployed_model_id", "Heartbeat.detail", "Endpoint.stage_times",
-    "FurtherModel.stage_times",
+    "Dataset.rows_over", "Endpoint.traffic", "Endpoint.traffic_wanted", "FurtherModel.split_after",
+    "TuningJob.request_hash", "Endpoint.request_hash", "FurtherModel.request_hash", "TuningJob.estimate",
+    "TuningJob.loss_curve", "Endpoint.deployed_model_id", "FurtherModel.deployed_model_id", "Heartbeat.detail",
+    "Endpoint.stage_times", "FurtherModel.stage_times",
 }  # fmt: skip
 # Columns whose texts are parts of an address, separated as in `publisher/family@version`.
 PARTS = {"PublisherModel.name", "PublisherModel.publisher", "PublisherModel.family", "PublisherModel.version"}
@@ -70,8 +70,8 @@ def named(model: type[models.Model], field: Any) -> str:
 
 PARAMETERS = {"temperature": 0.5, "stop": ["x"], "response_format": {"type": "json_schema", "json_schema": {"a": "x"}}}
 ANSWERED = {
-    "content": "x", "html": "x", "finish_reason": "x", "parameters": PARAMETERS, "usage": {"prompt_tokens": 1, "x": "x"},
-    "timings": {"first_token": 0.1, "total": 1.0},
+    "content": "x", "html": "x", "finish_reason": "x", "parameters": PARAMETERS,
+    "usage": {"prompt_tokens": 1, "x": "x"}, "timings": {"first_token": 0.1, "total": 1.0},
 }  # fmt: skip
 DEPLOYED = {
     "machine_type": "x", "accelerator_type": "x", "notice": "x", "operation_name": "x", "resource_name": "x/1",
@@ -111,7 +111,7 @@ def grow() -> dict[str, Any]:
     question = factories.message(conversation=talk, content="x")
     factories.picture(message=question, alt="x")
     answer = factories.message(conversation=talk, role="assistant", answered_by="x", created_at=NOW(), **ANSWERED)
-    _link, token = chat_share.share(talk)
+    link, token = chat_share.share(talk)
     bad = factories.conversation(endpoint=endpoint)
     factories.message(conversation=bad)
     factories.message(conversation=bad, role="assistant", state="FAILED", error_message="x", error_code="INTERNAL")
@@ -132,7 +132,7 @@ def grow() -> dict[str, Any]:
         "deployed": further.deployed_model_id, "dataset": good.pk, "table": data.pk, "chat": talk.pk, "bad": bad.pk,
         "turns": answer.pk, "question": question.pk, "compare": comparison.pk, "columns": column.pk,
         "answers": compared.pk, "picture": question.pictures.get().pk, "notification": told.pk,
-        "deliveries": delivery.pk, "token": token, "jobs": [str(job.pk) for job in jobs],
+        "deliveries": delivery.pk, "token": token, "link": link.pk, "jobs": [str(job.pk) for job in jobs],
     }  # fmt: skip
 
 
@@ -145,8 +145,9 @@ def tuning_job(state: str, data: Any) -> TuningJob:
         state="QUEUED" if state == "NEEDS_DECISION" else state, dataset=data, validation_dataset=data, notice="x",
         description="x", endpoint_display_name="x", machine_type="x", labels={"x": "x"}, log_text="ERROR x",
         error_message="x" if state in {"FAILED", "NEEDS_DECISION"} else "", error_code="INTERNAL", experiment="x",
-        tuned_model="x", default_checkpoint="x", data_stats=STATS, checkpoints=CHECKPOINTS, resource_name=f"x/{uuid4()}",
-        custom_base_model="x", loss_curve=[2.0, 1.0], train_loss=1.0, step=2, total_steps=4, next_check_at=None, **fitting,
+        tuned_model="x", default_checkpoint="x", data_stats=STATS, checkpoints=CHECKPOINTS, custom_base_model="x",
+        resource_name=f"x/{uuid4()}", loss_curve=[2.0, 1.0], train_loss=1.0, step=2, total_steps=4, next_check_at=None,
+        **fitting,
     )  # fmt: skip
     JobEvent.objects.create(job=job, message="x", level="ERROR")
     for step in (1, 2):

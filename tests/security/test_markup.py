@@ -48,3 +48,13 @@ def test_the_help_of_a_field_is_text():
     field = Form()["number"]
     drawn = [str(field.as_field_group()), render_to_string("components/slider.html", {"field": field})]
     assert [("planted" in Tags(html).ids, "&lt;i id=planted" in html) for html in drawn] == [(False, True)] * 2
+
+
+@pytest.mark.parametrize(
+    ("before", "leads_back"),
+    [("http://testserver/tuning/", True), ("https://evil.example/", False), ("//evil.example/", False)],
+)
+def test_a_refusal_leads_back_to_a_page_of_ours_only(visitor, before, leads_back):
+    endpoint = factories.endpoint(state="UNDEPLOYED", phase="CLOSED")
+    page = visitor.get(f"/endpoints/{endpoint.pk}/undeploy/", HTTP_REFERER=before).content.decode()
+    assert ('<h1 tabindex="-1">Not done' in page, f'href="{before}"' in page) == (True, leads_back)

@@ -5,9 +5,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -56,10 +53,9 @@ INJECT = """([tag, attributes, place]) => {
   document.querySelector(place).append(element);
   window.htmx.process(element);
 }"""
-POST = {
-    "hx-post": "/settings/password/",
-    "hx-vals": json.dumps(dict.fromkeys(("new_password1", "new_password2"), PASSWORD)),
-}
+VALUES = dict.fromkeys(("new_password1", "new_password2"), PASSWORD)
+POST = {"hx-post": "/settings/password/", "hx-vals": json.dumps(VALUES)}
+TOKEN = "[name=csrfmiddlewaretoken]"
 
 
 def seed(console: Running, *words: str) -> Any:
@@ -71,7 +67,7 @@ def seed(console: Running, *words: str) -> Any:
 
 
 @pytest.fixture
-def asked(visit: Visit, session: list[Any]) -> Iterator[list[str]]:
+def asked(visit: Visit, session: list[Any]) -> list[str]:
     """The owner's browser, and every request of it that is no GET."""
     visit.context.add_cookies(session)
     changes: list[str] = []
@@ -81,7 +77,7 @@ def asked(visit: Visit, session: list[Any]) -> Iterator[list[str]]:
             changes.append(request.url.removeprefix(visit.address))
 
     visit.page.on("request", note)
-    yield changes
+    return changes
 
 
 def settle(page: Page, processed: str, wait: int = 0) -> None:
@@ -115,10 +111,10 @@ def test_a_job_file_does_not_take_over_the_account(visit: Visit, console: Runnin
         ("i", {"hx-trigger": "load"}),
         ("i", {"hx-trigger": "mousemove from:document"}),
         ("i", {"hx-trigger": "every 100ms"}),
-        ("form", {"hx-trigger": "load", "method": "post", "hx-include": "[name=csrfmiddlewaretoken]"}),
+        ("form", {"hx-trigger": "load", "method": "post", "hx-include": TOKEN}),
         (
             "form",
-            {"hx-trigger": "toggle from:document, click from:document", "hx-include": "[name=csrfmiddlewaretoken]"},
+            {"hx-trigger": "toggle from:document, click from:document", "hx-include": TOKEN},
         ),
         ("input", {"autofocus": "", "hx-trigger": "focus, revealed, intersect"}),
         ("i", {"data-hx-trigger": "load", "data-hx-post": "/settings/password/"}),
