@@ -104,6 +104,8 @@ class SecurityHeadersMiddleware:
         for name in ("Referrer-Policy", "Cross-Origin-Opener-Policy"):
             response.headers.pop(name, None)
         response.headers["X-Content-Type-Options"] = "nosniff"
+        if response.get("Content-Type", "").startswith("image/svg"):
+            response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
         return response
 
     @staticmethod

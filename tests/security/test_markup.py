@@ -7,6 +7,8 @@ from django import forms
 from django.template.loader import render_to_string
 from django.utils import timezone
 
+from console import streams
+from console.middleware import CONTENT_SECURITY_POLICY
 from tests import factories
 
 pytestmark = [pytest.mark.django_db, pytest.mark.threat("T5")]
@@ -58,3 +60,36 @@ def test_a_refusal_leads_back_to_a_page_of_ours_only(visitor, before, leads_back
     endpoint = factories.endpoint(state="UNDEPLOYED", phase="CLOSED")
     page = visitor.get(f"/endpoints/{endpoint.pk}/undeploy/", HTTP_REFERER=before).content.decode()
     assert ('<h1 tabindex="-1">Not done' in page, f'href="{before}"' in page) == (True, leads_back)
+
+
+@pytest.mark.threat("T7")
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/", 200), ("/forbidden/", 403), ("/nowhere/", 404), ("/boom/", 500), ("/static/icons.svg", 200),
+        ("/static/nothing.js", 404), ("/healthz", 200), ("/accounts/sign-in/?next=x", 303),
+    ],
+)  # fmt: skip
+def test_every_answer_but_a_script_a_style_and_a_font_of_ours_has_the_policy(visitor, settings, path, status):
+    if status in {403, 404, 500}:
+        settings.ROOT_URLCONF = "tests.console.test_error_pages"
+    visitor.raise_request_exception = False
+    answer = visitor.get(path)
+    policy = dict(part.strip().partition(" ")[::2] for part in answer["Content-Security-Policy"].split(";"))
+    assert (answer.status_code, policy["default-src"], answer["X-Content-Type-Options"]) == (
+        status,
+        "'none'",
+        "nosniff",
+    )
+    assert "unsafe" not in answer["Content-Security-Policy"]
+
+
+@pytest.mark.threat("T7")
+def test_the_policy_of_a_page_leaves_no_way_out():
+    policy = dict(part.partition(" ")[::2] for part in CONTENT_SECURITY_POLICY.split("; "))
+    assert {policy[name] for name in ("script-src", "style-src", "connect-src", "form-action", "font-src")} == {
+        "'self'"
+    }
+    assert {policy[name] for name in ("default-src", "base-uri", "frame-ancestors")} == {"'none'"}
+    assert (policy["require-trusted-types-for"], policy["trusted-types"]) == ("'script'", "htmx")
+    assert b"default-src 'none'" in dict(streams.HEADERS)[b"content-security-policy"]

@@ -41,7 +41,8 @@ KINDS = {
 FORMS = {"chat-export": ("md", "json", "jsonl"), "compare-export": ("md", "json", "jsonl")}
 QUERIES = {
     "storage-browse": ["?into=weights", "?into=defaults&uri=gs://bucket/x/"],
-    "storage-choose": ["?into=weights&uri=gs://bucket/x/"], "search": ["?q=planted"], "tuning-list": ["", "?filter=planted"], "chat-list": ["", "?q=planted"],
+    "storage-choose": ["?into=weights&uri=gs://bucket/x/"],
+    "search": ["?q=planted"], "tuning-list": ["", "?filter=planted"], "chat-list": ["", "?q=planted"],
     "tuning-compare": ["?job={jobs[0]}&job={jobs[1]}"], "tuning-cancel-many": ["?job={jobs[0]}&job={jobs[3]}"],
     "chat-delete-many": ["?chat={chat}&chat={bad}"], "chat-dataset-many": ["?chat={chat}"],
     "chat-export-many": ["?chat={chat}"], "tuning-compare-metrics": ["?job={jobs[0]}&job={jobs[1]}"],
@@ -161,7 +162,12 @@ READERS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+OFTEN = {"markup", "lines"}
+
+
+@pytest.mark.parametrize(
+    "text", [pytest.param(TEXTS[id], id=id, marks=[] if id in OFTEN else pytest.mark.slow) for id in TEXTS]
+)
 def test_no_page_and_no_file_takes_it_for_its_own(client, grown, text):
     assert planting.plant(text) == []
     found, fetched = {}, {}
