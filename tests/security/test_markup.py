@@ -4,11 +4,12 @@ from html.parser import HTMLParser
 
 import pytest
 from django import forms
+from django.http import HttpResponse
 from django.template.loader import render_to_string
 from django.utils import timezone
 
 from console import streams
-from console.middleware import CONTENT_SECURITY_POLICY
+from console.middleware import CONTENT_SECURITY_POLICY, SecurityHeadersMiddleware
 from tests import factories
 
 pytestmark = [pytest.mark.django_db, pytest.mark.threat("T5")]
@@ -66,7 +67,7 @@ def test_a_refusal_leads_back_to_a_page_of_ours_only(visitor, before, leads_back
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        ("/", 200), ("/forbidden/", 403), ("/nowhere/", 404), ("/boom/", 500), ("/static/icons.svg", 200),
+        ("/", 200), ("/forbidden/", 403), ("/nowhere/", 404), ("/boom/", 500),
         ("/static/nothing.js", 404), ("/healthz", 200), ("/accounts/sign-in/?next=x", 303),
     ],
 )  # fmt: skip
@@ -82,6 +83,12 @@ def test_every_answer_but_a_script_a_style_and_a_font_of_ours_has_the_policy(vis
         "nosniff",
     )
     assert "unsafe" not in answer["Content-Security-Policy"]
+
+
+@pytest.mark.threat("T7")
+def test_a_drawing_of_ours_is_no_document_that_could_do_anything():
+    answer = SecurityHeadersMiddleware.bare(HttpResponse("<svg/>", content_type="image/svg+xml"))
+    assert answer["Content-Security-Policy"] == "default-src 'none'; sandbox"
 
 
 @pytest.mark.threat("T7")
