@@ -4,8 +4,10 @@ import json
 import os
 import re
 import secrets
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +20,8 @@ from jobs.localvertex.templates import chat_template
 
 SERVING_COMMAND = (sys.executable, "-m", "jobs.localvertex.serving_child")
 KEY_VARIABLE = "SERVING_API_KEY"  # In the environment: every user of the machine reads command lines.
+PORT_FILE = "port.json"
+ADDRESS = "http://model"  # Of whatever is at the other end of the socket.
 CONTEXT_TOKENS = 8192
 SLOTS = 4
 # Threads wait for each other at every layer: beside other work on two cores, two gave 1-5 tokens/s and one gave 34.
@@ -45,7 +49,8 @@ class Child:
     process: "subprocess.Popen[bytes]"
     folder: Path
     api_key: str
-    url: str = ""
+    socket: Path
+    answers: bool = False
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -54,24 +59,21 @@ class Child:
 
     @property
     def ready(self) -> bool:
-        """It answers: reads the port file until it is there; after that the child's life is the health."""
+        """It answers: looks for the port file until it is there; after that the child's life is the health."""
         if not self.alive:
             return False
-        if not self.url:
-            try:
-                self.url = json.loads((self.folder / "port.json").read_text())["url"]
-            except (OSError, ValueError):
-                return False
-        return True
+        self.answers = self.answers or (self.folder / PORT_FILE).exists()
+        return self.answers
 
     @property
     def overdue(self) -> bool:
-        return not self.url and time.monotonic() - self.began > START_SECONDS
+        return not self.answers and time.monotonic() - self.began > START_SECONDS
 
     def kill(self) -> None:
         """At once: it holds nothing that is worth saving. When this returns, it is gone."""
         self.process.kill()
         self.process.wait()
+        shutil.rmtree(self.socket.parent, ignore_errors=True)
 
     def resident(self) -> int:
         return memory.resident(self.process.pid)
@@ -89,13 +91,16 @@ class Child:
         """One token now, so that the first reader doesn't wait for what the server builds at its first answer."""
         body = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
         headers = {"Authorization": f"Bearer {self.api_key}"}
-        httpx.post(f"{self.url}/v1/chat/completions", json=body, headers=headers, timeout=30, trust_env=False)
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(self.socket), verify=False), timeout=30) as client:
+            client.post(f"{ADDRESS}/v1/chat/completions", json=body, headers=headers)
 
 
 def launch(plan: Plan, folder: Path, command: Sequence[str]) -> Child:
     folder.mkdir(parents=True, exist_ok=True)
-    port_file = folder / "port.json"
+    port_file = folder / PORT_FILE
     port_file.unlink(missing_ok=True)
+    # A port would be open to every web page and user of the machine. Paths of sockets are short: it is not in `folder`.
+    socket = Path(tempfile.mkdtemp(prefix="garden-")) / "model.sock"
     api_key = secrets.token_urlsafe(24)
     config = {
         "model": plan.model,
@@ -107,6 +112,7 @@ def launch(plan: Plan, folder: Path, command: Sequence[str]) -> Child:
         "threads": THREADS,
         "alias": plan.name.partition("/deployedModels/")[0].rpartition("/")[2],
         "port_file": str(port_file),
+        "socket": str(socket),
         "parent": os.getpid(),
     }
     with (folder / "server.log").open("wb") as output:
@@ -117,4 +123,4 @@ def launch(plan: Plan, folder: Path, command: Sequence[str]) -> Child:
             stdin=subprocess.DEVNULL,
             env={**os.environ, KEY_VARIABLE: api_key},
         )
-    return Child(process, folder, api_key)
+    return Child(process, folder, api_key, socket)

@@ -229,7 +229,10 @@ class Serving:
 
     def _launch(self, served: Served) -> None:
         served.trouble = ""
-        served.child = launch(served.plan, served.folder, self._command)
+        try:
+            served.child = launch(served.plan, served.folder, self._command)
+        except OSError as error:
+            self._leave_alone(served, f"Model server cannot be started: {error.strerror}.")
 
     def _end(self, served: Served | None) -> None:
         if served is not None and served.child is not None:
@@ -246,15 +249,19 @@ class Serving:
             return
         self._end(served)
         served.trouble = ""
-        if child.url:
+        if child.answers:
             log.warning("the model server of %s ended with code %s", served.plan.name, child.process.returncode)
             return
-        served.failures += 1
-        served.trouble = (
+        self._leave_alone(
+            served,
             "Model server never became ready. Please validate that your model file is valid."
             if child.overdue
-            else f"Model server exited unexpectedly. {child.why()}".rstrip()
+            else f"Model server exited unexpectedly. {child.why()}".rstrip(),
         )
+
+    def _leave_alone(self, served: Served, trouble: str) -> None:
+        served.failures += 1
+        served.trouble = trouble
         served.retry_at = time.monotonic() + min(2.0 ** (served.failures - 1), LONGEST_PAUSE_SECONDS)
         log.warning("%s: %s", served.plan.name, served.trouble)
 

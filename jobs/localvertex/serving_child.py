@@ -1,13 +1,13 @@
 """One llama.cpp server in a process of its own: `python -m jobs.localvertex.serving_child CONFIG_JSON`.
 
-SERVING_API_KEY is what its callers must know. Writes {"url", "pid"} to the port file once the model is loaded and HTTP
-listens, which is the readiness signal.
-Leaves within a second when its parent is gone.
+SERVING_API_KEY is what its callers must know. Writes {"socket", "pid"} to the port file once the model is loaded and
+HTTP listens at that socket, which is the readiness signal. Leaves within a second when its parent is gone.
 """
 
 import fcntl
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -43,8 +43,7 @@ def parameters(config: dict[str, Any]) -> Any:
     p.cpuparams.poll = p.cpuparams_batch.poll = 0
     # The prompt cache in RAM is keyed by tokens alone and grows without need: slots keep their own.
     p.cache_ram_mib = 0
-    p.hostnames = ["127.0.0.1"]
-    p.port = 0
+    p.hostnames = [config["socket"]]
     p.api_keys = [os.environ.pop("SERVING_API_KEY")]
     p.model_alias = {config["alias"]}
     p.endpoint_slots = True
@@ -59,12 +58,12 @@ def main() -> None:
     leave = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: leave.set())
-    threading.Thread(target=_watch, args=(parent, leave), daemon=True).start()
+    threading.Thread(target=_watch, args=(parent, leave, Path(config["socket"])), daemon=True).start()
     port_file = Path(config["port_file"])
     lock = _only_one(port_file.with_name("lock"))
     server = xllamacpp.Server(parameters(config))
     partial = port_file.with_suffix(".partial")
-    partial.write_text(json.dumps({"url": server.listening_address, "pid": os.getpid()}))
+    partial.write_text(json.dumps({"socket": config["socket"], "pid": os.getpid()}))
     partial.replace(port_file)
     leave.wait()
     del server
@@ -79,9 +78,10 @@ def _only_one(path: Path) -> TextIO:
     return lock
 
 
-def _watch(parent: int, leave: threading.Event) -> None:
+def _watch(parent: int, leave: threading.Event, socket: Path) -> None:
     while not leave.wait(PARENT_CHECK_SECONDS):
         if os.getppid() != parent:
+            shutil.rmtree(socket.parent, ignore_errors=True)
             os._exit(0)
 
 

@@ -10,7 +10,7 @@ import httpx
 
 from jobs.localvertex import prompts
 from jobs.localvertex.errors import ApiError, unavailable
-from jobs.localvertex.llama import Child
+from jobs.localvertex.llama import ADDRESS, Child
 from jobs.localvertex.serving import POLL_SECONDS, ROOM_SECONDS, Served, Serving
 from jobs.localvertex.wire import Json
 
@@ -68,7 +68,7 @@ class Upstream:
 class Client:
     def __init__(self, serving: Serving) -> None:
         self._serving = serving
-        self._http = httpx.AsyncClient(timeout=TIMEOUT, limits=LIMITS, trust_env=False)
+        self._http: dict[str, tuple[Child, httpx.AsyncClient]] = {}
 
     async def open(self, name: str, path: str, body: Json) -> Upstream:
         """The beginning of an answer. A child that dies before it says anything is started again, once."""
@@ -76,10 +76,10 @@ class Client:
         try:
             child = await self._awake(served)
             try:
-                response = await self._send(child, path, body)
+                response = await self._send(name, child, path, body)
             except BROKEN:
                 await asyncio.to_thread(_let_it_end, child)
-                response = await self._send(await self._awake(served), path, body)
+                response = await self._send(name, await self._awake(served), path, body)
             if response.status_code != 200:
                 raise await _refusal(response)
         except BROKEN:
@@ -99,11 +99,20 @@ class Client:
             await asyncio.sleep(POLL_SECONDS)
         return served.child
 
-    async def _send(self, child: Child, path: str, body: Json) -> httpx.Response:
+    async def _send(self, name: str, child: Child, path: str, body: Json) -> httpx.Response:
+        client = self._client(name, child)
         headers = {"Authorization": f"Bearer {child.api_key}"}
-        return await self._http.send(
-            self._http.build_request("POST", f"{child.url}{path}", json=body, headers=headers), stream=True
+        return await client.send(
+            client.build_request("POST", f"{ADDRESS}{path}", json=body, headers=headers), stream=True
         )
+
+    def _client(self, name: str, child: Child) -> httpx.AsyncClient:
+        known, client = self._http.get(name, (None, None))
+        if client is None or known is not child:
+            transport = httpx.AsyncHTTPTransport(uds=str(child.socket), verify=False, limits=LIMITS)
+            client = httpx.AsyncClient(timeout=TIMEOUT, transport=transport)
+            self._http = {other: kept for other, kept in self._http.items() if kept[0].alive} | {name: (child, client)}
+        return client
 
 
 def _let_it_end(child: Child) -> None:

@@ -22,13 +22,14 @@ from pathlib import Path
 
 import httpx
 
-from jobs.localvertex.llama import SERVING_COMMAND, Child, Plan, launch
+from jobs.localvertex.llama import ADDRESS, SERVING_COMMAND, Child, Plan, launch
 from tests.bench.journey import kilobytes
 from tests.bench.page import BUSY, write
 from tests.localservers import storage_emulator
 from tests.localvertex.servers import BUCKET, PARENT, LocalVertex, wait_for
 from tests.running import GEMMA
 
+UNIX = "unix:"
 PUBLISHER_NAME = "publishers/google/models/gemma3@gemma-3-270m"
 # Longer than an answer of a slow machine: the endpoint must not fall asleep while the other side answers.
 IDLE_SECONDS = 20
@@ -143,9 +144,12 @@ def talk(address: str, headers: dict[str, str], tokens: int = TOKENS) -> Speed:
     question = f"Tell me a long story about number {secrets.randbelow(10**6)} and the sea."
     body = {"messages": [{"role": "user", "content": question}], "max_tokens": tokens, "temperature": 0, "stream": True}
     times, began = [], time.monotonic()
-    with httpx.stream(
-        "POST", address, json={**body, "logit_bias": ENDLESS}, headers=headers, timeout=300, trust_env=False
-    ) as reply:
+    socket = address.removeprefix(UNIX) if address.startswith(UNIX) else None
+    transport, url = httpx.HTTPTransport(uds=socket), f"{ADDRESS}/v1/chat/completions" if socket else address
+    with (
+        httpx.Client(transport=transport, headers=headers, timeout=300) as client,
+        client.stream("POST", url, json={**body, "logit_bias": ENDLESS}) as reply,
+    ):
         for line in reply.iter_lines():
             if line.startswith("data: {") and '"content":"' in line:
                 times.append(time.monotonic())
@@ -154,7 +158,7 @@ def talk(address: str, headers: dict[str, str], tokens: int = TOKENS) -> Speed:
 
 def against_bare(server: LocalVertex, gguf: Path, folder: Path) -> list[Figure]:
     with bare_child(gguf, folder / "bare") as child:
-        bare = f"{child.url}/v1/chat/completions", {"Authorization": f"Bearer {child.api_key}"}
+        bare = f"{UNIX}{child.socket}", {"Authorization": f"Bearer {child.api_key}"}
         both = [in_turns(endpoint(server), bare, number % 2) for number in range(2 * ROUNDS)]
         estimate, pss = (
             Plan("e/deployedModels/1", str(gguf)).need() / 1024**2,
@@ -190,7 +194,7 @@ def bare_child(gguf: Path, folder: Path) -> Iterator[Child]:
     child = launch(Plan("bare/deployedModels/1", str(gguf)), folder, SERVING_COMMAND)
     try:
         wait_for(lambda: child.ready, child.why)
-        talk(f"{child.url}/v1/chat/completions", {"Authorization": f"Bearer {child.api_key}"})
+        talk(f"{UNIX}{child.socket}", {"Authorization": f"Bearer {child.api_key}"})
         yield child
     finally:
         child.kill()

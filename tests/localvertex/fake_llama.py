@@ -9,8 +9,9 @@ import os
 import sys
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from socketserver import ThreadingUnixStreamServer
 
 config = json.loads(sys.argv[1])
 port_file = Path(config["port_file"])
@@ -110,8 +111,9 @@ if __name__ == "__main__":
         with open(os.environ["FAKE_LLAMA_STARTS"], "a") as file:
             file.write(f"{os.getpid()}\n")
     time.sleep(float(os.environ.get("FAKE_LLAMA_SECONDS", "0")))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingUnixStreamServer(config["socket"], Handler)
+    server.daemon_threads = True
     partial = port_file.with_suffix(".new")
-    partial.write_text(json.dumps({"url": f"http://127.0.0.1:{server.server_port}", "pid": os.getpid()}))
+    partial.write_text(json.dumps({"socket": config["socket"], "pid": os.getpid()}))
     partial.replace(port_file)
     server.serve_forever()

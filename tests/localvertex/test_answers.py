@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from jobs.localvertex.llama import ADDRESS
 from tests.localvertex.servers import PARENT, LocalVertex, wait_for
 
 OPPOSITE = {"role": "user", "content": "What is the opposite of hot?"}
@@ -189,7 +190,8 @@ def busy_slots(served) -> int:
     (child,) = (served.data / "endpoints/talks").glob("*/port.json")
     facts = json.loads(child.read_text())
     headers = {"Authorization": f"Bearer {variable(facts['pid'], 'SERVING_API_KEY')}"}
-    slots = httpx.get(f"{facts['url']}/slots", headers=headers, timeout=30, trust_env=False).json()
+    with httpx.Client(transport=httpx.HTTPTransport(uds=facts["socket"]), timeout=30) as client:
+        slots = client.get(f"{ADDRESS}/slots", headers=headers).json()
     return sum(slot["is_processing"] for slot in slots)
 
 
@@ -209,8 +211,8 @@ def leaving(served, body):
     """A client that sends its request, and closes the connection at the end of the context."""
     content = json.dumps(body).encode()
     with socket.create_connection(("127.0.0.1", served.port)) as connection:
-        head = f"POST {address(served).removeprefix(served.url)} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}"
-        connection.sendall(head.encode() + b"\r\n\r\n" + content)
+        head = f"POST {address(served).removeprefix(served.url)} HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\n"
+        connection.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
         yield
 
 

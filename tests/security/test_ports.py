@@ -1,10 +1,15 @@
 """Every port that `manage.py up` opens, attacked by a web page in a real browser and by raw requests."""
 
+import ipaddress
 import json
+import os
 import re
 import socket
 import sqlite3
+import struct
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,7 +19,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 from playwright.sync_api import Browser, BrowserContext
 
-from tests.running import Running, running, with_tiny_model
+from tests.running import Running, processes_of, running, with_tiny_model
 from tests.security.hostile import ATTACK, EVIL, PAGE, deceived_browser, hostile_site
 
 pytestmark = [pytest.mark.threat("T4", "T21"), pytest.mark.timeout(240)]
@@ -217,3 +222,40 @@ def test_what_speaks_http_gives_the_cache_no_commands(console: Running) -> None:
             == ""
         )
     assert holdings(console) == before
+
+
+@pytest.mark.threat("T21")
+def test_what_a_console_listens_on(console: Running) -> None:
+    """With a model that answers, which has no port: only what the documentation lists, and on loopback only."""
+    vertex = f"http://127.0.0.1:{ports(console)['vertex']}"
+    body = {"publisherModelName": "publishers/google/models/gemma3@gemma-3-270m", "modelConfig": {"acceptEula": True}}
+    httpx.post(f"{vertex}{PLACE}:deploy", json=body, trust_env=False).raise_for_status()
+    until = time.monotonic() + 60
+    while not answering(vertex):
+        assert time.monotonic() < until, httpx.get(f"{vertex}/healthz", trust_env=False).text
+        time.sleep(0.2)
+    known = {("127.0.0.1", port) for port in ports(console).values()}
+    assert listening({console.process.pid, *console.pids().values(), *processes_of(console.data_dir)}) == known
+
+
+def answering(vertex: str) -> bool:
+    models = httpx.get(f"{vertex}/healthz", trust_env=False).json()["serving"]["models"]
+    return any(model["state"] == "answering" for model in models)
+
+
+def listening(pids: set[int]) -> set[tuple[str, int]]:
+    """Where these processes accept connections or datagrams, by /proc."""
+    links = (link for pid in pids for link in Path(f"/proc/{pid}/fd").glob("*"))
+    own = {os.readlink(link).removeprefix("socket:[").removesuffix("]") for link in links if link.is_socket()}
+    found = set()
+    for name, states in (("tcp", {"0A"}), ("tcp6", {"0A"}), ("udp", {"07"}), ("udp6", {"07"})):
+        for fields in map(str.split, Path(f"/proc/net/{name}").read_text().splitlines()[1:]):
+            if fields[3] in states and fields[9] in own:
+                host, port = fields[1].split(":")
+                found.add((readable(bytes.fromhex(host)), int(port, 16)))
+    return found
+
+
+def readable(address: bytes) -> str:
+    words = struct.unpack(f"={len(address) // 4}I", address)
+    return str(ipaddress.ip_address(struct.pack(f"!{len(words)}I", *words)))

@@ -4,13 +4,14 @@ import base64
 import json
 import os
 import subprocess
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from jobs.localvertex.llama import KEY_VARIABLE, SERVING_COMMAND
+import httpx
+
+from jobs.localvertex.llama import ADDRESS, KEY_VARIABLE, SERVING_COMMAND
 from tests.localvertex.engine.conftest import ROOT
 from tests.localvertex.servers import wait_for
 
@@ -18,14 +19,12 @@ KEY = "tests"
 
 
 class Llama:
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, socket: Path) -> None:
+        self.http = httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url=ADDRESS, timeout=60)
 
     def post(self, path: str, body: dict[str, object]) -> dict[str, object]:
-        headers = {"content-type": "application/json", "authorization": f"Bearer {KEY}"}
-        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            content: dict[str, object] = json.loads(answer.read())
+        answer = self.http.post(path, json=body, headers={"authorization": f"Bearer {KEY}"})
+        content: dict[str, object] = answer.raise_for_status().json()
         return content
 
     def ask(self, question: str, *images: bytes) -> str:
@@ -58,6 +57,7 @@ def llama(model: Path, adapter: Path | None = None, mmproj: Path | None = None) 
             "alias": "tests",
             "parent": os.getpid(),
             "port_file": str(port_file),
+            "socket": str(Path(folder) / "model.sock"),
         }
         environment = {**os.environ, KEY_VARIABLE: KEY}
         with log.open("wb") as output:
@@ -66,7 +66,9 @@ def llama(model: Path, adapter: Path | None = None, mmproj: Path | None = None) 
             )
         try:
             wait_for(port_file.exists, log.read_text, 60)
-            yield Llama(json.loads(port_file.read_text())["url"])
+            served = Llama(Path(folder) / "model.sock")
+            with served.http:
+                yield served
         finally:
             process.kill()
             process.wait()
