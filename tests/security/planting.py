@@ -26,6 +26,7 @@ from jobs.models import (
     Metric,
     Notification,
     ProbeResult,
+    PublisherModel,
     SignInLink,
     StorageListing,
     TuningJob,
@@ -91,6 +92,8 @@ FACTS = {"name": "x", "endpoint": "x", "reason": "x", "detail": "x", "machine": 
 
 def grow() -> dict[str, Any]:
     """Rows of every kind in the states that show most, by the names that the routes go by."""
+    for model in (PublisherModel, CatalogueSync):
+        model.objects.all().delete()
     for name in (factories.BASE_MODEL, "other/family@version"):
         factories.publisher_model(name=name, data=PUBLISHED)
     CatalogueSync.objects.create(pk=1, succeeded_at=NOW(), error_message="x")
@@ -172,14 +175,16 @@ def settled() -> None:
     preference.user = who
     preference.save()
     for name in ("worker", "beat"):
-        Heartbeat.objects.create(name=name, seen_at=NOW(), detail="{}")
+        Heartbeat.objects.update_or_create(name=name, defaults={"seen_at": NOW(), "detail": "{}"})
     for name in ("storage", "vertex", "clock"):
         facts = {"models": "x", "bucket": "x", "project": "x"}
-        ProbeResult.objects.create(name=name, state="failed", detail="x", facts=facts, checked_at=NOW())
+        found = {"state": "failed", "detail": "x", "facts": facts, "checked_at": NOW()}
+        ProbeResult.objects.update_or_create(name=name, defaults=found)
     found = [{"name": "x", "size": 4, "updated": "2026-11-24T12:00:00+00:00"}]
     common = {"owner": who, "asked_at": NOW(), "fetched_at": NOW(), "folders": ["x"], "objects_found": found}
     StorageListing.objects.create(uri="", next_token="x", **common)
-    StorageListing.objects.create(uri="gs://bucket/x/", error="x", next_token="x", **common)
+    StorageListing.objects.create(uri="gs://bucket/x", next_token="x", **common)
+    StorageListing.objects.create(uri="gs://bucket/y", error="x", **common)
     SignInLink.objects.create(token_hash="0" * 64, user=who, expires_at=NOW() + timedelta(days=1))
 
 

