@@ -33,6 +33,6 @@ RUN CONSOLE_SECRET_KEY=build python manage.py collectstatic --no-input
 USER console
 VOLUME /data
 EXPOSE 8000
-CMD ["uvicorn", "console.asgi:application", "--host", "0.0.0.0", "--port", "8000", \
-     "--timeout-graceful-shutdown", "10", "--no-server-header", "--no-access-log", \
+CMD ["python", "-m", "console.serve", "--host", "0.0.0.0", "--port", "8000", \
+     "--timeout-graceful-shutdown", "10", \
      "--forwarded-allow-ips", "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"]

@@ -50,6 +50,8 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+# Where the web server finds who asked, to count what a person takes by person: console/entrance/clients.py.
+PERSON = "console.person"
 STATUS_OF = {
     errors.DatasetRejected: 422,
     errors.PictureRefused: 422,
@@ -165,6 +167,7 @@ class PreferenceMiddleware:
         """Not where no account is needed: health must not ask the database for one."""
         if not getattr(view, "login_required", True) or not request.user.is_authenticated:
             return
+        request.META[PERSON] = str(request.user.pk)
         wanted = preference_of(request.user)
         if wanted.language in dict(settings.LANGUAGES):
             translation.activate(wanted.language)

@@ -62,6 +62,8 @@ HEADERS: Final = [
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
 
+RETRY: Final = (b"retry-after", b"5")
+
 
 def live_ticket(user_id: int, session: str | None) -> str:
     """Also says from when on the page has to hear of changes: from when it was drawn, not from when it connects."""
@@ -174,8 +176,8 @@ def newest_of_each_event(entries: Iterable[Entry]) -> list[Entry]:
     return list(newest.values())
 
 
-async def answer(send: Send, status: int, text: str) -> None:
-    headers = [*HEADERS[1:], (b"content-type", b"text/plain; charset=utf-8"), (b"retry-after", b"5")]
+async def answer(send: Send, status: int, text: str, *more: tuple[bytes, bytes]) -> None:
+    headers = [*HEADERS[1:], (b"content-type", b"text/plain; charset=utf-8"), *more]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": text.encode()})
 
@@ -210,7 +212,7 @@ class Streams:
             await answer(send, 403, "The ticket is not valid. Reload the page.")
             return
         if refusal := self.refusal(wanted.user_id):
-            await answer(send, *refusal)
+            await answer(send, *refusal, RETRY)
             return
         self.open_by_user[wanted.user_id] += 1
         try:
@@ -237,7 +239,7 @@ class Streams:
                 return
             places, opening = await self.opening(wanted, last)
         except (RedisError, OSError):
-            await answer(send, 503, "Live updates are not available.")
+            await answer(send, 503, "Live updates are not available.", RETRY)
             return
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
         await send({"type": "http.response.body", "body": opening, "more_body": True})

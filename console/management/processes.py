@@ -105,8 +105,8 @@ def vertex(run: RunDirectory, environment: dict[str, str], data_dir: Path, proje
 
 
 def web(environment: dict[str, str], project_dir: Path, host: str, port: int) -> Process:
-    command = [sys.executable, "-m", "uvicorn", "console.asgi:application", "--host", host, "--port", str(port)]
-    command += ["--timeout-graceful-shutdown", "3", "--no-server-header", "--no-access-log"]
+    command = [sys.executable, "-m", "console.serve", "--host", host, "--port", str(port)]
+    command += ["--timeout-graceful-shutdown", "3"]
     environment = {**NO_WAIT_FOR_DISK, **environment}
     return Process("web", command, environment, _answers(reachable(host), port, "/healthz"), project_dir)
 

@@ -7,9 +7,8 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.db.models import Count, Q
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
-from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
@@ -168,14 +167,10 @@ def edit(request: ConsoleRequest, pk: UUID) -> HttpResponse:
 
 
 @require_safe
-def download(request: ConsoleRequest, pk: UUID) -> StreamingHttpResponse:
+def download(request: ConsoleRequest, pk: UUID) -> FileResponse:
     dataset = own_dataset(request, pk)
-    with opened(dataset):
-        size = dataset.path.stat().st_size
-    response = StreamingHttpResponse(datasets.chunks(dataset), content_type="application/octet-stream")
-    response["Content-Disposition"] = content_disposition_header(True, dataset.file_name)
-    response["Content-Length"] = size
-    return response
+    kind = "application/octet-stream"
+    return FileResponse(opened(dataset), as_attachment=True, filename=dataset.file_name, content_type=kind)
 
 
 @require_safe

@@ -197,12 +197,6 @@ def create_sample(owner: User, which: Literal["train", "validation"]) -> Dataset
     return dataset
 
 
-def chunks(dataset: Dataset) -> Iterator[bytes]:
-    with opened(dataset) as file:
-        while chunk := file.read(CHUNK):
-            yield chunk
-
-
 def problems_jsonl(dataset: Dataset) -> Iterator[dict[str, Any]]:
     """Every problem, not only the fifty that the page shows; read from the file again, line by line."""
     with suppress(NotAllowedNow), opened(dataset) as file:

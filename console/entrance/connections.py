@@ -1,0 +1,158 @@
+"""uvicorn's connections, with limits of their own: how many, how long a request may take to arrive, and whether what
+is sent is taken. A client that keeps to none of them is cut off, whatever it is told."""
+
+import asyncio
+import ipaddress
+import logging
+import resource
+from functools import lru_cache
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from django.conf import settings
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from . import limits
+
+logger = logging.getLogger(__name__)
+
+SPARE_FILES: Final = 200
+TIMED_OUT: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+@lru_cache(4096)
+def network_of(host: str) -> str:
+    """One customer of a provider has 2^64 addresses of IPv6."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv6Address) and not address.ipv4_mapped:
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return host
+
+
+@lru_cache(4096)
+def is_proxy(host: str) -> bool:
+    """Everybody comes from its address: what it lets through it counts itself."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return any(address in ipaddress.ip_network(network) for network in getattr(settings, "TRUSTED_PROXIES", ()))
+
+
+class Connection(H11Protocol):
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.asking_since: float | None = self.loop.time()
+        self.stuck_since: float | None = None
+        self.stuck_bytes = 0
+        host = self.client[0] if self.client else ""
+        self.address = "" if is_proxy(host) else network_of(host)
+        self.door = doors.setdefault(self.server_state, Door())
+        self.door.let_in(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.door.let_out(self)
+        super().connection_lost(exc)
+
+    @property
+    def is_idle(self) -> bool:
+        """No request of it is being worked on."""
+        return self.cycle is None or self.cycle.response_complete
+
+    @property
+    def unsent(self) -> int:
+        return self.transport.get_write_buffer_size()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self.is_idle:
+            self.asking_since = None
+        elif self.asking_since is None:
+            self.asking_since = self.loop.time()
+
+    def resume_writing(self) -> None:
+        self.stuck_since = None
+        super().resume_writing()
+
+    def _should_upgrade(self) -> bool:
+        """There are no websockets here; the request is answered as if it had not asked for one."""
+        return False
+
+    def look(self, now: float) -> None:
+        """Cuts off who has waited for too long."""
+        if self._is_stuck(now):
+            self.transport.abort()
+        elif self.is_idle and self.asking_since is not None and now - self.asking_since > limits.HEADER_SECONDS:
+            self._give_up()
+
+    def _is_stuck(self, now: float) -> bool:
+        """Nothing is added to what waits to be sent, and hardly any of it was taken."""
+        unsent = self.unsent
+        if not unsent or not (self.flow.write_paused or self.is_idle or self.transport.is_closing()):
+            self.stuck_since = None
+        elif self.stuck_since is None:
+            self.stuck_since, self.stuck_bytes = now, unsent
+        elif now - self.stuck_since >= limits.TAKING_SECONDS:
+            taken = self.stuck_bytes - unsent
+            stuck = taken < limits.SLOWEST_PACE * limits.TAKING_SECONDS
+            self.stuck_since, self.stuck_bytes = now, unsent
+            return stuck
+        return False
+
+    def _give_up(self) -> None:
+        if self.conn.trailing_data[0] and not self.transport.is_closing():
+            self.transport.write(TIMED_OUT)
+        self.transport.close()
+
+
+class Door:
+    """The connections of a server by the network that they come from. Who is idle makes room for who comes."""
+
+    def __init__(self) -> None:
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self.most = max(1, min(limits.CONNECTIONS, files - SPARE_FILES))
+        self.by_address: dict[str, dict[Connection, None]] = {}
+        self.count = 0
+        self.clock: asyncio.TimerHandle | None = None
+
+    def let_in(self, connection: Connection) -> None:
+        neighbours = self.by_address.setdefault(connection.address, {})
+        if connection.address and len(neighbours) >= limits.CONNECTIONS_PER_ADDRESS:
+            self._make_room(neighbours, connection)
+        elif self.count >= self.most:
+            self._make_room(max(self.by_address.values(), key=len), connection)
+        neighbours[connection] = None
+        self.count += 1
+        if self.clock is None:
+            self.clock = connection.loop.call_later(1, self.look, connection.loop)
+
+    def let_out(self, connection: Connection) -> None:
+        neighbours = self.by_address.get(connection.address, {})
+        if connection in neighbours:
+            del neighbours[connection]
+            self.count -= 1
+        if not neighbours:
+            self.by_address.pop(connection.address, None)
+        if not self.count and self.clock is not None:
+            self.clock.cancel()
+            self.clock = None
+
+    @staticmethod
+    def _make_room(neighbours: dict[Connection, None], comer: Connection) -> None:
+        """The one that has been idle among the longest goes; if all are at work, the one that comes."""
+        one = next((one for one in neighbours if one.is_idle and not one.transport.is_closing()), comer)
+        one.transport.abort()
+
+    def look(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        self.clock = loop.call_later(1, self.look, loop)
+        for neighbours in list(self.by_address.values()):
+            for connection in list(neighbours):
+                connection.look(now)
+
+
+doors: WeakKeyDictionary[ServerState, Door] = WeakKeyDictionary()

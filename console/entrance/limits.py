@@ -1,0 +1,69 @@
+"""How much one client may ask for; docs/operations.md has the same numbers in a table."""
+
+from collections import Counter
+from typing import Final
+
+KILOBYTE: Final = 1024
+MEGABYTE: Final = 1024 * KILOBYTE
+
+# Connections. An address of a company stands for all who work there, and one person may have 32 streams.
+CONNECTIONS: Final = 4000
+CONNECTIONS_PER_ADDRESS: Final = 1200
+HEADER_SECONDS: Final = 10
+HEADER_BYTES: Final = 32 * KILOBYTE
+HEADERS: Final = 100
+
+# How slowly a body may come, and an answer may be taken.
+SILENT_SECONDS: Final = 30
+TAKING_SECONDS: Final = 10
+SLOWEST_PACE: Final = 4 * KILOBYTE
+
+# What of the bodies and answers lies here at one time.
+BYTES: Final = 512 * MEGABYTE
+BYTES_PER_CLIENT: Final = 192 * MEGABYTE
+ANSWER_BYTES: Final = 128 * MEGABYTE
+
+# Threads that make pages. More of them for one client would only take turns with those of the others.
+THREADS: Final = 10
+THREADS_PER_CLIENT: Final = 4
+WAITING: Final = 400
+WAITING_PER_CLIENT: Final = 100
+WAIT_SECONDS: Final = 20
+
+
+class Full(Exception):
+    """A client, or all of them together, would have more than their share."""
+
+
+class Ledger:
+    """Bytes that lie here, by client; used by threads, too: each entry is one operation on a built-in type."""
+
+    def __init__(self, most: int = BYTES, each: int = BYTES_PER_CLIENT) -> None:
+        self.most, self.each = most, each
+        self.held: Counter[str] = Counter()
+
+    def take(self, client: str, size: int) -> None:
+        """Raises Full. May go over a limit by what another thread takes at the same moment."""
+        if self.held[client] + size > self.each or self.held.total() + size > self.most:
+            raise Full
+        self.held[client] += size
+
+    def give_back(self, client: str, size: int) -> None:
+        self.held[client] -= size
+        if self.held[client] <= 0:
+            del self.held[client]
+
+
+class Account:
+    """What one request holds of the ledger; everything is given back at once."""
+
+    def __init__(self, ledger: Ledger, client: str) -> None:
+        self.ledger, self.client, self.size = ledger, client, 0
+
+    def take(self, size: int) -> None:
+        self.ledger.take(self.client, size)
+        self.size += size
+
+    def close(self) -> None:
+        self.ledger.give_back(self.client, self.size)
+        self.size = 0

@@ -1,0 +1,82 @@
+"""Runs Django in a few threads. A thread is taken once the whole request is here, and is free as soon as its answer
+is made, however slowly the client sent the one and takes the other."""
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import IO, Any, Final
+
+from a2wsgi.wsgi import build_environ
+
+from console.middleware import PERSON
+from console.streams import Receive, Scope, Send
+
+from . import limits
+from .answers import Answer, FileWrapper, Headers, Spool, send_answer
+from .limits import Account, Ledger
+from .threads import Lanes
+
+BODYLESS: Final = ("HEAD",)
+
+
+class Pages:
+    """`django`: the WSGI application."""
+
+    def __init__(self, django: Any, ledger: Ledger) -> None:
+        self.django, self.ledger, self.lanes = django, ledger, Lanes()
+        self.executor = ThreadPoolExecutor(limits.THREADS, "page")
+
+    async def __call__(
+        self, scope: Scope, body: IO[bytes], client: str, receive: Receive, send: Send, made: Callable[[], object]
+    ) -> str:
+        """`made` is called when the request's body is not needed any more. Returns whose session it was, if anybody's.
+
+        Raises Full, before anything was sent, when too many of this client's requests wait for a thread.
+        """
+        loop = asyncio.get_running_loop()
+        await self.lanes.enter(client)
+        environ = {**build_environ(scope, body), "wsgi.file_wrapper": FileWrapper}  # type: ignore[arg-type]
+        begun: asyncio.Future[Answer] = loop.create_future()
+        spool_for = partial(Spool, loop, Account(self.ledger, client))
+        job = partial(contextvars.copy_context().run, self._make, environ, spool_for, partial(announce, loop, begun))
+        making = loop.run_in_executor(self.executor, job)
+        making.add_done_callback(lambda _: self.lanes.leave(client))
+        making.add_done_callback(lambda _: made())
+        await asyncio.wait((making, begun), return_when=asyncio.FIRST_COMPLETED)
+        answer = begun.result() if begun.done() else making.result()
+        assert answer is not None
+        await send_answer(answer, receive, send)
+        return str(environ.get(PERSON, ""))
+
+    def _make(
+        self, environ: dict[str, Any], spool_for: Callable[[], Spool], begin: Callable[[Answer], None]
+    ) -> Answer | None:
+        """None: the answer was handed over before it was all there."""
+        head: list[tuple[int, Headers]] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
+            head.append((int(status[:3]), [(_encode(name).lower(), _encode(value)) for name, value in headers]))
+
+        response = self.django(environ, start_response)
+        if isinstance(response, FileWrapper):
+            return Answer(*head[0], response)
+        if not response.streaming or environ["REQUEST_METHOD"] in BODYLESS:
+            try:
+                return Answer(*head[0], b"" if response.streaming else b"".join(response))
+            finally:
+                response.close()
+        spool = spool_for()
+        begin(Answer(*head[0], spool))
+        spool.fill(response)
+        return None
+
+
+def _encode(text: str) -> bytes:
+    return text.strip().encode("latin-1")
+
+
+def announce(loop: asyncio.AbstractEventLoop, begun: "asyncio.Future[Answer]", answer: Answer) -> None:
+    """From another thread."""
+    loop.call_soon_threadsafe(lambda: None if begun.done() else begun.set_result(answer))

@@ -1,0 +1,65 @@
+"""Turns at the threads that make pages: one client never has all of them, and never waits in an endless queue."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from . import limits
+from .limits import Full
+
+
+@dataclass(slots=True)
+class Lane:
+    """`inside` counts those that wait, too."""
+
+    free: asyncio.Semaphore
+    inside: int = 0
+
+
+@dataclass
+class Lanes:
+    threads: int = limits.THREADS
+    each: int = limits.THREADS_PER_CLIENT
+    waiting: int = limits.WAITING
+    waiting_each: int = limits.WAITING_PER_CLIENT
+    inside: int = 0
+    lanes: dict[str, Lane] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.free = asyncio.Semaphore(self.threads)
+
+    async def enter(self, client: str) -> None:
+        """Returns when it is this client's turn; `leave` has to follow. Raises Full when too many wait already."""
+        lane = self.lanes.setdefault(client, Lane(asyncio.Semaphore(self.each)))
+        if lane.inside >= self.waiting_each + self.each or self.inside >= self.waiting + self.threads:
+            raise Full
+        lane.inside += 1
+        self.inside += 1
+        try:
+            async with asyncio.timeout(limits.WAIT_SECONDS):
+                await self._take(lane)
+        except TimeoutError:
+            self._forget(client)
+            raise Full from None
+        except BaseException:
+            self._forget(client)
+            raise
+
+    async def _take(self, lane: Lane) -> None:
+        await lane.free.acquire()
+        try:
+            await self.free.acquire()
+        except BaseException:
+            lane.free.release()
+            raise
+
+    def leave(self, client: str) -> None:
+        self.free.release()
+        self.lanes[client].free.release()
+        self._forget(client)
+
+    def _forget(self, client: str) -> None:
+        lane = self.lanes[client]
+        lane.inside -= 1
+        self.inside -= 1
+        if not lane.inside:
+            del self.lanes[client]
