@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
 from django.utils.text import slugify
 
 from console.forms.training import ABSOLUTE, MOST_EPOCHS
 from jobs.models import TuningDraft
 from jobs.services.catalogue import TuningFacts
 from jobs.services.continuing import Start
+from jobs.services.storage import policies
 from jobs.services.tuning_code import plain
 
 
@@ -19,7 +19,8 @@ def proposed_folder(draft: TuningDraft, name: str) -> str:
 
 
 def proposed_output(draft: TuningDraft, name: str, prefix: str = "") -> str:
-    prefix = prefix or (settings.VERTEX_BUCKET and f"{settings.VERTEX_BUCKET}/tuning")
+    """Below `prefix` where this person may write there, else where their jobs write unless told otherwise."""
+    prefix = prefix if prefix and not policies.why_not_write(draft.owner, prefix) else policies.output_root(draft.owner)
     return f"{prefix}/{proposed_folder(draft, name)}" if prefix else ""
 
 

@@ -33,6 +33,7 @@ from jobs.services.tuning_code import plain
 
 from . import catalogue
 from .catalogue import Variant
+from .output_form import output_form
 from .proposals import proposed_machine, proposed_output, training_defaults, whole_number
 from .wizard_review import answers, machine_with_price, note
 
@@ -144,7 +145,7 @@ class Wizard:
                 start_at=self._start_at,
                 regions=region_choices(),
             ),
-            "output": partial(OutputForm, draft=self.draft),
+            "output": partial(output_form, draft=self.draft),
             "training": self._training_form,
             "deployment": self._deployment_form,
         }
