@@ -83,7 +83,7 @@ def into_output(request: ConsoleRequest) -> Into:
     return Into(
         {"into": "output", "draft": str(pk)}, "output_uri", gettext_lazy("Output directory"),
         reverse("tuning-draft", args=[pk, "output"]),
-        lambda uri: output_form(initial={"output_uri": uri}, draft=draft),
+        lambda uri: output_form(initial={"output_uri": uri}, draft=draft, user=request.user),
     )  # fmt: skip
 
 

@@ -3,15 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.contrib.auth.models import User
+
 from console.forms.tuning import OutputForm
 from jobs.models import TuningDraft
 from jobs.services.storage import policies
 
 
 def output_form(
-    data: Mapping[str, Any] | None = None, *, draft: TuningDraft, initial: dict[str, Any] | None = None
+    data: Mapping[str, Any] | None = None, *, draft: TuningDraft, user: User, initial: dict[str, Any] | None = None
 ) -> OutputForm:
-    def why_not(uri: str) -> str:
-        return policies.why_not_claim(draft.owner, uri, draft.pk)
-
-    return OutputForm(data, initial=initial, why_not=why_not)
+    return OutputForm(data, initial=initial, why_not=lambda uri: policies.why_not_choose(user, uri, draft.pk))

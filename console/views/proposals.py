@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.utils.text import slugify
 
 from console.forms.training import ABSOLUTE, MOST_EPOCHS
@@ -18,9 +19,9 @@ def proposed_folder(draft: TuningDraft, name: str) -> str:
     return f"{slugify(name)[:40] or 'model'}-{draft.pk.hex[:6]}"
 
 
-def proposed_output(draft: TuningDraft, name: str, prefix: str = "") -> str:
+def proposed_output(draft: TuningDraft, user: User, name: str, prefix: str = "") -> str:
     """Below `prefix` where this person may write there, else where their jobs write unless told otherwise."""
-    prefix = prefix if prefix and not policies.why_not_write(draft.owner, prefix) else policies.output_root(draft.owner)
+    prefix = prefix if prefix and not policies.why_not_write(user, prefix) else policies.output_root(user)
     return f"{prefix}/{proposed_folder(draft, name)}" if prefix else ""
 
 

@@ -51,7 +51,7 @@ def check_output(request: ConsoleRequest, pk: UUID) -> HttpResponse:
 
 def asked(draft: TuningDraft, typed: str) -> str:
     """Nothing is asked about what is no free folder: the form says that when it is sent."""
-    form = output_form({"output_uri": typed}, draft=draft)
+    form = output_form({"output_uri": typed}, draft=draft, user=draft.owner)
     if not form.is_valid():
         return typed
     uri: str = form.cleaned_data["output_uri"]

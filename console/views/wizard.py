@@ -145,7 +145,7 @@ class Wizard:
                 start_at=self._start_at,
                 regions=region_choices(),
             ),
-            "output": partial(output_form, draft=self.draft),
+            "output": partial(output_form, draft=self.draft, user=self.user),
             "training": self._training_form,
             "deployment": self._deployment_form,
         }
@@ -190,7 +190,7 @@ class Wizard:
             return {"source": BASE, "location": settings.VERTEX_LOCATION} | chosen
         if step == "output":
             name, prefix = self.values("name").get("display_name", ""), self.own.get("output_prefix", "")
-            return {"output_uri": proposed_output(self.draft, name, prefix)}
+            return {"output_uri": proposed_output(self.draft, self.user, name, prefix)}
         if step == "deployment":
             name, machines = self.values("name").get("display_name", ""), self.variant and self.variant.machine_specs
             machine = proposed_machine(machines or [], self.own.get("machine_type", ""))

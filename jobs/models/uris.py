@@ -10,7 +10,7 @@ LONGEST_PATH = 700
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]*[a-z0-9]")
 _FOUR_NUMBERS = re.compile(r"\d{1,3}(\.\d{1,3}){3}", re.ASCII)
-_ESCAPE = re.compile(r"%[0-9a-fA-F]{2}")
+_ESCAPE = re.compile(r"%(?:u[0-9a-fA-F]{4}|[0-9a-fA-F]{2})")
 _FORBIDDEN = "?#[]*\\"
 
 

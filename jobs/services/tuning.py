@@ -81,7 +81,7 @@ def create(owner: User, *, key: UUID, spec: TuningSpec) -> TuningJob:
     try:
         with transaction.atomic():
             lock_installation()
-            policies.check_can_claim(owner, spec.output_uri, key)
+            policies.check_can_claim(owner, spec.output_uri)
             job = TuningJob(pk=key, owner=owner, request_hash=request_hash, estimate=_estimate(spec), **request)
             job.save(force_insert=True)
             job.events.create(level=EventLevel.INFO, message=_("The job was created."))

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.db.models import Q
 
 from jobs.errors import NotAllowedNow
-from jobs.models import Dataset, SharedFolder, TuningJob
+from jobs.models import Dataset, SharedFolder, TuningJob, TuningJobQuerySet
 from jobs.models.uris import at_or_above, canonical, is_inside
 from jobs.sentences import gettext as _
 
@@ -65,29 +65,38 @@ def check_can_write(user: User, uri: str) -> str:
     return canonical(uri)
 
 
-def why_not_claim(user: User, uri: str, job: UUID | None = None) -> str:
-    """As `why_not_write`; and no job other than `job`, whoever's, writes there, above it or below it: what one job
-    writes must not lie among the files of another."""
+def why_not_claim(user: User, uri: str) -> str:
+    """As `why_not_write`; and no job of somebody else writes there, above it or below it: what one person's job writes
+    must not lie among the files of another's."""
     if reason := why_not_write(user, uri):
         return reason
-    place = canonical(uri)
-    near = TuningJob.objects.filter(Q(output_uri__in=at_or_above(place)) | Q(output_uri__startswith=f"{place}/"))
+    return _why_taken(user, canonical(uri), TuningJob.objects.exclude(owner=user))
+
+
+def check_can_claim(user: User, uri: str) -> str:
+    if reason := why_not_claim(user, uri):
+        raise NotAllowedNow(reason)
+    return canonical(uri)
+
+
+def why_not_choose(user: User, uri: str, job: UUID) -> str:
+    """As `why_not_claim`, for a person who chooses: their own jobs do not write there either, other than `job`."""
+    if reason := why_not_write(user, uri):
+        return reason
+    return _why_taken(user, canonical(uri), TuningJob.objects.exclude(pk=job))
+
+
+def _why_taken(user: User, place: str, jobs: TuningJobQuerySet) -> str:
+    near = jobs.filter(Q(output_uri__in=at_or_above(place)) | Q(output_uri__startswith=f"{place}/"))
     # SQLite takes capitals for small letters here.
-    others = near.exclude(pk=job).values_list("output_uri", flat=True)
-    folder = next((found for found in others if _overlap(found, place)), "")
+    taken = (found for found in near.values_list("output_uri", flat=True) if _overlap(found, place))
+    folder = next(taken, "")
     if not folder:
         return ""
     if folder == place or why_not_read(user, folder):
         return _("Another tuning job already writes there. Choose a folder of its own.")
-    return _("Another tuning job writes to %(folder)s. Choose a folder that is not above or below it.") % {
-        "folder": folder
-    }
-
-
-def check_can_claim(user: User, uri: str, job: UUID | None = None) -> str:
-    if reason := why_not_claim(user, uri, job):
-        raise NotAllowedNow(reason)
-    return canonical(uri)
+    words = {"folder": folder}
+    return _("Another tuning job writes to %(folder)s. Choose a folder that is not above or below it.") % words
 
 
 def why_not_share(user: User) -> str:
