@@ -81,7 +81,8 @@ def is_ours(row: Row, found: Mapping[str, str]) -> bool:
 
 
 def lock_installation() -> None:
-    """Until the transaction ends: what looks at everybody's rows before it adds one, does so one after the other."""
+    """Until the transaction ends: what looks at everybody's rows before it adds one, does so one after the other. The
+    row has to be there before the transaction begins, or each of the first two makes one."""
     Installation.objects.select_for_update().get(pk=installation())
 
 

@@ -19,7 +19,7 @@ from jobs.states import PHASE_TRANSITIONS, TUNING_TRANSITIONS, Phase, TuningStat
 
 from . import estimates, leases, notifications, tuning_steps
 from .storage import policies
-from .submission import UNSENT, fingerprint, lock_installation
+from .submission import UNSENT, fingerprint, installation, lock_installation
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ def create(owner: User, *, key: UUID, spec: TuningSpec) -> TuningJob:
     _check_own(owner, spec)
     if not spec.dataset.is_usable or (spec.validation_dataset and not spec.validation_dataset.is_usable):
         raise NotAllowedNow(_("The dataset has rows with problems. Correct them and upload the file again."))
+    installation()
     try:
         with transaction.atomic():
             lock_installation()

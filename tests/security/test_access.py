@@ -415,7 +415,6 @@ def test_a_link_opens_its_chat_until_it_is_revoked_and_no_other(client, owner, s
     (revoked, old), (_link, token) = chat_share.share(mine), chat_share.share(theirs)
     opened = client.get(f"/shared/{old}/pictures/{secret.pk}")
     assert b"".join(opened.streaming_content) == secret.path.read_bytes()
-    opened.close()
     chat_share.revoke(revoked)
     before = kept()
     closed = [f"/shared/{old}/", f"/shared/{old}/pictures/{secret.pk}", f"/shared/{token}/pictures/{secret.pk}"]
