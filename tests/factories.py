@@ -40,8 +40,8 @@ def user(*, username: str, **values: Any) -> User:
 
 
 def owner(**values: Any) -> User:
-    """The person whose things the test is about."""
-    return user(**{"username": "owner"} | values)
+    """The person whose things the test is about; as on a laptop, an administrator."""
+    return user(**{"username": "owner", "is_superuser": True} | values)
 
 
 def team_mate(**values: Any) -> User:

@@ -5,7 +5,7 @@ from django import forms
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from jobs.models.uris import parse_gs_uri
+from jobs.models.uris import format_gs_uri, parse_gs_uri
 
 from .fields import DisplayNameField, ask_for_licence
 
@@ -127,4 +127,4 @@ class WeightsForm(PlacementForm):
             raise forms.ValidationError(str(error)) from None
         if not path:
             raise forms.ValidationError(gettext("Name a folder of the bucket, such as gs://my-bucket/my-model."))
-        return f"gs://{bucket}/{path}"
+        return format_gs_uri(bucket, path)

@@ -6,11 +6,12 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.functional import lazy
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from console.forms.chat_options import OptionsForm
 from jobs.models import Density, Theme
-from jobs.models.uris import parse_gs_uri
+from jobs.models.uris import canonical
 
 SHOWN_ZONES = ("Africa", "America", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
 # What every server takes.
@@ -58,14 +59,12 @@ class AppearanceForm(forms.Form):
 
 
 class DefaultsForm(OptionsForm):
-    """`machines`: those that a model of the catalogue is offered on."""
+    """`machines`: those that a model of the catalogue is offered on; `output_root`: what is proposed without a wish."""
 
     output_prefix = forms.CharField(
         label=_("Output folder"),
         required=False,
         max_length=600,
-        help_text=_("A new tuned model is proposed a folder of its own below this one. Empty: %(bucket)s")
-        % {"bucket": f"{settings.VERTEX_BUCKET or 'gs://…'}/tuning"},
         widget=forms.TextInput(attrs={"spellcheck": "false", "placeholder": "gs://my-bucket/tuning"}),
     )
     machine_type = forms.ChoiceField(
@@ -75,8 +74,10 @@ class DefaultsForm(OptionsForm):
     )
     field_order = ("output_prefix", "machine_type")
 
-    def __init__(self, *args: Any, machines: list[tuple[str, str]], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, machines: list[tuple[str, str]], output_root: str = "", **kwargs: Any) -> None:
         super().__init__(*args, takes=CHAT_DEFAULTS, **kwargs)
+        words = gettext("A new tuned model is proposed a folder of its own below this one. Empty: %(bucket)s")
+        self.fields["output_prefix"].help_text = words % {"bucket": output_root or "gs://…/tuning"}
         field = self.fields["machine_type"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = [("", _("Recommended for the model")), *machines]
@@ -84,7 +85,7 @@ class DefaultsForm(OptionsForm):
     def clean_output_prefix(self) -> str:
         text: str = self.cleaned_data["output_prefix"].strip().rstrip("/")
         try:
-            return text and "gs://" + "/".join(filter(None, parse_gs_uri(text)))
+            return text and canonical(text)
         except ValueError as error:
             raise ValidationError(str(error)) from None
 

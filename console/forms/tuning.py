@@ -5,14 +5,12 @@ from typing import Any, Protocol
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import Q
 from django.utils.functional import Promise
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from jobs.models import TuningDraft, TuningJob
+from jobs.models import TuningJob
 from jobs.models.labels import parse_labels
-from jobs.models.uris import parse_gs_uri
 
 from .deploy import ReplicasField, ordered
 from .fields import DisplayNameField, MultilineField, StepForm, ask_for_licence
@@ -122,6 +120,8 @@ class BaseModelForm(StepForm):
 
 
 class OutputForm(StepForm):
+    """`why_not` says why the job may not write to a folder, or nothing."""
+
     output_uri = forms.CharField(
         label=_("Output directory"),
         help_text=_("A Cloud Storage folder of its own for this job, such as gs://my-bucket/support-bot."),
@@ -129,29 +129,15 @@ class OutputForm(StepForm):
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "inputmode": "url"}),
     )
 
-    def __init__(self, *args: Any, draft: TuningDraft, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, why_not: Callable[[str], str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.draft = draft
+        self.why_not = why_not
 
     def clean_output_uri(self) -> str:
         uri: str = self.cleaned_data["output_uri"].rstrip("/")
-        try:
-            parse_gs_uri(uri)
-        except ValueError as error:
-            raise ValidationError(str(error)) from error
-        self._check_folder(uri)
+        if reason := self.why_not(uri):
+            raise ValidationError(reason)
         return uri
-
-    def _check_folder(self, uri: str) -> None:
-        """Other people's jobs, too: what one job writes must not lie among the files of another."""
-        above = [uri[:place] for place in range(len("gs://"), len(uri)) if uri[place] == "/"]
-        near = Q(output_uri__in=[uri, *above]) | Q(output_uri__startswith=f"{uri}/")
-        taken = TuningJob.objects.filter(near).exclude(pk=self.draft.pk).values_list("output_uri", flat=True)
-        if uri in taken:
-            raise ValidationError(_("Another tuning job already writes there. Choose a folder of its own."))
-        if inside := next((other for other in taken if other in above or other.startswith(f"{uri}/")), ""):
-            message = _("Another tuning job writes to %(folder)s. Choose a folder that is not above or below it.")
-            raise ValidationError(message, params={"folder": inside})
 
 
 REPLICAS = ("endpoint_min_replicas", "endpoint_max_replicas")

@@ -22,14 +22,15 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from console.forms.settings import DefaultsForm
-from console.forms.tuning import OutputForm
 from console.http import ConsoleRequest, hx_redirect, page_or_fragment, wants_fragment
 from jobs import tasks
+from jobs.errors import NotAllowedNow
 from jobs.models import StorageListing, TuningDraft
-from jobs.models.uris import parse_gs_uri
+from jobs.models.uris import canonical, parse_gs_uri
 from jobs.services import browsing
 
 from . import weights
+from .output_form import output_form
 
 PAGE = "storage/browse.html"
 LONGEST_NAME = 200
@@ -82,7 +83,7 @@ def into_output(request: ConsoleRequest) -> Into:
     return Into(
         {"into": "output", "draft": str(pk)}, "output_uri", gettext_lazy("Output directory"),
         reverse("tuning-draft", args=[pk, "output"]),
-        lambda uri: OutputForm(None, initial={"output_uri": uri}, draft=draft),
+        lambda uri: output_form(initial={"output_uri": uri}, draft=draft, user=request.user),
     )  # fmt: skip
 
 
@@ -110,6 +111,7 @@ class Browser:
     page: StorageListing
     now: datetime
     is_dialog: bool = False
+    may_choose: bool = True
 
     @property
     def is_late(self) -> bool:
@@ -141,7 +143,7 @@ class Browser:
 
     @property
     def choose(self) -> str:
-        return self.into.url("storage-choose", **self._panel, uri=self.uri) if self.uri else ""
+        return self.into.url("storage-choose", **self._panel, uri=self.uri) if self.uri and self.may_choose else ""
 
     @property
     def crumbs(self) -> list[tuple[str, str]]:
@@ -187,7 +189,7 @@ def folder_of(text: str) -> str:
     bare = text.strip().rstrip("/")
     if bare in ("", "gs:"):
         return ""
-    return "gs://" + "/".join(filter(None, parse_gs_uri(bare)))
+    return canonical(bare)
 
 
 @require_safe
@@ -215,11 +217,16 @@ def shown(
 ) -> HttpResponse:
     now, token = timezone.now(), request.GET.get("page", "").replace("\x00", "")[:1500]
     wanted = {"again": "again" in request.GET, "polls": "poll" in request.GET}
-    page, is_asked = browsing.ask(request.user, uri, token, now, **wanted)
+    try:
+        page, is_asked = browsing.ask(request.user, uri, token, now, **wanted)
+    except NotAllowedNow as error:
+        return shown(request, into, "", part, str(error), status)
     if is_asked:
         tasks.kick(tasks.list_storage, listing_id=str(page.pk))
     context: dict[str, Any] = {
-        "browser": Browser(into, uri, page, now, is_dialog="panel" in request.GET),
+        "browser": Browser(
+            into, uri, page, now, is_dialog="panel" in request.GET, may_choose=browsing.may_look(request.user, uri)
+        ),
         "problem": problem,
         "typed": request.GET.get("name", ""),
         "keeps_focus": "poll" in request.GET,

@@ -101,11 +101,11 @@ def uploaded(request: ConsoleRequest, form: UploadForm) -> Dataset | None:
     if not form.is_valid():
         return None
     file = form.cleaned_data["file"]
-    form.known = datasets.same_file(request.user, file)
-    if form.known:
-        return form.known
     told = reading_told(request.user.pk, form.cleaned_data["reading"])
     try:
+        form.known = datasets.same_file(request.user, file)
+        if form.known:
+            return form.known
         return datasets.create(
             request.user, file=file, file_name=file.name, name=form.cleaned_data["name"], progress=told
         )

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
+from django.contrib.auth.models import User
 from django.utils.text import slugify
 
 from console.forms.training import ABSOLUTE, MOST_EPOCHS
 from jobs.models import TuningDraft
 from jobs.services.catalogue import TuningFacts
 from jobs.services.continuing import Start
+from jobs.services.storage import policies
 from jobs.services.tuning_code import plain
 
 
@@ -18,8 +19,9 @@ def proposed_folder(draft: TuningDraft, name: str) -> str:
     return f"{slugify(name)[:40] or 'model'}-{draft.pk.hex[:6]}"
 
 
-def proposed_output(draft: TuningDraft, name: str, prefix: str = "") -> str:
-    prefix = prefix or (settings.VERTEX_BUCKET and f"{settings.VERTEX_BUCKET}/tuning")
+def proposed_output(draft: TuningDraft, user: User, name: str, prefix: str = "") -> str:
+    """Below `prefix` where this person may write there, else where their jobs write unless told otherwise."""
+    prefix = prefix if prefix and not policies.why_not_write(user, prefix) else policies.output_root(user)
     return f"{prefix}/{proposed_folder(draft, name)}" if prefix else ""
 
 

@@ -16,8 +16,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 from console.context_processors import theme_of
 from console.forms.settings import AppearanceForm, DefaultsForm, KeysForm
 from console.http import ConsoleRequest
+from jobs.errors import NotAllowedNow
 from jobs.models import PublisherModel, Theme, preference_of
 from jobs.services import preferences
+from jobs.services.storage import policies
 
 from .accounts import FAILURES_A_MINUTE, count
 from .preferences import remembered
@@ -28,11 +30,15 @@ READ_OR_SEND = ["GET", "HEAD", "POST"]
 
 @require_http_methods(READ_OR_SEND)
 def defaults(request: ConsoleRequest) -> HttpResponse:
-    form = DefaultsForm(request.POST or None, initial=first_defaults(request), machines=machines())
+    root = policies.output_root(request.user)
+    form = DefaultsForm(request.POST or None, initial=first_defaults(request), machines=machines(), output_root=root)
     if form.is_bound and form.is_valid():
         folder, machine = form.cleaned_data["output_prefix"], form.cleaned_data["machine_type"]
-        preferences.save_defaults(request.user, output_prefix=folder, machine_type=machine, chat=form.chat())
-        return saved(request, "settings-defaults")
+        try:
+            preferences.save_defaults(request.user, output_prefix=folder, machine_type=machine, chat=form.chat())
+            return saved(request, "settings-defaults")
+        except NotAllowedNow as error:
+            form.add_error("output_prefix", str(error))
     return answered(request, "settings/defaults.html", form)
 
 

@@ -8,7 +8,6 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.forms.tuning import OutputForm
 from console.http import ConsoleRequest, hx_redirect
 from jobs import tasks
 from jobs.models import TuningDraft, TuningJob
@@ -16,6 +15,7 @@ from jobs.services import drafts, output_check
 from jobs.states import TuningState
 
 from .clone import draft_values
+from .output_form import output_form
 from .output_state import output_state
 from .wizard import SENT, TITLES
 
@@ -51,7 +51,7 @@ def check_output(request: ConsoleRequest, pk: UUID) -> HttpResponse:
 
 def asked(draft: TuningDraft, typed: str) -> str:
     """Nothing is asked about what is no free folder: the form says that when it is sent."""
-    form = OutputForm({"output_uri": typed}, draft=draft)
+    form = output_form({"output_uri": typed}, draft=draft, user=draft.owner)
     if not form.is_valid():
         return typed
     uri: str = form.cleaned_data["output_uri"]

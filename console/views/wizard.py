@@ -33,6 +33,7 @@ from jobs.services.tuning_code import plain
 
 from . import catalogue
 from .catalogue import Variant
+from .output_form import output_form
 from .proposals import proposed_machine, proposed_output, training_defaults, whole_number
 from .wizard_review import answers, machine_with_price, note
 
@@ -144,7 +145,7 @@ class Wizard:
                 start_at=self._start_at,
                 regions=region_choices(),
             ),
-            "output": partial(OutputForm, draft=self.draft),
+            "output": partial(output_form, draft=self.draft, user=self.user),
             "training": self._training_form,
             "deployment": self._deployment_form,
         }
@@ -189,7 +190,7 @@ class Wizard:
             return {"source": BASE, "location": settings.VERTEX_LOCATION} | chosen
         if step == "output":
             name, prefix = self.values("name").get("display_name", ""), self.own.get("output_prefix", "")
-            return {"output_uri": proposed_output(self.draft, name, prefix)}
+            return {"output_uri": proposed_output(self.draft, self.user, name, prefix)}
         if step == "deployment":
             name, machines = self.values("name").get("display_name", ""), self.variant and self.variant.machine_specs
             machine = proposed_machine(machines or [], self.own.get("machine_type", ""))

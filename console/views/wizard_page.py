@@ -66,7 +66,10 @@ def step_context(
         return {
             "check": output_state(wizard.draft, str(form["output_uri"].value() or ""), timezone.now()),
             "free_folder": proposed_output(
-                wizard.draft, wizard.values("name").get("display_name", ""), wizard.own.get("output_prefix", "")
+                wizard.draft,
+                wizard.user,
+                wizard.values("name").get("display_name", ""),
+                wizard.own.get("output_prefix", ""),
             ),
         }
     if step == "training":

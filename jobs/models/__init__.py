@@ -31,7 +31,7 @@ from .notification import Subject as NotificationSubject
 from .notification import Way as NotificationWay
 from .notification_words import Kind as NotificationKind
 from .status import PartState, ProbeResult
-from .storage import StorageListing
+from .storage import SharedFolder, StorageListing
 from .tuning import (
     GROUPS,
     EventLevel,
@@ -90,6 +90,7 @@ __all__ = [
     "Role",
     "ServedModel",
     "ShareLink",
+    "SharedFolder",
     "SignInLink",
     "Series",
     "StatusGroup",

@@ -1,6 +1,7 @@
-"""Addresses in Cloud Storage: one strict grammar for forms, services and the gateway."""
+"""Addresses in Cloud Storage: one strict grammar for forms, services, policies and the gateway."""
 
 import re
+import unicodedata
 
 from django.utils.translation import gettext as _
 
@@ -8,12 +9,15 @@ from django.utils.translation import gettext as _
 LONGEST_PATH = 700
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]*[a-z0-9]")
-_FOUR_NUMBERS = re.compile(r"\d{1,3}(\.\d{1,3}){3}")
+_FOUR_NUMBERS = re.compile(r"\d{1,3}(\.\d{1,3}){3}", re.ASCII)
+_ESCAPE = re.compile(r"%(?:u[0-9a-fA-F]{4}|[0-9a-fA-F]{2})")
+_FORBIDDEN = "?#[]*\\"
 
 
 def parse_gs_uri(text: str) -> tuple[str, str]:
     """`gs://bucket/some/path` → ("bucket", "some/path"); the path may be empty. One slash at the end is dropped.
 
+    No two spellings that a server, a file system or a careless program could take for each other are both accepted.
     Raises ValueError whose text is a sentence for the person.
     """
     if not text.startswith("gs://"):
@@ -21,9 +25,30 @@ def parse_gs_uri(text: str) -> tuple[str, str]:
     bucket, _slash, path = text.removeprefix("gs://").partition("/")
     _check_bucket(bucket)
     path = path.removesuffix("/")
-    if path:
+    if path or text.endswith("//"):
         _check_path(path)
     return bucket, path
+
+
+def format_gs_uri(bucket: str, path: str = "") -> str:
+    return f"gs://{bucket}/{path}" if path else f"gs://{bucket}"
+
+
+def canonical(text: str) -> str:
+    """The one spelling, without a slash at its end. Raises ValueError as `parse_gs_uri` does."""
+    return format_gs_uri(*parse_gs_uri(text))
+
+
+def at_or_above(uri: str) -> list[str]:
+    """Of an address in its one spelling: the bucket first, then every folder on the way, then the address itself."""
+    bucket, _slash, path = uri.removeprefix("gs://").partition("/")
+    names = path.split("/") if path else []
+    return [format_gs_uri(bucket, "/".join(names[:length])) for length in range(len(names) + 1)]
+
+
+def is_inside(uri: str, folder: str) -> bool:
+    """At `folder` or below it: gs://bucket/ann2 is not inside gs://bucket/ann."""
+    return uri == folder or uri.startswith(f"{folder}/")
 
 
 def _check_bucket(bucket: str) -> None:
@@ -45,10 +70,28 @@ def _check_path(path: str) -> None:
         raise ValueError(_("The path contains a character that cannot be seen, such as a line break."))
     if len(path.encode()) > LONGEST_PATH:
         raise ValueError(_("The path is longer than 700 bytes."))
-    if any(character in path for character in "?#[]*"):
-        raise ValueError(_("The path must not contain any of ? # [ ] *."))
-    segments = path.split("/")
-    if "" in segments:
+    if any(character in path for character in _FORBIDDEN):
+        raise ValueError(_("The path must not contain any of ? # [ ] * \\."))
+    if _ESCAPE.search(path):
+        raise ValueError(_("The path contains an encoded character. Write the character itself."))
+    _check_folders(path)
+    _check_look_alikes(path)
+
+
+def _check_folders(path: str) -> None:
+    folders = path.split("/")
+    if "" in folders:
         raise ValueError(_("The path has two slashes in a row; leave one out."))
-    if "." in segments or ".." in segments:
+    if "." in folders or ".." in folders:
         raise ValueError(_("The path must not contain . or .. as a folder."))
+    if any(folder != folder.strip() for folder in folders):
+        raise ValueError(_("The name of a folder must not begin or end with a space."))
+
+
+def _check_look_alikes(path: str) -> None:
+    """A letter may be written in two ways (é, e with an accent after it), a slash or a dot by a wide one."""
+    if unicodedata.normalize("NFC", path) != path:
+        raise ValueError(_("The path has a letter whose accent is a character of its own. Write it as one character."))
+    plain = unicodedata.normalize("NFKC", path)
+    if plain.count("/") != path.count("/") or {".", ".."} & set(plain.split("/")) or _ESCAPE.search(plain):
+        raise ValueError(_("The path has a character that looks like a slash, a dot or a percent sign."))

@@ -46,6 +46,7 @@ def leave_to_sweep(answer: Message) -> None:
 
 def start(owner: User, *, endpoint: Endpoint, **place: Any) -> Conversation:
     """`place`: the comparison that it is a column of, and which."""
+    _check_own(owner.pk, endpoint)
     return Conversation.objects.create(owner=owner, endpoint=endpoint, **place, **preferences.chat_defaults(owner))
 
 
@@ -76,9 +77,16 @@ def keep_draft(conversation: Conversation, text: str, key: UUID) -> None:
 
 def choose_endpoint(conversation: Conversation, endpoint: Endpoint) -> None:
     """For the answers to come; one that is being written stays with the endpoint it was asked of."""
+    _check_own(conversation.owner_id, endpoint)
     conversation.endpoint = endpoint
     conversation.save(update_fields=["endpoint", "updated_at"])
     live.ring(conversation.owner_id, f"chat-{conversation.pk}")
+
+
+def _check_own(owner_id: int, endpoint: Endpoint) -> None:
+    """Somebody else's is refused like one that is not there."""
+    if endpoint.owner_id != owner_id:
+        raise NotAllowedNow(_("This endpoint does not answer any more. Choose another one."))
 
 
 def delete(conversation: Conversation) -> None:

@@ -1,7 +1,8 @@
 """One row of training data: which of the three formats it is in, its turns, and what is wrong with it."""
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
@@ -9,6 +10,10 @@ from jobs.models import DatasetFormat
 from jobs.sentences import gettext as _
 
 Turn = tuple[str, str]
+# The fields of OpenAI's and of Gemini's messages that name an image or a file.
+REFERRING = ("image_url", "fileData", "file_data")
+# However JSON may write gs:/, so that only such lines are looked through.
+HINT = re.compile(r"(?:[gG]|\\u00[46]7)(?:[sS]|\\u00[57]3)(?::|\\u003[aA])(?:\\?/|\\u002[fF])")
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,33 @@ def parse(text: str) -> tuple[Row | None, list[Complaint]]:
     if complaint:
         return None, [complaint]
     row, complaints = read_object(value)
+    if not complaints and HINT.search(text):
+        complaints = [_image(path) for path, _uri in references(value)]
+    if complaints:
+        return None, complaints
     return (replace(row, repeated=printable(names.repeated[:40])) if row and names.repeated else row), complaints
+
+
+def references(value: Any) -> Iterator[tuple[str, str]]:
+    """Where something of a row names an object in Cloud Storage as an image or a file, and which: also where no turn
+    is, since a server may look there."""
+    waiting: list[tuple[str, Any]] = [("", value)]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, list):
+            waiting += [(f"{path}[{index}]", item) for index, item in enumerate(value)]
+        elif isinstance(value, dict):
+            for name, item in value.items():
+                here = printable(f"{path}.{name}"[-100:].lstrip("."))
+                if name in REFERRING and (uri := _stored(item)):
+                    yield here, uri
+                else:
+                    waiting.append((here, item))
+
+
+def _stored(item: Any) -> str:
+    places = [item] if isinstance(item, str) else list(item.values()) if isinstance(item, dict) else []
+    return next((place for place in places if isinstance(place, str) and place.strip().lower().startswith("gs:/")), "")
 
 
 def read_json(text: str, names: Names | None = None) -> tuple[dict[str, Any], Complaint | None]:

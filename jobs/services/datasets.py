@@ -84,13 +84,33 @@ def _name_for(name: str, file_name: str) -> str:
 
 
 def same_file(owner: User, file: IO[bytes]) -> Dataset | None:
-    """What this person has of these very bytes, the newest; the file is at its start again afterwards."""
+    """What this person has of these very bytes, the newest; the file is at its start again afterwards.
+
+    Where a dataset lost its own file, these bytes take its place, so that it can be used again.
+    """
     digest = hashlib.sha256()
     while chunk := file.read(CHUNK):
         digest.update(chunk)
     file.seek(0)
-    found = Dataset.objects.visible_to(owner).filter(sha256=digest.hexdigest()).first()
-    return found if found and found.path.is_file() else None
+    found = list(Dataset.objects.visible_to(owner).filter(sha256=digest.hexdigest()))
+    for dataset in found:
+        if not dataset.path.is_file():
+            _restore(dataset, file)
+    return next(iter(found), None)
+
+
+def _restore(dataset: Dataset, file: IO[bytes]) -> None:
+    """The copy in `gs://` counts as gone with the file: the next job sends it again."""
+    notes, partial = dataset.notes, dataset.path.with_suffix(f".{uuid4().hex}")
+    dataset.path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        (_keep if dataset.shape else _fill)(dataset, file, partial, _silent)
+        os.replace(partial, dataset.path)
+    finally:
+        partial.unlink(missing_ok=True)
+        file.seek(0)
+    dataset.notes, dataset.uploaded_uri = notes, ""
+    dataset.save()
 
 
 def _fill(dataset: Dataset, file: IO[bytes], path: Path, progress: Progress) -> None:

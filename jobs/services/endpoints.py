@@ -20,6 +20,7 @@ from jobs.sentences import gettext as _
 from jobs.states import ENDPOINT_TRANSITIONS, EndpointState, Phase, TuningState, check
 
 from . import checkpoints, endpoint_replicas, endpoint_steps, endpoint_traffic, further_models, leases, notifications
+from .storage import policies
 from .submission import UNSENT, fingerprint
 
 ENDED = frozenset({EndpointState.DELETING, EndpointState.DELETED})
@@ -64,6 +65,7 @@ def deploy_model(owner: User, *, key: UUID, spec: DeploymentSpec) -> Endpoint:
     """The intent, on disk. The same key again is the same endpoint; nothing is sent from here."""
     if sum(map(bool, (spec.publisher_model, spec.job, spec.artifact_uri))) != 1:
         raise NotAllowedNow(_("Choose one model to deploy."))
+    further_models.check_own(owner, spec.job, spec.artifact_uri)
     if spec.job and spec.job.state not in DEPLOYED:
         raise NotAllowedNow(_("Only a tuning job that succeeded can be deployed. Wait until it has ended."))
     endpoint_replicas.check(spec.min_replicas, spec.max_replicas)
@@ -95,6 +97,8 @@ def deploy_again(endpoint: Endpoint) -> Endpoint:
     """Another endpoint with the same settings, since this one is over. Twice is one, as long as that one lives."""
     if endpoint.state not in OVER:
         raise NotAllowedNow(_("The model is deployed here already, or on its way."))
+    if endpoint.artifact_uri:
+        policies.check_can_read(endpoint.owner, endpoint.artifact_uri)
     keys = (uuid5(endpoint.pk, f"again {number}") for number in count())
     key = next(key for key in keys if not Endpoint.objects.filter(pk=key, state__in=OVER).exists())
     columns = {name: getattr(endpoint, name) for name in _columns(DeploymentSpec(""))}
@@ -143,7 +147,7 @@ def _columns(spec: DeploymentSpec) -> dict[str, Any]:
         "display_name": spec.display_name,
         "job_id": spec.job.pk if spec.job else None,
         "publisher_model": spec.publisher_model,
-        "artifact_uri": artifact_uri(spec.job, spec.checkpoint) if spec.job else spec.artifact_uri,
+        "artifact_uri": artifact_uri(spec.job, spec.checkpoint) if spec.job else spec.artifact_uri.removesuffix("/"),
         "base_model": spec.job.base_model if spec.job else spec.publisher_model,
         "accepts_licence": spec.accepts_licence,
         "machine_type": machine.machine_type,

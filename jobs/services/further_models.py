@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -20,6 +21,7 @@ from jobs.states import DEPLOYED_TRANSITIONS, DeployedState, Phase, TuningState,
 
 from . import checkpoints, endpoint_replicas, endpoint_traffic, further_steps, leases, notifications, shares
 from .further_looks import exchange, heir_of
+from .storage import policies
 from .submission import UNSENT, fingerprint
 
 MOST_MODELS = 20
@@ -48,6 +50,7 @@ class FurtherSpec:
 def add(endpoint: Endpoint, *, key: UUID, spec: FurtherSpec) -> FurtherModel:
     """The intent, on disk. The same key again is the same model; nothing is sent from here."""
     _check(spec)
+    check_own(endpoint.owner, spec.job, spec.artifact_uri)
     columns = _columns(spec)
     request_hash = fingerprint(columns | {"endpoint": endpoint.pk})
     with transaction.atomic():
@@ -97,9 +100,17 @@ def _check(spec: FurtherSpec) -> None:
     endpoint_replicas.check(spec.min_replicas, spec.max_replicas)
 
 
+def check_own(owner: User, job: TuningJob | None, folder: str) -> None:
+    """What is to be deployed is this person's own, or shared with them; what is not there is refused alike."""
+    if job and job.owner_id != owner.pk:
+        raise NotAllowedNow(_("You have no such tuned model. Choose one of the list."))
+    if folder:
+        policies.check_can_read(owner, folder)
+
+
 def _columns(spec: FurtherSpec) -> dict[str, Any]:
     machine, job = spec.machine, spec.job
-    folder = spec.artifact_uri
+    folder = spec.artifact_uri.removesuffix("/")
     if job:
         folder = checkpoints.folder(job, spec.checkpoint) if spec.checkpoint else checkpoints.default_folder(job)
     return {

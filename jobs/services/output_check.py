@@ -15,12 +15,16 @@ from jobs.models import TuningDraft
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError
 
+from .storage import policies
+
 PATIENCE = timedelta(seconds=20)
 FRESH = timedelta(minutes=1)
 
 
 def ask(draft: TuningDraft, uri: str, now: datetime) -> bool:
-    """True when the worker is to be told: not while an answer for this folder is under way or still fresh."""
+    """True when the worker is to be told: not while an answer for this folder is under way or still fresh. Raises
+    NotAllowedNow for a folder that this person's jobs may not write to: nothing is found out about that."""
+    policies.check_can_claim(draft.owner, uri)
     known = draft.output_check
     if known.get("uri") == uri and now - datetime.fromisoformat(known["asked_at"]) < _keeps(known):
         return False
@@ -38,7 +42,9 @@ def run(draft_id: UUID, now: datetime) -> None:
     if draft is None or not draft.output_check.get("uri") or draft.output_check.get("checked_at"):
         return
     uri = draft.output_check["uri"]
-    found = {"checked_at": now.isoformat(), **look(uri)}
+    reason = policies.why_not_claim(draft.owner, uri)
+    answer = {"problem": reason, "is_empty": None} if reason else look(uri)
+    found = {"checked_at": now.isoformat(), **answer}
     with transaction.atomic():
         row = TuningDraft.objects.select_for_update().get(pk=draft_id)
         if row.output_check.get("uri") == uri:

@@ -9,6 +9,8 @@ from django.db import transaction
 
 from jobs.models import AccountPreference, Density
 
+from .storage import policies
+
 PAGE_SIZES = (25, 50, 100)
 CHAT = "chat"
 
@@ -46,7 +48,9 @@ def save(user: User, **values: Any) -> None:
 
 
 def save_defaults(user: User, **values: Any) -> None:
-    """What is empty is not a default."""
+    """What is empty is not a default. Raises NotAllowedNow for an output folder that is not this person's to use."""
+    if prefix := values.get("output_prefix"):
+        policies.check_can_write(user, prefix)
     save(user, defaults={name: value for name, value in values.items() if value not in (None, "", {})})
 
 

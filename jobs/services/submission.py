@@ -80,6 +80,12 @@ def is_ours(row: Row, found: Mapping[str, str]) -> bool:
     return all(found.get(name, expected[name]) == expected[name] for name in ("app-key", "app-hash"))
 
 
+def lock_installation() -> None:
+    """Until the transaction ends: what looks at everybody's rows before it adds one, does so one after the other. The
+    row has to be there before the transaction begins, or each of the first two makes one."""
+    Installation.objects.select_for_update().get(pk=installation())
+
+
 def installation() -> Any:
     first = Installation.objects.order_by("created_at", "pk").first()
     return (first or Installation.objects.create()).pk

@@ -18,7 +18,8 @@ from jobs.sentences import gettext as _
 from jobs.states import PHASE_TRANSITIONS, TUNING_TRANSITIONS, Phase, TuningState, check
 
 from . import estimates, leases, notifications, tuning_steps
-from .submission import UNSENT, fingerprint
+from .storage import policies
+from .submission import UNSENT, fingerprint, installation, lock_installation
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,14 @@ def create(owner: User, *, key: UUID, spec: TuningSpec) -> TuningJob:
     request_hash = fingerprint(request | {"owner": owner.pk})
     if found := TuningJob.objects.filter(pk=key).first():
         return _same(found, request_hash)
+    _check_own(owner, spec)
     if not spec.dataset.is_usable or (spec.validation_dataset and not spec.validation_dataset.is_usable):
         raise NotAllowedNow(_("The dataset has rows with problems. Correct them and upload the file again."))
+    installation()
     try:
         with transaction.atomic():
+            lock_installation()
+            policies.check_can_claim(owner, spec.output_uri)
             job = TuningJob(pk=key, owner=owner, request_hash=request_hash, estimate=_estimate(spec), **request)
             job.save(force_insert=True)
             job.events.create(level=EventLevel.INFO, message=_("The job was created."))
@@ -86,6 +91,14 @@ def create(owner: User, *, key: UUID, spec: TuningSpec) -> TuningJob:
     except IntegrityError:
         return _same(TuningJob.objects.get(pk=key), request_hash)
     return job
+
+
+def _check_own(owner: User, spec: TuningSpec) -> None:
+    """Data of others is refused like data that is not there."""
+    if any(dataset and dataset.owner_id != owner.pk for dataset in (spec.dataset, spec.validation_dataset)):
+        raise NotAllowedNow(_("You have no such dataset. Choose one of the list."))
+    if spec.custom_base_model:
+        policies.check_can_read(owner, spec.custom_base_model)
 
 
 def _estimate(spec: TuningSpec) -> dict[str, Any]:

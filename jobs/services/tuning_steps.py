@@ -13,13 +13,15 @@ from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotAuthorised, NotFound, Refused
 from jobs.vertex.port import RemoteTuningJob, TuningJobSpec
 
-from . import queue, surplus, tuning_watch
+from . import dataset_references, queue, surplus, tuning_watch
 from .leases import NOW, Claim, Event, Outcome, poll_seconds
 from .submission import UNSENT, UNSURE, Binding, Foreign, Submission, is_ours, labels
 
 CANCEL_AGAIN = timedelta(seconds=60)
 # In polls: how long a job far back in the queue leaves alone the question whether it is its turn.
 LONGEST_WAIT = 15
+# So long the data and the folder are taken to be as they were when they were looked at.
+PREPARED = timedelta(minutes=10)
 
 
 def step(claimed: Claim[TuningJob]) -> Outcome:
@@ -45,6 +47,8 @@ def _unsent(claimed: Claim[TuningJob]) -> Outcome:
         return _prepare(claimed)
     if place := queue.place_to_wait(job):
         return Outcome(poll_seconds() * min(place, LONGEST_WAIT))
+    if claimed.now - job.prepared_at > PREPARED:
+        return _prepare(claimed)
     return Submission(claimed, JobCreation(job)).step()
 
 
@@ -83,11 +87,22 @@ def _prepare(claimed: Claim[TuningJob]) -> Outcome:
     if not settings.VERTEX_BUCKET:
         return _failed(claimed, _("There is no bucket for datasets. Set VERTEX_BUCKET, then start the job again."))
     for dataset in filter(None, (job.dataset, job.validation_dataset)):
-        if dataset.uploaded_uri != dataset_uri(dataset):
+        if reason := dataset_references.why_not_sent(dataset):
+            return _failed(claimed, reason)
+        if not _is_uploaded(dataset):
             return _upload(claimed, dataset)
     if problem := get_gateway().storage.problem_with_output(job.output_uri):
         return _failed(claimed, _("%s Choose another output directory and start a new job.") % problem)
     return Outcome(NOW, {"prepared_at": claimed.now, "notice": ""})
+
+
+def _is_uploaded(dataset: Dataset) -> bool:
+    """The copy is there and whole: a bucket can be emptied, and an object replaced, behind our back."""
+    uri = dataset_uri(dataset)
+    found = get_gateway().storage.find_object(uri) if dataset.uploaded_uri == uri else None
+    if found is None or not dataset.path.is_file():
+        return found is not None
+    return found.size == dataset.path.stat().st_size
 
 
 def _upload(claimed: Claim[TuningJob], dataset: Dataset) -> Outcome:

@@ -264,6 +264,9 @@ class Storage(Protocol):
 
     def is_empty(self, uri: str) -> bool: ...
 
+    def find_object(self, uri: str) -> StoredObject | None:
+        """With its whole path as its name; None when there is none, or no such bucket."""
+
     def delete(self, uri: str) -> None:
         """Nothing happens when there is no such object."""
 

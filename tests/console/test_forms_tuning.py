@@ -4,7 +4,8 @@ import pytest
 from django.http import QueryDict
 
 from console.forms.training import TrainingForm
-from console.forms.tuning import BaseModelForm, DeploymentForm, NameForm, OutputForm
+from console.forms.tuning import BaseModelForm, DeploymentForm, NameForm
+from console.views.output_form import output_form
 from jobs.models import Dataset
 from tests import factories
 
@@ -66,14 +67,14 @@ def test_a_base_model_that_cannot_be_tuned_says_why():
     ],
 )
 def test_a_wrong_output_path_gets_its_message(uri, words):
-    form = OutputForm({"output_uri": uri}, draft=factories.draft())
+    form = output_form({"output_uri": uri}, draft=factories.draft(), user=factories.owner())
     assert words in errors(form)["output_uri"][0]
 
 
 @pytest.mark.django_db
 def test_an_output_path_belongs_to_one_job():
     factories.job(output_uri="gs://bucket/a")
-    form = OutputForm({"output_uri": "gs://bucket/a/"}, draft=factories.draft())
+    form = output_form({"output_uri": "gs://bucket/a/"}, draft=factories.draft(), user=factories.owner())
     message = "Another tuning job already writes there. Choose a folder of its own."
     assert errors(form) == {"output_uri": [message]}
 

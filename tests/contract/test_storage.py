@@ -40,6 +40,15 @@ def test_what_is_not_there(world):
     assert world.gateway.storage.read_text("gs://no-such-bucket-here/a", 10) is None
 
 
+def test_an_object_is_found_with_its_size(world, tmp_path):
+    (tmp_path / "a").write_text("four")
+    world.gateway.storage.upload(tmp_path / "a", f"{BUCKET}/texts/found.txt")
+    found = world.gateway.storage.find_object(f"{BUCKET}/texts/found.txt")
+    assert (found.name, found.size) == ("texts/found.txt", 4)
+    missing = (f"{BUCKET}/texts/found", "gs://no-such-bucket-here/a")
+    assert [world.gateway.storage.find_object(uri) for uri in missing] == [None, None]
+
+
 def test_a_folder_is_empty_until_something_lies_in_it(world, tmp_path):
     folder = f"{BUCKET}/folder-{world.name}"
     (tmp_path / "a").write_text("a")

@@ -38,6 +38,11 @@ class FakeStorage(Part):
         return not any(name.startswith(uri.rstrip("/") + "/") for name in self.objects)
 
     @remote
+    def find_object(self, uri: str) -> StoredObject | None:
+        found = self.objects.get(uri)
+        return None if found is None else StoredObject(parse_gs_uri(uri)[1], len(found))
+
+    @remote
     def delete(self, uri: str) -> None:
         self.objects.pop(uri, None)
 

@@ -11,7 +11,7 @@ from google.cloud.storage import Client
 
 from jobs.sentences import gettext as _
 from jobs.vertex.errors import AlreadyExists, NotAuthorised, NotFound, Refused
-from jobs.vertex.port import Listing
+from jobs.vertex.port import Listing, StoredObject
 
 from . import listing
 from .clients import READ_SECONDS, anonymous, harden
@@ -45,6 +45,15 @@ class Storage:
         with translated(bucket=bucket):
             found = _client().list_blobs(bucket, prefix=prefix, max_results=1, timeout=READ_SECONDS, retry=None)
             return not list(found)
+
+    def find_object(self, uri: str) -> StoredObject | None:
+        bucket, name = _parts(uri)
+        try:
+            with translated(bucket=bucket):
+                blob = _client().bucket(bucket).get_blob(name, timeout=READ_SECONDS, retry=None)
+        except NotFound:
+            return None
+        return None if blob is None else StoredObject(blob.name, blob.size or 0, blob.updated)
 
     def delete(self, uri: str) -> None:
         bucket, name = _parts(uri)

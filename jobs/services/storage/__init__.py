@@ -1,0 +1,1 @@
+"""Who may reach what in Cloud Storage, and which folders an administrator shares."""

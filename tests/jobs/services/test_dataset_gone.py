@@ -1,0 +1,115 @@
+"""A dataset whose copy in `gs://` or whose own file is gone: the next job sends it again, or the same file heals it."""
+
+import io
+import json
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from jobs.models import Dataset
+from jobs.services import datasets, tuning
+from jobs.services.tuning import TuningSpec
+from jobs.services.tuning_steps import dataset_uri
+from tests import factories
+from tests.driving import Driver
+
+pytestmark = [pytest.mark.django_db, pytest.mark.fault("F24")]
+ROWS = "".join(json.dumps(row) + "\r\n\n" for row in factories.ROWS).encode()
+GONE = "The file of the dataset Questions is gone from this server. Upload it again."
+
+
+@pytest.fixture
+def driver(fake_gateway):
+    return Driver()
+
+
+@pytest.fixture
+def dataset(owner):
+    return datasets.create(owner, file=io.BytesIO(ROWS), file_name="questions.jsonl", name="Questions")
+
+
+def started(owner, dataset):
+    spec = TuningSpec(
+        display_name="My model", base_model=factories.BASE_MODEL, dataset=dataset, adapter_size=8, accepts_licence=True,
+        output_uri=f"gs://garden-local/out/{uuid4()}",
+    )  # fmt: skip
+    return tuning.create(owner, key=uuid4(), spec=spec)
+
+
+@pytest.fixture
+def bound(owner, driver, dataset):
+    return driver.until(started(owner, dataset), phase="BOUND")
+
+
+@pytest.mark.parametrize("left", [None, b"", b'{"prompt": "half'])
+def test_a_copy_that_is_gone_or_cut_off_is_sent_again(owner, driver, dataset, bound, fake_gateway, left):
+    objects, uri = fake_gateway.storage.objects, dataset_uri(dataset)
+    whole = objects.pop(uri)
+    if left is not None:
+        objects[uri] = left
+    job = driver.until(started(owner, dataset), phase="BOUND")
+    assert (job.phase, objects[uri]) == ("BOUND", whole)
+    assert fake_gateway.calls.count("storage.upload") == 2
+
+
+def test_a_whole_bucket_that_is_gone_is_made_again(owner, driver, dataset, bound, fake_gateway):
+    fake_gateway.storage.objects.clear()
+    fake_gateway.storage.buckets.clear()
+    driver.until(started(owner, dataset), phase="BOUND")
+    assert list(fake_gateway.storage.objects) == [dataset_uri(dataset)]
+
+
+def test_it_is_looked_for_again_when_the_job_had_to_wait(owner, driver, dataset, bound, fake_gateway):
+    job = driver.step(started(owner, dataset))
+    assert job.prepared_at is not None
+    fake_gateway.storage.objects.clear()
+    driver.now += timedelta(minutes=11)
+    driver.until(job, phase="BOUND")
+    assert dataset_uri(dataset) in fake_gateway.storage.objects
+
+
+def test_the_copy_will_do_where_the_file_is_gone(owner, driver, dataset, bound):
+    dataset.path.unlink()
+    assert driver.until(started(owner, dataset), phase="BOUND").error_message == ""
+
+
+def test_with_both_gone_the_same_file_heals_the_dataset(owner, driver, dataset, bound, fake_gateway):
+    content, stats = dataset.path.read_bytes(), dataset.stats
+    dataset.path.unlink()
+    fake_gateway.storage.objects.clear()
+    failed = driver.rest(started(owner, Dataset.objects.get()))
+    assert (failed.state, failed.error_message) == ("FAILED", GONE)
+
+    file = io.BytesIO(ROWS)
+    assert (datasets.same_file(owner, file), file.tell()) == (dataset, 0)
+    healed = Dataset.objects.get()
+    assert (healed.path.read_bytes(), healed.stats, healed.is_usable, healed.notes) == (
+        content,
+        stats,
+        True,
+        dataset.notes,
+    )
+    driver.until(started(owner, healed), phase="BOUND")
+    assert fake_gateway.storage.objects[dataset_uri(dataset)] == content
+
+
+def test_every_dataset_of_these_bytes_is_healed(owner, dataset):
+    other = datasets.create(owner, file=io.BytesIO(ROWS), file_name="again.jsonl", name="Again")
+    dataset.path.unlink()
+    assert datasets.same_file(owner, io.BytesIO(ROWS)) == other
+    assert dataset.path.read_bytes() == other.path.read_bytes()
+
+
+def test_a_file_to_convert_is_healed_as_it_was(owner):
+    table = b"prompt,completion\nHello?,Ahoy!\n"
+    dataset = datasets.create(owner, file=io.BytesIO(table), file_name="rows.csv", name="Table")
+    dataset.path.unlink()
+    assert datasets.same_file(owner, io.BytesIO(table)) == dataset
+    assert (dataset.path.read_bytes(), Dataset.objects.get().shape) == (table, dataset.shape)
+
+
+def test_another_persons_dataset_is_not_touched(dataset, stranger):
+    dataset.path.unlink()
+    assert datasets.same_file(stranger, io.BytesIO(ROWS)) is None
+    assert not dataset.path.exists()
