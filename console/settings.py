@@ -221,7 +221,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "unacked_restore_interval": 5,
     "unacked_restore_throttle": 1,
     "socket_connect_timeout": 2,
-    "socket_timeout": 30,
+    # Shorter than the time after which a worker that waits for it would count as deaf.
+    "socket_timeout": 10,
     "socket_keepalive": True,
     "health_check_interval": 25,
     "global_keyprefix": "console:",
@@ -236,7 +237,6 @@ CELERY_TASK_QUEUES = {
     "chat": {"exchange": "chat", "routing_key": "chat", "no_ack": True},
 }
 CELERY_TASK_ROUTES = {"chat.*": {"queue": "chat"}}
-CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "jobs.sweep", "schedule": 2.0, "options": {"expires": 10}},
     "probe-status": {"task": "status.probe", "schedule": 60.0, "options": {"expires": 30}},
