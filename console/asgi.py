@@ -32,6 +32,7 @@ from console import streams  # noqa: E402
 from console.http import HtmxRequest  # noqa: E402
 from console.middleware import SECURITY_HEADERS, refusal  # noqa: E402
 from console.streams import Message, Receive, Scope, Send  # noqa: E402
+from jobs.services import schema  # noqa: E402
 
 THREADS: Final = 10
 KILOBYTE: Final = 1024
@@ -199,6 +200,9 @@ class Application:
 
     async def lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
+        if problem := await asyncio.to_thread(schema.why_not_use):
+            await send({"type": "lifespan.startup.failed", "message": problem})
+            return
         end_on_signal(self.live.closing)
         await send({"type": "lifespan.startup.complete"})
         await receive()

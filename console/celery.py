@@ -7,7 +7,7 @@ from typing import Any
 from celery import Celery, bootsteps
 from celery.beat import EmbeddedService, Scheduler, SchedulingError
 from celery.concurrency.thread import TaskPool
-from celery.signals import beat_init, task_postrun, task_prerun, worker_ready
+from celery.signals import beat_init, task_postrun, task_prerun, worker_init, worker_ready
 from celery.worker.consumer import Consumer
 from click import Option
 from django.db import close_old_connections
@@ -106,6 +106,15 @@ app.conf.beat_scheduler = Schedule
 app.steps["worker"].add(ScheduleStep)
 app.steps["consumer"].add(PulseStep)
 app.user_options["worker"].add(Option(["--with-schedule"], is_flag=True, help="Tell the workers what is due, too."))
+
+
+@worker_init.connect  # type: ignore[untyped-decorator]
+@beat_init.connect  # type: ignore[untyped-decorator]
+def refuse_newer_database(**_: Any) -> None:
+    from jobs.services import schema  # noqa: PLC0415  # models are ready only now
+
+    if problem := schema.why_not_use():
+        raise SystemExit(problem)
 
 
 @beat_init.connect  # type: ignore[untyped-decorator]

@@ -22,6 +22,7 @@ def write_whole(store: Any, name: str, content: bytes) -> None:
 
 
 if __name__ == "__main__":
+    os.umask(0o077)
     storage._FileStore.write_bytes = write_whole
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     main(sys.argv[1:])

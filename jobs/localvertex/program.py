@@ -42,6 +42,7 @@ clients: set api_endpoint to the printed address, transport="rest", and any cred
 GET /healthz tells which base models are ready. SIGTERM stops the server and its children.
 """
 MOST_AT_ONCE = 16
+PRIVATE_UMASK = 0o077
 ENGINE_COMMAND = shlex.join([sys.executable, "-m", "jobs.localvertex.engine"])
 
 
@@ -136,6 +137,7 @@ def main(application: type[Application] = Application) -> None:
     options = arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    os.umask(PRIVATE_UMASK)
     options.data_dir.mkdir(parents=True, exist_ok=True)
     lock = _only_one(options.data_dir)
     listener = _listen(options.host, options.port)
