@@ -31,8 +31,8 @@ from django_htmx.middleware import HtmxDetails  # noqa: E402
 from console import streams  # noqa: E402
 from console.http import HtmxRequest  # noqa: E402
 from console.middleware import SECURITY_HEADERS, refusal  # noqa: E402
+from console.reporter import Life  # noqa: E402
 from console.streams import Message, Receive, Scope, Send  # noqa: E402
-from jobs.services import schema  # noqa: E402
 
 THREADS: Final = 10
 KILOBYTE: Final = 1024
@@ -167,8 +167,8 @@ def replay(kept: IO[bytes], receive: Receive) -> Receive:
 
 
 class Application:
-    def __init__(self, pages: Any, live: streams.Streams) -> None:
-        self.pages, self.live = pages, live
+    def __init__(self, pages: Any, live: streams.Streams, life: Life | None = None) -> None:
+        self.pages, self.live, self.life = pages, live, life
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -200,13 +200,15 @@ class Application:
 
     async def lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
-        if problem := await asyncio.to_thread(schema.why_not_use):
+        if self.life and (problem := await self.life.begin()):
             await send({"type": "lifespan.startup.failed", "message": problem})
             return
         end_on_signal(self.live.closing)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self.live.close()
+        if self.life:
+            await self.life.end()
         await send({"type": "lifespan.shutdown.complete"})
 
 
@@ -232,4 +234,4 @@ def chained(first: Callable[[], object], then: Any) -> Callable[[int, Any], None
 import_module(settings.ROOT_URLCONF)
 # What is loaded now stays: looking through it for garbage would stop all pages and streams for a tenth of a second.
 gc.freeze()
-application = Application(WSGIMiddleware(django, workers=THREADS), streams.app)
+application = Application(WSGIMiddleware(django, workers=THREADS), streams.app, Life())

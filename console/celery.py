@@ -7,7 +7,7 @@ from typing import Any
 from celery import Celery, bootsteps
 from celery.beat import EmbeddedService, Scheduler, SchedulingError
 from celery.concurrency.thread import TaskPool
-from celery.signals import beat_init, task_postrun, task_prerun, worker_init, worker_ready
+from celery.signals import beat_init, task_postrun, task_prerun, worker_init, worker_ready, worker_shutdown
 from celery.worker.consumer import Consumer
 from click import Option
 from django.db import close_old_connections
@@ -20,7 +20,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 app = Celery("console")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["jobs"])
-scheduler_tick = pulse.Tick()
+scheduler_tick, loop_tick = pulse.Tick(), pulse.Tick()
+reporters: list[Any] = []
 
 
 class Schedule(Scheduler):  # type: ignore[misc]  # Celery has no types
@@ -87,7 +88,10 @@ class PulseStep(bootsteps.StartStopStep):  # type: ignore[misc]
         self.timer = None
 
     def beat(self) -> None:
-        pulse.send(self.problem(time.monotonic()))
+        problem = self.problem(time.monotonic())
+        pulse.send(problem)
+        if not problem:
+            loop_tick.now()
 
     def problem(self, now: float) -> str:
         if scheduler_tick.is_overdue(now):
@@ -138,6 +142,22 @@ def end_task(task: Any, **_: Any) -> None:
     if not task.request.is_eager:
         pulse.end_task()
         close_old_connections()
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]
+def begin_reports(sender: Any, **_: Any) -> None:
+    from console.reporter import Reporter  # noqa: PLC0415  # models are ready only now
+
+    kind = "chat" if set(sender.app.amqp.queues.consume_from) == {"chat"} else "worker"
+    reporter = Reporter(kind, lambda: loop_tick.at is not None and not loop_tick.is_overdue(time.monotonic()))
+    reporter.start()
+    reporters.append(reporter)
+
+
+@worker_shutdown.connect  # type: ignore[untyped-decorator]
+def end_reports(**_: Any) -> None:
+    for reporter in reporters:
+        reporter.stop()
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]
