@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
 from jobs.localvertex import memory
+from jobs.localvertex.hangs import Watch
 from jobs.localvertex.templates import chat_template
 
 SERVING_COMMAND = (sys.executable, "-m", "jobs.localvertex.serving_child")
@@ -22,6 +24,7 @@ SLOTS = 4
 # Threads wait for each other at every layer: beside other work on two cores, two gave 1-5 tokens/s and one gave 34.
 THREADS = max(1, (os.cpu_count() or 2) // 2)
 START_SECONDS = 120.0
+HANG_SECONDS, HEALTH_SECONDS = 20.0, 2.0
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,9 @@ class Child:
     api_key: str
     url: str = ""
     began: float = field(default_factory=time.monotonic)
+    heard: float = field(default_factory=time.monotonic)
+    hang_seconds: float = HANG_SECONDS
+    watch: Watch | None = None
 
     @property
     def alive(self) -> bool:
@@ -53,7 +59,7 @@ class Child:
 
     @property
     def ready(self) -> bool:
-        """It answers: reads the port file until it is there; after that the child's life is the health."""
+        """It has begun to answer: reads the port file until it is there."""
         if not self.alive:
             return False
         if not self.url:
@@ -66,6 +72,19 @@ class Child:
     @property
     def overdue(self) -> bool:
         return not self.url and time.monotonic() - self.began > START_SECONDS
+
+    def ask(self) -> None:
+        """Waits for seconds. With more questions at once than it has threads, the answer waits for theirs."""
+        if self.ready:
+            with suppress(httpx.HTTPError):
+                httpx.get(f"{self.url}/health", timeout=HEALTH_SECONDS, trust_env=False)
+                self.heard = time.monotonic()
+
+    def hangs(self) -> bool:
+        """Neither answers nor computes. To be asked every few seconds at least."""
+        self.watch = self.watch or Watch(self.process.pid, self.hang_seconds)
+        is_idle = self.watch.hangs()
+        return is_idle and bool(self.url) and time.monotonic() - self.heard > self.hang_seconds
 
     def kill(self) -> None:
         """At once: it holds nothing that is worth saving. When this returns, it is gone."""

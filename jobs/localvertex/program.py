@@ -23,7 +23,7 @@ from jobs.localvertex.conversion import Converter
 from jobs.localvertex.deployments import Deployments
 from jobs.localvertex.faults import Faults
 from jobs.localvertex.ledger import Ledger
-from jobs.localvertex.llama import SERVING_COMMAND
+from jobs.localvertex.llama import HANG_SECONDS, SERVING_COMMAND
 from jobs.localvertex.memory import MEGABYTE
 from jobs.localvertex.resources.call import Parts
 from jobs.localvertex.runner import Runner
@@ -90,6 +90,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     _serving_options(parser)
     parser.add_argument("--faults", type=Path, help="JSON list of faults for reliability tests; read at every request")
+    parser.add_argument("--hang-seconds", type=_seconds, default=HANG_SECONDS, help=argparse.SUPPRESS)
     parser.add_argument("--engine-command", default=ENGINE_COMMAND, help=argparse.SUPPRESS)
     parser.add_argument("--serving-command", default=shlex.join(SERVING_COMMAND), help=argparse.SUPPRESS)
     return parser.parse_args(argv)
@@ -169,6 +170,10 @@ def build(options: argparse.Namespace) -> Parts:
         shlex.split(options.serving_command),
         idle_seconds=options.idle_unload,
         budget=options.serving_memory_mb * MEGABYTE,
+        hang_seconds=options.hang_seconds,
+    )
+    runner = Runner(
+        store, weights, buckets, data_dir / "tuning-jobs", engine, options.tuning_at_once, options.hang_seconds
     )
     return Parts(
         store=store,
@@ -177,7 +182,7 @@ def build(options: argparse.Namespace) -> Parts:
         weights=weights,
         buckets=buckets,
         serving=serving,
-        runner=Runner(store, weights, buckets, data_dir / "tuning-jobs", engine, options.tuning_at_once),
+        runner=runner,
         deployments=Deployments(store, weights, buckets, serving, Converter(engine)),
         dedicated_hosts=options.dedicated_hosts,
     )
