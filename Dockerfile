@@ -12,7 +12,7 @@ ENV PYTHONUNBUFFERED=1 \
     CONSOLE_STATIC_ROOT=/app/collected
 
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin console \
-    && install --directory --owner=console --group=console /data
+    && install --directory --mode=700 --owner=console --group=console /data
 WORKDIR /app
 
 # Exactly what the lock names, byte by byte. PyTorch has one build for each kind of hardware, so it is left out of it.
@@ -28,7 +28,8 @@ COPY static static
 COPY locale locale
 COPY docs docs
 COPY THIRD_PARTY_NOTICES.md ./
-RUN CONSOLE_SECRET_KEY=build python manage.py collectstatic --no-input
+# Whatever the modes of the files that were copied: the program is no secret.
+RUN chmod -R a+rX . && CONSOLE_SECRET_KEY=build python manage.py collectstatic --no-input
 
 USER console
 VOLUME /data

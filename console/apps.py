@@ -1,5 +1,19 @@
+from typing import Any
+
 from django.apps import AppConfig
+from django.core import checks
 
 
 class ConsoleConfig(AppConfig):
     name = "console"
+
+    def ready(self) -> None:
+        checks.register(check_schema, checks.Tags.database)
+
+
+def check_schema(databases: Any = None, **_: Any) -> list[checks.CheckMessage]:
+    """Of `migrate`, which would find nothing to do in a newer database and say that all is well."""
+    from jobs.services import schema  # noqa: PLC0415  # models are ready only now
+
+    problem = schema.why_not_use() if databases else ""
+    return [checks.Error(problem, id="console.E001")] if problem else []

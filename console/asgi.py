@@ -27,6 +27,7 @@ from console.entrance.bodies import Refused, body_limit, declared_length  # noqa
 from console.entrance.clients import Clients  # noqa: E402
 from console.entrance.limits import MEGABYTE, Account, Full, Ledger  # noqa: E402
 from console.entrance.pages import Pages  # noqa: E402
+from console.reporter import Life  # noqa: E402
 from console.streams import Receive, Scope, Send, session_of  # noqa: E402
 
 logger = logging.getLogger(__name__)
@@ -35,8 +36,8 @@ logger = logging.getLogger(__name__)
 class Application:
     """`django`: the WSGI application."""
 
-    def __init__(self, django: Any, live: streams.Streams) -> None:
-        self.ledger, self.clients, self.live = Ledger(), Clients(), live
+    def __init__(self, django: Any, live: streams.Streams, life: Life | None = None) -> None:
+        self.ledger, self.clients, self.live, self.life = Ledger(), Clients(), live, life
         self.pages = Pages(django, self.ledger)
         self.files = static_files.StaticFiles()
 
@@ -95,10 +96,15 @@ class Application:
 
     async def lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
+        if self.life and (problem := await self.life.begin()):
+            await send({"type": "lifespan.startup.failed", "message": problem})
+            return
         end_on_signal(self.live.closing)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self.live.close()
+        if self.life:
+            await self.life.end()
         await send({"type": "lifespan.shutdown.complete"})
 
 
@@ -124,4 +130,4 @@ def chained(first: Callable[[], object], then: Any) -> Callable[[int, Any], None
 import_module(settings.ROOT_URLCONF)
 # What is loaded now stays: looking through it for garbage would stop all pages and streams for a tenth of a second.
 gc.freeze()
-application = Application(django, streams.app)
+application = Application(django, streams.app, Life())

@@ -1,32 +1,163 @@
 import gc
+import logging
 import os
+import time
 from typing import Any
 
-from celery import Celery
-from celery.signals import beat_embedded_init, beat_init, task_postrun, task_prerun, worker_ready
+from celery import Celery, bootsteps
+from celery.beat import EmbeddedService, Scheduler, SchedulingError
+from celery.concurrency.thread import TaskPool
+from celery.signals import beat_init, task_postrun, task_prerun, worker_init, worker_ready, worker_shutdown
+from celery.worker.consumer import Consumer
+from click import Option
 from django.db import close_old_connections
 
+from console import pulse
+
+logger = logging.getLogger(__name__)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
 app = Celery("console")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["jobs"])
+scheduler_tick, loop_tick = pulse.Tick(), pulse.Tick()
+reporters: list[Any] = []
+
+
+class Schedule(Scheduler):  # type: ignore[misc]  # Celery has no types
+    """Kept in memory: the longest interval is an hour, and a file could be torn, or on a disk that is full."""
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        scheduler_tick.now()
+        return float(super().tick(*args, **kwargs))
+
+    def apply_entry(self, entry: Any, producer: Any = None) -> None:
+        """One line when the broker is away; what was due then is due again at the next interval."""
+        try:
+            self.apply_async(entry, producer=producer, advance=False)
+        except SchedulingError as error:
+            logger.warning("%s", error)
+
+    def _ensure_connected(self) -> Any:
+        keep_ticking(self.connection, scheduler_tick.now)
+        return super()._ensure_connected()
+
+
+def keep_ticking(connection: Any, tick: Any) -> None:
+    """Waiting for a broker that is away is no hang: `tick` is called each second of it."""
+    ensure = connection.ensure_connection
+
+    def ensure_connection(*args: Any, callback: Any = None, **kwargs: Any) -> Any:
+        def call() -> None:
+            tick()
+            if callback:
+                callback()
+
+        return ensure(*args, callback=call, **kwargs)
+
+    connection.ensure_connection = ensure_connection
+
+
+class ScheduleStep(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Beat in a thread of the worker. Celery's own `-B` forks a process that nobody watches."""
+
+    def __init__(self, worker: Any, with_schedule: bool = False, **options: Any) -> None:
+        self.enabled = with_schedule
+        super().__init__(worker, **options)
+
+    def create(self, worker: Any) -> Any:
+        scheduler_tick.now()
+        return EmbeddedService(worker.app, thread=True, scheduler_cls=Schedule)
+
+
+class PulseStep(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Written from the loop that takes in messages, as long as the threads and the scheduler work, too."""
+
+    requires = ("celery.worker.consumer.connection:Connection",)
+    timer: Any = None
+
+    def start(self, consumer: Any) -> None:
+        pool = consumer.pool
+        self.threads = pulse.Threads(pool.executor, pool.limit) if isinstance(pool, TaskPool) else None
+        consumer.timer.call_after(0, self.beat)
+        self.timer = consumer.timer.call_repeatedly(pulse.SECONDS, self.beat)
+
+    def stop(self, consumer: Any) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+        self.timer = None
+
+    def beat(self) -> None:
+        problem = self.problem(time.monotonic())
+        pulse.send(problem)
+        if not problem:
+            loop_tick.now()
+
+    def problem(self, now: float) -> str:
+        if scheduler_tick.is_overdue(now):
+            return "its scheduler is silent"
+        return self.threads.problem(now) if self.threads else ""
+
+
+class PulsingConsumer(Consumer):  # type: ignore[misc]
+    def ensure_connected(self, connection: Any) -> Any:
+        keep_ticking(connection, pulse.send)
+        return super().ensure_connected(connection)
+
+
+app.conf.worker_consumer = PulsingConsumer
+app.conf.beat_scheduler = Schedule
+app.steps["worker"].add(ScheduleStep)
+app.steps["consumer"].add(PulseStep)
+app.user_options["worker"].add(Option(["--with-schedule"], is_flag=True, help="Tell the workers what is due, too."))
+
+
+@worker_init.connect  # type: ignore[untyped-decorator]
+@beat_init.connect  # type: ignore[untyped-decorator]
+def refuse_newer_database(**_: Any) -> None:
+    from jobs.services import schema  # noqa: PLC0415  # models are ready only now
+
+    if problem := schema.why_not_use():
+        raise SystemExit(problem)
 
 
 @beat_init.connect  # type: ignore[untyped-decorator]
-@beat_embedded_init.connect  # type: ignore[untyped-decorator]
-def read_catalogue(**_: Any) -> None:
-    """At every start, too: the schedule alone would leave Model Garden empty for the first five minutes."""
-    app.send_task("catalogue.sync", expires=60)
-    app.send_task("status.probe", expires=60)
+def begin_schedule(**_: Any) -> None:
+    """At every start, too: the schedule alone would leave Model Garden empty for the first five minutes, and never
+    tidy up in a console that runs for less than an hour at a time."""
+    for name in ("catalogue.sync", "status.probe", "jobs.prune"):
+        app.send_task(name, expires=60)
 
 
 @task_prerun.connect  # type: ignore[untyped-decorator]
-@task_postrun.connect  # type: ignore[untyped-decorator]
-def keep_connection(task: Any, **_: Any) -> None:
-    """As long as CONN_MAX_AGE says. One that runs in its caller's thread leaves the caller's connection alone."""
+def begin_task(task: Any, **_: Any) -> None:
+    """One that runs in its caller's thread leaves the caller's connection alone, which lasts as CONN_MAX_AGE says."""
     if not task.request.is_eager:
+        pulse.begin_task(task.time_limit or app.conf.task_time_limit)
         close_old_connections()
+
+
+@task_postrun.connect  # type: ignore[untyped-decorator]
+def end_task(task: Any, **_: Any) -> None:
+    if not task.request.is_eager:
+        pulse.end_task()
+        close_old_connections()
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]
+def begin_reports(sender: Any, **_: Any) -> None:
+    from console.reporter import Reporter  # noqa: PLC0415  # models are ready only now
+
+    kind = "chat" if set(sender.app.amqp.queues.consume_from) == {"chat"} else "worker"
+    reporter = Reporter(kind, lambda: loop_tick.at is not None and not loop_tick.is_overdue(time.monotonic()))
+    reporter.start()
+    reporters.append(reporter)
+
+
+@worker_shutdown.connect  # type: ignore[untyped-decorator]
+def end_reports(**_: Any) -> None:
+    for reporter in reporters:
+        reporter.stop()
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]

@@ -1,5 +1,9 @@
 """What goes over the wire compressed: files once, when they are collected; pages as they are sent."""
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
@@ -13,6 +17,13 @@ class StaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
 
     manifest_strict = False
     support_js_module_import_aggregation = True
+
+    def post_process(self, *args: Any, **options: Any) -> Iterator[Any]:
+        """The compressed copies and the list of names are written without regard to the modes that were chosen."""
+        yield from super().post_process(*args, **options)
+        root = Path(self.location)
+        for path in (root, *root.rglob("*")):
+            path.chmod(self.directory_permissions_mode if path.is_dir() else self.file_permissions_mode)
 
     def stored_name(self, name: str) -> str:
         return super().stored_name(name) if self.hashed_files else name

@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
+from console.datadir import open_data_dir, unusable
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
 VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
@@ -71,18 +73,24 @@ def mail(url: str, sender: str) -> dict[str, Any]:
 
 def stored_secret(path: Path) -> str:
     """The same key at every start: made once, readable by the owner only."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}")
+    try:
+        if not path.exists():
+            make_secret(path)
+        return path.read_text()
+    except OSError as error:
+        raise unusable(path, error) from None
+
+
+def make_secret(path: Path) -> None:
+    partial = path.with_suffix(f".{os.getpid()}")
+    try:
         partial.touch(mode=0o600)
         partial.write_text(secrets.token_urlsafe(48))
-        try:
-            os.link(partial, path)
-        except FileExistsError:
-            pass
-        finally:
-            partial.unlink()
-    return path.read_text()
+        os.link(partial, path)
+    except FileExistsError:
+        pass
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def database(url: str, data_dir: Path) -> dict[str, Any]:
@@ -117,7 +125,7 @@ def database(url: str, data_dir: Path) -> dict[str, Any]:
 
 
 DATA_DIR = Path(env("CONSOLE_DATA_DIR", str(BASE_DIR / "data"))).resolve()
-DATA_DIR.mkdir(parents=True, exist_ok=True)
+open_data_dir(DATA_DIR)
 
 SECRET_KEY = env("CONSOLE_SECRET_KEY") or stored_secret(DATA_DIR / "secret-key")
 DEBUG = env_bool("CONSOLE_DEBUG")
@@ -221,7 +229,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "unacked_restore_interval": 5,
     "unacked_restore_throttle": 1,
     "socket_connect_timeout": 2,
-    "socket_timeout": 30,
+    # Shorter than the time after which a worker that waits for it would count as deaf.
+    "socket_timeout": 10,
     "socket_keepalive": True,
     "health_check_interval": 25,
     "global_keyprefix": "console:",
@@ -236,7 +245,6 @@ CELERY_TASK_QUEUES = {
     "chat": {"exchange": "chat", "routing_key": "chat", "no_ack": True},
 }
 CELERY_TASK_ROUTES = {"chat.*": {"queue": "chat"}}
-CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "jobs.sweep", "schedule": 2.0, "options": {"expires": 10}},
     "probe-status": {"task": "status.probe", "schedule": 60.0, "options": {"expires": 30}},
@@ -281,11 +289,20 @@ STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATICFILES_FINDERS = ["django.contrib.staticfiles.finders.FileSystemFinder"]
 STATIC_ROOT = Path(env("CONSOLE_STATIC_ROOT", str(DATA_DIR / "static"))).resolve()
-STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+try:
+    STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+except OSError as error:
+    raise unusable(STATIC_ROOT, error) from None
+# A folder of its own is there for others to read, such as a proxy.
+STATIC_MODES = (0o700, 0o600) if STATIC_ROOT.is_relative_to(DATA_DIR) else (0o755, 0o644)
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "console.compression.StaticFiles"},
+    "staticfiles": {
+        "BACKEND": "console.compression.StaticFiles",
+        "OPTIONS": dict(zip(("directory_permissions_mode", "file_permissions_mode"), STATIC_MODES, strict=True)),
+    },
 }
+FILE_UPLOAD_PERMISSIONS = 0o600
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 

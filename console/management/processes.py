@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from console.management.liveness import OWN_FAULTS
 from console.management.rundir import RunDirectory
 from console.management.supervisor import Process
 
@@ -21,6 +22,8 @@ NEEDED_LOCALLY = ("gcp_storage_emulator", "gguf", "peft", "torch", "transformers
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
 NO_WAIT_FOR_DISK = {"SQLITE_SYNCHRONOUS": "NORMAL"}
+# Long enough for a machine that is busy; what is deaf stays so for several questions.
+ANSWER_SECONDS = 5
 JOBS_AT_ONCE, ANSWERS_AT_ONCE = 8, 128
 
 
@@ -59,7 +62,7 @@ def draw_up(run: RunDirectory, *, data_dir: Path, project_dir: Path, host: str, 
         backends += [storage(run, environment, data_dir, project_dir)]
         backends += [vertex(run, environment, data_dir, project_dir)]
     capped = {**ONE_THREAD, **environment}
-    front = (web(capped, project_dir, host, port), worker(capped, data_dir, project_dir), chat(capped, project_dir))
+    front = (web(capped, project_dir, host, port), worker(capped, project_dir), chat(capped, project_dir))
     return Plan(capped, tuple(backends), front)
 
 
@@ -111,9 +114,8 @@ def web(environment: dict[str, str], project_dir: Path, host: str, port: int) ->
     return Process("web", command, environment, _answers(reachable(host), port, "/healthz"), project_dir)
 
 
-def worker(environment: dict[str, str], data_dir: Path, project_dir: Path) -> Process:
-    schedule = ["-B", "-s", str(data_dir / "run" / "beat-schedule")]
-    return _celery("worker", "jobs", JOBS_AT_ONCE, environment, project_dir, *schedule)
+def worker(environment: dict[str, str], project_dir: Path) -> Process:
+    return _celery("worker", "jobs", JOBS_AT_ONCE, environment, project_dir, "--with-schedule")
 
 
 def chat(environment: dict[str, str], project_dir: Path) -> Process:
@@ -126,7 +128,7 @@ def _celery(name: str, work: str, at_once: int, environment: dict[str, str], pro
     command = [sys.executable, "-m", "celery", "--quiet", "-A", "console", "worker", "--pool=threads"]
     command += [f"--concurrency={at_once}", "-Q", work, *more, "--loglevel=INFO"]
     command += ["--without-gossip", "--without-mingle", "--without-heartbeat", f"--hostname={name}@localhost"]
-    return Process(name, command, {**environment, "REMAP_SIGTERM": "SIGQUIT"}, _always, project_dir)
+    return Process(name, command, {**environment, "REMAP_SIGTERM": "SIGQUIT"}, None, project_dir)
 
 
 def bracketed(host: str) -> str:
@@ -142,10 +144,6 @@ def reachable(host: str) -> str:
     return {"0.0.0.0": LOOPBACK, "::": "::1", "": LOOPBACK}.get(host, host)  # noqa: S104  # compared, not bound
 
 
-def _always() -> bool:
-    return True
-
-
 def _own_options(environment: Mapping[str, str]) -> list[str]:
     try:
         return shlex.split(environment.get("CONSOLE_LOCAL_OPTIONS", ""))
@@ -153,14 +151,23 @@ def _own_options(environment: Mapping[str, str]) -> list[str]:
         raise BadSetting(f"CONSOLE_LOCAL_OPTIONS cannot be read ({error}); quote it as in a shell.") from None
 
 
+def refused(error: OSError) -> bool:
+    """False, unless it is this process that lacks something: then the error goes on."""
+    if error.errno in OWN_FAULTS:
+        raise error
+    return False
+
+
 def _answers(host: str, port: int, path: str) -> Callable[[], bool]:
     def is_ready() -> bool:
-        connection = http.client.HTTPConnection(host, port, timeout=1)
+        connection = http.client.HTTPConnection(host, port, timeout=ANSWER_SECONDS)
         with closing(connection):
             try:
                 connection.request("GET", path)
                 return connection.getresponse().status < 500
-            except (OSError, http.client.HTTPException):
+            except OSError as error:
+                return refused(error)
+            except http.client.HTTPException:
                 return False
 
     return is_ready
@@ -169,11 +176,11 @@ def _answers(host: str, port: int, path: str) -> Callable[[], bool]:
 def _pong(port: int, password: str) -> Callable[[], bool]:
     def is_ready() -> bool:
         try:
-            with socket.create_connection((LOOPBACK, port), timeout=1) as connection:
+            with socket.create_connection((LOOPBACK, port), timeout=ANSWER_SECONDS) as connection:
                 connection.sendall(f"AUTH {password}\r\nPING\r\n".encode())
                 with connection.makefile("rb") as answers:
                     return (answers.readline(), answers.readline()) == (b"+OK\r\n", b"+PONG\r\n")
-        except OSError:
-            return False
+        except OSError as error:
+            return refused(error)
 
     return is_ready

@@ -1,5 +1,6 @@
 """What one running console keeps in its data directory: the lock, the ports it had, and its process numbers."""
 
+import errno
 import fcntl
 import json
 import os
@@ -9,6 +10,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+TRIES = 50
 
 
 class AlreadyRunning(Exception):
@@ -31,6 +34,16 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     partial = path.with_suffix(f".{os.getpid()}")
     partial.write_text(json.dumps(content, indent=2))
     partial.replace(path)
+
+
+def try_to_write_json(path: Path, content: dict[str, Any]) -> bool:
+    try:
+        write_json(path, content)
+    except OSError:
+        with suppress(OSError):
+            path.with_suffix(f".{os.getpid()}").unlink()
+        return False
+    return True
 
 
 def is_alive(pid: int) -> bool:
@@ -108,11 +121,13 @@ class RunDirectory:
     def _described(owner: dict[str, Any]) -> str:
         return f"process {owner['pid']}, {owner.get('url') or 'still starting'}" if owner else "still starting"
 
-    def record(self, url: str, processes: dict[str, int]) -> None:
-        write_json(self.state, {"pid": os.getpid(), "url": url, "processes": processes})
+    def record(self, url: str, processes: dict[str, int], children: list[dict[str, Any]] | None = None) -> bool:
+        """Whether it could be written: a full disk must not end what runs."""
+        content = {"pid": os.getpid(), "url": url, "processes": processes, "children": children or []}
+        return try_to_write_json(self.state, content)
 
     def release(self) -> None:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             self.state.unlink()
         self.give_back()
         os.close(self.lock)
@@ -122,15 +137,20 @@ class RunDirectory:
             self.signs.pop().close()
 
     def port(self, name: str, host: str, preferred: int) -> int:
-        """The port of the last run where it is still free: endpoints of earlier runs carry it in their address."""
+        """The port of the last run where it is still free: endpoints of earlier runs carry it in their address. Raises
+        OSError when this machine has none."""
         known = read_json(self.ports)
         taken = {port for other, port in known.items() if other != name}
         candidates = [port for port in (known.get(name), preferred) if isinstance(port, int) and port not in taken]
         chosen = next((port for port in candidates if self.take(host, port)), 0)
-        while not chosen:
+        for _ in range(TRIES):
+            if chosen:
+                break
             port = any_free(host)
             chosen = port if self.take(host, port) else 0
-        write_json(self.ports, {**known, name: chosen})
+        if not chosen:
+            raise OSError(errno.EADDRINUSE, "no port is free")
+        try_to_write_json(self.ports, {**known, name: chosen})
         return chosen
 
     def take(self, host: str, port: int) -> bool:

@@ -1,4 +1,7 @@
-"""Starts processes, starts again what dies, and stops all of them."""
+"""Starts processes, starts again what dies or does not answer, and stops all of them.
+
+Nothing that the disk, the memory or the table of processes refuses ends it: it says so and tries again.
+"""
 
 import os
 import signal
@@ -9,8 +12,11 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from console.management.liveness import Ear, Pulse, Questions
 from console.management.rundir import RunDirectory
 from console.management.terminal import Terminal
 
@@ -18,6 +24,16 @@ CHILD = Path(__file__).with_name("child.py")
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 STEADY_AFTER = 60.0
 FRONT_GRACE, BACK_GRACE = 7.0, 3.0
+LOOK_SECONDS = 0.2
+DEAF_SECONDS, START_SECONDS = 20.0, 90.0
+DEAF_GRACE = 2.0
+# The supervisor itself did not run for so long: the machine slept or has no time for anybody.
+GAP_SECONDS = 5.0
+# A process behind is away after so much silence; who uses it is excused for its sake, but not for ever.
+AWAY_SECONDS, LONGEST_EXCUSE = 6.0, 120.0
+RECORD_SECONDS = 1.0
+IN_A_ROW = 3
+PULSE_VARIABLE = "CONSOLE_PULSE_FD"
 
 
 class StartFailed(Exception):
@@ -30,12 +46,13 @@ class StartFailed(Exception):
 
 @dataclass(frozen=True)
 class Process:
-    """`behind` others: they use it, so it is stopped after them."""
+    """`is_ready` is asked all its life; None: it writes to the pipe that CONSOLE_PULSE_FD names. `behind` others: they
+    use it, so it is stopped after them."""
 
     name: str
     command: list[str]
     environment: dict[str, str]
-    is_ready: Callable[[], bool]
+    is_ready: Callable[[], bool] | None
     directory: Path
     echo: bool = True
     behind: bool = False
@@ -43,13 +60,47 @@ class Process:
 
 @dataclass
 class Child:
+    """`failures` in a row, `restarts` in all; `reason` says why the last one was, or, of a child that is being ended,
+    why that is."""
+
     process: Process
     popen: subprocess.Popen[bytes]
+    ear: Ear
     started: float
-    was_ready: bool = False
+    since: datetime
     pause: float = FIRST_PAUSE
     again_at: float | None = None
+    kill_at: float | None = None
+    failures: int = 0
+    restarts: int = 0
+    reason: str = ""
+    restarted_at: datetime | None = None
     reader: threading.Thread | None = field(default=None, repr=False)
+
+    def is_deaf(self, now: float) -> bool:
+        return now - self.ear.since > (DEAF_SECONDS if self.ear.is_ready else START_SECONDS)
+
+    def is_away(self, now: float) -> bool:
+        return self.popen.poll() is not None or not self.ear.is_ready or now - self.ear.since > AWAY_SECONDS
+
+    def complaint(self) -> str:
+        if not self.ear.is_ready:
+            return f"did not answer within {START_SECONDS:.0f} s of its start"
+        told = f" ({self.ear.problem})" if self.ear.problem else ""
+        return f"did not answer for {DEAF_SECONDS:.0f} s{told}"
+
+    def facts(self) -> dict[str, Any]:
+        """For the page that shows them."""
+        restarted_at = self.restarted_at.isoformat(timespec="seconds") if self.restarted_at else ""
+        return {
+            "name": self.process.name,
+            "pid": self.popen.pid,
+            "since": self.since.isoformat(timespec="seconds"),
+            "runs": self.again_at is None and self.kill_at is None,
+            "restarts": self.restarts,
+            "reason": self.reason,
+            "restarted_at": restarted_at,
+        }
 
 
 def described(code: int) -> str:
@@ -70,31 +121,47 @@ class Supervisor:
         self.children: dict[str, Child] = {}
         self.stopping = threading.Event()
         self.url = ""
+        self._unrecorded = False
+        self._recorded_at = 0.0
+        self._excused_since: float | None = None
 
     def start(self, *processes: Process) -> None:
         for process in processes:
-            self.children[process.name] = self._spawn(process)
+            try:
+                self.children[process.name] = self._spawn(process)
+            except OSError as error:
+                raise StartFailed(process.name, f"could not be started ({error.strerror or error})", "") from None
         self.record()
 
     def record(self) -> None:
-        self.run.record(self.url, {name: child.popen.pid for name, child in self.children.items()})
+        """For people and for the page that shows the processes; nothing here depends on it."""
+        children = list(self.children.values())
+        pids = {child.process.name: child.popen.pid for child in children}
+        self._unrecorded = not self.run.record(self.url, pids, [child.facts() for child in children])
+        self._recorded_at = time.monotonic()
 
     def wait_until_ready(self, names: Iterable[str], patience: float) -> None:
         """Returns early, not ready, when a stop was asked for."""
         waiting = list(names)
         deadline = time.monotonic() + patience
         while waiting and not self.stopping.is_set():
-            for name in list(waiting):
-                if self._check_ready(self.children[name]):
-                    waiting.remove(name)
+            waiting = [name for name in waiting if not self._check_ready(self.children[name])]
             if waiting and time.monotonic() > deadline:
                 raise StartFailed(waiting[0], f"did not answer within {patience:.0f} s", self._tail(waiting[0]))
             self.stopping.wait(0.05)
 
     def watch(self) -> None:
-        while not self.stopping.wait(0.2):
+        seen = time.monotonic()
+        while not self.stopping.wait(LOOK_SECONDS):
+            now = time.monotonic()
+            if now - seen > GAP_SECONDS:
+                self._excuse(self.children.values())
+            self._excuse_users(now)
             for child in list(self.children.values()):
-                self._revive(child)
+                self._look_after(child, now)
+            if self._unrecorded and now - self._recorded_at > RECORD_SECONDS:
+                self.record()
+            seen = now
 
     def stop(self) -> None:
         self.stopping.set()
@@ -108,27 +175,46 @@ class Supervisor:
         self.terminal.say("Stopped.")
 
     def _spawn(self, process: Process) -> Child:
+        """Raises OSError when there is no room for one more process; then nothing of it is left."""
+        pulse = Pulse() if process.is_ready is None else None
+        try:
+            popen = self._fork(process, pulse)
+        except BaseException:
+            if pulse:
+                pulse.close()
+            raise
+        try:
+            assert popen.stdout is not None
+            reader = self.terminal.follow(process.name, popen.stdout, echo=process.echo)
+            ear = pulse or Questions(process.is_ready or _never, process.name)
+        except RuntimeError as error:
+            end_group(popen.pid, signal.SIGKILL)
+            popen.wait()
+            raise OSError(str(error)) from None
+        return Child(process, popen, ear, time.monotonic(), datetime.now(UTC), reader=reader)
+
+    def _fork(self, process: Process, pulse: Pulse | None) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-I", "-S", str(CHILD), str(os.getpid()), str(int(signal.SIGTERM))]
         popen = subprocess.Popen(
             [*command, *process.command],
             cwd=process.directory,
-            env=process.environment,
+            env=process.environment | ({PULSE_VARIABLE: str(pulse.writer)} if pulse else {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            pass_fds=[self.run.lock],
+            pass_fds=[self.run.lock, *([pulse.writer] if pulse else [])],
         )
-        assert popen.stdout is not None
-        reader = self.terminal.follow(process.name, popen.stdout, echo=process.echo)
-        return Child(process, popen, time.monotonic(), reader=reader)
+        if pulse:
+            pulse.let_go()
+        return popen
 
     def _check_ready(self, child: Child) -> bool:
         code = child.popen.poll()
         if code is not None:
             raise StartFailed(child.process.name, f"ended with {described(code)}", self._tail(child.process.name))
-        child.was_ready = child.process.is_ready()
-        return child.was_ready
+        child.ear.listen()
+        return child.ear.is_ready
 
     def _tail(self, name: str) -> str:
         reader = self.children[name].reader
@@ -136,26 +222,68 @@ class Supervisor:
             reader.join(1)
         return self.terminal.tail(name)
 
-    def _revive(self, child: Child) -> None:
+    @staticmethod
+    def _excuse(children: Iterable[Child]) -> None:
+        for child in children:
+            child.ear.excuse()
+
+    def _excuse_users(self, now: float) -> None:
+        """Whoever waits for a process that is away is not deaf: the one that is away is seen to first."""
+        children = list(self.children.values())
+        if not any(child.is_away(now) for child in children if child.process.behind):
+            self._excused_since = None
+            return
+        self._excused_since = self._excused_since or now
+        if now - self._excused_since < LONGEST_EXCUSE:
+            self._excuse(child for child in children if not child.process.behind and child.ear.is_ready)
+
+    def _look_after(self, child: Child, now: float) -> None:
         code = child.popen.poll()
         if code is None:
-            return
-        now = time.monotonic()
-        if child.again_at is None:
-            self._schedule(child, code, now)
+            child.ear.listen()
+            self._end_if_deaf(child, now)
+        elif child.again_at is None:
+            self._bury(child, code, now)
         elif now >= child.again_at:
-            fresh = self._spawn(child.process)
-            fresh.pause = child.pause
-            self.children[child.process.name] = fresh
-            self.record()
+            self._replace(child, now)
 
-    def _schedule(self, child: Child, code: int, now: float) -> None:
+    def _end_if_deaf(self, child: Child, now: float) -> None:
+        """First with a signal that lets it tidy up. One that is stopped, or stuck, does not hear that."""
+        if child.kill_at is not None:
+            if now >= child.kill_at:
+                end_group(child.popen.pid, signal.SIGKILL)
+        elif child.is_deaf(now):
+            child.reason, child.kill_at = child.complaint(), now + DEAF_GRACE
+            end_group(child.popen.pid, signal.SIGTERM)
+
+    def _bury(self, child: Child, code: int, now: float) -> None:
         """What the dead process had started goes with it, so that its ports and files are free."""
         end_group(child.popen.pid, signal.SIGKILL)
-        pause = FIRST_PAUSE if now - child.started > STEADY_AFTER else child.pause
-        child.again_at = now + pause
-        child.pause = min(pause * 2, LONGEST_PAUSE)
-        self.terminal.say(f"{child.process.name} stopped ({described(code)}); starting it again in {pause:g} s.")
+        child.ear.close()
+        if now - child.started > STEADY_AFTER:
+            child.pause, child.failures = FIRST_PAUSE, 0
+        self._postpone(child, child.reason if child.kill_at is not None else f"stopped ({described(code)})", now)
+
+    def _postpone(self, child: Child, reason: str, now: float) -> None:
+        child.reason, child.again_at = reason, now + child.pause
+        child.failures += 1
+        again = ""
+        if child.failures >= IN_A_ROW:
+            again = f" That is {child.failures} times in a row; its log: {self.terminal.file(child.process.name)}"
+        self.terminal.say(f"{child.process.name} {reason}; starting it again in {child.pause:g} s.{again}")
+        child.pause = min(child.pause * 2, LONGEST_PAUSE)
+        self.record()
+
+    def _replace(self, child: Child, now: float) -> None:
+        try:
+            fresh = self._spawn(child.process)
+        except OSError as error:
+            self._postpone(child, f"could not be started ({error.strerror or error})", now)
+            return
+        fresh.pause, fresh.failures, fresh.restarts = child.pause, child.failures, child.restarts + 1
+        fresh.reason, fresh.restarted_at = child.reason, fresh.since
+        self.children[child.process.name] = fresh
+        self.record()
 
     @staticmethod
     def _end(children: list[Child], grace: float) -> None:
@@ -169,3 +297,7 @@ class Supervisor:
                 child.popen.wait(max(deadline - time.monotonic(), 0.01))
             end_group(child.popen.pid, signal.SIGKILL)
             child.popen.wait()
+
+
+def _never() -> bool:
+    return False

@@ -1,4 +1,6 @@
-"""What other machines ask: is the process alive, can it do its work. Neither needs a sign-in, neither tells secrets."""
+"""What other machines ask. `/healthz`: does this process answer. `/readyz`: does all work that it passes work on to,
+each part by its name; 503 when one does not. Neither needs a sign-in, neither tells secrets.
+"""
 
 from collections.abc import Callable
 
@@ -22,10 +24,14 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
+    now = timezone.now()
     checks: dict[str, Callable[[], str]] = {
         "database": status.database_problem,
         "broker": status.broker_problem,
-        "worker": lambda: status.worker_problem(timezone.now()),
+        "worker": lambda: status.worker_problem(now),
+        "scheduler": lambda: status.scheduler_problem(now),
+        "chat": lambda: status.chat_problem(now),
+        "disk": status.disk_problem,
     }
     problems = {name: problem for name, check in checks.items() if (problem := check())}
     parts = {name: problems.get(name, "ok") for name in checks}

@@ -21,7 +21,7 @@ from console import streams
 from console.http import ConsoleRequest, hx_redirect, page_or_fragment, safe_next, snackbar
 from jobs import tasks
 from jobs.models import ProbeResult
-from jobs.services import status
+from jobs.services import processes, status
 from jobs.services.status import Part
 
 from .status_words import Card, cards, overall
@@ -60,7 +60,13 @@ def index(request: ConsoleRequest) -> HttpResponse:
 def status_context(now: datetime) -> dict[str, Any]:
     found = [with_pages(part) for part in status.parts(now)]
     look, line = overall(status.counted(found))
-    return {"cards": cards(found), "overall_look": look, "overall": line, "diagnostics": diagnostics(found, now)}
+    return {
+        "cards": cards(found),
+        "overall_look": look,
+        "overall": line,
+        "supervised": processes.supervised(),
+        "diagnostics": diagnostics(found, now),
+    }
 
 
 def with_pages(part: Part) -> Part:
@@ -106,7 +112,14 @@ def diagnostics(found: list[Part], now: datetime) -> str:
         f"Python {platform.python_version()}, Django {django.get_version()}, {platform.platform()}",
         *(f"{one.name}={one.value}" for one in settings_shown() if one.is_set),
     ]
-    return redacted("\n".join(lines + [line_of(part) for part in found]))
+    lines += [line_of(part) for part in found]
+    return redacted("\n".join(lines + [line_of_supervised(one) for one in processes.supervised()]))
+
+
+def line_of_supervised(one: processes.Supervised) -> str:
+    last = f", the last time because it {one.reason}" if one.reason else ""
+    since = one.since.isoformat(timespec="seconds")
+    return f"process {one.name} {one.pid}: since {since}, started again {one.restarts} times{last}"
 
 
 def line_of(part: Part) -> str:

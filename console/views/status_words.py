@@ -54,6 +54,16 @@ ENTRIES = {
         _("Start the worker again; it goes on where it stopped."),
         {ONE_MACHINE: UP, WITH_DOCKER: "docker compose up -d worker-jobs worker-chat"},
     ),
+    "chat": Entry(
+        _("Chat workers"), "chat", _("Chats and comparisons wait for their answers."),
+        _("Start the chat worker again; a question that waits is answered then."),
+        {ONE_MACHINE: UP, WITH_DOCKER: "docker compose up -d worker-chat"},
+    ),
+    "web": Entry(
+        _("Pages"), "language", _("Pages of a process that is silent do not open."),
+        _("Start the web process again; nothing is lost with it."),
+        {ONE_MACHINE: UP, WITH_DOCKER: "docker compose up -d web"},
+    ),
     "scheduler": Entry(
         _("Scheduler"), "schedule", _("Jobs are not looked at any more, and endpoints are not undeployed in time."),
         _("Start the scheduler again. Two of them do no harm."),
@@ -186,7 +196,14 @@ def _broker_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:
 def _worker_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:
     waits = facts.get("waiting", 0)
     oldest = gettext("%(s)d s") % {"s": waits} if waits >= 1 else _("Nothing waits")
-    return [(_("Version"), facts.get("version", "")), (_("Machine"), facts.get("host", "")), (_("Oldest work"), oldest)]
+    told = [(_("Version"), facts.get("version", "")), (_("Machine"), facts.get("host", "")), (_("Oldest work"), oldest)]
+    return [*told, *_process_facts(facts)]
+
+
+def _process_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:
+    """Each by its number and machine."""
+    words = [gettext("%(pid)s on %(host)s") % one for one in facts.get("processes", [])]
+    return [(_("Processes"), " · ".join(words))]
 
 
 def _vertex_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:
@@ -225,6 +242,8 @@ FACTS = {
     "database": _database_facts,
     "broker": _broker_facts,
     "worker": _worker_facts,
+    "chat": _process_facts,
+    "web": _process_facts,
     "vertex": _vertex_facts,
     "clock": _clock_facts,
     "disk": _disk_facts,

@@ -10,12 +10,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
 from jobs.localvertex import memory
+from jobs.localvertex.hangs import Watch
 from jobs.localvertex.templates import chat_template
 
 SERVING_COMMAND = (sys.executable, "-m", "jobs.localvertex.serving_child")
@@ -27,6 +29,7 @@ SLOTS = 4
 # Threads wait for each other at every layer: beside other work on two cores, two gave 1-5 tokens/s and one gave 34.
 THREADS = max(1, (os.cpu_count() or 2) // 2)
 START_SECONDS = 120.0
+HANG_SECONDS, HEALTH_SECONDS = 20.0, 2.0
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,9 @@ class Child:
     socket: Path
     answers: bool = False
     began: float = field(default_factory=time.monotonic)
+    heard: float = field(default_factory=time.monotonic)
+    hang_seconds: float = HANG_SECONDS
+    watch: Watch | None = None
 
     @property
     def alive(self) -> bool:
@@ -59,7 +65,7 @@ class Child:
 
     @property
     def ready(self) -> bool:
-        """It answers: looks for the port file until it is there; after that the child's life is the health."""
+        """It has begun to answer: looks for the port file until it is there."""
         if not self.alive:
             return False
         self.answers = self.answers or (self.folder / PORT_FILE).exists()
@@ -68,6 +74,20 @@ class Child:
     @property
     def overdue(self) -> bool:
         return not self.answers and time.monotonic() - self.began > START_SECONDS
+
+    def ask(self) -> None:
+        """Waits for seconds. With more questions at once than it has threads, the answer waits for theirs."""
+        if self.ready:
+            transport = httpx.HTTPTransport(uds=str(self.socket))
+            with suppress(httpx.HTTPError), httpx.Client(transport=transport, timeout=HEALTH_SECONDS) as client:
+                client.get(f"{ADDRESS}/health")
+                self.heard = time.monotonic()
+
+    def hangs(self) -> bool:
+        """Neither answers nor computes. To be asked every few seconds at least."""
+        self.watch = self.watch or Watch(self.process.pid, self.hang_seconds)
+        is_idle = self.watch.hangs()
+        return is_idle and self.answers and time.monotonic() - self.heard > self.hang_seconds
 
     def kill(self) -> None:
         """At once: it holds nothing that is worth saving. When this returns, it is gone."""

@@ -24,7 +24,7 @@ from jobs.localvertex.conversion import Converter
 from jobs.localvertex.deployments import Deployments
 from jobs.localvertex.faults import Faults
 from jobs.localvertex.ledger import Ledger
-from jobs.localvertex.llama import SERVING_COMMAND
+from jobs.localvertex.llama import HANG_SECONDS, SERVING_COMMAND
 from jobs.localvertex.memory import MEGABYTE
 from jobs.localvertex.peers import why_not_connect
 from jobs.localvertex.resources.call import Parts
@@ -45,6 +45,7 @@ GET /healthz tells which base models are ready. SIGTERM stops the server and its
 """
 MOST_AT_ONCE = 16
 REFUSAL = b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s"
+PRIVATE_UMASK = 0o077
 ENGINE_COMMAND = shlex.join([sys.executable, "-m", "jobs.localvertex.engine"])
 
 
@@ -99,6 +100,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     _serving_options(parser)
     parser.add_argument("--faults", type=Path, help="JSON list of faults for reliability tests; read at every request")
+    parser.add_argument("--hang-seconds", type=_seconds, default=HANG_SECONDS, help=argparse.SUPPRESS)
     parser.add_argument("--engine-command", default=ENGINE_COMMAND, help=argparse.SUPPRESS)
     parser.add_argument("--serving-command", default=shlex.join(SERVING_COMMAND), help=argparse.SUPPRESS)
     return parser.parse_args(argv)
@@ -146,6 +148,7 @@ def main(application: type[Application] = Application) -> None:
     options = arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    os.umask(PRIVATE_UMASK)
     options.data_dir.mkdir(parents=True, exist_ok=True)
     lock = _only_one(options.data_dir)
     listener = _listen(options.host, options.port)
@@ -180,6 +183,10 @@ def build(options: argparse.Namespace) -> Parts:
         shlex.split(options.serving_command),
         idle_seconds=options.idle_unload,
         budget=options.serving_memory_mb * MEGABYTE,
+        hang_seconds=options.hang_seconds,
+    )
+    runner = Runner(
+        store, weights, buckets, data_dir / "tuning-jobs", engine, options.tuning_at_once, options.hang_seconds
     )
     return Parts(
         store=store,
@@ -188,7 +195,7 @@ def build(options: argparse.Namespace) -> Parts:
         weights=weights,
         buckets=buckets,
         serving=serving,
-        runner=Runner(store, weights, buckets, data_dir / "tuning-jobs", engine, options.tuning_at_once),
+        runner=runner,
         deployments=Deployments(store, weights, buckets, serving, Converter(engine)),
         dedicated_hosts=options.dedicated_hosts,
     )

@@ -20,7 +20,7 @@ from jobs.localvertex.errors import ApiError
 from jobs.localvertex.hosts import at_home
 from jobs.localvertex.results import register, upload, upload_checkpoints, upload_outputs
 from jobs.localvertex.store import Store
-from jobs.localvertex.training import Cancelled, Stopped, Training, discard_heavy_files
+from jobs.localvertex.training import HANG_SECONDS, Cancelled, Stopped, Training, discard_heavy_files
 from jobs.localvertex.weights import Weights
 from jobs.localvertex.wire import load, now
 
@@ -54,12 +54,14 @@ class Runner:
         folder: Path,
         engine: Sequence[str],
         at_once: int = 1,
+        hang_seconds: float = HANG_SECONDS,
     ) -> None:
         self._store = store
         self._weights = weights
         self._buckets = buckets
         self._folder = folder
         self._engine = list(engine)
+        self._hang_seconds = hang_seconds
         self._changed = threading.Condition()  # taken before the store's lock, never while it is held
         self._stopping = threading.Event()
         self._cancelled: set[str] = set()
@@ -131,8 +133,9 @@ class Runner:
     def _advance(self, unfinished: Job) -> None:
         job = self._plan(unfinished)
         folder = self.folder(job.name)
+        check = partial(self._check, job.name)
         training = Training(
-            job, folder, self._store, self._buckets, self._engine, lambda: self._check(job.name), self._cores
+            job, folder, self._store, self._buckets, self._engine, check, self._cores, self._hang_seconds
         )
         try:
             if unfinished.state == CANCELLING:

@@ -12,13 +12,14 @@ import httpx
 
 from jobs.localvertex import memory
 from jobs.localvertex.errors import ApiError, precondition, unavailable
-from jobs.localvertex.llama import SERVING_COMMAND, Child, Plan, launch
+from jobs.localvertex.llama import HANG_SECONDS, SERVING_COMMAND, Child, Plan, launch
 from jobs.localvertex.wire import Json
 
 log = logging.getLogger(__name__)
 IDLE_SECONDS = 900.0
 POLL_SECONDS = 0.02
 WATCH_SECONDS = 0.25
+HEALTH_PAUSE_SECONDS = 2.0
 MEASURE_SECONDS = 2.0
 # How long a request or a deployment waits until the models that take the memory have answered others.
 ROOM_SECONDS = 20.0
@@ -66,11 +67,13 @@ class Serving:
         *,
         idle_seconds: float = IDLE_SECONDS,
         budget: int | None = None,
+        hang_seconds: float = HANG_SECONDS,
     ) -> None:
         """`idle_seconds` of 0 keeps every child; `budget` is in bytes, half of this machine's when not given."""
         self._folder = folder
         self._command = list(command)
         self.idle_seconds = idle_seconds
+        self.hang_seconds = hang_seconds
         self.budget = budget or memory.half_of_this_machine()
         self._lock = threading.RLock()
         self._served: dict[str, Served] = {}
@@ -79,6 +82,7 @@ class Serving:
 
     def watch(self) -> None:
         threading.Thread(target=self._watch, name="serving", daemon=True).start()
+        threading.Thread(target=self._ask, name="serving-health", daemon=True).start()
 
     def folder(self, name: str) -> Path:
         endpoint, _, deployed = name.partition("/deployedModels/")
@@ -231,6 +235,7 @@ class Serving:
         served.trouble = ""
         try:
             served.child = launch(served.plan, served.folder, self._command)
+            served.child.hang_seconds = self.hang_seconds
         except OSError as error:
             self._leave_alone(served, f"Model server cannot be started: {error.strerror}.")
 
@@ -244,7 +249,7 @@ class Serving:
         child = served.child
         if child is None:
             return
-        if child.alive and not child.overdue:
+        if child.alive and not child.overdue and not child.hangs():
             served.failures = 0 if child.ready else served.failures
             return
         self._end(served)
@@ -271,6 +276,13 @@ class Serving:
                 for served in self._served.values():
                     self._look_after(served)
                 self._measure()
+
+    def _ask(self) -> None:
+        """Without the lock: a child that hangs lets each question wait for seconds."""
+        while not self._stopping.wait(HEALTH_PAUSE_SECONDS):
+            for served in list(self._served.values()):
+                if child := served.child:
+                    child.ask()
 
     def _look_after(self, served: Served) -> None:
         had = served.child

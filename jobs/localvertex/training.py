@@ -17,6 +17,7 @@ from jobs.localvertex.catalogue import model_id
 from jobs.localvertex.data_stats import data_stats
 from jobs.localvertex.errors import ApiError, invalid
 from jobs.localvertex.events import EventFile
+from jobs.localvertex.hangs import Watch
 from jobs.localvertex.images import IMAGES
 from jobs.localvertex.store import Store
 from jobs.localvertex.weights import Weights
@@ -25,6 +26,7 @@ from jobs.localvertex.wire import Json, now
 log = logging.getLogger(__name__)
 ADAPTER_SIZE = {0: 4, 1: 1, 2: 4, 3: 8, 4: 16, 5: 32, 6: 2}
 POLL_SECONDS = 0.2
+HANG_SECONDS = 20.0
 LOG_SECONDS = 2.0
 METRICS_SECONDS = 30.0  # the file is written anew
 ATTEMPTS = 3
@@ -54,6 +56,7 @@ class Training:
         engine: Sequence[str],
         check: Callable[[], None],
         cores: int,
+        hang_seconds: float = HANG_SECONDS,
     ) -> None:
         """`check` raises `Cancelled` or `Stopped` when it is time to leave; it's called many times a second."""
         self.job = job
@@ -63,6 +66,7 @@ class Training:
         self._engine = list(engine)
         self._check = check
         self._cores = cores
+        self._hang_seconds = hang_seconds
         self._events = EventFile(folder / "events.jsonl")
         self._log_sent: tuple[float, int] = (0.0, 0)
         self._metrics_sent = time.monotonic()
@@ -204,10 +208,15 @@ class Training:
             command = [*self._engine, "train", str(self.folder)]
             child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=child_environment())
         lower_priority(child.pid)
+        watch = Watch(child.pid, self._hang_seconds, main_thread_only=True)
         try:
             while child.poll() is None:
                 self._check()
                 self._absorb()
+                if watch.hangs():
+                    self.say(f"The training process did nothing for {self._hang_seconds:g} s and is ended.")
+                    child.kill()
+                    child.wait()
                 self.send_log()
                 time.sleep(POLL_SECONDS)
         except Cancelled:

@@ -30,7 +30,7 @@ from .notification import (
 from .notification import Subject as NotificationSubject
 from .notification import Way as NotificationWay
 from .notification_words import Kind as NotificationKind
-from .status import PartState, ProbeResult
+from .status import PartState, ProbeResult, ProcessReport
 from .storage import SharedFolder, StorageListing
 from .tuning import (
     GROUPS,
@@ -84,6 +84,7 @@ __all__ = [
     "PartState",
     "Picture",
     "ProbeResult",
+    "ProcessReport",
     "Problem",
     "PublisherModel",
     "Rating",

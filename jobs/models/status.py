@@ -20,3 +20,17 @@ class ProbeResult(models.Model):
     facts = models.JSONField(default=dict)
     latency_ms = models.PositiveIntegerField(null=True)
     checked_at = models.DateTimeField()
+
+
+class ProcessReport(models.Model):
+    """One running process of a kind: `web`, `worker` or `chat`. It writes `seen_at` itself, as long as it works."""
+
+    kind = models.CharField(max_length=20)
+    host = models.CharField(max_length=100)
+    pid = models.PositiveIntegerField()
+    version = models.CharField(max_length=40)
+    since = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["kind", "host", "pid"], name="one_report_of_a_process")]

@@ -18,9 +18,11 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
 
-from jobs.models import Endpoint, Heartbeat, Message, PartState, ProbeResult, TuningJob
+from jobs.models import Endpoint, Heartbeat, Message, PartState, ProbeResult, ProcessReport, TuningJob
 from jobs.sentences import gettext as _
 from jobs.states import MessageState
+
+from . import processes
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +33,8 @@ QUEUES = ("jobs", "chat")
 LONG_QUEUE = 500
 GIB = 2**30
 DISK_LOW, DISK_FULL = 5 * GIB, GIB // 2
+# So little that the next change cannot be written.
+DISK_OUT = 4 * 2**20
 PROBED = ("storage", "vertex", "clock")
 
 
@@ -54,11 +58,14 @@ def parts(now: datetime) -> list[Part]:
     """All but the database's own failure can be told: without it there is no page."""
     beats = {beat.name: beat for beat in Heartbeat.objects.filter(name__in=("worker", "beat"))}
     kept = {result.name: result for result in ProbeResult.objects.filter(name__in=PROBED)}
-    the_worker = worker(beats.get("worker"), now)
+    found = processes.reports(now)
+    the_worker = worker(beats.get("worker"), found, now)
     return [
         database(now),
         broker(now),
         the_worker,
+        reported("chat", found, now),
+        reported("web", found, now),
         scheduler(beats.get("beat"), the_worker, now),
         *(stored(name, kept.get(name), now) for name in PROBED),
         live_stream(now),
@@ -128,6 +135,32 @@ def worker_problem(now: datetime) -> str:
     return _silence(beat, now)
 
 
+def chat_problem(now: datetime) -> str:
+    try:
+        found = reported("chat", processes.reports(now), now)
+    except DatabaseError:
+        return _("Unknown: the database does not answer.")
+    return found.problem if found.state in {PartState.FAILED, PartState.UNKNOWN} else ""
+
+
+def scheduler_problem(now: datetime) -> str:
+    """The worker's silence is told as its own."""
+    try:
+        beats = {beat.name: beat for beat in Heartbeat.objects.filter(name__in=("worker", "beat"))}
+        found = scheduler(beats.get("beat"), worker(beats.get("worker"), [], now), now)
+    except DatabaseError:
+        return _("Unknown: the database does not answer.")
+    return found.problem if found.state == PartState.FAILED else ""
+
+
+def disk_problem() -> str:
+    try:
+        is_out = shutil.disk_usage(settings.DATA_DIR).free < DISK_OUT
+    except OSError:
+        return _("The data directory cannot be read.")
+    return _("The disk of the data directory is full.") if is_out else ""
+
+
 def _silence(beat: Heartbeat | None, now: datetime) -> str:
     """Never for long behind the truth: the worker writes its heartbeat at every sweep, each few seconds."""
     if beat is None:
@@ -138,20 +171,60 @@ def _silence(beat: Heartbeat | None, now: datetime) -> str:
     return _("The worker last reported %(seconds)d seconds ago.") % {"seconds": age.total_seconds()}
 
 
-def worker(beat: Heartbeat | None, now: datetime) -> Part:
+def worker(beat: Heartbeat | None, found: list[ProcessReport], now: datetime) -> Part:
     told = told_by(beat)
     facts = {name: told.get(name, "") for name in ("version", "host", "since")} | {"waiting": oldest_wait(now)}
-    found = Part("worker", PartState.OK, _silence(beat, now), facts, beat.seen_at if beat else None)
-    if found.problem:
-        return replace(found, state=PartState.FAILED)
-    if facts["version"] and facts["version"] != settings.VERSION:
-        words = {"worker": facts["version"], "pages": settings.VERSION}
-        text = _("The worker runs version %(worker)s, the pages run %(pages)s.") % words
-        return replace(found, state=PartState.WARNING, problem=text)
+    workers = [one for one in found if one.kind == "worker"]
+    facts["processes"] = [_line(one) for one in workers]
+    part = Part("worker", PartState.OK, _silence(beat, now), facts, beat.seen_at if beat else None)
+    if part.problem:
+        return replace(part, state=PartState.FAILED)
+    if problem := _differs(facts["version"]) or _some_silent(workers, now):
+        return replace(part, state=PartState.WARNING, problem=problem)
     if facts["waiting"] > WAITS_LONG.total_seconds():
         text = _("Work has waited for %(seconds)d seconds: the worker does not keep up.")
-        return replace(found, state=PartState.WARNING, problem=text % {"seconds": facts["waiting"]})
-    return found
+        return replace(part, state=PartState.WARNING, problem=text % {"seconds": facts["waiting"]})
+    return part
+
+
+def reported(kind: str, all_reports: list[ProcessReport], now: datetime) -> Part:
+    """Of processes that tell of themselves: it works as long as one of them does, and needs attention when one is
+    silent that has not said goodbye."""
+    found = [one for one in all_reports if one.kind == kind]
+    part = Part(kind, PartState.OK, "", {"processes": [_line(one) for one in found]})
+    if not found:
+        return replace(part, state=PartState.FAILED, problem=_("No process of this kind reports."))
+    part = replace(part, checked_at=found[0].seen_at)
+    if processes.is_silent(found[0], now):
+        if connection.vendor == "sqlite" and disk_problem():
+            text = _("It cannot be told: on a full disk no process can report.")
+            return replace(part, state=PartState.UNKNOWN, problem=text)
+        words = {"seconds": (now - found[0].seen_at).total_seconds()}
+        text = _("It last reported %(seconds)d seconds ago.") % words
+        return replace(part, state=PartState.FAILED, problem=text)
+    versions = {one.version for one in found if not processes.is_silent(one, now)} - {settings.VERSION}
+    if problem := _differs(min(versions, default="")) or _some_silent(found, now):
+        return replace(part, state=PartState.WARNING, problem=problem)
+    return part
+
+
+def _differs(version: str) -> str:
+    if not version or version == settings.VERSION:
+        return ""
+    words = {"worker": version, "pages": settings.VERSION}
+    return _("The worker runs version %(worker)s, the pages run %(pages)s.") % words
+
+
+def _some_silent(found: list[ProcessReport], now: datetime) -> str:
+    gone = processes.silent(found, now)
+    if not gone:
+        return ""
+    words = {"process": f"{gone[0].host} {gone[0].pid}", "seconds": (now - gone[0].seen_at).total_seconds()}
+    return _("The process %(process)s last reported %(seconds)d seconds ago.") % words
+
+
+def _line(one: ProcessReport) -> dict[str, Any]:
+    return {"host": one.host, "pid": one.pid, "version": one.version, "since": one.since, "seen_at": one.seen_at}
 
 
 def told_by(beat: Heartbeat | None) -> dict[str, Any]:

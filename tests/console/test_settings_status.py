@@ -1,5 +1,7 @@
 """The tabs of the settings that tell: status, connection, about."""
 
+import json
+import os
 import re
 from datetime import timedelta
 
@@ -9,7 +11,7 @@ from django.utils import timezone
 from console.views import settings_about, settings_status
 from console.views.status_words import ENTRIES, Card
 from jobs import tasks
-from jobs.models import Heartbeat, ProbeResult
+from jobs.models import Heartbeat, ProbeResult, ProcessReport
 from jobs.services.status import Part, PartState, counted, parts
 
 pytestmark = pytest.mark.django_db
@@ -31,6 +33,8 @@ def all_well(settings, broker, redis_url):
         Heartbeat.objects.create(name=name, seen_at=now)
     for name in ("storage", "vertex", "clock"):
         ProbeResult.objects.create(name=name, state="ok", latency_ms=12, checked_at=now)
+    for kind in ("web", "worker", "chat"):
+        ProcessReport.objects.create(kind=kind, host="here", pid=7, version="0.1.0", since=now, seen_at=now)
 
 
 def words(response):
@@ -161,7 +165,7 @@ def test_the_page_takes_the_same_queries(page, django_assert_num_queries, rows):
     for name in ("storage", "vertex", "clock")[:rows]:
         probed(name, "ok")
     page()
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(10):
         page()
 
 
@@ -174,3 +178,38 @@ def test_a_latency_is_never_nothing(milliseconds, words_shown):
 
 def test_every_part_has_its_words():
     assert {part.name for part in parts(timezone.now())} == set(ENTRIES)
+
+
+RECORD = {
+    "url": "",
+    "children": [
+        {
+            "name": "chat", "pid": 4711, "since": "2026-11-29T02:12:49+00:00", "runs": True, "restarts": 2,
+            "reason": "did not answer for 20 s", "restarted_at": "2026-11-29T02:12:49+00:00",
+        }
+    ],
+}  # fmt: skip
+
+
+def record(settings, text):
+    (settings.DATA_DIR / "run").mkdir()
+    (settings.DATA_DIR / "run/processes.json").write_text(text)
+
+
+def test_what_the_supervisor_did_is_shown(page, settings):
+    record(settings, json.dumps(RECORD | {"pid": os.getpid()}))
+    response = page()
+    text = words(response)
+    for wanted in ("Processes on this machine", "4711", "did not answer for 20 s"):
+        assert wanted in text
+    assert (
+        "process chat 4711: since 2026-11-29T02:12:49+00:00, started again 2 times" in response.context["diagnostics"]
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"pid": "x"}', '{"pid": 1, "children": [{}]}', json.dumps(RECORD | {"pid": 2**22 + 1})]
+)
+def test_a_record_that_is_torn_or_of_a_supervisor_that_is_gone_is_not_shown(page, settings, text):
+    record(settings, text)
+    assert "Processes on this machine" not in words(page())

@@ -1,10 +1,20 @@
-"""A whole console whose processes are killed while a model is tuned: the job ends well, and is created once."""
+"""A whole console whose processes are killed or stopped while a model is tuned and chatted with: the page of the job is
+true again soon, the terminal says why, the job ends well, and it is created once.
+
+The seconds that each took are in the report of `pytest -rA`.
+"""
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import redis
 
@@ -12,17 +22,21 @@ from tests import journey
 from tests.running import GEMMA, ROOT, Running, launch, processes_of, running, wait_for_link, with_tiny_model
 from tests.visitor import Visitor
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.fault("F21", "F23")]
+pytestmark = pytest.mark.timeout(600)
 ROWS = ROOT / "tests/fixtures/tiny-tune/train.jsonl"
 LONG = {"epochs": "20", "learning_rate": "0.005", "adapter_size": "8", "batch_size": "4"}
 PATIENCE = 150
+# What a quiet machine keeps; a busy one is given more.
+KILLED_SECONDS, STOPPED_SECONDS, BUSY = 10, 40, 3
+SUPERVISED = ("web", "worker", "chat", "cache", "storage", "vertex")
+OF_VERTEX = ("trainer", "llama")
 
 
 def start_job(visitor: Visitor) -> str:
     """A training that has made its first steps and has many before it."""
     tune = journey.Tune(GEMMA, train=ROWS, auto_deploy=False, training=LONG)
     started = journey.start(visitor, journey.fill_in(visitor, tune), tune)
-    journey.wait_for_step(visitor, started, 60)
+    journey.wait_for_step(visitor, started, PATIENCE)
     return started
 
 
@@ -46,6 +60,7 @@ def wait_for_another(console: Running, name: str, old: int) -> None:
     assert f"{name} stopped (signal SIGKILL); starting it again" in console.output()
 
 
+@pytest.mark.fault("F21", "F23")
 def test_each_process_killed_in_turn_and_then_all(tmp_path: Path) -> None:
     """At the end only `up` is killed; Linux takes its children along, and the next start goes on with the training."""
     console = launch(tmp_path / "data", with_tiny_model())
@@ -74,3 +89,180 @@ def wait_until_gone(console: Running) -> None:
     while left := processes_of(console.data_dir):
         assert time.monotonic() < until, left
         time.sleep(0.1)
+
+
+def eventually(check: Callable[[], object], seconds: float) -> float:
+    """Seconds until it held. What is asked of a process that is away does not hold yet."""
+    began = time.monotonic()
+    while time.monotonic() < began + seconds:
+        try:
+            if check():
+                return time.monotonic() - began
+        except (httpx.HTTPError, LookupError, RuntimeError, OSError, ValueError):
+            pass
+        time.sleep(0.1)
+    raise AssertionError(f"It did not come to that within {seconds} s.")
+
+
+def pid_of(console: Running, name: str) -> int:
+    if name == "llama":
+        (port_file,) = (console.data_dir / "localvertex/endpoints").glob("*/*/port.json")
+        return int(json.loads(port_file.read_text())["pid"])
+    if name == "trainer":
+        return next(pid for pid in processes_of(console.data_dir) if is_trainer(pid))
+    return console.pids()[name]
+
+
+def is_trainer(pid: int) -> bool:
+    try:
+        return b"jobs.localvertex.engine\0train" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+class Story:
+    """A training with many steps to come, and a model that answers."""
+
+    def __init__(self, console: Running, person: Visitor) -> None:
+        self.console, self.person = console, person
+        person.sign_in(console.link)
+        journey.wait_for_catalogue(person)
+        self.endpoint = journey.deploy_base(person, GEMMA)
+        journey.wait_until_ready(person, self.endpoint, PATIENCE)
+        self.job = start_job(person)
+
+    def strike(self, name: str, number: signal.Signals) -> dict[str, float]:
+        """Seconds until the process was another, the page of the job was true again, and a chat was answered."""
+        steps, old, before = self.steps(), pid_of(self.console, name), len(self.console.output())
+        os.kill(old, number)
+        began, limit = time.monotonic(), BUSY * (KILLED_SECONDS if number == signal.SIGKILL else STOPPED_SECONDS)
+        eventually(lambda: is_gone(old) and pid_of(self.console, name) != old, limit)
+        replaced = time.monotonic() - began
+        eventually(lambda: journey.job_state(self.person, self.job) in {"Running", "Succeeded"}, limit - replaced)
+        page = time.monotonic() - began
+        eventually(lambda: self.steps() > steps or journey.job_state(self.person, self.job) == "Succeeded", PATIENCE)
+        progress = time.monotonic() - began
+        eventually(self.is_answered, PATIENCE)
+        self.check_last_words(name, number, self.console.output()[before:])
+        took = {"replaced": replaced, "page": page, "progress": progress, "chat": time.monotonic() - began}
+        return {what: round(seconds, 1) for what, seconds in took.items()}
+
+    def steps(self) -> int:
+        return len(journey.losses_of(self.person, self.job))
+
+    def is_answered(self) -> bool:
+        return bool(journey.ask(self.person, self.endpoint, "Say hello.", stop_after=0.3).text)
+
+    @staticmethod
+    def check_last_words(name: str, number: signal.Signals, output: str) -> None:
+        own = [line for line in output.splitlines() if "│" not in line]
+        reason = "stopped (signal SIGKILL)" if number == signal.SIGKILL else "did not answer for 20 s"
+        wanted = [f"{name} {reason}; starting it again in 0.5 s."] if name in SUPERVISED else []
+        assert own == wanted
+
+
+@pytest.fixture
+def story(tmp_path: Path) -> Iterator[Story]:
+    with running(tmp_path / "data", with_tiny_model()) as console, Visitor(console.address) as person:
+        yield Story(console, person)
+
+
+def end_well(story: Story) -> None:
+    journey.wait_for_state(story.person, story.job, "Succeeded", PATIENCE)
+    assert creates(story.console, story.job) == 1
+    checks = eventually(lambda: story.person.client.get("/readyz").status_code == 200, 60)
+    assert checks < 60
+
+
+@pytest.mark.fault("F23")
+def test_each_process_killed_once(story: Story) -> None:
+    for name in (*SUPERVISED, *OF_VERTEX):
+        print(name, "SIGKILL", story.strike(name, signal.SIGKILL))
+    end_well(story)
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F18", "F23")
+@pytest.mark.parametrize("name", [*SUPERVISED, *OF_VERTEX])
+def test_a_stopped_process_is_noticed(story: Story, name: str) -> None:
+    """The training is long enough: it stands still while what it needs does."""
+    print(name, "SIGSTOP", story.strike(name, signal.SIGSTOP))
+    end_well(story)
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F18")
+def test_a_supervisor_that_was_stopped_blames_nobody(story: Story) -> None:
+    """As after a laptop slept. Its processes go on meanwhile."""
+    pids = story.console.pids()
+    story.console.process.send_signal(signal.SIGSTOP)
+    try:
+        time.sleep(25)
+        assert story.steps() > 1
+    finally:
+        story.console.process.send_signal(signal.SIGCONT)
+    time.sleep(10)
+    assert (story.console.pids(), "starting it again" in story.console.output()) == (pids, False)
+    end_well(story)
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F22")
+def test_three_schedulers_do_what_one_does(story: Story) -> None:
+    """The worker's own, and two beside it; at last one of those is killed."""
+    given = Path(f"/proc/{story.console.pids()['worker']}/environ").read_bytes().decode().split("\0")
+    worker = dict(line.split("=", 1) for line in given if "=" in line)
+    worker.pop("CONSOLE_PULSE_FD")
+    command = [sys.executable, "-m", "celery", "--quiet", "-A", "console", "beat", "--pidfile="]
+    others = [subprocess.Popen(command, cwd=ROOT, env=worker, stdout=subprocess.DEVNULL) for _ in range(2)]
+    try:
+        second = start_job(story.person)
+        others[0].kill()
+        journey.wait_for_state(story.person, second, "Succeeded", PATIENCE)
+        assert creates(story.console, second) == 1
+        end_well(story)
+    finally:
+        for process in others:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.fault("F20")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+def test_a_full_disk_ends_nothing_and_what_dies_meanwhile_comes_back(tmp_path: Path) -> None:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=120m", "tmpfs", str(folder)], check=True)
+    try:
+        with running(folder / "data", {"CONSOLE_LOCAL_OPTIONS": "--prepare when-needed"}) as console:
+            fill(folder / "filler")
+            for name in ("chat", "worker", "web"):
+                console.kill(name)
+            eventually(lambda: "worker stopped (signal SIGKILL)" in console.output(), 30)
+            time.sleep(8)
+            assert console.process.poll() is None
+            (folder / "filler").unlink()
+            with Visitor(console.address) as person:
+                eventually(lambda: person.client.get("/readyz").status_code == 200, 120)
+            assert {name: is_gone(pid) for name, pid in console.pids().items()} == dict.fromkeys(SUPERVISED, False)
+            assert "Logging error" not in console.output()
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(path: Path) -> None:
+    """Until nothing goes in any more."""
+    with path.open("wb", buffering=0) as file:
+        for size in (2**20, 2**12, 1):
+            try:
+                while True:
+                    file.write(b"x" * size)
+            except OSError:
+                continue

@@ -7,16 +7,30 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 from django.urls import reverse
 
+from console import datadir
 from console.management import processes
 from console.management.rundir import AlreadyRunning, RunDirectory, StillStopping
 from console.management.supervisor import StartFailed, Supervisor
 from console.management.terminal import Terminal
+from jobs.services import schema
 
 LINK_HOURS = 12
 PATIENCE = 60.0
+CHECKED_BYTES = 64 * 1024 * 1024
+DAMAGED = (
+    "The file is damaged. Restore the last backup, see docs/operations.md, or move the file away to begin with an "
+    "empty console."
+)
+REMEDIES = {
+    "not a database": DAMAGED,
+    "malformed": DAMAGED,
+    "full": "Make room on its disk, then start again. Nothing is lost.",
+    "locked": "Another program holds it: end that, then start again.",
+    "open": "Give the data directory to the user who runs the console, and start again.",
+}
 
 
 class Command(BaseCommand):
@@ -31,8 +45,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, host: str, port: int | None, data_dir: str | None, **options: Any) -> None:
         if data_dir and Path(data_dir).resolve() != settings.DATA_DIR:
             start_again_with(Path(data_dir).resolve())
-        run = RunDirectory(settings.DATA_DIR)
-        acquire(run)
+        run = take_over(settings.DATA_DIR)
         supervisor = Supervisor(Terminal(settings.DATA_DIR / "logs"), run)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: supervisor.stopping.set())
@@ -43,6 +56,10 @@ class Command(BaseCommand):
             raise CommandError(f"{failure.name} {failure.reason}. Its last lines:\n{failure.tail}") from None
         except processes.BadSetting as problem:
             raise CommandError(str(problem)) from None
+        except DatabaseError as error:
+            raise CommandError(database_advice(error)) from None
+        except OSError as error:
+            raise CommandError(str(datadir.unusable(Path(error.filename or settings.DATA_DIR), error))) from None
         finally:
             supervisor.stop()
             run.release()
@@ -52,6 +69,18 @@ def start_again_with(data_dir: Path) -> None:
     """Settings are read before a command sees its options, so the folder goes back in through the environment."""
     os.environ["CONSOLE_DATA_DIR"] = str(data_dir)
     os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606  # the same program again, no shell
+
+
+def take_over(data_dir: Path) -> RunDirectory:
+    if problem := datadir.why_not_start(data_dir):
+        raise CommandError(problem)
+    try:
+        run = RunDirectory(data_dir)
+        acquire(run)
+        datadir.close_all_to_others(data_dir)
+    except OSError as error:
+        raise CommandError(str(datadir.unusable(Path(error.filename or data_dir), error))) from None
+    return run
 
 
 def acquire(run: RunDirectory) -> None:
@@ -71,9 +100,7 @@ def acquire(run: RunDirectory) -> None:
 def bring_up(supervisor: Supervisor, host: str, port: int | None) -> None:
     check_packages()
     port = port_of_pages(supervisor.run, host, port)
-    plan = processes.draw_up(
-        supervisor.run, data_dir=settings.DATA_DIR, project_dir=settings.BASE_DIR, host=host, port=port
-    )
+    plan = draw_up(supervisor.run, host, port)
     supervisor.terminal.say(f"Starting Garden Console. Logs: {supervisor.terminal.logs}")
     supervisor.start(*plan.backends)
     migrate()
@@ -84,6 +111,17 @@ def bring_up(supervisor: Supervisor, host: str, port: int | None) -> None:
         supervisor.url = processes.address(host, port)
         supervisor.record()
         supervisor.terminal.say(f"Ready. Open {supervisor.url}{sign_in_path()}")
+
+
+def draw_up(run: RunDirectory, host: str, port: int) -> processes.Plan:
+    try:
+        return processes.draw_up(run, data_dir=settings.DATA_DIR, project_dir=settings.BASE_DIR, host=host, port=port)
+    except OSError as error:
+        reason = error.strerror or error
+        raise CommandError(
+            f"The processes cannot be given files and ports of their own ({reason}). Free some ports of "
+            f"{processes.LOOPBACK}, and see that {settings.DATA_DIR} can be written."
+        ) from None
 
 
 def check_packages() -> None:
@@ -107,11 +145,29 @@ def port_of_pages(run: RunDirectory, host: str, port: int | None) -> int:
 
 
 def migrate() -> None:
-    try:
-        call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
-    except DatabaseError as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CommandError(f"The database cannot be used: {reason}. Look at DATABASE_URL and at its server.") from None
+    check_file()
+    if problem := schema.why_not_use():
+        raise CommandError(problem)
+    call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
+
+
+def check_file() -> None:
+    """A damaged page may be far from what a start reads. Looking through a large file would take too long."""
+    path = Path(connection.settings_dict["NAME"])
+    if connection.vendor == "sqlite" and path.exists() and path.stat().st_size < CHECKED_BYTES:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA quick_check(1)")
+            found = cursor.fetchone()[0]
+        if found != "ok":
+            raise DatabaseError(f"database disk image is malformed, {found}")
+
+
+def database_advice(error: DatabaseError) -> str:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if connection.vendor != "sqlite":
+        return f"The database cannot be used: {reason}. Look at DATABASE_URL and at its server."
+    remedy = next((text for sign, text in REMEDIES.items() if sign in reason), REMEDIES["open"])
+    return f"The database {connection.settings_dict['NAME']} cannot be used: {reason}. {remedy}"
 
 
 def sign_in_path() -> str:

@@ -33,6 +33,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main() -> None:
     options = arguments()
+    os.umask(0o077)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     storage = open_storage(options.data_dir.resolve(), options.default_bucket)
     server = Server(storage, options.host, options.port, options.allow_host)

@@ -66,7 +66,7 @@ def test_answers_hold_up_no_job_and_jobs_no_answer(plan):
     found = {process.name: process.command for process in plan().front}
     queues = {name: command[command.index("-Q") + 1] for name, command in found.items() if "-Q" in command}
     assert queues == {"worker": "jobs", "chat": "chat"}
-    assert [name for name, command in found.items() if "-B" in command] == ["worker"]
+    assert [name for name, command in found.items() if "--with-schedule" in command] == ["worker"]
     assert "--concurrency=128" in found["chat"]
 
 

@@ -1,10 +1,14 @@
 import io
+import json
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -18,9 +22,35 @@ STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);" + SLE
 PARENT = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);" + SLEEP
 
 
+BEAT = (
+    "import os, time\nfor _ in range(%d):\n os.write(int(os.environ['CONSOLE_PULSE_FD']), b'%s\\n')\n time.sleep(.1)\n"
+)
+STEADY = BEAT % (9999, "")
+FALLS_SILENT = BEAT % (3, "") + "time.sleep(60)"
+COMPLAINS = BEAT % (3, "") + BEAT % (9999, "its threads take no work")
+
+
 def process(folder: Path, code: str = SLEEP, name: str = "web", *, ready: bool = True, behind: bool = False) -> Process:
     command = [sys.executable, "-c", code]
     return Process(name, command, dict(os.environ), lambda: ready, folder, behind=behind)
+
+
+def beating(folder: Path, code: str = STEADY, name: str = "chat") -> Process:
+    return Process(name, [sys.executable, "-c", code], dict(os.environ), None, folder)
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Tenths of a second in place of seconds. A process that starts is given time all the same: Python takes some."""
+    for name, seconds in {"DEAF_SECONDS": 1.5, "DEAF_GRACE": 0.3, "AWAY_SECONDS": 0.7}.items():
+        monkeypatch.setattr(f"console.management.supervisor.{name}", seconds)
+    monkeypatch.setattr("console.management.liveness.ASK_SECONDS", 0.1)
+
+
+def said(supervisor: Supervisor) -> str:
+    """Of its own, without the lines of its processes."""
+    lines = supervisor.terminal.stream.getvalue().splitlines(keepends=True)
+    return "".join(line for line in lines if "│" not in line)
 
 
 @pytest.fixture
@@ -47,6 +77,15 @@ def watched(supervisor: Supervisor, check) -> bool:
     supervisor.watch()
     waiter.join()
     return bool(check())
+
+
+def watched_for(supervisor: Supervisor, seconds: float) -> str:
+    """What it says meanwhile."""
+    timer = threading.Timer(seconds, supervisor.stopping.set)
+    timer.start()
+    supervisor.watch()
+    timer.join()
+    return said(supervisor)
 
 
 def members(group: int) -> list[int]:
@@ -127,3 +166,132 @@ def test_a_child_ends_with_its_killed_parent():
         assert eventually(lambda: is_running(child))
         parent.kill()
     assert eventually(lambda: not is_running(child))
+
+
+@pytest.mark.fault("F18", "F23")
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (FALLS_SILENT, "chat did not answer for 2 s; starting it again in 0.5 s."),
+        (COMPLAINS, "chat did not answer for 2 s (its threads take no work); starting it again in 0.5 s."),
+    ],
+)
+def test_a_process_that_falls_silent_is_started_again_and_said(supervisor, tmp_path, impatient, code, reason):
+    supervisor.start(beating(tmp_path, code))
+    first = supervisor.children["chat"].popen.pid
+    assert watched(supervisor, lambda: supervisor.children["chat"].popen.pid != first)
+    assert said(supervisor).splitlines() == [reason]
+
+
+@pytest.mark.fault("F18")
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_stopped_process_is_ended_with_all_that_it_had_started(supervisor, tmp_path, impatient, asked):
+    """A stopped process answers no question; with `asked` the question is whether it runs."""
+
+    def is_running() -> bool:
+        found = supervisor.children.get("web")
+        return found is None or Path(f"/proc/{found.popen.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T"
+
+    made = process(tmp_path, PARENT) if asked else beating(tmp_path, PARENT.replace(SLEEP, STEADY), "web")
+    supervisor.start(Process(**(vars(made) | {"is_ready": is_running if asked else None})))
+    first = supervisor.children["web"].popen.pid
+    assert eventually(lambda: len(members(first)) == 2)
+    supervisor.wait_until_ready(["web"], 10)
+    os.kill(first, signal.SIGSTOP)
+    assert watched(supervisor, lambda: supervisor.children["web"].popen.pid != first)
+    assert (members(first), said(supervisor)) == ([], "web did not answer for 2 s; starting it again in 0.5 s.\n")
+
+
+def test_a_process_that_beats_is_left_alone(supervisor, tmp_path, impatient):
+    supervisor.start(beating(tmp_path), process(tmp_path))
+    pids = [child.popen.pid for child in supervisor.children.values()]
+    assert watched_for(supervisor, 4) == ""
+    assert [child.popen.pid for child in supervisor.children.values()] == pids
+
+
+def test_a_process_that_starts_has_a_patience_of_its_own(supervisor, tmp_path, impatient, monkeypatch):
+    supervisor.start(beating(tmp_path, SLEEP))
+    assert watched_for(supervisor, 3) == ""
+    monkeypatch.setattr("console.management.supervisor.START_SECONDS", 1)
+    supervisor.stopping.clear()
+    assert watched(supervisor, lambda: "chat did not answer within 1 s of its start; starting" in said(supervisor))
+
+
+@pytest.mark.parametrize(("gap", "is_ended"), [(0.5, False), (60, True)])
+def test_after_a_gap_of_the_supervisor_itself_everybody_has_the_full_time(
+    supervisor, tmp_path, impatient, monkeypatch, gap, is_ended
+):
+    """It looks every second here: with 0.5 each second is a gap, as after a laptop slept."""
+    monkeypatch.setattr("console.management.supervisor.LOOK_SECONDS", 1.0)
+    monkeypatch.setattr("console.management.supervisor.GAP_SECONDS", gap)
+    supervisor.start(beating(tmp_path, FALLS_SILENT))
+    assert ("did not answer" in watched_for(supervisor, 6)) == is_ended
+
+
+def test_who_waits_for_a_process_that_is_away_is_not_ended_for_it(supervisor, tmp_path, impatient, monkeypatch):
+    supervisor.start(process(tmp_path, name="cache", behind=True), beating(tmp_path, FALLS_SILENT))
+    supervisor.wait_until_ready(["cache", "chat"], 10)
+    cache = supervisor.children["cache"]
+    cache.ear.close()
+    monkeypatch.setattr("console.management.supervisor.Child.is_deaf", lambda child, now: now - child.ear.since > 3)
+    assert watched(supervisor, lambda: supervisor.children["cache"] is not cache)
+    assert said(supervisor).startswith("cache did not answer")
+    assert "chat" not in said(supervisor)
+
+
+def test_a_stop_ends_what_is_deaf_and_starts_nothing(supervisor, tmp_path, impatient, monkeypatch):
+    monkeypatch.setattr("console.management.supervisor.FRONT_GRACE", 0.3)
+    supervisor.start(beating(tmp_path))
+    supervisor.wait_until_ready(["chat"], 10)
+    pid = supervisor.children["chat"].popen.pid
+    os.kill(pid, signal.SIGSTOP)
+    supervisor.stop()
+    assert (members(pid), supervisor.children["chat"].popen.pid) == ([], pid)
+
+
+def test_who_ends_again_and_again_is_named_with_the_place_of_its_log(supervisor, tmp_path):
+    supervisor.start(process(tmp_path, "raise SystemExit(3)"))
+    log = tmp_path / "logs/web.log"
+    wanted = f"web stopped (exit code 3); starting it again in 2 s. That is 3 times in a row; its log: {log}"
+    assert watched(supervisor, lambda: wanted in said(supervisor))
+
+
+@contextmanager
+def no_descriptor_left():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 1, hard))
+    taken = []
+    try:
+        with suppress(OSError):
+            while True:
+                taken.append(os.open("/dev/null", os.O_RDONLY))
+        yield
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.fault("F23")
+def test_no_file_descriptors_and_then_some_again(supervisor, tmp_path):
+    supervisor.start(process(tmp_path))
+    first = supervisor.children["web"].popen.pid
+    with no_descriptor_left():
+        os.kill(first, signal.SIGKILL)
+        assert watched(supervisor, lambda: "web could not be started (Too many open files)" in said(supervisor))
+    supervisor.stopping.clear()
+    assert watched(supervisor, lambda: supervisor.children["web"].popen.pid != first)
+
+
+@pytest.mark.fault("F20")
+def test_a_record_that_cannot_be_written_stops_nothing_and_is_written_later(supervisor, tmp_path):
+    supervisor.start(process(tmp_path))
+    first = supervisor.children["web"].popen.pid
+    shutil.rmtree(supervisor.run.path)
+    os.kill(first, signal.SIGKILL)
+    assert watched(supervisor, lambda: supervisor.children["web"].popen.pid != first)
+    supervisor.run.path.mkdir()
+    supervisor.stopping.clear()
+    assert watched(supervisor, supervisor.run.state.exists)
+    kept = json.loads(supervisor.run.state.read_text())["children"][0]
+    assert (kept["name"], kept["restarts"], kept["reason"]) == ("web", 1, "stopped (signal SIGKILL)")

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.models import Heartbeat, PartState, ProbeResult
+from jobs.models import Heartbeat, PartState, ProbeResult, ProcessReport
 from jobs.services import status
 from tests import factories
 from tests.factories import NOW
@@ -24,7 +24,8 @@ def part(name):
 
 def test_every_part_is_there_once():
     names = [part.name for part in status.parts(NOW)]
-    expected = ["database", "broker", "worker", "scheduler", "storage", "vertex", "clock", "live", "disk"]
+    expected = ["database", "broker", "worker", "chat", "web", "scheduler"]
+    expected += ["storage", "vertex", "clock", "live", "disk"]
     assert names == expected
 
 
@@ -104,5 +105,54 @@ def test_the_parts_take_the_same_queries_however_much_there_is(django_assert_num
     beat("worker")
     for _ in range(3):
         factories.job(next_check_at=NOW - timedelta(seconds=5))
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         status.parts(NOW)
+
+
+def report(kind="chat", seconds_ago=1, pid=1, version="0.1.0"):
+    seen_at = NOW - timedelta(seconds=seconds_ago)
+    values = {"host": "here", "pid": pid, "version": version, "since": NOW - timedelta(hours=1), "seen_at": seen_at}
+    return ProcessReport.objects.create(kind=kind, **values)
+
+
+@pytest.mark.parametrize("kind", ["chat", "web"])
+@pytest.mark.parametrize(
+    ("ages", "state", "problem"),
+    [
+        ([], "failed", "No process of this kind reports."),
+        ([5, 9], "ok", ""),
+        ([5, 45], "warning", "The process here 1 last reported 45 seconds ago."),
+        ([45, 90], "failed", "It last reported 45 seconds ago."),
+        ([5, 601], "ok", ""),
+    ],
+)
+def test_processes_of_a_kind(kind, ages, state, problem):
+    for pid, age in enumerate(ages):
+        report(kind, age, pid)
+    found = part(kind)
+    assert (found.state, found.problem) == (state, problem)
+    assert [one["pid"] for one in found.facts["processes"]] == [pid for pid, age in enumerate(ages) if age < 600]
+
+
+def test_a_chat_worker_of_another_version_needs_attention():
+    report(version="0.0.1")
+    assert part("chat").problem == "The worker runs version 0.0.1, the pages run 0.1.0."
+
+
+def test_a_silent_worker_beside_one_that_works_needs_attention():
+    beat("worker")
+    report("worker", 40)
+    assert (part("worker").state, part("worker").problem) == (
+        "warning", "The process here 1 last reported 40 seconds ago.",
+    )  # fmt: skip
+
+
+@pytest.mark.fault("F20")
+def test_on_a_full_disk_silence_says_nothing(monkeypatch):
+    if status.connection.vendor != "sqlite":
+        pytest.skip("the disk of another database is elsewhere")
+    report(seconds_ago=60)
+    monkeypatch.setattr(status, "DISK_OUT", 2**62)
+    assert (part("chat").state, part("chat").problem) == (
+        "unknown", "It cannot be told: on a full disk no process can report.",
+    )  # fmt: skip

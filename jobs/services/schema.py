@@ -1,0 +1,33 @@
+"""Whether this program knows the database that it was given."""
+
+from typing import cast
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.migrations.loader import MigrationLoader
+
+APP = "jobs"
+
+
+def unknown_migrations() -> list[str]:
+    """What a newer version did to the tables. Reads the list of migrations, which costs a tenth of a second."""
+    loader = MigrationLoader(connection)
+    known = set(loader.disk_migrations)
+    for migration in loader.disk_migrations.values():
+        known |= {cast(tuple[str, str], tuple(replaced)) for replaced in migration.replaces}
+    return sorted(name for app, name in loader.applied_migrations if app == APP and (app, name) not in known)
+
+
+def why_not_use() -> str:
+    """A sentence for whoever starts the program; nothing when the database fits, or cannot be asked now."""
+    try:
+        unknown = unknown_migrations()
+    except DatabaseError:
+        return ""
+    if not unknown:
+        return ""
+    return (
+        f"The database was made by a newer version of Garden Console: version {settings.VERSION} does not know "
+        f"{unknown[-1]}. Install the newer version again, or restore a backup that was made with version "
+        f"{settings.VERSION}."
+    )
