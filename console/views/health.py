@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from jobs import shortages
 from jobs.services import status
 
 
@@ -26,6 +27,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
         "database": status.database_problem,
         "broker": status.broker_problem,
         "worker": lambda: status.worker_problem(timezone.now()),
+        "disk": shortages.problem_with_disk,
     }
     problems = {name: problem for name, check in checks.items() if (problem := check())}
     parts = {name: problems.get(name, "ok") for name in checks}

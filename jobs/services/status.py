@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
 
+from jobs import shortages
 from jobs.models import Endpoint, Heartbeat, Message, PartState, ProbeResult, TuningJob
 from jobs.sentences import gettext as _
 from jobs.states import MessageState
@@ -219,6 +220,8 @@ def disk(now: datetime) -> Part:
     except OSError:
         return Part("disk", PartState.UNKNOWN, _("The data directory cannot be read."), checked_at=now)
     found = Part("disk", PartState.OK, "", {"free": usage.free, "total": usage.total}, now)
+    if problem := shortages.problem_with_disk():
+        return replace(found, state=PartState.FAILED, problem=problem)
     if usage.free < DISK_FULL:
         return replace(found, state=PartState.FAILED, problem=_("The disk of the data directory is full."))
     if usage.free < DISK_LOW:

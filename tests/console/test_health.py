@@ -21,7 +21,7 @@ def test_ready_when_all_parts_work(client, settings, redis_url):
     settings.REDIS_URL = redis_url
     beat(2)
     response = client.get("/readyz")
-    parts = {"database": "ok", "broker": "ok", "worker": "ok"}
+    parts = {"database": "ok", "broker": "ok", "worker": "ok", "disk": "ok"}
     assert (response.status_code, response.json()) == (200, {"status": "ok", "checks": parts})
 
 
