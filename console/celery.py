@@ -1,12 +1,18 @@
 import gc
+import logging
 import os
+from datetime import UTC, datetime
 from typing import Any
 
 from celery import Celery
 from celery.signals import beat_embedded_init, beat_init, task_postrun, task_prerun, worker_ready
-from django.db import close_old_connections
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections, connection
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
+
+logger = logging.getLogger(__name__)
+STARTED = datetime.now(UTC)
 
 app = Celery("console")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -21,6 +27,21 @@ def read_catalogue(**_: Any) -> None:
     app.send_task("catalogue.sync", expires=60)
     app.send_task("status.probe", expires=60)
     app.send_task("jobs.prune", expires=600)
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]
+def end_orphans(**_: Any) -> None:
+    """The sweep finds them too, once their leases are over."""
+    from jobs.services import chat  # noqa: PLC0415  # not before Django is set up
+
+    if not settings.CHAT_WORKER_IS_ALONE:
+        return
+    try:
+        chat.interrupt_orphans(STARTED, datetime.now(UTC))
+    except DatabaseError:
+        logger.exception("Answers that an earlier worker left cannot be marked now")
+    finally:
+        connection.close()
 
 
 @task_prerun.connect  # type: ignore[untyped-decorator]

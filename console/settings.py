@@ -200,6 +200,9 @@ FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 DATABASES = {"default": database(env("DATABASE_URL"), DATA_DIR)}
 REDIS_URL = env_url("REDIS_URL", {"redis", "rediss"}, "redis://127.0.0.1:6379/0") or "redis://127.0.0.1:6379/0"
 
+# Then an answer that is being written when it starts belongs to nobody any more.
+CHAT_WORKER_IS_ALONE = env_bool("CONSOLE_CHAT_WORKER_IS_ALONE")
+
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_ACCEPT_CONTENT = ["json"]

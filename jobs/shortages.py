@@ -11,11 +11,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.utils.translation import gettext_noop
 
 from jobs.errors import NoRoom
@@ -257,6 +258,18 @@ def tell(logger: logging.Logger, shortage: Shortage, what: str) -> None:
     seen.note(shortage)
     if seen.is_news(shortage):
         logger.error("%s: %s. This is said once a minute", what, shortage.value)
+
+
+@contextmanager
+def if_possible(logger: logging.Logger, what: str) -> Iterator[None]:
+    """For what a page notes while it is read: it opens all the same."""
+    try:
+        yield
+    except DatabaseError as error:
+        shortage = shortage_of(error)
+        if shortage is None:
+            raise
+        tell(logger, shortage, f"{what} was left out")
 
 
 class Calm(logging.Filter):

@@ -118,7 +118,8 @@ def worker(environment: dict[str, str], project_dir: Path) -> Process:
 
 def chat(environment: dict[str, str], project_dir: Path) -> Process:
     """Apart from the jobs: an answer holds its thread as long as the model writes, and its tokens wait for nothing."""
-    return _celery("chat", "chat", ANSWERS_AT_ONCE, {**NO_WAIT_FOR_DISK, **environment}, project_dir)
+    environment = {**NO_WAIT_FOR_DISK, **environment, "CONSOLE_CHAT_WORKER_IS_ALONE": "1"}
+    return _celery("chat", "chat", ANSWERS_AT_ONCE, environment, project_dir)
 
 
 def _celery(name: str, work: str, at_once: int, environment: dict[str, str], project_dir: Path, *more: str) -> Process:

@@ -115,7 +115,7 @@ def test_engine_that_is_always_killed_is_an_error(own_server):
     job.supervised_tuning_spec.hyper_parameters.epoch_count = 9
     failed = server.until(server.create(job).name, "FAILED")
     assert failed.error.code == 13
-    assert "ended 3 times without a result" in failed.error.message
+    assert "was killed; this machine probably ran out of memory, 3 times." in failed.error.message
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
