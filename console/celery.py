@@ -2,6 +2,7 @@ import gc
 import logging
 import os
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from celery import Celery, bootsteps
@@ -10,12 +11,15 @@ from celery.concurrency.thread import TaskPool
 from celery.signals import beat_init, task_postrun, task_prerun, worker_init, worker_ready, worker_shutdown
 from celery.worker.consumer import Consumer
 from click import Option
-from django.db import close_old_connections
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections, connection
 
 from console import pulse
 
-logger = logging.getLogger(__name__)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
+
+logger = logging.getLogger(__name__)
+STARTED = datetime.now(UTC)
 
 app = Celery("console")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -142,6 +146,21 @@ def end_task(task: Any, **_: Any) -> None:
     if not task.request.is_eager:
         pulse.end_task()
         close_old_connections()
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]
+def end_orphans(**_: Any) -> None:
+    """The sweep finds them too, once their leases are over."""
+    from jobs.services import chat  # noqa: PLC0415  # not before Django is set up
+
+    if not settings.CHAT_WORKER_IS_ALONE:
+        return
+    try:
+        chat.interrupt_orphans(STARTED, datetime.now(UTC))
+    except DatabaseError:
+        logger.exception("Answers that an earlier worker left cannot be marked now")
+    finally:
+        connection.close()
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]

@@ -9,6 +9,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from console.streams import live_ticket
+from jobs import shortages
 from jobs.models import AccountPreference, Theme, bell_of, preference_of
 
 THEMES = (Theme.LIGHT, Theme.DARK)
@@ -103,6 +104,7 @@ def shell(request: HttpRequest) -> dict[str, object]:
         "project": SimpleLazyObject(project),
         "home_url": reverse("dashboard"),
         "request_id": getattr(request, "id", ""),
+        "shortage": shortages.present,
     }
     if signed_in:
         context["nav"] = SimpleLazyObject(lambda: navigation(request.path))

@@ -11,14 +11,16 @@ from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase, HttpResponseRedirectBase
+from django.middleware.csrf import get_token
 from django.shortcuts import render, resolve_url
+from django.template.loader import render_to_string
 from django.utils import timezone, translation
 from django.utils.cache import get_conditional_response, patch_cache_control, patch_vary_headers
 from django.utils.encoding import iri_to_uri
 from django_htmx.middleware import HtmxDetails
 
-from console.http import HtmxRequest, back_url
-from jobs import errors
+from console.http import HtmxRequest, back_url, wants_fragment
+from jobs import errors, shortages
 from jobs.models import preference_of
 
 logger = logging.getLogger(__name__)
@@ -58,8 +60,11 @@ STATUS_OF = {
     errors.NotAllowedNow: 409,
     errors.InvalidTransition: 409,
     errors.KeyReused: 409,
+    errors.NoRoom: 503,
 }
+RETRY_SECONDS = 10
 CSRF_INPUT = re.compile(rb'name="csrfmiddlewaretoken" value="[^"]+"')
+NEVER_SHOWN = re.compile("csrfmiddlewaretoken|password|secret|token")
 STOP_POLLING = 286
 
 
@@ -74,7 +79,7 @@ class RequestIdMiddleware:
         named.id = secrets.token_hex(8)
         response = self.get_response(request)
         response["X-Request-ID"] = named.id
-        if response.status_code >= 500:
+        if response.status_code >= 500 and not hasattr(response, "shortage"):
             path = iri_to_uri(request.path)
             logger.error("Request %s: %s %s → %d", named.id, request.method, path, response.status_code)
         return response
@@ -187,10 +192,49 @@ class DomainErrorMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        asked = cast(HtmxRequest, request)
+        if shortage := shortages.shortage_of(exception):
+            return short(asked, shortage)
         if not isinstance(exception, errors.JobsError):
             return None
         status = next((code for kind, code in STATUS_OF.items() if isinstance(exception, kind)), 400)
-        return refusal(cast(HtmxRequest, request), str(exception), status)
+        return later(asked, str(exception)) if status == 503 else refusal(asked, str(exception), status)
+
+
+def short(request: HtmxRequest, shortage: shortages.Shortage) -> HttpResponse:
+    """What was asked for cannot be done now; nothing of it was."""
+    shortages.tell(logger, shortage, f"{request.method} {iri_to_uri(request.path)} was refused")
+    return later(request, f"{shortage.sentence} {shortage.remedy}")
+
+
+def later(request: HtmxRequest, text: str) -> HttpResponse:
+    """503. A plain form is handed back with all that was typed, so that it can be sent again; htmx leaves it alone."""
+    if hasattr(request, "htmx") and wants_fragment(request):
+        response = refusal(request, text, 503)
+    else:
+        response = unavailable(request, {"text": text, "typed": typed(request), "csrf_token": get_token(request)})
+    response["Retry-After"] = str(RETRY_SECONDS)
+    response.shortage = text  # type: ignore[attr-defined]  # it was told to the log already
+    response._has_been_logged = True  # type: ignore[attr-defined]  # how Django knows
+    return response
+
+
+def unavailable(request: HtmxRequest, context: dict[str, object]) -> HttpResponse:
+    """Without the shell if what it shows cannot be read."""
+    try:
+        return render(request, "later.html", context, status=503)
+    except Exception:
+        return HttpResponse(render_to_string("later.html", context), status=503)
+
+
+def typed(request: HttpRequest) -> list[tuple[str, str]]:
+    """The fields of a form, without what must not be shown again. Nothing when it cannot be read."""
+    if request.method != "POST":
+        return []
+    with suppress(Exception):
+        fields = [(name, value) for name, values in request.POST.lists() for value in values]
+        return [(name, str(value)) for name, value in fields if not NEVER_SHOWN.search(name)]
+    return []
 
 
 def refusal(request: HtmxRequest, text: str, status: int) -> HttpResponse:

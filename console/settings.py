@@ -208,6 +208,9 @@ FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 DATABASES = {"default": database(env("DATABASE_URL"), DATA_DIR)}
 REDIS_URL = env_url("REDIS_URL", {"redis", "rediss"}, "redis://127.0.0.1:6379/0") or "redis://127.0.0.1:6379/0"
 
+# Then an answer that is being written when it starts belongs to nobody any more.
+CHAT_WORKER_IS_ALONE = env_bool("CONSOLE_CHAT_WORKER_IS_ALONE")
+
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_ACCEPT_CONTENT = ["json"]
@@ -224,6 +227,8 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# A broker that answers, but refuses to write, because its disk is full or its memory used up.
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 900,
     "unacked_restore_interval": 5,
@@ -314,7 +319,8 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"calm": {"()": "jobs.shortages.Calm"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["calm"]}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         name: {"level": "WARNING"} for name in ("httpx", "celery.app.trace", "celery.beat", "celery.worker.strategy")

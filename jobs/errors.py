@@ -4,6 +4,7 @@ JobsError
 ├── InvalidTransition     a state change that the table forbids
 ├── NotAllowedNow         the action does not fit the state of the thing; the message says what to do
 ├── KeyReused             one form key, two different requests
+├── NoRoom                the disk has too little room for it, or can only be read
 ├── PictureRefused        a file that is no picture a model could see; the message says why and the remedy
 └── DatasetRejected       a file that cannot be used at all; the message says why and the remedy
 """
@@ -24,6 +25,10 @@ class NotAllowedNow(JobsError):
 
 
 class KeyReused(JobsError):
+    pass
+
+
+class NoRoom(JobsError):
     pass
 
 

@@ -128,11 +128,18 @@ def chat_frame(message_id: Any, event: str, data: str) -> None:
 
 @dataclass(frozen=True)
 class Frame:
-    """What one answer has to show: `fields` as console/streams.py reads them. `renews` the hour it is kept."""
+    """What one answer has to show: `fields` as console/streams.py reads them. `renews` the hour it is kept. `said` is
+    the text that is new in it, from the character `at` on, for `chat_text`; no page reads that."""
 
     message_id: Any
     fields: Mapping[str, str]
     renews: bool = False
+    said: str = ""
+    at: int = 0
+
+    @property
+    def entry(self) -> Mapping[str, str | int]:
+        return {**self.fields, "said": self.said, "at": self.at} if self.said else self.fields
 
 
 def chat_frames(frames: Iterable[Frame]) -> bool:
@@ -141,11 +148,25 @@ def chat_frames(frames: Iterable[Frame]) -> bool:
     def fill(pipe: Any) -> None:
         for frame in frames:
             stream = f"live:chat:{frame.message_id}"
-            pipe.xadd(stream, frame.fields, maxlen=CHAT_STREAM_LENGTH, approximate=True)
+            pipe.xadd(stream, frame.entry, maxlen=CHAT_STREAM_LENGTH, approximate=True)
             if frame.renews:
                 pipe.expire(stream, CHAT_STREAM_SECONDS)
 
     return _sent(fill)
+
+
+def chat_text(message_id: Any, saved: str) -> str:
+    """`saved` and what goes on with it in the frames that were sent; `saved` alone if those are gone."""
+    try:
+        entries = client(settings.REDIS_URL).xrange(f"live:chat:{message_id}")
+    except redis.RedisError as error:
+        breaker.trip(error)
+        return saved
+    for _entry_id, fields in entries:
+        said, at = fields.get(b"said", b"").decode(errors="replace"), int(fields.get(b"at", 0))
+        if at <= len(saved) < at + len(said):
+            saved = saved[:at] + said
+    return saved
 
 
 def _ring(user_id: int, topics: tuple[str, ...]) -> bool:

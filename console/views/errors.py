@@ -1,5 +1,6 @@
 """Answers when there is no view to give one, or it could not."""
 
+import sys
 from typing import cast
 
 from django.conf import settings
@@ -13,7 +14,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import requires_csrf_token
 
 from console.http import HtmxRequest, back_url, wants_fragment
-from console.middleware import refusal
+from console.middleware import refusal, short
+from jobs.shortages import shortage_of
 
 
 def is_fragment(request: HttpRequest) -> bool:
@@ -69,6 +71,8 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 @requires_csrf_token
 def failed(request: HttpRequest) -> HttpResponse:
     """Must work when nothing else does: without the shell if drawing it fails, too."""
+    if shortage := shortage_of(sys.exception()):
+        return short(cast(HtmxRequest, request), shortage)
     context = details(request, 500)
     try:
         return render(request, "500.html", context, status=500)

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from jobs import shortages
 from jobs.services import status
 
 
@@ -31,7 +32,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
         "worker": lambda: status.worker_problem(now),
         "scheduler": lambda: status.scheduler_problem(now),
         "chat": lambda: status.chat_problem(now),
-        "disk": status.disk_problem,
+        "disk": shortages.problem_with_disk,
     }
     problems = {name: problem for name, check in checks.items() if (problem := check())}
     parts = {name: problems.get(name, "ok") for name in checks}

@@ -1,5 +1,6 @@
 """The bell and the list behind it."""
 
+import logging
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -17,13 +18,14 @@ from django.views.decorators.http import require_POST, require_safe
 
 from console.http import ConsoleRequest, hx_redirect, page_or_fragment, safe_next, snackbar
 from console.middleware import page_of as page_that_asked
-from jobs import tasks
+from jobs import shortages, tasks
 from jobs.models import Delivery, Endpoint, FurtherModel, Notification, NotificationSubject, TuningJob, bell_of
 from jobs.services import deliveries, notifications
 from jobs.states import ENDPOINT_TRANSIENT
 
 from .pager import listed
 
+logger = logging.getLogger(__name__)
 LATEST = 8
 UNDER_WAY = 4
 FILTERS = (NotificationSubject.TUNING_JOB, NotificationSubject.ENDPOINT, NotificationSubject.DATASET)
@@ -114,7 +116,8 @@ def follow(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     """To the thing itself. Whoever follows the link has read the sentence, so this GET notes it; a HEAD does not."""
     found = get_object_or_404(Notification.objects.visible_to(request.user), pk=pk)
     if request.method == "GET":
-        notifications.mark_read(found)
+        with shortages.if_possible(logger, "Marking a notification as read"):
+            notifications.mark_read(found)
     page = PAGES.get(NotificationSubject(found.subject))
     return redirect(page, found.subject_id) if page else redirect("settings-notifications")
 

@@ -15,7 +15,7 @@ from jobs.localvertex import versions
 from jobs.localvertex.bodies import content_of, parsed
 from jobs.localvertex.callers import Hosts, why_not_answer
 from jobs.localvertex.chat import Chat, ClientLeft, Streamed
-from jobs.localvertex.errors import ApiError, from_http, precondition
+from jobs.localvertex.errors import ApiError, from_http, precondition, unavailable
 from jobs.localvertex.faults import Fault, Faults
 from jobs.localvertex.memory import MEGABYTE
 from jobs.localvertex.predict import Predict
@@ -33,6 +33,7 @@ from jobs.localvertex.resources import (
     tuning_jobs,
 )
 from jobs.localvertex.resources.call import Call, Parts, Reply, Route
+from jobs.localvertex.shortages import shortage_of
 from jobs.localvertex.wire import Operation, render
 
 log = logging.getLogger(__name__)
@@ -125,8 +126,10 @@ class Application:
             return _error(refusal)
         except (Dropped, ClientLeft, ClientDisconnect):
             raise
-        except Exception:
+        except Exception as error:
             log.exception("%s %s failed", request.method, request.url.path)
+            if problem := shortage_of(error):
+                return _error(unavailable(problem))
             return _error(ApiError("INTERNAL", "Internal error encountered."))
 
     async def _answer(self, request: Request) -> ASGIApp:
@@ -176,6 +179,8 @@ class Application:
         """/ui/, where Google's clients poll, has no version of its own: it is the operation's."""
         if call.version == "v1" and "/operations" not in route.path and not versions.has_call(route.method):
             raise ApiError("NOT_FOUND", f"v1 has no {route.method}; v1beta1 has.")
+        if route.verb != "GET":
+            call.parts.store.require_room()
         reply = route.run(call)
         api = call.version
         if api == "ui" and isinstance(reply, Operation):

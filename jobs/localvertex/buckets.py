@@ -15,6 +15,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 from requests import RequestException
 
 from jobs.localvertex.errors import ApiError, invalid
+from jobs.localvertex.shortages import shortage_of
 
 CHUNK = 256 * 1024 * 1024  # the emulator rewrites the whole object at each chunk: small ones make that quadratic
 TIMEOUT = (5, 60)
@@ -113,4 +114,6 @@ class Buckets:
         except ValueError as error:
             raise invalid(f"{place} is not a path that Cloud Storage takes: {error}") from None
         except _BROKEN as error:
+            if shortage_of(error):
+                raise
             raise ApiError("UNAVAILABLE", f"{place} cannot be reached: {error}") from None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jobs.localvertex.base_models import child_environment, end, last_line, lower_priority
 from jobs.localvertex.errors import ApiError, precondition, unavailable
+from jobs.localvertex.shortages import told_in
 
 POLL_SECONDS = 0.1
 PROBE_SECONDS = 30
@@ -55,5 +56,8 @@ class Converter:
                 raise ApiError("CANCELLED", "The deployment was cancelled.")
             time.sleep(POLL_SECONDS)
         if child.returncode != 0:
+            partial.unlink(missing_ok=True)
+            if problem := told_in(last_line(log_path)):
+                raise unavailable(problem)
             raise precondition(f"The model could not be converted to GGUF: {last_line(log_path)}")
         partial.replace(target)

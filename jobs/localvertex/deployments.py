@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,11 +28,13 @@ from jobs.localvertex.conversion import Converter
 from jobs.localvertex.errors import ApiError, not_found
 from jobs.localvertex.llama import Plan
 from jobs.localvertex.serving import Serving, name_of
+from jobs.localvertex.shortages import shortage_of
 from jobs.localvertex.store import Store
 from jobs.localvertex.wire import Json, Operation, load, now, pack
 
 log = logging.getLogger(__name__)
 AT_ONCE = 2
+PAUSE_SECONDS = 3.0  # after something ran out
 ADAPTER = "adapter/adapter.gguf"
 BASE, TUNED, MERGED = "base", "tuned", "merged"
 
@@ -111,7 +114,7 @@ class Deployments:
     def _run(self, name: str) -> None:
         note = self._store.note(name)
         try:
-            self._deploy(name, note)
+            self._deploy_patiently(name, note)
         except ApiError as error:
             if not self._stopping.is_set():
                 self._fail(name, note, error)
@@ -120,6 +123,18 @@ class Deployments:
             self._fail(name, note, ApiError("INTERNAL", "Internal error encountered. See the server's log."))
         finally:
             self._cancelled.discard(name)
+
+    def _deploy_patiently(self, name: str, note: Json) -> None:
+        """Waits when something ran out, and begins again: each step may be repeated."""
+        while not self._leaving(name):
+            try:
+                return self._deploy(name, note)
+            except Exception as error:
+                if isinstance(error, ApiError) or not shortage_of(error):
+                    raise
+                log.exception("%s waits", name)
+            self._stopping.wait(PAUSE_SECONDS)
+        raise ApiError("CANCELLED", "The deployment was cancelled.")
 
     def _deploy(self, name: str, note: Json) -> None:
         self._stage(note, DeploymentStage.PREPARING_MODEL)
@@ -180,6 +195,15 @@ class Deployments:
     def _fail(self, name: str, note: Json, error: ApiError) -> None:
         """Leaves nothing behind: what was made for this deployment goes again, and its ids can be used anew."""
         self._serving.stop(name_of(note["endpoint"], note["deployed_model"]["id"]))
+        while not self._stopping.is_set():
+            try:
+                self._note_failure(name, note, error)
+                return
+            except sqlite3.OperationalError:
+                log.exception("%s: its end cannot be noted yet", name)
+            self._stopping.wait(PAUSE_SECONDS)
+
+    def _note_failure(self, name: str, note: Json, error: ApiError) -> None:
         with self._store.transaction():
             cancelled = error.status == "CANCELLED"
             self._stage(note, DeploymentStage.DEPLOYMENT_TERMINATED if cancelled else DeploymentStage.FAILED_TO_DEPLOY)

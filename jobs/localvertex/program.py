@@ -30,6 +30,7 @@ from jobs.localvertex.peers import why_not_connect
 from jobs.localvertex.resources.call import Parts
 from jobs.localvertex.runner import Runner
 from jobs.localvertex.serving import IDLE_SECONDS, Serving
+from jobs.localvertex.shortages import Calm
 from jobs.localvertex.store import Store
 from jobs.localvertex.weights import discover
 
@@ -149,6 +150,8 @@ def main(application: type[Application] = Application) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     os.umask(PRIVATE_UMASK)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(Calm())
     options.data_dir.mkdir(parents=True, exist_ok=True)
     lock = _only_one(options.data_dir)
     listener = _listen(options.host, options.port)

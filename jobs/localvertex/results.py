@@ -22,6 +22,7 @@ from jobs.localvertex.errors import ApiError
 from jobs.localvertex.events import EventFile
 from jobs.localvertex.hosts import at_home
 from jobs.localvertex.registry import RESOURCES
+from jobs.localvertex.shortages import shortage_on
 from jobs.localvertex.store import Store
 from jobs.localvertex.wire import now
 
@@ -91,13 +92,14 @@ def _write_origin(job: TuningJob, folder: Path) -> None:
 
 
 def _upload_patiently(path: Path, place: Location, buckets: Buckets, check: Callable[[], None]) -> None:
-    """A finished training is worth waiting for a storage that is away for some minutes."""
+    """A finished training is worth waiting for a storage that is away for some minutes, or full for longer."""
     until = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
             return buckets.upload(path, place)
         except ApiError as error:
-            if error.status != "UNAVAILABLE" or time.monotonic() > until:
+            is_late = time.monotonic() > until and not shortage_on(path.parent)
+            if error.status != "UNAVAILABLE" or is_late:
                 raise
         for _ in range(10):
             check()

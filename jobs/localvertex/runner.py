@@ -19,6 +19,7 @@ from jobs.localvertex.catalogue import model_id
 from jobs.localvertex.errors import ApiError
 from jobs.localvertex.hosts import at_home
 from jobs.localvertex.results import register, upload, upload_checkpoints, upload_outputs
+from jobs.localvertex.shortages import shortage_of
 from jobs.localvertex.store import Store
 from jobs.localvertex.training import HANG_SECONDS, Cancelled, Stopped, Training, discard_heavy_files
 from jobs.localvertex.weights import Weights
@@ -33,6 +34,7 @@ CANCELLED = JobState(JobState.JOB_STATE_CANCELLED)
 SUCCEEDED = JobState(JobState.JOB_STATE_SUCCEEDED)
 FAILED = JobState(JobState.JOB_STATE_FAILED)
 UNFINISHED = (RUNNING, CANCELLING, PENDING)
+PAUSE_SECONDS = 3.0  # after something ran out
 EXPERIMENT_SCHEMA = "system.Experiment"
 
 
@@ -102,12 +104,24 @@ class Runner:
                 self._advance(job)
             except Stopped:
                 return
-            except Exception:
-                log.exception("%s failed", job.name)
-                self._end(job.name, FAILED, ApiError("INTERNAL", "Internal error encountered. See the server's log."))
+            except Exception as error:
+                self._give_up(job, error)
             finally:
                 with self._changed:
                     self.running.remove(job.name)
+
+    def _give_up(self, job: Job, error: Exception) -> None:
+        """For good, unless something ran out: then the job stays as it is and its turn comes again."""
+        try:
+            if not shortage_of(error):
+                log.exception("%s failed", job.name)
+                text = "Internal error encountered. See the server's log."
+                self._end(job.name, FAILED, ApiError("INTERNAL", text))
+                return
+        except Exception as another:
+            error = another
+        log.error("%s waits", job.name, exc_info=error)
+        self._stopping.wait(PAUSE_SECONDS)
 
     def _claim(self) -> Job | None:
         """Waits for a job to do; None when this program is leaving."""

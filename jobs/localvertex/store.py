@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 from google.protobuf.message import Message as RawMessage
 from proto import Message as PlusMessage
 
-from jobs.localvertex.errors import exists, not_found
+from jobs.localvertex.errors import exists, not_found, unavailable
+from jobs.localvertex.shortages import shortage_on
 from jobs.localvertex.wire import Json, load, raw, render
 
 Resource = TypeVar("Resource", bound=PlusMessage | RawMessage)
@@ -35,6 +36,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._folder = path.parent
         self._lock = threading.RLock()
         self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._database.execute("PRAGMA journal_mode=WAL")
@@ -55,10 +57,17 @@ class Store:
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._database.execute("COMMIT")
             except BaseException:
-                self._database.execute("ROLLBACK")
+                # A full disk ends the transaction, or leaves it open for another try: then everybody would be in it.
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
                 raise
-            self._database.execute("COMMIT")
+
+    def require_room(self) -> None:
+        """Before anything begins that leaves a trace elsewhere than here."""
+        if problem := shortage_on(self._folder):
+            raise unavailable(problem)
 
     def insert(self, resource: PlusMessage | RawMessage) -> None:
         stamp(resource)

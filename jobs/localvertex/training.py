@@ -3,9 +3,12 @@
 import json
 import logging
 import shutil
+import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from google.cloud.aiplatform_v1beta1.types import SupervisedTuningSpec, TuningJob
@@ -19,6 +22,7 @@ from jobs.localvertex.errors import ApiError, invalid
 from jobs.localvertex.events import EventFile
 from jobs.localvertex.hangs import Watch
 from jobs.localvertex.images import IMAGES
+from jobs.localvertex.shortages import shortage_of, shortage_on
 from jobs.localvertex.store import Store
 from jobs.localvertex.weights import Weights
 from jobs.localvertex.wire import Json, now
@@ -30,7 +34,12 @@ HANG_SECONDS = 20.0
 LOG_SECONDS = 2.0
 METRICS_SECONDS = 30.0  # the file is written anew
 ATTEMPTS = 3
-CANCELLED = 3
+CANCELLED, SHORT = 3, 5
+SHORT_SECONDS = 3.0
+ROOM_TO_GO_ON = 16 * 2**20
+NO_ROOM = "The disk is full. The training goes on from its last checkpoint when there is room."
+MORE_ROOM = "Make more room on the disk of the local Vertex AI, then start the job again."
+LESS = "Use a smaller batch size, shorter rows or a smaller base model, or a machine with more memory."
 VALIDATION_SHARE, MOST_VALIDATION_ROWS = 0.25, 5000
 START = "start"
 WHOLE, ADAPTER = "base_model_dir", "adapter_dir"  # what is in it, as job.json calls it
@@ -93,7 +102,7 @@ class Training:
             return
         try:
             self._buckets.upload(path, self.output / "logs/train.log", retry=None)
-        except ApiError as error:
+        except (ApiError, OSError) as error:
             log.warning("the log of %s could not be written: %s", self.job.name, error)
         self._log_sent = (time.monotonic(), size)
 
@@ -106,16 +115,18 @@ class Training:
             return
         number = self.job.name.rpartition("/")[2]
         path = self.folder / f"events.out.tfevents.{events[0]['time']:.0f}.{number}"
-        board_file.write(events, path)
         try:
+            board_file.write(events, path)
             self._buckets.upload(path, location(folder, "logging_output_dir") / path.name, retry=None)
-        except ApiError as error:
+        except (ApiError, OSError) as error:
             log.warning("the metrics of %s could not be written: %s", self.job.name, error)
 
     def say(self, sentence: str) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "train.log").open("a", encoding="utf-8") as file:
-            file.write(f"{now():%Y-%m-%d %H:%M:%S} {sentence}\n")
+        """A line that cannot be written is missing from the log, and nothing more."""
+        with suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with (self.folder / "train.log").open("a", encoding="utf-8") as file:
+                file.write(f"{now():%Y-%m-%d %H:%M:%S} {sentence}\n")
 
     def _fetch(self) -> None:
         spec = self.job.supervised_tuning_spec
@@ -190,18 +201,49 @@ class Training:
         (self.folder / "job.json").write_text(json.dumps(body, indent=2), encoding="utf-8")
 
     def _train(self) -> None:
-        """An engine that is killed or runs out of memory goes on from its last checkpoint, twice at most."""
-        for attempt in range(1, ATTEMPTS + 1):
+        """An engine that is killed or runs out of memory goes on from its last checkpoint, twice at most; one that
+        runs out of disk when there is room again, as long as it makes another checkpoint each time."""
+        ended: list[int] = []
+        checkpoints = -1
+        while len(ended) < ATTEMPTS:
             code = self._attempt()
             self._absorb()
             if code == 0 and "done" in self._events.seen:
                 return
             if code == 1:
                 raise self._failure()
-            if attempt < ATTEMPTS:
-                self.say(f"The training process ended with code {code}; going on from the last checkpoint.")
+            made = self._checkpoints_made()
+            if code == SHORT and made > checkpoints:
+                ended.clear()
+            checkpoints = max(made, checkpoints)
+            ended.append(code)
+            if len(ended) < ATTEMPTS:
+                self._prepare_for_another(code)
+        raise self._end_of_patience(ended)
+
+    def _checkpoints_made(self) -> int:
+        return sum(event.get("event") == "checkpoint" for event in EventFile(self.folder / "events.jsonl").new())
+
+    def _prepare_for_another(self, code: int) -> None:
+        if code != SHORT:
+            self.say(f"The training process {in_words(code)}; going on from the last checkpoint.")
+            return
+        log.error("%s: the training waits, its disk is full", self.job.name)
+        self.say(NO_ROOM)
+        until = time.monotonic() + SHORT_SECONDS
+        while time.monotonic() < until or shortage_on(self.folder, ROOM_TO_GO_ON):
+            self._check()
+            self.send_log()
+            time.sleep(POLL_SECONDS)
+        self.say("Going on from the last checkpoint.")
+
+    def _end_of_patience(self, ended: list[int]) -> ApiError:
+        if set(ended) == {SHORT}:
+            return ApiError("INTERNAL", f"The disk was full {ATTEMPTS} times at the same checkpoint. {MORE_ROOM}")
+        if -signal.SIGKILL in ended:
+            return ApiError("INTERNAL", f"The training process {in_words(-signal.SIGKILL)}, {ATTEMPTS} times. {LESS}")
         reason = last_line(self.folder / "train.log")
-        raise ApiError("INTERNAL", f"The training process ended {ATTEMPTS} times without a result: {reason}")
+        return ApiError("INTERNAL", f"The training process ended {ATTEMPTS} times without a result: {reason}")
 
     def _attempt(self) -> int:
         with (self.folder / "train.log").open("ab") as output:
@@ -237,11 +279,26 @@ class Training:
         return ApiError(status if status in known else "INTERNAL", str(told[-1].get("message", "")))
 
     def _absorb(self) -> None:
+        """What cannot be kept now is read again with what comes next: a training does not end because of it."""
+        try:
+            self._keep_statistics()
+        except sqlite3.OperationalError as error:
+            if not shortage_of(error):
+                raise
+            self._events = EventFile(self.folder / "events.jsonl")
+
+    def _keep_statistics(self) -> None:
         for event in self._events.new():
             if event.get("event") == "data_stats" and "/tuningJobs/" in self.job.name:
                 with self._store.edit(TuningJob, self.job.name) as job:
                     job.tuning_data_stats = data_stats(event)
                     job.update_time = now()
+
+
+def in_words(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return "was killed; this machine probably ran out of memory"
+    return f"ended with {f'signal {-code}' if code < 0 else f'code {code}'}"
 
 
 def discard_heavy_files(folder: Path) -> None:

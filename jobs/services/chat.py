@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max, Q
 from django.utils import timezone
 
-from jobs import live, markup
+from jobs import live, markup, shortages
 from jobs.errors import NotAllowedNow
 from jobs.models import BARE, Conversation, Endpoint, Message, Picture, Role
 from jobs.sentences import gettext as _
@@ -23,7 +23,8 @@ from .chat_answer import answer
 from .chat_row import packed
 
 __all__ = [
-    "answer", "ask", "choose_endpoint", "delete", "due", "forget_bare", "interrupt_stale", "keep_draft",
+    "answer", "ask", "choose_endpoint", "delete", "due", "forget_bare", "interrupt_orphans",
+    "interrupt_stale", "keep_draft",
     "locked", "next_ordinal", "packed", "question_of", "request_stop", "require_ready", "require_rest", "set_options",
     "set_up", "start", "title_of", "waiting",
 ]  # fmt: skip
@@ -251,15 +252,26 @@ def due(now: datetime) -> list[UUID]:
 
 
 def interrupt_stale(now: datetime) -> None:
-    """Nobody renews the lease any more: the worker died. What came so far stays."""
+    """Nobody renews the lease any more: the worker died. Not while nobody can, because nothing can be written."""
+    if not shortages.present():
+        _interrupt(Q(lease_until__lt=now) | Q(lease_until__isnull=True), now)
+
+
+def interrupt_orphans(started: datetime, now: datetime) -> None:
+    """For the only worker of answers, which starts: whoever had begun one before is dead, whatever the lease says."""
+    _interrupt(Q(updated_at__lt=started), now)
+
+
+def _interrupt(stale: Q, now: datetime) -> None:
+    """All that was shown stays: the last second of it was not saved by the worker, the frames have it."""
     check(MESSAGE_TRANSITIONS, MessageState.STREAMING, MessageState.INTERRUPTED)
-    stale = Q(lease_until__lt=now) | Q(lease_until__isnull=True)
     rows = Message.objects.filter(stale, state=MessageState.STREAMING).select_related("conversation")
     for message in rows[:BATCH]:
         sentence = _("The answer was cut off, because the console stopped while it was being written. Try again.")
+        text = live.chat_text(message.pk, message.content)
         still = Message.objects.filter(stale, pk=message.pk, state=MessageState.STREAMING)
         if still.update(
-            state=MessageState.INTERRUPTED, error_message=sentence, html=markup.answer(message.content),
+            state=MessageState.INTERRUPTED, error_message=sentence, content=text, html=markup.answer(text),
             lease_until=None, updated_at=now,
         ):  # fmt: skip
             live.chat_frame(message.pk, "end", "")

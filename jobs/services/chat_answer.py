@@ -7,13 +7,14 @@ for, not even the first one.
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from jobs import live, markup
+from jobs import live, markup, shortages
 from jobs.models import LONGEST_ANSWER, Conversation, Endpoint, Message, Role
 from jobs.sentences import gettext as _
 from jobs.states import MESSAGE_TRANSITIONS, EndpointState, MessageState, check
@@ -28,6 +29,8 @@ from .chat_parameters import only_taken
 
 logger = logging.getLogger(__name__)
 
+# How long an answer is kept that cannot be saved; less than its task may take.
+PATIENCE_SECONDS, RETRY_SECONDS = 800.0, 0.5
 KEPT = frozenset({MessageState.COMPLETE, MessageState.STOPPED, MessageState.INTERRUPTED})
 
 
@@ -160,11 +163,25 @@ class Answer:
             "state": state, "content": text, "html": markup.answer(text), "finish_reason": self._finish_reason,
             "error_message": sentence, "error_code": code[:40], "lease_until": None, "updated_at": now,
         } | self._figures() | self._who()  # fmt: skip
-        with transaction.atomic():
-            Message.objects.filter(pk=self.message.pk, state=MessageState.STREAMING).update(**row)
-            Conversation.objects.filter(pk=talk.pk).update(updated_at=now)
+        self._save_patiently(row)
         self._reply.end()
         live.ring(talk.owner_id, f"chat-{talk.pk}", f"endpoint-{self.message.endpoint_id}")
+
+    def _save_patiently(self, row: Mapping[str, Any]) -> None:
+        """What was paid for is not lost to a disk that is full for a while."""
+        while True:
+            try:
+                with transaction.atomic():
+                    Message.objects.filter(pk=self.message.pk, state=MessageState.STREAMING).update(**row)
+                    Conversation.objects.filter(pk=self.message.conversation_id).update(updated_at=row["updated_at"])
+                return
+            except DatabaseError as error:
+                shortage = shortages.shortage_of(error)
+                if shortage is None or time.monotonic() - self._began > PATIENCE_SECONDS:
+                    raise
+            shortages.tell(logger, shortage, f"The answer {self.message.pk} waits to be saved")
+            connection.close()
+            time.sleep(RETRY_SECONDS)
 
     def _who(self) -> dict[str, str]:
         endpoint = self.message.endpoint

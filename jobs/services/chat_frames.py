@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from jobs import live
@@ -43,6 +44,7 @@ class Reply:
         self._incoming: deque[str] = deque()
         self._drawing = Drawing(message_id)
         self._is_broken = False
+        self._said, self._said_at = "", 0
 
     def add(self, text: str) -> None:
         self._incoming.append(text)
@@ -66,6 +68,7 @@ class Reply:
         """What came meanwhile, if it can be shown as plain text. `is_complete` from then on if it was the last."""
         self._is_called, self.is_complete = False, self.is_ending
         text = "".join(self._incoming.popleft() for _ in range(len(self._incoming)))
+        self._said += text
         shown = self._drawing.add(text)
         return live.Frame(self.message_id, {"text": shown}) if shown else None
 
@@ -85,6 +88,13 @@ class Reply:
             logger.exception("The answer %s cannot be drawn; its page shows it when it is complete", self.message_id)
             self._is_broken = True
             return None
+
+    def with_text(self, frame: live.Frame) -> live.Frame:
+        """If this process dies, what was shown is put together from the frames."""
+        return replace(frame, said=self._said, at=self._said_at)
+
+    def arrive(self) -> None:
+        self._said, self._said_at = "", self._said_at + len(self._said)
 
     def lose(self, frame: live.Frame) -> None:
         self._drawing.lose(frame.fields)
@@ -152,10 +162,12 @@ class Sender:
         found = [(reply, frame) for reply, frame in frames if frame]
         if not found:
             return
-        is_sent = live.chat_frames(frame for _reply, frame in found)
+        is_sent = live.chat_frames(reply.with_text(frame) for reply, frame in found)
         for reply, frame in found:
             reply.sent_at = now if is_sent else now + RETRY_SECONDS
-            if not is_sent:
+            if is_sent:
+                reply.arrive()
+            else:
                 reply.lose(frame)
 
     def _plan(self, replies: Sequence[Reply], now: float) -> None:

@@ -19,11 +19,12 @@ from jobs.states import MessageState
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=30)
+# So long after the death of its worker an answer is found at the latest, and a sweep later marked as cut off.
+LEASE = timedelta(seconds=8)
 LOOK_SECONDS = 0.25
 SAVE_SECONDS = 1.0
 # A lease is renewed with every saving, and this often while nothing comes.
-RENEW_SECONDS = 8.0
+RENEW_SECONDS = 2.0
 
 
 class Answering(Protocol):

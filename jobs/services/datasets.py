@@ -13,6 +13,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import models, transaction
 
+from jobs import shortages
 from jobs.errors import DatasetRejected, NotAllowedNow
 from jobs.models import Dataset, TuningJob
 from jobs.sentences import gettext as _
@@ -57,6 +58,7 @@ def create(
     A name that is in use gets a new version. `progress` is told the number of rows read, every few thousand rows.
     Raises DatasetRejected, whose text is the remedy, for a file that is nothing at all: empty, too large, not UTF-8.
     """
+    shortages.require_room(_size_of(file))
     file_name = _clean_name(Path(file_name.replace("\\", "/")).name) or "data.jsonl"
     dataset = Dataset(owner=owner, file_name=file_name[:255], name=_name_for(name, file_name))
     for attribute, value in (vars(origin) if origin else {}).items():
@@ -73,6 +75,12 @@ def create(
             path.unlink(missing_ok=True)
         raise
     return dataset
+
+
+def _size_of(file: IO[bytes]) -> int:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return size
 
 
 def _silent(_rows: int) -> None:

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.contrib.auth.models import User
 
+from jobs import shortages
 from jobs.errors import NotAllowedNow
 from jobs.models import Endpoint, Message, Picture, PublisherModel
 from jobs.sentences import gettext as _
@@ -58,6 +59,7 @@ def add(
 ) -> Picture:
     """Scaled to what the endpoint's model sees. `box`: where it waits to be sent. Raises PictureRefused with a
     sentence."""
+    shortages.require_room(size)
     name = _clean_name(Path(name.replace("\\", "/")).name)
     side = known_facts(endpoint.base_model).get("image_side", SIDE) if endpoint else SIDE
     found = clean(file, size=size, name=name, side=side)

@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
 
+from jobs import shortages
 from jobs.models import Endpoint, Heartbeat, Message, PartState, ProbeResult, ProcessReport, TuningJob
 from jobs.sentences import gettext as _
 from jobs.states import MessageState
@@ -34,7 +35,6 @@ LONG_QUEUE = 500
 GIB = 2**30
 DISK_LOW, DISK_FULL = 5 * GIB, GIB // 2
 # So little that the next change cannot be written.
-DISK_OUT = 4 * 2**20
 PROBED = ("storage", "vertex", "clock")
 
 
@@ -153,14 +153,6 @@ def scheduler_problem(now: datetime) -> str:
     return found.problem if found.state == PartState.FAILED else ""
 
 
-def disk_problem() -> str:
-    try:
-        is_out = shutil.disk_usage(settings.DATA_DIR).free < DISK_OUT
-    except OSError:
-        return _("The data directory cannot be read.")
-    return _("The disk of the data directory is full.") if is_out else ""
-
-
 def _silence(beat: Heartbeat | None, now: datetime) -> str:
     """Never for long behind the truth: the worker writes its heartbeat at every sweep, each few seconds."""
     if beat is None:
@@ -196,7 +188,7 @@ def reported(kind: str, all_reports: list[ProcessReport], now: datetime) -> Part
         return replace(part, state=PartState.FAILED, problem=_("No process of this kind reports."))
     part = replace(part, checked_at=found[0].seen_at)
     if processes.is_silent(found[0], now):
-        if connection.vendor == "sqlite" and disk_problem():
+        if connection.vendor == "sqlite" and shortages.problem_with_disk():
             text = _("It cannot be told: on a full disk no process can report.")
             return replace(part, state=PartState.UNKNOWN, problem=text)
         words = {"seconds": (now - found[0].seen_at).total_seconds()}
@@ -292,6 +284,8 @@ def disk(now: datetime) -> Part:
     except OSError:
         return Part("disk", PartState.UNKNOWN, _("The data directory cannot be read."), checked_at=now)
     found = Part("disk", PartState.OK, "", {"free": usage.free, "total": usage.total}, now)
+    if problem := shortages.problem_with_disk():
+        return replace(found, state=PartState.FAILED, problem=problem)
     if usage.free < DISK_FULL:
         return replace(found, state=PartState.FAILED, problem=_("The disk of the data directory is full."))
     if usage.free < DISK_LOW:

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from jobs import live
+from jobs import live, shortages
 from jobs.errors import KeyReused, NotAllowedNow
 from jobs.models import Dataset, EventLevel, TuningDraft, TuningJob, TuningMode
 from jobs.sentences import gettext as _
@@ -79,6 +79,8 @@ def create(owner: User, *, key: UUID, spec: TuningSpec) -> TuningJob:
     if not spec.dataset.is_usable or (spec.validation_dataset and not spec.validation_dataset.is_usable):
         raise NotAllowedNow(_("The dataset has rows with problems. Correct them and upload the file again."))
     installation()
+    if settings.VERTEX_API_ENDPOINT:
+        shortages.require_room()
     try:
         with transaction.atomic():
             lock_installation()

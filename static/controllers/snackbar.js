@@ -20,6 +20,8 @@ export default class extends Controller {
   }
 
   failed({ detail }) {
+    // What the console refuses for a while it says in the banner.
+    if (detail.ctx.hx?.retarget) return;
     if (detail.ctx.response.status >= 500 && isAsked(detail.ctx)) this.show({ detail: { text: this.failedValue } });
   }
 

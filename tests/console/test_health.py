@@ -59,7 +59,7 @@ def test_not_ready_when_a_part_hangs_that_works_apart(client, settings, redis_ur
 def test_not_ready_on_a_full_disk(client, settings, redis_url, monkeypatch):
     settings.REDIS_URL = redis_url
     beat(2)
-    monkeypatch.setattr(status, "DISK_OUT", 2**62)
+    monkeypatch.setattr(shortages, "NOTHING_LEFT", 2**62)
     response = client.get("/readyz")
     assert (response.status_code, response.json()["checks"]["disk"]) == (503, "The disk of the data directory is full.")
 

@@ -1,7 +1,7 @@
 """In place of the training engine: the same files and events without a model, in a tenth of a second.
 
 The first row's prompt says how it goes: `fail: …`, `crash once`, `crash always`, `hold` (until cancelled),
-`slowly`, `steps`.
+`slowly`, `steps`, `short once` and `short always` (of disk).
 """
 
 import json
@@ -50,6 +50,8 @@ def train(folder: Path) -> int:
     if wish.startswith("fail"):
         tell(folder, event="failed", code="INVALID_ARGUMENT", message=wish.removeprefix("fail: "))
         return 1
+    if wish == "short always":
+        return 5
     start = last_step(folder)
     total = job.get("max_steps") or job["epochs"] * STEPS_PER_EPOCH
     if not Path(job.get("adapter_dir") or ".").is_dir():
@@ -76,6 +78,9 @@ def train(folder: Path) -> int:
         if step % STEPS_PER_EPOCH == 0:
             end_of_epoch(folder, job, step)
             crash(folder, wish)
+            if wish == "short once" and not (folder / "crashed").exists():
+                (folder / "crashed").touch()
+                return 5
         while wish == "hold" and step == STEPS_PER_EPOCH + 1 and not state["stop"]:
             time.sleep(0.02)
     export(folder, job)

@@ -115,7 +115,23 @@ def test_engine_that_is_always_killed_is_an_error(own_server):
     job.supervised_tuning_spec.hyper_parameters.epoch_count = 9
     failed = server.until(server.create(job).name, "FAILED")
     assert failed.error.code == 13
-    assert "ended 3 times without a result" in failed.error.message
+    assert "was killed; this machine probably ran out of memory, 3 times." in failed.error.message
+
+
+@pytest.mark.fault("F20")
+def test_engine_that_runs_out_of_disk_goes_on_from_its_checkpoint(own_server):
+    server = own_server.start()
+    ended = server.until(server.create(server.job("short once")).name, "SUCCEEDED")
+    log = server.text(f"{ended.output_uri}/logs/train.log")
+    assert "The disk is full. The training goes on from its last checkpoint when there is room." in log
+    assert [checkpoint.step for checkpoint in ended.tuned_model.checkpoints] == [4, 8]
+
+
+@pytest.mark.fault("F20")
+def test_engine_that_never_gets_enough_disk_is_an_error_that_says_so(own_server):
+    server = own_server.start()
+    failed = server.until(server.create(server.job("short always")).name, "FAILED")
+    assert failed.error.message.startswith("The disk was full 3 times at the same checkpoint. Make more room")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

@@ -1,24 +1,31 @@
 """`train`, `prepare` (GGUF to Hugging Face) and `convert` (back): child processes of the local Vertex AI.
 
-Exit codes: 0 done, 1 failed, 3 cancelled."""
+Exit codes: 0 done, 1 failed, 3 cancelled, 5 the disk took no more: go on from the last checkpoint when it does."""
 
 import argparse
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
 from jobs.localvertex.engine.checkpoints import remove_halves
-from jobs.localvertex.engine.job import EVENTS, Cancelled, EventLog, Job, JobError, say
+from jobs.localvertex.engine.job import EVENTS, FINAL, Cancelled, EventLog, Job, JobError, is_short_of_disk, say
 
-DONE, FAILED, CANCELLED = 0, 1, 3
+DONE, FAILED, CANCELLED, SHORT = 0, 1, 3, 5
+TOO_LITTLE_MEMORY = (
+    "This machine has too little memory for the training. Use a smaller batch size, shorter rows or a smaller base"
+    " model, or a machine with more memory."
+)
+NOTHING_LEFT = 2**20
 NICENESS = 10  # a chat beside the training keeps its speed
 
 
@@ -68,7 +75,10 @@ def stop_on_sigterm() -> Callable[[], None]:
 
 
 def run_training(workdir: Path, parent: int) -> int:
-    events = EventLog(workdir / EVENTS)
+    try:
+        events = EventLog(workdir / EVENTS)
+    except OSError as error:
+        return SHORT if is_short_of_disk(error) else FAILED
     try:
         stop_if_asked = stop_on_sigterm()
         job = Job.read(workdir / "job.json")
@@ -80,6 +90,7 @@ def run_training(workdir: Path, parent: int) -> int:
         train(job, workdir, events, stop_if_asked)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # too late to cancel
         events.write("done")
+        events.flush()
         say("Done")
     except Cancelled:
         remove_halves(workdir)
@@ -93,12 +104,36 @@ def run_training(workdir: Path, parent: int) -> int:
     except Exception as error:
         if os.getppid() != parent:  # a broken pipe to it, for one
             return FAILED
+        if is_short_of_disk(error) or is_full(workdir):
+            make_room(workdir)
+            return SHORT
         traceback.print_exc()
+        if is_out_of_memory(error):
+            events.write("failed", code="INTERNAL", message=TOO_LITTLE_MEMORY)
+            return FAILED
         reason = f"{type(error).__name__}: {error}"
         message = f"The training stopped with an unexpected error ({reason}). Its log has the details."
         events.write("failed", code="INTERNAL", message=message)
         return FAILED
     return DONE
+
+
+def is_full(workdir: Path) -> bool:
+    """PyTorch does not say why it could not write."""
+    found = os.statvfs(workdir)
+    return found.f_bavail * found.f_frsize < NOTHING_LEFT
+
+
+def make_room(workdir: Path) -> None:
+    """What was begun goes: it would keep the room that the next try needs."""
+    remove_halves(workdir)
+    shutil.rmtree(workdir / f".{FINAL}", ignore_errors=True)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """PyTorch has no class for it where there is no graphics card."""
+    told = str(error)
+    return isinstance(error, MemoryError) or "can't allocate memory" in told or "out of memory" in told
 
 
 def run_preparation(source: Path, out: Path) -> int:
@@ -150,5 +185,6 @@ def main() -> int:
 
 if __name__ == "__main__":
     code = main()
-    sys.stdout.flush()
+    with suppress(OSError):
+        sys.stdout.flush()
     os._exit(code)  # taking torch down politely costs a second

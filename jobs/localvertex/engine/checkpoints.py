@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from jobs.localvertex.engine.job import CHECKPOINTS
@@ -9,6 +11,7 @@ from jobs.localvertex.engine.job import CHECKPOINTS
 NEEDED = ("optimizer.pt", "scheduler.pt", "rng_state.pth")
 HALF = 2  # bytes
 LAST_WRITTEN = "trainer_state.json"
+ADAPTER_CONFIG, ADAPTER_GGUF = "adapter_config.json", "adapter.gguf"
 
 
 def folder_of(workdir: Path, step: int) -> Path:
@@ -24,11 +27,14 @@ def all_checkpoints(workdir: Path) -> list[Path]:
 
 
 def is_finished(folder: Path) -> bool:
+    """The trainer's own part, and the adapter that is written after it."""
+    if (folder / ADAPTER_CONFIG).is_file() and not (folder / ADAPTER_GGUF).is_file():
+        return False
     try:
         json.loads((folder / LAST_WRITTEN).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return any(folder.glob("*.safetensors"))
+    return any(not path.name.startswith(".") for path in folder.glob("*.safetensors"))
 
 
 def remove_halves(workdir: Path) -> None:
@@ -57,8 +63,20 @@ def store_in_half(folder: Path) -> None:
     for path in folder.glob("model*.safetensors"):
         tensors = load_file(path)
         if any(tensor.dtype.itemsize > HALF for tensor in tensors.values()):
-            partial = path.with_name(f".{path.name}")
-            save_file({name: tensor.bfloat16() for name, tensor in tensors.items()}, partial, metadata={"format": "pt"})
-            partial.replace(path)
+            half = {name: tensor.bfloat16() for name, tensor in tensors.items()}
+            with beside(path) as partial:
+                save_file(half, partial, metadata={"format": "pt"})
             config = json.loads((folder / "config.json").read_text(encoding="utf-8")) | {"dtype": "bfloat16"}
-            (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+            with beside(folder / "config.json") as partial:
+                partial.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """A file to write that takes the place of `path` when it is whole, and is gone when it cannot be."""
+    partial = path.with_name(f".{path.name}")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

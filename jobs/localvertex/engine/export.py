@@ -10,14 +10,12 @@ import numpy as np
 from gguf import MODEL_ARCH, MODEL_ARCH_NAMES, GGUFType, GGUFWriter, Keys, get_tensor_name_map
 from safetensors import safe_open
 
-from jobs.localvertex.engine.checkpoints import all_checkpoints, store_in_half
+from jobs.localvertex.engine.checkpoints import ADAPTER_CONFIG, ADAPTER_GGUF, all_checkpoints, beside, store_in_half
 from jobs.localvertex.engine.job import FINAL, Job, JobError
 from jobs.localvertex.engine.model import merged
 from jobs.localvertex.engine.tokens import load_template
 
-ADAPTER_GGUF = "adapter.gguf"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
-ADAPTER_CONFIG = "adapter_config.json"
 LORA_TENSOR = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -62,8 +60,13 @@ def write_adapter_gguf(folder: Path, layers: int) -> Path:
     config = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
     check_exportable(config)
     names = get_tensor_name_map(MODEL_ARCH.GEMMA3, layers)
-    partial = folder / f".{ADAPTER_GGUF}"
-    writer = GGUFWriter(str(partial), MODEL_ARCH_NAMES[MODEL_ARCH.GEMMA3])
+    with beside(folder / ADAPTER_GGUF) as partial:
+        write_tensors(folder, partial, config, names)
+    return folder / ADAPTER_GGUF
+
+
+def write_tensors(folder: Path, target: Path, config: dict[str, Any], names: Any) -> None:
+    writer = GGUFWriter(str(target), MODEL_ARCH_NAMES[MODEL_ARCH.GEMMA3])
     writer.add_type(GGUFType.ADAPTER)
     writer.add_string(Keys.Adapter.TYPE, "lora")
     writer.add_float32(Keys.Adapter.LORA_ALPHA, float(config["lora_alpha"]))
@@ -74,7 +77,6 @@ def write_adapter_gguf(folder: Path, layers: int) -> Path:
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    return partial.replace(folder / ADAPTER_GGUF)
 
 
 def layers_of(model: Any) -> int:

@@ -1,5 +1,6 @@
 """What a training is asked to do, and how it reports. Nothing here imports torch."""
 
+import errno
 import json
 import os
 import time
@@ -12,6 +13,8 @@ EVENTS = "events.jsonl"
 CHECKPOINTS = "checkpoints"
 FINAL = "final"
 QUANTIZATIONS = ("4bit", "8bit")
+OUT_OF_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+MOST_UNWRITTEN = 2**20
 
 
 INSTALL_QLORA = "Install it: pip install -e '.[local,qlora]'."
@@ -94,17 +97,31 @@ class Job:
 
 
 def say(text: str) -> None:
-    """A line of the log that the person reads."""
-    print(time.strftime("%H:%M:%S"), text, flush=True)
+    """A line of the log that the person reads; on a full disk it is missing there, and nothing more."""
+    try:
+        print(time.strftime("%H:%M:%S"), text, flush=True)
+    except OSError as error:
+        if not is_short_of_disk(error):
+            raise
+
+
+def is_short_of_disk(error: BaseException | None) -> bool:
+    """Also behind the error of a library: those that write in Rust have no number for it, only its words."""
+    while error is not None:
+        number = getattr(error, "errno", None)
+        if number in OUT_OF_DISK or any(os.strerror(code) in str(error) for code in OUT_OF_DISK):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 class EventLog:
-    """Append-only JSON lines. One `write` a line, so a reader or a crash never sees two halves mixed."""
+    """Append-only JSON lines. A line that a full disk does not take is kept and written before the next one, so a
+    reader sees none out of turn; one that was cut off by a kill gets its end."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        if self._cut_off(path):
-            os.write(self._file, b"\n")
+        self._unwritten = b"\n" if self._cut_off(path) else b""
 
     @staticmethod
     def _cut_off(path: Path) -> bool:
@@ -114,4 +131,13 @@ class EventLog:
 
     def write(self, event: str, **values: Any) -> None:
         line = json.dumps({"event": event, **values, "time": round(time.time(), 3)}, ensure_ascii=False)
-        os.write(self._file, line.encode() + b"\n")
+        self._unwritten += line.encode() + b"\n"
+        try:
+            self.flush()
+        except OSError as error:
+            if not is_short_of_disk(error) or len(self._unwritten) > MOST_UNWRITTEN:
+                raise
+
+    def flush(self) -> None:
+        while self._unwritten:
+            self._unwritten = self._unwritten[os.write(self._file, self._unwritten) :]

@@ -152,7 +152,7 @@ def test_on_a_full_disk_silence_says_nothing(monkeypatch):
     if status.connection.vendor != "sqlite":
         pytest.skip("the disk of another database is elsewhere")
     report(seconds_ago=60)
-    monkeypatch.setattr(status, "DISK_OUT", 2**62)
+    monkeypatch.setattr(shortages, "NOTHING_LEFT", 2**62)
     assert (part("chat").state, part("chat").problem) == (
         "unknown", "It cannot be told: on a full disk no process can report.",
     )  # fmt: skip

@@ -1,0 +1,184 @@
+"""Which error means that something ran out, and what is said then."""
+
+import errno
+import logging
+import os
+import resource
+import sqlite3
+from contextlib import suppress
+from types import SimpleNamespace
+
+import psycopg
+import pytest
+from django.db import OperationalError
+from django.utils import translation
+
+from jobs import shortages
+from jobs.errors import NoRoom
+from jobs.shortages import Calm, Shortage, shortage_of
+
+MEGABYTE = 2**20
+
+
+@pytest.fixture(autouse=True)
+def _nothing_seen():
+    shortages.seen.forget()
+    yield
+    shortages.seen.forget()
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    """As statvfs tells it, in blocks of 4 kB."""
+
+    def set_to(*, free, total=200_000 * MEGABYTE, read_only=False):
+        flags = os.ST_RDONLY if read_only else 0
+        found = SimpleNamespace(f_bavail=free // 4096, f_frsize=4096, f_blocks=total // 4096, f_flag=flags)
+        monkeypatch.setattr(os, "statvfs", lambda path: found)
+
+    return set_to
+
+
+def raised(error, cause):
+    try:
+        raise error from cause
+    except type(error) as found:
+        return found
+
+
+def of_postgresql(code):
+    return raised(OperationalError("wrapped"), psycopg.errors.lookup(code)("server says so"))
+
+
+@pytest.mark.parametrize(
+    ("error", "shortage"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), Shortage.DISK_FULL),
+        (OSError(errno.EDQUOT, "Quota exceeded"), Shortage.DISK_FULL),
+        (OSError(errno.EROFS, "Read-only file system"), Shortage.DISK_READ_ONLY),
+        (OSError(errno.EIO, "Input/output error"), Shortage.DISK_BROKEN),
+        (OSError(errno.EMFILE, "Too many open files"), Shortage.DESCRIPTORS),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), Shortage.MEMORY),
+        (MemoryError(), Shortage.MEMORY),
+        (raised(RuntimeError("wrapped twice"), raised(ValueError("once"), OSError(errno.ENOSPC, ""))), "disk full"),
+        (of_postgresql("53100"), Shortage.DATABASE_FULL),
+        (of_postgresql("25006"), Shortage.DATABASE_READ_ONLY),
+        (of_postgresql("57P01"), Shortage.DATABASE_AWAY),
+        (of_postgresql("53300"), Shortage.DATABASE_AWAY),
+        (raised(OperationalError("connection refused"), psycopg.OperationalError("refused")), Shortage.DATABASE_AWAY),
+        (of_postgresql("42601"), None),
+        (OSError(errno.ENOENT, "No such file"), None),
+        (ConnectionRefusedError(), None),
+        (RuntimeError("a bug"), None),
+        (None, None),
+    ],
+)
+def test_what_an_error_means(error, shortage):
+    assert shortage_of(error) == shortage
+
+
+def sqlite_error(path, pragma, statement="CREATE TABLE more (text TEXT)"):
+    with sqlite3.connect(path) as database:
+        database.execute(pragma)
+        try:
+            database.execute(statement)
+        except sqlite3.Error as error:
+            return error
+    raise AssertionError("It worked")
+
+
+def test_what_sqlite_means(tmp_path):
+    """Its own errors: they have no attribute for their code that a test could set."""
+    path = tmp_path / "test.sqlite3"
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE one (text TEXT)")
+    full = "INSERT INTO one VALUES (hex(zeroblob(100000)))"
+    assert shortage_of(sqlite_error(path, "PRAGMA query_only=ON")) == Shortage.DISK_READ_ONLY
+    assert shortage_of(sqlite_error(path, "PRAGMA max_page_count=2", full)) == Shortage.DISK_FULL
+    assert shortage_of(sqlite_error(path, "PRAGMA query_only=OFF", "SELECT * FROM none")) is None
+
+
+def test_sqlite_that_has_no_descriptor_says_so(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = max(int(name) for name in os.listdir("/proc/self/fd")) + 2
+    held = []
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (used, before[1]))
+        with suppress(OSError):
+            while True:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+        with pytest.raises(sqlite3.OperationalError) as caught:
+            sqlite3.connect(tmp_path / "x.sqlite3")
+        found = shortage_of(caught.value)
+    finally:
+        for number in held:
+            os.close(number)
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert found == Shortage.DESCRIPTORS
+
+
+@pytest.mark.parametrize("shortage", Shortage)
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_each_has_a_sentence_and_a_remedy(shortage, language):
+    with translation.override(language):
+        assert shortage.sentence.endswith(".")
+        assert shortage.remedy.endswith(".")
+
+
+def test_pages_say_what_the_disk_is_now(disk):
+    disk(free=10 * MEGABYTE)
+    assert shortages.present() is None
+    shortages.seen.forget()
+    disk(free=0)
+    assert shortages.present().sentence == (
+        "The disk of the data directory is full. Nothing can be saved until there is room."
+    )
+    shortages.seen.forget()
+    disk(free=10 * MEGABYTE, read_only=True)
+    assert shortages.present() == Shortage.DISK_READ_ONLY
+
+
+def test_what_was_met_is_said_for_a_while(disk, monkeypatch):
+    disk(free=10 * MEGABYTE)
+    shortages.seen.note(Shortage.DATABASE_READ_ONLY)
+    assert shortages.present() == Shortage.DATABASE_READ_ONLY
+    later = shortages.time.monotonic() + shortages.NOTED_SECONDS
+    monkeypatch.setattr(shortages.time, "monotonic", lambda: later)
+    assert shortages.present() is None
+
+
+@pytest.mark.parametrize(
+    ("free", "total", "size", "fits"),
+    [
+        (200, 100_000, 0, True),
+        (99, 100_000, 0, False),
+        (120, 100_000, 50, False),
+        (7, 120, 0, True),
+        (5, 120, 0, False),
+    ],
+)
+def test_a_reserve_is_left_for_the_database(disk, free, total, size, fits):
+    disk(free=free * MEGABYTE, total=total * MEGABYTE)
+    if fits:
+        shortages.require_room(size * MEGABYTE)
+        return
+    with pytest.raises(NoRoom, match=f"is nearly full: {free} MB are left. Make room on the disk, then try again."):
+        shortages.require_room(size * MEGABYTE)
+
+
+def record(error):
+    return logging.LogRecord("x", logging.ERROR, "x.py", 1, "Task %s failed", ("sweep",), (type(error), error, None))
+
+
+def test_the_log_has_one_line_a_minute(monkeypatch):
+    calm, full = Calm(), OSError(errno.ENOSPC, "No space left on device")
+    first, second, bug = record(full), record(full), record(RuntimeError("a bug"))
+    assert [calm.filter(each) for each in (first, second, bug)] == [True, False, True]
+    assert (first.getMessage(), first.exc_info, bug.exc_info[0]) == (
+        "Task sweep failed: disk full ([Errno 28] No space left on device). This is said once a minute",
+        None,
+        RuntimeError,
+    )
+    later = shortages.time.monotonic() + shortages.LOG_SECONDS
+    monkeypatch.setattr(shortages.time, "monotonic", lambda: later)
+    assert calm.filter(record(full)) is True
