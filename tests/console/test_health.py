@@ -3,8 +3,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from jobs import shortages
 from jobs.models import Heartbeat, ProcessReport
-from jobs.services import status
 
 pytestmark = pytest.mark.django_db
 

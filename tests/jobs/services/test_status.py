@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from jobs import shortages
 from jobs.models import Heartbeat, PartState, ProbeResult, ProcessReport
 from jobs.services import status
 from tests import factories
