@@ -32,5 +32,4 @@ USER console
 VOLUME /data
 EXPOSE 8000
 CMD ["uvicorn", "console.asgi:application", "--host", "0.0.0.0", "--port", "8000", \
-     "--timeout-graceful-shutdown", "10", "--no-server-header", "--no-access-log", \
-     "--forwarded-allow-ips", "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"]
+     "--timeout-graceful-shutdown", "10", "--no-server-header", "--no-access-log", "--no-proxy-headers"]

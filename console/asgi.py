@@ -31,6 +31,7 @@ from django_htmx.middleware import HtmxDetails  # noqa: E402
 from console import streams  # noqa: E402
 from console.http import HtmxRequest  # noqa: E402
 from console.middleware import SECURITY_HEADERS, refusal  # noqa: E402
+from console.proxies import TrustedProxies  # noqa: E402
 from console.streams import Message, Receive, Scope, Send  # noqa: E402
 
 THREADS: Final = 10
@@ -228,4 +229,6 @@ def chained(first: Callable[[], object], then: Any) -> Callable[[int, Any], None
 import_module(settings.ROOT_URLCONF)
 # What is loaded now stays: looking through it for garbage would stop all pages and streams for a tenth of a second.
 gc.freeze()
-application = Application(WSGIMiddleware(django, workers=THREADS), streams.app)
+application = TrustedProxies(
+    Application(WSGIMiddleware(django, workers=THREADS), streams.app), settings.TRUSTED_PROXIES
+)

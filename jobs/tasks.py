@@ -165,8 +165,8 @@ def _report_worker(now: datetime) -> None:
     accounts.heartbeat("worker", now, json.dumps(told))
 
 
-def _sweep_accounts(_now: datetime) -> None:
-    accounts.end_disabled()
+def _sweep_accounts(now: datetime) -> None:
+    accounts.end_lost_sessions(now)
 
 
 def _sweep_jobs(now: datetime) -> None:

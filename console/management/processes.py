@@ -8,8 +8,9 @@ import shlex
 import socket
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 from console.management.rundir import RunDirectory
@@ -21,6 +22,8 @@ NEEDED_LOCALLY = ("gcp_storage_emulator", "gguf", "peft", "torch", "transformers
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
 NO_WAIT_FOR_DISK = {"SQLITE_SYNCHRONOUS": "NORMAL"}
+# Nobody else reaches a console that listens on loopback, and whoever sits at the machine gets a new link by a command.
+IDLE_HOURS_ALONE = str(7 * 24)
 JOBS_AT_ONCE, ANSWERS_AT_ONCE = 8, 128
 
 
@@ -52,6 +55,8 @@ def draw_up(run: RunDirectory, *, data_dir: Path, project_dir: Path, host: str, 
     environment = {**os.environ, "CONSOLE_DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1", **FEW_ARENAS}
     environment.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
     environment.setdefault("CONSOLE_URL", address(host, port))
+    if is_loopback(host):
+        environment.setdefault("CONSOLE_SESSION_IDLE_HOURS", IDLE_HOURS_ALONE)
     backends: list[Process] = []
     if not environment.get("REDIS_URL"):
         backends.append(cache(run, environment, data_dir))
@@ -106,7 +111,7 @@ def vertex(run: RunDirectory, environment: dict[str, str], data_dir: Path, proje
 
 def web(environment: dict[str, str], project_dir: Path, host: str, port: int) -> Process:
     command = [sys.executable, "-m", "uvicorn", "console.asgi:application", "--host", host, "--port", str(port)]
-    command += ["--timeout-graceful-shutdown", "3", "--no-server-header", "--no-access-log"]
+    command += ["--timeout-graceful-shutdown", "3", "--no-server-header", "--no-access-log", "--no-proxy-headers"]
     environment = {**NO_WAIT_FOR_DISK, **environment}
     return Process("web", command, environment, _answers(reachable(host), port, "/healthz"), project_dir)
 
@@ -140,6 +145,12 @@ def address(host: str, port: int) -> str:
 
 def reachable(host: str) -> str:
     return {"0.0.0.0": LOOPBACK, "::": "::1", "": LOOPBACK}.get(host, host)  # noqa: S104  # compared, not bound
+
+
+def is_loopback(host: str) -> bool:
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost"
 
 
 def _always() -> bool:

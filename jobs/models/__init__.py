@@ -30,6 +30,7 @@ from .notification import (
 from .notification import Subject as NotificationSubject
 from .notification import Way as NotificationWay
 from .notification_words import Kind as NotificationKind
+from .session import SignedInSession
 from .status import PartState, ProbeResult
 from .storage import StorageListing
 from .tuning import (
@@ -91,6 +92,7 @@ __all__ = [
     "ServedModel",
     "ShareLink",
     "SignInLink",
+    "SignedInSession",
     "Series",
     "StatusGroup",
     "StorageListing",

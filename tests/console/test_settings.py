@@ -29,7 +29,8 @@ print(json.dumps({"statuses": statuses, "trusted": settings.CSRF_TRUSTED_ORIGINS
 def in_production(tmp_path):
     environment = {
         **os.environ, "DJANGO_SETTINGS_MODULE": "console.settings", "CONSOLE_DATA_DIR": str(tmp_path),
-        "CONSOLE_HTTPS": "1", "CONSOLE_ALLOWED_HOSTS": "console.example.com,.example.org",
+        "CONSOLE_HTTPS": "1", "CONSOLE_TRUSTED_PROXIES": "127.0.0.1",
+        "CONSOLE_ALLOWED_HOSTS": "console.example.com,.example.org",
         "CONSOLE_SECRET_KEY": "0123456789abcdef" * 4,
     }  # fmt: skip
 
