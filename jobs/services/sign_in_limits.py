@@ -1,7 +1,8 @@
 """How often a password may be tried, and how long to wait otherwise.
 
-Strangers share one budget for each account, however many networks they come from. Besides, the wait grows with the
-failures of one network on one account, and with those of one network on all accounts. A browser in which somebody has
+Strangers share one budget for each account, however many networks they come from, a part of which is for networks that
+have hardly failed yet. Besides, the wait grows with the failures of one network on one account, and with those of one
+network on all accounts. A browser in which somebody has
 signed in to the account before has a budget of its own, so strangers cannot lock that person out.
 
 All processes count in Redis. Counters are a fixed number of places that names and networks fall on by a keyed hash, so
@@ -10,8 +11,9 @@ no flood of names pushes others out. While Redis does not answer, each process c
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address, ip_network
 from typing import Any, Final, Protocol
 from unicodedata import normalize
@@ -73,15 +75,16 @@ class Pace:
 @dataclass(frozen=True)
 class Growth:
     """`free` failures without a wait, then 1 second, 2, 4 and so on up to `longest`. One failure is forgotten for each
-    `longest` without a new one; `is_cleared` says that a success forgets all, not only its own."""
+    `fades` seconds without a new one; `is_cleared` says that a success forgets all, not only its own."""
 
     free: int
     longest: float
+    fades: float
     is_cleared: bool = True
 
     @property
     def lasts(self) -> int:
-        return int(self.longest * (self.free + 10))
+        return int(self.fades * (self.free + 10))
 
     def wait(self, counter: Counter, now: float) -> float:
         if counter.failures < self.free:
@@ -90,23 +93,52 @@ class Growth:
         return max(0.0, min(counter.at, now) + pause - now)
 
     def charge(self, counter: Counter, now: float) -> Counter:
-        faded = int(max(0.0, now - counter.at) // self.longest)
-        return Counter(max(0, counter.failures - faded) + 1, now)
+        return Counter(self.failures(counter, now) + 1, now)
 
     def refund(self, counter: Counter) -> Counter:
         return Counter() if self.is_cleared else Counter(max(0, counter.failures - 1), counter.at)
 
+    def failures(self, counter: Counter, now: float) -> int:
+        return max(0, counter.failures - int(max(0.0, now - counter.at) // self.fades))
+
 
 @dataclass(frozen=True)
 class Limits:
-    account: Rule
-    pair: Rule
-    network: Rule
-    browser: Rule
+    """`newcomers`: the first tries of networks that have not failed on the account before. They have a budget of their
+    own, or networks that failed already would take all of it from a person who comes from elsewhere."""
+
+    newcomers: Pace
+    account: Pace
+    pair: Growth
+    network: Growth
+    browser: Growth
 
 
-SHARED: Final = Limits(Pace(5, 12), Growth(3, 600), Growth(10, 60, is_cleared=False), Growth(5, 600))
-ALONE: Final = Limits(Pace(2, 30), Growth(1, 600), Growth(3, 60, is_cleared=False), Growth(2, 600))
+FIRST_TRIES: Final = 2
+TWO_HOURS: Final = 7200.0
+# Ten in a minute for an account at most: 3 + 60 / 20 newcomers, 2 + 60 / 30 others.
+SHARED: Final = Limits(
+    newcomers=Pace(3, 20),
+    account=Pace(2, 30),
+    pair=Growth(3, 600, TWO_HOURS),
+    network=Growth(10, 60, 60, is_cleared=False),
+    browser=Growth(5, 600, 600),
+)
+ALONE: Final = Limits(
+    newcomers=Pace(1, 60),
+    account=Pace(1, 60),
+    pair=Growth(1, 600, TWO_HOURS),
+    network=Growth(3, 60, 60, is_cleared=False),
+    browser=Growth(2, 600, 600),
+)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A counter: the name of its place, and its rule."""
+
+    key: str
+    rule: Rule
 
 
 @dataclass(frozen=True)
@@ -117,15 +149,16 @@ class Attempt:
     address: str
     browser: str = ""
 
-    def charges(self, limits: Limits) -> dict[str, Rule]:
-        """The counters that it is counted by."""
+    def slots(self, limits: Limits) -> dict[str, Slot]:
+        """All that it may be counted by."""
         account, network = normalized(self.account), network_of(self.address)
         if self.browser:
-            return {place("browser", self.browser, account): limits.browser}
+            return {"browser": Slot(place("browser", self.browser, account), limits.browser)}
         return {
-            place("account", account): limits.account,
-            place("pair", account, network): limits.pair,
-            place("network", network): limits.network,
+            "newcomers": Slot(place("newcomers", account), limits.newcomers),
+            "account": Slot(place("account", account), limits.account),
+            "pair": Slot(place("pair", account, network), limits.pair),
+            "network": Slot(place("network", network), limits.network),
         }
 
 
@@ -151,51 +184,59 @@ def place(kind: str, *parts: str) -> str:
 def admit(attempt: Attempt) -> float:
     """0: it counts as a failure from now on, and the password may be looked at. Else the seconds to wait: it was not
     counted, so trying in vain makes nobody wait longer."""
-    now = time.time()
-
-    def change(rules: Sequence[Rule], counters: Sequence[Counter]) -> tuple[float, list[Counter] | None]:
-        wait = max(rule.wait(counter, now) for rule, counter in zip(rules, counters, strict=True))
-        if wait > 0:
-            return wait, None
-        return 0.0, [rule.charge(counter, now) for rule, counter in zip(rules, counters, strict=True)]
-
-    return _apply(attempt, change)
+    return _apply(attempt, partial(charge, now=time.time()))
 
 
 def forgive(attempt: Attempt) -> None:
     """It was the right password."""
-
-    def change(rules: Sequence[Rule], counters: Sequence[Counter]) -> tuple[float, list[Counter] | None]:
-        return 0.0, [rule.refund(counter) for rule, counter in zip(rules, counters, strict=True)]
-
-    _apply(attempt, change)
+    _apply(attempt, refund)
 
 
-Change = Callable[[Sequence[Rule], Sequence[Counter]], tuple[float, list[Counter] | None]]
+Counters = Mapping[str, Counter]
+Change = Callable[[Mapping[str, Slot], Counters], tuple[float, Counters]]
+
+
+def charge(slots: Mapping[str, Slot], counters: Counters, *, now: float) -> tuple[float, Counters]:
+    kinds = [kind for kind in slots if kind != passed_over(slots, counters, now)]
+    wait = max(slots[kind].rule.wait(counters[kind], now) for kind in kinds)
+    return wait, {} if wait else {kind: slots[kind].rule.charge(counters[kind], now) for kind in kinds}
+
+
+def passed_over(slots: Mapping[str, Slot], counters: Counters, now: float) -> str:
+    """Of the two budgets of an account, the one that this attempt is not counted by."""
+    if "pair" not in slots:
+        return ""
+    rule = slots["pair"].rule
+    assert isinstance(rule, Growth)
+    return "account" if rule.failures(counters["pair"], now) < FIRST_TRIES else "newcomers"
+
+
+def refund(slots: Mapping[str, Slot], counters: Counters) -> tuple[float, Counters]:
+    return 0.0, {kind: slot.rule.refund(counters[kind]) for kind, slot in slots.items()}
 
 
 def _apply(attempt: Attempt, change: Change) -> float:
     if live.breaker.allows():
         try:
-            return _in_redis(attempt.charges(SHARED), change)
+            return _in_redis(attempt.slots(SHARED), change)
         except redis.RedisError as error:
             live.breaker.trip(error)
-    return alone.apply(attempt.charges(ALONE), change)
+    return alone.apply(attempt.slots(ALONE), change)
 
 
-def _in_redis(charges: dict[str, Rule], change: Change) -> float:
+def _in_redis(slots: Mapping[str, Slot], change: Change) -> float:
     """Nothing is written if one of the counters changed meanwhile: then it is read again."""
-    keys, rules = list(charges), list(charges.values())
+    keys = [slot.key for slot in slots.values()]
     with live.client(settings.REDIS_URL).pipeline() as pipe:
         for _ in range(TRIES):
             try:
                 pipe.watch(*keys)
-                wait, counters = change(rules, [_read(text) for text in pipe.mget(keys)])
-                if counters is not None:
-                    pipe.multi()
-                    for key, rule, counter in zip(keys, rules, counters, strict=True):
-                        pipe.set(key, f"{counter.failures} {counter.at}", ex=rule.lasts)
-                    pipe.execute()
+                found = [_read(text) for text in pipe.mget(keys)]
+                wait, counters = change(slots, dict(zip(slots, found, strict=True)))
+                pipe.multi()
+                for kind, counter in counters.items():
+                    pipe.set(slots[kind].key, f"{counter.failures} {counter.at}", ex=slots[kind].rule.lasts)
+                pipe.execute()
                 return wait
             except redis.WatchError:
                 continue
@@ -217,11 +258,11 @@ class Alone:
         self._lock = threading.Lock()
         self._counters: dict[str, Counter] = {}
 
-    def apply(self, charges: dict[str, Rule], change: Change) -> float:
+    def apply(self, slots: Mapping[str, Slot], change: Change) -> float:
         with self._lock:
-            found = [self._counters.get(key, Counter()) for key in charges]
-            wait, counters = change(list(charges.values()), found)
-            self._counters.update(zip(charges, counters or (), strict=False))
+            found = {kind: self._counters.get(slot.key, Counter()) for kind, slot in slots.items()}
+            wait, counters = change(slots, found)
+            self._counters.update({slots[kind].key: counter for kind, counter in counters.items()})
         return wait
 
     def clear(self) -> None:
