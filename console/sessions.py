@@ -128,7 +128,8 @@ class SessionStore(SessionBase):
             return
         values = {"last_seen_at": now, "expires_at": self.get_expiry_date(), "address": address}
         try:
-            SignedInSession.objects.alive(now).filter(pk=row_id(self.session_key)).update(**values)
+            with transaction.atomic():
+                SignedInSession.objects.alive(now).filter(pk=row_id(self.session_key)).update(**values)
         except DatabaseError as error:
             logger.warning("The use of a session could not be noted: %s", error)
 
