@@ -18,7 +18,7 @@ from django.utils.encoding import iri_to_uri
 from django.utils.translation import gettext
 from django_htmx.middleware import HtmxDetails
 
-from console.http import HtmxRequest
+from console.http import HtmxRequest, is_from_elsewhere
 from console.sessions import SessionStore
 from jobs import errors
 from jobs.models import preference_of
@@ -59,8 +59,6 @@ STATUS_OF = {
 CSRF_INPUT = re.compile(rb'name="csrfmiddlewaretoken" value="[^"]+"')
 STOP_POLLING = 286
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-# "none": the person typed the address or used a bookmark.
-OWN_SITES = frozenset({"same-origin", "none"})
 
 
 class RequestIdMiddleware:
@@ -134,8 +132,7 @@ class ForgedRequestMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        site = request.headers.get("Sec-Fetch-Site", "same-origin")
-        if request.method in SAFE_METHODS or site in OWN_SITES:
+        if request.method in SAFE_METHODS or not is_from_elsewhere(request):
             return self.get_response(request)
         return HttpResponseForbidden(
             gettext("This request came from another site and was refused."), content_type="text/plain; charset=utf-8"

@@ -72,6 +72,7 @@ ROUTES = {
     "dataset-convert": Route("dataset", POST),
     "dataset-split": Route("dataset", POST),
     "dataset-delete": Route("dataset", POST),
+    "session-end": Route("session", POST),
     "notification": Route("notification"),
     "notification-read": Route("notification", POST),
     "notification-delivery-again": Route("delivery", POST),
@@ -169,6 +170,7 @@ THINGS = {
     "answer": answer,
     "picture": factories.picture,
     "notification": factories.notification,
+    "session": factories.session,
     "delivery": lambda: Delivery.objects.create(notification=factories.notification(), way="email", state="FAILED"),
 }
 

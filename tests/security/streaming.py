@@ -23,10 +23,10 @@ class Stream:
     def __init__(self) -> None:
         self.status, self.body, self.is_over = 0, b"", threading.Event()
 
-    async def run(self, app: Application, address: str, session: str) -> None:
+    async def run(self, app: Application, address: str, session: str, method: str) -> None:
         path, _, query = address.partition("?")
         cookie = f"{settings.SESSION_COOKIE_NAME}={session}".encode()
-        scope = {"type": "http", "method": "GET", "path": path, "query_string": query.encode()}
+        scope = {"type": "http", "method": method, "path": path, "query_string": query.encode()}
         try:
             await app({**scope, "headers": [(b"cookie", cookie)]}, self.receive, self.send)
         finally:
@@ -55,9 +55,9 @@ class Server:
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
 
-    def connect(self, address: str, session: str) -> Stream:
+    def connect(self, address: str, session: str, method: str = "GET") -> Stream:
         stream = Stream()
-        asyncio.run_coroutine_threadsafe(stream.run(self.app, address, session), self.loop)
+        asyncio.run_coroutine_threadsafe(stream.run(self.app, address, session, method), self.loop)
         return stream
 
     def close(self) -> None:
