@@ -35,5 +35,4 @@ USER console
 VOLUME /data
 EXPOSE 8000
 CMD ["python", "-m", "console.serve", "--host", "0.0.0.0", "--port", "8000", \
-     "--timeout-graceful-shutdown", "10", \
-     "--forwarded-allow-ips", "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"]
+     "--timeout-graceful-shutdown", "10"]

@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.apps import AppConfig
+from django.contrib.auth.signals import user_logged_in
 from django.core import checks
 
 
@@ -8,6 +9,9 @@ class ConsoleConfig(AppConfig):
     name = "console"
 
     def ready(self) -> None:
+        from console.sessions import note_sign_in  # noqa: PLC0415  # models are not there before
+
+        user_logged_in.connect(note_sign_in)
         checks.register(check_schema, checks.Tags.database)
 
 

@@ -27,6 +27,7 @@ from console.entrance.bodies import Refused, body_limit, declared_length  # noqa
 from console.entrance.clients import Clients  # noqa: E402
 from console.entrance.limits import MEGABYTE, Account, Full, Ledger  # noqa: E402
 from console.entrance.pages import Pages  # noqa: E402
+from console.proxies import TrustedProxies  # noqa: E402
 from console.reporter import Life  # noqa: E402
 from console.streams import Receive, Scope, Send, session_of  # noqa: E402
 
@@ -130,4 +131,4 @@ def chained(first: Callable[[], object], then: Any) -> Callable[[int, Any], None
 import_module(settings.ROOT_URLCONF)
 # What is loaded now stays: looking through it for garbage would stop all pages and streams for a tenth of a second.
 gc.freeze()
-application = Application(django, streams.app, Life())
+application = TrustedProxies(Application(django, streams.app, Life()), settings.TRUSTED_PROXIES)

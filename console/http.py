@@ -14,6 +14,9 @@ from django.utils.encoding import iri_to_uri
 from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.middleware import HtmxDetails
 
+# "none": the person typed the address or used a bookmark.
+OWN_SITES = frozenset({"same-origin", "none"})
+
 
 class HtmxRequest(HttpRequest):
     """After HtmxMiddleware and RequestIdMiddleware; the visitor may be unknown."""
@@ -41,6 +44,11 @@ def page_or_fragment(
     response = render(request, name, dict(context), status=status)
     patch_vary_headers(response, ["HX-Request"])
     return response
+
+
+def is_from_elsewhere(request: HttpRequest) -> bool:
+    """A page of another site, port or name made the browser ask. False where a browser does not say."""
+    return request.headers.get("Sec-Fetch-Site", "same-origin") not in OWN_SITES
 
 
 def hx_redirect(request: HtmxRequest, to: Any, *args: Any, **kwargs: Any) -> HttpResponse:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
 from django.http.response import HttpResponseBase, HttpResponseRedirectBase
 from django.middleware.csrf import get_token
 from django.shortcuts import render, resolve_url
@@ -17,9 +17,11 @@ from django.template.loader import render_to_string
 from django.utils import timezone, translation
 from django.utils.cache import get_conditional_response, patch_cache_control, patch_vary_headers
 from django.utils.encoding import iri_to_uri
+from django.utils.translation import gettext
 from django_htmx.middleware import HtmxDetails
 
-from console.http import HtmxRequest, back_url, wants_fragment
+from console.http import HtmxRequest, back_url, is_from_elsewhere, wants_fragment
+from console.sessions import SessionStore
 from jobs import errors, shortages
 from jobs.models import preference_of
 
@@ -66,6 +68,7 @@ RETRY_SECONDS = 10
 CSRF_INPUT = re.compile(rb'name="csrfmiddlewaretoken" value="[^"]+"')
 NEVER_SHOWN = re.compile("csrfmiddlewaretoken|password|secret|token")
 STOP_POLLING = 286
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 class RequestIdMiddleware:
@@ -130,6 +133,36 @@ class SecurityHeadersMiddleware:
 def etag(content: bytes) -> str:
     """Weak, because a form's token is masked anew in each rendering and does not count as a change."""
     return f'W/"{blake2b(CSRF_INPUT.sub(b"", content), digest_size=16).hexdigest()}"'
+
+
+class ForgedRequestMiddleware:
+    """Refuses what another site makes a browser send, before anything is read of it. Not only other sites: another port
+    or name of this machine may be a stranger's, too. Browsers that do not say where a request comes from are left to
+    the CSRF token."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.method in SAFE_METHODS or not is_from_elsewhere(request):
+            return self.get_response(request)
+        return HttpResponseForbidden(
+            gettext("This request came from another site and was refused."), content_type="text/plain; charset=utf-8"
+        )
+
+
+class SessionUseMiddleware:
+    """Keeps a session open while a person uses it. A fragment may have been fetched by a page that nobody looks at."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        is_by_itself = request.method in SAFE_METHODS and "HX-Request" in request.headers
+        if request.session.accessed and not is_by_itself:
+            cast(SessionStore, request.session).touch(request.META.get("REMOTE_ADDR") or None)
+        return response
 
 
 class HtmxRedirectMiddleware:

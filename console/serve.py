@@ -20,6 +20,8 @@ OPTIONS: Final = (
     "32768",
     "--no-server-header",
     "--no-access-log",
+    # console/proxies.py reads them, of the proxies that the settings name.
+    "--no-proxy-headers",
 )
 
 

@@ -1,5 +1,6 @@
 """Every setting, read from the environment; a wrong one stops the start with a sentence that says what to write."""
 
+import ipaddress
 import math
 import os
 import secrets
@@ -49,6 +50,19 @@ def env_url(name: str, schemes: set[str], example: str) -> str:
     if value and (urlsplit(value).scheme not in schemes or not urlsplit(value).netloc):
         raise ImproperlyConfigured(f"{name}={value!r} is not an address; write for example {example}.")
     return value.rstrip("/")
+
+
+def env_networks(name: str) -> list[str]:
+    """Addresses and networks, separated by commas."""
+    found = [word.strip() for word in env(name).split(",") if word.strip()]
+    for word in found:
+        try:
+            ipaddress.ip_network(word)
+        except ValueError:
+            raise ImproperlyConfigured(
+                f"{name} has {word!r}, which is no address and no network; write for example 127.0.0.1, 172.16.0.0/12."
+            ) from None
+    return found
 
 
 def mail(url: str, sender: str) -> dict[str, Any]:
@@ -131,6 +145,13 @@ SECRET_KEY = env("CONSOLE_SECRET_KEY") or stored_secret(DATA_DIR / "secret-key")
 DEBUG = env_bool("CONSOLE_DEBUG")
 ALLOWED_HOSTS = [host.strip() for host in env("CONSOLE_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")]
 HTTPS = env_bool("CONSOLE_HTTPS")
+# From these alone is it believed who asks and whether over HTTPS (X-Forwarded-For, X-Forwarded-Proto).
+TRUSTED_PROXIES = env_networks("CONSOLE_TRUSTED_PROXIES")
+if HTTPS and not TRUSTED_PROXIES:
+    raise ImproperlyConfigured(
+        "CONSOLE_HTTPS=1 needs CONSOLE_TRUSTED_PROXIES: the address from which the proxy that ends TLS asks; "
+        "write for example 127.0.0.1."
+    )
 # For a proxy that does not pass on the name under which it was asked.
 CSRF_TRUSTED_ORIGINS = [f"https://{host.replace('.', '*.', host.startswith('.'))}" for host in ALLOWED_HOSTS if HTTPS]
 
@@ -174,7 +195,9 @@ MIDDLEWARE = [
     "console.middleware.SecurityHeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "console.middleware.ForgedRequestMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "console.middleware.SessionUseMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -268,10 +291,15 @@ LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "dashboard"
 LOGOUT_REDIRECT_URL = "sign-in"
 CSRF_FAILURE_VIEW = "console.views.errors.csrf_failure"
+SESSION_ENGINE = "console.sessions"
 SESSION_COOKIE_AGE = 7 * 24 * 3600
+SESSION_IDLE_SECONDS = 3600 * env_number("CONSOLE_SESSION_IDLE_HOURS", 8, 0.1)
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+# With this prefix a browser takes a cookie from this very host and over HTTPS only.
+COOKIE_PREFIX = "__Host-" if HTTPS else ""
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}sessionid", f"{COOKIE_PREFIX}csrftoken"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 if HTTPS:

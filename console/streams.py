@@ -205,6 +205,9 @@ class Streams:
     tail: Tail | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "GET":
+            await answer(send, 405, "Streams are read with GET.")
+            return
         ticket = parse_qs(scope["query_string"].decode("latin-1")).get("ticket", [""])[0]
         try:
             wanted = subscription(scope["path"], ticket, session_of(scope))

@@ -99,18 +99,19 @@ def tell(user_id: int, topic: str, data: str) -> None:
     _publish(f"live:user:{user_id}", [(topic, data)], USER_STREAM_LENGTH, USER_STREAM_SECONDS)
 
 
-def end(stream: str, seconds: int) -> None:
-    """An entry that stays so long: who watches this stream stops, and who comes later does not begin.
+def end_sessions(sealed: Iterable[str]) -> bool:
+    """Their streams end at once, and no ticket of theirs opens one again. False: Redis does not know of it.
 
-    Tried even when Redis has just failed, since nobody would try again.
+    Tried even when Redis has just failed.
     """
-    _publish(stream, [("end", "")], 1, seconds, insists=True)
+    streams = [over(each) for each in sealed]
 
+    def fill(pipe: Any) -> None:
+        for stream in streams:
+            pipe.xadd(stream, {"event": "end", "data": ""}, maxlen=1, approximate=True)
+            pipe.expire(stream, TICKET_SECONDS)
 
-def end_session(session: str | None) -> None:
-    """Its streams end at once, and no ticket of it opens one again."""
-    if session:
-        end(over(seal(session)), TICKET_SECONDS)
+    return _sent(fill, insists=True)
 
 
 def seal(session: str | None) -> str:
@@ -177,13 +178,13 @@ def _ring(user_id: int, topics: tuple[str, ...]) -> bool:
     return False
 
 
-def _publish(stream: str, messages: list[tuple[str, str]], length: int, seconds: int, *, insists: bool = False) -> bool:
+def _publish(stream: str, messages: list[tuple[str, str]], length: int, seconds: int) -> bool:
     def fill(pipe: Any) -> None:
         for event, data in messages:
             pipe.xadd(stream, {"event": event, "data": data}, maxlen=length, approximate=True)
         pipe.expire(stream, seconds)
 
-    return _sent(fill, insists=insists)
+    return _sent(fill)
 
 
 def _sent(fill: Callable[[Any], None], *, insists: bool = False) -> bool:

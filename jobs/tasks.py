@@ -167,8 +167,8 @@ def _report_beat(now: datetime) -> None:
     accounts.heartbeat("beat", now)
 
 
-def _sweep_accounts(_now: datetime) -> None:
-    accounts.end_disabled()
+def _sweep_accounts(now: datetime) -> None:
+    accounts.end_lost_sessions(now)
 
 
 def _sweep_jobs(now: datetime) -> None:

@@ -8,6 +8,7 @@ import pytest
 from django.utils import translation
 from xdist.scheduler import LoadFileScheduling
 
+from jobs.services import sign_in_limits
 from jobs.vertex import get_gateway
 from tests import factories
 from tests.fakes import FakeGateway
@@ -79,6 +80,11 @@ def _only_loopback() -> Iterator[None]:
 def _data_dir(settings: Any, tmp_path: Path) -> None:
     settings.DATA_DIR = tmp_path / "data"
     settings.DATA_DIR.mkdir()
+
+
+@pytest.fixture(autouse=True)
+def _no_failures_yet() -> None:
+    sign_in_limits.alone.clear()
 
 
 @pytest.fixture(autouse=True)

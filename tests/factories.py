@@ -3,11 +3,12 @@
 import hashlib
 import io
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from django.contrib.auth.models import User
+from django.utils import timezone
 from PIL import Image
 
 from jobs.models import (
@@ -23,6 +24,7 @@ from jobs.models import (
     Picture,
     PublisherModel,
     Role,
+    SignedInSession,
     TuningDraft,
     TuningJob,
 )
@@ -42,6 +44,13 @@ def user(*, username: str, **values: Any) -> User:
 def owner(**values: Any) -> User:
     """The person whose things the test is about; as on a laptop, an administrator."""
     return user(**{"username": "owner", "is_superuser": True} | values)
+
+
+def session(**values: Any) -> SignedInSession:
+    """A browser in which the default owner is signed in, unless `user` says otherwise."""
+    now = timezone.now()
+    defaults = {"user": values.get("user") or owner(), "signed_in_at": now, "expires_at": now + timedelta(hours=8)}
+    return SignedInSession.objects.create(**defaults | values)
 
 
 def team_mate(**values: Any) -> User:

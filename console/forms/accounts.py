@@ -1,20 +1,69 @@
+import math
 from typing import Any
 
+from django import forms
 from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+TWO_MINUTES = 120
+
+
+def refusal(wait: float) -> str:
+    """What to do after too many failures."""
+    seconds = math.ceil(wait)
+    if seconds < TWO_MINUTES:
+        text = ngettext(
+            "Too many failed attempts. Wait %(count)d second, then try again.",
+            "Too many failed attempts. Wait %(count)d seconds, then try again.",
+            seconds,
+        )
+        return text % {"count": seconds}
+    minutes = math.ceil(seconds / 60)
+    text = ngettext(
+        "Too many failed attempts. Wait %(count)d minute, then try again.",
+        "Too many failed attempts. Wait %(count)d minutes, then try again.",
+        minutes,
+    )
+    return text % {"count": minutes}
 
 
 class SignInForm(AuthenticationForm):
-    """`admitted` False refuses before the password is looked at, whatever it is."""
+    """`wait` above 0 refuses before the password is looked at, whatever it is."""
 
-    def __init__(self, *args: Any, admitted: bool = True, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, wait: float = 0.0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.admitted = admitted
+        self.wait = wait
         self.fields["username"].error_messages["required"] = _("Write your username.")
         self.fields["password"].error_messages["required"] = _("Write your password.")
 
     def clean(self) -> dict[str, Any]:
-        if not self.admitted:
-            raise ValidationError(_("Too many failed attempts. Wait a minute, then try again."))
+        if self.wait:
+            raise ValidationError(refusal(self.wait))
         return super().clean()
+
+
+class ConfirmForm(forms.Form):
+    """The password of the account once more. `wait` as at the sign-in."""
+
+    use_required_attribute = False
+    password = forms.CharField(
+        label=gettext_lazy("Password"),
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "autofocus": True}),
+        error_messages={"required": gettext_lazy("Write your password.")},
+    )
+
+    def __init__(self, user: User, *args: Any, wait: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user, self.wait = user, wait
+
+    def clean_password(self) -> str:
+        if self.wait:
+            raise ValidationError(refusal(self.wait))
+        password: str = self.cleaned_data["password"]
+        if not self.user.check_password(password):
+            raise ValidationError(_("This is not the password of your account."))
+        return password

@@ -8,8 +8,9 @@ import shlex
 import socket
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 from console.management.liveness import OWN_FAULTS
@@ -24,6 +25,8 @@ FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
 NO_WAIT_FOR_DISK = {"SQLITE_SYNCHRONOUS": "NORMAL"}
 # Long enough for a machine that is busy; what is deaf stays so for several questions.
 ANSWER_SECONDS = 5
+# Nobody else reaches a console that listens on loopback, and whoever sits at the machine gets a new link by a command.
+IDLE_HOURS_ALONE = str(7 * 24)
 JOBS_AT_ONCE, ANSWERS_AT_ONCE = 8, 128
 
 
@@ -55,6 +58,8 @@ def draw_up(run: RunDirectory, *, data_dir: Path, project_dir: Path, host: str, 
     environment = {**os.environ, "CONSOLE_DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1", **FEW_ARENAS}
     environment.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
     environment.setdefault("CONSOLE_URL", address(host, port))
+    if is_loopback(host):
+        environment.setdefault("CONSOLE_SESSION_IDLE_HOURS", IDLE_HOURS_ALONE)
     backends: list[Process] = []
     if not environment.get("REDIS_URL"):
         backends.append(cache(run, environment, data_dir))
@@ -144,6 +149,12 @@ def address(host: str, port: int) -> str:
 
 def reachable(host: str) -> str:
     return {"0.0.0.0": LOOPBACK, "::": "::1", "": LOOPBACK}.get(host, host)  # noqa: S104  # compared, not bound
+
+
+def is_loopback(host: str) -> bool:
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost"
 
 
 def _own_options(environment: Mapping[str, str]) -> list[str]:

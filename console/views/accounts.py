@@ -1,23 +1,23 @@
-import hashlib
-from contextlib import suppress
+from typing import cast
 
+from django.contrib import messages
 from django.contrib.auth import login, logout
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import User
-from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from console.forms.accounts import SignInForm
-from console.http import HtmxRequest, hx_redirect, safe_next
-from jobs import live
+from console.http import ConsoleRequest, HtmxRequest, hx_redirect, safe_next
 from jobs.services import accounts
 
-FAILURES_A_MINUTE = 10
+from . import account_events, known_browsers, password_attempts, reauthentication
+
 BACKEND = "jobs.services.preferences.Backend"
 
 
@@ -31,16 +31,24 @@ def sign_in(request: HtmxRequest) -> HttpResponse:
         return hx_redirect(request, after)
     if request.method != "POST":
         return render(request, "accounts/sign_in.html", {"form": SignInForm(request), "next": after})
-    account, address = throttle_keys(request)
-    admitted = all([count(key) <= FAILURES_A_MINUTE for key in (account, address)])
-    form = SignInForm(request, request.POST, admitted=admitted)
+    name, password = request.POST.get("username", ""), request.POST.get("password", "")
+    wait = password_attempts.wait_for(request, name, password)
+    form = SignInForm(request, request.POST, wait=wait)
     if not form.is_valid():
-        status = 422 if admitted else 429
-        return render(request, "accounts/sign_in.html", {"form": form, "next": after}, status=status)
-    cache.delete(account)
-    uncount(address)
-    enter(request, form.get_user())
-    return hx_redirect(request, after)
+        note_failure(request, name, wait)
+        response = render(request, "accounts/sign_in.html", {"form": form, "next": after}, status=422)
+        return password_attempts.told_to_wait(response, wait)
+    user = form.get_user()
+    password_attempts.succeeded(request, name)
+    enter(request, user, "password")
+    return known_browsers.remember(request, hx_redirect(request, after), user.get_username())
+
+
+def note_failure(request: HttpRequest, name: str, wait: float) -> None:
+    if wait:
+        account_events.sign_in_refused(request, name, wait)
+    else:
+        account_events.sign_in_failed(request, name)
 
 
 @login_not_required
@@ -54,34 +62,44 @@ def sign_in_link(request: HtmxRequest, token: str) -> HttpResponse:
     """
     owner = accounts.whose(token)
     if owner and request.method != "POST" and not opened_by_hand(request):
-        return render(request, "accounts/link.html", {"username": owner.get_username()})
+        is_here = request.user.pk == owner.pk
+        return render(request, "accounts/link.html", {"username": owner.get_username(), "is_here": is_here})
     user = accounts.redeem(token) if owner else None
-    if user is not None:
-        enter(request, user, backend=BACKEND)
-    elif not request.user.is_authenticated:
-        problem = _("This link was used already or is too old.")
+    if user is None:
+        return used_up(request)
+    if request.user.pk == user.pk:
+        reauthentication.prove(request, "link")
+        return reauthentication.lead_back(cast(ConsoleRequest, request))
+    enter(request, user, "link", backend=BACKEND)
+    return known_browsers.remember(request, hx_redirect(request, "dashboard"), user.get_username())
+
+
+def used_up(request: HtmxRequest) -> HttpResponse:
+    problem = _("This link was used already or is too old.")
+    if not request.user.is_authenticated:
         return render(request, "accounts/link.html", {"problem": problem}, status=410)
+    messages.warning(request, problem)
     return hx_redirect(request, "dashboard")
 
 
 @login_not_required
 @require_POST
 def sign_out(request: HtmxRequest) -> HttpResponse:
-    session = request.session.session_key
+    if request.user.is_authenticated:
+        account_events.signed_out(request)
     logout(request)
-    live.end_session(session)
+    accounts.close_ended_sessions(timezone.now())
     response = hx_redirect(request, "sign-in")
     # Drafts of messages are kept there.
     response["Clear-Site-Data"] = '"storage"'
     return response
 
 
-def enter(request: HtmxRequest, user: User, **options: str) -> None:
+def enter(request: HtmxRequest, user: User, how: str, **options: str) -> None:
     """Pages of the session before hear nothing any more: it may have been somebody else's."""
-    session = request.session.session_key
     login(request, user, **options)
-    if session != request.session.session_key:
-        live.end_session(session)
+    accounts.close_ended_sessions(timezone.now())
+    account_events.sign_in_succeeded(request, how)
 
 
 def opened_by_hand(request: HttpRequest) -> bool:
@@ -92,24 +110,3 @@ def opened_by_hand(request: HttpRequest) -> bool:
         and headers.get("Sec-Fetch-Site") in {"none", "same-origin"}
         and "Sec-Purpose" not in headers
     )
-
-
-def throttle_keys(request: HttpRequest) -> tuple[str, str]:
-    """For the account and for the address. The cache is the process's own: N web processes allow N times as many."""
-    name = request.POST.get("username", "").casefold().encode()
-    address = request.META.get("REMOTE_ADDR", "")
-    return f"sign-in:account:{hashlib.sha256(name).hexdigest()}", f"sign-in:address:{address}"
-
-
-def count(key: str) -> int:
-    """Attempts in this minute, with this one: counted before it is tried, so that none slips through in parallel."""
-    cache.add(key, 0, timeout=60)
-    try:
-        return cache.incr(key)
-    except ValueError:
-        return 1
-
-
-def uncount(key: str) -> None:
-    with suppress(ValueError):
-        cache.decr(key)

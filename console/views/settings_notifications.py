@@ -4,6 +4,8 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -14,11 +16,13 @@ from console.http import ConsoleRequest, page_or_fragment, wants_fragment
 from jobs import tasks
 from jobs.models import Delivery, NotificationChoice, NotificationWay, preference_of
 from jobs.services import notification_choices, notifications, webhook, webhook_address
+from jobs.services.reauthentication import SensitiveAction
 
-from .accounts import count
+from .reauthentication import ask, is_proven_here, reauthenticated
 from .settings_own import READ_OR_SEND, saved
 
 SHOWN = 5
+ADDRESSES = ("email", "webhook_url")
 TESTS_A_MINUTE = 5
 SHOW_SECRET = "show_webhook_secret"  # noqa: S105  # the name of a mark in the session
 
@@ -27,6 +31,10 @@ SHOW_SECRET = "show_webhook_secret"  # noqa: S105  # the name of a mark in the s
 def index(request: ConsoleRequest) -> HttpResponse:
     choice = notification_choices.of(request.user)
     form = NotificationForm(request.POST or None, initial=NotificationForm.first(choice))
+    if form.is_bound and form.is_valid():
+        action = SensitiveAction.NOTIFICATION_ADDRESS
+        if changes_address(form, choice) and not is_proven_here(request, action):
+            return ask(request, action)
     if form.is_bound and form.is_valid() and keep(request, form):
         return saved(request, "settings-notifications")
     is_to_be_shown = not wants_fragment(request) and request.session.pop(SHOW_SECRET, False)
@@ -36,8 +44,12 @@ def index(request: ConsoleRequest) -> HttpResponse:
     return page_or_fragment(request, "settings/notifications.html", "sent", context, status=status)
 
 
+def changes_address(form: NotificationForm, choice: NotificationChoice) -> bool:
+    return any(form.cleaned_data[name] != getattr(choice, name) for name in ADDRESSES)
+
+
 def keep(request: ConsoleRequest, form: NotificationForm) -> bool:
-    values = {name: form.cleaned_data[name] for name in ("email", "webhook_url")}
+    values = {name: form.cleaned_data[name] for name in ADDRESSES}
     try:
         is_new = notification_choices.save(request.user, **values, ways=form.chosen_ways())
     except webhook_address.BadAddress as error:
@@ -60,6 +72,7 @@ def state_of(request: ConsoleRequest, choice: NotificationChoice) -> dict[str, A
 
 
 @require_POST
+@reauthenticated(SensitiveAction.WEBHOOK_SECRET)
 def renew_secret(request: ConsoleRequest) -> HttpResponse:
     notification_choices.renew_secret(request.user)
     request.session[SHOW_SECRET] = True
@@ -77,6 +90,16 @@ def confirm(request: ConsoleRequest, token: str) -> HttpResponse:
     return redirect("settings-notifications")
 
 
+def tests_of(user: User) -> int:
+    """In this minute, with this one, in this process."""
+    key = f"test:{user.pk}"
+    cache.add(key, 0, timeout=60)
+    try:
+        return cache.incr(key)
+    except ValueError:
+        return 1
+
+
 @require_POST
 def send_test(request: ConsoleRequest) -> HttpResponse:
     """By the same road as everything else, so its outcome tells what will happen to the others."""
@@ -84,7 +107,7 @@ def send_test(request: ConsoleRequest) -> HttpResponse:
     choice = notification_choices.of(request.user)
     if way not in NotificationWay or not choice.reaches(way):
         messages.error(request, _("Save an address first; then it can be tested."))
-    elif count(f"test:{request.user.pk}") > TESTS_A_MINUTE:
+    elif tests_of(request.user) > TESTS_A_MINUTE:
         messages.error(request, _("Too many tests. Wait a minute, then try again."))
     else:
         made = notifications.tell_test(request.user, way)

@@ -1,17 +1,13 @@
-"""What a person chose for themselves: proposals of forms, looks, keys, password."""
+"""What a person chose for themselves: proposals of forms, looks, keys."""
 
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth import update_session_auth_hash
-from django.contrib.auth.forms import PasswordChangeForm, SetPasswordForm
 from django.contrib.auth.models import User
-from django.core.cache import cache
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from console.context_processors import theme_of
 from console.forms.settings import AppearanceForm, DefaultsForm, KeysForm
@@ -21,7 +17,6 @@ from jobs.models import PublisherModel, Theme, preference_of
 from jobs.services import preferences
 from jobs.services.storage import policies
 
-from .accounts import FAILURES_A_MINUTE, count
 from .preferences import remembered
 from .wizard_review import machine_with_price
 
@@ -82,39 +77,12 @@ def keys(request: ConsoleRequest) -> HttpResponse:
         form.full_clean()
         preferences.save(request.user, **form.cleaned_data)
         return saved(request, "settings-keys")
-    return render(request, "settings/keys.html", keys_context(request))
+    return render(request, "settings/keys.html", {"keys": keys_form(request)})
 
 
-@sensitive_post_parameters()
-@require_POST
-def password(request: ConsoleRequest) -> HttpResponse:
-    """The old one can be tried as seldom as at the sign-in. Other sessions of the account end with it."""
-    tries = f"password:{request.user.pk}"
-    if count(tries) > FAILURES_A_MINUTE:
-        refused = {"refused": _("Too many failed attempts. Wait a minute, then try again.")}
-        return render(request, "settings/keys.html", keys_context(request) | refused, status=429)
-    form = password_form(request.user, request.POST)
-    if not form.is_valid():
-        return render(request, "settings/keys.html", keys_context(request, form), status=422)
-    update_session_auth_hash(request, form.save())
-    cache.delete(tries)
-    return saved(request, "settings-keys")
-
-
-def password_form(user: User, data: Any = None) -> "SetPasswordForm[User]":
-    """An account that is entered by links only has no old password to ask for."""
-    made = PasswordChangeForm(user, data) if user.has_usable_password() else SetPasswordForm(user, data)
-    made.use_required_attribute = False
-    for field in made.fields.values():
-        field.widget.attrs.pop("autofocus", None)
-    return made
-
-
-def keys_context(request: ConsoleRequest, form: "SetPasswordForm[User] | None" = None) -> dict[str, Any]:
-    user = request.user
-    own = preference_of(user)
-    keys = KeysForm(initial={"single_keys": own.single_keys, "enter_sends": own.enter_sends})
-    return {"form": form or password_form(user), "keys": keys, "has_password": user.has_usable_password()}
+def keys_form(request: ConsoleRequest) -> KeysForm:
+    own = preference_of(request.user)
+    return KeysForm(initial={"single_keys": own.single_keys, "enter_sends": own.enter_sends})
 
 
 def saved(request: ConsoleRequest, view: str) -> HttpResponse:

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from console.forms.datasets import UploadForm
 from console.forms.fields import StepForm
 from console.forms.tuning import STEPS
-from console.http import ConsoleRequest, hx_redirect, wants_fragment
+from console.http import ConsoleRequest, hx_redirect, is_from_elsewhere, wants_fragment
 from jobs import errors, tasks
 from jobs.models import TuningDraft
 from jobs.services import datasets, drafts, tuning
@@ -34,7 +34,10 @@ FIELD_OF = {"train": "dataset", "validation": "validation_dataset"}
 
 @require_GET
 def start_draft(request: ConsoleRequest) -> HttpResponse:
-    """A draft that nobody has typed in is used again, so that looking does not fill the list of drafts."""
+    """A draft that nobody has typed in is used again, so that looking does not fill the list of drafts.
+    Another site makes none at all."""
+    if is_from_elsewhere(request):
+        return hx_redirect(request, "tuning-list")
     opened = TuningDraft.objects.visible_to(request.user).open()
     draft = next(filter(is_untouched, opened), None) or drafts.create(request.user)
     if base_model := request.GET.get("base_model", ""):

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0026_shared_folder'),
+        ('jobs', '0027_sessions'),
     ]
 
     operations = [

@@ -30,6 +30,7 @@ from .notification import (
 from .notification import Subject as NotificationSubject
 from .notification import Way as NotificationWay
 from .notification_words import Kind as NotificationKind
+from .session import SignedInSession
 from .status import PartState, ProbeResult, ProcessReport
 from .storage import SharedFolder, StorageListing
 from .tuning import (
@@ -93,6 +94,7 @@ __all__ = [
     "ShareLink",
     "SharedFolder",
     "SignInLink",
+    "SignedInSession",
     "Series",
     "StatusGroup",
     "StorageListing",

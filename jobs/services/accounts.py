@@ -3,17 +3,19 @@
 import hashlib
 import secrets
 from datetime import datetime, timedelta
+from uuid import UUID
 
-from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import User
-from django.contrib.sessions.models import Session
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from jobs import live
-from jobs.models import Heartbeat, SignInLink
+from jobs.models import Heartbeat, SignedInSession, SignInLink
 
 OWNER = "owner"
+BATCH = 500
+# By then no ticket of the session is valid any more, whether its streams were told or not.
+FORGOTTEN_AFTER = timedelta(seconds=live.TICKET_SECONDS)
 
 
 def owner() -> User:
@@ -36,7 +38,7 @@ def issue_link(user: User, *, valid: timedelta) -> str:
 def forget_expired(now: datetime) -> None:
     """Links and sessions that let nobody in any more."""
     SignInLink.objects.filter(expires_at__lt=now - timedelta(days=1)).delete()
-    Session.objects.filter(expire_date__lt=now).delete()
+    SignedInSession.objects.filter(expires_at__lt=now - FORGOTTEN_AFTER).delete()
 
 
 def whose(token: str) -> User | None:
@@ -61,13 +63,52 @@ def _hash(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
-def end_disabled() -> None:
-    """Pages of an account that was disabled, however that was done, hear nothing any more; their sessions are over."""
-    gone = {str(pk) for pk in User.objects.filter(is_active=False).values_list("pk", flat=True)}
-    for session in Session.objects.iterator() if gone else ():
-        if session.get_decoded().get(SESSION_KEY) in gone:
-            live.end_session(session.session_key)
-            session.delete()
+def sessions_of(user: User, now: datetime) -> "QuerySet[SignedInSession]":
+    """Those that are open, the one that was used last first."""
+    return SignedInSession.objects.visible_to(user).alive(now).order_by("-last_seen_at")
+
+
+def end_session(user: User, pk: UUID, now: datetime) -> bool:
+    """Its pages and event streams end at once. False: it is not a session of this account, or it is over."""
+    ended = sessions_of(user, now).filter(pk=pk).update(expires_at=now, data="")
+    close_ended_sessions(now)
+    return bool(ended)
+
+
+def end_other_sessions(user: User, kept: UUID, now: datetime) -> int:
+    """All of the account's but one. How many there were."""
+    ended = sessions_of(user, now).exclude(pk=kept).order_by().update(expires_at=now, data="")
+    close_ended_sessions(now)
+    return ended
+
+
+def set_password(user: User, password: str) -> None:
+    """Already checked. Whoever calls this ends the account's other sessions."""
+    user.set_password(password)
+    user.save(update_fields=["password"])
+
+
+def end_lost_sessions(now: datetime) -> None:
+    """Sessions of an account that was disabled or deleted or whose password was changed, however that was done."""
+    alive = SignedInSession.objects.alive(now).exclude(signed_in_at=None)
+    lost = set(alive.filter(Q(user=None) | Q(user__is_active=False)).values_list("pk", flat=True))
+    lost |= {row.pk for row in alive.filter(user__isnull=False).select_related("user") if has_old_password(row)}
+    if lost:
+        SignedInSession.objects.filter(pk__in=lost).update(expires_at=now, data="")
+    close_ended_sessions(now)
+
+
+def has_old_password(session: SignedInSession) -> bool:
+    return session.user is not None and session.auth_hash != session.user.get_session_auth_hash()
+
+
+def close_ended_sessions(now: datetime) -> None:
+    """The event streams of sessions that are over end, and no ticket of them opens one again. While Redis does not
+    answer, the rows wait for the next sweep."""
+    ended = SignedInSession.objects.filter(expires_at__lte=now)
+    found = list(ended.values_list("pk", flat=True)[:BATCH])
+    if found and live.end_sessions(pk.hex for pk in found):
+        ended.filter(pk__in=found).delete()
 
 
 def active_user_ids() -> list[int]:

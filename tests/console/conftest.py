@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import redis
 
+from jobs import live
+
 
 def answers(url: str) -> bool:
     with redis.Redis.from_url(url) as client:
@@ -42,6 +44,13 @@ def broker(redis_url: str) -> Iterator[Any]:
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
         yield client
+
+
+@pytest.fixture
+def limits(settings: Any, redis_url: str, broker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failed sign-ins are counted in Redis, also when a test before had none."""
+    settings.REDIS_URL = redis_url
+    monkeypatch.setattr(live.breaker, "_closed_until", 0.0)
 
 
 @pytest.fixture

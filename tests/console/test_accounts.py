@@ -1,19 +1,15 @@
 from datetime import timedelta
 
 import pytest
-from django.contrib.sessions.models import Session
-from django.core.cache import cache
+from django.utils import timezone
 
 from console import streams
+from console.sessions import row_id
+from jobs.models import SignedInSession
 from jobs.services import accounts
 
 pytestmark = pytest.mark.django_db
 BY_HAND = {"HTTP_SEC_FETCH_MODE": "navigate", "HTTP_SEC_FETCH_SITE": "none"}
-
-
-@pytest.fixture(autouse=True)
-def _no_failures_yet():
-    cache.clear()
 
 
 def sign_in(client, password="correct horse battery", username="owner", **more):
@@ -57,27 +53,32 @@ def test_what_was_typed_stays_but_not_the_password(client, owner):
     assert ('value="owner"' in page, "wrong-password" in page) == (True, False)
 
 
-def test_after_ten_failures_the_right_password_has_to_wait(client, owner):
+def test_after_a_few_failures_the_right_password_has_to_wait(client, owner, limits):
     for _ in range(10):
         sign_in(client, "wrong")
     response = sign_in(client)
     assert (response.status_code, is_signed_in(client)) == (429, False)
-    assert "Wait a minute" in response.content.decode()
+    assert ("Wait 1 second, then" in response.content.decode(), response["Retry-After"]) == (True, "1")
 
 
-def test_failures_on_other_names_count_for_the_address(client, owner):
+def test_failures_on_other_names_count_for_the_network(client, owner, limits):
     for number in range(10):
         sign_in(client, username=f"name{number}")
     assert sign_in(client).status_code == 429
 
 
-def test_failures_elsewhere_count_for_the_account(client, owner):
+def test_failures_elsewhere_count_for_the_account(client, owner, limits):
     for number in range(10):
-        client.post("/accounts/sign-in/", {"username": "OWNER", "password": "no"}, REMOTE_ADDR=f"10.0.0.{number}")
-    assert sign_in(client).status_code == 429
+        client.post("/accounts/sign-in/", {"username": "OWNER", "password": "no"}, REMOTE_ADDR=f"10.0.{number}.1")
+    assert sign_in(client)["Retry-After"] in {"19", "20"}
 
 
-def test_signing_in_is_no_failure(client, owner):
+def test_an_empty_password_is_no_attempt(client, owner, limits):
+    assert [sign_in(client, "").status_code for _ in range(12)] == [422] * 12
+    assert sign_in(client).status_code == 303
+
+
+def test_signing_in_is_no_failure(client, owner, limits):
     for _ in range(12):
         assert sign_in(client).status_code == 303
         client.logout()
@@ -180,15 +181,41 @@ def test_without_redis_a_person_can_sign_out(client, owner):
     assert not is_signed_in(client)
 
 
-def test_a_disabled_account_has_no_live_pages_and_others_keep_theirs(client, owner, team_mate, pages):
+@pytest.mark.parametrize("lost", ["disabled", "deleted", "password"])
+def test_an_account_that_changed_elsewhere_has_no_live_pages_and_others_keep_theirs(
+    client, owner, team_mate, pages, lost
+):
+    """By another page, by a command, in the database."""
     sessions = []
     for person in (owner, team_mate):
         client.cookies.clear()
         client.force_login(person)
         sessions.append(client.session.session_key)
-    accounts.end_disabled()
+    accounts.end_lost_sessions(timezone.now())
     assert [pages(session) for session in sessions] == [0, 0]
-    type(owner).objects.filter(pk=team_mate.pk).update(is_active=False)
-    accounts.end_disabled()
+    mate = type(owner).objects.filter(pk=team_mate.pk)
+    {
+        "disabled": lambda: mate.update(is_active=False),
+        "deleted": mate.delete,
+        "password": lambda: mate.update(password="!"),
+    }[lost]()
+    accounts.end_lost_sessions(timezone.now())
     assert [pages(session) for session in sessions] == [0, 1]
-    assert [row.pk for row in Session.objects.all()] == [sessions[0]]
+    assert [row.pk for row in SignedInSession.objects.all()] == [row_id(sessions[0])]
+
+
+def test_a_link_opened_in_an_open_session_confirms_it_and_gives_it_a_new_key(client, owner, pages):
+    client.force_login(owner)
+    before = client.session.session_key
+    response = client.get(link(owner), **BY_HAND)
+    assert (response.status_code, response.url, is_signed_in(client)) == (303, "/", True)
+    assert (client.session.session_key != before, pages(before)) == (True, 1)
+
+
+def test_a_preview_in_an_open_session_asks_first(client, owner):
+    client.force_login(owner)
+    assert "Continue to confirm that it is you" in client.get(link(owner)).content.decode()
+
+
+def test_the_sign_in_page_says_how_to_get_a_link(client, db):
+    assert "manage.py sign-in-link" in client.get("/accounts/sign-in/").content.decode()

@@ -29,13 +29,16 @@ print(json.dumps({"statuses": statuses, "trusted": settings.CSRF_TRUSTED_ORIGINS
 def in_production(tmp_path):
     environment = {
         **os.environ, "DJANGO_SETTINGS_MODULE": "console.settings", "CONSOLE_DATA_DIR": str(tmp_path),
-        "CONSOLE_HTTPS": "1", "CONSOLE_ALLOWED_HOSTS": "console.example.com,.example.org",
+        "CONSOLE_HTTPS": "1", "CONSOLE_TRUSTED_PROXIES": "127.0.0.1",
+        "CONSOLE_ALLOWED_HOSTS": "console.example.com,.example.org",
         "CONSOLE_SECRET_KEY": "0123456789abcdef" * 4,
     }  # fmt: skip
 
-    def run(*arguments):
+    def run(*arguments, **other):
         command = [sys.executable, *arguments]
-        return subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
+        return subprocess.run(
+            command, cwd=ROOT, env=environment | other, check=True, capture_output=True, text=True
+        ).stdout
 
     return run
 
@@ -50,6 +53,13 @@ def test_a_health_check_is_answered_and_not_sent_to_the_proxy(in_production):
         "statuses": {"/healthz": 200, "/accounts/sign-in/": 301},
         "trusted": ["https://console.example.com", "https://*.example.org"],
     }
+
+
+def test_https_without_the_proxy_that_ends_it_stops_the_start(in_production):
+    """Every page would lead to itself, for ever."""
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        in_production("-c", "import console.settings", CONSOLE_TRUSTED_PROXIES="")
+    assert "CONSOLE_HTTPS=1 needs CONSOLE_TRUSTED_PROXIES" in failed.value.stderr
 
 
 @pytest.mark.parametrize("text", ["many", "nan", "inf", "-1", "0.1"])

@@ -1,10 +1,9 @@
-"""The tabs of the settings that are filled in: defaults, appearance, keys, password."""
+"""The tabs of the settings that are filled in: defaults, appearance, keys."""
 
 import re
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.cache import cache
 from django.utils import timezone
 
 from console.templatetags.console import ago
@@ -14,13 +13,10 @@ from tests import factories
 
 pytestmark = pytest.mark.django_db
 LOOKS = {"theme": "dark", "density": "compact", "reduces_motion": "on", "time_zone": "Asia/Seoul", "language": ""}
-PASSWORD = "correct horse battery"
-NEW = {"new_password1": "a longer pass phrase", "new_password2": "a longer pass phrase"}
 
 
 @pytest.fixture
 def visitor(client, owner):
-    cache.clear()
     client.force_login(owner)
     return client
 
@@ -95,52 +91,6 @@ def test_enter_makes_a_line_where_that_is_chosen(visitor):
     assert "data-enter" not in html_tag(visitor.get("/"))
 
 
-def test_the_password_is_changed_and_this_session_goes_on(visitor, owner):
-    answer = visitor.post("/settings/password/", {"old_password": PASSWORD, **NEW})
-    owner.refresh_from_db()
-    assert (answer.status_code, owner.check_password("a longer pass phrase")) == (303, True)
-    assert visitor.get("/").status_code == 200
-
-
-def test_the_other_sessions_end_with_the_old_password(visitor, owner):
-    other = type(visitor)()
-    other.force_login(owner)
-    visitor.post("/settings/password/", {"old_password": PASSWORD, **NEW})
-    assert other.get("/").status_code == 302
-
-
-@pytest.mark.parametrize(
-    ("values", "field"),
-    [({"old_password": "wrong"}, "old_password"), ({"new_password2": "another"}, "new_password2"),
-     ({"new_password1": "short", "new_password2": "short"}, "new_password2")],
-)  # fmt: skip
-def test_a_wrong_password_is_told_at_its_field(visitor, values, field):
-    answer = visitor.post("/settings/password/", {"old_password": PASSWORD, **NEW, **values})
-    assert (answer.status_code, list(answer.context["form"].errors)) == (422, [field])
-
-
-def test_the_old_password_cannot_be_guessed_for_ever(visitor):
-    wrong = {"old_password": "wrong", **NEW}
-    statuses = [visitor.post("/settings/password/", wrong).status_code for _ in range(11)]
-    assert statuses == [422] * 10 + [429]
-
-
-def test_an_account_without_a_password_sets_one(visitor, owner):
-    owner.set_unusable_password()
-    owner.save()
-    visitor.force_login(owner)
-    text = visitor.get("/settings/keys/").content.decode()
-    assert ("Set a password" in text, "old_password" in text) == (True, False)
-    assert visitor.post("/settings/password/", NEW).status_code == 303
-
-
-@pytest.mark.parametrize("name", ["old_password", "new_password1", "username"])
-def test_a_password_manager_finds_its_fields(visitor, name):
-    found = re.search(rf'<input[^>]*name="{name}"[^>]*>', visitor.get("/settings/keys/").content.decode())[0]
-    wanted = {"old_password": "current-password", "new_password1": "new-password", "username": "username"}
-    assert f'autocomplete="{wanted[name]}"' in found
-
-
 DEFAULTS = {"output_prefix": "gs://mine/models/", "machine_type": "local-cpu", "temperature": "0.3", "max_tokens": "64"}
 
 
@@ -191,13 +141,15 @@ def test_a_machine_is_proposed_only_where_it_is_offered(machine, proposed):
     assert (proposed_machine(offered, machine), proposed_machine([], machine)) == (proposed, "")
 
 
-@pytest.mark.parametrize("tab", ["", "connection/", "defaults/", "appearance/", "notifications/", "keys/", "about/"])
+@pytest.mark.parametrize(
+    "tab", ["", "connection/", "defaults/", "appearance/", "notifications/", "security/", "keys/", "about/"]
+)
 def test_each_tab_marks_itself(visitor, tab):
     text = visitor.get(f"/settings/{tab}").content.decode()
     assert f'<a href="/settings/{tab}" aria-current="page">' in text
 
 
-@pytest.mark.parametrize("tab", ["defaults", "appearance", "keys"])
+@pytest.mark.parametrize("tab", ["defaults", "appearance", "keys", "security"])
 def test_a_tab_takes_few_queries(visitor, django_assert_max_num_queries, tab):
     with django_assert_max_num_queries(4):
         visitor.get(f"/settings/{tab}/")

@@ -77,6 +77,20 @@ def test_the_console_knows_its_own_address(plan, monkeypatch):
     assert plan(CONSOLE_URL="https://console.example").environment["CONSOLE_URL"] == "https://console.example"
 
 
+@pytest.mark.parametrize(
+    ("host", "hours"), [("127.0.0.1", "168"), ("::1", "168"), ("localhost", "168"), ("0.0.0.0", None)]
+)
+def test_a_session_that_only_this_machine_can_have_may_be_idle_for_as_long_as_it_lasts(
+    tmp_path, monkeypatch, host, hours
+):
+    for name in (*OURS, "CONSOLE_SESSION_IDLE_HOURS"):
+        monkeypatch.delenv(name, raising=False)
+    run = RunDirectory(tmp_path)
+    drawn = processes.draw_up(run, data_dir=tmp_path, project_dir=tmp_path, host=host, port=8000)
+    run.give_back()
+    assert drawn.front[0].environment.get("CONSOLE_SESSION_IDLE_HOURS") == hours
+
+
 def test_trainings_may_use_every_core(plan):
     found = {process.name: process.environment for process in plan().backends + plan().front}
     assert "OMP_NUM_THREADS" not in found["vertex"]

@@ -1,0 +1,54 @@
+from argparse import ArgumentParser
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.management import BaseCommand, CommandError
+from django.db import DatabaseError
+from django.urls import reverse
+
+from console.management.commands.up import start_again_with
+from console.management.rundir import read_json
+from jobs.services import accounts
+
+MINUTES = 15
+LONGEST_MINUTES = 24 * 60
+
+
+class Command(BaseCommand):
+    help = "Prints a link that signs an account in once, or confirms in an open session that it is you."
+    requires_system_checks: list[str] = []  # noqa: RUF012  # Django's own declaration
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("username", nargs="?", default=accounts.OWNER, help="the account (default: owner)")
+        parser.add_argument("--minutes", type=int, default=MINUTES, help="how long the link works (default: 15)")
+        parser.add_argument("--data-dir", help="folder of everything that is kept (default: CONSOLE_DATA_DIR)")
+
+    def handle(self, *args: Any, username: str, minutes: int, data_dir: str | None, **options: Any) -> None:
+        if data_dir and Path(data_dir).resolve() != settings.DATA_DIR:
+            start_again_with(Path(data_dir).resolve())
+        if not 1 <= minutes <= LONGEST_MINUTES:
+            raise CommandError(f"A link works for 1 to {LONGEST_MINUTES} minutes.")
+        token = accounts.issue_link(account(username), valid=timedelta(minutes=minutes))
+        self.stdout.write(f"{address()}{reverse('sign-in-link', args=[token])}")
+        self.stderr.write(f"It works once, within {minutes} minutes. Open it yourself: whoever has it is {username}.")
+
+
+def account(username: str) -> User:
+    try:
+        user = User.objects.filter(username=username).first()
+    except DatabaseError:
+        raise CommandError("The database cannot be used. Start the console once, or name its folder.") from None
+    if user is None:
+        raise CommandError(f"There is no account named {username}. Name another: manage.py sign-in-link NAME")
+    if not user.is_active:
+        raise CommandError(f"The account {username} is disabled.")
+    return user
+
+
+def address() -> str:
+    """Where the pages are: as configured, else as the console that runs here has written down."""
+    running = read_json(settings.DATA_DIR / "run" / "processes.json")
+    return settings.CONSOLE_URL or str(running.get("url") or "http://127.0.0.1:8000")

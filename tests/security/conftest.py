@@ -1,0 +1,3 @@
+from tests.console.conftest import broker, limits, redis_url
+
+__all__ = ["broker", "limits", "redis_url"]
