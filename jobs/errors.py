@@ -8,9 +8,17 @@ JobsError
 └── DatasetRejected       a file that cannot be used at all; the message says why and the remedy
 """
 
+import re
+
+from jobs import origin
+
 
 class JobsError(Exception):
-    """`str(error)` is a sentence for the person."""
+    """`str(error)` is a sentence for the person. If the request ends with a refusal, this is why."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        origin.refuse(re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower())
 
 
 class InvalidTransition(JobsError):

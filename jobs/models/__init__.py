@@ -1,4 +1,5 @@
 from .account import AccountPreference, Density, Heartbeat, Installation, SignInLink, Theme, preference_of
+from .audit import AuditEntry, AuditOutcome
 from .catalogue import CatalogueSync, PublisherModel
 from .chat import (
     BARE,
@@ -54,6 +55,8 @@ __all__ = [
     "ROW_LIMITS",
     "WANTED_AT_FIRST",
     "AccountPreference",
+    "AuditEntry",
+    "AuditOutcome",
     "Bell",
     "CatalogueSync",
     "ChatPreset",

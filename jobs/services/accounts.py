@@ -7,11 +7,14 @@ from datetime import datetime, timedelta
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from jobs import live
 from jobs.models import Heartbeat, SignInLink
+
+from . import audit
 
 OWNER = "owner"
 
@@ -29,7 +32,9 @@ def issue_link(user: User, *, valid: timedelta) -> str:
     """The token of a link that signs `user` in once. It is not kept and cannot be shown again."""
     token = secrets.token_urlsafe(32)
     now = timezone.now()
-    SignInLink.objects.create(token_hash=_hash(token), user=user, expires_at=now + valid)
+    with transaction.atomic():
+        SignInLink.objects.create(token_hash=_hash(token), user=user, expires_at=now + valid)
+        audit.record("account.sign_in_link", audit.account(user), facts={"minutes": int(valid.total_seconds() // 60)})
     return token
 
 
@@ -68,6 +73,7 @@ def end_disabled() -> None:
         if session.get_decoded().get(SESSION_KEY) in gone:
             live.end_session(session.session_key)
             session.delete()
+            audit.record("account.end_session", audit.Subject("account", session.get_decoded()[SESSION_KEY]))
 
 
 def active_user_ids() -> list[int]:

@@ -17,7 +17,7 @@ from jobs.sentences import gettext as _
 from jobs.sentences import ngettext
 from jobs.states import EndpointState
 
-from . import endpoint_replicas, endpoints
+from . import audit, endpoint_replicas, endpoints
 from .leases import record
 
 LONGEST_HOURS = 24 * 30
@@ -35,6 +35,7 @@ def set_lease(endpoint: Endpoint, *, kind: str, hours: int | None) -> None:
             row.lease_kind, row.lease_hours = kind, hours
             row.undeploy_at = endpoints.lease_end(row, timezone.now())
             _keep(row, _sentence(row))
+            audit.record("endpoint.lease", row, facts={"kind": kind, "hours": hours})
     endpoint.refresh_from_db()
 
 
@@ -52,6 +53,7 @@ def extend(endpoint: Endpoint, *, seen: datetime) -> bool:
         row.undeploy_at = min(max(row.undeploy_at, now) + timedelta(hours=row.lease_hours), longest)
         hours = row.lease_hours
         _keep(row, ngettext("You extended the lease by %d hour.", "You extended the lease by %d hours.", hours) % hours)
+        audit.record("endpoint.extend", row, facts={"hours": hours})
     endpoint.refresh_from_db()
     return True
 
@@ -100,7 +102,7 @@ def end(endpoint_id: UUID, now: datetime) -> bool:
             return False
         record(row, EventLevel.WARNING, _reason(row))
         Endpoint.objects.filter(pk=row.pk).update(lease_ended_at=now)
-        endpoints.request_undeploy(row)
+        endpoints.request_undeploy(row, because="lease_over")
     return True
 
 

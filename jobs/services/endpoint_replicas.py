@@ -17,6 +17,7 @@ from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, Refused
 from jobs.vertex.port import DeployedModel, RemoteError
 
+from . import audit
 from .leases import NOW, Claim, Outcome, poll_seconds, record
 
 SERVING = frozenset({EndpointState.DEPLOYING, EndpointState.READY})
@@ -41,6 +42,7 @@ def ask(endpoint: Endpoint, *, minimum: int, maximum: int) -> bool:
         row.replicas_asked_at = row.next_check_at = timezone.now()
         row.save(update_fields=["min_replicas", "max_replicas", "replicas_asked_at", "next_check_at", "updated_at"])
         record(row, EventLevel.INFO, _("You asked for %s replicas.") % words(minimum, maximum))
+        audit.record("endpoint.scale", row, facts={"minimum": minimum, "maximum": maximum})
     endpoint.refresh_from_db()
     return True
 

@@ -19,7 +19,16 @@ from jobs.models.endpoint import LONGEST_LEASE
 from jobs.sentences import gettext as _
 from jobs.states import ENDPOINT_TRANSITIONS, EndpointState, Phase, TuningState, check
 
-from . import checkpoints, endpoint_replicas, endpoint_steps, endpoint_traffic, further_models, leases, notifications
+from . import (
+    audit,
+    checkpoints,
+    endpoint_replicas,
+    endpoint_steps,
+    endpoint_traffic,
+    further_models,
+    leases,
+    notifications,
+)
 from .submission import UNSENT, fingerprint
 
 ENDED = frozenset({EndpointState.DELETING, EndpointState.DELETED})
@@ -131,6 +140,7 @@ def _create(key: UUID, owner: User, columns: dict[str, Any], *, automatic: bool)
             message = _("The endpoint %s was created to serve the model.") % endpoint.display_name
             leases.record(endpoint, EventLevel.INFO, message)
             ring(endpoint)
+            audit.record("endpoint.deploy", endpoint, facts={"automatic": automatic})
     except IntegrityError:
         twin = {"job_id": columns["job_id"], "automatic": True} if automatic else {"pk": key}
         return _same(Endpoint.objects.get(**twin), request_hash)
@@ -191,14 +201,16 @@ def request_traffic(endpoint: Endpoint, split: Mapping[str, int]) -> None:
         ring(endpoint)
 
 
-def request_undeploy(endpoint: Endpoint) -> None:
-    """Frees the machines of all its models and keeps the row. Before anything was sent there is nothing to keep."""
+def request_undeploy(endpoint: Endpoint, *, because: str = "") -> None:
+    """Frees the machines of all its models and keeps the row. Before anything was sent there is nothing to keep.
+    `because` is for the audit log: why the console does it by itself."""
     with transaction.atomic():
         row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
         if row.state not in (EndpointState.UNDEPLOYING, EndpointState.UNDEPLOYED):
             if row.state not in endpoint_replicas.SERVING:
                 raise NotAllowedNow(_("Nothing is deployed on this endpoint. Delete it if you do not need it."))
             _ask(row, EndpointState.UNDEPLOYED, EndpointState.UNDEPLOYING)
+            audit.record("endpoint.undeploy", row, reason=because)
     endpoint.refresh_from_db()
 
 
@@ -207,6 +219,7 @@ def request_delete(endpoint: Endpoint) -> None:
         row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
         if row.state not in ENDED:
             _ask(row, EndpointState.DELETED, EndpointState.DELETING)
+            audit.record("endpoint.delete", row)
     endpoint.refresh_from_db()
 
 

@@ -18,7 +18,7 @@ from jobs.models import Endpoint, EventLevel, FurtherModel, TuningJob
 from jobs.sentences import gettext as _
 from jobs.states import DEPLOYED_TRANSITIONS, DeployedState, Phase, TuningState, check
 
-from . import checkpoints, endpoint_replicas, endpoint_traffic, further_steps, leases, notifications, shares
+from . import audit, checkpoints, endpoint_replicas, endpoint_traffic, further_steps, leases, notifications, shares
 from .further_looks import exchange, heir_of
 from .submission import UNSENT, fingerprint
 
@@ -65,6 +65,7 @@ def add(endpoint: Endpoint, *, key: UUID, spec: FurtherSpec) -> FurtherModel:
             deployed_model_id=str(10**9 + key.int % (9 * 10**9)), **columns,
         )  # fmt: skip
         _insert(model)
+        audit.record("deployed_model.add", model, facts={"endpoint": str(row.pk), "share": model.share})
     return model
 
 
@@ -133,6 +134,7 @@ def undeploy(endpoint: Endpoint, deployed_model_id: str, split: Mapping[str, int
             model = _change_places(row, deployed_model_id)
         _ask_away(model, dict(split), timezone.now())
         ring(model)
+        audit.record("deployed_model.undeploy", model, facts={"endpoint": str(row.pk)})
     endpoint.refresh_from_db()
     return model
 

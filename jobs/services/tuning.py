@@ -17,7 +17,7 @@ from jobs.models import Dataset, EventLevel, TuningDraft, TuningJob, TuningMode
 from jobs.sentences import gettext as _
 from jobs.states import PHASE_TRANSITIONS, TUNING_TRANSITIONS, Phase, TuningState, check
 
-from . import estimates, leases, notifications, tuning_steps
+from . import audit, estimates, leases, notifications, tuning_steps
 from .submission import UNSENT, fingerprint
 
 
@@ -83,6 +83,7 @@ def create(owner: User, *, key: UUID, spec: TuningSpec) -> TuningJob:
             job.events.create(level=EventLevel.INFO, message=_("The job was created."))
             TuningDraft.objects.filter(pk=key, owner=owner).update(submitted_at=timezone.now())
             ring(job)
+            audit.record("tuning_job.create", job)
     except IntegrityError:
         return _same(TuningJob.objects.get(pk=key), request_hash)
     return job
@@ -109,6 +110,7 @@ def request_cancel(job: TuningJob) -> None:
             row.cancel_requested_at = now
             _cancel(row, now)
             ring(row)
+            audit.record("tuning_job.cancel", row)
     job.refresh_from_db()
 
 
@@ -152,6 +154,7 @@ def decide(job: TuningJob, *, again: bool) -> None:
             _close(row, TuningState.FAILED, now)
             row.events.create(level=EventLevel.WARNING, message=row.error_message)
         ring(row)
+        audit.record("tuning_job.decide", row, facts={"again": again})
     job.refresh_from_db()
 
 
