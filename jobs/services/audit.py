@@ -46,8 +46,8 @@ LOCK = 4_711_030
 CHUNK = 1000
 Facts = Mapping[str, str | int | bool | None]
 SEALED = (
-    "number", "created_at", "user_id", "actor", "action", "object_kind", "object_id", "object_name", "outcome", "reason",
-    "address", "request_id", "facts",
+    "number", "created_at", "user_id", "actor", "action", "object_kind", "object_id", "object_name", "outcome",
+    "reason", "address", "request_id", "facts",
 )  # fmt: skip
 
 _covered: ContextVar[bool] = ContextVar("audit_covered", default=False)

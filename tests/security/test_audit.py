@@ -11,7 +11,6 @@ from jobs.models import AuditEntry, TuningJob
 from jobs.origin import Origin, comes_from
 from jobs.services import accounts, audit, endpoint_lifetime, tuning
 from tests import factories
-from tests.conftest import audit_log, change_triggers
 
 pytestmark = [pytest.mark.threat("T23"), pytest.mark.django_db]
 THREADS, EACH = 8, 50
@@ -68,7 +67,10 @@ def test_the_log_cannot_be_emptied(append_only):
     [
         ("UPDATE jobs_auditentry SET actor = 'somebody' WHERE number = 3", audit.Break(3, "changed")),
         ("UPDATE jobs_auditentry SET facts = '{}' WHERE number = 1", audit.Break(1, "changed")),
-        ("UPDATE jobs_auditentry SET created_at = '2020-01-01 00:00:00+00:00' WHERE number = 4", audit.Break(4, "changed")),
+        (
+            "UPDATE jobs_auditentry SET created_at = '2020-01-01 00:00:00+00:00' WHERE number = 4",
+            audit.Break(4, "changed"),
+        ),
         ("DELETE FROM jobs_auditentry WHERE number = 3", audit.Break(3, "missing")),
         ("DELETE FROM jobs_auditentry WHERE number = 1", audit.Break(1, "missing")),
     ],
@@ -166,7 +168,7 @@ def told() -> list[tuple[object, ...]]:
 
 def test_what_the_console_does_by_itself_is_its_own(owner):
     endpoint = factories.ready_endpoint(
-        owner=owner, lease_kind="fixed", lease_hours=1, undeploy_at=factories.NOW, wanted="READY"
+        owner=owner, lease_kind="FIXED", lease_hours=1, undeploy_at=factories.NOW, wanted="READY"
     )
     assert endpoint_lifetime.end(endpoint.pk, factories.NOW + timedelta(hours=1))
     assert told() == [("system", owner.pk, "endpoint.undeploy", "My endpoint", "ok", "lease_over", "")]
@@ -188,5 +190,3 @@ def test_the_request_says_who_and_from_where(owner, team_mate):
 def test_every_name_can_be_written(text):
     audit.record("test.entry", audit.Subject("account", text, text))
     assert audit.verify() is None
-
-
