@@ -12,7 +12,7 @@ hash elsewhere.
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -109,6 +109,12 @@ def find(kind: str, pk: str, user: Any) -> Subject:
         return Subject(kind, pk)
     found = model._default_manager.filter(pk=pk, owner=user).values_list(name, flat=True).first()
     return Subject(kind, pk, found or "")
+
+
+def still_there(kind: str, ids: Collection[str], user: User) -> set[Any]:
+    """Which of them exist and are this person's."""
+    model, _name = KINDS[kind]
+    return set(model._default_manager.filter(pk__in=ids, owner=user).values_list("pk", flat=True))
 
 
 def record(
