@@ -24,6 +24,7 @@ ACTIONS: Mapping[str, Action] = {
     "settings-webhook-secret": Action("notifications.renew_secret"),
     "settings-email-confirm": Action("notifications.confirm_email"),
     "settings-notifications-test": Action("notifications.test"),
+    "settings-spending": Action("spending.set_limits"),
     "notification-delivery-again": Action("notifications.send_again", "delivery"),
     "tuning-import": Action("tuning_draft.create"),
     "tuning-clone": Action("tuning_draft.create"),

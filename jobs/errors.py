@@ -3,6 +3,7 @@
 JobsError
 ├── InvalidTransition     a state change that the table forbids
 ├── NotAllowedNow         the action does not fit the state of the thing; the message says what to do
+│   └── SpendingLimitReached   it would cost more than may be spent today
 ├── KeyReused             one form key, two different requests
 ├── PictureRefused        a file that is no picture a model could see; the message says why and the remedy
 └── DatasetRejected       a file that cannot be used at all; the message says why and the remedy
@@ -28,6 +29,10 @@ class InvalidTransition(JobsError):
 
 
 class NotAllowedNow(JobsError):
+    pass
+
+
+class SpendingLimitReached(NotAllowedNow):
     pass
 
 

@@ -31,6 +31,7 @@ from .notification import (
 from .notification import Subject as NotificationSubject
 from .notification import Way as NotificationWay
 from .notification_words import Kind as NotificationKind
+from .spending import SpendingLimits, SpendingReservation
 from .status import PartState, ProbeResult
 from .storage import StorageListing
 from .tuning import (
@@ -95,6 +96,8 @@ __all__ = [
     "ShareLink",
     "SignInLink",
     "Series",
+    "SpendingLimits",
+    "SpendingReservation",
     "StatusGroup",
     "StorageListing",
     "Theme",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from itertools import count
 from typing import Any
 from uuid import UUID, uuid4, uuid5
@@ -28,6 +29,7 @@ from . import (
     further_models,
     leases,
     notifications,
+    spending,
 )
 from .submission import UNSENT, fingerprint
 
@@ -136,6 +138,8 @@ def _create(key: UUID, owner: User, columns: dict[str, Any], *, automatic: bool)
     )  # fmt: skip
     try:
         with transaction.atomic():
+            if not automatic:
+                spending.reserve(owner, key, {key: _price(endpoint)})
             endpoint.save(force_insert=True)
             message = _("The endpoint %s was created to serve the model.") % endpoint.display_name
             leases.record(endpoint, EventLevel.INFO, message)
@@ -145,6 +149,10 @@ def _create(key: UUID, owner: User, columns: dict[str, Any], *, automatic: bool)
         twin = {"job_id": columns["job_id"], "automatic": True} if automatic else {"pk": key}
         return _same(Endpoint.objects.get(**twin), request_hash)
     return endpoint
+
+
+def _price(endpoint: Endpoint) -> Decimal | None:
+    return spending.deployment_usd(endpoint.machine_type, endpoint.max_replicas, endpoint.lease_hours)
 
 
 def _columns(spec: DeploymentSpec) -> dict[str, Any]:
@@ -238,6 +246,7 @@ def _ask(row: Endpoint, wanted: EndpointState, state: EndpointState) -> None:
         row.state, row.next_check_at = state, now
     row.save()
     if row.state == EndpointState.DELETED:
+        spending.release_deployment(row)
         notifications.note_closed(row)
     ring(row)
 

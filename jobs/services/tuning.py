@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from jobs.models import Dataset, EventLevel, TuningDraft, TuningJob, TuningMode
 from jobs.sentences import gettext as _
 from jobs.states import PHASE_TRANSITIONS, TUNING_TRANSITIONS, Phase, TuningState, check
 
-from . import audit, estimates, leases, notifications, tuning_steps
+from . import audit, estimates, leases, notifications, spending, tuning_steps
 from .submission import UNSENT, fingerprint
 
 
@@ -78,7 +79,9 @@ def create(owner: User, *, key: UUID, spec: TuningSpec) -> TuningJob:
         raise NotAllowedNow(_("The dataset has rows with problems. Correct them and upload the file again."))
     try:
         with transaction.atomic():
-            job = TuningJob(pk=key, owner=owner, request_hash=request_hash, estimate=_estimate(spec), **request)
+            estimate = _estimate(spec)
+            spending.reserve(owner, key, prices(key, spec, estimate))
+            job = TuningJob(pk=key, owner=owner, request_hash=request_hash, estimate=estimate.as_dict(), **request)
             job.save(force_insert=True)
             job.events.create(level=EventLevel.INFO, message=_("The job was created."))
             TuningDraft.objects.filter(pk=key, owner=owner).update(submitted_at=timezone.now())
@@ -89,8 +92,22 @@ def create(owner: User, *, key: UUID, spec: TuningSpec) -> TuningJob:
     return job
 
 
-def _estimate(spec: TuningSpec) -> dict[str, Any]:
-    return estimates.of_data(spec.dataset, spec.epochs, spec.base_model, spec.tuning_mode).as_dict()
+def _estimate(spec: TuningSpec) -> estimates.Estimate:
+    return estimates.of_data(spec.dataset, spec.epochs, spec.base_model, spec.tuning_mode)
+
+
+def prices(key: UUID, spec: TuningSpec, estimate: estimates.Estimate) -> dict[UUID, Decimal | None]:
+    """Of the training, and of the deployment that comes by itself after it; None where it is not known."""
+    found = {key: spending.training_usd(estimate.cost_usd)}
+    if spec.auto_deploy:
+        machine, most, hours = spec.machine_type, spec.endpoint_max_replicas, spec.endpoint_lease_hours
+        found[spending.deployment_key(key)] = spending.deployment_usd(machine, most, hours)
+    return found
+
+
+def why_not_start(owner: User, key: UUID, spec: TuningSpec) -> str:
+    """That it would cost more than may be spent today; nothing when it would not."""
+    return spending.why_not_spend(owner, spending.total(*prices(key, spec, _estimate(spec)).values()))
 
 
 def _same(job: TuningJob, request_hash: str) -> TuningJob:
@@ -118,6 +135,7 @@ def _cancel(job: TuningJob, now: datetime) -> None:
     if job.phase in UNSENT:
         sentence = _("Cancelled before it was sent to Vertex AI.")
         _close(job, TuningState.CANCELLED, now)
+        spending.release(job.pk)
         level = EventLevel.INFO
     else:
         sentence, level = _("Cancelling was asked for."), EventLevel.INFO

@@ -125,6 +125,10 @@ def delivery() -> Any:
     return Delivery.objects.create(notification=factories.notification(), way="email", state="FAILED")
 
 
+def administrator() -> None:
+    type(factories.owner()).objects.update(is_superuser=True)
+
+
 def live_answer(talk: Any = None) -> Any:
     talk = talk or factories.conversation()
     factories.message(conversation=talk)
@@ -167,6 +171,7 @@ WALKS: dict[str, Callable[[], Walk]] = {
     "settings-webhook-secret": lambda: Walk(about=factories.owner().pk),
     "settings-email-confirm": confirm_token,
     "settings-notifications-test": lambda: (factories.notification_choice(), Walk(data={"way": "email"}))[1],
+    "settings-spending": lambda: (administrator(), Walk(data={"person_usd": "50"}, about=1))[1],
     "notification-delivery-again": lambda: on(delivery()),
     "tuning-import": lambda: Walk(data={"text": json.dumps(job_files.dump(factories.job()))}),
     "tuning-clone": lambda: Walk([factories.job().pk]),
