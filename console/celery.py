@@ -1,9 +1,11 @@
 import gc
+import logging.config
 import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_embedded_init, beat_init, task_postrun, task_prerun, worker_ready
+from celery.signals import beat_embedded_init, beat_init, setup_logging, task_postrun, task_prerun, worker_ready
+from django.conf import settings
 from django.db import close_old_connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
@@ -27,6 +29,12 @@ def keep_connection(task: Any, **_: Any) -> None:
     """As long as CONN_MAX_AGE says. One that runs in its caller's thread leaves the caller's connection alone."""
     if not task.request.is_eager:
         close_old_connections()
+
+
+@setup_logging.connect  # type: ignore[untyped-decorator]
+def write_lines_as_django_does(**_: Any) -> None:
+    """Celery would bring handlers of its own, whose lines anybody could forge."""
+    logging.config.dictConfig(settings.LOGGING)
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]

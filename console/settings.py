@@ -297,10 +297,21 @@ DATASET_MAX_BYTES = 50 * 1024 * 1024
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "formatters": {
+        "line": {"()": "jobs.log_lines.LineFormatter", "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s"}
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
+    # Uvicorn and Django have brought handlers of their own by the time that this is read.
     "loggers": {
-        name: {"level": "WARNING"} for name in ("httpx", "celery.app.trace", "celery.beat", "celery.worker.strategy")
+        "django": {"handlers": []},
+        **{
+            name: {"handlers": ["stderr"], "propagate": False, "level": "INFO"}
+            for name in ("uvicorn", "uvicorn.access", "django.server")
+        },
+        **{
+            name: {"level": "WARNING"}
+            for name in ("httpx", "celery.app.trace", "celery.beat", "celery.worker.strategy")
+        },
     },
 }
