@@ -15,6 +15,7 @@ from .console import status
 
 register = template.Library()
 SYSTEM = "system"
+ID_LENGTH = 36
 KINDS: dict[str, Promise] = {
     "account": gettext_lazy("Account"),
     "chat": gettext_lazy("Chat"),
@@ -57,7 +58,8 @@ def kind(entry: AuditEntry) -> str:
 @register.filter
 def name(entry: AuditEntry) -> str:
     """A chat has none here: what people write is not in the log."""
-    return entry.object_name or entry.object_id[:8]
+    is_id = len(entry.object_id) == ID_LENGTH
+    return entry.object_name or (entry.object_id[:8] if is_id else "")
 
 
 @register.simple_tag
