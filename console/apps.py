@@ -1,3 +1,4 @@
+from importlib import import_module
 from typing import Any
 
 from django.apps import AppConfig
@@ -12,6 +13,8 @@ class ConsoleConfig(AppConfig):
         from console.sessions import note_sign_in  # noqa: PLC0415  # models are not there before
 
         user_logged_in.connect(note_sign_in)
+        # Sign-ins are heard of, whatever is started.
+        import_module("console.audit")
         checks.register(check_schema, checks.Tags.database)
 
 

@@ -1,5 +1,5 @@
 import gc
-import logging
+import logging.config
 import os
 import time
 from datetime import UTC, datetime
@@ -8,7 +8,15 @@ from typing import Any
 from celery import Celery, bootsteps
 from celery.beat import EmbeddedService, Scheduler, SchedulingError
 from celery.concurrency.thread import TaskPool
-from celery.signals import beat_init, task_postrun, task_prerun, worker_init, worker_ready, worker_shutdown
+from celery.signals import (
+    beat_init,
+    setup_logging,
+    task_postrun,
+    task_prerun,
+    worker_init,
+    worker_ready,
+    worker_shutdown,
+)
 from celery.worker.consumer import Consumer
 from click import Option
 from django.conf import settings
@@ -177,6 +185,12 @@ def begin_reports(sender: Any, **_: Any) -> None:
 def end_reports(**_: Any) -> None:
     for reporter in reporters:
         reporter.stop()
+
+
+@setup_logging.connect  # type: ignore[untyped-decorator]
+def write_lines_as_django_does(**_: Any) -> None:
+    """Celery would bring handlers of its own, whose lines anybody could forge."""
+    logging.config.dictConfig(settings.LOGGING)
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]

@@ -191,6 +191,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "console.middleware.RequestIdMiddleware",
+    "console.audit.AuditMiddleware",
     "console.compression.PagesMiddleware",
     "console.middleware.SecurityHeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -346,11 +347,22 @@ DATASET_MAX_BYTES = 50 * 1024 * 1024
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "formatters": {
+        "line": {"()": "jobs.log_lines.LineFormatter", "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s"}
+    },
     "filters": {"calm": {"()": "jobs.shortages.Calm"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["calm"]}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
+    # Uvicorn and Django have brought handlers of their own by the time that this is read.
     "loggers": {
-        name: {"level": "WARNING"} for name in ("httpx", "celery.app.trace", "celery.beat", "celery.worker.strategy")
+        "django": {"handlers": []},
+        **{
+            name: {"handlers": ["stderr"], "propagate": False, "level": "INFO"}
+            for name in ("uvicorn", "uvicorn.access", "django.server")
+        },
+        **{
+            name: {"level": "WARNING"}
+            for name in ("httpx", "celery.app.trace", "celery.beat", "celery.worker.strategy")
+        },
     },
 }

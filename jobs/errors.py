@@ -3,15 +3,24 @@
 JobsError
 ├── InvalidTransition     a state change that the table forbids
 ├── NotAllowedNow         the action does not fit the state of the thing; the message says what to do
+│   └── SpendingLimitReached   it would cost more than may be spent today
 ├── KeyReused             one form key, two different requests
 ├── NoRoom                the disk has too little room for it, or can only be read
 ├── PictureRefused        a file that is no picture a model could see; the message says why and the remedy
 └── DatasetRejected       a file that cannot be used at all; the message says why and the remedy
 """
 
+import re
+
+from jobs import origin
+
 
 class JobsError(Exception):
-    """`str(error)` is a sentence for the person."""
+    """`str(error)` is a sentence for the person. If the request ends with a refusal, this is why."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        origin.refuse(re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower())
 
 
 class InvalidTransition(JobsError):
@@ -21,6 +30,10 @@ class InvalidTransition(JobsError):
 
 
 class NotAllowedNow(JobsError):
+    pass
+
+
+class SpendingLimitReached(NotAllowedNow):
     pass
 
 

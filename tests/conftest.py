@@ -1,10 +1,12 @@
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import translation
 from xdist.scheduler import LoadFileScheduling
 
@@ -16,6 +18,9 @@ from tests.localservers import LocalVertex, local_servers
 
 SHARING = ("tests/contract", "tests/contract/clients")
 LOOPBACK = ("127.", "::1", "localhost")
+
+
+audit_log = import_module("jobs.migrations.0030_audit_log")
 
 
 class ByServer(LoadFileScheduling):  # type: ignore[misc]
@@ -92,6 +97,27 @@ def _in_english() -> Iterator[None]:
     """A page asked for in Korean leaves its language on in this thread."""
     with translation.override("en"):
         yield
+
+
+def change_triggers(change: Callable[[Any, Any], None]) -> None:
+    with connection.schema_editor() as editor:
+        change(None, editor)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """Tests that commit empty all tables afterwards, which the audit log's triggers refuse. `append_only` puts them
+    back for the tests that are about them."""
+    with django_db_blocker.unblock():
+        change_triggers(audit_log.drop_triggers)
+
+
+@pytest.fixture
+def append_only(transactional_db: None) -> Iterator[None]:
+    """The audit log as in production: no row of it can be changed or deleted."""
+    change_triggers(audit_log.add_triggers)
+    yield
+    change_triggers(audit_log.drop_triggers)
 
 
 @pytest.fixture

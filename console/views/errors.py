@@ -15,6 +15,7 @@ from django.views.decorators.csrf import requires_csrf_token
 
 from console.http import HtmxRequest, back_url, wants_fragment
 from console.middleware import refusal, short
+from jobs import origin
 from jobs.shortages import shortage_of
 
 
@@ -62,6 +63,7 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 @requires_csrf_token
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    origin.refuse("csrf")
     text = _("The page was open for too long or its cookies were removed. Reload it and try again.")
     if is_fragment(request):
         return refusal(cast(HtmxRequest, request), text, 403)

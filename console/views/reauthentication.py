@@ -27,13 +27,16 @@ from console.forms.accounts import ConfirmForm
 from console.http import ConsoleRequest, hx_redirect
 from console.middleware import page_of
 from console.sessions import SIGNED_IN_AT
+from jobs import origin
 from jobs.services import accounts
 from jobs.services.reauthentication import PROOF_LASTS, SensitiveAction, is_proven
 
 from . import account_events, password_attempts
 
+NOT_CONFIRMED: Final = "not_confirmed"
 PROVED_AT: Final = "proved_at"
 WANTED: Final = "wanted"
+SAFE: Final = frozenset({"GET", "HEAD"})
 WANTED_LASTS: Final = timedelta(hours=1)
 # Never kept: what is secret by itself, and the token, which each form has anew.
 LEFT_OUT: Final = ("password", "secret", "csrfmiddlewaretoken")
@@ -43,13 +46,13 @@ View = Callable[Concatenate[ConsoleRequest, P], HttpResponse]
 
 
 def reauthenticated(action: SensitiveAction, *, then: str = "") -> Callable[[View[P]], View[P]]:
-    """The view runs only for somebody who has just proven who they are. `then` names the page to go on with where the
-    form cannot be sent again, as it holds a password."""
+    """The view changes something only for somebody who has just proven who they are; reading it takes no proof. `then`
+    names the page to go on with where the form cannot be sent again, as it holds a password."""
 
     def decorate(view: View[P]) -> View[P]:
         @wraps(view)
         def guarded(request: ConsoleRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-            if is_proven_here(request, action):
+            if request.method in SAFE or is_proven_here(request, action):
                 return view(request, *args, **kwargs)
             return ask(request, action, then=then)
 
@@ -70,6 +73,7 @@ def time_in(request: HttpRequest, name: str) -> datetime | None:
 
 
 def ask(request: ConsoleRequest, action: SensitiveAction, *, then: str = "") -> HttpResponse:
+    origin.refuse(NOT_CONFIRMED)
     is_sent = request.method == "POST" and not then
     request.session[WANTED] = {
         "action": action.value,

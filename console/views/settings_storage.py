@@ -12,7 +12,10 @@ from console.forms.storage import SharedFolderForm
 from console.http import ConsoleRequest
 from jobs.errors import NotAllowedNow
 from jobs.models import SharedFolder
+from jobs.services.reauthentication import SensitiveAction
 from jobs.services.storage import policies, sharing
+
+from .reauthentication import reauthenticated
 
 READ_OR_SEND = ["GET", "HEAD", "POST"]
 
@@ -23,6 +26,7 @@ def refuse_others(request: ConsoleRequest) -> None:
 
 
 @require_http_methods(READ_OR_SEND)
+@reauthenticated(SensitiveAction.ADMINISTRATION)
 def index(request: ConsoleRequest) -> HttpResponse:
     refuse_others(request)
     form = SharedFolderForm(request.POST if request.method == "POST" else None)
@@ -39,6 +43,7 @@ def index(request: ConsoleRequest) -> HttpResponse:
 
 
 @require_http_methods(READ_OR_SEND)
+@reauthenticated(SensitiveAction.ADMINISTRATION)
 def remove(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     refuse_others(request)
     folder = get_object_or_404(SharedFolder.objects.select_related("user"), pk=pk)

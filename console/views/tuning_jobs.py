@@ -16,13 +16,13 @@ from jobs.models import Metric, TuningJob
 from jobs.services import queue
 from jobs.states import TuningState
 
+from .csv_text import Echo, cell
 from .job_charts import GROUPS, chart_data
 from .job_checkpoints import checkpoint_rows
 from .job_figures import figures_context
 from .job_log import around_error
 from .job_progress import JobStand, stand
 from .job_request import request_json
-from .tuning_many import Echo, cell
 
 MONITOR = "monitor"
 TABS: dict[str, tuple[str, str | Promise]] = {

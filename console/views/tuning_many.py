@@ -1,9 +1,7 @@
 """What is done with several tuning jobs at once: cancel those that were ticked, or take the list away as CSV."""
 
-import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice
-from typing import Any
 
 from django.contrib import messages
 from django.http import HttpResponse, StreamingHttpResponse
@@ -22,20 +20,15 @@ from jobs.services import tuning
 from jobs.states import TUNING_LIVE, TuningState
 
 from .chosen import chosen
+from .csv_text import lines
 from .tuning_list import found, view_of
 
 MOST_ROWS, CHUNK = 10_000, 500
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 EXPORTED = (
     "id", "display_name", "state", "base_model", "tuning_mode", "adapter_size", "epochs", "learning_rate", "batch_size",
     "location", "step", "total_steps", "train_loss", "eval_loss", "duration", "created_at", "started_at", "ended_at",
     "error_code", "error_message", "output_uri", "resource_name",
 )  # fmt: skip
-
-
-class Echo:
-    def write(self, text: str) -> str:
-        return text
 
 
 @require_safe
@@ -45,25 +38,8 @@ def export(request: ConsoleRequest) -> StreamingHttpResponse:
     jobs = in_order(found(request.user, view).rows().select_related(None), view.sort.order, CHUNK)
     name = f"tuning-jobs-{timezone.localtime():%Y-%m-%d}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    some = islice(jobs, MOST_ROWS)
-    return StreamingHttpResponse(lines(some), content_type="text/csv; charset=utf-8", headers=headers)
-
-
-def lines(jobs: Iterable[TuningJob]) -> Iterator[str]:
-    write = csv.writer(Echo()).writerow
-    yield "\ufeff"
-    yield str(write(EXPORTED))
-    for job in jobs:
-        yield str(write([cell(getattr(job, name)) for name in EXPORTED]))
-
-
-def cell(value: Any) -> Any:
-    """A spreadsheet runs a text that starts like a formula; with an apostrophe it is a text."""
-    if isinstance(value, str):
-        return f"'{value}" if value.startswith(FORMULA_STARTS) else value
-    if hasattr(value, "isoformat"):
-        return value.isoformat(timespec="seconds")
-    return value
+    some = ([getattr(job, name) for name in EXPORTED] for job in islice(jobs, MOST_ROWS))
+    return StreamingHttpResponse(lines(EXPORTED, some), content_type="text/csv; charset=utf-8", headers=headers)
 
 
 def chosen_jobs(request: ConsoleRequest, texts: Iterable[str]) -> list[TuningJob]:

@@ -283,6 +283,12 @@ class Wizard:
         return self._spec(self.cleaned["deployment"])
 
     @property
+    def why_not_start(self) -> str:
+        """That it would cost more than may be spent today."""
+        planned = self.planned
+        return tuning.why_not_start(self.user, self.draft.pk, planned) if planned else ""
+
+    @property
     def planned(self) -> tuning.TuningSpec | None:
         """The job as far as it is known; the last step as it stands, even before it is sent."""
         if len(self.cleaned) < len(STEPS) - 1:

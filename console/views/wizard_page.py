@@ -96,6 +96,7 @@ def deployment_context(wizard: Wizard, form: StepForm) -> dict[str, Any]:
     machine = str(form["machine_type"].value() or "")
     return {
         "price": machine_prices.price(machine),
+        "why_not_start": wizard.why_not_start,
         "check": output_state(wizard.draft, planned.output_uri, timezone.now()) if planned else None,
         "code": code_of(planned) if planned else [],
     }

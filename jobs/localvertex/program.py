@@ -33,6 +33,7 @@ from jobs.localvertex.serving import IDLE_SECONDS, Serving
 from jobs.localvertex.shortages import Calm
 from jobs.localvertex.store import Store
 from jobs.localvertex.weights import discover
+from jobs.log_lines import LineFormatter
 
 DESCRIPTION = "Vertex AI for open models on this machine: tuning, endpoints and chat, without an account."
 EPILOG = """\
@@ -147,8 +148,7 @@ def _megabytes(text: str) -> int:
 
 def main(application: type[Application] = Application) -> None:
     options = arguments()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    set_up_logging()
     os.umask(PRIVATE_UMASK)
     for handler in logging.getLogger().handlers:
         handler.addFilter(Calm())
@@ -173,6 +173,13 @@ def main(application: type[Application] = Application) -> None:
     sys.stdout.flush()
     # Waiting for daemon threads and taking apart a thousand protobuf modules would cost a second.
     os._exit(0)
+
+
+def set_up_logging() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 def build(options: argparse.Namespace) -> Parts:

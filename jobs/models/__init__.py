@@ -1,4 +1,5 @@
 from .account import AccountPreference, Density, Heartbeat, Installation, SignInLink, Theme, preference_of
+from .audit import AuditEntry, AuditOutcome
 from .catalogue import CatalogueSync, PublisherModel
 from .chat import (
     BARE,
@@ -31,6 +32,7 @@ from .notification import Subject as NotificationSubject
 from .notification import Way as NotificationWay
 from .notification_words import Kind as NotificationKind
 from .session import SignedInSession
+from .spending import SpendingLimits, SpendingReservation
 from .status import PartState, ProbeResult, ProcessReport
 from .storage import SharedFolder, StorageListing
 from .tuning import (
@@ -55,6 +57,8 @@ __all__ = [
     "ROW_LIMITS",
     "WANTED_AT_FIRST",
     "AccountPreference",
+    "AuditEntry",
+    "AuditOutcome",
     "Bell",
     "CatalogueSync",
     "ChatPreset",
@@ -96,6 +100,8 @@ __all__ = [
     "SignInLink",
     "SignedInSession",
     "Series",
+    "SpendingLimits",
+    "SpendingReservation",
     "StatusGroup",
     "StorageListing",
     "Theme",

@@ -6,11 +6,14 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from jobs import live
 from jobs.models import Heartbeat, SignedInSession, SignInLink
+
+from . import audit
 
 OWNER = "owner"
 BATCH = 500
@@ -31,7 +34,9 @@ def issue_link(user: User, *, valid: timedelta) -> str:
     """The token of a link that signs `user` in once. It is not kept and cannot be shown again."""
     token = secrets.token_urlsafe(32)
     now = timezone.now()
-    SignInLink.objects.create(token_hash=_hash(token), user=user, expires_at=now + valid)
+    with transaction.atomic():
+        SignInLink.objects.create(token_hash=_hash(token), user=user, expires_at=now + valid)
+        audit.record("account.sign_in_link", audit.account(user), facts={"minutes": int(valid.total_seconds() // 60)})
     return token
 
 

@@ -17,7 +17,7 @@ from jobs.models import BARE, Conversation, Endpoint, Message, Picture, Role
 from jobs.sentences import gettext as _
 from jobs.states import MESSAGE_LIVE, MESSAGE_TRANSITIONS, EndpointState, MessageState, check
 
-from . import endpoint_lifetime, preferences
+from . import audit, endpoint_lifetime, preferences
 from . import pictures as stored
 from .chat_answer import answer
 from .chat_row import packed
@@ -53,8 +53,10 @@ def start(owner: User, *, endpoint: Endpoint, **place: Any) -> Conversation:
 
 def set_up(owner: User, *, endpoint: Endpoint, text: str) -> Conversation:
     """A conversation whose settings are chosen before its first message, with what was begun in the new chat's box."""
-    talk = start(owner, endpoint=endpoint, draft=text.replace("\x00", ""))
-    stored.move(owner, NEW_BOX, str(talk.pk))
+    with transaction.atomic():
+        talk = start(owner, endpoint=endpoint, draft=text.replace("\x00", ""))
+        stored.move(owner, NEW_BOX, str(talk.pk))
+        audit.record("chat.create", talk)
     return talk
 
 
@@ -93,7 +95,10 @@ def _check_own(owner_id: int, endpoint: Endpoint) -> None:
 def delete(conversation: Conversation) -> None:
     """With all its turns. An answer that is being produced finds its row gone and stops."""
     owner_id, pk = conversation.owner_id, conversation.pk
-    conversation.delete()
+    about = audit.subject_of(conversation)
+    with transaction.atomic():
+        conversation.delete()
+        audit.record("chat.delete", about)
     live.ring(owner_id, f"chat-{pk}")
 
 
@@ -132,6 +137,7 @@ def _append(conversation: Conversation, key: UUID, text: str, pictures: Sequence
     conversation.title, conversation.head = row.title or title, answer_row
     transaction.on_commit(partial(kick, answer_row))
     live.ring(row.owner_id, f"chat-{row.pk}")
+    audit.record("chat.send", row)
     return answer_row
 
 

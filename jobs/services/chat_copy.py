@@ -8,6 +8,7 @@ from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, Message, Role
 from jobs.sentences import gettext as _
 
+from . import audit
 from .chat_tree import Tree, copy_pictures, turns
 
 KEPT = (
@@ -27,7 +28,9 @@ def branch_off(message: Message, *, key: UUID) -> Conversation:
         with transaction.atomic():
             if found := Message.objects.filter(key=key, conversation__owner=message.conversation.owner_id).first():
                 return found.conversation
-            return _copied(message, key)
+            copy = _copied(message, key)
+            audit.record("chat.branch", copy)
+            return copy
     except IntegrityError:
         raise NotAllowedNow(_("The new chat was made at the same moment. Look at the list of chats.")) from None
 

@@ -4,12 +4,15 @@ import hashlib
 import secrets
 
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, ShareLink
 from jobs.sentences import gettext as _
+
+from . import audit
 
 MOST_LINKS = 50
 
@@ -24,7 +27,10 @@ def share(conversation: Conversation) -> tuple[ShareLink, str]:
     if active(conversation).count() >= MOST_LINKS:
         raise NotAllowedNow(_("This chat has %d links already. Revoke one first.") % MOST_LINKS)
     token = secrets.token_urlsafe(32)
-    return ShareLink.objects.create(conversation=conversation, head=head, token_hash=_hash(token)), token
+    with transaction.atomic():
+        link = ShareLink.objects.create(conversation=conversation, head=head, token_hash=_hash(token))
+        audit.record("chat.share", conversation)
+    return link, token
 
 
 def active(conversation: Conversation) -> "QuerySet[ShareLink]":
@@ -44,7 +50,9 @@ def find(token: str) -> ShareLink | None:
 
 def revoke(link: ShareLink) -> None:
     """For good. Revoking again changes nothing."""
-    ShareLink.objects.filter(pk=link.pk, revoked_at=None).update(revoked_at=timezone.now())
+    with transaction.atomic():
+        ShareLink.objects.filter(pk=link.pk, revoked_at=None).update(revoked_at=timezone.now())
+        audit.record("chat.unshare", link)
 
 
 def _hash(token: str) -> str:

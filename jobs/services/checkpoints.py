@@ -11,6 +11,8 @@ from jobs.models import TuningJob, TuningMode
 from jobs.sentences import gettext as _
 from jobs.states import TuningState
 
+from . import audit
+
 TUNED = frozenset({TuningState.SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED})
 
 
@@ -60,6 +62,7 @@ def set_default(job: TuningJob, checkpoint_id: str) -> None:
             raise NotAllowedNow(reason)
         TuningJob.objects.filter(pk=row.pk).update(default_checkpoint=checkpoint_id)
         live.ring(row.owner_id, f"job-{row.pk}", "jobs")
+        audit.record("tuning_job.default_checkpoint", row, facts={"checkpoint": checkpoint_id})
     job.refresh_from_db(fields=["default_checkpoint"])
 
 

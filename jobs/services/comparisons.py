@@ -16,7 +16,7 @@ from jobs.models import Comparison, Conversation, Endpoint, Message, Picture
 from jobs.sentences import gettext as _
 from jobs.states import MESSAGE_TRANSITIONS, EndpointState, MessageState, check
 
-from . import chat, chat_list, endpoint_lifetime
+from . import audit, chat, chat_list, endpoint_lifetime
 from . import pictures as stored
 
 FEWEST, MOST = 2, 4
@@ -32,6 +32,7 @@ def create(owner: User, *, key: UUID, endpoints: Sequence[Endpoint], blind: bool
             raise NotAllowedNow(_("Reload the page and try again."))
         for place, endpoint in enumerate(endpoints if is_new else ()):
             chat.start(owner, endpoint=endpoint, comparison=row, column=place)
+        audit.record("comparison.create", row)
     return row
 
 
@@ -53,6 +54,7 @@ def again(comparison: Comparison, *, key: UUID) -> Comparison:
                 owner_id=old.owner_id, endpoint_id=old.endpoint_id, comparison=row, column=old.column,
                 system_instruction=old.system_instruction, parameters=old.parameters,
             )  # fmt: skip
+        audit.record("comparison.create", row)
     return row
 
 
@@ -115,7 +117,9 @@ def send(comparison: Comparison, *, key: UUID, text: str, pictures: Sequence[Pic
             columns = _locked(comparison)
             if found := list(Message.objects.filter(key__in=[_key(column, key) for column in columns])):
                 return found
-            return _asked(comparison, columns, key, text, pictures)
+            answers = _asked(comparison, columns, key, text, pictures)
+            audit.record("comparison.send", comparison)
+            return answers
     except IntegrityError:
         raise NotAllowedNow(_("Another message was sent at the same moment. Look at the answers again.")) from None
 
@@ -211,7 +215,10 @@ def rename(comparison: Comparison, title: str) -> None:
 
 def delete(comparison: Comparison) -> None:
     """With its columns and its votes. Answers that are being produced find their rows gone and stop."""
-    comparison.delete()
+    about = audit.subject_of(comparison)
+    with transaction.atomic():
+        comparison.delete()
+        audit.record("comparison.delete", about)
 
 
 def _comparison_of(column: Conversation) -> Comparison:

@@ -17,7 +17,7 @@ from jobs.models import Dataset, DatasetPart
 from jobs.sentences import gettext as _
 from jobs.sentences import ngettext
 
-from . import datasets
+from . import audit, datasets
 from .dataset_convert import Converted, converted, first_rows
 from .dataset_file import PROBLEMS_KEPT, Line, Lines, decoded, opened
 from .dataset_rows import parse
@@ -122,11 +122,13 @@ def _keyed(dataset: Dataset, seed: int) -> Iterator[tuple[Line, int]]:
 
 
 def _paired(dataset: Dataset, files: dict[DatasetPart, IO[bytes]], recipe: dict[str, int]) -> tuple[Dataset, Dataset]:
-    train, validation = (_part(dataset, part, files[part], recipe) for part in DatasetPart)
-    if train.sibling_id != validation.pk:
-        with transaction.atomic():
+    with audit.folded():
+        train, validation = (_part(dataset, part, files[part], recipe) for part in DatasetPart)
+    with transaction.atomic():
+        if train.sibling_id != validation.pk:
             Dataset.objects.filter(pk=train.pk).update(sibling=validation)
             Dataset.objects.filter(pk=validation.pk).update(sibling=train)
+        audit.record("dataset.split", dataset)
     return train, validation
 
 

@@ -11,7 +11,7 @@ from django.db import transaction
 from jobs.models import Dataset
 from jobs.models.dataset import DatasetQuerySet
 
-from . import notifications
+from . import audit, notifications
 from .dataset_file import Lines
 
 # Eight bytes a row while two files are compared.
@@ -46,6 +46,7 @@ def save(dataset: Dataset, guard: Guard | None = None) -> None:
         dataset.save(force_insert=True)
         if dataset.made_from_id:
             notifications.note_dataset(dataset)
+        audit.record("dataset.create", dataset, facts={"version": dataset.version})
 
 
 def remove(dataset: Dataset) -> None:

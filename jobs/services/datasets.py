@@ -19,6 +19,7 @@ from jobs.models import Dataset, TuningJob
 from jobs.sentences import gettext as _
 from jobs.sentences import ngettext
 
+from . import audit
 from . import dataset_versions as versions
 from .dataset_convert import converted
 from .dataset_file import CHUNK, PROBLEMS_KEPT, Line, Lines, Report, check_line, copied, opened
@@ -289,6 +290,7 @@ def delete(dataset: Dataset) -> None:
         path = dataset.path
         versions.remove(dataset)
         transaction.on_commit(lambda: path.unlink(missing_ok=True))
+        audit.record("dataset.delete", dataset)
 
 
 def describe(dataset: Dataset, *, name: str, description: str) -> None:
@@ -299,3 +301,4 @@ def describe(dataset: Dataset, *, name: str, description: str) -> None:
             raise NotAllowedNow(_("You already have a dataset with this name. Choose another name."))
         Dataset.objects.filter(family=dataset.family).update(name=name)
         Dataset.objects.filter(pk=dataset.pk).update(description=description)
+        audit.record("dataset.edit", dataset)

@@ -12,6 +12,8 @@ from jobs.errors import NotAllowedNow
 from jobs.models import TuningDraft, TuningJob
 from jobs.sentences import gettext as _
 
+from . import audit
+
 LONGEST_NAME = 128
 ORIGIN = "origin"
 
@@ -23,7 +25,9 @@ def create(owner: User, data: Mapping[str, Any] | None = None) -> TuningDraft:
     draft = TuningDraft(owner=owner)
     name = _("Tuned model %s") % timezone.localtime().strftime("%Y-%m-%d %H:%M")
     draft.data = {"name": {"display_name": name, "description": ""}} | dict(data or {})
-    draft.save(force_insert=True)
+    with transaction.atomic():
+        draft.save(force_insert=True)
+        audit.record("tuning_draft.create", draft)
     return draft
 
 
@@ -40,7 +44,9 @@ def save_step(draft: TuningDraft, step: str, values: dict[str, Any]) -> None:
 
 
 def discard(draft: TuningDraft) -> None:
-    TuningDraft.objects.filter(pk=draft.pk, submitted_at__isnull=True).delete()
+    with transaction.atomic():
+        TuningDraft.objects.filter(pk=draft.pk, submitted_at__isnull=True).delete()
+        audit.record("tuning_draft.discard", draft)
 
 
 def free_name(owner: User, name: str) -> str:

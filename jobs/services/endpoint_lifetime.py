@@ -5,7 +5,7 @@ question is there and the endpoint stays, or the endpoint has gone and the quest
 """
 
 from datetime import datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4, uuid5
 
 from django.db import transaction
 from django.utils import timezone
@@ -17,7 +17,7 @@ from jobs.sentences import gettext as _
 from jobs.sentences import ngettext
 from jobs.states import EndpointState
 
-from . import endpoint_replicas, endpoints
+from . import audit, endpoint_replicas, endpoints, spending
 from .leases import record
 
 LONGEST_HOURS = 24 * 30
@@ -32,9 +32,11 @@ def set_lease(endpoint: Endpoint, *, kind: str, hours: int | None) -> None:
         if row.state not in endpoint_replicas.SERVING:
             raise NotAllowedNow(_("Nothing is deployed on this endpoint, so there is nothing to undeploy later."))
         if (row.lease_kind, row.lease_hours) != (kind, hours):
+            spending.reserve(row.owner, row.pk, {uuid4(): spending.longer_usd(row, hours)})
             row.lease_kind, row.lease_hours = kind, hours
             row.undeploy_at = endpoints.lease_end(row, timezone.now())
             _keep(row, _sentence(row))
+            audit.record("endpoint.lease", row, facts={"kind": kind, "hours": hours})
     endpoint.refresh_from_db()
 
 
@@ -48,10 +50,13 @@ def extend(endpoint: Endpoint, *, seen: datetime) -> bool:
             raise NotAllowedNow(_("There is no lease to extend. Look at the endpoint again."))
         if row.undeploy_at != seen:
             return False
+        usd = spending.deployment_usd(row.machine_type, row.max_replicas, row.lease_hours)
+        spending.reserve(row.owner, row.pk, {uuid5(row.pk, f"extend {seen.isoformat()}"): usd})
         longest = now + timedelta(hours=LONGEST_LEASE)
         row.undeploy_at = min(max(row.undeploy_at, now) + timedelta(hours=row.lease_hours), longest)
         hours = row.lease_hours
         _keep(row, ngettext("You extended the lease by %d hour.", "You extended the lease by %d hours.", hours) % hours)
+        audit.record("endpoint.extend", row, facts={"hours": hours})
     endpoint.refresh_from_db()
     return True
 
@@ -100,7 +105,7 @@ def end(endpoint_id: UUID, now: datetime) -> bool:
             return False
         record(row, EventLevel.WARNING, _reason(row))
         Endpoint.objects.filter(pk=row.pk).update(lease_ended_at=now)
-        endpoints.request_undeploy(row)
+        endpoints.request_undeploy(row, because="lease_over")
     return True
 
 

@@ -4,6 +4,7 @@ Naming the numbers again changes nothing more, so a change whose reply was lost 
 """
 
 from typing import Any
+from uuid import uuid4
 
 from django.db import transaction
 from django.utils import timezone
@@ -17,6 +18,7 @@ from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, Refused
 from jobs.vertex.port import DeployedModel, RemoteError
 
+from . import audit, spending
 from .leases import NOW, Claim, Outcome, poll_seconds, record
 
 SERVING = frozenset({EndpointState.DEPLOYING, EndpointState.READY})
@@ -37,10 +39,14 @@ def ask(endpoint: Endpoint, *, minimum: int, maximum: int) -> bool:
             raise NotAllowedNow(_("Nothing is deployed on this endpoint, so it has no replicas."))
         if (row.min_replicas, row.max_replicas) == (minimum, maximum):
             return False
+        if (more := maximum - row.max_replicas) > 0:
+            usd = spending.deployment_usd(row.machine_type, more, row.lease_hours)
+            spending.reserve(row.owner, row.pk, {uuid4(): usd})
         row.min_replicas, row.max_replicas = minimum, maximum
         row.replicas_asked_at = row.next_check_at = timezone.now()
         row.save(update_fields=["min_replicas", "max_replicas", "replicas_asked_at", "next_check_at", "updated_at"])
         record(row, EventLevel.INFO, _("You asked for %s replicas.") % words(minimum, maximum))
+        audit.record("endpoint.scale", row, facts={"minimum": minimum, "maximum": maximum})
     endpoint.refresh_from_db()
     return True
 

@@ -17,7 +17,7 @@ from jobs.vertex import get_gateway
 from jobs.vertex.errors import Refused
 from jobs.vertex.port import RemoteEndpoint
 
-from . import shares
+from . import audit, shares
 from .leases import NOW, Claim, Outcome, record
 
 
@@ -33,6 +33,7 @@ def ask(endpoint: Endpoint, split: Mapping[str, int]) -> bool:
         row.traffic_asked_at = row.next_check_at = timezone.now()
         row.save(update_fields=["traffic_wanted", "traffic_asked_at", "next_check_at", "updated_at"])
         record(row, EventLevel.INFO, _("You asked for these shares of traffic: %s.") % words(row, split))
+        audit.record("endpoint.traffic", row)
     endpoint.refresh_from_db()
     return True
 

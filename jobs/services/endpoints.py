@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from itertools import count
 from typing import Any
 from uuid import UUID, uuid4, uuid5
@@ -19,7 +20,17 @@ from jobs.models.endpoint import LONGEST_LEASE
 from jobs.sentences import gettext as _
 from jobs.states import ENDPOINT_TRANSITIONS, EndpointState, Phase, TuningState, check
 
-from . import checkpoints, endpoint_replicas, endpoint_steps, endpoint_traffic, further_models, leases, notifications
+from . import (
+    audit,
+    checkpoints,
+    endpoint_replicas,
+    endpoint_steps,
+    endpoint_traffic,
+    further_models,
+    leases,
+    notifications,
+    spending,
+)
 from .storage import policies
 from .submission import UNSENT, fingerprint
 
@@ -131,14 +142,21 @@ def _create(key: UUID, owner: User, columns: dict[str, Any], *, automatic: bool)
     )  # fmt: skip
     try:
         with transaction.atomic():
+            if not automatic:
+                spending.reserve(owner, key, {key: _price(endpoint)})
             endpoint.save(force_insert=True)
             message = _("The endpoint %s was created to serve the model.") % endpoint.display_name
             leases.record(endpoint, EventLevel.INFO, message)
             ring(endpoint)
+            audit.record("endpoint.deploy", endpoint, facts={"automatic": automatic})
     except IntegrityError:
         twin = {"job_id": columns["job_id"], "automatic": True} if automatic else {"pk": key}
         return _same(Endpoint.objects.get(**twin), request_hash)
     return endpoint
+
+
+def _price(endpoint: Endpoint) -> Decimal | None:
+    return spending.deployment_usd(endpoint.machine_type, endpoint.max_replicas, endpoint.lease_hours)
 
 
 def _columns(spec: DeploymentSpec) -> dict[str, Any]:
@@ -195,14 +213,16 @@ def request_traffic(endpoint: Endpoint, split: Mapping[str, int]) -> None:
         ring(endpoint)
 
 
-def request_undeploy(endpoint: Endpoint) -> None:
-    """Frees the machines of all its models and keeps the row. Before anything was sent there is nothing to keep."""
+def request_undeploy(endpoint: Endpoint, *, because: str = "") -> None:
+    """Frees the machines of all its models and keeps the row. Before anything was sent there is nothing to keep.
+    `because` is for the audit log: why the console does it by itself."""
     with transaction.atomic():
         row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
         if row.state not in (EndpointState.UNDEPLOYING, EndpointState.UNDEPLOYED):
             if row.state not in endpoint_replicas.SERVING:
                 raise NotAllowedNow(_("Nothing is deployed on this endpoint. Delete it if you do not need it."))
             _ask(row, EndpointState.UNDEPLOYED, EndpointState.UNDEPLOYING)
+            audit.record("endpoint.undeploy", row, reason=because)
     endpoint.refresh_from_db()
 
 
@@ -211,6 +231,7 @@ def request_delete(endpoint: Endpoint) -> None:
         row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
         if row.state not in ENDED:
             _ask(row, EndpointState.DELETED, EndpointState.DELETING)
+            audit.record("endpoint.delete", row)
     endpoint.refresh_from_db()
 
 
@@ -229,6 +250,7 @@ def _ask(row: Endpoint, wanted: EndpointState, state: EndpointState) -> None:
         row.state, row.next_check_at = state, now
     row.save()
     if row.state == EndpointState.DELETED:
+        spending.release_deployment(row)
         notifications.note_closed(row)
     ring(row)
 

@@ -19,7 +19,17 @@ from jobs.models import Endpoint, EventLevel, FurtherModel, TuningJob
 from jobs.sentences import gettext as _
 from jobs.states import DEPLOYED_TRANSITIONS, DeployedState, Phase, TuningState, check
 
-from . import checkpoints, endpoint_replicas, endpoint_traffic, further_steps, leases, notifications, shares
+from . import (
+    audit,
+    checkpoints,
+    endpoint_replicas,
+    endpoint_traffic,
+    further_steps,
+    leases,
+    notifications,
+    shares,
+    spending,
+)
 from .further_looks import exchange, heir_of
 from .storage import policies
 from .submission import UNSENT, fingerprint
@@ -67,7 +77,10 @@ def add(endpoint: Endpoint, *, key: UUID, spec: FurtherSpec) -> FurtherModel:
             request_hash=request_hash, model_user_id=f"garden-{key.hex}",
             deployed_model_id=str(10**9 + key.int % (9 * 10**9)), **columns,
         )  # fmt: skip
+        usd = spending.deployment_usd(model.machine_type, model.max_replicas, row.lease_hours)
+        spending.reserve(row.owner, key, {key: usd})
         _insert(model)
+        audit.record("deployed_model.add", model, facts={"endpoint": str(row.pk), "share": model.share})
     return model
 
 
@@ -144,6 +157,7 @@ def undeploy(endpoint: Endpoint, deployed_model_id: str, split: Mapping[str, int
             model = _change_places(row, deployed_model_id)
         _ask_away(model, dict(split), timezone.now())
         ring(model)
+        audit.record("deployed_model.undeploy", model, facts={"endpoint": str(row.pk)})
     endpoint.refresh_from_db()
     return model
 
@@ -178,6 +192,7 @@ def _ask_away(model: FurtherModel, split: dict[str, int], now: datetime) -> None
         model.lease_token = model.lease_until = model.next_check_at = None
     model.save()
     if is_unsent:
+        spending.release_deployment(model)
         notifications.note_closed(model)
     leases.record(model, EventLevel.INFO, _("You asked to undeploy %s.") % model.display_name)
 

@@ -21,7 +21,7 @@ from jobs.sentences import gettext as _
 from jobs.states import DEPLOYED_TRANSITIONS, ENDPOINT_TRANSITIONS, PHASE_TRANSITIONS, TUNING_TRANSITIONS, check
 from jobs.vertex.errors import NotAuthorised, Refused, VertexError
 
-from . import notifications
+from . import notifications, spending
 
 logger = logging.getLogger(__name__)
 
@@ -155,6 +155,8 @@ def settle(claimed: Claim[R], outcome: Outcome, ring: Callable[[R], None]) -> bo
         news = bool(seen or outcome.events)
         due_at = None if again_in is None else claimed.now + again_in
         _write(row, {**seen, **freed, "next_check_at": due_at}, news=news)
+        if "state" in seen or "phase" in seen:
+            spending.follow(row)
         notifications.note(row, seen, was=claimed.row, reason=outcome.reason)
         for level, message in outcome.events:
             record(row, level, message)

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from jobs.models import NotificationChoice
 
-from . import webhook, webhook_address
+from . import audit, webhook, webhook_address
 
 SALT = "confirm-email"
 LINK_LASTS = timedelta(days=7)
@@ -28,11 +28,13 @@ def save(user: User, *, email: str, webhook_url: str, ways: Mapping[str, Collect
     with transaction.atomic():
         row = _locked(user)
         is_first = bool(webhook_url) and not row.webhook_nonce
+        changed = {"email_changed": row.email != email, "webhook_changed": row.webhook_url != webhook_url}
         row.email_confirmed = row.email_confirmed and row.email == email
         row.email, row.webhook_url = email, webhook_url
         row.ways = {kind: sorted(chosen) for kind, chosen in ways.items()}
         row.webhook_nonce = webhook.new_nonce() if is_first else row.webhook_nonce
         row.save()
+        audit.record("notifications.choose", audit.account(user), facts=changed)
     return is_first
 
 
@@ -49,7 +51,11 @@ def confirm_email(user: User, token: str) -> bool:
     except signing.BadSignature:
         return False
     mine = NotificationChoice.objects.filter(user=user, user_id=user_id, email=email)
-    return mine.update(email_confirmed=True) == 1
+    with transaction.atomic():
+        if mine.update(email_confirmed=True) != 1:
+            return False
+        audit.record("notifications.confirm_email", audit.account(user))
+    return True
 
 
 def renew_secret(user: User) -> None:
@@ -58,6 +64,7 @@ def renew_secret(user: User) -> None:
         row = _locked(user)
         row.webhook_nonce = webhook.new_nonce()
         row.save(update_fields=["webhook_nonce"])
+        audit.record("notifications.renew_secret", audit.account(user))
 
 
 def _locked(user: User) -> NotificationChoice:

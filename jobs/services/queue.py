@@ -17,6 +17,7 @@ from jobs.models import TuningJob, TuningJobQuerySet
 from jobs.sentences import gettext as _
 from jobs.states import TUNING_LIVE, Phase
 
+from . import audit
 from .leases import STRIKES_ALLOWED
 from .submission import UNSENT
 
@@ -79,6 +80,7 @@ def move(job: TuningJob, to: str) -> None:
             row.queue_rank, row.lease_token, row.lease_until = rank, None, None
         TuningJob.objects.bulk_update(order, ["queue_rank", "lease_token", "lease_until"], batch_size=200)
         live.ring(job.owner_id, *(f"job-{row.pk}" for row in own), "jobs")
+        audit.record("tuning_job.move", job, facts={"to": to})
 
 
 def _moved(own: list[TuningJob], job: TuningJob, to: str) -> list[TuningJob]:

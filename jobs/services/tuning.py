@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from jobs.models import Dataset, EventLevel, TuningDraft, TuningJob, TuningMode
 from jobs.sentences import gettext as _
 from jobs.states import PHASE_TRANSITIONS, TUNING_TRANSITIONS, Phase, TuningState, check
 
-from . import estimates, leases, notifications, tuning_steps
+from . import audit, estimates, leases, notifications, spending, tuning_steps
 from .storage import policies
 from .submission import UNSENT, fingerprint, installation, lock_installation
 
@@ -85,11 +86,14 @@ def create(owner: User, *, key: UUID, spec: TuningSpec) -> TuningJob:
         with transaction.atomic():
             lock_installation()
             policies.check_can_claim(owner, spec.output_uri)
-            job = TuningJob(pk=key, owner=owner, request_hash=request_hash, estimate=_estimate(spec), **request)
+            estimate = _estimate(spec)
+            spending.reserve(owner, key, prices(key, spec, estimate))
+            job = TuningJob(pk=key, owner=owner, request_hash=request_hash, estimate=estimate.as_dict(), **request)
             job.save(force_insert=True)
             job.events.create(level=EventLevel.INFO, message=_("The job was created."))
             TuningDraft.objects.filter(pk=key, owner=owner).update(submitted_at=timezone.now())
             ring(job)
+            audit.record("tuning_job.create", job)
     except IntegrityError:
         return _same(TuningJob.objects.get(pk=key), request_hash)
     return job
@@ -103,8 +107,22 @@ def _check_own(owner: User, spec: TuningSpec) -> None:
         policies.check_can_read(owner, spec.custom_base_model)
 
 
-def _estimate(spec: TuningSpec) -> dict[str, Any]:
-    return estimates.of_data(spec.dataset, spec.epochs, spec.base_model, spec.tuning_mode).as_dict()
+def _estimate(spec: TuningSpec) -> estimates.Estimate:
+    return estimates.of_data(spec.dataset, spec.epochs, spec.base_model, spec.tuning_mode)
+
+
+def prices(key: UUID, spec: TuningSpec, estimate: estimates.Estimate) -> dict[UUID, Decimal | None]:
+    """Of the training, and of the deployment that comes by itself after it; None where it is not known."""
+    found = {key: spending.training_usd(estimate.cost_usd)}
+    if spec.auto_deploy:
+        machine, most, hours = spec.machine_type, spec.endpoint_max_replicas, spec.endpoint_lease_hours
+        found[spending.deployment_key(key)] = spending.deployment_usd(machine, most, hours)
+    return found
+
+
+def why_not_start(owner: User, key: UUID, spec: TuningSpec) -> str:
+    """That it would cost more than may be spent today; nothing when it would not."""
+    return spending.why_not_spend(owner, spending.total(*prices(key, spec, _estimate(spec)).values()))
 
 
 def _same(job: TuningJob, request_hash: str) -> TuningJob:
@@ -124,6 +142,7 @@ def request_cancel(job: TuningJob) -> None:
             row.cancel_requested_at = now
             _cancel(row, now)
             ring(row)
+            audit.record("tuning_job.cancel", row)
     job.refresh_from_db()
 
 
@@ -131,6 +150,7 @@ def _cancel(job: TuningJob, now: datetime) -> None:
     if job.phase in UNSENT:
         sentence = _("Cancelled before it was sent to Vertex AI.")
         _close(job, TuningState.CANCELLED, now)
+        spending.release(job.pk)
         level = EventLevel.INFO
     else:
         sentence, level = _("Cancelling was asked for."), EventLevel.INFO
@@ -167,6 +187,7 @@ def decide(job: TuningJob, *, again: bool) -> None:
             _close(row, TuningState.FAILED, now)
             row.events.create(level=EventLevel.WARNING, message=row.error_message)
         ring(row)
+        audit.record("tuning_job.decide", row, facts={"again": again})
     job.refresh_from_db()
 
 

@@ -1,0 +1,30 @@
+"""Lines of a log that say what the program said. A name, a path or an address in a message comes from outside: it must
+neither begin a line of its own nor colour the terminal or turn the direction of the text. Only the standard library, so
+that every program can use it."""
+
+import logging
+import re
+
+# Control characters but the tab, what ends a line elsewhere, what turns the direction of text, halves of pairs.
+UNSAFE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+FURTHER_LINE = "  | "
+
+
+def escape(text: str) -> str:
+    r"""In one line: a line end becomes `\n`, another such character `\x1b` or `\u202e`."""
+    return UNSAFE.sub(_escaped, text) if UNSAFE.search(text) else text
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
+
+
+class LineFormatter(logging.Formatter):
+    """One line for an event. Only a traceback has more, and each of those begins with a mark."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        first, *further = super().format(record).split("\n")
+        return "\n".join([first, *(FURTHER_LINE + escape(line) for line in further)])
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # the name of the standard library
+        return escape(super().formatMessage(record))

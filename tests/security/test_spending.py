@@ -1,0 +1,275 @@
+"""Nobody spends more in a day than the limits allow, however many requests come at once and however often."""
+
+import threading
+import uuid
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+
+from jobs.errors import NotAllowedNow, SpendingLimitReached
+from jobs.models import Endpoint, EventLevel, SpendingReservation, TuningJob
+from jobs.services import endpoint_lifetime, endpoints, further_models, spending, tuning
+from jobs.services.endpoints import DeploymentSpec, Machine
+from jobs.services.further_models import FurtherSpec
+from jobs.services.tuning import TuningSpec
+from jobs.states import Phase
+from jobs.vertex.errors import Refused
+from tests import factories
+from tests.driving import Driver
+
+pytestmark = [pytest.mark.threat("T20"), pytest.mark.django_db]
+MACHINE = "g2-standard-12"
+HOUR = spending.deployment_usd(MACHINE, 1, 1)
+BIG_MODEL = "google/gemma3@gemma-3-27b-it"
+PARALLEL = 20
+
+
+def limit(person=None, console=None, *, unknown=False):
+    values = [None if value is None else Decimal(value) for value in (person, console)]
+    spending.set_limits(person_usd=values[0], console_usd=values[1], allows_unknown=unknown)
+
+
+def deploy(user, *, key=None, machine=MACHINE, hours=1, **values):
+    spec = DeploymentSpec(
+        "Captain", publisher_model=factories.BASE_MODEL, machine=Machine(machine) if machine else None,
+        lease_hours=hours, **values,
+    )  # fmt: skip
+    return endpoints.deploy_model(user, key=key or uuid.uuid4(), spec=spec)
+
+
+def training(user, characters=400_000_000, **values):
+    """Of an estimate of many dollars."""
+    data = factories.dataset(owner=user, character_count=characters)
+    return TuningSpec("Captain", BIG_MODEL, "gs://garden-local/ahoy", data, tuning_mode="FULL", **values)
+
+
+def used(user=None):
+    rows = SpendingReservation.objects.filter(user=user) if user else SpendingReservation.objects.all()
+    return sum((row.usd for row in rows if row.usd is not None), Decimal(0))
+
+
+def in_parallel(*calls):
+    """What each raised, or nothing; all begin at the same moment."""
+    start, ended = threading.Barrier(len(calls)), []
+
+    def run(call):
+        start.wait()
+        try:
+            call()
+            ended.append(None)
+        except Exception as error:
+            ended.append(type(error))
+        finally:
+            connections["default"].close()
+
+    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return ended
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("whose", ["person", "console"])
+def test_of_twenty_at_once_only_those_get_through_that_fit(owner, whose):
+    limit(**{whose: HOUR * 7})
+    ended = in_parallel(*[lambda: deploy(owner)] * PARALLEL)
+    assert (ended.count(None), ended.count(SpendingLimitReached)) == (7, PARALLEL - 7)
+    assert (Endpoint.objects.count(), used()) == (7, HOUR * 7)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_same_key_twenty_times_at_once_counts_once(owner):
+    limit(person=HOUR)
+    key = uuid.uuid4()
+    assert in_parallel(*[lambda: deploy(owner, key=key)] * PARALLEL) == [None] * PARALLEL
+    assert (Endpoint.objects.count(), used()) == (1, HOUR)
+
+
+def test_a_request_that_comes_again_counts_once(owner):
+    limit(person=HOUR)
+    key = uuid.uuid4()
+    assert deploy(owner, key=key) == deploy(owner, key=key)
+    assert used() == HOUR
+
+
+def test_a_refusal_names_the_limit_what_is_used_and_what_was_asked(owner):
+    limit(person=HOUR + 1)
+    deploy(owner)
+    with pytest.raises(SpendingLimitReached) as refusal:
+        deploy(owner)
+    assert str(refusal.value) == (
+        f"This is estimated at ${HOUR}. You have used ${HOUR} of the ${HOUR + 1} that each person may spend in a day. "
+        "Choose something that costs less, or try again after midnight (UTC), when the limit renews. An administrator "
+        "can raise it."
+    )
+    assert (Endpoint.objects.count(), used()) == (1, HOUR)
+
+
+def test_everybody_together_has_a_limit(owner, team_mate):
+    limit(console=HOUR)
+    deploy(team_mate)
+    with pytest.raises(SpendingLimitReached, match="everybody together"):
+        deploy(owner)
+
+
+def test_what_one_person_spends_is_not_anothers(owner, team_mate):
+    limit(person=HOUR)
+    deploy(team_mate)
+    deploy(owner)
+    assert (used(owner), used(team_mate)) == (HOUR, HOUR)
+
+
+def test_a_new_day_begins_at_nothing(owner):
+    limit(person=HOUR)
+    deploy(owner)
+    SpendingReservation.objects.update(day=spending.day_of(timezone.now()) - timedelta(days=1))
+    deploy(owner)
+    assert Endpoint.objects.count() == 2
+
+
+def test_without_a_limit_everything_goes_and_counts(owner):
+    deploy(owner)
+    limit(person=HOUR)
+    with pytest.raises(SpendingLimitReached):
+        deploy(owner)
+
+
+def test_a_limit_of_nothing_allows_nothing_that_costs(owner):
+    limit(person=0)
+    with pytest.raises(SpendingLimitReached):
+        deploy(owner)
+
+
+def test_what_is_free_stays_free(owner, settings):
+    settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:1"
+    limit(person=0)
+    deploy(owner)
+    deploy(owner, machine="")
+    tuning.create(owner, key=uuid.uuid4(), spec=training(owner, auto_deploy=True))
+    assert SpendingReservation.objects.count() == 0
+
+
+def test_what_has_no_known_price_is_refused_unless_it_is_allowed(owner):
+    limit(person=1)
+    with pytest.raises(SpendingLimitReached, match="The price of this is not known"):
+        deploy(owner, machine="")
+    limit(person=1, unknown=True)
+    deploy(owner, machine="")
+    assert (spending.standing(owner).mine, Endpoint.objects.count()) == (spending.Use(Decimal(0), 1), 1)
+
+
+@pytest.mark.parametrize(("hours", "counted"), [(1, 1), (24, 24), (48, 24), (None, 24)])
+def test_a_deployment_counts_for_its_lease_and_at_most_for_a_day(owner, hours, counted):
+    deploy(owner, hours=hours)
+    assert used() == spending.deployment_usd(MACHINE, 1, counted) == pytest.approx(HOUR * counted, rel=Decimal("0.01"))
+
+
+def test_all_machines_that_it_may_have_count(owner):
+    deploy(owner, max_replicas=3)
+    assert used() == spending.deployment_usd(MACHINE, 3, 1)
+
+
+def test_a_training_counts_with_the_deployment_that_follows_it(owner):
+    spec = training(owner, auto_deploy=True, machine_type=MACHINE, endpoint_lease_hours=1)
+    job = tuning.create(owner, key=uuid.uuid4(), spec=spec)
+    cost = Decimal(job.estimate["cost_usd"])
+    assert (cost > 100, used()) == (True, cost + HOUR)
+    endpoints.deploy_for_job(job)
+    assert used() == cost + HOUR
+
+
+def test_a_training_over_the_limit_leaves_nothing_behind(owner):
+    limit(person=50)
+    with pytest.raises(SpendingLimitReached):
+        tuning.create(owner, key=uuid.uuid4(), spec=training(owner))
+    assert (TuningJob.objects.count(), SpendingReservation.objects.count()) == (0, 0)
+
+
+def test_the_page_and_the_service_say_the_same(owner):
+    limit(person=50)
+    key, spec = uuid.uuid4(), training(owner)
+    with pytest.raises(SpendingLimitReached) as refusal:
+        tuning.create(owner, key=key, spec=spec)
+    assert tuning.why_not_start(owner, key, spec) == str(refusal.value)
+
+
+def test_what_is_cancelled_before_it_was_sent_costs_nothing(owner):
+    job = tuning.create(owner, key=uuid.uuid4(), spec=training(owner))
+    endpoint = deploy(owner)
+    tuning.request_cancel(job)
+    endpoints.request_delete(endpoint)
+    assert (used(), SpendingReservation.objects.count()) == (0, 2)
+
+
+def test_more_machines_count_when_they_are_asked_for(owner):
+    endpoint = factories.ready_endpoint(owner=owner, machine_type=MACHINE, lease_kind="FIXED", lease_hours=1)
+    limit(person=HOUR * 2)
+    with pytest.raises(SpendingLimitReached):
+        endpoints.request_replicas(endpoint, minimum=1, maximum=4)
+    endpoints.request_replicas(endpoint, minimum=1, maximum=3)
+    endpoints.request_replicas(endpoint, minimum=1, maximum=3)
+    endpoints.request_replicas(endpoint, minimum=1, maximum=1)
+    assert used() == HOUR * 2
+
+
+def test_a_longer_lease_counts_when_it_is_asked_for(owner):
+    end = timezone.now() + timedelta(hours=1)
+    endpoint = factories.ready_endpoint(
+        owner=owner, machine_type=MACHINE, lease_kind="FIXED", lease_hours=1, undeploy_at=end
+    )
+    limit(person=HOUR * 3)
+    assert [endpoint_lifetime.extend(endpoint, seen=end) for _click in range(2)] == [True, False]
+    endpoint_lifetime.set_lease(endpoint, kind="FIXED", hours=3)
+    assert used() == HOUR * 3
+    with pytest.raises(SpendingLimitReached):
+        endpoint_lifetime.set_lease(endpoint, kind="", hours=None)
+
+
+def test_a_model_beside_another_counts(owner):
+    endpoint = factories.ready_endpoint(owner=owner, lease_kind="FIXED", lease_hours=1)
+    spec = FurtherSpec("Other", 10, publisher_model=factories.BASE_MODEL, machine=Machine(MACHINE))
+    limit(person=HOUR)
+    further_models.add(endpoint, key=uuid.uuid4(), spec=spec)
+    with pytest.raises(NotAllowedNow):
+        further_models.add(endpoint, key=uuid.uuid4(), spec=spec)
+    assert used() == HOUR
+
+
+def test_a_create_that_was_refused_costs_nothing(owner, fake_gateway):
+    fake_gateway.fail("tuning.create", Refused("The dataset is empty.", "INVALID_ARGUMENT"))
+    job = tuning.create(owner, key=uuid.uuid4(), spec=training(owner))
+    Driver().rest(job)
+    assert (job.state, used()) == ("FAILED", 0)
+
+
+def settled(job, **values):
+    for name, value in values.items():
+        setattr(job, name, value)
+    spending.follow(job)
+    return used()
+
+
+def test_a_training_that_has_ended_counts_with_what_it_cost(owner):
+    job = tuning.create(owner, key=uuid.uuid4(), spec=training(owner, auto_deploy=True, machine_type=MACHINE))
+    deployment = spending.deployment_usd(MACHINE, 1, None)
+    stats = {"totalBillableTokenCount": 10_000_000}
+    cost = settled(job, state="SUCCEEDED", phase=Phase.CLOSED, resource_name="x/1", data_stats=stats) - deployment
+    assert (cost, cost < Decimal(job.estimate["cost_usd"])) == (tuning.estimates.figures(job).cost_usd, True)
+
+
+def test_a_training_that_failed_brings_no_deployment(owner):
+    job = tuning.create(owner, key=uuid.uuid4(), spec=training(owner, auto_deploy=True, machine_type=MACHINE))
+    left = settled(job, state="FAILED", phase=Phase.CLOSED, resource_name="x/1")
+    assert left == Decimal(job.estimate["cost_usd"])
+
+
+def test_a_job_with_no_room_for_its_endpoint_still_ends(owner, fake_gateway):
+    """What follows a training was paid for when it was started; a limit that came later does not stop it half-way."""
+    job = tuning.create(owner, key=uuid.uuid4(), spec=training(owner, auto_deploy=True, machine_type=MACHINE))
+    limit(person=0)
+    assert endpoints.deploy_for_job(job).events.filter(level=EventLevel.INFO).exists()
