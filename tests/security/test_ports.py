@@ -7,6 +7,7 @@ import re
 import socket
 import sqlite3
 import struct
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +34,15 @@ TABLES = re.compile(
 ALIVE = {"ok\n", "ok", "+PONG"}
 ONCE: dict[str, Any] = {"retry": None, "timeout": 20}
 PROBE = "console-status/"  # The console writes there by itself, to see whether it can.
+ASK = """exec 3<>/dev/tcp/127.0.0.1/$0
+printf "GET $1 HTTP/1.0\\r\\nHost: 127.0.0.1:$0\\r\\n\\r\\n" >&3
+cat <&3"""
+NOBODY = 65534
 KEPT = "A secret of the person who owns this machine."
+
+
+def again(place: str) -> Any:
+    return pytest.param(place, marks=pytest.mark.slow)
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +147,9 @@ def is_refusal(one: dict[str, Any]) -> bool:
     return one["how"] == "frame" and any(word in one["text"] for word in ('"code": 403', '"code":403', "Bad Request"))
 
 
-@pytest.mark.parametrize("place", ["127.0.0.1:{}/", "127.0.0.1:{}/public", EVIL + ":{}/", EVIL + ":{}/public"])
+@pytest.mark.parametrize(
+    "place", ["127.0.0.1:{}/", again("127.0.0.1:{}/public"), again(EVIL + ":{}/"), EVIL + ":{}/public"]
+)
 def test_a_page_in_the_owners_browser(console: Running, owner: BrowserContext, site: int, place: str) -> None:
     before = holdings(console)
     page = owner.new_page()
@@ -149,7 +160,7 @@ def test_a_page_in_the_owners_browser(console: Running, owner: BrowserContext, s
     assert holdings(console) == before
 
 
-@pytest.mark.parametrize("place", ["/", "/public"])
+@pytest.mark.parametrize("place", [again("/"), "/public"])
 def test_a_page_that_goes_there(console: Running, owner: BrowserContext, site: int, place: str) -> None:
     """As `location = …` and as a window of its own."""
     before = holdings(console)
@@ -209,6 +220,18 @@ def test_raw_requests_for_another_host(console: Running, name: str, target: str,
     answer = raw(port, f"GET {target} HTTP/1.1\n{headers}\nConnection: close".format(path=path, port=port))
     assert int(answer.split()[1]) in REFUSED
     assert "access-control" not in answer.lower()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
+@pytest.mark.parametrize("name", ["storage", "vertex"])
+def test_another_user_of_the_machine(console: Running, name: str) -> None:
+    path = {"storage": "/storage/v1/b", "vertex": "/healthz"}[name]
+    command = ["bash", "-c", ASK, str(ports(console)[name]), path]
+    answers = [
+        subprocess.run(command, user=user, cwd="/", capture_output=True, text=True).stdout for user in (NOBODY, 0)
+    ]
+    assert [int(answer.split()[1]) for answer in answers] == [403, 200]
+    assert "the user who started it only" in answers[0]
 
 
 def test_what_speaks_http_gives_the_cache_no_commands(console: Running) -> None:
