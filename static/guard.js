@@ -20,15 +20,28 @@ window.htmx.registerExtension("guard", {
   init: ({ initSecurity }) => initSecurity(window.trustedTypes?.createPolicy("htmx", rules) ?? rules, Refused, Refused),
 });
 
-// Only a form that is sent or changed asks for a change: no element does by being there, or by what happens elsewhere.
+// Only a form that is sent or changed asks for a change, and with the token that is its own: no element does by being
+// there, or by what happens elsewhere. A field may be called `closest` and stand in the place of the form's method.
+const { closest, matches, querySelectorAll } = Element.prototype;
+const { contains } = Node.prototype;
+const TOKEN = "csrfmiddlewaretoken";
+
 function mayAsk({ request, sourceElement, sourceEvent }) {
-  if (sourceElement.closest("[hx-ignore]")) return false;
+  if (closest.call(sourceElement, "[hx-ignore]")) return false;
   if (request.method === "GET") return true;
-  const cause = sourceEvent?.target;
-  if (!ACTS.includes(sourceEvent?.type) || !sourceElement.matches("form, form input")) return false;
-  return sourceElement.contains(cause) || cause.form === sourceElement;
+  if (!ACTS.includes(sourceEvent?.type) || !matches.call(sourceElement, "form, form input")) return false;
+  const { target } = sourceEvent;
+  if (!contains.call(sourceElement, target) && target.form !== sourceElement) return false;
+  const own = [...querySelectorAll.call(closest.call(sourceElement, "form"), `[name=${TOKEN}]`)];
+  const sent = request.body.getAll(TOKEN);
+  return own.length === 1 && sent.length === 1 && own[0].value === sent[0];
 }
 
 document.addEventListener("htmx:before:request", (event) => {
-  if (!mayAsk(event.detail.ctx)) event.preventDefault();
+  let may = false;
+  try {
+    may = mayAsk(event.detail.ctx);
+  } finally {
+    if (!may) event.preventDefault();
+  }
 });

@@ -55,7 +55,7 @@ INJECT = """([tag, attributes, place]) => {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   document.querySelector(place).append(element);
-  window.htmx.process(element);
+  try { window.htmx.process(element); } catch {}
 }"""
 VALUES = dict.fromkeys(("new_password1", "new_password2"), PASSWORD)
 POST = {"hx-post": "/settings/password/", "hx-vals": json.dumps(VALUES)}
@@ -204,6 +204,20 @@ def test_text_becomes_elements_in_one_place_only(visit: Visit, asked: list[str])
         "trustedTypes.createPolicy('htmx', {})", "trustedTypes.createPolicy('other', {})",
     ]  # fmt: skip
     assert [fails(visit, one) for one in tries] == [True] * len(tries)
+
+
+@pytest.mark.parametrize("field", ["closest", "matches", "contains", "querySelectorAll", "csrfmiddlewaretoken"])
+def test_a_form_that_was_put_in_changes_nothing_though_somebody_sends_it(
+    visit: Visit, console: Running, asked: list[str], field: str
+) -> None:
+    """It borrows the token of another form, and its field the name of what would be asked about it."""
+    page = visit.page
+    visit.open("/settings/keys/")
+    page.evaluate(INJECT, ["form", {**POST, "id": "put", "hx-include": TOKEN}, "main"])
+    page.evaluate(INJECT, ["input", {"name": field, "value": "x", "aria-label": "Put in"}, "#put"])
+    page.get_by_label("Put in").press("Enter")
+    settle(page, "main")
+    assert (asked, seed(console, "whole")) == ([], True)
 
 
 def fails(visit: Visit, script: str) -> bool:
