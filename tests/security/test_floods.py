@@ -11,7 +11,7 @@ import pytest
 
 from tests.support import attacks
 from tests.support.attacks import Figures, Target, probe, target_of
-from tests.support.web import make_people, running_web
+from tests.support.web import make_dataset, make_people, running_web
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.threat("T12")]
 # On a quiet machine 200 ms are the goal, which `make bench-reliability` measures; here others work beside it, so that
@@ -49,12 +49,33 @@ def test_slow_readers_of_files_hold_up_nobody(site: Site, source: str) -> None:
     site.endure(attacks.slow_readers(site.attacker(source=source)))
 
 
-def test_slow_readers_of_pages_hold_up_nobody(site: Site) -> None:
-    site.endure(attacks.slow_readers(site.attacker(), "/accounts/sign-in/", connections=30))
+def test_slow_downloads_hold_up_nobody(site: Site) -> None:
+    dataset = make_dataset(site.console, "bench-1", 30)
+    path = f"/datasets/{dataset}/file/"
+    site.endure(attacks.slow_readers(site.attacker(site.sessions[1]), path, connections=12, requests=1))
 
 
-def test_slow_readers_who_signed_in_hold_up_nobody(site: Site) -> None:
-    site.endure(attacks.slow_readers(site.attacker(site.sessions[1]), "/studio/chat/", connections=30))
+def test_who_reads_nothing_is_cut_off(site: Site) -> None:
+    target = site.attacker()
+    with attacks.slow_readers(target, connections=3):
+        assert attacks.unread_bytes(target) > 0
+        until = time.monotonic() + 20
+        while attacks.unread_bytes(target) and time.monotonic() < until:
+            time.sleep(0.2)
+        assert attacks.unread_bytes(target) == 0
+
+
+def test_who_reads_slowly_but_steadily_gets_all_of_it(site: Site) -> None:
+    """A twentieth of a megabyte a second, as over a poor line: ten times what is asked at least."""
+    dataset = make_dataset(site.console, "bench-1", 1)
+    target = site.attacker(site.sessions[1])
+    with target.connect(attacks.SMALL_WINDOW) as connection:
+        connection.sendall(f"GET /datasets/{dataset}/file/ HTTP/1.0\r\n{target.headers()}".encode())
+        read = 0
+        while part := connection.recv(1 if not read else 5000):
+            read += len(part)
+            time.sleep(len(part) / 50_000)
+    assert read > 1_000_000
 
 
 def test_slow_bodies_hold_up_nobody(site: Site) -> None:
