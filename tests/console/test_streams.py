@@ -208,7 +208,9 @@ def test_two_hundred_streams_of_one_burst_are_all_open_and_hear_of_changes(redis
         connections = len(broker.client_list())
         for person in people:
             broker.xadd(f"live:user:{person}", {"event": f"job-{person}", "data": ""})
-        heard = [await browser.until(f"event: job-{person}\n") for person, browser in zip(people, browsers, strict=True)]
+        heard = [
+            await browser.until(f"event: job-{person}\n") for person, browser in zip(people, browsers, strict=True)
+        ]
         return [browser.status for browser in browsers], heard, connections
 
     statuses, heard, connections = run(redis_url, story)
