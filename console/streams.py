@@ -49,6 +49,7 @@ STREAM_SECONDS: Final = 3600
 HEARTBEAT_SECONDS: Final = 15
 OVERLAP_MS: Final = 2000
 PER_USER: Final = 32
+CONNECTIONS: Final = 4
 EVENT_ID = re.compile(rb"(?:\d{1,20}-\d{1,20}|end)(?:,\d{1,20}-\d{1,20}|,end)*")
 CHAT_PATH = re.compile(r"/streams/chat/([0-9a-f-]{36}(?:,[0-9a-f-]{36}){0,7})")
 CHAT_KEY: Final = b"live:chat:"
@@ -188,8 +189,10 @@ async def disconnected(receive: Receive) -> None:
 
 
 def connect(url: str, read_timeout: float) -> Any:
+    """A burst of streams shares a few connections; each has one short question. One more is for the tail."""
     options: dict[str, Any] = {"protocol": 2, "socket_timeout": read_timeout, "retry": Retry(NoBackoff(), 0)}
-    return redis.Redis.from_url(url, **options)
+    pool = redis.BlockingConnectionPool.from_url(url, max_connections=CONNECTIONS, timeout=read_timeout, **options)
+    return redis.Redis.from_pool(pool)
 
 
 @dataclass(slots=True)

@@ -67,6 +67,7 @@ class Tail:
         self._positions: dict[bytes, bytes] = {}
         # A reading cannot be told of another stream while it waits: an entry of this one ends it.
         self._wake, self._woken = f"live:wake:{secrets.token_hex(8)}".encode(), b"0-0"
+        self._has_rung = False
         self._task: asyncio.Task[None] | None = None
 
     @asynccontextmanager
@@ -100,10 +101,18 @@ class Tail:
                 del self._readers[stream], self._positions[stream]
 
     async def _ring(self) -> None:
-        async with self._client.pipeline(transaction=False) as pipe:
-            pipe.xadd(self._wake, {"": ""}, maxlen=1)
-            pipe.expire(self._wake, WAKE_SECONDS)
-            await pipe.execute()
+        """Once for all that come before the next reading begins."""
+        if self._has_rung:
+            return
+        self._has_rung = True
+        try:
+            async with self._client.pipeline(transaction=False) as pipe:
+                pipe.xadd(self._wake, {"": ""}, maxlen=1)
+                pipe.expire(self._wake, WAKE_SECONDS)
+                await pipe.execute()
+        except BaseException:
+            self._has_rung = False
+            raise
 
     async def _run(self) -> None:
         try:
@@ -115,6 +124,7 @@ class Tail:
 
     async def _read(self) -> None:
         asked = {self._wake: self._woken, **self._positions}
+        self._has_rung = False
         for stream, entries in await self._client.xread(asked, count=BATCH, block=self._block) or ():
             if stream == self._wake:
                 self._woken = entries[-1][0]

@@ -32,10 +32,15 @@ def find_person(session: str) -> str:
     """Empty if the session is over or was none; takes two queries."""
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(session)
+    user = get_user(request)
+    return str(user.pk) if user.is_authenticated else ""
+
+
+def call_with_database(find: Callable[[str], str], session: str) -> str:
+    """As Django does around a request: a connection that broke is replaced by a new one."""
     close_old_connections()
     try:
-        user = get_user(request)
-        return str(user.pk) if user.is_authenticated else ""
+        return find(session)
     finally:
         close_old_connections()
 
@@ -59,7 +64,7 @@ class Clients:
         session = session_of(scope)
         if not session or self.person(session):
             return bool(session)
-        person = await asyncio.get_running_loop().run_in_executor(askers, self.find, session)
+        person = await asyncio.get_running_loop().run_in_executor(askers, call_with_database, self.find, session)
         self.learn(session, person)
         return bool(person)
 

@@ -5,6 +5,9 @@ import asyncio
 import ipaddress
 import logging
 import resource
+import socket
+import struct
+from contextlib import suppress
 from functools import lru_cache
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -49,6 +52,7 @@ class Connection(H11Protocol):
         self.asking_since: float | None = self.loop.time()
         self.stuck_since: float | None = None
         self.stuck_bytes = 0
+        self._set_option(socket.SO_SNDBUF, limits.SEND_BUFFER)
         host = self.client[0] if self.client else ""
         self.address = "" if is_proxy(host) else network_of(host)
         self.door = doors.setdefault(self.server_state, Door())
@@ -85,7 +89,7 @@ class Connection(H11Protocol):
     def look(self, now: float) -> None:
         """Cuts off who has waited for too long."""
         if self._is_stuck(now):
-            self.transport.abort()
+            self.cut_off()
         elif self.is_idle and self.asking_since is not None and now - self.asking_since > limits.HEADER_SECONDS:
             self._give_up()
 
@@ -102,6 +106,15 @@ class Connection(H11Protocol):
             self.stuck_since, self.stuck_bytes = now, unsent
             return stuck
         return False
+
+    def cut_off(self) -> None:
+        """Also what the system still holds for it is dropped."""
+        self._set_option(socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
+
+    def _set_option(self, option: int, value: int | bytes) -> None:
+        with suppress(OSError):
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, option, value)
 
     def _give_up(self) -> None:
         if self.conn.trailing_data[0] and not self.transport.is_closing():
@@ -145,7 +158,7 @@ class Door:
     def _make_room(neighbours: dict[Connection, None], comer: Connection) -> None:
         """The one that has been idle among the longest goes; if all are at work, the one that comes."""
         one = next((one for one in neighbours if one.is_idle and not one.transport.is_closing()), comer)
-        one.transport.abort()
+        one.cut_off()
 
     def look(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()

@@ -12,6 +12,8 @@ CONNECTIONS_PER_ADDRESS: Final = 1200
 HEADER_SECONDS: Final = 10
 HEADER_BYTES: Final = 32 * KILOBYTE
 HEADERS: Final = 100
+# What the system may hold of an answer for one connection; it would hold 4 MB for a client that reads nothing.
+SEND_BUFFER: Final = 256 * KILOBYTE
 
 # How slowly a body may come, and an answer may be taken.
 SILENT_SECONDS: Final = 30

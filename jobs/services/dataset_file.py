@@ -20,6 +20,8 @@ SNIPPET = 120
 PROBLEMS_KEPT = 50
 PREVIEW_ROWS = 5
 PREVIEW_CHARACTERS = 2000
+# More of them than rows, and so many, are no file of rows: each costs as much time as a short row.
+BLANK_LINES_READ = 100_000
 UTF8_BOM, UTF16_BOMS = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -67,9 +69,12 @@ class Lines:
         return self._hash.hexdigest()
 
     def __iter__(self) -> Iterator[Line]:
-        number = 0
+        number = blank = 0
         while raw := self._read():
             number += 1
+            if raw.isspace():
+                blank += 1
+                _worth_reading_on(number, blank)
             too_long = len(raw) > LONGEST_LINE and not raw.endswith(b"\n")
             if too_long:
                 self._skip_line()
@@ -100,6 +105,13 @@ class Lines:
             self.notes.append(_("The byte order mark at the start was left out."))
             return data.removeprefix(UTF8_BOM)
         return data
+
+
+def _worth_reading_on(number: int, blank: int) -> None:
+    if blank > BLANK_LINES_READ and blank > number - blank:
+        raise DatasetRejected(
+            _("Most of the first %d lines are blank, so the rest was not read. Remove the blank lines.") % number
+        )
 
 
 def copied(file: IO[bytes], copy: IO[bytes], limit: int) -> tuple[str, int]:

@@ -1,5 +1,6 @@
 """What kind of file this is, by its beginning: rows that can be used, or something that has to be converted."""
 
+import math
 import re
 from collections.abc import Iterator
 from typing import IO
@@ -45,7 +46,7 @@ def _shape(file: IO[bytes], head: bytes, file_name: str) -> str:
 
 
 def _shape_of_json(file: IO[bytes]) -> str:
-    first = next(elements(file), None)
+    first = next(elements(file, LONGEST_LINE + CHUNK), None)
     if first is None or first.too_long:
         return ""
     value, complaint = read_json(decoded(first))
@@ -68,14 +69,15 @@ def is_lines(file: IO[bytes]) -> bool:
     return False
 
 
-def elements(file: IO[bytes]) -> Iterator[Line]:
-    """The objects of a JSON list, or objects that follow one another, with the lines they begin on.
+def elements(file: IO[bytes], most: float = math.inf) -> Iterator[Line]:
+    """The objects of a JSON list, or objects that follow one another, with the lines they begin on. `most`: bytes.
 
     Reads on whatever stands between them, and holds no more than one: of one that is longer than LONGEST_LINE only
     the brackets are counted.
     """
-    scanner = Scanner()
-    while chunk := file.read(CHUNK):
+    scanner, size = Scanner(), 0
+    while size < most and (chunk := file.read(CHUNK)):
+        size += len(chunk)
         yield from scanner.feed(chunk)
 
 

@@ -130,7 +130,7 @@ def _fill(dataset: Dataset, file: IO[bytes], path: Path, progress: Progress) -> 
             copy.write(line.data + b"\n")
             report.add(line)
             if line.number % ROWS_BETWEEN == 0:
-                _worth_reading_on(line.number, report)
+                _worth_reading_on(line.number, report.invalid_rows, report.problems)
                 progress(line.number)
     if not report.rows:
         raise DatasetRejected(_("The file has no rows. Write one JSON object on each line."))
@@ -163,7 +163,7 @@ def _keep(dataset: Dataset, file: IO[bytes], path: Path, progress: Progress) -> 
             convertible += one.row is not None
             problems += [problem.as_dict() for problem in one.problems[: PROBLEMS_KEPT - len(problems)]]
             if rows % ROWS_BETWEEN == 0:
-                _worth_reading_on(rows)
+                _worth_reading_on(rows, rows - convertible, problems)
                 progress(rows)
     if not rows:
         raise DatasetRejected(_("The file has no rows below its first line. Add rows and upload it again."))
@@ -171,12 +171,12 @@ def _keep(dataset: Dataset, file: IO[bytes], path: Path, progress: Progress) -> 
     dataset.stats = {"rows": rows, "convertible": convertible}
 
 
-def _worth_reading_on(rows: int, report: Report | None = None) -> None:
+def _worth_reading_on(rows: int, bad: int, problems: list[dict[str, Any]]) -> None:
     """A file of nothing but tiny or bad rows would keep the person waiting for minutes."""
     if rows > MOST_ROWS:
         raise DatasetRejected(_("The file has more than %d rows. Take fewer rows.") % MOST_ROWS)
-    if report and report.invalid_rows > max(report.valid_rows, BAD_ROWS_READ):
-        words = {"rows": rows, **report.problems[0]}
+    if bad > max(rows - bad, BAD_ROWS_READ):
+        words = {"rows": rows, **problems[0]}
         raise DatasetRejected(
             _(
                 "Most of the first %(rows)d rows have problems, so the rest was not read. The first is in line "

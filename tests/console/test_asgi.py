@@ -4,37 +4,34 @@ import signal
 from typing import Any
 
 import pytest
+from django.http import HttpResponse
 
 from console import asgi
-from console.asgi import BODY_LIMIT, Application, body_limit, chained, end_on_signal
+from console.asgi import Application, chained, end_on_signal
+from console.entrance import bodies
+from console.entrance.bodies import BODY_LIMIT, body_limit
+from console.entrance.clients import find_person
+from console.entrance.limits import Ledger
 from console.streams import Streams
 
 
-class Pages:
-    """Stands for Django: reads the whole body, then answers with its length."""
-
-    def __init__(self) -> None:
-        self.paths: list[str] = []
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.paths.append(scope["path"])
-        length, more = 0, True
-        while more:
-            message = await receive()
-            length, more = length + len(message["body"]), message.get("more_body", False)
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": str(length).encode()})
+def django(environ: dict[str, Any], start_response: Any) -> HttpResponse:
+    """Stands for Django: reads the whole body, then answers with its path and length."""
+    length = len(environ["wsgi.input"].read())
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return HttpResponse(f"{environ['PATH_INFO']} {length} {environ.get('CONTENT_LENGTH', '')}".strip())
 
 
 def ask(
-    path: str, chunks: list[bytes], length: int | None = None, **more_headers: str
-) -> tuple[Pages, list[dict[str, Any]]]:
-    pages, sent = Pages(), []
+    path: str, chunks: list[bytes], length: int | None = None, known: bool = False, **more_headers: str
+) -> list[dict[str, Any]]:
+    """What was sent. `known`: the session of the cookie exists."""
     headers = [] if length is None else [(b"content-length", str(length).encode())]
     headers += [(name.replace("_", "-").encode(), value.encode()) for name, value in more_headers.items()]
-    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
+    scope = scope_of(path, headers, "POST")
     waiting = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
     waiting.append({"type": "http.request", "body": b"", "more_body": False})
+    sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
         return waiting.pop(0)
@@ -43,25 +40,31 @@ def ask(
         sent.append(message)
 
     async def play() -> None:
-        await Application(pages, Streams())(scope, receive, send)
+        application = Application(django, Streams())
+        application.clients.find = lambda session: "1" if known else ""
+        await application(scope, receive, send)
 
     asyncio.run(play())
-    return pages, sent
+    return sent
+
+
+def scope_of(path: str, headers: list[tuple[bytes, bytes]], method: str = "GET") -> dict[str, Any]:
+    address = {"path": path, "raw_path": path.encode(), "query_string": b"", "client": ("127.0.0.1", 1)}
+    headers = [(b"host", b"localhost"), *headers]
+    return {"type": "http", "http_version": "1.1", "method": method, "scheme": "http", "headers": headers, **address}
 
 
 def test_a_body_within_the_limit_reaches_the_pages():
-    pages, sent = ask("/tuning/", [b"x" * 1000, b"y" * 1000], length=2000)
-    assert (pages.paths, sent[-1]["body"]) == (["/tuning/"], b"2000")
+    assert ask("/tuning/", [b"x" * 1000, b"y" * 1000], length=2000)[-1]["body"] == b"/tuning/ 2000 2000"
 
 
 def test_a_declared_length_over_the_limit_is_refused_before_anything_is_read():
-    pages, sent = ask("/tuning/", [], length=BODY_LIMIT.size + 1)
-    assert (pages.paths, sent[0]["status"]) == ([], 413)
+    assert ask("/tuning/", [], length=BODY_LIMIT.size + 1)[0]["status"] == 413
 
 
 def test_a_refusal_is_a_page_that_names_the_limit_and_leads_back():
     back = "http://localhost/tuning/drafts/1/name/"
-    _, sent = ask("/tuning/", [], length=BODY_LIMIT.size + 1, referer=back, host="localhost")
+    sent = ask("/tuning/", [], length=BODY_LIMIT.size + 1, referer=back, host="localhost")
     page = sent[1]["body"].decode()
     assert "This is larger than 64 KB, the most that the console takes at once. Shorten the text and try again." in page
     assert f'<a class="btn filled" href="{back}">' in page
@@ -69,14 +72,14 @@ def test_a_refusal_is_a_page_that_names_the_limit_and_leads_back():
 
 
 def test_a_refusal_carries_the_security_headers():
-    _, sent = ask("/tuning/", [], length=BODY_LIMIT.size + 1)
-    headers = dict(sent[0]["headers"])
+    headers = dict(ask("/tuning/", [], length=BODY_LIMIT.size + 1)[0]["headers"])
     assert b"content-security-policy" in headers
     assert (headers[b"cache-control"], headers[b"connection"]) == (b"no-store", b"close")
 
 
 def test_htmx_shows_a_refusal_in_the_banner_and_leaves_the_form_alone():
-    _, sent = ask("/datasets/upload/", [], length=70 * 1024 * 1024, hx_request="true", cookie="sessionid=a")
+    more = {"hx_request": "true", "cookie": "sessionid=a"}
+    sent = ask("/datasets/upload/", [], length=70 * 1024 * 1024, known=True, **more)
     headers, note = dict(sent[0]["headers"]), sent[1]["body"].decode()
     assert (headers[b"hx-retarget"], headers[b"hx-reswap"]) == (b"#banner", b"innerHTML")
     assert headers[b"content-length"] == str(len(sent[1]["body"])).encode()
@@ -84,26 +87,56 @@ def test_htmx_shows_a_refusal_in_the_banner_and_leaves_the_form_alone():
     assert "A dataset may have 50 MB: split the file or take fewer rows, then upload it again." in note
 
 
-def test_a_refused_body_is_read_to_its_end_before_the_connection_is_closed():
-    pages, sent = ask("/tuning/", [b"x" * 1000] * 3, length=BODY_LIMIT.size + 1)
-    assert (pages.paths, [message.get("more_body") for message in sent]) == ([], [None, True, None])
+def test_a_refused_body_of_somebody_is_read_to_its_end_before_the_connection_is_closed():
+    sent = ask("/tuning/", [b"x" * 100_000] * 3, length=BODY_LIMIT.size + 1, known=True, cookie="sessionid=a")
+    assert [message.get("more_body") for message in sent] == [None, True, None]
+
+
+@pytest.mark.threat("T12")
+def test_of_a_refused_body_of_nobody_little_is_read():
+    received: list[int] = []
+
+    async def receive() -> dict[str, Any]:
+        received.append(50_000)
+        return {"type": "http.request", "body": b"x" * 50_000, "more_body": True}
+
+    async def send(message: Any) -> None:
+        pass
+
+    headers = [(b"transfer-encoding", b"chunked"), (b"cookie", b"sessionid=made-up")]
+    application = Application(django, Streams())
+    application.clients.find = lambda session: ""
+    asyncio.run(application(scope_of("/datasets/upload/", headers, "POST"), receive, send))
+    assert sum(received) <= 2 * BODY_LIMIT.size + 2 * 50_000
 
 
 def test_a_body_that_lies_about_its_length_never_reaches_the_pages():
-    pages, sent = ask("/tuning/", [b"x" * BODY_LIMIT.size, b"y"], length=10)
+    sent = ask("/tuning/", [b"x" * BODY_LIMIT.size, b"y"], length=10)
     assert [message.get("status") for message in sent] == [413, None, None]
-    assert pages.paths == []
 
 
-def test_a_body_arrives_whole_and_in_order_however_it_was_cut():
-    pages, sent = ask("/datasets/upload/", [b"x" * 700_000] * 5, transfer_encoding="chunked", cookie="sessionid=a")
-    assert (pages.paths, sent[-1]["body"]) == (["/datasets/upload/"], b"3500000")
+def test_a_body_arrives_whole_and_with_its_length_however_it_was_cut():
+    chunks = [b"x" * 700_000] * 5
+    sent = ask("/datasets/upload/", chunks, known=True, transfer_encoding="chunked", cookie="sessionid=a")
+    assert sent[-1]["body"] == b"/datasets/upload/ 3500000 3500000"
 
 
-def test_a_body_that_comes_too_slowly_is_dropped_before_a_page_waits_for_it(monkeypatch):
-    monkeypatch.setattr(asgi, "SILENT_SECONDS", -1)
-    pages, sent = ask("/tuning/", [b"x"], length=1)
-    assert (pages.paths, sent) == ([], [])
+@pytest.mark.threat("T12")
+def test_a_body_that_comes_too_slowly_is_refused_before_a_page_waits_for_it(monkeypatch):
+    monkeypatch.setattr(bodies, "SILENT_SECONDS", -1)
+    sent = ask("/tuning/", [b"x"], length=1)
+    assert (sent[0]["status"], b"The request took too long to arrive" in sent[1]["body"]) == (408, True)
+
+
+@pytest.mark.threat("T12")
+def test_bodies_of_one_client_have_a_limit_together(monkeypatch):
+    sent = ask(
+        "/datasets/upload/", [b"x" * 700_000] * 300, known=True, cookie="sessionid=a", transfer_encoding="chunked"
+    )
+    assert sent[0]["status"] == 413
+    monkeypatch.setattr(asgi, "Ledger", lambda: Ledger(each=1_000_000))
+    sent = ask("/datasets/upload/", [b"x" * 700_000] * 2, known=True, cookie="sessionid=a", transfer_encoding="chunked")
+    assert (sent[0]["status"], dict(sent[0]["headers"])[b"retry-after"]) == (503, b"5")
 
 
 @pytest.mark.parametrize(
@@ -111,16 +144,24 @@ def test_a_body_that_comes_too_slowly_is_dropped_before_a_page_waits_for_it(monk
     [("/datasets/upload/", 60), ("/studio/chat/0/send/", 12), ("/studio/compare/0/send/", 12), ("/tuning/", 1 / 16)],
 )
 def test_each_path_has_its_limit(path, megabytes):
-    assert body_limit(path, b"theme=dark; sessionid=a").size == megabytes * 1024 * 1024
+    assert body_limit(path, True).size == megabytes * 1024 * 1024
 
 
+@pytest.mark.threat("T12")
 def test_who_has_no_session_may_send_a_form_and_no_file():
-    assert body_limit("/datasets/upload/", b"csrftoken=a") == BODY_LIMIT
+    assert body_limit("/datasets/upload/", False) == BODY_LIMIT
+    assert ask("/datasets/upload/", [], length=100_000)[0]["status"] == 413
+    assert ask("/datasets/upload/", [], length=100_000, cookie="sessionid=made-up")[0]["status"] == 413
+
+
+@pytest.mark.django_db
+def test_a_session_that_exists_is_found_in_the_database(client, owner):
+    client.force_login(owner)
+    assert (find_person(client.session.session_key), find_person("made-up")) == (str(owner.pk), "")
 
 
 def test_streams_never_reach_the_pages():
-    pages, sent = ask("/streams/live", [])
-    assert (pages.paths, sent[0]["status"]) == ([], 403)
+    assert ask("/streams/live", [])[0]["status"] == 403
 
 
 def test_a_websocket_is_closed():
@@ -129,7 +170,7 @@ def test_a_websocket_is_closed():
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(Application(Pages(), Streams())({"type": "websocket", "path": "/"}, send, send))
+    asyncio.run(Application(django, Streams())({"type": "websocket", "path": "/"}, send, send))
     assert sent == [{"type": "websocket.close", "code": 1000}]
 
 
@@ -169,7 +210,7 @@ def test_startup_and_shutdown_are_confirmed():
         sent.append(message["type"])
 
     try:
-        asyncio.run(Application(Pages(), Streams())({"type": "lifespan"}, receive, send))
+        asyncio.run(Application(django, Streams())({"type": "lifespan"}, receive, send))
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

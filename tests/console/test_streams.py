@@ -196,6 +196,28 @@ def test_a_chat_goes_on_after_the_last_event_that_arrived(redis_url, broker):
     assert "part 2" not in run(redis_url, story)
 
 
+@pytest.mark.threat("T12")
+def test_two_hundred_streams_of_one_burst_are_all_open_and_hear_of_changes(redis_url, broker):
+    """Redis is asked over a few connections, however many come at once."""
+
+    async def story(app: Streams) -> tuple[list[int], list[str], int]:
+        people = range(1, 201)
+        browsers = [live(app, person) for person in people]
+        for browser in browsers:
+            await browser.until("retry:")
+        connections = len(broker.client_list())
+        for person in people:
+            broker.xadd(f"live:user:{person}", {"event": f"job-{person}", "data": ""})
+        heard = [
+            await browser.until(f"event: job-{person}\n") for person, browser in zip(people, browsers, strict=True)
+        ]
+        return [browser.status for browser in browsers], heard, connections
+
+    statuses, heard, connections = run(redis_url, story)
+    assert (statuses, len(heard)) == ([200] * 200, 200)
+    assert connections <= streams.CONNECTIONS + 1
+
+
 OTHER = "7a0c9d52-1f0b-4f0e-8c59-0a6d1f3f7b22"
 
 

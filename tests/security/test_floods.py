@@ -2,16 +2,20 @@
 
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.signing import TimestampSigner
 
+from console.streams import LIVE_SALT
+from jobs.live import seal
 from tests.support import attacks
 from tests.support.attacks import Figures, Target, probe, target_of
-from tests.support.web import make_people, running_web
+from tests.support.web import make_dataset, make_people, running_web
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.threat("T12")]
 # On a quiet machine 200 ms are the goal, which `make bench-reliability` measures; here others work beside it, so that
@@ -25,6 +29,11 @@ class Site:
         self.sessions = [person["session"] for person in people]
         self.quiet = probe(self.address, self.sessions[0], 2)
         print(f"without an attack: {self.quiet}")
+
+    def ticket(self, user_id: int) -> str:
+        key = (self.console.data_dir / "secret-key").read_text()
+        value = f"{user_id}:{time.time_ns() // 1_000_000}:{seal(self.sessions[2])}"
+        return TimestampSigner(key=key, salt=LIVE_SALT).sign(value)
 
     def attacker(self, session: str = "", source: str = attacks.ATTACKER) -> Target:
         return target_of(self.address, source, session)
@@ -49,12 +58,33 @@ def test_slow_readers_of_files_hold_up_nobody(site: Site, source: str) -> None:
     site.endure(attacks.slow_readers(site.attacker(source=source)))
 
 
-def test_slow_readers_of_pages_hold_up_nobody(site: Site) -> None:
-    site.endure(attacks.slow_readers(site.attacker(), "/accounts/sign-in/", connections=30))
+def test_slow_downloads_hold_up_nobody(site: Site) -> None:
+    dataset = make_dataset(site.console, "bench-1", 30)
+    path = f"/datasets/{dataset}/file/"
+    site.endure(attacks.slow_readers(site.attacker(site.sessions[1]), path, connections=12, requests=1))
 
 
-def test_slow_readers_who_signed_in_hold_up_nobody(site: Site) -> None:
-    site.endure(attacks.slow_readers(site.attacker(site.sessions[1]), "/studio/chat/", connections=30))
+def test_who_reads_nothing_is_cut_off(site: Site) -> None:
+    target = site.attacker()
+    with attacks.slow_readers(target, connections=3):
+        assert attacks.unread_bytes(target) > 0
+        until = time.monotonic() + 20
+        while attacks.unread_bytes(target) and time.monotonic() < until:
+            time.sleep(0.2)
+        assert attacks.unread_bytes(target) == 0
+
+
+def test_who_reads_slowly_but_steadily_gets_all_of_it(site: Site) -> None:
+    """A twentieth of a megabyte a second, as over a poor line: ten times what is asked at least."""
+    dataset = make_dataset(site.console, "bench-1", 1)
+    target = site.attacker(site.sessions[1])
+    with target.connect(attacks.SMALL_WINDOW) as connection:
+        connection.sendall(f"GET /datasets/{dataset}/file/ HTTP/1.0\r\n{target.headers()}".encode())
+        read = 0
+        while part := connection.recv(1 if not read else 5000):
+            read += len(part)
+            time.sleep(len(part) / 50_000)
+    assert read > 1_000_000
 
 
 def test_slow_bodies_hold_up_nobody(site: Site) -> None:
@@ -82,6 +112,40 @@ def test_a_thousand_silent_connections_hold_up_nobody(site: Site) -> None:
 
 def test_a_flood_of_pages_holds_up_nobody(site: Site) -> None:
     site.endure(attacks.page_flood(site.attacker()))
+
+
+def open_stream(site: Site, number: int) -> socket.socket:
+    """The doorbell of somebody; the ticket is signed with the console's own key."""
+    connection = site.attacker(source=f"127.0.1.{number % 200 + 1}").connect()
+    connection.sendall(
+        f"GET /streams/live?ticket={site.ticket(number)} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"Cookie: sessionid={site.sessions[2]}\r\n\r\n".encode()
+    )
+    return connection
+
+
+def first_event(connection: socket.socket) -> bytes:
+    connection.settimeout(20)
+    answer = b""
+    while b"retry:" not in answer and (part := connection.recv(4096)):
+        answer += part
+    return answer
+
+
+@pytest.mark.parametrize("count", [200, 1000])
+def test_streams_of_one_burst_are_all_open_and_take_little_memory(site: Site, count: int) -> None:
+    with ExitStack() as opened:
+        began = time.perf_counter()
+        streams = [opened.enter_context(open_stream(site, number)) for number in range(count)]
+        took, statuses = [], Counter[bytes]()
+        for stream in streams:
+            statuses[first_event(stream)[:15]] += 1
+            took.append((time.perf_counter() - began) * 1000)
+        memory = memory_of(site.console.pids()["web"]) / 1024 / 1024
+        print(f"{count} streams: the last first event after {max(took):.0f} ms, {memory:.0f} MB")
+        assert statuses == {b"HTTP/1.1 200 OK": count}
+        assert memory < 300
+        assert probe(site.address, site.sessions[0], 2).failures == []
 
 
 def is_closed(connection: socket.socket, patience: float) -> bool:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
@@ -61,14 +62,33 @@ def _open(target: Target, count: int, window: int = 0) -> Iterator[list[socket.s
 
 @contextmanager
 def slow_readers(
-    target: Target, path: str = "/static/console.css", connections: int = 11, requests: int = 60
+    target: Target, path: str = "/static/console.css", connections: int = 60, requests: int = 100
 ) -> Iterator[list[socket.socket]]:
-    """Asks for much on each connection at once, and reads nothing."""
+    """Asks for much on each connection at once, and reads nothing; begins when no more can be sent to it."""
     request = f"GET {path} HTTP/1.1\r\n{target.headers()}".encode()
     with _open(target, connections, SMALL_WINDOW) as opened:
         for connection in opened:
             connection.sendall(request * requests)
+        wait_until_stalled(target)
         yield opened
+
+
+def wait_until_stalled(target: Target, patience: float = 20) -> None:
+    """Until what the system holds for these connections, sent and not taken, has stopped growing."""
+    seen, since, until = -1, time.monotonic(), time.monotonic() + patience
+    while time.monotonic() < until and time.monotonic() - since < 1:
+        held = unread_bytes(target)
+        if held != seen:
+            seen, since = held, time.monotonic()
+        time.sleep(0.05)
+
+
+def unread_bytes(target: Target) -> int:
+    """By Linux's own table: of each connection between the two, how much is queued at the server's end."""
+    here = f":{target.port:04X}"
+    there = socket.inet_aton(target.source)[::-1].hex().upper()
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(int(row[4][:8], 16) for row in rows if row[1].endswith(here) and row[2].startswith(there))
 
 
 @contextmanager

@@ -20,9 +20,27 @@ def running_web(data_dir: Path, **extra: str) -> Iterator[Running]:
         yield console
 
 
+DATASET = """
+import sys, django
+django.setup()
+from tests import factories
+rows = [{"prompt": "a", "completion": "b" * 1_000_000}] * int(sys.argv[2])
+print(factories.dataset(owner=factories.user(username=sys.argv[1]), rows=rows).pk)
+"""
+
+
+def make_dataset(console: Running, username: str, megabytes: int) -> str:
+    return _run(console, "-c", DATASET, username, str(megabytes)).strip()
+
+
 def make_people(console: Running, count: int, chats: int = 1) -> list[dict[str, Any]]:
-    """Each with a session and empty chats."""
-    command = [sys.executable, "-m", "tests.bench.chat_seed", str(count), str(chats)]
-    given = environment({"CONSOLE_DATA_DIR": str(console.data_dir)})
-    found = subprocess.run(command, cwd=ROOT, env=given, stdout=subprocess.PIPE, check=True).stdout
-    return list(json.loads(found))
+    """`bench-0` and so on, each with a session and empty chats."""
+    return list(json.loads(_run(console, "-m", "tests.bench.chat_seed", str(count), str(chats))))
+
+
+def _run(console: Running, *arguments: str) -> str:
+    given = {"CONSOLE_DATA_DIR": str(console.data_dir), "DJANGO_SETTINGS_MODULE": "console.settings"}
+    command = [sys.executable, *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment(given), stdout=subprocess.PIPE, check=True, text=True
+    ).stdout
