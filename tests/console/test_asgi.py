@@ -64,7 +64,7 @@ def test_a_declared_length_over_the_limit_is_refused_before_anything_is_read():
 
 def test_a_refusal_is_a_page_that_names_the_limit_and_leads_back():
     back = "http://localhost/tuning/drafts/1/name/"
-    sent = ask("/tuning/", [], length=BODY_LIMIT.size + 1, referer=back, host="localhost")
+    sent = ask("/tuning/", [], length=BODY_LIMIT.size + 1, referer=back)
     page = sent[1]["body"].decode()
     assert "This is larger than 64 KB, the most that the console takes at once. Shorten the text and try again." in page
     assert f'<a class="btn filled" href="{back}">' in page
