@@ -42,12 +42,12 @@ def packed(message: Message) -> str:
     """Nothing is read for it, if the answer comes from the service that made it."""
     rows = {"": message} | {name: row for name in _MODELS if (row := getattr(message, name))}
     columns = {name: {column: getattr(row, column) for column in COLUMNS[name]} for name, row in rows.items()}
-    return Signer(salt=SALT).sign(json.dumps(columns))
+    return Signer(salt=SALT).sign(json.dumps(columns))  # type: ignore[no-untyped-call]
 
 
 def unpacked(message_id: UUID, sealed: str) -> Message:
     """As `read` has it. Raises BadSignature for what this console did not sign, or signed for another answer."""
-    rows: Rows = json.loads(Signer(salt=SALT).unsign(sealed))
+    rows: Rows = json.loads(Signer(salt=SALT).unsign(sealed))  # type: ignore[no-untyped-call]
     if rows[""]["id"] != message_id:
         raise BadSignature(f"These are the rows of the answer {rows['']['id']}")
     message = _made(Message, rows[""])
