@@ -10,7 +10,7 @@ from celery.concurrency.thread import TaskPool
 from celery.signals import beat_init, task_postrun, task_prerun, worker_init, worker_ready, worker_shutdown
 from celery.worker.consumer import Consumer
 from click import Option
-from django.db import close_old_connections
+from django.db import close_old_connections, connections
 
 from console import pulse
 
@@ -117,7 +117,10 @@ app.user_options["worker"].add(Option(["--with-schedule"], is_flag=True, help="T
 def refuse_newer_database(**_: Any) -> None:
     from jobs.services import schema  # noqa: PLC0415  # models are ready only now
 
-    if problem := schema.why_not_use():
+    problem = schema.why_not_use()
+    # A pool of processes would inherit it.
+    connections.close_all()
+    if problem:
         raise SystemExit(problem)
 
 

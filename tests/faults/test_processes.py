@@ -7,11 +7,13 @@ The seconds that each took are in the report of `pytest -rA`.
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -32,11 +34,12 @@ SUPERVISED = ("web", "worker", "chat", "cache", "storage", "vertex")
 OF_VERTEX = ("trainer", "llama")
 
 
-def start_job(visitor: Visitor) -> str:
+def start_job(visitor: Visitor, *, wait: bool = True) -> str:
     """A training that has made its first steps and has many before it."""
     tune = journey.Tune(GEMMA, train=ROWS, auto_deploy=False, training=LONG)
     started = journey.start(visitor, journey.fill_in(visitor, tune), tune)
-    journey.wait_for_step(visitor, started, PATIENCE)
+    if wait:
+        journey.wait_for_step(visitor, started, PATIENCE)
     return started
 
 
@@ -232,6 +235,34 @@ def test_three_schedulers_do_what_one_does(story: Story) -> None:
         for process in others:
             process.kill()
             process.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F23")
+def test_rolling_restarts(story: Story) -> None:
+    """One of four every four seconds."""
+    for name in ("worker", "web", "vertex", "chat") * 2:
+        story.console.kill(name)
+        time.sleep(4)
+    end_well(story)
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F23")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a process that runs")
+def test_a_worker_without_memory(story: Story) -> None:
+    """It can take no more; then it is killed, as Linux does when there is none. What it began goes on."""
+    worker = story.console.pids()["worker"]
+    size = int(Path(f"/proc/{worker}/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    resource.prlimit(worker, resource.RLIMIT_AS, (size + 2**20, size + 2**20))
+    second = start_job(story.person, wait=False)
+    time.sleep(10)
+    with suppress(ProcessLookupError):
+        os.kill(worker, signal.SIGKILL)
+    eventually(lambda: story.console.pids()["worker"] != worker, 60)
+    for job in (story.job, second):
+        journey.wait_for_state(story.person, job, "Succeeded", PATIENCE)
+        assert creates(story.console, job) == 1
 
 
 @pytest.mark.fault("F20")
