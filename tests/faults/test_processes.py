@@ -24,7 +24,7 @@ from tests import journey
 from tests.running import GEMMA, ROOT, Running, launch, processes_of, running, wait_for_link, with_tiny_model
 from tests.visitor import Visitor
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1800)
 ROWS = ROOT / "tests/fixtures/tiny-tune/train.jsonl"
 LONG = {"epochs": "10", "learning_rate": "0.005", "adapter_size": "8", "batch_size": "4"}
 PATIENCE = 200
@@ -99,6 +99,10 @@ def how_busy() -> float:
     return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
+def patience() -> float:
+    return PATIENCE * how_busy()
+
+
 def eventually(check: Callable[[], object], seconds: float) -> float:
     """Seconds until it held. What is asked of a process that is away does not hold yet."""
     began = time.monotonic()
@@ -159,17 +163,17 @@ class Story:
         """Seconds until the process was another, the page of the job was true again, and a chat was answered."""
         self.keep_training()
         eventually(lambda: pid_of(self.console, name), PATIENCE)
-        steps, old, before = self.steps(), pid_of(self.console, name), len(self.console.output())
+        old, before = pid_of(self.console, name), len(self.console.output())
         os.kill(old, number)
         began = time.monotonic()
         limit = how_busy() * (KILLED_SECONDS if number == signal.SIGKILL else STOPPED_SECONDS)
         eventually(lambda: is_gone(old) and self.is_replaced(name, old), limit)
         replaced = time.monotonic() - began
         eventually(lambda: journey.job_state(self.person, self.job) in {"Running", "Succeeded"}, limit - replaced)
-        page = time.monotonic() - began
-        eventually(lambda: self.steps() > steps or journey.job_state(self.person, self.job) == "Succeeded", PATIENCE)
+        page, steps = time.monotonic() - began, self.steps()
+        eventually(lambda: self.steps() > steps or journey.job_state(self.person, self.job) == "Succeeded", patience())
         progress = time.monotonic() - began
-        eventually(self.is_answered, PATIENCE)
+        eventually(self.is_answered, patience())
         self.check_last_words(name, number, self.console.output()[before:])
         took = {"replaced": replaced, "page": page, "progress": progress, "chat": time.monotonic() - began}
         return {what: round(seconds, 1) for what, seconds in took.items()}
@@ -201,7 +205,7 @@ def story(tmp_path: Path) -> Iterator[Story]:
 
 def end_well(story: Story) -> None:
     for job in story.jobs:
-        journey.wait_for_state(story.person, job, "Succeeded", PATIENCE)
+        journey.wait_for_state(story.person, job, "Succeeded", patience())
         assert creates(story.console, job) == 1
     checks = eventually(lambda: story.person.client.get("/readyz").status_code == 200, 60)
     assert checks < 60
@@ -251,7 +255,7 @@ def test_three_schedulers_do_what_one_does(story: Story) -> None:
     try:
         second = start_job(story.person)
         others[0].kill()
-        journey.wait_for_state(story.person, second, "Succeeded", PATIENCE)
+        journey.wait_for_state(story.person, second, "Succeeded", patience())
         assert creates(story.console, second) == 1
         end_well(story)
     finally:
@@ -284,7 +288,7 @@ def test_a_worker_without_memory(story: Story) -> None:
         os.kill(worker, signal.SIGKILL)
     eventually(lambda: story.console.pids()["worker"] != worker, 60)
     for job in (story.job, second):
-        journey.wait_for_state(story.person, job, "Succeeded", PATIENCE)
+        journey.wait_for_state(story.person, job, "Succeeded", patience())
         assert creates(story.console, job) == 1
 
 
