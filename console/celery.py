@@ -20,7 +20,7 @@ from celery.signals import (
 from celery.worker.consumer import Consumer
 from click import Option
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import DatabaseError, close_old_connections, connection, connections
 
 from console import pulse
 
@@ -129,7 +129,10 @@ app.user_options["worker"].add(Option(["--with-schedule"], is_flag=True, help="T
 def refuse_newer_database(**_: Any) -> None:
     from jobs.services import schema  # noqa: PLC0415  # models are ready only now
 
-    if problem := schema.why_not_use():
+    problem = schema.why_not_use()
+    # A pool of processes would inherit it.
+    connections.close_all()
+    if problem:
         raise SystemExit(problem)
 
 

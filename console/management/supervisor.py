@@ -190,6 +190,8 @@ class Supervisor:
         except RuntimeError as error:
             end_group(popen.pid, signal.SIGKILL)
             popen.wait()
+            if pulse:
+                pulse.close()
             raise OSError(str(error)) from None
         return Child(process, popen, ear, time.monotonic(), datetime.now(UTC), reader=reader)
 

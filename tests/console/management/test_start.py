@@ -177,6 +177,16 @@ def test_a_database_of_a_newer_version_is_refused(newer):
     assert text.startswith(f"CommandError: {NEWER} Install the newer version again, or restore a backup")
 
 
+def test_the_usual_folder_does_not_matter_when_another_is_named(newer):
+    text = refusal(Path("/proc/nothing"), "up", "--data-dir", str(newer))
+    assert text.startswith(f"CommandError: {NEWER}")
+
+
+def test_a_folder_that_cannot_be_made():
+    text = refusal(Path("/proc/nothing"), "migrate")
+    assert text.startswith("ImproperlyConfigured: /proc/nothing cannot be used: ")
+
+
 @pytest.mark.fault("F29")
 def test_migrate_refuses_a_newer_database_too(newer):
     ended = manage(newer, "migrate")
