@@ -39,7 +39,6 @@ PAGES = (
     "/",
     "/model-garden/",
     "/tuning/",
-    "/tuned-models/",
     "/endpoints/",
     "/studio/chat/",
     "/datasets/",
