@@ -229,7 +229,13 @@ def disk() -> Shortage | None:
 
 
 def present() -> Shortage | None:
-    """What every page says at its top: that of the disk, else what was met a moment ago."""
+    """What every page says at its top: how the disk is now, else what was met a moment ago and cannot be looked at."""
+    noted = seen.noted
+    return disk() or (None if noted in {Shortage.DISK_FULL, Shortage.DISK_READ_ONLY} else noted)
+
+
+def recent() -> Shortage | None:
+    """Also what has just ended: others may not have made up for it yet."""
     return disk() or seen.noted
 
 

@@ -259,7 +259,7 @@ def due(now: datetime) -> list[UUID]:
 
 def interrupt_stale(now: datetime) -> None:
     """Nobody renews the lease any more: the worker died. Not while nobody can, because nothing can be written."""
-    if not shortages.present():
+    if not shortages.recent():
         _interrupt(Q(lease_until__lt=now) | Q(lease_until__isnull=True), now)
 
 

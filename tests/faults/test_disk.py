@@ -32,14 +32,13 @@ from tests.localvertex.servers import FAKE_LLAMA
 from tests.running import GEMMA, ROOT, Running, running, with_tiny_model
 from tests.visitor import Visitor
 
-pytestmark = [pytest.mark.timeout(400), pytest.mark.fault("F20"), pytest.mark.threat("T12")]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.fault("F20"), pytest.mark.threat("T12")]
 ROWS = ROOT / "tests/fixtures/tiny-tune/train.jsonl"
 SENTENCE = "The disk of the data directory is full. Nothing can be saved until there is room."
 PAGES = (
     "/",
     "/model-garden/",
     "/tuning/",
-    "/tuned-models/",
     "/endpoints/",
     "/studio/chat/",
     "/datasets/",
@@ -179,7 +178,7 @@ def test_it_goes_on_when_there_is_room_again(disk: Path) -> None:
         journey.wait_for_catalogue(person)
         endpoint = journey.deploy_base(person, GEMMA)
         journey.wait_until_ready(person, endpoint, 120)
-        tune = journey.Tune(GEMMA, train=ROWS, auto_deploy=False, training=LONG)
+        tune = journey.Tune(GEMMA, train=ROWS, auto_deploy=False, training=LONG | {"epochs": "6"})
         review = journey.fill_in(person, tune)
         second = journey.fill_in(person, tune)
         job = journey.start(person, review, tune)
@@ -196,7 +195,7 @@ def test_it_goes_on_when_there_is_room_again(disk: Path) -> None:
         wait_until_ready(person)
         assert SENTENCE not in person.get("/tuning/").text
         go_on(person, answer, frames)
-        journey.wait_for_state(person, job, "Succeeded", 200)
+        journey.wait_for_state(person, job, "Succeeded", 300)
         assert creates(console, job) == 1
         again = journey.start(person, person.get(second.url), tune)
         journey.wait_for_step(person, again, 120)

@@ -140,6 +140,8 @@ def test_pages_say_what_the_disk_is_now(disk):
 
 def test_what_was_met_is_said_for_a_while(disk, monkeypatch):
     disk(free=10 * MEGABYTE)
+    shortages.seen.note(Shortage.DISK_FULL)
+    assert (shortages.present(), shortages.recent()) == (None, Shortage.DISK_FULL)
     shortages.seen.note(Shortage.DATABASE_READ_ONLY)
     assert shortages.present() == Shortage.DATABASE_READ_ONLY
     later = shortages.time.monotonic() + shortages.NOTED_SECONDS

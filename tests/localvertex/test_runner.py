@@ -6,7 +6,7 @@ import sys
 import httpx
 import pytest
 
-from tests.localvertex.servers import ROOT, wait_for
+from tests.localvertex.servers import BUCKET, ROOT, wait_for
 
 
 def engine_pid(server, name, program="fake_engine") -> int:
@@ -122,7 +122,7 @@ def test_engine_that_is_always_killed_is_an_error(own_server):
 def test_engine_that_runs_out_of_disk_goes_on_from_its_checkpoint(own_server):
     server = own_server.start()
     ended = server.until(server.create(server.job("short once")).name, "SUCCEEDED")
-    log = server.text(f"{ended.output_uri}/logs/train.log")
+    log = server.text(f"{ended.output_uri.removeprefix(f'gs://{BUCKET}/')}/logs/train.log")
     assert "The disk is full. The training goes on from its last checkpoint when there is room." in log
     assert [checkpoint.step for checkpoint in ended.tuned_model.checkpoints] == [4, 8]
 

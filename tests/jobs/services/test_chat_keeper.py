@@ -1,7 +1,6 @@
 """One thread for all answers of a process: with a database connection of its own, so on committed rows."""
 
 import threading
-from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
@@ -51,14 +50,14 @@ def look(found):
 
 @pytest.mark.parametrize("count", [1, 5])
 def test_it_reads_for_all_at_once_and_saves_in_one_transaction(count):
-    messages = [streaming() for _ in range(count)]
+    messages, began = [streaming() for _ in range(count)], timezone.now()
     found = kept(*messages)
     assert look(found) == ["SELECT", "BEGIN", *["UPDATE"] * count, "COMMIT"]
     assert look(found) == ["SELECT"]
     assert [each.answering.tells for each in found.values()] == [1] * count
     for message in messages:
         message.refresh_from_db()
-        assert (message.content, message.lease_until > timezone.now() + timedelta(seconds=20)) == ("Half an ", True)
+        assert (message.content, message.lease_until > began + chat_keeper.LEASE) == ("Half an ", True)
 
 
 def test_nothing_new_is_not_saved_but_its_lease_is_renewed():
@@ -66,7 +65,7 @@ def test_nothing_new_is_not_saved_but_its_lease_is_renewed():
     found = kept(message)
     look(found)
     each = found[message.pk]
-    each.saved_at -= 2
+    each.saved_at -= chat_keeper.SAVE_SECONDS
     assert look(found) == ["SELECT"]
     each.saved_at -= chat_keeper.RENEW_SECONDS
     assert "UPDATE" in look(found)
