@@ -10,7 +10,7 @@ JOB, ENDPOINT = "/tuning/jobs/{%s}/", "/endpoints/{endpoint-%s}/"
 DATASET, CHAT = "/datasets/{dataset-%s}/", "/studio/chat/{chat-%s}/"
 GARDEN, DRAFT = "/model-garden/", "/tuning/drafts/{draft}/"
 MODEL = "/publishers/google/model-garden/gemma3/"
-TABS = ("", "connection", "defaults", "notifications", "appearance", "keys", "about", "about/operations")
+TABS = ("", "connection", "defaults", "notifications", "appearance", "keys", "storage", "about", "about/operations")
 ALL_JOBS, CHATS = "/tuning/", "/studio/chat/chats/"
 
 
@@ -66,6 +66,7 @@ PAGES = (
     Shown("notifications", "/notifications/", empty="/notifications/"),
     Shown("search", "/search/?q=e", empty="/search/?q=zzz"),
     *(Shown(f"settings-{tab.replace('/', '-') or 'status'}", f"/settings/{tab and f'{tab}/'}") for tab in TABS),
+    Shown("settings-storage-remove", "/settings/storage/{shared}/remove/"),
     Shown("not-found", "/nothing-here/"),
 )
 
