@@ -16,7 +16,9 @@ TABS = (
     "defaults",
     "notifications",
     "appearance",
+    "security",
     "keys",
+    "storage",
     "spending",
     "audit",
     "about",
@@ -77,6 +79,7 @@ PAGES = (
     Shown("notifications", "/notifications/", empty="/notifications/"),
     Shown("search", "/search/?q=e", empty="/search/?q=zzz"),
     *(Shown(f"settings-{tab.replace('/', '-') or 'status'}", f"/settings/{tab and f'{tab}/'}") for tab in TABS),
+    Shown("settings-storage-remove", "/settings/storage/{shared}/remove/"),
     Shown("not-found", "/nothing-here/"),
 )
 

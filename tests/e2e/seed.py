@@ -22,6 +22,7 @@ from django.utils import timezone  # noqa: E402
 from jobs import markup  # noqa: E402
 from jobs.models import Conversation, Dataset, Endpoint, Metric, Role, TuningJob, thinned  # noqa: E402
 from jobs.services import accounts, datasets  # noqa: E402
+from jobs.services.storage import sharing  # noqa: E402
 from tests import factories  # noqa: E402
 
 NOW = timezone.now()
@@ -67,6 +68,7 @@ def main() -> None:
         jobs.append(waiting)
     ids = {job.display_name: str(job.pk) for job in jobs}
     others = {**more_datasets(owner), **endpoints(owner), "draft": draft(owner, data)}
+    others["shared"] = sharing.share_folder(owner, uri="gs://garden-local/base", user=None, may_write=False)
     print(json.dumps(ids | {name: str(row.pk) for name, row in others.items()}))
 
 

@@ -24,6 +24,7 @@ from jobs.services import (
     tuning,
 )
 from jobs.services.endpoints import DeploymentSpec
+from jobs.services.storage import sharing
 from jobs.services.tuning import TuningSpec
 from tests import factories
 from tests.driving import Driver
@@ -253,3 +254,26 @@ def test_rows_added_at_once_are_there_once_and_none_is_lost(owner, comparison):
     latest = Dataset.objects.get(family=base.family, is_latest=True)
     added = [json.loads(line)["completion"] for line in latest.path.read_text().splitlines()[len(factories.ROWS) :]]
     assert (latest.version, sorted(added)) == (3, ["Arr", "Aye"])
+
+
+def test_two_people_never_get_folders_that_overlap(fake_gateway):
+    """Eight starts of two people at once, each above or below the others': who comes first has the place alone."""
+    owner, others = factories.owner(), [factories.user(username=name) for name in ("ann", "bob")]
+    sharing.share_folder(owner, uri="gs://team-bucket", user=None, may_write=True)
+    datasets = {person: factories.dataset(owner=person) for person in others}
+    starts = iter([(others[number % 2], "/deeper" * (number % 4)) for number in range(8)])
+    turn = threading.Lock()
+
+    def start():
+        with turn:
+            person, below = next(starts)
+        spec = TuningSpec(
+            display_name="Run", base_model=factories.BASE_MODEL, dataset=datasets[person], adapter_size=8,
+            output_uri=f"gs://team-bucket/run{below}",
+        )  # fmt: skip
+        return tuning.create(person, key=uuid4(), spec=spec)
+
+    results = at_once(start)
+    made = TuningJob.objects.filter(pk__in=[job.pk for job in results if isinstance(job, TuningJob)])
+    assert made.count() == TuningJob.objects.count() >= 1
+    assert len(set(made.values_list("owner", flat=True))) == 1

@@ -1,0 +1,44 @@
+"""`manage.py account NAME`: adds a person, or makes one an administrator or an ordinary person."""
+
+from argparse import ArgumentParser
+from getpass import getpass
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.management.base import BaseCommand, CommandError
+
+from jobs.errors import NotAllowedNow
+from jobs.services import people
+
+
+class Command(BaseCommand):
+    help = (
+        "Adds a person who signs in with a password, or changes whether a person is an administrator. An administrator "
+        "reaches everything in Cloud Storage and shares folders; an ordinary person reaches what is theirs."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("name")
+        kind = parser.add_mutually_exclusive_group()
+        kind.add_argument("--administrator", action="store_true", help="what createsuperuser makes, too")
+        kind.add_argument("--ordinary", action="store_true", help="what a new person is unless said otherwise")
+
+    def handle(self, *args: Any, name: str, administrator: bool, ordinary: bool, **options: Any) -> None:
+        person = User.objects.filter(username=name).first()
+        if person and administrator == ordinary:
+            raise CommandError(f"{name} has an account. Say --administrator or --ordinary to change what they may do.")
+        try:
+            if person:
+                people.set_administrator(person, administrator)
+            else:
+                people.add_person(name, asked(), is_administrator=administrator)
+        except NotAllowedNow as error:
+            raise CommandError(str(error)) from None
+        self.stdout.write(f"{name} is {'an administrator' if administrator else 'an ordinary person'} now.")
+
+
+def asked() -> str:
+    password = getpass("Password: ")
+    if getpass("Password (again): ") != password:
+        raise CommandError("The two passwords differ. Nothing was changed.")
+    return password

@@ -1,0 +1,69 @@
+import pytest
+from django.contrib.auth import authenticate
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+
+from console.management.commands import account
+from jobs.services.storage import policies
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+GOOD = "correct horse battery"
+
+
+@pytest.fixture
+def typed(monkeypatch):
+    def types(*passwords):
+        answers = iter(passwords)
+        monkeypatch.setattr(account, "getpass", lambda prompt: next(answers))
+
+    return types
+
+
+def test_a_new_person_is_an_ordinary_one(typed, capsys):
+    typed(GOOD, GOOD)
+    call_command("account", "ann")
+    ann = authenticate(username="ann", password=GOOD)
+    assert (ann.is_superuser, ann.is_staff, capsys.readouterr().out) == (
+        False,
+        False,
+        "ann is an ordinary person now.\n",
+    )
+    assert policies.why_not_read(ann, "gs://garden-local")[:21] == "You have no access to"
+
+
+def test_a_new_administrator(typed):
+    typed(GOOD, GOOD)
+    call_command("account", "ann", "--administrator")
+    assert policies.why_not_read(User.objects.get(), "gs://garden-local") == ""
+
+
+def test_an_administrator_becomes_an_ordinary_person_and_back(owner):
+    ann = factories.user(username="ann", is_superuser=True, is_staff=True)
+    for option, expected in (("--ordinary", False), ("--administrator", True)):
+        call_command("account", "ann", option)
+        ann.refresh_from_db()
+        assert (ann.is_superuser, ann.is_staff, ann.check_password(GOOD)) == (expected, expected, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "passwords", "problem"),
+    [
+        ("owner", (), (), "owner has an account. Say --administrator or --ordinary to change what they may do."),
+        ("owner", ("--ordinary",), (), "This is the only administrator. Make somebody else one first."),
+        ("ann", (), (GOOD, "other"), "The two passwords differ. Nothing was changed."),
+        ("ann", (), ("12345", "12345"), "This password is"),
+        ("a b", (), (GOOD, GOOD), "Enter a valid username."),
+    ],
+)
+def test_what_is_refused_changes_nothing(owner, typed, name, options, passwords, problem):
+    typed(*passwords)
+    with pytest.raises(CommandError, match=f"^{problem}"):
+        call_command("account", name, *options)
+    assert list(User.objects.values_list("username", "is_superuser")) == [("owner", True)]
+
+
+def test_only_an_administrator_who_can_sign_in_counts(owner):
+    factories.user(username="left", is_superuser=True, is_active=False)
+    with pytest.raises(CommandError, match="only administrator"):
+        call_command("account", "owner", "--ordinary")
