@@ -6,7 +6,7 @@ import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import IO, Any, Final
+from typing import IO, Any
 
 from a2wsgi.wsgi import build_environ
 
@@ -17,8 +17,6 @@ from . import limits
 from .answers import Answer, FileWrapper, Headers, Spool, send_answer
 from .limits import Account, Ledger
 from .threads import Lanes
-
-BODYLESS: Final = ("HEAD",)
 
 
 class Pages:
@@ -60,11 +58,14 @@ class Pages:
             head.append((int(status[:3]), [(_encode(name).lower(), _encode(value)) for name, value in headers]))
 
         response = self.django(environ, start_response)
+        if environ["REQUEST_METHOD"] == "HEAD":
+            response.close()
+            return Answer(*head[0], b"")
         if isinstance(response, FileWrapper):
             return Answer(*head[0], response)
-        if not response.streaming or environ["REQUEST_METHOD"] in BODYLESS:
+        if not response.streaming:
             try:
-                return Answer(*head[0], b"" if response.streaming else b"".join(response))
+                return Answer(*head[0], b"".join(response))
             finally:
                 response.close()
         spool = spool_for()

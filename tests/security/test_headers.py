@@ -165,6 +165,8 @@ def test_what_is_of_a_person_is_stored_by_nobody_in_between(client: Any, owner: 
     for address in addresses:
         for headers in ({}, {"HX-Request": "true"}):
             answer = client.get(address, headers=headers)
+            for close in answer._resource_closers:  # `close` of the answer would close the database, too
+                close()
             words = {word.strip() for word in answer.headers.get("Cache-Control", "").split(",")}
             if not ("no-store" in words or {"private", "no-cache"} <= words or is_own_picture(address, words)):
                 wrong[address] = words

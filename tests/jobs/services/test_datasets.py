@@ -254,3 +254,17 @@ def test_a_data_set_in_use_stays(owner, role):
     with pytest.raises(errors.NotAllowedNow):
         datasets.delete(dataset)
     assert dataset.path.exists()
+
+
+@pytest.mark.threat("T24")
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv", "rows.json"])
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b" \n"])
+def test_a_file_of_nothing_but_line_ends_is_given_up_early(owner, name, line_end):
+    """Reading twenty million of them took half a minute."""
+    with pytest.raises(errors.DatasetRejected, match=r"^Most of the first \d+ (lines are blank|rows have problems)"):
+        create(owner, raw=line_end * 300_000, file_name=name)
+
+
+def test_a_blank_line_after_each_row_is_no_reason_to_stop(owner):
+    dataset = create(owner, raw=f"{GOOD}\n\n".encode() * 1000)
+    assert (dataset.valid_rows, dataset.notes) == (1000, ["1000 blank lines were skipped."])
