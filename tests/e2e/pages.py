@@ -10,7 +10,7 @@ JOB, ENDPOINT = "/tuning/jobs/{%s}/", "/endpoints/{endpoint-%s}/"
 DATASET, CHAT = "/datasets/{dataset-%s}/", "/studio/chat/{chat-%s}/"
 GARDEN, DRAFT = "/model-garden/", "/tuning/drafts/{draft}/"
 MODEL = "/publishers/google/model-garden/gemma3/"
-TABS = ("", "connection", "defaults", "notifications", "appearance", "keys", "about", "about/operations")
+TABS = ("", "connection", "defaults", "notifications", "appearance", "security", "keys", "about", "about/operations")
 ALL_JOBS, CHATS = "/tuning/", "/studio/chat/chats/"
 
 
