@@ -19,7 +19,7 @@ from django.utils.translation import gettext
 from django_htmx.middleware import HtmxDetails
 
 from console.http import HtmxRequest, is_from_elsewhere
-from console.sessions import SessionStore
+from console.sessions import SessionStore, address_of
 from jobs import errors
 from jobs.models import preference_of
 
@@ -149,7 +149,7 @@ class SessionUseMiddleware:
         response = self.get_response(request)
         is_by_itself = request.method in SAFE_METHODS and "HX-Request" in request.headers
         if request.session.accessed and not is_by_itself:
-            cast(SessionStore, request.session).touch(request.META.get("REMOTE_ADDR") or None)
+            cast(SessionStore, request.session).touch(address_of(request))
         return response
 
 

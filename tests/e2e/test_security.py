@@ -77,6 +77,8 @@ def test_an_account_that_a_link_opens_sets_a_password_after_a_new_link(
     expect(page.locator(".snack")).to_contain_text("The password is changed")
     visit.open("/")
     expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
+    # The page that was left asked for its stream once more, with the key that the proof or the password replaced.
+    visit.problems[:] = [problem for problem in visit.problems if "/streams/live" not in problem]
 
 
 @pytest.mark.threat("T19")
