@@ -21,7 +21,7 @@ from django.utils.translation import gettext
 from django_htmx.middleware import HtmxDetails
 
 from console.http import HtmxRequest, back_url, is_from_elsewhere, wants_fragment
-from console.sessions import SessionStore
+from console.sessions import SessionStore, address_of
 from jobs import errors, shortages
 from jobs.models import preference_of
 
@@ -161,7 +161,7 @@ class SessionUseMiddleware:
         response = self.get_response(request)
         is_by_itself = request.method in SAFE_METHODS and "HX-Request" in request.headers
         if request.session.accessed and not is_by_itself:
-            cast(SessionStore, request.session).touch(request.META.get("REMOTE_ADDR") or None)
+            cast(SessionStore, request.session).touch(address_of(request))
         return response
 
 

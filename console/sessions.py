@@ -5,7 +5,9 @@ A session lasts SESSION_COOKIE_AGE from the sign-in, and SESSION_IDLE_SECONDS fr
 
 import logging
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from typing import Any
 
 from django.conf import settings
@@ -30,10 +32,17 @@ def row_id(session_key: str | None) -> uuid.UUID:
     return uuid.UUID(hex=seal(session_key))
 
 
+def address_of(request: HttpRequest) -> str | None:
+    """None for what is no address: a proxy may pass on anything, and a socket of this machine has none."""
+    with suppress(ValueError):
+        return str(ip_address(request.META.get("REMOTE_ADDR", "").partition("%")[0]))
+    return None
+
+
 def note_sign_in(sender: object, request: HttpRequest, user: User, **more: Any) -> None:
     """A receiver of Django's signal, so that no way in is forgotten."""
     request.session[SIGNED_IN_AT] = timezone.now().timestamp()
-    request.session[ADDRESS] = request.META.get("REMOTE_ADDR") or None
+    request.session[ADDRESS] = address_of(request)
     request.session[AGENT] = request.META.get("HTTP_USER_AGENT", "")[:LONGEST_AGENT]
 
 

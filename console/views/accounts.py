@@ -30,18 +30,22 @@ def sign_in(request: HtmxRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return hx_redirect(request, after)
     if request.method != "POST":
-        return render(request, "accounts/sign_in.html", {"form": SignInForm(request), "next": after})
+        return sign_in_page(request, SignInForm(request), after)
     name, password = request.POST.get("username", ""), request.POST.get("password", "")
     wait = password_attempts.wait_for(request, name, password)
     form = SignInForm(request, request.POST, wait=wait)
     if not form.is_valid():
         note_failure(request, name, wait)
-        response = render(request, "accounts/sign_in.html", {"form": form, "next": after}, status=422)
-        return password_attempts.told_to_wait(response, wait)
+        return password_attempts.told_to_wait(sign_in_page(request, form, after), wait)
     user = form.get_user()
     password_attempts.succeeded(request, name)
     enter(request, user, "password")
     return known_browsers.remember(request, hx_redirect(request, after), user.get_username())
+
+
+def sign_in_page(request: HtmxRequest, form: SignInForm, after: str) -> HttpResponse:
+    context = {"form": form, "next": after, "link_command": reauthentication.plain_link_command()}
+    return render(request, "accounts/sign_in.html", context, status=422 if form.is_bound else 200)
 
 
 def note_failure(request: HttpRequest, name: str, wait: float) -> None:
@@ -77,7 +81,8 @@ def sign_in_link(request: HtmxRequest, token: str) -> HttpResponse:
 def used_up(request: HtmxRequest) -> HttpResponse:
     problem = _("This link was used already or is too old.")
     if not request.user.is_authenticated:
-        return render(request, "accounts/link.html", {"problem": problem}, status=410)
+        context = {"problem": problem, "link_command": reauthentication.plain_link_command()}
+        return render(request, "accounts/link.html", context, status=410)
     messages.warning(request, problem)
     return hx_redirect(request, "dashboard")
 

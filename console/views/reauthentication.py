@@ -5,9 +5,11 @@ password, or a sign-in link that is opened in this session: `manage.py sign-in-l
 """
 
 import shlex
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import wraps
+from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, cast
 from urllib.parse import urlsplit
 
@@ -138,8 +140,15 @@ def page(request: ConsoleRequest, wanted: dict[str, Any], form: ConfirmForm | No
     return render(request, "accounts/confirm.html", context, status=422 if form else 200)
 
 
+def plain_link_command() -> str:
+    """By the console's own Python, as it is called in its folder. Tells strangers nothing."""
+    program = Path(sys.executable)
+    is_inside = program.is_relative_to(settings.BASE_DIR)
+    return f"{program.relative_to(settings.BASE_DIR) if is_inside else 'python'} manage.py sign-in-link"
+
+
 def link_command(username: str) -> str:
-    words = ["python", "manage.py", "sign-in-link"]
+    words = plain_link_command().split()
     words += [] if username == accounts.OWNER else [username]
     words += [] if settings.DATA_DIR == settings.BASE_DIR / "data" else ["--data-dir", str(settings.DATA_DIR)]
     return shlex.join(words)

@@ -169,7 +169,7 @@ def normalized(name: str) -> str:
 def network_of(address: str) -> str:
     """What one party has at its disposal: 256 addresses of IPv4, or the 2⁶⁴ of one IPv6 network."""
     try:
-        parsed = ip_address(address)
+        parsed = ip_address(address.partition("%")[0])
     except ValueError:
         return "unknown"
     parsed = getattr(parsed, "ipv4_mapped", None) or parsed

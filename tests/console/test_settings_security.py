@@ -120,7 +120,7 @@ def test_a_password_manager_finds_its_fields(visitor, name):
 
 def rows(text):
     found = re.findall(r"<strong>(.*?)</strong>(.*?)</li>", text.partition('<ul class="links">')[2], re.S)
-    return [(browser, "This session" in rest, "<button" in rest) for browser, rest in found]
+    return [(browser, "this session" in rest, "<button" in rest) for browser, rest in found]
 
 
 def test_each_browser_is_listed_in_words_and_this_one_first(owner):

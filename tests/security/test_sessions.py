@@ -251,6 +251,16 @@ def test_a_made_up_cookie_is_nobodys(db, value):
     assert browser.get("/").status_code == 302
 
 
+@T19
+@pytest.mark.parametrize(
+    ("address", "kept"), [("192.0.2.7", "192.0.2.7"), ("fe80::1%eth0", "fe80::1"), ("unknown", None), ("", None)]
+)
+def test_whatever_a_proxy_says_of_an_address_the_person_gets_in(owner, address, kept):
+    browser = signed_in(owner, REMOTE_ADDR=address)
+    age(browser, idle=timedelta(minutes=2))
+    assert (browser.get("/").status_code, row(browser).get().address) == (200, kept)
+
+
 COOKIES = """
 import json, sys
 from django import setup
