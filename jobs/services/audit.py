@@ -50,6 +50,13 @@ SEALED = (
     "reason", "address", "request_id", "facts",
 )  # fmt: skip
 
+FIELDS = AuditEntry._meta.concrete_fields
+TABLE = AuditEntry._meta.db_table
+LAST = f"SELECT number, hash FROM {TABLE} ORDER BY number DESC LIMIT 1"  # noqa: S608  # names of our own
+INSERT = f"INSERT INTO {TABLE} ({{}}) VALUES ({{}})".format(  # noqa: S608
+    ", ".join(str(field.column) for field in FIELDS), ", ".join(["%s"] * len(FIELDS))
+)
+
 _covered: ContextVar[bool] = ContextVar("audit_covered", default=False)
 
 
@@ -157,16 +164,18 @@ def folded() -> Iterator[None]:
 
 
 def append(entry: AuditEntry) -> None:
-    """Numbers, seals and writes it. One at a time: SQLite has one writer, and PostgreSQL waits for the lock."""
-    with transaction.atomic(savepoint=False):
+    """Numbers, seals and writes it. One at a time: SQLite has one writer, and PostgreSQL waits for the lock.
+
+    In SQL, because every change pays for it: through the ORM it takes three times as long.
+    """
+    with transaction.atomic(savepoint=False), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
-        last = AuditEntry.objects.order_by("-number").values_list("number", "hash").first()
-        number, previous = last or (0, "")
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        cursor.execute(LAST)
+        number, previous = cursor.fetchone() or (0, "")
         entry.number = number + 1
         entry.hash = seal(entry, previous, settings.SECRET_KEY)
-        entry.save(force_insert=True)
+        cursor.execute(INSERT, [field.get_db_prep_save(getattr(entry, field.attname), connection) for field in FIELDS])
 
 
 def seal(entry: AuditEntry, previous: str, secret: str) -> str:
