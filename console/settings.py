@@ -191,11 +191,11 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "console.middleware.RequestIdMiddleware",
-    "console.audit.AuditMiddleware",
     "console.compression.PagesMiddleware",
     "console.middleware.SecurityHeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "console.audit.AuditMiddleware",
     "console.middleware.ForgedRequestMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "console.middleware.SessionUseMiddleware",

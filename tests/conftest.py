@@ -99,9 +99,22 @@ def _in_english() -> Iterator[None]:
         yield
 
 
+TRIGGERS = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
+    "postgresql": "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal",
+}
+migrated_triggers: set[str] = set()
+
+
 def change_triggers(change: Callable[[Any, Any], None]) -> None:
     with connection.schema_editor() as editor:
         change(None, editor)
+
+
+@pytest.fixture(scope="session")
+def migrated(django_db_setup: None) -> set[str]:
+    """The triggers that there were after the migrations."""
+    return migrated_triggers
 
 
 @pytest.fixture(scope="session")
@@ -109,6 +122,9 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     """Tests that commit empty all tables afterwards, which the audit log's triggers refuse. `append_only` puts them
     back for the tests that are about them."""
     with django_db_blocker.unblock():
+        with connection.cursor() as cursor:
+            cursor.execute(TRIGGERS[connection.vendor])
+            migrated_triggers.update(name for (name,) in cursor.fetchall())
         change_triggers(audit_log.drop_triggers)
 
 

@@ -137,7 +137,8 @@ def _append(conversation: Conversation, key: UUID, text: str, pictures: Sequence
     conversation.title, conversation.head = row.title or title, answer_row
     transaction.on_commit(partial(kick, answer_row))
     live.ring(row.owner_id, f"chat-{row.pk}")
-    audit.record("chat.send", row)
+    # After the kick: no first word waits for it.
+    transaction.on_commit(partial(audit.record, "chat.send", row))
     return answer_row
 
 

@@ -6,9 +6,10 @@ from html import unescape
 
 import pytest
 
-from jobs.models import SpendingLimits
+from jobs.models import SpendingLimits, TuningJob
 from jobs.services import spending
 from tests import factories
+from tests.console.test_tuning_new import OTHER_MODEL, Wizard, training
 from tests.security.test_spending import HOUR, MACHINE, deploy, limit
 
 pytestmark = pytest.mark.django_db
@@ -81,3 +82,18 @@ def test_a_deploy_panel_says_that_there_is_a_limit(administrator, person, shown)
     limit(person)
     page = administrator.get("/publishers/google/model-garden/gemma3/?action=deploy")
     assert ("Spending limit for each person: $50.00 a day." in words(page)) == shown
+
+
+def test_the_review_says_why_a_job_is_too_much_and_starting_it_makes_nothing(administrator, owner):
+    factories.publisher_model(name=OTHER_MODEL, licence_acknowledged=False)
+    data = factories.dataset(owner=owner, character_count=400_000_000)
+    wizard = Wizard(administrator, administrator.get("/tuning/new/")["Location"])
+    wizard.post("name", display_name="Ahoy bot")
+    wizard.post("base-model", base_model=OTHER_MODEL)
+    wizard.post("output", output_uri="gs://garden-local/ahoy")
+    wizard.post("training", **training(data))
+    limit(1)
+    sentence = "You have used $0.00 of the $1.00 that each person may spend in a day."
+    assert (sentence in words(wizard.get("deployment"))) is True
+    refused = wizard.start(auto_deploy="")
+    assert (refused.status_code, words(refused).count(sentence), TuningJob.objects.count()) == (422, 1, 0)

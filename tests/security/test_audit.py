@@ -9,7 +9,7 @@ from django.db import DatabaseError, connection, connections, transaction
 
 from jobs.models import AuditEntry, TuningJob
 from jobs.origin import Origin, comes_from
-from jobs.services import accounts, audit, endpoint_lifetime, tuning
+from jobs.services import accounts, audit, endpoint_lifetime, endpoints, tuning
 from tests import factories
 
 pytestmark = [pytest.mark.threat("T23"), pytest.mark.django_db]
@@ -190,3 +190,19 @@ def test_the_request_says_who_and_from_where(owner, team_mate):
 def test_every_name_can_be_written(text):
     audit.record("test.entry", audit.Subject("account", text, text))
     assert audit.verify() is None
+
+
+def test_triggers_are_there_after_all_migrations(migrated):
+    """SQLite makes a table anew when it is altered, and loses them."""
+    expected = {
+        "sqlite": {"audit_no_update", "audit_no_delete", "audit_no_replace"},
+        "postgresql": {"audit_no_change", "audit_no_truncate"},
+    }
+    assert migrated == expected[connection.vendor]
+
+
+def test_a_deployment_that_comes_by_itself_is_the_consoles(owner):
+    job = factories.job(owner=owner, state="SUCCEEDED", phase="CLOSED")
+    endpoints.deploy_for_job(job)
+    assert told() == [("system", owner.pk, "endpoint.deploy", "My model", "ok", "", "")]
+    assert AuditEntry.objects.get().facts == {"automatic": True}
