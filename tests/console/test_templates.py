@@ -53,6 +53,7 @@ def test_an_icon_is_in_the_sprite(path):
 
 @each_template()
 def test_an_htmx_post_sits_in_a_real_form(path):
+    """static/guard.js lets no other element ask for a change."""
     tags = re.findall(r"<(\w+)[^>]*\shx-post=", path.read_text())
     assert [tag for tag in tags if tag not in {"form", "button", "input", "select"}] == []
 

@@ -169,6 +169,7 @@ def test_a_job_file_does_not_take_over_the_account(visit: Visit, console: Runnin
             "form",
             {"hx-trigger": "toggle from:document, click from:document", "hx-include": TOKEN},
         ),
+        ("button", {"hx-trigger": "load, click from:document", "autofocus": ""}),
         ("input", {"autofocus": "", "hx-trigger": "focus, revealed, intersect"}),
         ("i", {"data-hx-trigger": "load", "data-hx-post": "/settings/password/"}),
         ("i", {"hx-on:htmx:after:process": "window.hacked = true", "hx-trigger": "load[window.hacked = true]"}),
