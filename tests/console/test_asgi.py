@@ -120,7 +120,7 @@ def test_who_has_no_session_may_send_a_form_and_no_file():
 
 def test_streams_never_reach_the_pages():
     pages, sent = ask("/streams/live", [])
-    assert (pages.paths, sent[0]["status"]) == ([], 403)
+    assert (pages.paths, sent[0]["status"]) == ([], 405)
 
 
 def test_a_websocket_is_closed():
