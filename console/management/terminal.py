@@ -13,6 +13,8 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import IO, TextIO
 
+from jobs.log_lines import escape
+
 COLOURS = {"web": 36, "worker": 32, "vertex": 35, "storage": 33, "cache": 34}
 LONGEST_LINE = 65_536
 LOG_BYTES, LOG_COPIES = 5_000_000, 3
@@ -74,7 +76,7 @@ class Terminal:
         log = Log(self.file(name))
         with pipe:
             for raw in iter(lambda: pipe.readline(LONGEST_LINE), b""):
-                line = raw.decode(errors="replace").rstrip("\r\n")
+                line = escape(raw.decode(errors="replace").rstrip("\r\n"))
                 self.tails[name].append(line)
                 log.write(line)
                 if echo:

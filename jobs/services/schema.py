@@ -1,5 +1,6 @@
 """Whether this program knows the database that it was given."""
 
+from collections.abc import Iterable
 from typing import cast
 
 from django.conf import settings
@@ -11,11 +12,16 @@ APP = "jobs"
 
 def unknown_migrations() -> list[str]:
     """What a newer version did to the tables. Reads the list of migrations, which costs a tenth of a second."""
-    loader = MigrationLoader(connection)
+    return unknown_among(MigrationLoader(connection).applied_migrations)
+
+
+def unknown_among(applied: Iterable[tuple[str, str]]) -> list[str]:
+    """The names of those of this program that it has neither as a file nor in a squash."""
+    loader = MigrationLoader(None)
     known = set(loader.disk_migrations)
     for migration in loader.disk_migrations.values():
         known |= {cast(tuple[str, str], tuple(replaced)) for replaced in migration.replaces}
-    return sorted(name for app, name in loader.applied_migrations if app == APP and (app, name) not in known)
+    return sorted(name for app, name in applied if app == APP and (app, name) not in known)
 
 
 def why_not_use() -> str:

@@ -161,7 +161,7 @@ def test_a_session_that_exists_is_found_in_the_database(client, owner):
 
 
 def test_streams_never_reach_the_pages():
-    assert ask("/streams/live", [])[0]["status"] == 403
+    assert ask("/streams/live", [])[0]["status"] == 405
 
 
 def test_a_websocket_is_closed():

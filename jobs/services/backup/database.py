@@ -15,32 +15,28 @@ from django.db import DatabaseError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
+from jobs.services import schema
+
 from .archive import BackupUnusable, Reader, Writer
 from .files import copy_database
 
 SQLITE_MEMBER: Final = "database/console.sqlite3"
 TABLES: Final = "database/tables"
+# The database lets nobody delete from it, and migrations write nothing into it.
+UNCHANGEABLE: Final = "jobs_auditentry"
 
 
 def applied_migrations() -> list[tuple[str, str]]:
     return sorted(MigrationLoader(connection).applied_migrations)
 
 
-def refuse_newer(migrations: list[tuple[str, str]], version: str) -> None:
+def refuse_newer(migrations: Iterable[tuple[str, str]], version: str) -> None:
     """Raises BackupUnusable when a newer program shaped its tables."""
-    if unknown := find_newer(migrations):
+    if unknown := schema.unknown_among(migrations):
         raise BackupUnusable(
             f"Version {version} made this backup, and this program is older: it does not know {', '.join(unknown)}. "
             f"Install version {version} or newer, then restore."
         )
-
-
-def find_newer(migrations: Iterable[tuple[str, str]]) -> list[str]:
-    """Migrations after the last one of their app that this program has. One before it was squashed meanwhile."""
-    newest: dict[str, str] = {}
-    for app, name in MigrationLoader(None).disk_migrations:
-        newest[app] = max(name, newest.get(app, ""))
-    return [f"{app}.{name}" for app, name in migrations if name > newest.get(app, "")]
 
 
 def dump(writer: Writer, data_dir: Path) -> None:
@@ -98,8 +94,9 @@ def load_tables(reader: Reader) -> None:
         wanted = set(reader.manifest.migrations)
         executor.migrate([key for key in executor.loader.graph.nodes if key in wanted])
         with connection.cursor() as cursor:
-            tables = connection.introspection.table_names(cursor)
-            cursor.execute(f"TRUNCATE {quote_all(tables)} RESTART IDENTITY CASCADE")
+            for table in reader.manifest.tables:
+                if table != UNCHANGEABLE:
+                    cursor.execute(f"DELETE FROM {quote(table)}")
             for table, columns in reader.manifest.tables.items():
                 with raw_cursor().copy(f"COPY {quote(table)} ({quote_all(columns)}) FROM STDIN") as copy:
                     for part in reader.parts(f"{TABLES}/{table}.copy"):

@@ -6,11 +6,10 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from django.conf import settings
-from django.contrib.sessions.models import Session
 from django.core.management import call_command
 from django.db import connection, transaction
 
-from jobs.models import Heartbeat, SignInLink
+from jobs.models import Heartbeat, ProcessReport, SignedInSession, SignInLink
 
 from . import database, files
 from .archive import BackupUnusable, Reader
@@ -91,6 +90,7 @@ def put_back(reader: Reader, staged: Path, data_dir: Path) -> None:
 
 def forget_visitors() -> None:
     with transaction.atomic():
-        Session.objects.all().delete()
+        SignedInSession.objects.all().delete()
+        ProcessReport.objects.all().delete()
         SignInLink.objects.filter(used_at=None).delete()
         Heartbeat.objects.all().delete()

@@ -27,6 +27,7 @@ from jobs.models import Installation, SignInLink
 from jobs.services import accounts
 from tests import factories
 owner = accounts.owner()
+factories.session(user=owner)
 accounts.issue_link(owner, valid=timedelta(hours=1))
 made = factories.dataset(owner=owner, name="Kept")
 factories.job(owner=owner, dataset=made, display_name="Ahoy")
@@ -36,12 +37,11 @@ print(made.path)
 COUNTS = """
 import json
 from django.contrib.auth.models import User
-from django.contrib.sessions.models import Session
-from jobs.models import Dataset, SignInLink, TuningJob
+from jobs.models import Dataset, SignedInSession, SignInLink, TuningJob
 dataset = Dataset.objects.get(name="Kept")
 print(json.dumps({
     "people": list(User.objects.values_list("username", flat=True)), "jobs": list(TuningJob.objects.values_list("display_name", flat=True)),
-    "rows": len(dataset.path.read_text().splitlines()), "links": SignInLink.objects.count(), "sessions": Session.objects.count(),
+    "rows": len(dataset.path.read_text().splitlines()), "links": SignInLink.objects.count(), "sessions": SignedInSession.objects.count(),
 }))
 """  # noqa: E501
 RESTORED = {"people": ["owner"], "jobs": ["Ahoy"], "rows": 12, "links": 0, "sessions": 0}
@@ -163,7 +163,7 @@ def test_a_backup_of_a_newer_program_is_refused(backup: Path, tmp_path: Path) ->
     migrations = [["jobs", "0001_initial"], ["jobs", "9999_from_the_future"]]
     newer = rewritten(backup, tmp_path / "newer.zip", database=connection.vendor, migrations=migrations, version="99.0")
     assert reason(newer) == (
-        "Version 99.0 made this backup, and this program is older: it does not know jobs.9999_from_the_future. "
+        "Version 99.0 made this backup, and this program is older: it does not know 9999_from_the_future. "
         "Install version 99.0 or newer, then restore."
     )
 
