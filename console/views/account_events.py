@@ -4,6 +4,9 @@ import logging
 
 from django.http import HttpRequest
 
+from jobs.models import AuditOutcome
+from jobs.services import audit
+
 logger = logging.getLogger(__name__)
 
 
@@ -26,10 +29,12 @@ def signed_out(request: HttpRequest) -> None:
 
 
 def identity_confirmed(request: HttpRequest, how: str) -> None:
+    audit.record("account.confirm", audit.account(request.user), facts={"how": how})
     logger.info("%s confirmed by %s from %s", name_of(request), how, address_of(request))
 
 
 def identity_not_confirmed(request: HttpRequest) -> None:
+    audit.record("account.confirm", audit.account(request.user), outcome=AuditOutcome.FAILED, reason="wrong_password")
     logger.warning("%s failed to confirm from %s", name_of(request), address_of(request))
 
 

@@ -13,14 +13,14 @@ from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import get_resolver, reverse
-from tests.console.test_access import answer, column, compared
 
 from console import audit as console_audit
 from console.audit_actions import ACTIONS, PRIVATE
-from jobs.models import AuditEntry, ChatPreset, Delivery
+from jobs.models import AuditEntry, ChatPreset, Delivery, SharedFolder
 from jobs.services import accounts, chat_share, datasets, job_files, notification_choices
 from tests import factories
 from tests.console.test_tuning_new import DEPLOYMENT, training
+from tests.security.test_access import answer, column, compared
 
 pytestmark = [pytest.mark.threat("T23"), pytest.mark.django_db]
 ROUTES = {pattern.name: pattern for pattern in get_resolver().url_patterns}
@@ -46,6 +46,10 @@ def on(thing: Any, *args: Any, **data: Any) -> Walk:
 
 def key() -> dict[str, str]:
     return {"key": str(uuid.uuid4())}
+
+
+def shared_folder() -> SharedFolder:
+    return SharedFolder.objects.create(uri="gs://garden-local/team", created_by=factories.owner())
 
 
 def file(content: bytes, name: str = "rows.jsonl") -> SimpleUploadedFile:
@@ -171,6 +175,10 @@ WALKS: dict[str, Callable[[], Walk]] = {
     "settings-webhook-secret": lambda: Walk(about=factories.owner().pk),
     "settings-email-confirm": confirm_token,
     "settings-notifications-test": lambda: (factories.notification_choice(), Walk(data={"way": "email"}))[1],
+    "settings-storage": lambda: (administrator(), Walk(data={"uri": "gs://garden-local/team"}))[1],
+    "settings-storage-remove": lambda: (administrator(), on(shared_folder()))[1],
+    "session-end": lambda: on(factories.session()),
+    "session-end-others": lambda: (factories.session(), Walk())[1],
     "settings-spending": lambda: (administrator(), Walk(data={"person_usd": "50"}, about=1))[1],
     "notification-delivery-again": lambda: on(delivery()),
     "tuning-import": lambda: Walk(data={"text": json.dumps(job_files.dump(factories.job()))}),
@@ -291,6 +299,8 @@ PRIVATE_WALKS: dict[str, Callable[[], Walk]] = {
     "preferences": lambda: Walk(data={"theme": "dark"}),
     "settings-appearance": lambda: Walk(data={"theme": "dark", "density": "compact", "language": "en"}),
     "settings-defaults": lambda: Walk(data={}),
+    "settings-password-confirm": Walk,
+    "confirm": Walk,
     "settings-keys": lambda: Walk(data={"single_keys": "on"}),
     "tuning-view": lambda: Walk(data={"rows": "25"}),
     "model-garden-dismiss": Walk,

@@ -94,14 +94,20 @@ def load_tables(reader: Reader) -> None:
         wanted = set(reader.manifest.migrations)
         executor.migrate([key for key in executor.loader.graph.nodes if key in wanted])
         with connection.cursor() as cursor:
+            require_known(set(reader.manifest.tables), set(connection.introspection.table_names(cursor)))
             for table in reader.manifest.tables:
                 if table != UNCHANGEABLE:
-                    cursor.execute(f"DELETE FROM {quote(table)}")
+                    cursor.execute(f"DELETE FROM {quote(table)}")  # noqa: S608  # quoted, and one of ours
             for table, columns in reader.manifest.tables.items():
                 with raw_cursor().copy(f"COPY {quote(table)} ({quote_all(columns)}) FROM STDIN") as copy:
                     for part in reader.parts(f"{TABLES}/{table}.copy"):
                         copy.write(part)
         reset_sequences()
+
+
+def require_known(named: set[str], known: set[str]) -> None:
+    if named - known:
+        raise BackupUnusable(f"The backup names tables that no console has ({min(named - known)}). Do not use it.")
 
 
 def drop_tables() -> None:
