@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 WILDCARDS = frozenset({"0.0.0.0", "[::]", ""})  # noqa: S104  # compared, not bound
-BROWSERS_ALONE = re.compile(r"origin|referer|sec-.+|access-control-request-.+")
+# `Sec-Fetch-Mode` without the others comes from fetch() of Node.js.
+BROWSERS_ALONE = re.compile(r"origin|referer|sec-(?!fetch-mode$).+|access-control-request-.+")
 NO_PAGES = "This server does not answer web pages."
 
 

@@ -35,6 +35,7 @@ def test_not_known_by(host):
         "origin",
         "Referer",
         "Sec-Fetch-Site",
+        "Sec-Fetch-Dest",
         "Sec-WebSocket-Key",
         "Sec-CH-UA",
         "Access-Control-Request-Method",

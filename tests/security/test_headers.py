@@ -117,7 +117,9 @@ def test_a_length_and_chunks_are_never_read_in_two_ways(site: Site) -> None:
 
 def test_a_header_with_an_underscore_is_not_the_one_with_a_hyphen(tmp_path: Any) -> None:
     """A proxy sets `X-Forwarded-Proto` itself and lets the other one through; with TLS a page over HTTP redirects."""
-    with running_web(tmp_path / "data", CONSOLE_HTTPS="1", CONSOLE_ALLOWED_HOSTS="127.0.0.1") as console:
+    with running_web(
+        tmp_path / "data", CONSOLE_HTTPS="1", CONSOLE_ALLOWED_HOSTS="127.0.0.1", CONSOLE_TRUSTED_PROXIES="127.0.0.1"
+    ) as console:
         site = Site(console, "")
         assert site.send(f"{SIGN_IN}{site.host}X_Forwarded_Proto: https\r\n{CLOSE}")[0] == 301
         assert site.send(f"{SIGN_IN}{site.host}X-Forwarded_Proto: https\r\n{CLOSE}")[0] == 301
