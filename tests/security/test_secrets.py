@@ -1,6 +1,7 @@
 """Marked secrets in every setting, field and header of a console that works: they are where they must be, and nowhere
 else. What may know which is written out below."""
 
+import logging
 import re
 import secrets
 import subprocess
@@ -14,17 +15,21 @@ from uuid import uuid4
 import httpx
 import pytest
 import redis
+from django.core.exceptions import ImproperlyConfigured
 from django.urls import get_resolver, reverse
 
+from console.management.processes import without_secrets
+from console.settings import env_url
+from jobs.log_lines import LineFormatter
 from tests import factories
 from tests.journey import Tune, ask, deploy_base, fill_in, start, wait_for_catalogue, wait_until_ready
 from tests.localservers import free_port
 from tests.receivers import receiving, wait_until
 from tests.running import GEMMA, ROOT, Running, environment, running, with_tiny_model
-from tests.security.leaks import Watch, files_of, found_in, messages_of, tables_of, watching
+from tests.security.leaks import Watch, files_of, found_in, messages_of, names_in, tables_of, watching
 from tests.visitor import Visitor
 
-pytestmark = [pytest.mark.threat("T15"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.threat("T15"), pytest.mark.timeout(400)]
 SETTINGS = {"key", "mail", "cloud"}
 # Programs that read the settings; every other one is given none of them.
 CONSOLE = ("manage.py up", "-m console.serve", "-m celery")
@@ -195,7 +200,7 @@ class Person:
         shared = f"/shared/{self.planted['share']}/"
         assert self.client.get(shared).status_code == 200
         self.client.put(shared)
-        self.client.post(shared, data={"a": "b"})
+        self.send(shared)
         self.client.get(f"{shared}pictures/{uuid4()}")
         for ending in ("md", "json"):
             self.pages[f"export {ending}"] = self.client.get(f"/studio/chat/{talk}/export.{ending}").text
@@ -241,6 +246,8 @@ def without(planted: dict[str, str], *names: str) -> dict[str, str]:
 
 def test_no_log_and_no_other_file_has_one(story: Story) -> None:
     """But the link, on the terminal, which is used up."""
+    logs = [line for name, content in story.files.items() if name.endswith(".log") for line in content.splitlines()]
+    assert [line for line in logs if names_in(line, story.planted)] == []
     used = story.files["terminal"].replace(story.console.link.encode(), b"")
     assert found_in(story.files | {"terminal": used}, story.planted) - KNOWN_FILES == set()
 
@@ -248,7 +255,7 @@ def test_no_log_and_no_other_file_has_one(story: Story) -> None:
 def test_the_logs_were_written(story: Story) -> None:
     """All that was to be refused was refused and noted."""
     text = b"".join(content for name, content in story.files.items() if name.startswith("logs/")).decode()
-    said = ["Sign-in failed", "Method Not Allowed (PUT): /shared/", "Not Found: /shared/", "Forbidden (CSRF"]
+    said = ["Sign-in failed", "Method Not Allowed (POST): /shared/", "Not Found: /shared/", "Forbidden (CSRF"]
     assert [words for words in said if words not in text] == []
 
 
@@ -282,3 +289,52 @@ def test_no_page_and_no_export_shows_one(story: Story) -> None:
     assert len(story.pages) > 40
     assert "Sign-in" in story.pages["/settings/audit/"] or "sign_in" in story.pages["/settings/audit/export.csv"]
     assert found_in(story.pages, without(story.planted, "query")) - KNOWN_PAGES == set()
+
+
+LINKS = {
+    "Not Found: /shared/AbC-123_x/": "Not Found: /shared/…/",
+    "Forbidden: http://a/accounts/link/AbC?next=/": "Forbidden: http://a/accounts/link/…?next=/",
+    "'/settings/notifications/confirm/AbC:1:x/'": "'/settings/notifications/confirm/…/'",
+    "/shared/AbC/pictures/1 and /shared/DeF/": "/shared/…/pictures/1 and /shared/…/",
+    "/settings/shared/ /studio/chat/links/": "/settings/shared/ /studio/chat/links/",
+}
+
+
+@pytest.mark.parametrize("text", LINKS)
+def test_a_line_of_a_log_opens_nothing(text: str) -> None:
+    assert LineFormatter().format(logging.makeLogRecord({"msg": text})) == LINKS[text]
+
+
+def test_neither_does_a_traceback() -> None:
+    try:
+        raise ValueError("/shared/AbC/")
+    except ValueError:
+        record = logging.makeLogRecord({"msg": "x", "exc_info": sys.exc_info()})
+    assert "ValueError: /shared/…/" in LineFormatter().format(record)
+
+
+@pytest.mark.parametrize("name", ["REDIS_URL", "VERTEX_API_ENDPOINT", "CONSOLE_URL"])
+def test_a_wrong_setting_is_shown_without_its_password(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "gopher://user:canary/@host/")
+    with pytest.raises(ImproperlyConfigured) as stopped:
+        env_url(name, {"http"}, "http://example.com")
+    assert str(stopped.value).startswith(f"{name}='gopher://…@host/' is not an address; ")
+
+
+def test_a_local_server_is_given_what_it_needs() -> None:
+    needed = {
+        "PATH": "/bin",
+        "STORAGE_EMULATOR_HOST": "http://a",
+        "TOKENIZERS_PARALLELISM": "0",
+        "CONSOLE_DATA_DIR": "/d",
+    }
+    secret = (
+        "CONSOLE_SECRET_KEY",
+        "DATABASE_URL",
+        "EMAIL_URL",
+        "REDIS_URL",
+        "HF_TOKEN",
+        "PGPASSWORD",
+        "AWS_ACCESS_KEY",
+    )
+    assert without_secrets(needed | dict.fromkeys(secret, "x")) == needed
