@@ -3,6 +3,7 @@
 import ipaddress
 import math
 import os
+import re
 import secrets
 import tomllib
 from pathlib import Path
@@ -48,7 +49,8 @@ def env_number(name: str, default: float, minimum: float) -> float:
 def env_url(name: str, schemes: set[str], example: str) -> str:
     value = env(name)
     if value and (urlsplit(value).scheme not in schemes or not urlsplit(value).netloc):
-        raise ImproperlyConfigured(f"{name}={value!r} is not an address; write for example {example}.")
+        shown = re.sub(r"//.*@", "//…@", value)
+        raise ImproperlyConfigured(f"{name}={shown!r} is not an address; write for example {example}.")
     return value.rstrip("/")
 
 
@@ -357,9 +359,10 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": []},
         **{
-            name: {"handlers": ["stderr"], "propagate": False, "level": "INFO"}
-            for name in ("uvicorn", "uvicorn.access", "django.server")
+            name: {"handlers": ["stderr"], "propagate": False, "level": "INFO"} for name in ("uvicorn", "django.server")
         },
+        # Without a handler uvicorn writes no line a request: addresses have tokens in them, and each line takes time.
+        "uvicorn.access": {"handlers": [], "propagate": False},
         **{
             name: {"level": "WARNING"}
             for name in ("httpx", "celery.app.trace", "celery.beat", "celery.worker.strategy")

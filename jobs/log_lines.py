@@ -8,11 +8,18 @@ import re
 # Control characters but the tab, what ends a line elsewhere, what turns the direction of text, halves of pairs.
 UNSAFE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 FURTHER_LINE = "  | "
+# Whoever reads a log could open what these lead to: links for a sign-in, a shared chat, an address of e-mail.
+SECRET_PATH = re.compile(r"(/(?:shared|accounts/link|settings/notifications/confirm)/)[^/\s\"'?]+")
 
 
 def escape(text: str) -> str:
     r"""In one line: a line end becomes `\n`, another such character `\x1b` or `\u202e`."""
     return UNSAFE.sub(_escaped, text) if UNSAFE.search(text) else text
+
+
+def hide(text: str) -> str:
+    """Without what makes an address a secret."""
+    return SECRET_PATH.sub(r"\1…", text)
 
 
 def _escaped(found: re.Match[str]) -> str:
@@ -23,7 +30,7 @@ class LineFormatter(logging.Formatter):
     """One line for an event. Only a traceback has more, and each of those begins with a mark."""
 
     def format(self, record: logging.LogRecord) -> str:
-        first, *further = super().format(record).split("\n")
+        first, *further = hide(super().format(record)).split("\n")
         return "\n".join([first, *(FURTHER_LINE + escape(line) for line in further)])
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # the name of the standard library

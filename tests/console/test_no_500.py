@@ -11,7 +11,7 @@ from django.urls import get_resolver, reverse
 from jobs.models import Delivery
 from tests import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.threat("T24")]
 ROUTES = {pattern.name: pattern for pattern in get_resolver().url_patterns if pattern.name != "readyz"}
 TIMES = 8
 ZERO = f"_{uuid.UUID(int=0)}"

@@ -73,6 +73,7 @@ def test_without_a_file_there_is_nothing(visitor):
     assert visitor.post("/studio/chat/pictures/").status_code == 404
 
 
+@pytest.mark.threat("T11")
 def test_a_picture_is_served_as_nothing_else(visitor):
     picture = factories.picture()
     response = visitor.get(f"/studio/chat/pictures/{picture.pk}/")

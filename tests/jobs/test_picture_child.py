@@ -12,6 +12,7 @@ from jobs.services import picture_file
 from jobs.services.picture_file import CHILD, clean
 from tests import factories
 
+pytestmark = pytest.mark.threat("T10")
 BEGIN = f"import sys; sys.path.insert(0, {str(CHILD.parent)!r}); import socket, picture_child as child; "
 TRIES = {
     "a large memory": ("child.limit(); bytearray(500 * 2**20)", "MemoryError"),

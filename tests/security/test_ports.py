@@ -247,7 +247,7 @@ def test_what_speaks_http_gives_the_cache_no_commands(console: Running) -> None:
     assert holdings(console) == before
 
 
-@pytest.mark.threat("T21")
+@pytest.mark.threat("T17", "T21")
 def test_what_a_console_listens_on(console: Running) -> None:
     """With a model that answers, which has no port: only what the documentation lists, and on loopback only."""
     vertex = f"http://127.0.0.1:{ports(console)['vertex']}"

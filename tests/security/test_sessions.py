@@ -22,7 +22,6 @@ from jobs.services import accounts
 from tests.security.streaming import live_address, serving
 
 pytestmark = pytest.mark.django_db
-T3, T19 = pytest.mark.threat("T3"), pytest.mark.threat("T19")
 ROOT = Path(__file__).parents[2]
 PASSWORD = "correct horse battery"
 NEW = {"old_password": PASSWORD, "new_password1": "a longer pass phrase", "new_password2": "a longer pass phrase"}
@@ -64,7 +63,7 @@ def sweep():
     accounts.end_lost_sessions(timezone.now())
 
 
-@T3
+@pytest.mark.threat("T3")
 def test_a_new_password_ends_the_streams_of_all_sessions_and_no_old_ticket_opens_one(server, owner, team_mate):
     mine, other, mate = Open(server, owner), Open(server, owner), Open(server, team_mate)
     assert mine.browser.post("/settings/password/", NEW).status_code == 303
@@ -74,7 +73,7 @@ def test_a_new_password_ends_the_streams_of_all_sessions_and_no_old_ticket_opens
     renewed.wait_until_open()
 
 
-@T3
+@pytest.mark.threat("T3")
 @pytest.mark.parametrize("how", ["disabled", "deleted", "command"])
 def test_a_change_of_the_account_elsewhere_ends_them_at_the_next_sweep(server, owner, team_mate, how, monkeypatch):
     mine, mate = Open(server, owner), Open(server, team_mate)
@@ -90,8 +89,8 @@ def test_a_change_of_the_account_elsewhere_ends_them_at_the_next_sweep(server, o
     assert django_settings.CELERY_BEAT_SCHEDULE["sweep"]["schedule"] <= 30
 
 
-@T3
-@T19
+@pytest.mark.threat("T3")
+@pytest.mark.threat("T19")
 @pytest.mark.parametrize("which", ["one", "all"])
 def test_ending_a_session_ends_its_streams_at_once_and_leaves_this_one(server, owner, which):
     mine, other = Open(server, owner), Open(server, owner)
@@ -101,16 +100,16 @@ def test_ending_a_session_ends_its_streams_at_once_and_leaves_this_one(server, o
     assert (mine.stream.is_over.is_set(), mine.browser.get("/").status_code) == (False, 200)
 
 
-@T3
-@T19
+@pytest.mark.threat("T3")
+@pytest.mark.threat("T19")
 def test_signing_out_ends_the_streams_of_this_session_alone(server, owner):
     mine, other = Open(server, owner), Open(server, owner)
     mine.browser.post("/accounts/sign-out/")
     assert (mine.is_closed(), other.stream.is_over.is_set()) == (True, False)
 
 
-@T3
-@T19
+@pytest.mark.threat("T3")
+@pytest.mark.threat("T19")
 @pytest.mark.parametrize("limit", ["idle", "absolute"])
 def test_a_session_that_is_over_by_time_ends_with_its_streams(server, owner, limit):
     mine = Open(server, owner)
@@ -119,7 +118,7 @@ def test_a_session_that_is_over_by_time_ends_with_its_streams(server, owner, lim
     assert (mine.is_closed(), mine.browser.get("/").status_code) == (True, 302)
 
 
-@T3
+@pytest.mark.threat("T3")
 def test_an_end_that_redis_did_not_hear_of_is_told_later(server, owner, settings, redis_url, monkeypatch):
     mine = Open(server, owner)
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
@@ -132,7 +131,7 @@ def test_an_end_that_redis_did_not_hear_of_is_told_later(server, owner, settings
     assert (mine.is_closed(), SignedInSession.objects.count()) == (True, 0)
 
 
-@T19
+@pytest.mark.threat("T19")
 def test_a_key_that_was_known_before_the_sign_in_is_worth_nothing(owner):
     """Fixation: somebody else put it into the browser."""
     planted = Client()
@@ -144,7 +143,7 @@ def test_a_key_that_was_known_before_the_sign_in_is_worth_nothing(owner):
     assert (planted.cookies["sessionid"].value == "a" * 32, thief.get("/").status_code) == (False, 302)
 
 
-@T19
+@pytest.mark.threat("T19")
 def test_the_key_changes_with_the_sign_in_of_an_open_session_and_with_the_password(owner):
     browser = signed_in(owner)
     keys = [browser.cookies["sessionid"].value]
@@ -175,7 +174,7 @@ def age(browser, *, idle=timedelta(0), whole=timedelta(0)):
     assert found
 
 
-@T19
+@pytest.mark.threat("T19")
 def test_a_session_ends_when_it_is_not_used_for_eight_hours(owner):
     browser = signed_in(owner)
     age(browser, idle=timedelta(hours=7, minutes=59))
@@ -184,7 +183,7 @@ def test_a_session_ends_when_it_is_not_used_for_eight_hours(owner):
     assert browser.get("/").status_code == 302
 
 
-@T19
+@pytest.mark.threat("T19")
 def test_a_session_that_is_used_ends_after_seven_days(owner):
     browser = signed_in(owner)
     age(browser, whole=timedelta(days=6, hours=23))
@@ -193,7 +192,7 @@ def test_a_session_that_is_used_ends_after_seven_days(owner):
     assert browser.get("/").status_code == 302
 
 
-@T19
+@pytest.mark.threat("T19")
 def test_only_a_person_keeps_a_session_open_not_its_page(owner):
     """A page fetches its fragments by itself, also when nobody looks at it."""
     browser = signed_in(owner)
@@ -205,7 +204,7 @@ def test_only_a_person_keeps_a_session_open_not_its_page(owner):
     assert row(browser).get().expires_at > before
 
 
-@T19
+@pytest.mark.threat("T19")
 def test_the_last_use_is_written_once_a_minute(owner, django_assert_num_queries):
     browser = signed_in(owner)
     age(browser, idle=timedelta(minutes=2))
@@ -215,7 +214,7 @@ def test_the_last_use_is_written_once_a_minute(owner, django_assert_num_queries)
     assert row(browser).get().last_seen_at == seen
 
 
-@T19
+@pytest.mark.threat("T19")
 @pytest.mark.fault("F20")
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="a database that takes no writes, as SQLite is told")
 def test_a_page_is_shown_also_when_its_use_cannot_be_written(owner):
@@ -229,7 +228,7 @@ def test_a_page_is_shown_also_when_its_use_cannot_be_written(owner):
             cursor.execute("PRAGMA query_only=OFF")
 
 
-@T19
+@pytest.mark.threat("T19")
 def test_a_copy_of_the_database_signs_nobody_in(owner):
     browser = signed_in(owner)
     key = browser.cookies["sessionid"].value
@@ -243,7 +242,7 @@ def test_a_copy_of_the_database_signs_nobody_in(owner):
         assert thief.get("/").status_code == 302
 
 
-@T19
+@pytest.mark.threat("T19")
 @pytest.mark.parametrize("value", ["", "x", "a" * 32, "\x00", "../..", "a" * 5000, "é"])
 def test_a_made_up_cookie_is_nobodys(db, value):
     browser = Client()
@@ -279,7 +278,7 @@ print(json.dumps(found))
 """
 
 
-@T19
+@pytest.mark.threat("T19")
 def test_cookies_are_of_this_host_alone_where_there_is_https(tmp_path):
     environment = {
         **os.environ, "DJANGO_SETTINGS_MODULE": "console.settings", "CONSOLE_DATA_DIR": str(tmp_path),

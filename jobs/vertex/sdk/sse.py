@@ -11,16 +11,21 @@ MAX_EVENT = 256 * 1024
 def events(parts: Iterable[bytes], saw_event: Callable[[], None] = lambda: None) -> Iterator[str]:
     """The data of each event. A body that is no event stream is one event: Google sends errors as a JSON array."""
     data: list[bytes] = []
+    size = 0
     for line in _lines(parts):
         if line.startswith(b"data:"):
             data.append(line[5:].removeprefix(b" "))
         elif line[:1] in (b"[", b"{") or (line and data and not _is_field(line)):
             data.append(line)
-        elif not line and data:
-            saw_event()
-            yield b"\n".join(data).decode("utf-8", "replace")
-            data = []
-        if sum(map(len, data)) > MAX_EVENT:
+        else:
+            if not line and data:
+                saw_event()
+                yield b"\n".join(data).decode("utf-8", "replace")
+                data, size = [], 0
+            continue
+        # With its end: lines of nothing add up, too.
+        size += len(data[-1]) + 1
+        if size > MAX_EVENT:
             raise too_large()
     if data:
         yield b"\n".join(data).decode("utf-8", "replace")

@@ -55,6 +55,7 @@ def data_url(picture):
     return f"data:{picture.content_type};base64,{base64.b64encode(picture.path.read_bytes()).decode()}"
 
 
+@pytest.mark.threat("T11")
 def test_a_picture_is_kept_as_it_is_drawn():
     picture = add(factories.png(), "../C:\\photos\\red\x00 square.png")
     assert (picture.name, picture.content_type, picture.width, picture.height) == (
@@ -75,6 +76,7 @@ def test_it_is_scaled_to_what_the_model_sees(base_model, side):
     assert (picture.width, picture.height) == (side, side // 2)
 
 
+@pytest.mark.threat("T11")
 @pytest.mark.parametrize("number", range(1, 9))
 def test_it_is_turned_as_the_camera_was_held(number):
     """The corner that is red after turning, for each value of the EXIF orientation."""
@@ -107,6 +109,7 @@ def test_sixteen_bits_keep_their_light():
     assert found.getpixel((5, 5)) == (128, 128, 128)
 
 
+@pytest.mark.threat("T10")
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [

@@ -86,6 +86,7 @@ def test_another_secret_signs_otherwise():
     assert webhook.secret_of(first).startswith("whsec_")
 
 
+@pytest.mark.threat("T8")
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
@@ -112,6 +113,7 @@ def test_a_slow_answer_is_cut_off(delivery, answer, monkeypatch):
     assert time.monotonic() - began < 10
 
 
+@pytest.mark.threat("T8")
 def test_a_long_answer_is_not_read(delivery):
     with receiving("long") as receiver:
         send(delivery, receiver.url)
@@ -124,6 +126,7 @@ def test_nobody_there(delivery):
     assert outcome(delivery, url) == (Problem.UNREACHABLE, "ConnectError", False)
 
 
+@pytest.mark.threat("T8")
 def test_an_address_of_the_own_network_is_not_even_connected_to(delivery, settings):
     settings.WEBHOOK_PRIVATE = False
     with receiving() as receiver:
@@ -140,6 +143,7 @@ def test_a_name_that_is_none(delivery, monkeypatch):
     assert outcome(delivery, "https://nothing.example/") == (Problem.NO_SUCH_NAME, "nothing.example", False)
 
 
+@pytest.mark.threat("T8")
 def test_a_proxy_of_the_environment_is_not_used(delivery, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     with receiving() as receiver:

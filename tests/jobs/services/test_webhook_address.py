@@ -7,6 +7,7 @@ import pytest
 
 from jobs.services.webhook_address import BadAddress, NotPublic, addresses, is_public, parsed
 
+pytestmark = pytest.mark.threat("T8")
 PUBLIC = [
     "8.8.8.8",
     "1.1.1.1",

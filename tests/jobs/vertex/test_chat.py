@@ -103,6 +103,7 @@ def test_comments_and_other_fields_are_passed_over(settings):
     assert "".join(chunk.text for chunk in read(settings, stream(body))) == "a"
 
 
+@pytest.mark.threat("T9")
 def test_only_the_first_text_counts(settings):
     odd = [
         {"choices": [{"delta": {"content": ["x"]}}]},
@@ -116,11 +117,13 @@ def test_only_the_first_text_counts(settings):
     assert read(settings, stream(frames(*odd, STOP))) == [ChatChunk(finish_reason="stop")]
 
 
+@pytest.mark.threat("T9")
 def test_what_no_database_takes_is_replaced(settings):
     odd = {"choices": [{"delta": {"content": "a\x00\ud800"}, "finish_reason": "x" * 41}]}
     assert read(settings, stream(frames(odd))) == [ChatChunk(text="a?", finish_reason="x" * 40)]
 
 
+@pytest.mark.threat("T9")
 def test_broken_letters_are_replaced(settings):
     body = b'data: {"choices":[{"delta":{"content":"a\xff"}}]}\n\n' + frames(STOP)
     assert read(settings, stream(body))[0] == ChatChunk("a\ufffd")
@@ -148,6 +151,7 @@ UNUSABLE = {
 }
 
 
+@pytest.mark.threat("T9")
 @pytest.mark.parametrize("behaviour", UNUSABLE)
 def test_an_unusable_answer_is_unavailable(settings, behaviour):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -156,6 +160,7 @@ def test_an_unusable_answer_is_unavailable(settings, behaviour):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000
 
 
+@pytest.mark.threat("T9")
 @pytest.mark.parametrize(
     ("behaviour", "limits"),
     [
@@ -247,6 +252,7 @@ def test_one_thread_watches_all(settings):
     assert [thread.name for thread in threading.enumerate()].count("chat-watch") == 1
 
 
+@pytest.mark.threat("T8")
 @pytest.mark.parametrize(
     ("values", "base"),
     [
@@ -262,6 +268,7 @@ def test_where_google_is_asked(settings, values, base):
     assert _base(request(**values)) == base
 
 
+@pytest.mark.threat("T8")
 @pytest.mark.parametrize(
     "values",
     [
