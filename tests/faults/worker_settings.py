@@ -2,12 +2,12 @@
 
 import os
 
-from console.settings import CELERY_BROKER_TRANSPORT_OPTIONS
+from console import settings as project
 from tests.settings import *  # noqa: F403
 
 DATABASES["default"]["NAME"] = os.environ["FAULTS_DATABASE"]  # noqa: F405
 DATA_DIR = os.environ["FAULTS_DATA"]
 REDIS_URL = CELERY_BROKER_URL = os.environ["FAULTS_BROKER"]
-CELERY_BROKER_TRANSPORT_OPTIONS = CELERY_BROKER_TRANSPORT_OPTIONS | {"socket_timeout": 3}
+CELERY_BROKER_TRANSPORT_OPTIONS = project.CELERY_BROKER_TRANSPORT_OPTIONS | {"socket_timeout": 3}
 VERTEX_GATEWAY = "tests.faults.remembering.Gateway"
 VERTEX_POLL_SECONDS = 0.2
