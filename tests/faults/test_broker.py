@@ -125,6 +125,7 @@ def worker(broker: Broker, tmp_path: Path, settings: Any) -> Iterator[Worker]:
     started = Worker(tmp_path, broker, settings.DATA_DIR)
     yield started
     started.stop()
+    print(started.output.read_text()[-8000:])
 
 
 def new_job(**values: Any) -> TuningJob:
@@ -226,7 +227,7 @@ def silent(broker: Broker) -> None:
 
 
 slow = pytest.mark.slow
-TROUBLE = [restarted, emptied, *(pytest.param(one, marks=slow) for one in (away, cut_off, full, silent))]
+TROUBLE = [restarted, *(pytest.param(one, marks=slow) for one in (away, emptied, cut_off, full, silent))]
 
 
 @pytest.mark.fault("F21")
