@@ -16,7 +16,7 @@ RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin console \
 WORKDIR /app
 
 # Exactly what the lock names, byte by byte. PyTorch has one build for each kind of hardware, so it is left out of it.
-COPY requirements*.lock ./
+COPY requirements.lock requirements-local.lock ./
 RUN python -m pip install --require-hashes --no-deps -r "requirements${EXTRAS:+-$EXTRAS}.lock" \
     && if [ "$EXTRAS" = local ]; then python -m pip install "torch>=2.9"; fi
 

@@ -12,7 +12,7 @@ BY_HARDWARE := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cu
 	nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver \
 	nvidia-cusparse nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
 
-.PHONY: up test test-slow lint check lock sbom audit format messages demo-check bench bench-chat bench-lists bench-pages bench-serving bench-training screenshots tour clean
+.PHONY: up test test-slow test-faults lint check lock sbom audit format messages demo-check bench bench-chat bench-lists bench-pages bench-serving bench-training screenshots tour clean
 
 up: $(VENV)/.installed-local ## run the whole console on this machine
 	@$(BIN)/python manage.py up $(ARGS)
@@ -28,6 +28,18 @@ test: $(VENV)/.installed-dev ## every test but those of test-slow
 test-slow: $(VENV)/.installed-dev ## tests that `make test` leaves out, because they take minutes
 	nice -n 10 $(PYTEST) -n auto --dist loadfile -m "slow and not e2e"
 	$(PYTEST) -n auto --dist loadfile -m "slow and e2e" tests/e2e
+
+# Seeds of the random faults; a test's name has its own.
+SEEDS ?= 0 1000 2000 3000 4000
+FAULTS := nice -n 10 $(PYTEST) -n 2 --dist loadfile -m "fault and not e2e"
+RANDOM_FAULTS := nice -n 10 $(PYTEST) -n 2 --dist load -q tests/faults/test_random_faults.py
+
+test-faults: $(VENV)/.installed-dev ## every test of the table of faults, on SQLite and, where there is a server, PostgreSQL
+	$(FAULTS) tests
+	for seed in $(SEEDS); do echo "CONSOLE_SEED=$$seed"; CONSOLE_SEED=$$seed $(RANDOM_FAULTS) || exit 1; done
+	tests/support/postgresql.sh sh -ec '$(FAULTS) tests/faults tests/jobs; \
+		for seed in $(SEEDS); do echo "CONSOLE_SEED=$$seed"; CONSOLE_SEED=$$seed $(RANDOM_FAULTS); done' \
+		|| { [ $$? -eq 3 ] && echo "PostgreSQL was left out."; }
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

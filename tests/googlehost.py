@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 HOST = "us-central1-aiplatform.googleapis.com"
+HOSTS = (HOST, "aiplatform.googleapis.com", "oauth2.googleapis.com")
 TOKEN = "a-token"  # noqa: S105  # nobody takes it for one
 A_TOKEN = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\n\r\n" + json.dumps(
     {"access_token": TOKEN, "expires_in": 3600, "token_type": "Bearer"}
@@ -128,6 +129,6 @@ def _certificate(key: rsa.RSAPrivateKey) -> bytes:
         issuer_name=name, subject_name=name, public_key=key.public_key(), serial_number=x509.random_serial_number(),
         not_valid_before=now - datetime.timedelta(hours=1), not_valid_after=now + datetime.timedelta(hours=1),
     )  # fmt: skip
-    made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
+    made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in HOSTS]), critical=False)
     made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     return made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)

@@ -47,14 +47,14 @@ P = ParamSpec("P")
 View = Callable[Concatenate[ConsoleRequest, P], HttpResponse]
 
 
-def reauthenticated(action: SensitiveAction, *, then: str = "") -> Callable[[View[P]], View[P]]:
-    """The view changes something only for somebody who has just proven who they are; reading it takes no proof. `then`
-    names the page to go on with where the form cannot be sent again, as it holds a password."""
+def reauthenticated(action: SensitiveAction, *, then: str = "", may_read: bool = False) -> Callable[[View[P]], View[P]]:
+    """The view runs only for somebody who has just proven who they are. `then` names the page to go on with where the
+    form cannot be sent again, as it holds a password. `may_read`: looking at the page takes no proof."""
 
     def decorate(view: View[P]) -> View[P]:
         @wraps(view)
         def guarded(request: ConsoleRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-            if request.method in SAFE or is_proven_here(request, action):
+            if (may_read and request.method in SAFE) or is_proven_here(request, action):
                 return view(request, *args, **kwargs)
             return ask(request, action, then=then)
 

@@ -19,7 +19,7 @@ FIELDS = ("person_usd", "console_usd", "allows_unknown")
 
 
 @require_http_methods(READ_OR_SEND)
-@reauthenticated(SensitiveAction.ADMINISTRATION)
+@reauthenticated(SensitiveAction.ADMINISTRATION, may_read=True)
 def index(request: ConsoleRequest) -> HttpResponse:
     may_change = request.user.is_superuser
     if request.method == "POST" and not may_change:

@@ -26,7 +26,7 @@ def refuse_others(request: ConsoleRequest) -> None:
 
 
 @require_http_methods(READ_OR_SEND)
-@reauthenticated(SensitiveAction.ADMINISTRATION)
+@reauthenticated(SensitiveAction.ADMINISTRATION, may_read=True)
 def index(request: ConsoleRequest) -> HttpResponse:
     refuse_others(request)
     form = SharedFolderForm(request.POST if request.method == "POST" else None)
@@ -43,7 +43,7 @@ def index(request: ConsoleRequest) -> HttpResponse:
 
 
 @require_http_methods(READ_OR_SEND)
-@reauthenticated(SensitiveAction.ADMINISTRATION)
+@reauthenticated(SensitiveAction.ADMINISTRATION, may_read=True)
 def remove(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     refuse_others(request)
     folder = get_object_or_404(SharedFolder.objects.select_related("user"), pk=pk)

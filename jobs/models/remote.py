@@ -1,7 +1,7 @@
 """What every row has that stands for a paid remote resource: whose it is, its lease, when it is due."""
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from django.conf import settings
@@ -14,15 +14,21 @@ from jobs.states import Phase
 
 from .sentences import SentenceField
 
+FARTHEST, FARTHEST_POLLS = timedelta(minutes=20), 40
+
 
 class RemoteQuerySet(models.QuerySet[Any]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
         return self.filter(owner_id=user.pk)
 
     def due(self, now: datetime) -> Self:
-        """Rows to work on, oldest debt first. A row whose lease is still held is somebody else's."""
-        free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
-        return self.filter(free, next_check_at__lte=now).order_by("next_check_at")
+        """Rows to work on, oldest debt first. A row whose lease is still held is somebody else's. A time farther ahead
+        than any step puts it comes from a clock that was ahead then: it is not waited for."""
+        never = now + max(FARTHEST, timedelta(seconds=FARTHEST_POLLS * settings.VERTEX_POLL_SECONDS))
+        free = Q(lease_until__isnull=True) | Q(lease_until__lt=now) | Q(lease_until__gt=never)
+        when = Q(next_check_at__lte=now) | Q(next_check_at__gt=never)
+        # The index of what is due has no row without a time; said so, it is used.
+        return self.filter(free, when, next_check_at__isnull=False).order_by("next_check_at")
 
 
 class RemoteResource(models.Model):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -25,6 +25,20 @@ LOOK_SECONDS = 0.25
 SAVE_SECONDS = 1.0
 # A lease is renewed with every saving, and this often while nothing comes.
 RENEW_SECONDS = 2.0
+
+
+class Clock:
+    """Whether leases can be judged by the clock: not when it was put forward since the last time, or the machine slept,
+    and their holders could not renew them yet."""
+
+    def __init__(self) -> None:
+        self._lead: float | None = None
+
+    def is_steady(self, now: datetime) -> bool:
+        """Of a process that was asked never before, it is."""
+        lead = now.timestamp() - time.monotonic()
+        before, self._lead = self._lead, lead
+        return before is None or lead - before < LEASE.total_seconds() / 2
 
 
 class Answering(Protocol):

@@ -46,13 +46,16 @@ def packed(message: Message) -> str:
 
 
 def unpacked(message_id: UUID, sealed: str) -> Message:
-    """As `read` has it. Raises BadSignature for what this console did not sign, or signed for another answer."""
+    """As `read` has it; what another version did not send along, is read when it is needed. Raises BadSignature for
+    what this console did not sign, or signed for another answer."""
     rows: Rows = json.loads(Signer(salt=SALT).unsign(sealed))  # type: ignore[no-untyped-call]
-    if rows[""]["id"] != message_id:
-        raise BadSignature(f"These are the rows of the answer {rows['']['id']}")
-    message = _made(Message, rows[""])
+    own = rows.get("", {}) if isinstance(rows, dict) else {}
+    if own.get("id") != message_id:
+        raise BadSignature(f"These are not the rows of the answer {message_id}")
+    message = _made(Message, own)
     for name, model in _MODELS.items():
-        setattr(message, name, _made(model, rows[name]) if name in rows else None)
+        if name in rows:
+            setattr(message, name, _made(model, rows[name]))
     return message
 
 

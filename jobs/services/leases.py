@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F
 
 from jobs.models import Endpoint, EventLevel, FurtherModel, TuningJob
 from jobs.sentences import gettext as _
@@ -92,9 +92,8 @@ def claim(model: type[R], pk: UUID, now: datetime) -> Claim[R] | None:
     """The lease, or None when the row is not due, gone, or somebody else's. `select_for_update` alone would not do:
     on SQLite it has no effect."""
     token = uuid4()
-    free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
     mine = {"lease_token": token, "lease_until": now + LEASE, "strikes": F("strikes") + 1}
-    rows = model._default_manager.filter(free, pk=pk, next_check_at__lte=now)
+    rows = model._default_manager.due(now).order_by().filter(pk=pk)
     postponed = rows.filter(strikes__gte=STRIKES_ALLOWED).update(**mine, next_check_at=now + PARKED)
     if not (postponed or rows.update(**mine)):
         return None

@@ -231,7 +231,7 @@ def oldest_wait(now: datetime) -> float:
         Message.objects.filter(state=MessageState.WAITING).order_by("created_at").values_list("created_at", flat=True)
         .first(),
     ]  # fmt: skip
-    return max(((now - since).total_seconds() for since in waiting if since), default=0.0)
+    return max([0.0, *((now - since).total_seconds() for since in waiting if since)])
 
 
 def scheduler(beat: Heartbeat | None, the_worker: Part, now: datetime) -> Part:

@@ -61,7 +61,9 @@ def test_not_ready_on_a_full_disk(client, settings, redis_url, monkeypatch):
     beat(2)
     monkeypatch.setattr(shortages, "NOTHING_LEFT", 2**62)
     response = client.get("/readyz")
-    assert (response.status_code, response.json()["checks"]["disk"]) == (503, "The disk of the data directory is full.")
+    assert (response.status_code, response.json()["checks"]["disk"]) == (
+        503, "The disk of the data directory is full. Nothing can be saved until there is room."
+    )  # fmt: skip
 
 
 def test_not_ready_before_the_worker_has_reported(client, settings, redis_url):

@@ -8,7 +8,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import get_resolver, reverse
 
-from jobs.models import Delivery
+from jobs.models import Delivery, SharedFolder
 from tests import factories
 
 pytestmark = [pytest.mark.django_db, pytest.mark.threat("T24")]
@@ -100,6 +100,8 @@ def things():
         "picture": factories.picture().pk,
         "notification": factories.notification().pk,
         "delivery": delivery.pk,
+        "session": factories.session().pk,
+        "folder": SharedFolder.objects.create(uri="gs://bucket/team", created_by=factories.owner()).pk,
     }
 
 
@@ -111,6 +113,8 @@ def address(chance, name, things):
         "columns/": "column",
         "answers": "compared",
         "deliveries": "delivery",
+        "sessions/": "session",
+        "settings/storage/": "folder",
     }
     kind = next((kinds[part] for part in kinds if part in str(pattern)), name.partition("-")[0])
     given = {

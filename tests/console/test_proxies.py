@@ -73,12 +73,13 @@ def test_every_request_of_the_console_passes_here():
 
 def test_the_server_itself_believes_nobody():
     """uvicorn would believe 127.0.0.1, where every program of the machine is."""
+    from console import serve
     from console.management import processes
 
     web = processes.web({}, ROOT, "127.0.0.1", 8000)
-    assert "--no-proxy-headers" in web.command
     image = (ROOT / "Dockerfile").read_text().partition("CMD")[2]
-    assert ("--no-proxy-headers" in image, "--forwarded-allow-ips" in image) == (True, False)
+    assert ("console.serve" in web.command, '"console.serve"' in image) == (True, True)
+    assert ("--no-proxy-headers" in serve.OPTIONS, "--forwarded-allow-ips" in image) == (True, False)
 
 
 @pytest.mark.parametrize(

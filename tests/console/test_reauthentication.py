@@ -59,6 +59,9 @@ def test_what_is_asked_for_is_listed_here():
         "session-end": SensitiveAction.END_SESSIONS,
         "session-end-others": SensitiveAction.END_SESSIONS,
         "settings-password-confirm": SensitiveAction.FIRST_PASSWORD,
+        "settings-spending": SensitiveAction.ADMINISTRATION,
+        "settings-storage": SensitiveAction.ADMINISTRATION,
+        "settings-storage-remove": SensitiveAction.ADMINISTRATION,
     }
 
 

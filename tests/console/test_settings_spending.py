@@ -49,9 +49,9 @@ def test_a_wrong_amount_is_kept_and_named(administrator, text):
     assert f'value="{text}"' in response.content.decode()
 
 
-def test_others_see_the_limits_and_cannot_change_them(client, owner):
+def test_others_see_the_limits_and_cannot_change_them(client, team_mate):
     limit(50)
-    client.force_login(owner)
+    client.force_login(team_mate)
     page = client.get(URL)
     assert ("$0.00 of $50.00" in words(page), page.context["form"], page.context["people"]) == (True, None, [])
     assert (client.post(URL, {"person_usd": "9999"}).status_code, spending.limits().person_usd) == (403, 50)

@@ -146,7 +146,7 @@ def test_about_tells_version_licences_and_documentation(page):
 
 
 def test_a_document_is_read_in_the_console(page):
-    assert "sqlite3 data/console.sqlite3" in page("/settings/about/operations/").content.decode()
+    assert "manage.py backup /backups/console.zip" in page("/settings/about/operations/").content.decode()
     assert page("/settings/about/secrets/").status_code == 404
 
 

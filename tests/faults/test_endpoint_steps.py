@@ -3,7 +3,6 @@
 import pytest
 
 from jobs.services import endpoints
-from jobs.vertex.errors import NotFound
 from jobs.vertex.port import RemoteEndpoint
 from tests import factories
 from tests.driving import Driver
@@ -42,26 +41,6 @@ def test_a_deploy_that_goes_wrong(driver, endpoint, fake_gateway, fault):
     adopt_by_hand(fake_gateway)
     driver.until(endpoint, state="READY")
     one_create(fake_gateway, endpoint)
-
-
-@pytest.mark.fault("F25")
-def test_a_lost_operation_is_driven_by_looking(driver, endpoint, fake_gateway):
-    fake_gateway.crash("deployment.deploy", after=True)
-    driver.until(endpoint, phase="BOUND")
-    assert endpoint.operation_name == ""
-    driver.step(endpoint)
-    assert endpoint.state == "DEPLOYING"
-    finish_all(fake_gateway)
-    driver.until(endpoint, state="READY")
-    one_create(fake_gateway, endpoint)
-
-
-@pytest.mark.fault("F25")
-def test_an_expired_operation_is_driven_by_looking(driver, endpoint, fake_gateway):
-    driver.until(endpoint, phase="BOUND")
-    finish_all(fake_gateway)
-    fake_gateway.fail("deployment.get_operation", NotFound("Expired.", "NOT_FOUND"))
-    driver.until(endpoint, state="READY")
 
 
 def test_a_failed_deployment_says_why_and_can_be_deleted(driver, endpoint, fake_gateway):
@@ -145,23 +124,6 @@ def test_asked_while_the_operation_is_lost_waits_for_the_model(driver, endpoint,
     driver.rest(endpoint)
     assert endpoint.state == "UNDEPLOYED"
     assert fake_gateway.deployment.endpoints[endpoint.resource_name].deployed_models == ()
-
-
-@pytest.mark.fault("F24")
-def test_undeployed_behind_our_back(driver, endpoint, fake_gateway):
-    driver.until(endpoint, state="READY")
-    fake_gateway.deployment.undeploy(endpoint.resource_name, endpoint.deployed_model_id, {})
-    finish_all(fake_gateway)
-    driver.rest(endpoint)
-    assert (endpoint.state, endpoint.notice) == ("UNDEPLOYED", "Its model was undeployed outside this console.")
-
-
-@pytest.mark.fault("F24")
-def test_deleted_behind_our_back(driver, endpoint, fake_gateway):
-    driver.until(endpoint, state="READY")
-    fake_gateway.deployment.endpoints.clear()
-    driver.rest(endpoint)
-    assert (endpoint.state, endpoint.notice) == ("DELETED", "It was deleted outside this console.")
 
 
 def test_an_unreachable_vertex_keeps_a_ready_endpoint_ready(driver, endpoint, fake_gateway):

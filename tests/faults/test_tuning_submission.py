@@ -127,29 +127,6 @@ def test_the_window_is_a_setting_and_eight_looks_still_count(driver, job, fake_g
     assert fake_gateway.calls.count("tuning.find") - looks == 8
 
 
-@pytest.mark.fault("F15")
-def test_a_failed_look_is_no_proof_of_absence(driver, job, fake_gateway, settings):
-    settings.VERTEX_AMBIGUOUS_SECONDS = 0
-    fake_gateway.drop_before("tuning.create")
-    driver.until(job, phase="AMBIGUOUS")
-    for _ in range(5):
-        driver.step(job)
-    fake_gateway.unavailable("tuning.find")
-    driver.step(job)
-    assert (job.phase, job.empty_looks) == ("AMBIGUOUS", 0)
-
-
-@pytest.mark.fault("F15")
-def test_never_created_while_the_list_fails(driver, job, fake_gateway):
-    driver.until(job, prepared_at=driver.step(driver.step(job)).prepared_at)
-    fake_gateway.unavailable("tuning.find", times=5)
-    for _ in range(5):
-        driver.step(job)
-    assert (job.phase, job.notice, fake_gateway.ledger) == ("INTENT", "Vertex AI does not answer.", [])
-    driver.until(job, phase="BOUND")
-    one_create(fake_gateway, job)
-
-
 @pytest.mark.fault("F12")
 def test_not_sent_is_sent_again(driver, job, fake_gateway):
     fake_gateway.not_sent("tuning.create")
@@ -184,24 +161,6 @@ def test_already_exists_is_looked_at(driver, job, fake_gateway):
     fake_gateway.fail("tuning.create", AlreadyExists("Taken.", "ALREADY_EXISTS"), after=True)
     driver.until(job, phase="BOUND")
     one_create(fake_gateway, job)
-
-
-@pytest.mark.fault("F17")
-def test_two_jobs_with_our_key_bind_the_oldest_and_name_the_other(driver, job, fake_gateway):
-    labels = {"app-key": str(job.pk)}
-    first, second = (fake_gateway.tuning.add(labels) for _ in range(2))
-    driver.until(job, phase="BOUND")
-    assert job.resource_name == first.name
-    assert second.name in job.events.get(level="WARNING").message
-    assert fake_gateway.tuning.jobs[second.name].state == "PENDING"
-
-
-@pytest.mark.fault("F17")
-def test_our_key_on_other_settings_is_a_conflict_for_a_person(driver, job, fake_gateway):
-    fake_gateway.tuning.add({"app-key": str(job.pk), "app-hash": "deadbeef"})
-    driver.rest(job)
-    assert (job.state, job.error_code) == ("FAILED", "ALREADY_EXISTS")
-    assert len(fake_gateway.creates()) == 1
 
 
 @pytest.mark.fault("F18")

@@ -63,8 +63,13 @@ def ask(method: Any, request: Any) -> Any:
 
 
 def all_pages(method: Any, request: Any) -> list[Any]:
+    return whole(ask(method, request))
+
+
+def whole(pages: Any) -> list[Any]:
+    """What is on all pages of a list, of which `ask` has read the first."""
     with translated():
-        return list(method(request=request, retry=None, timeout=READ_SECONDS))
+        return list(pages)
 
 
 def create(service: str, method: str, request: Any, *, bucket: str = "", location: str = "") -> Any:

@@ -42,19 +42,28 @@ class Tuning:
         clients.ask(client.cancel_tuning_job, types.CancelTuningJobRequest(name=name))
 
     def _labelled(self, location: str, label: str, value: str) -> list[RemoteTuningJob]:
-        """Filters here: the server's filter is not documented for tuning jobs."""
-        request = types.ListTuningJobsRequest(parent=clients.parent(location), page_size=PAGE_SIZE)
-        jobs = clients.all_pages(clients.client(SERVICE, location).list_tuning_jobs, request)
-        return [_job(job) for job in jobs if job.labels.get(label) == value]
+        return _with_label(clients.whole(_first_page(location)), label, value)
 
     def _labelled_globally(self, label: str, value: str) -> list[RemoteTuningJob]:
-        """A service that knows no `global` location refuses to list it, and cannot hold a job there."""
+        """A service that knows no `global` location refuses to list it, and cannot hold a job there. One that refuses
+        a later page knows it."""
         try:
-            return self._labelled("global", label, value)
+            pages = _first_page("global")
         except NotAuthorised:
             raise
         except Refused:
             return []
+        return _with_label(clients.whole(pages), label, value)
+
+
+def _first_page(location: str) -> Any:
+    request = types.ListTuningJobsRequest(parent=clients.parent(location), page_size=PAGE_SIZE)
+    return clients.ask(clients.client(SERVICE, location).list_tuning_jobs, request)
+
+
+def _with_label(jobs: Iterable[Any], label: str, value: str) -> list[RemoteTuningJob]:
+    """Filters here: the server's filter is not documented for tuning jobs."""
+    return [_job(job) for job in jobs if job.labels.get(label) == value]
 
 
 def _message(spec: TuningJobSpec) -> Any:

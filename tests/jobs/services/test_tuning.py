@@ -236,6 +236,7 @@ def test_an_unreachable_vertex_changes_nothing_but_the_notice(driver, fake_gatew
     assert (job.state, job.notice) == ("PENDING", "")
 
 
+@pytest.mark.fault("F28")
 def test_missing_rights_change_nothing_but_the_notice(driver, fake_gateway):
     job = bound(driver, fake_gateway)
     fake_gateway.fail("tuning.get", NotAuthorised("Sign in again.", "UNAUTHENTICATED"))
@@ -244,6 +245,7 @@ def test_missing_rights_change_nothing_but_the_notice(driver, fake_gateway):
     assert job.next_check_at - driver.now >= timedelta(seconds=60)
 
 
+@pytest.mark.fault("F25")
 def test_an_unknown_remote_state_is_shown_as_it_is(driver, fake_gateway):
     job = bound(driver, fake_gateway)
     fake_gateway.tuning.set_state(job.resource_name, "UPDATING")
@@ -253,6 +255,7 @@ def test_an_unknown_remote_state_is_shown_as_it_is(driver, fake_gateway):
     )  # fmt: skip
 
 
+@pytest.mark.fault("F25")
 def test_a_regression_is_recorded_and_not_obeyed(driver, fake_gateway):
     job = bound(driver, fake_gateway)
     fake_gateway.tuning.start(job.resource_name)
@@ -272,6 +275,7 @@ def test_a_failure_says_what_to_do(driver, fake_gateway):
     assert job.error_message == "Row 3 is too long. Correct the settings or the dataset, then start a new job."
 
 
+@pytest.mark.fault("F24")
 def test_a_job_deleted_behind_our_back_fails_at_the_third_look(driver, fake_gateway):
     job = bound(driver, fake_gateway)
     fake_gateway.tuning.forget(job.resource_name)

@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from jobs.vertex.errors import NotAuthorised, Unavailable
+from jobs.vertex.errors import NotAuthorised, Refused, Unavailable
 from jobs.vertex.sdk import Gateway
 from tests.badserver import answer, bad_server, error
 
+pytestmark = pytest.mark.fault("F15", "F16")
 REGION, GLOBAL = "us-central1", "global"
 
 
@@ -75,6 +76,14 @@ def test_a_failing_global_list_fails_the_look(pages):
 def test_missing_rights_on_global_fail_the_look(pages):
     pages[GLOBAL, ""] = error(403, "PERMISSION_DENIED")
     with pytest.raises(NotAuthorised):
+        found()
+
+
+def test_a_global_list_whose_second_page_is_refused_fails_the_look(pages):
+    """As when the token of the page has expired: the service knows `global`, and a job may be there."""
+    pages[GLOBAL, ""] = ([], "a")
+    pages[GLOBAL, "a"] = error(400, "INVALID_ARGUMENT")
+    with pytest.raises(Refused):
         found()
 
 
