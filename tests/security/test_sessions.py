@@ -250,7 +250,7 @@ def test_a_made_up_cookie_is_nobodys(db, value):
     assert browser.get("/").status_code == 302
 
 
-@T19
+@pytest.mark.threat("T19")
 @pytest.mark.parametrize(
     ("address", "kept"), [("192.0.2.7", "192.0.2.7"), ("fe80::1%eth0", "fe80::1"), ("unknown", None), ("", None)]
 )
