@@ -179,5 +179,5 @@ def last_turn(page: Page) -> str:
 
 
 def answer_text(html: str) -> str:
-    inside = html.partition('<div class="md">')[2].partition('<div class="turn-foot">')[0]
+    inside = html.partition('<div class="md" hx-ignore>')[2].partition('<div class="turn-foot">')[0]
     return unescape(re.sub(r"<[^>]+>", "", inside)).strip()
