@@ -21,6 +21,7 @@ from celery.worker.consumer import Consumer
 from click import Option
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection, connections
+from kombu.transport import redis
 
 from console import pulse
 
@@ -117,6 +118,16 @@ class PulsingConsumer(Consumer):  # type: ignore[misc]
         return super().ensure_connected(connection)
 
 
+class Channel(redis.Channel):
+    def _connparams(self, asynchronous: bool = False) -> Any:
+        """A worker whose broker is killed gives back what it took in, on a connection that is closed by then. As a lost
+        connection that is survived; as the AttributeError that Kombu raises, it would end the worker."""
+        if self.connection.client is None:
+            raise ConnectionError("The connection to the broker is closed.")
+        return super()._connparams(asynchronous=asynchronous)  # type: ignore[no-untyped-call]
+
+
+redis.Transport.Channel = Channel
 app.conf.worker_consumer = PulsingConsumer
 app.conf.beat_scheduler = Schedule
 app.steps["worker"].add(ScheduleStep)

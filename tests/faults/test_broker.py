@@ -253,3 +253,19 @@ def test_a_job_made_while_the_broker_is_full_waits_for_the_sweep(broker: Broker,
     job = new_job()
     broker.ask("CONFIG", "SET", "maxmemory", "0")
     end_well(worker, [job])
+
+
+@pytest.mark.fault("F21", "F23")
+def test_a_message_that_is_held_when_the_broker_is_killed_ends_no_worker(broker: Broker) -> None:
+    """Celery goes on after errors of the connection, and of no other kind. Its channel has no pool any more, where the
+    connection broke while it waited for the next message."""
+    broker.start()
+    connection = current_app.connection_for_read()
+    queue = connection.SimpleQueue("held")
+    queue.put("a message")
+    message = queue.get(timeout=10)
+    broker.kill()
+    connection.collect()
+    message.channel._disconnect_pools()
+    with pytest.raises(connection.connection_errors):
+        message.ack()
