@@ -12,7 +12,7 @@ BY_HARDWARE := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cu
 	nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver \
 	nvidia-cusparse nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
 
-.PHONY: up test test-slow test-faults lint check lock sbom audit format messages demo-check bench bench-chat bench-lists bench-pages bench-reliability bench-serving bench-training screenshots tour clean
+.PHONY: up test test-slow test-faults soak lint check lock sbom audit format messages demo-check bench bench-chat bench-lists bench-pages bench-reliability bench-serving bench-training screenshots tour clean
 
 up: $(VENV)/.installed-local ## run the whole console on this machine
 	@$(BIN)/python manage.py up $(ARGS)
@@ -86,6 +86,9 @@ bench-lists: $(VENV)/.installed-dev ## the lists of 100,000 tuning jobs; ARGS=--
 
 bench-pages: $(VENV)/.installed-dev ## what each page weighs and when it is painted; ARGS=--write as above
 	$(BIN)/python -m tests.bench.pages $(ARGS)
+
+soak: $(VENV)/.installed-dev ## 10,000 submits under faults; ARGS='--jobs 1000 --seed 7'
+	nice -n 5 $(BIN)/python -m tests.bench.soak $(ARGS)
 
 bench-reliability: $(VENV)/.installed-dev ## pages under attack, streams, recovery; ARGS=--write as above
 	$(BIN)/python -m tests.bench.reliability $(ARGS)

@@ -1,6 +1,7 @@
 """How quick the pages stay under attack, how many streams a process holds, and how soon a process is back.
 
-`make bench-reliability`, on a machine with nothing else to do; `ARGS=--write` puts the figures into docs/reliability.md.
+`make bench-reliability`, on a machine with nothing else to do; `ARGS=--write` puts the figures into
+docs/reliability.md.
 """
 
 import argparse

@@ -12,7 +12,7 @@ from tests import journey
 from tests.running import GEMMA, ROOT, Running, environment, running, with_tiny_model
 from tests.visitor import Visitor
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.fault("F30")]
+pytestmark = [pytest.mark.timeout(400), pytest.mark.fault("F30"), pytest.mark.slow]
 ROWS = ROOT / "tests/fixtures/tiny-tune/train.jsonl"
 LONG = {"epochs": "20", "learning_rate": "0.005", "adapter_size": "8", "batch_size": "4"}
 PATIENCE = 150
