@@ -26,9 +26,15 @@ class Stream:
     async def run(self, app: Application, address: str, session: str, method: str) -> None:
         path, _, query = address.partition("?")
         cookie = f"{settings.SESSION_COOKIE_NAME}={session}".encode()
-        scope = {"type": "http", "method": method, "path": path, "query_string": query.encode()}
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+        }
         try:
-            await app({**scope, "headers": [(b"cookie", cookie)]}, self.receive, self.send)
+            await app({**scope, "headers": [(b"host", b"localhost"), (b"cookie", cookie)]}, self.receive, self.send)
         finally:
             self.is_over.set()
 

@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from jobs import errors
 from jobs.models import TuningJob
@@ -26,7 +27,7 @@ def one_at_once(settings):
 def waiting(count, **values):
     data = factories.dataset()
     made = [factories.NOW + timedelta(minutes=number) for number in range(count)]
-    return [factories.job(dataset=data, prepared_at=factories.NOW, created_at=at, **values) for at in made]
+    return [factories.job(dataset=data, prepared_at=timezone.now(), created_at=at, **values) for at in made]
 
 
 def order():
@@ -98,13 +99,13 @@ def test_a_job_is_moved(number, to, expected):
 def test_a_job_made_later_comes_behind_those_that_were_moved():
     jobs = waiting(3)
     queue.move(jobs[2], "top")
-    late = factories.job(dataset=jobs[0].dataset, prepared_at=factories.NOW, created_at=factories.NOW)
+    late = factories.job(dataset=jobs[0].dataset, prepared_at=timezone.now(), created_at=factories.NOW)
     assert order() == [jobs[2].pk, jobs[0].pk, jobs[1].pk, late.pk]
 
 
 def test_the_places_of_other_people_stay_theirs(team_mate):
     mine = waiting(3)
-    theirs = factories.job(owner=team_mate, prepared_at=factories.NOW, created_at=factories.NOW + timedelta(seconds=1))
+    theirs = factories.job(owner=team_mate, prepared_at=timezone.now(), created_at=factories.NOW + timedelta(seconds=1))
     queue.move(mine[2], "top")
     assert order() == [mine[2].pk, theirs.pk, mine[0].pk, mine[1].pk]
 
@@ -113,7 +114,7 @@ def test_the_places_of_other_people_stay_theirs(team_mate):
     "values", [{"phase": "BOUND"}, {"prepared_at": None}, {"state": "CANCELLED", "phase": "CLOSED"}]
 )
 def test_what_does_not_wait_is_not_moved(values):
-    job = factories.job(**{"prepared_at": factories.NOW, **values})
+    job = factories.job(**{"prepared_at": timezone.now(), **values})
     with pytest.raises(errors.NotAllowedNow):
         queue.move(job, "top")
 
