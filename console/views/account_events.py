@@ -15,10 +15,6 @@ def sign_in_succeeded(request: HttpRequest, how: str) -> None:
     logger.info("%s signed in by %s from %s", name_of(request), how, address_of(request))
 
 
-def sign_in_failed(request: HttpRequest, name: str) -> None:
-    logger.warning("Sign-in failed for %s from %s", quoted(name), address_of(request))
-
-
 def sign_in_refused(request: HttpRequest, name: str, wait: float) -> None:
     """The password was not looked at."""
     logger.warning("Sign-in refused for %s from %s for %.0f s", quoted(name), address_of(request), wait)

@@ -49,10 +49,9 @@ def sign_in_page(request: HtmxRequest, form: SignInForm, after: str) -> HttpResp
 
 
 def note_failure(request: HttpRequest, name: str, wait: float) -> None:
+    """A password that was wrong is noted where Django tells of it, console/audit.py."""
     if wait:
         account_events.sign_in_refused(request, name, wait)
-    else:
-        account_events.sign_in_failed(request, name)
 
 
 @login_not_required

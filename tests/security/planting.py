@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from jobs import markup
 from jobs.models import (
+    AuditEntry,
     CatalogueSync,
     ChatPreset,
     Delivery,
@@ -26,14 +27,16 @@ from jobs.models import (
     Metric,
     Notification,
     ProbeResult,
+    ProcessReport,
     PublisherModel,
+    SharedFolder,
     SignInLink,
     StorageListing,
     TuningJob,
     Vote,
     preference_of,
 )
-from jobs.services import chat_share, datasets
+from jobs.services import audit, chat_share, datasets
 from tests import factories
 
 TEXTS = (models.CharField, models.TextField, models.JSONField)
@@ -48,7 +51,9 @@ OURS = {
     "Dataset.rows_over", "Endpoint.traffic", "Endpoint.traffic_wanted", "FurtherModel.split_after",
     "TuningJob.request_hash", "Endpoint.request_hash", "FurtherModel.request_hash", "TuningJob.estimate",
     "TuningJob.loss_curve", "Endpoint.deployed_model_id", "FurtherModel.deployed_model_id", "Heartbeat.detail",
-    "Endpoint.stage_times", "FurtherModel.stage_times",
+    "Endpoint.stage_times", "FurtherModel.stage_times", "AuditEntry.hash", "AuditEntry.action",
+    "AuditEntry.object_kind", "AuditEntry.object_id", "AuditEntry.request_id", "SignedInSession.auth_hash",
+    "SignedInSession.data", "ProcessReport.kind",
 }  # fmt: skip
 # Columns whose texts are parts of an address, separated as in `publisher/family@version`.
 PARTS = {"PublisherModel.name", "PublisherModel.publisher", "PublisherModel.family", "PublisherModel.version"}
@@ -136,7 +141,17 @@ def grow() -> dict[str, Any]:
         "turns": answer.pk, "question": question.pk, "compare": comparison.pk, "columns": column.pk,
         "answers": compared.pk, "picture": question.pictures.get().pk, "notification": told.pk,
         "deliveries": delivery.pk, "token": token, "link": link.pk, "jobs": [str(job.pk) for job in jobs],
+        **kept_for_operators(),
     }  # fmt: skip
+
+
+def kept_for_operators() -> dict[str, Any]:
+    session = factories.session(agent="x")
+    folder = SharedFolder.objects.create(uri="gs://bucket/x", created_by=factories.owner())
+    ProcessReport.objects.create(kind="chat", host="x", pid=1, version="x", since=NOW(), seen_at=NOW())
+    audit.record("chat.delete", audit.Subject("chat", "", "x"), actor=factories.owner(), reason="x", facts={"x": "x"})
+    AuditEntry.objects.update(actor="x", address="x")
+    return {"session": session.pk, "folder": folder.pk}
 
 
 def tuning_job(state: str, data: Any) -> TuningJob:

@@ -35,6 +35,7 @@ ACTS = ("hx-", "data-hx-", "on", "sse-", "style", "srcdoc", "is", "slot", "data-
 ADDRESSES = ("href", "src", "action", "formaction", "srcset", "ping", "poster", "xlink:href", "hx-get", "hx-post")
 NAMES = ("id", "name", "for", "class", "form")
 KINDS = {
+    "sessions": "session", "settings/storage": "folder",
     "turns": "turns", "pictures": "picture", "columns": "columns", "answers": "answers", "deliveries": "deliveries",
     "drafts": "draft", "links": "link", "shared": "picture",
 }  # fmt: skip

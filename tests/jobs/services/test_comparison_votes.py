@@ -80,13 +80,14 @@ def test_names_are_shown_without_a_vote_and_then_nothing_is_blind(owner, endpoin
     assert (comparisons.is_hidden(comparison), comparison.blind) == (False, False)
 
 
-def test_votes_are_counted_by_endpoint(owner, team_mate, endpoints):
+def test_votes_are_counted_by_endpoint(owner, team_mate, endpoints, fake_gateway):
     base, tuned = endpoints
     for winner in (tuned, tuned, base, None):
         comparison = compared(owner, endpoints)
         voted(comparison, next((each for each in columns(comparison) if each.endpoint == winner), None))
     compared(owner, endpoints)
-    voted(compared(team_mate, endpoints), None)
+    theirs = [served(fake_gateway, display_name=name, owner=team_mate) for name in ("Base", "Tuned")]
+    voted(compared(team_mate, theirs), None)
     scores = [(score.endpoint, score.wins, score.ties, score.losses) for score in comparison_votes.tally(owner)]
     assert scores == [(tuned, 2, 1, 1), (base, 1, 1, 2)]
 
