@@ -23,11 +23,11 @@ PYTEST := $(BIN)/python -m pytest
 
 test: $(VENV)/.installed-dev ## every test but those of test-slow
 	nice -n 10 $(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m "not e2e and not slow"
-	$(PYTEST) -n 4 --dist loadfile -m "e2e and not slow" $(BROWSER_ARGS) tests/e2e
+	$(PYTEST) -n 4 --dist loadfile -m "e2e and not slow" $(BROWSER_ARGS) tests/e2e tests/security
 
 test-slow: $(VENV)/.installed-dev ## tests that `make test` leaves out, because they take minutes
 	nice -n 10 $(PYTEST) -n auto --dist loadfile -m "slow and not e2e"
-	$(PYTEST) -n auto --dist loadfile -m "slow and e2e" tests/e2e
+	$(PYTEST) -n auto --dist loadfile -m "slow and e2e" tests/e2e tests/security
 
 # Seeds of the random faults; a test's name has its own.
 SEEDS ?= 0 1000 2000 3000 4000

@@ -100,7 +100,8 @@ def page_before(request: ConsoleRequest) -> str:
     url = (page_of(request.htmx) if request.htmx else request.headers.get("Referer")) or ""
     inside = url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure())
     parts = urlsplit(url if inside else resolve_url("settings"))
-    return f"{parts.path}?{parts.query}" if parts.query else parts.path
+    path = f"/{parts.path.lstrip('/')}"
+    return f"{path}?{parts.query}" if parts.query else path
 
 
 @never_cache

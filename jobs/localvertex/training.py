@@ -34,6 +34,8 @@ HANG_SECONDS = 20.0
 LOG_SECONDS = 2.0
 METRICS_SECONDS = 30.0  # the file is written anew
 ATTEMPTS = 3
+# No exit code of the system: it was ended because it did nothing.
+HUNG = -1000
 CANCELLED, SHORT = 3, 5
 SHORT_SECONDS = 3.0
 ROOM_TO_GO_ON = 16 * 2**20
@@ -259,6 +261,7 @@ class Training:
                     self.say(f"The training process did nothing for {self._hang_seconds:g} s and is ended.")
                     child.kill()
                     child.wait()
+                    return HUNG
                 self.send_log()
                 time.sleep(POLL_SECONDS)
         except Cancelled:
@@ -296,6 +299,8 @@ class Training:
 
 
 def in_words(code: int) -> str:
+    if code == HUNG:
+        return "hung and was ended"
     if code == -signal.SIGKILL:
         return "was killed; this machine probably ran out of memory"
     return f"ended with {f'signal {-code}' if code < 0 else f'code {code}'}"

@@ -212,6 +212,7 @@ def end_well(story: Story) -> None:
 
 
 @pytest.mark.fault("F23")
+@pytest.mark.slow
 def test_each_process_killed_once(story: Story) -> None:
     for name in (*OF_VERTEX, *SUPERVISED):
         print(name, "SIGKILL", story.strike(name, signal.SIGKILL))

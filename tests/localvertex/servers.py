@@ -170,7 +170,7 @@ class LocalVertex:
         return httpx.post(address, json={"messages": messages, **body}, timeout=20, trust_env=False)
 
 
-def wait_for(ready: Callable[[], Any], explain: Callable[[], str] = str, seconds: float = 30) -> Any:
+def wait_for(ready: Callable[[], Any], explain: Callable[[], str] = str, seconds: float = 90) -> Any:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if found := ready():
