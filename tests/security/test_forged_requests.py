@@ -90,21 +90,15 @@ def test_nothing_that_another_site_sends_is_done(victim, name):
     assert everything() == before
 
 
-def status_of(answer):
-    for close in answer._resource_closers:  # `close` of the answer would close the database, too
-        close()
-    return answer.status_code
-
-
 @pytest.mark.parametrize("name", names())
 def test_looking_changes_nothing(victim, name):
     """As a link, an image or a preview on another site asks."""
     url = address(name)
     before = everything()
     asked = {"HTTP_SEC_FETCH_SITE": "cross-site", "HTTP_SEC_FETCH_MODE": "navigate"}
-    assert status_of(victim.head(url, **asked)) != 500
+    assert test_access.status_of(victim.head(url, **asked)) != 500
     assert changed(before) <= CHANGED_BY_GET.get(name, set())
-    assert status_of(victim.get(url, **asked)) != 500
+    assert test_access.status_of(victim.get(url, **asked)) != 500
     assert changed(before) == CHANGED_BY_GET.get(name, set())
 
 
