@@ -52,7 +52,7 @@ def dump_tables(writer: Writer) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         for table in sorted(connection.introspection.table_names(cursor)):
-            columns = [column.name for column in connection.introspection.get_table_description(cursor, table)]
+            columns = columns_of(cursor, table)
             writer.manifest.tables[table] = columns
             with tempfile.TemporaryFile() as rows:
                 with raw_cursor().copy(f"COPY {quote(table)} ({quote_all(columns)}) TO STDOUT") as copy:
@@ -60,6 +60,16 @@ def dump_tables(writer: Writer) -> None:
                         rows.write(part)
                 rows.seek(0)
                 writer.add(f"{TABLES}/{table}.copy", rows)
+
+
+def columns_of(cursor: Any, table: str) -> list[str]:
+    """Without those that the database works out by itself, which it lets nobody write."""
+    cursor.execute(
+        "SELECT column_name FROM information_schema.columns WHERE table_schema = current_schema() "
+        "AND table_name = %s AND is_generated = 'NEVER' ORDER BY ordinal_position",
+        [table],
+    )
+    return [name for (name,) in cursor.fetchall()]
 
 
 def raw_cursor() -> Any:
@@ -91,8 +101,7 @@ def load_tables(reader: Reader) -> None:
     with transaction.atomic():
         drop_tables()
         executor = MigrationExecutor(connection)
-        wanted = set(reader.manifest.migrations)
-        executor.migrate([key for key in executor.loader.graph.nodes if key in wanted])
+        executor.migrate(last_of_each_app(executor.loader.graph, set(reader.manifest.migrations)))
         with connection.cursor() as cursor:
             require_known(set(reader.manifest.tables), set(connection.introspection.table_names(cursor)))
             for table in reader.manifest.tables:
@@ -103,6 +112,15 @@ def load_tables(reader: Reader) -> None:
                     for part in reader.parts(f"{TABLES}/{table}.copy"):
                         copy.write(part)
         reset_sequences()
+
+
+def last_of_each_app(graph: Any, applied: set[tuple[str, str]]) -> list[tuple[str, str]]:
+    """What is to be migrated to: all others come before one of these."""
+
+    def has_successor(key: tuple[str, str]) -> bool:
+        return any(child.key in applied and child.key[0] == key[0] for child in graph.node_map[key].children)
+
+    return [key for key in graph.nodes if key in applied and not has_successor(key)]
 
 
 def require_known(named: set[str], known: set[str]) -> None:
