@@ -58,7 +58,7 @@ def close_all_to_others(folder: Path) -> None:
     """Files of a time when the console did not look after this. A tree whose top is closed is taken to be so inside."""
     if not is_ours_alone(folder):
         return
-    for top in kept(folder):
+    for top in find_kept(folder):
         inside = [top, *top.iterdir()] if top.is_dir() and not top.is_symlink() else [top]
         if any(path.lstat().st_mode & OTHERS for path in inside if not path.is_symlink()):
             for path in (top, *top.rglob("*")):
@@ -66,7 +66,7 @@ def close_all_to_others(folder: Path) -> None:
                     close_to_others(path)
 
 
-def kept(folder: Path) -> Iterator[Path]:
+def find_kept(folder: Path) -> Iterator[Path]:
     for name in KEPT:
         yield from folder.glob(name)
 
@@ -78,7 +78,7 @@ def why_not_start(folder: Path) -> str:
             f"The data directory {folder} cannot be written. Mount it writable, give it to the user who runs the "
             f"console (chown -R {os.geteuid()} {folder}), or name another folder with --data-dir."
         )
-    foreign = next((path for path in kept(folder) if not os.access(path, os.R_OK | os.W_OK)), None)
+    foreign = next((path for path in find_kept(folder) if not os.access(path, os.R_OK | os.W_OK)), None)
     if foreign:
         return (
             f"{foreign} cannot be written by this user. Start the console as the user who owns it, or give it to this "

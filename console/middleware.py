@@ -245,7 +245,7 @@ def later(request: HtmxRequest, text: str) -> HttpResponse:
     if hasattr(request, "htmx") and wants_fragment(request):
         response = refusal(request, text, 503)
     else:
-        response = unavailable(request, {"text": text, "typed": typed(request), "csrf_token": get_token(request)})
+        response = unavailable(request, {"text": text, "typed": read_typed(request), "csrf_token": get_token(request)})
     response["Retry-After"] = str(RETRY_SECONDS)
     response.shortage = text  # type: ignore[attr-defined]  # it was told to the log already
     response._has_been_logged = True  # type: ignore[attr-defined]  # how Django knows
@@ -260,7 +260,7 @@ def unavailable(request: HtmxRequest, context: dict[str, object]) -> HttpRespons
         return HttpResponse(render_to_string("later.html", context), status=503)
 
 
-def typed(request: HttpRequest) -> list[tuple[str, str]]:
+def read_typed(request: HttpRequest) -> list[tuple[str, str]]:
     """The fields of a form, without what must not be shown again. Nothing when it cannot be read."""
     if request.method != "POST":
         return []

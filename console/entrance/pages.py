@@ -34,8 +34,8 @@ class Pages:
         Raises Full, before anything was sent, when too many of this client's requests wait for a thread.
         """
         loop = asyncio.get_running_loop()
-        await self.lanes.enter(client)
         environ = {**build_environ(scope, body), "wsgi.file_wrapper": FileWrapper}  # type: ignore[arg-type]
+        await self.lanes.enter(client)
         begun: asyncio.Future[Answer] = loop.create_future()
         spool_for = partial(Spool, loop, Account(self.ledger, client))
         job = partial(contextvars.copy_context().run, self._make, environ, spool_for, partial(announce, loop, begun))

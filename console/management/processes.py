@@ -175,7 +175,7 @@ def _own_options(environment: Mapping[str, str]) -> list[str]:
         raise BadSetting(f"CONSOLE_LOCAL_OPTIONS cannot be read ({error}); quote it as in a shell.") from None
 
 
-def refused(error: OSError) -> bool:
+def is_refused(error: OSError) -> bool:
     """False, unless it is this process that lacks something: then the error goes on."""
     if error.errno in OWN_FAULTS:
         raise error
@@ -190,7 +190,7 @@ def _answers(host: str, port: int, path: str) -> Callable[[], bool]:
                 connection.request("GET", path)
                 return connection.getresponse().status < 500
             except OSError as error:
-                return refused(error)
+                return is_refused(error)
             except http.client.HTTPException:
                 return False
 
@@ -205,6 +205,6 @@ def _pong(port: int, password: str) -> Callable[[], bool]:
                 with connection.makefile("rb") as answers:
                     return (answers.readline(), answers.readline()) == (b"+OK\r\n", b"+PONG\r\n")
         except OSError as error:
-            return refused(error)
+            return is_refused(error)
 
     return is_ready

@@ -27,6 +27,8 @@ KINDS: dict[str, Promise] = {
     "delivery": gettext_lazy("Delivery of a notification"),
     "deployed_model": gettext_lazy("Deployed model"),
     "endpoint": gettext_lazy("Endpoint"),
+    "session": gettext_lazy("Session"),
+    "shared_folder": gettext_lazy("Shared folder"),
     "spending_limits": gettext_lazy("Spending limits"),
     "tuning_draft": gettext_lazy("Draft of a tuning job"),
     "tuning_job": gettext_lazy("Tuning job"),

@@ -49,4 +49,4 @@ def read(request: HttpRequest) -> tuple[str, list[str]]:
 
 
 def digest(account: str) -> str:
-    return salted_hmac(SALT, sign_in_limits.normalized(account), algorithm="sha256").hexdigest()[:16]
+    return salted_hmac(SALT, sign_in_limits.normalize_name(account), algorithm="sha256").hexdigest()[:16]

@@ -40,7 +40,7 @@ PAGES = {
 @require_safe
 def index(request: ConsoleRequest) -> HttpResponse:
     form = form_of(request)
-    page = listed(found(request, form), request.GET, ())
+    page = listed(find_entries(request, form), request.GET, ())
     links = links_of(request, page.rows)
     context = {
         "form": form,
@@ -58,7 +58,7 @@ def form_of(request: ConsoleRequest) -> AuditFilter:
     return AuditFilter(request.GET, has_people=request.user.is_superuser)
 
 
-def found(request: ConsoleRequest, form: AuditFilter) -> "QuerySet[AuditEntry]":
+def find_entries(request: ConsoleRequest, form: AuditFilter) -> "QuerySet[AuditEntry]":
     return AuditEntry.objects.visible_to(request.user).filter(form.condition())
 
 
@@ -88,7 +88,7 @@ def export(request: ConsoleRequest, form: str) -> StreamingHttpResponse:
     """All that the filter finds, newest first, written while it is read."""
     if form not in TYPES:
         raise Http404
-    entries = in_order(found(request, form_of(request)), Order(), CHUNK)
+    entries = in_order(find_entries(request, form_of(request)), Order(), CHUNK)
     text = lines(EXPORTED, map(values, entries)) if form == "csv" else json_lines(entries)
     name = f"audit-log-{timezone.localtime():%Y-%m-%d}.{form}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}

@@ -86,16 +86,16 @@ def change_password(request: ConsoleRequest) -> HttpResponse:
     is_valid = form.is_valid()
     if "old_password" not in form.errors:
         password_attempts.succeeded(request, name)
-    return keep_password(request, form) if is_valid else refused(request, form)
+    return keep_password(request, form) if is_valid else refuse_password(request, form)
 
 
 @reauthenticated(SensitiveAction.FIRST_PASSWORD, then="settings-security")
 def set_first_password(request: ConsoleRequest) -> HttpResponse:
     form = password_form(request.user, request.POST)
-    return keep_password(request, form) if form.is_valid() else refused(request, form)
+    return keep_password(request, form) if form.is_valid() else refuse_password(request, form)
 
 
-def refused(request: ConsoleRequest, form: "SetPasswordForm[User]") -> HttpResponse:
+def refuse_password(request: ConsoleRequest, form: "SetPasswordForm[User]") -> HttpResponse:
     return render(request, "settings/security.html", context_of(request, form), status=422)
 
 

@@ -64,7 +64,7 @@ def status_context(now: datetime) -> dict[str, Any]:
         "cards": cards(found),
         "overall_look": look,
         "overall": line,
-        "supervised": processes.supervised(),
+        "supervised": processes.read_supervised(),
         "diagnostics": diagnostics(found, now),
     }
 
@@ -113,7 +113,7 @@ def diagnostics(found: list[Part], now: datetime) -> str:
         *(f"{one.name}={one.value}" for one in settings_shown() if one.is_set),
     ]
     lines += [line_of(part) for part in found]
-    return redacted("\n".join(lines + [line_of_supervised(one) for one in processes.supervised()]))
+    return redacted("\n".join(lines + [line_of_supervised(one) for one in processes.read_supervised()]))
 
 
 def line_of_supervised(one: processes.Supervised) -> str:

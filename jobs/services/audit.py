@@ -155,7 +155,7 @@ def record(
 
 
 @contextmanager
-def folded() -> Iterator[None]:
+def fold() -> Iterator[None]:
     """What is done within is one action, which the caller records."""
     token = _covered.set(True)
     try:

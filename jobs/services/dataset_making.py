@@ -122,7 +122,7 @@ def _keyed(dataset: Dataset, seed: int) -> Iterator[tuple[Line, int]]:
 
 
 def _paired(dataset: Dataset, files: dict[DatasetPart, IO[bytes]], recipe: dict[str, int]) -> tuple[Dataset, Dataset]:
-    with audit.folded():
+    with audit.fold():
         train, validation = (_part(dataset, part, files[part], recipe) for part in DatasetPart)
     with transaction.atomic():
         if train.sibling_id != validation.pk:

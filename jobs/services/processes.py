@@ -70,7 +70,7 @@ class Supervised:
     restarted_at: datetime | None
 
 
-def supervised() -> list[Supervised]:
+def read_supervised() -> list[Supervised]:
     """Nothing when no supervisor runs on this data directory, or its record cannot be read."""
     try:
         record = json.loads((settings.DATA_DIR / "run" / "processes.json").read_text())

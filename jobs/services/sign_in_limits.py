@@ -2,8 +2,8 @@
 
 Strangers share one budget for each account, however many networks they come from, a part of which is for networks that
 have hardly failed yet. Besides, the wait grows with the failures of one network on one account, and with those of one
-network on all accounts. A browser in which somebody has
-signed in to the account before has a budget of its own, so strangers cannot lock that person out.
+network on all accounts. A browser in which somebody has signed in to the account before has a budget of its own, so
+strangers cannot lock that person out.
 
 All processes count in Redis. Counters are a fixed number of places that names and networks fall on by a keyed hash, so
 no flood of names pushes others out. While Redis does not answer, each process counts for itself, with less to spend.
@@ -151,7 +151,7 @@ class Attempt:
 
     def slots(self, limits: Limits) -> dict[str, Slot]:
         """All that it may be counted by."""
-        account, network = normalized(self.account), network_of(self.address)
+        account, network = normalize_name(self.account), network_of(self.address)
         if self.browser:
             return {"browser": Slot(place("browser", self.browser, account), limits.browser)}
         return {
@@ -162,7 +162,7 @@ class Attempt:
         }
 
 
-def normalized(name: str) -> str:
+def normalize_name(name: str) -> str:
     return normalize("NFKC", name[:LONGEST_NAME]).strip().casefold()
 
 
@@ -197,12 +197,12 @@ Change = Callable[[Mapping[str, Slot], Counters], tuple[float, Counters]]
 
 
 def charge(slots: Mapping[str, Slot], counters: Counters, *, now: float) -> tuple[float, Counters]:
-    kinds = [kind for kind in slots if kind != passed_over(slots, counters, now)]
+    kinds = [kind for kind in slots if kind != budget_to_skip(slots, counters, now)]
     wait = max(slots[kind].rule.wait(counters[kind], now) for kind in kinds)
     return wait, {} if wait else {kind: slots[kind].rule.charge(counters[kind], now) for kind in kinds}
 
 
-def passed_over(slots: Mapping[str, Slot], counters: Counters, now: float) -> str:
+def budget_to_skip(slots: Mapping[str, Slot], counters: Counters, now: float) -> str:
     """Of the two budgets of an account, the one that this attempt is not counted by."""
     if "pair" not in slots:
         return ""

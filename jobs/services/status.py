@@ -64,8 +64,8 @@ def parts(now: datetime) -> list[Part]:
         database(now),
         broker(now),
         the_worker,
-        reported("chat", found, now),
-        reported("web", found, now),
+        report_on("chat", found, now),
+        report_on("web", found, now),
         scheduler(beats.get("beat"), the_worker, now),
         *(stored(name, kept.get(name), now) for name in PROBED),
         live_stream(now),
@@ -137,7 +137,7 @@ def worker_problem(now: datetime) -> str:
 
 def chat_problem(now: datetime) -> str:
     try:
-        found = reported("chat", processes.reports(now), now)
+        found = report_on("chat", processes.reports(now), now)
     except DatabaseError:
         return _("Unknown: the database does not answer.")
     return found.problem if found.state in {PartState.FAILED, PartState.UNKNOWN} else ""
@@ -179,7 +179,7 @@ def worker(beat: Heartbeat | None, found: list[ProcessReport], now: datetime) ->
     return part
 
 
-def reported(kind: str, all_reports: list[ProcessReport], now: datetime) -> Part:
+def report_on(kind: str, all_reports: list[ProcessReport], now: datetime) -> Part:
     """Of processes that tell of themselves: it works as long as one of them does, and needs attention when one is
     silent that has not said goodbye."""
     found = [one for one in all_reports if one.kind == kind]

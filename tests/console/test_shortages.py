@@ -12,7 +12,7 @@ import pytest
 from django.db import OperationalError, connection
 from django.urls import path
 
-from console.middleware import typed
+from console.middleware import read_typed
 from console.urls import handler400, handler403, handler404, handler500, urlpatterns  # noqa: F401
 from jobs import shortages
 from jobs.errors import NoRoom
@@ -121,8 +121,8 @@ def test_what_was_typed_comes_back_to_be_sent_again(visitor, read_only):
 
 def test_a_password_is_not_shown_again(rf):
     given = {"old_password": "a", "new_password1": "b", "csrfmiddlewaretoken": "c", "name": "d"}
-    assert typed(rf.post("/", given)) == [("name", "d")]
-    assert typed(rf.get("/", given)) == []
+    assert read_typed(rf.post("/", given)) == [("name", "d")]
+    assert read_typed(rf.get("/", given)) == []
 
 
 def test_htmx_gets_the_sentence_for_the_banner_and_the_form_stays(visitor, read_only):

@@ -31,13 +31,13 @@ class Command(BaseCommand):
             if person:
                 people.set_administrator(person, administrator)
             else:
-                people.add_person(name, asked(), is_administrator=administrator)
+                people.add_person(name, ask_password(), is_administrator=administrator)
         except NotAllowedNow as error:
             raise CommandError(str(error)) from None
         self.stdout.write(f"{name} is {'an administrator' if administrator else 'an ordinary person'} now.")
 
 
-def asked() -> str:
+def ask_password() -> str:
     password = getpass("Password: ")
     if getpass("Password (again): ") != password:
         raise CommandError("The two passwords differ. Nothing was changed.")

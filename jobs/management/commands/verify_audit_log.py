@@ -17,7 +17,7 @@ class Command(BaseCommand):
         parser.add_argument("--earlier-key", action="append", default=[], help="file with an earlier secret key")
 
     def handle(self, *args: Any, noted: str, earlier_key: list[str], **options: Any) -> None:
-        broken = audit.verify(parsed(noted), [read_key(path) for path in earlier_key])
+        broken = audit.verify(parse_noted(noted), [read_key(path) for path in earlier_key])
         if broken:
             raise CommandError(
                 f"Entry {broken.number} {WORDS[broken.why]}. Compare the log with an earlier backup; if the console's "
@@ -27,7 +27,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{number} entries, none changed or missing. The last one: {number}:{seal}")
 
 
-def parsed(noted: str) -> tuple[int, str] | None:
+def parse_noted(noted: str) -> tuple[int, str] | None:
     number, _colon, seal = noted.partition(":")
     if noted and not (number.isdecimal() and seal):
         raise CommandError("--noted is NUMBER:HASH, as this command prints it.")

@@ -14,7 +14,7 @@ from jobs.services.sign_in_limits import (
     Pace,
     charge,
     network_of,
-    normalized,
+    normalize_name,
     place,
     refund,
 )
@@ -143,7 +143,7 @@ def test_the_network_of_an_address(address, network):
 
 @pytest.mark.parametrize("name", ["owner", "OWNER", " owner ", "ｏｗｎｅｒ"])
 def test_a_name_is_counted_however_it_is_written(name):
-    assert normalized(name) == "owner"
+    assert normalize_name(name) == "owner"
 
 
 def test_a_pace_keeps_its_pace():
