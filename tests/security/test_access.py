@@ -16,6 +16,7 @@ from console.streams import chat_ticket, subscription
 from jobs.models import Delivery, SharedFolder
 from jobs.services import chat_share
 from tests import factories
+from tests.support.answers import status_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.threat("T1")]
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -293,12 +294,6 @@ def test_every_address_is_listed_here():
     with_id = {name for name, converters in patterns().items() if "pk" in converters}
     assert with_id == set(ROUTES)
     assert set(patterns()) - with_id == set(PLAIN) | set(PUBLIC)
-
-
-def status_of(answer):
-    for close in answer._resource_closers:  # `close` of the answer would close the database, too
-        close()
-    return answer.status_code
 
 
 @each_route()

@@ -10,6 +10,7 @@ from django.urls import get_resolver, reverse
 from tests import factories
 from tests.security import test_access
 from tests.security.streaming import serving
+from tests.support.answers import status_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.threat("T4")]
 HOST = "http://testserver"
@@ -96,9 +97,9 @@ def test_looking_changes_nothing(victim, name):
     url = address(name)
     before = everything()
     asked = {"HTTP_SEC_FETCH_SITE": "cross-site", "HTTP_SEC_FETCH_MODE": "navigate"}
-    assert test_access.status_of(victim.head(url, **asked)) != 500
+    assert status_of(victim.head(url, **asked)) != 500
     assert changed(before) <= CHANGED_BY_GET.get(name, set())
-    assert test_access.status_of(victim.get(url, **asked)) != 500
+    assert status_of(victim.get(url, **asked)) != 500
     assert changed(before) == CHANGED_BY_GET.get(name, set())
 
 

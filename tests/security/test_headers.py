@@ -10,6 +10,7 @@ import pytest
 from django.urls import get_resolver, reverse
 
 from tests import factories
+from tests.support.answers import close_files
 from tests.support.attacks import Target, fetch, target_of
 from tests.support.web import make_people, running_web
 
@@ -167,8 +168,7 @@ def test_what_is_of_a_person_is_stored_by_nobody_in_between(client: Any, owner: 
     for address in addresses:
         for headers in ({}, {"HX-Request": "true"}):
             answer = client.get(address, headers=headers)
-            for close in answer._resource_closers:  # `close` of the answer would close the database, too
-                close()
+            close_files(answer)
             words = {word.strip() for word in answer.headers.get("Cache-Control", "").split(",")}
             if not ("no-store" in words or {"private", "no-cache"} <= words or is_own_picture(address, words)):
                 wrong[address] = words
