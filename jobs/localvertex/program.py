@@ -47,6 +47,7 @@ GET /healthz tells which base models are ready. SIGTERM stops the server and its
 """
 MOST_AT_ONCE = 16
 REFUSAL = b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s"
+REFUSAL_SECONDS = 5.0
 PRIVATE_UMASK = 0o077
 ENGINE_COMMAND = shlex.join([sys.executable, "-m", "jobs.localvertex.engine"])
 
@@ -211,17 +212,29 @@ def build(options: argparse.Namespace) -> Parts:
     )
 
 
+class Refusal(asyncio.Protocol):
+    """Says why, and reads on until the other end has heard it: closed with something unread, a connection is reset."""
+
+    def __init__(self, transport: asyncio.Transport, why: str) -> None:
+        transport.write(REFUSAL % (len(why), why.encode()))
+        transport.write_eof()
+        self._end = asyncio.get_running_loop().call_later(REFUSAL_SECONDS, transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end.cancel()
+
+
 class Connection(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
     def connection_made(self, transport: asyncio.Transport) -> None:
-        super().connection_made(transport)
         try:
             why = why_not_connect(transport.get_extra_info("socket"))
         except OSError:
             transport.abort()
         else:
             if why:
-                transport.write(REFUSAL % (len(why), why.encode()))
-                transport.close()
+                transport.set_protocol(Refusal(transport, why))
+                return
+        super().connection_made(transport)
 
 
 class LocalServer(uvicorn.Server):

@@ -310,7 +310,8 @@ def test_a_full_disk_ends_nothing_and_what_dies_meanwhile_comes_back(tmp_path: P
             (folder / "filler").unlink()
             with Visitor(console.address) as person:
                 eventually(lambda: person.client.get("/readyz").status_code == 200, 120)
-            assert {name: is_gone(pid) for name, pid in console.pids().items()} == dict.fromkeys(SUPERVISED, False)
+            alive = dict.fromkeys(SUPERVISED, False)
+            eventually(lambda: {name: is_gone(pid) for name, pid in console.pids().items()} == alive, 10)
             assert "Logging error" not in console.output()
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=True)

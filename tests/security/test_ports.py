@@ -37,6 +37,13 @@ PROBE = "console-status/"  # The console writes there by itself, to see whether 
 ASK = """exec 3<>/dev/tcp/127.0.0.1/$0
 printf "GET $1 HTTP/1.0\\r\\nHost: 127.0.0.1:$0\\r\\n\\r\\n" >&3
 cat <&3"""
+# Says the rest only after the first words of the answer.
+ASK_LATE = """exec 3<>/dev/tcp/127.0.0.1/$0
+IFS= read -r line <&3
+printf "GET $1 HTTP/1.0\\r\\n" >&3
+printf "Host: 127.0.0.1:$0\\r\\n\\r\\n" >&3
+printf '%s\\n' "$line"
+cat <&3"""
 NOBODY = 65534
 KEPT = "A secret of the person who owns this machine."
 
@@ -232,6 +239,16 @@ def test_another_user_of_the_machine(console: Running, name: str) -> None:
     ]
     assert [int(answer.split()[1]) for answer in answers] == [403, 200]
     assert "the user who started it only" in answers[0]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
+@pytest.mark.parametrize("name", ["storage", "vertex"])
+def test_another_user_who_is_slow_to_ask_hears_why(console: Running, name: str) -> None:
+    """A connection that is closed with something unread is reset, which ends who still writes."""
+    command = ["bash", "-c", ASK_LATE, str(ports(console)[name]), "/"]
+    answer = subprocess.run(command, user=NOBODY, cwd="/", capture_output=True, text=True)
+    assert (answer.returncode, answer.stdout.split()[1:2]) == (0, ["403"])
+    assert "the user who started it only" in answer.stdout
 
 
 def test_what_speaks_http_gives_the_cache_no_commands(console: Running) -> None:
