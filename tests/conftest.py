@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.utils import translation
 from xdist.scheduler import LoadFileScheduling
@@ -17,6 +18,8 @@ from tests.fakes import FakeGateway
 from tests.localservers import LocalVertex, local_servers
 
 SHARING = ("tests/contract", "tests/contract/clients")
+OURS = ("CONSOLE_", "VERTEX_", "STORAGE_", "GOOGLE_", "WEBHOOK_", "REDIS_URL", "DATA_DIR")
+AT_FIRST = pytest.StashKey[dict[str, Any]]()
 LOOPBACK = ("127.", "::1", "localhost")
 
 
@@ -134,6 +137,23 @@ def append_only(transactional_db: None) -> Iterator[None]:
     change_triggers(audit_log.add_triggers)
     yield
     change_triggers(audit_log.drop_triggers)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _what_a_module_sets_it_puts_back(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Neither a module nor what is made once for all of them leaves a setting to what runs next in this process."""
+    untouched = request.config.stash[AT_FIRST]
+    yield
+    assert _everything_set() == untouched
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.config.stash[AT_FIRST] = _everything_set()
+
+
+def _everything_set() -> dict[str, Any]:
+    set_up = {name: getattr(settings, name) for name in dir(settings)} | dict(os.environ)
+    return {name: value for name, value in set_up.items() if name.startswith(OURS)}
 
 
 @pytest.fixture

@@ -105,11 +105,11 @@ class World:
 
 @pytest.fixture(scope="session")
 def worlds() -> dict[str, World]:
-    """Made when they are needed first, and kept: pytest goes to and fro between the two, a tuning takes a while."""
+    """Made when they are needed first, and kept for all modules: a tuning takes a while."""
     return {}
 
 
-@pytest.fixture(scope="session", params=["fake", "local"])
+@pytest.fixture(scope="module", params=["fake", "local"])
 def world(request: pytest.FixtureRequest, worlds: dict[str, World]) -> Iterator[World]:
     if request.param == "fake":
         yield worlds.get("fake") or worlds.setdefault("fake", _with_data(World(FakeGateway(automatic=True), "fake")))
@@ -121,7 +121,7 @@ def world(request: pytest.FixtureRequest, worlds: dict[str, World]) -> Iterator[
     os.environ.pop("STORAGE_EMULATOR_HOST", None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def tuned(world: World) -> tuple[TuningJobSpec, list[RemoteTuningJob]]:
     """A tuning job that has run, as it was seen on the way."""
     if world.tuned is None:
@@ -130,7 +130,7 @@ def tuned(world: World) -> tuple[TuningJobSpec, list[RemoteTuningJob]]:
     return world.tuned
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(world: World, tuned: tuple[TuningJobSpec, list[RemoteTuningJob]]) -> DeploySpec:
     """The tuned model on an endpoint of its own."""
     if world.served is None:
