@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from importlib import import_module
 from tempfile import SpooledTemporaryFile
 from typing import Any
@@ -24,11 +25,12 @@ from console import streams  # noqa: E402
 from console.entrance import bodies, requests, static_files  # noqa: E402
 from console.entrance.answers import send_answer  # noqa: E402
 from console.entrance.bodies import Refused, body_limit, declared_length  # noqa: E402
-from console.entrance.clients import Clients  # noqa: E402
+from console.entrance.clients import Clients, ask  # noqa: E402
 from console.entrance.limits import MEGABYTE, Account, Full, Ledger  # noqa: E402
 from console.entrance.pages import Pages  # noqa: E402
 from console.proxies import TrustedProxies  # noqa: E402
 from console.reporter import Life  # noqa: E402
+from console.sessions import person_of  # noqa: E402
 from console.streams import Receive, Scope, Send, session_of  # noqa: E402
 
 logger = logging.getLogger(__name__)
@@ -41,6 +43,7 @@ class Application:
         self.ledger, self.clients, self.live, self.life = Ledger(), Clients(), live, life
         self.pages = Pages(django, self.ledger)
         self.files = static_files.StaticFiles()
+        live.person_of = partial(ask, person_of)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

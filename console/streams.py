@@ -1,4 +1,4 @@
-"""Server-sent events from a Redis stream, without Django's request machinery: no database, no session, no thread.
+"""Server-sent events from a Redis stream, without Django's request machinery: while it is open, it holds no thread.
 
 `GET /streams/live?ticket=…` is the doorbell of one person; `GET /streams/chat/<message>?ticket=…` the frames of one
 answer, and with several ids, comma between, those of as many: a browser has six connections to a console without TLS,
@@ -9,7 +9,8 @@ answer is sent as two frames at most: of the `draft`s of its unfinished block on
 that goes on with it comes after it, for htmx looks for the places of a frame before it fills the first.
 
 The permission is the signed ticket, made while the page is drawn; it holds together with the session's cookie only, so
-that an address in some log opens nothing, and until the session signs out: then its streams end at once.
+that an address in some log opens nothing, and until the session signs out: then its streams end at once. The mark that
+ends them is in Redis and may be lost with it, so that each stream that opens asks for the session itself, too.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ from urllib.parse import parse_qs
 import redis.asyncio as redis
 from django.conf import settings
 from django.core.signing import BadSignature, TimestampSigner
+from django.db import DatabaseError
 from django.http import parse_cookie
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -197,13 +199,14 @@ def connect(url: str, read_timeout: float) -> Any:
 
 @dataclass(slots=True)
 class Streams:
-    """The ASGI app; `close` ends all streams."""
+    """The ASGI app; `close` ends all streams. `person_of` tells who is signed in with a session's key."""
 
     url: str = ""
     per_user: int = PER_USER
     heartbeat: float = HEARTBEAT_SECONDS
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     open_by_user: Counter[int] = field(default_factory=Counter)
+    person_of: Callable[[str], Awaitable[str]] | None = None
     client: Any = None
     tail: Tail | None = None
 
@@ -212,8 +215,9 @@ class Streams:
             await answer(send, 405, "Streams are read with GET.")
             return
         ticket = parse_qs(scope["query_string"].decode("latin-1")).get("ticket", [""])[0]
+        session = session_of(scope)
         try:
-            wanted = subscription(scope["path"], ticket, session_of(scope))
+            wanted = subscription(scope["path"], ticket, session)
         except (BadSignature, ValueError):
             await answer(send, 403, "The ticket is not valid. Reload the page.")
             return
@@ -222,7 +226,7 @@ class Streams:
             return
         self.open_by_user[wanted.user_id] += 1
         try:
-            await self.serve(wanted, last_event_id(scope), receive, send)
+            await self.serve(wanted, session, last_event_id(scope), receive, send)
         finally:
             self.open_by_user[wanted.user_id] -= 1
 
@@ -238,13 +242,13 @@ class Streams:
             self.client = connect(self.url or settings.REDIS_URL, self.heartbeat + 5)
         return self.client
 
-    async def serve(self, wanted: Subscription, last: bytes, receive: Receive, send: Send) -> None:
+    async def serve(self, wanted: Subscription, session: str, last: bytes, receive: Receive, send: Send) -> None:
         try:
-            if await self.connection().exists(wanted.over):
+            if await self.is_over(wanted, session):
                 await answer(send, 403, "The session is over. Sign in again.")
                 return
             places, opening = await self.opening(wanted, last)
-        except (RedisError, OSError):
+        except (RedisError, OSError, DatabaseError):
             await answer(send, 503, "Live updates are not available.", RETRY)
             return
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
@@ -252,6 +256,12 @@ class Streams:
         await self.run_until_over(self.pump(wanted, places, send), receive)
         with suppress(OSError):
             await send({"type": "http.response.body", "body": b""})
+
+    async def is_over(self, wanted: Subscription, session: str) -> bool:
+        """The mark is asked for last: it is set before the session's row goes."""
+        if self.person_of and await self.person_of(session) != str(wanted.user_id):
+            return True
+        return bool(await self.connection().exists(wanted.over))
 
     async def opening(self, wanted: Subscription, last: bytes) -> tuple[Places, bytes]:
         """Where to read from, and the first bytes. A live page that comes back is told to fetch everything once:

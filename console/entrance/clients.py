@@ -45,6 +45,11 @@ def call_with_database(find: Callable[[str], str], session: str) -> str:
         close_old_connections()
 
 
+async def ask(find: Callable[[str], str], session: str) -> str:
+    """Raises DatabaseError."""
+    return await asyncio.get_running_loop().run_in_executor(askers, call_with_database, find, session)
+
+
 @dataclass
 class Clients:
     find: Callable[[str], str] = find_person
@@ -64,7 +69,7 @@ class Clients:
         session = session_of(scope)
         if not session or self.person(session):
             return bool(session)
-        person = await asyncio.get_running_loop().run_in_executor(askers, call_with_database, self.find, session)
+        person = await ask(self.find, session)
         self.learn(session, person)
         return bool(person)
 

@@ -21,7 +21,7 @@ from jobs.models import SignedInSession
 from jobs.services import accounts
 from tests.security.streaming import live_address, serving
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 ROOT = Path(__file__).parents[2]
 PASSWORD = "correct horse battery"
 NEW = {"old_password": PASSWORD, "new_password1": "a longer pass phrase", "new_password2": "a longer pass phrase"}
@@ -129,6 +129,17 @@ def test_an_end_that_redis_did_not_hear_of_is_told_later(server, owner, settings
     monkeypatch.setattr(live.breaker, "_closed_until", 0.0)
     sweep()
     assert (mine.is_closed(), SignedInSession.objects.count()) == (True, 0)
+
+
+@pytest.mark.threat("T3")
+def test_a_cache_that_forgets_opens_no_stream_of_a_session_that_is_over(server, owner, broker):
+    """What ends streams is marked there, and its memory goes with its process."""
+    mine = Open(server, owner)
+    mine.browser.post("/accounts/sign-out/")
+    assert mine.is_closed()
+    broker.flushall()
+    again = server.connect(mine.address, mine.session)
+    assert (again.is_over.wait(SOON), again.status, again.body) == (True, 403, b"The session is over. Sign in again.")
 
 
 @pytest.mark.threat("T19")
