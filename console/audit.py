@@ -13,12 +13,13 @@ from typing import Any
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.db import DatabaseError
 from django.dispatch import receiver
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
+from django.urls import ResolverMatch, resolve
 
 from console.audit_actions import ACTIONS, PRIVATE, Action
 from jobs.models import AuditOutcome
-from jobs.origin import Origin, comes_from, current
+from jobs.origin import CROSS_SITE, Origin, comes_from, current
 from jobs.services import audit
 from jobs.services.audit import Subject
 
@@ -67,7 +68,7 @@ class AuditMiddleware:
 
 
 def note(request: HttpRequest, status: int, origin: Origin) -> None:
-    match = request.resolver_match
+    match = request.resolver_match or (find_view(request) if origin.refusal == CROSS_SITE else None)
     name = (match.url_name or "") if match else ""
     if match is None or name in PRIVATE and status < 400:
         return
@@ -82,8 +83,17 @@ def note(request: HttpRequest, status: int, origin: Origin) -> None:
     elif is_signed_in(request):
         audit.record(action.code, about, outcome=outcome, reason=reason)
     else:
-        tried = Subject("account", "", request.POST.get("username", "")) if name == "sign-in" else about
+        is_read = origin.refusal != CROSS_SITE
+        tried = Subject("account", "", request.POST.get("username", "")) if name == "sign-in" and is_read else about
         note_stranger(action.code, tried, outcome, reason)
+
+
+def find_view(request: HttpRequest) -> ResolverMatch | None:
+    """Of a request that was refused before Django looked for it."""
+    try:
+        return resolve(request.path_info)
+    except Http404:
+        return None
 
 
 def end_of(status: int, action: Action, origin: Origin, *, signed_in: bool) -> tuple[str, str] | None:

@@ -22,7 +22,7 @@ from django_htmx.middleware import HtmxDetails
 
 from console.http import HtmxRequest, back_url, is_from_elsewhere, wants_fragment
 from console.sessions import SessionStore, address_of
-from jobs import errors, shortages
+from jobs import errors, origin, shortages
 from jobs.models import preference_of
 
 logger = logging.getLogger(__name__)
@@ -146,6 +146,7 @@ class ForgedRequestMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if request.method in SAFE_METHODS or not is_from_elsewhere(request):
             return self.get_response(request)
+        origin.refuse(origin.CROSS_SITE)
         return HttpResponseForbidden(
             gettext("This request came from another site and was refused."), content_type="text/plain; charset=utf-8"
         )

@@ -19,6 +19,7 @@ class Origin:
     entries: int = 0
 
 
+CROSS_SITE = "cross_site"
 _current: ContextVar[Origin | None] = ContextVar("origin", default=None)
 
 

@@ -416,6 +416,22 @@ def test_a_password_is_in_no_entry(client, owner):
     assert "hunter2-canary" not in str(list(AuditEntry.objects.values()))
 
 
+@pytest.mark.parametrize("path", ["/accounts/sign-in/", "/settings/password/"])
+def test_what_another_site_sent_is_a_refusal_of_nobody_and_nothing_of_it_is_read(client, db, path):
+    client.post(path, {"username": "planted"}, headers={"sec-fetch-site": "cross-site"}, REMOTE_ADDR="192.0.2.7")
+    row = AuditEntry.objects.get()
+    action = "session.sign_in" if "sign-in" in path else "account.password"
+    assert (row.action, row.outcome, row.reason, row.user_id, row.address) == (
+        action, "refused", "cross_site", None, "192.0.2.7",
+    )  # fmt: skip
+    assert "planted" not in str(list(AuditEntry.objects.values()))
+
+
+def test_an_address_that_does_not_exist_is_no_entry(client, db):
+    client.post("/no/such/page/", headers={"sec-fetch-site": "cross-site"})
+    assert AuditEntry.objects.count() == 0
+
+
 def test_what_the_domain_refuses_is_an_entry_with_its_reason(signed_in):
     job = factories.job(state="SUCCEEDED", phase="CLOSED")
     signed_in.post(reverse("tuning-cancel", args=[job.pk]))
