@@ -31,6 +31,8 @@ THREADS_PER_CLIENT: Final = 4
 WAITING: Final = 400
 WAITING_PER_CLIENT: Final = 100
 WAIT_SECONDS: Final = 20
+# With all threads at one page each for so long, none of them will end: longer than a call of Vertex AI may take.
+HUNG_SECONDS: Final = 120
 
 
 class Full(Exception):

@@ -14,6 +14,7 @@ from .answers import Answer, FileWrapper, Headers
 from .limits import MEGABYTE
 
 HEALTHY: Final = json.dumps({"status": "ok"}).encode()
+HANGING: Final = json.dumps({"status": "all threads that make pages hang"}).encode()
 # Smaller ones are kept in memory, up to so many bytes together.
 LARGEST_KEPT: Final = MEGABYTE
 MOST_KEPT: Final = 16 * MEGABYTE
@@ -27,14 +28,15 @@ def is_plain(scope: Scope) -> bool:
     return validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS)
 
 
-def healthy() -> Answer:
+def health(is_hanging: bool) -> Answer:
+    body = HANGING if is_hanging else HEALTHY
     headers = {
         "Content-Type": "application/json",
-        "Content-Length": str(len(HEALTHY)),
+        "Content-Length": str(len(body)),
         "Cache-Control": "max-age=0, no-cache, no-store, must-revalidate, private",
         **SECURITY_HEADERS,
     }
-    return Answer(200, encode(headers.items()), HEALTHY)
+    return Answer(503 if is_hanging else 200, encode(headers.items()), body)
 
 
 def encode(headers: Any) -> Headers:

@@ -1,6 +1,8 @@
 import asyncio
 import os
 import signal
+import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -8,7 +10,7 @@ from django.http import HttpResponse
 
 from console import asgi
 from console.asgi import Application, chained, end_on_signal
-from console.entrance import bodies
+from console.entrance import bodies, limits
 from console.entrance.bodies import BODY_LIMIT, body_limit
 from console.entrance.clients import find_person
 from console.entrance.limits import Ledger
@@ -215,3 +217,22 @@ def test_startup_and_shutdown_are_confirmed():
         for number, handler in before.items():
             signal.signal(number, handler)
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+@pytest.mark.parametrize(("is_hanging", "status"), [(False, 200), (True, 503)])
+def test_its_health_includes_the_threads_that_make_pages(monkeypatch, is_hanging, status):
+    monkeypatch.setattr(limits, "THREADS", 1)
+    sent: list[Any] = []
+
+    async def play() -> None:
+        application = Application(django, Streams())
+        if is_hanging:
+            application.pages.busy_since[1] = time.monotonic() - limits.HUNG_SECONDS - 1
+        await application(scope_of("/healthz", []), asyncio.Event().wait, partial(keep, sent))
+
+    asyncio.run(play())
+    assert sent[0]["status"] == status
+
+
+async def keep(sent: list[Any], message: Any) -> None:
+    sent.append(message)

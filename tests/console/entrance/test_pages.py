@@ -151,6 +151,36 @@ def test_who_has_a_hundred_requests_waiting_is_told_so_at_once():
 
 
 @pytest.mark.threat("T12")
+def test_threads_that_all_hang_are_noticed_and_one_that_works_is_enough(monkeypatch):
+    monkeypatch.setattr(limits, "HUNG_SECONDS", 0.3)
+    gate, inside = threading.Event(), []
+
+    def page() -> HttpResponse:
+        inside.append(1)
+        gate.wait(10)
+        return HttpResponse("x")
+
+    async def play() -> list[bool]:
+        pages, tasks = pages_of(page), []
+        seen = []
+        for number in range(limits.THREADS):
+            tasks.append(asyncio.create_task(ask(pages, ready(Client()), f"client {number}")))
+            while len(inside) <= number:
+                await asyncio.sleep(0.01)
+            if number == limits.THREADS - 2:
+                await asyncio.sleep(0.4)
+                seen.append(pages.are_hanging())
+        seen.append(pages.are_hanging())
+        await asyncio.sleep(0.4)
+        seen.append(pages.are_hanging())
+        gate.set()
+        await asyncio.gather(*tasks)
+        return [*seen, pages.are_hanging()]
+
+    assert asyncio.run(play()) == [False, False, True, False]
+
+
+@pytest.mark.threat("T12")
 def test_an_answer_that_nobody_takes_any_more_is_not_made_to_its_end():
     made: list[int] = []
 
