@@ -259,7 +259,7 @@ class Streams:
 
     async def is_over(self, wanted: Subscription, session: str) -> bool:
         """The mark is asked for last: it is set before the session's row goes."""
-        if self.person_of and await self.person_of(session) != str(wanted.user_id):
+        if self.person_of and not await self.person_of(session):
             return True
         return bool(await self.connection().exists(wanted.over))
 

@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import queue
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,6 +37,10 @@ LONGEST_DELAY, SETTLED = 1.0, 2.0
 CALLS = ("create_tuning_job", "list_tuning_jobs", "get_tuning_job")
 MODES = ("drop_before", "drop_after", "half_answer", "delay", "refuse")
 DONE = {"BOUND", "CLOSED"}
+ENVIRONMENT = {
+    "DJANGO_SETTINGS_MODULE": "console.settings", "VERTEX_TUNING_AT_ONCE": "0", "SQLITE_SYNCHRONOUS": "OFF",
+    "REDIS_URL": "redis://127.0.0.1:1/0",
+}  # fmt: skip
 
 
 class Killed(Exception):
@@ -77,11 +82,11 @@ def soak_worker_serve(orders: Any) -> None:
 
 
 class Round:
-    def __init__(self, servers: LocalVertex, folder: Path, size: int, chance: random.Random, workers: int) -> None:
-        self.servers, self.folder, self.chance = servers, folder, chance
+    def __init__(self, servers: LocalVertex, prepared: Path, size: int, chance: random.Random, workers: int) -> None:
+        self.servers, self.chance = servers, chance
         self.counts: Counter[str] = Counter()
         self.over = threading.Event()
-        self.seed_rows()
+        self.use(prepared)
         self.meant = [str(uuid4()) for _ in range(size)]
         self.waiting: queue.PriorityQueue[tuple[float, float, str, str]] = queue.PriorityQueue()
         for key in self.meant:
@@ -89,16 +94,13 @@ class Round:
         self.left = threading.Semaphore(0)
         self.workers = [Worker() for _ in range(workers)]
 
-    def seed_rows(self) -> None:
+    def use(self, prepared: Path) -> None:
+        folder = self.servers.folder / "console"
+        shutil.copytree(prepared, folder)
         os.environ.update(
-            DJANGO_SETTINGS_MODULE="console.settings", CONSOLE_DATA_DIR=str(self.folder / "console"),
-            VERTEX_API_ENDPOINT=self.servers.address, STORAGE_EMULATOR_HOST=self.servers.storage,
-            VERTEX_TUNING_AT_ONCE="0", SQLITE_SYNCHRONOUS="OFF", REDIS_URL="redis://127.0.0.1:1/0",
+            ENVIRONMENT, CONSOLE_DATA_DIR=str(folder), VERTEX_API_ENDPOINT=self.servers.address,
+            STORAGE_EMULATOR_HOST=self.servers.storage,
         )  # fmt: skip
-        code = "from tests import factories; factories.owner(is_superuser=True); factories.dataset()"
-        for command in (["migrate", "-v0"], ["shell", "-v0", "-c", code]):
-            program = [sys.executable, "manage.py", *command]
-            subprocess.run(program, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
     def run(self) -> None:
         threads = [threading.Thread(target=self.drive, args=(worker,)) for worker in self.workers]
@@ -155,9 +157,10 @@ class Round:
         self.waiting.put((time.monotonic() + pause, self.chance.random(), key, now))
 
     def harm(self) -> None:
-        """Each half second other faults of the server."""
+        """Each half second other faults of the server, in every second of them none: under faults alone nothing would
+        ever be created."""
         while not self.over.wait(0.5):
-            entries = [self.fault() for _ in range(self.chance.randrange(0, 12))]
+            entries = [self.fault() for _ in range(self.chance.choice((0, 0, 0, 1, 3, 9)))]
             partial = self.servers.folder / "faults.partial"
             partial.write_text(json.dumps(entries))
             partial.rename(self.servers.folder / "faults.json")
@@ -192,15 +195,21 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--play", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--prepared", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.play:
-        print(json.dumps(play(options.jobs, random.Random(options.seed), options.workers)))
+        print(json.dumps(play(options.prepared, options.jobs, random.Random(options.seed), options.workers)))
         return 0
     print(f"seed {options.seed}, began {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC", flush=True)
+    with tempfile.TemporaryDirectory(prefix="soak-") as name:
+        return soak(options, prepare(Path(name) / "console"))
+
+
+def soak(options: argparse.Namespace, prepared: Path) -> int:
     began, total = time.monotonic(), Counter[str]()
     for number in range(0, options.jobs, options.round):
         size = min(options.round, options.jobs - number)
-        counts, *bad = play_apart(size, options.seed + number, options.workers)
+        counts, *bad = play_apart(prepared, size, options.seed + number, options.workers)
         total.update(counts)
         print(f"{number + size} jobs, {time.monotonic() - began:.0f} s, {dict(total)}", flush=True)
         if any(bad):
@@ -210,20 +219,30 @@ def main() -> int:
     return 0
 
 
-def play_apart(size: int, seed: int, workers: int) -> list[Any]:
+def prepare(folder: Path) -> Path:
+    """A data folder with the tables, a person and a dataset."""
+    code = "from tests import factories; factories.owner(is_superuser=True); factories.dataset()"
+    for command in (["migrate", "-v0"], ["shell", "-v0", "-c", code]):
+        program = [sys.executable, "manage.py", *command]
+        changed = environment({**ENVIRONMENT, "CONSOLE_DATA_DIR": str(folder)})
+        subprocess.run(program, cwd=ROOT, env=changed, check=True, stdout=subprocess.DEVNULL)
+    return folder
+
+
+def play_apart(prepared: Path, size: int, seed: int, workers: int) -> list[Any]:
     """In a process of its own: what is forked has the addresses of this round's servers."""
-    program = [sys.executable, "-m", "tests.bench.soak", "--play"]
+    program = [sys.executable, "-m", "tests.bench.soak", "--play", "--prepared", str(prepared)]
     program += ["--jobs", str(size), "--seed", str(seed), "--workers", str(workers)]
     ended = subprocess.run(program, cwd=ROOT, env=environment({}), check=True, stdout=subprocess.PIPE, text=True)
     found: list[Any] = json.loads(ended.stdout.splitlines()[-1])
     return found
 
 
-def play(size: int, chance: random.Random, workers: int) -> list[Any]:
+def play(prepared: Path, size: int, chance: random.Random, workers: int) -> list[Any]:
     idle = f"{sys.executable} -c 'import time; time.sleep(100000)'"
     options = ["--base-model", f"{GEMMA}={TINY_MODEL}", "--engine-command", idle, "--hang-seconds", "100000"]
     with tempfile.TemporaryDirectory(prefix="soak-") as name, local_servers(Path(name), options) as servers:
-        one = Round(servers, Path(name), size, chance, workers)
+        one = Round(servers, prepared, size, chance, workers)
         one.run()
         return [one.counts, *one.judge()]
 
