@@ -86,8 +86,8 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
     yield made
     if made.process:
         made.kill()
-    conf.broker_url, conf.broker_transport_options = before
     current_app.pool.force_close_all()
+    conf.broker_url, conf.broker_transport_options = before
     current_app._after_fork()
 
 
