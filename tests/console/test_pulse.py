@@ -83,6 +83,7 @@ def problem_of(worker: Worker, seconds: float = 20) -> str:
     return worker.pulse.problem
 
 
+@pytest.mark.slow
 def test_a_thread_that_hangs_leaves_the_others_at_work_and_all_that_hang_are_told(started):
     started.do("hang")
     assert started.is_well_for(4)
@@ -113,6 +114,7 @@ def test_a_loop_that_hangs_and_a_process_that_is_stopped_are_silent(started, how
     assert started.silence() >= 4
 
 
+@pytest.mark.slow
 def test_a_broker_that_is_away_is_no_hang(tmp_path):
     with worker("redis://127.0.0.1:1/0", tmp_path) as waiting:
         until = time.monotonic() + 40

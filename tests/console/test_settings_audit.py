@@ -155,6 +155,7 @@ def test_another_form_is_not_there(administrator):
     assert administrator.get(f"{URL}export.pdf").status_code == 404
 
 
+@pytest.mark.slow
 def test_a_large_log_is_taken_away_in_little_memory(administrator, owner):
     rows = [
         AuditEntry(number=number, actor="owner", action="x" * 60, outcome="ok", hash="0" * 64)

@@ -26,6 +26,7 @@ from tests import factories
 from tests.fixtures.tiny_gemma3.pictures import Scene, Thing, draw
 from tests.googlehost import TOKEN, google_host
 from tests.localservers import TINY, TINY_FOLDER, LocalVertex, local_servers
+from tests.support.share import one_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 SEES = "google/gemma3@gemma-3-4b-it"
@@ -154,7 +155,7 @@ def test_it_gives_the_answer_that_the_console_got(talk, programs, key):
     assert (programs.answer(talk, key), expected != "") == (f"{expected}\n", True)
 
 
-@pytest.mark.parametrize("key", RUNNERS)
+@pytest.mark.parametrize("key", one_of(2, RUNNERS))
 def test_with_a_schema_too(talk, programs, key):
     wanted = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA}}
     talk.parameters = {"temperature": 0.0, "max_tokens": 60, "response_format": wanted}
@@ -163,7 +164,7 @@ def test_with_a_schema_too(talk, programs, key):
     assert (programs.answer(talk, key), set(json.loads(expected)) >= {"ok"}) == (f"{expected}\n", True)
 
 
-@pytest.mark.parametrize("key", RUNNERS)
+@pytest.mark.parametrize("key", one_of(2, RUNNERS))
 def test_with_its_pictures_over_several_turns(sees, programs, key):
     """The last question says nothing of the picture: only who gets it along can answer."""
     stars = pictures.add(sees.owner, **drawn(STARS), endpoint=sees.endpoint)

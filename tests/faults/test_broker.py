@@ -247,6 +247,7 @@ def test_trouble_of_the_broker_loses_nothing(broker: Broker, worker: Worker, tro
 
 
 @pytest.mark.fault("F21")
+@pytest.mark.slow
 def test_a_job_made_while_the_broker_is_full_waits_for_the_sweep(broker: Broker, worker: Worker) -> None:
     broker.start()
     broker.ask("CONFIG", "SET", "maxmemory", "1")

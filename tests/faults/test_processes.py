@@ -64,6 +64,7 @@ def wait_for_another(console: Running, name: str, old: int) -> None:
 
 
 @pytest.mark.fault("F21", "F23")
+@pytest.mark.slow
 def test_each_process_killed_in_turn_and_then_all(tmp_path: Path) -> None:
     """At the end only `up` is killed; Linux takes its children along, and the next start goes on with the training."""
     console = launch(tmp_path / "data", with_tiny_model())

@@ -154,6 +154,7 @@ def test_the_message_of_an_answer_as_another_version_sends_it(answer, kind):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.slow
 def test_messages_that_this_version_does_not_know_are_left_alone(broker, worker):  # noqa: F811
     """A task that no longer exists, one with arguments of before, and one without its own: the worker goes on."""
     broker.start()

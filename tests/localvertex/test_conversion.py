@@ -56,6 +56,7 @@ def test_asks_the_engine():
     assert Converter(shlex.split(FAKE_ENGINE)).available()
 
 
+@pytest.mark.slow
 def test_whole_model_by_the_real_engine_and_llama_cpp(own_server):
     own_server.options = ()
     server = own_server.start()

@@ -125,6 +125,7 @@ def test_a_model_server_that_hangs_is_started_again_and_the_question_is_answered
     assert llama(server, "stuck") != before
 
 
+@pytest.mark.slow
 def test_a_model_server_that_works_long_is_left_alone(own_server):
     """Nothing is asked of it for longer than the patience, and then something that takes longer."""
     own_server.extra = ["--hang-seconds", "5"]

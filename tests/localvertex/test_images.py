@@ -79,6 +79,7 @@ def right_answers(server, kind, pictures):
     return marks
 
 
+@pytest.mark.slow
 def test_held_out_pictures_are_answered(served):
     marks = right_answers(served, "PNG", 40) + right_answers(served, "JPEG", 40)
     assert len(marks) == 240

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.localvertex.servers import BUCKET, ROOT, wait_for
+from tests.support.share import one_of
 
 
 def engine_pid(server, name, program="fake_engine") -> int:
@@ -41,6 +42,7 @@ def test_one_at_a_time_in_order(own_server):
     assert ended[0].end_time <= ended[1].start_time
 
 
+@pytest.mark.slow
 def test_as_many_at_once_as_it_was_started_for(own_server):
     own_server.extra = ["--tuning-at-once", "2"]
     server = own_server.start()
@@ -128,13 +130,14 @@ def test_engine_that_runs_out_of_disk_goes_on_from_its_checkpoint(own_server):
 
 
 @pytest.mark.fault("F20")
+@pytest.mark.slow
 def test_engine_that_never_gets_enough_disk_is_an_error_that_says_so(own_server):
     server = own_server.start()
     failed = server.until(server.create(server.job("short always")).name, "FAILED")
     assert failed.error.message.startswith("The disk was full 3 times at the same checkpoint. Make more room")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", one_of(2, [signal.SIGKILL, signal.SIGTERM]))
 def test_training_goes_on_after_the_server_was_gone(own_server, number):
     server = own_server.start()
     name = start_holding(server)

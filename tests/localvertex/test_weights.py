@@ -106,6 +106,7 @@ def test_pictures_are_known_of_before_the_conversion(tmp_path):
     assert not from_folder("me/sees@one", folder, tmp_path / "made").images
 
 
+@pytest.mark.slow
 def test_hugging_face_files_alone_see_pictures(own_server, tmp_path):
     """By the real engine and llama.cpp. What nobody waits for is left as it is."""
     folder = tmp_path / "hf-only"

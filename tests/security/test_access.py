@@ -17,6 +17,7 @@ from jobs.models import Delivery, SharedFolder
 from jobs.services import chat_share
 from tests import factories
 from tests.support.answers import status_of
+from tests.support.share import one_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.threat("T1")]
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -306,7 +307,7 @@ def test_the_owner_gets_in(client, owner, name):
 
 
 @each_route()
-@pytest.mark.parametrize("who", list(OTHERS))
+@pytest.mark.parametrize("who", one_of(len(OTHERS), OTHERS))
 def test_somebody_else_learns_and_changes_nothing(client, owner, name, who):
     url, other = address(name, THINGS[ROUTES[name].thing]().pk), OTHERS[who]()
     if other.is_superuser and ROUTES[name].is_of_administrators:
@@ -319,6 +320,7 @@ def test_somebody_else_learns_and_changes_nothing(client, owner, name, who):
     assert kept() == before
 
 
+@pytest.mark.slow
 def test_no_id_of_any_thing_opens_any_address_to_somebody_else(client, owner):
     """Also where the address is for another kind of thing."""
     ids = {kind: make().pk for kind, make in THINGS.items()}
@@ -350,6 +352,7 @@ def test_nobody_has_to_sign_in_first(client, owner, name):
 
 
 @each_route()
+@pytest.mark.slow
 def test_who_has_no_account_any_more_is_nobody(client, owner, name):
     """Even the owner, with a session from before."""
     url = address(name, THINGS[ROUTES[name].thing]().pk)

@@ -11,6 +11,7 @@ from tests import factories
 from tests.security import test_access
 from tests.security.streaming import serving
 from tests.support.answers import status_of
+from tests.support.share import one_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.threat("T4")]
 HOST = "http://testserver"
@@ -81,7 +82,7 @@ def forgeries(browser):
     }
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", one_of(3, names()))
 def test_nothing_that_another_site_sends_is_done(victim, name):
     url = address(name)
     before = everything()
@@ -91,7 +92,7 @@ def test_nothing_that_another_site_sends_is_done(victim, name):
     assert everything() == before
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", one_of(6, names()))
 def test_looking_changes_nothing(victim, name):
     """As a link, an image or a preview on another site asks."""
     url = address(name)

@@ -17,6 +17,7 @@ from playwright.sync_api import Page, Request, expect
 from tests.e2e import conftest as e2e
 from tests.e2e.conftest import Visit
 from tests.running import ROOT, Running
+from tests.support.share import one_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.threat("T5", "T6", "T7"), pytest.mark.timeout(240)]
 browser, console, session, visit = e2e.browser, e2e.console, e2e.session, e2e.visit
@@ -160,20 +161,23 @@ def test_a_job_file_does_not_take_over_the_account(visit: Visit, console: Runnin
 
 @pytest.mark.parametrize(
     ("tag", "attributes"),
-    [
-        ("i", {"hx-trigger": "load"}),
-        ("i", {"hx-trigger": "mousemove from:document"}),
-        ("i", {"hx-trigger": "every 100ms"}),
-        ("form", {"hx-trigger": "load", "method": "post", "hx-include": TOKEN}),
-        (
-            "form",
-            {"hx-trigger": "toggle from:document, click from:document", "hx-include": TOKEN},
-        ),
-        ("button", {"hx-trigger": "load, click from:document", "autofocus": ""}),
-        ("input", {"autofocus": "", "hx-trigger": "focus, revealed, intersect"}),
-        ("i", {"data-hx-trigger": "load", "data-hx-post": "/settings/password/"}),
-        ("i", {"hx-on:htmx:after:process": "window.hacked = true", "hx-trigger": "load[window.hacked = true]"}),
-    ],
+    one_of(
+        3,
+        [
+            ("i", {"hx-trigger": "load"}),
+            ("i", {"hx-trigger": "mousemove from:document"}),
+            ("i", {"hx-trigger": "every 100ms"}),
+            ("form", {"hx-trigger": "load", "method": "post", "hx-include": TOKEN}),
+            (
+                "form",
+                {"hx-trigger": "toggle from:document, click from:document", "hx-include": TOKEN},
+            ),
+            ("button", {"hx-trigger": "load, click from:document", "autofocus": ""}),
+            ("input", {"autofocus": "", "hx-trigger": "focus, revealed, intersect"}),
+            ("i", {"data-hx-trigger": "load", "data-hx-post": "/settings/password/"}),
+            ("i", {"hx-on:htmx:after:process": "window.hacked = true", "hx-trigger": "load[window.hacked = true]"}),
+        ],
+    ),
 )
 def test_what_gets_in_all_the_same_changes_nothing(
     visit: Visit, console: Running, asked: list[str], tag: str, attributes: dict[str, str]
@@ -207,7 +211,9 @@ def test_text_becomes_elements_in_one_place_only(visit: Visit, asked: list[str])
     assert [fails(visit, one) for one in tries] == [True] * len(tries)
 
 
-@pytest.mark.parametrize("field", ["closest", "matches", "contains", "querySelectorAll", "csrfmiddlewaretoken"])
+@pytest.mark.parametrize(
+    "field", one_of(3, ["closest", "matches", "contains", "csrfmiddlewaretoken", "querySelectorAll"])
+)
 def test_a_form_that_was_put_in_changes_nothing_though_somebody_sends_it(
     visit: Visit, console: Running, asked: list[str], field: str
 ) -> None:

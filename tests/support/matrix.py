@@ -8,6 +8,7 @@ import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +60,7 @@ def find_covered(path: Path) -> Iterator[tuple[str, str, str]]:
                 yield marker, row, node.name
 
 
+@cache
 def collect(kind: str) -> tuple[dict[str, Row], list[str]]:
     """The rows with their tests, and markers that name no row."""
     rows, unknown = read_rows(kind), []

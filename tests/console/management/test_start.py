@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.running import ROOT, environment, processes_of
+from tests.support.share import one_of
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.fault("F20")]
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount, give files away and be somebody else")
@@ -69,7 +70,7 @@ def data_dir(migrated, tmp_path) -> Path:
 
 
 @NEEDS_ROOT
-@pytest.mark.parametrize("is_new", [True, False])
+@pytest.mark.parametrize("is_new", one_of(2, [False, True]))
 def test_a_data_directory_that_cannot_be_written(mounted, is_new):
     folder = mounted(ROOMY_TMPFS)
     if not is_new:
@@ -94,7 +95,7 @@ def test_a_disk_that_is_too_full_for_a_key(mounted):
 
 
 @NEEDS_ROOT
-@pytest.mark.parametrize("name", ["secret-key", "console.sqlite3", "localvertex"])
+@pytest.mark.parametrize("name", one_of(3, ["console.sqlite3", "secret-key", "localvertex"]))
 def test_files_of_somebody_else(migrated, open_folder, name):
     data_dir = Path(shutil.copytree(migrated, open_folder / "console"))
     (data_dir / "localvertex").mkdir(exist_ok=True)
@@ -194,7 +195,7 @@ def test_migrate_refuses_a_newer_database_too(newer):
 
 
 @pytest.mark.fault("F29")
-@pytest.mark.parametrize("name", SERVERS)
+@pytest.mark.parametrize("name", one_of(3, SERVERS))
 def test_no_process_works_on_a_newer_database(newer, name):
     given = environment({"CONSOLE_DATA_DIR": str(newer), "DJANGO_SETTINGS_MODULE": "console.settings"})
     ended = subprocess.run(

@@ -218,6 +218,7 @@ def test_a_process_that_starts_has_a_patience_of_its_own(supervisor, tmp_path, i
 
 
 @pytest.mark.parametrize(("gap", "is_ended"), [(0.5, False), (60, True)])
+@pytest.mark.slow
 def test_after_a_gap_of_the_supervisor_itself_everybody_has_the_full_time(
     supervisor, tmp_path, impatient, monkeypatch, gap, is_ended
 ):

@@ -64,6 +64,7 @@ def test_a_given_port_that_is_taken_is_refused(console, tmp_path):
     assert second.stderr == f"CommandError: Port {port} is taken. Leave --port out to use a free one.\n"
 
 
+@pytest.mark.slow
 def test_two_folders_run_beside_each_other_and_a_killed_one_comes_back_where_it_was(console, tmp_path):
     other = launch(tmp_path / "data", IDLE)
     wait_for_link(other)

@@ -33,6 +33,7 @@ def test_steps_end_it_early_with_a_checkpoint(workdir: Workdir) -> None:
     assert config["lora_alpha"] == 8
 
 
+@pytest.mark.slow
 def test_adapter_that_does_not_fit(workdir: Workdir, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     workdir.describe(adapter_dir=str(tmp_path / "empty"))

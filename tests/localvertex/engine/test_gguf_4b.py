@@ -148,6 +148,7 @@ def expected(folder: Path, model: Any, question: str, images: list[bytes], answe
     [("Hello", 0), (LONG, 0), ("Describe the picture.", 1), (LONG, 2)],
     ids=["short", "longer than the window", "picture", "pictures and a long text"],
 )
+@pytest.mark.slow
 def test_llama_cpp_computes_what_transformers_computes(
     folder: Path, files: list[Path], question: str, images: int
 ) -> None:

@@ -62,6 +62,7 @@ def test_both_files_of_the_vision_fixture_are_made_again(tmp_path: Path) -> None
     assert [path.read_bytes() == (TINY_VISION / path.name).read_bytes() for path in made] == [True, True]
 
 
+@pytest.mark.slow
 def test_merged_model_answers_like_the_adapter(trained: Workdir, tmp_path: Path) -> None:
     (merged,) = convert(trained.path / "final", tmp_path)
     with llama(TINY / "model.gguf", trained.path / "final" / "adapter" / "adapter.gguf") as adapted:

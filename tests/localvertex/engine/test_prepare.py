@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from safetensors import safe_open
 from transformers import AutoConfig
 
@@ -17,6 +18,7 @@ def prepare(source: Path, out: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
 
 
+@pytest.mark.slow
 def test_gguf_becomes_the_folder_it_came_from(tmp_path: Path) -> None:
     out = tmp_path / "made"
     finished = prepare(TINY / "model.gguf", out)
@@ -32,6 +34,7 @@ def test_gguf_becomes_the_folder_it_came_from(tmp_path: Path) -> None:
     assert ChatEncoder(out).encode_prompt(turns) == ChatEncoder(TINY).encode_prompt(turns)
 
 
+@pytest.mark.slow
 def test_other_files_are_refused_and_leave_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "models"
     folder.mkdir()

@@ -54,6 +54,7 @@ def test_adapter_works_on_the_base_in_llama_cpp(qlora: Workdir) -> None:
 
 
 @needs_bitsandbytes
+@pytest.mark.slow
 def test_merged_model_is_whole_and_not_quantised(qlora: Workdir, tmp_path: Path) -> None:
     final, base = load_file(qlora.path / "final" / "model.safetensors"), load_file(TINY / "model.safetensors")
     assert {name: (one.shape, one.dtype) for name, one in final.items()} == {

@@ -77,6 +77,7 @@ def test_merged_model_answers_like_the_adapter(trained: Workdir) -> None:
     assert tokenizer.decode(made, skip_special_tokens=True) == HELD_OUT["questions"][0]["tuned"]
 
 
+@pytest.mark.slow
 def test_bad_data_fails_with_the_line(workdir: Workdir) -> None:
     path = workdir.write_rows("bad.jsonl", {"prompt": "Hi", "completion": "Hello!"}, {"prompt": "Hi"})
     workdir.describe(train_path=path)

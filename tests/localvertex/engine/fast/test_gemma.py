@@ -98,6 +98,7 @@ def test_full_tuning_is_left_to_transformers() -> None:
     assert fast_gemma(adapted(TINY, torch.float32)) is None
 
 
+@pytest.mark.slow
 def test_steps_say_how_many_tokens(trained: Workdir) -> None:
     stats = trained.events("data_stats")[0]
     epochs = json.loads((TUNE / "heldout.json").read_text())["training"]["epochs"]
