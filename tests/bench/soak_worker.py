@@ -1,5 +1,6 @@
 """What a worker of the soak does. The module is loaded once and forked: a worker that was killed is back at once."""
 
+import _strptime  # noqa: F401
 import threading
 from collections.abc import Callable
 from datetime import datetime
@@ -13,7 +14,10 @@ django.setup()
 
 from django.db import close_old_connections  # noqa: E402
 
-import jobs.vertex.sdk  # noqa: E402, F401  # seconds of imports
+# Seconds of imports, most of them made by the first call otherwise.
+from google.cloud import aiplatform_v1, aiplatform_v1beta1, storage  # noqa: E402, F401
+
+import jobs.vertex.sdk.clients  # noqa: E402, F401
 from jobs.models import TuningJob  # noqa: E402
 from jobs.services import tuning  # noqa: E402
 from tests import factories  # noqa: E402
