@@ -164,6 +164,7 @@ class Supervisor:
             seen = now
 
     def stop(self) -> None:
+        """Also gives the terminal a moment to take the last lines."""
         self.stopping.set()
         if not self.children:
             return
