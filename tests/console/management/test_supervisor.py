@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from console.management.liveness import Ear
 from console.management.rundir import RunDirectory
 from console.management.supervisor import CHILD, Process, StartFailed, Supervisor
 from console.management.terminal import Terminal
