@@ -9,10 +9,17 @@ from .limits import Full
 
 @dataclass(slots=True)
 class Lane:
-    """`inside` counts those that wait, too."""
+    """`inside` counts those that wait, too. `waiting`: the patience of each of those, in their order."""
 
     free: asyncio.Semaphore
     inside: int = 0
+    waiting: dict[asyncio.Timeout, None] = field(default_factory=dict)
+
+    def turn_away(self) -> None:
+        """The one that came last."""
+        patience, _ = self.waiting.popitem()
+        if not patience.expired():
+            patience.reschedule(0)
 
 
 @dataclass
@@ -28,21 +35,38 @@ class Lanes:
         self.free = asyncio.Semaphore(self.threads)
 
     async def enter(self, client: str) -> None:
-        """Returns when it is this client's turn; `leave` has to follow. Raises Full when too many wait already."""
-        lane = self.lanes.setdefault(client, Lane(asyncio.Semaphore(self.each)))
-        if lane.inside >= self.waiting_each + self.each or self.inside >= self.waiting + self.threads:
+        """Returns when it is this client's turn; `leave` has to follow. Raises Full when too many wait already, or when
+        others that have fewer waiting need the room."""
+        lane = self.lanes.get(client) or Lane(asyncio.Semaphore(self.each))
+        if lane.inside >= self.waiting_each + self.each:
             raise Full
+        if self.inside >= self.waiting + self.threads:
+            self._make_room(lane)
+        self.lanes[client] = lane
         lane.inside += 1
         self.inside += 1
         try:
-            async with asyncio.timeout(limits.WAIT_SECONDS):
-                await self._take(lane)
+            await self._wait(lane)
         except TimeoutError:
             self._forget(client)
             raise Full from None
         except BaseException:
             self._forget(client)
             raise
+
+    def _make_room(self, comer: Lane) -> None:
+        longest = max(self.lanes.values(), key=lambda lane: len(lane.waiting))
+        if len(longest.waiting) <= len(comer.waiting):
+            raise Full
+        longest.turn_away()
+
+    async def _wait(self, lane: Lane) -> None:
+        async with asyncio.timeout(limits.WAIT_SECONDS) as patience:
+            lane.waiting[patience] = None
+            try:
+                await self._take(lane)
+            finally:
+                lane.waiting.pop(patience, None)
 
     async def _take(self, lane: Lane) -> None:
         await lane.free.acquire()
