@@ -31,8 +31,10 @@ THREADS_PER_CLIENT: Final = 4
 WAITING: Final = 400
 WAITING_PER_CLIENT: Final = 100
 WAIT_SECONDS: Final = 20
-# With all threads at one page each for so long, none of them will end: longer than a call of Vertex AI may take.
+# With all threads at one page each for so long, none of them will end: longer than a call of Vertex AI may take. Unless
+# they work: then they use more than this share of a processor's time, all together.
 HUNG_SECONDS: Final = 120
+HUNG_SHARE: Final = 0.01
 
 
 class Full(Exception):

@@ -3,8 +3,6 @@ is made, however slowly the client sent the one and takes the other."""
 
 import asyncio
 import contextvars
-import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -18,7 +16,7 @@ from console.streams import Receive, Scope, Send
 from . import limits
 from .answers import Answer, FileWrapper, Headers, Spool, send_answer
 from .limits import Account, Ledger
-from .threads import Lanes
+from .threads import Lanes, Work
 
 
 class Pages:
@@ -27,7 +25,7 @@ class Pages:
     def __init__(self, django: Any, ledger: Ledger) -> None:
         self.django, self.ledger, self.lanes = django, ledger, Lanes()
         self.executor = ThreadPoolExecutor(limits.THREADS, "page")
-        self.busy_since: dict[int, float] = {}
+        self.work = Work()
 
     async def __call__(
         self, scope: Scope, body: IO[bytes], client: str, receive: Receive, send: Send, made: Callable[[], object]
@@ -51,18 +49,9 @@ class Pages:
         await send_answer(answer, receive, send)
         return str(environ.get(PERSON, ""))
 
-    def are_hanging(self) -> bool:
-        """Every thread has been at one and the same page for longer than any takes."""
-        begun = list(self.busy_since.values())
-        return len(begun) == limits.THREADS and time.monotonic() - max(begun) > limits.HUNG_SECONDS
-
     def _make(self, *arguments: Any) -> Answer | None:
-        thread = threading.get_ident()
-        self.busy_since[thread] = time.monotonic()
-        try:
+        with self.work.one_page():
             return self._answer(*arguments)
-        finally:
-            del self.busy_since[thread]
 
     def _answer(
         self, environ: dict[str, Any], spool_for: Callable[[], Spool], begin: Callable[[Answer], None]
