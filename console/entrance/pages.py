@@ -32,13 +32,15 @@ class Pages:
     ) -> str:
         """`made` is called when the request's body is not needed any more. Returns whose session it was, if anybody's.
 
-        Raises Full, before anything was sent, when too many of this client's requests wait for a thread.
+        Raises Full, before anything was sent, when too many of this client's requests wait for a thread, or too much of
+        what was made for it has not been taken.
         """
         loop = asyncio.get_running_loop()
         environ = {**build_environ(scope, body), "wsgi.file_wrapper": FileWrapper}  # type: ignore[arg-type]
         await self.lanes.enter(client)
         begun: asyncio.Future[Answer] = loop.create_future()
-        spool_for = partial(Spool, loop, Account(self.ledger, client))
+        account = Account(self.ledger, client)
+        spool_for = partial(Spool, loop, account)
         job = partial(contextvars.copy_context().run, self._make, environ, spool_for, partial(announce, loop, begun))
         making = loop.run_in_executor(self.executor, job)
         making.add_done_callback(lambda _: self.lanes.leave(client))
@@ -46,7 +48,12 @@ class Pages:
         await asyncio.wait((making, begun), return_when=asyncio.FIRST_COMPLETED)
         answer = begun.result() if begun.done() else making.result()
         assert answer is not None
-        await send_answer(answer, receive, send)
+        try:
+            if isinstance(answer.body, bytes) and answer.body:
+                account.take(len(answer.body), is_small=len(answer.body) <= limits.SMALL_ANSWER)
+            await send_answer(answer, receive, send)
+        finally:
+            account.close()
         return str(environ.get(PERSON, ""))
 
     def _make(self, *arguments: Any) -> Answer | None:

@@ -4,7 +4,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +146,33 @@ def test_streams_of_one_burst_are_all_open_and_take_little_memory(site: Site, co
         assert statuses == {b"HTTP/1.1 200 OK": count}
         assert memory < 300
         assert probe(site.address, site.sessions[0], 2).failures == []
+
+
+def test_large_pages_that_are_hardly_taken_take_no_more_than_their_share_of_memory(site: Site) -> None:
+    """300 of a megabyte each, to one person who has a share of 192 MB; each takes as little as is allowed."""
+    path = f"/datasets/{make_dataset(site.console, 'bench-1', 3)}/rows/1.json"
+    target, pid = site.attacker(site.sessions[1]), site.console.pids()["web"]
+    request = f"GET {path} HTTP/1.1\r\n{target.headers()}".encode()
+    before = most = memory_of(pid)
+    with ExitStack() as stack:
+        opened: list[socket.socket] = []
+        while len(opened) < 300:
+            for _ in range(20):
+                opened.append(stack.enter_context(target.connect(attacks.SMALL_WINDOW)))
+                opened[-1].sendall(request)
+                opened[-1].setblocking(False)
+            until = time.monotonic() + 0.5
+            while time.monotonic() < until:
+                most = max(most, memory_of(pid))
+                time.sleep(0.05)
+            for one in opened:
+                with suppress(OSError):
+                    one.recv(5000)
+        figures = probe(site.address, site.sessions[0], 2)
+        most = max(most, memory_of(pid))
+    print(f"memory grew by {(most - before) / 2**20:.0f} MB; {figures}")
+    assert figures.failures == []
+    assert most - before < 300 * 2**20
 
 
 def is_closed(connection: socket.socket, patience: float) -> bool:

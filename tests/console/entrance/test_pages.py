@@ -2,6 +2,7 @@ import asyncio
 import io
 import threading
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ class Client:
     """One request: what was sent to it. It takes what comes when it is `ready`, and stays until it is `leaving`."""
 
     def __init__(self) -> None:
-        self.status, self.body, self.has_ended = 0, b"", False
+        self.status, self.body, self.has_ended, self.size = 0, b"", False, 0
         self.ready, self.leaving = asyncio.Event(), asyncio.Event()
 
     async def receive(self) -> dict[str, Any]:
@@ -251,10 +252,52 @@ def test_an_answer_that_is_too_large_to_lie_here_is_cut_off(monkeypatch):
     assert (client.has_ended, 0 < len(client.body) <= 2000) == (False, True)
 
 
-def test_what_an_answer_held_is_given_back():
+@pytest.mark.parametrize("response", [lambda: rows(1000), lambda: HttpResponse("x" * 600_000)], ids=["rows", "page"])
+def test_what_an_answer_held_is_given_back(response):
     ledger = Ledger()
-    answered(lambda: rows(1000), ledger=ledger)
+    answered(response, ledger=ledger)
     assert ledger.held.total() == 0
+
+
+def untaken(ledger: Ledger, sizes: dict[str, list[int]]) -> dict[str, int]:
+    """How many pages of these sizes each client gets that takes nothing; then all take theirs, and nothing is held."""
+
+    async def play() -> dict[str, int]:
+        found, tasks, clients = {}, [], []
+        for name, wanted in sizes.items():
+            found[name] = 0
+            for size in wanted:
+                client = Client()
+                made = asyncio.create_task(ask(pages_of(partial(HttpResponse, "x" * size), ledger), client, name))
+                while not made.done() and ledger.held.total() == sum(one.size for one in clients):
+                    await asyncio.sleep(0.01)
+                if not made.done():
+                    found[name] += 1
+                    client.size = size
+                    clients.append(client)
+                    tasks.append(made)
+                else:
+                    assert isinstance(made.exception(), Full)
+        for client in clients:
+            client.ready.set()
+        await asyncio.gather(*tasks)
+        assert ([len(one.body) for one in clients], ledger.held.total()) == ([one.size for one in clients], 0)
+        return found
+
+    return asyncio.run(play())
+
+
+@pytest.mark.threat("T12")
+def test_whole_pages_that_are_not_taken_count_in_the_share_of_their_client():
+    ledger = Ledger(each=1_000_000)
+    assert untaken(ledger, {"greedy": [400_000] * 3 + [100_000] * 3, "other": [400_000]}) == {"greedy": 4, "other": 1}
+
+
+@pytest.mark.threat("T12")
+def test_small_pages_are_there_for_everybody_however_much_the_others_leave_lying_here():
+    ledger = Ledger(most=1_000_000, each=900_000)
+    sizes = {"one": [800_000], "two": [400_000, 100_000], "three": [100_000] * 9}
+    assert untaken(ledger, sizes) == {"one": 1, "two": 1, "three": 9}
 
 
 def test_a_failure_in_the_middle_of_an_answer_is_no_end():
