@@ -11,7 +11,7 @@ MEGABYTE: Final = 1024 * KILOBYTE
 # there may be, one address never has more than the fourth part, and some are kept for this machine: who asks there
 # whether the console works gets an answer.
 CONNECTIONS: Final = 4000
-CONNECTIONS_PER_ADDRESS: Final = 1200
+CONNECTIONS_PER_ADDRESS: Final = 1000
 SHARE_OF_ADDRESS: Final = 4
 CONNECTIONS_OF_THIS_MACHINE: Final = 16
 HEADER_SECONDS: Final = 10

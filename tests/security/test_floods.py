@@ -1,10 +1,11 @@
 """The web process under attack: health, signing in and the pages of people go on, whoever else asks for how much."""
 
+import resource
 import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,28 @@ def test_who_reads_slowly_but_steadily_gets_all_of_it(site: Site) -> None:
 
 def test_slow_bodies_hold_up_nobody(site: Site) -> None:
     site.endure(attacks.slow_bodies(site.attacker()))
+
+
+def test_slow_bodies_of_four_addresses_shut_nobody_out(site: Site) -> None:
+    """As many as there may be connections; all of them are at work."""
+    with many_files(), ExitStack() as opened:
+        for number in range(1, 5):
+            target = site.attacker(source=f"127.0.4.{number}")
+            opened.enter_context(attacks.slow_bodies(target, connections=1020, pause=5))
+        assert attacks.fetch(site.address, attacks.HEALTH, timeout=60) == 200
+        figures = probe(site.address, site.sessions[0], 3)
+    print(figures)
+    assert figures.failures == []
+
+
+@contextmanager
+def many_files() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_half_sent_headers_hold_up_nobody_and_are_closed(site: Site) -> None:
