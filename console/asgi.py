@@ -61,7 +61,7 @@ class Application:
         if path.startswith("/streams/"):
             await self.live(scope, receive, send)
         elif (path == "/healthz" or path.startswith(settings.STATIC_URL)) and static_files.is_plain(scope):
-            answer = static_files.health(self.pages.are_hanging()) if path == "/healthz" else self.files.find(scope)
+            answer = static_files.health(self.pages.work.is_hanging()) if path == "/healthz" else self.files.find(scope)
             await (send_answer(answer, receive, send) if answer else self.page(scope, receive, send))
         else:
             await self.page(scope, receive, send)

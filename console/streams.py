@@ -315,9 +315,10 @@ def session_of(scope: Scope) -> str:
 
 
 def last_event_id(scope: Scope) -> bytes:
-    """Empty when there is none, or none that a Redis stream could have given."""
+    """Empty when there is none, or none that a Redis stream could have given: its numbers have 64 bits."""
     value = header(scope, b"last-event-id")
-    return value if EVENT_ID.fullmatch(value) else b""
+    is_possible = EVENT_ID.fullmatch(value) and all(int(number) < 2**64 for number in re.findall(rb"\d+", value))
+    return value if is_possible else b""
 
 
 app = Streams()

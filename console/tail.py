@@ -1,6 +1,7 @@
 """Reads many Redis streams over one connection, however many pages watch them.
 
 A page that takes its time is not waited for: what comes meanwhile is piled up for it, folded as it would be sent.
+What Redis refuses of one stream, or what cannot be folded for one page, ends nobody else's.
 """
 
 import asyncio
@@ -9,6 +10,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from redis.exceptions import ResponseError
 
 Entry = tuple[bytes, dict[bytes, bytes]]
 Fold = Callable[[list[Entry]], list[Entry]]
@@ -95,10 +98,13 @@ class Tail:
         return is_news
 
     def _leave(self, reader: Reader) -> None:
+        """Once is enough; again changes nothing."""
         for stream in reader.positions:
-            self._readers[stream].discard(reader)
-            if not self._readers[stream]:
-                del self._readers[stream], self._positions[stream]
+            readers = self._readers.get(stream, set())
+            readers.discard(reader)
+            if not readers:
+                self._readers.pop(stream, None)
+                self._positions.pop(stream, None)
 
     async def _ring(self) -> None:
         """Once for all that come before the next reading begins."""
@@ -117,13 +123,35 @@ class Tail:
     async def _run(self) -> None:
         try:
             while self._readers:
-                await self._read()
+                asked = {self._wake: self._woken, **self._positions}
+                try:
+                    await self._read(asked)
+                except ResponseError as failure:
+                    await self._drop_refused(asked, failure)
         except Exception as failure:
             for reader in set().union(*self._readers.values()):
                 reader.fail(failure)
 
-    async def _read(self) -> None:
-        asked = {self._wake: self._woken, **self._positions}
+    async def _drop_refused(self, asked: Mapping[bytes, bytes], failure: ResponseError) -> None:
+        """Redis does not say which of the streams it refuses, so each is asked for by itself."""
+        async with self._client.pipeline(transaction=False) as pipe:
+            for stream, position in asked.items():
+                pipe.xread({stream: position}, count=1)
+            found = dict(zip(asked, await pipe.execute(raise_on_error=False), strict=True))
+        refused = [stream for stream, answer in found.items() if isinstance(answer, ResponseError)]
+        if not refused or self._wake in refused:
+            raise failure
+        for stream in refused:
+            for reader in list(self._readers.get(stream, ())):
+                # Who came meanwhile may want what is not refused.
+                if order(reader.positions[stream]) >= order(asked[stream]):
+                    self._fail(reader, found[stream])
+
+    def _fail(self, reader: Reader, failure: Exception) -> None:
+        reader.fail(failure)
+        self._leave(reader)
+
+    async def _read(self, asked: dict[bytes, bytes]) -> None:
         self._has_rung = False
         for stream, entries in await self._client.xread(asked, count=BATCH, block=self._block) or ():
             if stream == self._wake:
@@ -133,6 +161,12 @@ class Tail:
             if self._positions.get(stream) == asked[stream]:
                 self._positions[stream] = entries[-1][0]
             # It is read again for who came meanwhile and lacks what was before.
-            for reader in self._readers.get(stream, ()):
+            for reader in list(self._readers.get(stream, ())):
                 if order(reader.positions[stream]) >= order(asked[stream]):
-                    reader.add(stream, entries)
+                    self._give(reader, stream, entries)
+
+    def _give(self, reader: Reader, stream: bytes, entries: list[Entry]) -> None:
+        try:
+            reader.add(stream, entries)
+        except Exception as failure:
+            self._fail(reader, failure)

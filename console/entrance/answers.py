@@ -127,12 +127,14 @@ class Answer:
 
 
 async def send_answer(answer: Answer, receive: Receive, send: Send) -> None:
-    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+    start = {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
     if isinstance(answer.body, bytes):
+        await send(start)
         await _send_bytes(answer.body, send)
         return
     leaving = asyncio.ensure_future(disconnected(receive))
     try:
+        await send(start)
         async with aclosing(_parts(answer)) as parts:
             async for part in parts:
                 if leaving.done():
@@ -147,9 +149,10 @@ async def send_answer(answer: Answer, receive: Receive, send: Send) -> None:
 
 
 async def _send_bytes(body: bytes, send: Send) -> None:
-    for at in range(0, max(len(body), 1), FILE_PART):
-        more = at + FILE_PART < len(body)
-        await send({"type": "http.response.body", "body": body[at : at + FILE_PART], "more_body": more})
+    """In parts: what is handed on is copied once more until it is taken."""
+    for at in range(0, max(len(body), 1), PART):
+        more = at + PART < len(body)
+        await send({"type": "http.response.body", "body": body[at : at + PART], "more_body": more})
 
 
 def _parts(answer: Answer) -> Any:

@@ -21,19 +21,30 @@ from . import limits
 logger = logging.getLogger(__name__)
 
 SPARE_FILES: Final = 200
+CUSTOMER_PREFIX: Final = 56
+FEW: Final = 4
 TIMED_OUT: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 @lru_cache(4096)
-def network_of(host: str) -> str:
-    """One customer of a provider has 2^64 addresses of IPv6."""
+def network_of(host: str, prefix: int = 64) -> str:
+    """One customer of a provider has 2^64 addresses of IPv6, and many have 256 networks of so many."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
         return host
     if isinstance(address, ipaddress.IPv6Address) and not address.ipv4_mapped:
-        return str(ipaddress.ip_network((address, 64), strict=False))
+        return str(ipaddress.ip_network((address, prefix), strict=False))
     return host
+
+
+def is_this_machine(client: str, server: str) -> bool:
+    if client == server:
+        return True
+    with suppress(ValueError):
+        address = ipaddress.ip_address(client)
+        return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+    return False
 
 
 @lru_cache(4096)
@@ -54,7 +65,8 @@ class Connection(H11Protocol):
         self.stuck_bytes = 0
         self._set_option(socket.SO_SNDBUF, limits.SEND_BUFFER)
         host = self.client[0] if self.client else ""
-        self.address = "" if is_proxy(host) else network_of(host)
+        self.is_near = is_this_machine(host, self.server[0] if self.server else "")
+        self.address = "" if is_proxy(host) else network_of(host, CUSTOMER_PREFIX)
         self.door = doors.setdefault(self.server_state, Door())
         self.door.let_in(self)
 
@@ -123,27 +135,31 @@ class Connection(H11Protocol):
 
 
 class Door:
-    """The connections of a server by the network that they come from. Who is idle makes room for who comes."""
+    """The connections of a server by the network that they come from. Who is idle makes room for who comes; if nobody
+    is, the network that has most does."""
 
     def __init__(self) -> None:
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self.most = max(1, min(limits.CONNECTIONS, files - SPARE_FILES))
+        self.most_from_afar = self.most - min(limits.CONNECTIONS_OF_THIS_MACHINE, self.most // 10)
+        self.each = max(1, min(limits.CONNECTIONS_PER_ADDRESS, self.most // limits.SHARE_OF_ADDRESS))
         self.by_address: dict[str, dict[Connection, None]] = {}
         self.count = 0
         self.clock: asyncio.TimerHandle | None = None
 
-    def let_in(self, connection: Connection) -> None:
-        neighbours = self.by_address.setdefault(connection.address, {})
-        if connection.address and len(neighbours) >= limits.CONNECTIONS_PER_ADDRESS:
-            self._make_room(neighbours, connection)
-        elif self.count >= self.most:
-            self._make_room(max(self.by_address.values(), key=len), connection)
-        neighbours[connection] = None
-        self.count += 1
+    def let_in(self, comer: Connection) -> None:
+        one = self._too_many(comer)
+        if one is not None:
+            one.cut_off()
+            self.let_out(one)
+        if one is not comer:
+            self.by_address.setdefault(comer.address, {})[comer] = None
+            self.count += 1
         if self.clock is None:
-            self.clock = connection.loop.call_later(1, self.look, connection.loop)
+            self.clock = comer.loop.call_later(1, self.look, comer.loop)
 
     def let_out(self, connection: Connection) -> None:
+        """Once is enough; again changes nothing."""
         neighbours = self.by_address.get(connection.address, {})
         if connection in neighbours:
             del neighbours[connection]
@@ -154,11 +170,29 @@ class Door:
             self.clock.cancel()
             self.clock = None
 
+    def _too_many(self, comer: Connection) -> Connection | None:
+        """The one that has to go, which may be the one that comes. A proxy stands for many who have few each."""
+        neighbours = self.by_address.get(comer.address, {})
+        if comer.address and len(neighbours) >= self.each:
+            return self._least(neighbours, comer)
+        if self.count < (self.most if comer.is_near else self.most_from_afar):
+            return None
+        largest = self._largest()
+        own = len(neighbours) if comer.address else FEW
+        if largest is neighbours or own >= len(largest):
+            return self._least(neighbours, comer)
+        return idle(largest) or next(iter(largest))
+
+    def _largest(self) -> dict[Connection, None]:
+        """A proxy makes room only if there is nobody else."""
+        others = (neighbours for address, neighbours in self.by_address.items() if address)
+        return max(others, key=len, default=self.by_address.get("", {}))
+
     @staticmethod
-    def _make_room(neighbours: dict[Connection, None], comer: Connection) -> None:
-        """The one that has been idle among the longest goes; if all are at work, the one that comes."""
-        one = next((one for one in neighbours if one.is_idle and not one.transport.is_closing()), comer)
-        one.cut_off()
+    def _least(neighbours: dict[Connection, None], comer: Connection) -> Connection:
+        """Among those of one network: the one that has been idle among the longest, or the one that comes. The
+        supervisor has to hear that the console works, so that on this machine the oldest goes in its place."""
+        return idle(neighbours) or (next(iter(neighbours), comer) if comer.is_near else comer)
 
     def look(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
@@ -166,6 +200,10 @@ class Door:
         for neighbours in list(self.by_address.values()):
             for connection in list(neighbours):
                 connection.look(now)
+
+
+def idle(connections: dict[Connection, None]) -> Connection | None:
+    return next((one for one in connections if one.is_idle and not one.transport.is_closing()), None)
 
 
 doors: WeakKeyDictionary[ServerState, Door] = WeakKeyDictionary()

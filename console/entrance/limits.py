@@ -1,14 +1,19 @@
 """How much one client may ask for; docs/operations.md has the same numbers in a table."""
 
+import threading
 from collections import Counter
 from typing import Final
 
 KILOBYTE: Final = 1024
 MEGABYTE: Final = 1024 * KILOBYTE
 
-# Connections. An address of a company stands for all who work there, and one person may have 32 streams.
+# Connections. An address of a company stands for all who work there, and one person may have 32 streams. Of all that
+# there may be, one address never has more than the fourth part, and some are kept for this machine: who asks there
+# whether the console works gets an answer.
 CONNECTIONS: Final = 4000
-CONNECTIONS_PER_ADDRESS: Final = 1200
+CONNECTIONS_PER_ADDRESS: Final = 1000
+SHARE_OF_ADDRESS: Final = 4
+CONNECTIONS_OF_THIS_MACHINE: Final = 16
 HEADER_SECONDS: Final = 10
 HEADER_BYTES: Final = 32 * KILOBYTE
 HEADERS: Final = 100
@@ -24,6 +29,8 @@ SLOWEST_PACE: Final = 4 * KILOBYTE
 BYTES: Final = 512 * MEGABYTE
 BYTES_PER_CLIENT: Final = 192 * MEGABYTE
 ANSWER_BYTES: Final = 128 * MEGABYTE
+# Smaller pages everybody gets who has not used up their own share, however much the others have lying here.
+SMALL_ANSWER: Final = 256 * KILOBYTE
 
 # Threads that make pages. More of them for one client would only take turns with those of the others.
 THREADS: Final = 10
@@ -31,8 +38,10 @@ THREADS_PER_CLIENT: Final = 4
 WAITING: Final = 400
 WAITING_PER_CLIENT: Final = 100
 WAIT_SECONDS: Final = 20
-# With all threads at one page each for so long, none of them will end: longer than a call of Vertex AI may take.
+# With all threads at one page each for so long, none of them will end: longer than a call of Vertex AI may take. Unless
+# they work: then they use more than this share of a processor's time, all together.
 HUNG_SECONDS: Final = 120
+HUNG_SHARE: Final = 0.01
 
 
 class Full(Exception):
@@ -40,22 +49,27 @@ class Full(Exception):
 
 
 class Ledger:
-    """Bytes that lie here, by client; used by threads, too: each entry is one operation on a built-in type."""
+    """Bytes that lie here, by client; used by threads, too."""
 
     def __init__(self, most: int = BYTES, each: int = BYTES_PER_CLIENT) -> None:
         self.most, self.each = most, each
         self.held: Counter[str] = Counter()
+        self.lock = threading.Lock()
 
-    def take(self, client: str, size: int) -> None:
-        """Raises Full. May go over a limit by what another thread takes at the same moment."""
-        if self.held[client] + size > self.each or self.held.total() + size > self.most:
-            raise Full
-        self.held[client] += size
+    def take(self, client: str, size: int, *, is_small: bool = False) -> None:
+        """Raises Full; what is small only for this client's own share."""
+        with self.lock:
+            if self.held[client] + size > self.each:
+                raise Full
+            if not is_small and self.held.total() + size > self.most:
+                raise Full
+            self.held[client] += size
 
     def give_back(self, client: str, size: int) -> None:
-        self.held[client] -= size
-        if self.held[client] <= 0:
-            del self.held[client]
+        with self.lock:
+            self.held[client] -= size
+            if self.held[client] <= 0:
+                del self.held[client]
 
 
 class Account:
@@ -64,8 +78,8 @@ class Account:
     def __init__(self, ledger: Ledger, client: str) -> None:
         self.ledger, self.client, self.size = ledger, client, 0
 
-    def take(self, size: int) -> None:
-        self.ledger.take(self.client, size)
+    def take(self, size: int, *, is_small: bool = False) -> None:
+        self.ledger.take(self.client, size, is_small=is_small)
         self.size += size
 
     def close(self) -> None:

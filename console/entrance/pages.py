@@ -3,8 +3,6 @@ is made, however slowly the client sent the one and takes the other."""
 
 import asyncio
 import contextvars
-import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -18,7 +16,7 @@ from console.streams import Receive, Scope, Send
 from . import limits
 from .answers import Answer, FileWrapper, Headers, Spool, send_answer
 from .limits import Account, Ledger
-from .threads import Lanes
+from .threads import Lanes, Work
 
 
 class Pages:
@@ -27,20 +25,22 @@ class Pages:
     def __init__(self, django: Any, ledger: Ledger) -> None:
         self.django, self.ledger, self.lanes = django, ledger, Lanes()
         self.executor = ThreadPoolExecutor(limits.THREADS, "page")
-        self.busy_since: dict[int, float] = {}
+        self.work = Work()
 
     async def __call__(
         self, scope: Scope, body: IO[bytes], client: str, receive: Receive, send: Send, made: Callable[[], object]
     ) -> str:
         """`made` is called when the request's body is not needed any more. Returns whose session it was, if anybody's.
 
-        Raises Full, before anything was sent, when too many of this client's requests wait for a thread.
+        Raises Full, before anything was sent, when too many of this client's requests wait for a thread, or too much of
+        what was made for it has not been taken.
         """
         loop = asyncio.get_running_loop()
         environ = {**build_environ(scope, body), "wsgi.file_wrapper": FileWrapper}  # type: ignore[arg-type]
         await self.lanes.enter(client)
         begun: asyncio.Future[Answer] = loop.create_future()
-        spool_for = partial(Spool, loop, Account(self.ledger, client))
+        account = Account(self.ledger, client)
+        spool_for = partial(Spool, loop, account)
         job = partial(contextvars.copy_context().run, self._make, environ, spool_for, partial(announce, loop, begun))
         making = loop.run_in_executor(self.executor, job)
         making.add_done_callback(lambda _: self.lanes.leave(client))
@@ -48,21 +48,17 @@ class Pages:
         await asyncio.wait((making, begun), return_when=asyncio.FIRST_COMPLETED)
         answer = begun.result() if begun.done() else making.result()
         assert answer is not None
-        await send_answer(answer, receive, send)
+        try:
+            if isinstance(answer.body, bytes) and answer.body:
+                account.take(len(answer.body), is_small=len(answer.body) <= limits.SMALL_ANSWER)
+            await send_answer(answer, receive, send)
+        finally:
+            account.close()
         return str(environ.get(PERSON, ""))
 
-    def are_hanging(self) -> bool:
-        """Every thread has been at one and the same page for longer than any takes."""
-        begun = list(self.busy_since.values())
-        return len(begun) == limits.THREADS and time.monotonic() - max(begun) > limits.HUNG_SECONDS
-
     def _make(self, *arguments: Any) -> Answer | None:
-        thread = threading.get_ident()
-        self.busy_since[thread] = time.monotonic()
-        try:
+        with self.work.one_page():
             return self._answer(*arguments)
-        finally:
-            del self.busy_since[thread]
 
     def _answer(
         self, environ: dict[str, Any], spool_for: Callable[[], Spool], begin: Callable[[Answer], None]

@@ -1,6 +1,7 @@
 """Static files and `/healthz`, answered without a thread: neither asks anybody anything."""
 
 import json
+import os
 from typing import Any, Final
 
 from django.conf import settings
@@ -70,11 +71,11 @@ class StaticFiles:
         name = getattr(file, "name", None)
         if name is None or self.noise.autorefresh:
             return FileWrapper(file)
-        with file:
-            if name not in self.kept:
-                content: bytes = file.read()
-                if len(content) > min(LARGEST_KEPT, self.room):
-                    return content
-                self.kept[name] = content
-                self.room -= len(content)
-            return self.kept[name]
+        if name not in self.kept:
+            size = os.fstat(file.fileno()).st_size
+            if size > min(LARGEST_KEPT, self.room):
+                return FileWrapper(file)
+            self.kept[name] = file.read()
+            self.room -= size
+        file.close()
+        return self.kept[name]

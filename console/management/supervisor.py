@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -74,6 +75,7 @@ class Child:
     failures: int = 0
     restarts: int = 0
     reason: str = ""
+    trouble: str = ""
     restarted_at: datetime | None = None
     reader: threading.Thread | None = field(default=None, repr=False)
 
@@ -104,7 +106,11 @@ class Child:
 
 
 def described(code: int) -> str:
-    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    if code >= 0:
+        return f"exit code {code}"
+    with suppress(ValueError):
+        return f"signal {signal.Signals(-code).name}"
+    return f"signal {-code}"
 
 
 def end_group(pid: int, number: signal.Signals) -> None:
@@ -158,15 +164,19 @@ class Supervisor:
                 self._excuse(self.children.values())
             self._excuse_users(now)
             for child in list(self.children.values()):
-                self._look_after(child, now)
+                self._look_safely(child, now)
             if self._unrecorded and now - self._recorded_at > RECORD_SECONDS:
                 self.record()
             seen = now
 
     def stop(self) -> None:
+        """Also gives the terminal a moment to take the last lines."""
         self.stopping.set()
-        if not self.children:
-            return
+        if self.children:
+            self._end_all()
+        self.terminal.flush()
+
+    def _end_all(self) -> None:
         self.terminal.say("Stopping…")
         front = [child for child in self.children.values() if not child.process.behind]
         back = [child for child in self.children.values() if child.process.behind]
@@ -238,6 +248,17 @@ class Supervisor:
         self._excused_since = self._excused_since or now
         if now - self._excused_since < LONGEST_EXCUSE:
             self._excuse(child for child in children if not child.process.behind and child.ear.is_ready)
+
+    def _look_safely(self, child: Child, now: float) -> None:
+        """Whatever goes wrong with one, the others are looked after; the same trouble is said once."""
+        try:
+            self._look_after(child, now)
+        except Exception as error:
+            trouble = f"{type(error).__name__}: {error}"
+            if trouble != child.trouble:
+                child.trouble = trouble
+                where = traceback.format_exc().rstrip()
+                self.terminal.say(f"{child.process.name} could not be looked after; trying again.\n{where}")
 
     def _look_after(self, child: Child, now: float) -> None:
         code = child.popen.poll()

@@ -1,6 +1,7 @@
 """Many processes' lines on one terminal, each with its name; the whole of it in one rotated file per process.
 
-A file that cannot be written costs its lines, and stops nothing: the last of them are kept in memory, too.
+A file that cannot be written costs its lines, and stops nothing: the last of them are kept in memory, too. Nor does a
+terminal that takes nothing.
 """
 
 import logging
@@ -13,12 +14,14 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import IO, TextIO
 
+from console.management.screen import Screen
 from jobs.log_lines import escape
 
 COLOURS = {"web": 36, "worker": 32, "vertex": 35, "storage": 33, "cache": 34}
 LONGEST_LINE = 65_536
 LOG_BYTES, LOG_COPIES = 5_000_000, 3
 TAIL_LINES = 15
+FLUSH_SECONDS = 1.0
 
 
 class Log(RotatingFileHandler):
@@ -53,11 +56,15 @@ class Terminal:
         self.logs = logs
         self.stream = stream or sys.stdout
         self.coloured = self.stream is not None and self.stream.isatty() and "NO_COLOR" not in os.environ
-        self.lock = threading.Lock()
+        self.screen = Screen(self.stream)
         self.tails: dict[str, deque[str]] = {}
 
     def say(self, sentence: str) -> None:
-        self._write(f"{sentence}\n")
+        self.screen.show(f"{sentence}\n", has_no_log=True)
+
+    def flush(self, seconds: float = FLUSH_SECONDS) -> bool:
+        """False: the terminal has not taken all of it in so many seconds."""
+        return self.screen.flush(seconds)
 
     def follow(self, name: str, pipe: IO[bytes], *, echo: bool) -> threading.Thread:
         """Raises RuntimeError when this machine has no thread left."""
@@ -80,19 +87,10 @@ class Terminal:
                 self.tails[name].append(line)
                 log.write(line)
                 if echo:
-                    self._write(f"{self._prefix(name)}{line}\n")
+                    self.screen.show(f"{self._prefix(name)}{line}\n")
         with suppress(OSError):
             log.close()
 
     def _prefix(self, name: str) -> str:
         label = f"{name:<8}│ "
         return f"\x1b[{COLOURS.get(name, 37)}m{label}\x1b[0m" if self.coloured else label
-
-    def _write(self, text: str) -> None:
-        """A reader that went away (`up | head`) must not stop the processes."""
-        try:
-            with self.lock:
-                self.stream.write(text)
-                self.stream.flush()
-        except (OSError, ValueError, AttributeError):
-            return

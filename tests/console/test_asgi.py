@@ -227,7 +227,7 @@ def test_its_health_includes_the_threads_that_make_pages(monkeypatch, is_hanging
     async def play() -> None:
         application = Application(django, Streams())
         if is_hanging:
-            application.pages.busy_since[1] = time.monotonic() - limits.HUNG_SECONDS - 1
+            application.pages.work.began[1] = time.monotonic() - limits.HUNG_SECONDS - 1, None
         await application(scope_of("/healthz", []), asyncio.Event().wait, partial(keep, sent))
 
     asyncio.run(play())

@@ -389,3 +389,21 @@ def test_a_redis_that_goes_away_ends_the_stream(redis_url, broker):
 
 def test_an_event_id_that_redis_never_gave_is_ignored():
     assert streams.last_event_id({"headers": [(b"last-event-id", b"$; drop")]}) == b""
+
+
+@pytest.mark.threat("T12")
+@pytest.mark.parametrize("last", ["99999999999999999999-0", "0-18446744073709551616"])
+def test_an_id_that_no_stream_has_counts_as_none_and_ends_nobody_elses_stream(redis_url, broker, last):
+    async def story(app):
+        others = [live(app, person) for person in range(2, 12)]
+        for other in others:
+            await other.until("retry:")
+        attacker = chat(app, last)
+        opening = await attacker.until("retry:")
+        for person in range(2, 12):
+            broker.xadd(f"live:user:{person}", {"event": "job-1", "data": ""})
+        broker.xadd(f"live:chat:{MESSAGE}", {"data": "first"})
+        await attacker.until("first")
+        return opening, [await other.until("job-1") != "" for other in others]
+
+    assert run(redis_url, story) == ("retry: 1000\nid: 0-0\n\n", [True] * 10)

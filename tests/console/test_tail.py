@@ -2,7 +2,7 @@ import asyncio
 from contextlib import AsyncExitStack
 
 import pytest
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from console import tail
 from console.streams import connect
@@ -122,6 +122,53 @@ def test_a_lost_connection_ends_the_reading_and_the_next_one_begins_anew(redis_u
             return words(await reader.read(PATIENCE), b"live:a")
 
     assert run(redis_url, story) == [b"one"]
+
+
+BEYOND = b"99999999999999999999-0"
+
+
+@pytest.mark.threat("T12")
+@pytest.mark.parametrize("refused", ["a position", "a key"])
+def test_what_redis_refuses_of_one_page_ends_no_other(redis_url, broker, refused):
+    broker.set("live:text", "no stream")
+    wanted = {b"live:b": BEYOND} if refused == "a position" else {b"live:text": b"0-0", b"live:b": b"0-0"}
+
+    async def story(reading):
+        async with reading.reading({b"live:a": b"0-0"}, plain) as first:
+            async with reading.reading(wanted, plain) as second:
+                with pytest.raises(ResponseError):
+                    await second.read(PATIENCE)
+                # It has not left yet, as one that still waits for its browser.
+                broker.xadd("live:a", {"text": "one"})
+                seen = words(await first.read(PATIENCE), b"live:a")
+            async with reading.reading({b"live:b": b"0-0"}, plain) as third:
+                broker.xadd("live:b", {"text": "two"})
+                return seen, words(await third.read(PATIENCE), b"live:b")
+
+    assert run(redis_url, story) == ([b"one"], [b"two"])
+
+
+@pytest.mark.threat("T12")
+def test_what_cannot_be_folded_for_one_page_ends_no_other(redis_url, broker):
+    def fail(entries):
+        raise KeyError
+
+    async def story(reading):
+        wanted = {b"live:a": b"0-0"}
+        async with reading.reading(wanted, plain) as first, reading.reading(wanted, fail) as second:
+            with broker.pipeline() as pipe:
+                for text in [*["one"] * tail.BATCH, "last"]:
+                    pipe.xadd("live:a", {"text": text})
+                pipe.execute()
+            seen = words(await first.read(PATIENCE), b"live:a")
+            while b"last" not in seen:
+                seen += words(await first.read(PATIENCE), b"live:a")
+            with pytest.raises(KeyError):
+                await second.read(PATIENCE)
+            broker.xadd("live:a", {"text": "more"})
+            return len(seen), words(await first.read(PATIENCE), b"live:a")
+
+    assert run(redis_url, story) == (tail.BATCH + 1, [b"more"])
 
 
 def test_a_page_that_lags_behind_has_a_short_pile():

@@ -1,10 +1,11 @@
 """The web process under attack: health, signing in and the pages of people go on, whoever else asks for how much."""
 
+import resource
 import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,28 @@ def test_slow_bodies_hold_up_nobody(site: Site) -> None:
     site.endure(attacks.slow_bodies(site.attacker()))
 
 
+def test_slow_bodies_of_four_addresses_shut_nobody_out(site: Site) -> None:
+    """As many as there may be connections; all of them are at work."""
+    with many_files(), ExitStack() as opened:
+        for number in range(1, 5):
+            target = site.attacker(source=f"127.0.4.{number}")
+            opened.enter_context(attacks.slow_bodies(target, connections=1020, pause=5))
+        assert attacks.fetch(site.address, attacks.HEALTH, timeout=60) == 200
+        figures = probe(site.address, site.sessions[0], 3)
+    print(figures)
+    assert figures.failures == []
+
+
+@contextmanager
+def many_files() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
 def test_half_sent_headers_hold_up_nobody_and_are_closed(site: Site) -> None:
     with attacks.half_open(site.attacker()) as opened:
         figures = probe(site.address, site.sessions[0], 2)
@@ -151,6 +174,33 @@ def test_streams_of_one_burst_are_all_open_and_take_little_memory(site: Site, co
         assert statuses == {b"HTTP/1.1 200 OK": count}
         assert memory < 300
         assert probe(site.address, site.sessions[0], 2).failures == []
+
+
+def test_large_pages_that_are_hardly_taken_take_no_more_than_their_share_of_memory(site: Site) -> None:
+    """300 of a megabyte each, to one person who has a share of 192 MB; each takes as little as is allowed."""
+    path = f"/datasets/{make_dataset(site.console, 'bench-1', 3)}/rows/1.json"
+    target, pid = site.attacker(site.sessions[1]), site.console.pids()["web"]
+    request = f"GET {path} HTTP/1.1\r\n{target.headers()}".encode()
+    before = most = memory_of(pid)
+    with ExitStack() as stack:
+        opened: list[socket.socket] = []
+        while len(opened) < 300:
+            for _ in range(20):
+                opened.append(stack.enter_context(target.connect(attacks.SMALL_WINDOW)))
+                opened[-1].sendall(request)
+                opened[-1].setblocking(False)
+            until = time.monotonic() + 0.5
+            while time.monotonic() < until:
+                most = max(most, memory_of(pid))
+                time.sleep(0.05)
+            for one in opened:
+                with suppress(OSError):
+                    one.recv(5000)
+        figures = probe(site.address, site.sessions[0], 2)
+        most = max(most, memory_of(pid))
+    print(f"memory grew by {(most - before) / 2**20:.0f} MB; {figures}")
+    assert figures.failures == []
+    assert most - before < 300 * 2**20
 
 
 def is_closed(connection: socket.socket, patience: float) -> bool:

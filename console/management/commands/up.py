@@ -47,8 +47,7 @@ class Command(BaseCommand):
             start_again_with(Path(data_dir).resolve())
         run = take_over(settings.DATA_DIR)
         supervisor = Supervisor(Terminal(settings.DATA_DIR / "logs"), run)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda *_: supervisor.stopping.set())
+        on_stop(lambda *_: supervisor.stopping.set())
         try:
             bring_up(supervisor, host, port)
             supervisor.watch()
@@ -63,6 +62,13 @@ class Command(BaseCommand):
         finally:
             supervisor.stop()
             run.release()
+            # A terminal that takes nothing may hold up what is still to be said of a failure.
+            on_stop(signal.SIG_DFL)
+
+
+def on_stop(handler: Any) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, handler)
 
 
 def start_again_with(data_dir: Path) -> None:

@@ -2,6 +2,7 @@ import asyncio
 import io
 import threading
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ class Client:
     """One request: what was sent to it. It takes what comes when it is `ready`, and stays until it is `leaving`."""
 
     def __init__(self) -> None:
-        self.status, self.body, self.has_ended = 0, b"", False
+        self.status, self.body, self.has_ended, self.size = 0, b"", False, 0
         self.ready, self.leaving = asyncio.Event(), asyncio.Event()
 
     async def receive(self) -> dict[str, Any]:
@@ -169,15 +170,52 @@ def test_threads_that_all_hang_are_noticed_and_one_that_works_is_enough(monkeypa
                 await asyncio.sleep(0.01)
             if number == limits.THREADS - 2:
                 await asyncio.sleep(0.4)
-                seen.append(pages.are_hanging())
-        seen.append(pages.are_hanging())
+                seen.append(pages.work.is_hanging())
+        seen.append(pages.work.is_hanging())
         await asyncio.sleep(0.4)
-        seen.append(pages.are_hanging())
+        seen.append(pages.work.is_hanging())
         gate.set()
         await asyncio.gather(*tasks)
-        return [*seen, pages.are_hanging()]
+        return [*seen, pages.work.is_hanging()]
 
     assert asyncio.run(play()) == [False, False, True, False]
+
+
+@pytest.mark.threat("T12")
+def test_threads_that_work_for_long_are_not_taken_for_hanging_until_they_do(monkeypatch):
+    """One that computes is enough, as with ten large uploads on a slow machine."""
+    monkeypatch.setattr(limits, "HUNG_SECONDS", 0.5)
+    gate, work, inside = threading.Event(), threading.Event(), []
+
+    def page() -> HttpResponse:
+        inside.append(1)
+        if len(inside) == limits.THREADS:
+            while not work.is_set():
+                sum(range(1000))
+        gate.wait(20)
+        return HttpResponse("x")
+
+    async def watch(pages: Pages, seconds: float) -> bool:
+        seen = []
+        for _ in range(int(seconds / 0.1)):
+            await asyncio.sleep(0.1)
+            seen.append(pages.work.is_hanging())
+        return any(seen)
+
+    async def play() -> list[bool]:
+        pages = pages_of(page)
+        asking = [ask(pages, ready(Client()), f"client {number}") for number in range(limits.THREADS)]
+        tasks = [asyncio.create_task(one) for one in asking]
+        while len(inside) < limits.THREADS:
+            await asyncio.sleep(0.01)
+        seen = [await watch(pages, 1.5)]
+        work.set()
+        seen.append(await watch(pages, 1.5))
+        gate.set()
+        await asyncio.gather(*tasks)
+        return seen
+
+    assert asyncio.run(play()) == [False, True]
 
 
 @pytest.mark.threat("T12")
@@ -214,10 +252,52 @@ def test_an_answer_that_is_too_large_to_lie_here_is_cut_off(monkeypatch):
     assert (client.has_ended, 0 < len(client.body) <= 2000) == (False, True)
 
 
-def test_what_an_answer_held_is_given_back():
+@pytest.mark.parametrize("response", [lambda: rows(1000), lambda: HttpResponse("x" * 600_000)], ids=["rows", "page"])
+def test_what_an_answer_held_is_given_back(response):
     ledger = Ledger()
-    answered(lambda: rows(1000), ledger=ledger)
+    answered(response, ledger=ledger)
     assert ledger.held.total() == 0
+
+
+def untaken(ledger: Ledger, sizes: dict[str, list[int]]) -> dict[str, int]:
+    """How many pages of these sizes each client gets that takes nothing; then all take theirs, and nothing is held."""
+
+    async def play() -> dict[str, int]:
+        found, tasks, clients = {}, [], []
+        for name, wanted in sizes.items():
+            found[name] = 0
+            for size in wanted:
+                client = Client()
+                made = asyncio.create_task(ask(pages_of(partial(HttpResponse, "x" * size), ledger), client, name))
+                while not made.done() and ledger.held.total() == sum(one.size for one in clients):
+                    await asyncio.sleep(0.01)
+                if not made.done():
+                    found[name] += 1
+                    client.size = size
+                    clients.append(client)
+                    tasks.append(made)
+                else:
+                    assert isinstance(made.exception(), Full)
+        for client in clients:
+            client.ready.set()
+        await asyncio.gather(*tasks)
+        assert ([len(one.body) for one in clients], ledger.held.total()) == ([one.size for one in clients], 0)
+        return found
+
+    return asyncio.run(play())
+
+
+@pytest.mark.threat("T12")
+def test_whole_pages_that_are_not_taken_count_in_the_share_of_their_client():
+    ledger = Ledger(each=1_000_000)
+    assert untaken(ledger, {"greedy": [400_000] * 3 + [100_000] * 3, "other": [400_000]}) == {"greedy": 4, "other": 1}
+
+
+@pytest.mark.threat("T12")
+def test_small_pages_are_there_for_everybody_however_much_the_others_leave_lying_here():
+    ledger = Ledger(most=1_000_000, each=900_000)
+    sizes = {"one": [800_000], "two": [400_000, 100_000], "three": [100_000] * 9}
+    assert untaken(ledger, sizes) == {"one": 1, "two": 1, "three": 9}
 
 
 def test_a_failure_in_the_middle_of_an_answer_is_no_end():

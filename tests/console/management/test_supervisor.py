@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from console.management.liveness import Ear
 from console.management.rundir import RunDirectory
 from console.management.supervisor import CHILD, Process, StartFailed, Supervisor
 from console.management.terminal import Terminal
@@ -49,6 +50,7 @@ def impatient(monkeypatch):
 
 def said(supervisor: Supervisor) -> str:
     """Of its own, without the lines of its processes."""
+    supervisor.terminal.flush()
     lines = supervisor.terminal.stream.getvalue().splitlines(keepends=True)
     return "".join(line for line in lines if "│" not in line)
 
@@ -105,7 +107,35 @@ def test_a_dead_process_is_started_again_and_said(supervisor, tmp_path):
     first = supervisor.children["web"].popen.pid
     os.kill(first, signal.SIGKILL)
     assert watched(supervisor, lambda: supervisor.children["web"].popen.pid != first)
-    assert supervisor.terminal.stream.getvalue().count("web stopped (signal SIGKILL); starting it again in 0.5 s.") == 1
+    assert said(supervisor).count("web stopped (signal SIGKILL); starting it again in 0.5 s.") == 1
+
+
+@pytest.mark.fault("F23")
+def test_a_process_that_a_signal_without_a_name_ends_is_started_again(supervisor, tmp_path):
+    supervisor.start(process(tmp_path))
+    first = supervisor.children["web"].popen.pid
+    os.kill(first, 40)
+    assert watched(supervisor, lambda: supervisor.children["web"].popen.pid != first)
+    assert said(supervisor) == "web stopped (signal 40); starting it again in 0.5 s.\n"
+
+
+class Broken(Ear):
+    def listen(self) -> None:
+        raise OSError("broken")
+
+
+@pytest.mark.fault("F23")
+def test_trouble_with_one_process_is_said_once_and_leaves_the_others_looked_after(supervisor, tmp_path):
+    supervisor.start(beating(tmp_path), process(tmp_path))
+    chat, web = (supervisor.children[name] for name in ("chat", "web"))
+    chat.ear = Broken()
+    os.kill(web.popen.pid, signal.SIGKILL)
+    assert watched(supervisor, lambda: supervisor.children["web"] is not web)
+    lines = said(supervisor).splitlines()
+    assert [line for line in lines if line.startswith(("chat", "OSError"))] == [
+        "chat could not be looked after; trying again.",
+        "OSError: broken",
+    ]
 
 
 def test_pauses_between_starts_grow(supervisor, tmp_path):

@@ -1,6 +1,12 @@
 import io
+import json
 import os
+import pty
+import re
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +25,7 @@ class Gone(io.StringIO):
 
 def follow(terminal: Terminal, text: bytes, *, echo: bool = True) -> None:
     terminal.follow("web", io.BytesIO(text), echo=echo).join(5)
+    assert terminal.flush(5)
 
 
 def test_every_line_carries_its_process(tmp_path):
@@ -84,6 +91,111 @@ def test_a_folder_of_logs_that_is_gone_stops_nothing(tmp_path, capfd):
     terminal = Terminal(tmp_path / "file" / "logs", io.StringIO())
     follow(terminal, b"one\n")
     assert (terminal.tail("web"), capfd.readouterr()) == ("one", ("", ""))
+
+
+class Stuck:
+    """A terminal that takes nothing, such as one after Ctrl-S, until it is read."""
+
+    def __init__(self) -> None:
+        self.reader, self.writer = os.pipe()
+        self.stream = os.fdopen(self.writer, "w")
+
+    def read(self, last: str) -> list[str]:
+        text = ""
+        while not text.endswith(last):
+            text += os.read(self.reader, 65_536).decode()
+        return text.splitlines()
+
+    def close(self) -> None:
+        os.close(self.reader)
+        self.stream.close()
+
+
+@pytest.fixture
+def stuck():
+    made = Stuck()
+    yield made
+    made.close()
+
+
+@pytest.mark.fault("F18")
+@pytest.mark.parametrize("is_blocking", [True, False])
+def test_a_terminal_that_takes_nothing_holds_up_no_process_and_loses_no_log(tmp_path, stuck, is_blocking):
+    os.set_blocking(stuck.writer, is_blocking)
+    terminal, line = Terminal(tmp_path, stuck.stream), "x" * 999
+    terminal.say("Starting.")
+    reader = terminal.follow("web", io.BytesIO(f"{line}\n".encode() * 2000), echo=True)
+    reader.join(20)
+    terminal.say("Stopped.")
+    assert (reader.is_alive(), terminal.flush(0.1)) == (False, False)
+    assert (tmp_path / "web.log").read_text().count("\n") == 2000
+    shown = stuck.read("Stopped.\n")
+    notice = re.fullmatch(r"\((\d+) lines are left out here; the logs have them\.\)", shown[-2])
+    assert (shown[0], shown[1], shown[-1]) == ("Starting.", f"web     │ {line}", "Stopped.")
+    assert len(shown) - 3 + int(notice[1]) == 2000
+    assert terminal.flush(5)
+
+
+def test_sentences_that_only_the_terminal_gets_have_room_where_lines_have_none(tmp_path, stuck, monkeypatch):
+    monkeypatch.setattr("console.management.screen.MOST", 100)
+    terminal = Terminal(tmp_path, stuck.stream)
+    terminal.say("x" * 199)
+    assert terminal.flush(5)
+    while terminal.flush(0.05):
+        terminal.say("y" * 199)
+    terminal.follow("web", io.BytesIO(b"lost\n" * 20), echo=True).join(5)
+    terminal.say("Ready. Open http://127.0.0.1:8000/")
+    terminal.say("z" * 199)
+    assert stuck.read("here; the logs have them.)\n")[-2:] == [
+        "Ready. Open http://127.0.0.1:8000/",
+        "(1 lines are left out here; the logs have them.)",
+    ]
+
+
+PROGRAM = r"""
+import os, signal, sys
+from pathlib import Path
+from console.management.rundir import RunDirectory
+from console.management.supervisor import Process, Supervisor
+from console.management.terminal import Terminal
+
+folder = Path(sys.argv[1])
+run = RunDirectory(folder)
+run.acquire()
+supervisor = Supervisor(Terminal(folder / "logs"), run)
+signal.signal(signal.SIGTERM, lambda *_: supervisor.stopping.set())
+talks = (
+    "import os, time\nwhile True:\n print('x' * 9999, flush=True)\n"
+    " os.write(int(os.environ['CONSOLE_PULSE_FD']), b'\\n')\n time.sleep(0.01)"
+)
+supervisor.start(Process("web", [sys.executable, "-c", talks], dict(os.environ), None, folder),
+                 Process("worker", [sys.executable, "-c", "raise SystemExit(3)"], dict(os.environ), None, folder))
+supervisor.watch()
+supervisor.stop()
+"""
+
+
+@pytest.mark.fault("F18")
+def test_a_terminal_that_takes_nothing_does_not_keep_the_console_from_its_work_or_from_its_end(tmp_path):
+    """A real terminal, which nobody reads: `worker` is started again all the same, and SIGTERM ends everything."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
+    log = tmp_path / "logs/web.log"
+    with subprocess.Popen(command, stdout=theirs, cwd=Path(__file__).parents[3], start_new_session=True) as process:
+        try:
+            assert eventually(lambda: log.exists() and log.stat().st_size > 2_000_000, 30)
+            assert eventually(lambda: facts(tmp_path)["worker"]["restarts"] > 1, 10)
+            assert facts(tmp_path)["web"]["restarts"] == 0
+            process.terminate()
+            assert process.wait(15) == 0
+        finally:
+            process.kill()
+            os.close(theirs)
+            os.close(ours)
+
+
+def facts(folder: Path):
+    return {child["name"]: child for child in json.loads((folder / "run/processes.json").read_text())["children"]}
 
 
 def eventually(check, seconds: float = 5) -> bool:
