@@ -78,9 +78,9 @@ class EndpointCreation:
             raise Foreign(_("The endpoint id %s is taken by another endpoint. Deploy again.") % found.name)
         return {"resource_name": self.name}, []
 
-    def create(self) -> Mapping[str, Any]:
-        operation = get_gateway().deployment.deploy(self._spec())
-        return {"resource_name": self.name, "operation_name": operation}
+    def prepare(self) -> Callable[[], Mapping[str, Any]]:
+        deployment, name, spec = get_gateway().deployment, self.name, self._spec()
+        return lambda: {"resource_name": name, "operation_name": deployment.deploy(spec)}
 
     def accept_licence(self) -> None:
         get_gateway().catalogue.acknowledge_licence(self.model)

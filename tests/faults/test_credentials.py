@@ -11,7 +11,7 @@ import pytest
 from jobs.models import Heartbeat, TuningJob
 from jobs.services import submission, surplus
 from jobs.vertex import get_gateway
-from jobs.vertex.sdk import clients
+from jobs.vertex.sdk import clients, credentials
 from tests import factories
 from tests.badserver import answer, bad_server, error, hang
 from tests.driving import Driver
@@ -70,7 +70,7 @@ def google(settings, tmp_path, monkeypatch):
 
 def forget():
     """As in a process that has just started, without a token."""
-    for cached in (get_gateway, clients._client, clients._default_credentials):
+    for cached in (get_gateway, clients._client, credentials.load):
         cached.cache_clear()
 
 
