@@ -334,8 +334,13 @@ def listening(talk):
             talk(connection)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=serve, args=(listener,), daemon=True).start()
-        yield listener.getsockname()[1]
+        serving = threading.Thread(target=serve, args=(listener,), daemon=True)
+        serving.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            serving.join()
 
 
 def hang_up(connection):
