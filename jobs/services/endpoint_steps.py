@@ -7,6 +7,8 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
+
 from jobs.models import Endpoint, EventLevel
 from jobs.sentences import gettext as _
 from jobs.states import EndpointState, Phase
@@ -136,7 +138,10 @@ def _stage(endpoint: Endpoint) -> str:
 
 
 def _not_deployed(claimed: Claim[Endpoint], error: RemoteError) -> Outcome:
-    sentence = _("%s. Choose another machine or region, or deploy again.") % error.message.rstrip(".")
+    """This machine is the only one that a local Vertex AI has."""
+    local = _("%s. Put that right on the machine that serves it, then deploy again.")
+    elsewhere = _("%s. Choose another machine or region, or deploy again.")
+    sentence = (local if settings.VERTEX_API_ENDPOINT else elsewhere) % error.message.rstrip(".")
     return _failed(claimed, error.code, sentence)
 
 
