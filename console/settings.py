@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
+from console import server_urls
 from console.datadir import open_data_dir, unusable
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -48,10 +49,18 @@ def env_number(name: str, default: float, minimum: float) -> float:
 
 def env_url(name: str, schemes: set[str], example: str) -> str:
     value = env(name)
-    if value and (urlsplit(value).scheme not in schemes or not urlsplit(value).netloc):
+    if value and not is_url(value, schemes):
         shown = re.sub(r"//.*@", "//…@", value)
         raise ImproperlyConfigured(f"{name}={shown!r} is not an address; write for example {example}.")
     return value.rstrip("/")
+
+
+def is_url(value: str, schemes: set[str]) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in schemes and bool(parts.netloc) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def env_networks(name: str) -> list[str]:
@@ -69,18 +78,17 @@ def env_networks(name: str) -> list[str]:
 
 def mail(url: str, sender: str) -> dict[str, Any]:
     """Django's settings for sending; without an address nothing is ever sent by e-mail."""
-    parts = urlsplit(url)
-    if url and (parts.scheme not in MAIL_PORTS or not parts.hostname):
-        raise ImproperlyConfigured(
-            "EMAIL_URL must look like smtps://user:password@host:465, or smtp+tls:// or smtp://."
-        )
+    example = "smtps://user:password@host:465, or smtp+tls:// or smtp://"
+    parts = server_urls.parse("EMAIL_URL", url or "smtp://", set(MAIL_PORTS), example)
+    if url and not parts.host:
+        raise ImproperlyConfigured(f"EMAIL_URL must look like {example}.")
     if url and "@" not in sender:
         raise ImproperlyConfigured("EMAIL_FROM is missing; write for example console@example.com.")
     return {
-        "EMAIL_HOST": parts.hostname or "",
-        "EMAIL_PORT": parts.port or MAIL_PORTS.get(parts.scheme, 25),
-        "EMAIL_HOST_USER": unquote(parts.username or ""),
-        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+        "EMAIL_HOST": parts.host,
+        "EMAIL_PORT": parts.port or MAIL_PORTS[parts.scheme],
+        "EMAIL_HOST_USER": parts.user,
+        "EMAIL_HOST_PASSWORD": parts.password,
         "EMAIL_USE_SSL": parts.scheme == "smtps",
         "EMAIL_USE_TLS": parts.scheme == "smtp+tls",
         "DEFAULT_FROM_EMAIL": sender,
@@ -126,18 +134,25 @@ def database(url: str, data_dir: Path) -> dict[str, Any]:
                 f"PRAGMA synchronous={env('SQLITE_SYNCHRONOUS', 'FULL')};",
             },
         }
-    parts = urlsplit(url)
-    if parts.scheme not in {"postgres", "postgresql"}:
-        raise ImproperlyConfigured("DATABASE_URL must look like postgres://user:password@host:5432/name.")
+    example = "postgres://user:password@host:5432/name"
+    parts = server_urls.parse("DATABASE_URL", url, {"postgres", "postgresql"}, example)
+    if not parts.name:
+        raise ImproperlyConfigured(f"DATABASE_URL has no name of a database; write for example {example}.")
     return {
         "ENGINE": "django.db.backends.postgresql",
-        "NAME": parts.path.lstrip("/"),
-        "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
-        "HOST": parts.hostname or "",
+        "NAME": unquote(parts.name),
+        "USER": parts.user,
+        "PASSWORD": parts.password,
+        "HOST": parts.host,
         "PORT": str(parts.port or ""),
         "OPTIONS": dict(parse_qsl(parts.query)),
     }
+
+
+def redis(url: str) -> str:
+    """As every library reads it."""
+    example = "redis://127.0.0.1:6379/0"
+    return str(server_urls.parse("REDIS_URL", url or example, {"redis", "rediss"}, "redis://:password@host:6379/0"))
 
 
 DATA_DIR = Path(env("CONSOLE_DATA_DIR", str(BASE_DIR / "data"))).resolve()
@@ -167,7 +182,10 @@ EMAIL_TIMEOUT = 10
 VERTEX_API_ENDPOINT = env_url("VERTEX_API_ENDPOINT", {"http", "https"}, "http://127.0.0.1:8085")
 VERTEX_PROJECT = env("VERTEX_PROJECT", "garden-local" if VERTEX_API_ENDPOINT else "")
 VERTEX_LOCATION = env("VERTEX_LOCATION", "us-central1")
-VERTEX_BUCKET = env("VERTEX_BUCKET", "gs://garden-local" if VERTEX_API_ENDPOINT else "").rstrip("/")
+# Without a name it is as good as empty.
+VERTEX_BUCKET = env("VERTEX_BUCKET").rstrip("/").removesuffix("gs:") or (
+    "gs://garden-local" if VERTEX_API_ENDPOINT else ""
+)
 if VERTEX_BUCKET and not VERTEX_BUCKET.startswith("gs://"):
     raise ImproperlyConfigured(f"VERTEX_BUCKET={VERTEX_BUCKET!r} is not a bucket; write for example gs://my-bucket.")
 VERTEX_POLL_SECONDS = env_number("VERTEX_POLL_SECONDS", 10, 0.2)
@@ -232,7 +250,7 @@ TEMPLATES = [
 FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
 DATABASES = {"default": database(env("DATABASE_URL"), DATA_DIR)}
-REDIS_URL = env_url("REDIS_URL", {"redis", "rediss"}, "redis://127.0.0.1:6379/0") or "redis://127.0.0.1:6379/0"
+REDIS_URL = redis(env("REDIS_URL"))
 
 # Then an answer that is being written when it starts belongs to nobody any more.
 CHAT_WORKER_IS_ALONE = env_bool("CONSOLE_CHAT_WORKER_IS_ALONE")

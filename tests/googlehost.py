@@ -67,8 +67,14 @@ def google_host(folder: Path, address: str) -> Iterator[GoogleHost]:
     tls.load_cert_chain(certificate)
     with socket.create_server(("127.0.0.1", 0)) as server:
         started.environment = _environment(folder, server.getsockname()[1], certificate, key)
-        threading.Thread(target=_accept, args=(server, started, tls), daemon=True).start()
-        yield started
+        accepting = threading.Thread(target=_accept, args=(server, started, tls), daemon=True)
+        accepting.start()
+        try:
+            yield started
+        finally:
+            # Closed while it waits, it would go on with whatever gets the same descriptor next.
+            server.shutdown(socket.SHUT_RDWR)
+            accepting.join()
 
 
 def _accept(server: socket.socket, host: GoogleHost, tls: ssl.SSLContext) -> None:

@@ -1,7 +1,10 @@
 """No Docker engine runs the tests, so what Docker would be told is read and compared with the project."""
 
 import importlib.util
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,3 +107,27 @@ def test_what_is_copied_is_not_ignored():
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     text = (ROOT / "Dockerfile").read_text()
     assert {word for line in re.findall(r"^COPY (.+)$", text, re.M) for word in line.split()[:-1]} == kept
+
+
+def example(*, local: bool) -> dict[str, str]:
+    """What `.env.example` sets as it stands, or when the lines for the local servers are taken in."""
+    text = (ROOT / ".env.example").read_text()
+    text = re.sub(r"^# (?=[A-Z_]+=)", "", text, flags=re.MULTILINE) if local else text
+    return dict(line.split("=", 1) for line in text.splitlines() if re.match("[A-Z_]+=", line))
+
+
+@pytest.mark.parametrize(("local", "bucket"), [(False, ""), (True, "gs://garden-local")])
+@pytest.mark.parametrize("changed", [{}, {"VERTEX_BUCKET": "gs://"}])
+def test_the_example_starts_as_it_stands(tmp_path, local, bucket, changed):
+    """And as it stood in older versions, with half a bucket."""
+    ours = {"DJANGO_SETTINGS_MODULE": "console.settings", "CONSOLE_DATA_DIR": str(tmp_path)}
+    environment = {"PATH": os.environ["PATH"], **example(local=local), **changed, **ours}
+    code = "import django; django.setup(); from django.conf import settings; print(repr(settings.VERTEX_BUCKET))"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, repr(bucket), "")
+
+
+def test_the_example_has_a_recipe_for_a_password_that_needs_no_encoding():
+    text = (ROOT / ".env.example").read_text()
+    assert "openssl rand -hex 32" in text.partition("POSTGRES_PASSWORD=")[0]

@@ -1,7 +1,7 @@
 """What each part of the console is called, what stops without it, and how it is put right."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
@@ -95,6 +95,14 @@ ENTRIES = {
         _("Make room. See what takes it:"), {_("The data directory"): "du -sh {data_dir}/*"},
     ),
 }  # fmt: skip
+CREDENTIALS_REMEDY = _(
+    "Give the workers credentials that they can read: do what the line above says. They look again by themselves."
+)
+CREDENTIALS_COMMANDS: Mapping[Words, str] = {
+    _("Sign in"): SIGN_IN_AGAIN,
+    _("Who reads what, with Docker"): "docker compose exec worker-jobs"
+    " sh -c 'id; ls -lnd \"$GOOGLE_APPLICATION_CREDENTIALS\"'",
+}
 STEPS: dict[str, Words] = {
     "credentials": _("Credentials are found"),
     "api": _("Vertex AI answers in the region, and its API is switched on"),
@@ -135,7 +143,10 @@ class Card:
 
     @property
     def entry(self) -> Entry:
-        return ENTRIES[self.part.name]
+        entry = ENTRIES[self.part.name]
+        if self.part.facts.get("lacks") == "credentials":
+            return replace(entry, remedy=CREDENTIALS_REMEDY, commands=CREDENTIALS_COMMANDS)
+        return entry
 
     @property
     def commands(self) -> list[tuple[Words, str]]:

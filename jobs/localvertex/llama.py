@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import secrets
 import shutil
 import subprocess
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import httpx
 
-from jobs.localvertex import memory
+from jobs.localvertex import last_words, memory
 from jobs.localvertex.hangs import Watch
 from jobs.localvertex.templates import chat_template
 
@@ -98,14 +97,9 @@ class Child:
     def resident(self) -> int:
         return memory.resident(self.process.pid)
 
-    def why(self) -> str:
-        """llama.cpp tells why it ended only in its log: the last lines that it marked as errors."""
-        try:
-            text = (self.folder / "server.log").read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
-            return ""
-        errors = [line for line in text.splitlines() if re.match(r"^(\S+ )?E |.*\berror\b", line)]
-        return " ".join(errors[-2:])[-400:]
+    def last_lines(self) -> list[str]:
+        """llama.cpp tells why it ended only in its log; Python, before llama.cpp, in a traceback there."""
+        return last_words.lines(self.folder / "server.log")
 
     def warm_up(self) -> None:
         """One token now, so that the first reader doesn't wait for what the server builds at its first answer."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from jobs.localvertex import memory
+from jobs.localvertex import last_words, memory
 from jobs.localvertex.errors import ApiError, precondition, unavailable
 from jobs.localvertex.llama import HANG_SECONDS, SERVING_COMMAND, Child, Plan, launch
 from jobs.localvertex.wire import Json
@@ -24,6 +24,7 @@ MEASURE_SECONDS = 2.0
 # How long a request or a deployment waits until the models that take the memory have answered others.
 ROOM_SECONDS = 20.0
 LONGEST_PAUSE_SECONDS = 30.0
+LOGGED_LINES = 20
 ANSWERING, STARTING, ASLEEP, FAILED = "answering", "starting", "asleep", "failed"
 
 
@@ -257,18 +258,22 @@ class Serving:
         if child.answers:
             log.warning("the model server of %s ended with code %s", served.plan.name, child.process.returncode)
             return
-        self._leave_alone(
-            served,
-            "Model server never became ready. Please validate that your model file is valid."
-            if child.overdue
-            else f"Model server exited unexpectedly. {child.why()}".rstrip(),
-        )
+        if child.overdue:
+            trouble = "Model server never became ready. Please validate that your model file is valid."
+        else:
+            trouble = (
+                f"Model server exited unexpectedly. {last_words.why(child.last_lines(), child.process.returncode)}"
+            )
+        self._leave_alone(served, trouble.rstrip(), child.last_lines())
 
-    def _leave_alone(self, served: Served, trouble: str) -> None:
+    def _leave_alone(self, served: Served, trouble: str, written: Sequence[str] = ()) -> None:
+        """What it wrote is in this server's log once, not at each of the tries that follow."""
         served.failures += 1
         served.trouble = trouble
         served.retry_at = time.monotonic() + min(2.0 ** (served.failures - 1), LONGEST_PAUSE_SECONDS)
         log.warning("%s: %s", served.plan.name, served.trouble)
+        for line in written[-LOGGED_LINES:] if served.failures == 1 else ():
+            log.warning("%s wrote: %s", served.plan.name, line)
 
     def _watch(self) -> None:
         while not self._stopping.wait(WATCH_SECONDS):

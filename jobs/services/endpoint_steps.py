@@ -7,6 +7,8 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
+
 from jobs.models import Endpoint, EventLevel
 from jobs.sentences import gettext as _
 from jobs.states import EndpointState, Phase
@@ -78,9 +80,9 @@ class EndpointCreation:
             raise Foreign(_("The endpoint id %s is taken by another endpoint. Deploy again.") % found.name)
         return {"resource_name": self.name}, []
 
-    def create(self) -> Mapping[str, Any]:
-        operation = get_gateway().deployment.deploy(self._spec())
-        return {"resource_name": self.name, "operation_name": operation}
+    def prepare(self) -> Callable[[], Mapping[str, Any]]:
+        deployment, name, spec = get_gateway().deployment, self.name, self._spec()
+        return lambda: {"resource_name": name, "operation_name": deployment.deploy(spec)}
 
     def accept_licence(self) -> None:
         get_gateway().catalogue.acknowledge_licence(self.model)
@@ -136,7 +138,10 @@ def _stage(endpoint: Endpoint) -> str:
 
 
 def _not_deployed(claimed: Claim[Endpoint], error: RemoteError) -> Outcome:
-    sentence = _("%s. Choose another machine or region, or deploy again.") % error.message.rstrip(".")
+    """This machine is the only one that a local Vertex AI has."""
+    local = _("%s. Put that right on the machine that serves it, then deploy again.")
+    elsewhere = _("%s. Choose another machine or region, or deploy again.")
+    sentence = (local if settings.VERTEX_API_ENDPOINT else elsewhere) % error.message.rstrip(".")
     return _failed(claimed, error.code, sentence)
 
 

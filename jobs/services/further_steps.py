@@ -106,9 +106,10 @@ class FurtherCreation:
         running = deployment.find_deployment(remote.name) if self.row.phase in UNSURE else None
         return ({"operation_name": running.name}, []) if running and not running.done else None
 
-    def create(self) -> Mapping[str, Any]:
+    def prepare(self) -> Callable[[], Mapping[str, Any]]:
+        deployment, wanted = get_gateway().deployment, spec(self.row)
         split = shares.with_new(self.traffic, self.row.share)
-        return {"operation_name": get_gateway().deployment.deploy_onto(spec(self.row), split)}
+        return lambda: {"operation_name": deployment.deploy_onto(wanted, split)}
 
     def accept_licence(self) -> None:
         get_gateway().catalogue.acknowledge_licence(self.model)

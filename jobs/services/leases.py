@@ -117,6 +117,8 @@ def run(claimed: Claim[R], step: Callable[[Claim[R]], Outcome], ring: Callable[[
     except LeaseLost:
         return False
     except VertexError as error:
+        if str(error) != claimed.row.notice:
+            logger.warning("%s %s waits: %s", type(claimed.row).__name__, claimed.row.pk, error)
         outcome = postponed(claimed.row, error)
     except Exception as error:
         logger.exception("A step of %s %s failed", type(claimed.row).__name__, claimed.row.pk)

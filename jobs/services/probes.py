@@ -5,14 +5,13 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from jobs import live
@@ -65,9 +64,8 @@ def run(now: datetime) -> bool:
 
 def _claim(now: datetime) -> bool:
     """Two probes at once would delete each other's object."""
-    with suppress(IntegrityError), transaction.atomic():
-        Heartbeat.objects.create(name=NAME, seen_at=now, detail="running")
-        return True
+    idle = Heartbeat(name=NAME, seen_at=now - LOST_AFTER, detail="")
+    Heartbeat.objects.bulk_create([idle], ignore_conflicts=True)
     rows = Heartbeat.objects.filter(name=NAME)
     mine = {"seen_at": now, "detail": "running"}
     return bool(
@@ -83,6 +81,7 @@ def _tried(probe: Callable[[Found], None]) -> Found:
         probe(found)
     except VertexError as error:
         found.fail(str(error))
+        found.facts |= {"lacks": "credentials"} if error.is_about_credentials else {}
     except Exception as error:
         logger.exception("A probe failed by itself")
         found.state = PartState.UNKNOWN
@@ -93,7 +92,10 @@ def _tried(probe: Callable[[Found], None]) -> Found:
 
 
 def _keep(name: str, found: Found) -> None:
-    """A probe that could not be made leaves no figure."""
+    """A probe that could not be made leaves no figure. The log says once what is wrong, not at every try."""
+    before = ProbeResult.objects.filter(name=name).first()
+    if found.state == PartState.FAILED and found.detail != (before.detail if before else ""):
+        logger.warning("The check of %s failed: %s", name, found.detail)
     fields = {
         "state": found.state,
         "detail": found.detail,
@@ -195,7 +197,7 @@ def _connect(found: Found) -> None:
 
 def _say_where(found: Found, error: VertexError) -> None:
     """Which of the things that a call needs was missing, by what was answered."""
-    if error.code == "UNAUTHENTICATED":
+    if error.is_about_credentials:
         found.steps[0]["state"] = str(PartState.FAILED)
         return
     api_answers = error.code == "PERMISSION_DENIED" and not any(words in str(error) for words in API_IS_OFF)

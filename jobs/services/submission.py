@@ -7,7 +7,7 @@ resource carries; so whoever comes after a crash can look for it instead of crea
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Generic, Protocol, TypeVar
@@ -47,7 +47,8 @@ class Foreign(Exception):
 
 
 class Creation(Protocol):
-    """`look` and `create` answer with the columns that bind the row. `look`: None when there is nothing."""
+    """`look` and what `prepare` gives answer with the columns that bind the row. `look`: None when there is nothing.
+    `prepare` reads all that the request needs and sends nothing, so what fails there has not been sent."""
 
     @property
     def model(self) -> str: ...
@@ -60,7 +61,7 @@ class Creation(Protocol):
 
     def look(self) -> Binding | None: ...
 
-    def create(self) -> Mapping[str, Any]: ...
+    def prepare(self) -> Callable[[], Mapping[str, Any]]: ...
 
     def accept_licence(self) -> None: ...
 
@@ -114,12 +115,12 @@ class Submission(Generic[R]):
 
         A cancel in time has taken the lease away, so that `mark` fails.
         """
-        now = self.claimed.now
+        now, create = self.claimed.now, self.creation.prepare()
         sent = {"phase": Phase.SUBMITTING, "submit_started_at": now, "attempt": self.row.attempt + 1, "empty_looks": 0}
         if not mark(self.claimed, **sent):
             raise LeaseLost
         try:
-            columns = self.creation.create()
+            columns = create()
         except VertexError as error:
             return self._not_created(error)
         except Exception:
@@ -128,6 +129,9 @@ class Submission(Generic[R]):
         return self._bound(columns, [(EventLevel.INFO, _("Vertex AI accepted the request."))])
 
     def _not_created(self, error: VertexError) -> Outcome:
+        if str(error) != self.row.notice:
+            words = type(self.row).__name__, self.row.pk, type(error).__name__, error
+            logger.warning("Creating %s %s: %s: %s", *words)
         if isinstance(error, NotSent):
             return self._wait(pause(), str(error))
         if isinstance(error, OverQuota):

@@ -1,6 +1,6 @@
 """One step of a tuning job: what comes next follows from the row alone, so a crash anywhere resumes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -148,8 +148,9 @@ class JobCreation:
             )
         return _columns(ours[0]), [_surplus(remote) for remote in found if remote.name != ours[0].name]
 
-    def create(self) -> Mapping[str, Any]:
-        return _columns(get_gateway().tuning.create(self._spec()))
+    def prepare(self) -> Callable[[], Mapping[str, Any]]:
+        tuning, spec = get_gateway().tuning, self._spec()
+        return lambda: _columns(tuning.create(spec))
 
     def accept_licence(self) -> None:
         get_gateway().catalogue.acknowledge_licence(self.model)

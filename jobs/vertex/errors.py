@@ -6,14 +6,16 @@ VertexError
 │   ├── AlreadyExists    the chosen id is taken
 │   ├── NotAuthorised    credentials missing, expired or without the role
 │   └── LicenceRequired  the model's licence is not accepted in this project
-├── NotSent              the request provably never left: may be sent again at once
+├── NotSent              the request provably never left, whatever the reason: may be sent again
 ├── Unavailable          a read failed for now; retry later
 │   └── OverQuota        429: retry later, and say so
 └── OutcomeUnknown       a create was sent and no definite answer came back: it may or may not exist
 
 `str(error)` is a sentence with the remedy; `code` is Google's status word, such as INVALID_ARGUMENT. Where that word
-says too little, a chat has its own: CONTEXT_LENGTH, NO_IMAGES, QUOTA, COLD.
+says too little, a chat has its own: CONTEXT_LENGTH, NO_IMAGES, QUOTA, COLD. UNREADABLE_FILE: of the credentials.
 """
+
+UNAUTHENTICATED, UNREADABLE_FILE = "UNAUTHENTICATED", "UNREADABLE_FILE"
 
 
 class VertexError(Exception):
@@ -22,6 +24,11 @@ class VertexError(Exception):
     def __init__(self, message: str, code: str = "UNKNOWN") -> None:
         super().__init__(message)
         self.code = code
+
+    @property
+    def is_about_credentials(self) -> bool:
+        """It was not looked at what was asked for, because nobody is known to ask."""
+        return self.code in (UNAUTHENTICATED, UNREADABLE_FILE)
 
 
 class Refused(VertexError):

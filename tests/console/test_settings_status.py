@@ -71,6 +71,18 @@ def test_the_failing_part_comes_first_with_what_stops_and_the_command(page, all_
         assert wanted in text
 
 
+@pytest.mark.parametrize("path", ["/settings/", "/settings/connection/"])
+def test_without_credentials_the_advice_is_about_them(page, all_well, path):
+    """Rights on the bucket or another start would not help."""
+    sentence = "The credentials file /run/<b> cannot be read: it belongs to user 1000 with mode 0600."
+    failed = {"state": "failed", "detail": sentence, "facts": {"lacks": "credentials"}}
+    ProbeResult.objects.filter(name__in=("storage", "vertex")).update(**failed)
+    text = words(page(path))
+    assert text.count("The credentials file /run/&lt;b&gt; cannot be read") >= 2
+    assert text.count("Give the workers credentials that they can read") == 2
+    assert ("docker compose exec worker-jobs" in text, "add-iam-policy-binding" in text) == (True, False)
+
+
 def test_what_was_checked_long_ago_is_never_green(page, all_well):
     ProbeResult.objects.update(checked_at=timezone.now() - timedelta(minutes=4))
     assert page().context["overall"] == "3 parts are unknown"

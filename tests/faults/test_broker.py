@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import pytest
 import redis
+import yaml
 from celery import current_app
 from django.db import connection
 from django.test import Client
@@ -31,6 +32,7 @@ from tests.localservers import ROOT, free_port
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 PATIENCE = 90
+SCHEDULING = ("--with-schedule", "--queues=jobs")
 # Two tries to connect, of two seconds each, and the page itself; more on a busy machine.
 ANSWERED_SECONDS = 15
 
@@ -94,19 +96,19 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 class Worker:
     def __init__(self, folder: Path, broker: Broker, data_dir: Path) -> None:
         self.ledger, self.output = folder / "ledger", folder / "worker.log"
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("DJANGO_")}
-        environment |= {
+        self.environment = {key: value for key, value in os.environ.items() if not key.startswith("DJANGO_")}
+        self.environment |= {
             "DJANGO_SETTINGS_MODULE": "tests.faults.worker_settings", "FAULTS_BROKER": broker.url,
             "FAULTS_DATABASE": str(connection.settings_dict["NAME"]), "FAULTS_LEDGER": str(self.ledger),
             "FAULTS_DATA": str(data_dir),
         }  # fmt: skip
         self.ledger.touch()
-        command = ["-m", "celery", "--quiet", "-A", "console", "worker", "--pool=threads", "--concurrency=4"]
+        self.start("--quiet", "-A", "console", "worker", "--pool=threads", "--concurrency=4", *SCHEDULING)
+
+    def start(self, *words: str) -> None:
+        command = [sys.executable, "-m", "celery", *words]
         with self.output.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, *command, "--with-schedule", "--queues=jobs"], cwd=ROOT, env=environment,
-                stdout=output, stderr=output,
-            )  # fmt: skip
+            self.process = subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=output, stderr=output)
 
     def creates(self) -> list[str]:
         return [line.split()[1] for line in self.ledger.read_text().splitlines() if line.startswith("tuning-job")]
@@ -118,6 +120,24 @@ class Worker:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+class Team(Worker):
+    """One of docker-compose.yml, under a name of the test."""
+
+    def __init__(self, folder: Path, broker: Broker, data_dir: Path, command: list[str], host: str) -> None:
+        self.command, self.host = command, host
+        super().__init__(folder, broker, data_dir)
+
+    def start(self, *words: str) -> None:
+        self.output = self.output.with_name(f"{self.host}.log")
+        kept = [word for word in self.command[1:] if not word.startswith("--hostname")]
+        super().start(*kept, f"--hostname={self.host}")
+
+    def is_found(self) -> bool:
+        words = ["-A", "console", "inspect", "ping", "--destination", self.host, "--timeout", "10"]
+        command = [sys.executable, "-m", "celery", *words]
+        return subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, check=False).returncode == 0
 
 
 @pytest.fixture
@@ -270,3 +290,25 @@ def test_a_message_that_is_held_when_the_broker_is_killed_ends_no_worker(broker:
     message.channel._disconnect_pools()
     with pytest.raises(connection.connection_errors):
         message.ack()
+
+
+@pytest.mark.fault("F21")
+@pytest.mark.parametrize("name", [pytest.param("worker-jobs", marks=slow), "worker-chat"])
+def test_a_worker_of_the_team_survives_a_restart_without_a_traceback(
+    broker: Broker, tmp_path: Path, settings: Any, name: str
+) -> None:
+    """Two of a kind, as docker-compose.yml starts them; the health check there finds them before and after."""
+    broker.start()
+    service = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"][name]
+    hosts = [f"{name}-{number}@here" for number in (1, 2)]
+    started = [Team(tmp_path, broker, settings.DATA_DIR, service["command"], host) for host in hosts]
+    try:
+        eventually(lambda: all(one.is_found() for one in started))
+        broker.kill()
+        time.sleep(3)
+        broker.start()
+        eventually(lambda: all(one.is_found() for one in started))
+    finally:
+        for one in started:
+            one.stop()
+    assert [one.output.read_text() for one in started if "Traceback" in one.output.read_text()] == []

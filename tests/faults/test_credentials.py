@@ -11,7 +11,7 @@ import pytest
 from jobs.models import Heartbeat, TuningJob
 from jobs.services import submission, surplus
 from jobs.vertex import get_gateway
-from jobs.vertex.sdk import clients
+from jobs.vertex.sdk import clients, credentials
 from tests import factories
 from tests.badserver import answer, bad_server, error, hang
 from tests.driving import Driver
@@ -70,7 +70,7 @@ def google(settings, tmp_path, monkeypatch):
 
 def forget():
     """As in a process that has just started, without a token."""
-    for cached in (get_gateway, clients._client, clients._default_credentials):
+    for cached in (get_gateway, clients._client, credentials.load):
         cached.cache_clear()
 
 
@@ -201,3 +201,21 @@ def test_a_token_that_vertex_ai_does_not_take_any_more_is_changed(google, driver
     google.server.behave = refuse_once
     driver.until(job, phase="BOUND")
     assert (google.creates(), job.attempt) == (2, 1)
+
+
+def test_an_account_revoked_between_the_look_and_the_create_fails_no_job(google, driver, job):
+    google.tokens, reply = SHORT, google.behave
+
+    def look_is_the_last(connection):
+        reply(connection)
+        if google.server.requests[-1].path.startswith("/v1beta1/projects/garden-local/locations/global/"):
+            google.tokens = REVOKED
+
+    google.server.behave = look_is_the_last
+    driver.step(job)
+    assert (job.state, job.phase, job.attempt, job.notice) == ("QUEUED", "RETRY_OK", 1, NO_LONGER)
+    assert google.creates() == 0
+    google.server.behave = reply
+    over(google)
+    driver.until(job, phase="BOUND")
+    assert (google.creates(), job.notice) == (1, "")

@@ -183,3 +183,23 @@ def test_giving_up_an_unknown_outcome(driver, job, fake_gateway, settings):
     driver.until(job, phase="NEEDS_DECISION")
     tuning.decide(job, again=False)
     assert (job.state, job.phase, job.next_check_at) == ("FAILED", "CLOSED", None)
+
+
+class CannotBePrepared:
+    """A creation whose request cannot be made from its row."""
+
+    model, window, after_window = factories.BASE_MODEL, timedelta(0), "RETRY_OK"
+
+    def look(self):
+        return None
+
+    def prepare(self):
+        raise KeyError("a field of an older version")
+
+
+def test_what_fails_before_the_mark_was_not_sent(driver, job, caplog):
+    claimed = leases.claim(type(job), job.pk, driver.now)
+    leases.run(claimed, lambda mine: submission.Submission(mine, CannotBePrepared()).step(), lambda row: None)
+    job.refresh_from_db()
+    assert (job.phase, job.attempt, job.submit_started_at, job.strikes) == ("INTENT", 0, None, 1)
+    assert f"A step of TuningJob {job.pk} failed" in caplog.text

@@ -1,25 +1,25 @@
 """Makes Google's clients: REST everywhere, so that Google and the local server are spoken to in the same way."""
 
 import re
+from collections.abc import Callable
 from functools import cache, partial
 from importlib import import_module
 from typing import Any
 
 from django.conf import settings
 from google.api_core.client_options import ClientOptions
-from google.auth import default
 from google.auth.credentials import AnonymousCredentials
 from google.auth.transport.requests import Request
 
 from jobs.sentences import gettext as _
 from jobs.vertex.errors import Refused
 
-from . import IMPORTING
+from . import IMPORTING, departure
+from .credentials import load
 from .translate import translated
 
 READ_SECONDS = 10.0
 CREATE_SECONDS = 60.0
-SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 CLIENTS = {
     "endpoint_service": "EndpointServiceClient",
     "gen_ai_tuning_service": "GenAiTuningServiceClient",
@@ -72,10 +72,13 @@ def whole(pages: Any) -> list[Any]:
         return list(pages)
 
 
-def create(service: str, method: str, request: Any, *, bucket: str = "", location: str = "") -> Any:
-    """A paid create: one POST on a connection of its own, since a kept one may be dead and nobody could tell."""
-    with translated(creates=True, bucket=bucket):
-        sender = _client(service, address(location or settings.VERTEX_LOCATION), keep_alive=False)
+def create(service: str, method: str, make: Callable[[], Any], *, bucket: str = "", location: str = "") -> Any:
+    """A paid create: one POST on a connection of its own, since a kept one may be dead and nobody could tell. Whatever
+    goes wrong before it, in making the request, too, is NotSent."""
+    with translated(creates=True, bucket=bucket) as sending:
+        request, url = make(), address(location or settings.VERTEX_LOCATION)
+        sender = _client(service, url, keep_alive=False)
+        sending.watch(sender.transport._session, url)
         return getattr(sender, method)(request=request, retry=None, timeout=CREATE_SECONDS)
 
 
@@ -89,16 +92,11 @@ def bearer_token() -> str:
 
 
 def credentials() -> Any:
-    return anonymous() if settings.VERTEX_API_ENDPOINT else _default_credentials()
+    return anonymous() if settings.VERTEX_API_ENDPOINT else load()
 
 
 def anonymous() -> Any:
     return AnonymousCredentials()  # type: ignore[no-untyped-call]
-
-
-@cache
-def _default_credentials() -> Any:
-    return default(scopes=SCOPES)[0]
 
 
 @cache
@@ -113,6 +111,7 @@ def _client(service: str, endpoint: str, *, keep_alive: bool) -> Any:
 
 def harden(session: Any, *, keep_alive: bool = True) -> None:
     """requests would follow a 307 and so POST twice, and would take a proxy for a server on this machine."""
+    departure.watch(session)
     session.max_redirects = 0
     session.trust_env = not settings.VERTEX_API_ENDPOINT
     if not keep_alive:

@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from google.cloud.aiplatform_v1beta1 import types
@@ -29,7 +30,7 @@ REPLICA_FIELDS = ["dedicated_resources.min_replica_count", "dedicated_resources.
 class Deployment:
     def deploy(self, spec: DeploySpec) -> str:
         bucket = spec.artifact_uri.removeprefix("gs://").partition("/")[0]
-        operation = clients.create(GARDEN, "deploy", _request(spec), bucket=bucket).operation
+        operation = clients.create(GARDEN, "deploy", partial(_request, spec), bucket=bucket).operation
         if not operation.name:
             raise OutcomeUnknown(_("Vertex AI answered without the name of an operation."), "UNKNOWN")
         return str(operation.name)
@@ -73,8 +74,8 @@ class Deployment:
 
     def deploy_onto(self, spec: OntoSpec, traffic_split: Mapping[str, int]) -> str:
         location = clients.location_of(spec.endpoint)
-        request = onto.deploy_request(spec, traffic_split)
-        operation = clients.create(ENDPOINTS, "deploy_model", request, location=location).operation
+        make = partial(onto.deploy_request, spec, traffic_split)
+        operation = clients.create(ENDPOINTS, "deploy_model", make, location=location).operation
         if not operation.name:
             raise OutcomeUnknown(_("Vertex AI answered without the name of an operation."), "UNKNOWN")
         return str(operation.name)

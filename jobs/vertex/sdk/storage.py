@@ -15,6 +15,7 @@ from jobs.vertex.port import Listing, StoredObject
 
 from . import listing
 from .clients import READ_SECONDS, anonymous, harden
+from .credentials import load
 from .translate import translated
 
 UPLOAD_SECONDS = 60.0
@@ -24,7 +25,7 @@ NEEDED = ["storage.objects.create", "storage.objects.list"]
 class Storage:
     def upload(self, path: Path, uri: str) -> None:
         bucket, name = _parts(uri)
-        with translated(bucket=bucket):
+        with translated(bucket=bucket, sends=path):
             blob = _client().bucket(bucket).blob(name)
             blob.upload_from_filename(str(path), timeout=UPLOAD_SECONDS, retry=None)
 
@@ -36,6 +37,8 @@ class Storage:
         except NotFound:
             return _("There is no bucket %s. Create it, or write the name of another one.") % bucket
         except NotAuthorised as error:
+            if error.is_about_credentials:
+                raise
             return str(error)
         return _missing_rights(bucket, missing) if missing else ""
 
@@ -116,13 +119,14 @@ def _parts(uri: str) -> tuple[str, str]:
 
 
 def _client() -> Any:
-    return _made(os.environ.get("STORAGE_EMULATOR_HOST", ""), settings.VERTEX_PROJECT)
+    with translated():
+        return _made(os.environ.get("STORAGE_EMULATOR_HOST", ""), settings.VERTEX_PROJECT)
 
 
 @cache
 def _made(emulator: str, project: str) -> Any:
     """The library itself reads STORAGE_EMULATOR_HOST; it is an argument so that another host is another client."""
-    client = Client(project=project, credentials=anonymous() if emulator else None)
+    client = Client(project=project, credentials=anonymous() if emulator else load())
     if emulator:
         harden(client._http)
         client._http.trust_env = False

@@ -1,7 +1,7 @@
 """Google's exceptions → ours, in this one place, the most specific first.
 
-For a create the question is whether the request may have left: only a refused connection, a name that is not found, a
-rejected certificate and missing credentials prove that it did not. For everything else there is no proof.
+For a create the question is whether the request may have left, which `departure` knows: before that, nothing was sent,
+whatever it is that failed. After it, and without an answer, there is no proof.
 """
 
 import logging
@@ -9,14 +9,16 @@ import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import requests
 from google.api_core.exceptions import GoogleAPICallError
-from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError
+from google.auth.exceptions import GoogleAuthError
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from jobs.sentences import gettext as _
 from jobs.vertex.errors import (
+    UNREADABLE_FILE,
     AlreadyExists,
     LicenceRequired,
     NotAuthorised,
@@ -28,6 +30,9 @@ from jobs.vertex.errors import (
     Unavailable,
     VertexError,
 )
+
+from .credentials import names_a_file, refused, short, unreadable
+from .departure import Departure, departing
 
 log = logging.getLogger(__name__)
 
@@ -59,35 +64,60 @@ _BUCKET = re.compile(r"gs://([a-z0-9._-]+)|buckets/([a-z0-9._-]+)")
 
 
 @contextmanager
-def translated(*, creates: bool = False, bucket: str = "") -> Iterator[None]:
-    """`creates`: the call inside is a paid create. `bucket`: the one whose missing rights a refusal may be about."""
-    try:
-        yield
-    except VertexError:
-        raise
-    except Exception as error:
-        raise translate(error, creates=creates, bucket=bucket) from error
+def translated(*, creates: bool = False, bucket: str = "", sends: Path | None = None) -> Iterator[Departure]:
+    """`creates`: the call inside is a paid create. `bucket`: the one whose missing rights a refusal may be about.
+    `sends`: the file that the call reads; any other that cannot be read is one of the credentials."""
+    with departing() as departure:
+        try:
+            yield departure
+        except VertexError as error:
+            if creates and not departure.may_have_left and not _refuses(error):
+                raise NotSent(str(error), error.code) from error
+            raise
+        except OSError as error:
+            if sends and error.filename == str(sends):
+                raise _no_answer(short(error), "UNKNOWN", creates) from error
+            raise translate(error, creates=creates, left=departure.may_have_left, bucket=bucket) from error
+        except Exception as error:
+            raise translate(error, creates=creates, left=departure.may_have_left, bucket=bucket) from error
 
 
-def translate(error: Exception, *, creates: bool, bucket: str = "") -> VertexError:
+def translate(error: Exception, *, creates: bool, left: bool = True, bucket: str = "") -> VertexError:
+    """`left`: bytes of the request may have."""
     if isinstance(error, GoogleAPICallError) and error.code is not None:
         status, message = _reply(error)
         return from_status(int(error.code), status, message, creates=creates, bucket=bucket)
-    if isinstance(error, DefaultCredentialsError):
-        return NotAuthorised(
-            _("No Google Cloud credentials were found. Run: gcloud auth application-default login"), "UNAUTHENTICATED"
-        )
-    if isinstance(error, RefreshError) and not error.retryable:
-        return NotAuthorised(
-            _("The Google Cloud credentials are no longer valid. Run: gcloud auth application-default login"),
-            "UNAUTHENTICATED",
-        )
-    if isinstance(error, GoogleAuthError) or _did_not_leave(error):
-        message = _("Vertex AI could not be reached: %s") % _short(error)
-        return NotSent(message, "UNAVAILABLE") if creates else Unavailable(message, "UNAVAILABLE")
-    if not isinstance(error, requests.RequestException | OSError):
-        log.warning("A reply of Vertex AI could not be used", exc_info=error)
-    return _no_answer(_short(error), "UNKNOWN", creates)
+    if not isinstance(error, requests.RequestException | OSError | GoogleAuthError):
+        log.warning("A request to Vertex AI or its reply could not be used", exc_info=error)
+    if found := _before_sending(error):
+        return NotSent(str(found), found.code) if creates else found
+    if creates and not left:
+        return _not_sent(error)
+    if names_a_file(error) and not creates:
+        return Unavailable(unreadable(error), UNREADABLE_FILE)
+    return _no_answer(short(error), "UNKNOWN", creates)
+
+
+def _before_sending(error: Exception) -> VertexError | None:
+    """By its kind alone, whoever says it."""
+    if isinstance(error, GoogleAuthError):
+        return refused(error)
+    if _did_not_leave(error):
+        return Unavailable(_("Vertex AI could not be reached: %s") % short(error), "UNAVAILABLE")
+    return None
+
+
+def _not_sent(error: Exception) -> NotSent:
+    if names_a_file(error):
+        return NotSent(unreadable(error), UNREADABLE_FILE)
+    if isinstance(error, requests.RequestException | OSError):
+        return NotSent(_("Vertex AI could not be reached: %s") % short(error), "UNAVAILABLE")
+    return NotSent(_("The request to Vertex AI could not be made: %s") % short(error), "UNAVAILABLE")
+
+
+def _refuses(error: VertexError) -> bool:
+    """Something definite about what was asked for, such as that it does not exist; who asked was known then."""
+    return isinstance(error, OverQuota | Refused) and not error.is_about_credentials
 
 
 def from_status(code: int, status: str, message: str, *, creates: bool, bucket: str = "") -> VertexError:
@@ -171,8 +201,3 @@ def _did_not_leave(error: Exception) -> bool:
         following = getattr(found, "reason", None) or getattr(found, "original_error", None)
         found = following or (arguments[0] if arguments else None)
     return False
-
-
-def _short(error: Exception) -> str:
-    text = str(error) or type(error).__name__
-    return text if len(text) <= 300 else text[:300] + "…"

@@ -1,5 +1,6 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -19,9 +20,9 @@ PAGE_SIZE = 100
 
 class Tuning:
     def create(self, spec: TuningJobSpec) -> RemoteTuningJob:
-        request = types.CreateTuningJobRequest(parent=clients.parent(spec.location), tuning_job=_message(spec))
         bucket = spec.output_uri.removeprefix("gs://").partition("/")[0]
-        job = clients.create(SERVICE, "create_tuning_job", request, bucket=bucket, location=spec.location)
+        make = partial(_request, spec)
+        job = clients.create(SERVICE, "create_tuning_job", make, bucket=bucket, location=spec.location)
         if not job.name:
             raise OutcomeUnknown(_("Vertex AI answered without the name of a tuning job."), "UNKNOWN")
         return _job(job)
@@ -64,6 +65,10 @@ def _first_page(location: str) -> Any:
 def _with_label(jobs: Iterable[Any], label: str, value: str) -> list[RemoteTuningJob]:
     """Filters here: the server's filter is not documented for tuning jobs."""
     return [_job(job) for job in jobs if job.labels.get(label) == value]
+
+
+def _request(spec: TuningJobSpec) -> Any:
+    return types.CreateTuningJobRequest(parent=clients.parent(spec.location), tuning_job=_message(spec))
 
 
 def _message(spec: TuningJobSpec) -> Any:

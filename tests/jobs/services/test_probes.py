@@ -1,6 +1,8 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from jobs.models import Heartbeat, ProbeResult
@@ -107,3 +109,13 @@ def test_only_one_worker_is_at_it(world):
 
 def test_not_twice_in_two_seconds(world):
     assert [probes.run(NOW + timedelta(seconds=seconds)) for seconds in (0, 1, 2)] == [True, False, True]
+
+
+def test_the_claim_makes_the_database_log_no_error(world):
+    """PostgreSQL writes down each row that is there already, unless it is told that this is no error."""
+    for number in range(3):
+        with CaptureQueriesContext(connection) as queries:
+            assert probes._claim(NOW + number * probes.LOST_AFTER)
+        inserts = [one["sql"] for one in queries if one["sql"].startswith("INSERT")]
+        assert [("ON CONFLICT DO NOTHING" in sql or "OR IGNORE" in sql) for sql in inserts] == [True]
+    assert not probes._claim(NOW + 2 * probes.LOST_AFTER)

@@ -14,7 +14,7 @@ from jobs.vertex.sdk.chat import _headers
 @pytest.fixture
 def _google(settings, monkeypatch):
     settings.VERTEX_API_ENDPOINT = ""
-    monkeypatch.setattr(clients, "_default_credentials", lambda: Credentials(token="secret"))
+    monkeypatch.setattr(clients, "load", lambda: Credentials(token="secret"))
 
 
 @pytest.mark.usefixtures("_google")

@@ -53,16 +53,27 @@ def test_an_indefinite_answer(code):
     assert type(from_status(code, "", "?", creates=False)) is Unavailable
 
 
-def test_missing_credentials_say_what_to_run():
-    error = translate(DefaultCredentialsError("none"), creates=True)
-    assert (type(error), "gcloud auth application-default login" in str(error)) == (NotAuthorised, True)
+@pytest.mark.parametrize(("creates", "kind"), [(True, NotSent), (False, NotAuthorised)])
+def test_missing_credentials_say_what_to_run(creates, kind):
+    """Google's own words for it."""
+    found = DefaultCredentialsError("Your default credentials were not found. To set up, see elsewhere.")
+    error = translate(found, creates=creates)
+    assert (type(error), "gcloud auth application-default login" in str(error)) == (kind, True)
 
 
-def test_credentials_that_cannot_be_renewed_for_now_leave_nothing_sent():
+def test_credentials_that_cannot_be_renewed_leave_nothing_sent():
     assert type(translate(TransportError("metadata server"), creates=True)) is NotSent
     assert type(translate(RefreshError("busy", retryable=True), creates=True)) is NotSent
-    assert type(translate(RefreshError("revoked", retryable=False), creates=True)) is NotAuthorised
+    assert type(translate(RefreshError("revoked", retryable=False), creates=True)) is NotSent
+    assert type(translate(RefreshError("revoked", retryable=False), creates=False)) is NotAuthorised
 
 
 def test_an_error_that_nobody_foresaw_proves_nothing():
     assert type(translate(OSError("broken pipe"), creates=True)) is OutcomeUnknown
+    assert type(translate(OSError(13, "no", "/a/file"), creates=True)) is OutcomeUnknown
+    assert type(translate(ValueError("no"), creates=True)) is OutcomeUnknown
+
+
+def test_before_the_first_byte_everything_is_unsent():
+    for error in (OSError("broken pipe"), OSError(13, "no", "/a/file"), ValueError("no"), KeyError("a"), MemoryError()):
+        assert type(translate(error, creates=True, left=False)) is NotSent
