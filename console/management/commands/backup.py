@@ -7,7 +7,8 @@ from django.db import DatabaseError
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 
-from jobs.services.backup.create import BackupFailed, create_backup
+from jobs.services.backup.archive import BackupFailed
+from jobs.services.backup.create import create_backup
 
 
 class Command(BaseCommand):

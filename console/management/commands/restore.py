@@ -8,7 +8,8 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from console.management.rundir import AlreadyRunning, RunDirectory, StillStopping
-from jobs.services.backup.archive import BackupUnusable
+from jobs.services.backup.archive import BackupFailed
+from jobs.services.backup.manifest import BackupUnusable
 from jobs.services.backup.restore import restore_backup
 
 
@@ -28,7 +29,7 @@ class Command(BaseCommand):
             raise CommandError(f"The console of {settings.DATA_DIR} is running ({other}). Stop it first.") from None
         try:
             aside = restore_backup(Path(file).resolve(), timezone.now(), self.stdout.write, replace=replace)
-        except BackupUnusable as problem:
+        except (BackupUnusable, BackupFailed) as problem:
             raise CommandError(str(problem)) from None
         except (OSError, DatabaseError) as error:
             raise CommandError(f"The backup was not put back as a whole: {error}. Run the command again.") from error

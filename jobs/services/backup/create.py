@@ -9,13 +9,9 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connection
 
-from jobs.errors import JobsError
-
 from . import archive, database, files
-
-
-class BackupFailed(JobsError):
-    """One sentence with the remedy; nothing was left behind."""
+from .archive import BackupFailed
+from .manifest import Manifest
 
 
 @dataclass(frozen=True)
@@ -37,26 +33,21 @@ def create_backup(path: Path, now: datetime, tell: Callable[[str], None]) -> Out
     except FileExistsError:
         raise BackupFailed(f"{path} exists. Enter another name; a backup overwrites nothing.") from None
     except OSError as error:
-        raise BackupFailed(f"The backup could not be written: {error.strerror or error}. {_room(path)}") from error
+        where = f" ({error.filename})" if error.filename else ""
+        raise BackupFailed(
+            f"The backup could not be written: {error.strerror or error}{where}. {_room(path)}"
+        ) from error
 
 
 def _create(path: Path, now: datetime, tell: Callable[[str], None]) -> Outcome:
-    manifest = archive.Manifest(settings.VERSION, now.isoformat(), connection.vendor, database.applied_migrations())
+    manifest = Manifest(settings.VERSION, now.isoformat(), connection.vendor, database.applied_migrations())
     data_dir = Path(settings.DATA_DIR)
     with archive.write(path, manifest) as writer:
         tell("Reading the database…")
         database.dump(writer, data_dir)
-        found = [one for one in files.find_files(data_dir, names_left_out(data_dir)) if one != path]
-        tell(f"Reading {len(found)} files…")
-        remarks = [files.add_file(writer, one, data_dir) for one in found]
-    return Outcome(path.stat().st_size, len(manifest.members), [remark for remark in remarks if remark])
-
-
-def names_left_out(data_dir: Path) -> frozenset[str]:
-    """The database has its own member; static files are made anew wherever they lie."""
-    static_root = Path(settings.STATIC_ROOT)
-    own = {static_root.name} if static_root.parent == data_dir else set()
-    return files.LEFT_OUT | own | {Path(str(connection.settings_dict["NAME"])).name}
+        tell("Reading the files…")
+        remarks = files.add_files(writer, data_dir, path, archive.partial_of(path))
+    return Outcome(path.stat().st_size, len(manifest.members), remarks)
 
 
 def _room(path: Path) -> str:

@@ -5,7 +5,9 @@ be installed beside the console. A backup goes back into the kind of database th
 """
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -17,8 +19,9 @@ from django.db.migrations.loader import MigrationLoader
 
 from jobs.services import schema
 
-from .archive import BackupUnusable, Reader, Writer
-from .files import copy_database
+from .archive import CHUNK, Reader, Writer
+from .files import copy_of_database, parts_of
+from .manifest import BackupUnusable, Manifest
 
 SQLITE_MEMBER: Final = "database/console.sqlite3"
 TABLES: Final = "database/tables"
@@ -41,9 +44,8 @@ def refuse_newer(migrations: Iterable[tuple[str, str]], version: str) -> None:
 
 def dump(writer: Writer, data_dir: Path) -> None:
     if connection.vendor == "sqlite":
-        with tempfile.NamedTemporaryFile(dir=data_dir, suffix=".partial") as copy:
-            copy_database(Path(str(connection.settings_dict["NAME"])), Path(copy.name))
-            writer.add(SQLITE_MEMBER, copy)
+        with copy_of_database(Path(str(connection.settings_dict["NAME"])), data_dir) as copy:
+            writer.add(SQLITE_MEMBER, parts_of(copy))
     else:
         dump_tables(writer)
 
@@ -59,7 +61,7 @@ def dump_tables(writer: Writer) -> None:
                     for part in copy:
                         rows.write(part)
                 rows.seek(0)
-                writer.add(f"{TABLES}/{table}.copy", rows)
+                writer.add(f"{TABLES}/{table}.copy", iter(partial(rows.read, CHUNK), b""))
 
 
 def columns_of(cursor: Any, table: str) -> list[str]:
@@ -84,8 +86,31 @@ def quote_all(names: list[str]) -> str:
     return ", ".join(quote(name) for name in names)
 
 
+def require_members(manifest: Manifest) -> None:
+    """Raises BackupUnusable when there is no whole database in it."""
+    tables = [f"{TABLES}/{table}.copy" for table in manifest.tables]
+    needed = [SQLITE_MEMBER] if manifest.database == "sqlite" else tables
+    if not needed or set(needed) - set(manifest.members):
+        raise BackupUnusable("The backup is damaged: it has no whole database. Use another backup.")
+
+
+@contextmanager
+def leading_to(path: Path) -> Iterator[None]:
+    """What is asked of the console's SQLite database is asked of this file meanwhile."""
+    name = connection.settings_dict["NAME"]
+    connection.close()
+    connection.settings_dict["NAME"] = path
+    try:
+        yield
+    finally:
+        connection.close()
+        connection.settings_dict["NAME"] = name
+
+
 def has_rows() -> bool:
     """Whether there may be accounts in the database already: one that cannot be read may hold some."""
+    if connection.vendor == "sqlite" and not Path(str(connection.settings_dict["NAME"])).exists():
+        return False  # To ask would create it.
     try:
         with connection.cursor() as cursor:
             if "auth_user" not in connection.introspection.table_names(cursor):
@@ -96,14 +121,17 @@ def has_rows() -> bool:
         return True
 
 
-def load_tables(reader: Reader) -> None:
-    """All or nothing: tables as they were when the backup was made, with the rows of then."""
+@contextmanager
+def replaced_by(reader: Reader) -> Iterator[None]:
+    """All or nothing, with what is done inside: tables as they were when the backup was made, with the rows of then."""
     with transaction.atomic():
         drop_tables()
         executor = MigrationExecutor(connection)
         executor.migrate(last_of_each_app(executor.loader.graph, set(reader.manifest.migrations)))
         with connection.cursor() as cursor:
             require_known(set(reader.manifest.tables), set(connection.introspection.table_names(cursor)))
+            for table, columns in reader.manifest.tables.items():
+                require_known(set(columns), set(columns_of(cursor, table)))
             for table in reader.manifest.tables:
                 if table != UNCHANGEABLE:
                     cursor.execute(f"DELETE FROM {quote(table)}")  # noqa: S608  # quoted, and one of ours
@@ -112,6 +140,7 @@ def load_tables(reader: Reader) -> None:
                     for part in reader.parts(f"{TABLES}/{table}.copy"):
                         copy.write(part)
         reset_sequences()
+        yield
 
 
 def last_of_each_app(graph: Any, applied: set[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -125,7 +154,7 @@ def last_of_each_app(graph: Any, applied: set[tuple[str, str]]) -> list[tuple[st
 
 def require_known(named: set[str], known: set[str]) -> None:
     if named - known:
-        raise BackupUnusable(f"The backup names tables that no console has ({min(named - known)}). Do not use it.")
+        raise BackupUnusable(f"The backup has data that no console has ({min(named - known)!r}). Do not use it.")
 
 
 def drop_tables() -> None:

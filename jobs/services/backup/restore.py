@@ -1,40 +1,48 @@
 """Puts a backup back. The console must be stopped; what was there is moved aside, not deleted."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import Final
 
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 from jobs.models import Heartbeat, ProcessReport, SignedInSession, SignInLink
 
 from . import database, files
-from .archive import BackupUnusable, Reader
-from .create import names_left_out
+from .archive import BackupFailed, Reader
+from .exchange import Exchange
+from .files import STAGED
+from .manifest import BackupUnusable
 
-STAGED = ".restore"
+MEGABYTE: Final = 1024 * 1024
 
 
 def restore_backup(path: Path, now: datetime, tell: Callable[[str], None], *, replace: bool = False) -> Path | None:
-    """The folder in which the files of before lie now, if there were any. Raises BackupUnusable before it changes
-    anything, and OSError when the disk fails; it can be called again after it was interrupted.
+    """The folder in which the files of before lie now, if there were any.
 
-    Nobody is signed in afterwards: a session or link that ended since the backup was made stays ended.
+    Raises BackupUnusable and BackupFailed when all is as it was. OSError and DatabaseError say that it is not: it can
+    be called again then, and after it was killed. Nobody is signed in afterwards: a session or link that ended since
+    the backup was made stays ended.
     """
     data_dir = Path(settings.DATA_DIR)
     with Reader.open(path) as reader:
         check(reader, replace)
+        discard(data_dir / STAGED)
+        require_room(reader, data_dir)
         tell("Checking the backup…")
         reader.verify()
-        staged = stage(reader, data_dir, tell)
-        tell("Writing the database…")
-        aside = move_aside(data_dir, now)
-        put_back(reader, staged, data_dir)
-    call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
-    forget_visitors()
+        with staged_files(reader, data_dir, tell) as staged:
+            tell("Writing the database…")
+            if connection.vendor == "sqlite":
+                bring_up_to_date(staged / database_place())
+            aside = take_place(reader, staged, data_dir, now)
+    if connection.vendor != "sqlite":
+        migrate_and_forget()
     return aside
 
 
@@ -45,47 +53,95 @@ def check(reader: Reader, replace: bool) -> None:
             f"The backup is of a {made_of} database, and DATABASE_URL names a {connection.vendor} one. "
             "A backup goes back into the kind that it came from."
         )
+    database.require_members(reader.manifest)
     database.refuse_newer(reader.manifest.migrations, reader.manifest.version)
     if database.has_rows() and not replace:
         raise BackupUnusable("There is a console with accounts already. Add --replace to put the backup in its place.")
 
 
-def stage(reader: Reader, data_dir: Path, tell: Callable[[str], None]) -> Path:
-    """All files, on the same disk as their places: what follows are renames."""
+def require_room(reader: Reader, data_dir: Path) -> None:
+    """Before all of it is read: what is compressed may be small. The database is written twice when it is migrated."""
+    sizes = {name: member["size"] for name, member in reader.manifest.members.items()}
+    needed = sum(sizes.values()) + sizes.get(database.SQLITE_MEMBER, 0)
+    free = shutil.disk_usage(data_dir).free
+    if needed > free:
+        raise BackupFailed(
+            f"The backup takes {needed // MEGABYTE} MB in {data_dir}, where {free // MEGABYTE} MB are free. "
+            "Nothing was changed. Make room, then restore."
+        )
+
+
+@contextmanager
+def staged_files(reader: Reader, data_dir: Path, tell: Callable[[str], None]) -> Iterator[Path]:
+    """All files, on the same disk as their places: what follows are renames. What is left of them is deleted."""
     staged = data_dir / STAGED
-    shutil.rmtree(staged, ignore_errors=True)
+    try:
+        try:
+            stage(reader, staged, tell)
+        except OSError as error:
+            raise unchanged(f"The files of the backup cannot be written to {data_dir}", error) from error
+        yield staged
+    finally:
+        discard(staged)
+
+
+def stage(reader: Reader, staged: Path, tell: Callable[[str], None]) -> None:
+    """Without what would take the place of something that is not moved aside: no backup that is made now has it."""
     names = list(reader.names(files.FOLDER))
-    tell(f"Writing {len(names)} files…")
-    for name, place in names:
+    skipped = {place.parts[0] for _name, place in names if files.is_left_out(place.parts[0])}
+    for top in sorted(skipped):
+        tell(f"{top!r} stays out: the console makes it anew.")
+    taken = [(name, place) for name, place in names if place.parts[0] not in skipped]
+    tell(f"Writing {len(taken)} files…")
+    staged.mkdir(mode=0o700)
+    for name, place in taken:
         reader.extract(name, staged / place)
     if reader.manifest.database == "sqlite":
-        reader.extract(database.SQLITE_MEMBER, staged / database_place(data_dir))
-    staged.mkdir(mode=0o700, exist_ok=True)
-    return staged
+        reader.extract(database.SQLITE_MEMBER, staged / database_place())
 
 
-def database_place(data_dir: Path) -> PurePosixPath:
-    return PurePosixPath(Path(str(connection.settings_dict["NAME"])).name)
+def discard(staged: Path) -> None:
+    if staged.is_dir() and not staged.is_symlink():
+        shutil.rmtree(staged, ignore_errors=True)
+    else:
+        staged.unlink(missing_ok=True)
 
 
-def move_aside(data_dir: Path, now: datetime) -> Path | None:
+def database_place() -> str:
+    return Path(str(connection.settings_dict["NAME"])).name
+
+
+def bring_up_to_date(path: Path) -> None:
+    try:
+        with database.leading_to(path):
+            migrate_and_forget()
+    except (OSError, DatabaseError) as error:
+        raise unchanged("The database of the backup cannot be used", error) from error
+
+
+def take_place(reader: Reader, staged: Path, data_dir: Path, now: datetime) -> Path | None:
+    """Files and tables change together, or neither."""
     connection.close()
-    name = str(database_place(data_dir)) if connection.vendor == "sqlite" else ""
-    kept = (files.LEFT_OUT | names_left_out(data_dir) | {STAGED}) - {name}
-    old = [one for one in data_dir.iterdir() if one.name not in kept and not one.name.startswith("before-restore-")]
-    aside = data_dir / f"before-restore-{now:%Y%m%d-%H%M%S}"
-    for one in old:
-        aside.mkdir(mode=0o700, exist_ok=True)
-        one.rename(aside / one.name)
-    return aside if old else None
+    exchange = Exchange(data_dir, files.stays, files.names_of_database(), now)
+    try:
+        with nullcontext() if connection.vendor == "sqlite" else database.replaced_by(reader):
+            exchange.run(staged)
+    except BaseException as error:
+        exchange.undo()
+        if isinstance(error, OSError | DatabaseError):
+            raise unchanged("The backup cannot take the place of what is there", error) from error
+        raise
+    return exchange.finish()
 
 
-def put_back(reader: Reader, staged: Path, data_dir: Path) -> None:
-    if connection.vendor != "sqlite":
-        database.load_tables(reader)
-    for one in staged.iterdir():
-        one.rename(data_dir / one.name)
-    staged.rmdir()
+def unchanged(what: str, error: Exception) -> BackupFailed:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).strip()
+    return BackupFailed(f"{what}: {reason}. Nothing was changed. Remove the cause, then restore.")
+
+
+def migrate_and_forget() -> None:
+    call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
+    forget_visitors()
 
 
 def forget_visitors() -> None:

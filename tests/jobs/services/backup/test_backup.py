@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import sqlite3
-import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -17,50 +16,11 @@ import psycopg
 import pytest
 from django.db import connection
 
-from jobs.services.backup.archive import BackupUnusable, Reader
+from jobs.services.backup.archive import Reader
+from jobs.services.backup.manifest import BackupUnusable
 from jobs.services.backup.restore import check
-from tests.running import ROOT, environment
-
-SEED = """
-from datetime import timedelta
-from jobs.models import Installation, SignInLink
-from jobs.services import accounts
-from tests import factories
-owner = accounts.owner()
-factories.session(user=owner)
-accounts.issue_link(owner, valid=timedelta(hours=1))
-made = factories.dataset(owner=owner, name="Kept")
-factories.job(owner=owner, dataset=made, display_name="Ahoy")
-Installation.objects.create()
-print(made.path)
-"""
-COUNTS = """
-import json
-from django.contrib.auth.models import User
-from jobs.models import Dataset, SignedInSession, SignInLink, TuningJob
-dataset = Dataset.objects.get(name="Kept")
-print(json.dumps({
-    "people": list(User.objects.values_list("username", flat=True)), "jobs": list(TuningJob.objects.values_list("display_name", flat=True)),
-    "rows": len(dataset.path.read_text().splitlines()), "links": SignInLink.objects.count(), "sessions": SignedInSession.objects.count(),
-}))
-"""  # noqa: E501
-RESTORED = {"people": ["owner"], "jobs": ["Ahoy"], "rows": 12, "links": 0, "sessions": 0}
-
-
-def manage(data_dir: Path, *arguments: str, database: str = "", fails: bool = False) -> str:
-    extra = {"CONSOLE_DATA_DIR": str(data_dir), "DATABASE_URL": database, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, str(ROOT / "manage.py"), *arguments]
-    ended = subprocess.run(
-        command, cwd=ROOT, env=environment(extra), capture_output=True, text=True, timeout=120, check=False
-    )
-    assert (ended.returncode != 0) == fails, ended.stdout + ended.stderr
-    assert "Traceback" not in ended.stderr
-    return (ended.stderr if fails else ended.stdout).strip()
-
-
-def counts(data_dir: Path, database: str = "") -> dict[str, object]:
-    found: dict[str, object] = json.loads(manage(data_dir, "shell", "-v0", "-c", COUNTS, database=database))
-    return found
+from tests.jobs.services.backup.commands import RESTORED, SEED, counts, manage, members_of, run
+from tests.running import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +40,7 @@ def backup(seeded: Path) -> Path:
     for folder in ("run", "logs", "cache"):
         (seeded / folder).mkdir(exist_ok=True)
         (seeded / folder / "left-out").write_text("of this run only")
-    server = seeded / "localvertex/state.db"
+    server = seeded / "localvertex/vertex.sqlite3"
     server.parent.mkdir()
     with closing(sqlite3.connect(server)) as live:
         live.execute("PRAGMA journal_mode=WAL")
@@ -97,7 +57,7 @@ def test_all_that_is_kept_comes_back_and_nobody_is_signed_in(backup: Path, tmp_p
     assert counts(restored) == RESTORED
     assert (restored / "pictures/ab/abcd").read_bytes() == b"\x89PNG"
     assert (restored / "secret-key").read_text() == (backup.parent / "data/secret-key").read_text()
-    with closing(sqlite3.connect(restored / "localvertex/state.db")) as state:
+    with closing(sqlite3.connect(restored / "localvertex/vertex.sqlite3")) as state:
         assert state.execute("SELECT word FROM kept").fetchall() == [("ahoy",)]
     assert [path for path in restored.rglob("left-out")] == []
     written = [restored / name.removeprefix("data/") for name in members_of(backup) if name.startswith("data/")]
@@ -134,6 +94,20 @@ def test_a_database_that_cannot_be_read_can_be_replaced(backup: Path, tmp_path: 
     assert "Add --replace" in manage(data_dir, "restore", str(backup), fails=True)
     manage(data_dir, "restore", "--replace", str(backup))
     assert counts(data_dir) == RESTORED
+
+
+def test_a_disk_that_fills_up_leaves_no_half_backup(seeded: Path, backup: Path, tmp_path: Path) -> None:
+    """A limit to the size of a file stands for the disk."""
+    weights = seeded / "storage/weights.safetensors"
+    weights.parent.mkdir()
+    weights.write_bytes(os.urandom(9_000_000))
+    command = f"ulimit -f 6000; exec {sys.executable} {ROOT}/manage.py backup {tmp_path}/backup.zip"
+    ended = run(["bash", "-c", command], seeded)
+    weights.unlink()
+    text = ended.stderr.strip()
+    assert (ended.returncode, text[:63]) == (1, "CommandError: The backup could not be written: File too large. ")
+    assert list(tmp_path.glob("*backup*")) == list(tmp_path.glob(".*")) == []
+    assert list(seeded.glob(".backup-*")) == []
 
 
 def rewritten(backup: Path, path: Path, **changes: object) -> Path:
@@ -198,12 +172,6 @@ def test_a_place_outside_of_the_data_directory_is_refused(backup: Path, tmp_path
     assert "outside of its folder" in reason(evil)
 
 
-def members_of(backup: Path) -> dict[str, dict[str, object]]:
-    with zipfile.ZipFile(backup) as archive:
-        found: dict[str, dict[str, object]] = json.loads(archive.read("manifest.json"))["members"]
-    return found
-
-
 @pytest.fixture
 def postgresql() -> Iterator[tuple[str, str]]:
     """Two empty databases beside the one of the tests."""
@@ -221,15 +189,40 @@ def postgresql() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.django_db
 def test_postgresql_comes_back_with_its_sequences(postgresql: tuple[str, str], tmp_path: Path) -> None:
+    """The folder that is called like the database is in it."""
     first, second = postgresql
     data_dir, restored, path = tmp_path / "first", tmp_path / "second", tmp_path / "backup.zip"
     manage(data_dir, "migrate", "-v0", database=first)
     manage(data_dir, "shell", "-v0", "-c", SEED, database=first)
+    named = data_dir / urlsplit(first).path.lstrip("/") / "kept"
+    named.parent.mkdir()
+    named.write_text("precious")
     manage(data_dir, "backup", str(path), database=first)
     manage(restored, "migrate", "-v0", database=second)
     manage(restored, "restore", str(path), database=second)
     assert counts(restored, second) == RESTORED
+    assert (restored / named.relative_to(data_dir)).read_text() == "precious"
     newcomer = "from tests import factories; factories.stranger(); factories.job(); print('added')"
     assert manage(restored, "shell", "-v0", "-c", newcomer, database=second) == "added"
     manage(restored, "restore", "--replace", str(path), database=second)
     assert counts(restored, second) == RESTORED
+
+
+@pytest.mark.threat("T13")
+@pytest.mark.django_db
+def test_a_column_that_no_table_has_changes_neither_tables_nor_files(
+    postgresql: tuple[str, str], tmp_path: Path
+) -> None:
+    """Between quotation marks of its own it would be a part of the statement."""
+    first, _second = postgresql
+    data_dir, path, evil = tmp_path / "first", tmp_path / "backup.zip", tmp_path / "evil.zip"
+    manage(data_dir, "migrate", "-v0", database=first)
+    manage(data_dir, "shell", "-v0", "-c", SEED, database=first)
+    manage(data_dir, "backup", str(path), database=first)
+    with zipfile.ZipFile(path) as archive:
+        tables = json.loads(archive.read("manifest.json"))["tables"]
+    rewritten(path, evil, tables=tables | {"django_session": ['"session_key") FROM PROGRAM \'touch /tmp/x\' --"']})
+    text = manage(data_dir, "restore", "--replace", str(evil), database=first, fails=True)
+    assert text.startswith("CommandError: The backup has data that no console has (")
+    assert counts(data_dir, first) == RESTORED | {"links": 1, "sessions": 1}
+    assert list(data_dir.glob("before-restore-*")) == []
