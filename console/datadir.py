@@ -17,6 +17,8 @@ KEPT: Final = (
     "beat-schedule*", "cache", "console.sqlite3*", "datasets", "localvertex", "logs", "pictures", "run", "secret-key",
     "static", "storage",
 )  # fmt: skip
+# What a restore leaves that was interrupted while files changed places.
+INTERRUPTED: Final = "before-restore-*-unfinished"
 MEGABYTE: Final = 1024 * 1024
 ROOM_TO_START: Final = 32 * MEGABYTE
 
@@ -78,6 +80,8 @@ def why_not_start(folder: Path) -> str:
             f"The data directory {folder} cannot be written. Mount it writable, give it to the user who runs the "
             f"console (chown -R {os.geteuid()} {folder}), or name another folder with --data-dir."
         )
+    if any(folder.glob(INTERRUPTED)):
+        return f"A restore into {folder} was interrupted. Run `manage.py restore` with the same backup again, then start."
     foreign = next((path for path in find_kept(folder) if not os.access(path, os.R_OK | os.W_OK)), None)
     if foreign:
         return (
@@ -90,4 +94,6 @@ def why_not_start(folder: Path) -> str:
             f"The disk of {folder} is full: {free // MEGABYTE} MB are free, a start takes {ROOM_TO_START // MEGABYTE}. "
             "Make room, then start again. Nothing is lost."
         )
+    if any(folder.glob(INTERRUPTED)):
+        return f"A restore into {folder} was interrupted. Run `manage.py restore` with the same backup again, then start."
     return ""
