@@ -80,8 +80,6 @@ def why_not_start(folder: Path) -> str:
             f"The data directory {folder} cannot be written. Mount it writable, give it to the user who runs the "
             f"console (chown -R {os.geteuid()} {folder}), or name another folder with --data-dir."
         )
-    if any(folder.glob(INTERRUPTED)):
-        return f"A restore into {folder} was interrupted. Run `manage.py restore` with the same backup again, then start."
     foreign = next((path for path in find_kept(folder) if not os.access(path, os.R_OK | os.W_OK)), None)
     if foreign:
         return (
@@ -95,5 +93,5 @@ def why_not_start(folder: Path) -> str:
             "Make room, then start again. Nothing is lost."
         )
     if any(folder.glob(INTERRUPTED)):
-        return f"A restore into {folder} was interrupted. Run `manage.py restore` with the same backup again, then start."
+        return f"A restore into {folder} was interrupted. Run `manage.py restore` with that backup again, then start."
     return ""
