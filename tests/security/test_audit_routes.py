@@ -300,7 +300,7 @@ PRIVATE_WALKS: dict[str, Callable[[], Walk]] = {
     "settings-appearance": lambda: Walk(data={"theme": "dark", "density": "compact", "language": "en"}),
     "settings-defaults": lambda: Walk(data={}),
     "settings-password-confirm": Walk,
-    "confirm": Walk,
+    "confirm": lambda: Walk([uuid.uuid4()]),
     "settings-keys": lambda: Walk(data={"single_keys": "on"}),
     "tuning-view": lambda: Walk(data={"rows": "25"}),
     "model-garden-dismiss": Walk,
