@@ -22,6 +22,7 @@ from jobs.models import AuditOutcome
 from jobs.origin import CROSS_SITE, Origin, comes_from, current
 from jobs.services import audit
 from jobs.services.audit import Subject
+from jobs.services.sign_in_limits import name_of
 
 logger = logging.getLogger(__name__)
 
@@ -84,8 +85,12 @@ def note(request: HttpRequest, status: int, origin: Origin) -> None:
         audit.record(action.code, about, outcome=outcome, reason=reason)
     else:
         is_read = origin.refusal != CROSS_SITE
-        tried = Subject("account", "", request.POST.get("username", "")) if name == "sign-in" and is_read else about
+        tried = account_tried(request) if name == "sign-in" and is_read else about
         note_stranger(action.code, tried, outcome, reason)
+
+
+def account_tried(request: HttpRequest) -> Subject:
+    return Subject("account", "", name_of(request.POST.get("username", "")))
 
 
 def find_view(request: HttpRequest) -> ResolverMatch | None:
