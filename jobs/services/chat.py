@@ -166,7 +166,9 @@ def require_ready(conversation: Conversation) -> None:
     """Notes the request, which locks the endpoint."""
     endpoint = conversation.endpoint
     while endpoint is not None and endpoint.state == EndpointState.READY:
-        if endpoint_lifetime.note_request(endpoint, timezone.now()):
+        now = timezone.now()
+        endpoint_lifetime.require_time_left(endpoint, now)
+        if endpoint_lifetime.note_request(endpoint, now):
             return
         # It changed since it was read.
         endpoint = conversation.endpoint = Endpoint.objects.filter(pk=endpoint.pk).first()
