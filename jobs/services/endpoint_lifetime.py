@@ -98,11 +98,13 @@ def note_request(endpoint: Endpoint, now: datetime) -> bool:
     return bool(Endpoint.objects.filter(pk=endpoint.pk, **same).update(**fields))
 
 
-def require_time_left(endpoint: Endpoint, now: datetime) -> None:
+def why_no_time_left(endpoint: Endpoint, now: datetime) -> str:
     """Of a fixed lease, which nobody's questions make longer: an answer that is being written still ends."""
-    if endpoint.lease_kind == LeaseKind.FIXED and _is_over(endpoint, now):
-        words = {"name": endpoint.display_name}
-        raise NotAllowedNow(_("The lease of the endpoint %(name)s is over. Extend it to write further.") % words)
+    if endpoint.lease_kind != LeaseKind.FIXED or not _is_over(endpoint, now):
+        return ""
+    return _("The lease of the endpoint %(name)s is over. Extend it to write further.") % {
+        "name": endpoint.display_name
+    }
 
 
 def due(now: datetime) -> list[UUID]:
