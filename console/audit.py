@@ -6,7 +6,9 @@ has it. The one middleware that calls a service.
 """
 
 import logging
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +24,7 @@ from jobs.models import AuditOutcome
 from jobs.origin import CROSS_SITE, Origin, comes_from, current
 from jobs.services import audit
 from jobs.services.audit import Subject
+from jobs.services.sign_in_limits import name_of
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +34,8 @@ REFUSALS = {403: "forbidden", 409: "conflict", THROTTLED: "throttled"}
 
 
 class Allowance:
-    """So many lines a minute for people who have not signed in: nobody can fill the disk with refusals. How many were
-    left out stands in the next line. Of this process alone."""
+    """So many lines a minute: nobody can fill the disk with refusals. How many were left out stands in the next line.
+    Of this process alone."""
 
     def __init__(self, a_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.a_minute, self.clock = a_minute, clock
@@ -51,7 +54,26 @@ class Allowance:
         return left_out
 
 
+class Allowances:
+    """One for each person; of whoever was not heard of for longest the allowance is forgotten."""
+
+    def __init__(self, a_minute: int, most: int = 10_000) -> None:
+        self.a_minute, self.most = a_minute, most
+        self.people: OrderedDict[int | None, Allowance] = OrderedDict()
+        self.lock = threading.Lock()
+
+    def of(self, user_id: int | None) -> Allowance:
+        with self.lock:
+            mine = self.people.pop(user_id, None) or Allowance(self.a_minute)
+            self.people[user_id] = mine
+            if len(self.people) > self.most:
+                self.people.popitem(last=False)
+        return mine
+
+
 strangers = Allowance(60)
+# For what is refused alone: what was done, and what failed, always has its line.
+refusals = Allowances(60)
 
 
 class AuditMiddleware:
@@ -80,12 +102,18 @@ def note(request: HttpRequest, status: int, origin: Origin) -> None:
     about = audit.find(action.kind, str(match.kwargs.get("pk", "")), request.user if is_signed_in(request) else None)
     if outcome == AuditOutcome.FAILED and status >= 500:
         note_failure(action.code, about, reason)
+    elif is_signed_in(request) and outcome == AuditOutcome.REFUSED:
+        note_within(refusals.of(request.user.pk), action.code, about, outcome, reason)
     elif is_signed_in(request):
         audit.record(action.code, about, outcome=outcome, reason=reason)
     else:
         is_read = origin.refusal != CROSS_SITE
-        tried = Subject("account", "", request.POST.get("username", "")) if name == "sign-in" and is_read else about
-        note_stranger(action.code, tried, outcome, reason)
+        tried = account_tried(request) if name == "sign-in" and is_read else about
+        note_within(strangers, action.code, tried, outcome, reason)
+
+
+def account_tried(request: HttpRequest) -> Subject:
+    return Subject("account", "", name_of(request.POST.get("username", "")))
 
 
 def find_view(request: HttpRequest) -> ResolverMatch | None:
@@ -118,8 +146,8 @@ def note_failure(code: str, about: Subject, reason: str) -> None:
         logger.warning("The audit log could not be written: %s failed.", code)
 
 
-def note_stranger(code: str, about: Subject, outcome: str, reason: str) -> None:
-    left_out = strangers.take()
+def note_within(allowance: Allowance, code: str, about: Subject, outcome: str, reason: str) -> None:
+    left_out = allowance.take()
     if left_out is not None:
         audit.record(code, about, outcome=outcome, reason=reason, facts={"left_out": left_out} if left_out else {})
 
@@ -152,4 +180,4 @@ def sign_in_failed(credentials: dict[str, Any], **_: Any) -> None:
     name, origin = str(credentials.get("username", "")), current()
     address = origin.address if origin else ""
     logger.warning("Sign-in failed: account %r, address %s", name[:150], address)
-    note_stranger("session.sign_in", audit.account_named(name), AuditOutcome.FAILED, "wrong_password")
+    note_within(strangers, "session.sign_in", audit.account_named(name), AuditOutcome.FAILED, "wrong_password")

@@ -267,7 +267,7 @@ urlpatterns: list[URLPattern] = [
     *settings_urls,
     path("accounts/sign-in/", accounts.sign_in, name="sign-in"),
     path("accounts/link/<str:token>/", accounts.sign_in_link, name="sign-in-link"),
-    path("accounts/confirm/", reauthentication.confirm, name="confirm"),
+    path("accounts/confirm/<uuid:pending_id>/", reauthentication.confirm, name="confirm"),
     path("accounts/sign-out/", accounts.sign_out, name="sign-out"),
     path("search/", search.index, name="search"),
     path("leave/", leave.ask, name="leave"),

@@ -31,13 +31,20 @@ def refusal(wait: float) -> str:
 
 
 class SignInForm(AuthenticationForm):
-    """`wait` above 0 refuses before the password is looked at, whatever it is."""
+    """`wait` above 0 refuses before the password is looked at, whatever it is. The name comes as `name_of` gives it."""
 
     def __init__(self, *args: Any, wait: float = 0.0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.wait = wait
         self.fields["username"].error_messages["required"] = _("Write your username.")
         self.fields["password"].error_messages["required"] = _("Write your password.")
+
+    def clean_username(self) -> str:
+        name: str = self.cleaned_data["username"]
+        longest = User._meta.get_field("username").max_length
+        if longest and len(name) > longest:
+            raise ValidationError(_("A username has at most %(count)d characters.") % {"count": longest})
+        return name
 
     def clean(self) -> dict[str, Any]:
         if self.wait:

@@ -46,6 +46,11 @@ class NotificationForm(forms.Form):
             for kind in KINDS
         }
 
+    def describe_ways(self) -> str:
+        chosen = self.chosen_ways()
+        labels = [f"{kind.label} ({NotificationWay(way).label})" for kind in KINDS for way in chosen[kind.value]]
+        return ", ".join(labels)
+
     @property
     def table(self) -> list[dict[str, Any]]:
         """A row a kind, a box a way; a way that is not set up cannot be ticked."""

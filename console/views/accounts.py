@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from console.forms.accounts import SignInForm
 from console.http import ConsoleRequest, HtmxRequest, hx_redirect, safe_next
-from jobs.services import accounts
+from jobs.services import accounts, sign_in_limits
 
 from . import account_events, known_browsers, password_attempts, reauthentication
 
@@ -31,9 +31,9 @@ def sign_in(request: HtmxRequest) -> HttpResponse:
         return hx_redirect(request, after)
     if request.method != "POST":
         return sign_in_page(request, SignInForm(request), after)
-    name, password = request.POST.get("username", ""), request.POST.get("password", "")
+    name, password = sign_in_limits.name_of(request.POST.get("username", "")), request.POST.get("password", "")
     wait = password_attempts.wait_for(request, name, password)
-    form = SignInForm(request, request.POST, wait=wait)
+    form = SignInForm(request, {"username": name, "password": password}, wait=wait)
     if not form.is_valid():
         note_failure(request, name, wait)
         return password_attempts.told_to_wait(sign_in_page(request, form, after), wait)

@@ -16,8 +16,10 @@ def attempt_of(request: HttpRequest, account: str) -> Attempt:
 
 
 def wait_for(request: HttpRequest, account: str, password: str) -> float:
-    """The seconds to wait before a password may be looked at. An empty one is no attempt."""
-    return sign_in_limits.admit(attempt_of(request, account)) if account and password else 0.0
+    """The seconds to wait before a password may be looked at. An empty one is no attempt, nor is a name that no account
+    can have."""
+    is_attempt = bool(password) and sign_in_limits.is_name(account)
+    return sign_in_limits.admit(attempt_of(request, account)) if is_attempt else 0.0
 
 
 def succeeded(request: HttpRequest, account: str) -> None:

@@ -1,17 +1,18 @@
 """“Confirm that it is you”: the step before what a stolen session must not be able to do.
 
-What was wanted waits in the session, with the input of its form, and is done after the proof. The proof is the
-password, or a sign-in link that is opened in this session: `manage.py sign-in-link` prints one.
+What was wanted waits in the session (`pending_actions`), with the input of its form, and is done after the proof. The
+proof is the password, or a sign-in link that is opened in this session: `manage.py sign-in-link` prints one.
 """
 
 import shlex
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
-from typing import Any, Concatenate, Final, ParamSpec, cast
+from typing import Concatenate, Final, ParamSpec, cast
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages
@@ -33,30 +34,32 @@ from jobs import origin
 from jobs.services import accounts
 from jobs.services.reauthentication import PROOF_LASTS, SensitiveAction, is_proven
 
-from . import account_events, password_attempts
+from . import account_events, password_attempts, pending_actions
+from .pending_actions import Facts, PendingAction
 
 NOT_CONFIRMED: Final = "not_confirmed"
 PROVED_AT: Final = "proved_at"
-WANTED: Final = "wanted"
 SAFE: Final = frozenset({"GET", "HEAD"})
-WANTED_LASTS: Final = timedelta(hours=1)
-# Never kept: what is secret by itself, and the token, which each form has anew.
-LEFT_OUT: Final = ("password", "secret", "csrfmiddlewaretoken")
 
 P = ParamSpec("P")
 View = Callable[Concatenate[ConsoleRequest, P], HttpResponse]
+Describe = Callable[..., Facts]
 
 
-def reauthenticated(action: SensitiveAction, *, then: str = "", may_read: bool = False) -> Callable[[View[P]], View[P]]:
+def reauthenticated(
+    action: SensitiveAction, *, then: str = "", may_read: bool = False, describe: Describe | None = None
+) -> Callable[[View[P]], View[P]]:
     """The view runs only for somebody who has just proven who they are. `then` names the page to go on with where the
-    form cannot be sent again, as it holds a password. `may_read`: looking at the page takes no proof."""
+    form cannot be sent again, as it holds a password. `may_read`: looking at the page takes no proof. `describe` says
+    what the request is going to do, and refuses who may not do it; without it, the input is shown as it was sent."""
 
     def decorate(view: View[P]) -> View[P]:
         @wraps(view)
         def guarded(request: ConsoleRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             if (may_read and request.method in SAFE) or is_proven_here(request, action):
                 return view(request, *args, **kwargs)
-            return ask(request, action, then=then)
+            facts = describe(request, *args, **kwargs) if describe else None
+            return ask(request, action, then=then, facts=facts)
 
         guarded.sensitive_action = action  # type: ignore[attr-defined]
         return cast(View[P], guarded)
@@ -74,25 +77,20 @@ def time_in(request: HttpRequest, name: str) -> datetime | None:
     return datetime.fromtimestamp(seconds, UTC) if seconds else None
 
 
-def ask(request: ConsoleRequest, action: SensitiveAction, *, then: str = "") -> HttpResponse:
+def ask(
+    request: ConsoleRequest, action: SensitiveAction, *, then: str = "", facts: Facts | None = None
+) -> HttpResponse:
     origin.refuse(NOT_CONFIRMED)
     is_sent = request.method == "POST" and not then
-    request.session[WANTED] = {
-        "action": action.value,
-        "path": resolve_url(then) if then else request.get_full_path(),
-        "input": input_of(request) if is_sent else None,
-        "back": page_before(request),
-        "at": timezone.now().timestamp(),
-    }
-    return hx_redirect(request, "confirm")
-
-
-def input_of(request: HttpRequest) -> str:
-    kept = QueryDict(mutable=True)
-    for name, values in request.POST.lists():
-        if not any(part in name.lower() for part in LEFT_OUT):
-            kept.setlist(name, values)
-    return kept.urlencode()
+    text = pending_actions.input_of(request) if is_sent else None
+    pending = PendingAction(
+        action.value,
+        path=resolve_url(then) if then else request.get_full_path(),
+        input=text,
+        facts=pending_actions.facts_of_input(text) if facts is None else facts,
+        back=page_before(request),
+    )
+    return hx_redirect(request, "confirm", pending_actions.keep(request, pending))
 
 
 def page_before(request: ConsoleRequest) -> str:
@@ -107,31 +105,28 @@ def page_before(request: ConsoleRequest) -> str:
 @never_cache
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
-def confirm(request: ConsoleRequest) -> HttpResponse:
-    wanted = wanted_in(request)
-    if wanted is None:
+def confirm(request: ConsoleRequest, pending_id: UUID) -> HttpResponse:
+    """Confirms what has this id, and nothing else: not what came to wait after the page was shown."""
+    pending = pending_actions.find(request, pending_id)
+    if pending is None:
+        messages.warning(request, _("What you wanted to confirm is no longer waiting. Nothing was changed. Try again."))
         return hx_redirect(request, "dashboard")
-    action = SensitiveAction(wanted["action"])
-    is_done = is_proven_here(request, action)
+    is_done = is_proven_here(request, SensitiveAction(pending.action))
     if request.method != "POST":
-        return hx_redirect(request, wanted["path"]) if is_done and wanted["input"] is None else page(request, wanted)
-    if not is_done and (refused := check_password(request, wanted)):
+        is_page = is_done and pending.input is None
+        return hx_redirect(request, pending.path) if is_page else page(request, pending)
+    if not is_done and (refused := check_password(request, pending_id, pending)):
         return refused
-    return go_on(request, wanted)
+    return go_on(request, pending)
 
 
-def wanted_in(request: HttpRequest) -> dict[str, Any] | None:
-    wanted: dict[str, Any] | None = request.session.get(WANTED)
-    is_fresh = wanted and timezone.now().timestamp() - wanted["at"] < WANTED_LASTS.total_seconds()
-    return wanted if is_fresh else None
-
-
-def page(request: ConsoleRequest, wanted: dict[str, Any], form: ConfirmForm | None = None) -> HttpResponse:
-    action = SensitiveAction(wanted["action"])
+def page(request: ConsoleRequest, pending: PendingAction, form: ConfirmForm | None = None) -> HttpResponse:
+    action = SensitiveAction(pending.action)
     context = {
         "form": form or ConfirmForm(request.user),
         "action": action.label,
-        "back": wanted["back"],
+        "facts": pending.facts,
+        "back": pending.back,
         "has_password": request.user.has_usable_password(),
         "is_proven": is_proven_here(request, action),
         "minutes": PROOF_LASTS.seconds // 60,
@@ -155,17 +150,17 @@ def link_command(username: str) -> str:
     return shlex.join(words)
 
 
-def check_password(request: ConsoleRequest, wanted: dict[str, Any]) -> HttpResponse | None:
+def check_password(request: ConsoleRequest, pending_id: UUID, pending: PendingAction) -> HttpResponse | None:
     """None when it is right. An account without one has none to try."""
     if not request.user.has_usable_password():
         messages.warning(request, _("Open the link first, then continue."))
-        return hx_redirect(request, "confirm")
+        return hx_redirect(request, "confirm", pending_id)
     name = request.user.get_username()
     wait = password_attempts.wait_for(request, name, request.POST.get("password", ""))
     form = ConfirmForm(request.user, request.POST, wait=wait)
     if not form.is_valid():
         account_events.identity_not_confirmed(request)
-        return password_attempts.told_to_wait(page(request, wanted, form), wait)
+        return password_attempts.told_to_wait(page(request, pending, form), wait)
     password_attempts.succeeded(request, name)
     prove(request, "password")
     return None
@@ -180,21 +175,24 @@ def prove(request: HttpRequest, how: str) -> None:
 
 
 def lead_back(request: ConsoleRequest) -> HttpResponse:
-    """To what waits for the proof that was just given."""
-    if wanted_in(request):
-        return hx_redirect(request, "confirm")
+    """To what waits for the proof that was just given. Of several things none: a link does not say which one it is
+    for, and each has to be asked for again."""
+    if pk := pending_actions.only_id(request):
+        return hx_redirect(request, "confirm", pk)
+    pending_actions.forget_all(request)
     messages.success(request, _("You confirmed that it is you."))
     return hx_redirect(request, "dashboard")
 
 
-def go_on(request: ConsoleRequest, wanted: dict[str, Any]) -> HttpResponse:
-    """A form that waits is handed to its view as it was sent."""
-    del request.session[WANTED]
-    if wanted["input"] is None:
-        return hx_redirect(request, wanted["path"])
-    parts = urlsplit(wanted["path"])
+def go_on(request: ConsoleRequest, pending: PendingAction) -> HttpResponse:
+    """A form that waits is handed to its view as it was sent. Whatever waits beside it is forgotten: this proof was not
+    for that."""
+    pending_actions.forget_all(request)
+    if pending.input is None:
+        return hx_redirect(request, pending.path)
+    parts = urlsplit(pending.path)
     match = resolve(parts.path)
-    request.GET, request.POST = QueryDict(parts.query), QueryDict(wanted["input"])
+    request.GET, request.POST = QueryDict(parts.query), QueryDict(pending.input)
     request.path = request.path_info = parts.path
     request.resolver_match = match
     response: HttpResponse = match.func(request, *match.args, **match.kwargs)

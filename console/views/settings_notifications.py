@@ -18,6 +18,7 @@ from jobs.models import Delivery, NotificationChoice, NotificationWay, preferenc
 from jobs.services import notification_choices, notifications, webhook, webhook_address
 from jobs.services.reauthentication import SensitiveAction
 
+from .pending_actions import Facts, facts_of_form
 from .reauthentication import ask, is_proven_here, reauthenticated
 from .settings_own import READ_OR_SEND, saved
 
@@ -34,7 +35,7 @@ def index(request: ConsoleRequest) -> HttpResponse:
     if form.is_bound and form.is_valid():
         action = SensitiveAction.NOTIFICATION_ADDRESS
         if changes_address(form, choice) and not is_proven_here(request, action):
-            return ask(request, action)
+            return ask(request, action, facts=describe(form))
     if form.is_bound and form.is_valid() and keep(request, form):
         return saved(request, "settings-notifications")
     is_to_be_shown = not wants_fragment(request) and request.session.pop(SHOW_SECRET, False)
@@ -42,6 +43,10 @@ def index(request: ConsoleRequest) -> HttpResponse:
     context = {"form": form, "secret": secret, **state_of(request, choice)}
     status = 422 if form.is_bound else 200
     return page_or_fragment(request, "settings/notifications.html", "sent", context, status=status)
+
+
+def describe(form: NotificationForm) -> Facts:
+    return facts_of_form(form, ways=form.describe_ways() or _("Not set"))
 
 
 def changes_address(form: NotificationForm, choice: NotificationChoice) -> bool:

@@ -9,7 +9,7 @@ from django.contrib.auth import HASH_SESSION_KEY, update_session_auth_hash
 from django.contrib.auth.forms import PasswordChangeForm, SetPasswordForm
 from django.contrib.auth.models import User
 from django.http import Http404, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -25,6 +25,7 @@ from jobs.services.reauthentication import SensitiveAction
 
 from . import account_events, known_browsers, password_attempts
 from .browser_names import describe
+from .pending_actions import Facts
 from .reauthentication import is_proven_here, reauthenticated
 
 SHOWN = 100
@@ -118,8 +119,13 @@ def confirm_for_password(request: ConsoleRequest) -> HttpResponse:
     return hx_redirect(request, "settings-security")
 
 
+def describe_session(request: ConsoleRequest, pk: uuid.UUID) -> Facts:
+    session = get_object_or_404(accounts.sessions_of(request.user, timezone.now()), pk=pk)
+    return [(_("Session"), " · ".join(filter(None, [describe(session.agent), session.address])))]
+
+
 @require_POST
-@reauthenticated(SensitiveAction.END_SESSIONS)
+@reauthenticated(SensitiveAction.END_SESSIONS, describe=describe_session)
 def end_session(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     if not accounts.end_session(request.user, pk, timezone.now()):
         raise Http404

@@ -12,18 +12,29 @@ from console.http import ConsoleRequest
 from jobs.services import spending
 from jobs.services.reauthentication import SensitiveAction
 
+from .pending_actions import Facts, facts_of_form
 from .reauthentication import reauthenticated
 from .settings_own import READ_OR_SEND, saved
 
 FIELDS = ("person_usd", "console_usd", "allows_unknown")
 
 
+def describe(request: ConsoleRequest) -> Facts:
+    refuse_others(request)
+    return facts_of_form(SpendingForm(request.POST))
+
+
+def refuse_others(request: ConsoleRequest) -> None:
+    if not request.user.is_superuser:
+        raise PermissionDenied
+
+
 @require_http_methods(READ_OR_SEND)
-@reauthenticated(SensitiveAction.ADMINISTRATION, may_read=True)
+@reauthenticated(SensitiveAction.ADMINISTRATION, may_read=True, describe=describe)
 def index(request: ConsoleRequest) -> HttpResponse:
     may_change = request.user.is_superuser
-    if request.method == "POST" and not may_change:
-        raise PermissionDenied
+    if request.method == "POST":
+        refuse_others(request)
     standing = spending.standing(request.user)
     form = SpendingForm(request.POST or None, initial={name: getattr(standing.limits, name) for name in FIELDS})
     if form.is_bound and form.is_valid():

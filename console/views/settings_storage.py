@@ -15,6 +15,7 @@ from jobs.models import SharedFolder
 from jobs.services.reauthentication import SensitiveAction
 from jobs.services.storage import policies, sharing
 
+from .pending_actions import Facts, facts_of_form
 from .reauthentication import reauthenticated
 
 READ_OR_SEND = ["GET", "HEAD", "POST"]
@@ -25,8 +26,13 @@ def refuse_others(request: ConsoleRequest) -> None:
         raise Http404(reason)
 
 
+def describe_share(request: ConsoleRequest) -> Facts:
+    refuse_others(request)
+    return facts_of_form(SharedFolderForm(request.POST))
+
+
 @require_http_methods(READ_OR_SEND)
-@reauthenticated(SensitiveAction.ADMINISTRATION, may_read=True)
+@reauthenticated(SensitiveAction.ADMINISTRATION, may_read=True, describe=describe_share)
 def index(request: ConsoleRequest) -> HttpResponse:
     refuse_others(request)
     form = SharedFolderForm(request.POST if request.method == "POST" else None)
@@ -42,11 +48,23 @@ def index(request: ConsoleRequest) -> HttpResponse:
     return render(request, "settings/storage.html", {"form": form, "folders": folders}, status=status)
 
 
-@require_http_methods(READ_OR_SEND)
-@reauthenticated(SensitiveAction.ADMINISTRATION, may_read=True)
-def remove(request: ConsoleRequest, pk: UUID) -> HttpResponse:
+def find_folder(request: ConsoleRequest, pk: UUID) -> SharedFolder:
     refuse_others(request)
-    folder = get_object_or_404(SharedFolder.objects.select_related("user"), pk=pk)
+    return get_object_or_404(SharedFolder.objects.select_related("user"), pk=pk)
+
+
+def describe_removal(request: ConsoleRequest, pk: UUID) -> Facts:
+    folder = find_folder(request, pk)
+    return [
+        (_("Stop sharing"), folder.uri),
+        (_("Shared with"), folder.user.get_username() if folder.user else _("Everybody")),
+    ]
+
+
+@require_http_methods(READ_OR_SEND)
+@reauthenticated(SensitiveAction.ADMINISTRATION, may_read=True, describe=describe_removal)
+def remove(request: ConsoleRequest, pk: UUID) -> HttpResponse:
+    folder = find_folder(request, pk)
     if request.method != "POST":
         return render(request, "settings/storage_remove.html", {"folder": folder})
     sharing.unshare_folder(request.user, pk)

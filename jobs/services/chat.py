@@ -34,6 +34,9 @@ LOST_AFTER = timedelta(seconds=2)
 # As long as a message lives in the queue: there is hardly more than one for each answer.
 LONGEST_PAUSE = timedelta(seconds=20)
 BATCH = 50
+# Of one person, among all of their chats and comparisons. Each has a thread of the worker's to itself, and may have it
+# for a quarter of an hour.
+ANSWERS_AT_ONCE = 16
 BARE_FOR = timedelta(days=7)
 # Where the pictures of a new chat wait.
 NEW_BOX = "new"
@@ -166,7 +169,10 @@ def require_ready(conversation: Conversation) -> None:
     """Notes the request, which locks the endpoint."""
     endpoint = conversation.endpoint
     while endpoint is not None and endpoint.state == EndpointState.READY:
-        if endpoint_lifetime.note_request(endpoint, timezone.now()):
+        now = timezone.now()
+        if reason := endpoint_lifetime.why_no_time_left(endpoint, now):
+            raise NotAllowedNow(reason)
+        if endpoint_lifetime.note_request(endpoint, now):
             return
         # It changed since it was read.
         endpoint = conversation.endpoint = Endpoint.objects.filter(pk=endpoint.pk).first()
@@ -187,6 +193,13 @@ def require_rest(conversation: Conversation) -> int:
     if newest and newest[1] in MESSAGE_LIVE:
         raise NotAllowedNow(_("The model is still answering. Wait for the end or stop it first."))
     return newest[0] + 1 if newest else 1
+
+
+def require_room(owner_id: int) -> None:
+    """For one more answer of this person's."""
+    if Message.objects.live().filter(conversation__owner_id=owner_id).count() >= ANSWERS_AT_ONCE:
+        sentence = _("%d answers of yours are being written, as many as may be at once. Wait for one or stop it first.")
+        raise NotAllowedNow(sentence % ANSWERS_AT_ONCE)
 
 
 def next_ordinal(conversation: Conversation) -> int:
@@ -211,6 +224,8 @@ def _turns(
     conversation: Conversation, key: UUID, question: Message | None, pictures: Sequence[Picture], **begun: Any
 ) -> Message:
     endpoint = conversation.endpoint
+    if begun.get("state", MessageState.WAITING) == MessageState.WAITING:
+        require_room(conversation.owner_id)
     new = question if question and question._state.adding else None
     ordinal = new.ordinal + 1 if new else next_ordinal(conversation)
     asked: dict[str, Any] = {

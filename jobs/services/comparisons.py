@@ -179,7 +179,7 @@ def _problem(endpoint: Endpoint | None) -> str:
     if endpoint.state != EndpointState.READY:
         words = {"name": endpoint.display_name, "state": endpoint.get_state_display().lower()}
         return _("The endpoint %(name)s is %(state)s. Retry when it is ready.") % words
-    return ""
+    return endpoint_lifetime.why_no_time_left(endpoint, timezone.now())
 
 
 def _require_sendable(comparison: Comparison, endpoint: Endpoint, pictures: Sequence[Picture]) -> None:

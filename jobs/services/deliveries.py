@@ -2,16 +2,21 @@
 
 A delivery that arrived is never sent again. If the worker dies between the sending and the note of it, nobody knows:
 it is sent again under the same id, by which the receiver can tell.
+
+Receivers are strangers' machines and may hang. So of each person's deliveries one is sent at a time, after a time-out
+the others to the same place wait as well, and no more than AT_ONCE are sent at all: other work has the other threads.
 """
 
 import logging
+import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, Max, OuterRef, Q, Window
+from django.db.models.functions import RowNumber
 from django.utils import translation
 
 from jobs import live
@@ -30,6 +35,9 @@ LEASE = timedelta(minutes=5)
 WAITS = [timedelta(seconds=seconds) for seconds in (15, 60, 300, 1800, 3600, 3 * 3600, 6 * 3600)]
 TRIES = len(WAITS) + 1
 BATCH = 100
+# Of the eight threads of the one worker.
+AT_ONCE = 2
+slots = threading.BoundedSemaphore(AT_ONCE)
 SENDERS: dict[str, Callable[[Delivery, NotificationChoice, datetime], None]] = {
     NotificationWay.EMAIL: mail.send,
     NotificationWay.WEBHOOK: webhook.send,
@@ -37,14 +45,32 @@ SENDERS: dict[str, Callable[[Delivery, NotificationChoice, datetime], None]] = {
 
 
 def due(now: datetime) -> list[UUID]:
-    return list(Delivery.objects.due(now).values_list("pk", flat=True)[:BATCH])
+    """At most one of each person. First the one with most tries: while a receiver hangs, it alone asks."""
+    first = Window(RowNumber(), partition_by="notification__owner_id", order_by=["-tries", "next_try_at", "pk"])
+    rows = Delivery.objects.due(now).exclude(_has_one_in_flight(now)).annotate(number=first).filter(number=1)
+    return list(rows.order_by("next_try_at").values_list("pk", flat=True)[:BATCH])
 
 
-def attempt(delivery_id: UUID, now: datetime) -> None:
-    """Does nothing for what is not due, gone, or in somebody else's hands. Never raises for the receiver's sake."""
+def _has_one_in_flight(now: datetime) -> Exists:
+    sent = Delivery.objects.filter(state=DeliveryState.WAITING, lease_until__gte=now)
+    return Exists(sent.filter(notification__owner_id=OuterRef("notification__owner_id")))
+
+
+def attempt(delivery_id: UUID, now: datetime) -> bool:
+    """Does nothing for what is not due, gone, in somebody else's hands, or has to wait for others: the next sweep finds
+    it. True when it was tried. Never raises for the receiver's sake."""
+    if not slots.acquire(blocking=False):
+        return False
+    try:
+        return _attempt(delivery_id, now)
+    finally:
+        slots.release()
+
+
+def _attempt(delivery_id: UUID, now: datetime) -> bool:
     delivery = _claim(delivery_id, now)
     if delivery is None:
-        return
+        return False
     try:
         _send(delivery, now)
     except NotDelivered as failure:
@@ -54,6 +80,7 @@ def attempt(delivery_id: UUID, now: datetime) -> None:
         _failed(delivery, NotDelivered(Problem.UNFORESEEN, type(error).__name__), now)
     else:
         _settle(Q(pk=delivery.pk), delivery, state=DeliveryState.DELIVERED, problem="", detail="", ended_at=now)
+    return True
 
 
 def again(delivery: Delivery, now: datetime) -> None:
@@ -69,6 +96,7 @@ def _claim(delivery_id: UUID, now: datetime) -> Delivery | None:
     token = uuid4()
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
     rows = Delivery.objects.filter(free, pk=delivery_id, state=DeliveryState.WAITING, next_try_at__lte=now)
+    rows = rows.exclude(_has_one_in_flight(now))
     if not rows.update(lease_token=token, lease_until=now + LEASE, tries=F("tries") + 1):
         return None
     related = ("notification__owner__preference", "notification__owner__notification_choice")
@@ -95,6 +123,17 @@ def _failed(delivery: Delivery, failure: NotDelivered, now: datetime) -> None:
     else:
         wait = WAITS[delivery.tries - 1]
         _settle(held, delivery, state=DeliveryState.WAITING, next_try_at=now + wait, **told)
+    if failure.problem == Problem.TIMEOUT:
+        _postpone_others(delivery, now)
+
+
+def _postpone_others(delivery: Delivery, now: datetime) -> None:
+    """To the same place: as long as the one waits that was tried most."""
+    owner = delivery.notification.owner_id
+    rows = Delivery.objects.filter(notification__owner_id=owner, way=delivery.way, state=DeliveryState.WAITING)
+    most = rows.aggregate(most=Max("tries"))["most"] or 1
+    later = now + WAITS[min(most, len(WAITS)) - 1]
+    rows.filter(next_try_at__lt=later, lease_token=None).update(next_try_at=later)
 
 
 def _settle(rows: Q, delivery: Delivery, **changes: object) -> None:

@@ -32,9 +32,11 @@ def set_lease(endpoint: Endpoint, *, kind: str, hours: int | None) -> None:
         if row.state not in endpoint_replicas.SERVING:
             raise NotAllowedNow(_("Nothing is deployed on this endpoint, so there is nothing to undeploy later."))
         if (row.lease_kind, row.lease_hours) != (kind, hours):
-            spending.reserve(row.owner, row.pk, {uuid4(): spending.longer_usd(row, hours)})
+            now = timezone.now()
+            before = spending.counted_until(row, now)
             row.lease_kind, row.lease_hours = kind, hours
-            row.undeploy_at = endpoints.lease_end(row, timezone.now())
+            row.undeploy_at = endpoints.lease_end(row, now)
+            _reserve(row, before, now, key=uuid4())
             _keep(row, _sentence(row))
             audit.record("endpoint.lease", row, facts={"kind": kind, "hours": hours})
     endpoint.refresh_from_db()
@@ -50,15 +52,19 @@ def extend(endpoint: Endpoint, *, seen: datetime) -> bool:
             raise NotAllowedNow(_("There is no lease to extend. Look at the endpoint again."))
         if row.undeploy_at != seen:
             return False
-        usd = spending.deployment_usd(row.machine_type, row.max_replicas, row.lease_hours)
-        spending.reserve(row.owner, row.pk, {uuid5(row.pk, f"extend {seen.isoformat()}"): usd})
-        longest = now + timedelta(hours=LONGEST_LEASE)
+        before, longest = spending.counted_until(row, now), now + timedelta(hours=LONGEST_LEASE)
         row.undeploy_at = min(max(row.undeploy_at, now) + timedelta(hours=row.lease_hours), longest)
+        _reserve(row, before, now, key=uuid5(row.pk, f"extend {seen.isoformat()}"))
         hours = row.lease_hours
         _keep(row, ngettext("You extended the lease by %d hour.", "You extended the lease by %d hours.", hours) % hours)
         audit.record("endpoint.extend", row, facts={"hours": hours})
     endpoint.refresh_from_db()
     return True
+
+
+def _reserve(row: Endpoint, before: datetime | None, now: datetime, *, key: UUID) -> None:
+    """Whatever moves the end of a lease comes through here; raises SpendingLimitReached."""
+    spending.reserve(row.owner, row.pk, {key: spending.move_usd(row, before, now)})
 
 
 def _keep(row: Endpoint, sentence: str) -> None:
@@ -90,6 +96,15 @@ def note_request(endpoint: Endpoint, now: datetime) -> bool:
         fields["undeploy_at"] = max(endpoint.undeploy_at, now + timedelta(hours=endpoint.lease_hours))
     same = {name: getattr(endpoint, name) for name in ("state", "lease_kind", "lease_hours", "undeploy_at")}
     return bool(Endpoint.objects.filter(pk=endpoint.pk, **same).update(**fields))
+
+
+def why_no_time_left(endpoint: Endpoint, now: datetime) -> str:
+    """Of a fixed lease, which nobody's questions make longer: an answer that is being written still ends."""
+    if endpoint.lease_kind != LeaseKind.FIXED or not _is_over(endpoint, now):
+        return ""
+    return _("The lease of the endpoint %(name)s is over. Extend it to write further.") % {
+        "name": endpoint.display_name
+    }
 
 
 def due(now: datetime) -> list[UUID]:

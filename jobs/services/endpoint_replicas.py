@@ -40,7 +40,7 @@ def ask(endpoint: Endpoint, *, minimum: int, maximum: int) -> bool:
         if (row.min_replicas, row.max_replicas) == (minimum, maximum):
             return False
         if (more := maximum - row.max_replicas) > 0:
-            usd = spending.deployment_usd(row.machine_type, more, row.lease_hours)
+            usd = spending.deployment_usd(row.machine_type, more, spending.counted_hours(row, timezone.now()))
             spending.reserve(row.owner, row.pk, {uuid4(): usd})
         row.min_replicas, row.max_replicas = minimum, maximum
         row.replicas_asked_at = row.next_check_at = timezone.now()

@@ -156,7 +156,8 @@ def _create(key: UUID, owner: User, columns: dict[str, Any], *, automatic: bool)
 
 
 def _price(endpoint: Endpoint) -> Decimal | None:
-    return spending.deployment_usd(endpoint.machine_type, endpoint.max_replicas, endpoint.lease_hours)
+    hours = spending.counted_hours(endpoint, timezone.now())
+    return spending.deployment_usd(endpoint.machine_type, endpoint.max_replicas, hours)
 
 
 def _columns(spec: DeploymentSpec) -> dict[str, Any]:

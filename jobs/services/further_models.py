@@ -77,7 +77,8 @@ def add(endpoint: Endpoint, *, key: UUID, spec: FurtherSpec) -> FurtherModel:
             request_hash=request_hash, model_user_id=f"garden-{key.hex}",
             deployed_model_id=str(10**9 + key.int % (9 * 10**9)), **columns,
         )  # fmt: skip
-        usd = spending.deployment_usd(model.machine_type, model.max_replicas, row.lease_hours)
+        hours = spending.counted_hours(row, timezone.now())
+        usd = spending.deployment_usd(model.machine_type, model.max_replicas, hours)
         spending.reserve(row.owner, key, {key: usd})
         _insert(model)
         audit.record("deployed_model.add", model, facts={"endpoint": str(row.pk), "share": model.share})

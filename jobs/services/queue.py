@@ -2,14 +2,18 @@
 
 Vertex AI lets few jobs run at once. What it has been given it orders by itself; what waits here, because as many as
 may be sent are under way (`VERTEX_TUNING_AT_ONCE`) or because the quota refused one, goes in an order that people can
-change. The job at the front asks for quota and the others wait behind it: a refusal is one call and not hundreds.
+change. After a refusal the jobs of that region wait, and one asks for all of them: a refusal is one call a minute and
+not hundreds. Whose it is goes around: there may be quota for another person's job where there is none for the first.
 """
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Q
+from django.db.models import Q
 
 from jobs import live
 from jobs.errors import NotAllowedNow
@@ -19,7 +23,7 @@ from jobs.states import TUNING_LIVE, Phase
 
 from . import audit
 from .leases import STRIKES_ALLOWED
-from .submission import UNSENT
+from .submission import POST_PAUSE, UNSENT
 
 SHOWN = 1000
 TOP, UP, DOWN = "top", "up", "down"
@@ -28,38 +32,63 @@ WAITING = Q(phase__in=UNSENT, prepared_at__isnull=False, strikes__lt=STRIKES_ALL
 UNDER_WAY = Q(phase__in=(Phase.SUBMITTING, Phase.AMBIGUOUS, Phase.BOUND), state__in=TUNING_LIVE)
 
 
+ORDER = ("queue_rank", "created_at", "pk")
+NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+class Waiting(NamedTuple):
+    pk: UUID
+    owner_id: int
+    location: str
+    quota_refused_at: datetime | None
+    next_check_at: datetime
+    phase: str
+
+
 def waiting() -> TuningJobQuerySet:
     """Everybody's, the next one first."""
     jobs: TuningJobQuerySet = TuningJob.objects.filter(WAITING, next_check_at__isnull=False)
-    return jobs.order_by("queue_rank", "created_at", "pk")
+    return jobs.order_by(*ORDER)
 
 
-def place_to_wait(job: TuningJob) -> int:
+def place_to_wait(job: TuningJob, now: datetime) -> int:
     """0: it is this job's turn. Else its place, counted from 1.
 
     One statement, so that two workers who ask for two jobs at once see the same queue and only one of them goes.
     """
-    same = Q(queue_rank=job.queue_rank)
-    ahead = WAITING & (
-        Q(queue_rank__lt=job.queue_rank)
-        | same & Q(created_at__lt=job.created_at)
-        | same & Q(created_at=job.created_at, pk__lt=job.pk)
-    )
-    seen = TuningJob.objects.filter(next_check_at__isnull=False).aggregate(
-        ahead=Count("pk", filter=ahead),
-        refused=Count("pk", filter=ahead & Q(quota_refused_at__isnull=False)),
-        busy=Count("pk", filter=UNDER_WAY),
-    )
+    rows = TuningJob.objects.filter(WAITING | UNDER_WAY, next_check_at__isnull=False).order_by(*ORDER)
+    found = [Waiting(*row) for row in rows.values_list(*Waiting._fields)]
+    queue = [row for row in found if row.phase in UNSENT]
+    place = next((place for place, row in enumerate(queue) if row.pk == job.pk), len(queue))
+    mine = queue[place] if place < len(queue) else Waiting(*(getattr(job, name) for name in Waiting._fields))
+    # What its region's quota refuses takes nobody's place among those that may be under way.
+    ahead = sum(row.quota_refused_at is None for row in queue[:place])
     limit = settings.VERTEX_TUNING_AT_ONCE
-    full = bool(limit) and seen["busy"] + seen["ahead"] >= limit
-    return int(seen["ahead"]) + 1 if full or seen["refused"] else 0
+    is_full = bool(limit) and len(found) - len(queue) + ahead >= limit
+    return 0 if not is_full and _asks_next(mine, queue, now) else place + 1
+
+
+def _asks_next(mine: Waiting, queue: Sequence[Waiting], now: datetime) -> bool:
+    """In its region, after a refusal: of each person's first job that is due, the one that was refused longest ago."""
+    here = [row for row in queue if row.location == mine.location]
+    refusals = [row.quota_refused_at for row in here if row.quota_refused_at]
+    if not refusals:
+        return True
+    firsts: dict[int, Waiting] = {}
+    for row in here:
+        firsts.setdefault(row.owner_id, row)
+    due = [row for row in firsts.values() if row == mine or row.next_check_at <= now]
+    front = min(due, key=lambda row: row.quota_refused_at or NEVER, default=None)
+    return front == mine and now - max(refusals) >= POST_PAUSE
 
 
 def places() -> dict[UUID, int]:
-    """The place of each waiting job, counted from 1; nothing while jobs are sent as they come."""
-    rows = list(waiting().values_list("pk", "quota_refused_at")[:SHOWN])
-    held = bool(settings.VERTEX_TUNING_AT_ONCE) or any(refused for _pk, refused in rows)
-    return {pk: place for place, (pk, _refused) in enumerate(rows, 1)} if held else {}
+    """The place of each job that waits for others, counted from 1; none of those that are sent as they come."""
+    rows = list(waiting().values_list("pk", "location", "quota_refused_at")[:SHOWN])
+    held = {location for _pk, location, refused in rows if refused}
+    has_limit = bool(settings.VERTEX_TUNING_AT_ONCE)
+    places = [(pk, place) for place, (pk, location, _refused) in enumerate(rows, 1) if has_limit or location in held]
+    return dict(places)
 
 
 def move(job: TuningJob, to: str) -> None:

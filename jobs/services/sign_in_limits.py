@@ -25,7 +25,7 @@ from django.utils.crypto import salted_hmac
 from jobs import live
 
 PLACES: Final = 2**14
-LONGEST_NAME: Final = 254
+LONGEST_NAME: Final = 150
 TRIES: Final = 5
 # What is told when others count at the same moment, five times in a row.
 BUSY_SECONDS: Final = 1.0
@@ -162,8 +162,21 @@ class Attempt:
         }
 
 
+def name_of(typed: str) -> str:
+    """The account that is meant by what somebody typed. What counts tries, recognizes a browser, writes the audit log
+    and looks for the account gets this name; doing it twice changes nothing. No account has a name above LONGEST_NAME;
+    of such a one as much is left as shows that it is too long."""
+    text = typed.strip()
+    return text[: LONGEST_NAME + 1] if len(text) > LONGEST_NAME else normalize("NFKC", text).strip()
+
+
+def is_name(name: str) -> bool:
+    return 0 < len(name) <= LONGEST_NAME
+
+
 def normalize_name(name: str) -> str:
-    return normalize("NFKC", name[:LONGEST_NAME]).strip().casefold()
+    """What names that differ in case only are counted as."""
+    return name_of(name).casefold()
 
 
 def network_of(address: str) -> str:

@@ -2,13 +2,14 @@
 transaction and under a lock on the limits: of requests at the same moment, only those that fit get through.
 
 A training counts with its estimate, and with its list price once Vertex AI has counted the tokens. A deployment counts
-with the price of its machines, at most as many as it may have, for the hours of its lease and at most 24 hours; more
-machines and a longer lease count when they are asked for. The local Vertex AI costs nothing.
+with the price of its machines, at most as many as it may have, for the hours of its fixed lease and at most 24 hours;
+for 24 hours without one, also when its lease counts from the last request, which comes again and again. More machines
+count when they are asked for, and so does whatever moves the end of a fixed lease. The local Vertex AI costs nothing.
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
@@ -20,7 +21,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
 from jobs.errors import SpendingLimitReached
-from jobs.models import Endpoint, FurtherModel, SpendingLimits, SpendingReservation, TuningJob
+from jobs.models import Endpoint, FurtherModel, LeaseKind, SpendingLimits, SpendingReservation, TuningJob
 from jobs.sentences import gettext as _
 from jobs.sentences import joined
 from jobs.states import DeployedState, EndpointState, Phase, TuningState
@@ -28,6 +29,7 @@ from jobs.states import DeployedState, EndpointState, Phase, TuningState
 from . import audit, estimates, machine_prices
 
 HOURS = 24
+DAY = timedelta(hours=HOURS)
 FREE = Decimal(0)
 CENT = Decimal("0.01")
 Row = TuningJob | Endpoint | FurtherModel
@@ -141,22 +143,56 @@ def deployment_key(job_id: UUID) -> UUID:
     return uuid5(job_id, "deployment")
 
 
-def deployment_usd(machine_type: str, replicas: int, hours: int | None) -> Usd:
+def deployment_usd(machine_type: str, replicas: int, hours: int | Decimal | None) -> Usd:
     """`hours` None: until somebody undeploys it. Without a machine type Vertex AI chooses, and the price is unknown."""
     if settings.VERTEX_API_ENDPOINT:
         return FREE
     known = machine_prices.price(machine_type) if machine_type else None
-    return None if known is None else (known.usd_per_hour * replicas * min(hours or HOURS, HOURS)).quantize(CENT)
+    return (
+        None
+        if known is None
+        else (known.usd_per_hour * replicas * min(HOURS if hours is None else hours, HOURS)).quantize(CENT)
+    )
 
 
 def training_usd(cost: Usd) -> Usd:
     return FREE if settings.VERTEX_API_ENDPOINT else cost
 
 
-def longer_usd(endpoint: Endpoint, hours: int | None) -> Usd:
-    """What a lease of so many hours costs more than the one that it has."""
-    more = min(hours or HOURS, HOURS) - min(endpoint.lease_hours or HOURS, HOURS)
-    return deployment_usd(endpoint.machine_type, endpoint.max_replicas, more) if more > 0 else FREE
+def counted_until(endpoint: Endpoint, now: datetime) -> datetime | None:
+    """The end of its fixed lease, which begins when it is ready. None: it counts a day, whenever it ends."""
+    if endpoint.lease_kind != LeaseKind.FIXED or not endpoint.lease_hours:
+        return None
+    is_running = endpoint.state == EndpointState.READY and endpoint.undeploy_at
+    return endpoint.undeploy_at if is_running else now + timedelta(hours=endpoint.lease_hours)
+
+
+def counted_hours(endpoint: Endpoint, now: datetime) -> Decimal:
+    """For how many hours it counts what is added to the endpoint now."""
+    return _hours(counted_until(endpoint, now) or now + DAY, now)
+
+
+def move_usd(endpoint: Endpoint, before: datetime | None, now: datetime) -> Usd:
+    """For the end of its lease that is now another than `before`, as counted_until gave it: with every model that runs
+    on the endpoint, from the end that counts already; of a day at most what the models cost in a day."""
+    if before is None:
+        return FREE
+    rows = [endpoint, *endpoint.further.live()]
+    hours = _hours(counted_until(endpoint, now) or now + DAY, before)
+    usd = total(*(deployment_usd(row.machine_type, row.max_replicas, hours) for row in rows))
+    day = total(*(deployment_usd(row.machine_type, row.max_replicas, HOURS) for row in rows))
+    return usd if usd is None or day is None else min(usd, max(FREE, day - _counted_today(rows, now)))
+
+
+def _counted_today(rows: Collection[Endpoint | FurtherModel], now: datetime) -> Decimal:
+    jobs = [deployment_key(row.job_id) for row in rows if row.job_id]
+    about = Q(object_id__in=[row.pk for row in rows]) | Q(pk__in=jobs)
+    return _use(SpendingReservation.objects.filter(about, day=day_of(now))).usd
+
+
+def _hours(end: datetime, start: datetime) -> Decimal:
+    seconds = max(timedelta(0), min(end - start, DAY)).total_seconds()
+    return Decimal(str(seconds)) / 3600
 
 
 def total(*parts: Usd) -> Usd:

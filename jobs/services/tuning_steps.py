@@ -45,7 +45,7 @@ def _unsent(claimed: Claim[TuningJob]) -> Outcome:
         return Outcome(None)
     if not job.prepared_at:
         return _prepare(claimed)
-    if place := queue.place_to_wait(job):
+    if place := queue.place_to_wait(job, claimed.now):
         return Outcome(poll_seconds() * min(place, LONGEST_WAIT))
     if claimed.now - job.prepared_at > PREPARED:
         return _prepare(claimed)

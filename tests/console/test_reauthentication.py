@@ -1,5 +1,6 @@
 """“Confirm that it is you”: what asks, what counts as a proof, and that what was wanted is then done."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -9,9 +10,10 @@ from django.utils import timezone
 
 from console.http import ConsoleRequest
 from console.sessions import SIGNED_IN_AT
-from console.views import reauthentication
-from console.views.reauthentication import PROVED_AT, WANTED
-from jobs.models import NotificationChoice
+from console.views import pending_actions, reauthentication
+from console.views.pending_actions import AT_ONCE, PENDING
+from console.views.reauthentication import PROVED_AT
+from jobs.models import NotificationChoice, SharedFolder, SignedInSession, SpendingLimits
 from jobs.services import accounts
 from jobs.services.reauthentication import PROOF_LASTS, SensitiveAction, is_proven
 
@@ -43,6 +45,18 @@ def visitor(client, owner):
     return client
 
 
+def question(visitor):
+    """The address of the page that asks for what was wanted last."""
+    return f"/accounts/confirm/{list(visitor.session[PENDING])[-1]}/"
+
+
+def copy_of(visitor):
+    """A browser with the same session: what somebody has who stole its cookie."""
+    copy = type(visitor)()
+    copy.cookies["sessionid"] = visitor.session.session_key
+    return copy
+
+
 def choice(owner):
     return NotificationChoice.objects.filter(user=owner).first()
 
@@ -71,17 +85,16 @@ def test_what_is_asked_for_is_listed_here():
         ("/settings/notifications/", NOTIFICATIONS),
         ("/settings/notifications/secret/", {}),
         ("/settings/security/sessions/end/", {}),
-        ("/settings/security/sessions/0b1f0e6c-8f3f-4b8e-9c3d-2f6f6f9d9a11/end/", {}),
     ],
 )
 def test_it_asks_who_signed_in_a_while_ago(visitor, owner, path, data):
     answer = visitor.post(path, data)
-    assert (answer.status_code, answer.url, choice(owner)) == (303, "/accounts/confirm/", None)
+    assert (answer.status_code, answer.url, choice(owner)) == (303, question(visitor), None)
 
 
 def test_it_asks_by_a_whole_page_when_htmx_sent_the_form(visitor):
     answer = visitor.post("/settings/security/sessions/end/", HTTP_HX_REQUEST="true")
-    assert (answer.status_code, answer["HX-Redirect"]) == (204, "/accounts/confirm/")
+    assert (answer.status_code, answer["HX-Redirect"]) == (204, question(visitor))
 
 
 def test_a_fresh_sign_in_is_a_proof(client, owner):
@@ -101,38 +114,38 @@ def test_a_mistake_in_the_form_is_told_before_the_question(visitor):
 
 def test_the_password_does_what_was_wanted_with_what_was_typed(visitor, owner):
     visitor.post("/settings/notifications/", NOTIFICATIONS)
-    page = visitor.get("/accounts/confirm/").content.decode()
+    page = visitor.get(question(visitor)).content.decode()
     assert "change where notifications are sent" in page
-    answer = visitor.post("/accounts/confirm/", {"password": PASSWORD})
+    answer = visitor.post(question(visitor), {"password": PASSWORD})
     assert (answer.status_code, answer.url) == (303, "/settings/notifications/")
     kept = choice(owner)
     assert (kept.email, kept.webhook_url) == ("owner@example.com", "https://hook.example/here")
-    assert WANTED not in visitor.session
+    assert PENDING not in visitor.session
 
 
 def test_a_wrong_password_does_nothing_and_keeps_what_was_wanted(visitor, owner, limits):
     visitor.post("/settings/notifications/", NOTIFICATIONS)
-    answer = visitor.post("/accounts/confirm/", {"password": "wrong"})
+    answer = visitor.post(question(visitor), {"password": "wrong"})
     assert (answer.status_code, choice(owner)) == (422, None)
     assert "This is not the password of your account." in answer.content.decode()
-    visitor.post("/accounts/confirm/", {"password": PASSWORD})
+    visitor.post(question(visitor), {"password": PASSWORD})
     assert choice(owner).email == "owner@example.com"
 
 
 def test_the_password_is_tried_as_seldom_as_at_the_sign_in(visitor):
     visitor.post("/settings/security/sessions/end/")
-    answers = [visitor.post("/accounts/confirm/", {"password": f"wrong{number}"}) for number in range(20)]
+    answers = [visitor.post(question(visitor), {"password": f"wrong{number}"}) for number in range(20)]
     statuses = [answer.status_code for answer in answers]
     assert (statuses.count(422) <= 10, statuses[-1], "Retry-After" in answers[-1]) == (True, 429, True)
 
 
 def test_a_proof_holds_for_a_quarter_of_an_hour(visitor):
     visitor.post("/settings/security/sessions/end/")
-    visitor.post("/accounts/confirm/", {"password": PASSWORD})
+    visitor.post(question(visitor), {"password": PASSWORD})
     age(visitor, minutes=14)
     assert visitor.post("/settings/security/sessions/end/").url == "/settings/security/"
     age(visitor, minutes=2)
-    assert visitor.post("/settings/security/sessions/end/").url == "/accounts/confirm/"
+    assert visitor.post("/settings/security/sessions/end/").url == question(visitor)
 
 
 def test_a_proof_is_of_this_session_only(visitor, owner, client):
@@ -140,14 +153,14 @@ def test_a_proof_is_of_this_session_only(visitor, owner, client):
     other = type(client)()
     other.force_login(owner)
     age(other)
-    visitor.post("/accounts/confirm/", {"password": PASSWORD})
+    visitor.post(question(visitor), {"password": PASSWORD})
     assert other.post("/settings/notifications/secret/").status_code == 302  # it was ended, as was wanted
 
 
 def test_a_proof_gives_the_session_a_new_key(visitor):
     visitor.post("/settings/notifications/secret/")
     before = visitor.session.session_key
-    visitor.post("/accounts/confirm/", {"password": PASSWORD})
+    visitor.post(question(visitor), {"password": PASSWORD})
     copy = type(visitor)()
     copy.cookies["sessionid"] = before
     assert (visitor.session.session_key != before, copy.get("/").status_code) == (True, 302)
@@ -159,15 +172,15 @@ def test_an_account_without_a_password_opens_a_link(visitor, owner):
     visitor.force_login(owner)
     age(visitor)
     visitor.post("/settings/notifications/", NOTIFICATIONS)
-    page = visitor.get("/accounts/confirm/").content.decode()
+    page = visitor.get(question(visitor)).content.decode()
     assert ("manage.py sign-in-link" in page, 'type="password"' in page) == (True, False)
-    assert visitor.post("/accounts/confirm/", {}).url == "/accounts/confirm/"
+    assert visitor.post(question(visitor), {}).url == question(visitor)
     assert choice(owner) is None
     token = accounts.issue_link(owner, valid=timedelta(minutes=5))
-    assert visitor.get(f"/accounts/link/{token}/", **BY_HAND).url == "/accounts/confirm/"
-    page = visitor.get("/accounts/confirm/").content.decode()
+    assert visitor.get(f"/accounts/link/{token}/", **BY_HAND).url == question(visitor)
+    page = visitor.get(question(visitor)).content.decode()
     assert ("You confirmed that it is you." in page, choice(owner)) == (True, None)
-    visitor.post("/accounts/confirm/", {})
+    visitor.post(question(visitor), {})
     assert choice(owner).email == "owner@example.com"
 
 
@@ -175,37 +188,38 @@ def test_somebody_elses_link_is_no_proof(visitor, owner, team_mate):
     visitor.post("/settings/notifications/secret/")
     token = accounts.issue_link(team_mate, valid=timedelta(minutes=5))
     visitor.get(f"/accounts/link/{token}/", **BY_HAND)
-    assert (visitor.session["_auth_user_id"], WANTED in visitor.session) == (str(team_mate.pk), False)
+    assert (visitor.session["_auth_user_id"], PENDING in visitor.session) == (str(team_mate.pk), False)
 
 
 def test_without_a_question_there_is_no_page(visitor):
-    assert visitor.get("/accounts/confirm/").url == "/"
-    assert visitor.post("/accounts/confirm/", {"password": PASSWORD}).url == "/"
+    address = "/accounts/confirm/0b1f0e6c-8f3f-4b8e-9c3d-2f6f6f9d9a11/"
+    assert (visitor.get(address).url, visitor.post(address, {"password": PASSWORD}).url) == ("/", "/")
+    assert "What you wanted to confirm is no longer waiting." in visitor.get("/").content.decode()
 
 
 def test_a_question_of_an_hour_ago_is_forgotten(visitor, owner):
     visitor.post("/settings/notifications/", NOTIFICATIONS)
     session = visitor.session
-    session[WANTED] = session[WANTED] | {"at": session[WANTED]["at"] - 3601}
+    session[PENDING] = {pk: row | {"at": row["at"] - 3601} for pk, row in session[PENDING].items()}
     session.save()
-    assert visitor.post("/accounts/confirm/", {"password": PASSWORD}).url == "/"
+    assert visitor.post(question(visitor), {"password": PASSWORD}).url == "/"
     assert choice(owner) is None
 
 
 def test_cancel_leads_back_to_the_page_before(visitor):
     visitor.post("/settings/security/sessions/end/", HTTP_REFERER="http://testserver/settings/security/?a=1")
-    assert 'href="/settings/security/?a=1"' in visitor.get("/accounts/confirm/").content.decode()
+    assert 'href="/settings/security/?a=1"' in visitor.get(question(visitor)).content.decode()
 
 
 @pytest.mark.parametrize("referer", ["https://evil.example/x", "javascript:alert(1)", "http://[", "//evil.example"])
 def test_cancel_never_leads_to_another_site(visitor, referer):
     visitor.post("/settings/security/sessions/end/", HTTP_REFERER=referer)
-    assert 'href="/settings/"' in visitor.get("/accounts/confirm/").content.decode().partition("<main")[2]
+    assert 'href="/settings/"' in visitor.get(question(visitor)).content.decode().partition("<main")[2]
 
 
 def test_no_password_and_no_token_is_kept(visitor, rf):
     sent = {"new_password1": "secret one", "old_password": "secret two", "csrfmiddlewaretoken": "t", "name": "Captain"}
-    assert reauthentication.input_of(rf.post("/", sent)) == "name=Captain"
+    assert pending_actions.input_of(rf.post("/", sent)) == "name=Captain"
 
 
 def test_a_page_is_led_to_after_the_proof(visitor, owner):
@@ -217,9 +231,10 @@ def test_a_page_is_led_to_after_the_proof(visitor, owner):
     def secret_page(request: ConsoleRequest):
         raise AssertionError
 
-    assert secret_page(request).url == "/accounts/confirm/"
+    answer = secret_page(request)
     request.session.save()
-    assert visitor.post("/accounts/confirm/", {"password": PASSWORD}).url == "/settings/shared/?q=1"
+    assert answer.url == question(visitor)
+    assert visitor.post(question(visitor), {"password": PASSWORD}).url == "/settings/shared/?q=1"
 
 
 @pytest.mark.parametrize(
@@ -236,3 +251,105 @@ def test_what_is_a_proof(action, signed_in, proved, proven):
     times = {"signed_in_at": ago.get(signed_in), "proved_at": ago.get(proved)}
     assert is_proven(action, **times, now=NOW) == proven
     assert timedelta(minutes=15) == PROOF_LASTS
+
+
+@pytest.mark.threat("T19")
+def test_a_copy_of_the_session_cannot_put_another_wish_under_the_password(visitor, owner):
+    """She sees the question whether to end her other sessions. While she types, the thief sends another form."""
+    visitor.post("/settings/security/sessions/end/")
+    shown = question(visitor)
+    assert "end other sessions" in visitor.get(shown).content.decode()
+    stolen = {"email": "thief@evil.example", "webhook_url": "https://evil.example/x", "ways": ["tuning.failed:email"]}
+    assert copy_of(visitor).post("/settings/notifications/", stolen).url == question(visitor) != shown
+    assert visitor.post(shown, {"password": PASSWORD}).url == "/settings/security/"
+    assert (choice(owner), PENDING in visitor.session) == (None, False)
+
+
+@pytest.mark.threat("T19")
+def test_two_wishes_of_the_same_kind_are_not_taken_for_each_other(visitor, owner):
+    owner.is_superuser = True
+    owner.save()
+    visitor.post("/settings/spending/", {"person_usd": "5"})
+    shown = question(visitor)
+    copy_of(visitor).post("/settings/storage/", {"uri": "gs://garden-local", "user": "", "may_write": "on"})
+    visitor.post(shown, {"password": PASSWORD})
+    assert (SharedFolder.objects.count(), SpendingLimits.objects.get().person_usd) == (0, 5)
+
+
+@pytest.mark.threat("T19")
+def test_a_wish_that_others_pushed_out_does_nothing(visitor, owner):
+    visitor.post("/settings/security/sessions/end/")
+    shown = question(visitor)
+    for number in range(AT_ONCE):
+        copy_of(visitor).post("/settings/notifications/", NOTIFICATIONS | {"email": f"thief{number}@evil.example"})
+    assert visitor.post(shown, {"password": PASSWORD}).url == "/"
+    assert (choice(owner), len(visitor.session[PENDING]), PROVED_AT in visitor.session) == (None, AT_ONCE, False)
+
+
+@pytest.mark.threat("T19")
+def test_a_link_confirms_nothing_when_more_than_one_thing_waits(visitor, owner):
+    """A link does not say what it is for."""
+    owner.set_unusable_password()
+    owner.save()
+    visitor.force_login(owner)
+    age(visitor)
+    visitor.post("/settings/notifications/", NOTIFICATIONS)
+    shown = question(visitor)
+    copy_of(visitor).post("/settings/notifications/", NOTIFICATIONS | {"email": "thief@evil.example"})
+    token = accounts.issue_link(owner, valid=timedelta(minutes=5))
+    assert visitor.get(f"/accounts/link/{token}/", **BY_HAND).url == "/"
+    assert (visitor.post(shown).url, choice(owner), PENDING in visitor.session) == ("/", None, False)
+
+
+def test_the_same_wish_again_waits_once(visitor):
+    first, again = (visitor.post("/settings/notifications/", NOTIFICATIONS).url for _ in range(2))
+    assert first == again
+
+
+@pytest.mark.threat("T19")
+def test_the_page_says_what_is_going_to_be_done(visitor, owner):
+    owner.is_superuser = True
+    owner.save()
+    folder = SharedFolder.objects.create(uri="gs://garden-local/team", created_by=owner)
+    session = SignedInSession.objects.get(user=owner)
+    told = {}
+    for path, data in {
+        "/settings/notifications/": NOTIFICATIONS,
+        "/settings/storage/": {"uri": "gs://b/<b>x</b>", "user": "", "may_write": "on"},
+        f"/settings/storage/{folder.pk}/remove/": {},
+        "/settings/spending/": {"person_usd": "5", "console_usd": ""},
+        f"/settings/security/sessions/{session.pk}/end/": {},
+        "/settings/security/sessions/end/": {},
+    }.items():
+        visitor.post(path, data)
+        page = visitor.get(question(visitor)).content.decode()
+        told[path.split("/")[2] + path.split("/")[-2]] = re.findall(r"<dt>(.*?)</dt><dd><bdi>(.*?)</bdi></dd>", page)
+    assert told == {
+        "notificationsnotifications": [
+            ("E-mail address", "owner@example.com"), ("Webhook address", "https://hook.example/here"),
+            ("What is sent", "Tuning job failed (E-mail)"),
+        ],
+        "storagestorage": [
+            ("Folder", "gs://b/&lt;b&gt;x&lt;/b&gt;"), ("Shared with", "Everybody"),
+            ("Tuning jobs may write to it", "Yes"),
+        ],
+        "storageremove": [("Stop sharing", "gs://garden-local/team"), ("Shared with", "Everybody")],
+        "spendingspending": [
+            ("Each person, in US dollars a day", "5"), ("Everybody together, in US dollars a day", "Not set"),
+            ("Allow what has no known price", "No"),
+        ],
+        "securityend": [],
+    }  # fmt: skip
+
+
+def test_what_does_not_describe_itself_is_shown_as_it_was_sent():
+    assert pending_actions.facts_of_input("uri=gs%3A%2F%2Fa&way=1&way=2") == [("uri", "gs://a"), ("way", "1, 2")]
+
+
+@pytest.mark.parametrize("path", ["/settings/storage/", "/settings/spending/"])
+def test_who_may_not_do_it_is_not_asked(visitor, team_mate, path):
+    """Nor told whose account has which number."""
+    visitor.force_login(team_mate)
+    age(visitor)
+    answer = visitor.post(path, {"user": "1", "uri": "gs://a"})
+    assert (answer.status_code in (403, 404), PENDING in visitor.session) == (True, False)

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from console.sessions import row_id
 from console.views.browser_names import describe
+from console.views.pending_actions import PENDING
 from jobs.models import SignedInSession
 from jobs.services import accounts
 
@@ -30,6 +31,11 @@ SAFARI = (
 def visitor(client, owner):
     client.force_login(owner)
     return client
+
+
+def question(visitor):
+    """The address of the page that asks for what was wanted last."""
+    return f"/accounts/confirm/{list(visitor.session[PENDING])[-1]}/"
 
 
 @pytest.fixture
@@ -95,15 +101,15 @@ def test_an_account_without_a_password_confirms_before_it_sets_one(visitor, by_l
     assert ("Set a password" in text, "new_password1" in text) == (True, False)
     answer = visitor.post("/settings/password/", NEW)
     by_link.refresh_from_db()
-    assert (answer.url, by_link.has_usable_password()) == ("/accounts/confirm/", False)
+    assert (answer.url, by_link.has_usable_password()) == (question(visitor), False)
 
 
 def test_after_the_link_it_sets_one(visitor, by_link):
-    assert visitor.post("/settings/security/confirm/").url == "/accounts/confirm/"
-    assert "manage.py sign-in-link" in visitor.get("/accounts/confirm/").content.decode()
+    assert visitor.post("/settings/security/confirm/").url == question(visitor)
+    assert "manage.py sign-in-link" in visitor.get(question(visitor)).content.decode()
     token = accounts.issue_link(by_link, valid=timedelta(minutes=15))
-    assert visitor.get(f"/accounts/link/{token}/", **BY_HAND).url == "/accounts/confirm/"
-    assert visitor.get("/accounts/confirm/").url == "/settings/security/"
+    assert visitor.get(f"/accounts/link/{token}/", **BY_HAND).url == question(visitor)
+    assert visitor.get(question(visitor)).url == "/settings/security/"
     assert "new_password1" in visitor.get("/settings/security/").content.decode()
     assert visitor.post("/settings/password/", NEW).status_code == 303
     by_link.refresh_from_db()

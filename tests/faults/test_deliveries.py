@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from jobs import tasks
 from jobs.models import Delivery, Notification
-from jobs.services import deliveries, notifications
+from jobs.services import deliveries, notifications, webhook
 from jobs.services.notifications import End
 from tests import factories
 from tests.faults.test_races import at_once
@@ -59,3 +60,29 @@ def test_a_success_that_comes_late_still_counts():
     delivery.refresh_from_db()
     assert (delivery.state, receiver.ids) == ("DELIVERED", [str(delivery.pk)] * 2)
     assert deliveries.due(now + timedelta(days=1)) == []
+
+
+def test_receivers_that_hang_take_two_threads_and_not_all(monkeypatch):
+    """Eight workers, eight people, and nobody's receiver answers."""
+    monkeypatch.setattr(webhook, "SECONDS", 2)
+    with receiving("hang") as receiver:
+        made = []
+        for number in range(8):
+            person = factories.user(username=f"person-{number}")
+            factories.notification_choice(user=person, webhook_url=receiver.url)
+            made.append(Delivery.objects.create(notification=factories.notification(owner=person), way="webhook"))
+        left, now = iter([one.pk for one in made]), timezone.now()
+        tried = at_once(lambda: deliveries.attempt(next(left), now))
+        assert (sorted(tried), len(receiver.requests)) == ([False] * 6 + [True] * 2, 2)
+    assert len(deliveries.due(now)) == 6
+
+
+def test_the_next_one_is_sent_when_a_place_is_free(owner, monkeypatch):
+    sent = []
+    monkeypatch.setattr(tasks, "send", lambda task, **told: sent.append(told) or True)
+    with receiving() as receiver:
+        first = waiting(receiver.url)
+        second = Delivery.objects.create(notification=factories.notification(owner=owner), way="webhook")
+        tasks.deliver(str(first.pk))
+        tasks.deliver(str(first.pk))
+    assert sent == [{"delivery_id": str(second.pk)}]

@@ -85,7 +85,7 @@ PLAIN = {
     "settings-security": Route(),
     "settings-password-confirm": Route(methods=POST),
     "session-end-others": Route(methods=POST),
-    "confirm": Route(methods=ALL),
+    "confirm": Route(methods=ALL, rest={"pending_id": NOBODY}),
     "settings-spending": Route(methods=ALL),
     "settings-audit": Route(),
     "settings-audit-export": Route(rest={"form": "csv"}),

@@ -300,7 +300,7 @@ PRIVATE_WALKS: dict[str, Callable[[], Walk]] = {
     "settings-appearance": lambda: Walk(data={"theme": "dark", "density": "compact", "language": "en"}),
     "settings-defaults": lambda: Walk(data={}),
     "settings-password-confirm": Walk,
-    "confirm": Walk,
+    "confirm": lambda: Walk([uuid.uuid4()]),
     "settings-keys": lambda: Walk(data={"single_keys": "on"}),
     "tuning-view": lambda: Walk(data={"rows": "25"}),
     "model-garden-dismiss": Walk,
@@ -322,6 +322,7 @@ BY_SIGNAL = {"sign-in", "sign-in-link", "sign-out"}
 @pytest.fixture(autouse=True)
 def _nobody_tried_before() -> None:
     console_audit.strangers.left, console_audit.strangers.left_out = console_audit.strangers.a_minute, 0
+    console_audit.refusals.people.clear()
 
 
 @pytest.fixture
@@ -477,3 +478,45 @@ def test_strangers_cannot_fill_the_log(owner):
     client.post("/accounts/sign-in/", {"username": "owner", "password": "x"})
     last = AuditEntry.objects.order_by("-number").first()
     assert (AuditEntry.objects.count() < 70, 0 < last.facts["left_out"] < 11) == (True, True)
+
+
+def cancel(client, job):
+    return client.post(reverse("tuning-cancel", args=[job.pk])).status_code
+
+
+def test_nobody_who_is_signed_in_fills_the_log_with_refusals(owner, team_mate):
+    """A minute of them; then the next line says how many were left out. Another person's have their lines."""
+    forging, other = Client(enforce_csrf_checks=True), Client(enforce_csrf_checks=True)
+    forging.force_login(owner), other.force_login(team_mate)
+    now = [0.0]
+    console_audit.refusals.people[owner.pk] = console_audit.Allowance(60, clock=lambda: now[0])
+    job, before = factories.job(), AuditEntry.objects.count()
+    assert {cancel(forging, job) for _ in range(90)} == {403}
+    assert AuditEntry.objects.count() - before == 60
+    cancel(other, job)
+    assert about_last()[0] == "team-mate"
+    now[0] = 1.0
+    cancel(forging, job)
+    last = AuditEntry.objects.order_by("-number").first()
+    assert (last.actor, last.facts) == ("owner", {"left_out": 30})
+
+
+def test_what_is_done_or_fails_always_has_its_line(owner):
+    """Also of somebody whose refusals are left out."""
+    forging, client = Client(enforce_csrf_checks=True), Client()
+    forging.force_login(owner), client.force_login(owner)
+    job = factories.job()
+    for _ in range(80):
+        cancel(forging, job)
+    before = AuditEntry.objects.count()
+    for _ in range(70):
+        client.post("/accounts/sign-out/")
+        client.force_login(owner)
+    assert AuditEntry.objects.count() - before == 140
+
+
+def test_of_many_people_the_allowances_that_were_not_used_for_longest_are_forgotten():
+    allowances = console_audit.Allowances(1, most=2)
+    assert [allowances.of(number).take() for number in (1, 2, 1, 2)] == [0, 0, None, None]
+    allowances.of(1), allowances.of(3)
+    assert (sorted(allowances.people), allowances.of(1).take()) == ([1, 3], None)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import uuid
 from urllib.parse import urlsplit
 
 import pytest
@@ -70,6 +71,7 @@ def addresses(name, grown):
         "form": FORMS.get(name, ()), "step": STEPS, "section": ["jobs", "setup", "endpoints", "chats"], "line": [1, 13],
         "publisher": ["google", "other"], "slug": ["gemma3", "operations"], "name": ["tour/settings-en.webp"],
         "token": [grown["token"]], "picture": [grown["picture"]], "deployed": [grown["deployed"]],
+        "pending_id": [uuid.uuid4()],
     }  # fmt: skip
     found = [{}]
     for key in keys:

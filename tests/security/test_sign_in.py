@@ -1,16 +1,21 @@
 """Guessing passwords: how many guesses are looked at, and who has to wait for it."""
 
 import os
+import random
 import subprocess
 import sys
 import time
 from datetime import timedelta
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
+from django.contrib.auth.forms import UsernameField
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.contrib.auth.models import User
 from django.test import Client
 
+from jobs.models import AuditEntry
 from jobs.services import accounts, sign_in_limits
 from tests import factories
 
@@ -200,8 +205,59 @@ def test_each_wrong_password_costs_one_hash_whoever_it_is_tried_on(client, db, s
     assert (tried(client, name=who), CountingHasher.work) == (LOOKED_AT, [10])
 
 
-@pytest.mark.parametrize("name", ["owner\r\nforged line", "a\x1b[31mb", "x" * 5000])
+@pytest.mark.parametrize("name", ["owner\r\nforged line", "a\x1b[31mb", "x" * 150])
 def test_a_failed_sign_in_is_logged_with_name_and_address_on_one_line(client, owner, caplog, name):
     tried(client, name=name, address="192.0.2.44")
     lines = [record.getMessage() for record in caplog.records if "Sign-in failed" in record.getMessage()]
     assert ("192.0.2.44" in lines[0], len(lines), lines[0].isprintable(), len(lines[0]) < 300) == (True, 1, True, True)
+
+
+def spellings(name):
+    """As the sign-in reads them all: spaces around it, letters of full width, and so many that a cut would part it."""
+    wide = name.translate({code: code + 0xFEE0 for code in range(0x21, 0x7F)})
+    around = [" " * count + name for count in (1, 149, 150, 151, 253, 300, 5000)]
+    return [name, *around, f"{name}\u2003", f"\t{name}\n", wide, " " * 240 + wide, name + " " * 300]
+
+
+def test_however_the_name_is_spelled_it_is_counted_as_the_one_that_signs_in(client, owner, shared, minute):
+    """Each spelling signs in, and so none of them buys more guesses."""
+    for name in spellings("owner"):
+        assert sign_in_limits.place("x", sign_in_limits.normalize_name(name)) == sign_in_limits.place("x", "owner")
+    names = spellings("owner")
+    answers = [tried(client, name=names[number % len(names)], address=elsewhere(number)) for number in range(60)]
+    assert (answers.count(LOOKED_AT) <= 10, answers.count(LOOKED_AT) + answers.count(REFUSED)) == (True, 60)
+
+
+@pytest.mark.parametrize("name", spellings("owner"))
+def test_each_spelling_signs_in(client, owner, limits, name):
+    assert tried(client, name=name, password=PASSWORD) == SIGNED_IN
+
+
+@pytest.mark.parametrize("name", ["x" * 151, "x" * 5000, "x" * 140 + "\ufdfa"])
+def test_a_name_that_no_account_can_have_is_refused_unseen(client, db, limits, settings, name):
+    settings.PASSWORD_HASHERS = ["tests.security.test_sign_in.CountingHasher"]
+    CountingHasher.work.clear()
+    response = client.post("/accounts/sign-in/", {"username": name, "password": "wrong"})
+    assert (response.status_code, CountingHasher.work) == (LOOKED_AT, [])
+    assert "A username has at most 150 characters." in response.content.decode()
+
+
+def test_the_audit_log_names_the_account_that_was_tried(client, owner, limits):
+    """Spaces do not hide whose password was guessed."""
+    tried(client, name=" " * 300 + "owner")
+    entry = AuditEntry.objects.get(action="session.sign_in")
+    assert (entry.object_id, entry.object_name) == (str(owner.pk), "owner")
+
+
+def test_the_name_of_a_name_is_itself_and_what_the_form_looks_for():
+    """Over every kind of character, also those that become a space, or more than one, when they are normalized."""
+    chance = random.Random(7)
+    odd = [chr(code) for code in range(0x11_0000) if len(normalize("NFKC", chr(code))) > 1 or chr(code).isspace()]
+    field = UsernameField(max_length=sign_in_limits.LONGEST_NAME)
+    for _ in range(5000):
+        name = sign_in_limits.name_of("".join(chance.choices([*odd, *"owner \t\0"], k=chance.randint(1, 12))))
+        assert (sign_in_limits.name_of(name), field.to_python(name)) == (name, name)
+
+
+def test_the_longest_name_is_that_of_an_account():
+    assert User._meta.get_field("username").max_length == sign_in_limits.LONGEST_NAME

@@ -2,6 +2,7 @@
 
 import threading
 import uuid
+from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 
@@ -11,7 +12,7 @@ from django.utils import timezone
 
 from jobs.errors import NotAllowedNow, SpendingLimitReached
 from jobs.models import Endpoint, EventLevel, SpendingReservation, TuningJob
-from jobs.services import endpoint_lifetime, endpoints, further_models, spending, tuning
+from jobs.services import chat, endpoint_lifetime, endpoints, further_models, spending, tuning
 from jobs.services.endpoints import DeploymentSpec, Machine
 from jobs.services.further_models import FurtherSpec
 from jobs.services.tuning import TuningSpec
@@ -23,6 +24,7 @@ from tests.driving import Driver
 pytestmark = [pytest.mark.threat("T20"), pytest.mark.django_db]
 MACHINE = "g2-standard-12"
 HOUR = spending.deployment_usd(MACHINE, 1, 1)
+WHOLE_DAY = spending.deployment_usd(MACHINE, 1, None)
 BIG_MODEL = "google/gemma3@gemma-3-27b-it"
 PARALLEL = 20
 
@@ -222,10 +224,10 @@ def test_a_longer_lease_counts_when_it_is_asked_for(owner):
     endpoint = factories.ready_endpoint(
         owner=owner, machine_type=MACHINE, lease_kind="FIXED", lease_hours=1, undeploy_at=end
     )
-    limit(person=HOUR * 3)
+    limit(person=HOUR * 2)
     assert [endpoint_lifetime.extend(endpoint, seen=end) for _click in range(2)] == [True, False]
     endpoint_lifetime.set_lease(endpoint, kind="FIXED", hours=3)
-    assert used() == HOUR * 3
+    assert used() == HOUR * 2
     with pytest.raises(SpendingLimitReached):
         endpoint_lifetime.set_lease(endpoint, kind="", hours=None)
 
@@ -273,3 +275,109 @@ def test_a_job_with_no_room_for_its_endpoint_still_ends(owner, fake_gateway):
     job = tuning.create(owner, key=uuid.uuid4(), spec=training(owner, auto_deploy=True, machine_type=MACHINE))
     limit(person=0)
     assert endpoints.deploy_for_job(job).events.filter(level=EventLevel.INFO).exists()
+
+
+def serving(owner, *, hours=1, kind="FIXED", **values):
+    """Deployed by the owner, and ready since this moment."""
+    endpoint = deploy(owner, hours=hours, lease_kind=kind, **values)
+    end = timezone.now() + timedelta(hours=hours) if hours else None
+    Endpoint.objects.filter(pk=endpoint.pk).update(state="READY", phase=Phase.BOUND, undeploy_at=end)
+    endpoint.refresh_from_db()
+    return endpoint
+
+
+@pytest.fixture
+def later(monkeypatch):
+    """Moves the clock, within what counts as one day."""
+    began = timezone.now()
+    today = spending.day_of(began)
+    monkeypatch.setattr(spending, "day_of", lambda _now: today)
+    return lambda **time: monkeypatch.setattr(timezone, "now", lambda: began + timedelta(**time))
+
+
+def hours_between(start, end):
+    return Decimal(str((end - start).total_seconds())) / 3600
+
+
+def test_a_lease_that_changes_its_kind_again_and_again_is_counted(owner, later):
+    """An hour, then idle, then an hour: as often as it is asked for, and each time almost an hour later."""
+    limit(person=HOUR)
+    endpoint, began = serving(owner), timezone.now()
+    for turn in range(1, 24):
+        later(minutes=59 * turn)
+        with suppress(SpendingLimitReached):
+            endpoint_lifetime.set_lease(endpoint, kind=["FIXED", "IDLE"][turn % 2], hours=1)
+    endpoint.refresh_from_db()
+    assert endpoint.undeploy_at < began + timedelta(hours=1, minutes=1)
+    assert used() >= (HOUR * hours_between(began, endpoint.undeploy_at)).quantize(Decimal("0.01"))
+
+
+def test_a_lease_that_gets_shorter_but_begins_anew_is_counted(owner, later):
+    endpoint, began = serving(owner, hours=5), timezone.now()
+    for hours, at in ((4, 4.9), (3, 8.8), (2, 11.7), (1, 13.6)):
+        later(hours=at)
+        endpoint_lifetime.set_lease(endpoint, kind="FIXED", hours=hours)
+    runs = hours_between(began, endpoint.undeploy_at)
+    assert (round(runs, 1), round(used() / HOUR, 1)) == (Decimal("14.6"), Decimal("14.6"))
+
+
+def test_a_lease_from_the_last_request_counts_a_day(owner, later):
+    """It is asked every fifty minutes, and so runs all day."""
+    limit(person=WHOLE_DAY)
+    endpoint = serving(owner, kind="IDLE")
+    for minutes in range(0, 24 * 60, 50):
+        endpoint.refresh_from_db()
+        assert endpoint_lifetime.note_request(endpoint, timezone.now() + timedelta(minutes=minutes))
+    assert used() == WHOLE_DAY
+    limit(person=WHOLE_DAY - 1)
+    with pytest.raises(SpendingLimitReached):
+        deploy(owner, lease_kind="IDLE")
+
+
+def test_a_lease_of_a_day_counts_as_much_whatever_becomes_of_it_that_day(owner, later):
+    endpoint = serving(owner, kind="IDLE")
+    for turn, (kind, hours) in enumerate([("FIXED", 1), ("", None), ("FIXED", 2), ("IDLE", 1), ("FIXED", 24)]):
+        later(minutes=turn)
+        endpoint_lifetime.set_lease(endpoint, kind=kind, hours=hours)
+    assert used() == WHOLE_DAY
+
+
+def test_a_lease_that_has_not_begun_counts_what_it_gets_longer(owner):
+    endpoint = deploy(owner, hours=2)
+    for hours in (1, 2, 4):
+        endpoint_lifetime.set_lease(endpoint, kind="FIXED", hours=hours)
+    assert HOUR * 4 <= used() <= HOUR * 5
+
+
+def test_an_extension_counts_every_model_on_the_endpoint(owner):
+    endpoint = serving(owner)
+    for _ in range(3):
+        factories.further_model(endpoint=endpoint, machine_type="a3-highgpu-8g", max_replicas=2)
+    factories.further_model(endpoint=endpoint, machine_type="a3-highgpu-8g", state="UNDEPLOYED")
+    before, big = used(), spending.deployment_usd("a3-highgpu-8g", 2, 1)
+    limit(person=before + HOUR + big * 3 - 1)
+    with pytest.raises(SpendingLimitReached):
+        endpoint_lifetime.extend(endpoint, seen=endpoint.undeploy_at)
+    limit()
+    assert endpoint_lifetime.extend(endpoint, seen=endpoint.undeploy_at)
+    assert used() - before == HOUR + big * 3
+
+
+def test_what_is_added_counts_for_what_is_left_of_the_lease(owner):
+    """Not for the hours that the lease once had: it was extended."""
+    endpoint = serving(owner)
+    for _ in range(4):
+        endpoint_lifetime.extend(endpoint, seen=endpoint.undeploy_at)
+    before = used()
+    endpoints.request_replicas(endpoint, minimum=1, maximum=2)
+    spec = FurtherSpec("Other", 10, publisher_model=factories.BASE_MODEL, machine=Machine(MACHINE))
+    further_models.add(endpoint, key=uuid.uuid4(), spec=spec)
+    assert (before, round((used() - before) / HOUR, 1)) == (HOUR * 5, 10)
+
+
+def test_questions_do_not_make_a_fixed_lease_longer(owner):
+    """While an answer is being written it is not undeployed, and the next question could be there before its end."""
+    endpoint = serving(owner)
+    Endpoint.objects.filter(pk=endpoint.pk).update(undeploy_at=timezone.now() - timedelta(seconds=1))
+    with pytest.raises(NotAllowedNow, match="The lease of the endpoint Captain is over"):
+        chat.ask(factories.conversation(owner=owner, endpoint=endpoint), key=uuid.uuid4(), text="Ahoy")

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from jobs import errors, live
 from jobs.models import Conversation, Message
-from jobs.services import chat, chat_list
+from jobs.services import chat, chat_list, chat_tree, comparisons
 from jobs.vertex.errors import Unavailable
 from jobs.vertex.port import ChatChunk, DeployedModel, RemoteEndpoint
 from tests import factories
@@ -251,3 +251,57 @@ def test_what_was_only_set_up_is_forgotten_after_a_week(owner):
     Conversation.objects.exclude(pk=fresh.pk).update(updated_at=now - timedelta(days=8))
     chat.forget_bare(now)
     assert set(Conversation.objects.all()) == {typed, fresh, said}
+
+
+@pytest.mark.threat("T9")
+def test_one_person_does_not_take_every_thread_that_writes_answers(owner, team_mate):
+    """Each may be held for a quarter of an hour, and the queue is first come, first served."""
+    mine, theirs = factories.ready_endpoint(owner=owner), factories.ready_endpoint(owner=team_mate)
+    asked = [chat.ask(chat.start(owner, endpoint=mine), key=uuid4(), text="Ahoy") for _ in range(chat.ANSWERS_AT_ONCE)]
+    one_more = chat.start(owner, endpoint=mine)
+    with pytest.raises(errors.NotAllowedNow, match="^16 answers of yours are being written"):
+        chat.ask(one_more, key=uuid4(), text="Ahoy")
+    assert (one_more.messages.count(), Message.objects.live().count()) == (0, chat.ANSWERS_AT_ONCE)
+    chat.ask(chat.start(team_mate, endpoint=theirs), key=uuid4(), text="Ahoy")
+    chat.request_stop(asked[0])
+    assert chat.ask(one_more, key=uuid4(), text="Ahoy").state == "WAITING"
+
+
+@pytest.mark.threat("T9")
+@pytest.mark.parametrize("again", ["regenerate", "edit", "go_on", "compare"])
+def test_every_way_to_an_answer_is_counted(owner, again):
+    endpoint = factories.ready_endpoint(owner=owner)
+    talk = factories.conversation(owner=owner, endpoint=endpoint)
+    question = factories.message(conversation=talk, role="user", content="Ahoy", ordinal=1)
+    answer = factories.message(
+        conversation=talk, role="assistant", state="COMPLETE", content="A", ordinal=2, parent=question,
+        finish_reason="length",
+    )  # fmt: skip
+    comparison = factories.comparison(owner=owner)
+    for column in range(4):
+        factories.conversation(owner=owner, endpoint=endpoint, comparison=comparison, column=column)
+    fill(owner, chat.ANSWERS_AT_ONCE - (3 if again == "compare" else 0))
+    ways = {
+        "regenerate": lambda: chat_tree.regenerate(answer, key=uuid4()),
+        "edit": lambda: chat_tree.edit(question, key=uuid4(), text="Ho"),
+        "go_on": lambda: chat_tree.go_on(answer, key=uuid4()),
+        "compare": lambda: comparisons.send(comparison, key=uuid4(), text="Ahoy"),
+    }
+    before = Message.objects.count()
+    with pytest.raises(errors.NotAllowedNow, match="answers of yours are being written"):
+        ways[again]()
+    assert Message.objects.count() == before
+
+
+def fill(owner, count):
+    endpoint = factories.ready_endpoint(owner=owner)
+    for _ in range(count):
+        chat.ask(chat.start(owner, endpoint=endpoint), key=uuid4(), text="Ahoy")
+
+
+def test_a_comparison_fits_beside_other_answers(owner):
+    endpoint, comparison = factories.ready_endpoint(owner=owner), factories.comparison(owner=owner)
+    for column in range(4):
+        factories.conversation(owner=owner, endpoint=endpoint, comparison=comparison, column=column)
+    fill(owner, chat.ANSWERS_AT_ONCE - 4)
+    assert len(comparisons.send(comparison, key=uuid4(), text="Ahoy")) == 4

@@ -8,7 +8,7 @@ from django.utils import timezone, translation
 
 from jobs.errors import NotAllowedNow
 from jobs.models import AccountPreference, Delivery
-from jobs.services import deliveries, notifications
+from jobs.services import deliveries, notifications, webhook
 from tests import factories
 from tests.receivers import receiving
 
@@ -150,13 +150,47 @@ def test_it_speaks_the_language_of_its_owner(owner):
     assert (outbox.outbox[0].subject, in_korean == "Tuning My model succeeded") == (in_korean, False)
 
 
-def test_the_due_come_oldest_first_and_not_those_in_work():
+def queued(owner, **values):
+    values = {"way": "webhook", "next_try_at": timezone.now()} | values
+    return Delivery.objects.create(notification=factories.notification(owner=owner), **values)
+
+
+def test_the_due_come_oldest_first_and_not_those_in_work(owner, team_mate, stranger):
     now = timezone.now()
-    late, later = waiting(next_try_at=now), factories.notification()
-    later = Delivery.objects.create(notification=later, way="email", next_try_at=now - timedelta(minutes=1))
-    held = factories.notification()
-    Delivery.objects.create(notification=held, way="email", next_try_at=now, lease_until=now + timedelta(days=1))
+    late, later = queued(owner, next_try_at=now), queued(team_mate, next_try_at=now - timedelta(minutes=1))
+    queued(stranger, lease_until=now + timedelta(minutes=1))
     assert deliveries.due(now) == [later.pk, late.pk]
+
+
+def test_of_one_person_one_is_sent_at_a_time(owner, team_mate):
+    """Whoever asks: the sweep, or a message that comes at once."""
+    now = timezone.now()
+    first, second = queued(owner, next_try_at=now - timedelta(minutes=1)), queued(owner, way="email", next_try_at=now)
+    theirs = queued(team_mate, next_try_at=now)
+    assert deliveries.due(now) == [first.pk, theirs.pk]
+    assert deliveries._claim(first.pk, now) is not None
+    assert (deliveries._claim(second.pk, now), deliveries.due(now)) == (None, [theirs.pk])
+    assert deliveries._claim(theirs.pk, now) is not None
+    later = now + deliveries.LEASE + timedelta(seconds=1)
+    assert deliveries._claim(second.pk, later) is not None
+
+
+def test_after_a_time_out_the_others_to_that_place_wait(owner, team_mate, monkeypatch):
+    """A receiver that hangs is asked as seldom for a hundred notifications as for one."""
+    monkeypatch.setattr(webhook, "SECONDS", 0.2)
+    now, hour = timezone.now(), timedelta(hours=1)
+    with receiving("hang") as receiver:
+        factories.notification_choice(user=owner, webhook_url=receiver.url)
+        for _ in range(30):
+            queued(owner, next_try_at=now)
+        mail, theirs = queued(owner, way="email", next_try_at=now + hour), queued(team_mate, next_try_at=now)
+        for second in range(0, 3600, 5):
+            for pk in deliveries.due(now + timedelta(seconds=second)):
+                if pk != theirs.pk:
+                    deliveries.attempt(pk, now + timedelta(seconds=second))
+        assert (len(receiver.requests), len(set(receiver.ids))) == (5, 1)
+    mail.refresh_from_db(), theirs.refresh_from_db()
+    assert (mail.next_try_at, theirs.next_try_at, mail.tries) == (now + hour, now, 0)
 
 
 def test_a_test_goes_the_same_road(owner):

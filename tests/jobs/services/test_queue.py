@@ -11,6 +11,8 @@ from tests import factories
 from tests.driving import Driver
 
 pytestmark = pytest.mark.django_db
+MINUTE = timedelta(minutes=1)
+ELSEWHERE = "europe-west4"
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def created(fake_gateway):
 
 def test_without_a_limit_jobs_are_sent_as_they_come(driver, fake_gateway):
     jobs = waiting(3)
-    assert ([queue.place_to_wait(job) for job in jobs], queue.places()) == ([0, 0, 0], {})
+    assert ([queue.place_to_wait(job, timezone.now()) for job in jobs], queue.places()) == ([0, 0, 0], {})
     for job in jobs:
         driver.step(job)
     assert fake_gateway.calls.count("tuning.create") == 3
@@ -79,7 +81,7 @@ def test_a_job_moved_to_the_front_asks_for_the_quota(driver, fake_gateway):
     fake_gateway.fail("tuning.create", OverQuota("The quota is used up.", "RESOURCE_EXHAUSTED"))
     driver.step(first)
     queue.move(second, "top")
-    driver.step(second)
+    driver.step(second, later=2 * MINUTE)
     assert (second.phase, created(fake_gateway)) == ("BOUND", [str(second.pk)])
 
 
@@ -122,7 +124,7 @@ def test_what_does_not_wait_is_not_moved(values):
 def test_a_job_that_keeps_failing_holds_nobody_up(one_at_once):
     parked, job = waiting(2)
     TuningJob.objects.filter(pk=parked.pk).update(strikes=5)
-    assert queue.place_to_wait(job) == 0
+    assert queue.place_to_wait(job, timezone.now()) == 0
 
 
 def test_a_job_moved_behind_another_while_it_is_looked_for_is_not_sent(driver, fake_gateway, one_at_once):
@@ -141,3 +143,61 @@ def test_a_cancelled_job_leaves_the_queue(one_at_once):
     first, second = waiting(2)
     tuning.request_cancel(first)
     assert queue.places() == {second.pk: 1}
+
+
+def test_what_one_region_refuses_stops_no_job_of_another(team_mate):
+    stuck, mine = waiting(1, location=ELSEWHERE, owner=team_mate) + waiting(1)
+    TuningJob.objects.filter(pk=stuck.pk).update(quota_refused_at=timezone.now())
+    assert (queue.place_to_wait(mine, timezone.now()), list(queue.places())) == (0, [stuck.pk])
+
+
+def test_what_the_quota_refuses_takes_no_place_of_those_under_way(one_at_once, team_mate):
+    stuck, mine = waiting(1, location=ELSEWHERE, owner=team_mate) + waiting(1)
+    TuningJob.objects.filter(pk=stuck.pk).update(quota_refused_at=timezone.now())
+    assert queue.place_to_wait(mine, timezone.now()) == 0
+
+
+def in_turns(driver, jobs, minutes=40):
+    """Who asks for quota, and when: every job is looked at each half minute, as the sweep would."""
+    for _ in range(minutes * 2):
+        driver.now += timedelta(seconds=30)
+        for job in jobs:
+            tuning.advance(job.pk, driver.now)
+            job.refresh_from_db()
+
+
+@pytest.mark.fault("F13")
+def test_others_ask_in_turn_where_one_job_is_refused_for_ever(driver, fake_gateway, team_mate):
+    """One request a minute at most, whoever asks, and nobody waits behind somebody else's job for ever."""
+    (stuck, behind), (theirs,) = waiting(2), waiting(1, owner=team_mate)
+    asked, create = [], fake_gateway.tuning.create
+
+    def refuse(spec, *args, **more):
+        asked.append((spec.labels["app-key"], driver.now))
+        if spec.labels["app-key"] == str(stuck.pk):
+            raise OverQuota("Quota exceeded: 0.", "RESOURCE_EXHAUSTED")
+        return create(spec, *args, **more)
+
+    fake_gateway.tuning.create = refuse
+    in_turns(driver, [stuck, behind, theirs])
+    assert (theirs.phase, behind.phase) == ("BOUND", "INTENT")
+    pairs = zip(asked, asked[1:], strict=False)
+    assert all(later - at >= MINUTE for (pk, at), (_next, later) in pairs if pk == str(stuck.pk))
+    assert [pk for pk, _at in asked[:2]] == [str(stuck.pk), str(theirs.pk)]
+
+
+@pytest.mark.fault("F13")
+def test_many_who_are_refused_ask_once_a_minute_together(driver, fake_gateway):
+    people = [factories.user(username=f"person-{number}") for number in range(5)]
+    jobs = [job for person in people for job in waiting(2, owner=person)]
+    asked = []
+
+    def refuse(spec, *args, **more):
+        asked.append((spec.labels["app-key"], driver.now))
+        raise OverQuota("Quota exceeded: 0.", "RESOURCE_EXHAUSTED")
+
+    fake_gateway.tuning.create = refuse
+    in_turns(driver, jobs, minutes=25)
+    times = [at for _pk, at in asked]
+    assert all(later - earlier >= MINUTE for earlier, later in zip(times, times[1:], strict=False))
+    assert {pk for pk, _at in asked} == {str(job.pk) for job in jobs[::2]}
