@@ -333,6 +333,7 @@ except OSError as error:
 STATIC_MODES = (0o700, 0o600) if STATIC_ROOT.is_relative_to(DATA_DIR) else (0o755, 0o644)
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "files": {"BACKEND": "jobs.files.folder.FolderFiles"},
     "staticfiles": {
         "BACKEND": "console.compression.StaticFiles",
         "OPTIONS": dict(zip(("directory_permissions_mode", "file_permissions_mode"), STATIC_MODES, strict=True)),

@@ -26,22 +26,24 @@ from datetime import timedelta
 from jobs.models import Installation, SignInLink
 from jobs.services import accounts
 from tests import factories
+from tests.support.stored import path_of
 owner = accounts.owner()
 factories.session(user=owner)
 accounts.issue_link(owner, valid=timedelta(hours=1))
 made = factories.dataset(owner=owner, name="Kept")
 factories.job(owner=owner, dataset=made, display_name="Ahoy")
 Installation.objects.create()
-print(made.path)
+print(path_of(made))
 """
 COUNTS = """
 import json
 from django.contrib.auth.models import User
 from jobs.models import Dataset, SignedInSession, SignInLink, TuningJob
+from tests.support.stored import path_of
 dataset = Dataset.objects.get(name="Kept")
 print(json.dumps({
     "people": list(User.objects.values_list("username", flat=True)), "jobs": list(TuningJob.objects.values_list("display_name", flat=True)),
-    "rows": len(dataset.path.read_text().splitlines()), "links": SignInLink.objects.count(), "sessions": SignedInSession.objects.count(),
+    "rows": len(path_of(dataset).read_text().splitlines()), "links": SignInLink.objects.count(), "sessions": SignedInSession.objects.count(),
 }))
 """  # noqa: E501
 RESTORED = {"people": ["owner"], "jobs": ["Ahoy"], "rows": 12, "links": 0, "sessions": 0}
