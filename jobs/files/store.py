@@ -13,11 +13,13 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
+from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import storages
 
 from jobs.errors import StoreUnavailable
 
+from .address import place_of
 from .names import Stored, checked
 
 logger = logging.getLogger(__name__)
@@ -64,6 +66,12 @@ def scratch() -> IO[bytes]:
 def keep(path: Path, name: str) -> None:
     """Whole or not at all, in place of what had the name; the draft is not there any more, or not needed."""
     _store().take(path, checked(name))
+
+
+def send(path: Path, name: str) -> None:
+    """As `keep`, of a file that stays where it is."""
+    with path.open("rb") as content:
+        _store().save(checked(name), File(content, name))
 
 
 def exists(name: str) -> bool:
@@ -116,4 +124,4 @@ def local_copy(name: str) -> Iterator[Path]:
 
 def place() -> str:
     """Where the files lie if not in the data directory, such as gs://bucket/folder; else nothing."""
-    return str(getattr(_store(), "place", ""))
+    return place_of(settings.STORAGES[ALIAS])

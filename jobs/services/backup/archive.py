@@ -25,7 +25,8 @@ class BackupUnusable(JobsError):
 
 @dataclass
 class Manifest:
-    """`migrations` are the names applied to the database; `members` holds {"size", "sha256"} by name of the member."""
+    """`migrations` are the names applied to the database; `members` holds {"size", "sha256"} by name of the member.
+    `files`: where datasets and pictures lie that are not in the backup, such as gs://bucket/folder."""
 
     version: str
     created: str
@@ -33,6 +34,7 @@ class Manifest:
     migrations: list[tuple[str, str]]
     tables: dict[str, list[str]] = field(default_factory=dict)
     members: dict[str, dict[str, Any]] = field(default_factory=dict)
+    files: str = ""
     format: int = FORMAT
 
 

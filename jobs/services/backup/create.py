@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import connection
 
 from jobs.errors import JobsError
+from jobs.files import store
 
 from . import archive, database, files
 
@@ -42,14 +43,24 @@ def create_backup(path: Path, now: datetime, tell: Callable[[str], None]) -> Out
 
 def _create(path: Path, now: datetime, tell: Callable[[str], None]) -> Outcome:
     manifest = archive.Manifest(settings.VERSION, now.isoformat(), connection.vendor, database.applied_migrations())
+    manifest.files = store.place()
     data_dir = Path(settings.DATA_DIR)
     with archive.write(path, manifest) as writer:
         tell("Reading the database…")
         database.dump(writer, data_dir)
         found = [one for one in files.find_files(data_dir, names_left_out(data_dir)) if one != path]
         tell(f"Reading {len(found)} files…")
-        remarks = [files.add_file(writer, one, data_dir) for one in found]
+        remarks = [_files_elsewhere(manifest.files), *(files.add_file(writer, one, data_dir) for one in found)]
     return Outcome(path.stat().st_size, len(manifest.members), [remark for remark in remarks if remark])
+
+
+def _files_elsewhere(place: str) -> str:
+    if not place:
+        return ""
+    return (
+        f"Datasets and pictures lie in {place} and are not in this backup. Keep them there: turn on versions of "
+        "objects for the bucket, or copy it at the same time."
+    )
 
 
 def names_left_out(data_dir: Path) -> frozenset[str]:

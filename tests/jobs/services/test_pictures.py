@@ -182,6 +182,18 @@ def test_a_file_that_is_gone_is_said_and_nothing_is_asked_without_it(talk):
     )
 
 
+@pytest.mark.django_db(transaction=True)
+def test_an_answer_about_a_picture_that_is_gone_fails_with_its_name(talk, fake_gateway):
+    """Rather than be about the question alone."""
+    picture = add(factories.png())
+    answer = ask(talk, picture)
+    path_of(picture).unlink()
+    chat.answer(answer.pk)
+    answer.refresh_from_db()
+    assert (answer.state, answer.content, fake_gateway.chat.requests) == ("FAILED", "", [])
+    assert "The file of the picture photo.jpg is gone" in answer.error_message
+
+
 def test_a_text_model_is_sent_none(talk):
     finish(ask(talk, factories.picture(alt="A cat")))
     talk.endpoint.base_model = factories.BASE_MODEL

@@ -1,0 +1,54 @@
+"""No call to a distant store lasts longer than it may, whatever hangs.
+
+The look-up of a name, a connection, an answer of which a byte comes now and then: with each of these the time limits of
+the clients begin anew, or they have none.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+T = TypeVar("T")
+
+# Each call has a thread; one that hangs has it until the client gives up.
+AT_ONCE = 32
+PAUSE_SECONDS, SLOW_SECONDS = 5.0, 2.0
+
+
+class Line:
+    """The way to one store. After a call that failed slowly nothing is tried for a while: the threads that draw
+    pages are few, and a page may need many files."""
+
+    def __init__(self) -> None:
+        self._slots = threading.BoundedSemaphore(AT_ONCE)
+        self._closed_until = 0.0
+
+    def call(self, work: Callable[[], T], seconds: float) -> T:
+        """What `work` gives or raises; TimeoutError after so many seconds, when it may still be going on."""
+        if time.monotonic() < self._closed_until:
+            raise TimeoutError("it did not answer a moment ago")
+        began = time.monotonic()
+        if not self._slots.acquire(timeout=seconds):
+            self.close()
+            raise TimeoutError(f"{AT_ONCE} calls are still waiting")
+        outcome: Future[T] = Future()
+        threading.Thread(target=self._run, args=(work, outcome), name="file-store", daemon=True).start()
+        try:
+            return outcome.result(began + seconds - time.monotonic())
+        except Exception:
+            if time.monotonic() - began > SLOW_SECONDS:
+                self.close()
+            raise
+
+    def _run(self, work: Callable[[], T], outcome: "Future[T]") -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:
+            outcome.set_exception(error)
+        finally:
+            self._slots.release()
+
+    def close(self) -> None:
+        self._closed_until = time.monotonic() + PAUSE_SECONDS
