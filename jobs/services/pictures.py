@@ -20,6 +20,7 @@ from jobs.sentences import gettext as _
 from jobs.sentences import ngettext
 
 from .catalogue import known_facts
+from .file_owner import may_sweep
 from .picture_file import LARGEST_FILE, clean
 
 __all__ = [
@@ -207,6 +208,8 @@ def _left_out(picture: Picture) -> dict[str, Any]:
 def prune(now: datetime) -> None:
     """Pictures that were never sent, and files that no picture names any more."""
     Picture.objects.filter(message=None, created_at__lt=now - KEPT_UNSENT).delete()
+    if not may_sweep():
+        return
     old = (found.name for found in store.walk("pictures") if found.modified < now - KEPT_FILE)
     while names := list(islice(old, LOOKED_UP_AT_ONCE)):
         named = _named(names)

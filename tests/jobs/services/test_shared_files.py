@@ -13,8 +13,17 @@ from django.utils import timezone
 
 from jobs.errors import StoreUnavailable
 from jobs.files import copies, store
-from jobs.models import Dataset, Picture, TuningJob
-from jobs.services import chat, chat_answer, dataset_making, datasets, pictures, tuning
+from jobs.models import Dataset, Installation, Picture, TuningJob
+from jobs.services import (
+    chat,
+    chat_answer,
+    dataset_making,
+    dataset_sweep,
+    datasets,
+    file_owner,
+    pictures,
+    tuning,
+)
 from jobs.services.dataset_preview import page_of_rows
 from jobs.services.tuning import TuningSpec
 from tests import factories
@@ -115,11 +124,25 @@ def add_picture(owner: User) -> Picture:
 def test_what_nobody_names_is_swept_and_the_rest_stays(owner: User) -> None:
     dataset, kept, loose = make_dataset(owner), add_picture(owner), f"pictures/ab/{'ab' * 32}"
     store.save(loose, b"left behind")
+    pictures.prune(timezone.now() + timedelta(hours=2))
+    assert store.exists(loose)
     pictures.prune(timezone.now())
     assert store.exists(loose)
     pictures.prune(timezone.now() + timedelta(hours=2))
     found = [store.exists(name) for name in (loose, kept.stored_name, dataset.stored_name)]
     assert found == [False, True, True]
+
+
+def test_the_files_of_another_console_are_left_alone(owner: User) -> None:
+    """It was given the same place, or it has a new database beside files of an old one."""
+    lost = f"datasets/{uuid4()}.jsonl"
+    store.save(lost, b"theirs")
+    assert not file_owner.may_sweep()
+    assert file_owner.may_sweep()
+    Installation.objects.all().delete()
+    dataset_sweep.prune(timezone.now() + timedelta(days=3))
+    pictures.prune(timezone.now() + timedelta(days=3))
+    assert store.exists(lost)
 
 
 def test_a_dataset_is_deleted_while_the_store_is_away(owner: User, settings: Any, address: str) -> None:
