@@ -1,6 +1,5 @@
 """Files in Google Cloud Storage."""
 
-import os
 import threading
 from collections.abc import Iterator
 from typing import IO, Any
@@ -27,6 +26,7 @@ from .limits import Line
 from .names import Stored
 from .remote import CONNECT_SECONDS, CONTENT_TYPE, RETRY_SECONDS, SILENCE_SECONDS, Found, RemoteFiles, Trouble
 
+GOOGLE = "https://storage.googleapis.com"
 SCOPES = ["https://www.googleapis.com/auth/devstorage.read_write"]
 PATIENCE: dict[str, Any] = {
     "timeout": (CONNECT_SECONDS, SILENCE_SECONDS),
@@ -61,11 +61,12 @@ class GoogleFiles(RemoteFiles, GoogleCloudStorage):
             return self._client
 
     def _make_client(self) -> Any:
-        endpoint = self._endpoint or os.environ.get("STORAGE_EMULATOR_HOST", "")
-        if not endpoint:
-            return Client(project=None, credentials=self._credentials())
+        """STORAGE_EMULATOR_HOST is where jobs have their `gs://`; these files are where FILES_URL says."""
+        if not self._endpoint:
+            google = ClientOptions(api_endpoint=GOOGLE)
+            return Client(project="none", credentials=self._credentials(), client_options=google)
         anonymous = AnonymousCredentials()  # type: ignore[no-untyped-call]
-        made = Client(project="none", credentials=anonymous, client_options=ClientOptions(api_endpoint=endpoint))
+        made = Client(project="none", credentials=anonymous, client_options=ClientOptions(api_endpoint=self._endpoint))
         made._http.trust_env = False
         return made
 

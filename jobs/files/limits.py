@@ -18,29 +18,36 @@ PAUSE_SECONDS, SLOW_SECONDS = 5.0, 2.0
 
 
 class Line:
-    """The way to one store. After a call that failed slowly nothing is tried for a while: the threads that draw
-    pages are few, and a page may need many files."""
+    """The way to one store. After a call that failed slowly nothing is tried for a while, and then by one caller for
+    all: the threads that draw pages are few, and a page may need many files."""
 
     def __init__(self) -> None:
-        self._slots = threading.BoundedSemaphore(AT_ONCE)
-        self._closed_until = 0.0
+        self._slots, self._lock = threading.BoundedSemaphore(AT_ONCE), threading.Lock()
+        self._closed_until, self._is_down = 0.0, False
 
     def call(self, work: Callable[[], T], seconds: float) -> T:
         """What `work` gives or raises; TimeoutError after so many seconds, when it may still be going on."""
-        if time.monotonic() < self._closed_until:
-            raise TimeoutError("it did not answer a moment ago")
         began = time.monotonic()
+        self._enter(began, seconds)
         if not self._slots.acquire(timeout=seconds):
             self.close()
             raise TimeoutError(f"{AT_ONCE} calls are still waiting")
         outcome: Future[T] = Future()
         threading.Thread(target=self._run, args=(work, outcome), name="file-store", daemon=True).start()
         try:
-            return outcome.result(began + seconds - time.monotonic())
+            found = outcome.result(began + seconds - time.monotonic())
         except Exception:
-            if time.monotonic() - began > SLOW_SECONDS:
-                self.close()
+            self.close() if time.monotonic() - began > SLOW_SECONDS else self.open()
             raise
+        self.open()
+        return found
+
+    def _enter(self, now: float, seconds: float) -> None:
+        with self._lock:
+            if now < self._closed_until:
+                raise TimeoutError("it did not answer a moment ago")
+            if self._is_down:
+                self._closed_until = now + seconds
 
     def _run(self, work: Callable[[], T], outcome: "Future[T]") -> None:
         try:
@@ -50,5 +57,10 @@ class Line:
         finally:
             self._slots.release()
 
+    def open(self) -> None:
+        with self._lock:
+            self._closed_until, self._is_down = 0.0, False
+
     def close(self) -> None:
-        self._closed_until = time.monotonic() + PAUSE_SECONDS
+        with self._lock:
+            self._closed_until, self._is_down = time.monotonic() + PAUSE_SECONDS, True

@@ -5,14 +5,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from itertools import chain, repeat
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from jobs.errors import StoreUnavailable
-from jobs.files import store
+from jobs.files import limits, store
 from jobs.files.limits import AT_ONCE, Line
 from jobs.files.remote import ASK_SECONDS, PIECE, Pieces
 from tests.badserver import Behaviour, answer, bad_server, drop
@@ -82,7 +82,7 @@ def test_what_hangs_is_waited_for_once(settings: Any, scheme: str, behave: Behav
     ("behave", "sentence"),
     [
         (answer(403), REFUSED), (answer(401), REFUSED), (answer(404), NO_BUCKET), (answer(500), AWAY),
-        (answer(200, b"<html>not what was asked for"), AWAY), (drop, AWAY),
+        (answer(200, b"<html>not what was asked for"), AWAY), (drop, AWAY), (answer(412), CHANGED),
     ],
 )  # fmt: skip
 def test_each_answer_has_its_sentence(settings: Any, scheme: str, behave: Behaviour, sentence: str) -> None:
@@ -117,14 +117,16 @@ def test_a_file_that_changes_while_it_is_read_is_never_put_together_of_two(setti
 def test_google_is_asked_for_the_same_write(settings: Any) -> None:
     """The emulator does not look at the condition."""
     found = {"name": "some/pictures/ab/abcdef", "size": "5", "generation": "77", "updated": "2026-11-29T00:00:00Z"}
-    answers = chain([answer(200, found)], repeat(answer(412)))
-    with bad_server(lambda connection: next(answers)(connection)) as server:
+    with bad_server(answer(200, found)) as server:
         use_server(settings, "gs", server.address)
         assert unavailable(lambda: store.read(NAME)) == CHANGED
     assert [request.path for request in server.requests if "ifGenerationMatch=77" in request.path] != []
 
 
-def test_credentials_that_are_missing_are_said(settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+def test_credentials_that_are_missing_are_said(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, google: str
+) -> None:
+    """What the emulator of `gs://` would give to anybody does not take Google's place."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -132,6 +134,9 @@ def test_credentials_that_are_missing_are_said(settings: Any, monkeypatch: pytes
     assert unavailable(lambda: store.size(NAME)) == REFUSED
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "nothing.json"))
     use(settings, "gs://console-files/some")
+    assert unavailable(lambda: store.size(NAME)) == REFUSED
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", google.partition("endpoint_url=")[2])
+    use(settings, "gs://console-files/some/folder")
     assert unavailable(lambda: store.size(NAME)) == REFUSED
     (tmp_path / "bad.json").write_text("{")
     use(settings, f"gs://console-files/some?credentials={tmp_path / 'bad.json'}")
@@ -150,6 +155,25 @@ def test_so_many_calls_wait_and_no_more() -> None:
     go_on.set()
     for caller in callers:
         caller.join()
+
+
+def test_after_a_pause_one_caller_tries_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "PAUSE_SECONDS", 0.0)
+    line, go_on, came = Line(), threading.Event(), threading.Event()
+    line.close()
+
+    def wait() -> None:
+        came.set()
+        go_on.wait(30)
+
+    trial = threading.Thread(target=lambda: line.call(wait, 30))
+    trial.start()
+    came.wait(30)
+    with pytest.raises(TimeoutError, match="a moment ago"):
+        line.call(lambda: None, 30)
+    go_on.set()
+    trial.join()
+    assert line.call(lambda: "open again", 30) == "open again"
 
 
 def test_the_error_of_a_call_is_the_callers() -> None:
