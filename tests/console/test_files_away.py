@@ -9,11 +9,12 @@ from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import FileResponse
 from django.test import Client
+from django.utils import timezone
 
-from jobs.models import Dataset, Picture
+from jobs.models import Dataset, Picture, ProbeResult
 from tests import factories
 from tests.localservers import free_port
-from tests.support.stores import KEYS, s3_store, use
+from tests.support.stores import KEYS, be_patient, s3_store, use
 
 pytestmark = pytest.mark.django_db
 AWAY = "The file store does not answer. Try again in a moment."
@@ -47,6 +48,16 @@ def test_a_dataset_cannot_be_read(visitor: Client, away: None, part: str) -> Non
     assert visitor.get(f"/datasets/{dataset.pk}/").status_code == 200
 
 
+def test_the_status_page_names_the_store_and_what_stops_without_it(visitor: Client, away: None) -> None:
+    ProbeResult.objects.create(
+        name="files", state="failed", detail=AWAY, checked_at=timezone.now(),
+        facts={"place": "s3://console-files/some", "steps": [{"name": "write", "state": "failed"}]},
+    )  # fmt: skip
+    shown = visitor.get("/settings/").content.decode()
+    expected = ("File store", AWAY, "s3://console-files/some", "Datasets and pictures of chats can be neither opened")
+    assert [text for text in expected if text not in shown] == []
+
+
 def test_an_upload_is_refused_and_leaves_no_row(visitor: Client, away: None) -> None:
     form = {"file": SimpleUploadedFile("rows.jsonl", ROWS), "name": "Greetings"}
     response = visitor.post("/datasets/upload/", form)
@@ -77,6 +88,7 @@ def test_a_download_from_a_store_says_how_long_it_is(
     dataset = factories.dataset()
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
+    be_patient(monkeypatch)
     use(settings, s3_url)
     visitor.post("/datasets/upload/", {"file": SimpleUploadedFile("rows.jsonl", ROWS), "name": "Greetings"})
     made = Dataset.objects.exclude(pk=dataset.pk).get()

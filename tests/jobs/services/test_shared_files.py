@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from jobs.errors import StoreUnavailable
 from jobs.files import copies, store
-from jobs.models import Dataset, Installation, Picture, TuningJob
+from jobs.models import Dataset, Installation, Picture, ProbeResult, TuningJob
 from jobs.services import (
     chat,
     chat_answer,
@@ -22,6 +22,8 @@ from jobs.services import (
     datasets,
     file_owner,
     pictures,
+    probes,
+    status,
     tuning,
 )
 from jobs.services.dataset_preview import page_of_rows
@@ -31,7 +33,7 @@ from tests.driving import Driver
 from tests.fakes import FakeGateway
 from tests.localservers import free_port
 from tests.support.stored import path_of
-from tests.support.stores import KEYS, s3_store, use
+from tests.support.stores import KEYS, be_patient, s3_store, use
 
 pytestmark = pytest.mark.django_db
 SEES = "google/gemma3@gemma-3-4b-it"
@@ -54,6 +56,7 @@ def address(server: str) -> str:
 def _s3(settings: Any, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
+    be_patient(monkeypatch)
     use(settings, address)
 
 
@@ -131,6 +134,24 @@ def test_what_nobody_names_is_swept_and_the_rest_stays(owner: User) -> None:
     pictures.prune(timezone.now() + timedelta(hours=2))
     found = [store.exists(name) for name in (loose, kept.stored_name, dataset.stored_name)]
     assert found == [False, True, True]
+
+
+def test_the_store_is_tried_every_minute(settings: Any, address: str, fake_gateway: FakeGateway) -> None:
+    def found() -> tuple[str, str, dict[str, str]]:
+        probes.run(timezone.now() + timedelta(seconds=5 * ProbeResult.objects.count()))
+        kept = ProbeResult.objects.get(name="files")
+        return kept.state, kept.detail, {step["name"]: step["state"] for step in kept.facts["steps"]}
+
+    assert found() == ("ok", "", dict.fromkeys(("write", "read", "delete"), "ok"))
+    assert list(store.walk("owner")) == []
+    assert [part.name for part in status.parts(timezone.now())].count("files") == 1
+    use(settings, f"s3://console-files/away?endpoint_url=http://127.0.0.1:{free_port()}")
+    assert found() == (
+        "failed", "The file store does not answer. Try again in a moment.",
+        {"write": "failed", "read": "unknown", "delete": "unknown"},
+    )  # fmt: skip
+    use(settings, "")
+    assert "files" not in [part.name for part in status.parts(timezone.now())]
 
 
 def test_the_files_of_another_console_are_left_alone(owner: User) -> None:
