@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.db.models import Q
 
 from jobs.errors import NotAllowedNow
-from jobs.files import store
+from jobs.files.address import place_of
 from jobs.models import Dataset, SharedFolder, TuningJob, TuningJobQuerySet
 from jobs.models.uris import at_or_above, canonical, is_inside
 from jobs.sentences import gettext as _
@@ -127,7 +127,7 @@ def folders_below(user: User, uri: str) -> list[str]:
 
 def hidden_below(user: User, uri: str) -> set[str]:
     """The names right below a folder of this person where jobs of somebody else write."""
-    own = {name} if (name := _name_below(uri, store.place())) else set()
+    own = {name} if (name := _name_below(uri, _place_of_files())) else set()
     if user.is_superuser or _is_shared(user, uri):
         return own
     others = TuningJob.objects.exclude(owner=user).filter(output_uri__startswith=f"{uri}/")
@@ -141,14 +141,19 @@ def _name_below(folder: str, place: str) -> str:
     return name if name != place and "/" not in name else ""
 
 
+def _place_of_files() -> str:
+    """Nothing where they lie in the data directory."""
+    return place_of(settings.STORAGES["files"])
+
+
 def _is_of_the_console(place: str) -> bool:
     """Datasets and pictures of everybody: nobody gets at them past the pages that ask whose they are."""
-    kept = store.place()
+    kept = _place_of_files()
     return bool(kept) and is_inside(place, kept)
 
 
 def _holds_files_of_the_console(place: str) -> bool:
-    kept = store.place()
+    kept = _place_of_files()
     return bool(kept) and _overlap(place, kept)
 
 
