@@ -60,8 +60,8 @@ messages: $(VENV)/.installed-dev ## after a change of a text: needs GNU gettext;
 	$(BIN)/python manage.py compilemessages --ignore '.venv/*'
 
 lock: $(VENV)/lock/.installed ## after a change of a dependency: exact versions and hashes, for the image
-	$(VENV)/lock/bin/uv pip compile $(LOCKING) $(ARGS) pyproject.toml -o requirements.lock
-	$(VENV)/lock/bin/uv pip compile $(LOCKING) $(ARGS) --extra local $(BY_HARDWARE:%=--no-emit-package %) pyproject.toml -o requirements-local.lock
+	$(VENV)/lock/bin/uv pip compile $(LOCKING) $(ARGS) --extra s3 pyproject.toml -o requirements.lock
+	$(VENV)/lock/bin/uv pip compile $(LOCKING) $(ARGS) --extra s3 --extra local $(BY_HARDWARE:%=--no-emit-package %) pyproject.toml -o requirements-local.lock
 
 LOCKING := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header
 

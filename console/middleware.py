@@ -63,6 +63,8 @@ STATUS_OF = {
     errors.InvalidTransition: 409,
     errors.KeyReused: 409,
     errors.NoRoom: 503,
+    errors.StoreUnavailable: 503,
+    errors.PictureGone: 409,
 }
 RETRY_SECONDS = 10
 CSRF_INPUT = re.compile(rb'name="csrfmiddlewaretoken" value="[^"]+"')

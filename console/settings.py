@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from console import server_urls
 from console.datadir import open_data_dir, unusable
+from jobs.files.address import FOLDER, place_of, storage_of, why_not_beside
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
@@ -61,6 +62,22 @@ def is_url(value: str, schemes: set[str]) -> bool:
         return parts.scheme in schemes and bool(parts.netloc) and parts.port != 0
     except ValueError:
         return False
+
+
+def files(url: str, bucket: str, has_own_secret: bool) -> dict[str, Any]:
+    """Where datasets and pictures are kept: an entry of STORAGES."""
+    try:
+        storage = storage_of(url)
+    except ValueError as error:
+        raise ImproperlyConfigured(str(error)) from None
+    if problem := why_not_beside(place_of(storage), bucket):
+        raise ImproperlyConfigured(problem)
+    if storage != FOLDER and not has_own_secret:
+        raise ImproperlyConfigured(
+            "FILES_URL is for a console of several machines, and they must have the same secret key, or each signs out "
+            "whom another signed in. Set CONSOLE_SECRET_KEY to the same value everywhere."
+        )
+    return storage
 
 
 def env_networks(name: str) -> list[str]:
@@ -351,6 +368,7 @@ except OSError as error:
 STATIC_MODES = (0o700, 0o600) if STATIC_ROOT.is_relative_to(DATA_DIR) else (0o755, 0o644)
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "files": files(env("FILES_URL"), VERTEX_BUCKET, bool(env("CONSOLE_SECRET_KEY"))),
     "staticfiles": {
         "BACKEND": "console.compression.StaticFiles",
         "OPTIONS": dict(zip(("directory_permissions_mode", "file_permissions_mode"), STATIC_MODES, strict=True)),

@@ -21,6 +21,7 @@ from .services import (
     catalogue,
     chat,
     chat_keeper,
+    dataset_sweep,
     deliveries,
     endpoint_lifetime,
     endpoint_warnings,
@@ -129,11 +130,9 @@ def probe_status() -> None:
 
 @task("jobs.prune")
 def prune() -> None:
-    accounts.forget_expired(timezone.now())
-    chat.forget_bare(timezone.now())
-    pictures.prune(timezone.now())
-    browsing.prune(timezone.now())
-    notifications.prune(timezone.now())
+    rows = (accounts.forget_expired, chat.forget_bare, browsing.prune, notifications.prune)
+    for part in (*rows, pictures.prune, dataset_sweep.prune):
+        _try(part, timezone.now())
 
 
 @task(
@@ -156,10 +155,14 @@ def sweep() -> None:
     now = timezone.now()
     parts = (_sweep_accounts, _sweep_jobs, _sweep_leases, _sweep_endpoints, _sweep_models, _sweep_chats)
     for part in (_report_worker, _report_beat, *parts, _sweep_deliveries):
-        try:
-            part(now)
-        except Exception:
-            logger.exception("A part of the sweep failed")
+        _try(part, now)
+
+
+def _try(part: Callable[[datetime], object], now: datetime) -> None:
+    try:
+        part(now)
+    except Exception:
+        logger.exception("A part of the sweep failed")
 
 
 def _report_worker(now: datetime) -> None:

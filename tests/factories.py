@@ -29,6 +29,7 @@ from jobs.models import (
     TuningJob,
 )
 from jobs.states import DeployedState, EndpointState, Phase
+from tests.support.stored import path_of
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 BASE_MODEL = "google/gemma3@gemma-3-270m"
@@ -76,8 +77,8 @@ def dataset(*, rows: list[dict[str, Any]] | None = None, **values: Any) -> Datas
         "token_estimate": len(content) // 4,
     }
     made = Dataset.objects.create(**defaults | values)
-    made.path.parent.mkdir(parents=True, exist_ok=True)
-    made.path.write_text(content, encoding="utf-8")
+    path_of(made).parent.mkdir(parents=True, exist_ok=True)
+    path_of(made).write_text(content, encoding="utf-8")
     return made
 
 
@@ -199,8 +200,8 @@ def picture(*, content: bytes | None = None, **values: Any) -> Picture:
     if message:
         message.has_pictures = True
         message.save(update_fields=["has_pictures"])
-    made.path.parent.mkdir(parents=True, exist_ok=True)
-    made.path.write_bytes(content)
+    path_of(made).parent.mkdir(parents=True, exist_ok=True)
+    path_of(made).write_bytes(content)
     return made
 
 

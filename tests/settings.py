@@ -22,6 +22,7 @@ for name in (
     "CONSOLE_WEBHOOK_PRIVATE",
     "EMAIL_URL",
     "EMAIL_FROM",
+    "FILES_URL",
 ):
     os.environ.pop(name, None)
 if "TEST_DATABASE_URL" in os.environ:

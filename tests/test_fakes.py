@@ -4,6 +4,7 @@ from jobs.vertex import get_gateway
 from jobs.vertex.errors import OutcomeUnknown
 from jobs.vertex.port import TuningJobSpec
 from tests import factories
+from tests.support.stored import path_of
 
 SPEC = TuningJobSpec(
     base_model=factories.BASE_MODEL,
@@ -43,4 +44,4 @@ def test_a_lagging_list_hides_a_new_job(fake_gateway):
 def test_factories_build_every_row(db):
     conversation = factories.conversation()
     assert factories.message(conversation=conversation).ordinal == 1
-    assert factories.job().dataset.path.exists()
+    assert path_of(factories.job().dataset).exists()

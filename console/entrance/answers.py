@@ -14,6 +14,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Final
 
 from console.streams import Receive, Send, disconnected
+from jobs.errors import StoreUnavailable
 
 from . import limits
 from .limits import KILOBYTE, MEGABYTE, Account, Full
@@ -163,12 +164,17 @@ def _parts(answer: Answer) -> Any:
 
 
 async def file_parts(file: IO[bytes], length: int | None) -> AsyncIterator[bytes]:
-    """No more than was announced, though the file may have grown. Raises Gone if it has become shorter."""
+    """No more than was announced, though the file may have grown. Raises Gone if it has become shorter, or
+    cannot be read."""
     read: Callable[[int], bytes] = file.read
     left = length
     while left is None or left > 0:
         wanted = FILE_PART if left is None else min(FILE_PART, left)
-        part = await asyncio.get_running_loop().run_in_executor(readers, read, wanted)
+        try:
+            part = await asyncio.get_running_loop().run_in_executor(readers, read, wanted)
+        except (OSError, StoreUnavailable) as error:
+            logger.warning("A file could not be read to its end: %s", error)
+            raise Gone from error
         if not part:
             break
         left = None if left is None else left - len(part)

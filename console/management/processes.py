@@ -30,7 +30,7 @@ ANSWER_SECONDS = 5
 IDLE_HOURS_ALONE = str(7 * 24)
 # What only the console itself is to know. The local servers run models and read what strangers made.
 SECRET = re.compile(
-    r"(CONSOLE|DATABASE|DJANGO|EMAIL|GOOGLE|REDIS)_(?!DATA_DIR$)|.*(SECRET|PASSW|CREDENTIAL|_KEY$|_TOKEN$)"
+    r"(AWS|CONSOLE|DATABASE|DJANGO|EMAIL|FILES|GOOGLE|REDIS)_(?!DATA_DIR$)|.*(SECRET|PASSW|CREDENTIAL|_KEY$|_TOKEN$)"
 )
 JOBS_AT_ONCE, ANSWERS_AT_ONCE = 8, 128
 

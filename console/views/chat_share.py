@@ -4,8 +4,7 @@ import uuid
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
-from django.http import FileResponse, Http404, HttpResponse
-from django.http.response import HttpResponseBase
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
@@ -14,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from console.http import ConsoleRequest, HtmxRequest, hx_redirect, safe_next, wants_fragment
 from jobs.models import Picture, ShareLink
-from jobs.services import chat_export, chat_share
+from jobs.services import chat_export, chat_share, pictures
 
 from .chat import visible_conversation
 
@@ -81,12 +80,12 @@ def shared(request: HtmxRequest, token: str) -> HttpResponse:
 
 @login_not_required
 @require_safe
-def shared_picture(request: HtmxRequest, token: str, picture: uuid.UUID) -> HttpResponseBase:
+def shared_picture(request: HtmxRequest, token: str, picture: uuid.UUID) -> HttpResponse:
     """Only pictures of the branch that the link shows."""
     link = shared_link(token)
     branch = [turn.pk for turn in chat_export.shown(link.conversation, link.head_id)]
     found = get_object_or_404(Picture, pk=picture, message__in=branch)
     try:
-        return FileResponse(found.path.open("rb"), content_type=found.content_type, headers=PRIVATE)
-    except OSError:
+        return HttpResponse(pictures.read(found), content_type=found.content_type, headers=PRIVATE)
+    except FileNotFoundError:
         raise Http404 from None

@@ -115,7 +115,7 @@ def visible_picture(request: ConsoleRequest, pk: uuid.UUID) -> Picture:
 def show(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     picture = visible_picture(request, pk)
     try:
-        content = picture.path.read_bytes()
+        content = pictures.read(picture)
     except FileNotFoundError:
         raise Http404 from None
     response = HttpResponse(content, content_type=picture.content_type)

@@ -75,6 +75,11 @@ ENTRIES = {
         {ONE_MACHINE: UP, _("The rights"): "gcloud storage buckets add-iam-policy-binding {bucket}"
          " --member=serviceAccount:ACCOUNT --role=roles/storage.objectUser"},
     ),
+    "files": Entry(
+        _("File store"), "folder", _("Datasets and pictures of chats can be neither opened nor added."),
+        _("Look at the failed step. Check FILES_URL, its credentials and the rights on the bucket."),
+        {WITH_DOCKER: "docker compose logs --tail 50 web worker-jobs"},
+    ),
     "vertex": Entry(
         _("Vertex AI"), "deployed_code", _("Models cannot be tuned, deployed or chatted with."),
         _("Look at the failed step. Sign in again, or switch the API on in the project."),
@@ -249,6 +254,10 @@ def _database_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:
     return [(_("Kind"), {"sqlite": "SQLite", "postgresql": "PostgreSQL"}.get(facts.get("engine", ""), ""))]
 
 
+def _files_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:
+    return [(_("Place"), facts.get("place", ""))]
+
+
 FACTS = {
     "database": _database_facts,
     "broker": _broker_facts,
@@ -258,5 +267,6 @@ FACTS = {
     "vertex": _vertex_facts,
     "clock": _clock_facts,
     "disk": _disk_facts,
+    "files": _files_facts,
     "live": _live_facts,
 }

@@ -1,5 +1,4 @@
 import uuid
-from pathlib import Path
 from typing import Any, Self
 
 from django.conf import settings
@@ -213,9 +212,9 @@ class Picture(models.Model):
         ordering = ["position", "created_at"]
 
     @property
-    def path(self) -> Path:
-        """Named by content: the same picture in two messages is one file."""
-        return settings.DATA_DIR / "pictures" / self.sha256[:2] / self.sha256
+    def stored_name(self) -> str:
+        """For `jobs.files.store`. By content: the same picture in two messages is one file."""
+        return f"pictures/{self.sha256[:2]}/{self.sha256}"
 
 
 class Vote(models.Model):

@@ -1,5 +1,4 @@
 import uuid
-from pathlib import Path
 from typing import Self
 
 from django.conf import settings
@@ -50,7 +49,7 @@ class DatasetQuerySet(models.QuerySet["Dataset"]):
 
 
 class Dataset(models.Model):
-    """A validated JSONL file. `path` is private to the server; jobs read a copy in `gs://`.
+    """A validated JSONL file, kept by `jobs.files.store` as `stored_name`; jobs read a copy in `gs://`.
 
     `token_estimate` counts one pass over the rows, by characters (0.231 tokens a character for Gemma 3).
     `problems` holds the first 50 as {"line", "field", "problem", "remedy", "snippet"}; `preview` the first rows as
@@ -108,8 +107,8 @@ class Dataset(models.Model):
         return self.name
 
     @property
-    def path(self) -> Path:
-        return Path(settings.DATA_DIR) / "datasets" / f"{self.pk}.{'source' if self.shape else 'jsonl'}"
+    def stored_name(self) -> str:
+        return f"datasets/{self.pk}.{'source' if self.shape else 'jsonl'}"
 
     @property
     def is_usable(self) -> bool:

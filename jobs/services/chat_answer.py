@@ -15,6 +15,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from jobs import live, markup, shortages
+from jobs.errors import PictureGone, StoreUnavailable
 from jobs.models import LONGEST_ANSWER, Conversation, Endpoint, Message, Role
 from jobs.sentences import gettext as _
 from jobs.states import MESSAGE_TRANSITIONS, EndpointState, MessageState, check
@@ -100,6 +101,8 @@ class Answer:
             outcome = state, str(error), error.code
         except VertexError as error:
             outcome = self._broken, str(error), error.code
+        except (PictureGone, StoreUnavailable) as error:
+            outcome = self._broken, str(error), ""
         except Exception:
             logger.exception("The answer %s failed", self.message.pk)
             sentence = _("The console failed while it received the answer. Try again; the worker's log says more.")

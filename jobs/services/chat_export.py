@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from jobs.files import store
 from jobs.models import Conversation, Message, Picture, Rating, Role, with_pictures
 from jobs.sentences import gettext as _
 
@@ -90,17 +91,17 @@ def _picture(picture: Picture, with_bytes: bool) -> dict[str, Any]:
     fields = ("name", "alt", "content_type", "width", "height", "size", "sha256")
     entry = {name: getattr(picture, name) for name in fields}
     if with_bytes:
-        entry["data"] = _data(picture)
+        entry |= _data(picture)
     return entry
 
 
-def _data(picture: Picture) -> str | None:
-    """None: its file is gone."""
+def _data(picture: Picture) -> dict[str, str | None]:
+    """With the reason where there are no bytes: the rest of the chat is worth having."""
     try:
-        content = picture.path.read_bytes()
-    except OSError:
-        return None
-    return f"data:{picture.content_type};base64,{base64.b64encode(content).decode()}"
+        content = store.read(picture.stored_name)
+    except FileNotFoundError:
+        return {"data": None, "problem": _("The file of the picture %s is gone.") % picture.name}
+    return {"data": f"data:{picture.content_type};base64,{base64.b64encode(content).decode()}"}
 
 
 def training_rows(conversation: Conversation, *, only_good: bool = False) -> Iterator[dict[str, Any]]:

@@ -7,13 +7,13 @@ from uuid import UUID
 from django.contrib.auth.models import User
 
 from jobs.errors import NotAllowedNow
+from jobs.files import store
 from jobs.models import Conversation, Dataset
 from jobs.sentences import gettext as _
 from jobs.sentences import ngettext
 
 from . import chat, datasets
 from .chat_export import json_lines
-from .dataset_making import scratch
 
 # What the recipe of a dataset says of the form that it was asked for with.
 KEY = "chats"
@@ -48,7 +48,7 @@ def make_dataset(
 
     if found := _made(owner, key):
         return found
-    with scratch() as file:
+    with store.scratch() as file:
         learnt = 0
         for rows in training_rows(talks, only_good=only_good):
             file.write(rows.encode())

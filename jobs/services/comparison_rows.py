@@ -9,6 +9,7 @@ from uuid import UUID
 from django.contrib.auth.models import User
 
 from jobs.errors import NotAllowedNow
+from jobs.files import store
 from jobs.models import Dataset, DatasetFormat, Message
 from jobs.sentences import gettext as _
 
@@ -17,7 +18,6 @@ from . import datasets
 from .chat_export import pairs
 from .chat_tree import Tree, turns
 from .dataset_file import Line, Lines, check_line, opened
-from .dataset_making import scratch
 from .dataset_rows import Turn
 
 TRIES = 3
@@ -127,7 +127,7 @@ def _saved(owner: User, base: Dataset | None, name: str, data: bytes, recipe: di
 
     name = base.name if base else name
     origin = datasets.Origin(base, recipe=recipe, notes=[_("The last row was taken from a comparison of answers.")])
-    with scratch() as file:
+    with store.scratch() as file:
         if base:
             with opened(base) as source:
                 shutil.copyfileobj(source, file)

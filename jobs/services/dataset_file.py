@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from jobs.errors import DatasetRejected, NotAllowedNow
+from jobs.files import store
 from jobs.models import ROW_LIMITS, Dataset, DatasetFormat
 from jobs.sentences import gettext as _
 from jobs.sentences import ngettext
@@ -128,11 +129,13 @@ def copied(file: IO[bytes], copy: IO[bytes], limit: int) -> tuple[str, int]:
 
 def opened(dataset: Dataset) -> IO[bytes]:
     try:
-        return dataset.path.open("rb")
+        return store.open_file(dataset.stored_name)
     except FileNotFoundError as error:
-        raise NotAllowedNow(
-            _("The file of the dataset %s is gone from this server. Upload it again.") % dataset.name
-        ) from error
+        raise NotAllowedNow(why_gone(dataset)) from error
+
+
+def why_gone(dataset: Dataset) -> str:
+    return _("The file of the dataset %s is gone from this server. Upload it again.") % dataset.name
 
 
 def check_line(line: Line) -> Checked:

@@ -2,17 +2,16 @@
 
 import hashlib
 import heapq
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from django.conf import settings
 from django.db import transaction
 
 from jobs.errors import NotAllowedNow
+from jobs.files import store
 from jobs.models import Dataset, DatasetPart
 from jobs.sentences import gettext as _
 from jobs.sentences import ngettext
@@ -50,7 +49,7 @@ def try_out(dataset: Dataset, columns: Columns | None) -> list[Converted]:
 
 def convert(dataset: Dataset, *, name: str, columns: Columns | None, leave_out: bool) -> Conversion:
     """The original stays as it is."""
-    with scratch() as copy, opened(dataset) as file:
+    with store.scratch() as copy, opened(dataset) as file:
         result = Conversion()
         for one in converted(file, dataset.shape, columns):
             _count(result, one)
@@ -99,7 +98,7 @@ def split(dataset: Dataset, *, share: int, seed: int) -> tuple[Dataset, Dataset]
         )
     last = _last_of_the_smallest(dataset, seed, wanted)
     with ExitStack() as stack:
-        files = {part: stack.enter_context(scratch()) for part in DatasetPart}
+        files = {part: stack.enter_context(store.scratch()) for part in DatasetPart}
         for line, key in _keyed(dataset, seed):
             files[DatasetPart.VALIDATION if key <= last else DatasetPart.TRAIN].write(line.data + b"\n")
         if any(file.tell() == 0 for file in files.values()):
@@ -136,7 +135,7 @@ def _part(dataset: Dataset, part: DatasetPart, file: IO[bytes], recipe: dict[str
     """What the same split made before is taken again."""
     file.seek(0)
     known = Dataset.objects.filter(made_from=dataset, part=part, recipe=recipe).first()
-    if known and known.path.is_file():
+    if known and store.exists(known.stored_name):
         return known
     words = {"name": dataset.name[:100], "part": part.label}
     share = recipe["share"] if part == DatasetPart.VALIDATION else 100 - recipe["share"]
@@ -150,9 +149,3 @@ def _part(dataset: Dataset, part: DatasetPart, file: IO[bytes], recipe: dict[str
         name=_("%(name)s (%(part)s)") % words,
         origin=datasets.Origin(dataset, part.value, dict(recipe), [note]),
     )
-
-
-def scratch() -> IO[bytes]:
-    folder = Path(settings.DATA_DIR) / "datasets"
-    folder.mkdir(parents=True, exist_ok=True)
-    return tempfile.TemporaryFile(dir=folder)

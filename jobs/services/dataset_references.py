@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 
+from jobs.files import store
 from jobs.models import Dataset
 from jobs.sentences import gettext as _
 
@@ -34,9 +35,11 @@ def why_not_sent(dataset: Dataset) -> str:
 
 def _named(dataset: Dataset) -> Iterator[tuple[int, str]]:
     """A file that is gone names nothing: what is missing is said by whoever needs it."""
-    if not dataset.path.is_file():
+    try:
+        kept = store.open_file(dataset.stored_name)
+    except FileNotFoundError:
         return
-    with dataset.path.open("rb") as file:
+    with kept as file:
         for number, line in enumerate(file, 1):
             if _HINT.search(line):
                 yield from ((number, uri) for uri in _of_line(line))

@@ -4,10 +4,12 @@ import hashlib
 from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO, NamedTuple
 
 from django.contrib.auth.models import User
 from django.db import transaction
 
+from jobs.files import store
 from jobs.models import Dataset
 from jobs.models.dataset import DatasetQuerySet
 
@@ -25,13 +27,24 @@ def named(owner: User, name: str) -> DatasetQuerySet:
 Guard = Callable[[Dataset | None], None]
 
 
-def save(dataset: Dataset, guard: Guard | None = None) -> None:
+class SinceBefore(NamedTuple):
+    """With which version a new one was compared, if with any, and what came of it."""
+
+    previous: Dataset | None
+    changes: dict[str, int]
+
+
+def compare_with_previous(dataset: Dataset, draft: Path) -> SinceBefore:
+    """`draft` has the rows of a dataset that is not saved yet."""
+    previous = named(dataset.owner, dataset.name).first()
+    return SinceBefore(previous, changed(previous, dataset, draft) if previous else {})
+
+
+def save(dataset: Dataset, seen: SinceBefore, guard: Guard | None = None) -> None:
     """As the next version when its name is in use. The lock on the person keeps two uploads from one number.
 
     `guard` is given the version before, under that lock; what it raises keeps the new one from being saved.
     """
-    seen = named(dataset.owner, dataset.name).first()
-    changes = changed(seen, dataset) if seen else {}
     with transaction.atomic():
         User.objects.select_for_update().get(pk=dataset.owner_id)
         previous = named(dataset.owner, dataset.name).first()
@@ -41,7 +54,7 @@ def save(dataset: Dataset, guard: Guard | None = None) -> None:
             newest = Dataset.objects.filter(family=previous.family).order_by("-version").values_list("version").first()
             dataset.family, dataset.version = previous.family, (newest[0] if newest else 0) + 1
             dataset.description = previous.description
-            dataset.changes = changes if previous == seen else {}
+            dataset.changes = seen.changes if previous == seen.previous else {}
             Dataset.objects.filter(family=previous.family).update(is_latest=False)
         dataset.save(force_insert=True)
         if dataset.made_from_id:
@@ -56,11 +69,16 @@ def remove(dataset: Dataset) -> None:
         left.filter(pk=newest.pk).update(is_latest=True)
 
 
-def changed(old: Dataset, new: Dataset) -> dict[str, int]:
+def changed(old: Dataset, new: Dataset, draft: Path) -> dict[str, int]:
     """Rows added, removed and left as they were; nothing where the files are too large, gone or of another kind."""
-    if old.shape or new.shape or max(old.row_count, new.row_count) > MOST_ROWS_COMPARED or not old.path.is_file():
+    if old.shape or new.shape or max(old.row_count, new.row_count) > MOST_ROWS_COMPARED:
         return {}
-    return compared(_hashes(old.path), _hashes(new.path))
+    try:
+        before = store.open_file(old.stored_name)
+    except FileNotFoundError:
+        return {}
+    with before, draft.open("rb") as file:
+        return compared(_hashes(before), _hashes(file))
 
 
 def compared(old: "array[int]", new: "array[int]") -> dict[str, int]:
@@ -76,12 +94,11 @@ def compared(old: "array[int]", new: "array[int]") -> dict[str, int]:
     return {"added": len(new) - same, "removed": len(old) - same, "same": same}
 
 
-def _hashes(path: Path) -> "array[int]":
-    return array("Q", sorted(_row_hashes(path)))
+def _hashes(file: IO[bytes]) -> "array[int]":
+    return array("Q", sorted(_row_hashes(file)))
 
 
-def _row_hashes(path: Path) -> Iterator[int]:
-    with path.open("rb") as file:
-        for line in Lines(file, None):
-            if row := line.data.strip():
-                yield int.from_bytes(hashlib.blake2b(row, digest_size=8).digest())
+def _row_hashes(file: IO[bytes]) -> Iterator[int]:
+    for line in Lines(file, None):
+        if row := line.data.strip():
+            yield int.from_bytes(hashlib.blake2b(row, digest_size=8).digest())

@@ -3,11 +3,9 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal
-from uuid import uuid4
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -15,6 +13,7 @@ from django.db import models, transaction
 
 from jobs import shortages
 from jobs.errors import DatasetRejected, NotAllowedNow
+from jobs.files import store
 from jobs.models import Dataset, TuningJob
 from jobs.sentences import gettext as _
 from jobs.sentences import ngettext
@@ -22,7 +21,7 @@ from jobs.sentences import ngettext
 from . import audit
 from . import dataset_versions as versions
 from .dataset_convert import converted
-from .dataset_file import CHUNK, PROBLEMS_KEPT, Line, Lines, Report, check_line, copied, opened
+from .dataset_file import CHUNK, PROBLEMS_KEPT, Line, Lines, Report, check_line, copied, opened, why_gone
 from .dataset_shape import shape_of
 
 Progress = Callable[[int], None]
@@ -64,17 +63,16 @@ def create(
     dataset = Dataset(owner=owner, file_name=file_name[:255], name=_name_for(name, file_name))
     for attribute, value in (vars(origin) if origin else {}).items():
         setattr(dataset, attribute, value)
-    dataset.path.parent.mkdir(parents=True, exist_ok=True)
     dataset.shape = shape_of(file, file_name)
-    partial = dataset.path.with_suffix(f".{uuid4().hex}")
-    try:
-        (_keep if dataset.shape else _fill)(dataset, file, partial, progress or _silent)
-        os.replace(partial, dataset.path)
-        versions.save(dataset, guard)
-    except BaseException:
-        for path in (partial, dataset.path):
-            path.unlink(missing_ok=True)
-        raise
+    with store.draft(dataset.stored_name) as draft:
+        (_keep if dataset.shape else _fill)(dataset, file, draft, progress or _silent)
+        seen = versions.compare_with_previous(dataset, draft)
+        try:
+            store.keep(draft, dataset.stored_name)
+            versions.save(dataset, seen, guard)
+        except BaseException:
+            store.discard(dataset.stored_name)
+            raise
     return dataset
 
 
@@ -103,20 +101,19 @@ def same_file(owner: User, file: IO[bytes]) -> Dataset | None:
     file.seek(0)
     found = list(Dataset.objects.visible_to(owner).filter(sha256=digest.hexdigest()))
     for dataset in found:
-        if not dataset.path.is_file():
+        if not store.exists(dataset.stored_name):
             _restore(dataset, file)
     return next(iter(found), None)
 
 
 def _restore(dataset: Dataset, file: IO[bytes]) -> None:
     """The copy in `gs://` counts as gone with the file: the next job sends it again."""
-    notes, partial = dataset.notes, dataset.path.with_suffix(f".{uuid4().hex}")
-    dataset.path.parent.mkdir(parents=True, exist_ok=True)
+    notes = dataset.notes
     try:
-        (_keep if dataset.shape else _fill)(dataset, file, partial, _silent)
-        os.replace(partial, dataset.path)
+        with store.draft(dataset.stored_name) as draft:
+            (_keep if dataset.shape else _fill)(dataset, file, draft, _silent)
+            store.keep(draft, dataset.stored_name)
     finally:
-        partial.unlink(missing_ok=True)
         file.seek(0)
     dataset.notes, dataset.uploaded_uri = notes, ""
     dataset.save()
@@ -227,8 +224,15 @@ def create_sample(owner: User, which: Literal["train", "validation"]) -> Dataset
 
 
 def problems_jsonl(dataset: Dataset) -> Iterator[dict[str, Any]]:
-    """Every problem, not only the fifty that the page shows; read from the file again, line by line."""
-    with suppress(NotAllowedNow), opened(dataset) as file:
+    """Every problem, not only the fifty that the page shows; read from the file again, line by line. A file that is
+    gone is said before the first of them."""
+    if not store.exists(dataset.stored_name):
+        raise NotAllowedNow(why_gone(dataset))
+    return _problems(dataset)
+
+
+def _problems(dataset: Dataset) -> Iterator[dict[str, Any]]:
+    with opened(dataset) as file:
         checked = converted(file, dataset.shape) if dataset.shape else map(check_line, _written_lines(file))
         for one in checked:
             for problem in one.problems:
@@ -287,9 +291,9 @@ def delete(dataset: Dataset) -> None:
     with transaction.atomic():
         if reason := in_use(jobs_using(dataset)):
             raise NotAllowedNow(reason)
-        path = dataset.path
+        name = dataset.stored_name
         versions.remove(dataset)
-        transaction.on_commit(lambda: path.unlink(missing_ok=True))
+        transaction.on_commit(lambda: store.discard(name))
         audit.record("dataset.delete", dataset)
 
 

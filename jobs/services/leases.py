@@ -16,10 +16,11 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
+from jobs.errors import StoreUnavailable
 from jobs.models import Endpoint, EventLevel, FurtherModel, TuningJob
 from jobs.sentences import gettext as _
 from jobs.states import DEPLOYED_TRANSITIONS, ENDPOINT_TRANSITIONS, PHASE_TRANSITIONS, TUNING_TRANSITIONS, check
-from jobs.vertex.errors import NotAuthorised, Refused, VertexError
+from jobs.vertex.errors import NotAuthorised, Refused, Unavailable, VertexError
 
 from . import notifications, spending
 
@@ -120,6 +121,8 @@ def run(claimed: Claim[R], step: Callable[[Claim[R]], Outcome], ring: Callable[[
         if str(error) != claimed.row.notice:
             logger.warning("%s %s waits: %s", type(claimed.row).__name__, claimed.row.pk, error)
         outcome = postponed(claimed.row, error)
+    except StoreUnavailable as error:
+        outcome = postponed(claimed.row, Unavailable(str(error)))
     except Exception as error:
         logger.exception("A step of %s %s failed", type(claimed.row).__name__, claimed.row.pk)
         return _strike(claimed, error, ring)

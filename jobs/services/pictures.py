@@ -2,29 +2,30 @@
 
 import base64
 import hashlib
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from django.conf import settings
 from django.contrib.auth.models import User
 
 from jobs import shortages
-from jobs.errors import NotAllowedNow
+from jobs.errors import NotAllowedNow, PictureGone
+from jobs.files import store
 from jobs.models import Endpoint, Message, Picture, PublisherModel
 from jobs.sentences import gettext as _
 from jobs.sentences import ngettext
 
 from .catalogue import known_facts
+from .file_owner import may_sweep
 from .picture_file import LARGEST_FILE, clean
 
 __all__ = [
     "LARGEST_FILE", "MOST_IN_A_REQUEST", "add", "attach", "content_parts", "describe", "mine", "move", "prune",
-    "reading", "remove", "require_sendable", "shown", "text_only", "unsent",
+    "read", "reading", "remove", "require_sendable", "shown", "text_only", "unsent",
 ]  # fmt: skip
 
 MOST_IN_A_REQUEST = 16
@@ -34,6 +35,7 @@ MOST_UNSENT = 64
 SIDE = 1536
 KEPT_UNSENT = timedelta(days=7)
 KEPT_FILE = timedelta(hours=1)
+LOOKED_UP_AT_ONCE = 500
 
 
 def reading(endpoints: Iterable[Endpoint]) -> dict[UUID, bool | None]:
@@ -67,28 +69,16 @@ def add(
         owner=owner, box=box, name=name or _("Picture"), content_type=found.content_type, width=found.width,
         height=found.height, size=len(found.content), sha256=hashlib.sha256(found.content).hexdigest(),
     )  # fmt: skip
-    _write(picture.path, found.content)
+    store.save(picture.stored_name, found.content)
     picture.save(force_insert=True)
-    if not picture.path.exists():  # a prune had looked before the row was there
-        _write(picture.path, found.content)
+    if not store.exists(picture.stored_name):  # a prune had looked before the row was there
+        store.save(picture.stored_name, found.content)
     _drop_oldest_unsent(owner)
     return picture
 
 
 def _clean_name(name: str) -> str:
     return "".join(character for character in name if character.isprintable()).strip()[-200:]
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Also over an equal one: a file that was written just now is not pruned."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    partial = path.with_suffix(f".{uuid4().hex}")
-    try:
-        partial.touch(mode=0o600)
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _drop_oldest_unsent(owner: User) -> None:
@@ -191,11 +181,24 @@ def content_parts(message: Message, kept: frozenset[UUID]) -> str | list[dict[st
 
 
 def _part(picture: Picture) -> dict[str, Any]:
-    try:
-        content = base64.b64encode(picture.path.read_bytes()).decode()
-    except OSError:
-        return _left_out(picture)
+    """Raises PictureGone: an answer about less than was asked would pass for one about all of it."""
+    content = base64.b64encode(_content(picture)).decode()
     return {"type": "image_url", "image_url": {"url": f"data:{picture.content_type};base64,{content}"}}
+
+
+def read(picture: Picture) -> bytes:
+    """Its file. Raises FileNotFoundError."""
+    return store.read(picture.stored_name)
+
+
+def _content(picture: Picture) -> bytes:
+    try:
+        return read(picture)
+    except FileNotFoundError as error:
+        raise PictureGone(
+            _("The file of the picture %s is gone, so it cannot be sent. Edit the message: remove it, or add it again.")
+            % picture.name
+        ) from error
 
 
 def _left_out(picture: Picture) -> dict[str, Any]:
@@ -205,19 +208,28 @@ def _left_out(picture: Picture) -> dict[str, Any]:
 def prune(now: datetime) -> None:
     """Pictures that were never sent, and files that no picture names any more."""
     Picture.objects.filter(message=None, created_at__lt=now - KEPT_UNSENT).delete()
-    before = (now - KEPT_FILE).timestamp()
-    for path in Path(settings.DATA_DIR, "pictures").glob("*/*"):
-        if path.stat().st_mtime < before and not _is_named(path):
-            _forget(path)
+    if not may_sweep():
+        return
+    old = (found.name for found in store.walk("pictures") if found.modified < now - KEPT_FILE)
+    while names := list(islice(old, LOOKED_UP_AT_ONCE)):
+        named = _named(names)
+        for name in names:
+            if _content_hash(name) not in named:
+                _forget(name)
 
 
-def _is_named(path: Path) -> bool:
-    return Picture.objects.filter(sha256=path.name).exists()
+def _content_hash(name: str) -> str:
+    return name.rpartition("/")[2]
 
 
-def _forget(path: Path) -> None:
+def _named(names: Iterable[str]) -> set[str]:
+    hashes = map(_content_hash, names)
+    return set(Picture.objects.filter(sha256__in=list(hashes)).values_list("sha256", flat=True))
+
+
+def _forget(name: str) -> None:
     """The same picture may be added again at this moment: then the file comes back."""
-    content = path.read_bytes()
-    path.unlink()
-    if _is_named(path):
-        _write(path, content)
+    content = store.read(name)
+    store.delete(name)
+    if _named([name]):
+        store.save(name, content)

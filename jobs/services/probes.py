@@ -15,6 +15,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from jobs import live
+from jobs.errors import StoreUnavailable
+from jobs.files import store
 from jobs.models import Heartbeat, Installation, PartState, ProbeResult
 from jobs.sentences import gettext as _
 from jobs.vertex import get_gateway
@@ -54,7 +56,8 @@ def run(now: datetime) -> bool:
         return False
     try:
         for name, probe in PROBES.items():
-            _keep(name, _tried(probe))
+            if name != "files" or store.place():
+                _keep(name, _tried(probe))
     finally:
         Heartbeat.objects.filter(name=NAME).update(detail="")
     for user_id in accounts.active_user_ids():
@@ -79,9 +82,10 @@ def _tried(probe: Callable[[Found], None]) -> Found:
     began = time.perf_counter()
     try:
         probe(found)
-    except VertexError as error:
+    except (VertexError, StoreUnavailable) as error:
         found.fail(str(error))
-        found.facts |= {"lacks": "credentials"} if error.is_about_credentials else {}
+        if isinstance(error, VertexError) and error.is_about_credentials:
+            found.facts["lacks"] = "credentials"
     except Exception as error:
         logger.exception("A probe failed by itself")
         found.state = PartState.UNKNOWN
@@ -113,7 +117,7 @@ def _step(found: Found, name: str) -> Iterator[None]:
     found.steps.append(step)
     try:
         yield
-    except VertexError:
+    except (VertexError, StoreUnavailable):
         step["state"] = str(PartState.FAILED)
         raise
 
@@ -225,4 +229,32 @@ def clock(found: Found) -> None:
         found.detail = _("The clock of this machine differs from Google's by %(seconds)d seconds.") % {"seconds": skew}
 
 
-PROBES: dict[str, Callable[[Found], None]] = {"storage": storage, "vertex": vertex, "clock": clock}
+FILES_STEPS = ("write", "read", "delete")
+
+
+def files(found: Found) -> None:
+    """Where FILES_URL points; from this worker, whose credentials may be others than those of the web process."""
+    found.facts["place"] = store.place()
+    text = _text()
+    name, content = f"owner/probe-{text['installation']}", json.dumps(text).encode()
+    try:
+        with _step(found, "write"):
+            store.save(name, content)
+        with _step(found, "read"):
+            _read_back(name, content)
+        with _step(found, "delete"):
+            store.delete(name)
+    finally:
+        _left_over(found, FILES_STEPS)
+
+
+def _read_back(name: str, content: bytes) -> None:
+    try:
+        read = store.read(name)
+    except FileNotFoundError:
+        read = b""
+    if read != content:
+        raise StoreUnavailable(_("What was written to the file store is not what is read from it. Check once more."))
+
+
+PROBES: dict[str, Callable[[Found], None]] = {"storage": storage, "vertex": vertex, "clock": clock, "files": files}

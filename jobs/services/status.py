@@ -19,6 +19,7 @@ from django.db import Error as DatabaseError
 from django.db import connection
 
 from jobs import shortages
+from jobs.files import store
 from jobs.models import Endpoint, Heartbeat, Message, PartState, ProbeResult, ProcessReport, TuningJob
 from jobs.sentences import gettext as _
 from jobs.states import MessageState
@@ -35,7 +36,7 @@ LONG_QUEUE = 500
 GIB = 2**30
 DISK_LOW, DISK_FULL = 5 * GIB, GIB // 2
 # So little that the next change cannot be written.
-PROBED = ("storage", "vertex", "clock")
+PROBED = ("storage", "vertex", "clock", "files")
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def parts(now: datetime) -> list[Part]:
         report_on("chat", found, now),
         report_on("web", found, now),
         scheduler(beats.get("beat"), the_worker, now),
-        *(stored(name, kept.get(name), now) for name in PROBED),
+        *(stored(name, kept.get(name), now) for name in PROBED if name != "files" or store.place()),
         live_stream(now),
         disk(now),
     ]

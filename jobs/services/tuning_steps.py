@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 
+from jobs.files import store
 from jobs.models import Dataset, EventLevel, TuningJob
 from jobs.sentences import gettext as _
 from jobs.states import Phase, TuningState
@@ -14,6 +15,7 @@ from jobs.vertex.errors import NotAuthorised, NotFound, Refused
 from jobs.vertex.port import RemoteTuningJob, TuningJobSpec
 
 from . import dataset_references, queue, surplus, tuning_watch
+from .dataset_file import why_gone
 from .leases import NOW, Claim, Event, Outcome, poll_seconds
 from .submission import UNSENT, UNSURE, Binding, Foreign, Submission, is_ours, labels
 
@@ -100,17 +102,20 @@ def _is_uploaded(dataset: Dataset) -> bool:
     """The copy is there and whole: a bucket can be emptied, and an object replaced, behind our back."""
     uri = dataset_uri(dataset)
     found = get_gateway().storage.find_object(uri) if dataset.uploaded_uri == uri else None
-    if found is None or not dataset.path.is_file():
-        return found is not None
-    return found.size == dataset.path.stat().st_size
+    if found is None:
+        return False
+    size = store.size(dataset.stored_name)
+    return size is None or size == found.size
 
 
 def _upload(claimed: Claim[TuningJob], dataset: Dataset) -> Outcome:
-    if not dataset.path.is_file():
-        return _failed(claimed, _("The file of the dataset %s is gone from this server. Upload it again.") % dataset)
     storage, uri = get_gateway().storage, dataset_uri(dataset)
-    storage.ensure_bucket(uri)
-    storage.upload(dataset.path, uri)
+    try:
+        with store.local_copy(dataset.stored_name) as path:
+            storage.ensure_bucket(uri)
+            storage.upload(path, uri)
+    except FileNotFoundError:
+        return _failed(claimed, why_gone(dataset))
     # At once and whoever holds the lease by now: an upload slower than a lease must not start again for ever.
     Dataset.objects.filter(pk=dataset.pk).update(uploaded_uri=uri)
     event = (EventLevel.INFO, _("Uploaded the dataset %(name)s to %(uri)s.") % {"name": dataset.name, "uri": uri})

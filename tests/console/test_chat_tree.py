@@ -8,6 +8,7 @@ from jobs.models import Conversation, Dataset, Message, ShareLink
 from jobs.services import chat_share
 from tests import factories
 from tests.console.test_chat import HTMX, answered, turn_url, url, words
+from tests.support.stored import path_of
 
 pytestmark = pytest.mark.django_db
 
@@ -345,7 +346,7 @@ def test_pictures_are_shown_through_the_link_only(visitor, client):
     outside = factories.picture(message=factories.message(conversation=talk))
     client.logout()
     found, hidden = (client.get(f"{link}pictures/{picture.pk}") for picture in (inside, outside))
-    assert (b"".join(found.streaming_content), found["Content-Type"], found["Cache-Control"]) == (
+    assert (found.content, found["Content-Type"], found["Cache-Control"]) == (
         factories.png(), "image/png", "no-store",
     )  # fmt: skip
     assert (hidden.status_code, client.get(f"/shared/x/pictures/{inside.pk}").status_code) == (404, 404)
@@ -356,7 +357,7 @@ def test_a_picture_without_its_file_is_not_found(visitor, client):
     talk = answered().conversation
     picture = factories.picture(message=talk.messages.first(), content=b"gone")
     link = shared(visitor, talk)
-    picture.path.unlink()
+    path_of(picture).unlink()
     assert client.get(f"{link}pictures/{picture.pk}").status_code == 404
 
 

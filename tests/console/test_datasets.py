@@ -7,6 +7,7 @@ from django.urls import reverse
 from console.forms import row_limits
 from jobs.models import Dataset
 from tests import factories
+from tests.support.stored import path_of
 
 pytestmark = pytest.mark.django_db
 GOOD = b'{"prompt": "Hello?", "completion": "Ahoy!"}\n'
@@ -201,7 +202,7 @@ def test_a_table_is_converted_with_the_columns_that_were_chosen(signed_in):
     assert content.index("Ahoy") < content.index("Hi</div>")
     values = {"prompt": "1", "answer": "0", "system": "-1", "has_header": "on", "name": "Turned"}
     made = Dataset.objects.get(pk=signed_in.post(f"{place}convert/", values)["Location"].split("/")[2])
-    assert json.loads(made.path.read_text()) == {"prompt": "Ahoy", "completion": "Hi"}
+    assert json.loads(path_of(made).read_text()) == {"prompt": "Ahoy", "completion": "Hi"}
 
 
 def test_rows_that_cannot_be_converted_are_named_before_they_are_left_out(signed_in):
@@ -271,13 +272,13 @@ def test_one_row_is_given_as_it_stands(signed_in, owner):
 def test_the_file_can_be_downloaded(signed_in, owner):
     dataset = factories.dataset(owner=owner, file_name='a"b.jsonl')
     response = signed_in.get(f"/datasets/{dataset.pk}/file/")
-    assert b"".join(response.streaming_content) == dataset.path.read_bytes()
+    assert b"".join(response.streaming_content) == path_of(dataset).read_bytes()
     assert response["Content-Disposition"].startswith("attachment")
 
 
 def test_a_file_that_is_gone_is_said(signed_in, owner):
     dataset = factories.dataset(owner=owner)
-    dataset.path.unlink()
+    path_of(dataset).unlink()
     answers = [signed_in.get(f"/datasets/{dataset.pk}/{part}").status_code for part in ("", "rows/", "file/")]
     assert answers == [200, 409, 409]
 

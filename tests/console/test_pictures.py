@@ -6,6 +6,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from jobs.models import Conversation, Picture
 from tests import factories
+from tests.support.stored import path_of
 
 pytestmark = pytest.mark.django_db
 SEES = "google/gemma3@gemma-3-4b-it"
@@ -86,7 +87,7 @@ def test_a_picture_is_served_as_nothing_else(visitor):
 
 def test_a_picture_whose_file_is_gone_is_not_found(visitor):
     picture = factories.picture()
-    picture.path.unlink()
+    path_of(picture).unlink()
     assert visitor.get(f"/studio/chat/pictures/{picture.pk}/").status_code == 404
 
 

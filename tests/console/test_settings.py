@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from console.settings import database, env_number
+from console.settings import database, env_number, files
 
 ROOT = Path(__file__).parents[2]
 ASK = """
@@ -78,3 +79,21 @@ def test_the_options_of_a_database_address_are_kept(tmp_path):
 def test_another_kind_of_database_stops_the_start(tmp_path):
     with pytest.raises(ImproperlyConfigured, match="DATABASE_URL"):
         database("mysql://host/name", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("url", "bucket", "has_key", "sentence"),
+    [
+        ("ftp://x", "", True, "FILES_URL must begin with gs:// or s3://"),
+        ("gs://jobs/datasets", "gs://jobs", True, "FILES_URL must not name gs://jobs/datasets, where the datasets and"),
+        ("gs://jobs/console", "gs://jobs", False, "Set CONSOLE_SECRET_KEY to the same value everywhere."),
+    ],
+)
+def test_a_store_of_files_that_cannot_be_right_stops_the_start(url, bucket, has_key, sentence):
+    """Two containers that each make a secret key of their own sign out whom the other has signed in."""
+    with pytest.raises(ImproperlyConfigured, match=re.escape(sentence)):
+        files(url, bucket, has_key)
+
+
+def test_without_a_store_files_lie_in_the_data_directory_and_the_key_too():
+    assert files("", "gs://jobs", has_own_secret=False) == {"BACKEND": "jobs.files.folder.FolderFiles"}

@@ -13,6 +13,7 @@ from console.views.status_words import ENTRIES, Card
 from jobs import tasks
 from jobs.models import Heartbeat, ProbeResult, ProcessReport
 from jobs.services.status import Part, PartState, counted, parts
+from tests.support.stores import use
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HTTP_HX_REQUEST": "true"}
@@ -188,7 +189,8 @@ def test_a_latency_is_never_nothing(milliseconds, words_shown):
     assert Card(Part("live", PartState.OK, latency_ms=milliseconds)).latency == words_shown
 
 
-def test_every_part_has_its_words():
+def test_every_part_has_its_words(settings):
+    use(settings, "gs://files/console?endpoint_url=http://127.0.0.1:1")
     assert {part.name for part in parts(timezone.now())} == set(ENTRIES)
 
 

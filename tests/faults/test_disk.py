@@ -18,13 +18,14 @@ from google.cloud.aiplatform_v1beta1.types import TuningJob
 
 from jobs import shortages
 from jobs.errors import NoRoom
+from jobs.files import store
 from jobs.localvertex.engine.checkpoints import beside
 from jobs.localvertex.engine.job import EventLog
 from jobs.localvertex.errors import ApiError
 from jobs.localvertex.shortages import shortage_of
 from jobs.localvertex.store import Store
 from jobs.models import Dataset
-from jobs.services import datasets, pictures
+from jobs.services import datasets
 from tests import factories, journey
 from tests.faults.test_killed_answer import Watched
 from tests.faults.test_processes import LONG, creates
@@ -112,29 +113,31 @@ def test_a_dataset_that_does_not_fit_leaves_nothing_behind(disk: Path, settings:
     assert [path.name for path in disk.rglob("*") if path.is_file()] == ["ballast"]
 
 
-def test_a_picture_that_does_not_fit_leaves_nothing_behind(disk: Path) -> None:
+def test_a_picture_that_does_not_fit_leaves_nothing_behind(disk: Path, settings: Any) -> None:
+    settings.DATA_DIR = disk
+    (disk / "pictures/ab").mkdir(parents=True)
     fill(disk)
     with pytest.raises(OSError, match="No space left on device"):
-        pictures._write(disk / "picture", factories.png())
-    assert [path.name for path in disk.iterdir()] == ["ballast"]
+        store.save("pictures/ab/abcd", factories.png())
+    assert [path.name for path in disk.rglob("*") if path.is_file()] == ["ballast"]
 
 
 def test_the_books_of_the_local_vertex_ai_outlive_it(disk: Path) -> None:
     """A change that cannot be kept is undone, for everybody: the next one does not wait in its transaction."""
-    store = Store(disk / "vertex.sqlite3")
-    store.insert(TuningJob(name="a"))
+    books = Store(disk / "vertex.sqlite3")
+    books.insert(TuningJob(name="a"))
     ballast = fill(disk)
     for _ in range(2):
         with pytest.raises(sqlite3.OperationalError, match="full") as caught:
-            add_many(store)
+            add_many(books)
         assert shortage_of(caught.value).startswith("The disk of the local Vertex AI is full.")
     with pytest.raises(ApiError, match="The disk of the local Vertex AI is full."):
-        store.require_room()
-    assert [job.name for job in store.all(TuningJob)] == ["a"]
+        books.require_room()
+    assert [job.name for job in books.all(TuningJob)] == ["a"]
     ballast.unlink()
-    store.require_room()
-    store.insert(TuningJob(name="c"))
-    store.close()
+    books.require_room()
+    books.insert(TuningJob(name="c"))
+    books.close()
     assert [job.name for job in Store(disk / "vertex.sqlite3").all(TuningJob)] == ["c", "a"]
 
 

@@ -28,6 +28,7 @@ from jobs.services.storage import sharing
 from jobs.services.tuning import TuningSpec
 from tests import factories
 from tests.driving import Driver
+from tests.support.stored import path_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -252,7 +253,7 @@ def test_rows_added_at_once_are_there_once_and_none_is_lost(owner, comparison):
     clicks = [{"key": key, "text": "Arr"}] * 6 + [{"key": uuid4(), "text": "Aye"}] * 2
     at_once(lambda: comparison_rows.add(answer, dataset=base, **clicks.pop()).version)
     latest = Dataset.objects.get(family=base.family, is_latest=True)
-    added = [json.loads(line)["completion"] for line in latest.path.read_text().splitlines()[len(factories.ROWS) :]]
+    added = [json.loads(line)["completion"] for line in path_of(latest).read_text().splitlines()[len(factories.ROWS) :]]
     assert (latest.version, sorted(added)) == (3, ["Arr", "Aye"])
 
 

@@ -18,6 +18,7 @@ from jobs.services import chat_share
 from tests import factories
 from tests.support.answers import status_of
 from tests.support.share import one_of
+from tests.support.stored import path_of as stored_path_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.threat("T1")]
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -427,7 +428,7 @@ def test_a_link_opens_its_chat_until_it_is_revoked_and_no_other(client, owner, s
     factories.message(conversation=theirs, content="Open")
     (revoked, old), (_link, token) = chat_share.share(mine), chat_share.share(theirs)
     opened = client.get(f"/shared/{old}/pictures/{secret.pk}")
-    assert b"".join(opened.streaming_content) == secret.path.read_bytes()
+    assert opened.content == stored_path_of(secret).read_bytes()
     chat_share.revoke(revoked)
     before = kept()
     closed = [f"/shared/{old}/", f"/shared/{old}/pictures/{secret.pk}", f"/shared/{token}/pictures/{secret.pk}"]

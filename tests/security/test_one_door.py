@@ -50,9 +50,12 @@ def test_only_services_reach_vertex_ai_and_only_its_gateway_reaches_google():
     assert (gate["type"], gate["protected_modules"], gate["allowed_importers"]) == (
         "protected", ["jobs.vertex"], ["jobs.services"],
     )  # fmt: skip
-    google = contract("Only jobs.vertex.sdk imports Google's clients")
+    google = contract("Only jobs.vertex.sdk and the file store import Google's clients")
     assert (google["type"], google["forbidden_modules"]) == ("forbidden", ["google", "vertexai"])
     assert {"console", "jobs.services", "jobs.models", "jobs.tasks"} <= set(google["source_modules"])
+    kept_apart = {name for name in google["source_modules"] if name.startswith("jobs.files.")}
+    modules = {f"jobs.files.{path.stem}" for path in (ROOT / "jobs/files").glob("[a-z]*.py")}
+    assert modules - kept_apart == {"jobs.files.gcs"}
     forms = contract("Forms, tags and middleware do no work")
     assert {"jobs.services", "jobs.tasks", "jobs.vertex"} == set(forms["forbidden_modules"])
 
@@ -81,7 +84,7 @@ def test_the_policy_is_asked_of_rows_and_touches_nothing_else():
     tree = services()["jobs/services/storage/policies.py"]
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert {name for name in imported if name.startswith("jobs")} == {
-        "jobs.errors", "jobs.models", "jobs.models.uris", "jobs.sentences",
+        "jobs.errors", "jobs.files.address", "jobs.models", "jobs.models.uris", "jobs.sentences",
     }  # fmt: skip
     written = {"save", "create", "update", "delete", "get_or_create", "update_or_create", "bulk_create"}
     called = {

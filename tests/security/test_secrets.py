@@ -336,5 +336,7 @@ def test_a_local_server_is_given_what_it_needs() -> None:
         "HF_TOKEN",
         "PGPASSWORD",
         "AWS_ACCESS_KEY",
+        "AWS_ACCESS_KEY_ID",
+        "FILES_URL",
     )
     assert without_secrets(needed | dict.fromkeys(secret, "x")) == needed

@@ -32,6 +32,7 @@ from jobs.vertex import get_gateway
 from tests import factories
 from tests.driving import Driver
 from tests.localservers import TINY, TINY_FOLDER
+from tests.support.stored import path_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.threat("T13", "T14")]
 BUCKET = "gs://garden-local"
@@ -316,7 +317,7 @@ def test_an_address_in_a_text_is_a_text(bob):
 def test_a_dataset_from_before_is_looked_through_before_it_is_sent(bob, ann, job, fake_gateway, row):
     for line in lines(row, f"{job.output_uri}/image.png"):
         dataset = factories.dataset(owner=bob, uploaded_uri="")
-        dataset.path.write_bytes(b'{"prompt": "a", "completion": "b"}\n' + line)
+        path_of(dataset).write_bytes(b'{"prompt": "a", "completion": "b"}\n' + line)
         started = tuning.create(bob, key=uuid.uuid4(), spec=tuning_spec(bob, dataset=dataset))
         Driver().rest(started)
         started.refresh_from_db()
@@ -329,7 +330,7 @@ def test_a_dataset_from_before_is_looked_through_before_it_is_sent(bob, ann, job
 
 def test_a_dataset_from_before_with_ones_own_images_is_sent(ann, job):
     dataset = factories.dataset(owner=ann)
-    dataset.path.write_bytes(lines(REFERENCES[0], f"{job.output_uri}/image.png")[0])
+    path_of(dataset).write_bytes(lines(REFERENCES[0], f"{job.output_uri}/image.png")[0])
     assert dataset_references.why_not_sent(dataset) == ""
 
 

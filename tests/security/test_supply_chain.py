@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 pytestmark = pytest.mark.threat("T25")
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-LOCKS = {"requirements.lock": [], "requirements-local.lock": ["local"]}
+LOCKS = {"requirements.lock": ["s3"], "requirements-local.lock": ["local", "s3"]}
 BY_HARDWARE = set(re.findall(r"^BY_HARDWARE := ((?:.*\\\n)*.*)$", (ROOT / "Makefile").read_text(), re.M)[0].split()) - {
     "\\"
 }

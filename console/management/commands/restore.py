@@ -21,14 +21,23 @@ class Command(BaseCommand):
         parser.add_argument("file", help="a file that `manage.py backup` wrote")
         parser.add_argument("--replace", action="store_true", help="take the place of the console that is there now")
 
-    def handle(self, *args: Any, file: str, replace: bool, **options: Any) -> None:
+        parser.add_argument(
+            "--files-copied",
+            action="store_true",
+            help="datasets and pictures lie where FILES_URL points now",
+        )
+
+    def handle(self, *args: Any, file: str, replace: bool, files_copied: bool, **options: Any) -> None:
         run = RunDirectory(settings.DATA_DIR)
         try:
             run.acquire(patience=0)
         except (AlreadyRunning, StillStopping) as other:
             raise CommandError(f"The console of {settings.DATA_DIR} is running ({other}). Stop it first.") from None
         try:
-            aside = restore_backup(Path(file).resolve(), timezone.now(), self.stdout.write, replace=replace)
+            told = self.stdout.write
+            aside = restore_backup(
+                Path(file).resolve(), timezone.now(), told, replace=replace, files_copied=files_copied
+            )
         except (BackupUnusable, BackupFailed) as problem:
             raise CommandError(str(problem)) from None
         except (OSError, DatabaseError) as error:

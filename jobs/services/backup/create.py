@@ -9,6 +9,8 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connection
 
+from jobs.files import store
+
 from . import archive, database, files
 from .archive import BackupFailed
 from .manifest import Manifest
@@ -41,13 +43,23 @@ def create_backup(path: Path, now: datetime, tell: Callable[[str], None]) -> Out
 
 def _create(path: Path, now: datetime, tell: Callable[[str], None]) -> Outcome:
     manifest = Manifest(settings.VERSION, now.isoformat(), connection.vendor, database.applied_migrations())
+    manifest.files = store.place()
     data_dir = Path(settings.DATA_DIR)
     with archive.write(path, manifest) as writer:
         tell("Reading the database…")
         database.dump(writer, data_dir)
         tell("Reading the files…")
-        remarks = files.add_files(writer, data_dir, path, archive.partial_of(path))
-    return Outcome(path.stat().st_size, len(manifest.members), remarks)
+        remarks = [_files_elsewhere(manifest.files), *files.add_files(writer, data_dir, path, archive.partial_of(path))]
+    return Outcome(path.stat().st_size, len(manifest.members), [remark for remark in remarks if remark])
+
+
+def _files_elsewhere(place: str) -> str:
+    if not place:
+        return ""
+    return (
+        f"Datasets and pictures lie in {place} and are not in this backup. Keep them there: turn on versions of "
+        "objects for the bucket, or copy it at the same time."
+    )
 
 
 def _room(path: Path) -> str:

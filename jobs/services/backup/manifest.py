@@ -28,7 +28,8 @@ class BackupUnusable(JobsError):
 
 @dataclass
 class Manifest:
-    """`migrations` are the names applied to the database; `members` holds {"size", "sha256"} by name of the member."""
+    """`migrations` are the names applied to the database; `members` holds {"size", "sha256"} by name of the member.
+    `files`: where datasets and pictures lie that are not in the backup, such as gs://bucket/folder."""
 
     version: str
     created: str
@@ -36,6 +37,7 @@ class Manifest:
     migrations: list[tuple[str, str]]
     tables: dict[str, list[str]] = field(default_factory=dict)
     members: dict[str, dict[str, Any]] = field(default_factory=dict)
+    files: str = ""
     format: int = FORMAT
 
 
@@ -74,6 +76,7 @@ def as_manifest(content: dict[str, Any]) -> Manifest:
     found.migrations = [(app, name) for app, name in found.migrations]
     require(all(is_text(part) for pair in found.migrations for part in pair))
     require(all(is_text(name) for columns in found.tables.values() for name in columns))
+    require(is_text(found.files))
     require(all(isinstance(columns, list) for columns in found.tables.values()))
     for member in found.members.values():
         require(type(member["size"]) is int and member["size"] >= 0 and isinstance(member["sha256"], str))

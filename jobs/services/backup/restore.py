@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 
+from jobs.files import store
 from jobs.models import Heartbeat, ProcessReport, SignedInSession, SignInLink
 
 from . import database, files
@@ -22,8 +23,11 @@ from .manifest import BackupUnusable
 MEGABYTE: Final = 1024 * 1024
 
 
-def restore_backup(path: Path, now: datetime, tell: Callable[[str], None], *, replace: bool = False) -> Path | None:
-    """The folder in which the files of before lie now, if there were any.
+def restore_backup(
+    path: Path, now: datetime, tell: Callable[[str], None], *, replace: bool = False, files_copied: bool = False
+) -> Path | None:
+    """The folder in which the files of before lie now, if there were any. `files_copied`: where FILES_URL points there
+    are the files that the backup's rows name, though they were elsewhere when it was made.
 
     Raises BackupUnusable and BackupFailed when all is as it was. OSError and DatabaseError say that it is not: it can
     be called again then, and after it was killed. Nobody is signed in afterwards: a session or link that ended since
@@ -31,7 +35,7 @@ def restore_backup(path: Path, now: datetime, tell: Callable[[str], None], *, re
     """
     data_dir = Path(settings.DATA_DIR)
     with Reader.open(path) as reader:
-        check(reader, replace)
+        check(reader, replace, files_copied=files_copied)
         discard(data_dir / STAGED)
         require_room(reader, data_dir)
         tell("Checking the backup…")
@@ -46,7 +50,7 @@ def restore_backup(path: Path, now: datetime, tell: Callable[[str], None], *, re
     return aside
 
 
-def check(reader: Reader, replace: bool) -> None:
+def check(reader: Reader, replace: bool, *, files_copied: bool = False) -> None:
     made_of = reader.manifest.database
     if made_of != connection.vendor:
         raise BackupUnusable(
@@ -54,9 +58,26 @@ def check(reader: Reader, replace: bool) -> None:
             "A backup goes back into the kind that it came from."
         )
     database.require_members(reader.manifest)
+    if not files_copied:
+        refuse_other_files(reader.manifest.files, store.place())
     database.refuse_newer(reader.manifest.migrations, reader.manifest.version)
     if database.has_rows() and not replace:
         raise BackupUnusable("There is a console with accounts already. Add --replace to put the backup in its place.")
+
+
+def refuse_other_files(then: str, now: str) -> None:
+    """Rows would name datasets and pictures that are not where the console looks for them."""
+    if then == now:
+        return
+    if not then:
+        raise BackupUnusable(
+            f"The backup holds its datasets and pictures itself, and FILES_URL names {now}. Restore it without "
+            "FILES_URL, then set it and run: python manage.py copy-files"
+        )
+    raise BackupUnusable(
+        f"The datasets and pictures of the backup lie in {then}, and FILES_URL names {now or 'nothing'}. "
+        f"Set FILES_URL to {then}, or copy them to where FILES_URL points and add --files-copied."
+    )
 
 
 def require_room(reader: Reader, data_dir: Path) -> None:

@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.db.models import Q
 
 from jobs.errors import NotAllowedNow
+from jobs.files.address import place_of
 from jobs.models import Dataset, SharedFolder, TuningJob, TuningJobQuerySet
 from jobs.models.uris import at_or_above, canonical, is_inside
 from jobs.sentences import gettext as _
@@ -23,7 +24,7 @@ def why_not_read(user: User, uri: str) -> str:
         place = canonical(uri)
     except ValueError as error:
         return str(error)
-    if user.is_superuser or _is_own(user, place) or _is_shared(user, place):
+    if not _is_of_the_console(place) and (user.is_superuser or _is_own(user, place) or _is_shared(user, place)):
         return ""
     return _(
         "You have no access to %s. You can use your own datasets, the output folders of your own tuning jobs, and "
@@ -44,6 +45,8 @@ def why_not_write(user: User, uri: str) -> str:
         place = canonical(uri)
     except ValueError as error:
         return str(error)
+    if _holds_files_of_the_console(place):
+        return _("You may not write to %s. The console keeps its own files there.") % place
     if user.is_superuser or (_may_write(user, place) and _claimant(place) in (None, user.pk)):
         return ""
     own = own_folder(user)
@@ -124,11 +127,34 @@ def folders_below(user: User, uri: str) -> list[str]:
 
 def hidden_below(user: User, uri: str) -> set[str]:
     """The names right below a folder of this person where jobs of somebody else write."""
+    own = {name} if (name := _name_below(uri, _place_of_files())) else set()
     if user.is_superuser or _is_shared(user, uri):
-        return set()
+        return own
     others = TuningJob.objects.exclude(owner=user).filter(output_uri__startswith=f"{uri}/")
     names = {found.removeprefix(f"{uri}/") for found in others.values_list("output_uri", flat=True)}
-    return {name for name in names if "/" not in name and why_not_read(user, f"{uri}/{name}")}
+    return own | {name for name in names if "/" not in name and why_not_read(user, f"{uri}/{name}")}
+
+
+def _name_below(folder: str, place: str) -> str:
+    """Of what lies right below the folder; nothing when `place` is elsewhere or further down."""
+    name = place.removeprefix(f"{folder}/")
+    return name if name != place and "/" not in name else ""
+
+
+def _place_of_files() -> str:
+    """Nothing where they lie in the data directory."""
+    return place_of(settings.STORAGES["files"])
+
+
+def _is_of_the_console(place: str) -> bool:
+    """Datasets and pictures of everybody: nobody gets at them past the pages that ask whose they are."""
+    kept = _place_of_files()
+    return bool(kept) and is_inside(place, kept)
+
+
+def _holds_files_of_the_console(place: str) -> bool:
+    kept = _place_of_files()
+    return bool(kept) and _overlap(place, kept)
 
 
 def _roots(user: User) -> Iterator[str]:

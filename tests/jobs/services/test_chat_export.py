@@ -6,6 +6,7 @@ import pytest
 
 from jobs.services import chat_export, datasets
 from tests import factories
+from tests.support.stored import path_of
 
 pytestmark = pytest.mark.django_db
 
@@ -54,8 +55,9 @@ def test_json_takes_pictures_along_if_that_is_wanted(talk, with_bytes):
 
 def test_a_picture_without_its_file_is_exported_without_bytes(talk):
     picture = factories.picture(message=say(talk, "What?", "A pixel."), content=b"gone")
-    picture.path.unlink()
-    assert chat_export.document(talk, pictures=True)["messages"][0]["pictures"][0]["data"] is None
+    path_of(picture).unlink()
+    exported = chat_export.document(talk, pictures=True)["messages"][0]["pictures"][0]
+    assert (exported["data"], exported["problem"]) == (None, "The file of the picture red.png is gone.")
 
 
 def test_training_rows_can_be_uploaded(talk):

@@ -8,6 +8,7 @@ from jobs.models import Conversation, Dataset
 from jobs.services import chat_many, chat_share
 from jobs.services.chat_rating import rate
 from tests import factories
+from tests.support.stored import path_of
 
 pytestmark = pytest.mark.django_db
 
@@ -21,7 +22,7 @@ def talk(*answers, **values):
 
 
 def learnt(dataset):
-    return [json.loads(line)["messages"][-1]["content"] for line in dataset.path.read_text().splitlines()]
+    return [json.loads(line)["messages"][-1]["content"] for line in path_of(dataset).read_text().splitlines()]
 
 
 def test_each_answer_of_each_chat_is_a_row(owner):
@@ -50,7 +51,7 @@ def test_of_two_at_the_same_moment_one_is_kept(owner):
 
     assert chat_many.make_dataset(owner, Overtaken([talk("Ahoy")]), key=key, name="Voyage") == made[0]
     assert Dataset.objects.get() == made[0]
-    assert [path for path in made[0].path.parent.iterdir() if path.is_file()] == [made[0].path]
+    assert [path for path in path_of(made[0]).parent.iterdir() if path.is_file()] == [path_of(made[0])]
 
 
 def test_of_the_good_ones_alone_what_was_said_before_is_kept(owner):

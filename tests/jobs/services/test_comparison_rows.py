@@ -8,6 +8,7 @@ from jobs import errors
 from jobs.models import Dataset
 from jobs.services import chat_tree, comparison_rows, datasets
 from tests import factories
+from tests.support.stored import path_of
 
 pytestmark = pytest.mark.django_db
 CONTENTS = {"contents": [{"role": "user", "parts": [{"text": "a"}]}, {"role": "model", "parts": [{"text": "b"}]}]}
@@ -24,7 +25,7 @@ def answer(rounds=1, **values):
 
 
 def rows(dataset):
-    return [json.loads(line) for line in dataset.path.read_text().splitlines()]
+    return [json.loads(line) for line in path_of(dataset).read_text().splitlines()]
 
 
 def add(message, **values):

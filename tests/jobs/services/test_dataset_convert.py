@@ -9,6 +9,7 @@ from jobs.services import dataset_making as making
 from jobs.services import datasets
 from jobs.services.dataset_shape import elements, shape_of
 from jobs.services.dataset_table import Columns
+from tests.support.stored import path_of
 
 pytestmark = pytest.mark.django_db
 HELLO = {"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Ahoy"}]}
@@ -22,7 +23,7 @@ def stored(owner, content, name="rows.json"):
 
 
 def rows_of(dataset):
-    return [json.loads(line) for line in dataset.path.read_text().splitlines()]
+    return [json.loads(line) for line in path_of(dataset).read_text().splitlines()]
 
 
 def converted(dataset, columns=None, *, leave_out=False):
@@ -121,10 +122,10 @@ def test_bad_rows_stop_a_conversion_until_they_may_be_left_out(owner):
 
 def test_columns_can_be_chosen_and_the_original_stays(owner):
     dataset = stored(owner, "x;y;z\n1;2;3\n", "a.csv")
-    assert (dataset.is_usable, dataset.invalid_rows, dataset.path.suffix) == (False, 1, ".source")
+    assert (dataset.is_usable, dataset.invalid_rows, path_of(dataset).suffix) == (False, 1, ".source")
     made = converted(dataset, Columns(2, 0, 1, has_header=False)).made
     assert [row["messages"][1]["content"] for row in rows_of(made)] == ["z", "3"]
-    assert dataset.path.read_text() == "x;y;z\n1;2;3\n"
+    assert path_of(dataset).read_text() == "x;y;z\n1;2;3\n"
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from jobs.services.tuning import TuningSpec
 from jobs.services.tuning_steps import dataset_uri
 from tests import factories
 from tests.driving import Driver
+from tests.support.stored import path_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.fault("F24")]
 ROWS = "".join(json.dumps(row) + "\r\n\n" for row in factories.ROWS).encode()
@@ -70,13 +71,13 @@ def test_it_is_looked_for_again_when_the_job_had_to_wait(owner, driver, dataset,
 
 
 def test_the_copy_will_do_where_the_file_is_gone(owner, driver, dataset, bound):
-    dataset.path.unlink()
+    path_of(dataset).unlink()
     assert driver.until(started(owner, dataset), phase="BOUND").error_message == ""
 
 
 def test_with_both_gone_the_same_file_heals_the_dataset(owner, driver, dataset, bound, fake_gateway):
-    content, stats = dataset.path.read_bytes(), dataset.stats
-    dataset.path.unlink()
+    content, stats = path_of(dataset).read_bytes(), dataset.stats
+    path_of(dataset).unlink()
     fake_gateway.storage.objects.clear()
     failed = driver.rest(started(owner, Dataset.objects.get()))
     assert (failed.state, failed.error_message) == ("FAILED", GONE)
@@ -84,7 +85,7 @@ def test_with_both_gone_the_same_file_heals_the_dataset(owner, driver, dataset, 
     file = io.BytesIO(ROWS)
     assert (datasets.same_file(owner, file), file.tell()) == (dataset, 0)
     healed = Dataset.objects.get()
-    assert (healed.path.read_bytes(), healed.stats, healed.is_usable, healed.notes) == (
+    assert (path_of(healed).read_bytes(), healed.stats, healed.is_usable, healed.notes) == (
         content,
         stats,
         True,
@@ -96,20 +97,20 @@ def test_with_both_gone_the_same_file_heals_the_dataset(owner, driver, dataset, 
 
 def test_every_dataset_of_these_bytes_is_healed(owner, dataset):
     other = datasets.create(owner, file=io.BytesIO(ROWS), file_name="again.jsonl", name="Again")
-    dataset.path.unlink()
+    path_of(dataset).unlink()
     assert datasets.same_file(owner, io.BytesIO(ROWS)) == other
-    assert dataset.path.read_bytes() == other.path.read_bytes()
+    assert path_of(dataset).read_bytes() == path_of(other).read_bytes()
 
 
 def test_a_file_to_convert_is_healed_as_it_was(owner):
     table = b"prompt,completion\nHello?,Ahoy!\n"
     dataset = datasets.create(owner, file=io.BytesIO(table), file_name="rows.csv", name="Table")
-    dataset.path.unlink()
+    path_of(dataset).unlink()
     assert datasets.same_file(owner, io.BytesIO(table)) == dataset
-    assert (dataset.path.read_bytes(), Dataset.objects.get().shape) == (table, dataset.shape)
+    assert (path_of(dataset).read_bytes(), Dataset.objects.get().shape) == (table, dataset.shape)
 
 
 def test_another_persons_dataset_is_not_touched(dataset, stranger):
-    dataset.path.unlink()
+    path_of(dataset).unlink()
     assert datasets.same_file(stranger, io.BytesIO(ROWS)) is None
-    assert not dataset.path.exists()
+    assert not path_of(dataset).exists()

@@ -11,6 +11,7 @@ from jobs.services import dataset_preview, datasets
 from jobs.services.dataset_measure import Measure
 from jobs.services.dataset_versions import compared
 from tests import factories
+from tests.support.stored import path_of
 
 pytestmark = pytest.mark.django_db
 PICTURE = "data:image/png;base64,iVBORw0KGgo="
@@ -26,7 +27,7 @@ def pairs(*numbers):
 
 
 def lines(dataset):
-    return set(dataset.path.read_text().splitlines())
+    return set(path_of(dataset).read_text().splitlines())
 
 
 def test_a_split_has_every_row_once_and_its_parts_know_each_other(owner):
@@ -93,7 +94,7 @@ def test_a_name_in_use_is_refused_and_a_new_one_is_for_all_versions(owner):
 
 def test_the_same_file_is_found_by_its_bytes(owner, stranger):
     dataset = create(owner, pairs(1))
-    file = io.BytesIO(dataset.path.read_bytes())
+    file = io.BytesIO(path_of(dataset).read_bytes())
     assert (datasets.same_file(owner, file), file.tell(), datasets.same_file(stranger, file)) == (dataset, 0, None)
 
 

@@ -8,6 +8,7 @@ from jobs import errors
 from jobs.models import Dataset
 from jobs.services import datasets
 from tests import factories
+from tests.support.stored import path_of
 
 pytestmark = pytest.mark.django_db
 
@@ -45,7 +46,7 @@ def test_a_good_file(owner):
     assert dataset.preview[0] == {
         "line": 1, "turns": [{"role": "user", "text": "Hello?"}, {"role": "assistant", "text": "Ahoy!"}],
     }  # fmt: skip
-    assert dataset.path.read_text() == f"{GOOD}\n{GOOD}\n"
+    assert path_of(dataset).read_text() == f"{GOOD}\n{GOOD}\n"
 
 
 @pytest.mark.parametrize(
@@ -136,9 +137,9 @@ def test_a_list_of_objects_is_told_what_to_do(owner):
 
 def test_mark_line_ends_and_blank_lines_are_tolerated(owner):
     dataset = create(owner, raw=b"\xef\xbb\xbf" + f"{GOOD}\r\n\r\n  \r\n{GOOD}\r\n".encode())
-    assert dataset.path.read_text() == f"{GOOD}\n{GOOD}\n"
+    assert path_of(dataset).read_text() == f"{GOOD}\n{GOOD}\n"
     assert dataset.notes == ["The byte order mark at the start was left out.", "2 blank lines were skipped."]
-    assert dataset.byte_size == dataset.path.stat().st_size
+    assert dataset.byte_size == path_of(dataset).stat().st_size
 
 
 def test_line_numbers_are_those_of_the_file(owner):
@@ -195,7 +196,7 @@ def test_useless_files_are_rejected(owner, raw, sentence):
 def test_a_rejected_file_leaves_nothing_behind(owner, settings):
     with pytest.raises(errors.DatasetRejected):
         create(owner, raw=b"")
-    assert list((settings.DATA_DIR / "datasets").iterdir()) == []
+    assert [path for path in settings.DATA_DIR.rglob("*") if path.is_file()] == []
 
 
 def test_a_file_that_is_too_large(owner, settings):
@@ -244,7 +245,7 @@ def test_delete_removes_the_file(owner, django_capture_on_commit_callbacks):
     dataset = factories.dataset()
     with django_capture_on_commit_callbacks(execute=True):
         datasets.delete(dataset)
-    assert (Dataset.objects.count(), dataset.path.exists()) == (0, False)
+    assert (Dataset.objects.count(), path_of(dataset).exists()) == (0, False)
 
 
 @pytest.mark.parametrize("role", ["dataset", "validation_dataset"])
@@ -253,7 +254,7 @@ def test_a_data_set_in_use_stays(owner, role):
     factories.job(**{role: dataset})
     with pytest.raises(errors.NotAllowedNow):
         datasets.delete(dataset)
-    assert dataset.path.exists()
+    assert path_of(dataset).exists()
 
 
 @pytest.mark.threat("T24")

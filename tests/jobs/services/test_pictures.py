@@ -8,11 +8,12 @@ import pytest
 from django.utils import timezone
 from PIL import Image
 
-from jobs.errors import NotAllowedNow, PictureRefused
+from jobs.errors import NotAllowedNow, PictureGone, PictureRefused
 from jobs.models import Picture
 from jobs.services import chat, pictures
 from jobs.services.chat_answer import request_for
 from tests import factories
+from tests.support.stored import path_of
 
 pytestmark = pytest.mark.django_db
 SEES = "google/gemma3@gemma-3-4b-it"
@@ -30,7 +31,7 @@ def add(content, name="photo.jpg", owner=None, **values):
 
 
 def stored(picture):
-    with Image.open(picture.path) as found:
+    with Image.open(path_of(picture)) as found:
         return found.copy()
 
 
@@ -52,7 +53,7 @@ def contents(answer):
 
 
 def data_url(picture):
-    return f"data:{picture.content_type};base64,{base64.b64encode(picture.path.read_bytes()).decode()}"
+    return f"data:{picture.content_type};base64,{base64.b64encode(path_of(picture).read_bytes()).decode()}"
 
 
 @pytest.mark.threat("T11")
@@ -64,8 +65,8 @@ def test_a_picture_is_kept_as_it_is_drawn():
         40,
         30,
     )
-    assert (stored(picture).getpixel((3, 3)), picture.size) == ((255, 0, 0), picture.path.stat().st_size)
-    assert (picture.path.stat().st_mode & 0o777, picture.message) == (0o600, None)
+    assert (stored(picture).getpixel((3, 3)), picture.size) == ((255, 0, 0), path_of(picture).stat().st_size)
+    assert (path_of(picture).stat().st_mode & 0o777, picture.message) == (0o600, None)
 
 
 @pytest.mark.parametrize(
@@ -170,11 +171,27 @@ def test_a_message_takes_sixteen(talk):
     assert talk.messages.count() == 0
 
 
-def test_a_file_that_is_gone_is_a_note(talk):
+def test_a_file_that_is_gone_is_said_and_nothing_is_asked_without_it(talk):
     picture = add(factories.png())
     answer = ask(talk, picture)
-    picture.path.unlink()
-    assert contents(answer) == ["[A picture that is left out here: photo.jpg]\n\nWhat is it?"]
+    path_of(picture).unlink()
+    with pytest.raises(PictureGone) as refused:
+        contents(answer)
+    assert str(refused.value) == (
+        "The file of the picture photo.jpg is gone, so it cannot be sent. Edit the message: remove it, or add it again."
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_answer_about_a_picture_that_is_gone_fails_with_its_name(talk, fake_gateway):
+    """Rather than be about the question alone."""
+    picture = add(factories.png())
+    answer = ask(talk, picture)
+    path_of(picture).unlink()
+    chat.answer(answer.pk)
+    answer.refresh_from_db()
+    assert (answer.state, answer.content, fake_gateway.chat.requests) == ("FAILED", "", [])
+    assert "The file of the picture photo.jpg is gone" in answer.error_message
 
 
 def test_a_text_model_is_sent_none(talk):
@@ -210,7 +227,7 @@ def test_what_was_sent_is_copied_for_another_turn(talk):
     other = factories.message(conversation=factories.conversation(endpoint=talk.endpoint))
     pictures.attach(other, [picture])
     copy = other.pictures.get()
-    assert (copy.pk == picture.pk, copy.path, copy.width) == (False, picture.path, 40)
+    assert (copy.pk == picture.pk, path_of(copy), copy.width) == (False, path_of(picture), 40)
 
 
 def test_only_what_was_not_sent_is_removed(talk):
@@ -235,10 +252,10 @@ def test_prune_forgets_what_was_never_sent_and_its_file(talk):
     ask(talk, sent)
     Picture.objects.exclude(pk=fresh.pk).update(created_at=now - timedelta(days=8))
     for picture in (sent, loose):
-        os.utime(picture.path, (0, 0))
+        os.utime(path_of(picture), (0, 0))
     pictures.prune(now)
     assert set(Picture.objects.all()) == {sent, fresh}
-    assert [picture.path.exists() for picture in (sent, loose, fresh)] == [True, False, True]
+    assert [path_of(picture).exists() for picture in (sent, loose, fresh)] == [True, False, True]
 
 
 def test_what_waits_in_a_box_is_found_there_until_it_is_sent(talk, team_mate):
@@ -259,9 +276,9 @@ def test_a_deleted_chat_takes_its_pictures_along(talk):
     picture, same = add(factories.png()), add(factories.png())
     ask(talk, picture)
     chat.delete(talk)
-    os.utime(picture.path, (0, 0))
+    os.utime(path_of(picture), (0, 0))
     pictures.prune(timezone.now())
-    assert picture.path.exists()
+    assert path_of(picture).exists()
     pictures.remove(same)
     pictures.prune(timezone.now())
-    assert (picture.path.exists(), Picture.objects.count()) == (False, 0)
+    assert (path_of(picture).exists(), Picture.objects.count()) == (False, 0)

@@ -29,8 +29,8 @@ def steps(name):
 
 def test_all_works(world):
     assert probes.run(NOW)
-    assert [(name, kept(name).state, kept(name).detail) for name in probes.PROBES] == [
-        ("storage", "ok", ""), ("vertex", "ok", ""), ("clock", "ok", ""),
+    assert list(ProbeResult.objects.order_by("name").values_list("name", "state", "detail")) == [
+        ("clock", "ok", ""), ("storage", "ok", ""), ("vertex", "ok", ""),
     ]  # fmt: skip
 
 

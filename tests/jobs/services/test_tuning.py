@@ -11,6 +11,7 @@ from jobs.vertex.errors import NotAuthorised
 from jobs.vertex.port import Point
 from tests import factories
 from tests.driving import Driver
+from tests.support.stored import path_of
 
 pytestmark = pytest.mark.django_db
 
@@ -105,7 +106,7 @@ def test_a_data_set_is_uploaded_once(owner, driver, fake_gateway):
 
 def test_a_data_set_whose_file_is_gone_fails_the_job(driver):
     job = factories.job(next_check_at=driver.now)
-    job.dataset.path.unlink()
+    path_of(job.dataset).unlink()
     driver.rest(job)
     assert (job.state, job.error_message) == (
         "FAILED", "The file of the dataset Questions is gone from this server. Upload it again.",

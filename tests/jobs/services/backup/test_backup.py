@@ -226,3 +226,44 @@ def test_a_column_that_no_table_has_changes_neither_tables_nor_files(
     assert text.startswith("CommandError: The backup has data that no console has (")
     assert counts(data_dir, first) == RESTORED | {"links": 1, "sessions": 1}
     assert list(data_dir.glob("before-restore-*")) == []
+
+
+ELSEWHERE = {"FILES_URL": "gs://files/console?endpoint_url=http://127.0.0.1:1", "CONSOLE_SECRET_KEY": "same-everywhere"}
+
+
+def test_files_that_lie_elsewhere_are_named_and_looked_for_there(seeded: Path, tmp_path: Path) -> None:
+    """Neither a backup of the folder nor one of a bucket goes where its rows would name files that are not there."""
+    inside, outside = tmp_path / "inside.zip", tmp_path / "outside.zip"
+    manage(seeded, "backup", str(inside))
+    told = manage(seeded, "backup", str(outside), more=ELSEWHERE)
+    assert "Datasets and pictures lie in gs://files/console and are not in this backup." in told
+    assert (files_of(inside), files_of(outside)) == ("", "gs://files/console")
+
+    refused = manage(tmp_path / "a", "restore", str(inside), more=ELSEWHERE, fails=True)
+    assert refused == (
+        "CommandError: The backup holds its datasets and pictures itself, and FILES_URL names gs://files/console. "
+        "Restore it without FILES_URL, then set it and run: python manage.py copy-files"
+    )
+    refused = manage(tmp_path / "b", "restore", str(outside), fails=True)
+    assert refused == (
+        "CommandError: The datasets and pictures of the backup lie in gs://files/console, and FILES_URL names nothing. "
+        "Set FILES_URL to gs://files/console, or copy them to where FILES_URL points and add --files-copied."
+    )
+    assert "Restored." in manage(tmp_path / "c", "restore", str(outside), more=ELSEWHERE)
+    assert "Restored." in manage(tmp_path / "d", "restore", "--files-copied", str(outside))
+
+
+def files_of(path: Path) -> str:
+    with zipfile.ZipFile(path) as archive:
+        return str(json.loads(archive.read("manifest.json"))["files"])
+
+
+def test_copying_says_what_it_would_copy_to(seeded: Path) -> None:
+    assert manage(seeded, "copy-files", fails=True) == (
+        "CommandError: FILES_URL is empty: the files are in the data directory already."
+    )
+    away = manage(seeded, "copy-files", more=ELSEWHERE, fails=True)
+    assert away.splitlines()[-1] == (
+        "CommandError: 0 files were copied, then: The file store does not answer. Try again in a moment. "
+        "Run the command again."
+    )

@@ -6,6 +6,7 @@ from jobs.errors import NotAllowedNow
 from jobs.models import SharedFolder
 from jobs.services.storage import policies, sharing
 from tests import factories
+from tests.support.stores import use
 
 pytestmark = pytest.mark.django_db
 BUCKET = "gs://garden-local"
@@ -34,6 +35,26 @@ def test_an_administrator_reaches_everything(owner):
         may_read(owner, "gs://any-bucket", f"{BUCKET}/anything") == may_write(owner, "gs://any", BUCKET) == [True] * 2
     )
     assert policies.output_root(owner) == f"{BUCKET}/tuning"
+
+
+@pytest.mark.threat("T13")
+@pytest.mark.parametrize("place", ["gs://garden-local/console", "gs://files"])
+def test_nobody_gets_at_the_files_of_the_console_past_its_pages(owner, ann, settings, place):
+    """Not even an administrator, nor who is shared all around it: datasets and pictures of everybody lie there."""
+    use(settings, place)
+    bucket, inside = place.rpartition("/console")[0] or place, f"{place}/datasets/x.jsonl"
+    if bucket != place:
+        sharing.share_folder(owner, uri=bucket, user=None, may_write=True)
+        assert may_read(ann, bucket, f"{place}-2") == may_read(owner, bucket, f"{place}-2") == [True] * 2
+    assert may_read(owner, place, inside) == may_read(ann, place, inside) == [False] * 2
+    assert may_write(owner, place, inside, bucket) == may_write(ann, place, inside, bucket) == [False] * 3
+    assert (
+        policies.hidden_below(owner, bucket)
+        == policies.hidden_below(ann, bucket)
+        == ({"console"} if bucket != place else set())
+    )
+    use(settings, "")
+    assert may_read(owner, place, inside) == may_write(owner, place, inside) == [True] * 2
 
 
 def test_the_output_of_ones_own_jobs(ann, bob):
