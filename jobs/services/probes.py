@@ -5,14 +5,13 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from jobs import live
@@ -65,9 +64,7 @@ def run(now: datetime) -> bool:
 
 def _claim(now: datetime) -> bool:
     """Two probes at once would delete each other's object."""
-    with suppress(IntegrityError), transaction.atomic():
-        Heartbeat.objects.create(name=NAME, seen_at=now, detail="running")
-        return True
+    Heartbeat.objects.bulk_create([Heartbeat(name=NAME, seen_at=now - SHORTEST_PAUSE)], ignore_conflicts=True)
     rows = Heartbeat.objects.filter(name=NAME)
     mine = {"seen_at": now, "detail": "running"}
     return bool(

@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from jobs.models import Heartbeat, ProbeResult
@@ -107,3 +108,19 @@ def test_only_one_worker_is_at_it(world):
 
 def test_not_twice_in_two_seconds(world):
     assert [probes.run(NOW + timedelta(seconds=seconds)) for seconds in (0, 1, 2)] == [True, False, True]
+
+
+def test_a_claim_that_comes_second_is_no_error_in_the_log_of_the_database(fake_gateway):
+    refused = []
+
+    def note_errors(execute, *call):
+        try:
+            return execute(*call)
+        except DatabaseError as error:
+            refused.append(str(error))
+            raise
+
+    now = timezone.now()
+    with connection.execute_wrapper(note_errors):
+        found = [probes.run(now), probes.run(now), probes.run(now + timedelta(minutes=1))]
+    assert (found, refused) == ([True, False, True], [])
