@@ -18,6 +18,7 @@ from pathlib import Path
 from tests.compose import parts
 from tests.compose.engine import Engine, Stack, find_engine
 from tests.compose.figures import Figures
+from tests.compose.upgrade import upgrade
 from tests.localservers import free_port
 from tests.running import GEMMA, ROOT
 
@@ -27,12 +28,13 @@ LOCAL_OPTIONS = (
 )
 PARTS: dict[str, Callable[[parts.Console], None]] = {
     "journey": parts.journey_to_a_chat,
+    "credentials": parts.credentials,
     "crashes": parts.kill_each,
     "crash-of-all": parts.kill_all,
     "two": parts.two_of_each,
     "again": parts.down_and_up,
     "backup": parts.backup_and_restore,
-    "upgrade": parts.upgrade,
+    "upgrade": upgrade,
 }
 
 
@@ -48,14 +50,19 @@ def main() -> int:
     parser.add_argument(
         "--keep-image", metavar="NAME", help="an image that is there already, not built and not removed"
     )
+    parser.add_argument("--overlays", action="store_true", help="with compose.external.yml and compose.tls.yml")
     options = parser.parse_args()
     engine, figures = find_engine(options.podman_compose), Figures()
     name = f"console-test-{secrets.token_hex(3)}"
     with tempfile.TemporaryDirectory(prefix=f"{name}-") as folder:
         image = options.keep_image or f"{name}-image"
-        with made_image(engine, image, options, figures), project(engine, name, image, Path(folder)) as stack:
+        with (
+            made_image(engine, image, options, figures),
+            project(engine, name, image, Path(folder), options.overlays) as stack,
+        ):
             console = parts.Console(stack, figures, options.build_options.split())
-            for part in ["journey", *(one for one in options.parts or PARTS if one != "journey")]:
+            wanted = options.parts or [part for part in PARTS if not (options.overlays and part == "upgrade")]
+            for part in ["journey", *(one for one in wanted if one != "journey")]:
                 began = time.monotonic()
                 print(f"== {part}", flush=True)
                 PARTS[part](console)
@@ -76,12 +83,15 @@ def made_image(engine: Engine, image: str, options: argparse.Namespace, figures:
         figures.add("its size", parts.size(engine, image), "MB")
         yield
     finally:
-        engine("rmi", "--force", image)
+        parts.remove_images(engine, image, f"{image.removesuffix('-image')}-before")
 
 
 @contextmanager
-def project(engine: Engine, name: str, image: str, folder: Path) -> Iterator[Stack]:
+def project(engine: Engine, name: str, image: str, folder: Path, overlays: bool) -> Iterator[Stack]:
     stack = Stack(engine, name, folder, settings(image))
+    if overlays:
+        stack.environment |= elsewhere(stack.environment)
+        stack.files += [ROOT / "compose.external.yml", ROOT / "compose.tls.yml", ROOT / "tests/compose/elsewhere.yml"]
     stack.files.append(ROOT / "tests/compose/tiny.yml")
     try:
         yield stack
@@ -113,6 +123,16 @@ def settings(image: str) -> dict[str, str]:
         "STORAGE_EMULATOR_HOST": "http://storage:9023",
         "VERTEX_POLL_SECONDS": "2",
         "CONSOLE_LOCAL_OPTIONS": LOCAL_OPTIONS,
+    }
+
+
+def elsewhere(given: dict[str, str]) -> dict[str, str]:
+    return {
+        "DATABASE_URL": f"postgres://somebody:{given['POSTGRES_PASSWORD']}@database-elsewhere:5432/something",
+        "REDIS_URL": f"redis://:{given['REDIS_PASSWORD']}@redis-elsewhere:6379/0",
+        "CONSOLE_HOST": "localhost",
+        "CONSOLE_HTTP_PORT": str(free_port()),
+        "CONSOLE_HTTPS_PORT": str(free_port()),
     }
 
 

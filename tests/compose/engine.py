@@ -16,7 +16,7 @@ from tests.running import ROOT
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
 # Nothing of the shell that starts this reaches the containers.
-KEPT = ("PATH", "HOME", "USER", "LANG", "XDG_RUNTIME_DIR", "DOCKER_HOST", "DOCKER_CONTEXT", "TMPDIR")
+KEPT = ("PATH", "HOME", "USER", "LANG", "TMPDIR", "XDG_", "DOCKER_", "PODMAN_", "BUILDAH_", "CONTAINERS_")
 
 
 class Failed(RuntimeError):
@@ -25,7 +25,7 @@ class Failed(RuntimeError):
 
 def call(command: Sequence[str], patience: float = 900, given: str = "") -> str:
     """Its output; what it said besides is in the error."""
-    environment = {key: value for key, value in os.environ.items() if key in KEPT}
+    environment = {key: value for key, value in os.environ.items() if key.startswith(KEPT)}
     ended = subprocess.run(
         command, cwd=ROOT, env=environment, input=given, capture_output=True, text=True, timeout=patience, check=False
     )
@@ -111,7 +111,15 @@ class Stack:
     def crash(self, *containers: str) -> None:
         """Their main processes die at one moment. `kill` of the engine would be a wish that they stay down."""
         for number in [self.main_process(name) for name in containers]:
-            os.kill(number, signal.SIGKILL)
+            if runs_in_a_container(number):
+                os.kill(number, signal.SIGKILL)
+            else:
+                self._kill_beside_the_engine(number)
+
+    def _kill_beside_the_engine(self, number: int) -> None:
+        """Where the engine has a machine of its own, or this is a user who may not."""
+        power = ["--privileged", "--pid=host", "--user=0", "--entrypoint=kill"]
+        self.engine("run", "--rm", *power, self.environment["CONSOLE_IMAGE"], "-9", str(number))
 
     def is_healthy(self, container: str) -> bool:
         """What its health check says now; without one, that it runs."""
@@ -161,6 +169,15 @@ class Stack:
         """Of memory, for each container."""
         lines = self.engine("stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}", *self.containers())
         return {line.split()[0]: in_megabytes(line.split()[1]) for line in lines.splitlines() if line.strip()}
+
+
+def runs_in_a_container(number: int) -> bool:
+    """Not so where the number is one of another machine, and some program here has it by chance."""
+    root = Path(f"/proc/{number}/root")
+    try:
+        return any((root / mark).exists() for mark in (".dockerenv", "run/.containerenv"))
+    except PermissionError:
+        return False
 
 
 UNITS = {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "KB": 1e3, "MB": 1e6, "GB": 1e9, "B": 1}
