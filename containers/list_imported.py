@@ -6,6 +6,7 @@ to be imported fails the build.
 
 import importlib
 import json
+import os
 import pkgutil
 import subprocess
 import sys
@@ -34,6 +35,7 @@ def names(package: str) -> Iterator[str]:
 def import_console() -> None:
     import django
 
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
     django.setup()
     from console.urls import urlpatterns
     from jobs.vertex.sdk.clients import CLIENTS
@@ -59,7 +61,7 @@ def import_all(modules: list[str]) -> None:
 
 def files() -> list[str]:
     found = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
-    return [file for file in found if file and file.endswith(".py")]
+    return [file for file in found if file and file.startswith("/") and file.endswith(".py")]
 
 
 def of_another(kind: str) -> set[str]:
