@@ -31,8 +31,10 @@ COPY requirements.lock requirements-local.lock /build/
 RUN /usr/local/bin/python -m venv --without-pip /opt/console \
     && /usr/local/bin/python -m pip --python /opt/console install --no-compile --require-hashes --no-deps \
         -r "/build/requirements${EXTRAS:+-$EXTRAS}.lock"
-COPY containers/install-torch containers/prune containers/list_imported.py /build/
-RUN if [ "$EXTRAS" = local ]; then sh /build/install-torch; fi && sh /build/prune /opt/console
+COPY containers/install-torch /build/
+RUN if [ "$EXTRAS" = local ]; then sh /build/install-torch; fi
+COPY containers/prune containers/list_imported.py /build/
+RUN sh /build/prune /opt/console
 
 WORKDIR /app
 COPY pyproject.toml README.md LICENSE NOTICE THIRD_PARTY_NOTICES.md manage.py ./
