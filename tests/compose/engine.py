@@ -58,7 +58,7 @@ def find_engine(podman_compose: str) -> Engine:
     if works("docker", "compose", "version") and works("docker", "info"):
         return Engine("docker", ("docker", "compose"))
     if works("podman", "info") and works(podman_compose, "--version"):
-        return Engine("podman", (podman_compose, "--in-pod=false"))
+        return Engine("podman", (podman_compose, "--in-pod=false", "--podman-path", str(ROOT / "containers/podman")))
     raise SystemExit("There is neither Docker with its compose plugin nor Podman on this machine, or it does not run.")
 
 
