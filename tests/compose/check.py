@@ -96,7 +96,9 @@ def project(engine: Engine, name: str, image: str, folder: Path, overlays: bool)
     try:
         yield stack
     except BaseException:
-        for service in ("web", "worker-jobs", "worker-chat", "vertex"):
+        for container in stack.containers(stopped=True):
+            print(engine("inspect", "--format", "{{.Name}} {{json .State}}", container), file=sys.stderr)
+        for service in ("web", "worker-jobs", "worker-chat", "beat", "vertex"):
             print(f"-- last lines of {service}\n{stack.log(service)}", file=sys.stderr)
         raise
     finally:

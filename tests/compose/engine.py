@@ -88,13 +88,15 @@ class Stack:
     def down(self, *arguments: str) -> None:
         self.compose("down", *arguments)
 
-    def containers(self, *services: str) -> list[str]:
-        """Names of those that run, in the order of the services, or all."""
+    def containers(self, *services: str, stopped: bool = False) -> list[str]:
+        """Names of those that run, in the order of the services, or all; `stopped` ones, too."""
         wanted = [f"label={PROJECT}={self.name}"]
         found = []
         for label in [f"label={SERVICE}={service}" for service in services] or [""]:
             filters = [word for one in (*wanted, label) if one for word in ("--filter", one)]
-            found += sorted(self.engine("ps", *filters, "--format", "{{.Names}}").split())
+            found += sorted(
+                self.engine("ps", *(["--all"] if stopped else []), *filters, "--format", "{{.Names}}").split()
+            )
         return found
 
     def execute(self, container: str, *command: str, user: str = "", patience: float = 120) -> str:
@@ -162,7 +164,7 @@ class Stack:
                 text=True,
                 check=False,
             ).stdout
-            for name in self.containers(service)
+            for name in self.containers(service, stopped=True)
         )
 
     def megabytes(self) -> dict[str, float]:
