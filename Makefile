@@ -12,7 +12,7 @@ BY_HARDWARE := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cu
 	nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver \
 	nvidia-cusparse nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
 
-.PHONY: up test test-slow test-faults soak lint check lock sbom audit format messages demo-check bench bench-chat bench-lists bench-pages bench-reliability bench-serving bench-training screenshots tour clean
+.PHONY: up test test-slow test-faults test-compose image soak lint check lock sbom audit format messages demo-check bench bench-chat bench-lists bench-pages bench-reliability bench-serving bench-training screenshots tour clean
 
 up: $(VENV)/.installed-local ## run the whole console on this machine
 	@$(BIN)/python manage.py up $(ARGS)
@@ -40,6 +40,17 @@ test-faults: $(VENV)/.installed-dev ## every test of the table of faults, on SQL
 	tests/support/postgresql.sh sh -ec '$(FAULTS) tests/faults tests/jobs; \
 		for seed in $(SEEDS); do echo "CONSOLE_SEED=$$seed"; CONSOLE_SEED=$$seed $(RANDOM_FAULTS); done' \
 		|| { [ $$? -eq 3 ] && echo "PostgreSQL was left out."; }
+
+# For the build, such as BUILD_OPTIONS='--build-arg PIP_EXTRA_INDEX_URL=…'; parts of the check, such as ARGS='crashes two'.
+BUILD_OPTIONS ?=
+test-compose: $(VENV)/.installed-dev $(VENV)/compose/.installed ## the containers, with Docker or Podman; half an hour, mostly building
+	$(BIN)/python -m tests.compose.check --build-options='$(BUILD_OPTIONS)' --podman-compose=$(VENV)/compose/bin/podman-compose $(ARGS)
+
+ENGINE ?= docker
+EXTRAS ?=
+image: ## the image alone, the same one for the same commit: make image ENGINE=podman EXTRAS=local
+	$(ENGINE) build $(BUILD_OPTIONS) --build-arg EXTRAS=$(EXTRAS) --build-arg REVISION=$$(git rev-parse HEAD) \
+		--build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) --tag garden-console .
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -123,6 +134,11 @@ $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 $(VENV)/gradio/.installed: | $(VENV)/bin/python
 	$(PYTHON) -m venv $(VENV)/gradio
 	$(VENV)/gradio/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) gradio==6.31.0 httpx==0.28.1
+	@touch $@
+
+$(VENV)/compose/.installed: | $(VENV)/bin/python
+	$(PYTHON) -m venv $(VENV)/compose
+	$(VENV)/compose/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) podman-compose==1.6.0
 	@touch $@
 
 $(VENV)/lock/.installed: | $(VENV)/bin/python

@@ -150,11 +150,12 @@ class Answer:
     conversation: str
 
 
-def ask(visitor: Visitor, endpoint: str, question: str, stop_after: float = 0) -> Answer:
+def ask(visitor: Visitor, endpoint: str, question: str, stop_after: float = 0, picture: Path | None = None) -> Answer:
     """In a new chat. `stop_after` seconds of streaming it presses Stop: a pretrained model may go on for minutes."""
     page = visitor.get(f"/studio/chat/?endpoint={endpoint}")
     sent = time.monotonic()
-    page = visitor.submit(page, "/studio/chat/", text=question, endpoint=endpoint)
+    files = {"pictures": picture} if picture else None
+    page = visitor.submit(page, "/studio/chat/", files=files, text=question, endpoint=endpoint)
     stream, first, stopped = frames_address(page), 0.0, False
     for event, data in visitor.events(stream) if stream else ():
         if event == "end":

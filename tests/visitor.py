@@ -114,8 +114,8 @@ class Page(HTMLParser):
 
 
 class Visitor:
-    def __init__(self, address: str) -> None:
-        self.client = httpx.Client(base_url=address, follow_redirects=True, timeout=60, trust_env=False)
+    def __init__(self, address: str, verify: bool = True) -> None:
+        self.client = httpx.Client(base_url=address, follow_redirects=True, timeout=60, trust_env=False, verify=verify)
 
     def __enter__(self) -> "Visitor":
         return self
