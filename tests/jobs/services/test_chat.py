@@ -148,7 +148,7 @@ def test_few_queries_stand_between_a_message_and_its_first_word(conversation, fa
     with CaptureQueriesContext(connection) as queries:
         kick = lambda _answer: asked.extend(statements(queries))  # noqa: E731
         answer = chat.ask(conversation, key=uuid4(), text="Ahoy", kick=kick)
-        assert asked == ["SELECT", "UPDATE", "UPDATE", "INSERT"]
+        assert asked == ["SELECT", "UPDATE", "UPDATE", "SELECT", "INSERT"]
     with CaptureQueriesContext(connection) as queries:
         fake_gateway.during("chat._open", lambda: before.extend(statements(queries)))
         chat.answer(answer.pk)
