@@ -293,7 +293,7 @@ def test_a_message_that_is_held_when_the_broker_is_killed_ends_no_worker(broker:
 
 
 @pytest.mark.fault("F21")
-@pytest.mark.parametrize("name", [pytest.param("worker-jobs", marks=slow), "worker-chat"])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=slow) for name in ("worker-jobs", "worker-chat")])
 def test_a_worker_of_the_team_survives_a_restart_without_a_traceback(
     broker: Broker, tmp_path: Path, settings: Any, name: str
 ) -> None:

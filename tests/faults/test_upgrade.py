@@ -107,6 +107,7 @@ def test_a_migration_that_was_killed_goes_on(old, upgraded, tmp_path, statement)
     assert ask(data_dir, "PRAGMA foreign_key_check") == []
 
 
+@pytest.mark.slow
 def test_the_tables_of_an_upgrade_are_those_of_a_new_console(upgraded, tmp_path):
     """Columns may stand in another order; what each is, and each index, is the same."""
     upgrade(tmp_path)

@@ -66,6 +66,7 @@ def contexts(server):
 
 
 @moments
+@pytest.mark.slow
 def test_deployment(own_server, moments):
     server, dice = own_server.start(), random.Random(20261125)
     answered: list[str] = []

@@ -5,11 +5,14 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from tests.localvertex.servers import ROOT
 
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
+@pytest.mark.slow
 def test_another_project_uses_it_in_ten_lines(tmp_path, bucket_address):
     conftest, test = BLOCK.findall((ROOT / "docs/localvertex.md").read_text(encoding="utf-8"))
     assert len([line for line in conftest.splitlines() if line]) <= 10

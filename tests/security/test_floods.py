@@ -62,6 +62,7 @@ def test_slow_readers_of_files_hold_up_nobody(site: Site, source: str) -> None:
     site.endure(attacks.slow_readers(site.attacker(source=source)))
 
 
+@pytest.mark.slow
 def test_slow_downloads_hold_up_nobody(site: Site) -> None:
     dataset = make_dataset(site.console, "bench-1", 30)
     path = f"/datasets/{dataset}/file/"
@@ -176,6 +177,7 @@ def test_streams_of_one_burst_are_all_open_and_take_little_memory(site: Site, co
         assert probe(site.address, site.sessions[0], 2).failures == []
 
 
+@pytest.mark.slow
 def test_large_pages_that_are_hardly_taken_take_no_more_than_their_share_of_memory(site: Site) -> None:
     """300 of a megabyte each, to one person who has a share of 192 MB; each takes as little as is allowed."""
     path = f"/datasets/{make_dataset(site.console, 'bench-1', 3)}/rows/1.json"

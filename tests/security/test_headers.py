@@ -126,6 +126,7 @@ def test_a_header_with_an_underscore_is_not_the_one_with_a_hyphen(tmp_path: Any)
         assert site.send(f"{SIGN_IN}{site.host}X-Forwarded_Proto: https\r\n{CLOSE}")[0] == 301
 
 
+@pytest.mark.slow
 def test_five_hundred_requests_of_noise_make_no_page_fail(site: Site) -> None:
     chance = random.Random(21)
     pieces = ["\r\n", "\n", "\x00", ":", " ", "HTTP/1.1", "GET", "/", "%", "Host", "Content-Length", "\xff", "a", "0"]

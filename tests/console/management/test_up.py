@@ -43,6 +43,7 @@ def console(tmp_path_factory):
         yield started
 
 
+@pytest.mark.slow
 def test_the_link_signs_the_owner_in_once(console):
     with Visitor(console.address) as person:
         assert "Dashboard" in person.sign_in(console.link).text

@@ -15,6 +15,8 @@ from jobs.localvertex.engine.model import trainable
 from tests.localvertex.engine.conftest import TINY, TUNE, Workdir
 from tests.localvertex.engine.llama import llama
 
+pytestmark = pytest.mark.slow
+
 HELD_OUT = json.loads((TUNE / "heldout.json").read_text())
 QUESTIONS = HELD_OUT["questions"]
 needs_bitsandbytes = pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="needs the extra qlora")

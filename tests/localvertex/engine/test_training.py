@@ -111,6 +111,7 @@ def test_killed_training_goes_on_from_its_last_checkpoint(workdir: Workdir) -> N
     assert len(workdir.events("done")) == 1
 
 
+@pytest.mark.slow
 def test_killed_while_exporting_only_exports(trained: Workdir, workdir: Workdir) -> None:
     (workdir.path / "checkpoints").symlink_to(trained.path / "checkpoints")
     assert workdir.run() == 0

@@ -87,6 +87,7 @@ def test_a_console_with_accounts_is_replaced_only_when_asked_and_moved_aside(bac
     assert [path.read_text() for path in data_dir.glob("before-restore-*/datasets/newer.jsonl")] == ["{}\n"]
 
 
+@pytest.mark.slow
 def test_a_database_that_cannot_be_read_can_be_replaced(backup: Path, tmp_path: Path) -> None:
     data_dir = tmp_path / "console"
     data_dir.mkdir()
@@ -258,6 +259,7 @@ def files_of(path: Path) -> str:
         return str(json.loads(archive.read("manifest.json"))["files"])
 
 
+@pytest.mark.slow
 def test_copying_says_what_it_would_copy_to(seeded: Path) -> None:
     assert manage(seeded, "copy-files", fails=True) == (
         "CommandError: FILES_URL is empty: the files are in the data directory already."
