@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.jobs.services.backup.commands import RESTORED, SEED, counts, manage, run
+from tests.support.share import one_of
 
 # A restore whose process ends, or whose disk is full, at the Nth event of a kind.
 STOPPED = """
