@@ -165,7 +165,7 @@ def answer_to(client, chance, name, things):
     return client.post(url, some_of(FIELDS, chance, things) | {field: file}, **headers)
 
 
-@pytest.mark.parametrize("name", one_of(2, sorted(ROUTES)))
+@pytest.mark.parametrize("name", one_of(4, sorted(ROUTES)))
 def test_no_request_makes_it_fail(client, owner, things, name):
     chance = random.Random(name)
     client.raise_request_exception = False

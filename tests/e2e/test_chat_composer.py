@@ -98,6 +98,7 @@ def enter_makes_a_line(visit: Visit) -> Iterator[None]:
         choose(True)
 
 
+@pytest.mark.slow
 def test_enter_makes_a_line_for_who_chose_that(chat: Page, visit: Visit) -> None:
     address = chat.url
     with enter_makes_a_line(visit):
@@ -112,6 +113,7 @@ def test_enter_makes_a_line_for_who_chose_that(chat: Page, visit: Visit) -> None
         assert turns(chat)[-1] == "One\ntwo"
 
 
+@pytest.mark.slow
 def test_the_end_of_each_answer_is_said_though_the_words_are_the_same(chat: Page) -> None:
     """As when an answer is complete before its page has shown that it is being written."""
     box(chat).fill("Two")
@@ -130,6 +132,7 @@ def test_the_end_of_each_answer_is_said_though_the_words_are_the_same(chat: Page
     assert chat.evaluate("said") == ["The answer is complete"] * 2
 
 
+@pytest.mark.slow
 def test_arrow_up_in_an_empty_box_presses_the_last_edit_button(chat: Page) -> None:
     chat.evaluate("""() => { for (const name of ["first", "last"]) {
       const button = Object.assign(document.createElement("button"), { textContent: name });
@@ -145,6 +148,7 @@ def test_arrow_up_in_an_empty_box_presses_the_last_edit_button(chat: Page) -> No
     assert chat.evaluate("window.edited") == "last"
 
 
+@pytest.mark.slow
 def test_the_last_question_is_edited_by_keyboard(chat: Page) -> None:
     box(chat).press("ArrowUp")
     question = chat.get_by_role("textbox", name="Question")
@@ -163,6 +167,7 @@ def test_the_last_question_is_edited_by_keyboard(chat: Page) -> None:
     expect(box(chat)).to_be_focused()
 
 
+@pytest.mark.slow
 def test_korean_is_composed_before_it_is_sent(chat: Page) -> None:
     """Enter ends a composition; the next one sends, once."""
     keyboard = chat.context.new_cdp_session(chat)
@@ -181,6 +186,7 @@ def test_korean_is_composed_before_it_is_sent(chat: Page) -> None:
     assert turns(chat) == ["Hello", "한글"]
 
 
+@pytest.mark.slow
 def test_a_draft_outlives_the_tab_until_it_is_accepted(chat: Page, visit: Visit) -> None:
     box(chat).fill("Half a thought")
     address = chat.url
@@ -196,6 +202,7 @@ def test_a_draft_outlives_the_tab_until_it_is_accepted(chat: Page, visit: Visit)
     visit.page = other
 
 
+@pytest.mark.slow
 def test_a_draft_is_there_on_another_device_too(chat: Page, visit: Visit) -> None:
     box(chat).fill("Begun at the desk")
     chat.wait_for_function("() => document.getElementById('id_text').defaultValue === 'Begun at the desk'")
@@ -213,6 +220,7 @@ def test_a_draft_is_there_on_another_device_too(chat: Page, visit: Visit) -> Non
     expect(box(chat)).to_have_value("")
 
 
+@pytest.mark.slow
 def test_a_draft_that_is_kept_while_its_page_is_read_again_is_shown(chat: Page) -> None:
     """The page that comes was read before the server had the draft, and the draft is kept before that page is there."""
     kept, came = list[Route](), list[bool]()
@@ -235,6 +243,7 @@ def test_a_draft_that_is_kept_while_its_page_is_read_again_is_shown(chat: Page) 
     box(chat).fill("")
 
 
+@pytest.mark.slow
 def test_what_is_sent_when_the_session_is_over_is_not_lost(chat: Page, visit: Visit) -> None:
     address, cookies = chat.url, visit.context.cookies()
     visit.context.clear_cookies(name="sessionid")
@@ -247,6 +256,7 @@ def test_what_is_sent_when_the_session_is_over_is_not_lost(chat: Page, visit: Vi
     box(chat).fill("")
 
 
+@pytest.mark.slow
 def test_commands(chat: Page, visit: Visit) -> None:
     box(chat).focus()
     chat.keyboard.type("/")
@@ -313,6 +323,7 @@ def test_settings(chat: Page, visit: Visit) -> None:
     expect(chat.get_by_role("button", name="Cool", exact=True)).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_an_answer_by_a_schema(chat: Page) -> None:
     chat.select_option("#id_response_format", "json_object")
     saved(chat)
@@ -325,6 +336,7 @@ def test_an_answer_by_a_schema(chat: Page) -> None:
     assert chat.locator(".turn.model .md").last.inner_text().strip().startswith("{")
 
 
+@pytest.mark.slow
 def test_get_code(chat: Page, visit: Visit) -> None:
     chat.context.grant_permissions(["clipboard-read", "clipboard-write"])
     opener = chat.get_by_role("link", name="Get code")

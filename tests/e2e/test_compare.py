@@ -11,7 +11,7 @@ from tests.e2e.conftest import NARROW, Visit, enter, remarks
 from tests.running import GEMMA, Running
 from tests.visitor import Visitor
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(240)]
 SOON = 60_000
 
 

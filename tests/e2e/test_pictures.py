@@ -123,6 +123,7 @@ def test_a_picture_from_a_file_by_paste_and_by_drop_is_seen(
     assert (seen, visit.problems) == (dict.fromkeys(ways, True), [])
 
 
+@pytest.mark.slow
 def test_pictures_in_a_chat(visit: Visit, page: Page, endpoints: dict[str, str]) -> None:
     first_turn(visit, endpoints["sees"], lambda page: give(page, "drop", "stars.png", saved(STARS)))
     page.locator("#id_temperature").fill("0")
@@ -162,6 +163,7 @@ def test_pictures_in_a_chat(visit: Visit, page: Page, endpoints: dict[str, str])
     assert opened.value.evaluate("document.images[0].naturalWidth") == 896
 
 
+@pytest.mark.slow
 def test_a_message_of_pictures_alone_is_sent_by_enter(visit: Visit, page: Page, endpoints: dict[str, str]) -> None:
     visit.open(f"/studio/chat/?endpoint={endpoints['sees']}")
     box = page.get_by_role("textbox", name="Message", exact=True)
@@ -180,6 +182,7 @@ def test_a_message_of_pictures_alone_is_sent_by_enter(visit: Visit, page: Page, 
     assert visit.problems == []
 
 
+@pytest.mark.slow
 def test_a_text_model_says_why_it_takes_no_pictures(visit: Visit, page: Page, endpoints: dict[str, str]) -> None:
     why = "gemma-3-270m reads text only, no pictures."
     visit.open(f"/studio/chat/?endpoint={endpoints['sees']}")
@@ -197,6 +200,7 @@ def test_a_text_model_says_why_it_takes_no_pictures(visit: Visit, page: Page, en
     assert (remarks(visit), visit.problems) == ([], [])
 
 
+@pytest.mark.slow
 def test_the_page_shows_that_it_takes_what_is_dragged(visit: Visit, page: Page, endpoints: dict[str, str]) -> None:
     visit.open(f"/studio/chat/?endpoint={endpoints['sees']}")
     give(page, "drag", "stars.png", saved(STARS))
@@ -207,6 +211,7 @@ def test_the_page_shows_that_it_takes_what_is_dragged(visit: Visit, page: Page, 
     assert visit.problems == []
 
 
+@pytest.mark.slow
 def test_without_a_script(browser: Browser, person: Visitor, endpoints: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "stars.png").write_bytes(saved(STARS))
     context = browser.new_context(java_script_enabled=False, viewport=NARROW)
@@ -221,6 +226,7 @@ def test_without_a_script(browser: Browser, person: Visitor, endpoints: dict[str
     context.close()
 
 
+@pytest.mark.slow
 def test_the_columns_of_a_comparison_see_the_same_picture(visit: Visit, page: Page, endpoints: dict[str, str]) -> None:
     visit.open("/studio/compare/")
     for letter in "AB":
@@ -244,6 +250,7 @@ def test_the_columns_of_a_comparison_see_the_same_picture(visit: Visit, page: Pa
     visit.picture("compare-pictures")
 
 
+@pytest.mark.slow
 def test_a_photo_on_a_phone(visit: Visit, page: Page, endpoints: dict[str, str], tmp_path: Path) -> None:
     page.set_viewport_size(NARROW)
     photo = Image.new("RGB", (400, 200), "red")

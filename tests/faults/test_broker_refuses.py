@@ -128,7 +128,7 @@ def silent(broker: Broker) -> Callable[[], None]:
 
 @pytest.mark.parametrize(
     "broken",
-    [replica, *(pytest.param(each, marks=pytest.mark.slow) for each in (full, emptied_and_cut, killed, silent))],
+    [pytest.param(each, marks=pytest.mark.slow) for each in (replica, full, emptied_and_cut, killed, silent)],
 )
 def test_the_worker_goes_on(broker: Broker, worker: Worker, broken: Callable[[Broker], Callable[[], None]]) -> None:
     worker.wait_for_a_tick()

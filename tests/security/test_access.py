@@ -363,7 +363,7 @@ def test_who_has_no_account_any_more_is_nobody(client, owner, name):
     assert (led_to_sign_in(client, url), kept() == before) == (True, True)
 
 
-@pytest.mark.parametrize("name", sorted(PLAIN))
+@pytest.mark.parametrize("name", one_of(3, sorted(PLAIN)))
 def test_without_an_id_nobody_has_to_sign_in_first_either(client, owner, name):
     before = kept()
     assert (led_to_sign_in(client, address(name)), kept() == before) == (True, True)

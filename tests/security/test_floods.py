@@ -97,6 +97,7 @@ def test_slow_bodies_hold_up_nobody(site: Site) -> None:
     site.endure(attacks.slow_bodies(site.attacker()))
 
 
+@pytest.mark.slow
 def test_slow_bodies_of_four_addresses_shut_nobody_out(site: Site) -> None:
     """As many as there may be connections; all of them are at work."""
     with many_files(), ExitStack() as opened:

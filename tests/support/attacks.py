@@ -123,7 +123,7 @@ def slow_bodies(
     head = f"POST {path} HTTP/1.1\r\n{target.headers(Content_Length=str(length), Content_Type=kind)}".encode()
     with _open(target, connections) as opened:
         for connection in opened:
-            connection.sendall(head)
+            _send(connection, head)
         with _repeat(lambda: [_send(one, b"a") for one in opened], pause):
             yield opened
 

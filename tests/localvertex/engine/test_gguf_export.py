@@ -26,6 +26,8 @@ from jobs.localvertex.engine.vision import Vision
 from tests.localvertex.engine.conftest import ROOT, TINY, TINY_VISION, TUNE, Workdir
 from tests.localvertex.engine.llama import llama
 
+pytestmark = pytest.mark.slow
+
 QUESTIONS = json.loads((TUNE / "heldout.json").read_text())["questions"]
 
 

@@ -87,6 +87,7 @@ def test_bad_data_fails_with_the_line(workdir: Workdir) -> None:
     assert failed["message"].startswith("Line 2 of the training data: ")
 
 
+@pytest.mark.slow
 def test_sigterm_cancels_and_keeps_checkpoints(workdir: Workdir) -> None:
     workdir.describe(epochs=10, batch_size=1)
     process = workdir.start()
