@@ -23,6 +23,9 @@ from tests.jobs.services.backup.commands import RESTORED, SEED, counts, manage, 
 from tests.running import ROOT
 
 
+OF_SQLITE = pytest.mark.skipif("TEST_DATABASE_URL" in os.environ, reason="the backup is of an SQLite database")
+
+
 @pytest.fixture(scope="module")
 def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data_dir = tmp_path_factory.mktemp("seeded") / "data"
@@ -148,6 +151,7 @@ def test_a_backup_of_another_kind_of_database_is_refused(backup: Path, tmp_path:
     assert reason(other).startswith("The backup is of a mysql database")
 
 
+@OF_SQLITE
 @pytest.mark.django_db
 def test_a_member_that_is_not_what_was_written(backup: Path, tmp_path: Path) -> None:
     members = members_of(backup)
@@ -162,6 +166,7 @@ def test_a_backup_that_is_cut_off_is_no_backup(backup: Path, tmp_path: Path) -> 
     assert "is no backup of a console, or it is cut off" in reason(half)
 
 
+@OF_SQLITE
 @pytest.mark.threat("T13")
 @pytest.mark.django_db
 @pytest.mark.parametrize("place", ["data/../../outside", "data//etc/outside"])
