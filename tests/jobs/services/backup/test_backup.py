@@ -22,7 +22,6 @@ from jobs.services.backup.restore import check
 from tests.jobs.services.backup.commands import RESTORED, SEED, counts, manage, members_of, run
 from tests.running import ROOT
 
-
 OF_SQLITE = pytest.mark.skipif("TEST_DATABASE_URL" in os.environ, reason="the backup is of an SQLite database")
 
 
