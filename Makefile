@@ -28,6 +28,8 @@ test: $(VENV)/.installed-dev ## every test but those of test-slow
 test-slow: $(VENV)/.installed-dev ## tests that `make test` leaves out, because they take minutes
 	nice -n 10 $(PYTEST) -n auto --dist loadfile -m "slow and not e2e"
 	$(PYTEST) -n auto --dist loadfile -m "slow and e2e" tests/e2e tests/security
+	tests/support/postgresql.sh nice -n 10 $(PYTEST) -n auto --dist loadfile -m "not slow and not e2e" tests/jobs \
+		|| { [ $$? -eq 3 ] && echo "PostgreSQL was left out."; }
 
 # Seeds of the random faults; a test's name has its own.
 SEEDS ?= 0 1000 2000 3000 4000

@@ -13,7 +13,7 @@ from celery import Celery
 
 from console.management.liveness import Pulse
 
-pytestmark = pytest.mark.fault("F18", "F23")
+pytestmark = [pytest.mark.slow, pytest.mark.fault("F18", "F23")]
 THREADS = 2
 COMMAND = [sys.executable, "-m", "celery", "--quiet", "-A", "tests.console.pulsing_worker", "worker", "--pool=threads"]
 COMMAND += [f"--concurrency={THREADS}", "-Q", "pulses", "--without-gossip", "--without-mingle", "--with-schedule"]

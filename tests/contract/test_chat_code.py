@@ -28,7 +28,7 @@ from tests.googlehost import TOKEN, google_host
 from tests.localservers import TINY, TINY_FOLDER, LocalVertex, local_servers
 from tests.support.share import one_of
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 SEES = "google/gemma3@gemma-3-4b-it"
 VISION_FOLDER = TINY_FOLDER.parent / "tiny-gemma3-vision"
 STARS = Scene("white", (Thing("star", "red"), Thing("circle", "blue")))

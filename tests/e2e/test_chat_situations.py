@@ -178,6 +178,7 @@ def test_each_refusal_says_what_to_do_and_is_tried_again(visit: Visit, talk: Pag
     expect(box(talk)).to_have_value("refuse")
 
 
+@pytest.mark.slow
 def test_a_model_that_wakes_is_waited_for_with_the_reason(visit: Visit, talk: Page, console: Running) -> None:
     fault(console, "chat_completions", mode="delay", seconds=4)
     say(talk, "Wake up")
@@ -223,6 +224,7 @@ def test_escape_stops_and_the_text_so_far_stays(talk: Page) -> None:
     expect(talk.get_by_role("button", name="Continue")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_message_that_is_sent_while_an_answer_is_written_goes_when_that_ends(visit: Visit, talk: Page) -> None:
     waits = talk.get_by_text("Will be sent when the answer is complete")
     say(talk, "forever")
@@ -258,6 +260,7 @@ def test_a_message_does_not_follow_an_answer_that_failed(talk: Page) -> None:
     assert talk.locator(".turn.user").count() == 2
 
 
+@pytest.mark.slow
 def test_only_who_is_at_the_end_is_taken_along(visit: Visit, talk: Page) -> None:
     talk.set_viewport_size({"width": 700, "height": 420})
     say(talk, "forever")
@@ -319,6 +322,7 @@ def test_a_lost_connection_is_told_and_made_up_for(visit: Visit, talk: Page, con
     assert re.fullmatch(r"Hello there( more)+", text.strip())
 
 
+@pytest.mark.slow
 def test_columns_stream_until_they_are_stopped_and_then_take_what_waits(visit: Visit, board: Page) -> None:
     answers = ask_all(board, "forever")
     for place in range(2):
@@ -336,6 +340,7 @@ def test_columns_stream_until_they_are_stopped_and_then_take_what_waits(visit: V
     assert remarks(visit) == []
 
 
+@pytest.mark.slow
 def test_four_columns_leave_room_for_other_windows_and_for_stop(visit: Visit, page: Page, endpoint: str) -> None:
     """A browser has six connections to one address, and each window that is seen keeps one for what changes."""
     visit.open(f"/studio/compare/?endpoint={endpoint}")
@@ -367,6 +372,7 @@ def test_columns_go_on_after_a_reload(board: Page) -> None:
     all_ended(board)
 
 
+@pytest.mark.slow
 def test_a_column_that_cannot_read_all_goes_on_without_its_oldest_turns(visit: Visit, board: Page) -> None:
     ask_all(board, "Hello")
     all_ended(board)

@@ -105,7 +105,7 @@ def test_pages_with_nothing_to_show(visit: Visit) -> None:
 
 @pytest.mark.usefixtures("page")
 @pytest.mark.parametrize("look", [glanced_at, pytest.param(looked_at, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("state", one_of(2, ["happy", "empty", "failed", "waiting"]))
+@pytest.mark.parametrize("state", one_of(4, ["happy", "empty", "failed", "waiting"]))
 @pytest.mark.timeout(300)
 def test_pages_with_everything(visit: Visit, seeded: dict[str, str], state: str, look: Look) -> None:
     wait_for_the_catalogue(visit)

@@ -11,7 +11,7 @@ from google.cloud import aiplatform_v1beta1 as vertex
 
 from tests.localvertex.servers import PARENT, wait_for
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 moments = pytest.mark.parametrize("moments", [4, pytest.param(20, marks=pytest.mark.slow)])
 
 

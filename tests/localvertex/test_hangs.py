@@ -16,6 +16,7 @@ from tests.localvertex.servers import wait_for
 from tests.localvertex.test_serving import gone, llama
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.fault("F18", "F23"),
     pytest.mark.skipif(sys.platform != "linux", reason="read from /proc"),
 ]

@@ -15,6 +15,8 @@ from google.api_core.exceptions import BadRequest
 from tests.localvertex.servers import PARENT, wait_for
 from tests.localvertex.test_serving import gone, llama
 
+pytestmark = pytest.mark.slow
+
 ONE_FITS, TWO_FIT = 150, 250  # the tiny model is taken for 106 MB
 
 

@@ -79,6 +79,7 @@ def test_a_backup_that_is_made_after_a_restore_was_cut_off_can_be_put_back(
     assert counts(tmp_path / "fresh") == RESTORED
 
 
+@pytest.mark.slow
 def test_what_stays_where_it_is_has_no_place_in_a_backup_of_before(backup: Path, console: Path) -> None:
     """Backups were made that hold what a restore had staged."""
     tops = [".restore", "before-restore-20260101-000000", "run", "static", "console.sqlite3-wal"]
@@ -90,6 +91,7 @@ def test_what_stays_where_it_is_has_no_place_in_a_backup_of_before(backup: Path,
 
 
 @pytest.mark.parametrize("names", [["data/a", "data/a/b"], ["data/a/b", "data/a"], ["data/" + "n" * 300]])
+@pytest.mark.slow
 def test_places_that_no_disk_has_change_nothing(backup: Path, console: Path, names: list[str]) -> None:
     before = kept(console)
     odd = with_members(backup, console.parent / "odd.zip", names)
@@ -100,6 +102,7 @@ def test_places_that_no_disk_has_change_nothing(backup: Path, console: Path, nam
 
 
 @pytest.mark.parametrize(("event", "place"), [("open", "/.restore/datasets/"), ("os.rename", "/.restore/")])
+@pytest.mark.slow
 def test_a_disk_that_is_full_changes_nothing(backup: Path, console: Path, event: str, place: str) -> None:
     before = kept(console)
     code, text = stopped(console, event, place, 0, "full", "restore", "--replace", str(backup))
@@ -108,6 +111,7 @@ def test_a_disk_that_is_full_changes_nothing(backup: Path, console: Path, event:
     assert not (console / ".restore").exists()
 
 
+@pytest.mark.slow
 def test_a_backup_that_is_larger_than_the_disk_is_refused_before_it_is_read(backup: Path, tmp_path: Path) -> None:
     huge = with_members(backup, tmp_path / "huge.zip", [], {"data/x": {"size": 10**18, "sha256": "0"}})
     text = manage(tmp_path / "fresh", "restore", str(huge), fails=True)
@@ -116,6 +120,7 @@ def test_a_backup_that_is_larger_than_the_disk_is_refused_before_it_is_read(back
     assert not (tmp_path / "fresh/console.sqlite3").exists()
 
 
+@pytest.mark.slow
 def test_a_database_that_cannot_be_brought_up_to_date_changes_nothing(backup: Path, console: Path) -> None:
     before = kept(console)
     name = "database/console.sqlite3"
@@ -140,6 +145,7 @@ def test_a_backup_without_its_database_is_refused(backup: Path, console: Path) -
         ["/console/datasets", "/console/secret-key", "/.restore/datasets", "/.restore/console.sqlite3", "-unfinished"],
     ),
 )
+@pytest.mark.slow
 def test_one_that_was_killed_is_whole_when_it_is_run_again(backup: Path, console: Path, place: str) -> None:
     """Killed right before it renames this."""
     before, earlier = kept(console), set(console.glob("before-restore-*"))
