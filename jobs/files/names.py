@@ -13,7 +13,7 @@ class Stored(NamedTuple):
     modified: datetime
 
 
-def checked(name: str) -> str:
+def check_name(name: str) -> str:
     """Raises FileNotFoundError for what cannot be the name of a file that the console kept, such as one with `..`."""
     if not _NAME.fullmatch(name) or ".." in name:
         raise FileNotFoundError(name)

@@ -20,7 +20,7 @@ from django.core.files.storage import storages
 from jobs.errors import StoreUnavailable
 
 from .address import place_of
-from .names import Stored, checked
+from .names import Stored, check_name
 
 logger = logging.getLogger(__name__)
 ALIAS = "files"
@@ -32,7 +32,7 @@ def _store() -> Any:
 
 def open_file(name: str) -> IO[bytes]:
     """For reading; it can be moved about in, and holds a few megabytes in memory at most."""
-    file: IO[bytes] = _store().open(checked(name), "rb").file
+    file: IO[bytes] = _store().open(check_name(name), "rb").file
     return file
 
 
@@ -43,13 +43,13 @@ def read(name: str) -> bytes:
 
 def save(name: str, content: bytes) -> None:
     """Whole or not at all, in place of what had the name."""
-    _store().save(checked(name), File(BytesIO(content), name))
+    _store().save(check_name(name), File(BytesIO(content), name))
 
 
 @contextmanager
 def draft(name: str) -> Iterator[Path]:
     """A file on this machine's disk to be filled and then given to `keep`; gone afterwards."""
-    path: Path = _store().draft_path(checked(name))
+    path: Path = _store().draft_path(check_name(name))
     try:
         path.touch(mode=0o600)
         yield path
@@ -65,13 +65,13 @@ def scratch() -> IO[bytes]:
 
 def keep(path: Path, name: str) -> None:
     """Whole or not at all, in place of what had the name; the draft is not there any more, or not needed."""
-    _store().take(path, checked(name))
+    _store().take(path, check_name(name))
 
 
 def send(path: Path, name: str) -> None:
     """As `keep`, of a file that stays where it is."""
     with path.open("rb") as content:
-        _store().save(checked(name), File(content, name))
+        _store().save(check_name(name), File(content, name))
 
 
 def exists(name: str) -> bool:
@@ -81,7 +81,7 @@ def exists(name: str) -> bool:
 def size(name: str) -> int | None:
     """In bytes; None when there is no such file."""
     try:
-        return int(_store().size(checked(name)))
+        return int(_store().size(check_name(name)))
     except FileNotFoundError:
         return None
 
@@ -89,7 +89,7 @@ def size(name: str) -> int | None:
 def delete(name: str) -> None:
     """What is not there need not be deleted."""
     with suppress(FileNotFoundError):
-        _store().delete(checked(name))
+        _store().delete(check_name(name))
 
 
 def discard(name: str) -> None:
@@ -111,7 +111,7 @@ def local_copy(name: str) -> Iterator[Path]:
     """Its path on this machine, for programs that take nothing else. A copy is gone afterwards."""
     store = _store()
     if not store.is_remote:
-        path = Path(store.path(checked(name)))
+        path = Path(store.path(check_name(name)))
         if not path.is_file():
             raise FileNotFoundError(name)
         yield path

@@ -37,7 +37,7 @@ class SinceBefore(NamedTuple):
 def compare_with_previous(dataset: Dataset, draft: Path) -> SinceBefore:
     """`draft` has the rows of a dataset that is not saved yet."""
     previous = named(dataset.owner, dataset.name).first()
-    return SinceBefore(previous, changed(previous, dataset, draft) if previous else {})
+    return SinceBefore(previous, count_changes(previous, dataset, draft) if previous else {})
 
 
 def save(dataset: Dataset, seen: SinceBefore, guard: Guard | None = None) -> None:
@@ -69,7 +69,7 @@ def remove(dataset: Dataset) -> None:
         left.filter(pk=newest.pk).update(is_latest=True)
 
 
-def changed(old: Dataset, new: Dataset, draft: Path) -> dict[str, int]:
+def count_changes(old: Dataset, new: Dataset, draft: Path) -> dict[str, int]:
     """Rows added, removed and left as they were; nothing where the files are too large, gone or of another kind."""
     if old.shape or new.shape or max(old.row_count, new.row_count) > MOST_ROWS_COMPARED:
         return {}

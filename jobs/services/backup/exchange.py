@@ -25,9 +25,9 @@ class Exchange:
         self._folder, self._stays, self._last = folder, stays, last
         before = next(iter(sorted(folder.glob(f"{ASIDE}*{UNFINISHED}"))), None)
         name = f"{ASIDE}{now:%Y%m%d-%H%M%S}"
-        self._aside = before or unused(folder / f"{name}{UNFINISHED}")
+        self._aside = before or find_free_name(folder / f"{name}{UNFINISHED}")
         # What took the place of something that was put aside before is newer: it does not mix with the old.
-        self._half = unused(folder / f"{name}-half")
+        self._half = find_free_name(folder / f"{name}-half")
         self._made: list[tuple[Path, Path]] = []
 
     def run(self, staged: Path) -> None:
@@ -51,7 +51,7 @@ class Exchange:
         """Where the old files lie from now on, if there were any."""
         if not self._aside.is_dir():
             return None
-        return self._aside.rename(unused(self._aside.with_name(self._aside.name.removesuffix(UNFINISHED))))
+        return self._aside.rename(find_free_name(self._aside.with_name(self._aside.name.removesuffix(UNFINISHED))))
 
     def _place_aside(self, name: str) -> Path:
         is_taken = os.path.lexists(self._aside / name)
@@ -64,6 +64,6 @@ class Exchange:
         old.rename(new)
 
 
-def unused(path: Path) -> Path:
+def find_free_name(path: Path) -> Path:
     names = chain([path], (path.with_name(f"{path.name}-{number}") for number in count(2)))
     return next(one for one in names if not os.path.lexists(one))

@@ -99,13 +99,13 @@ def add_file(writer: Writer, path: Path, data_dir: Path) -> str:
         if place in OF_SERVER_DATABASE:
             return ""
         if problem := why_not_take(path, data_dir):
-            return f"{shown(path)} is not in the backup: {problem}."
+            return f"{show_path(path)} is not in the backup: {problem}."
         if place == SERVER_DATABASE:
             return add_database(writer, name, path, data_dir)
         return add_steady(writer, name, path)
     except GONE:
         writer.manifest.members.pop(name, None)
-        return f"{shown(path)} is not in the backup: it was deleted meanwhile."
+        return f"{show_path(path)} is not in the backup: it was deleted meanwhile."
 
 
 def why_not_take(path: Path, data_dir: Path) -> str:
@@ -116,8 +116,8 @@ def why_not_take(path: Path, data_dir: Path) -> str:
         except GONE:
             if is_link:
                 raise BackupFailed(
-                    f"{shown(path)} leads to {os.readlink(path)!r}, which is not there. Attach that disk, or delete "
-                    "the link; then make the backup."
+                    f"{show_path(path)} leads to {os.readlink(path)!r}, which is not there. Attach that disk, or "
+                    "delete the link; then make the backup."
                 ) from None
             raise
     try:
@@ -141,7 +141,7 @@ def add_steady(writer: Writer, name: str, path: Path) -> str:
         after = path.stat()
         if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
             return ""
-    return f"{shown(path)} changed while it was read; the backup has what it held then."
+    return f"{show_path(path)} changed while it was read; the backup has what it held then."
 
 
 def parts_of(path: Path) -> Iterator[bytes]:
@@ -160,7 +160,7 @@ def reading(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise BackupFailed(
-            f"{shown(path)} cannot be read: {error.strerror or error}. Make it readable for the user who makes the "
+            f"{show_path(path)} cannot be read: {error.strerror or error}. Make it readable for the user who makes the "
             "backup, or move it out of the data directory."
         ) from error
 
@@ -174,7 +174,7 @@ def copy_of_database(source: Path, data_dir: Path) -> Iterator[Path]:
             copy_database(source, copy)
         except sqlite3.Error as error:
             raise BackupFailed(
-                f"The database {shown(source)} cannot be copied: {error}. Repair it or make room for the copy in "
+                f"The database {show_path(source)} cannot be copied: {error}. Repair it or make room for the copy in "
                 f"{data_dir}; then make the backup."
             ) from error
         yield copy
@@ -190,6 +190,6 @@ def copy_database(source: Path, target: Path) -> None:
         copy.execute("PRAGMA journal_mode=DELETE")
 
 
-def shown(path: Path) -> str:
+def show_path(path: Path) -> str:
     """Whoever makes an object names it: its name writes nothing but itself on a terminal."""
     return str(path) if str(path).isprintable() else repr(str(path))

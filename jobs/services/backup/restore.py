@@ -100,7 +100,7 @@ def staged_files(reader: Reader, data_dir: Path, tell: Callable[[str], None]) ->
         try:
             stage(reader, staged, tell)
         except OSError as error:
-            raise unchanged(f"The files of the backup cannot be written to {data_dir}", error) from error
+            raise without_change(f"The files of the backup cannot be written to {data_dir}", error) from error
         yield staged
     finally:
         discard(staged)
@@ -137,7 +137,7 @@ def bring_up_to_date(path: Path) -> None:
         with database.leading_to(path):
             migrate_and_forget()
     except (OSError, DatabaseError) as error:
-        raise unchanged("The database of the backup cannot be used", error) from error
+        raise without_change("The database of the backup cannot be used", error) from error
 
 
 def take_place(reader: Reader, staged: Path, data_dir: Path, now: datetime) -> Path | None:
@@ -150,12 +150,12 @@ def take_place(reader: Reader, staged: Path, data_dir: Path, now: datetime) -> P
     except BaseException as error:
         exchange.undo()
         if isinstance(error, OSError | DatabaseError):
-            raise unchanged("The backup cannot take the place of what is there", error) from error
+            raise without_change("The backup cannot take the place of what is there", error) from error
         raise
     return exchange.finish()
 
 
-def unchanged(what: str, error: Exception) -> BackupFailed:
+def without_change(what: str, error: Exception) -> BackupFailed:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).strip()
     return BackupFailed(f"{what}: {reason}. Nothing was changed. Remove the cause, then restore.")
 

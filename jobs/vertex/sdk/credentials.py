@@ -48,11 +48,11 @@ def _not_loaded(error: Exception) -> VertexError:
         kind = NotAuthorised if error.errno in LASTING else Unavailable
         return kind(unreadable(error), UNAUTHENTICATED)
     if isinstance(error, GoogleAuthError) and not isinstance(error, DefaultCredentialsError):
-        return refused(error)
+        return describe_refusal(error)
     return NotAuthorised(_unusable(error), UNAUTHENTICATED)
 
 
-def refused(error: GoogleAuthError) -> VertexError:
+def describe_refusal(error: GoogleAuthError) -> VertexError:
     """For credentials that were found, and do not do. What may be better in a moment is Unavailable."""
     if isinstance(error, DefaultCredentialsError):
         return NotAuthorised(_unusable(error), UNAUTHENTICATED)

@@ -31,7 +31,7 @@ from jobs.vertex.errors import (
     VertexError,
 )
 
-from .credentials import names_a_file, refused, short, unreadable
+from .credentials import describe_refusal, names_a_file, short, unreadable
 from .departure import Departure, departing
 
 log = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ def translate(error: Exception, *, creates: bool, left: bool = True, bucket: str
 def _before_sending(error: Exception) -> VertexError | None:
     """By its kind alone, whoever says it."""
     if isinstance(error, GoogleAuthError):
-        return refused(error)
+        return describe_refusal(error)
     if _did_not_leave(error):
         return Unavailable(_("Vertex AI could not be reached: %s") % short(error), "UNAVAILABLE")
     return None
