@@ -42,7 +42,9 @@ class Screen:
 
     def _notice(self) -> str:
         count, self._left_out = self._left_out, 0
-        return f"({count} lines are left out here; the logs have them.)\n" if count else ""
+        if not count:
+            return ""
+        return f"({count} {'line is' if count == 1 else 'lines are'} left out here; the logs have all of them.)\n"
 
     def _start(self) -> None:
         """When there is no thread left on this machine, the next line tries again."""

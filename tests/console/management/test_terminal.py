@@ -130,7 +130,7 @@ def test_a_terminal_that_takes_nothing_holds_up_no_process_and_loses_no_log(tmp_
     assert (reader.is_alive(), terminal.flush(0.1)) == (False, False)
     assert (tmp_path / "web.log").read_text().count("\n") == 2000
     shown = stuck.read("Stopped.\n")
-    notice = re.fullmatch(r"\((\d+) lines are left out here; the logs have them\.\)", shown[-2])
+    notice = re.fullmatch(r"\((\d+) lines are left out here; the logs have all of them\.\)", shown[-2])
     assert (shown[0], shown[1], shown[-1]) == ("Starting.", f"web     │ {line}", "Stopped.")
     assert len(shown) - 3 + int(notice[1]) == 2000
     assert terminal.flush(5)
@@ -148,7 +148,7 @@ def test_sentences_that_only_the_terminal_gets_have_room_where_lines_have_none(t
     terminal.say("z" * 199)
     assert stuck.read("here; the logs have them.)\n")[-2:] == [
         "Ready. Open http://127.0.0.1:8000/",
-        "(1 lines are left out here; the logs have them.)",
+        "(1 line is left out here; the logs have all of them.)",
     ]
 
 
