@@ -146,7 +146,7 @@ def test_sentences_that_only_the_terminal_gets_have_room_where_lines_have_none(t
     terminal.follow("web", io.BytesIO(b"lost\n" * 20), echo=True).join(5)
     terminal.say("Ready. Open http://127.0.0.1:8000/")
     terminal.say("z" * 199)
-    assert stuck.read("here; the logs have them.)\n")[-2:] == [
+    assert stuck.read("here; the logs have all of them.)\n")[-2:] == [
         "Ready. Open http://127.0.0.1:8000/",
         "(1 line is left out here; the logs have all of them.)",
     ]

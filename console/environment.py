@@ -1,0 +1,64 @@
+"""Values of environment variables; a wrong one stops the start with a sentence that says what to write."""
+
+import ipaddress
+import math
+import os
+import re
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+def env(name: str, default: str = "") -> str:
+    return os.environ.get(name, "").strip() or default
+
+
+def env_bool(name: str, default: bool = False) -> bool:
+    value = env(name).lower()
+    if value in {"1", "true", "yes", "on"}:
+        return True
+    if value in {"0", "false", "no", "off"}:
+        return False
+    if value:
+        raise ImproperlyConfigured(f"{name}={value!r} is not a yes or a no; write 1 or 0.")
+    return default
+
+
+def env_number(name: str, default: float, minimum: float) -> float:
+    text = env(name, str(default))
+    try:
+        number = float(text)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name}={text!r} is not a number; write for example {default}.") from None
+    if not minimum <= number < math.inf:
+        raise ImproperlyConfigured(f"{name}={text} is too small or no amount at all; write {minimum} or more.")
+    return number
+
+
+def env_url(name: str, schemes: set[str], example: str) -> str:
+    value = env(name)
+    if value and not is_url(value, schemes):
+        shown = re.sub(r"//.*@", "//…@", value)
+        raise ImproperlyConfigured(f"{name}={shown!r} is not an address; write for example {example}.")
+    return value.rstrip("/")
+
+
+def is_url(value: str, schemes: set[str]) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in schemes and bool(parts.netloc) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def env_networks(name: str) -> list[str]:
+    """Addresses and networks, separated by commas."""
+    found = [word.strip() for word in env(name).split(",") if word.strip()]
+    for word in found:
+        try:
+            ipaddress.ip_network(word)
+        except ValueError:
+            raise ImproperlyConfigured(
+                f"{name} has {word!r}, which is no address and no network; write for example 127.0.0.1, 172.16.0.0/12."
+            ) from None
+    return found
