@@ -30,7 +30,7 @@ from console.entrance.limits import MEGABYTE, Account, Full, Ledger  # noqa: E40
 from console.entrance.pages import Pages  # noqa: E402
 from console.proxies import TrustedProxies  # noqa: E402
 from console.reporter import Life  # noqa: E402
-from console.sessions import person_of  # noqa: E402
+from console.sessions import find_alive  # noqa: E402
 from console.streams import Receive, Scope, Send, session_of  # noqa: E402
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Application:
         self.ledger, self.clients, self.live, self.life = Ledger(), Clients(), live, life
         self.pages = Pages(django, self.ledger)
         self.files = static_files.StaticFiles()
-        live.person_of = partial(ask, person_of)
+        live.find_alive = partial(ask, find_alive)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

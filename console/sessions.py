@@ -5,6 +5,7 @@ A session lasts SESSION_COOKIE_AGE from the sign-in, and SESSION_IDLE_SECONDS fr
 
 import logging
 import uuid
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -32,10 +33,11 @@ def row_id(session_key: str | None) -> uuid.UUID:
     return uuid.UUID(hex=seal(session_key))
 
 
-def person_of(session_key: str) -> str:
-    """The id of who is signed in with it now; empty if nobody is. One query."""
-    rows = SignedInSession.objects.alive(timezone.now()).filter(pk=row_id(session_key))
-    return str(rows.values_list("user_id", flat=True).first() or "")
+def find_alive(session_keys: Collection[str]) -> set[str]:
+    """Those with which somebody is signed in now. One query."""
+    keys = {row_id(key): key for key in session_keys}
+    rows = SignedInSession.objects.alive(timezone.now()).filter(pk__in=keys, user__isnull=False)
+    return {keys[pk] for pk in rows.values_list("pk", flat=True)}
 
 
 def address_of(request: HttpRequest) -> str | None:

@@ -10,7 +10,8 @@ that goes on with it comes after it, for htmx looks for the places of a frame be
 
 The permission is the signed ticket, made while the page is drawn; it holds together with the session's cookie only, so
 that an address in some log opens nothing, and until the session signs out: then its streams end at once. The mark that
-ends them is in Redis and may be lost with it, so that each stream that opens asks for the session itself, too.
+ends them is in Redis and may be lost with it, so that each stream that opens asks for the session itself, too: one
+question for all of a burst.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ import logging
 import re
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -33,6 +34,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from console.batches import Batch
 from console.tail import Entry, Fold, Tail
 from jobs.live import TICKET_SECONDS, over, seal
 
@@ -199,16 +201,20 @@ def connect(url: str, read_timeout: float) -> Any:
 
 @dataclass(slots=True)
 class Streams:
-    """The ASGI app; `close` ends all streams. `person_of` tells who is signed in with a session's key."""
+    """The ASGI app; `close` ends all streams. `find_alive` tells which keys of sessions somebody is signed in with."""
 
     url: str = ""
     per_user: int = PER_USER
     heartbeat: float = HEARTBEAT_SECONDS
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     open_by_user: Counter[int] = field(default_factory=Counter)
-    person_of: Callable[[str], Awaitable[str]] | None = None
+    find_alive: Callable[[Collection[str]], Awaitable[set[str]]] | None = None
     client: Any = None
     tail: Tail | None = None
+    ended: Batch[tuple[str, bytes]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ended = Batch(self.find_ended)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "GET":
@@ -244,7 +250,7 @@ class Streams:
 
     async def serve(self, wanted: Subscription, session: str, last: bytes, receive: Receive, send: Send) -> None:
         try:
-            if await self.is_over(wanted, session):
+            if await self.ended.ask((session, wanted.over)):
                 await answer(send, 403, "The session is over. Sign in again.")
                 return
             places, opening = await self.opening(wanted, last)
@@ -257,11 +263,15 @@ class Streams:
         with suppress(OSError):
             await send({"type": "http.response.body", "body": b""})
 
-    async def is_over(self, wanted: Subscription, session: str) -> bool:
-        """The mark is asked for last: it is set before the session's row goes."""
-        if self.person_of and not await self.person_of(session):
-            return True
-        return bool(await self.connection().exists(wanted.over))
+    async def find_ended(self, asked: Collection[tuple[str, bytes]]) -> set[tuple[str, bytes]]:
+        """Of sessions and their marks. The mark is asked for last: it is set before the session's row goes."""
+        sessions = {session for session, _mark in asked}
+        alive = await self.find_alive(sessions) if self.find_alive else sessions
+        marks = self.connection().pipeline(transaction=False)
+        for _session, mark in asked:
+            marks.exists(mark)
+        found = zip(asked, await marks.execute(), strict=True)
+        return {each for each, is_marked in found if is_marked or each[0] not in alive}
 
     async def opening(self, wanted: Subscription, last: bytes) -> tuple[Places, bytes]:
         """Where to read from, and the first bytes. A live page that comes back is told to fetch everything once:

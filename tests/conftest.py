@@ -1,4 +1,5 @@
 import os
+import re
 import socket
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -8,6 +9,8 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.db import connection
+from django.db.backends.signals import connection_created
+from django.dispatch import receiver
 from django.utils import translation
 from xdist.scheduler import LoadFileScheduling
 
@@ -82,6 +85,22 @@ def _only_loopback() -> Iterator[None]:
     guard.setattr(socket, "getaddrinfo", looked_up)
     yield
     guard.undo()
+
+
+BY_A_JOIN = re.compile(r'UPDATE "(\w+)" .* WHERE .*"\1"\."(\w+)" IN \(SELECT \w+\."\2" FROM "\1"')
+
+
+def refuse_update_by_join(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+    """Two workers that claim one row would both get it with PostgreSQL: the one that waited for the other's lock is
+    asked again about the row itself, and not about what was selected before it waited."""
+    assert not BY_A_JOIN.search(sql), f"Update without a join: {sql}"
+    return execute(sql, params, many, context)
+
+
+@receiver(connection_created)
+def _watch_updates(connection: Any, **more: Any) -> None:
+    if refuse_update_by_join not in connection.execute_wrappers:
+        connection.execute_wrappers.append(refuse_update_by_join)
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Final
+from typing import Final, TypeVar
 
 from django.conf import settings
 from django.contrib.auth import get_user
@@ -22,6 +22,8 @@ from console.streams import Scope, session_of
 
 from .connections import network_of
 
+Question = TypeVar("Question")
+Answer = TypeVar("Answer")
 BELIEVED_SECONDS: Final = 300
 KNOWN: Final = 10_000
 # Apart from the threads of the pages: it decides who may wait for those.
@@ -36,18 +38,18 @@ def find_person(session: str) -> str:
     return str(user.pk) if user.is_authenticated else ""
 
 
-def call_with_database(find: Callable[[str], str], session: str) -> str:
+def call_with_database(find: Callable[[Question], Answer], question: Question) -> Answer:
     """As Django does around a request: a connection that broke is replaced by a new one."""
     close_old_connections()
     try:
-        return find(session)
+        return find(question)
     finally:
         close_old_connections()
 
 
-async def ask(find: Callable[[str], str], session: str) -> str:
+async def ask(find: Callable[[Question], Answer], question: Question) -> Answer:
     """Raises DatabaseError."""
-    return await asyncio.get_running_loop().run_in_executor(askers, call_with_database, find, session)
+    return await asyncio.get_running_loop().run_in_executor(askers, call_with_database, find, question)
 
 
 @dataclass

@@ -60,8 +60,9 @@ def redeem(token: str) -> User | None:
 
 
 def _fresh(token: str) -> "QuerySet[SignInLink]":
-    now = timezone.now()
-    return SignInLink.objects.filter(token_hash=_hash(token), used_at=None, expires_at__gt=now, user__is_active=True)
+    """Without a join, so that PostgreSQL looks again at a row that another request was just using up."""
+    links = SignInLink.objects.filter(token_hash=_hash(token), used_at=None, expires_at__gt=timezone.now())
+    return links.filter(user__in=User.objects.filter(is_active=True))
 
 
 def _hash(token: str) -> str:

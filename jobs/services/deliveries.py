@@ -15,13 +15,21 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, Max, OuterRef, Q, Window
+from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet, Subquery, Window
 from django.db.models.functions import RowNumber
 from django.utils import translation
 
 from jobs import live
 from jobs.errors import NotAllowedNow
-from jobs.models import Delivery, DeliveryState, NotificationChoice, NotificationWay, Problem, preference_of
+from jobs.models import (
+    Delivery,
+    DeliveryState,
+    Notification,
+    NotificationChoice,
+    NotificationWay,
+    Problem,
+    preference_of,
+)
 from jobs.sentences import gettext as _
 
 from . import mail, webhook
@@ -47,13 +55,13 @@ SENDERS: dict[str, Callable[[Delivery, NotificationChoice, datetime], None]] = {
 def due(now: datetime) -> list[UUID]:
     """At most one of each person. First the one with most tries: while a receiver hangs, it alone asks."""
     first = Window(RowNumber(), partition_by="notification__owner_id", order_by=["-tries", "next_try_at", "pk"])
-    rows = Delivery.objects.due(now).exclude(_has_one_in_flight(now)).annotate(number=first).filter(number=1)
+    of_the_same = _in_flight(now).filter(notification__owner_id=OuterRef("notification__owner_id"))
+    rows = Delivery.objects.due(now).exclude(Exists(of_the_same)).annotate(number=first).filter(number=1)
     return list(rows.order_by("next_try_at").values_list("pk", flat=True)[:BATCH])
 
 
-def _has_one_in_flight(now: datetime) -> Exists:
-    sent = Delivery.objects.filter(state=DeliveryState.WAITING, lease_until__gte=now)
-    return Exists(sent.filter(notification__owner_id=OuterRef("notification__owner_id")))
+def _in_flight(now: datetime) -> QuerySet[Delivery]:
+    return Delivery.objects.filter(state=DeliveryState.WAITING, lease_until__gte=now)
 
 
 def attempt(delivery_id: UUID, now: datetime) -> bool:
@@ -96,7 +104,9 @@ def _claim(delivery_id: UUID, now: datetime) -> Delivery | None:
     token = uuid4()
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
     rows = Delivery.objects.filter(free, pk=delivery_id, state=DeliveryState.WAITING, next_try_at__lte=now)
-    rows = rows.exclude(_has_one_in_flight(now))
+    # No join: the database looks again at a row that another worker had locked only where the row itself is asked.
+    owner = Delivery.objects.filter(pk=delivery_id).values("notification__owner_id")
+    rows = rows.exclude(Exists(_in_flight(now).filter(notification__owner_id=Subquery(owner))))
     if not rows.update(lease_token=token, lease_until=now + LEASE, tries=F("tries") + 1):
         return None
     related = ("notification__owner__preference", "notification__owner__notification_choice")
@@ -130,7 +140,8 @@ def _failed(delivery: Delivery, failure: NotDelivered, now: datetime) -> None:
 def _postpone_others(delivery: Delivery, now: datetime) -> None:
     """To the same place: as long as the one waits that was tried most."""
     owner = delivery.notification.owner_id
-    rows = Delivery.objects.filter(notification__owner_id=owner, way=delivery.way, state=DeliveryState.WAITING)
+    of_owner = Notification.objects.filter(owner_id=owner)
+    rows = Delivery.objects.filter(notification__in=of_owner, way=delivery.way, state=DeliveryState.WAITING)
     most = rows.aggregate(most=Max("tries"))["most"] or 1
     later = now + WAITS[min(most, len(WAITS)) - 1]
     rows.filter(next_try_at__lt=later, lease_token=None).update(next_try_at=later)

@@ -65,7 +65,7 @@ def watch(console: Running, session: str, attack: Attack | None) -> Figures:
 
 
 def describe(name: str, figures: Figures) -> str:
-    columns = " | ".join(f"{figures.p95(path):.0f} ms" for path in figures.times)
+    columns = " | ".join(f"{figures.p95(path):.0f} ms" for path in figures.took)
     return f"| {name} | {columns} | {len(figures.failures)} |"
 
 

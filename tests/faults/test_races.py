@@ -2,6 +2,7 @@
 
 import json
 import threading
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -10,6 +11,7 @@ from django.db import close_old_connections, connection
 from jobs import errors
 from jobs.models import Conversation, Dataset, Endpoint, Message, TuningJob, Vote
 from jobs.services import (
+    accounts,
     chat,
     chat_copy,
     chat_tree,
@@ -278,3 +280,11 @@ def test_two_people_never_get_folders_that_overlap(fake_gateway):
     made = TuningJob.objects.filter(pk__in=[job.pk for job in results if isinstance(job, TuningJob)])
     assert made.count() == TuningJob.objects.count() >= 1
     assert len(set(made.values_list("owner", flat=True))) == 1
+
+
+@pytest.mark.threat("T19")
+def test_a_link_signs_in_once(owner):
+    for _ in range(5):
+        token = accounts.issue_link(owner, valid=timedelta(minutes=5))
+        found = at_once(lambda token=token: accounts.redeem(token))
+        assert [user for user in found if user] == [owner]
