@@ -26,14 +26,14 @@ test: $(VENV)/.installed-dev ## every test but those of test-slow
 	$(PYTEST) -n 4 --dist loadfile -m "e2e and not slow" $(BROWSER_ARGS) tests/e2e tests/security
 
 test-slow: $(VENV)/.installed-dev ## tests that `make test` leaves out, because they take minutes
-	nice -n 10 $(PYTEST) -n auto --dist loadfile -m "slow and not e2e"
+	nice -n 10 $(PYTEST) -n auto --dist loadfile --no-loadscope-reorder -m "slow and not e2e"
 	$(PYTEST) -n auto --dist loadfile -m "slow and e2e" tests/e2e tests/security
-	tests/support/postgresql.sh nice -n 10 $(PYTEST) -n auto --dist loadfile -m "not slow and not e2e" tests/jobs \
+	tests/support/postgresql.sh nice -n 10 $(PYTEST) -n auto --dist loadfile --no-loadscope-reorder -m "not slow and not e2e" tests/jobs \
 		|| { [ $$? -eq 3 ] && echo "PostgreSQL was left out."; }
 
 # Seeds of the random faults; a test's name has its own.
 SEEDS ?= 0 1000 2000 3000 4000
-FAULTS := nice -n 10 $(PYTEST) -n 2 --dist loadfile -m "fault and not e2e"
+FAULTS := nice -n 10 $(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m "fault and not e2e"
 RANDOM_FAULTS := nice -n 10 $(PYTEST) -n 2 --dist load -q tests/faults/test_random_faults.py
 
 test-faults: $(VENV)/.installed-dev ## every test of the table of faults, on SQLite and, where there is a server, PostgreSQL

@@ -138,7 +138,7 @@ def _told_by(error: BaseException) -> Shortage | None:
         return OF_SYSTEM.get(error.errno or 0)
     if isinstance(error, sqlite3.Error):
         return _told_by_sqlite(error)
-    if isinstance(error, OperationalError | InterfaceError):
+    if isinstance(error, DatabaseError | InterfaceError):
         return _told_by_postgresql(error)
     return None
 
@@ -152,13 +152,14 @@ def _told_by_sqlite(error: sqlite3.Error) -> Shortage | None:
 
 
 def _told_by_postgresql(error: Exception) -> Shortage | None:
-    """Its driver's error is behind Django's; without a code it did not come from the server: there is none."""
+    """Its driver's error is behind Django's; without a code it did not come from the server: there is none. That of a
+    database which can only be read is no OperationalError."""
     cause = error.__cause__
     if cause is None or not type(cause).__module__.startswith("psycopg"):
         return None
     code = getattr(cause, "sqlstate", None)
     if not code:
-        return Shortage.DATABASE_AWAY
+        return Shortage.DATABASE_AWAY if isinstance(error, OperationalError | InterfaceError) else None
     return next((found for start, found in OF_POSTGRESQL.items() if code.startswith(start)), None)
 
 

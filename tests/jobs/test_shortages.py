@@ -10,7 +10,8 @@ from types import SimpleNamespace
 
 import psycopg
 import pytest
-from django.db import OperationalError
+from django.db import DatabaseError, OperationalError
+from django.db.utils import DatabaseErrorWrapper
 from django.utils import translation
 
 from jobs import shortages
@@ -47,7 +48,10 @@ def raised(error, cause):
 
 
 def of_postgresql(code):
-    return raised(OperationalError("wrapped"), psycopg.errors.lookup(code)("server says so"))
+    """As Django wraps what its driver says."""
+    with pytest.raises(DatabaseError) as caught, DatabaseErrorWrapper(SimpleNamespace(Database=psycopg)):
+        raise psycopg.errors.lookup(code)("server says so")
+    return caught.value
 
 
 @pytest.mark.parametrize(
