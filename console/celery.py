@@ -14,6 +14,7 @@ from celery.signals import (
     task_postrun,
     task_prerun,
     worker_init,
+    worker_process_shutdown,
     worker_ready,
     worker_shutdown,
 )
@@ -199,6 +200,14 @@ def begin_reports(sender: Any, **_: Any) -> None:
 def end_reports(**_: Any) -> None:
     for reporter in reporters:
         reporter.stop()
+
+
+@worker_process_shutdown.connect  # type: ignore[untyped-decorator]
+def hand_over_counts(**_: Any) -> None:
+    """Of a process of a pool, which ends after so many tasks and without what Python does at an end."""
+    from jobs import telemetry  # noqa: PLC0415  # needs the settings
+
+    telemetry.shared.share()
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]
