@@ -22,7 +22,7 @@ django: Any = get_wsgi_application()
 
 from django.conf import settings  # noqa: E402  settings must be loaded first
 
-from console import streams  # noqa: E402
+from console import json_lines, streams  # noqa: E402
 from console.entrance import bodies, requests, static_files  # noqa: E402
 from console.entrance.answers import send_answer  # noqa: E402
 from console.entrance.bodies import Refused, body_limit, declared_length  # noqa: E402
@@ -137,6 +137,7 @@ def chained(first: Callable[[], object], then: Any) -> Callable[[int, Any], None
     return handle
 
 
+json_lines.Process.kind = "web"
 import_module(settings.ROOT_URLCONF)
 # What is loaded now stays: looking through it for garbage would stop all pages and streams for a tenth of a second.
 gc.freeze()

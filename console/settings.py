@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from console import server_urls
 from console.datadir import open_data_dir, unusable
-from console.environment import env, env_bool, env_networks, env_number, env_secret, env_url
+from console.environment import env, env_bool, env_choice, env_networks, env_number, env_secret, env_url
 from jobs.files.address import FOLDER, place_of, storage_of, why_not_beside
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -329,12 +329,14 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
 DATASET_MAX_BYTES = 50 * 1024 * 1024
 
+LOG_FORMATS = {
+    "text": {"()": "jobs.log_lines.LineFormatter", "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+    "json": {"()": "console.json_lines.JsonFormatter"},
+}
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {
-        "line": {"()": "jobs.log_lines.LineFormatter", "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s"}
-    },
+    "formatters": {"line": LOG_FORMATS[env_choice("LOG_FORMAT", *LOG_FORMATS)]},
     "filters": {"calm": {"()": "jobs.shortages.Calm"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["calm"]}},
     "root": {"handlers": ["stderr"], "level": "INFO"},

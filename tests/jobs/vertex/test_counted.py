@@ -39,9 +39,10 @@ def test_a_call_that_was_answered_and_one_that_was_refused(settings):
     with bad_server(answer(200, {"name": NAME})) as server:
         settings.VERTEX_API_ENDPOINT = server.address
         assert deployment.get_operation(NAME).name == NAME
-    with bad_server(error(404, "NOT_FOUND", "No such operation")) as server, pytest.raises(NotFound):
+    with bad_server(error(404, "NOT_FOUND", "No such operation")) as server:
         settings.VERTEX_API_ENDPOINT = server.address
-        deployment.get_operation(NAME)
+        with pytest.raises(NotFound):
+            deployment.get_operation(NAME)
     assert counted() == {("deployment.get_operation", "ok"): 1, ("deployment.get_operation", "not_found"): 1}
 
 
@@ -64,9 +65,10 @@ def test_a_stream_counts_when_it_has_ended(settings):
 
 def test_a_stream_that_is_not_answered_and_one_that_breaks_off(settings):
     for behave in (error(503, "UNAVAILABLE", "Later"), stream(frames(text("Arr")))):
-        with bad_server(behave) as server, pytest.raises(Unavailable):
+        with bad_server(behave) as server:
             settings.VERTEX_API_ENDPOINT = server.address
-            read_all(Gateway().chat.stream(REQUEST))
+            with pytest.raises(Unavailable):
+                read_all(Gateway().chat.stream(REQUEST))
     assert counted() == {("chat.stream", "unavailable"): 2}
 
 
