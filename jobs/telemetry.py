@@ -69,9 +69,13 @@ class Shared:
             self._begin()
 
     def _begin(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
-            self._thread.start()
+        """A system that gives no thread, or a process that ends, keeps nobody from counting."""
+        if self._thread is not None:
+            return
+        thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
+        with suppress(RuntimeError):
+            thread.start()
+            self._thread = thread
             atexit.register(self.share)
 
     def _run(self) -> None:
@@ -182,7 +186,8 @@ class Read:
 
 def read() -> Read:
     """Raises RedisError. This process hands over its own news first."""
-    shared.share()
+    if not shared.share():
+        raise redis.ConnectionError("Redis does not answer.")
     connection = client(settings.REDIS_URL)
     counts: dict[tuple[str, str], Counts] = {}
     for field, amount in connection.hgetall(COUNTS).items():
