@@ -109,6 +109,7 @@ class Application:
         if self.life and (problem := await self.life.begin()):
             await send({"type": "lifespan.startup.failed", "message": problem})
             return
+        logging.captureWarnings(True)
         end_on_signal(self.live.closing)
         await send({"type": "lifespan.startup.complete"})
         await receive()

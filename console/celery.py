@@ -140,6 +140,8 @@ app.user_options["worker"].add(Option(["--with-schedule"], is_flag=True, help="T
 
 @celeryd_init.connect  # type: ignore[untyped-decorator]
 def name_worker(options: Any = None, **_: Any) -> None:
+    """Celery warns, of its rights for example, before it asks for a log."""
+    write_lines_as_django_does()
     json_lines.Process.kind = kind_of((options or {}).get("queues") or ())
 
 
@@ -240,8 +242,9 @@ def hand_over_counts(**_: Any) -> None:
 
 @setup_logging.connect  # type: ignore[untyped-decorator]
 def write_lines_as_django_does(**_: Any) -> None:
-    """Celery would bring handlers of its own, whose lines anybody could forge."""
+    """Celery would bring handlers of its own, whose lines anybody could forge. Warnings are lines like all others."""
     logging.config.dictConfig(settings.LOGGING)
+    logging.captureWarnings(True)
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]

@@ -66,11 +66,13 @@ class JsonFormatter(logging.Formatter):
 
 
 def context(record: logging.LogRecord) -> dict[str, str]:
-    """Of the request or the task; empty where there is none."""
-    asked, task = origin.current(), _task.get()
+    """Of the request or the task; empty where there is none. Django logs what it refused when all is over, and says
+    what it was asked."""
+    asked, task, request = origin.current(), _task.get(), getattr(record, "request", None)
+    request_id = asked.request_id if asked else getattr(record, "request_id", getattr(request, "id", ""))
     return {
-        "request_id": asked.request_id if asked else str(getattr(record, "request_id", "")),
-        "actor": actor(asked.user()) if asked else "",
+        "request_id": str(request_id),
+        "actor": actor(asked.user() if asked else getattr(request, "user", None)),
         "task": task.name if task else "",
         "job": task.job if task else "",
     }

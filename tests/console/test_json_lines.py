@@ -8,11 +8,17 @@ import pytest
 from django.utils.functional import SimpleLazyObject
 
 from console.celery import app, kind_of
-from console.json_lines import JsonFormatter, begin_task, end_task
+from console.json_lines import JsonFormatter, Process, begin_task, end_task
 from jobs.log_lines import LineFormatter
 from jobs.origin import Origin, comes_from
 from jobs.tasks import advance_tuning_job
 from tests import factories
+
+
+@pytest.fixture(autouse=True)
+def _a_command(monkeypatch):
+    """Whatever this process has been in other tests."""
+    monkeypatch.setattr(Process, "kind", "manage")
 
 
 def written(**record):
@@ -35,6 +41,22 @@ def test_a_request_has_its_id_and_who_asks(owner):
         line = written(msg="x")
     assert (line["request_id"], line["actor"]) == ("abc123", str(owner.pk))
     assert "request_id" not in written(msg="x")
+
+
+@pytest.mark.django_db
+def test_what_django_says_of_a_request_that_is_over_has_its_id(client, owner):
+    lines = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(json.loads(JsonFormatter().format(record)))
+    client.force_login(owner)
+    logging.getLogger("django.request").addHandler(handler)
+    try:
+        answer = client.get(f"/tuning/jobs/{owner.pk:036}/")
+        missing = client.post("/tuning/")
+    finally:
+        logging.getLogger("django.request").removeHandler(handler)
+    assert [line["request_id"] for line in lines] == [answer["X-Request-ID"], missing["X-Request-ID"]]
+    assert lines[1]["actor"] == str(owner.pk)
 
 
 def test_a_log_asks_no_database_who_it_is():
