@@ -161,7 +161,7 @@ REQUESTS = Counter("garden_http_requests", "Requests that were answered.", ("rou
 REQUEST_SECONDS = Histogram(
     "garden_http_request_seconds",
     "From the start of a request, once its body is here, to its answer or the first byte of a long one.",
-    (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0),
+    (0.025, 0.1, 0.25, 1.0, 5.0),
     ("route",),
 )
 CALLS = Counter("garden_vertex_calls", "Calls to Vertex AI and Cloud Storage that have ended.", ("call", "outcome"))
