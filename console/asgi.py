@@ -5,6 +5,7 @@ import gc
 import io
 import logging
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable
@@ -21,19 +22,21 @@ django: Any = get_wsgi_application()
 
 from django.conf import settings  # noqa: E402  settings must be loaded first
 
-from console import streams  # noqa: E402
+from console import json_lines, streams  # noqa: E402
 from console.entrance import bodies, requests, static_files  # noqa: E402
 from console.entrance.answers import send_answer  # noqa: E402
 from console.entrance.bodies import Refused, body_limit, declared_length  # noqa: E402
 from console.entrance.clients import Clients, ask  # noqa: E402
 from console.entrance.limits import MEGABYTE, Account, Full, Ledger  # noqa: E402
-from console.entrance.pages import Pages  # noqa: E402
+from console.entrance.pages import Pages, watchers  # noqa: E402
+from console.measuring import NO_ROUTE, counted  # noqa: E402
 from console.proxies import TrustedProxies  # noqa: E402
 from console.reporter import Life  # noqa: E402
 from console.sessions import find_alive  # noqa: E402
 from console.streams import Receive, Scope, Send, session_of  # noqa: E402
 
 logger = logging.getLogger(__name__)
+WATCHED = re.compile("/metrics|/readyz(?:/[a-z]+)?")
 
 
 class Application:
@@ -41,7 +44,7 @@ class Application:
 
     def __init__(self, django: Any, live: streams.Streams, life: Life | None = None) -> None:
         self.ledger, self.clients, self.live, self.life = Ledger(), Clients(), live, life
-        self.pages = Pages(django, self.ledger)
+        self.pages, self.watchers = Pages(django, self.ledger), watchers(django, self.ledger)
         self.files = static_files.StaticFiles()
         live.find_alive = partial(ask, find_alive)
 
@@ -51,32 +54,35 @@ class Application:
         elif scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1000})
         elif problem := requests.why_not_serve(scope):
-            await streams.answer(send, *problem, (b"connection", b"close"))
+            answering = counted(send, NO_ROUTE, scope["method"])
+            await streams.answer(answering, *problem, (b"connection", b"close"))
         else:
             requests.clean(scope)
             await self.serve(scope, receive, send)
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"]
+        path, method = scope["path"], scope["method"]
         if path.startswith("/streams/"):
-            await self.live(scope, receive, send)
+            await self.live(scope, receive, counted(send, "stream", method))
         elif (path == "/healthz" or path.startswith(settings.STATIC_URL)) and static_files.is_plain(scope):
             answer = static_files.health(self.pages.work.is_hanging()) if path == "/healthz" else self.files.find(scope)
-            await (send_answer(answer, receive, send) if answer else self.page(scope, receive, send))
+            answering = counted(send, "healthz" if path == "/healthz" else "static", method)
+            await (send_answer(answer, receive, answering) if answer else self.page(scope, receive, send))
         else:
             await self.page(scope, receive, send)
 
     async def page(self, scope: Scope, receive: Receive, send: Send) -> None:
-        client = self.clients.name(scope)
+        client, refusing = self.clients.name(scope), counted(send, NO_ROUTE, scope["method"])
         with ExitStack() as held:
             try:
                 body = await self.body(scope, client, receive, held)
-                person = await self.pages(scope, body, client, receive, send, held.close)
+                pages = self.watchers if WATCHED.fullmatch(scope["path"]) else self.pages
+                person = await pages(scope, body, client, receive, send, held.close)
                 self.clients.learn(session_of(scope), person)
             except Full:
-                await bodies.refuse(scope, Refused(503, str(bodies.BUSY)), send, receive)
+                await bodies.refuse(scope, Refused(503, str(bodies.BUSY)), refusing, receive)
             except Refused as refused:
-                await bodies.refuse(scope, refused, send, receive)
+                await bodies.refuse(scope, refused, refusing, receive)
             except bodies.Gone:
                 logger.info("A body for %s did not arrive; the request is dropped", scope["path"])
 
@@ -103,6 +109,7 @@ class Application:
         if self.life and (problem := await self.life.begin()):
             await send({"type": "lifespan.startup.failed", "message": problem})
             return
+        logging.captureWarnings(True)
         end_on_signal(self.live.closing)
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -131,6 +138,7 @@ def chained(first: Callable[[], object], then: Any) -> Callable[[int, Any], None
     return handle
 
 
+json_lines.Process.kind = "web"
 import_module(settings.ROOT_URLCONF)
 # What is loaded now stays: looking through it for garbage would stop all pages and streams for a tenth of a second.
 gc.freeze()

@@ -1,3 +1,4 @@
+import atexit
 import gc
 import logging.config
 import os
@@ -10,10 +11,12 @@ from celery.beat import EmbeddedService, Scheduler, SchedulingError
 from celery.concurrency.thread import TaskPool
 from celery.signals import (
     beat_init,
+    celeryd_init,
     setup_logging,
     task_postrun,
     task_prerun,
     worker_init,
+    worker_process_shutdown,
     worker_ready,
     worker_shutdown,
 )
@@ -23,7 +26,7 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection, connections
 from kombu.transport import redis
 
-from console import pulse
+from console import json_lines, pulse
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
@@ -135,6 +138,18 @@ app.steps["consumer"].add(PulseStep)
 app.user_options["worker"].add(Option(["--with-schedule"], is_flag=True, help="Tell the workers what is due, too."))
 
 
+@celeryd_init.connect  # type: ignore[untyped-decorator]
+def name_worker(options: Any = None, **_: Any) -> None:
+    """Celery warns, of its rights for example, before it asks for a log."""
+    write_lines_as_django_does()
+    json_lines.Process.kind = kind_of((options or {}).get("queues") or ())
+
+
+def kind_of(queues: Any) -> str:
+    names = queues.split(",") if isinstance(queues, str) else queues
+    return "chat" if set(names) == {"chat"} else "worker"
+
+
 @worker_init.connect  # type: ignore[untyped-decorator]
 @beat_init.connect  # type: ignore[untyped-decorator]
 def refuse_newer_database(**_: Any) -> None:
@@ -156,9 +171,10 @@ def begin_schedule(**_: Any) -> None:
 
 
 @task_prerun.connect  # type: ignore[untyped-decorator]
-def begin_task(task: Any, **_: Any) -> None:
+def begin_task(task: Any, kwargs: Any = None, **_: Any) -> None:
     """One that runs in its caller's thread leaves the caller's connection alone, which lasts as CONN_MAX_AGE says."""
     if not task.request.is_eager:
+        json_lines.begin_task(task.name, kwargs or {})
         pulse.begin_task(task.time_limit or app.conf.task_time_limit)
         close_old_connections()
 
@@ -166,6 +182,7 @@ def begin_task(task: Any, **_: Any) -> None:
 @task_postrun.connect  # type: ignore[untyped-decorator]
 def end_task(task: Any, **_: Any) -> None:
     if not task.request.is_eager:
+        json_lines.end_task()
         pulse.end_task()
         close_old_connections()
 
@@ -189,8 +206,22 @@ def end_orphans(**_: Any) -> None:
 def begin_reports(sender: Any, **_: Any) -> None:
     from console.reporter import Reporter  # noqa: PLC0415  # models are ready only now
 
-    kind = "chat" if set(sender.app.amqp.queues.consume_from) == {"chat"} else "worker"
-    reporter = Reporter(kind, lambda: loop_tick.at is not None and not loop_tick.is_overdue(time.monotonic()))
+    kind = kind_of(sender.app.amqp.queues.consume_from)
+    begin_report(Reporter(kind, lambda: loop_tick.at is not None and not loop_tick.is_overdue(time.monotonic())))
+
+
+@beat_init.connect  # type: ignore[untyped-decorator]
+def begin_report_of_beat(**_: Any) -> None:
+    """Of one that runs by itself, not in a worker."""
+    from console.reporter import Reporter  # noqa: PLC0415  # models are ready only now
+
+    json_lines.Process.kind = "beat"
+    scheduler_tick.now()
+    begin_report(Reporter("beat", lambda: not scheduler_tick.is_overdue(time.monotonic())))
+    atexit.register(end_reports)
+
+
+def begin_report(reporter: Any) -> None:
     reporter.start()
     reporters.append(reporter)
 
@@ -201,10 +232,19 @@ def end_reports(**_: Any) -> None:
         reporter.stop()
 
 
+@worker_process_shutdown.connect  # type: ignore[untyped-decorator]
+def hand_over_counts(**_: Any) -> None:
+    """Of a process of a pool, which ends after so many tasks and without what Python does at an end."""
+    from jobs import telemetry  # noqa: PLC0415  # needs the settings
+
+    telemetry.shared.share()
+
+
 @setup_logging.connect  # type: ignore[untyped-decorator]
 def write_lines_as_django_does(**_: Any) -> None:
-    """Celery would bring handlers of its own, whose lines anybody could forge."""
+    """Celery would bring handlers of its own, whose lines anybody could forge. Warnings are lines like all others."""
     logging.config.dictConfig(settings.LOGGING)
+    logging.captureWarnings(True)
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]

@@ -24,6 +24,25 @@ def env_bool(name: str, default: bool = False) -> bool:
     return default
 
 
+def env_choice(name: str, *choices: str) -> str:
+    """The first is taken when nothing is said."""
+    value = env(name, choices[0]).lower()
+    if value not in choices:
+        raise ImproperlyConfigured(f"{name}={value!r} is none of these; write {' or '.join(choices)}.")
+    return value
+
+
+def env_secret(name: str, shortest: int) -> str:
+    """Empty, or long enough that nobody guesses it. The value is in no message."""
+    value = env(name)
+    if value and (len(value) < shortest or not value.isascii() or len(value.split()) > 1):
+        raise ImproperlyConfigured(
+            f"{name} needs {shortest} characters or more, without spaces; take for example what `openssl rand -hex 32` "
+            "prints."
+        )
+    return value
+
+
 def env_number(name: str, default: float, minimum: float) -> float:
     text = env(name, str(default))
     try:

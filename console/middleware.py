@@ -86,7 +86,8 @@ class RequestIdMiddleware:
         response["X-Request-ID"] = named.id
         if response.status_code >= 500 and not hasattr(response, "shortage"):
             path = iri_to_uri(request.path)
-            logger.error("Request %s: %s %s → %d", named.id, request.method, path, response.status_code)
+            words = named.id, request.method, path, response.status_code
+            logger.error("Request %s: %s %s → %d", *words, extra={"request_id": named.id})
         return response
 
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from console import server_urls
 from console.datadir import open_data_dir, unusable
-from console.environment import env, env_bool, env_networks, env_number, env_url
+from console.environment import env, env_bool, env_choice, env_networks, env_number, env_secret, env_url
 from jobs.files.address import FOLDER, place_of, storage_of, why_not_beside
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -132,6 +132,9 @@ if HTTPS and not TRUSTED_PROXIES:
 # For a proxy that does not pass on the name under which it was asked.
 CSRF_TRUSTED_ORIGINS = [f"https://{host.replace('.', '*.', host.startswith('.'))}" for host in ALLOWED_HOSTS if HTTPS]
 
+# Whoever sends it reads /metrics; without it there is no such address.
+METRICS_TOKEN = env_secret("METRICS_TOKEN", 16)
+
 # For links in what leaves the console; without it they are left out.
 CONSOLE_URL = env_url("CONSOLE_URL", {"http", "https"}, "https://console.example.com")
 # Webhooks may then lead to addresses that are not of the public internet, and be without TLS.
@@ -170,6 +173,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "console.measuring.MeasureMiddleware",
     "console.middleware.RequestIdMiddleware",
     "console.compression.PagesMiddleware",
     "console.middleware.SecurityHeadersMiddleware",
@@ -287,7 +291,7 @@ if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = True
     # Health checks ask the process itself, past the proxy.
-    SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$"]
+    SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz(/[a-z]+)?$", "^metrics$"]
     SECURE_HSTS_SECONDS = 31_536_000
 # The content security policy forbids frames; other names under the same domain are not ours to decide about.
 SILENCED_SYSTEM_CHECKS = ["security.W002", "security.W005", "security.W021"]
@@ -325,12 +329,14 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
 DATASET_MAX_BYTES = 50 * 1024 * 1024
 
+LOG_FORMATS = {
+    "text": {"()": "jobs.log_lines.LineFormatter", "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+    "json": {"()": "console.json_lines.JsonFormatter"},
+}
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {
-        "line": {"()": "jobs.log_lines.LineFormatter", "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s"}
-    },
+    "formatters": {"line": LOG_FORMATS[env_choice("LOG_FORMAT", *LOG_FORMATS)]},
     "filters": {"calm": {"()": "jobs.shortages.Calm"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["calm"]}},
     "root": {"handlers": ["stderr"], "level": "INFO"},

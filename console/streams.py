@@ -36,6 +36,7 @@ from redis.exceptions import RedisError
 
 from console.batches import Batch
 from console.tail import Entry, Fold, Tail
+from jobs import telemetry
 from jobs.live import TICKET_SECONDS, over, seal
 
 logger = logging.getLogger(__name__)
@@ -208,6 +209,7 @@ class Streams:
     heartbeat: float = HEARTBEAT_SECONDS
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     open_by_user: Counter[int] = field(default_factory=Counter)
+    open: int = 0
     find_alive: Callable[[Collection[str]], Awaitable[set[str]]] | None = None
     client: Any = None
     tail: Tail | None = None
@@ -230,11 +232,16 @@ class Streams:
         if refusal := self.refusal(wanted.user_id):
             await answer(send, *refusal, RETRY)
             return
-        self.open_by_user[wanted.user_id] += 1
+        self.note_open(wanted.user_id, 1)
         try:
             await self.serve(wanted, session, last_event_id(scope), receive, send)
         finally:
-            self.open_by_user[wanted.user_id] -= 1
+            self.note_open(wanted.user_id, -1)
+
+    def note_open(self, user_id: int, more: int) -> None:
+        self.open_by_user[user_id] += more
+        self.open += more
+        telemetry.STREAMS.set(self.open)
 
     def refusal(self, user_id: int) -> tuple[int, str] | None:
         if self.closing.is_set():

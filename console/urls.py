@@ -23,6 +23,7 @@ from console.views import (
     endpoints,
     health,
     leave,
+    metrics,
     model_detail,
     model_garden,
     notifications,
@@ -274,6 +275,8 @@ urlpatterns: list[URLPattern] = [
     path("preferences/", preferences.save, name="preferences"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("readyz/<slug:kind>", health.readyz_of, name="readyz-of"),
+    path("metrics", metrics.index, name="metrics"),
 ]
 
 handler400 = "console.views.errors.bad_request"

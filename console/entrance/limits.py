@@ -38,6 +38,11 @@ THREADS_PER_CLIENT: Final = 4
 WAITING: Final = 400
 WAITING_PER_CLIENT: Final = 100
 WAIT_SECONDS: Final = 20
+# Threads for whoever watches the console, apart: they hear how it is also while all pages wait for a database that
+# hangs, and after so many seconds that nobody knows.
+WATCH_THREADS: Final = 3
+WATCH_THREADS_PER_CLIENT: Final = 2
+WATCH_SECONDS: Final = 5
 # With all threads at one page each for so long, none of them will end: longer than a call of Vertex AI may take. Unless
 # they work: then they use more than this share of a processor's time, all together.
 HUNG_SECONDS: Final = 120

@@ -15,16 +15,19 @@ from console.streams import Receive, Scope, Send
 
 from . import limits
 from .answers import Answer, FileWrapper, Headers, Spool, send_answer
-from .limits import Account, Ledger
+from .limits import Account, Full, Ledger
 from .threads import Lanes, Work
 
 
 class Pages:
-    """`django`: the WSGI application."""
+    """`django`: the WSGI application. `lanes` have the threads and their number. `seconds`: for how long an answer is
+    waited for, if not for ever; its thread is at it until it ends."""
 
-    def __init__(self, django: Any, ledger: Ledger) -> None:
-        self.django, self.ledger, self.lanes = django, ledger, Lanes()
-        self.executor = ThreadPoolExecutor(limits.THREADS, "page")
+    def __init__(
+        self, django: Any, ledger: Ledger, lanes: Lanes | None = None, seconds: float | None = None, name: str = "page"
+    ) -> None:
+        self.django, self.ledger, self.lanes, self.seconds = django, ledger, lanes or Lanes(), seconds
+        self.executor = ThreadPoolExecutor(self.lanes.threads, name)
         self.work = Work()
 
     async def __call__(
@@ -32,8 +35,8 @@ class Pages:
     ) -> str:
         """`made` is called when the request's body is not needed any more. Returns whose session it was, if anybody's.
 
-        Raises Full, before anything was sent, when too many of this client's requests wait for a thread, or too much of
-        what was made for it has not been taken.
+        Raises Full, before anything was sent, when too many of this client's requests wait for a thread, too much of
+        what was made for it has not been taken, or the answer takes too long.
         """
         loop = asyncio.get_running_loop()
         environ = {**build_environ(scope, body), "wsgi.file_wrapper": FileWrapper}  # type: ignore[arg-type]
@@ -45,7 +48,9 @@ class Pages:
         making = loop.run_in_executor(self.executor, job)
         making.add_done_callback(lambda _: self.lanes.leave(client))
         making.add_done_callback(lambda _: made())
-        await asyncio.wait((making, begun), return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait((making, begun), timeout=self.seconds, return_when=asyncio.FIRST_COMPLETED)
+        if not done:
+            raise Full
         answer = begun.result() if begun.done() else making.result()
         assert answer is not None
         try:
@@ -93,3 +98,9 @@ def _encode(text: str) -> bytes:
 def announce(loop: asyncio.AbstractEventLoop, begun: "asyncio.Future[Answer]", answer: Answer) -> None:
     """From another thread."""
     loop.call_soon_threadsafe(lambda: None if begun.done() else begun.set_result(answer))
+
+
+def watchers(django: Any, ledger: Ledger) -> Pages:
+    """For what asks how the console is."""
+    lanes = Lanes(limits.WATCH_THREADS, limits.WATCH_THREADS_PER_CLIENT, seconds=limits.WATCH_SECONDS)
+    return Pages(django, ledger, lanes, limits.WATCH_SECONDS, "watch")

@@ -33,6 +33,7 @@ class Lanes:
     each: int = limits.THREADS_PER_CLIENT
     waiting: int = limits.WAITING
     waiting_each: int = limits.WAITING_PER_CLIENT
+    seconds: float = limits.WAIT_SECONDS
     inside: int = 0
     lanes: dict[str, Lane] = field(default_factory=dict)
 
@@ -66,7 +67,7 @@ class Lanes:
         longest.turn_away()
 
     async def _wait(self, lane: Lane) -> None:
-        async with asyncio.timeout(limits.WAIT_SECONDS) as patience:
+        async with asyncio.timeout(self.seconds) as patience:
             lane.waiting[patience] = None
             try:
                 await self._take(lane)

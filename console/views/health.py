@@ -1,17 +1,15 @@
-"""What other machines ask. `/healthz`: does this process answer. `/readyz`: does all work that it passes work on to,
-each part by its name; 503 when one does not. Neither needs a sign-in, neither tells secrets.
+"""What other machines ask. `/healthz`: does this process answer. `/readyz`: can it do its work; 503 when it cannot. It
+also tells of the processes that it passes work on to, each of which has an address of its own, as `/readyz/all` is of
+everything. None needs a sign-in, none tells secrets.
 """
 
-from collections.abc import Callable
-
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from jobs import shortages
-from jobs.services import status
+from jobs.services import readiness
 
 
 @login_not_required
@@ -26,15 +24,24 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
     now = timezone.now()
-    checks: dict[str, Callable[[], str]] = {
-        "database": status.database_problem,
-        "broker": status.broker_problem,
-        "worker": lambda: status.worker_problem(now),
-        "scheduler": lambda: status.scheduler_problem(now),
-        "chat": lambda: status.chat_problem(now),
-        "disk": shortages.problem_with_disk,
-    }
-    problems = {name: problem for name, check in checks.items() if (problem := check())}
-    parts = {name: problems.get(name, "ok") for name in checks}
-    answer = {"status": "failing" if problems else "ok", "checks": parts}
-    return JsonResponse(answer, status=503 if problems else 200)
+    checks = readiness.asked(readiness.WEB, now)
+    return told(checks, processes=readable(readiness.asked(readiness.PROCESSES, now)))
+
+
+@login_not_required
+@never_cache
+@require_safe
+def readyz_of(request: HttpRequest, kind: str) -> JsonResponse:
+    if kind not in readiness.KINDS:
+        raise Http404
+    return told(readiness.asked(readiness.KINDS[kind], timezone.now()))
+
+
+def told(problems: dict[str, str], **more: dict[str, str]) -> JsonResponse:
+    is_fine = not any(problems.values())
+    answer = {"status": "ok" if is_fine else "failing", "checks": readable(problems), **more}
+    return JsonResponse(answer, status=200 if is_fine else 503)
+
+
+def readable(problems: dict[str, str]) -> dict[str, str]:
+    return {name: problem or "ok" for name, problem in problems.items()}

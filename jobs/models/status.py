@@ -23,7 +23,7 @@ class ProbeResult(models.Model):
 
 
 class ProcessReport(models.Model):
-    """One running process of a kind: `web`, `worker` or `chat`. It writes `seen_at` itself, as long as it works."""
+    """One running process of a kind: `web`, `worker`, `chat` or `beat`. It writes `seen_at` as long as it works."""
 
     kind = models.CharField(max_length=20)
     host = models.CharField(max_length=100)

@@ -196,6 +196,7 @@ class TuningJob(RemoteResource):
                 condition=Q(status_group__gte=StatusGroup.FAILED),
             ),
             models.Index(fields=["output_uri"], name="tuning_by_output"),
+            models.Index(fields=["state"], name="tuning_by_state"),
             models.Index(fields=["next_check_at"], name="tuning_due", condition=Q(next_check_at__isnull=False)),
         ]
 

@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from jobs import live, markup, shortages
+from jobs import live, markup, shortages, telemetry
 from jobs.errors import PictureGone, StoreUnavailable
 from jobs.models import LONGEST_ANSWER, Conversation, Endpoint, Message, Role
 from jobs.sentences import gettext as _
@@ -146,6 +146,7 @@ class Answer:
         if chunk.text:
             if self._first_token is None:
                 self._first_token = time.monotonic() - self._began
+                telemetry.FIRST_WORD_SECONDS.observe(self._first_token)
             self._append(chunk.text)
         self._deployed_model_id = chunk.deployed_model_id or self._deployed_model_id
         self._finish_reason = chunk.finish_reason or self._finish_reason

@@ -47,6 +47,17 @@ def silent(found: Iterable[ProcessReport], now: datetime) -> list[ProcessReport]
     return [one for one in found if is_silent(one, now)]
 
 
+def problem_here(kind: str, now: datetime) -> str:
+    """A sentence, unless a process of this kind reports from this machine or container."""
+    mine = [one for one in reports(now) if one.kind == kind and one.host == platform.node()[:100]]
+    if not mine:
+        return f"No process of the kind {kind} reports from {platform.node()}."
+    if is_silent(mine[0], now):
+        seconds = (now - mine[0].seen_at).total_seconds()
+        return f"The process {mine[0].pid} ({kind}) last reported {seconds:.0f} seconds ago."
+    return ""
+
+
 def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)

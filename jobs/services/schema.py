@@ -1,11 +1,15 @@
 """Whether this program knows the database that it was given."""
 
 from collections.abc import Iterable
+from functools import cache
 from typing import cast
 
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+
+from jobs.sentences import gettext as _
 
 APP = "jobs"
 
@@ -37,3 +41,21 @@ def why_not_use() -> str:
         f"{unknown[-1]}. Install the newer version again, or restore a backup that was made with version "
         f"{settings.VERSION}."
     )
+
+
+def lacks() -> str:
+    """A sentence when what this version changes in the tables has not been done yet. What a newer one did is none: a
+    process of the old version works on until it is replaced."""
+    try:
+        applied = MigrationRecorder(connection).applied_migrations()
+    except DatabaseError:
+        return _("Unknown: the database does not answer.")
+    if (APP, _newest()) in applied:
+        return ""
+    return _("The database does not have the tables of this version yet. Run: manage.py migrate")
+
+
+@cache
+def _newest() -> str:
+    ((_app, name),) = MigrationLoader(None).graph.leaf_nodes(APP)
+    return str(name)

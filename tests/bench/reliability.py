@@ -135,7 +135,7 @@ def strike(console: Running, name: str, number: signal.Signals) -> float:
 def is_ready(console: Running) -> bool:
     with closing(http.client.HTTPConnection(*address_of(console), timeout=2)) as connection:
         try:
-            connection.request("GET", "/readyz")
+            connection.request("GET", "/readyz/all")
             return connection.getresponse().status == 200
         except (OSError, http.client.HTTPException):
             return False

@@ -99,7 +99,7 @@ def is_ready(console: Console) -> bool:
         addresses = console.addresses()
     except (Failed, IndexError):
         return False
-    return bool(addresses) and all(answers(address, "/readyz") for address in addresses)
+    return bool(addresses) and all(answers(address, "/readyz/all") for address in addresses)
 
 
 def start(console: Console, what: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from console.environment import env_choice, env_secret
 from console.settings import database, env_number, files
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +22,7 @@ from django.conf import settings
 from django.test import Client
 def asked(url):
     return Client().get(url, headers={"Host": "console.example.com"})
-statuses = {url: asked(url).status_code for url in ("/healthz", "/accounts/sign-in/")}
+statuses = {url: asked(url).status_code for url in ("/healthz", "/readyz/nothing", "/metrics", "/accounts/sign-in/")}
 print(json.dumps({"statuses": statuses, "trusted": settings.CSRF_TRUSTED_ORIGINS}))
 """
 
@@ -51,7 +52,7 @@ def test_django_finds_nothing_to_warn_of(in_production):
 
 def test_a_health_check_is_answered_and_not_sent_to_the_proxy(in_production):
     assert json.loads(in_production("-c", ASK)) == {
-        "statuses": {"/healthz": 200, "/accounts/sign-in/": 301},
+        "statuses": {"/healthz": 200, "/readyz/nothing": 404, "/metrics": 404, "/accounts/sign-in/": 301},
         "trusted": ["https://console.example.com", "https://*.example.org"],
     }
 
@@ -97,3 +98,19 @@ def test_a_store_of_files_that_cannot_be_right_stops_the_start(url, bucket, has_
 
 def test_without_a_store_files_lie_in_the_data_directory_and_the_key_too():
     assert files("", "gs://jobs", has_own_secret=False) == {"BACKEND": "jobs.files.folder.FolderFiles"}
+
+
+@pytest.mark.parametrize("token", ["short", "fifteen letters", "a token that has spaces", "ein-längerer-schlüssel"])
+def test_a_token_that_can_be_guessed_or_sent_by_nobody_stops_the_start(monkeypatch, token):
+    """Without being repeated."""
+    monkeypatch.setenv("METRICS_TOKEN", token)
+    with pytest.raises(ImproperlyConfigured, match="^METRICS_TOKEN needs 16 characters or more") as stopped:
+        env_secret("METRICS_TOKEN", 16)
+    assert token not in str(stopped.value)
+
+
+def test_a_form_of_the_log_that_there_is_not_stops_the_start(monkeypatch):
+    assert env_choice("LOG_FORMAT", "text", "json") == "text"
+    monkeypatch.setenv("LOG_FORMAT", "xml")
+    with pytest.raises(ImproperlyConfigured, match="LOG_FORMAT='xml' is none of these; write text or json"):
+        env_choice("LOG_FORMAT", "text", "json")

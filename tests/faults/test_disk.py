@@ -93,8 +93,8 @@ def assert_refused(answer: httpx.Response, kept: str) -> None:
 
 def wait_until_ready(person: Visitor) -> None:
     until = time.monotonic() + 40
-    while person.client.get("/readyz").status_code != 200:
-        assert time.monotonic() < until, person.client.get("/readyz").text
+    while person.client.get("/readyz/all").status_code != 200:
+        assert time.monotonic() < until, person.client.get("/readyz/all").text
         time.sleep(0.5)
 
 

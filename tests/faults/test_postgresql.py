@@ -63,7 +63,7 @@ def server() -> Iterator[Server]:
 
 
 def readyz(person: Visitor) -> int:
-    return person.client.get("/readyz").status_code
+    return person.client.get("/readyz/all").status_code
 
 
 def wait_until_ready(person: Visitor, console: Running) -> None:

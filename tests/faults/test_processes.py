@@ -208,7 +208,7 @@ def end_well(story: Story) -> None:
     for job in story.jobs:
         journey.wait_for_state(story.person, job, "Succeeded", patience())
         assert creates(story.console, job) == 1
-    checks = eventually(lambda: story.person.client.get("/readyz").status_code == 200, 60)
+    checks = eventually(lambda: story.person.client.get("/readyz/all").status_code == 200, 60)
     assert checks < 60
 
 
@@ -310,7 +310,7 @@ def test_a_full_disk_ends_nothing_and_what_dies_meanwhile_comes_back(tmp_path: P
             assert console.process.poll() is None
             (folder / "filler").unlink()
             with Visitor(console.address) as person:
-                eventually(lambda: person.client.get("/readyz").status_code == 200, 120)
+                eventually(lambda: person.client.get("/readyz/all").status_code == 200, 120)
             alive = dict.fromkeys(SUPERVISED, False)
             eventually(lambda: {name: is_gone(pid) for name, pid in console.pids().items()} == alive, 10)
             assert "Logging error" not in console.output()

@@ -112,6 +112,9 @@ PUBLIC = {
     "shared-picture": Route(rest={"token": "x", "picture": NOBODY}),
     "healthz": Route(),
     "readyz": Route(),
+    "readyz-of": Route(rest={"kind": "worker"}),
+    # Where there is a token, which stands in for signing in.
+    "metrics": Route(),
 }
 ROUTES = {
     "tuning-job": Route("job"),

@@ -2,6 +2,7 @@
 
 import http.client
 import io
+import json
 import logging
 import os
 import re
@@ -97,18 +98,29 @@ def test_every_program_writes_such_lines_only(program, tmp_path):
     assert (answer.returncode, answer.stdout) == (0, "LineFormatter\n"), answer.stderr
 
 
-@pytest.fixture(scope="module")
-def web(tmp_path_factory):
-    """The web process alone, and the file that it writes its log to."""
+@pytest.mark.parametrize("program", ["web", "worker"])
+def test_every_program_of_the_console_writes_json_where_it_is_told_to(program, tmp_path):
+    settings = {"CONSOLE_DATA_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "console.settings", "LOG_FORMAT": "json"}
+    code = PROGRAMS[program] + HANDLERS
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | settings, cwd=ROOT
+    )
+    assert (answer.returncode, answer.stdout) == (0, "JsonFormatter\n"), answer.stderr
+
+
+@pytest.fixture(scope="module", params=["text", "json"])
+def web(request, tmp_path_factory):
+    """The web process alone, the file that it writes its log to, and in which form."""
     data, port = tmp_path_factory.mktemp("logs"), free_port()
     environment = os.environ | {"CONSOLE_DATA_DIR": str(data), "DJANGO_SETTINGS_MODULE": "console.settings"}
+    environment["LOG_FORMAT"] = request.param
     subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], env=environment, cwd=ROOT, check=True)
     log = data / "web.log"
     command = [sys.executable, "-m", "uvicorn", "console.asgi:application", "--port", str(port)]
     with log.open("wb") as file:
         process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
     wait_for(port, process)
-    yield port, log
+    yield port, log, request.param
     process.terminate()
     process.wait(20)
 
@@ -163,13 +175,19 @@ REQUESTS = [
 
 
 def test_a_real_server_logs_hostile_requests_line_by_line(web):
-    port, log = web
+    port, log, form = web
     for request in REQUESTS:
         said_to(port, request)
     text = log.read_bytes().decode()
     assert len(text.splitlines()) > 5
-    assert [line for line in text.split("\n")[:-1] if not (LINE.match(line) or line.startswith("  | "))] == []
+    assert [line for line in text.split("\n")[:-1] if not is_line(line, form)] == []
     assert (CONTROL.findall(text), "\x1b" in text) == ([], False)
+
+
+def is_line(line: str, form: str) -> bool:
+    if form == "json":
+        return json.loads(line).keys() >= {"time", "level", "logger", "message", "process", "pid"}
+    return bool(LINE.match(line)) or line.startswith("  | ")
 
 
 @pytest.mark.django_db

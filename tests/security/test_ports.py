@@ -45,6 +45,7 @@ printf "Host: 127.0.0.1:$0\\r\\n\\r\\n" >&3
 printf '%s\\n' "$line"
 cat <&3"""
 NOBODY = 65534
+METRICS = {"METRICS_TOKEN": "a-token-that-nobody-guesses"}
 KEPT = "A secret of the person who owns this machine."
 
 
@@ -54,7 +55,7 @@ def again(place: str) -> Any:
 
 @pytest.fixture(scope="module")
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("ports") / "data", with_tiny_model()) as started:
+    with running(tmp_path_factory.mktemp("ports") / "data", with_tiny_model() | METRICS) as started:
         bucket = clients(started)[0].bucket("garden-local")
         for name in ("secret.txt", "folder/train.jsonl"):
             bucket.blob(name).upload_from_string(KEPT, content_type="text/plain")
@@ -137,7 +138,8 @@ def targets(console: Running, host: str = "127.0.0.1", only: str = "") -> list[d
         ("POST", f"{vertex}{PLACE}/endpoints", '{"displayName": "evil"}'),
         ("GET", f"{cache}/", ""),
         ("POST", f"{cache}/", COMMANDS),
-        *(("GET", web + path, "") for path in ("/", "/tuning/", "/settings/keys/", "/accounts/logout/")),
+        *(("GET", web + path, "") for path in ("/", "/tuning/", "/settings/keys/", "/accounts/logout/", "/metrics")),
+        ("GET", f"{web}/readyz/all", ""),
         ("POST", f"{web}/accounts/logout/", "x"),
         ("POST", f"{web}/settings/password/", "new_password1=evil-evil-1&new_password2=evil-evil-1"),
     ]

@@ -30,7 +30,7 @@ from tests.security.leaks import Watch, files_of, found_in, messages_of, names_i
 from tests.visitor import Visitor
 
 pytestmark = [pytest.mark.threat("T15"), pytest.mark.timeout(400)]
-SETTINGS = {"key", "mail", "cloud"}
+SETTINGS = {"key", "mail", "cloud", "metrics"}
 # Programs that read the settings; every other one is given none of them.
 CONSOLE = ("manage.py up", "-m console.serve", "-m celery")
 PROGRAMS = {
@@ -123,6 +123,7 @@ def settings_with(planted: dict[str, str], folder: Path) -> dict[str, str]:
         "EMAIL_FROM": "console@example.com",
         "GOOGLE_APPLICATION_CREDENTIALS": str(key_file),
         "CONSOLE_WEBHOOK_PRIVATE": "1",
+        "METRICS_TOKEN": planted["metrics"],
     }
 
 
@@ -233,6 +234,9 @@ class Person:
         exports = [f"/settings/audit/export.{ending}" for ending in ("csv", "jsonl")]
         for address in [*addresses(), *exports]:
             self.pages[address] = self.client.get(address).text
+        scraped = self.client.get("/metrics", headers={"Authorization": f"Bearer {self.planted['metrics']}"})
+        assert scraped.status_code == 200
+        self.pages["figures"] = scraped.text
 
 
 def addresses() -> list[str]:
@@ -269,6 +273,7 @@ def test_only_the_console_itself_is_given_its_settings(story: Story) -> None:
     assert {word for word in PROGRAMS if not any(word in line for line in programs)} == set()
     assert found_in(programs, story.planted) == set()
     settings = {line for line, content in programs.items() if b"GOOGLE_APPLICATION" in content or b"EMAIL_" in content}
+    settings |= {line for line, content in programs.items() if b"METRICS_" in content}
     assert settings == set()
 
 

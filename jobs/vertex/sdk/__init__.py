@@ -11,6 +11,8 @@ from typing import Any, cast
 
 from jobs.vertex import port
 
+from .counted import Counted
+
 # Google's packages import each other in circles: two threads that begin at different ends see half a module.
 IMPORTING = RLock()
 
@@ -47,4 +49,4 @@ class Gateway:
 
 def _part(module: str, name: str) -> Any:
     with IMPORTING:
-        return getattr(import_module(f"{__name__}.{module}"), name)()
+        return Counted(module, getattr(import_module(f"{__name__}.{module}"), name)())
