@@ -57,7 +57,7 @@ test-compose: $(VENV)/.installed-dev $(VENV)/compose/.installed ## the container
 # What a container needs of this machine, such as RUN_OPTIONS='--network=host'; some of the machines, such as ARGS=debian-root.
 RUN_OPTIONS ?=
 test-bare: $(VENV)/.installed-dev ## `make up` and the beginning of `make test` on bare machines, with Docker or Podman and the network
-	$(BIN)/python -m tests.bare.check --run-options='$(RUN_OPTIONS)' $(ARGS)
+	$(BIN)/python -m tests.bare.check --build-options='$(BUILD_OPTIONS)' --run-options='$(RUN_OPTIONS)' $(ARGS)
 
 ENGINE ?= docker
 EXTRAS ?=

@@ -104,9 +104,7 @@ def look_at_modules(names: "dict[str, str]") -> "list[Finding]":
         try:
             importlib.import_module(name)
         except ImportError:
-            found.append(
-                Finding(f"This Python was built without {library}: it has no module {name}. Take another one.")
-            )
+            found.append(Finding(f"This Python was built without {library}: its module {name} is missing."))
     return found
 
 

@@ -23,6 +23,7 @@ REMEDIES = """Remedies:
                {sudo}{python} -m playwright install-deps chromium
 Without a browser: {python} -m pytest -m "not e2e and not slow\""""
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run"]
+ABSENT = "There is no Chromium: run `make browser`."
 OUT_OF_REACH = 3
 INSTALL = [sys.executable, "-m", "playwright", "install"]
 APT = ["-o", "Acquire::http::Timeout=5", "-o", "Acquire::Retries=0", "-o", "DPkg::Lock::Timeout=60", "-qq"]
@@ -39,7 +40,7 @@ def program(playwright: Playwright) -> str:
         (path for path in (*ON_MACOS, playwright.chromium.executable_path) if Path(path).exists()), None
     )
     if found is None:
-        raise NoBrowser("There is no Chromium here: run `make browser`.")
+        raise NoBrowser(ABSENT)
     return found
 
 
@@ -54,7 +55,7 @@ def set_up() -> None:
             refusals.append(str(refusal))
         else:
             return
-    raise NoBrowser("\n".join(dict.fromkeys(refusals)))
+    raise NoBrowser("\n".join(refusal for refusal in dict.fromkeys(refusals) if refusal != ABSENT))
 
 
 def open_page() -> None:
@@ -139,7 +140,7 @@ def main() -> int:
         set_up()
     except NoBrowser as refused:
         sudo = "" if os.geteuid() == 0 else "sudo "
-        print(f"The browser tests need Chromium, and this machine has none that starts.\n{refused}", file=sys.stderr)
+        print(f"The browser tests need Chromium, and there is none that starts.\n{refused}", file=sys.stderr)
         print(REMEDIES.format(sudo=sudo, python=sys.executable), file=sys.stderr)
         return 1
     return 0
