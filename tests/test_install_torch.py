@@ -1,6 +1,7 @@
 """Which build of PyTorch is taken, with a program that writes down what pip is told."""
 
 import os
+import ssl
 import subprocess
 import sys
 import threading
@@ -11,7 +12,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from tests.googlehost import self_signed
 from tests.running import ROOT
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere pip's own index has no CUDA")
@@ -51,12 +55,23 @@ class Silent(Index):
 
 
 @contextmanager
-def serving(handler: type[Index]) -> Iterator[str]:
+def serving(handler: type[Index], tls: ssl.SSLContext | None = None) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads, server.block_on_close = True, False
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/cpu"
+        yield f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}/cpu"
         server.shutdown()
+
+
+def unknown_certificate(folder: Path) -> ssl.SSLContext:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "server.pem").write_bytes(pem + self_signed(key))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem")
+    return context
 
 
 def install(folder: Path, index: str, **given: str) -> tuple[list[str], "subprocess.CompletedProcess[str]"]:
@@ -77,6 +92,12 @@ def test_it_comes_from_the_index_for_processors_alone_and_nothing_else_does(tmp_
         told, ended = install(tmp_path, index)
     from_there = f"-m pip install --quiet --no-deps --retries 1 --index-url {index} torch>=2.9"
     assert (ended.returncode, ended.stderr, told) == (0, "", [FOLDER, from_there])
+
+
+def test_a_certificate_that_pip_alone_may_know_is_left_to_pip(tmp_path):
+    with serving(Index, unknown_certificate(tmp_path)) as index:
+        told, ended = install(tmp_path, index)
+    assert (ended.returncode, ended.stderr, len(told), index in told[-1]) == (0, "", 2, True)
 
 
 def test_what_is_there_or_lies_in_a_folder_is_taken(tmp_path):

@@ -13,10 +13,10 @@ import pytest
 from console import preflight
 from console.preflight import Finding, System
 from tests.running import ROOT, environment
+from tests.support.rights import MAY_MOUNT
 
 PROGRAM = ROOT / "console/preflight.py"
 ON_LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at Linux's libraries")
-MAY_MOUNT = subprocess.run(["sh", "-c", "unshare --mount true"], capture_output=True, check=False).returncode == 0
 NEEDS_MOUNTS = pytest.mark.skipif(not MAY_MOUNT, reason="who may not mount cannot hide a library")
 BESIDE_IT = ("unshare", "--mount", "sh", "-c", 'mount --bind /dev/null "$0" && exec "$@"')
 
