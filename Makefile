@@ -140,7 +140,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 
 # Written last, so an environment that was made by half is made again.
 $(VENV)/bin/pip:
-	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON) here. Install Python 3.11 or newer, with venv." >&2; exit 1; }
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON) here. Install Python 3.11 or newer, with venv (on Debian: apt-get install python3-venv)." >&2; exit 1; }
 	@$(PREFLIGHT) --$(TORCH)
 	$(PYTHON) -m venv $(VENV)
 
