@@ -34,7 +34,7 @@ RUN apt-get update -q && apt-get install -yq --no-install-recommends {packages} 
 """
 FOLDER = "/srv/console"
 # Of all tests, these: imports, what a machine needs, and pages in a browser, of a console with a model.
-SOME_TESTS = ["tests/test_architecture.py", "tests/console/test_preflight.py", "tests/e2e/test_dashboard.py"]
+SOME_TESTS = ["tests/test_architecture.py", "tests/console/test_preflight.py", "tests/e2e/test_settings.py"]
 INSTALLING = 2400
 SOON = 20
 COMMAND = re.compile(r"^    (?:sudo )?(apt-get install .+)$", re.M)
