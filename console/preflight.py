@@ -10,7 +10,6 @@ import importlib.util
 import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -187,12 +186,10 @@ def wanted_room(venv: Path, data: Path, tests: bool, cuda: bool) -> "list[tuple[
     if any(venv.glob("lib/python*/site-packages/torch")):
         return []
     packages = (PACKAGES_FOR_CUDA if cuda else PACKAGES) + (PACKAGES_FOR_TESTS if tests else 0)
-    room = [("packages", venv, packages), ("downloads", Path(tempfile.gettempdir()), downloads(cuda))]
+    # Not by `tempfile`, which writes a file to find out, and ends with a traceback where there is no room for that.
+    temporary = Path(os.environ.get("TMPDIR") or "/tmp")
+    room = [("packages", venv, packages), ("downloads", temporary, DOWNLOADS_FOR_CUDA if cuda else DOWNLOADS)]
     return room + ([] if tests else [("data", data, DATA)])
-
-
-def downloads(cuda: bool) -> int:
-    return DOWNLOADS_FOR_CUDA if cuda else DOWNLOADS
 
 
 def nearest(folder: Path) -> Path:

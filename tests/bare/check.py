@@ -42,7 +42,10 @@ COMMAND = re.compile(r"^    (?:sudo )?(apt-get install .+)$", re.M)
 
 @dataclass(frozen=True)
 class Machine:
+    """`name` is the container's, `title` what a person calls it."""
+
     engine: Engine
+    title: str
     name: str
     user: str
     figures: Figures
@@ -106,7 +109,7 @@ def started(engine: Engine, name: str, options: argparse.Namespace, figures: Fig
             engine(
                 "run", "--detach", "--init", "--name", unique, *options.run_options.split(), unique, "sleep", "infinity"
             )
-            machine = Machine(engine, unique, user, figures)
+            machine = Machine(engine, name, unique, user, figures)
             copy_project(machine, Path(folder) / "project.tar")
             yield machine
         finally:
@@ -140,10 +143,10 @@ def bring_up(machine: Machine) -> None:
     seen = json.loads(machine.run("python3", "tests/bare/inside.py", patience=INSTALLING).splitlines()[-1])
     assert (seen["status"], seen["left"]) == (200, []), seen
     for what in ("seconds until Ready", "seconds until it has ended"):
-        machine.figures.add(f"{machine.name}: `make up`, Python {seen['python']}, {what}", seen[what], "s")
+        machine.figures.add(f"{machine.title}: `make up`, Python {seen['python']}, {what}", seen[what], "s")
     for folder in (".venv", "data"):
         size = int(machine.run("du", "-sm", folder).split()[0])
-        machine.figures.add(f"{machine.name}: size of {folder}, PyTorch {seen['torch']}", size, "MB")
+        machine.figures.add(f"{machine.title}: size of {folder}, PyTorch {seen['torch']}", size, "MB")
 
 
 def begin_tests(machine: Machine) -> None:
@@ -162,7 +165,7 @@ def begin_tests(machine: Machine) -> None:
         without_any = machine.refusal(".venv/bin/python", "-m", "tests.browser")
         machine.install(re.findall(r"on Debian: (?:sudo )?(.+)", without_any)[0])
         machine.run("make", "browser")
-    machine.figures.add(f"{machine.name}: `make browser`, with all that tests need", seconds_since(began), "s")
+    machine.figures.add(f"{machine.title}: `make browser`, with all that tests need", seconds_since(began), "s")
     ended = machine.run(".venv/bin/python", "-m", "pytest", "-q", *SOME_TESTS, patience=INSTALLING)
     print(f"   {ended.strip().splitlines()[-1]}", flush=True)
 

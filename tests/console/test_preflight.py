@@ -185,6 +185,19 @@ def test_too_little_room_says_what_and_where(tmp_path):
     assert preflight.look_for_room([("data", tmp_path, 1)]) == []
 
 
+@ON_LINUX
+@NEEDS_MOUNTS
+@pytest.mark.fault("F20")
+def test_a_disk_for_downloads_that_is_full_is_named(tmp_path):
+    (tmp_path / "small").mkdir()
+    full = 'mount -t tmpfs -o size=64k tmpfs "$0" && cat /dev/zero >"$0/all" 2>/dev/null; exec "$@"'
+    look = [sys.executable, "-I", str(PROGRAM), "--venv", str(tmp_path / ".venv")]
+    command = ["unshare", "--mount", "sh", "-c", full, str(tmp_path / "small"), *look]
+    ended = run(*command, TMPDIR=str(tmp_path / "small"))
+    said = f"0.0 GB are free, 0.9 GB are needed (downloads in {tmp_path}/small). Make room, or give TMPDIR=FOLDER."
+    assert (ended.returncode, said in ended.stderr) == (1, True), ended.stderr
+
+
 def test_what_is_installed_needs_no_room(tmp_path):
     (tmp_path / ".venv/lib/python3.13/site-packages/torch").mkdir(parents=True)
     assert preflight.wanted_room(tmp_path / ".venv", tmp_path, tests=False, cuda=True) == []
