@@ -187,7 +187,7 @@ def wanted_room(venv: Path, data: Path, tests: bool, cuda: bool) -> "list[tuple[
         return []
     packages = (PACKAGES_FOR_CUDA if cuda else PACKAGES) + (PACKAGES_FOR_TESTS if tests else 0)
     # Not by `tempfile`, which writes a file to find out, and ends with a traceback where there is no room for that.
-    temporary = Path(os.environ.get("TMPDIR") or "/tmp")
+    temporary = Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108  # where pip does
     room = [("packages", venv, packages), ("downloads", temporary, DOWNLOADS_FOR_CUDA if cuda else DOWNLOADS)]
     return room + ([] if tests else [("data", data, DATA)])
 
