@@ -20,7 +20,7 @@ OLDEST_SQLITE = (3, 31)
 GIGABYTE = 10**9
 # Of one run: the console, a training of Gemma 3 270M, and a model server.
 MEMORY = 3 * GIGABYTE
-PACKAGES, PACKAGES_FOR_CUDA, PACKAGES_FOR_TESTS = 1_700_000_000, 7 * GIGABYTE, 500_000_000
+PACKAGES, PACKAGES_FOR_CUDA, PACKAGES_FOR_TESTS = 1_900_000_000, 7 * GIGABYTE, 500_000_000
 DOWNLOADS, DOWNLOADS_FOR_CUDA = 900_000_000, 4 * GIGABYTE
 DATA = 700_000_000
 MANAGERS = {"debian": "apt-get install", "fedora": "dnf install", "macos": "brew install"}
