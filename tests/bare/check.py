@@ -66,7 +66,7 @@ class Machine:
             self.run(*command, patience=INSTALLING)
         except Failed as failed:
             self.figures.add(
-                f"{self.name}: `{' '.join(command)}` says what is missing after", seconds_since(began), "s"
+                f"{self.title}: `{' '.join(command)}` says what is missing after", seconds_since(began), "s"
             )
             return str(failed)
         raise AssertionError(f"{command} went well on a machine that has nothing")
