@@ -77,7 +77,7 @@ def install_package() -> None:
         raise NoBrowser("This is not Debian, so its package was not tried.")
     power = ways_to_install()
     if power is None:
-        raise NoBrowser("Debian's package cannot be installed: this user is neither root nor has a sudo without a password.")
+        raise NoBrowser("Debian's package needs root, or a sudo that asks for no password.")
     print("Installing Debian's package chromium for the browser tests.", flush=True)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for words in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
