@@ -32,7 +32,7 @@ RUN /usr/local/bin/python -m venv --without-pip /opt/console \
     && /usr/local/bin/python -m pip --python /opt/console install --no-compile --require-hashes --no-deps \
         -r "/build/requirements${EXTRAS:+-$EXTRAS}.lock"
 COPY containers/install-torch /build/
-RUN if [ "$EXTRAS" = local ]; then sh /build/install-torch; fi
+RUN if [ "$EXTRAS" = local ]; then PIP_PYTHON=/opt/console sh /build/install-torch /usr/local/bin/python --no-compile; fi
 COPY containers/prune containers/list_imported.py /build/
 RUN sh /build/prune /opt/console
 

@@ -6,13 +6,16 @@ ARGS ?=
 # Options for the browser tests of `make test`.
 BROWSER_ARGS ?=
 PIP_ARGS ?=
+# 1: PyTorch's build for NVIDIA's cards, several GB more; without a card it is the one for processors.
+CUDA ?= $(if $(wildcard /dev/nvidia0 /proc/driver/nvidia/gpus/* /usr/lib/wsl/lib/libcuda.so.1),1,0)
+TORCH := $(if $(filter 1,$(CUDA)),cuda,cpu)
 
 # What torch brings for NVIDIA's cards: which build of it fits is known only where it is installed.
 BY_HARDWARE := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cccl nvidia-cuda-cupti \
 	nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver \
 	nvidia-cusparse nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
 
-.PHONY: up test test-slow test-faults test-compose image soak lint check lock sbom audit format messages demo-check bench bench-chat bench-lists bench-pages bench-reliability bench-serving bench-training screenshots tour clean
+.PHONY: up browser test test-slow test-faults test-compose test-bare image soak lint check lock sbom audit format messages demo-check bench bench-chat bench-lists bench-pages bench-reliability bench-serving bench-training screenshots tour clean
 
 up: $(VENV)/.installed-local ## run the whole console on this machine
 	@$(BIN)/python manage.py up $(ARGS)
@@ -21,11 +24,14 @@ up: $(VENV)/.installed-local ## run the whole console on this machine
 # Chromium takes -8 where it may, so its tests stay at 0.
 PYTEST := $(BIN)/python -m pytest
 
-test: $(VENV)/.installed-dev ## every test but those of test-slow
+browser: $(VENV)/.installed-dev ## a Chromium for the browser tests, where there is none
+	@$(BIN)/python -m tests.browser
+
+test: browser ## every test but those of test-slow
 	nice -n 10 $(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m "not e2e and not slow"
 	$(PYTEST) -n 4 --dist loadfile -m "e2e and not slow" $(BROWSER_ARGS) tests/e2e tests/security
 
-test-slow: $(VENV)/.installed-dev ## tests that `make test` leaves out, because they take minutes
+test-slow: browser ## tests that `make test` leaves out, because they take minutes
 	nice -n 10 $(PYTEST) -n auto --dist loadfile --no-loadscope-reorder -m "slow and not e2e"
 	$(PYTEST) -n auto --dist loadfile -m "slow and e2e" tests/e2e tests/security
 	tests/support/postgresql.sh nice -n 10 $(PYTEST) -n auto --dist loadfile --no-loadscope-reorder -m "not slow and not e2e" tests/jobs \
@@ -47,6 +53,11 @@ test-faults: $(VENV)/.installed-dev ## every test of the table of faults, on SQL
 BUILD_OPTIONS ?=
 test-compose: $(VENV)/.installed-dev $(VENV)/compose/.installed ## the containers, with Docker or Podman; half an hour, mostly building
 	$(BIN)/python -m tests.compose.check --build-options='$(BUILD_OPTIONS)' --podman-compose=$(VENV)/compose/bin/podman-compose $(ARGS)
+
+# What a container needs of this machine, such as RUN_OPTIONS='--network=host'; some of the machines, such as ARGS=debian-root.
+RUN_OPTIONS ?=
+test-bare: $(VENV)/.installed-dev ## `make up` and the beginning of `make test` on bare machines, with Docker or Podman and the network
+	$(BIN)/python -m tests.bare.check --build-options='$(BUILD_OPTIONS)' --run-options='$(RUN_OPTIONS)' $(ARGS)
 
 ENGINE ?= docker
 EXTRAS ?=
@@ -97,7 +108,7 @@ bench-chat: $(VENV)/.installed-dev $(VENV)/gradio/.installed ## answers through 
 bench-lists: $(VENV)/.installed-dev ## the lists of 100,000 tuning jobs; ARGS=--write puts the table into docs/performance.md
 	$(BIN)/python -m tests.bench.lists $(ARGS)
 
-bench-pages: $(VENV)/.installed-dev ## what each page weighs and when it is painted; ARGS=--write as above
+bench-pages: browser ## what each page weighs and when it is painted; ARGS=--write as above
 	$(BIN)/python -m tests.bench.pages $(ARGS)
 
 soak: $(VENV)/.installed-dev ## 10,000 submits under faults; ARGS='--jobs 1000 --seed 7'
@@ -112,42 +123,59 @@ bench-serving: $(VENV)/.installed-dev ## the figures of the local model servers 
 bench-training: $(VENV)/.installed-bench ## training beside other trainers
 	$(BIN)/python -m tests.bench.training
 
-screenshots: $(VENV)/.installed-dev ## pages of the browser journey, in screenshots/
+screenshots: browser ## pages of the browser journey, in screenshots/
 	CONSOLE_SCREENSHOTS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m e2e tests/e2e
 
-tour: $(VENV)/.installed-dev ## the pictures of docs/tour.md, with Gemma 3 270M: some five minutes
+tour: browser ## the pictures of docs/tour.md, with Gemma 3 270M: some five minutes
 	$(BIN)/python -m tests.bench.tour
 
 clean:
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage screenshots garden_console.egg-info
 	find console jobs tests -name __pycache__ -prune -exec rm -rf {} +
 
-$(VENV)/bin/python:
+# What the system lacks is said before anything is downloaded.
+$(VENV)/.installed-dev browser test test-slow: FOR_TESTS := --tests
+PREFLIGHT = $(if $(wildcard $(VENV)/bin/pip),$(BIN)/python,$(PYTHON)) -I console/preflight.py --venv $(VENV) $(FOR_TESTS)
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
+
+# Written last, so an environment that was made by half is made again.
+$(VENV)/bin/pip:
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON) here. Install Python 3.11 or newer, with venv (on Debian: apt-get install python3-venv)." >&2; exit 1; }
+	@$(PREFLIGHT) --$(TORCH)
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed-local: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -e '.[local]'
+# Before the others, which would bring the build for NVIDIA's cards.
+$(VENV)/.torch-$(TORCH): | $(VENV)/bin/pip
+	@$(PREFLIGHT) --again --$(TORCH)
+	CUDA=$(CUDA) ROOM_FOR_CUDA='$(PREFLIGHT) --again --cuda' \
+		sh containers/install-torch $(BIN)/python --quiet --disable-pip-version-check $(PIP_ARGS)
+	@rm -f $(VENV)/.torch-* && touch $@
+
+$(VENV)/.installed-local: pyproject.toml $(VENV)/.torch-$(TORCH) | $(VENV)/bin/pip
+	@$(PREFLIGHT) --again
+	$(PIP_INSTALL) -e '.[local]'
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -e '.[local,dev]'
+$(VENV)/.installed-dev: pyproject.toml $(VENV)/.torch-$(TORCH) | $(VENV)/bin/pip
+	@$(PREFLIGHT) --again
+	$(PIP_INSTALL) -e '.[local,dev]'
 	@touch $@ $(VENV)/.installed-local
 
-$(VENV)/gradio/.installed: | $(VENV)/bin/python
+$(VENV)/gradio/.installed: | $(VENV)/bin/pip
 	$(PYTHON) -m venv $(VENV)/gradio
 	$(VENV)/gradio/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) gradio==6.31.0 httpx==0.28.1
 	@touch $@
 
-$(VENV)/compose/.installed: | $(VENV)/bin/python
+$(VENV)/compose/.installed: | $(VENV)/bin/pip
 	$(PYTHON) -m venv $(VENV)/compose
 	$(VENV)/compose/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) podman-compose==1.6.0
 	@touch $@
 
-$(VENV)/lock/.installed: | $(VENV)/bin/python
+$(VENV)/lock/.installed: | $(VENV)/bin/pip
 	$(PYTHON) -m venv $(VENV)/lock
 	$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) uv==0.13.9 pip_audit==2.10.1 cyclonedx-bom==7.5.0
 	@touch $@
 
-$(VENV)/.installed-bench: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -e '.[local,dev,bench]'
+$(VENV)/.installed-bench: pyproject.toml | $(VENV)/bin/pip
+	$(PIP_INSTALL) -e '.[local,dev,bench]'
 	@touch $@ $(VENV)/.installed-dev $(VENV)/.installed-local

@@ -62,7 +62,7 @@ def google_host(folder: Path, address: str) -> Iterator[GoogleHost]:
     host, port = address.removeprefix("http://").split(":")
     started = GoogleHost(folder, (host, int(port)))
     key, certificate = _key(), folder / "host.pem"
-    certificate.write_bytes(_certificate(key) + _pem(key))
+    certificate.write_bytes(self_signed(key) + _pem(key))
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate)
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -127,7 +127,7 @@ def _pem(key: rsa.RSAPrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def _certificate(key: rsa.RSAPrivateKey) -> bytes:
+def self_signed(key: rsa.RSAPrivateKey) -> bytes:
     """Signed by itself, and so its own authority."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
     now = datetime.datetime.now(datetime.UTC)

@@ -8,7 +8,6 @@ import argparse
 import json
 import os
 import platform
-import shutil
 import statistics
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from typing import Any
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from tests.bench.page import BUSY, write
+from tests.browser import program
 from tests.e2e.pages import PAGES, Shown, filled
 from tests.e2e.weighing import largest_paint, weighed
 from tests.running import ROOT, Running, running, with_tiny_model
@@ -66,9 +66,9 @@ def main() -> int:
 
 
 def taken(folder: Path) -> list[Figures]:
-    program = shutil.which("chromium") or shutil.which("google-chrome")
     with running(folder / "data", with_tiny_model()) as console, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        arguments = ["--no-sandbox", "--disable-gpu"]
+        browser = playwright.chromium.launch(executable_path=program(playwright), args=arguments)
         figures = measured(browser, console)
         browser.close()
     return figures

@@ -4,7 +4,6 @@ A console with an empty data directory really tunes Gemma 3 270M on the sample d
 goes from page to page in each language. Pictures are WebP files of some 20 kB in docs/images/tour.
 """
 
-import shutil
 import sys
 import tempfile
 import time
@@ -20,6 +19,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from tests import journey
 from tests.bench.weights import wait_for_weights
+from tests.browser import program
 from tests.e2e.conftest import QUIET, enter
 from tests.running import GEMMA, ROOT, Running, running
 from tests.visitor import Visitor
@@ -76,16 +76,13 @@ def save(png: bytes, path: Path) -> None:
 
 def main() -> int:
     PICTURES.mkdir(parents=True, exist_ok=True)
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        sys.exit("The tour needs Chromium: apt-get install chromium")
     with (
         tempfile.TemporaryDirectory(prefix="tour-") as folder,
         running(Path(folder) / "data") as console,
         sync_playwright() as playwright,
         Visitor(console.address) as visitor,
     ):
-        browser = playwright.chromium.launch(executable_path=program, args=QUIET)
+        browser = playwright.chromium.launch(executable_path=program(playwright), args=QUIET)
         cookies = signed_in(browser.new_context(), console, visitor)
         journey.wait_for_catalogue(visitor)
         wait_for_weights(console)

@@ -62,6 +62,14 @@ def find_engine(podman_compose: str) -> Engine:
     raise SystemExit("There is neither Docker with its compose plugin nor Podman on this machine, or it does not run.")
 
 
+def find_program() -> Engine:
+    """For single containers: without anything that composes them."""
+    for program in ("docker", "podman"):
+        if works(program, "info"):
+            return Engine(program, ())
+    raise SystemExit("There is neither Docker nor Podman on this machine, or it does not run.")
+
+
 @dataclass
 class Stack:
     """The services of some compose files under one name; `environment` is what the file .env would hold."""

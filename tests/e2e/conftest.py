@@ -1,6 +1,5 @@
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
+from tests.browser import program
 from tests.running import ROOT, Running, running, with_tiny_model
 
 SCREENSHOTS = ROOT / "screenshots"
@@ -97,12 +97,9 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium. Ends with the module: its event loop would be in the way of Django's tests."""
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        pytest.fail("The browser journey needs Chromium: apt-get install chromium")
+    """Ends with the module: its event loop would be in the way of Django's tests."""
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=program, args=QUIET)
+        opened = playwright.chromium.launch(executable_path=program(playwright), args=QUIET)
         yield opened
         opened.close()
 

@@ -22,6 +22,7 @@ import redis
 
 from tests import journey
 from tests.running import GEMMA, ROOT, Running, launch, processes_of, running, wait_for_link, with_tiny_model
+from tests.support.rights import MAY_MOUNT
 from tests.visitor import Visitor
 
 pytestmark = pytest.mark.timeout(1800)
@@ -295,7 +296,7 @@ def test_a_worker_without_memory(story: Story) -> None:
 
 
 @pytest.mark.fault("F20")
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+@pytest.mark.skipif(not MAY_MOUNT, reason="only root may mount a small disk")
 def test_a_full_disk_ends_nothing_and_what_dies_meanwhile_comes_back(tmp_path: Path) -> None:
     folder = tmp_path / "disk"
     folder.mkdir()

@@ -1,15 +1,14 @@
 """A hostile web site on loopback, and a browser that finds it under a foreign name."""
 
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.browser import program
 from tests.e2e.conftest import QUIET
 
 EVIL = "evil.example"
@@ -46,12 +45,9 @@ def hostile_site() -> Iterator[int]:
 
 @contextmanager
 def deceived_browser() -> Iterator[Browser]:
-    """The system's Chromium, to which evil.example is this machine, as after DNS rebinding."""
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        pytest.fail("The attacks need Chromium: apt-get install chromium")
+    """A Chromium, to which evil.example is this machine, as after DNS rebinding."""
     with sync_playwright() as playwright:
         options = [*QUIET, f"--host-resolver-rules=MAP {EVIL} 127.0.0.1"]
-        opened = playwright.chromium.launch(executable_path=program, args=options)
+        opened = playwright.chromium.launch(executable_path=program(playwright), args=options)
         yield opened
         opened.close()

@@ -10,7 +10,7 @@ from django.core.management import BaseCommand, CommandError, call_command
 from django.db import DatabaseError, connection
 from django.urls import reverse
 
-from console import datadir
+from console import datadir, preflight
 from console.management import processes
 from console.management.rundir import AlreadyRunning, RunDirectory, StillStopping
 from console.management.supervisor import StartFailed, Supervisor
@@ -105,6 +105,7 @@ def acquire(run: RunDirectory) -> None:
 
 def bring_up(supervisor: Supervisor, host: str, port: int | None) -> None:
     check_packages()
+    check_libraries()
     port = port_of_pages(supervisor.run, host, port)
     plan = draw_up(supervisor.run, host, port)
     supervisor.terminal.say(f"Starting Garden Console. Logs: {supervisor.terminal.logs}")
@@ -137,6 +138,13 @@ def check_packages() -> None:
     if missing:
         names = ", ".join(missing)
         raise CommandError(f"A run without Google Cloud needs more packages ({names}): pip install -e '.[local]'")
+
+
+def check_libraries() -> None:
+    """Those of the system. Without one, a model is trained first and cannot be served then."""
+    system = preflight.this_system()
+    if found := preflight.look_at_libraries(preflight.needed_libraries(dict(os.environ)), system.family):
+        raise CommandError(preflight.tell(found, system))
 
 
 def port_of_pages(run: RunDirectory, host: str, port: int | None) -> int:

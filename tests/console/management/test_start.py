@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from tests.running import ROOT, environment, processes_of
+from tests.support.rights import MAY_MOUNT
 from tests.support.share import one_of
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.fault("F20")]
-NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount, give files away and be somebody else")
+NEEDS_ROOT = pytest.mark.skipif(not MAY_MOUNT, reason="only root may mount, give files away and be somebody else")
 NOBODY = 65534
 IDLE = {"CONSOLE_LOCAL_OPTIONS": "--prepare when-needed"}
 FULL_TMPFS, ROOMY_TMPFS = "size=4m", "size=100m"
