@@ -36,6 +36,8 @@ AFTER_THE_CLAIM = timedelta(seconds=91)
 LONGEST_DELAY, SETTLED = 1.0, 2.0
 CALLS = ("create_tuning_job", "list_tuning_jobs", "get_tuning_job")
 MODES = ("drop_before", "drop_after", "half_answer", "delay", "refuse")
+# A create that the quota refuses holds up its whole region for a minute, and here each row has a time of its own.
+REFUSALS = (500, 502, 503, 504)
 DONE = {"BOUND", "CLOSED"}
 ENVIRONMENT = {
     "DJANGO_SETTINGS_MODULE": "console.settings", "VERTEX_TUNING_AT_ONCE": "0", "SQLITE_SYNCHRONOUS": "OFF",
@@ -166,11 +168,11 @@ class Round:
             partial.rename(self.servers.folder / "faults.json")
 
     def fault(self) -> dict[str, Any]:
-        mode = self.chance.choice(MODES)
+        method, mode = self.chance.choice(CALLS), self.chance.choice(MODES)
         self.counts[f"fault {mode}"] += 1
         return {
-            "method": self.chance.choice(CALLS), "mode": mode, "times": self.chance.choice((1, 2, 3)),
-            "status": self.chance.choice((429, 500, 502, 503, 504)), "bytes": self.chance.randrange(0, 400),
+            "method": method, "mode": mode, "times": self.chance.choice((1, 2, 3)),
+            "status": self.chance.choice(REFUSALS if method == "create_tuning_job" else (429, *REFUSALS)), "bytes": self.chance.randrange(0, 400),
             "seconds": self.chance.random() * LONGEST_DELAY, "set_at": time.time_ns(),
         }  # fmt: skip
 
