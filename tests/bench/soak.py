@@ -37,7 +37,7 @@ LONGEST_DELAY, SETTLED = 1.0, 2.0
 CALLS = ("create_tuning_job", "list_tuning_jobs", "get_tuning_job")
 MODES = ("drop_before", "drop_after", "half_answer", "delay", "refuse")
 # A create that the quota refuses holds up its whole region for a minute, and here each row has a time of its own.
-REFUSALS = (500, 502, 503, 504)
+REFUSALS = (429, 500, 502, 503, 504)
 DONE = {"BOUND", "CLOSED"}
 ENVIRONMENT = {
     "DJANGO_SETTINGS_MODULE": "console.settings", "VERTEX_TUNING_AT_ONCE": "0", "SQLITE_SYNCHRONOUS": "OFF",
@@ -172,7 +172,7 @@ class Round:
         self.counts[f"fault {mode}"] += 1
         return {
             "method": method, "mode": mode, "times": self.chance.choice((1, 2, 3)),
-            "status": self.chance.choice(REFUSALS if method == "create_tuning_job" else (429, *REFUSALS)), "bytes": self.chance.randrange(0, 400),
+            "status": self.chance.choice(REFUSALS[method == "create_tuning_job" :]), "bytes": self.chance.randrange(0, 400),
             "seconds": self.chance.random() * LONGEST_DELAY, "set_at": time.time_ns(),
         }  # fmt: skip
 
