@@ -169,10 +169,11 @@ class Round:
 
     def fault(self) -> dict[str, Any]:
         method, mode = self.chance.choice(CALLS), self.chance.choice(MODES)
+        refusals = REFUSALS[1:] if method == "create_tuning_job" else REFUSALS
         self.counts[f"fault {mode}"] += 1
         return {
             "method": method, "mode": mode, "times": self.chance.choice((1, 2, 3)),
-            "status": self.chance.choice(REFUSALS[method == "create_tuning_job" :]), "bytes": self.chance.randrange(0, 400),
+            "status": self.chance.choice(refusals), "bytes": self.chance.randrange(0, 400),
             "seconds": self.chance.random() * LONGEST_DELAY, "set_at": time.time_ns(),
         }  # fmt: skip
 
