@@ -15,6 +15,7 @@ from jobs.localvertex.engine.job import Job, JobError
 
 PROJECTIONS = r"\.(q|k|v|o|gate|up|down)_proj"
 BYTES_A_PARAMETER = 4 * 4  # weight, gradient, and the two moments of AdamW
+BYTES_OF_F32, ROOM_BESIDE = 4, 2 * 2**30
 NEVER_QUANTIZED = ["lm_head", "vision_tower", "multi_modal_projector"]
 
 
@@ -54,6 +55,22 @@ def check_memory(job: Job, free: Callable[[], int | None] = free_memory) -> None
         )
 
 
+def multiplies_bf16() -> bool:
+    """In hardware, as processors with AVX-512 do, or with what comes near to it. A processor of most laptops does not:
+    what PyTorch does there instead takes ten to thirty times as long as f32."""
+    if torch.cuda.is_available():
+        return True
+    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def dtype_of_base(folder: Path, free: Callable[[], int | None] = free_memory) -> torch.dtype:
+    """bf16, or f32 where that is quicker and there is room for twice as much."""
+    if multiplies_bf16():
+        return torch.bfloat16
+    needed, available = parameters_in(folder) * BYTES_OF_F32 + ROOM_BESIDE, free()
+    return torch.float32 if available is None or needed < available else torch.bfloat16
+
+
 def quantized(kind: str) -> Any:
     """Four bits as in the QLoRA paper: NF4, and the scales of its blocks quantised as well."""
     if kind == "8bit":
@@ -62,7 +79,7 @@ def quantized(kind: str) -> Any:
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
+        bnb_4bit_compute_dtype=torch.bfloat16 if multiplies_bf16() else torch.float32,
         llm_int8_skip_modules=NEVER_QUANTIZED,
     )
 
@@ -77,7 +94,7 @@ def adapted_modules(model: Any) -> str:
 
 
 def trainable(job: Job) -> Any:
-    """LoRA: a bf16 base, half the memory and on AVX-512 BF16 three times the speed, under f32 adapters.
+    """LoRA: a bf16 base, half the memory and on AVX-512 BF16 three times the speed, or an f32 one, under f32 adapters.
     Full: f32, because AdamW's small steps vanish in bf16."""
     if job.tuning_mode == "FULL":
         check_memory(job)
@@ -85,7 +102,7 @@ def trainable(job: Job) -> Any:
         for name, parameter in model.named_parameters():
             parameter.requires_grad_("vision_tower" not in name and "multi_modal_projector" not in name)
         return model
-    base = load_base(job.base_model_dir, torch.bfloat16, job.quantization)
+    base = load_base(job.base_model_dir, dtype_of_base(job.base_model_dir), job.quantization)
     if job.adapter_dir:
         return continued(base, job.adapter_dir, job.base_model)
     config = LoraConfig(

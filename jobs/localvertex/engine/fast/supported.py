@@ -53,4 +53,4 @@ def is_plain(module: nn.Module) -> bool:
     """Not quantised, which makes other classes of both."""
     if type(module) is not LoraLinear or type(module.base_layer) is not nn.Linear:
         return False
-    return module.base_layer.bias is None and module.base_layer.weight.dtype == torch.bfloat16
+    return module.base_layer.bias is None and module.base_layer.weight.dtype in (torch.bfloat16, torch.float32)
