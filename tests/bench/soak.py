@@ -4,7 +4,8 @@
 off, delayed and refused, workers are killed with SIGKILL in the middle of a step, forms are sent twice at once, and
 messages are delivered twice. Waits of the protocol are skipped by handing the services a later time, but only when
 nothing of the row is on its way any more: a worker that was killed gets two seconds, more than the longest delay, for
-what it had sent. It works in rounds, each with a server of its own, because every look lists all jobs.
+what it had sent. It works in rounds, each with a server of its own, because every look lists all jobs; some are played
+at once.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -194,8 +196,9 @@ class Round:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, default=10_000)
-    parser.add_argument("--round", type=int, default=500)
-    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--round", type=int, default=100)
+    parser.add_argument("--workers", type=int, default=6, help="of a round")
+    parser.add_argument("--at-once", type=int, default=1 + (os.cpu_count() or 1), help="so many rounds")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--play", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--prepared", type=Path, help=argparse.SUPPRESS)
@@ -210,14 +213,22 @@ def main() -> int:
 
 def soak(options: argparse.Namespace, prepared: Path) -> int:
     began, total = time.monotonic(), Counter[str]()
-    for number in range(0, options.jobs, options.round):
-        size = min(options.round, options.jobs - number)
-        counts, *bad = play_apart(prepared, size, options.seed + number, options.workers)
-        total.update(counts)
-        print(f"{number + size} jobs, {time.monotonic() - began:.0f} s, {dict(total)}", flush=True)
-        if any(bad):
-            print(f"lost {bad[0]}, created twice {bad[1]}, meant by nobody {bad[2]}")
-            return 1
+    numbers = range(0, options.jobs, options.round)
+    sizes = {number: min(options.round, options.jobs - number) for number in numbers}
+
+    def play_one(number: int) -> tuple[int, list[Any]]:
+        return number, play_apart(prepared, sizes[number], options.seed + number, options.workers)
+
+    done = 0
+    with ThreadPoolExecutor(options.at_once) as beside:
+        for number, (counts, *bad) in beside.map(play_one, numbers):
+            total.update(counts)
+            done += sizes[number]
+            print(f"{done} jobs, {time.monotonic() - began:.0f} s, {dict(total)}", flush=True)
+            if any(bad):
+                print(f"lost {bad[0]}, created twice {bad[1]}, meant by nobody {bad[2]}")
+                beside.shutdown(cancel_futures=True)
+                return 1
     print(f"{options.jobs} jobs were meant; the ledger has one create for each and no other.")
     return 0
 
