@@ -134,6 +134,8 @@ CSRF_TRUSTED_ORIGINS = [f"https://{host.replace('.', '*.', host.startswith('.'))
 
 # Whoever sends it reads /metrics; without it there is no such address.
 METRICS_TOKEN = env_secret("METRICS_TOKEN", 16)
+# How often each process adds what it has counted to what all of them have; with 0 only /metrics does, for its own.
+TELEMETRY_SECONDS = 5.0
 
 # For links in what leaves the console; without it they are left out.
 CONSOLE_URL = env_url("CONSOLE_URL", {"http", "https"}, "https://console.example.com")

@@ -8,6 +8,7 @@ this program alone, so there is an end to how many there are.
 
 import atexit
 import json
+import logging
 import os
 import threading
 import time
@@ -24,7 +25,8 @@ from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-SHARE_SECONDS: Final = 5.0
+logger = logging.getLogger(__name__)
+
 # A process that has not told its level for so long is taken to be gone.
 LEVEL_SECONDS: Final = 30.0
 COUNTS, LEVELS = "telemetry:counts", "telemetry:levels"
@@ -70,7 +72,7 @@ class Shared:
 
     def _begin(self) -> None:
         """A system that gives no thread, or a process that ends, keeps nobody from counting."""
-        if self._thread is not None:
+        if self._thread is not None or not settings.TELEMETRY_SECONDS:
             return
         thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
         with suppress(RuntimeError):
@@ -80,8 +82,11 @@ class Shared:
 
     def _run(self) -> None:
         while True:
-            time.sleep(SHARE_SECONDS)
-            self.share()
+            time.sleep(settings.TELEMETRY_SECONDS)
+            try:
+                self.share()
+            except Exception:
+                logger.exception("What was counted could not be handed over")
 
     def share(self) -> bool:
         """False: Redis does not answer, and the next time hands over what this one could not. If it took it all and

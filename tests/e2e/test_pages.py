@@ -117,6 +117,7 @@ def test_pages_with_everything(visit: Visit, seeded: dict[str, str], state: str,
     assert found == []
 
 
+@pytest.mark.slow
 def test_nothing_is_cut_in_korean_on_a_phone(
     browser: Browser, console: Running, session: list[Any], seeded: dict[str, str]
 ) -> None:

@@ -126,7 +126,8 @@ def ask_the_model(visit: Visit, found: list[str]) -> None:
     found += remarks(visit)
 
 
-@pytest.mark.parametrize("again", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("again", [False, True])
 def test_a_job_by_the_keyboard_alone(person: Visit, again: bool) -> None:
     """`again`: and one that continues it."""
     page, found = person.page, list[str]()

@@ -21,7 +21,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 from jobs import telemetry
 from tests.jobs.test_telemetry import OPEN, THINGS
 from django.conf import settings
-settings.REDIS_URL = os.environ["SHARED"]
+settings.REDIS_URL, settings.TELEMETRY_SECONDS = os.environ["SHARED"], 5.0
 THINGS.count("a")
 OPEN.set(3)
 """

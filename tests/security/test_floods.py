@@ -162,7 +162,7 @@ def first_event(connection: socket.socket) -> bytes:
     return answer
 
 
-@pytest.mark.parametrize("count", [200, 1000])
+@pytest.mark.parametrize("count", [200, pytest.param(1000, marks=pytest.mark.slow)])
 def test_streams_of_one_burst_are_all_open_and_take_little_memory(site: Site, count: int) -> None:
     with ExitStack() as opened:
         began = time.perf_counter()

@@ -167,7 +167,7 @@ READERS = {
 }  # fmt: skip
 
 
-OFTEN = {"markup", "lines"}
+OFTEN = {"markup"}
 
 
 @pytest.mark.parametrize(

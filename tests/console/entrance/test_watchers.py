@@ -41,8 +41,12 @@ class Hanging:
 async def status_of(application: Application, path: str, method: str = "GET", **more: Any) -> int:
     sent: list[dict[str, Any]] = []
 
+    to_come = [{"type": "http.request", "body": b"", "more_body": False}]
+
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        if not to_come:
+            await asyncio.Event().wait()
+        return to_come.pop()
 
     async def send(message: Any) -> None:
         sent.append(message)

@@ -51,6 +51,7 @@ def test_the_link_signs_the_owner_in_once(console):
         assert other.client.get(console.link).status_code == 410
 
 
+@pytest.mark.slow
 def test_a_second_one_in_the_same_folder_refuses(console):
     command = [sys.executable, "manage.py", "up", "--data-dir", str(console.data_dir)]
     second = subprocess.run(command, cwd=ROOT, env=environment({}), capture_output=True, text=True, timeout=30)
@@ -58,6 +59,7 @@ def test_a_second_one_in_the_same_folder_refuses(console):
     assert (second.returncode, sentence in second.stderr) == (1, True)
 
 
+@pytest.mark.slow
 def test_a_given_port_that_is_taken_is_refused(console, tmp_path):
     port = console.address.rpartition(":")[2]
     command = [sys.executable, "manage.py", "up", "--data-dir", str(tmp_path), "--port", port]

@@ -68,7 +68,7 @@ def test_a_store_that_nobody_listens_for(settings: Any, scheme: str) -> None:
 
 
 @SCHEMES
-@pytest.mark.parametrize("behave", [hang, trickle])
+@pytest.mark.parametrize("behave", [hang, pytest.param(trickle, marks=pytest.mark.slow)])
 def test_what_hangs_is_waited_for_once(settings: Any, scheme: str, behave: Behaviour) -> None:
     """Most pages need several files, and few threads draw pages."""
     with bad_server(behave) as server:

@@ -130,6 +130,7 @@ def test_full_tuning_exports_a_model_without_adapter(workdir: Workdir) -> None:
     assert losses[-1] < losses[0] / 4
 
 
+@pytest.mark.slow
 def test_full_tuning_is_served_as_gguf(workdir: Workdir) -> None:
     workdir.describe(tuning_mode="FULL", learning_rate=5e-4, validation_path=None)
     assert workdir.run() == 0, (workdir.path / "train.log").read_text()
