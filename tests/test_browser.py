@@ -70,6 +70,7 @@ def test_debian_s_package_is_installed_by_who_may(tmp_path, sudo):
 
 
 @pytest.mark.skipif(not IS_DEBIAN, reason="Debian's package is installed on Debian only")
+@pytest.mark.slow
 def test_what_was_installed_is_tried(tmp_path):
     with browser.sync_playwright() as playwright:
         real = browser.program(playwright)

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.running import Running, running, with_tiny_model
 
-pytestmark = [pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.timeout(240), pytest.mark.slow]
 TOKEN = "a-token-that-nobody-guesses"
 KINDS = {"web": "web", "worker": "worker", "chat": "chat"}
 

@@ -296,6 +296,7 @@ def test_a_worker_without_memory(story: Story) -> None:
 
 
 @pytest.mark.fault("F20")
+@pytest.mark.slow
 @pytest.mark.skipif(not MAY_MOUNT, reason="only root may mount a small disk")
 def test_a_full_disk_ends_nothing_and_what_dies_meanwhile_comes_back(tmp_path: Path) -> None:
     folder = tmp_path / "disk"

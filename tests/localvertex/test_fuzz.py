@@ -45,7 +45,7 @@ def test_every_call_is_mutated():
     assert {verb for verb in INFERENCE_METHODS if verb} - verbs == set()
 
 
-@pytest.mark.parametrize("count", [1000, pytest.param(5000, marks=[pytest.mark.slow, pytest.mark.timeout(1000)])])
+@pytest.mark.parametrize("count", [300, pytest.param(5000, marks=[pytest.mark.slow, pytest.mark.timeout(1000)])])
 def test_no_server_error_no_hang_and_flat_memory(own_server, count):
     server = own_server.start()
     server.upload("fuzz/train.jsonl", json.dumps({"prompt": "steps", "completion": "yes"}) + "\n")

@@ -36,7 +36,7 @@ def test_started_again_after_a_crash(own_server):
     assert endpoint.deployed_models[0].status.available_replica_count == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL])
 def test_served_again_after_the_server_was_gone(own_server, number):
     server = own_server.start()
     server.deployed("lasting")
