@@ -212,7 +212,9 @@ def begin_reports(sender: Any, **_: Any) -> None:
 
 @beat_init.connect  # type: ignore[untyped-decorator]
 def begin_report_of_beat(**_: Any) -> None:
-    """Of one that runs by itself, not in a worker."""
+    """Of one that runs by itself: the thread of a worker says that it begins, too, and is told of with its worker."""
+    if json_lines.Process.kind in ("worker", "chat"):
+        return
     from console.reporter import Reporter  # noqa: PLC0415  # models are ready only now
 
     json_lines.Process.kind = "beat"
