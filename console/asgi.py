@@ -29,7 +29,7 @@ from console.entrance.bodies import Refused, body_limit, declared_length  # noqa
 from console.entrance.clients import Clients, ask  # noqa: E402
 from console.entrance.limits import MEGABYTE, Account, Full, Ledger  # noqa: E402
 from console.entrance.pages import Pages, watchers  # noqa: E402
-from console.measuring import NO_ROUTE, counted  # noqa: E402
+from console.measuring import NO_ROUTE, count_answers  # noqa: E402
 from console.proxies import TrustedProxies  # noqa: E402
 from console.reporter import Life  # noqa: E402
 from console.sessions import find_alive  # noqa: E402
@@ -54,7 +54,7 @@ class Application:
         elif scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1000})
         elif problem := requests.why_not_serve(scope):
-            answering = counted(send, NO_ROUTE, scope["method"])
+            answering = count_answers(send, NO_ROUTE, scope["method"])
             await streams.answer(answering, *problem, (b"connection", b"close"))
         else:
             requests.clean(scope)
@@ -63,16 +63,16 @@ class Application:
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
         if path.startswith("/streams/"):
-            await self.live(scope, receive, counted(send, "stream", method))
+            await self.live(scope, receive, count_answers(send, "stream", method))
         elif (path == "/healthz" or path.startswith(settings.STATIC_URL)) and static_files.is_plain(scope):
             answer = static_files.health(self.pages.work.is_hanging()) if path == "/healthz" else self.files.find(scope)
-            answering = counted(send, "healthz" if path == "/healthz" else "static", method)
+            answering = count_answers(send, "healthz" if path == "/healthz" else "static", method)
             await (send_answer(answer, receive, answering) if answer else self.page(scope, receive, send))
         else:
             await self.page(scope, receive, send)
 
     async def page(self, scope: Scope, receive: Receive, send: Send) -> None:
-        client, refusing = self.clients.name(scope), counted(send, NO_ROUTE, scope["method"])
+        client, refusing = self.clients.name(scope), count_answers(send, NO_ROUTE, scope["method"])
         with ExitStack() as held:
             try:
                 body = await self.body(scope, client, receive, held)

@@ -19,7 +19,7 @@ def count(route: str, method: str, status: int) -> None:
     telemetry.REQUESTS.count(route, method if method in METHODS else "other", f"{status // 100}xx")
 
 
-def counted(send: Send, route: str, method: str) -> Send:
+def count_answers(send: Send, route: str, method: str) -> Send:
     """For what is answered without Django."""
 
     async def send_counted(message: Message) -> None:

@@ -51,12 +51,12 @@ class Counted:
         found, call = getattr(self._part, method), f"{self._name}.{method}"
         if method.startswith("_") or not callable(found) or call in NO_CALLS:
             return found
-        counting = _stream(found, call) if call == "chat.stream" else _counted(found, call)
+        counting = _count_stream(found, call) if call == "chat.stream" else _count_calls(found, call)
         self.__dict__[method] = counting
         return counting
 
 
-def _counted(method: Callable[..., Any], call: str) -> Callable[..., Any]:
+def _count_calls(method: Callable[..., Any], call: str) -> Callable[..., Any]:
     @wraps(method)
     def counting(*args: Any, **kwargs: Any) -> Any:
         try:
@@ -70,7 +70,7 @@ def _counted(method: Callable[..., Any], call: str) -> Callable[..., Any]:
     return counting
 
 
-def _stream(method: Callable[..., Any], call: str) -> Callable[..., "CountedStream"]:
+def _count_stream(method: Callable[..., Any], call: str) -> Callable[..., "CountedStream"]:
     return lambda *args, **kwargs: CountedStream(method(*args, **kwargs), call)
 
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from jobs.localvertex.engine.gguf_export import convert
 from jobs.localvertex.engine.job import Job, JobError
-from jobs.localvertex.engine.model import trainable
+from jobs.localvertex.engine.model import dtype_of_base, trainable
 from tests.localvertex.engine.conftest import TINY, TUNE, Workdir
 from tests.localvertex.engine.llama import llama
 
@@ -44,7 +44,7 @@ def test_projections_are_quantised_and_nothing_else(workdir: Workdir, kind: str,
     model = trainable(Job.read(workdir.path / "job.json"))
     kinds = {name: type(module).__name__ for name, module in model.named_modules() if name.endswith("base_layer")}
     assert (len(kinds), set(kinds.values())) == (4 * 7, {layer})
-    assert model.get_output_embeddings().weight.dtype == torch.bfloat16
+    assert model.get_output_embeddings().weight.dtype == dtype_of_base(TINY)
     assert {parameter.dtype for parameter in model.parameters() if parameter.requires_grad} == {torch.float32}
 
 
