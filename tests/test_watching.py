@@ -49,7 +49,7 @@ def told(settings: Any, redis_url: str, broker: Any) -> Iterator[dict[str, dict[
     for outcome in OUTCOMES:
         telemetry.CALLS.count("chat.stream", outcome)
     found: dict[str, dict[str, set[str]]] = {}
-    for family in text_string_to_metric_families(metrics_text.written("", now)[0].decode()):
+    for family in text_string_to_metric_families(metrics_text.write("", now)[0].decode()):
         for sample in family.samples:
             for label, value in sample.labels.items():
                 found.setdefault(sample.name, {}).setdefault(label, set()).add(value)

@@ -21,7 +21,7 @@ def index(request: HttpRequest) -> HttpResponse:
     if not is_known(request.headers.get("Authorization", "")):
         headers = {"WWW-Authenticate": 'Bearer realm="metrics"'}
         return HttpResponse("The token is missing or wrong.", "text/plain; charset=utf-8", 401, headers=headers)
-    body, content_type = metrics_text.written(request.headers.get("Accept", ""), timezone.now())
+    body, content_type = metrics_text.write(request.headers.get("Accept", ""), timezone.now())
     return HttpResponse(body, content_type)
 
 

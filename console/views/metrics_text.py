@@ -18,7 +18,7 @@ COUNTERS = (telemetry.REQUESTS, telemetry.CALLS)
 HISTOGRAMS = (telemetry.REQUEST_SECONDS, telemetry.FIRST_WORD_SECONDS)
 
 
-def written(accept: str, now: datetime) -> tuple[bytes, str]:
+def write(accept: str, now: datetime) -> tuple[bytes, str]:
     """And its content type, which depends on what the reader accepts. What cannot be read is left out, and a figure
     says so."""
     registry = CollectorRegistry(auto_describe=False)
