@@ -14,6 +14,7 @@ from django.dispatch import receiver
 from django.utils import translation
 from xdist.scheduler import LoadFileScheduling
 
+from console import audit
 from jobs.services import sign_in_limits
 from jobs.vertex import get_gateway
 from tests import factories
@@ -110,8 +111,11 @@ def _data_dir(settings: Any, tmp_path: Path) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_failures_yet() -> None:
+def _nobody_tried_before() -> None:
+    """What this process counts alone: failed sign-ins, and how many lines of strangers the audit log still takes."""
     sign_in_limits.alone.clear()
+    audit.strangers.left, audit.strangers.left_out = audit.strangers.a_minute, 0
+    audit.refusals.people.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -1,3 +1,4 @@
+import threading
 import time
 
 import pytest
@@ -40,6 +41,11 @@ class FakeRedis:
 
 @pytest.fixture
 def use(monkeypatch):
+    """Tests before this one may have left timers that still want to tell somebody."""
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.cancel()
+
     def install(fake):
         monkeypatch.setattr(live, "client", lambda url: fake)
         monkeypatch.setattr(live, "breaker", live.Breaker())

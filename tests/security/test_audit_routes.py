@@ -319,12 +319,6 @@ PRIVATE_WALKS: dict[str, Callable[[], Walk]] = {
 BY_SIGNAL = {"sign-in", "sign-in-link", "sign-out"}
 
 
-@pytest.fixture(autouse=True)
-def _nobody_tried_before() -> None:
-    console_audit.strangers.left, console_audit.strangers.left_out = console_audit.strangers.a_minute, 0
-    console_audit.refusals.people.clear()
-
-
 @pytest.fixture
 def signed_in(client, owner, settings):
     settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:1"
