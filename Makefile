@@ -3,8 +3,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Options for `manage.py up` and for `pip install`, e.g. make up ARGS='--port 9000'
 ARGS ?=
-# Options for the browser tests of `make test`.
-BROWSER_ARGS ?=
+# Options for pytest in `make test`.
+TEST_ARGS ?=
 PIP_ARGS ?=
 # 1: PyTorch's build for NVIDIA's cards, several GB more; without a card it is the one for processors.
 CUDA ?= $(if $(wildcard /dev/nvidia0 /proc/driver/nvidia/gpus/* /usr/lib/wsl/lib/libcuda.so.1),1,0)
@@ -28,8 +28,8 @@ browser: $(VENV)/.installed-dev ## a Chromium for the browser tests, where there
 	@$(BIN)/python -m tests.browser
 
 test: browser ## every test but those of test-slow
-	nice -n 10 $(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m "not e2e and not slow"
-	$(PYTEST) -n 4 --dist loadfile -m "e2e and not slow" $(BROWSER_ARGS) tests/e2e tests/security
+	nice -n 10 $(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m "not e2e and not slow" $(TEST_ARGS)
+	$(PYTEST) -n 4 --dist loadfile -m "e2e and not slow" $(TEST_ARGS) tests/e2e tests/security
 
 test-slow: browser ## tests that `make test` leaves out, because they take minutes
 	nice -n 10 $(PYTEST) -n auto --dist loadfile --no-loadscope-reorder -m "slow and not e2e"

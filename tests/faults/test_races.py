@@ -32,7 +32,7 @@ from tests import factories
 from tests.driving import Driver
 from tests.support.stored import path_of
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.flaky(reruns=0)]
 
 
 def at_once(action, count=8):
