@@ -7,7 +7,7 @@ import logging
 
 from jobs.files import store
 
-from .submission import installation
+from . import installation
 
 logger = logging.getLogger(__name__)
 MARK = "owner/installation"
@@ -17,7 +17,7 @@ def may_sweep() -> bool:
     """Marks a place that has no mark yet. A data directory has one console, which `manage.py up` sees to."""
     if not store.place():
         return True
-    own = str(installation())
+    own = str(installation.get_id())
     try:
         found = store.read(MARK).decode("utf-8", "replace")
     except FileNotFoundError:

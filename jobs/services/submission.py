@@ -14,7 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from django.conf import settings
 
-from jobs.models import Endpoint, EventLevel, FurtherModel, Installation, PublisherModel, TuningJob
+from jobs.models import Endpoint, EventLevel, FurtherModel, PublisherModel, TuningJob
 from jobs.sentences import gettext as _
 from jobs.sentences import joined
 from jobs.states import DeployedState, EndpointState, Phase, TuningState
@@ -28,6 +28,7 @@ from jobs.vertex.errors import (
     VertexError,
 )
 
+from . import installation
 from .leases import NOW, Claim, Event, LeaseLost, Outcome, Row, mark, pause
 
 logger = logging.getLogger(__name__)
@@ -72,24 +73,13 @@ def fingerprint(request: Mapping[str, Any]) -> str:
 
 
 def labels(row: Row) -> dict[str, str]:
-    return {"app-key": str(row.pk), "app-install": str(installation()), "app-hash": row.request_hash[:8]}
+    return {"app-key": str(row.pk), "app-install": str(installation.get_id()), "app-hash": row.request_hash[:8]}
 
 
 def is_ours(row: Row, found: Mapping[str, str]) -> bool:
     """A label that says otherwise. An absent one says nothing: Vertex AI shows an endpoint's only once it serves."""
     expected = labels(row)
     return all(found.get(name, expected[name]) == expected[name] for name in ("app-key", "app-hash"))
-
-
-def lock_installation() -> None:
-    """Until the transaction ends: what looks at everybody's rows before it adds one, does so one after the other. The
-    row has to be there before the transaction begins, or each of the first two makes one."""
-    Installation.objects.select_for_update().get(pk=installation())
-
-
-def installation() -> Any:
-    first = Installation.objects.order_by("created_at", "pk").first()
-    return (first or Installation.objects.create()).pk
 
 
 class Submission(Generic[R]):

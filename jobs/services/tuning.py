@@ -18,9 +18,9 @@ from jobs.models import Dataset, EventLevel, TuningDraft, TuningJob, TuningMode
 from jobs.sentences import gettext as _
 from jobs.states import PHASE_TRANSITIONS, TUNING_TRANSITIONS, Phase, TuningState, check
 
-from . import audit, estimates, leases, notifications, spending, tuning_steps
+from . import audit, estimates, installation, leases, notifications, spending, tuning_steps
 from .storage import policies
-from .submission import UNSENT, fingerprint, installation, lock_installation
+from .submission import UNSENT, fingerprint
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,12 @@ def create(owner: User, *, key: UUID, spec: TuningSpec) -> TuningJob:
     _check_own(owner, spec)
     if not spec.dataset.is_usable or (spec.validation_dataset and not spec.validation_dataset.is_usable):
         raise NotAllowedNow(_("The dataset has rows with problems. Correct them and upload the file again."))
-    installation()
+    installation.get_id()
     if settings.VERTEX_API_ENDPOINT:
         shortages.require_room()
     try:
         with transaction.atomic():
-            lock_installation()
+            installation.lock()
             policies.check_can_claim(owner, spec.output_uri)
             estimate = _estimate(spec)
             spending.reserve(owner, key, prices(key, spec, estimate))

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from jobs.models import Heartbeat, TuningJob
-from jobs.services import submission, surplus
+from jobs.services import installation, submission, surplus
 from jobs.vertex import get_gateway
 from jobs.vertex.sdk import clients, credentials
 from tests import factories
@@ -167,7 +167,7 @@ def test_an_endpoint_that_serves_stays(trouble, driver):
 
 
 def test_what_ran_without_a_row_is_not_forgotten(trouble, driver, job):
-    submission.installation()
+    installation.get_id()
     Heartbeat.objects.create(name=surplus.NAME, seen_at=driver.now - timedelta(hours=1), detail=f'["{NAME}"]')
     surplus.sweep(driver.now)
     assert surplus.unknown_jobs() == [NAME]

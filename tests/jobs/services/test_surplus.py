@@ -4,7 +4,7 @@ from uuid import uuid4
 import pytest
 
 from jobs.models import Heartbeat
-from jobs.services import submission, surplus
+from jobs.services import installation, surplus
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -14,7 +14,7 @@ MINE = "projects/garden-local/locations/us-central1/tuningJobs/7000"
 @pytest.fixture
 def labels():
     """Those of a job of this installation."""
-    install = str(submission.installation())
+    install = str(installation.get_id())
     return lambda key: {"app-install": install, "app-key": str(key)}
 
 
