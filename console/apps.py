@@ -20,7 +20,7 @@ class ConsoleConfig(AppConfig):
 
 def check_schema(databases: Any = None, **_: Any) -> list[checks.CheckMessage]:
     """Of `migrate`, which would find nothing to do in a newer database and say that all is well."""
-    from jobs.services import schema  # noqa: PLC0415  # models are ready only now
+    from jobs.services.health import schema  # noqa: PLC0415  # models are ready only now
 
     problem = schema.why_not_use() if databases else ""
     return [checks.Error(problem, id="console.E001")] if problem else []

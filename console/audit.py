@@ -23,8 +23,8 @@ from console.audit_actions import ACTIONS, PRIVATE, Action
 from jobs.models import AuditOutcome
 from jobs.origin import CROSS_SITE, Origin, comes_from, current
 from jobs.services import audit
+from jobs.services.accounts.sign_in_limits import name_of
 from jobs.services.audit import Subject
-from jobs.services.sign_in_limits import name_of
 
 logger = logging.getLogger(__name__)
 

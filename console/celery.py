@@ -153,7 +153,7 @@ def kind_of(queues: Any) -> str:
 @worker_init.connect  # type: ignore[untyped-decorator]
 @beat_init.connect  # type: ignore[untyped-decorator]
 def refuse_newer_database(**_: Any) -> None:
-    from jobs.services import schema  # noqa: PLC0415  # models are ready only now
+    from jobs.services.health import schema  # noqa: PLC0415  # models are ready only now
 
     problem = schema.why_not_use()
     # A pool of processes would inherit it.
@@ -190,12 +190,12 @@ def end_task(task: Any, **_: Any) -> None:
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def end_orphans(**_: Any) -> None:
     """The sweep finds them too, once their leases are over."""
-    from jobs.services import chat  # noqa: PLC0415  # not before Django is set up
+    from jobs.services.chat import conversations  # noqa: PLC0415  # not before Django is set up
 
     if not settings.CHAT_WORKER_IS_ALONE:
         return
     try:
-        chat.interrupt_orphans(STARTED, datetime.now(UTC))
+        conversations.interrupt_orphans(STARTED, datetime.now(UTC))
     except DatabaseError:
         logger.exception("Answers that an earlier worker left cannot be marked now")
     finally:

@@ -12,7 +12,7 @@ from typing import Final
 from django.db import close_old_connections
 from django.utils import timezone
 
-from jobs.services import processes, schema
+from jobs.services.health import processes, schema
 
 REPORT_SECONDS: Final = 10.0
 UNTIL_WELL_SECONDS: Final = 0.5

@@ -269,7 +269,7 @@ CELERY_BEAT_SCHEDULE = {
     "sync-catalogue": {"task": "catalogue.sync", "schedule": 300.0, "options": {"expires": 120}},
 }
 
-AUTHENTICATION_BACKENDS = ["jobs.services.preferences.Backend"]
+AUTHENTICATION_BACKENDS = ["jobs.services.accounts.preferences.Backend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},

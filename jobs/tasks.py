@@ -15,31 +15,22 @@ from django.db import transaction
 from django.utils import timezone
 
 from .models import Message
-from .services import (
-    accounts,
-    browsing,
-    catalogue,
-    chat,
-    chat_keeper,
-    dataset_sweep,
-    deliveries,
-    endpoint_lifetime,
-    endpoint_warnings,
-    endpoints,
-    further_models,
-    notifications,
-    output_check,
-    pictures,
-    probes,
-    surplus,
-    tuning,
-)
+from .services.accounts import accounts
+from .services.catalogue import models
+from .services.chat import conversations, images
+from .services.chat.streaming import saver
+from .services.datasets import sweep as dataset_sweep
+from .services.endpoints import endpoints, further_models, lifetime, warnings
+from .services.health import probes
+from .services.notifications import deliveries, notifications
+from .services.storage import browsing
+from .services.tuning import jobs, orphaned_jobs, output_check
 
 logger = logging.getLogger(__name__)
 
 KICK_SECONDS = 20
 CHAT_SECONDS = 900
-clock = chat_keeper.Clock()
+clock = saver.Clock()
 STARTED = timezone.now().isoformat(timespec="seconds")
 # Longer than the deadline of a paid create, so that the create is answered and not killed.
 STEP_LIMITS = {"soft_time_limit": 100, "time_limit": 120}
@@ -73,7 +64,7 @@ def send(kicked: Task, **kwargs: Any) -> bool:
 
 @task("tuning.advance", **STEP_LIMITS)
 def advance_tuning_job(job_id: str) -> None:
-    if tuning.advance(UUID(job_id), timezone.now()):
+    if jobs.advance(UUID(job_id), timezone.now()):
         send(advance_tuning_job, job_id=job_id)
 
 
@@ -108,17 +99,17 @@ def deliver(delivery_id: str) -> None:
 
 @task("catalogue.sync")
 def sync_catalogue() -> None:
-    catalogue.sync(timezone.now())
+    models.sync(timezone.now())
 
 
 @task("jobs.surplus")
 def find_surplus() -> None:
-    surplus.sweep(timezone.now())
+    orphaned_jobs.sweep(timezone.now())
 
 
 @task("endpoints.warn")
 def warn_of_endpoints() -> None:
-    endpoint_warnings.warn(timezone.now())
+    warnings.warn(timezone.now())
 
 
 @task("status.probe", soft_time_limit=50, time_limit=60)
@@ -130,8 +121,8 @@ def probe_status() -> None:
 
 @task("jobs.prune")
 def prune() -> None:
-    rows = (accounts.forget_expired, chat.forget_bare, browsing.prune, notifications.prune)
-    for part in (*rows, pictures.prune, dataset_sweep.prune):
+    rows = (accounts.forget_expired, conversations.forget_bare, browsing.prune, notifications.prune)
+    for part in (*rows, images.prune, dataset_sweep.prune):
         _try(part, timezone.now())
 
 
@@ -142,11 +133,11 @@ def prune() -> None:
 def answer_message(message_id: str, rows: str | None = None) -> None:
     """Acknowledged before it runs: an answer is never produced twice, an interrupted one says so. `rows` need not be
     read any more."""
-    chat.answer(UUID(message_id), rows)
+    conversations.answer(UUID(message_id), rows)
 
 
 def kick_answer(message: Message) -> None:
-    kick(answer_message, message_id=str(message.pk), rows=chat.packed(message))
+    kick(answer_message, message_id=str(message.pk), rows=conversations.packed(message))
 
 
 @task("jobs.sweep")
@@ -179,13 +170,13 @@ def _sweep_accounts(now: datetime) -> None:
 
 
 def _sweep_jobs(now: datetime) -> None:
-    _send_all(advance_tuning_job, "job_id", tuning.due(now))
+    _send_all(advance_tuning_job, "job_id", jobs.due(now))
 
 
 def _sweep_leases(now: datetime) -> None:
     """Before the endpoints, so that those it ends are undeployed in the same sweep."""
-    for pk in endpoint_lifetime.due(now):
-        endpoint_lifetime.end(pk, now)
+    for pk in lifetime.due(now):
+        lifetime.end(pk, now)
 
 
 def _sweep_endpoints(now: datetime) -> None:
@@ -198,8 +189,8 @@ def _sweep_models(now: datetime) -> None:
 
 def _sweep_chats(now: datetime) -> None:
     if clock.is_steady(now):
-        chat.interrupt_stale(now)
-    _send_all(answer_message, "message_id", chat.due(now))
+        conversations.interrupt_stale(now)
+    _send_all(answer_message, "message_id", conversations.due(now))
 
 
 def _sweep_deliveries(now: datetime) -> None:

@@ -15,7 +15,7 @@ from django.utils import translation
 from xdist.scheduler import LoadFileScheduling
 
 from console import audit
-from jobs.services import sign_in_limits
+from jobs.services.accounts import sign_in_limits
 from jobs.vertex import get_gateway
 from tests import factories
 from tests.fakes import FakeGateway

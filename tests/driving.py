@@ -7,11 +7,12 @@ from typing import Any
 from django.utils import timezone
 
 from jobs.models import Endpoint, FurtherModel, TuningJob
-from jobs.services import endpoints, further_models, tuning
+from jobs.services.endpoints import endpoints, further_models
+from jobs.services.tuning import jobs
 from tests.fakes import Crash
 
 ADVANCE: dict[type, Callable[..., Any]] = {
-    TuningJob: tuning.advance,
+    TuningJob: jobs.advance,
     Endpoint: endpoints.advance,
     FurtherModel: further_models.advance,
 }

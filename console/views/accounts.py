@@ -14,11 +14,11 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from console.forms.accounts import SignInForm
 from console.http import ConsoleRequest, HtmxRequest, hx_redirect, safe_next
-from jobs.services import accounts, sign_in_limits
+from jobs.services.accounts import accounts, sign_in_limits
 
 from . import account_events, known_browsers, password_attempts, reauthentication
 
-BACKEND = "jobs.services.preferences.Backend"
+BACKEND = "jobs.services.accounts.preferences.Backend"
 
 
 @login_not_required

@@ -27,7 +27,7 @@ from jobs import tasks
 from jobs.errors import NotAllowedNow
 from jobs.models import StorageListing, TuningDraft
 from jobs.models.uris import canonical, parse_gs_uri
-from jobs.services import browsing
+from jobs.services.storage import browsing
 
 from . import weights
 from .output_form import output_form

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from console.forms.catalogue import MODALITIES, PROVIDERS, TASKS
 from jobs.models import PublisherModel, TuningMode
-from jobs.services import catalogue
+from jobs.services.catalogue import models as catalogue
 
 from . import machines as on_machines
 

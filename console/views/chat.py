@@ -19,9 +19,10 @@ from console.views.pictures import attached, endpoint_of, held, picture_facts
 from jobs import tasks
 from jobs.errors import NotAllowedNow
 from jobs.models import ChatPreset, Conversation, Endpoint, Message, Role
-from jobs.services import chat, chat_tree
-from jobs.services.chat_parameters import context_window, taken
-from jobs.services.chat_waits import wait_of
+from jobs.services.chat import conversations
+from jobs.services.chat import tree as chat_tree
+from jobs.services.chat.parameters import context_window, taken
+from jobs.services.chat.streaming.waits import wait_of
 from jobs.states import EndpointState
 
 from .chat_list import listed
@@ -56,11 +57,13 @@ def index(request: ConsoleRequest) -> HttpResponse:
     first = {"key": uuid.uuid4(), "endpoint": request.GET.get("endpoint"), "text": question_of(request)}
     posted = request.method == "POST"
     sent = {"data": request.POST} if posted else {}
-    there = attached(request, endpoint_of(request)) if posted else held(request, chat.NEW_BOX)
+    there = attached(request, endpoint_of(request)) if posted else held(request, conversations.NEW_BOX)
     form = NewChatForm(initial=first, ready=ready, attached=there, **sent)
     if posted and "set-up" in request.POST and form.wanted:
         text = request.POST.get("text", "")[:LONGEST_MESSAGE]
-        return hx_redirect(request, "chat-conversation", chat.set_up(request.user, endpoint=form.wanted, text=text).pk)
+        return hx_redirect(
+            request, "chat-conversation", conversations.set_up(request.user, endpoint=form.wanted, text=text).pk
+        )
     if posted and form.is_valid():
         answer = first_answer(request, form)
         if answer is not None:
@@ -92,12 +95,12 @@ def first_answer(request: ConsoleRequest, form: NewChatForm, **parameters: Any) 
     sent = Message.objects.visible_to(request.user).filter(key=form.cleaned_data["key"])
     if found := sent.first():
         return found
-    talk = chat.start(request.user, endpoint=form.cleaned_data["endpoint"])
+    talk = conversations.start(request.user, endpoint=form.cleaned_data["endpoint"])
     if parameters:
-        chat.set_options(talk, system_instruction="", parameters=parameters)
+        conversations.set_options(talk, system_instruction="", parameters=parameters)
     answer = ask(talk, form)
     if answer is None:
-        chat.delete(talk)
+        conversations.delete(talk)
         answer = sent.first()
     return answer
 
@@ -183,7 +186,9 @@ def ask(talk: Conversation, form: MessageForm) -> Message | None:
     """The answer to wait for; None, with the reason on the form, when nothing can be asked now."""
     try:
         data = form.cleaned_data
-        return chat.ask(talk, key=data["key"], text=data["text"], pictures=form.pictures, kick=tasks.kick_answer)
+        return conversations.ask(
+            talk, key=data["key"], text=data["text"], pictures=form.pictures, kick=tasks.kick_answer
+        )
     except NotAllowedNow as error:
         form.add_error("text", str(error))
         return None
@@ -204,7 +209,7 @@ def send(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 def draft(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    return keep(request, partial(chat.keep_draft, visible_conversation(request, pk)))
+    return keep(request, partial(conversations.keep_draft, visible_conversation(request, pk)))
 
 
 def keep(request: ConsoleRequest, kept: Callable[[str, uuid.UUID], None]) -> HttpResponse:
@@ -258,7 +263,7 @@ def waiting(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 def stop(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     message = visible_message(request, pk)
-    chat.request_stop(message)
+    conversations.request_stop(message)
     if request.htmx:
         return HttpResponse(status=204)
     return hx_redirect(request, "chat-conversation", message.conversation_id)
@@ -266,6 +271,6 @@ def stop(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 def delete(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    chat.delete(visible_conversation(request, pk))
+    conversations.delete(visible_conversation(request, pk))
     messages.info(request, _("The chat is deleted"))
     return hx_redirect(request, "chat")

@@ -19,8 +19,8 @@ from django.views.decorators.http import require_safe
 from console.http import ConsoleRequest, page_or_fragment
 from jobs import markup
 from jobs.models import Conversation, Endpoint, Role
-from jobs.services import chat_answer
-from jobs.services.chat_parameters import only_taken
+from jobs.services.chat.parameters import only_taken
+from jobs.services.chat.streaming import answer
 
 from .chat import context_of, visible_conversation
 from .endpoint_samples import address, openai_client, server
@@ -123,7 +123,7 @@ def body_of(talk: Conversation) -> dict[str, Any]:
     turns, endpoint = talk.path(), talk.endpoint
     assert endpoint is not None
     question = next((turn for turn in reversed(turns) if turn.role == Role.USER), None)
-    messages = chat_answer.messages_for(talk, question, endpoint) if question else EXAMPLE
+    messages = answer.messages_for(talk, question, endpoint) if question else EXAMPLE
     return {"messages": messages, **only_taken(talk.parameters, endpoint)}
 
 

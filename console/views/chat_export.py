@@ -11,7 +11,8 @@ from django.views.decorators.http import require_safe
 from console.http import ConsoleRequest
 from jobs.errors import NotAllowedNow
 from jobs.models import Comparison, Conversation
-from jobs.services import chat_export, comparison_export
+from jobs.services.chat import export as chat_export
+from jobs.services.comparisons import export as comparison_export
 
 from .chat import visible_conversation
 from .compare_shown import visible_comparison

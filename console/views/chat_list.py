@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 from console.http import ConsoleRequest, page_or_fragment, wants_fragment
 from jobs.models import Conversation
 from jobs.models.keyset import Key
-from jobs.services import chat_list
+from jobs.services.chat import conversation_list
 
 from . import pager
 from .highlight import highlighted
@@ -60,22 +60,26 @@ def listed(request: ConsoleRequest, current: Conversation | None = None) -> Chat
     """`q`, `after`, `current` and `ticks` belong to the list's own address; beside a chat the first page is shown."""
     is_own = request.path == reverse("chat-list")
     query = request.GET if is_own else {}
-    q = query.get("q", "").replace("\x00", "").strip()[: chat_list.LONGEST_QUERY]
-    after = pager.parsed(query.get("after", ""), chat_list.ORDER)
+    q = query.get("q", "").replace("\x00", "").strip()[: conversation_list.LONGEST_QUERY]
+    after = pager.parsed(query.get("after", ""), conversation_list.ORDER)
     shown = str(current.pk) if current else query.get("current", "")[:36]
     ticks = is_own and ("ticks" in query or not wants_fragment(request))
-    page = chat_list.search(request.user, q, after=after) if q else chat_list.page(request.user, after=after)
+    page = (
+        conversation_list.search(request.user, q, after=after)
+        if q
+        else conversation_list.page(request.user, after=after)
+    )
     further = {"q": q, "current": shown} | ({"ticks": "yes"} if ticks else {})
     return Chats(grouped(page, after, q), older_url(page, further), q, shown, ticks)
 
 
-def older_url(page: chat_list.Page, query: dict[str, str]) -> str:
+def older_url(page: conversation_list.Page, query: dict[str, str]) -> str:
     if page.last is None:
         return ""
     return reverse("chat-list") + pager.url({**query, "after": pager.written(page.last)})
 
 
-def grouped(page: chat_list.Page, after: Key | None, q: str) -> list[Group]:
+def grouped(page: conversation_list.Page, after: Key | None, q: str) -> list[Group]:
     groups = [Group(_("Pinned"), [row_of(row, q) for row in page.pinned])] if page.pinned else []
     last = day_words(after.moment) if after else ""
     for title, rows in groupby(page.rows, lambda row: day_words(row.updated_at)):
@@ -93,7 +97,7 @@ def day_words(moment: datetime) -> str:
 
 def row_of(row: Conversation, q: str) -> Row:
     said: str | None = getattr(row, "said", None)
-    found = highlighted(chat_list.snippet(said, q), q) if said else SafeString("")
+    found = highlighted(conversation_list.snippet(said, q), q) if said else SafeString("")
     endpoint: str | None = getattr(row, "endpoint_name", None)
     title = highlighted(row.title or _("Untitled chat"), q)
     return Row(row.pk, title, found, row.pinned, endpoint or "", row.updated_at)

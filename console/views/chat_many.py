@@ -15,7 +15,7 @@ from console.forms.chat import ChatsDatasetForm
 from console.http import ConsoleRequest, hx_redirect
 from jobs.errors import JobsError, NotAllowedNow
 from jobs.models import Conversation, Dataset
-from jobs.services import chat_many
+from jobs.services.chat import bulk
 
 from .chosen import MOST_CHOSEN, chosen
 
@@ -36,7 +36,7 @@ def delete(request: ConsoleRequest) -> HttpResponse:
     talks = chosen_chats(request)
     if request.method != "POST":
         return render(request, "chat/delete_many.html", {"talks": talks})
-    chat_many.delete(talks)
+    bulk.delete(talks)
     words = ngettext("%(count)d chat is deleted", "%(count)d chats are deleted", len(talks)) % {"count": len(talks)}
     messages.info(request, words if talks else _("These chats are deleted already"))
     return hx_redirect(request, "chat-list")
@@ -48,9 +48,9 @@ def export(request: ConsoleRequest) -> HttpResponse | StreamingHttpResponse:
     talks = chosen_chats(request)
     if not talks:
         return render(request, "chat/many.html")
-    rows = chat_many.training_rows(talks)
+    rows = bulk.training_rows(talks)
     if (first := next(rows, None)) is None:
-        raise NotAllowedNow(chat_many.nothing_learnt())
+        raise NotAllowedNow(bulk.nothing_learnt())
     name = f"chats-{timezone.localtime():%Y-%m-%d}.jsonl"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     kind = "application/jsonl; charset=utf-8"
@@ -73,7 +73,7 @@ def dataset(request: ConsoleRequest) -> HttpResponse:
 def made_of(request: ConsoleRequest, talks: list[Conversation], form: ChatsDatasetForm) -> Dataset | None:
     """None with the reason in the form."""
     try:
-        return chat_many.make_dataset(request.user, talks, **form.cleaned_data)
+        return bulk.make_dataset(request.user, talks, **form.cleaned_data)
     except JobsError as error:
         form.add_error(None, str(error))
         return None

@@ -14,8 +14,8 @@ from console.forms.chat_options import PLAIN, OptionsForm, PresetForm
 from console.http import ConsoleRequest, hx_redirect
 from jobs.errors import NotAllowedNow
 from jobs.models import ChatPreset, Conversation
-from jobs.services import chat, chat_presets
-from jobs.services.chat_parameters import taken
+from jobs.services.chat import conversations, presets
+from jobs.services.chat.parameters import taken
 
 from .chat import page, visible_conversation
 
@@ -30,7 +30,7 @@ def options(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     valid = form.is_valid()
     if valid:
         instruction = form.cleaned_data["system_instruction"]
-        chat.set_options(talk, system_instruction=instruction, parameters=form.parameters())
+        conversations.set_options(talk, system_instruction=instruction, parameters=form.parameters())
         form = options_of(talk)
     if request.htmx:
         return fragment(request, talk, form, saved=valid)
@@ -81,7 +81,7 @@ def save_preset(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     talk, form = visible_conversation(request, pk), PresetForm(request.POST)
     if form.is_valid():
         try:
-            chat_presets.save(request.user, form.cleaned_data["name"], talk)
+            presets.save(request.user, form.cleaned_data["name"], talk)
             return shown(request, talk, PresetForm())
         except NotAllowedNow as error:
             form.add_error("name", str(error))
@@ -105,7 +105,7 @@ def shown(request: ConsoleRequest, talk: Conversation, form: PresetForm) -> Http
 def use_preset(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     talk = visible_conversation(request, pk)
     chosen = named_preset(request)
-    chat_presets.apply(chosen, talk)
+    presets.apply(chosen, talk)
     messages.info(request, _("The preset %(name)s is used from the next message on") % {"name": chosen.name})
     return hx_redirect(request, "chat-conversation", pk)
 
@@ -113,5 +113,5 @@ def use_preset(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 def delete_preset(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     talk = visible_conversation(request, pk)
-    chat_presets.delete(named_preset(request))
+    presets.delete(named_preset(request))
     return shown(request, talk, PresetForm())

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from console.http import ConsoleRequest, HtmxRequest, hx_redirect, safe_next, wants_fragment
 from jobs.models import Picture, ShareLink
-from jobs.services import chat_export, chat_share, pictures
+from jobs.services.chat import export, images, shared_links
 
 from .chat import visible_conversation
 
@@ -27,12 +27,12 @@ def share(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     talk = visible_conversation(request, pk)
     address = ""
     if request.method == "POST":
-        _link, token = chat_share.share(talk)
+        _link, token = shared_links.share(talk)
         address = request.build_absolute_uri(reverse("shared", args=[token]))
     context = {
         "conversation": talk,
         "address": address,
-        "links": chat_share.active(talk),
+        "links": shared_links.active(talk),
         "is_dialog": wants_fragment(request),
     }
     template = "chat/share.html"
@@ -45,19 +45,19 @@ def share(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_safe
 def links(request: ConsoleRequest) -> HttpResponse:
-    return render(request, "chat/links.html", {"links": chat_share.links_of(request.user)[:LINKS_LISTED]})
+    return render(request, "chat/links.html", {"links": shared_links.links_of(request.user)[:LINKS_LISTED]})
 
 
 @require_POST
 def revoke(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     link = get_object_or_404(ShareLink.objects.filter(conversation__owner=request.user), pk=pk)
-    chat_share.revoke(link)
+    shared_links.revoke(link)
     messages.info(request, _("The link is revoked"))
     return hx_redirect(request, safe_next(request, "chat-links"))
 
 
 def shared_link(token: str) -> ShareLink:
-    link = chat_share.find(token)
+    link = shared_links.find(token)
     if link is None:
         raise Http404
     return link
@@ -69,7 +69,7 @@ def shared(request: HtmxRequest, token: str) -> HttpResponse:
     link = shared_link(token)
     context = {
         "conversation": link.conversation,
-        "turns": chat_export.shown(link.conversation, link.head_id),
+        "turns": export.shown(link.conversation, link.head_id),
         "link": link,
         "token": token,
         "nav": None,
@@ -83,9 +83,9 @@ def shared(request: HtmxRequest, token: str) -> HttpResponse:
 def shared_picture(request: HtmxRequest, token: str, picture: uuid.UUID) -> HttpResponse:
     """Only pictures of the branch that the link shows."""
     link = shared_link(token)
-    branch = [turn.pk for turn in chat_export.shown(link.conversation, link.head_id)]
+    branch = [turn.pk for turn in export.shown(link.conversation, link.head_id)]
     found = get_object_or_404(Picture, pk=picture, message__in=branch)
     try:
-        return HttpResponse(pictures.read(found), content_type=found.content_type, headers=PRIVATE)
+        return HttpResponse(images.read(found), content_type=found.content_type, headers=PRIVATE)
     except FileNotFoundError:
         raise Http404 from None

@@ -18,7 +18,7 @@ from console.http import ConsoleRequest, hx_redirect, wants_fragment
 from jobs import tasks
 from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, Endpoint, Message, Role
-from jobs.services import chat, chat_copy, chat_list, chat_rating, chat_tree, chat_window
+from jobs.services.chat import branches, context_window, conversation_list, conversations, ratings, tree
 
 from .chat import address_of, page, place_of, turns_fragment, visible_conversation, visible_message
 
@@ -28,25 +28,25 @@ Make = Callable[..., Message]
 
 @require_POST
 def retry(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    return one_more(request, pk, chat_tree.regenerate)
+    return one_more(request, pk, tree.regenerate)
 
 
 @require_POST
 def drop_oldest(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    return one_more(request, pk, chat_window.drop_oldest)
+    return one_more(request, pk, context_window.drop_oldest)
 
 
 @require_POST
 def send_all(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     talk = visible_conversation(request, pk)
-    chat_window.send_all(talk)
+    context_window.send_all(talk)
     talk.sent_from = None
     return shown(request, talk, spoken=_("The whole chat is sent to the model again"))
 
 
 @require_POST
 def go_on(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    return one_more(request, pk, chat_tree.go_on)
+    return one_more(request, pk, tree.go_on)
 
 
 def one_more(request: ConsoleRequest, pk: uuid.UUID, make: Make) -> HttpResponse:
@@ -99,8 +99,8 @@ def edit(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 FORMS: dict[str, tuple[type[forms.Form], Make]] = {
-    Role.USER: (MessageForm, chat_tree.edit),
-    Role.ASSISTANT: (AnswerForm, chat_tree.edit_answer),
+    Role.USER: (MessageForm, tree.edit),
+    Role.ASSISTANT: (AnswerForm, tree.edit_answer),
 }
 
 
@@ -122,8 +122,8 @@ def edited(request: ConsoleRequest, message: Message, form: forms.Form) -> HttpR
 @require_POST
 def show(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     message = visible_message(request, pk)
-    talk = chat_tree.show(message)
-    place = chat_tree.Tree(talk).place(message.pk)
+    talk = tree.show(message)
+    place = tree.Tree(talk).place(message.pk)
     words = _("Version %(number)d of %(count)d") % {"number": place.number, "count": place.count}
     return shown(request, talk, message, words)
 
@@ -132,10 +132,10 @@ def show(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 def delete_turn(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     message = visible_message(request, pk)
     if request.method == "POST":
-        talk = chat_tree.delete(message)
+        talk = tree.delete(message)
         messages.info(request, _("Deleted"))
         return hx_redirect(request, "chat-conversation", talk.pk)
-    count = chat_tree.Tree(message.conversation).place(message.pk).below
+    count = tree.Tree(message.conversation).place(message.pk).below
     lost = ngettext("%d message is lost.", "%d messages are lost.", count) % count
     if message.role == Role.USER:
         title, text = _("Delete this question?"), _("Every answer to it and all that follows is deleted with it.")
@@ -156,7 +156,7 @@ def ask_first(request: ConsoleRequest, talk: Conversation, title: str, text: str
 
 @require_POST
 def branch(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    talk = chat_copy.branch_off(visible_message(request, pk), key=key_of(request))
+    talk = branches.branch_off(visible_message(request, pk), key=key_of(request))
     messages.info(request, _("This is a new chat with a copy of what was said until then"))
     return hx_redirect(request, "chat-conversation", talk.pk)
 
@@ -166,7 +166,7 @@ def rename(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     talk = visible_conversation(request, pk)
     form = TitleForm(request.POST if request.method == "POST" else None, initial={"title": talk.title})
     if form.is_bound and form.is_valid():
-        chat_list.rename(talk, form.cleaned_data["title"])
+        conversation_list.rename(talk, form.cleaned_data["title"])
         return hx_redirect(request, "chat-conversation", pk)
     status = 422 if form.is_bound else 200
     if not wants_fragment(request):
@@ -182,7 +182,7 @@ def rate(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     form = RatingForm(request.POST)
     if answer.role != Role.ASSISTANT or not form.is_valid():
         raise NotAllowedNow(_("Reload the page and rate the answer again."))
-    chat_rating.rate(answer, form.cleaned_data["rating"])
+    ratings.rate(answer, form.cleaned_data["rating"])
     if request.htmx:
         return render(request, "chat/rating.html", {"message": answer})
     return hx_redirect(request, address_of(answer.conversation, answer))
@@ -191,7 +191,7 @@ def rate(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 def pin(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     talk = visible_conversation(request, pk)
-    chat_list.pin(talk, request.POST.get("pinned") == "yes")
+    conversation_list.pin(talk, request.POST.get("pinned") == "yes")
     return hx_redirect(request, "chat-conversation", pk)
 
 
@@ -203,5 +203,5 @@ def endpoint(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     found = ready.get(request.POST.get("endpoint", ""))
     if found is None:
         raise NotAllowedNow(_("This endpoint does not answer any more. Choose another one."))
-    chat.choose_endpoint(talk, found)
+    conversations.choose_endpoint(talk, found)
     return hx_redirect(request, "chat-conversation", pk)

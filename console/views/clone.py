@@ -7,8 +7,8 @@ from console.forms.training import ABSOLUTE
 from console.forms.tuning import BASE, TUNED
 from jobs.models import Dataset, TuningJob
 from jobs.models.labels import as_text
-from jobs.services.job_files import FIELDS
-from jobs.services.tuning_code import plain
+from jobs.services.tuning.code import plain
+from jobs.services.tuning.job_files import FIELDS
 
 
 def draft_values(job: TuningJob) -> dict[str, dict[str, Any]]:

@@ -19,7 +19,7 @@ from console.http import ConsoleRequest, hx_redirect, wants_fragment
 from jobs import tasks
 from jobs.errors import NotAllowedNow
 from jobs.models import Comparison, Endpoint, Message
-from jobs.services import comparison_votes, comparisons
+from jobs.services.comparisons import comparisons, votes
 
 from .chat import keep
 from .chat_tree import key_of
@@ -44,7 +44,7 @@ def index(request: ConsoleRequest) -> HttpResponse:
 def listed(request: ConsoleRequest, form: CompareForm) -> dict[str, Any]:
     rows = Comparison.objects.visible_to(request.user).annotate(voted=Count("votes"))
     found = pages_of(rows.prefetch_related("columns__endpoint"), request.GET, ())
-    return {"form": form, "page": found, "scores": comparison_votes.tally(request.user)}
+    return {"form": form, "page": found, "scores": votes.tally(request.user)}
 
 
 def first(request: ConsoleRequest, ready: list[Endpoint]) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from console.http import ConsoleRequest, hx_redirect, wants_fragment
 from jobs import tasks
 from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, Endpoint, Message
-from jobs.services import chat, chat_copy, chat_tree, chat_window, comparison_board, comparisons
-from jobs.services.chat_parameters import taken
+from jobs.services.chat import branches, context_window, conversations, tree
+from jobs.services.chat.parameters import taken
+from jobs.services.comparisons import board, comparisons
 
 from .chat_settings import SWAPPED, without_reset
 from .chat_tree import key_of
@@ -92,7 +93,7 @@ def answer(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     message = visible_answer(request, pk)
     if message.is_live and "live" in request.GET:
         return HttpResponse(status=204)
-    context = context_of(request, comparison_board.load(comparison_of(message.conversation)))
+    context = context_of(request, board.load(comparison_of(message.conversation)))
     rounds = [(one, each) for one in context["columns"] for each in one.column.rounds if each.answer.pk == pk]
     if not rounds:
         return HttpResponse(status=204)
@@ -103,7 +104,7 @@ def answer(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 def stop(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     message = visible_answer(request, pk)
-    chat.request_stop(message)
+    conversations.request_stop(message)
     if request.htmx:
         return HttpResponse(status=204)
     return hx_redirect(request, "compare-detail", message.conversation.comparison_id)
@@ -111,12 +112,12 @@ def stop(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 def retry(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    return one_more(request, pk, chat_tree.regenerate)
+    return one_more(request, pk, tree.regenerate)
 
 
 @require_POST
 def go_on(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    return one_more(request, pk, chat_tree.go_on)
+    return one_more(request, pk, tree.go_on)
 
 
 def one_more(request: ConsoleRequest, pk: uuid.UUID, make: Callable[..., Message]) -> HttpResponse:
@@ -139,21 +140,21 @@ def made_before(request: ConsoleRequest) -> Message | None:
 
 @require_POST
 def drop_oldest(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    return one_more(request, pk, chat_window.drop_oldest)
+    return one_more(request, pk, context_window.drop_oldest)
 
 
 @require_POST
 def send_all(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     column = visible_column(request, pk)
-    chat_window.send_all(column)
+    context_window.send_all(column)
     return shown(request, column, _("All that was said is sent to this model again"))
 
 
 @require_POST
 def show(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     message = visible_answer(request, pk)
-    talk = chat_tree.show(message)
-    place = chat_tree.Tree(talk).place(message.pk)
+    talk = tree.show(message)
+    place = tree.Tree(talk).place(message.pk)
     version = {"number": place.number, "count": place.count}
     return shown(request, message.conversation, _("Version %(number)d of %(count)d") % version)
 
@@ -163,7 +164,7 @@ def branch(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     """A chat of its own with what this column said until then."""
     answer = visible_answer(request, pk)
     comparisons.require_shown(answer.conversation)
-    talk = chat_copy.branch_off(answer, key=key_of(request))
+    talk = branches.branch_off(answer, key=key_of(request))
     messages.info(request, _("This is a new chat with a copy of what was said until then"))
     return hx_redirect(request, "chat-conversation", talk.pk)
 

@@ -14,8 +14,11 @@ from console.forms.chat import MessageForm, empty_message
 from console.forms.chat_options import OptionsForm
 from console.http import ConsoleRequest
 from jobs.models import Comparison, Conversation, Dataset, Endpoint, Message, Role
-from jobs.services import comparison_board, comparison_rows, comparisons, pictures
-from jobs.services.comparison_board import Board, Column
+from jobs.services.chat import images
+from jobs.services.comparisons import board as comparison_board
+from jobs.services.comparisons import comparisons
+from jobs.services.comparisons import rows as comparison_rows
+from jobs.services.comparisons.board import Board, Column
 from jobs.states import EndpointState
 
 from .pictures import held
@@ -122,17 +125,17 @@ def picture_facts(board: Board) -> dict[str, Any]:
     return {
         "pictures_reason": reason,
         "pictures_refused": json.dumps({"": reason} if reason else {}),
-        "pictures_limit": pictures.LARGEST_FILE,
+        "pictures_limit": images.LARGEST_FILE,
     }
 
 
 def refusal(board: Board, endpoints: Iterable[Endpoint]) -> str:
     endpoints = list(endpoints)
-    reading = pictures.reading(endpoints)
+    reading = images.reading(endpoints)
     blind = next((endpoint for endpoint in endpoints if reading[endpoint.pk] is False), None)
     if blind is None:
         return ""
-    return _("One of these models reads text only, no pictures.") if board.is_hidden else pictures.text_only(blind)
+    return _("One of these models reads text only, no pictures.") if board.is_hidden else images.text_only(blind)
 
 
 def with_errors(request: ConsoleRequest, comparison: Comparison, form: MessageForm) -> HttpResponse:

@@ -14,7 +14,7 @@ from console.forms.compare import RowForm, VoteForm
 from console.http import ConsoleRequest, hx_redirect, wants_fragment
 from jobs.errors import JobsError, NotAllowedNow
 from jobs.models import Conversation, Dataset, Message, Role
-from jobs.services import comparison_rows, comparison_votes
+from jobs.services.comparisons import rows, votes
 
 from .chat import address_of, visible_message
 from .compare_shown import fragment, visible_answer, visible_comparison
@@ -32,7 +32,7 @@ def vote(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     column = Conversation.objects.filter(comparison=comparison, pk=winner).first() if winner else None
     if winner and column is None:
         raise NotAllowedNow(_("Reload the page and vote again."))
-    comparison_votes.vote(comparison, number=form.cleaned_data["round"], winner=column)
+    votes.vote(comparison, number=form.cleaned_data["round"], winner=column)
     if request.htmx:
         return fragment(request, comparison, _("Your vote is counted"))
     return hx_redirect(request, "compare-detail", pk)
@@ -41,7 +41,7 @@ def vote(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 def reveal(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     comparison = visible_comparison(request, pk)
-    comparison_votes.reveal(comparison)
+    votes.reveal(comparison)
     comparison.blind = False
     if request.htmx:
         return fragment(request, comparison, _("The names are shown"))
@@ -71,7 +71,7 @@ def row_of(request: ConsoleRequest, answer: Message) -> HttpResponse:
     names = (_("Compared answers"), _("Answers from chats"))
     if request.method != "POST":
         first = {"key": uuid.uuid4(), "text": answer.content, "name": names[answer.conversation.comparison_id is None]}
-        last = comparison_rows.last_chosen(request.user)
+        last = rows.last_chosen(request.user)
         chosen = next((str(each.pk) for each in datasets if last and each.family == last.family), "")
         return row_form(request, answer, RowForm(initial=first | {"dataset": chosen}, datasets=datasets))
     form = RowForm(request.POST, datasets=datasets)
@@ -95,7 +95,7 @@ def added(answer: Message, form: RowForm) -> Dataset | None:
     values = form.cleaned_data
     chosen = {"key": values["key"], "text": values["text"], "dataset": values["dataset"], "name": values["name"]}
     try:
-        return comparison_rows.add(answer, **chosen)
+        return rows.add(answer, **chosen)
     except JobsError as error:
         form.add_error(None, str(error))
         return None
@@ -109,7 +109,7 @@ def row_form(request: ConsoleRequest, answer: Message, form: RowForm, status: in
         "back_url": back_from(answer),
         "is_compared": answer.conversation.comparison_id is not None,
         "form": form,
-        "reason": comparison_rows.why_not(answer),
+        "reason": rows.why_not(answer),
         "is_dialog": is_dialog,
     }
     response = render(request, f"compare/row.html{part}", context, status=status)

@@ -12,8 +12,8 @@ from django.views.decorators.http import require_safe
 
 from console.http import ConsoleRequest
 from jobs.models import CatalogueSync, Endpoint, StatusGroup, TuningJob
-from jobs.services import status as parts
-from jobs.services import surplus
+from jobs.services.health import status as parts
+from jobs.services.tuning import orphaned_jobs
 
 from .endpoint_shown import RUNNING, Shown, money, shown
 from .setup import steps_left
@@ -75,7 +75,7 @@ def status(user: User) -> dict[str, Any]:
         "overall": line,
         "problems": [card for card in cards(found) if card.part.is_problem],
         "catalogue": CatalogueSync.objects.first(),
-        "unknown_jobs": surplus.unknown_jobs(),
+        "unknown_jobs": orphaned_jobs.unknown_jobs(),
     }
 
 

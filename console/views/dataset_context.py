@@ -13,9 +13,10 @@ from console.forms.datasets import ColumnsForm, ConvertForm, EditForm, SplitForm
 from console.http import ConsoleRequest
 from jobs import errors
 from jobs.models import Dataset, DatasetShape, PublisherModel
-from jobs.services import catalogue, datasets
-from jobs.services import dataset_making as making
-from jobs.services.dataset_table import Columns, Table
+from jobs.services.catalogue import models as catalogue
+from jobs.services.datasets import datasets
+from jobs.services.datasets import derive as making
+from jobs.services.datasets.table import Columns, Table
 
 USUAL_LIMIT = 8192
 

@@ -10,9 +10,9 @@ from console.forms.datasets import ConvertForm, SplitForm
 from console.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs import errors
 from jobs.models import Dataset, DatasetShape
-from jobs.services import dataset_making as making
-from jobs.services import datasets as stored
-from jobs.services.dataset_table import Columns
+from jobs.services.datasets import datasets as stored
+from jobs.services.datasets import derive as making
+from jobs.services.datasets.table import Columns
 
 from .dataset_context import convert_context, detail_context, own_dataset, places
 

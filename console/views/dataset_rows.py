@@ -5,7 +5,7 @@ from django.views.decorators.http import require_safe
 
 from console.http import ConsoleRequest, page_or_fragment
 from jobs.models import Dataset
-from jobs.services import dataset_preview
+from jobs.services.datasets import preview
 
 from .dataset_context import head_context, own_dataset
 from .datasets import LONGEST_SEARCH
@@ -19,9 +19,9 @@ def index(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     dataset = own_dataset(request, pk)
     first = line_number(request.GET.get("row", ""))
     words = request.GET.get("q", "").strip()[:LONGEST_SEARCH]
-    page = dataset_preview.page_of_rows(dataset, first, words)
+    page = preview.page_of_rows(dataset, first, words)
     context = {**head_context(request, dataset), "tab": "rows", "page": page, "first": first, "words": words}
-    context["before"] = max(first - dataset_preview.ROWS_A_PAGE, 1) if first > 1 and not words else 0
+    context["before"] = max(first - preview.ROWS_A_PAGE, 1) if first > 1 and not words else 0
     return page_or_fragment(request, "datasets/rows.html", "rows", context)
 
 
@@ -32,7 +32,7 @@ def line_number(text: str) -> int:
 @require_safe
 def raw(request: ConsoleRequest, pk: UUID, line: int) -> HttpResponse:
     dataset: Dataset = own_dataset(request, pk)
-    data = dataset_preview.raw_row(dataset, min(line, HIGHEST_LINE))
+    data = preview.raw_row(dataset, min(line, HIGHEST_LINE))
     if data is None:
         raise Http404(f"There is no row in line {line}.")
     response = HttpResponse(data, content_type="application/json; charset=utf-8")

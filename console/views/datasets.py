@@ -18,8 +18,8 @@ from console.http import ConsoleRequest, hx_redirect, page_or_fragment, wants_fr
 from jobs import errors, live
 from jobs.models import Dataset, TuningJob
 from jobs.models.keyset import Column
-from jobs.services import datasets
-from jobs.services.dataset_file import opened
+from jobs.services.datasets import datasets
+from jobs.services.datasets.file import opened
 
 from .dataset_context import detail_context, head_context, own_dataset
 from .pager import CREATED, Head, listed

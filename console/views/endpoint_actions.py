@@ -22,8 +22,8 @@ from console.http import ConsoleRequest, hx_redirect, wants_fragment
 from jobs import tasks
 from jobs.errors import NotAllowedNow
 from jobs.models import Endpoint
-from jobs.services import endpoint_lifetime, endpoints, usage
-from jobs.services.usage import Uses
+from jobs.services.endpoints import endpoints, lifetime, usage
+from jobs.services.endpoints.usage import Uses
 
 from .endpoints import visible_endpoint, why_not_deleted, why_not_undeployed
 
@@ -172,7 +172,7 @@ def lease(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     form = LeaseForm(sent(request), initial={"kind": endpoint.lease_kind, "hours": endpoint.lease_hours or 2})
 
     def do() -> HttpResponse:
-        endpoint_lifetime.set_lease(endpoint, **form.cleaned_data)
+        lifetime.set_lease(endpoint, **form.cleaned_data)
         return hx_redirect(request, "endpoint-detail", pk)
 
     return answered(request, endpoint, question, form, do)
@@ -185,7 +185,7 @@ def extend(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
         seen = datetime.fromisoformat(request.POST.get("seen", ""))
     except ValueError:
         raise NotAllowedNow(_("The form was incomplete. Open the page again.")) from None
-    endpoint_lifetime.extend(endpoint, seen=seen)
+    lifetime.extend(endpoint, seen=seen)
     return hx_redirect(request, reverse("endpoint-detail", args=[pk]))
 
 

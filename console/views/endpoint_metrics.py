@@ -11,8 +11,8 @@ from django.utils.translation import gettext_lazy
 
 from console.templatetags.endpoints import seconds
 from jobs.models import Endpoint
-from jobs.services import usage
-from jobs.services.usage import Figures
+from jobs.services.endpoints import usage
+from jobs.services.endpoints.usage import Figures
 
 from . import plots
 

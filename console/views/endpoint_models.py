@@ -12,9 +12,10 @@ from console.forms.traffic import FurtherModelForm, SharesForm
 from console.http import ConsoleRequest, hx_redirect
 from jobs import errors, tasks
 from jobs.models import Endpoint, PublisherModel, TuningJob
-from jobs.services import checkpoints, continuing, endpoint_lifetime, endpoints, further_models, shares
-from jobs.services.further_models import FurtherSpec
-from jobs.services.usage import Uses
+from jobs.services.endpoints import endpoints, further_models, lifetime, traffic_split
+from jobs.services.endpoints.further_models import FurtherSpec
+from jobs.services.endpoints.usage import Uses
+from jobs.services.tuned_models import checkpoints, continuation
 
 from . import catalogue, weights
 from .endpoint_actions import Question, answered, asks, in_use_by, refuse_to_ask, sent
@@ -30,7 +31,7 @@ class Choices:
     """What can be put on an endpoint: models of the catalogue, and what the person's own jobs left."""
 
     variants: dict[str, catalogue.Variant]
-    starts: dict[str, continuing.Start]
+    starts: dict[str, continuation.Start]
 
     @property
     def grouped(self) -> list[Any]:
@@ -48,14 +49,14 @@ class Choices:
 def choices_of(request: ConsoleRequest) -> Choices:
     families = catalogue.families(PublisherModel.objects.listed())
     variants = [variant for family in families for variant in family.variants if not variant.deploy_reason]
-    starts = [start for start in continuing.starts(request.user) if is_deployable(start)]
+    starts = [start for start in continuation.starts(request.user) if is_deployable(start)]
     return Choices(
         {f"{BASE} {variant.name}": variant for variant in variants},
         {f"{TUNED} {start.job.pk} {start.checkpoint}".strip(): start for start in starts},
     )
 
 
-def is_deployable(start: continuing.Start) -> bool:
+def is_deployable(start: continuation.Start) -> bool:
     """The last checkpoint is the job's whole model, which is offered as that."""
     last = start.checkpoint and start.checkpoint == checkpoints.last_id(start.job)
     return not last and not (start.checkpoint and checkpoints.why_not_deployed(start.job, start.checkpoint))
@@ -142,14 +143,14 @@ def undeploy(request: ConsoleRequest, pk: uuid.UUID, deployed: str) -> HttpRespo
         raise Http404(f"{deployed} is not on {endpoint.pk}.")
     is_coming = found.further is not None and found.further.is_transient
     refuse_to_ask(request, "" if is_coming else why_not_changed(endpoint, further))
-    split = {} if is_coming else shares.without(endpoint.traffic, deployed)
+    split = {} if is_coming else traffic_split.without(endpoint.traffic, deployed)
     if not (is_coming or split):
         refuse_to_ask(request, _("It is the only model on this endpoint. Undeploy the endpoint."))
     named = {one.id: one.name for one in served(endpoint, further)}
     form = SharesForm(sent(request), models=[(key, named.get(key, key), share) for key, share in split.items()])
     title = _("Undeploy %(name)s?") % {"name": found.name}
     text = undeploy_words(found.name, [named.get(key, key) for key in split])
-    uses = in_use_by(Uses(chats=0, answering=endpoint_lifetime.answers(endpoint), requests=0, job=None))
+    uses = in_use_by(Uses(chats=0, answering=lifetime.answers(endpoint), requests=0, job=None))
     question = Question(_("Undeploy"), title, text, _("Undeploy"), is_danger=True, uses=uses)
 
     def do() -> HttpResponse:

@@ -11,8 +11,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs.models import Endpoint, FurtherModel, ServedModel
-from jobs.services import machine_prices, usage
-from jobs.services.endpoint_warnings import IDLE
+from jobs.services.costs import machine_prices
+from jobs.services.endpoints import usage
+from jobs.services.endpoints.warnings import IDLE
 from jobs.states import DEPLOYED_LIVE, EndpointState
 
 from .endpoint_served import further_of

@@ -16,7 +16,7 @@ from console.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs.models import Conversation, Endpoint
 from jobs.models.endpoint import EndpointQuerySet
 from jobs.models.keyset import Column
-from jobs.services.endpoint_replicas import SERVING
+from jobs.services.endpoints.scaling import SERVING
 from jobs.states import ENDPOINT_TRANSIENT, EndpointState
 
 from .deployment_stages import stages

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from jobs.services import readiness
+from jobs.services.health import readiness
 
 
 @login_not_required

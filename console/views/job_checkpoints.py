@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jobs.models import Endpoint, Metric
-from jobs.services import checkpoints
+from jobs.services.tuned_models import checkpoints
 from jobs.states import EndpointState
 
 from .job_progress import JobStand

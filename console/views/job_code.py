@@ -6,8 +6,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from jobs.models import TuningJob
-from jobs.services import tuning_code
-from jobs.services.tuning import TuningSpec
+from jobs.services.tuning import code
+from jobs.services.tuning.jobs import TuningSpec
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,6 @@ class Code:
 
 def code_of(job: TuningJob | TuningSpec) -> list[Code]:
     return [
-        Code(_("Python, with google-genai"), tuning_code.python(job)),
-        Code(_("Shell, with curl"), tuning_code.curl(job)),
+        Code(_("Python, with google-genai"), code.python(job)),
+        Code(_("Shell, with curl"), code.curl(job)),
     ]

@@ -7,7 +7,8 @@ from django.conf import settings
 
 from jobs.models import TuningJob
 from jobs.models.labels import as_text
-from jobs.services import continuing, estimates
+from jobs.services.costs import estimates
+from jobs.services.tuned_models import continuation
 
 from .job_code import code_of
 
@@ -21,7 +22,7 @@ def figures_context(job: TuningJob) -> dict[str, Any]:
             "is_local": bool(settings.VERTEX_API_ENDPOINT),
         },
         "labels_text": as_text(job.labels),
-        "continued_job": continuing.job_behind(job),
+        "continued_job": continuation.job_behind(job),
         "code": code_of(job),
     }
 

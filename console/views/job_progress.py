@@ -8,7 +8,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from jobs.models import Endpoint, TuningJob
-from jobs.services import checkpoints, tuning_watch
+from jobs.services.tuned_models import checkpoints
+from jobs.services.tuning import observe
 from jobs.states import EndpointState, Phase, TuningState
 
 DONE, CURRENT, AHEAD, STOPPED = "done", "current", "todo", "stopped"
@@ -55,7 +56,7 @@ class JobStand:
     @property
     def remedy(self) -> str:
         """The end of the error's sentence, which says what to do; empty when it cannot be told apart."""
-        remedy = tuning_watch.remedy(self.job.error_code)
+        remedy = observe.remedy(self.job.error_code)
         return remedy if self.job.error_message.endswith(f". {remedy}") else ""
 
     @property

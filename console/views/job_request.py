@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from jobs.models import TuningJob
-from jobs.services.submission import labels
-from jobs.services.tuning_steps import dataset_uri
+from jobs.services.remote.create_once import labels
+from jobs.services.tuning.steps import dataset_uri
 
 ADAPTER_SIZES = {1: "ONE", 2: "TWO", 4: "FOUR", 8: "EIGHT", 16: "SIXTEEN", 32: "THIRTY_TWO"}
 

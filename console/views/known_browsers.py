@@ -11,7 +11,7 @@ from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import salted_hmac
 
-from jobs.services import sign_in_limits
+from jobs.services.accounts import sign_in_limits
 
 COOKIE: Final = "known-browser"
 SALT: Final = "console.known_browsers"

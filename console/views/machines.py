@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from jobs.services import machine_prices
+from jobs.services.costs import machine_prices
 
 LOCAL = "local-cpu"
 

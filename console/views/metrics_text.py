@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 
 from jobs import telemetry
-from jobs.services import figures
+from jobs.services.health import figures
 
 COUNTERS = (telemetry.REQUESTS, telemetry.CALLS)
 HISTOGRAMS = (telemetry.REQUEST_SECONDS, telemetry.FIRST_WORD_SECONDS)

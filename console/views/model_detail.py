@@ -16,7 +16,7 @@ from console.forms.deploy import DeployForm
 from console.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs import errors, markup, tasks
 from jobs.models import Endpoint, PublisherModel
-from jobs.services import endpoints
+from jobs.services.endpoints import endpoints
 from jobs.states import EndpointState
 
 from . import catalogue, chat, model_words

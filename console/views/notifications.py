@@ -20,7 +20,7 @@ from console.http import ConsoleRequest, hx_redirect, page_or_fragment, safe_nex
 from console.middleware import page_of as page_that_asked
 from jobs import shortages, tasks
 from jobs.models import Delivery, Endpoint, FurtherModel, Notification, NotificationSubject, TuningJob, bell_of
-from jobs.services import deliveries, notifications
+from jobs.services.notifications import deliveries, notifications
 from jobs.states import ENDPOINT_TRANSIENT
 
 from .pager import listed

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from jobs.models import TuningDraft
-from jobs.services.output_check import PATIENCE
+from jobs.services.tuning.output_check import PATIENCE
 
 UNKNOWN, ASKED, LATE, BAD, FREE, OCCUPIED, UNCLEAR = "unknown", "asked", "late", "bad", "free", "occupied", "unclear"
 

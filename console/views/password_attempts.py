@@ -4,8 +4,8 @@ import math
 
 from django.http import HttpRequest, HttpResponse
 
-from jobs.services import sign_in_limits
-from jobs.services.sign_in_limits import Attempt
+from jobs.services.accounts import sign_in_limits
+from jobs.services.accounts.sign_in_limits import Attempt
 
 from . import known_browsers
 

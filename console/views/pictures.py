@@ -16,7 +16,7 @@ from console.forms.chat import Attached
 from console.http import ConsoleRequest
 from jobs.errors import PictureRefused
 from jobs.models import Endpoint, Message, Picture
-from jobs.services import pictures
+from jobs.services.chat import images
 
 LONGEST_ALT = 300
 LONGEST_BOX = 36
@@ -29,15 +29,15 @@ IMAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 def picture_facts(endpoints: Iterable[Endpoint], turns: Iterable[Message] = ()) -> dict[str, Any]:
     """For the composer: which of the endpoints take no pictures and why, and which of the chat's are not sent on."""
     endpoints = list(endpoints)
-    reading = pictures.reading(endpoints)
-    reasons = {str(each.pk): pictures.text_only(each) for each in endpoints if reading[each.pk] is False}
+    reading = images.reading(endpoints)
+    reasons = {str(each.pk): images.text_only(each) for each in endpoints if reading[each.pk] is False}
     only = endpoints[0] if len(endpoints) == 1 else None
     return {
         "pictures_refused": json.dumps(reasons),
         "pictures_reason": reasons.get(str(only.pk), "") if only else "",
         "pictures_unknown": only is not None and reading[only.pk] is None,
-        "pictures_limit": pictures.LARGEST_FILE,
-        "pictures_shown": pictures.shown(turns, only) if only else None,
+        "pictures_limit": images.LARGEST_FILE,
+        "pictures_shown": images.shown(turns, only) if only else None,
     }
 
 
@@ -45,13 +45,13 @@ def attached(request: ConsoleRequest, endpoint: Endpoint | None) -> Attached:
     """What was added before, without what was unticked, and the files that come with the form itself."""
     without = set(ids_of(request, "without"))
     wanted = [pk for pk in ids_of(request, "picture") if pk not in without][:MOST_NAMED]
-    found = pictures.mine(request.user, wanted)
+    found = images.mine(request.user, wanted)
     problems = [_("A picture of this message is not kept any more. Add it again.")] if len(found) < len(wanted) else []
-    for picture in pictures.mine(request.user, without):
-        pictures.remove(picture)
+    for picture in images.mine(request.user, without):
+        images.remove(picture)
     for picture in found:
         picture.alt = alt_of(request, picture)
-    for file in request.FILES.getlist("pictures")[: pictures.MOST_IN_A_REQUEST]:
+    for file in request.FILES.getlist("pictures")[: images.MOST_IN_A_REQUEST]:
         try:
             found.append(added(request, file, endpoint))
         except PictureRefused as error:
@@ -65,7 +65,7 @@ def alt_of(request: ConsoleRequest, picture: Picture) -> str:
 
 def held(request: ConsoleRequest, box: object) -> Attached:
     """What was added and not sent, for a page that is opened again."""
-    return Attached(pictures.unsent(request.user, str(box)))
+    return Attached(images.unsent(request.user, str(box)))
 
 
 def ids_of(request: ConsoleRequest, name: str) -> list[uuid.UUID]:
@@ -80,7 +80,7 @@ def ids_of(request: ConsoleRequest, name: str) -> list[uuid.UUID]:
 def added(request: ConsoleRequest, file: "UploadedFile[Any]", endpoint: Endpoint | None, box: str = "") -> Picture:
     assert file.file is not None
     size, name = file.size or 0, file.name or ""
-    return pictures.add(request.user, file=file.file, size=size, name=name, endpoint=endpoint, box=box)
+    return images.add(request.user, file=file.file, size=size, name=name, endpoint=endpoint, box=box)
 
 
 @require_POST
@@ -115,7 +115,7 @@ def visible_picture(request: ConsoleRequest, pk: uuid.UUID) -> Picture:
 def show(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     picture = visible_picture(request, pk)
     try:
-        content = pictures.read(picture)
+        content = images.read(picture)
     except FileNotFoundError:
         raise Http404 from None
     response = HttpResponse(content, content_type=picture.content_type)
@@ -128,11 +128,11 @@ def show(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 def describe(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     picture = visible_picture(request, pk)
-    pictures.describe(picture, alt_of(request, picture))
+    images.describe(picture, alt_of(request, picture))
     return HttpResponse(status=204)
 
 
 @require_POST
 def remove(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    pictures.remove(visible_picture(request, pk))
+    images.remove(visible_picture(request, pk))
     return HttpResponse(status=204)

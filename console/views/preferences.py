@@ -8,7 +8,7 @@ from django.views.decorators.http import require_POST
 from console.context_processors import THEME_COOKIE, THEMES
 from console.http import HtmxRequest, hx_redirect, safe_next
 from jobs.models import Theme
-from jobs.services import preferences
+from jobs.services.accounts import preferences
 
 YEAR: Final = 365 * 24 * 3600
 

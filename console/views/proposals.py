@@ -8,10 +8,10 @@ from django.utils.text import slugify
 
 from console.forms.training import ABSOLUTE, MOST_EPOCHS
 from jobs.models import TuningDraft
-from jobs.services.catalogue import TuningFacts
-from jobs.services.continuing import Start
+from jobs.services.catalogue.models import TuningFacts
 from jobs.services.storage import policies
-from jobs.services.tuning_code import plain
+from jobs.services.tuned_models.continuation import Start
+from jobs.services.tuning.code import plain
 
 
 def proposed_folder(draft: TuningDraft, name: str) -> str:

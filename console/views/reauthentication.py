@@ -31,8 +31,8 @@ from console.http import ConsoleRequest, hx_redirect
 from console.middleware import page_of
 from console.sessions import SIGNED_IN_AT
 from jobs import origin
-from jobs.services import accounts
-from jobs.services.reauthentication import PROOF_LASTS, SensitiveAction, is_proven
+from jobs.services.accounts import accounts
+from jobs.services.accounts.reauthentication import PROOF_LASTS, SensitiveAction, is_proven
 
 from . import account_events, password_attempts, pending_actions
 from .pending_actions import Facts, PendingAction

@@ -15,8 +15,8 @@ from console.forms.notifications import NotificationForm
 from console.http import ConsoleRequest, page_or_fragment, wants_fragment
 from jobs import tasks
 from jobs.models import Delivery, NotificationChoice, NotificationWay, preference_of
-from jobs.services import notification_choices, notifications, webhook, webhook_address
-from jobs.services.reauthentication import SensitiveAction
+from jobs.services.accounts.reauthentication import SensitiveAction
+from jobs.services.notifications import choices, notifications, webhook, webhook_address
 
 from .pending_actions import Facts, facts_of_form
 from .reauthentication import ask, is_proven_here, reauthenticated
@@ -30,7 +30,7 @@ SHOW_SECRET = "show_webhook_secret"  # noqa: S105  # the name of a mark in the s
 
 @require_http_methods(READ_OR_SEND)
 def index(request: ConsoleRequest) -> HttpResponse:
-    choice = notification_choices.of(request.user)
+    choice = choices.of(request.user)
     form = NotificationForm(request.POST or None, initial=NotificationForm.first(choice))
     if form.is_bound and form.is_valid():
         action = SensitiveAction.NOTIFICATION_ADDRESS
@@ -56,7 +56,7 @@ def changes_address(form: NotificationForm, choice: NotificationChoice) -> bool:
 def keep(request: ConsoleRequest, form: NotificationForm) -> bool:
     values = {name: form.cleaned_data[name] for name in ADDRESSES}
     try:
-        is_new = notification_choices.save(request.user, **values, ways=form.chosen_ways())
+        is_new = choices.save(request.user, **values, ways=form.chosen_ways())
     except webhook_address.BadAddress as error:
         form.add_error("webhook_url", str(error))
         return False
@@ -79,7 +79,7 @@ def state_of(request: ConsoleRequest, choice: NotificationChoice) -> dict[str, A
 @require_POST
 @reauthenticated(SensitiveAction.WEBHOOK_SECRET)
 def renew_secret(request: ConsoleRequest) -> HttpResponse:
-    notification_choices.renew_secret(request.user)
+    choices.renew_secret(request.user)
     request.session[SHOW_SECRET] = True
     return redirect("settings-notifications")
 
@@ -88,8 +88,8 @@ def renew_secret(request: ConsoleRequest) -> HttpResponse:
 def confirm(request: ConsoleRequest, token: str) -> HttpResponse:
     """Opened from a mail. Programs that look at the links of mails press no button."""
     if request.method != "POST":
-        return render(request, "settings/confirm_email.html", {"email": notification_choices.of(request.user).email})
-    if notification_choices.confirm_email(request.user, token):
+        return render(request, "settings/confirm_email.html", {"email": choices.of(request.user).email})
+    if choices.confirm_email(request.user, token):
         return saved(request, "settings-notifications")
     messages.error(request, _("This link is not valid any more. Send a test again; its mail has a new one."))
     return redirect("settings-notifications")
@@ -109,7 +109,7 @@ def tests_of(user: User) -> int:
 def send_test(request: ConsoleRequest) -> HttpResponse:
     """By the same road as everything else, so its outcome tells what will happen to the others."""
     way = request.POST.get("way", "")
-    choice = notification_choices.of(request.user)
+    choice = choices.of(request.user)
     if way not in NotificationWay or not choice.reaches(way):
         messages.error(request, _("Save an address first; then it can be tested."))
     elif tests_of(request.user) > TESTS_A_MINUTE:

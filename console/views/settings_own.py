@@ -14,7 +14,7 @@ from console.forms.settings import AppearanceForm, DefaultsForm, KeysForm
 from console.http import ConsoleRequest
 from jobs.errors import NotAllowedNow
 from jobs.models import PublisherModel, Theme, preference_of
-from jobs.services import preferences
+from jobs.services.accounts import preferences
 from jobs.services.storage import policies
 
 from .preferences import remembered

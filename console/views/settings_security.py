@@ -20,8 +20,8 @@ from console.forms.accounts import refusal
 from console.http import ConsoleRequest, hx_redirect
 from console.sessions import row_id
 from jobs.models import SignedInSession
-from jobs.services import accounts
-from jobs.services.reauthentication import SensitiveAction
+from jobs.services.accounts import accounts
+from jobs.services.accounts.reauthentication import SensitiveAction
 
 from . import account_events, known_browsers, password_attempts
 from .browser_names import describe

@@ -9,8 +9,8 @@ from django.views.decorators.http import require_http_methods
 
 from console.forms.spending import SpendingForm
 from console.http import ConsoleRequest
-from jobs.services import spending
-from jobs.services.reauthentication import SensitiveAction
+from jobs.services.accounts.reauthentication import SensitiveAction
+from jobs.services.costs import spending
 
 from .pending_actions import Facts, facts_of_form
 from .reauthentication import reauthenticated

@@ -21,8 +21,8 @@ from console import streams
 from console.http import ConsoleRequest, hx_redirect, page_or_fragment, safe_next, snackbar
 from jobs import tasks
 from jobs.models import ProbeResult
-from jobs.services import processes, status
-from jobs.services.status import Part
+from jobs.services.health import processes, status
+from jobs.services.health.status import Part
 
 from .status_words import Card, cards, overall
 

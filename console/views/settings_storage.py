@@ -12,7 +12,7 @@ from console.forms.storage import SharedFolderForm
 from console.http import ConsoleRequest
 from jobs.errors import NotAllowedNow
 from jobs.models import SharedFolder
-from jobs.services.reauthentication import SensitiveAction
+from jobs.services.accounts.reauthentication import SensitiveAction
 from jobs.services.storage import policies, sharing
 
 from .pending_actions import Facts, facts_of_form

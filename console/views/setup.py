@@ -9,7 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from jobs.models import Conversation, Dataset, PartState, ProbeResult, TuningJob
-from jobs.services import status
+from jobs.services.health import status
 
 
 @dataclass(frozen=True)

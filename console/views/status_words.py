@@ -11,7 +11,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from jobs.models import PartState
-from jobs.services.status import Part
+from jobs.services.health.status import Part
 
 Words = str | Promise
 RANK = {PartState.FAILED: 0, PartState.WARNING: 1, PartState.UNKNOWN: 2, PartState.OK: 3}

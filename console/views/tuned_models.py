@@ -11,7 +11,8 @@ from console.http import ConsoleRequest, page_or_fragment
 from jobs.models import Endpoint, TuningJob
 from jobs.models.keyset import Column
 from jobs.models.tuning import TuningJobQuerySet
-from jobs.services import checkpoints, endpoints
+from jobs.services.endpoints import endpoints
+from jobs.services.tuned_models import checkpoints
 
 from .endpoints import words_of
 from .job_progress import JobStand, stand

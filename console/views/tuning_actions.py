@@ -11,7 +11,9 @@ from django.views.decorators.http import require_POST
 from console.http import ConsoleRequest, hx_redirect, safe_next
 from jobs import tasks
 from jobs.models import TuningJob
-from jobs.services import checkpoints, drafts, endpoints, queue, tuning
+from jobs.services.endpoints import endpoints
+from jobs.services.tuned_models import checkpoints
+from jobs.services.tuning import drafts, jobs, queue
 
 from .clone import draft_values
 from .job_checkpoints import is_live
@@ -22,7 +24,7 @@ from .tuning_jobs import visible_job
 @require_POST
 def cancel(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     job = visible_job(request, pk)
-    tuning.request_cancel(job)
+    jobs.request_cancel(job)
     tasks.kick(tasks.advance_tuning_job, job_id=str(job.pk))
     messages.info(request, _("Cancelling %(name)s") % {"name": job.display_name})
     return hx_redirect(request, safe_next(request, reverse("tuning-job", args=[pk])))
@@ -34,7 +36,7 @@ def decide(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     again = request.POST.get("again")
     if again not in {"yes", "no"}:
         return HttpResponseBadRequest(_("Choose to start again or to give up."))
-    tuning.decide(job, again=again == "yes")
+    jobs.decide(job, again=again == "yes")
     tasks.kick(tasks.advance_tuning_job, job_id=str(job.pk))
     return hx_redirect(request, "tuning-job", pk)
 

@@ -15,7 +15,7 @@ from console.http import ConsoleRequest
 from console.templatetags.console import duration
 from console.templatetags.tuning import loss
 from jobs.models import TuningJob, series
-from jobs.services.tuning_code import plain
+from jobs.services.tuning.code import plain
 
 from .job_charts import COMPARED, compared_data
 from .tuning_many import chosen_jobs

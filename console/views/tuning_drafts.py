@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from console.http import ConsoleRequest, hx_redirect
 from jobs import tasks
 from jobs.models import TuningDraft, TuningJob
-from jobs.services import drafts, output_check
+from jobs.services.tuning import drafts, output_check
 from jobs.states import TuningState
 
 from .clone import draft_values

@@ -14,8 +14,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 from console.forms.job_file import JobFileForm
 from console.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs.models import TuningDraft, TuningJob
-from jobs.services import drafts, job_files
-from jobs.services.tuning import TuningSpec
+from jobs.services.tuning import drafts, job_files
+from jobs.services.tuning.jobs import TuningSpec
 
 from .clone import raw_values
 from .wizard import SENT, Wizard

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from console.http import ConsoleRequest
 from jobs.models import Metric, TuningJob
-from jobs.services import queue
+from jobs.services.tuning import queue
 from jobs.states import TuningState
 
 from .csv_text import Echo, cell

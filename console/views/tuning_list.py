@@ -26,7 +26,8 @@ from jobs.models import (
     preference_of,
 )
 from jobs.models.keyset import Column
-from jobs.services import preferences, queue
+from jobs.services.accounts import preferences
+from jobs.services.tuning import queue
 from jobs.states import TuningState
 
 from . import pager, tuning_filters

@@ -16,7 +16,7 @@ from jobs import tasks
 from jobs.errors import NotAllowedNow
 from jobs.models import TuningJob
 from jobs.models.keyset import in_order
-from jobs.services import tuning
+from jobs.services.tuning import jobs as tuning
 from jobs.states import TUNING_LIVE, TuningState
 
 from .chosen import chosen

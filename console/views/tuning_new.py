@@ -13,7 +13,8 @@ from console.forms.tuning import STEPS
 from console.http import ConsoleRequest, hx_redirect, is_from_elsewhere, wants_fragment
 from jobs import errors, tasks
 from jobs.models import TuningDraft
-from jobs.services import datasets, drafts, tuning
+from jobs.services.datasets import datasets
+from jobs.services.tuning import drafts, jobs
 
 from .datasets import uploaded
 from .proposals import carried
@@ -173,7 +174,7 @@ def start_or_say_why(request: ConsoleRequest, draft: TuningDraft) -> HttpRespons
 
 def started(request: ConsoleRequest, wizard: Wizard, form: StepForm) -> bool:
     try:
-        job = tuning.create(request.user, key=wizard.draft.pk, spec=wizard.spec())
+        job = jobs.create(request.user, key=wizard.draft.pk, spec=wizard.spec())
     except errors.JobsError as error:
         form.add_error(None, str(error))
         return False

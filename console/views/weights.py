@@ -15,7 +15,7 @@ from console.forms.deploy import WeightsForm
 from console.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs import errors, tasks
 from jobs.models import Endpoint, PublisherModel
-from jobs.services import endpoints
+from jobs.services.endpoints import endpoints
 
 from . import catalogue, machines
 from .catalogue import Variant

@@ -27,9 +27,13 @@ from console.forms.tuning import (
     OutputForm,
 )
 from jobs.models import Dataset, PublisherModel, TuningDraft, TuningMode, preference_of
-from jobs.services import continuing, datasets, drafts, estimates, regions, tuning
-from jobs.services.continuing import Start
-from jobs.services.tuning_code import plain
+from jobs.services.catalogue import regions
+from jobs.services.costs import estimates
+from jobs.services.datasets import datasets
+from jobs.services.tuned_models import continuation
+from jobs.services.tuned_models.continuation import Start
+from jobs.services.tuning import drafts, jobs
+from jobs.services.tuning.code import plain
 
 from . import catalogue
 from .catalogue import Variant
@@ -101,11 +105,11 @@ class Wizard:
         return self._start_at(values.get("custom_base_model", "")) if values.get("source") == TUNED else None
 
     def _start_at(self, uri: str) -> Start | None:
-        return continuing.start_at(self.user, uri) if uri else None
+        return continuation.start_at(self.user, uri) if uri else None
 
     @cached_property
     def starts(self) -> list[Start]:
-        return continuing.starts(self.user)
+        return continuation.starts(self.user)
 
     @property
     def own(self) -> dict[str, Any]:
@@ -278,7 +282,7 @@ class Wizard:
         estimate = estimates.of_data(dataset, epochs, self.variant.name, mode)
         return {"estimate": estimate, "cut_rows": self.long_rows(dataset)}
 
-    def spec(self) -> tuning.TuningSpec:
+    def spec(self) -> jobs.TuningSpec:
         """Every step must be done."""
         return self._spec(self.cleaned["deployment"])
 
@@ -286,10 +290,10 @@ class Wizard:
     def why_not_start(self) -> str:
         """That it would cost more than may be spent today."""
         planned = self.planned
-        return tuning.why_not_start(self.user, self.draft.pk, planned) if planned else ""
+        return jobs.why_not_start(self.user, self.draft.pk, planned) if planned else ""
 
     @property
-    def planned(self) -> tuning.TuningSpec | None:
+    def planned(self) -> jobs.TuningSpec | None:
         """The job as far as it is known; the last step as it stands, even before it is sent."""
         if len(self.cleaned) < len(STEPS) - 1:
             return None
@@ -297,12 +301,12 @@ class Wizard:
         form.is_valid()
         return self._spec(form.cleaned_data)
 
-    def _spec(self, deployment: Mapping[str, Any]) -> tuning.TuningSpec:
+    def _spec(self, deployment: Mapping[str, Any]) -> jobs.TuningSpec:
         steps = [*(self.cleaned[step] for step in STEPS[:-1]), deployment]
         values = {name: value for step in steps for name, value in step.items()}
         del values["use_validation"]
-        known = tuning.TuningSpec.__dataclass_fields__
-        return tuning.TuningSpec(**{name: value for name, value in values.items() if name in known})
+        known = jobs.TuningSpec.__dataclass_fields__
+        return jobs.TuningSpec(**{name: value for name, value in values.items() if name in known})
 
 
 def region_choices() -> list[tuple[str, str | Promise]]:

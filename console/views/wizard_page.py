@@ -13,7 +13,7 @@ from console.forms.fields import StepForm
 from console.forms.tuning import STEPS
 from console.http import ConsoleRequest, page_or_fragment
 from jobs.models import TuningJob
-from jobs.services import machine_prices
+from jobs.services.costs import machine_prices
 
 from .base_models import base_models, filter_of
 from .job_code import code_of

@@ -7,8 +7,8 @@ from django.utils.translation import gettext as _
 
 from jobs.models import TuningMode
 from jobs.models.labels import as_text
-from jobs.services import machine_prices
-from jobs.services.tuning_code import plain
+from jobs.services.costs import machine_prices
+from jobs.services.tuning.code import plain
 
 from . import catalogue
 

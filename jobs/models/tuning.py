@@ -156,7 +156,7 @@ class TuningJob(RemoteResource):
     labels = models.JSONField(default=dict, blank=True)
     # A folder of Cloud Storage with an earlier tuning of `base_model`, which this one continues.
     custom_base_model = models.CharField(max_length=1024, blank=True)
-    # What was reckoned before the start: see jobs.services.estimates.
+    # What was reckoned before the start: see jobs.services.costs.estimates.
     estimate = models.JSONField(default=dict, blank=True)
 
     total_steps = models.PositiveIntegerField(null=True, blank=True)

@@ -6,7 +6,7 @@ from django.utils import timezone
 from console import streams
 from console.sessions import row_id
 from jobs.models import SignedInSession
-from jobs.services import accounts
+from jobs.services.accounts import accounts
 
 pytestmark = pytest.mark.django_db
 BY_HAND = {"HTTP_SEC_FETCH_MODE": "navigate", "HTTP_SEC_FETCH_SITE": "none"}

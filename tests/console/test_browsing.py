@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from jobs.models import StorageListing
-from jobs.services import browsing
+from jobs.services.storage import browsing
 from tests import factories
 
 pytestmark = pytest.mark.django_db

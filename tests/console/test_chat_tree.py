@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from jobs.models import Conversation, Dataset, Message, ShareLink
-from jobs.services import chat_share
+from jobs.services.chat import shared_links
 from tests import factories
 from tests.console.test_chat import HTMX, answered, turn_url, url, words
 from tests.support.stored import path_of
@@ -377,7 +377,7 @@ def test_a_link_is_made_in_the_dialog(visitor):
 @pytest.mark.parametrize("rows", [1, 3])
 def test_the_list_of_links_takes_the_same_queries_for_one_and_for_three(visitor, django_assert_num_queries, rows):
     for _ in range(rows):
-        chat_share.share(answered().conversation)
+        shared_links.share(answered().conversation)
     with django_assert_num_queries(4):
         visitor.get("/studio/chat/links/")
 

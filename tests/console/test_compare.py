@@ -4,7 +4,7 @@ import uuid
 import pytest
 
 from jobs.models import Comparison, Conversation, Dataset, Endpoint, Message, Vote
-from jobs.services import comparisons
+from jobs.services.comparisons import comparisons
 from tests import factories
 from tests.console.test_chat import HTMX, words
 

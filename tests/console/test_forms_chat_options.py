@@ -5,7 +5,7 @@ from django.http import QueryDict
 
 from console.forms.chat_fields import escaped, unescaped
 from console.forms.chat_options import PLAIN, OptionsForm, PresetForm
-from jobs.services.chat_parameters import PARAMETERS, TPU_PARAMETERS
+from jobs.services.chat.parameters import PARAMETERS, TPU_PARAMETERS
 from tests import factories
 
 pytestmark = pytest.mark.django_db

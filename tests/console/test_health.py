@@ -8,7 +8,7 @@ from django.utils import timezone
 from jobs import shortages
 from jobs.files.address import storage_of
 from jobs.models import Heartbeat, ProcessReport
-from jobs.services import readiness
+from jobs.services.health import readiness
 
 pytestmark = pytest.mark.django_db
 

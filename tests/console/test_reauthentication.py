@@ -14,8 +14,8 @@ from console.views import pending_actions, reauthentication
 from console.views.pending_actions import AT_ONCE, PENDING
 from console.views.reauthentication import PROVED_AT
 from jobs.models import NotificationChoice, SharedFolder, SignedInSession, SpendingLimits
-from jobs.services import accounts
-from jobs.services.reauthentication import PROOF_LASTS, SensitiveAction, is_proven
+from jobs.services.accounts import accounts
+from jobs.services.accounts.reauthentication import PROOF_LASTS, SensitiveAction, is_proven
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()

@@ -6,7 +6,7 @@ import pytest
 from django.core.cache import cache
 
 from jobs.models import WANTED_AT_FIRST, Delivery, NotificationChoice
-from jobs.services import notification_choices, webhook
+from jobs.services.notifications import choices, webhook
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -100,9 +100,9 @@ def test_an_address_is_confirmed_by_the_link_of_its_mail(visitor, owner, strange
     visitor.post(URL, VALUES)
     assert "is not confirmed yet" in visitor.get(URL).content.decode()
     choice = NotificationChoice.objects.get(user=owner)
-    link = notification_choices.confirmation_link(choice)
+    link = choices.confirmation_link(choice)
     assert VALUES["email"] in visitor.get(link).content.decode()
-    assert not notification_choices.confirm_email(stranger, link.split("/")[-2])
+    assert not choices.confirm_email(stranger, link.split("/")[-2])
     assert [visitor.post(one).status_code for one in (f"{URL}confirm/wrong/", link)] == [302, 303]
     assert NotificationChoice.objects.get(user=owner).email_confirmed
     visitor.post(URL, {**VALUES, "email": "other@example.com"})

@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from console.templatetags.console import ago
 from jobs.models import AccountPreference, TuningDraft
-from jobs.services import chat, preferences
+from jobs.services.accounts import preferences
+from jobs.services.chat import conversations
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -124,12 +125,12 @@ def test_a_new_tuned_model_is_proposed_the_folder(visitor, owner):
 
 def test_a_new_chat_begins_with_the_defaults(owner):
     preferences.save_defaults(owner, chat={"temperature": 0.3, "system_instruction": "Be brief."})
-    talk = chat.start(owner, endpoint=factories.ready_endpoint())
+    talk = conversations.start(owner, endpoint=factories.ready_endpoint())
     assert (talk.system_instruction, talk.parameters) == ("Be brief.", {"temperature": 0.3})
 
 
 def test_a_new_chat_without_defaults_leaves_all_to_the_server(owner):
-    talk = chat.start(owner, endpoint=factories.ready_endpoint())
+    talk = conversations.start(owner, endpoint=factories.ready_endpoint())
     assert (talk.system_instruction, talk.parameters) == ("", {})
 
 

@@ -12,7 +12,7 @@ from console.sessions import row_id
 from console.views.browser_names import describe
 from console.views.pending_actions import PENDING
 from jobs.models import SignedInSession
-from jobs.services import accounts
+from jobs.services.accounts import accounts
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse battery"

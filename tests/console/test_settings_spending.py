@@ -7,7 +7,7 @@ from html import unescape
 import pytest
 
 from jobs.models import SpendingLimits, TuningJob
-from jobs.services import spending
+from jobs.services.costs import spending
 from tests import factories
 from tests.console.test_tuning_new import OTHER_MODEL, Wizard, training
 from tests.security.test_spending import HOUR, MACHINE, deploy, limit

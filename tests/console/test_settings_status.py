@@ -12,7 +12,7 @@ from console.views import settings_about, settings_status
 from console.views.status_words import ENTRIES, Card
 from jobs import tasks
 from jobs.models import Heartbeat, ProbeResult, ProcessReport
-from jobs.services.status import Part, PartState, counted, parts
+from jobs.services.health.status import Part, PartState, counted, parts
 from tests.support.stores import use
 
 pytestmark = pytest.mark.django_db

@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from jobs.models import TuningDraft
-from jobs.services import output_check
+from jobs.services.tuning import output_check
 from tests import factories
 
 pytestmark = pytest.mark.django_db

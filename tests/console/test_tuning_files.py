@@ -6,7 +6,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from console.views.wizard import Wizard
 from jobs.models import TuningDraft, TuningJob
-from jobs.services import job_files, tuning_code
+from jobs.services.tuning import code, job_files
 from tests import factories
 from tests.factories import BASE_MODEL
 
@@ -156,4 +156,4 @@ def test_a_job_links_to_the_one_that_it_continues(signed_in):
 
 def test_the_code_names_no_label_of_the_console(owner):
     job = factories.job(labels={"team": "support"})
-    assert tuning_code.body(job)["labels"] == {"team": "support"}
+    assert code.body(job)["labels"] == {"team": "support"}

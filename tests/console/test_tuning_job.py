@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from jobs.models import Endpoint, Metric, TuningDraft
-from jobs.services import queue
+from jobs.services.tuning import queue
 from tests import factories
 
 pytestmark = pytest.mark.django_db

@@ -6,7 +6,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 
 from jobs.models import Dataset, TuningDraft, TuningJob
-from jobs.services import endpoints
+from jobs.services.endpoints import endpoints
 from tests import factories
 from tests.factories import BASE_MODEL
 

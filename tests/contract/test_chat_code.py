@@ -19,7 +19,8 @@ from django.test import override_settings
 
 from console.views.chat_code import TABS, Code, body_of
 from jobs.models import Conversation, Picture
-from jobs.services import chat, pictures
+from jobs.services.chat import conversations
+from jobs.services.chat import images as pictures
 from jobs.vertex import get_gateway
 from jobs.vertex.port import DeploySpec, VertexGateway
 from tests import factories
@@ -97,8 +98,8 @@ def talk(resource_name: str) -> Conversation:
 
 def answered(talk: Conversation, *questions: str, pictures: Sequence[Picture] = ()) -> str:
     for question in questions:
-        answer = chat.ask(talk, key=uuid4(), text=question, pictures=pictures)
-        chat.answer(answer.pk)
+        answer = conversations.ask(talk, key=uuid4(), text=question, pictures=pictures)
+        conversations.answer(answer.pk)
         answer.refresh_from_db()
         assert (answer.state, answer.error_message) == ("COMPLETE", "")
     return answer.content

@@ -21,7 +21,8 @@ from django.utils import timezone  # noqa: E402
 
 from jobs import markup  # noqa: E402
 from jobs.models import Conversation, Dataset, Endpoint, Metric, Role, TuningJob, thinned  # noqa: E402
-from jobs.services import accounts, datasets  # noqa: E402
+from jobs.services.accounts import accounts  # noqa: E402
+from jobs.services.datasets import datasets  # noqa: E402
 from jobs.services.storage import sharing  # noqa: E402
 from tests import factories  # noqa: E402
 

@@ -24,7 +24,7 @@ from django.test import Client
 from console.settings import CELERY_BROKER_TRANSPORT_OPTIONS
 from jobs import tasks
 from jobs.models import TuningJob
-from jobs.services import tuning
+from jobs.services.tuning import jobs as tuning
 from tests import factories
 from tests.console.test_tuning_new import DEPLOYMENT, Wizard
 from tests.faults.test_races import at_once

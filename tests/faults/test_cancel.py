@@ -4,7 +4,7 @@ import pytest
 
 from jobs.errors import NotAllowedNow
 from jobs.models import Endpoint
-from jobs.services import tuning
+from jobs.services.tuning import jobs
 from tests import factories
 from tests.driving import Driver
 
@@ -23,7 +23,7 @@ def job(db, driver):
 
 
 def test_before_anything_was_sent(driver, job, fake_gateway):
-    tuning.request_cancel(job)
+    jobs.request_cancel(job)
     assert (job.state, job.phase, job.next_check_at) == ("CANCELLED", "CLOSED", None)
     assert fake_gateway.calls == []
 
@@ -55,7 +55,7 @@ def test_while_the_outcome_is_unknown(driver, job, fake_gateway):
     fake_gateway.tuning.lag = 3
     fake_gateway.drop_after("tuning.create")
     driver.until(job, phase="AMBIGUOUS")
-    tuning.request_cancel(job)
+    jobs.request_cancel(job)
     assert job.state == "CANCELLING"
     driver.rest(job)
     assert (job.state, fake_gateway.tuning.jobs[job.resource_name].state) == ("CANCELLED", "CANCELLED")
@@ -65,7 +65,7 @@ def test_while_a_decision_is_asked_for(driver, job, fake_gateway, settings):
     settings.VERTEX_AMBIGUOUS_SECONDS = 0
     fake_gateway.drop_before("tuning.create")
     driver.until(job, phase="NEEDS_DECISION")
-    tuning.request_cancel(job)
+    jobs.request_cancel(job)
     driver.rest(job)
     assert (job.state, job.phase) == ("CANCELLED", "CLOSED")
 
@@ -76,7 +76,7 @@ def test_a_live_job(driver, job, fake_gateway, state, fault):
     driver.until(job, phase="BOUND")
     fake_gateway.tuning.set_state(job.resource_name, state)
     driver.step(job)
-    tuning.request_cancel(job)
+    jobs.request_cancel(job)
     if fault:
         getattr(fake_gateway, fault)("tuning.cancel")
     driver.rest(job)
@@ -104,7 +104,7 @@ def test_a_cancel_that_comes_after_the_success(driver, job, fake_gateway):
 def test_a_job_that_is_gone_counts_as_cancelled(driver, job, fake_gateway):
     driver.until(job, phase="BOUND")
     fake_gateway.tuning.forget(job.resource_name)
-    tuning.request_cancel(job)
+    jobs.request_cancel(job)
     driver.rest(job)
     assert (job.state, job.phase) == ("CANCELLED", "CLOSED")
 
@@ -121,18 +121,18 @@ def test_cancelled_in_googles_console(driver, job, fake_gateway):
 
 def test_twice_is_once(driver, job, fake_gateway):
     driver.until(job, phase="BOUND")
-    tuning.request_cancel(job)
-    tuning.request_cancel(job)
+    jobs.request_cancel(job)
+    jobs.request_cancel(job)
     assert [event.message for event in job.events.all()].count("Cancelling was asked for.") == 1
 
 
 def test_after_the_end_there_is_nothing_to_cancel(job):
-    tuning.request_cancel(job)
+    jobs.request_cancel(job)
     with pytest.raises(NotAllowedNow):
-        tuning.request_cancel(job)
+        jobs.request_cancel(job)
 
 
 def cancel(job):
     job.refresh_from_db()
     if not job.is_terminal and job.cancel_requested_at is None:
-        tuning.request_cancel(job)
+        jobs.request_cancel(job)

@@ -7,7 +7,10 @@ from django.utils import timezone
 
 from jobs import tasks
 from jobs.models import Endpoint, Message, TuningJob
-from jobs.services import chat_keeper, endpoint_lifetime, leases, tuning
+from jobs.services.chat.streaming import saver
+from jobs.services.endpoints import lifetime
+from jobs.services.remote import row_lease
+from jobs.services.tuning import jobs
 from tests import factories
 from tests.driving import AFTER_THE_LEASE, Driver
 from tests.fakes import Crash
@@ -33,7 +36,7 @@ def ticks_until_it_rests(job, now, most):
     """How often a worker came by; it comes every 15 seconds by its own clock."""
     for number in range(most):
         now += TICK
-        while tuning.advance(job.pk, now):
+        while jobs.advance(job.pk, now):
             now += timedelta(milliseconds=1)
         job.refresh_from_db()
         if job.next_check_at is None:
@@ -47,7 +50,7 @@ def test_between_two_steps(job, now, fake_gateway, jump, steps):
     """Neither a second create nor an hour in which nothing happens."""
     for _ in range(steps):
         now += TICK
-        tuning.advance(job.pk, now)
+        jobs.advance(job.pk, now)
     assert ticks_until_it_rests(job, now + jump, 12) < 12
     assert (job.state, fake_gateway.creates("tuning-job")) == ("SUCCEEDED", [job.resource_name])
 
@@ -61,7 +64,7 @@ def test_when_the_worker_died_in_the_step_before(job, now, fake_gateway, jump, c
     while not died:
         now += TICK
         try:
-            tuning.advance(job.pk, now)
+            jobs.advance(job.pk, now)
         except Crash:
             died = True
     assert ticks_until_it_rests(job, now + AFTER_THE_LEASE + jump, 12) < 12
@@ -73,13 +76,13 @@ def test_an_unknown_outcome_still_takes_eight_looks(job, now, fake_gateway):
     fake_gateway.drop_before("tuning.create")
     while job.phase != "AMBIGUOUS":
         now += TICK
-        tuning.advance(job.pk, now)
+        jobs.advance(job.pk, now)
         job.refresh_from_db()
     looks = fake_gateway.calls.count("tuning.find")
     now += HOUR
     while job.phase == "AMBIGUOUS":
         now += TICK
-        tuning.advance(job.pk, now)
+        jobs.advance(job.pk, now)
         job.refresh_from_db()
     assert fake_gateway.calls.count("tuning.find") - looks == 8
     assert (job.phase, fake_gateway.ledger) == ("NEEDS_DECISION", [])
@@ -93,7 +96,7 @@ def test_two_hosts_that_disagree_send_one_request(job, now, fake_gateway, ahead)
     for _ in range(12):
         now += TICK
         clocks = iter([now, now + ahead] * 4)
-        at_once(lambda clocks=clocks: tuning.advance(job.pk, next(clocks)))
+        at_once(lambda clocks=clocks: jobs.advance(job.pk, next(clocks)))
     job.refresh_from_db()
     assert (job.phase, fake_gateway.calls.count("tuning.create")) == ("BOUND", 1)
     assert fake_gateway.creates("tuning-job") == [job.resource_name]
@@ -101,13 +104,13 @@ def test_two_hosts_that_disagree_send_one_request(job, now, fake_gateway, ahead)
 
 @pytest.mark.parametrize("behind", [HOUR, -HOUR])
 def test_a_claim_that_another_clock_took_is_refused_at_the_point_of_no_return(job, now, behind):
-    first = leases.claim(TuningJob, job.pk, now + max(behind, timedelta(0)))
-    second = leases.claim(TuningJob, job.pk, now + max(-behind, timedelta(0)))
-    assert [bool(first), bool(second), leases.mark(first), leases.mark(second)] == [True, True, False, True]
+    first = row_lease.claim(TuningJob, job.pk, now + max(behind, timedelta(0)))
+    second = row_lease.claim(TuningJob, job.pk, now + max(-behind, timedelta(0)))
+    assert [bool(first), bool(second), row_lease.mark(first), row_lease.mark(second)] == [True, True, False, True]
 
 
 def test_one_clock_gives_one_claim(job, now):
-    assert len([claim for claim in at_once(lambda: leases.claim(TuningJob, job.pk, now)) if claim]) == 1
+    assert len([claim for claim in at_once(lambda: row_lease.claim(TuningJob, job.pk, now)) if claim]) == 1
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
@@ -118,8 +121,8 @@ def test_endpoints_with_more_than_an_hour_left_stay(now, hours):
         factories.ready_endpoint(lease_kind="FIXED", lease_hours=3, undeploy_at=now + one, next_check_at=now + HOUR)
         for one in left
     ]
-    for pk in endpoint_lifetime.due(now + hours * HOUR):
-        endpoint_lifetime.end(pk, now + hours * HOUR)
+    for pk in lifetime.due(now + hours * HOUR):
+        lifetime.end(pk, now + hours * HOUR)
     ended = set(Endpoint.objects.exclude(state="READY").values_list("pk", flat=True))
     assert ended == ({kept[0].pk} if hours > 0 else set())
 
@@ -129,8 +132,8 @@ def clock(monkeypatch):
     """Of the sweep: wall time and the time since the start of the machine, which no setting of a clock changes."""
     hands = {"now": timezone.now(), "since": 1000.0}
     monkeypatch.setattr(timezone, "now", lambda: hands["now"])
-    monkeypatch.setattr(chat_keeper.time, "monotonic", lambda: hands["since"])
-    monkeypatch.setattr(tasks, "clock", chat_keeper.Clock())
+    monkeypatch.setattr(saver.time, "monotonic", lambda: hands["since"])
+    monkeypatch.setattr(tasks, "clock", saver.Clock())
     return hands
 
 
@@ -142,7 +145,7 @@ def sweep_after(clock, seconds, jump=timedelta(0)):
 
 def streaming(clock):
     talk = factories.conversation(endpoint=factories.ready_endpoint())
-    held = {"state": "STREAMING", "content": "Ahoy", "lease_until": clock["now"] + chat_keeper.LEASE}
+    held = {"state": "STREAMING", "content": "Ahoy", "lease_until": clock["now"] + saver.LEASE}
     return factories.message(conversation=talk, role="assistant", **held)
 
 
@@ -156,7 +159,7 @@ def test_answers_are_not_cut_off_when_the_clock_is_put_forward(clock, fake_gatew
     sweep_after(clock, 2)
     sweep_after(clock, 2, HOUR)
     assert (state(alive), state(dead)) == ("STREAMING", "STREAMING")
-    Message.objects.filter(pk=alive.pk).update(lease_until=clock["now"] + chat_keeper.LEASE)
+    Message.objects.filter(pk=alive.pk).update(lease_until=clock["now"] + saver.LEASE)
     sweep_after(clock, 2)
     assert (state(alive), state(dead)) == ("STREAMING", "INTERRUPTED")
 

@@ -9,7 +9,9 @@ from datetime import timedelta
 import pytest
 
 from jobs.models import Heartbeat, TuningJob
-from jobs.services import installation, submission, surplus
+from jobs.services import installation
+from jobs.services.remote import create_once
+from jobs.services.tuning import orphaned_jobs
 from jobs.vertex import get_gateway
 from jobs.vertex.sdk import clients, credentials
 from tests import factories
@@ -145,7 +147,7 @@ def test_a_refused_look_is_no_proof_of_absence(trouble, driver, job, settings):
     driver.step(job)
     assert (job.phase, job.empty_looks, trouble.creates()) == ("AMBIGUOUS", 0, 0)
     over(trouble)
-    trouble.listed = [{"name": NAME, "labels": submission.labels(job)}]
+    trouble.listed = [{"name": NAME, "labels": create_once.labels(job)}]
     driver.until(job, phase="BOUND")
     assert (job.resource_name, trouble.creates()) == (NAME, 0)
 
@@ -168,9 +170,9 @@ def test_an_endpoint_that_serves_stays(trouble, driver):
 
 def test_what_ran_without_a_row_is_not_forgotten(trouble, driver, job):
     installation.get_id()
-    Heartbeat.objects.create(name=surplus.NAME, seen_at=driver.now - timedelta(hours=1), detail=f'["{NAME}"]')
-    surplus.sweep(driver.now)
-    assert surplus.unknown_jobs() == [NAME]
+    Heartbeat.objects.create(name=orphaned_jobs.NAME, seen_at=driver.now - timedelta(hours=1), detail=f'["{NAME}"]')
+    orphaned_jobs.sweep(driver.now)
+    assert orphaned_jobs.unknown_jobs() == [NAME]
 
 
 def test_a_revoked_account_is_told_with_its_remedy(google, driver, job):

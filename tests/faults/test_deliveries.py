@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from jobs import tasks
 from jobs.models import Delivery, Notification
-from jobs.services import deliveries, notifications, webhook
-from jobs.services.notifications import End
+from jobs.services.notifications import deliveries, notifications, webhook
+from jobs.services.notifications.notifications import End
 from tests import factories
 from tests.faults.test_races import at_once
 from tests.receivers import receiving

@@ -25,7 +25,7 @@ from jobs.localvertex.errors import ApiError
 from jobs.localvertex.shortages import shortage_of
 from jobs.localvertex.store import Store
 from jobs.models import Dataset
-from jobs.services import datasets
+from jobs.services.datasets import datasets
 from tests import factories, journey
 from tests.faults.test_killed_answer import Watched
 from tests.faults.test_processes import LONG, creates

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.services import endpoints
+from jobs.services.endpoints import endpoints
 from jobs.vertex.port import RemoteEndpoint
 from tests import factories
 from tests.driving import Driver

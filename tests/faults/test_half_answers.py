@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
-from jobs.services import chat, chat_tree
+from jobs.services.chat import conversations, tree
 from jobs.vertex import get_gateway
 from tests import factories
 from tests.driving import Driver
@@ -80,12 +80,12 @@ def test_half_an_answer_to_a_deploy_is_one_endpoint(vertex, size):
 def test_half_a_chat_is_marked(vertex, ready, monkeypatch, size, state):
     vertex.fault("chat_completions", "half_answer", size=size)
     conversation = factories.conversation(endpoint=ready, title="")
-    answer = chat.ask(conversation, key=uuid4(), text="What is the opposite of hot?")
-    chat.answer(answer.pk)
+    answer = conversations.ask(conversation, key=uuid4(), text="What is the opposite of hot?")
+    conversations.answer(answer.pk)
     answer.refresh_from_db()
     assert (answer.state, bool(answer.content)) == (state, state == "INTERRUPTED")
     assert answer.error_message == "The connection to the endpoint broke before the answer was complete."
-    again = chat_tree.regenerate(answer, key=uuid4())
-    chat.answer(again.pk)
+    again = tree.regenerate(answer, key=uuid4())
+    conversations.answer(again.pk)
     again.refresh_from_db()
     assert (again.state, bool(again.content)) == ("COMPLETE", True)

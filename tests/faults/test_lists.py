@@ -3,7 +3,8 @@
 import pytest
 
 from jobs.models import TuningJob
-from jobs.services import submission, surplus
+from jobs.services.remote import create_once
+from jobs.services.tuning import orphaned_jobs
 from jobs.vertex import get_gateway
 from tests import factories
 from tests.badserver import answer, bad_server, drop, error, truncate
@@ -76,7 +77,7 @@ def listed(job, number, *, location=REGION, minute=0):
     return {
         "name": f"projects/1/locations/{location}/tuningJobs/{number}",
         "createTime": f"2026-11-24T12:{minute:02}:00Z",
-        "labels": submission.labels(job),
+        "labels": create_once.labels(job),
     }
 
 
@@ -172,8 +173,8 @@ def test_the_same_job_in_its_region_and_in_global_counts_once(lists, prepared):
     lists.pages |= {(REGION, ""): ([listed(job, 3)], ""), (GLOBAL, ""): ([listed(job, 3, location=GLOBAL)], "")}
     driver.until(job, phase="BOUND")
     assert (job.resource_name, lists.server.posts()) == (f"projects/1/locations/{REGION}/tuningJobs/3", [])
-    surplus.sweep(driver.now)
-    assert (surplus.unknown_jobs(), job.events.filter(level="WARNING").count()) == ([], 0)
+    orphaned_jobs.sweep(driver.now)
+    assert (orphaned_jobs.unknown_jobs(), job.events.filter(level="WARNING").count()) == ([], 0)
 
 
 @pytest.mark.fault("F16", "F17")
@@ -189,9 +190,9 @@ def test_two_in_two_places_are_two(lists, prepared):
 @pytest.mark.fault("F17")
 def test_a_copied_label_that_is_seen_later_is_shown_once(driver, job, fake_gateway):
     driver.until(job, phase="BOUND")
-    copy = fake_gateway.tuning.add(submission.labels(job))
+    copy = fake_gateway.tuning.add(create_once.labels(job))
     for _ in range(2):
-        surplus.sweep(driver.now)
-        driver.now += 2 * surplus.SHORTEST_PAUSE
+        orphaned_jobs.sweep(driver.now)
+        driver.now += 2 * orphaned_jobs.SHORTEST_PAUSE
     assert [copy.name in event.message for event in job.events.filter(level="WARNING")] == [True]
     assert ("tuning.cancel" in fake_gateway.calls, copy.state) == (False, "PENDING")

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.services import leases, tuning
+from jobs.services.remote import row_lease
+from jobs.services.tuning import jobs
 from tests import factories
 from tests.driving import AFTER_THE_LEASE, Driver
 from tests.fakes import Crash
@@ -49,8 +50,8 @@ def test_a_row_that_kills_its_worker_is_parked(driver, fake_gateway):
 
 def test_the_others_are_still_due(driver):
     poison, healthy = factories.job(next_check_at=driver.now), factories.job(next_check_at=driver.now)
-    leases.claim(type(poison), poison.pk, driver.now)
-    assert tuning.due(driver.now) == [healthy.pk]
+    row_lease.claim(type(poison), poison.pk, driver.now)
+    assert jobs.due(driver.now) == [healthy.pk]
 
 
 def test_an_outage_is_no_strike(driver, fake_gateway):
@@ -66,10 +67,10 @@ def test_a_vanished_row_is_no_error(driver):
     job = factories.job(next_check_at=driver.now)
     pk = job.pk
     job.delete()
-    assert tuning.advance(pk, driver.now) is False
+    assert jobs.advance(pk, driver.now) is False
 
 
 def tuning_dies(job, driver):
     with suppress(Crash):
-        tuning.advance(job.pk, driver.now)
+        jobs.advance(job.pk, driver.now)
     driver.now += AFTER_THE_LEASE

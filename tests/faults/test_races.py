@@ -10,24 +10,16 @@ from django.db import close_old_connections, connection
 
 from jobs import errors
 from jobs.models import Conversation, Dataset, Endpoint, Message, TuningJob, Vote
-from jobs.services import (
-    accounts,
-    chat,
-    chat_copy,
-    chat_tree,
-    comparison_board,
-    comparison_rows,
-    comparison_votes,
-    comparisons,
-    endpoint_lifetime,
-    endpoints,
-    leases,
-    queue,
-    tuning,
-)
-from jobs.services.endpoints import DeploymentSpec
+from jobs.services.accounts import accounts
+from jobs.services.chat import branches, conversations, tree
+from jobs.services.comparisons import board, comparisons, rows, votes
+from jobs.services.endpoints import endpoints, lifetime
+from jobs.services.endpoints.endpoints import DeploymentSpec
+from jobs.services.remote import row_lease
 from jobs.services.storage import sharing
-from jobs.services.tuning import TuningSpec
+from jobs.services.tuning import jobs as tuning
+from jobs.services.tuning import queue
+from jobs.services.tuning.jobs import TuningSpec
 from tests import factories
 from tests.driving import Driver
 from tests.support.stored import path_of
@@ -87,7 +79,7 @@ def test_automatic_endpoints_are_one_a_job(owner):
 @pytest.mark.fault("F5")
 def test_one_claim_wins(driver):
     job = factories.job(next_check_at=driver.now)
-    claims = at_once(lambda: leases.claim(TuningJob, job.pk, driver.now))
+    claims = at_once(lambda: row_lease.claim(TuningJob, job.pk, driver.now))
     assert len([claim for claim in claims if claim]) == 1
 
 
@@ -113,7 +105,7 @@ def test_cancel_against_submission(driver, fake_gateway):
 
 def test_one_question_at_a_time(owner):
     conversation = factories.conversation(owner=owner)
-    answers = at_once(lambda: chat.ask(conversation, key=uuid4(), text="Ahoy"))
+    answers = at_once(lambda: conversations.ask(conversation, key=uuid4(), text="Ahoy"))
     assert len([answer for answer in answers if answer is not errors.NotAllowedNow]) == 1
     assert Message.objects.count() == 2
 
@@ -121,7 +113,7 @@ def test_one_question_at_a_time(owner):
 @pytest.mark.fault("F3")
 def test_the_same_question_sent_twice_is_one(owner):
     conversation, key = factories.conversation(owner=owner), uuid4()
-    assert len({answer.pk for answer in at_once(lambda: chat.ask(conversation, key=key, text="Ahoy"))}) == 1
+    assert len({answer.pk for answer in at_once(lambda: conversations.ask(conversation, key=key, text="Ahoy"))}) == 1
 
 
 @pytest.fixture
@@ -132,13 +124,13 @@ def limited(owner):
     return factories.message(conversation=talk, role="assistant", content="The sea", finish_reason="length")
 
 
-@pytest.mark.parametrize("verb", [chat_tree.regenerate, chat_tree.go_on])
+@pytest.mark.parametrize("verb", [tree.regenerate, tree.go_on])
 def test_the_same_click_twice_is_one_answer(limited, verb):
     key = uuid4()
     assert len({answer.pk for answer in at_once(lambda: verb(limited, key=key))}) == 1
 
 
-@pytest.mark.parametrize("verb", [chat_tree.regenerate, chat_tree.go_on])
+@pytest.mark.parametrize("verb", [tree.regenerate, tree.go_on])
 def test_one_more_answer_at_a_time(limited, verb):
     answers = at_once(lambda: verb(limited, key=uuid4()))
     assert [answers.count(errors.NotAllowedNow), Message.objects.filter(state="WAITING").count()] == [7, 1]
@@ -146,12 +138,12 @@ def test_one_more_answer_at_a_time(limited, verb):
 
 def test_a_branch_made_by_a_double_click_is_one_chat(limited):
     key = uuid4()
-    at_once(lambda: chat_copy.branch_off(limited, key=key))
+    at_once(lambda: branches.branch_off(limited, key=key))
     assert Conversation.objects.count() == 2
 
 
 def test_a_deleted_question_against_another_answer_to_it(limited):
-    turns = [lambda: chat_tree.delete(limited.parent), lambda: chat_tree.regenerate(limited, key=uuid4())]
+    turns = [lambda: tree.delete(limited.parent), lambda: tree.regenerate(limited, key=uuid4())]
     at_once(lambda: turns.pop()(), count=2)
     assert Message.objects.count() == 0
 
@@ -161,7 +153,7 @@ def test_a_question_against_the_end_of_a_lease(owner, driver):
     over = {"lease_kind": "FIXED", "lease_hours": 1, "undeploy_at": driver.now, "next_check_at": None}
     endpoint = factories.ready_endpoint(owner=owner, **over)
     talk = factories.conversation(owner=owner, endpoint=endpoint)
-    turns = [lambda: chat.ask(talk, key=uuid4(), text="Ahoy"), lambda: endpoint_lifetime.end(endpoint.pk, driver.now)]
+    turns = [lambda: conversations.ask(talk, key=uuid4(), text="Ahoy"), lambda: lifetime.end(endpoint.pk, driver.now)]
     asked = iter(turns * 4)
     at_once(lambda: next(asked)())
     endpoint.refresh_from_db()
@@ -170,7 +162,7 @@ def test_a_question_against_the_end_of_a_lease(owner, driver):
 
 def test_a_lease_ends_once(owner, driver):
     endpoint = factories.ready_endpoint(owner=owner, lease_hours=1, lease_kind="FIXED", undeploy_at=driver.now)
-    assert sorted(at_once(lambda: endpoint_lifetime.end(endpoint.pk, driver.now))) == [False] * 7 + [True]
+    assert sorted(at_once(lambda: lifetime.end(endpoint.pk, driver.now))) == [False] * 7 + [True]
     assert endpoint.events.count() == 1
 
 
@@ -178,8 +170,8 @@ def test_extending_against_the_end_of_a_lease(owner, driver):
     endpoint = factories.ready_endpoint(owner=owner, lease_hours=1, lease_kind="FIXED", undeploy_at=driver.now)
     seen = endpoint.undeploy_at
     turns = [
-        lambda: endpoint_lifetime.extend(Endpoint.objects.get(pk=endpoint.pk), seen=seen),
-        lambda: endpoint_lifetime.end(endpoint.pk, driver.now),
+        lambda: lifetime.extend(Endpoint.objects.get(pk=endpoint.pk), seen=seen),
+        lambda: lifetime.end(endpoint.pk, driver.now),
     ]
     asked = iter(turns * 4)
     at_once(lambda: next(asked)())
@@ -229,7 +221,7 @@ def test_a_message_sent_twice_asks_each_column_once(comparison):
 
 def test_two_messages_at_once_are_one_round(comparison):
     at_once(lambda: comparisons.send(comparison, key=uuid4(), text="Ahoy"))
-    assert (comparison_board.load(comparison).round, Message.objects.count()) == (1, 4)
+    assert (board.load(comparison).round, Message.objects.count()) == (1, 4)
 
 
 def test_two_comparisons_of_the_same_endpoints_do_not_wait_for_each_other(owner, comparison):
@@ -244,7 +236,7 @@ def test_a_blind_vote_counts_once(owner, comparison):
     comparisons.send(comparison, key=uuid4(), text="Ahoy")
     Message.objects.filter(role="assistant").update(state="COMPLETE", content="Arr")
     winners = list(comparison.columns.all()) * 4
-    at_once(lambda: comparison_votes.vote(comparison, number=1, winner=winners.pop()))
+    at_once(lambda: votes.vote(comparison, number=1, winner=winners.pop()))
     assert Vote.objects.count() == 1
 
 
@@ -253,7 +245,7 @@ def test_rows_added_at_once_are_there_once_and_none_is_lost(owner, comparison):
     Message.objects.filter(role="assistant").update(state="COMPLETE", content="Arr")
     answer, base, key = Message.objects.filter(role="assistant").first(), factories.dataset(owner=owner), uuid4()
     clicks = [{"key": key, "text": "Arr"}] * 6 + [{"key": uuid4(), "text": "Aye"}] * 2
-    at_once(lambda: comparison_rows.add(answer, dataset=base, **clicks.pop()).version)
+    at_once(lambda: rows.add(answer, dataset=base, **clicks.pop()).version)
     latest = Dataset.objects.get(family=base.family, is_latest=True)
     added = [json.loads(line)["completion"] for line in path_of(latest).read_text().splitlines()[len(factories.ROWS) :]]
     assert (latest.version, sorted(added)) == (3, ["Arr", "Aye"])

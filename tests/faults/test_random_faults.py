@@ -9,7 +9,7 @@ import random
 import pytest
 
 from jobs.models import Endpoint, Notification
-from jobs.services import tuning
+from jobs.services.tuning import jobs
 from tests import factories
 from tests.driving import Driver
 from tests.support.share import one_of
@@ -45,9 +45,9 @@ def live(job, driver, chance):
         if job.next_check_at is None:
             return job
         if number == cancel_at and not job.is_terminal:
-            tuning.request_cancel(job)
+            jobs.request_cancel(job)
         elif job.phase == "NEEDS_DECISION" and not job.cancel_requested_at:
-            tuning.decide(job, again=True)
+            jobs.decide(job, again=True)
         driver.step(job)
     raise AssertionError(f"{job.state} {job.phase} {job.notice}")
 

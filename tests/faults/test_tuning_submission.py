@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from jobs.models import JobEvent
-from jobs.services import leases, submission, tuning
+from jobs.services.remote import create_once, row_lease
+from jobs.services.tuning import jobs
 from jobs.vertex.errors import AlreadyExists, Unavailable, VertexError
 from tests import factories
 from tests.driving import Driver
@@ -55,7 +56,7 @@ def test_death_before_the_request_left(driver, job, fake_gateway):
     fake_gateway.crash("tuning.create", after=False)
     driver.until(job, phase="NEEDS_DECISION")
     assert fake_gateway.ledger == []
-    tuning.decide(job, again=True)
+    jobs.decide(job, again=True)
     driver.until(job, phase="BOUND")
     one_create(fake_gateway, job)
 
@@ -64,7 +65,7 @@ def test_death_before_the_request_left(driver, job, fake_gateway):
 @pytest.mark.parametrize("point", ["mark", "settle"])
 def test_death_between_the_calls(driver, job, fake_gateway, monkeypatch, point):
     driver.until(job, prepared_at=driver.step(driver.step(job)).prepared_at)
-    module = {"mark": submission, "settle": leases}[point]
+    module = {"mark": create_once, "settle": row_lease}[point]
     die = lambda *args, **kwargs: (_ for _ in ()).throw(Crash(point))  # noqa: E731
     with monkeypatch.context() as patch:
         patch.setattr(module, point, die)
@@ -169,7 +170,7 @@ def test_a_paused_worker_that_wakes_up_late_changes_nothing(driver, job, fake_ga
 
     def meanwhile():
         fake_gateway.hooks.clear()
-        tuning.advance(job.pk, driver.now + timedelta(seconds=120))
+        jobs.advance(job.pk, driver.now + timedelta(seconds=120))
 
     fake_gateway.during("tuning.create", meanwhile)
     driver.until(job, phase="AMBIGUOUS")
@@ -181,7 +182,7 @@ def test_giving_up_an_unknown_outcome(driver, job, fake_gateway, settings):
     settings.VERTEX_AMBIGUOUS_SECONDS = 0
     fake_gateway.drop_before("tuning.create")
     driver.until(job, phase="NEEDS_DECISION")
-    tuning.decide(job, again=False)
+    jobs.decide(job, again=False)
     assert (job.state, job.phase, job.next_check_at) == ("FAILED", "CLOSED", None)
 
 
@@ -198,8 +199,8 @@ class CannotBePrepared:
 
 
 def test_what_fails_before_the_mark_was_not_sent(driver, job, caplog):
-    claimed = leases.claim(type(job), job.pk, driver.now)
-    leases.run(claimed, lambda mine: submission.Submission(mine, CannotBePrepared()).step(), lambda row: None)
+    claimed = row_lease.claim(type(job), job.pk, driver.now)
+    row_lease.run(claimed, lambda mine: create_once.Submission(mine, CannotBePrepared()).step(), lambda row: None)
     job.refresh_from_db()
     assert (job.phase, job.attempt, job.submit_started_at, job.strikes) == ("INTENT", 0, None, 1)
     assert f"A step of TuningJob {job.pk} failed" in caplog.text

@@ -21,7 +21,7 @@ import pytest
 from django.utils import timezone
 
 from jobs.models import ProbeResult
-from jobs.services import probes
+from jobs.services.health import probes
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotAuthorised, NotSent, OutcomeUnknown, Unavailable
 from jobs.vertex.port import MachineSpec, OntoSpec

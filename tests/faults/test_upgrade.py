@@ -15,10 +15,12 @@ from django.db import connection
 from kombu.utils import json
 
 from jobs import tasks
-from jobs.services import chat, chat_row, schema
+from jobs.services.chat import conversations
+from jobs.services.chat.streaming import row as chat_row
+from jobs.services.health import schema
 from tests import factories
 from tests.faults.test_broker import broker, end_well, new_job, worker  # noqa: F401  # fixtures
-from tests.jobs.services.test_chat import serve
+from tests.jobs.services.chat.test_conversations import serve
 from tests.localservers import ROOT
 from tests.running import environment
 
@@ -134,7 +136,7 @@ def answer(fake_gateway, transactional_db):
     endpoint = factories.ready_endpoint()
     fake_gateway.chat.script = [["Arr"]]
     serve(fake_gateway, endpoint)
-    return chat.ask(factories.conversation(endpoint=endpoint), key=uuid4(), text="Ahoy")
+    return conversations.ask(factories.conversation(endpoint=endpoint), key=uuid4(), text="Ahoy")
 
 
 @pytest.mark.parametrize("kind", ["none", "a mapping", "without columns", "without rows", "a column more", "no rows"])

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from jobs.errors import PictureRefused
-from jobs.services import picture_file
-from jobs.services.picture_file import CHILD, clean
+from jobs.services.chat import image_file
+from jobs.services.chat.image_file import CHILD, clean
 from tests import factories
 
 pytestmark = pytest.mark.threat("T10")
@@ -44,7 +44,7 @@ def test_it_cannot_write_much(tmp_path):
 
 
 def test_one_that_does_not_end_is_refused(monkeypatch):
-    monkeypatch.setattr(picture_file, "SECONDS", 0.001)
+    monkeypatch.setattr(image_file, "SECONDS", 0.001)
     content = factories.png()
     with pytest.raises(PictureRefused, match="^it takes too long to be opened. Save it anew as PNG or JPEG.$"):
         clean(io.BytesIO(content), size=len(content), name="it", side=896)
@@ -57,7 +57,7 @@ def test_one_that_does_not_end_is_refused(monkeypatch):
 )  # fmt: skip
 def test_a_child_that_was_taken_over_is_not_believed(monkeypatch, tmp_path, program):
     (tmp_path / "child.py").write_text(program)
-    monkeypatch.setattr(picture_file, "CHILD", tmp_path / "child.py")
+    monkeypatch.setattr(image_file, "CHILD", tmp_path / "child.py")
     content = factories.png()
     with pytest.raises(PictureRefused, match="^it is damaged and cannot be opened."):
         clean(io.BytesIO(content), size=len(content), name="it", side=896)

@@ -6,7 +6,8 @@ from django.utils import translation
 
 from jobs.models import TuningJob
 from jobs.sentences import Sentence, gettext, joined, kept, ngettext, told
-from jobs.services import leases, tuning
+from jobs.services.remote import row_lease
+from jobs.services.tuning import jobs
 from jobs.states import TuningState
 from jobs.vertex.errors import Unavailable
 from tests import factories
@@ -87,7 +88,7 @@ def test_a_copy_is_the_same():
 @pytest.mark.django_db
 def test_rows_are_read_in_the_language_of_the_reader():
     job = factories.job()
-    leases.record(job, "INFO", gettext(CREATED))
+    row_lease.record(job, "INFO", gettext(CREATED))
     TuningJob.objects.update(notice=gettext("Waiting for quota. %s") % "8 cards")
     assert (job.events.get().message, TuningJob.objects.get().notice) == (CREATED, "Waiting for quota. 8 cards")
     with translation.override("ko"):
@@ -98,6 +99,6 @@ def test_rows_are_read_in_the_language_of_the_reader():
 @pytest.mark.django_db
 def test_events_of_the_services_are_kept_so():
     job = factories.job()
-    tuning.request_cancel(job)
+    jobs.request_cancel(job)
     with translation.override("ko"):
         assert [event.message for event in job.events.all()] == [korean("Cancelled before it was sent to Vertex AI.")]

@@ -8,7 +8,8 @@ from django.conf import settings as project
 
 from jobs import tasks
 from jobs.models import Delivery, Heartbeat, ProbeResult, TuningJob
-from jobs.services import chat, tuning
+from jobs.services.chat import conversations
+from jobs.services.tuning import jobs
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -59,7 +60,7 @@ def test_a_sweep_kicks_what_is_due_and_shows_that_it_lives(sent):
 
 def test_a_broken_part_does_not_keep_the_others_from_their_turn(sent, monkeypatch):
     endpoint = factories.endpoint(next_check_at=factories.NOW)
-    monkeypatch.setattr(tuning, "due", lambda now: 1 / 0)
+    monkeypatch.setattr(jobs, "due", lambda now: 1 / 0)
     tasks.sweep()
     assert sent == [("endpoints.advance", {"endpoint_id": str(endpoint.pk)})]
 
@@ -121,7 +122,7 @@ def test_an_answer_takes_its_rows_along(sent, django_capture_on_commit_callbacks
     answer = factories.message(conversation=talk, role="assistant", state="WAITING", content="")
     with django_capture_on_commit_callbacks(execute=True):
         tasks.kick_answer(answer)
-    assert sent == [("chat.answer", {"message_id": str(answer.pk), "rows": chat.packed(answer)})]
+    assert sent == [("chat.answer", {"message_id": str(answer.pk), "rows": conversations.packed(answer)})]
 
 
 def test_a_dead_broker_fails_no_request(monkeypatch, django_capture_on_commit_callbacks):
@@ -150,7 +151,7 @@ def test_stale_answers_are_interrupted_by_the_sweep(sent):
     tasks.sweep()
     message.refresh_from_db()
     assert message.state == "INTERRUPTED"
-    assert chat.due(factories.NOW) == []
+    assert conversations.due(factories.NOW) == []
 
 
 def test_a_folder_is_looked_at_by_the_worker(fake_gateway):

@@ -36,7 +36,9 @@ from jobs.models import (
     Vote,
     preference_of,
 )
-from jobs.services import audit, chat_share, datasets
+from jobs.services import audit
+from jobs.services.chat import shared_links
+from jobs.services.datasets import datasets
 from tests import factories
 
 TEXTS = (models.CharField, models.TextField, models.JSONField)
@@ -119,7 +121,7 @@ def grow() -> dict[str, Any]:
     question = factories.message(conversation=talk, content="x")
     factories.picture(message=question, alt="x")
     answer = factories.message(conversation=talk, role="assistant", answered_by="x", created_at=NOW(), **ANSWERED)
-    link, token = chat_share.share(talk)
+    link, token = shared_links.share(talk)
     bad = factories.conversation(endpoint=endpoint)
     factories.message(conversation=bad)
     factories.message(conversation=bad, role="assistant", state="FAILED", error_message="x", error_code="INTERNAL")

@@ -18,7 +18,7 @@ from django.db import connection  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from jobs.models import TuningDraft  # noqa: E402
-from jobs.services import accounts  # noqa: E402
+from jobs.services.accounts import accounts  # noqa: E402
 from tests import factories  # noqa: E402
 from tests.security import planting  # noqa: E402
 

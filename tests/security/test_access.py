@@ -14,7 +14,7 @@ from django.urls import get_resolver, reverse
 
 from console.streams import chat_ticket, subscription
 from jobs.models import Delivery, SharedFolder
-from jobs.services import chat_share
+from jobs.services.chat import shared_links
 from tests import factories
 from tests.support.answers import status_of
 from tests.support.share import one_of
@@ -245,7 +245,7 @@ def compared():
 
 def link():
     talk = answer().conversation
-    return chat_share.share(talk)[0]
+    return shared_links.share(talk)[0]
 
 
 THINGS = {
@@ -429,10 +429,10 @@ def test_a_link_opens_its_chat_until_it_is_revoked_and_no_other(client, owner, s
     mine, theirs = factories.conversation(title="Of the owner"), factories.conversation(owner=stranger)
     secret = factories.picture(message=factories.message(conversation=mine, content="Secret"))
     factories.message(conversation=theirs, content="Open")
-    (revoked, old), (_link, token) = chat_share.share(mine), chat_share.share(theirs)
+    (revoked, old), (_link, token) = shared_links.share(mine), shared_links.share(theirs)
     opened = client.get(f"/shared/{old}/pictures/{secret.pk}")
     assert opened.content == stored_path_of(secret).read_bytes()
-    chat_share.revoke(revoked)
+    shared_links.revoke(revoked)
     before = kept()
     closed = [f"/shared/{old}/", f"/shared/{old}/pictures/{secret.pk}", f"/shared/{token}/pictures/{secret.pk}"]
     closed += [f"/shared/{token[:-1]}/", f"/shared/{mine.pk}/", f"/shared/{revoked.pk}/", f"/shared/{token}%00/"]

@@ -9,7 +9,10 @@ from django.db import DatabaseError, connection, connections, transaction
 
 from jobs.models import AuditEntry, TuningJob
 from jobs.origin import Origin, comes_from
-from jobs.services import accounts, audit, endpoint_lifetime, endpoints, tuning
+from jobs.services import audit
+from jobs.services.accounts import accounts
+from jobs.services.endpoints import endpoints, lifetime
+from jobs.services.tuning import jobs
 from tests import factories
 
 pytestmark = [pytest.mark.threat("T23"), pytest.mark.django_db]
@@ -154,7 +157,7 @@ def test_without_its_entry_there_is_no_change(owner):
         editor.execute(change)
     try:
         with pytest.raises(DatabaseError):
-            tuning.request_cancel(job)
+            jobs.request_cancel(job)
     finally:
         with connection.schema_editor() as editor:
             editor.execute("ALTER TABLE away RENAME TO jobs_auditentry")
@@ -170,7 +173,7 @@ def test_what_the_console_does_by_itself_is_its_own(owner):
     endpoint = factories.ready_endpoint(
         owner=owner, lease_kind="FIXED", lease_hours=1, undeploy_at=factories.NOW, wanted="READY"
     )
-    assert endpoint_lifetime.end(endpoint.pk, factories.NOW + timedelta(hours=1))
+    assert lifetime.end(endpoint.pk, factories.NOW + timedelta(hours=1))
     assert told() == [("system", owner.pk, "endpoint.undeploy", "My endpoint", "ok", "lease_over", "")]
 
 
@@ -182,7 +185,7 @@ def test_a_link_to_sign_in_with_is_noted_and_its_token_is_not(owner):
 
 def test_the_request_says_who_and_from_where(owner, team_mate):
     with comes_from(Origin(lambda: team_mate, "192.0.2.7", "abcd")):
-        tuning.request_cancel(factories.job(owner=owner))
+        jobs.request_cancel(factories.job(owner=owner))
     assert told() == [("team-mate", team_mate.pk, "tuning_job.cancel", "My model", "ok", "", "192.0.2.7")]
 
 

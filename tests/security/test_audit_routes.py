@@ -17,7 +17,11 @@ from django.urls import get_resolver, reverse
 from console import audit as console_audit
 from console.audit_actions import ACTIONS, PRIVATE
 from jobs.models import AuditEntry, ChatPreset, Delivery, SharedFolder
-from jobs.services import accounts, chat_share, datasets, job_files, notification_choices
+from jobs.services.accounts import accounts
+from jobs.services.chat import shared_links
+from jobs.services.datasets import datasets
+from jobs.services.notifications import choices
+from jobs.services.tuning import job_files
 from tests import factories
 from tests.console.test_tuning_new import DEPLOYMENT, training
 from tests.security.test_access import answer, column, compared
@@ -121,7 +125,7 @@ def answered_comparison() -> Any:
 
 def confirm_token() -> Walk:
     factories.notification_choice(email_confirmed=False)
-    link = notification_choices.confirmation_link(notification_choices.of(factories.owner()))
+    link = choices.confirmation_link(choices.of(factories.owner()))
     return Walk([link.rstrip("/").rsplit("/", 1)[1]])
 
 
@@ -261,7 +265,7 @@ WALKS: dict[str, Callable[[], Walk]] = {
     "chat-preset-use": chosen_preset,
     "chat-preset-delete": chosen_preset,
     "chat-share": lambda: on(said().conversation),
-    "chat-link-revoke": lambda: on(chat_share.share(said().conversation)[0]),
+    "chat-link-revoke": lambda: on(shared_links.share(said().conversation)[0]),
     "chat-delete": lambda: on(factories.conversation()),
     "chat-delete-many": lambda: (lambda talk: Walk(data={"chat": str(talk.pk)}, about=talk.pk))(said().conversation),
     "chat-stop": lambda: on(live_answer()),

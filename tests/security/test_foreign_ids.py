@@ -10,7 +10,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from jobs.errors import NotAllowedNow
 from jobs.models import ChatPreset, Conversation, Dataset, Endpoint, Message, Metric, Picture, TuningJob
-from jobs.services import chat, comparisons
+from jobs.services.chat import conversations
+from jobs.services.comparisons import comparisons
 from tests import factories
 
 pytestmark = [pytest.mark.django_db, pytest.mark.threat("T14")]
@@ -211,9 +212,9 @@ def test_a_model_of_anothers_endpoint_is_not_moved_by_its_own_id(visitor, ann, b
 def test_services_refuse_the_endpoint_of_somebody_else(ann, bob):
     """The second door: whoever calls the service directly."""
     attempts = (
-        lambda: chat.start(bob.talk.owner, endpoint=ann.endpoint),
-        lambda: chat.set_up(bob.talk.owner, endpoint=ann.endpoint, text=""),
-        lambda: chat.choose_endpoint(bob.talk, ann.endpoint),
+        lambda: conversations.start(bob.talk.owner, endpoint=ann.endpoint),
+        lambda: conversations.set_up(bob.talk.owner, endpoint=ann.endpoint, text=""),
+        lambda: conversations.choose_endpoint(bob.talk, ann.endpoint),
         lambda: comparisons.create(bob.talk.owner, key=uuid.uuid4(), endpoints=[ann.endpoint, bob.endpoint]),
         lambda: comparisons.add_column(bob.comparison, ann.endpoint),
         lambda: comparisons.choose_endpoint(bob.column, ann.endpoint),

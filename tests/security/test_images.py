@@ -17,8 +17,8 @@ from PIL import Image, PngImagePlugin
 from jobs import picture_child
 from jobs.errors import PictureRefused
 from jobs.models import Picture
-from jobs.services import picture_file
-from jobs.services.picture_file import CleanPicture, clean
+from jobs.services.chat import image_file
+from jobs.services.chat.image_file import CleanPicture, clean
 
 SIDE = 896
 HTML = b"<html><script>alert(document.domain)</script>"
@@ -125,7 +125,7 @@ REFUSED: dict[str, Callable[[], bytes]] = {
     "an archive": lambda: b"PK\3\4" + bytes(100),
     "a program": lambda: b"\x7fELF" + bytes(100),
     "a gzip of a picture": lambda: b"\x1f\x8b" + drawn("PNG"),
-    "too large": lambda: PNG + bytes(picture_file.LARGEST_FILE),
+    "too large": lambda: PNG + bytes(image_file.LARGEST_FILE),
     "nothing": lambda: b"",
     "one byte": lambda: b"\x89",
     **{f"{kind} cut after {size}": lambda kind=kind, size=size: drawn(kind)[:size]  # type: ignore[misc]
@@ -174,7 +174,7 @@ def test_it_is_refused_with_little_memory_and_soon(name: str) -> None:
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     assert open_it(content) is None
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert time.monotonic() - began < picture_file.SECONDS
+    assert time.monotonic() - began < image_file.SECONDS
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < picture_child.CPU_SECONDS
     assert after.ru_maxrss - before.ru_maxrss <= picture_child.MEMORY // 1024
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - own < 20_000

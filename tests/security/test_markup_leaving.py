@@ -18,8 +18,9 @@ from selectolax.lexbor import LexborHTMLParser
 from console import streams
 from jobs import markup
 from jobs.models import Delivery, Notification, NotificationChoice
-from jobs.services import chat, deliveries
-from jobs.services.chat_drawing import Drawing
+from jobs.services.chat import conversations
+from jobs.services.chat.streaming.renderer import Drawing
+from jobs.services.notifications import deliveries
 from jobs.vertex import get_gateway
 from tests import factories, hostile_answers
 from tests.receivers import receiving
@@ -80,8 +81,8 @@ def test_a_model_is_told_what_this_chat_holds_and_nothing_else(everywhere: None,
     with captured() as (address, kept):
         settings.VERTEX_API_ENDPOINT = address
         get_gateway.cache_clear()
-        answer = chat.ask(talk, key=uuid4(), text="Three?")
-        chat.answer(answer.pk)
+        answer = conversations.ask(talk, key=uuid4(), text="Three?")
+        conversations.answer(answer.pk)
     get_gateway.cache_clear()
     answer.refresh_from_db()
     [(path, headers, body)] = kept

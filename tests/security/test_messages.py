@@ -11,7 +11,8 @@ from kombu.exceptions import ContentDisallowed
 from kombu.utils import json
 
 from jobs.models import Message
-from jobs.services import chat, chat_row
+from jobs.services.chat import conversations
+from jobs.services.chat.streaming import row as chat_row
 from tests import factories
 
 pytestmark = pytest.mark.threat("T16")
@@ -55,13 +56,13 @@ def test_a_message_names_a_row_or_nothing() -> None:
 def answer(db: None) -> Message:
     endpoint = factories.ready_endpoint()
     talk = factories.conversation(endpoint=endpoint)
-    return chat.ask(talk, key=uuid4(), text="My own question")
+    return conversations.ask(talk, key=uuid4(), text="My own question")
 
 
 def others_question() -> Message:
     person = factories.stranger()
     talk = factories.conversation(owner=person, endpoint=factories.ready_endpoint(owner=person))
-    return chat.ask(talk, key=uuid4(), text="A secret of another person")
+    return conversations.ask(talk, key=uuid4(), text="A secret of another person")
 
 
 def forge_rows(answer: Message, **changes: str) -> str:

@@ -17,16 +17,16 @@ ROOT = Path(__file__).parents[2]
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
 # What asks the policy of Cloud Storage, and for what.
 ASKS = {
-    "jobs/services/browsing.py": {"check_can_read", "why_not_read"},
-    "jobs/services/dataset_references.py": {"why_not_read"},
-    "jobs/services/endpoints.py": {"check_can_read"},
-    "jobs/services/further_models.py": {"check_can_read"},
-    "jobs/services/output_check.py": {"check_can_claim", "why_not_claim"},
-    "jobs/services/preferences.py": {"check_can_write"},
-    "jobs/services/tuning.py": {"check_can_claim", "check_can_read"},
+    "jobs/services/storage/browsing.py": {"check_can_read", "why_not_read"},
+    "jobs/services/datasets/references.py": {"why_not_read"},
+    "jobs/services/endpoints/endpoints.py": {"check_can_read"},
+    "jobs/services/endpoints/further_models.py": {"check_can_read"},
+    "jobs/services/tuning/output_check.py": {"check_can_claim", "why_not_claim"},
+    "jobs/services/accounts/preferences.py": {"check_can_write"},
+    "jobs/services/tuning/jobs.py": {"check_can_claim", "check_can_read"},
 }
 # Besides these, what uses the gateway's storage takes the address from a row that asked, or makes it itself.
-OF_ROWS = {"jobs/services/tuning_steps.py", "jobs/services/tuning_watch.py", "jobs/services/probes.py"}
+OF_ROWS = {"jobs/services/tuning/steps.py", "jobs/services/tuning/observe.py", "jobs/services/health/probes.py"}
 
 
 def contract(name):
@@ -72,7 +72,7 @@ def test_every_module_that_touches_an_address_of_cloud_storage_is_known_here():
         if path.startswith("jobs/services/")
         and any(isinstance(node, ast.Attribute) and node.attr == "storage" for node in ast.walk(tree))
     }
-    assert found == {*OF_ROWS, "jobs/services/browsing.py", "jobs/services/output_check.py"}
+    assert found == {*OF_ROWS, "jobs/services/storage/browsing.py", "jobs/services/tuning/output_check.py"}
 
 
 def test_what_takes_an_address_from_a_person_asks_the_policy():

@@ -14,8 +14,8 @@ import pytest
 from django.utils import timezone
 
 from jobs.models import Delivery, NotificationChoice, Problem
-from jobs.services import webhook, webhook_address
-from jobs.services.delivery_errors import NotDelivered
+from jobs.services.notifications import webhook, webhook_address
+from jobs.services.notifications.delivery_errors import NotDelivered
 from jobs.vertex.errors import VertexError
 from jobs.vertex.port import ChatRequest
 from jobs.vertex.sdk.chat import Chat

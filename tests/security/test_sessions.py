@@ -18,7 +18,7 @@ from django.utils import timezone
 from console.sessions import SIGNED_IN_AT, row_id
 from jobs import live
 from jobs.models import SignedInSession
-from jobs.services import accounts
+from jobs.services.accounts import accounts
 from tests.security.streaming import live_address, serving
 
 pytestmark = pytest.mark.django_db(transaction=True)

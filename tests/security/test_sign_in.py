@@ -16,7 +16,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from jobs.models import AuditEntry
-from jobs.services import accounts, sign_in_limits
+from jobs.services.accounts import accounts, sign_in_limits
 from tests import factories
 
 pytestmark = [pytest.mark.django_db, pytest.mark.threat("T18")]
@@ -35,7 +35,9 @@ def shared(limits, broker):
 def minute(monkeypatch):
     """The clock stands still: all of a test happens in one minute."""
     now = time.time()
-    monkeypatch.setattr("jobs.services.sign_in_limits.time", type("Clock", (), {"time": staticmethod(lambda: now)}))
+    monkeypatch.setattr(
+        "jobs.services.accounts.sign_in_limits.time", type("Clock", (), {"time": staticmethod(lambda: now)})
+    )
 
 
 def tried(client, name="owner", password="wrong", address="192.0.2.1"):
@@ -128,7 +130,7 @@ def test_a_refusal_says_how_long_and_delays_nothing_on_the_server(client, owner,
 GUESS = """
 import sys, time, django
 django.setup()
-from jobs.services.sign_in_limits import Attempt, admit
+from jobs.services.accounts.sign_in_limits import Attempt, admit
 until = time.monotonic() + 3
 looked_at = 0
 for number in range(int(sys.argv[1]), int(sys.argv[1]) + 300):

@@ -12,10 +12,13 @@ from django.utils import timezone
 
 from jobs.errors import NotAllowedNow, SpendingLimitReached
 from jobs.models import Endpoint, EventLevel, SpendingReservation, TuningJob
-from jobs.services import chat, endpoint_lifetime, endpoints, further_models, spending, tuning
-from jobs.services.endpoints import DeploymentSpec, Machine
-from jobs.services.further_models import FurtherSpec
-from jobs.services.tuning import TuningSpec
+from jobs.services.chat import conversations
+from jobs.services.costs import spending
+from jobs.services.endpoints import endpoints, further_models, lifetime
+from jobs.services.endpoints.endpoints import DeploymentSpec, Machine
+from jobs.services.endpoints.further_models import FurtherSpec
+from jobs.services.tuning import jobs
+from jobs.services.tuning.jobs import TuningSpec
 from jobs.states import Phase
 from jobs.vertex.errors import Refused
 from tests import factories
@@ -152,7 +155,7 @@ def test_what_is_free_stays_free(owner, settings):
     limit(person=0)
     deploy(owner)
     deploy(owner, machine="")
-    tuning.create(owner, key=uuid.uuid4(), spec=training(owner, auto_deploy=True))
+    jobs.create(owner, key=uuid.uuid4(), spec=training(owner, auto_deploy=True))
     assert SpendingReservation.objects.count() == 0
 
 
@@ -178,7 +181,7 @@ def test_all_machines_that_it_may_have_count(owner):
 
 def test_a_training_counts_with_the_deployment_that_follows_it(owner):
     spec = training(owner, auto_deploy=True, machine_type=MACHINE, endpoint_lease_hours=1)
-    job = tuning.create(owner, key=uuid.uuid4(), spec=spec)
+    job = jobs.create(owner, key=uuid.uuid4(), spec=spec)
     cost = Decimal(job.estimate["cost_usd"])
     assert (cost > 100, used()) == (True, cost + HOUR)
     endpoints.deploy_for_job(job)
@@ -188,7 +191,7 @@ def test_a_training_counts_with_the_deployment_that_follows_it(owner):
 def test_a_training_over_the_limit_leaves_nothing_behind(owner):
     limit(person=50)
     with pytest.raises(SpendingLimitReached):
-        tuning.create(owner, key=uuid.uuid4(), spec=training(owner))
+        jobs.create(owner, key=uuid.uuid4(), spec=training(owner))
     assert (TuningJob.objects.count(), SpendingReservation.objects.count()) == (0, 0)
 
 
@@ -196,14 +199,14 @@ def test_the_page_and_the_service_say_the_same(owner):
     limit(person=50)
     key, spec = uuid.uuid4(), training(owner)
     with pytest.raises(SpendingLimitReached) as refusal:
-        tuning.create(owner, key=key, spec=spec)
-    assert tuning.why_not_start(owner, key, spec) == str(refusal.value)
+        jobs.create(owner, key=key, spec=spec)
+    assert jobs.why_not_start(owner, key, spec) == str(refusal.value)
 
 
 def test_what_is_cancelled_before_it_was_sent_costs_nothing(owner):
-    job = tuning.create(owner, key=uuid.uuid4(), spec=training(owner))
+    job = jobs.create(owner, key=uuid.uuid4(), spec=training(owner))
     endpoint = deploy(owner)
-    tuning.request_cancel(job)
+    jobs.request_cancel(job)
     endpoints.request_delete(endpoint)
     assert (used(), SpendingReservation.objects.count()) == (0, 2)
 
@@ -225,11 +228,11 @@ def test_a_longer_lease_counts_when_it_is_asked_for(owner):
         owner=owner, machine_type=MACHINE, lease_kind="FIXED", lease_hours=1, undeploy_at=end
     )
     limit(person=HOUR * 2)
-    assert [endpoint_lifetime.extend(endpoint, seen=end) for _click in range(2)] == [True, False]
-    endpoint_lifetime.set_lease(endpoint, kind="FIXED", hours=3)
+    assert [lifetime.extend(endpoint, seen=end) for _click in range(2)] == [True, False]
+    lifetime.set_lease(endpoint, kind="FIXED", hours=3)
     assert used() == HOUR * 2
     with pytest.raises(SpendingLimitReached):
-        endpoint_lifetime.set_lease(endpoint, kind="", hours=None)
+        lifetime.set_lease(endpoint, kind="", hours=None)
 
 
 def test_a_model_beside_another_counts(owner):
@@ -244,7 +247,7 @@ def test_a_model_beside_another_counts(owner):
 
 def test_a_create_that_was_refused_costs_nothing(owner, fake_gateway):
     fake_gateway.fail("tuning.create", Refused("The dataset is empty.", "INVALID_ARGUMENT"))
-    job = tuning.create(owner, key=uuid.uuid4(), spec=training(owner))
+    job = jobs.create(owner, key=uuid.uuid4(), spec=training(owner))
     Driver().rest(job)
     assert (job.state, used()) == ("FAILED", 0)
 
@@ -257,22 +260,22 @@ def settled(job, **values):
 
 
 def test_a_training_that_has_ended_counts_with_what_it_cost(owner):
-    job = tuning.create(owner, key=uuid.uuid4(), spec=training(owner, auto_deploy=True, machine_type=MACHINE))
+    job = jobs.create(owner, key=uuid.uuid4(), spec=training(owner, auto_deploy=True, machine_type=MACHINE))
     deployment = spending.deployment_usd(MACHINE, 1, None)
     stats = {"totalBillableTokenCount": 10_000_000}
     cost = settled(job, state="SUCCEEDED", phase=Phase.CLOSED, resource_name="x/1", data_stats=stats) - deployment
-    assert (cost, cost < Decimal(job.estimate["cost_usd"])) == (tuning.estimates.figures(job).cost_usd, True)
+    assert (cost, cost < Decimal(job.estimate["cost_usd"])) == (jobs.estimates.figures(job).cost_usd, True)
 
 
 def test_a_training_that_failed_brings_no_deployment(owner):
-    job = tuning.create(owner, key=uuid.uuid4(), spec=training(owner, auto_deploy=True, machine_type=MACHINE))
+    job = jobs.create(owner, key=uuid.uuid4(), spec=training(owner, auto_deploy=True, machine_type=MACHINE))
     left = settled(job, state="FAILED", phase=Phase.CLOSED, resource_name="x/1")
     assert left == Decimal(job.estimate["cost_usd"])
 
 
 def test_a_job_with_no_room_for_its_endpoint_still_ends(owner, fake_gateway):
     """What follows a training was paid for when it was started; a limit that came later does not stop it half-way."""
-    job = tuning.create(owner, key=uuid.uuid4(), spec=training(owner, auto_deploy=True, machine_type=MACHINE))
+    job = jobs.create(owner, key=uuid.uuid4(), spec=training(owner, auto_deploy=True, machine_type=MACHINE))
     limit(person=0)
     assert endpoints.deploy_for_job(job).events.filter(level=EventLevel.INFO).exists()
 
@@ -306,7 +309,7 @@ def test_a_lease_that_changes_its_kind_again_and_again_is_counted(owner, later):
     for turn in range(1, 24):
         later(minutes=59 * turn)
         with suppress(SpendingLimitReached):
-            endpoint_lifetime.set_lease(endpoint, kind=["FIXED", "IDLE"][turn % 2], hours=1)
+            lifetime.set_lease(endpoint, kind=["FIXED", "IDLE"][turn % 2], hours=1)
     endpoint.refresh_from_db()
     assert endpoint.undeploy_at < began + timedelta(hours=1, minutes=1)
     assert used() >= (HOUR * hours_between(began, endpoint.undeploy_at)).quantize(Decimal("0.01"))
@@ -316,7 +319,7 @@ def test_a_lease_that_gets_shorter_but_begins_anew_is_counted(owner, later):
     endpoint, began = serving(owner, hours=5), timezone.now()
     for hours, at in ((4, 4.9), (3, 8.8), (2, 11.7), (1, 13.6)):
         later(hours=at)
-        endpoint_lifetime.set_lease(endpoint, kind="FIXED", hours=hours)
+        lifetime.set_lease(endpoint, kind="FIXED", hours=hours)
     runs = hours_between(began, endpoint.undeploy_at)
     assert (round(runs, 1), round(used() / HOUR, 1)) == (Decimal("14.6"), Decimal("14.6"))
 
@@ -327,7 +330,7 @@ def test_a_lease_from_the_last_request_counts_a_day(owner, later):
     endpoint = serving(owner, kind="IDLE")
     for minutes in range(0, 24 * 60, 50):
         endpoint.refresh_from_db()
-        assert endpoint_lifetime.note_request(endpoint, timezone.now() + timedelta(minutes=minutes))
+        assert lifetime.note_request(endpoint, timezone.now() + timedelta(minutes=minutes))
     assert used() == WHOLE_DAY
     limit(person=WHOLE_DAY - 1)
     with pytest.raises(SpendingLimitReached):
@@ -338,14 +341,14 @@ def test_a_lease_of_a_day_counts_as_much_whatever_becomes_of_it_that_day(owner, 
     endpoint = serving(owner, kind="IDLE")
     for turn, (kind, hours) in enumerate([("FIXED", 1), ("", None), ("FIXED", 2), ("IDLE", 1), ("FIXED", 24)]):
         later(minutes=turn)
-        endpoint_lifetime.set_lease(endpoint, kind=kind, hours=hours)
+        lifetime.set_lease(endpoint, kind=kind, hours=hours)
     assert used() == WHOLE_DAY
 
 
 def test_a_lease_that_has_not_begun_counts_what_it_gets_longer(owner):
     endpoint = deploy(owner, hours=2)
     for hours in (1, 2, 4):
-        endpoint_lifetime.set_lease(endpoint, kind="FIXED", hours=hours)
+        lifetime.set_lease(endpoint, kind="FIXED", hours=hours)
     assert HOUR * 4 <= used() <= HOUR * 5
 
 
@@ -357,9 +360,9 @@ def test_an_extension_counts_every_model_on_the_endpoint(owner):
     before, big = used(), spending.deployment_usd("a3-highgpu-8g", 2, 1)
     limit(person=before + HOUR + big * 3 - 1)
     with pytest.raises(SpendingLimitReached):
-        endpoint_lifetime.extend(endpoint, seen=endpoint.undeploy_at)
+        lifetime.extend(endpoint, seen=endpoint.undeploy_at)
     limit()
-    assert endpoint_lifetime.extend(endpoint, seen=endpoint.undeploy_at)
+    assert lifetime.extend(endpoint, seen=endpoint.undeploy_at)
     assert used() - before == HOUR + big * 3
 
 
@@ -367,7 +370,7 @@ def test_what_is_added_counts_for_what_is_left_of_the_lease(owner):
     """Not for the hours that the lease once had: it was extended."""
     endpoint = serving(owner)
     for _ in range(4):
-        endpoint_lifetime.extend(endpoint, seen=endpoint.undeploy_at)
+        lifetime.extend(endpoint, seen=endpoint.undeploy_at)
     before = used()
     endpoints.request_replicas(endpoint, minimum=1, maximum=2)
     spec = FurtherSpec("Other", 10, publisher_model=factories.BASE_MODEL, machine=Machine(MACHINE))
@@ -380,4 +383,4 @@ def test_questions_do_not_make_a_fixed_lease_longer(owner):
     endpoint = serving(owner)
     Endpoint.objects.filter(pk=endpoint.pk).update(undeploy_at=timezone.now() - timedelta(seconds=1))
     with pytest.raises(NotAllowedNow, match="The lease of the endpoint Captain is over"):
-        chat.ask(factories.conversation(owner=owner, endpoint=endpoint), key=uuid.uuid4(), text="Ahoy")
+        conversations.ask(factories.conversation(owner=owner, endpoint=endpoint), key=uuid.uuid4(), text="Ahoy")

@@ -12,22 +12,15 @@ from django.utils import timezone
 
 from jobs.errors import JobsError, NotAllowedNow
 from jobs.models import Dataset, Endpoint, FurtherModel, SharedFolder, StorageListing, TuningDraft, TuningJob
-from jobs.services import (
-    browsing,
-    continuing,
-    dataset_references,
-    datasets,
-    endpoints,
-    further_models,
-    job_files,
-    output_check,
-    preferences,
-    tuning,
-)
-from jobs.services.endpoints import DeploymentSpec
-from jobs.services.further_models import FurtherSpec
-from jobs.services.storage import policies, sharing
-from jobs.services.tuning import TuningSpec
+from jobs.services.accounts import preferences
+from jobs.services.datasets import datasets, references
+from jobs.services.endpoints import endpoints, further_models
+from jobs.services.endpoints.endpoints import DeploymentSpec
+from jobs.services.endpoints.further_models import FurtherSpec
+from jobs.services.storage import browsing, policies, sharing
+from jobs.services.tuned_models import continuation
+from jobs.services.tuning import job_files, jobs, output_check
+from jobs.services.tuning.jobs import TuningSpec
 from jobs.vertex import get_gateway
 from tests import factories
 from tests.driving import Driver
@@ -202,18 +195,18 @@ def tuning_spec(user, **values):
 
 def test_going_on_from_anothers_tuning(ann, bob, job, fake_gateway):
     for uri in places(job):
-        assert continuing.start_at(bob, uri) is None
+        assert continuation.start_at(bob, uri) is None
         with pytest.raises(NotAllowedNow):
-            tuning.create(bob, key=uuid.uuid4(), spec=tuning_spec(bob, custom_base_model=uri))
-    assert (continuing.starts(bob), nothing_was_made(fake_gateway, bob)) == ([], True)
-    assert continuing.start_at(ann, f"{job.output_uri}/{FINAL}").job == job
+            jobs.create(bob, key=uuid.uuid4(), spec=tuning_spec(bob, custom_base_model=uri))
+    assert (continuation.starts(bob), nothing_was_made(fake_gateway, bob)) == ([], True)
+    assert continuation.start_at(ann, f"{job.output_uri}/{FINAL}").job == job
 
 
 def test_writing_into_anothers_folder(ann, bob, job, fake_gateway):
     draft = factories.draft(owner=bob)
     for uri in [*places(job), BUCKET, f"{BUCKET}/tuning", f"{BUCKET}/anything", f"{BUCKET}/console-status"]:
         for attempt in (
-            lambda uri=uri: tuning.create(bob, key=uuid.uuid4(), spec=tuning_spec(bob, output_uri=uri)),
+            lambda uri=uri: jobs.create(bob, key=uuid.uuid4(), spec=tuning_spec(bob, output_uri=uri)),
             lambda uri=uri: output_check.ask(draft, uri, timezone.now()),
             lambda uri=uri: preferences.save_defaults(bob, output_prefix=uri),
         ):
@@ -304,13 +297,13 @@ def test_a_row_that_names_an_object_is_not_taken(bob, ann, job, row):
         dataset = datasets.create(bob, file=io.BytesIO(line), file_name="rows.jsonl")
         assert (dataset.is_usable, dataset.problems[0]["problem"]) == (False, "This part is an image or a file.")
         with pytest.raises(NotAllowedNow):
-            tuning.create(bob, key=uuid.uuid4(), spec=tuning_spec(bob, dataset=dataset))
+            jobs.create(bob, key=uuid.uuid4(), spec=tuning_spec(bob, dataset=dataset))
 
 
 def test_an_address_in_a_text_is_a_text(bob):
     row = {"prompt": "Where is gs://garden-local/x?", "completion": "In gs://garden-local.", "source": "gs://a/b"}
     dataset = datasets.create(bob, file=io.BytesIO(json.dumps(row).encode()), file_name="rows.jsonl")
-    assert (dataset.is_usable, dataset_references.why_not_sent(dataset)) == (True, "")
+    assert (dataset.is_usable, references.why_not_sent(dataset)) == (True, "")
 
 
 @pytest.mark.parametrize("row", REFERENCES)
@@ -318,7 +311,7 @@ def test_a_dataset_from_before_is_looked_through_before_it_is_sent(bob, ann, job
     for line in lines(row, f"{job.output_uri}/image.png"):
         dataset = factories.dataset(owner=bob, uploaded_uri="")
         path_of(dataset).write_bytes(b'{"prompt": "a", "completion": "b"}\n' + line)
-        started = tuning.create(bob, key=uuid.uuid4(), spec=tuning_spec(bob, dataset=dataset))
+        started = jobs.create(bob, key=uuid.uuid4(), spec=tuning_spec(bob, dataset=dataset))
         Driver().rest(started)
         started.refresh_from_db()
         assert started.error_message == (
@@ -331,14 +324,14 @@ def test_a_dataset_from_before_is_looked_through_before_it_is_sent(bob, ann, job
 def test_a_dataset_from_before_with_ones_own_images_is_sent(ann, job):
     dataset = factories.dataset(owner=ann)
     path_of(dataset).write_bytes(lines(REFERENCES[0], f"{job.output_uri}/image.png")[0])
-    assert dataset_references.why_not_sent(dataset) == ""
+    assert references.why_not_sent(dataset) == ""
 
 
 def test_training_on_anothers_dataset(bob, ann, job, fake_gateway):
     mine = factories.dataset(owner=bob)
     for pair in ({"dataset": job.dataset}, {"dataset": mine, "validation_dataset": job.dataset}):
         with pytest.raises(NotAllowedNow, match=r"^You have no such dataset\."):
-            tuning.create(bob, key=uuid.uuid4(), spec=tuning_spec(bob, **pair))
+            jobs.create(bob, key=uuid.uuid4(), spec=tuning_spec(bob, **pair))
     assert nothing_was_made(fake_gateway, bob)
 
 
@@ -346,13 +339,13 @@ def test_training_on_anothers_dataset(bob, ann, job, fake_gateway):
 @pytest.mark.parametrize("theirs", ["", "/a", "/a/b", "/a/b/c"])
 def test_two_people_claim_no_folders_that_overlap(owner, ann, bob, below, theirs):
     sharing.share_folder(owner, uri="gs://team-bucket/all", user=None, may_write=True)
-    tuning.create(ann, key=uuid.uuid4(), spec=tuning_spec(ann, output_uri=f"gs://team-bucket/all/run{below}"))
+    jobs.create(ann, key=uuid.uuid4(), spec=tuning_spec(ann, output_uri=f"gs://team-bucket/all/run{below}"))
     with pytest.raises(NotAllowedNow):
-        tuning.create(bob, key=uuid.uuid4(), spec=tuning_spec(bob, output_uri=f"gs://team-bucket/all/run{theirs}"))
+        jobs.create(bob, key=uuid.uuid4(), spec=tuning_spec(bob, output_uri=f"gs://team-bucket/all/run{theirs}"))
     with pytest.raises(NotAllowedNow):
-        tuning.create(owner, key=uuid.uuid4(), spec=tuning_spec(owner, output_uri=f"gs://team-bucket/all/run{theirs}"))
+        jobs.create(owner, key=uuid.uuid4(), spec=tuning_spec(owner, output_uri=f"gs://team-bucket/all/run{theirs}"))
     free = f"gs://team-bucket/all/run2{theirs}"
-    assert tuning.create(bob, key=uuid.uuid4(), spec=tuning_spec(bob, output_uri=free)).output_uri == free
+    assert jobs.create(bob, key=uuid.uuid4(), spec=tuning_spec(bob, output_uri=free)).output_uri == free
     assert SharedFolder.objects.count() == 1
 
 
@@ -397,7 +390,7 @@ def test_against_the_local_servers(client, real_servers, db):
         refused = client.post("/model-garden/deploy-weights/", sent)
         assert (refused.status_code, f"You have no access to {uri}." in words(refused)) == (422, True)
         with pytest.raises(NotAllowedNow, match="You have no access to"):
-            tuning.create(bob, key=uuid.uuid4(), spec=tuning_spec(bob, custom_base_model=uri))
+            jobs.create(bob, key=uuid.uuid4(), spec=tuning_spec(bob, custom_base_model=uri))
     assert [model.objects.filter(owner=bob).count() for model in (TuningJob, Endpoint)] == [0, 0]
     assert ledger(real_servers) == before
 

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 
 from jobs.errors import NotAllowedNow
-from jobs.services import people
+from jobs.services.accounts import people
 
 
 class Command(BaseCommand):

@@ -4,7 +4,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 from django.utils import timezone
 
-from jobs.services import figures, processes
+from jobs.services.health import figures, processes
 
 
 class Command(BaseCommand):

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from console.management.commands.up import start_again_with
 from console.management.rundir import read_json
-from jobs.services import accounts
+from jobs.services.accounts import accounts
 
 MINUTES = 15
 LONGEST_MINUTES = 24 * 60

@@ -15,7 +15,7 @@ from console.management import processes
 from console.management.rundir import AlreadyRunning, RunDirectory, StillStopping
 from console.management.supervisor import StartFailed, Supervisor
 from console.management.terminal import Terminal
-from jobs.services import schema
+from jobs.services.health import schema
 
 LINK_HOURS = 12
 PATIENCE = 60.0
@@ -187,7 +187,7 @@ def database_advice(error: DatabaseError) -> str:
 def sign_in_path() -> str:
     from datetime import timedelta  # noqa: PLC0415
 
-    from jobs.services import accounts  # noqa: PLC0415  # not before the first process is on its way
+    from jobs.services.accounts import accounts  # noqa: PLC0415  # not before the first process is on its way
 
     token = accounts.issue_link(accounts.owner(), valid=timedelta(hours=LINK_HOURS))
     return reverse("sign-in-link", args=[token])

@@ -17,7 +17,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
-from jobs.services import schema
+from jobs.services.health import schema
 
 from .archive import CHUNK, Reader, Writer
 from .files import copy_of_database, parts_of

@@ -8,8 +8,8 @@ import pytest
 from django.test import override_settings
 from google.cloud.aiplatform_v1beta1.types import TuningJob
 
-from jobs.services import tuning_code
-from jobs.services.tuning_steps import JobCreation
+from jobs.services.tuning import code
+from jobs.services.tuning.steps import JobCreation
 from jobs.vertex.sdk import Gateway
 from tests import factories
 from tests.localvertex.servers import BUCKET, TINY
@@ -50,12 +50,12 @@ def by_python(job):
     names: dict[str, object] = {"print": lambda text: None}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        exec(compile(tuning_code.python(job), "<shown>", "exec"), names)  # noqa: S102  the code under test
+        exec(compile(code.python(job), "<shown>", "exec"), names)  # noqa: S102  the code under test
     return names["job"].name  # type: ignore[attr-defined]
 
 
 def by_curl(job):
-    text = tuning_code.curl(job)
+    text = code.curl(job)
     url = re.search(r'curl -X POST "([^"]+)"', text)[1]
     body = text.partition("<<'END_OF_JOB'\n")[2].rpartition("\nEND_OF_JOB")[0]
     reply = httpx.post(url, content=body.encode(), headers={"Content-Type": "application/json"}, trust_env=False)
@@ -70,15 +70,15 @@ def test_the_code_makes_the_same_job(server, job, way):
 
 @pytest.mark.parametrize("job", ["plain"], indirect=True)
 def test_the_learning_rate_is_a_plain_decimal(job):
-    assert '"learningRate": 0.00002' in tuning_code.curl(job)
-    assert "learning_rate=0.00002," in tuning_code.python(job)
+    assert '"learningRate": 0.00002' in code.curl(job)
+    assert "learning_rate=0.00002," in code.python(job)
 
 
 @pytest.mark.parametrize("job", ["plain"], indirect=True)
 def test_on_google_the_code_signs_in(job):
     with override_settings(VERTEX_API_ENDPOINT=""):
-        assert "https://us-central1-aiplatform.googleapis.com/v1beta1/" in tuning_code.curl(job)
-        assert "gcloud auth print-access-token" in tuning_code.curl(job)
-        assert "credentials" not in tuning_code.python(job)
+        assert "https://us-central1-aiplatform.googleapis.com/v1beta1/" in code.curl(job)
+        assert "gcloud auth print-access-token" in code.curl(job)
+        assert "credentials" not in code.python(job)
         job.location = "global"
-        assert "https://aiplatform.googleapis.com/v1beta1/" in tuning_code.curl(job)
+        assert "https://aiplatform.googleapis.com/v1beta1/" in code.curl(job)

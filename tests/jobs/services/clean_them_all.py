@@ -14,7 +14,7 @@ from django.conf import settings
 settings.configure(USE_I18N=False)
 
 from jobs.errors import PictureRefused  # noqa: E402
-from jobs.services.picture_file import clean  # noqa: E402
+from jobs.services.chat.image_file import clean  # noqa: E402
 
 
 def outcome(path: Path) -> dict[str, object]:

@@ -9,12 +9,12 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
-from jobs.services import chat
+from jobs.services.chat import conversations
 from jobs.vertex import get_gateway
 from tests import factories
 from tests.badserver import bad_server
 from tests.fakes.chat import SILENCE
-from tests.jobs.services.test_chat import serve
+from tests.jobs.services.chat.test_conversations import serve
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
@@ -23,7 +23,7 @@ WORDS = b'data: {"choices":[{"delta":{"content":"Partial "}}]}\n\n'
 
 @contextmanager
 def being_answered(endpoint):
-    answer = chat.ask(factories.conversation(endpoint=endpoint), key=uuid4(), text="Ahoy")
+    answer = conversations.ask(factories.conversation(endpoint=endpoint), key=uuid4(), text="Ahoy")
     thread = threading.Thread(target=run, args=(answer.pk,))
     thread.start()
     yield answer
@@ -33,7 +33,7 @@ def being_answered(endpoint):
 
 def run(pk):
     try:
-        chat.answer(pk)
+        conversations.answer(pk)
     finally:
         connection.close()
 
@@ -68,7 +68,7 @@ def test_it_waits_for_nothing(endpoint, fake_gateway, script, content, html):
     fake_gateway.chat.script = [script]
     with being_answered(endpoint) as answer:
         wait_until(lambda: fake_gateway.chat.requests and state(answer) == "STREAMING")
-        chat.request_stop(answer)
+        conversations.request_stop(answer)
         assert wait_until(lambda: state(answer) == "STOPPED") < 1
     assert (answer.content, answer.html, answer.error_message) == (content, html, "")
 
@@ -79,7 +79,7 @@ def test_a_reader_that_cannot_be_woken_is_left_behind(endpoint, fake_gateway):
     fake_gateway.chat.script, fake_gateway.chat.on_chunk = [["late"]], lambda: released.wait(10)
     with being_answered(endpoint) as answer:
         wait_until(lambda: fake_gateway.chat.requests and state(answer) == "STREAMING")
-        chat.request_stop(answer)
+        conversations.request_stop(answer)
         assert wait_until(lambda: state(answer) == "STOPPED") < 2
         released.set()
     assert (state(answer), answer.content) == ("STOPPED", "")
@@ -89,7 +89,7 @@ def test_an_answer_that_was_deleted_is_stopped(endpoint, fake_gateway):
     fake_gateway.chat.script = [["Partial ", SILENCE]]
     with being_answered(endpoint) as answer:
         wait_until(lambda: fake_gateway.chat.requests)
-        chat.delete(answer.conversation)
+        conversations.delete(answer.conversation)
         wait_until(lambda: fake_gateway.chat.closed)
 
 
@@ -113,7 +113,7 @@ def test_a_silent_server_sees_the_connection_close(settings, sent):
             if WORDS in sent:
                 time.sleep(0.1)
             stopped = time.monotonic()
-            chat.request_stop(answer)
+            conversations.request_stop(answer)
             wait_until(lambda: state(answer) == "STOPPED")
             wait_until(lambda: left)
     get_gateway.cache_clear()

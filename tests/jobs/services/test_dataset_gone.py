@@ -8,9 +8,10 @@ from uuid import uuid4
 import pytest
 
 from jobs.models import Dataset
-from jobs.services import datasets, tuning
-from jobs.services.tuning import TuningSpec
-from jobs.services.tuning_steps import dataset_uri
+from jobs.services.datasets import datasets
+from jobs.services.tuning import jobs
+from jobs.services.tuning.jobs import TuningSpec
+from jobs.services.tuning.steps import dataset_uri
 from tests import factories
 from tests.driving import Driver
 from tests.support.stored import path_of
@@ -35,7 +36,7 @@ def started(owner, dataset):
         display_name="My model", base_model=factories.BASE_MODEL, dataset=dataset, adapter_size=8, accepts_licence=True,
         output_uri=f"gs://garden-local/out/{uuid4()}",
     )  # fmt: skip
-    return tuning.create(owner, key=uuid4(), spec=spec)
+    return jobs.create(owner, key=uuid4(), spec=spec)
 
 
 @pytest.fixture

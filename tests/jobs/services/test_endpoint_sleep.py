@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 
-from jobs.services import endpoints
-from jobs.services.endpoints import DeploymentSpec
+from jobs.services.endpoints import endpoints
+from jobs.services.endpoints.endpoints import DeploymentSpec
 from tests import factories
 from tests.driving import Driver
 

@@ -14,20 +14,14 @@ from django.utils import timezone
 from jobs.errors import StoreUnavailable
 from jobs.files import copies, store
 from jobs.models import Dataset, Installation, Picture, ProbeResult, TuningJob
-from jobs.services import (
-    chat,
-    chat_answer,
-    dataset_making,
-    dataset_sweep,
-    datasets,
-    file_owner,
-    pictures,
-    probes,
-    status,
-    tuning,
-)
-from jobs.services.dataset_preview import page_of_rows
-from jobs.services.tuning import TuningSpec
+from jobs.services.chat import conversations, images
+from jobs.services.chat.streaming import answer as chat_answer
+from jobs.services.datasets import datasets, derive, sweep
+from jobs.services.datasets.preview import page_of_rows
+from jobs.services.health import probes, status
+from jobs.services.storage import file_owner
+from jobs.services.tuning import jobs
+from jobs.services.tuning.jobs import TuningSpec
 from tests import factories
 from tests.driving import Driver
 from tests.fakes import FakeGateway
@@ -80,7 +74,7 @@ def start(owner: User, dataset: Dataset) -> TuningJob:
         display_name="My model", base_model=factories.BASE_MODEL, dataset=dataset, adapter_size=8, accepts_licence=True,
         output_uri=f"gs://garden-local/out/{uuid4()}",
     )  # fmt: skip
-    return tuning.create(owner, key=uuid4(), spec=spec)
+    return jobs.create(owner, key=uuid4(), spec=spec)
 
 
 def test_a_dataset_of_one_is_read_trained_on_split_and_deleted_by_another(
@@ -92,7 +86,7 @@ def test_a_dataset_of_one_is_read_trained_on_split_and_deleted_by_another(
     job = Driver().until(start(owner, dataset), phase="BOUND")
     assert ROWS in fake_gateway.storage.objects.values()
     assert job.error_message == ""
-    train, validation = dataset_making.split(dataset, share=10, seed=1)
+    train, validation = derive.split(dataset, share=10, seed=1)
     elsewhere()
     assert store.read(train.stored_name).count(b"\n") + store.read(validation.stored_name).count(b"\n") == 20
     assert make_dataset(owner, ROWS + ROWS[:1].replace(b"{", b'{"prompt": "New", "completion": "Row"}')).version == 2
@@ -103,7 +97,7 @@ def test_a_dataset_of_one_is_read_trained_on_split_and_deleted_by_another(
 def test_a_conversion_goes_through(owner: User, elsewhere: Any) -> None:
     table = datasets.create(owner, file=io.BytesIO(b"prompt,completion\nHello?,Ahoy!\n"), file_name="rows.csv")
     elsewhere()
-    made = dataset_making.convert(table, name="Rows", columns=None, leave_out=False).made
+    made = derive.convert(table, name="Rows", columns=None, leave_out=False).made
     elsewhere()
     assert made is not None
     assert store.read(made.stored_name) == b'{"prompt": "Hello?", "completion": "Ahoy!"}\n'
@@ -113,7 +107,7 @@ def test_a_picture_of_one_is_sent_by_another(elsewhere: Any, fake_gateway: FakeG
     endpoint = factories.ready_endpoint(base_model=SEES)
     talk = factories.conversation(endpoint=endpoint, title="")
     picture = add_picture(talk.owner)
-    answer = chat.ask(talk, key=uuid4(), text="What is it?", pictures=[picture])
+    answer = conversations.ask(talk, key=uuid4(), text="What is it?", pictures=[picture])
     elsewhere()
     request = chat_answer.request_for(answer)
     assert request.messages[0]["content"][0]["image_url"]["url"].startswith("data:image/png;base64,")
@@ -121,17 +115,17 @@ def test_a_picture_of_one_is_sent_by_another(elsewhere: Any, fake_gateway: FakeG
 
 def add_picture(owner: User) -> Picture:
     content = factories.png()
-    return pictures.add(owner, file=io.BytesIO(content), size=len(content), name="a.png")
+    return images.add(owner, file=io.BytesIO(content), size=len(content), name="a.png")
 
 
 def test_what_nobody_names_is_swept_and_the_rest_stays(owner: User) -> None:
     dataset, kept, loose = make_dataset(owner), add_picture(owner), f"pictures/ab/{'ab' * 32}"
     store.save(loose, b"left behind")
-    pictures.prune(timezone.now() + timedelta(hours=2))
+    images.prune(timezone.now() + timedelta(hours=2))
     assert store.exists(loose)
-    pictures.prune(timezone.now())
+    images.prune(timezone.now())
     assert store.exists(loose)
-    pictures.prune(timezone.now() + timedelta(hours=2))
+    images.prune(timezone.now() + timedelta(hours=2))
     found = [store.exists(name) for name in (loose, kept.stored_name, dataset.stored_name)]
     assert found == [False, True, True]
 
@@ -161,8 +155,8 @@ def test_the_files_of_another_console_are_left_alone(owner: User) -> None:
     assert not file_owner.may_sweep()
     assert file_owner.may_sweep()
     Installation.objects.all().delete()
-    dataset_sweep.prune(timezone.now() + timedelta(days=3))
-    pictures.prune(timezone.now() + timedelta(days=3))
+    sweep.prune(timezone.now() + timedelta(days=3))
+    images.prune(timezone.now() + timedelta(days=3))
     assert store.exists(lost)
 
 

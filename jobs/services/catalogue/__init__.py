@@ -1,0 +1,1 @@
+"""The open models that Vertex AI offers, and where it tunes them."""

@@ -1,0 +1,174 @@
+"""The models that the configured Vertex AI offers, and what is known about tuning them."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+
+from jobs import live
+from jobs.models import CatalogueSync, PublisherModel, TuningMode
+from jobs.sentences import gettext as _
+from jobs.services.accounts import accounts
+from jobs.vertex import get_gateway
+from jobs.vertex.errors import VertexError
+from jobs.vertex.port import CatalogueModel
+
+FACTS = Path(__file__).with_name("tuning_models.toml")
+ABOUT = Path(__file__).with_name("model_facts.toml")
+LICENCES_A_SYNC = 40
+
+
+@dataclass(frozen=True)
+class ModeDefaults:
+    """`adapter_size` None with FULL."""
+
+    learning_rate: float
+    epochs: int
+    adapter_size: int | None = None
+
+
+@dataclass(frozen=True)
+class TuningFacts:
+    """`usd_per_million_tokens` None: no price is published. `defaults` by mode; `modes` the recommended first."""
+
+    modes: tuple[str, ...]
+    adapter_sizes: tuple[int, ...]
+    max_sequence_tokens: int
+    modality: str
+    tokens_per_character: float
+    usd_per_million_tokens: Decimal | None
+    defaults: Mapping[str, ModeDefaults]
+    source: str
+    as_of: str
+
+
+@cache
+def _all_facts() -> dict[str, Any]:
+    return tomllib.loads(FACTS.read_text(encoding="utf-8"))
+
+
+@cache
+def tuning_facts(name: str) -> TuningFacts | None:
+    """None: managed tuning is not known to offer this model. `-pt` models are never tuned by it."""
+    everything = _all_facts()
+    model = everything["models"].get(name)
+    if model is None:
+        return None
+    family = everything["families"].get(name.partition("@")[0], {})
+    facts = {**everything["defaults"], **family, **model}
+    price = facts.get("usd_per_million_tokens")
+    return TuningFacts(
+        modes=tuple(facts["modes"]),
+        adapter_sizes=tuple(facts["adapter_sizes"]) if TuningMode.PEFT_ADAPTER in facts["modes"] else (),
+        max_sequence_tokens=facts["max_sequence_tokens"],
+        modality=facts["modality"],
+        tokens_per_character=facts.get("tokens_per_character", 0.231),
+        usd_per_million_tokens=None if price is None else Decimal(price),
+        defaults={mode: _mode_defaults(facts, mode) for mode in facts["modes"]},
+        source=facts["source"],
+        as_of=facts["as_of"].isoformat(),
+    )
+
+
+@cache
+def _about() -> dict[str, Any]:
+    return tomllib.loads(ABOUT.read_text(encoding="utf-8"))
+
+
+def known_facts(name: str) -> dict[str, Any]:
+    """`context_tokens` and `modalities` of models whose catalogue entry does not tell them; empty when unknown."""
+    everything = _about()
+    return {**everything["families"].get(name.partition("@")[0], {}), **everything["models"].get(name, {})}
+
+
+def _mode_defaults(facts: Mapping[str, Any], mode: str) -> ModeDefaults:
+    defaults = facts[mode]
+    return ModeDefaults(defaults["learning_rate"], defaults["epochs"], defaults.get("adapter_size"))
+
+
+def sync(now: datetime) -> None:
+    """Two calls at most for most models; a failure keeps what was read before and says why."""
+    try:
+        offered = get_gateway().catalogue.list_models()
+    except VertexError as error:
+        _remember_sync(failed_at=now, error_message=str(error))
+        return
+    if not offered:
+        _remember_sync(
+            failed_at=now, error_message=_("Vertex AI answered with an empty list of models; nothing was changed.")
+        )
+        return
+    with transaction.atomic():
+        first = None if _never_read() else now
+        for model in offered:
+            columns = _columns(model, now)
+            PublisherModel.objects.update_or_create(
+                name=model.name, defaults=columns, create_defaults={**columns, "first_seen_at": first}
+            )
+        PublisherModel.objects.exclude(name__in=[model.name for model in offered]).update(is_listed=False)
+        _remember_sync(succeeded_at=now, failed_at=None, error_message="")
+        accounts.heartbeat("vertex", now)
+    _read_licences(model for model in offered if model.licence)
+    _ring_everybody()
+
+
+def _never_read() -> bool:
+    return not CatalogueSync.objects.filter(succeeded_at__isnull=False).exists()
+
+
+def _remember_sync(**values: Any) -> None:
+    CatalogueSync.objects.update_or_create(pk=1, defaults=values)
+
+
+def _columns(model: CatalogueModel, now: datetime) -> dict[str, Any]:
+    known = known_facts(model.name)
+    family, _at, version = model.name.partition("@")
+    publisher, _slash, family = family.partition("/")
+    return {
+        "publisher": publisher,
+        "family": family,
+        "version": version or family,
+        "display_name": model.display_name,
+        "launch_stage": model.launch_stage,
+        "can_deploy": bool(model.machine_specs),
+        "can_tune": model.can_tune,
+        "data": {
+            "overview": model.overview,
+            "licence": model.licence,
+            "licence_url": model.licence_url,
+            "machine_specs": [asdict(machine) for machine in model.machine_specs],
+            "sample_request": dict(model.sample_request),
+            "parameters": model.parameters,
+            "context_tokens": model.context_tokens or known.get("context_tokens", 0),
+            "modalities": list(model.modalities or known.get("modalities", ())),
+            "documents": dict(model.documents),
+        },
+        "is_listed": True,
+        "fetched_at": now,
+    }
+
+
+def _read_licences(models: Iterable[CatalogueModel]) -> None:
+    """One call a model, so only for those that can be used, and no more than forty at a time: unknown ones first."""
+    names = [model.name for model in models if model.can_tune or model.machine_specs]
+    rows = PublisherModel.objects.filter(name__in=names)
+    for row in sorted(rows, key=lambda row: (row.licence_acknowledged is not None, bool(row.licence_acknowledged)))[
+        :LICENCES_A_SYNC
+    ]:
+        try:
+            acknowledged = get_gateway().catalogue.licence_acknowledged(row.name)
+        except VertexError:
+            continue
+        if acknowledged != row.licence_acknowledged:
+            PublisherModel.objects.filter(pk=row.pk).update(licence_acknowledged=acknowledged)
+
+
+def _ring_everybody() -> None:
+    for user_id in accounts.active_user_ids():
+        live.ring(user_id, "models")

@@ -1,0 +1,55 @@
+"""A branch of a conversation as a conversation of its own."""
+
+from uuid import UUID, uuid4
+
+from django.db import IntegrityError, transaction
+
+from jobs.errors import NotAllowedNow
+from jobs.models import Conversation, Message, Role
+from jobs.sentences import gettext as _
+from jobs.services import audit
+
+from .tree import Tree, copy_pictures, turns
+
+KEPT = (
+    "role", "state", "content", "html", "parameters", "usage", "timings", "finish_reason", "error_message",
+    "answered_by", "created_at", "has_pictures", "is_edited",
+)  # fmt: skip
+
+
+def branch_off(message: Message, *, key: UUID) -> Conversation:
+    """What was said up to this answer, to go on with elsewhere. The same key again is the same conversation.
+
+    The copies name no endpoint: they are no requests.
+    """
+    if message.role != Role.ASSISTANT or message.is_live:
+        raise NotAllowedNow(_("A new chat can begin with an answer that has ended."))
+    try:
+        with transaction.atomic():
+            if found := Message.objects.filter(key=key, conversation__owner=message.conversation.owner_id).first():
+                return found.conversation
+            copy = _copied(message, key)
+            audit.record("chat.branch", copy)
+            return copy
+    except IntegrityError:
+        raise NotAllowedNow(_("The new chat was made at the same moment. Look at the list of chats.")) from None
+
+
+def _copied(message: Message, key: UUID) -> Conversation:
+    old = message.conversation
+    said = turns(old, Tree(old), message.pk)
+    row = Conversation.objects.create(
+        owner_id=old.owner_id, endpoint_id=old.endpoint_id, system_instruction=old.system_instruction,
+        parameters=old.parameters, title=(_("%s (branch)") % old.title)[:200] if old.title else "",
+    )  # fmt: skip
+    copies: dict[UUID, Message] = {}
+    for ordinal, turn in enumerate(said, 1):
+        values = {name: getattr(turn, name) for name in KEPT}
+        above = copies.get(turn.parent_id) if turn.parent_id else None
+        named = key if turn.pk == message.pk else uuid4()
+        copies[turn.pk] = Message(conversation=row, ordinal=ordinal, parent=above, key=named, **values)
+    Message.objects.bulk_create(copies.values())
+    copy_pictures(copies)
+    row.head, row.sent_from = copies[message.pk], copies.get(old.sent_from_id) if old.sent_from_id else None
+    row.save(update_fields=["head", "sent_from"])
+    return row

@@ -1,0 +1,125 @@
+"""A stranger's picture, decoded and drawn anew by a child process with little memory, little time and nothing else."""
+
+import json
+import logging
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy
+
+from jobs.errors import PictureRefused
+from jobs.sentences import gettext as _
+
+logger = logging.getLogger(__name__)
+
+CHILD = Path(__file__).parents[2] / "picture_child.py"
+LARGEST_FILE = 10 * 1024 * 1024
+SECONDS = 10
+# Each takes a processor and up to 300 MB: two at once, the others wait in line.
+AT_ONCE = threading.BoundedSemaphore(2)
+LONGEST_WAIT = 30
+CONTENT_TYPES = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
+HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+
+REASONS: dict[str, str | Promise] = {
+    "pixels": gettext_lazy(
+        "%(name)s has too many pixels: 24 million are taken, 16 million as WebP. Scale it down and add it again."
+    ),
+    "narrow": gettext_lazy("%(name)s is too small or too narrow for a model to see anything in it."),
+    "heavy": gettext_lazy("%(name)s needs too much memory to be opened. Save it anew as PNG or JPEG."),
+    "broken": gettext_lazy("%(name)s is damaged and cannot be opened. Save it anew as PNG or JPEG."),
+    "slow": gettext_lazy("%(name)s takes too long to be opened. Save it anew as PNG or JPEG."),
+    "busy": gettext_lazy("Many pictures are being opened right now. Add %(name)s again in a moment."),
+    "large": gettext_lazy("%(name)s is larger than 10 MB. Scale it down and add it again."),
+    "empty": gettext_lazy("%(name)s is empty."),
+    "heic": gettext_lazy("%(name)s is a HEIC picture, which models do not take. Save it as JPEG and add it again."),
+    "kind": gettext_lazy("%(name)s is not a picture in PNG, JPEG, WebP or GIF format."),
+}
+
+
+@dataclass(frozen=True)
+class CleanPicture:
+    content: bytes
+    content_type: str
+    width: int
+    height: int
+
+
+def refused(reason: str, name: str) -> PictureRefused:
+    return PictureRefused(str(REASONS[reason]) % {"name": name or _("The picture")})
+
+
+def kind_of(beginning: bytes) -> str:
+    """By its first bytes; what the browser and the file's name say does not count. `heic`, `kind`: refused as such."""
+    if beginning[4:8] == b"ftyp" and beginning[8:12] in HEIC_BRANDS:
+        return "heic"
+    if beginning[:4] == b"RIFF" and beginning[8:12] == b"WEBP":
+        return "WEBP"
+    for kind, magic in (("PNG", b"\x89PNG\r\n\x1a\n"), ("JPEG", b"\xff\xd8\xff"), ("GIF", b"GIF8")):
+        if beginning.startswith(magic):
+            return kind
+    return "kind"
+
+
+def clean(file: IO[bytes], *, size: int, name: str, side: int) -> CleanPicture:
+    """At most `side` pixels long, turned upright, opaque, without metadata. Raises PictureRefused with a sentence."""
+    if size > LARGEST_FILE or size == 0:
+        raise refused("large" if size else "empty", name)
+    file.seek(0)
+    kind = kind_of(file.read(16))
+    file.seek(0)
+    if kind in REASONS:
+        raise refused(kind, name)
+    if not AT_ONCE.acquire(timeout=LONGEST_WAIT):
+        raise refused("busy", name)
+    try:
+        answer = _ask_child(file, kind, side)
+    finally:
+        AT_ONCE.release()
+    picture = _read(answer, side)
+    if isinstance(picture, str):
+        raise refused(picture, name)
+    return picture
+
+
+def _ask_child(file: IO[bytes], kind: str, side: int) -> tuple[int | None, bytes]:
+    """Its exit code (None: it was killed after SECONDS) and what it wrote: at most what its own limit lets it."""
+    command = [sys.executable, "-E", "-P", str(CHILD), kind, str(side)]
+    alone: dict[str, Any] = {"stderr": subprocess.DEVNULL, "env": {}, "cwd": "/", "timeout": SECONDS}
+    with TemporaryFile() as given, TemporaryFile() as made:
+        while part := file.read(64 * 1024):
+            given.write(part)
+        given.seek(0)
+        try:
+            ended = subprocess.run(command, stdin=given, stdout=made, check=False, **alone)
+        except subprocess.TimeoutExpired:
+            return None, b""
+        made.seek(0)
+        return ended.returncode, made.read()
+
+
+def _read(answer: tuple[int | None, bytes], side: int) -> CleanPicture | str:
+    """The picture, or why there is none. The child is believed no more than the file that it has read."""
+    code, output = answer
+    if code and code > 0:
+        logger.error("%s ended with %d: can this Python import Pillow?", CHILD.name, code)
+        return "broken"
+    if code:
+        return "slow" if code == -signal.SIGXCPU else "heavy"
+    head, _line, content = output.partition(b"\n")
+    try:
+        found: dict[str, Any] = json.loads(head) if code == 0 else {"refused": "slow"}
+        if reason := found.get("refused"):
+            return reason if reason in REASONS else "broken"
+        picture = CleanPicture(content, found["content_type"], int(found["width"]), int(found["height"]))
+        right = content.startswith(CONTENT_TYPES[picture.content_type])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "broken"
+    return picture if right and 0 < picture.width <= side and 0 < picture.height <= side else "broken"

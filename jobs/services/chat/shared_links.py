@@ -1,0 +1,58 @@
+"""Links that show one branch, as it stood, to whoever has them."""
+
+import hashlib
+import secrets
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from jobs.errors import NotAllowedNow
+from jobs.models import Conversation, ShareLink
+from jobs.sentences import gettext as _
+from jobs.services import audit
+
+MOST_LINKS = 50
+
+
+def share(conversation: Conversation) -> tuple[ShareLink, str]:
+    """The link and its token, which is not kept and cannot be shown again."""
+    head = conversation.head
+    if head is None:
+        raise NotAllowedNow(_("There is nothing to share yet. Write a message first."))
+    if head.is_live:
+        raise NotAllowedNow(_("The model is still answering. Share the chat when the answer is complete."))
+    if active(conversation).count() >= MOST_LINKS:
+        raise NotAllowedNow(_("This chat has %d links already. Revoke one first.") % MOST_LINKS)
+    token = secrets.token_urlsafe(32)
+    with transaction.atomic():
+        link = ShareLink.objects.create(conversation=conversation, head=head, token_hash=_hash(token))
+        audit.record("chat.share", conversation)
+    return link, token
+
+
+def active(conversation: Conversation) -> "QuerySet[ShareLink]":
+    return ShareLink.objects.filter(conversation=conversation, revoked_at=None)
+
+
+def links_of(owner: User) -> "QuerySet[ShareLink]":
+    """Newest first, the revoked ones left out."""
+    rows = ShareLink.objects.filter(conversation__owner=owner, revoked_at=None)
+    return rows.select_related("conversation").order_by("-created_at")
+
+
+def find(token: str) -> ShareLink | None:
+    found = ShareLink.objects.filter(token_hash=_hash(token), revoked_at=None, conversation__owner__is_active=True)
+    return found.select_related("conversation").first()
+
+
+def revoke(link: ShareLink) -> None:
+    """For good. Revoking again changes nothing."""
+    with transaction.atomic():
+        ShareLink.objects.filter(pk=link.pk, revoked_at=None).update(revoked_at=timezone.now())
+        audit.record("chat.unshare", link)
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()

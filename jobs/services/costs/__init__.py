@@ -1,0 +1,1 @@
+"""What things cost, and what may be spent in a day."""

@@ -1,0 +1,264 @@
+"""What may be spent in a day. The estimate of everything paid is reserved before its intent is kept, in the same
+transaction and under a lock on the limits: of requests at the same moment, only those that fit get through.
+
+A training counts with its estimate, and with its list price once Vertex AI has counted the tokens. A deployment counts
+with the price of its machines, at most as many as it may have, for the hours of its fixed lease and at most 24 hours;
+for 24 hours without one, also when its lease counts from the last request, which comes again and again. More machines
+count when they are asked for, and so does whatever moves the end of a fixed lease. The local Vertex AI costs nothing.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID, uuid5
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Count, Q, QuerySet, Sum
+from django.utils import timezone
+
+from jobs.errors import SpendingLimitReached
+from jobs.models import Endpoint, FurtherModel, LeaseKind, SpendingLimits, SpendingReservation, TuningJob
+from jobs.sentences import gettext as _
+from jobs.sentences import joined
+from jobs.services import audit
+from jobs.states import DeployedState, EndpointState, Phase, TuningState
+
+from . import estimates, machine_prices
+
+HOURS = 24
+DAY = timedelta(hours=HOURS)
+FREE = Decimal(0)
+CENT = Decimal("0.01")
+Row = TuningJob | Endpoint | FurtherModel
+Usd = Decimal | None
+
+
+@dataclass(frozen=True)
+class Use:
+    """Of a day. `unknown`: how many things without a known price."""
+
+    usd: Decimal
+    unknown: int
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a page shows a person beside something paid."""
+
+    limits: SpendingLimits
+    mine: Use
+    all: Use
+    zone: str
+
+
+def limits() -> SpendingLimits:
+    return SpendingLimits.objects.filter(pk=1).first() or SpendingLimits(pk=1)
+
+
+def set_limits(*, person_usd: Usd, console_usd: Usd, allows_unknown: bool) -> None:
+    """From now on; what was reserved today counts already."""
+    with transaction.atomic():
+        row = _locked()
+        row.person_usd, row.console_usd, row.allows_unknown = person_usd, console_usd, allows_unknown
+        row.save()
+        facts = {"person_usd": _plain(person_usd), "console_usd": _plain(console_usd), "unknown": allows_unknown}
+        audit.record("spending.set_limits", audit.Subject("spending_limits", "1"), facts=facts)
+
+
+def standing(user: User) -> Standing:
+    today = day_of(timezone.now())
+    rows = SpendingReservation.objects.filter(day=today)
+    return Standing(limits(), _use(rows.filter(user=user)), _use(rows), settings.TIME_ZONE)
+
+
+def by_person(day: date) -> list[tuple[str, Use]]:
+    """The largest first."""
+    rows = SpendingReservation.objects.filter(day=day).values("user__username")
+    found = rows.annotate(sum=Sum("usd"), unknown=Count("pk", filter=Q(usd=None)))
+    people = [(row["user__username"], Use(row["sum"] or FREE, row["unknown"])) for row in found]
+    return sorted(people, key=lambda one: (-one[1].usd, one[0]))
+
+
+def why_not_spend(user: User, usd: Usd) -> str:
+    """A sentence, or nothing. `usd` None: the price is not known."""
+    found = limits()
+    return _why_not(found, user, usd) if found.are_set else ""
+
+
+def reserve(user: User, about: UUID, parts: Mapping[UUID, Usd]) -> None:
+    """Each part under its key, all or none; a key that is there already is left as it is. In the caller's transaction,
+    so that what is not kept in the end is not reserved. Raises SpendingLimitReached."""
+    parts = {key: usd for key, usd in parts.items() if usd is None or usd > 0}
+    if not parts:
+        return
+    found = _locked() if limits().are_set else None
+    there = set(SpendingReservation.objects.filter(pk__in=parts).values_list("pk", flat=True))
+    new = {key: usd for key, usd in parts.items() if key not in there}
+    if found and new and (reason := _why_not(found, user, total(*new.values()))):
+        raise SpendingLimitReached(reason)
+    today = day_of(timezone.now())
+    SpendingReservation.objects.bulk_create(
+        SpendingReservation(pk=key, user=user, day=today, object_id=about, usd=usd, estimated_usd=usd)
+        for key, usd in new.items()
+    )
+
+
+def release(about: UUID, *keys: UUID) -> None:
+    """It was never sent, so it costs nothing. Without keys all that was reserved for it."""
+    _close(about, keys, FREE)
+
+
+def release_deployment(row: Endpoint | FurtherModel) -> None:
+    """No machine ever ran for it. What a job reserved for the deployment after it goes, too."""
+    release(row.pk)
+    if isinstance(row, Endpoint) and row.automatic and row.job_id:
+        release(row.job_id, deployment_key(row.job_id))
+
+
+def follow(row: Row) -> None:
+    """What became of it, in the transaction that says so."""
+    if isinstance(row, TuningJob):
+        _follow_job(row)
+    elif row.state in (EndpointState.FAILED, DeployedState.FAILED):
+        release_deployment(row)
+
+
+def _follow_job(job: TuningJob) -> None:
+    if not job.is_terminal:
+        return
+    if not job.resource_name:
+        release(job.pk)
+        return
+    if job.state not in (TuningState.SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED):
+        release(job.pk, deployment_key(job.pk))
+    if job.phase == Phase.CLOSED and (cost := estimates.figures(job).cost_usd) is not None:
+        _close(job.pk, [job.pk], cost)
+
+
+def deployment_key(job_id: UUID) -> UUID:
+    """Of the deployment that comes by itself after a training."""
+    return uuid5(job_id, "deployment")
+
+
+def deployment_usd(machine_type: str, replicas: int, hours: int | Decimal | None) -> Usd:
+    """`hours` None: until somebody undeploys it. Without a machine type Vertex AI chooses, and the price is unknown."""
+    if settings.VERTEX_API_ENDPOINT:
+        return FREE
+    known = machine_prices.price(machine_type) if machine_type else None
+    return (
+        None
+        if known is None
+        else (known.usd_per_hour * replicas * min(HOURS if hours is None else hours, HOURS)).quantize(CENT)
+    )
+
+
+def training_usd(cost: Usd) -> Usd:
+    return FREE if settings.VERTEX_API_ENDPOINT else cost
+
+
+def counted_until(endpoint: Endpoint, now: datetime) -> datetime | None:
+    """The end of its fixed lease, which begins when it is ready. None: it counts a day, whenever it ends."""
+    if endpoint.lease_kind != LeaseKind.FIXED or not endpoint.lease_hours:
+        return None
+    is_running = endpoint.state == EndpointState.READY and endpoint.undeploy_at
+    return endpoint.undeploy_at if is_running else now + timedelta(hours=endpoint.lease_hours)
+
+
+def counted_hours(endpoint: Endpoint, now: datetime) -> Decimal:
+    """For how many hours it counts what is added to the endpoint now."""
+    return _hours(counted_until(endpoint, now) or now + DAY, now)
+
+
+def move_usd(endpoint: Endpoint, before: datetime | None, now: datetime) -> Usd:
+    """For the end of its lease that is now another than `before`, as counted_until gave it: with every model that runs
+    on the endpoint, from the end that counts already; of a day at most what the models cost in a day."""
+    if before is None:
+        return FREE
+    rows = [endpoint, *endpoint.further.live()]
+    hours = _hours(counted_until(endpoint, now) or now + DAY, before)
+    usd = total(*(deployment_usd(row.machine_type, row.max_replicas, hours) for row in rows))
+    day = total(*(deployment_usd(row.machine_type, row.max_replicas, HOURS) for row in rows))
+    return usd if usd is None or day is None else min(usd, max(FREE, day - _counted_today(rows, now)))
+
+
+def _counted_today(rows: Collection[Endpoint | FurtherModel], now: datetime) -> Decimal:
+    jobs = [deployment_key(row.job_id) for row in rows if row.job_id]
+    about = Q(object_id__in=[row.pk for row in rows]) | Q(pk__in=jobs)
+    return _use(SpendingReservation.objects.filter(about, day=day_of(now))).usd
+
+
+def _hours(end: datetime, start: datetime) -> Decimal:
+    seconds = max(timedelta(0), min(end - start, DAY)).total_seconds()
+    return Decimal(str(seconds)) / 3600
+
+
+def total(*parts: Usd) -> Usd:
+    """Not known if one of them is not."""
+    return None if None in parts else sum((part for part in parts if part is not None), FREE)
+
+
+def day_of(now: datetime) -> date:
+    """In the console's own time zone: the same day for everybody."""
+    return timezone.localtime(now, ZoneInfo(settings.TIME_ZONE)).date()
+
+
+def _why_not(found: SpendingLimits, user: User, usd: Usd) -> str:
+    if usd is None:
+        return "" if found.allows_unknown else _unknown()
+    rows = SpendingReservation.objects.filter(day=day_of(timezone.now()))
+    if found.person_usd is not None and (used := _use(rows.filter(user=user)).usd) + usd > found.person_usd:
+        sentence = _(
+            "This is estimated at $%(asked)s. You have used $%(used)s of the $%(limit)s that each person may spend in "
+            "a day."
+        )
+        return joined(sentence % _words(usd, used, found.person_usd), _remedy())
+    if found.console_usd is not None and (used := _use(rows).usd) + usd > found.console_usd:
+        sentence = _(
+            "This is estimated at $%(asked)s. $%(used)s of the $%(limit)s that everybody together may spend in a day "
+            "is used."
+        )
+        return joined(sentence % _words(usd, used, found.console_usd), _remedy())
+    return ""
+
+
+def _unknown() -> str:
+    return _(
+        "The price of this is not known, and there is a spending limit. Choose a model and a machine with a known "
+        "price, or ask an administrator to allow unknown prices."
+    )
+
+
+def _remedy() -> str:
+    sentence = _(
+        "Choose something that costs less, or try again after midnight (%(zone)s), when the limit renews. An "
+        "administrator can raise it."
+    )
+    return sentence % {"zone": settings.TIME_ZONE}
+
+
+def _words(asked: Decimal, used: Decimal, limit: Decimal) -> dict[str, str]:
+    return {"asked": f"{asked:.2f}", "used": f"{used:.2f}", "limit": f"{limit:.2f}"}
+
+
+def _use(rows: "QuerySet[SpendingReservation]") -> Use:
+    found = rows.aggregate(sum=Sum("usd"), unknown=Count("pk", filter=Q(usd=None)))
+    return Use(found["sum"] or FREE, found["unknown"])
+
+
+def _locked() -> SpendingLimits:
+    """On SQLite the transaction has locked the database already."""
+    SpendingLimits.objects.get_or_create(pk=1)
+    return SpendingLimits.objects.select_for_update().get(pk=1)
+
+
+def _close(about: UUID, keys: Collection[UUID], usd: Decimal) -> None:
+    rows = SpendingReservation.objects.filter(object_id=about, closed_at=None)
+    (rows.filter(pk__in=keys) if keys else rows).update(usd=usd, closed_at=timezone.now())
+
+
+def _plain(usd: Usd) -> str | None:
+    return None if usd is None else str(usd)

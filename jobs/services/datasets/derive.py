@@ -1,0 +1,152 @@
+"""New datasets out of one: its conversion, or its two parts for training and validation."""
+
+import hashlib
+import heapq
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from django.db import transaction
+
+from jobs.errors import NotAllowedNow
+from jobs.files import store
+from jobs.models import Dataset, DatasetPart
+from jobs.sentences import gettext as _
+from jobs.sentences import ngettext
+from jobs.services import audit
+
+from . import datasets
+from .convert import Converted, converted, first_rows
+from .file import PROBLEMS_KEPT, Line, Lines, decoded, opened
+from .rows import parse
+from .table import Columns, Table, look
+
+LARGEST_SHARE = 20
+ROWS_TRIED = 3
+
+
+@dataclass
+class Conversion:
+    """Nothing is `made` while there are `bad` rows that nobody said could be left out; `problems` has the first."""
+
+    made: Dataset | None = None
+    good: int = 0
+    bad: int = 0
+    problems: list[dict[str, Any]] = field(default_factory=list)
+
+
+def table_of(dataset: Dataset) -> Table:
+    with opened(dataset) as file:
+        return look(file)
+
+
+def try_out(dataset: Dataset, columns: Columns | None) -> list[Converted]:
+    """The first three rows as they would become."""
+    with opened(dataset) as file:
+        return first_rows(file, dataset.shape, columns, ROWS_TRIED)
+
+
+def convert(dataset: Dataset, *, name: str, columns: Columns | None, leave_out: bool) -> Conversion:
+    """The original stays as it is."""
+    with store.scratch() as copy, opened(dataset) as file:
+        result = Conversion()
+        for one in converted(file, dataset.shape, columns):
+            _count(result, one)
+            copy.write(one.data)
+        if not result.good or (result.bad and not leave_out):
+            return result
+        copy.seek(0)
+        result.made = datasets.create(
+            dataset.owner, file=copy, file_name=f"{name}.jsonl", name=name, origin=_conversion_of(dataset, result.bad)
+        )
+        return result
+
+
+def _count(result: Conversion, one: Converted) -> None:
+    result.good += one.row is not None
+    result.bad += one.row is None
+    result.problems += [problem.as_dict() for problem in one.problems[: PROBLEMS_KEPT - len(result.problems)]]
+
+
+def _conversion_of(dataset: Dataset, left_out: int) -> datasets.Origin:
+    words = {"file": dataset.file_name, "shape": dataset.get_shape_display()}
+    notes = [_("Converted from %(file)s (%(shape)s).") % words]
+    if left_out:
+        sentence = ngettext(
+            "%(count)d row could not be converted and was left out.",
+            "%(count)d rows could not be converted and were left out.",
+            left_out,
+        )
+        notes.append(sentence % {"count": left_out})
+    return datasets.Origin(dataset, recipe={"from": dataset.shape, "file": dataset.file_name}, notes=notes)
+
+
+def split(dataset: Dataset, *, share: int, seed: int) -> tuple[Dataset, Dataset]:
+    """`share` percent of the rows, at least one, become a validation dataset and the others one for training.
+
+    Which they are follows from the seed and each row's own text: the same split every time, equal rows on one side.
+    """
+    if not dataset.is_usable:
+        raise NotAllowedNow(_("Only a dataset without problems can be split."))
+    wanted = max(1, round(dataset.valid_rows * share / 100))
+    if wanted > datasets.LARGEST_VALIDATION_ROWS:
+        words = {"rows": wanted, "share": 100 * datasets.LARGEST_VALIDATION_ROWS // dataset.valid_rows}
+        raise NotAllowedNow(
+            _("%(rows)d rows are more than the 5000 that a validation dataset may have. Choose %(share)d %% or less.")
+            % words
+        )
+    last = _last_of_the_smallest(dataset, seed, wanted)
+    with ExitStack() as stack:
+        files = {part: stack.enter_context(store.scratch()) for part in DatasetPart}
+        for line, key in _keyed(dataset, seed):
+            files[DatasetPart.VALIDATION if key <= last else DatasetPart.TRAIN].write(line.data + b"\n")
+        if any(file.tell() == 0 for file in files.values()):
+            raise NotAllowedNow(_("There are too few different rows to split. Add rows first."))
+        return _paired(dataset, files, {"share": share, "seed": seed})
+
+
+def _last_of_the_smallest(dataset: Dataset, seed: int, count: int) -> int:
+    return heapq.nsmallest(count, (key for _line, key in _keyed(dataset, seed)))[-1]
+
+
+def _keyed(dataset: Dataset, seed: int) -> Iterator[tuple[Line, int]]:
+    salt = seed.to_bytes(8, "big")
+    with opened(dataset) as file:
+        for line in Lines(file, None):
+            row, _complaints = parse(decoded(line))
+            if row:
+                text = repr(row.turns).encode("utf-8", "surrogatepass")
+                yield line, int.from_bytes(hashlib.blake2b(text, digest_size=8, salt=salt).digest())
+
+
+def _paired(dataset: Dataset, files: dict[DatasetPart, IO[bytes]], recipe: dict[str, int]) -> tuple[Dataset, Dataset]:
+    with audit.fold():
+        train, validation = (_part(dataset, part, files[part], recipe) for part in DatasetPart)
+    with transaction.atomic():
+        if train.sibling_id != validation.pk:
+            Dataset.objects.filter(pk=train.pk).update(sibling=validation)
+            Dataset.objects.filter(pk=validation.pk).update(sibling=train)
+        audit.record("dataset.split", dataset)
+    return train, validation
+
+
+def _part(dataset: Dataset, part: DatasetPart, file: IO[bytes], recipe: dict[str, int]) -> Dataset:
+    """What the same split made before is taken again."""
+    file.seek(0)
+    known = Dataset.objects.filter(made_from=dataset, part=part, recipe=recipe).first()
+    if known and store.exists(known.stored_name):
+        return known
+    words = {"name": dataset.name[:100], "part": part.label}
+    share = recipe["share"] if part == DatasetPart.VALIDATION else 100 - recipe["share"]
+    about = {"share": share, "name": dataset.name, "version": dataset.version, "seed": recipe["seed"]}
+    note = _("%(share)d %% of the rows of %(name)s, version %(version)d, with seed %(seed)d.") % about
+    stem = Path(dataset.file_name).stem[:200]
+    return datasets.create(
+        dataset.owner,
+        file=file,
+        file_name=f"{stem}-{part.value}.jsonl",
+        name=_("%(name)s (%(part)s)") % words,
+        origin=datasets.Origin(dataset, part.value, dict(recipe), [note]),
+    )

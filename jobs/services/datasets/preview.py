@@ -1,0 +1,161 @@
+"""Rows of a dataset as they are read in a conversation: from a line on, or those with a text in them."""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from jobs.models import Dataset
+
+from .file import Line, Lines, Problem, check_line, opened
+from .rows import printable, read_json
+
+ROWS_A_PAGE = 10
+# A search goes through so much of the file at a time; the page offers to go on.
+BYTES_SEARCHED = 16 * 1024 * 1024
+RAW_SHOWN = 4000
+TEXT_SHOWN = 20_000
+LARGEST_PICTURE = 512 * 1024
+PICTURE = re.compile(r"data:(image/(?:png|jpeg|webp|gif));base64,([A-Za-z0-9+/=\s]+)")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """`url` is empty when the picture is not inside the row: it is named and never fetched."""
+
+    source: str
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Turn:
+    role: str
+    text: str
+    pictures: tuple[Picture, ...] = ()
+    left_out: int = 0
+
+
+@dataclass(frozen=True)
+class ShownRow:
+    line: int
+    turns: tuple[Turn, ...]
+    raw: str
+    raw_size: int
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def is_cut(self) -> bool:
+        return self.raw_size > len(self.raw)
+
+
+@dataclass
+class RowPage:
+    """`following` is the line from which to go on, 0 at the end; `searched_to` the last line looked at."""
+
+    rows: list[ShownRow] = field(default_factory=list)
+    following: int = 0
+    searched_to: int = 0
+
+
+def page_of_rows(dataset: Dataset, first: int, query: str = "") -> RowPage:
+    """`first` is the line to begin with, counted from 1."""
+    wanted, page, read = query.casefold(), RowPage(), 0
+    with opened(dataset) as file:
+        for line in islice(Lines(file, None), max(first - 1, 0), None):
+            read += len(line.data)
+            if len(page.rows) == ROWS_A_PAGE or (wanted and read > BYTES_SEARCHED):
+                page.following = line.number
+                break
+            page.searched_to = line.number
+            if line.data.strip() and (not wanted or _has(line, wanted)):
+                page.rows.append(shown(line))
+    return page
+
+
+def raw_row(dataset: Dataset, number: int) -> bytes | None:
+    with opened(dataset) as file:
+        line = next(islice(Lines(file, None), max(number - 1, 0), None), None)
+    return line.data if line and line.data.strip() else None
+
+
+def _has(line: Line, wanted: str) -> bool:
+    """In the texts of the row when it can be read, else in the line as it stands."""
+    text = line.data.decode("utf-8", "replace")
+    value, complaint = read_json(text)
+    if complaint:
+        return wanted in text.casefold()
+    return any(wanted in text.casefold() for text in _texts(value))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, dict | list):
+            waiting += one.values() if isinstance(one, dict) else one
+
+
+def shown(line: Line) -> ShownRow:
+    text = line.data.decode("utf-8", "replace")
+    value, complaint = ({}, None) if line.too_long else read_json(text)
+    turns = () if complaint else tuple(turns_of(value))
+    return ShownRow(line.number, turns, printable(text[:RAW_SHOWN]), len(text), check_line(line).problems)
+
+
+def turns_of(value: dict[str, Any]) -> Iterator[Turn]:
+    """As much as can be read of a row, good or bad."""
+    if isinstance(value.get("messages"), list):
+        yield from (_turn(one.get("role"), one.get("content")) for one in value["messages"] if isinstance(one, dict))
+    elif isinstance(value.get("contents"), list):
+        system = value.get("systemInstruction")
+        if isinstance(system, dict):
+            yield _turn("system", system.get("parts"))
+        yield from (_turn(one.get("role"), one.get("parts")) for one in value["contents"] if isinstance(one, dict))
+    else:
+        named = (("user", "prompt"), ("assistant", "completion"))
+        yield from (_turn(role, value[name]) for role, name in named if name in value)
+
+
+def _turn(role: Any, content: Any) -> Turn:
+    parts = content if isinstance(content, list) else [content]
+    texts = [text for part in parts if (text := _text_of(part))]
+    pictures = [picture for part in parts if isinstance(part, dict) and (picture := _picture_of(part))]
+    text, known = "\n".join(texts), {"model": "assistant"}.get(str(role), str(role))
+    cleaned = "\n".join(map(printable, text[:TEXT_SHOWN].split("\n")))
+    return Turn(printable(known[:40]), cleaned, tuple(pictures[:8]), max(len(text) - TEXT_SHOWN, 0))
+
+
+def _text_of(part: Any) -> str:
+    found = part.get("text") if isinstance(part, dict) else part
+    return found if isinstance(found, str) else ""
+
+
+def _picture_of(part: dict[str, Any]) -> Picture | None:
+    link, inline, file = part.get("image_url"), part.get("inlineData"), part.get("fileData")
+    if isinstance(link, dict):
+        return _picture(str(link.get("url", "")))
+    if isinstance(inline, dict):
+        return _picture(f"data:{inline.get('mimeType', '')};base64,{inline.get('data', '')}")
+    if isinstance(file, dict):
+        return _picture(str(file.get("fileUri", "")))
+    return _picture("") if "image" in str(part.get("type", "")) else None
+
+
+def _picture(address: str) -> Picture:
+    if address.startswith("data:"):
+        kind = printable(address[5:].partition(";")[0][:40])
+        return Picture(kind, address if len(address) <= LARGEST_PICTURE and _is_picture(address) else "")
+    return Picture(printable(address[:200]))
+
+
+def _is_picture(address: str) -> bool:
+    found = PICTURE.fullmatch(address)
+    try:
+        return bool(found) and bool(base64.b64decode(found[2], validate=False)) if found else False
+    except binascii.Error:
+        return False

@@ -1,0 +1,52 @@
+"""Objects in `gs://` that the rows of a dataset name: a server reads them for whoever owns the dataset.
+
+No row with one is taken any more. A dataset from before, or one that a program of the machine put there, is looked
+through when it is to be sent.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+
+from jobs.files import store
+from jobs.models import Dataset
+from jobs.sentences import gettext as _
+from jobs.services.storage import policies
+
+from .rows import HINT, references
+
+_HINT = re.compile(HINT.pattern.encode())
+
+
+def why_not_sent(dataset: Dataset) -> str:
+    """A sentence with the first line that names what the owner may not read, or nothing."""
+    for number, uri in _named(dataset):
+        if policies.why_not_read(dataset.owner, uri):
+            words = {"dataset": dataset.name, "line": number, "uri": uri}
+            return (
+                _(
+                    "Line %(line)d of the dataset %(dataset)s names %(uri)s, which you may not read. Remove it and "
+                    "upload the file again."
+                )
+                % words
+            )
+    return ""
+
+
+def _named(dataset: Dataset) -> Iterator[tuple[int, str]]:
+    """A file that is gone names nothing: what is missing is said by whoever needs it."""
+    try:
+        kept = store.open_file(dataset.stored_name)
+    except FileNotFoundError:
+        return
+    with kept as file:
+        for number, line in enumerate(file, 1):
+            if _HINT.search(line):
+                yield from ((number, uri) for uri in _of_line(line))
+
+
+def _of_line(line: bytes) -> list[str]:
+    try:
+        return [uri for _path, uri in references(json.loads(line))]
+    except (ValueError, RecursionError):
+        return []

@@ -1,0 +1,207 @@
+"""What people do with the models of an endpoint that has several: put one beside the others, take one away.
+
+The endpoint's own row stands for one of them. When that one is to go, it changes places with another row first.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from jobs import live
+from jobs.errors import KeyReused, NotAllowedNow
+from jobs.models import Endpoint, EventLevel, FurtherModel, TuningJob
+from jobs.sentences import gettext as _
+from jobs.services import audit
+from jobs.services.costs import spending
+from jobs.services.notifications import notifications
+from jobs.services.remote import row_lease
+from jobs.services.remote.create_once import UNSENT, fingerprint
+from jobs.services.storage import policies
+from jobs.services.tuned_models import checkpoints
+from jobs.states import DEPLOYED_TRANSITIONS, DeployedState, Phase, TuningState, check
+
+from . import further_steps, scaling, traffic, traffic_split
+from .further_looks import exchange, heir_of
+
+MOST_MODELS = 20
+DEPLOYABLE = frozenset({TuningState.SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED})
+
+
+@dataclass(frozen=True)
+class FurtherSpec:
+    """One of `publisher_model`, a `job` that succeeded (`checkpoint` of it; "" is its default), or `artifact_uri`.
+
+    `machine` None: the one that Vertex AI recommends. `share` in percent; the others keep their proportions.
+    """
+
+    display_name: str
+    share: int
+    publisher_model: str = ""
+    job: TuningJob | None = None
+    checkpoint: str = ""
+    artifact_uri: str = ""
+    machine: Any = None
+    min_replicas: int = 1
+    max_replicas: int = 1
+    accepts_licence: bool = False
+
+
+def add(endpoint: Endpoint, *, key: UUID, spec: FurtherSpec) -> FurtherModel:
+    """The intent, on disk. The same key again is the same model; nothing is sent from here."""
+    _check(spec)
+    check_own(endpoint.owner, spec.job, spec.artifact_uri)
+    columns = _columns(spec)
+    request_hash = fingerprint(columns | {"endpoint": endpoint.pk})
+    with transaction.atomic():
+        row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
+        if found := FurtherModel.objects.filter(pk=key).first():
+            return _same(found, request_hash)
+        traffic.require_rest(row)
+        if row.traffic_asked_at:
+            raise NotAllowedNow(_("The shares of traffic are being changed. Wait until that has ended."))
+        if len(row.traffic) >= MOST_MODELS:
+            raise NotAllowedNow(_("An endpoint takes at most %d models.") % MOST_MODELS)
+        model = FurtherModel(
+            pk=key, endpoint=row, owner_id=row.owner_id, location=row.location, resource_name=row.resource_name,
+            request_hash=request_hash, model_user_id=f"garden-{key.hex}",
+            deployed_model_id=str(10**9 + key.int % (9 * 10**9)), **columns,
+        )  # fmt: skip
+        hours = spending.counted_hours(row, timezone.now())
+        usd = spending.deployment_usd(model.machine_type, model.max_replicas, hours)
+        spending.reserve(row.owner, key, {key: usd})
+        _insert(model)
+        audit.record("deployed_model.add", model, facts={"endpoint": str(row.pk), "share": model.share})
+    return model
+
+
+def _insert(model: FurtherModel) -> None:
+    try:
+        with transaction.atomic():
+            model.save(force_insert=True)
+    except IntegrityError:
+        raise KeyReused(_("This form was sent before. Open it again.")) from None
+    words = {"model": model.display_name, "share": model.share}
+    row_lease.record(model, EventLevel.INFO, _("You asked for %(model)s with %(share)d %% of the traffic.") % words)
+    ring(model)
+
+
+def _same(model: FurtherModel, request_hash: str) -> FurtherModel:
+    if model.request_hash != request_hash:
+        raise KeyReused(_("This form was sent before with other settings. Open it again."))
+    return model
+
+
+def _check(spec: FurtherSpec) -> None:
+    if sum(map(bool, (spec.publisher_model, spec.job, spec.artifact_uri))) != 1:
+        raise NotAllowedNow(_("Choose one model to deploy."))
+    if not 0 <= spec.share <= traffic_split.ALL:
+        raise NotAllowedNow(_("A share is a whole number from 0 to 100."))
+    if spec.job and spec.job.state not in DEPLOYABLE:
+        raise NotAllowedNow(_("Only a tuning job that succeeded can be deployed. Wait until it has ended."))
+    if spec.job and spec.checkpoint and (reason := checkpoints.why_not_deployed(spec.job, spec.checkpoint)):
+        raise NotAllowedNow(reason)
+    scaling.check(spec.min_replicas, spec.max_replicas)
+
+
+def check_own(owner: User, job: TuningJob | None, folder: str) -> None:
+    """What is to be deployed is this person's own, or shared with them; what is not there is refused alike."""
+    if job and job.owner_id != owner.pk:
+        raise NotAllowedNow(_("You have no such tuned model. Choose one of the list."))
+    if folder:
+        policies.check_can_read(owner, folder)
+
+
+def _columns(spec: FurtherSpec) -> dict[str, Any]:
+    machine, job = spec.machine, spec.job
+    folder = spec.artifact_uri.removesuffix("/")
+    if job:
+        folder = checkpoints.folder(job, spec.checkpoint) if spec.checkpoint else checkpoints.default_folder(job)
+    return {
+        "display_name": spec.display_name,
+        "share": spec.share,
+        "job_id": job.pk if job else None,
+        "publisher_model": spec.publisher_model,
+        "artifact_uri": folder,
+        "base_model": job.base_model if job else spec.publisher_model,
+        "accepts_licence": spec.accepts_licence,
+        "machine_type": machine.machine_type if machine else "",
+        "accelerator_type": machine.accelerator_type if machine else "",
+        "accelerator_count": machine.accelerator_count if machine else 0,
+        "min_replicas": spec.min_replicas,
+        "max_replicas": spec.max_replicas,
+    }
+
+
+def undeploy(endpoint: Endpoint, deployed_model_id: str, split: Mapping[str, int]) -> FurtherModel:
+    """Takes one of several away; `split` says who gets the traffic then. Asked twice it is once."""
+    with transaction.atomic():
+        row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
+        there = FurtherModel.objects.select_for_update().filter(endpoint=row, deployed_model_id=deployed_model_id)
+        model: FurtherModel | None = there.first()
+        if model and model.state not in (DeployedState.READY, DeployedState.DEPLOYING):
+            return model
+        if model is None or model.state == DeployedState.READY:
+            traffic.require_rest(row)
+            traffic_split.check(split, set(row.traffic) - {deployed_model_id})
+        if model is None:
+            model = _change_places(row, deployed_model_id)
+        _ask_away(model, dict(split), timezone.now())
+        ring(model)
+        audit.record("deployed_model.undeploy", model, facts={"endpoint": str(row.pk)})
+    endpoint.refresh_from_db()
+    return model
+
+
+def _change_places(endpoint: Endpoint, deployed_model_id: str) -> FurtherModel:
+    """The row of another model becomes that of the endpoint's own one, and the endpoint's stands for the other."""
+    if deployed_model_id != endpoint.deployed_model_id:
+        raise NotAllowedNow(_("This model was not deployed from this console, or has gone. Look at the page again."))
+    heir = heir_of(endpoint, set(endpoint.traffic))
+    if heir is None:
+        raise NotAllowedNow(_("The other models were deployed outside this console. Undeploy this one there, too."))
+    exchange(endpoint, heir)
+    return heir
+
+
+def end_all(endpoint: Endpoint, now: datetime) -> None:
+    """The endpoint goes, locked by the caller: so do they."""
+    for model in FurtherModel.objects.select_for_update().filter(endpoint=endpoint).live():
+        if model.state != DeployedState.UNDEPLOYING:
+            _ask_away(model, {}, now)
+
+
+def _ask_away(model: FurtherModel, split: dict[str, int], now: datetime) -> None:
+    """A step in flight gives way to this. Before anything was sent there is nothing to take away."""
+    model.split_after, model.notice = split, ""
+    is_unsent = model.phase in UNSENT
+    state = DeployedState.UNDEPLOYED if is_unsent else DeployedState.UNDEPLOYING
+    check(DEPLOYED_TRANSITIONS, model.state, state)
+    model.state, model.next_check_at = state, now
+    if is_unsent:
+        model.phase, model.ended_at = Phase.CLOSED, now
+        model.lease_token = model.lease_until = model.next_check_at = None
+    model.save()
+    if is_unsent:
+        spending.release_deployment(model)
+        notifications.note_closed(model)
+    row_lease.record(model, EventLevel.INFO, _("You asked to undeploy %s.") % model.display_name)
+
+
+def due(now: datetime) -> list[UUID]:
+    return row_lease.due(FurtherModel, now)
+
+
+def advance(model_id: UUID, now: datetime) -> bool:
+    claimed = row_lease.claim(FurtherModel, model_id, now)
+    return claimed is not None and row_lease.run(claimed, further_steps.step, ring)
+
+
+def ring(model: FurtherModel) -> None:
+    topics = [f"endpoint-{model.endpoint_id}", "endpoints"]
+    live.ring(model.owner_id, *topics, *([f"job-{model.job_id}"] if model.job_id else []))

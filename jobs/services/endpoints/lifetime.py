@@ -1,0 +1,148 @@
+"""The lease of an endpoint: when it is undeployed by itself, so that a forgotten one does not cost for ever.
+
+A lease is fixed, or counts from the last request. Asking a question and ending a lease lock the same row: either the
+question is there and the endpoint stays, or the endpoint has gone and the question is refused.
+"""
+
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4, uuid5
+
+from django.db import transaction
+from django.utils import timezone
+
+from jobs.errors import NotAllowedNow
+from jobs.models import Endpoint, EventLevel, LeaseKind, Message
+from jobs.models.endpoint import LONGEST_LEASE
+from jobs.sentences import gettext as _
+from jobs.sentences import ngettext
+from jobs.services import audit
+from jobs.services.costs import spending
+from jobs.services.remote.row_lease import record
+from jobs.states import EndpointState
+
+from . import endpoints, scaling
+
+LONGEST_HOURS = 24 * 30
+BATCH = 50
+
+
+def set_lease(endpoint: Endpoint, *, kind: str, hours: int | None) -> None:
+    """Counts from now, or from when the endpoint is ready. `kind` empty: it serves until somebody undeploys it."""
+    endpoints.check_lease(kind, hours)
+    with transaction.atomic():
+        row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
+        if row.state not in scaling.SERVING:
+            raise NotAllowedNow(_("Nothing is deployed on this endpoint, so there is nothing to undeploy later."))
+        if (row.lease_kind, row.lease_hours) != (kind, hours):
+            now = timezone.now()
+            before = spending.counted_until(row, now)
+            row.lease_kind, row.lease_hours = kind, hours
+            row.undeploy_at = endpoints.lease_end(row, now)
+            _reserve(row, before, now, key=uuid4())
+            _keep(row, _sentence(row))
+            audit.record("endpoint.lease", row, facts={"kind": kind, "hours": hours})
+    endpoint.refresh_from_db()
+
+
+def extend(endpoint: Endpoint, *, seen: datetime) -> bool:
+    """By the hours of the lease, at most to the longest lease from now. `seen`: the end that the person saw, so that
+    a second click extends nothing more."""
+    now = timezone.now()
+    with transaction.atomic():
+        row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
+        if row.state != EndpointState.READY or row.undeploy_at is None or row.lease_hours is None:
+            raise NotAllowedNow(_("There is no lease to extend. Look at the endpoint again."))
+        if row.undeploy_at != seen:
+            return False
+        before, longest = spending.counted_until(row, now), now + timedelta(hours=LONGEST_LEASE)
+        row.undeploy_at = min(max(row.undeploy_at, now) + timedelta(hours=row.lease_hours), longest)
+        _reserve(row, before, now, key=uuid5(row.pk, f"extend {seen.isoformat()}"))
+        hours = row.lease_hours
+        _keep(row, ngettext("You extended the lease by %d hour.", "You extended the lease by %d hours.", hours) % hours)
+        audit.record("endpoint.extend", row, facts={"hours": hours})
+    endpoint.refresh_from_db()
+    return True
+
+
+def _reserve(row: Endpoint, before: datetime | None, now: datetime, *, key: UUID) -> None:
+    """Whatever moves the end of a lease comes through here; raises SpendingLimitReached."""
+    spending.reserve(row.owner, row.pk, {key: spending.move_usd(row, before, now)})
+
+
+def _keep(row: Endpoint, sentence: str) -> None:
+    row.save(update_fields=["lease_kind", "lease_hours", "undeploy_at", "updated_at"])
+    record(row, EventLevel.INFO, sentence)
+    endpoints.ring(row)
+
+
+def _sentence(row: Endpoint) -> str:
+    hours = row.lease_hours or 0
+    if row.lease_kind == LeaseKind.FIXED:
+        words = ngettext("You gave it a lease of %d hour.", "You gave it a lease of %d hours.", hours)
+    elif row.lease_kind == LeaseKind.IDLE:
+        words = ngettext(
+            "It is to be undeployed after %d hour without requests.",
+            "It is to be undeployed after %d hours without requests.",
+            hours,
+        )
+    else:
+        return _("You took its lease away.")
+    return words % hours
+
+
+def note_request(endpoint: Endpoint, now: datetime) -> bool:
+    """Locks the endpoint by writing to it; false if it is not any more as it was read. Called for every question, so it
+    writes no event and rings no bell."""
+    fields: dict[str, datetime] = {"last_request_at": now}
+    if endpoint.lease_kind == LeaseKind.IDLE and endpoint.undeploy_at and endpoint.lease_hours:
+        fields["undeploy_at"] = max(endpoint.undeploy_at, now + timedelta(hours=endpoint.lease_hours))
+    same = {name: getattr(endpoint, name) for name in ("state", "lease_kind", "lease_hours", "undeploy_at")}
+    return bool(Endpoint.objects.filter(pk=endpoint.pk, **same).update(**fields))
+
+
+def why_no_time_left(endpoint: Endpoint, now: datetime) -> str:
+    """Of a fixed lease, which nobody's questions make longer: an answer that is being written still ends."""
+    if endpoint.lease_kind != LeaseKind.FIXED or not _is_over(endpoint, now):
+        return ""
+    return _("The lease of the endpoint %(name)s is over. Extend it to write further.") % {
+        "name": endpoint.display_name
+    }
+
+
+def due(now: datetime) -> list[UUID]:
+    over = Endpoint.objects.ready().filter(undeploy_at__lte=now, wanted=EndpointState.READY)
+    return list(over.order_by("undeploy_at").values_list("pk", flat=True)[:BATCH])
+
+
+def end(endpoint_id: UUID, now: datetime) -> bool:
+    """Undeploys it if its lease is over and no answer is being written; true when it did."""
+    with transaction.atomic():
+        row = Endpoint.objects.select_for_update(no_key=True).filter(pk=endpoint_id).first()
+        if row is None or not _is_over(row, now) or answers(row):
+            return False
+        record(row, EventLevel.WARNING, _reason(row))
+        Endpoint.objects.filter(pk=row.pk).update(lease_ended_at=now)
+        endpoints.request_undeploy(row, because="lease_over")
+    return True
+
+
+def answers(endpoint: Endpoint) -> int:
+    """How many answers of it are being written, or wait to be."""
+    return Message.objects.live().filter(endpoint=endpoint).count()
+
+
+def _is_over(row: Endpoint, now: datetime) -> bool:
+    serving = row.state == row.wanted == EndpointState.READY
+    return serving and row.undeploy_at is not None and row.undeploy_at <= now
+
+
+def _reason(row: Endpoint) -> str:
+    hours = row.lease_hours or 0
+    if row.lease_kind == LeaseKind.IDLE:
+        words = ngettext(
+            "Undeployed by its lease: no request for %d hour.",
+            "Undeployed by its lease: no request for %d hours.",
+            hours,
+        )
+        return words % hours
+    return _("Undeployed by its lease: the time that you gave it is over.")

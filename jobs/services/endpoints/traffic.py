@@ -1,0 +1,91 @@
+"""Which share of an endpoint's requests each of its models gets. The row says what is wanted; a step tells Vertex AI.
+
+Naming the shares again changes nothing more, so a change whose reply was lost is simply sent again.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from jobs.errors import NotAllowedNow
+from jobs.models import Endpoint, EventLevel, FurtherModel
+from jobs.sentences import gettext as _
+from jobs.services import audit
+from jobs.services.remote.row_lease import NOW, Claim, Outcome, record
+from jobs.states import EndpointState
+from jobs.vertex import get_gateway
+from jobs.vertex.errors import Refused
+from jobs.vertex.port import RemoteEndpoint
+
+from . import traffic_split
+
+
+def ask(endpoint: Endpoint, split: Mapping[str, int]) -> bool:
+    """The wish, on disk. False when it is so, or wanted, already."""
+    with transaction.atomic():
+        row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
+        require_rest(row)
+        traffic_split.check(split, set(row.traffic))
+        if (row.traffic_wanted if row.traffic_asked_at else row.traffic) == split:
+            return False
+        row.traffic_wanted = dict(split)
+        row.traffic_asked_at = row.next_check_at = timezone.now()
+        row.save(update_fields=["traffic_wanted", "traffic_asked_at", "next_check_at", "updated_at"])
+        record(row, EventLevel.INFO, _("You asked for these shares of traffic: %s.") % words(row, split))
+        audit.record("endpoint.traffic", row)
+    endpoint.refresh_from_db()
+    return True
+
+
+def require_rest(endpoint: Endpoint) -> None:
+    """A deployment sets the shares when it ends, so one change at a time is made."""
+    if endpoint.state != EndpointState.READY:
+        raise NotAllowedNow(_("The endpoint is not ready, so its traffic cannot be shared now."))
+    if endpoint.further.transient().exists():
+        raise NotAllowedNow(_("A model is being deployed here or undeployed. Wait until that has ended."))
+
+
+def words(endpoint: Endpoint, split: Mapping[str, int]) -> str:
+    known = names(endpoint)
+    return ", ".join(f"{known.get(key, key)} {share} %" for key, share in split.items())
+
+
+def names(endpoint: Endpoint) -> dict[str, str]:
+    """What the models on it are called, by deployed model id; others than this console's are not known."""
+    found = FurtherModel.objects.filter(endpoint=endpoint).values_list("deployed_model_id", "display_name")
+    return {**dict(found), endpoint.deployed_model_id: endpoint.model_name}
+
+
+def answered_by(endpoint: Endpoint, deployed_model_id: str) -> str:
+    """Which of several models answered, in words that outlive it; empty where there is but one."""
+    if len(endpoint.traffic) < 2:
+        return ""
+    name = names(endpoint).get(deployed_model_id, deployed_model_id)
+    return f"{endpoint.display_name} · {name or _('model unknown: the server did not tell')}"[:300]
+
+
+def seen(remote: RemoteEndpoint) -> dict[str, int]:
+    """With those that get nothing."""
+    return {model.id: remote.traffic_split.get(model.id, 0) for model in remote.deployed_models}
+
+
+def change(claimed: Claim[Endpoint], remote: RemoteEndpoint) -> Outcome:
+    """Sends what is wanted, unless it is so already."""
+    row, now = claimed.row, seen(remote)
+    if set(row.traffic_wanted) != set(now):
+        return _refused(row, now, _("The models on the endpoint changed meanwhile."))
+    if row.traffic_wanted != now:
+        try:
+            get_gateway().deployment.share_traffic(row.resource_name, row.traffic_wanted)
+        except Refused as error:
+            return _refused(row, now, str(error))
+    changes: dict[str, Any] = {"traffic": row.traffic_wanted, "traffic_asked_at": None, "notice": ""}
+    sentence = _("Traffic is shared so now: %s.") % words(row, row.traffic_wanted)
+    return Outcome(NOW, changes, [(EventLevel.INFO, sentence)])
+
+
+def _refused(row: Endpoint, now: dict[str, int], reason: str) -> Outcome:
+    sentence = _("The shares of traffic were not changed: %s") % reason
+    return Outcome(NOW, {"traffic": now, "traffic_asked_at": None}, [(EventLevel.WARNING, sentence)])

@@ -1,0 +1,52 @@
+"""Warns who has an endpoint that costs while nobody asks it, or that is about to be undeployed by its lease."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from django.db.models import Prefetch, Q, QuerySet
+
+from jobs.models import Endpoint, FurtherModel, Notification, NotificationKind, NotificationSubject
+from jobs.services.costs import machine_prices
+from jobs.services.notifications.notifications import End, tell
+from jobs.states import EndpointState
+
+IDLE = timedelta(hours=24)
+SOON = timedelta(minutes=15)
+
+
+def warn(now: datetime) -> None:
+    """Once for each day-long silence and each end of a lease, however often it is called."""
+    found = [*_idle(now), *_ending(now)]
+    rows = Notification.objects.filter(
+        subject=NotificationSubject.ENDPOINT, subject_id__in=[row.pk for row, _ in found]
+    )
+    told = set(rows.values_list("subject_id", "end"))
+    for endpoint, end in found:
+        if (endpoint.pk, end.name) not in told:
+            tell(endpoint.owner_id, NotificationSubject.ENDPOINT, endpoint.pk, end)
+
+
+def _idle(now: datetime) -> Iterator[tuple[Endpoint, End]]:
+    """Ready for a day, without a request of this console. Others may use it; nobody tells us of that."""
+    then = now - IDLE
+    silent = Q(started_at__lte=then) & (Q(last_request_at=None) | Q(last_request_at__lte=then))
+    further = Prefetch("further", FurtherModel.objects.live())
+    for endpoint in _serving().filter(silent).prefetch_related(further):
+        price = machine_prices.usd_per_hour([endpoint, *endpoint.further.all()])
+        if price == 0:
+            continue
+        since = max(filter(None, (endpoint.started_at, endpoint.last_request_at)))
+        facts = {"name": endpoint.display_name, "usd_per_hour": "" if price is None else f"{price:.2f}"}
+        yield endpoint, End(NotificationKind.ENDPOINT_IDLE, f"idle-{since:%Y-%m-%dT%H:%M:%S}", facts)
+
+
+def _ending(now: datetime) -> Iterator[tuple[Endpoint, End]]:
+    for endpoint in _serving().filter(undeploy_at__gt=now, undeploy_at__lte=now + SOON):
+        at = endpoint.undeploy_at
+        assert at is not None
+        facts = {"name": endpoint.display_name, "at": at.isoformat(timespec="minutes")}
+        yield endpoint, End(NotificationKind.ENDPOINT_ENDING, f"lease-{at:%Y-%m-%dT%H:%M:%S}", facts)
+
+
+def _serving() -> "QuerySet[Endpoint]":
+    return Endpoint.objects.ready().filter(wanted=EndpointState.READY)

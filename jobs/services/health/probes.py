@@ -1,0 +1,259 @@
+"""What only the worker can see: Cloud Storage, Vertex AI and its clock. Each is really tried, and the outcome kept."""
+
+import json
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from jobs import live
+from jobs.errors import StoreUnavailable
+from jobs.files import store
+from jobs.models import Heartbeat, Installation, PartState, ProbeResult
+from jobs.sentences import gettext as _
+from jobs.services.accounts import accounts
+from jobs.vertex import get_gateway
+from jobs.vertex.errors import VertexError
+
+logger = logging.getLogger(__name__)
+
+NAME = "probe"
+SHORTEST_PAUSE = timedelta(seconds=2)
+LOST_AFTER = timedelta(seconds=90)
+SKEW_SHOWN = 30.0
+SKEW_REFUSED = 300.0
+API_IS_OFF = ("has not been used in project", "it is disabled", "SERVICE_DISABLED")
+
+Step = dict[str, str]
+
+
+@dataclass
+class Found:
+    """`steps` in the order tried; the first that is not OK is the last that was tried."""
+
+    state: PartState = PartState.OK
+    detail: str = ""
+    steps: list[Step] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    latency_ms: int | None = None
+
+    def fail(self, detail: str) -> None:
+        self.state, self.detail = PartState.FAILED, detail
+
+
+def run(now: datetime) -> bool:
+    """Three short calls and one small object. False: another worker is at it, or was a moment ago."""
+    if not _claim(now):
+        return False
+    try:
+        for name, probe in PROBES.items():
+            if name != "files" or store.place():
+                _keep(name, _tried(probe))
+    finally:
+        Heartbeat.objects.filter(name=NAME).update(detail="")
+    for user_id in accounts.active_user_ids():
+        live.ring(user_id, "status")
+    return True
+
+
+def _claim(now: datetime) -> bool:
+    """Two probes at once would delete each other's object."""
+    idle = Heartbeat(name=NAME, seen_at=now - LOST_AFTER, detail="")
+    Heartbeat.objects.bulk_create([idle], ignore_conflicts=True)
+    rows = Heartbeat.objects.filter(name=NAME)
+    mine = {"seen_at": now, "detail": "running"}
+    return bool(
+        rows.filter(detail="", seen_at__lte=now - SHORTEST_PAUSE).update(**mine)
+        or rows.filter(seen_at__lte=now - LOST_AFTER).update(**mine)
+    )
+
+
+def _tried(probe: Callable[[Found], None]) -> Found:
+    found = Found()
+    began = time.perf_counter()
+    try:
+        probe(found)
+    except (VertexError, StoreUnavailable) as error:
+        found.fail(str(error))
+        if isinstance(error, VertexError) and error.is_about_credentials:
+            found.facts["lacks"] = "credentials"
+    except Exception as error:
+        logger.exception("A probe failed by itself")
+        found.state = PartState.UNKNOWN
+        found.detail = _("The check itself failed: %s. The log of the worker says more.") % type(error).__name__
+    if found.latency_ms is None and found.steps:
+        found.latency_ms = round(1000 * (time.perf_counter() - began))
+    return found
+
+
+def _keep(name: str, found: Found) -> None:
+    """A probe that could not be made leaves no figure. The log says once what is wrong, not at every try."""
+    before = ProbeResult.objects.filter(name=name).first()
+    if found.state == PartState.FAILED and found.detail != (before.detail if before else ""):
+        logger.warning("The check of %s failed: %s", name, found.detail)
+    fields = {
+        "state": found.state,
+        "detail": found.detail,
+        "facts": {**found.facts, "steps": found.steps},
+        "latency_ms": found.latency_ms if found.state != PartState.UNKNOWN else None,
+        "checked_at": timezone.now(),
+    }
+    ProbeResult.objects.update_or_create(name=name, defaults=fields)
+
+
+@contextmanager
+def _step(found: Found, name: str) -> Iterator[None]:
+    """Writes down how it went; what goes wrong goes on to whoever called."""
+    step = {"name": name, "state": str(PartState.OK)}
+    found.steps.append(step)
+    try:
+        yield
+    except (VertexError, StoreUnavailable):
+        step["state"] = str(PartState.FAILED)
+        raise
+
+
+def _left_over(found: Found, names: tuple[str, ...]) -> None:
+    tried = {step["name"] for step in found.steps}
+    found.steps += [{"name": name, "state": str(PartState.UNKNOWN)} for name in names if name not in tried]
+
+
+STORAGE_STEPS = ("bucket", "write", "read", "delete")
+
+
+def storage(found: Found) -> None:
+    if not settings.VERTEX_BUCKET:
+        found.fail(_("No bucket is configured. Set VERTEX_BUCKET, for example gs://my-bucket, and start again."))
+        _left_over(found, STORAGE_STEPS)
+        return
+    try:
+        _round_trip(found)
+    finally:
+        _left_over(found, STORAGE_STEPS)
+
+
+def _round_trip(found: Found) -> None:
+    bucket, text = get_gateway().storage, _text()
+    uri = f"{settings.VERTEX_BUCKET}/console-status/{text['installation']}.json"
+    content = json.dumps(text)
+    with _step(found, "bucket"):
+        if problem := bucket.problem_with_output(uri):
+            raise VertexError(problem)
+    with _step(found, "write"), tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "status.json")
+        file.write_text(content, encoding="utf-8")
+        bucket.upload(file, uri)
+    try:
+        with _step(found, "read"):
+            if bucket.read_text(uri, 1000) != content:
+                raise VertexError(_("What was written to the bucket is not what is read from it. Check once more."))
+    finally:
+        with _step(found, "delete"):
+            bucket.delete(uri)
+
+
+def _text() -> dict[str, str]:
+    installation = Installation.objects.order_by("created_at", "pk").first()
+    return {"installation": str(installation.pk) if installation else "new", "time": timezone.now().isoformat()}
+
+
+VERTEX_STEPS = ("credentials", "api", "rights")
+
+
+def vertex(found: Found) -> None:
+    """The clock of the server comes with its answer, so this fills both parts; `roles` no call tells without a role."""
+    found.facts |= {"project": settings.VERTEX_PROJECT, "location": settings.VERTEX_LOCATION}
+    if not settings.VERTEX_PROJECT:
+        found.fail(_("No project is configured. Set VERTEX_PROJECT and start again."))
+        _left_over(found, VERTEX_STEPS)
+        return
+    try:
+        _connect(found)
+    finally:
+        _left_over(found, VERTEX_STEPS)
+
+
+def _connect(found: Found) -> None:
+    connection = get_gateway().connection
+    with _step(found, "credentials"):
+        credentials = connection.credentials()
+    found.facts |= {"credentials": credentials.kind, "principal": credentials.principal}
+    began = timezone.now()
+    try:
+        told = connection.look()
+    except VertexError as error:
+        _say_where(found, error)
+        raise
+    found.latency_ms = round((timezone.now() - began).total_seconds() * 1000)
+    found.steps += [{"name": name, "state": str(PartState.OK)} for name in ("api", "rights")]
+    if told is not None:
+        found.facts["skew"] = _skew(told, began, timezone.now())
+
+
+def _say_where(found: Found, error: VertexError) -> None:
+    """Which of the things that a call needs was missing, by what was answered."""
+    if error.is_about_credentials:
+        found.steps[0]["state"] = str(PartState.FAILED)
+        return
+    api_answers = error.code == "PERMISSION_DENIED" and not any(words in str(error) for words in API_IS_OFF)
+    found.steps.append({"name": "api", "state": str(PartState.OK if api_answers else PartState.FAILED)})
+    if api_answers:
+        found.steps.append({"name": "rights", "state": str(PartState.FAILED)})
+
+
+def _skew(told: datetime, began: datetime, ended: datetime) -> float:
+    """Seconds that this machine is ahead. The header has whole seconds, cut off: the middle of that second is meant."""
+    middle = began + (ended - began) / 2
+    return round((middle - told).total_seconds() - 0.5, 1)
+
+
+def clock(found: Found) -> None:
+    """From what the probe of Vertex AI, a moment ago, has written down."""
+    result = ProbeResult.objects.filter(name="vertex").first()
+    skew = result.facts.get("skew") if result else None
+    if skew is None:
+        found.state, found.detail = PartState.UNKNOWN, _("Vertex AI did not tell the time.")
+        return
+    found.facts["skew"] = skew
+    if abs(skew) > SKEW_SHOWN:
+        found.state = PartState.FAILED if abs(skew) > SKEW_REFUSED else PartState.WARNING
+        found.detail = _("The clock of this machine differs from Google's by %(seconds)d seconds.") % {"seconds": skew}
+
+
+FILES_STEPS = ("write", "read", "delete")
+
+
+def files(found: Found) -> None:
+    """Where FILES_URL points; from this worker, whose credentials may be others than those of the web process."""
+    found.facts["place"] = store.place()
+    text = _text()
+    name, content = f"owner/probe-{text['installation']}", json.dumps(text).encode()
+    try:
+        with _step(found, "write"):
+            store.save(name, content)
+        with _step(found, "read"):
+            _read_back(name, content)
+        with _step(found, "delete"):
+            store.delete(name)
+    finally:
+        _left_over(found, FILES_STEPS)
+
+
+def _read_back(name: str, content: bytes) -> None:
+    try:
+        read = store.read(name)
+    except FileNotFoundError:
+        read = b""
+    if read != content:
+        raise StoreUnavailable(_("What was written to the file store is not what is read from it. Check once more."))
+
+
+PROBES: dict[str, Callable[[Found], None]] = {"storage": storage, "vertex": vertex, "clock": clock, "files": files}

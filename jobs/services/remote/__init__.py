@@ -1,0 +1,1 @@
+"""Rows that stand for something paid: one worker a row, one create for each."""

@@ -1,0 +1,201 @@
+"""Create a paid resource once: intent, claim, look, mark, one POST, and an honest word for what came back.
+
+Tuning jobs and endpoints plug in a `Creation`. The row is claimed (`leases`) and holds its own id, which the remote
+resource carries; so whoever comes after a crash can look for it instead of creating it again.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Generic, Protocol, TypeVar
+
+from django.conf import settings
+
+from jobs.models import Endpoint, EventLevel, FurtherModel, PublisherModel, TuningJob
+from jobs.sentences import gettext as _
+from jobs.sentences import joined
+from jobs.services import installation
+from jobs.states import DeployedState, EndpointState, Phase, TuningState
+from jobs.vertex.errors import (
+    AlreadyExists,
+    LicenceRequired,
+    NotAuthorised,
+    NotSent,
+    OverQuota,
+    Refused,
+    VertexError,
+)
+
+from .row_lease import NOW, Claim, Event, LeaseLost, Outcome, Row, mark, pause
+
+logger = logging.getLogger(__name__)
+
+R = TypeVar("R", TuningJob, Endpoint, FurtherModel)
+Binding = tuple[Mapping[str, Any], list[Event]]
+LOOKS = 8
+POST_PAUSE = timedelta(seconds=60)
+LATE_LOOK = timedelta(seconds=60)
+FAILED = {TuningJob: TuningState.FAILED, Endpoint: EndpointState.FAILED, FurtherModel: DeployedState.FAILED}
+UNSENT = frozenset({Phase.INTENT, Phase.RETRY_OK})
+UNSURE = frozenset({Phase.SUBMITTING, Phase.AMBIGUOUS, Phase.NEEDS_DECISION})
+
+
+class Foreign(Exception):
+    """What was found under our id was made by somebody else, or from other settings; `str` is the sentence."""
+
+
+class Creation(Protocol):
+    """`look` and what `prepare` gives answer with the columns that bind the row. `look`: None when there is nothing.
+    `prepare` reads all that the request needs and sends nothing, so what fails there has not been sent."""
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def window(self) -> timedelta: ...
+
+    @property
+    def after_window(self) -> Phase: ...
+
+    def look(self) -> Binding | None: ...
+
+    def prepare(self) -> Callable[[], Mapping[str, Any]]: ...
+
+    def accept_licence(self) -> None: ...
+
+
+def fingerprint(request: Mapping[str, Any]) -> str:
+    text = json.dumps(request, sort_keys=True, default=str, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def labels(row: Row) -> dict[str, str]:
+    return {"app-key": str(row.pk), "app-install": str(installation.get_id()), "app-hash": row.request_hash[:8]}
+
+
+def is_ours(row: Row, found: Mapping[str, str]) -> bool:
+    """A label that says otherwise. An absent one says nothing: Vertex AI shows an endpoint's only once it serves."""
+    expected = labels(row)
+    return all(found.get(name, expected[name]) == expected[name] for name in ("app-key", "app-hash"))
+
+
+class Submission(Generic[R]):
+    def __init__(self, claimed: Claim[R], creation: Creation) -> None:
+        self.claimed: Claim[R] = claimed
+        self.row: R = claimed.row
+        self.creation = creation
+
+    def step(self) -> Outcome:
+        try:
+            found: Binding | None = self.creation.look()
+        except Foreign as error:
+            return self._failed("ALREADY_EXISTS", str(error))
+        if found is None:
+            return self._send() if self.row.phase in UNSENT else self._nothing_found()
+        return self._found(*found)
+
+    def _found(self, columns: Mapping[str, Any], events: list[Event]) -> Outcome:
+        return self._bound(columns, [(EventLevel.INFO, _("Found in Vertex AI, sent before.")), *events])
+
+    def _send(self) -> Outcome:
+        """After `mark` there is no way back: whatever happens, somebody has to look before this is sent again.
+
+        A cancel in time has taken the lease away, so that `mark` fails.
+        """
+        now, create = self.claimed.now, self.creation.prepare()
+        sent = {"phase": Phase.SUBMITTING, "submit_started_at": now, "attempt": self.row.attempt + 1, "empty_looks": 0}
+        if not mark(self.claimed, **sent):
+            raise LeaseLost
+        try:
+            columns = create()
+        except VertexError as error:
+            return self._not_created(error)
+        except Exception:
+            logger.exception("The outcome of creating %s is unknown", self.row.pk)
+            return self._unknown()
+        return self._bound(columns, [(EventLevel.INFO, _("Vertex AI accepted the request."))])
+
+    def _not_created(self, error: VertexError) -> Outcome:
+        if str(error) != self.row.notice:
+            words = type(self.row).__name__, self.row.pk, type(error).__name__, error
+            logger.warning("Creating %s %s: %s: %s", *words)
+        if isinstance(error, NotSent):
+            return self._wait(pause(), str(error))
+        if isinstance(error, OverQuota):
+            return self._over_quota(error)
+        if isinstance(error, AlreadyExists):
+            return Outcome(NOW, {"phase": Phase.AMBIGUOUS})
+        if isinstance(error, LicenceRequired):
+            return self._licence(error)
+        if isinstance(error, NotAuthorised | Refused):
+            return self._failed(error.code, str(error))
+        return self._unknown()
+
+    def _over_quota(self, error: OverQuota) -> Outcome:
+        outcome = self._wait(self._quota_pause(), _("Waiting for quota. %s") % error)
+        if not isinstance(self.row, TuningJob):
+            return outcome
+        return replace(outcome, changes={**outcome.changes, "quota_refused_at": self.claimed.now})
+
+    def _licence(self, error: LicenceRequired) -> Outcome:
+        if not self.row.accepts_licence or self.row.licence_sent_at:
+            remedy = _("Accept the terms on the page of %(model)s in Model Garden, then start again.")
+            return self._failed(error.code, joined(str(error), remedy % {"model": self.creation.model}))
+        try:
+            self.creation.accept_licence()
+        except VertexError as refusal:
+            if refusal.retryable:
+                return self._wait(pause(), str(refusal))
+            return self._failed(refusal.code, str(refusal))
+        PublisherModel.objects.filter(name=self.creation.model).update(licence_acknowledged=True)
+        event = (EventLevel.INFO, _("Accepted the licence of %s, as you asked.") % self.creation.model)
+        return Outcome(NOW, {"phase": Phase.RETRY_OK, "licence_sent_at": self.claimed.now}, [event])
+
+    def _nothing_found(self) -> Outcome:
+        """Absence is believed only after eight whole looks in a row and a window of minutes."""
+        if self.row.phase == Phase.NEEDS_DECISION:
+            return Outcome(LATE_LOOK)
+        looks = self.row.empty_looks + 1
+        began = self.row.submit_started_at or self.claimed.began
+        if looks < LOOKS or self.claimed.now - began < self.creation.window:
+            return self._unknown(looks)
+        if self.row.phase == Phase.SUBMITTING:
+            return self._unknown(looks)
+        return self._window_over()
+
+    def _window_over(self) -> Outcome:
+        if self.creation.after_window == Phase.RETRY_OK:
+            event = (EventLevel.WARNING, _("It does not exist in Vertex AI, so it is sent again."))
+            return Outcome(NOW, {"phase": Phase.RETRY_OK, "notice": ""}, [event])
+        sentence = _(
+            "We could not confirm that Vertex AI accepted this. Look for it in Google's console; then start it again "
+            "here, or give it up."
+        )
+        changes = {"phase": Phase.NEEDS_DECISION, "notice": sentence}
+        return Outcome(LATE_LOOK, changes, [(EventLevel.WARNING, sentence)])
+
+    def _unknown(self, looks: int = 0) -> Outcome:
+        sentence = _("The request was sent, but no answer came back. Looking for it in Vertex AI first.")
+        changes = {"phase": Phase.AMBIGUOUS, "empty_looks": looks, "notice": sentence}
+        events = [] if self.row.phase == Phase.AMBIGUOUS else [(EventLevel.WARNING, sentence)]
+        return Outcome(timedelta(seconds=settings.VERTEX_LOOK_SECONDS), changes, events)
+
+    def _bound(self, columns: Mapping[str, Any], events: list[Event]) -> Outcome:
+        return Outcome(NOW, {"phase": Phase.BOUND, "notice": "", "empty_looks": 0, **columns}, events)
+
+    def _wait(self, delay: timedelta, notice: str) -> Outcome:
+        events = [(EventLevel.WARNING, notice)] if notice != self.row.notice else []
+        return Outcome(delay, {"phase": Phase.RETRY_OK, "notice": notice}, events)
+
+    def _quota_pause(self) -> timedelta:
+        return POST_PAUSE * min(int(self.row.attempt), 5)
+
+    def _failed(self, code: str, message: str) -> Outcome:
+        changes = {
+            "state": FAILED[type(self.row)], "phase": Phase.CLOSED, "error_code": code, "error_message": message,
+            "notice": "", "ended_at": self.claimed.now,
+        }  # fmt: skip
+        return Outcome(None, changes, [(EventLevel.ERROR, message)])

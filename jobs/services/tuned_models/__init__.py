@@ -1,0 +1,1 @@
+"""What a tuning job leaves: its checkpoints, and how to go on from them."""

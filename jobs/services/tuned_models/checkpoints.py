@@ -1,0 +1,72 @@
+"""The checkpoints of a tuned model: where each lies, which can be deployed, which one a deployment takes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+
+from jobs import live
+from jobs.errors import NotAllowedNow
+from jobs.models import TuningJob, TuningMode
+from jobs.sentences import gettext as _
+from jobs.services import audit
+from jobs.states import TuningState
+
+TUNED = frozenset({TuningState.SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED})
+
+
+def folder(job: TuningJob, checkpoint_id: str = "") -> str:
+    """The `gs://` folder; without an id that of the last one, which is exported as a whole model."""
+    results = f"{job.output_uri.rstrip('/')}/postprocess/node-0/checkpoints"
+    if not checkpoint_id or checkpoint_id == last_id(job):
+        return f"{results}/final"
+    return f"{results}/checkpoint-{_one(job, checkpoint_id)['step']}"
+
+
+def default_folder(job: TuningJob) -> str:
+    known = job.default_checkpoint in ids(job)
+    return folder(job, job.default_checkpoint if known else "")
+
+
+def default_id(job: TuningJob) -> str:
+    return job.default_checkpoint if job.default_checkpoint in ids(job) else last_id(job)
+
+
+def ids(job: TuningJob) -> list[str]:
+    return [one["checkpoint_id"] for one in job.checkpoints]
+
+
+def last_id(job: TuningJob) -> str:
+    last = max(job.checkpoints, key=lambda one: int(one["step"]), default=None)
+    return last["checkpoint_id"] if last else ""
+
+
+def why_not_deployed(job: TuningJob, checkpoint_id: str) -> str:
+    """A sentence, or nothing. An adapter alone is no folder that a model server can start from."""
+    if job.state not in TUNED:
+        return _("A checkpoint can be deployed when the tuning has succeeded.")
+    if checkpoint_id == last_id(job):
+        return ""
+    if job.tuning_mode == TuningMode.PEFT_ADAPTER:
+        return _("An earlier checkpoint of an adapter holds the adapter only; the whole model is exported at the end.")
+    return ""
+
+
+def set_default(job: TuningJob, checkpoint_id: str) -> None:
+    """Kept here: a deployment names a folder, and Vertex AI's own default does not change which one."""
+    with transaction.atomic():
+        row = TuningJob.objects.select_for_update().get(pk=job.pk)
+        _one(row, checkpoint_id)
+        if reason := why_not_deployed(row, checkpoint_id):
+            raise NotAllowedNow(reason)
+        TuningJob.objects.filter(pk=row.pk).update(default_checkpoint=checkpoint_id)
+        live.ring(row.owner_id, f"job-{row.pk}", "jobs")
+        audit.record("tuning_job.default_checkpoint", row, facts={"checkpoint": checkpoint_id})
+    job.refresh_from_db(fields=["default_checkpoint"])
+
+
+def _one(job: TuningJob, checkpoint_id: str) -> Mapping[str, Any]:
+    for one in job.checkpoints:
+        if one["checkpoint_id"] == checkpoint_id:
+            return dict(one)
+    raise NotAllowedNow(_("The job has no such checkpoint. Look at the list again."))

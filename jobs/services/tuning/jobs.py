@@ -1,0 +1,209 @@
+"""What people and the clock do with tuning jobs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from jobs import live, shortages
+from jobs.errors import KeyReused, NotAllowedNow
+from jobs.models import Dataset, EventLevel, TuningDraft, TuningJob, TuningMode
+from jobs.sentences import gettext as _
+from jobs.services import audit, installation
+from jobs.services.costs import estimates, spending
+from jobs.services.notifications import notifications
+from jobs.services.remote import row_lease
+from jobs.services.remote.create_once import UNSENT, fingerprint
+from jobs.services.storage import policies
+from jobs.states import PHASE_TRANSITIONS, TUNING_TRANSITIONS, Phase, TuningState, check
+
+from . import steps
+
+
+@dataclass(frozen=True)
+class TuningSpec:
+    """`learning_rate` absolute; `adapter_size` only with PEFT_ADAPTER; `batch_size` None: Vertex AI decides.
+
+    `custom_base_model` is the folder of an earlier tuning to go on from; `location` empty: the one that is configured.
+    """
+
+    display_name: str
+    base_model: str
+    output_uri: str
+    dataset: Dataset
+    validation_dataset: Dataset | None = None
+    epochs: int = 3
+    learning_rate: float = 0.0002
+    tuning_mode: str = TuningMode.PEFT_ADAPTER
+    adapter_size: int | None = None
+    batch_size: int | None = None
+    export_last_checkpoint_only: bool = False
+    description: str = ""
+    accepts_licence: bool = False
+    auto_deploy: bool = False
+    endpoint_display_name: str = ""
+    machine_type: str = ""
+    endpoint_lease_hours: int | None = None
+    endpoint_min_replicas: int = 1
+    endpoint_max_replicas: int = 1
+    labels: Mapping[str, str] = field(default_factory=dict)
+    custom_base_model: str = ""
+    location: str = ""
+
+    def request(self) -> dict[str, Any]:
+        """The columns of the row, datasets by id."""
+        shallow = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        datasets = {name: shallow.pop(name) for name in ("dataset", "validation_dataset")}
+        ids = {f"{name}_id": dataset.pk if dataset else None for name, dataset in datasets.items()}
+        adapter_size = self.adapter_size if self.tuning_mode == TuningMode.PEFT_ADAPTER else None
+        return (
+            shallow
+            | ids
+            | {
+                "adapter_size": adapter_size,
+                "output_uri": self.output_uri.rstrip("/"),
+                "location": self.location or settings.VERTEX_LOCATION,
+            }
+        )
+
+
+def create(owner: User, *, key: UUID, spec: TuningSpec) -> TuningJob:
+    """The intent, on disk. The same key again is the same job, whoever clicked twice; nothing is sent from here."""
+    request = spec.request()
+    request_hash = fingerprint(request | {"owner": owner.pk})
+    if found := TuningJob.objects.filter(pk=key).first():
+        return _same(found, request_hash)
+    _check_own(owner, spec)
+    if not spec.dataset.is_usable or (spec.validation_dataset and not spec.validation_dataset.is_usable):
+        raise NotAllowedNow(_("The dataset has rows with problems. Correct them and upload the file again."))
+    installation.get_id()
+    if settings.VERTEX_API_ENDPOINT:
+        shortages.require_room()
+    try:
+        with transaction.atomic():
+            installation.lock()
+            policies.check_can_claim(owner, spec.output_uri)
+            estimate = _estimate(spec)
+            spending.reserve(owner, key, prices(key, spec, estimate))
+            job = TuningJob(pk=key, owner=owner, request_hash=request_hash, estimate=estimate.as_dict(), **request)
+            job.save(force_insert=True)
+            job.events.create(level=EventLevel.INFO, message=_("The job was created."))
+            TuningDraft.objects.filter(pk=key, owner=owner).update(submitted_at=timezone.now())
+            ring(job)
+            audit.record("tuning_job.create", job)
+    except IntegrityError:
+        return _same(TuningJob.objects.get(pk=key), request_hash)
+    return job
+
+
+def _check_own(owner: User, spec: TuningSpec) -> None:
+    """Data of others is refused like data that is not there."""
+    if any(dataset and dataset.owner_id != owner.pk for dataset in (spec.dataset, spec.validation_dataset)):
+        raise NotAllowedNow(_("You have no such dataset. Choose one of the list."))
+    if spec.custom_base_model:
+        policies.check_can_read(owner, spec.custom_base_model)
+
+
+def _estimate(spec: TuningSpec) -> estimates.Estimate:
+    return estimates.of_data(spec.dataset, spec.epochs, spec.base_model, spec.tuning_mode)
+
+
+def prices(key: UUID, spec: TuningSpec, estimate: estimates.Estimate) -> dict[UUID, Decimal | None]:
+    """Of the training, and of the deployment that comes by itself after it; None where it is not known."""
+    found = {key: spending.training_usd(estimate.cost_usd)}
+    if spec.auto_deploy:
+        machine, most, hours = spec.machine_type, spec.endpoint_max_replicas, spec.endpoint_lease_hours
+        found[spending.deployment_key(key)] = spending.deployment_usd(machine, most, hours)
+    return found
+
+
+def why_not_start(owner: User, key: UUID, spec: TuningSpec) -> str:
+    """That it would cost more than may be spent today; nothing when it would not."""
+    return spending.why_not_spend(owner, spending.total(*prices(key, spec, _estimate(spec)).values()))
+
+
+def _same(job: TuningJob, request_hash: str) -> TuningJob:
+    if job.request_hash != request_hash:
+        raise KeyReused(_("This form was sent before with other settings. Open the job, or start a new one."))
+    return job
+
+
+def request_cancel(job: TuningJob) -> None:
+    """Durable, and stronger than whatever a step does at this moment: a job not yet sent will never be."""
+    now = timezone.now()
+    with transaction.atomic():
+        row = TuningJob.objects.select_for_update().get(pk=job.pk)
+        if row.is_terminal:
+            raise NotAllowedNow(_("The job has ended already; there is nothing to cancel."))
+        if row.cancel_requested_at is None:
+            row.cancel_requested_at = now
+            _cancel(row, now)
+            ring(row)
+            audit.record("tuning_job.cancel", row)
+    job.refresh_from_db()
+
+
+def _cancel(job: TuningJob, now: datetime) -> None:
+    if job.phase in UNSENT:
+        sentence = _("Cancelled before it was sent to Vertex AI.")
+        _close(job, TuningState.CANCELLED, now)
+        spending.release(job.pk)
+        level = EventLevel.INFO
+    else:
+        sentence, level = _("Cancelling was asked for."), EventLevel.INFO
+        check(TUNING_TRANSITIONS, job.state, TuningState.CANCELLING)
+        job.state, job.next_check_at = TuningState.CANCELLING, now
+        job.save(update_fields=["state", "next_check_at", "cancel_requested_at", "updated_at"])
+    job.events.create(level=level, message=sentence)
+
+
+def _close(job: TuningJob, state: TuningState, now: datetime) -> None:
+    check(TUNING_TRANSITIONS, job.state, state)
+    check(PHASE_TRANSITIONS, job.phase, Phase.CLOSED)
+    job.state, job.phase, job.ended_at, job.notice = state, Phase.CLOSED, now, ""
+    job.lease_token = job.lease_until = job.next_check_at = None
+    job.save()
+    notifications.note_closed(job)
+
+
+def decide(job: TuningJob, *, again: bool) -> None:
+    """The answer of a person to an outcome that stayed unknown: send it again, or give it up."""
+    now = timezone.now()
+    with transaction.atomic():
+        row = TuningJob.objects.select_for_update().get(pk=job.pk)
+        if row.phase != Phase.NEEDS_DECISION or row.is_terminal:
+            raise NotAllowedNow(_("The job does not wait for a decision any more. Look at its state again."))
+        if again:
+            row.phase, row.notice, row.next_check_at = Phase.RETRY_OK, "", now
+            row.lease_token = row.lease_until = None
+            row.save()
+            row.events.create(level=EventLevel.INFO, message=_("You asked to send it again."))
+        else:
+            row.error_code = "UNKNOWN"
+            row.error_message = _("It was given up, because nobody could confirm that Vertex AI accepted it.")
+            _close(row, TuningState.FAILED, now)
+            row.events.create(level=EventLevel.WARNING, message=row.error_message)
+        ring(row)
+        audit.record("tuning_job.decide", row, facts={"again": again})
+    job.refresh_from_db()
+
+
+def due(now: datetime) -> list[UUID]:
+    return row_lease.due(TuningJob, now)
+
+
+def advance(job_id: UUID, now: datetime) -> bool:
+    """Claims the job and does the next step of it. True when the step after that could be done at once."""
+    claimed = row_lease.claim(TuningJob, job_id, now)
+    return claimed is not None and row_lease.run(claimed, steps.step, ring)
+
+
+def ring(job: TuningJob) -> None:
+    live.ring(job.owner_id, f"job-{job.pk}", "jobs")

@@ -1,0 +1,238 @@
+"""Reads a job that exists in Vertex AI: its state, its metrics, its log. What Vertex AI shows is the truth."""
+
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import Max
+
+from jobs.models import EventLevel, Metric, TuningJob, thinned
+from jobs.sentences import gettext as _
+from jobs.sentences import joined, ngettext
+from jobs.services.endpoints import endpoints
+from jobs.services.remote.row_lease import Claim, Event, Outcome, pause, poll_seconds
+from jobs.states import TUNING_TERMINAL, TUNING_TRANSITIONS, Phase, TuningState
+from jobs.vertex import get_gateway
+from jobs.vertex.errors import NotFound, VertexError
+from jobs.vertex.port import Point, RemoteTuningJob
+
+logger = logging.getLogger(__name__)
+
+TRAIN, EVAL = "/train_total_loss", "/eval_total_loss"
+LOG_BYTES = 200_000
+CURVE_POINTS = 24
+MISSES = 3
+UNSTOPPED = frozenset(
+    {TuningState.QUEUED, TuningState.PENDING, TuningState.RUNNING, TuningState.PAUSED, TuningState.CANCELLING}
+)
+
+
+@dataclass
+class Reading:
+    changes: dict[str, Any] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    points: list[Metric] = field(default_factory=list)
+
+    def save_points(self) -> None:
+        Metric.objects.bulk_create(self.points, ignore_conflicts=True)
+
+
+def watch(claimed: Claim[TuningJob]) -> Outcome:
+    """The state decides, so it is kept even when the metrics or the log cannot be read this time."""
+    job = claimed.row
+    try:
+        remote = get_gateway().tuning.get(job.resource_name)
+    except NotFound:
+        return _missing(claimed)
+    reading = Reading({"empty_looks": 0})
+    try:
+        _read(job, remote, reading)
+    except VertexError as error:
+        logger.info("The progress of %s could not be read: %s", job.pk, error)
+    state, notice = observe(job.state, remote.state)
+    reading.changes["notice"] = notice
+    if notice and notice != job.notice:
+        reading.events.append((EventLevel.WARNING, notice))
+    if state != job.state:
+        _enter(claimed, state, remote, reading)
+    return Outcome(poll_seconds(), reading.changes, reading.events, lambda: _keep(job, state, reading))
+
+
+def close(claimed: Claim[TuningJob]) -> Outcome:
+    """One more look after the end: the last lines of the log and the last points may come later than the state."""
+    job, reading = claimed.row, Reading()
+    with suppress(NotFound):
+        _read(job, get_gateway().tuning.get(job.resource_name), reading)
+    return Outcome(None, {**reading.changes, "phase": Phase.CLOSED, "notice": ""}, reading.events, reading.save_points)
+
+
+def observe(state: str, remote: str) -> tuple[str, str]:
+    """The state to take from what Vertex AI reports, and a notice where it reports what we do not follow."""
+    if remote not in TuningState.values:
+        return state, _("Vertex AI reports the state %s, which this console does not know.") % remote
+    if remote == state or (state == TuningState.CANCELLING and remote in UNSTOPPED):
+        return state, ""
+    if remote in TUNING_TRANSITIONS[state]:
+        return remote, ""
+    words = {"remote": TuningState(remote).label, "state": TuningState(state).label}
+    return state, _("Vertex AI reports %(remote)s after %(state)s; the job stays as it is.") % words
+
+
+def _keep(job: TuningJob, state: str, reading: Reading) -> None:
+    reading.save_points()
+    if state == TuningState.SUCCEEDED and job.state != state and job.auto_deploy and not job.cancel_requested_at:
+        endpoints.deploy_for_job(job)
+
+
+def _missing(claimed: Claim[TuningJob]) -> Outcome:
+    """Absence is believed at the third look; for a job that was to be cancelled at the first."""
+    job = claimed.row
+    if job.cancel_requested_at:
+        changes = {"state": TuningState.CANCELLED, "phase": Phase.CLOSED, "ended_at": claimed.now, "notice": ""}
+        return Outcome(None, changes, [(EventLevel.INFO, _("Cancelled; Vertex AI has no such job any more."))])
+    if job.empty_looks + 1 < MISSES:
+        return Outcome(pause(), {"empty_looks": job.empty_looks + 1})
+    sentence = _("The job was deleted from Vertex AI. Start a new one to train the model.")
+    changes = {
+        "state": TuningState.FAILED, "phase": Phase.CLOSED, "ended_at": claimed.now, "notice": "",
+        "error_code": "NOT_FOUND", "error_message": sentence,
+    }  # fmt: skip
+    return Outcome(None, changes, [(EventLevel.ERROR, sentence)])
+
+
+def _enter(claimed: Claim[TuningJob], state: str, remote: RemoteTuningJob, reading: Reading) -> None:
+    reading.changes["state"] = state
+    if state not in TUNING_TERMINAL:
+        reading.events.append((EventLevel.INFO, _SENTENCES[state]()))
+        return
+    reading.changes["ended_at"] = remote.end_time or claimed.now
+    if state in (TuningState.FAILED, TuningState.EXPIRED):
+        code = remote.error.code if remote.error else state
+        message = remote.error.message if remote.error else _("Vertex AI gave no reason.")
+        sentence = joined(f"{message.rstrip('.')}.", remedy(code))
+        reading.changes |= {"error_code": code, "error_message": sentence}
+        reading.events.append((EventLevel.ERROR, sentence))
+        return
+    reading.events.append((EventLevel.INFO, _SENTENCES[state]()))
+    if state == TuningState.SUCCEEDED and claimed.row.auto_deploy and claimed.row.cancel_requested_at:
+        reading.events.append((EventLevel.INFO, _("It is not deployed by itself, because you had cancelled it.")))
+
+
+_SENTENCES: dict[str, Callable[[], str]] = {
+    TuningState.QUEUED: lambda: _("Vertex AI has queued the job."),
+    TuningState.PENDING: lambda: _("Vertex AI is preparing the job."),
+    TuningState.RUNNING: lambda: _("The training runs."),
+    TuningState.PAUSED: lambda: _("Vertex AI has paused the job."),
+    TuningState.CANCELLING: lambda: _("Vertex AI is cancelling the job."),
+    TuningState.CANCELLED: lambda: _("The job was cancelled."),
+    TuningState.SUCCEEDED: lambda: _("The training succeeded."),
+    TuningState.PARTIALLY_SUCCEEDED: lambda: _("The training succeeded in part; look at its log."),
+}
+
+
+def remedy(code: str) -> str:
+    if code == "INVALID_ARGUMENT":
+        return _("Correct the settings or the dataset, then start a new job.")
+    if code == "RESOURCE_EXHAUSTED":
+        return _("Wait for other jobs to end or ask Google for more quota, then start a new job.")
+    if code in ("PERMISSION_DENIED", "UNAUTHENTICATED"):
+        return _("Give the console's account the missing role, then start a new job.")
+    return _("Read the log below, then start the job again.")
+
+
+def _read(job: TuningJob, remote: RemoteTuningJob, reading: Reading) -> None:
+    _read_facts(job, remote, reading)
+    if remote.start_time is None:
+        return
+    if log := get_gateway().storage.read_text(f"{job.output_uri}/logs/train.log", LOG_BYTES):
+        reading.changes["log_text"] = log.replace("\x00", "")
+    experiment = remote.experiment or job.experiment
+    if experiment:
+        _read_metrics(job, get_gateway().metrics.read(experiment), reading)
+
+
+def lost_rows(stats: Mapping[str, Any]) -> list[str]:
+    """Which rows are not learnt whole, in sentences."""
+    cut, dropped = _lost(stats)
+    why = " ".join(dict.fromkeys(stats.get("droppedExampleReasons", [])))
+    sentences = (
+        (cut, ngettext("%d row was longer than the limit and was cut.",
+                       "%d rows were longer than the limit and were cut.", cut) % cut),
+        (dropped, ngettext("%(rows)d row was left out of the training: %(why)s",
+                           "%(rows)d rows were left out of the training: %(why)s", dropped)
+                  % {"rows": dropped, "why": why}),
+    )  # fmt: skip
+    return [sentence for rows, sentence in sentences if rows]
+
+
+def _lost(stats: Mapping[str, Any]) -> tuple[int, int]:
+    """Rows cut and rows left out. Vertex AI has one count for both; with a reason for each, all were left out."""
+    count, reasons = int(stats.get("totalTruncatedExampleCount", 0)), len(stats.get("droppedExampleReasons", []))
+    if reasons and reasons >= len(stats.get("truncatedExampleIndices", [])):
+        return 0, max(count, reasons)
+    return max(count - reasons, 0), reasons
+
+
+def _read_facts(job: TuningJob, remote: RemoteTuningJob, reading: Reading) -> None:
+    facts = {
+        "started_at": remote.start_time, "total_steps": remote.total_steps, "experiment": remote.experiment,
+        "tuned_model": remote.tuned_model, "data_stats": dict(remote.data_stats),
+    }  # fmt: skip
+    reading.changes |= {name: value for name, value in facts.items() if value}
+    if remote.total_steps and not job.total_steps:
+        reading.events.append((EventLevel.INFO, _("The training has %d steps.") % remote.total_steps))
+    told = lost_rows(job.data_stats)
+    reading.events += [(EventLevel.WARNING, one) for one in lost_rows(remote.data_stats) if one not in told]
+    known = {checkpoint["checkpoint_id"] for checkpoint in job.checkpoints}
+    for checkpoint in remote.checkpoints:
+        if checkpoint.checkpoint_id not in known:
+            words = {"epoch": checkpoint.epoch, "step": checkpoint.step}
+            reading.events.append((EventLevel.INFO, _("Checkpoint of epoch %(epoch)d saved at step %(step)d.") % words))
+    if remote.checkpoints:
+        reading.changes["checkpoints"] = [
+            {"checkpoint_id": one.checkpoint_id, "epoch": one.epoch, "step": one.step} for one in remote.checkpoints
+        ]
+
+
+def _read_metrics(job: TuningJob, series: Mapping[str, Sequence[Point]], reading: Reading) -> None:
+    kept = dict(job.metrics.order_by().values_list("tag").annotate(Max("step")))
+    fresh = {tag: [point for point in points if point.step > kept.get(tag, -1)] for tag, points in series.items()}
+    reading.points = [
+        Metric(job=job, tag=tag, step=point.step, value=point.value, wall_time=point.wall_time)
+        for tag, points in fresh.items()
+        for point in points
+        if math.isfinite(point.value)
+    ]
+    total = reading.changes.get("total_steps") or job.total_steps
+    if train := series.get(TRAIN):
+        _read_training(job, train, total, reading)
+    if evaluated := series.get(EVAL):
+        reading.changes["eval_loss"] = evaluated[-1].value if math.isfinite(evaluated[-1].value) else None
+        reading.events += [_epoch_ended(job, point, total) for point in fresh[EVAL] if math.isfinite(point.value)]
+
+
+def _read_training(job: TuningJob, train: Sequence[Point], total: int | None, reading: Reading) -> None:
+    last = train[-1]
+    reading.changes |= {
+        "step": last.step, "first_step_at": train[0].wall_time, "last_step_at": last.wall_time,
+        "epoch": round(last.step * job.epochs / total, 4) if total else 0,
+    }  # fmt: skip
+    reading.changes["loss_curve"] = _curve([point.value for point in train if math.isfinite(point.value)])
+    if math.isfinite(last.value):
+        reading.changes["train_loss"] = last.value
+    elif last.step > job.step:
+        sentence = _("The training loss is not a number at step %d. A smaller learning rate may help.") % last.step
+        reading.events.append((EventLevel.WARNING, sentence))
+
+
+def _curve(values: list[float]) -> list[float]:
+    return [float(f"{value:.4g}") for value in thinned(values, CURVE_POINTS)]
+
+
+def _epoch_ended(job: TuningJob, point: Point, total: int | None) -> Event:
+    epoch = f"{point.step * job.epochs / total:.3g}" if total else "?"
+    words = {"epoch": epoch, "step": point.step, "loss": point.value}
+    return EventLevel.INFO, _("Epoch %(epoch)s ended at step %(step)d with a validation loss of %(loss).4f.") % words

@@ -1,0 +1,118 @@
+"""The order of the jobs that are not sent yet.
+
+Vertex AI lets few jobs run at once. What it has been given it orders by itself; what waits here, because as many as
+may be sent are under way (`VERTEX_TUNING_AT_ONCE`) or because the quota refused one, goes in an order that people can
+change. After a refusal the jobs of that region wait, and one asks for all of them: a refusal is one call a minute and
+not hundreds. Whose it is goes around: there may be quota for another person's job where there is none for the first.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+
+from jobs import live
+from jobs.errors import NotAllowedNow
+from jobs.models import TuningJob, TuningJobQuerySet
+from jobs.sentences import gettext as _
+from jobs.services import audit
+from jobs.services.remote.create_once import POST_PAUSE, UNSENT
+from jobs.services.remote.row_lease import STRIKES_ALLOWED
+from jobs.states import TUNING_LIVE, Phase
+
+SHOWN = 1000
+TOP, UP, DOWN = "top", "up", "down"
+MOVES = (TOP, UP, DOWN)
+WAITING = Q(phase__in=UNSENT, prepared_at__isnull=False, strikes__lt=STRIKES_ALLOWED, cancel_requested_at__isnull=True)
+UNDER_WAY = Q(phase__in=(Phase.SUBMITTING, Phase.AMBIGUOUS, Phase.BOUND), state__in=TUNING_LIVE)
+
+
+ORDER = ("queue_rank", "created_at", "pk")
+NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+class Waiting(NamedTuple):
+    pk: UUID
+    owner_id: int
+    location: str
+    quota_refused_at: datetime | None
+    next_check_at: datetime
+    phase: str
+
+
+def waiting() -> TuningJobQuerySet:
+    """Everybody's, the next one first."""
+    jobs: TuningJobQuerySet = TuningJob.objects.filter(WAITING, next_check_at__isnull=False)
+    return jobs.order_by(*ORDER)
+
+
+def place_to_wait(job: TuningJob, now: datetime) -> int:
+    """0: it is this job's turn. Else its place, counted from 1.
+
+    One statement, so that two workers who ask for two jobs at once see the same queue and only one of them goes.
+    """
+    rows = TuningJob.objects.filter(WAITING | UNDER_WAY, next_check_at__isnull=False).order_by(*ORDER)
+    found = [Waiting(*row) for row in rows.values_list(*Waiting._fields)]
+    queue = [row for row in found if row.phase in UNSENT]
+    place = next((place for place, row in enumerate(queue) if row.pk == job.pk), len(queue))
+    mine = queue[place] if place < len(queue) else Waiting(*(getattr(job, name) for name in Waiting._fields))
+    # What its region's quota refuses takes nobody's place among those that may be under way.
+    ahead = sum(row.quota_refused_at is None for row in queue[:place])
+    limit = settings.VERTEX_TUNING_AT_ONCE
+    is_full = bool(limit) and len(found) - len(queue) + ahead >= limit
+    return 0 if not is_full and _asks_next(mine, queue, now) else place + 1
+
+
+def _asks_next(mine: Waiting, queue: Sequence[Waiting], now: datetime) -> bool:
+    """In its region, after a refusal: of each person's first job that is due, the one that was refused longest ago."""
+    here = [row for row in queue if row.location == mine.location]
+    refusals = [row.quota_refused_at for row in here if row.quota_refused_at]
+    if not refusals:
+        return True
+    firsts: dict[int, Waiting] = {}
+    for row in here:
+        firsts.setdefault(row.owner_id, row)
+    due = [row for row in firsts.values() if row == mine or row.next_check_at <= now]
+    front = min(due, key=lambda row: row.quota_refused_at or NEVER, default=None)
+    return front == mine and now - max(refusals) >= POST_PAUSE
+
+
+def places() -> dict[UUID, int]:
+    """The place of each job that waits for others, counted from 1; none of those that are sent as they come."""
+    rows = list(waiting().values_list("pk", "location", "quota_refused_at")[:SHOWN])
+    held = {location for _pk, location, refused in rows if refused}
+    has_limit = bool(settings.VERTEX_TUNING_AT_ONCE)
+    places = [(pk, place) for place, (pk, location, _refused) in enumerate(rows, 1) if has_limit or location in held]
+    return dict(places)
+
+
+def move(job: TuningJob, to: str) -> None:
+    """Changes places with the owner's other jobs only: the places of other people's jobs stay theirs.
+
+    A step in flight decided by the old order, so every lease is taken away: it finds that it may not send.
+    Rows are locked by id, in the same sequence by everybody, and read in their order only then.
+    """
+    with transaction.atomic():
+        list(waiting().order_by("pk").select_for_update().values_list("pk"))
+        rows = list(waiting())
+        own = [row for row in rows if row.owner_id == job.owner_id]
+        if job.pk not in {row.pk for row in own}:
+            raise NotAllowedNow(_("The job does not wait here any more, so its place cannot be changed."))
+        turns = iter(_moved(own, job, to))
+        order = [next(turns) if row.owner_id == job.owner_id else row for row in rows]
+        for rank, row in enumerate(order, -len(order)):
+            row.queue_rank, row.lease_token, row.lease_until = rank, None, None
+        TuningJob.objects.bulk_update(order, ["queue_rank", "lease_token", "lease_until"], batch_size=200)
+        live.ring(job.owner_id, *(f"job-{row.pk}" for row in own), "jobs")
+        audit.record("tuning_job.move", job, facts={"to": to})
+
+
+def _moved(own: list[TuningJob], job: TuningJob, to: str) -> list[TuningJob]:
+    place = [row.pk for row in own].index(job.pk)
+    rest = own[:place] + own[place + 1 :]
+    target = {TOP: 0, UP: max(place - 1, 0), DOWN: place + 1}[to]
+    return [*rest[:target], own[place], *rest[target:]]

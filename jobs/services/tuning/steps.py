@@ -1,0 +1,191 @@
+"""One step of a tuning job: what comes next follows from the row alone, so a crash anywhere resumes."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+
+from jobs.files import store
+from jobs.models import Dataset, EventLevel, TuningJob
+from jobs.sentences import gettext as _
+from jobs.services.datasets import references
+from jobs.services.datasets.file import why_gone
+from jobs.services.remote.create_once import UNSENT, UNSURE, Binding, Foreign, Submission, is_ours, labels
+from jobs.services.remote.row_lease import NOW, Claim, Event, Outcome, poll_seconds
+from jobs.states import Phase, TuningState
+from jobs.vertex import get_gateway
+from jobs.vertex.errors import NotAuthorised, NotFound, Refused
+from jobs.vertex.port import RemoteTuningJob, TuningJobSpec
+
+from . import observe, orphaned_jobs, queue
+
+CANCEL_AGAIN = timedelta(seconds=60)
+# In polls: how long a job far back in the queue leaves alone the question whether it is its turn.
+LONGEST_WAIT = 15
+# So long the data and the folder are taken to be as they were when they were looked at.
+PREPARED = timedelta(minutes=10)
+
+
+def step(claimed: Claim[TuningJob]) -> Outcome:
+    job = claimed.row
+    if job.phase in UNSENT or job.phase == Phase.CLOSED:
+        return _unsent(claimed)
+    if job.phase in UNSURE:
+        return _unsure(claimed)
+    if job.is_terminal:
+        return observe.close(claimed)
+    if job.cancel_requested_at and (not job.cancel_sent_at or claimed.now - job.cancel_sent_at > CANCEL_AGAIN):
+        return _send_cancel(claimed)
+    return observe.watch(claimed)
+
+
+def _unsent(claimed: Claim[TuningJob]) -> Outcome:
+    job = claimed.row
+    if job.cancel_requested_at and not job.is_terminal:
+        return _cancelled(claimed, _("Cancelled; Vertex AI has no such job."))
+    if job.phase == Phase.CLOSED:
+        return Outcome(None)
+    if not job.prepared_at:
+        return _prepare(claimed)
+    if place := queue.place_to_wait(job, claimed.now):
+        return Outcome(poll_seconds() * min(place, LONGEST_WAIT))
+    if claimed.now - job.prepared_at > PREPARED:
+        return _prepare(claimed)
+    return Submission(claimed, JobCreation(job)).step()
+
+
+def _unsure(claimed: Claim[TuningJob]) -> Outcome:
+    """With a cancel waiting nobody needs to be asked: what never appeared is cancelled."""
+    job = claimed.row
+    outcome = Submission(claimed, JobCreation(job)).step()
+    phase = outcome.changes.get("phase", job.phase)
+    if job.cancel_requested_at and phase == Phase.NEEDS_DECISION:
+        return _cancelled(claimed, _("Cancelled; the job did not appear in Vertex AI."))
+    return outcome
+
+
+def _cancelled(claimed: Claim[TuningJob], sentence: str) -> Outcome:
+    changes = {"state": TuningState.CANCELLED, "phase": Phase.CLOSED, "ended_at": claimed.now, "notice": ""}
+    return Outcome(None, changes, [(EventLevel.INFO, sentence)])
+
+
+def _send_cancel(claimed: Claim[TuningJob]) -> Outcome:
+    """Refused means that it has just ended: the next look tells how."""
+    try:
+        get_gateway().tuning.cancel(claimed.row.resource_name)
+    except NotFound:
+        return _cancelled(claimed, _("Cancelled; the job does not exist in Vertex AI any more."))
+    except NotAuthorised:
+        raise
+    except Refused as error:
+        return Outcome(NOW, {"cancel_sent_at": claimed.now, "notice": str(error)})
+    events = [] if claimed.row.cancel_sent_at else [(EventLevel.INFO, _("Vertex AI was told to cancel the job."))]
+    return Outcome(NOW, {"cancel_sent_at": claimed.now, "notice": ""}, events)
+
+
+def _prepare(claimed: Claim[TuningJob]) -> Outcome:
+    """What Vertex AI needs in place: the data in `gs://`, an output folder that can be written to."""
+    job = claimed.row
+    if not settings.VERTEX_BUCKET:
+        return _failed(claimed, _("There is no bucket for datasets. Set VERTEX_BUCKET, then start the job again."))
+    for dataset in filter(None, (job.dataset, job.validation_dataset)):
+        if reason := references.why_not_sent(dataset):
+            return _failed(claimed, reason)
+        if not _is_uploaded(dataset):
+            return _upload(claimed, dataset)
+    if problem := get_gateway().storage.problem_with_output(job.output_uri):
+        return _failed(claimed, _("%s Choose another output directory and start a new job.") % problem)
+    return Outcome(NOW, {"prepared_at": claimed.now, "notice": ""})
+
+
+def _is_uploaded(dataset: Dataset) -> bool:
+    """The copy is there and whole: a bucket can be emptied, and an object replaced, behind our back."""
+    uri = dataset_uri(dataset)
+    found = get_gateway().storage.find_object(uri) if dataset.uploaded_uri == uri else None
+    if found is None:
+        return False
+    size = store.size(dataset.stored_name)
+    return size is None or size == found.size
+
+
+def _upload(claimed: Claim[TuningJob], dataset: Dataset) -> Outcome:
+    storage, uri = get_gateway().storage, dataset_uri(dataset)
+    try:
+        with store.local_copy(dataset.stored_name) as path:
+            storage.ensure_bucket(uri)
+            storage.upload(path, uri)
+    except FileNotFoundError:
+        return _failed(claimed, why_gone(dataset))
+    # At once and whoever holds the lease by now: an upload slower than a lease must not start again for ever.
+    Dataset.objects.filter(pk=dataset.pk).update(uploaded_uri=uri)
+    event = (EventLevel.INFO, _("Uploaded the dataset %(name)s to %(uri)s.") % {"name": dataset.name, "uri": uri})
+    return Outcome(NOW, {"notice": ""}, [event])
+
+
+def _failed(claimed: Claim[TuningJob], sentence: str) -> Outcome:
+    changes = {
+        "state": TuningState.FAILED, "phase": Phase.CLOSED, "ended_at": claimed.now,
+        "error_code": "FAILED_PRECONDITION", "error_message": sentence, "notice": "",
+    }  # fmt: skip
+    return Outcome(None, changes, [(EventLevel.ERROR, sentence)])
+
+
+def dataset_uri(dataset: Dataset) -> str:
+    return f"{settings.VERTEX_BUCKET}/datasets/{dataset.pk}.jsonl"
+
+
+class JobCreation:
+    after_window = Phase.NEEDS_DECISION
+
+    def __init__(self, job: TuningJob) -> None:
+        self.job = job
+        self.model = job.base_model
+        self.window = timedelta(seconds=settings.VERTEX_AMBIGUOUS_SECONDS)
+
+    def look(self) -> Binding | None:
+        found = get_gateway().tuning.find("app-key", str(self.job.pk), [self.job.location])
+        if not found:
+            return None
+        ours = [remote for remote in found if is_ours(self.job, remote.labels)]
+        if not ours:
+            raise Foreign(
+                _("Vertex AI already has a job with this key but other settings, %s. Start a new job.") % found[0].name
+            )
+        return _columns(ours[0]), [_surplus(remote) for remote in found if remote.name != ours[0].name]
+
+    def prepare(self) -> Callable[[], Mapping[str, Any]]:
+        tuning, spec = get_gateway().tuning, self._spec()
+        return lambda: _columns(tuning.create(spec))
+
+    def accept_licence(self) -> None:
+        get_gateway().catalogue.acknowledge_licence(self.model)
+
+    def _spec(self) -> TuningJobSpec:
+        job = self.job
+        validation = job.validation_dataset
+        return TuningJobSpec(
+            base_model=job.base_model,
+            display_name=job.display_name,
+            output_uri=job.output_uri,
+            training_dataset_uri=dataset_uri(job.dataset),
+            validation_dataset_uri=dataset_uri(validation) if validation else "",
+            epochs=job.epochs,
+            learning_rate=job.learning_rate,
+            tuning_mode=job.tuning_mode,
+            adapter_size=job.adapter_size,
+            batch_size=job.batch_size,
+            export_last_checkpoint_only=job.export_last_checkpoint_only,
+            labels={**job.labels, **labels(job)},
+            description=job.description,
+            custom_base_model=job.custom_base_model,
+            location=job.location,
+        )
+
+
+def _columns(remote: RemoteTuningJob) -> Mapping[str, Any]:
+    return {"resource_name": remote.name}
+
+
+def _surplus(remote: RemoteTuningJob) -> Event:
+    return EventLevel.WARNING, orphaned_jobs.sentence(remote)

@@ -1,0 +1,75 @@
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from jobs.services.costs import estimates
+from tests import factories
+from tests.factories import BASE_MODEL, NOW
+
+pytestmark = pytest.mark.django_db
+BIG = "google/gemma3@gemma-3-27b-it"
+
+
+def ended(seconds, *, loading=10, **values):
+    """Trained for `seconds`, loaded for `loading` before and saved for 5 after."""
+    first = NOW + timedelta(seconds=loading)
+    last = first + timedelta(seconds=seconds)
+    times = {"started_at": NOW, "first_step_at": first, "last_step_at": last, "ended_at": last + timedelta(seconds=5)}
+    return factories.job(**{"state": "SUCCEEDED", "epochs": 2, **times, **values})
+
+
+def dataset(characters=100_000):
+    return factories.dataset(character_count=characters)
+
+
+def test_tokens_and_money_by_characters():
+    estimate = estimates.of_data(dataset(1_000_000), 3, BIG, "PEFT_ADAPTER")
+    assert (estimate.tokens, str(estimate.cost_usd)) == (693_000, "4.73")
+    assert estimates.of_data(dataset(), 1, "unknown/model@x", "FULL").cost_usd is None
+
+
+def test_time_is_unknown_until_a_job_has_succeeded():
+    factories.job(state="FAILED", started_at=NOW, ended_at=NOW + timedelta(seconds=9))
+    estimate = estimates.of_data(dataset(), 1, BASE_MODEL, "PEFT_ADAPTER")
+    assert (estimate.seconds, estimate.pace) == (None, None)
+
+
+def test_time_is_the_median_of_earlier_jobs_and_their_loading():
+    for seconds in (50, 100, 900):
+        ended(seconds, dataset=dataset())
+    estimate = estimates.of_data(dataset(200_000), 2, BASE_MODEL, "PEFT_ADAPTER")
+    assert estimate.pace == estimates.Pace(46_200 / 100, 15, 3)
+    assert estimate.seconds == pytest.approx(15 + 200)
+
+
+def test_jobs_of_another_model_or_mode_tell_nothing():
+    ended(50, base_model=BIG)
+    ended(50, tuning_mode="FULL")
+    assert estimates.pace(BASE_MODEL, "PEFT_ADAPTER", 0.231) is None
+
+
+def test_a_job_without_measured_steps_is_left_out():
+    ended(0)
+    ended(50, started_at=None)
+    assert estimates.pace(BASE_MODEL, "PEFT_ADAPTER", 0.231) is None
+
+
+def test_an_estimate_is_fit_for_json():
+    ended(100, dataset=dataset())
+    kept = estimates.of_data(dataset(), 2, BASE_MODEL, "PEFT_ADAPTER").as_dict()
+    assert (kept["tokens"], kept["cost_usd"], kept["measured_jobs"]) == (46_200, "0.00", 1)
+
+
+def test_what_a_job_took():
+    job = ended(100, base_model=BIG, data_stats={"totalBillableTokenCount": "500000"})
+    assert estimates.figures(job) == estimates.Figures(1_000_000, 115, Decimal("6.83"))
+
+
+def test_nobody_counts_the_tokens_of_a_job_that_failed():
+    job = ended(100, state="FAILED", data_stats={"totalBillableTokenCount": "500000"})
+    assert estimates.figures(job) == estimates.Figures(None, 115, None)
+
+
+def test_a_job_that_has_not_begun_took_nothing_yet():
+    assert estimates.figures(factories.job()) == estimates.Figures(None, None, None)

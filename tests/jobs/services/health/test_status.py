@@ -1,0 +1,159 @@
+import json
+from collections import namedtuple
+from datetime import timedelta
+
+import pytest
+
+from jobs import shortages
+from jobs.models import Heartbeat, PartState, ProbeResult, ProcessReport
+from jobs.services.health import status
+from tests import factories
+from tests.factories import NOW
+
+pytestmark = pytest.mark.django_db
+Usage = namedtuple("Usage", "total used free")
+
+
+def beat(name, seconds_ago=1, **detail):
+    seen_at = NOW - timedelta(seconds=seconds_ago)
+    return Heartbeat.objects.create(name=name, seen_at=seen_at, detail=json.dumps(detail) if detail else "")
+
+
+def part(name):
+    return next(part for part in status.parts(NOW) if part.name == name)
+
+
+def test_every_part_is_there_once():
+    names = [part.name for part in status.parts(NOW)]
+    expected = ["database", "broker", "worker", "chat", "web", "scheduler"]
+    expected += ["storage", "vertex", "clock", "live", "disk"]
+    assert names == expected
+
+
+def test_nothing_is_green_before_it_was_checked():
+    states = {part.name: part.state.value for part in status.parts(NOW)}
+    assert {name: states[name] for name in ("worker", "scheduler", "storage", "vertex", "clock")} == {
+        "worker": "failed", "scheduler": "unknown", "storage": "unknown", "vertex": "unknown", "clock": "unknown",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(10, "ok"), (180, "ok"), (181, "unknown")])
+def test_what_was_checked_too_long_ago_is_unknown(seconds, state):
+    checked_at = NOW - timedelta(seconds=seconds)
+    ProbeResult.objects.create(name="storage", state="ok", latency_ms=40, checked_at=checked_at)
+    assert (part("storage").state, part("storage").latency_ms) == (state, 40 if state == "ok" else None)
+
+
+def test_an_old_failure_is_unknown_too():
+    old = NOW - timedelta(minutes=10)
+    ProbeResult.objects.create(name="vertex", state="failed", detail="No answer.", checked_at=old)
+    assert (part("vertex").state, "too long ago" in part("vertex").problem) == (PartState.UNKNOWN, True)
+
+
+def test_a_worker_that_works(settings):
+    beat("worker", version=settings.VERSION, host="here")
+    beat("beat")
+    assert [part(name).state for name in ("worker", "scheduler")] == [PartState.OK, PartState.OK]
+
+
+def test_a_worker_of_another_version_needs_attention():
+    beat("worker", version="0.0.1", host="here")
+    assert part("worker").problem == "The worker runs version 0.0.1, the pages run 0.1.0."
+
+
+def test_a_silent_worker_leaves_the_scheduler_unknown():
+    beat("worker", 95)
+    beat("beat", 95)
+    assert [part(name).state for name in ("worker", "scheduler")] == [PartState.FAILED, PartState.UNKNOWN]
+
+
+def test_a_worker_that_lives_tells_of_a_dead_scheduler():
+    beat("worker")
+    beat("beat", 95)
+    assert [part(name).state for name in ("worker", "scheduler")] == [PartState.OK, PartState.FAILED]
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(5, "unknown"), (31, "failed")])
+def test_a_scheduler_is_given_time_to_begin(seconds, state):
+    beat("worker", since=(NOW - timedelta(seconds=seconds)).isoformat())
+    assert part("scheduler").state == state
+
+
+def test_work_that_waits_is_told():
+    beat("worker")
+    factories.job(next_check_at=NOW - timedelta(seconds=75))
+    assert (part("worker").state, part("worker").facts["waiting"]) == (PartState.WARNING, 75)
+
+
+@pytest.mark.parametrize(
+    ("free", "state"), [(50 * status.GIB, "ok"), (2 * status.GIB, "warning"), (status.GIB // 4, "failed")]
+)
+def test_a_disk_that_fills_up(monkeypatch, free, state):
+    monkeypatch.setattr(status.shutil, "disk_usage", lambda path: Usage(100 * status.GIB, 0, free))
+    assert part("disk").state == state
+
+
+def test_a_data_directory_that_is_gone_is_unknown(settings):
+    settings.DATA_DIR.rmdir()
+    assert part("disk").state == PartState.UNKNOWN
+
+
+def test_a_broker_that_is_away():
+    assert [part(name).state for name in ("broker", "live")] == [PartState.FAILED, PartState.FAILED]
+
+
+def test_the_parts_take_the_same_queries_however_much_there_is(django_assert_num_queries):
+    beat("worker")
+    for _ in range(3):
+        factories.job(next_check_at=NOW - timedelta(seconds=5))
+    with django_assert_num_queries(7):
+        status.parts(NOW)
+
+
+def report(kind="chat", seconds_ago=1, pid=1, version="0.1.0"):
+    seen_at = NOW - timedelta(seconds=seconds_ago)
+    values = {"host": "here", "pid": pid, "version": version, "since": NOW - timedelta(hours=1), "seen_at": seen_at}
+    return ProcessReport.objects.create(kind=kind, **values)
+
+
+@pytest.mark.parametrize("kind", ["chat", "web"])
+@pytest.mark.parametrize(
+    ("ages", "state", "problem"),
+    [
+        ([], "failed", "No process of this kind reports."),
+        ([5, 9], "ok", ""),
+        ([5, 45], "warning", "The process here 1 last reported 45 seconds ago."),
+        ([45, 90], "failed", "It last reported 45 seconds ago."),
+        ([5, 601], "ok", ""),
+    ],
+)
+def test_processes_of_a_kind(kind, ages, state, problem):
+    for pid, age in enumerate(ages):
+        report(kind, age, pid)
+    found = part(kind)
+    assert (found.state, found.problem) == (state, problem)
+    assert [one["pid"] for one in found.facts["processes"]] == [pid for pid, age in enumerate(ages) if age < 600]
+
+
+def test_a_chat_worker_of_another_version_needs_attention():
+    report(version="0.0.1")
+    assert part("chat").problem == "The worker runs version 0.0.1, the pages run 0.1.0."
+
+
+def test_a_silent_worker_beside_one_that_works_needs_attention():
+    beat("worker")
+    report("worker", 40)
+    assert (part("worker").state, part("worker").problem) == (
+        "warning", "The process here 1 last reported 40 seconds ago.",
+    )  # fmt: skip
+
+
+@pytest.mark.fault("F20")
+def test_on_a_full_disk_silence_says_nothing(monkeypatch):
+    if status.connection.vendor != "sqlite":
+        pytest.skip("the disk of another database is elsewhere")
+    report(seconds_ago=60)
+    monkeypatch.setattr(shortages, "NOTHING_LEFT", 2**62)
+    assert (part("chat").state, part("chat").problem) == (
+        "unknown", "It cannot be told: on a full disk no process can report.",
+    )  # fmt: skip

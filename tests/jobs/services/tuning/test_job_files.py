@@ -1,0 +1,139 @@
+import json
+import random
+from dataclasses import asdict
+
+import pytest
+
+from jobs.services.tuning import job_files
+from jobs.services.tuning.jobs import TuningSpec
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+SHA = "a" * 64
+NUL, HALF = (json.dumps({"format": job_files.FORMAT, "version": 1, key: {}}) for key in ("a\0b", "\ud800"))
+
+
+def spec(**values):
+    if "dataset" not in values:
+        values["dataset"] = factories.dataset(sha256=SHA)
+    return TuningSpec(
+        **{"display_name": "Ahoy", "base_model": "a/b@c", "output_uri": "gs://bucket/x", "adapter_size": 8, **values}
+    )
+
+
+def text_of(job, **changes):
+    """The file of a job, with `step__field` changed to a value, or taken out where the value is `...`."""
+    content = job_files.dump(job)
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        place = content
+        for name in parents:
+            place = place[name]
+        if value is ...:
+            del place[last]
+        else:
+            place[last] = value
+    return json.dumps(content)
+
+
+def problems(owner, text):
+    with pytest.raises(job_files.FileRejected) as caught:
+        job_files.load(owner, text)
+    return caught.value.problems
+
+
+def random_spec(chance, datasets):
+    letters = "u0aé선😀\"\\\n\t <&'{}%$`x9"
+    words = "".join(chance.choices(letters, k=chance.randint(1, 40)))
+    train, validation = chance.sample(datasets, 2)
+    return TuningSpec(
+        display_name=words, description=chance.choice(["", words]), base_model=chance.choice(["a/b@c", words]),
+        output_uri=f"gs://bucket/{chance.random()}", dataset=train, epochs=chance.randint(1, 100),
+        validation_dataset=chance.choice([None, validation]), learning_rate=10 ** chance.uniform(-12, 0),
+        tuning_mode=chance.choice(["FULL", "PEFT_ADAPTER"]), adapter_size=chance.choice([None, 1, 32]),
+        batch_size=chance.choice([None, 1, 256]), export_last_checkpoint_only=chance.random() < 0.5,
+        auto_deploy=chance.random() < 0.5, endpoint_display_name=chance.choice(["", words]),
+        machine_type=chance.choice(["", "g2-standard-12"]), endpoint_lease_hours=chance.choice([None, 1, 720]),
+        endpoint_min_replicas=chance.randint(1, 3), endpoint_max_replicas=chance.randint(3, 100),
+        labels={f"k{number}": chance.choice(["", "v-9_"]) for number in range(chance.randint(0, 61))},
+        custom_base_model=chance.choice(["", "gs://bucket/run/final"]), location=chance.choice(["", "global"]),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_job_comes_back_as_it_was(owner, seed):
+    chance = random.Random(seed)
+    datasets = [factories.dataset(sha256=f"{number:064x}") for number in range(3)]
+    for _ in range(10):
+        job = random_spec(chance, datasets)
+        loaded = job_files.load(owner, json.dumps(job_files.dump(job), ensure_ascii=chance.random() < 0.5))
+        assert loaded == job_files.Loaded({k: v for k, v in vars(job).items() if k != "accepts_licence"})
+
+
+def test_a_file_from_before_replicas_could_be_chosen_is_read(owner):
+    content = job_files.dump(spec())
+    del content["deployment"]["endpoint_min_replicas"], content["deployment"]["endpoint_max_replicas"]
+    answers = job_files.load(owner, json.dumps(content)).answers
+    assert (answers["endpoint_min_replicas"], answers["endpoint_max_replicas"]) == (1, 1)
+
+
+def test_a_row_and_the_wish_for_it_are_the_same_file(owner):
+    wish = spec(labels={"team": "support"}, location="us-central1")
+    row = factories.job(dataset=wish.dataset, **{k: v for k, v in asdict(wish).items() if "dataset" not in k})
+    assert job_files.dump(row) == job_files.dump(wish)
+
+
+def test_a_data_set_is_known_by_its_content(owner, stranger):
+    text = text_of(spec())
+    factories.dataset(sha256=SHA, name="Other name")
+    named = factories.dataset(sha256=SHA, name="Questions")
+    factories.dataset(sha256=SHA, name="Questions", owner=stranger)
+    assert job_files.load(owner, text).answers["dataset"] == named
+
+
+def test_a_data_set_that_is_missing_is_named(owner, stranger):
+    text = text_of(spec(dataset=factories.dataset(owner=stranger, sha256=SHA)))
+    loaded = job_files.load(owner, text)
+    assert (loaded.answers["dataset"], loaded.missing) == (None, {"dataset": "Questions (aaaaaaaa)"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "words"),
+    [
+        ({"training__epochs": "3"}, "training.epochs", "It must be a whole number."),
+        ({"training__epochs": True}, "training.epochs", "It must be a whole number."),
+        ({"training__epochs": ...}, "training.epochs", "This field is missing."),
+        ({"training__epoch": 3}, "training.epoch", "This field is not known."),
+        ({"training__learning_rate": "x"}, "training.learning_rate", "It must be a number."),
+        ({"training__adapter_size": 1.5}, "training.adapter_size", "It must be a whole number or null."),
+        ({"training__dataset": None}, "training.dataset", "It must be an object."),
+        ({"training__validation_dataset": 1}, "training.validation_dataset", "It must be an object or null."),
+        ({"training__dataset__sha256": "x"}, "training.dataset.sha256", "It must be the SHA-256 of the file"),
+        ({"training__dataset__uri": ...}, "training.dataset.uri", "This field is missing."),
+        ({"deployment__auto_deploy": 1}, "deployment.auto_deploy", "It must be true or false."),
+        ({"name__labels": {"app-key": "x"}}, "name.labels", "belongs to the console"),
+        ({"name__labels": {"team": 1}}, "name.labels.team", "It must be a text."),
+        ({"output": ...}, "output", "This part is missing."),
+        ({"output": []}, "output", "It must be an object."),
+        ({"more": 1}, "more", "This part is not known."),
+        ({"version": 2}, "version", "This console reads version 1"),
+        ({"format": "x"}, "format", "The file is not a tuning job of this console"),
+    ],
+)
+def test_a_wrong_file_is_refused_by_field(owner, changes, field, words):
+    ((found, sentence),) = problems(owner, text_of(spec(), **changes))
+    assert (found, words in sentence) == (field, True)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 100_000, '{"format": NaN}', NUL, HALF])
+def test_what_is_no_job_at_all(owner, text):
+    assert len(problems(owner, text)) == 1
+
+
+def test_all_that_is_wrong_is_said_at_once(owner):
+    found = problems(owner, text_of(spec(), training__epochs="3", output__output_uri=1, name__labels=1))
+    assert [field for field, _sentence in found] == ["name.labels", "output.output_uri", "training.epochs"]
+
+
+def test_a_backslash_is_a_character_as_any_other(owner):
+    assert job_files.load(owner, text_of(spec(description="C:\\u0000"))).answers["description"] == "C:\\u0000"
