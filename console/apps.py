@@ -10,11 +10,11 @@ class ConsoleConfig(AppConfig):
     name = "console"
 
     def ready(self) -> None:
-        from console.sessions import note_sign_in  # noqa: PLC0415  # models are not there before
+        from console.web.sessions import note_sign_in  # noqa: PLC0415  # models are not there before
 
         user_logged_in.connect(note_sign_in)
         # Sign-ins are heard of, whatever is started.
-        import_module("console.audit")
+        import_module("console.web.audit")
         checks.register(check_schema, checks.Tags.database)
 
 

@@ -22,18 +22,19 @@ django: Any = get_wsgi_application()
 
 from django.conf import settings  # noqa: E402  settings must be loaded first
 
-from console import json_lines, streams  # noqa: E402
+from console import json_lines  # noqa: E402
 from console.entrance import bodies, requests, static_files  # noqa: E402
 from console.entrance.answers import send_answer  # noqa: E402
 from console.entrance.bodies import Refused, body_limit, declared_length  # noqa: E402
 from console.entrance.clients import Clients, ask  # noqa: E402
 from console.entrance.limits import MEGABYTE, Account, Full, Ledger  # noqa: E402
 from console.entrance.pages import Pages, watchers  # noqa: E402
-from console.measuring import NO_ROUTE, count_answers  # noqa: E402
 from console.proxies import TrustedProxies  # noqa: E402
 from console.reporter import Life  # noqa: E402
-from console.sessions import find_alive  # noqa: E402
-from console.streams import Receive, Scope, Send, session_of  # noqa: E402
+from console.web import streams  # noqa: E402
+from console.web.measuring import NO_ROUTE, count_answers  # noqa: E402
+from console.web.sessions import find_alive  # noqa: E402
+from console.web.streams import Receive, Scope, Send, session_of  # noqa: E402
 
 logger = logging.getLogger(__name__)
 WATCHED = re.compile("/metrics|/readyz(?:/[a-z]+)?")

@@ -5,10 +5,9 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise, SimpleLazyObject
-from django.utils.translation import gettext
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext, gettext_lazy as _
 
-from console.streams import live_ticket
+from console.web.streams import live_ticket
 from jobs import shortages
 from jobs.models import AccountPreference, Theme, bell_of, preference_of
 

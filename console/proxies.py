@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from console.streams import Receive, Scope, Send
+from console.web.streams import Receive, Scope, Send
 
 CLAIMS: Final = (b"forwarded", b"x-real-ip")
 CLAIM_PREFIX: Final = b"x-forwarded-"

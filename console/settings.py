@@ -175,26 +175,26 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "console.measuring.MeasureMiddleware",
-    "console.middleware.RequestIdMiddleware",
-    "console.compression.PagesMiddleware",
-    "console.middleware.SecurityHeadersMiddleware",
+    "console.web.measuring.MeasureMiddleware",
+    "console.web.middleware.RequestIdMiddleware",
+    "console.web.compression.PagesMiddleware",
+    "console.web.middleware.SecurityHeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "console.audit.AuditMiddleware",
-    "console.middleware.ForgedRequestMiddleware",
+    "console.web.audit.AuditMiddleware",
+    "console.web.middleware.ForgedRequestMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "console.middleware.SessionUseMiddleware",
+    "console.web.middleware.SessionUseMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "console.middleware.HtmxRedirectMiddleware",
+    "console.web.middleware.HtmxRedirectMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
-    "console.middleware.PreferenceMiddleware",
-    "console.middleware.DomainErrorMiddleware",
+    "console.web.middleware.PreferenceMiddleware",
+    "console.web.middleware.DomainErrorMiddleware",
 ]
 
 ROOT_URLCONF = "console.urls"
@@ -278,7 +278,7 @@ LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "dashboard"
 LOGOUT_REDIRECT_URL = "sign-in"
 CSRF_FAILURE_VIEW = "console.views.errors.csrf_failure"
-SESSION_ENGINE = "console.sessions"
+SESSION_ENGINE = "console.web.sessions"
 SESSION_COOKIE_AGE = 7 * 24 * 3600
 SESSION_IDLE_SECONDS = 3600 * env_number("CONSOLE_SESSION_IDLE_HOURS", 8, 0.1)
 SESSION_COOKIE_HTTPONLY = True
@@ -319,7 +319,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "files": files(env("FILES_URL"), VERTEX_BUCKET, bool(env("CONSOLE_SECRET_KEY"))),
     "staticfiles": {
-        "BACKEND": "console.compression.StaticFiles",
+        "BACKEND": "console.web.compression.StaticFiles",
         "OPTIONS": dict(zip(("directory_permissions_mode", "file_permissions_mode"), STATIC_MODES, strict=True)),
     },
 }

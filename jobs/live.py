@@ -129,8 +129,8 @@ def chat_frame(message_id: Any, event: str, data: str) -> None:
 
 @dataclass(frozen=True)
 class Frame:
-    """What one answer has to show: `fields` as console/streams.py reads them. `renews` the hour it is kept. `said` is
-    the text that is new in it, from the character `at` on, for `chat_text`; no page reads that."""
+    """What one answer has to show: `fields` as console/web/streams.py reads them. `renews` the hour it is kept. `said`
+    is the text that is new in it, from the character `at` on, for `chat_text`; no page reads that."""
 
     message_id: Any
     fields: Mapping[str, str]

@@ -14,7 +14,7 @@ from django.dispatch import receiver
 from django.utils import translation
 from xdist.scheduler import LoadFileScheduling
 
-from console import audit
+from console.web import audit
 from jobs.services.accounts import sign_in_limits
 from jobs.vertex import get_gateway
 from tests import factories

@@ -11,8 +11,8 @@ import yaml
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from console import measuring
-from console.views import metrics_text
+from console.presenters.health import metrics_text
+from console.web import measuring
 from jobs import telemetry
 from jobs.models import Heartbeat, ProcessReport
 from jobs.vertex.sdk import counted

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Final
 
-from console.streams import Receive, Send, disconnected
+from console.web.streams import Receive, Send, disconnected
 from jobs.errors import StoreUnavailable
 
 from . import limits

@@ -15,9 +15,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django_htmx.middleware import HtmxDetails
 
-from console.http import HtmxRequest
-from console.middleware import SECURITY_HEADERS, refusal
-from console.streams import Receive, Scope, Send
+from console.web.http import HtmxRequest
+from console.web.middleware import SECURITY_HEADERS, refusal
+from console.web.streams import Receive, Scope, Send
 
 from .limits import KILOBYTE, MEGABYTE, SILENT_SECONDS, SLOWEST_PACE, Account
 

@@ -18,7 +18,7 @@ from django.contrib.auth import get_user
 from django.db import close_old_connections
 from django.http import HttpRequest
 
-from console.streams import Scope, session_of
+from console.web.streams import Scope, session_of
 
 from .connections import network_of
 

@@ -10,8 +10,8 @@ from typing import IO, Any
 
 from a2wsgi.wsgi import build_environ
 
-from console.middleware import PERSON
-from console.streams import Receive, Scope, Send
+from console.web.middleware import PERSON
+from console.web.streams import Receive, Scope, Send
 
 from . import limits
 from .answers import Answer, FileWrapper, Headers, Spool, send_answer

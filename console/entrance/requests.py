@@ -1,6 +1,6 @@
 """What is no request that a browser or a proper proxy would send never reaches the pages."""
 
-from console.streams import Scope
+from console.web.streams import Scope
 
 from . import limits
 

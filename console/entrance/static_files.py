@@ -8,8 +8,8 @@ from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 from whitenoise.middleware import WhiteNoiseMiddleware
 
-from console.middleware import SECURITY_HEADERS
-from console.streams import Scope
+from console.web.middleware import SECURITY_HEADERS
+from console.web.streams import Scope
 
 from .answers import Answer, FileWrapper, Headers
 from .limits import MEGABYTE

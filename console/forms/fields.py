@@ -4,8 +4,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.text import normalize_newlines
-from django.utils.translation import gettext
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext, gettext_lazy as _
 
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from django.utils.formats import number_format
 from django.utils.text import get_text_list
-from django.utils.translation import gettext, ngettext
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext, gettext_lazy as _, ngettext
 
 from jobs.models import Dataset
 

@@ -6,10 +6,9 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.functional import lazy
-from django.utils.translation import gettext
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext, gettext_lazy as _
 
-from console.forms.chat_options import OptionsForm
+from console.forms.chat.options import OptionsForm
 from jobs.models import Density, Theme
 from jobs.models.uris import canonical
 

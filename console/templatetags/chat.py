@@ -9,11 +9,10 @@ from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.html import escape
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext, gettext_lazy as _
 
-from console.streams import chat_ticket
 from console.templatetags.console import icon
+from console.web.streams import chat_ticket
 from jobs.models import Conversation, Message
 
 register = template.Library()

@@ -9,8 +9,7 @@ from django.utils.translation import gettext, ngettext
 
 from jobs.models import Dataset
 
-from .console import compact
-from .console import status as shown_status
+from .console import compact, status as shown_status
 
 register = template.Library()
 

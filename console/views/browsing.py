@@ -17,20 +17,19 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext as _, gettext_lazy
 from django.views.decorators.http import require_safe
 
 from console.forms.settings import DefaultsForm
-from console.http import ConsoleRequest, hx_redirect, page_or_fragment, wants_fragment
+from console.presenters.tuning.output_form import output_form
+from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment, wants_fragment
 from jobs import tasks
 from jobs.errors import NotAllowedNow
 from jobs.models import StorageListing, TuningDraft
 from jobs.models.uris import canonical, parse_gs_uri
 from jobs.services.storage import browsing
 
-from . import weights
-from .output_form import output_form
+from .catalogue import weights
 
 PAGE = "storage/browse.html"
 LONGEST_NAME = 200

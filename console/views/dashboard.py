@@ -10,15 +10,15 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from console.http import ConsoleRequest
+from console.presenters.endpoints.details import RUNNING, Shown, money, shown
+from console.presenters.health.setup import steps_left
+from console.presenters.health.status_words import cards, overall
+from console.web.http import ConsoleRequest
 from jobs.models import CatalogueSync, Endpoint, StatusGroup, TuningJob
 from jobs.services.health import status as parts
 from jobs.services.tuning import orphaned_jobs
 
-from .endpoint_shown import RUNNING, Shown, money, shown
-from .setup import steps_left
-from .status_words import cards, overall
-from .tuning_list import live_numbers
+from .tuning.job_list import live_numbers
 
 RECENT = 5
 

@@ -13,8 +13,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import requires_csrf_token
 
-from console.http import HtmxRequest, back_url, wants_fragment
-from console.middleware import refusal, short
+from console.web.http import HtmxRequest, back_url, wants_fragment
+from console.web.middleware import refusal, short
 from jobs import origin
 from jobs.shortages import shortage_of
 

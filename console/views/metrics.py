@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from . import metrics_text
+from console.presenters.health import metrics_text
 
 
 @login_not_required

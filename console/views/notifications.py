@@ -12,18 +12,16 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext as _, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from console.http import ConsoleRequest, hx_redirect, page_or_fragment, safe_next, snackbar
-from console.middleware import page_of as page_that_asked
+from console.presenters.components.pager import listed
+from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment, safe_next, snackbar
+from console.web.middleware import page_of as page_that_asked
 from jobs import shortages, tasks
 from jobs.models import Delivery, Endpoint, FurtherModel, Notification, NotificationSubject, TuningJob, bell_of
 from jobs.services.notifications import deliveries, notifications
 from jobs.states import ENDPOINT_TRANSIENT
-
-from .pager import listed
 
 logger = logging.getLogger(__name__)
 LATEST = 8

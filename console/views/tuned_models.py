@@ -7,16 +7,16 @@ from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
-from console.http import ConsoleRequest, page_or_fragment
+from console.presenters.components.pager import CREATED, Head, listed
+from console.presenters.tuning.progress import JobStand, stand
+from console.web.http import ConsoleRequest, page_or_fragment
 from jobs.models import Endpoint, TuningJob
 from jobs.models.keyset import Column
 from jobs.models.tuning import TuningJobQuerySet
 from jobs.services.endpoints import endpoints
 from jobs.services.tuned_models import checkpoints
 
-from .endpoints import words_of
-from .job_progress import JobStand, stand
-from .pager import CREATED, Head, listed
+from .endpoints.endpoints import words_of
 
 HEADS = (
     Head("name", _("Name"), Column("display_name", str)),

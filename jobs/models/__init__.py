@@ -26,10 +26,10 @@ from .notification import (
     Notification,
     NotificationChoice,
     Problem,
+    Subject as NotificationSubject,
+    Way as NotificationWay,
     bell_of,
 )
-from .notification import Subject as NotificationSubject
-from .notification import Way as NotificationWay
 from .notification_words import Kind as NotificationKind
 from .session import SignedInSession
 from .spending import SpendingLimits, SpendingReservation

@@ -7,8 +7,7 @@ from typing import Any
 from django.db import models
 from django.utils import timezone
 from django.utils.formats import time_format
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext as _, gettext_lazy, ngettext
 
 from jobs.states import EndpointState, TuningState
 

@@ -3,7 +3,7 @@
 An entry is written in the transaction of the change that it tells of, so neither is there without the other; a full
 disk refuses both. A message of a chat is the exception: its entry comes right after, so that no answer waits for it.
 The entry is the last thing that a transaction does: on PostgreSQL the lock that orders the entries is held from there
-until the commit. What no service notes is noted by `console.audit` right after the request.
+until the commit. What no service notes is noted by `console.web.audit` right after the request.
 
 Each row holds an HMAC of itself and of the row before, made with a key that is not in the database. `verify` finds the
 first row that was changed, put in or taken out. Rows cut off at the end are found by whoever noted the last number and
@@ -188,7 +188,7 @@ def seal(entry: AuditEntry, previous: str, secret: str) -> str:
 
 @cache
 def _key(secret: str) -> bytes:
-    return hashlib.sha256(b"console.audit-log:" + secret.encode()).digest()
+    return hashlib.sha256(b"console.web.audit-log:" + secret.encode()).digest()
 
 
 def head() -> tuple[int, str]:

@@ -14,7 +14,7 @@ django.setup()
 from django.conf import settings  # noqa: E402  # models are there only after setup()
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY  # noqa: E402
 
-from console.sessions import SessionStore  # noqa: E402
+from console.web.sessions import SessionStore  # noqa: E402
 from jobs.models import Conversation  # noqa: E402
 from tests import factories  # noqa: E402
 

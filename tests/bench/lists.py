@@ -29,7 +29,9 @@ from django.contrib.auth.models import User  # noqa: E402
 from django.db import connection  # noqa: E402
 from django.test import Client  # noqa: E402
 
-from console.views import pager, tuned_models, tuning_list  # noqa: E402
+from console.presenters.components import pager  # noqa: E402
+from console.views import tuned_models  # noqa: E402
+from console.views.tuning import job_list  # noqa: E402
 from jobs.models import TuningJob, TuningJobQuerySet  # noqa: E402
 from jobs.models.keyset import in_order  # noqa: E402
 from tests import factories  # noqa: E402
@@ -88,7 +90,7 @@ def one(chance: random.Random, now: datetime, owner: Any, data: Any, number: int
 
 def pages(owner: User) -> Iterator[Asked]:
     jobs = TuningJob.objects.visible_to(owner)
-    yield from in_each_order("/tuning/", jobs, tuning_list.HEADS)
+    yield from in_each_order("/tuning/", jobs, job_list.HEADS)
     yield from in_each_order("/models/", jobs.tuned(), tuned_models.HEADS)
     for words in FILTERS:
         yield Asked(f"/tuning/ with {words}", "first", f"/tuning/{pager.url({'filter': words})}")

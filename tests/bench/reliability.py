@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from django.core.signing import TimestampSigner
 
-from console.streams import LIVE_SALT
+from console.web.streams import LIVE_SALT
 from jobs.live import seal
 from tests.running import ROOT, Running, running, with_tiny_model
 from tests.support import attacks

@@ -14,7 +14,7 @@ from console.entrance import bodies, limits
 from console.entrance.bodies import BODY_LIMIT, body_limit
 from console.entrance.clients import find_person
 from console.entrance.limits import Ledger
-from console.streams import Streams
+from console.web.streams import Streams
 
 
 def django(environ: dict[str, Any], start_response: Any) -> HttpResponse:

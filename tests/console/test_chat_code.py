@@ -4,7 +4,7 @@ import shlex
 
 import pytest
 
-from console.views.chat_code import TABS, Code, body_of
+from console.views.chat.code import TABS, Code, body_of
 from tests import factories
 
 pytestmark = pytest.mark.django_db

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from console.views.deployment_stages import stages
+from console.presenters.endpoints.deployment_stages import stages
 from jobs.models import Endpoint
 from tests.factories import NOW
 

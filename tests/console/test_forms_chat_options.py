@@ -3,8 +3,8 @@ import json
 import pytest
 from django.http import QueryDict
 
-from console.forms.chat_fields import escaped, unescaped
-from console.forms.chat_options import PLAIN, OptionsForm, PresetForm
+from console.forms.chat.fields import escaped, unescaped
+from console.forms.chat.options import PLAIN, OptionsForm, PresetForm
 from jobs.services.chat.parameters import PARAMETERS, TPU_PARAMETERS
 from tests import factories
 

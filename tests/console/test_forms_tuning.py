@@ -3,9 +3,9 @@ from types import SimpleNamespace
 import pytest
 from django.http import QueryDict
 
-from console.forms.training import TrainingForm
-from console.forms.tuning import BaseModelForm, DeploymentForm, NameForm
-from console.views.output_form import output_form
+from console.forms.tuning.steps import BaseModelForm, DeploymentForm, NameForm
+from console.forms.tuning.training import TrainingForm
+from console.presenters.tuning.output_form import output_form
 from jobs.models import Dataset
 from tests import factories
 

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from console.measuring import count
+from console.web.measuring import count
 from jobs import telemetry
 from jobs.models import Heartbeat, ProcessReport, TuningJob
 from tests import factories

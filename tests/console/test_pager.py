@@ -4,7 +4,16 @@ from datetime import UTC, datetime
 import pytest
 from django.http import QueryDict
 
-from console.views.pager import CREATED, Head, address_of, chosen, heading, listed, parsed, written
+from console.presenters.components.pager import (
+    CREATED,
+    Head,
+    address_of,
+    chosen,
+    heading,
+    listed,
+    parsed,
+    written,
+)
 from jobs.models import Dataset
 from jobs.models.keyset import Column, Key, Order
 from tests import factories

@@ -1,7 +1,7 @@
 import pytest
 
-from console.views import plots
-from console.views.plots import Bar
+from console.presenters.components import plots
+from console.presenters.components.plots import Bar
 
 
 def test_bars_stand_on_the_ground():

@@ -8,11 +8,12 @@ from django.test import RequestFactory
 from django.urls import get_resolver
 from django.utils import timezone
 
-from console.http import ConsoleRequest
-from console.sessions import SIGNED_IN_AT
-from console.views import pending_actions, reauthentication
-from console.views.pending_actions import AT_ONCE, PENDING
-from console.views.reauthentication import PROVED_AT
+from console.accounts import pending_actions
+from console.accounts.pending_actions import AT_ONCE, PENDING
+from console.views.accounts import reauthentication
+from console.views.accounts.reauthentication import PROVED_AT
+from console.web.http import ConsoleRequest
+from console.web.sessions import SIGNED_IN_AT
 from jobs.models import NotificationChoice, SharedFolder, SignedInSession, SpendingLimits
 from jobs.services.accounts import accounts
 from jobs.services.accounts.reauthentication import PROOF_LASTS, SensitiveAction, is_proven

@@ -8,9 +8,9 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.test import Client
 from django.utils import timezone
 
-from console.sessions import row_id
-from console.views.browser_names import describe
-from console.views.pending_actions import PENDING
+from console.accounts.browser_names import describe
+from console.accounts.pending_actions import PENDING
+from console.web.sessions import row_id
 from jobs.models import SignedInSession
 from jobs.services.accounts import accounts
 

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from console.views import settings_about, settings_status
-from console.views.status_words import ENTRIES, Card
+from console.presenters.health.status_words import ENTRIES, Card
+from console.views.settings import about, status
 from jobs import tasks
 from jobs.models import Heartbeat, ProbeResult, ProcessReport
 from jobs.services.health.status import Part, PartState, counted, parts
@@ -143,7 +143,7 @@ SECRET_TEXTS = [
 
 @pytest.mark.parametrize(("text", "shown"), SECRET_TEXTS)
 def test_diagnostics_hold_no_secret(text, shown):
-    assert settings_status.redacted(text) == shown
+    assert status.redacted(text) == shown
 
 
 def test_diagnostics_tell_each_part_and_no_account(page):
@@ -166,7 +166,7 @@ def test_a_document_is_read_in_the_console(page):
 def test_the_tour_shows_its_pictures_and_leads_to_its_translation(page):
     tour = page("/settings/about/tour/").content.decode()
     addresses = re.findall(r'<img class="shot" src="([^"]+)"', tour)
-    assert len(addresses) == (settings_about.DOCS / "tour.md").read_text().count("](images/")
+    assert len(addresses) == (about.DOCS / "tour.md").read_text().count("](images/")
     assert {page(address)["Content-Type"] for address in addresses} == {"image/webp"}
     assert '<a href="/settings/about/tour.ko/"' in tour
     assert '<article class="card" lang="ko"' in page("/settings/about/tour.ko/").content.decode()

@@ -12,8 +12,8 @@ import pytest
 from django.db import OperationalError, connection
 from django.urls import path
 
-from console.middleware import read_typed
 from console.urls import handler400, handler403, handler404, handler500, urlpatterns  # noqa: F401
+from console.web.middleware import read_typed
 from jobs import shortages
 from jobs.errors import NoRoom
 from jobs.shortages import Shortage
@@ -175,7 +175,7 @@ def test_the_log_says_it_once_and_without_a_traceback(visitor, caplog):
             visitor.get("/full/")
     told = [(each.name, each.getMessage(), each.exc_info) for each in caplog.records if each.levelno >= logging.WARNING]
     assert told == [
-        ("console.middleware", "GET /full/ was refused: disk full. This is said once a minute", None),
+        ("console.web.middleware", "GET /full/ was refused: disk full. This is said once a minute", None),
     ]
 
 

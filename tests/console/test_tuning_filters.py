@@ -3,13 +3,13 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from console.views import tuning_filters
+from console.presenters.tuning import filters
 from jobs.models import TuningJob
 from tests import factories
 
 
 def texts(*typed):
-    return [chip.text for chip in tuning_filters.parse(*typed)]
+    return [chip.text for chip in filters.parse(*typed)]
 
 
 @pytest.mark.parametrize(
@@ -36,8 +36,8 @@ def test_what_is_added_comes_behind_what_is_there():
 
 
 def test_chips_survive_the_address():
-    chips = tuning_filters.parse('status:failed name:"night run" created:>2026-01-31')
-    assert tuning_filters.parse(tuning_filters.query_text(chips)) == chips
+    chips = filters.parse('status:failed name:"night run" created:>2026-01-31')
+    assert filters.parse(filters.query_text(chips)) == chips
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_chips_survive_the_address():
     ],
 )  # fmt: skip
 def test_a_value_that_cannot_be_used_has_a_problem(text, is_problem):
-    assert bool(tuning_filters.parse(text)[0].problem) == is_problem
+    assert bool(filters.parse(text)[0].problem) == is_problem
 
 
 @pytest.mark.django_db
@@ -72,5 +72,5 @@ def test_chips_limit_the_jobs(text, expected):
     factories.job(display_name="Fresh", state="PENDING", created_at=now)
     old = {"created_at": now - timedelta(days=10), "base_model": "google/gemma3@gemma-3-27b-it"}
     factories.job(display_name="Old", state="SUCCEEDED", **old)
-    found = TuningJob.objects.filter(tuning_filters.condition(tuning_filters.parse(text)))
+    found = TuningJob.objects.filter(filters.condition(filters.parse(text)))
     assert [job.display_name for job in found] == expected

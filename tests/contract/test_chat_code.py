@@ -17,10 +17,9 @@ from uuid import uuid4
 import pytest
 from django.test import override_settings
 
-from console.views.chat_code import TABS, Code, body_of
+from console.views.chat.code import TABS, Code, body_of
 from jobs.models import Conversation, Picture
-from jobs.services.chat import conversations
-from jobs.services.chat import images as pictures
+from jobs.services.chat import conversations, images as pictures
 from jobs.vertex import get_gateway
 from jobs.vertex.port import DeploySpec, VertexGateway
 from tests import factories

@@ -107,7 +107,7 @@ def test_the_password_is_asked_for_and_the_form_is_then_sent(visit: Visit, conso
 AGE = """
 import django
 django.setup()
-from console.sessions import SIGNED_IN_AT, SessionStore
+from console.web.sessions import SIGNED_IN_AT, SessionStore
 from jobs.models import SignedInSession
 for row in SignedInSession.objects.exclude(data=""):
     data = SessionStore().decode(row.data)

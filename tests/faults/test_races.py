@@ -17,8 +17,7 @@ from jobs.services.endpoints import endpoints, lifetime
 from jobs.services.endpoints.endpoints import DeploymentSpec
 from jobs.services.remote import row_lease
 from jobs.services.storage import sharing
-from jobs.services.tuning import jobs as tuning
-from jobs.services.tuning import queue
+from jobs.services.tuning import jobs as tuning, queue
 from jobs.services.tuning.jobs import TuningSpec
 from tests import factories
 from tests.driving import Driver

@@ -4,8 +4,7 @@ import httpx
 import pytest
 from google.api_core.exceptions import ServiceUnavailable
 from google.cloud import aiplatform_v1beta1 as vertex
-from requests.exceptions import ChunkedEncodingError
-from requests.exceptions import ConnectionError as Dropped
+from requests.exceptions import ChunkedEncodingError, ConnectionError as Dropped
 
 from tests.localvertex.servers import PARENT, TINY, wait_for
 from tests.localvertex.test_chat import seen

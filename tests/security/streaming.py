@@ -12,7 +12,7 @@ from django.conf import settings
 from django.test import Client
 
 from console.asgi import Application
-from console.streams import Streams
+from console.web.streams import Streams
 
 LIVE = re.compile(r'hx-sse:connect="(/streams/live\?ticket=[^"]+)"')
 

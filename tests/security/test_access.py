@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.core.signing import BadSignature
 from django.urls import get_resolver, reverse
 
-from console.streams import chat_ticket, subscription
+from console.web.streams import chat_ticket, subscription
 from jobs.models import Delivery, SharedFolder
 from jobs.services.chat import shared_links
 from tests import factories

@@ -14,8 +14,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import get_resolver, reverse
 
-from console import audit as console_audit
-from console.audit_actions import ACTIONS, PRIVATE
+from console.web import audit as console_audit
+from console.web.audit_actions import ACTIONS, PRIVATE
 from jobs.models import AuditEntry, ChatPreset, Delivery, SharedFolder
 from jobs.services.accounts import accounts
 from jobs.services.chat import shared_links
@@ -397,7 +397,7 @@ def test_a_failed_sign_in_names_account_and_address(client, owner, caplog, name,
     assert about_last() == ("", "session.sign_in", "account", name, "failed", "wrong_password", "192.0.2.7")
     assert (row.user_id == owner.pk) == user_id
     line = f"Sign-in failed: account {name!r}, address 192.0.2.7"
-    assert [(one.levelname, one.getMessage()) for one in caplog.records if one.name == "console.audit"] == [
+    assert [(one.levelname, one.getMessage()) for one in caplog.records if one.name == "console.web.audit"] == [
         ("WARNING", line)
     ]
 

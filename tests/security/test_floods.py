@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.core.signing import TimestampSigner
 
-from console.streams import LIVE_SALT
+from console.web.streams import LIVE_SALT
 from jobs.live import seal
 from tests.support import attacks
 from tests.support.attacks import Figures, Target, probe, target_of

@@ -20,7 +20,7 @@ from jobs.log_lines import LineFormatter, escape
 
 pytestmark = pytest.mark.threat("T22")
 ROOT = Path(__file__).parents[2]
-FORGED = "2026-11-29 00:00:00,000 INFO console.audit Signed in: root"
+FORGED = "2026-11-29 00:00:00,000 INFO console.web.audit Signed in: root"
 HOSTILE = {
     "line end": f"a\n{FORGED}",
     "carriage return": f"a\r{FORGED}",
@@ -196,7 +196,7 @@ def test_a_failed_sign_in_forges_no_line(client, caplog, name):
     account = HOSTILE[name].encode("utf-8", "surrogatepass")
     body = b"password=x&username=" + b"".join(b"%%%02x" % byte for byte in account)
     client.post("/accounts/sign-in/", body, content_type="application/x-www-form-urlencoded", REMOTE_ADDR="192.0.2.7")
-    lines = [written(msg=one.getMessage()) for one in caplog.records if one.name == "console.audit"]
+    lines = [written(msg=one.getMessage()) for one in caplog.records if one.name == "console.web.audit"]
     assert [(line.count("\n"), "192.0.2.7" in line, CONTROL.findall(line[:-1])) for line in lines] in (
         [],
         [(1, True, [])],

@@ -8,8 +8,8 @@ from django.http import HttpResponse
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from console import streams
-from console.middleware import CONTENT_SECURITY_POLICY, SecurityHeadersMiddleware
+from console.web import streams
+from console.web.middleware import CONTENT_SECURITY_POLICY, SecurityHeadersMiddleware
 from tests import factories
 
 pytestmark = [pytest.mark.django_db, pytest.mark.threat("T5")]

@@ -15,7 +15,7 @@ from django.core import mail
 from django.utils import timezone
 from selectolax.lexbor import LexborHTMLParser
 
-from console import streams
+from console.web import streams
 from jobs import markup
 from jobs.models import Delivery, Notification, NotificationChoice
 from jobs.services.chat import conversations

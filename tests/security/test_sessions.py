@@ -15,7 +15,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from console.sessions import SIGNED_IN_AT, row_id
+from console.web.sessions import SIGNED_IN_AT, row_id
 from jobs import live
 from jobs.models import SignedInSession
 from jobs.services.accounts import accounts

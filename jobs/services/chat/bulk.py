@@ -9,8 +9,7 @@ from django.contrib.auth.models import User
 from jobs.errors import NotAllowedNow
 from jobs.files import store
 from jobs.models import Conversation, Dataset
-from jobs.sentences import gettext as _
-from jobs.sentences import ngettext
+from jobs.sentences import gettext as _, ngettext
 from jobs.services.datasets import datasets
 
 from . import conversations

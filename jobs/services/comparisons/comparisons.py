@@ -15,8 +15,7 @@ from jobs.errors import NotAllowedNow
 from jobs.models import Comparison, Conversation, Endpoint, Message, Picture
 from jobs.sentences import gettext as _
 from jobs.services import audit
-from jobs.services.chat import conversation_list, conversations
-from jobs.services.chat import images as stored
+from jobs.services.chat import conversation_list, conversations, images as stored
 from jobs.services.endpoints import lifetime
 from jobs.states import MESSAGE_TRANSITIONS, EndpointState, MessageState, check
 

@@ -22,8 +22,7 @@ from django.utils import timezone
 
 from jobs.errors import SpendingLimitReached
 from jobs.models import Endpoint, FurtherModel, LeaseKind, SpendingLimits, SpendingReservation, TuningJob
-from jobs.sentences import gettext as _
-from jobs.sentences import joined
+from jobs.sentences import gettext as _, joined
 from jobs.services import audit
 from jobs.states import DeployedState, EndpointState, Phase, TuningState
 

@@ -15,8 +15,7 @@ from jobs import shortages
 from jobs.errors import DatasetRejected, NotAllowedNow
 from jobs.files import store
 from jobs.models import Dataset, TuningJob
-from jobs.sentences import gettext as _
-from jobs.sentences import ngettext
+from jobs.sentences import gettext as _, ngettext
 from jobs.services import audit
 
 from . import versions

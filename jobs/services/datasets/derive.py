@@ -13,8 +13,7 @@ from django.db import transaction
 from jobs.errors import NotAllowedNow
 from jobs.files import store
 from jobs.models import Dataset, DatasetPart
-from jobs.sentences import gettext as _
-from jobs.sentences import ngettext
+from jobs.sentences import gettext as _, ngettext
 from jobs.services import audit
 
 from . import datasets

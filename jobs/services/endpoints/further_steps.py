@@ -17,8 +17,7 @@ from jobs.vertex import get_gateway
 from jobs.vertex.errors import AlreadyExists, NotFound, Refused, VertexError
 from jobs.vertex.port import DeployedModel, MachineSpec, OntoSpec, RemoteEndpoint, RemoteOperation
 
-from . import traffic as endpoint_traffic
-from . import traffic_split
+from . import traffic as endpoint_traffic, traffic_split
 from .removal import BROKEN, DONE, PATIENCE, get, still_deploying, waiting
 from .steps import WINDOW, timed
 

@@ -13,8 +13,7 @@ from django.utils import timezone
 from jobs.errors import NotAllowedNow
 from jobs.models import Endpoint, EventLevel, LeaseKind, Message
 from jobs.models.endpoint import LONGEST_LEASE
-from jobs.sentences import gettext as _
-from jobs.sentences import ngettext
+from jobs.sentences import gettext as _, ngettext
 from jobs.services import audit
 from jobs.services.costs import spending
 from jobs.services.remote.row_lease import record

@@ -15,8 +15,7 @@ from typing import Any
 
 import redis
 from django.conf import settings
-from django.db import Error as DatabaseError
-from django.db import connection
+from django.db import Error as DatabaseError, connection
 
 from jobs import shortages
 from jobs.files import store

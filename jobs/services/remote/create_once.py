@@ -15,8 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from django.conf import settings
 
 from jobs.models import Endpoint, EventLevel, FurtherModel, PublisherModel, TuningJob
-from jobs.sentences import gettext as _
-from jobs.sentences import joined
+from jobs.sentences import gettext as _, joined
 from jobs.services import installation
 from jobs.states import DeployedState, EndpointState, Phase, TuningState
 from jobs.vertex.errors import (

@@ -11,7 +11,7 @@ from django.http import HttpResponse
 
 from console.asgi import Application
 from console.entrance import limits
-from console.streams import Streams
+from console.web.streams import Streams
 from jobs import telemetry
 
 LONGEST = 3.0

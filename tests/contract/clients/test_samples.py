@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from console.views.endpoint_samples import samples
+from console.presenters.endpoints.samples import samples
 from tests.localvertex.servers import PARENT
 
 NAME = f"{PARENT}/endpoints/samples"

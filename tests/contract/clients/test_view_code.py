@@ -2,8 +2,8 @@
 
 import pytest
 
-from console.views.catalogue import Variant
-from console.views.model_code import Code
+from console.presenters.catalogue.model_code import Code
+from console.presenters.catalogue.models import Variant
 from jobs.models import Endpoint, PublisherModel
 from tests.localvertex.servers import PARENT, TINY
 

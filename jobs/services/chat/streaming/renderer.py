@@ -1,6 +1,6 @@
 """The frames of one answer that is being written, without a clock and without a thread.
 
-A frame has the fields that console/streams.py joins: `data` is added for good, `draft` takes the place of the
+A frame has the fields that console/web/streams.py joins: `data` is added for good, `draft` takes the place of the
 unfinished block, `text` goes on with the draft.
 """
 

@@ -5,8 +5,7 @@ import pytest
 from jobs import errors
 from jobs.models import Comparison, Conversation, Endpoint, Message, Picture
 from jobs.services.chat import conversations, tree
-from jobs.services.comparisons import board as comparison_board
-from jobs.services.comparisons import comparisons
+from jobs.services.comparisons import board as comparison_board, comparisons
 from jobs.vertex.errors import Refused
 from tests import factories
 from tests.jobs.services.chat.test_tree import served

@@ -5,8 +5,7 @@ import pytest
 
 from jobs import errors
 from jobs.models import Dataset
-from jobs.services.datasets import datasets
-from jobs.services.datasets import derive as making
+from jobs.services.datasets import datasets, derive as making
 from jobs.services.datasets.shape import elements, shape_of
 from jobs.services.datasets.table import Columns
 from tests.support.stored import path_of

@@ -6,8 +6,7 @@ import pytest
 
 from jobs import errors
 from jobs.models import Dataset
-from jobs.services.datasets import datasets, preview
-from jobs.services.datasets import derive as making
+from jobs.services.datasets import datasets, derive as making, preview
 from jobs.services.datasets.measure import Measure
 from jobs.services.datasets.versions import compared
 from tests import factories

@@ -5,8 +5,7 @@ from django.utils import timezone
 
 from jobs import errors
 from jobs.models import TuningJob
-from jobs.services.tuning import jobs as tuning
-from jobs.services.tuning import queue
+from jobs.services.tuning import jobs as tuning, queue
 from jobs.vertex.errors import OverQuota
 from tests import factories
 from tests.driving import Driver

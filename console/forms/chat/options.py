@@ -1,0 +1,153 @@
+"""What an answer is asked with. An empty field means: as the server does by itself."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+from django.forms import BoundField
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from console.forms.fields import MultilineField
+from jobs.models import Conversation
+
+from .fields import NumberBox, SchemaField, StopsField, schema_of
+
+LONGEST_SEED = 2**31 - 1
+SCHEMA_NAME = "answer"
+PLAIN = ("temperature", "top_p", "top_k", "max_tokens", "stop", "seed", "frequency_penalty", "presence_penalty")
+SLIDERS = frozenset({"temperature", "top_p", "max_tokens", "frequency_penalty", "presence_penalty"})
+
+
+def _errors(sentence: str | Promise) -> dict[str, str | Promise]:
+    return dict.fromkeys(("invalid", "min_value", "max_value"), sentence)
+
+
+def _number(low: float, high: float, step: str, sentence: str | Promise, **more: Any) -> forms.FloatField:
+    widget = NumberBox(attrs={"step": step, "placeholder": _("Default")})
+    errors: Any = _errors(sentence)
+    return forms.FloatField(required=False, min_value=low, max_value=high, error_messages=errors, widget=widget, **more)
+
+
+def _whole(low: int, high: int, sentence: str | Promise, **more: Any) -> forms.IntegerField:
+    widget = NumberBox(attrs={"step": "1", "placeholder": _("Default")})
+    errors: Any = _errors(sentence)
+    return forms.IntegerField(
+        required=False, min_value=low, max_value=high, error_messages=errors, widget=widget, **more
+    )
+
+
+class OptionsForm(forms.Form):
+    """`takes`: the parameters that the endpoint's server takes; the others have no field."""
+
+    use_required_attribute = False
+    system_instruction = MultilineField(
+        label=_("System instructions"),
+        required=False,
+        max_length=20_000,
+        widget=forms.Textarea(attrs={"rows": 4}),
+    )
+    temperature = _number(
+        0, 2, "0.05", _("Write a number from 0 to 2."),
+        label=_("Temperature"), help_text=_("0 gives the likeliest words, 2 the most surprising ones."),
+    )  # fmt: skip
+    top_p = _number(
+        0.01, 1, "0.01", _("Write a number from 0.01 to 1."),
+        label=_("Top-P"), help_text=_("Only the likeliest words up to this share are considered."),
+    )  # fmt: skip
+    top_k = _whole(
+        1, 1000, _("Write a whole number from 1 to 1000."),
+        label=_("Top-K"), help_text=_("Only this many of the likeliest words are considered."),
+    )  # fmt: skip
+    max_tokens = _whole(
+        1, 8192, _("Write a whole number from 1 to 8192."),
+        label=_("Output token limit"), help_text=_("An answer stops here, finished or not."),
+    )  # fmt: skip
+    stop = StopsField(
+        label=_("Stop sequences"),
+        help_text=_("An answer ends before one of these. Type one and press Enter; \\n stands for a line break."),
+    )
+    seed = _whole(
+        0, LONGEST_SEED, _("Write a whole number from 0 to 2147483647."),
+        label=_("Seed"), help_text=_("With the same seed and the same settings an answer can be had again."),
+    )  # fmt: skip
+    frequency_penalty = _number(
+        -2, 2, "0.1", _("Write a number from -2 to 2."),
+        label=_("Frequency penalty"), help_text=_("Above 0, words become rarer the more often they were used."),
+    )  # fmt: skip
+    presence_penalty = _number(
+        -2, 2, "0.1", _("Write a number from -2 to 2."),
+        label=_("Presence penalty"), help_text=_("Above 0, words that were used at all become rarer."),
+    )  # fmt: skip
+    response_format = forms.ChoiceField(
+        label=_("Output format"),
+        required=False,
+        choices=[("", _("Text")), ("json_object", _("JSON")), ("json_schema", _("JSON by a schema"))],
+        error_messages={"invalid_choice": _("Choose text, JSON or JSON by a schema.")},
+    )
+    schema = SchemaField(
+        label=_("JSON schema"),
+        help_text=_("The answer has this form. Say in the message what it is to hold."),
+        widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false", "autocapitalize": "off", "class": "mono"}),
+    )
+
+    def __init__(self, *args: Any, takes: Iterable[str] | None = None, changed: Iterable[str] = (), **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.changed = frozenset(changed)
+        if takes is None:
+            return
+        for name in {*PLAIN, "response_format"} - set(takes):
+            del self.fields[name]
+        if "response_format" not in self.fields:
+            del self.fields["schema"]
+
+    @classmethod
+    def of(cls, talk: Conversation, takes: Iterable[str], data: Any = None) -> "OptionsForm":
+        """With what is saved, or with what was typed."""
+        wanted = talk.parameters.get("response_format") or {}
+        initial = {name: talk.parameters[name] for name in PLAIN if name in talk.parameters}
+        initial |= {
+            "system_instruction": talk.system_instruction,
+            "response_format": wanted.get("type", ""),
+            "schema": wanted.get("json_schema", {}).get("schema"),
+        }
+        return cls(data, initial=initial, takes=takes, changed=talk.parameters)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = self.cleaned_data
+        if cleaned.get("response_format") == "json_schema" and "schema" in cleaned:
+            try:
+                cleaned["schema"] = schema_of(cleaned["schema"])
+            except forms.ValidationError as error:
+                empty = forms.ValidationError(_("Write a schema, or choose another output format."))
+                self.add_error("schema", error if cleaned["schema"] else empty)
+        return cleaned
+
+    def parameters(self) -> dict[str, Any]:
+        values = {name: self.cleaned_data[name] for name in PLAIN if name in self.fields}
+        kept = {name: value for name, value in values.items() if value is not None and value != []}
+        kind = self.cleaned_data.get("response_format")
+        if kind == "json_schema":
+            inner = {"name": SCHEMA_NAME, "schema": self.cleaned_data["schema"]}
+            return kept | {"response_format": {"type": kind, "json_schema": inner}}
+        return kept | {"response_format": {"type": kind}} if kind else kept
+
+    @property
+    def rows(self) -> list[tuple[BoundField, bool, bool]]:
+        """(field, has a slider, is changed) of each that has a value of its own."""
+        return [(self[name], name in SLIDERS, name in self.changed) for name in PLAIN if name in self.fields]
+
+
+class PresetForm(forms.Form):
+    use_required_attribute = False
+    name = forms.CharField(
+        label=_("Name of the preset"),
+        max_length=80,
+        error_messages={
+            "required": _("Write a name for the preset."),
+            "max_length": _("A name has at most %(limit_value)d characters; this one has %(show_value)d. Shorten it."),
+        },
+    )
+
+    def clean_name(self) -> str:
+        return " ".join(str(self.cleaned_data["name"]).split())

@@ -1,0 +1,1 @@
+"""What pages say: figures, words and rows, made of what services answer."""

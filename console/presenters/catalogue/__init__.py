@@ -1,0 +1,1 @@
+"""Models and machines, as pages name and price them."""

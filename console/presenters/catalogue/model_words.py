@@ -1,0 +1,64 @@
+"""The sections of a model's page: what the catalogue says, and where it says nothing, what is known from its facts."""
+
+from dataclasses import dataclass
+
+from django.utils.functional import Promise
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _, gettext_lazy
+
+from jobs import markup
+
+from .models import Variant
+
+GUIDES = {
+    "gemma": (gettext_lazy("Gemma documentation"), "https://ai.google.dev/gemma/docs/core"),
+    "tuning": (
+        gettext_lazy("Tune an open model (Google Cloud)"),
+        "https://docs.cloud.google.com/gemini-enterprise-agent-platform/models/tuning/open-model-tuning",
+    ),
+    "garden": (
+        gettext_lazy("Use models in Model Garden (Google Cloud)"),
+        "https://docs.cloud.google.com/gemini-enterprise-agent-platform/models/model-garden/use-models",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Sections:
+    """`use_cases` and `documentation` are HTML of the catalogue's own words, empty when it has none."""
+
+    use_cases: SafeString
+    documentation: SafeString
+    known_uses: list[tuple[str, str]]
+    guides: list[tuple[str | Promise, str]]
+
+
+def sections_of(variant: Variant) -> Sections:
+    names = ["garden", *(["tuning"] if variant.facts else []), *(["gemma"] if is_gemma(variant) else [])]
+    return Sections(
+        use_cases=rendered(variant, "use cases"),
+        documentation=rendered(variant, "documentation"),
+        known_uses=known_uses(variant),
+        guides=[GUIDES[name] for name in names],
+    )
+
+
+def rendered(variant: Variant, title: str) -> SafeString:
+    found = variant.documents.get(title, "")
+    return SafeString(markup.render(found)) if found else SafeString("")
+
+
+def is_gemma(variant: Variant) -> bool:
+    return variant.model.publisher == "google" and "gemma" in variant.model.family
+
+
+def known_uses(variant: Variant) -> list[tuple[str, str]]:
+    words = {
+        "chat": (_("Chat"), _("Answers questions and follows instructions, over several turns.")),
+        "completion": (_("Text completion"), _("Goes on writing where a text stops. Tune it to teach it to answer.")),
+        "vision": (_("Image understanding"), _("Describes pictures and answers questions about them.")),
+    }
+    found = [words[task] for task in variant.tasks]
+    if variant.can_tune:
+        found.append((_("A task of your own"), _("Fine-tune it on examples of what you want to read from it.")))
+    return found

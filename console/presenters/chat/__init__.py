@@ -1,0 +1,1 @@
+"""Conversations, as their pages show them."""

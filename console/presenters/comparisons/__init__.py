@@ -1,0 +1,1 @@
+"""Comparisons, as their pages show them."""

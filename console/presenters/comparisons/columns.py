@@ -1,0 +1,144 @@
+"""A comparison for its page: what of each column may be shown, and what the composer needs to know."""
+
+import json
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils.translation import gettext as _
+
+from console.forms.chat.chat import MessageForm, empty_message
+from console.forms.chat.options import OptionsForm
+from console.presenters.chat.images import held
+from console.web.http import ConsoleRequest
+from jobs.models import Comparison, Conversation, Dataset, Endpoint, Message, Role
+from jobs.services.chat import images
+from jobs.services.comparisons import board as comparison_board, comparisons, rows as comparison_rows
+from jobs.services.comparisons.board import Board, Column
+from jobs.states import EndpointState
+
+LONGEST_VALUE = 24
+
+
+@dataclass(frozen=True)
+class Shown:
+    """`name` says no more than the letter while the comparison is hidden; `settings` are then left out."""
+
+    column: Column
+    letter: str
+    name: str
+    settings: list[str]
+    is_ready: bool
+
+
+def visible_comparison(request: ConsoleRequest, pk: uuid.UUID) -> Comparison:
+    return get_object_or_404(Comparison.objects.visible_to(request.user), pk=pk)
+
+
+def visible_column(request: ConsoleRequest, pk: uuid.UUID) -> Conversation:
+    found = Conversation.objects.visible_to(request.user).filter(comparison__isnull=False)
+    return get_object_or_404(found.select_related("comparison", "endpoint"), pk=pk)
+
+
+def visible_answer(request: ConsoleRequest, pk: uuid.UUID) -> Message:
+    found = Message.objects.visible_to(request.user)
+    found = found.filter(conversation__comparison__isnull=False, role=Role.ASSISTANT)
+    return get_object_or_404(found.select_related("conversation__comparison", "conversation__endpoint"), pk=pk)
+
+
+def comparison_of(column: Conversation) -> Comparison:
+    assert column.comparison is not None
+    return column.comparison
+
+
+def page(request: ConsoleRequest, comparison: Comparison, status: int = 200, **forms: Any) -> HttpResponse:
+    board = comparison_board.load(comparison)
+    context = context_of(request, board) | {"form": empty_message(held(request, comparison.pk))} | forms
+    if not board.round:
+        context["endpoints"] = Endpoint.objects.visible_to(request.user).ready()
+        context["is_full"] = len(board.columns) >= comparisons.MOST
+        context["is_fewest"] = len(board.columns) <= comparisons.FEWEST
+    return render(request, "compare/detail.html", context, status=status)
+
+
+def fragment(request: ConsoleRequest, comparison: Comparison, spoken: str = "") -> HttpResponse:
+    board = comparison_board.load(comparison)
+    context = context_of(request, board) | {"is_update": True, "spoken": spoken}
+    return render(request, "compare/detail.html#board", context)
+
+
+def context_of(request: ConsoleRequest, board: Board) -> dict[str, Any]:
+    columns = shown(board)
+    return {
+        "comparison": board.comparison,
+        "board": board,
+        "columns": columns,
+        "winner": next((one for one in columns if board.vote and board.vote.winner_id == one.column.talk.pk), None),
+        "can_ask": any(one.is_ready for one in columns),
+        "taken": taken(request, board),
+        "form": empty_message(),
+        **picture_facts(board),
+    }
+
+
+def shown(board: Board) -> list[Shown]:
+    rows = []
+    for place, column in enumerate(board.columns):
+        endpoint, letter = column.talk.endpoint, chr(ord("A") + place)
+        is_ready = endpoint is not None and endpoint.state == EndpointState.READY
+        name = endpoint.label if endpoint else _("Endpoint deleted")
+        settings = [] if board.is_hidden else settings_words(column.talk)
+        rows.append(Shown(column, letter, "" if board.is_hidden else name, settings, is_ready))
+    return rows
+
+
+def settings_words(talk: Conversation) -> list[str]:
+    """What was changed, such as “Temperature 0.2”."""
+    words = [_("System instructions")] if talk.system_instruction else []
+    for name, value in talk.parameters.items():
+        field = OptionsForm.base_fields.get(name)
+        words.append(f"{field.label if field else name} {value_words(value)}")
+    return words
+
+
+def value_words(value: Any) -> str:
+    kind = value.get("type", "") if isinstance(value, dict) else value
+    text = ", ".join(map(str, kind)) if isinstance(kind, list) else str(kind)
+    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
+
+
+def taken(request: ConsoleRequest, board: Board) -> dict[str, Dataset]:
+    """By the id of the answer, the dataset that it was made a row of."""
+    answers = [one.answer.pk for column in board.columns for one in column.rounds]
+    return comparison_rows.taken(answers, request.user) if answers else {}
+
+
+def picture_facts(board: Board) -> dict[str, Any]:
+    """A picture goes to every column or to none."""
+    reason = refusal(board, [column.talk.endpoint for column in board.columns if column.talk.endpoint])
+    return {
+        "pictures_reason": reason,
+        "pictures_refused": json.dumps({"": reason} if reason else {}),
+        "pictures_limit": images.LARGEST_FILE,
+    }
+
+
+def refusal(board: Board, endpoints: Iterable[Endpoint]) -> str:
+    endpoints = list(endpoints)
+    reading = images.reading(endpoints)
+    blind = next((endpoint for endpoint in endpoints if reading[endpoint.pk] is False), None)
+    if blind is None:
+        return ""
+    return _("One of these models reads text only, no pictures.") if board.is_hidden else images.text_only(blind)
+
+
+def with_errors(request: ConsoleRequest, comparison: Comparison, form: MessageForm) -> HttpResponse:
+    """The text stays where it was typed; the reason is shown beside it."""
+    if not request.htmx:
+        return page(request, comparison, status=422, form=form)
+    response = render(request, "chat/composer_error.html", {"form": form}, status=422)
+    response["HX-Retarget"], response["HX-Reswap"] = "#composer-error", "innerHTML"
+    return response

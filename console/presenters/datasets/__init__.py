@@ -1,0 +1,1 @@
+"""Datasets, as their pages show them."""

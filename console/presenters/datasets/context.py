@@ -1,0 +1,97 @@
+"""What the pages of one dataset show."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
+
+from console.forms import row_limits
+from console.forms.datasets import ColumnsForm, ConvertForm, EditForm, SplitForm
+from console.web.http import ConsoleRequest
+from jobs import errors
+from jobs.models import Dataset, DatasetShape, PublisherModel
+from jobs.services.catalogue import models as catalogue
+from jobs.services.datasets import datasets, derive as making
+from jobs.services.datasets.table import Columns, Table
+
+USUAL_LIMIT = 8192
+
+
+def own_dataset(request: ConsoleRequest, pk: UUID) -> Dataset:
+    rows = Dataset.objects.visible_to(request.user).select_related("made_from", "sibling")
+    dataset: Dataset = get_object_or_404(rows, pk=pk)
+    return dataset
+
+
+def detail_context(request: ConsoleRequest, dataset: Dataset) -> dict[str, Any]:
+    limits = model_limits() if dataset.stats or dataset.rows_over else {}
+    return {
+        **head_context(request, dataset),
+        "tab": "overview",
+        "limits": sorted(limits) or [USUAL_LIMIT],
+        "long_rows": [one for one in long_rows(dataset, limits) if one],
+        "long_rows_remedy": row_limits.REMEDY,
+        "split_form": SplitForm(),
+        "made": dataset.made.rows()[:20],
+        **(convert_context(request, dataset) if dataset.shape else {}),
+    }
+
+
+def head_context(request: ConsoleRequest, dataset: Dataset) -> dict[str, Any]:
+    """For the bar and the tabs, which are the same on all pages of a dataset."""
+    jobs = datasets.jobs_using(dataset)
+    return {
+        "dataset": dataset,
+        "jobs": jobs,
+        "keep_reason": datasets.in_use(jobs),
+        "versions_count": Dataset.objects.filter(family=dataset.family).count(),
+        "edit_form": EditForm(initial={"name": dataset.name, "description": dataset.description}),
+    }
+
+
+def model_limits() -> dict[int, list[str]]:
+    """The models that can be tuned here, by the tokens that a row of theirs may have."""
+    models: defaultdict[int, list[str]] = defaultdict(list)
+    for model in PublisherModel.objects.listed().filter(can_tune=True):
+        if facts := catalogue.tuning_facts(model.name):
+            models[facts.max_sequence_tokens].append(model.display_name)
+    return models
+
+
+def long_rows(dataset: Dataset, limits: dict[int, list[str]]) -> Iterator[str]:
+    """A sentence for each limit, the shortest first."""
+    if dataset.rows_over:
+        for tokens, names in sorted(limits.items()):
+            yield row_limits.rows_too_long_for(dataset, tokens, names)
+
+
+def convert_context(request: ConsoleRequest, dataset: Dataset, form: ConvertForm | None = None) -> dict[str, Any]:
+    """`?prompt=…&answer=…` shows what these columns would give; nothing is saved."""
+    try:
+        table = making.table_of(dataset) if dataset.shape == DatasetShape.TABLE else None
+        columns = Columns(*chosen) if (chosen := asked_columns(request, table)) else None
+        rows = making.try_out(dataset, columns)
+    except errors.JobsError as error:
+        return {"convert_problem": str(error)}
+    return {"convert_form": form or proposed(dataset, table), "table": table, "tried": rows}
+
+
+def asked_columns(request: ConsoleRequest, table: Table | None) -> tuple[int, int, int, bool] | None:
+    sent = request.POST if request.method == "POST" else request.GET
+    form = ColumnsForm(sent, names=table.names if table else ())
+    return places(form) if table and "prompt" in sent and form.is_valid() else None
+
+
+def places(form: ColumnsForm) -> tuple[int, int, int, bool]:
+    values = form.cleaned_data
+    return values["prompt"], values["answer"], values["system"], values["has_header"]
+
+
+def proposed(dataset: Dataset, table: Table | None) -> ConvertForm:
+    initial: dict[str, Any] = {"name": _("%(name)s (converted)") % {"name": dataset.name[:110]}}
+    if table:
+        initial |= vars(table.columns)
+    return ConvertForm(initial=initial, names=table.names if table else ())

@@ -1,0 +1,1 @@
+"""Endpoints, as their pages show them."""

@@ -1,0 +1,125 @@
+"""An endpoint with what its pages say about it beyond its row: what it costs and how much it is used."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _, gettext_lazy
+
+from jobs.models import Endpoint, FurtherModel, ServedModel
+from jobs.services.costs import machine_prices
+from jobs.services.endpoints import usage
+from jobs.services.endpoints.warnings import IDLE
+from jobs.states import DEPLOYED_LIVE, EndpointState
+
+from .served_models import further_of
+
+RUNNING = frozenset({EndpointState.DEPLOYING, EndpointState.READY, EndpointState.UNDEPLOYING})
+
+
+@dataclass(frozen=True)
+class Shown:
+    """`hours`: requests in each of the last 24 hours. `further`: models beside its own, failed ones, too."""
+
+    endpoint: Endpoint
+    hours: list[int]
+    now: datetime
+    further: list[FurtherModel] = field(default_factory=list)
+
+    @property
+    def requests(self) -> int:
+        return sum(self.hours)
+
+    @property
+    def asked_replicas(self) -> str:
+        low, high = self.endpoint.min_replicas, self.endpoint.max_replicas
+        return str(low) if low == high else f"{low}–{high}"
+
+    @property
+    def replicas(self) -> str:
+        asked, now = self.asked_replicas, self.endpoint.available_replicas
+        if self.endpoint.state != EndpointState.READY or now is None or str(now) == asked:
+            return asked
+        return f"{now} / {asked}"
+
+    @property
+    def price(self) -> machine_prices.Price | None:
+        return machine_prices.price(self.endpoint.machine_type) if self.endpoint.machine_type else None
+
+    @property
+    def others(self) -> list[FurtherModel]:
+        return [model for model in self.further if model.state in DEPLOYED_LIVE]
+
+    @property
+    def usd_per_hour(self) -> Decimal | None:
+        """Of the replicas that always run, of all models; None when a price is not known."""
+        return machine_prices.usd_per_hour([self.endpoint, *self.others])
+
+    @property
+    def is_running(self) -> bool:
+        return self.endpoint.state in RUNNING
+
+    @property
+    def cost_words(self) -> str | Promise:
+        if not self.is_running:
+            return "–"
+        if self.usd_per_hour is None:
+            return _("Unknown")
+        return money(self.usd_per_hour) if self.usd_per_hour else _("No cost")
+
+    @property
+    def cost_note(self) -> str:
+        """Where the price comes from, for its title."""
+        if self.price is None:
+            return _("No price is known for this machine. Look at Google's price list.")
+        words = {"region": self.price.region, "date": self.price.as_of}
+        return _("Estimate: list price in %(region)s of %(date)s for the least number of replicas.") % words
+
+    @property
+    def cost_so_far(self) -> Decimal | None:
+        """Of the models that are there; one that was undeployed meanwhile is not counted."""
+        if self.endpoint.started_at is None:
+            return None
+        end = self.now if self.is_running else self.endpoint.ended_at or self.now
+        return _sum(cost_until(model, end) for model in (self.endpoint, *self.others))
+
+    @property
+    def cost_so_far_words(self) -> str:
+        if self.endpoint.started_at is None:
+            return ""
+        if self.cost_so_far is None:
+            return _("Unknown: no price is known for this machine")
+        return money(self.cost_so_far)
+
+    @property
+    def idle_warning(self) -> str | Promise:
+        """After a day without a request of this console. Others may use it; nobody tells us of that."""
+        seen = max(filter(None, (self.endpoint.started_at, self.endpoint.last_request_at)), default=self.now)
+        if self.endpoint.state != EndpointState.READY or self.now - seen < IDLE or self.usd_per_hour == 0:
+            return ""
+        return gettext_lazy("Costs while idle") if self.usd_per_hour else gettext_lazy("May cost while idle")
+
+
+def shown(endpoints: Iterable[Endpoint]) -> list[Shown]:
+    now, rows = timezone.now(), list(endpoints)
+    hours, further = usage.by_hour(rows, now), further_of(rows)
+    return [Shown(row, hours[row.pk], now, [model for model in further if model.endpoint_id == row.pk]) for row in rows]
+
+
+def cost_until(model: ServedModel, end: datetime) -> Decimal | None:
+    hourly = machine_prices.usd_per_hour([model])
+    if hourly is None or model.started_at is None:
+        return hourly and Decimal(0)
+    return hourly * Decimal(max((end - model.started_at).total_seconds(), 0)) / 3600
+
+
+def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:
+    found = list(amounts)
+    return None if None in found else sum((amount for amount in found if amount), Decimal(0))
+
+
+def money(amount: Decimal) -> str:
+    return f"${amount:,.2f}" if amount >= Decimal("0.01") or not amount else "< $0.01"

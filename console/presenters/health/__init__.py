@@ -1,0 +1,1 @@
+"""How the console is, in words and for Prometheus."""

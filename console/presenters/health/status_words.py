@@ -1,0 +1,271 @@
+"""What each part of the console is called, what stops without it, and how it is put right."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.conf import settings
+from django.template.defaultfilters import filesizeformat
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_lazy as _, ngettext
+
+from jobs.models import PartState
+from jobs.services.health.status import Part
+
+Words = str | Promise
+RANK = {PartState.FAILED: 0, PartState.WARNING: 1, PartState.UNKNOWN: 2, PartState.OK: 3}
+LOOKS = {
+    PartState.OK: "READY",
+    PartState.WARNING: "NEEDS_DECISION",
+    PartState.FAILED: "FAILED",
+    PartState.UNKNOWN: "UNKNOWN",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """`commands` by where they are run; `{bucket}` and `{data_dir}` stand for the configured ones."""
+
+    title: Words
+    icon: str
+    breaks: Words
+    remedy: Words
+    commands: Mapping[Words, str]
+
+
+ONE_MACHINE, WITH_DOCKER = _("On one machine"), _("With Docker")
+UP = "python manage.py up"
+SWITCH_ON = "gcloud services enable aiplatform.googleapis.com"
+SIGN_IN_AGAIN = "gcloud auth application-default login"
+ENTRIES = {
+    "database": Entry(
+        _("Database"), "table_chart", _("Nothing can be read or changed."),
+        _("Start the database and look at its log."), {ONE_MACHINE: UP, WITH_DOCKER: "docker compose up -d postgres"},
+    ),
+    "broker": Entry(
+        _("Broker"), "swap_vert",
+        _("Jobs go on a little later, chats do not answer, pages do not change by themselves."),
+        _("Start Redis again; nothing is lost with it."),
+        {ONE_MACHINE: UP, WITH_DOCKER: "docker compose restart redis"},
+    ),
+    "worker": Entry(
+        _("Workers"), "model_training", _("Jobs, deployments and chats wait."),
+        _("Start the worker again; it goes on where it stopped."),
+        {ONE_MACHINE: UP, WITH_DOCKER: "docker compose up -d worker-jobs worker-chat"},
+    ),
+    "chat": Entry(
+        _("Chat workers"), "chat", _("Chats and comparisons wait for their answers."),
+        _("Start the chat worker again; a question that waits is answered then."),
+        {ONE_MACHINE: UP, WITH_DOCKER: "docker compose up -d worker-chat"},
+    ),
+    "web": Entry(
+        _("Pages"), "language", _("Pages of a process that is silent do not open."),
+        _("Start the web process again; nothing is lost with it."),
+        {ONE_MACHINE: UP, WITH_DOCKER: "docker compose up -d web"},
+    ),
+    "scheduler": Entry(
+        _("Scheduler"), "schedule", _("Jobs are not looked at any more, and endpoints are not undeployed in time."),
+        _("Start the scheduler again. Two of them do no harm."),
+        {ONE_MACHINE: UP, WITH_DOCKER: "docker compose up -d beat"},
+    ),
+    "storage": Entry(
+        _("Object storage"), "folder", _("Datasets cannot be sent, and results cannot be written."),
+        _("Look at the failed step, and give the account of the worker the rights on the bucket."),
+        {ONE_MACHINE: UP, _("The rights"): "gcloud storage buckets add-iam-policy-binding {bucket}"
+         " --member=serviceAccount:ACCOUNT --role=roles/storage.objectUser"},
+    ),
+    "files": Entry(
+        _("File store"), "folder", _("Datasets and pictures of chats can be neither opened nor added."),
+        _("Look at the failed step. Check FILES_URL, its credentials and the rights on the bucket."),
+        {WITH_DOCKER: "docker compose logs --tail 50 web worker-jobs"},
+    ),
+    "vertex": Entry(
+        _("Vertex AI"), "deployed_code", _("Models cannot be tuned, deployed or chatted with."),
+        _("Look at the failed step. Sign in again, or switch the API on in the project."),
+        {ONE_MACHINE: UP, _("Sign in"): SIGN_IN_AGAIN, _("Switch on"): SWITCH_ON},
+    ),
+    "clock": Entry(
+        _("Clock"), "timer",
+        _("Google refuses credentials when the clock is wrong by minutes, and shown times are wrong."),
+        _("Let the system set its clock."), {_("On Linux"): "sudo timedatectl set-ntp true"},
+    ),
+    "live": Entry(
+        _("Live stream"), "sync_problem", _("Pages show changes only when they are loaded again."),
+        _("Start Redis again, or look at its log: its memory may be full."),
+        {ONE_MACHINE: UP, WITH_DOCKER: "docker compose restart redis"},
+    ),
+    "disk": Entry(
+        _("Disk"), "dns", _("Uploads, trainings on this machine and every change stop when it is full."),
+        _("Make room. See what takes it:"), {_("The data directory"): "du -sh {data_dir}/*"},
+    ),
+}  # fmt: skip
+CREDENTIALS_REMEDY = _(
+    "Give the workers credentials that they can read: do what the line above says. They look again by themselves."
+)
+CREDENTIALS_COMMANDS: Mapping[Words, str] = {
+    _("Sign in"): SIGN_IN_AGAIN,
+    _("Who reads what, with Docker"): "docker compose exec worker-jobs"
+    " sh -c 'id; ls -lnd \"$GOOGLE_APPLICATION_CREDENTIALS\"'",
+}
+STEPS: dict[str, Words] = {
+    "credentials": _("Credentials are found"),
+    "api": _("Vertex AI answers in the region, and its API is switched on"),
+    "rights": _("Tuning jobs may be listed"),
+    "bucket": _("The bucket is there, and may be written to"),
+    "write": _("A small object is written"),
+    "read": _("It is read again"),
+    "delete": _("It is deleted again"),
+}
+CREDENTIALS: dict[str, Words] = {
+    "none": _("None: the local Vertex AI wants none"),
+    "user": _("A person's (gcloud)"),
+    "service-account": _("A service account's"),
+    "metadata": _("The service account of the machine"),
+    "federation": _("Workload identity federation"),
+    "other": _("Another kind"),
+}
+STEP_LOOKS = {PartState.OK: ("check_circle", "ok"), PartState.FAILED: ("error", "bad")}
+
+
+@dataclass(frozen=True)
+class Step:
+    label: Words
+    state: PartState
+
+    @property
+    def icon(self) -> str:
+        return STEP_LOOKS.get(self.state, ("help", "off"))[0]
+
+    @property
+    def look(self) -> str:
+        return STEP_LOOKS.get(self.state, ("help", "off"))[1]
+
+
+@dataclass(frozen=True)
+class Card:
+    part: Part
+
+    @property
+    def entry(self) -> Entry:
+        entry = ENTRIES[self.part.name]
+        if self.part.facts.get("lacks") == "credentials":
+            return replace(entry, remedy=CREDENTIALS_REMEDY, commands=CREDENTIALS_COMMANDS)
+        return entry
+
+    @property
+    def commands(self) -> list[tuple[Words, str]]:
+        bucket = "/".join((settings.VERTEX_BUCKET or "gs://BUCKET").split("/")[:3])
+        named = {"bucket": bucket, "data_dir": str(settings.DATA_DIR)}
+        return [(where, command.format(**named)) for where, command in self.entry.commands.items()]
+
+    @property
+    def look(self) -> str:
+        return LOOKS[self.part.state]
+
+    @property
+    def steps(self) -> list[Step]:
+        return [Step(STEPS[one["name"]], PartState(one["state"])) for one in self.part.facts.get("steps", [])]
+
+    @property
+    def facts(self) -> list[tuple[Words, Words]]:
+        return [(label, value) for label, value in FACTS.get(self.part.name, _no_facts)(self.part.facts) if value]
+
+    @property
+    def latency(self) -> str:
+        """Never 0 ms: what takes less than one is shown as that."""
+        if self.part.latency_ms is None:
+            return ""
+        if self.part.latency_ms < 1:
+            return gettext("less than 1 ms")
+        if self.part.latency_ms < 1000:
+            return gettext("%(number)d ms") % {"number": round(self.part.latency_ms)}
+        return gettext("%(value).1f s") % {"value": self.part.latency_ms / 1000}
+
+
+def cards(parts: list[Part]) -> list[Card]:
+    """The failing first, the rest in their order."""
+    return [Card(part) for part in sorted(parts, key=lambda part: RANK[part.state])]
+
+
+def overall(numbers: Mapping[PartState, int]) -> tuple[str, str]:
+    """A look and a line."""
+    problems = numbers[PartState.FAILED] + numbers[PartState.WARNING]
+    if problems:
+        text = ngettext("%(count)d problem", "%(count)d problems", problems) % {"count": problems}
+        return LOOKS[PartState.FAILED if numbers[PartState.FAILED] else PartState.WARNING], text
+    if unknown := numbers[PartState.UNKNOWN]:
+        text = ngettext("%(count)d part is unknown", "%(count)d parts are unknown", unknown) % {"count": unknown}
+        return LOOKS[PartState.UNKNOWN], text
+    return LOOKS[PartState.OK], gettext("All systems working")
+
+
+def _no_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:
+    return []
+
+
+def _broker_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:
+    waiting = facts.get("queues", {})
+    return [(_("Messages waiting"), " · ".join(f"{queue} {count}" for queue, count in waiting.items()))]
+
+
+def _worker_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:
+    waits = facts.get("waiting", 0)
+    oldest = gettext("%(s)d s") % {"s": waits} if waits >= 1 else _("Nothing waits")
+    told = [(_("Version"), facts.get("version", "")), (_("Machine"), facts.get("host", "")), (_("Oldest work"), oldest)]
+    return [*told, *_process_facts(facts)]
+
+
+def _process_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:
+    """Each by its number and machine."""
+    words = [gettext("%(pid)s on %(host)s") % one for one in facts.get("processes", [])]
+    return [(_("Processes"), " · ".join(words))]
+
+
+def _vertex_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:
+    kind = facts.get("credentials", "")
+    return [
+        (_("Project"), facts.get("project", "")),
+        (_("Region"), facts.get("location", "")),
+        (_("Credentials"), CREDENTIALS.get(kind, kind)),
+        (_("Account"), facts.get("principal", "")),
+        (_("Roles"), _("Unknown: Vertex AI does not tell them")),
+    ]
+
+
+def _clock_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:
+    skew = facts.get("skew")
+    if skew is None:
+        return []
+    told = _("Less than a second") if abs(skew) < 1 else gettext("%(s)+.1f s") % {"s": skew}
+    return [(_("Difference from Vertex AI"), told)]
+
+
+def _disk_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:
+    words = {"free": filesizeformat(facts.get("free", 0)), "total": filesizeformat(facts.get("total", 0))}
+    return [(_("Free"), gettext("%(free)s of %(total)s") % words)] if facts else []
+
+
+def _live_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:
+    return [(_("Open pages here"), str(facts["pages"]))] if "pages" in facts else []
+
+
+def _database_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:
+    return [(_("Kind"), {"sqlite": "SQLite", "postgresql": "PostgreSQL"}.get(facts.get("engine", ""), ""))]
+
+
+def _files_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:
+    return [(_("Place"), facts.get("place", ""))]
+
+
+FACTS = {
+    "database": _database_facts,
+    "broker": _broker_facts,
+    "worker": _worker_facts,
+    "chat": _process_facts,
+    "web": _process_facts,
+    "vertex": _vertex_facts,
+    "clock": _clock_facts,
+    "disk": _disk_facts,
+    "files": _files_facts,
+    "live": _live_facts,
+}

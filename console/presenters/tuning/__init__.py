@@ -1,0 +1,1 @@
+"""Drafts and tuning jobs, as their pages show them."""

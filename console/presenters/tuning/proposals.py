@@ -1,0 +1,60 @@
+"""What the five steps propose before anybody types."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.utils.text import slugify
+
+from console.forms.tuning.training import ABSOLUTE, MOST_EPOCHS
+from jobs.models import TuningDraft
+from jobs.services.catalogue.models import TuningFacts
+from jobs.services.storage import policies
+from jobs.services.tuned_models.continuation import Start
+from jobs.services.tuning.code import plain
+
+
+def proposed_folder(draft: TuningDraft, name: str) -> str:
+    """That no other job has: the name, and the beginning of the draft's id."""
+    return f"{slugify(name)[:40] or 'model'}-{draft.pk.hex[:6]}"
+
+
+def proposed_output(draft: TuningDraft, user: User, name: str, prefix: str = "") -> str:
+    """Below `prefix` where this person may write there, else where their jobs write unless told otherwise."""
+    prefix = prefix if prefix and not policies.why_not_write(user, prefix) else policies.output_root(user)
+    return f"{prefix}/{proposed_folder(draft, name)}" if prefix else ""
+
+
+def proposed_machine(machines: list[dict[str, Any]], wanted: str) -> str:
+    """The person's own where the model is offered on it; else the recommended one, which comes first."""
+    names = [spec["machine_type"] for spec in machines]
+    return wanted if wanted in names else next(iter(names), "")
+
+
+def whole_number(text: object) -> int:
+    """0 for anything that cannot be a number of epochs."""
+    try:
+        number = int(str(text))
+    except ValueError:
+        return 0
+    return number if 0 < number <= MOST_EPOCHS else 0
+
+
+def carried(values: Mapping[str, Any], old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """The training step for another base model: what nobody changed follows the new model's recommendation."""
+    untouched = {name for name, value in old.items() if str(values.get(name)) == str(value)}
+    return {name: new.get(name) if name in untouched else value for name, value in values.items()}
+
+
+def training_defaults(facts: TuningFacts, start: Start | None) -> dict[str, Any]:
+    """What is recommended for the base model; an adapter that is continued keeps its form."""
+    mode = start.job.tuning_mode if start and start.job.tuning_mode in facts.modes else facts.modes[0]
+    defaults = facts.defaults[mode]
+    return {
+        "epochs": defaults.epochs,
+        "learning_rate_kind": ABSOLUTE,
+        "learning_rate": plain(defaults.learning_rate),
+        "learning_rate_multiplier": "1",
+        "tuning_mode": mode,
+        "adapter_size": start.job.adapter_size if start else defaults.adapter_size,
+    }

@@ -1,0 +1,319 @@
+"""A draft as its five forms: which are done, which may be opened, and what they amount to."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import takewhile
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from console.forms import row_limits
+from console.forms.fields import StepForm
+from console.forms.tuning.steps import (
+    BASE,
+    STEPS,
+    TUNED,
+    BaseModelForm,
+    DeploymentForm,
+    NameForm,
+    OutputForm,
+)
+from console.forms.tuning.training import TrainingForm, mode_problem
+from console.presenters.catalogue import models
+from console.presenters.catalogue.models import Variant
+from jobs.models import Dataset, PublisherModel, TuningDraft, TuningMode, preference_of
+from jobs.services.catalogue import regions
+from jobs.services.costs import estimates
+from jobs.services.datasets import datasets
+from jobs.services.tuned_models import continuation
+from jobs.services.tuned_models.continuation import Start
+from jobs.services.tuning import drafts, jobs
+from jobs.services.tuning.code import plain
+
+from .output_form import output_form
+from .proposals import proposed_machine, proposed_output, training_defaults, whole_number
+from .wizard_review import answers, machine_with_price, note
+
+TITLES: dict[str, str | Promise] = {
+    "name": _("Name"),
+    "base-model": _("Base model"),
+    "output": _("Output path"),
+    "training": _("Training"),
+    "deployment": _("Deployment"),
+}
+FORMS: dict[str, type[StepForm]] = {
+    "name": NameForm,
+    "base-model": BaseModelForm,
+    "output": OutputForm,
+    "training": TrainingForm,
+    "deployment": DeploymentForm,
+}
+SENT, SAVED = "sent", "saved"
+DATASETS_SHOWN = 200
+
+
+@dataclass(frozen=True)
+class Step:
+    slug: str
+    title: str | Promise
+    url: str
+    note: str
+    is_done: bool
+    is_open: bool
+    is_current: bool
+
+
+class Wizard:
+    def __init__(self, draft: TuningDraft, user: User) -> None:
+        self.draft, self.user = draft, user
+
+    @cached_property
+    def variants(self) -> list[Variant]:
+        families = models.families(PublisherModel.objects.listed())
+        return [variant for family in families for variant in family.variants]
+
+    @cached_property
+    def variant(self) -> Variant | None:
+        """The chosen base model, when it is in the catalogue."""
+        values = self.values("base-model")
+        name = values.get("base_model") if values.get("source") != TUNED else self.start and self.start.job.base_model
+        return next((variant for variant in self.variants if variant.name == name), None)
+
+    @cached_property
+    def datasets(self) -> list[Dataset]:
+        """The latest version of each, and the one that the draft names, whichever that is."""
+        mine = Dataset.objects.visible_to(self.user)
+        latest = list(mine.latest_versions()[:DATASETS_SHOWN])
+        named = self.values("training").get("dataset", "")
+        if named in {"", *(str(dataset.pk) for dataset in latest)}:
+            return latest
+        with suppress(ValidationError):
+            latest += mine.filter(pk=named)
+        return latest
+
+    @cached_property
+    def start(self) -> Start | None:
+        """What was tuned before and is gone on from, when the draft says so."""
+        values = self.values("base-model")
+        return self._start_at(values.get("custom_base_model", "")) if values.get("source") == TUNED else None
+
+    def _start_at(self, uri: str) -> Start | None:
+        return continuation.start_at(self.user, uri) if uri else None
+
+    @cached_property
+    def starts(self) -> list[Start]:
+        return continuation.starts(self.user)
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """What the person wants to be proposed."""
+        found: dict[str, Any] = preference_of(self.user).defaults
+        return found
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        return self.values(drafts.ORIGIN)
+
+    def chosen(self, form: StepForm, field: str) -> Dataset | None:
+        wanted = str(form[field].value())
+        return next((dataset for dataset in self.datasets if str(dataset.pk) == wanted), None)
+
+    def values(self, step: str) -> dict[str, Any]:
+        values: dict[str, Any] = self.draft.data.get(step, {})
+        return values
+
+    def url(self, step: str) -> str:
+        return reverse("tuning-draft", args=[self.draft.pk, step])
+
+    def form(self, step: str, data: Mapping[str, Any] | None = None) -> StepForm:
+        """With `data` from the browser; else as it was sent last, with its errors; else with what is proposed."""
+        values = self.values(step)
+        if data is None and SENT in values:
+            data = values
+        return self._makers[step](data, initial=self._proposed(step) | values)
+
+    @cached_property
+    def _makers(self) -> dict[str, Callable[..., StepForm]]:
+        return {
+            "name": NameForm,
+            "base-model": partial(
+                BaseModelForm,
+                reasons={one.name: one.tune_reason for one in self.variants},
+                start_at=self._start_at,
+                regions=region_choices(),
+            ),
+            "output": partial(output_form, draft=self.draft, user=self.user),
+            "training": self._training_form,
+            "deployment": self._deployment_form,
+        }
+
+    def _training_form(self, data: Mapping[str, Any] | None, initial: dict[str, Any]) -> TrainingForm:
+        assert self.variant is not None
+        assert self.variant.facts is not None
+        return TrainingForm(
+            data,
+            initial=initial,
+            datasets=Dataset.objects.visible_to(self.user),
+            facts=self.variant.facts,
+            model_title=self.variant.title,
+            validation_problem=datasets.validation_problem,
+            continued=self.start.job if self.start else None,
+            missing=self.origin.get("missing", {}),
+        )
+
+    def _deployment_form(self, data: Mapping[str, Any] | None, initial: dict[str, Any]) -> DeploymentForm:
+        assert self.variant is not None
+        machines = {spec["machine_type"]: machine_with_price(spec) for spec in reversed(self.variant.machine_specs)}
+        return DeploymentForm(
+            data,
+            initial=initial,
+            machines=dict(reversed(machines.items())),
+            licence=self.variant.licence_to_accept,
+            scalable=not all(option.is_local for option in self.variant.machine_options),
+        )
+
+    @property
+    def recommended(self) -> dict[str, Any]:
+        """The training step's values for the chosen base model."""
+        facts = self.variant.facts if self.variant else None
+        return training_defaults(facts, self.start) if facts else {}
+
+    def _proposed(self, step: str) -> dict[str, Any]:
+        if step == "training":
+            return self.recommended
+        if step == "base-model":
+            tunable = [variant.name for variant in self.variants if not variant.tune_reason]
+            chosen = {"base_model": tunable[0]} if len(tunable) == 1 else {}
+            return {"source": BASE, "location": settings.VERTEX_LOCATION} | chosen
+        if step == "output":
+            name, prefix = self.values("name").get("display_name", ""), self.own.get("output_prefix", "")
+            return {"output_uri": proposed_output(self.draft, self.user, name, prefix)}
+        if step == "deployment":
+            name, machines = self.values("name").get("display_name", ""), self.variant and self.variant.machine_specs
+            machine = proposed_machine(machines or [], self.own.get("machine_type", ""))
+            return {"auto_deploy": True, "endpoint_display_name": name, "machine_type": machine}
+        return {}
+
+    @cached_property
+    def cleaned(self) -> dict[str, dict[str, Any]]:
+        """The values of the steps that are done, parsed: every step up to the first that is not."""
+        forms = ((step, self.form(step)) for step in STEPS)
+        return {step: form.cleaned_data for step, form in takewhile(lambda pair: pair[1].is_valid(), forms)}
+
+    @property
+    def next_open(self) -> str:
+        return STEPS[min(len(self.cleaned), len(STEPS) - 1)]
+
+    def may_open(self, step: str) -> bool:
+        return STEPS.index(step) <= len(self.cleaned)
+
+    def steps(self, current: str) -> list[Step]:
+        return [
+            Step(
+                slug=step,
+                title=TITLES[step],
+                url=self.url(step),
+                note=self.note(step),
+                is_done=step in self.cleaned,
+                is_open=self.may_open(step),
+                is_current=step == current,
+            )
+            for step in STEPS
+        ]
+
+    def note(self, step: str) -> str:
+        """The answer of a finished step in a few words."""
+        values = self.cleaned.get(step, {})
+        if step == "base-model" and values and self.variant:
+            return self.start.title if self.start else self.variant.title
+        return note(step, values)
+
+    @property
+    def review(self) -> list[tuple[str | Promise, list[tuple[str, object]], str]]:
+        """Title, answers and address of each finished step before the last."""
+        return [
+            (TITLES[step], answers(FORMS[step].base_fields, self.cleaned[step]), self.url(step))
+            for step in STEPS[:-1]
+            if step in self.cleaned
+        ]
+
+    @property
+    def modes(self) -> list[tuple[str, str, str]]:
+        """Value, label, and why this base model cannot be tuned that way."""
+        assert self.variant is not None
+        assert self.variant.facts is not None
+        facts, title = self.variant.facts, self.variant.title
+        return [(mode.value, str(mode.label), mode_problem(mode.value, facts, title)) for mode in TuningMode]
+
+    @property
+    def recommended_rates(self) -> str:
+        """What a multiplier multiplies, of each mode when they differ."""
+        facts = self.variant.facts if self.variant else None
+        rates = {mode: plain(found.learning_rate) for mode, found in facts.defaults.items()} if facts else {}
+        if len(set(rates.values())) == 1:
+            return next(iter(rates.values()))
+        return ", ".join(f"{TuningMode(mode).label} {rate}" for mode, rate in rates.items())
+
+    def long_rows(self, dataset: Dataset | None) -> list[str]:
+        """That the chosen base model would cut rows, when it would."""
+        facts = self.variant.facts if self.variant else None
+        if not (dataset and self.variant and facts):
+            return []
+        sentence = row_limits.long_rows(dataset, facts.max_sequence_tokens, self.variant.title)
+        return [sentence] if sentence else []
+
+    def estimate(self, step: str, form: StepForm) -> dict[str, Any]:
+        """For what stands in the form of the training step, even before it is sent."""
+        training = self.cleaned.get("training", {})
+        dataset, epochs = training.get("dataset"), training.get("epochs", 0)
+        mode = training.get("tuning_mode", "")
+        if step == "training":
+            dataset, epochs = self.chosen(form, "dataset"), whole_number(form["epochs"].value())
+            mode = str(form["tuning_mode"].value() or "")
+        if not (self.variant and dataset and epochs):
+            return {}
+        estimate = estimates.of_data(dataset, epochs, self.variant.name, mode)
+        return {"estimate": estimate, "cut_rows": self.long_rows(dataset)}
+
+    def spec(self) -> jobs.TuningSpec:
+        """Every step must be done."""
+        return self._spec(self.cleaned["deployment"])
+
+    @property
+    def why_not_start(self) -> str:
+        """That it would cost more than may be spent today."""
+        planned = self.planned
+        return jobs.why_not_start(self.user, self.draft.pk, planned) if planned else ""
+
+    @property
+    def planned(self) -> jobs.TuningSpec | None:
+        """The job as far as it is known; the last step as it stands, even before it is sent."""
+        if len(self.cleaned) < len(STEPS) - 1:
+            return None
+        form = self._deployment_form(self._proposed("deployment") | self.values("deployment"), {})
+        form.is_valid()
+        return self._spec(form.cleaned_data)
+
+    def _spec(self, deployment: Mapping[str, Any]) -> jobs.TuningSpec:
+        steps = [*(self.cleaned[step] for step in STEPS[:-1]), deployment]
+        values = {name: value for step in steps for name, value in step.items()}
+        del values["use_validation"]
+        known = jobs.TuningSpec.__dataclass_fields__
+        return jobs.TuningSpec(**{name: value for name, value in values.items() if name in known})
+
+
+def region_choices() -> list[tuple[str, str | Promise]]:
+    named: dict[str, str | Promise] = {regions.GLOBAL: _("global: Google picks a region with room")}
+    return [(region, named.get(region, region)) for region in regions.offered()]
+
+
+def raw_values(step: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """What was typed into a step whose form cannot be built at this moment."""
+    return {name: data[name] for name in FORMS[step].base_fields if name in data}

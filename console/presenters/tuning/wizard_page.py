@@ -1,0 +1,120 @@
+"""The page of one step, with what each step shows beside its form."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from console.forms import row_limits
+from console.forms.datasets import UploadForm
+from console.forms.fields import StepForm
+from console.forms.tuning.steps import STEPS
+from console.presenters.catalogue.base_models import base_models, filter_of
+from console.web.http import ConsoleRequest, page_or_fragment
+from jobs.models import TuningJob
+from jobs.services.costs import machine_prices
+
+from .code import code_of
+from .output_state import output_state
+from .proposals import proposed_folder, proposed_output
+from .wizard import Wizard
+
+Uploads = dict[str, UploadForm]
+
+
+def shown(
+    request: ConsoleRequest,
+    wizard: Wizard,
+    step: str,
+    form: StepForm,
+    *,
+    status: int = 200,
+    uploads: Uploads | None = None,
+    added: str = "",
+) -> HttpResponse:
+    number = STEPS.index(step)
+    steps = wizard.steps(step)
+    context = {
+        "draft": wizard.draft,
+        "wizard": wizard,
+        "steps": steps,
+        "step": steps[number],
+        "number": number + 1,
+        "back": steps[number - 1] if number else None,
+        "form": form,
+        "added": added,
+        "is_local": bool(settings.VERTEX_API_ENDPOINT),
+        "origin": origin(wizard),
+        "name_warning": name_warning(wizard),
+        **wizard.estimate(step, form),
+        **step_context(request, wizard, step, form, uploads or {}),
+    }
+    return page_or_fragment(request, "tuning/new.html", "step", context, status=status)
+
+
+def step_context(
+    request: ConsoleRequest, wizard: Wizard, step: str, form: StepForm, uploads: Uploads
+) -> dict[str, Any]:
+    if step == "name":
+        return {"folder": proposed_folder(wizard.draft, str(form["display_name"].value() or ""))}
+    if step == "base-model":
+        chosen = str(request.GET.get("base_model") or form["base_model"].value() or "")
+        return {"models": base_models(wizard.variants, chosen, filter_of(request.GET)), "chosen_model": chosen}
+    if step == "output":
+        return {
+            "check": output_state(wizard.draft, str(form["output_uri"].value() or ""), timezone.now()),
+            "free_folder": proposed_output(
+                wizard.draft,
+                wizard.user,
+                wizard.values("name").get("display_name", ""),
+                wizard.own.get("output_prefix", ""),
+            ),
+        }
+    if step == "training":
+        return training_context(wizard, form, uploads)
+    return deployment_context(wizard, form)
+
+
+def training_context(wizard: Wizard, form: StepForm, uploads: Uploads) -> dict[str, Any]:
+    chosen, validation = wizard.chosen(form, "dataset"), wizard.chosen(form, "validation_dataset")
+    return {
+        "chosen": chosen,
+        "chosen_long_rows": wizard.long_rows(chosen),
+        "chosen_validation": validation,
+        "validation_long_rows": wizard.long_rows(validation),
+        "upload_train": uploads.get("train") or UploadForm(prefix="train"),
+        "upload_validation": uploads.get("validation") or UploadForm(prefix="validation"),
+        "long_rows_remedy": row_limits.REMEDY,
+        "modes": wizard.modes,
+    }
+
+
+def deployment_context(wizard: Wizard, form: StepForm) -> dict[str, Any]:
+    planned = wizard.planned
+    machine = str(form["machine_type"].value() or "")
+    return {
+        "price": machine_prices.price(machine),
+        "why_not_start": wizard.why_not_start,
+        "check": output_state(wizard.draft, planned.output_uri, timezone.now()) if planned else None,
+        "code": code_of(planned) if planned else [],
+    }
+
+
+def origin(wizard: Wizard) -> dict[str, Any] | None:
+    """Where the answers came from: a job of this person, while it is there, or a file."""
+    known = wizard.origin
+    if "job" in known:
+        job = TuningJob.objects.visible_to(wizard.user).filter(pk=known["job"]).first()
+        return {"job": job, "is_retry": known.get("is_retry", False)} if job else None
+    return known or None
+
+
+def name_warning(wizard: Wizard) -> str:
+    """Two jobs of one name are allowed, and easily mixed up."""
+    name = wizard.values("name").get("display_name", "")
+    jobs = TuningJob.objects.visible_to(wizard.user).exclude(pk=wizard.draft.pk)
+    if not name or not jobs.filter(display_name=name).exists():
+        return ""
+    return _("You already have a tuned model named %(name)s. Another name keeps them apart.") % {"name": name}

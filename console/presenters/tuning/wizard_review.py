@@ -1,0 +1,46 @@
+"""The answers of the five steps in words."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from console.presenters.catalogue import models
+from jobs.models import TuningMode
+from jobs.models.labels import as_text
+from jobs.services.costs import machine_prices
+from jobs.services.tuning.code import plain
+
+UNSAID = frozenset({"use_validation"})
+
+
+def answers(fields: Mapping[str, Any], values: Mapping[str, Any]) -> list[tuple[str, object]]:
+    """Label and value of what was answered, by a form's fields."""
+    kept = {name: value for name, value in values.items() if value not in (None, "", False, {}) and name not in UNSAID}
+    return [(str(fields[name].label), shown_value(value)) for name, value in kept.items()]
+
+
+def shown_value(value: Any) -> object:
+    if value is True:
+        return _("Yes")
+    if isinstance(value, float):
+        return plain(value)
+    if isinstance(value, dict):
+        return as_text(value).replace("\n", ", ")
+    return TuningMode(value).label if value in TuningMode.values else value
+
+
+def note(step: str, values: Mapping[str, Any]) -> str:
+    if step == "training" and values:
+        return str(values["dataset"].name)
+    key = {"name": "display_name", "output": "output_uri", "deployment": "endpoint_display_name"}.get(step, "")
+    return str(values.get(key, ""))
+
+
+def machine_with_price(spec: Mapping[str, Any]) -> str:
+    label, price = models.machine_label(dict(spec)), machine_prices.price(spec["machine_type"])
+    if price is None:
+        return _("%(machine)s · price not known") % {"machine": label}
+    if not price.usd_per_hour:
+        return _("%(machine)s · free") % {"machine": label}
+    return _("%(machine)s · $%(price)s an hour") % {"machine": label, "price": f"{price.usd_per_hour:.2f}"}

@@ -1,0 +1,198 @@
+"""“Confirm that it is you”: the step before what a stolen session must not be able to do.
+
+What was wanted waits in the session (`pending_actions`), with the input of its form, and is done after the proof. The
+proof is the password, or a sign-in link that is opened in this session: `manage.py sign-in-link` prints one.
+"""
+
+import shlex
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+from typing import Concatenate, Final, ParamSpec, cast
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import render, resolve_url
+from django.urls import resolve
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from console.accounts import account_events, password_attempts, pending_actions
+from console.accounts.pending_actions import Facts, PendingAction
+from console.forms.accounts import ConfirmForm
+from console.web.http import ConsoleRequest, hx_redirect
+from console.web.middleware import page_of
+from console.web.sessions import SIGNED_IN_AT
+from jobs import origin
+from jobs.services.accounts import accounts
+from jobs.services.accounts.reauthentication import PROOF_LASTS, SensitiveAction, is_proven
+
+NOT_CONFIRMED: Final = "not_confirmed"
+PROVED_AT: Final = "proved_at"
+SAFE: Final = frozenset({"GET", "HEAD"})
+
+P = ParamSpec("P")
+View = Callable[Concatenate[ConsoleRequest, P], HttpResponse]
+Describe = Callable[..., Facts]
+
+
+def reauthenticated(
+    action: SensitiveAction, *, then: str = "", may_read: bool = False, describe: Describe | None = None
+) -> Callable[[View[P]], View[P]]:
+    """The view runs only for somebody who has just proven who they are. `then` names the page to go on with where the
+    form cannot be sent again, as it holds a password. `may_read`: looking at the page takes no proof. `describe` says
+    what the request is going to do, and refuses who may not do it; without it, the input is shown as it was sent."""
+
+    def decorate(view: View[P]) -> View[P]:
+        @wraps(view)
+        def guarded(request: ConsoleRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            if (may_read and request.method in SAFE) or is_proven_here(request, action):
+                return view(request, *args, **kwargs)
+            facts = describe(request, *args, **kwargs) if describe else None
+            return ask(request, action, then=then, facts=facts)
+
+        guarded.sensitive_action = action  # type: ignore[attr-defined]
+        return cast(View[P], guarded)
+
+    return decorate
+
+
+def is_proven_here(request: HttpRequest, action: SensitiveAction) -> bool:
+    signed_in_at, proved_at = time_in(request, SIGNED_IN_AT), time_in(request, PROVED_AT)
+    return is_proven(action, signed_in_at=signed_in_at, proved_at=proved_at, now=timezone.now())
+
+
+def time_in(request: HttpRequest, name: str) -> datetime | None:
+    seconds = request.session.get(name)
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+
+
+def ask(
+    request: ConsoleRequest, action: SensitiveAction, *, then: str = "", facts: Facts | None = None
+) -> HttpResponse:
+    origin.refuse(NOT_CONFIRMED)
+    is_sent = request.method == "POST" and not then
+    text = pending_actions.input_of(request) if is_sent else None
+    pending = PendingAction(
+        action.value,
+        path=resolve_url(then) if then else request.get_full_path(),
+        input=text,
+        facts=pending_actions.facts_of_input(text) if facts is None else facts,
+        back=page_before(request),
+    )
+    return hx_redirect(request, "confirm", pending_actions.keep(request, pending))
+
+
+def page_before(request: ConsoleRequest) -> str:
+    """Where the person was, to go back to when they would rather not."""
+    url = (page_of(request.htmx) if request.htmx else request.headers.get("Referer")) or ""
+    inside = url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure())
+    parts = urlsplit(url if inside else resolve_url("settings"))
+    path = f"/{parts.path.lstrip('/')}"
+    return f"{path}?{parts.query}" if parts.query else path
+
+
+@never_cache
+@sensitive_post_parameters("password")
+@require_http_methods(["GET", "HEAD", "POST"])
+def confirm(request: ConsoleRequest, pending_id: UUID) -> HttpResponse:
+    """Confirms what has this id, and nothing else: not what came to wait after the page was shown."""
+    pending = pending_actions.find(request, pending_id)
+    if pending is None:
+        messages.warning(request, _("What you wanted to confirm is no longer waiting. Nothing was changed. Try again."))
+        return hx_redirect(request, "dashboard")
+    is_done = is_proven_here(request, SensitiveAction(pending.action))
+    if request.method != "POST":
+        is_page = is_done and pending.input is None
+        return hx_redirect(request, pending.path) if is_page else page(request, pending)
+    if not is_done and (refused := check_password(request, pending_id, pending)):
+        return refused
+    return go_on(request, pending)
+
+
+def page(request: ConsoleRequest, pending: PendingAction, form: ConfirmForm | None = None) -> HttpResponse:
+    action = SensitiveAction(pending.action)
+    context = {
+        "form": form or ConfirmForm(request.user),
+        "action": action.label,
+        "facts": pending.facts,
+        "back": pending.back,
+        "has_password": request.user.has_usable_password(),
+        "is_proven": is_proven_here(request, action),
+        "minutes": PROOF_LASTS.seconds // 60,
+        "username": request.user.get_username(),
+        "link_command": link_command(request.user.get_username()),
+    }
+    return render(request, "accounts/confirm.html", context, status=422 if form else 200)
+
+
+def plain_link_command() -> str:
+    """By the console's own Python, as it is called in its folder. Tells strangers nothing."""
+    program = Path(sys.executable)
+    is_inside = program.is_relative_to(settings.BASE_DIR)
+    return f"{program.relative_to(settings.BASE_DIR) if is_inside else 'python'} manage.py sign-in-link"
+
+
+def link_command(username: str) -> str:
+    words = plain_link_command().split()
+    words += [] if username == accounts.OWNER else [username]
+    words += [] if settings.DATA_DIR == settings.BASE_DIR / "data" else ["--data-dir", str(settings.DATA_DIR)]
+    return shlex.join(words)
+
+
+def check_password(request: ConsoleRequest, pending_id: UUID, pending: PendingAction) -> HttpResponse | None:
+    """None when it is right. An account without one has none to try."""
+    if not request.user.has_usable_password():
+        messages.warning(request, _("Open the link first, then continue."))
+        return hx_redirect(request, "confirm", pending_id)
+    name = request.user.get_username()
+    wait = password_attempts.wait_for(request, name, request.POST.get("password", ""))
+    form = ConfirmForm(request.user, request.POST, wait=wait)
+    if not form.is_valid():
+        account_events.identity_not_confirmed(request)
+        return password_attempts.told_to_wait(page(request, pending, form), wait)
+    password_attempts.succeeded(request, name)
+    prove(request, "password")
+    return None
+
+
+def prove(request: HttpRequest, how: str) -> None:
+    """The session gets a new key: whoever has a copy of the old one has gained nothing."""
+    request.session[PROVED_AT] = timezone.now().timestamp()
+    request.session.cycle_key()
+    accounts.close_ended_sessions(timezone.now())
+    account_events.identity_confirmed(request, how)
+
+
+def lead_back(request: ConsoleRequest) -> HttpResponse:
+    """To what waits for the proof that was just given. Of several things none: a link does not say which one it is
+    for, and each has to be asked for again."""
+    if pk := pending_actions.only_id(request):
+        return hx_redirect(request, "confirm", pk)
+    pending_actions.forget_all(request)
+    messages.success(request, _("You confirmed that it is you."))
+    return hx_redirect(request, "dashboard")
+
+
+def go_on(request: ConsoleRequest, pending: PendingAction) -> HttpResponse:
+    """A form that waits is handed to its view as it was sent. Whatever waits beside it is forgotten: this proof was not
+    for that."""
+    pending_actions.forget_all(request)
+    if pending.input is None:
+        return hx_redirect(request, pending.path)
+    parts = urlsplit(pending.path)
+    match = resolve(parts.path)
+    request.GET, request.POST = QueryDict(parts.query), QueryDict(pending.input)
+    request.path = request.path_info = parts.path
+    request.resolver_match = match
+    response: HttpResponse = match.func(request, *match.args, **match.kwargs)
+    return response

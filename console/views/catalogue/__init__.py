@@ -1,0 +1,1 @@
+"""Model Garden, and weights that are in no catalogue."""

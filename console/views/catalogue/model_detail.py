@@ -1,0 +1,151 @@
+"""A model: what it is, what can be done with it here, and what that costs."""
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from console.forms.chat.chat import TryForm
+from console.forms.endpoints.deploy import DeployForm
+from console.presenters.catalogue import model_words, models as catalogue
+from console.presenters.catalogue.model_code import TABS, Code
+from console.presenters.catalogue.models import Family, Variant
+from console.views.chat import conversations
+from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment
+from jobs import errors, markup, tasks
+from jobs.models import Endpoint, PublisherModel
+from jobs.services.endpoints import endpoints
+from jobs.states import EndpointState
+
+PAGE = "model_garden/detail.html"
+
+
+@require_safe
+def detail(request: ConsoleRequest, publisher: str, slug: str) -> HttpResponse:
+    family = family_or_404(publisher, slug)
+    variant = family.variant(request.GET.get("variant", ""))
+    context = context_of(request, family, variant)
+    action = request.GET.get("action", "")
+    if action == "deploy" and variant.can_deploy:
+        context["form"] = deploy_form(variant)
+    if action == "code":
+        context["code"] = code_of(request, variant, context["ready"])
+        return page_or_fragment(request, PAGE, "code", context)
+    return render(request, PAGE, context)
+
+
+def family_or_404(publisher: str, slug: str) -> Family:
+    named = PublisherModel.objects.listed().filter(publisher=publisher, family=slug)
+    models = [] if "\x00" in publisher + slug else list(named)
+    if not models:
+        raise Http404(f"{publisher}/{slug} is not in the catalogue.")
+    return catalogue.family(models)
+
+
+def named_or_404(family: Family, name: str) -> Variant:
+    variant = next((variant for variant in family.variants if variant.name == name), None)
+    if variant is None:
+        raise Http404(f"{name} is not one of {family.title}.")
+    return variant
+
+
+def context_of(request: ConsoleRequest, family: Family, variant: Variant) -> dict[str, Any]:
+    """Endpoints of the model itself and of models tuned from it; those of the model itself come first."""
+    mine = list(Endpoint.objects.visible_to(request.user).shown().filter(base_model=variant.name))
+    mine.sort(key=lambda endpoint: not endpoint.publisher_model)
+    ready = [endpoint for endpoint in mine if endpoint.state == EndpointState.READY]
+    return {
+        "family": family,
+        "variant": variant,
+        "sections": model_words.sections_of(variant),
+        "overview": SafeString(markup.render(variant.overview)),
+        "endpoints": mine,
+        "ready": ready,
+        "trial": try_form(ready),
+        "region": settings.VERTEX_LOCATION,
+    }
+
+
+def code_of(request: ConsoleRequest, variant: Variant, ready: list[Endpoint]) -> Code:
+    tab = request.GET.get("tab", "")
+    return Code(variant, next(iter(ready), None), tab if tab in TABS else next(iter(TABS)))
+
+
+def deploy_form(variant: Variant, data: Any = None) -> DeployForm:
+    initial = {
+        "key": uuid.uuid4(),
+        "model": variant.name,
+        "model_display_name": variant.model.version[:100],
+        "display_name": f"{variant.model.version[:100]}-mg-one-click-deploy",
+        "machine": next(iter(variant.machines), ""),
+    }
+    return DeployForm(
+        data,
+        initial=initial,
+        machines=variant.machines,
+        licence=variant.licence_to_accept,
+        scalable=not all(option.is_local for option in variant.machine_options),
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def deploy(request: ConsoleRequest, publisher: str, slug: str) -> HttpResponse:
+    family = family_or_404(publisher, slug)
+    if request.method != "POST":
+        return hx_redirect(request, f"{family.url}?action=deploy")
+    variant = named_or_404(family, request.POST.get("model", ""))
+    form = deploy_form(variant, request.POST)
+    endpoint = deployed(request, variant, form) if form.is_valid() else None
+    if endpoint is None:
+        context = context_of(request, family, variant) | {"form": form}
+        return page_or_fragment(request, PAGE, "deploy", context, status=422)
+    messages.success(request, _("Deployment of %(name)s started.") % {"name": endpoint.display_name})
+    return hx_redirect(request, "endpoint-detail", endpoint.pk)
+
+
+def deployed(request: ConsoleRequest, variant: Variant, form: DeployForm) -> Endpoint | None:
+    """The endpoint, or None with the reason in the form."""
+    if variant.deploy_reason:
+        form.add_error(None, variant.deploy_reason)
+        return None
+    values = form.cleaned_data
+    options = {name: values[name] for name in endpoints.OPTIONS if name in values}
+    spec = endpoints.DeploymentSpec(
+        display_name=values["display_name"],
+        publisher_model=variant.name,
+        accepts_licence=values.get("accepts_licence", False),
+        machine=endpoints.Machine(**variant.machine(values["machine"])),
+        **options,
+    )
+    try:
+        endpoint = endpoints.deploy_model(request.user, key=values["key"], spec=spec)
+    except errors.JobsError as error:
+        form.add_error(None, str(error))
+        return None
+    tasks.kick(tasks.advance_endpoint, endpoint_id=str(endpoint.pk))
+    return endpoint
+
+
+def try_form(ready: list[Endpoint], data: Any = None) -> TryForm:
+    return TryForm(data, initial={"key": uuid.uuid4()}, ready=ready, auto_id="try_%s")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def try_out(request: ConsoleRequest, publisher: str, slug: str) -> HttpResponse:
+    """The prompt begins a conversation; its answer is read there."""
+    family = family_or_404(publisher, slug)
+    variant = family.variant(request.GET.get("variant", ""))
+    if request.method != "POST":
+        return hx_redirect(request, variant.url)
+    context = context_of(request, family, variant)
+    form = try_form(context["ready"], request.POST)
+    answer = conversations.first_answer(request, form, **form.parameters()) if form.is_valid() else None
+    if answer is None:
+        return page_or_fragment(request, PAGE, "try", context | {"trial": form}, status=422)
+    return hx_redirect(request, "chat-conversation", answer.conversation_id)

@@ -1,0 +1,124 @@
+"""The gallery: shelves of tiles, or a table of what was searched for. All of its state is in the address."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from console.forms.catalogue import CatalogueFilter, facet_groups
+from console.presenters.catalogue import models
+from console.presenters.catalogue.models import Family, Variant
+from console.presenters.components.highlight import highlighted
+from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment
+from jobs import tasks
+from jobs.models import CatalogueSync, PublisherModel, TuningJob
+
+from . import weights
+
+TILES = 6
+NEWS = "garden-news"
+OURS = ("google", "local")
+
+
+@dataclass(frozen=True)
+class Shelf:
+    title: str
+    families: list[Family]
+    query: str
+
+    @property
+    def shown(self) -> list[Family]:
+        return self.families[:TILES]
+
+
+@require_safe
+def index(request: ConsoleRequest) -> HttpResponse:
+    families = models.families(PublisherModel.objects.listed())
+    variants = [variant for family in families for variant in family.variants]
+    chosen = CatalogueFilter.parse(request.GET)
+    context = {
+        "chosen": chosen,
+        "groups": facet_groups(chosen, variants),
+        "sync": sync_state(bool(variants)),
+        **(found(chosen, variants) if chosen else shelves(request, families)),
+    }
+    if request.GET.get("action") == "deploy-weights":
+        context |= weights.context_of(weights.form_of(variants, uri=request.GET.get("artifact_uri", "")))
+        context["cancel_url"] = f"{reverse('model-garden')}{chosen.query}"
+    return page_or_fragment(request, "model_garden/index.html", "results", context)
+
+
+def shelves(request: ConsoleRequest, families: list[Family]) -> dict[str, Any]:
+    named = [
+        Shelf(_("Fine-tunable"), [family for family in families if family.can_tune], "?feature=tune"),
+        Shelf(_("Made by Google"), [one for one in families if one.publisher == "google"], "?collection=google"),
+        Shelf(_("Open models"), [one for one in families if one.publisher not in OURS], "?collection=partners"),
+        Shelf(_("Your own models"), [one for one in families if one.publisher == "local"], "?collection=local"),
+    ]
+    tuned = TuningJob.objects.visible_to(request.user).rows().tuned().order_by("-created_at")
+    return {
+        "shelves": [shelf for shelf in named if shelf.families],
+        "tuned": list(tuned[:TILES]),
+        "news": news(request, families),
+    }
+
+
+def news(request: ConsoleRequest, families: Iterable[Family]) -> list[Variant]:
+    """What appeared in the catalogue lately, and after the person put the last news away."""
+    seen = dismissed_at(request)
+    new = [variant for family in families for variant in family.variants if variant.is_new]
+    fresh = [one for one in new if seen is None or (one.model.first_seen_at or seen) > seen]
+    return sorted(fresh, key=lambda one: str(one.model.first_seen_at), reverse=True)[:TILES]
+
+
+def dismissed_at(request: ConsoleRequest) -> datetime | None:
+    kept = request.session.get(NEWS, "")
+    return datetime.fromisoformat(kept) if kept else None
+
+
+def found(chosen: CatalogueFilter, variants: Iterable[Variant]) -> dict[str, Any]:
+    rows = [
+        {
+            "variant": variant,
+            "title": highlighted(variant.title, chosen.q),
+            "line": highlighted(variant.matching_line(chosen.words), chosen.q),
+            "resource": highlighted(variant.name, chosen.q),
+        }
+        for variant in variants
+        if chosen.matches(variant)
+    ]
+    return {"rows": rows}
+
+
+def sync_state(has_models: bool) -> dict[str, Any]:
+    """`waiting` for the first reading of the catalogue, or `failed` with the time of the last good one."""
+    sync = CatalogueSync.objects.first()
+    if sync is None:
+        return {"waiting": not has_models}
+    failed = sync.failed_at is not None and (sync.succeeded_at is None or sync.failed_at > sync.succeeded_at)
+    return {
+        "waiting": not has_models and not failed and sync.succeeded_at is None,
+        "failed": failed,
+        "succeeded_at": sync.succeeded_at,
+        "error": sync.error_message,
+    }
+
+
+@require_POST
+def refresh(request: ConsoleRequest) -> HttpResponse:
+    tasks.kick(tasks.sync_catalogue)
+    messages.info(request, _("The catalogue is being read again."))
+    return hx_redirect(request, "model-garden")
+
+
+@require_POST
+def dismiss(request: ConsoleRequest) -> HttpResponse:
+    request.session[NEWS] = timezone.now().isoformat()
+    return hx_redirect(request, "model-garden")

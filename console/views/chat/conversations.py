@@ -1,0 +1,275 @@
+import uuid
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from console.forms.chat.chat import LONGEST_MESSAGE, MessageForm, NewChatForm, TurnForm, empty_message
+from console.forms.chat.options import OptionsForm, PresetForm
+from console.presenters.chat.images import attached, endpoint_of, held, picture_facts
+from console.web.http import ConsoleRequest, hx_redirect, wants_fragment
+from console.web.middleware import page_of
+from jobs import tasks
+from jobs.errors import NotAllowedNow
+from jobs.models import ChatPreset, Conversation, Endpoint, Message, Role
+from jobs.services.chat import conversations, tree as chat_tree
+from jobs.services.chat.parameters import context_window, taken
+from jobs.services.chat.streaming.waits import wait_of
+from jobs.states import EndpointState
+
+from .conversation_list import listed
+
+# Of an endpoint, what only those need who deploy it: half of its columns.
+NOT_FOR_CHATS = [
+    f"endpoint__{name}"
+    for name in (
+        "accepts_licence", "attempt", "available_replicas", "deployed_model_id", "empty_looks", "endpoint_user_id",
+        "error_code", "error_message", "lease_token", "lease_until", "licence_sent_at", "max_replicas",
+        "model_resource_name", "model_user_id", "next_check_at", "notice", "operation_name", "phase",
+        "replicas_asked_at", "replicas_sent_at", "request_hash", "spot", "stage", "stage_times", "strikes",
+        "submit_started_at", "traffic_asked_at", "traffic_wanted", "wanted",
+    )
+]  # fmt: skip
+
+
+def visible_conversation(request: ConsoleRequest, pk: uuid.UUID) -> Conversation:
+    """No column of a comparison: that has its own pages."""
+    found = Conversation.objects.visible_to(request.user).filter(comparison=None).select_related("endpoint")
+    return get_object_or_404(found.defer(*NOT_FOR_CHATS), pk=pk)
+
+
+def visible_message(request: ConsoleRequest, pk: uuid.UUID) -> Message:
+    found = Message.objects.visible_to(request.user).filter(conversation__comparison=None)
+    return get_object_or_404(found.select_related("conversation__endpoint"), pk=pk)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def index(request: ConsoleRequest) -> HttpResponse:
+    ready = Endpoint.objects.visible_to(request.user).ready()
+    first = {"key": uuid.uuid4(), "endpoint": request.GET.get("endpoint"), "text": question_of(request)}
+    posted = request.method == "POST"
+    sent = {"data": request.POST} if posted else {}
+    there = attached(request, endpoint_of(request)) if posted else held(request, conversations.NEW_BOX)
+    form = NewChatForm(initial=first, ready=ready, attached=there, **sent)
+    if posted and "set-up" in request.POST and form.wanted:
+        text = request.POST.get("text", "")[:LONGEST_MESSAGE]
+        return hx_redirect(
+            request, "chat-conversation", conversations.set_up(request.user, endpoint=form.wanted, text=text).pk
+        )
+    if posted and form.is_valid():
+        answer = first_answer(request, form)
+        if answer is not None:
+            return hx_redirect(request, "chat-conversation", answer.conversation_id)
+    context = {"form": form, "chats": listed(request), "can_start": bool(form.ready)}
+    context |= picture_facts(form.ready.values()) if form.ready else nothing_ready(request)
+    return render(request, "chat/new.html", context, status=422 if form.is_bound else 200)
+
+
+def nothing_ready(request: ConsoleRequest) -> dict[str, Any]:
+    """An endpoint on its way, or whether there are any at all."""
+    mine = Endpoint.objects.visible_to(request.user).shown()
+    coming = mine.filter(state=EndpointState.DEPLOYING).first()
+    return {"coming": coming, "has_endpoints": coming is not None or mine.exists()}
+
+
+def question_of(request: ConsoleRequest) -> str:
+    """`?question=` takes a question of an earlier chat over into a new one."""
+    try:
+        pk = uuid.UUID(request.GET.get("question", ""))
+    except ValueError:
+        return ""
+    asked = Message.objects.visible_to(request.user).filter(pk=pk, role=Role.USER)
+    return asked.values_list("content", flat=True).first() or ""
+
+
+def first_answer(request: ConsoleRequest, form: NewChatForm, **parameters: Any) -> Message | None:
+    """The same form sent twice leads to the one conversation; a refused first message leaves none behind."""
+    sent = Message.objects.visible_to(request.user).filter(key=form.cleaned_data["key"])
+    if found := sent.first():
+        return found
+    talk = conversations.start(request.user, endpoint=form.cleaned_data["endpoint"])
+    if parameters:
+        conversations.set_options(talk, system_instruction="", parameters=parameters)
+    answer = ask(talk, form)
+    if answer is None:
+        conversations.delete(talk)
+        answer = sent.first()
+    return answer
+
+
+@require_safe
+def conversation(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    talk = visible_conversation(request, pk)
+    if wants_fragment(request):
+        return turns_fragment(request, talk, is_refresh=True)
+    return page(request, talk)
+
+
+def page(request: ConsoleRequest, talk: Conversation, status: int = 200, **forms: Any) -> HttpResponse:
+    context = context_of(request, talk, whole="editing" in forms or is_whole(request)) | forms
+    return render(request, "chat/conversation.html", context, status=status)
+
+
+def is_whole(request: ConsoleRequest) -> bool:
+    """Whether the page has all turns of a long chat: its address says so, for what it asks for, too."""
+    address = page_of(request.htmx) if request.htmx else request.get_full_path()
+    return "all" in parse_qs(urlsplit(address or "").query, keep_blank_values=True)
+
+
+def address_of(talk: Conversation, turn: Message) -> str:
+    """Of the page that has this turn."""
+    path = chat_tree.Tree(talk).path(talk.head_id)
+    is_latest = turn.pk in path[chat_tree.latest(path) :]
+    return f"{reverse('chat-conversation', args=[talk.pk])}{'' if is_latest else '?all'}#turn-{turn.pk}"
+
+
+def context_of(request: ConsoleRequest, talk: Conversation, *, whole: bool = False) -> dict[str, Any]:
+    return {
+        **turns_of(talk, whole),
+        "form": empty_message(held(request, talk.pk)),
+        "options": OptionsForm.of(talk, taken(talk.endpoint)),
+        "presets": ChatPreset.objects.filter(owner=request.user),
+        "preset_form": PresetForm(),
+        "chats": listed(request, talk),
+        "endpoints": Endpoint.objects.visible_to(request.user).ready(),
+    }
+
+
+def turns_fragment(request: ConsoleRequest, talk: Conversation, spoken: str = "", **more: Any) -> HttpResponse:
+    """A refresh that nobody asked for (`is_refresh`) must not speak over what was announced: the end of an answer
+    announces itself. `chats`: the list, when the chat has only now a place in it."""
+    context = {
+        **turns_of(talk, is_whole(request)),
+        "form": empty_message(),
+        "is_update": True,
+        "spoken": spoken,
+        **more,
+    }
+    return render(request, "chat/conversation.html#turns", context)
+
+
+def turns_of(talk: Conversation, whole: bool) -> dict[str, Any]:
+    """`earlier`: how many turns of the branch are left out, unless it is `whole`."""
+    tree = chat_tree.Tree(talk)
+    earlier = 0 if whole else chat_tree.latest(tree.path(talk.head_id))
+    turns = chat_tree.turns(talk, tree, talk.head_id, earlier)
+    live = next((turn for turn in reversed(turns) if turn.is_live), None)
+    told = chat_tree.told_pictures(talk, tree) if earlier else talk.sent(turns)
+    facts = picture_facts([talk.endpoint] if talk.endpoint else [], told)
+    return {
+        **place_of(talk), "tree": tree, "turns": turns, "live": live, "earlier": earlier, "whole": whole,
+        "has_pictures": bool(tree.pictured),
+        "context_window": context_window(talk.endpoint), **facts,
+    }  # fmt: skip
+
+
+def place_of(talk: Conversation) -> dict[str, Any]:
+    """Whether it can go on now; where it cannot, whether another endpoint could answer."""
+    can_ask = is_ready(talk)
+    has_others = not can_ask and Endpoint.objects.visible_to(talk.owner).ready().exists()
+    return {"conversation": talk, "can_ask": can_ask, "has_others": has_others}
+
+
+def is_ready(talk: Conversation) -> bool:
+    return talk.endpoint is not None and talk.endpoint.state == EndpointState.READY
+
+
+def ask(talk: Conversation, form: MessageForm) -> Message | None:
+    """The answer to wait for; None, with the reason on the form, when nothing can be asked now."""
+    try:
+        data = form.cleaned_data
+        return conversations.ask(
+            talk, key=data["key"], text=data["text"], pictures=form.pictures, kick=tasks.kick_answer
+        )
+    except NotAllowedNow as error:
+        form.add_error("text", str(error))
+        return None
+
+
+@require_POST
+def send(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    talk = visible_conversation(request, pk)
+    is_first = talk.head_id is None
+    form = MessageForm(request.POST, attached=attached(request, talk.endpoint))
+    answer = ask(talk, form) if form.is_valid() else None
+    if answer is None:
+        return unsent(request, talk, form)
+    if not request.htmx:
+        return hx_redirect(request, f"{reverse('chat-conversation', args=[pk])}#turn-{answer.pk}")
+    return turns_fragment(request, talk, chats=listed(request, talk) if is_first else None)
+
+
+@require_POST
+def draft(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    return keep(request, partial(conversations.keep_draft, visible_conversation(request, pk)))
+
+
+def keep(request: ConsoleRequest, kept: Callable[[str, uuid.UUID], None]) -> HttpResponse:
+    form = TurnForm(request.POST)
+    if not form.is_valid():
+        return HttpResponse(form.errors.as_text(), status=422, content_type="text/plain")
+    kept(request.POST.get("text", "")[:LONGEST_MESSAGE], form.cleaned_data["key"])
+    return HttpResponse(status=204)
+
+
+def unsent(request: ConsoleRequest, talk: Conversation, form: MessageForm) -> HttpResponse:
+    """The text stays where it was typed; the reason is shown beside it."""
+    if not request.htmx:
+        return page(request, talk, status=422, form=form)
+    response = render(request, "chat/unsent.html", {"form": form, **place_of(talk)}, status=422)
+    response["HX-Retarget"] = "#composer-error"
+    response["HX-Reswap"] = "innerHTML"
+    return response
+
+
+@require_safe
+def turn(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    """`?live` asks whether the answer has ended, and is told nothing while it has not."""
+    message = visible_message(request, pk)
+    if message.is_live and "live" in request.GET:
+        return HttpResponse(status=204)
+    talk = message.conversation
+    context = {
+        "conversation": talk,
+        "tree": chat_tree.Tree(talk),
+        "message": message,
+        "live": message if message.is_live else None,
+        "can_ask": is_ready(talk),
+        "context_window": context_window(talk.endpoint),
+        "form": empty_message(),
+        **picture_facts([talk.endpoint] if talk.endpoint else []),
+    }
+    return render(request, "chat/answer.html", context)
+
+
+@require_safe
+def waiting(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    """Of comparisons, too."""
+    found = Message.objects.visible_to(request.user).select_related("conversation__endpoint")
+    message: Message = get_object_or_404(found, pk=pk)
+    if not message.is_live:
+        return HttpResponse(status=204)
+    return render(request, "chat/waiting.html", {"message": message, "wait": wait_of(message)})
+
+
+@require_POST
+def stop(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    message = visible_message(request, pk)
+    conversations.request_stop(message)
+    if request.htmx:
+        return HttpResponse(status=204)
+    return hx_redirect(request, "chat-conversation", message.conversation_id)
+
+
+@require_POST
+def delete(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    conversations.delete(visible_conversation(request, pk))
+    messages.info(request, _("The chat is deleted"))
+    return hx_redirect(request, "chat")

@@ -1,0 +1,117 @@
+"""What a conversation is asked with: its parameters, and presets of them."""
+
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from console.forms.chat.options import PLAIN, OptionsForm, PresetForm
+from console.web.http import ConsoleRequest, hx_redirect
+from jobs.errors import NotAllowedNow
+from jobs.models import ChatPreset, Conversation
+from jobs.services.chat import conversations, presets
+from jobs.services.chat.parameters import taken
+
+from .conversations import page, visible_conversation
+
+SWAPPED = "outerHTML settle:0ms"
+WITH = {"response_format": ("schema",), "all": (*PLAIN, "response_format", "schema")}
+
+
+@require_POST
+def options(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    talk = visible_conversation(request, pk)
+    form = options_of(talk, without_reset(request.POST))
+    valid = form.is_valid()
+    if valid:
+        instruction = form.cleaned_data["system_instruction"]
+        conversations.set_options(talk, system_instruction=instruction, parameters=form.parameters())
+        form = options_of(talk)
+    if request.htmx:
+        return fragment(request, talk, form, saved=valid)
+    return hx_redirect(request, "chat-conversation", pk) if valid else page(request, talk, status=422, options=form)
+
+
+def fragment(request: ConsoleRequest, talk: Conversation, form: OptionsForm, *, saved: bool) -> HttpResponse:
+    """What a person has changed in a field, a morph leaves as it is; here the server has changed it."""
+    reset = request.POST.get("reset", "")
+    if reset in form.fields:
+        form.fields[reset].widget.attrs["autofocus"] = True
+    context = {"conversation": talk, "options": form, "saved": saved}
+    response = render(request, "chat/options.html", context, status=200 if saved else 422)
+    if reset or "stop-remove" in request.POST or "".join(request.POST.getlist("stop")[-1:]):
+        response["HX-Reswap"] = SWAPPED
+    return response
+
+
+def options_of(talk: Conversation, data: Any = None) -> OptionsForm:
+    return OptionsForm.of(talk, taken(talk.endpoint), data)
+
+
+def without_reset(data: QueryDict) -> QueryDict:
+    """The button that resets a parameter sends its name; `all` leaves the system instructions."""
+    name, kept = data.get("reset", ""), data.copy()
+    for field in (name, *WITH.get(name, ())):
+        if field != "system_instruction":
+            kept.setlist(field, [])
+    return kept
+
+
+def presets_of(request: ConsoleRequest) -> "QuerySet[ChatPreset]":
+    return ChatPreset.objects.filter(owner=request.user)
+
+
+def named_preset(request: ConsoleRequest) -> ChatPreset:
+    try:
+        pk = uuid.UUID(request.POST.get("preset", ""))
+    except ValueError:
+        pk = uuid.UUID(int=0)
+    if (found := presets_of(request).filter(pk=pk).first()) is None:
+        raise NotAllowedNow(_("This preset was deleted. Choose another one."))
+    return found
+
+
+@require_POST
+def save_preset(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    talk, form = visible_conversation(request, pk), PresetForm(request.POST)
+    if form.is_valid():
+        try:
+            presets.save(request.user, form.cleaned_data["name"], talk)
+            return shown(request, talk, PresetForm())
+        except NotAllowedNow as error:
+            form.add_error("name", str(error))
+    return shown(request, talk, form)
+
+
+def shown(request: ConsoleRequest, talk: Conversation, form: PresetForm) -> HttpResponse:
+    status = 422 if form.errors else 200
+    if request.htmx:
+        context = {"conversation": talk, "preset_form": form, "presets": presets_of(request)}
+        response = render(request, "chat/presets.html", context, status=status)
+        if not form.is_bound:
+            response["HX-Reswap"] = SWAPPED
+        return response
+    if form.errors:
+        return page(request, talk, status=status, preset_form=form)
+    return hx_redirect(request, "chat-conversation", talk.pk)
+
+
+@require_POST
+def use_preset(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    talk = visible_conversation(request, pk)
+    chosen = named_preset(request)
+    presets.apply(chosen, talk)
+    messages.info(request, _("The preset %(name)s is used from the next message on") % {"name": chosen.name})
+    return hx_redirect(request, "chat-conversation", pk)
+
+
+@require_POST
+def delete_preset(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    talk = visible_conversation(request, pk)
+    presets.delete(named_preset(request))
+    return shown(request, talk, PresetForm())

@@ -1,0 +1,182 @@
+"""What is done with one column of a comparison, and with its answers."""
+
+import uuid
+from collections.abc import Callable
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from console.forms.chat.chat import TurnForm
+from console.forms.chat.compare import ColumnForm
+from console.forms.chat.options import OptionsForm
+from console.presenters.comparisons.columns import (
+    comparison_of,
+    context_of,
+    fragment,
+    visible_answer,
+    visible_column,
+    visible_comparison,
+)
+from console.views.chat.settings import SWAPPED, without_reset
+from console.views.chat.tree import key_of
+from console.web.http import ConsoleRequest, hx_redirect, wants_fragment
+from jobs import tasks
+from jobs.errors import NotAllowedNow
+from jobs.models import Conversation, Endpoint, Message
+from jobs.services.chat import branches, context_window, conversations, tree
+from jobs.services.chat.parameters import taken
+from jobs.services.comparisons import board, comparisons
+
+
+def chosen_endpoint(request: ConsoleRequest) -> Endpoint:
+    form = ColumnForm(request.POST)
+    ready = Endpoint.objects.visible_to(request.user).ready()
+    found: Endpoint | None = ready.filter(pk=form.cleaned_data["endpoint"]).first() if form.is_valid() else None
+    if found is None:
+        raise NotAllowedNow(_("This endpoint does not answer any more. Choose another one."))
+    return found
+
+
+@require_POST
+def add(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    comparisons.add_column(visible_comparison(request, pk), chosen_endpoint(request))
+    return hx_redirect(request, "compare-detail", pk)
+
+
+@require_POST
+def endpoint(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    column = visible_column(request, pk)
+    comparisons.choose_endpoint(column, chosen_endpoint(request))
+    return hx_redirect(request, "compare-detail", column.comparison_id)
+
+
+@require_POST
+def remove(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    column = visible_column(request, pk)
+    comparisons.remove_column(column)
+    return hx_redirect(request, "compare-detail", column.comparison_id)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def options(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    """A button that resets or takes out something leaves the dialog open."""
+    column = visible_column(request, pk)
+    comparisons.require_shown(column)
+    if request.method != "POST":
+        return options_form(request, column, options_of(column))
+    form = OptionsForm.of(column, taken(column.endpoint), without_reset(request.POST))
+    if not form.is_valid():
+        return options_form(request, column, form, status=422)
+    instruction = form.cleaned_data["system_instruction"]
+    comparisons.set_options(column, system_instruction=instruction, parameters=form.parameters())
+    if request.htmx and ("reset" in request.POST or "stop-remove" in request.POST):
+        return options_form(request, column, options_of(column))
+    return hx_redirect(request, "compare-detail", column.comparison_id)
+
+
+def options_of(column: Conversation) -> OptionsForm:
+    return OptionsForm.of(column, taken(column.endpoint))
+
+
+def options_form(request: ConsoleRequest, column: Conversation, form: OptionsForm, status: int = 200) -> HttpResponse:
+    is_dialog = wants_fragment(request)
+    part = ("#form" if request.method == "POST" else "#dialog") if is_dialog else ""
+    context = {"column": column, "options": form, "is_dialog": is_dialog}
+    response = render(request, f"compare/options.html{part}", context, status=status)
+    patch_vary_headers(response, ["HX-Request"])
+    if is_dialog and request.method == "POST":
+        response["HX-Retarget"], response["HX-Reswap"] = "#options-form", SWAPPED
+    return response
+
+
+@require_safe
+def answer(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    """`?live` asks whether the answer has ended, and is told nothing while it has not."""
+    message = visible_answer(request, pk)
+    if message.is_live and "live" in request.GET:
+        return HttpResponse(status=204)
+    context = context_of(request, board.load(comparison_of(message.conversation)))
+    rounds = [(one, each) for one in context["columns"] for each in one.column.rounds if each.answer.pk == pk]
+    if not rounds:
+        return HttpResponse(status=204)
+    context |= {"shown": rounds[0][0], "round": rounds[0][1], "message": message}
+    return render(request, "compare/answer_update.html", context)
+
+
+@require_POST
+def stop(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    message = visible_answer(request, pk)
+    conversations.request_stop(message)
+    if request.htmx:
+        return HttpResponse(status=204)
+    return hx_redirect(request, "compare-detail", message.conversation.comparison_id)
+
+
+@require_POST
+def retry(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    return one_more(request, pk, tree.regenerate)
+
+
+@require_POST
+def go_on(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    return one_more(request, pk, tree.go_on)
+
+
+def one_more(request: ConsoleRequest, pk: uuid.UUID, make: Callable[..., Message]) -> HttpResponse:
+    """The second of two clicks may come when the answer that was clicked on is replaced already."""
+    message = made_before(request)
+    if message is None:
+        answer = visible_answer(request, pk)
+        message = make(answer, key=key_of(request))
+    tasks.kick_answer(message)
+    return shown(request, message.conversation)
+
+
+def made_before(request: ConsoleRequest) -> Message | None:
+    form = TurnForm(request.POST)
+    if not form.is_valid():
+        return None
+    mine = Message.objects.visible_to(request.user).filter(conversation__comparison__isnull=False)
+    return mine.filter(key=form.cleaned_data["key"]).select_related("conversation__comparison").first()
+
+
+@require_POST
+def drop_oldest(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    return one_more(request, pk, context_window.drop_oldest)
+
+
+@require_POST
+def send_all(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    column = visible_column(request, pk)
+    context_window.send_all(column)
+    return shown(request, column, _("All that was said is sent to this model again"))
+
+
+@require_POST
+def show(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    message = visible_answer(request, pk)
+    talk = tree.show(message)
+    place = tree.Tree(talk).place(message.pk)
+    version = {"number": place.number, "count": place.count}
+    return shown(request, message.conversation, _("Version %(number)d of %(count)d") % version)
+
+
+@require_POST
+def branch(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    """A chat of its own with what this column said until then."""
+    answer = visible_answer(request, pk)
+    comparisons.require_shown(answer.conversation)
+    talk = branches.branch_off(answer, key=key_of(request))
+    messages.info(request, _("This is a new chat with a copy of what was said until then"))
+    return hx_redirect(request, "chat-conversation", talk.pk)
+
+
+def shown(request: ConsoleRequest, column: Conversation, spoken: str = "") -> HttpResponse:
+    comparison = comparison_of(column)
+    return (
+        fragment(request, comparison, spoken) if request.htmx else hx_redirect(request, "compare-detail", comparison.pk)
+    )

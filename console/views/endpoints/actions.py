@@ -1,0 +1,196 @@
+"""What is asked before something happens to an endpoint: in a dialog, or on a page where there are no scripts."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.cache import patch_vary_headers
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _, ngettext
+from django.views.decorators.http import require_http_methods, require_POST
+
+from console.forms.endpoints.endpoints import ConfirmForm, LeaseForm, ReplicasForm
+from console.web.http import ConsoleRequest, hx_redirect, wants_fragment
+from jobs import tasks
+from jobs.errors import NotAllowedNow
+from jobs.models import Endpoint
+from jobs.services.endpoints import endpoints, lifetime, usage
+from jobs.services.endpoints.usage import Uses
+
+from .endpoints import visible_endpoint, why_not_deleted, why_not_undeployed
+
+asks = require_http_methods(["GET", "HEAD", "POST"])
+
+
+@dataclass(frozen=True)
+class Question:
+    """`crumb`: what is asked about, in a word."""
+
+    crumb: str
+    title: str
+    text: str
+    label: str
+    is_danger: bool = False
+    uses: list[str] = field(default_factory=list)
+
+
+def answered(
+    request: ConsoleRequest,
+    endpoint: Endpoint,
+    question: Question,
+    form: forms.Form,
+    do: Callable[[], HttpResponse | None],
+) -> HttpResponse:
+    """Does it when the form was sent as it should be, and asks otherwise; again when `do` found something wrong."""
+    if form.is_bound and form.is_valid() and (done := do()):
+        return done
+    context = {"endpoint": endpoint, "question": question, "form": form, "url": request.path}
+    context["is_dialog"] = wants_fragment(request)
+    template = "endpoints/ask.html"
+    if wants_fragment(request):
+        template = f"{template}#form" if form.is_bound else f"{template}#dialog"
+    response = render(request, template, context, status=422 if form.is_bound else 200)
+    patch_vary_headers(response, ["HX-Request"])
+    return response
+
+
+def sent(request: ConsoleRequest) -> QueryDict | None:
+    return request.POST if request.method == "POST" else None
+
+
+@asks
+def undeploy(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    endpoint = visible_endpoint(request, pk)
+    refuse_to_ask(request, why_not_undeployed(endpoint))
+    uses = usage.uses_of(endpoint, timezone.now())
+    text = _(
+        "The endpoint stops answering at once, for chats and for every program that uses it, and costs nothing from "
+        "then on. The model files stay."
+    )
+    title = _("Undeploy %(name)s?") % {"name": endpoint.display_name}
+    question = Question(_("Undeploy"), title, text, _("Undeploy"), is_danger=True, uses=in_use_by(uses))
+    form = ConfirmForm(sent(request), name=endpoint.display_name if uses.requests else "")
+    return answered(request, endpoint, question, form, lambda: undeployed(request, endpoint))
+
+
+def undeployed(request: ConsoleRequest, endpoint: Endpoint) -> HttpResponse:
+    endpoints.request_undeploy(endpoint)
+    kick(endpoint)
+    messages.info(request, _("Undeploying %(name)s") % {"name": endpoint.display_name})
+    return hx_redirect(request, "endpoint-detail", endpoint.pk)
+
+
+@asks
+def delete(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    endpoint = visible_endpoint(request, pk)
+    refuse_to_ask(request, why_not_deleted(endpoint))
+    uses = usage.uses_of(endpoint, timezone.now())
+    text = _(
+        "The endpoint and its address are lost; a model that is deployed is undeployed first. Chats with it stay "
+        "readable but cannot go on. The model files stay."
+    )
+    title = _("Delete %(name)s?") % {"name": endpoint.display_name}
+    question = Question(_("Delete"), title, text, _("Delete"), is_danger=True, uses=in_use_by(uses))
+    form = ConfirmForm(sent(request), name=endpoint.display_name if uses.requests else "")
+    return answered(request, endpoint, question, form, lambda: deleted(request, endpoint))
+
+
+def deleted(request: ConsoleRequest, endpoint: Endpoint) -> HttpResponse:
+    endpoints.request_delete(endpoint)
+    kick(endpoint)
+    messages.info(request, _("Deleting %(name)s") % {"name": endpoint.display_name})
+    return hx_redirect(request, "endpoint-list")
+
+
+def kick(endpoint: Endpoint) -> None:
+    """With the further models that go with it."""
+    tasks.kick(tasks.advance_endpoint, endpoint_id=str(endpoint.pk))
+    for pk in endpoint.further.transient().values_list("pk", flat=True):
+        tasks.kick(tasks.advance_further_model, model_id=str(pk))
+
+
+def refuse_to_ask(request: ConsoleRequest, why_not: str | Promise) -> None:
+    """A form that was sent is for the service to judge: sent twice, it is not wrong."""
+    if why_not and request.method != "POST":
+        raise NotAllowedNow(str(why_not))
+
+
+def in_use_by(uses: Uses) -> list[str]:
+    found = []
+    if uses.answering:
+        found.append(ngettext(
+            "%d answer is being written now and will be cut off.",
+            "%d answers are being written now and will be cut off.",
+            uses.answering,
+        ) % uses.answering)  # fmt: skip
+    if uses.requests:
+        words = ngettext("%d request in the last 24 hours.", "%d requests in the last 24 hours.", uses.requests)
+        found.append(words % uses.requests)
+    if uses.chats:
+        found.append(ngettext("%d chat talks to it.", "%d chats talk to it.", uses.chats) % uses.chats)
+    if uses.job:
+        found.append(_("No other endpoint serves the tuned model %(name)s.") % {"name": uses.job.display_name})
+    return found
+
+
+@asks
+def replicas(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    endpoint = visible_endpoint(request, pk)
+    refuse_to_ask(request, why_not_undeployed(endpoint))
+    text = _(
+        "Each replica is a machine of its own and costs as much as the first. Vertex AI starts and ends those between "
+        "the two numbers as they are needed."
+    )
+    title = _("Replicas of %(name)s") % {"name": endpoint.display_name}
+    question = Question(_("Replicas"), title, text, _("Save"))
+    initial = {"minimum": endpoint.min_replicas, "maximum": endpoint.max_replicas}
+    form = ReplicasForm(sent(request), initial=initial)
+
+    def do() -> HttpResponse:
+        endpoints.request_replicas(endpoint, **form.cleaned_data)
+        tasks.kick(tasks.advance_endpoint, endpoint_id=str(pk))
+        return hx_redirect(request, "endpoint-detail", pk)
+
+    return answered(request, endpoint, question, form, do)
+
+
+@asks
+def lease(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    endpoint = visible_endpoint(request, pk)
+    refuse_to_ask(request, why_not_undeployed(endpoint))
+    text = _("A forgotten endpoint costs money day and night. An answer that is being written is never cut off.")
+    title = _("When is %(name)s undeployed?") % {"name": endpoint.display_name}
+    question = Question(_("Lease"), title, text, _("Save"))
+    form = LeaseForm(sent(request), initial={"kind": endpoint.lease_kind, "hours": endpoint.lease_hours or 2})
+
+    def do() -> HttpResponse:
+        lifetime.set_lease(endpoint, **form.cleaned_data)
+        return hx_redirect(request, "endpoint-detail", pk)
+
+    return answered(request, endpoint, question, form, do)
+
+
+@require_POST
+def extend(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    endpoint = visible_endpoint(request, pk)
+    try:
+        seen = datetime.fromisoformat(request.POST.get("seen", ""))
+    except ValueError:
+        raise NotAllowedNow(_("The form was incomplete. Open the page again.")) from None
+    lifetime.extend(endpoint, seen=seen)
+    return hx_redirect(request, reverse("endpoint-detail", args=[pk]))
+
+
+@require_POST
+def again(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    endpoint = endpoints.deploy_again(visible_endpoint(request, pk))
+    tasks.kick(tasks.advance_endpoint, endpoint_id=str(endpoint.pk))
+    messages.success(request, _("Deployment of %(name)s started.") % {"name": endpoint.display_name})
+    return hx_redirect(request, "endpoint-detail", endpoint.pk)

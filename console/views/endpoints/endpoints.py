@@ -1,0 +1,149 @@
+import re
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, Q
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _, gettext_lazy
+from django.views.decorators.http import require_safe
+
+from console.presenters.components.pager import Head, listed
+from console.presenters.endpoints.deployment_stages import stages
+from console.presenters.endpoints.details import shown
+from console.presenters.endpoints.metrics import metrics
+from console.presenters.endpoints.samples import samples
+from console.presenters.endpoints.served_models import served, why_not_changed
+from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment
+from jobs.models import Conversation, Endpoint
+from jobs.models.endpoint import EndpointQuerySet
+from jobs.models.keyset import Column
+from jobs.services.endpoints.scaling import SERVING
+from jobs.states import ENDPOINT_TRANSIENT, EndpointState
+
+HEADS = (
+    Head("name", gettext_lazy("Name and ID"), Column("display_name", str)),
+    Head("status", gettext_lazy("Status"), Column("state", str)),
+    Head("model", gettext_lazy("Model and machine")),
+    Head("replicas", gettext_lazy("Replicas"), hint=gettext_lazy("Now / asked for")),
+    Head("requests", gettext_lazy("Requests, 24 h")),
+    Head("cost", gettext_lazy("Cost an hour"), is_number=True),
+    Head("updated", gettext_lazy("Updated"), Column("updated_at", datetime, largest_first=True)),
+)
+FILTERS: dict[str, tuple[str | Promise, frozenset[EndpointState]]] = {
+    "ready": (gettext_lazy("Ready"), frozenset({EndpointState.READY})),
+    "changing": (gettext_lazy("Changing"), ENDPOINT_TRANSIENT),
+    "undeployed": (gettext_lazy("Undeployed"), frozenset({EndpointState.UNDEPLOYED})),
+    "failed": (gettext_lazy("Failed"), frozenset({EndpointState.FAILED})),
+}
+LONGEST_QUERY = 200
+EVENTS_SHOWN = 50
+
+
+def visible_endpoint(request: ConsoleRequest, pk: uuid.UUID) -> Endpoint:
+    return one_of(Endpoint.objects.visible_to(request.user).shown(), pk)
+
+
+def one_of(rows: EndpointQuerySet, pk: uuid.UUID) -> Endpoint:
+    endpoint: Endpoint = get_object_or_404(rows.select_related("job"), pk=pk)
+    return endpoint
+
+
+@require_safe
+def index(request: ConsoleRequest) -> HttpResponse:
+    mine = Endpoint.objects.visible_to(request.user).shown()
+    chosen, text = request.GET.get("state", ""), words_of(request.GET)
+    found = in_state(matching(mine, text), chosen).select_related("job")
+    page = listed(found, request.GET, HEADS)
+    context = {
+        "chosen": chosen if chosen in FILTERS else "",
+        "q": text,
+        "filters": filters(mine),
+        "page": page,
+        "rows": shown(page.rows),
+    }
+    return page_or_fragment(request, "endpoints/list.html", "table", context)
+
+
+def words_of(query: Mapping[str, Any]) -> str:
+    return re.sub(r"[\x00-\x1f]", " ", query.get("q", "")).strip()[:LONGEST_QUERY]
+
+
+def matching(rows: EndpointQuerySet, text: str) -> EndpointQuerySet:
+    """Each word somewhere in the name, the id or the model."""
+    for word in text.split():
+        found = Q(display_name__icontains=word) | Q(endpoint_user_id__icontains=word)
+        rows = rows.filter(found | Q(base_model__icontains=word) | Q(job__display_name__icontains=word))
+    return rows
+
+
+def in_state(rows: EndpointQuerySet, chosen: str) -> EndpointQuerySet:
+    return rows.filter(state__in=FILTERS[chosen][1]) if chosen in FILTERS else rows
+
+
+def filters(rows: EndpointQuerySet) -> list[tuple[str, str | Promise, int]]:
+    """(key, label, how many) of all and of each filter, in one query."""
+    counts = {key: Count("pk", filter=Q(state__in=states)) for key, (_label, states) in FILTERS.items()}
+    found = rows.aggregate(all=Count("pk"), **counts)
+    return [("", _("All"), found["all"]), *((key, label, found[key]) for key, (label, _states) in FILTERS.items())]
+
+
+@require_safe
+def row(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    """The row of an endpoint that was deleted meanwhile takes itself off the page."""
+    endpoint = one_of(Endpoint.objects.visible_to(request.user), pk)
+    if endpoint.state == EndpointState.DELETED:
+        return HttpResponse(headers={"HX-Reswap": "delete"})
+    return render(request, "endpoints/list.html#row", {"shown": shown([endpoint])[0]})
+
+
+@require_safe
+def detail(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    endpoint = visible_endpoint(request, pk)
+    return render(request, "endpoints/detail.html", page_context(request, endpoint))
+
+
+@require_safe
+def status(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    endpoint = one_of(Endpoint.objects.visible_to(request.user), pk)
+    if endpoint.state == EndpointState.DELETED:
+        return hx_redirect(request, "endpoint-list")
+    context = {**page_context(request, endpoint), "is_update": True}
+    return render(request, "endpoints/detail.html#status", context)
+
+
+def page_context(request: ConsoleRequest, endpoint: Endpoint) -> dict[str, Any]:
+    chosen, as_table = request.GET.get("period", ""), "table" in request.GET
+    seen = shown([endpoint])[0]
+    return {
+        "endpoint": endpoint,
+        "shown": seen,
+        "models": served(endpoint, seen.further),
+        "why_not_changed": why_not_changed(endpoint, seen.further),
+        "stages": stages(endpoint),
+        "metrics": metrics(endpoint, chosen, as_table=as_table),
+        "chats": Conversation.objects.filter(endpoint=endpoint).count(),
+        "events": list(endpoint.events.order_by("-pk")[:EVENTS_SHOWN]),
+        "samples": samples(endpoint) if endpoint.state == EndpointState.READY else [],
+        "why_not_undeployed": why_not_undeployed(endpoint),
+        "why_not_deleted": why_not_deleted(endpoint),
+        "can_scale": endpoint.state in SERVING,
+        "is_over": endpoint.state in {EndpointState.FAILED, EndpointState.UNDEPLOYED},
+    }
+
+
+def why_not_undeployed(endpoint: Endpoint) -> str | Promise:
+    if endpoint.state == EndpointState.UNDEPLOYING or endpoint.wanted == EndpointState.UNDEPLOYED:
+        return _("The model is undeployed or about to be.")
+    if endpoint.state not in SERVING:
+        return _("No model is deployed here.")
+    return ""
+
+
+def why_not_deleted(endpoint: Endpoint) -> str | Promise:
+    if endpoint.wanted == EndpointState.DELETED and endpoint.state != EndpointState.FAILED:
+        return _("The endpoint is being deleted.")
+    return ""

@@ -1,0 +1,133 @@
+"""How every part of the console is, and what it is connected to."""
+
+import os
+import platform
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import django
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpResponse
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _, gettext_lazy
+from django.views.decorators.http import require_POST, require_safe
+
+from console.presenters.health.status_words import Card, cards, overall
+from console.web import streams
+from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment, safe_next, snackbar
+from jobs import tasks
+from jobs.models import ProbeResult
+from jobs.services.health import processes, status
+from jobs.services.health.status import Part
+
+SECRETS = (
+    (re.compile(r"(://)[^/@\s]+@"), r"\1…@"),
+    (re.compile(r"[\w.+-]+(@[\w-]+\.[\w.-]+)"), r"…\1"),
+    (re.compile(r"\b(ya29\.|AIza|GOCSPX-|eyJ)[\w.~+/=-]+"), "…"),
+    (re.compile(r"(?i)\b(password|passwd|secret|token|api[_-]?key|private[_-]?key)([\"']?\s*[=:]\s*)\S+"), r"\1\2…"),
+)
+VARIABLES = (
+    ("VERTEX_PROJECT", gettext_lazy("Project")),
+    ("VERTEX_LOCATION", gettext_lazy("Region")),
+    ("VERTEX_BUCKET", gettext_lazy("Bucket")),
+    ("VERTEX_API_ENDPOINT", gettext_lazy("Address of Vertex AI")),
+    ("STORAGE_EMULATOR_HOST", gettext_lazy("Address of Cloud Storage")),
+)
+GOOGLES = frozenset({"VERTEX_API_ENDPOINT", "STORAGE_EMULATOR_HOST"})
+
+
+@dataclass(frozen=True)
+class Setting:
+    """`is_set`: by the environment variable `name`, and not by default."""
+
+    name: str
+    label: str | Promise
+    value: str | Promise
+    is_set: bool
+
+
+@require_safe
+def index(request: ConsoleRequest) -> HttpResponse:
+    return page_or_fragment(request, "settings/status.html", "cards", status_context(timezone.now()))
+
+
+def status_context(now: datetime) -> dict[str, Any]:
+    found = [with_pages(part) for part in status.parts(now)]
+    look, line = overall(status.counted(found))
+    return {
+        "cards": cards(found),
+        "overall_look": look,
+        "overall": line,
+        "supervised": processes.read_supervised(),
+        "diagnostics": diagnostics(found, now),
+    }
+
+
+def with_pages(part: Part) -> Part:
+    """Only this process knows of its own streams."""
+    if part.name != "live":
+        return part
+    return replace(part, facts={"pages": sum(streams.app.open_by_user.values())})
+
+
+@require_POST
+def check(request: ConsoleRequest) -> HttpResponse:
+    """The web process has checked its own parts when the page is drawn again; the worker is asked for the others."""
+    asked = tasks.send(tasks.probe_status)
+    text = _("The worker checks now") if asked else _("The worker cannot be asked: the broker does not answer.")
+    if request.htmx:
+        return snackbar(HttpResponse(status=204), text)
+    messages.info(request, text)
+    return hx_redirect(request, safe_next(request, "settings"))
+
+
+@require_safe
+def connection(request: ConsoleRequest) -> HttpResponse:
+    now = timezone.now()
+    kept = {result.name: result for result in ProbeResult.objects.filter(name__in=("vertex", "storage"))}
+    probed = [Card(status.stored(name, kept.get(name), now)) for name in ("vertex", "storage")]
+    context = {"settings_shown": settings_shown(), "cards": probed}
+    return page_or_fragment(request, "settings/connection.html", "steps", context)
+
+
+def settings_shown() -> list[Setting]:
+    return [Setting(name, label, value_of(name), bool(os.environ.get(name))) for name, label in VARIABLES]
+
+
+def value_of(name: str) -> str | Promise:
+    value = str(getattr(settings, name, "") or os.environ.get(name, ""))
+    return redacted(value) or (_("Google's own") if name in GOOGLES else _("Not set"))
+
+
+def diagnostics(found: list[Part], now: datetime) -> str:
+    """For a bug report, so in English and without secrets or people's addresses."""
+    lines = [
+        f"Garden Console {settings.VERSION}, {now:%Y-%m-%d %H:%M:%S} UTC",
+        f"Python {platform.python_version()}, Django {django.get_version()}, {platform.platform()}",
+        *(f"{one.name}={one.value}" for one in settings_shown() if one.is_set),
+    ]
+    lines += [line_of(part) for part in found]
+    return redacted("\n".join(lines + [line_of_supervised(one) for one in processes.read_supervised()]))
+
+
+def line_of_supervised(one: processes.Supervised) -> str:
+    last = f", the last time because it {one.reason}" if one.reason else ""
+    since = one.since.isoformat(timespec="seconds")
+    return f"process {one.name} {one.pid}: since {since}, started again {one.restarts} times{last}"
+
+
+def line_of(part: Part) -> str:
+    facts = {name: value for name, value in part.facts.items() if name != "principal"}
+    checked = part.checked_at.isoformat(timespec="seconds") if part.checked_at else "never"
+    latency = "" if part.latency_ms is None else f" {part.latency_ms} ms"
+    return f"{part.name}: {part.state.value} (checked {checked}{latency}) {part.problem} {facts or ''}".rstrip()
+
+
+def redacted(text: str) -> str:
+    for pattern, kept in SECRETS:
+        text = pattern.sub(kept, text)
+    return text

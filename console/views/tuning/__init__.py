@@ -1,0 +1,1 @@
+"""Pages of tuning jobs and of their drafts."""

@@ -1,0 +1,96 @@
+"""What is done with one tuning job: each is a POST that a service carries out."""
+
+import uuid
+
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseBadRequest
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from console.presenters.tuning.checkpoints import is_live
+from console.presenters.tuning.clone import draft_values
+from console.presenters.tuning.progress import JobStand, stand
+from console.web.http import ConsoleRequest, hx_redirect, safe_next
+from jobs import tasks
+from jobs.models import TuningJob
+from jobs.services.endpoints import endpoints
+from jobs.services.tuned_models import checkpoints
+from jobs.services.tuning import drafts, jobs, queue
+
+from .jobs import visible_job
+
+
+@require_POST
+def cancel(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    job = visible_job(request, pk)
+    jobs.request_cancel(job)
+    tasks.kick(tasks.advance_tuning_job, job_id=str(job.pk))
+    messages.info(request, _("Cancelling %(name)s") % {"name": job.display_name})
+    return hx_redirect(request, safe_next(request, reverse("tuning-job", args=[pk])))
+
+
+@require_POST
+def decide(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    job = visible_job(request, pk)
+    again = request.POST.get("again")
+    if again not in {"yes", "no"}:
+        return HttpResponseBadRequest(_("Choose to start again or to give up."))
+    jobs.decide(job, again=again == "yes")
+    tasks.kick(tasks.advance_tuning_job, job_id=str(job.pk))
+    return hx_redirect(request, "tuning-job", pk)
+
+
+@require_POST
+def deploy(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    """The default checkpoint, or the one named by `checkpoint`, which may be served beside others."""
+    job, checkpoint = visible_job(request, pk), request.POST.get("checkpoint", "")
+    standing = stand(job)
+    if is_deployed(standing, checkpoint) if checkpoint else standing.why_not_deployed:
+        return hx_redirect(request, "tuning-job", pk)
+    spec = deployment_spec(job, checkpoint)
+    endpoint = endpoints.deploy_model(request.user, key=standing.deploy_key(checkpoint), spec=spec)
+    tasks.kick(tasks.advance_endpoint, endpoint_id=str(endpoint.pk))
+    return hx_redirect(request, "endpoint-detail", endpoint.pk)
+
+
+def is_deployed(standing: JobStand, checkpoint: str) -> bool:
+    folder = checkpoints.folder(standing.job, checkpoint)
+    return any(is_live(endpoint) and endpoint.artifact_uri == folder for endpoint in standing.endpoints)
+
+
+def deployment_spec(job: TuningJob, checkpoint: str) -> endpoints.DeploymentSpec:
+    return endpoints.DeploymentSpec(
+        display_name=job.endpoint_display_name or job.display_name,
+        job=job,
+        checkpoint=checkpoint,
+        accepts_licence=job.accepts_licence,
+        machine=endpoints.offered_machine(job.base_model, job.machine_type),
+    )
+
+
+@require_POST
+def set_default(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    job, checkpoint = visible_job(request, pk), request.POST.get("checkpoint", "")
+    checkpoints.set_default(job, checkpoint)
+    messages.info(request, _("Deployments take checkpoint %(id)s from now on") % {"id": checkpoint})
+    return hx_redirect(request, safe_next(request, reverse("tuning-job", args=[pk])))
+
+
+@require_POST
+def move(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    job, to = visible_job(request, pk), request.POST.get("to", "")
+    if to not in queue.MOVES:
+        return HttpResponseBadRequest(_("Choose to move the job up, down or to the top."))
+    queue.move(job, to)
+    tasks.kick(tasks.advance_tuning_job, job_id=str(job.pk))
+    return hx_redirect(request, safe_next(request, "tuning-list"))
+
+
+@require_POST
+def clone(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    job = visible_job(request, pk)
+    draft = drafts.create(request.user)
+    for step, values in draft_values(job).items():
+        drafts.save_step(draft, step, values)
+    return hx_redirect(request, "tuning-draft", draft.pk, "name")

@@ -1,0 +1,103 @@
+"""Two to six tuning jobs side by side: their curves on the same charts, and the settings in which they differ."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_safe
+
+from console.presenters.tuning.charts import COMPARED, compared_data
+from console.templatetags.console import duration
+from console.templatetags.tuning import loss
+from console.web.http import ConsoleRequest
+from jobs.models import TuningJob, series
+from jobs.services.tuning.code import plain
+
+from .bulk import chosen_jobs
+
+FEWEST, MOST = 2, 6
+YES_NO = {True: _("Yes"), False: _("No")}
+SETTINGS: dict[str, tuple[str | Promise, Callable[[TuningJob], Any]]] = {
+    "base_model": (_("Base model"), lambda job: job.base_model),
+    "tuning_mode": (_("Method"), lambda job: job.get_tuning_mode_display()),
+    "adapter_size": (_("Adapter size"), lambda job: job.adapter_size),
+    "epochs": (_("Epochs"), lambda job: job.epochs),
+    "learning_rate": (_("Learning rate"), lambda job: plain(job.learning_rate)),
+    "batch_size": (_("Batch size"), lambda job: job.batch_size or _("Chosen by Vertex AI")),
+    "dataset": (_("Training dataset"), lambda job: job.dataset.name),
+    "dataset_sha": (_("Contents of the training data"), lambda job: job.dataset.sha256[:12]),
+    "validation": (_("Validation dataset"), lambda job: job.validation_dataset and job.validation_dataset.name),
+    "location": (_("Region"), lambda job: job.location),
+    "last_only": (_("Export the last checkpoint only"), lambda job: YES_NO[job.export_last_checkpoint_only]),
+}
+FIGURES: dict[str, tuple[str | Promise, Callable[[TuningJob], Any]]] = {
+    "state": (_("Status"), lambda job: job.get_state_display()),
+    "train_loss": (_("Training loss"), lambda job: loss(job.train_loss)),
+    "eval_loss": (_("Validation loss"), lambda job: loss(job.eval_loss)),
+    "steps": (_("Steps"), lambda job: f"{job.step} / {job.total_steps}" if job.total_steps else job.step),
+    "duration": (_("Duration"), lambda job: duration(job.duration)),
+}
+ACCURACY = ("train-accuracy", "eval-accuracy")
+
+
+@dataclass(frozen=True)
+class Line:
+    label: str | Promise
+    values: list[Any]
+
+    @property
+    def differs(self) -> bool:
+        return len(set(map(str, self.values))) > 1
+
+
+def jobs_of(request: ConsoleRequest) -> list[TuningJob]:
+    return chosen_jobs(request, request.GET.getlist("job"))
+
+
+@require_safe
+def index(request: ConsoleRequest) -> HttpResponse:
+    chosen = jobs_of(request)
+    jobs = chosen[:MOST]
+    if len(jobs) < FEWEST:
+        return render(request, "tuning/compare_few.html", {"jobs": jobs, "others": others(request, jobs)})
+    settings = [Line(label, [value(job) for job in jobs]) for label, value in SETTINGS.values()]
+    everything = "all" in request.GET
+    query = urlencode([("job", str(job.pk)) for job in jobs])
+    context = {
+        "jobs": [(job, urlencode([("job", str(one.pk)) for one in jobs if one != job])) for job in jobs],
+        "left_out": len(chosen) - len(jobs),
+        "settings": settings if everything else [line for line in settings if line.differs],
+        "same": sum(not line.differs for line in settings),
+        "everything": everything,
+        "query": query,
+        "figures": figures(jobs),
+        "groups": {key: title for key, (title, _tag) in COMPARED.items()},
+    }
+    return render(request, "tuning/compare.html", context)
+
+
+def figures(jobs: Sequence[TuningJob]) -> list[Line]:
+    lines = [Line(label, [value(job) for job in jobs]) for label, value in FIGURES.values()]
+    tags = {key: COMPARED[key][1] for key in ACCURACY}
+    found = series(jobs, tags.values())
+    accuracies = [
+        Line(COMPARED[key][0], [loss(found[job.pk][tag][-1][1] if tag in found[job.pk] else None) for job in jobs])
+        for key, tag in tags.items()
+    ]
+    return [*lines[:3], *accuracies, *lines[3:]]
+
+
+def others(request: ConsoleRequest, jobs: Sequence[TuningJob]) -> list[TuningJob]:
+    """Those to choose from: of the same base model, when one is chosen."""
+    found = TuningJob.objects.visible_to(request.user).rows().exclude(pk__in=[job.pk for job in jobs])
+    return list(found.filter(base_model=jobs[0].base_model)[:20] if jobs else found[:20])
+
+
+@require_safe
+def metrics(request: ConsoleRequest) -> JsonResponse:
+    return JsonResponse(compared_data(jobs_of(request)[:MOST]))

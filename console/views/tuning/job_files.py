@@ -1,0 +1,71 @@
+"""Jobs as files: out of a draft or a job, and into a new draft."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils.text import slugify
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from console.forms.tuning.job_file import JobFileForm
+from console.presenters.tuning.clone import raw_values
+from console.presenters.tuning.wizard import SENT, Wizard
+from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment
+from jobs.models import TuningDraft, TuningJob
+from jobs.services.tuning import drafts, job_files
+from jobs.services.tuning.jobs import TuningSpec
+
+
+@require_safe
+def of_job(request: ConsoleRequest, pk: UUID) -> HttpResponse:
+    jobs = TuningJob.objects.visible_to(request.user).select_related("dataset", "validation_dataset")
+    return as_file(get_object_or_404(jobs, pk=pk))
+
+
+@require_safe
+def of_draft(request: ConsoleRequest, pk: UUID) -> HttpResponse:
+    draft = get_object_or_404(TuningDraft.objects.visible_to(request.user), pk=pk)
+    wizard = Wizard(draft, request.user)
+    planned = wizard.planned
+    if planned is None:
+        messages.warning(request, _("This step has to be finished before the job can be saved as a file."))
+        return hx_redirect(request, wizard.url(wizard.next_open))
+    return as_file(planned)
+
+
+def as_file(job: TuningJob | TuningSpec) -> HttpResponse:
+    text = json.dumps(job_files.dump(job), indent=2, ensure_ascii=False) + "\n"
+    name = f"{slugify(job.display_name) or 'tuning-job'}.json"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return HttpResponse(text, content_type="application/json", headers=headers)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def load(request: ConsoleRequest) -> HttpResponse:
+    if request.method != "POST":
+        return render(request, "tuning/new_import.html", {"form": JobFileForm()})
+    form = JobFileForm(request.POST, request.FILES)
+    context: dict[str, Any] = {"form": form}
+    if form.is_valid():
+        try:
+            loaded = job_files.load(request.user, form.cleaned_data["text"])
+        except job_files.FileRejected as rejected:
+            context["problems"] = rejected.problems
+        else:
+            return opened(request, loaded, form.file_name)
+    return page_or_fragment(request, "tuning/new_import.html", "form", context, status=422)
+
+
+def opened(request: ConsoleRequest, loaded: job_files.Loaded, file_name: str) -> HttpResponse:
+    """Every step counts as sent, so that each shows what is wrong with its values here."""
+    steps = {step: values | {SENT: True} for step, values in raw_values(loaded.answers).items()}
+    if "validation_dataset" in loaded.missing:
+        steps["training"]["use_validation"] = True
+    origin = {"file": file_name, "missing": loaded.missing}
+    draft = drafts.create(request.user, {**steps, drafts.ORIGIN: origin})
+    wizard = Wizard(draft, request.user)
+    return hx_redirect(request, wizard.url(wizard.next_open))

@@ -1,0 +1,188 @@
+"""The dashboard of tuning jobs: filters, orders, pages and columns, all in the address or kept with the account."""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db.models import Count
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST, require_safe
+
+from console.presenters.components import pager
+from console.presenters.components.pager import CREATED, Head, Sort
+from console.presenters.tuning import filters
+from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment, safe_next
+from jobs.models import (
+    AccountPreference,
+    Density,
+    Endpoint,
+    StatusGroup,
+    TuningDraft,
+    TuningJob,
+    TuningJobQuerySet,
+    preference_of,
+)
+from jobs.models.keyset import Column
+from jobs.services.accounts import preferences
+from jobs.services.tuning import queue
+from jobs.states import TuningState
+
+LIST = "tuning"
+RECENT = timedelta(days=7)
+ALWAYS = (
+    Head("name", _("Model name"), Column("display_name", str)),
+    Head("status", _("Status"), Column("status_group", int)),
+)
+OPTIONAL = (
+    Head("progress", _("Progress")),
+    Head("loss", _("Training loss"), Column("train_loss", float, optional=True), is_number=True),
+    Head("base", _("Base model")),
+    Head("created", _("Created"), CREATED),
+    Head("duration", _("Duration"), Column("duration", float, optional=True), is_number=True),
+    Head("method", _("Method")),
+    Head("region", _("Region")),
+)
+HEADS = (*ALWAYS, *OPTIONAL)
+HIDDEN_AT_FIRST = ("method", "region")
+COUNTERS = (
+    (StatusGroup.RUNNING, _("Running"), "progress_activity", "status:running"),
+    (StatusGroup.QUEUED, _("Queued"), "schedule", "status:queued"),
+    (StatusGroup.SUCCEEDED, _("Succeeded in 7 days"), "check_circle", "status:succeeded ended:7d"),
+    (StatusGroup.FAILED, _("Failed in 7 days"), "error", "status:failed ended:7d"),
+)
+
+
+@dataclass(frozen=True)
+class View:
+    """What the address asks for."""
+
+    chips: list[filters.Chip]
+    sort: Sort
+    after: str
+
+    @property
+    def query(self) -> str:
+        return filters.query_text(self.chips)
+
+    def address(self, **changes: str) -> str:
+        """Another view of the list, from its first page unless `after` is given."""
+        return pager.url({"filter": self.query, "sort": self.sort.text} | changes)
+
+
+def view_of(request: ConsoleRequest) -> View:
+    chips = filters.parse(request.GET.get("filter", ""), request.GET.get("add", ""))
+    sort = pager.chosen(request.GET.get("sort", ""), HEADS)
+    return View(chips, sort, request.GET.get("after", ""))
+
+
+def found(user: User, view: View) -> TuningJobQuerySet:
+    """The index of the newest has what is filtered by; in another order the jobs that fit are looked up in it first."""
+    jobs: TuningJobQuerySet = TuningJob.objects.visible_to(user)
+    fitting = jobs.filter(filters.condition(view.chips))
+    if not view.chips or view.sort.order.column is None:
+        return fitting
+    return jobs.filter(pk__in=fitting.order_by().values("pk"))
+
+
+@require_safe
+def index(request: ConsoleRequest) -> HttpResponse:
+    """`add` is what was typed into the filter field; the address then shows it as part of `filter`."""
+    view = view_of(request)
+    if "add" in request.GET:
+        return redirect(f"{request.path}{view.address()}")
+    return page_or_fragment(request, "tuning/list.html", "table", context(request.user, view))
+
+
+def context(user: User, view: View) -> dict[str, Any]:
+    preference = preference_of(user)
+    columns = shown_columns(preference)
+    heads = [*ALWAYS, *(head for head in OPTIONAL if head.key in columns)]
+    rows = found(user, view).lines()
+    page = pager.page(rows, heads, view.sort, view.after, preference.rows_per_page, view.address)
+    return {
+        **rows_context(user, page.rows, preference),
+        "view": view,
+        "page": page,
+        "chips": [(chip, view_without(view, chip)) for chip in view.chips],
+        "counters": counters(user, view),
+        "choices": [(head.key, head.label, head.key in columns) for head in OPTIONAL],
+        "densities": Density.choices,
+        "page_sizes": preferences.PAGE_SIZES,
+        "drafts": TuningDraft.objects.visible_to(user).open().count(),
+    }
+
+
+def rows_context(user: User, jobs: Sequence[TuningJob], preference: AccountPreference) -> dict[str, Any]:
+    return {
+        "preference": preference,
+        "columns": shown_columns(preference),
+        "ready": ready_endpoints(jobs),
+        "places": queue.places() if any(job.state == TuningState.QUEUED for job in jobs) else {},
+    }
+
+
+def shown_columns(preference: AccountPreference) -> list[str]:
+    hidden = preference.hidden_columns.get(LIST, HIDDEN_AT_FIRST)
+    return [head.key for head in OPTIONAL if head.key not in hidden]
+
+
+def view_without(view: View, chip: filters.Chip) -> str:
+    return View([one for one in view.chips if one != chip], view.sort, "").address()
+
+
+def counters(user: User, view: View) -> list[dict[str, Any]]:
+    """By index alone: what is live is little, and what has ended is counted within a window."""
+    numbers = {**live_numbers(user), **ended_numbers(user)}
+    return [
+        {
+            "value": numbers.get(group, 0),
+            "label": label,
+            "icon": icon,
+            "url": view.address(filter="" if query == view.query else query),
+            "current": query == view.query,
+        }
+        for group, label, icon, query in COUNTERS
+    ]
+
+
+def live_numbers(user: User) -> dict[int, int]:
+    live = TuningJob.objects.visible_to(user).live()
+    return dict(live.order_by().values_list("status_group").annotate(count=Count("*")))
+
+
+def ended_numbers(user: User) -> dict[int, int]:
+    ended = TuningJob.objects.visible_to(user).ended_since(timezone.now() - RECENT)
+    return dict(ended.order_by().values_list("status_group").annotate(count=Count("*")))
+
+
+def ready_endpoints(jobs: Iterable[TuningJob]) -> dict[uuid.UUID, uuid.UUID]:
+    """A ready endpoint a job, for those that have one, in one query."""
+    ready = Endpoint.objects.ready().filter(job__in=[job.pk for job in jobs])
+    return dict(ready.values_list("job_id", "pk"))
+
+
+@require_safe
+def row(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    job: TuningJob = get_object_or_404(TuningJob.objects.visible_to(request.user).lines(), pk=pk)
+    drawn = rows_context(request.user, [job], preference_of(request.user))
+    return render(request, "tuning/list.html#row", {**drawn, "job": job})
+
+
+@require_POST
+def save_view(request: ConsoleRequest) -> HttpResponse:
+    shown = request.POST.getlist("column")
+    rows = request.POST.get("rows", "")
+    preferences.save_list(
+        request.user,
+        LIST,
+        hidden=[head.key for head in OPTIONAL if head.key not in shown],
+        density=request.POST.get("density", ""),
+        rows=int(rows) if rows in map(str, preferences.PAGE_SIZES) else 0,
+    )
+    return hx_redirect(request, safe_next(request, "tuning-list"))

@@ -1,0 +1,190 @@
+from typing import Literal
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from console.forms.datasets import UploadForm
+from console.forms.fields import StepForm
+from console.forms.tuning.steps import STEPS
+from console.presenters.tuning.proposals import carried
+from console.presenters.tuning.wizard import SAVED, SENT, Wizard, raw_values
+from console.presenters.tuning.wizard_page import shown
+from console.views.datasets.datasets import uploaded
+from console.web.http import ConsoleRequest, hx_redirect, is_from_elsewhere, wants_fragment
+from jobs import errors, tasks
+from jobs.models import TuningDraft
+from jobs.services.datasets import datasets
+from jobs.services.tuning import drafts, jobs
+
+from .drafts import asked
+
+Which = Literal["train", "validation"]
+PREVIEWED = {"output": ("output_uri",), "name": ("display_name",), "training": ("dataset", "epochs", "tuning_mode")}
+ADDS_DATASET: dict[str, tuple[str, Which]] = {
+    "upload-train": ("upload", "train"),
+    "upload-validation": ("upload", "validation"),
+    "sample-train": ("sample", "train"),
+    "sample-validation": ("sample", "validation"),
+}
+FIELD_OF = {"train": "dataset", "validation": "validation_dataset"}
+
+
+@require_GET
+def start_draft(request: ConsoleRequest) -> HttpResponse:
+    """A draft that nobody has typed in is used again, so that looking does not fill the list of drafts.
+    Another site makes none at all."""
+    if is_from_elsewhere(request):
+        return hx_redirect(request, "tuning-list")
+    opened = TuningDraft.objects.visible_to(request.user).open()
+    draft = next(filter(is_untouched, opened), None) or drafts.create(request.user)
+    if base_model := request.GET.get("base_model", ""):
+        drafts.save_step(draft, "base-model", {"base_model": base_model})
+    return hx_redirect(request, "tuning-draft", draft.pk, STEPS[0])
+
+
+def is_untouched(draft: TuningDraft) -> bool:
+    return "training" not in draft.data and not any({SENT, SAVED} & values.keys() for values in draft.data.values())
+
+
+def own_draft(request: ConsoleRequest, pk: UUID) -> TuningDraft:
+    draft: TuningDraft = get_object_or_404(TuningDraft.objects.visible_to(request.user), pk=pk)
+    return draft
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def step(request: ConsoleRequest, pk: UUID, step: str) -> HttpResponse:
+    draft = own_draft(request, pk)
+    if step not in STEPS:
+        raise Http404(f"There is no step {step}.")
+    if draft.submitted_at:
+        return hx_redirect(request, "tuning-job", draft.pk)
+    wizard = Wizard(draft, request.user)
+    if not wizard.may_open(step):
+        return led_back(request, wizard, step)
+    if request.method == "POST":
+        return sent(request, wizard, step)
+    preview(request, draft, step)
+    return shown(request, wizard, step, wizard.form(step))
+
+
+def led_back(request: ConsoleRequest, wizard: Wizard, step: str) -> HttpResponse:
+    """To the first step that is not done, such as one whose base model went away; what was sent is kept."""
+    if request.method == "POST":
+        drafts.save_step(wizard.draft, step, wizard.values(step) | raw_values(step, request.POST))
+    return hx_redirect(request, wizard.url(wizard.next_open))
+
+
+def preview(request: ConsoleRequest, draft: TuningDraft, step: str) -> None:
+    """`?dataset=…&epochs=…` shows the report and the estimate for that choice; nothing is saved."""
+    asked = {name: request.GET[name] for name in PREVIEWED.get(step, ()) if name in request.GET}
+    if asked:
+        draft.data = draft.data | {step: draft.data.get(step, {}) | asked}
+
+
+def sent(request: ConsoleRequest, wizard: Wizard, step: str) -> HttpResponse:
+    if step == "training" and request.POST.get("action") in ADDS_DATASET:
+        return dataset_added(request, wizard, request.POST["action"])
+    form = wizard.form(step, request.POST)
+    if request.POST.get("action") == "save":
+        return saved(request, wizard, step, form)
+    if step == "output" and request.POST.get("action") == "check":
+        return checked(request, wizard, form)
+    before = wizard.recommended
+    drafts.save_step(wizard.draft, step, form.typed() | {SENT: True})
+    again = Wizard(wizard.draft, request.user)
+    if not form.is_valid():
+        return shown(request, again, step, form, status=422)
+    if step == "base-model" and (typed := again.values("training")):
+        drafts.save_step(wizard.draft, "training", carried(typed, before, again.recommended))
+    if step == "output":
+        asked(wizard.draft, form.cleaned_data["output_uri"])
+    following = STEPS[min(STEPS.index(step) + 1, len(STEPS) - 1)]
+    return hx_redirect(request, wizard.url(following))
+
+
+def checked(request: ConsoleRequest, wizard: Wizard, form: StepForm) -> HttpResponse:
+    """Where no script asks beside the form: the page comes again, with the answer or the question under way."""
+    drafts.save_step(wizard.draft, "output", form.typed() | {SAVED: True})
+    asked(wizard.draft, form.typed()["output_uri"] or "")
+    return hx_redirect(request, wizard.url("output"))
+
+
+def saved(request: ConsoleRequest, wizard: Wizard, step: str, form: StepForm) -> HttpResponse:
+    """As it is, right or wrong. A step that was not sent yet is not judged before it is."""
+    judged = {SENT: True} if SENT in wizard.values(step) else {}
+    drafts.save_step(wizard.draft, step, form.typed() | {SAVED: True} | judged)
+    messages.info(request, _("The draft was saved."))
+    return hx_redirect(request, "tuning-drafts")
+
+
+def dataset_added(request: ConsoleRequest, wizard: Wizard, action: str) -> HttpResponse:
+    """Keeps all that was typed, adds the dataset, and chooses it even when it has problems: its report says which."""
+    source, which = ADDS_DATASET[action]
+    typed = wizard.form("training", request.POST).typed()
+    drafts.save_step(wizard.draft, "training", typed)
+    upload = UploadForm(request.POST, request.FILES, prefix=which)
+    dataset = datasets.create_sample(request.user, which) if source == "sample" else uploaded(request, upload)
+    if dataset is None:
+        again = Wizard(wizard.draft, request.user)
+        response = shown(request, again, "training", again.form("training"), status=422, uploads={which: upload})
+        response["HX-Reswap"] = f"outerMorph show:top showTarget:#add-{which}"
+        return response
+    chosen = {FIELD_OF[which]: str(dataset.pk)} | ({"use_validation": True} if which == "validation" else {})
+    drafts.save_step(wizard.draft, "training", typed | chosen)
+    if wants_fragment(request):
+        again = Wizard(wizard.draft, request.user)
+        response = shown(request, again, "training", again.form("training"), added=which)
+        response["HX-Reswap"] = f"outerMorph show:top showTarget:#{FIELD_OF[which]}-report"
+        return response
+    return hx_redirect(request, f"{wizard.url('training')}#{FIELD_OF[which]}-report")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def start(request: ConsoleRequest, pk: UUID) -> HttpResponse:
+    """The draft's id is the job's: a second click, or a reload, comes to the same job."""
+    draft = own_draft(request, pk)
+    if request.method != "POST":
+        return hx_redirect(request, "tuning-draft", pk, "deployment")
+    try:
+        return hx_redirect(request, "tuning-job", pk) if draft.submitted_at else start_or_say_why(request, draft)
+    except errors.NotAllowedNow:
+        draft.refresh_from_db()
+        if draft.submitted_at:
+            return hx_redirect(request, "tuning-job", pk)
+        raise
+
+
+def start_or_say_why(request: ConsoleRequest, draft: TuningDraft) -> HttpResponse:
+    wizard = Wizard(draft, request.user)
+    if not wizard.may_open("deployment"):
+        messages.warning(request, _("This step has to be finished before tuning can start."))
+        return led_back(request, wizard, "deployment")
+    form = wizard.form("deployment", request.POST)
+    if request.POST.get("action") == "save":
+        return saved(request, wizard, "deployment", form)
+    drafts.save_step(draft, "deployment", form.typed() | {SENT: True})
+    if not form.is_valid() or not started(request, Wizard(draft, request.user), form):
+        return shown(request, Wizard(draft, request.user), "deployment", form, status=422)
+    return hx_redirect(request, "tuning-job", draft.pk)
+
+
+def started(request: ConsoleRequest, wizard: Wizard, form: StepForm) -> bool:
+    try:
+        job = jobs.create(request.user, key=wizard.draft.pk, spec=wizard.spec())
+    except errors.JobsError as error:
+        form.add_error(None, str(error))
+        return False
+    tasks.kick(tasks.advance_tuning_job, job_id=str(job.pk))
+    messages.success(request, _("Tuning of %(name)s started.") % {"name": job.display_name})
+    return True
+
+
+@require_POST
+def discard(request: ConsoleRequest, pk: UUID) -> HttpResponse:
+    drafts.discard(own_draft(request, pk))
+    messages.info(request, _("The draft was discarded."))
+    return hx_redirect(request, "tuning-list")

@@ -1,0 +1,1 @@
+"""HTTP: what is in front of Django, and what every request goes through."""
