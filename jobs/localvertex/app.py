@@ -11,14 +11,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from jobs.localvertex import versions
-from jobs.localvertex.bodies import content_of, parsed
-from jobs.localvertex.callers import Hosts, why_not_answer
-from jobs.localvertex.chat import Chat, ClientLeft, Streamed
-from jobs.localvertex.errors import ApiError, from_http, precondition, unavailable
-from jobs.localvertex.faults import Fault, Faults
-from jobs.localvertex.memory import MEGABYTE
-from jobs.localvertex.predict import Predict
+from jobs.localvertex.api import versions
+from jobs.localvertex.api.bodies import content_of, parsed
+from jobs.localvertex.api.callers import Hosts, why_not_answer
+from jobs.localvertex.api.errors import ApiError, from_http, precondition, unavailable
+from jobs.localvertex.api.faults import Fault, Faults
+from jobs.localvertex.api.wire import Operation, render
 from jobs.localvertex.resources import (
     boards,
     custom_jobs,
@@ -33,8 +31,10 @@ from jobs.localvertex.resources import (
     tuning_jobs,
 )
 from jobs.localvertex.resources.call import Call, Parts, Reply, Route
+from jobs.localvertex.serving.chat import Chat, ClientLeft, Streamed
+from jobs.localvertex.serving.memory import MEGABYTE
+from jobs.localvertex.serving.predict import Predict
 from jobs.localvertex.shortages import shortage_of
-from jobs.localvertex.wire import Operation, render
 
 log = logging.getLogger(__name__)
 JSON_TYPE = "application/json; charset=UTF-8"

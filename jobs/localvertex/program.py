@@ -15,24 +15,25 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from jobs.localvertex import callers, catalogue
+from jobs.localvertex.api import callers
+from jobs.localvertex.api.faults import Faults
+from jobs.localvertex.api.peers import why_not_connect
 from jobs.localvertex.app import Application
-from jobs.localvertex.base_models import BaseModels
-from jobs.localvertex.buckets import Buckets
-from jobs.localvertex.catalogue import LOCAL_MACHINE, Catalogue
-from jobs.localvertex.conversion import Converter
-from jobs.localvertex.deployments import Deployments
-from jobs.localvertex.faults import Faults
 from jobs.localvertex.ledger import Ledger
-from jobs.localvertex.llama import HANG_SECONDS, SERVING_COMMAND
-from jobs.localvertex.memory import MEGABYTE
-from jobs.localvertex.peers import why_not_connect
+from jobs.localvertex.models import catalogue
+from jobs.localvertex.models.base_models import BaseModels
+from jobs.localvertex.models.catalogue import LOCAL_MACHINE, Catalogue
+from jobs.localvertex.models.conversion import Converter
+from jobs.localvertex.models.weights import discover
 from jobs.localvertex.resources.call import Parts
-from jobs.localvertex.runner import Runner
-from jobs.localvertex.serving import IDLE_SECONDS, Serving
+from jobs.localvertex.serving.deployments import Deployments
+from jobs.localvertex.serving.llama import HANG_SECONDS, SERVING_COMMAND
+from jobs.localvertex.serving.memory import MEGABYTE
+from jobs.localvertex.serving.pool import IDLE_SECONDS, Serving
 from jobs.localvertex.shortages import Calm
+from jobs.localvertex.storage.buckets import Buckets
 from jobs.localvertex.store import Store
-from jobs.localvertex.weights import discover
+from jobs.localvertex.tuning.queue import Runner
 from jobs.log_lines import LineFormatter
 
 DESCRIPTION = "Vertex AI for open models on this machine: tuning, endpoints and chat, without an account."

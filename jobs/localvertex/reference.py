@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from jobs.localvertex import versions
+from jobs.localvertex.api import versions
 from jobs.localvertex.app import MODULES
 from jobs.localvertex.resources.call import Route
 

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 from google.protobuf.message import Message as RawMessage
 from proto import Message as PlusMessage
 
-from jobs.localvertex.errors import exists, not_found, unavailable
+from jobs.localvertex.api.errors import exists, not_found, unavailable
+from jobs.localvertex.api.wire import Json, load, raw, render
 from jobs.localvertex.shortages import shortage_on
-from jobs.localvertex.wire import Json, load, raw, render
 
 Resource = TypeVar("Resource", bound=PlusMessage | RawMessage)
 

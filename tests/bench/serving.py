@@ -22,7 +22,7 @@ from pathlib import Path
 
 import httpx
 
-from jobs.localvertex.llama import ADDRESS, SERVING_COMMAND, Child, Plan, launch
+from jobs.localvertex.serving.llama import ADDRESS, SERVING_COMMAND, Child, Plan, launch
 from tests.bench.journey import kilobytes
 from tests.bench.page import BUSY, write
 from tests.localservers import storage_emulator

@@ -19,9 +19,9 @@ from google.cloud.aiplatform_v1beta1.types import TuningJob
 from jobs import shortages
 from jobs.errors import NoRoom
 from jobs.files import store
+from jobs.localvertex.api.errors import ApiError
 from jobs.localvertex.engine.checkpoints import beside
 from jobs.localvertex.engine.job import EventLog
-from jobs.localvertex.errors import ApiError
 from jobs.localvertex.shortages import shortage_of
 from jobs.localvertex.store import Store
 from jobs.models import Dataset

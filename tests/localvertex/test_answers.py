@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from jobs.localvertex.llama import ADDRESS
+from jobs.localvertex.serving.llama import ADDRESS
 from tests.localvertex.servers import PARENT, LocalVertex, wait_for
 
 OPPOSITE = {"role": "user", "content": "What is the opposite of hot?"}

@@ -2,7 +2,7 @@ import struct
 
 import google_crc32c
 
-from jobs.localvertex.board_file import write
+from jobs.localvertex.tuning.board_file import write
 
 STEP = {"event": "step", "step": 300, "loss": 2.5, "token_accuracy": 0.5, "learning_rate": 0.001, "time": 1.5}
 EVAL = {"event": "eval", "step": 300, "loss": 0.0, "token_accuracy": 1.0, "num_predictions": 7, "time": 2.0}

@@ -6,7 +6,7 @@ import random
 import pytest
 from PIL import Image
 
-from jobs.localvertex.images import stored_name
+from jobs.localvertex.api.images import stored_name
 from tests.fixtures.tiny_gemma3.pictures import draw, questions, random_scene
 from tests.localvertex.servers import BUCKET, LocalVertex, wait_for
 from tests.localvertex.test_images import FOLDER, SEES, VISION, VISION_NAME, answer, chat, refusal, saved, shown, stars

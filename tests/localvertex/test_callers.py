@@ -1,6 +1,6 @@
 import pytest
 
-from jobs.localvertex import callers
+from jobs.localvertex.api import callers
 
 KNOWN = callers.hosts("127.0.0.1", 8085, ["Vertex", "us-central1-aiplatform.googleapis.com"])
 

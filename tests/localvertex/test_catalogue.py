@@ -3,8 +3,8 @@ from datetime import date
 
 import pytest
 
-from jobs.localvertex import catalogue
-from jobs.localvertex.errors import ApiError
+from jobs.localvertex.api.errors import ApiError
+from jobs.localvertex.models import catalogue
 
 
 def facts(entry) -> set[str]:

@@ -5,8 +5,8 @@ import sys
 import pytest
 from google.api_core.exceptions import BadRequest
 
-from jobs.localvertex.conversion import Converter
-from jobs.localvertex.errors import ApiError
+from jobs.localvertex.api.errors import ApiError
+from jobs.localvertex.models.conversion import Converter
 from tests.localvertex.servers import BUCKET, FAKE_ENGINE, ROOT, TINY_FOLDER, wait_for
 
 

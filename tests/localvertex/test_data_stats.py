@@ -1,4 +1,4 @@
-from jobs.localvertex.data_stats import NO_ANSWER, TOO_LONG, data_stats
+from jobs.localvertex.tuning.data_stats import NO_ANSWER, TOO_LONG, data_stats
 
 EVENT = {
     "examples": 4,

@@ -1,6 +1,6 @@
 import json
 
-from jobs.localvertex.events import EventFile, Point, points
+from jobs.localvertex.tuning.events import EventFile, Point, points
 
 
 def write(path, *events):

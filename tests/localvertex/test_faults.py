@@ -1,6 +1,6 @@
 import json
 
-from jobs.localvertex.faults import Fault, Faults
+from jobs.localvertex.api.faults import Fault, Faults
 
 
 def test_off_without_a_file():

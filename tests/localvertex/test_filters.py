@@ -5,8 +5,8 @@ from google.cloud.aiplatform_v1beta1.types import Context, Endpoint, TuningJob
 from google.longrunning.operations_pb2 import Operation
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from jobs.localvertex.errors import ApiError
-from jobs.localvertex.filters import masked, ordered, page, select
+from jobs.localvertex.api.errors import ApiError
+from jobs.localvertex.api.filters import masked, ordered, page, select
 
 JOBS = [
     TuningJob(

@@ -1,8 +1,8 @@
 import httpx
 import pytest
 
-from jobs.localvertex import hosts
-from jobs.localvertex.errors import ApiError
+from jobs.localvertex.api import hosts
+from jobs.localvertex.api.errors import ApiError
 from tests.localvertex.servers import PARENT
 
 ENDPOINT = "projects/7/locations/europe-west4/endpoints/e"

@@ -2,8 +2,8 @@ import struct
 
 import pytest
 
-from jobs.localvertex import memory
-from jobs.localvertex.memory import MEGABYTE, PROCESS_BYTES
+from jobs.localvertex.serving import memory
+from jobs.localvertex.serving.memory import MEGABYTE, PROCESS_BYTES
 from tests.localvertex.servers import ROOT
 
 TINY = ROOT / "tests/fixtures/tiny-gemma3/model.gguf"

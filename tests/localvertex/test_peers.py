@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from jobs.localvertex import peers
-from jobs.localvertex.peers import OTHER_USER, why_not_connect
+from jobs.localvertex.api import peers
+from jobs.localvertex.api.peers import OTHER_USER, why_not_connect
 
 ASKS = "exec 3<>/dev/tcp/127.0.0.1/$0 && read -r -t 10 -u 3"
 BY_IPV6 = """import socket, sys

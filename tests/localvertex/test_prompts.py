@@ -5,8 +5,8 @@ import struct
 import pytest
 from PIL import Image
 
-from jobs.localvertex.errors import ApiError
-from jobs.localvertex.prompts import refusal, upstream_body
+from jobs.localvertex.api.errors import ApiError
+from jobs.localvertex.serving.prompts import refusal, upstream_body
 
 
 def saved(kind):

@@ -3,7 +3,7 @@ import threading
 import pytest
 from google.cloud.aiplatform_v1beta1.types import Model, TuningJob
 
-from jobs.localvertex.errors import ApiError
+from jobs.localvertex.api.errors import ApiError
 from jobs.localvertex.store import Store
 
 

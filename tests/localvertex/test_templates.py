@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from jobs.localvertex.templates import OWN, chat_template
+from jobs.localvertex.serving.templates import OWN, chat_template
 from tests.localvertex.servers import TINY_FOLDER, LocalVertex
 
 GGUF = TINY_FOLDER / "model.gguf"

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from google.api_core.exceptions import BadRequest
 
-from jobs.localvertex.weights import discover, from_folder
+from jobs.localvertex.models.weights import discover, from_folder
 from tests.localvertex.servers import ROOT
 from tests.localvertex.test_images import FOLDER, SEES, VISION, VISION_NAME, answer, saved, shown, stars
 

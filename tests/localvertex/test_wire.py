@@ -1,8 +1,8 @@
 import pytest
 from google.cloud.aiplatform_v1beta1.types import ListTuningJobsRequest, TuningJob
 
-from jobs.localvertex import wire
-from jobs.localvertex.errors import ApiError
+from jobs.localvertex.api import wire
+from jobs.localvertex.api.errors import ApiError
 
 
 def refused(body) -> ApiError:

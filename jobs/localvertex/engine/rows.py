@@ -6,8 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jobs.localvertex.api.images import (
+    IMAGES,
+    ImageError,
+    data_of,
+    decoded,
+    is_stored,
+    opened,
+    place_of,
+    stored_name,
+)
 from jobs.localvertex.engine.job import JobError
-from jobs.localvertex.images import IMAGES, ImageError, data_of, decoded, is_stored, opened, place_of, stored_name
 
 ROLES = {"system": "system", "user": "user", "assistant": "assistant", "model": "assistant"}
 IMAGE = "<start_of_image>"

@@ -15,7 +15,7 @@ from jobs.localvertex.engine.rows import IMAGE, Turn
 from jobs.localvertex.engine.vision import Vision
 
 IGNORED = -100
-OWN_TEMPLATE = Path(__file__).resolve().parent.parent / "chat_template.jinja"
+OWN_TEMPLATE = Path(__file__).resolve().parents[1] / "serving" / "chat_template.jinja"
 
 
 def load_template(folder: Path) -> str:

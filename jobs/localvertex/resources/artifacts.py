@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from google.cloud.aiplatform_v1beta1.types import DedicatedResources, DeployRequest, Model
 
-from jobs.localvertex.buckets import Location, location
-from jobs.localvertex.catalogue import LOCAL_MACHINE, CatalogueModel
-from jobs.localvertex.deployments import ADAPTER, BASE, MERGED, TUNED
-from jobs.localvertex.errors import invalid, precondition
+from jobs.localvertex.api.errors import invalid, precondition
+from jobs.localvertex.models.catalogue import LOCAL_MACHINE, CatalogueModel
 from jobs.localvertex.resources import licences
 from jobs.localvertex.resources.call import Parts
-from jobs.localvertex.results import BASE_MODEL_FILE, Origin
+from jobs.localvertex.serving.deployments import ADAPTER, BASE, MERGED, TUNED
+from jobs.localvertex.storage.buckets import Location, location
+from jobs.localvertex.tuning.results import BASE_MODEL_FILE, Origin
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from google.cloud.aiplatform_v1beta1.types import (
     TuningJob,
 )
 
-from jobs.localvertex.errors import not_found
+from jobs.localvertex.api.errors import not_found
 from jobs.localvertex.resources.call import Call, Route, listed, location_of
 from jobs.localvertex.resources.metrics import board_of, job_of, run_of, series_of
 from jobs.localvertex.store import stamp

@@ -8,17 +8,17 @@ from google.cloud.aiplatform_v1beta1.types import GenericOperationMetadata
 from google.protobuf.message import Message as RawMessage
 from proto import Message as PlusMessage
 
-from jobs.localvertex import versions
-from jobs.localvertex.base_models import BaseModels
-from jobs.localvertex.buckets import Buckets
-from jobs.localvertex.catalogue import Catalogue
-from jobs.localvertex.deployments import Deployments
-from jobs.localvertex.filters import masked, ordered, page, select
+from jobs.localvertex.api import versions
+from jobs.localvertex.api.filters import masked, ordered, page, select
+from jobs.localvertex.api.wire import Json, Operation, now, pack, parse, parse_query, refuse_query
 from jobs.localvertex.ledger import Ledger
-from jobs.localvertex.runner import Runner
-from jobs.localvertex.serving import Serving
+from jobs.localvertex.models.base_models import BaseModels
+from jobs.localvertex.models.catalogue import Catalogue
+from jobs.localvertex.serving.deployments import Deployments
+from jobs.localvertex.serving.pool import Serving
+from jobs.localvertex.storage.buckets import Buckets
 from jobs.localvertex.store import Store
-from jobs.localvertex.wire import Json, Operation, now, pack, parse, parse_query, refuse_query
+from jobs.localvertex.tuning.queue import Runner
 
 Plus = TypeVar("Plus", bound=PlusMessage)
 Resource = TypeVar("Resource", bound=PlusMessage | RawMessage)

@@ -3,9 +3,9 @@
 from google.cloud.aiplatform_v1beta1.types import CustomJob, TuningJob
 from google.protobuf import empty_pb2
 
-from jobs.localvertex.errors import precondition
+from jobs.localvertex.api.errors import precondition
 from jobs.localvertex.resources.call import Call, now
-from jobs.localvertex.runner import CANCELLED, CANCELLING, FAILED, SUCCEEDED
+from jobs.localvertex.tuning.queue import CANCELLED, CANCELLING, FAILED, SUCCEEDED
 
 
 def cancel(call: Call, kind: type[TuningJob] | type[CustomJob], name: str) -> empty_pb2.Empty:

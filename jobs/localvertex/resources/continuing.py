@@ -6,14 +6,14 @@ import json
 
 from google.cloud.aiplatform_v1beta1.types import TuningJob
 
-from jobs.localvertex.buckets import Location, location
-from jobs.localvertex.catalogue import CatalogueModel
-from jobs.localvertex.errors import invalid
+from jobs.localvertex.api.errors import invalid
+from jobs.localvertex.api.wire import Json
+from jobs.localvertex.models.catalogue import CatalogueModel
 from jobs.localvertex.resources.artifacts import origin_of
 from jobs.localvertex.resources.call import Parts
-from jobs.localvertex.results import BASE_MODEL_FILE
-from jobs.localvertex.training import ADAPTER, ADAPTER_SIZE, FULL, WHOLE
-from jobs.localvertex.wire import Json
+from jobs.localvertex.storage.buckets import Location, location
+from jobs.localvertex.tuning.job import ADAPTER, ADAPTER_SIZE, FULL, WHOLE
+from jobs.localvertex.tuning.results import BASE_MODEL_FILE
 
 FIELD = "custom_base_model"
 CHECKPOINT_FILES = ("adapter_config.json", "adapter_model.safetensors")  # where the adapter lies by itself

@@ -16,16 +16,16 @@ from google.cloud.aiplatform_v1beta1.types import (
 )
 from google.protobuf import empty_pb2
 
-from jobs.localvertex.buckets import location
-from jobs.localvertex.errors import invalid, precondition
+from jobs.localvertex.api.errors import invalid, precondition
+from jobs.localvertex.api.wire import Operation, render
 from jobs.localvertex.resources import licences, peft_arguments
 from jobs.localvertex.resources.call import Call, Route, generic, listed, location_of, now
 from jobs.localvertex.resources.cancelling import cancel
 from jobs.localvertex.resources.edits import check_display_name, check_labels, refuse_encryption
 from jobs.localvertex.resources.peft_arguments import PeftTraining
-from jobs.localvertex.runner import CANCELLED, FAILED, PENDING, SUCCEEDED, new_id
-from jobs.localvertex.training import ADAPTER_SIZE
-from jobs.localvertex.wire import Operation, render
+from jobs.localvertex.storage.buckets import location
+from jobs.localvertex.tuning.job import ADAPTER_SIZE
+from jobs.localvertex.tuning.queue import CANCELLED, FAILED, PENDING, SUCCEEDED, new_id
 
 IMAGE = re.compile(r"(^|/)pytorch-peft-train([:@]|$)")
 ENDED = (SUCCEEDED, FAILED, CANCELLED)

@@ -15,15 +15,15 @@ from google.cloud.aiplatform_v1beta1.types import (
     ModelSourceInfo,
 )
 
-from jobs.localvertex.errors import exists, invalid
-from jobs.localvertex.hosts import project_number, refuse_global
-from jobs.localvertex.registry import RESOURCES
+from jobs.localvertex.api.errors import exists, invalid
+from jobs.localvertex.api.hosts import project_number, refuse_global
+from jobs.localvertex.api.wire import Operation, render
+from jobs.localvertex.models.registry import RESOURCES
 from jobs.localvertex.resources import artifacts, licences
 from jobs.localvertex.resources.artifacts import Artifact
 from jobs.localvertex.resources.call import Call, Route, generic, now
 from jobs.localvertex.resources.edits import check_endpoint_id, check_labels, check_model_id
-from jobs.localvertex.runner import new_id
-from jobs.localvertex.wire import Operation, render
+from jobs.localvertex.tuning.queue import new_id
 
 
 @dataclass(frozen=True)

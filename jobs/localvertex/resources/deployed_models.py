@@ -18,17 +18,17 @@ from google.cloud.aiplatform_v1beta1.types import (
     UndeployModelResponse,
 )
 
-from jobs.localvertex import registry
-from jobs.localvertex.errors import exists, invalid, not_found, precondition
-from jobs.localvertex.hosts import refuse_global
+from jobs.localvertex.api.errors import exists, invalid, not_found, precondition
+from jobs.localvertex.api.hosts import refuse_global
+from jobs.localvertex.api.wire import Operation, render
+from jobs.localvertex.models import registry
 from jobs.localvertex.resources import artifacts
 from jobs.localvertex.resources.artifacts import Artifact
 from jobs.localvertex.resources.call import Call, Parts, Route, generic, location_of, now
 from jobs.localvertex.resources.edits import check_mask, check_split
-from jobs.localvertex.runner import new_id
-from jobs.localvertex.serving import name_of
+from jobs.localvertex.serving.pool import name_of
 from jobs.localvertex.store import Store
-from jobs.localvertex.wire import Operation, render
+from jobs.localvertex.tuning.queue import new_id
 
 _MODEL = re.compile(r"^projects/[^/]+/locations/[^/]+/models/[^/@]+(@[^/@]+)?$")
 _DEPLOYED_ID = re.compile(r"^[0-9]{1,10}$")

@@ -4,9 +4,9 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from jobs.localvertex.errors import ApiError, invalid
+from jobs.localvertex.api.errors import ApiError, invalid
+from jobs.localvertex.api.wire import snake
 from jobs.localvertex.resources.call import Call
-from jobs.localvertex.wire import snake
 
 _LABEL_KEY = re.compile(r"^[a-z][a-z0-9_-]{0,62}$")
 _LABEL_VALUE = re.compile(r"^[a-z0-9_-]{0,63}$")

@@ -18,8 +18,9 @@ from google.cloud.aiplatform_v1beta1.types import (
 )
 from google.protobuf import empty_pb2
 
-from jobs.localvertex import hosts
-from jobs.localvertex.errors import exists, invalid, precondition
+from jobs.localvertex.api import hosts
+from jobs.localvertex.api.errors import exists, invalid, precondition
+from jobs.localvertex.api.wire import Operation
 from jobs.localvertex.resources.call import Call, Route, generic, listed, location_of, now
 from jobs.localvertex.resources.edits import (
     check_display_name,
@@ -30,9 +31,8 @@ from jobs.localvertex.resources.edits import (
     mask,
     refuse_encryption,
 )
-from jobs.localvertex.runner import new_id
-from jobs.localvertex.serving import ANSWERING, ASLEEP, STARTING, Serving, name_of
-from jobs.localvertex.wire import Operation
+from jobs.localvertex.serving.pool import ANSWERING, ASLEEP, STARTING, Serving, name_of
+from jobs.localvertex.tuning.queue import new_id
 
 PATCHABLE = ("display_name", "description", "labels", "traffic_split")
 LONGEST_INFERENCE_SECONDS = 3600

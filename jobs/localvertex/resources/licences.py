@@ -1,7 +1,7 @@
 """Who accepted which model's licence: by project and model."""
 
-from jobs.localvertex.catalogue import CatalogueModel
-from jobs.localvertex.errors import precondition
+from jobs.localvertex.api.errors import precondition
+from jobs.localvertex.models.catalogue import CatalogueModel
 from jobs.localvertex.store import Store
 
 

@@ -24,12 +24,12 @@ from google.cloud.aiplatform_v1beta1.types import (
     TuningJob,
 )
 
-from jobs.localvertex.errors import not_found
-from jobs.localvertex.events import TAGS, Point, points
-from jobs.localvertex.filters import page
-from jobs.localvertex.hosts import GLOBAL, HOME, at_home
+from jobs.localvertex.api.errors import not_found
+from jobs.localvertex.api.filters import page
+from jobs.localvertex.api.hosts import GLOBAL, HOME, at_home
 from jobs.localvertex.resources.call import Call, Route, listed
 from jobs.localvertex.store import stamp
+from jobs.localvertex.tuning.events import TAGS, Point, points
 
 DEFAULT_POINTS = 1000
 SCALAR = TensorboardTimeSeries.ValueType.SCALAR

@@ -15,15 +15,15 @@ from google.cloud.aiplatform_v1beta1.types import (
 )
 from google.protobuf import empty_pb2
 
-from jobs.localvertex import registry
-from jobs.localvertex.buckets import location
-from jobs.localvertex.errors import invalid, precondition
-from jobs.localvertex.filters import page
+from jobs.localvertex.api.errors import invalid, precondition
+from jobs.localvertex.api.filters import page
+from jobs.localvertex.api.wire import Operation
+from jobs.localvertex.models import registry
 from jobs.localvertex.resources import artifacts
 from jobs.localvertex.resources.call import Call, Route, generic, listed, location_of, now
 from jobs.localvertex.resources.models import check_alias, named
-from jobs.localvertex.runner import new_id
-from jobs.localvertex.wire import Operation
+from jobs.localvertex.storage.buckets import location
+from jobs.localvertex.tuning.queue import new_id
 
 SERVER_IMAGE = "llama.cpp"
 

@@ -18,9 +18,9 @@ from google.cloud.aiplatform_v1beta1.types import (
 )
 from google.protobuf import empty_pb2
 
-from jobs.localvertex import registry
-from jobs.localvertex.buckets import location
-from jobs.localvertex.errors import exists, invalid, precondition
+from jobs.localvertex.api.errors import exists, invalid, precondition
+from jobs.localvertex.api.wire import Operation
+from jobs.localvertex.models import registry
 from jobs.localvertex.resources.call import Call, Route, generic, listed, location_of, now
 from jobs.localvertex.resources.edits import (
     check_display_name,
@@ -30,8 +30,8 @@ from jobs.localvertex.resources.edits import (
     mask,
     refuse_encryption,
 )
-from jobs.localvertex.runner import new_id
-from jobs.localvertex.wire import Operation
+from jobs.localvertex.storage.buckets import location
+from jobs.localvertex.tuning.queue import new_id
 
 PATCHABLE = ("display_name", "description", "version_description", "labels")
 GIVEN = ("display_name", "description", "version_description", "artifact_uri", "container_spec", "base_model_source")

@@ -6,10 +6,10 @@ import time
 from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2, json_format
 
-from jobs.localvertex.errors import invalid, precondition
-from jobs.localvertex.filters import page, select
+from jobs.localvertex.api.errors import invalid, precondition
+from jobs.localvertex.api.filters import page, select
+from jobs.localvertex.api.wire import Operation, own, refuse_query, snake
 from jobs.localvertex.resources.call import Call, Route
-from jobs.localvertex.wire import Operation, own, refuse_query, snake
 
 LONGEST_WAIT = 30.0
 LIST_QUERY = ("filter", "page_size", "page_token", "return_partial_success")

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
 
-from jobs.localvertex.buckets import Location, file_location, location
-from jobs.localvertex.catalogue import ADAPTER_SIZES, Catalogue, CatalogueModel
+from jobs.localvertex.api.errors import ApiError, invalid, precondition
 from jobs.localvertex.engine.job import INSTALL_QLORA, QUANTIZATIONS
-from jobs.localvertex.errors import ApiError, invalid, precondition
+from jobs.localvertex.models.catalogue import ADAPTER_SIZES, Catalogue, CatalogueModel
+from jobs.localvertex.storage.buckets import Location, file_location, location
 
 FIELD = "job_spec.worker_pool_specs[0].container_spec.args"
 DEFAULT_RANK = 16

@@ -17,14 +17,14 @@ from google.cloud.aiplatform_v1beta1.types import (
     PublisherModelEulaAcceptance,
 )
 
-from jobs.localvertex.catalogue import CatalogueModel, Machine
-from jobs.localvertex.errors import ApiError, invalid
-from jobs.localvertex.expressions import CALL, Test, parsed
-from jobs.localvertex.filters import ordered, page
-from jobs.localvertex.hosts import project_number
-from jobs.localvertex.llama import CONTEXT_TOKENS
+from jobs.localvertex.api.errors import ApiError, invalid
+from jobs.localvertex.api.expressions import CALL, Test, parsed
+from jobs.localvertex.api.filters import ordered, page
+from jobs.localvertex.api.hosts import project_number
+from jobs.localvertex.models.catalogue import CatalogueModel, Machine
 from jobs.localvertex.resources import licences
 from jobs.localvertex.resources.call import Call, Parts, Route
+from jobs.localvertex.serving.llama import CONTEXT_TOKENS
 
 Action = PublisherModel.CallToAction
 ACCELERATORS: Any = AcceleratorType

@@ -13,15 +13,15 @@ from google.cloud.aiplatform_v1beta1.types import (
 )
 from google.protobuf import empty_pb2
 
-from jobs.localvertex.buckets import file_location, location
-from jobs.localvertex.catalogue import CatalogueModel, Tuning
-from jobs.localvertex.errors import invalid
+from jobs.localvertex.api.errors import invalid
+from jobs.localvertex.models.catalogue import CatalogueModel, Tuning
 from jobs.localvertex.resources import continuing, licences
 from jobs.localvertex.resources.call import Call, Route, listed, now
 from jobs.localvertex.resources.cancelling import cancel
 from jobs.localvertex.resources.edits import check_display_name, check_labels, refuse_encryption
-from jobs.localvertex.runner import PENDING, new_id
-from jobs.localvertex.training import ADAPTER_SIZE
+from jobs.localvertex.storage.buckets import file_location, location
+from jobs.localvertex.tuning.job import ADAPTER_SIZE
+from jobs.localvertex.tuning.queue import PENDING, new_id
 
 MOST_EPOCHS = 100
 MODE: Any = SupervisedTuningSpec.TuningMode

@@ -15,8 +15,8 @@ from typing import Any
 
 from gcp_storage_emulator import server
 
-from jobs.localvertex import callers
-from jobs.localvertex.peers import why_not_connect
+from jobs.localvertex.api import callers
+from jobs.localvertex.api.peers import why_not_connect
 from jobs.localvertex.storage.bodies import BadBody, read_body
 from jobs.localvertex.storage.files import FULL, Storage
 

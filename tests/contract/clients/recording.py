@@ -7,8 +7,8 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
+from jobs.localvertex.api.errors import ApiError
 from jobs.localvertex.app import Application
-from jobs.localvertex.errors import ApiError
 from jobs.localvertex.program import main
 
 FILE = "calls.jsonl"

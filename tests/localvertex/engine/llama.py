@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import httpx
 
-from jobs.localvertex.llama import ADDRESS, KEY_VARIABLE, SERVING_COMMAND
+from jobs.localvertex.serving.llama import ADDRESS, KEY_VARIABLE, SERVING_COMMAND
 from tests.localvertex.engine.conftest import ROOT
 from tests.localvertex.servers import wait_for
 

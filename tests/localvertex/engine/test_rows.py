@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from jobs.localvertex.api.images import IMAGES, stored_name
 from jobs.localvertex.engine.job import JobError
 from jobs.localvertex.engine.rows import Turn, parse_line, read_rows
-from jobs.localvertex.images import IMAGES, stored_name
 
 USER_PART = [{"type": "text", "text": "Hi"}]
 CONTENTS = [{"role": "user", "parts": [{"text": "H"}, {"text": "i"}]}, {"role": "model", "parts": [{"text": "Hello!"}]}]

@@ -2,8 +2,8 @@ import sys
 
 import pytest
 
-from jobs.localvertex import catalogue
-from jobs.localvertex.errors import ApiError
+from jobs.localvertex.api.errors import ApiError
+from jobs.localvertex.models import catalogue
 from jobs.localvertex.resources import peft_arguments
 
 ARGUMENTS = [

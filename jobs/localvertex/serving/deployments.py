@@ -21,16 +21,16 @@ from google.protobuf.message import Message as RawMessage
 from google.rpc import status_pb2
 from proto import Message as PlusMessage
 
-from jobs.localvertex import registry
-from jobs.localvertex.base_models import BaseModels
-from jobs.localvertex.buckets import Buckets, location
-from jobs.localvertex.conversion import Converter
-from jobs.localvertex.errors import ApiError, not_found
-from jobs.localvertex.llama import Plan
-from jobs.localvertex.serving import Serving, name_of
+from jobs.localvertex.api.errors import ApiError, not_found
+from jobs.localvertex.api.wire import Json, Operation, load, now, pack
+from jobs.localvertex.models import registry
+from jobs.localvertex.models.base_models import BaseModels
+from jobs.localvertex.models.conversion import Converter
+from jobs.localvertex.serving.llama import Plan
+from jobs.localvertex.serving.pool import Serving, name_of
 from jobs.localvertex.shortages import shortage_of
+from jobs.localvertex.storage.buckets import Buckets, location
 from jobs.localvertex.store import Store
-from jobs.localvertex.wire import Json, Operation, load, now, pack
 
 log = logging.getLogger(__name__)
 AT_ONCE = 2

@@ -10,7 +10,7 @@ from google.cloud.aiplatform_v1beta1.types import (
     TuningDataStats,
 )
 
-from jobs.localvertex.wire import Json
+from jobs.localvertex.api.wire import Json
 
 SAMPLE = 1000
 TOO_LONG = "The example has no answer within the length limit."

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 
 import httpx
 
-from jobs.localvertex import prompts
-from jobs.localvertex.errors import ApiError, unavailable
-from jobs.localvertex.llama import ADDRESS, Child
-from jobs.localvertex.serving import POLL_SECONDS, ROOM_SECONDS, Served, Serving
-from jobs.localvertex.wire import Json
+from jobs.localvertex.api.errors import ApiError, unavailable
+from jobs.localvertex.api.wire import Json
+from jobs.localvertex.serving import prompts
+from jobs.localvertex.serving.llama import ADDRESS, Child
+from jobs.localvertex.serving.pool import POLL_SECONDS, ROOM_SECONDS, Served, Serving
 
 log = logging.getLogger(__name__)
 TIMEOUT = httpx.Timeout(600.0, connect=5.0)

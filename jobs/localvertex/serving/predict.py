@@ -8,10 +8,10 @@ from google.cloud.aiplatform_v1beta1.types import PredictRequest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from jobs.localvertex import prompts
-from jobs.localvertex.chat import Chat, Target
-from jobs.localvertex.errors import invalid
-from jobs.localvertex.wire import Json, parse
+from jobs.localvertex.api.errors import invalid
+from jobs.localvertex.api.wire import Json, parse
+from jobs.localvertex.serving import prompts
+from jobs.localvertex.serving.chat import Chat, Target
 
 CHAT_FORM = "chatCompletions"
 MOST_INSTANCES = 16

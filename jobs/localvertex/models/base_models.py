@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from jobs.localvertex.errors import precondition, unavailable
+from jobs.localvertex.api.errors import precondition, unavailable
+from jobs.localvertex.models.weights import Weights, from_folder
 from jobs.localvertex.shortages import shortage_of, told_in
-from jobs.localvertex.weights import Weights, from_folder
 
 log = logging.getLogger(__name__)
 GEMMA = "google/gemma3@gemma-3-270m"

@@ -11,7 +11,7 @@ from google.protobuf import any_pb2, json_format
 from google.protobuf.message import Message as RawMessage
 from proto import Message as PlusMessage
 
-from jobs.localvertex.wire import Operation, pack, raw, render
+from jobs.localvertex.api.wire import Operation, pack, raw, render
 
 Message: TypeAlias = PlusMessage | RawMessage
 Plus = TypeVar("Plus", bound=PlusMessage)

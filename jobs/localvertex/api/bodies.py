@@ -4,7 +4,7 @@ import json
 
 from starlette.requests import Request
 
-from jobs.localvertex.errors import invalid
+from jobs.localvertex.api.errors import invalid
 
 LARGEST_BODY = 10 * 1024 * 1024
 

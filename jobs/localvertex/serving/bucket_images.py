@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from jobs.localvertex import prompts
-from jobs.localvertex.buckets import Buckets, Location, file_location
-from jobs.localvertex.errors import ApiError, invalid
-from jobs.localvertex.images import ImageError, is_stored, opened, place_of, stored_name
-from jobs.localvertex.wire import Json
+from jobs.localvertex.api.errors import ApiError, invalid
+from jobs.localvertex.api.images import ImageError, is_stored, opened, place_of, stored_name
+from jobs.localvertex.api.wire import Json
+from jobs.localvertex.serving import prompts
+from jobs.localvertex.storage.buckets import Buckets, Location, file_location
 
 MOST_BYTES = 20_000_000
 AT_ONCE = 8

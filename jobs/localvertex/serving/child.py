@@ -1,4 +1,4 @@
-"""One llama.cpp server in a process of its own: `python -m jobs.localvertex.serving_child CONFIG_JSON`.
+"""One llama.cpp server in a process of its own: `python -m jobs.localvertex.serving.child CONFIG_JSON`.
 
 SERVING_API_KEY is what its callers must know. Writes {"socket", "pid"} to the port file once the model is loaded and
 HTTP listens at that socket, which is the readiness signal. Leaves within a second when its parent is gone.

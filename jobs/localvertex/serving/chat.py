@@ -13,14 +13,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from jobs.localvertex import bucket_images, hosts
-from jobs.localvertex.buckets import Buckets
-from jobs.localvertex.errors import ApiError, precondition
-from jobs.localvertex.llama import Plan
-from jobs.localvertex.serving import Serving, name_of
+from jobs.localvertex.api import hosts
+from jobs.localvertex.api.errors import ApiError, precondition
+from jobs.localvertex.api.wire import Json
+from jobs.localvertex.serving import bucket_images
+from jobs.localvertex.serving.llama import Plan
+from jobs.localvertex.serving.pool import Serving, name_of
+from jobs.localvertex.serving.upstream import CHAT_PATH, COMPLETION_PATH, EVENT_END, Client, Upstream
+from jobs.localvertex.storage.buckets import Buckets
 from jobs.localvertex.store import Store
-from jobs.localvertex.upstream import CHAT_PATH, COMPLETION_PATH, EVENT_END, Client, Upstream
-from jobs.localvertex.wire import Json
 
 Result = TypeVar("Result")
 USAGE_ONLY = b'"choices":[]'

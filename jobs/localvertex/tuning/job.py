@@ -13,19 +13,20 @@ from pathlib import Path
 
 from google.cloud.aiplatform_v1beta1.types import SupervisedTuningSpec, TuningJob
 
-from jobs.localvertex import board_file, bucket_images
-from jobs.localvertex.base_models import child_environment, end, last_line, lower_priority
-from jobs.localvertex.buckets import Buckets, Location, location
-from jobs.localvertex.catalogue import model_id
-from jobs.localvertex.data_stats import data_stats
-from jobs.localvertex.errors import ApiError, invalid
-from jobs.localvertex.events import EventFile
+from jobs.localvertex.api.errors import ApiError, invalid
+from jobs.localvertex.api.images import IMAGES
+from jobs.localvertex.api.wire import Json, now
 from jobs.localvertex.hangs import Watch
-from jobs.localvertex.images import IMAGES
+from jobs.localvertex.models.base_models import child_environment, end, last_line, lower_priority
+from jobs.localvertex.models.catalogue import model_id
+from jobs.localvertex.models.weights import Weights
+from jobs.localvertex.serving import bucket_images
 from jobs.localvertex.shortages import shortage_of, shortage_on
+from jobs.localvertex.storage.buckets import Buckets, Location, location
 from jobs.localvertex.store import Store
-from jobs.localvertex.weights import Weights
-from jobs.localvertex.wire import Json, now
+from jobs.localvertex.tuning import board_file
+from jobs.localvertex.tuning.data_stats import data_stats
+from jobs.localvertex.tuning.events import EventFile
 
 log = logging.getLogger(__name__)
 ADAPTER_SIZE = {0: 4, 1: 1, 2: 4, 3: 8, 4: 16, 5: 32, 6: 2}

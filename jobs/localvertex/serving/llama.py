@@ -15,11 +15,12 @@ from pathlib import Path
 
 import httpx
 
-from jobs.localvertex import last_words, memory
+from jobs.localvertex import last_words
 from jobs.localvertex.hangs import Watch
-from jobs.localvertex.templates import chat_template
+from jobs.localvertex.serving import memory
+from jobs.localvertex.serving.templates import chat_template
 
-SERVING_COMMAND = (sys.executable, "-m", "jobs.localvertex.serving_child")
+SERVING_COMMAND = (sys.executable, "-m", "jobs.localvertex.serving.child")
 KEY_VARIABLE = "SERVING_API_KEY"  # In the environment: every user of the machine reads command lines.
 PORT_FILE = "port.json"
 ADDRESS = "http://model"  # Of whatever is at the other end of the socket.

@@ -13,17 +13,17 @@ from typing import TypeAlias
 from google.cloud.aiplatform_v1beta1.types import Context, CustomJob, JobState, TuningJob
 from google.rpc import status_pb2
 
-from jobs.localvertex.base_models import BaseModels
-from jobs.localvertex.buckets import Buckets, Location
-from jobs.localvertex.catalogue import model_id
-from jobs.localvertex.errors import ApiError
-from jobs.localvertex.hosts import at_home
-from jobs.localvertex.results import register, upload, upload_checkpoints, upload_outputs
+from jobs.localvertex.api.errors import ApiError
+from jobs.localvertex.api.hosts import at_home
+from jobs.localvertex.api.wire import load, now
+from jobs.localvertex.models.base_models import BaseModels
+from jobs.localvertex.models.catalogue import model_id
+from jobs.localvertex.models.weights import Weights
 from jobs.localvertex.shortages import shortage_of
+from jobs.localvertex.storage.buckets import Buckets, Location
 from jobs.localvertex.store import Store
-from jobs.localvertex.training import HANG_SECONDS, Cancelled, Stopped, Training, discard_heavy_files
-from jobs.localvertex.weights import Weights
-from jobs.localvertex.wire import load, now
+from jobs.localvertex.tuning.job import HANG_SECONDS, Cancelled, Stopped, Training, discard_heavy_files
+from jobs.localvertex.tuning.results import register, upload, upload_checkpoints, upload_outputs
 
 Job: TypeAlias = TuningJob | CustomJob
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jobs.localvertex.wire import Json
+from jobs.localvertex.api.wire import Json
 
 # tag → the field of a `step` or `eval` event
 TAGS: dict[str, tuple[str, str]] = {

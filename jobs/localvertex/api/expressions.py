@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from jobs.localvertex.errors import ApiError, invalid
+from jobs.localvertex.api.errors import ApiError, invalid
 
 Test: TypeAlias = Callable[[Any], bool]
 Compare: TypeAlias = Callable[[str, str, str], Test]

@@ -16,15 +16,15 @@ from google.cloud.aiplatform_v1beta1.types import (
     TuningJob,
 )
 
-from jobs.localvertex.buckets import Buckets, Location, location
-from jobs.localvertex.catalogue import model_id
-from jobs.localvertex.errors import ApiError
-from jobs.localvertex.events import EventFile
-from jobs.localvertex.hosts import at_home
-from jobs.localvertex.registry import RESOURCES
+from jobs.localvertex.api.errors import ApiError
+from jobs.localvertex.api.hosts import at_home
+from jobs.localvertex.api.wire import now
+from jobs.localvertex.models.catalogue import model_id
+from jobs.localvertex.models.registry import RESOURCES
 from jobs.localvertex.shortages import shortage_on
+from jobs.localvertex.storage.buckets import Buckets, Location, location
 from jobs.localvertex.store import Store
-from jobs.localvertex.wire import now
+from jobs.localvertex.tuning.events import EventFile
 
 RESULTS = "postprocess/node-0/checkpoints"
 BASE_MODEL_FILE = "adapter/base-model.json"

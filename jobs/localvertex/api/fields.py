@@ -7,9 +7,9 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message as RawMessage
 from proto import Message as PlusMessage
 
-from jobs.localvertex.errors import invalid
-from jobs.localvertex.expressions import segments
-from jobs.localvertex.wire import descriptor_of, field_named
+from jobs.localvertex.api.errors import invalid
+from jobs.localvertex.api.expressions import segments
+from jobs.localvertex.api.wire import descriptor_of, field_named
 
 Kind: TypeAlias = type[PlusMessage | RawMessage]
 TEXT, NUMBER, FLAG, TIME, ENUM, MANY = "text", "number", "flag", "time", "enum", "many"

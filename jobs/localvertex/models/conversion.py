@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from jobs.localvertex.base_models import child_environment, end, last_line, lower_priority
-from jobs.localvertex.errors import ApiError, precondition, unavailable
+from jobs.localvertex.api.errors import ApiError, precondition, unavailable
+from jobs.localvertex.models.base_models import child_environment, end, last_line, lower_priority
 from jobs.localvertex.shortages import told_in
 
 POLL_SECONDS = 0.1

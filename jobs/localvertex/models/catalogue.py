@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from jobs.localvertex.errors import ApiError, invalid
+from jobs.localvertex.api.errors import ApiError, invalid
 
 FILE = Path(__file__).with_name("catalogue.json")
 GEMMA_3 = ("gemma3", "medgemma")

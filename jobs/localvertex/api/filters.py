@@ -12,10 +12,10 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message as RawMessage
 from proto import Message as PlusMessage
 
-from jobs.localvertex.errors import invalid
-from jobs.localvertex.expressions import Test, parsed
-from jobs.localvertex.fields import ENUM, FLAG, MANY, NUMBER, TEXT, TIME, Path, resolved
-from jobs.localvertex.wire import descriptor_of, raw, render
+from jobs.localvertex.api.errors import invalid
+from jobs.localvertex.api.expressions import Test, parsed
+from jobs.localvertex.api.fields import ENUM, FLAG, MANY, NUMBER, TEXT, TIME, Path, resolved
+from jobs.localvertex.api.wire import descriptor_of, raw, render
 
 Resource = TypeVar("Resource", bound=PlusMessage | RawMessage)
 LARGEST_PAGE = 1000

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import httpx
 
-from jobs.localvertex import last_words, memory
-from jobs.localvertex.errors import ApiError, precondition, unavailable
-from jobs.localvertex.llama import HANG_SECONDS, SERVING_COMMAND, Child, Plan, launch
-from jobs.localvertex.wire import Json
+from jobs.localvertex import last_words
+from jobs.localvertex.api.errors import ApiError, precondition, unavailable
+from jobs.localvertex.api.wire import Json
+from jobs.localvertex.serving import memory
+from jobs.localvertex.serving.llama import HANG_SECONDS, SERVING_COMMAND, Child, Plan, launch
 
 log = logging.getLogger(__name__)
 IDLE_SECONDS = 900.0

@@ -14,7 +14,7 @@ from google.cloud.storage import Client
 from google.cloud.storage.retry import DEFAULT_RETRY
 from requests import RequestException
 
-from jobs.localvertex.errors import ApiError, invalid
+from jobs.localvertex.api.errors import ApiError, invalid
 from jobs.localvertex.shortages import shortage_of
 
 CHUNK = 256 * 1024 * 1024  # the emulator rewrites the whole object at each chunk: small ones make that quadratic

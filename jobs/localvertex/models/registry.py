@@ -2,7 +2,7 @@
 
 from google.cloud.aiplatform_v1beta1.types import Model
 
-from jobs.localvertex.errors import exists, not_found, precondition
+from jobs.localvertex.api.errors import exists, not_found, precondition
 from jobs.localvertex.store import Store
 
 DEFAULT = "default"

@@ -2,7 +2,7 @@
 
 import zlib
 
-from jobs.localvertex.errors import ApiError, precondition
+from jobs.localvertex.api.errors import ApiError, precondition
 
 SHARED_LIMIT = 1_572_864
 GLOBAL, HOME = "/locations/global", "/locations/us-central1"

@@ -7,9 +7,9 @@ from typing import Any
 
 from PIL import Image
 
-from jobs.localvertex.errors import ApiError, invalid
-from jobs.localvertex.images import ImageError, data_of, opened
-from jobs.localvertex.wire import Json
+from jobs.localvertex.api.errors import ApiError, invalid
+from jobs.localvertex.api.images import ImageError, data_of, opened
+from jobs.localvertex.api.wire import Json
 
 MOST_IMAGES = 16
 DEFAULT_MAX_TOKENS = 1024

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import google_crc32c
 
-from jobs.localvertex.wire import Json
+from jobs.localvertex.api.wire import Json
 
 TAGS = {"step": "train", "eval": "eval"}
 MEASURES = ("loss", "token_accuracy", "learning_rate")

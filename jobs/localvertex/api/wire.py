@@ -11,7 +11,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message as RawMessage
 from proto import Message as PlusMessage
 
-from jobs.localvertex.errors import ApiError, invalid
+from jobs.localvertex.api.errors import ApiError, invalid
 
 Json = dict[str, Any]
 Plus = TypeVar("Plus", bound=PlusMessage)

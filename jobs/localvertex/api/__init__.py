@@ -1,0 +1,1 @@
+"""What every call has in common: who may ask, and JSON that is Google's messages."""

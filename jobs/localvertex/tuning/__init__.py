@@ -1,0 +1,1 @@
+"""Tuning jobs: the queue, the training of each, and what it leaves."""
