@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _, gettext_lazy
 from django.views.decorators.http import require_safe
 
 from console.forms.settings import DefaultsForm
+from console.presenters.catalogue import weights
 from console.presenters.tuning.output_form import output_form
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment, wants_fragment
 from jobs import tasks
@@ -28,8 +29,6 @@ from jobs.errors import NotAllowedNow
 from jobs.models import StorageListing, TuningDraft
 from jobs.models.uris import canonical, parse_gs_uri
 from jobs.services.storage import browsing
-
-from .catalogue import weights
 
 PAGE = "storage/browse.html"
 LONGEST_NAME = 200

@@ -13,12 +13,11 @@ from django.views.decorators.http import require_safe
 from console.presenters.endpoints.details import RUNNING, Shown, money, shown
 from console.presenters.health.setup import steps_left
 from console.presenters.health.status_words import cards, overall
+from console.presenters.tuning.counts import live_numbers
 from console.web.http import ConsoleRequest
 from jobs.models import CatalogueSync, Endpoint, StatusGroup, TuningJob
 from jobs.services.health import status as parts
 from jobs.services.tuning import orphaned_jobs
-
-from .tuning.job_list import live_numbers
 
 RECENT = 5
 

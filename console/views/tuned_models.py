@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from console.presenters.components.pager import CREATED, Head, listed
+from console.presenters.endpoints.search import words_of
 from console.presenters.tuning.progress import JobStand, stand
 from console.web.http import ConsoleRequest, page_or_fragment
 from jobs.models import Endpoint, TuningJob
@@ -15,8 +16,6 @@ from jobs.models.keyset import Column
 from jobs.models.tuning import TuningJobQuerySet
 from jobs.services.endpoints import endpoints
 from jobs.services.tuned_models import checkpoints
-
-from .endpoints.endpoints import words_of
 
 HEADS = (
     Head("name", _("Name"), Column("display_name", str)),

@@ -8,10 +8,9 @@ from django.test import RequestFactory
 from django.urls import get_resolver
 from django.utils import timezone
 
-from console.accounts import pending_actions
+from console.accounts import confirmation, pending_actions
+from console.accounts.confirmation import PROVED_AT
 from console.accounts.pending_actions import AT_ONCE, PENDING
-from console.views.accounts import reauthentication
-from console.views.accounts.reauthentication import PROVED_AT
 from console.web.http import ConsoleRequest
 from console.web.sessions import SIGNED_IN_AT
 from jobs.models import NotificationChoice, SharedFolder, SignedInSession, SpendingLimits
@@ -228,7 +227,7 @@ def test_a_page_is_led_to_after_the_proof(visitor, owner):
     request = RequestFactory().get("/settings/shared/?q=1")
     request.user, request.session, request.htmx = owner, visitor.session, False
 
-    @reauthentication.reauthenticated(SensitiveAction.ADMINISTRATION)
+    @confirmation.reauthenticated(SensitiveAction.ADMINISTRATION)
     def secret_page(request: ConsoleRequest):
         raise AssertionError
 

@@ -16,7 +16,7 @@ from console.forms.endpoints.deploy import DeployForm
 from console.presenters.catalogue import model_words, models as catalogue
 from console.presenters.catalogue.model_code import TABS, Code
 from console.presenters.catalogue.models import Family, Variant
-from console.views.chat import conversations
+from console.presenters.chat.turns import first_answer
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs import errors, markup, tasks
 from jobs.models import Endpoint, PublisherModel
@@ -145,7 +145,7 @@ def try_out(request: ConsoleRequest, publisher: str, slug: str) -> HttpResponse:
         return hx_redirect(request, variant.url)
     context = context_of(request, family, variant)
     form = try_form(context["ready"], request.POST)
-    answer = conversations.first_answer(request, form, **form.parameters()) if form.is_valid() else None
+    answer = first_answer(request, form, **form.parameters()) if form.is_valid() else None
     if answer is None:
         return page_or_fragment(request, PAGE, "try", context | {"trial": form}, status=422)
     return hx_redirect(request, "chat-conversation", answer.conversation_id)

@@ -13,14 +13,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from console.forms.catalogue import CatalogueFilter, facet_groups
-from console.presenters.catalogue import models
+from console.presenters.catalogue import models, weights
 from console.presenters.catalogue.models import Family, Variant
 from console.presenters.components.highlight import highlighted
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs import tasks
 from jobs.models import CatalogueSync, PublisherModel, TuningJob
-
-from . import weights
 
 TILES = 6
 NEWS = "garden-news"

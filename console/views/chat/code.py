@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
+from console.presenters.chat.turns import visible_conversation
 from console.presenters.endpoints.samples import address, openai_client, server
 from console.web.http import ConsoleRequest, page_or_fragment
 from jobs import markup
@@ -23,7 +24,7 @@ from jobs.models import Conversation, Endpoint, Role
 from jobs.services.chat.parameters import only_taken
 from jobs.services.chat.streaming import answer
 
-from .conversations import context_of, visible_conversation
+from .conversations import context_of
 
 EXAMPLE = [{"role": "user", "content": "Hello!"}]
 # OpenAI's client knows the rest by name.

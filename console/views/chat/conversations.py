@@ -1,5 +1,4 @@
 import uuid
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -11,13 +10,18 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.forms.chat.chat import LONGEST_MESSAGE, MessageForm, NewChatForm, TurnForm, empty_message
+from console.forms.chat.chat import LONGEST_MESSAGE, MessageForm, NewChatForm, empty_message
 from console.forms.chat.options import OptionsForm, PresetForm
 from console.presenters.chat.images import attached, endpoint_of, held, picture_facts
+from console.presenters.chat.turns import (
+    ask,
+    first_answer,
+    keep,
+    visible_conversation,
+    visible_message,
+)
 from console.web.http import ConsoleRequest, hx_redirect, wants_fragment
 from console.web.middleware import page_of
-from jobs import tasks
-from jobs.errors import NotAllowedNow
 from jobs.models import ChatPreset, Conversation, Endpoint, Message, Role
 from jobs.services.chat import conversations, tree as chat_tree
 from jobs.services.chat.parameters import context_window, taken
@@ -25,29 +29,6 @@ from jobs.services.chat.streaming.waits import wait_of
 from jobs.states import EndpointState
 
 from .conversation_list import listed
-
-# Of an endpoint, what only those need who deploy it: half of its columns.
-NOT_FOR_CHATS = [
-    f"endpoint__{name}"
-    for name in (
-        "accepts_licence", "attempt", "available_replicas", "deployed_model_id", "empty_looks", "endpoint_user_id",
-        "error_code", "error_message", "lease_token", "lease_until", "licence_sent_at", "max_replicas",
-        "model_resource_name", "model_user_id", "next_check_at", "notice", "operation_name", "phase",
-        "replicas_asked_at", "replicas_sent_at", "request_hash", "spot", "stage", "stage_times", "strikes",
-        "submit_started_at", "traffic_asked_at", "traffic_wanted", "wanted",
-    )
-]  # fmt: skip
-
-
-def visible_conversation(request: ConsoleRequest, pk: uuid.UUID) -> Conversation:
-    """No column of a comparison: that has its own pages."""
-    found = Conversation.objects.visible_to(request.user).filter(comparison=None).select_related("endpoint")
-    return get_object_or_404(found.defer(*NOT_FOR_CHATS), pk=pk)
-
-
-def visible_message(request: ConsoleRequest, pk: uuid.UUID) -> Message:
-    found = Message.objects.visible_to(request.user).filter(conversation__comparison=None)
-    return get_object_or_404(found.select_related("conversation__endpoint"), pk=pk)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -89,21 +70,6 @@ def question_of(request: ConsoleRequest) -> str:
     return asked.values_list("content", flat=True).first() or ""
 
 
-def first_answer(request: ConsoleRequest, form: NewChatForm, **parameters: Any) -> Message | None:
-    """The same form sent twice leads to the one conversation; a refused first message leaves none behind."""
-    sent = Message.objects.visible_to(request.user).filter(key=form.cleaned_data["key"])
-    if found := sent.first():
-        return found
-    talk = conversations.start(request.user, endpoint=form.cleaned_data["endpoint"])
-    if parameters:
-        conversations.set_options(talk, system_instruction="", parameters=parameters)
-    answer = ask(talk, form)
-    if answer is None:
-        conversations.delete(talk)
-        answer = sent.first()
-    return answer
-
-
 @require_safe
 def conversation(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     talk = visible_conversation(request, pk)
@@ -121,13 +87,6 @@ def is_whole(request: ConsoleRequest) -> bool:
     """Whether the page has all turns of a long chat: its address says so, for what it asks for, too."""
     address = page_of(request.htmx) if request.htmx else request.get_full_path()
     return "all" in parse_qs(urlsplit(address or "").query, keep_blank_values=True)
-
-
-def address_of(talk: Conversation, turn: Message) -> str:
-    """Of the page that has this turn."""
-    path = chat_tree.Tree(talk).path(talk.head_id)
-    is_latest = turn.pk in path[chat_tree.latest(path) :]
-    return f"{reverse('chat-conversation', args=[talk.pk])}{'' if is_latest else '?all'}#turn-{turn.pk}"
 
 
 def context_of(request: ConsoleRequest, talk: Conversation, *, whole: bool = False) -> dict[str, Any]:
@@ -181,18 +140,6 @@ def is_ready(talk: Conversation) -> bool:
     return talk.endpoint is not None and talk.endpoint.state == EndpointState.READY
 
 
-def ask(talk: Conversation, form: MessageForm) -> Message | None:
-    """The answer to wait for; None, with the reason on the form, when nothing can be asked now."""
-    try:
-        data = form.cleaned_data
-        return conversations.ask(
-            talk, key=data["key"], text=data["text"], pictures=form.pictures, kick=tasks.kick_answer
-        )
-    except NotAllowedNow as error:
-        form.add_error("text", str(error))
-        return None
-
-
 @require_POST
 def send(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     talk = visible_conversation(request, pk)
@@ -209,14 +156,6 @@ def send(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 def draft(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     return keep(request, partial(conversations.keep_draft, visible_conversation(request, pk)))
-
-
-def keep(request: ConsoleRequest, kept: Callable[[str, uuid.UUID], None]) -> HttpResponse:
-    form = TurnForm(request.POST)
-    if not form.is_valid():
-        return HttpResponse(form.errors.as_text(), status=422, content_type="text/plain")
-    kept(request.POST.get("text", "")[:LONGEST_MESSAGE], form.cleaned_data["key"])
-    return HttpResponse(status=204)
 
 
 def unsent(request: ConsoleRequest, talk: Conversation, form: MessageForm) -> HttpResponse:

@@ -8,14 +8,13 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from console.presenters.chat.turns import visible_conversation
 from console.presenters.comparisons.columns import visible_comparison
 from console.web.http import ConsoleRequest
 from jobs.errors import NotAllowedNow
 from jobs.models import Comparison, Conversation
 from jobs.services.chat import export as chat_export
 from jobs.services.comparisons import export as comparison_export
-
-from .conversations import visible_conversation
 
 
 @require_safe

@@ -5,22 +5,21 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import QuerySet
-from django.http import HttpResponse, QueryDict
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from console.forms.chat.options import PLAIN, OptionsForm, PresetForm
+from console.forms.chat.options import OptionsForm, PresetForm
+from console.presenters.chat.options import SWAPPED, without_reset
+from console.presenters.chat.turns import visible_conversation
 from console.web.http import ConsoleRequest, hx_redirect
 from jobs.errors import NotAllowedNow
 from jobs.models import ChatPreset, Conversation
 from jobs.services.chat import conversations, presets
 from jobs.services.chat.parameters import taken
 
-from .conversations import page, visible_conversation
-
-SWAPPED = "outerHTML settle:0ms"
-WITH = {"response_format": ("schema",), "all": (*PLAIN, "response_format", "schema")}
+from .conversations import page
 
 
 @require_POST
@@ -51,15 +50,6 @@ def fragment(request: ConsoleRequest, talk: Conversation, form: OptionsForm, *, 
 
 def options_of(talk: Conversation, data: Any = None) -> OptionsForm:
     return OptionsForm.of(talk, taken(talk.endpoint), data)
-
-
-def without_reset(data: QueryDict) -> QueryDict:
-    """The button that resets a parameter sends its name; `all` leaves the system instructions."""
-    name, kept = data.get("reset", ""), data.copy()
-    for field in (name, *WITH.get(name, ())):
-        if field != "system_instruction":
-            kept.setlist(field, [])
-    return kept
 
 
 def presets_of(request: ConsoleRequest) -> "QuerySet[ChatPreset]":

@@ -11,11 +11,10 @@ from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from console.presenters.chat.turns import visible_conversation
 from console.web.http import ConsoleRequest, HtmxRequest, hx_redirect, safe_next, wants_fragment
 from jobs.models import Picture, ShareLink
 from jobs.services.chat import export, images, shared_links
-
-from .conversations import visible_conversation
 
 # A reader's browser keeps nothing, tells nobody where it was, and no search engine lists the page.
 PRIVATE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex, nofollow"}

@@ -13,20 +13,14 @@ from django.utils.translation import gettext as _, ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from console.forms.chat.chat import AnswerForm, MessageForm, RatingForm, TitleForm, TurnForm
+from console.presenters.chat.turns import address_of, key_of, visible_conversation, visible_message
 from console.web.http import ConsoleRequest, hx_redirect, wants_fragment
 from jobs import tasks
 from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, Endpoint, Message, Role
 from jobs.services.chat import branches, context_window, conversation_list, conversations, ratings, tree
 
-from .conversations import (
-    address_of,
-    page,
-    place_of,
-    turns_fragment,
-    visible_conversation,
-    visible_message,
-)
+from .conversations import page, place_of, turns_fragment
 
 asks = require_http_methods(["GET", "HEAD", "POST"])
 Make = Callable[..., Message]
@@ -64,14 +58,6 @@ def one_more(request: ConsoleRequest, pk: uuid.UUID, make: Make) -> HttpResponse
         message = visible_message(request, pk)
         answer = make(message, key=key_of(request))
     return waited_for(request, answer)
-
-
-def key_of(request: ConsoleRequest) -> uuid.UUID:
-    form = TurnForm(request.POST)
-    if not form.is_valid():
-        raise NotAllowedNow(_("Reload the page and try again."))
-    key: uuid.UUID = form.cleaned_data["key"]
-    return key
 
 
 def waited_for(request: ConsoleRequest, answer: Message) -> HttpResponse:

@@ -13,6 +13,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from console.forms.chat.chat import TurnForm
 from console.forms.chat.compare import ColumnForm
 from console.forms.chat.options import OptionsForm
+from console.presenters.chat.options import SWAPPED, without_reset
+from console.presenters.chat.turns import key_of
 from console.presenters.comparisons.columns import (
     comparison_of,
     context_of,
@@ -21,8 +23,6 @@ from console.presenters.comparisons.columns import (
     visible_column,
     visible_comparison,
 )
-from console.views.chat.settings import SWAPPED, without_reset
-from console.views.chat.tree import key_of
 from console.web.http import ConsoleRequest, hx_redirect, wants_fragment
 from jobs import tasks
 from jobs.errors import NotAllowedNow

@@ -16,10 +16,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from console.forms.chat.chat import MessageForm, TitleForm
 from console.forms.chat.compare import BaseForm, CompareForm
 from console.presenters.chat.images import attached
+from console.presenters.chat.turns import keep, key_of
 from console.presenters.comparisons.columns import fragment, page, visible_comparison, with_errors
 from console.presenters.components.pager import listed as pages_of
-from console.views.chat.conversations import keep
-from console.views.chat.tree import key_of
 from console.web.http import ConsoleRequest, hx_redirect, wants_fragment
 from jobs import tasks
 from jobs.errors import NotAllowedNow

@@ -11,8 +11,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from console.forms.chat.compare import RowForm, VoteForm
+from console.presenters.chat.turns import address_of, visible_message
 from console.presenters.comparisons.columns import fragment, visible_answer, visible_comparison
-from console.views.chat.conversations import address_of, visible_message
 from console.web.http import ConsoleRequest, hx_redirect, wants_fragment
 from jobs.errors import JobsError, NotAllowedNow
 from jobs.models import Conversation, Dataset, Message, Role

@@ -1,7 +1,6 @@
 import json
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -15,14 +14,14 @@ from django.views.decorators.http import require_POST, require_safe
 from console.forms.datasets import EditForm, UploadForm
 from console.presenters.components.pager import CREATED, Head, listed
 from console.presenters.datasets.context import detail_context, head_context, own_dataset
+from console.presenters.datasets.upload import uploaded
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment, wants_fragment
-from jobs import errors, live
+from jobs import errors
 from jobs.models import Dataset, TuningJob
 from jobs.models.keyset import Column
 from jobs.services.datasets import datasets
 from jobs.services.datasets.file import opened
 
-SECONDS_BETWEEN = 0.3
 LONGEST_SEARCH = 200
 
 
@@ -92,39 +91,6 @@ def upload(request: ConsoleRequest) -> HttpResponse:
         words = {"name": dataset.name, "version": dataset.version}
         messages.success(request, _("This is version %(version)d of “%(name)s” now.") % words)
     return hx_redirect(request, "dataset-detail", dataset.pk)
-
-
-def uploaded(request: ConsoleRequest, form: UploadForm) -> Dataset | None:
-    """The dataset, or None with the reason in the form. A file with bad rows is kept: its page reports them."""
-    if not form.is_valid():
-        return None
-    file = form.cleaned_data["file"]
-    told = reading_told(request.user.pk, form.cleaned_data["reading"])
-    try:
-        form.known = datasets.same_file(request.user, file)
-        if form.known:
-            return form.known
-        return datasets.create(
-            request.user, file=file, file_name=file.name, name=form.cleaned_data["name"], progress=told
-        )
-    except errors.DatasetRejected as error:
-        form.add_error("file", str(error))
-        return None
-
-
-def reading_told(user_id: int, reading: UUID | None) -> Callable[[int], None] | None:
-    """Tells the page that waits how many rows were read, three times a second."""
-    if reading is None:
-        return None
-    last = time.monotonic()
-
-    def tell(rows: int) -> None:
-        nonlocal last
-        if time.monotonic() - last > SECONDS_BETWEEN:
-            last = time.monotonic()
-            live.tell(user_id, f"reading-{reading}", str(rows))
-
-    return tell
 
 
 @require_POST

@@ -1,6 +1,4 @@
-import re
 import uuid
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +14,7 @@ from console.presenters.endpoints.deployment_stages import stages
 from console.presenters.endpoints.details import shown
 from console.presenters.endpoints.metrics import metrics
 from console.presenters.endpoints.samples import samples
+from console.presenters.endpoints.search import words_of
 from console.presenters.endpoints.served_models import served, why_not_changed
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs.models import Conversation, Endpoint
@@ -39,7 +38,6 @@ FILTERS: dict[str, tuple[str | Promise, frozenset[EndpointState]]] = {
     "undeployed": (gettext_lazy("Undeployed"), frozenset({EndpointState.UNDEPLOYED})),
     "failed": (gettext_lazy("Failed"), frozenset({EndpointState.FAILED})),
 }
-LONGEST_QUERY = 200
 EVENTS_SHOWN = 50
 
 
@@ -66,10 +64,6 @@ def index(request: ConsoleRequest) -> HttpResponse:
         "rows": shown(page.rows),
     }
     return page_or_fragment(request, "endpoints/list.html", "table", context)
-
-
-def words_of(query: Mapping[str, Any]) -> str:
-    return re.sub(r"[\x00-\x1f]", " ", query.get("q", "")).strip()[:LONGEST_QUERY]
 
 
 def matching(rows: EndpointQuerySet, text: str) -> EndpointQuerySet:

@@ -11,9 +11,9 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
+from console.accounts.confirmation import ask, is_proven_here, reauthenticated
 from console.accounts.pending_actions import Facts, facts_of_form
 from console.forms.notifications import NotificationForm
-from console.views.accounts.reauthentication import ask, is_proven_here, reauthenticated
 from console.web.http import ConsoleRequest, page_or_fragment, wants_fragment
 from jobs import tasks
 from jobs.models import Delivery, NotificationChoice, NotificationWay, preference_of

@@ -17,9 +17,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from console.accounts import account_events, known_browsers, password_attempts
 from console.accounts.browser_names import describe
+from console.accounts.confirmation import is_proven_here, reauthenticated
 from console.accounts.pending_actions import Facts
 from console.forms.accounts import refusal
-from console.views.accounts.reauthentication import is_proven_here, reauthenticated
 from console.web.http import ConsoleRequest, hx_redirect
 from console.web.sessions import row_id
 from jobs.models import SignedInSession

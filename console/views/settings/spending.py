@@ -7,9 +7,9 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
+from console.accounts.confirmation import reauthenticated
 from console.accounts.pending_actions import Facts, facts_of_form
 from console.forms.spending import SpendingForm
-from console.views.accounts.reauthentication import reauthenticated
 from console.web.http import ConsoleRequest
 from jobs.services.accounts.reauthentication import SensitiveAction
 from jobs.services.costs import spending

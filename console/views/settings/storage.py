@@ -8,9 +8,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
+from console.accounts.confirmation import reauthenticated
 from console.accounts.pending_actions import Facts, facts_of_form
 from console.forms.storage import SharedFolderForm
-from console.views.accounts.reauthentication import reauthenticated
 from console.web.http import ConsoleRequest
 from jobs.errors import NotAllowedNow
 from jobs.models import SharedFolder

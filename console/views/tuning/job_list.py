@@ -3,20 +3,18 @@
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 
 from console.presenters.components import pager
 from console.presenters.components.pager import CREATED, Head, Sort
 from console.presenters.tuning import filters
+from console.presenters.tuning.counts import ended_numbers, live_numbers
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment, safe_next
 from jobs.models import (
     AccountPreference,
@@ -34,7 +32,6 @@ from jobs.services.tuning import queue
 from jobs.states import TuningState
 
 LIST = "tuning"
-RECENT = timedelta(days=7)
 ALWAYS = (
     Head("name", _("Model name"), Column("display_name", str)),
     Head("status", _("Status"), Column("status_group", int)),
@@ -149,16 +146,6 @@ def counters(user: User, view: View) -> list[dict[str, Any]]:
         }
         for group, label, icon, query in COUNTERS
     ]
-
-
-def live_numbers(user: User) -> dict[int, int]:
-    live = TuningJob.objects.visible_to(user).live()
-    return dict(live.order_by().values_list("status_group").annotate(count=Count("*")))
-
-
-def ended_numbers(user: User) -> dict[int, int]:
-    ended = TuningJob.objects.visible_to(user).ended_since(timezone.now() - RECENT)
-    return dict(ended.order_by().values_list("status_group").annotate(count=Count("*")))
 
 
 def ready_endpoints(jobs: Iterable[TuningJob]) -> dict[uuid.UUID, uuid.UUID]:

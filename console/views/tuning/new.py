@@ -10,10 +10,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from console.forms.datasets import UploadForm
 from console.forms.fields import StepForm
 from console.forms.tuning.steps import STEPS
+from console.presenters.datasets.upload import uploaded
 from console.presenters.tuning.proposals import carried
 from console.presenters.tuning.wizard import SAVED, SENT, Wizard, raw_values
 from console.presenters.tuning.wizard_page import shown
-from console.views.datasets.datasets import uploaded
 from console.web.http import ConsoleRequest, hx_redirect, is_from_elsewhere, wants_fragment
 from jobs import errors, tasks
 from jobs.models import TuningDraft

@@ -1,0 +1,17 @@
+"""What a conversation is asked with, as its form sends it."""
+
+from django.http import QueryDict
+
+from console.forms.chat.options import PLAIN
+
+SWAPPED = "outerHTML settle:0ms"
+WITH = {"response_format": ("schema",), "all": (*PLAIN, "response_format", "schema")}
+
+
+def without_reset(data: QueryDict) -> QueryDict:
+    """The button that resets a parameter sends its name; `all` leaves the system instructions."""
+    name, kept = data.get("reset", ""), data.copy()
+    for field in (name, *WITH.get(name, ())):
+        if field != "system_instruction":
+            kept.setlist(field, [])
+    return kept
