@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 
 APART = ("jobs.localvertex", "jobs.management.commands.statemachine")
-BEGINNINGS = ("__main__", "jobs.picture_child")
+BEGINNINGS = ("__main__", "jobs.sandbox.image")
 LATE = (
     "celery.apps.beat", "celery.apps.worker", "celery.bin.beat", "celery.bin.celery", "celery.bin.worker",
     "celery.concurrency.prefork", "celery.concurrency.thread", "celery.fixups.django", "celery.worker.consumer",

@@ -20,7 +20,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 from django.utils.translation import gettext_noop
 
 from jobs.errors import NoRoom
-from jobs.sentences import gettext as _, joined
+from jobs.text.deferred import gettext as _, joined
 
 MEGABYTE = 2**20
 # What uploads and trainings leave free, so that the database always has room: so much, of a small disk a twentieth.

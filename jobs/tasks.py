@@ -128,7 +128,7 @@ def prune() -> None:
 
 @task(
     "chat.answer", acks_late=False, time_limit=CHAT_SECONDS + 30, soft_time_limit=CHAT_SECONDS,
-    Request="jobs.unnoted:Unnoted",
+    Request="jobs.no_ack:Unnoted",
 )  # fmt: skip
 def answer_message(message_id: str, rows: str | None = None) -> None:
     """Acknowledged before it runs: an answer is never produced twice, an interrupted one says so. `rows` need not be

@@ -22,7 +22,7 @@ from django.views.decorators.http import require_safe
 
 from console.forms.settings import DefaultsForm
 from console.presenters.catalogue import weights
-from console.presenters.tuning.output_form import output_form
+from console.presenters.tuning.wizard.output_form import output_form
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment, wants_fragment
 from jobs import tasks
 from jobs.errors import NotAllowedNow

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.files import File
 
 from jobs.errors import StoreUnavailable
-from jobs.sentences import gettext as _
+from jobs.text.deferred import gettext as _
 
 from .limits import Line
 from .names import Stored

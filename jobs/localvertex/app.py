@@ -17,20 +17,11 @@ from jobs.localvertex.api.callers import Hosts, why_not_answer
 from jobs.localvertex.api.errors import ApiError, from_http, precondition, unavailable
 from jobs.localvertex.api.faults import Fault, Faults
 from jobs.localvertex.api.wire import Operation, render
-from jobs.localvertex.resources import (
-    boards,
-    custom_jobs,
-    deploy,
-    deployed_models,
-    endpoints,
-    metrics,
-    model_versions,
-    models,
-    operations,
-    publisher_models,
-    tuning_jobs,
-)
+from jobs.localvertex.resources import boards, metrics, operations
 from jobs.localvertex.resources.call import Call, Parts, Reply, Route
+from jobs.localvertex.resources.endpoints import deploy, deployed_models, endpoints
+from jobs.localvertex.resources.models import model_versions, models, publisher_models
+from jobs.localvertex.resources.tuning import custom_jobs, jobs
 from jobs.localvertex.serving.chat import Chat, ClientLeft, Streamed
 from jobs.localvertex.serving.memory import MEGABYTE
 from jobs.localvertex.serving.predict import Predict
@@ -42,7 +33,7 @@ RETRY_AFTER_SECONDS = "2"
 ENUMS_AS_INTS = "json;enum-encoding=int"
 MODULES = (
     publisher_models,
-    tuning_jobs,
+    jobs,
     custom_jobs,
     deploy,
     operations,

@@ -1,10 +1,10 @@
-"""Columns for texts that are kept in no language: see `jobs.sentences`. To the database they are plain ones."""
+"""Columns for texts that are kept in no language: see `jobs.text.deferred`. To the database they are plain ones."""
 
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
 
-from jobs.sentences import kept, told
+from jobs.text.deferred import kept, told
 
 if TYPE_CHECKING:
     Text = models.TextField[str, str]

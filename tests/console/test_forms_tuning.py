@@ -5,7 +5,7 @@ from django.http import QueryDict
 
 from console.forms.tuning.steps import BaseModelForm, DeploymentForm, NameForm
 from console.forms.tuning.training import TrainingForm
-from console.presenters.tuning.output_form import output_form
+from console.presenters.tuning.wizard.output_form import output_form
 from jobs.models import Dataset
 from tests import factories
 

@@ -4,8 +4,8 @@ import pytest
 from django.urls import reverse
 
 from console.templatetags.chat import answer_html
-from jobs import markup
 from jobs.models import Message
+from jobs.text import markdown
 
 CHECK = '<p class="address">'
 
@@ -19,7 +19,7 @@ def address_shown(client, address):
 
 
 def test_answers_link_to_it():
-    assert reverse("leave") + "?to=" == markup.LEAVE
+    assert reverse("leave") + "?to=" == markdown.LEAVE
 
 
 def test_it_shows_the_whole_address_and_the_site_in_it(client):
@@ -67,14 +67,14 @@ def test_it_needs_no_account_and_changes_nothing(client):
 
 
 def test_every_link_of_an_answer_arrives(client):
-    html = markup.answer("[x](https://b\u00fccher.example/a%20b?q=\u00e9&r=[1])")
+    html = markdown.answer("[x](https://b\u00fccher.example/a%20b?q=\u00e9&r=[1])")
     response = client.get(re.search(r'href="([^"]+)"', html)[1])
     assert "<strong>xn--bcher-kva.example</strong>/a%20b?q=%C3%A9&amp;r=%5B1%5D" in response.content.decode()
 
 
 def test_each_block_of_code_can_be_copied():
     html = answer_html(
-        Message(html=markup.answer("```py\npass\n```\n\nand\n\n    x\n\n[y](https://a.example '</code></pre>')"))
+        Message(html=markdown.answer("```py\npass\n```\n\nand\n\n    x\n\n[y](https://a.example '</code></pre>')"))
     )
     assert (
         html.count('data-action="clipboard#copy"') == html.count('<div class="code" data-controller="clipboard"') == 2
@@ -84,4 +84,4 @@ def test_each_block_of_code_can_be_copied():
 
 
 def test_what_shows_code_as_text_gets_no_button():
-    assert "data-action" not in answer_html(Message(html=markup.answer('`<pre class="code">`')))
+    assert "data-action" not in answer_html(Message(html=markdown.answer('`<pre class="code">`')))

@@ -4,7 +4,7 @@ import random
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from console.presenters.tuning.wizard import Wizard
+from console.presenters.tuning.wizard.drafts import Wizard
 from jobs.models import TuningDraft, TuningJob
 from jobs.services.tuning import code, job_files
 from tests import factories

@@ -19,11 +19,11 @@ from django.contrib.auth.models import User  # noqa: E402  # models are there on
 from django.db.models import Model  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from jobs import markup  # noqa: E402
 from jobs.models import Conversation, Dataset, Endpoint, Metric, Role, TuningJob, thinned  # noqa: E402
 from jobs.services.accounts import accounts  # noqa: E402
 from jobs.services.datasets import datasets  # noqa: E402
 from jobs.services.storage import sharing  # noqa: E402
+from jobs.text import markdown  # noqa: E402
 from tests import factories  # noqa: E402
 
 NOW = timezone.now()
@@ -118,7 +118,7 @@ def chats(owner: User, endpoint: Endpoint) -> dict[str, Model]:
     text = "# The sea\n\nIt is **deep**: `z`.\n\n| at | m |\n|---|---|\n| sea | 40 |\n\n```python\nprint(4)\n```\n"
     usage = {"prompt_tokens": 12, "completion_tokens": 40}
     answers: dict[str, dict[str, Any]] = {
-        "answered": {"content": text, "html": markup.render(text), "usage": usage,
+        "answered": {"content": text, "html": markdown.render(text), "usage": usage,
                      "timings": {"first_token": 0.1, "total": 1.4}, "finish_reason": "stop"},
         "failed": {"content": "", "state": "FAILED", "error_message": "The endpoint refused the request."},
         "busy": {"state": "STREAMING", "lease_until": NOW + timedelta(days=1)},

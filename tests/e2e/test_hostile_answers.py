@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from jobs import formulas, markup
+from jobs.text import markdown, math
 from tests import hostile_answers
 from tests.e2e.conftest import Visit
 from tests.e2e.test_pages import remarks
@@ -25,16 +25,16 @@ ANSWERS = hostile_answers.answers()
 BATCHES = ["\n\n".join(ANSWERS[at : at + TOGETHER]) for at in range(0, len(ANSWERS), TOGETHER)]
 LINK = "Read [the page](https://user@www.example.com:8443/a?b=c&d#e)."
 RULES = {
-    "tags": sorted(markup.TAGS),
+    "tags": sorted(markdown.TAGS),
     "attributes": {
         **dict.fromkeys(("ul", "blockquote"), ["dir"]),
         "a": ["href", "title", "rel", "target"],
         "ol": ["start", "dir"],
         "table": ["tabindex", "dir"],
     },
-    "formulas": {tag: sorted(formulas.VALUES) for tag in formulas.ELEMENTS},
-    "classes": {tag: sorted(names) for tag, names in markup.CLASSES.items()},
-    "leave": markup.LEAVE,
+    "formulas": {tag: sorted(math.VALUES) for tag in math.ELEMENTS},
+    "classes": {tag: sorted(names) for tag, names in markdown.CLASSES.items()},
+    "leave": markdown.LEAVE,
 }
 # Sees every element that is ever put into an answer. A block of code has a frame of the console's own, with a button.
 WATCH = """(rules) => {

@@ -15,7 +15,6 @@ from django.apps import apps
 from django.db import models
 from django.utils import timezone
 
-from jobs import markup
 from jobs.models import (
     AuditEntry,
     CatalogueSync,
@@ -39,6 +38,7 @@ from jobs.models import (
 from jobs.services import audit
 from jobs.services.chat import shared_links
 from jobs.services.datasets import datasets
+from jobs.text import markdown
 from tests import factories
 
 TEXTS = (models.CharField, models.TextField, models.JSONField)
@@ -239,7 +239,7 @@ def plant(text: str) -> list[str]:
 
 def planted(name: str, field: Any, value: Any, text: str, number: int) -> Any:
     if name == "Message.html":
-        return markup.answer(text)
+        return markdown.answer(text)
     if isinstance(field, models.JSONField):
         return grafted(value, text)
     if name in PARTS:

@@ -14,9 +14,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from PIL import Image, PngImagePlugin
 
-from jobs import picture_child
 from jobs.errors import PictureRefused
 from jobs.models import Picture
+from jobs.sandbox import image
 from jobs.services.chat import image_file
 from jobs.services.chat.image_file import CleanPicture, clean
 
@@ -175,8 +175,8 @@ def test_it_is_refused_with_little_memory_and_soon(name: str) -> None:
     assert open_it(content) is None
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert time.monotonic() - began < image_file.SECONDS
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < picture_child.CPU_SECONDS
-    assert after.ru_maxrss - before.ru_maxrss <= picture_child.MEMORY // 1024
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < image.CPU_SECONDS
+    assert after.ru_maxrss - before.ru_maxrss <= image.MEMORY // 1024
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - own < 20_000
 
 

@@ -16,11 +16,11 @@ from django.utils import timezone
 from selectolax.lexbor import LexborHTMLParser
 
 from console.web import streams
-from jobs import markup
 from jobs.models import Delivery, Notification, NotificationChoice
 from jobs.services.chat import conversations
 from jobs.services.chat.streaming.renderer import Drawing
 from jobs.services.notifications import deliveries
+from jobs.text import markdown
 from jobs.vertex import get_gateway
 from tests import factories, hostile_answers
 from tests.receivers import receiving
@@ -150,7 +150,7 @@ def test_an_answer_has_no_attribute_that_anything_acts_on() -> None:
     """Of 500 hostile answers: nothing of htmx, of Stimulus, of forms; no name, id, style or slot."""
     found: set[str] = set()
     for text in [*hostile_answers.answers(), *TEXTS.values()]:
-        tree = LexborHTMLParser(markup.answer(text))
+        tree = LexborHTMLParser(markdown.answer(text))
         found |= {name for node in tree.root.traverse() for name in node.attributes if node.parent is not None}
     assert {name for name in found if name.startswith(("hx-", "data-", "on", "sse"))} <= {"data-language"}
     assert found & {"id", "name", "style", "is", "slot", "form", "src", "srcset", "ping"} == set()

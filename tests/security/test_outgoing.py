@@ -18,7 +18,7 @@ from jobs.services.notifications import webhook, webhook_address
 from jobs.services.notifications.delivery_errors import NotDelivered
 from jobs.vertex.errors import VertexError
 from jobs.vertex.port import ChatRequest
-from jobs.vertex.sdk.chat import Chat
+from jobs.vertex.sdk.chat.answers import Chat
 from tests import factories
 from tests.badserver import BadServer, Behaviour, answer, bad_server, hang
 from tests.support.share import one_of

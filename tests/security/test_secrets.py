@@ -34,8 +34,8 @@ SETTINGS = {"key", "mail", "cloud", "metrics"}
 # Programs that read the settings; every other one is given none of them.
 CONSOLE = ("manage.py up", "-m console.serve", "-m celery")
 PROGRAMS = {
-    "valkey", "jobs.localvertex.storage", "-m jobs.localvertex ", "localvertex.engine", "serving_child",
-    "picture_child",
+    "valkey", "jobs.localvertex.storage", "-m jobs.localvertex ", "localvertex.engine", "serving.child",
+    "sandbox/image.py",
 }  # fmt: skip
 KNOWN_FILES = {
     ("cache/valkey.conf", "cache"),
@@ -196,7 +196,7 @@ class Person:
             self.client.post(
                 "/studio/chat/pictures/", data=data, files=picture, headers={"Referer": str(self.client.base_url)}
             )
-            if any("picture_child" in line for line, _ in watch.programs()):
+            if any("sandbox/image.py" in line for line, _ in watch.programs()):
                 break
         talk = ask(self.visitor, endpoint, "Hello", stop_after=0.5).conversation
         page = self.visitor.submit(self.visitor.get(f"/studio/chat/{talk}/share/"), "/share/")

@@ -9,8 +9,8 @@ from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from jobs import markup
 from jobs.models import Endpoint
+from jobs.text import markdown
 
 from .models import Variant
 
@@ -26,7 +26,7 @@ class Sample:
 
     @property
     def html(self) -> SafeString:
-        return markup.code(self.text, self.language)
+        return markdown.code(self.text, self.language)
 
 
 @dataclass(frozen=True)

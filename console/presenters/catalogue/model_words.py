@@ -6,7 +6,7 @@ from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _, gettext_lazy
 
-from jobs import markup
+from jobs.text import markdown
 
 from .models import Variant
 
@@ -45,7 +45,7 @@ def sections_of(variant: Variant) -> Sections:
 
 def rendered(variant: Variant, title: str) -> SafeString:
     found = variant.documents.get(title, "")
-    return SafeString(markup.render(found)) if found else SafeString("")
+    return SafeString(markdown.render(found)) if found else SafeString("")
 
 
 def is_gemma(variant: Variant) -> bool:

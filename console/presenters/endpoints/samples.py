@@ -9,8 +9,8 @@ from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from jobs import markup
 from jobs.models import Endpoint
+from jobs.text import markdown
 
 QUESTION = {"messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 256}
 
@@ -23,7 +23,7 @@ class Sample:
 
     @property
     def html(self) -> SafeString:
-        return SafeString(markup.code(self.text, self.language))
+        return SafeString(markdown.code(self.text, self.language))
 
 
 def samples(endpoint: Endpoint) -> list[Sample]:

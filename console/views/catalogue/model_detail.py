@@ -18,10 +18,11 @@ from console.presenters.catalogue.model_code import TABS, Code
 from console.presenters.catalogue.models import Family, Variant
 from console.presenters.chat.turns import first_answer
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment
-from jobs import errors, markup, tasks
+from jobs import errors, tasks
 from jobs.models import Endpoint, PublisherModel
 from jobs.services.endpoints import endpoints
 from jobs.states import EndpointState
+from jobs.text import markdown
 
 PAGE = "model_garden/detail.html"
 
@@ -64,7 +65,7 @@ def context_of(request: ConsoleRequest, family: Family, variant: Variant) -> dic
         "family": family,
         "variant": variant,
         "sections": model_words.sections_of(variant),
-        "overview": SafeString(markup.render(variant.overview)),
+        "overview": SafeString(markdown.render(variant.overview)),
         "endpoints": mine,
         "ready": ready,
         "trial": try_form(ready),

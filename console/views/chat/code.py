@@ -19,10 +19,10 @@ from django.views.decorators.http import require_safe
 from console.presenters.chat.turns import visible_conversation
 from console.presenters.endpoints.samples import address, openai_client, server
 from console.web.http import ConsoleRequest, page_or_fragment
-from jobs import markup
 from jobs.models import Conversation, Endpoint, Role
 from jobs.services.chat.parameters import only_taken
 from jobs.services.chat.streaming import answer
+from jobs.text import markdown
 
 from .conversations import context_of
 
@@ -71,7 +71,7 @@ class Code:
     @property
     def html(self) -> SafeString:
         """Images in short: the whole text is what is copied."""
-        return markup.code(_DATA.sub(r"\1…", self.text), self.tab.language)
+        return markdown.code(_DATA.sub(r"\1…", self.text), self.tab.language)
 
     @property
     def is_shortened(self) -> bool:

@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from console.web.http import HtmxRequest
-from jobs.markup import LONGEST_ADDRESS, SCHEMES
+from jobs.text.markdown import LONGEST_ADDRESS, SCHEMES
 
 # A browser drops some of these from an address before it reads it, and shows others as something else.
 _UNREADABLE = re.compile(r"[\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\\]")

@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from console.web.http import ConsoleRequest
-from jobs import markup
+from jobs.text import markdown
 
 DOCS: Path = settings.BASE_DIR / "docs"
 NOTICES: Path = settings.BASE_DIR / "THIRD_PARTY_NOTICES.md"
@@ -74,7 +74,7 @@ def rendered(path: Path) -> tuple[str, SafeString]:
     """The title and the rest. The files do not change while the console runs."""
     first, _line, rest = path.read_text(encoding="utf-8").partition("\n")
     pieces = PICTURE.split(rest)
-    texts = [markup.render(piece).replace("<pre ", SCROLLED) for piece in pieces[::3]]
+    texts = [markdown.render(piece).replace("<pre ", SCROLLED) for piece in pieces[::3]]
     shown = [_shown(*pair) for pair in zip(pieces[1::3], pieces[2::3], strict=True)]
     html = "".join(piece for pair in zip(texts, [*shown, ""], strict=True) for piece in pair)
     html = DOCUMENT_LINK.sub(lambda link: f'href="{reverse("settings-document", args=[link[1]])}"', html)
@@ -82,6 +82,6 @@ def rendered(path: Path) -> tuple[str, SafeString]:
 
 
 def _shown(text: str, name: str) -> str:
-    """`markup` loads no picture at all; these come with the console."""
+    """`markdown` loads no picture at all; these come with the console."""
     address = reverse("settings-picture", args=[name])
     return format_html('<p><img class="shot" src="{}" alt="{}" loading="lazy"></p>', address, text)

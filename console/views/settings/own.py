@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 
 from console.context_processors import theme_of
 from console.forms.settings import AppearanceForm, DefaultsForm, KeysForm
-from console.presenters.tuning.wizard_review import machine_with_price
+from console.presenters.tuning.wizard.review import machine_with_price
 from console.web.http import ConsoleRequest
 from jobs.errors import NotAllowedNow
 from jobs.models import PublisherModel, Theme, preference_of

@@ -9,8 +9,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from console.presenters.tuning.checkpoints import is_live
-from console.presenters.tuning.clone import draft_values
 from console.presenters.tuning.progress import JobStand, stand
+from console.presenters.tuning.wizard.clone import draft_values
 from console.web.http import ConsoleRequest, hx_redirect, safe_next
 from jobs import tasks
 from jobs.models import TuningJob

@@ -8,10 +8,10 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.presenters.tuning.clone import draft_values
-from console.presenters.tuning.output_form import output_form
-from console.presenters.tuning.output_state import output_state
-from console.presenters.tuning.wizard import SENT, TITLES
+from console.presenters.tuning.wizard.clone import draft_values
+from console.presenters.tuning.wizard.drafts import SENT, TITLES
+from console.presenters.tuning.wizard.output_form import output_form
+from console.presenters.tuning.wizard.output_state import output_state
 from console.web.http import ConsoleRequest, hx_redirect
 from jobs import tasks
 from jobs.models import TuningDraft, TuningJob

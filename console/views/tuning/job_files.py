@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from console.forms.tuning.job_file import JobFileForm
-from console.presenters.tuning.clone import raw_values
-from console.presenters.tuning.wizard import SENT, Wizard
+from console.presenters.tuning.wizard.clone import raw_values
+from console.presenters.tuning.wizard.drafts import SENT, Wizard
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs.models import TuningDraft, TuningJob
 from jobs.services.tuning import drafts, job_files

@@ -11,9 +11,9 @@ from console.forms.datasets import UploadForm
 from console.forms.fields import StepForm
 from console.forms.tuning.steps import STEPS
 from console.presenters.datasets.upload import uploaded
-from console.presenters.tuning.proposals import carried
-from console.presenters.tuning.wizard import SAVED, SENT, Wizard, raw_values
-from console.presenters.tuning.wizard_page import shown
+from console.presenters.tuning.wizard.drafts import SAVED, SENT, Wizard, raw_values
+from console.presenters.tuning.wizard.page import shown
+from console.presenters.tuning.wizard.proposals import carried
 from console.web.http import ConsoleRequest, hx_redirect, is_from_elsewhere, wants_fragment
 from jobs import errors, tasks
 from jobs.models import TuningDraft

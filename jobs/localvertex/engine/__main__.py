@@ -149,7 +149,7 @@ def run_preparation(source: Path, out: Path) -> int:
 
 def run_conversion(folder: Path, out: Path, kind: str, name: str) -> int:
     """Prints the files it made as one JSON line."""
-    from jobs.localvertex.engine.gguf_export import convert  # noqa: PLC0415 - torch reads the environment on import
+    from jobs.localvertex.engine.export.gguf import convert  # noqa: PLC0415 - torch reads the environment on import
 
     try:
         made = convert(folder, out, kind, name)

@@ -8,7 +8,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from jobs.localvertex.engine.checkpoints import folder_of, forget_optimizer_states
-from jobs.localvertex.engine.export import write_checkpoint_adapter
+from jobs.localvertex.engine.export.adapter import write_checkpoint_adapter
 from jobs.localvertex.engine.job import EventLog, say
 
 MOST_CHECKPOINTS = 10

@@ -11,10 +11,10 @@ import torch
 from transformers import set_seed
 from transformers.utils import logging as transformers_logging
 
-from jobs.localvertex.engine.card import model_card
 from jobs.localvertex.engine.checkpoints import last_resumable, remove_halves
 from jobs.localvertex.engine.dataset import Examples, load_examples, statistics
-from jobs.localvertex.engine.export import write_final
+from jobs.localvertex.engine.export.adapter import write_final
+from jobs.localvertex.engine.export.card import model_card
 from jobs.localvertex.engine.job import EventLog, Job, say
 from jobs.localvertex.engine.model import trainable
 from jobs.localvertex.engine.progress import Progress

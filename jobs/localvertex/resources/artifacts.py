@@ -7,8 +7,8 @@ from google.cloud.aiplatform_v1beta1.types import DedicatedResources, DeployRequ
 
 from jobs.localvertex.api.errors import invalid, precondition
 from jobs.localvertex.models.catalogue import LOCAL_MACHINE, CatalogueModel
-from jobs.localvertex.resources import licences
 from jobs.localvertex.resources.call import Parts
+from jobs.localvertex.resources.models import licences
 from jobs.localvertex.serving.deployments import ADAPTER, BASE, MERGED, TUNED
 from jobs.localvertex.storage.buckets import Location, location
 from jobs.localvertex.tuning.results import BASE_MODEL_FILE, Origin

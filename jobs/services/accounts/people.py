@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from jobs.errors import NotAllowedNow
-from jobs.sentences import gettext as _
+from jobs.text.deferred import gettext as _
 
 
 def add_person(name: str, password: str, *, is_administrator: bool = False) -> User:

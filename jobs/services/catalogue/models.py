@@ -13,8 +13,8 @@ from django.db import transaction
 
 from jobs import live
 from jobs.models import CatalogueSync, PublisherModel, TuningMode
-from jobs.sentences import gettext as _
 from jobs.services.accounts import accounts
+from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError
 from jobs.vertex.port import CatalogueModel

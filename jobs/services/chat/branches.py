@@ -6,8 +6,8 @@ from django.db import IntegrityError, transaction
 
 from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, Message, Role
-from jobs.sentences import gettext as _
 from jobs.services import audit
+from jobs.text.deferred import gettext as _
 
 from .tree import Tree, copy_pictures, turns
 

@@ -9,8 +9,8 @@ from django.contrib.auth.models import User
 from jobs.errors import NotAllowedNow
 from jobs.files import store
 from jobs.models import Conversation, Dataset
-from jobs.sentences import gettext as _, ngettext
 from jobs.services.datasets import datasets
+from jobs.text.deferred import gettext as _, ngettext
 
 from . import conversations
 from .export import json_lines

@@ -5,7 +5,7 @@ from uuid import UUID
 from jobs import live
 from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, Message
-from jobs.sentences import gettext as _
+from jobs.text.deferred import gettext as _
 
 from . import tree
 

@@ -1,4 +1,4 @@
-"""Conversations with an endpoint. An answer is a row that waits; the chat task fills it (`chat_answer`)."""
+"""Conversations with an endpoint. An answer is a row that waits; the chat task fills it (`streaming.answer`)."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -11,14 +11,15 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max, Q
 from django.utils import timezone
 
-from jobs import live, markup, shortages
+from jobs import live, shortages
 from jobs.errors import NotAllowedNow
 from jobs.models import BARE, Conversation, Endpoint, Message, Picture, Role
-from jobs.sentences import gettext as _
 from jobs.services import audit
 from jobs.services.accounts import preferences
 from jobs.services.endpoints import lifetime
 from jobs.states import MESSAGE_LIVE, MESSAGE_TRANSITIONS, EndpointState, MessageState, check
+from jobs.text import markdown
+from jobs.text.deferred import gettext as _
 
 from . import images as stored
 from .streaming.answer import answer
@@ -163,7 +164,7 @@ def locked(conversation_id: UUID) -> Conversation:
 
 def question_of(row: Conversation, parent_id: UUID | None, text: str, ordinal: int) -> Message:
     """Not saved yet: `waiting` does that together with the answer to come."""
-    told = {"content": text, "html": markup.answer(text)}
+    told = {"content": text, "html": markdown.answer(text)}
     return Message(conversation=row, parent_id=parent_id, ordinal=ordinal, role=Role.USER, **told)
 
 
@@ -295,7 +296,7 @@ def _interrupt(stale: Q, now: datetime) -> None:
         text = live.chat_text(message.pk, message.content)
         still = Message.objects.filter(stale, pk=message.pk, state=MessageState.STREAMING)
         if still.update(
-            state=MessageState.INTERRUPTED, error_message=sentence, content=text, html=markup.answer(text),
+            state=MessageState.INTERRUPTED, error_message=sentence, content=text, html=markdown.answer(text),
             lease_until=None, updated_at=now,
         ):  # fmt: skip
             live.chat_frame(message.pk, "end", "")

@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from jobs.files import store
 from jobs.models import Conversation, Message, Picture, Rating, Role, with_pictures
-from jobs.sentences import gettext as _
 from jobs.services.datasets.file import LONGEST_LINE
+from jobs.text.deferred import gettext as _
 
 from .streaming.answer import KEPT
 from .tree import Tree, turns

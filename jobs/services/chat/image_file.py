@@ -15,11 +15,11 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
 from jobs.errors import PictureRefused
-from jobs.sentences import gettext as _
+from jobs.text.deferred import gettext as _
 
 logger = logging.getLogger(__name__)
 
-CHILD = Path(__file__).parents[2] / "picture_child.py"
+CHILD = Path(__file__).parents[2] / "sandbox" / "image.py"
 LARGEST_FILE = 10 * 1024 * 1024
 SECONDS = 10
 # Each takes a processor and up to 300 MB: two at once, the others wait in line.

@@ -5,7 +5,7 @@ from django.db import transaction
 
 from jobs.errors import NotAllowedNow
 from jobs.models import ChatPreset, Conversation
-from jobs.sentences import gettext as _
+from jobs.text.deferred import gettext as _
 
 from . import conversations
 from .parameters import only_taken

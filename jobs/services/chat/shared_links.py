@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, ShareLink
-from jobs.sentences import gettext as _
 from jobs.services import audit
+from jobs.text.deferred import gettext as _
 
 MOST_LINKS = 50
 

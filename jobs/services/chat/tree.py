@@ -8,11 +8,12 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from jobs import live, markup
+from jobs import live
 from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, Message, Picture, Role, ShareLink, with_pictures
-from jobs.sentences import gettext as _
 from jobs.states import MESSAGE_CUT_OFF, MessageState
+from jobs.text import markdown
+from jobs.text.deferred import gettext as _
 
 from . import conversations
 from .continuation import NOTHING_ASKED
@@ -185,7 +186,7 @@ def edit_answer(answer: Message, *, key: UUID, text: str, continues: bool = Fals
             raise NotAllowedNow(_("Write the answer first."))
         if text == old.content.strip() and not continues:
             return old
-        begun: dict[str, Any] = {"content": text, "html": markup.answer(text), "is_edited": True}
+        begun: dict[str, Any] = {"content": text, "html": markdown.answer(text), "is_edited": True}
         if continues:
             begun["timings"] = NOTHING_ASKED
         else:

@@ -13,11 +13,11 @@ from django.utils import timezone
 from jobs import live
 from jobs.errors import NotAllowedNow
 from jobs.models import Comparison, Conversation, Endpoint, Message, Picture
-from jobs.sentences import gettext as _
 from jobs.services import audit
 from jobs.services.chat import conversation_list, conversations, images as stored
 from jobs.services.endpoints import lifetime
 from jobs.states import MESSAGE_TRANSITIONS, EndpointState, MessageState, check
+from jobs.text.deferred import gettext as _
 
 FEWEST, MOST = 2, 4
 

@@ -6,8 +6,8 @@ from django.utils import timezone
 
 from jobs.errors import NotAllowedNow
 from jobs.models import Comparison
-from jobs.sentences import gettext as _
 from jobs.services.chat import export
+from jobs.text.deferred import gettext as _
 
 from . import board as comparison_board
 from .board import Board, Column

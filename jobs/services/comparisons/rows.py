@@ -11,12 +11,12 @@ from django.contrib.auth.models import User
 from jobs.errors import NotAllowedNow
 from jobs.files import store
 from jobs.models import Dataset, DatasetFormat, Message
-from jobs.sentences import gettext as _
 from jobs.services.chat.export import pairs
 from jobs.services.chat.tree import Tree, turns
 from jobs.services.datasets import datasets, versions
 from jobs.services.datasets.file import Line, Lines, check_line, opened
 from jobs.services.datasets.rows import Turn
+from jobs.text.deferred import gettext as _
 
 TRIES = 3
 # What the recipe of a version says of the row that was added to it.

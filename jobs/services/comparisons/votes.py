@@ -9,7 +9,7 @@ from django.db.models import Count, Q
 from jobs import live
 from jobs.errors import NotAllowedNow
 from jobs.models import Comparison, Conversation, Endpoint, Vote
-from jobs.sentences import gettext as _
+from jobs.text.deferred import gettext as _
 
 from . import board as comparison_board
 

@@ -22,9 +22,9 @@ from django.utils import timezone
 
 from jobs.errors import SpendingLimitReached
 from jobs.models import Endpoint, FurtherModel, LeaseKind, SpendingLimits, SpendingReservation, TuningJob
-from jobs.sentences import gettext as _, joined
 from jobs.services import audit
 from jobs.states import DeployedState, EndpointState, Phase, TuningState
+from jobs.text.deferred import gettext as _, joined
 
 from . import estimates, machine_prices
 

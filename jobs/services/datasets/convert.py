@@ -8,7 +8,7 @@ from itertools import islice
 from typing import IO, Any
 
 from jobs.models import DatasetShape
-from jobs.sentences import gettext as _
+from jobs.text.deferred import gettext as _
 
 from .file import LONGEST_LINE, SNIPPET, Lines, Problem, decoded
 from .rows import Complaint, Row, printable, read_json, read_object

@@ -15,8 +15,8 @@ from jobs import shortages
 from jobs.errors import DatasetRejected, NotAllowedNow
 from jobs.files import store
 from jobs.models import Dataset, TuningJob
-from jobs.sentences import gettext as _, ngettext
 from jobs.services import audit
+from jobs.text.deferred import gettext as _, ngettext
 
 from . import versions
 from .convert import converted

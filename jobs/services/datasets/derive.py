@@ -13,8 +13,8 @@ from django.db import transaction
 from jobs.errors import NotAllowedNow
 from jobs.files import store
 from jobs.models import Dataset, DatasetPart
-from jobs.sentences import gettext as _, ngettext
 from jobs.services import audit
+from jobs.text.deferred import gettext as _, ngettext
 
 from . import datasets
 from .convert import Converted, converted, first_rows

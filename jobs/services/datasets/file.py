@@ -9,7 +9,7 @@ from typing import IO, Any
 from jobs.errors import DatasetRejected, NotAllowedNow
 from jobs.files import store
 from jobs.models import ROW_LIMITS, Dataset, DatasetFormat
-from jobs.sentences import gettext as _, ngettext
+from jobs.text.deferred import gettext as _, ngettext
 
 from .measure import TOKENS_PER_CHARACTER, Measure
 from .rows import Complaint, Row, parse, printable

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from jobs.files import store
 from jobs.models import Dataset
-from jobs.sentences import gettext as _
 from jobs.services.storage import policies
+from jobs.text.deferred import gettext as _
 
 from .rows import HINT, references
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from jobs.models import DatasetFormat
-from jobs.sentences import gettext as _
+from jobs.text.deferred import gettext as _
 
 Turn = tuple[str, str]
 # The fields of OpenAI's and of Gemini's messages that name an image or a file.

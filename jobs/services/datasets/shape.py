@@ -7,7 +7,7 @@ from typing import IO
 
 from jobs.errors import DatasetRejected
 from jobs.models import DatasetShape
-from jobs.sentences import gettext as _
+from jobs.text.deferred import gettext as _
 
 from .file import LONGEST_LINE, Line, decoded
 from .rows import READERS, read_json

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import IO
 
 from jobs.errors import DatasetRejected
-from jobs.sentences import gettext as _
+from jobs.text.deferred import gettext as _
 
 from .file import LONGEST_LINE, Lines, decoded
 from .rows import Complaint

@@ -17,7 +17,6 @@ from jobs import live
 from jobs.errors import KeyReused, NotAllowedNow
 from jobs.models import Endpoint, EventLevel, LeaseKind, PublisherModel, TuningJob
 from jobs.models.endpoint import LONGEST_LEASE
-from jobs.sentences import gettext as _
 from jobs.services import audit
 from jobs.services.costs import spending
 from jobs.services.notifications import notifications
@@ -26,6 +25,7 @@ from jobs.services.remote.create_once import UNSENT, fingerprint
 from jobs.services.storage import policies
 from jobs.services.tuned_models import checkpoints
 from jobs.states import ENDPOINT_TRANSITIONS, EndpointState, Phase, TuningState, check
+from jobs.text.deferred import gettext as _
 
 from . import further_models, scaling, steps, traffic
 

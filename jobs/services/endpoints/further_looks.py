@@ -6,9 +6,9 @@ from uuid import UUID
 from django.utils import timezone
 
 from jobs.models import Endpoint, EventLevel, FurtherModel
-from jobs.sentences import gettext as _
 from jobs.services.remote import row_lease
 from jobs.states import DEPLOYED_TRANSITIONS, DeployedState, Phase, check
+from jobs.text.deferred import gettext as _
 from jobs.vertex.port import DeployedModel, RemoteEndpoint
 
 from . import scaling

@@ -16,7 +16,6 @@ from django.utils import timezone
 from jobs import live
 from jobs.errors import KeyReused, NotAllowedNow
 from jobs.models import Endpoint, EventLevel, FurtherModel, TuningJob
-from jobs.sentences import gettext as _
 from jobs.services import audit
 from jobs.services.costs import spending
 from jobs.services.notifications import notifications
@@ -25,6 +24,7 @@ from jobs.services.remote.create_once import UNSENT, fingerprint
 from jobs.services.storage import policies
 from jobs.services.tuned_models import checkpoints
 from jobs.states import DEPLOYED_TRANSITIONS, DeployedState, Phase, TuningState, check
+from jobs.text.deferred import gettext as _
 
 from . import further_steps, scaling, traffic, traffic_split
 from .further_looks import exchange, heir_of

@@ -9,10 +9,10 @@ from uuid import UUID
 from django.db import transaction
 
 from jobs.models import Endpoint, EventLevel, FurtherModel
-from jobs.sentences import gettext as _
 from jobs.services.remote.create_once import UNSENT, UNSURE, Binding, Foreign, Submission, labels
 from jobs.services.remote.row_lease import NOW, Claim, Outcome, pause, poll_seconds
 from jobs.states import DEPLOYED_LIVE, DeployedState, EndpointState, Phase
+from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import AlreadyExists, NotFound, Refused, VertexError
 from jobs.vertex.port import DeployedModel, MachineSpec, OntoSpec, RemoteEndpoint, RemoteOperation

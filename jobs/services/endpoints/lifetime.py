@@ -13,11 +13,11 @@ from django.utils import timezone
 from jobs.errors import NotAllowedNow
 from jobs.models import Endpoint, EventLevel, LeaseKind, Message
 from jobs.models.endpoint import LONGEST_LEASE
-from jobs.sentences import gettext as _, ngettext
 from jobs.services import audit
 from jobs.services.costs import spending
 from jobs.services.remote.row_lease import record
 from jobs.states import EndpointState
+from jobs.text.deferred import gettext as _, ngettext
 
 from . import endpoints, scaling
 

@@ -6,9 +6,9 @@ from functools import partial
 from typing import Any
 
 from jobs.models import Endpoint, EventLevel, FurtherModel, ServedModel
-from jobs.sentences import gettext as _
 from jobs.services.remote.row_lease import NOW, Claim, Outcome, pause, poll_seconds
 from jobs.states import EndpointState, Phase
+from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, Refused
 from jobs.vertex.port import RemoteEndpoint

@@ -12,11 +12,11 @@ from django.utils import timezone
 from jobs.errors import NotAllowedNow
 from jobs.models import Endpoint, EventLevel
 from jobs.models.endpoint import MOST_REPLICAS
-from jobs.sentences import gettext as _
 from jobs.services import audit
 from jobs.services.costs import spending
 from jobs.services.remote.row_lease import NOW, Claim, Outcome, poll_seconds, record
 from jobs.states import EndpointState
+from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, Refused
 from jobs.vertex.port import DeployedModel, RemoteError

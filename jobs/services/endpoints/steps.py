@@ -10,10 +10,10 @@ from uuid import UUID
 from django.conf import settings
 
 from jobs.models import Endpoint, EventLevel
-from jobs.sentences import gettext as _
 from jobs.services.remote.create_once import UNSENT, UNSURE, Binding, Foreign, Submission, is_ours, labels
 from jobs.services.remote.row_lease import NOW, Claim, Outcome, pause, poll_seconds
 from jobs.states import EndpointState, Phase
+from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, VertexError
 from jobs.vertex.port import DeployedModel, DeploySpec, MachineSpec, RemoteEndpoint, RemoteError

@@ -11,10 +11,10 @@ from django.utils import timezone
 
 from jobs.errors import NotAllowedNow
 from jobs.models import Endpoint, EventLevel, FurtherModel
-from jobs.sentences import gettext as _
 from jobs.services import audit
 from jobs.services.remote.row_lease import NOW, Claim, Outcome, record
 from jobs.states import EndpointState
+from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import Refused
 from jobs.vertex.port import RemoteEndpoint

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from jobs.errors import NotAllowedNow
-from jobs.sentences import gettext as _
+from jobs.text.deferred import gettext as _
 
 ALL = 100
 # What Vertex AI calls the model of the request in which it is deployed.

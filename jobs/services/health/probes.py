@@ -18,8 +18,8 @@ from jobs import live
 from jobs.errors import StoreUnavailable
 from jobs.files import store
 from jobs.models import Heartbeat, Installation, PartState, ProbeResult
-from jobs.sentences import gettext as _
 from jobs.services.accounts import accounts
+from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError
 

@@ -9,7 +9,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from jobs.sentences import gettext as _
+from jobs.text.deferred import gettext as _
 
 APP = "jobs"
 

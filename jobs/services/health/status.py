@@ -20,8 +20,8 @@ from django.db import Error as DatabaseError, connection
 from jobs import shortages
 from jobs.files import store
 from jobs.models import Endpoint, Heartbeat, Message, PartState, ProbeResult, ProcessReport, TuningJob
-from jobs.sentences import gettext as _
 from jobs.states import MessageState
+from jobs.text.deferred import gettext as _
 
 from . import processes
 

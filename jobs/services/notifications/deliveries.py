@@ -30,7 +30,7 @@ from jobs.models import (
     Problem,
     preference_of,
 )
-from jobs.sentences import gettext as _
+from jobs.text.deferred import gettext as _
 
 from . import mail, webhook
 from .delivery_errors import NotDelivered

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 
 from jobs.models import Delivery, NotificationChoice, NotificationKind, Problem
-from jobs.sentences import gettext as _
+from jobs.text.deferred import gettext as _
 
 from .choices import confirmation_link
 from .delivery_errors import NotDelivered

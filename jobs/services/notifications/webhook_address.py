@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 import httpx
 from django.conf import settings
 
-from jobs.sentences import gettext as _
+from jobs.text.deferred import gettext as _
 
 Resolver = Callable[[str, int], list[str]]
 # Assigned to hosts; the rest of IPv6 is not in use, or means an address of another kind.

@@ -1,6 +1,6 @@
 """Create a paid resource once: intent, claim, look, mark, one POST, and an honest word for what came back.
 
-Tuning jobs and endpoints plug in a `Creation`. The row is claimed (`leases`) and holds its own id, which the remote
+Tuning jobs and endpoints plug in a `Creation`. The row is claimed (`row_lease`) and holds its own id, which the remote
 resource carries; so whoever comes after a crash can look for it instead of creating it again.
 """
 
@@ -15,9 +15,9 @@ from typing import Any, Generic, Protocol, TypeVar
 from django.conf import settings
 
 from jobs.models import Endpoint, EventLevel, FurtherModel, PublisherModel, TuningJob
-from jobs.sentences import gettext as _, joined
 from jobs.services import installation
 from jobs.states import DeployedState, EndpointState, Phase, TuningState
+from jobs.text.deferred import gettext as _, joined
 from jobs.vertex.errors import (
     AlreadyExists,
     LicenceRequired,

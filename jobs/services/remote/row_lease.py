@@ -18,10 +18,10 @@ from django.db.models import F
 
 from jobs.errors import StoreUnavailable
 from jobs.models import Endpoint, EventLevel, FurtherModel, TuningJob
-from jobs.sentences import gettext as _
 from jobs.services.costs import spending
 from jobs.services.notifications import notifications
 from jobs.states import DEPLOYED_TRANSITIONS, ENDPOINT_TRANSITIONS, PHASE_TRANSITIONS, TUNING_TRANSITIONS, check
+from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import NotAuthorised, Refused, Unavailable, VertexError
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from jobs.errors import NotAllowedNow
 from jobs.files.address import place_of
 from jobs.models import Dataset, SharedFolder, TuningJob, TuningJobQuerySet
 from jobs.models.uris import at_or_above, canonical, is_inside
-from jobs.sentences import gettext as _
+from jobs.text.deferred import gettext as _
 
 
 def why_not_read(user: User, uri: str) -> str:

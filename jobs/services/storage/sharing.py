@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from jobs.errors import NotAllowedNow
 from jobs.models import SharedFolder
 from jobs.models.uris import canonical
-from jobs.sentences import gettext as _
+from jobs.text.deferred import gettext as _
 
 from .policies import why_not_share
 

@@ -8,9 +8,9 @@ from django.db import transaction
 from jobs import live
 from jobs.errors import NotAllowedNow
 from jobs.models import TuningJob, TuningMode
-from jobs.sentences import gettext as _
 from jobs.services import audit
 from jobs.states import TuningState
+from jobs.text.deferred import gettext as _
 
 TUNED = frozenset({TuningState.SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED})
 

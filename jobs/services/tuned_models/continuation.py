@@ -6,8 +6,8 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
 from jobs.models import TuningJob
-from jobs.sentences import gettext as _
 from jobs.states import TuningState
+from jobs.text.deferred import gettext as _
 
 RESULTS = "postprocess/node-0/checkpoints"
 JOBS_OFFERED = 100

@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from jobs.errors import NotAllowedNow
 from jobs.models import TuningDraft, TuningJob
-from jobs.sentences import gettext as _
 from jobs.services import audit
+from jobs.text.deferred import gettext as _
 
 LONGEST_NAME = 128
 ORIGIN = "origin"

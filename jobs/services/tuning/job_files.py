@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 
 from jobs.models import Dataset, TuningJob
 from jobs.models.labels import check_labels
-from jobs.sentences import gettext as _
+from jobs.text.deferred import gettext as _
 
 from .jobs import TuningSpec
 from .steps import dataset_uri

@@ -15,7 +15,6 @@ from django.utils import timezone
 from jobs import live, shortages
 from jobs.errors import KeyReused, NotAllowedNow
 from jobs.models import Dataset, EventLevel, TuningDraft, TuningJob, TuningMode
-from jobs.sentences import gettext as _
 from jobs.services import audit, installation
 from jobs.services.costs import estimates, spending
 from jobs.services.notifications import notifications
@@ -23,6 +22,7 @@ from jobs.services.remote import row_lease
 from jobs.services.remote.create_once import UNSENT, fingerprint
 from jobs.services.storage import policies
 from jobs.states import PHASE_TRANSITIONS, TUNING_TRANSITIONS, Phase, TuningState, check
+from jobs.text.deferred import gettext as _
 
 from . import steps
 

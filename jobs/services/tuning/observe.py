@@ -10,10 +10,10 @@ from typing import Any
 from django.db.models import Max
 
 from jobs.models import EventLevel, Metric, TuningJob, thinned
-from jobs.sentences import gettext as _, joined, ngettext
 from jobs.services.endpoints import endpoints
 from jobs.services.remote.row_lease import Claim, Event, Outcome, pause, poll_seconds
 from jobs.states import TUNING_TERMINAL, TUNING_TRANSITIONS, Phase, TuningState
+from jobs.text.deferred import gettext as _, joined, ngettext
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, VertexError
 from jobs.vertex.port import Point, RemoteTuningJob

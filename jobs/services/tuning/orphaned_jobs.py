@@ -8,9 +8,9 @@ from uuid import UUID
 
 from jobs import live
 from jobs.models import EventLevel, Heartbeat, Installation, TuningJob
-from jobs.sentences import gettext as _
 from jobs.services.accounts import accounts
 from jobs.states import TUNING_TERMINAL
+from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError
 from jobs.vertex.port import RemoteTuningJob

@@ -18,11 +18,11 @@ from django.db.models import Q
 from jobs import live
 from jobs.errors import NotAllowedNow
 from jobs.models import TuningJob, TuningJobQuerySet
-from jobs.sentences import gettext as _
 from jobs.services import audit
 from jobs.services.remote.create_once import POST_PAUSE, UNSENT
 from jobs.services.remote.row_lease import STRIKES_ALLOWED
 from jobs.states import TUNING_LIVE, Phase
+from jobs.text.deferred import gettext as _
 
 SHOWN = 1000
 TOP, UP, DOWN = "top", "up", "down"

@@ -14,7 +14,7 @@ from google.auth.environment_vars import CREDENTIALS
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError
 from requests import RequestException
 
-from jobs.sentences import gettext as _
+from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import UNAUTHENTICATED, NotAuthorised, Unavailable, VertexError
 
 SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]

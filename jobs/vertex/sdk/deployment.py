@@ -7,7 +7,7 @@ from google.longrunning import operations_pb2
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.json_format import MessageToDict
 
-from jobs.sentences import gettext as _
+from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import OutcomeUnknown
 from jobs.vertex.port import (
     DeployedModel,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from jobs.sentences import gettext as _
+from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import NotAuthorised, NotFound, Refused
 from jobs.vertex.port import Listing, StoredObject
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from google.cloud.aiplatform_v1beta1 import types
 
-from jobs.sentences import gettext as _
+from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import Refused
 from jobs.vertex.port import DeploySpec, MachineSpec, OntoSpec
 

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from google.cloud.storage import Client
 
-from jobs.sentences import gettext as _
+from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import AlreadyExists, NotAuthorised, NotFound, Refused
 from jobs.vertex.port import Listing, StoredObject
 

@@ -16,7 +16,7 @@ from google.api_core.exceptions import GoogleAPICallError
 from google.auth.exceptions import GoogleAuthError
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-from jobs.sentences import gettext as _
+from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import (
     UNREADABLE_FILE,
     AlreadyExists,

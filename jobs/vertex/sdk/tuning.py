@@ -7,7 +7,7 @@ from django.conf import settings
 from google.cloud.aiplatform_v1beta1 import types
 from google.protobuf.json_format import MessageToDict
 
-from jobs.sentences import gettext as _
+from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import NotAuthorised, OutcomeUnknown, Refused
 from jobs.vertex.port import ADAPTER_SIZES, Checkpoint, RemoteTuningJob, TuningJobSpec
 

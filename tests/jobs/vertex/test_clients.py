@@ -8,7 +8,7 @@ from google.oauth2.credentials import Credentials
 
 from jobs.vertex.errors import Refused
 from jobs.vertex.sdk import clients
-from jobs.vertex.sdk.chat import _headers
+from jobs.vertex.sdk.chat.answers import _headers
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from jobs.localvertex.engine.export import check_exportable, write_adapter_gguf
+from jobs.localvertex.engine.export.adapter import check_exportable, write_adapter_gguf
 from jobs.localvertex.engine.job import JobError
 
 Q_PROJ = "base_model.model.{}layers.0.self_attn.q_proj.lora_{}.weight"

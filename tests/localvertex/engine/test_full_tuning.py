@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from jobs.localvertex.engine.gguf_export import convert
+from jobs.localvertex.engine.export.gguf import convert
 from jobs.localvertex.engine.job import Job, JobError
 from jobs.localvertex.engine.model import check_memory, parameters_in
 from tests.localvertex.engine.conftest import TINY, TUNE, Workdir

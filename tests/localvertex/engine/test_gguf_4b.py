@@ -19,7 +19,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from transformers import Gemma3Config, Gemma3ForConditionalGeneration
 
-from jobs.localvertex.engine.gguf_export import convert
+from jobs.localvertex.engine.export.gguf import convert
 from jobs.localvertex.engine.model import load_base
 from jobs.localvertex.engine.rows import Turn
 from jobs.localvertex.engine.tokens import ChatEncoder

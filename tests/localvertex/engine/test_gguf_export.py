@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from jobs.localvertex.engine.gguf_export import (
+from jobs.localvertex.engine.export.gguf import (
     check_servable,
     convert,
     pooled_side,

@@ -5,7 +5,7 @@ import pytest
 from safetensors import safe_open
 from transformers import AutoConfig, Gemma3Config, Gemma3ForCausalLM, Gemma3ForConditionalGeneration
 
-from jobs.localvertex.engine.export import TOKENIZER_FILES, copy_tokenizer
+from jobs.localvertex.engine.export.adapter import TOKENIZER_FILES, copy_tokenizer
 from tests.localvertex.engine.conftest import TINY, TUNE, Workdir
 from tests.localvertex.engine.llama import llama
 

@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from jobs.localvertex.engine.gguf_export import convert
+from jobs.localvertex.engine.export.gguf import convert
 from jobs.localvertex.engine.rows import Turn
 from jobs.localvertex.engine.tokens import ChatEncoder
 from tests.localvertex.engine.conftest import TINY, TUNE, Workdir

@@ -4,7 +4,7 @@ import pytest
 
 from jobs.localvertex.api.errors import ApiError
 from jobs.localvertex.models import catalogue
-from jobs.localvertex.resources import peft_arguments
+from jobs.localvertex.resources.tuning import peft_arguments
 
 ARGUMENTS = [
     "--pretrained_model_name_or_path=google/gemma-3-270m",

@@ -1,6 +1,6 @@
 """Produces one answer: the task's thread reads the endpoint's stream and leaves the rest to two threads of the process.
 
-`chat_frames` shows what comes, `chat_keeper` saves it and cuts the stream when the person stops it: no token is waited
+`broadcaster` shows what comes, `saver` saves it and cuts the stream when the person stops it: no token is waited
 for, not even the first one.
 """
 
@@ -14,14 +14,15 @@ from uuid import UUID
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from jobs import live, markup, shortages, telemetry
+from jobs import live, shortages, telemetry
 from jobs.errors import PictureGone, StoreUnavailable
 from jobs.models import LONGEST_ANSWER, Conversation, Endpoint, Message, Role
-from jobs.sentences import gettext as _
 from jobs.services.chat import continuation, images
 from jobs.services.chat.parameters import only_taken
 from jobs.services.endpoints import traffic
 from jobs.states import MESSAGE_TRANSITIONS, EndpointState, MessageState, check
+from jobs.text import markdown
+from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import Refused, Unavailable, VertexError
 from jobs.vertex.port import ChatChunk, ChatRequest, ChatStream
@@ -166,7 +167,7 @@ class Answer:
         check(MESSAGE_TRANSITIONS, MessageState.STREAMING, state)
         text, talk, now = self.text(), self.message.conversation, timezone.now()
         row = {
-            "state": state, "content": text, "html": markup.answer(text), "finish_reason": self._finish_reason,
+            "state": state, "content": text, "html": markdown.answer(text), "finish_reason": self._finish_reason,
             "error_message": sentence, "error_code": code[:40], "lease_until": None, "updated_at": now,
         } | self._figures() | self._who()  # fmt: skip
         self._save_patiently(row)

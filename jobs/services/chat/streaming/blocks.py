@@ -2,7 +2,7 @@
 
 import re
 
-from jobs.markup import answer
+from jobs.text.markdown import answer
 
 LONGEST_TAIL = 2_000
 LONGEST_LIST = 500

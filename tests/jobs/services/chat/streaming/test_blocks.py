@@ -3,9 +3,9 @@ import time
 
 import pytest
 
-from jobs import markup
 from jobs.services.chat.streaming.blocks import BlockRenderer
-from tests.jobs.test_markup import PAYLOADS, off_the_list
+from jobs.text import markdown
+from tests.jobs.text.test_markdown import PAYLOADS, off_the_list
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
@@ -49,7 +49,7 @@ def test_blocks_streamed_one_by_one_are_the_whole(size):
     for at in range(0, len(TEXT), size):
         finished, tail = renderer.feed(TEXT[at : at + size])
         done += finished
-    assert done + tail == markup.answer(TEXT)
+    assert done + tail == markdown.answer(TEXT)
 
 
 def test_a_long_code_block_is_cut_at_a_line_and_stays_code():

@@ -6,8 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from jobs import live, markup
+from jobs import live
 from jobs.services.chat.streaming.broadcaster import DRAW_SECONDS, END, Sender
+from jobs.text import markdown
 from tests.jobs.services.chat.streaming.test_renderer import Page
 
 
@@ -81,7 +82,7 @@ def test_many_answers_are_whole_and_in_order(sent, count):
         thread.start()
     for thread in threads:
         thread.join()
-    assert {sent.page(reply).html for reply in replies} == {markup.answer(text)}
+    assert {sent.page(reply).html for reply in replies} == {markdown.answer(text)}
     assert sent.rounds < count * len(text) / 9
 
 
@@ -105,7 +106,7 @@ def test_what_came_while_redis_was_away_is_shown_when_it_is_back(sent):
     until(lambda: sent.rounds)
     sent.is_away = False
     until(lambda: sent.frames)
-    assert sent.page(reply).html == markup.answer("One\n\nTwo\n\nThree")
+    assert sent.page(reply).html == markdown.answer("One\n\nTwo\n\nThree")
     reply.end()
     reply.wait()
 

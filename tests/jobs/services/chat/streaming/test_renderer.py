@@ -6,10 +6,10 @@ from uuid import UUID
 
 import pytest
 
-from jobs import markup
 from jobs.services.chat.streaming.renderer import Drawing
+from jobs.text import markdown
 from tests.jobs.services.chat.streaming.test_blocks import TEXT
-from tests.jobs.test_markup import PAYLOADS, off_the_list
+from tests.jobs.text.test_markdown import PAYLOADS, off_the_list
 
 ID = UUID("0b1f0e6c-8f3f-4b8e-9c3d-2f6f6f9d9a11")
 PARTIAL = re.compile(
@@ -66,7 +66,7 @@ def shown(text, size, every=3):
 @pytest.mark.parametrize("size", [1, 2, 5, 40])
 @pytest.mark.parametrize("every", [1, 3])
 def test_in_the_end_the_page_shows_the_whole(size, every):
-    assert shown(TEXT, size, every).html == markup.answer(TEXT)
+    assert shown(TEXT, size, every).html == markdown.answer(TEXT)
 
 
 def test_words_are_shown_at_once_and_drawn_once():
@@ -135,7 +135,7 @@ def test_what_did_not_arrive_is_sent_again():
         drawing.lose(drawing.draw())
     assert (drawing.is_lost, drawing.add(" more")) == (True, "")
     page.apply(drawing.draw())
-    assert page.html == markup.answer("One\n\nTwo\n\nThree\n\nFour more")
+    assert page.html == markdown.answer("One\n\nTwo\n\nThree\n\nFour more")
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)

@@ -22,8 +22,8 @@ from jobs.localvertex.api.expressions import CALL, Test, parsed
 from jobs.localvertex.api.filters import ordered, page
 from jobs.localvertex.api.hosts import project_number
 from jobs.localvertex.models.catalogue import CatalogueModel, Machine
-from jobs.localvertex.resources import licences
 from jobs.localvertex.resources.call import Call, Parts, Route
+from jobs.localvertex.resources.models import licences
 from jobs.localvertex.serving.llama import CONTEXT_TOKENS
 
 Action = PublisherModel.CallToAction

@@ -19,10 +19,11 @@ from jobs.localvertex.api.errors import exists, invalid
 from jobs.localvertex.api.hosts import project_number, refuse_global
 from jobs.localvertex.api.wire import Operation, render
 from jobs.localvertex.models.registry import RESOURCES
-from jobs.localvertex.resources import artifacts, licences
+from jobs.localvertex.resources import artifacts
 from jobs.localvertex.resources.artifacts import Artifact
 from jobs.localvertex.resources.call import Call, Route, generic, now
 from jobs.localvertex.resources.edits import check_endpoint_id, check_labels, check_model_id
+from jobs.localvertex.resources.models import licences
 from jobs.localvertex.tuning.queue import new_id
 
 

@@ -5,10 +5,10 @@ import pytest
 from django.utils import translation
 
 from jobs.models import TuningJob
-from jobs.sentences import Sentence, gettext, joined, kept, ngettext, told
 from jobs.services.remote import row_lease
 from jobs.services.tuning import jobs
 from jobs.states import TuningState
+from jobs.text.deferred import Sentence, gettext, joined, kept, ngettext, told
 from jobs.vertex.errors import Unavailable
 from tests import factories
 

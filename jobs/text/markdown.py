@@ -26,7 +26,7 @@ from pygments.lexers import get_lexer_by_name
 from pygments.token import STANDARD_TYPES
 from pygments.util import ClassNotFound
 
-from . import formulas
+from . import math
 
 LONGEST_HIGHLIGHTED = 20_000
 LONGEST_TEX, LONGEST_TEX_LINES = 500, 30
@@ -58,14 +58,14 @@ _TEX = re.compile(
 
 
 def render(markdown: str) -> str:
-    return formulas.drawn(_cleaner(asks=False).clean(_parser(asks=False).render(markdown)))
+    return math.drawn(_cleaner(asks=False).clean(_parser(asks=False).render(markdown)))
 
 
 def answer(markdown: str) -> str:
     """Nobody chose the links of an answer: they open the page that asks, in a tab of its own."""
     if _WORDS.fullmatch(markdown):
         return f"<p>{markdown.strip()}</p>\n"
-    return formulas.drawn(_cleaner(asks=True).clean(_parser(asks=True).render(markdown)))
+    return math.drawn(_cleaner(asks=True).clean(_parser(asks=True).render(markdown)))
 
 
 @cache

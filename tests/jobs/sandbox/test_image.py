@@ -13,7 +13,7 @@ from jobs.services.chat.image_file import CHILD, clean
 from tests import factories
 
 pytestmark = pytest.mark.threat("T10")
-BEGIN = f"import sys; sys.path.insert(0, {str(CHILD.parent)!r}); import socket, picture_child as child; "
+BEGIN = f"import sys; sys.path.insert(0, {str(CHILD.parent)!r}); import socket, image as child; "
 TRIES = {
     "a large memory": ("child.limit(); bytearray(500 * 2**20)", "MemoryError"),
     "a file": ("child.limit(); open('/etc/hostname')", "OSError: [Errno 24] Too many open files: '/etc/hostname'"),

@@ -3,12 +3,12 @@ import time
 
 import pytest
 
-from jobs import formulas
+from jobs.text import math
 
 
 def shown(tex):
     """Without the elements."""
-    return re.sub(r"<[^>]+>", "", formulas.mathml(tex, "inline"))
+    return re.sub(r"<[^>]+>", "", math.mathml(tex, "inline"))
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_what_is_understood_is_drawn(tex, text):
 @pytest.mark.parametrize("tex", [r"\frac{", r"\unknown x", "a & b", r"\left(", "{" * 400, r"\boxed{4}", "^" * 90, ""])
 def test_what_is_not_understood_is_not(tex):
     source = f'<p><code class="math">{tex}</code></p>'
-    assert formulas.drawn(source) == source
+    assert math.drawn(source) == source
 
 
 @pytest.mark.parametrize(
@@ -39,12 +39,12 @@ def test_what_is_not_understood_is_not(tex):
     ],
 )  # fmt: skip
 def test_no_value_is_taken_over_that_is_not_known(tex):
-    for name, value in re.findall(r' ([a-z]+)="([^"]*)"', formulas.mathml(tex, "inline")):
-        assert formulas.VALUES[name].fullmatch(value)
+    for name, value in re.findall(r' ([a-z]+)="([^"]*)"', math.mathml(tex, "inline")):
+        assert math.VALUES[name].fullmatch(value)
 
 
 def test_what_was_written_stays_text():
-    assert formulas.mathml(r"\text{<img src=x onerror=y>}", "inline") == (
+    assert math.mathml(r"\text{<img src=x onerror=y>}", "inline") == (
         '<math display="inline"><mrow><mtext>&lt;img\xa0src=x\xa0onerror=y&gt;</mtext></mrow></math>'
     )
 
@@ -52,5 +52,5 @@ def test_what_was_written_stays_text():
 def test_a_flood_of_formulas_is_drawn_in_part():
     source = "".join(f'<code class="math">x_{number}</code>' for number in range(2000))
     began = time.process_time()
-    html = formulas.drawn(source)
+    html = math.drawn(source)
     assert (html.count("<math"), html.count("<code"), time.process_time() - began < 2) == (400, 1600, True)

@@ -21,7 +21,7 @@ from jobs.localvertex.api.wire import Operation
 from jobs.localvertex.models import registry
 from jobs.localvertex.resources import artifacts
 from jobs.localvertex.resources.call import Call, Route, generic, listed, location_of, now
-from jobs.localvertex.resources.models import check_alias, named
+from jobs.localvertex.resources.models.models import check_alias, named
 from jobs.localvertex.storage.buckets import location
 from jobs.localvertex.tuning.queue import new_id
 

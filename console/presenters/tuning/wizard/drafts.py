@@ -39,7 +39,7 @@ from jobs.services.tuning.code import plain
 
 from .output_form import output_form
 from .proposals import proposed_machine, proposed_output, training_defaults, whole_number
-from .wizard_review import answers, machine_with_price, note
+from .review import answers, machine_with_price, note
 
 TITLES: dict[str, str | Promise] = {
     "name": _("Name"),

@@ -12,14 +12,14 @@ from console.forms.datasets import UploadForm
 from console.forms.fields import StepForm
 from console.forms.tuning.steps import STEPS
 from console.presenters.catalogue.base_models import base_models, filter_of
+from console.presenters.tuning.code import code_of
 from console.web.http import ConsoleRequest, page_or_fragment
 from jobs.models import TuningJob
 from jobs.services.costs import machine_prices
 
-from .code import code_of
+from .drafts import Wizard
 from .output_state import output_state
 from .proposals import proposed_folder, proposed_output
-from .wizard import Wizard
 
 Uploads = dict[str, UploadForm]
 

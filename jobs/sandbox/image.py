@@ -1,4 +1,4 @@
-"""Makes a stranger's picture harmless: `picture_child.py KIND SIDE`, the file on stdin, a line of JSON and bytes out.
+"""Makes a stranger's picture harmless: `sandbox/image.py KIND SIDE`, the file on stdin, a line of JSON and bytes out.
 
 A program of its own, started by its path for one picture. Whatever a decoder can be talked into happens within these
 limits: no file, socket or process can be opened, and what comes out is pixels that were drawn anew, without metadata.

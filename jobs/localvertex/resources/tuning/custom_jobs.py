@@ -18,11 +18,12 @@ from google.protobuf import empty_pb2
 
 from jobs.localvertex.api.errors import invalid, precondition
 from jobs.localvertex.api.wire import Operation, render
-from jobs.localvertex.resources import licences, peft_arguments
 from jobs.localvertex.resources.call import Call, Route, generic, listed, location_of, now
-from jobs.localvertex.resources.cancelling import cancel
 from jobs.localvertex.resources.edits import check_display_name, check_labels, refuse_encryption
-from jobs.localvertex.resources.peft_arguments import PeftTraining
+from jobs.localvertex.resources.models import licences
+from jobs.localvertex.resources.tuning import peft_arguments
+from jobs.localvertex.resources.tuning.cancelling import cancel
+from jobs.localvertex.resources.tuning.peft_arguments import PeftTraining
 from jobs.localvertex.storage.buckets import location
 from jobs.localvertex.tuning.job import ADAPTER_SIZE
 from jobs.localvertex.tuning.queue import CANCELLED, FAILED, PENDING, SUCCEEDED, new_id

@@ -15,10 +15,11 @@ from google.protobuf import empty_pb2
 
 from jobs.localvertex.api.errors import invalid
 from jobs.localvertex.models.catalogue import CatalogueModel, Tuning
-from jobs.localvertex.resources import continuing, licences
 from jobs.localvertex.resources.call import Call, Route, listed, now
-from jobs.localvertex.resources.cancelling import cancel
 from jobs.localvertex.resources.edits import check_display_name, check_labels, refuse_encryption
+from jobs.localvertex.resources.models import licences
+from jobs.localvertex.resources.tuning import continuing
+from jobs.localvertex.resources.tuning.cancelling import cancel
 from jobs.localvertex.storage.buckets import file_location, location
 from jobs.localvertex.tuning.job import ADAPTER_SIZE
 from jobs.localvertex.tuning.queue import PENDING, new_id

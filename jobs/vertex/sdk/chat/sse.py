@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from jobs.sentences import gettext as _
+from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import Unavailable
 
 MAX_EVENT = 256 * 1024

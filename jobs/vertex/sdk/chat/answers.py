@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 import httpx
 from django.conf import settings
 
-from jobs.sentences import gettext as _
+from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import Refused, Unavailable, VertexError
 from jobs.vertex.port import ChatChunk, ChatRequest
+from jobs.vertex.sdk.watch import Watch
 
 from .sse import events
 from .turns import MAX_BODY, chunks, refusal
-from .watch import Watch
 
 CONNECT_SECONDS, FIRST_SECONDS, IDLE_SECONDS, TOTAL_SECONDS = 10.0, 60.0, 30.0, 600.0
 PART = 64 * 1024
@@ -109,7 +109,7 @@ def _headers() -> dict[str, str]:
     headers = {"Content-Type": "application/json", "Accept": "text/event-stream", "Accept-Encoding": "identity"}
     if settings.VERTEX_API_ENDPOINT:
         return headers
-    from .clients import bearer_token  # noqa: PLC0415  # Google's clients are wanted only where a token is
+    from jobs.vertex.sdk.clients import bearer_token  # noqa: PLC0415  # Google's clients are wanted only where a token is
 
     return headers | {"Authorization": f"Bearer {bearer_token()}"}
 

@@ -25,7 +25,7 @@ from gguf import (
 from safetensors import safe_open
 from transformers import AutoConfig
 
-from jobs.localvertex.engine.gguf_vocabulary import write_vocabulary
+from jobs.localvertex.engine.export.vocabulary import write_vocabulary
 from jobs.localvertex.engine.job import JobError
 from jobs.localvertex.engine.vision import image_statistics
 

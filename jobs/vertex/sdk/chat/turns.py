@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from jobs.sentences import gettext as _
+from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import NotAuthorised, NotFound, OverQuota, Refused, Unavailable, VertexError
 from jobs.vertex.port import ChatChunk
 

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from jobs import formulas, markup
+from jobs.text import markdown, math
 
 PAYLOADS = [
     "<script>alert(1)</script>",
@@ -97,7 +97,7 @@ PAYLOADS = [
 SQUARE = '<math display="{}"><mrow><msup><mi>x</mi><mn>2</mn></msup></mrow></math>'
 LINK = {"href", "title", "rel", "target"}
 OWN = {"a": LINK, "ol": {"start", "dir"}, "ul": {"dir"}, "blockquote": {"dir"}, "table": {"tabindex", "dir"}}
-ATTRIBUTES = OWN | {tag: {"class"} for tag in markup.CLASSES} | {"pre": {"class", "data-language"}}
+ATTRIBUTES = OWN | {tag: {"class"} for tag in markdown.CLASSES} | {"pre": {"class", "data-language"}}
 
 
 class Checker(HTMLParser):
@@ -108,11 +108,11 @@ class Checker(HTMLParser):
         self.found = []
 
     def handle_starttag(self, tag, attrs):
-        if tag in formulas.ELEMENTS:
-            strange = [name for name, value in attrs if not formulas.VALUES[name].fullmatch(value)]
+        if tag in math.ELEMENTS:
+            strange = [name for name, value in attrs if not math.VALUES[name].fullmatch(value)]
             self.found += [f"{tag} {name}" for name in strange]
             return
-        if tag not in markup.TAGS:
+        if tag not in markdown.TAGS:
             self.found.append(tag)
         for name, value in attrs:
             if name not in ATTRIBUTES.get(tag, set()):
@@ -121,7 +121,7 @@ class Checker(HTMLParser):
                 self.found.append(value)
             if name == "href" and re.match(r"\s*(javascript|data|vbscript|file):", value or "", re.I):
                 self.found.append(value)
-            if name == "class" and not set(value.split()) <= markup.CLASSES[tag]:
+            if name == "class" and not set(value.split()) <= markdown.CLASSES[tag]:
                 self.found.append(f"class {value}")
 
     def handle_comment(self, data):
@@ -145,15 +145,15 @@ def test_the_corpus_is_large_enough():
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
-@pytest.mark.parametrize("rendered", [markup.render, markup.answer])
+@pytest.mark.parametrize("rendered", [markdown.render, markdown.answer])
 def test_nothing_off_the_allowlist(payload, rendered):
     assert off_the_list(rendered(payload)) == []
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_an_answer_leads_nowhere_but_to_the_page_that_asks(payload):
-    html = markup.answer(payload)
-    assert [to for to in re.findall(r'href="([^"]*)', html) if not to.startswith(markup.LEAVE)] == []
+    html = markdown.answer(payload)
+    assert [to for to in re.findall(r'href="([^"]*)', html) if not to.startswith(markdown.LEAVE)] == []
     assert html.count("<a ") == html.count('target="_blank" rel="noopener noreferrer nofollow"')
 
 
@@ -175,7 +175,7 @@ def test_an_answer_leads_nowhere_but_to_the_page_that_asks(payload):
     ],
 )
 def test_the_links_of_an_answer(source, link):
-    assert link in markup.answer(source)
+    assert link in markdown.answer(source)
 
 
 @pytest.mark.parametrize(
@@ -195,13 +195,13 @@ def test_the_links_of_an_answer(source, link):
     ],
 )
 def test_mathematics_is_drawn_or_stays_as_it_is_written(source, html):
-    assert markup.answer(source) == html
+    assert markdown.answer(source) == html
 
 
 @pytest.mark.parametrize("pattern", ["$a", r"\(", r"\[" + "\n", "$$\n", "$$ a\n", "$a$1"])
 def test_unfinished_mathematics_costs_little(pattern):
     began = time.process_time()
-    markup.answer(pattern * (20_000 // len(pattern)))
+    markdown.answer(pattern * (20_000 // len(pattern)))
     assert time.process_time() - began < 3
 
 
@@ -225,11 +225,11 @@ def test_unfinished_mathematics_costs_little(pattern):
     ],
 )
 def test_markdown(source, html):
-    assert markup.render(source) == html
+    assert markdown.render(source) == html
 
 
 def test_table_cells_are_aligned_by_class():
-    html = markup.render("| a | b |\n|:-:|--:|\n| 1 | 2 |")
+    html = markdown.render("| a | b |\n|:-:|--:|\n| 1 | 2 |")
     assert '<td class="align-center">1</td>\n<td class="align-right">2</td>' in html
 
 
@@ -237,6 +237,6 @@ def test_mere_words_look_as_if_they_had_been_parsed():
     chance = random.Random(7)
     letters = "abyzABYZ0189 ,.;:!?'()  äßéñ가힣漢字אבجд"
     texts = ["".join(chance.choices(letters, k=chance.randint(1, 40))) for _ in range(3000)]
-    parsed = [markup._cleaner(asks=True).clean(markup._parser(asks=True).render(text)) for text in texts]
-    assert [markup.answer(text) for text in texts] == parsed
-    assert 1000 < sum(bool(markup._WORDS.fullmatch(text)) for text in texts) < 2900
+    parsed = [markdown._cleaner(asks=True).clean(markdown._parser(asks=True).render(text)) for text in texts]
+    assert [markdown.answer(text) for text in texts] == parsed
+    assert 1000 < sum(bool(markdown._WORDS.fullmatch(text)) for text in texts) < 2900

@@ -1,0 +1,1 @@
+"""A draft and its five steps, as their pages show them."""

@@ -1,0 +1,1 @@
+"""Endpoints and deployed models, as Google's API has them."""

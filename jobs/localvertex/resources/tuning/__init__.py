@@ -1,0 +1,1 @@
+"""Tuning jobs and custom jobs, as Google's API has them."""

@@ -1,0 +1,1 @@
+"""Children that open what strangers sent, with few rights and little of everything."""

@@ -1,0 +1,1 @@
+"""Text that is stored and read later, and text that models wrote."""

@@ -1,0 +1,1 @@
+"""Questions to an endpoint, and answers as they are written."""
