@@ -10,7 +10,7 @@ from django.utils.translation import gettext, gettext_lazy as _
 
 from console.forms.chat.options import OptionsForm
 from jobs.models import Density, Theme
-from jobs.models.uris import canonical
+from jobs.models.fields.uris import canonical
 
 SHOWN_ZONES = ("Africa", "America", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
 # What every server takes.

@@ -4,7 +4,7 @@ from django import forms
 from django.contrib.auth.models import User
 from django.utils.translation import gettext_lazy as _
 
-from jobs.models.uris import canonical
+from jobs.models.fields.uris import canonical
 
 
 class SharedFolderForm(forms.Form):

@@ -27,7 +27,7 @@ from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment, want
 from jobs import tasks
 from jobs.errors import NotAllowedNow
 from jobs.models import StorageListing, TuningDraft
-from jobs.models.uris import canonical, parse_gs_uri
+from jobs.models.fields.uris import canonical, parse_gs_uri
 from jobs.services.storage import browsing
 
 PAGE = "storage/browse.html"

@@ -2,7 +2,7 @@ from typing import Self
 
 from django.db import models
 
-from .sentences import SentenceField
+from .fields.sentences import SentenceField
 
 
 class PublisherModelQuerySet(models.QuerySet["PublisherModel"]):

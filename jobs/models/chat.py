@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from jobs.states import MESSAGE_CUT_OFF, MESSAGE_LIVE, MessageState
 
 from .endpoint import Endpoint
-from .sentences import SentenceField
+from .fields.sentences import SentenceField
 
 LONGEST_ANSWER = 200_000
 # Of a turn, what a model is told and what that cost.

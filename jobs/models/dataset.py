@@ -7,7 +7,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from .sentences import SentencesField
+from .fields.sentences import SentencesField
 
 ROW_LIMITS = tuple(2**power for power in range(9, 16))
 

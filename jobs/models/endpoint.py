@@ -7,8 +7,8 @@ from django.utils.translation import gettext_lazy as _
 
 from jobs.states import ENDPOINT_TRANSIENT, EndpointState
 
+from .fields.sentences import SentenceField
 from .remote import RemoteQuerySet, RemoteResource
-from .sentences import SentenceField
 from .tuning import EventLevel, TuningJob
 
 MOST_REPLICAS = 100

@@ -17,9 +17,9 @@ from jobs.states import ENDPOINT_TRANSIENT
 
 from . import notification_words as words
 from .endpoint import Endpoint
+from .fields.sentences import SentencesField
 from .further import FurtherModel
 from .notification_words import Kind
-from .sentences import SentencesField
 from .tuning import TuningJob
 
 MOST_COUNTED = 100

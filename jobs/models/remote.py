@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from jobs.states import Phase
 
-from .sentences import SentenceField
+from .fields.sentences import SentenceField
 
 FARTHEST, FARTHEST_POLLS = timedelta(minutes=20), 40
 

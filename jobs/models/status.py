@@ -1,7 +1,7 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from .sentences import SentenceField
+from .fields.sentences import SentenceField
 
 
 class PartState(models.TextChoices):

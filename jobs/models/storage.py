@@ -6,7 +6,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
 from django.utils import timezone
 
-from .sentences import SentenceField
+from .fields.sentences import SentenceField
 
 
 class StorageListingQuerySet(models.QuerySet["StorageListing"]):

@@ -13,8 +13,8 @@ from django.utils.translation import gettext_lazy as _
 from jobs.states import TUNING_TERMINAL, TuningState
 
 from .dataset import Dataset
+from .fields.sentences import SentenceField, SentencesField
 from .remote import RemoteQuerySet, RemoteResource
-from .sentences import SentenceField, SentencesField
 
 POINTS_SHOWN = 1000
 TUNED = frozenset({TuningState.SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED})

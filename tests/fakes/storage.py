@@ -1,7 +1,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs.models.uris import parse_gs_uri
+from jobs.models.fields.uris import parse_gs_uri
 from jobs.vertex.errors import NotFound
 from jobs.vertex.port import Listing, StoredObject
 from tests.fakes.base import BUCKET, Part, remote

@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from jobs.models.uris import at_or_above, canonical, format_gs_uri, is_inside, parse_gs_uri
+from jobs.models.fields.uris import at_or_above, canonical, format_gs_uri, is_inside, parse_gs_uri
 
 pytestmark = pytest.mark.threat("T13")
 OWN = "gs://garden-local/tuning/users/7"

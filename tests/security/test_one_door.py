@@ -84,7 +84,7 @@ def test_the_policy_is_asked_of_rows_and_touches_nothing_else():
     tree = services()["jobs/services/storage/policies.py"]
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert {name for name in imported if name.startswith("jobs")} == {
-        "jobs.errors", "jobs.files.address", "jobs.models", "jobs.models.uris", "jobs.text.deferred",
+        "jobs.errors", "jobs.files.address", "jobs.models", "jobs.models.fields.uris", "jobs.text.deferred",
     }  # fmt: skip
     written = {"save", "create", "update", "delete", "get_or_create", "update_or_create", "bulk_create"}
     called = {

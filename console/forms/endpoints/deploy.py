@@ -5,7 +5,7 @@ from django import forms
 from django.utils.translation import gettext, gettext_lazy as _, pgettext_lazy
 
 from console.forms.fields import DisplayNameField, ask_for_licence
-from jobs.models.uris import format_gs_uri, parse_gs_uri
+from jobs.models.fields.uris import format_gs_uri, parse_gs_uri
 
 MOST_REPLICAS = 100
 SCALING = ("min_replicas", "max_replicas", "spot")

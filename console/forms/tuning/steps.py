@@ -11,7 +11,7 @@ from django.utils.translation import gettext, gettext_lazy as _, pgettext_lazy
 from console.forms.endpoints.deploy import ReplicasField, ordered
 from console.forms.fields import DisplayNameField, MultilineField, StepForm, ask_for_licence
 from jobs.models import TuningJob
-from jobs.models.labels import parse_labels
+from jobs.models.fields.labels import parse_labels
 
 STEPS = ("name", "base-model", "output", "training", "deployment")
 LONGEST_LEASE = 720

@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 
 from jobs.models import TuningJob
-from jobs.models.labels import as_text
+from jobs.models.fields.labels import as_text
 from jobs.services.costs import estimates
 from jobs.services.tuned_models import continuation
 

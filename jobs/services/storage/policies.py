@@ -14,7 +14,7 @@ from django.db.models import Q
 from jobs.errors import NotAllowedNow
 from jobs.files.address import place_of
 from jobs.models import Dataset, SharedFolder, TuningJob, TuningJobQuerySet
-from jobs.models.uris import at_or_above, canonical, is_inside
+from jobs.models.fields.uris import at_or_above, canonical, is_inside
 from jobs.text.deferred import gettext as _
 
 

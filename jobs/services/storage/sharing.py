@@ -7,7 +7,7 @@ from django.db import IntegrityError, transaction
 
 from jobs.errors import NotAllowedNow
 from jobs.models import SharedFolder
-from jobs.models.uris import canonical
+from jobs.models.fields.uris import canonical
 from jobs.text.deferred import gettext as _
 
 from .policies import why_not_share

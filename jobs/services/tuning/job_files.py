@@ -12,7 +12,7 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from jobs.models import Dataset, TuningJob
-from jobs.models.labels import check_labels
+from jobs.models.fields.labels import check_labels
 from jobs.text.deferred import gettext as _
 
 from .jobs import TuningSpec

@@ -1,4 +1,4 @@
-"""`gs://` by google-cloud-storage. Addresses come here already checked by jobs.models.uris."""
+"""`gs://` by google-cloud-storage. Addresses come here already checked by jobs.models.fields.uris."""
 
 import os
 from contextlib import suppress

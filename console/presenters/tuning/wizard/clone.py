@@ -6,7 +6,7 @@ from typing import Any
 from console.forms.tuning.steps import BASE, TUNED
 from console.forms.tuning.training import ABSOLUTE
 from jobs.models import Dataset, TuningJob
-from jobs.models.labels import as_text
+from jobs.models.fields.labels import as_text
 from jobs.services.tuning.code import plain
 from jobs.services.tuning.job_files import FIELDS
 

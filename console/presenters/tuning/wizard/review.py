@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from console.presenters.catalogue import models
 from jobs.models import TuningMode
-from jobs.models.labels import as_text
+from jobs.models.fields.labels import as_text
 from jobs.services.costs import machine_prices
 from jobs.services.tuning.code import plain
 

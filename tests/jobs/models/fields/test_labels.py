@@ -1,6 +1,6 @@
 import pytest
 
-from jobs.models.labels import as_text, parse_labels
+from jobs.models.fields.labels import as_text, parse_labels
 
 
 def test_a_label_on_each_line():

@@ -1,6 +1,6 @@
 import pytest
 
-from jobs.models.uris import parse_gs_uri
+from jobs.models.fields.uris import parse_gs_uri
 
 
 @pytest.mark.parametrize(
