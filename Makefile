@@ -34,7 +34,7 @@ test: browser ## every test but those of test-slow
 test-slow: browser ## tests that `make test` leaves out, because they take minutes
 	nice -n 10 $(PYTEST) -n auto --dist loadfile --no-loadscope-reorder -m "slow and not e2e"
 	$(PYTEST) -n auto --dist loadfile -m "slow and e2e" tests/e2e tests/security
-	tests/support/postgresql.sh nice -n 10 $(PYTEST) -n auto --dist loadfile --no-loadscope-reorder -m "not slow and not e2e" tests/jobs \
+	tests/support/postgresql.sh nice -n 10 $(PYTEST) -n auto --dist loadfile --no-loadscope-reorder -m "not slow and not e2e" --ignore=tests/jobs/localvertex tests/jobs \
 		|| { [ $$? -eq 3 ] && echo "PostgreSQL was left out."; }
 
 # Seeds of the random faults; a test's name has its own.
@@ -45,7 +45,7 @@ RANDOM_FAULTS := nice -n 10 $(PYTEST) -n 2 --dist load -q tests/faults/test_rand
 test-faults: $(VENV)/.installed-dev ## every test of the table of faults, on SQLite and, where there is a server, PostgreSQL
 	$(FAULTS) tests
 	for seed in $(SEEDS); do echo "CONSOLE_SEED=$$seed"; CONSOLE_SEED=$$seed $(RANDOM_FAULTS) || exit 1; done
-	tests/support/postgresql.sh sh -ec '$(FAULTS) tests/faults tests/jobs; \
+	tests/support/postgresql.sh sh -ec '$(FAULTS) --ignore=tests/jobs/localvertex tests/faults tests/jobs; \
 		for seed in $(SEEDS); do echo "CONSOLE_SEED=$$seed"; CONSOLE_SEED=$$seed $(RANDOM_FAULTS); done' \
 		|| { [ $$? -eq 3 ] && echo "PostgreSQL was left out."; }
 

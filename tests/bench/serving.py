@@ -25,8 +25,8 @@ import httpx
 from jobs.localvertex.serving.llama import ADDRESS, SERVING_COMMAND, Child, Plan, launch
 from tests.bench.journey import kilobytes
 from tests.bench.page import BUSY, write
+from tests.jobs.localvertex.servers import BUCKET, PARENT, LocalVertex, wait_for
 from tests.localservers import storage_emulator
-from tests.localvertex.servers import BUCKET, PARENT, LocalVertex, wait_for
 from tests.running import GEMMA
 
 UNIX = "unix:"

@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests import journey
 from tests.e2e.conftest import Visit, remarks
-from tests.localvertex.servers import FAKE_LLAMA
+from tests.jobs.localvertex.servers import FAKE_LLAMA
 from tests.running import GEMMA, Running, running, with_tiny_model
 from tests.visitor import Visitor
 

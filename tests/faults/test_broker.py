@@ -26,7 +26,7 @@ from jobs import tasks
 from jobs.models import TuningJob
 from jobs.services.tuning import jobs as tuning
 from tests import factories
-from tests.console.test_tuning_new import DEPLOYMENT, Wizard
+from tests.console.views.tuning.test_new import DEPLOYMENT, Wizard
 from tests.faults.test_races import at_once
 from tests.localservers import ROOT, free_port
 

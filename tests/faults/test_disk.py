@@ -29,7 +29,7 @@ from jobs.services.datasets import datasets
 from tests import factories, journey
 from tests.faults.test_killed_answer import Watched
 from tests.faults.test_processes import LONG, creates
-from tests.localvertex.servers import FAKE_LLAMA
+from tests.jobs.localvertex.servers import FAKE_LLAMA
 from tests.running import GEMMA, ROOT, Running, running, with_tiny_model
 from tests.visitor import Visitor
 

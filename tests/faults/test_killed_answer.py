@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests import journey
+from tests.jobs.localvertex.servers import FAKE_LLAMA
 from tests.jobs.services.chat.streaming.test_renderer import Page
-from tests.localvertex.servers import FAKE_LLAMA
 from tests.running import GEMMA, Running, running, with_tiny_model
 from tests.visitor import Visitor
 

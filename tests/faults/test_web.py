@@ -15,7 +15,7 @@ from django.test import Client
 from jobs import tasks
 from jobs.models import Endpoint, TuningDraft, TuningJob
 from tests import factories
-from tests.console.test_tuning_new import DEPLOYMENT, Wizard
+from tests.console.views.tuning.test_new import DEPLOYMENT, Wizard
 from tests.driving import Driver
 from tests.faults.test_races import at_once
 from tests.localservers import ROOT

@@ -23,7 +23,7 @@ from jobs.services.datasets import datasets
 from jobs.services.notifications import choices
 from jobs.services.tuning import job_files
 from tests import factories
-from tests.console.test_tuning_new import DEPLOYMENT, training
+from tests.console.views.tuning.test_new import DEPLOYMENT, training
 from tests.security.test_access import answer, column, compared
 
 pytestmark = [pytest.mark.threat("T23"), pytest.mark.django_db]

@@ -204,7 +204,7 @@ def test_a_failed_sign_in_forges_no_line(client, caplog, name):
 
 
 @pytest.mark.django_db
-@pytest.mark.urls("tests.console.test_error_pages")
+@pytest.mark.urls("tests.console.views.test_errors")
 @pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}])
 def test_a_failure_shows_a_number_and_no_traceback(owner, caplog, headers):
     """The log has the rest, under the same number."""

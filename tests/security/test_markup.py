@@ -73,7 +73,7 @@ def test_a_refusal_leads_back_to_a_page_of_ours_only(visitor, before, leads_back
 )  # fmt: skip
 def test_every_answer_but_a_script_a_style_and_a_font_of_ours_has_the_policy(visitor, settings, path, status):
     if status in {403, 404, 500}:
-        settings.ROOT_URLCONF = "tests.console.test_error_pages"
+        settings.ROOT_URLCONF = "tests.console.views.test_errors"
     visitor.raise_request_exception = False
     answer = visitor.get(path)
     policy = dict(part.strip().partition(" ")[::2] for part in answer["Content-Security-Policy"].split(";"))

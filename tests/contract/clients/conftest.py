@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from tests.contract.clients.recording import PROGRAM
+from tests.jobs.localvertex.servers import BUCKET, LocalVertex
 from tests.localservers import storage_emulator
-from tests.localvertex.servers import BUCKET, LocalVertex
 
 REGION = "us-central1"
 SEEING = "local/seeing@seeing"

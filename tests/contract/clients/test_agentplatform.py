@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.localvertex.servers import PARENT, TINY, wait_for
+from tests.jobs.localvertex.servers import PARENT, TINY, wait_for
 
 agentplatform = pytest.importorskip("agentplatform")
 pytestmark = pytest.mark.filterwarnings(

@@ -12,7 +12,7 @@ from jobs.services.tuning import code
 from jobs.services.tuning.steps import JobCreation
 from jobs.vertex.sdk import Gateway
 from tests import factories
-from tests.localvertex.servers import BUCKET, TINY
+from tests.jobs.localvertex.servers import BUCKET, TINY
 
 pytestmark = pytest.mark.django_db
 HOSTILE = "Quote ' \" \\ {x} $(y) `z` %s é선😀"

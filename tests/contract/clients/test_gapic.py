@@ -14,7 +14,7 @@ from google.cloud import aiplatform, aiplatform_v1, aiplatform_v1beta1
 
 from jobs.localvertex.app import INFERENCE_METHODS, PATHS
 from tests.contract.clients.recording import FILE
-from tests.localvertex.servers import PARENT, PROJECT, TINY, TINY_NAME, wait_for
+from tests.jobs.localvertex.servers import PARENT, PROJECT, TINY, TINY_NAME, wait_for
 
 LOCAL = {"machine_spec": {"machine_type": "local-cpu"}, "min_replica_count": 1}
 PEFT = "us-docker.pkg.dev/vertex-ai/vertex-vision-model-garden-dockers/pytorch-peft-train:latest"

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.localvertex.servers import BUCKET, TINY
+from tests.jobs.localvertex.servers import BUCKET, TINY
 
 genai = pytest.importorskip("google.genai")
 pytestmark = pytest.mark.filterwarnings("ignore:The SDK's tuning implementation is experimental")

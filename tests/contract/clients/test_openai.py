@@ -6,7 +6,7 @@ import io
 import pytest
 from PIL import Image
 
-from tests.localvertex.servers import PARENT
+from tests.jobs.localvertex.servers import PARENT
 
 openai = pytest.importorskip("openai")
 MESSAGES = [{"role": "user", "content": "hi"}]

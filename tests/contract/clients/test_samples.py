@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from console.presenters.endpoints.samples import samples
-from tests.localvertex.servers import PARENT
+from tests.jobs.localvertex.servers import PARENT
 
 NAME = f"{PARENT}/endpoints/samples"
 GOOGLE = SimpleNamespace(

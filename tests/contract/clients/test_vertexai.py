@@ -7,7 +7,7 @@ import pytest
 from google.api_core.exceptions import BadRequest, FailedPrecondition, NotFound
 from google.cloud import aiplatform
 
-from tests.localvertex.servers import PARENT, TINY
+from tests.jobs.localvertex.servers import PARENT, TINY
 
 GEMMA = "google/gemma3@gemma-3-270m"
 pytestmark = [

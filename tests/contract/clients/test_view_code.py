@@ -5,7 +5,7 @@ import pytest
 from console.presenters.catalogue.model_code import Code
 from console.presenters.catalogue.models import Variant
 from jobs.models import Endpoint, PublisherModel
-from tests.localvertex.servers import PARENT, TINY
+from tests.jobs.localvertex.servers import PARENT, TINY
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning"),

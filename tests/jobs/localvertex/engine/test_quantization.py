@@ -1,0 +1,123 @@
+"""LoRA on a base model in 4 or 8 bits, by bitsandbytes of the extra `qlora`."""
+
+import json
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from jobs.localvertex.engine.export.gguf import convert
+from jobs.localvertex.engine.job import Job, JobError
+from jobs.localvertex.engine.model import dtype_of_base, trainable
+from tests.jobs.localvertex.engine.conftest import TINY, TUNE, Workdir
+from tests.jobs.localvertex.engine.llama import llama
+
+pytestmark = pytest.mark.slow
+
+HELD_OUT = json.loads((TUNE / "heldout.json").read_text())
+QUESTIONS = HELD_OUT["questions"]
+needs_bitsandbytes = pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="needs the extra qlora")
+
+
+@pytest.fixture(scope="module")
+def qlora(tmp_path_factory: pytest.TempPathFactory) -> Workdir:
+    """The tiny model, tuned once on a 4-bit base."""
+    made = Workdir(tmp_path_factory.mktemp("qlora"))
+    made.describe(quantization="4bit")
+    assert made.run() == 0, (made.path / "train.log").read_text()
+    return made
+
+
+def styled(answers: list[str]) -> int:
+    style = HELD_OUT["style"]
+    return sum(text.startswith(style["starts_with"]) and text.endswith(style["ends_with"]) for text in answers)
+
+
+@needs_bitsandbytes
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing.:FutureWarning")  # transformers' own, in peft
+@pytest.mark.parametrize(("kind", "layer"), [("4bit", "Linear4bit"), ("8bit", "Linear8bitLt")])
+def test_projections_are_quantised_and_nothing_else(workdir: Workdir, kind: str, layer: str) -> None:
+    workdir.describe(quantization=kind)
+    model = trainable(Job.read(workdir.path / "job.json"))
+    kinds = {name: type(module).__name__ for name, module in model.named_modules() if name.endswith("base_layer")}
+    assert (len(kinds), set(kinds.values())) == (4 * 7, {layer})
+    assert model.get_output_embeddings().weight.dtype == dtype_of_base(TINY)
+    assert {parameter.dtype for parameter in model.parameters() if parameter.requires_grad} == {torch.float32}
+
+
+@needs_bitsandbytes
+@pytest.mark.slow
+def test_adapter_works_on_the_base_in_llama_cpp(qlora: Workdir) -> None:
+    with llama(TINY / "model.gguf", qlora.path / "final" / "adapter" / "adapter.gguf") as tuned:
+        assert styled([tuned.ask(one["prompt"]) for one in QUESTIONS]) >= len(QUESTIONS) - 1
+
+
+@needs_bitsandbytes
+@pytest.mark.slow
+def test_merged_model_is_whole_and_not_quantised(qlora: Workdir, tmp_path: Path) -> None:
+    final, base = load_file(qlora.path / "final" / "model.safetensors"), load_file(TINY / "model.safetensors")
+    assert {name: (one.shape, one.dtype) for name, one in final.items()} == {
+        name: (one.shape, torch.bfloat16) for name, one in base.items()
+    }
+    untouched = [name for name in base if "_proj" not in name]
+    assert [name for name in untouched if not torch.equal(final[name], base[name].bfloat16())] == []
+    assert "quantization_config" not in json.loads((qlora.path / "final" / "config.json").read_text())
+    assert "LoRA on a 4-bit base, rank" in (qlora.path / "final" / "README.md").read_text()
+    (model,) = convert(qlora.path / "final", tmp_path)
+    with llama(model) as merged:
+        assert styled([merged.ask(one["prompt"]) for one in QUESTIONS]) >= len(QUESTIONS) - 1
+
+
+@needs_bitsandbytes
+def test_log_is_as_readable_as_any(qlora: Workdir) -> None:
+    lines = (qlora.path / "train.log").read_text().splitlines()
+    assert [line for line in lines if not line[:8].replace(":", "").isdigit()] == []
+
+
+@needs_bitsandbytes
+@pytest.mark.slow
+def test_killed_training_goes_on_from_its_last_checkpoint(workdir: Workdir) -> None:
+    workdir.describe(quantization="8bit")
+    process = workdir.start()
+    workdir.wait_for("checkpoint")
+    process.kill()
+    process.wait()
+    saved, seen = workdir.events("checkpoint")[-1]["step"], len(workdir.events())
+    assert workdir.run() == 0, (workdir.path / "train.log").read_text()
+    again = [event["step"] for event in workdir.events()[seen:] if event["event"] == "step"]
+    assert again == list(range(saved + 1, workdir.events("data_stats")[0]["steps"] + 1))
+    assert workdir.events("step")[-1]["loss"] < workdir.events("step")[0]["loss"] / 10
+
+
+@needs_bitsandbytes
+@pytest.mark.slow
+def test_other_trainings_do_not_import_it(workdir: Workdir) -> None:
+    """A folder of that name that fails when it is imported stands before it."""
+    broken = workdir.path / "broken"
+    broken.mkdir()
+    (broken / "bitsandbytes.py").write_text("raise SystemExit('imported')")
+    workdir.describe(max_steps=1)
+    assert workdir.run(PYTHONPATH=str(broken)) == 0, (workdir.path / "train.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"quantization": "2bit"}, "quantization must be one of 4bit, 8bit, not '2bit'"),
+        ({"quantization": "4bit", "tuning_mode": "FULL"}, "A quantised model cannot be tuned in full"),
+    ],
+)
+def test_what_cannot_be_is_refused(workdir: Workdir, changes: dict[str, str], message: str) -> None:
+    workdir.describe(**changes)
+    with pytest.raises(JobError, match=message):
+        Job.read(workdir.path / "job.json")
+
+
+def test_without_the_package_the_extra_is_named(workdir: Workdir, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    workdir.describe(quantization="4bit")
+    with pytest.raises(JobError, match=r"needs bitsandbytes, which is not installed. Install it: pip install -e"):
+        Job.read(workdir.path / "job.json")

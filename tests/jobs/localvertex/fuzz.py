@@ -1,0 +1,162 @@
+"""Requests as clients send them, and what a seeded generator makes of them: wrong types, lost and added fields, broken
+JSON, other names and queries. Every mutation keeps the rest, so that most requests get past the first check."""
+
+import copy
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tests.jobs.localvertex.servers import PARENT, PROJECT, TINY, TINY_NAME
+
+NASTY: list[Any] = [
+    None, True, 0, -1, 1.5, 2**63, -(2**70), 1e308, "", " ", "x" * 5000, "é\u0000\u202e", "../../etc", "%2e%2e", "NaN",
+    "gs://", "gs://garden-local", "gs://no-such-bucket/x", "projects/p1", [], [None], {}, {"": ""}, [[[[[]]]]],
+    {"@type": "type.googleapis.com/google.protobuf.Any"}, "2026-99-99T00:00:00Z", "-5s",
+]  # fmt: skip
+SEGMENTS = ["", "*", "-", "@", "a@b@c", "%00", "%2F", "..", "é", "x" * 300, "default", "fuzz@1", "fuzz@99", ":cancel"]
+KEYS = ["updateMask", "readMask", "pageSize", "pageToken", "filter", "orderBy", "$alt", "alt", "endpointId", "shoes"]
+VALUES = [
+    "1", "-1", "a,b", "((", "a=b AND", "labels.a:*", "name:*", "name,labels", "createTime>1", "name desc", "9" * 5000,
+    "json;enum-encoding=int", "desc", "%ff", "b",
+]  # fmt: skip
+BOARD = f"{PARENT}/tensorboards/1"
+RUN = f"{BOARD}/experiments/e/runs/r"
+ENDPOINT, MODEL = f"{PARENT}/endpoints/fuzz", f"{PARENT}/models/m-fuzz"
+CHAT = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 5, "temperature": 0.5, "stop": ["x"], "seed": 1}
+SPEC = {
+    "trainingDatasetUri": "gs://garden-local/fuzz/train.jsonl",
+    "hyperParameters": {"epochCount": "1", "learningRate": 0.001, "adapterSize": "ADAPTER_SIZE_FOUR"},
+    "tuningMode": "TUNING_MODE_PEFT_ADAPTER",
+}
+TUNE = {
+    "baseModel": TINY,
+    "outputUri": "gs://garden-local/fuzz/out",
+    "supervisedTuningSpec": SPEC,
+    "labels": {"a": "b"},
+}
+DEPLOY = {
+    "publisherModelName": TINY_NAME,
+    "modelConfig": {"modelUserId": "m-fuzz"},
+    "endpointConfig": {"endpointUserId": "fuzz"},
+    "deployConfig": {"dedicatedResources": {"machineSpec": {"machineType": "local-cpu"}, "minReplicaCount": 1}},
+}
+CONTAINER = {
+    "imageUri": "us-docker.pkg.dev/x/pytorch-peft-train:1",
+    "args": ["--pretrained_model_name_or_path=tiny-gemma3", "--train_dataset=gs://a/b", "--output_dir=gs://a/c"],
+}
+CUSTOM = {"displayName": "F", "jobSpec": {"workerPoolSpecs": [{"containerSpec": CONTAINER, "replicaCount": 1}]}}
+DEPLOYED = {"model": MODEL, "id": "7", "dedicatedResources": {"minReplicaCount": 1}}
+SEEDS: list[tuple[str, str, Any]] = [
+    ("GET", "publishers/google/models", None),
+    ("GET", TINY_NAME, None),
+    ("POST", f"{PROJECT}/modelGardenEula:accept", {"publisherModel": TINY_NAME}),
+    ("POST", f"{PROJECT}/modelGardenEula:check", {"publisherModel": TINY_NAME}),
+    ("POST", f"{PARENT}:recommendSpec", {"gcsUri": "gs://garden-local/fuzz", "checkUserQuota": True}),
+    ("POST", f"{PARENT}:deploy", DEPLOY),
+    ("POST", f"{PARENT}/tuningJobs", TUNE),
+    ("GET", f"{PARENT}/tuningJobs", None),
+    ("GET", f"{PARENT}/tuningJobs/1", None),
+    ("POST", f"{PARENT}/tuningJobs/1:cancel", {}),
+    ("POST", f"{PARENT}/tuningJobs:rebaseTunedModel", {"tunedModelRef": {"tuningJob": f"{PARENT}/tuningJobs/1"}}),
+    ("POST", f"{PARENT}/customJobs", CUSTOM),
+    ("GET", f"{PARENT}/customJobs", None),
+    ("GET", f"{PARENT}/customJobs/1", None),
+    ("POST", f"{PARENT}/customJobs/1:cancel", {}),
+    ("DELETE", f"{PARENT}/customJobs/1", None),
+    ("POST", f"{PARENT}/endpoints", {"displayName": "F", "labels": {"a": "b"}, "description": "d"}),
+    ("GET", f"{PARENT}/endpoints", None),
+    ("GET", ENDPOINT, None),
+    ("DELETE", f"{PARENT}/endpoints/none", None),
+    ("PATCH", f"{ENDPOINT}?updateMask=displayName,labels", {"displayName": "G", "labels": {"a": "c"}, "etag": ""}),
+    ("POST", f"{ENDPOINT}:update", {"endpoint": {"clientConnectionConfig": {"inferenceTimeout": "60s"}}}),
+    ("POST", f"{ENDPOINT}:deployModel", {"deployedModel": DEPLOYED, "trafficSplit": {"0": 100}}),
+    ("POST", f"{ENDPOINT}:undeployModel", {"deployedModelId": "8", "trafficSplit": {"7": 100}}),
+    ("POST", f"{ENDPOINT}:mutateDeployedModel", {"deployedModel": DEPLOYED, "updateMask": "dedicatedResources"}),
+    ("POST", f"{ENDPOINT}/chat/completions", CHAT),
+    ("POST", f"{ENDPOINT}/chat/completions", {**CHAT, "stream": True, "stream_options": {"include_usage": True}}),
+    ("POST", f"{ENDPOINT}:predict", {"instances": [{"@requestFormat": "chatCompletions", **CHAT}]}),
+    ("POST", f"{ENDPOINT}:predict", {"instances": [{"prompt": "Once"}], "parameters": {"max_tokens": 5}}),
+    ("POST", f"{ENDPOINT}:rawPredict", {"prompt": "Once"}),
+    ("POST", f"{ENDPOINT}:streamRawPredict", {"prompt": "Once", "stream": True}),
+    ("POST", f"{ENDPOINT}:serverStreamingPredict", {"inputs": [{"stringVal": ["Once"]}]}),
+    ("POST", f"{PARENT}/models:upload", {"model": {"displayName": "F"}, "parentModel": MODEL}),
+    ("GET", f"{PARENT}/models", None),
+    ("POST", f"{PARENT}/models:copy", {"sourceModel": MODEL, "modelId": "copied"}),
+    ("GET", f"{MODEL}@1", None),
+    ("DELETE", f"{PARENT}/models/none", None),
+    ("PATCH", f"{MODEL}?updateMask=description", {"description": "d"}),
+    ("GET", f"{MODEL}:listVersions", None),
+    ("GET", f"{MODEL}:listCheckpoints", None),
+    ("DELETE", f"{MODEL}@9:deleteVersion", None),
+    ("POST", f"{MODEL}@1:mergeVersionAliases", {"versionAliases": ["live", "-old"]}),
+    ("GET", f"{PARENT}/operations", None),
+    ("GET", f"{ENDPOINT}/operations", None),
+    ("POST", f"{PARENT}/operations/1:wait", {"timeout": "0.1s"}),
+    ("GET", f"{PARENT}/operations/1", None),
+    ("POST", f"{PARENT}/operations/1:cancel", {}),
+    ("DELETE", f"{PARENT}/operations/1", None),
+    ("GET", f"{PARENT}/tensorboards", None),
+    ("GET", BOARD, None),
+    ("GET", f"{BOARD}:batchRead?timeSeries={RUN}/timeSeries/1", None),
+    ("GET", f"{BOARD}/experiments", None),
+    ("GET", f"{BOARD}/experiments/e", None),
+    ("GET", f"{BOARD}/experiments/e/runs", None),
+    ("GET", RUN, None),
+    ("GET", f"{RUN}/timeSeries", None),
+    ("GET", f"{RUN}/timeSeries/1", None),
+    ("GET", f"{RUN}/timeSeries/1:read?maxDataPoints=3", None),
+    ("POST", f"{RUN}/timeSeries/1:exportTensorboardTimeSeries", {"pageSize": 2}),
+    ("GET", f"{PARENT}/metadataStores/default/contexts", None),
+    ("GET", f"{PARENT}/metadataStores/default/contexts/e", None),
+]
+
+
+@dataclass(frozen=True)
+class Request:
+    verb: str
+    path: str
+    content: bytes
+
+
+def requests(seed: int, count: int) -> Iterator[Request]:
+    dice = random.Random(seed)
+    for _ in range(count):
+        verb, path, body = copy.deepcopy(dice.choice(SEEDS))
+        for _ in range(dice.choice([1, 1, 2, 3])):
+            path, body = _mutate(dice, path, body)
+        content = b"" if body is None else json.dumps(body).encode()
+        if content and dice.random() < 0.05:
+            cut = dice.randrange(len(content))
+            content = content[:cut] + dice.choice([b"", b"\xff", b"\\ud800", b"[" * 3000]) + content[cut + 1 :]
+        yield Request(verb, f"/{dice.choice(['v1beta1', 'v1beta1', 'v1', 'ui'])}/{path}", content)
+
+
+def _mutate(dice: random.Random, path: str, body: Any) -> tuple[str, Any]:
+    kind = dice.random()
+    if kind < 0.15:
+        parts = path.split("/")
+        parts[dice.randrange(len(parts))] = dice.choice(SEGMENTS)
+        return "/".join(parts), body
+    if kind < 0.3:
+        return f"{path}{'&' if '?' in path else '?'}{dice.choice(KEYS)}={dice.choice(VALUES)}", body
+    if body is None or kind < 0.33:
+        return path, dice.choice(NASTY)
+    return path, _changed(dice, body)
+
+
+def _changed(dice: random.Random, body: Any) -> Any:
+    """Goes down to a random place and changes one thing there."""
+    if isinstance(body, dict) and body and dice.random() < 0.85:
+        key = dice.choice(list(body))
+        action = dice.random()
+        if action < 0.15:
+            return {name: value for name, value in body.items() if name != key}
+        if action < 0.25:
+            return {**body, dice.choice(["shoes", "name", "etag", "display_name", "model", key.upper()]): body[key]}
+        return {**body, key: _changed(dice, body[key])}
+    if isinstance(body, list) and body and dice.random() < 0.7:
+        place = dice.randrange(len(body))
+        return [*body[:place], _changed(dice, body[place]), *body[place + 1 :]]
+    return dice.choice(NASTY)

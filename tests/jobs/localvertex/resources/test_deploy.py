@@ -1,0 +1,142 @@
+import pytest
+from google.api_core.exceptions import BadRequest, Conflict, NotFound
+from google.cloud import aiplatform_v1beta1 as vertex
+
+from tests.jobs.localvertex.servers import PARENT, TINY_NAME, wait_for
+
+
+def stage(server, endpoint) -> str:
+    (operation,) = server.endpoints.list_operations({"name": f"{PARENT}/endpoints/{endpoint}"}).operations
+    metadata = vertex.DeployModelOperationMetadata.pb()()
+    operation.metadata.Unpack(metadata)
+    return vertex.DeployModelOperationMetadata.wrap(metadata).deployment_stage.name
+
+
+def test_publisher_model_until_it_answers(server):
+    operation = server.deploy("deploy-one")
+    done = wait_for(lambda: server.finished(operation), server.log)
+    response = vertex.DeployResponse.pb()()
+    assert done.response.Unpack(response)
+    assert (response.endpoint, response.model, response.publisher_model) == (
+        f"{PARENT}/endpoints/deploy-one", f"{PARENT}/models/m-deploy-one@1", TINY_NAME,
+    )  # fmt: skip
+    endpoint = server.endpoints.get_endpoint(name=response.endpoint)
+    (deployed,) = endpoint.deployed_models
+    assert endpoint.dedicated_endpoint_dns == server.url.removeprefix("http://")
+    assert deployed.status.available_replica_count == 1
+    assert dict(endpoint.traffic_split) == {deployed.id: 100}
+    assert stage(server, "deploy-one") == "SUCCESSFULLY_DEPLOYED"
+    assert server.chat("deploy-one").json()["choices"][0]["message"]["content"] == "Hello there"
+
+
+def test_tuned_model_by_its_folder(server):
+    done = server.until(server.create(server.job()).name, "SUCCEEDED")
+    folder = server.models.get_model(name=done.tuned_model.model).artifact_uri
+    request = vertex.DeployRequest(destination=PARENT, custom_model={"gcs_uri": folder})
+    request.endpoint_config.endpoint_user_id = "tuned-one"
+    operation = server.garden.deploy(request).operation.name
+    finished = wait_for(lambda: server.finished(operation), server.log)
+    assert finished.error.message == ""
+    (adapter,) = (server.data / "endpoints/tuned-one").glob("*/adapter.gguf")
+    assert adapter.read_bytes() == b"adapter"
+
+
+def test_chosen_ids_exist_once(server):
+    server.deployed("twice")
+    with pytest.raises(Conflict, match=r"endpoints/twice already exists"):
+        server.deploy("twice")
+    other = {"model_config": {"model_user_id": "m-twice"}}
+    with pytest.raises(Conflict, match=r"models/m-twice already exists"):
+        server.deploy("thrice", **other)
+
+
+@pytest.mark.parametrize("name", ["Upper", "1a", "a_b", "ends-", "x" * 64])
+def test_bad_endpoint_ids(server, name):
+    with pytest.raises(BadRequest, match="endpoint_user_id"):
+        server.deploy(name)
+
+
+def test_bad_model_id(server):
+    with pytest.raises(BadRequest, match="model_user_id"):
+        server.deploy("bad-model-id", model_config={"model_user_id": "1x"})
+
+
+def test_machine_that_is_not_offered(server):
+    resources = {"machine_spec": {"machine_type": "a3-highgpu-8g"}}
+    with pytest.raises(BadRequest, match="a3-highgpu-8g is not offered for local/tiny@tiny-gemma3. Offered: local-cpu"):
+        server.deploy("machine", deploy_config={"dedicated_resources": resources})
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("gs://garden-local/not/there", "empty or not there"),
+        ("/tmp/model", "must be a Cloud Storage path"),
+        ("", "is required"),
+    ],
+)
+def test_bad_folders(server, uri, message):
+    with pytest.raises(BadRequest, match=message):
+        server.garden.deploy(vertex.DeployRequest(destination=PARENT, custom_model={"gcs_uri": uri}))
+
+
+def test_folder_without_a_model(server):
+    server.upload("halfmodel/config.json", "{}")
+    with pytest.raises(BadRequest, match=r"lacks adapter/adapter.gguf, adapter/base-model.json"):
+        server.garden.deploy(
+            vertex.DeployRequest(destination=PARENT, custom_model={"gcs_uri": "gs://garden-local/halfmodel"})
+        )
+
+
+def test_model_without_weights(server):
+    name = "publishers/qwen/models/qwen3@qwen3-4b"
+    with pytest.raises(BadRequest, match="convert https://huggingface.co/Qwen/Qwen3-4B to model.gguf"):
+        server.garden.deploy(vertex.DeployRequest(destination=PARENT, publisher_model_name=name))
+
+
+def test_teardown_has_an_order(server):
+    (deployed,) = server.deployed("teardown").deployed_models
+    endpoint, model = f"{PARENT}/endpoints/teardown", f"{PARENT}/models/m-teardown"
+    with pytest.raises(BadRequest, match="Undeploy it first"):
+        server.endpoints.delete_endpoint(name=endpoint)
+    with pytest.raises(BadRequest, match="Undeploy it first"):
+        server.models.delete_model(name=model)
+    server.endpoints.undeploy_model(endpoint=endpoint, deployed_model_id=deployed.id).result(timeout=10)
+    assert list(server.endpoints.get_endpoint(name=endpoint).deployed_models) == []
+    server.endpoints.delete_endpoint(name=endpoint).result(timeout=10)
+    server.models.delete_model(name=model).result(timeout=10)
+    with pytest.raises(NotFound):
+        server.endpoints.get_endpoint(name=endpoint)
+    with pytest.raises(NotFound):
+        server.models.get_model(name=model)
+
+
+def test_undeploy_of_an_unknown_model(server):
+    server.deployed("undeploy-what")
+    with pytest.raises(NotFound, match="DeployedModel '7'"):
+        server.endpoints.undeploy_model(endpoint=f"{PARENT}/endpoints/undeploy-what", deployed_model_id="7")
+    with pytest.raises(BadRequest, match="deployed_model_id field is required"):
+        server.endpoints.undeploy_model(endpoint=f"{PARENT}/endpoints/undeploy-what", deployed_model_id="")
+
+
+def test_what_it_cannot_give_is_refused(server):
+    private = {"private_service_connect_config": {"enable_private_service_connect": True}}
+    with pytest.raises(BadRequest, match="Private endpoints are not supported"):
+        server.deploy("private", endpoint_config=private)
+    with pytest.raises(BadRequest, match="Hugging Face models cannot be deployed") as refused:
+        server.garden.deploy(vertex.DeployRequest(destination=PARENT, hugging_face_model_id="google/gemma-3-1b-it"))
+    assert refused.value.details[0]["fieldViolations"][0]["field"] == "hugging_face_model_id"
+
+
+def test_lists(server):
+    server.deployed("listed")
+    endpoints = server.endpoints.list_endpoints(parent=PARENT)
+    models = server.models.list_models(parent=PARENT)
+    assert f"{PARENT}/endpoints/listed" in [endpoint.name for endpoint in endpoints]
+    assert f"{PARENT}/models/m-listed" in [model.name for model in models]
+
+
+def test_ledger_has_one_line_a_deployment(server):
+    server.deployed("counted")
+    lines = [line for line in server.ledger() if line["name"].endswith("/counted")]
+    assert [(line["method"], line["base_model"]) for line in lines] == [("deploy", "local/tiny@tiny-gemma3")]

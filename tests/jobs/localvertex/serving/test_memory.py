@@ -1,0 +1,56 @@
+import struct
+
+import pytest
+
+from jobs.localvertex.serving import memory
+from jobs.localvertex.serving.memory import MEGABYTE, PROCESS_BYTES
+from tests.jobs.localvertex.servers import ROOT
+
+TINY = ROOT / "tests/fixtures/tiny-gemma3/model.gguf"
+VISION = ROOT / "tests/fixtures/tiny-gemma3-vision"
+
+
+def need(model, mmproj=None, adapter=None, context=8192, slots=4):
+    return memory.need(str(model), mmproj and str(mmproj), adapter and str(adapter), context=context, slots=slots)
+
+
+def gguf(path, **facts):
+    """A header of whole numbers, and no tensors."""
+    body = b"".join(
+        struct.pack("<Q", len(key)) + key.encode() + struct.pack("<II", 4, value)
+        for key, value in {f"gemma3.{name}": value for name, value in facts.items()}.items()
+    )
+    path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, len(facts)) + body)
+    return path
+
+
+def test_files_count_in_full(tmp_path):
+    adapter = tmp_path / "adapter.gguf"
+    adapter.write_bytes(b"x" * 1000)
+    assert need(TINY, adapter=adapter) - need(TINY) == 1000
+    with_eyes = need(VISION / "model.gguf", VISION / "mmproj.gguf") - need(VISION / "model.gguf")
+    assert with_eyes > (VISION / "mmproj.gguf").stat().st_size
+
+
+def test_the_cache_grows_with_the_conversations(tmp_path):
+    """Two layers, one head of 64 + 64 numbers of two bytes."""
+    facts = {"block_count": 2, "attention.head_count_kv": 1, "attention.key_length": 64, "attention.value_length": 64}
+    model = gguf(tmp_path / "model.gguf", **facts)
+    assert need(model, slots=1) - model.stat().st_size - PROCESS_BYTES == 2 * 256 * 8192
+    assert need(model, slots=4) - need(model, slots=1) == 3 * 2 * 256 * 8192
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"GGUF" + b"\xff" * 60, b"GGUF" + struct.pack("<IQQ", 3, 0, 9)])
+def test_a_file_that_is_no_gguf_is_its_size(tmp_path, content):
+    path = tmp_path / "model.gguf"
+    path.write_bytes(content)
+    assert need(path) == len(content) + PROCESS_BYTES
+
+
+def test_no_file(tmp_path):
+    assert need(tmp_path / "none.gguf") == PROCESS_BYTES
+
+
+def test_this_machine():
+    assert memory.half_of_this_machine() > 256 * MEGABYTE
+    assert memory.resident(1 << 30) == 0

@@ -1,0 +1,63 @@
+"""A thousand mutated requests, five thousand with the slow tests; `FUZZ_SEED` for others."""
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import httpx
+import pytest
+
+from jobs.localvertex.app import INFERENCE_METHODS, PATHS
+from tests.jobs.localvertex.fuzz import SEEDS, Request, requests
+
+SEED = int(os.environ.get("FUZZ_SEED", "20261124"))
+MOST_GROWTH_KB = 24_000
+PARTS, AT_ONCE = 8, 6
+
+
+def memory(server) -> int:
+    with open(f"/proc/{server.process.pid}/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+
+
+def send(client: httpx.Client, request: Request) -> str:
+    """What is wrong with the answer."""
+    try:
+        reply = client.request(request.verb, request.path, content=request.content)
+    except httpx.InvalidURL:
+        return ""
+    except httpx.TransportError as error:
+        return f"{error!r}"
+    if reply.status_code >= 500:
+        return f"{reply.status_code} {reply.text[:300]}"
+    if reply.status_code != 200 and set(reply.json()["error"]) - {"details"} != {"code", "message", "status"}:
+        return f"no envelope: {reply.text[:300]}"
+    return ""
+
+
+def test_every_call_is_mutated():
+    """`:serverStreamingPredict` and its like are in the same place as those of `INFERENCE_METHODS`."""
+    paths = [f"/v1beta1/{path.partition('?')[0]}" for _, path, _ in SEEDS]
+    asked = {p.route.method for p in PATHS for path in paths if p.pattern.match(path)}
+    verbs = {path.rpartition(":")[2] for path in paths}
+    assert {path.route.method for path in PATHS} - asked == set()
+    assert {verb for verb in INFERENCE_METHODS if verb} - verbs == set()
+
+
+@pytest.mark.parametrize("count", [300, pytest.param(5000, marks=[pytest.mark.slow, pytest.mark.timeout(1000)])])
+def test_no_server_error_no_hang_and_flat_memory(own_server, count):
+    server = own_server.start()
+    server.upload("fuzz/train.jsonl", json.dumps({"prompt": "steps", "completion": "yes"}) + "\n")
+    server.deployed("fuzz")
+    asked, sizes, wrong = list(requests(SEED, count)), [], []
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=30) as client, ThreadPoolExecutor(AT_ONCE) as pool:
+        for first in range(0, count, count // PARTS):
+            part = asked[first : first + count // PARTS]
+            answers = pool.map(partial(send, client), part)
+            wrong += [(request, problem) for request, problem in zip(part, answers, strict=True) if problem]
+            sizes.append(memory(server))
+    assert wrong == [], server.log()[-4000:]
+    assert sizes[-1] - sizes[2] < MOST_GROWTH_KB, sizes
+    assert httpx.get(f"{server.url}/healthz", trust_env=False).json()["status"] == "ok"
+    assert "Traceback" not in server.log()
