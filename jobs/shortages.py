@@ -50,10 +50,6 @@ class Shortage(StrEnum):
     def remedy(self) -> str:
         return _(REMEDIES.get(self, AGAIN))
 
-    @property
-    def stops_writing_only(self) -> bool:
-        return self in REMEDIES
-
 
 SENTENCES = {
     Shortage.DISK_FULL: gettext_noop(

@@ -11,10 +11,10 @@ from django.utils.translation import gettext, gettext_lazy as _, pgettext_lazy
 from console.forms.endpoints.deploy import ReplicasField, ordered
 from console.forms.fields import DisplayNameField, MultilineField, StepForm, ask_for_licence
 from jobs.models import TuningJob
+from jobs.models.endpoint import LONGEST_LEASE
 from jobs.models.fields.labels import parse_labels
 
 STEPS = ("name", "base-model", "output", "training", "deployment")
-LONGEST_LEASE = 720
 
 
 class NameForm(StepForm):

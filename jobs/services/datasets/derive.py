@@ -22,7 +22,6 @@ from .file import PROBLEMS_KEPT, Line, Lines, decoded, opened
 from .rows import parse
 from .table import Columns, Table, look
 
-LARGEST_SHARE = 20
 ROWS_TRIED = 3
 
 

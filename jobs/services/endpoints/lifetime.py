@@ -21,7 +21,6 @@ from jobs.text.deferred import gettext as _, ngettext
 
 from . import endpoints, scaling
 
-LONGEST_HOURS = 24 * 30
 BATCH = 50
 
 
