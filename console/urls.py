@@ -17,7 +17,7 @@ from console.views.chat import (
 )
 from console.views.comparisons import columns, comparisons, votes
 from console.views.datasets import datasets, derive, rows
-from console.views.endpoints import actions as endpoint_actions, endpoints, models
+from console.views.endpoints import actions as endpoint_actions, deployed_models, endpoints
 from console.views.settings import (
     about,
     audit,
@@ -96,9 +96,11 @@ endpoint_urls = [
     path("endpoints/<uuid:pk>/replicas/", endpoint_actions.replicas, name="endpoint-replicas"),
     path("endpoints/<uuid:pk>/lease/", endpoint_actions.lease, name="endpoint-lease"),
     path("endpoints/<uuid:pk>/extend/", endpoint_actions.extend, name="endpoint-extend"),
-    path("endpoints/<uuid:pk>/traffic/", models.traffic, name="endpoint-traffic"),
-    path("endpoints/<uuid:pk>/models/add/", models.add, name="endpoint-model-add"),
-    path("endpoints/<uuid:pk>/models/<slug:deployed>/undeploy/", models.undeploy, name="endpoint-model-undeploy"),
+    path("endpoints/<uuid:pk>/traffic/", deployed_models.traffic, name="endpoint-traffic"),
+    path("endpoints/<uuid:pk>/models/add/", deployed_models.add, name="endpoint-model-add"),
+    path(
+        "endpoints/<uuid:pk>/models/<slug:deployed>/undeploy/", deployed_models.undeploy, name="endpoint-model-undeploy"
+    ),
     path("endpoints/<uuid:pk>/again/", endpoint_actions.again, name="endpoint-again"),
 ]
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from .models import Message
 from .services.accounts import accounts
-from .services.catalogue import models
+from .services.catalogue import publisher_models
 from .services.chat import conversations, images
 from .services.chat.streaming import saver
 from .services.datasets import sweep as dataset_sweep
@@ -99,7 +99,7 @@ def deliver(delivery_id: str) -> None:
 
 @task("catalogue.sync")
 def sync_catalogue() -> None:
-    models.sync(timezone.now())
+    publisher_models.sync(timezone.now())
 
 
 @task("jobs.surplus")

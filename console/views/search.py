@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
-from console.presenters.catalogue import models
+from console.presenters.catalogue import model_families
 from console.presenters.components.highlight import highlighted
 from console.web.http import ConsoleRequest
 from jobs.models import Conversation, Dataset, Endpoint, PublisherModel, TuningJob
@@ -63,7 +63,7 @@ def tuned(user: User) -> "QuerySet[Any]":
 KINDS = (
     Kind(
         _("Models"), "potted_plant", ("display_name", "name"), lambda user: PublisherModel.objects.listed(),
-        lambda row: models.Variant(row, "").url, "model-garden", has_search=True,
+        lambda row: model_families.Variant(row, "").url, "model-garden", has_search=True,
     ),
     Kind(
         _("Tuned models"), "tune", ("display_name", "base_model", "tuned_model"), tuned, page_of("tuned-model"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from jobs.models import TuningMode
 
-from .models import Variant
+from .model_families import Variant
 
 LONGEST_SEARCH = 200
 

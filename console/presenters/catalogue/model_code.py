@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from jobs.models import Endpoint
 from jobs.text import markdown
 
-from .models import Variant
+from .model_families import Variant
 
 TABS: Mapping[str, str | Promise] = {"python": _("Python"), "curl": _("curl"), "openai": _("OpenAI client")}
 UNKNOWN_ENDPOINT = "ENDPOINT_ID"

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _, gettext_lazy
 
 from jobs.text import markdown
 
-from .models import Variant
+from .model_families import Variant
 
 GUIDES = {
     "gemma": (gettext_lazy("Gemma documentation"), "https://ai.google.dev/gemma/docs/core"),

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from console.forms.endpoints.deploy import WeightsForm
 from console.presenters.catalogue import machines
-from console.presenters.catalogue.models import Variant
+from console.presenters.catalogue.model_families import Variant
 from jobs.services.endpoints import endpoints
 
 

@@ -13,7 +13,7 @@ from console.forms.datasets import ColumnsForm, ConvertForm, EditForm, SplitForm
 from console.web.http import ConsoleRequest
 from jobs import errors
 from jobs.models import Dataset, DatasetShape, PublisherModel
-from jobs.services.catalogue import models as catalogue
+from jobs.services.catalogue import publisher_models as catalogue
 from jobs.services.datasets import datasets, derive as making
 from jobs.services.datasets.table import Columns, Table
 

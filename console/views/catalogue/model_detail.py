@@ -13,9 +13,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from console.forms.chat.chat import TryForm
 from console.forms.endpoints.deploy import DeployForm
-from console.presenters.catalogue import model_words, models as catalogue
+from console.presenters.catalogue import model_families as catalogue, model_words
 from console.presenters.catalogue.model_code import TABS, Code
-from console.presenters.catalogue.models import Family, Variant
+from console.presenters.catalogue.model_families import Family, Variant
 from console.presenters.chat.turns import first_answer
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs import errors, tasks

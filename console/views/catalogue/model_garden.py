@@ -13,8 +13,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from console.forms.catalogue import CatalogueFilter, facet_groups
-from console.presenters.catalogue import models, weights
-from console.presenters.catalogue.models import Family, Variant
+from console.presenters.catalogue import model_families, weights
+from console.presenters.catalogue.model_families import Family, Variant
 from console.presenters.components.highlight import highlighted
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs import tasks
@@ -38,7 +38,7 @@ class Shelf:
 
 @require_safe
 def index(request: ConsoleRequest) -> HttpResponse:
-    families = models.families(PublisherModel.objects.listed())
+    families = model_families.families(PublisherModel.objects.listed())
     variants = [variant for family in families for variant in family.variants]
     chosen = CatalogueFilter.parse(request.GET)
     context = {

@@ -9,8 +9,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from console.forms.endpoints.deploy import WeightsForm
-from console.presenters.catalogue import models
-from console.presenters.catalogue.models import Variant
+from console.presenters.catalogue import model_families
+from console.presenters.catalogue.model_families import Variant
 from console.presenters.catalogue.weights import context_of, form_of, machine_of
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs import errors, tasks
@@ -24,7 +24,7 @@ PAGE = "model_garden/weights.html"
 def deploy(request: ConsoleRequest) -> HttpResponse:
     if request.method != "POST":
         return hx_redirect(request, f"{reverse('model-garden')}?action=deploy-weights")
-    families = models.families(PublisherModel.objects.listed())
+    families = model_families.families(PublisherModel.objects.listed())
     variants = [variant for family in families for variant in family.variants]
     form = form_of(variants, request.POST)
     endpoint = deployed(request, form, variants) if form.is_valid() else None

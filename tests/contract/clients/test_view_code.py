@@ -3,7 +3,7 @@
 import pytest
 
 from console.presenters.catalogue.model_code import Code
-from console.presenters.catalogue.models import Variant
+from console.presenters.catalogue.model_families import Variant
 from jobs.models import Endpoint, PublisherModel
 from tests.jobs.localvertex.servers import PARENT, TINY
 

@@ -26,8 +26,8 @@ from console.forms.tuning.steps import (
     OutputForm,
 )
 from console.forms.tuning.training import TrainingForm, mode_problem
-from console.presenters.catalogue import models
-from console.presenters.catalogue.models import Variant
+from console.presenters.catalogue import model_families
+from console.presenters.catalogue.model_families import Variant
 from jobs.models import Dataset, PublisherModel, TuningDraft, TuningMode, preference_of
 from jobs.services.catalogue import regions
 from jobs.services.costs import estimates
@@ -76,7 +76,7 @@ class Wizard:
 
     @cached_property
     def variants(self) -> list[Variant]:
-        families = models.families(PublisherModel.objects.listed())
+        families = model_families.families(PublisherModel.objects.listed())
         return [variant for family in families for variant in family.variants]
 
     @cached_property

@@ -8,7 +8,7 @@ from django.utils.text import slugify
 
 from console.forms.tuning.training import ABSOLUTE, MOST_EPOCHS
 from jobs.models import TuningDraft
-from jobs.services.catalogue.models import TuningFacts
+from jobs.services.catalogue.publisher_models import TuningFacts
 from jobs.services.storage import policies
 from jobs.services.tuned_models.continuation import Start
 from jobs.services.tuning.code import plain

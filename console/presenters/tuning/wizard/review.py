@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from console.presenters.catalogue import models
+from console.presenters.catalogue import model_families
 from jobs.models import TuningMode
 from jobs.models.fields.labels import as_text
 from jobs.services.costs import machine_prices
@@ -38,7 +38,7 @@ def note(step: str, values: Mapping[str, Any]) -> str:
 
 
 def machine_with_price(spec: Mapping[str, Any]) -> str:
-    label, price = models.machine_label(dict(spec)), machine_prices.price(spec["machine_type"])
+    label, price = model_families.machine_label(dict(spec)), machine_prices.price(spec["machine_type"])
     if price is None:
         return _("%(machine)s · price not known") % {"machine": label}
     if not price.usd_per_hour:

@@ -1,7 +1,7 @@
 import pytest
 
 from console.presenters.catalogue.model_code import TABS, Code
-from console.presenters.catalogue.models import family
+from console.presenters.catalogue.model_families import family
 from tests import factories
 
 pytestmark = pytest.mark.django_db

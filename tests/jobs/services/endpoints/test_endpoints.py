@@ -4,7 +4,7 @@ import pytest
 
 from jobs import errors
 from jobs.models import Endpoint
-from jobs.services.catalogue import models
+from jobs.services.catalogue import publisher_models
 from jobs.services.endpoints import endpoints
 from jobs.services.endpoints.endpoints import DeploymentSpec, Machine
 from tests import factories
@@ -150,7 +150,7 @@ def test_automatic_endpoints_are_one_a_job(owner):
 
 
 def test_the_machine_comes_with_its_accelerators(owner, driver):
-    models.sync(driver.now)
+    publisher_models.sync(driver.now)
     job = tuned(owner, machine_type="g2-standard-12")
     endpoint = endpoints.deploy_for_job(job)
     assert (endpoint.accelerator_type, endpoint.accelerator_count) == ("NVIDIA_L4", 1)

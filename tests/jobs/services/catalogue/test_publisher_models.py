@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from jobs.models import CatalogueSync, Heartbeat, PublisherModel
-from jobs.services.catalogue import models
+from jobs.services.catalogue import publisher_models
 from tests import factories
 
 NAME = factories.BASE_MODEL
@@ -12,7 +12,7 @@ NAME = factories.BASE_MODEL
 
 @pytest.mark.django_db
 def test_sync_keeps_what_the_pages_show(fake_gateway):
-    models.sync(factories.NOW)
+    publisher_models.sync(factories.NOW)
     model = PublisherModel.objects.get(name=NAME)
     assert (model.publisher, model.family, model.version) == ("google", "gemma3", "gemma-3-270m")
     assert (model.can_tune, model.can_deploy, model.licence_acknowledged) == (True, True, False)
@@ -25,9 +25,9 @@ def test_sync_keeps_what_the_pages_show(fake_gateway):
 
 @pytest.mark.django_db
 def test_a_failure_keeps_the_old_rows_and_says_why(fake_gateway):
-    models.sync(factories.NOW)
+    publisher_models.sync(factories.NOW)
     fake_gateway.unavailable("catalogue.list_models")
-    models.sync(factories.NOW)
+    publisher_models.sync(factories.NOW)
     read = CatalogueSync.objects.get()
     assert (read.succeeded_at, read.failed_at) == (factories.NOW, factories.NOW)
     assert read.error_message == "Vertex AI does not answer."
@@ -36,18 +36,18 @@ def test_a_failure_keeps_the_old_rows_and_says_why(fake_gateway):
 
 @pytest.mark.django_db
 def test_a_model_that_is_gone_is_not_listed(fake_gateway):
-    models.sync(factories.NOW)
+    publisher_models.sync(factories.NOW)
     del fake_gateway.catalogue.models[NAME]
-    models.sync(factories.NOW)
+    publisher_models.sync(factories.NOW)
     assert PublisherModel.objects.get(name=NAME).is_listed is False
 
 
 @pytest.mark.django_db
 def test_an_empty_catalogue_is_a_failure_and_unlists_nothing(fake_gateway):
-    models.sync(factories.NOW)
+    publisher_models.sync(factories.NOW)
     listed = PublisherModel.objects.listed().count()
     fake_gateway.catalogue.models.clear()
-    models.sync(factories.NOW)
+    publisher_models.sync(factories.NOW)
     read = CatalogueSync.objects.get()
     assert PublisherModel.objects.listed().count() == listed
     assert (read.failed_at, read.error_message) == (
@@ -58,10 +58,10 @@ def test_an_empty_catalogue_is_a_failure_and_unlists_nothing(fake_gateway):
 @pytest.mark.django_db
 def test_a_model_is_new_when_it_appears_in_a_catalogue_read_before(fake_gateway):
     newest = fake_gateway.catalogue.models.pop(NAME)
-    models.sync(factories.NOW)
+    publisher_models.sync(factories.NOW)
     fake_gateway.catalogue.models[NAME] = newest
     for day in range(1, 3):
-        models.sync(factories.NOW + timedelta(days=day))
+        publisher_models.sync(factories.NOW + timedelta(days=day))
     seen = dict(PublisherModel.objects.values_list("name", "first_seen_at"))
     assert seen.pop(NAME) == factories.NOW + timedelta(days=1)
     assert set(seen.values()) == {None}
@@ -71,7 +71,7 @@ def test_a_model_is_new_when_it_appears_in_a_catalogue_read_before(fake_gateway)
 def test_what_a_catalogue_does_not_tell_comes_from_the_table(fake_gateway):
     told = {"parameters": "270M", "context_tokens": 9, "modalities": ("text", "image"), "documents": {"use cases": "x"}}
     fake_gateway.catalogue.models[NAME] = replace(fake_gateway.catalogue.models[NAME], **told)
-    models.sync(factories.NOW)
+    publisher_models.sync(factories.NOW)
     names = ("parameters", "context_tokens", "modalities", "documents")
     data = {model.name: [model.data[name] for name in names] for model in PublisherModel.objects.all()}
     assert data["google/gemma3@gemma-3-27b-it"] == ["", 131072, ["text", "image"], {}]
@@ -82,22 +82,22 @@ def test_what_a_catalogue_does_not_tell_comes_from_the_table(fake_gateway):
 @pytest.mark.django_db
 def test_the_licence_state_follows_vertex(fake_gateway):
     fake_gateway.catalogue.acknowledged.add(NAME)
-    models.sync(factories.NOW)
+    publisher_models.sync(factories.NOW)
     assert PublisherModel.objects.get(name=NAME).licence_acknowledged is True
     fake_gateway.catalogue.acknowledged.clear()
-    models.sync(factories.NOW)
+    publisher_models.sync(factories.NOW)
     assert PublisherModel.objects.get(name=NAME).licence_acknowledged is False
 
 
 @pytest.mark.django_db
 def test_a_licence_that_cannot_be_read_stays_unknown(fake_gateway):
     fake_gateway.unavailable("catalogue.licence_acknowledged", times=9)
-    models.sync(factories.NOW)
+    publisher_models.sync(factories.NOW)
     assert PublisherModel.objects.get(name=NAME).licence_acknowledged is None
 
 
 def test_facts_of_the_local_model():
-    facts = models.tuning_facts(NAME)
+    facts = publisher_models.tuning_facts(NAME)
     modes = ("PEFT_ADAPTER", "FULL")
     assert (facts.modes, facts.max_sequence_tokens, facts.usd_per_million_tokens) == (modes, 2048, 0)
     assert facts.defaults["PEFT_ADAPTER"].adapter_size in facts.adapter_sizes
@@ -106,15 +106,18 @@ def test_facts_of_the_local_model():
 
 @pytest.mark.parametrize("size", ["1b", "4b", "12b"])
 def test_the_small_gemmas_are_tuned_in_full_only(size):
-    facts = models.tuning_facts(f"google/gemma3@gemma-3-{size}-it")
+    facts = publisher_models.tuning_facts(f"google/gemma3@gemma-3-{size}-it")
     assert (facts.modes, facts.adapter_sizes, facts.defaults["FULL"].adapter_size) == (("FULL",), (), None)
 
 
 def test_unknown_and_pretrained_models_have_no_facts():
-    assert (models.tuning_facts("a/b@c"), models.tuning_facts("google/gemma3@gemma-3-4b-pt")) == (None, None)
+    assert (publisher_models.tuning_facts("a/b@c"), publisher_models.tuning_facts("google/gemma3@gemma-3-4b-pt")) == (
+        None,
+        None,
+    )
 
 
 def test_each_fact_names_its_source_and_day():
-    names = models._all_facts()["models"]
-    facts = [models.tuning_facts(name) for name in names]
+    names = publisher_models._all_facts()["models"]
+    facts = [publisher_models.tuning_facts(name) for name in names]
     assert all(fact.source and fact.as_of and set(fact.defaults) == set(fact.modes) for fact in facts)

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _, gettext_lazy
 
 from console.forms.catalogue import MODALITIES, PROVIDERS, TASKS
 from jobs.models import PublisherModel, TuningMode
-from jobs.services.catalogue import models as catalogue
+from jobs.services.catalogue import publisher_models as catalogue
 
 from . import machines as on_machines
 

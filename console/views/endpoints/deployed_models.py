@@ -9,7 +9,7 @@ from django.http import Http404, HttpResponse
 from django.utils.translation import gettext as _
 
 from console.forms.endpoints.traffic import FurtherModelForm, SharesForm
-from console.presenters.catalogue import models as catalogue, weights
+from console.presenters.catalogue import model_families as catalogue, weights
 from console.presenters.endpoints.served_models import further_of, served, why_not_changed
 from console.web.http import ConsoleRequest, hx_redirect
 from jobs import errors, tasks
