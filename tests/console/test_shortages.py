@@ -113,7 +113,7 @@ def test_what_was_typed_comes_back_to_be_sent_again(visitor, read_only):
     sent = {"text": words, "endpoint": str(endpoint.pk), "key": str(uuid4())}
     response = visitor.post("/studio/chat/", sent | {"csrfmiddlewaretoken": "x"})
     page = response.content.decode()
-    assert (response.status_code, response["Retry-After"], len(READ_ONLY.findall(page))) == (503, "10", 1)
+    assert (response.status_code, response["Retry-After"], bool(READ_ONLY.search(page))) == (503, "10", True)
     fields = dict(re.findall(r'<textarea name="([^"]+)" hidden>\n(.*?)</textarea>', page, re.S))
     kept = {name: html.unescape(value) for name, value in fields.items()}
     assert kept == sent
@@ -166,6 +166,16 @@ def test_whatever_runs_out_is_a_503_with_a_sentence(visitor, url, sentence):
 @pytest.mark.urls(__name__)
 def test_a_bug_of_the_database_is_still_a_failure(visitor):
     assert visitor.get("/bug/").status_code == 500
+
+
+@pytest.mark.urls(__name__)
+@pytest.mark.parametrize(
+    ("met", "known", "notes"), [("/full/", Shortage.DISK_FULL, 1), ("/room/", Shortage.DISK_FULL, 2)]
+)
+def test_the_answer_says_a_sentence_once(visitor, monkeypatch, met, known, notes):
+    """What every page says at its top is left out where it is what the answer is about."""
+    monkeypatch.setattr(shortages, "disk", lambda: known)
+    assert visitor.get(met).content.decode().count('class="note bad"') == notes
 
 
 @pytest.mark.urls(__name__)
