@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponse
 from django.utils import translation
-from django.utils.functional import Promise
+from django.utils.functional import Promise, lazy
 from django.utils.translation import gettext_lazy as _
 from django_htmx.middleware import HtmxDetails
 
@@ -41,7 +41,11 @@ class Limit:
     remedy: str | Promise
 
     @property
-    def text(self) -> str:
+    def text(self) -> str | Promise:
+        """In the language of whoever it is shown to."""
+        return lazy(self._sentences, str)()
+
+    def _sentences(self) -> str:
         size = f"{self.size // MEGABYTE} MB" if self.size >= MEGABYTE else f"{self.size // KILOBYTE} KB"
         sentence = _("This is larger than %(size)s, the most that the console takes at once.") % {"size": size}
         remedy = self.remedy % {"dataset": f"{settings.DATASET_MAX_BYTES // MEGABYTE} MB"}
@@ -80,7 +84,7 @@ def declared_length(scope: Scope) -> int | None:
 class Refused(Exception):
     """The status and the sentence that the client gets. `drained`: bytes still read, so that it sees them."""
 
-    def __init__(self, status: int, text: str, drained: int = 0) -> None:
+    def __init__(self, status: int, text: str | Promise, drained: int = 0) -> None:
         super().__init__(text)
         self.status, self.text, self.drained = status, text, drained
 
@@ -100,7 +104,7 @@ async def collect(receive: Receive, limit: Limit, kept: IO[bytes], account: Acco
         try:
             message = await asyncio.wait_for(receive(), SILENT_SECONDS)
         except TimeoutError:
-            raise Refused(408, str(LATE)) from None
+            raise Refused(408, LATE) from None
         if message["type"] == "http.disconnect":
             raise Gone
         chunk = message.get("body", b"")
@@ -108,7 +112,7 @@ async def collect(receive: Receive, limit: Limit, kept: IO[bytes], account: Acco
         if size > limit.size:
             raise too_large(limit, is_signed_in)
         if asyncio.get_running_loop().time() - began > SILENT_SECONDS + size / SLOWEST_PACE:
-            raise Refused(408, str(LATE))
+            raise Refused(408, LATE)
         account.take(len(chunk))
         _write(kept, chunk)
         more = message.get("more_body", False)
@@ -120,7 +124,7 @@ def _write(kept: IO[bytes], chunk: bytes) -> None:
     try:
         kept.write(chunk)
     except OSError as error:
-        raise Refused(503, str(NO_ROOM), DRAINED_OF_STRANGERS) from error
+        raise Refused(503, NO_ROOM, DRAINED_OF_STRANGERS) from error
 
 
 def render_refusal(scope: Scope, refused: Refused) -> HttpResponse:

@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from jobs.models import NotificationChoice, NotificationKind, NotificationWay
 
+ADDRESS_FIELDS = {NotificationWay.EMAIL: "email", NotificationWay.WEBHOOK: "webhook_url"}
 KINDS = [kind for kind in NotificationKind if kind != NotificationKind.TEST]
 
 
@@ -47,9 +48,11 @@ class NotificationForm(forms.Form):
         }
 
     def describe_ways(self) -> str:
+        """A line for each kind. A way without an address sends nothing."""
+        ways = [way for way in NotificationWay if self.cleaned_data[ADDRESS_FIELDS[way]]]
         chosen = self.chosen_ways()
-        labels = [f"{kind.label} ({NotificationWay(way).label})" for kind in KINDS for way in chosen[kind.value]]
-        return ", ".join(labels)
+        labels = {kind: ", ".join(str(way.label) for way in ways if way.value in chosen[kind.value]) for kind in KINDS}
+        return "\n".join(f"{kind.label} ({label})" for kind, label in labels.items() if label)
 
     @property
     def table(self) -> list[dict[str, Any]]:

@@ -146,6 +146,12 @@ def relative(moment: datetime) -> str:
 
 
 @register.filter
+def command(text: str) -> SafeString:
+    """For `code`: a line never breaks inside a word, as after the hyphens of `--data-dir`."""
+    return format_html_join(" ", '<span class="word">{}</span>', ((word,) for word in text.split(" ")))
+
+
+@register.filter
 def duration(seconds: float | timedelta | None) -> str:
     """Two units at most: 12 s, 4 min 5 s, 3 h 20 min."""
     if seconds is None:

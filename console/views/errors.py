@@ -55,7 +55,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 @requires_csrf_token
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    text = _("You may not do this. Ask the owner of the console for the right to.")
+    text = _("You don't have permission to do this. Ask the owner of the console for access.")
     if is_fragment(request):
         return refusal(cast(HtmxRequest, request), text, 403)
     return render(request, "403.html", {"text": text, **details(request, 403)}, status=403)

@@ -169,6 +169,16 @@ def test_a_bug_of_the_database_is_still_a_failure(visitor):
 
 
 @pytest.mark.urls(__name__)
+@pytest.mark.parametrize(
+    ("met", "known", "notes"), [("/full/", Shortage.DISK_FULL, 1), ("/room/", Shortage.DISK_FULL, 2)]
+)
+def test_the_answer_says_a_sentence_once(visitor, monkeypatch, met, known, notes):
+    """What every page says at its top is left out where it is what the answer is about."""
+    monkeypatch.setattr(shortages, "disk", lambda: known)
+    assert visitor.get(met).content.decode().count('class="note bad"') == notes
+
+
+@pytest.mark.urls(__name__)
 def test_the_log_says_it_once_and_without_a_traceback(visitor, caplog):
     with caplog.at_level(logging.INFO):
         for _ in range(5):

@@ -60,7 +60,7 @@ def test_the_help_of_a_field_is_text():
 def test_a_refusal_leads_back_to_a_page_of_ours_only(visitor, before, leads_back):
     endpoint = factories.endpoint(state="UNDEPLOYED", phase="CLOSED")
     page = visitor.get(f"/endpoints/{endpoint.pk}/undeploy/", HTTP_REFERER=before).content.decode()
-    assert ('<h1 tabindex="-1">Not done' in page, f'href="{before}"' in page) == (True, leads_back)
+    assert ('<h1 tabindex="-1">Request refused' in page, f'href="{before}"' in page) == (True, leads_back)
 
 
 @pytest.mark.threat("T7")

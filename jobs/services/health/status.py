@@ -170,7 +170,7 @@ def worker(beat: Heartbeat | None, found: list[ProcessReport], now: datetime) ->
     facts["processes"] = [_line(one) for one in workers]
     part = Part("worker", PartState.OK, _silence(beat, now), facts, beat.seen_at if beat else None)
     if part.problem:
-        return replace(part, state=PartState.FAILED)
+        return _silent(part, part.problem)
     if problem := _differs(facts["version"]) or _some_silent(workers, now):
         return replace(part, state=PartState.WARNING, problem=problem)
     if facts["waiting"] > WAITS_LONG.total_seconds():
@@ -188,16 +188,19 @@ def report_on(kind: str, all_reports: list[ProcessReport], now: datetime) -> Par
         return replace(part, state=PartState.FAILED, problem=_("No process of this kind reports."))
     part = replace(part, checked_at=found[0].seen_at)
     if processes.is_silent(found[0], now):
-        if connection.vendor == "sqlite" and shortages.problem_with_disk():
-            text = _("It cannot be told: on a full disk no process can report.")
-            return replace(part, state=PartState.UNKNOWN, problem=text)
         words = {"seconds": (now - found[0].seen_at).total_seconds()}
-        text = _("It last reported %(seconds)d seconds ago.") % words
-        return replace(part, state=PartState.FAILED, problem=text)
+        return _silent(part, _("It last reported %(seconds)d seconds ago.") % words)
     versions = {one.version for one in found if not processes.is_silent(one, now)} - {settings.VERSION}
     if problem := _differs(min(versions, default="")) or _some_silent(found, now):
         return replace(part, state=PartState.WARNING, problem=problem)
     return part
+
+
+def _silent(part: Part, problem: str) -> Part:
+    if connection.vendor == "sqlite" and shortages.problem_with_disk():
+        text = _("It cannot be told: on a full disk no process can report.")
+        return replace(part, state=PartState.UNKNOWN, problem=text)
+    return replace(part, state=PartState.FAILED, problem=problem)
 
 
 def _differs(version: str) -> str:
@@ -239,6 +242,8 @@ def scheduler(beat: Heartbeat | None, the_worker: Part, now: datetime) -> Part:
     seen_at = beat.seen_at if beat else None
     if seen_at and now - seen_at <= WORKER_STALE_AFTER:
         return Part("scheduler", PartState.OK, checked_at=seen_at)
+    if the_worker.state == PartState.UNKNOWN:
+        return Part("scheduler", PartState.UNKNOWN, the_worker.problem, checked_at=seen_at)
     if the_worker.state == PartState.FAILED:
         text = _("The worker is silent, and only it can tell. Press Check now.")
         return Part("scheduler", PartState.UNKNOWN, text, checked_at=seen_at)

@@ -1,4 +1,5 @@
 import logging
+import re
 
 import pytest
 from django.http import Http404, HttpResponse, HttpResponseRedirect, JsonResponse
@@ -147,6 +148,17 @@ def test_a_failure_is_answered_even_when_the_shell_cannot_be_drawn(signed_in, se
     del settings.VERTEX_API_ENDPOINT
     response = signed_in.get("/boom/")
     assert (response.status_code, "Something went wrong" in response.content.decode()) == (500, True)
+
+
+@pytest.mark.parametrize("before", ["/settings/security/", ""])
+def test_reloading_after_a_refused_form_leads_to_the_page_with_the_form(owner, before):
+    """Its own address may take no more than forms."""
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(owner)
+    headers = {"Referer": f"http://testserver{before}"} if before else {}
+    page = strict.post("/page/", headers=headers).content.decode()
+    reload = re.findall(r'href="([^"]*)">Reload</a>', page)
+    assert (reload, page.count(">Back</a>")) == ([f"http://testserver{before}" if before else "/page/"], 0)
 
 
 def test_a_form_that_was_open_too_long_is_explained(owner):

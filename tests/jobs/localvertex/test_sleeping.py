@@ -127,7 +127,7 @@ def test_crash_while_it_loads_again(own_server, tmp_path):
     assert (reply.status_code, reply.headers["retry-after"], reply.json()["error"]["message"]) == (
         503,
         "2",
-        "Model server exited unexpectedly. E error: the model file is broken It is started again in a few seconds.",
+        "Model server exited unexpectedly. E error: the model file is broken. It is started again in a few seconds.",
     )
     assert states(server)["relapse"] == "failed"
     weights.write_bytes(b"whole")

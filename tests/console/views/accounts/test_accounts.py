@@ -218,4 +218,4 @@ def test_a_preview_in_an_open_session_asks_first(client, owner):
 
 
 def test_the_sign_in_page_says_how_to_get_a_link(client, db):
-    assert "manage.py sign-in-link" in client.get("/accounts/sign-in/").content.decode()
+    assert ">sign-in-link</span>" in client.get("/accounts/sign-in/").content.decode()

@@ -173,7 +173,7 @@ def test_an_account_without_a_password_opens_a_link(visitor, owner):
     age(visitor)
     visitor.post("/settings/notifications/", NOTIFICATIONS)
     page = visitor.get(question(visitor)).content.decode()
-    assert ("manage.py sign-in-link" in page, 'type="password"' in page) == (True, False)
+    assert (">sign-in-link</span>" in page, 'type="password"' in page) == (True, False)
     assert visitor.post(question(visitor), {}).url == question(visitor)
     assert choice(owner) is None
     token = accounts.issue_link(owner, valid=timedelta(minutes=5))
@@ -340,6 +340,18 @@ def test_the_page_says_what_is_going_to_be_done(visitor, owner):
         ],
         "securityend": [],
     }  # fmt: skip
+
+
+def test_each_kind_is_on_a_line_with_the_ways_that_have_an_address(visitor):
+    ways = ["tuning.failed:email", "tuning.failed:webhook", "tuning.succeeded:webhook", "endpoint.ready:email"]
+    for given in ({}, {"webhook_url": ""}):
+        visitor.post("/settings/notifications/", NOTIFICATIONS | {"ways": ways} | given)
+    pages = [visitor.get(f"/accounts/confirm/{pk}/").content.decode() for pk in visitor.session[PENDING]]
+    told = [re.findall(r"<dt>What is sent</dt><dd><bdi>(.*?)</bdi>", page, re.S) for page in pages]
+    assert told == [
+        ["Tuning job succeeded (Webhook)\nTuning job failed (E-mail, Webhook)\nEndpoint ready (E-mail)"],
+        ["Tuning job failed (E-mail)\nEndpoint ready (E-mail)"],
+    ]
 
 
 def test_what_does_not_describe_itself_is_shown_as_it_was_sent():

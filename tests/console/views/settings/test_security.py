@@ -106,7 +106,7 @@ def test_an_account_without_a_password_confirms_before_it_sets_one(visitor, by_l
 
 def test_after_the_link_it_sets_one(visitor, by_link):
     assert visitor.post("/settings/security/confirm/").url == question(visitor)
-    assert "manage.py sign-in-link" in visitor.get(question(visitor)).content.decode()
+    assert ">sign-in-link</span>" in visitor.get(question(visitor)).content.decode()
     token = accounts.issue_link(by_link, valid=timedelta(minutes=15))
     assert visitor.get(f"/accounts/link/{token}/", **BY_HAND).url == question(visitor)
     assert visitor.get(question(visitor)).url == "/settings/security/"

@@ -78,6 +78,6 @@ def test_model_server_that_exits_fails_the_operation(own_server, tmp_path):
     operation = own_server.deploy("broken", publisher_model_name="publishers/me/models/broken@one")
     done = wait_for(lambda: own_server.finished(operation), own_server.log)
     assert done.error.code == 9
-    assert done.error.message == "Model server exited unexpectedly. E error: the model file is broken"
+    assert done.error.message == "Model server exited unexpectedly. E error: the model file is broken."
     assert own_server.endpoints.list_endpoints(parent=PARENT).endpoints == []
     assert own_server.models.list_models(parent=PARENT).models == []

@@ -67,6 +67,17 @@ def test_a_silent_worker_leaves_the_scheduler_unknown():
     assert [part(name).state for name in ("worker", "scheduler")] == [PartState.FAILED, PartState.UNKNOWN]
 
 
+@pytest.mark.fault("F20")
+def test_on_a_full_disk_a_silent_worker_may_well_live(monkeypatch):
+    if status.connection.vendor != "sqlite":
+        pytest.skip("the disk of another database is elsewhere")
+    beat("worker", 95)
+    beat("beat", 95)
+    monkeypatch.setattr(shortages, "NOTHING_LEFT", 2**62)
+    told = [(found.state, found.problem) for found in map(part, ("worker", "scheduler"))]
+    assert told == [(PartState.UNKNOWN, "It cannot be told: on a full disk no process can report.")] * 2
+
+
 def test_a_worker_that_lives_tells_of_a_dead_scheduler():
     beat("worker")
     beat("beat", 95)
