@@ -88,7 +88,6 @@ def last_page(content):
     return content[:-4096] + b"\xa5" * 4096
 
 
-@pytest.mark.fault("F22")
 @pytest.mark.parametrize("damage", [header, last_page])
 def test_a_damaged_file_is_one_sentence(own_server, damage):
     """The last page may be far from what a start reads."""
