@@ -3,7 +3,7 @@ import gc
 import logging.config
 import os
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from celery import Celery, bootsteps
@@ -32,6 +32,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
 logger = logging.getLogger(__name__)
 STARTED = datetime.now(UTC)
+DUE_AT_START = frozenset({"sync-catalogue", "probe-status", "prune"})
 
 app = Celery("console")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -42,6 +43,13 @@ reporters: list[Any] = []
 
 class Schedule(Scheduler):  # type: ignore[misc]  # Celery has no types
     """Kept in memory: the longest interval is an hour, and a file could be torn, or on a disk that is full."""
+
+    def setup_schedule(self) -> None:
+        """Some are due at every start, once the broker is there: else Model Garden would be empty for the first five
+        minutes, and a console that runs for less than an hour at a time would never be tidied up."""
+        super().setup_schedule()
+        for name in DUE_AT_START & self.schedule.keys():
+            self.schedule[name].last_run_at -= timedelta(days=1)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         scheduler_tick.now()
@@ -160,14 +168,6 @@ def refuse_newer_database(**_: Any) -> None:
     connections.close_all()
     if problem:
         raise SystemExit(problem)
-
-
-@beat_init.connect  # type: ignore[untyped-decorator]
-def begin_schedule(**_: Any) -> None:
-    """At every start, too: the schedule alone would leave Model Garden empty for the first five minutes, and never
-    tidy up in a console that runs for less than an hour at a time."""
-    for name in ("catalogue.sync", "status.probe", "jobs.prune"):
-        app.send_task(name, expires=60)
 
 
 @task_prerun.connect  # type: ignore[untyped-decorator]

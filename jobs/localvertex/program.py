@@ -8,6 +8,7 @@ import logging
 import os
 import shlex
 import socket
+import sqlite3
 import sys
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from jobs.localvertex.serving.deployments import Deployments
 from jobs.localvertex.serving.llama import HANG_SECONDS, SERVING_COMMAND
 from jobs.localvertex.serving.memory import MEGABYTE
 from jobs.localvertex.serving.pool import IDLE_SECONDS, Serving
-from jobs.localvertex.shortages import Calm
+from jobs.localvertex.shortages import Calm, shortage_of
 from jobs.localvertex.storage.buckets import Buckets
 from jobs.localvertex.store import Store
 from jobs.localvertex.tuning.queue import Runner
@@ -47,6 +48,10 @@ clients: set api_endpoint to the printed address, transport="rest", and any cred
 GET /healthz tells which base models are ready. SIGTERM stops the server and its children.
 """
 MOST_AT_ONCE = 16
+DAMAGED = (
+    "If it is damaged, restore the last backup, or move it away: the local Vertex AI then begins with no jobs, models "
+    "and endpoints."
+)
 REFUSAL = b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s"
 REFUSAL_SECONDS = 5.0
 PRIVATE_UMASK = 0o077
@@ -184,10 +189,19 @@ def set_up_logging() -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
+def open_store(path: Path) -> Store:
+    try:
+        store = Store(path)
+        store.check()
+    except sqlite3.Error as error:
+        sys.exit(f"{path} cannot be used: {error}. {shortage_of(error) or DAMAGED}")
+    return store
+
+
 def build(options: argparse.Namespace) -> Parts:
     data_dir: Path = options.data_dir.resolve()
     engine = shlex.split(options.engine_command)
-    store = Store(data_dir / "vertex.sqlite3")
+    store = open_store(data_dir / "vertex.sqlite3")
     weights = _weights(data_dir, options, engine)
     buckets = Buckets(os.environ.get("STORAGE_EMULATOR_HOST"))
     serving = Serving(
@@ -217,9 +231,13 @@ class Refusal(asyncio.Protocol):
     """Says why, and reads on until the other end has heard it: closed with something unread, a connection is reset."""
 
     def __init__(self, transport: asyncio.Transport, why: str) -> None:
-        transport.write(REFUSAL % (len(why), why.encode()))
-        transport.write_eof()
         self._end = asyncio.get_running_loop().call_later(REFUSAL_SECONDS, transport.abort)
+        transport.write(REFUSAL % (len(why), why.encode()))
+        try:
+            transport.write_eof()
+        except OSError:
+            # It has left already. Raised, this would leave the connection to the program that it is kept from.
+            transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end.cancel()

@@ -43,6 +43,12 @@ class Store:
         self._database.execute("PRAGMA synchronous=FULL")
         self._database.executescript(_SCHEMA)
 
+    def check(self) -> None:
+        """Raises sqlite3.DatabaseError for a file with a damaged page, which may be far from what a start reads."""
+        (found,) = self._database.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise sqlite3.DatabaseError("database disk image is malformed")
+
     def close(self) -> None:
         with self._lock:
             self._database.close()

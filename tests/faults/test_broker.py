@@ -3,6 +3,7 @@
 A real worker with its scheduler, on a real broker. What it creates is written down by the gateway in that process.
 """
 
+import logging
 import os
 import signal
 import subprocess
@@ -23,7 +24,7 @@ from django.test import Client
 
 from console.settings import CELERY_BROKER_TRANSPORT_OPTIONS
 from jobs import tasks
-from jobs.models import TuningJob
+from jobs.models import CatalogueSync, TuningJob
 from jobs.services.tuning import jobs as tuning
 from tests import factories
 from tests.console.views.tuning.test_new import DEPLOYMENT, Wizard
@@ -276,10 +277,22 @@ def test_a_job_made_while_the_broker_is_full_waits_for_the_sweep(broker: Broker,
     end_well(worker, [job])
 
 
+@pytest.mark.fault("F21", "F22")
+def test_what_is_due_at_a_start_waits_for_the_broker(broker: Broker, worker: Worker) -> None:
+    """The catalogue's own interval is longer than this test is patient. A broker that is late is no reason to tell
+    where in the program that was noticed."""
+    eventually(lambda: "Cannot connect to" in worker.output.read_text())
+    broker.start()
+    eventually(CatalogueSync.objects.exists)
+    assert "Traceback" not in worker.output.read_text()
+
+
 @pytest.mark.fault("F21", "F23")
-def test_a_message_that_is_held_when_the_broker_is_killed_ends_no_worker(broker: Broker) -> None:
+def test_a_message_that_is_held_when_the_broker_is_killed_ends_no_worker(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
     """Celery goes on after errors of the connection, and of no other kind. Its channel has no pool any more, where the
-    connection broke while it waited for the next message."""
+    connection broke while it waited for the next message. The log says it in one line."""
     broker.start()
     connection = current_app.connection_for_read()
     queue = connection.SimpleQueue("held")
@@ -290,6 +303,11 @@ def test_a_message_that_is_held_when_the_broker_is_killed_ends_no_worker(broker:
     message.channel._disconnect_pools()
     with pytest.raises(connection.connection_errors):
         message.ack()
+    caplog.clear()
+    for tell in (message.ack_log_error, message.reject_log_error):
+        tell(logging.getLogger("celery.worker.request"), connection.connection_errors)
+    told = [(record.getMessage()[:13], record.exc_info) for record in caplog.records]
+    assert told == [("Couldn't ack ", None), ("Couldn't reje", None)]
 
 
 @pytest.mark.fault("F21")

@@ -1,3 +1,4 @@
+import re
 from argparse import ArgumentParser
 from datetime import timedelta
 from pathlib import Path
@@ -9,12 +10,13 @@ from django.core.management import BaseCommand, CommandError
 from django.db import DatabaseError
 from django.urls import reverse
 
-from console.management.commands.up import start_again_with
+from console.management.commands.up import database_advice, start_again_with
 from console.management.rundir import read_json
 from jobs.services.accounts import accounts
 
 MINUTES = 15
 LONGEST_MINUTES = 24 * 60
+NO_TABLES = re.compile("no such table|relation .* does not exist")
 
 
 class Command(BaseCommand):
@@ -31,21 +33,27 @@ class Command(BaseCommand):
             start_again_with(Path(data_dir).resolve())
         if not 1 <= minutes <= LONGEST_MINUTES:
             raise CommandError(f"A link works for 1 to {LONGEST_MINUTES} minutes.")
-        token = accounts.issue_link(account(username), valid=timedelta(minutes=minutes))
+        try:
+            token = accounts.issue_link(account(username), valid=timedelta(minutes=minutes))
+        except DatabaseError as error:
+            raise CommandError(advice(error)) from None
         self.stdout.write(f"{address()}{reverse('sign-in-link', args=[token])}")
         self.stderr.write(f"It works once, within {minutes} minutes. Open it yourself: whoever has it is {username}.")
 
 
 def account(username: str) -> User:
-    try:
-        user = User.objects.filter(username=username).first()
-    except DatabaseError:
-        raise CommandError("The database cannot be used. Start the console once, or name its folder.") from None
+    user = User.objects.filter(username=username).first()
     if user is None:
         raise CommandError(f"There is no account named {username}. Name another: manage.py sign-in-link NAME")
     if not user.is_active:
         raise CommandError(f"The account {username} is disabled.")
     return user
+
+
+def advice(error: DatabaseError) -> str:
+    if NO_TABLES.search(str(error)):
+        return "The database has no tables yet. Start the console once, or name its folder with --data-dir."
+    return database_advice(error)
 
 
 def address() -> str:

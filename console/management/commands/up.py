@@ -28,6 +28,7 @@ REMEDIES = {
     "not a database": DAMAGED,
     "malformed": DAMAGED,
     "full": "Make room on its disk, then start again. Nothing is lost.",
+    "readonly": "Mount its disk writable, or give the data directory to the user who runs the console.",
     "locked": "Another program holds it: end that, then start again.",
     "open": "Give the data directory to the user who runs the console, and start again.",
 }
@@ -173,7 +174,7 @@ def check_file() -> None:
             cursor.execute("PRAGMA quick_check(1)")
             found = cursor.fetchone()[0]
         if found != "ok":
-            raise DatabaseError(f"database disk image is malformed, {found}")
+            raise DatabaseError("database disk image is malformed")
 
 
 def database_advice(error: DatabaseError) -> str:

@@ -90,8 +90,8 @@ def database_problem() -> str:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except DatabaseError:
-        logger.exception("The database does not answer")
+    except DatabaseError as error:
+        logger.error("The database does not answer: %s", error)
         return _("The database does not answer.")
     return ""
 
@@ -117,8 +117,8 @@ def broker_problem() -> str:
     with _client() as client:
         try:
             client.ping()
-        except (redis.RedisError, OSError):
-            logger.warning("The broker does not answer", exc_info=True)
+        except (redis.RedisError, OSError) as error:
+            logger.warning("The broker does not answer: %s", error)
             return _("The broker does not answer.")
     return ""
 
@@ -160,7 +160,7 @@ def _silence(beat: Heartbeat | None, now: datetime) -> str:
     age = now - beat.seen_at
     if age <= WORKER_STALE_AFTER:
         return ""
-    return _("The worker last reported %(seconds)d seconds ago.") % {"seconds": age.total_seconds()}
+    return _why_untold() or _("The worker last reported %(seconds)d seconds ago.") % {"seconds": age.total_seconds()}
 
 
 def worker(beat: Heartbeat | None, found: list[ProcessReport], now: datetime) -> Part:
@@ -170,13 +170,20 @@ def worker(beat: Heartbeat | None, found: list[ProcessReport], now: datetime) ->
     facts["processes"] = [_line(one) for one in workers]
     part = Part("worker", PartState.OK, _silence(beat, now), facts, beat.seen_at if beat else None)
     if part.problem:
-        return _silent(part, part.problem)
+        return replace(part, state=PartState.UNKNOWN if part.problem == _why_untold() else PartState.FAILED)
     if problem := _differs(facts["version"]) or _some_silent(workers, now):
         return replace(part, state=PartState.WARNING, problem=problem)
     if facts["waiting"] > WAITS_LONG.total_seconds():
         text = _("Work has waited for %(seconds)d seconds: the worker does not keep up.")
         return replace(part, state=PartState.WARNING, problem=text % {"seconds": facts["waiting"]})
     return part
+
+
+def _why_untold() -> str:
+    """Silence says nothing then."""
+    if connection.vendor == "sqlite" and shortages.problem_with_disk():
+        return _("It cannot be told: on a full disk no process can report.")
+    return ""
 
 
 def report_on(kind: str, all_reports: list[ProcessReport], now: datetime) -> Part:
@@ -188,19 +195,15 @@ def report_on(kind: str, all_reports: list[ProcessReport], now: datetime) -> Par
         return replace(part, state=PartState.FAILED, problem=_("No process of this kind reports."))
     part = replace(part, checked_at=found[0].seen_at)
     if processes.is_silent(found[0], now):
+        if text := _why_untold():
+            return replace(part, state=PartState.UNKNOWN, problem=text)
         words = {"seconds": (now - found[0].seen_at).total_seconds()}
-        return _silent(part, _("It last reported %(seconds)d seconds ago.") % words)
+        text = _("It last reported %(seconds)d seconds ago.") % words
+        return replace(part, state=PartState.FAILED, problem=text)
     versions = {one.version for one in found if not processes.is_silent(one, now)} - {settings.VERSION}
     if problem := _differs(min(versions, default="")) or _some_silent(found, now):
         return replace(part, state=PartState.WARNING, problem=problem)
     return part
-
-
-def _silent(part: Part, problem: str) -> Part:
-    if connection.vendor == "sqlite" and shortages.problem_with_disk():
-        text = _("It cannot be told: on a full disk no process can report.")
-        return replace(part, state=PartState.UNKNOWN, problem=text)
-    return replace(part, state=PartState.FAILED, problem=problem)
 
 
 def _differs(version: str) -> str:
@@ -242,8 +245,8 @@ def scheduler(beat: Heartbeat | None, the_worker: Part, now: datetime) -> Part:
     seen_at = beat.seen_at if beat else None
     if seen_at and now - seen_at <= WORKER_STALE_AFTER:
         return Part("scheduler", PartState.OK, checked_at=seen_at)
-    if the_worker.state == PartState.UNKNOWN:
-        return Part("scheduler", PartState.UNKNOWN, the_worker.problem, checked_at=seen_at)
+    if text := _why_untold():
+        return Part("scheduler", PartState.UNKNOWN, text, checked_at=seen_at)
     if the_worker.state == PartState.FAILED:
         text = _("The worker is silent, and only it can tell. Press Check now.")
         return Part("scheduler", PartState.UNKNOWN, text, checked_at=seen_at)

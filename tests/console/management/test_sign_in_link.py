@@ -3,12 +3,15 @@
 import io
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 
 from tests import factories
+from tests.running import ROOT, environment
 
 pytestmark = pytest.mark.django_db
 
@@ -57,3 +60,18 @@ def test_what_cannot_be_done_is_said(owner, arguments, sentence):
     factories.user(username="left", is_active=False)
     with pytest.raises(CommandError, match=sentence):
         printed(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("", "The database has no tables yet. Start the console once, or name its folder with --data-dir."),
+        ("no database" * 500, "cannot be used: file is not a database. The file is damaged."),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_one_sentence(tmp_path, content, sentence):
+    (tmp_path / "console.sqlite3").write_text(content)
+    command = [sys.executable, "manage.py", "sign-in-link"]
+    given = environment({"CONSOLE_DATA_DIR": str(tmp_path)})
+    failed = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, timeout=60)
+    assert (failed.returncode, sentence in failed.stderr, len(failed.stderr.splitlines())) == (1, True, 1)

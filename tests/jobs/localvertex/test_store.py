@@ -1,3 +1,6 @@
+import sqlite3
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -5,6 +8,7 @@ from google.cloud.aiplatform_v1beta1.types import Model, TuningJob
 
 from jobs.localvertex.api.errors import ApiError
 from jobs.localvertex.store import Store
+from tests.jobs.localvertex.servers import ROOT
 
 
 @pytest.fixture
@@ -74,3 +78,25 @@ def test_delete_takes_the_note_too(store):
     store.delete("p/models/1")
     assert store.find(Model, "p/models/1") is None
     assert store.note("p/models/1") == {}
+
+
+def header(content):
+    return b"This is no database. " * 500
+
+
+def last_page(content):
+    return content[:-4096] + b"\xa5" * 4096
+
+
+@pytest.mark.parametrize("damage", [header, last_page])
+def test_a_damaged_file_is_one_sentence(own_server, damage):
+    """The last page may be far from what a start reads."""
+    own_server.start().stop()
+    path = own_server.data / "vertex.sqlite3"
+    sqlite3.connect(path).execute("PRAGMA wal_checkpoint(TRUNCATE)").connection.close()
+    path.write_bytes(damage(path.read_bytes()))
+    command = [sys.executable, "-m", "jobs.localvertex", "--data-dir", str(own_server.data), "--port", "0"]
+    failed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    told = failed.stderr.splitlines()
+    assert (failed.returncode, len(told), f"{path} cannot be used: " in told[0]) == (1, 1, True), failed.stderr
+    assert "restore the last backup" in told[0]

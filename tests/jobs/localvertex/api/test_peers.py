@@ -1,8 +1,10 @@
 import os
+import signal
 import socket
 import subprocess
 import sys
 
+import httpx
 import pytest
 
 from jobs.localvertex.api import peers
@@ -66,3 +68,16 @@ def test_both_ways_to_ask_tell_the_same():
         ends = client.getsockname(), client.getpeername()
         assert peers.ask_kernel(*ends) == peers.read_list(*ends) == os.getuid()
         assert peers.ask_kernel(server.getsockname(), ("127.0.0.1", 9)) is None
+
+
+@pytest.mark.threat("T21")
+def test_who_left_while_the_server_stood_still_is_kept_from_it(own_server):
+    """An answer to who has left breaks the connection, whose end can't be said then."""
+    server = own_server.start()
+    os.kill(server.process.pid, signal.SIGSTOP)
+    for _ in range(4):
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.sendall(f"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n".encode())
+    os.kill(server.process.pid, signal.SIGCONT)
+    assert httpx.get(f"{server.url}/healthz", timeout=20, trust_env=False).status_code == 200
+    assert "Traceback" not in server.log()

@@ -3,6 +3,7 @@ from collections import namedtuple
 from datetime import timedelta
 
 import pytest
+from django.db import OperationalError, connection
 
 from jobs import shortages
 from jobs.models import Heartbeat, PartState, ProbeResult, ProcessReport
@@ -113,6 +114,20 @@ def test_a_broker_that_is_away():
     assert [part(name).state for name in ("broker", "live")] == [PartState.FAILED, PartState.FAILED]
 
 
+def test_who_is_away_takes_one_line_of_the_log_each_time(caplog):
+    """Whoever watches the console asks every few seconds."""
+    problems = [status.broker_problem()]
+    with connection.execute_wrapper(refuse):
+        problems.append(status.database_problem())
+    assert problems == ["The broker does not answer.", "The database does not answer."]
+    told = [(record.getMessage().partition(": ")[0], record.exc_info) for record in caplog.records]
+    assert told == [("The broker does not answer", None), ("The database does not answer", None)]
+
+
+def refuse(*_):
+    raise OperationalError("the server closed the connection")
+
+
 def test_the_parts_take_the_same_queries_however_much_there_is(django_assert_num_queries):
     beat("worker")
     for _ in range(3):
@@ -164,7 +179,10 @@ def test_on_a_full_disk_silence_says_nothing(monkeypatch):
     if status.connection.vendor != "sqlite":
         pytest.skip("the disk of another database is elsewhere")
     report(seconds_ago=60)
+    for name in ("worker", "beat"):
+        beat(name, 600)
     monkeypatch.setattr(shortages, "NOTHING_LEFT", 2**62)
-    assert (part("chat").state, part("chat").problem) == (
-        "unknown", "It cannot be told: on a full disk no process can report.",
-    )  # fmt: skip
+    told = "It cannot be told: on a full disk no process can report."
+    shown = [part(name) for name in ("chat", "worker", "scheduler")]
+    assert [(one.state, one.problem) for one in shown] == [("unknown", told)] * 3
+    assert [status.worker_problem(NOW), status.chat_problem(NOW)] == [told, told]
