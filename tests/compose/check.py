@@ -1,8 +1,8 @@
 """The containers as a team gets them: `make test-compose`.
 
 Builds the image, starts everything from empty volumes, walks the main journey through HTTP with tiny models, kills what
-can be killed, starts two of each, stops and starts, backs up and restores, and upgrades from the commit before. Prints
-what it measured; leaves nothing behind.
+can be killed, starts two of each, once more without a volume in common, stops and starts, backs up and restores, and
+upgrades from the commit before. Prints what it measured; leaves nothing behind.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.compose import parts
+from tests.compose.apart import apart
 from tests.compose.engine import Engine, Stack, find_engine
 from tests.compose.figures import Figures
 from tests.compose.upgrade import upgrade
@@ -32,6 +33,7 @@ PARTS: dict[str, Callable[[parts.Console], None]] = {
     "crashes": parts.kill_each,
     "crash-of-all": parts.kill_all,
     "two": parts.two_of_each,
+    "apart": apart,
     "again": parts.down_and_up,
     "backup": parts.backup_and_restore,
     "upgrade": upgrade,
@@ -83,7 +85,7 @@ def made_image(engine: Engine, image: str, options: argparse.Namespace, figures:
         figures.add("its size", parts.size(engine, image), "MB")
         yield
     finally:
-        parts.remove_images(engine, image, f"{image.removesuffix('-image')}-before")
+        parts.remove_images(engine, image)
 
 
 @contextmanager
@@ -96,13 +98,10 @@ def project(engine: Engine, name: str, image: str, folder: Path, overlays: bool)
     try:
         yield stack
     except BaseException:
-        for container in stack.containers(stopped=True):
-            print(engine("inspect", "--format", "{{.Name}} {{json .State}}", container), file=sys.stderr)
-        for service in ("web", "worker-jobs", "worker-chat", "beat", "vertex"):
-            print(f"-- last lines of {service}\n{stack.log(service)}", file=sys.stderr)
+        stack.tell()
         raise
     finally:
-        stack.down("--volumes")
+        stack.down(volumes=True)
         left = [word for kind in ("ps", "volume") for word in remains(engine, kind, name)]
         if left:
             raise SystemExit(f"Left behind: {left}")
