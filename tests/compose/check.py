@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from tests.compose import parts
@@ -55,14 +55,16 @@ def main() -> int:
     parser.add_argument("--overlays", action="store_true", help="with compose.external.yml and compose.tls.yml")
     options = parser.parse_args()
     engine, figures = find_engine(options.podman_compose), Figures()
+    # Beside an image that stays, the layers that it shares with others may stay, too.
+    build_options = options.build_options.split() + ([] if options.keep_image else parts.marks(engine))
     name = f"console-test-{secrets.token_hex(3)}"
     with tempfile.TemporaryDirectory(prefix=f"{name}-") as folder:
         image = options.keep_image or f"{name}-image"
         with (
-            made_image(engine, image, options, figures),
+            nullcontext() if options.keep_image else built(engine, image, build_options, figures),
             project(engine, name, image, Path(folder), options.overlays) as stack,
         ):
-            console = parts.Console(stack, figures, options.build_options.split())
+            console = parts.Console(stack, figures, build_options)
             wanted = options.parts or [part for part in PARTS if not (options.overlays and part == "upgrade")]
             for part in ["journey", *(one for one in wanted if one != "journey")]:
                 began = time.monotonic()
@@ -74,13 +76,10 @@ def main() -> int:
 
 
 @contextmanager
-def made_image(engine: Engine, image: str, options: argparse.Namespace, figures: Figures) -> Iterator[None]:
-    if options.keep_image:
-        yield
-        return
+def built(engine: Engine, image: str, build_options: list[str], figures: Figures) -> Iterator[None]:
     began = time.monotonic()
     try:
-        parts.build(engine, ROOT, image, options.build_options.split())
+        parts.build(engine, ROOT, image, build_options)
         figures.add("build of the image with the local extra", time.monotonic() - began, "s")
         figures.add("its size", parts.size(engine, image), "MB")
         yield

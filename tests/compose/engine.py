@@ -98,10 +98,10 @@ class Stack:
         """`volumes`: with what they keep."""
         mounted = self.mounted()
         self.compose("down", *(["--volumes"] if volumes else []))
-        if volumes and self.engine.is_podman:
-            # podman-compose forgets those without a name of their own.
-            for volume in set(mounted) & set(self.engine("volume", "ls", "--format", "{{.Name}}").split()):
-                self.engine("volume", "rm", volume)
+        # podman-compose forgets those without a name of their own.
+        left = set(mounted) & set(self.engine("volume", "ls", "--format", "{{.Name}}").split()) if volumes else set()
+        if left:
+            self.engine("volume", "rm", *left)
 
     def mounted(self, *services: str) -> list[str]:
         """The volumes of its containers, as often as they are mounted."""

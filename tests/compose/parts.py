@@ -62,11 +62,13 @@ class Console:
         return visitor
 
 
+def marks(engine: Engine) -> list[str]:
+    """BuildKit looks after what it keeps between builds; Podman's layers are to be found again."""
+    return [f"--label={MARK}", f"--layer-label={MARK}"] if engine.is_podman else []
+
+
 def build(engine: Engine, folder: Path, image: str, options: Sequence[str]) -> None:
-    # BuildKit looks after what it keeps between builds; Podman's layers are to be found again.
-    marks = [f"--label={MARK}", f"--layer-label={MARK}"] if engine.is_podman else []
-    arguments = ["--build-arg", "EXTRAS=local", *marks, *options, "--tag", image, str(folder)]
-    engine("build", *arguments, patience=3000)
+    engine("build", "--build-arg", "EXTRAS=local", *options, "--tag", image, str(folder), patience=3000)
 
 
 def remove_images(engine: Engine, *images: str) -> None:
