@@ -49,8 +49,9 @@ class Console:
         return self.stack.ports("web", 8000)
 
     def servers(self) -> tuple[str, ...]:
-        """What keeps something and can be killed here."""
-        return LOCAL if "CONSOLE_HTTPS_PORT" in self.stack.environment else ("redis", "postgres", *LOCAL)
+        """What else can be killed here; a database and a Redis elsewhere are those of another team."""
+        others = ("caddy",) if "CONSOLE_HTTPS_PORT" in self.stack.environment else ("redis", "postgres")
+        return *others, *LOCAL
 
     def visitor(self, number: int = 0) -> Visitor:
         """Signed in by a link, as somebody without a password is."""
