@@ -122,10 +122,11 @@ def test_only_the_workers_get_credentials():
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
 def test_it_can_do_little(name):
-    """Root begins where a secret is handed over or files are given to a user, and can do nothing but that."""
+    """Root begins where a secret is handed over or files are given to a user, and can do nothing but that. Where it
+    stays as the init process, it must be able to pass on the signal to stop, or the worker is killed in its work."""
     service = SERVICES[name]
     can = {"postgres": {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"}}
-    can |= dict.fromkeys(WORKERS, {"DAC_READ_SEARCH", "SETGID", "SETUID"})
+    can |= dict.fromkeys(WORKERS, {"DAC_READ_SEARCH", "KILL", "SETGID", "SETUID"})
     assert (service["cap_drop"], set(service.get("cap_add", []))) == (["ALL"], can.get(name, set()))
     assert (service["security_opt"], service["read_only"]) == (["no-new-privileges:true"], True)
     assert (service.get("user") == "0:0") == (name in WORKERS)

@@ -1,8 +1,8 @@
 """The containers as a team gets them: `make test-compose`.
 
 Builds the image, starts everything from empty volumes, walks the main journey through HTTP with tiny models, kills what
-can be killed, starts two of each, stops and starts, backs up and restores, and upgrades from the commit before. Prints
-what it measured; leaves nothing behind.
+can be killed, starts two of each, once more without a volume in common, stops and starts, backs up and restores, and
+upgrades from the commit before. Prints what it measured; leaves nothing behind.
 """
 
 import argparse
@@ -12,10 +12,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from tests.compose import parts
+from tests.compose.apart import apart
 from tests.compose.engine import Engine, Stack, find_engine
 from tests.compose.figures import Figures
 from tests.compose.upgrade import upgrade
@@ -32,6 +33,7 @@ PARTS: dict[str, Callable[[parts.Console], None]] = {
     "crashes": parts.kill_each,
     "crash-of-all": parts.kill_all,
     "two": parts.two_of_each,
+    "apart": apart,
     "again": parts.down_and_up,
     "backup": parts.backup_and_restore,
     "upgrade": upgrade,
@@ -53,14 +55,16 @@ def main() -> int:
     parser.add_argument("--overlays", action="store_true", help="with compose.external.yml and compose.tls.yml")
     options = parser.parse_args()
     engine, figures = find_engine(options.podman_compose), Figures()
+    # Beside an image that stays, the layers that it shares with others may stay, too.
+    build_options = options.build_options.split() + ([] if options.keep_image else parts.marks(engine))
     name = f"console-test-{secrets.token_hex(3)}"
     with tempfile.TemporaryDirectory(prefix=f"{name}-") as folder:
         image = options.keep_image or f"{name}-image"
         with (
-            made_image(engine, image, options, figures),
+            nullcontext() if options.keep_image else built(engine, image, build_options, figures),
             project(engine, name, image, Path(folder), options.overlays) as stack,
         ):
-            console = parts.Console(stack, figures, options.build_options.split())
+            console = parts.Console(stack, figures, build_options)
             wanted = options.parts or [part for part in PARTS if not (options.overlays and part == "upgrade")]
             for part in ["journey", *(one for one in wanted if one != "journey")]:
                 began = time.monotonic()
@@ -72,18 +76,15 @@ def main() -> int:
 
 
 @contextmanager
-def made_image(engine: Engine, image: str, options: argparse.Namespace, figures: Figures) -> Iterator[None]:
-    if options.keep_image:
-        yield
-        return
+def built(engine: Engine, image: str, build_options: list[str], figures: Figures) -> Iterator[None]:
     began = time.monotonic()
     try:
-        parts.build(engine, ROOT, image, options.build_options.split())
+        parts.build(engine, ROOT, image, build_options)
         figures.add("build of the image with the local extra", time.monotonic() - began, "s")
         figures.add("its size", parts.size(engine, image), "MB")
         yield
     finally:
-        parts.remove_images(engine, image, f"{image.removesuffix('-image')}-before")
+        parts.remove_images(engine, image)
 
 
 @contextmanager
@@ -96,13 +97,10 @@ def project(engine: Engine, name: str, image: str, folder: Path, overlays: bool)
     try:
         yield stack
     except BaseException:
-        for container in stack.containers(stopped=True):
-            print(engine("inspect", "--format", "{{.Name}} {{json .State}}", container), file=sys.stderr)
-        for service in ("web", "worker-jobs", "worker-chat", "beat", "vertex"):
-            print(f"-- last lines of {service}\n{stack.log(service)}", file=sys.stderr)
+        stack.tell()
         raise
     finally:
-        stack.down("--volumes")
+        stack.down(volumes=True)
         left = [word for kind in ("ps", "volume") for word in remains(engine, kind, name)]
         if left:
             raise SystemExit(f"Left behind: {left}")

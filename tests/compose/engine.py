@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -93,8 +94,27 @@ class Stack:
         with self.checked_by_hand():
             self.compose("up", "--detach", "--no-build")
 
-    def down(self, *arguments: str) -> None:
-        self.compose("down", *arguments)
+    def down(self, *, volumes: bool = False) -> None:
+        """`volumes`: with what they keep."""
+        mounted = self.mounted()
+        self.compose("down", *(["--volumes"] if volumes else []))
+        # podman-compose forgets those without a name of their own.
+        left = set(mounted) & set(self.engine("volume", "ls", "--format", "{{.Name}}").split()) if volumes else set()
+        if left:
+            self.engine("volume", "rm", *left)
+
+    def mounted(self, *services: str) -> list[str]:
+        """The volumes of its containers, as often as they are mounted."""
+        form = '{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}} {{end}}{{end}}'
+        names = self.containers(*services, stopped=True)
+        return self.engine("inspect", "--format", form, *names).split() if names else []
+
+    def tell(self) -> None:
+        """How everything stands, and what it said last."""
+        for container in self.containers(stopped=True):
+            print(self.engine("inspect", "--format", "{{.Name}} {{json .State}}", container), file=sys.stderr)
+        for service in ("web", "worker-jobs", "worker-chat", "beat", "vertex"):
+            print(f"-- last lines of {service}\n{self.log(service)}", file=sys.stderr)
 
     def containers(self, *services: str, stopped: bool = False) -> list[str]:
         """Names of those that run, in the order of the services, or all; `stopped` ones, too."""

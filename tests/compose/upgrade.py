@@ -18,28 +18,30 @@ LOCAL_SERVER += ["--data-dir", "/data/localvertex"]
 def upgrade(console: parts.Console) -> None:
     """From the commit before, with its own compose file, in a project of its own."""
     current, image = console.stack, f"{console.stack.name}-before"
-    current.down()
+    old = older(current, image)
     try:
-        old = older(current, image)
         parts.build(current.engine, old.folder / "source", image, console.build_options)
-        console.stack = old
-        old.up()
-        parts.until("everything is ready", lambda: parts.is_ready(console))
-        parts.make_owner(console)
-        with console.visitor() as person:
-            journey.wait_for_catalogue(person)
-            job = parts.begin_long(person)
-        began = time.monotonic()
-        console.stack = replace(old, files=current.files, environment=current.environment)
-        console.stack.up()
-        parts.until("everything is ready", lambda: parts.is_ready(console))
-        console.figures.add("upgrade from the commit before, everything ready after", time.monotonic() - began, "s")
-        with console.visitor() as person:
-            journey.wait_for_state(person, job, "Succeeded", parts.PATIENCE)
+        with parts.in_its_place(console, old) as other:
+            old.up()
+            parts.until("everything is ready", lambda: parts.is_ready(other))
+            go_on_with(other, current)
     finally:
-        console.stack.down("--volumes")
-        console.stack = current
-        parts.start(console, "after `down`, once more")
+        parts.remove_images(current.engine, image)
+
+
+def go_on_with(console: parts.Console, current: Stack) -> None:
+    """While a job runs."""
+    parts.make_owner(console)
+    with console.visitor() as person:
+        journey.wait_for_catalogue(person)
+        job = parts.begin_long(person)
+    began = time.monotonic()
+    console.stack = replace(console.stack, files=current.files, environment=current.environment)
+    console.stack.up()
+    parts.until("everything is ready", lambda: parts.is_ready(console))
+    console.figures.add("upgrade from the commit before, everything ready after", time.monotonic() - began, "s")
+    with console.visitor() as person:
+        journey.wait_for_state(person, job, "Succeeded", parts.PATIENCE)
 
 
 def older(current: Stack, image: str) -> Stack:
