@@ -44,9 +44,9 @@ class Gateway:
 
     @cached_property
     def chat(self) -> port.Chat:
-        return cast(port.Chat, _part("chat", "Chat"))
+        return cast(port.Chat, _part("chat", "Chat", "chat.answers"))
 
 
-def _part(module: str, name: str) -> Any:
+def _part(name: str, class_name: str, module: str = "") -> Any:
     with IMPORTING:
-        return Counted(module, getattr(import_module(f"{__name__}.{module}"), name)())
+        return Counted(name, getattr(import_module(f"{__name__}.{module or name}"), class_name)())

@@ -19,7 +19,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import aiplatform_v1beta1 as vertex
 
 HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
+ROOT = HERE.parents[2]
 PROJECT = "projects/p1"
 PARENT = f"{PROJECT}/locations/us-central1"
 TINY = "local/tiny@tiny-gemma3"

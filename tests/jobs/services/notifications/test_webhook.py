@@ -18,7 +18,7 @@ from tests import factories
 from tests.receivers import receiving, wait_until
 
 pytestmark = pytest.mark.django_db
-DOCUMENT = Path(__file__).parents[3] / "docs/notifications.md"
+DOCUMENT = Path(__file__).parents[4] / "docs/notifications.md"
 
 
 @pytest.fixture(autouse=True)
