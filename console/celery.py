@@ -93,6 +93,14 @@ class ScheduleStep(bootsteps.StartStopStep):  # type: ignore[misc]
         scheduler_tick.now()
         return EmbeddedService(worker.app, thread=True, scheduler_cls=Schedule)
 
+    def stop(self, worker: Any) -> None:
+        """Without waiting for it: a scheduler whose broker is away asks for it for ever, and the worker would never
+        end."""
+        if self.obj:
+            self.obj.service.stop()
+
+    terminate = stop
+
 
 class PulseStep(bootsteps.StartStopStep):  # type: ignore[misc]
     """Written from the loop that takes in messages, as long as the threads and the scheduler work, too."""
