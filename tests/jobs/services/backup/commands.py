@@ -20,20 +20,24 @@ accounts.issue_link(owner, valid=timedelta(hours=1))
 made = factories.dataset(owner=owner, name="Kept")
 factories.job(owner=owner, dataset=made, display_name="Ahoy")
 Installation.objects.create()
+chat = factories.conversation(owner=owner, endpoint=None)
+for text in ("What is snow?", "Cold."):
+    factories.message(conversation=chat, content=text)
 print(path_of(made))
 """
 COUNTS = """
 import json
 from django.contrib.auth.models import User
-from jobs.models import Dataset, SignedInSession, SignInLink, TuningJob
+from jobs.models import Conversation, Dataset, SignedInSession, SignInLink, TuningJob
 from tests.support.stored import path_of
 dataset = Dataset.objects.get(name="Kept")
 print(json.dumps({
     "people": list(User.objects.values_list("username", flat=True)), "jobs": list(TuningJob.objects.values_list("display_name", flat=True)),
+    "chats": list(Conversation.objects.values_list("head__content", flat=True)),
     "rows": len(path_of(dataset).read_text().splitlines()), "links": SignInLink.objects.count(), "sessions": SignedInSession.objects.count(),
 }))
 """  # noqa: E501
-RESTORED = {"people": ["owner"], "jobs": ["Ahoy"], "rows": 12, "links": 0, "sessions": 0}
+RESTORED = {"people": ["owner"], "jobs": ["Ahoy"], "chats": ["Cold."], "rows": 12, "links": 0, "sessions": 0}
 
 
 def run(
