@@ -339,7 +339,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": LOG_FORMATS[env_choice("LOG_FORMAT", *LOG_FORMATS)]},
-    "filters": {"calm": {"()": "jobs.shortages.Calm"}, "undelivered": {"()": "jobs.log_lines.Undelivered"}},
+    "filters": {"calm": {"()": "jobs.shortages.Calm"}, "lost_broker": {"()": "jobs.log_lines.LostBroker"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["calm"]}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     # Uvicorn and Django have brought handlers of their own by the time that this is read.
@@ -350,7 +350,7 @@ LOGGING = {
         },
         # Without a handler uvicorn writes no line a request: addresses have tokens in them, and each line takes time.
         "uvicorn.access": {"handlers": [], "propagate": False},
-        "celery.worker.request": {"filters": ["undelivered"]},
+        **{f"celery.worker.{name}": {"filters": ["lost_broker"]} for name in ("request", "consumer.consumer")},
         **{
             name: {"level": "WARNING"}
             for name in ("httpx", "celery.app.trace", "celery.beat", "celery.worker.strategy")

@@ -8,7 +8,7 @@ import re
 # Control characters but the tab, what ends a line elsewhere, what turns the direction of text, halves of pairs.
 UNSAFE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 FURTHER_LINE = "  | "
-NOT_TOLD = ("Couldn't ack", "Couldn't reject")
+OF_A_LOST_BROKER = ("Couldn't ack", "Couldn't reject", "Failed to cancel active request")
 # Whoever reads a log could open what these lead to: links for a sign-in, a shared chat, an address of e-mail.
 SECRET_PATH = re.compile(r"(/(?:shared|accounts/link|settings/notifications/confirm)/)[^/\s\"'?]+")
 
@@ -27,12 +27,12 @@ def _escaped(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode("ascii")
 
 
-class Undelivered(logging.Filter):
-    """Celery's word to the broker that a message was seen to, when the broker has gone: one line, which says why. The
-    message comes again, and each task stands that."""
+class LostBroker(logging.Filter):
+    """What Celery says of each message that it holds when the broker has gone: one line. The message comes again, and
+    each task stands that; nor does it matter that a task in a thread cannot be cancelled."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if str(record.msg).startswith(NOT_TOLD):
+        if str(record.msg).startswith(OF_A_LOST_BROKER):
             record.exc_info = record.exc_text = None
         return True
 

@@ -1,7 +1,10 @@
+import logging
 import subprocess
 import sys
 
 import pytest
+from celery.concurrency.thread import TaskPool
+from celery.worker.consumer import Consumer
 
 from console.celery import app
 from tests.running import ROOT, environment
@@ -37,3 +40,16 @@ def test_a_worker_whose_broker_is_gone_does_not_wait_for_its_scheduler(tmp_path)
     command = [sys.executable, "-c", f"import django; django.setup(){LEAVES}"]
     told = subprocess.run(command, cwd=ROOT, env=environment(given), capture_output=True, text=True, timeout=300)
     assert told.stdout == "leaves scheduler True\n", told.stderr
+
+
+@pytest.mark.fault("F21")
+@pytest.mark.parametrize(
+    ("message", "keeps_traceback"),
+    [("Failed to cancel active request %r after connection loss", False), ("Cannot be foreseen: %r", True)],
+)
+def test_that_a_task_in_a_thread_cannot_be_cancelled_takes_one_line_of_the_log(caplog, message, keeps_traceback):
+    with pytest.raises(NotImplementedError) as raised:
+        TaskPool(limit=1).terminate_job(1)
+    error = raised.value
+    logging.getLogger(Consumer.__module__).warning(message, "work", exc_info=error)
+    assert [bool(record.exc_info) for record in caplog.records] == [keeps_traceback]
