@@ -11,7 +11,7 @@ from tests.running import ROOT, environment
 SEED = """
 from datetime import timedelta
 from jobs.models import Installation, SignInLink
-from jobs.services import accounts
+from jobs.services.accounts import accounts
 from tests import factories
 from tests.support.stored import path_of
 owner = accounts.owner()
