@@ -29,8 +29,8 @@ def test_a_line_break_counts_as_one_character():
 def test_every_text_of_several_lines_is_such_a_field():
     found = {
         f"{form.__name__}.{name}"
-        for module in pkgutil.iter_modules(console.forms.__path__)
-        for _, form in inspect.getmembers(importlib.import_module(f"console.forms.{module.name}"), inspect.isclass)
+        for module in pkgutil.walk_packages(console.forms.__path__, "console.forms.")
+        for _, form in inspect.getmembers(importlib.import_module(module.name), inspect.isclass)
         if issubclass(form, forms.Form)
         for name, field in form.base_fields.items()
         if isinstance(field.widget, forms.Textarea) and not isinstance(field, MultilineField)

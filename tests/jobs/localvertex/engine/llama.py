@@ -50,7 +50,7 @@ def llama(model: Path, adapter: Path | None = None, mmproj: Path | None = None) 
             "model": str(model),
             "adapter": str(adapter or ""),
             "mmproj": str(mmproj or ""),
-            "chat_template": (ROOT / "jobs" / "localvertex" / "chat_template.jinja").read_text(),
+            "chat_template": (ROOT / "jobs" / "localvertex" / "serving" / "chat_template.jinja").read_text(),
             "context": 2048,
             "slots": 1,
             "threads": 1,
