@@ -177,6 +177,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "console.web.measuring.MeasureMiddleware",
     "console.web.middleware.RequestIdMiddleware",
+    "console.web.patience.PatienceMiddleware",
     "console.web.compression.PagesMiddleware",
     "console.web.middleware.SecurityHeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
