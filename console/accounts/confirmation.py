@@ -27,7 +27,7 @@ View = Callable[Concatenate[ConsoleRequest, P], HttpResponse]
 Describe = Callable[..., Facts]
 
 
-def reauthenticated(
+def require_reauthentication(
     action: SensitiveAction, *, then: str = "", may_read: bool = False, describe: Describe | None = None
 ) -> Callable[[View[P]], View[P]]:
     """The view runs only for somebody who has just proven who they are. `then` names the page to go on with where the
@@ -36,14 +36,14 @@ def reauthenticated(
 
     def decorate(view: View[P]) -> View[P]:
         @wraps(view)
-        def guarded(request: ConsoleRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def run_if_proven(request: ConsoleRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             if (may_read and request.method in SAFE) or is_proven_here(request, action):
                 return view(request, *args, **kwargs)
             facts = describe(request, *args, **kwargs) if describe else None
             return ask(request, action, then=then, facts=facts)
 
-        guarded.sensitive_action = action  # type: ignore[attr-defined]
-        return cast(View[P], guarded)
+        run_if_proven.sensitive_action = action  # type: ignore[attr-defined]
+        return cast(View[P], run_if_proven)
 
     return decorate
 

@@ -21,7 +21,7 @@ LIST = (
 def apart(console: parts.Console) -> None:
     """What one web process was given, workers of other disks read, and the other web process shows."""
     engine, image = console.stack.engine, f"{console.stack.name}-store"
-    chosen = ["--file", str(HERE / "store.containerfile"), "--build-arg", f"MOTO={locked('moto')}"]
+    chosen = ["--file", str(HERE / "store.containerfile"), "--build-arg", f"MOTO={read_locked_version('moto')}"]
     try:
         engine("build", *chosen, *console.build_options, "--tag", image, str(HERE))
         with parts.in_its_place(console, on_its_own_disk(console.stack, image)) as other:
@@ -35,7 +35,7 @@ def apart(console: parts.Console) -> None:
         parts.remove_images(engine, image)
 
 
-def locked(package: str) -> str:
+def read_locked_version(package: str) -> str:
     """As the project's own tests have it."""
     wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["dev"]
     return next(line for line in wanted if line.startswith(package)).replace("[s3]", "[s3,server]")
@@ -56,7 +56,7 @@ def on_its_own_disk(current: Stack, image: str) -> Stack:
 def check_disks(stack: Stack) -> None:
     services = {"web": 2, "worker-jobs": 2, "worker-chat": 2, "beat": 1}
     assert {name: len(stack.containers(name)) for name in services} == services
-    volumes = stack.mounted(*services)
+    volumes = stack.list_volumes(*services)
     assert len(set(volumes)) == len(volumes) == sum(services.values()), volumes
 
 

@@ -96,14 +96,14 @@ class Stack:
 
     def down(self, *, volumes: bool = False) -> None:
         """`volumes`: with what they keep."""
-        mounted = self.mounted()
+        mounted = self.list_volumes()
         self.compose("down", *(["--volumes"] if volumes else []))
         # podman-compose forgets those without a name of their own.
         left = set(mounted) & set(self.engine("volume", "ls", "--format", "{{.Name}}").split()) if volumes else set()
         if left:
             self.engine("volume", "rm", *left)
 
-    def mounted(self, *services: str) -> list[str]:
+    def list_volumes(self, *services: str) -> list[str]:
         """The volumes of its containers, as often as they are mounted."""
         form = '{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}} {{end}}{{end}}'
         names = self.containers(*services, stopped=True)

@@ -34,7 +34,7 @@ def picture_facts(endpoints: Iterable[Endpoint], turns: Iterable[Message] = ()) 
     }
 
 
-def attached(request: ConsoleRequest, endpoint: Endpoint | None) -> Attached:
+def collect_images(request: ConsoleRequest, endpoint: Endpoint | None) -> Attached:
     """What was added before, without what was unticked, and the files that come with the form itself."""
     without = set(ids_of(request, "without"))
     wanted = [pk for pk in ids_of(request, "picture") if pk not in without][:MOST_NAMED]
@@ -46,7 +46,7 @@ def attached(request: ConsoleRequest, endpoint: Endpoint | None) -> Attached:
         picture.alt = alt_of(request, picture)
     for file in request.FILES.getlist("pictures")[: images.MOST_IN_A_REQUEST]:
         try:
-            found.append(added(request, file, endpoint))
+            found.append(add_image(request, file, endpoint))
         except PictureRefused as error:
             problems.append(str(error))
     return Attached(found, problems)
@@ -56,7 +56,7 @@ def alt_of(request: ConsoleRequest, picture: Picture) -> str:
     return request.POST.get(f"alt-{picture.pk}", "").replace("\x00", "").strip()[:LONGEST_ALT]
 
 
-def held(request: ConsoleRequest, box: object) -> Attached:
+def find_unsent(request: ConsoleRequest, box: object) -> Attached:
     """What was added and not sent, for a page that is opened again."""
     return Attached(images.unsent(request.user, str(box)))
 
@@ -70,7 +70,7 @@ def ids_of(request: ConsoleRequest, name: str) -> list[uuid.UUID]:
     return list(found)
 
 
-def added(request: ConsoleRequest, file: "UploadedFile[Any]", endpoint: Endpoint | None, box: str = "") -> Picture:
+def add_image(request: ConsoleRequest, file: "UploadedFile[Any]", endpoint: Endpoint | None, box: str = "") -> Picture:
     assert file.file is not None
     size, name = file.size or 0, file.name or ""
     return images.add(request.user, file=file.file, size=size, name=name, endpoint=endpoint, box=box)

@@ -90,7 +90,7 @@ def ask(talk: Conversation, form: MessageForm) -> Message | None:
         return None
 
 
-def keep(request: ConsoleRequest, kept: Callable[[str, uuid.UUID], None]) -> HttpResponse:
+def save_draft(request: ConsoleRequest, kept: Callable[[str, uuid.UUID], None]) -> HttpResponse:
     form = TurnForm(request.POST)
     if not form.is_valid():
         return HttpResponse(form.errors.as_text(), status=422, content_type="text/plain")

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from console.forms.chat.chat import MessageForm, empty_message
 from console.forms.chat.options import OptionsForm
-from console.presenters.chat.images import held
+from console.presenters.chat.images import find_unsent
 from console.web.http import ConsoleRequest
 from jobs.models import Comparison, Conversation, Dataset, Endpoint, Message, Role
 from jobs.services.chat import images
@@ -56,7 +56,7 @@ def comparison_of(column: Conversation) -> Comparison:
 
 def page(request: ConsoleRequest, comparison: Comparison, status: int = 200, **forms: Any) -> HttpResponse:
     board = comparison_board.load(comparison)
-    context = context_of(request, board) | {"form": empty_message(held(request, comparison.pk))} | forms
+    context = context_of(request, board) | {"form": empty_message(find_unsent(request, comparison.pk))} | forms
     if not board.round:
         context["endpoints"] = Endpoint.objects.visible_to(request.user).ready()
         context["is_full"] = len(board.columns) >= comparisons.MOST

@@ -13,12 +13,12 @@ from jobs.services.datasets import datasets
 SECONDS_BETWEEN = 0.3
 
 
-def uploaded(request: ConsoleRequest, form: UploadForm) -> Dataset | None:
+def save_upload(request: ConsoleRequest, form: UploadForm) -> Dataset | None:
     """The dataset, or None with the reason in the form. A file with bad rows is kept: its page reports them."""
     if not form.is_valid():
         return None
     file = form.cleaned_data["file"]
-    told = reading_told(request.user.pk, form.cleaned_data["reading"])
+    told = report_reading(request.user.pk, form.cleaned_data["reading"])
     try:
         form.known = datasets.same_file(request.user, file)
         if form.known:
@@ -31,7 +31,7 @@ def uploaded(request: ConsoleRequest, form: UploadForm) -> Dataset | None:
         return None
 
 
-def reading_told(user_id: int, reading: UUID | None) -> Callable[[int], None] | None:
+def report_reading(user_id: int, reading: UUID | None) -> Callable[[int], None] | None:
     """Tells the page that waits how many rows were read, three times a second."""
     if reading is None:
         return None

@@ -12,11 +12,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from console.forms.chat.chat import LONGEST_MESSAGE, MessageForm, NewChatForm, empty_message
 from console.forms.chat.options import OptionsForm, PresetForm
-from console.presenters.chat.images import attached, endpoint_of, held, picture_facts
+from console.presenters.chat.images import collect_images, endpoint_of, find_unsent, picture_facts
 from console.presenters.chat.turns import (
     ask,
     first_answer,
-    keep,
+    save_draft,
     visible_conversation,
     visible_message,
 )
@@ -37,7 +37,7 @@ def index(request: ConsoleRequest) -> HttpResponse:
     first = {"key": uuid.uuid4(), "endpoint": request.GET.get("endpoint"), "text": question_of(request)}
     posted = request.method == "POST"
     sent = {"data": request.POST} if posted else {}
-    there = attached(request, endpoint_of(request)) if posted else held(request, conversations.NEW_BOX)
+    there = collect_images(request, endpoint_of(request)) if posted else find_unsent(request, conversations.NEW_BOX)
     form = NewChatForm(initial=first, ready=ready, attached=there, **sent)
     if posted and "set-up" in request.POST and form.wanted:
         text = request.POST.get("text", "")[:LONGEST_MESSAGE]
@@ -92,7 +92,7 @@ def is_whole(request: ConsoleRequest) -> bool:
 def context_of(request: ConsoleRequest, talk: Conversation, *, whole: bool = False) -> dict[str, Any]:
     return {
         **turns_of(talk, whole),
-        "form": empty_message(held(request, talk.pk)),
+        "form": empty_message(find_unsent(request, talk.pk)),
         "options": OptionsForm.of(talk, taken(talk.endpoint)),
         "presets": ChatPreset.objects.filter(owner=request.user),
         "preset_form": PresetForm(),
@@ -144,7 +144,7 @@ def is_ready(talk: Conversation) -> bool:
 def send(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     talk = visible_conversation(request, pk)
     is_first = talk.head_id is None
-    form = MessageForm(request.POST, attached=attached(request, talk.endpoint))
+    form = MessageForm(request.POST, attached=collect_images(request, talk.endpoint))
     answer = ask(talk, form) if form.is_valid() else None
     if answer is None:
         return unsent(request, talk, form)
@@ -155,7 +155,7 @@ def send(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 def draft(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    return keep(request, partial(conversations.keep_draft, visible_conversation(request, pk)))
+    return save_draft(request, partial(conversations.keep_draft, visible_conversation(request, pk)))
 
 
 def unsent(request: ConsoleRequest, talk: Conversation, form: MessageForm) -> HttpResponse:

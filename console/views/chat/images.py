@@ -6,7 +6,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_POST, require_safe
 
-from console.presenters.chat.images import added, alt_of, endpoint_of
+from console.presenters.chat.images import add_image, alt_of, endpoint_of
 from console.web.http import ConsoleRequest
 from jobs.errors import PictureRefused
 from jobs.models import Picture
@@ -25,7 +25,7 @@ def add(request: ConsoleRequest) -> HttpResponse:
     if file is None:
         raise Http404
     try:
-        picture = added(request, file, endpoint_of(request), box_of(request))
+        picture = add_image(request, file, endpoint_of(request), box_of(request))
     except PictureRefused as error:
         return render(request, "chat/picture_problem.html", {"text": str(error)}, status=422)
     return render(request, "chat/picture.html", {"picture": picture}, status=201)

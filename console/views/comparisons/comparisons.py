@@ -15,8 +15,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from console.forms.chat.chat import MessageForm, TitleForm
 from console.forms.chat.compare import BaseForm, CompareForm
-from console.presenters.chat.images import attached
-from console.presenters.chat.turns import keep, key_of
+from console.presenters.chat.images import collect_images
+from console.presenters.chat.turns import key_of, save_draft
 from console.presenters.comparisons.columns import fragment, page, visible_comparison, with_errors
 from console.presenters.components.pager import listed as pages_of
 from console.web.http import ConsoleRequest, hx_redirect, wants_fragment
@@ -84,7 +84,7 @@ def detail(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 def send(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     comparison = visible_comparison(request, pk)
-    form = MessageForm(request.POST, attached=attached(request, None))
+    form = MessageForm(request.POST, attached=collect_images(request, None))
     answers = asked(comparison, form) if form.is_valid() else None
     if answers is None:
         return with_errors(request, comparison, form)
@@ -110,7 +110,7 @@ def asked(comparison: Comparison, form: MessageForm) -> list[Message] | None:
 
 @require_POST
 def draft(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    return keep(request, partial(comparisons.keep_draft, visible_comparison(request, pk)))
+    return save_draft(request, partial(comparisons.keep_draft, visible_comparison(request, pk)))
 
 
 @require_POST

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from console.forms.datasets import EditForm, UploadForm
 from console.presenters.components.pager import CREATED, Head, listed
 from console.presenters.datasets.context import detail_context, head_context, own_dataset
-from console.presenters.datasets.upload import uploaded
+from console.presenters.datasets.upload import save_upload
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment, wants_fragment
 from jobs import errors
 from jobs.models import Dataset, TuningJob
@@ -81,7 +81,7 @@ def usage(families: list[UUID]) -> Counter[UUID]:
 @require_POST
 def upload(request: ConsoleRequest) -> HttpResponse:
     form = UploadForm(request.POST, request.FILES)
-    dataset = uploaded(request, form)
+    dataset = save_upload(request, form)
     if dataset is None:
         return page_or_fragment(request, "datasets/list.html", "upload", list_context(request, form), status=422)
     if form.known:

@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from console.accounts.confirmation import ask, is_proven_here, reauthenticated
+from console.accounts.confirmation import ask, is_proven_here, require_reauthentication
 from console.accounts.pending_actions import Facts, facts_of_form
 from console.forms.notifications import NotificationForm
 from console.web.http import ConsoleRequest, page_or_fragment, wants_fragment
@@ -77,7 +77,7 @@ def state_of(request: ConsoleRequest, choice: NotificationChoice) -> dict[str, A
 
 
 @require_POST
-@reauthenticated(SensitiveAction.WEBHOOK_SECRET)
+@require_reauthentication(SensitiveAction.WEBHOOK_SECRET)
 def renew_secret(request: ConsoleRequest) -> HttpResponse:
     choices.renew_secret(request.user)
     request.session[SHOW_SECRET] = True

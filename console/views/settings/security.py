@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from console.accounts import account_events, known_browsers, password_attempts
 from console.accounts.browser_names import describe
-from console.accounts.confirmation import is_proven_here, reauthenticated
+from console.accounts.confirmation import is_proven_here, require_reauthentication
 from console.accounts.pending_actions import Facts
 from console.forms.accounts import refusal
 from console.web.http import ConsoleRequest, hx_redirect
@@ -88,7 +88,7 @@ def change_password(request: ConsoleRequest) -> HttpResponse:
     return keep_password(request, form) if is_valid else refuse_password(request, form)
 
 
-@reauthenticated(SensitiveAction.FIRST_PASSWORD, then="settings-security")
+@require_reauthentication(SensitiveAction.FIRST_PASSWORD, then="settings-security")
 def set_first_password(request: ConsoleRequest) -> HttpResponse:
     form = password_form(request.user, request.POST)
     return keep_password(request, form) if form.is_valid() else refuse_password(request, form)
@@ -111,7 +111,7 @@ def keep_password(request: ConsoleRequest, form: "SetPasswordForm[User]") -> Htt
 
 
 @require_POST
-@reauthenticated(SensitiveAction.FIRST_PASSWORD, then="settings-security")
+@require_reauthentication(SensitiveAction.FIRST_PASSWORD, then="settings-security")
 def confirm_for_password(request: ConsoleRequest) -> HttpResponse:
     """Leads to the form once the person has confirmed."""
     return hx_redirect(request, "settings-security")
@@ -123,7 +123,7 @@ def describe_session(request: ConsoleRequest, pk: uuid.UUID) -> Facts:
 
 
 @require_POST
-@reauthenticated(SensitiveAction.END_SESSIONS, describe=describe_session)
+@require_reauthentication(SensitiveAction.END_SESSIONS, describe=describe_session)
 def end_session(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     if not accounts.end_session(request.user, pk, timezone.now()):
         raise Http404
@@ -133,7 +133,7 @@ def end_session(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @require_POST
-@reauthenticated(SensitiveAction.END_SESSIONS)
+@require_reauthentication(SensitiveAction.END_SESSIONS)
 def end_others(request: ConsoleRequest) -> HttpResponse:
     count = accounts.end_other_sessions(request.user, row_id(request.session.session_key), timezone.now())
     account_events.sessions_ended(request, count)

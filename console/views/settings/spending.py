@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
-from console.accounts.confirmation import reauthenticated
+from console.accounts.confirmation import require_reauthentication
 from console.accounts.pending_actions import Facts, facts_of_form
 from console.forms.spending import SpendingForm
 from console.web.http import ConsoleRequest
@@ -30,7 +30,7 @@ def refuse_others(request: ConsoleRequest) -> None:
 
 
 @require_http_methods(READ_OR_SEND)
-@reauthenticated(SensitiveAction.ADMINISTRATION, may_read=True, describe=describe)
+@require_reauthentication(SensitiveAction.ADMINISTRATION, may_read=True, describe=describe)
 def index(request: ConsoleRequest) -> HttpResponse:
     may_change = request.user.is_superuser
     if request.method == "POST":

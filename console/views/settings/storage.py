@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from console.accounts.confirmation import reauthenticated
+from console.accounts.confirmation import require_reauthentication
 from console.accounts.pending_actions import Facts, facts_of_form
 from console.forms.storage import SharedFolderForm
 from console.web.http import ConsoleRequest
@@ -31,7 +31,7 @@ def describe_share(request: ConsoleRequest) -> Facts:
 
 
 @require_http_methods(READ_OR_SEND)
-@reauthenticated(SensitiveAction.ADMINISTRATION, may_read=True, describe=describe_share)
+@require_reauthentication(SensitiveAction.ADMINISTRATION, may_read=True, describe=describe_share)
 def index(request: ConsoleRequest) -> HttpResponse:
     refuse_others(request)
     form = SharedFolderForm(request.POST if request.method == "POST" else None)
@@ -61,7 +61,7 @@ def describe_removal(request: ConsoleRequest, pk: UUID) -> Facts:
 
 
 @require_http_methods(READ_OR_SEND)
-@reauthenticated(SensitiveAction.ADMINISTRATION, may_read=True, describe=describe_removal)
+@require_reauthentication(SensitiveAction.ADMINISTRATION, may_read=True, describe=describe_removal)
 def remove(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     folder = find_folder(request, pk)
     if request.method != "POST":

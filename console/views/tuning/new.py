@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from console.forms.datasets import UploadForm
 from console.forms.fields import StepForm
 from console.forms.tuning.steps import STEPS
-from console.presenters.datasets.upload import uploaded
+from console.presenters.datasets.upload import save_upload
 from console.presenters.tuning.wizard.drafts import SAVED, SENT, Wizard, raw_values
 from console.presenters.tuning.wizard.page import shown
 from console.presenters.tuning.wizard.proposals import carried
@@ -127,7 +127,7 @@ def dataset_added(request: ConsoleRequest, wizard: Wizard, action: str) -> HttpR
     typed = wizard.form("training", request.POST).typed()
     drafts.save_step(wizard.draft, "training", typed)
     upload = UploadForm(request.POST, request.FILES, prefix=which)
-    dataset = datasets.create_sample(request.user, which) if source == "sample" else uploaded(request, upload)
+    dataset = datasets.create_sample(request.user, which) if source == "sample" else save_upload(request, upload)
     if dataset is None:
         again = Wizard(wizard.draft, request.user)
         response = shown(request, again, "training", again.form("training"), status=422, uploads={which: upload})

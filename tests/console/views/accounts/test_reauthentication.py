@@ -227,7 +227,7 @@ def test_a_page_is_led_to_after_the_proof(visitor, owner):
     request = RequestFactory().get("/settings/shared/?q=1")
     request.user, request.session, request.htmx = owner, visitor.session, False
 
-    @confirmation.reauthenticated(SensitiveAction.ADMINISTRATION)
+    @confirmation.require_reauthentication(SensitiveAction.ADMINISTRATION)
     def secret_page(request: ConsoleRequest):
         raise AssertionError
 
