@@ -15,7 +15,9 @@ from django.utils import translation
 from xdist.scheduler import LoadFileScheduling
 
 from console.web import audit
+from jobs import live, shortages, tasks
 from jobs.services.accounts import sign_in_limits
+from jobs.services.chat.streaming.saver import Clock
 from jobs.vertex import get_gateway
 from tests import factories
 from tests.fakes import FakeGateway
@@ -111,8 +113,12 @@ def _data_dir(settings: Any, tmp_path: Path) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _nobody_tried_before() -> None:
-    """What this process counts alone: failed sign-ins, and how many lines of strangers the audit log still takes."""
+def _nothing_is_remembered() -> None:
+    """What a process keeps of a moment ago: failed sign-ins, how many lines of strangers the audit log still takes,
+    which shortage it met, that Redis did not answer, how far the clock was ahead."""
+    shortages.seen.forget()
+    live.breaker = live.Breaker()
+    tasks.clock = Clock()
     sign_in_limits.alone.clear()
     audit.strangers.left, audit.strangers.left_out = audit.strangers.a_minute, 0
     audit.refusals.people.clear()
