@@ -1,6 +1,6 @@
 """Puts jobs, datasets, endpoints, chats and a draft, in many states, into the database of a console that runs:
 `python -m tests.e2e.seed`, with its CONSOLE_DATA_DIR in the environment. Prints their ids by name as JSON. Nothing is
-sent: none of them is ever due."""
+sent: none of them is due while a test runs."""
 
 import io
 import json
@@ -20,6 +20,7 @@ from django.db.models import Model  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from jobs.models import Conversation, Dataset, Endpoint, Metric, Role, TuningJob, thinned  # noqa: E402
+from jobs.models.remote import FARTHEST  # noqa: E402
 from jobs.services.accounts import accounts  # noqa: E402
 from jobs.services.datasets import datasets  # noqa: E402
 from jobs.services.storage import sharing  # noqa: E402
@@ -65,7 +66,7 @@ def main() -> None:
     ]  # fmt: skip
     for number in range(3):
         waiting = made(f"Waiting {number}", state="QUEUED", prepared_at=NOW, **common)
-        TuningJob.objects.filter(pk=waiting.pk).update(next_check_at=NOW + timedelta(days=1))
+        TuningJob.objects.filter(pk=waiting.pk).update(next_check_at=NOW + FARTHEST)
         jobs.append(waiting)
     ids = {job.display_name: str(job.pk) for job in jobs}
     others = {**more_datasets(owner), **endpoints(owner), "draft": draft(owner, data)}
