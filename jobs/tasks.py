@@ -14,13 +14,13 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from .models import Message
+from .models import Endpoint, Message
 from .services.accounts import accounts
 from .services.catalogue import publisher_models
 from .services.chat import conversations, images
 from .services.chat.streaming import saver
 from .services.datasets import sweep as dataset_sweep
-from .services.endpoints import endpoints, further_models, lifetime, warnings
+from .services.endpoints import deployed_models, endpoints, lifetime, warnings
 from .services.health import probes
 from .services.notifications import deliveries, notifications
 from .services.storage import browsing
@@ -75,9 +75,9 @@ def advance_endpoint(endpoint_id: str) -> None:
 
 
 @task("endpoints.advance_model", **STEP_LIMITS)
-def advance_further_model(model_id: str) -> None:
-    if further_models.advance(UUID(model_id), timezone.now()):
-        send(advance_further_model, model_id=model_id)
+def advance_deployed_model(model_id: str) -> None:
+    if deployed_models.advance(UUID(model_id), timezone.now()):
+        send(advance_deployed_model, model_id=model_id)
 
 
 @task("tuning.check_output", soft_time_limit=30, time_limit=40)
@@ -136,6 +136,13 @@ def answer_message(message_id: str, rows: str | None = None) -> None:
     conversations.answer(UUID(message_id), rows)
 
 
+def kick_endpoint(endpoint: Endpoint) -> None:
+    """With those of its models that come or go."""
+    kick(advance_endpoint, endpoint_id=str(endpoint.pk))
+    for pk in endpoint.deployed_models.transient().values_list("pk", flat=True):
+        kick(advance_deployed_model, model_id=str(pk))
+
+
 def kick_answer(message: Message) -> None:
     kick(answer_message, message_id=str(message.pk), rows=conversations.packed(message))
 
@@ -184,7 +191,7 @@ def _sweep_endpoints(now: datetime) -> None:
 
 
 def _sweep_models(now: datetime) -> None:
-    _send_all(advance_further_model, "model_id", further_models.due(now))
+    _send_all(advance_deployed_model, "model_id", deployed_models.due(now))
 
 
 def _sweep_chats(now: datetime) -> None:

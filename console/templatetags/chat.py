@@ -88,5 +88,5 @@ def seconds(value: Any) -> str:
 def only_completes(conversation: Conversation) -> bool:
     """A pretrained model (no `-it` in its name) was never taught to answer."""
     endpoint = conversation.endpoint
-    name = endpoint.publisher_model if endpoint else ""
+    name = endpoint.model.publisher_model if endpoint else ""
     return "gemma" in name and not name.endswith("-it")

@@ -12,8 +12,8 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timeuntil
 from django.utils.translation import gettext, gettext_lazy as _
 
-from jobs.models import Endpoint, FurtherModel, ServedModel
-from jobs.states import EndpointState
+from jobs.models import DeployedModel, Endpoint
+from jobs.states import DeployedState
 
 register = template.Library()
 
@@ -32,25 +32,25 @@ STAGES: dict[str, str | Promise] = {
 
 
 @register.filter
-def stage_words(endpoint: Endpoint | FurtherModel) -> str | Promise:
+def stage_words(model: DeployedModel) -> str | Promise:
     """Empty unless something is being deployed and Vertex AI has said how far it is."""
-    if endpoint.state != EndpointState.DEPLOYING:
+    if model.state != DeployedState.DEPLOYING:
         return ""
-    return STAGES.get(endpoint.stage, endpoint.stage.replace("_", " ").capitalize())
+    return STAGES.get(model.stage, model.stage.replace("_", " ").capitalize())
 
 
 @register.inclusion_tag("endpoints/status.html")
 def endpoint_status(endpoint: Endpoint) -> dict[str, object]:
-    return {"endpoint": endpoint, "note": endpoint.error_message or endpoint.notice}
+    return {"endpoint": endpoint, "note": endpoint.error_message or endpoint.notice or endpoint.model.notice}
 
 
 @register.filter
-def machine(endpoint: ServedModel) -> str | Promise:
-    if not endpoint.machine_type:
+def machine(model: DeployedModel) -> str | Promise:
+    if not model.machine_type:
         return _("Chosen by Vertex AI")
-    if not endpoint.accelerator_count:
-        return endpoint.machine_type
-    return f"{endpoint.machine_type}, {endpoint.accelerator_count} × {endpoint.accelerator_type.replace('_', ' ')}"
+    if not model.accelerator_count:
+        return model.machine_type
+    return f"{model.machine_type}, {model.accelerator_count} × {model.accelerator_type.replace('_', ' ')}"
 
 
 @register.filter

@@ -2,7 +2,7 @@ from django import template
 from django.template.context import Context
 from django.utils.safestring import SafeString
 
-from jobs.models import Endpoint, TuningJob
+from jobs.models import DeployedModel, Endpoint, TuningJob
 from jobs.states import EndpointState
 
 from .stencil import stencil
@@ -26,8 +26,8 @@ def model_actions(context: Context, job: TuningJob, version: int) -> SafeString:
 
 def ready_endpoint(job: TuningJob) -> Endpoint | None:
     """Of those that were fetched with the job."""
-    found: list[Endpoint] = getattr(job, "shown_endpoints", [])
-    return next((endpoint for endpoint in found if endpoint.state == EndpointState.READY), None)
+    found: list[DeployedModel] = getattr(job, "main_models", [])
+    return next((model.endpoint for model in found if model.endpoint.state == EndpointState.READY), None)
 
 
 @register.filter

@@ -39,12 +39,12 @@ def section(request: ConsoleRequest, section: str) -> HttpResponse:
 
 def counters(user: User) -> dict[str, Any]:
     numbers = live_numbers(user)
-    running = list(Endpoint.objects.visible_to(user).filter(state__in=RUNNING))
+    running = list(Endpoint.objects.visible_to(user).with_model().filter(state__in=RUNNING))
     return {
         "running_count": numbers.get(StatusGroup.RUNNING, 0),
         "queued_count": numbers.get(StatusGroup.QUEUED, 0),
         "ready_count": sum(endpoint.state == "READY" for endpoint in running),
-        "hourly_cost": hourly_cost(Shown(endpoint, [], timezone.now()) for endpoint in running),
+        "hourly_cost": hourly_cost(shown(running)),
     }
 
 
@@ -62,7 +62,7 @@ def recent_jobs(user: User) -> dict[str, Any]:
 
 
 def recent_endpoints(user: User) -> dict[str, Any]:
-    return {"endpoints": shown(Endpoint.objects.visible_to(user).shown()[:RECENT])}
+    return {"endpoints": shown(Endpoint.objects.visible_to(user).shown().with_model()[:RECENT])}
 
 
 def status(user: User) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from console.presenters.components.pager import listed
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment, safe_next, snackbar
 from console.web.middleware import page_of as page_that_asked
 from jobs import shortages, tasks
-from jobs.models import Delivery, Endpoint, FurtherModel, Notification, NotificationSubject, TuningJob, bell_of
+from jobs.models import Delivery, DeployedModel, Endpoint, Notification, NotificationSubject, TuningJob, bell_of
 from jobs.services.notifications import deliveries, notifications
 from jobs.states import ENDPOINT_TRANSIENT
 
@@ -78,7 +78,7 @@ def latest(request: ConsoleRequest) -> HttpResponse:
         "bell": bell_of(request.user),
         "jobs": TuningJob.objects.visible_to(request.user).live().rows()[:UNDER_WAY],
         "endpoints": moving(request),
-        "models": FurtherModel.objects.visible_to(request.user).transient().select_related("endpoint")[:UNDER_WAY],
+        "models": joining(request),
     }
     response = render(request, "notifications/latest.html", context)
     shown = page_that_asked(request.htmx) or ""
@@ -89,6 +89,12 @@ def latest(request: ConsoleRequest) -> HttpResponse:
 def moving(request: ConsoleRequest) -> "QuerySet[Endpoint]":
     found: QuerySet[Endpoint] = Endpoint.objects.visible_to(request.user).filter(state__in=ENDPOINT_TRANSIENT)
     return found[:UNDER_WAY]
+
+
+def joining(request: ConsoleRequest) -> "QuerySet[DeployedModel]":
+    """Models that come to an endpoint, or leave one, which itself stays as it is."""
+    found = DeployedModel.objects.visible_to(request.user).transient().select_related("endpoint")
+    return found.exclude(endpoint__state__in=ENDPOINT_TRANSIENT)[:UNDER_WAY]
 
 
 def announced(response: HttpResponse, fresh: list[Notification]) -> HttpResponse:

@@ -74,7 +74,7 @@ KINDS = (
         lambda user: TuningJob.objects.visible_to(user).rows(), page_of("tuning-job"), "tuning-list",
     ),
     Kind(
-        _("Endpoints"), "dns", ("display_name", "base_model", "resource_name"),
+        _("Endpoints"), "dns", ("display_name", "main_model__base_model", "resource_name"),
         lambda user: Endpoint.objects.visible_to(user).shown(), page_of("endpoint-detail"), "endpoint-list",
         has_search=True,
     ),

@@ -1,7 +1,7 @@
 import uuid
 from typing import Any
 
-from django.db.models import Prefetch, Q
+from django.db.models import F, Prefetch, Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext_lazy as _
@@ -11,11 +11,12 @@ from console.presenters.components.pager import CREATED, Head, listed
 from console.presenters.endpoints.search import words_of
 from console.presenters.tuning.progress import JobStand, stand
 from console.web.http import ConsoleRequest, page_or_fragment
-from jobs.models import Endpoint, TuningJob
+from jobs.models import DeployedModel, DeployedModelQuerySet, TuningJob
 from jobs.models.keyset import Column
 from jobs.models.tuning import TuningJobQuerySet
 from jobs.services.endpoints import endpoints
 from jobs.services.tuned_models import checkpoints
+from jobs.states import EndpointState
 
 HEADS = (
     Head("name", _("Name"), Column("display_name", str)),
@@ -32,9 +33,12 @@ SHOWN = (
 
 
 def tuned_by(request: ConsoleRequest) -> TuningJobQuerySet:
-    """Each with its version, and its endpoints in `shown_endpoints`, the newest first."""
-    shown = Prefetch("endpoints", Endpoint.objects.shown(), to_attr="shown_endpoints")
-    return TuningJob.objects.visible_to(request.user).tuned().with_version().prefetch_related(shown)
+    """Each with its version, and with those of its deployed models that stand for an endpoint in `main_models`, the
+    newest first."""
+    models = DeployedModel.objects.select_related("endpoint__main_model").filter(endpoint__main_model=F("pk"))
+    shown = models.exclude(endpoint__state=EndpointState.DELETED).order_by("-endpoint__created_at", "-endpoint__pk")
+    prefetched = Prefetch("deployed_models", shown, to_attr="main_models")
+    return TuningJob.objects.visible_to(request.user).tuned().with_version().prefetch_related(prefetched)
 
 
 @require_safe
@@ -58,6 +62,11 @@ def default_checkpoint(job: TuningJob) -> dict[str, Any] | None:
     return next((one for one in job.checkpoints if one["checkpoint_id"] == chosen), None)
 
 
+def shared_of(job: TuningJob) -> DeployedModelQuerySet:
+    """Where the model serves beside the one that the endpoint stands for."""
+    return job.deployed_models.live().exclude(endpoint__main_model=F("pk")).select_related("endpoint")
+
+
 @require_safe
 def detail(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     job: TuningJob = get_object_or_404(tuned_by(request).select_related("dataset", "validation_dataset"), pk=pk)
@@ -73,6 +82,6 @@ def detail(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
             for one in job.checkpoints
         ],
         "folder": endpoints.artifact_uri(job),
-        "shared": list(job.further.live().select_related("endpoint")),
+        "shared": list(shared_of(job)),
     }
     return render(request, "tuned_models/detail.html", context)

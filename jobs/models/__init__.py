@@ -16,8 +16,8 @@ from .chat import (
     with_pictures,
 )
 from .dataset import ROW_LIMITS, Dataset, DatasetFormat, DatasetPart, DatasetShape
-from .endpoint import Endpoint, EndpointEvent, LeaseKind, ServedModel
-from .further import FurtherModel
+from .deployed_model import DeployedModel, DeployedModelQuerySet
+from .endpoint import Endpoint, EndpointEvent, LeaseKind
 from .notification import (
     WANTED_AT_FIRST,
     Bell,
@@ -51,6 +51,8 @@ from .tuning import (
 )
 
 __all__ = [
+    "DeployedModel",
+    "DeployedModelQuerySet",
     "BARE",
     "GROUPS",
     "LONGEST_ANSWER",
@@ -74,7 +76,6 @@ __all__ = [
     "Endpoint",
     "EndpointEvent",
     "EventLevel",
-    "FurtherModel",
     "Heartbeat",
     "Installation",
     "JobEvent",
@@ -94,7 +95,6 @@ __all__ = [
     "PublisherModel",
     "Rating",
     "Role",
-    "ServedModel",
     "ShareLink",
     "SharedFolder",
     "SignInLink",

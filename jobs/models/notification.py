@@ -16,9 +16,9 @@ from django.utils.translation import gettext_lazy as _
 from jobs.states import ENDPOINT_TRANSIENT
 
 from . import notification_words as words
+from .deployed_model import DeployedModel
 from .endpoint import Endpoint
 from .fields.sentences import SentencesField
-from .further import FurtherModel
 from .notification_words import Kind
 from .tuning import TuningJob
 
@@ -214,6 +214,6 @@ def _bells() -> "models.QuerySet[User, tuple[Any, ...]]":
     unread = Notification.objects.filter(owner=OuterRef("pk")).unread().order_by()
     trains = TuningJob.objects.filter(owner=OuterRef("pk")).live()
     deploys = Endpoint.objects.filter(owner=OuterRef("pk"), state__in=ENDPOINT_TRANSIENT)
-    adds = FurtherModel.objects.filter(owner=OuterRef("pk")).transient()
+    adds = DeployedModel.objects.filter(owner=OuterRef("pk")).transient()
     count = unread.values("owner").annotate(n=Count("pk")).values("n")
     return User.objects.values_list(Subquery(count), Exists(trains), Exists(deploys), Exists(adds))

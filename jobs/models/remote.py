@@ -1,4 +1,4 @@
-"""What every row has that stands for a paid remote resource: whose it is, its lease, when it is due."""
+"""What every row has that stands for a remote resource: whose it is, its lease, when it is due."""
 
 import uuid
 from datetime import datetime, timedelta
@@ -40,13 +40,10 @@ class RemoteResource(models.Model):
     resource_name = models.CharField(max_length=512, blank=True, db_index=True)
 
     phase = models.CharField(max_length=20, choices=Phase, default=Phase.INTENT)
-    attempt = models.PositiveIntegerField(default=0)
     empty_looks = models.PositiveIntegerField(default=0)
-    submit_started_at = models.DateTimeField(null=True, blank=True)
     lease_token = models.UUIDField(null=True, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     next_check_at = models.DateTimeField(null=True, blank=True, default=timezone.now)
-    licence_sent_at = models.DateTimeField(null=True, blank=True)
     # Steps begun and not ended, in a row: by an unexpected error or by the death of the process.
     strikes = models.PositiveIntegerField(default=0)
 
@@ -64,3 +61,14 @@ class RemoteResource(models.Model):
 
     def __str__(self) -> str:
         return self.display_name
+
+
+class PaidResource(RemoteResource):
+    """One that a paid request makes: how often that was sent, and when last."""
+
+    attempt = models.PositiveIntegerField(default=0)
+    submit_started_at = models.DateTimeField(null=True, blank=True)
+    licence_sent_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        abstract = True

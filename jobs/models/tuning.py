@@ -14,7 +14,7 @@ from jobs.states import TUNING_TERMINAL, TuningState
 
 from .dataset import Dataset
 from .fields.sentences import SentenceField, SentencesField
-from .remote import RemoteQuerySet, RemoteResource
+from .remote import PaidResource, RemoteQuerySet
 
 POINTS_SHOWN = 1000
 TUNED = frozenset({TuningState.SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED})
@@ -116,7 +116,7 @@ class TuningJobQuerySet(RemoteQuerySet):
         return self.only(*LINE)
 
 
-class TuningJob(RemoteResource):
+class TuningJob(PaidResource):
     state = models.CharField(max_length=20, choices=TuningState, default=TuningState.QUEUED)
     status_group = models.GeneratedField(
         expression=Case(

@@ -133,7 +133,7 @@ class DeploySpec:
 
 
 @dataclass(frozen=True)
-class OntoSpec:
+class DeployToExistingSpec:
     """A model for an `endpoint` that exists: `publisher_model` (short name) or `artifact_uri`, as in DeploySpec.
 
     `deployed_model_id`: up to ten digits, not beginning with 0. `machine` None: the one that Vertex AI recommends.
@@ -163,7 +163,7 @@ class RemoteOperation:
 
 
 @dataclass(frozen=True)
-class DeployedModel:
+class RemoteDeployedModel:
     """`min_replicas` and `max_replicas` None: it does not run on machines of its own.
 
     `is_asleep`: it was scaled to zero because nobody used it, and the next request wakes it. `message` is the server's.
@@ -186,7 +186,7 @@ class RemoteEndpoint:
     display_name: str
     labels: Mapping[str, str]
     dedicated_dns: str
-    deployed_models: tuple[DeployedModel, ...]
+    deployed_models: tuple[RemoteDeployedModel, ...]
     traffic_split: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -321,10 +321,10 @@ class Deployment(Protocol):
     def scale(self, endpoint: str, deployed_model_id: str, min_replicas: int, max_replicas: int) -> str:
         """The operation's name. Names the numbers wanted, so that sending it again changes nothing more."""
 
-    def upload_model(self, spec: OntoSpec) -> str:
+    def upload_model(self, spec: DeployToExistingSpec) -> str:
         """Puts it into the registry, under its own id: the operation's name, or AlreadyExists."""
 
-    def deploy_onto(self, spec: OntoSpec, traffic_split: Mapping[str, int]) -> str:
+    def deploy_to_existing(self, spec: DeployToExistingSpec, traffic_split: Mapping[str, int]) -> str:
         """Paid. The operation's name. The model is uploaded; "0" in the split stands for it, others by their ids."""
 
     def share_traffic(self, endpoint: str, traffic_split: Mapping[str, int]) -> None:

@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 
 from jobs.vertex.errors import AlreadyExists, NotFound, Refused
-from jobs.vertex.port import ChatRequest, MachineSpec, OntoSpec
+from jobs.vertex.port import ChatRequest, MachineSpec, DeployToExistingSpec
 from tests.fakes import PARENT, TINY
 
 
@@ -29,13 +29,13 @@ def onto(endpoint, **values):
         "machine": None,
         "labels": {"app-key": key.hex},
     }
-    return OntoSpec(**defaults | values)
+    return DeployToExistingSpec(**defaults | values)
 
 
 def put_on(world, spec, split):
     deployment = world.gateway.deployment
     assert world.finished(deployment.upload_model(spec)).error is None
-    assert world.finished(deployment.deploy_onto(spec, split)).error is None
+    assert world.finished(deployment.deploy_to_existing(spec, split)).error is None
 
 
 def own_id(world, endpoint):
@@ -93,7 +93,7 @@ def test_ids_are_taken_once(world, endpoint):
     with pytest.raises(AlreadyExists):
         deployment.upload_model(spec)
     with pytest.raises(AlreadyExists):
-        deployment.deploy_onto(spec, {"0": 0, first: 100})
+        deployment.deploy_to_existing(spec, {"0": 0, first: 100})
     world.finished(deployment.undeploy(endpoint, spec.deployed_model_id, {}))
 
 
@@ -102,7 +102,7 @@ def test_a_split_that_does_not_fit_is_refused(world, endpoint, split):
     deployment, spec = world.gateway.deployment, onto(endpoint)
     world.finished(deployment.upload_model(spec))
     with pytest.raises(Refused):
-        deployment.deploy_onto(spec, split)
+        deployment.deploy_to_existing(spec, split)
     with pytest.raises(Refused):
         deployment.share_traffic(endpoint, split)
 
@@ -112,7 +112,7 @@ def test_what_is_not_there(world, endpoint):
     with pytest.raises(NotFound):
         deployment.share_traffic(nothing, {"1": 100})
     with pytest.raises(NotFound):
-        deployment.deploy_onto(onto(endpoint), {"0": 0, own_id(world, endpoint): 100})
+        deployment.deploy_to_existing(onto(endpoint), {"0": 0, own_id(world, endpoint): 100})
     with pytest.raises(Refused):
         deployment.upload_model(onto(endpoint, publisher_model="", artifact_uri="gs://garden-local/nothing-here"))
 

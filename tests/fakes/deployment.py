@@ -3,7 +3,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from jobs.vertex.errors import AlreadyExists, NotFound, Refused
-from jobs.vertex.port import DeployedModel, DeploySpec, OntoSpec, RemoteEndpoint, RemoteError, RemoteOperation
+from jobs.vertex.port import (
+    RemoteDeployedModel,
+    DeploySpec,
+    DeployToExistingSpec,
+    RemoteEndpoint,
+    RemoteError,
+    RemoteOperation,
+)
 from tests.fakes.base import LOCATION, PARENT, STAGES, Creation, Part, R, remote
 
 if TYPE_CHECKING:
@@ -79,7 +86,7 @@ class FakeDeployment(Part):
         )
 
     @remote
-    def upload_model(self, spec: OntoSpec) -> str:
+    def upload_model(self, spec: DeployToExistingSpec) -> str:
         model = self._model_name(spec.model_user_id)
         if model in self.models:
             raise AlreadyExists(f"{model} already exists.", "ALREADY_EXISTS")
@@ -87,7 +94,7 @@ class FakeDeployment(Part):
         return self._begin(f"{model}/operations", lambda: self.models.update({model: spec.display_name}))
 
     @remote
-    def deploy_onto(self, spec: OntoSpec, traffic_split: Mapping[str, int]) -> str:
+    def deploy_to_existing(self, spec: DeployToExistingSpec, traffic_split: Mapping[str, int]) -> str:
         """Ends when it is told to, as every deployment. An id that is taken is refused, be it on its way only."""
         model, found = self._model_name(spec.model_user_id), self._known(self.endpoints, spec.endpoint, "Endpoint")
         self._known(self.models, model, "Model")
@@ -179,7 +186,7 @@ class FakeDeployment(Part):
                 self.world.catalogue.acknowledged.add(spec.publisher_model)
             self.world.catalogue.require_licence(spec.publisher_model)
 
-    def _require_weights(self, spec: DeploySpec | OntoSpec) -> None:
+    def _require_weights(self, spec: DeploySpec | DeployToExistingSpec) -> None:
         if bool(spec.publisher_model) == bool(spec.artifact_uri):
             raise Refused("Give either a publisher model or an artifact folder.", "INVALID_ARGUMENT")
         if spec.publisher_model:
@@ -190,7 +197,7 @@ class FakeDeployment(Part):
     def _serve(self, name: str, model: str) -> None:
         spec = self.specs[name]
         asked = (spec.min_replicas, spec.max_replicas) if spec.machine else (1, 1)
-        deployed = DeployedModel("4711", model, self.models[model], asked[0], *asked)
+        deployed = RemoteDeployedModel("4711", model, self.models[model], asked[0], *asked)
         dns = f"{name.rsplit('/', 1)[1]}.{LOCATION}-1.prediction.vertexai.goog"
         shared = self.specs[name].shared_address
         self.endpoints[name] = replace(
@@ -198,10 +205,12 @@ class FakeDeployment(Part):
             traffic_split={"4711": 100},
         )  # fmt: skip
 
-    def _serve_too(self, spec: OntoSpec, split: Mapping[str, int]) -> None:
+    def _serve_too(self, spec: DeployToExistingSpec, split: Mapping[str, int]) -> None:
         found, model = self.endpoints[spec.endpoint], self._model_name(spec.model_user_id)
         low, high = spec.min_replicas, spec.max_replicas
-        deployed = DeployedModel(spec.deployed_model_id, model, spec.display_name, low, low, high, machine=spec.machine)
+        deployed = RemoteDeployedModel(
+            spec.deployed_model_id, model, spec.display_name, low, low, high, machine=spec.machine
+        )
         self.coming[spec.endpoint].discard(deployed.id)
         self.endpoints[spec.endpoint] = replace(
             found, deployed_models=(*found.deployed_models, deployed),

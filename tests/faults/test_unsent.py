@@ -24,7 +24,7 @@ from jobs.models import ProbeResult
 from jobs.services.health import probes
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotAuthorised, NotSent, OutcomeUnknown, Unavailable
-from jobs.vertex.port import MachineSpec, OntoSpec
+from jobs.vertex.port import MachineSpec, DeployToExistingSpec
 from jobs.vertex.sdk import Gateway, clients, credentials
 from tests import factories
 from tests.badserver import answer, bad_server, drop, error, hang, reset, truncate
@@ -36,7 +36,7 @@ pytestmark = [pytest.mark.fault("F28"), pytest.mark.timeout(240)]
 NOBODY = 65534
 NAME = "projects/1/locations/us-central1/tuningJobs/7"
 WORKS = answer(200, {"name": NAME, "tuningJobs": []})
-ONTO = OntoSpec(
+TO_EXISTING = DeployToExistingSpec(
     endpoint="projects/1/locations/us-central1/endpoints/7",
     deployed_model_id="7",
     model_user_id="model-7",
@@ -46,7 +46,7 @@ ONTO = OntoSpec(
     machine=MachineSpec("g2-standard-12", "NVIDIA_L4", 1),
     labels={"app-key": "k"},
 )
-CREATES = {**CREATES_ALONE, "onto": lambda: Gateway().deployment.deploy_onto(ONTO, {"7": 100})}
+CREATES = {**CREATES_ALONE, "onto": lambda: Gateway().deployment.deploy_to_existing(TO_EXISTING, {"7": 100})}
 READS = {
     "job": lambda: Gateway().tuning.get(NAME),
     "list": lambda: Gateway().tuning.find("app-key", "k"),
@@ -440,8 +440,8 @@ def test_a_request_that_cannot_be_made(google):
 def test_what_is_read_to_make_a_request_is_not_the_request(google):
     """The machine is asked for first; that this failed says nothing of a deployment."""
     google.behave = error(503, "UNAVAILABLE")
-    onto = OntoSpec(**{**vars(ONTO), "machine": None})
-    assert raised(lambda: Gateway().deployment.deploy_onto(onto, {"7": 100}))[0] is NotSent
+    onto = DeployToExistingSpec(**{**vars(TO_EXISTING), "machine": None})
+    assert raised(lambda: Gateway().deployment.deploy_to_existing(onto, {"7": 100}))[0] is NotSent
     assert (google.posts(), len(google.requests)) == ([], 1)
 
 

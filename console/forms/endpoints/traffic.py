@@ -43,7 +43,7 @@ class SharesForm(forms.Form):
         return {id_: self.cleaned_data[f"share-{id_}"] for id_, _name, _share in self.models}
 
 
-class FurtherModelForm(forms.Form):
+class DeployedModelForm(forms.Form):
     """`key` is made with the page: the form sent twice is one model. `licences`: to accept, by choice of model."""
 
     use_required_attribute = False

@@ -79,5 +79,5 @@ def add_image(request: ConsoleRequest, file: "UploadedFile[Any]", endpoint: Endp
 def endpoint_of(request: ConsoleRequest) -> Endpoint | None:
     with suppress(ValueError):
         wanted = uuid.UUID(request.POST.get("endpoint", ""))
-        return Endpoint.objects.visible_to(request.user).filter(pk=wanted).first()
+        return Endpoint.objects.visible_to(request.user).with_model().filter(pk=wanted).first()
     return None

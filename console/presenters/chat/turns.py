@@ -47,13 +47,13 @@ def key_of(request: ConsoleRequest) -> uuid.UUID:
 
 def visible_conversation(request: ConsoleRequest, pk: uuid.UUID) -> Conversation:
     """No column of a comparison: that has its own pages."""
-    found = Conversation.objects.visible_to(request.user).filter(comparison=None).select_related("endpoint")
+    found = Conversation.objects.visible_to(request.user).filter(comparison=None).select_related("endpoint__main_model")
     return get_object_or_404(found.defer(*NOT_FOR_CHATS), pk=pk)
 
 
 def visible_message(request: ConsoleRequest, pk: uuid.UUID) -> Message:
     found = Message.objects.visible_to(request.user).filter(conversation__comparison=None)
-    return get_object_or_404(found.select_related("conversation__endpoint"), pk=pk)
+    return get_object_or_404(found.select_related("conversation__endpoint__main_model"), pk=pk)
 
 
 def first_answer(request: ConsoleRequest, form: NewChatForm, **parameters: Any) -> Message | None:

@@ -40,13 +40,15 @@ def visible_comparison(request: ConsoleRequest, pk: uuid.UUID) -> Comparison:
 
 def visible_column(request: ConsoleRequest, pk: uuid.UUID) -> Conversation:
     found = Conversation.objects.visible_to(request.user).filter(comparison__isnull=False)
-    return get_object_or_404(found.select_related("comparison", "endpoint"), pk=pk)
+    return get_object_or_404(found.select_related("comparison", "endpoint__main_model"), pk=pk)
 
 
 def visible_answer(request: ConsoleRequest, pk: uuid.UUID) -> Message:
     found = Message.objects.visible_to(request.user)
     found = found.filter(conversation__comparison__isnull=False, role=Role.ASSISTANT)
-    return get_object_or_404(found.select_related("conversation__comparison", "conversation__endpoint"), pk=pk)
+    return get_object_or_404(
+        found.select_related("conversation__comparison", "conversation__endpoint__main_model"), pk=pk
+    )
 
 
 def comparison_of(column: Conversation) -> Comparison:
@@ -58,7 +60,7 @@ def page(request: ConsoleRequest, comparison: Comparison, status: int = 200, **f
     board = comparison_board.load(comparison)
     context = context_of(request, board) | {"form": empty_message(find_unsent(request, comparison.pk))} | forms
     if not board.round:
-        context["endpoints"] = Endpoint.objects.visible_to(request.user).ready()
+        context["endpoints"] = Endpoint.objects.visible_to(request.user).ready().with_model()
         context["is_full"] = len(board.columns) >= comparisons.MOST
         context["is_fewest"] = len(board.columns) <= comparisons.FEWEST
     return render(request, "compare/detail.html", context, status=status)

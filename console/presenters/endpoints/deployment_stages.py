@@ -7,8 +7,8 @@ from django.utils import timezone
 from django.utils.functional import Promise
 
 from console.templatetags.endpoints import STAGES
-from jobs.models import Endpoint
-from jobs.states import EndpointState
+from jobs.models import DeployedModel
+from jobs.states import DeployedState
 
 LAST = "SUCCESSFULLY_DEPLOYED"
 BROKEN = frozenset({"FAILED_TO_DEPLOY", "DEPLOYMENT_TERMINATED"})
@@ -25,27 +25,27 @@ class Stage:
     seconds: float | None = None
 
 
-def stages(endpoint: Endpoint) -> list[Stage]:
+def stages(model: DeployedModel) -> list[Stage]:
     """Those that were reported, then those to come. One that was skipped is not shown."""
-    seen = [(stage, datetime.fromisoformat(moment)) for stage, moment in endpoint.stage_times]
+    seen = [(stage, datetime.fromisoformat(moment)) for stage, moment in model.stage_times]
     ends = [*(moment for _stage, moment in seen[1:]), timezone.now()]
-    done = [_seen(endpoint, stage, began, end) for (stage, began), end in zip(seen, ends, strict=False)]
-    return [*done, *(Stage(STAGES[stage], "todo") for stage in _ahead(endpoint))]
+    done = [_seen(model, stage, began, end) for (stage, began), end in zip(seen, ends, strict=False)]
+    return [*done, *(Stage(STAGES[stage], "todo") for stage in _ahead(model))]
 
 
-def _seen(endpoint: Endpoint, stage: str, began: datetime, end: datetime) -> Stage:
+def _seen(model: DeployedModel, stage: str, began: datetime, end: datetime) -> Stage:
     label = STAGES.get(stage, stage.replace("_", " ").capitalize())
     if stage in BROKEN:
         return Stage(label, "stopped", began)
-    is_last = stage == endpoint.stage
-    if is_last and endpoint.state == EndpointState.DEPLOYING and stage != LAST:
+    is_last = stage == model.stage
+    if is_last and model.state == DeployedState.DEPLOYING and stage != LAST:
         return Stage(label, "current", began, (end - began).total_seconds())
     return Stage(label, "done", began, None if is_last else (end - began).total_seconds())
 
 
-def _ahead(endpoint: Endpoint) -> list[str]:
-    if endpoint.state != EndpointState.DEPLOYING:
+def _ahead(model: DeployedModel) -> list[str]:
+    if model.state != DeployedState.DEPLOYING:
         return []
-    if endpoint.stage in ORDER:
-        return ORDER[ORDER.index(endpoint.stage) + 1 :]
-    return [] if endpoint.stage else ORDER
+    if model.stage in ORDER:
+        return ORDER[ORDER.index(model.stage) + 1 :]
+    return [] if model.stage else ORDER

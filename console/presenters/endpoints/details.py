@@ -9,25 +9,25 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _, gettext_lazy
 
-from jobs.models import Endpoint, FurtherModel, ServedModel
+from jobs.models import DeployedModel, Endpoint
 from jobs.services.costs import machine_prices
 from jobs.services.endpoints import usage
 from jobs.services.endpoints.warnings import IDLE
 from jobs.states import DEPLOYED_LIVE, EndpointState
 
-from .served_models import further_of
+from .served_models import models_of
 
 RUNNING = frozenset({EndpointState.DEPLOYING, EndpointState.READY, EndpointState.UNDEPLOYING})
 
 
 @dataclass(frozen=True)
 class Shown:
-    """`hours`: requests in each of the last 24 hours. `further`: models beside its own, failed ones, too."""
+    """`hours`: requests in each of the last 24 hours. `models`: those deployed on it, that failed lately, too."""
 
     endpoint: Endpoint
     hours: list[int]
     now: datetime
-    further: list[FurtherModel] = field(default_factory=list)
+    models: list[DeployedModel] = field(default_factory=list)
 
     @property
     def requests(self) -> int:
@@ -35,28 +35,32 @@ class Shown:
 
     @property
     def asked_replicas(self) -> str:
-        low, high = self.endpoint.min_replicas, self.endpoint.max_replicas
+        low, high = self.endpoint.model.min_replicas, self.endpoint.model.max_replicas
         return str(low) if low == high else f"{low}–{high}"
 
     @property
     def replicas(self) -> str:
-        asked, now = self.asked_replicas, self.endpoint.available_replicas
+        asked, now = self.asked_replicas, self.endpoint.model.available_replicas
         if self.endpoint.state != EndpointState.READY or now is None or str(now) == asked:
             return asked
         return f"{now} / {asked}"
 
     @property
     def price(self) -> machine_prices.Price | None:
-        return machine_prices.price(self.endpoint.machine_type) if self.endpoint.machine_type else None
+        return machine_prices.price(self.endpoint.model.machine_type) if self.endpoint.model.machine_type else None
 
     @property
-    def others(self) -> list[FurtherModel]:
-        return [model for model in self.further if model.state in DEPLOYED_LIVE]
+    def live(self) -> list[DeployedModel]:
+        return [model for model in self.models if model.state in DEPLOYED_LIVE]
+
+    @property
+    def others(self) -> list[DeployedModel]:
+        return [model for model in self.live if model.pk != self.endpoint.main_model_id]
 
     @property
     def usd_per_hour(self) -> Decimal | None:
         """Of the replicas that always run, of all models; None when a price is not known."""
-        return machine_prices.usd_per_hour([self.endpoint, *self.others])
+        return machine_prices.usd_per_hour(self.live)
 
     @property
     def is_running(self) -> bool:
@@ -80,11 +84,11 @@ class Shown:
 
     @property
     def cost_so_far(self) -> Decimal | None:
-        """Of the models that are there; one that was undeployed meanwhile is not counted."""
+        """Of the models that are there; one that was undeployed while others stayed is not counted."""
         if self.endpoint.started_at is None:
             return None
         end = self.now if self.is_running else self.endpoint.ended_at or self.now
-        return _sum(cost_until(model, end) for model in (self.endpoint, *self.others))
+        return _sum(cost_until(model, end) for model in (self.endpoint.model, *self.others))
 
     @property
     def cost_so_far_words(self) -> str:
@@ -105,11 +109,11 @@ class Shown:
 
 def shown(endpoints: Iterable[Endpoint]) -> list[Shown]:
     now, rows = timezone.now(), list(endpoints)
-    hours, further = usage.by_hour(rows, now), further_of(rows)
-    return [Shown(row, hours[row.pk], now, [model for model in further if model.endpoint_id == row.pk]) for row in rows]
+    hours, models = usage.by_hour(rows, now), models_of(rows)
+    return [Shown(row, hours[row.pk], now, [model for model in models if model.endpoint_id == row.pk]) for row in rows]
 
 
-def cost_until(model: ServedModel, end: datetime) -> Decimal | None:
+def cost_until(model: DeployedModel, end: datetime) -> Decimal | None:
     hourly = machine_prices.usd_per_hour([model])
     if hourly is None or model.started_at is None:
         return hourly and Decimal(0)

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
-from jobs.models import Endpoint, FurtherModel
+from jobs.models import DeployedModel, Endpoint
 from jobs.states import DEPLOYED_LIVE, DeployedState, EndpointState
 
 FAILURES_SHOWN = timedelta(days=1)
@@ -22,11 +22,7 @@ class Served:
     id: str
     name: str
     share: int | None
-    row: Endpoint | FurtherModel | None
-
-    @property
-    def further(self) -> FurtherModel | None:
-        return self.row if isinstance(self.row, FurtherModel) else None
+    row: DeployedModel | None
 
     @property
     def replicas(self) -> str:
@@ -40,29 +36,30 @@ class Served:
         return asked if now is None or str(now) == asked else f"{now} / {asked}"
 
 
-def further_of(endpoints: Iterable[Endpoint]) -> list[FurtherModel]:
-    """Those that are there or on their way, and those that failed lately."""
+def models_of(endpoints: Iterable[Endpoint]) -> list[DeployedModel]:
+    """Those that stand for an endpoint, that are there or on their way, and that failed lately."""
+    rows = list(endpoints)
     lately = Q(state=DeployedState.FAILED, ended_at__gte=timezone.now() - FAILURES_SHOWN)
-    found = FurtherModel.objects.filter(Q(state__in=DEPLOYED_LIVE) | lately, endpoint__in=list(endpoints))
+    main = Q(pk__in=[endpoint.main_model_id for endpoint in rows])
+    found = DeployedModel.objects.filter(main | Q(state__in=DEPLOYED_LIVE) | lately, endpoint__in=rows)
     return list(found.select_related("job"))
 
 
-def served(endpoint: Endpoint, further: Iterable[FurtherModel]) -> list[Served]:
-    """The endpoint's own first. Empty unless something is deployed."""
+def served(endpoint: Endpoint, models: Iterable[DeployedModel]) -> list[Served]:
+    """The one that stands for the endpoint first. Empty unless something is deployed."""
     if endpoint.state != EndpointState.READY:
         return []
-    rows = {model.deployed_model_id: model for model in further}
-    own = endpoint.deployed_model_id
-    known = [Served(own, endpoint.model_name, endpoint.traffic.get(own), endpoint)]
-    known += [Served(id_, model.display_name, endpoint.traffic.get(id_), model) for id_, model in rows.items()]
-    theirs = [(id_, share) for id_, share in endpoint.traffic.items() if id_ not in rows and id_ != own]
+    rows = {model.deployed_model_id: model for model in models}
+    known = [Served(id_, row.display_name, endpoint.traffic.get(id_), row) for id_, row in rows.items()]
+    known.sort(key=lambda one: one.row is None or one.row.pk != endpoint.main_model_id)
+    theirs = [(id_, share) for id_, share in endpoint.traffic.items() if id_ not in rows]
     return known + [Served(id_, _("Model %s") % id_, share, None) for id_, share in theirs]
 
 
-def why_not_changed(endpoint: Endpoint, further: Iterable[FurtherModel]) -> str | Promise:
+def why_not_changed(endpoint: Endpoint, models: Iterable[DeployedModel]) -> str | Promise:
     """Why no model can be added and no share be changed now."""
     if endpoint.state != EndpointState.READY:
         return _("The endpoint is not ready.")
-    if any(model.is_transient for model in further):
+    if any(model.is_transient for model in models):
         return _("A model is being deployed here or undeployed.")
     return _("The shares of traffic are being changed.") if endpoint.traffic_asked_at else ""

@@ -38,7 +38,7 @@ def checkpoint_rows(stand: JobStand) -> list[CheckpointRow]:
     job = stand.job
     figures = figures_at(stand)
     default = checkpoints.default_id(job)
-    serving = {endpoint.artifact_uri: endpoint for endpoint in reversed(stand.endpoints) if is_live(endpoint)}
+    serving = {endpoint.model.artifact_uri: endpoint for endpoint in reversed(stand.endpoints) if is_live(endpoint)}
     rows = []
     for one in job.checkpoints:
         pk, folder = one["checkpoint_id"], checkpoints.folder(job, one["checkpoint_id"])

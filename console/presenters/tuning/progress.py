@@ -149,5 +149,5 @@ class JobStand:
 
 
 def stand(job: TuningJob) -> JobStand:
-    made = list(Endpoint.objects.filter(job=job))
+    made = list(Endpoint.objects.with_model().filter(main_model__job=job))
     return JobStand(job, [endpoint for endpoint in made if endpoint.state != EndpointState.DELETED], len(made))

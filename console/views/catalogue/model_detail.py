@@ -58,8 +58,10 @@ def named_or_404(family: Family, name: str) -> Variant:
 
 def context_of(request: ConsoleRequest, family: Family, variant: Variant) -> dict[str, Any]:
     """Endpoints of the model itself and of models tuned from it; those of the model itself come first."""
-    mine = list(Endpoint.objects.visible_to(request.user).shown().filter(base_model=variant.name))
-    mine.sort(key=lambda endpoint: not endpoint.publisher_model)
+    mine = list(
+        Endpoint.objects.visible_to(request.user).shown().with_model().filter(main_model__base_model=variant.name)
+    )
+    mine.sort(key=lambda endpoint: not endpoint.model.publisher_model)
     ready = [endpoint for endpoint in mine if endpoint.state == EndpointState.READY]
     return {
         "family": family,
@@ -129,7 +131,7 @@ def deployed(request: ConsoleRequest, variant: Variant, form: DeployForm) -> End
     except errors.JobsError as error:
         form.add_error(None, str(error))
         return None
-    tasks.kick(tasks.advance_endpoint, endpoint_id=str(endpoint.pk))
+    tasks.kick_endpoint(endpoint)
     return endpoint
 
 

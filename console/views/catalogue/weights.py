@@ -48,5 +48,5 @@ def deployed(request: ConsoleRequest, form: WeightsForm, variants: Iterable[Vari
     except errors.JobsError as error:
         form.add_error(None, str(error))
         return None
-    tasks.kick(tasks.advance_endpoint, endpoint_id=str(endpoint.pk))
+    tasks.kick_endpoint(endpoint)
     return endpoint

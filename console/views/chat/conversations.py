@@ -33,7 +33,7 @@ from .conversation_list import listed
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def index(request: ConsoleRequest) -> HttpResponse:
-    ready = Endpoint.objects.visible_to(request.user).ready()
+    ready = Endpoint.objects.visible_to(request.user).ready().with_model()
     first = {"key": uuid.uuid4(), "endpoint": request.GET.get("endpoint"), "text": question_of(request)}
     posted = request.method == "POST"
     sent = {"data": request.POST} if posted else {}
@@ -55,7 +55,7 @@ def index(request: ConsoleRequest) -> HttpResponse:
 
 def nothing_ready(request: ConsoleRequest) -> dict[str, Any]:
     """An endpoint on its way, or whether there are any at all."""
-    mine = Endpoint.objects.visible_to(request.user).shown()
+    mine = Endpoint.objects.visible_to(request.user).shown().with_model()
     coming = mine.filter(state=EndpointState.DEPLOYING).first()
     return {"coming": coming, "has_endpoints": coming is not None or mine.exists()}
 
@@ -97,7 +97,7 @@ def context_of(request: ConsoleRequest, talk: Conversation, *, whole: bool = Fal
         "presets": ChatPreset.objects.filter(owner=request.user),
         "preset_form": PresetForm(),
         "chats": listed(request, talk),
-        "endpoints": Endpoint.objects.visible_to(request.user).ready(),
+        "endpoints": Endpoint.objects.visible_to(request.user).ready().with_model(),
     }
 
 
@@ -191,7 +191,7 @@ def turn(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 @require_safe
 def waiting(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     """Of comparisons, too."""
-    found = Message.objects.visible_to(request.user).select_related("conversation__endpoint")
+    found = Message.objects.visible_to(request.user).select_related("conversation__endpoint__main_model")
     message: Message = get_object_or_404(found, pk=pk)
     if not message.is_live:
         return HttpResponse(status=204)

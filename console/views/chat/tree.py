@@ -53,7 +53,7 @@ def one_more(request: ConsoleRequest, pk: uuid.UUID, make: Make) -> HttpResponse
     """The second of two clicks may come when the answer that was clicked on is replaced already."""
     form = TurnForm(request.POST)
     made = Message.objects.visible_to(request.user).filter(key=form.cleaned_data["key"]) if form.is_valid() else None
-    answer = made.select_related("conversation__endpoint").first() if made is not None else None
+    answer = made.select_related("conversation__endpoint__main_model").first() if made is not None else None
     if answer is None:
         message = visible_message(request, pk)
         answer = make(message, key=key_of(request))
@@ -191,7 +191,7 @@ def pin(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 def endpoint(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     """Later answers come from another endpoint; those that are there say which one they came from."""
     talk = visible_conversation(request, pk)
-    ready = {str(each.pk): each for each in Endpoint.objects.visible_to(request.user).ready()}
+    ready = {str(each.pk): each for each in Endpoint.objects.visible_to(request.user).ready().with_model()}
     found = ready.get(request.POST.get("endpoint", ""))
     if found is None:
         raise NotAllowedNow(_("This endpoint does not answer any more. Choose another one."))

@@ -34,7 +34,7 @@ from jobs.services.comparisons import board, comparisons
 
 def chosen_endpoint(request: ConsoleRequest) -> Endpoint:
     form = ColumnForm(request.POST)
-    ready = Endpoint.objects.visible_to(request.user).ready()
+    ready = Endpoint.objects.visible_to(request.user).ready().with_model()
     found: Endpoint | None = ready.filter(pk=form.cleaned_data["endpoint"]).first() if form.is_valid() else None
     if found is None:
         raise NotAllowedNow(_("This endpoint does not answer any more. Choose another one."))

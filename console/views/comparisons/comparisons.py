@@ -30,7 +30,7 @@ asks = require_http_methods(["GET", "HEAD", "POST"])
 
 @asks
 def index(request: ConsoleRequest) -> HttpResponse:
-    ready = list(Endpoint.objects.visible_to(request.user).ready())
+    ready = list(Endpoint.objects.visible_to(request.user).ready().with_model())
     form = CompareForm(request.POST if request.method == "POST" else None, ready=ready, initial=first(request, ready))
     if form.is_bound and form.is_valid():
         values = form.cleaned_data
@@ -52,7 +52,8 @@ def first(request: ConsoleRequest, ready: list[Endpoint]) -> dict[str, Any]:
     initial: dict[str, Any] = {"key": uuid.uuid4()}
     if left is not None:
         other = next((each for each in ready if each.pk != left.pk), left)
-        right = next((each for each in ready if left.job_id and each.publisher_model == left.base_model), other)
+        base_model = left.model.base_model if left.model.job_id else None
+        right = next((each for each in ready if each.model.publisher_model == base_model), other)
         initial |= {"a": str(left.pk), "b": str(right.pk)}
     return initial
 
@@ -63,10 +64,10 @@ def base(request: ConsoleRequest) -> HttpResponse:
     form = BaseForm(request.POST)
     if not form.is_valid():
         raise NotAllowedNow(_("Reload the page and try again."))
-    mine = Endpoint.objects.visible_to(request.user)
+    mine = Endpoint.objects.visible_to(request.user).with_model()
     tuned: Endpoint = get_object_or_404(mine, pk=form.cleaned_data["endpoint"])
     if (other := comparisons.base_of(tuned)) is None:
-        words = {"model": tuned.base_model.rpartition("@")[2]}
+        words = {"model": tuned.model.base_model.rpartition("@")[2]}
         messages.warning(request, _("No endpoint serves the base model %(model)s now. Deploy it first.") % words)
         return hx_redirect(request, f"{reverse('compare')}?endpoint={tuned.pk}")
     made = comparisons.create(request.user, key=form.cleaned_data["key"], endpoints=[other, tuned])

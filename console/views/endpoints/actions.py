@@ -82,7 +82,7 @@ def undeploy(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 def undeployed(request: ConsoleRequest, endpoint: Endpoint) -> HttpResponse:
     endpoints.request_undeploy(endpoint)
-    kick(endpoint)
+    tasks.kick_endpoint(endpoint)
     messages.info(request, _("Undeploying %(name)s") % {"name": endpoint.display_name})
     return hx_redirect(request, "endpoint-detail", endpoint.pk)
 
@@ -104,16 +104,9 @@ def delete(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 def deleted(request: ConsoleRequest, endpoint: Endpoint) -> HttpResponse:
     endpoints.request_delete(endpoint)
-    kick(endpoint)
+    tasks.kick_endpoint(endpoint)
     messages.info(request, _("Deleting %(name)s") % {"name": endpoint.display_name})
     return hx_redirect(request, "endpoint-list")
-
-
-def kick(endpoint: Endpoint) -> None:
-    """With the further models that go with it."""
-    tasks.kick(tasks.advance_endpoint, endpoint_id=str(endpoint.pk))
-    for pk in endpoint.further.transient().values_list("pk", flat=True):
-        tasks.kick(tasks.advance_further_model, model_id=str(pk))
 
 
 def refuse_to_ask(request: ConsoleRequest, why_not: str | Promise) -> None:
@@ -150,12 +143,12 @@ def replicas(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     )
     title = _("Replicas of %(name)s") % {"name": endpoint.display_name}
     question = Question(_("Replicas"), title, text, _("Save"))
-    initial = {"minimum": endpoint.min_replicas, "maximum": endpoint.max_replicas}
+    initial = {"minimum": endpoint.model.min_replicas, "maximum": endpoint.model.max_replicas}
     form = ReplicasForm(sent(request), initial=initial)
 
     def do() -> HttpResponse:
-        endpoints.request_replicas(endpoint, **form.cleaned_data)
-        tasks.kick(tasks.advance_endpoint, endpoint_id=str(pk))
+        endpoints.request_replicas(endpoint.model, **form.cleaned_data)
+        tasks.kick(tasks.advance_deployed_model, model_id=str(endpoint.main_model_id))
         return hx_redirect(request, "endpoint-detail", pk)
 
     return answered(request, endpoint, question, form, do)
@@ -191,6 +184,6 @@ def extend(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 def again(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     endpoint = endpoints.deploy_again(visible_endpoint(request, pk))
-    tasks.kick(tasks.advance_endpoint, endpoint_id=str(endpoint.pk))
+    tasks.kick_endpoint(endpoint)
     messages.success(request, _("Deployment of %(name)s started.") % {"name": endpoint.display_name})
     return hx_redirect(request, "endpoint-detail", endpoint.pk)

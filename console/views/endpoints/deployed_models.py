@@ -8,14 +8,14 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.utils.translation import gettext as _
 
-from console.forms.endpoints.traffic import FurtherModelForm, SharesForm
+from console.forms.endpoints.traffic import DeployedModelForm, SharesForm
 from console.presenters.catalogue import model_families as catalogue, weights
-from console.presenters.endpoints.served_models import further_of, served, why_not_changed
+from console.presenters.endpoints.served_models import models_of, served, why_not_changed
 from console.web.http import ConsoleRequest, hx_redirect
 from jobs import errors, tasks
 from jobs.models import Endpoint, PublisherModel, TuningJob
-from jobs.services.endpoints import endpoints, further_models, lifetime, traffic_split
-from jobs.services.endpoints.further_models import FurtherSpec
+from jobs.services.endpoints import deployed_models, endpoints, lifetime, traffic_split
+from jobs.services.endpoints.deployed_models import DeployedModelSpec
 from jobs.services.endpoints.usage import Uses
 from jobs.services.tuned_models import checkpoints, continuation
 
@@ -65,9 +65,9 @@ def is_deployable(start: continuation.Start) -> bool:
 @asks
 def add(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     endpoint = visible_endpoint(request, pk)
-    refuse_to_ask(request, why_not_changed(endpoint, further_of([endpoint])))
+    refuse_to_ask(request, why_not_changed(endpoint, models_of([endpoint])))
     choices = choices_of(request)
-    form = further_form(request, choices)
+    form = model_form(request, choices)
     text = _(
         "It runs on a machine of its own beside the models that are there, and costs as much as if it were alone. The "
         "endpoint's address stays the same; each request goes to one of its models, by their shares."
@@ -77,33 +77,35 @@ def add(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     return answered(request, endpoint, question, form, lambda: added(request, endpoint, form, choices))
 
 
-def further_form(request: ConsoleRequest, choices: Choices) -> FurtherModelForm:
+def model_form(request: ConsoleRequest, choices: Choices) -> DeployedModelForm:
     options = weights.machines_of(choices.variants.values())
     machines = {"": _("As recommended for the model"), **{option.key: option.label for option in options}}
     asked_for = request.GET.get("model", "")
     initial = {"key": uuid.uuid4(), "share": FIRST_SHARE, "model": asked_for, "machine": ""}
-    return FurtherModelForm(
+    return DeployedModelForm(
         sent(request), initial=initial, models=choices.grouped, machines=machines, licences=choices.licences
     )
 
 
-def added(request: ConsoleRequest, endpoint: Endpoint, form: FurtherModelForm, choices: Choices) -> HttpResponse | None:
+def added(
+    request: ConsoleRequest, endpoint: Endpoint, form: DeployedModelForm, choices: Choices
+) -> HttpResponse | None:
     """None with the reason in the form, which is then asked again."""
     values = form.cleaned_data
     try:
-        model = further_models.add(endpoint, key=values["key"], spec=spec_of(values, choices))
+        model = deployed_models.add(endpoint, key=values["key"], spec=spec_of(values, choices))
     except errors.JobsError as error:
         form.add_error(None, str(error))
         return None
-    tasks.kick(tasks.advance_further_model, model_id=str(model.pk))
+    tasks.kick(tasks.advance_deployed_model, model_id=str(model.pk))
     messages.success(request, _("Deployment of %(name)s started.") % {"name": model.display_name})
     return hx_redirect(request, "endpoint-detail", endpoint.pk)
 
 
-def spec_of(values: dict[str, Any], choices: Choices) -> FurtherSpec:
+def spec_of(values: dict[str, Any], choices: Choices) -> DeployedModelSpec:
     variant, start = choices.variants.get(values["model"]), choices.starts.get(values["model"])
     job: TuningJob | None = start.job if start else None
-    return FurtherSpec(
+    return DeployedModelSpec(
         display_name=values["display_name"]
         or (start.title if start else variant.model.version if variant else "")[:128],
         share=values["share"],
@@ -118,10 +120,10 @@ def spec_of(values: dict[str, Any], choices: Choices) -> FurtherSpec:
 @asks
 def traffic(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     endpoint = visible_endpoint(request, pk)
-    further = further_of([endpoint])
-    refuse_to_ask(request, why_not_changed(endpoint, further))
-    models = [(one.id, one.name, one.share) for one in served(endpoint, further) if one.share is not None]
-    form = SharesForm(sent(request), models=models)
+    models = models_of([endpoint])
+    refuse_to_ask(request, why_not_changed(endpoint, models))
+    shares = [(one.id, one.name, one.share) for one in served(endpoint, models) if one.share is not None]
+    form = SharesForm(sent(request), models=shares)
     text = _("How many of each hundred requests go to which model. A model with 0 is asked nothing, and still costs.")
     question = Question(_("Traffic"), _("Traffic of %(name)s") % {"name": endpoint.display_name}, text, _("Save"))
 
@@ -137,16 +139,16 @@ def traffic(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 def undeploy(request: ConsoleRequest, pk: uuid.UUID, deployed: str) -> HttpResponse:
     """One of several; who gets its traffic is said with it. One that is still being deployed has none."""
     endpoint = visible_endpoint(request, pk)
-    further = further_of([endpoint])
-    found = next((one for one in served(endpoint, further) if one.id == deployed and one.row), None)
+    models = models_of([endpoint])
+    found = next((one for one in served(endpoint, models) if one.id == deployed and one.row), None)
     if found is None:
         raise Http404(f"{deployed} is not on {endpoint.pk}.")
-    is_coming = found.further is not None and found.further.is_transient
-    refuse_to_ask(request, "" if is_coming else why_not_changed(endpoint, further))
+    is_coming = found.row is not None and found.row.is_transient
+    refuse_to_ask(request, "" if is_coming else why_not_changed(endpoint, models))
     split = {} if is_coming else traffic_split.without(endpoint.traffic, deployed)
     if not (is_coming or split):
         refuse_to_ask(request, _("It is the only model on this endpoint. Undeploy the endpoint."))
-    named = {one.id: one.name for one in served(endpoint, further)}
+    named = {one.id: one.name for one in served(endpoint, models)}
     form = SharesForm(sent(request), models=[(key, named.get(key, key), share) for key, share in split.items()])
     title = _("Undeploy %(name)s?") % {"name": found.name}
     text = undeploy_words(found.name, [named.get(key, key) for key in split])
@@ -154,8 +156,8 @@ def undeploy(request: ConsoleRequest, pk: uuid.UUID, deployed: str) -> HttpRespo
     question = Question(_("Undeploy"), title, text, _("Undeploy"), is_danger=True, uses=uses)
 
     def do() -> HttpResponse:
-        model = further_models.undeploy(endpoint, deployed, {} if is_coming else form.split)
-        tasks.kick(tasks.advance_further_model, model_id=str(model.pk))
+        model = deployed_models.undeploy(endpoint, deployed, {} if is_coming else form.split)
+        tasks.kick(tasks.advance_deployed_model, model_id=str(model.pk))
         messages.info(request, _("Undeploying %(name)s") % {"name": found.name})
         return hx_redirect(request, "endpoint-detail", pk)
 

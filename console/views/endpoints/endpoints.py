@@ -46,7 +46,7 @@ def visible_endpoint(request: ConsoleRequest, pk: uuid.UUID) -> Endpoint:
 
 
 def one_of(rows: EndpointQuerySet, pk: uuid.UUID) -> Endpoint:
-    endpoint: Endpoint = get_object_or_404(rows.select_related("job"), pk=pk)
+    endpoint: Endpoint = get_object_or_404(rows.select_related("main_model__job"), pk=pk)
     return endpoint
 
 
@@ -54,7 +54,7 @@ def one_of(rows: EndpointQuerySet, pk: uuid.UUID) -> Endpoint:
 def index(request: ConsoleRequest) -> HttpResponse:
     mine = Endpoint.objects.visible_to(request.user).shown()
     chosen, text = request.GET.get("state", ""), words_of(request.GET)
-    found = in_state(matching(mine, text), chosen).select_related("job")
+    found = in_state(matching(mine, text), chosen).select_related("main_model__job")
     page = listed(found, request.GET, HEADS)
     context = {
         "chosen": chosen if chosen in FILTERS else "",
@@ -69,8 +69,9 @@ def index(request: ConsoleRequest) -> HttpResponse:
 def matching(rows: EndpointQuerySet, text: str) -> EndpointQuerySet:
     """Each word somewhere in the name, the id or the model."""
     for word in text.split():
-        found = Q(display_name__icontains=word) | Q(endpoint_user_id__icontains=word)
-        rows = rows.filter(found | Q(base_model__icontains=word) | Q(job__display_name__icontains=word))
+        of_endpoint = Q(display_name__icontains=word) | Q(endpoint_user_id__icontains=word)
+        of_model = Q(main_model__base_model__icontains=word) | Q(main_model__job__display_name__icontains=word)
+        rows = rows.filter(of_endpoint | of_model)
     return rows
 
 
@@ -115,9 +116,9 @@ def page_context(request: ConsoleRequest, endpoint: Endpoint) -> dict[str, Any]:
     return {
         "endpoint": endpoint,
         "shown": seen,
-        "models": served(endpoint, seen.further),
-        "why_not_changed": why_not_changed(endpoint, seen.further),
-        "stages": stages(endpoint),
+        "models": served(endpoint, seen.models),
+        "why_not_changed": why_not_changed(endpoint, seen.models),
+        "stages": stages(endpoint.model),
         "metrics": metrics(endpoint, chosen, as_table=as_table),
         "chats": Conversation.objects.filter(endpoint=endpoint).count(),
         "events": list(endpoint.events.order_by("-pk")[:EVENTS_SHOWN]),

@@ -50,13 +50,13 @@ def deploy(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
         return hx_redirect(request, "tuning-job", pk)
     spec = deployment_spec(job, checkpoint)
     endpoint = endpoints.deploy_model(request.user, key=standing.deploy_key(checkpoint), spec=spec)
-    tasks.kick(tasks.advance_endpoint, endpoint_id=str(endpoint.pk))
+    tasks.kick_endpoint(endpoint)
     return hx_redirect(request, "endpoint-detail", endpoint.pk)
 
 
 def is_deployed(standing: JobStand, checkpoint: str) -> bool:
     folder = checkpoints.folder(standing.job, checkpoint)
-    return any(is_live(endpoint) and endpoint.artifact_uri == folder for endpoint in standing.endpoints)
+    return any(is_live(endpoint) and endpoint.model.artifact_uri == folder for endpoint in standing.endpoints)
 
 
 def deployment_spec(job: TuningJob, checkpoint: str) -> endpoints.DeploymentSpec:

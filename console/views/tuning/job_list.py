@@ -150,8 +150,8 @@ def counters(user: User, view: View) -> list[dict[str, Any]]:
 
 def ready_endpoints(jobs: Iterable[TuningJob]) -> dict[uuid.UUID, uuid.UUID]:
     """A ready endpoint a job, for those that have one, in one query."""
-    ready = Endpoint.objects.ready().filter(job__in=[job.pk for job in jobs])
-    return dict(ready.values_list("job_id", "pk"))
+    ready = Endpoint.objects.ready().filter(main_model__job__in=[job.pk for job in jobs])
+    return dict(ready.values_list("main_model__job_id", "pk"))
 
 
 @require_safe

@@ -32,8 +32,8 @@ MACHINES: list[tuple[str, str, type[TextChoices], Mapping[str, frozenset[str]]]]
     ),
     ("Endpoint", "What is paid for, and what becomes of it.", states.EndpointState, states.ENDPOINT_TRANSITIONS),
     (
-        "Model beside others on an endpoint",
-        "The endpoint's own row stands for one model; each further one has a row of its own.",
+        "Model on an endpoint",
+        "An endpoint has any number of deployed models; the first one comes with it.",
         states.DeployedState,
         states.DEPLOYED_TRANSITIONS,
     ),

@@ -158,7 +158,7 @@ def _moved_on(conversation: Conversation, head: UUID, title: str) -> bool:
 
 def locked(conversation_id: UUID) -> Conversation:
     """With its endpoint, which `require_ready` locks."""
-    rows = Conversation.objects.select_for_update(of=("self",)).select_related("endpoint")
+    rows = Conversation.objects.select_for_update(of=("self",)).select_related("endpoint__main_model")
     return rows.get(pk=conversation_id)
 
 
@@ -178,7 +178,7 @@ def require_ready(conversation: Conversation) -> None:
         if lifetime.note_request(endpoint, now):
             return
         # It changed since it was read.
-        endpoint = conversation.endpoint = Endpoint.objects.filter(pk=endpoint.pk).first()
+        endpoint = conversation.endpoint = Endpoint.objects.with_model().filter(pk=endpoint.pk).first()
     if endpoint is None or endpoint.state == EndpointState.DELETED:
         raise NotAllowedNow(_("The endpoint of this conversation was deleted. Start a new chat with another one."))
     words = {"name": endpoint.display_name, "state": endpoint.get_state_display().lower()}

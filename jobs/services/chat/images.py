@@ -39,7 +39,7 @@ LOOKED_UP_AT_ONCE = 500
 
 def reading(endpoints: Iterable[Endpoint]) -> dict[UUID, bool | None]:
     """As the catalogue says of their base models, also for tuned ones; None when it does not say. One query."""
-    names = {endpoint.pk: endpoint.base_model or endpoint.publisher_model for endpoint in endpoints}
+    names = {endpoint.pk: endpoint.model.base_model or endpoint.model.publisher_model for endpoint in endpoints}
     models = PublisherModel.objects.filter(name__in=set(names.values())).values_list("name", "data") if names else ()
     told = {name: data.get("modalities") for name, data in models}
     modalities = {pk: told.get(name) or known_facts(name).get("modalities") for pk, name in names.items()}
@@ -51,7 +51,7 @@ def reads_pictures(endpoint: Endpoint) -> bool | None:
 
 
 def text_only(endpoint: Endpoint) -> str:
-    name = (endpoint.base_model or endpoint.publisher_model).rpartition("@")[2]
+    name = (endpoint.model.base_model or endpoint.model.publisher_model).rpartition("@")[2]
     return _("%(model)s reads text only, no pictures.") % {"model": name}
 
 
@@ -62,7 +62,7 @@ def add(
     sentence."""
     shortages.require_room(size)
     name = _clean_name(Path(name.replace("\\", "/")).name)
-    side = known_facts(endpoint.base_model).get("image_side", SIDE) if endpoint else SIDE
+    side = known_facts(endpoint.model.base_model).get("image_side", SIDE) if endpoint else SIDE
     found = clean(file, size=size, name=name, side=side)
     picture = Picture(
         owner=owner, box=box, name=name or _("Picture"), content_type=found.content_type, width=found.width,

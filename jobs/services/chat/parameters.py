@@ -17,7 +17,7 @@ _CONTEXT = re.compile(r"\b(\d+)K context\b")
 
 def taken(endpoint: Endpoint | None) -> tuple[str, ...]:
     """The names of the parameters that the endpoint's server takes."""
-    return TPU_PARAMETERS if endpoint and _TPU.match(endpoint.machine_type) else PARAMETERS
+    return TPU_PARAMETERS if endpoint and _TPU.match(endpoint.model.machine_type) else PARAMETERS
 
 
 def only_taken(parameters: dict[str, Any], endpoint: Endpoint | None) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def only_taken(parameters: dict[str, Any], endpoint: Endpoint | None) -> dict[st
 
 def context_window(endpoint: Endpoint | None) -> int | None:
     """In tokens; None when neither the deploy option nor the catalogue tells it."""
-    model = PublisherModel.objects.filter(name=endpoint.base_model).first() if endpoint else None
+    model = PublisherModel.objects.filter(name=endpoint.model.base_model).first() if endpoint else None
     if endpoint is None or model is None:
         return None
     return _of_the_machine(model.data, endpoint) or model.data.get("context_tokens") or None
@@ -35,10 +35,10 @@ def context_window(endpoint: Endpoint | None) -> int | None:
 
 def _of_the_machine(data: dict[str, Any], endpoint: Endpoint) -> int | None:
     """The smallest of what its deploy options name, since one machine may come with several."""
-    windows = []
+    windows, model = [], endpoint.model
     for spec in data.get("machine_specs", ()):
         chosen = spec.get("machine_type"), spec.get("accelerator_count")
         found = _CONTEXT.search(spec.get("title") or "")
-        if found and (not endpoint.machine_type or chosen == (endpoint.machine_type, endpoint.accelerator_count)):
+        if found and (not model.machine_type or chosen == (model.machine_type, model.accelerator_count)):
             windows.append(int(found[1]) * 1024)
     return min(windows, default=None)

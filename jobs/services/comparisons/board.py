@@ -102,7 +102,7 @@ class Board:
 
 
 def load(comparison: Comparison) -> Board:
-    talks = list(comparison.columns.select_related("endpoint").order_by("column", "created_at"))
+    talks = list(comparison.columns.select_related("endpoint__main_model").order_by("column", "created_at"))
     trees = _trees(talks)
     paths = {talk.pk: trees[talk.pk].path(talk.head_id) for talk in talks}
     wanted = [pk for path in paths.values() for pk in path]

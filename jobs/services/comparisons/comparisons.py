@@ -38,8 +38,9 @@ def create(owner: User, *, key: UUID, endpoints: Sequence[Endpoint], blind: bool
 
 def base_of(endpoint: Endpoint) -> Endpoint | None:
     """A ready endpoint of the same person that serves the model which this one's was tuned from."""
+    base = endpoint.model.base_model
     ready = Endpoint.objects.visible_to(endpoint.owner).ready().exclude(pk=endpoint.pk)
-    return ready.filter(publisher_model=endpoint.base_model).first() if endpoint.base_model else None
+    return ready.filter(main_model__publisher_model=base).first() if base else None
 
 
 def again(comparison: Comparison, *, key: UUID) -> Comparison:

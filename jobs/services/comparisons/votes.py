@@ -66,7 +66,7 @@ def tally(owner: User) -> list[Score]:
     )  # fmt: skip
     won = Vote.objects.filter(comparison__owner=owner, winner__endpoint__isnull=False).order_by()
     wins = dict(won.values_list("winner__endpoint_id").annotate(Count("pk")))
-    endpoints = Endpoint.objects.in_bulk([row["endpoint_id"] for row in counted])
+    endpoints = Endpoint.objects.with_model().in_bulk([row["endpoint_id"] for row in counted])
     scores = [
         Score(endpoints[row["endpoint_id"]], wins.get(row["endpoint_id"], 0), row["ties"], row["rounds"])
         for row in counted

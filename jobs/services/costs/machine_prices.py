@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
-from jobs.models import ServedModel
+from jobs.models import DeployedModel
 
 PRICES = Path(__file__).with_name("machine_prices.toml")
 REGION = "us-central1"
@@ -31,7 +31,7 @@ def price(machine_type: str) -> Price | None:
     return None if found is None else Price(Decimal(found), REGION, table["source"], str(table["as_of"]))
 
 
-def usd_per_hour(models: Iterable[ServedModel]) -> Decimal | None:
+def usd_per_hour(models: Iterable[DeployedModel]) -> Decimal | None:
     """Of the replicas that always run, of all these models; None when one of the prices is not known."""
     total = Decimal(0)
     for model in models:

@@ -21,7 +21,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
 from jobs.errors import SpendingLimitReached
-from jobs.models import Endpoint, FurtherModel, LeaseKind, SpendingLimits, SpendingReservation, TuningJob
+from jobs.models import DeployedModel, Endpoint, LeaseKind, SpendingLimits, SpendingReservation, TuningJob
 from jobs.services import audit
 from jobs.states import DeployedState, EndpointState, Phase, TuningState
 from jobs.text.deferred import gettext as _, joined
@@ -32,7 +32,7 @@ HOURS = 24
 DAY = timedelta(hours=HOURS)
 FREE = Decimal(0)
 CENT = Decimal("0.01")
-Row = TuningJob | Endpoint | FurtherModel
+Row = TuningJob | Endpoint | DeployedModel
 Usd = Decimal | None
 
 
@@ -111,10 +111,10 @@ def release(about: UUID, *keys: UUID) -> None:
     _close(about, keys, FREE)
 
 
-def release_deployment(row: Endpoint | FurtherModel) -> None:
+def release_deployment(row: DeployedModel) -> None:
     """No machine ever ran for it. What a job reserved for the deployment after it goes, too."""
     release(row.pk)
-    if isinstance(row, Endpoint) and row.automatic and row.job_id:
+    if row.automatic and row.job_id:
         release(row.job_id, deployment_key(row.job_id))
 
 
@@ -122,7 +122,7 @@ def follow(row: Row) -> None:
     """What became of it, in the transaction that says so."""
     if isinstance(row, TuningJob):
         _follow_job(row)
-    elif row.state in (EndpointState.FAILED, DeployedState.FAILED):
+    elif isinstance(row, DeployedModel) and row.state == DeployedState.FAILED:
         release_deployment(row)
 
 
@@ -177,14 +177,14 @@ def move_usd(endpoint: Endpoint, before: datetime | None, now: datetime) -> Usd:
     on the endpoint, from the end that counts already; of a day at most what the models cost in a day."""
     if before is None:
         return FREE
-    rows = [endpoint, *endpoint.further.live()]
+    rows = list(endpoint.deployed_models.live())
     hours = _hours(counted_until(endpoint, now) or now + DAY, before)
     usd = total(*(deployment_usd(row.machine_type, row.max_replicas, hours) for row in rows))
     day = total(*(deployment_usd(row.machine_type, row.max_replicas, HOURS) for row in rows))
     return usd if usd is None or day is None else min(usd, max(FREE, day - _counted_today(rows, now)))
 
 
-def _counted_today(rows: Collection[Endpoint | FurtherModel], now: datetime) -> Decimal:
+def _counted_today(rows: Collection[DeployedModel], now: datetime) -> Decimal:
     jobs = [deployment_key(row.job_id) for row in rows if row.job_id]
     about = Q(object_id__in=[row.pk for row in rows]) | Q(pk__in=jobs)
     return _use(SpendingReservation.objects.filter(about, day=day_of(now))).usd

@@ -1,4 +1,4 @@
-"""What people and the clock do with endpoints. An endpoint serves one model and is paid for while it does."""
+"""What people and the clock do with endpoints, which are paid for while models are deployed on them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,22 +15,24 @@ from django.utils import timezone
 
 from jobs import live
 from jobs.errors import KeyReused, NotAllowedNow
-from jobs.models import Endpoint, EventLevel, LeaseKind, PublisherModel, TuningJob
+from jobs.models import DeployedModel, Endpoint, EventLevel, LeaseKind, PublisherModel, TuningJob
 from jobs.models.endpoint import LONGEST_LEASE
 from jobs.services import audit
 from jobs.services.costs import spending
 from jobs.services.notifications import notifications
 from jobs.services.remote import row_lease
-from jobs.services.remote.create_once import UNSENT, fingerprint
+from jobs.services.remote.create_once import fingerprint
 from jobs.services.storage import policies
 from jobs.services.tuned_models import checkpoints
 from jobs.states import ENDPOINT_TRANSITIONS, EndpointState, Phase, TuningState, check
 from jobs.text.deferred import gettext as _
 
-from . import further_models, scaling, steps, traffic
+from . import deployed_models, scaling, steps, traffic
 
 ENDED = frozenset({EndpointState.DELETING, EndpointState.DELETED})
 OPTIONS = ("model_display_name", "min_replicas", "max_replicas", "spot", "shared_address")
+# What a deployment says of the endpoint; the rest is its first model's.
+OF_ENDPOINT = ("display_name", "shared_address", "lease_kind", "lease_hours")
 DEPLOYED = frozenset({TuningState.SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED})
 OVER = frozenset({EndpointState.FAILED, EndpointState.UNDEPLOYED, *ENDED})
 
@@ -71,7 +73,7 @@ def deploy_model(owner: User, *, key: UUID, spec: DeploymentSpec) -> Endpoint:
     """The intent, on disk. The same key again is the same endpoint; nothing is sent from here."""
     if sum(map(bool, (spec.publisher_model, spec.job, spec.artifact_uri))) != 1:
         raise NotAllowedNow(_("Choose one model to deploy."))
-    further_models.check_own(owner, spec.job, spec.artifact_uri)
+    deployed_models.check_own(owner, spec.job, spec.artifact_uri)
     if spec.job and spec.job.state not in DEPLOYED:
         raise NotAllowedNow(_("Only a tuning job that succeeded can be deployed. Wait until it has ended."))
     scaling.check(spec.min_replicas, spec.max_replicas)
@@ -84,9 +86,9 @@ def deploy_model(owner: User, *, key: UUID, spec: DeploymentSpec) -> Endpoint:
 
 def deploy_for_job(job: TuningJob) -> Endpoint:
     """The endpoint that the job asked for; at most one, however often this is called."""
-    found: Endpoint | None = Endpoint.objects.filter(job=job, automatic=True).first()
+    found: DeployedModel | None = DeployedModel.objects.filter(job=job, automatic=True).first()
     if found:
-        return found
+        return found.endpoint
     spec = DeploymentSpec(
         display_name=job.endpoint_display_name or job.display_name,
         job=job,
@@ -103,12 +105,11 @@ def deploy_again(endpoint: Endpoint) -> Endpoint:
     """Another endpoint with the same settings, since this one is over. Twice is one, as long as that one lives."""
     if endpoint.state not in OVER:
         raise NotAllowedNow(_("The model is deployed here already, or on its way."))
-    if endpoint.artifact_uri:
-        policies.check_can_read(endpoint.owner, endpoint.artifact_uri)
+    if endpoint.model.artifact_uri:
+        policies.check_can_read(endpoint.owner, endpoint.model.artifact_uri)
     keys = (uuid5(endpoint.pk, f"again {number}") for number in count())
     key = next(key for key in keys if not Endpoint.objects.filter(pk=key, state__in=OVER).exists())
-    columns = {name: getattr(endpoint, name) for name in _columns(DeploymentSpec(""))}
-    return _create(key, endpoint.owner, columns, automatic=False)
+    return _create(key, endpoint.owner, _columns_of(endpoint), automatic=False)
 
 
 def offered_machine(model: str, machine_type: str) -> Machine | None:
@@ -128,31 +129,54 @@ def _insert(key: UUID, owner: User, spec: DeploymentSpec, *, automatic: bool) ->
 
 def _create(key: UUID, owner: User, columns: dict[str, Any], *, automatic: bool) -> Endpoint:
     request_hash = fingerprint(columns | {"owner": owner.pk})
-    if found := Endpoint.objects.filter(pk=key).first():
+    if found := Endpoint.objects.with_model().filter(pk=key).first():
         return _same(found, request_hash)
-    chosen = f"garden-{key.hex}"
-    endpoint = Endpoint(
-        pk=key, owner=owner, request_hash=request_hash, location=settings.VERTEX_LOCATION, automatic=automatic,
-        endpoint_user_id=chosen, model_user_id=chosen, **columns,
-    )  # fmt: skip
+    endpoint, model = _rows(key, owner, columns, automatic=automatic, request_hash=request_hash)
     try:
         with transaction.atomic():
             if not automatic:
-                spending.reserve(owner, key, {key: _price(endpoint)})
+                spending.reserve(owner, key, {key: _price(endpoint, model)})
             endpoint.save(force_insert=True)
+            model.save(force_insert=True)
             message = _("The endpoint %s was created to serve the model.") % endpoint.display_name
-            row_lease.record(endpoint, EventLevel.INFO, message)
+            row_lease.record(model, EventLevel.INFO, message)
             ring(endpoint)
             audit.record("endpoint.deploy", endpoint, facts={"automatic": automatic})
     except IntegrityError:
         twin = {"job_id": columns["job_id"], "automatic": True} if automatic else {"pk": key}
-        return _same(Endpoint.objects.get(**twin), request_hash)
+        return _same(DeployedModel.objects.select_related("endpoint").get(**twin).endpoint, request_hash)
     return endpoint
 
 
-def _price(endpoint: Endpoint) -> Decimal | None:
+def _rows(
+    key: UUID, owner: User, columns: dict[str, Any], *, automatic: bool, request_hash: str
+) -> tuple[Endpoint, DeployedModel]:
+    """With one id, by which the resources of the request can be told."""
+    chosen, location = f"garden-{key.hex}", settings.VERTEX_LOCATION
+    common = {"pk": key, "owner": owner, "location": location, "request_hash": request_hash}
+    of_model = {name: value for name, value in columns.items() if name not in OF_ENDPOINT}
+    name = of_model.pop("model_display_name") or columns["display_name"]
+    model = DeployedModel(
+        endpoint_id=key, display_name=name, automatic=automatic, model_user_id=chosen, **common, **of_model
+    )
+    of_endpoint = {name: columns[name] for name in OF_ENDPOINT}
+    endpoint = Endpoint(main_model=model, endpoint_user_id=chosen, next_check_at=None, **common, **of_endpoint)
+    model.endpoint = endpoint
+    return endpoint, model
+
+
+def _price(endpoint: Endpoint, model: DeployedModel) -> Decimal | None:
     hours = spending.counted_hours(endpoint, timezone.now())
-    return spending.deployment_usd(endpoint.machine_type, endpoint.max_replicas, hours)
+    return spending.deployment_usd(model.machine_type, model.max_replicas, hours)
+
+
+def _columns_of(endpoint: Endpoint) -> dict[str, Any]:
+    """As `_columns` gave them when it was deployed."""
+    model = endpoint.model
+    name = "" if model.display_name == endpoint.display_name else model.display_name
+    of_model = [one for one in _columns(DeploymentSpec("")) if one not in OF_ENDPOINT and one != "model_display_name"]
+    columns = {one: getattr(model, one) for one in of_model} | {one: getattr(endpoint, one) for one in OF_ENDPOINT}
+    return columns | {"model_display_name": name}
 
 
 def _columns(spec: DeploymentSpec) -> dict[str, Any]:
@@ -197,10 +221,10 @@ def _same(endpoint: Endpoint, request_hash: str) -> Endpoint:
     return endpoint
 
 
-def request_replicas(endpoint: Endpoint, *, minimum: int, maximum: int) -> None:
+def request_replicas(model: DeployedModel, *, minimum: int, maximum: int) -> None:
     """Fewer or more machines from now on; each is paid for. The same numbers again are no second change."""
-    if scaling.ask(endpoint, minimum=minimum, maximum=maximum):
-        ring(endpoint)
+    if scaling.ask(model, minimum=minimum, maximum=maximum):
+        deployed_models.ring(model)
 
 
 def request_traffic(endpoint: Endpoint, split: Mapping[str, int]) -> None:
@@ -235,9 +259,10 @@ def _ask(row: Endpoint, wanted: EndpointState, state: EndpointState) -> None:
     """A step in flight gives way to this: it finds its lease gone, or the state changed, when it settles."""
     now = timezone.now()
     row.wanted, row.notice = wanted, ""
-    row.undeploy_at = row.replicas_asked_at = row.traffic_asked_at = None
-    further_models.end_all(row, now)
-    if row.phase in UNSENT or row.phase == Phase.CLOSED:
+    row.undeploy_at = row.traffic_asked_at = None
+    deployed_models.end_all(row, now)
+    was_never_sent = row.phase == Phase.INTENT and not row.deployed_models.live().exists()
+    if was_never_sent or row.phase == Phase.CLOSED:
         check(ENDPOINT_TRANSITIONS, row.state, EndpointState.DELETED)
         row.state, row.phase, row.ended_at = EndpointState.DELETED, Phase.CLOSED, now
         row.lease_token = row.lease_until = row.next_check_at = None
@@ -246,7 +271,6 @@ def _ask(row: Endpoint, wanted: EndpointState, state: EndpointState) -> None:
         row.state, row.next_check_at = state, now
     row.save()
     if row.state == EndpointState.DELETED:
-        spending.release_deployment(row)
         notifications.note_closed(row)
     ring(row)
 
@@ -263,4 +287,5 @@ def advance(endpoint_id: UUID, now: datetime) -> bool:
 
 def ring(endpoint: Endpoint) -> None:
     topics = [f"endpoint-{endpoint.pk}", "endpoints"]
-    live.ring(endpoint.owner_id, *topics, *([f"job-{endpoint.job_id}"] if endpoint.job_id else []))
+    job_id = endpoint.model.job_id
+    live.ring(endpoint.owner_id, *topics, *([f"job-{job_id}"] if job_id else []))

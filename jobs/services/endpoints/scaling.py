@@ -1,25 +1,26 @@
-"""How many replicas serve an endpoint. The row says what is wanted; a step brings Vertex AI to it.
+"""How many replicas a deployed model has. Its row says what is wanted; a step brings Vertex AI to it.
 
 Naming the numbers again changes nothing more, so a change whose reply was lost is simply sent again.
 """
 
+from functools import partial
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.utils import timezone
 
 from jobs.errors import NotAllowedNow
-from jobs.models import Endpoint, EventLevel
+from jobs.models import DeployedModel, Endpoint, EventLevel
 from jobs.models.endpoint import MOST_REPLICAS
 from jobs.services import audit
 from jobs.services.costs import spending
-from jobs.services.remote.row_lease import NOW, Claim, Outcome, poll_seconds, record
-from jobs.states import EndpointState
+from jobs.services.remote.row_lease import NOW, Claim, Event, Outcome, poll_seconds, record
+from jobs.states import DeployedState, EndpointState
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, Refused
-from jobs.vertex.port import DeployedModel, RemoteError
+from jobs.vertex.port import RemoteDeployedModel, RemoteError
 
 SERVING = frozenset({EndpointState.DEPLOYING, EndpointState.READY})
 
@@ -30,24 +31,25 @@ def check(minimum: int, maximum: int) -> None:
         raise NotAllowedNow(_("Choose 1 to %(most)d replicas, and not more at least than at most.") % words)
 
 
-def ask(endpoint: Endpoint, *, minimum: int, maximum: int) -> bool:
+def ask(model: DeployedModel, *, minimum: int, maximum: int) -> bool:
     """The wish, on disk. False when it is what is wanted already, as after a double click."""
     check(minimum, maximum)
     with transaction.atomic():
-        row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
-        if row.state not in SERVING:
+        endpoint = Endpoint.objects.select_for_update(no_key=True).get(pk=model.endpoint_id)
+        row = DeployedModel.objects.select_for_update().get(pk=model.pk)
+        if endpoint.state not in SERVING or row.state not in (DeployedState.DEPLOYING, DeployedState.READY):
             raise NotAllowedNow(_("Nothing is deployed on this endpoint, so it has no replicas."))
         if (row.min_replicas, row.max_replicas) == (minimum, maximum):
             return False
         if (more := maximum - row.max_replicas) > 0:
-            usd = spending.deployment_usd(row.machine_type, more, spending.counted_hours(row, timezone.now()))
+            usd = spending.deployment_usd(row.machine_type, more, spending.counted_hours(endpoint, timezone.now()))
             spending.reserve(row.owner, row.pk, {uuid4(): usd})
         row.min_replicas, row.max_replicas = minimum, maximum
         row.replicas_asked_at = row.next_check_at = timezone.now()
         row.save(update_fields=["min_replicas", "max_replicas", "replicas_asked_at", "next_check_at", "updated_at"])
         record(row, EventLevel.INFO, _("You asked for %s replicas.") % words(minimum, maximum))
-        audit.record("endpoint.scale", row, facts={"minimum": minimum, "maximum": maximum})
-    endpoint.refresh_from_db()
+        audit.record("endpoint.scale", endpoint, facts={"minimum": minimum, "maximum": maximum})
+    model.refresh_from_db()
     return True
 
 
@@ -55,22 +57,24 @@ def words(minimum: int, maximum: int) -> str:
     return str(minimum) if minimum == maximum else f"{minimum}–{maximum}"
 
 
-def seen(model: DeployedModel) -> dict[str, Any]:
-    """What a look at the model tells the row, as long as nothing else is wanted."""
-    known = {"available_replicas": model.available_replicas}
-    if model.min_replicas is None or model.max_replicas is None:
-        return known
-    return {**known, "min_replicas": model.min_replicas, "max_replicas": model.max_replicas}
+def keep(row: DeployedModel, model: RemoteDeployedModel) -> None:
+    """What a look tells the row. Numbers that a person asked for are not overwritten before Vertex AI was told."""
+    seen: dict[str, Any] = {"available_replicas": model.available_replicas}
+    if model.min_replicas is not None and model.max_replicas is not None and not row.replicas_asked_at:
+        seen |= {"min_replicas": model.min_replicas, "max_replicas": model.max_replicas}
+    found = {name: value for name, value in seen.items() if getattr(row, name) != value}
+    if found:
+        DeployedModel.objects.filter(pk=row.pk).update(**found)
 
 
-def differs(endpoint: Endpoint, model: DeployedModel) -> bool:
+def differs(row: DeployedModel, model: RemoteDeployedModel) -> bool:
     """Where Vertex AI chose the machine, it chose the replicas, too."""
     if model.min_replicas is None:
         return False
-    return (model.min_replicas, model.max_replicas) != (endpoint.min_replicas, endpoint.max_replicas)
+    return (model.min_replicas, model.max_replicas) != (row.min_replicas, row.max_replicas)
 
 
-def change(claimed: Claim[Endpoint], model: DeployedModel) -> Outcome:
+def change(claimed: Claim[DeployedModel], model: RemoteDeployedModel) -> Outcome:
     """Sends what is wanted, unless it is so already."""
     row = claimed.row
     if model.min_replicas is None:
@@ -86,22 +90,30 @@ def change(claimed: Claim[Endpoint], model: DeployedModel) -> Outcome:
     return Outcome(NOW, {"operation_name": operation, "replicas_sent_at": row.replicas_asked_at, "notice": ""})
 
 
-def ended(claimed: Claim[Endpoint], error: RemoteError | None) -> Outcome:
+def ended(claimed: Claim[DeployedModel], error: RemoteError | None) -> Outcome:
     """The operation is over. Asked for other numbers meanwhile, they are sent next."""
     if claimed.row.replicas_sent_at != claimed.row.replicas_asked_at:
         return Outcome(NOW, {"operation_name": ""})
     return refused(claimed, error.message) if error else changed(claimed)
 
 
-def changed(claimed: Claim[Endpoint]) -> Outcome:
+def changed(claimed: Claim[DeployedModel]) -> Outcome:
     row = claimed.row
     sentence = _("It runs with %s replicas now.") % words(row.min_replicas, row.max_replicas)
-    changes = {"operation_name": "", "replicas_asked_at": None, "notice": ""}
-    return Outcome(NOW, changes, [(EventLevel.INFO, sentence)])
+    return _ended(row, (EventLevel.INFO, sentence))
 
 
-def refused(claimed: Claim[Endpoint], reason: str) -> Outcome:
+def refused(claimed: Claim[DeployedModel], reason: str) -> Outcome:
     """The next look puts the numbers back to those that Vertex AI has."""
     sentence = _("The number of replicas was not changed: %s") % reason
-    changes = {"operation_name": "", "replicas_asked_at": None}
-    return Outcome(NOW, changes, [(EventLevel.WARNING, sentence)], reason=reason)
+    return _ended(claimed.row, (EventLevel.WARNING, sentence), reason)
+
+
+def _ended(row: DeployedModel, event: Event, reason: str = "") -> Outcome:
+    changes = {"operation_name": "", "replicas_asked_at": None, "notice": ""}
+    return Outcome(None, changes, [event], also=partial(_look_soon, row.endpoint_id), reason=reason)
+
+
+def _look_soon(endpoint_id: UUID) -> None:
+    """A look at the endpoint tells how many replicas there are."""
+    Endpoint.objects.ready().filter(pk=endpoint_id).update(next_check_at=timezone.now())

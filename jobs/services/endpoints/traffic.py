@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from jobs.errors import NotAllowedNow
-from jobs.models import Endpoint, EventLevel, FurtherModel
+from jobs.models import DeployedModel, Endpoint, EventLevel
 from jobs.services import audit
 from jobs.services.remote.row_lease import NOW, Claim, Outcome, record
 from jobs.states import EndpointState
@@ -41,10 +41,14 @@ def ask(endpoint: Endpoint, split: Mapping[str, int]) -> bool:
 
 def require_rest(endpoint: Endpoint) -> None:
     """A deployment sets the shares when it ends, so one change at a time is made."""
+    require_ready(endpoint)
+    if endpoint.deployed_models.transient().exists():
+        raise NotAllowedNow(_("A model is being deployed here or undeployed. Wait until that has ended."))
+
+
+def require_ready(endpoint: Endpoint) -> None:
     if endpoint.state != EndpointState.READY:
         raise NotAllowedNow(_("The endpoint is not ready, so its traffic cannot be shared now."))
-    if endpoint.further.transient().exists():
-        raise NotAllowedNow(_("A model is being deployed here or undeployed. Wait until that has ended."))
 
 
 def words(endpoint: Endpoint, split: Mapping[str, int]) -> str:
@@ -54,8 +58,7 @@ def words(endpoint: Endpoint, split: Mapping[str, int]) -> str:
 
 def names(endpoint: Endpoint) -> dict[str, str]:
     """What the models on it are called, by deployed model id; others than this console's are not known."""
-    found = FurtherModel.objects.filter(endpoint=endpoint).values_list("deployed_model_id", "display_name")
-    return {**dict(found), endpoint.deployed_model_id: endpoint.model_name}
+    return dict(DeployedModel.objects.filter(endpoint=endpoint).values_list("deployed_model_id", "display_name"))
 
 
 def answered_by(endpoint: Endpoint, deployed_model_id: str) -> str:

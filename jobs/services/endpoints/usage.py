@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db.models import Count
 from django.db.models.functions import TruncHour
 
-from jobs.models import Conversation, Endpoint, FurtherModel, Message, Role, TuningJob
+from jobs.models import Conversation, DeployedModel, Endpoint, Message, Role, TuningJob
 from jobs.models.chat import MessageQuerySet
 from jobs.states import DeployedState, MessageState
 
@@ -110,14 +110,13 @@ def percentile(values: Sequence[float], percent: int) -> float | None:
 
 def uses_of(endpoint: Endpoint, now: datetime) -> Uses:
     answers = _answers().filter(endpoint=endpoint)
-    others = Endpoint.objects.ready().filter(job=endpoint.job_id).exclude(pk=endpoint.pk)
-    beside = FurtherModel.objects.filter(job=endpoint.job_id, state=DeployedState.READY).exclude(endpoint=endpoint)
-    alone = endpoint.job_id is not None and not others.exists() and not beside.exists()
+    job = endpoint.model.job
+    others = DeployedModel.objects.filter(job=job, state=DeployedState.READY).exclude(endpoint=endpoint)
     return Uses(
         chats=Conversation.objects.filter(endpoint=endpoint).count(),
         answering=answers.live().count(),
         requests=answers.filter(created_at__gte=now - timedelta(hours=HOURS)).count(),
-        job=endpoint.job if alone else None,
+        job=job if job and not others.exists() else None,
     )
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Prefetch, Q, QuerySet
 
-from jobs.models import Endpoint, FurtherModel, Notification, NotificationKind, NotificationSubject
+from jobs.models import DeployedModel, Endpoint, Notification, NotificationKind, NotificationSubject
 from jobs.services.costs import machine_prices
 from jobs.services.notifications.notifications import End, tell
 from jobs.states import EndpointState
@@ -30,9 +30,9 @@ def _idle(now: datetime) -> Iterator[tuple[Endpoint, End]]:
     """Ready for a day, without a request of this console. Others may use it; nobody tells us of that."""
     then = now - IDLE
     silent = Q(started_at__lte=then) & (Q(last_request_at=None) | Q(last_request_at__lte=then))
-    further = Prefetch("further", FurtherModel.objects.live())
-    for endpoint in _serving().filter(silent).prefetch_related(further):
-        price = machine_prices.usd_per_hour([endpoint, *endpoint.further.all()])
+    live = Prefetch("deployed_models", DeployedModel.objects.live())
+    for endpoint in _serving().filter(silent).prefetch_related(live):
+        price = machine_prices.usd_per_hour(endpoint.deployed_models.all())
         if price == 0:
             continue
         since = max(filter(None, (endpoint.started_at, endpoint.last_request_at)))

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Count, QuerySet
 
-from jobs.models import Delivery, Endpoint, FurtherModel, Heartbeat, Message, TuningJob
+from jobs.models import Delivery, DeployedModel, Endpoint, Heartbeat, Message, TuningJob
 from jobs.states import EndpointState, MessageState, TuningState
 
 from . import processes
@@ -37,7 +37,7 @@ class Alive:
 QUEUES: dict[str, Callable[[datetime], QuerySet[Any, Any]]] = {
     "tuning_job": lambda now: TuningJob.objects.due(now).values_list("next_check_at", flat=True),
     "endpoint": lambda now: Endpoint.objects.due(now).values_list("next_check_at", flat=True),
-    "endpoint_model": lambda now: FurtherModel.objects.due(now).values_list("next_check_at", flat=True),
+    "endpoint_model": lambda now: DeployedModel.objects.due(now).values_list("next_check_at", flat=True),
     "answer": lambda now: _unanswered().values_list("created_at", flat=True),
     "delivery": lambda now: Delivery.objects.due(now).values_list("next_try_at", flat=True),
 }

@@ -19,7 +19,7 @@ from django.db import Error as DatabaseError, connection
 
 from jobs import shortages
 from jobs.files import store
-from jobs.models import Endpoint, Heartbeat, Message, PartState, ProbeResult, ProcessReport, TuningJob
+from jobs.models import DeployedModel, Endpoint, Heartbeat, Message, PartState, ProbeResult, ProcessReport, TuningJob
 from jobs.states import MessageState
 from jobs.text.deferred import gettext as _
 
@@ -234,6 +234,7 @@ def oldest_wait(now: datetime) -> float:
     waiting = [
         TuningJob.objects.due(now).values_list("next_check_at", flat=True).first(),
         Endpoint.objects.due(now).values_list("next_check_at", flat=True).first(),
+        DeployedModel.objects.due(now).values_list("next_check_at", flat=True).first(),
         Message.objects.filter(state=MessageState.WAITING).order_by("created_at").values_list("created_at", flat=True)
         .first(),
     ]  # fmt: skip

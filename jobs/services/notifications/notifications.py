@@ -14,8 +14,8 @@ from jobs import live
 from jobs.models import (
     Dataset,
     Delivery,
+    DeployedModel,
     Endpoint,
-    FurtherModel,
     LeaseKind,
     Notification,
     NotificationChoice,
@@ -47,8 +47,7 @@ MODEL_KINDS = {
     DeployedState.FAILED: K.MODEL_FAILED,
     DeployedState.UNDEPLOYED: K.MODEL_UNDEPLOYED,
 }
-SERVING = frozenset({EndpointState.DEPLOYING, EndpointState.READY})
-Row = TuningJob | Endpoint | FurtherModel
+Row = TuningJob | Endpoint | DeployedModel
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def _note(row: Row, end: End | None, *, known: bool) -> None:
     if isinstance(row, TuningJob):
         tell(row.owner_id, NotificationSubject.TUNING_JOB, row.pk, named, known=known)
     else:
-        endpoint_id = row.endpoint_id if isinstance(row, FurtherModel) else row.pk
+        endpoint_id = row.endpoint_id if isinstance(row, DeployedModel) else row.pk
         tell(row.owner_id, NotificationSubject.ENDPOINT, endpoint_id, named, known=known)
 
 
@@ -143,9 +142,9 @@ def _send_out(notification: Notification, ways: Collection[str]) -> None:
 def _end(row: Row, changed: Collection[str], was: Row, reason: str) -> End | None:
     if isinstance(row, TuningJob):
         return _end_of_job(row, changed)
-    if isinstance(row, FurtherModel):
-        return _end_of_further(row, changed)
-    return _end_of_endpoint(row, changed, was, reason)
+    if isinstance(row, DeployedModel):
+        return _end_of_model(row, changed, was, reason)
+    return _end_of_endpoint(row, changed)
 
 
 def _end_of_job(job: TuningJob, changed: Collection[str]) -> End | None:
@@ -157,26 +156,35 @@ def _end_of_job(job: TuningJob, changed: Collection[str]) -> End | None:
     return None
 
 
-def _end_of_endpoint(row: Endpoint, changed: Collection[str], was: Any, reason: str) -> End | None:
+def _end_of_endpoint(row: Endpoint, changed: Collection[str]) -> End | None:
     state = EndpointState(row.state)
+    if "state" not in changed or state not in ENDPOINT_KINDS:
+        return None
+    facts = {"state": state, "code": row.error_code, "reason": row.error_message, **_cause(row)}
+    return End(ENDPOINT_KINDS[state], state, _given(facts))
+
+
+def _end_of_model(row: DeployedModel, changed: Collection[str], was: Any, reason: str) -> End | None:
+    """One that comes or goes together with its endpoint is no end of its own."""
+    state = row.endpoint.state
     if "state" in changed:
-        facts = {"state": state, "code": row.error_code, "reason": row.error_message, **_cause(row)}
-        return End(ENDPOINT_KINDS[state], state, _given(facts)) if state in ENDPOINT_KINDS else None
+        kind = MODEL_KINDS.get(DeployedState(row.state))
+        is_own = state == EndpointState.READY or kind != K.MODEL_UNDEPLOYED and not row.comes_with_endpoint
+        if kind is None or not is_own:
+            return None
+        facts = {"state": row.state, "code": row.error_code, "reason": row.error_message}
+        return End(kind, f"{row.state}-{row.pk}", {"endpoint": row.endpoint.display_name, **_given(facts)})
     if "replicas_asked_at" in changed and row.replicas_asked_at is None and state == EndpointState.READY:
-        low, high = row.min_replicas, row.max_replicas
-        replicas = str(low) if low == high else f"{low}–{high}"
-        facts = {"state": EndpointState.FAILED if reason else "", "reason": reason, "replicas": replicas}
-        return End(K.ENDPOINT_SCALED, f"scaled-{was.replicas_asked_at or was.updated_at}", _given(facts))
+        return _end_of_scaling(row, was, reason)
     return None
 
 
-def _end_of_further(row: FurtherModel, changed: Collection[str]) -> End | None:
-    """A model that goes together with its endpoint is no end of its own."""
-    kind = MODEL_KINDS.get(DeployedState(row.state)) if "state" in changed else None
-    if kind is None or (kind == K.MODEL_UNDEPLOYED and row.endpoint.state not in SERVING):
-        return None
-    facts = {"state": row.state, "code": row.error_code, "reason": row.error_message}
-    return End(kind, f"{row.state}-{row.pk}", {"endpoint": row.endpoint.display_name, **_given(facts)})
+def _end_of_scaling(row: DeployedModel, was: Any, reason: str) -> End:
+    low, high = row.min_replicas, row.max_replicas
+    replicas = str(low) if low == high else f"{low}–{high}"
+    facts = {"state": EndpointState.FAILED if reason else "", "reason": reason, "replicas": replicas}
+    named = {"name": row.endpoint.display_name, **_given(facts)}
+    return End(K.ENDPOINT_SCALED, f"scaled-{was.replicas_asked_at or was.updated_at}", named)
 
 
 def _cause(row: Endpoint) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Create a paid resource once: intent, claim, look, mark, one POST, and an honest word for what came back.
 
-Tuning jobs and endpoints plug in a `Creation`. The row is claimed (`row_lease`) and holds its own id, which the remote
-resource carries; so whoever comes after a crash can look for it instead of creating it again.
+Tuning jobs and deployed models plug in a `Creation`. The row is claimed (`row_lease`) and holds its own id, which the
+remote resource carries; so whoever comes after a crash can look for it instead of creating it again.
 """
 
 import hashlib
@@ -14,9 +14,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from django.conf import settings
 
-from jobs.models import Endpoint, EventLevel, FurtherModel, PublisherModel, TuningJob
+from jobs.models import DeployedModel, EventLevel, PublisherModel, TuningJob
 from jobs.services import installation
-from jobs.states import DeployedState, EndpointState, Phase, TuningState
+from jobs.states import DeployedState, Phase, TuningState
 from jobs.text.deferred import gettext as _, joined
 from jobs.vertex.errors import (
     AlreadyExists,
@@ -32,12 +32,12 @@ from .row_lease import NOW, Claim, Event, LeaseLost, Outcome, Row, mark, pause
 
 logger = logging.getLogger(__name__)
 
-R = TypeVar("R", TuningJob, Endpoint, FurtherModel)
+R = TypeVar("R", TuningJob, DeployedModel)
 Binding = tuple[Mapping[str, Any], list[Event]]
 LOOKS = 8
 POST_PAUSE = timedelta(seconds=60)
 LATE_LOOK = timedelta(seconds=60)
-FAILED = {TuningJob: TuningState.FAILED, Endpoint: EndpointState.FAILED, FurtherModel: DeployedState.FAILED}
+FAILED = {TuningJob: TuningState.FAILED, DeployedModel: DeployedState.FAILED}
 UNSENT = frozenset({Phase.INTENT, Phase.RETRY_OK})
 UNSURE = frozenset({Phase.SUBMITTING, Phase.AMBIGUOUS, Phase.NEEDS_DECISION})
 

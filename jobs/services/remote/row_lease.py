@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import F
 
 from jobs.errors import StoreUnavailable
-from jobs.models import Endpoint, EventLevel, FurtherModel, TuningJob
+from jobs.models import DeployedModel, Endpoint, EventLevel, TuningJob
 from jobs.services.costs import spending
 from jobs.services.notifications import notifications
 from jobs.states import DEPLOYED_TRANSITIONS, ENDPOINT_TRANSITIONS, PHASE_TRANSITIONS, TUNING_TRANSITIONS, check
@@ -38,11 +38,18 @@ ASKED_FIELDS = frozenset(
 STATES: Mapping[type, Mapping[str, frozenset[str]]] = {
     TuningJob: TUNING_TRANSITIONS,
     Endpoint: ENDPOINT_TRANSITIONS,
-    FurtherModel: DEPLOYED_TRANSITIONS,
+    DeployedModel: DEPLOYED_TRANSITIONS,
 }
 
-Row = TuningJob | Endpoint | FurtherModel
-R = TypeVar("R", TuningJob, Endpoint, FurtherModel)
+# What is read along with a row, since each step needs it.
+RELATED: Mapping[type, tuple[str, ...]] = {
+    TuningJob: ("owner",),
+    Endpoint: ("owner", "main_model"),
+    DeployedModel: ("owner", "endpoint"),
+}
+
+Row = TuningJob | Endpoint | DeployedModel
+R = TypeVar("R", TuningJob, Endpoint, DeployedModel)
 Event = tuple[EventLevel, str]
 
 
@@ -98,7 +105,7 @@ def claim(model: type[R], pk: UUID, now: datetime) -> Claim[R] | None:
     postponed = rows.filter(strikes__gte=STRIKES_ALLOWED).update(**mine, next_check_at=now + PARKED)
     if not (postponed or rows.update(**mine)):
         return None
-    row: R | None = model._default_manager.select_related("owner").filter(pk=pk, lease_token=token).first()
+    row: R | None = model._default_manager.select_related(*RELATED[model]).filter(pk=pk, lease_token=token).first()
     return Claim(row, token, now) if row else None
 
 
@@ -145,6 +152,9 @@ def postponed(row: Row, error: VertexError) -> Outcome:
 def settle(claimed: Claim[R], outcome: Outcome, ring: Callable[[R], None]) -> bool:
     """The only place where a step changes a row. What a person asked for in the meantime is kept and comes next."""
     with transaction.atomic():
+        if isinstance(claimed.row, DeployedModel):
+            # Always before its models, so that two transactions never wait for each other.
+            Endpoint.objects.select_for_update(no_key=True).get(pk=claimed.row.endpoint_id)
         # No key changes; so the events of another row about this one need not wait for it.
         row = type(claimed.row)._default_manager.select_for_update(no_key=True).get(pk=claimed.row.pk)
         if row.lease_token != claimed.token:
@@ -173,10 +183,16 @@ def settle(claimed: Claim[R], outcome: Outcome, ring: Callable[[R], None]) -> bo
 
 def record(row: Row, level: EventLevel, message: str) -> None:
     """Into the row's events; what happens to an endpoint made from a job is news of that job, too."""
-    told = row.endpoint if isinstance(row, FurtherModel) else row
+    told = row.endpoint if isinstance(row, DeployedModel) else row
     told.events.create(level=level, message=message)
-    if not isinstance(row, TuningJob) and row.job:
-        row.job.events.create(level=level, message=message)
+    if job := _job_of(row):
+        job.events.create(level=level, message=message)
+
+
+def _job_of(row: Row) -> TuningJob | None:
+    if isinstance(row, TuningJob):
+        return None
+    return row.job if isinstance(row, DeployedModel) else row.model.job
 
 
 def _give_way(outcome: Outcome) -> Outcome:

@@ -10,16 +10,16 @@ from google.protobuf.json_format import MessageToDict
 from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import OutcomeUnknown
 from jobs.vertex.port import (
-    DeployedModel,
     DeploySpec,
+    DeployToExistingSpec,
     MachineSpec,
-    OntoSpec,
+    RemoteDeployedModel,
     RemoteEndpoint,
     RemoteError,
     RemoteOperation,
 )
 
-from . import clients, onto
+from . import clients, deploy_to_existing
 from .catalogue import long_name
 from .messages import enum_name, raw, remote_error
 
@@ -68,13 +68,13 @@ class Deployment:
         )
         return _operation_name(clients.ask(client.mutate_deployed_model, request))
 
-    def upload_model(self, spec: OntoSpec) -> str:
+    def upload_model(self, spec: DeployToExistingSpec) -> str:
         client = clients.client(MODELS, clients.location_of(spec.endpoint))
-        return _operation_name(clients.ask(client.upload_model, onto.upload_request(spec)))
+        return _operation_name(clients.ask(client.upload_model, deploy_to_existing.upload_request(spec)))
 
-    def deploy_onto(self, spec: OntoSpec, traffic_split: Mapping[str, int]) -> str:
+    def deploy_to_existing(self, spec: DeployToExistingSpec, traffic_split: Mapping[str, int]) -> str:
         location = clients.location_of(spec.endpoint)
-        make = partial(onto.deploy_request, spec, traffic_split)
+        make = partial(deploy_to_existing.deploy_request, spec, traffic_split)
         operation = clients.create(ENDPOINTS, "deploy_model", make, location=location).operation
         if not operation.name:
             raise OutcomeUnknown(_("Vertex AI answered without the name of an operation."), "UNKNOWN")
@@ -118,7 +118,9 @@ def _request(spec: DeploySpec) -> Any:
             dedicated_endpoint_disabled=spec.shared_address,
         ),
         deploy_config=types.DeployRequest.DeployConfig(
-            dedicated_resources=onto.resources(spec, onto.machine_of(spec.machine)) if spec.machine else None,
+            dedicated_resources=deploy_to_existing.resources(spec, deploy_to_existing.machine_of(spec.machine))
+            if spec.machine
+            else None,
             system_labels=dict(spec.labels),
         ),
     )
@@ -186,9 +188,9 @@ def _endpoint(endpoint: Any) -> RemoteEndpoint:
     )
 
 
-def _deployed(model: Any) -> DeployedModel:
+def _deployed(model: Any) -> RemoteDeployedModel:
     low, high = _replica_range(model)
-    return DeployedModel(
+    return RemoteDeployedModel(
         id=model.id,
         model=model.model,
         display_name=model.display_name,

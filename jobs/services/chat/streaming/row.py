@@ -4,7 +4,7 @@ It is signed: whoever can write to the broker could otherwise let a worker answe
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from django.core.signing import BadSignature, Signer
 from django.db import DEFAULT_DB_ALIAS, models
 from kombu.utils import json
 
-from jobs.models import Conversation, Endpoint, Message
+from jobs.models import Conversation, DeployedModel, Endpoint, Message
 
 Row = TypeVar("Row", bound=models.Model)
 Rows = Mapping[str, Mapping[str, Any]]
@@ -26,12 +26,15 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "conversation": ("id", "owner_id", "system_instruction", "sent_from_id"),
     "parent": ("id", "conversation_id", "parent_id", "role", "state", "content", "has_pictures"),
     "endpoint": (
-        "id", "state", "resource_name", "dedicated_dns", "machine_type", "base_model", "publisher_model",
-        "shared_address", "display_name", "traffic",
+        "id", "state", "resource_name", "dedicated_dns", "shared_address", "display_name", "traffic", "main_model_id",
     ),
+    "endpoint__main_model": ("id", "machine_type", "min_replicas", "base_model", "publisher_model"),
 }  # fmt: skip
 _NEEDED = [f"{row}__{column}" if row else column for row, columns in COLUMNS.items() for column in columns]
-_MODELS: dict[str, type[models.Model]] = {"conversation": Conversation, "parent": Message, "endpoint": Endpoint}
+# What holds another comes before it.
+_MODELS: dict[str, type[models.Model]] = {
+    "conversation": Conversation, "parent": Message, "endpoint": Endpoint, "endpoint__main_model": DeployedModel,
+}  # fmt: skip
 
 
 def read(message_id: Any) -> Message:
@@ -40,7 +43,7 @@ def read(message_id: Any) -> Message:
 
 def packed(message: Message) -> str:
     """Nothing is read for it, if the answer comes from the service that made it."""
-    rows = {"": message} | {name: row for name in _MODELS if (row := getattr(message, name))}
+    rows = {"": message} | {name: row for name in _MODELS if (row := _reach(message, name.split("__")))}
     columns = {name: {column: getattr(row, column) for column in COLUMNS[name]} for name, row in rows.items()}
     return Signer(salt=SALT).sign(json.dumps(columns))  # type: ignore[no-untyped-call]
 
@@ -54,8 +57,9 @@ def unpacked(message_id: UUID, sealed: str) -> Message:
         raise BadSignature(f"These are not the rows of the answer {message_id}")
     message = _made(Message, own)
     for name, model in _MODELS.items():
-        if name in rows:
-            setattr(message, name, _made(model, rows[name]))
+        *path, last = name.split("__")
+        if name in rows and (holder := _reach(message, path)):
+            setattr(holder, last, _made(model, rows[name]))
     return message
 
 
@@ -68,6 +72,13 @@ def unpack_or_read(message_id: UUID, sealed: object) -> Message:
     except BadSignature:
         logger.warning("The message of the answer %s holds rows that this console did not sign", message_id)
         return read(message_id)
+
+
+def _reach(message: Message, path: Iterable[str]) -> models.Model | None:
+    row: models.Model | None = message
+    for name in path:
+        row = row and getattr(row, name)
+    return row
 
 
 def _made(model: type[Row], columns: Mapping[str, Any]) -> Row:

@@ -32,7 +32,7 @@ def _since(moment: datetime, now: datetime) -> int:
 def is_cold(message: Message, now: datetime) -> bool:
     """Only where a model is put to sleep: by the local server, and on Google Cloud by an endpoint without replicas."""
     endpoint = message.conversation.endpoint
-    if endpoint is None or not (settings.VERTEX_API_ENDPOINT or endpoint.min_replicas == 0):
+    if endpoint is None or not (settings.VERTEX_API_ENDPOINT or endpoint.model.min_replicas == 0):
         return False
     answers = Message.objects.filter(role=Role.ASSISTANT, conversation__endpoint=endpoint, updated_at__gte=now - WARM)
     return not answers.exclude(pk=message.pk).filter(timings__has_key="first_token").exists()

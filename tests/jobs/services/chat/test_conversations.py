@@ -11,7 +11,7 @@ from jobs.models import Conversation, Message
 from jobs.services.chat import conversation_list, conversations, tree
 from jobs.services.comparisons import comparisons
 from jobs.vertex.errors import Unavailable
-from jobs.vertex.port import ChatChunk, DeployedModel, RemoteEndpoint
+from jobs.vertex.port import ChatChunk, RemoteDeployedModel, RemoteEndpoint
 from tests import factories
 from tests.fakes import Crash
 
@@ -33,7 +33,7 @@ def frames(monkeypatch):
 
 
 def serve(gateway, endpoint):
-    model = DeployedModel("4711", "projects/p/locations/l/models/m", "m", 1)
+    model = RemoteDeployedModel("4711", "projects/p/locations/l/models/m", "m", 1)
     gateway.deployment.endpoints[endpoint.resource_name] = RemoteEndpoint(
         endpoint.resource_name, endpoint.display_name, {}, "dns", (model,)
     )

@@ -8,7 +8,7 @@ from jobs import errors
 from jobs.models import Conversation, Endpoint, Message, ShareLink
 from jobs.services.chat import branches, conversations, tree
 from jobs.vertex.errors import Refused, Unavailable
-from jobs.vertex.port import ChatChunk, DeployedModel, RemoteEndpoint
+from jobs.vertex.port import ChatChunk, RemoteDeployedModel, RemoteEndpoint
 from tests import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -21,7 +21,7 @@ def talk(db, fake_gateway):
 
 def served(gateway, **values):
     endpoint = factories.ready_endpoint(**values)
-    model = DeployedModel("4711", "projects/p/locations/l/models/m", "m", 1)
+    model = RemoteDeployedModel("4711", "projects/p/locations/l/models/m", "m", 1)
     gateway.deployment.endpoints[endpoint.resource_name] = RemoteEndpoint(
         endpoint.resource_name, endpoint.display_name, {}, "dns", (model,)
     )

@@ -11,7 +11,7 @@ from jobs.services.endpoints import endpoints, further_models, traffic
 from jobs.services.endpoints.endpoints import DeploymentSpec, Machine
 from jobs.services.endpoints.further_models import FurtherSpec
 from jobs.vertex.errors import Unavailable
-from jobs.vertex.port import DeployedModel, MachineSpec
+from jobs.vertex.port import RemoteDeployedModel, MachineSpec
 from tests import factories
 from tests.driving import Driver
 
@@ -142,7 +142,7 @@ def test_only_on_an_endpoint_that_is_ready():
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("call", ["upload_model", "deploy_onto", "get_endpoint", "get_operation", "find_deployment"])
+@pytest.mark.parametrize("call", ["upload_model", "deploy_to_existing", "get_endpoint", "get_operation", "find_deployment"])
 def test_death_while_it_is_deployed(driver, endpoint, fake_gateway, call, after):
     fake_gateway.crash(f"deployment.{call}", after=after)
     model = further_models.add(endpoint, key=uuid4(), spec=base())
@@ -151,7 +151,7 @@ def test_death_while_it_is_deployed(driver, endpoint, fake_gateway, call, after)
 
 
 @pytest.mark.parametrize("fault", ["drop_after", "drop_before", "not_sent", "over_quota", "unavailable"])
-@pytest.mark.parametrize("call", ["upload_model", "deploy_onto"])
+@pytest.mark.parametrize("call", ["upload_model", "deploy_to_existing"])
 def test_a_request_that_goes_wrong(driver, endpoint, fake_gateway, call, fault):
     getattr(fake_gateway, fault)(f"deployment.{call}")
     driver.until(further_models.add(endpoint, key=uuid4(), spec=base()), state="READY")
@@ -160,14 +160,14 @@ def test_a_request_that_goes_wrong(driver, endpoint, fake_gateway, call, fault):
 
 def test_a_lost_reply_of_a_long_deployment_is_found_by_its_operation(driver, endpoint, fake_gateway):
     fake_gateway.automatic = False
-    fake_gateway.drop_after("deployment.deploy_onto")
+    fake_gateway.drop_after("deployment.deploy_to_existing")
     model = driver.until(further_models.add(endpoint, key=uuid4(), spec=base()), phase="BOUND")
     fake_gateway.deployment.finish(model.operation_name)
     driver.until(model, state="READY")
     assert len(fake_gateway.creates("deployment")) == 2
 
 
-@pytest.mark.parametrize("call", ["upload_model", "deploy_onto"])
+@pytest.mark.parametrize("call", ["upload_model", "deploy_to_existing"])
 def test_a_refusal_is_told_and_the_endpoint_goes_on(driver, endpoint, fake_gateway, call):
     fake_gateway.refuse(f"deployment.{call}", "Not on this machine.")
     model = driver.rest(further_models.add(endpoint, key=uuid4(), spec=base()))
@@ -244,7 +244,7 @@ def test_changed_elsewhere_the_row_follows(driver, endpoint, fake_gateway):
 
 def test_a_model_of_somebody_else_is_seen(driver, endpoint, fake_gateway):
     remote = fake_gateway.deployment.endpoints[endpoint.resource_name]
-    theirs = DeployedModel("77", "projects/1/locations/l/models/m", "Theirs", 1, 1, 1)
+    theirs = RemoteDeployedModel("77", "projects/1/locations/l/models/m", "Theirs", 1, 1, 1)
     fake_gateway.deployment.endpoints[endpoint.resource_name] = replace(
         remote, deployed_models=(*remote.deployed_models, theirs)
     )

@@ -169,7 +169,7 @@ def test_a_model_beside_others_has_ends_of_its_own(owner, driver, fake_gateway):
 
 def test_a_model_that_cannot_be_added_says_why(owner, driver, fake_gateway):
     row = deployed(owner, driver, fake_gateway)
-    fake_gateway.refuse("deployment.deploy_onto", "No quota for machines.")
+    fake_gateway.refuse("deployment.deploy_to_existing", "No quota for machines.")
     spec = FurtherSpec(display_name="Other", share=20, publisher_model=factories.BASE_MODEL)
     model = driver.until(further_models.add(row, key=uuid4(), spec=spec), state="FAILED")
     assert told(row)[1:] == [

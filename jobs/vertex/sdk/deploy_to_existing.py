@@ -10,7 +10,7 @@ from google.cloud.aiplatform_v1beta1 import types
 
 from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import Refused
-from jobs.vertex.port import DeploySpec, MachineSpec, OntoSpec
+from jobs.vertex.port import DeploySpec, DeployToExistingSpec, MachineSpec
 
 from . import clients
 from .catalogue import SERVICE, deploy_options, long_name
@@ -18,7 +18,7 @@ from .catalogue import SERVICE, deploy_options, long_name
 MODELS = "model_service"
 
 
-def upload_request(spec: OntoSpec) -> Any:
+def upload_request(spec: DeployToExistingSpec) -> Any:
     container, _machine = _recommended(spec)
     model = types.Model(display_name=spec.display_name, container_spec=container)
     if spec.artifact_uri:
@@ -31,7 +31,7 @@ def upload_request(spec: OntoSpec) -> Any:
     return types.UploadModelRequest(parent=parent, model_id=spec.model_user_id, model=model)
 
 
-def deploy_request(spec: OntoSpec, traffic_split: Mapping[str, int]) -> Any:
+def deploy_request(spec: DeployToExistingSpec, traffic_split: Mapping[str, int]) -> Any:
     machine = machine_of(spec.machine) if spec.machine else _recommended(spec)[1]
     parent = spec.endpoint.rpartition("/endpoints/")[0]
     deployed = types.DeployedModel(
@@ -44,7 +44,7 @@ def deploy_request(spec: OntoSpec, traffic_split: Mapping[str, int]) -> Any:
     return types.DeployModelRequest(endpoint=spec.endpoint, deployed_model=deployed, traffic_split=dict(traffic_split))
 
 
-def resources(wanted: DeploySpec | OntoSpec, machine: Any) -> Any:
+def resources(wanted: DeploySpec | DeployToExistingSpec, machine: Any) -> Any:
     return types.DedicatedResources(
         machine_spec=machine, min_replica_count=wanted.min_replicas, max_replica_count=wanted.max_replicas
     )
@@ -60,7 +60,7 @@ def machine_of(machine: MachineSpec) -> Any:
     return spec
 
 
-def _recommended(spec: OntoSpec) -> tuple[Any, Any]:
+def _recommended(spec: DeployToExistingSpec) -> tuple[Any, Any]:
     """The container and the machine: of the catalogue's first option that has the machine wanted, or for a folder."""
     options = _of_catalogue(spec.publisher_model) if spec.publisher_model else _of_folder(spec)
     wanted = spec.machine.machine_type if spec.machine else ""
@@ -76,7 +76,7 @@ def _of_catalogue(model: str) -> list[tuple[Any, Any]]:
     return [(option.container_spec, option.dedicated_resources.machine_spec) for option in deploy_options(found)]
 
 
-def _of_folder(spec: OntoSpec) -> list[tuple[Any, Any]]:
+def _of_folder(spec: DeployToExistingSpec) -> list[tuple[Any, Any]]:
     location = clients.location_of(spec.endpoint)
     request = types.RecommendSpecRequest(parent=clients.parent(location), gcs_uri=spec.artifact_uri)
     found = clients.ask(clients.client(MODELS, location).recommend_spec, request)

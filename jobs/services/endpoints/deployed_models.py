@@ -1,7 +1,4 @@
-"""What people do with the models of an endpoint that has several: put one beside the others, take one away.
-
-The endpoint's own row stands for one of them. When that one is to go, it changes places with another row first.
-"""
+"""What people do with the models of an endpoint: put one beside the others, take one away."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +12,7 @@ from django.utils import timezone
 
 from jobs import live
 from jobs.errors import KeyReused, NotAllowedNow
-from jobs.models import Endpoint, EventLevel, FurtherModel, TuningJob
+from jobs.models import DeployedModel, Endpoint, EventLevel, TuningJob
 from jobs.services import audit
 from jobs.services.costs import spending
 from jobs.services.notifications import notifications
@@ -26,15 +23,14 @@ from jobs.services.tuned_models import checkpoints
 from jobs.states import DEPLOYED_TRANSITIONS, DeployedState, Phase, TuningState, check
 from jobs.text.deferred import gettext as _
 
-from . import further_steps, scaling, traffic, traffic_split
-from .further_looks import exchange, heir_of
+from . import endpoint_state, model_steps, scaling, traffic, traffic_split
 
 MOST_MODELS = 20
 DEPLOYABLE = frozenset({TuningState.SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED})
 
 
 @dataclass(frozen=True)
-class FurtherSpec:
+class DeployedModelSpec:
     """One of `publisher_model`, a `job` that succeeded (`checkpoint` of it; "" is its default), or `artifact_uri`.
 
     `machine` None: the one that Vertex AI recommends. `share` in percent; the others keep their proportions.
@@ -52,7 +48,7 @@ class FurtherSpec:
     accepts_licence: bool = False
 
 
-def add(endpoint: Endpoint, *, key: UUID, spec: FurtherSpec) -> FurtherModel:
+def add(endpoint: Endpoint, *, key: UUID, spec: DeployedModelSpec) -> DeployedModel:
     """The intent, on disk. The same key again is the same model; nothing is sent from here."""
     _check(spec)
     check_own(endpoint.owner, spec.job, spec.artifact_uri)
@@ -60,14 +56,14 @@ def add(endpoint: Endpoint, *, key: UUID, spec: FurtherSpec) -> FurtherModel:
     request_hash = fingerprint(columns | {"endpoint": endpoint.pk})
     with transaction.atomic():
         row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
-        if found := FurtherModel.objects.filter(pk=key).first():
+        if found := DeployedModel.objects.filter(pk=key).first():
             return _same(found, request_hash)
         traffic.require_rest(row)
         if row.traffic_asked_at:
             raise NotAllowedNow(_("The shares of traffic are being changed. Wait until that has ended."))
         if len(row.traffic) >= MOST_MODELS:
             raise NotAllowedNow(_("An endpoint takes at most %d models.") % MOST_MODELS)
-        model = FurtherModel(
+        model = DeployedModel(
             pk=key, endpoint=row, owner_id=row.owner_id, location=row.location, resource_name=row.resource_name,
             request_hash=request_hash, model_user_id=f"garden-{key.hex}",
             deployed_model_id=str(10**9 + key.int % (9 * 10**9)), **columns,
@@ -80,7 +76,7 @@ def add(endpoint: Endpoint, *, key: UUID, spec: FurtherSpec) -> FurtherModel:
     return model
 
 
-def _insert(model: FurtherModel) -> None:
+def _insert(model: DeployedModel) -> None:
     try:
         with transaction.atomic():
             model.save(force_insert=True)
@@ -91,13 +87,13 @@ def _insert(model: FurtherModel) -> None:
     ring(model)
 
 
-def _same(model: FurtherModel, request_hash: str) -> FurtherModel:
+def _same(model: DeployedModel, request_hash: str) -> DeployedModel:
     if model.request_hash != request_hash:
         raise KeyReused(_("This form was sent before with other settings. Open it again."))
     return model
 
 
-def _check(spec: FurtherSpec) -> None:
+def _check(spec: DeployedModelSpec) -> None:
     if sum(map(bool, (spec.publisher_model, spec.job, spec.artifact_uri))) != 1:
         raise NotAllowedNow(_("Choose one model to deploy."))
     if not 0 <= spec.share <= traffic_split.ALL:
@@ -117,7 +113,7 @@ def check_own(owner: User, job: TuningJob | None, folder: str) -> None:
         policies.check_can_read(owner, folder)
 
 
-def _columns(spec: FurtherSpec) -> dict[str, Any]:
+def _columns(spec: DeployedModelSpec) -> dict[str, Any]:
     machine, job = spec.machine, spec.job
     folder = spec.artifact_uri.removesuffix("/")
     if job:
@@ -138,47 +134,50 @@ def _columns(spec: FurtherSpec) -> dict[str, Any]:
     }
 
 
-def undeploy(endpoint: Endpoint, deployed_model_id: str, split: Mapping[str, int]) -> FurtherModel:
+def undeploy(endpoint: Endpoint, deployed_model_id: str, split: Mapping[str, int]) -> DeployedModel:
     """Takes one of several away; `split` says who gets the traffic then. Asked twice it is once."""
     with transaction.atomic():
         row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
-        there = FurtherModel.objects.select_for_update().filter(endpoint=row, deployed_model_id=deployed_model_id)
-        model: FurtherModel | None = there.first()
-        if model and model.state not in (DeployedState.READY, DeployedState.DEPLOYING):
+        there = DeployedModel.objects.select_for_update().filter(endpoint=row, deployed_model_id=deployed_model_id)
+        model: DeployedModel | None = there.first()
+        if model is None:
+            words = _("This model was not deployed from this console, or has gone. Look at the page again.")
+            raise NotAllowedNow(words)
+        if model.state not in (DeployedState.READY, DeployedState.DEPLOYING):
             return model
-        if model is None or model.state == DeployedState.READY:
+        traffic.require_ready(row)
+        if model.state == DeployedState.READY:
             traffic.require_rest(row)
             traffic_split.check(split, set(row.traffic) - {deployed_model_id})
-        if model is None:
-            model = _change_places(row, deployed_model_id)
+            _require_another(row, model)
         _ask_away(model, dict(split), timezone.now())
+        row_lease.record(model, EventLevel.INFO, _("You asked to undeploy %s.") % model.display_name)
+        endpoint_state.hand_over(row)
         ring(model)
         audit.record("deployed_model.undeploy", model, facts={"endpoint": str(row.pk)})
     endpoint.refresh_from_db()
     return model
 
 
-def _change_places(endpoint: Endpoint, deployed_model_id: str) -> FurtherModel:
-    """The row of another model becomes that of the endpoint's own one, and the endpoint's stands for the other."""
-    if deployed_model_id != endpoint.deployed_model_id:
-        raise NotAllowedNow(_("This model was not deployed from this console, or has gone. Look at the page again."))
-    heir = heir_of(endpoint, set(endpoint.traffic))
-    if heir is None:
+def _require_another(endpoint: Endpoint, model: DeployedModel) -> None:
+    """One of this console's own stays and stands for the endpoint."""
+    others = DeployedModel.objects.filter(endpoint=endpoint, state=DeployedState.READY).exclude(pk=model.pk)
+    if not others.filter(deployed_model_id__in=endpoint.traffic).exists():
         raise NotAllowedNow(_("The other models were deployed outside this console. Undeploy this one there, too."))
-    exchange(endpoint, heir)
-    return heir
 
 
 def end_all(endpoint: Endpoint, now: datetime) -> None:
     """The endpoint goes, locked by the caller: so do they."""
-    for model in FurtherModel.objects.select_for_update().filter(endpoint=endpoint).live():
+    for model in DeployedModel.objects.select_for_update().filter(endpoint=endpoint).live():
         if model.state != DeployedState.UNDEPLOYING:
             _ask_away(model, {}, now)
+            if not model.comes_with_endpoint:
+                row_lease.record(model, EventLevel.INFO, _("You asked to undeploy %s.") % model.display_name)
 
 
-def _ask_away(model: FurtherModel, split: dict[str, int], now: datetime) -> None:
+def _ask_away(model: DeployedModel, split: dict[str, int], now: datetime) -> None:
     """A step in flight gives way to this. Before anything was sent there is nothing to take away."""
-    model.split_after, model.notice = split, ""
+    model.split_after, model.notice, model.replicas_asked_at = split, "", None
     is_unsent = model.phase in UNSENT
     state = DeployedState.UNDEPLOYED if is_unsent else DeployedState.UNDEPLOYING
     check(DEPLOYED_TRANSITIONS, model.state, state)
@@ -190,18 +189,17 @@ def _ask_away(model: FurtherModel, split: dict[str, int], now: datetime) -> None
     if is_unsent:
         spending.release_deployment(model)
         notifications.note_closed(model)
-    row_lease.record(model, EventLevel.INFO, _("You asked to undeploy %s.") % model.display_name)
 
 
 def due(now: datetime) -> list[UUID]:
-    return row_lease.due(FurtherModel, now)
+    return row_lease.due(DeployedModel, now)
 
 
 def advance(model_id: UUID, now: datetime) -> bool:
-    claimed = row_lease.claim(FurtherModel, model_id, now)
-    return claimed is not None and row_lease.run(claimed, further_steps.step, ring)
+    claimed = row_lease.claim(DeployedModel, model_id, now)
+    return claimed is not None and row_lease.run(claimed, model_steps.step, ring)
 
 
-def ring(model: FurtherModel) -> None:
+def ring(model: DeployedModel) -> None:
     topics = [f"endpoint-{model.endpoint_id}", "endpoints"]
     live.ring(model.owner_id, *topics, *([f"job-{model.job_id}"] if model.job_id else []))
