@@ -3,11 +3,13 @@
 import hashlib
 import io
 import json
+import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from django.contrib.auth.models import User
+from django.db.models import F
 from django.utils import timezone
 from PIL import Image
 
@@ -16,8 +18,8 @@ from jobs.models import (
     Conversation,
     Dataset,
     DatasetFormat,
+    DeployedModel,
     Endpoint,
-    FurtherModel,
     Message,
     Notification,
     NotificationChoice,
@@ -105,8 +107,26 @@ def job(**values: Any) -> TuningJob:
     return TuningJob.objects.create(**defaults | values)
 
 
+OF_ENDPOINT = frozenset(field.name for field in Endpoint._meta.get_fields())
+MOVING = ("next_check_at", "operation_name", "notice", "lease_token", "lease_until", "strikes", "empty_looks")
+OF_MODEL = frozenset(field.name for field in DeployedModel._meta.get_fields()) | {"job_id", "model_display_name"}
+OF_BOTH = (
+    "owner", "location", "request_hash", "resource_name", "error_code", "error_message", "created_at", "started_at",
+    "ended_at",
+)  # fmt: skip
+STATES_OF_MODEL = {
+    EndpointState.UNDEPLOYED: DeployedState.UNDEPLOYED,
+    EndpointState.DELETED: DeployedState.UNDEPLOYED,
+    EndpointState.UNDEPLOYING: DeployedState.UNDEPLOYING,
+    EndpointState.DELETING: DeployedState.UNDEPLOYING,
+    EndpointState.FAILED: DeployedState.FAILED,
+}
+
+
 def endpoint(**values: Any) -> Endpoint:
-    """Deploys the base model, unless `job` and `artifact_uri` are given; not sent yet."""
+    """With its first model, which deploys the base model unless `job` and `artifact_uri` are given; not sent yet.
+
+    Columns of the model are given by their names, too."""
     number = Endpoint.objects.count() + 1
     defaults = {
         "owner": values.get("owner") or owner(),
@@ -118,7 +138,33 @@ def endpoint(**values: Any) -> Endpoint:
         "model_user_id": f"model-{number}",
         "next_check_at": NOW,
     }
-    return Endpoint.objects.create(**defaults | values)
+    chosen = defaults | values
+    of_endpoint = {name: value for name, value in chosen.items() if name in OF_ENDPOINT}
+    of_model = {name: value for name, value in chosen.items() if name in OF_MODEL and name not in OF_ENDPOINT}
+    key = chosen.get("pk") or chosen.get("id") or uuid.uuid4()
+    of_model |= {name: chosen[name] for name in OF_BOTH if name in chosen}
+    of_model["display_name"] = of_model.pop("model_display_name", "") or chosen["display_name"]
+    of_model |= _moved(of_endpoint)
+    made = Endpoint.objects.create(**of_endpoint | {"pk": key, "main_model_id": key})
+    DeployedModel.objects.create(pk=key, endpoint=made, **of_model)
+    return Endpoint.objects.select_related("main_model", "owner").get(pk=key)
+
+
+def _moved(of_endpoint: dict[str, Any]) -> dict[str, Any]:
+    """What the state of the endpoint says of its model. The one that has something to do is due."""
+    state = EndpointState(of_endpoint.setdefault("state", EndpointState.DEPLOYING))
+    phase = of_endpoint.get("phase", Phase.INTENT)
+    moved = {"state": STATES_OF_MODEL.get(state, str(state)), "phase": phase, "next_check_at": None}
+    if phase not in (Phase.BOUND, Phase.CLOSED):
+        of_endpoint["phase"] = Phase.INTENT
+    if state == EndpointState.DEPLOYING:
+        moved |= {name: of_endpoint.pop(name) for name in MOVING if name in of_endpoint}
+        of_endpoint["next_check_at"] = None
+    elif moved["state"] == DeployedState.UNDEPLOYING:
+        moved["next_check_at"] = of_endpoint["next_check_at"]
+    elif moved["state"] != DeployedState.READY:
+        moved["phase"] = Phase.CLOSED
+    return moved
 
 
 def ready_endpoint(**values: Any) -> Endpoint:
@@ -135,9 +181,9 @@ def ready_endpoint(**values: Any) -> Endpoint:
     return endpoint(**defaults | values)
 
 
-def further_model(*, endpoint: Endpoint, **values: Any) -> FurtherModel:
-    """Ready beside the endpoint's own model, unless said otherwise; the endpoint's `traffic` is left as it is."""
-    number = FurtherModel.objects.count() + 1
+def deployed_model(*, endpoint: Endpoint, **values: Any) -> DeployedModel:
+    """Ready beside the endpoint's first model, unless said otherwise; the endpoint's `traffic` is left as it is."""
+    number = DeployedModel.objects.exclude(pk=F("endpoint")).count() + 1
     defaults = {
         "owner": endpoint.owner,
         "display_name": "Other model",
@@ -145,14 +191,14 @@ def further_model(*, endpoint: Endpoint, **values: Any) -> FurtherModel:
         "resource_name": endpoint.resource_name,
         "base_model": BASE_MODEL,
         "publisher_model": "" if values.get("artifact_uri") else BASE_MODEL,
-        "model_user_id": f"further-{number}",
+        "model_user_id": f"other-{number}",
         "deployed_model_id": str(5000 + number),
         "state": DeployedState.READY,
         "phase": Phase.BOUND,
         "started_at": NOW,
         "next_check_at": None,
     }
-    return FurtherModel.objects.create(endpoint=endpoint, **defaults | values)
+    return DeployedModel.objects.create(endpoint=endpoint, **defaults | values)
 
 
 def conversation(**values: Any) -> Conversation:

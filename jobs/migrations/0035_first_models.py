@@ -92,4 +92,4 @@ OF_STATE = {
 class Migration(migrations.Migration):
     dependencies = [("jobs", "0034_deployed_models")]
 
-    operations = [migrations.RunPython(add_first_models, elidable=True)]
+    operations = [migrations.RunPython(add_first_models, migrations.RunPython.noop, elidable=True)]

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.vertex.errors import AlreadyExists, NotFound, Refused
 from jobs.vertex.port import (
-    RemoteDeployedModel,
     DeploySpec,
     DeployToExistingSpec,
+    RemoteDeployedModel,
     RemoteEndpoint,
     RemoteError,
     RemoteOperation,

@@ -45,7 +45,7 @@ def test_a_deploy_that_goes_wrong(driver, endpoint, fake_gateway, fault):
 
 def test_a_failed_deployment_says_why_and_can_be_deleted(driver, endpoint, fake_gateway):
     driver.until(endpoint, phase="BOUND")
-    fake_gateway.deployment.fail(endpoint.operation_name)
+    fake_gateway.deployment.fail(endpoint.model.operation_name)
     driver.rest(endpoint)
     assert (endpoint.state, endpoint.error_code) == ("FAILED", "FAILED_PRECONDITION")
     assert endpoint.error_message == (
@@ -106,9 +106,8 @@ def test_asked_while_it_deploys_waits_for_the_deployment(driver, endpoint, fake_
     fake_gateway.automatic = False
     driver.until(endpoint, phase="BOUND")
     ask(endpoint)
-    driver.step(driver.step(endpoint))
-    assert endpoint.notice == "Waiting for Vertex AI to finish the deployment first."
-    fake_gateway.deployment.finish(endpoint.operation_name)
+    driver.until(endpoint, notice="Waiting for Vertex AI to finish the deployment first.")
+    fake_gateway.deployment.finish(endpoint.model.operation_name)
     driver.rest(endpoint)
     assert endpoint.state == endpoint.wanted
     assert not any(remote.deployed_models for remote in fake_gateway.deployment.endpoints.values())

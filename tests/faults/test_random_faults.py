@@ -68,7 +68,7 @@ def test_one_create_and_one_end(fake_gateway, seed):
 
 
 def check_endpoint(job, driver, gateway):
-    endpoint = Endpoint.objects.filter(job=job).first()
+    endpoint = Endpoint.objects.filter(main_model__job=job).first()
     assert (endpoint is None) == (job.state != "SUCCEEDED" or job.cancel_requested_at is not None)
     if endpoint:
         gateway.automatic = True

@@ -36,7 +36,7 @@ def endpoint(driver, fake_gateway):
 def test_a_lost_operation_is_driven_by_looking(driver, endpoint, fake_gateway):
     fake_gateway.crash("deployment.deploy", after=True)
     driver.until(endpoint, phase="BOUND")
-    assert endpoint.operation_name == ""
+    assert endpoint.model.operation_name == ""
     driver.step(endpoint)
     assert endpoint.state == "DEPLOYING"
     finish_all(fake_gateway)
@@ -55,7 +55,7 @@ def test_an_expired_operation_is_driven_by_looking(driver, endpoint, fake_gatewa
 @pytest.mark.fault("F24")
 def test_undeployed_behind_our_back(driver, endpoint, fake_gateway):
     driver.until(endpoint, state="READY")
-    fake_gateway.deployment.undeploy(endpoint.resource_name, endpoint.deployed_model_id, {})
+    fake_gateway.deployment.undeploy(endpoint.resource_name, endpoint.model.deployed_model_id, {})
     finish_all(fake_gateway)
     driver.rest(endpoint)
     assert (endpoint.state, endpoint.notice) == ("UNDEPLOYED", "Its model was undeployed outside this console.")
@@ -98,7 +98,7 @@ def test_an_ended_endpoint_does_not_come_back_to_life(driver, endpoint, fake_gat
     """Somebody deploys on it again, in Google's console."""
     driver.until(endpoint, state="READY")
     served = fake_gateway.deployment.endpoints[endpoint.resource_name]
-    fake_gateway.deployment.undeploy(endpoint.resource_name, endpoint.deployed_model_id, {})
+    fake_gateway.deployment.undeploy(endpoint.resource_name, endpoint.model.deployed_model_id, {})
     finish_all(fake_gateway)
     driver.rest(endpoint)
     fake_gateway.deployment.endpoints[endpoint.resource_name] = served

@@ -24,7 +24,7 @@ from jobs.models import ProbeResult
 from jobs.services.health import probes
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotAuthorised, NotSent, OutcomeUnknown, Unavailable
-from jobs.vertex.port import MachineSpec, DeployToExistingSpec
+from jobs.vertex.port import DeployToExistingSpec, MachineSpec
 from jobs.vertex.sdk import Gateway, clients, credentials
 from tests import factories
 from tests.badserver import answer, bad_server, drop, error, hang, reset, truncate

@@ -176,7 +176,10 @@ def test_messages_that_this_version_does_not_know_are_left_alone(broker, worker)
 
 def test_a_scheduler_of_before_that_asks_for_what_is_gone(db, fake_gateway):
     """The row it names may be gone as well."""
-    for task, name in ((tasks.advance_tuning_job, "job_id"), (tasks.advance_endpoint, "endpoint_id")):
+    for task, name in (
+        (tasks.advance_tuning_job, "job_id"), (tasks.advance_endpoint, "endpoint_id"),
+        (tasks.advance_deployed_model, "model_id"),
+    ):  # fmt: skip
         task(**{name: str(uuid4())})
     assert (fake_gateway.ledger, fake_gateway.calls) == ([], [])
 

@@ -48,12 +48,12 @@ OURS = {
     "Dataset.sha256", "NotificationChoice.webhook_nonce", "StorageListing.page_token", "AccountPreference.language",
     "StorageListing.uri",
     "AccountPreference.time_zone", "Heartbeat.name", "ProbeResult.name", "User.password", "Notification.end",
-    "AccountPreference.hidden_columns", "NotificationChoice.ways", "Endpoint.model_user_id", "Endpoint.stage",
-    "Endpoint.endpoint_user_id", "FurtherModel.model_user_id", "FurtherModel.stage", "Dataset.changes",
-    "Dataset.rows_over", "Endpoint.traffic", "Endpoint.traffic_wanted", "FurtherModel.split_after",
-    "TuningJob.request_hash", "Endpoint.request_hash", "FurtherModel.request_hash", "TuningJob.estimate",
-    "TuningJob.loss_curve", "Endpoint.deployed_model_id", "FurtherModel.deployed_model_id", "Heartbeat.detail",
-    "Endpoint.stage_times", "FurtherModel.stage_times", "AuditEntry.hash", "AuditEntry.action",
+    "AccountPreference.hidden_columns", "NotificationChoice.ways", 
+    "Endpoint.endpoint_user_id", "DeployedModel.model_user_id", "DeployedModel.stage", "Dataset.changes",
+    "Dataset.rows_over", "Endpoint.traffic", "Endpoint.traffic_wanted", "DeployedModel.split_after",
+    "TuningJob.request_hash", "Endpoint.request_hash", "DeployedModel.request_hash", "TuningJob.estimate",
+    "TuningJob.loss_curve", "DeployedModel.deployed_model_id", "Heartbeat.detail",
+    "DeployedModel.stage_times", "AuditEntry.hash", "AuditEntry.action",
     "AuditEntry.object_kind", "AuditEntry.object_id", "AuditEntry.request_id", "SignedInSession.auth_hash",
     "SignedInSession.data", "ProcessReport.kind",
 }  # fmt: skip
@@ -114,8 +114,8 @@ def grow() -> dict[str, Any]:
     more = {"publisher_model": "", "model_display_name": "x", "dedicated_dns": "x", **DEPLOYED}
     endpoint = factories.ready_endpoint(job=done, artifact_uri="gs://bucket/final", **more)
     failed = factories.endpoint(state="FAILED", phase="CLOSED", **wrong, **DEPLOYED)
-    further = factories.further_model(endpoint=endpoint, **DEPLOYED)
-    factories.further_model(endpoint=endpoint, artifact_uri="x", state="FAILED", **wrong, **DEPLOYED)
+    other = factories.deployed_model(endpoint=endpoint, **DEPLOYED)
+    factories.deployed_model(endpoint=endpoint, artifact_uri="x", state="FAILED", **wrong, **DEPLOYED)
     EndpointEvent.objects.create(endpoint=endpoint, message="x", level="ERROR")
     talk = factories.conversation(endpoint=endpoint, system_instruction="x", draft="x", parameters=PARAMETERS)
     question = factories.message(conversation=talk, content="x")
@@ -139,7 +139,7 @@ def grow() -> dict[str, Any]:
     draft = factories.draft(data=all_steps(good), output_check={"uri": "gs://bucket/x", "problem": "x", **CHECKED})
     return {
         "tuning": done.pk, "tuned": done.pk, "draft": draft.pk, "endpoint": endpoint.pk, "failed": failed.pk,
-        "deployed": further.deployed_model_id, "dataset": good.pk, "table": data.pk, "chat": talk.pk, "bad": bad.pk,
+        "deployed": other.deployed_model_id, "dataset": good.pk, "table": data.pk, "chat": talk.pk, "bad": bad.pk,
         "turns": answer.pk, "question": question.pk, "compare": comparison.pk, "columns": column.pk,
         "answers": compared.pk, "picture": question.pictures.get().pk, "notification": told.pk,
         "deliveries": delivery.pk, "token": token, "link": link.pk, "jobs": [str(job.pk) for job in jobs],

@@ -87,7 +87,7 @@ def uploaded_table() -> Any:
 
 def shared_endpoint() -> Any:
     endpoint = factories.ready_endpoint(traffic={"4711": 50, "5001": 50})
-    factories.further_model(endpoint=endpoint)
+    factories.deployed_model(endpoint=endpoint)
     return endpoint
 
 

@@ -201,12 +201,12 @@ def test_a_checkpoint_is_one_of_the_job_itself(visitor, ann, bob, checkpoint):
 
 
 def test_a_model_of_anothers_endpoint_is_not_moved_by_its_own_id(visitor, ann, bob):
-    further = factories.further_model(endpoint=ann.endpoint)
-    url = f"/endpoints/{bob.endpoint.pk}/models/{further.deployed_model_id}/undeploy/"
+    other = factories.deployed_model(endpoint=ann.endpoint)
+    url = f"/endpoints/{bob.endpoint.pk}/models/{other.deployed_model_id}/undeploy/"
     assert [visitor.generic(method, url).status_code for method in ("GET", "POST")] == [404, 404]
-    visitor.post(f"/endpoints/{bob.endpoint.pk}/traffic/", {f"share-{further.deployed_model_id}": "100"})
-    further.refresh_from_db()
-    assert (further.state, further.share) == ("READY", 0)
+    visitor.post(f"/endpoints/{bob.endpoint.pk}/traffic/", {f"share-{other.deployed_model_id}": "100"})
+    other.refresh_from_db()
+    assert (other.state, other.share) == ("READY", 0)
 
 
 def test_services_refuse_the_endpoint_of_somebody_else(ann, bob):

@@ -20,7 +20,7 @@ ASKS = {
     "jobs/services/storage/browsing.py": {"check_can_read", "why_not_read"},
     "jobs/services/datasets/references.py": {"why_not_read"},
     "jobs/services/endpoints/endpoints.py": {"check_can_read"},
-    "jobs/services/endpoints/further_models.py": {"check_can_read"},
+    "jobs/services/endpoints/deployed_models.py": {"check_can_read"},
     "jobs/services/tuning/output_check.py": {"check_can_claim", "why_not_claim"},
     "jobs/services/accounts/preferences.py": {"check_can_write"},
     "jobs/services/tuning/jobs.py": {"check_can_claim", "check_can_read"},

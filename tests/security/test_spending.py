@@ -14,9 +14,9 @@ from jobs.errors import NotAllowedNow, SpendingLimitReached
 from jobs.models import Endpoint, EventLevel, SpendingReservation, TuningJob
 from jobs.services.chat import conversations
 from jobs.services.costs import spending
-from jobs.services.endpoints import endpoints, further_models, lifetime
+from jobs.services.endpoints import deployed_models, endpoints, lifetime
+from jobs.services.endpoints.deployed_models import DeployedModelSpec
 from jobs.services.endpoints.endpoints import DeploymentSpec, Machine
-from jobs.services.endpoints.further_models import FurtherSpec
 from jobs.services.tuning import jobs
 from jobs.services.tuning.jobs import TuningSpec
 from jobs.states import Phase
@@ -237,11 +237,11 @@ def test_a_longer_lease_counts_when_it_is_asked_for(owner):
 
 def test_a_model_beside_another_counts(owner):
     endpoint = factories.ready_endpoint(owner=owner, lease_kind="FIXED", lease_hours=1)
-    spec = FurtherSpec("Other", 10, publisher_model=factories.BASE_MODEL, machine=Machine(MACHINE))
+    spec = DeployedModelSpec("Other", 10, publisher_model=factories.BASE_MODEL, machine=Machine(MACHINE))
     limit(person=HOUR)
-    further_models.add(endpoint, key=uuid.uuid4(), spec=spec)
+    deployed_models.add(endpoint, key=uuid.uuid4(), spec=spec)
     with pytest.raises(NotAllowedNow):
-        further_models.add(endpoint, key=uuid.uuid4(), spec=spec)
+        deployed_models.add(endpoint, key=uuid.uuid4(), spec=spec)
     assert used() == HOUR
 
 
@@ -285,6 +285,7 @@ def serving(owner, *, hours=1, kind="FIXED", **values):
     endpoint = deploy(owner, hours=hours, lease_kind=kind, **values)
     end = timezone.now() + timedelta(hours=hours) if hours else None
     Endpoint.objects.filter(pk=endpoint.pk).update(state="READY", phase=Phase.BOUND, undeploy_at=end)
+    endpoint.deployed_models.update(state="READY", phase=Phase.BOUND, next_check_at=None)
     endpoint.refresh_from_db()
     return endpoint
 
@@ -355,8 +356,8 @@ def test_a_lease_that_has_not_begun_counts_what_it_gets_longer(owner):
 def test_an_extension_counts_every_model_on_the_endpoint(owner):
     endpoint = serving(owner)
     for _ in range(3):
-        factories.further_model(endpoint=endpoint, machine_type="a3-highgpu-8g", max_replicas=2)
-    factories.further_model(endpoint=endpoint, machine_type="a3-highgpu-8g", state="UNDEPLOYED")
+        factories.deployed_model(endpoint=endpoint, machine_type="a3-highgpu-8g", max_replicas=2)
+    factories.deployed_model(endpoint=endpoint, machine_type="a3-highgpu-8g", state="UNDEPLOYED")
     before, big = used(), spending.deployment_usd("a3-highgpu-8g", 2, 1)
     limit(person=before + HOUR + big * 3 - 1)
     with pytest.raises(SpendingLimitReached):
@@ -373,8 +374,8 @@ def test_what_is_added_counts_for_what_is_left_of_the_lease(owner):
         lifetime.extend(endpoint, seen=endpoint.undeploy_at)
     before = used()
     endpoints.request_replicas(endpoint, minimum=1, maximum=2)
-    spec = FurtherSpec("Other", 10, publisher_model=factories.BASE_MODEL, machine=Machine(MACHINE))
-    further_models.add(endpoint, key=uuid.uuid4(), spec=spec)
+    spec = DeployedModelSpec("Other", 10, publisher_model=factories.BASE_MODEL, machine=Machine(MACHINE))
+    deployed_models.add(endpoint, key=uuid.uuid4(), spec=spec)
     assert (before, round((used() - before) / HOUR, 1)) == (HOUR * 5, 10)
 
 

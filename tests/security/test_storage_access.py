@@ -11,12 +11,12 @@ from django.test import override_settings
 from django.utils import timezone
 
 from jobs.errors import JobsError, NotAllowedNow
-from jobs.models import Dataset, Endpoint, FurtherModel, SharedFolder, StorageListing, TuningDraft, TuningJob
+from jobs.models import Dataset, DeployedModel, Endpoint, SharedFolder, StorageListing, TuningDraft, TuningJob
 from jobs.services.accounts import preferences
 from jobs.services.datasets import datasets, references
-from jobs.services.endpoints import endpoints, further_models
+from jobs.services.endpoints import deployed_models, endpoints
+from jobs.services.endpoints.deployed_models import DeployedModelSpec
 from jobs.services.endpoints.endpoints import DeploymentSpec
-from jobs.services.endpoints.further_models import FurtherSpec
 from jobs.services.storage import browsing, policies, sharing
 from jobs.services.tuned_models import continuation
 from jobs.services.tuning import job_files, jobs, output_check
@@ -91,7 +91,7 @@ def places(job):
 
 
 def nothing_was_made(gateway, bob):
-    rows = [model.objects.filter(owner=bob).count() for model in (TuningJob, Endpoint, FurtherModel)]
+    rows = [model.objects.filter(owner=bob).count() for model in (TuningJob, Endpoint, DeployedModel)]
     return (rows, gateway.ledger) == ([0, 0, 0], [])
 
 
@@ -169,7 +169,7 @@ def test_deploying_by_the_service(ann, bob, job, fake_gateway):
         with pytest.raises(NotAllowedNow):
             endpoints.deploy_model(bob, key=uuid.uuid4(), spec=DeploymentSpec("Mine", **spec))
         with pytest.raises(NotAllowedNow):
-            further_models.add(endpoint, key=uuid.uuid4(), spec=FurtherSpec("Mine", 10, **spec))
+            deployed_models.add(endpoint, key=uuid.uuid4(), spec=DeployedModelSpec("Mine", 10, **spec))
     endpoint.delete()
     assert nothing_was_made(fake_gateway, bob)
 

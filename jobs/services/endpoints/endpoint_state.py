@@ -25,7 +25,7 @@ def follow_model(model_id: UUID, now: datetime, remote: RemoteEndpoint | None = 
     """After a step changed the model, in its transaction. `remote`: the endpoint as that step saw it."""
     model = DeployedModel.objects.select_related("endpoint").get(pk=model_id)
     endpoint = model.endpoint
-    changes = _seen(endpoint, remote) if remote else {}
+    changes = _seen(endpoint, remote, now) if remote else {}
     if model.comes_with_endpoint:
         changes |= _existence(endpoint, model) | _state(endpoint, model, now)
     if endpoint.state in ENDING and model.state in (DeployedState.UNDEPLOYED, DeployedState.FAILED):
@@ -34,10 +34,12 @@ def follow_model(model_id: UUID, now: datetime, remote: RemoteEndpoint | None = 
     hand_over(endpoint)
 
 
-def _seen(endpoint: Endpoint, remote: RemoteEndpoint) -> dict[str, Any]:
+def _seen(endpoint: Endpoint, remote: RemoteEndpoint, now: datetime) -> dict[str, Any]:
     if endpoint.state not in scaling.SERVING:
         return {}
-    return {"traffic": traffic.seen(remote), "dedicated_dns": remote.dedicated_dns or endpoint.dedicated_dns}
+    dns = remote.dedicated_dns or endpoint.dedicated_dns
+    again = WATCH if dns or endpoint.shared_address else row_lease.poll_seconds()
+    return {"traffic": traffic.seen(remote), "dedicated_dns": dns, "next_check_at": now + again}
 
 
 def _existence(endpoint: Endpoint, model: DeployedModel) -> dict[str, Any]:
@@ -59,7 +61,6 @@ def _state(endpoint: Endpoint, model: DeployedModel, now: datetime) -> dict[str,
     hours = endpoint.lease_hours
     return {
         "state": EndpointState.READY, "started_at": now, "undeploy_at": now + timedelta(hours=hours) if hours else None,
-        "next_check_at": now,
     }  # fmt: skip
 
 

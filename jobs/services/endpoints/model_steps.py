@@ -165,9 +165,9 @@ def _ready(claimed: Claim[DeployedModel], remote: RemoteEndpoint, found: RemoteD
     }  # fmt: skip
     if found.machine and not row.machine_type and not row.comes_with_endpoint:
         changes |= {name: getattr(found.machine, name) for name in MACHINE}
-    again = None
     if row.comes_with_endpoint and scaling.differs(row, found):
-        changes["replicas_asked_at"], again = claimed.now, NOW
+        changes["replicas_asked_at"] = claimed.now
+    again = NOW if changes.get("replicas_asked_at", row.replicas_asked_at) else None
     also = partial(endpoint_state.follow_model, row.pk, claimed.now, remote)
     return Outcome(again, changes, [(EventLevel.INFO, _ready_words(row, remote, found))], also=also)
 
@@ -213,13 +213,13 @@ def _undeploy(claimed: Claim[DeployedModel], remote: RemoteEndpoint, found: Remo
 
 
 def gone(claimed: Claim[DeployedModel], remote: RemoteEndpoint | None) -> Outcome:
+    """While its endpoint stays, it leaves the registry, too; else it goes from there together with the endpoint."""
     row = claimed.row
-    events = _forget_model(row)
-    if row.endpoint.state in scaling.SERVING:
-        events = [(EventLevel.INFO, _("%s was undeployed.") % row.display_name), *events]
+    stays = row.endpoint.state in scaling.SERVING
+    events = [(EventLevel.INFO, _("%s was undeployed.") % row.display_name), *_forget_model(row)] if stays else []
     changes = {
         "state": DeployedState.UNDEPLOYED, "phase": Phase.CLOSED, "operation_name": "", "ended_at": claimed.now,
-        "available_replicas": None, "notice": "", "model_resource_name": "",
+        "available_replicas": None, "notice": "", "model_resource_name": "" if stays else _model_name(row),
     }  # fmt: skip
     also = partial(endpoint_state.follow_model, row.pk, claimed.now, remote)
     return Outcome(None, changes, events, also=also)
@@ -234,14 +234,18 @@ def _not_deployed(claimed: Claim[DeployedModel], error: RemoteError) -> Outcome:
 
 
 def _failed(claimed: Claim[DeployedModel], code: str, reason: str) -> Outcome:
+    """Of an endpoint that never served, what is left is deleted together with it."""
     row = claimed.row
-    events = _forget_model(row)
     sentence = _("%(model)s was not deployed: %(reason)s") % {"model": row.display_name, "reason": reason}
+    events = [(EventLevel.ERROR, reason)] if row.comes_with_endpoint else [(EventLevel.ERROR, sentence)]
     changes = {
         "state": DeployedState.FAILED, "phase": Phase.CLOSED, "operation_name": "", "stage": BROKEN,
-        "error_code": code, "error_message": reason, "ended_at": claimed.now, "notice": "", "model_resource_name": "",
+        "error_code": code, "error_message": reason, "ended_at": claimed.now, "notice": "",
+        "model_resource_name": _model_name(row) if row.comes_with_endpoint else "",
     }  # fmt: skip
-    return Outcome(None, changes, [(EventLevel.ERROR, reason if row.comes_with_endpoint else sentence), *events])
+    if not row.comes_with_endpoint:
+        events += _forget_model(row)
+    return Outcome(None, changes, events)
 
 
 def _forget_model(row: DeployedModel) -> list[Event]:

@@ -82,8 +82,12 @@ def test_deploying_makes_an_endpoint_and_goes_there(signed_in, model, owner):
     response = signed_in.post(f"{URL}deploy/", typed())
     endpoint = Endpoint.objects.get()
     assert (response.status_code, response["Location"]) == (303, f"/endpoints/{endpoint.pk}/")
-    assert (endpoint.owner, endpoint.display_name, endpoint.publisher_model) == (owner, "Base", factories.BASE_MODEL)
-    assert (endpoint.machine_type, endpoint.accepts_licence) == ("local-cpu", True)
+    assert (endpoint.owner, endpoint.display_name, endpoint.model.publisher_model) == (
+        owner,
+        "Base",
+        factories.BASE_MODEL,
+    )
+    assert (endpoint.model.machine_type, endpoint.model.accepts_licence) == ("local-cpu", True)
 
 
 def test_the_address_of_the_form_leads_to_the_panel(signed_in, model):
@@ -175,7 +179,12 @@ def test_what_is_chosen_is_kept(signed_in):
     chosen = {"min_replicas": "2", "max_replicas": "3", "spot": "on", "shared_address": "on"}
     signed_in.post(f"{URL}deploy/", typed(machine="g2-standard-24:NVIDIA_L4:2", model_display_name="Mine", **chosen))
     made = Endpoint.objects.get()
-    assert (made.min_replicas, made.max_replicas, made.spot, made.shared_address) == (2, 3, True, True)
+    assert (made.model.min_replicas, made.model.max_replicas, made.model.spot, made.shared_address) == (
+        2,
+        3,
+        True,
+        True,
+    )
     assert (made.model_display_name, made.display_name) == ("Mine", "Base")
 
 

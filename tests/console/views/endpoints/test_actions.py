@@ -94,7 +94,7 @@ def test_what_cannot_be_is_not_asked(visitor, action, state):
 def test_replicas_are_changed(visitor):
     endpoint = factories.ready_endpoint()
     response = visitor.post(url(endpoint, "replicas"), {"minimum": 2, "maximum": 3})
-    assert (response.status_code, fresh(endpoint).min_replicas, endpoint.max_replicas) == (303, 2, 3)
+    assert (response.status_code, fresh(endpoint).min_replicas, endpoint.model.max_replicas) == (303, 2, 3)
     text = words(visitor.get(f"/endpoints/{endpoint.pk}/"))
     assert "Vertex AI is asked for 2–3 replicas." in text
 

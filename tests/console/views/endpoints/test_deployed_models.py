@@ -3,7 +3,7 @@
 import pytest
 from django.utils import timezone
 
-from jobs.models import FurtherModel
+from jobs.models import DeployedModel
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +20,7 @@ def visitor(client, owner):
 def shared():
     """Two models with 70 and 30 percent."""
     endpoint = factories.ready_endpoint(display_name="Shop", traffic={"4711": 70, "5001": 30})
-    factories.further_model(endpoint=endpoint, display_name="Captain", machine_type="g2-standard-12")
+    factories.deployed_model(endpoint=endpoint, display_name="Captain", machine_type="g2-standard-12")
     return endpoint
 
 
@@ -61,7 +61,7 @@ def test_before_it_is_ready_there_is_no_traffic(visitor):
 
 def test_a_model_from_elsewhere_and_one_on_its_way(visitor):
     endpoint = factories.ready_endpoint(traffic={"4711": 100, "77": 0})
-    factories.further_model(endpoint=endpoint, state="DEPLOYING", stage="PREPARING_MODEL", deployed_model_id="88")
+    factories.deployed_model(endpoint=endpoint, state="DEPLOYING", stage="PREPARING_MODEL", deployed_model_id="88")
     text = words(visitor.get(url(endpoint)))
     for shown in ("Deployed outside this console", "Preparing the model", "A model is being deployed here"):
         assert shown in text
@@ -71,8 +71,8 @@ def test_a_model_from_elsewhere_and_one_on_its_way(visitor):
 
 def test_one_that_failed_today_says_why(visitor):
     endpoint = factories.ready_endpoint()
-    factories.further_model(endpoint=endpoint, state="FAILED", error_message="No quota.", ended_at=timezone.now())
-    factories.further_model(endpoint=endpoint, state="FAILED", error_message="Long ago.", ended_at=factories.NOW)
+    factories.deployed_model(endpoint=endpoint, state="FAILED", error_message="No quota.", ended_at=timezone.now())
+    factories.deployed_model(endpoint=endpoint, state="FAILED", error_message="Long ago.", ended_at=factories.NOW)
     text = words(visitor.get(url(endpoint)))
     assert ("No quota." in text, "Long ago." in text) == (True, timezone.now().date() == factories.NOW.date())
 
@@ -81,7 +81,7 @@ def test_one_that_failed_today_says_why(visitor):
 def test_the_page_takes_the_same_queries_for_one_and_for_three(visitor, number, django_assert_num_queries):
     endpoint = factories.ready_endpoint()
     for _ in range(number):
-        factories.further_model(endpoint=endpoint)
+        factories.deployed_model(endpoint=endpoint)
     with django_assert_num_queries(9):
         visitor.get(url(endpoint))
 
@@ -131,7 +131,7 @@ def choice(text):
 def test_a_base_model_is_put_beside_the_others(visitor, shared):
     factories.publisher_model()
     response = visitor.post(url(shared, "models/add/"), choice(f"base {factories.BASE_MODEL}"))
-    model = FurtherModel.objects.get(pk=choice("")["key"])
+    model = DeployedModel.objects.get(pk=choice("")["key"])
     assert (response.status_code, response.url, model.display_name, model.share) == (
         303,
         url(shared),
@@ -144,7 +144,7 @@ def test_a_base_model_is_put_beside_the_others(visitor, shared):
 def test_a_tuned_model_is_put_beside_the_others(visitor, shared):
     job = factories.job(state="SUCCEEDED", display_name="Tuned")
     visitor.post(url(shared, "models/add/"), {**choice(f"tuned {job.pk}"), "display_name": "Second try"})
-    model = FurtherModel.objects.get(pk=choice("")["key"])
+    model = DeployedModel.objects.get(pk=choice("")["key"])
     assert (model.job, model.display_name, model.artifact_uri) == (
         job, "Second try", "gs://garden-local/output/my-model/postprocess/node-0/checkpoints/final",
     )  # fmt: skip
@@ -156,7 +156,7 @@ def test_sent_twice_it_is_one(visitor, shared):
     factories.publisher_model()
     for _ in range(2):
         visitor.post(url(shared, "models/add/"), choice(f"base {factories.BASE_MODEL}"))
-    assert FurtherModel.objects.filter(state="DEPLOYING").count() == 1
+    assert DeployedModel.objects.filter(state="DEPLOYING").count() == 1
 
 
 def test_a_checkpoint_that_can_be_served_is_offered(visitor, shared):
@@ -185,18 +185,18 @@ def test_what_is_missing_is_said_and_nothing_is_lost(visitor, shared, values, pr
     response = visitor.post(url(shared, "models/add/"), sent, **HTMX)
     text = words(response)
     assert (response.status_code, problem in text, 'value="Kept"' in text) == (422, True, True)
-    assert not FurtherModel.objects.filter(state="DEPLOYING").exists()
+    assert not DeployedModel.objects.filter(state="DEPLOYING").exists()
 
 
 def test_with_the_licence_it_goes(visitor, shared):
     factories.publisher_model(licence_acknowledged=False)
     visitor.post(url(shared, "models/add/"), {**choice(f"base {factories.BASE_MODEL}"), "accepts_licence": "on"})
-    assert FurtherModel.objects.get(pk=choice("")["key"]).accepts_licence
+    assert DeployedModel.objects.get(pk=choice("")["key"]).accepts_licence
 
 
 def test_while_one_is_deployed_no_other_is_asked_for(visitor, shared):
     factories.publisher_model()
-    factories.further_model(endpoint=shared, state="DEPLOYING")
+    factories.deployed_model(endpoint=shared, state="DEPLOYING")
     assert visitor.get(url(shared, "models/add/")).status_code == 409
     response = visitor.post(url(shared, "models/add/"), choice(f"base {factories.BASE_MODEL}"), **HTMX)
     assert (response.status_code, "Wait until that has ended" in words(response)) == (422, True)
@@ -205,18 +205,18 @@ def test_while_one_is_deployed_no_other_is_asked_for(visitor, shared):
 def test_one_of_two_goes_and_the_other_gets_all(visitor, shared):
     assert "Shop gets all of the traffic." in words(visitor.get(url(shared, "models/5001/undeploy/")))
     response = visitor.post(url(shared, "models/5001/undeploy/"))
-    model = FurtherModel.objects.get(deployed_model_id="5001")
+    model = DeployedModel.objects.get(deployed_model_id="5001")
     assert (response.status_code, model.state, model.split_after) == (303, "UNDEPLOYING", {"4711": 100})
 
 
 def test_the_first_one_goes_too(visitor, shared):
     visitor.post(url(shared, "models/4711/undeploy/"))
     assert (fresh(shared).deployed_model_id, shared.model_name, shared.display_name) == ("5001", "Captain", "Shop")
-    assert FurtherModel.objects.get(deployed_model_id="4711").display_name == "Shop"
+    assert DeployedModel.objects.get(deployed_model_id="4711").display_name == "Shop"
 
 
 def test_of_three_the_shares_are_asked_for(visitor, shared):
-    factories.further_model(endpoint=shared, display_name="Third")
+    factories.deployed_model(endpoint=shared, display_name="Third")
     shared.traffic = {"4711": 50, "5001": 30, "5002": 20}
     shared.save()
     path = url(shared, "models/4711/undeploy/")
@@ -224,7 +224,7 @@ def test_of_three_the_shares_are_asked_for(visitor, shared):
     assert ('value="60"' in text, 'value="40"' in text, "Captain, percent" in text) == (True, True, True)
     assert visitor.post(path, {"share-5001": 60, "share-5002": 60}).status_code == 422
     visitor.post(path, {"share-5001": 55, "share-5002": 45})
-    assert FurtherModel.objects.get(deployed_model_id="4711").split_after == {"5001": 55, "5002": 45}
+    assert DeployedModel.objects.get(deployed_model_id="4711").split_after == {"5001": 55, "5002": 45}
 
 
 def test_the_only_one_is_undeployed_with_the_endpoint(visitor):

@@ -187,7 +187,7 @@ def test_a_tuned_model_is_deployed_once_however_often_it_is_asked(visitor):
     first, second = visitor.post(url(job, "deploy/")), visitor.post(url(job, "deploy/"))
     endpoint = Endpoint.objects.get()
     assert (first.url, second.url) == (f"/endpoints/{endpoint.pk}/", url(job))
-    assert (endpoint.display_name, endpoint.job, endpoint.accepts_licence) == ("Captain", job, True)
+    assert (endpoint.display_name, endpoint.model.job, endpoint.model.accepts_licence) == ("Captain", job, True)
 
 
 def test_after_an_undeployment_the_model_can_be_deployed_again(visitor):
@@ -285,7 +285,7 @@ def test_a_checkpoint_is_deployed_beside_another_once(visitor):
     job = factories.job(state="SUCCEEDED", tuning_mode="FULL", checkpoints=CHECKPOINTS)
     for checkpoint in ("2", "1", "1"):
         visitor.post(url(job, "deploy/"), {"checkpoint": checkpoint})
-    folders = [endpoint.artifact_uri.rpartition("/")[2] for endpoint in Endpoint.objects.order_by("created_at")]
+    folders = [endpoint.model.artifact_uri.rpartition("/")[2] for endpoint in Endpoint.objects.order_by("created_at")]
     assert folders == ["final", "checkpoint-140"]
 
 

@@ -397,7 +397,9 @@ def test_replicas_go_into_the_job_and_its_endpoint(wizard, model, dataset):
     wizard.start(**cloud, endpoint_min_replicas="2")
     job = TuningJob.objects.get()
     made = endpoints.deploy_for_job(job)
-    assert (job.endpoint_min_replicas, job.endpoint_max_replicas, made.min_replicas, made.max_replicas) == (2,) * 4
+    assert (job.endpoint_min_replicas, job.endpoint_max_replicas, made.model.min_replicas, made.model.max_replicas) == (
+        2,
+    ) * 4
 
 
 def test_labels_go_into_the_job(wizard, dataset):

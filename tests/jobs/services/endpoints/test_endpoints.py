@@ -35,7 +35,7 @@ def test_the_base_model_goes_to_ready(owner, driver, fake_gateway):
     sent = fake_gateway.deployment.specs[endpoint.resource_name]
     assert (sent.publisher_model, sent.artifact_uri, sent.accept_eula) == (factories.BASE_MODEL, "", True)
     assert (sent.machine.machine_type, sent.endpoint_user_id) == ("n2-standard-8", f"garden-{endpoint.pk.hex}")
-    assert (endpoint.deployed_model_id, endpoint.dedicated_dns != "", endpoint.stage) == (
+    assert (endpoint.model.deployed_model_id, endpoint.dedicated_dns != "", endpoint.model.stage) == (
         "4711", True, "SUCCESSFULLY_DEPLOYED",
     )  # fmt: skip
 
@@ -44,12 +44,12 @@ def test_stages_are_shown_while_it_deploys(owner, driver):
     endpoint = endpoints.deploy_model(owner, key=uuid4(), spec=base())
     driver.until(endpoint, phase="BOUND")
     driver.step(endpoint)
-    assert (endpoint.state, endpoint.stage) == ("DEPLOYING", "PREPARING_MODEL")
+    assert (endpoint.state, endpoint.model.stage) == ("DEPLOYING", "PREPARING_MODEL")
 
 
 def test_the_time_of_each_stage_is_kept(owner, driver):
     endpoint = driver.until(endpoints.deploy_model(owner, key=uuid4(), spec=base()), state="READY")
-    stages = [stage for stage, _moment in endpoint.stage_times]
+    stages = [stage for stage, _moment in endpoint.model.stage_times]
     assert stages == ["STARTING_DEPLOYMENT", *STAGES[1:]] or stages == list(STAGES[1:])
 
 
@@ -73,9 +73,10 @@ def test_deployed_again_with_the_same_settings(owner):
         state="FAILED", machine_type="m1", min_replicas=2, max_replicas=3, lease_kind="IDLE", lease_hours=4
     )
     second = endpoints.deploy_again(first)
-    repeated = ("publisher_model", "machine_type", "min_replicas", "max_replicas", "lease_kind", "lease_hours")
-    assert [getattr(second, name) for name in repeated] == [factories.BASE_MODEL, "m1", 2, 3, "IDLE", 4]
-    assert (second.state, second.phase, second.automatic) == ("DEPLOYING", "INTENT", False)
+    repeated = ("publisher_model", "machine_type", "min_replicas", "max_replicas")
+    assert [getattr(second.model, name) for name in repeated] == [factories.BASE_MODEL, "m1", 2, 3]
+    assert (second.lease_kind, second.lease_hours) == ("IDLE", 4)
+    assert (second.state, second.phase, second.model.automatic) == ("DEPLOYING", "INTENT", False)
     assert second.endpoint_user_id not in {first.endpoint_user_id, ""}
 
 
@@ -97,7 +98,7 @@ def test_a_tuned_model_is_deployed_from_its_folder(owner, driver, fake_gateway):
     fake_gateway.storage.objects[f"{endpoints.artifact_uri(job)}/config.json"] = b"{}"
     endpoint = endpoints.deploy_model(owner, key=uuid4(), spec=DeploymentSpec("Bot", job=job))
     driver.until(endpoint, state="READY")
-    assert endpoint.artifact_uri == "gs://garden-local/output/my-model/postprocess/node-0/checkpoints/final"
+    assert endpoint.model.artifact_uri == "gs://garden-local/output/my-model/postprocess/node-0/checkpoints/final"
     assert [event.message for event in job.events.all()][-1] == "The endpoint Bot is ready."
 
 
@@ -107,7 +108,7 @@ def test_weights_in_a_folder_are_deployed_without_a_licence(owner, driver, fake_
     endpoint = driver.until(endpoints.deploy_model(owner, key=uuid4(), spec=spec), state="READY")
     sent = fake_gateway.deployment.specs[endpoint.resource_name]
     assert (sent.artifact_uri, sent.publisher_model, sent.machine) == ("gs://bucket/weights", "", None)
-    assert (sent.model_display_name, sent.endpoint_display_name, endpoint.base_model) == ("Merged", "Mine", "")
+    assert (sent.model_display_name, sent.endpoint_display_name, endpoint.model.base_model) == ("Merged", "Mine", "")
 
 
 def test_a_folder_and_a_model_are_two(owner):
@@ -153,7 +154,7 @@ def test_the_machine_comes_with_its_accelerators(owner, driver):
     publisher_models.sync(driver.now)
     job = tuned(owner, machine_type="g2-standard-12")
     endpoint = endpoints.deploy_for_job(job)
-    assert (endpoint.accelerator_type, endpoint.accelerator_count) == ("NVIDIA_L4", 1)
+    assert (endpoint.model.accelerator_type, endpoint.model.accelerator_count) == ("NVIDIA_L4", 1)
 
 
 def test_without_the_licence_it_fails_with_the_remedy(owner, driver):

@@ -31,7 +31,7 @@ def seen(gateway, driver, endpoint, **model):
     (deployed,) = found.deployed_models
     gateway.deployment.endpoints[endpoint.resource_name] = replace(found, deployed_models=(replace(deployed, **model),))
     driver.step(endpoint)
-    return endpoint.state, endpoint.is_asleep, endpoint.available_replicas, endpoint.notice
+    return endpoint.state, endpoint.is_asleep, endpoint.model.available_replicas, endpoint.notice
 
 
 def test_one_that_sleeps_is_nothing_to_be_warned_of(fake_gateway, driver, endpoint):
@@ -63,6 +63,8 @@ def test_undeployed_it_does_not_sleep(fake_gateway, driver, endpoint):
 
 def test_a_model_that_fell_asleep_before_it_was_seen_is_ready(owner, driver, fake_gateway):
     spec = DeploymentSpec("Base", factories.BASE_MODEL, accepts_licence=True)
-    endpoint = driver.until(endpoints.deploy_model(owner, key=uuid4(), spec=spec), operation_name="", phase="BOUND")
+    endpoint = endpoints.deploy_model(owner, key=uuid4(), spec=spec)
+    driver.until(endpoint.model, operation_name="", phase="BOUND")
+    endpoint.refresh_from_db()
     seen(fake_gateway, driver, endpoint, available_replicas=0, is_asleep=True)
     assert endpoint.state == "READY"

@@ -6,12 +6,12 @@ from uuid import uuid4
 import pytest
 
 from jobs import errors
-from jobs.models import FurtherModel
-from jobs.services.endpoints import endpoints, further_models, traffic
+from jobs.models import DeployedModel
+from jobs.services.endpoints import deployed_models, endpoints, traffic
+from jobs.services.endpoints.deployed_models import DeployedModelSpec
 from jobs.services.endpoints.endpoints import DeploymentSpec, Machine
-from jobs.services.endpoints.further_models import FurtherSpec
 from jobs.vertex.errors import Unavailable
-from jobs.vertex.port import RemoteDeployedModel, MachineSpec
+from jobs.vertex.port import MachineSpec, RemoteDeployedModel
 from tests import factories
 from tests.driving import Driver
 
@@ -31,11 +31,13 @@ def endpoint(owner, driver):
 
 
 def base(share=20, **values):
-    return FurtherSpec(**{"display_name": "Other", "share": share, "publisher_model": factories.BASE_MODEL} | values)
+    return DeployedModelSpec(
+        **{"display_name": "Other", "share": share, "publisher_model": factories.BASE_MODEL} | values
+    )
 
 
 def added(driver, endpoint, **values):
-    model = driver.until(further_models.add(endpoint, key=uuid4(), spec=base(**values)), state="READY")
+    model = driver.until(deployed_models.add(endpoint, key=uuid4(), spec=base(**values)), state="READY")
     driver.step(endpoint)
     return model
 
@@ -75,7 +77,7 @@ def test_a_second_model_gets_its_share(driver, endpoint, fake_gateway):
 
 
 def test_the_machine_that_was_chosen_for_it_is_kept(driver, endpoint, fake_gateway):
-    model = driver.until(further_models.add(endpoint, key=uuid4(), spec=base()), phase="BOUND")
+    model = driver.until(deployed_models.add(endpoint, key=uuid4(), spec=base()), phase="BOUND")
     fake_gateway.deployment.finish(model.operation_name)
     remote = fake_gateway.deployment.endpoints[endpoint.resource_name]
     first, second = remote.deployed_models
@@ -110,42 +112,44 @@ def test_stages_are_kept(driver, endpoint):
 )
 def test_what_makes_no_sense_is_refused(endpoint, values):
     with pytest.raises(errors.NotAllowedNow):
-        further_models.add(endpoint, key=uuid4(), spec=base(**values))
+        deployed_models.add(endpoint, key=uuid4(), spec=base(**values))
 
 
 def test_a_job_that_has_not_succeeded_is_refused(endpoint):
     with pytest.raises(errors.NotAllowedNow):
-        further_models.add(endpoint, key=uuid4(), spec=base(publisher_model="", job=factories.job()))
+        deployed_models.add(endpoint, key=uuid4(), spec=base(publisher_model="", job=factories.job()))
 
 
 def test_sent_twice_it_is_one(driver, endpoint, fake_gateway):
     key = uuid4()
-    first = further_models.add(endpoint, key=key, spec=base())
-    assert further_models.add(endpoint, key=key, spec=base()) == first
+    first = deployed_models.add(endpoint, key=key, spec=base())
+    assert deployed_models.add(endpoint, key=key, spec=base()) == first
     with pytest.raises(errors.KeyReused):
-        further_models.add(endpoint, key=key, spec=base(share=21))
+        deployed_models.add(endpoint, key=key, spec=base(share=21))
     driver.until(first, state="READY")
     assert len(fake_gateway.creates("deployment")) == 2
 
 
 def test_one_at_a_time(driver, endpoint):
-    further_models.add(endpoint, key=uuid4(), spec=base())
+    deployed_models.add(endpoint, key=uuid4(), spec=base())
     with pytest.raises(errors.NotAllowedNow, match="Wait until that has ended"):
-        further_models.add(endpoint, key=uuid4(), spec=base())
+        deployed_models.add(endpoint, key=uuid4(), spec=base())
     with pytest.raises(errors.NotAllowedNow, match="Wait until that has ended"):
         endpoints.request_traffic(endpoint, {"4711": 100})
 
 
 def test_only_on_an_endpoint_that_is_ready():
     with pytest.raises(errors.NotAllowedNow, match="not ready"):
-        further_models.add(factories.endpoint(), key=uuid4(), spec=base())
+        deployed_models.add(factories.endpoint(), key=uuid4(), spec=base())
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("call", ["upload_model", "deploy_to_existing", "get_endpoint", "get_operation", "find_deployment"])
+@pytest.mark.parametrize(
+    "call", ["upload_model", "deploy_to_existing", "get_endpoint", "get_operation", "find_deployment"]
+)
 def test_death_while_it_is_deployed(driver, endpoint, fake_gateway, call, after):
     fake_gateway.crash(f"deployment.{call}", after=after)
-    model = further_models.add(endpoint, key=uuid4(), spec=base())
+    model = deployed_models.add(endpoint, key=uuid4(), spec=base())
     driver.until(model, state="READY")
     assert (len(fake_gateway.creates("deployment")), split(fake_gateway, endpoint)) == (2, {"Base": 80, "Other": 20})
 
@@ -154,14 +158,14 @@ def test_death_while_it_is_deployed(driver, endpoint, fake_gateway, call, after)
 @pytest.mark.parametrize("call", ["upload_model", "deploy_to_existing"])
 def test_a_request_that_goes_wrong(driver, endpoint, fake_gateway, call, fault):
     getattr(fake_gateway, fault)(f"deployment.{call}")
-    driver.until(further_models.add(endpoint, key=uuid4(), spec=base()), state="READY")
+    driver.until(deployed_models.add(endpoint, key=uuid4(), spec=base()), state="READY")
     assert (len(fake_gateway.creates("deployment")), split(fake_gateway, endpoint)) == (2, {"Base": 80, "Other": 20})
 
 
 def test_a_lost_reply_of_a_long_deployment_is_found_by_its_operation(driver, endpoint, fake_gateway):
     fake_gateway.automatic = False
     fake_gateway.drop_after("deployment.deploy_to_existing")
-    model = driver.until(further_models.add(endpoint, key=uuid4(), spec=base()), phase="BOUND")
+    model = driver.until(deployed_models.add(endpoint, key=uuid4(), spec=base()), phase="BOUND")
     fake_gateway.deployment.finish(model.operation_name)
     driver.until(model, state="READY")
     assert len(fake_gateway.creates("deployment")) == 2
@@ -170,17 +174,19 @@ def test_a_lost_reply_of_a_long_deployment_is_found_by_its_operation(driver, end
 @pytest.mark.parametrize("call", ["upload_model", "deploy_to_existing"])
 def test_a_refusal_is_told_and_the_endpoint_goes_on(driver, endpoint, fake_gateway, call):
     fake_gateway.refuse(f"deployment.{call}", "Not on this machine.")
-    model = driver.rest(further_models.add(endpoint, key=uuid4(), spec=base()))
+    model = driver.rest(deployed_models.add(endpoint, key=uuid4(), spec=base()))
     assert (model.state, model.error_message) == ("FAILED", "Not on this machine.")
     driver.step(endpoint)
     assert (endpoint.state, endpoint.traffic, split(fake_gateway, endpoint)) == ("READY", {"4711": 100}, {"Base": 100})
 
 
 def test_a_deployment_that_fails_leaves_nothing(driver, endpoint, fake_gateway):
-    model = driver.until(further_models.add(endpoint, key=uuid4(), spec=base()), phase="BOUND")
+    model = driver.until(deployed_models.add(endpoint, key=uuid4(), spec=base()), phase="BOUND")
     fake_gateway.deployment.fail(model.operation_name)
     driver.rest(model)
-    assert (model.state, model.error_message) == ("FAILED", "Model server never became ready.")
+    assert (model.state, model.error_message) == (
+        "FAILED", "Model server never became ready. Choose another machine or region, or deploy again.",
+    )  # fmt: skip
     assert models_left(fake_gateway) == ["Base"]
     added(driver, endpoint)
 
@@ -249,15 +255,15 @@ def test_a_model_of_somebody_else_is_seen(driver, endpoint, fake_gateway):
         remote, deployed_models=(*remote.deployed_models, theirs)
     )
     driver.step(endpoint)
-    assert (endpoint.traffic, FurtherModel.objects.count()) == ({"4711": 100, "77": 0}, 0)
+    assert (endpoint.traffic, DeployedModel.objects.count()) == ({"4711": 100, "77": 0}, 1)
     with pytest.raises(errors.NotAllowedNow, match="outside this console"):
-        further_models.undeploy(endpoint, "4711", {"77": 100})
+        deployed_models.undeploy(endpoint, "4711", {"77": 100})
 
 
-def test_the_further_one_is_undeployed(driver, endpoint, fake_gateway):
+def test_another_one_is_undeployed(driver, endpoint, fake_gateway):
     model = added(driver, endpoint)
     for _click in range(2):
-        model = further_models.undeploy(endpoint, model.deployed_model_id, {"4711": 100})
+        model = deployed_models.undeploy(endpoint, model.deployed_model_id, {"4711": 100})
     driver.rest(model)
     driver.step(endpoint)
     assert (model.state, endpoint.state, endpoint.traffic) == ("UNDEPLOYED", "READY", {"4711": 100})
@@ -268,7 +274,7 @@ def test_the_further_one_is_undeployed(driver, endpoint, fake_gateway):
 def test_its_traffic_goes_where_it_was_said(driver, endpoint, fake_gateway):
     model, third = added(driver, endpoint, share=50), added(driver, endpoint, share=10, display_name="Third")
     wanted = {"4711": 1, third.deployed_model_id: 99}
-    driver.rest(further_models.undeploy(endpoint, model.deployed_model_id, wanted))
+    driver.rest(deployed_models.undeploy(endpoint, model.deployed_model_id, wanted))
     assert split(fake_gateway, endpoint) == {"Base": 1, "Third": 99}
 
 
@@ -276,16 +282,18 @@ def test_its_traffic_goes_where_it_was_said(driver, endpoint, fake_gateway):
 def test_who_gets_the_traffic_must_be_said(driver, endpoint, wanted):
     model = added(driver, endpoint)
     with pytest.raises(errors.NotAllowedNow):
-        further_models.undeploy(endpoint, model.deployed_model_id, wanted)
+        deployed_models.undeploy(endpoint, model.deployed_model_id, wanted)
 
 
 def test_the_first_one_is_undeployed_and_the_other_stays(driver, endpoint, fake_gateway):
     model = added(driver, endpoint)
-    old, own_id = endpoint.model_user_id, model.deployed_model_id
-    gone = further_models.undeploy(endpoint, "4711", {own_id: 100})
+    old, own_id = endpoint.model.model_user_id, model.deployed_model_id
+    gone = deployed_models.undeploy(endpoint, "4711", {own_id: 100})
     driver.rest(gone)
     driver.step(endpoint)
-    assert (endpoint.state, endpoint.deployed_model_id, endpoint.model_name) == ("READY", own_id, "Other")
+    assert (endpoint.state, endpoint.model.deployed_model_id, endpoint.model.display_name) == (
+        "READY", own_id, "Other",
+    )  # fmt: skip
     assert (gone.state, gone.deployed_model_id, gone.model_user_id, gone.display_name) == (
         "UNDEPLOYED", "4711", old, "Base",
     )  # fmt: skip
@@ -299,7 +307,7 @@ def test_the_first_one_is_undeployed_and_the_other_stays(driver, endpoint, fake_
 @pytest.mark.parametrize("call", ["undeploy", "get_endpoint", "get_operation", "delete_model"])
 def test_death_while_the_first_one_goes(driver, endpoint, fake_gateway, call, after):
     model = added(driver, endpoint)
-    gone = further_models.undeploy(endpoint, "4711", {model.deployed_model_id: 100})
+    gone = deployed_models.undeploy(endpoint, "4711", {model.deployed_model_id: 100})
     fake_gateway.crash(f"deployment.{call}", after=after)
     driver.rest(gone)
     assert (gone.state, split(fake_gateway, endpoint)) == ("UNDEPLOYED", {"Other": 100})
@@ -311,21 +319,21 @@ def test_undeployed_elsewhere_the_rows_follow(driver, endpoint, fake_gateway):
         fake_gateway.deployment.undeploy(endpoint.resource_name, "4711", {model.deployed_model_id: 100})
     )
     driver.step(endpoint)
-    assert (endpoint.state, endpoint.deployed_model_id) == ("READY", model.deployed_model_id)
-    model.refresh_from_db()
-    assert (model.state, model.deployed_model_id, told(endpoint)[-1]) == (
+    assert (endpoint.state, endpoint.model.deployed_model_id) == ("READY", model.deployed_model_id)
+    first = DeployedModel.objects.get(pk=endpoint.pk)
+    assert (first.state, first.deployed_model_id, told(endpoint)[-1]) == (
         "UNDEPLOYED", "4711", "Base was undeployed outside this console.",
     )  # fmt: skip
 
 
-def test_the_further_one_undeployed_elsewhere(driver, endpoint, fake_gateway):
+def test_another_one_undeployed_elsewhere(driver, endpoint, fake_gateway):
     model = added(driver, endpoint)
     fake_gateway.deployment.finish(
         fake_gateway.deployment.undeploy(endpoint.resource_name, model.deployed_model_id, {"4711": 100})
     )
     driver.step(endpoint)
     model.refresh_from_db()
-    assert (endpoint.state, endpoint.deployed_model_id, model.state) == ("READY", "4711", "UNDEPLOYED")
+    assert (endpoint.state, endpoint.model.deployed_model_id, model.state) == ("READY", "4711", "UNDEPLOYED")
 
 
 def test_undeploying_the_endpoint_takes_all_of_them(driver, endpoint, fake_gateway):
@@ -343,13 +351,11 @@ def test_undeploying_the_endpoint_takes_all_of_them(driver, endpoint, fake_gatew
 @pytest.mark.parametrize("ask", [endpoints.request_undeploy, endpoints.request_delete])
 def test_it_does_not_end_before_a_deployment_under_way(driver, endpoint, fake_gateway, ask):
     fake_gateway.automatic = False
-    model = driver.until(further_models.add(endpoint, key=uuid4(), spec=base()), phase="BOUND")
+    model = driver.until(deployed_models.add(endpoint, key=uuid4(), spec=base()), phase="BOUND")
     ask(endpoint)
-    for _turn in range(4):
+    for _turn in range(8):
         driver.step(endpoint)
-    assert (endpoint.is_transient, endpoint.notice) == (
-        True, "Waiting for the deployment of another model to end first.",
-    )  # fmt: skip
+    assert (endpoint.is_transient, endpoint.notice) == (True, "Waiting for Vertex AI to finish the deployment first.")
     model.refresh_from_db()
     fake_gateway.automatic = True
     driver.rest(model)
@@ -359,7 +365,7 @@ def test_it_does_not_end_before_a_deployment_under_way(driver, endpoint, fake_ga
 
 
 def test_what_was_not_sent_is_given_up_with_the_endpoint(endpoint, fake_gateway):
-    model = further_models.add(endpoint, key=uuid4(), spec=base())
+    model = deployed_models.add(endpoint, key=uuid4(), spec=base())
     endpoints.request_undeploy(endpoint)
     model.refresh_from_db()
     assert (model.state, model.phase, model.next_check_at) == ("UNDEPLOYED", "CLOSED", None)
@@ -367,8 +373,8 @@ def test_what_was_not_sent_is_given_up_with_the_endpoint(endpoint, fake_gateway)
 
 def test_given_up_while_it_is_deployed(driver, endpoint, fake_gateway):
     fake_gateway.automatic = False
-    model = driver.until(further_models.add(endpoint, key=uuid4(), spec=base()), phase="BOUND")
-    further_models.undeploy(endpoint, model.deployed_model_id, {})
+    model = driver.until(deployed_models.add(endpoint, key=uuid4(), spec=base()), phase="BOUND")
+    deployed_models.undeploy(endpoint, model.deployed_model_id, {})
     driver.step(model)
     assert model.notice == "Waiting for Vertex AI to finish the deployment first."
     fake_gateway.automatic = True
@@ -378,7 +384,7 @@ def test_given_up_while_it_is_deployed(driver, endpoint, fake_gateway):
 
 def test_which_model_answered():
     endpoint = factories.ready_endpoint(display_name="Shop", traffic={"4711": 60, "5001": 30, "9": 10})
-    factories.further_model(endpoint=endpoint, display_name="Captain")
+    factories.deployed_model(endpoint=endpoint, display_name="Captain")
     assert [traffic.answered_by(endpoint, one) for one in ("4711", "5001", "9", "")] == [
         "Shop · Shop", "Shop · Captain", "Shop · 9", "Shop · model unknown: the server did not tell",
     ]  # fmt: skip

@@ -68,7 +68,7 @@ def test_figures_of_each_part_of_a_period(talk):
 def test_who_would_miss_it(talk):
     job = factories.job(state="SUCCEEDED")
     endpoint = talk.endpoint
-    type(endpoint).objects.filter(pk=endpoint.pk).update(job=job)
+    endpoint.deployed_models.update(job=job)
     endpoint.refresh_from_db()
     answer(talk, state="WAITING")
     answer(talk, 25 * HOUR)

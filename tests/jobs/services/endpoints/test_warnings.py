@@ -39,7 +39,7 @@ def test_an_endpoint_that_nobody_asks_is_told_of_once(machine, detail):
 
 
 def test_all_its_models_cost():
-    factories.further_model(endpoint=ready(min_replicas=1), machine_type="g2-standard-12", min_replicas=2)
+    factories.deployed_model(endpoint=ready(min_replicas=1), machine_type="g2-standard-12", min_replicas=2)
     warnings.warn(NOW)
     assert told()[0][2].startswith("It costs about $3.45 an hour.")
 

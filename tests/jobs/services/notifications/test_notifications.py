@@ -6,12 +6,12 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone, translation
 
-from jobs.models import Delivery, Notification, NotificationKind
+from jobs.models import Delivery, DeployedModel, Endpoint, Notification, NotificationKind, TuningJob
 from jobs.models.notification import bell_of
 from jobs.services.datasets import derive
-from jobs.services.endpoints import endpoints, further_models, lifetime
+from jobs.services.endpoints import deployed_models, endpoints, lifetime
+from jobs.services.endpoints.deployed_models import DeployedModelSpec
 from jobs.services.endpoints.endpoints import DeploymentSpec, Machine
-from jobs.services.endpoints.further_models import FurtherSpec
 from jobs.services.notifications import notifications
 from jobs.services.notifications.notifications import End
 from jobs.services.remote import row_lease
@@ -133,18 +133,18 @@ def test_undeployed_by_its_owner_needs_no_reason(owner, driver, fake_gateway):
 
 def test_undeployed_by_somebody_else(owner, driver, fake_gateway):
     row = deployed(owner, driver, fake_gateway)
-    fake_gateway.deployment.finish(fake_gateway.deployment.undeploy(row.resource_name, row.deployed_model_id, {}))
+    fake_gateway.deployment.finish(fake_gateway.deployment.undeploy(row.resource_name, row.model.deployed_model_id, {}))
     driver.until(row, state="UNDEPLOYED")
     assert told(row)[-1][2] == "It was done outside this console."
 
 
 def test_replicas_that_were_changed_and_that_were_not(owner, driver, fake_gateway):
     row = deployed(owner, driver, fake_gateway, machine=Machine("n2-standard-8"))
-    endpoints.request_replicas(row, minimum=1, maximum=4)
-    driver.until(row, replicas_asked_at=None, operation_name="")
+    endpoints.request_replicas(row.model, minimum=1, maximum=4)
+    driver.until(row.model, replicas_asked_at=None, operation_name="")
     fake_gateway.refuse("deployment.scale", "No quota.")
-    endpoints.request_replicas(row, minimum=9, maximum=9)
-    driver.until(row, replicas_asked_at=None, operation_name="")
+    endpoints.request_replicas(row.model, minimum=9, maximum=9)
+    driver.until(row.model, replicas_asked_at=None, operation_name="")
     assert [found[1:] for found in told(row)[1:]] == [
         ("The replicas of the endpoint Base were changed", "It runs with 1–4 replicas now."),
         ("The replicas of the endpoint Base were not changed", "No quota."),
@@ -152,15 +152,15 @@ def test_replicas_that_were_changed_and_that_were_not(owner, driver, fake_gatewa
 
 
 def added(endpoint, driver):
-    spec = FurtherSpec(display_name="Other", share=20, publisher_model=factories.BASE_MODEL)
-    return driver.until(further_models.add(endpoint, key=uuid4(), spec=spec), state="READY")
+    spec = DeployedModelSpec(display_name="Other", share=20, publisher_model=factories.BASE_MODEL)
+    return driver.until(deployed_models.add(endpoint, key=uuid4(), spec=spec), state="READY")
 
 
 def test_a_model_beside_others_has_ends_of_its_own(owner, driver, fake_gateway):
     row = deployed(owner, driver, fake_gateway)
     model = added(row, driver)
     driver.step(row)
-    further_models.undeploy(row, model.deployed_model_id, {row.deployed_model_id: 100})
+    deployed_models.undeploy(row, model.deployed_model_id, {row.model.deployed_model_id: 100})
     driver.until(model, state="UNDEPLOYED")
     assert [title for _kind, title, _detail in told(row)[1:]] == [
         "The model Other is ready on the endpoint Base", "The model Other was undeployed from the endpoint Base",
@@ -170,8 +170,8 @@ def test_a_model_beside_others_has_ends_of_its_own(owner, driver, fake_gateway):
 def test_a_model_that_cannot_be_added_says_why(owner, driver, fake_gateway):
     row = deployed(owner, driver, fake_gateway)
     fake_gateway.refuse("deployment.deploy_to_existing", "No quota for machines.")
-    spec = FurtherSpec(display_name="Other", share=20, publisher_model=factories.BASE_MODEL)
-    model = driver.until(further_models.add(row, key=uuid4(), spec=spec), state="FAILED")
+    spec = DeployedModelSpec(display_name="Other", share=20, publisher_model=factories.BASE_MODEL)
+    model = driver.until(deployed_models.add(row, key=uuid4(), spec=spec), state="FAILED")
     assert told(row)[1:] == [
         ("model.failed", "The model Other could not be deployed on the endpoint Base", model.error_message)
     ]
@@ -263,14 +263,15 @@ def test_the_bell_counts_ones_own_in_one_query(owner, stranger, django_assert_nu
 
 
 def adding():
-    return factories.further_model(endpoint=factories.ready_endpoint(), state="DEPLOYING")
+    return factories.deployed_model(endpoint=factories.ready_endpoint(), state="DEPLOYING")
 
 
 @pytest.mark.parametrize("make", [factories.job, factories.endpoint, adding])
 def test_the_bell_turns_while_something_runs(owner, make):
-    row = make()
+    make()
     assert bell_of(owner).runs
-    type(row).objects.update(state="FAILED")
+    for model in (TuningJob, Endpoint, DeployedModel):
+        model.objects.update(state="FAILED")
     assert not bell_of(owner).runs
 
 

@@ -301,9 +301,9 @@ def test_success_makes_the_endpoint_that_was_asked_for(driver, fake_gateway):
     fake_gateway.tuning.succeed(job.resource_name)
     driver.rest(job)
     endpoint = Endpoint.objects.get()
-    assert (endpoint.job, endpoint.automatic, endpoint.display_name) == (job, True, "Bot")
-    assert endpoint.artifact_uri == f"{job.output_uri}/postprocess/node-0/checkpoints/final"
-    assert (endpoint.state, endpoint.machine_type) == ("DEPLOYING", "n2-standard-8")
+    assert (endpoint.model.job, endpoint.model.automatic, endpoint.display_name) == (job, True, "Bot")
+    assert endpoint.model.artifact_uri == f"{job.output_uri}/postprocess/node-0/checkpoints/final"
+    assert (endpoint.state, endpoint.model.machine_type) == ("DEPLOYING", "n2-standard-8")
 
 
 def test_success_without_auto_deploy_makes_no_endpoint(driver, fake_gateway):
