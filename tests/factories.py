@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 from PIL import Image
@@ -145,8 +146,9 @@ def endpoint(**values: Any) -> Endpoint:
     of_model |= {name: chosen[name] for name in OF_BOTH if name in chosen}
     of_model["display_name"] = of_model.pop("model_display_name", "") or chosen["display_name"]
     of_model |= _moved(of_endpoint)
-    made = Endpoint.objects.create(**of_endpoint | {"pk": key, "main_model_id": key})
-    DeployedModel.objects.create(pk=key, endpoint=made, **of_model)
+    with transaction.atomic():
+        made = Endpoint.objects.create(**of_endpoint | {"pk": key, "main_model_id": key})
+        DeployedModel.objects.create(pk=key, endpoint=made, **of_model)
     return Endpoint.objects.select_related("main_model", "owner").get(pk=key)
 
 

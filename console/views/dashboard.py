@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from console.presenters.endpoints.details import RUNNING, Shown, money, shown
+from console.presenters.endpoints.served_models import models_of
 from console.presenters.health.setup import steps_left
 from console.presenters.health.status_words import cards, overall
 from console.presenters.tuning.counts import live_numbers
@@ -44,8 +45,15 @@ def counters(user: User) -> dict[str, Any]:
         "running_count": numbers.get(StatusGroup.RUNNING, 0),
         "queued_count": numbers.get(StatusGroup.QUEUED, 0),
         "ready_count": sum(endpoint.state == "READY" for endpoint in running),
-        "hourly_cost": hourly_cost(shown(running)),
+        "hourly_cost": hourly_cost(with_costs(running)),
     }
+
+
+def with_costs(endpoints: list[Endpoint]) -> Iterator[Shown]:
+    """Without how much they are used, which would take a query more."""
+    models, now = models_of(endpoints), timezone.now()
+    for endpoint in endpoints:
+        yield Shown(endpoint, [], now, [model for model in models if model.endpoint_id == endpoint.pk])
 
 
 def hourly_cost(running: Iterable[Shown]) -> str | Promise:

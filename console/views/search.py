@@ -75,8 +75,8 @@ KINDS = (
     ),
     Kind(
         _("Endpoints"), "dns", ("display_name", "main_model__base_model", "resource_name"),
-        lambda user: Endpoint.objects.visible_to(user).shown(), page_of("endpoint-detail"), "endpoint-list",
-        has_search=True,
+        lambda user: Endpoint.objects.visible_to(user).shown().with_model(), page_of("endpoint-detail"),
+        "endpoint-list", has_search=True,
     ),
     Kind(
         _("Datasets"), "dataset", ("name", "file_name"),

@@ -88,9 +88,11 @@ class Endpoint(RemoteResource):
 
     @property
     def model(self) -> "DeployedModel":
-        """`main_model`, which every endpoint has. Lists select it along."""
-        assert self.main_model is not None
-        return self.main_model
+        """`main_model`, which every endpoint has. Lists select it along; it knows this very endpoint."""
+        found = self.main_model
+        assert found is not None
+        found.endpoint = self
+        return found
 
     @property
     def label(self) -> str:

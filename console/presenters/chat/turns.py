@@ -24,16 +24,27 @@ from jobs.services.chat import (
     tree as chat_tree,
 )
 
-# Of an endpoint, what only those need who deploy it: half of its columns.
+# Of an endpoint and its model, what only those need who deploy it: half of the columns.
 NOT_FOR_CHATS = [
-    f"endpoint__{name}"
-    for name in (
-        "accepts_licence", "attempt", "available_replicas", "deployed_model_id", "empty_looks", "endpoint_user_id",
-        "error_code", "error_message", "lease_token", "lease_until", "licence_sent_at", "max_replicas",
-        "model_resource_name", "model_user_id", "next_check_at", "notice", "operation_name", "phase",
-        "replicas_asked_at", "replicas_sent_at", "request_hash", "spot", "stage", "stage_times", "strikes",
-        "submit_started_at", "traffic_asked_at", "traffic_wanted", "wanted",
-    )
+    *(
+        f"endpoint__{name}"
+        for name in (
+            "empty_looks", "endpoint_user_id", "error_code", "error_message", "lease_token", "lease_until",
+            "next_check_at", "notice", "operation_name", "phase", "request_hash", "strikes", "traffic_asked_at",
+            "traffic_wanted", "wanted",
+        )
+    ),
+    *(
+        f"endpoint__main_model__{name}"
+        for name in (
+            "accepts_licence", "artifact_uri", "attempt", "automatic", "available_replicas", "created_at",
+            "deployed_model_id", "display_name", "empty_looks", "ended_at", "error_code", "error_message", "job_id",
+            "lease_token", "lease_until", "licence_sent_at", "location", "max_replicas", "model_resource_name",
+            "model_user_id", "next_check_at", "notice", "operation_name", "owner_id", "phase", "replicas_asked_at",
+            "replicas_sent_at", "request_hash", "resource_name", "share", "split_after", "spot", "stage",
+            "stage_times", "started_at", "state", "strikes", "submit_started_at", "updated_at",
+        )
+    ),
 ]  # fmt: skip
 
 

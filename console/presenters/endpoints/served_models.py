@@ -6,7 +6,6 @@ from datetime import timedelta
 
 from django.db.models import Q
 from django.utils import timezone
-from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from jobs.models import DeployedModel, Endpoint
@@ -54,12 +53,3 @@ def served(endpoint: Endpoint, models: Iterable[DeployedModel]) -> list[Served]:
     known.sort(key=lambda one: one.row is None or one.row.pk != endpoint.main_model_id)
     theirs = [(id_, share) for id_, share in endpoint.traffic.items() if id_ not in rows]
     return known + [Served(id_, _("Model %s") % id_, share, None) for id_, share in theirs]
-
-
-def why_not_changed(endpoint: Endpoint, models: Iterable[DeployedModel]) -> str | Promise:
-    """Why no model can be added and no share be changed now."""
-    if endpoint.state != EndpointState.READY:
-        return _("The endpoint is not ready.")
-    if any(model.is_transient for model in models):
-        return _("A model is being deployed here or undeployed.")
-    return _("The shares of traffic are being changed.") if endpoint.traffic_asked_at else ""

@@ -21,10 +21,10 @@ from console.web.http import ConsoleRequest, hx_redirect, wants_fragment
 from jobs import tasks
 from jobs.errors import NotAllowedNow
 from jobs.models import Endpoint
-from jobs.services.endpoints import endpoints, lifetime, usage
+from jobs.services.endpoints import endpoints, lifetime, policies, usage
 from jobs.services.endpoints.usage import Uses
 
-from .endpoints import visible_endpoint, why_not_deleted, why_not_undeployed
+from .endpoints import visible_endpoint
 
 asks = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -68,7 +68,7 @@ def sent(request: ConsoleRequest) -> QueryDict | None:
 @asks
 def undeploy(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     endpoint = visible_endpoint(request, pk)
-    refuse_to_ask(request, why_not_undeployed(endpoint))
+    refuse_to_ask(request, policies.why_not_undeploy(endpoint))
     uses = usage.uses_of(endpoint, timezone.now())
     text = _(
         "The endpoint stops answering at once, for chats and for every program that uses it, and costs nothing from "
@@ -90,7 +90,7 @@ def undeployed(request: ConsoleRequest, endpoint: Endpoint) -> HttpResponse:
 @asks
 def delete(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     endpoint = visible_endpoint(request, pk)
-    refuse_to_ask(request, why_not_deleted(endpoint))
+    refuse_to_ask(request, policies.why_not_delete(endpoint))
     uses = usage.uses_of(endpoint, timezone.now())
     text = _(
         "The endpoint and its address are lost; a model that is deployed is undeployed first. Chats with it stay "
@@ -136,7 +136,7 @@ def in_use_by(uses: Uses) -> list[str]:
 @asks
 def replicas(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     endpoint = visible_endpoint(request, pk)
-    refuse_to_ask(request, why_not_undeployed(endpoint))
+    refuse_to_ask(request, policies.why_not_scale(endpoint.model))
     text = _(
         "Each replica is a machine of its own and costs as much as the first. Vertex AI starts and ends those between "
         "the two numbers as they are needed."
@@ -157,7 +157,7 @@ def replicas(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 @asks
 def lease(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     endpoint = visible_endpoint(request, pk)
-    refuse_to_ask(request, why_not_undeployed(endpoint))
+    refuse_to_ask(request, policies.why_not_set_lease(endpoint))
     text = _("A forgotten endpoint costs money day and night. An answer that is being written is never cut off.")
     title = _("When is %(name)s undeployed?") % {"name": endpoint.display_name}
     question = Question(_("Lease"), title, text, _("Save"))

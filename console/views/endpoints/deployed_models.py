@@ -10,11 +10,11 @@ from django.utils.translation import gettext as _
 
 from console.forms.endpoints.traffic import DeployedModelForm, SharesForm
 from console.presenters.catalogue import model_families as catalogue, weights
-from console.presenters.endpoints.served_models import models_of, served, why_not_changed
+from console.presenters.endpoints.served_models import models_of, served
 from console.web.http import ConsoleRequest, hx_redirect
 from jobs import errors, tasks
 from jobs.models import Endpoint, PublisherModel, TuningJob
-from jobs.services.endpoints import deployed_models, endpoints, lifetime, traffic_split
+from jobs.services.endpoints import deployed_models, endpoints, lifetime, policies, traffic_split
 from jobs.services.endpoints.deployed_models import DeployedModelSpec
 from jobs.services.endpoints.usage import Uses
 from jobs.services.tuned_models import checkpoints, continuation
@@ -65,7 +65,7 @@ def is_deployable(start: continuation.Start) -> bool:
 @asks
 def add(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     endpoint = visible_endpoint(request, pk)
-    refuse_to_ask(request, why_not_changed(endpoint, models_of([endpoint])))
+    refuse_to_ask(request, policies.why_not_add_model(endpoint))
     choices = choices_of(request)
     form = model_form(request, choices)
     text = _(
@@ -121,7 +121,7 @@ def spec_of(values: dict[str, Any], choices: Choices) -> DeployedModelSpec:
 def traffic(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     endpoint = visible_endpoint(request, pk)
     models = models_of([endpoint])
-    refuse_to_ask(request, why_not_changed(endpoint, models))
+    refuse_to_ask(request, policies.why_not_change_models(endpoint))
     shares = [(one.id, one.name, one.share) for one in served(endpoint, models) if one.share is not None]
     form = SharesForm(sent(request), models=shares)
     text = _("How many of each hundred requests go to which model. A model with 0 is asked nothing, and still costs.")
@@ -140,14 +140,12 @@ def undeploy(request: ConsoleRequest, pk: uuid.UUID, deployed: str) -> HttpRespo
     """One of several; who gets its traffic is said with it. One that is still being deployed has none."""
     endpoint = visible_endpoint(request, pk)
     models = models_of([endpoint])
-    found = next((one for one in served(endpoint, models) if one.id == deployed and one.row), None)
-    if found is None:
+    found = next((one for one in served(endpoint, models) if one.id == deployed), None)
+    if found is None or found.row is None:
         raise Http404(f"{deployed} is not on {endpoint.pk}.")
-    is_coming = found.row is not None and found.row.is_transient
-    refuse_to_ask(request, "" if is_coming else why_not_changed(endpoint, models))
+    is_coming = found.row.is_transient
+    refuse_to_ask(request, policies.why_not_undeploy_model(found.row))
     split = {} if is_coming else traffic_split.without(endpoint.traffic, deployed)
-    if not (is_coming or split):
-        refuse_to_ask(request, _("It is the only model on this endpoint. Undeploy the endpoint."))
     named = {one.id: one.name for one in served(endpoint, models)}
     form = SharesForm(sent(request), models=[(key, named.get(key, key), share) for key, share in split.items()])
     title = _("Undeploy %(name)s?") % {"name": found.name}

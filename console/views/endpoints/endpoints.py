@@ -15,12 +15,12 @@ from console.presenters.endpoints.details import shown
 from console.presenters.endpoints.metrics import metrics
 from console.presenters.endpoints.samples import samples
 from console.presenters.endpoints.search import words_of
-from console.presenters.endpoints.served_models import served, why_not_changed
+from console.presenters.endpoints.served_models import served
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs.models import Conversation, Endpoint
 from jobs.models.endpoint import EndpointQuerySet
 from jobs.models.keyset import Column
-from jobs.services.endpoints.scaling import SERVING
+from jobs.services.endpoints import policies
 from jobs.states import ENDPOINT_TRANSIENT, EndpointState
 
 HEADS = (
@@ -112,33 +112,20 @@ def status(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 def page_context(request: ConsoleRequest, endpoint: Endpoint) -> dict[str, Any]:
     chosen, as_table = request.GET.get("period", ""), "table" in request.GET
-    seen = shown([endpoint])[0]
+    seen, changing = shown([endpoint])[0], policies.why_not_change_models(endpoint)
     return {
         "endpoint": endpoint,
         "shown": seen,
         "models": served(endpoint, seen.models),
-        "why_not_changed": why_not_changed(endpoint, seen.models),
+        "why_not_add": changing or policies.why_no_room(endpoint),
+        "why_not_change_models": changing,
         "stages": stages(endpoint.model),
         "metrics": metrics(endpoint, chosen, as_table=as_table),
         "chats": Conversation.objects.filter(endpoint=endpoint).count(),
         "events": list(endpoint.events.order_by("-pk")[:EVENTS_SHOWN]),
         "samples": samples(endpoint) if endpoint.state == EndpointState.READY else [],
-        "why_not_undeployed": why_not_undeployed(endpoint),
-        "why_not_deleted": why_not_deleted(endpoint),
-        "can_scale": endpoint.state in SERVING,
-        "is_over": endpoint.state in {EndpointState.FAILED, EndpointState.UNDEPLOYED},
+        "why_not_undeploy": policies.why_not_undeploy(endpoint),
+        "why_not_delete": policies.why_not_delete(endpoint),
+        "can_scale": not policies.why_not_scale(endpoint.model),
+        "is_over": not policies.why_not_deploy_again(endpoint) and endpoint.state not in policies.ENDED,
     }
-
-
-def why_not_undeployed(endpoint: Endpoint) -> str | Promise:
-    if endpoint.state == EndpointState.UNDEPLOYING or endpoint.wanted == EndpointState.UNDEPLOYED:
-        return _("The model is undeployed or about to be.")
-    if endpoint.state not in SERVING:
-        return _("No model is deployed here.")
-    return ""
-
-
-def why_not_deleted(endpoint: Endpoint) -> str | Promise:
-    if endpoint.wanted == EndpointState.DELETED and endpoint.state != EndpointState.FAILED:
-        return _("The endpoint is being deleted.")
-    return ""

@@ -18,14 +18,13 @@ from jobs.services.costs import spending
 from jobs.services.notifications import notifications
 from jobs.services.remote import row_lease
 from jobs.services.remote.create_once import UNSENT, fingerprint
-from jobs.services.storage import policies
+from jobs.services.storage.policies import check_can_read
 from jobs.services.tuned_models import checkpoints
 from jobs.states import DEPLOYED_TRANSITIONS, DeployedState, Phase, TuningState, check
 from jobs.text.deferred import gettext as _
 
-from . import endpoint_state, model_steps, scaling, traffic, traffic_split
+from . import endpoint_state, model_steps, policies, scaling, traffic_split
 
-MOST_MODELS = 20
 DEPLOYABLE = frozenset({TuningState.SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED})
 
 
@@ -58,11 +57,7 @@ def add(endpoint: Endpoint, *, key: UUID, spec: DeployedModelSpec) -> DeployedMo
         row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
         if found := DeployedModel.objects.filter(pk=key).first():
             return _same(found, request_hash)
-        traffic.require_rest(row)
-        if row.traffic_asked_at:
-            raise NotAllowedNow(_("The shares of traffic are being changed. Wait until that has ended."))
-        if len(row.traffic) >= MOST_MODELS:
-            raise NotAllowedNow(_("An endpoint takes at most %d models.") % MOST_MODELS)
+        policies.check_can_add_model(row)
         model = DeployedModel(
             pk=key, endpoint=row, owner_id=row.owner_id, location=row.location, resource_name=row.resource_name,
             request_hash=request_hash, model_user_id=f"garden-{key.hex}",
@@ -110,7 +105,7 @@ def check_own(owner: User, job: TuningJob | None, folder: str) -> None:
     if job and job.owner_id != owner.pk:
         raise NotAllowedNow(_("You have no such tuned model. Choose one of the list."))
     if folder:
-        policies.check_can_read(owner, folder)
+        check_can_read(owner, folder)
 
 
 def _columns(spec: DeployedModelSpec) -> dict[str, Any]:
@@ -145,11 +140,9 @@ def undeploy(endpoint: Endpoint, deployed_model_id: str, split: Mapping[str, int
             raise NotAllowedNow(words)
         if model.state not in (DeployedState.READY, DeployedState.DEPLOYING):
             return model
-        traffic.require_ready(row)
+        policies.check_can_undeploy_model(model)
         if model.state == DeployedState.READY:
-            traffic.require_rest(row)
             traffic_split.check(split, set(row.traffic) - {deployed_model_id})
-            _require_another(row, model)
         _ask_away(model, dict(split), timezone.now())
         row_lease.record(model, EventLevel.INFO, _("You asked to undeploy %s.") % model.display_name)
         endpoint_state.hand_over(row)
@@ -157,13 +150,6 @@ def undeploy(endpoint: Endpoint, deployed_model_id: str, split: Mapping[str, int
         audit.record("deployed_model.undeploy", model, facts={"endpoint": str(row.pk)})
     endpoint.refresh_from_db()
     return model
-
-
-def _require_another(endpoint: Endpoint, model: DeployedModel) -> None:
-    """One of this console's own stays and stands for the endpoint."""
-    others = DeployedModel.objects.filter(endpoint=endpoint, state=DeployedState.READY).exclude(pk=model.pk)
-    if not others.filter(deployed_model_id__in=endpoint.traffic).exists():
-        raise NotAllowedNow(_("The other models were deployed outside this console. Undeploy this one there, too."))
 
 
 def end_all(endpoint: Endpoint, now: datetime) -> None:

@@ -15,7 +15,7 @@ from jobs.states import DEPLOYED_TRANSITIONS, ENDPOINT_TRANSITIONS, DeployedStat
 from jobs.text.deferred import gettext as _
 from jobs.vertex.port import RemoteEndpoint
 
-from . import scaling, traffic
+from . import policies, scaling, traffic
 
 WATCH = timedelta(seconds=60)
 ENDING = frozenset({EndpointState.UNDEPLOYING, EndpointState.DELETING})
@@ -35,7 +35,7 @@ def follow_model(model_id: UUID, now: datetime, remote: RemoteEndpoint | None = 
 
 
 def _seen(endpoint: Endpoint, remote: RemoteEndpoint, now: datetime) -> dict[str, Any]:
-    if endpoint.state not in scaling.SERVING:
+    if endpoint.state not in policies.SERVING:
         return {}
     dns = remote.dedicated_dns or endpoint.dedicated_dns
     again = WATCH if dns or endpoint.shared_address else row_lease.poll_seconds()

@@ -22,19 +22,17 @@ from jobs.services.costs import spending
 from jobs.services.notifications import notifications
 from jobs.services.remote import row_lease
 from jobs.services.remote.create_once import fingerprint
-from jobs.services.storage import policies
+from jobs.services.storage.policies import check_can_read
 from jobs.services.tuned_models import checkpoints
 from jobs.states import ENDPOINT_TRANSITIONS, EndpointState, Phase, TuningState, check
 from jobs.text.deferred import gettext as _
 
-from . import deployed_models, scaling, steps, traffic
+from . import deployed_models, policies, scaling, steps, traffic
 
-ENDED = frozenset({EndpointState.DELETING, EndpointState.DELETED})
 OPTIONS = ("model_display_name", "min_replicas", "max_replicas", "spot", "shared_address")
 # What a deployment says of the endpoint; the rest is its first model's.
 OF_ENDPOINT = ("display_name", "shared_address", "lease_kind", "lease_hours")
 DEPLOYED = frozenset({TuningState.SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED})
-OVER = frozenset({EndpointState.FAILED, EndpointState.UNDEPLOYED, *ENDED})
 
 
 @dataclass(frozen=True)
@@ -103,12 +101,11 @@ def deploy_for_job(job: TuningJob) -> Endpoint:
 
 def deploy_again(endpoint: Endpoint) -> Endpoint:
     """Another endpoint with the same settings, since this one is over. Twice is one, as long as that one lives."""
-    if endpoint.state not in OVER:
-        raise NotAllowedNow(_("The model is deployed here already, or on its way."))
+    policies.check_can_deploy_again(endpoint)
     if endpoint.model.artifact_uri:
-        policies.check_can_read(endpoint.owner, endpoint.model.artifact_uri)
+        check_can_read(endpoint.owner, endpoint.model.artifact_uri)
     keys = (uuid5(endpoint.pk, f"again {number}") for number in count())
-    key = next(key for key in keys if not Endpoint.objects.filter(pk=key, state__in=OVER).exists())
+    key = next(key for key in keys if not Endpoint.objects.filter(pk=key, state__in=policies.OVER).exists())
     return _create(key, endpoint.owner, _columns_of(endpoint), automatic=False)
 
 
@@ -239,8 +236,7 @@ def request_undeploy(endpoint: Endpoint, *, because: str = "") -> None:
     with transaction.atomic():
         row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
         if row.state not in (EndpointState.UNDEPLOYING, EndpointState.UNDEPLOYED):
-            if row.state not in scaling.SERVING:
-                raise NotAllowedNow(_("Nothing is deployed on this endpoint. Delete it if you do not need it."))
+            policies.check_can_undeploy(row)
             _ask(row, EndpointState.UNDEPLOYED, EndpointState.UNDEPLOYING)
             audit.record("endpoint.undeploy", row, reason=because)
     endpoint.refresh_from_db()
@@ -249,7 +245,7 @@ def request_undeploy(endpoint: Endpoint, *, because: str = "") -> None:
 def request_delete(endpoint: Endpoint) -> None:
     with transaction.atomic():
         row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
-        if row.state not in ENDED:
+        if not policies.why_not_delete(row):
             _ask(row, EndpointState.DELETED, EndpointState.DELETING)
             audit.record("endpoint.delete", row)
     endpoint.refresh_from_db()

@@ -10,7 +10,6 @@ from uuid import UUID, uuid4, uuid5
 from django.db import transaction
 from django.utils import timezone
 
-from jobs.errors import NotAllowedNow
 from jobs.models import Endpoint, EventLevel, LeaseKind, Message
 from jobs.models.endpoint import LONGEST_LEASE
 from jobs.services import audit
@@ -19,7 +18,7 @@ from jobs.services.remote.row_lease import record
 from jobs.states import EndpointState
 from jobs.text.deferred import gettext as _, ngettext
 
-from . import endpoints, scaling
+from . import endpoints, policies
 
 BATCH = 50
 
@@ -29,8 +28,7 @@ def set_lease(endpoint: Endpoint, *, kind: str, hours: int | None) -> None:
     endpoints.check_lease(kind, hours)
     with transaction.atomic():
         row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
-        if row.state not in scaling.SERVING:
-            raise NotAllowedNow(_("Nothing is deployed on this endpoint, so there is nothing to undeploy later."))
+        policies.check_can_set_lease(row)
         if (row.lease_kind, row.lease_hours) != (kind, hours):
             now = timezone.now()
             before = spending.counted_until(row, now)
@@ -48,8 +46,9 @@ def extend(endpoint: Endpoint, *, seen: datetime) -> bool:
     now = timezone.now()
     with transaction.atomic():
         row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
-        if row.state != EndpointState.READY or row.undeploy_at is None or row.lease_hours is None:
-            raise NotAllowedNow(_("There is no lease to extend. Look at the endpoint again."))
+        policies.check_can_extend(row)
+        assert row.undeploy_at is not None
+        assert row.lease_hours is not None
         if row.undeploy_at != seen:
             return False
         before, longest = spending.counted_until(row, now), now + timedelta(hours=LONGEST_LEASE)

@@ -21,7 +21,7 @@ from jobs.vertex import get_gateway
 from jobs.vertex.errors import AlreadyExists, NotFound, Refused, VertexError
 from jobs.vertex.port import RemoteDeployedModel, RemoteEndpoint, RemoteError, RemoteOperation
 
-from . import endpoint_state, scaling, traffic, traffic_split
+from . import endpoint_state, policies, scaling, traffic, traffic_split
 from .creations import creation_of, existing_spec, on
 from .removal import BROKEN, DONE, PATIENCE, get, missing, still_deploying, waiting
 
@@ -215,7 +215,7 @@ def _undeploy(claimed: Claim[DeployedModel], remote: RemoteEndpoint, found: Remo
 def gone(claimed: Claim[DeployedModel], remote: RemoteEndpoint | None) -> Outcome:
     """While its endpoint stays, it leaves the registry, too; else it goes from there together with the endpoint."""
     row = claimed.row
-    stays = row.endpoint.state in scaling.SERVING
+    stays = row.endpoint.state in policies.SERVING
     events = [(EventLevel.INFO, _("%s was undeployed.") % row.display_name), *_forget_model(row)] if stays else []
     changes = {
         "state": DeployedState.UNDEPLOYED, "phase": Phase.CLOSED, "operation_name": "", "ended_at": claimed.now,

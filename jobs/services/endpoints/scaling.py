@@ -16,13 +16,12 @@ from jobs.models.endpoint import MOST_REPLICAS
 from jobs.services import audit
 from jobs.services.costs import spending
 from jobs.services.remote.row_lease import NOW, Claim, Event, Outcome, poll_seconds, record
-from jobs.states import DeployedState, EndpointState
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, Refused
 from jobs.vertex.port import RemoteDeployedModel, RemoteError
 
-SERVING = frozenset({EndpointState.DEPLOYING, EndpointState.READY})
+from . import policies
 
 
 def check(minimum: int, maximum: int) -> None:
@@ -37,8 +36,7 @@ def ask(model: DeployedModel, *, minimum: int, maximum: int) -> bool:
     with transaction.atomic():
         endpoint = Endpoint.objects.select_for_update(no_key=True).get(pk=model.endpoint_id)
         row = DeployedModel.objects.select_for_update().get(pk=model.pk)
-        if endpoint.state not in SERVING or row.state not in (DeployedState.DEPLOYING, DeployedState.READY):
-            raise NotAllowedNow(_("Nothing is deployed on this endpoint, so it has no replicas."))
+        policies.check_can_scale(row)
         if (row.min_replicas, row.max_replicas) == (minimum, maximum):
             return False
         if (more := maximum - row.max_replicas) > 0:

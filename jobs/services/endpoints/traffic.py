@@ -9,24 +9,22 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from jobs.errors import NotAllowedNow
 from jobs.models import DeployedModel, Endpoint, EventLevel
 from jobs.services import audit
 from jobs.services.remote.row_lease import NOW, Claim, Outcome, record
-from jobs.states import EndpointState
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import Refused
 from jobs.vertex.port import RemoteEndpoint
 
-from . import traffic_split
+from . import policies, traffic_split
 
 
 def ask(endpoint: Endpoint, split: Mapping[str, int]) -> bool:
     """The wish, on disk. False when it is so, or wanted, already."""
     with transaction.atomic():
         row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
-        require_rest(row)
+        policies.check_can_change_models(row)
         traffic_split.check(split, set(row.traffic))
         if (row.traffic_wanted if row.traffic_asked_at else row.traffic) == split:
             return False
@@ -37,18 +35,6 @@ def ask(endpoint: Endpoint, split: Mapping[str, int]) -> bool:
         audit.record("endpoint.traffic", row)
     endpoint.refresh_from_db()
     return True
-
-
-def require_rest(endpoint: Endpoint) -> None:
-    """A deployment sets the shares when it ends, so one change at a time is made."""
-    require_ready(endpoint)
-    if endpoint.deployed_models.transient().exists():
-        raise NotAllowedNow(_("A model is being deployed here or undeployed. Wait until that has ended."))
-
-
-def require_ready(endpoint: Endpoint) -> None:
-    if endpoint.state != EndpointState.READY:
-        raise NotAllowedNow(_("The endpoint is not ready, so its traffic cannot be shared now."))
 
 
 def words(endpoint: Endpoint, split: Mapping[str, int]) -> str:

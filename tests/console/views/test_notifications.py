@@ -64,8 +64,8 @@ def test_the_popover_lists_the_latest_and_what_runs(visitor):
     for number in range(10):
         factories.notification(facts={"name": f"Model {number}"})
     factories.job(display_name="Under way", state="RUNNING", step=2, total_steps=4)
-    endpoint = factories.endpoint(display_name="Being deployed")
-    factories.deployed_model(endpoint=endpoint, display_name="Being added", state="DEPLOYING")
+    factories.endpoint(display_name="Being deployed")
+    factories.deployed_model(endpoint=factories.ready_endpoint(), display_name="Being added", state="DEPLOYING")
     shown = text(latest(visitor, ""))
     assert "Being added" in shown
     assert [f"Model {number}" in shown for number in (0, 1, 2, 9)] == [False, False, True, True]

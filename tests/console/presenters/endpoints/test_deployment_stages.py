@@ -3,14 +3,14 @@ from datetime import timedelta
 import pytest
 
 from console.presenters.endpoints.deployment_stages import stages
-from jobs.models import Endpoint
+from jobs.models import DeployedModel
 from tests.factories import NOW
 
 
 def shown(state, *seen):
     times = [[stage, (NOW + timedelta(seconds=second)).isoformat()] for stage, second in seen]
-    endpoint = Endpoint(state=state, stage=seen[-1][0] if seen else "", stage_times=times)
-    return [(str(stage.label), stage.state) for stage in stages(endpoint)]
+    model = DeployedModel(state=state, stage=seen[-1][0] if seen else "", stage_times=times)
+    return [(str(stage.label), stage.state) for stage in stages(model)]
 
 
 def test_before_the_first_report_all_of_them_are_ahead():
@@ -42,5 +42,5 @@ def test_a_stage_that_nobody_knows_is_made_readable():
 @pytest.mark.parametrize(("state", "seconds"), [("READY", [9.0, None])])
 def test_each_took_its_time(state, seconds):
     times = [["PREPARING_MODEL", NOW.isoformat()], ["SUCCESSFULLY_DEPLOYED", (NOW + timedelta(seconds=9)).isoformat()]]
-    endpoint = Endpoint(state=state, stage="SUCCESSFULLY_DEPLOYED", stage_times=times)
-    assert [stage.seconds for stage in stages(endpoint)] == seconds
+    model = DeployedModel(state=state, stage="SUCCESSFULLY_DEPLOYED", stage_times=times)
+    assert [stage.seconds for stage in stages(model)] == seconds

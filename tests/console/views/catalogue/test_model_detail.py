@@ -185,7 +185,7 @@ def test_what_is_chosen_is_kept(signed_in):
         True,
         True,
     )
-    assert (made.model_display_name, made.display_name) == ("Mine", "Base")
+    assert (made.model.display_name, made.display_name) == ("Mine", "Base")
 
 
 def test_more_replicas_at_least_than_at_most_are_refused(signed_in):

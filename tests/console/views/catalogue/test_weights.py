@@ -34,7 +34,7 @@ def test_a_folder_becomes_an_endpoint(signed_in, owner):
     made = Endpoint.objects.get()
     assert (response.status_code, response["Location"]) == (303, f"/endpoints/{made.pk}/")
     assert (made.owner, made.model.artifact_uri, made.model.publisher_model) == (owner, "gs://bucket/merged", "")
-    assert (made.model_display_name, made.model.machine_type, made.model.base_model) == ("Merged", "local-cpu", "")
+    assert (made.model.display_name, made.model.machine_type, made.model.base_model) == ("Merged", "local-cpu", "")
 
 
 def test_two_clicks_are_one_endpoint(signed_in):

@@ -3,7 +3,7 @@ import uuid
 
 import pytest
 
-from jobs.models import Comparison, Conversation, Dataset, Endpoint, Message, Vote
+from jobs.models import Comparison, Conversation, Dataset, DeployedModel, Endpoint, Message, Vote
 from jobs.services.comparisons import comparisons
 from tests import factories
 from tests.console.views.chat.test_conversations import HTMX, words
@@ -80,7 +80,7 @@ def test_an_endpoint_that_is_gone_is_refused(visitor):
 def test_a_tuned_model_is_proposed_with_its_base(visitor):
     two()
     tuned = factories.ready_endpoint(job=factories.job(), artifact_uri="gs://bucket/final")
-    Endpoint.objects.filter(display_name="Right one").update(base_model="x", publisher_model="x")
+    DeployedModel.objects.filter(display_name="Right one").update(base_model="x", publisher_model="x")
     form = visitor.get(f"/studio/compare/?endpoint={tuned.pk}").context["form"]
     left = Endpoint.objects.get(display_name="Left one")
     assert (form.initial["a"], form.initial["b"]) == (str(tuned.pk), str(left.pk))

@@ -52,7 +52,7 @@ def test_what_is_lost_is_said_before(visitor, action):
 def test_who_uses_it_is_said_before(visitor):
     endpoint = busy(state="STREAMING")
     job = factories.job(state="SUCCEEDED", display_name="Bot")
-    Endpoint.objects.filter(pk=endpoint.pk).update(job=job)
+    endpoint.deployed_models.update(job=job)
     text = words(visitor.get(url(endpoint, "undeploy")))
     for use in (
         "1 answer is being written now and will be cut off.",
@@ -94,7 +94,7 @@ def test_what_cannot_be_is_not_asked(visitor, action, state):
 def test_replicas_are_changed(visitor):
     endpoint = factories.ready_endpoint()
     response = visitor.post(url(endpoint, "replicas"), {"minimum": 2, "maximum": 3})
-    assert (response.status_code, fresh(endpoint).min_replicas, endpoint.model.max_replicas) == (303, 2, 3)
+    assert (response.status_code, fresh(endpoint).model.min_replicas, endpoint.model.max_replicas) == (303, 2, 3)
     text = words(visitor.get(f"/endpoints/{endpoint.pk}/"))
     assert "Vertex AI is asked for 2–3 replicas." in text
 
@@ -110,7 +110,11 @@ def test_replicas_are_changed(visitor):
 def test_replicas_that_make_no_sense(visitor, values, error):
     endpoint = factories.ready_endpoint()
     response = visitor.post(url(endpoint, "replicas"), values, **HTMX)
-    assert (response.status_code, error in words(response), fresh(endpoint).replicas_asked_at) == (422, True, None)
+    assert (response.status_code, error in words(response), fresh(endpoint).model.replicas_asked_at) == (
+        422,
+        True,
+        None,
+    )
 
 
 @pytest.mark.parametrize(

@@ -82,15 +82,14 @@ def test_the_page_takes_the_same_queries_for_one_and_for_three(visitor, number, 
     endpoint = factories.ready_endpoint()
     for _ in range(number):
         factories.deployed_model(endpoint=endpoint)
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(10):
         visitor.get(url(endpoint))
 
 
 def test_the_list_counts_them_and_adds_their_costs(visitor, shared):
     text = words(visitor.get("/endpoints/"))
     assert "and 1 more model" in text
-    shared.machine_type = "g2-standard-12"
-    shared.save()
+    shared.deployed_models.update(machine_type="g2-standard-12")
     assert "$2.30" in words(visitor.get("/endpoints/"))
 
 
@@ -211,7 +210,9 @@ def test_one_of_two_goes_and_the_other_gets_all(visitor, shared):
 
 def test_the_first_one_goes_too(visitor, shared):
     visitor.post(url(shared, "models/4711/undeploy/"))
-    assert (fresh(shared).deployed_model_id, shared.model_name, shared.display_name) == ("5001", "Captain", "Shop")
+    assert (fresh(shared).model.deployed_model_id, shared.model.display_name, shared.display_name) == (
+        "5001", "Captain", "Shop",
+    )  # fmt: skip
     assert DeployedModel.objects.get(deployed_model_id="4711").display_name == "Shop"
 
 

@@ -142,9 +142,9 @@ def test_a_deleted_endpoint_takes_itself_off_the_page(visitor):
 @pytest.mark.parametrize(
     ("state", "reason"),
     [
-        ("UNDEPLOYED", "No model is deployed here."),
+        ("UNDEPLOYED", "Nothing is deployed on this endpoint. Delete it if you do not need it."),
         ("UNDEPLOYING", "The model is undeployed or about to be."),
-        ("FAILED", "No model is deployed here."),
+        ("FAILED", "Nothing is deployed on this endpoint. Delete it if you do not need it."),
     ],
 )
 def test_why_undeploy_is_off_is_said(visitor, state, reason):
@@ -169,7 +169,7 @@ def test_the_detail_page_takes_a_fixed_number_of_queries(visitor, django_assert_
     talk = factories.conversation(endpoint=factories.ready_endpoint())
     for _ in range(3):
         answer(talk)
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(10):
         visitor.get(url(talk.endpoint))
 
 

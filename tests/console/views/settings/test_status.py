@@ -178,7 +178,7 @@ def test_the_page_takes_the_same_queries(page, django_assert_num_queries, rows):
     for name in ("storage", "vertex", "clock")[:rows]:
         probed(name, "ok")
     page()
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(11):
         page()
 
 

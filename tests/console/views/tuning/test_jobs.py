@@ -278,7 +278,7 @@ def test_a_checkpoint_is_made_the_default_and_deployed(visitor):
     job = factories.job(state="SUCCEEDED", tuning_mode="FULL", checkpoints=CHECKPOINTS)
     assert visitor.post(url(job, "default-checkpoint/"), {"checkpoint": "1"}).url == url(job)
     visitor.post(url(job, "deploy/"))
-    assert Endpoint.objects.get().artifact_uri.endswith("/checkpoints/checkpoint-140")
+    assert Endpoint.objects.get().model.artifact_uri.endswith("/checkpoints/checkpoint-140")
 
 
 def test_a_checkpoint_is_deployed_beside_another_once(visitor):

@@ -196,8 +196,8 @@ def test_an_answer_about_a_picture_that_is_gone_fails_with_its_name(talk, fake_g
 
 def test_a_text_model_is_sent_none(talk):
     finish(ask(talk, factories.picture(alt="A cat")))
-    talk.endpoint.base_model = factories.BASE_MODEL
-    talk.endpoint.save()
+    talk.endpoint.deployed_models.update(base_model=factories.BASE_MODEL)
+    talk.refresh_from_db()
     with pytest.raises(NotAllowedNow, match="gemma-3-270m reads text only, no pictures. Remove the pictures"):
         ask(talk, factories.picture())
     talk.refresh_from_db()

@@ -1,0 +1,129 @@
+"""What may be done with an endpoint and its models now: the only place that decides it. Buttons ask `why_not_…`, which
+gives a sentence or nothing; services ask `check_can_…`, which raises it, on the row that they have locked."""
+
+from jobs.errors import NotAllowedNow
+from jobs.models import DeployedModel, Endpoint
+from jobs.states import DeployedState, EndpointState
+from jobs.text.deferred import gettext as _
+
+MAX_MODELS = 20
+SERVING = frozenset({EndpointState.DEPLOYING, EndpointState.READY})
+ENDED = frozenset({EndpointState.DELETING, EndpointState.DELETED})
+OVER = frozenset({EndpointState.FAILED, EndpointState.UNDEPLOYED, *ENDED})
+ON_IT = frozenset({DeployedState.DEPLOYING, DeployedState.READY})
+
+
+def why_not_undeploy(endpoint: Endpoint) -> str:
+    if endpoint.state == EndpointState.UNDEPLOYING or endpoint.wanted == EndpointState.UNDEPLOYED:
+        return _("The model is undeployed or about to be.")
+    if endpoint.state not in SERVING:
+        return _("Nothing is deployed on this endpoint. Delete it if you do not need it.")
+    return ""
+
+
+def why_not_delete(endpoint: Endpoint) -> str:
+    is_going = endpoint.state in ENDED or endpoint.wanted == EndpointState.DELETED
+    return _("The endpoint is being deleted.") if is_going and endpoint.state != EndpointState.FAILED else ""
+
+
+def why_not_deploy_again(endpoint: Endpoint) -> str:
+    return "" if endpoint.state in OVER else _("The model is deployed here already, or on its way.")
+
+
+def why_not_set_lease(endpoint: Endpoint) -> str:
+    if endpoint.state not in SERVING:
+        return _("Nothing is deployed on this endpoint, so there is nothing to undeploy later.")
+    return ""
+
+
+def why_not_extend(endpoint: Endpoint) -> str:
+    has_end = endpoint.undeploy_at is not None and endpoint.lease_hours is not None
+    if endpoint.state == EndpointState.READY and has_end:
+        return ""
+    return _("There is no lease to extend. Look at the endpoint again.")
+
+
+def why_not_scale(model: DeployedModel) -> str:
+    """Reads its endpoint."""
+    if model.endpoint.state not in SERVING or model.state not in ON_IT:
+        return _("Nothing is deployed on this endpoint, so it has no replicas.")
+    return ""
+
+
+def why_not_change_models(endpoint: Endpoint) -> str:
+    """One change at a time: a deployment sets the shares of traffic when it ends. One query."""
+    if endpoint.state != EndpointState.READY:
+        return _("The endpoint is not ready.")
+    if endpoint.deployed_models.transient().exists():
+        return _("A model is being deployed here or undeployed. Wait until that has ended.")
+    return ""
+
+
+def why_not_add_model(endpoint: Endpoint) -> str:
+    return why_not_change_models(endpoint) or why_no_room(endpoint)
+
+
+def why_no_room(endpoint: Endpoint) -> str:
+    """For another model on an endpoint whose models may be changed."""
+    if endpoint.traffic_asked_at:
+        return _("The shares of traffic are being changed. Wait until that has ended.")
+    if len(endpoint.traffic) >= MAX_MODELS:
+        return _("An endpoint takes at most %d models.") % MAX_MODELS
+    return ""
+
+
+def why_not_undeploy_model(model: DeployedModel) -> str:
+    """Of one that is being deployed, its deployment is given up. Another one of this console's has to stay, which
+    stands for the endpoint then."""
+    endpoint = model.endpoint
+    if model.state == DeployedState.DEPLOYING:
+        return "" if endpoint.state == EndpointState.READY else _("The endpoint is not ready.")
+    if reason := why_not_change_models(endpoint):
+        return reason
+    if set(endpoint.traffic) <= {model.deployed_model_id}:
+        return _("It is the only model on this endpoint. Undeploy the endpoint.")
+    others = endpoint.deployed_models.filter(state=DeployedState.READY).exclude(pk=model.pk)
+    if not others.filter(deployed_model_id__in=endpoint.traffic).exists():
+        return _("The other models were deployed outside this console. Undeploy this one there, too.")
+    return ""
+
+
+def check_can_undeploy(endpoint: Endpoint) -> None:
+    _refuse(why_not_undeploy(endpoint))
+
+
+def check_can_delete(endpoint: Endpoint) -> None:
+    _refuse(why_not_delete(endpoint))
+
+
+def check_can_deploy_again(endpoint: Endpoint) -> None:
+    _refuse(why_not_deploy_again(endpoint))
+
+
+def check_can_set_lease(endpoint: Endpoint) -> None:
+    _refuse(why_not_set_lease(endpoint))
+
+
+def check_can_extend(endpoint: Endpoint) -> None:
+    _refuse(why_not_extend(endpoint))
+
+
+def check_can_scale(model: DeployedModel) -> None:
+    _refuse(why_not_scale(model))
+
+
+def check_can_change_models(endpoint: Endpoint) -> None:
+    _refuse(why_not_change_models(endpoint))
+
+
+def check_can_add_model(endpoint: Endpoint) -> None:
+    _refuse(why_not_add_model(endpoint))
+
+
+def check_can_undeploy_model(model: DeployedModel) -> None:
+    _refuse(why_not_undeploy_model(model))
+
+
+def _refuse(reason: str) -> None:
+    if reason:
+        raise NotAllowedNow(reason)
