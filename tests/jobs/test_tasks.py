@@ -19,7 +19,13 @@ pytestmark = pytest.mark.django_db
 def sent(monkeypatch):
     """What is put on the queues: (task name, arguments)."""
     messages = []
-    for task in (tasks.advance_tuning_job, tasks.advance_endpoint, tasks.answer_message, tasks.deliver):
+    for task in (
+        tasks.advance_tuning_job,
+        tasks.advance_endpoint,
+        tasks.advance_deployed_model,
+        tasks.answer_message,
+        tasks.deliver,
+    ):
         keep = lambda *, kwargs, expires, name=task.name: messages.append((name, kwargs))  # noqa: E731
         monkeypatch.setattr(task, "apply_async", keep)
     return messages
@@ -48,18 +54,20 @@ def test_an_answer_is_acknowledged_before_it_is_produced():
 
 
 def test_a_sweep_kicks_what_is_due_and_shows_that_it_lives(sent):
-    job, endpoint = factories.job(), factories.endpoint(next_check_at=factories.NOW)
+    job, endpoint = factories.job(), factories.ready_endpoint(next_check_at=factories.NOW)
+    coming = factories.endpoint(next_check_at=factories.NOW).model
     factories.job(next_check_at=None)
     tasks.sweep()
     assert sent == [
         ("tuning.advance", {"job_id": str(job.pk)}),
         ("endpoints.advance", {"endpoint_id": str(endpoint.pk)}),
+        ("endpoints.advance_model", {"model_id": str(coming.pk)}),
     ]
     assert set(Heartbeat.objects.values_list("name", flat=True)) == {"worker", "beat"}
 
 
 def test_a_broken_part_does_not_keep_the_others_from_their_turn(sent, monkeypatch):
-    endpoint = factories.endpoint(next_check_at=factories.NOW)
+    endpoint = factories.ready_endpoint(next_check_at=factories.NOW)
     monkeypatch.setattr(jobs, "due", lambda now: 1 / 0)
     tasks.sweep()
     assert sent == [("endpoints.advance", {"endpoint_id": str(endpoint.pk)})]

@@ -77,7 +77,8 @@ def test_every_module_that_touches_an_address_of_cloud_storage_is_known_here():
 
 def test_what_takes_an_address_from_a_person_asks_the_policy():
     trees = services()
-    assert {path: calls_on(trees[path], "policies") & {*wanted} for path, wanted in ASKS.items()} == ASKS
+    asked = {path: calls_on(trees[path], "policies") | calls_on(trees[path], "storage_policies") for path in ASKS}
+    assert {path: asked[path] & {*wanted} for path, wanted in ASKS.items()} == ASKS
 
 
 def test_the_policy_is_asked_of_rows_and_touches_nothing_else():

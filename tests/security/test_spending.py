@@ -215,10 +215,10 @@ def test_more_machines_count_when_they_are_asked_for(owner):
     endpoint = factories.ready_endpoint(owner=owner, machine_type=MACHINE, lease_kind="FIXED", lease_hours=1)
     limit(person=HOUR * 2)
     with pytest.raises(SpendingLimitReached):
-        endpoints.request_replicas(endpoint, minimum=1, maximum=4)
-    endpoints.request_replicas(endpoint, minimum=1, maximum=3)
-    endpoints.request_replicas(endpoint, minimum=1, maximum=3)
-    endpoints.request_replicas(endpoint, minimum=1, maximum=1)
+        endpoints.request_replicas(endpoint.model, minimum=1, maximum=4)
+    endpoints.request_replicas(endpoint.model, minimum=1, maximum=3)
+    endpoints.request_replicas(endpoint.model, minimum=1, maximum=3)
+    endpoints.request_replicas(endpoint.model, minimum=1, maximum=1)
     assert used() == HOUR * 2
 
 
@@ -373,7 +373,7 @@ def test_what_is_added_counts_for_what_is_left_of_the_lease(owner):
     for _ in range(4):
         lifetime.extend(endpoint, seen=endpoint.undeploy_at)
     before = used()
-    endpoints.request_replicas(endpoint, minimum=1, maximum=2)
+    endpoints.request_replicas(endpoint.model, minimum=1, maximum=2)
     spec = DeployedModelSpec("Other", 10, publisher_model=factories.BASE_MODEL, machine=Machine(MACHINE))
     deployed_models.add(endpoint, key=uuid.uuid4(), spec=spec)
     assert (before, round((used() - before) / HOUR, 1)) == (HOUR * 5, 10)

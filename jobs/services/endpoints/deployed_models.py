@@ -18,7 +18,7 @@ from jobs.services.costs import spending
 from jobs.services.notifications import notifications
 from jobs.services.remote import row_lease
 from jobs.services.remote.create_once import UNSENT, fingerprint
-from jobs.services.storage.policies import check_can_read
+from jobs.services.storage import policies as storage_policies
 from jobs.services.tuned_models import checkpoints
 from jobs.states import DEPLOYED_TRANSITIONS, DeployedState, Phase, TuningState, check
 from jobs.text.deferred import gettext as _
@@ -105,7 +105,7 @@ def check_own(owner: User, job: TuningJob | None, folder: str) -> None:
     if job and job.owner_id != owner.pk:
         raise NotAllowedNow(_("You have no such tuned model. Choose one of the list."))
     if folder:
-        check_can_read(owner, folder)
+        storage_policies.check_can_read(owner, folder)
 
 
 def _columns(spec: DeployedModelSpec) -> dict[str, Any]:

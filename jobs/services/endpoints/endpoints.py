@@ -22,7 +22,7 @@ from jobs.services.costs import spending
 from jobs.services.notifications import notifications
 from jobs.services.remote import row_lease
 from jobs.services.remote.create_once import fingerprint
-from jobs.services.storage.policies import check_can_read
+from jobs.services.storage import policies as storage_policies
 from jobs.services.tuned_models import checkpoints
 from jobs.states import ENDPOINT_TRANSITIONS, EndpointState, Phase, TuningState, check
 from jobs.text.deferred import gettext as _
@@ -103,7 +103,7 @@ def deploy_again(endpoint: Endpoint) -> Endpoint:
     """Another endpoint with the same settings, since this one is over. Twice is one, as long as that one lives."""
     policies.check_can_deploy_again(endpoint)
     if endpoint.model.artifact_uri:
-        check_can_read(endpoint.owner, endpoint.model.artifact_uri)
+        storage_policies.check_can_read(endpoint.owner, endpoint.model.artifact_uri)
     keys = (uuid5(endpoint.pk, f"again {number}") for number in count())
     key = next(key for key in keys if not Endpoint.objects.filter(pk=key, state__in=policies.OVER).exists())
     return _create(key, endpoint.owner, _columns_of(endpoint), automatic=False)

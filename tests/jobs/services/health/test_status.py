@@ -132,7 +132,7 @@ def test_the_parts_take_the_same_queries_however_much_there_is(django_assert_num
     beat("worker")
     for _ in range(3):
         factories.job(next_check_at=NOW - timedelta(seconds=5))
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         status.parts(NOW)
 
 
