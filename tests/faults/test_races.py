@@ -180,7 +180,7 @@ def test_extending_against_the_end_of_a_lease(owner, driver):
 
 def test_a_double_click_changes_the_replicas_once(owner):
     endpoint = factories.ready_endpoint(owner=owner)
-    at_once(lambda: endpoints.request_replicas(Endpoint.objects.get(pk=endpoint.pk), minimum=2, maximum=2))
+    at_once(lambda: endpoints.request_replicas(Endpoint.objects.get(pk=endpoint.pk).model, minimum=2, maximum=2))
     assert endpoint.events.count() == 1
 
 

@@ -96,7 +96,7 @@ def click(request):
 def swept(monkeypatch):
     """What a sweep sends to the workers."""
     sent = []
-    for task in (tasks.advance_tuning_job, tasks.advance_endpoint):
+    for task in (tasks.advance_tuning_job, tasks.advance_endpoint, tasks.advance_deployed_model):
         keep = lambda *, kwargs, expires: sent.extend(kwargs.values())  # noqa: E731
         monkeypatch.setattr(task, "apply_async", keep)
     return sent
