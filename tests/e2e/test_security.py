@@ -130,8 +130,8 @@ def test_who_waits_is_told_how_long(visit: Visit) -> None:
     for _ in range(5):
         page.get_by_label("Username").fill("somebody")
         page.get_by_label("Password").fill("wrong")
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_load_state()
+        with page.expect_navigation():
+            page.get_by_role("button", name="Sign in").click()
     expect(page.locator(".errors")).to_contain_text(re.compile(r"Wait \d+ seconds?, then try again\."))
     visit.picture("sign-in-wait")
     assert remarks(page) == []

@@ -13,6 +13,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(240)]
 HEAVIEST = ["chat", "compare", "job", "settings-appearance", "step-base-model", "tuning"]
 KILOBYTE = 1000
 FIRST, FIRST_WITH_CHART, AGAIN = 120 * KILOBYTE, 150 * KILOBYTE, 15 * KILOBYTE
+# A chapter of the documentation is as long as it is.
+CHAPTER = 30 * KILOBYTE
 
 
 def visitor(browser: Browser, session: list[Any], locale: str) -> BrowserContext:
@@ -40,7 +42,7 @@ def test_pages_are_light(
         context.close()
         if first.total > (FIRST_WITH_CHART if page.chart else FIRST):
             found.append(f"{page.name}: {first.total} bytes at the first visit: {heaviest(first)}")
-        if again.total > AGAIN:
+        if again.total > (CHAPTER if page.name.startswith("settings-about-") else AGAIN):
             found.append(f"{page.name}: {again.total} bytes at the second visit: {heaviest(again)}")
     assert found == []
 
