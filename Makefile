@@ -68,6 +68,7 @@ image: ## the image alone, the same one for the same commit: make image ENGINE=p
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/djlint --lint --quiet templates
 
 check: lint ## everything that looks at the code without running it
 	$(BIN)/mypy
