@@ -15,7 +15,7 @@ BY_HARDWARE := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cu
 	nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver \
 	nvidia-cusparse nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
 
-.PHONY: up browser test test-slow test-faults test-compose test-bare image soak lint check lock sbom audit format messages demo-check bench bench-chat bench-lists bench-pages bench-reliability bench-serving bench-training screenshots tour clean
+.PHONY: up browser test test-slow test-faults test-compose test-bare image soak lint lint-static node check lock lock-static sbom audit format messages demo-check bench bench-chat bench-lists bench-pages bench-reliability bench-serving bench-training screenshots tour clean
 
 up: $(VENV)/.installed-local ## run the whole console on this machine
 	@$(BIN)/python manage.py up $(ARGS)
@@ -68,8 +68,13 @@ image: ## the image alone, the same one for the same commit: make image ENGINE=p
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/djlint --lint --quiet templates
 
-check: lint ## everything that looks at the code without running it
+lint-static: node_modules/.installed ## JavaScript and CSS
+	$(WITH_NODE) node node_modules/eslint/bin/eslint.js static
+	$(WITH_NODE) node node_modules/stylelint/bin/stylelint.mjs 'static/**/*.css'
+
+check: lint lint-static ## everything that looks at the code without running it
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
@@ -80,12 +85,20 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 
 messages: $(VENV)/.installed-dev ## after a change of a text: needs GNU gettext; the .mo files are committed
-	$(BIN)/python manage.py makemessages --all --no-location --no-obsolete --ignore '.venv/*' --ignore 'tests/*'
-	$(BIN)/python manage.py compilemessages --ignore '.venv/*'
+	$(BIN)/python manage.py makemessages --all --no-location --no-obsolete --ignore '.venv/*' --ignore 'node_modules/*' --ignore 'tests/*'
+	$(BIN)/python manage.py compilemessages --ignore '.venv/*' --ignore 'node_modules/*'
 
 lock: $(VENV)/lock/.installed ## after a change of a dependency: exact versions and hashes, for the image
 	$(VENV)/lock/bin/uv pip compile $(LOCKING) $(ARGS) --extra s3 pyproject.toml -o requirements.lock
 	$(VENV)/lock/bin/uv pip compile $(LOCKING) $(ARGS) --extra s3 --extra local $(BY_HARDWARE:%=--no-emit-package %) pyproject.toml -o requirements-local.lock
+
+lock-static: node ## after a change of package.json: exact versions and checksums of the linters, without a registry's address
+	$(WITH_NODE) npm install --package-lock-only $(ARGS)
+	@$(WITH_NODE) node --eval '$(WITHOUT_FUNDING)'
+
+WITHOUT_FUNDING := const fs = require("fs"), lock = JSON.parse(fs.readFileSync("package-lock.json")); \
+	for (const one of Object.values(lock.packages)) delete one.funding; \
+	fs.writeFileSync("package-lock.json", JSON.stringify(lock, null, 2) + "\n");
 
 LOCKING := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
@@ -160,6 +173,18 @@ $(VENV)/.installed-dev: pyproject.toml $(VENV)/.torch-$(TORCH) | $(VENV)/bin/pip
 	@$(PREFLIGHT) --again
 	$(PIP_INSTALL) -e '.[local,dev]'
 	@touch $@ $(VENV)/.installed-local
+
+# The linters of JavaScript and CSS run in the system's Node, if it is new enough, else in that of a wheel.
+WITH_NODE := PATH="$(abspath $(BIN)):$$PATH"
+NODE_IS_NEW := const [major, minor] = process.versions.node.split(".").map(Number); process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)
+
+node: | $(VENV)/bin/pip
+	@{ $(WITH_NODE) node --eval '$(NODE_IS_NEW)' && $(WITH_NODE) npm --version; } >/dev/null 2>&1 || $(PIP_INSTALL) -e '.[node]'
+
+node_modules/.installed: package.json package-lock.json .npmrc | node
+	@$(WITH_NODE) npm ci --no-progress --loglevel=error || { rm -rf node_modules; echo "npm could not install the linters of JavaScript and CSS, which package-lock.json names. \
+	They come from the registry that \`npm config get registry\` names; it has to be reachable." >&2; exit 1; }
+	@touch $@
 
 $(VENV)/gradio/.installed: | $(VENV)/bin/pip
 	$(PYTHON) -m venv $(VENV)/gradio

@@ -21,7 +21,7 @@ export default class extends Controller {
 
   show() {
     const seconds = (new Date(this.element.dateTime) - Date.now()) / 1000;
-    const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? [];
+    const [unit, size] = UNITS.find(([, least]) => Math.abs(seconds) >= least) ?? [];
     if (unit) this.element.textContent = FORMAT.format(Math.trunc(seconds / size), unit);
   }
 }

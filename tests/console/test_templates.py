@@ -24,6 +24,9 @@ FORBIDDEN = {
 }
 
 
+LONGEST_LINE = 200
+
+
 def each_template():
     return pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.relative_to(ROOT).as_posix())
 
@@ -32,6 +35,12 @@ def each_template():
 def test_a_template_keeps_to_the_policy(path):
     text = path.read_text()
     assert [name for name, pattern in FORBIDDEN.items() if re.search(pattern, text)] == []
+
+
+@each_template()
+def test_the_lines_of_a_template_can_be_read(path):
+    lines = path.read_text().splitlines()
+    assert [number for number, line in enumerate(lines, 1) if len(line) > LONGEST_LINE] == []
 
 
 @each_template()

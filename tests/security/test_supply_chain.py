@@ -1,5 +1,6 @@
 """What the image installs is written down to the last byte, and an advisory about any of it is found."""
 
+import json
 import re
 import tomllib
 from importlib import metadata
@@ -81,6 +82,14 @@ def test_the_image_is_built_from_the_locks() -> None:
     assert lines == ['--no-compile --require-hashes --no-deps -r "/build/requirements${EXTRAS:+-$EXTRAS}.lock"']
     script = (ROOT / "containers/install-torch").read_text()
     assert re.findall(r"\bpip\b.*? install (.*);", script) == ['"$@" "torch>=2.9"']
+
+
+def test_what_npm_brings_has_a_checksum_and_no_address() -> None:
+    text = (ROOT / "package-lock.json").read_text()
+    packages = json.loads(text)["packages"]
+    assert [name for name, one in packages.items() if name and not one.get("integrity", "").startswith("sha512-")] == []
+    assert [name for name, one in packages.items() if "resolved" in one or one.get("hasInstallScript")] == []
+    assert "://" not in text
 
 
 def test_nothing_that_a_browser_loads_comes_without_a_checksum() -> None:

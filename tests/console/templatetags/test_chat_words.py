@@ -12,6 +12,7 @@ from console.templatetags.chat_words import AFTER_FAILURE, PLACES, WAITS
 from jobs.models import Endpoint, Message
 from jobs.states import EndpointState
 from tests import factories
+from tests.support.markup import tight
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HTTP_HX_REQUEST": "true"}
@@ -121,14 +122,14 @@ def test_a_live_turn_says_what_it_waits_for(visitor, state, kind):
     answer = answered(state=state, content="")
     for address in (f"/studio/chat/{answer.conversation_id}/", f"/studio/chat/turns/{answer.pk}/waiting/"):
         text = words(visitor.get(address))
-        assert re.findall(r'<span class="waiting">(.*?) ·', text) == [str(WAITS[kind])]
+        assert re.findall(r'<span class="waiting">(.*?) ·', tight(text)) == [str(WAITS[kind])]
 
 
 def test_one_that_has_text_waits_for_nothing(visitor):
     answer = answered(state="STREAMING")
     Message.objects.filter(pk=answer.pk).update(updated_at=timezone.now() - timedelta(seconds=7))
     text = words(visitor.get(f"/studio/chat/turns/{answer.pk}/waiting/"))
-    assert re.sub("<.*?>", "", text) == "Generating… · ≈ 10 tokens · 7 s"
+    assert re.sub("<.*?>", "", text).strip() == "Generating… · ≈ 10 tokens · 7 s"
 
 
 def test_one_that_has_ended_is_told_nothing(visitor, team_mate):

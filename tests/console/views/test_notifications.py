@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from jobs.models import Delivery, Notification
 from tests import factories
+from tests.support.markup import tight
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HTTP_HX_REQUEST": "true"}
@@ -116,7 +117,7 @@ def test_the_list_tells_why_and_what_became_of_it(visitor):
     made = factories.notification(kind="tuning.failed", facts={"name": "My model", "reason": "Out of memory."})
     Delivery.objects.create(notification=made, way="email", state="DELIVERED", tries=1, ended_at=timezone.now())
     Delivery.objects.create(notification=made, way="webhook", tries=2, problem="answer", detail="500")
-    shown = text(visitor.get("/notifications/"))
+    shown = tight(text(visitor.get("/notifications/")))
     problem = "The receiver answered with status 500."
     for wanted in ("Tuning My model failed", "Out of memory.", "E-mail: delivered", problem):
         assert wanted in shown

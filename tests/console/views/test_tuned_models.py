@@ -4,6 +4,7 @@ from datetime import timedelta
 import pytest
 
 from tests import factories
+from tests.support.markup import tight
 
 pytestmark = pytest.mark.django_db
 CHECKPOINTS = [{"checkpoint_id": "1", "epoch": 1, "step": 9}, {"checkpoint_id": "2", "epoch": 2, "step": 18}]
@@ -31,7 +32,7 @@ def words(response):
 
 def rows(response):
     """(name, version) of each row."""
-    return re.findall(r'<th scope="row"><a[^>]+>([^<]+)</a>.*?<td class="num">(\d+)</td>', words(response))
+    return re.findall(r'<th scope="row"><a[^>]+>([^<]+)</a>.*?<td class="num">(\d+)</td>', tight(words(response)))
 
 
 def test_an_empty_list_says_what_to_do(visitor):
@@ -87,7 +88,9 @@ def test_the_default_checkpoint_is_the_last(visitor, dataset):
     job = tuned(dataset)
     assert "2 (step 18)" in words(visitor.get("/models/"))
     text = words(visitor.get(f"/models/{job.pk}/"))
-    assert re.findall(r'<th scope="row">(\d)</th><td class="num">2</td><td class="num">18</td><td><span', text) == ["2"]
+    assert re.findall(
+        r'<th scope="row">(\d)</th><td class="num">2</td><td class="num">18</td><td><span', tight(text)
+    ) == ["2"]
 
 
 def test_another_checkpoint_becomes_the_default(visitor, dataset):

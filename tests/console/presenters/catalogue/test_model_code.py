@@ -3,6 +3,7 @@ import pytest
 from console.presenters.catalogue.model_code import TABS, Code
 from console.presenters.catalogue.model_families import family
 from tests import factories
+from tests.support.markup import tight
 
 pytestmark = pytest.mark.django_db
 URL = "/publishers/google/model-garden/gemma3/"
@@ -80,7 +81,7 @@ def test_each_tab_is_a_page_and_a_fragment(client, owner):
         fragment = client.get(f"{URL}?action=code&tab={tab}", headers={"HX-Request": "true"}).content.decode()
         assert 'id="code-panel"' in page
         assert fragment.lstrip().startswith('<div class="stack" id="code">')
-        assert f'tab={tab}" hx-target="#code" hx-swap="outerMorph" aria-current="page"' in fragment
+        assert f'tab={tab}" hx-target="#code" hx-swap="outerMorph" aria-current="page"' in tight(fragment)
 
 
 def test_code_is_coloured_and_escaped(client, owner):

@@ -5,6 +5,7 @@ import pytest
 
 from jobs.models import Conversation, Endpoint
 from tests import factories
+from tests.support.markup import tight
 
 pytestmark = pytest.mark.django_db
 URL = "/publishers/google/model-garden/gemma3/"
@@ -215,7 +216,7 @@ def test_prices_are_known_or_unknown_but_never_nothing(signed_in):
     factories.publisher_model(name="google/gemma3@gemma-3-4b-it", data={"machine_specs": [CLOUD]})
     factories.publisher_model(name="google/gemma3@gemma-3-4b-pt", **CLOSED)
     content = signed_in.get(f"{URL}?variant=gemma-3-4b-it").content.decode().split('id="pricing"')[1]
-    assert re.findall(r'<td class="num">(?:<span class="muted">)?([^<]+)', content) == [
+    assert re.findall(r'<td class="num">(?:<span class="muted">)?([^<]+)', tight(content)) == [
         "$1.14", "Not tuned by Vertex AI", "$2.3014",
     ]  # fmt: skip
     assert "2026-07-08" in content

@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from jobs.models import Conversation, Dataset
 from tests import factories
 from tests.console.views.chat.test_conversations import HTMX, words
+from tests.support.markup import tight
 
 pytestmark = pytest.mark.django_db
 LIST = "/studio/chat/chats/"
@@ -32,7 +33,9 @@ def chosen(*talks):
 
 
 def titles(response):
-    return re.findall(r'<li><input type="hidden" name="chat" value="[^"]*"><a [^>]*>([^<]*)</a>', words(response))
+    return re.findall(
+        r'<li><input type="hidden" name="chat" value="[^"]*"><a [^>]*>([^<]*)</a>', tight(words(response))
+    )
 
 
 def boxes(response):

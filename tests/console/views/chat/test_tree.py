@@ -8,6 +8,7 @@ from jobs.models import Conversation, Dataset, Message, ShareLink
 from jobs.services.chat import shared_links
 from tests import factories
 from tests.console.views.chat.test_conversations import HTMX, answered, turn_url, url, words
+from tests.support.markup import tight
 from tests.support.stored import path_of
 
 pytestmark = pytest.mark.django_db
@@ -67,7 +68,7 @@ def test_another_version_is_shown_and_announced(visitor):
     status = (
         f'<hx-partial hx-target="#chat-status" hx-swap="innerMorph"><span id="said-{first.pk}">Version 1 of 2</span>'
     )
-    assert status in text
+    assert status in tight(text)
 
 
 def test_a_refresh_that_nobody_asked_for_speaks_over_nothing(visitor):
@@ -80,7 +81,7 @@ def test_a_refresh_while_the_model_answers_says_so_and_leaves_what_was_refused(v
     _first, second = two_versions()
     Message.objects.filter(pk=second.pk).update(state="STREAMING")
     text = words(visitor.get(url(second.conversation), **HTMX))
-    assert (">Generating…</span>" in text, "composer-error" in text) == (True, False)
+    assert (">Generating…</span>" in tight(text), "composer-error" in text) == (True, False)
 
 
 def test_without_a_script_showing_leads_back_to_the_turn(visitor):
@@ -129,7 +130,7 @@ def test_a_continued_answer_shows_its_beginning_and_says_that_it_took_two_reques
     response = visitor.post(turn_url(answer, "continue/"), {"key": uuid.uuid4()}, **HTMX)
     assert re.search(r'id="reply-[^"]+-tail"><p>The</p></div>', words(response))
     Message.objects.filter(role="assistant").update(state="COMPLETE", timings={"total": 1, "requests": 2})
-    assert "<span>2 requests</span>" in words(visitor.get(url(answer.conversation)))
+    assert "<span>2 requests</span>" in tight(words(visitor.get(url(answer.conversation))))
 
 
 def test_a_question_is_edited_in_its_place(visitor):
@@ -236,7 +237,7 @@ def test_what_is_found_is_marked(visitor):
     talk = factories.conversation(title="Deep sea")
     factories.message(conversation=talk, content="How <deep> is the sea?")
     text = words(visitor.get(f"{LIST}?q=deep&current={talk.pk}", **HTMX))
-    assert "<span><mark>Deep</mark> sea</span><small>How &lt;<mark>deep</mark>&gt; is the sea?</small>" in text
+    assert "<span><mark>Deep</mark>sea</span><small>How &lt;<mark>deep</mark>&gt; is the sea?</small>" in tight(text)
     assert 'aria-current="page"' in text
 
 

@@ -7,6 +7,7 @@ from jobs.models import Comparison, Conversation, Dataset, DeployedModel, Endpoi
 from jobs.services.comparisons import comparisons
 from tests import factories
 from tests.console.views.chat.test_conversations import HTMX, words
+from tests.support.markup import tight
 
 pytestmark = pytest.mark.django_db
 
@@ -229,7 +230,7 @@ def test_an_answer_is_generated_again_in_its_column_only(visitor):
     Message.objects.filter(pk=waiting.pk).update(state="COMPLETE", content="Other", html="<p>Other</p>")
     assert 'aria-label="Version 2 of 2"' in words(visitor.get(url(comparison)))
     text = words(visitor.post(answer_url(left.head, "show/"), **HTMX))
-    assert ("<p>Other</p>" in text, ">Version 1 of 2</span>" in text) == (False, True)
+    assert ("<p>Other</p>" in text, ">Version 1 of 2</span>" in tight(text)) == (False, True)
 
 
 def test_a_cut_off_answer_is_continued(visitor):
@@ -297,7 +298,7 @@ def test_each_answer_has_words_of_its_own_for_its_end(visitor):
     first = re.search(r'id="(said-\d+)"', words(visitor.get(url(comparison), **HTMX)))
     visitor.post(answer_url(left.head, "retry/"), {"key": uuid.uuid4()}, **HTMX)
     Message.objects.filter(state="WAITING").update(state="COMPLETE", content="Other", html="<p>Other</p>")
-    second = re.search(r'id="(said-\d+)">All answers are complete', words(visitor.get(url(comparison), **HTMX)))
+    second = re.search(r'id="(said-\d+)">All answers are complete', tight(words(visitor.get(url(comparison), **HTMX))))
     assert first[1] != second[1]
 
 
@@ -332,7 +333,7 @@ def test_a_blind_comparison_does_not_tell_which_is_which_until_the_vote(visitor)
     text = words(vote(visitor, comparison, columns[0], **HTMX))
     assert [name for name in NAMES if name not in text] == []
     name = columns[0].endpoint.label
-    assert (f"A was best: {name}" in text, ">Your vote is counted</span>" in text) == (True, True)
+    assert (f"A was best: {name}" in text, ">Your vote is counted</span>" in tight(text)) == (True, True)
 
 
 def test_a_failure_does_not_tell_either(visitor):
@@ -369,7 +370,7 @@ def test_a_vote_marks_the_answer_and_counts_for_the_endpoint(visitor):
     text = words(visitor.get(url(comparison)))
     assert ("B was best" in text, text.count("turn model best"), "1 vote" in text) == (True, 1, True)
     assert re.search(
-        r"Right one \(gemma-3-270m\)</a></th><td class=\"num\">1</td>", words(visitor.get("/studio/compare/"))
+        r"Right one \(gemma-3-270m\)</a></th><td class=\"num\">1</td>", tight(words(visitor.get("/studio/compare/")))
     )
 
 

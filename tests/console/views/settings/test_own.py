@@ -11,6 +11,7 @@ from jobs.models import AccountPreference, TuningDraft
 from jobs.services.accounts import preferences
 from jobs.services.chat import conversations
 from tests import factories
+from tests.support.markup import tight
 
 pytestmark = pytest.mark.django_db
 LOOKS = {"theme": "dark", "density": "compact", "reduces_motion": "on", "time_zone": "Asia/Seoul", "language": ""}
@@ -23,7 +24,7 @@ def visitor(client, owner):
 
 
 def html_tag(response):
-    return re.search(r"<html[^>]*>", response.content.decode())[0]
+    return tight(re.search(r"<html[^>]*>", response.content.decode())[0])
 
 
 def test_nothing_chosen_leaves_the_page_plain(visitor):

@@ -10,6 +10,7 @@ from django.utils.html import escape
 from console.templatetags.stencil import MARK
 from jobs.models import AccountPreference, TuningJob
 from tests import factories
+from tests.support.markup import tight
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HTTP_HX_REQUEST": "true"}
@@ -226,7 +227,7 @@ def test_each_order_is_kept_across_pages(page, many, sort, column, descending):
 
 def test_a_heading_sorts_and_says_how_it_is_sorted(page):
     factories.job()
-    text = words(page("/tuning/?sort=name"))
+    text = tight(words(page("/tuning/?sort=name")))
     assert '<th scope="col" aria-sort="ascending"><a href="?sort=-name">' in text
     assert "Tuning jobs, sorted by Model name, ascending" in text
     assert '<a href="?">Created</a>' in text

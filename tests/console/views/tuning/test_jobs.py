@@ -8,6 +8,7 @@ from django.utils import timezone
 from jobs.models import Endpoint, Metric, TuningDraft
 from jobs.services.tuning import queue
 from tests import factories
+from tests.support.markup import tight
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HTTP_HX_REQUEST": "true"}
@@ -260,7 +261,7 @@ def test_checkpoints_are_marked_on_the_chart_and_listed(visitor):
     points(job, ("/train_total_loss", 140, 1.25, 0), ("/eval_total_loss", 139, 9.5, 0))
     assert visitor.get(url(job, "metrics.json")).json()["checkpoints"] == [{"x": 140, "label": "1"}]
     figures = '<td class="num">1</td><td class="num">140</td><td class="num">1.250</td><td class="num">–</td>'
-    assert figures in fragment(visitor, job)
+    assert figures in tight(fragment(visitor, job))
 
 
 def test_an_earlier_checkpoint_of_an_adapter_says_why_it_is_not_deployed(visitor):
