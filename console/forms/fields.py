@@ -1,32 +1,30 @@
-import re
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.functional import lazy
 from django.utils.text import normalize_newlines
 from django.utils.translation import gettext, gettext_lazy as _
 
-CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
+from jobs.models.fields.names import name_problem
+
+
+def said_by(sentence: Callable[[], str]) -> str:
+    """A sentence of the domain, in the language of whoever reads the form."""
+    return lazy(lambda: str(sentence()), str)()
 
 
 def check_display_name(value: str) -> None:
-    if CONTROL_CHARACTERS.search(value):
-        raise ValidationError(_("A name is one line of text; take out line breaks and other control characters."))
-    if not any(character.isalnum() for character in value):
-        raise ValidationError(_("Use at least one letter or digit in the name."))
+    code, sentence = name_problem(value)
+    if code:
+        raise ValidationError(sentence, code=code)
 
 
 class DisplayNameField(forms.CharField):
     def __init__(self, **kwargs: Any) -> None:
-        messages = {
-            "required": _("Write a name."),
-            "max_length": _("A name has at most 128 characters; this one has %(show_value)d. Shorten it."),
-            "null_characters_not_allowed": _(
-                "A name is one line of text; take out line breaks and control characters."
-            ),
-        }
-        super().__init__(max_length=128, error_messages=messages, validators=[check_display_name], **kwargs)
-        self.widget.attrs.pop("maxlength", None)
+        super().__init__(error_messages={"required": said_by(lambda: name_problem("")[1])}, **kwargs)
+        self.validators = [check_display_name]
 
 
 class MultilineField(forms.CharField):

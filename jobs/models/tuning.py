@@ -137,6 +137,8 @@ class TuningJob(RemoteResource):
     cancel_sent_at = models.DateTimeField(null=True, blank=True)
     base_model = models.CharField(max_length=200)
     output_uri = models.CharField(max_length=1024)
+    # False of a job that was given the folder of an earlier one, before each had to have its own.
+    owns_output = models.BooleanField(default=True, editable=False)
     dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="jobs")
     validation_dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     epochs = models.PositiveIntegerField()
@@ -198,6 +200,9 @@ class TuningJob(RemoteResource):
             models.Index(fields=["output_uri"], name="tuning_by_output"),
             models.Index(fields=["state"], name="tuning_by_state"),
             models.Index(fields=["next_check_at"], name="tuning_due", condition=Q(next_check_at__isnull=False)),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["output_uri"], condition=Q(owns_output=True), name="one_job_an_output"),
         ]
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **options: Any) -> None:

@@ -18,7 +18,7 @@ from jobs.services.endpoints.endpoints import DeploymentSpec
 from jobs.services.remote import row_lease
 from jobs.services.storage import sharing
 from jobs.services.tuning import jobs as tuning, queue
-from jobs.services.tuning.jobs import TuningSpec
+from jobs.services.tuning.spec import TuningSpec
 from tests import factories
 from tests.driving import Driver
 from tests.support.stored import path_of

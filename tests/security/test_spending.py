@@ -18,7 +18,7 @@ from jobs.services.endpoints import endpoints, further_models, lifetime
 from jobs.services.endpoints.endpoints import DeploymentSpec, Machine
 from jobs.services.endpoints.further_models import FurtherSpec
 from jobs.services.tuning import jobs
-from jobs.services.tuning.jobs import TuningSpec
+from jobs.services.tuning.spec import TuningSpec
 from jobs.states import Phase
 from jobs.vertex.errors import Refused
 from tests import factories

@@ -20,7 +20,7 @@ from jobs.services.endpoints.further_models import FurtherSpec
 from jobs.services.storage import browsing, policies, sharing
 from jobs.services.tuned_models import continuation
 from jobs.services.tuning import job_files, jobs, output_check
-from jobs.services.tuning.jobs import TuningSpec
+from jobs.services.tuning.spec import TuningSpec
 from jobs.vertex import get_gateway
 from tests import factories
 from tests.driving import Driver

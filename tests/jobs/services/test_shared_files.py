@@ -21,7 +21,7 @@ from jobs.services.datasets.preview import page_of_rows
 from jobs.services.health import probes, status
 from jobs.services.storage import file_owner
 from jobs.services.tuning import jobs
-from jobs.services.tuning.jobs import TuningSpec
+from jobs.services.tuning.spec import TuningSpec
 from tests import factories
 from tests.driving import Driver
 from tests.fakes import FakeGateway

@@ -10,7 +10,7 @@ import pytest
 from jobs.models import Dataset
 from jobs.services.datasets import datasets
 from jobs.services.tuning import jobs
-from jobs.services.tuning.jobs import TuningSpec
+from jobs.services.tuning.spec import TuningSpec
 from jobs.services.tuning.steps import dataset_uri
 from tests import factories
 from tests.driving import Driver

@@ -16,7 +16,7 @@ from jobs.services.notifications import notifications
 from jobs.services.notifications.notifications import End
 from jobs.services.remote import row_lease
 from jobs.services.tuning import jobs
-from jobs.services.tuning.jobs import TuningSpec
+from jobs.services.tuning.spec import TuningSpec
 from tests import factories
 from tests.driving import Driver
 

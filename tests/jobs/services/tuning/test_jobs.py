@@ -6,7 +6,7 @@ import pytest
 from jobs import errors
 from jobs.models import Endpoint, TuningDraft, TuningJob
 from jobs.services.tuning import jobs
-from jobs.services.tuning.jobs import TuningSpec
+from jobs.services.tuning.spec import TuningSpec
 from jobs.vertex.errors import NotAuthorised
 from jobs.vertex.port import Point
 from tests import factories
