@@ -18,7 +18,6 @@ from jobs.services.endpoints import endpoints, further_models, lifetime
 from jobs.services.endpoints.endpoints import DeploymentSpec, Machine
 from jobs.services.endpoints.further_models import FurtherSpec
 from jobs.services.tuning import jobs
-from jobs.services.tuning.spec import TuningSpec
 from jobs.states import Phase
 from jobs.vertex.errors import Refused
 from tests import factories
@@ -48,7 +47,10 @@ def deploy(user, *, key=None, machine=MACHINE, hours=1, **values):
 def training(user, characters=400_000_000, **values):
     """Of an estimate of many dollars."""
     data = factories.dataset(owner=user, character_count=characters)
-    return TuningSpec("Captain", BIG_MODEL, "gs://garden-local/ahoy", data, tuning_mode="FULL", **values)
+    return factories.tuning_spec(
+        display_name="Captain", base_model=BIG_MODEL, dataset=data, tuning_mode="FULL",
+        **{"output_uri": f"gs://garden-local/{uuid.uuid4()}"} | values,
+    )  # fmt: skip
 
 
 def used(user=None):

@@ -20,7 +20,6 @@ from jobs.services.endpoints.further_models import FurtherSpec
 from jobs.services.storage import browsing, policies, sharing
 from jobs.services.tuned_models import continuation
 from jobs.services.tuning import job_files, jobs, output_check
-from jobs.services.tuning.spec import TuningSpec
 from jobs.vertex import get_gateway
 from tests import factories
 from tests.driving import Driver
@@ -185,12 +184,8 @@ def test_deploying_again_what_is_not_shared_any_more(owner, bob, ann, job):
 
 
 def tuning_spec(user, **values):
-    made = {
-        "display_name": "Mine", "base_model": factories.BASE_MODEL, "adapter_size": 8, "accepts_licence": True,
-        "dataset": values.get("dataset") or factories.dataset(owner=user),
-        "output_uri": f"{policies.own_folder(user)}/{uuid.uuid4()}",
-    }  # fmt: skip
-    return TuningSpec(**made | values)
+    made = {"display_name": "Mine", "owner": user, "output_uri": f"{policies.own_folder(user)}/{uuid.uuid4()}"}
+    return factories.tuning_spec(**made | values)
 
 
 def test_going_on_from_anothers_tuning(ann, bob, job, fake_gateway):

@@ -10,18 +10,18 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from jobs import live, shortages
-from jobs.errors import InvalidValues, KeyReused, NotAllowedNow, Problem
+from jobs.errors import InvalidValues, KeyReused, Problem
 from jobs.models import EventLevel, TuningDraft, TuningJob
 from jobs.services import audit, installation
 from jobs.services.costs import estimates, spending
 from jobs.services.notifications import notifications
 from jobs.services.remote import row_lease
-from jobs.services.remote.create_once import UNSENT, fingerprint
-from jobs.services.storage import policies
-from jobs.states import PHASE_TRANSITIONS, TUNING_TRANSITIONS, Phase, TuningState, check
+from jobs.services.remote.create_once import fingerprint
+from jobs.services.storage import policies as storage
+from jobs.states import PHASE_TRANSITIONS, TUNING_TRANSITIONS, UNSENT, Phase, TuningState, check
 from jobs.text.deferred import gettext as _
 
-from . import steps, terms
+from . import policies, steps, terms
 from .spec import TuningSpec
 
 
@@ -57,7 +57,7 @@ def _made_meanwhile(key: UUID) -> TuningJob:
     found: TuningJob | None = TuningJob.objects.filter(pk=key).first()
     if found:
         return found
-    raise InvalidValues([Problem("not_writable", "output_uri", policies.say_taken())])
+    raise InvalidValues([Problem("not_writable", "output_uri", storage.say_taken())])
 
 
 def _estimate(spec: TuningSpec) -> estimates.Estimate:
@@ -89,8 +89,7 @@ def request_cancel(job: TuningJob) -> None:
     now = timezone.now()
     with transaction.atomic():
         row = TuningJob.objects.select_for_update().get(pk=job.pk)
-        if row.is_terminal:
-            raise NotAllowedNow(_("The job has ended already; there is nothing to cancel."))
+        policies.check_can_cancel(row)
         if row.cancel_requested_at is None:
             row.cancel_requested_at = now
             _cancel(row, now)
@@ -127,8 +126,7 @@ def decide(job: TuningJob, *, again: bool) -> None:
     now = timezone.now()
     with transaction.atomic():
         row = TuningJob.objects.select_for_update().get(pk=job.pk)
-        if row.phase != Phase.NEEDS_DECISION or row.is_terminal:
-            raise NotAllowedNow(_("The job does not wait for a decision any more. Look at its state again."))
+        policies.check_can_decide(row)
         if again:
             row.phase, row.notice, row.next_check_at = Phase.RETRY_OK, "", now
             row.lease_token = row.lease_until = None

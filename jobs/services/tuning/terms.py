@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from jobs.models import PublisherModel
 from jobs.services.catalogue import policies as catalogue, regions
 from jobs.services.catalogue.facts import tuning_facts
-from jobs.services.storage import policies as storage
+from jobs.services.storage import policies
 from jobs.services.tuned_models import continuation
 from jobs.services.tuned_models.continuation import Start
 from jobs.text.deferred import gettext as _
@@ -34,7 +34,7 @@ def of_model(owner: User, key: UUID, model: PublisherModel, start: Start | None 
         regions=regions.offered(),
         machines=[machine["machine_type"] for machine in model.data.get("machine_specs", ())],
         licence=catalogue.licence_to_accept(model),
-        why_not_write=lambda uri: storage.why_not_claim(owner, uri, key),
+        why_not_write=lambda uri: policies.why_not_claim(owner, uri, key),
     )
 
 
@@ -46,10 +46,10 @@ def unlisted(owner: User, key: UUID, name: str, start: Start | None = None) -> T
         why_not_tune=reason,
         continued=start.job if start else None,
         regions=regions.offered(),
-        why_not_write=lambda uri: storage.why_not_claim(owner, uri, key),
+        why_not_write=lambda uri: policies.why_not_claim(owner, uri, key),
     )
 
 
 def find_start(owner: User, uri: str) -> Start | None:
     """What the person tuned before, and may still read, at the folder."""
-    return continuation.start_at(owner, uri) if uri and not storage.why_not_read(owner, uri) else None
+    return continuation.start_at(owner, uri) if uri and not policies.why_not_read(owner, uri) else None

@@ -6,7 +6,6 @@ import pytest
 from jobs import errors
 from jobs.models import Endpoint, TuningDraft, TuningJob
 from jobs.services.tuning import jobs
-from jobs.services.tuning.spec import TuningSpec
 from jobs.vertex.errors import NotAuthorised
 from jobs.vertex.port import Point
 from tests import factories
@@ -22,12 +21,7 @@ def driver(fake_gateway):
 
 
 def spec(owner, **values):
-    defaults = {
-        "display_name": "My model", "base_model": factories.BASE_MODEL, "output_uri": "gs://garden-local/out/",
-        "dataset": values.pop("dataset", None) or factories.dataset(owner=owner), "adapter_size": 8,
-        "accepts_licence": True,
-    }  # fmt: skip
-    return TuningSpec(**defaults | values)
+    return factories.tuning_spec(**{"owner": owner, "output_uri": "gs://garden-local/out/"} | values)
 
 
 def bound(driver, gateway, **values):
