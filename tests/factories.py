@@ -119,7 +119,7 @@ def tuning_spec(**values: Any) -> TuningSpec:
         publisher_model(name=name)
     who = values.pop("owner", None) or owner()
     defaults = {
-        "display_name": "My model", "base_model": name, "output_uri": "gs://garden-local/out", "adapter_size": 8,
+        "display_name": "My model", "base_model": name, "output_uri": f"gs://garden-local/out/{uuid4()}", "adapter_size": 8,
         "dataset": values.get("dataset") or dataset(owner=who), "accepts_licence": True,
     }  # fmt: skip
     return TuningSpec(**defaults | values)

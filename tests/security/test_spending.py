@@ -48,9 +48,8 @@ def training(user, characters=400_000_000, **values):
     """Of an estimate of many dollars."""
     data = factories.dataset(owner=user, character_count=characters)
     return factories.tuning_spec(
-        display_name="Captain", base_model=BIG_MODEL, dataset=data, tuning_mode="FULL",
-        **{"output_uri": f"gs://garden-local/{uuid.uuid4()}"} | values,
-    )  # fmt: skip
+        display_name="Captain", base_model=BIG_MODEL, dataset=data, tuning_mode="FULL", **values
+    )
 
 
 def used(user=None):

@@ -6,9 +6,9 @@ from django.utils.translation import gettext_lazy as _
 
 from console.forms.fields import MultilineField
 from jobs.models import Dataset, Endpoint
+from jobs.services.comparisons import policies
 
-LETTERS = "abcd"
-FEWEST = 2
+LETTERS = "abcd"[: policies.MAX_COLUMNS]
 LONGEST_ANSWER = 100_000
 
 
@@ -28,7 +28,7 @@ class CompareForm(forms.Form):
         self.ready = {str(endpoint.pk): endpoint for endpoint in ready}
         names = [(pk, endpoint.label) for pk, endpoint in self.ready.items()]
         for place, letter in enumerate(LETTERS):
-            is_needed = place < FEWEST
+            is_needed = place < policies.MIN_COLUMNS
             self.fields[letter] = forms.ChoiceField(
                 label=_("Column %s") % letter.upper(),
                 required=is_needed,

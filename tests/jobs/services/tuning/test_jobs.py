@@ -21,7 +21,7 @@ def driver(fake_gateway):
 
 
 def spec(owner, **values):
-    return factories.tuning_spec(**{"owner": owner, "output_uri": "gs://garden-local/out/"} | values)
+    return factories.tuning_spec(**{"owner": owner} | values)
 
 
 def bound(driver, gateway, **values):
@@ -36,7 +36,7 @@ def messages(job):
 
 def test_create_keeps_the_intent_and_sends_nothing(owner, fake_gateway):
     draft = factories.draft(owner=owner)
-    job = jobs.create(owner, key=draft.pk, spec=spec(owner))
+    job = jobs.create(owner, key=draft.pk, spec=spec(owner, output_uri="gs://garden-local/out/"))
     assert (job.pk, job.state, job.phase, job.output_uri) == (draft.pk, "QUEUED", "INTENT", "gs://garden-local/out")
     assert TuningDraft.objects.get(pk=draft.pk).submitted_at is not None
     assert fake_gateway.calls == []
