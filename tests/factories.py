@@ -119,8 +119,8 @@ def tuning_spec(**values: Any) -> TuningSpec:
         publisher_model(name=name)
     who = values.pop("owner", None) or owner()
     defaults = {
-        "display_name": "My model", "base_model": name, "output_uri": f"gs://garden-local/out/{uuid4()}", "adapter_size": 8,
-        "dataset": values.get("dataset") or dataset(owner=who), "accepts_licence": True,
+        "display_name": "My model", "base_model": name, "output_uri": f"gs://garden-local/out/{uuid4()}",
+        "dataset": values.get("dataset") or dataset(owner=who), "adapter_size": 8, "accepts_licence": True,
     }  # fmt: skip
     return TuningSpec(**defaults | values)
 

@@ -18,6 +18,7 @@ def share(conversation: Conversation) -> tuple[ShareLink, str]:
     """The link and its token, which is not kept and cannot be shown again."""
     head = conversation.head
     policies.check_can_share(head, active(conversation).count())
+    assert head is not None
     token = secrets.token_urlsafe(32)
     with transaction.atomic():
         link = ShareLink.objects.create(conversation=conversation, head=head, token_hash=_hash(token))

@@ -141,7 +141,7 @@ def _endpoint_name(values: Values, terms: Terms) -> Iterator[Problem]:
 
 
 def _machine(values: Values, terms: Terms) -> Iterator[Problem]:
-    if values["machine_type"] and values["machine_type"] not in terms.machines:
+    if not terms.why_not_tune and values["machine_type"] and values["machine_type"] not in terms.machines:
         sentence = _("This machine is not offered for the base model. Choose one of the list.")
         yield Problem("invalid_choice", "machine_type", sentence)
 

@@ -314,6 +314,7 @@ def test_a_job_remembers_what_was_reckoned(owner):
 
 def test_labels_region_and_what_is_continued_are_sent(owner, driver, fake_gateway):
     start = "gs://garden-local/a/postprocess/node-0/checkpoints/final"
+    factories.job(state="SUCCEEDED", output_uri="gs://garden-local/a", next_check_at=None)
     wish = spec(owner, labels={"team": "support"}, location="europe-west4", custom_base_model=start)
     job = driver.until(jobs.create(owner, key=uuid4(), spec=wish), phase="BOUND")
     sent = fake_gateway.tuning.specs[job.resource_name]

@@ -225,7 +225,7 @@ def test_terms_have_to_be_accepted(owner, datasets):
 
 def test_a_continued_model_keeps_its_base_model(owner, spec):
     factories.publisher_model()
-    other = replace(spec, base_model=factories.BASE_MODEL, custom_base_model=START)
+    other = replace(spec, base_model=factories.BASE_MODEL, custom_base_model=START, machine_type="")
     sentence = f"The model that you continue was tuned from {BOTH_MODES}. Choose the same base model."
     assert said_by_service(owner, other) == [("differs", "base_model", sentence)]
 
