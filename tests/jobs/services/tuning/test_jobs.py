@@ -2,6 +2,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.db.models.signals import pre_save
 
 from jobs import errors
 from jobs.models import Endpoint, TuningDraft, TuningJob
@@ -333,3 +334,23 @@ def test_a_job_of_another_region_is_found_again(owner, driver, fake_gateway):
     job = driver.until(jobs.create(owner, key=uuid4(), spec=spec(owner, location="us-east5")), phase="BOUND")
     assert job.resource_name.split("/")[3] == "us-east5"
     assert len(fake_gateway.creates()) == 1
+
+
+def test_a_folder_that_is_taken_at_the_last_moment_is_refused_by_the_database(owner):
+    """As by a process of the version before, which looks at nothing of this and waits for no lock."""
+    wish, other = spec(owner), factories.job(output_uri="gs://garden-local/elsewhere")
+
+    def take(instance, **_):
+        if instance.pk != other.pk:
+            TuningJob.objects.filter(pk=other.pk).update(output_uri=wish.output_uri)
+
+    pre_save.connect(take, sender=TuningJob)
+    try:
+        with pytest.raises(errors.InvalidValues) as refused:
+            jobs.create(owner, key=uuid4(), spec=wish)
+    finally:
+        pre_save.disconnect(take, sender=TuningJob)
+    assert [(problem.field, problem.sentence) for problem in refused.value.problems] == [
+        ("output_uri", "Another tuning job already writes there. Choose a folder of its own.")
+    ]
+    assert TuningJob.objects.count() == 1
