@@ -121,6 +121,7 @@ def tuning_spec(**values: Any) -> TuningSpec:
     defaults = {
         "display_name": "My model", "base_model": name, "output_uri": f"gs://garden-local/out/{uuid4()}",
         "dataset": values.get("dataset") or dataset(owner=who), "adapter_size": 8, "accepts_licence": True,
+        "endpoint_display_name": "My endpoint",
     }  # fmt: skip
     return TuningSpec(**defaults | values)
 

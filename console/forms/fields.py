@@ -11,8 +11,9 @@ from jobs.models.fields.names import name_problem
 
 
 def said_by(sentence: Callable[[], str]) -> str:
-    """A sentence of the domain, in the language of whoever reads the form."""
-    return lazy(lambda: str(sentence()), str)()
+    """A sentence of the domain, in the language of whoever reads the form. As plain text: Django fills in values of its
+    own, which a sentence that can be told again would take for its own."""
+    return lazy(lambda: "".join([sentence()]), str)()
 
 
 def check_display_name(value: str) -> None:

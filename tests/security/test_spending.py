@@ -11,7 +11,7 @@ from django.db import connections
 from django.utils import timezone
 
 from jobs.errors import NotAllowedNow, SpendingLimitReached
-from jobs.models import Endpoint, EventLevel, SpendingReservation, TuningJob
+from jobs.models import Endpoint, EventLevel, PublisherModel, SpendingReservation, TuningJob
 from jobs.services.chat import conversations
 from jobs.services.costs import spending
 from jobs.services.endpoints import endpoints, further_models, lifetime
@@ -46,6 +46,9 @@ def deploy(user, *, key=None, machine=MACHINE, hours=1, **values):
 
 def training(user, characters=400_000_000, **values):
     """Of an estimate of many dollars."""
+    if not PublisherModel.objects.filter(name=BIG_MODEL).exists():
+        spec = {"machine_type": MACHINE, "accelerator_type": "NVIDIA_L4", "accelerator_count": 1}
+        factories.publisher_model(name=BIG_MODEL, data={"machine_specs": [spec]})
     data = factories.dataset(owner=user, character_count=characters)
     return factories.tuning_spec(
         display_name="Captain", base_model=BIG_MODEL, dataset=data, tuning_mode="FULL", **values

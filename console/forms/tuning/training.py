@@ -1,6 +1,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -116,13 +117,14 @@ class TrainingForm(JudgedForm):
         assert isinstance(sizes, OfferedNumberField)
         sizes.choices = [(size, str(size)) for size in facts.adapter_sizes]
         for name, remedy in {
-            "epochs": words.epochs(facts),
-            "learning_rate": words.learning_rate(facts),
-            "learning_rate_multiplier": words.multiplier(facts),
-            "batch_size": words.batch_size(facts),
-            "adapter_size": words.adapter_size(facts),
+            "epochs": words.epochs,
+            "learning_rate": words.learning_rate,
+            "learning_rate_multiplier": words.multiplier,
+            "batch_size": words.batch_size,
+            "adapter_size": words.adapter_size,
         }.items():
-            self.fields[name].error_messages |= dict.fromkeys(("required", "invalid", "invalid_choice"), remedy)
+            said = said_by(partial(remedy, facts))
+            self.fields[name].error_messages |= dict.fromkeys(("required", "invalid", "invalid_choice"), said)
         self.fields["epochs"].help_text = words.epochs_help(facts)
         self.fields["learning_rate"].help_text = words.learning_rate_help(facts)
 

@@ -21,7 +21,7 @@ from jobs.states import MESSAGE_TRANSITIONS, MessageState, check
 from jobs.text import markdown
 from jobs.text.deferred import gettext as _
 
-from . import images as stored, policies
+from . import images as stored, policies, spec
 from .streaming.answer import answer
 from .streaming.row import packed
 
@@ -70,6 +70,8 @@ def forget_bare(now: datetime) -> None:
 
 
 def set_options(conversation: Conversation, *, system_instruction: str, parameters: dict[str, Any]) -> None:
+    """Raises InvalidValues for what no server takes."""
+    spec.validate(system_instruction=system_instruction, parameters=parameters)
     conversation.system_instruction, conversation.parameters = system_instruction, parameters
     conversation.save(update_fields=["system_instruction", "parameters", "updated_at"])
 

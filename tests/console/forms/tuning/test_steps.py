@@ -110,6 +110,7 @@ RATE = "Write a number above 0 and up to 1, such as 0.0002."
         ("learning_rate", "nan", RATE),
         ("learning_rate", "0,0002", "Write the learning rate with a point, such as 0.0002, not with a comma."),
         ("adapter_size", "7", "Choose one of these sizes: 4, 8."),
+        ("adapter_size", "seven", "Choose one of these sizes: 4, 8."),
         ("adapter_size", "", "Choose an adapter size."),
         ("batch_size", "0", "Write a whole number from 1 to 256, or leave it empty."),
         ("tuning_mode", "FULL", "Gemma can only be tuned with a LoRA adapter here. Choose LoRA adapter."),
