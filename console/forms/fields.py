@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django import forms
@@ -7,7 +7,8 @@ from django.utils.functional import lazy
 from django.utils.text import normalize_newlines
 from django.utils.translation import gettext, gettext_lazy as _
 
-from jobs.models.fields.names import name_problem
+from jobs.errors import Problem
+from jobs.models.fields.names import LONGEST_NAME, name_problem
 
 
 def said_by(sentence: Callable[[], str]) -> str:
@@ -20,6 +21,19 @@ def check_display_name(value: str) -> None:
     code, sentence = name_problem(value)
     if code:
         raise ValidationError(sentence, code=code)
+
+
+def check_name_length(value: str) -> None:
+    """Of a name that is made fit where it has what a name cannot have."""
+    if len(value) > LONGEST_NAME:
+        check_display_name(value)
+
+
+def report_problems(form: forms.Form, problems: Iterable[Problem]) -> None:
+    """What the domain says, each at its field; a field that could not be read has its own error."""
+    for problem in problems:
+        if problem.field not in form.errors:
+            form.add_error(problem.field, ValidationError(problem.sentence, code=problem.code))
 
 
 class DisplayNameField(forms.CharField):

@@ -1,9 +1,8 @@
 """A step of a tuning job whose values the domain judges, once they can be read as values."""
 
 from django import forms
-from django.core.exceptions import ValidationError
 
-from console.forms.fields import StepForm
+from console.forms.fields import StepForm, report_problems
 from jobs.errors import Problem
 from jobs.services.tuning.spec import find_problems
 from jobs.services.tuning.spec_terms import Terms
@@ -11,12 +10,11 @@ from jobs.services.tuning.spec_terms import Terms
 
 class JudgedForm(StepForm):
     def judge(self, terms: Terms) -> None:
-        for problem in find_problems(self.cleaned_data, terms):
-            self.report(problem)
+        report_problems(self, map(self.place, find_problems(self.cleaned_data, terms)))
 
-    def report(self, problem: Problem) -> None:
-        if problem.field not in self.errors:
-            self.add_error(problem.field, ValidationError(problem.sentence, code=problem.code))
+    def place(self, problem: Problem) -> Problem:
+        """As this form shows it."""
+        return problem
 
 
 class OfferedField(forms.ChoiceField):

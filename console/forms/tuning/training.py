@@ -169,8 +169,7 @@ class TrainingForm(JudgedForm):
             recommended = Decimal(str(self.facts.defaults[mode].learning_rate))
             values["learning_rate"] = float(Decimal(str(multiplier or 0)) * recommended)
 
-    def report(self, problem: Problem) -> None:
-        if problem.field == "learning_rate" and self.is_multiple:
-            sentence = words.multiplier(self.facts)
-            problem = replace(problem, field="learning_rate_multiplier", sentence=sentence)
-        super().report(problem)
+    def place(self, problem: Problem) -> Problem:
+        if problem.field != "learning_rate" or not self.is_multiple:
+            return problem
+        return replace(problem, field="learning_rate_multiplier", sentence=words.multiplier(self.facts))

@@ -18,7 +18,7 @@ from jobs.models import Dataset
 from jobs.services import audit
 from jobs.text.deferred import gettext as _
 
-from . import policies, versions
+from . import policies, spec, versions
 from .convert import converted
 from .file import CHUNK, PROBLEMS_KEPT, Line, Lines, Report, check_line, copied, opened, why_gone
 from .shape import shape_of
@@ -55,7 +55,10 @@ def create(
     A name that is in use gets a new version. `progress` is told the number of rows read, every few thousand rows.
     Raises DatasetRejected, whose text is the remedy, for a file that is nothing at all: empty, too large, not UTF-8.
     """
-    shortages.require_room(_size_of(file))
+    size = _size_of(file)
+    if reason := spec.why_too_large(size):
+        raise DatasetRejected(reason)
+    shortages.require_room(size)
     file_name = _clean_name(Path(file_name.replace("\\", "/")).name) or "data.jsonl"
     dataset = Dataset(owner=owner, file_name=file_name[:255], name=_name_for(name, file_name))
     for attribute, value in (vars(origin) if origin else {}).items():
@@ -251,6 +254,7 @@ def delete(dataset: Dataset) -> None:
 
 def describe(dataset: Dataset, *, name: str, description: str) -> None:
     """All versions get the name. A name that another dataset of this person has is refused."""
+    spec.validate(name=name, description=description)
     with transaction.atomic():
         others = versions.named(dataset.owner, name).exclude(family=dataset.family)
         if others.exists():

@@ -16,7 +16,7 @@ from jobs.models import Dataset, DatasetPart
 from jobs.services import audit
 from jobs.text.deferred import gettext as _, ngettext
 
-from . import datasets, policies
+from . import datasets, policies, spec
 from .convert import Converted, converted, first_rows
 from .file import PROBLEMS_KEPT, Line, Lines, decoded, opened
 from .rows import parse
@@ -48,6 +48,7 @@ def try_out(dataset: Dataset, columns: Columns | None) -> list[Converted]:
 
 def convert(dataset: Dataset, *, name: str, columns: Columns | None, leave_out: bool) -> Conversion:
     """The original stays as it is."""
+    spec.validate(name=name)
     policies.check_can_convert(dataset)
     with store.scratch() as copy, opened(dataset) as file:
         result = Conversion()
@@ -87,6 +88,7 @@ def split(dataset: Dataset, *, share: int, seed: int) -> tuple[Dataset, Dataset]
 
     Which they are follows from the seed and each row's own text: the same split every time, equal rows on one side.
     """
+    spec.validate(share=share, seed=seed)
     policies.check_can_split(dataset)
     wanted = max(1, round(dataset.valid_rows * share / 100))
     if wanted > policies.LARGEST_VALIDATION_ROWS:

@@ -201,7 +201,7 @@ def test_a_rejected_file_leaves_nothing_behind(owner, settings):
 
 def test_a_file_that_is_too_large(owner, settings):
     settings.DATASET_MAX_BYTES = 1024 * 1024
-    with pytest.raises(errors.DatasetRejected, match="The file is larger than 1 MB. Take fewer rows."):
+    with pytest.raises(errors.DatasetRejected, match="The file has .* MB; at most 1 MB can be used."):
         create(owner, raw=f"{GOOD}\n".encode() * 30_000)
 
 
