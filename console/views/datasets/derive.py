@@ -17,8 +17,7 @@ from jobs.services.datasets.table import Columns
 @require_POST
 def convert(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     dataset = own_dataset(request, pk)
-    if not dataset.shape:
-        raise errors.NotAllowedNow(_("This dataset needs no conversion."))
+    policies.check_can_convert(dataset)
     table = making.table_of(dataset) if dataset.shape == DatasetShape.TABLE else None
     form = ConvertForm(request.POST, names=table.names if table else ())
     result = making.Conversion()
