@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from console import server_urls
 from console.datadir import open_data_dir, unusable
 from console.environment import env, env_bool, env_choice, env_networks, env_number, env_secret, env_url
+from jobs import log_lines
 from jobs.files.address import FOLDER, place_of, storage_of, why_not_beside
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -139,6 +140,14 @@ TELEMETRY_SECONDS = 5.0
 
 # For links in what leaves the console; without it they are left out.
 CONSOLE_URL = env_url("CONSOLE_URL", {"http", "https"}, "https://console.example.com")
+# Pages to which what is stored or sent leads, as console/urls.py has them.
+PAGES = {
+    "leave": "/leave/?to={}",
+    "notification": "/notifications/{}/",
+    "confirm-email": "/settings/notifications/confirm/{}/",
+}
+# What follows one of these opens something to whoever reads it: a sign-in, a shared chat, an address of e-mail.
+log_lines.hide_after("/shared/", "/accounts/link/", "/settings/notifications/confirm/")
 # Webhooks may then lead to addresses that are not of the public internet, and be without TLS.
 WEBHOOK_PRIVATE = env_bool("CONSOLE_WEBHOOK_PRIVATE")
 globals().update(mail(env("EMAIL_URL"), env("EMAIL_FROM")))

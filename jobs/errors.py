@@ -3,7 +3,8 @@
 JobsError
 ├── InvalidTransition     a state change that the table forbids
 ├── NotAllowedNow         the action does not fit the state of the thing; the message says what to do
-│   └── SpendingLimitReached   it would cost more than may be spent today
+│   ├── SpendingLimitReached   it would cost more than may be spent today
+│   └── InvalidValues   what was asked for cannot be; each problem has a code, a field and a sentence
 ├── KeyReused             one form key, two different requests
 ├── NoRoom                the disk has too little room for it, or can only be read
 ├── PictureRefused        a file that is no picture a model could see; the message says why and the remedy
@@ -13,6 +14,8 @@ JobsError
 """
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from jobs import origin
 
@@ -37,6 +40,25 @@ class NotAllowedNow(JobsError):
 
 class SpendingLimitReached(NotAllowedNow):
     pass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """`code` is for programs, `field` as the request calls it, `sentence` for the person: what is wrong, and the
+    remedy."""
+
+    code: str
+    field: str
+    sentence: str
+
+
+class InvalidValues(NotAllowedNow):
+    """`str(error)` has the sentences of all problems."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        sentences = [problem.sentence for problem in self.problems]
+        super().__init__(sentences[0] if len(sentences) == 1 else " ".join(sentences))
 
 
 class KeyReused(JobsError):

@@ -9,8 +9,14 @@ import re
 UNSAFE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 FURTHER_LINE = "  | "
 OF_A_LOST_BROKER = ("Couldn't ack", "Couldn't reject", "Failed to cancel active request")
-# Whoever reads a log could open what these lead to: links for a sign-in, a shared chat, an address of e-mail.
-SECRET_PATH = re.compile(r"(/(?:shared|accounts/link|settings/notifications/confirm)/)[^/\s\"'?]+")
+_secret = re.compile("(?!)")
+
+
+def hide_after(*pages: str) -> None:
+    """From now on, in every log of this process: what follows one of these beginnings of an address."""
+    global _secret
+    beginnings = "|".join(map(re.escape, pages))
+    _secret = re.compile(rf"({beginnings})[^/\s\"'?]+")
 
 
 def escape(text: str) -> str:
@@ -20,7 +26,7 @@ def escape(text: str) -> str:
 
 def hide(text: str) -> str:
     """Without what makes an address a secret."""
-    return SECRET_PATH.sub(r"\1…", text)
+    return _secret.sub(r"\1…", text)
 
 
 def _escaped(found: re.Match[str]) -> str:

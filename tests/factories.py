@@ -31,6 +31,7 @@ from jobs.models import (
     TuningDraft,
     TuningJob,
 )
+from jobs.services.tuning.spec import TuningSpec
 from jobs.states import DeployedState, EndpointState, Phase
 from tests.support.stored import path_of
 
@@ -97,7 +98,7 @@ def job(**values: Any) -> TuningJob:
         "display_name": "My model",
         "location": "us-central1",
         "base_model": BASE_MODEL,
-        "output_uri": "gs://garden-local/output/my-model",
+        "output_uri": values.get("output_uri") or free_output(),
         "epochs": 2,
         "learning_rate": 0.0002,
         "adapter_size": 8,
@@ -106,6 +107,26 @@ def job(**values: Any) -> TuningJob:
     if "dataset" not in values:
         values["dataset"] = dataset(owner=who)
     return TuningJob.objects.create(**defaults | values)
+
+
+def free_output() -> str:
+    """The same for the first job of a test."""
+    uri = "gs://garden-local/output/my-model"
+    return f"{uri}-{uuid4()}" if TuningJob.objects.filter(output_uri=uri).exists() else uri
+
+
+def tuning_spec(**values: Any) -> TuningSpec:
+    """That may start: its base model is in the catalogue from now on. Pass `owner` for the dataset of somebody else."""
+    name = values.get("base_model", BASE_MODEL)
+    if not PublisherModel.objects.filter(name=name).exists():
+        publisher_model(name=name)
+    who = values.pop("owner", None) or owner()
+    defaults = {
+        "display_name": "My model", "base_model": name, "output_uri": f"gs://garden-local/out/{uuid4()}",
+        "dataset": values.get("dataset") or dataset(owner=who), "adapter_size": 8, "accepts_licence": True,
+        "endpoint_display_name": "My endpoint",
+    }  # fmt: skip
+    return TuningSpec(**defaults | values)
 
 
 OF_ENDPOINT = frozenset(field.name for field in Endpoint._meta.get_fields())

@@ -1,8 +1,14 @@
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+ROOT = Path(__file__).parents[1]
 
 
 def modules_after(statement: str) -> set[str]:
@@ -24,3 +30,49 @@ def test_the_web_starts_without(unwanted: str) -> None:
 def test_the_import_contracts_hold() -> None:
     command = Path(sys.executable).with_name("lint-imports")
     assert subprocess.run([command], capture_output=True, check=False).returncode == 0
+
+
+def pages(resolver: URLResolver) -> Iterator[str]:
+    """The first word of the address of each page of the console."""
+    for entry in resolver.url_patterns:
+        if isinstance(entry, URLPattern | URLResolver):
+            yield str(entry.pattern).removeprefix("^").partition("/")[0]
+
+
+def texts_of_code(path: Path) -> Iterator[str]:
+    """Every text of a module, of one that is put together its beginning; what comes after an address of a host, too."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    pieces = {id(piece) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for piece in node.values}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in pieces:
+            yield node.value
+        if isinstance(node, ast.JoinedStr):
+            first, *rest = node.values
+            is_host = isinstance(first, ast.FormattedValue) and "URL" in ast.unparse(first)
+            piece = rest[0] if is_host and rest else first
+            if isinstance(piece, ast.Constant):
+                yield str(piece.value)
+
+
+def test_the_domain_knows_no_address_of_a_page() -> None:
+    beginnings = tuple(f"/{word}/" for word in sorted(set(pages(get_resolver()))) if word and "<" not in word)
+    assert "/tuning/" in beginnings
+    # Addresses of others: of the local server, and of things in Vertex AI. What migrations did is done.
+    apart = [ROOT / "jobs" / name for name in ("localvertex", "migrations", "vertex")]
+    found = [
+        (path.relative_to(ROOT).as_posix(), text)
+        for path in sorted((ROOT / "jobs").rglob("*.py"))
+        if not any(path.is_relative_to(folder) for folder in apart)
+        for text in texts_of_code(path)
+        if text.startswith(beginnings)
+    ]
+    assert found == []
+
+
+def test_what_the_console_hands_over_are_addresses_of_its_pages() -> None:
+    value = "2b1a6c2e-7a35-4f0e-9d0f-3f6f7c1f2a10"
+    names = {"leave": "leave", "notification": "notification", "confirm-email": "settings-email-confirm"}
+    assert settings.PAGES.keys() == names.keys()
+    assert settings.PAGES["leave"].format(value) == f"{reverse('leave')}?to={value}"
+    for page in ("notification", "confirm-email"):
+        assert settings.PAGES[page].format(value) == reverse(names[page], args=[value])

@@ -3,18 +3,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
-from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext_lazy as _
 
 from jobs.models import Dataset
+from jobs.models.fields.names import LONGEST_NAME
+from jobs.services.datasets import spec
 
-from .fields import DisplayNameField, MultilineField
+from .fields import DisplayNameField, MultilineField, check_name_length, report_problems, said_by
 
 ACCEPTED = ".jsonl,.ndjson,.json,.csv,.tsv,.tab,.txt,application/jsonl,application/json,text/csv"
-LARGEST_SEED = 2**31 - 1
 NOWHERE = -1
 
 
@@ -37,18 +36,16 @@ class UploadForm(forms.Form):
     name = forms.CharField(
         label=_("Name"),
         required=False,
-        max_length=128,
         help_text=_("Leave it empty to use the file's name. A name that you have already gets a new version."),
-        error_messages={"max_length": _("A name has at most 128 characters; this one has %(show_value)d. Shorten it.")},
+        widget=forms.TextInput(attrs={"maxlength": LONGEST_NAME}),
+        validators=[check_name_length],
     )
     reading = forms.UUIDField(required=False, initial=uuid.uuid4, widget=forms.HiddenInput)
 
     def clean_file(self) -> "UploadedFile[bytes]":
         file: Any = self.cleaned_data["file"]
-        if file.size > settings.DATASET_MAX_BYTES:
-            message = _("The file has %(size)s; at most %(limit)s can be used. Split it or take out rows.")
-            limit = filesizeformat(settings.DATASET_MAX_BYTES)
-            raise ValidationError(message, params={"size": filesizeformat(file.size), "limit": limit})
+        if reason := spec.why_too_large(file.size):
+            raise ValidationError(reason)
         assert isinstance(file, UploadedFile)
         return file
 
@@ -60,10 +57,11 @@ class EditForm(forms.Form):
     description = MultilineField(
         label=_("Description"),
         required=False,
-        max_length=1000,
-        widget=forms.Textarea(attrs={"rows": 3}),
-        error_messages={"max_length": _("A description has at most 1000 characters; this one has %(show_value)d.")},
+        widget=forms.Textarea(attrs={"rows": 3, "maxlength": spec.LONGEST_DESCRIPTION}),
     )
+
+    def clean(self) -> None:
+        report_problems(self, spec.find_problems(self.cleaned_data))
 
 
 class ColumnsForm(forms.Form):
@@ -113,22 +111,18 @@ class SplitForm(forms.Form):
     share = forms.IntegerField(
         label=_("For validation, in percent"),
         initial=10,
-        min_value=1,
-        max_value=20,
+        min_value=spec.MIN_SHARE,
+        max_value=spec.MAX_SHARE,
         help_text=_("10 is usual. Vertex AI takes at most a quarter of the size of the training data."),
-        error_messages=dict.fromkeys(
-            ("required", "invalid", "min_value", "max_value"), _("Write a whole number from 1 to 20.")
-        ),
+        error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), said_by(spec.share_remedy)),
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
     )
     seed = forms.IntegerField(
         label=_("Seed"),
         initial=1,
         min_value=0,
-        max_value=LARGEST_SEED,
+        max_value=spec.LARGEST_SEED,
         help_text=_("The same seed makes the same split again."),
-        error_messages=dict.fromkeys(
-            ("required", "invalid", "min_value", "max_value"), _("Write a whole number, 0 or more.")
-        ),
+        error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), said_by(spec.seed_remedy)),
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
     )

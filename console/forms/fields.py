@@ -1,32 +1,45 @@
-import re
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.functional import lazy
 from django.utils.text import normalize_newlines
 from django.utils.translation import gettext, gettext_lazy as _
 
-CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
+from jobs.errors import Problem
+from jobs.models.fields.names import LONGEST_NAME, name_problem
+
+
+def said_by(sentence: Callable[[], str]) -> str:
+    """A sentence of the domain, in the language of whoever reads the form. As plain text: Django fills in values of its
+    own, which a sentence that can be told again would take for its own."""
+    return lazy(lambda: "".join([sentence()]), str)()
 
 
 def check_display_name(value: str) -> None:
-    if CONTROL_CHARACTERS.search(value):
-        raise ValidationError(_("A name is one line of text; take out line breaks and other control characters."))
-    if not any(character.isalnum() for character in value):
-        raise ValidationError(_("Use at least one letter or digit in the name."))
+    code, sentence = name_problem(value)
+    if code:
+        raise ValidationError(sentence, code=code)
+
+
+def check_name_length(value: str) -> None:
+    """Of a name that is made fit where it has what a name cannot have."""
+    if len(value) > LONGEST_NAME:
+        check_display_name(value)
+
+
+def report_problems(form: forms.Form, problems: Iterable[Problem]) -> None:
+    """What the domain says, each at its field; a field that could not be read has its own error."""
+    for problem in problems:
+        if problem.field not in form.errors:
+            form.add_error(problem.field, ValidationError(problem.sentence, code=problem.code))
 
 
 class DisplayNameField(forms.CharField):
     def __init__(self, **kwargs: Any) -> None:
-        messages = {
-            "required": _("Write a name."),
-            "max_length": _("A name has at most 128 characters; this one has %(show_value)d. Shorten it."),
-            "null_characters_not_allowed": _(
-                "A name is one line of text; take out line breaks and control characters."
-            ),
-        }
-        super().__init__(max_length=128, error_messages=messages, validators=[check_display_name], **kwargs)
-        self.widget.attrs.pop("maxlength", None)
+        super().__init__(error_messages={"required": said_by(lambda: name_problem("")[1])}, **kwargs)
+        self.validators = [check_display_name]
 
 
 class MultilineField(forms.CharField):

@@ -1,7 +1,7 @@
 """An answer's figures, and where its frames come from."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django import template
@@ -14,6 +14,7 @@ from django.utils.translation import gettext, gettext_lazy as _
 from console.templatetags.console import icon
 from console.web.streams import chat_ticket
 from jobs.models import Conversation, Message
+from jobs.services.chat import policies
 
 register = template.Library()
 
@@ -65,7 +66,30 @@ def place(tree: Any, message: Message) -> Any:
 @register.simple_tag
 def can_drop(tree: Any, message: Message, talk: Conversation) -> bool:
     """Whether older turns are there that a model which can't read all could do without."""
-    return message.error_code == "CONTEXT_LENGTH" and len(tree.told(message.parent_id, talk.sent_from_id)) > 1
+    told = tree.told(message.parent_id, talk.sent_from_id)
+    return message.error_code == "CONTEXT_LENGTH" and not policies.why_not_drop_oldest(told)
+
+
+ACTIONS: dict[str, Callable[[Message], str]] = {
+    "regenerate": policies.why_not_regenerate,
+    "continue": policies.why_not_continue,
+    "edit_question": policies.why_not_edit_question,
+    "edit_answer": policies.why_not_edit_answer,
+    "branch_off": policies.why_not_branch_off,
+    "rate": policies.why_not_rate,
+}
+
+
+@register.filter
+def may(message: Message, action: str) -> bool:
+    """One of ACTIONS."""
+    return not ACTIONS[action](message)
+
+
+@register.filter
+def may_be_deleted(message: Message, place: Any) -> bool:
+    """`place`: which of its siblings the turn is."""
+    return not policies.why_not_delete_turn(message, place.count)
 
 
 @register.filter

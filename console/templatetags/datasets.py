@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,10 +9,23 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 
 from jobs.models import Dataset
+from jobs.services.datasets import policies
 
 from .console import compact, status as shown_status
 
 register = template.Library()
+ACTIONS: dict[str, Callable[[Dataset], str]] = {
+    "convert": policies.why_not_convert,
+    "split": policies.why_not_split,
+    "tune_with": policies.why_not_tune_with,
+}
+
+
+@register.filter
+def dataset_may(dataset: Dataset, action: str) -> bool:
+    """One of ACTIONS."""
+    return not ACTIONS[action](dataset)
+
 
 PLOT_HEIGHT = 140
 BAR_SHARE = 0.84

@@ -106,11 +106,6 @@ def first_line(text: str) -> str:
 
 
 @register.filter
-def is_tuned(job: TuningJob) -> bool:
-    return job.state in {TuningState.SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED}
-
-
-@register.filter
 def spread(distribution: Mapping[str, Any]) -> list[str]:
     """Least, mean, median, 95 % and most, as Vertex AI counted them."""
     return [_figure(distribution.get(name)) for name in ("min", "mean", "median", "p95", "max")]

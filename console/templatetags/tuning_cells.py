@@ -12,13 +12,13 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _, ngettext
 
 from jobs.models import TuningJob
-from jobs.states import TuningState
+from jobs.services.tuning import policies
+from jobs.states import TUNING_NOT_BEGUN, TuningState
 
 from .console import ago, duration, progress_bar
 from .stencil import stencil
 from .tuning import (
     first_line,
-    is_tuned,
     job_status,
     loss,
     method,
@@ -32,7 +32,6 @@ from .tuning import (
 
 register = template.Library()
 
-WAITING = frozenset({TuningState.QUEUED, TuningState.PENDING})
 REASON_SHOWN = 80
 
 
@@ -57,12 +56,11 @@ def job_row(
 ) -> SafeString:
     """`columns` as the list's view names them; by job, `places` and the ids of its `ready` endpoint."""
     place, endpoint = places.get(job.pk, 0), ready.get(job.pk)
-    live = not job.is_terminal
-    may_stop = live and job.state != TuningState.CANCELLING
+    may_stop, waits = not policies.why_not_cancel(job), place > 0
     return stencil(
         context,
         "tuning/row.html",
-        Kind(live, may_stop, is_tuned(job), endpoint is not None, place > 0, place == 1),
+        Kind(not job.is_terminal, may_stop, job.is_tuned, endpoint is not None, waits, place == 1),
         id=job.pk,
         name=job.display_name,
         endpoint=endpoint or "",
@@ -86,7 +84,7 @@ def job_progress(job: TuningJob) -> SafeString:
         return format_html('<span class="muted num">{}</span>', steps)
     if job.is_terminal and not job.step:
         return SafeString('<span class="muted">–</span>')
-    if job.state in WAITING:
+    if job.state in TUNING_NOT_BEGUN:
         return format_html('<span class="muted">{}</span>', _("Waiting to start"))
     label = _("Progress of %(name)s") % {"name": job.display_name}
     return progress_bar(label, percent(job), progress_text(job))

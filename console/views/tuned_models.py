@@ -15,7 +15,7 @@ from jobs.models import DeployedModel, DeployedModelQuerySet, TuningJob
 from jobs.models.keyset import Column
 from jobs.models.tuning import TuningJobQuerySet
 from jobs.services.endpoints import endpoints
-from jobs.services.tuned_models import checkpoints
+from jobs.services.tuned_models import checkpoints, policies
 from jobs.states import EndpointState
 
 HEADS = (
@@ -78,7 +78,10 @@ def detail(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
         "versions": list(versions),
         "default": default_checkpoint(job),
         "checkpoints": [
-            (one, checkpoints.why_not_deployed(job, one["checkpoint_id"]) if one != default_checkpoint(job) else "")
+            (
+                one,
+                policies.why_not_deploy_checkpoint(job, one["checkpoint_id"]) if one != default_checkpoint(job) else "",
+            )
             for one in job.checkpoints
         ],
         "folder": endpoints.artifact_uri(job),

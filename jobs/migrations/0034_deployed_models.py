@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0032_tuning_by_state")]
+    dependencies = [("jobs", "0033_one_output_one_job")]
 
     operations = [
         migrations.RenameModel("FurtherModel", "DeployedModel"),

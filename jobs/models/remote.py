@@ -15,6 +15,8 @@ from jobs.states import Phase
 from .fields.sentences import SentenceField
 
 FARTHEST, FARTHEST_POLLS = timedelta(minutes=20), 40
+# Steps that fail one after the other, until the row is only looked at now and then.
+STRIKES_ALLOWED = 5
 
 
 class RemoteQuerySet(models.QuerySet[Any]):

@@ -10,14 +10,13 @@ from django.db.models import Case, Count, OuterRef, Q, Subquery, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from jobs.states import TUNING_TERMINAL, TuningState
+from jobs.states import TUNED, TUNING_TERMINAL, UNSENT, TuningState
 
 from .dataset import Dataset
 from .fields.sentences import SentenceField, SentencesField
-from .remote import PaidResource, RemoteQuerySet
+from .remote import STRIKES_ALLOWED, PaidResource, RemoteQuerySet
 
 POINTS_SHOWN = 1000
-TUNED = frozenset({TuningState.SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED})
 T = TypeVar("T")
 LINE = (
     "display_name", "location", "phase", "error_message", "notice", "created_at", "started_at", "ended_at", "state",
@@ -44,6 +43,13 @@ GROUPS = {
     StatusGroup.CANCELLED: (TuningState.CANCELLED,),
 }
 FILTERED = ("state", "display_name", "base_model", "ended_at")
+
+
+# In an order that people can change, until Vertex AI has it.
+WAITS_TO_BE_SENT = Q(
+    phase__in=UNSENT, prepared_at__isnull=False, strikes__lt=STRIKES_ALLOWED, cancel_requested_at__isnull=True,
+    next_check_at__isnull=False,
+)  # fmt: skip
 
 
 class TuningMode(models.TextChoices):
@@ -137,6 +143,8 @@ class TuningJob(PaidResource):
     cancel_sent_at = models.DateTimeField(null=True, blank=True)
     base_model = models.CharField(max_length=200)
     output_uri = models.CharField(max_length=1024)
+    # False of a job that was given the folder of an earlier one, before each had to have its own.
+    owns_output = models.BooleanField(default=True, editable=False)
     dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="jobs")
     validation_dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     epochs = models.PositiveIntegerField()
@@ -199,12 +207,33 @@ class TuningJob(PaidResource):
             models.Index(fields=["state"], name="tuning_by_state"),
             models.Index(fields=["next_check_at"], name="tuning_due", condition=Q(next_check_at__isnull=False)),
         ]
+        constraints = [
+            models.UniqueConstraint(fields=["output_uri"], condition=Q(owns_output=True), name="one_job_an_output"),
+        ]
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **options: Any) -> None:
         if self.started_at and self.ended_at:
             self.duration = (self.ended_at - self.started_at).total_seconds()
             update_fields = None if update_fields is None else {*update_fields, "duration"}
         super().save(*args, update_fields=update_fields, **options)
+
+    @property
+    def waits_to_be_sent(self) -> bool:
+        """As WAITS_TO_BE_SENT."""
+        is_prepared = self.prepared_at is not None and self.next_check_at is not None
+        is_wanted = self.cancel_requested_at is None and self.strikes < STRIKES_ALLOWED
+        return self.phase in UNSENT and is_prepared and is_wanted
+
+    @property
+    def is_tuned(self) -> bool:
+        """It left a model behind."""
+        return self.state in TUNED
+
+    @property
+    def last_checkpoint(self) -> str:
+        """The id of the last one, which is exported as a whole model; empty before there is one."""
+        last = max(self.checkpoints, key=lambda one: int(one["step"]), default=None)
+        return last["checkpoint_id"] if last else ""
 
     @property
     def is_terminal(self) -> bool:

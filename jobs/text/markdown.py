@@ -26,6 +26,8 @@ from pygments.lexers import get_lexer_by_name
 from pygments.token import STANDARD_TYPES
 from pygments.util import ClassNotFound
 
+from jobs import addresses
+
 from . import math
 
 LONGEST_HIGHLIGHTED = 20_000
@@ -46,8 +48,6 @@ CLASSES = {
 }
 SCHEMES = frozenset({"http", "https", "mailto"})
 LONGEST_ADDRESS = 4_000
-# The page of the console that shows the address and asks.
-LEAVE = "/leave/?to="
 
 # A line in which nothing means anything: most of what is drawn while it is written begins as one.
 _WORDS = re.compile(r"[^\W\d_](?:[^\W_]|[ ,.;:!?'()])*")
@@ -84,8 +84,13 @@ def _cleaner(*, asks: bool) -> nh3.Cleaner:
     )
 
 
+def leave(address: str = "") -> str:
+    """The page of the console that shows the address and asks."""
+    return addresses.of_page("leave", address)
+
+
 def _asking(address: str) -> str | None:
-    return address if address.startswith(LEAVE) else None
+    return address if address.startswith(leave()) else None
 
 
 def code(text: str, language: str) -> SafeString:
@@ -114,7 +119,7 @@ def _link(self: RendererHTML, tokens: Sequence[Token], index: int, options: Any,
     token = tokens[index]
     address = str(token.attrs.pop("href", ""))
     if address.partition(":")[0].lower() in SCHEMES and len(address) <= LONGEST_ADDRESS:
-        token.attrs = {"href": LEAVE + quote(address, safe=""), **token.attrs}
+        token.attrs = {"href": leave(quote(address, safe="")), **token.attrs}
     return self.renderToken(tokens, index, options, env)
 
 

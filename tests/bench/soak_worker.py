@@ -26,9 +26,9 @@ from tests.running import GEMMA  # noqa: E402
 
 def create(key: str, number: int) -> None:
     owner = factories.owner()
-    spec = tuning.TuningSpec(
+    spec = factories.tuning_spec(
         display_name=f"Soak {number}", base_model=GEMMA, output_uri=f"gs://garden-local/soak/{key}",
-        dataset=owner.datasets.get(), accepts_licence=True,
+        dataset=owner.datasets.get(), owner=owner,
     )  # fmt: skip
     tuning.create(owner, key=UUID(key), spec=spec)
 

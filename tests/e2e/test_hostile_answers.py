@@ -34,7 +34,7 @@ RULES = {
     },
     "formulas": {tag: sorted(math.VALUES) for tag in math.ELEMENTS},
     "classes": {tag: sorted(names) for tag, names in markdown.CLASSES.items()},
-    "leave": markdown.LEAVE,
+    "leave": markdown.leave(),
 }
 # Sees every element that is ever put into an answer. A block of code has a frame of the console's own, with a button.
 WATCH = """(rules) => {

@@ -152,8 +152,7 @@ def worker(broker: Broker, tmp_path: Path, settings: Any) -> Iterator[Worker]:
 def new_job(**values: Any) -> TuningJob:
     """Made and handed over as a click does it."""
     owner = factories.owner()
-    spec = tuning.TuningSpec("My model", factories.BASE_MODEL, "gs://garden-local/out", factories.dataset(owner=owner))
-    job = tuning.create(owner, key=uuid4(), spec=spec)
+    job = tuning.create(owner, key=uuid4(), spec=factories.tuning_spec())
     tasks.kick(tasks.advance_tuning_job, job_id=str(job.pk))
     return job
 

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -18,7 +19,6 @@ from jobs.services.endpoints.endpoints import DeploymentSpec
 from jobs.services.remote import row_lease
 from jobs.services.storage import sharing
 from jobs.services.tuning import jobs as tuning, queue
-from jobs.services.tuning.jobs import TuningSpec
 from tests import factories
 from tests.driving import Driver
 from tests.support.stored import path_of
@@ -58,7 +58,7 @@ def driver(fake_gateway):
 @pytest.mark.fault("F3")
 def test_a_double_click_makes_one_job(owner):
     key = uuid4()
-    spec = TuningSpec("My model", factories.BASE_MODEL, "gs://garden-local/out", factories.dataset(owner=owner))
+    spec = factories.tuning_spec()
     assert {job.pk for job in at_once(lambda: tuning.create(owner, key=key, spec=spec))} == {key}
     assert TuningJob.objects.get().events.count() == 1
 
@@ -250,21 +250,35 @@ def test_rows_added_at_once_are_there_once_and_none_is_lost(owner, comparison):
     assert (latest.version, sorted(added)) == (3, ["Arr", "Aye"])
 
 
+def test_of_fifty_starts_on_one_folder_one_starts_and_the_others_are_told_which_field(owner):
+    spec = factories.tuning_spec(owner=owner, output_uri="gs://garden-local/one")
+
+    def start():
+        try:
+            return tuning.create(owner, key=uuid4(), spec=spec).pk
+        except errors.InvalidValues as refused:
+            return refused.problems
+
+    results = at_once(start, count=50)
+    taken = errors.Problem(
+        "not_writable", "output_uri", "Another tuning job already writes there. Choose a folder of its own."
+    )
+    job = TuningJob.objects.get()
+    assert [results.count(job.pk), results.count((taken,))] == [1, 49]
+
+
 def test_two_people_never_get_folders_that_overlap(fake_gateway):
     """Eight starts of two people at once, each above or below the others': who comes first has the place alone."""
     owner, others = factories.owner(), [factories.user(username=name) for name in ("ann", "bob")]
     sharing.share_folder(owner, uri="gs://team-bucket", user=None, may_write=True)
-    datasets = {person: factories.dataset(owner=person) for person in others}
+    specs = {person: factories.tuning_spec(owner=person, display_name="Run") for person in others}
     starts = iter([(others[number % 2], "/deeper" * (number % 4)) for number in range(8)])
     turn = threading.Lock()
 
     def start():
         with turn:
             person, below = next(starts)
-        spec = TuningSpec(
-            display_name="Run", base_model=factories.BASE_MODEL, dataset=datasets[person], adapter_size=8,
-            output_uri=f"gs://team-bucket/run{below}",
-        )  # fmt: skip
+        spec = replace(specs[person], output_uri=f"gs://team-bucket/run{below}")
         return tuning.create(person, key=uuid4(), spec=spec)
 
     results = at_once(start)

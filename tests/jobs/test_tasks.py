@@ -77,10 +77,10 @@ def test_a_sweep_is_bounded(sent):
     dataset = factories.dataset()
     TuningJob.objects.bulk_create(
         TuningJob(
-            owner=dataset.owner, dataset=dataset, display_name="x", location="l", base_model="m", output_uri="gs://b/x",
-            epochs=1, learning_rate=1, next_check_at=factories.NOW,
+            owner=dataset.owner, dataset=dataset, display_name="x", location="l", base_model="m",
+            output_uri=f"gs://b/{number}", epochs=1, learning_rate=1, next_check_at=factories.NOW,
         )
-        for _ in range(130)
+        for number in range(130)
     )  # fmt: skip
     tasks.sweep()
     assert len(sent) == 100

@@ -23,7 +23,7 @@ ASKS = {
     "jobs/services/endpoints/deployed_models.py": {"check_can_read"},
     "jobs/services/tuning/output_check.py": {"check_can_claim", "why_not_claim"},
     "jobs/services/accounts/preferences.py": {"check_can_write"},
-    "jobs/services/tuning/jobs.py": {"check_can_claim", "check_can_read"},
+    "jobs/services/tuning/terms.py": {"why_not_claim", "why_not_read"},
 }
 # Besides these, what uses the gateway's storage takes the address from a row that asked, or makes it itself.
 OF_ROWS = {"jobs/services/tuning/steps.py", "jobs/services/tuning/observe.py", "jobs/services/health/probes.py"}

@@ -11,14 +11,13 @@ from django.db import connections
 from django.utils import timezone
 
 from jobs.errors import NotAllowedNow, SpendingLimitReached
-from jobs.models import Endpoint, EventLevel, SpendingReservation, TuningJob
+from jobs.models import Endpoint, EventLevel, PublisherModel, SpendingReservation, TuningJob
 from jobs.services.chat import conversations
 from jobs.services.costs import spending
 from jobs.services.endpoints import deployed_models, endpoints, lifetime
 from jobs.services.endpoints.deployed_models import DeployedModelSpec
 from jobs.services.endpoints.endpoints import DeploymentSpec, Machine
 from jobs.services.tuning import jobs
-from jobs.services.tuning.jobs import TuningSpec
 from jobs.states import Phase
 from jobs.vertex.errors import Refused
 from tests import factories
@@ -47,8 +46,13 @@ def deploy(user, *, key=None, machine=MACHINE, hours=1, **values):
 
 def training(user, characters=400_000_000, **values):
     """Of an estimate of many dollars."""
+    if not PublisherModel.objects.filter(name=BIG_MODEL).exists():
+        spec = {"machine_type": MACHINE, "accelerator_type": "NVIDIA_L4", "accelerator_count": 1}
+        factories.publisher_model(name=BIG_MODEL, data={"machine_specs": [spec]})
     data = factories.dataset(owner=user, character_count=characters)
-    return TuningSpec("Captain", BIG_MODEL, "gs://garden-local/ahoy", data, tuning_mode="FULL", **values)
+    return factories.tuning_spec(
+        display_name="Captain", base_model=BIG_MODEL, dataset=data, tuning_mode="FULL", **values
+    )
 
 
 def used(user=None):

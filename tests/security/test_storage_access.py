@@ -20,7 +20,6 @@ from jobs.services.endpoints.endpoints import DeploymentSpec
 from jobs.services.storage import browsing, policies, sharing
 from jobs.services.tuned_models import continuation
 from jobs.services.tuning import job_files, jobs, output_check
-from jobs.services.tuning.jobs import TuningSpec
 from jobs.vertex import get_gateway
 from tests import factories
 from tests.driving import Driver
@@ -185,12 +184,8 @@ def test_deploying_again_what_is_not_shared_any_more(owner, bob, ann, job):
 
 
 def tuning_spec(user, **values):
-    made = {
-        "display_name": "Mine", "base_model": factories.BASE_MODEL, "adapter_size": 8, "accepts_licence": True,
-        "dataset": values.get("dataset") or factories.dataset(owner=user),
-        "output_uri": f"{policies.own_folder(user)}/{uuid.uuid4()}",
-    }  # fmt: skip
-    return TuningSpec(**made | values)
+    made = {"display_name": "Mine", "owner": user, "output_uri": f"{policies.own_folder(user)}/{uuid.uuid4()}"}
+    return factories.tuning_spec(**made | values)
 
 
 def test_going_on_from_anothers_tuning(ann, bob, job, fake_gateway):
@@ -330,7 +325,7 @@ def test_a_dataset_from_before_with_ones_own_images_is_sent(ann, job):
 def test_training_on_anothers_dataset(bob, ann, job, fake_gateway):
     mine = factories.dataset(owner=bob)
     for pair in ({"dataset": job.dataset}, {"dataset": mine, "validation_dataset": job.dataset}):
-        with pytest.raises(NotAllowedNow, match=r"^You have no such dataset\."):
+        with pytest.raises(NotAllowedNow, match=r"^This dataset is not one of yours any more\."):
             jobs.create(bob, key=uuid.uuid4(), spec=tuning_spec(bob, **pair))
     assert nothing_was_made(fake_gateway, bob)
 
@@ -389,7 +384,7 @@ def test_against_the_local_servers(client, real_servers, db):
         sent = {"key": str(uuid.uuid4()), "artifact_uri": uri, "display_name": "Mine"}
         refused = client.post("/model-garden/deploy-weights/", sent)
         assert (refused.status_code, f"You have no access to {uri}." in words(refused)) == (422, True)
-        with pytest.raises(NotAllowedNow, match="You have no access to"):
+        with pytest.raises(NotAllowedNow, match="Choose one of the models that you have tuned"):
             jobs.create(bob, key=uuid.uuid4(), spec=tuning_spec(bob, custom_base_model=uri))
     assert [model.objects.filter(owner=bob).count() for model in (TuningJob, Endpoint)] == [0, 0]
     assert ledger(real_servers) == before

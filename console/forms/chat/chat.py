@@ -9,6 +9,8 @@ from django.utils.translation import gettext_lazy as _
 from console.forms.fields import DisplayNameField, MultilineField
 from jobs.models import LONGEST_ANSWER, Endpoint, Picture, Rating
 
+from .options import ranged_field
+
 LONGEST_MESSAGE = 100_000
 
 
@@ -122,21 +124,9 @@ class TryForm(NewChatForm):
     """A first message with what it is answered by."""
 
     field_order = ("key", "endpoint", "text", "temperature", "max_tokens")
-    temperature = forms.FloatField(
-        label=_("Temperature"),
-        required=False,
-        min_value=0,
-        max_value=2,
-        error_messages=dict.fromkeys(("invalid", "min_value", "max_value"), _("Write a number from 0 to 2.")),
-        widget=forms.NumberInput(attrs={"step": "0.05"}),
-    )
-    max_tokens = forms.IntegerField(
-        label=_("Output token limit"),
-        required=False,
-        min_value=1,
-        max_value=8192,
-        error_messages=dict.fromkeys(("invalid", "min_value", "max_value"), _("Write a whole number from 1 to 8192.")),
-        widget=forms.NumberInput(attrs={"step": "1"}),
+    temperature = ranged_field("temperature", label=_("Temperature"), widget=forms.NumberInput(attrs={"step": "0.05"}))
+    max_tokens = ranged_field(
+        "max_tokens", label=_("Output token limit"), widget=forms.NumberInput(attrs={"step": "1"})
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -4,11 +4,12 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from console.forms.fields import MultilineField
+from console.forms.fields import MultilineField, check_name_length
 from jobs.models import Dataset, Endpoint
+from jobs.models.fields.names import LONGEST_NAME
+from jobs.services.comparisons import policies
 
-LETTERS = "abcd"
-FEWEST = 2
+LETTERS = "abcd"[: policies.MAX_COLUMNS]
 LONGEST_ANSWER = 100_000
 
 
@@ -28,7 +29,7 @@ class CompareForm(forms.Form):
         self.ready = {str(endpoint.pk): endpoint for endpoint in ready}
         names = [(pk, endpoint.label) for pk, endpoint in self.ready.items()]
         for place, letter in enumerate(LETTERS):
-            is_needed = place < FEWEST
+            is_needed = place < policies.MIN_COLUMNS
             self.fields[letter] = forms.ChoiceField(
                 label=_("Column %s") % letter.upper(),
                 required=is_needed,
@@ -94,8 +95,8 @@ class RowForm(forms.Form):
     name = forms.CharField(
         label=_("Name of the new dataset"),
         required=False,
-        max_length=128,
-        error_messages={"max_length": _("A name has at most 128 characters; this one has %(show_value)d. Shorten it.")},
+        widget=forms.TextInput(attrs={"maxlength": LONGEST_NAME}),
+        validators=[check_name_length],
     )
 
     def __init__(self, *args: Any, datasets: Sequence[Dataset], **kwargs: Any) -> None:

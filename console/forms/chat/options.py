@@ -5,36 +5,33 @@ from typing import Any
 
 from django import forms
 from django.forms import BoundField
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from console.forms.fields import MultilineField
+from console.forms.fields import MultilineField, said_by
 from jobs.models import Conversation
+from jobs.services.chat.schema import read_schema
+from jobs.services.chat.spec import LONGEST_INSTRUCTION, RANGES, format_remedy, range_remedy
 
-from .fields import NumberBox, SchemaField, StopsField, schema_of
+from .fields import NumberBox, SchemaField, StopsField
 
-LONGEST_SEED = 2**31 - 1
 SCHEMA_NAME = "answer"
 PLAIN = ("temperature", "top_p", "top_k", "max_tokens", "stop", "seed", "frequency_penalty", "presence_penalty")
 SLIDERS = frozenset({"temperature", "top_p", "max_tokens", "frequency_penalty", "presence_penalty"})
 
 
-def _errors(sentence: str | Promise) -> dict[str, str | Promise]:
-    return dict.fromkeys(("invalid", "min_value", "max_value"), sentence)
-
-
-def _number(low: float, high: float, step: str, sentence: str | Promise, **more: Any) -> forms.FloatField:
-    widget = NumberBox(attrs={"step": step, "placeholder": _("Default")})
-    errors: Any = _errors(sentence)
-    return forms.FloatField(required=False, min_value=low, max_value=high, error_messages=errors, widget=widget, **more)
-
-
-def _whole(low: int, high: int, sentence: str | Promise, **more: Any) -> forms.IntegerField:
-    widget = NumberBox(attrs={"step": "1", "placeholder": _("Default")})
-    errors: Any = _errors(sentence)
-    return forms.IntegerField(
-        required=False, min_value=low, max_value=high, error_messages=errors, widget=widget, **more
+def ranged_field(name: str, **more: Any) -> forms.FloatField | forms.IntegerField:
+    """Of a parameter, in the range that it has in the domain."""
+    found = RANGES[name]
+    kind: Any = forms.IntegerField if found.is_whole else forms.FloatField
+    errors = dict.fromkeys(("invalid", "min_value", "max_value"), said_by(lambda: range_remedy(name)))
+    field: forms.FloatField | forms.IntegerField = kind(
+        required=False, min_value=found.least, max_value=found.most, error_messages=errors, **more
     )
+    return field
+
+
+def _number(name: str, step: str = "1", **more: Any) -> forms.FloatField | forms.IntegerField:
+    return ranged_field(name, widget=NumberBox(attrs={"step": step, "placeholder": _("Default")}), **more)
 
 
 class OptionsForm(forms.Form):
@@ -44,46 +41,46 @@ class OptionsForm(forms.Form):
     system_instruction = MultilineField(
         label=_("System instructions"),
         required=False,
-        max_length=20_000,
+        max_length=LONGEST_INSTRUCTION,
         widget=forms.Textarea(attrs={"rows": 4}),
     )
     temperature = _number(
-        0, 2, "0.05", _("Write a number from 0 to 2."),
+        "temperature", "0.05",
         label=_("Temperature"), help_text=_("0 gives the likeliest words, 2 the most surprising ones."),
     )  # fmt: skip
     top_p = _number(
-        0.01, 1, "0.01", _("Write a number from 0.01 to 1."),
+        "top_p", "0.01",
         label=_("Top-P"), help_text=_("Only the likeliest words up to this share are considered."),
     )  # fmt: skip
-    top_k = _whole(
-        1, 1000, _("Write a whole number from 1 to 1000."),
+    top_k = _number(
+        "top_k",
         label=_("Top-K"), help_text=_("Only this many of the likeliest words are considered."),
     )  # fmt: skip
-    max_tokens = _whole(
-        1, 8192, _("Write a whole number from 1 to 8192."),
+    max_tokens = _number(
+        "max_tokens",
         label=_("Output token limit"), help_text=_("An answer stops here, finished or not."),
     )  # fmt: skip
     stop = StopsField(
         label=_("Stop sequences"),
         help_text=_("An answer ends before one of these. Type one and press Enter; \\n stands for a line break."),
     )
-    seed = _whole(
-        0, LONGEST_SEED, _("Write a whole number from 0 to 2147483647."),
+    seed = _number(
+        "seed",
         label=_("Seed"), help_text=_("With the same seed and the same settings an answer can be had again."),
     )  # fmt: skip
     frequency_penalty = _number(
-        -2, 2, "0.1", _("Write a number from -2 to 2."),
+        "frequency_penalty", "0.1",
         label=_("Frequency penalty"), help_text=_("Above 0, words become rarer the more often they were used."),
     )  # fmt: skip
     presence_penalty = _number(
-        -2, 2, "0.1", _("Write a number from -2 to 2."),
+        "presence_penalty", "0.1",
         label=_("Presence penalty"), help_text=_("Above 0, words that were used at all become rarer."),
     )  # fmt: skip
     response_format = forms.ChoiceField(
         label=_("Output format"),
         required=False,
         choices=[("", _("Text")), ("json_object", _("JSON")), ("json_schema", _("JSON by a schema"))],
-        error_messages={"invalid_choice": _("Choose text, JSON or JSON by a schema.")},
+        error_messages={"invalid_choice": said_by(format_remedy)},
     )
     schema = SchemaField(
         label=_("JSON schema"),
@@ -117,10 +114,11 @@ class OptionsForm(forms.Form):
         cleaned: dict[str, Any] = self.cleaned_data
         if cleaned.get("response_format") == "json_schema" and "schema" in cleaned:
             try:
-                cleaned["schema"] = schema_of(cleaned["schema"])
-            except forms.ValidationError as error:
-                empty = forms.ValidationError(_("Write a schema, or choose another output format."))
-                self.add_error("schema", error if cleaned["schema"] else empty)
+                cleaned["schema"] = read_schema(cleaned["schema"])
+            except ValueError as error:
+                empty = _("Write a schema, or choose another output format.")
+                sentence = str(error) if cleaned["schema"] else empty
+                self.add_error("schema", forms.ValidationError(sentence, code="invalid"))
         return cleaned
 
     def parameters(self) -> dict[str, Any]:

@@ -1,23 +1,25 @@
 """The five steps of a tuning job. Each form parses one step; what was typed stays as typed in the draft."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.functional import Promise
-from django.utils.translation import gettext, gettext_lazy as _, pgettext_lazy
+from django.utils.translation import gettext_lazy as _, pgettext_lazy
 
-from console.forms.endpoints.deploy import ReplicasField, ordered
-from console.forms.fields import DisplayNameField, MultilineField, StepForm, ask_for_licence
-from jobs.models import TuningJob
-from jobs.models.endpoint import LONGEST_LEASE
+from console.forms.fields import DisplayNameField, MultilineField, ask_for_licence, said_by
 from jobs.models.fields.labels import parse_labels
+from jobs.services.tuning import spec_words as words
+from jobs.services.tuning.spec_rules import LONGEST_DESCRIPTION
+from jobs.services.tuning.spec_terms import Terms
+
+from .judged import JudgedForm, OfferedField
 
 STEPS = ("name", "base-model", "output", "training", "deployment")
 
 
-class NameForm(StepForm):
+class NameForm(JudgedForm):
     display_name = DisplayNameField(
         label=_("Tuned model name"),
         help_text=_("Up to 128 characters. It is also the name of the job, and the endpoint is named after it."),
@@ -26,9 +28,7 @@ class NameForm(StepForm):
     description = MultilineField(
         label=_("Description"),
         required=False,
-        max_length=2000,
-        error_messages={"max_length": _("A description has at most 2000 characters; this one has %(show_value)d.")},
-        widget=forms.Textarea(attrs={"rows": 3}),
+        widget=forms.Textarea(attrs={"rows": 3, "maxlength": LONGEST_DESCRIPTION}),
     )
     labels = forms.CharField(
         label=_("Labels"),
@@ -41,24 +41,17 @@ class NameForm(StepForm):
         try:
             return parse_labels(self.cleaned_data["labels"])
         except ValueError as error:
-            raise ValidationError(str(error)) from error
+            raise ValidationError(str(error), code="invalid") from error
 
-
-class Start(Protocol):
-    """Something tuned before, in a folder of Cloud Storage."""
-
-    @property
-    def uri(self) -> str: ...
-
-    @property
-    def job(self) -> TuningJob: ...
+    def clean(self) -> None:
+        self.judge(Terms())
 
 
 BASE, TUNED = "base", "tuned"
 
 
-class BaseModelForm(StepForm):
-    """`reasons` maps each listed model to why it cannot be tuned, or to nothing; `start_at` finds what is continued."""
+class BaseModelForm(JudgedForm):
+    """`terms_of` looks up what goes for a base model and for what is continued."""
 
     source = forms.ChoiceField(
         label=_("Start from"),
@@ -68,62 +61,45 @@ class BaseModelForm(StepForm):
     )
     base_model = forms.CharField(label=_("Base model"), required=False)
     custom_base_model = forms.CharField(label=_("Tuned model or checkpoint"), required=False)
-    location = forms.ChoiceField(
+    location = OfferedField(
         label=_("Region"),
         required=False,
         help_text=_("Where the training runs. Endpoints are deployed in the region of this console."),
-        error_messages={
-            "invalid_choice": _("Vertex AI tunes no open models in %(value)s. Choose a region of the list.")
-        },
     )
 
     def __init__(
         self,
         *args: Any,
-        reasons: Mapping[str, str],
-        start_at: Callable[[str], Start | None] = lambda uri: None,
+        terms_of: Callable[[str, str], Terms],
         regions: Sequence[tuple[str, str | Promise]] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.reasons, self.start_at = reasons, start_at
+        self.terms_of = terms_of
         location = self.fields["location"]
         assert isinstance(location, forms.ChoiceField)
         location.choices = list(regions)
 
     def clean(self) -> None:
         values = self.cleaned_data
-        if values.pop("source", BASE) == TUNED:
-            self._continue(values)
-        else:
-            values["custom_base_model"] = ""
-            self._check("base_model", values.get("base_model", ""))
-
-    def _continue(self, values: dict[str, Any]) -> None:
-        start = self.start_at(values.get("custom_base_model", ""))
-        if start is None:
-            self.add_error("custom_base_model", _("Choose one of the models that you have tuned, or a checkpoint."))
+        is_continued = values.pop("source", BASE) == TUNED
+        values["custom_base_model"] = values.get("custom_base_model", "") if is_continued else ""
+        if is_continued and not values["custom_base_model"]:
+            self.add_error("custom_base_model", ValidationError(words.no_start(), code="invalid_choice"))
             return
-        values["base_model"] = start.job.base_model
-        self._check("custom_base_model", start.job.base_model)
-
-    def _check(self, field: str, name: str) -> None:
-        if not name:
-            self.add_error(field, _("Choose a base model."))
-        elif name not in self.reasons:
-            message = _("%(name)s is not in the catalogue of this Vertex AI. Choose a model from the list.")
-            self.add_error(field, ValidationError(message, params={"name": name}))
-        elif self.reasons[name]:
-            self.add_error(field, self.reasons[name])
+        terms = self.terms_of(values.get("base_model", ""), values["custom_base_model"])
+        if terms.continued:
+            values["base_model"] = terms.continued.base_model
+        self.judge(terms)
 
 
-class OutputForm(StepForm):
+class OutputForm(JudgedForm):
     """`why_not` says why the job may not write to a folder, or nothing."""
 
     output_uri = forms.CharField(
         label=_("Output directory"),
         help_text=_("A Cloud Storage folder of its own for this job, such as gs://my-bucket/support-bot."),
-        error_messages={"required": _("Write a Cloud Storage folder, such as gs://my-bucket/support-bot.")},
+        error_messages={"required": said_by(words.no_output)},
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "inputmode": "url"}),
     )
 
@@ -132,18 +108,19 @@ class OutputForm(StepForm):
         self.why_not = why_not
 
     def clean_output_uri(self) -> str:
-        uri: str = self.cleaned_data["output_uri"].rstrip("/")
-        if reason := self.why_not(uri):
-            raise ValidationError(reason)
-        return uri
+        uri: str = self.cleaned_data["output_uri"]
+        return uri.rstrip("/")
+
+    def clean(self) -> None:
+        self.judge(Terms(why_not_write=self.why_not))
 
 
 REPLICAS = ("endpoint_min_replicas", "endpoint_max_replicas")
 
 
-class DeploymentForm(StepForm):
-    """`machines` maps a machine type to its label, the recommended first; `licence` is asked for unless accepted.
-    `scalable` is false where one replica is all there is."""
+class DeploymentForm(JudgedForm):
+    """`machines` maps a machine type to its label, the recommended first. `scalable` is false where one replica is all
+    there is."""
 
     auto_deploy = forms.BooleanField(
         label=_("Deploy automatically when tuning succeeds"),
@@ -151,44 +128,50 @@ class DeploymentForm(StepForm):
         widget=forms.CheckboxInput(attrs={"role": "switch"}),
     )
     endpoint_display_name = DisplayNameField(label=_("Endpoint name"), required=False)
-    machine_type = forms.ChoiceField(
-        label=_("Machine"),
-        required=False,
-        error_messages={"invalid_choice": _("This machine is not offered for the base model. Choose one of the list.")},
-    )
+    machine_type = OfferedField(label=_("Machine"), required=False)
     endpoint_lease_hours = forms.IntegerField(
         label=_("Undeploy after (hours)"),
         required=False,
-        min_value=1,
-        max_value=LONGEST_LEASE,
         help_text=_("Counted from the deployment. Leave it empty to keep the endpoint until you undeploy it."),
-        error_messages=dict.fromkeys(
-            ("invalid", "min_value", "max_value"), _("Write a whole number of hours from 1 to 720, or leave it empty.")
-        ),
+        error_messages={"invalid": said_by(words.lease)},
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
     )
-    endpoint_min_replicas = ReplicasField(
-        label=_("Minimum replicas"), help_text=_("As many run, and cost, all the time.")
+    endpoint_min_replicas = forms.IntegerField(
+        label=_("Minimum replicas"),
+        required=False,
+        initial=1,
+        help_text=_("As many run, and cost, all the time."),
+        error_messages={"invalid": said_by(words.replicas)},
     )
-    endpoint_max_replicas = ReplicasField(
-        label=_("Maximum replicas"), help_text=_("As many are started when requests wait.")
+    endpoint_max_replicas = forms.IntegerField(
+        label=_("Maximum replicas"),
+        required=False,
+        initial=1,
+        help_text=_("As many are started when requests wait."),
+        error_messages={"invalid": said_by(words.replicas)},
     )
     accepts_licence = forms.BooleanField(label=pgettext_lazy("licence", "I accept the terms"), required=False)
 
     def __init__(
-        self, *args: Any, machines: Mapping[str, str], licence: str, scalable: bool = True, **kwargs: Any
+        self, *args: Any, terms: Terms, machines: Mapping[str, str], scalable: bool = True, **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
+        self.terms = terms
         for name in () if scalable else REPLICAS:
             del self.fields[name]
         field = self.fields["machine_type"]
-        assert isinstance(field, forms.ChoiceField)
+        assert isinstance(field, OfferedField)
         field.choices = list(machines.items())
-        ask_for_licence(self, licence, gettext("Read and accept the terms; the model cannot be tuned without them."))
+        ask_for_licence(self, terms.licence, words.licence())
 
     def clean(self) -> None:
-        ordered(self, *REPLICAS)
-        values = self.cleaned_data
-        nameless = not values.get("endpoint_display_name") and "endpoint_display_name" not in self.errors
-        if values.get("auto_deploy") and nameless:
-            self.add_error("endpoint_display_name", _("Write a name for the endpoint, or switch deployment off."))
+        self._fill_replicas(self.cleaned_data)
+        self.judge(self.terms)
+
+    def _fill_replicas(self, values: dict[str, Any]) -> None:
+        """An empty field follows the other one."""
+        least, most = REPLICAS
+        if least in values and values[least] is None:
+            values[least] = 1
+        if most in values and values[most] is None:
+            values[most] = values.get(least, 1)

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _, gettext_lazy
 
 from console.forms.catalogue import MODALITIES, PROVIDERS, TASKS
 from jobs.models import PublisherModel, TuningMode
-from jobs.services.catalogue import publisher_models as catalogue
+from jobs.services.catalogue import facts, policies
 
 from . import machines as on_machines
 
@@ -57,16 +57,12 @@ class Variant:
         return next((line for line in lines if line and not line.startswith("#")), "")
 
     @cached_property
-    def facts(self) -> catalogue.TuningFacts | None:
-        return catalogue.tuning_facts(self.model.name)
+    def facts(self) -> facts.TuningFacts | None:
+        return facts.tuning_facts(self.model.name)
 
     @property
     def tune_reason(self) -> str:
-        if not self.model.can_tune:
-            return _("This Vertex AI does not offer tuning for it.")
-        if self.facts is None:
-            return _("Managed tuning does not take this model.")
-        return ""
+        return policies.why_not_tune(self.model)
 
     @property
     def deploy_reason(self) -> str:
@@ -142,8 +138,7 @@ class Variant:
 
     @property
     def licence_to_accept(self) -> str:
-        """Its name while Vertex AI has not said that it is accepted in this project, else nothing."""
-        return "" if self.model.licence_acknowledged else self.licence
+        return policies.licence_to_accept(self.model)
 
     @property
     def url(self) -> str:

@@ -16,9 +16,8 @@ from console.presenters.chat.images import find_unsent
 from console.web.http import ConsoleRequest
 from jobs.models import Comparison, Conversation, Dataset, Endpoint, Message, Role
 from jobs.services.chat import images
-from jobs.services.comparisons import board as comparison_board, comparisons, rows as comparison_rows
+from jobs.services.comparisons import board as comparison_board, policies, rows as comparison_rows
 from jobs.services.comparisons.board import Board, Column
-from jobs.states import EndpointState
 
 LONGEST_VALUE = 24
 
@@ -61,8 +60,8 @@ def page(request: ConsoleRequest, comparison: Comparison, status: int = 200, **f
     context = context_of(request, board) | {"form": empty_message(find_unsent(request, comparison.pk))} | forms
     if not board.round:
         context["endpoints"] = Endpoint.objects.visible_to(request.user).ready().with_model()
-        context["is_full"] = len(board.columns) >= comparisons.MOST
-        context["is_fewest"] = len(board.columns) <= comparisons.FEWEST
+        context["may_add_column"] = not policies.why_not_add_column(len(board.columns), is_begun=False)
+        context["may_remove_column"] = not policies.why_not_remove_column(len(board.columns), is_begun=False)
     return render(request, "compare/detail.html", context, status=status)
 
 
@@ -90,7 +89,7 @@ def shown(board: Board) -> list[Shown]:
     rows = []
     for place, column in enumerate(board.columns):
         endpoint, letter = column.talk.endpoint, chr(ord("A") + place)
-        is_ready = endpoint is not None and endpoint.state == EndpointState.READY
+        is_ready = not policies.why_not_ask(endpoint)
         name = endpoint.label if endpoint else _("Endpoint deleted")
         settings = [] if board.is_hidden else settings_words(column.talk)
         rows.append(Shown(column, letter, "" if board.is_hidden else name, settings, is_ready))

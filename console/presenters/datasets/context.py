@@ -8,13 +8,12 @@ from uuid import UUID
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 
-from console.forms import row_limits
 from console.forms.datasets import ColumnsForm, ConvertForm, EditForm, SplitForm
 from console.web.http import ConsoleRequest
 from jobs import errors
 from jobs.models import Dataset, DatasetShape, PublisherModel
-from jobs.services.catalogue import publisher_models as catalogue
-from jobs.services.datasets import datasets, derive as making
+from jobs.services.catalogue import facts as catalogue
+from jobs.services.datasets import derive as making, policies, row_limits
 from jobs.services.datasets.table import Columns, Table
 
 USUAL_LIMIT = 8192
@@ -33,7 +32,7 @@ def detail_context(request: ConsoleRequest, dataset: Dataset) -> dict[str, Any]:
         "tab": "overview",
         "limits": sorted(limits) or [USUAL_LIMIT],
         "long_rows": [one for one in long_rows(dataset, limits) if one],
-        "long_rows_remedy": row_limits.REMEDY,
+        "long_rows_remedy": row_limits.remedy(),
         "split_form": SplitForm(),
         "made": dataset.made.rows()[:20],
         **(convert_context(request, dataset) if dataset.shape else {}),
@@ -42,11 +41,11 @@ def detail_context(request: ConsoleRequest, dataset: Dataset) -> dict[str, Any]:
 
 def head_context(request: ConsoleRequest, dataset: Dataset) -> dict[str, Any]:
     """For the bar and the tabs, which are the same on all pages of a dataset."""
-    jobs = datasets.jobs_using(dataset)
+    jobs = policies.jobs_using(dataset)
     return {
         "dataset": dataset,
         "jobs": jobs,
-        "keep_reason": datasets.in_use(jobs),
+        "keep_reason": policies.why_not_delete(dataset, jobs),
         "versions_count": Dataset.objects.filter(family=dataset.family).count(),
         "edit_form": EditForm(initial={"name": dataset.name, "description": dataset.description}),
     }

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jobs.models import Endpoint, Metric
-from jobs.services.tuned_models import checkpoints
+from jobs.services.tuned_models import checkpoints, policies
 from jobs.states import EndpointState
 
 from .progress import JobStand
@@ -26,7 +26,7 @@ class CheckpointRow:
     figures: Mapping[str, float | None]
     folder: str
     is_default: bool
-    why_not_deployed: str
+    why_not_deploy: str
     endpoint: Endpoint | None
 
     @property
@@ -38,7 +38,8 @@ def checkpoint_rows(stand: JobStand) -> list[CheckpointRow]:
     job = stand.job
     figures = figures_at(stand)
     default = checkpoints.default_id(job)
-    serving = {endpoint.model.artifact_uri: endpoint for endpoint in reversed(stand.endpoints) if is_live(endpoint)}
+    live = [endpoint for endpoint in reversed(stand.endpoints) if policies.is_live(endpoint)]
+    serving = {endpoint.model.artifact_uri: endpoint for endpoint in live}
     rows = []
     for one in job.checkpoints:
         pk, folder = one["checkpoint_id"], checkpoints.folder(job, one["checkpoint_id"])
@@ -50,15 +51,11 @@ def checkpoint_rows(stand: JobStand) -> list[CheckpointRow]:
                 figures={name: figures.get(one["step"], {}).get(name) for name in FIGURES},
                 folder=folder,
                 is_default=pk == default,
-                why_not_deployed=checkpoints.why_not_deployed(job, pk),
+                why_not_deploy=policies.why_not_deploy_checkpoint(job, pk),
                 endpoint=serving.get(folder),
             )
         )
     return rows
-
-
-def is_live(endpoint: Endpoint) -> bool:
-    return endpoint.is_transient or endpoint.state == EndpointState.READY
 
 
 def figures_at(stand: JobStand) -> dict[int, dict[str, float]]:

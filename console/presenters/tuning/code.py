@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from jobs.models import TuningJob
 from jobs.services.tuning import code
-from jobs.services.tuning.jobs import TuningSpec
+from jobs.services.tuning.spec import TuningSpec
 
 
 @dataclass(frozen=True)

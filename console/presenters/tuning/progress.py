@@ -8,8 +8,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from jobs.models import Endpoint, TuningJob
-from jobs.services.tuned_models import checkpoints
-from jobs.services.tuning import observe
+from jobs.services.tuned_models import checkpoints, policies
+from jobs.services.tuning import observe, policies as tuning
 from jobs.states import EndpointState, Phase, TuningState
 
 DONE, CURRENT, AHEAD, STOPPED = "done", "current", "todo", "stopped"
@@ -49,9 +49,7 @@ class JobStand:
     @property
     def awaits_endpoint(self) -> bool:
         """A success with auto-deploy whose endpoint row is still to come, or whose endpoint is on its way."""
-        if any(endpoint.is_transient for endpoint in self.endpoints):
-            return True
-        return self.succeeded and self.job.auto_deploy and not self.endpoints and self.job.next_check_at is not None
+        return policies.awaits_endpoint(self.job, self.endpoints)
 
     @property
     def remedy(self) -> str:
@@ -65,7 +63,7 @@ class JobStand:
 
     @property
     def succeeded(self) -> bool:
-        return self.job.state in {TuningState.SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED}
+        return self.job.is_tuned
 
     @property
     def is_final(self) -> bool:
@@ -77,22 +75,15 @@ class JobStand:
 
     @property
     def needs_decision(self) -> bool:
-        return not self.job.is_terminal and self.job.phase == Phase.NEEDS_DECISION
+        return not tuning.why_not_decide(self.job)
 
     @property
-    def why_not_cancelled(self) -> str | Promise:
-        if self.job.is_terminal:
-            return _("The job has ended.")
-        return _("The job is being cancelled.") if self.job.state == TuningState.CANCELLING else ""
+    def why_not_cancel(self) -> str:
+        return tuning.why_not_cancel(self.job)
 
     @property
-    def why_not_deployed(self) -> str | Promise:
-        if not self.job.is_terminal:
-            return _("The model can be deployed when its tuning has succeeded.")
-        if not self.succeeded:
-            return _("There is no tuned model to deploy.")
-        live = any(endpoint.is_transient or endpoint.state == EndpointState.READY for endpoint in self.endpoints)
-        return _("The model is deployed already.") if live or self.awaits_endpoint else ""
+    def why_not_deploy(self) -> str:
+        return policies.why_not_deploy(self.job, self.endpoints)
 
     @property
     def folder(self) -> str:

@@ -23,7 +23,7 @@ from console.presenters.chat.turns import (
 from console.web.http import ConsoleRequest, hx_redirect, wants_fragment
 from console.web.middleware import page_of
 from jobs.models import ChatPreset, Conversation, Endpoint, Message, Role
-from jobs.services.chat import conversations, tree as chat_tree
+from jobs.services.chat import conversations, policies, tree as chat_tree
 from jobs.services.chat.parameters import context_window, taken
 from jobs.services.chat.streaming.waits import wait_of
 from jobs.states import EndpointState
@@ -131,13 +131,9 @@ def turns_of(talk: Conversation, whole: bool) -> dict[str, Any]:
 
 def place_of(talk: Conversation) -> dict[str, Any]:
     """Whether it can go on now; where it cannot, whether another endpoint could answer."""
-    can_ask = is_ready(talk)
+    can_ask = not policies.why_not_ask(talk.endpoint)
     has_others = not can_ask and Endpoint.objects.visible_to(talk.owner).ready().exists()
     return {"conversation": talk, "can_ask": can_ask, "has_others": has_others}
-
-
-def is_ready(talk: Conversation) -> bool:
-    return talk.endpoint is not None and talk.endpoint.state == EndpointState.READY
 
 
 @require_POST
@@ -180,7 +176,7 @@ def turn(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
         "tree": chat_tree.Tree(talk),
         "message": message,
         "live": message if message.is_live else None,
-        "can_ask": is_ready(talk),
+        "can_ask": not policies.why_not_ask(talk.endpoint),
         "context_window": context_window(talk.endpoint),
         "form": empty_message(),
         **picture_facts([talk.endpoint] if talk.endpoint else []),

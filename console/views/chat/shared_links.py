@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from console.presenters.chat.turns import visible_conversation
 from console.web.http import ConsoleRequest, HtmxRequest, hx_redirect, safe_next, wants_fragment
 from jobs.models import Picture, ShareLink
-from jobs.services.chat import export, images, shared_links
+from jobs.services.chat import export, images, policies, shared_links
 
 # A reader's browser keeps nothing, tells nobody where it was, and no search engine lists the page.
 PRIVATE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex, nofollow"}
@@ -28,10 +28,12 @@ def share(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     if request.method == "POST":
         _link, token = shared_links.share(talk)
         address = request.build_absolute_uri(reverse("shared", args=[token]))
+    active = list(shared_links.active(talk))
     context = {
         "conversation": talk,
         "address": address,
-        "links": shared_links.active(talk),
+        "links": active,
+        "why_not_share": policies.why_not_share(talk.head, len(active)),
         "is_dialog": wants_fragment(request),
     }
     template = "chat/share.html"

@@ -172,7 +172,7 @@ def rename(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 def rate(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     answer = visible_message(request, pk)
     form = RatingForm(request.POST)
-    if answer.role != Role.ASSISTANT or not form.is_valid():
+    if not form.is_valid():
         raise NotAllowedNow(_("Reload the page and rate the answer again."))
     ratings.rate(answer, form.cleaned_data["rating"])
     if request.htmx:

@@ -10,15 +10,14 @@ from console.presenters.datasets.context import convert_context, detail_context,
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs import errors
 from jobs.models import Dataset, DatasetShape
-from jobs.services.datasets import datasets as stored, derive as making
+from jobs.services.datasets import derive as making, policies
 from jobs.services.datasets.table import Columns
 
 
 @require_POST
 def convert(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     dataset = own_dataset(request, pk)
-    if not dataset.shape:
-        raise errors.NotAllowedNow(_("This dataset needs no conversion."))
+    policies.check_can_convert(dataset)
     table = making.table_of(dataset) if dataset.shape == DatasetShape.TABLE else None
     form = ConvertForm(request.POST, names=table.names if table else ())
     result = making.Conversion()
@@ -70,7 +69,7 @@ def split(request: ConsoleRequest, pk: UUID) -> HttpResponse:
 
 
 def tell_of_split(request: ConsoleRequest, train: Dataset, validation: Dataset) -> None:
-    if problem := stored.validation_problem(train, validation):
+    if problem := policies.why_not_validate_with(train, validation):
         messages.warning(request, problem)
         return
     words = {"train": train.valid_rows, "validation": validation.valid_rows}

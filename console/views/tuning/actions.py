@@ -8,14 +8,13 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from console.presenters.tuning.checkpoints import is_live
 from console.presenters.tuning.progress import JobStand, stand
 from console.presenters.tuning.wizard.clone import draft_values
 from console.web.http import ConsoleRequest, hx_redirect, safe_next
 from jobs import tasks
 from jobs.models import TuningJob
 from jobs.services.endpoints import endpoints
-from jobs.services.tuned_models import checkpoints
+from jobs.services.tuned_models import checkpoints, policies
 from jobs.services.tuning import drafts, jobs, queue
 
 from .jobs import visible_job
@@ -46,7 +45,7 @@ def deploy(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     """The default checkpoint, or the one named by `checkpoint`, which may be served beside others."""
     job, checkpoint = visible_job(request, pk), request.POST.get("checkpoint", "")
     standing = stand(job)
-    if is_deployed(standing, checkpoint) if checkpoint else standing.why_not_deployed:
+    if is_deployed(standing, checkpoint) if checkpoint else standing.why_not_deploy:
         return hx_redirect(request, "tuning-job", pk)
     spec = deployment_spec(job, checkpoint)
     endpoint = endpoints.deploy_model(request.user, key=standing.deploy_key(checkpoint), spec=spec)
@@ -56,7 +55,8 @@ def deploy(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 def is_deployed(standing: JobStand, checkpoint: str) -> bool:
     folder = checkpoints.folder(standing.job, checkpoint)
-    return any(is_live(endpoint) and endpoint.model.artifact_uri == folder for endpoint in standing.endpoints)
+    live = filter(policies.is_live, standing.endpoints)
+    return any(endpoint.model.artifact_uri == folder for endpoint in live)
 
 
 def deployment_spec(job: TuningJob, checkpoint: str) -> endpoints.DeploymentSpec:

@@ -17,8 +17,7 @@ from jobs import tasks
 from jobs.errors import NotAllowedNow
 from jobs.models import TuningJob
 from jobs.models.keyset import in_order
-from jobs.services.tuning import jobs as tuning
-from jobs.states import TUNING_LIVE, TuningState
+from jobs.services.tuning import jobs as tuning, policies
 
 from .job_list import found, view_of
 
@@ -50,7 +49,7 @@ def chosen_jobs(request: ConsoleRequest, texts: Iterable[str]) -> list[TuningJob
 def cancel(request: ConsoleRequest) -> HttpResponse:
     """GET asks and names the jobs, POST does it."""
     jobs = chosen_jobs(request, request.POST.getlist("job") or request.GET.getlist("job"))
-    live = [job for job in jobs if job.state in TUNING_LIVE and job.state != TuningState.CANCELLING]
+    live = [job for job in jobs if not policies.why_not_cancel(job)]
     if request.method != "POST":
         return render(request, "tuning/cancel_many.html", {"jobs": live, "left_out": len(jobs) - len(live)})
     done = sum(cancelled(job) for job in live)

@@ -16,10 +16,9 @@ from console.web.http import ConsoleRequest, hx_redirect
 from jobs import tasks
 from jobs.models import TuningDraft, TuningJob
 from jobs.services.tuning import drafts, output_check
-from jobs.states import TuningState
+from jobs.states import TUNING_UNSUCCESSFUL
 
 DRAFTS_SHOWN = 200
-RETRIED = frozenset({TuningState.FAILED, TuningState.CANCELLED, TuningState.EXPIRED})
 
 
 @require_safe
@@ -65,6 +64,6 @@ def retry(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     job = get_object_or_404(TuningJob.objects.visible_to(request.user).select_related("dataset"), pk=pk)
     values = draft_values(job)
     values["name"]["display_name"] = drafts.free_name(request.user, job.display_name)
-    origin = {"job": str(job.pk), "is_retry": job.state in RETRIED}
+    origin = {"job": str(job.pk), "is_retry": job.state in TUNING_UNSUCCESSFUL}
     draft = drafts.create(request.user, {**values, drafts.ORIGIN: origin})
     return hx_redirect(request, "tuning-draft", draft.pk, "name")

@@ -17,7 +17,7 @@ from console.presenters.tuning.wizard.drafts import SENT, Wizard
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs.models import TuningDraft, TuningJob
 from jobs.services.tuning import drafts, job_files
-from jobs.services.tuning.jobs import TuningSpec
+from jobs.services.tuning.spec import TuningSpec
 
 
 @require_safe

@@ -1,95 +1,23 @@
-"""The models that the configured Vertex AI offers, and what is known about tuning them."""
+"""The models that the configured Vertex AI offers."""
 
-import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import datetime
-from decimal import Decimal
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from django.db import transaction
 
 from jobs import live
-from jobs.models import CatalogueSync, PublisherModel, TuningMode
+from jobs.models import CatalogueSync, PublisherModel
 from jobs.services.accounts import accounts
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError
 from jobs.vertex.port import CatalogueModel
 
-FACTS = Path(__file__).with_name("tuning_models.toml")
-ABOUT = Path(__file__).with_name("model_facts.toml")
+from .facts import known_facts
+
 LICENCES_A_SYNC = 40
-
-
-@dataclass(frozen=True)
-class ModeDefaults:
-    """`adapter_size` None with FULL."""
-
-    learning_rate: float
-    epochs: int
-    adapter_size: int | None = None
-
-
-@dataclass(frozen=True)
-class TuningFacts:
-    """`usd_per_million_tokens` None: no price is published. `defaults` by mode; `modes` the recommended first."""
-
-    modes: tuple[str, ...]
-    adapter_sizes: tuple[int, ...]
-    max_sequence_tokens: int
-    modality: str
-    tokens_per_character: float
-    usd_per_million_tokens: Decimal | None
-    defaults: Mapping[str, ModeDefaults]
-    source: str
-    as_of: str
-
-
-@cache
-def _all_facts() -> dict[str, Any]:
-    return tomllib.loads(FACTS.read_text(encoding="utf-8"))
-
-
-@cache
-def tuning_facts(name: str) -> TuningFacts | None:
-    """None: managed tuning is not known to offer this model. `-pt` models are never tuned by it."""
-    everything = _all_facts()
-    model = everything["models"].get(name)
-    if model is None:
-        return None
-    family = everything["families"].get(name.partition("@")[0], {})
-    facts = {**everything["defaults"], **family, **model}
-    price = facts.get("usd_per_million_tokens")
-    return TuningFacts(
-        modes=tuple(facts["modes"]),
-        adapter_sizes=tuple(facts["adapter_sizes"]) if TuningMode.PEFT_ADAPTER in facts["modes"] else (),
-        max_sequence_tokens=facts["max_sequence_tokens"],
-        modality=facts["modality"],
-        tokens_per_character=facts.get("tokens_per_character", 0.231),
-        usd_per_million_tokens=None if price is None else Decimal(price),
-        defaults={mode: _mode_defaults(facts, mode) for mode in facts["modes"]},
-        source=facts["source"],
-        as_of=facts["as_of"].isoformat(),
-    )
-
-
-@cache
-def _about() -> dict[str, Any]:
-    return tomllib.loads(ABOUT.read_text(encoding="utf-8"))
-
-
-def known_facts(name: str) -> dict[str, Any]:
-    """`context_tokens` and `modalities` of models whose catalogue entry does not tell them; empty when unknown."""
-    everything = _about()
-    return {**everything["families"].get(name.partition("@")[0], {}), **everything["models"].get(name, {})}
-
-
-def _mode_defaults(facts: Mapping[str, Any], mode: str) -> ModeDefaults:
-    defaults = facts[mode]
-    return ModeDefaults(defaults["learning_rate"], defaults["epochs"], defaults.get("adapter_size"))
 
 
 def sync(now: datetime) -> None:

@@ -5,10 +5,11 @@ from uuid import UUID, uuid4
 from django.db import IntegrityError, transaction
 
 from jobs.errors import NotAllowedNow
-from jobs.models import Conversation, Message, Role
+from jobs.models import Conversation, Message
 from jobs.services import audit
 from jobs.text.deferred import gettext as _
 
+from . import policies
 from .tree import Tree, copy_pictures, turns
 
 KEPT = (
@@ -22,8 +23,7 @@ def branch_off(message: Message, *, key: UUID) -> Conversation:
 
     The copies name no endpoint: they are no requests.
     """
-    if message.role != Role.ASSISTANT or message.is_live:
-        raise NotAllowedNow(_("A new chat can begin with an answer that has ended."))
+    policies.check_can_branch_off(message)
     try:
         with transaction.atomic():
             if found := Message.objects.filter(key=key, conversation__owner=message.conversation.owner_id).first():

@@ -3,11 +3,9 @@
 from uuid import UUID
 
 from jobs import live
-from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, Message
-from jobs.text.deferred import gettext as _
 
-from . import tree
+from . import policies, tree
 
 
 def drop_oldest(answer: Message, *, key: UUID) -> Message:
@@ -15,8 +13,7 @@ def drop_oldest(answer: Message, *, key: UUID) -> Message:
 
     def cut(row: Conversation, old: Message) -> None:
         told = tree.Tree(row).told(old.parent_id, row.sent_from_id)
-        if len(told) < 2:
-            raise NotAllowedNow(_("There is nothing older to leave out. Shorten the question or the instructions."))
+        policies.check_can_drop_oldest(told)
         # A question goes with its answer; the last question stays.
         rounds = len(told) // 2
         row.sent_from_id = told[2 * ((rounds + 1) // 2)]

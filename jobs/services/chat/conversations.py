@@ -17,11 +17,11 @@ from jobs.models import BARE, Conversation, Endpoint, Message, Picture, Role
 from jobs.services import audit
 from jobs.services.accounts import preferences
 from jobs.services.endpoints import lifetime
-from jobs.states import MESSAGE_LIVE, MESSAGE_TRANSITIONS, EndpointState, MessageState, check
+from jobs.states import MESSAGE_TRANSITIONS, MessageState, check
 from jobs.text import markdown
 from jobs.text.deferred import gettext as _
 
-from . import images as stored
+from . import images as stored, policies, spec
 from .streaming.answer import answer
 from .streaming.row import packed
 
@@ -37,9 +37,6 @@ LOST_AFTER = timedelta(seconds=2)
 # As long as a message lives in the queue: there is hardly more than one for each answer.
 LONGEST_PAUSE = timedelta(seconds=20)
 BATCH = 50
-# Of one person, among all of their chats and comparisons. Each has a thread of the worker's to itself, and may have it
-# for a quarter of an hour.
-ANSWERS_AT_ONCE = 16
 BARE_FOR = timedelta(days=7)
 # Where the pictures of a new chat wait.
 NEW_BOX = "new"
@@ -53,7 +50,7 @@ def leave_to_sweep(answer: Message) -> None:
 
 def start(owner: User, *, endpoint: Endpoint, **place: Any) -> Conversation:
     """`place`: the comparison that it is a column of, and which."""
-    _check_own(owner.pk, endpoint)
+    policies.check_can_choose_endpoint(owner.pk, endpoint)
     return Conversation.objects.create(owner=owner, endpoint=endpoint, **place, **preferences.chat_defaults(owner))
 
 
@@ -73,6 +70,8 @@ def forget_bare(now: datetime) -> None:
 
 
 def set_options(conversation: Conversation, *, system_instruction: str, parameters: dict[str, Any]) -> None:
+    """Raises InvalidValues for what no server takes."""
+    spec.validate(system_instruction=system_instruction, parameters=parameters)
     conversation.system_instruction, conversation.parameters = system_instruction, parameters
     conversation.save(update_fields=["system_instruction", "parameters", "updated_at"])
 
@@ -86,16 +85,10 @@ def keep_draft(conversation: Conversation, text: str, key: UUID) -> None:
 
 def choose_endpoint(conversation: Conversation, endpoint: Endpoint) -> None:
     """For the answers to come; one that is being written stays with the endpoint it was asked of."""
-    _check_own(conversation.owner_id, endpoint)
+    policies.check_can_choose_endpoint(conversation.owner_id, endpoint)
     conversation.endpoint = endpoint
     conversation.save(update_fields=["endpoint", "updated_at"])
     live.ring(conversation.owner_id, f"chat-{conversation.pk}")
-
-
-def _check_own(owner_id: int, endpoint: Endpoint) -> None:
-    """Somebody else's is refused like one that is not there."""
-    if endpoint.owner_id != owner_id:
-        raise NotAllowedNow(_("This endpoint does not answer any more. Choose another one."))
 
 
 def delete(conversation: Conversation) -> None:
@@ -171,7 +164,7 @@ def question_of(row: Conversation, parent_id: UUID | None, text: str, ordinal: i
 def require_ready(conversation: Conversation) -> None:
     """Notes the request, which locks the endpoint."""
     endpoint = conversation.endpoint
-    while endpoint is not None and endpoint.state == EndpointState.READY:
+    while endpoint is not None and not policies.why_not_ask(endpoint):
         now = timezone.now()
         if reason := lifetime.why_no_time_left(endpoint, now):
             raise NotAllowedNow(reason)
@@ -179,10 +172,7 @@ def require_ready(conversation: Conversation) -> None:
             return
         # It changed since it was read.
         endpoint = conversation.endpoint = Endpoint.objects.with_model().filter(pk=endpoint.pk).first()
-    if endpoint is None or endpoint.state == EndpointState.DELETED:
-        raise NotAllowedNow(_("The endpoint of this conversation was deleted. Start a new chat with another one."))
-    words = {"name": endpoint.display_name, "state": endpoint.get_state_display().lower()}
-    raise NotAllowedNow(_("The endpoint %(name)s is %(state)s. Write when it is ready.") % words)
+    policies.check_can_ask(endpoint)
 
 
 def title_of(text: str) -> str:
@@ -193,16 +183,13 @@ def title_of(text: str) -> str:
 def require_rest(conversation: Conversation) -> int:
     """No answer is being written, which only the newest turn can be: the ordinal of the turn that comes next."""
     newest = conversation.messages.order_by("-ordinal").values_list("ordinal", "state").first()
-    if newest and newest[1] in MESSAGE_LIVE:
-        raise NotAllowedNow(_("The model is still answering. Wait for the end or stop it first."))
+    policies.check_can_add_turn(newest[1] if newest else "")
     return newest[0] + 1 if newest else 1
 
 
 def require_room(owner_id: int) -> None:
     """For one more answer of this person's."""
-    if Message.objects.live().filter(conversation__owner_id=owner_id).count() >= ANSWERS_AT_ONCE:
-        sentence = _("%d answers of yours are being written, as many as may be at once. Wait for one or stop it first.")
-        raise NotAllowedNow(sentence % ANSWERS_AT_ONCE)
+    policies.check_can_answer_more(Message.objects.live().filter(conversation__owner_id=owner_id).count())
 
 
 def next_ordinal(conversation: Conversation) -> int:

@@ -16,7 +16,7 @@ from jobs import shortages
 from jobs.errors import NotAllowedNow, PictureGone
 from jobs.files import store
 from jobs.models import Endpoint, Message, Picture, PublisherModel
-from jobs.services.catalogue.publisher_models import known_facts
+from jobs.services.catalogue.facts import known_facts
 from jobs.services.storage.file_owner import may_sweep
 from jobs.text.deferred import gettext as _, ngettext
 

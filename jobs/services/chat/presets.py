@@ -3,14 +3,10 @@
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from jobs.errors import NotAllowedNow
 from jobs.models import ChatPreset, Conversation
-from jobs.text.deferred import gettext as _
 
-from . import conversations
+from . import conversations, policies
 from .parameters import only_taken
-
-MOST_PRESETS = 50
 
 
 def save(owner: User, name: str, conversation: Conversation) -> ChatPreset:
@@ -18,8 +14,8 @@ def save(owner: User, name: str, conversation: Conversation) -> ChatPreset:
     values = {"system_instruction": conversation.system_instruction, "parameters": conversation.parameters}
     with transaction.atomic():
         mine = ChatPreset.objects.filter(owner=owner)
-        if not mine.filter(name=name).exists() and mine.count() >= MOST_PRESETS:
-            raise NotAllowedNow(_("You have %(count)d presets. Delete one first.") % {"count": MOST_PRESETS})
+        if not mine.filter(name=name).exists():
+            policies.check_can_add_preset(mine.count())
         return ChatPreset.objects.update_or_create(owner=owner, name=name, defaults=values)[0]
 
 

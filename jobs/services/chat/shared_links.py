@@ -8,23 +8,17 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, ShareLink
 from jobs.services import audit
-from jobs.text.deferred import gettext as _
 
-MOST_LINKS = 50
+from . import policies
 
 
 def share(conversation: Conversation) -> tuple[ShareLink, str]:
     """The link and its token, which is not kept and cannot be shown again."""
     head = conversation.head
-    if head is None:
-        raise NotAllowedNow(_("There is nothing to share yet. Write a message first."))
-    if head.is_live:
-        raise NotAllowedNow(_("The model is still answering. Share the chat when the answer is complete."))
-    if active(conversation).count() >= MOST_LINKS:
-        raise NotAllowedNow(_("This chat has %d links already. Revoke one first.") % MOST_LINKS)
+    policies.check_can_share(head, active(conversation).count())
+    assert head is not None
     token = secrets.token_urlsafe(32)
     with transaction.atomic():
         link = ShareLink.objects.create(conversation=conversation, head=head, token_hash=_hash(token))

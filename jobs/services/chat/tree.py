@@ -10,12 +10,12 @@ from django.db import IntegrityError, transaction
 
 from jobs import live
 from jobs.errors import NotAllowedNow
-from jobs.models import Conversation, Message, Picture, Role, ShareLink, with_pictures
+from jobs.models import Conversation, Message, Picture, ShareLink, with_pictures
 from jobs.states import MESSAGE_CUT_OFF, MessageState
 from jobs.text import markdown
 from jobs.text.deferred import gettext as _
 
-from . import conversations
+from . import conversations, policies
 from .continuation import NOTHING_ASKED
 
 # Turns, of a branch of any length: what a page draws and sends must not grow with every message.
@@ -130,8 +130,7 @@ def regenerate(message: Message, *, key: UUID, first: Callable[[Conversation, Me
     for each key, to the locked conversation."""
 
     def make(row: Conversation, old: Message) -> Message:
-        if old.role != Role.ASSISTANT:
-            raise NotAllowedNow(_("Only an answer can be generated again."))
+        policies.check_can_regenerate(old)
         if first is not None:
             first(row, old)
         question = old.parent
@@ -146,8 +145,7 @@ def go_on(message: Message, *, key: UUID) -> Message:
     """An answer that was cut off, continued: the new one begins with its text and takes its place."""
 
     def make(row: Conversation, old: Message) -> Message:
-        if not old.is_cut_off:
-            raise NotAllowedNow(_("Only an answer that was cut off can be continued."))
+        policies.check_can_continue(old)
         kept = {"usage": old.usage, "timings": old.timings, "is_edited": old.is_edited}
         begun = {"content": old.content.rstrip(), "html": old.html, **kept}
         answer = conversations.waiting(row, key, old.parent, **begun)
@@ -162,8 +160,7 @@ def edit(question: Message, *, key: UUID, text: str) -> Message:
     text = text.replace("\x00", "").strip()
 
     def make(row: Conversation, old: Message) -> Message:
-        if old.role != Role.USER:
-            raise NotAllowedNow(_("Only a question can be edited."))
+        policies.check_can_edit_question(old)
         pictures = old.attached
         if not text and not pictures:
             raise NotAllowedNow(_("Write a message first."))
@@ -180,8 +177,7 @@ def edit_answer(answer: Message, *, key: UUID, text: str, continues: bool = Fals
     text = text.replace("\x00", "").strip()
 
     def make(row: Conversation, old: Message) -> Message:
-        if old.role != Role.ASSISTANT:
-            raise NotAllowedNow(_("Only an answer can be edited like this."))
+        policies.check_can_edit_answer(old)
         if not text:
             raise NotAllowedNow(_("Write the answer first."))
         if text == old.content.strip() and not continues:
@@ -217,8 +213,7 @@ def delete(message: Message) -> Conversation:
             return row
         place, gone = tree.place(message.pk), tree.below(message.pk)
         sibling = place.previous or place.next
-        if message.role == Role.ASSISTANT and sibling is None:
-            raise NotAllowedNow(_("A question's only answer is deleted together with the question."))
+        policies.check_can_delete_turn(message, place.count)
         if row.head_id is None or row.head_id in gone:
             row.head_id = tree.leaf(sibling) if sibling else tree.parents[message.pk]
             row.save(update_fields=["head", "updated_at"])

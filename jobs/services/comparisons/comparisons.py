@@ -16,16 +16,15 @@ from jobs.models import Comparison, Conversation, Endpoint, Message, Picture
 from jobs.services import audit
 from jobs.services.chat import conversation_list, conversations, images as stored
 from jobs.services.endpoints import lifetime
-from jobs.states import MESSAGE_TRANSITIONS, EndpointState, MessageState, check
+from jobs.states import MESSAGE_TRANSITIONS, MessageState, check
 from jobs.text.deferred import gettext as _
 
-FEWEST, MOST = 2, 4
+from . import policies
 
 
 def create(owner: User, *, key: UUID, endpoints: Sequence[Endpoint], blind: bool = False) -> Comparison:
     """`key` becomes its id, so that a form sent twice is one comparison."""
-    if not FEWEST <= len(endpoints) <= MOST:
-        raise NotAllowedNow(_("Choose two to four endpoints."))
+    policies.check_can_compare(len(endpoints))
     with transaction.atomic():
         row, is_new = Comparison.objects.get_or_create(pk=key, defaults={"owner": owner, "blind": blind})
         if row.owner_id != owner.pk:
@@ -61,23 +60,22 @@ def again(comparison: Comparison, *, key: UUID) -> Comparison:
 
 def add_column(comparison: Comparison, endpoint: Endpoint) -> None:
     with transaction.atomic():
-        columns = _not_begun(comparison)
-        if len(columns) >= MOST:
-            raise NotAllowedNow(_("Four columns at most are compared."))
+        columns = _locked(comparison)
+        policies.check_can_add_column(len(columns), _is_begun(columns))
         place = max((column.column for column in columns), default=-1) + 1
         conversations.start(comparison.owner, endpoint=endpoint, comparison=comparison, column=place)
 
 
 def remove_column(column: Conversation) -> None:
     with transaction.atomic():
-        if len(_not_begun(_comparison_of(column))) <= FEWEST:
-            raise NotAllowedNow(_("A comparison has two columns at least."))
+        columns = _locked(_comparison_of(column))
+        policies.check_can_remove_column(len(columns), _is_begun(columns))
         column.delete()
 
 
 def choose_endpoint(column: Conversation, endpoint: Endpoint) -> None:
     with transaction.atomic():
-        _not_begun(_comparison_of(column))
+        policies.check_can_set_up(_is_begun(_locked(_comparison_of(column))))
         conversations.choose_endpoint(column, endpoint)
 
 
@@ -90,7 +88,7 @@ def set_options(column: Conversation, *, system_instruction: str, parameters: di
 
 def set_blind(comparison: Comparison, blind: bool) -> None:
     with transaction.atomic():
-        _not_begun(comparison)
+        policies.check_can_set_up(_is_begun(_locked(comparison)))
         Comparison.objects.filter(pk=comparison.pk).update(blind=blind)
     comparison.blind = blind
 
@@ -102,8 +100,7 @@ def is_hidden(comparison: Comparison) -> bool:
 def require_shown(column: Conversation) -> None:
     """For what would tell which model is which: in a blind comparison it waits for the vote."""
     comparison = _comparison_of(column)
-    if is_hidden(comparison) and column.messages.exists():
-        raise NotAllowedNow(_("Which model is which is hidden until you have voted."))
+    policies.check_can_tell_apart(is_hidden(comparison) and column.messages.exists())
 
 
 def send(comparison: Comparison, *, key: UUID, text: str, pictures: Sequence[Picture] = ()) -> list[Message]:
@@ -175,11 +172,8 @@ def _ask(
 
 
 def _problem(endpoint: Endpoint | None) -> str:
-    if endpoint is None or endpoint.state == EndpointState.DELETED:
-        return _("The endpoint of this column was deleted.")
-    if endpoint.state != EndpointState.READY:
-        words = {"name": endpoint.display_name, "state": endpoint.get_state_display().lower()}
-        return _("The endpoint %(name)s is %(state)s. Retry when it is ready.") % words
+    if (reason := policies.why_not_ask(endpoint)) or endpoint is None:
+        return reason
     return lifetime.why_no_time_left(endpoint, timezone.now())
 
 
@@ -242,10 +236,3 @@ def _locked_endpoints(columns: list[Conversation]) -> dict[UUID | None, Endpoint
 
 def _is_begun(columns: list[Conversation]) -> bool:
     return Message.objects.filter(conversation__in=columns).exists()
-
-
-def _not_begun(comparison: Comparison) -> list[Conversation]:
-    columns = _locked(comparison)
-    if _is_begun(columns):
-        raise NotAllowedNow(_("The comparison has begun. Start another one with other columns."))
-    return columns

@@ -4,19 +4,17 @@ from typing import Any
 
 from django.utils import timezone
 
-from jobs.errors import NotAllowedNow
 from jobs.models import Comparison
 from jobs.services.chat import export
 from jobs.text.deferred import gettext as _
 
-from . import board as comparison_board
+from . import board as comparison_board, policies
 from .board import Board, Column
 
 
 def _shown(comparison: Comparison) -> Board:
     board = comparison_board.load(comparison)
-    if board.is_hidden:
-        raise NotAllowedNow(_("The file would tell which model is which. Vote first, or show the names."))
+    policies.check_can_export(board)
     return board
 
 

@@ -18,6 +18,8 @@ from jobs.services.datasets.file import Line, Lines, check_line, opened
 from jobs.services.datasets.rows import Turn
 from jobs.text.deferred import gettext as _
 
+from . import policies
+
 TRIES = 3
 # What the recipe of a version says of the row that was added to it.
 KEY, ANSWER = "row", "answer"
@@ -51,11 +53,7 @@ def add(answer: Message, *, key: UUID, text: str, dataset: Dataset | None = None
 def why_not(answer: Message) -> str:
     """Why this answer cannot become a row, or nothing."""
     talk = answer.conversation
-    if answer.is_live:
-        return _("The model is still answering.")
-    if any(turn.has_pictures for turn in turns(talk, Tree(talk), answer.pk)):
-        return _("This conversation has pictures. The models that can be tuned here learn from text only.")
-    return ""
+    return policies.why_not_add_row(answer, turns(talk, Tree(talk), answer.pk))
 
 
 def conversation_of(answer: Message, text: str) -> list[Turn]:

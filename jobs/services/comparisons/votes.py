@@ -11,7 +11,7 @@ from jobs.errors import NotAllowedNow
 from jobs.models import Comparison, Conversation, Endpoint, Vote
 from jobs.text.deferred import gettext as _
 
-from . import board as comparison_board
+from . import board as comparison_board, policies
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,7 @@ def vote(comparison: Comparison, *, number: int, winner: Conversation | None) ->
         board = comparison_board.load(row)
         if number != board.round:
             raise NotAllowedNow(_("Another message was sent meanwhile. Look at the answers again."))
-        if not board.can_vote:
-            raise NotAllowedNow(_("Vote when every model has ended its answer."))
-        if winner and not any(column.talk == winner and column.has_answered for column in board.columns):
-            raise NotAllowedNow(_("This model gave no answer."))
-        found = board.vote
-        if found and row.blind and found.winner_id != (winner.pk if winner else None):
-            raise NotAllowedNow(_("You have voted in this round already."))
+        policies.check_can_vote_for(board, winner.pk if winner else None)
         made = Vote.objects.update_or_create(comparison=row, round=number, defaults={"winner": winner})[0]
         live.ring(row.owner_id, *(f"chat-{column.talk.pk}" for column in board.columns))
     return made

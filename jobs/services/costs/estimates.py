@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import F
 
 from jobs.models import Dataset, TuningJob
-from jobs.services.catalogue import publisher_models
+from jobs.services.catalogue import facts as model_facts
 from jobs.states import TuningState
 
 DEFAULT_TOKENS_PER_CHARACTER = 0.231
@@ -73,7 +73,7 @@ class Figures:
 
 
 def of_data(dataset: Dataset, epochs: int, base_model: str, tuning_mode: str) -> Estimate:
-    facts = publisher_models.tuning_facts(base_model)
+    facts = model_facts.tuning_facts(base_model)
     ratio = facts.tokens_per_character if facts else DEFAULT_TOKENS_PER_CHARACTER
     tokens = round(dataset.character_count * ratio) * epochs
     price = facts.usd_per_million_tokens if facts else None
@@ -115,7 +115,7 @@ def figures(job: TuningJob) -> Figures:
     """A job that did not succeed trained on fewer tokens than its data has, and nobody counts how many."""
     counted = job.data_stats.get("totalBillableTokenCount") if job.state == TuningState.SUCCEEDED else None
     tokens = int(counted) * job.epochs if counted else None
-    facts = publisher_models.tuning_facts(job.base_model)
+    facts = model_facts.tuning_facts(job.base_model)
     price = facts.usd_per_million_tokens if facts else None
     seconds = (job.ended_at - job.started_at).total_seconds() if job.started_at and job.ended_at else None
     return Figures(tokens, seconds, None if tokens is None else _cost(tokens, price))

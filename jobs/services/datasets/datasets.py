@@ -2,23 +2,23 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import models, transaction
+from django.db import transaction
 
 from jobs import shortages
 from jobs.errors import DatasetRejected, NotAllowedNow
 from jobs.files import store
-from jobs.models import Dataset, TuningJob
+from jobs.models import Dataset
 from jobs.services import audit
-from jobs.text.deferred import gettext as _, ngettext
+from jobs.text.deferred import gettext as _
 
-from . import versions
+from . import policies, spec, versions
 from .convert import converted
 from .file import CHUNK, PROBLEMS_KEPT, Line, Lines, Report, check_line, copied, opened, why_gone
 from .shape import shape_of
@@ -28,8 +28,6 @@ ROWS_BETWEEN = 5000
 MOST_ROWS = 3_000_000
 BAD_ROWS_READ = 10_000
 SAMPLES = Path(__file__).parents[2] / "samples"
-LARGEST_VALIDATION_SHARE = 0.25
-LARGEST_VALIDATION_ROWS = 5000
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,10 @@ def create(
     A name that is in use gets a new version. `progress` is told the number of rows read, every few thousand rows.
     Raises DatasetRejected, whose text is the remedy, for a file that is nothing at all: empty, too large, not UTF-8.
     """
-    shortages.require_room(_size_of(file))
+    size = _size_of(file)
+    if reason := spec.why_too_large(size):
+        raise DatasetRejected(reason)
+    shortages.require_room(size)
     file_name = _clean_name(Path(file_name.replace("\\", "/")).name) or "data.jsonl"
     dataset = Dataset(owner=owner, file_name=file_name[:255], name=_name_for(name, file_name))
     for attribute, value in (vars(origin) if origin else {}).items():
@@ -242,54 +243,9 @@ def _written_lines(file: IO[bytes]) -> Iterator[Line]:
     return (line for line in Lines(file, None) if line.data.strip())
 
 
-def validation_problem(train: Dataset, validation: Dataset) -> str:
-    """Why Vertex AI would refuse the pair, or nothing."""
-    if train.pk == validation.pk:
-        return _("Choose another dataset for validation: the model has seen these rows in training.")
-    if validation.valid_rows > LARGEST_VALIDATION_ROWS:
-        return ngettext(
-            "A validation dataset has at most 5000 rows; this one has %(rows)d.",
-            "A validation dataset has at most 5000 rows; this one has %(rows)d.",
-            validation.valid_rows,
-        ) % {"rows": validation.valid_rows}
-    if validation.byte_size > train.byte_size * LARGEST_VALIDATION_SHARE:
-        words = {"share": round(100 * validation.byte_size / train.byte_size) if train.byte_size else 100}
-        return (
-            _(
-                "A validation dataset has at most 25 %% of the bytes of the training data; this one has %(share)d %%. "
-                "Take fewer rows, a tenth of the data is usual."
-            )
-            % words
-        )
-    return ""
-
-
-def jobs_using(dataset: Dataset) -> list[TuningJob]:
-    """The newest first."""
-    return list(TuningJob.objects.filter(models.Q(dataset=dataset) | models.Q(validation_dataset=dataset)).rows())
-
-
-def in_use(jobs: Sequence[TuningJob]) -> str:
-    """Why it cannot be deleted, or nothing."""
-    if not jobs:
-        return ""
-    words = {"job": jobs[0].display_name, "others": len(jobs) - 1}
-    if len(jobs) == 1:
-        return _("The tuning job %(job)s uses this dataset, so it has to stay.") % words
-    return (
-        ngettext(
-            "The tuning job %(job)s and %(others)d other use this dataset, so it has to stay.",
-            "The tuning job %(job)s and %(others)d others use this dataset, so it has to stay.",
-            len(jobs) - 1,
-        )
-        % words
-    )
-
-
 def delete(dataset: Dataset) -> None:
     with transaction.atomic():
-        if reason := in_use(jobs_using(dataset)):
-            raise NotAllowedNow(reason)
+        policies.check_can_delete(dataset)
         name = dataset.stored_name
         versions.remove(dataset)
         transaction.on_commit(lambda: store.discard(name))
@@ -298,6 +254,7 @@ def delete(dataset: Dataset) -> None:
 
 def describe(dataset: Dataset, *, name: str, description: str) -> None:
     """All versions get the name. A name that another dataset of this person has is refused."""
+    spec.validate(name=name, description=description)
     with transaction.atomic():
         others = versions.named(dataset.owner, name).exclude(family=dataset.family)
         if others.exists():

@@ -16,7 +16,7 @@ from jobs.models import Dataset, DatasetPart
 from jobs.services import audit
 from jobs.text.deferred import gettext as _, ngettext
 
-from . import datasets
+from . import datasets, policies, spec
 from .convert import Converted, converted, first_rows
 from .file import PROBLEMS_KEPT, Line, Lines, decoded, opened
 from .rows import parse
@@ -48,6 +48,8 @@ def try_out(dataset: Dataset, columns: Columns | None) -> list[Converted]:
 
 def convert(dataset: Dataset, *, name: str, columns: Columns | None, leave_out: bool) -> Conversion:
     """The original stays as it is."""
+    spec.validate(name=name)
+    policies.check_can_convert(dataset)
     with store.scratch() as copy, opened(dataset) as file:
         result = Conversion()
         for one in converted(file, dataset.shape, columns):
@@ -86,11 +88,11 @@ def split(dataset: Dataset, *, share: int, seed: int) -> tuple[Dataset, Dataset]
 
     Which they are follows from the seed and each row's own text: the same split every time, equal rows on one side.
     """
-    if not dataset.is_usable:
-        raise NotAllowedNow(_("Only a dataset without problems can be split."))
+    spec.validate(share=share, seed=seed)
+    policies.check_can_split(dataset)
     wanted = max(1, round(dataset.valid_rows * share / 100))
-    if wanted > datasets.LARGEST_VALIDATION_ROWS:
-        words = {"rows": wanted, "share": 100 * datasets.LARGEST_VALIDATION_ROWS // dataset.valid_rows}
+    if wanted > policies.LARGEST_VALIDATION_ROWS:
+        words = {"rows": wanted, "share": 100 * policies.LARGEST_VALIDATION_ROWS // dataset.valid_rows}
         raise NotAllowedNow(
             _("%(rows)d rows are more than the 5000 that a validation dataset may have. Choose %(share)d %% or less.")
             % words

@@ -3,11 +3,11 @@
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.core import signing
 from django.db import transaction
 
+from jobs import addresses
 from jobs.models import NotificationChoice
 from jobs.services import audit
 
@@ -42,7 +42,7 @@ def save(user: User, *, email: str, webhook_url: str, ways: Mapping[str, Collect
 def confirmation_link(choice: NotificationChoice) -> str:
     """For the mail alone: whoever has it reads the mail of that address."""
     token = signing.dumps([choice.user_id, choice.email], salt=SALT)
-    return f"{settings.CONSOLE_URL}/settings/notifications/confirm/{token}/"
+    return addresses.with_host("confirm-email", token)
 
 
 def confirm_email(user: User, token: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 from django.conf import settings
 
+from jobs import addresses
 from jobs.models import Delivery, Notification, NotificationChoice, Problem
 
 from . import webhook_address
@@ -65,7 +66,7 @@ def body_of(notification: Notification) -> bytes:
 
 def link(notification: Notification) -> str:
     """Leads on to what it is about, and marks it as read; empty where the console does not know its own address."""
-    return f"{settings.CONSOLE_URL}/notifications/{notification.pk}/" if settings.CONSOLE_URL else ""
+    return addresses.with_host("notification", str(notification.pk))
 
 
 def send(delivery: Delivery, choice: NotificationChoice, now: datetime) -> None:

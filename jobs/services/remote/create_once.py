@@ -16,7 +16,7 @@ from django.conf import settings
 
 from jobs.models import DeployedModel, EventLevel, PublisherModel, TuningJob
 from jobs.services import installation
-from jobs.states import DeployedState, Phase, TuningState
+from jobs.states import UNSENT as UNSENT, UNSURE as UNSURE, DeployedState, Phase, TuningState
 from jobs.text.deferred import gettext as _, joined
 from jobs.vertex.errors import (
     AlreadyExists,
@@ -38,8 +38,6 @@ LOOKS = 8
 POST_PAUSE = timedelta(seconds=60)
 LATE_LOOK = timedelta(seconds=60)
 FAILED = {TuningJob: TuningState.FAILED, DeployedModel: DeployedState.FAILED}
-UNSENT = frozenset({Phase.INTENT, Phase.RETRY_OK})
-UNSURE = frozenset({Phase.SUBMITTING, Phase.AMBIGUOUS, Phase.NEEDS_DECISION})
 
 
 class Foreign(Exception):

@@ -18,6 +18,7 @@ from django.db.models import F
 
 from jobs.errors import StoreUnavailable
 from jobs.models import DeployedModel, Endpoint, EventLevel, TuningJob
+from jobs.models.remote import STRIKES_ALLOWED
 from jobs.services.costs import spending
 from jobs.services.notifications import notifications
 from jobs.states import DEPLOYED_TRANSITIONS, ENDPOINT_TRANSITIONS, PHASE_TRANSITIONS, TUNING_TRANSITIONS, check
@@ -28,7 +29,6 @@ logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=90)
 NOW = timedelta(0)
-STRIKES_ALLOWED = 5
 PARKED = timedelta(minutes=10)
 BATCH = 100
 STATE_FIELDS = frozenset({"state", "ended_at", "error_code", "error_message"})

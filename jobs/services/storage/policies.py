@@ -68,25 +68,22 @@ def check_can_write(user: User, uri: str) -> str:
     return canonical(uri)
 
 
-def why_not_claim(user: User, uri: str) -> str:
-    """As `why_not_write`; and no job of somebody else writes there, above it or below it: what one person's job writes
-    must not lie among the files of another's."""
+def why_not_claim(user: User, uri: str, job: UUID) -> str:
+    """As `why_not_write`; and no job other than `job` writes there, above it or below it: each has a folder of its own,
+    for ever."""
     if reason := why_not_write(user, uri):
         return reason
-    return _why_taken(user, canonical(uri), TuningJob.objects.exclude(owner=user))
+    return _why_taken(user, canonical(uri), TuningJob.objects.exclude(pk=job))
 
 
-def check_can_claim(user: User, uri: str) -> str:
-    if reason := why_not_claim(user, uri):
+def check_can_claim(user: User, uri: str, job: UUID) -> str:
+    if reason := why_not_claim(user, uri, job):
         raise NotAllowedNow(reason)
     return canonical(uri)
 
 
-def why_not_choose(user: User, uri: str, job: UUID) -> str:
-    """As `why_not_claim`, for a person who chooses: their own jobs do not write there either, other than `job`."""
-    if reason := why_not_write(user, uri):
-        return reason
-    return _why_taken(user, canonical(uri), TuningJob.objects.exclude(pk=job))
+def say_taken() -> str:
+    return _("Another tuning job already writes there. Choose a folder of its own.")
 
 
 def _why_taken(user: User, place: str, jobs: TuningJobQuerySet) -> str:
@@ -97,7 +94,7 @@ def _why_taken(user: User, place: str, jobs: TuningJobQuerySet) -> str:
     if not folder:
         return ""
     if folder == place or why_not_read(user, folder):
-        return _("Another tuning job already writes there. Choose a folder of its own.")
+        return say_taken()
     words = {"folder": folder}
     return _("Another tuning job writes to %(folder)s. Choose a folder that is not above or below it.") % words
 

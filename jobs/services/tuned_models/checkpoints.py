@@ -7,12 +7,13 @@ from django.db import transaction
 
 from jobs import live
 from jobs.errors import NotAllowedNow
-from jobs.models import TuningJob, TuningMode
+from jobs.models import TuningJob
 from jobs.services import audit
-from jobs.states import TuningState
 from jobs.text.deferred import gettext as _
 
-TUNED = frozenset({TuningState.SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED})
+from . import policies
+
+why_not_deployed = policies.why_not_deploy_checkpoint
 
 
 def folder(job: TuningJob, checkpoint_id: str = "") -> str:
@@ -37,19 +38,7 @@ def ids(job: TuningJob) -> list[str]:
 
 
 def last_id(job: TuningJob) -> str:
-    last = max(job.checkpoints, key=lambda one: int(one["step"]), default=None)
-    return last["checkpoint_id"] if last else ""
-
-
-def why_not_deployed(job: TuningJob, checkpoint_id: str) -> str:
-    """A sentence, or nothing. An adapter alone is no folder that a model server can start from."""
-    if job.state not in TUNED:
-        return _("A checkpoint can be deployed when the tuning has succeeded.")
-    if checkpoint_id == last_id(job):
-        return ""
-    if job.tuning_mode == TuningMode.PEFT_ADAPTER:
-        return _("An earlier checkpoint of an adapter holds the adapter only; the whole model is exported at the end.")
-    return ""
+    return job.last_checkpoint
 
 
 def set_default(job: TuningJob, checkpoint_id: str) -> None:
@@ -57,8 +46,7 @@ def set_default(job: TuningJob, checkpoint_id: str) -> None:
     with transaction.atomic():
         row = TuningJob.objects.select_for_update().get(pk=job.pk)
         _one(row, checkpoint_id)
-        if reason := why_not_deployed(row, checkpoint_id):
-            raise NotAllowedNow(reason)
+        policies.check_can_deploy_checkpoint(row, checkpoint_id)
         TuningJob.objects.filter(pk=row.pk).update(default_checkpoint=checkpoint_id)
         live.ring(row.owner_id, f"job-{row.pk}", "jobs")
         audit.record("tuning_job.default_checkpoint", row, facts={"checkpoint": checkpoint_id})

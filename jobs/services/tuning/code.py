@@ -9,7 +9,7 @@ from django.conf import settings
 from jobs.models import TuningJob, TuningMode
 from jobs.vertex.port import ADAPTER_SIZES
 
-from .jobs import TuningSpec
+from .spec import TuningSpec
 from .steps import dataset_uri
 
 RATE = "@learning-rate@"

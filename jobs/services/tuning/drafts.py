@@ -8,12 +8,13 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from jobs.errors import NotAllowedNow
 from jobs.models import TuningDraft, TuningJob
+from jobs.models.fields.names import LONGEST_NAME
 from jobs.services import audit
 from jobs.text.deferred import gettext as _
 
-LONGEST_NAME = 128
+from . import policies
+
 ORIGIN = "origin"
 
 _NUMBERED = re.compile(r" \((\d+)\)$")
@@ -35,8 +36,7 @@ def save_step(draft: TuningDraft, step: str, values: dict[str, Any]) -> None:
     values = {name: value.replace("\x00", "") if isinstance(value, str) else value for name, value in values.items()}
     with transaction.atomic():
         row = TuningDraft.objects.select_for_update().get(pk=draft.pk)
-        if row.submitted_at:
-            raise NotAllowedNow(_("This job was started already. Start a new one to change its settings."))
+        policies.check_can_change(row)
         row.data = {**row.data, step: values}
         row.save(update_fields=["data", "updated_at"])
     draft.data, draft.updated_at = row.data, row.updated_at

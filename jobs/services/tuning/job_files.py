@@ -15,7 +15,7 @@ from jobs.models import Dataset, TuningJob
 from jobs.models.fields.labels import check_labels
 from jobs.text.deferred import gettext as _
 
-from .jobs import TuningSpec
+from .spec import TuningSpec
 from .steps import dataset_uri
 
 FORMAT, VERSION = "garden-console/tuning-job", 1

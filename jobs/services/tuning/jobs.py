@@ -1,10 +1,7 @@
 """What people and the clock do with tuning jobs."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -13,83 +10,35 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from jobs import live, shortages
-from jobs.errors import KeyReused, NotAllowedNow
-from jobs.models import Dataset, EventLevel, TuningDraft, TuningJob, TuningMode
+from jobs.errors import InvalidValues, KeyReused, Problem
+from jobs.models import EventLevel, TuningDraft, TuningJob
 from jobs.services import audit, installation
 from jobs.services.costs import estimates, spending
 from jobs.services.notifications import notifications
 from jobs.services.remote import row_lease
-from jobs.services.remote.create_once import UNSENT, fingerprint
-from jobs.services.storage import policies
-from jobs.states import PHASE_TRANSITIONS, TUNING_TRANSITIONS, Phase, TuningState, check
+from jobs.services.remote.create_once import fingerprint
+from jobs.services.storage import policies as storage
+from jobs.states import PHASE_TRANSITIONS, TUNING_TRANSITIONS, UNSENT, Phase, TuningState, check
 from jobs.text.deferred import gettext as _
 
-from . import steps
-
-
-@dataclass(frozen=True)
-class TuningSpec:
-    """`learning_rate` absolute; `adapter_size` only with PEFT_ADAPTER; `batch_size` None: Vertex AI decides.
-
-    `custom_base_model` is the folder of an earlier tuning to go on from; `location` empty: the one that is configured.
-    """
-
-    display_name: str
-    base_model: str
-    output_uri: str
-    dataset: Dataset
-    validation_dataset: Dataset | None = None
-    epochs: int = 3
-    learning_rate: float = 0.0002
-    tuning_mode: str = TuningMode.PEFT_ADAPTER
-    adapter_size: int | None = None
-    batch_size: int | None = None
-    export_last_checkpoint_only: bool = False
-    description: str = ""
-    accepts_licence: bool = False
-    auto_deploy: bool = False
-    endpoint_display_name: str = ""
-    machine_type: str = ""
-    endpoint_lease_hours: int | None = None
-    endpoint_min_replicas: int = 1
-    endpoint_max_replicas: int = 1
-    labels: Mapping[str, str] = field(default_factory=dict)
-    custom_base_model: str = ""
-    location: str = ""
-
-    def request(self) -> dict[str, Any]:
-        """The columns of the row, datasets by id."""
-        shallow = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        datasets = {name: shallow.pop(name) for name in ("dataset", "validation_dataset")}
-        ids = {f"{name}_id": dataset.pk if dataset else None for name, dataset in datasets.items()}
-        adapter_size = self.adapter_size if self.tuning_mode == TuningMode.PEFT_ADAPTER else None
-        return (
-            shallow
-            | ids
-            | {
-                "adapter_size": adapter_size,
-                "output_uri": self.output_uri.rstrip("/"),
-                "location": self.location or settings.VERTEX_LOCATION,
-            }
-        )
+from . import policies, steps, terms
+from .spec import TuningSpec
 
 
 def create(owner: User, *, key: UUID, spec: TuningSpec) -> TuningJob:
-    """The intent, on disk. The same key again is the same job, whoever clicked twice; nothing is sent from here."""
+    """The intent, on disk. The same key again is the same job, whoever clicked twice; nothing is sent from here. Raises
+    InvalidValues for what may not be."""
     request = spec.request()
     request_hash = fingerprint(request | {"owner": owner.pk})
     if found := TuningJob.objects.filter(pk=key).first():
         return _same(found, request_hash)
-    _check_own(owner, spec)
-    if not spec.dataset.is_usable or (spec.validation_dataset and not spec.validation_dataset.is_usable):
-        raise NotAllowedNow(_("The dataset has rows with problems. Correct them and upload the file again."))
     installation.get_id()
     if settings.VERTEX_API_ENDPOINT:
         shortages.require_room()
     try:
         with transaction.atomic():
             installation.lock()
-            policies.check_can_claim(owner, spec.output_uri)
+            spec.validate(terms.of_spec(owner, key, spec))
             estimate = _estimate(spec)
             spending.reserve(owner, key, prices(key, spec, estimate))
             job = TuningJob(pk=key, owner=owner, request_hash=request_hash, estimate=estimate.as_dict(), **request)
@@ -99,16 +48,16 @@ def create(owner: User, *, key: UUID, spec: TuningSpec) -> TuningJob:
             ring(job)
             audit.record("tuning_job.create", job)
     except IntegrityError:
-        return _same(TuningJob.objects.get(pk=key), request_hash)
+        return _same(_made_meanwhile(key), request_hash)
     return job
 
 
-def _check_own(owner: User, spec: TuningSpec) -> None:
-    """Data of others is refused like data that is not there."""
-    if any(dataset and dataset.owner_id != owner.pk for dataset in (spec.dataset, spec.validation_dataset)):
-        raise NotAllowedNow(_("You have no such dataset. Choose one of the list."))
-    if spec.custom_base_model:
-        policies.check_can_read(owner, spec.custom_base_model)
+def _made_meanwhile(key: UUID) -> TuningJob:
+    """By the same form sent twice; else another job took the output folder first."""
+    found: TuningJob | None = TuningJob.objects.filter(pk=key).first()
+    if found:
+        return found
+    raise InvalidValues([Problem("not_writable", "output_uri", storage.say_taken())])
 
 
 def _estimate(spec: TuningSpec) -> estimates.Estimate:
@@ -140,8 +89,7 @@ def request_cancel(job: TuningJob) -> None:
     now = timezone.now()
     with transaction.atomic():
         row = TuningJob.objects.select_for_update().get(pk=job.pk)
-        if row.is_terminal:
-            raise NotAllowedNow(_("The job has ended already; there is nothing to cancel."))
+        policies.check_can_cancel(row)
         if row.cancel_requested_at is None:
             row.cancel_requested_at = now
             _cancel(row, now)
@@ -178,8 +126,7 @@ def decide(job: TuningJob, *, again: bool) -> None:
     now = timezone.now()
     with transaction.atomic():
         row = TuningJob.objects.select_for_update().get(pk=job.pk)
-        if row.phase != Phase.NEEDS_DECISION or row.is_terminal:
-            raise NotAllowedNow(_("The job does not wait for a decision any more. Look at its state again."))
+        policies.check_can_decide(row)
         if again:
             row.phase, row.notice, row.next_check_at = Phase.RETRY_OK, "", now
             row.lease_token = row.lease_until = None

@@ -23,7 +23,7 @@ FRESH = timedelta(minutes=1)
 def ask(draft: TuningDraft, uri: str, now: datetime) -> bool:
     """True when the worker is to be told: not while an answer for this folder is under way or still fresh. Raises
     NotAllowedNow for a folder that this person's jobs may not write to: nothing is found out about that."""
-    policies.check_can_claim(draft.owner, uri)
+    policies.check_can_claim(draft.owner, uri, draft.pk)
     known = draft.output_check
     if known.get("uri") == uri and now - datetime.fromisoformat(known["asked_at"]) < _keeps(known):
         return False
@@ -41,7 +41,7 @@ def run(draft_id: UUID, now: datetime) -> None:
     if draft is None or not draft.output_check.get("uri") or draft.output_check.get("checked_at"):
         return
     uri = draft.output_check["uri"]
-    reason = policies.why_not_claim(draft.owner, uri)
+    reason = policies.why_not_claim(draft.owner, uri, draft.pk)
     answer = {"problem": reason, "is_empty": None} if reason else look(uri)
     found = {"checked_at": now.isoformat(), **answer}
     with transaction.atomic():

@@ -16,18 +16,17 @@ from django.db import transaction
 from django.db.models import Q
 
 from jobs import live
-from jobs.errors import NotAllowedNow
 from jobs.models import TuningJob, TuningJobQuerySet
+from jobs.models.tuning import WAITS_TO_BE_SENT
 from jobs.services import audit
-from jobs.services.remote.create_once import POST_PAUSE, UNSENT
-from jobs.services.remote.row_lease import STRIKES_ALLOWED
-from jobs.states import TUNING_LIVE, Phase
-from jobs.text.deferred import gettext as _
+from jobs.services.remote.create_once import POST_PAUSE
+from jobs.states import TUNING_LIVE, UNSENT, Phase
+
+from . import policies
 
 SHOWN = 1000
 TOP, UP, DOWN = "top", "up", "down"
 MOVES = (TOP, UP, DOWN)
-WAITING = Q(phase__in=UNSENT, prepared_at__isnull=False, strikes__lt=STRIKES_ALLOWED, cancel_requested_at__isnull=True)
 UNDER_WAY = Q(phase__in=(Phase.SUBMITTING, Phase.AMBIGUOUS, Phase.BOUND), state__in=TUNING_LIVE)
 
 
@@ -46,7 +45,7 @@ class Waiting(NamedTuple):
 
 def waiting() -> TuningJobQuerySet:
     """Everybody's, the next one first."""
-    jobs: TuningJobQuerySet = TuningJob.objects.filter(WAITING, next_check_at__isnull=False)
+    jobs: TuningJobQuerySet = TuningJob.objects.filter(WAITS_TO_BE_SENT)
     return jobs.order_by(*ORDER)
 
 
@@ -55,7 +54,7 @@ def place_to_wait(job: TuningJob, now: datetime) -> int:
 
     One statement, so that two workers who ask for two jobs at once see the same queue and only one of them goes.
     """
-    rows = TuningJob.objects.filter(WAITING | UNDER_WAY, next_check_at__isnull=False).order_by(*ORDER)
+    rows = TuningJob.objects.filter(WAITS_TO_BE_SENT | UNDER_WAY, next_check_at__isnull=False).order_by(*ORDER)
     found = [Waiting(*row) for row in rows.values_list(*Waiting._fields)]
     queue = [row for row in found if row.phase in UNSENT]
     place = next((place for place, row in enumerate(queue) if row.pk == job.pk), len(queue))
@@ -100,8 +99,7 @@ def move(job: TuningJob, to: str) -> None:
         list(waiting().order_by("pk").select_for_update().values_list("pk"))
         rows = list(waiting())
         own = [row for row in rows if row.owner_id == job.owner_id]
-        if job.pk not in {row.pk for row in own}:
-            raise NotAllowedNow(_("The job does not wait here any more, so its place cannot be changed."))
+        policies.check_can_move(TuningJob.objects.get(pk=job.pk))
         turns = iter(_moved(own, job, to))
         order = [next(turns) if row.owner_id == job.owner_id else row for row in rows]
         for rank, row in enumerate(order, -len(order)):

@@ -10,9 +10,9 @@ from jobs.files import store
 from jobs.models import Dataset, EventLevel, TuningJob
 from jobs.services.datasets import references
 from jobs.services.datasets.file import why_gone
-from jobs.services.remote.create_once import UNSENT, UNSURE, Binding, Foreign, Submission, is_ours, labels
+from jobs.services.remote.create_once import Binding, Foreign, Submission, is_ours, labels
 from jobs.services.remote.row_lease import NOW, Claim, Event, Outcome, poll_seconds
-from jobs.states import Phase, TuningState
+from jobs.states import UNSENT, UNSURE, Phase, TuningState
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotAuthorised, NotFound, Refused

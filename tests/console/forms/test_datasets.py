@@ -26,9 +26,9 @@ def test_a_wrong_file_gets_its_message(content, message):
 
 
 def test_a_file_over_the_limit_says_how_large_it_may_be(settings):
-    settings.DATASET_MAX_BYTES = 1024
-    message = "The file has 2.0\xa0KB; at most 1.0\xa0KB can be used. Split it or take out rows."
-    assert errors(b"x" * 2048) == {"file": [message]}
+    settings.DATASET_MAX_BYTES = 1024 * 1024
+    message = "The file has 1.5 MB; at most 1 MB can be used. Split it or take out rows."
+    assert errors(b"x" * 1536 * 1024) == {"file": [message]}
 
 
 def test_a_long_name_says_how_long_it_is():

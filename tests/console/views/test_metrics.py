@@ -159,4 +159,4 @@ def test_a_scrape_asks_little_however_many_jobs_there_are(scrape):
 
 def fields(job):
     kept = {field.attname: getattr(job, field.attname) for field in job._meta.concrete_fields if not field.primary_key}
-    return kept | {"next_check_at": timezone.now() - timedelta(seconds=1)}
+    return kept | {"owns_output": False, "next_check_at": timezone.now() - timedelta(seconds=1)}

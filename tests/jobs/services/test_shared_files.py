@@ -21,7 +21,6 @@ from jobs.services.datasets.preview import page_of_rows
 from jobs.services.health import probes, status
 from jobs.services.storage import file_owner
 from jobs.services.tuning import jobs
-from jobs.services.tuning.jobs import TuningSpec
 from tests import factories
 from tests.driving import Driver
 from tests.fakes import FakeGateway
@@ -70,10 +69,7 @@ def make_dataset(owner: User, rows: bytes = ROWS) -> Dataset:
 
 
 def start(owner: User, dataset: Dataset) -> TuningJob:
-    spec = TuningSpec(
-        display_name="My model", base_model=factories.BASE_MODEL, dataset=dataset, adapter_size=8, accepts_licence=True,
-        output_uri=f"gs://garden-local/out/{uuid4()}",
-    )  # fmt: skip
+    spec = factories.tuning_spec(dataset=dataset, output_uri=f"gs://garden-local/out/{uuid4()}")
     return jobs.create(owner, key=uuid4(), spec=spec)
 
 

@@ -14,7 +14,6 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from console.forms import row_limits
 from console.forms.fields import StepForm
 from console.forms.tuning.steps import (
     BASE,
@@ -25,17 +24,19 @@ from console.forms.tuning.steps import (
     NameForm,
     OutputForm,
 )
-from console.forms.tuning.training import TrainingForm, mode_problem
+from console.forms.tuning.training import TrainingForm
 from console.presenters.catalogue import model_families
 from console.presenters.catalogue.model_families import Variant
 from jobs.models import Dataset, PublisherModel, TuningDraft, TuningMode, preference_of
 from jobs.services.catalogue import regions
 from jobs.services.costs import estimates
-from jobs.services.datasets import datasets
+from jobs.services.datasets import row_limits
 from jobs.services.tuned_models import continuation
 from jobs.services.tuned_models.continuation import Start
-from jobs.services.tuning import drafts, jobs
+from jobs.services.tuning import drafts, jobs, spec_words, terms
 from jobs.services.tuning.code import plain
+from jobs.services.tuning.spec import TuningSpec
+from jobs.services.tuning.spec_terms import Terms
 
 from .output_form import output_form
 from .proposals import proposed_machine, proposed_output, training_defaults, whole_number
@@ -105,7 +106,21 @@ class Wizard:
         return self._start_at(values.get("custom_base_model", "")) if values.get("source") == TUNED else None
 
     def _start_at(self, uri: str) -> Start | None:
-        return continuation.start_at(self.user, uri) if uri else None
+        return terms.find_start(self.user, uri)
+
+    def _terms_of(self, base_model: str, custom_base_model: str) -> Terms:
+        start = self._start_at(custom_base_model)
+        name = start.job.base_model if start else base_model
+        variant = next((variant for variant in self.variants if variant.name == name), None)
+        if variant is None:
+            return terms.unlisted(self.user, self.draft.pk, name, start)
+        return terms.of_model(self.user, self.draft.pk, variant.model, start)
+
+    @cached_property
+    def terms(self) -> Terms:
+        """Of the chosen base model."""
+        assert self.variant is not None
+        return terms.of_model(self.user, self.draft.pk, self.variant.model, self.start)
 
     @cached_property
     def starts(self) -> list[Start]:
@@ -145,8 +160,7 @@ class Wizard:
             "name": NameForm,
             "base-model": partial(
                 BaseModelForm,
-                reasons={one.name: one.tune_reason for one in self.variants},
-                start_at=self._start_at,
+                terms_of=self._terms_of,
                 regions=region_choices(),
             ),
             "output": partial(output_form, draft=self.draft, user=self.user),
@@ -155,16 +169,11 @@ class Wizard:
         }
 
     def _training_form(self, data: Mapping[str, Any] | None, initial: dict[str, Any]) -> TrainingForm:
-        assert self.variant is not None
-        assert self.variant.facts is not None
         return TrainingForm(
             data,
             initial=initial,
             datasets=Dataset.objects.visible_to(self.user),
-            facts=self.variant.facts,
-            model_title=self.variant.title,
-            validation_problem=datasets.validation_problem,
-            continued=self.start.job if self.start else None,
+            terms=self.terms,
             missing=self.origin.get("missing", {}),
         )
 
@@ -174,8 +183,8 @@ class Wizard:
         return DeploymentForm(
             data,
             initial=initial,
+            terms=self.terms,
             machines=dict(reversed(machines.items())),
-            licence=self.variant.licence_to_accept,
             scalable=not all(option.is_local for option in self.variant.machine_options),
         )
 
@@ -250,7 +259,7 @@ class Wizard:
         assert self.variant is not None
         assert self.variant.facts is not None
         facts, title = self.variant.facts, self.variant.title
-        return [(mode.value, str(mode.label), mode_problem(mode.value, facts, title)) for mode in TuningMode]
+        return [(mode.value, str(mode.label), spec_words.why_not_mode(mode.value, facts, title)) for mode in TuningMode]
 
     @property
     def recommended_rates(self) -> str:
@@ -274,15 +283,16 @@ class Wizard:
         training = self.cleaned.get("training", {})
         dataset, epochs = training.get("dataset"), training.get("epochs", 0)
         mode = training.get("tuning_mode", "")
-        if step == "training":
-            dataset, epochs = self.chosen(form, "dataset"), whole_number(form["epochs"].value())
+        if step == "training" and self.terms.facts:
+            dataset = self.chosen(form, "dataset")
+            epochs = whole_number(form["epochs"].value(), self.terms.facts.max_epochs)
             mode = str(form["tuning_mode"].value() or "")
         if not (self.variant and dataset and epochs):
             return {}
         estimate = estimates.of_data(dataset, epochs, self.variant.name, mode)
         return {"estimate": estimate, "cut_rows": self.long_rows(dataset)}
 
-    def spec(self) -> jobs.TuningSpec:
+    def spec(self) -> TuningSpec:
         """Every step must be done."""
         return self._spec(self.cleaned["deployment"])
 
@@ -293,7 +303,7 @@ class Wizard:
         return jobs.why_not_start(self.user, self.draft.pk, planned) if planned else ""
 
     @property
-    def planned(self) -> jobs.TuningSpec | None:
+    def planned(self) -> TuningSpec | None:
         """The job as far as it is known; the last step as it stands, even before it is sent."""
         if len(self.cleaned) < len(STEPS) - 1:
             return None
@@ -301,12 +311,12 @@ class Wizard:
         form.is_valid()
         return self._spec(form.cleaned_data)
 
-    def _spec(self, deployment: Mapping[str, Any]) -> jobs.TuningSpec:
+    def _spec(self, deployment: Mapping[str, Any]) -> TuningSpec:
         steps = [*(self.cleaned[step] for step in STEPS[:-1]), deployment]
         values = {name: value for step in steps for name, value in step.items()}
         del values["use_validation"]
-        known = jobs.TuningSpec.__dataclass_fields__
-        return jobs.TuningSpec(**{name: value for name, value in values.items() if name in known})
+        known = TuningSpec.__dataclass_fields__
+        return TuningSpec(**{name: value for name, value in values.items() if name in known})
 
 
 def region_choices() -> list[tuple[str, str | Promise]]:

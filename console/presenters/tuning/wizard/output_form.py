@@ -13,4 +13,4 @@ from jobs.services.storage import policies
 def output_form(
     data: Mapping[str, Any] | None = None, *, draft: TuningDraft, user: User, initial: dict[str, Any] | None = None
 ) -> OutputForm:
-    return OutputForm(data, initial=initial, why_not=lambda uri: policies.why_not_choose(user, uri, draft.pk))
+    return OutputForm(data, initial=initial, why_not=lambda uri: policies.why_not_claim(user, uri, draft.pk))

@@ -7,7 +7,6 @@ from django.http import HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from console.forms import row_limits
 from console.forms.datasets import UploadForm
 from console.forms.fields import StepForm
 from console.forms.tuning.steps import STEPS
@@ -16,6 +15,7 @@ from console.presenters.tuning.code import code_of
 from console.web.http import ConsoleRequest, page_or_fragment
 from jobs.models import TuningJob
 from jobs.services.costs import machine_prices
+from jobs.services.datasets import row_limits
 
 from .drafts import Wizard
 from .output_state import output_state
@@ -86,7 +86,7 @@ def training_context(wizard: Wizard, form: StepForm, uploads: Uploads) -> dict[s
         "validation_long_rows": wizard.long_rows(validation),
         "upload_train": uploads.get("train") or UploadForm(prefix="train"),
         "upload_validation": uploads.get("validation") or UploadForm(prefix="validation"),
-        "long_rows_remedy": row_limits.REMEDY,
+        "long_rows_remedy": row_limits.remedy(),
         "modes": wizard.modes,
     }
 

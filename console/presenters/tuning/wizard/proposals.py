@@ -6,9 +6,9 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.utils.text import slugify
 
-from console.forms.tuning.training import ABSOLUTE, MOST_EPOCHS
+from console.forms.tuning.training import ABSOLUTE
 from jobs.models import TuningDraft
-from jobs.services.catalogue.publisher_models import TuningFacts
+from jobs.services.catalogue.facts import TuningFacts
 from jobs.services.storage import policies
 from jobs.services.tuned_models.continuation import Start
 from jobs.services.tuning.code import plain
@@ -31,13 +31,13 @@ def proposed_machine(machines: list[dict[str, Any]], wanted: str) -> str:
     return wanted if wanted in names else next(iter(names), "")
 
 
-def whole_number(text: object) -> int:
-    """0 for anything that cannot be a number of epochs."""
+def whole_number(text: object, most: int) -> int:
+    """0 for anything that cannot be a number up to `most`."""
     try:
         number = int(str(text))
     except ValueError:
         return 0
-    return number if 0 < number <= MOST_EPOCHS else 0
+    return number if 0 < number <= most else 0
 
 
 def carried(values: Mapping[str, Any], old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

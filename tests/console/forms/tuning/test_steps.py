@@ -1,4 +1,4 @@
-from types import SimpleNamespace
+from dataclasses import replace
 
 import pytest
 from django.http import QueryDict
@@ -7,10 +7,13 @@ from console.forms.tuning.steps import BaseModelForm, DeploymentForm, NameForm
 from console.forms.tuning.training import TrainingForm
 from console.presenters.tuning.wizard.output_form import output_form
 from jobs.models import Dataset
+from jobs.services.catalogue.facts import tuning_facts
+from jobs.services.tuning.spec_terms import Terms
 from tests import factories
 
-LORA = SimpleNamespace(modes=("PEFT_ADAPTER",), adapter_sizes=(4, 8), max_sequence_tokens=2048)
-FULL = SimpleNamespace(modes=("FULL",), adapter_sizes=(), max_sequence_tokens=2048)
+BOTH = tuning_facts(factories.BASE_MODEL)
+LORA = replace(BOTH, modes=("PEFT_ADAPTER",), adapter_sizes=(4, 8))
+FULL = replace(BOTH, modes=("FULL",), adapter_sizes=())
 TYPED = {"epochs": "3", "learning_rate": "0.001", "tuning_mode": "PEFT_ADAPTER", "adapter_size": "8"}
 
 
@@ -18,14 +21,9 @@ def errors(form):
     return {name: list(messages) for name, messages in form.errors.items()}
 
 
-def training(facts=LORA, problem="", **values):
-    return TrainingForm(
-        {**TYPED, **values},
-        datasets=Dataset.objects.all(),
-        facts=facts,
-        model_title="Gemma",
-        validation_problem=lambda train, validation: problem,
-    )
+def training(facts=LORA, **values):
+    terms = Terms(owner_id=factories.owner().pk, model_title="Gemma", facts=facts)
+    return TrainingForm({**TYPED, **values}, datasets=Dataset.objects.all(), terms=terms)
 
 
 @pytest.mark.parametrize(
@@ -45,15 +43,11 @@ def test_a_name_may_be_korean():
     assert NameForm({"display_name": "지원 봇"}).is_valid()
 
 
-def test_a_base_model_must_be_listed():
-    form = BaseModelForm({"base_model": "google/gemma9@x"}, reasons={})
-    assert errors(form) == {
-        "base_model": ["google/gemma9@x is not in the catalogue of this Vertex AI. Choose a model from the list."]
-    }
-
-
 def test_a_base_model_that_cannot_be_tuned_says_why():
-    assert errors(BaseModelForm({"base_model": "a"}, reasons={"a": "No weights."})) == {"base_model": ["No weights."]}
+    form = BaseModelForm(
+        {"base_model": "a"}, terms_of=lambda base, custom: Terms(why_not_tune=f"No weights of {base}.")
+    )
+    assert errors(form) == {"base_model": ["No weights of a."]}
 
 
 @pytest.mark.django_db
@@ -116,6 +110,7 @@ RATE = "Write a number above 0 and up to 1, such as 0.0002."
         ("learning_rate", "nan", RATE),
         ("learning_rate", "0,0002", "Write the learning rate with a point, such as 0.0002, not with a comma."),
         ("adapter_size", "7", "Choose one of these sizes: 4, 8."),
+        ("adapter_size", "seven", "Choose one of these sizes: 4, 8."),
         ("adapter_size", "", "Choose an adapter size."),
         ("batch_size", "0", "Write a whole number from 1 to 256, or leave it empty."),
         ("tuning_mode", "FULL", "Gemma can only be tuned with a LoRA adapter here. Choose LoRA adapter."),
@@ -175,25 +170,26 @@ def test_validation_is_asked_for_when_it_is_on():
 
 @pytest.mark.django_db
 def test_a_pair_that_does_not_fit_says_why_beside_the_validation_set():
-    pair = {"dataset": factories.dataset(), "validation_dataset": factories.dataset(name="Other")}
-    form = training(problem="Too many rows.", use_validation="on", **{name: str(row.pk) for name, row in pair.items()})
-    assert errors(form) == {"validation_dataset": ["Too many rows."]}
+    pair = {"dataset": factories.dataset(), "validation_dataset": factories.dataset(name="Other", valid_rows=5001)}
+    form = training(use_validation="on", **{name: str(row.pk) for name, row in pair.items()})
+    assert errors(form) == {"validation_dataset": ["A validation dataset has at most 5000 rows; this one has 5001."]}
 
 
 def test_deployment_asks_for_a_name_only_when_it_is_on():
-    off = DeploymentForm({}, machines={}, licence="")
-    on = DeploymentForm({"auto_deploy": "on"}, machines={}, licence="")
+    off = DeploymentForm({}, machines={}, terms=Terms())
+    on = DeploymentForm({"auto_deploy": "on"}, machines={}, terms=Terms())
     assert errors(off) == {}
     assert errors(on) == {"endpoint_display_name": ["Write a name for the endpoint, or switch deployment off."]}
 
 
 def test_a_machine_must_be_offered():
-    form = DeploymentForm({"machine_type": "toaster"}, machines={"local-cpu": "CPU"}, licence="")
+    terms = Terms(machines=["local-cpu"])
+    form = DeploymentForm({"machine_type": "toaster"}, machines={"local-cpu": "CPU"}, terms=terms)
     assert errors(form) == {"machine_type": ["This machine is not offered for the base model. Choose one of the list."]}
 
 
 def test_a_licence_must_be_accepted_before_tuning():
-    form = DeploymentForm({}, machines={}, licence="Gemma Terms of Use")
+    form = DeploymentForm({}, machines={}, terms=Terms(licence="Gemma Terms of Use"))
     assert form.fields["accepts_licence"].label == "I accept the Gemma Terms of Use"
     assert errors(form) == {"accepts_licence": ["Read and accept the terms; the model cannot be tuned without them."]}
 

@@ -19,7 +19,7 @@ def address_shown(client, address):
 
 
 def test_answers_link_to_it():
-    assert reverse("leave") + "?to=" == markdown.LEAVE
+    assert reverse("leave") + "?to=" == markdown.leave()
 
 
 def test_it_shows_the_whole_address_and_the_site_in_it(client):

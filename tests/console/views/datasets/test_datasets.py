@@ -4,8 +4,8 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
-from console.forms import row_limits
 from jobs.models import Dataset
+from jobs.services.datasets import row_limits
 from tests import factories
 from tests.support.stored import path_of
 

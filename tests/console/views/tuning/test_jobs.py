@@ -210,7 +210,9 @@ def test_why_a_button_is_off_is_said(visitor):
     text = words(visitor.get(url(running())))
     assert 'title="The model can be deployed when its tuning has succeeded."' in text
     assert 'title="A model can be tested when an endpoint serves it."' in text
-    assert 'title="The job has ended."' in words(visitor.get(url(factories.job(state="FAILED"))))
+    assert 'title="The job has ended already; there is nothing to cancel."' in words(
+        visitor.get(url(factories.job(state="FAILED")))
+    )
 
 
 def test_a_clone_has_the_settings_but_a_folder_of_its_own(visitor):

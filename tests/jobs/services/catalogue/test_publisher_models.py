@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from jobs.models import CatalogueSync, Heartbeat, PublisherModel
-from jobs.services.catalogue import publisher_models
+from jobs.services.catalogue import facts as facts_of_models, publisher_models
 from tests import factories
 
 NAME = factories.BASE_MODEL
@@ -97,7 +97,7 @@ def test_a_licence_that_cannot_be_read_stays_unknown(fake_gateway):
 
 
 def test_facts_of_the_local_model():
-    facts = publisher_models.tuning_facts(NAME)
+    facts = facts_of_models.tuning_facts(NAME)
     modes = ("PEFT_ADAPTER", "FULL")
     assert (facts.modes, facts.max_sequence_tokens, facts.usd_per_million_tokens) == (modes, 2048, 0)
     assert facts.defaults["PEFT_ADAPTER"].adapter_size in facts.adapter_sizes
@@ -106,18 +106,18 @@ def test_facts_of_the_local_model():
 
 @pytest.mark.parametrize("size", ["1b", "4b", "12b"])
 def test_the_small_gemmas_are_tuned_in_full_only(size):
-    facts = publisher_models.tuning_facts(f"google/gemma3@gemma-3-{size}-it")
+    facts = facts_of_models.tuning_facts(f"google/gemma3@gemma-3-{size}-it")
     assert (facts.modes, facts.adapter_sizes, facts.defaults["FULL"].adapter_size) == (("FULL",), (), None)
 
 
 def test_unknown_and_pretrained_models_have_no_facts():
-    assert (publisher_models.tuning_facts("a/b@c"), publisher_models.tuning_facts("google/gemma3@gemma-3-4b-pt")) == (
+    assert (facts_of_models.tuning_facts("a/b@c"), publisher_models.tuning_facts("google/gemma3@gemma-3-4b-pt")) == (
         None,
         None,
     )
 
 
 def test_each_fact_names_its_source_and_day():
-    names = publisher_models._all_facts()["models"]
-    facts = [publisher_models.tuning_facts(name) for name in names]
+    names = facts_of_models._all_facts()["models"]
+    facts = [facts_of_models.tuning_facts(name) for name in names]
     assert all(fact.source and fact.as_of and set(fact.defaults) == set(fact.modes) for fact in facts)

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from jobs import errors, live
 from jobs.models import Conversation, Message
-from jobs.services.chat import conversation_list, conversations, tree
+from jobs.services.chat import conversation_list, conversations, policies, tree
 from jobs.services.comparisons import comparisons
 from jobs.vertex.errors import Unavailable
 from jobs.vertex.port import ChatChunk, RemoteDeployedModel, RemoteEndpoint
@@ -262,12 +262,12 @@ def test_one_person_does_not_take_every_thread_that_writes_answers(owner, team_m
     mine, theirs = factories.ready_endpoint(owner=owner), factories.ready_endpoint(owner=team_mate)
     asked = [
         conversations.ask(conversations.start(owner, endpoint=mine), key=uuid4(), text="Ahoy")
-        for _ in range(conversations.ANSWERS_AT_ONCE)
+        for _ in range(policies.ANSWERS_AT_ONCE)
     ]
     one_more = conversations.start(owner, endpoint=mine)
     with pytest.raises(errors.NotAllowedNow, match="^16 answers of yours are being written"):
         conversations.ask(one_more, key=uuid4(), text="Ahoy")
-    assert (one_more.messages.count(), Message.objects.live().count()) == (0, conversations.ANSWERS_AT_ONCE)
+    assert (one_more.messages.count(), Message.objects.live().count()) == (0, policies.ANSWERS_AT_ONCE)
     conversations.ask(conversations.start(team_mate, endpoint=theirs), key=uuid4(), text="Ahoy")
     conversations.request_stop(asked[0])
     assert conversations.ask(one_more, key=uuid4(), text="Ahoy").state == "WAITING"
@@ -286,7 +286,7 @@ def test_every_way_to_an_answer_is_counted(owner, again):
     comparison = factories.comparison(owner=owner)
     for column in range(4):
         factories.conversation(owner=owner, endpoint=endpoint, comparison=comparison, column=column)
-    fill(owner, conversations.ANSWERS_AT_ONCE - (3 if again == "compare" else 0))
+    fill(owner, policies.ANSWERS_AT_ONCE - (3 if again == "compare" else 0))
     ways = {
         "regenerate": lambda: tree.regenerate(answer, key=uuid4()),
         "edit": lambda: tree.edit(question, key=uuid4(), text="Ho"),
@@ -309,5 +309,5 @@ def test_a_comparison_fits_beside_other_answers(owner):
     endpoint, comparison = factories.ready_endpoint(owner=owner), factories.comparison(owner=owner)
     for column in range(4):
         factories.conversation(owner=owner, endpoint=endpoint, comparison=comparison, column=column)
-    fill(owner, conversations.ANSWERS_AT_ONCE - 4)
+    fill(owner, policies.ANSWERS_AT_ONCE - 4)
     assert len(comparisons.send(comparison, key=uuid4(), text="Ahoy")) == 4

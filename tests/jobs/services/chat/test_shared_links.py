@@ -2,7 +2,7 @@ import pytest
 
 from jobs import errors
 from jobs.models import ShareLink
-from jobs.services.chat import shared_links
+from jobs.services.chat import policies, shared_links
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -58,8 +58,10 @@ def test_an_answer_that_is_written_is_not_shared(talk):
         shared_links.share(talk)
 
 
-def test_links_are_bounded(talk, monkeypatch):
-    monkeypatch.setattr(shared_links, "MOST_LINKS", 1)
-    shared_links.share(talk)
-    with pytest.raises(errors.NotAllowedNow, match="1 links already"):
+def test_links_are_bounded(talk):
+    made = [
+        ShareLink(conversation=talk, head=talk.head, token_hash=str(number)) for number in range(policies.MOST_LINKS)
+    ]
+    ShareLink.objects.bulk_create(made)
+    with pytest.raises(errors.NotAllowedNow, match="50 links already"):
         shared_links.share(talk)

@@ -6,7 +6,7 @@ import pytest
 
 from jobs import errors
 from jobs.models import Dataset
-from jobs.services.datasets import datasets
+from jobs.services.datasets import datasets, policies
 from tests import factories
 from tests.support.stored import path_of
 
@@ -201,7 +201,7 @@ def test_a_rejected_file_leaves_nothing_behind(owner, settings):
 
 def test_a_file_that_is_too_large(owner, settings):
     settings.DATASET_MAX_BYTES = 1024 * 1024
-    with pytest.raises(errors.DatasetRejected, match="The file is larger than 1 MB. Take fewer rows."):
+    with pytest.raises(errors.DatasetRejected, match="The file has .* MB; at most 1 MB can be used."):
         create(owner, raw=f"{GOOD}\n".encode() * 30_000)
 
 
@@ -227,18 +227,18 @@ def test_samples_are_valid_and_given_once(owner, which):
 
 def test_the_samples_go_together(owner):
     train, validation = (datasets.create_sample(owner, which) for which in ("train", "validation"))
-    assert datasets.validation_problem(train, validation) == ""
+    assert policies.why_not_validate_with(train, validation) == ""
 
 
 def test_validation_limits(owner):
     train, small = factories.dataset(byte_size=1000), factories.dataset(byte_size=250)
-    assert datasets.validation_problem(train, small) == ""
-    assert datasets.validation_problem(train, factories.dataset(byte_size=300)) == (
+    assert policies.why_not_validate_with(train, small) == ""
+    assert policies.why_not_validate_with(train, factories.dataset(byte_size=300)) == (
         "A validation dataset has at most 25 % of the bytes of the training data; this one has 30 %. "
         "Take fewer rows, a tenth of the data is usual."
     )
-    assert "5000 rows" in datasets.validation_problem(train, factories.dataset(byte_size=9, valid_rows=5001))
-    assert datasets.validation_problem(train, train) != ""
+    assert "5000 rows" in policies.why_not_validate_with(train, factories.dataset(byte_size=9, valid_rows=5001))
+    assert policies.why_not_validate_with(train, train) != ""
 
 
 def test_delete_removes_the_file(owner, django_capture_on_commit_callbacks):

@@ -10,7 +10,6 @@ import pytest
 from jobs.models import Dataset
 from jobs.services.datasets import datasets
 from jobs.services.tuning import jobs
-from jobs.services.tuning.jobs import TuningSpec
 from jobs.services.tuning.steps import dataset_uri
 from tests import factories
 from tests.driving import Driver
@@ -32,10 +31,7 @@ def dataset(owner):
 
 
 def started(owner, dataset):
-    spec = TuningSpec(
-        display_name="My model", base_model=factories.BASE_MODEL, dataset=dataset, adapter_size=8, accepts_licence=True,
-        output_uri=f"gs://garden-local/out/{uuid4()}",
-    )  # fmt: skip
+    spec = factories.tuning_spec(dataset=dataset, output_uri=f"gs://garden-local/out/{uuid4()}")
     return jobs.create(owner, key=uuid4(), spec=spec)
 
 

@@ -16,7 +16,6 @@ from jobs.services.notifications import notifications
 from jobs.services.notifications.notifications import End
 from jobs.services.remote import row_lease
 from jobs.services.tuning import jobs
-from jobs.services.tuning.jobs import TuningSpec
 from tests import factories
 from tests.driving import Driver
 
@@ -284,8 +283,7 @@ def test_every_kind_has_its_sentence(kind, language):
 
 
 def test_created_by_a_double_click_it_is_one(owner):
-    spec = TuningSpec("My model", factories.BASE_MODEL, "gs://garden-local/out", factories.dataset(owner=owner))
-    row = jobs.create(owner, key=uuid4(), spec=spec)
+    row = jobs.create(owner, key=uuid4(), spec=factories.tuning_spec())
     jobs.request_cancel(row)
     with pytest.raises(Exception, match="ended already"):
         jobs.request_cancel(row)

@@ -1,5 +1,7 @@
 """Who may reach what in `gs://`, as a table of cases; the attacks are in tests/security."""
 
+from uuid import uuid4
+
 import pytest
 
 from jobs.errors import NotAllowedNow
@@ -91,7 +93,7 @@ def test_a_folder_belongs_to_the_job_that_writes_there_whoever_has_the_one_above
         [False],
         [False],
     )
-    factories.job(owner=ann, output_uri=f"{own}/guest")
+    factories.job(owner=ann, output_uri=f"{own}/guest", owns_output=False)
     assert may_read(ann, f"{own}/guest") == [False]
 
 
@@ -111,9 +113,18 @@ def test_sharing_opens_what_jobs_write_there_but_nobody_elses_job_writes_into_it
     assert may_read(bob, "gs://team-bucket/all/ann") == [True]
     assert may_write(bob, "gs://team-bucket/all/ann", "gs://team-bucket/all/ann/x") == [False] * 2
     named = "Another tuning job writes to gs://team-bucket/all/ann. Choose a folder that is not above or below it."
-    assert policies.why_not_claim(bob, "gs://team-bucket/all") == named
-    assert policies.why_not_claim(bob, "gs://team-bucket/all/ann2") == ""
-    assert policies.why_not_claim(ann, "gs://team-bucket/all/ann/more") == ""
+    assert policies.why_not_claim(bob, "gs://team-bucket/all", uuid4()) == named
+    assert policies.why_not_claim(bob, "gs://team-bucket/all/ann2", uuid4()) == ""
+
+
+def test_two_jobs_of_one_person_have_folders_apart(ann):
+    own = policies.own_folder(ann)
+    job = factories.job(owner=ann, output_uri=f"{own}/run")
+    taken = "Another tuning job already writes there. Choose a folder of its own."
+    above = f"Another tuning job writes to {own}/run. Choose a folder that is not above or below it."
+    asked = [f"{own}/run", f"{own}/run/more", own, f"{own}/run2"]
+    assert [policies.why_not_claim(ann, uri, uuid4()) for uri in asked] == [taken, above, above, ""]
+    assert policies.why_not_claim(ann, f"{own}/run", job.pk) == ""
 
 
 def test_what_is_not_shared_any_more(ann, owner):
@@ -149,7 +160,9 @@ def test_what_is_refused_names_the_place_and_the_remedy_and_not_whether_it_exist
         f"You have no access to {BUCKET}/NAME. You can use your own datasets, the output folders of your own tuning "
         "jobs, and folders that an administrator shares with you."
     }
-    answers = {policies.why_not_claim(ann, f"{BUCKET}/{name}").replace(name, "NAME") for name in ("there", "nowhere")}
+    answers = {
+        policies.why_not_claim(ann, f"{BUCKET}/{name}", uuid4()).replace(name, "NAME") for name in ("there", "nowhere")
+    }
     assert answers == {
         f"You may not write to {BUCKET}/NAME. Choose a folder below {policies.own_folder(ann)}, or ask an "
         "administrator to share a folder with you."

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import pytest
 
 from jobs.services.tuning import job_files
-from jobs.services.tuning.jobs import TuningSpec
+from jobs.services.tuning.spec import TuningSpec
 from tests import factories
 
 pytestmark = pytest.mark.django_db

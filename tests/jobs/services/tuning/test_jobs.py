@@ -2,11 +2,11 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.db.models.signals import pre_save
 
 from jobs import errors
 from jobs.models import Endpoint, TuningDraft, TuningJob
 from jobs.services.tuning import jobs
-from jobs.services.tuning.jobs import TuningSpec
 from jobs.vertex.errors import NotAuthorised
 from jobs.vertex.port import Point
 from tests import factories
@@ -22,12 +22,7 @@ def driver(fake_gateway):
 
 
 def spec(owner, **values):
-    defaults = {
-        "display_name": "My model", "base_model": factories.BASE_MODEL, "output_uri": "gs://garden-local/out/",
-        "dataset": values.pop("dataset", None) or factories.dataset(owner=owner), "adapter_size": 8,
-        "accepts_licence": True,
-    }  # fmt: skip
-    return TuningSpec(**defaults | values)
+    return factories.tuning_spec(**{"owner": owner} | values)
 
 
 def bound(driver, gateway, **values):
@@ -42,7 +37,7 @@ def messages(job):
 
 def test_create_keeps_the_intent_and_sends_nothing(owner, fake_gateway):
     draft = factories.draft(owner=owner)
-    job = jobs.create(owner, key=draft.pk, spec=spec(owner))
+    job = jobs.create(owner, key=draft.pk, spec=spec(owner, output_uri="gs://garden-local/out/"))
     assert (job.pk, job.state, job.phase, job.output_uri) == (draft.pk, "QUEUED", "INTENT", "gs://garden-local/out")
     assert TuningDraft.objects.get(pk=draft.pk).submitted_at is not None
     assert fake_gateway.calls == []
@@ -320,6 +315,7 @@ def test_a_job_remembers_what_was_reckoned(owner):
 
 def test_labels_region_and_what_is_continued_are_sent(owner, driver, fake_gateway):
     start = "gs://garden-local/a/postprocess/node-0/checkpoints/final"
+    factories.job(state="SUCCEEDED", output_uri="gs://garden-local/a", next_check_at=None)
     wish = spec(owner, labels={"team": "support"}, location="europe-west4", custom_base_model=start)
     job = driver.until(jobs.create(owner, key=uuid4(), spec=wish), phase="BOUND")
     sent = fake_gateway.tuning.specs[job.resource_name]
@@ -338,3 +334,23 @@ def test_a_job_of_another_region_is_found_again(owner, driver, fake_gateway):
     job = driver.until(jobs.create(owner, key=uuid4(), spec=spec(owner, location="us-east5")), phase="BOUND")
     assert job.resource_name.split("/")[3] == "us-east5"
     assert len(fake_gateway.creates()) == 1
+
+
+def test_a_folder_that_is_taken_at_the_last_moment_is_refused_by_the_database(owner):
+    """As by a process of the version before, which looks at nothing of this and waits for no lock."""
+    wish, other = spec(owner), factories.job(output_uri="gs://garden-local/elsewhere")
+
+    def take(instance, **_):
+        if instance.pk != other.pk:
+            TuningJob.objects.filter(pk=other.pk).update(output_uri=wish.output_uri)
+
+    pre_save.connect(take, sender=TuningJob)
+    try:
+        with pytest.raises(errors.InvalidValues) as refused:
+            jobs.create(owner, key=uuid4(), spec=wish)
+    finally:
+        pre_save.disconnect(take, sender=TuningJob)
+    assert [(problem.field, problem.sentence) for problem in refused.value.problems] == [
+        ("output_uri", "Another tuning job already writes there. Choose a folder of its own.")
+    ]
+    assert TuningJob.objects.count() == 1

@@ -4,15 +4,18 @@ from collections.abc import Sequence
 
 from django.utils.formats import number_format
 from django.utils.text import get_text_list
-from django.utils.translation import gettext, gettext_lazy as _, ngettext
 
 from jobs.models import Dataset
+from jobs.text.deferred import gettext as _, ngettext
 
-REMEDY = _(
-    "What is cut off is not learnt. Split these rows or shorten them and upload the file again, or choose a base model "
-    "that takes longer rows."
-)
 MODELS_NAMED = 3
+
+
+def remedy() -> str:
+    return _(
+        "What is cut off is not learnt. Split these rows or shorten them and upload the file again, or choose a base "
+        "model that takes longer rows."
+    )
 
 
 def no_row_fits(dataset: Dataset, tokens: int) -> bool:
@@ -24,7 +27,7 @@ def long_rows(dataset: Dataset, tokens: int, model: str) -> str:
     rows = dataset.rows_over_limit(tokens)
     words = {"rows": _grouped(rows), "tokens": _grouped(tokens), "model": model}
     if no_row_fits(dataset, tokens):
-        return gettext("Every row is longer than %(tokens)s tokens, the most that %(model)s takes.") % words
+        return _("Every row is longer than %(tokens)s tokens, the most that %(model)s takes.") % words
     if not rows:
         return ""
     return (
@@ -42,7 +45,7 @@ def rows_too_long_for(dataset: Dataset, tokens: int, models: Sequence[str]) -> s
     rows = dataset.rows_over_limit(tokens)
     words = {"rows": _grouped(rows), "tokens": _grouped(tokens), "models": _listed(models)}
     if no_row_fits(dataset, tokens):
-        return gettext("Every row is longer than %(tokens)s tokens, too long to tune %(models)s.") % words
+        return _("Every row is longer than %(tokens)s tokens, too long to tune %(models)s.") % words
     if not rows:
         return ""
     return (
@@ -64,4 +67,4 @@ def _listed(models: Sequence[str]) -> str:
     if more > 1:
         others = ngettext("%(count)d other model", "%(count)d other models", more) % {"count": more}
         named = [*models[:MODELS_NAMED], others]
-    return get_text_list(named, gettext("or"))
+    return get_text_list(named, _("or"))

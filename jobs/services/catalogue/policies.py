@@ -1,0 +1,19 @@
+"""What may be done with a base model here. Each answer is a sentence, or nothing when it may be done."""
+
+from jobs.models import PublisherModel
+from jobs.text.deferred import gettext as _
+
+from .facts import tuning_facts
+
+
+def why_not_tune(model: PublisherModel) -> str:
+    if not model.can_tune:
+        return _("This Vertex AI does not offer tuning for it.")
+    if tuning_facts(model.name) is None:
+        return _("Managed tuning does not take this model.")
+    return ""
+
+
+def licence_to_accept(model: PublisherModel) -> str:
+    """Its name while Vertex AI has not said that it is accepted in this project, else nothing."""
+    return "" if model.licence_acknowledged else str(model.data.get("licence", ""))

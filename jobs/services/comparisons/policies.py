@@ -1,0 +1,117 @@
+"""What may be done with a comparison now. Each answer is a sentence, or nothing when it may be done; `check_can_x`
+raises it. Pages and services ask here and nowhere else.
+
+Whose a comparison is, is no question here: what a person may not see is not found.
+"""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from jobs.errors import NotAllowedNow
+from jobs.models import Endpoint, Message
+from jobs.states import EndpointState
+from jobs.text.deferred import gettext as _
+
+from .board import Board
+
+MIN_COLUMNS, MAX_COLUMNS = 2, 4
+
+
+def why_not_compare(columns: int) -> str:
+    return "" if MIN_COLUMNS <= columns <= MAX_COLUMNS else _("Choose two to four endpoints.")
+
+
+def check_can_compare(columns: int) -> None:
+    _refuse(why_not_compare(columns))
+
+
+def why_not_set_up(is_begun: bool) -> str:
+    """Its columns, and whether it is blind."""
+    return _("The comparison has begun. Start another one with other columns.") if is_begun else ""
+
+
+def check_can_set_up(is_begun: bool) -> None:
+    _refuse(why_not_set_up(is_begun))
+
+
+def why_not_add_column(columns: int, is_begun: bool) -> str:
+    too_many = _("Four columns at most are compared.") if columns >= MAX_COLUMNS else ""
+    return why_not_set_up(is_begun) or too_many
+
+
+def check_can_add_column(columns: int, is_begun: bool) -> None:
+    _refuse(why_not_add_column(columns, is_begun))
+
+
+def why_not_remove_column(columns: int, is_begun: bool) -> str:
+    too_few = _("A comparison has two columns at least.") if columns <= MIN_COLUMNS else ""
+    return why_not_set_up(is_begun) or too_few
+
+
+def check_can_remove_column(columns: int, is_begun: bool) -> None:
+    _refuse(why_not_remove_column(columns, is_begun))
+
+
+def why_not_tell_apart(is_hidden: bool) -> str:
+    """Anything that would tell which model is which: in a blind comparison it waits for the vote."""
+    return _("Which model is which is hidden until you have voted.") if is_hidden else ""
+
+
+def check_can_tell_apart(is_hidden: bool) -> None:
+    _refuse(why_not_tell_apart(is_hidden))
+
+
+def why_not_export(board: Board) -> str:
+    return _("The file would tell which model is which. Vote first, or show the names.") if board.is_hidden else ""
+
+
+def check_can_export(board: Board) -> None:
+    _refuse(why_not_export(board))
+
+
+def why_not_ask(endpoint: Endpoint | None) -> str:
+    """One column, by the state of its endpoint."""
+    if endpoint is None or endpoint.state == EndpointState.DELETED:
+        return _("The endpoint of this column was deleted.")
+    if endpoint.state == EndpointState.READY:
+        return ""
+    words = {"name": endpoint.display_name, "state": endpoint.get_state_display().lower()}
+    return _("The endpoint %(name)s is %(state)s. Retry when it is ready.") % words
+
+
+def why_not_vote(board: Board) -> str:
+    return "" if board.can_vote else _("Vote when every model has ended its answer.")
+
+
+def check_can_vote(board: Board) -> None:
+    _refuse(why_not_vote(board))
+
+
+def why_not_vote_for(board: Board, winner: UUID | None) -> str:
+    """A column, by the id of its conversation; None: none was better. In a blind comparison a vote stays as it is: it
+    has shown which model is which."""
+    if reason := why_not_vote(board):
+        return reason
+    if winner and not any(column.talk.pk == winner and column.has_answered for column in board.columns):
+        return _("This model gave no answer.")
+    if board.comparison.blind and board.vote and board.vote.winner_id != winner:
+        return _("You have voted in this round already.")
+    return ""
+
+
+def check_can_vote_for(board: Board, winner: UUID | None) -> None:
+    _refuse(why_not_vote_for(board, winner))
+
+
+def why_not_add_row(answer: Message, branch: Iterable[Message]) -> str:
+    """To a dataset. `branch`: the turns up to this answer."""
+    if answer.is_live:
+        return _("The model is still answering.")
+    if any(turn.has_pictures for turn in branch):
+        return _("This conversation has pictures. The models that can be tuned here learn from text only.")
+    return ""
+
+
+def _refuse(reason: str) -> None:
+    if reason:
+        raise NotAllowedNow(reason)

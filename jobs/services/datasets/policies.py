@@ -1,0 +1,105 @@
+"""What may be done with a dataset now. Each answer is a sentence, or nothing when it may be done; `check_can_x` raises
+it.
+
+Whose a dataset is, is no question here: what a person may not see is not found.
+"""
+
+from collections.abc import Sequence
+
+from django.db.models import Q
+
+from jobs.errors import NotAllowedNow
+from jobs.models import Dataset, TuningJob
+from jobs.text.deferred import gettext as _, joined, ngettext
+
+from . import row_limits
+
+LARGEST_VALIDATION_SHARE = 0.25
+LARGEST_VALIDATION_ROWS = 5000
+
+
+def why_not_tune_with(dataset: Dataset) -> str:
+    if dataset.is_usable:
+        return ""
+    words = {"name": dataset.name}
+    return (
+        _("“%(name)s” has rows with problems. Correct them and upload the file again, or choose another one.") % words
+    )
+
+
+def why_too_long(dataset: Dataset, tokens: int, model_title: str) -> str:
+    """Why nothing of it could be learnt by a model that takes rows of so many tokens."""
+    if not row_limits.no_row_fits(dataset, tokens):
+        return ""
+    return joined(row_limits.long_rows(dataset, tokens, model_title), row_limits.remedy())
+
+
+def why_not_validate_with(train: Dataset, validation: Dataset) -> str:
+    """Why Vertex AI would refuse the pair."""
+    if train.pk == validation.pk:
+        return _("Choose another dataset for validation: the model has seen these rows in training.")
+    if validation.valid_rows > LARGEST_VALIDATION_ROWS:
+        words = {"most": LARGEST_VALIDATION_ROWS, "rows": validation.valid_rows}
+        return _("A validation dataset has at most %(most)d rows; this one has %(rows)d.") % words
+    if validation.byte_size > train.byte_size * LARGEST_VALIDATION_SHARE:
+        words = {"share": round(100 * validation.byte_size / train.byte_size) if train.byte_size else 100}
+        return (
+            _(
+                "A validation dataset has at most 25 %% of the bytes of the training data; this one has %(share)d %%. "
+                "Take fewer rows, a tenth of the data is usual."
+            )
+            % words
+        )
+    return ""
+
+
+def jobs_using(dataset: Dataset) -> list[TuningJob]:
+    """The newest first."""
+    return list(TuningJob.objects.filter(Q(dataset=dataset) | Q(validation_dataset=dataset)).rows())
+
+
+def why_not_delete(dataset: Dataset, jobs: Sequence[TuningJob] | None = None) -> str:
+    """`jobs`: those that use it, where they are known already."""
+    jobs = jobs_using(dataset) if jobs is None else jobs
+    if not jobs:
+        return ""
+    words = {"job": jobs[0].display_name, "others": len(jobs) - 1}
+    if len(jobs) == 1:
+        return _("The tuning job %(job)s uses this dataset, so it has to stay.") % words
+    return (
+        ngettext(
+            "The tuning job %(job)s and %(others)d other use this dataset, so it has to stay.",
+            "The tuning job %(job)s and %(others)d others use this dataset, so it has to stay.",
+            len(jobs) - 1,
+        )
+        % words
+    )
+
+
+def check_can_delete(dataset: Dataset) -> None:
+    _refuse(why_not_delete(dataset))
+
+
+def why_not_split(dataset: Dataset) -> str:
+    if not dataset.is_usable:
+        return _("Only a dataset without problems can be split.")
+    if dataset.part:
+        return _("This dataset is a part of a split. Split the dataset that it was made from.")
+    return ""
+
+
+def check_can_split(dataset: Dataset) -> None:
+    _refuse(why_not_split(dataset))
+
+
+def why_not_convert(dataset: Dataset) -> str:
+    return "" if dataset.shape else _("This dataset needs no conversion.")
+
+
+def check_can_convert(dataset: Dataset) -> None:
+    _refuse(why_not_convert(dataset))
+
+
+def _refuse(reason: str) -> None:
+    if reason:
+        raise NotAllowedNow(reason)

@@ -1,0 +1,216 @@
+"""The rules for the values of a tuning job, each with its sentence. They ask nobody but the terms they are given."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from jobs.errors import Problem
+from jobs.models import Dataset, TuningMode
+from jobs.models.endpoint import LONGEST_LEASE, MOST_REPLICAS
+from jobs.models.fields.labels import check_labels
+from jobs.models.fields.names import name_problem
+from jobs.services.datasets import policies as dataset_policies
+from jobs.text.deferred import gettext as _
+
+from . import spec_words as words
+from .spec_terms import Terms
+
+LONGEST_DESCRIPTION = 2000
+Values = Mapping[str, Any]
+
+
+class Rule(NamedTuple):
+    """Judges the fields of `needs`, when all of them are known."""
+
+    needs: frozenset[str]
+    find: Callable[[Values, Terms], Iterable[Problem]]
+
+
+def _name(values: Values, terms: Terms) -> Iterator[Problem]:
+    yield from _bad_name("display_name", values["display_name"])
+
+
+def _description(values: Values, terms: Terms) -> Iterator[Problem]:
+    length = len(values["description"])
+    if length > LONGEST_DESCRIPTION:
+        yield Problem("max_length", "description", words.description(LONGEST_DESCRIPTION, length))
+
+
+def _labels(values: Values, terms: Terms) -> Iterator[Problem]:
+    try:
+        check_labels(values["labels"])
+    except ValueError as error:
+        yield Problem("invalid", "labels", str(error))
+
+
+def _base_model(values: Values, terms: Terms) -> Iterator[Problem]:
+    place = "custom_base_model" if values["custom_base_model"] else "base_model"
+    if values["custom_base_model"] and terms.continued is None:
+        yield Problem("invalid_choice", place, words.no_start())
+    elif not values["base_model"]:
+        yield Problem("required", place, _("Choose a base model."))
+    elif terms.continued and terms.continued.base_model != values["base_model"]:
+        sentence = _("The model that you continue was tuned from %(model)s. Choose the same base model.")
+        sentence %= {"model": terms.continued.base_model}
+        yield Problem("differs", "base_model", sentence)
+    elif terms.why_not_tune:
+        yield Problem("not_tunable", place, terms.why_not_tune)
+
+
+def _location(values: Values, terms: Terms) -> Iterator[Problem]:
+    region = values["location"]
+    if region and region not in terms.regions:
+        sentence = _("Vertex AI tunes no open models in %(value)s. Choose a region of the list.") % {"value": region}
+        yield Problem("invalid_choice", "location", sentence)
+
+
+def _output(values: Values, terms: Terms) -> Iterator[Problem]:
+    if not values["output_uri"]:
+        yield Problem("required", "output_uri", words.no_output())
+    elif reason := terms.why_not_write(values["output_uri"].rstrip("/")):
+        yield Problem("not_writable", "output_uri", reason)
+
+
+def _dataset(values: Values, terms: Terms) -> Iterator[Problem]:
+    if values["dataset"] is None:
+        yield Problem("required", "dataset", words.no_dataset())
+    else:
+        yield from _bad_dataset("dataset", values["dataset"], terms)
+
+
+def _validation_dataset(values: Values, terms: Terms) -> Iterator[Problem]:
+    if values["validation_dataset"] is not None:
+        yield from _bad_dataset("validation_dataset", values["validation_dataset"], terms)
+
+
+def _pair(values: Values, terms: Terms) -> Iterator[Problem]:
+    train, validation = values["dataset"], values["validation_dataset"]
+    if train and validation and (reason := dataset_policies.why_not_validate_with(train, validation)):
+        yield Problem("does_not_fit", "validation_dataset", reason)
+
+
+def _epochs(values: Values, terms: Terms) -> Iterator[Problem]:
+    if terms.facts and not _is_whole(values["epochs"], terms.facts.max_epochs):
+        yield Problem("out_of_range", "epochs", words.epochs(terms.facts))
+
+
+def _learning_rate(values: Values, terms: Terms) -> Iterator[Problem]:
+    if terms.facts and not 0 < (values["learning_rate"] or 0) <= terms.facts.max_learning_rate:
+        yield Problem("out_of_range", "learning_rate", words.learning_rate(terms.facts))
+
+
+def _batch_size(values: Values, terms: Terms) -> Iterator[Problem]:
+    size = values["batch_size"]
+    if terms.facts and size is not None and not _is_whole(size, terms.facts.max_batch_size):
+        yield Problem("out_of_range", "batch_size", words.batch_size(terms.facts))
+
+
+def _tuning_mode(values: Values, terms: Terms) -> Iterator[Problem]:
+    """An adapter that is trained further keeps its form."""
+    mode = values["tuning_mode"]
+    if mode not in TuningMode.values:
+        yield Problem("invalid_choice", "tuning_mode", words.tuning_mode())
+    elif terms.facts and (reason := words.why_not_mode(mode, terms.facts, terms.model_title)):
+        yield Problem("not_offered", "tuning_mode", reason)
+    elif terms.continued and mode != terms.continued.tuning_mode:
+        sentence = _("The model that you continue was tuned by %(mode)s. Choose the same.")
+        sentence %= {"mode": TuningMode(terms.continued.tuning_mode).label}
+        yield Problem("differs", "tuning_mode", sentence)
+
+
+def _adapter_size(values: Values, terms: Terms) -> Iterator[Problem]:
+    mode, size = values["tuning_mode"], values["adapter_size"]
+    if mode != TuningMode.PEFT_ADAPTER or not terms.facts or mode not in terms.facts.modes:
+        return
+    if size is None:
+        yield Problem("required", "adapter_size", _("Choose an adapter size."))
+    elif size not in terms.facts.adapter_sizes:
+        yield Problem("invalid_choice", "adapter_size", words.adapter_size(terms.facts))
+    elif terms.continued and terms.continued.tuning_mode == mode and size != terms.continued.adapter_size:
+        sentence = _("The adapter that you continue has size %(size)s. Choose the same.")
+        sentence %= {"size": terms.continued.adapter_size}
+        yield Problem("differs", "adapter_size", sentence)
+
+
+def _endpoint_name(values: Values, terms: Terms) -> Iterator[Problem]:
+    name = values["endpoint_display_name"]
+    if name:
+        yield from _bad_name("endpoint_display_name", name)
+    elif values["auto_deploy"]:
+        sentence = _("Write a name for the endpoint, or switch deployment off.")
+        yield Problem("required", "endpoint_display_name", sentence)
+
+
+def _machine(values: Values, terms: Terms) -> Iterator[Problem]:
+    if not terms.why_not_tune and values["machine_type"] and values["machine_type"] not in terms.machines:
+        sentence = _("This machine is not offered for the base model. Choose one of the list.")
+        yield Problem("invalid_choice", "machine_type", sentence)
+
+
+def _lease(values: Values, terms: Terms) -> Iterator[Problem]:
+    hours = values["endpoint_lease_hours"]
+    if hours is not None and not _is_whole(hours, LONGEST_LEASE):
+        yield Problem("out_of_range", "endpoint_lease_hours", words.lease())
+
+
+def _replicas(values: Values, terms: Terms) -> Iterator[Problem]:
+    low, high = (values[name] for name in ("endpoint_min_replicas", "endpoint_max_replicas"))
+    for name in ("endpoint_min_replicas", "endpoint_max_replicas"):
+        if not _is_whole(values[name], MOST_REPLICAS):
+            yield Problem("out_of_range", name, words.replicas())
+    if high < low:
+        sentence = _("The maximum must not be smaller than the minimum.")
+        yield Problem("below_minimum", "endpoint_max_replicas", sentence)
+
+
+def _licence(values: Values, terms: Terms) -> Iterator[Problem]:
+    if terms.licence and not values["accepts_licence"]:
+        yield Problem("required", "accepts_licence", words.licence())
+
+
+def _is_whole(value: Any, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
+
+
+def _bad_name(place: str, name: str) -> Iterator[Problem]:
+    code, sentence = name_problem(name)
+    if code:
+        yield Problem(code, place, sentence)
+
+
+def _bad_dataset(place: str, dataset: Dataset, terms: Terms) -> Iterator[Problem]:
+    """Data of others is refused like data that is not there."""
+    if dataset.owner_id != terms.owner_id:
+        yield Problem("invalid_choice", place, words.dataset())
+    elif reason := dataset_policies.why_not_tune_with(dataset):
+        yield Problem("not_usable", place, reason)
+    elif terms.facts and (
+        reason := dataset_policies.why_too_long(dataset, terms.facts.max_sequence_tokens, terms.model_title)
+    ):
+        yield Problem("too_long", place, reason)
+
+
+def _rule(find: Callable[[Values, Terms], Iterable[Problem]], *needs: str) -> Rule:
+    return Rule(frozenset(needs), find)
+
+
+RULES = (
+    _rule(_name, "display_name"),
+    _rule(_description, "description"),
+    _rule(_labels, "labels"),
+    _rule(_base_model, "base_model", "custom_base_model"),
+    _rule(_location, "location"),
+    _rule(_output, "output_uri"),
+    _rule(_dataset, "dataset"),
+    _rule(_validation_dataset, "validation_dataset"),
+    _rule(_pair, "dataset", "validation_dataset"),
+    _rule(_epochs, "epochs"),
+    _rule(_learning_rate, "learning_rate"),
+    _rule(_tuning_mode, "tuning_mode"),
+    _rule(_adapter_size, "tuning_mode", "adapter_size"),
+    _rule(_batch_size, "batch_size"),
+    _rule(_endpoint_name, "auto_deploy", "endpoint_display_name"),
+    _rule(_machine, "machine_type"),
+    _rule(_lease, "endpoint_lease_hours"),
+    _rule(_replicas, "endpoint_min_replicas", "endpoint_max_replicas"),
+    _rule(_licence, "accepts_licence"),
+)

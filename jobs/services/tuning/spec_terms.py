@@ -1,0 +1,28 @@
+"""What a tuning job may be, for one person and one base model at one moment: what `TuningSpec.validate` goes by."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+from jobs.models import TuningJob
+from jobs.services.catalogue.facts import TuningFacts
+
+
+def _anywhere(uri: str) -> str:
+    return ""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """`why_not_tune`: why the base model cannot be tuned, or nothing; only then there are `facts`. `continued` is the
+    job whose model is tuned further; None with a `custom_base_model` means that there is none there. `licence` has to
+    be accepted. `why_not_write` answers for the output folder."""
+
+    owner_id: int = 0
+    model_title: str = ""
+    why_not_tune: str = ""
+    facts: TuningFacts | None = None
+    continued: TuningJob | None = None
+    regions: Collection[str] = ()
+    machines: Collection[str] = ()
+    licence: str = ""
+    why_not_write: Callable[[str], str] = field(default=_anywhere)

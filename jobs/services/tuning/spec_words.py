@@ -1,0 +1,84 @@
+"""The sentences of the rules that forms say, too, about what cannot be read as a value at all."""
+
+from jobs.models import TuningMode
+from jobs.models.endpoint import LONGEST_LEASE, MOST_REPLICAS
+from jobs.services.catalogue.facts import TuningFacts
+from jobs.text.deferred import gettext as _
+
+
+def why_not_mode(mode: str, facts: TuningFacts, model_title: str) -> str:
+    """Why the model cannot be tuned this way, or nothing."""
+    if mode in facts.modes:
+        return ""
+    if mode == TuningMode.PEFT_ADAPTER:
+        return _("%(model)s can only be tuned in full here. Choose full fine-tuning.") % {"model": model_title}
+    return _("%(model)s can only be tuned with a LoRA adapter here. Choose LoRA adapter.") % {"model": model_title}
+
+
+def epochs(facts: TuningFacts) -> str:
+    return _("Write a whole number of epochs from 1 to %(most)d.") % {"most": facts.max_epochs}
+
+
+def epochs_help(facts: TuningFacts) -> str:
+    return _("How often the training goes through all rows, 1 to %(most)d.") % {"most": facts.max_epochs}
+
+
+def learning_rate_help(facts: TuningFacts) -> str:
+    sentence = _("How much each training step changes the model: above 0 and up to %(most)s, such as 0.0002.")
+    return sentence % {"most": facts.max_learning_rate}
+
+
+def learning_rate(facts: TuningFacts) -> str:
+    return _("Write a number above 0 and up to %(most)s, such as 0.0002.") % {"most": facts.max_learning_rate}
+
+
+def multiplier(facts: TuningFacts) -> str:
+    words = {"most": facts.max_learning_rate}
+    return _("Write a number above 0, such as 0.5 or 2; the product must not be above %(most)s.") % words
+
+
+def batch_size(facts: TuningFacts) -> str:
+    return _("Write a whole number from 1 to %(most)d, or leave it empty.") % {"most": facts.max_batch_size}
+
+
+def adapter_size(facts: TuningFacts) -> str:
+    return _("Choose one of these sizes: %(sizes)s.") % {"sizes": ", ".join(map(str, facts.adapter_sizes))}
+
+
+def description(most: int, length: int) -> str:
+    return _("A description has at most %(most)d characters; this one has %(length)d.") % {
+        "most": most,
+        "length": length,
+    }
+
+
+def no_start() -> str:
+    return _("Choose one of the models that you have tuned, or a checkpoint.")
+
+
+def licence() -> str:
+    return _("Read and accept the terms; the model cannot be tuned without them.")
+
+
+def no_output() -> str:
+    return _("Write a Cloud Storage folder, such as gs://my-bucket/support-bot.")
+
+
+def no_dataset() -> str:
+    return _("Choose a dataset, upload one, or use the sample.")
+
+
+def tuning_mode() -> str:
+    return _("Choose LoRA adapter or full fine-tuning.")
+
+
+def dataset() -> str:
+    return _("This dataset is not one of yours any more. Choose another one.")
+
+
+def lease() -> str:
+    return _("Write a whole number of hours from 1 to %(most)d, or leave it empty.") % {"most": LONGEST_LEASE}
+
+
+def replicas() -> str:
+    return _("Write a whole number from 1 to %(most)d.") % {"most": MOST_REPLICAS}
