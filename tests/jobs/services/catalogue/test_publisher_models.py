@@ -111,7 +111,7 @@ def test_the_small_gemmas_are_tuned_in_full_only(size):
 
 
 def test_unknown_and_pretrained_models_have_no_facts():
-    assert (facts_of_models.tuning_facts("a/b@c"), publisher_models.tuning_facts("google/gemma3@gemma-3-4b-pt")) == (
+    assert (facts_of_models.tuning_facts("a/b@c"), facts_of_models.tuning_facts("google/gemma3@gemma-3-4b-pt")) == (
         None,
         None,
     )
