@@ -369,9 +369,8 @@ def refuse_the_way(connection):
 
 
 @pytest.fixture
-def _short_deadline(monkeypatch):
-    monkeypatch.setattr(clients, "CREATE_SECONDS", 1.0)
-    monkeypatch.setattr(clients, "READ_SECONDS", 1.0)
+def _short_deadline(settings):
+    settings.VERTEX_CREATE_SECONDS = settings.VERTEX_READ_SECONDS = 1.0
 
 
 @pytest.mark.usefixtures("_short_deadline")

@@ -5,13 +5,13 @@ nobody gets in without signing in. The addresses are those of the URLconf: one t
 import re
 import uuid
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
 from django.core.signing import BadSignature
 from django.urls import get_resolver, reverse
+from django.utils import timezone
 
 from console.web.streams import chat_ticket, subscription
 from jobs.models import Delivery, SharedFolder
@@ -329,7 +329,8 @@ def test_somebody_else_learns_and_changes_nothing(client, owner, name, who):
 def test_no_id_of_any_thing_opens_any_address_to_somebody_else(client, owner, monkeypatch):
     """Also where the address is for another kind of thing. It takes long, and once a minute the use of a session is
     noted."""
-    monkeypatch.setattr("console.web.sessions.SEEN_EVERY", timedelta(days=1))
+    now = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: now)
     ids = {kind: make().pk for kind, make in THINGS.items()}
     client.force_login(factories.stranger())
     before = kept()

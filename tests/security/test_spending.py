@@ -292,10 +292,13 @@ def serving(owner, *, hours=1, kind="FIXED", **values):
 @pytest.fixture
 def later(monkeypatch):
     """Moves the clock, within what counts as one day."""
-    began = timezone.now()
-    today = spending.day_of(began)
-    monkeypatch.setattr(spending, "day_of", lambda _now: today)
-    return lambda **time: monkeypatch.setattr(timezone, "now", lambda: began + timedelta(**time))
+    began = timezone.now().replace(hour=0, minute=0, second=1)
+
+    def move(**time):
+        monkeypatch.setattr(timezone, "now", lambda: began + timedelta(**time))
+
+    move()
+    return move
 
 
 def hours_between(start, end):

@@ -6,7 +6,7 @@ import pytest
 
 from jobs.vertex.errors import NotSent, OutcomeUnknown, OverQuota, Refused, Unavailable
 from jobs.vertex.port import DeploySpec, MachineSpec, TuningJobSpec
-from jobs.vertex.sdk import Gateway, clients
+from jobs.vertex.sdk import Gateway
 from tests.badserver import answer, bad_server, drop, error, hang, reset, truncate
 
 TUNE = TuningJobSpec(
@@ -56,9 +56,8 @@ UNCLEAR = {
 
 
 @pytest.fixture(autouse=True)
-def _short_deadline(monkeypatch):
-    monkeypatch.setattr(clients, "CREATE_SECONDS", 1.0)
-    monkeypatch.setattr(clients, "READ_SECONDS", 1.0)
+def _short_deadline(settings):
+    settings.VERTEX_CREATE_SECONDS = settings.VERTEX_READ_SECONDS = 1.0
 
 
 @pytest.mark.parametrize("create", CREATES)

@@ -6,7 +6,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from jobs import errors, live
+from jobs import errors
 from jobs.models import Conversation, Message
 from jobs.services.chat import conversation_list, conversations, tree
 from jobs.services.comparisons import comparisons
@@ -26,10 +26,15 @@ def conversation(db, fake_gateway):
 
 
 @pytest.fixture
-def frames(monkeypatch):
-    sent = []
-    monkeypatch.setattr(live, "chat_frames", lambda frames: sent.extend(dict(frame.fields) for frame in frames) or True)
-    return sent
+def frames(settings, redis_url, broker):
+    """What the page of an answer is sent."""
+    settings.REDIS_URL = redis_url
+
+    def read(answer):
+        entries = broker.xrange(f"live:chat:{answer.pk}")
+        return [{name.decode(): value.decode() for name, value in fields.items()} for _entry_id, fields in entries]
+
+    return read
 
 
 def serve(gateway, endpoint):
@@ -53,7 +58,7 @@ def test_a_question_gets_its_answer(conversation, frames):
         "<p>Ahoy there</p>\n", {"prompt_tokens": 2, "completion_tokens": 2},
     )  # fmt: skip
     assert sorted(answer.timings) == ["first_token", "total"]
-    assert frames[-1] == {"event": "end", "data": ""}
+    assert frames(answer)[-1] == {"event": "end", "data": ""}
 
 
 def test_the_first_question_names_the_conversation(conversation):
@@ -64,8 +69,10 @@ def test_the_first_question_names_the_conversation(conversation):
 def test_the_frames_are_partials_for_this_answer(conversation, frames):
     answer = answered(conversation, "Ahoy")
     tail = f"#reply-{answer.pk}-tail"
-    assert frames[0] == {
+    assert frames(answer)[0] == {
         "draft": f'<hx-partial hx-target="{tail}" hx-swap="innerMorph"><p>Ahoy</p>\n</hx-partial>',
+        "said": "Ahoy ",
+        "at": "0",
     }
 
 

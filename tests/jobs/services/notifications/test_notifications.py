@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.utils import timezone, translation
 
 from jobs.models import Delivery, Notification, NotificationKind
@@ -14,7 +15,6 @@ from jobs.services.endpoints.endpoints import DeploymentSpec, Machine
 from jobs.services.endpoints.further_models import FurtherSpec
 from jobs.services.notifications import notifications
 from jobs.services.notifications.notifications import End
-from jobs.services.remote import row_lease
 from jobs.services.tuning import jobs
 from jobs.services.tuning.jobs import TuningSpec
 from tests import factories
@@ -199,15 +199,16 @@ def test_an_upload_ends_nothing(owner):
     assert Notification.objects.count() == 0
 
 
-def test_what_does_not_commit_tells_nothing(driver, fake_gateway, monkeypatch):
+def test_what_does_not_commit_tells_nothing(driver, fake_gateway):
     fake_gateway.automatic = True
     row = driver.until(job(driver), state="RUNNING")
 
-    def broken(*_args):
-        raise RuntimeError("no disk")
+    def refuse_events(execute, sql, params, many, context):
+        if sql.startswith('INSERT INTO "jobs_jobevent"'):
+            raise RuntimeError("no disk")
+        return execute(sql, params, many, context)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(row_lease, "record", broken)
+    with connection.execute_wrapper(refuse_events):
         driver.step(row)
     assert (row.state, Notification.objects.count()) == ("RUNNING", 0)
     driver.rest(row)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -105,8 +106,8 @@ def test_a_refusal_is_named(delivery, answer, expected):
 
 
 @pytest.mark.parametrize("answer", ["hang", "drip"])
-def test_a_slow_answer_is_cut_off(delivery, answer, monkeypatch):
-    monkeypatch.setattr(webhook, "SECONDS", 0.5)
+def test_a_slow_answer_is_cut_off(delivery, answer, settings):
+    settings.WEBHOOK_TIMEOUT = 0.5
     with receiving(answer) as receiver:
         began = time.monotonic()
         assert outcome(delivery, receiver.url) == (Problem.TIMEOUT, "0.5", False)
@@ -135,11 +136,11 @@ def test_an_address_of_the_own_network_is_not_even_connected_to(delivery, settin
     assert receiver.requests == []
 
 
-def test_a_name_that_is_none(delivery, monkeypatch):
-    def nothing(*_args, **_kwargs):
-        raise webhook.socket.gaierror(-2, "Name or service not known")
+def test_a_name_that_is_none(delivery, names):
+    def find_nothing(_name):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(webhook.socket, "getaddrinfo", nothing)
+    names.answer = find_nothing
     assert outcome(delivery, "https://nothing.example/") == (Problem.NO_SUCH_NAME, "nothing.example", False)
 
 
