@@ -44,7 +44,8 @@ def user(*, username: str, **values: Any) -> User:
 
 def owner(**values: Any) -> User:
     """The person whose things the test is about; as on a laptop, an administrator."""
-    return user(**{"username": "owner", "is_superuser": True} | values)
+    defaults: dict[str, Any] = {"username": "owner", "is_superuser": True}
+    return user(**defaults | values)
 
 
 def session(**values: Any) -> SignedInSession:

@@ -91,7 +91,7 @@ def test_a_refusal_carries_the_security_headers():
 
 
 def test_htmx_shows_a_refusal_in_the_banner_and_leaves_the_form_alone():
-    more = {"hx_request": "true", "cookie": "sessionid=a"}
+    more: dict[str, Any] = {"hx_request": "true", "cookie": "sessionid=a"}
     sent = ask("/datasets/upload/", [], length=70 * 1024 * 1024, known=True, **more)
     headers, note = dict(sent[0]["headers"]), sent[1]["body"].decode()
     assert (headers[b"hx-retarget"], headers[b"hx-reswap"]) == (b"#banner", b"innerHTML")
@@ -154,7 +154,8 @@ def test_bodies_of_one_client_have_a_limit_together():
         "/datasets/upload/", [b"x" * 700_000] * 300, known=True, cookie="sessionid=a", transfer_encoding="chunked"
     )
     assert sent[0]["status"] == 413
-    headers, small = {"cookie": "sessionid=a", "transfer_encoding": "chunked"}, Ledger(each=1_000_000)
+    headers: dict[str, Any] = {"cookie": "sessionid=a", "transfer_encoding": "chunked"}
+    small = Ledger(each=1_000_000)
     sent = ask("/datasets/upload/", [b"x" * 700_000] * 2, known=True, ledger=small, **headers)
     assert (sent[0]["status"], dict(sent[0]["headers"])[b"retry-after"]) == (503, b"5")
 
@@ -187,10 +188,13 @@ def test_streams_never_reach_the_pages():
 def test_a_websocket_is_closed():
     sent: list[Any] = []
 
+    async def receive() -> Any:
+        raise AssertionError
+
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(Application(django, Streams())({"type": "websocket", "path": "/"}, send, send))
+    asyncio.run(Application(django, Streams())({"type": "websocket", "path": "/"}, receive, send))
     assert sent == [{"type": "websocket.close", "code": 1000}]
 
 
@@ -241,12 +245,15 @@ def test_startup_and_shutdown_are_confirmed():
 def test_its_health_includes_the_threads_that_make_pages(is_hanging, status):
     sent: list[Any] = []
 
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
     async def play() -> None:
         application = Application(django, Streams())
         if is_hanging:
             since = time.monotonic() - limits.HUNG_SECONDS - 1
             application.pages.work.began.update({thread: (since, None) for thread in range(limits.THREADS)})
-        await application(scope_of("/healthz", []), asyncio.Event().wait, partial(keep, sent))
+        await application(scope_of("/healthz", []), receive, partial(keep, sent))
 
     asyncio.run(play())
     assert sent[0]["status"] == status

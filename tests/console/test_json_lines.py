@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.utils.functional import SimpleLazyObject
@@ -123,7 +124,7 @@ def test_of_which_kind_a_worker_is():
 )
 @pytest.mark.parametrize("place", ["msg", "name", "request_id", "exception"])
 def test_no_value_forges_a_field_or_a_line(value, place):
-    record = {"msg": "x", "actor": "root", "process": "root", "level": "root"}
+    record: dict[str, Any] = {"msg": "x", "actor": "root", "process": "root", "level": "root"}
     if place == "exception":
         try:
             raise ValueError(value)

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -161,7 +162,7 @@ def has_ended(job: TuningJob) -> bool:
 
 def end_well(worker: Worker, jobs: list[TuningJob]) -> None:
     for job in jobs:
-        eventually(lambda job=job: has_ended(job))
+        eventually(partial(has_ended, job))
     assert {(job.state, job.phase) for job in jobs} == {("SUCCEEDED", "CLOSED")}
     assert sorted(worker.creates()) == sorted(str(job.pk) for job in jobs)
 

@@ -2,6 +2,7 @@
 
 import threading
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -39,7 +40,7 @@ def test_eight_workers_send_it_once():
 @pytest.mark.fault("F5")
 def test_eight_who_see_one_end_tell_it_once(owner):
     factories.notification_choice(user=owner)
-    end, pk = End("tuning.failed", "FAILED", {"name": "My model"}), factories.uuid4()
+    end, pk = End("tuning.failed", "FAILED", {"name": "My model"}), uuid4()
     found = at_once(lambda: notifications.tell(owner.pk, "tuning_job", pk, end).pk)
     assert (len(set(found)), Notification.objects.count(), Delivery.objects.count()) == (1, 1, 1)
 

@@ -8,6 +8,7 @@ from django.db import connection
 from jobs.models import JobEvent
 from jobs.services.remote import create_once, row_lease
 from jobs.services.tuning import jobs
+from jobs.states import Phase
 from jobs.vertex.errors import AlreadyExists, Unavailable, VertexError
 from tests import factories
 from tests.driving import Driver
@@ -202,10 +203,13 @@ def test_giving_up_an_unknown_outcome(driver, job, fake_gateway, settings):
 class CannotBePrepared:
     """A creation whose request cannot be made from its row."""
 
-    model, window, after_window = factories.BASE_MODEL, timedelta(0), "RETRY_OK"
+    model, window, after_window = factories.BASE_MODEL, timedelta(0), Phase.RETRY_OK
 
     def look(self):
         return None
+
+    def accept_licence(self):
+        """There is none."""
 
     def prepare(self):
         raise KeyError("a field of an older version")

@@ -16,6 +16,7 @@ import threading
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from django.utils import timezone
@@ -23,7 +24,7 @@ from django.utils import timezone
 from jobs.models import ProbeResult
 from jobs.services.health import probes
 from jobs.vertex import get_gateway
-from jobs.vertex.errors import NotAuthorised, NotSent, OutcomeUnknown, Unavailable
+from jobs.vertex.errors import NotAuthorised, NotSent, OutcomeUnknown, Unavailable, VertexError
 from jobs.vertex.port import MachineSpec, OntoSpec
 from jobs.vertex.sdk import Gateway, clients, credentials
 from tests import factories
@@ -131,7 +132,7 @@ def without_descriptors():
 
 
 def raised(call):
-    with pytest.raises(Exception) as caught:  # noqa: PT011  which one is what the test is about
+    with pytest.raises(VertexError) as caught:
         call()
     return type(caught.value), str(caught.value), caught.value.code
 
@@ -428,7 +429,7 @@ def test_a_request_that_cannot_be_made(google):
     from tests.jobs.vertex.test_wire import DEPLOY, TUNE  # noqa: PLC0415
 
     wrong = [
-        lambda: Gateway().tuning.create(replace(TUNE, epochs="three")),
+        lambda: Gateway().tuning.create(replace(TUNE, epochs=cast(Any, "three"))),
         lambda: Gateway().tuning.create(replace(TUNE, tuning_mode="NONE")),
         lambda: Gateway().deployment.deploy(replace(DEPLOY, min_replicas=2**40)),
     ]

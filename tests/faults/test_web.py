@@ -32,7 +32,7 @@ class Click:
     path: str
     values: dict
     browser: Client
-    model: type
+    model: type[TuningJob] | type[Endpoint]
     kind: str
     goal: dict = field(default_factory=lambda: {"phase": "BOUND"})
 

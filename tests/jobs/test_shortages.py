@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import sqlite3
+import time
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -165,8 +166,8 @@ def test_what_was_met_is_said_for_a_while(monkeypatch):
     assert (shortages.present(), shortages.recent()) == (None, Shortage.DISK_FULL)
     shortages.seen.note(Shortage.DATABASE_READ_ONLY)
     assert shortages.present() == Shortage.DATABASE_READ_ONLY
-    later = shortages.time.monotonic() + shortages.NOTED_SECONDS
-    monkeypatch.setattr(shortages.time, "monotonic", lambda: later)
+    later = time.monotonic() + shortages.NOTED_SECONDS
+    monkeypatch.setattr(time, "monotonic", lambda: later)
     assert shortages.present() is None
 
 
@@ -207,6 +208,6 @@ def test_the_log_has_one_line_a_minute(monkeypatch):
         None,
         RuntimeError,
     )
-    later = shortages.time.monotonic() + shortages.LOG_SECONDS
-    monkeypatch.setattr(shortages.time, "monotonic", lambda: later)
+    later = time.monotonic() + shortages.LOG_SECONDS
+    monkeypatch.setattr(time, "monotonic", lambda: later)
     assert calm.filter(record(full)) is True

@@ -9,7 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from django.conf import settings as django_settings
+from celery import current_app
+from django.conf import settings
 from django.contrib.auth.management.commands import changepassword
 from django.core.management import call_command
 from django.db import connection
@@ -91,7 +92,7 @@ def test_a_change_of_the_account_elsewhere_ends_them_at_the_next_sweep(server, o
         call_command(TypedPassword(), "owner", stdout=io.StringIO())
     sweep()
     assert (mine.is_closed(), mate.stream.is_over.is_set()) == (True, False)
-    assert django_settings.CELERY_BEAT_SCHEDULE["sweep"]["schedule"] <= 30
+    assert current_app.conf.beat_schedule["sweep"]["schedule"] <= 30
 
 
 @pytest.mark.threat("T3")
@@ -184,9 +185,7 @@ def age(browser, *, idle=timedelta(0), whole=timedelta(0)):
     data.save()
     if idle:
         seen = timezone.now() - idle
-        row(browser).update(
-            last_seen_at=seen, expires_at=seen + timedelta(seconds=django_settings.SESSION_IDLE_SECONDS)
-        )
+        row(browser).update(last_seen_at=seen, expires_at=seen + timedelta(seconds=settings.SESSION_IDLE_SECONDS))
     assert found
 
 

@@ -4,6 +4,7 @@ import io
 import json
 import uuid
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -185,7 +186,7 @@ def test_deploying_again_what_is_not_shared_any_more(owner, bob, ann, job):
 
 
 def tuning_spec(user, **values):
-    made = {
+    made: dict[str, Any] = {
         "display_name": "Mine", "base_model": factories.BASE_MODEL, "adapter_size": 8, "accepts_licence": True,
         "dataset": values.get("dataset") or factories.dataset(owner=user),
         "output_uri": f"{policies.own_folder(user)}/{uuid.uuid4()}",

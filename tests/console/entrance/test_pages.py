@@ -261,7 +261,9 @@ def untaken(ledger: Ledger, sizes: dict[str, list[int]]) -> dict[str, int]:
     """How many pages of these sizes each client gets that takes nothing; then all take theirs, and nothing is held."""
 
     async def play() -> dict[str, int]:
-        found, tasks, clients = {}, [], []
+        found: dict[str, int] = {}
+        tasks: list[Any] = []
+        clients: list[Client] = []
         for name, wanted in sizes.items():
             found[name] = 0
             for size in wanted:

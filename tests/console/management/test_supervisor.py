@@ -48,6 +48,7 @@ SHORT = Patience(ask=0.1, deaf=1.5, deaf_grace=0.3, away=0.7)
 def said(supervisor: Supervisor) -> str:
     """Of its own, without the lines of its processes."""
     supervisor.terminal.flush()
+    assert isinstance(supervisor.terminal.stream, io.StringIO)
     lines = supervisor.terminal.stream.getvalue().splitlines(keepends=True)
     return "".join(line for line in lines if "│" not in line)
 

@@ -1,5 +1,6 @@
 import json
 from copy import deepcopy
+from typing import Any
 
 import pytest
 from django.http import HttpResponse
@@ -15,7 +16,7 @@ HTMX = {"HX-Request": "true"}
 @pytest.fixture
 def request_for():
     def make(headers=None, method="GET", data=None):
-        request = RequestFactory().generic(method, "/tuning/", headers=headers or {})
+        request: Any = RequestFactory().generic(method, "/tuning/", headers=headers or {})
         if data is not None:
             request = RequestFactory().post("/tuning/", data, headers=headers or {})
         request.htmx = HtmxDetails(request)

@@ -1,6 +1,8 @@
 """What goes over the wire: one POST a create, whatever the other side does to it."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -34,7 +36,7 @@ DEPLOY = DeploySpec(
     machine=MachineSpec("g2-standard-12", "NVIDIA_L4", 1),
     labels={"app-key": "k"},
 )
-CREATES = {
+CREATES: dict[str, Callable[[], Any]] = {
     "tune": lambda: Gateway().tuning.create(TUNE),
     "deploy": lambda: Gateway().deployment.deploy(DEPLOY),
 }

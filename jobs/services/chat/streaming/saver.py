@@ -46,7 +46,8 @@ class Clock:
 
 
 class Answering(Protocol):
-    length: int
+    @property
+    def length(self) -> int: ...
 
     def text(self) -> str: ...
 

@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from console.presenters.health.status_words import ENTRIES, Card
 from console.views.settings import about, status
-from jobs.models import Heartbeat, ProbeResult, ProcessReport
-from jobs.services.health.status import Part, PartState, counted, parts
+from jobs.models import Heartbeat, PartState, ProbeResult, ProcessReport
+from jobs.services.health.status import Part, counted, parts
 from tests.support.stores import use
 
 pytestmark = pytest.mark.django_db

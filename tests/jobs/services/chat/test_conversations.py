@@ -1,4 +1,5 @@
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -167,7 +168,7 @@ def test_few_queries_stand_between_a_message_and_its_first_word(conversation, fa
 
 def test_with_its_rows_nothing_is_read_before_the_endpoint_is_asked(conversation, fake_gateway):
     for expected in (["UPDATE"], ["UPDATE", "SELECT"]):
-        before = []
+        before: list[Any] = []
         answer = conversations.ask(conversation, key=uuid4(), text="Ahoy there")
         rows = conversations.packed(answer)
         with CaptureQueriesContext(connection) as queries:

@@ -70,7 +70,7 @@ def test_a_silent_worker_leaves_the_scheduler_unknown():
 
 @pytest.mark.fault("F20")
 def test_on_a_full_disk_a_silent_worker_may_well_live(settings):
-    if status.connection.vendor != "sqlite":
+    if connection.vendor != "sqlite":
         pytest.skip("the disk of another database is elsewhere")
     beat("worker", 95)
     beat("beat", 95)
@@ -179,7 +179,7 @@ def test_a_silent_worker_beside_one_that_works_needs_attention():
 
 @pytest.mark.fault("F20")
 def test_on_a_full_disk_silence_says_nothing(settings):
-    if status.connection.vendor != "sqlite":
+    if connection.vendor != "sqlite":
         pytest.skip("the disk of another database is elsewhere")
     report(seconds_ago=60)
     for name in ("worker", "beat"):

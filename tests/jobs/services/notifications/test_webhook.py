@@ -1,5 +1,6 @@
 """A signed POST to a receiver on loopback, and what becomes of a receiver that misbehaves."""
 
+import base64
 import json
 import os
 import re
@@ -67,7 +68,7 @@ def test_the_body_has_facts_and_a_link(delivery):
 
 def test_the_signature_is_that_of_the_standard():
     """The vector of the specification's own libraries."""
-    key, body = webhook.base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), b'{"test": 2432232314}'
+    key, body = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), b'{"test": 2432232314}'
     made = webhook.signature(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body)
     assert made == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 

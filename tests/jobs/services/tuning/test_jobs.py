@@ -1,4 +1,5 @@
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -22,7 +23,7 @@ def driver(fake_gateway):
 
 
 def spec(owner, **values):
-    defaults = {
+    defaults: dict[str, Any] = {
         "display_name": "My model", "base_model": factories.BASE_MODEL, "output_uri": "gs://garden-local/out/",
         "dataset": values.pop("dataset", None) or factories.dataset(owner=owner), "adapter_size": 8,
         "accepts_licence": True,

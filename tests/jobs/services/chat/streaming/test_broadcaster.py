@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 
 from jobs.services.chat.streaming.broadcaster import DRAW_SECONDS, END, Sender
+from jobs.services.chat.streaming.renderer import Drawing
 from jobs.text import markdown
 from tests.jobs.services.chat.streaming.test_renderer import Page
 
@@ -108,10 +109,15 @@ def test_what_came_while_redis_was_away_is_shown_when_it_is_back(sent):
     reply.wait()
 
 
+class CannotDraw(Drawing):
+    def draw(self):
+        raise ZeroDivisionError
+
+
 def test_an_answer_that_cannot_be_drawn_is_no_hindrance_to_others(sent):
     sender = Sender(sent.take)
     broken, whole = sender.open(uuid4()), sender.open(uuid4())
-    broken._drawing.draw = lambda: 1 / 0
+    broken._drawing = CannotDraw(broken.message_id)
     for reply in (broken, whole):
         reply.add("One")
         reply.end()
