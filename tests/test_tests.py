@@ -1,6 +1,7 @@
 """What holds of all tests: they patch time and the environment, and they lie where what they test lies."""
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,3 +99,51 @@ def test_nothing_stands_for_a_library_that_patches() -> None:
         for alias in node.names
     }
     assert {name for name in names if name.startswith(("unittest.mock", "pytest_mock", "mock"))} == set()
+
+
+# Below a folder that is named as what they test, but of no module: what all of it does together.
+OF_ALL = {
+    # Every page, its templates, and what other people wrote.
+    "tests/console/test_files_away.py",
+    "tests/console/test_no_500.py",
+    "tests/console/test_shortages.py",
+    "tests/console/test_templates.py",
+    "tests/console/test_vendor.py",
+    # The local server with everything that it starts, killed, confused, or led through its whole way.
+    "tests/jobs/localvertex/test_crash.py",
+    "tests/jobs/localvertex/test_document.py",
+    "tests/jobs/localvertex/test_fuzz.py",
+    "tests/jobs/localvertex/test_whole_way.py",
+    # Each of the fast operations against the plain one.
+    "tests/jobs/localvertex/engine/fast/test_operations.py",
+    # What several services keep, seen from a second machine.
+    "tests/jobs/services/test_shared_files.py",
+}
+
+
+def modules_of(folder: Path) -> set[str]:
+    """And packages, as a test can be named: `check-process` without its hyphen, `__main__` without what is around it,
+    a migration without its number."""
+    found = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
+    return {re.sub(r"^\d{4}_", "", name.replace("-", "_").strip("_")) for name in found - {"__init__"}}
+
+
+def is_of_a_module(test: Path) -> bool:
+    """`test_module.py`, or `test_module_aspect.py`; a package has also `test_package.py` in its own folder."""
+    folder, name = ROOT / test.relative_to(TESTS).parent, test.stem.removeprefix("test_")
+    return name == folder.name or any(f"{name}_".startswith(f"{module}_") for module in modules_of(folder))
+
+
+def test_each_unit_test_lies_where_its_module_does() -> None:
+    tests = sorted(path for tree in ("console", "jobs") for path in (TESTS / tree).rglob("test_*.py"))
+    assert {str(path.relative_to(ROOT)) for path in tests if not is_of_a_module(path)} == OF_ALL
+
+
+def test_a_test_that_lies_elsewhere_is_found() -> None:
+    kinds = (
+        "console/test_urls.py",
+        "console/test_urls_more.py",
+        "console/test_nothing.py",
+        "jobs/vertex/test_clients.py",
+    )
+    assert [is_of_a_module(TESTS / kind) for kind in kinds] == [True, True, False, False]

@@ -31,7 +31,7 @@ from tests import factories
 from tests.badserver import answer, bad_server, drop, error, hang, reset, truncate
 from tests.driving import Driver
 from tests.googlehost import google_host
-from tests.jobs.vertex.test_wire import CREATES as CREATES_ALONE
+from tests.jobs.vertex.sdk.test_clients_wire import CREATES as CREATES_ALONE
 
 pytestmark = [pytest.mark.fault("F28"), pytest.mark.timeout(240)]
 NOBODY = 65534
@@ -426,7 +426,7 @@ def test_a_request_that_cannot_be_made(google):
     """The values of a row that an older version wrote, say."""
     from dataclasses import replace  # noqa: PLC0415
 
-    from tests.jobs.vertex.test_wire import DEPLOY, TUNE  # noqa: PLC0415
+    from tests.jobs.vertex.sdk.test_clients_wire import DEPLOY, TUNE  # noqa: PLC0415
 
     wrong = [
         lambda: Gateway().tuning.create(replace(TUNE, epochs=cast(Any, "three"))),

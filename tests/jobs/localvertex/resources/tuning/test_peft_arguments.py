@@ -10,7 +10,7 @@ import pytest
 from jobs.localvertex.models import catalogue
 from jobs.localvertex.resources.tuning import peft_arguments
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[5]
 ARGUMENTS = [
     "--pretrained_model_name_or_path=google/gemma-3-270m",
     "--train_dataset=gs://b/train.jsonl",
