@@ -16,6 +16,9 @@ from console.entrance.clients import find_person
 from console.entrance.limits import Ledger
 from console.web.streams import Streams
 
+# Threads that look for sessions may have a connection since an earlier test, and look whether it still works.
+pytestmark = pytest.mark.django_db
+
 
 def django(environ: dict[str, Any], start_response: Any) -> HttpResponse:
     """Stands for Django: reads the whole body, then answers with its path and length."""
@@ -175,7 +178,6 @@ def test_who_has_no_session_may_send_a_form_and_no_file():
     assert ask("/datasets/upload/", [], length=100_000, cookie="sessionid=made-up")[0]["status"] == 413
 
 
-@pytest.mark.django_db
 def test_a_session_that_exists_is_found_in_the_database(client, owner):
     client.force_login(owner)
     assert (find_person(client.session.session_key), find_person("made-up")) == (str(owner.pk), "")

@@ -71,9 +71,10 @@ class DiesBefore:
         self.left = write
 
     def __call__(self, execute, sql, params, many, context):
-        self.left -= sql.startswith('UPDATE "jobs_tuningjob"')
-        if not self.left:
-            raise Crash(sql)
+        if sql.startswith('UPDATE "jobs_tuningjob"'):
+            self.left -= 1
+            if self.left == 0:
+                raise Crash(sql)
         return execute(sql, params, many, context)
 
 
