@@ -43,8 +43,10 @@ WATCHED = re.compile("/metrics|/readyz(?:/[a-z]+)?")
 class Application:
     """`django`: the WSGI application."""
 
-    def __init__(self, django: Any, live: streams.Streams, life: Life | None = None) -> None:
-        self.ledger, self.clients, self.live, self.life = Ledger(), Clients(), live, life
+    def __init__(
+        self, django: Any, live: streams.Streams, life: Life | None = None, ledger: Ledger | None = None
+    ) -> None:
+        self.ledger, self.clients, self.live, self.life = ledger or Ledger(), Clients(), live, life
         self.pages, self.watchers = Pages(django, self.ledger), watchers(django, self.ledger)
         self.files = static_files.StaticFiles()
         live.find_alive = partial(ask, find_alive)

@@ -152,6 +152,8 @@ log_lines.hide_after("/shared/", "/accounts/link/", "/settings/notifications/con
 WEBHOOK_PRIVATE = env_bool("CONSOLE_WEBHOOK_PRIVATE")
 globals().update(mail(env("EMAIL_URL"), env("EMAIL_FROM")))
 EMAIL_TIMEOUT = 10
+# For all of a try but the look-up of the name, however slowly the answer drips.
+WEBHOOK_TIMEOUT = 15
 
 VERTEX_API_ENDPOINT = env_url("VERTEX_API_ENDPOINT", {"http", "https"}, "http://127.0.0.1:8085")
 VERTEX_PROJECT = env("VERTEX_PROJECT", "garden-local" if VERTEX_API_ENDPOINT else "")
@@ -162,6 +164,9 @@ VERTEX_BUCKET = env("VERTEX_BUCKET").rstrip("/").removesuffix("gs:") or (
 )
 if VERTEX_BUCKET and not VERTEX_BUCKET.startswith("gs://"):
     raise ImproperlyConfigured(f"VERTEX_BUCKET={VERTEX_BUCKET!r} is not a bucket; write for example gs://my-bucket.")
+# How long one call may take: to look, or to create.
+VERTEX_READ_SECONDS, VERTEX_CREATE_SECONDS = 10.0, 60.0
+VERTEX_PAGE_SIZE = 100
 VERTEX_POLL_SECONDS = env_number("VERTEX_POLL_SECONDS", 10, 0.2)
 # How long a create whose outcome is unknown is looked for before a person is asked; and how often.
 VERTEX_AMBIGUOUS_SECONDS = env_number("VERTEX_AMBIGUOUS_SECONDS", 600, 0)
@@ -339,6 +344,9 @@ WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
+# With less room on the disk of the data directory the database cannot even begin: it writes what changes beside its
+# file first.
+DISK_LEAST_BYTES = 256 * 1024
 DATASET_MAX_BYTES = 50 * 1024 * 1024
 
 LOG_FORMATS = {

@@ -41,6 +41,11 @@ class Breaker:
         self._lock = threading.Lock()
         self._closed_until = 0.0
 
+    def reset(self) -> None:
+        """Redis is tried again at once."""
+        with self._lock:
+            self._closed_until = 0.0
+
     def allows(self) -> bool:
         return time.monotonic() >= self._closed_until
 
@@ -68,6 +73,13 @@ class Missed:
             self._users.add(user_id)
             if self._timer is None:
                 self._wait()
+
+    def reset(self) -> None:
+        """Nobody is told any more."""
+        with self._lock:
+            if self._timer:
+                self._timer.cancel()
+            self._users, self._timer, self.pause = set(), None, PAUSE_SECONDS
 
     def _wait(self) -> None:
         self._timer = threading.Timer(self.pause, self.tell)

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError
@@ -25,8 +26,6 @@ from jobs.text.deferred import gettext as _, joined
 MEGABYTE = 2**20
 # What uploads and trainings leave free, so that the database always has room: so much, of a small disk a twentieth.
 RESERVE, RESERVE_SHARE = 100 * MEGABYTE, 20
-# With less the database cannot even begin: it writes what changes beside its file first.
-NOTHING_LEFT = MEGABYTE // 4
 LOOK_SECONDS, NOTED_SECONDS, LOG_SECONDS = 2.0, 15.0, 60.0
 DEEPEST_CAUSE = 10
 
@@ -166,25 +165,46 @@ def _descriptors() -> Shortage | None:
     return None
 
 
+class Disk(NamedTuple):
+    """Of the data directory: bytes that are free, of how many, and whether none of them can be written."""
+
+    free: int
+    total: int
+    is_read_only: bool
+
+    @property
+    def shortage(self) -> Shortage | None:
+        if self.is_read_only:
+            return Shortage.DISK_READ_ONLY
+        return Shortage.DISK_FULL if self.free < settings.DISK_LEAST_BYTES else None
+
+    def require_room(self, size: int) -> None:
+        if self.is_read_only:
+            raise NoRoom(joined(Shortage.DISK_READ_ONLY.sentence, Shortage.DISK_READ_ONLY.remedy))
+        if self.free - size < min(RESERVE, self.total // RESERVE_SHARE):
+            words = {"free": max(0, self.free // MEGABYTE)}
+            text = _("The disk of the data directory is nearly full: %(free)d MB are left.") % words
+            raise NoRoom(joined(text, Shortage.DISK_FULL.remedy))
+
+
 class Seen:
     """The disk as it was two seconds ago at most, and what was met last: a server's disk cannot be looked at."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._looked_at = self._noted_at = float("-inf")
-        self._free, self._total, self._is_read_only = 0, 0, False
+        self._disk = Disk(0, 0, False)
         self._noted: Shortage | None = None
         self._logged: dict[Shortage, float] = {}
 
-    def look(self) -> tuple[int, int, bool]:
-        """Bytes that are free, of how many, and whether none of them can be written."""
+    def look(self) -> Disk:
         now = time.monotonic()
         with self._lock:
             if now - self._looked_at >= LOOK_SECONDS:
                 found = os.statvfs(_data_dir())
-                self._free, self._total = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
-                self._is_read_only, self._looked_at = bool(found.f_flag & os.ST_RDONLY), now
-            return self._free, self._total, self._is_read_only
+                free, total = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
+                self._disk, self._looked_at = Disk(free, total, bool(found.f_flag & os.ST_RDONLY)), now
+            return self._disk
 
     def forget(self) -> None:
         self.__init__()  # type: ignore[misc]
@@ -216,12 +236,9 @@ def _data_dir() -> Path:
 def disk() -> Shortage | None:
     """Of the data directory. What cannot be looked at is no reason to refuse anything."""
     try:
-        free, _total, is_read_only = seen.look()
+        return seen.look().shortage
     except OSError:
         return None
-    if is_read_only:
-        return Shortage.DISK_READ_ONLY
-    return Shortage.DISK_FULL if free < NOTHING_LEFT else None
 
 
 def present() -> Shortage | None:
@@ -244,15 +261,10 @@ def require_room(size: int = 0) -> None:
     """For what may take as much of the data directory as it likes: raises `NoRoom` while the rest would be too little.
     `size`: how many bytes will be needed."""
     try:
-        free, total, is_read_only = seen.look()
+        found = seen.look()
     except OSError:
         return
-    if is_read_only:
-        raise NoRoom(joined(Shortage.DISK_READ_ONLY.sentence, Shortage.DISK_READ_ONLY.remedy))
-    if free - size < min(RESERVE, total // RESERVE_SHARE):
-        words = {"free": max(0, free // MEGABYTE)}
-        text = _("The disk of the data directory is nearly full: %(free)d MB are left.") % words
-        raise NoRoom(joined(text, Shortage.DISK_FULL.remedy))
+    found.require_room(size)
 
 
 def tell(logger: logging.Logger, shortage: Shortage, what: str) -> None:

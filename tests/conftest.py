@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from django.conf import settings
 from django.db import connection
 from django.db.backends.signals import connection_created
@@ -17,11 +18,12 @@ from xdist.scheduler import LoadFileScheduling
 from console.web import audit
 from jobs import live, shortages, tasks
 from jobs.services.accounts import sign_in_limits
-from jobs.services.chat.streaming.saver import Clock
 from jobs.vertex import get_gateway
 from tests import factories
 from tests.fakes import FakeGateway
 from tests.localservers import LocalVertex, local_servers
+from tests.support.queues import broker_at, take_messages
+from tests.support.redis_server import redis_server
 
 SHARING = ("tests/contract", "tests/contract/clients")
 OURS = ("CONSOLE_", "VERTEX_", "STORAGE_", "GOOGLE_", "WEBHOOK_", "REDIS_URL", "DATA_DIR")
@@ -60,6 +62,22 @@ class NetworkUsed(RuntimeError):
     pass
 
 
+class NameServer:
+    """`answer`, while there is one, gives the addresses of a name, or raises what the system would."""
+
+    answer: Callable[[str], list[str]] | None = None
+
+
+name_server = NameServer()
+
+
+@pytest.fixture
+def names() -> Iterator[NameServer]:
+    """What names stand for, for this test."""
+    yield name_server
+    name_server.answer = None
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _only_loopback() -> Iterator[None]:
     """A name is never looked up and a connection never made but to this machine."""
@@ -79,9 +97,11 @@ def _only_loopback() -> Iterator[None]:
 
         return call
 
-    def looked_up(host: Any, *args: Any, **kwargs: Any) -> Any:
+    def looked_up(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
+        if name_server.answer:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in name_server.answer(host)]
         check(host)
-        return getaddrinfo(host, *args, **kwargs)
+        return getaddrinfo(host, port, *args, **kwargs)
 
     guard.setattr(socket.socket, "connect", checked(connect))
     guard.setattr(socket.socket, "connect_ex", checked(connect_ex))
@@ -117,8 +137,9 @@ def _nothing_is_remembered() -> None:
     """What a process keeps of a moment ago: failed sign-ins, how many lines of strangers the audit log still takes,
     which shortage it met, that Redis did not answer, how far the clock was ahead."""
     shortages.seen.forget()
-    live.breaker = live.Breaker()
-    tasks.clock = Clock()
+    live.breaker.reset()
+    live.missed.reset()
+    tasks.clock.forget()
     sign_in_limits.alone.clear()
     audit.strangers.left, audit.strangers.left_out = audit.strangers.a_minute, 0
     audit.refusals.people.clear()
@@ -194,6 +215,40 @@ def fake_gateway(settings: Any) -> Iterator[FakeGateway]:
     assert isinstance(gateway, FakeGateway)
     yield gateway
     get_gateway.cache_clear()
+
+
+@pytest.fixture
+def sent() -> Callable[[], list[tuple[str, dict[str, Any]]]]:
+    """What was put on the queues since it was last asked, or since the test began."""
+    take_messages()
+    return take_messages
+
+
+@pytest.fixture
+def no_broker() -> Iterator[None]:
+    """Nobody listens where the messages of this process go."""
+    with broker_at("redis://127.0.0.1:1/0"):
+        yield
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as url:
+        yield url
+
+
+@pytest.fixture
+def broker(redis_url: str) -> Iterator[Any]:
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def limits(settings: Any, redis_url: str, broker: Any) -> None:
+    """Failed sign-ins are counted in Redis, also when a test before had none."""
+    settings.REDIS_URL = redis_url
+    live.breaker.reset()
 
 
 @pytest.fixture(scope="session")

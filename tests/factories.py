@@ -48,7 +48,8 @@ def user(*, username: str, **values: Any) -> User:
 
 def owner(**values: Any) -> User:
     """The person whose things the test is about; as on a laptop, an administrator."""
-    return user(**{"username": "owner", "is_superuser": True} | values)
+    defaults: dict[str, Any] = {"username": "owner", "is_superuser": True}
+    return user(**defaults | values)
 
 
 def session(**values: Any) -> SignedInSession:
@@ -160,10 +161,10 @@ def endpoint(**values: Any) -> Endpoint:
         "model_user_id": f"model-{number}",
         "next_check_at": NOW,
     }
-    chosen = defaults | values
+    chosen: dict[str, Any] = defaults | values
     of_endpoint = {name: value for name, value in chosen.items() if name in OF_ENDPOINT}
     of_model = {name: value for name, value in chosen.items() if name in OF_MODEL and name not in OF_ENDPOINT}
-    key = chosen.get("pk") or chosen.get("id") or uuid.uuid4()
+    key: uuid.UUID = chosen.get("pk") or chosen.get("id") or uuid.uuid4()
     of_model |= {name: chosen[name] for name in OF_BOTH if name in chosen}
     of_model["display_name"] = of_model.pop("model_display_name", "") or chosen["display_name"]
     of_model |= _moved(of_endpoint)

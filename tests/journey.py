@@ -47,7 +47,7 @@ def fill_in(visitor: Visitor, tune: Tune) -> Page:
     return go_on(visitor, page, "training", "deployment", **tune.training)
 
 
-def go_on(visitor: Visitor, page: Page, step: str, following: str, **values: str) -> Page:
+def go_on(visitor: Visitor, page: Page, step: str, following: str, **values: Any) -> Page:
     page = visitor.submit(page, f"/{step}/", **values)
     if not page.url.endswith(f"/{following}/"):
         choices = {name: found for form in page.forms for name, found in form.choices.items()}
@@ -63,7 +63,7 @@ def choose_dataset(visitor: Visitor, page: Page, which: str, file: Path | None) 
 
 def start(visitor: Visitor, review: Page, tune: Tune) -> str:
     """The job's id; answers as soon as the page of the job is there."""
-    values = {"accepts_licence": "on", "auto_deploy": "on", "endpoint_display_name": tune.name}
+    values: dict[str, Any] = {"accepts_licence": "on", "auto_deploy": "on", "endpoint_display_name": tune.name}
     if not tune.auto_deploy:
         del review.form("/start/").fields["auto_deploy"], values["auto_deploy"]
     page = visitor.submit(review, "/start/", **values)

@@ -95,7 +95,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(ready, process: "subprocess.Popen[bytes]", log: Path):  # type: ignore[no-untyped-def]
+def wait_for(ready, process: "subprocess.Popen[bytes]", log: Path):
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until and process.poll() is None:
         try:

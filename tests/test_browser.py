@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 from tests import browser
 from tests.localservers import free_port
@@ -33,7 +34,7 @@ def set_up(folder: Path) -> "subprocess.CompletedProcess[str]":
 
 
 def test_the_system_s_own_is_taken(tmp_path):
-    with browser.sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         write(tmp_path, chromium=f'exec {browser.program(playwright)} "$@"', apt_get="exit 9")
     for name in ("sh", "env", "dirname", "readlink"):
         (tmp_path / name).symlink_to(str(shutil.which(name)))
@@ -72,7 +73,7 @@ def test_debian_s_package_is_installed_by_who_may(tmp_path, sudo):
 @pytest.mark.skipif(not IS_DEBIAN, reason="Debian's package is installed on Debian only")
 @pytest.mark.slow
 def test_what_was_installed_is_tried(tmp_path):
-    with browser.sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         real = browser.program(playwright)
     made = f'[ "$1" = update ] || printf \'#!/bin/sh\\nexec {real} "$@"\\n\' >{tmp_path}/chromium'
     last = "for word; do :; done"

@@ -16,7 +16,6 @@ from console.web import measuring
 from jobs import telemetry
 from jobs.models import Heartbeat, ProcessReport
 from jobs.vertex.sdk import counted
-from tests.console.conftest import broker, redis_url  # noqa: F401
 
 pytestmark = pytest.mark.django_db
 ROOT = Path(__file__).parent.parent

@@ -126,7 +126,7 @@ class Visitor:
     def get(self, url: str) -> Page:
         return self._page(self.client.get(url))
 
-    def submit(self, page: Page, ending: str, files: dict[str, Path] | None = None, **values: str) -> Page:
+    def submit(self, page: Page, ending: str, files: dict[str, Path] | None = None, **values: Any) -> Page:
         form = page.form(ending)
         url = httpx.URL(page.url).join(form.action)
         data = {**form.fields, **values}

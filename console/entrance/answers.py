@@ -16,7 +16,6 @@ from typing import IO, Any, Final
 from console.web.streams import Receive, Send, disconnected
 from jobs.errors import StoreUnavailable
 
-from . import limits
 from .limits import KILOBYTE, MEGABYTE, Account, Full
 
 logger = logging.getLogger(__name__)
@@ -74,7 +73,7 @@ class Spool:
         with self._lock:
             if self._is_cut:
                 raise Gone
-            if self._size + len(chunk) > limits.ANSWER_BYTES:
+            if self._size + len(chunk) > self._account.ledger.answer:
                 raise Full
             self._account.take(len(chunk))
             self._file.seek(self._size)

@@ -56,8 +56,9 @@ class Full(Exception):
 class Ledger:
     """Bytes that lie here, by client; used by threads, too."""
 
-    def __init__(self, most: int = BYTES, each: int = BYTES_PER_CLIENT) -> None:
-        self.most, self.each = most, each
+    def __init__(self, most: int = BYTES, each: int = BYTES_PER_CLIENT, answer: int = ANSWER_BYTES) -> None:
+        """Of all together, of each client, and of one answer that is not ready yet."""
+        self.most, self.each, self.answer = most, each, answer
         self.held: Counter[str] = Counter()
         self.lock = threading.Lock()
 

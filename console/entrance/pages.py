@@ -21,14 +21,20 @@ from .threads import Lanes, Work
 
 class Pages:
     """`django`: the WSGI application. `lanes` have the threads and their number. `seconds`: for how long an answer is
-    waited for, if not for ever; its thread is at it until it ends."""
+    waited for, if not for ever; its thread is at it until it ends. `work` tells whether the threads hang."""
 
     def __init__(
-        self, django: Any, ledger: Ledger, lanes: Lanes | None = None, seconds: float | None = None, name: str = "page"
+        self,
+        django: Any,
+        ledger: Ledger,
+        lanes: Lanes | None = None,
+        seconds: float | None = None,
+        name: str = "page",
+        work: Work | None = None,
     ) -> None:
         self.django, self.ledger, self.lanes, self.seconds = django, ledger, lanes or Lanes(), seconds
         self.executor = ThreadPoolExecutor(self.lanes.threads, name)
-        self.work = Work()
+        self.work = work or Work()
 
     async def __call__(
         self, scope: Scope, body: IO[bytes], client: str, receive: Receive, send: Send, made: Callable[[], object]

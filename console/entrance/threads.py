@@ -100,8 +100,10 @@ class Work:
     """What the threads are at. `began`: by thread, the start of its page and the clock of its processor time.
 
     `used` and `used_at`: that time of all of them, when it was last seen to have grown by what counts as work.
+    `hung_seconds`: longer than any page takes.
     """
 
+    hung_seconds: float = limits.HUNG_SECONDS
     began: dict[int, tuple[float, int | None]] = field(default_factory=dict)
     used: float = 0.0
     used_at: float = 0.0
@@ -121,11 +123,11 @@ class Work:
         far as earlier questions saw. To be asked every few seconds."""
         now, pages = time.monotonic(), list(self.began.values())
         used = sum(time.clock_gettime(clock) for _, clock in pages if clock is not None)
-        if abs(used - self.used) > limits.HUNG_SHARE * limits.HUNG_SECONDS:
+        if abs(used - self.used) > limits.HUNG_SHARE * self.hung_seconds:
             self.used, self.used_at = used, now
         if len(pages) < limits.THREADS:
             return False
-        return now - max(self.used_at, *(began for began, _ in pages)) > limits.HUNG_SECONDS
+        return now - max(self.used_at, *(began for began, _ in pages)) > self.hung_seconds
 
 
 def clock_of(thread: int) -> int | None:

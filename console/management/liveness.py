@@ -40,9 +40,10 @@ class Ear:
 class Questions(Ear):
     """Asks from a thread of its own: an answer may take seconds, and the supervisor has others to look after."""
 
-    def __init__(self, ask: Callable[[], bool], name: str) -> None:
+    def __init__(self, ask: Callable[[], bool], name: str, pause: float = ASK_SECONDS) -> None:
+        """`pause`: seconds between two questions to one that has answered once."""
         super().__init__()
-        self._ask = ask
+        self._ask, self._pause = ask, pause
         self._closed = threading.Event()
         threading.Thread(target=self._repeat, name=f"ask-{name}", daemon=True).start()
 
@@ -50,7 +51,7 @@ class Questions(Ear):
         self._closed.set()
 
     def _repeat(self) -> None:
-        while not self._closed.wait(ASK_SECONDS if self.is_ready else FIRST_ASK_SECONDS):
+        while not self._closed.wait(self._pause if self.is_ready else FIRST_ASK_SECONDS):
             try:
                 if self._ask():
                     self.hear()

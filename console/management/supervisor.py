@@ -17,24 +17,38 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from console.management.liveness import Ear, Pulse, Questions
+from console.management.liveness import ASK_SECONDS, Ear, Pulse, Questions
 from console.management.rundir import RunDirectory
 from console.management.terminal import Terminal
 
 CHILD = Path(__file__).with_name("child.py")
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 STEADY_AFTER = 60.0
-FRONT_GRACE, BACK_GRACE = 7.0, 3.0
-LOOK_SECONDS = 0.2
-DEAF_SECONDS, START_SECONDS = 20.0, 90.0
-DEAF_GRACE = 2.0
-# The supervisor itself did not run for so long: the machine slept or has no time for anybody.
-GAP_SECONDS = 5.0
-# A process behind is away after so much silence; who uses it is excused for its sake, but not for ever.
-AWAY_SECONDS, LONGEST_EXCUSE = 6.0, 120.0
+LONGEST_EXCUSE = 120.0
 RECORD_SECONDS = 1.0
 IN_A_ROW = 3
 PULSE_VARIABLE = "CONSOLE_PULSE_FD"
+
+
+@dataclass(frozen=True)
+class Patience:
+    """In seconds. `ask` and `look`: between two questions, and two looks of the supervisor. One that is silent for so
+    long is `deaf`, while it has not been ready yet after `start`; it is killed `deaf_grace` after it was told to end.
+
+    `gap`: the supervisor itself did not run for so long, because the machine slept or has no time for anybody. `away`:
+    so long a process behind is silent before who uses it is excused for its sake, but not for ever. `front_grace`,
+    `back_grace`: for the processes to end by themselves, when all of them are to.
+    """
+
+    ask: float = ASK_SECONDS
+    look: float = 0.2
+    deaf: float = 20.0
+    start: float = 90.0
+    deaf_grace: float = 2.0
+    gap: float = 5.0
+    away: float = 6.0
+    front_grace: float = 7.0
+    back_grace: float = 3.0
 
 
 class StartFailed(Exception):
@@ -67,6 +81,7 @@ class Child:
     process: Process
     popen: subprocess.Popen[bytes]
     ear: Ear
+    patience: Patience
     started: float
     since: datetime
     pause: float = FIRST_PAUSE
@@ -80,16 +95,16 @@ class Child:
     reader: threading.Thread | None = field(default=None, repr=False)
 
     def is_deaf(self, now: float) -> bool:
-        return now - self.ear.since > (DEAF_SECONDS if self.ear.is_ready else START_SECONDS)
+        return now - self.ear.since > (self.patience.deaf if self.ear.is_ready else self.patience.start)
 
     def is_away(self, now: float) -> bool:
-        return self.popen.poll() is not None or not self.ear.is_ready or now - self.ear.since > AWAY_SECONDS
+        return self.popen.poll() is not None or not self.ear.is_ready or now - self.ear.since > self.patience.away
 
     def complaint(self) -> str:
         if not self.ear.is_ready:
-            return f"did not answer within {START_SECONDS:.0f} s of its start"
+            return f"did not answer within {self.patience.start:.0f} s of its start"
         told = f" ({self.ear.problem})" if self.ear.problem else ""
-        return f"did not answer for {DEAF_SECONDS:.0f} s{told}"
+        return f"did not answer for {self.patience.deaf:.0f} s{told}"
 
     def facts(self) -> dict[str, Any]:
         """For the page that shows them."""
@@ -121,9 +136,10 @@ def end_group(pid: int, number: signal.Signals) -> None:
 class Supervisor:
     """Used from one thread that outlives the children: Linux ties "end with the parent" to the thread that forked."""
 
-    def __init__(self, terminal: Terminal, run: RunDirectory) -> None:
+    def __init__(self, terminal: Terminal, run: RunDirectory, patience: Patience | None = None) -> None:
         self.terminal = terminal
         self.run = run
+        self.patience = patience or Patience()
         self.children: dict[str, Child] = {}
         self.stopping = threading.Event()
         self.url = ""
@@ -158,9 +174,9 @@ class Supervisor:
 
     def watch(self) -> None:
         seen = time.monotonic()
-        while not self.stopping.wait(LOOK_SECONDS):
+        while not self.stopping.wait(self.patience.look):
             now = time.monotonic()
-            if now - seen > GAP_SECONDS:
+            if now - seen > self.patience.gap:
                 self._excuse(self.children.values())
             self._excuse_users(now)
             for child in list(self.children.values()):
@@ -180,8 +196,8 @@ class Supervisor:
         self.terminal.say("Stopping…")
         front = [child for child in self.children.values() if not child.process.behind]
         back = [child for child in self.children.values() if child.process.behind]
-        self._end(front, FRONT_GRACE)
-        self._end(back, BACK_GRACE)
+        self._end(front, self.patience.front_grace)
+        self._end(back, self.patience.back_grace)
         self.terminal.say("Stopped.")
 
     def _spawn(self, process: Process) -> Child:
@@ -196,14 +212,14 @@ class Supervisor:
         try:
             assert popen.stdout is not None
             reader = self.terminal.follow(process.name, popen.stdout, echo=process.echo)
-            ear = pulse or Questions(process.is_ready or _never, process.name)
+            ear = pulse or Questions(process.is_ready or _never, process.name, self.patience.ask)
         except RuntimeError as error:
             end_group(popen.pid, signal.SIGKILL)
             popen.wait()
             if pulse:
                 pulse.close()
             raise OSError(str(error)) from None
-        return Child(process, popen, ear, time.monotonic(), datetime.now(UTC), reader=reader)
+        return Child(process, popen, ear, self.patience, time.monotonic(), datetime.now(UTC), reader=reader)
 
     def _fork(self, process: Process, pulse: Pulse | None) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-I", "-S", str(CHILD), str(os.getpid()), str(int(signal.SIGTERM))]
@@ -276,7 +292,7 @@ class Supervisor:
             if now >= child.kill_at:
                 end_group(child.popen.pid, signal.SIGKILL)
         elif child.is_deaf(now):
-            child.reason, child.kill_at = child.complaint(), now + DEAF_GRACE
+            child.reason, child.kill_at = child.complaint(), now + self.patience.deaf_grace
             end_group(child.popen.pid, signal.SIGTERM)
 
     def _bury(self, child: Child, code: int, now: float) -> None:

@@ -14,7 +14,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import IO, TextIO
 
-from console.management.screen import Screen
+from console.management.screen import MOST, Screen
 from jobs.log_lines import escape
 
 COLOURS = {"web": 36, "worker": 32, "vertex": 35, "storage": 33, "cache": 34}
@@ -27,8 +27,8 @@ FLUSH_SECONDS = 1.0
 class Log(RotatingFileHandler):
     """Says in the file, once it can be written again, how many lines are missing."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, maxBytes=LOG_BYTES, backupCount=LOG_COPIES, delay=True)
+    def __init__(self, path: Path, size: int) -> None:
+        super().__init__(path, maxBytes=size, backupCount=LOG_COPIES, delay=True)
         self.lost = 0
 
     def write(self, line: str) -> None:
@@ -50,13 +50,16 @@ class Log(RotatingFileHandler):
 
 
 class Terminal:
-    def __init__(self, logs: Path, stream: TextIO | None = None) -> None:
+    def __init__(
+        self, logs: Path, stream: TextIO | None = None, *, log_size: int = LOG_BYTES, screen_size: int = MOST
+    ) -> None:
+        """`log_size`: bytes in a file before a new one is begun. `screen_size`: characters that wait for a terminal."""
         with suppress(OSError):
             logs.mkdir(parents=True, exist_ok=True)
-        self.logs = logs
+        self.logs, self.log_size = logs, log_size
         self.stream = stream or sys.stdout
         self.coloured = self.stream is not None and self.stream.isatty() and "NO_COLOR" not in os.environ
-        self.screen = Screen(self.stream)
+        self.screen = Screen(self.stream, screen_size)
         self.tails: dict[str, deque[str]] = {}
 
     def say(self, sentence: str) -> None:
@@ -80,7 +83,7 @@ class Terminal:
         return self.logs / f"{name}.log"
 
     def _copy(self, name: str, pipe: IO[bytes], echo: bool) -> None:
-        log = Log(self.file(name))
+        log = Log(self.file(name), self.log_size)
         with pipe:
             for raw in iter(lambda: pipe.readline(LONGEST_LINE), b""):
                 line = escape(raw.decode(errors="replace").rstrip("\r\n"))

@@ -22,19 +22,21 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 from google.oauth2.service_account import Credentials
 from storages.backends.gcloud import GoogleCloudStorage
 
-from .limits import Line
+from .limits import Line, Patience
 from .names import Stored
-from .remote import CONNECT_SECONDS, CONTENT_TYPE, RETRY_SECONDS, SILENCE_SECONDS, Found, RemoteFiles, Trouble
+from .remote import CONTENT_TYPE, Found, RemoteFiles, Trouble
 
 GOOGLE = "https://storage.googleapis.com"
 SCOPES = ["https://www.googleapis.com/auth/devstorage.read_write"]
-PATIENCE: dict[str, Any] = {
-    "timeout": (CONNECT_SECONDS, SILENCE_SECONDS),
-    "retry": DEFAULT_RETRY.with_delay(initial=0.2, maximum=1.0, multiplier=2.0).with_timeout(RETRY_SECONDS),
-}
 # A multiple of 256 KiB; so much of a large upload is in memory at once.
 CHUNK = 4 * 1024 * 1024
 PAGE = 1000
+
+
+def _limits(patience: Patience) -> dict[str, Any]:
+    """As each method of Google's client takes them."""
+    retry = DEFAULT_RETRY.with_delay(initial=0.2, maximum=1.0, multiplier=2.0).with_timeout(patience.retry)
+    return {"timeout": (patience.connect, patience.silence), "retry": retry}
 
 
 def _service_account(file: str) -> Any:
@@ -45,9 +47,18 @@ def _service_account(file: str) -> Any:
 
 
 class GoogleFiles(RemoteFiles, GoogleCloudStorage):
-    def __init__(self, *, place: str, endpoint_url: str | None, credentials_file: str, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        place: str,
+        endpoint_url: str | None,
+        credentials_file: str,
+        patience: Patience | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
-        self.place, self.line = place, Line()
+        self.place, self.line, self.patience = place, Line(), patience or Patience()
+        self._limits = _limits(self.patience)
         self._endpoint, self._file = endpoint_url, credentials_file
         self._making = threading.Lock()
         self._client: Any = None
@@ -91,7 +102,7 @@ class GoogleFiles(RemoteFiles, GoogleCloudStorage):
         return str(self._normalize_name(name))
 
     def look(self, key: str) -> Found:
-        blob = self.bucket.get_blob(key, **PATIENCE)
+        blob = self.bucket.get_blob(key, **self._limits)
         if blob is None:
             raise NotFound(key)  # type: ignore[no-untyped-call]
         return Found(int(blob.size), blob.generation, blob.updated)
@@ -99,21 +110,21 @@ class GoogleFiles(RemoteFiles, GoogleCloudStorage):
     def fetch(self, key: str, found: Found, start: int, size: int) -> bytes:
         content: bytes = self.bucket.blob(key).download_as_bytes(
             start=start, end=start + size - 1, if_generation_match=found.version, raw_download=True, checksum=None,
-            **PATIENCE,
+            **self._limits,
         )  # fmt: skip
         return content
 
     def send(self, key: str, content: IO[bytes], size: int) -> None:
         blob = self.bucket.blob(key, chunk_size=CHUNK)
-        blob.upload_from_file(content, size=size, rewind=True, content_type=CONTENT_TYPE, **PATIENCE)
+        blob.upload_from_file(content, size=size, rewind=True, content_type=CONTENT_TYPE, **self._limits)
 
     def remove(self, key: str) -> None:
-        self.bucket.delete_blob(key, **PATIENCE)
+        self.bucket.delete_blob(key, **self._limits)
 
     def pages(self, prefix: str) -> Iterator[list[Stored]]:
-        found = self.client.list_blobs(self.bucket_name, prefix=prefix, page_size=PAGE, **PATIENCE)
+        found = self.client.list_blobs(self.bucket_name, prefix=prefix, page_size=PAGE, **self._limits)
         for page in found.pages:
             yield [Stored(blob.name, int(blob.size), blob.updated) for blob in page]
 
     def require_bucket(self) -> None:
-        list(self.client.list_blobs(self.bucket_name, prefix=self.location, max_results=1, **PATIENCE))
+        list(self.client.list_blobs(self.bucket_name, prefix=self.location, max_results=1, **self._limits))

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -17,11 +18,26 @@ AT_ONCE = 32
 PAUSE_SECONDS, SLOW_SECONDS = 5.0, 2.0
 
 
+@dataclass(frozen=True)
+class Patience:
+    """With a store, in seconds. `connect` and `silence` are for one socket and `retry` for the attempts of a client;
+    `ask`, `fetch` and `send` for a call with all of that; `read` for one reader, all pieces together."""
+
+    connect: float = 3.0
+    silence: float = 8.0
+    retry: float = 3.0
+    ask: float = 10.0
+    fetch: float = 15.0
+    send: float = 60.0
+    read: float = 60.0
+
+
 class Line:
     """The way to one store. After a call that failed slowly nothing is tried for a while, and then by one caller for
     all: the threads that draw pages are few, and a page may need many files."""
 
-    def __init__(self) -> None:
+    def __init__(self, pause: float = PAUSE_SECONDS) -> None:
+        self._pause = pause
         self._slots, self._lock = threading.BoundedSemaphore(AT_ONCE), threading.Lock()
         self._closed_until, self._is_down = 0.0, False
 
@@ -63,4 +79,4 @@ class Line:
 
     def close(self) -> None:
         with self._lock:
-            self._closed_until, self._is_down = time.monotonic() + PAUSE_SECONDS, True
+            self._closed_until, self._is_down = time.monotonic() + self._pause, True

@@ -17,16 +17,12 @@ from django.core.files import File
 from jobs.errors import StoreUnavailable
 from jobs.text.deferred import gettext as _
 
-from .limits import Line
+from .limits import Line, Patience
 from .names import Stored
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-CONNECT_SECONDS, SILENCE_SECONDS, RETRY_SECONDS = 3.0, 8.0, 3.0
-ASK_SECONDS, FETCH_SECONDS, SEND_SECONDS = 10.0, 15.0, 60.0
-# What one reader may wait for the store, all pieces together.
-READ_SECONDS = 60.0
 PIECE = 2 * 1024 * 1024
 DRAFTS = "cache/drafts"
 DRAFT_SECONDS = 24 * 3600
@@ -68,6 +64,7 @@ class RemoteFiles(ABC):
     is_remote = True
     place: str
     line: Line
+    patience: Patience
 
     @abstractmethod
     def trouble_of(self, error: Exception) -> Trouble: ...
@@ -110,14 +107,14 @@ class RemoteFiles(ABC):
     def stat(self, name: str) -> Found:
         key = self.key_of(name)
         try:
-            return self.ask(lambda: self.look(key), ASK_SECONDS, name)
+            return self.ask(lambda: self.look(key), self.patience.ask, name)
         except FileNotFoundError:
             self._require_bucket()
             raise
 
     def _require_bucket(self) -> None:
         try:
-            self.ask(self.require_bucket, ASK_SECONDS, self.place)
+            self.ask(self.require_bucket, self.patience.ask, self.place)
         except FileNotFoundError as error:
             logger.warning("%s does not exist", self.place)
             raise StoreUnavailable(Trouble.NO_BUCKET.sentence) from error
@@ -139,7 +136,7 @@ class RemoteFiles(ABC):
     def piece(self, name: str, found: Found, start: int, size: int) -> bytes:
         key = self.key_of(name)
         try:
-            return self.ask(lambda: self.fetch(key, found, start, size), FETCH_SECONDS, name)
+            return self.ask(lambda: self.fetch(key, found, start, size), self.patience.fetch, name)
         except FileNotFoundError as error:
             raise StoreUnavailable(Trouble.MISSING.sentence) from error
 
@@ -155,20 +152,22 @@ class RemoteFiles(ABC):
         key = self.key_of(name)
         content.seek(0)
         try:
-            self.ask(lambda: self.send(key, content, size), SEND_SECONDS, name)
+            self.ask(lambda: self.send(key, content, size), self.patience.send, name)
         except FileNotFoundError as error:
             raise StoreUnavailable(Trouble.NO_BUCKET.sentence) from error
 
     def delete(self, name: str) -> None:
         key = self.key_of(name)
         with suppress(FileNotFoundError):
-            self.ask(lambda: self.remove(key), ASK_SECONDS, name)
+            self.ask(lambda: self.remove(key), self.patience.ask, name)
 
     def walk(self, folder: str) -> Iterator[Stored]:
         root = self.key_of("x").removesuffix("x")
         pages = self.pages(f"{root}{folder}/")
         try:
-            while (page := self.ask(lambda: next(pages, None), ASK_SECONDS, f"{self.place}/{folder}")) is not None:
+            while (
+                page := self.ask(lambda: next(pages, None), self.patience.ask, f"{self.place}/{folder}")
+            ) is not None:
                 for found in page:
                     yield found._replace(name=found.name.removeprefix(root))
         except FileNotFoundError as error:
@@ -223,7 +222,7 @@ class Pieces(io.RawIOBase):
         size = min(most, PIECE, self._found.size - self._at)
         if size <= 0:
             return b""
-        if self._waited > READ_SECONDS:
+        if self._waited > self._files.patience.read:
             raise StoreUnavailable(Trouble.AWAY.sentence)
         began = time.monotonic()
         content = self._files.piece(self._name, self._found, self._at, size)

@@ -8,9 +8,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 from storages.backends.s3 import S3Storage
 
-from .limits import Line
+from .limits import Line, Patience
 from .names import Stored
-from .remote import CONNECT_SECONDS, CONTENT_TYPE, SILENCE_SECONDS, Found, RemoteFiles, Trouble
+from .remote import CONTENT_TYPE, Found, RemoteFiles, Trouble
 
 # Checksums only where they are required: other stores than Amazon's do not know how they are sent since 2025.
 PLAIN = "when_required"
@@ -18,15 +18,15 @@ CONNECTIONS = 32
 
 
 class S3Files(RemoteFiles, S3Storage):
-    def __init__(self, *, place: str, **options: Any) -> None:
+    def __init__(self, *, place: str, patience: Patience | None = None, **options: Any) -> None:
+        self.place, self.line, self.patience = place, Line(), patience or Patience()
         config = Config(
-            connect_timeout=CONNECT_SECONDS, read_timeout=SILENCE_SECONDS, signature_version="s3v4",
+            connect_timeout=self.patience.connect, read_timeout=self.patience.silence, signature_version="s3v4",
             retries={"mode": "standard", "total_max_attempts": 2}, max_pool_connections=CONNECTIONS,
             s3={"addressing_style": "path" if options.get("endpoint_url") else "auto"},
             request_checksum_calculation=PLAIN, response_checksum_validation=PLAIN,
         )  # fmt: skip
         super().__init__(client_config=config, **options)
-        self.place, self.line = place, Line()
         self._making = threading.Lock()
         self._client = None
 

@@ -355,10 +355,17 @@ class Chat(Protocol):
 
 
 class VertexGateway(Protocol):
-    connection: Connection
-    catalogue: Catalogue
-    storage: Storage
-    tuning: Tuning
-    metrics: Metrics
-    deployment: Deployment
-    chat: Chat
+    @property
+    def connection(self) -> Connection: ...
+    @property
+    def catalogue(self) -> Catalogue: ...
+    @property
+    def storage(self) -> Storage: ...
+    @property
+    def tuning(self) -> Tuning: ...
+    @property
+    def metrics(self) -> Metrics: ...
+    @property
+    def deployment(self) -> Deployment: ...
+    @property
+    def chat(self) -> Chat: ...

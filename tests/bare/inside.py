@@ -12,7 +12,7 @@ import urllib.parse
 import urllib.request
 from http.cookiejar import CookieJar
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 LINK = re.compile(r"^Ready\. Open (http://\S+)$", re.M)
 TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="(\w+)"')
@@ -27,7 +27,7 @@ def main() -> int:
         )
         try:
             link = wait_for_link(process, output, began)
-            seen = {"seconds until Ready": time.monotonic() - began, "status": first_page(link)}
+            seen: dict[str, Any] = {"seconds until Ready": time.monotonic() - began, "status": first_page(link)}
         finally:
             stopped = time.monotonic()
             os.killpg(process.pid, signal.SIGINT)

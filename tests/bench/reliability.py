@@ -79,7 +79,7 @@ def measure_streams(console: Running, people: list[dict[str, Any]], count: int) 
             connection.sendall(stream_request(console, session, number))
             asked[connection] = time.perf_counter()
             waiting.register(connection, selectors.EVENT_READ)
-        took = []
+        took: list[float] = []
         while len(took) < count and (ready := waiting.select(20)):
             for key, _events in ready:
                 if b"200 OK" in key.fileobj.recv(4096):  # type: ignore[union-attr]

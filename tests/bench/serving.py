@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -110,7 +111,7 @@ def prepared(server: LocalVertex) -> bool:
     return any(model["id"] == GEMMA and model["state"] == "ready" for model in health(server)["base_models"])
 
 
-def health(server: LocalVertex) -> dict:  # type: ignore[type-arg]
+def health(server: LocalVertex) -> dict:
     return dict(httpx.get(f"{server.url}/healthz", trust_env=False).json())
 
 
@@ -193,7 +194,7 @@ def in_turns(
 def bare_child(gguf: Path, folder: Path) -> Iterator[Child]:
     child = launch(Plan("bare/deployedModels/1", str(gguf)), folder, SERVING_COMMAND)
     try:
-        wait_for(lambda: child.ready, child.why)
+        wait_for(lambda: child.ready, lambda: f"The model server ended with {child.process.poll()}.")
         talk(f"{UNIX}{child.socket}", {"Authorization": f"Bearer {child.api_key}"})
         yield child
     finally:
@@ -218,7 +219,8 @@ def beside_training(server: LocalVertex) -> list[Figure]:
     data = server.upload("bench/train.jsonl", "\n".join(map(json.dumps, rows)))
     job = server.job(base_model=GEMMA)
     job.supervised_tuning_spec.training_dataset_uri = data
-    job.supervised_tuning_spec.hyper_parameters = {"epoch_count": 20, "learning_rate": 0.001, "adapter_size": 4}
+    asked: Any = job.supervised_tuning_spec
+    asked.hyper_parameters = {"epoch_count": 20, "learning_rate": 0.001, "adapter_size": 4}
     name = server.create(job).name
     events = server.data / "tuning-jobs" / name.rpartition("/")[2] / "events.jsonl"
     wait_for(lambda: steps(events) > 1, server.log, 180)
@@ -241,7 +243,7 @@ def steps(events: Path) -> int:
     return events.read_text().count('"event": "step"') if events.exists() else 0
 
 
-def pace(events: Path, work) -> float:  # type: ignore[no-untyped-def]
+def pace(events: Path, work) -> float:
     before, began = steps(events), time.monotonic()
     work()
     return (steps(events) - before) / (time.monotonic() - began)

@@ -1,6 +1,6 @@
 """What a worker of the soak does. The module is loaded once and forked: a worker that was killed is back at once."""
 
-import _strptime  # noqa: F401
+import _strptime  # type: ignore[import-not-found]  # noqa: F401
 import threading
 from collections.abc import Callable
 from datetime import datetime

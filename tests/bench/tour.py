@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import httpx
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
 from tests import journey
 from tests.bench.weights import wait_for_weights
@@ -27,7 +28,7 @@ from tests.visitor import Visitor
 OUTPUT_LIMIT = "60"
 PICTURES = ROOT / "docs/images/tour"
 LANGUAGES = {"en": "en-GB", "ko": "ko-KR"}
-WINDOW = {"width": 1120, "height": 700}
+WINDOW: ViewportSize = {"width": 1120, "height": 700}
 VALIDATION = ROOT / "jobs/samples/ahoy-validation.jsonl"
 CHART = "#chart-loss canvas", "#chart-loss canvas"
 QUESTIONS = "How do I cook rice?", "What does a farmer grow?", "Who wrote Hamlet?"
@@ -40,7 +41,7 @@ class Tour:
     visitor: Visitor
     browser: Browser
     console: Running
-    cookies: list[dict[str, str]]
+    cookies: list[Any]
 
     def draw(self, name: str, path: str, wait_for: str = "main h1", scroll_to: str = "") -> None:
         for language, locale in LANGUAGES.items():
@@ -91,13 +92,15 @@ def main() -> int:
     return 0
 
 
-def signed_in(context: BrowserContext, console: Running, visitor: Visitor) -> list[dict[str, str]]:
+def signed_in(context: BrowserContext, console: Running, visitor: Visitor) -> list[Any]:
     enter(context, console)
-    cookies = [dict(cookie) for cookie in context.cookies()]
+    cookies = context.cookies()
     for cookie in cookies:
         if cookie["name"] != "language":
             visitor.client.cookies.set(cookie["name"], cookie["value"])
-    return [{key: cookie[key] for key in ("name", "value", "domain", "path")} for cookie in cookies]
+    return [
+        {"name": one["name"], "value": one["value"], "domain": one["domain"], "path": one["path"]} for one in cookies
+    ]
 
 
 def go(tour: Tour) -> None:

@@ -8,7 +8,7 @@ from kombu.asynchronous import get_event_loop
 from console import pulse
 from console.celery import Schedule, app
 
-pulse.LONGEST_WAIT, pulse.ASK_SECONDS, pulse.SECONDS = 2.0, 0.5, 0.2
+pulse.LONGEST_WAIT, pulse.ASK_SECONDS, pulse.SECONDS = 2.0, 0.5, 0.2  # type: ignore[misc]
 app.conf.broker_url = os.environ["TEST_BROKER_URL"]
 app.conf.beat_schedule = {}
 FOREVER = 600
@@ -26,7 +26,7 @@ def work() -> None:
 
 @app.task(name="hang_scheduler")
 def hang_scheduler() -> None:
-    Schedule.tick = lambda *_: time.sleep(FOREVER)  # type: ignore[method-assign,assignment,return-value]
+    Schedule.tick = lambda *_: time.sleep(FOREVER)
 
 
 @app.task(name="hang_loop")

@@ -2,19 +2,22 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 import pytest
 from django.http import HttpResponse
 
-from console import asgi
 from console.asgi import Application, chained, end_on_signal
-from console.entrance import bodies, limits
+from console.entrance import limits
 from console.entrance.bodies import BODY_LIMIT, body_limit
 from console.entrance.clients import find_person
 from console.entrance.limits import Ledger
 from console.web.streams import Streams
+
+# Threads that look for sessions may have a connection since an earlier test, and look whether it still works.
+pytestmark = pytest.mark.django_db
 
 
 def django(environ: dict[str, Any], start_response: Any) -> HttpResponse:
@@ -25,24 +28,29 @@ def django(environ: dict[str, Any], start_response: Any) -> HttpResponse:
 
 
 def ask(
-    path: str, chunks: list[bytes], length: int | None = None, known: bool = False, **more_headers: str
+    path: str,
+    chunks: Iterable[bytes],
+    length: int | None = None,
+    known: bool = False,
+    ledger: Ledger | None = None,
+    **more_headers: str,
 ) -> list[dict[str, Any]]:
-    """What was sent. `known`: the session of the cookie exists."""
+    """What was sent. `known`: the session of the cookie exists. Each of `chunks` is made when it is asked for."""
     headers = [] if length is None else [(b"content-length", str(length).encode())]
     headers += [(name.replace("_", "-").encode(), value.encode()) for name, value in more_headers.items()]
     scope = scope_of(path, headers, "POST")
-    waiting = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
-    waiting.append({"type": "http.request", "body": b"", "more_body": False})
+    waiting = iter(chunks)
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
-        return waiting.pop(0)
+        chunk = next(waiting, None)
+        return {"type": "http.request", "body": chunk or b"", "more_body": chunk is not None}
 
     async def send(message: Any) -> None:
         sent.append(message)
 
     async def play() -> None:
-        application = Application(django, Streams())
+        application = Application(django, Streams(), ledger=ledger)
         application.clients.find = lambda session: "1" if known else ""
         await application(scope, receive, send)
 
@@ -86,7 +94,7 @@ def test_a_refusal_carries_the_security_headers():
 
 
 def test_htmx_shows_a_refusal_in_the_banner_and_leaves_the_form_alone():
-    more = {"hx_request": "true", "cookie": "sessionid=a"}
+    more: dict[str, Any] = {"hx_request": "true", "cookie": "sessionid=a"}
     sent = ask("/datasets/upload/", [], length=70 * 1024 * 1024, known=True, **more)
     headers, note = dict(sent[0]["headers"]), sent[1]["body"].decode()
     assert (headers[b"hx-retarget"], headers[b"hx-reswap"]) == (b"#banner", b"innerHTML")
@@ -131,19 +139,27 @@ def test_a_body_arrives_whole_and_with_its_length_however_it_was_cut():
 
 @pytest.mark.threat("T12")
 def test_a_body_that_comes_too_slowly_is_refused_before_a_page_waits_for_it(monkeypatch):
-    monkeypatch.setattr(bodies, "SILENT_SECONDS", -1)
-    sent = ask("/tuning/", [b"x"], length=1)
+    clock, ahead = time.monotonic, [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + ahead[0])
+
+    def drip():
+        yield b"x"
+        ahead[0] += limits.SILENT_SECONDS + 1
+        yield b"x"
+
+    sent = ask("/tuning/", drip(), length=2)
     assert (sent[0]["status"], b"The request took too long to arrive" in sent[1]["body"]) == (408, True)
 
 
 @pytest.mark.threat("T12")
-def test_bodies_of_one_client_have_a_limit_together(monkeypatch):
+def test_bodies_of_one_client_have_a_limit_together():
     sent = ask(
         "/datasets/upload/", [b"x" * 700_000] * 300, known=True, cookie="sessionid=a", transfer_encoding="chunked"
     )
     assert sent[0]["status"] == 413
-    monkeypatch.setattr(asgi, "Ledger", lambda: Ledger(each=1_000_000))
-    sent = ask("/datasets/upload/", [b"x" * 700_000] * 2, known=True, cookie="sessionid=a", transfer_encoding="chunked")
+    headers: dict[str, Any] = {"cookie": "sessionid=a", "transfer_encoding": "chunked"}
+    small = Ledger(each=1_000_000)
+    sent = ask("/datasets/upload/", [b"x" * 700_000] * 2, known=True, ledger=small, **headers)
     assert (sent[0]["status"], dict(sent[0]["headers"])[b"retry-after"]) == (503, b"5")
 
 
@@ -162,7 +178,6 @@ def test_who_has_no_session_may_send_a_form_and_no_file():
     assert ask("/datasets/upload/", [], length=100_000, cookie="sessionid=made-up")[0]["status"] == 413
 
 
-@pytest.mark.django_db
 def test_a_session_that_exists_is_found_in_the_database(client, owner):
     client.force_login(owner)
     assert (find_person(client.session.session_key), find_person("made-up")) == (str(owner.pk), "")
@@ -175,10 +190,13 @@ def test_streams_never_reach_the_pages():
 def test_a_websocket_is_closed():
     sent: list[Any] = []
 
+    async def receive() -> Any:
+        raise AssertionError
+
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(Application(django, Streams())({"type": "websocket", "path": "/"}, send, send))
+    asyncio.run(Application(django, Streams())({"type": "websocket", "path": "/"}, receive, send))
     assert sent == [{"type": "websocket.close", "code": 1000}]
 
 
@@ -226,15 +244,18 @@ def test_startup_and_shutdown_are_confirmed():
 
 
 @pytest.mark.parametrize(("is_hanging", "status"), [(False, 200), (True, 503)])
-def test_its_health_includes_the_threads_that_make_pages(monkeypatch, is_hanging, status):
-    monkeypatch.setattr(limits, "THREADS", 1)
+def test_its_health_includes_the_threads_that_make_pages(is_hanging, status):
     sent: list[Any] = []
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
 
     async def play() -> None:
         application = Application(django, Streams())
         if is_hanging:
-            application.pages.work.began[1] = time.monotonic() - limits.HUNG_SECONDS - 1, None
-        await application(scope_of("/healthz", []), asyncio.Event().wait, partial(keep, sent))
+            since = time.monotonic() - limits.HUNG_SECONDS - 1
+            application.pages.work.began.update({thread: (since, None) for thread in range(limits.THREADS)})
+        await application(scope_of("/healthz", []), receive, partial(keep, sent))
 
     asyncio.run(play())
     assert sent[0]["status"] == status

@@ -14,7 +14,7 @@ from django.utils import timezone
 from jobs.models import Dataset, Picture, ProbeResult
 from tests import factories
 from tests.localservers import free_port
-from tests.support.stores import KEYS, be_patient, s3_store, use
+from tests.support.stores import KEYS, LONG, s3_store, use
 
 pytestmark = pytest.mark.django_db
 AWAY = "The file store does not answer. Try again in a moment."
@@ -88,8 +88,7 @@ def test_a_download_from_a_store_says_how_long_it_is(
     dataset = factories.dataset()
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
-    be_patient(monkeypatch)
-    use(settings, s3_url)
+    use(settings, s3_url, LONG)
     visitor.post("/datasets/upload/", {"file": SimpleUploadedFile("rows.jsonl", ROWS), "name": "Greetings"})
     made = Dataset.objects.exclude(pk=dataset.pk).get()
     response = visitor.get(f"/datasets/{made.pk}/file/")

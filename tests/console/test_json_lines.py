@@ -2,7 +2,11 @@
 
 import json
 import logging
+import os
+import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.utils.functional import SimpleLazyObject
@@ -14,11 +18,7 @@ from jobs.origin import Origin, comes_from
 from jobs.tasks import advance_tuning_job
 from tests import factories
 
-
-@pytest.fixture(autouse=True)
-def _a_command(monkeypatch):
-    """Whatever this process has been in other tests."""
-    monkeypatch.setattr(Process, "kind", "manage")
+ROOT = Path(__file__).parents[2]
 
 
 def written(**record):
@@ -31,8 +31,15 @@ def test_a_line_of_nothing_in_particular():
     assert line.pop("pid").isdigit()
     assert line == {
         "time": "2023-11-14T22:13:20.500Z", "level": "INFO", "logger": "console", "message": "3 jobs",
-        "process": "manage",
+        "process": Process.kind,
     }  # fmt: skip
+
+
+def test_a_process_is_a_command_until_it_is_something_else():
+    code = "from console.json_lines import Process; print(Process.kind); import console.asgi; print(Process.kind)"
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    output = subprocess.run([sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, check=True)
+    assert output.stdout.split() == [b"manage", b"web"]
 
 
 @pytest.mark.django_db
@@ -117,7 +124,7 @@ def test_of_which_kind_a_worker_is():
 )
 @pytest.mark.parametrize("place", ["msg", "name", "request_id", "exception"])
 def test_no_value_forges_a_field_or_a_line(value, place):
-    record = {"msg": "x", "actor": "root", "process": "root", "level": "root"}
+    record: dict[str, Any] = {"msg": "x", "actor": "root", "process": "root", "level": "root"}
     if place == "exception":
         try:
             raise ValueError(value)
@@ -129,7 +136,7 @@ def test_no_value_forges_a_field_or_a_line(value, place):
     line = json.loads(text)
     assert (text.isascii(), len(text.splitlines()), json.dumps(line) == text) == (True, 1, True)
     fields = {"time", "level", "logger", "message", "process", "pid", "request_id", "exception"}
-    assert (set(line) <= fields, line["level"], line["process"]) == (True, "INFO", "manage")
+    assert (set(line) <= fields, line["level"], line["process"]) == (True, "INFO", Process.kind)
     assert value in {"msg": line["message"], "name": line["logger"]}.get(place, str(line.get(place)))
 
 

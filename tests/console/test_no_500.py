@@ -2,19 +2,21 @@
 
 import random
 import uuid
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.urls import get_resolver, reverse
+from django.urls import reverse
 
 from jobs.models import Delivery, SharedFolder
 from tests import factories
 from tests.support.answers import close_files
+from tests.support.routes import patterns
 from tests.support.share import one_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.threat("T24")]
-ROUTES = {pattern.name: pattern for pattern in get_resolver().url_patterns if not pattern.name.startswith("readyz")}
+ROUTES = {pattern.name: pattern for pattern in patterns() if not pattern.name.startswith("readyz")}
 TIMES = 8
 ZERO = f"_{uuid.UUID(int=0)}"
 TEXTS = [
@@ -119,7 +121,7 @@ def address(chance, name, things):
         "settings/storage/": "folder",
     }
     kind = next((kinds[part] for part in kinds if part in str(pattern)), name.partition("-")[0])
-    given = {
+    given: dict[str, list[Any]] = {
         "step": ["training", "output", "x" * 300],
         "section": ["jobs", "setup", "x"],
         "publisher": ["google", "a\x00"],

@@ -6,6 +6,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -150,7 +151,7 @@ def test_llama_cpp_is_not_needed_beside_vertex_ai():
 @pytest.mark.skipif(shutil.which("readelf") is None, reason="needs readelf, of binutils")
 def test_what_the_installed_packages_load_is_there_or_known():
     """A package that comes to need another library of the system fails here, not on a bare machine."""
-    packages = Path(preflight.importlib.util.find_spec("xllamacpp").origin).parents[1]
+    packages = Path(find_spec("xllamacpp").origin).parents[1]
     files = [path for path in packages.rglob("*") if path.is_file() and is_a_program_or_library(path)]
     brought = {path.name for path in files}
     of_c = {"libc", "libm", "libdl", "librt", "libpthread", "libresolv", "ld-linux-x86-64", "ld-linux-aarch64"}

@@ -8,8 +8,8 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from console import asgi
+from console.environment import env_networks
 from console.proxies import TrustedProxies
-from console.settings import env_networks
 
 ROOT = Path(__file__).parents[2]
 PROXY, STRANGER = "172.18.0.1", "203.0.113.5"

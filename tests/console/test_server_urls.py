@@ -3,10 +3,11 @@
 import pytest
 import redis as redis_client
 from django.core.exceptions import ImproperlyConfigured
-from kombu import Connection
+from kombu.connection import Connection
 
+from console.environment import env_url
 from console.server_urls import parse
-from console.settings import database, env_url, mail, redis
+from console.settings import database, mail, redis
 
 RAW = [
     "pa/ss", "pa#ss", "pa?ss", "p@ss", "p@ss/w#rd?", "50%", "50%zz", "[x]", "a:b", "12/ss", "12?x", "12?k=v",

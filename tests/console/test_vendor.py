@@ -8,7 +8,10 @@ import pytest
 
 STATIC = Path(__file__).parents[2] / "static"
 VENDOR = STATIC / "vendor"
-LOCK = dict(reversed(line.split("  ", 1)) for line in (VENDOR / "vendor.lock").read_text().splitlines())
+LOCK = {
+    name: digest
+    for digest, _space, name in (line.partition("  ") for line in (VENDOR / "vendor.lock").read_text().splitlines())
+}
 FILES = sorted(path.relative_to(VENDOR).as_posix() for path in VENDOR.glob("*/*"))
 
 

@@ -1,7 +1,6 @@
 import pytest
 
 from jobs.vertex.errors import NotFound, Refused
-from jobs.vertex.sdk import tuning as sdk_tuning
 from tests.fakes import LOCATION, PARENT, PROJECT
 
 REGION = "europe-west4"
@@ -68,8 +67,8 @@ def test_an_unknown_label_finds_nothing(world, tuned):
     assert world.gateway.tuning.find("other", tuned[0].labels["app-key"]) == []
 
 
-def test_jobs_are_found_over_pages_oldest_first(world, monkeypatch):
-    monkeypatch.setattr(sdk_tuning, "PAGE_SIZE", 1)
+def test_jobs_are_found_over_pages_oldest_first(world, settings):
+    settings.VERTEX_PAGE_SIZE = 1
     made = [world.gateway.tuning.create(world.spec(labels={"app-install": f"pages-{world.name}"})) for _ in range(3)]
     for job in made:
         world.gateway.tuning.cancel(job.name)

@@ -63,7 +63,7 @@ PAGES = (
     Shown("models", "/models/", empty="/models/", more=("/models/?q=zzz",)),
     Shown("tuned-model", "/models/{Tuned}/"),
     Shown("endpoints", "/endpoints/", empty="/endpoints/", more=("/endpoints/?q=zzz",)),
-    Shown("endpoint", *(ENDPOINT % state for state in ("ready", "undeployed", "deploying", "failed"))),
+    Shown("endpoint", ENDPOINT % "ready", ENDPOINT % "undeployed", ENDPOINT % "deploying", ENDPOINT % "failed"),
     Shown("endpoint-add-model", ENDPOINT % "ready" + "models/add/"),
     Shown("browse", "/storage/browse/?into=defaults", more=("/storage/browse/?into=weights&uri=gs://nowhere-at-all",)),
     Shown("datasets", "/datasets/", empty="/datasets/", more=("/datasets/?q=zzz",)),

@@ -207,7 +207,7 @@ def test_a_draft_is_there_on_another_device_too(chat: Page, visit: Visit) -> Non
     box(chat).fill("Begun at the desk")
     chat.wait_for_function("() => document.getElementById('id_text').defaultValue === 'Begun at the desk'")
     cookies = [one for one in visit.context.cookies() if one["name"] == "sessionid"]
-    phone = chat.context.browser.new_context(viewport=NARROW, has_touch=True)  # type: ignore[union-attr]
+    phone = chat.context.browser.new_context(viewport=NARROW, has_touch=True)
     phone.add_cookies(cookies)  # type: ignore[arg-type]
     other = phone.new_page()
     other.goto(chat.url)
@@ -356,7 +356,7 @@ def test_get_code(chat: Page, visit: Visit) -> None:
 
 
 def test_without_a_script(visit: Visit, chat: Page) -> None:
-    plain = chat.context.browser.new_context(java_script_enabled=False, storage_state=chat.context.storage_state())  # type: ignore[union-attr]
+    plain = chat.context.browser.new_context(java_script_enabled=False, storage_state=chat.context.storage_state())
     page = plain.new_page()
     page.goto(chat.url)
     page.locator("#id_stop").fill("END")

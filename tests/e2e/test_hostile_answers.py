@@ -12,8 +12,7 @@ from playwright.sync_api import Page, expect
 
 from jobs.text import markdown, math
 from tests import hostile_answers
-from tests.e2e.conftest import Visit
-from tests.e2e.test_pages import remarks
+from tests.e2e.conftest import Visit, remarks
 from tests.running import ROOT, Running, environment, running
 from tests.saying import saying
 from tests.support.share import one_of
@@ -112,7 +111,7 @@ def ask(page: Page, text: str, answers: int) -> None:
     expect(page.get_by_role("button", name="Send")).to_be_visible(timeout=SOON)
 
 
-def found_in(page: Page) -> tuple[Any, Any]:
+def found_in(page: Page) -> list[Any]:
     return page.evaluate("[window.hacked ?? null, window.strange]")
 
 

@@ -17,7 +17,7 @@ def main() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
     django.setup()
     from jobs.vertex.sdk import Gateway  # noqa: PLC0415  # not before Django is set up
-    from tests.jobs.vertex.test_wire import CREATES  # noqa: PLC0415
+    from tests.jobs.vertex.sdk.test_clients_wire import CREATES  # noqa: PLC0415
 
     file, number = os.environ["GOOGLE_APPLICATION_CREDENTIALS"], 0
 

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -30,6 +31,7 @@ from tests import factories
 from tests.console.views.tuning.test_new import DEPLOYMENT, Wizard
 from tests.faults.test_races import at_once
 from tests.localservers import ROOT, free_port
+from tests.support.queues import broker_at
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 PATIENCE = 90
@@ -82,16 +84,11 @@ def eventually(check: Callable[[], Any]) -> Any:
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Broker]:
     """Nobody runs it yet. The messages of this process go there, too."""
-    made, conf = Broker(tmp_path), current_app.conf
-    before = conf.broker_url, conf.broker_transport_options
-    conf.broker_url, conf.broker_transport_options = made.url, CELERY_BROKER_TRANSPORT_OPTIONS
-    current_app._after_fork()
-    yield made
-    if made.process:
-        made.kill()
-    current_app.pool.force_close_all()
-    conf.broker_url, conf.broker_transport_options = before
-    current_app._after_fork()
+    made = Broker(tmp_path)
+    with broker_at(made.url, CELERY_BROKER_TRANSPORT_OPTIONS):
+        yield made
+        if made.process:
+            made.kill()
 
 
 class Worker:
@@ -164,7 +161,7 @@ def has_ended(job: TuningJob) -> bool:
 
 def end_well(worker: Worker, jobs: list[TuningJob]) -> None:
     for job in jobs:
-        eventually(lambda job=job: has_ended(job))
+        eventually(partial(has_ended, job))
     assert {(job.state, job.phase) for job in jobs} == {("SUCCEEDED", "CLOSED")}
     assert sorted(worker.creates()) == sorted(str(job.pk) for job in jobs)
 

@@ -119,10 +119,10 @@ TROUBLE = [
 
 
 @pytest.fixture(params=TROUBLE)
-def trouble(request, google, monkeypatch):
+def trouble(request, google, settings):
     """Slow is what takes longer than a read may."""
     if request.param is tokens_slow:
-        monkeypatch.setattr(clients, "READ_SECONDS", 1.0)
+        settings.VERTEX_READ_SECONDS = 1.0
     request.param(google)
     return google
 

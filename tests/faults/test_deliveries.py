@@ -2,13 +2,14 @@
 
 import threading
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
 
 from jobs import tasks
 from jobs.models import Delivery, Notification
-from jobs.services.notifications import deliveries, notifications, webhook
+from jobs.services.notifications import deliveries, notifications
 from jobs.services.notifications.notifications import End
 from tests import factories
 from tests.faults.test_races import at_once
@@ -39,7 +40,7 @@ def test_eight_workers_send_it_once():
 @pytest.mark.fault("F5")
 def test_eight_who_see_one_end_tell_it_once(owner):
     factories.notification_choice(user=owner)
-    end, pk = End("tuning.failed", "FAILED", {"name": "My model"}), factories.uuid4()
+    end, pk = End("tuning.failed", "FAILED", {"name": "My model"}), uuid4()
     found = at_once(lambda: notifications.tell(owner.pk, "tuning_job", pk, end).pk)
     assert (len(set(found)), Notification.objects.count(), Delivery.objects.count()) == (1, 1, 1)
 
@@ -62,9 +63,9 @@ def test_a_success_that_comes_late_still_counts():
     assert deliveries.due(now + timedelta(days=1)) == []
 
 
-def test_receivers_that_hang_take_two_threads_and_not_all(monkeypatch):
+def test_receivers_that_hang_take_two_threads_and_not_all(settings):
     """Eight workers, eight people, and nobody's receiver answers."""
-    monkeypatch.setattr(webhook, "SECONDS", 2)
+    settings.WEBHOOK_TIMEOUT = 2
     with receiving("hang") as receiver:
         made = []
         for number in range(8):
@@ -77,12 +78,10 @@ def test_receivers_that_hang_take_two_threads_and_not_all(monkeypatch):
     assert len(deliveries.due(now)) == 6
 
 
-def test_the_next_one_is_sent_when_a_place_is_free(owner, monkeypatch):
-    sent = []
-    monkeypatch.setattr(tasks, "send", lambda task, **told: sent.append(told) or True)
+def test_the_next_one_is_sent_when_a_place_is_free(owner, sent):
     with receiving() as receiver:
         first = waiting(receiver.url)
         second = Delivery.objects.create(notification=factories.notification(owner=owner), way="webhook")
         tasks.deliver(str(first.pk))
         tasks.deliver(str(first.pk))
-    assert sent == [{"delivery_id": str(second.pk)}]
+    assert sent() == [("notifications.deliver", {"delivery_id": str(second.pk)})]

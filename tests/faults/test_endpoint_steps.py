@@ -1,5 +1,7 @@
 """An endpoint is created once and removed for good, whatever dies on the way."""
 
+from typing import Any
+
 import pytest
 
 from jobs.services.endpoints import endpoints
@@ -151,7 +153,7 @@ def finish_all(gateway):
 
 
 def once(action):
-    done = []
+    done: list[Any] = []
 
     def run():
         if not done:

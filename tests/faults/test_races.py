@@ -4,6 +4,7 @@ import json
 import threading
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -243,7 +244,7 @@ def test_rows_added_at_once_are_there_once_and_none_is_lost(owner, comparison):
     comparisons.send(comparison, key=uuid4(), text="Ahoy")
     Message.objects.filter(role="assistant").update(state="COMPLETE", content="Arr")
     answer, base, key = Message.objects.filter(role="assistant").first(), factories.dataset(owner=owner), uuid4()
-    clicks = [{"key": key, "text": "Arr"}] * 6 + [{"key": uuid4(), "text": "Aye"}] * 2
+    clicks: list[dict[str, Any]] = [{"key": key, "text": "Arr"}] * 6 + [{"key": uuid4(), "text": "Aye"}] * 2
     at_once(lambda: rows.add(answer, dataset=base, **clicks.pop()).version)
     latest = Dataset.objects.get(family=base.family, is_latest=True)
     added = [json.loads(line)["completion"] for line in path_of(latest).read_text().splitlines()[len(factories.ROWS) :]]

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from celery import current_app
 from django.utils import timezone
 
 from jobs import tasks
@@ -26,11 +27,11 @@ def clock(monkeypatch):
 def workers(settings, fake_gateway, clock):
     """Whoever sends a message does its work at once."""
     settings.CELERY_TASK_ALWAYS_EAGER = True
-    tasks.sweep.app.conf.task_always_eager = True
+    current_app.conf.task_always_eager = True
     fake_gateway.automatic = True
     fake_gateway.catalogue.acknowledged.add(factories.BASE_MODEL)
     yield fake_gateway
-    tasks.sweep.app.conf.task_always_eager = False
+    current_app.conf.task_always_eager = False
 
 
 @pytest.fixture

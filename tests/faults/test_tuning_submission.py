@@ -3,10 +3,12 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 
 from jobs.models import JobEvent
 from jobs.services.remote import create_once, row_lease
 from jobs.services.tuning import jobs
+from jobs.states import Phase
 from jobs.vertex.errors import AlreadyExists, Unavailable, VertexError
 from tests import factories
 from tests.driving import Driver
@@ -61,15 +63,28 @@ def test_death_before_the_request_left(driver, job, fake_gateway):
     one_create(fake_gateway, job)
 
 
+class DiesBefore:
+    """The worker ends before it writes to its row for that time. The first two times it claims the row, then it marks
+    the point after which it creates, and at last it writes down what came of it."""
+
+    def __init__(self, write):
+        self.left = write
+
+    def __call__(self, execute, sql, params, many, context):
+        if sql.startswith('UPDATE "jobs_tuningjob"'):
+            self.left -= 1
+            if self.left == 0:
+                raise Crash(sql)
+        return execute(sql, params, many, context)
+
+
 @pytest.mark.fault("F7", "F10")
-@pytest.mark.parametrize("point", ["mark", "settle"])
-def test_death_between_the_calls(driver, job, fake_gateway, monkeypatch, point):
+@pytest.mark.parametrize(("write", "created"), [(3, 0), (4, 1)], ids=["mark", "settle"])
+def test_death_between_the_calls(driver, job, fake_gateway, write, created):
     driver.until(job, prepared_at=driver.step(driver.step(job)).prepared_at)
-    module = {"mark": create_once, "settle": row_lease}[point]
-    die = lambda *args, **kwargs: (_ for _ in ()).throw(Crash(point))  # noqa: E731
-    with monkeypatch.context() as patch:
-        patch.setattr(module, point, die)
+    with connection.execute_wrapper(DiesBefore(write)):
         driver.step(job)
+    assert len(fake_gateway.ledger) == created
     driver.until(job, phase="BOUND")
     one_create(fake_gateway, job)
 
@@ -189,10 +204,13 @@ def test_giving_up_an_unknown_outcome(driver, job, fake_gateway, settings):
 class CannotBePrepared:
     """A creation whose request cannot be made from its row."""
 
-    model, window, after_window = factories.BASE_MODEL, timedelta(0), "RETRY_OK"
+    model, window, after_window = factories.BASE_MODEL, timedelta(0), Phase.RETRY_OK
 
     def look(self):
         return None
+
+    def accept_licence(self):
+        """There is none."""
 
     def prepare(self):
         raise KeyError("a field of an older version")

@@ -16,6 +16,7 @@ import threading
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from django.utils import timezone
@@ -23,14 +24,14 @@ from django.utils import timezone
 from jobs.models import ProbeResult
 from jobs.services.health import probes
 from jobs.vertex import get_gateway
-from jobs.vertex.errors import NotAuthorised, NotSent, OutcomeUnknown, Unavailable
+from jobs.vertex.errors import NotAuthorised, NotSent, OutcomeUnknown, Unavailable, VertexError
 from jobs.vertex.port import DeployToExistingSpec, MachineSpec
 from jobs.vertex.sdk import Gateway, clients, credentials
 from tests import factories
 from tests.badserver import answer, bad_server, drop, error, hang, reset, truncate
 from tests.driving import Driver
 from tests.googlehost import google_host
-from tests.jobs.vertex.test_wire import CREATES as CREATES_ALONE
+from tests.jobs.vertex.sdk.test_clients_wire import CREATES as CREATES_ALONE
 
 pytestmark = [pytest.mark.fault("F28"), pytest.mark.timeout(240)]
 NOBODY = 65534
@@ -131,7 +132,7 @@ def without_descriptors():
 
 
 def raised(call):
-    with pytest.raises(Exception) as caught:  # noqa: PT011  which one is what the test is about
+    with pytest.raises(VertexError) as caught:
         call()
     return type(caught.value), str(caught.value), caught.value.code
 
@@ -369,9 +370,8 @@ def refuse_the_way(connection):
 
 
 @pytest.fixture
-def _short_deadline(monkeypatch):
-    monkeypatch.setattr(clients, "CREATE_SECONDS", 1.0)
-    monkeypatch.setattr(clients, "READ_SECONDS", 1.0)
+def _short_deadline(settings):
+    settings.VERTEX_CREATE_SECONDS = settings.VERTEX_READ_SECONDS = 1.0
 
 
 @pytest.mark.usefixtures("_short_deadline")
@@ -426,10 +426,10 @@ def test_a_request_that_cannot_be_made(google):
     """The values of a row that an older version wrote, say."""
     from dataclasses import replace  # noqa: PLC0415
 
-    from tests.jobs.vertex.test_wire import DEPLOY, TUNE  # noqa: PLC0415
+    from tests.jobs.vertex.sdk.test_clients_wire import DEPLOY, TUNE  # noqa: PLC0415
 
     wrong = [
-        lambda: Gateway().tuning.create(replace(TUNE, epochs="three")),
+        lambda: Gateway().tuning.create(replace(TUNE, epochs=cast(Any, "three"))),
         lambda: Gateway().tuning.create(replace(TUNE, tuning_mode="NONE")),
         lambda: Gateway().deployment.deploy(replace(DEPLOY, min_replicas=2**40)),
     ]

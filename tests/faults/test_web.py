@@ -32,7 +32,7 @@ class Click:
     path: str
     values: dict
     browser: Client
-    model: type
+    model: type[TuningJob] | type[Endpoint]
     kind: str
     goal: dict = field(default_factory=lambda: {"phase": "BOUND"})
 
@@ -93,21 +93,17 @@ def click(request):
 
 
 @pytest.fixture
-def swept(monkeypatch):
-    """What a sweep sends to the workers."""
-    sent = []
-    for task in (tasks.advance_tuning_job, tasks.advance_endpoint, tasks.advance_deployed_model):
-        keep = lambda *, kwargs, expires: sent.extend(kwargs.values())  # noqa: E731
-        monkeypatch.setattr(task, "apply_async", keep)
-    return sent
+def swept(sent):
+    """The rows that are named to the workers."""
+    return lambda: [pk for _task, given in sent() for pk in given.values()]
 
 
 def goes_on_by_itself(click, gateway, swept):
     """The next sweep names the row to a worker; its steps create it once."""
     (row,) = click.model.objects.all()
-    swept.clear()
+    swept()
     tasks.sweep()
-    assert (swept, current_app.conf.beat_schedule["sweep"]["schedule"] <= SWEPT_WITHIN) == ([str(row.pk)], True)
+    assert (swept(), current_app.conf.beat_schedule["sweep"]["schedule"] <= SWEPT_WITHIN) == ([str(row.pk)], True)
     Driver().until(row, **click.goal)
     assert gateway.creates(click.kind) == [row.resource_name]
 
@@ -117,7 +113,7 @@ def test_killed_before_the_commit_there_is_nothing(click, settings, fake_gateway
     assert click.send_to_one_that_dies(settings, "before") == (KILLED, None)
     assert (click.model.objects.count(), TuningDraft.objects.exclude(submitted_at=None).count()) == (0, 0)
     tasks.sweep()
-    assert (swept, fake_gateway.calls) == ([], [])
+    assert (swept(), fake_gateway.calls) == ([], [])
     assert click.send()[0] in (302, 303)
     goes_on_by_itself(click, fake_gateway, swept)
 

@@ -34,7 +34,7 @@ def die_at_the_commit(table: str, *, after: bool) -> None:
             written.append(sql)
         return execute(sql, params, many, context)
 
-    commit = connection._commit
+    commit = connection._commit  # type: ignore[attr-defined]
 
     def end() -> None:
         if written and not after:
@@ -44,7 +44,7 @@ def die_at_the_commit(table: str, *, after: bool) -> None:
             os._exit(KILLED)
 
     connection.ensure_connection()
-    connection._commit = end
+    connection._commit = end  # type: ignore[attr-defined]
     connection.execute_wrappers.append(watch)
 
 

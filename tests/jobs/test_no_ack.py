@@ -1,5 +1,5 @@
 from celery.utils.imports import symbol_by_name
-from kombu import Message
+from kombu.message import Message
 
 from console.celery import app
 from jobs.tasks import advance_tuning_job, answer_message

@@ -4,8 +4,11 @@ import errno
 import logging
 import os
 import resource
+import shutil
 import sqlite3
+import time
 from contextlib import suppress
+from pathlib import Path
 from types import SimpleNamespace
 
 import psycopg
@@ -16,7 +19,7 @@ from django.utils import translation
 
 from jobs import shortages
 from jobs.errors import NoRoom
-from jobs.shortages import Calm, Shortage, shortage_of
+from jobs.shortages import Calm, Disk, Shortage, shortage_of
 
 MEGABYTE = 2**20
 
@@ -28,16 +31,9 @@ def _nothing_seen():
     shortages.seen.forget()
 
 
-@pytest.fixture
-def disk(monkeypatch):
-    """As statvfs tells it, in blocks of 4 kB."""
-
-    def set_to(*, free, total=200_000 * MEGABYTE, read_only=False):
-        flags = os.ST_RDONLY if read_only else 0
-        found = SimpleNamespace(f_bavail=free // 4096, f_frsize=4096, f_blocks=total // 4096, f_flag=flags)
-        monkeypatch.setattr(os, "statvfs", lambda path: found)
-
-    return set_to
+def disk(*, free, total=200_000, read_only=False):
+    """In MB."""
+    return Disk(free * MEGABYTE, total * MEGABYTE, read_only)
 
 
 def raised(error, cause):
@@ -129,27 +125,49 @@ def test_each_has_a_sentence_and_a_remedy(shortage, language):
         assert shortage.remedy.endswith(".")
 
 
-def test_pages_say_what_the_disk_is_now(disk):
-    disk(free=10 * MEGABYTE)
+def test_a_disk_without_room_or_that_can_only_be_read_is_a_shortage():
+    found = [disk(free=10), disk(free=0), disk(free=10, read_only=True)]
+    assert [each.shortage for each in found] == [None, Shortage.DISK_FULL, Shortage.DISK_READ_ONLY]
+
+
+def test_the_disk_is_that_of_the_data_directory(settings):
+    free, total, is_read_only = shortages.seen.look()
+    usage = shutil.disk_usage(settings.DATA_DIR)
+    assert (total, is_read_only) == (usage.total, False)
+    assert abs(free - usage.free) < total // 50
+
+
+def read_only_folder():
+    for line in Path("/proc/mounts").read_text().splitlines():
+        _device, folder, _kind, options, *_rest = line.split()
+        if "ro" in options.split(",") and os.path.isdir(folder):
+            return Path(folder)
+    return None
+
+
+@pytest.mark.skipif(read_only_folder() is None, reason="everything here can be written to")
+def test_a_disk_that_can_only_be_read_is_told_by_the_system(settings):
+    settings.DATA_DIR = read_only_folder()
+    assert shortages.present() == Shortage.DISK_READ_ONLY
+    with pytest.raises(NoRoom, match="can only be read"):
+        shortages.require_room()
+
+
+def test_pages_say_what_the_disk_is_now(settings):
     assert shortages.present() is None
-    shortages.seen.forget()
-    disk(free=0)
+    settings.DISK_LEAST_BYTES = 2**62
     assert shortages.present().sentence == (
         "The disk of the data directory is full. Nothing can be saved until there is room."
     )
-    shortages.seen.forget()
-    disk(free=10 * MEGABYTE, read_only=True)
-    assert shortages.present() == Shortage.DISK_READ_ONLY
 
 
-def test_what_was_met_is_said_for_a_while(disk, monkeypatch):
-    disk(free=10 * MEGABYTE)
+def test_what_was_met_is_said_for_a_while(monkeypatch):
     shortages.seen.note(Shortage.DISK_FULL)
     assert (shortages.present(), shortages.recent()) == (None, Shortage.DISK_FULL)
     shortages.seen.note(Shortage.DATABASE_READ_ONLY)
     assert shortages.present() == Shortage.DATABASE_READ_ONLY
-    later = shortages.time.monotonic() + shortages.NOTED_SECONDS
-    monkeypatch.setattr(shortages.time, "monotonic", lambda: later)
+    later = time.monotonic() + shortages.NOTED_SECONDS
+    monkeypatch.setattr(time, "monotonic", lambda: later)
     assert shortages.present() is None
 
 
@@ -163,13 +181,18 @@ def test_what_was_met_is_said_for_a_while(disk, monkeypatch):
         (5, 120, 0, False),
     ],
 )
-def test_a_reserve_is_left_for_the_database(disk, free, total, size, fits):
-    disk(free=free * MEGABYTE, total=total * MEGABYTE)
+def test_a_reserve_is_left_for_the_database(free, total, size, fits):
+    found = disk(free=free, total=total)
     if fits:
-        shortages.require_room(size * MEGABYTE)
+        found.require_room(size * MEGABYTE)
         return
     with pytest.raises(NoRoom, match=f"is nearly full: {free} MB are left. Make room on the disk, then try again."):
-        shortages.require_room(size * MEGABYTE)
+        found.require_room(size * MEGABYTE)
+
+
+def test_what_needs_more_than_there_is_finds_no_room():
+    with pytest.raises(NoRoom, match="is nearly full"):
+        shortages.require_room(2**62)
 
 
 def record(error):
@@ -185,6 +208,6 @@ def test_the_log_has_one_line_a_minute(monkeypatch):
         None,
         RuntimeError,
     )
-    later = shortages.time.monotonic() + shortages.LOG_SECONDS
-    monkeypatch.setattr(shortages.time, "monotonic", lambda: later)
+    later = time.monotonic() + shortages.LOG_SECONDS
+    monkeypatch.setattr(time, "monotonic", lambda: later)
     assert calm.filter(record(full)) is True

@@ -10,7 +10,6 @@ import pytest
 
 from jobs import telemetry
 from jobs.telemetry import COUNTS, LEVELS, Counter, Histogram, Level, shared
-from tests.console.conftest import broker, redis_url  # noqa: F401
 
 THINGS = Counter("things", "Things.", ("kind",))
 WAITS = Histogram("waits", "Waits.", (0.1, 1.0))

@@ -4,7 +4,7 @@ import base64
 import sqlite3
 import threading
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,13 +104,13 @@ def readable(value: Any) -> Any:
 
 
 def messages_of(broker: redis.Redis) -> dict[str, str]:
-    read = {
-        "string": broker.get,
-        "list": lambda key: broker.lrange(key, 0, -1),
-        "hash": broker.hgetall,
-        "set": broker.smembers,
-        "zset": lambda key: broker.zrange(key, 0, -1),
-        "stream": broker.xrange,
+    read: dict[Any, Callable[[str], Any]] = {
+        b"string": broker.get,
+        b"list": lambda key: broker.lrange(key, 0, -1),
+        b"hash": broker.hgetall,
+        b"set": broker.smembers,
+        b"zset": lambda key: broker.zrange(key, 0, -1),
+        b"stream": broker.xrange,
     }
     keys = [key.decode() for key in broker.scan_iter()]
-    return {key: f"{key} {read[broker.type(key).decode()](key)!r}" for key in keys if broker.exists(key)}
+    return {key: f"{key} {read[broker.type(key)](key)!r}" for key in keys if broker.exists(key)}

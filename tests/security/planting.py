@@ -157,10 +157,12 @@ def kept_for_operators() -> dict[str, Any]:
 
 
 def tuning_job(state: str, data: Any) -> TuningJob:
-    live = {"phase": "BOUND", "started_at": NOW() - timedelta(minutes=5)}
+    live: dict[str, Any] = {"phase": "BOUND", "started_at": NOW() - timedelta(minutes=5)}
     over = {"phase": "CLOSED", "started_at": NOW() - timedelta(minutes=5), "ended_at": NOW()}
     asks = {"phase": "NEEDS_DECISION"}
-    fitting = {"RUNNING": live, "QUEUED": {"prepared_at": NOW()}, "NEEDS_DECISION": asks}.get(state, over)
+    fitting: dict[str, Any] = {"RUNNING": live, "QUEUED": {"prepared_at": NOW()}, "NEEDS_DECISION": asks}.get(
+        state, over
+    )
     job = factories.job(
         state="QUEUED" if state == "NEEDS_DECISION" else state, dataset=data, validation_dataset=data, notice="x",
         description="x", endpoint_display_name="x", machine_type="x", labels={"x": "x"}, log_text="ERROR x",
@@ -197,8 +199,8 @@ def settled() -> None:
         facts = {"models": "x", "bucket": "x", "project": "x"}
         found = {"state": "failed", "detail": "x", "facts": facts, "checked_at": NOW()}
         ProbeResult.objects.update_or_create(name=name, defaults=found)
-    found = [{"name": "x", "size": 4, "updated": "2026-11-24T12:00:00+00:00"}]
-    common = {"owner": who, "asked_at": NOW(), "fetched_at": NOW(), "folders": ["x"], "objects_found": found}
+    objects = [{"name": "x", "size": 4, "updated": "2026-11-24T12:00:00+00:00"}]
+    common = {"owner": who, "asked_at": NOW(), "fetched_at": NOW(), "folders": ["x"], "objects_found": objects}
     StorageListing.objects.create(uri="", next_token="x", **common)
     StorageListing.objects.create(uri="gs://bucket/x", next_token="x", **common)
     StorageListing.objects.create(uri="gs://bucket/y", error="x", **common)
@@ -208,7 +210,7 @@ def settled() -> None:
 def all_steps(data: Any) -> dict[str, Any]:
     """Every step of a draft was sent, so that each can be opened."""
     numbers = {"epochs": "3", "learning_rate": "0.0002", "tuning_mode": "PEFT_ADAPTER", "adapter_size": "8"}
-    steps = {
+    steps: dict[str, dict[str, Any]] = {
         "name": {"display_name": "x", "description": "x", "labels": "x"},
         "base-model": {"base_model": factories.BASE_MODEL, "custom_base_model": "x", "source": "x"},
         "output": {"output_uri": "gs://bucket/x"},

@@ -5,6 +5,7 @@ whether the owner still has no password. Prints JSON."""
 import json
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
@@ -54,4 +55,5 @@ def whole() -> bool:
 
 if __name__ == "__main__":
     act, *given = sys.argv[1:]
-    print(json.dumps({"deploy": deploy, "plant": plant, "whole": whole}[act](*given), default=str))
+    acts: dict[str, Callable[..., Any]] = {"deploy": deploy, "plant": plant, "whole": whole}
+    print(json.dumps(acts[act](*given), default=str))

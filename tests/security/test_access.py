@@ -5,19 +5,21 @@ nobody gets in without signing in. The addresses are those of the URLconf: one t
 import re
 import uuid
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
 from django.core.signing import BadSignature
-from django.urls import get_resolver, reverse
+from django.db.models import Model
+from django.urls import reverse
+from django.utils import timezone
 
 from console.web.streams import chat_ticket, subscription
 from jobs.models import Delivery, SharedFolder
 from jobs.services.chat import shared_links
 from tests import factories
 from tests.support.answers import status_of
+from tests.support.routes import patterns
 from tests.support.share import one_of
 from tests.support.stored import path_of as stored_path_of
 
@@ -277,8 +279,8 @@ def administrator():
 OTHERS = {"team_mate": factories.team_mate, "stranger": factories.stranger, "administrator": administrator}
 
 
-def patterns():
-    return {pattern.name: pattern.pattern.converters for pattern in get_resolver().url_patterns}
+def converters():
+    return {pattern.name: pattern.pattern.converters for pattern in patterns()}
 
 
 def address(name, pk=None):
@@ -288,8 +290,8 @@ def address(name, pk=None):
 
 def kept():
     """All rows of the domain and all accounts: what a refused request must leave as it was."""
-    tables = [User, *apps.get_app_config("jobs").get_models()]
-    return {table._meta.label: sorted(map(repr, table.objects.values_list())) for table in tables}
+    tables: list[type[Model]] = [User, *apps.get_app_config("jobs").get_models()]
+    return {table._meta.label: sorted(map(repr, table._default_manager.values_list())) for table in tables}
 
 
 def each_route(*, always: int = 2):
@@ -297,9 +299,9 @@ def each_route(*, always: int = 2):
 
 
 def test_every_address_is_listed_here():
-    with_id = {name for name, converters in patterns().items() if "pk" in converters}
+    with_id = {name for name, converters in converters().items() if "pk" in converters}
     assert with_id == set(ROUTES)
-    assert set(patterns()) - with_id == set(PLAIN) | set(PUBLIC)
+    assert set(converters()) - with_id == set(PLAIN) | set(PUBLIC)
 
 
 @each_route()
@@ -329,7 +331,8 @@ def test_somebody_else_learns_and_changes_nothing(client, owner, name, who):
 def test_no_id_of_any_thing_opens_any_address_to_somebody_else(client, owner, monkeypatch):
     """Also where the address is for another kind of thing. It takes long, and once a minute the use of a session is
     noted."""
-    monkeypatch.setattr("console.web.sessions.SEEN_EVERY", timedelta(days=1))
+    now = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: now)
     ids = {kind: make().pk for kind, make in THINGS.items()}
     client.force_login(factories.stranger())
     before = kept()

@@ -12,7 +12,7 @@ import pytest
 from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
-from django.urls import get_resolver, reverse
+from django.urls import reverse
 
 from console.web import audit as console_audit
 from console.web.audit_actions import ACTIONS, PRIVATE
@@ -25,9 +25,10 @@ from jobs.services.tuning import job_files
 from tests import factories
 from tests.console.views.tuning.test_new import DEPLOYMENT, training
 from tests.security.test_access import answer, column, compared
+from tests.support.routes import patterns
 
 pytestmark = [pytest.mark.threat("T23"), pytest.mark.django_db]
-ROUTES = {pattern.name: pattern for pattern in get_resolver().url_patterns}
+ROUTES = {pattern.name: pattern for pattern in patterns()}
 KINDS = {
     "UUIDConverter": uuid.UUID(int=0), "SlugConverter": "x", "StringConverter": "x", "IntConverter": 1,
     "PathConverter": "x",

@@ -4,6 +4,7 @@ that never was, and nothing of theirs is shown, used or changed."""
 import re
 import uuid
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -85,7 +86,7 @@ def file():
 
 
 # What is sent, by the method, the address of what is one's own, and the fields; ID stands for the id.
-FIELDS = {
+FIELDS: dict[str, tuple[str, str, str, dict[str, Any]]] = {
     "new chat": ("endpoint", "post", "/studio/chat/", {"endpoint": "ID", "text": "Ahoy", "key": KEY}),
     "set up a chat": ("endpoint", "post", "/studio/chat/", {"endpoint": "ID", "text": "", "key": KEY, "set-up": "1"}),
     "new chat by link": ("endpoint", "get", "/studio/chat/", {"endpoint": "ID"}),

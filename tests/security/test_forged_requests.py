@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.test import Client
-from django.urls import get_resolver, reverse
+from django.urls import reverse
 
 from tests import factories
 from tests.security import test_access
 from tests.security.streaming import serving
 from tests.support.answers import status_of
+from tests.support.routes import patterns
 from tests.support.share import one_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.threat("T4")]
@@ -41,7 +42,7 @@ CHANGED_BY_GET = {
 
 
 def names():
-    return sorted(pattern.name for pattern in get_resolver().url_patterns)
+    return sorted(pattern.name for pattern in patterns())
 
 
 def address(name):
@@ -53,7 +54,7 @@ def address(name):
 def everything() -> dict[str, list[Any]]:
     """Each row of each table, but of the audit log: it has what was refused."""
     models = [model for model in apps.get_models() if model.__name__ != "AuditEntry"]
-    return {model.__name__: sorted(map(repr, model.objects.values())) for model in models}
+    return {model.__name__: sorted(map(repr, model._default_manager.values())) for model in models}
 
 
 def changed(before):

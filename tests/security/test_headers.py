@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.urls import get_resolver, reverse
+from django.urls import reverse
 
 from tests import factories
 from tests.support.answers import close_files
 from tests.support.attacks import Target, fetch, target_of
+from tests.support.routes import patterns
 from tests.support.web import make_people, running_web
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.threat("T21")]
@@ -50,7 +51,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 CLOSE = "Connection: close\r\n\r\n"
 SIGN_IN = "GET /accounts/sign-in/ HTTP/1.1\r\n"
-REQUESTS = {
+REQUESTS: dict[str, tuple[Any, set[int]]] = {
     "no host": (SIGN_IN + CLOSE, {400}),
     "two hosts": (SIGN_IN + "{host}Host: evil.example\r\n" + CLOSE, {400}),
     "another host": (SIGN_IN + "Host: evil.example\r\n" + CLOSE, {400}),
@@ -163,7 +164,7 @@ def test_what_is_of_a_person_is_stored_by_nobody_in_between(client: Any, owner: 
     ids |= dict.fromkeys(["dataset-detail", "dataset-download", "dataset-rows", "dataset-problems"], job.dataset_id)
     ids |= {"endpoint-detail": factories.ready_endpoint(job=job).pk, "chat-picture": factories.picture().pk}
     ids |= {"chat-conversation": factories.conversation().pk}
-    names = {pattern.name for pattern in get_resolver().url_patterns if not pattern.pattern.converters} - PUBLIC
+    names = {pattern.name for pattern in patterns() if not pattern.pattern.converters} - PUBLIC
     addresses = [reverse(name) for name in sorted(names)] + [reverse(name, args=[pk]) for name, pk in ids.items()]
     wrong = {}
     for address in addresses:

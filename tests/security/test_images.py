@@ -204,7 +204,7 @@ def bare(made: CleanPicture) -> set[str]:
         return chunks_of(made.content) - {"IHDR", "IDAT", "IEND"}
     with Image.open(io.BytesIO(made.content)) as picture:
         known = {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
-        segments = {f"{name} {content[:20]!r}" for name, content in picture.applist if name != "APP0"}
+        segments = {f"{name} {content[:20]!r}" for name, content in vars(picture)["applist"] if name != "APP0"}
         return {str(key) for key in {*picture.info} - known} | segments | {str(tag) for tag in picture.getexif()}
 
 

@@ -13,15 +13,15 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.test import Client
-from django.urls import get_resolver
 
 from tests import factories
+from tests.support.routes import patterns
 from tests.support.share import one_of
 
 pytestmark = [pytest.mark.threat("T24"), pytest.mark.django_db]
 SEED = os.environ.get("JUNK_SEED", "24")
 # readyz and its like say 503 where no worker runs, as here.
-ROUTES = {pattern.name: pattern for pattern in get_resolver().url_patterns if not pattern.name.startswith("readyz")}
+ROUTES = {pattern.name: pattern for pattern in patterns() if not pattern.name.startswith("readyz")}
 TIMES = 6
 MANY_TIMES = 40
 NAMES = (
@@ -145,7 +145,7 @@ def send(junk: Junk, client: Client, owner: Any, name: str) -> Any:
     cookies = "; ".join(filter(None, [junk.cookies(), session]))
     client.cookies.clear()
     body, content_type = junk.body()
-    headers = junk.headers() | {"HTTP_COOKIE": cookies}
+    headers: dict[str, Any] = junk.headers() | {"HTTP_COOKIE": cookies}
     return client.generic(junk.chance.choice(METHODS), junk.address(name), body, content_type, **headers)
 
 

@@ -5,23 +5,23 @@ import io
 import json
 import re
 import uuid
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
-from django.urls import get_resolver, reverse
+from django.urls import reverse
 from selectolax.lexbor import LexborHTMLParser
 
 from tests import factories
 from tests.console.test_no_500 import FIELDS
 from tests.security import planting
+from tests.support.routes import patterns
 
 pytestmark = [pytest.mark.django_db, pytest.mark.threat("T5", "T6")]
 # Readiness is false here: there is no Redis.
-ROUTES = {
-    pattern.name: pattern.pattern for pattern in get_resolver().url_patterns if not pattern.name.startswith("readyz")
-}
+ROUTES = {pattern.name: pattern.pattern for pattern in patterns() if not pattern.name.startswith("readyz")}
 HTMX = {"HTTP_HX_REQUEST": "true"}
 MARK = "planted"
 TEXTS = {
@@ -75,7 +75,7 @@ def addresses(name, grown):
         "token": [grown["token"]], "picture": [grown["picture"]], "deployed": [grown["deployed"]],
         "pending_id": [uuid.uuid4()],
     }  # fmt: skip
-    found = [{}]
+    found: list[dict[str, Any]] = [{}]
     for key in keys:
         found = [given | {key: value} for given in found for value in choices[key]]
     paths = [reverse(name, kwargs=given) for given in found]
@@ -177,7 +177,8 @@ def test_no_page_and_no_file_takes_it_for_its_own(client, grown, settings, text)
     assert planting.plant(text) == []
     settings.METRICS_TOKEN = "a-token-that-nobody-guesses"
     client.defaults["HTTP_AUTHORIZATION"] = f"Bearer {settings.METRICS_TOKEN}"
-    found, fetched = {}, {}
+    found: dict[str, Any] = {}
+    fetched: dict[str, Any] = {}
     for name in ROUTES:
         for number, address in enumerate(addresses(name, grown)):
             answers = [client.get(address)]

@@ -6,7 +6,8 @@ from uuid import uuid4
 import pytest
 from celery import current_app
 from django.core.signing import Signer
-from kombu import Connection, Queue
+from kombu.connection import Connection
+from kombu.entity import Queue
 from kombu.exceptions import ContentDisallowed
 from kombu.utils import json
 

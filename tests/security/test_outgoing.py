@@ -14,7 +14,7 @@ import pytest
 from django.utils import timezone
 
 from jobs.models import Delivery, NotificationChoice, Problem
-from jobs.services.notifications import webhook, webhook_address
+from jobs.services.notifications import webhook
 from jobs.services.notifications.delivery_errors import NotDelivered
 from jobs.vertex.errors import VertexError
 from jobs.vertex.port import ChatRequest
@@ -78,14 +78,10 @@ LOCAL = [
 @pytest.mark.threat("T8")
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("host", LOCAL)
-def test_nothing_on_this_machine_is_connected_to(
-    owner: Any, settings: Any, monkeypatch: pytest.MonkeyPatch, host: str, scheme: str
-) -> None:
+def test_nothing_on_this_machine_is_connected_to(owner: Any, settings: Any, names: Any, host: str, scheme: str) -> None:
     """Whatever the system makes of a name: here each leads to this machine."""
     settings.WEBHOOK_PRIVATE = False
-    monkeypatch.setattr(
-        webhook_address.socket, "getaddrinfo", lambda _host, port, **_: [(2, 1, 6, "", ("127.0.0.1", port))]
-    )
+    names.answer = lambda _name: ["127.0.0.1"]
     with counting() as canary:
         port = canary.address.rpartition(":")[2]
         place, mark, rest = next((host.partition(sign) for sign in "#?\\" if sign in host), (host, "", ""))
@@ -122,16 +118,16 @@ def counting() -> Iterator[Counting]:
 
 @pytest.mark.django_db
 @pytest.mark.threat("T8")
-def test_a_name_that_changes_its_mind_is_asked_once(owner: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_changes_its_mind_is_asked_once(owner: Any, settings: Any, names: Any) -> None:
     """Public when it is checked, this machine when it is connected to."""
     settings.WEBHOOK_PRIVATE = False
     asked: list[str] = []
 
-    def resolve(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
-        asked.append(host)
-        return [(2, 1, 6, "", ("192.0.2.1" if len(asked) > 1 else "127.0.0.1", port))]
+    def resolve(name: str) -> list[str]:
+        asked.append(name)
+        return ["192.0.2.1" if len(asked) > 1 else "127.0.0.1"]
 
-    monkeypatch.setattr(webhook_address.socket, "getaddrinfo", resolve)
+    names.answer = resolve
     with counting() as canary:
         outcome = try_webhook(owner, f"https://rebind.example:{canary.address.rpartition(':')[2]}/")
     assert outcome == (Problem.NOT_PUBLIC, "127.0.0.1")

@@ -10,16 +10,17 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 import redis
 from django.core.exceptions import ImproperlyConfigured
-from django.urls import get_resolver, reverse
+from django.urls import reverse
 
+from console.environment import env_url
 from console.management.processes import without_secrets
-from console.settings import env_url
 from jobs.log_lines import LineFormatter
 from tests import factories
 from tests.journey import Tune, ask, deploy_base, fill_in, start, wait_for_catalogue, wait_until_ready
@@ -27,6 +28,7 @@ from tests.localservers import free_port
 from tests.receivers import receiving, wait_until
 from tests.running import GEMMA, ROOT, Running, environment, running, with_tiny_model
 from tests.security.leaks import Watch, files_of, found_in, messages_of, names_in, tables_of, watching
+from tests.support.routes import patterns
 from tests.visitor import Visitor
 
 pytestmark = [pytest.mark.threat("T15"), pytest.mark.timeout(400)]
@@ -179,7 +181,7 @@ class Person:
         """Neither the receiver nor the mail server takes it."""
         address = f"{receiver}/{self.planted['webhook']}?token={self.planted['webhook query']}"
         page = self.visitor.get("/settings/notifications/")
-        values = {"email": "somebody@example.com", "webhook_url": address}
+        values: dict[str, Any] = {"email": "somebody@example.com", "webhook_url": address}
         page = self.visitor.submit(page, "/settings/notifications/", **values)
         self.planted["signing key"] = re.findall(r"whsec_[\w+/=-]+", page.response.text)[0]
         for way in ("webhook", "email"):
@@ -244,7 +246,7 @@ class Person:
 
 
 def addresses() -> list[str]:
-    names = {pattern.name for pattern in get_resolver().url_patterns if not pattern.pattern.converters}
+    names = {pattern.name for pattern in patterns() if not pattern.pattern.converters}
     return sorted(reverse(name) for name in names if name)
 
 

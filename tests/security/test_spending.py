@@ -5,6 +5,7 @@ import uuid
 from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -13,7 +14,7 @@ from django.utils import timezone
 from jobs.errors import NotAllowedNow, SpendingLimitReached
 from jobs.models import Endpoint, EventLevel, PublisherModel, SpendingReservation, TuningJob
 from jobs.services.chat import conversations
-from jobs.services.costs import spending
+from jobs.services.costs import estimates, spending
 from jobs.services.endpoints import deployed_models, endpoints, lifetime
 from jobs.services.endpoints.deployed_models import DeployedModelSpec
 from jobs.services.endpoints.endpoints import DeploymentSpec, Machine
@@ -62,7 +63,8 @@ def used(user=None):
 
 def in_parallel(*calls):
     """What each raised, or nothing; all begin at the same moment."""
-    start, ended = threading.Barrier(len(calls)), []
+    start = threading.Barrier(len(calls))
+    ended: list[Any] = []
 
     def run(call):
         start.wait()
@@ -268,7 +270,7 @@ def test_a_training_that_has_ended_counts_with_what_it_cost(owner):
     deployment = spending.deployment_usd(MACHINE, 1, None)
     stats = {"totalBillableTokenCount": 10_000_000}
     cost = settled(job, state="SUCCEEDED", phase=Phase.CLOSED, resource_name="x/1", data_stats=stats) - deployment
-    assert (cost, cost < Decimal(job.estimate["cost_usd"])) == (jobs.estimates.figures(job).cost_usd, True)
+    assert (cost, cost < Decimal(job.estimate["cost_usd"])) == (estimates.figures(job).cost_usd, True)
 
 
 def test_a_training_that_failed_brings_no_deployment(owner):
@@ -297,10 +299,13 @@ def serving(owner, *, hours=1, kind="FIXED", **values):
 @pytest.fixture
 def later(monkeypatch):
     """Moves the clock, within what counts as one day."""
-    began = timezone.now()
-    today = spending.day_of(began)
-    monkeypatch.setattr(spending, "day_of", lambda _now: today)
-    return lambda **time: monkeypatch.setattr(timezone, "now", lambda: began + timedelta(**time))
+    began = timezone.now().replace(hour=0, minute=0, second=1)
+
+    def move(**time):
+        monkeypatch.setattr(timezone, "now", lambda: began + timedelta(**time))
+
+    move()
+    return move
 
 
 def hours_between(start, end):

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import BinaryIO
@@ -146,7 +147,7 @@ def large_bodies(
                     opened[number].sendall(chunk)
                     sent[number] += 65536
 
-        with _threads([lambda number=number: pour(number) for number in range(connections)]):
+        with _threads([partial(pour, number) for number in range(connections)]):
             yield sent
 
 

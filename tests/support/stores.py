@@ -9,28 +9,26 @@ from urllib.parse import urlsplit
 
 import boto3
 import httpx
-import pytest
 from django.conf import settings as at_first
 
-from jobs.files import gcs, remote, s3
 from jobs.files.address import storage_of
+from jobs.files.limits import Patience
 from tests.localservers import child, free_port, storage_emulator, wait_for
 
 BUCKET = "console-files"
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_EC2_METADATA_DISABLED": "true"}
 
 
-def use(settings: Any, url: str) -> None:
+# On a machine that is busy with other tests, a server of this machine may take long.
+LONG = Patience(connect=100.0, silence=100.0, ask=120.0, fetch=120.0, read=120.0)
+
+
+def use(settings: Any, url: str, patience: Patience | None = None) -> None:
     """With pytest-django's `settings`, which puts it back."""
-    settings.STORAGES = {**at_first.STORAGES, "files": storage_of(url)}
-
-
-def be_patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a machine that is busy with other tests, a server of this machine may take long."""
-    for name in ("ASK_SECONDS", "FETCH_SECONDS", "READ_SECONDS"):
-        monkeypatch.setattr(remote, name, 120.0)
-    monkeypatch.setattr(s3, "SILENCE_SECONDS", 100.0)
-    monkeypatch.setitem(gcs.PATIENCE, "timeout", (100.0, 100.0))
+    storage = storage_of(url)
+    if patience and url:
+        storage = {**storage, "OPTIONS": {**storage["OPTIONS"], "patience": patience}}
+    settings.STORAGES = {**at_first.STORAGES, "files": storage}
 
 
 @contextmanager

@@ -31,14 +31,16 @@ class Command(BaseCommand):
             if person:
                 people.set_administrator(person, administrator)
             else:
-                people.add_person(name, ask_password(), is_administrator=administrator)
+                people.add_person(name, self.ask_password(), is_administrator=administrator)
         except NotAllowedNow as error:
             raise CommandError(str(error)) from None
         self.stdout.write(f"{name} is {'an administrator' if administrator else 'an ordinary person'} now.")
 
+    def ask_password(self) -> str:
+        password = self.ask("Password: ")
+        if self.ask("Password (again): ") != password:
+            raise CommandError("The two passwords differ. Nothing was changed.")
+        return password
 
-def ask_password() -> str:
-    password = getpass("Password: ")
-    if getpass("Password (again): ") != password:
-        raise CommandError("The two passwords differ. Nothing was changed.")
-    return password
+    def ask(self, prompt: str) -> str:
+        return getpass(prompt)

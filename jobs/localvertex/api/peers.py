@@ -75,10 +75,10 @@ def _answered(answer: bytes) -> int | None:
     return uid if inode and state != LISTENS else None
 
 
-def read_list(local: Address, remote: Address) -> int | None:
+def read_list(local: Address, remote: Address, lists: tuple[Path, ...] = LISTED) -> int | None:
     """The list is not read at one moment, so that a line may be missed. One without our own end tells nothing."""
     for _attempt in range(ATTEMPTS):
-        owners = _listed(local, remote)
+        owners = _listed(local, remote, lists)
         if local in owners:
             return owners[local]
     if remote not in owners:
@@ -86,10 +86,10 @@ def read_list(local: Address, remote: Address) -> int | None:
     return None
 
 
-def _listed(local: Address, remote: Address) -> dict[Address, int]:
+def _listed(local: Address, remote: Address, lists: tuple[Path, ...]) -> dict[Address, int]:
     ends = {text: end for end in (local, remote) for text in _as_listed(end)}
     found = {}
-    for path in LISTED:
+    for path in lists:
         with suppress(OSError):
             for fields in map(str.split, path.read_text().splitlines()[1:]):
                 here, there = ends.get(fields[1]), ends.get(fields[2])

@@ -135,14 +135,15 @@ def turn_of(role: str, content: str) -> dict[str, str]:
     return {"role": role, "content": content}
 
 
-def json_lines(conversation: Conversation, *, only_good: bool = False) -> str:
-    """Each row repeats those before it: a long chat is cut where the file would become too large to upload."""
+def json_lines(conversation: Conversation, *, only_good: bool = False, largest: int = LARGEST) -> str:
+    """Each row repeats those before it: a long chat is cut where the file would become too large to upload. `largest`:
+    in characters."""
     lines: list[str] = []
     size = 0
     for row in training_rows(conversation, only_good=only_good):
         line = json.dumps(row, ensure_ascii=False) + "\n"
         size += len(line)
-        if size > LARGEST or len(line.encode()) > LONGEST_LINE:
+        if size > largest or len(line.encode()) > LONGEST_LINE:
             break
         lines.append(line)
     return "".join(lines)

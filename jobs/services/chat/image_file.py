@@ -68,8 +68,11 @@ def kind_of(beginning: bytes) -> str:
     return "kind"
 
 
-def clean(file: IO[bytes], *, size: int, name: str, side: int) -> CleanPicture:
-    """At most `side` pixels long, turned upright, opaque, without metadata. Raises PictureRefused with a sentence."""
+def clean(
+    file: IO[bytes], *, size: int, name: str, side: int, program: Path = CHILD, seconds: float = SECONDS
+) -> CleanPicture:
+    """At most `side` pixels long, turned upright, opaque, without metadata. Raises PictureRefused with a sentence.
+    `program` is what the child runs, and `seconds` how long it may take."""
     if size > LARGEST_FILE or size == 0:
         raise refused("large" if size else "empty", name)
     file.seek(0)
@@ -80,7 +83,7 @@ def clean(file: IO[bytes], *, size: int, name: str, side: int) -> CleanPicture:
     if not AT_ONCE.acquire(timeout=LONGEST_WAIT):
         raise refused("busy", name)
     try:
-        answer = _ask_child(file, kind, side)
+        answer = _ask_child(file, [str(program), kind, str(side)], seconds)
     finally:
         AT_ONCE.release()
     picture = _read(answer, side)
@@ -89,10 +92,10 @@ def clean(file: IO[bytes], *, size: int, name: str, side: int) -> CleanPicture:
     return picture
 
 
-def _ask_child(file: IO[bytes], kind: str, side: int) -> tuple[int | None, bytes]:
-    """Its exit code (None: it was killed after SECONDS) and what it wrote: at most what its own limit lets it."""
-    command = [sys.executable, "-E", "-P", str(CHILD), kind, str(side)]
-    alone: dict[str, Any] = {"stderr": subprocess.DEVNULL, "env": {}, "cwd": "/", "timeout": SECONDS}
+def _ask_child(file: IO[bytes], arguments: list[str], seconds: float) -> tuple[int | None, bytes]:
+    """Its exit code (None: it was killed when its time was over) and what it wrote: at most what its limit lets it."""
+    command = [sys.executable, "-E", "-P", *arguments]
+    alone: dict[str, Any] = {"stderr": subprocess.DEVNULL, "env": {}, "cwd": "/", "timeout": seconds}
     with TemporaryFile() as given, TemporaryFile() as made:
         while part := file.read(64 * 1024):
             given.write(part)

@@ -60,13 +60,13 @@ class RowPage:
     searched_to: int = 0
 
 
-def page_of_rows(dataset: Dataset, first: int, query: str = "") -> RowPage:
-    """`first` is the line to begin with, counted from 1."""
+def page_of_rows(dataset: Dataset, first: int, query: str = "", *, most: int = BYTES_SEARCHED) -> RowPage:
+    """`first` is the line to begin with, counted from 1. A search looks at so many bytes at `most`."""
     wanted, page, read = query.casefold(), RowPage(), 0
     with opened(dataset) as file:
         for line in islice(Lines(file, None), max(first - 1, 0), None):
             read += len(line.data)
-            if len(page.rows) == ROWS_A_PAGE or (wanted and read > BYTES_SEARCHED):
+            if len(page.rows) == ROWS_A_PAGE or (wanted and read > most):
                 page.following = line.number
                 break
             page.searched_to = line.number

@@ -69,20 +69,23 @@ def is_lines(file: IO[bytes]) -> bool:
     return False
 
 
-def elements(file: IO[bytes], most: float = math.inf) -> Iterator[Line]:
+def elements(
+    file: IO[bytes], most: float = math.inf, *, chunk_size: int = CHUNK, longest: int = LONGEST_LINE
+) -> Iterator[Line]:
     """The objects of a JSON list, or objects that follow one another, with the lines they begin on. `most`: bytes.
 
-    Reads on whatever stands between them, and holds no more than one: of one that is longer than LONGEST_LINE only
-    the brackets are counted.
+    Reads on whatever stands between them, and holds no more than one: of one that is longer than `longest` only the
+    brackets are counted.
     """
-    scanner, size = Scanner(), 0
-    while size < most and (chunk := file.read(CHUNK)):
+    scanner, size = Scanner(longest), 0
+    while size < most and (chunk := file.read(chunk_size)):
         size += len(chunk)
         yield from scanner.feed(chunk)
 
 
 class Scanner:
-    def __init__(self) -> None:
+    def __init__(self, longest: int = LONGEST_LINE) -> None:
+        self.longest = longest
         self.data = b""
         self.at = self.counted = 0
         self.line = self.begun = 1
@@ -114,7 +117,7 @@ class Scanner:
     def _closed(self, end: int) -> Line:
         data = b"" if self.cut else self.data[self.start : end]
         self.start = None
-        return Line(self.begun, data, self.cut or len(data) > LONGEST_LINE)
+        return Line(self.begun, data, self.cut or len(data) > self.longest)
 
     def _count_to(self, at: int) -> None:
         self.line += self.data.count(b"\n", self.counted, at)
@@ -122,13 +125,13 @@ class Scanner:
 
     def _forget(self, at: int) -> None:
         """What no open object needs; the inside of an endless text, but not whether its next character is escaped."""
-        if self.start is not None and len(self.data) - self.start > LONGEST_LINE:
+        if self.start is not None and len(self.data) - self.start > self.longest:
             self.start, self.cut = None, True
         kept = at if self.start is None else self.start
         self._count_to(kept)
         self.start = None if self.start is None else 0
         self.data, self.at, self.counted = self.data[kept:], at - kept, self.counted - kept
-        if len(self.data) - self.at > LONGEST_LINE:
+        if len(self.data) - self.at > self.longest:
             self._count_to(len(self.data))
             slashes = len(self.data) - len(self.data.rstrip(b"\\"))
             self.data, self.at, self.counted = b'"' + b"\\" * (slashes % 2), 0, 0

@@ -8,9 +8,10 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import redis
@@ -286,10 +287,10 @@ def live_stream(now: datetime) -> Part:
     return Part("live", PartState.OK, "", {}, now, _ms_since(began))
 
 
-def disk(now: datetime) -> Part:
+def disk(now: datetime, measure: Callable[[Path], Any] = shutil.disk_usage) -> Part:
     """Of the data directory, as this process sees it."""
     try:
-        usage = shutil.disk_usage(settings.DATA_DIR)
+        usage = measure(settings.DATA_DIR)
     except OSError:
         return Part("disk", PartState.UNKNOWN, _("The data directory cannot be read."), checked_at=now)
     found = Part("disk", PartState.OK, "", {"free": usage.free, "total": usage.total}, now)

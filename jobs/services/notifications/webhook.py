@@ -20,8 +20,6 @@ from . import webhook_address
 from .delivery_errors import NotDelivered
 
 CONNECT_SECONDS = 5
-# For all of a try but the look-up of the name, however slowly the answer drips.
-SECONDS = 15
 PREFIX = "whsec_"
 LARGEST_REASON = 2000
 
@@ -103,17 +101,17 @@ def _judge(status: int) -> None:
 
 async def _post(url: httpx.URL, found: list[str], headers: dict[str, str], body: bytes) -> int:
     try:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(settings.WEBHOOK_TIMEOUT):
             return await _first_that_connects(url, found, headers, body)
     except (TimeoutError, httpx.TimeoutException):
-        raise NotDelivered(Problem.TIMEOUT, str(SECONDS)) from None
+        raise NotDelivered(Problem.TIMEOUT, str(settings.WEBHOOK_TIMEOUT)) from None
     except httpx.TransportError as error:
         raise NotDelivered(Problem.UNREACHABLE, type(error).__name__) from None
 
 
 async def _first_that_connects(url: httpx.URL, found: list[str], headers: dict[str, str], body: bytes) -> int:
     """Nothing was sent to an address that did not take the connection, so the next one may be tried."""
-    timeout = httpx.Timeout(SECONDS, connect=CONNECT_SECONDS)
+    timeout = httpx.Timeout(settings.WEBHOOK_TIMEOUT, connect=CONNECT_SECONDS)
     async with httpx.AsyncClient(timeout=timeout, trust_env=False, follow_redirects=False) as client:
         for address in found[:-1]:
             try:

@@ -14,7 +14,6 @@ from .messages import enum_name, raw
 
 SERVICE = "model_garden_service"
 OWN_MODELS = "is_hf_wildcard(false)"
-PAGE_SIZE = 100
 SECTIONS = ("use cases", "documentation", "pricing")
 
 _SHORT = re.compile(r"(?P<publisher>[\w.-]+)/(?P<model>[\w.-]+)@(?P<version>[\w.-]+)")
@@ -25,7 +24,7 @@ class Catalogue:
     def list_models(self) -> list[CatalogueModel]:
         """PublisherModel has no title and no description: both come from its documentations, where it has any."""
         request = types.ListPublisherModelsRequest(
-            parent="publishers/*", filter=OWN_MODELS, list_all_versions=True, page_size=PAGE_SIZE
+            parent="publishers/*", filter=OWN_MODELS, list_all_versions=True, page_size=settings.VERTEX_PAGE_SIZE
         )
         found = clients.all_pages(clients.client(SERVICE).list_publisher_models, request)
         return [_model(model) for model in found if _is_open(model)]

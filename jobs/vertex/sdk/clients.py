@@ -18,8 +18,6 @@ from . import IMPORTING, departure
 from .credentials import load
 from .translate import translated
 
-READ_SECONDS = 10.0
-CREATE_SECONDS = 60.0
 CLIENTS = {
     "endpoint_service": "EndpointServiceClient",
     "gen_ai_tuning_service": "GenAiTuningServiceClient",
@@ -59,7 +57,7 @@ def client(service: str, location: str = "") -> Any:
 def ask(method: Any, request: Any) -> Any:
     """A read, or a change that may be repeated without harm."""
     with translated():
-        return method(request=request, retry=None, timeout=READ_SECONDS)
+        return method(request=request, retry=None, timeout=settings.VERTEX_READ_SECONDS)
 
 
 def all_pages(method: Any, request: Any) -> list[Any]:
@@ -79,7 +77,7 @@ def create(service: str, method: str, make: Callable[[], Any], *, bucket: str = 
         request, url = make(), address(location or settings.VERTEX_LOCATION)
         sender = _client(service, url, keep_alive=False)
         sending.watch(sender.transport._session, url)
-        return getattr(sender, method)(request=request, retry=None, timeout=CREATE_SECONDS)
+        return getattr(sender, method)(request=request, retry=None, timeout=settings.VERTEX_CREATE_SECONDS)
 
 
 def bearer_token() -> str:
@@ -87,7 +85,7 @@ def bearer_token() -> str:
     with translated():
         found = credentials()
         if not isinstance(found, AnonymousCredentials) and not found.valid:
-            found.refresh(partial(Request(), timeout=READ_SECONDS))
+            found.refresh(partial(Request(), timeout=settings.VERTEX_READ_SECONDS))
         return found.token or ""
 
 

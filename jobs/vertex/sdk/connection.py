@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from django.conf import settings
 from google.api_core.exceptions import from_http_response
 
 from jobs.vertex.port import Credentials
@@ -32,7 +33,9 @@ class Connection:
         location = clients.parent().rpartition("/")[2]
         url = f"{clients.address(location)}/v1beta1/{clients.parent()}/tuningJobs"
         with translated():
-            answer = session.get(url, params={"pageSize": 1}, timeout=clients.READ_SECONDS, allow_redirects=False)
+            answer = session.get(
+                url, params={"pageSize": 1}, timeout=settings.VERTEX_READ_SECONDS, allow_redirects=False
+            )
             if answer.status_code != 200:
                 raise from_http_response(answer)  # type: ignore[no-untyped-call]
         return _time(answer.headers.get("Date", ""))

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from django.conf import settings
+
 from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import NotAuthorised, NotFound, Refused
 from jobs.vertex.port import Listing, StoredObject
 
-from .clients import READ_SECONDS
 from .translate import translated
 
 THEIRS, OURS = "t", "o"
@@ -51,7 +52,7 @@ def _page(method: Callable[..., Any], token: str, limit: int) -> tuple[list[Any]
     if kind not in ("", THEIRS, OURS) or (kind == OURS and not rest.isdecimal()):
         raise Refused(_("This page of the list is not there any more. Begin at the first."), "INVALID_ARGUMENT")
     theirs = rest if kind == THEIRS else None
-    iterator = method(page_size=limit, page_token=theirs, timeout=READ_SECONDS, retry=None)
+    iterator = method(page_size=limit, page_token=theirs, timeout=settings.VERTEX_READ_SECONDS, retry=None)
     found = list(next(iterator.pages, ()))
     following = f"{THEIRS}{iterator.next_page_token}" if iterator.next_page_token else ""
     return found, following, set(getattr(iterator, "prefixes", ()))

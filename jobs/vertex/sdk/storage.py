@@ -14,7 +14,7 @@ from jobs.vertex.errors import AlreadyExists, NotAuthorised, NotFound, Refused
 from jobs.vertex.port import Listing, StoredObject
 
 from . import listing
-from .clients import READ_SECONDS, anonymous, harden
+from .clients import anonymous, harden
 from .credentials import load
 from .translate import translated
 
@@ -46,14 +46,16 @@ class Storage:
         bucket, path = _parts(uri)
         prefix = f"{path}/" if path else ""
         with translated(bucket=bucket):
-            found = _client().list_blobs(bucket, prefix=prefix, max_results=1, timeout=READ_SECONDS, retry=None)
+            found = _client().list_blobs(
+                bucket, prefix=prefix, max_results=1, timeout=settings.VERTEX_READ_SECONDS, retry=None
+            )
             return not list(found)
 
     def find_object(self, uri: str) -> StoredObject | None:
         bucket, name = _parts(uri)
         try:
             with translated(bucket=bucket):
-                blob = _client().bucket(bucket).get_blob(name, timeout=READ_SECONDS, retry=None)
+                blob = _client().bucket(bucket).get_blob(name, timeout=settings.VERTEX_READ_SECONDS, retry=None)
         except NotFound:
             return None
         return None if blob is None else StoredObject(blob.name, blob.size or 0, blob.updated)
@@ -61,13 +63,13 @@ class Storage:
     def delete(self, uri: str) -> None:
         bucket, name = _parts(uri)
         with suppress(NotFound), translated(bucket=bucket):
-            _client().bucket(bucket).blob(name).delete(timeout=READ_SECONDS, retry=None)
+            _client().bucket(bucket).blob(name).delete(timeout=settings.VERTEX_READ_SECONDS, retry=None)
 
     def read_text(self, uri: str, limit: int) -> str | None:
         bucket, name = _parts(uri)
         try:
             with translated(bucket=bucket):
-                blob = _client().bucket(bucket).get_blob(name, timeout=READ_SECONDS, retry=None)
+                blob = _client().bucket(bucket).get_blob(name, timeout=settings.VERTEX_READ_SECONDS, retry=None)
                 return None if blob is None else _tail(blob, limit)
         except NotFound:
             return None
@@ -89,12 +91,12 @@ class Storage:
     def _create(self, bucket: str) -> None:
         location = settings.VERTEX_LOCATION
         with suppress(AlreadyExists), translated(bucket=bucket):
-            _client().create_bucket(bucket, location=location, timeout=READ_SECONDS, retry=None)
+            _client().create_bucket(bucket, location=location, timeout=settings.VERTEX_READ_SECONDS, retry=None)
 
 
 def _held(bucket: str) -> set[str]:
     """To ask for one's rights needs none, other than to look at the bucket, and tells whether there is one, too."""
-    return set(_client().bucket(bucket).test_iam_permissions(NEEDED, timeout=READ_SECONDS, retry=None))
+    return set(_client().bucket(bucket).test_iam_permissions(NEEDED, timeout=settings.VERTEX_READ_SECONDS, retry=None))
 
 
 def _missing_rights(bucket: str, rights: list[str]) -> str:
@@ -107,7 +109,7 @@ def _missing_rights(bucket: str, rights: list[str]) -> str:
 def _tail(blob: Any, limit: int) -> str:
     """The object may grow or be replaced between the two calls, so the range is only a hint."""
     start = max(0, (blob.size or 0) - limit)
-    data: bytes = blob.download_as_bytes(start=start or None, timeout=READ_SECONDS, retry=None)
+    data: bytes = blob.download_as_bytes(start=start or None, timeout=settings.VERTEX_READ_SECONDS, retry=None)
     return data[-limit:].decode("utf-8", "replace")
 
 

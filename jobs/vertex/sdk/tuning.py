@@ -15,7 +15,6 @@ from . import clients
 from .messages import enum_name, raw, remote_error
 
 SERVICE = "gen_ai_tuning_service"
-PAGE_SIZE = 100
 
 
 class Tuning:
@@ -58,7 +57,7 @@ class Tuning:
 
 
 def _first_page(location: str) -> Any:
-    request = types.ListTuningJobsRequest(parent=clients.parent(location), page_size=PAGE_SIZE)
+    request = types.ListTuningJobsRequest(parent=clients.parent(location), page_size=settings.VERTEX_PAGE_SIZE)
     return clients.ask(clients.client(SERVICE, location).list_tuning_jobs, request)
 
 

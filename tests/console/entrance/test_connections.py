@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -18,9 +19,9 @@ class Caller:
 
     def __init__(self, address: str, *, is_idle: bool = False) -> None:
         self.address, self.is_idle, self.is_near = address, is_idle, address == NEAR
+        self.is_cut = False
         self.transport = SimpleNamespace(is_closing=lambda: self.is_cut)
         self.loop = SimpleNamespace(call_later=lambda *_: SimpleNamespace(cancel=lambda: None))
-        self.is_cut = False
 
     def cut_off(self) -> None:
         self.is_cut = True
@@ -29,7 +30,7 @@ class Caller:
 def come(door: Door, address: str, count: int = 1, *, is_idle: bool = False) -> list[Caller]:
     callers = [Caller(address, is_idle=is_idle) for _ in range(count)]
     for caller in callers:
-        door.let_in(caller)
+        door.let_in(cast(Any, caller))
     return callers
 
 

@@ -11,6 +11,7 @@ from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 from console.entrance import limits
 from console.entrance.limits import Full, Ledger
 from console.entrance.pages import Pages
+from console.entrance.threads import Work
 
 SCOPE = {"type": "http", "http_version": "1.1", "method": "GET", "scheme": "http", "path": "/", "query_string": b"",
          "headers": [], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80)}  # fmt: skip
@@ -34,14 +35,14 @@ class Client:
         self.has_ended = message["type"] == "http.response.body" and not message.get("more_body")
 
 
-def pages_of(response: Any, ledger: Ledger | None = None) -> Pages:
+def pages_of(response: Any, ledger: Ledger | None = None, work: Work | None = None) -> Pages:
     def django(environ: Any, start_response: Any) -> Any:
         made = response()
         start_response("200 OK", list(made.items()))
         file = getattr(made, "file_to_stream", None)
         return environ["wsgi.file_wrapper"](file) if file else made
 
-    return Pages(django, ledger or Ledger())
+    return Pages(django, ledger or Ledger(), work=work)
 
 
 async def ask(pages: Pages, client: Client, name: str = "somebody", method: str = "GET") -> str:
@@ -152,8 +153,7 @@ def test_who_has_a_hundred_requests_waiting_is_told_so_at_once():
 
 
 @pytest.mark.threat("T12")
-def test_threads_that_all_hang_are_noticed_and_one_that_works_is_enough(monkeypatch):
-    monkeypatch.setattr(limits, "HUNG_SECONDS", 0.3)
+def test_threads_that_all_hang_are_noticed_and_one_that_works_is_enough():
     gate, inside = threading.Event(), []
 
     def page() -> HttpResponse:
@@ -162,7 +162,7 @@ def test_threads_that_all_hang_are_noticed_and_one_that_works_is_enough(monkeypa
         return HttpResponse("x")
 
     async def play() -> list[bool]:
-        pages, tasks = pages_of(page), []
+        pages, tasks = pages_of(page, work=Work(hung_seconds=0.3)), []
         seen = []
         for number in range(limits.THREADS):
             tasks.append(asyncio.create_task(ask(pages, ready(Client()), f"client {number}")))
@@ -182,9 +182,8 @@ def test_threads_that_all_hang_are_noticed_and_one_that_works_is_enough(monkeypa
 
 
 @pytest.mark.threat("T12")
-def test_threads_that_work_for_long_are_not_taken_for_hanging_until_they_do(monkeypatch):
+def test_threads_that_work_for_long_are_not_taken_for_hanging_until_they_do():
     """One that computes is enough, as with ten large uploads on a slow machine."""
-    monkeypatch.setattr(limits, "HUNG_SECONDS", 0.5)
     gate, work, inside = threading.Event(), threading.Event(), []
 
     def page() -> HttpResponse:
@@ -203,7 +202,7 @@ def test_threads_that_work_for_long_are_not_taken_for_hanging_until_they_do(monk
         return any(seen)
 
     async def play() -> list[bool]:
-        pages = pages_of(page)
+        pages = pages_of(page, work=Work(hung_seconds=0.5))
         asking = [ask(pages, ready(Client()), f"client {number}") for number in range(limits.THREADS)]
         tasks = [asyncio.create_task(one) for one in asking]
         while len(inside) < limits.THREADS:
@@ -246,9 +245,8 @@ def test_an_answer_that_nobody_takes_any_more_is_not_made_to_its_end():
 
 
 @pytest.mark.threat("T12")
-def test_an_answer_that_is_too_large_to_lie_here_is_cut_off(monkeypatch):
-    monkeypatch.setattr(limits, "ANSWER_BYTES", 2000)
-    client = answered(lambda: rows(10_000))
+def test_an_answer_that_is_too_large_to_lie_here_is_cut_off():
+    client = answered(lambda: rows(10_000), ledger=Ledger(answer=2000))
     assert (client.has_ended, 0 < len(client.body) <= 2000) == (False, True)
 
 
@@ -263,7 +261,9 @@ def untaken(ledger: Ledger, sizes: dict[str, list[int]]) -> dict[str, int]:
     """How many pages of these sizes each client gets that takes nothing; then all take theirs, and nothing is held."""
 
     async def play() -> dict[str, int]:
-        found, tasks, clients = {}, [], []
+        found: dict[str, int] = {}
+        tasks: list[Any] = []
+        clients: list[Client] = []
         for name, wanted in sizes.items():
             found[name] = 0
             for size in wanted:

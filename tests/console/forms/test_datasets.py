@@ -1,12 +1,13 @@
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils.datastructures import MultiValueDict
 
 from console.forms.datasets import UploadForm
 
 
 def errors(content=b"{}", **values):
     file = None if content is None else SimpleUploadedFile("a.jsonl", content)
-    form = UploadForm(values, {} if file is None else {"file": file})
+    form = UploadForm(values, MultiValueDict({} if file is None else {"file": [file]}))
     return {name: list(messages) for name, messages in form.errors.items()}
 
 

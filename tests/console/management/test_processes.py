@@ -112,7 +112,11 @@ def test_options_that_cannot_be_read_are_refused(plan):
         plan(CONSOLE_LOCAL_OPTIONS="--base-model 'a")
 
 
-def test_missing_packages_are_named(monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "torch" else name)
-    assert processes.missing_packages({}) == ["torch"]
-    assert processes.missing_packages({"VERTEX_PROJECT": "real"}) == []
+def test_missing_packages_are_named():
+    needed = (*processes.NEEDED_LOCALLY, "a_package_that_nobody_wrote")
+    assert processes.missing_packages({}, needed) == ["a_package_that_nobody_wrote"]
+    assert processes.missing_packages({"VERTEX_PROJECT": "real"}, needed) == []
+
+
+def test_what_a_local_console_needs_is_installed_for_the_tests():
+    assert ("torch" in processes.NEEDED_LOCALLY, processes.missing_packages({})) == (True, [])

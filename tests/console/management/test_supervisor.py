@@ -9,13 +9,14 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from console.management.liveness import Ear
 from console.management.rundir import RunDirectory
-from console.management.supervisor import CHILD, Process, StartFailed, Supervisor
+from console.management.supervisor import CHILD, Patience, Process, StartFailed, Supervisor
 from console.management.terminal import Terminal
 
 SLEEP = "import time; print('here', flush=True); time.sleep(60)"
@@ -40,29 +41,37 @@ def beating(folder: Path, code: str = STEADY, name: str = "chat") -> Process:
     return Process(name, [sys.executable, "-c", code], dict(os.environ), None, folder)
 
 
-@pytest.fixture
-def impatient(monkeypatch):
-    """Tenths of a second in place of seconds. A process that starts is given time all the same: Python takes some."""
-    for name, seconds in {"DEAF_SECONDS": 1.5, "DEAF_GRACE": 0.3, "AWAY_SECONDS": 0.7}.items():
-        monkeypatch.setattr(f"console.management.supervisor.{name}", seconds)
-    monkeypatch.setattr("console.management.liveness.ASK_SECONDS", 0.1)
+# Tenths of a second in place of seconds. A process that starts is given time all the same: Python takes some.
+SHORT = Patience(ask=0.1, deaf=1.5, deaf_grace=0.3, away=0.7)
 
 
 def said(supervisor: Supervisor) -> str:
     """Of its own, without the lines of its processes."""
     supervisor.terminal.flush()
+    assert isinstance(supervisor.terminal.stream, io.StringIO)
     lines = supervisor.terminal.stream.getvalue().splitlines(keepends=True)
     return "".join(line for line in lines if "│" not in line)
 
 
 @pytest.fixture
-def supervisor(tmp_path):
+def patience():
+    """Of the supervisor; a test says what its own is with `patient`."""
+    return Patience()
+
+
+@pytest.fixture
+def supervisor(tmp_path, patience):
     run = RunDirectory(tmp_path)
     run.acquire()
-    made = Supervisor(Terminal(tmp_path / "logs", io.StringIO()), run)
+    made = Supervisor(Terminal(tmp_path / "logs", io.StringIO()), run, patience)
     yield made
     made.stop()
     run.release()
+
+
+def patient(patience: Patience, **changes: float):
+    """For a test, with these changes."""
+    return pytest.mark.parametrize("patience", [replace(patience, **changes)], ids=["patience"])
 
 
 def eventually(check, seconds: float = 10) -> bool:
@@ -159,8 +168,8 @@ def test_a_process_that_never_answers_is_reported(supervisor, tmp_path):
         supervisor.wait_until_ready(["web"], 0.2)
 
 
-def test_stop_ends_the_whole_group_however_stubborn(supervisor, tmp_path, monkeypatch):
-    monkeypatch.setattr("console.management.supervisor.FRONT_GRACE", 0.5)
+@patient(Patience(), front_grace=0.5)
+def test_stop_ends_the_whole_group_however_stubborn(supervisor, tmp_path):
     supervisor.start(process(tmp_path, STUBBORN), process(tmp_path, PARENT, "vertex", behind=True))
     groups = [child.popen.pid for child in supervisor.children.values()]
     assert eventually(lambda: len(members(groups[1])) == 2)
@@ -199,6 +208,7 @@ def test_a_child_ends_with_its_killed_parent():
 
 
 @pytest.mark.fault("F18", "F23")
+@patient(SHORT)
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
@@ -206,7 +216,7 @@ def test_a_child_ends_with_its_killed_parent():
         (COMPLAINS, "chat did not answer for 2 s (its threads take no work); starting it again in 0.5 s."),
     ],
 )
-def test_a_process_that_falls_silent_is_started_again_and_said(supervisor, tmp_path, impatient, code, reason):
+def test_a_process_that_falls_silent_is_started_again_and_said(supervisor, tmp_path, code, reason):
     supervisor.start(beating(tmp_path, code))
     first = supervisor.children["chat"].popen.pid
     assert watched(supervisor, lambda: supervisor.children["chat"].popen.pid != first)
@@ -214,8 +224,9 @@ def test_a_process_that_falls_silent_is_started_again_and_said(supervisor, tmp_p
 
 
 @pytest.mark.fault("F18")
+@patient(SHORT)
 @pytest.mark.parametrize("asked", [True, False])
-def test_a_stopped_process_is_ended_with_all_that_it_had_started(supervisor, tmp_path, impatient, asked):
+def test_a_stopped_process_is_ended_with_all_that_it_had_started(supervisor, tmp_path, asked):
     """A stopped process answers no question; with `asked` the question is whether it runs."""
 
     def is_running() -> bool:
@@ -232,46 +243,47 @@ def test_a_stopped_process_is_ended_with_all_that_it_had_started(supervisor, tmp
     assert (members(first), said(supervisor)) == ([], "web did not answer for 2 s; starting it again in 0.5 s.\n")
 
 
-def test_a_process_that_beats_is_left_alone(supervisor, tmp_path, impatient):
+@patient(SHORT)
+def test_a_process_that_beats_is_left_alone(supervisor, tmp_path):
     supervisor.start(beating(tmp_path), process(tmp_path))
     pids = [child.popen.pid for child in supervisor.children.values()]
     assert watched_for(supervisor, 4) == ""
     assert [child.popen.pid for child in supervisor.children.values()] == pids
 
 
-def test_a_process_that_starts_has_a_patience_of_its_own(supervisor, tmp_path, impatient, monkeypatch):
+@patient(SHORT, start=4.0)
+def test_a_process_that_starts_has_a_patience_of_its_own(supervisor, tmp_path):
     supervisor.start(beating(tmp_path, SLEEP))
     assert watched_for(supervisor, 3) == ""
-    monkeypatch.setattr("console.management.supervisor.START_SECONDS", 1)
     supervisor.stopping.clear()
-    assert watched(supervisor, lambda: "chat did not answer within 1 s of its start; starting" in said(supervisor))
+    assert watched(supervisor, lambda: "chat did not answer within 4 s of its start; starting" in said(supervisor))
 
 
-@pytest.mark.parametrize(("gap", "is_ended"), [(0.5, False), (60, True)])
+@pytest.mark.parametrize(
+    ("patience", "is_ended"),
+    [(replace(SHORT, look=1.0, gap=0.5), False), (replace(SHORT, look=1.0, gap=60.0), True)],
+    ids=["gaps", "no gaps"],
+)
 @pytest.mark.slow
-def test_after_a_gap_of_the_supervisor_itself_everybody_has_the_full_time(
-    supervisor, tmp_path, impatient, monkeypatch, gap, is_ended
-):
+def test_after_a_gap_of_the_supervisor_itself_everybody_has_the_full_time(supervisor, tmp_path, is_ended):
     """It looks every second here: with 0.5 each second is a gap, as after a laptop slept."""
-    monkeypatch.setattr("console.management.supervisor.LOOK_SECONDS", 1.0)
-    monkeypatch.setattr("console.management.supervisor.GAP_SECONDS", gap)
     supervisor.start(beating(tmp_path, FALLS_SILENT))
     assert ("did not answer" in watched_for(supervisor, 6)) == is_ended
 
 
-def test_who_waits_for_a_process_that_is_away_is_not_ended_for_it(supervisor, tmp_path, impatient, monkeypatch):
+@patient(SHORT, deaf=3.0)
+def test_who_waits_for_a_process_that_is_away_is_not_ended_for_it(supervisor, tmp_path):
     supervisor.start(process(tmp_path, name="cache", behind=True), beating(tmp_path, FALLS_SILENT))
     supervisor.wait_until_ready(["cache", "chat"], 10)
     cache = supervisor.children["cache"]
     cache.ear.close()
-    monkeypatch.setattr("console.management.supervisor.Child.is_deaf", lambda child, now: now - child.ear.since > 3)
     assert watched(supervisor, lambda: supervisor.children["cache"] is not cache)
     assert said(supervisor).startswith("cache did not answer")
     assert "chat" not in said(supervisor)
 
 
-def test_a_stop_ends_what_is_deaf_and_starts_nothing(supervisor, tmp_path, impatient, monkeypatch):
-    monkeypatch.setattr("console.management.supervisor.FRONT_GRACE", 0.3)
+@patient(SHORT, front_grace=0.3)
+def test_a_stop_ends_what_is_deaf_and_starts_nothing(supervisor, tmp_path):
     supervisor.start(beating(tmp_path))
     supervisor.wait_until_ready(["chat"], 10)
     pid = supervisor.children["chat"].popen.pid

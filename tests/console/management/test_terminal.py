@@ -61,9 +61,8 @@ def test_a_reader_that_went_away_stops_nothing(tmp_path):
     assert terminal.tail("web") == "one\ntwo"
 
 
-def test_a_full_file_is_rotated(tmp_path, monkeypatch):
-    monkeypatch.setattr("console.management.terminal.LOG_BYTES", 100)
-    follow(Terminal(tmp_path, io.StringIO()), b"x" * 60 + b"\n" + b"y" * 60 + b"\n")
+def test_a_full_file_is_rotated(tmp_path):
+    follow(Terminal(tmp_path, io.StringIO(), log_size=100), b"x" * 60 + b"\n" + b"y" * 60 + b"\n")
     assert (tmp_path / "web.log.1").read_text() == "x" * 60 + "\n"
 
 
@@ -136,9 +135,8 @@ def test_a_terminal_that_takes_nothing_holds_up_no_process_and_loses_no_log(tmp_
     assert terminal.flush(5)
 
 
-def test_sentences_that_only_the_terminal_gets_have_room_where_lines_have_none(tmp_path, stuck, monkeypatch):
-    monkeypatch.setattr("console.management.screen.MOST", 100)
-    terminal = Terminal(tmp_path, stuck.stream)
+def test_sentences_that_only_the_terminal_gets_have_room_where_lines_have_none(tmp_path, stuck):
+    terminal = Terminal(tmp_path, stuck.stream, screen_size=100)
     terminal.say("x" * 199)
     assert terminal.flush(5)
     while terminal.flush(0.05):

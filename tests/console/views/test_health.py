@@ -5,7 +5,6 @@ import pytest
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
-from jobs import shortages
 from jobs.files.address import storage_of
 from jobs.models import Heartbeat, ProcessReport
 from jobs.services.health import readiness
@@ -75,10 +74,10 @@ def test_a_silent_process_shows_and_makes_no_web_process_unready(client, setting
 
 
 @pytest.mark.fault("F20")
-def test_not_ready_on_a_full_disk(client, settings, redis_url, monkeypatch):
+def test_not_ready_on_a_full_disk(client, settings, redis_url):
     settings.REDIS_URL = redis_url
     beat(2)
-    monkeypatch.setattr(shortages, "NOTHING_LEFT", 2**62)
+    settings.DISK_LEAST_BYTES = 2**62
     response = client.get("/readyz")
     assert (response.status_code, failing(response)) == (
         503, {"disk": "The disk of the data directory is full. Nothing can be saved until there is room."}

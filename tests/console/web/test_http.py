@@ -1,4 +1,6 @@
 import json
+from copy import deepcopy
+from typing import Any
 
 import pytest
 from django.http import HttpResponse
@@ -14,7 +16,7 @@ HTMX = {"HX-Request": "true"}
 @pytest.fixture
 def request_for():
     def make(headers=None, method="GET", data=None):
-        request = RequestFactory().generic(method, "/tuning/", headers=headers or {})
+        request: Any = RequestFactory().generic(method, "/tuning/", headers=headers or {})
         if data is not None:
             request = RequestFactory().post("/tuning/", data, headers=headers or {})
         request.htmx = HtmxDetails(request)
@@ -23,30 +25,30 @@ def request_for():
     return make
 
 
-def rendered(request, monkeypatch):
-    asked: list[str] = []
-
-    def render(_request, name, context, status):
-        asked.append(name)
-        return HttpResponse(status=status)
-
-    monkeypatch.setattr(http, "render", render)
-    return asked, http.page_or_fragment(request, "page.html", "rows", {})
-
-
-def test_a_browser_gets_the_page(request_for, monkeypatch):
-    asked, response = rendered(request_for(), monkeypatch)
-    assert (asked, response["Vary"]) == (["page.html"], "HX-Request")
+@pytest.fixture
+def render(settings, tmp_path):
+    """A page that has rows, without what is around every page."""
+    (tmp_path / "page.html").write_text(
+        "{% load partials %}{% partialdef rows inline %}{{ count }} rows{% endpartialdef %} of a page"
+    )
+    templates = deepcopy(settings.TEMPLATES)
+    templates[0]["DIRS"] = [tmp_path]
+    templates[0]["OPTIONS"]["context_processors"] = []
+    settings.TEMPLATES = templates
+    return lambda request: http.page_or_fragment(request, "page.html", "rows", {"count": 2}, status=422)
 
 
-def test_htmx_gets_the_fragment(request_for, monkeypatch):
-    asked, _ = rendered(request_for(HTMX), monkeypatch)
-    assert asked == ["page.html#rows"]
+def test_a_browser_gets_the_page(request_for, render):
+    response = render(request_for())
+    assert (response.content, response.status_code, response["Vary"]) == (b"2 rows of a page", 422, "HX-Request")
 
 
-def test_a_history_restore_gets_the_page(request_for, monkeypatch):
-    asked, _ = rendered(request_for(HTMX | {"HX-History-Restore-Request": "true"}), monkeypatch)
-    assert asked == ["page.html"]
+def test_htmx_gets_the_fragment(request_for, render):
+    assert render(request_for(HTMX)).content == b"2 rows"
+
+
+def test_a_history_restore_gets_the_page(request_for, render):
+    assert render(request_for(HTMX | {"HX-History-Restore-Request": "true"})).content == b"2 rows of a page"
 
 
 def test_a_form_without_script_is_redirected(request_for):

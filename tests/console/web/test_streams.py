@@ -16,6 +16,7 @@ from console.web.streams import (
     newest_of_each_event,
     subscription,
 )
+from jobs.live import over, seal
 
 MESSAGE = "0b1f0e6c-8f3f-4b8e-9c3d-2f6f6f9d9a11"
 SESSION = "0123456789"
@@ -354,7 +355,7 @@ def test_signing_out_ends_the_streams_of_the_session_and_lets_none_begin(redis_u
         other = Browser(app, "/streams/live", live_ticket(1, "other"), session="other")
         for browser in (mine, other):
             await browser.until("retry:")
-        broker.xadd(streams.over(streams.seal(SESSION)), {"event": "end", "data": ""})
+        broker.xadd(over(seal(SESSION)), {"event": "end", "data": ""})
         await asyncio.wait_for(mine.task, 1)
         again = opened(app)
         await again.task

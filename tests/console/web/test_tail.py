@@ -1,5 +1,6 @@
 import asyncio
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 from redis.exceptions import RedisError, ResponseError
@@ -91,7 +92,8 @@ def test_a_page_that_comes_while_news_arrive_gets_the_beginning_first(redis_url,
         for text in ("one", "two"):
             broker.xadd("live:a", {"text": text})
         async with AsyncExitStack() as pages:
-            first, late = await pages.enter_async_context(reading.reading({b"live:a": b"0-0"}, plain)), asyncio.Future()
+            first = await pages.enter_async_context(reading.reading({b"live:a": b"0-0"}, plain))
+            late: asyncio.Future[Any] = asyncio.Future()
             seen = words(await first.read(PATIENCE), b"live:a")
             happens.append(come())
             broker.xadd("live:a", {"text": "three"})

@@ -55,7 +55,7 @@ def vertexai_sdk(server: LocalVertex) -> Iterator[None]:
         credentials=AnonymousCredentials(),
     )
     yield
-    aiplatform.initializer.global_config.__init__()
+    aiplatform.initializer.global_config.__init__()  # type: ignore[misc]
 
 
 @pytest.fixture(scope="session")

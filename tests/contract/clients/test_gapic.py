@@ -3,6 +3,7 @@
 The last test looks at the server's notes: no call of the table in docs/localvertex.md may be missing."""
 
 import json
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -216,7 +217,7 @@ def test_custom_jobs(google, server):
     data = server.upload(f"{folder}/train.jsonl", '{"prompt": "steps", "completion": "yes"}\n')
     args = ["--pretrained_model_name_or_path=tiny-gemma3", f"--train_dataset={data}"]
     args += [f"--output_dir=gs://garden-local/{folder}/out"]
-    pool = {"container_spec": {"image_uri": PEFT, "args": args}, "replica_count": 1}
+    pool: dict[str, Any] = {"container_spec": {"image_uri": PEFT, "args": args}, "replica_count": 1}
     job = {"display_name": "C", "job_spec": {"worker_pool_specs": [pool]}}
     name = client.create_custom_job(parent=PARENT, custom_job=job).name
     assert name in [one.name for one in client.list_custom_jobs(parent=PARENT)]
@@ -293,9 +294,9 @@ class ToHere(requests.adapters.HTTPAdapter):
         super().__init__()
         self.url = url
 
-    def send(self, request, **options):
+    def send(self, request, *args, **options):
         request.url = f"{self.url}{urlsplit(request.url).path}"
-        return super().send(request, **options)
+        return super().send(request, *args, **options)
 
 
 @pytest.fixture
@@ -303,11 +304,11 @@ def endpoint(server, vertexai_sdk):
     name = f"{PARENT}/endpoints/by-the-sdk-itself"
     if "by-the-sdk-itself" not in [one.name for one in aiplatform.Endpoint.list()]:
         server.deployed("by-the-sdk-itself")
-    found = aiplatform.Endpoint(name)
-    found.authorized_session = requests.Session()
-    found.authorized_session.mount("https://", ToHere(server.url))
-    yield found
-    found.authorized_session.close()
+    found: Any = aiplatform.Endpoint(name)
+    with requests.Session() as session:
+        session.mount("https://", ToHere(server.url))
+        found.authorized_session = session
+        yield found
 
 
 @pytest.mark.usefixtures("google")

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -45,7 +46,7 @@ def picture() -> str:
 
 
 def test_image(client):
-    parts = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": ""}}]
+    parts: list[Any] = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": ""}}]
     parts[1]["image_url"]["url"] = f"data:image/png;base64,{picture()}"
     answer = client.chat.completions.create(model="", messages=[{"role": "user", "content": parts}])
     assert answer.choices[0].finish_reason == "stop"

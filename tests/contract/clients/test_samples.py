@@ -3,15 +3,15 @@
 import ast
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
 
 from console.presenters.endpoints.samples import samples
+from jobs.models import Endpoint
 from tests.jobs.localvertex.servers import PARENT
 
 NAME = f"{PARENT}/endpoints/samples"
-GOOGLE = SimpleNamespace(
+GOOGLE = Endpoint(
     resource_name=NAME, location="us-central1", dedicated_dns="samples.us-central1-1.prediction.vertexai.goog"
 )
 
@@ -25,7 +25,7 @@ def address(server):
 @pytest.fixture
 def local(address, settings):
     settings.VERTEX_API_ENDPOINT = address
-    return samples(SimpleNamespace(resource_name=NAME, location="us-central1", dedicated_dns="127.0.0.1:1"))
+    return samples(Endpoint(resource_name=NAME, location="us-central1", dedicated_dns="127.0.0.1:1"))
 
 
 def output(command):
@@ -58,7 +58,7 @@ def test_for_google_they_name_the_dedicated_address_and_print_no_secret(settings
 
 def test_for_google_without_an_address_of_its_own_the_region_s(settings):
     settings.VERTEX_API_ENDPOINT = ""
-    shared = SimpleNamespace(**{**vars(GOOGLE), "dedicated_dns": ""})
+    shared = Endpoint(**{**vars(GOOGLE), "dedicated_dns": ""})
     curl, _openai, sdk = (sample.text for sample in samples(shared))
     assert ("https://us-central1-aiplatform.googleapis.com/v1beta1/" in curl, "use_dedicated" in sdk) == (True, False)
 

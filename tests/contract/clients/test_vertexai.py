@@ -2,6 +2,7 @@
 
 import re
 import time
+from typing import Any
 
 import pytest
 from google.api_core.exceptions import BadRequest, FailedPrecondition, NotFound
@@ -111,7 +112,7 @@ def test_full_tuning_goes_on_from_a_whole_model_that_is_deployed(server):
     from vertexai.preview.model_garden import CustomModel
     from vertexai.tuning import SourceModel, sft
 
-    source = TINY
+    source: Any = TINY
     for tuning_mode in ("FULL", "FULL", "PEFT_ADAPTER"):
         job = server.job()
         dataset = job.supervised_tuning_spec.training_dataset_uri

@@ -1,5 +1,7 @@
 """What the console offers to paste, pasted: Google's and OpenAI's clients do with it what it says."""
 
+from typing import Any
+
 import pytest
 
 from console.presenters.catalogue.model_code import Code
@@ -24,7 +26,7 @@ def variant(server, settings):
 
 
 def test_the_sdk_deploys(variant, server):
-    names = {}
+    names: dict[str, Any] = {}
     exec(Code(variant, None, "python").deploy_python, names)  # noqa: S102  # as the person would
     assert names["endpoint"].resource_name.startswith(f"{PARENT}/endpoints/")
     assert len(names["endpoint"].list_models()) == 1

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.stores import KEYS, be_patient, google_store, s3_store, use
+from tests.support.stores import KEYS, LONG, google_store, s3_store, use
 
 
 @pytest.fixture(scope="session")
@@ -26,10 +26,9 @@ def s3_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=["folder", "google", "s3"])
-def files(request: pytest.FixtureRequest, settings: Any, s3_keys: None, monkeypatch: pytest.MonkeyPatch) -> str:
+def files(request: pytest.FixtureRequest, settings: Any, s3_keys: None) -> str:
     """The same of each: what is behind `store` now, by name."""
-    be_patient(monkeypatch)
-    use(settings, "" if request.param == "folder" else request.getfixturevalue(request.param))
+    use(settings, "" if request.param == "folder" else request.getfixturevalue(request.param), LONG)
     return str(request.param)
 
 

@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import httpx
 import pytest
@@ -38,7 +39,7 @@ def test_dropped_connection(faulty, mode, jobs):
 
 def half(reply_of) -> bytes:
     """What arrived of an answer before its connection was closed."""
-    parts = []
+    parts: list[Any] = []
     with reply_of as reply:
         assert reply.status_code == 200
         with pytest.raises(httpx.RemoteProtocolError):
@@ -117,7 +118,7 @@ def test_enums_are_numbers_for_googles_clients(server):
     address = f"{server.url}/v1beta1/publishers/google/models/gemma3@gemma-3-270m"
     plain = httpx.get(address, trust_env=False).json()
     numbers = httpx.get(address, params={"$alt": "json;enum-encoding=int"}, trust_env=False).json()
-    assert (plain["launchStage"], numbers["launchStage"]) == ("GA", vertex.PublisherModel.LaunchStage.GA.value)
+    assert (plain["launchStage"], numbers["launchStage"]) == ("GA", int(vertex.PublisherModel.LaunchStage.GA))
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b'{"baseModel": "\\ud800"}', b"[" * 100_000])

@@ -5,6 +5,7 @@ import random
 import signal
 import threading
 import time
+from functools import partial
 
 import pytest
 from google.cloud import aiplatform_v1beta1 as vertex
@@ -77,7 +78,7 @@ def test_deployment(own_server, moments):
     assert set(answered) <= set(operations)
     assert len(operations) == len(set(operations)) <= moments
     for operation in answered:
-        done = wait_for(lambda operation=operation: server.finished(operation), server.log)
+        done = wait_for(partial(server.finished, operation), server.log)
         assert done.error.message == ""
     endpoints = wait_for(lambda: all_serving(server), server.log)
     assert {name.rpartition("/")[2] for name in endpoints} <= {f"e{number}" for number in range(moments)}

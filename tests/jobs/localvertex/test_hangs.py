@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from jobs.localvertex import hangs
 from jobs.localvertex.hangs import Watch
 from tests.jobs.localvertex.servers import wait_for
 from tests.jobs.localvertex.serving.test_pool import gone, llama
@@ -62,10 +61,9 @@ def test_a_main_thread_that_hangs_beside_one_that_works(child, main_thread_only,
     assert hangs_within(Watch(pid, 1, main_thread_only=main_thread_only), 3) == is_seen
 
 
-def test_after_a_gap_of_its_own_it_begins_anew(child, monkeypatch):
+def test_after_a_gap_of_its_own_it_begins_anew(child):
     """As after a machine slept."""
-    watch = Watch(child("import time; time.sleep(60)"), 1)
-    monkeypatch.setattr(hangs, "GAP_SECONDS", 1.5)
+    watch = Watch(child("import time; time.sleep(60)"), 1, gap=1.5)
     watch.hangs()
     time.sleep(2)
     assert not watch.hangs()

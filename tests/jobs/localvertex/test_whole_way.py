@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from google.cloud import aiplatform_v1beta1 as vertex
 
-from tests.jobs.localvertex.resources.test_custom_jobs import arguments, create, until
+from tests.jobs.localvertex.resources.tuning.test_custom_jobs import arguments, create, until
 from tests.jobs.localvertex.servers import BUCKET, PARENT, PROJECT, ROOT, wait_for
 from tests.jobs.localvertex.tuning.test_queue import engine_pid
 

@@ -8,7 +8,6 @@ import sys
 import pytest
 
 from jobs.errors import PictureRefused
-from jobs.services.chat import image_file
 from jobs.services.chat.image_file import CHILD, clean
 from tests import factories
 
@@ -43,11 +42,11 @@ def test_it_cannot_write_much(tmp_path):
     assert (tmp_path / "out").stat().st_size == 1000
 
 
-def test_one_that_does_not_end_is_refused(monkeypatch):
-    monkeypatch.setattr(image_file, "SECONDS", 0.001)
+def test_one_that_does_not_end_is_refused(tmp_path):
+    (tmp_path / "child.py").write_text("while True: pass")
     content = factories.png()
     with pytest.raises(PictureRefused, match="^it takes too long to be opened. Save it anew as PNG or JPEG.$"):
-        clean(io.BytesIO(content), size=len(content), name="it", side=896)
+        clean(io.BytesIO(content), size=len(content), name="it", side=896, program=tmp_path / "child.py", seconds=0.2)
 
 
 @pytest.mark.parametrize(
@@ -55,9 +54,8 @@ def test_one_that_does_not_end_is_refused(monkeypatch):
     ["print('nothing')", "print('{}')", "print('[]')", "import sys; sys.exit(1)", "print('{\"refused\": \"x\"}')",
      "print('{\"content_type\": \"text/html\", \"width\": 9, \"height\": 9}'); print('<script>')"],
 )  # fmt: skip
-def test_a_child_that_was_taken_over_is_not_believed(monkeypatch, tmp_path, program):
+def test_a_child_that_was_taken_over_is_not_believed(tmp_path, program):
     (tmp_path / "child.py").write_text(program)
-    monkeypatch.setattr(image_file, "CHILD", tmp_path / "child.py")
     content = factories.png()
     with pytest.raises(PictureRefused, match="^it is damaged and cannot be opened."):
-        clean(io.BytesIO(content), size=len(content), name="it", side=896)
+        clean(io.BytesIO(content), size=len(content), name="it", side=896, program=tmp_path / "child.py")

@@ -26,7 +26,7 @@ from tests.driving import Driver
 from tests.fakes import FakeGateway
 from tests.localservers import free_port
 from tests.support.stored import path_of
-from tests.support.stores import KEYS, be_patient, s3_store, use
+from tests.support.stores import KEYS, LONG, s3_store, use
 
 pytestmark = pytest.mark.django_db
 SEES = "google/gemma3@gemma-3-4b-it"
@@ -49,8 +49,7 @@ def address(server: str) -> str:
 def _s3(settings: Any, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
-    be_patient(monkeypatch)
-    use(settings, address)
+    use(settings, address, LONG)
 
 
 @pytest.fixture
@@ -163,7 +162,7 @@ def test_a_dataset_is_deleted_while_the_store_is_away(owner: User, settings: Any
     with pytest.raises(StoreUnavailable):
         make_dataset(owner)
     assert Dataset.objects.count() == 0
-    use(settings, address)
+    use(settings, address, LONG)
     assert store.exists(dataset.stored_name)
 
 
@@ -175,7 +174,7 @@ def test_a_job_waits_for_a_store_that_is_away(
     use(settings, f"s3://console-files/away?endpoint_url=http://127.0.0.1:{free_port()}")
     job = driver.step(job)
     assert (job.state, job.notice) == ("QUEUED", "The file store does not answer. Try again in a moment.")
-    use(settings, address)
+    use(settings, address, LONG)
     assert driver.until(job, phase="BOUND").error_message == ""
 
 
@@ -184,7 +183,7 @@ def test_a_console_that_grows_out_of_one_machine_takes_its_files_along(
 ) -> None:
     use(settings, "")
     dataset, picture = make_dataset(owner), add_picture(owner)
-    use(settings, address)
+    use(settings, address, LONG)
     assert dict(copies.copy_from_folder()) == {dataset.stored_name: True, picture.stored_name: True}
     assert dict(copies.copy_from_folder()) == {dataset.stored_name: False, picture.stored_name: False}
     assert store.read(dataset.stored_name) == path_of(dataset).read_bytes()

@@ -10,7 +10,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -101,9 +101,11 @@ class Reply:
 
 
 class Sender:
-    """Its thread begins with the first answer: before that the process may fork."""
+    """Its thread begins with the first answer: before that the process may fork. `publish` says whether the frames that
+    it is given were sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, publish: Callable[[Iterable[live.Frame]], bool] = live.chat_frames) -> None:
+        self._publish = publish
         self._calls: queue.SimpleQueue[Reply] = queue.SimpleQueue()
         self._agenda: dict[Reply, float] = {}
         self._lock = threading.Lock()
@@ -162,7 +164,7 @@ class Sender:
         found = [(reply, frame) for reply, frame in frames if frame]
         if not found:
             return
-        is_sent = live.chat_frames(reply.with_text(frame) for reply, frame in found)
+        is_sent = self._publish(reply.with_text(frame) for reply, frame in found)
         for reply, frame in found:
             reply.sent_at = now if is_sent else now + RETRY_SECONDS
             if is_sent:
@@ -178,7 +180,7 @@ class Sender:
         over = [reply for reply in replies if reply.is_complete]
         if not over:
             return
-        live.chat_frames(live.Frame(reply.message_id, END, renews=True) for reply in over)
+        self._publish(live.Frame(reply.message_id, END, renews=True) for reply in over)
         for reply in over:
             self._agenda.pop(reply, None)
             reply.over.set()

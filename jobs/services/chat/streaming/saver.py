@@ -34,6 +34,10 @@ class Clock:
     def __init__(self) -> None:
         self._lead: float | None = None
 
+    def forget(self) -> None:
+        """As if it was asked never before."""
+        self._lead = None
+
     def is_steady(self, now: datetime) -> bool:
         """Of a process that was asked never before, it is."""
         lead = now.timestamp() - time.monotonic()
@@ -42,7 +46,8 @@ class Clock:
 
 
 class Answering(Protocol):
-    length: int
+    @property
+    def length(self) -> int: ...
 
     def text(self) -> str: ...
 

@@ -3,8 +3,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from console.web import streams
 from console.web.sessions import row_id
+from jobs import live
 from jobs.models import SignedInSession
 from jobs.services.accounts import accounts
 
@@ -157,7 +157,7 @@ def test_an_empty_form_says_what_to_write(client, db):
 def pages(settings, redis_url, broker):
     """What Redis tells the pages of a session; they read it in console/web/streams.py."""
     settings.REDIS_URL = redis_url
-    return lambda session: broker.exists(streams.over(streams.seal(session)))
+    return lambda session: broker.exists(live.over(live.seal(session)))
 
 
 def test_signing_out_ends_the_live_pages_of_the_session(client, owner, pages):

@@ -2,10 +2,11 @@
 
 import re
 from datetime import timedelta
+from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.test import RequestFactory
-from django.urls import get_resolver
 from django.utils import timezone
 
 from console.accounts import confirmation, pending_actions
@@ -16,6 +17,7 @@ from console.web.sessions import SIGNED_IN_AT
 from jobs.models import NotificationChoice, SharedFolder, SignedInSession, SpendingLimits
 from jobs.services.accounts import accounts
 from jobs.services.accounts.reauthentication import PROOF_LASTS, SensitiveAction, is_proven
+from tests.support.routes import patterns
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()
@@ -65,7 +67,7 @@ def test_what_is_asked_for_is_listed_here():
     """Whoever adds one looks at docs/operations.md, too."""
     guarded = {
         pattern.name: pattern.callback.sensitive_action
-        for pattern in get_resolver().url_patterns
+        for pattern in patterns()
         if hasattr(pattern.callback, "sensitive_action")
     }
     assert guarded == {
@@ -224,7 +226,7 @@ def test_no_password_and_no_token_is_kept(visitor, rf):
 
 def test_a_page_is_led_to_after_the_proof(visitor, owner):
     """As an administrator's page would be."""
-    request = RequestFactory().get("/settings/shared/?q=1")
+    request: Any = RequestFactory().get("/settings/shared/?q=1")
     request.user, request.session, request.htmx = owner, visitor.session, False
 
     @confirmation.require_reauthentication(SensitiveAction.ADMINISTRATION)
@@ -233,7 +235,7 @@ def test_a_page_is_led_to_after_the_proof(visitor, owner):
 
     answer = secret_page(request)
     request.session.save()
-    assert answer.url == question(visitor)
+    assert answer["Location"] == question(visitor)
     assert visitor.post(question(visitor), {"password": PASSWORD}).url == "/settings/shared/?q=1"
 
 
@@ -273,7 +275,7 @@ def test_two_wishes_of_the_same_kind_are_not_taken_for_each_other(visitor, owner
     shown = question(visitor)
     copy_of(visitor).post("/settings/storage/", {"uri": "gs://garden-local", "user": "", "may_write": "on"})
     visitor.post(shown, {"password": PASSWORD})
-    assert (SharedFolder.objects.count(), SpendingLimits.objects.get().person_usd) == (0, 5)
+    assert (SharedFolder.objects.count(), SpendingLimits.objects.get().person_usd) == (0, Decimal(5))
 
 
 @pytest.mark.threat("T19")

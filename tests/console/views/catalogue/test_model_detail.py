@@ -1,5 +1,6 @@
 import re
 import uuid
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ pytestmark = pytest.mark.django_db
 URL = "/publishers/google/model-garden/gemma3/"
 PANEL = '<dialog class="panel" id="deploy-panel" aria-labelledby="deploy-title" open'
 CLOUD = {"machine_type": "g2-standard-24", "accelerator_type": "NVIDIA_L4", "accelerator_count": 2, "title": ""}
-CLOSED = {"can_tune": False, "can_deploy": False}
+CLOSED: dict[str, Any] = {"can_tune": False, "can_deploy": False}
 
 
 @pytest.fixture

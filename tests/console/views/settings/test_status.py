@@ -10,9 +10,8 @@ from django.utils import timezone
 
 from console.presenters.health.status_words import ENTRIES, Card
 from console.views.settings import about, status
-from jobs import tasks
-from jobs.models import Heartbeat, ProbeResult, ProcessReport
-from jobs.services.health.status import Part, PartState, counted, parts
+from jobs.models import Heartbeat, PartState, ProbeResult, ProcessReport
+from jobs.services.health.status import Part, counted, parts
 from tests.support.stores import use
 
 pytestmark = pytest.mark.django_db
@@ -100,15 +99,16 @@ def test_a_command_names_the_bucket_that_is_configured(page, settings):
     assert "add-iam-policy-binding gs://my-bucket --member" in words(page())
 
 
-def test_check_now_asks_the_worker(client, page, monkeypatch):
-    sent = []
-    monkeypatch.setattr(tasks.probe_status, "apply_async", lambda **options: sent.append(options["kwargs"]))
+def test_check_now_asks_the_worker(client, page, sent):
     response = client.post("/settings/check/", {"next": "/settings/connection/"})
-    assert (sent, response.status_code, response["Location"]) == ([{}], 303, "/settings/connection/")
+    assert (sent(), response.status_code, response["Location"]) == (
+        [("status.probe", {})],
+        303,
+        "/settings/connection/",
+    )
 
 
-def test_check_now_says_when_nobody_can_be_asked(client, page, monkeypatch):
-    monkeypatch.setattr(tasks.probe_status, "apply_async", lambda **options: 1 / 0)
+def test_check_now_says_when_nobody_can_be_asked(client, page, no_broker):
     response = client.post("/settings/check/", **HTMX)
     assert (response.status_code, "the broker does not answer" in response["HX-Trigger"]) == (204, True)
 

@@ -53,10 +53,9 @@ def test_who_left_is_nobody():
             assert why_not_connect(accepted) == OTHER_USER
 
 
-def test_where_the_system_does_not_tell(monkeypatch, tmp_path):
-    monkeypatch.setattr(peers, "LISTED", (tmp_path / "tcp",))
+def test_where_the_system_does_not_tell(tmp_path):
     with pytest.raises(peers.CannotTell):
-        peers.read_list(("127.0.0.1", 5), ("127.0.0.1", 80))
+        peers.read_list(("127.0.0.1", 5), ("127.0.0.1", 80), lists=(tmp_path / "tcp",))
 
 
 def test_both_ways_to_ask_tell_the_same():

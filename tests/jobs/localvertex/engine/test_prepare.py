@@ -26,8 +26,8 @@ def test_gguf_becomes_the_folder_it_came_from(tmp_path: Path) -> None:
     with safe_open(TINY / "model.safetensors", "pt") as wanted, safe_open(out / "model.safetensors", "pt") as made:
         assert set(made.keys()) == set(wanted.keys())
         for name in wanted.keys():  # noqa: SIM118 - not a dict
-            pair = [tensors.get_tensor(name).float().numpy() for tensors in (wanted, made)]
-            np.testing.assert_allclose(*pair, rtol=0.01, atol=0.01)
+            first, second = (tensors.get_tensor(name).float().numpy() for tensors in (wanted, made))
+            np.testing.assert_allclose(first, second, rtol=0.01, atol=0.01)
     wanted_config, made_config = (AutoConfig.from_pretrained(folder).to_dict() for folder in (TINY, out))
     assert made_config == wanted_config | {"_name_or_path": str(out)}
     turns = [Turn("user", "What colour is the sky? 🦜")]

@@ -1,5 +1,6 @@
 import json
 import signal
+from typing import Any
 
 import pytest
 
@@ -72,7 +73,8 @@ def test_merged_model_answers_like_the_adapter(trained: Workdir) -> None:
     final = trained.path / "final"
     tokenizer, model = AutoTokenizer.from_pretrained(final), AutoModelForCausalLM.from_pretrained(final)
     messages = [{"role": "user", "content": HELD_OUT["questions"][0]["prompt"]}]
-    prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+    options: dict[str, Any] = {"add_generation_prompt": True, "return_tensors": "pt", "return_dict": True}
+    prompt: Any = tokenizer.apply_chat_template(messages, **options)
     made = model.generate(**prompt, max_new_tokens=32, do_sample=False)[0][prompt["input_ids"].shape[1] :]
     assert tokenizer.decode(made, skip_special_tokens=True) == HELD_OUT["questions"][0]["tuned"]
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from google.api_core.exceptions import BadRequest, NotFound
 
-from tests.jobs.localvertex.resources.test_deploy import stage
+from tests.jobs.localvertex.resources.endpoints.test_deploy import stage
 from tests.jobs.localvertex.servers import PARENT
 
 

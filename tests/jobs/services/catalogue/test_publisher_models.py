@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -99,7 +100,7 @@ def test_a_licence_that_cannot_be_read_stays_unknown(fake_gateway):
 def test_facts_of_the_local_model():
     facts = facts_of_models.tuning_facts(NAME)
     modes = ("PEFT_ADAPTER", "FULL")
-    assert (facts.modes, facts.max_sequence_tokens, facts.usd_per_million_tokens) == (modes, 2048, 0)
+    assert (facts.modes, facts.max_sequence_tokens, facts.usd_per_million_tokens) == (modes, 2048, Decimal(0))
     assert facts.defaults["PEFT_ADAPTER"].adapter_size in facts.adapter_sizes
     assert (facts.defaults["FULL"].learning_rate, facts.defaults["FULL"].adapter_size) == (2e-5, None)
 

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -35,7 +36,8 @@ def test_chats_of_one_moment_are_all_listed_once():
     for number in range(5):
         talk(str(number))
     Conversation.objects.update(updated_at=timezone.now())
-    seen, after = [], None
+    seen: list[Any] = []
+    after = None
     for _ in range(3):
         page = conversation_list.page(factories.owner(), after=after, size=2)
         seen, after = [*seen, *titles(page)[1]], page.last

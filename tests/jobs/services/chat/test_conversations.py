@@ -1,4 +1,5 @@
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -6,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from jobs import errors, live
+from jobs import errors
 from jobs.models import Conversation, Message
 from jobs.services.chat import conversation_list, conversations, policies, tree
 from jobs.services.comparisons import comparisons
@@ -26,10 +27,15 @@ def conversation(db, fake_gateway):
 
 
 @pytest.fixture
-def frames(monkeypatch):
-    sent = []
-    monkeypatch.setattr(live, "chat_frames", lambda frames: sent.extend(dict(frame.fields) for frame in frames) or True)
-    return sent
+def frames(settings, redis_url, broker):
+    """What the page of an answer is sent."""
+    settings.REDIS_URL = redis_url
+
+    def read(answer):
+        entries = broker.xrange(f"live:chat:{answer.pk}")
+        return [{name.decode(): value.decode() for name, value in fields.items()} for _entry_id, fields in entries]
+
+    return read
 
 
 def serve(gateway, endpoint):
@@ -53,7 +59,7 @@ def test_a_question_gets_its_answer(conversation, frames):
         "<p>Ahoy there</p>\n", {"prompt_tokens": 2, "completion_tokens": 2},
     )  # fmt: skip
     assert sorted(answer.timings) == ["first_token", "total"]
-    assert frames[-1] == {"event": "end", "data": ""}
+    assert frames(answer)[-1] == {"event": "end", "data": ""}
 
 
 def test_the_first_question_names_the_conversation(conversation):
@@ -64,8 +70,10 @@ def test_the_first_question_names_the_conversation(conversation):
 def test_the_frames_are_partials_for_this_answer(conversation, frames):
     answer = answered(conversation, "Ahoy")
     tail = f"#reply-{answer.pk}-tail"
-    assert frames[0] == {
+    assert frames(answer)[0] == {
         "draft": f'<hx-partial hx-target="{tail}" hx-swap="innerMorph"><p>Ahoy</p>\n</hx-partial>',
+        "said": "Ahoy ",
+        "at": "0",
     }
 
 
@@ -160,7 +168,7 @@ def test_few_queries_stand_between_a_message_and_its_first_word(conversation, fa
 
 def test_with_its_rows_nothing_is_read_before_the_endpoint_is_asked(conversation, fake_gateway):
     for expected in (["UPDATE"], ["UPDATE", "SELECT"]):
-        before = []
+        before: list[Any] = []
         answer = conversations.ask(conversation, key=uuid4(), text="Ahoy there")
         rows = conversations.packed(answer)
         with CaptureQueriesContext(connection) as queries:

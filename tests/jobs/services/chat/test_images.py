@@ -238,11 +238,11 @@ def test_only_what_was_not_sent_is_removed(talk):
     assert list(Picture.objects.all()) == [sent]
 
 
-def test_only_so_many_wait_to_be_sent(monkeypatch):
-    monkeypatch.setattr(images, "MOST_UNSENT", 2)
+def test_only_so_many_wait_to_be_sent():
     theirs = factories.picture(owner=factories.stranger())
-    added = [add(factories.png(colour)) for colour in ("red", "green", "blue")]
-    assert set(Picture.objects.all()) == {theirs, *added[1:]}
+    waiting = [factories.picture() for _ in range(images.MOST_UNSENT)]
+    added = add(factories.png("green"))
+    assert set(Picture.objects.all()) == {theirs, *waiting[1:], added}
 
 
 def test_prune_forgets_what_was_never_sent_and_its_file(talk):

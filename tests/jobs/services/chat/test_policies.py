@@ -14,7 +14,8 @@ from tests import factories
 
 pytestmark = pytest.mark.django_db
 ENDPOINTS = [*EndpointState, None]
-ANSWERS = [*({"state": state} for state in MessageState), {"state": "COMPLETE", "finish_reason": "length"}]
+ENDS: list[dict[str, str]] = [{"state": str(state)} for state in MessageState]
+ANSWERS = [*ENDS, {"state": "COMPLETE", "finish_reason": "length"}]
 ENDPOINT = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=str)
 ANSWER = pytest.mark.parametrize("values", ANSWERS, ids=[" ".join(map(str, values.values())) for values in ANSWERS])
 ACTIONS = {

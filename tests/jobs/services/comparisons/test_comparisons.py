@@ -1,3 +1,4 @@
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -198,7 +199,7 @@ def test_they_keep_their_places_from_then_on(owner, endpoints):
 def test_parameters_stay_hidden_until_the_vote(comparison):
     comparisons.set_blind(comparison, True)
     column = columns(comparison)[0]
-    values = {"system_instruction": "Be brief.", "parameters": {"seed": 1}}
+    values: dict[str, Any] = {"system_instruction": "Be brief.", "parameters": {"seed": 1}}
     comparisons.set_options(column, **values)
     ask(comparison)
     with pytest.raises(errors.NotAllowedNow, match="hidden until you have voted"):

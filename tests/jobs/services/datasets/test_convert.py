@@ -159,17 +159,14 @@ def test_a_hostile_file_is_refused_with_a_sentence(owner, raw, sentence):
     assert (str(caught.value), Dataset.objects.count()) == (sentence, 0)
 
 
-def test_objects_are_found_across_any_chunk(monkeypatch):
-    monkeypatch.setattr("jobs.services.datasets.shape.CHUNK", 7)
+def test_objects_are_found_across_any_chunk():
     values = [{"a": 'x"y\\'}, {"b": [{"c": "}{"}]}, {"d": "\n"}]
-    found = list(elements(io.BytesIO(json.dumps(values, indent=1).encode())))
+    found = list(elements(io.BytesIO(json.dumps(values, indent=1).encode()), chunk_size=7))
     assert [json.loads(line.data) for line in found] == values
     assert [line.number for line in found] == [2, 5, 12]
 
 
-def test_an_endless_object_is_cut_and_the_next_one_is_read(monkeypatch):
-    monkeypatch.setattr("jobs.services.datasets.shape.LONGEST_LINE", 50)
-    monkeypatch.setattr("jobs.services.datasets.shape.CHUNK", 16)
+def test_an_endless_object_is_cut_and_the_next_one_is_read():
     text = '[{"a": "' + "x" * 200 + '\\"}"},\n{"b": 1}]'
-    found = list(elements(io.BytesIO(text.encode())))
+    found = list(elements(io.BytesIO(text.encode()), chunk_size=16, longest=50))
     assert [(line.number, line.data, line.too_long) for line in found] == [(1, b"", True), (2, b'{"b": 1}', False)]

@@ -1,6 +1,7 @@
 import io
 import json
 import tracemalloc
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,8 @@ GOOD = '{"prompt": "Hello?", "completion": "Ahoy!"}'
 
 def create(owner, *lines, raw=None, **values):
     content = raw if raw is not None else "\n".join(lines).encode()
-    return datasets.create(owner, **{"file": io.BytesIO(content), "file_name": "rows.jsonl"} | values)
+    defaults: dict[str, Any] = {"file": io.BytesIO(content), "file_name": "rows.jsonl"}
+    return datasets.create(owner, **defaults | values)
 
 
 def problem(owner, line):

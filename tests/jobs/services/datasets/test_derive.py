@@ -141,9 +141,8 @@ def test_rows_are_found_by_their_text_and_not_by_how_it_is_written(owner):
     assert [[row.line for row in rows] for rows in found] == [[3], [3], [3], []]
 
 
-def test_a_search_stops_after_so_many_bytes(owner, monkeypatch):
-    monkeypatch.setattr(preview, "BYTES_SEARCHED", 200)
-    page = preview.page_of_rows(create(owner, pairs(*range(100))), 1, "nowhere")
+def test_a_search_stops_after_so_many_bytes(owner):
+    page = preview.page_of_rows(create(owner, pairs(*range(100))), 1, "nowhere", most=200)
     assert (page.rows, page.searched_to, page.following) == ([], 3, 4)
 
 

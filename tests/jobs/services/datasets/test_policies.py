@@ -2,6 +2,7 @@
 not, the service refuses with the policy's sentence."""
 
 import io
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from jobs.services.datasets import datasets, derive, policies
 from tests import factories
 
 pytestmark = pytest.mark.django_db
-KINDS = {
+KINDS: dict[str, dict[str, Any]] = {
     "good": {},
     "with problems": {"invalid_rows": 1},
     "empty": {"valid_rows": 0},

@@ -1,8 +1,8 @@
 """A value that a dataset may not have gets the same code, field and sentence from its form and from the service."""
 
-import io
-
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils.datastructures import MultiValueDict
 
 from console.forms.datasets import EditForm, SplitForm, UploadForm
 from jobs.errors import DatasetRejected, InvalidValues
@@ -58,9 +58,8 @@ def test_how_a_dataset_is_split(owner, values, sentence):
 
 def test_how_large_a_file_may_be(owner, settings):
     settings.DATASET_MAX_BYTES = spec.MEGABYTE
-    file = io.BytesIO(b"x" * (spec.MEGABYTE * 3 // 2))
-    file.size, file.name = spec.MEGABYTE * 3 // 2, "rows.jsonl"
+    file = SimpleUploadedFile("rows.jsonl", b"x" * (spec.MEGABYTE * 3 // 2))
     sentence = "The file has 1.5 MB; at most 1 MB can be used. Split it or take out rows."
     with pytest.raises(DatasetRejected, match=f"^{sentence}$"):
         datasets.create(owner, file=file, file_name="rows.jsonl")
-    assert list(UploadForm({}, {"file": file}).errors["file"]) == [sentence]
+    assert list(UploadForm({}, MultiValueDict({"file": [file]})).errors["file"]) == [sentence]

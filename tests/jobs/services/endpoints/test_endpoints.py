@@ -1,3 +1,4 @@
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -21,7 +22,11 @@ def driver(fake_gateway):
 
 
 def base(**values):
-    defaults = {"display_name": "Base", "publisher_model": factories.BASE_MODEL, "accepts_licence": True}
+    defaults: dict[str, Any] = {
+        "display_name": "Base",
+        "publisher_model": factories.BASE_MODEL,
+        "accepts_licence": True,
+    }
     return DeploymentSpec(**defaults | values)
 
 

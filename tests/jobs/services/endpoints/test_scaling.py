@@ -1,4 +1,5 @@
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -22,7 +23,7 @@ def driver(fake_gateway):
 
 
 def deployed(owner, driver, **values):
-    defaults = {"publisher_model": factories.BASE_MODEL, "accepts_licence": True, "machine": MACHINE}
+    defaults: dict[str, Any] = {"publisher_model": factories.BASE_MODEL, "accepts_licence": True, "machine": MACHINE}
     spec = DeploymentSpec("Base", **defaults | values)
     return driver.until(endpoints.deploy_model(owner, key=uuid4(), spec=spec), state="READY")
 

@@ -1,11 +1,11 @@
 import json
+import shutil
 from collections import namedtuple
 from datetime import timedelta
 
 import pytest
 from django.db import OperationalError, connection
 
-from jobs import shortages
 from jobs.models import Heartbeat, PartState, ProbeResult, ProcessReport
 from jobs.services.health import status
 from tests import factories
@@ -69,12 +69,12 @@ def test_a_silent_worker_leaves_the_scheduler_unknown():
 
 
 @pytest.mark.fault("F20")
-def test_on_a_full_disk_a_silent_worker_may_well_live(monkeypatch):
-    if status.connection.vendor != "sqlite":
+def test_on_a_full_disk_a_silent_worker_may_well_live(settings):
+    if connection.vendor != "sqlite":
         pytest.skip("the disk of another database is elsewhere")
     beat("worker", 95)
     beat("beat", 95)
-    monkeypatch.setattr(shortages, "NOTHING_LEFT", 2**62)
+    settings.DISK_LEAST_BYTES = 2**62
     told = [(found.state, found.problem) for found in map(part, ("worker", "scheduler"))]
     assert told == [(PartState.UNKNOWN, "It cannot be told: on a full disk no process can report.")] * 2
 
@@ -100,9 +100,12 @@ def test_work_that_waits_is_told():
 @pytest.mark.parametrize(
     ("free", "state"), [(50 * status.GIB, "ok"), (2 * status.GIB, "warning"), (status.GIB // 4, "failed")]
 )
-def test_a_disk_that_fills_up(monkeypatch, free, state):
-    monkeypatch.setattr(status.shutil, "disk_usage", lambda path: Usage(100 * status.GIB, 0, free))
-    assert part("disk").state == state
+def test_a_disk_that_fills_up(free, state):
+    assert status.disk(NOW, lambda path: Usage(100 * status.GIB, 0, free)).state == state
+
+
+def test_the_disk_is_that_of_the_data_directory(settings):
+    assert part("disk").facts["total"] == shutil.disk_usage(settings.DATA_DIR).total
 
 
 def test_a_data_directory_that_is_gone_is_unknown(settings):
@@ -175,13 +178,13 @@ def test_a_silent_worker_beside_one_that_works_needs_attention():
 
 
 @pytest.mark.fault("F20")
-def test_on_a_full_disk_silence_says_nothing(monkeypatch):
-    if status.connection.vendor != "sqlite":
+def test_on_a_full_disk_silence_says_nothing(settings):
+    if connection.vendor != "sqlite":
         pytest.skip("the disk of another database is elsewhere")
     report(seconds_ago=60)
     for name in ("worker", "beat"):
         beat(name, 600)
-    monkeypatch.setattr(shortages, "NOTHING_LEFT", 2**62)
+    settings.DISK_LEAST_BYTES = 2**62
     told = "It cannot be told: on a full disk no process can report."
     shown = [part(name) for name in ("chat", "worker", "scheduler")]
     assert [(one.state, one.problem) for one in shown] == [("unknown", told)] * 3

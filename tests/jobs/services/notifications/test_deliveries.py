@@ -8,7 +8,7 @@ from django.utils import timezone, translation
 
 from jobs.errors import NotAllowedNow
 from jobs.models import AccountPreference, Delivery
-from jobs.services.notifications import deliveries, notifications, webhook
+from jobs.services.notifications import deliveries, notifications
 from tests import factories
 from tests.receivers import receiving
 
@@ -175,9 +175,9 @@ def test_of_one_person_one_is_sent_at_a_time(owner, team_mate):
     assert deliveries._claim(second.pk, later) is not None
 
 
-def test_after_a_time_out_the_others_to_that_place_wait(owner, team_mate, monkeypatch):
+def test_after_a_time_out_the_others_to_that_place_wait(owner, team_mate, settings):
     """A receiver that hangs is asked as seldom for a hundred notifications as for one."""
-    monkeypatch.setattr(webhook, "SECONDS", 0.2)
+    settings.WEBHOOK_TIMEOUT = 0.2
     now, hour = timezone.now(), timedelta(hours=1)
     with receiving("hang") as receiver:
         factories.notification_choice(user=owner, webhook_url=receiver.url)

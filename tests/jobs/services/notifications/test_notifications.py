@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.utils import timezone, translation
 
 from jobs.models import Delivery, DeployedModel, Endpoint, Notification, NotificationKind, TuningJob
@@ -14,7 +15,6 @@ from jobs.services.endpoints.deployed_models import DeployedModelSpec
 from jobs.services.endpoints.endpoints import DeploymentSpec, Machine
 from jobs.services.notifications import notifications
 from jobs.services.notifications.notifications import End
-from jobs.services.remote import row_lease
 from jobs.services.tuning import jobs
 from tests import factories
 from tests.driving import Driver
@@ -198,15 +198,16 @@ def test_an_upload_ends_nothing(owner):
     assert Notification.objects.count() == 0
 
 
-def test_what_does_not_commit_tells_nothing(driver, fake_gateway, monkeypatch):
+def test_what_does_not_commit_tells_nothing(driver, fake_gateway):
     fake_gateway.automatic = True
     row = driver.until(job(driver), state="RUNNING")
 
-    def broken(*_args):
-        raise RuntimeError("no disk")
+    def refuse_events(execute, sql, params, many, context):
+        if sql.startswith('INSERT INTO "jobs_jobevent"'):
+            raise RuntimeError("no disk")
+        return execute(sql, params, many, context)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(row_lease, "record", broken)
+    with connection.execute_wrapper(refuse_events):
         driver.step(row)
     assert (row.state, Notification.objects.count()) == ("RUNNING", 0)
     driver.rest(row)
@@ -223,7 +224,7 @@ def test_the_same_end_again_is_the_same_and_sends_nothing_more(owner):
 def test_only_what_is_wanted_goes_out_where_there_is_an_address(owner, settings):
     settings.EMAIL_HOST = "mail.example"
     factories.notification_choice(user=owner, ways={"tuning.failed": ["email"], "endpoint.deleted": ["webhook"]})
-    ways = {kind: notifications.wanted_ways(owner.pk, kind) for kind in NotificationKind}
+    ways = {kind.value: notifications.wanted_ways(owner.pk, kind) for kind in NotificationKind}
     assert (ways["tuning.failed"], ways["endpoint.deleted"]) == (["email"], ["webhook"])
     assert (ways["tuning.succeeded"], ways["tuning.cancelled"]) == (["email", "webhook"], [])
 

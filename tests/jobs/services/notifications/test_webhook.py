@@ -1,8 +1,10 @@
 """A signed POST to a receiver on loopback, and what becomes of a receiver that misbehaves."""
 
+import base64
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -66,7 +68,7 @@ def test_the_body_has_facts_and_a_link(delivery):
 
 def test_the_signature_is_that_of_the_standard():
     """The vector of the specification's own libraries."""
-    key, body = webhook.base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), b'{"test": 2432232314}'
+    key, body = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), b'{"test": 2432232314}'
     made = webhook.signature(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body)
     assert made == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
@@ -105,8 +107,8 @@ def test_a_refusal_is_named(delivery, answer, expected):
 
 
 @pytest.mark.parametrize("answer", ["hang", "drip"])
-def test_a_slow_answer_is_cut_off(delivery, answer, monkeypatch):
-    monkeypatch.setattr(webhook, "SECONDS", 0.5)
+def test_a_slow_answer_is_cut_off(delivery, answer, settings):
+    settings.WEBHOOK_TIMEOUT = 0.5
     with receiving(answer) as receiver:
         began = time.monotonic()
         assert outcome(delivery, receiver.url) == (Problem.TIMEOUT, "0.5", False)
@@ -135,11 +137,11 @@ def test_an_address_of_the_own_network_is_not_even_connected_to(delivery, settin
     assert receiver.requests == []
 
 
-def test_a_name_that_is_none(delivery, monkeypatch):
-    def nothing(*_args, **_kwargs):
-        raise webhook.socket.gaierror(-2, "Name or service not known")
+def test_a_name_that_is_none(delivery, names):
+    def find_nothing(_name):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(webhook.socket, "getaddrinfo", nothing)
+    names.answer = find_nothing
     assert outcome(delivery, "https://nothing.example/") == (Problem.NO_SUCH_NAME, "nothing.example", False)
 
 

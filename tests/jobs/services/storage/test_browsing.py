@@ -40,14 +40,14 @@ def test_folders_and_files_right_below(look, fake_gateway):
     assert (page.folders, page.objects_found) == (["b"], [{"name": "d", "size": 4, "updated": None}])
 
 
-def test_pages_follow_each_other(look, fake_gateway, monkeypatch):
-    monkeypatch.setattr(browsing, "PAGE", 2)
-    for number in range(5):
-        fake_gateway.storage.objects[f"gs://garden-local/{number}/x"] = b""
+def test_pages_follow_each_other(look, fake_gateway):
+    names = [f"{number:03}" for number in range(2 * browsing.PAGE + 1)]
+    for name in names:
+        fake_gateway.storage.objects[f"gs://garden-local/{name}/x"] = b""
     first = look("gs://garden-local")
     second = look("gs://garden-local", first.next_token)
     third = look("gs://garden-local", second.next_token)
-    assert [page.folders for page in (first, second, third)] == [["0", "1"], ["2", "3"], ["4"]]
+    assert [page.folders for page in (first, second, third)] == [names[:100], names[100:200], names[200:]]
     assert third.next_token == ""
 
 

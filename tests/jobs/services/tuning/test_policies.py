@@ -1,6 +1,8 @@
 """Of each action in each state of a job: its button is on the page where the policy allows it, and only there; where it
 does not, the service refuses with the policy's sentence and changes nothing."""
 
+from typing import Any
+
 import pytest
 
 from jobs import errors
@@ -14,7 +16,7 @@ pytestmark = pytest.mark.django_db
 CHECKPOINTS = [{"checkpoint_id": "1", "epoch": 1, "step": 10}, {"checkpoint_id": "2", "epoch": 2, "step": 20}]
 WAITS = {"phase": Phase.INTENT, "prepared_at": factories.NOW}
 # Every state as a job of Vertex AI, and what else decides.
-JOBS = [
+JOBS: list[dict[str, Any]] = [
     *({"state": state, "phase": Phase.BOUND} for state in TuningState),
     {"state": "QUEUED", "phase": Phase.INTENT},
     {"state": "QUEUED", **WAITS},

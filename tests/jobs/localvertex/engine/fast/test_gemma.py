@@ -25,7 +25,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:Futu
 def adapted(folder: Path, dtype: torch.dtype, **options: Any) -> Any:
     torch.manual_seed(0)
     base = load_base(folder, dtype)
-    config = {"r": 8, "lora_alpha": 16, "target_modules": adapted_modules(base), "init_lora_weights": False}
+    config: dict[str, Any] = {
+        "r": 8,
+        "lora_alpha": 16,
+        "target_modules": adapted_modules(base),
+        "init_lora_weights": False,
+    }
     return get_peft_model(base, LoraConfig(**(config | options)))
 
 

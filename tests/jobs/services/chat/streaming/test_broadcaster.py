@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from jobs import live
 from jobs.services.chat.streaming.broadcaster import DRAW_SECONDS, END, Sender
+from jobs.services.chat.streaming.renderer import Drawing
 from jobs.text import markdown
 from tests.jobs.services.chat.streaming.test_renderer import Page
 
@@ -33,10 +33,8 @@ class Sent:
 
 
 @pytest.fixture
-def sent(monkeypatch):
-    found = Sent()
-    monkeypatch.setattr(live, "chat_frames", found.take)
-    return found
+def sent():
+    return Sent()
 
 
 def until(holds):
@@ -48,7 +46,7 @@ def until(holds):
 
 
 def test_the_first_words_are_sent_at_once_and_the_end_is_the_last(sent):
-    reply = Sender().open(uuid4())
+    reply = Sender(sent.take).open(uuid4())
     reply.add("One")
     until(lambda: sent.frames)
     reply.end()
@@ -58,7 +56,7 @@ def test_the_first_words_are_sent_at_once_and_the_end_is_the_last(sent):
 
 
 def test_an_answer_without_words_ends_too(sent):
-    reply = Sender().open(uuid4())
+    reply = Sender(sent.take).open(uuid4())
     reply.end()
     reply.wait()
     assert sent.of(reply) == [END]
@@ -67,7 +65,7 @@ def test_an_answer_without_words_ends_too(sent):
 @pytest.mark.parametrize("count", [1, 30])
 def test_many_answers_are_whole_and_in_order(sent, count):
     text = "".join(f"word{number} " + ("\n\n" if number % 50 == 49 else "") for number in range(200))
-    sender = Sender()
+    sender = Sender(sent.take)
     replies = [sender.open(uuid4()) for _ in range(count)]
 
     def write(reply):
@@ -87,7 +85,7 @@ def test_many_answers_are_whole_and_in_order(sent, count):
 
 
 def test_it_is_drawn_ten_times_a_second_at_most(sent):
-    reply = Sender().open(uuid4())
+    reply = Sender(sent.take).open(uuid4())
     began = time.monotonic()
     while time.monotonic() < began + 0.55:
         reply.add("*a* ")
@@ -100,7 +98,7 @@ def test_it_is_drawn_ten_times_a_second_at_most(sent):
 
 
 def test_what_came_while_redis_was_away_is_shown_when_it_is_back(sent):
-    reply = Sender().open(uuid4())
+    reply = Sender(sent.take).open(uuid4())
     sent.is_away = True
     reply.add("One\n\nTwo\n\nThree")
     until(lambda: sent.rounds)
@@ -111,10 +109,15 @@ def test_what_came_while_redis_was_away_is_shown_when_it_is_back(sent):
     reply.wait()
 
 
+class CannotDraw(Drawing):
+    def draw(self):
+        raise ZeroDivisionError
+
+
 def test_an_answer_that_cannot_be_drawn_is_no_hindrance_to_others(sent):
-    sender = Sender()
+    sender = Sender(sent.take)
     broken, whole = sender.open(uuid4()), sender.open(uuid4())
-    broken._drawing.draw = lambda: 1 / 0
+    broken._drawing = CannotDraw(broken.message_id)
     for reply in (broken, whole):
         reply.add("One")
         reply.end()
@@ -124,7 +127,7 @@ def test_an_answer_that_cannot_be_drawn_is_no_hindrance_to_others(sent):
 
 
 def test_it_has_one_thread(sent):
-    sender = Sender()
+    sender = Sender(sent.take)
     replies = [sender.open(uuid4()) for _ in range(3)]
     thread = sender._thread
     for reply in replies:

@@ -10,7 +10,7 @@ from django.utils import timezone
 from jobs.services.chat.streaming import saver
 from jobs.services.chat.streaming.saver import Keeper, Kept
 from tests import factories
-from tests.jobs.services.chat.test_stop import wait_until
+from tests.jobs.services.chat.test_conversations_stop import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

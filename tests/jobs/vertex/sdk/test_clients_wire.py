@@ -1,12 +1,14 @@
 """What goes over the wire: one POST a create, whatever the other side does to it."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from jobs.vertex.errors import NotSent, OutcomeUnknown, OverQuota, Refused, Unavailable
 from jobs.vertex.port import DeploySpec, MachineSpec, TuningJobSpec
-from jobs.vertex.sdk import Gateway, clients
+from jobs.vertex.sdk import Gateway
 from tests.badserver import answer, bad_server, drop, error, hang, reset, truncate
 
 TUNE = TuningJobSpec(
@@ -34,7 +36,7 @@ DEPLOY = DeploySpec(
     machine=MachineSpec("g2-standard-12", "NVIDIA_L4", 1),
     labels={"app-key": "k"},
 )
-CREATES = {
+CREATES: dict[str, Callable[[], Any]] = {
     "tune": lambda: Gateway().tuning.create(TUNE),
     "deploy": lambda: Gateway().deployment.deploy(DEPLOY),
 }
@@ -56,9 +58,8 @@ UNCLEAR = {
 
 
 @pytest.fixture(autouse=True)
-def _short_deadline(monkeypatch):
-    monkeypatch.setattr(clients, "CREATE_SECONDS", 1.0)
-    monkeypatch.setattr(clients, "READ_SECONDS", 1.0)
+def _short_deadline(settings):
+    settings.VERTEX_CREATE_SECONDS = settings.VERTEX_READ_SECONDS = 1.0
 
 
 @pytest.mark.parametrize("create", CREATES)

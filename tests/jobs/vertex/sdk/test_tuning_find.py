@@ -1,6 +1,7 @@
 """`tuning.find` decides whether a paid job is created, so it never answers from a part of the list."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ def job(number, *, location=REGION, minute=0, key="k"):
 @pytest.fixture
 def pages(settings):
     """Serves pages by location and page token; a page is a list of jobs with the next token, or a behaviour."""
-    replies = {}
+    replies: dict[tuple[str, str], Any] = {}
     with bad_server(lambda connection: behave(connection)) as server:
 
         def behave(connection):

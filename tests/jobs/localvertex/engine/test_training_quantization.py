@@ -1,6 +1,7 @@
 """LoRA on a base model in 4 or 8 bits, by bitsandbytes of the extra `qlora`."""
 
 import json
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +13,7 @@ from safetensors.torch import load_file
 from jobs.localvertex.engine.export.gguf import convert
 from jobs.localvertex.engine.job import Job, JobError
 from jobs.localvertex.engine.model import dtype_of_base, trainable
-from tests.jobs.localvertex.engine.conftest import TINY, TUNE, Workdir
+from tests.jobs.localvertex.engine.conftest import ROOT, TINY, TUNE, Workdir
 from tests.jobs.localvertex.engine.llama import llama
 
 pytestmark = pytest.mark.slow
@@ -116,8 +117,13 @@ def test_what_cannot_be_is_refused(workdir: Workdir, changes: dict[str, str], me
         Job.read(workdir.path / "job.json")
 
 
-def test_without_the_package_the_extra_is_named(workdir: Workdir, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+READ = "import sys; from pathlib import Path; from jobs.localvertex.engine.job import Job; Job.read(Path(sys.argv[1]))"
+
+
+def test_without_the_package_the_extra_is_named(workdir: Workdir) -> None:
+    """In a Python that has no packages."""
     workdir.describe(quantization="4bit")
-    with pytest.raises(JobError, match=r"needs bitsandbytes, which is not installed. Install it: pip install -e"):
-        Job.read(workdir.path / "job.json")
+    command = [sys.executable, "-S", "-c", READ, str(workdir.path / "job.json")]
+    ended = subprocess.run(command, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
+    error = ended.stderr.splitlines()[-1]
+    assert "JobError: A base model in 4bit needs bitsandbytes, which is not installed. Install it: pip install" in error

@@ -23,7 +23,9 @@ def folder(tmp_path: Path) -> Path:
         text_config=AutoConfig.from_pretrained(TINY).to_dict(),
         vision_config=VISION,
         mm_tokens_per_image=4,
-        **{"boi_token_index": 6, "eoi_token_index": 7, "image_token_index": 8},
+        boi_token_index=6,
+        eoi_token_index=7,
+        image_token_index=8,
     )
     model = Gemma3ForConditionalGeneration(config)
     model.model.language_model.load_state_dict(Gemma3ForCausalLM.from_pretrained(TINY).model.state_dict())

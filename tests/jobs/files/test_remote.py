@@ -12,9 +12,9 @@ from uuid import uuid4
 import pytest
 
 from jobs.errors import StoreUnavailable
-from jobs.files import limits, store
-from jobs.files.limits import AT_ONCE, Line
-from jobs.files.remote import ASK_SECONDS, PIECE, Pieces
+from jobs.files import store
+from jobs.files.limits import AT_ONCE, Line, Patience
+from jobs.files.remote import PIECE, Pieces
 from tests.badserver import Behaviour, answer, bad_server, drop
 from tests.localservers import free_port
 from tests.support.stores import use
@@ -73,7 +73,7 @@ def test_what_hangs_is_waited_for_once(settings: Any, scheme: str, behave: Behav
     """Most pages need several files, and few threads draw pages."""
     with bad_server(behave) as server:
         use_server(settings, scheme, server.address)
-        assert seconds(lambda: unavailable(lambda: store.size(NAME))) < ASK_SECONDS + 5
+        assert seconds(lambda: unavailable(lambda: store.size(NAME))) < Patience().ask + 5
         assert seconds(lambda: [unavailable(lambda: store.size(NAME)) for _ in range(20)]) < 2
 
 
@@ -157,9 +157,8 @@ def test_so_many_calls_wait_and_no_more() -> None:
         caller.join()
 
 
-def test_after_a_pause_one_caller_tries_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "PAUSE_SECONDS", 0.0)
-    line, go_on, came = Line(), threading.Event(), threading.Event()
+def test_after_a_pause_one_caller_tries_for_all() -> None:
+    line, go_on, came = Line(pause=0.0), threading.Event(), threading.Event()
     line.close()
 
     def wait() -> None:

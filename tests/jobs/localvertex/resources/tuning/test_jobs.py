@@ -116,7 +116,7 @@ def test_adapter_sizes(server):
 @pytest.mark.parametrize(("mode", "rate"), [("FULL", 2e-5), ("PEFT_ADAPTER", 1e-4)])
 def test_google_s_learning_rate_where_none_is_given(server, mode, rate):
     job = server.job()
-    job.supervised_tuning_spec.tuning_mode = MODE[f"TUNING_MODE_{mode}"]
+    job.supervised_tuning_spec.tuning_mode = getattr(MODE, f"TUNING_MODE_{mode}")
     job.supervised_tuning_spec.hyper_parameters = {"epoch_count": 1}
     name = server.until(server.create(job).name, "SUCCEEDED").name
     body = json.loads((server.data / "tuning-jobs" / name.rpartition("/")[2] / "job.json").read_text())

@@ -29,7 +29,7 @@ def manage(
     """Without anything else in the environment that names a data directory."""
     given = environment(IDLE | {"CONSOLE_DATA_DIR": str(data_dir)})
     line = [*prefix, sys.executable, "manage.py", *command]
-    return subprocess.run(line, cwd=ROOT, env=given, capture_output=True, text=True, timeout=120, **options)  # type: ignore[call-overload,no-any-return]
+    return subprocess.run(line, cwd=ROOT, env=given, capture_output=True, text=True, timeout=120, **options)  # type: ignore[call-overload]
 
 
 def refusal(data_dir: Path, *command: str, **options: object) -> str:

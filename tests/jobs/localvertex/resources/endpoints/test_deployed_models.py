@@ -6,7 +6,7 @@ from google.api_core.exceptions import BadRequest, Conflict, NotFound
 from google.cloud import aiplatform_v1beta1 as vertex
 from google.protobuf import field_mask_pb2
 
-from tests.jobs.localvertex.resources.test_endpoints import create
+from tests.jobs.localvertex.resources.endpoints.test_endpoints import create
 from tests.jobs.localvertex.servers import PARENT, wait_for
 from tests.jobs.localvertex.serving.test_chat import seen
 

@@ -4,17 +4,28 @@ import subprocess
 import sys
 
 import pytest
-from google.oauth2.credentials import Credentials
 
 from jobs.vertex.errors import Refused
-from jobs.vertex.sdk import clients
+from jobs.vertex.sdk import clients, credentials
 from jobs.vertex.sdk.chat.answers import _headers
+from tests.googlehost import TOKEN, google_host
 
 
 @pytest.fixture
-def _google(settings, monkeypatch):
+def _google(settings, monkeypatch, tmp_path):
+    """With the key of a service account, for which a server of this machine gives tokens."""
     settings.VERTEX_API_ENDPOINT = ""
-    monkeypatch.setattr(clients, "load", lambda: Credentials(token="secret"))
+    with google_host(tmp_path / "google", "http://127.0.0.1:1") as host:
+        for name, value in host.environment.items():
+            monkeypatch.setenv(name, value)
+        forget()
+        yield
+        forget()
+
+
+def forget():
+    for cached in (clients._client, credentials.load):
+        cached.cache_clear()
 
 
 @pytest.mark.usefixtures("_google")
@@ -32,7 +43,7 @@ def test_each_location_has_its_host(location, host):
 
 @pytest.mark.usefixtures("_google")
 def test_the_chat_carries_a_token():
-    assert _headers()["Authorization"] == "Bearer secret"
+    assert _headers()["Authorization"] == f"Bearer {TOKEN}"
 
 
 @pytest.mark.usefixtures("_google")

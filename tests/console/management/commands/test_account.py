@@ -11,18 +11,19 @@ pytestmark = pytest.mark.django_db
 GOOD = "correct horse battery"
 
 
-@pytest.fixture
-def typed(monkeypatch):
-    def types(*passwords):
-        answers = iter(passwords)
-        monkeypatch.setattr(account, "getpass", lambda prompt: next(answers))
+class Typed(account.Command):
+    """Somebody types these."""
 
-    return types
+    def __init__(self, *passwords):
+        super().__init__()
+        self.passwords = list(passwords)
+
+    def ask(self, prompt):
+        return self.passwords.pop(0)
 
 
-def test_a_new_person_is_an_ordinary_one(typed, capsys):
-    typed(GOOD, GOOD)
-    call_command("account", "ann")
+def test_a_new_person_is_an_ordinary_one(capsys):
+    call_command(Typed(GOOD, GOOD), "ann")
     ann = authenticate(username="ann", password=GOOD)
     assert (ann.is_superuser, ann.is_staff, capsys.readouterr().out) == (
         False,
@@ -32,9 +33,8 @@ def test_a_new_person_is_an_ordinary_one(typed, capsys):
     assert policies.why_not_read(ann, "gs://garden-local")[:21] == "You have no access to"
 
 
-def test_a_new_administrator(typed):
-    typed(GOOD, GOOD)
-    call_command("account", "ann", "--administrator")
+def test_a_new_administrator():
+    call_command(Typed(GOOD, GOOD), "ann", "--administrator")
     assert policies.why_not_read(User.objects.get(), "gs://garden-local") == ""
 
 
@@ -56,10 +56,9 @@ def test_an_administrator_becomes_an_ordinary_person_and_back(owner):
         ("a b", (), (GOOD, GOOD), "Enter a valid username."),
     ],
 )
-def test_what_is_refused_changes_nothing(owner, typed, name, options, passwords, problem):
-    typed(*passwords)
+def test_what_is_refused_changes_nothing(owner, name, options, passwords, problem):
     with pytest.raises(CommandError, match=f"^{problem}"):
-        call_command("account", name, *options)
+        call_command(Typed(*passwords), name, *options)
     assert list(User.objects.values_list("username", "is_superuser")) == [("owner", True)]
 
 
