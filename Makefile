@@ -25,7 +25,7 @@ up: $(VENV)/.installed-local ## run the whole console on this machine
 PYTEST := $(BIN)/python -m pytest
 
 browser: $(VENV)/.installed-dev ## a Chromium for the browser tests, where there is none
-	@$(BIN)/python -m tests.browser
+	@$(BIN)/python -m tests.support.browser
 
 test: browser ## every test but those of test-slow
 	nice -n 10 $(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m "not e2e and not slow" $(TEST_ARGS)

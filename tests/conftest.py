@@ -19,9 +19,9 @@ from console.web import audit
 from jobs import live, shortages, tasks
 from jobs.services.accounts import sign_in_limits
 from jobs.vertex import get_gateway
-from tests import factories
 from tests.fakes import FakeGateway
-from tests.localservers import LocalVertex, local_servers
+from tests.support import factories
+from tests.support.localservers import LocalVertex, local_servers
 from tests.support.queues import broker_at, take_messages
 from tests.support.redis_server import redis_server
 

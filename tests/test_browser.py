@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests import browser
-from tests.localservers import free_port
-from tests.running import ROOT
+from tests.support import browser
+from tests.support.localservers import free_port
+from tests.support.running import ROOT
 
 IS_DEBIAN = browser.is_debian(Path("/etc/os-release"))
 NO_LIBRARY = 'echo "$0: error while loading shared libraries: libnss3.so: cannot open shared object file" >&2; exit 127'
@@ -29,7 +29,7 @@ def set_up(folder: Path) -> "subprocess.CompletedProcess[str]":
     """On a machine that has these programs alone, and no network."""
     nowhere = f"http://127.0.0.1:{free_port()}"
     given = {"PATH": str(folder), "HOME": str(folder), "PLAYWRIGHT_DOWNLOAD_HOST": nowhere}
-    command = [sys.executable, "-m", "tests.browser"]
+    command = [sys.executable, "-m", "tests.support.browser"]
     return subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, timeout=60, check=False)
 
 

@@ -15,8 +15,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.googlehost import self_signed
-from tests.running import ROOT
+from tests.support.googlehost import self_signed
+from tests.support.running import ROOT
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere pip's own index has no CUDA")
 FAKE = """#!/bin/sh

@@ -10,7 +10,7 @@ import pytest
 from django.core.management import call_command
 from django.urls import reverse
 
-from tests import factories
+from tests.support import factories
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "locale").glob("*/LC_MESSAGES/*.po"))

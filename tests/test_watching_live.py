@@ -9,7 +9,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.running import Running, running, with_tiny_model
+from tests.support.running import Running, running, with_tiny_model
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.slow]
 TOKEN = "a-token-that-nobody-guesses"

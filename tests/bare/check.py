@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.compose.engine import Engine, Failed, find_program
 from tests.compose.figures import Figures
-from tests.running import ROOT
+from tests.support.running import ROOT
 
 DEBIAN, PYTHON = "debian:trixie", "python:3.11-slim-trixie"
 PACKAGES = {DEBIAN: "make python3-venv", PYTHON: "make"}
@@ -162,7 +162,7 @@ def begin_tests(machine: Machine) -> None:
         assert "The browser tests need Chromium" in said, said
         assert machine.user != "root", said
         print(f"   {said[said.index('The browser tests') :].strip()}", flush=True)
-        without_any = machine.refusal(".venv/bin/python", "-m", "tests.browser")
+        without_any = machine.refusal(".venv/bin/python", "-m", "tests.support.browser")
         machine.install(re.findall(r"on Debian: (?:sudo )?(.+)", without_any)[0])
         machine.run("make", "browser")
     machine.figures.add(f"{machine.title}: `make browser`, with all that tests need", seconds_since(began), "s")

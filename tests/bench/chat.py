@@ -25,7 +25,7 @@ from tests.bench.chat_clients import Read, compare_with_stored, direct, get, thr
 from tests.bench.chat_endpoint import question
 from tests.bench.chat_gradio import chat_function, through_gradio
 from tests.bench.page import BUSY, write
-from tests.running import ROOT, Running, environment, running
+from tests.support.running import ROOT, Running, environment, running
 
 FIRST_MS, GAP_MS, WORDS, ROUNDS = 100.0, 50.0, 400, 3
 LEVELS = (1, 20, 100)

@@ -16,7 +16,7 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 
 from console.web.sessions import SessionStore  # noqa: E402
 from jobs.models import Conversation  # noqa: E402
-from tests import factories  # noqa: E402
+from tests.support import factories  # noqa: E402
 
 
 def person(number: int, chats: int) -> dict[str, object]:

@@ -11,10 +11,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests import journey
 from tests.bench.weights import wait_for_weights
-from tests.running import GEMMA, ROOT, running
-from tests.visitor import Visitor
+from tests.support import journey
+from tests.support.headless_client import Visitor
+from tests.support.running import GEMMA, ROOT, running
 
 SAMPLES = ROOT / "jobs/samples"
 TUNED_AT_LEAST, BASE_AT_MOST = 0.8, 0.1

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests import journey
 from tests.bench.page import BUSY, write
 from tests.bench.weights import wait_for_weights
-from tests.running import GEMMA, Running, processes_of, running
-from tests.visitor import Visitor
+from tests.support import journey
+from tests.support.headless_client import Visitor
+from tests.support.running import GEMMA, Running, processes_of, running
 
 QUESTIONS = (
     "What is snow?",

@@ -34,8 +34,8 @@ from console.views import tuned_models  # noqa: E402
 from console.views.tuning import job_list  # noqa: E402
 from jobs.models import TuningJob, TuningJobQuerySet  # noqa: E402
 from jobs.models.keyset import in_order  # noqa: E402
-from tests import factories  # noqa: E402
 from tests.bench.page import BUSY, write  # noqa: E402
+from tests.support import factories  # noqa: E402
 
 STATES = ["SUCCEEDED"] * 70 + ["FAILED"] * 15 + ["CANCELLED"] * 14
 NAMES = ["support-bot", "night-run", "invoice", "triage", "translate"]

@@ -1,6 +1,6 @@
 """The figures in docs/performance.md, each table between two comments that name it."""
 
-from tests.running import ROOT
+from tests.support.running import ROOT
 
 PAGE = ROOT / "docs/performance.md"
 BUSY = 1.5  # a load before the start with which figures are not written

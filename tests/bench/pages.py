@@ -20,10 +20,10 @@ from typing import Any
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from tests.bench.page import BUSY, write
-from tests.browser import program
 from tests.e2e.pages import PAGES, Shown, filled
 from tests.e2e.weighing import largest_paint, weighed
-from tests.running import ROOT, Running, running, with_tiny_model
+from tests.support.browser import program
+from tests.support.running import ROOT, Running, running, with_tiny_model
 
 ROUNDS = 3
 PAINT_MS, FIRST, FIRST_WITH_CHART, AGAIN = 400, 120, 150, 15

@@ -24,9 +24,9 @@ from django.core.signing import TimestampSigner
 
 from console.web.streams import LIVE_SALT
 from jobs.live import seal
-from tests.running import ROOT, Running, running, with_tiny_model
 from tests.support import attacks
 from tests.support.attacks import Figures, probe, target_of
+from tests.support.running import ROOT, Running, running, with_tiny_model
 from tests.support.web import make_dataset, make_people, running_web
 
 PAGE = ROOT / "docs/reliability.md"

@@ -27,8 +27,8 @@ from jobs.localvertex.serving.llama import ADDRESS, SERVING_COMMAND, Child, Plan
 from tests.bench.journey import kilobytes
 from tests.bench.page import BUSY, write
 from tests.jobs.localvertex.servers import BUCKET, PARENT, LocalVertex, wait_for
-from tests.localservers import storage_emulator
-from tests.running import GEMMA
+from tests.support.localservers import storage_emulator
+from tests.support.running import GEMMA
 
 UNIX = "unix:"
 PUBLISHER_NAME = "publishers/google/models/gemma3@gemma-3-270m"

@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from tests.localservers import LocalVertex, local_servers
-from tests.running import GEMMA, ROOT, TINY_MODEL, environment
+from tests.support.localservers import LocalVertex, local_servers
+from tests.support.running import GEMMA, ROOT, TINY_MODEL, environment
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["tests.bench.soak_worker"])
@@ -235,7 +235,7 @@ def soak(options: argparse.Namespace, prepared: Path) -> int:
 
 def prepare(folder: Path) -> Path:
     """A data folder with the tables, a person and a dataset."""
-    code = "from tests import factories; factories.owner(is_superuser=True); factories.dataset()"
+    code = "from tests.support import factories; factories.owner(is_superuser=True); factories.dataset()"
     for command in (["migrate", "-v0"], ["shell", "-v0", "-c", code]):
         program = [sys.executable, "manage.py", *command]
         changed = environment({**ENVIRONMENT, "CONSOLE_DATA_DIR": str(folder)})

@@ -20,8 +20,8 @@ from google.cloud import aiplatform_v1, aiplatform_v1beta1, storage  # noqa: E40
 import jobs.vertex.sdk.clients  # noqa: E402, F401
 from jobs.models import TuningJob  # noqa: E402
 from jobs.services.tuning import jobs as tuning  # noqa: E402
-from tests import factories  # noqa: E402
-from tests.running import GEMMA  # noqa: E402
+from tests.support import factories  # noqa: E402
+from tests.support.running import GEMMA  # noqa: E402
 
 
 def create(key: str, number: int) -> None:

@@ -18,12 +18,12 @@ import httpx
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
-from tests import journey
 from tests.bench.weights import wait_for_weights
-from tests.browser import program
 from tests.e2e.conftest import QUIET, enter
-from tests.running import GEMMA, ROOT, Running, running
-from tests.visitor import Visitor
+from tests.support import journey
+from tests.support.browser import program
+from tests.support.headless_client import Visitor
+from tests.support.running import GEMMA, ROOT, Running, running
 
 OUTPUT_LIMIT = "60"
 PICTURES = ROOT / "docs/images/tour"

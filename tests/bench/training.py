@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.page import BUSY, write
-from tests.running import ROOT, environment
+from tests.support.running import ROOT, environment
 
 ENGINE = [sys.executable, "-m", "jobs.localvertex.engine"]
 TRAINERS = {

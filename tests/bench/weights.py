@@ -3,7 +3,7 @@
 import re
 import time
 
-from tests.running import Running
+from tests.support.running import Running
 
 READY = re.compile(r"gemma-3-270m is ready after (\d+) s")
 

@@ -3,11 +3,11 @@
 import tomllib
 from dataclasses import replace
 
-from tests import journey
 from tests.compose import parts
 from tests.compose.engine import Stack
-from tests.running import ROOT
-from tests.visitor import Page, Visitor
+from tests.support import journey
+from tests.support.headless_client import Page, Visitor
+from tests.support.running import ROOT
 
 BUCKET = "console-files"
 HERE = ROOT / "tests/compose"

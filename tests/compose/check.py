@@ -20,8 +20,8 @@ from tests.compose.apart import apart
 from tests.compose.engine import Engine, Stack, find_engine
 from tests.compose.figures import Figures
 from tests.compose.upgrade import upgrade
-from tests.localservers import free_port
-from tests.running import GEMMA, ROOT
+from tests.support.localservers import free_port
+from tests.support.running import GEMMA, ROOT
 
 SEES = "google/gemma3@gemma-3-4b-it"
 LOCAL_OPTIONS = (

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.running import ROOT
+from tests.support.running import ROOT
 
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import httpx
 
-from tests import journey
 from tests.compose.engine import Engine, Failed, Stack
 from tests.compose.figures import Figures
 from tests.fixtures.tiny_gemma3.pictures import Scene, Thing, draw
-from tests.running import GEMMA, ROOT
-from tests.visitor import Visitor
+from tests.support import journey
+from tests.support.headless_client import Visitor
+from tests.support.running import GEMMA, ROOT
 
 SEES = "google/gemma3@gemma-3-4b-it"
 ROWS = ROOT / "tests/fixtures/tiny-tune/train.jsonl"

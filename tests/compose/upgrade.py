@@ -6,10 +6,10 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from tests import journey
 from tests.compose import parts
 from tests.compose.engine import Stack, call
-from tests.running import ROOT
+from tests.support import journey
+from tests.support.running import ROOT
 
 LOCAL_SERVER = ["python", "-m", "jobs.localvertex", "--host", "0.0.0.0", "--allow-host", "vertex", "--port", "8085"]
 LOCAL_SERVER += ["--data-dir", "/data/localvertex"]

@@ -7,7 +7,7 @@ from celery.concurrency.thread import TaskPool
 from celery.worker.consumer import Consumer
 
 from console.celery import app
-from tests.running import ROOT, environment
+from tests.support.running import ROOT, environment
 
 LEAVES = """
 import os, threading, time, types

@@ -12,8 +12,8 @@ from django.test import Client
 from django.utils import timezone
 
 from jobs.models import Dataset, Picture, ProbeResult
-from tests import factories
-from tests.localservers import free_port
+from tests.support import factories
+from tests.support.localservers import free_port
 from tests.support.stores import KEYS, LONG, s3_store, use
 
 pytestmark = pytest.mark.django_db

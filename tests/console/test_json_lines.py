@@ -16,7 +16,7 @@ from console.json_lines import JsonFormatter, Process, begin_task, end_task
 from jobs.log_lines import LineFormatter
 from jobs.origin import Origin, comes_from
 from jobs.tasks import advance_tuning_job
-from tests import factories
+from tests.support import factories
 
 ROOT = Path(__file__).parents[2]
 

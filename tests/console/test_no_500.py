@@ -10,7 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from jobs.models import Delivery, SharedFolder
-from tests import factories
+from tests.support import factories
 from tests.support.answers import close_files
 from tests.support.routes import patterns
 from tests.support.share import one_of

@@ -13,8 +13,8 @@ import pytest
 
 from console import preflight
 from console.preflight import Finding, System
-from tests.running import ROOT, environment
 from tests.support.rights import MAY_MOUNT
+from tests.support.running import ROOT, environment
 
 PROGRAM = ROOT / "console/preflight.py"
 ON_LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at Linux's libraries")

@@ -16,8 +16,8 @@ from console.urls import handler400, handler403, handler404, handler500, urlpatt
 from console.web.middleware import read_typed
 from jobs import shortages
 from jobs.errors import NoRoom
-from tests import factories
 from tests.console.test_no_500 import ROUTES, address, things  # noqa: F401  # a fixture
+from tests.support import factories
 from tests.support.answers import status_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault("F20"), pytest.mark.threat("T12")]

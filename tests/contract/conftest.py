@@ -11,7 +11,7 @@ from django.test import override_settings
 from jobs.vertex.port import DeploySpec, RemoteOperation, RemoteTuningJob, TuningJobSpec, VertexGateway
 from jobs.vertex.sdk import Gateway
 from tests.fakes import TERMINAL, TINY, FakeGateway
-from tests.localservers import LocalVertex
+from tests.support.localservers import LocalVertex
 
 BUCKET = "gs://garden-local"
 TUNE_DATA = Path(__file__).parent.parent / "fixtures" / "tiny-tune"

@@ -22,10 +22,10 @@ from jobs.models import Conversation, Picture
 from jobs.services.chat import conversations, images as pictures
 from jobs.vertex import get_gateway
 from jobs.vertex.port import DeploySpec, VertexGateway
-from tests import factories
 from tests.fixtures.tiny_gemma3.pictures import Scene, Thing, draw
-from tests.googlehost import TOKEN, google_host
-from tests.localservers import TINY, TINY_FOLDER, LocalVertex, local_servers
+from tests.support import factories
+from tests.support.googlehost import TOKEN, google_host
+from tests.support.localservers import TINY, TINY_FOLDER, LocalVertex, local_servers
 from tests.support.share import one_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]

@@ -20,8 +20,8 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from tests.browser import program
-from tests.running import ROOT, Running, running, with_tiny_model
+from tests.support.browser import program
+from tests.support.running import ROOT, Running, running, with_tiny_model
 
 SCREENSHOTS = ROOT / "screenshots"
 WIDE: ViewportSize = {"width": 1280, "height": 860}

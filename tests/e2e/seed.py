@@ -25,7 +25,7 @@ from jobs.services.accounts import accounts  # noqa: E402
 from jobs.services.datasets import datasets  # noqa: E402
 from jobs.services.storage import sharing  # noqa: E402
 from jobs.text import markdown  # noqa: E402
-from tests import factories  # noqa: E402
+from tests.support import factories  # noqa: E402
 
 NOW = timezone.now()
 CHECKPOINTS = [{"checkpoint_id": str(number), "epoch": number, "step": 140 * number} for number in (1, 2, 3)]

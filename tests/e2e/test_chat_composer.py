@@ -7,10 +7,10 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests import journey
 from tests.e2e.conftest import NARROW, Visit, remarks
-from tests.running import GEMMA, Running
-from tests.visitor import Visitor
+from tests.support import journey
+from tests.support.headless_client import Visitor
+from tests.support.running import GEMMA, Running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 SOON = 60_000

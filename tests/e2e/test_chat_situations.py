@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests import journey
 from tests.e2e.conftest import Visit, remarks
 from tests.jobs.localvertex.servers import FAKE_LLAMA
-from tests.running import GEMMA, Running, running, with_tiny_model
-from tests.visitor import Visitor
+from tests.support import journey
+from tests.support.headless_client import Visitor
+from tests.support.running import GEMMA, Running, running, with_tiny_model
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 SOON, LATER = 60_000, 120_000

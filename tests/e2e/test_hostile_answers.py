@@ -11,10 +11,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from jobs.text import markdown, math
-from tests import hostile_answers
 from tests.e2e.conftest import Visit, remarks
-from tests.running import ROOT, Running, environment, running
-from tests.saying import saying
+from tests.support import hostile_answers
+from tests.support.running import ROOT, Running, environment, running
+from tests.support.scripted_endpoint import saying
 from tests.support.share import one_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]

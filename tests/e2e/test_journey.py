@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import Visit
-from tests.running import ROOT, Running
+from tests.support.running import ROOT, Running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 HELD_OUT = json.loads((ROOT / "tests/fixtures/tiny-tune/heldout.json").read_text())

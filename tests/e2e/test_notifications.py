@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests import journey
 from tests.e2e.conftest import NARROW, WIDE, Visit, remarks
-from tests.receivers import Receiver, receiving, wait_until
-from tests.running import GEMMA, Running, running, with_tiny_model
-from tests.visitor import Visitor
+from tests.support import journey
+from tests.support.headless_client import Visitor
+from tests.support.receivers import Receiver, receiving, wait_until
+from tests.support.running import GEMMA, Running, running, with_tiny_model
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(240)]
 

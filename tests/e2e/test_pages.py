@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.e2e.conftest import CONTRAST, NARROW, WIDE, Visit, remarks
 from tests.e2e.pages import addresses, filled
-from tests.running import Running
+from tests.support.running import Running
 from tests.support.share import one_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]

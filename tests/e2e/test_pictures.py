@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from tests import journey
 from tests.e2e.conftest import NARROW, SCREENSHOTS, Visit, remarks
 from tests.fixtures.tiny_gemma3.pictures import Scene, Thing, draw
-from tests.running import GEMMA, ROOT, Running, running, with_tiny_model
-from tests.visitor import Visitor
+from tests.support import journey
+from tests.support.headless_client import Visitor
+from tests.support.running import GEMMA, ROOT, Running, running, with_tiny_model
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 SEES = "google/gemma3@gemma-3-4b-it"

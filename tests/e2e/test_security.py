@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import Visit, new_page, remarks
-from tests.running import ROOT, Running, environment
+from tests.support.running import ROOT, Running, environment
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(180)]
 PASS_PHRASE = "a longer pass phrase"

@@ -14,8 +14,8 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.conftest import Visit
-from tests.running import ROOT, Running, environment, running
-from tests.saying import saying
+from tests.support.running import ROOT, Running, environment, running
+from tests.support.scripted_endpoint import saying
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 SOON = 60_000

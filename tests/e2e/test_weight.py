@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, BrowserContext
 
 from tests.e2e.pages import PAGES, filled
 from tests.e2e.weighing import Wire, weighed
-from tests.running import Running
+from tests.support.running import Running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(240)]
 HEAVIEST = ["chat", "compare", "job", "settings-appearance", "step-base-model", "tuning"]

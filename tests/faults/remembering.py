@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from tests import factories
 from tests.fakes import Creation, FakeGateway
+from tests.support import factories
 
 
 class Ledger(list[Creation]):

@@ -27,10 +27,10 @@ from console.settings import CELERY_BROKER_TRANSPORT_OPTIONS
 from jobs import tasks
 from jobs.models import CatalogueSync, TuningJob
 from jobs.services.tuning import jobs as tuning
-from tests import factories
 from tests.console.views.tuning.test_new import DEPLOYMENT, Wizard
 from tests.faults.test_races import at_once
-from tests.localservers import ROOT, free_port
+from tests.support import factories
+from tests.support.localservers import ROOT, free_port
 from tests.support.queues import broker_at
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]

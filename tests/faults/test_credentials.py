@@ -14,10 +14,10 @@ from jobs.services.remote import create_once
 from jobs.services.tuning import orphaned_jobs
 from jobs.vertex import get_gateway
 from jobs.vertex.sdk import clients, credentials
-from tests import factories
-from tests.badserver import answer, bad_server, error, hang
-from tests.driving import Driver
-from tests.googlehost import google_host
+from tests.support import factories
+from tests.support.googlehost import google_host
+from tests.support.misbehaving_server import answer, bad_server, error, hang
+from tests.support.row_driver import Driver
 
 pytestmark = [pytest.mark.django_db, pytest.mark.fault("F28"), pytest.mark.timeout(240)]
 NAME = "projects/1/locations/us-central1/tuningJobs/7"

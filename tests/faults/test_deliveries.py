@@ -11,9 +11,9 @@ from jobs import tasks
 from jobs.models import Delivery, Notification
 from jobs.services.notifications import deliveries, notifications
 from jobs.services.notifications.notifications import End
-from tests import factories
 from tests.faults.test_races import at_once
-from tests.receivers import receiving
+from tests.support import factories
+from tests.support.receivers import receiving
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -26,12 +26,12 @@ from jobs.localvertex.shortages import shortage_of
 from jobs.localvertex.store import Store
 from jobs.models import Dataset
 from jobs.services.datasets import datasets
-from tests import factories, journey
 from tests.faults.test_killed_answer import Watched
 from tests.faults.test_processes import LONG, creates
 from tests.jobs.localvertex.servers import FAKE_LLAMA
-from tests.running import GEMMA, ROOT, Running, running, with_tiny_model
-from tests.visitor import Visitor
+from tests.support import factories, journey
+from tests.support.headless_client import Visitor
+from tests.support.running import GEMMA, ROOT, Running, running, with_tiny_model
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.fault("F20"), pytest.mark.threat("T12")]
 ROWS = ROOT / "tests/fixtures/tiny-tune/train.jsonl"

@@ -6,8 +6,8 @@ import pytest
 
 from jobs.services.endpoints import endpoints
 from jobs.vertex.port import RemoteEndpoint
-from tests import factories
-from tests.driving import Driver
+from tests.support import factories
+from tests.support.row_driver import Driver
 
 pytestmark = [pytest.mark.django_db, pytest.mark.fault("F26")]
 

@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from jobs.services.chat import conversations, tree
 from jobs.vertex import get_gateway
-from tests import factories
-from tests.driving import Driver
-from tests.localservers import TINY
+from tests.support import factories
+from tests.support.localservers import TINY
+from tests.support.row_driver import Driver
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180), pytest.mark.fault("F11")]
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests import journey
 from tests.jobs.localvertex.servers import FAKE_LLAMA
 from tests.jobs.services.chat.streaming.test_renderer import Page
-from tests.running import GEMMA, Running, running, with_tiny_model
-from tests.visitor import Visitor
+from tests.support import journey
+from tests.support.headless_client import Visitor
+from tests.support.running import GEMMA, Running, running, with_tiny_model
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.fault("F21", "F23")]
 FRAMES = 13

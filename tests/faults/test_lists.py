@@ -6,9 +6,9 @@ from jobs.models import TuningJob
 from jobs.services.remote import create_once
 from jobs.services.tuning import orphaned_jobs
 from jobs.vertex import get_gateway
-from tests import factories
-from tests.badserver import answer, bad_server, drop, error, truncate
-from tests.driving import Driver
+from tests.support import factories
+from tests.support.misbehaving_server import answer, bad_server, drop, error, truncate
+from tests.support.row_driver import Driver
 
 pytestmark = pytest.mark.django_db
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.localservers import free_port
-from tests.running import ROOT, environment
+from tests.support.localservers import free_port
+from tests.support.running import ROOT, environment
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.fault("F23"), pytest.mark.threat("T12")]
 LIMITED = 'ulimit -n 120; exec "$@"'

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from jobs.vertex import get_gateway
-from tests import factories
-from tests.driving import Driver
-from tests.localservers import TINY, local_servers
+from tests.support import factories
+from tests.support.localservers import TINY, local_servers
+from tests.support.row_driver import Driver
 
 pytestmark = [pytest.mark.django_db, pytest.mark.fault("F26"), pytest.mark.timeout(240)]
 CHILD = """

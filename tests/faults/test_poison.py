@@ -7,9 +7,9 @@ import pytest
 
 from jobs.services.remote import row_lease
 from jobs.services.tuning import jobs
-from tests import factories
-from tests.driving import AFTER_THE_LEASE, Driver
 from tests.fakes import Crash
+from tests.support import factories
+from tests.support.row_driver import AFTER_THE_LEASE, Driver
 
 pytestmark = [pytest.mark.django_db, pytest.mark.fault("F23")]
 

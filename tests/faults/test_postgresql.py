@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.localservers import free_port
-from tests.running import Running, running
-from tests.visitor import Visitor
+from tests.support.headless_client import Visitor
+from tests.support.localservers import free_port
+from tests.support.running import Running, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.fault("F20")]
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))

@@ -20,10 +20,19 @@ import httpx
 import pytest
 import redis
 
-from tests import journey
-from tests.running import GEMMA, ROOT, Running, launch, processes_of, running, wait_for_link, with_tiny_model
+from tests.support import journey
+from tests.support.headless_client import Visitor
 from tests.support.rights import MAY_MOUNT
-from tests.visitor import Visitor
+from tests.support.running import (
+    GEMMA,
+    ROOT,
+    Running,
+    launch,
+    processes_of,
+    running,
+    wait_for_link,
+    with_tiny_model,
+)
 
 pytestmark = pytest.mark.timeout(1800)
 ROWS = ROOT / "tests/fixtures/tiny-tune/train.jsonl"

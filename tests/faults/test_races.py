@@ -20,8 +20,8 @@ from jobs.services.endpoints.endpoints import DeploymentSpec
 from jobs.services.remote import row_lease
 from jobs.services.storage import sharing
 from jobs.services.tuning import jobs as tuning, queue
-from tests import factories
-from tests.driving import Driver
+from tests.support import factories
+from tests.support.row_driver import Driver
 from tests.support.stored import path_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.flaky(reruns=0)]

@@ -10,8 +10,8 @@ import pytest
 
 from jobs.models import Endpoint, Notification
 from jobs.services.tuning import jobs
-from tests import factories
-from tests.driving import Driver
+from tests.support import factories
+from tests.support.row_driver import Driver
 from tests.support.share import one_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.fault("F6", "F8", "F9", "F11", "F12", "F13", "F14", "F27")]

@@ -5,10 +5,10 @@ import pytest
 from jobs.models import Endpoint
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound
-from tests import factories
-from tests.badserver import answer, bad_server
-from tests.driving import Driver
 from tests.faults.test_endpoint_steps import finish_all, one_create
+from tests.support import factories
+from tests.support.misbehaving_server import answer, bad_server
+from tests.support.row_driver import Driver
 
 pytestmark = pytest.mark.django_db
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import journey
-from tests.running import GEMMA, ROOT, Running, environment, running, with_tiny_model
-from tests.visitor import Visitor
+from tests.support import journey
+from tests.support.headless_client import Visitor
+from tests.support.running import GEMMA, ROOT, Running, environment, running, with_tiny_model
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.fault("F30"), pytest.mark.slow]
 ROWS = ROOT / "tests/fixtures/tiny-tune/train.jsonl"

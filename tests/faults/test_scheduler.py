@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from jobs import tasks
 from jobs.models import Endpoint, Notification, TuningJob
-from tests import factories
 from tests.faults.test_races import at_once
+from tests.support import factories
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault("F22")]
 TICK = timedelta(seconds=15)

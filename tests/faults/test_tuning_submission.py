@@ -10,9 +10,9 @@ from jobs.services.remote import create_once, row_lease
 from jobs.services.tuning import jobs
 from jobs.states import Phase
 from jobs.vertex.errors import AlreadyExists, Unavailable, VertexError
-from tests import factories
-from tests.driving import Driver
 from tests.fakes import Crash
+from tests.support import factories
+from tests.support.row_driver import Driver
 
 pytestmark = pytest.mark.django_db
 

@@ -27,11 +27,11 @@ from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotAuthorised, NotSent, OutcomeUnknown, Unavailable, VertexError
 from jobs.vertex.port import DeployToExistingSpec, MachineSpec
 from jobs.vertex.sdk import Gateway, clients, credentials
-from tests import factories
-from tests.badserver import answer, bad_server, drop, error, hang, reset, truncate
-from tests.driving import Driver
-from tests.googlehost import google_host
 from tests.jobs.vertex.sdk.test_clients_wire import CREATES as CREATES_ALONE
+from tests.support import factories
+from tests.support.googlehost import google_host
+from tests.support.misbehaving_server import answer, bad_server, drop, error, hang, reset, truncate
+from tests.support.row_driver import Driver
 
 pytestmark = [pytest.mark.fault("F28"), pytest.mark.timeout(240)]
 NOBODY = 65534

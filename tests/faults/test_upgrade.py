@@ -18,11 +18,11 @@ from jobs import tasks
 from jobs.services.chat import conversations
 from jobs.services.chat.streaming import row as chat_row
 from jobs.services.health import schema
-from tests import factories
 from tests.faults.test_broker import broker, end_well, new_job, worker  # noqa: F401  # fixtures
 from tests.jobs.services.chat.test_conversations import serve
-from tests.localservers import ROOT
-from tests.running import environment
+from tests.support import factories
+from tests.support.localservers import ROOT
+from tests.support.running import environment
 
 pytestmark = [pytest.mark.fault("F29"), pytest.mark.timeout(300)]
 # As of an early version: most of the tables are there, and people's rows in them.

@@ -14,11 +14,11 @@ from django.test import Client
 
 from jobs import tasks
 from jobs.models import Endpoint, TuningDraft, TuningJob
-from tests import factories
 from tests.console.views.tuning.test_new import DEPLOYMENT, Wizard
-from tests.driving import Driver
 from tests.faults.test_races import at_once
-from tests.localservers import ROOT
+from tests.support import factories
+from tests.support.localservers import ROOT
+from tests.support.row_driver import Driver
 
 pytestmark = pytest.mark.django_db(transaction=True)
 KILLED = 137

@@ -6,7 +6,7 @@ import pytest
 from django.db import transaction
 
 from jobs import live
-from tests.receivers import wait_until
+from tests.support.receivers import wait_until
 
 NOBODY = "redis://127.0.0.1:1/0"
 

@@ -11,7 +11,7 @@ from django.db import connection
 from jobs import tasks
 from jobs.models import Delivery, Heartbeat, ProbeResult, TuningJob
 from jobs.services.chat import conversations
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.browser import program
 from tests.e2e.conftest import QUIET
+from tests.support.browser import program
 
 EVIL = "evil.example"
 ATTACK = (Path(__file__).parent / "attack.js").read_text()

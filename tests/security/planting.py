@@ -39,7 +39,7 @@ from jobs.services import audit
 from jobs.services.chat import shared_links
 from jobs.services.datasets import datasets
 from jobs.text import markdown
-from tests import factories
+from tests.support import factories
 
 TEXTS = (models.CharField, models.TextField, models.JSONField)
 # Columns that hold nobody's text: a hash, a key or a number of ours, or one of a few words that are checked before.

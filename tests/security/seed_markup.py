@@ -20,8 +20,8 @@ from django.utils import timezone  # noqa: E402
 
 from jobs.models import TuningDraft  # noqa: E402
 from jobs.services.accounts import accounts  # noqa: E402
-from tests import factories  # noqa: E402
 from tests.security import planting  # noqa: E402
+from tests.support import factories  # noqa: E402
 
 
 def deploy(draft: str) -> dict[str, str]:

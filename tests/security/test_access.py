@@ -17,7 +17,7 @@ from django.utils import timezone
 from console.web.streams import chat_ticket, subscription
 from jobs.models import Delivery, SharedFolder
 from jobs.services.chat import shared_links
-from tests import factories
+from tests.support import factories
 from tests.support.answers import status_of
 from tests.support.routes import patterns
 from tests.support.share import one_of

@@ -13,7 +13,7 @@ from jobs.services import audit
 from jobs.services.accounts import accounts
 from jobs.services.endpoints import endpoints, lifetime
 from jobs.services.tuning import jobs
-from tests import factories
+from tests.support import factories
 
 pytestmark = [pytest.mark.threat("T23"), pytest.mark.django_db]
 THREADS, EACH = 8, 50

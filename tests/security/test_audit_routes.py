@@ -22,9 +22,9 @@ from jobs.services.chat import shared_links
 from jobs.services.datasets import datasets
 from jobs.services.notifications import choices
 from jobs.services.tuning import job_files
-from tests import factories
 from tests.console.views.tuning.test_new import DEPLOYMENT, training
 from tests.security.test_access import answer, column, compared
+from tests.support import factories
 from tests.support.routes import patterns
 
 pytestmark = [pytest.mark.threat("T23"), pytest.mark.django_db]

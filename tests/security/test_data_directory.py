@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from console import datadir
-from tests.running import Running, running
-from tests.visitor import Visitor
+from tests.support.headless_client import Visitor
+from tests.support.running import Running, running
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.threat("T15", "T19")]
 NOBODY = 65534

@@ -13,7 +13,7 @@ from jobs.errors import NotAllowedNow
 from jobs.models import ChatPreset, Conversation, Dataset, Endpoint, Message, Metric, Picture, TuningJob
 from jobs.services.chat import conversations
 from jobs.services.comparisons import comparisons
-from tests import factories
+from tests.support import factories
 
 pytestmark = [pytest.mark.django_db, pytest.mark.threat("T14")]
 CHECKPOINTS = [{"checkpoint_id": "1", "epoch": 1, "step": 5}, {"checkpoint_id": "2", "epoch": 2, "step": 9}]

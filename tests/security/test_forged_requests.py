@@ -7,9 +7,9 @@ from django.apps import apps
 from django.test import Client
 from django.urls import reverse
 
-from tests import factories
 from tests.security import test_access
 from tests.security.streaming import serving
+from tests.support import factories
 from tests.support.answers import status_of
 from tests.support.routes import patterns
 from tests.support.share import one_of

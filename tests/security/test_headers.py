@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from tests import factories
+from tests.support import factories
 from tests.support.answers import close_files
 from tests.support.attacks import Target, fetch, target_of
 from tests.support.routes import patterns

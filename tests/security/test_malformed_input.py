@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import pytest
 from django.test import Client
 
-from tests import factories
+from tests.support import factories
 from tests.support.routes import patterns
 from tests.support.share import one_of
 

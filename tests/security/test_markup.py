@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from console.web import streams
 from console.web.middleware import CONTENT_SECURITY_POLICY, SecurityHeadersMiddleware
-from tests import factories
+from tests.support import factories
 
 pytestmark = [pytest.mark.django_db, pytest.mark.threat("T5")]
 ATTACK = '<i id=planted hx-post=/settings/password/ hx-trigger=load hx-vals=\'{"new_password1": "mine"}\'>'

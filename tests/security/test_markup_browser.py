@@ -16,7 +16,7 @@ from playwright.sync_api import Page, Request, expect
 
 from tests.e2e import conftest as e2e
 from tests.e2e.conftest import Visit
-from tests.running import ROOT, Running
+from tests.support.running import ROOT, Running
 from tests.support.share import one_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.threat("T5", "T6", "T7"), pytest.mark.timeout(240)]

@@ -14,9 +14,9 @@ from django.db import transaction
 from django.urls import reverse
 from selectolax.lexbor import LexborHTMLParser
 
-from tests import factories
 from tests.console.test_no_500 import FIELDS
 from tests.security import planting
+from tests.support import factories
 from tests.support.routes import patterns
 
 pytestmark = [pytest.mark.django_db, pytest.mark.threat("T5", "T6")]

@@ -22,10 +22,10 @@ from jobs.services.chat.streaming.renderer import Drawing
 from jobs.services.notifications import deliveries
 from jobs.text import markdown
 from jobs.vertex import get_gateway
-from tests import factories, hostile_answers
-from tests.receivers import receiving
 from tests.security import planting
 from tests.security.test_markup_everywhere import TEXTS
+from tests.support import factories, hostile_answers
+from tests.support.receivers import receiving
 
 OTHERS = "planted-elsewhere"
 

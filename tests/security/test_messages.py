@@ -14,7 +14,7 @@ from kombu.utils import json
 from jobs.models import Message
 from jobs.services.chat import conversations
 from jobs.services.chat.streaming import row as chat_row
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.threat("T16")
 FROM_THE_CLOCK = {"catalogue.sync", "endpoints.warn", "jobs.prune", "jobs.surplus", "jobs.sweep", "status.probe"}

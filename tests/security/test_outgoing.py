@@ -19,8 +19,8 @@ from jobs.services.notifications.delivery_errors import NotDelivered
 from jobs.vertex.errors import VertexError
 from jobs.vertex.port import ChatRequest
 from jobs.vertex.sdk.chat.answers import Chat
-from tests import factories
-from tests.badserver import BadServer, Behaviour, answer, bad_server, hang
+from tests.support import factories
+from tests.support.misbehaving_server import BadServer, Behaviour, answer, bad_server, hang
 from tests.support.share import one_of
 
 ENDPOINT = "projects/garden-local/locations/us-central1/endpoints/endpoint-1"

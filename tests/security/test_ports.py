@@ -20,8 +20,8 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 from playwright.sync_api import Browser, BrowserContext
 
-from tests.running import Running, processes_of, running, with_tiny_model
 from tests.security.hostile import ATTACK, EVIL, PAGE, deceived_browser, hostile_site
+from tests.support.running import Running, processes_of, running, with_tiny_model
 
 pytestmark = [pytest.mark.threat("T4", "T21"), pytest.mark.timeout(240)]
 PLACE = "/v1beta1/projects/garden-local/locations/us-central1"

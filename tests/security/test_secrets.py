@@ -22,14 +22,22 @@ from django.urls import reverse
 from console.environment import env_url
 from console.management.processes import without_secrets
 from jobs.log_lines import LineFormatter
-from tests import factories
-from tests.journey import Tune, ask, deploy_base, fill_in, start, wait_for_catalogue, wait_until_ready
-from tests.localservers import free_port
-from tests.receivers import receiving, wait_until
-from tests.running import GEMMA, ROOT, Running, environment, running, with_tiny_model
 from tests.security.leaks import Watch, files_of, found_in, messages_of, names_in, tables_of, watching
+from tests.support import factories
+from tests.support.headless_client import Visitor
+from tests.support.journey import (
+    Tune,
+    ask,
+    deploy_base,
+    fill_in,
+    start,
+    wait_for_catalogue,
+    wait_until_ready,
+)
+from tests.support.localservers import free_port
+from tests.support.receivers import receiving, wait_until
 from tests.support.routes import patterns
-from tests.visitor import Visitor
+from tests.support.running import GEMMA, ROOT, Running, environment, running, with_tiny_model
 
 pytestmark = [pytest.mark.threat("T15"), pytest.mark.timeout(400)]
 SETTINGS = {"key", "mail", "cloud", "metrics"}

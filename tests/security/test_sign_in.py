@@ -17,7 +17,7 @@ from django.test import Client
 
 from jobs.models import AuditEntry
 from jobs.services.accounts import accounts, sign_in_limits
-from tests import factories
+from tests.support import factories
 
 pytestmark = [pytest.mark.django_db, pytest.mark.threat("T18")]
 ROOT = Path(__file__).parents[2]

@@ -21,8 +21,8 @@ from jobs.services.endpoints.endpoints import DeploymentSpec, Machine
 from jobs.services.tuning import jobs
 from jobs.states import Phase
 from jobs.vertex.errors import Refused
-from tests import factories
-from tests.driving import Driver
+from tests.support import factories
+from tests.support.row_driver import Driver
 
 pytestmark = [pytest.mark.threat("T20"), pytest.mark.django_db]
 MACHINE = "g2-standard-12"

@@ -21,9 +21,9 @@ from jobs.services.storage import browsing, policies, sharing
 from jobs.services.tuned_models import continuation
 from jobs.services.tuning import job_files, jobs, output_check
 from jobs.vertex import get_gateway
-from tests import factories
-from tests.driving import Driver
-from tests.localservers import TINY, TINY_FOLDER
+from tests.support import factories
+from tests.support.localservers import TINY, TINY_FOLDER
+from tests.support.row_driver import Driver
 from tests.support.stored import path_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.threat("T13", "T14")]

@@ -13,7 +13,7 @@ from django.conf import settings as at_first
 
 from jobs.files.address import storage_of
 from jobs.files.limits import Patience
-from tests.localservers import child, free_port, storage_emulator, wait_for
+from tests.support.localservers import child, free_port, storage_emulator, wait_for
 
 BUCKET = "console-files"
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_EC2_METADATA_DISABLED": "true"}

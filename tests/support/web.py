@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.running import ROOT, Running, environment, running
+from tests.support.running import ROOT, Running, environment, running
 
 # Nothing listens there: no server for models is started, and none is asked.
 NO_VERTEX = {"VERTEX_API_ENDPOINT": "http://127.0.0.1:9"}
@@ -23,7 +23,7 @@ def running_web(data_dir: Path, **extra: str) -> Iterator[Running]:
 DATASET = """
 import sys, django
 django.setup()
-from tests import factories
+from tests.support import factories
 rows = [{"prompt": "a", "completion": "b" * 1_000_000}] * int(sys.argv[2])
 print(factories.dataset(owner=factories.user(username=sys.argv[1]), rows=rows).pk)
 """

@@ -11,7 +11,7 @@ from console.templatetags.chat_figures import estimate, figures, filled
 from console.templatetags.chat_words import AFTER_FAILURE, PLACES, WAITS
 from jobs.models import Endpoint, Message
 from jobs.states import EndpointState
-from tests import factories
+from tests.support import factories
 from tests.support.markup import tight
 
 pytestmark = pytest.mark.django_db

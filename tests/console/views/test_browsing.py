@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from jobs.models import StorageListing
 from jobs.services.storage import browsing
-from tests import factories
+from tests.support import factories
 from tests.support.markup import tight
 
 pytestmark = pytest.mark.django_db

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from console.web.measuring import count
 from jobs import telemetry
 from jobs.models import Heartbeat, ProcessReport, TuningJob
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 TOKEN = "a-token-that-nobody-guesses"

@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from jobs.models import Delivery, Notification
-from tests import factories
+from tests.support import factories
 from tests.support.markup import tight
 
 pytestmark = pytest.mark.django_db

@@ -7,7 +7,7 @@ from django.db import connection
 from django.utils import timezone
 
 from jobs.models import SignedInSession
-from tests import factories
+from tests.support import factories
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault("F20")]
 PATIENCE = 1.5

@@ -9,7 +9,7 @@ import pytest
 
 from tests.contract.clients.recording import PROGRAM
 from tests.jobs.localvertex.servers import BUCKET, LocalVertex
-from tests.localservers import storage_emulator
+from tests.support.localservers import storage_emulator
 
 REGION = "us-central1"
 SEEING = "local/seeing@seeing"

@@ -11,8 +11,8 @@ from google.cloud.aiplatform_v1beta1.types import TuningJob
 from jobs.services.tuning import code
 from jobs.services.tuning.steps import JobCreation
 from jobs.vertex.sdk import Gateway
-from tests import factories
 from tests.jobs.localvertex.servers import BUCKET, TINY
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 HOSTILE = "Quote ' \" \\ {x} $(y) `z` %s é선😀"

@@ -15,8 +15,8 @@ from jobs.errors import StoreUnavailable
 from jobs.files import store
 from jobs.files.limits import AT_ONCE, Line, Patience
 from jobs.files.remote import PIECE, Pieces
-from tests.badserver import Behaviour, answer, bad_server, drop
-from tests.localservers import free_port
+from tests.support.localservers import free_port
+from tests.support.misbehaving_server import Behaviour, answer, bad_server, drop
 from tests.support.stores import use
 
 AWAY = "The file store does not answer. Try again in a moment."

@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from tests.jobs.localvertex.servers import BUCKET, LocalVertex
-from tests.localservers import storage_emulator
+from tests.support.localservers import storage_emulator
 
 
 @pytest.fixture(scope="session")

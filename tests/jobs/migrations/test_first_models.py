@@ -26,9 +26,9 @@ from jobs.vertex.port import (
     RemoteError,
     RemoteOperation,
 )
-from tests.driving import Driver
 from tests.fakes import FakeGateway
 from tests.fakes.deployment import FakeDeployment, FakeOperation
+from tests.support.row_driver import Driver
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BEFORE = ("jobs", "0032_tuning_by_state")

@@ -3,7 +3,7 @@ from importlib import import_module
 from django.apps import apps
 
 from jobs.models import Message
-from tests import factories
+from tests.support import factories
 
 migration = import_module("jobs.migrations.0021_message_has_pictures")
 

@@ -5,7 +5,7 @@ from django.apps import apps
 
 from jobs.models import AccountPreference, SharedFolder
 from jobs.services.storage import policies
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 migration = import_module("jobs.migrations.0026_shared_folder")

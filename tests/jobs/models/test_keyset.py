@@ -4,7 +4,7 @@ import pytest
 
 from jobs.models import Dataset, TuningJob
 from jobs.models.keyset import Column, Order, cut, in_order
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 NAME, LOSS = Column("display_name", str), Column("train_loss", float, optional=True)

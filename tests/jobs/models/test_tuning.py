@@ -4,7 +4,7 @@ import pytest
 
 from jobs.models import GROUPS, StatusGroup, TuningJob, thinned
 from jobs.states import TuningState
-from tests import factories
+from tests.support import factories
 
 
 def test_each_state_belongs_to_one_group():

@@ -9,7 +9,7 @@ import pytest
 
 from jobs.errors import PictureRefused
 from jobs.services.chat.image_file import CHILD, clean
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.threat("T10")
 BEGIN = f"import sys; sys.path.insert(0, {str(CHILD.parent)!r}); import socket, image as child; "

@@ -21,10 +21,10 @@ from jobs.services.datasets.preview import page_of_rows
 from jobs.services.health import probes, status
 from jobs.services.storage import file_owner
 from jobs.services.tuning import jobs
-from tests import factories
-from tests.driving import Driver
 from tests.fakes import FakeGateway
-from tests.localservers import free_port
+from tests.support import factories
+from tests.support.localservers import free_port
+from tests.support.row_driver import Driver
 from tests.support.stored import path_of
 from tests.support.stores import KEYS, LONG, s3_store, use
 

@@ -10,7 +10,7 @@ from jobs.services.tuning import jobs
 from jobs.states import TuningState
 from jobs.text.deferred import Sentence, gettext, joined, kept, ngettext, told
 from jobs.vertex.errors import Unavailable
-from tests import factories
+from tests.support import factories
 
 CREATED = "The job was created."
 

@@ -6,7 +6,7 @@ from django.http import QueryDict
 from console.forms.chat.fields import escaped, unescaped
 from console.forms.chat.options import PLAIN, OptionsForm, PresetForm
 from jobs.services.chat.parameters import PARAMETERS, TPU_PARAMETERS
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}

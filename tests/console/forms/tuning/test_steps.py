@@ -9,7 +9,7 @@ from console.presenters.tuning.wizard.output_form import output_form
 from jobs.models import Dataset
 from jobs.services.catalogue.facts import tuning_facts
 from jobs.services.tuning.spec_terms import Terms
-from tests import factories
+from tests.support import factories
 
 BOTH = tuning_facts(factories.BASE_MODEL)
 LORA = replace(BOTH, modes=("PEFT_ADAPTER",), adapter_sizes=(4, 8))

@@ -5,7 +5,7 @@ from django.core.management import CommandError, call_command
 
 from console.management.commands import account
 from jobs.services.storage import policies
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 GOOD = "correct horse battery"

@@ -10,8 +10,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 
-from tests import factories
-from tests.running import ROOT, environment
+from tests.support import factories
+from tests.support.running import ROOT, environment
 
 pytestmark = pytest.mark.django_db
 

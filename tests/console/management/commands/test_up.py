@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import ROOT, Running, environment, launch, processes_of, running, wait_for_link
-from tests.visitor import Visitor
+from tests.support.headless_client import Visitor
+from tests.support.running import ROOT, Running, environment, launch, processes_of, running, wait_for_link
 
 pytestmark = pytest.mark.timeout(180)
 IDLE = {"CONSOLE_LOCAL_OPTIONS": "--prepare when-needed"}

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import ROOT, environment, processes_of
 from tests.support.rights import MAY_MOUNT
+from tests.support.running import ROOT, environment, processes_of
 from tests.support.share import one_of
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.fault("F20")]

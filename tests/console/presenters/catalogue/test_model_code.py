@@ -2,7 +2,7 @@ import pytest
 
 from console.presenters.catalogue.model_code import TABS, Code
 from console.presenters.catalogue.model_families import family
-from tests import factories
+from tests.support import factories
 from tests.support.markup import tight
 
 pytestmark = pytest.mark.django_db

@@ -16,7 +16,7 @@ from console.presenters.components.pager import (
 )
 from jobs.models import Dataset
 from jobs.models.keyset import Column, Key, Order
-from tests import factories
+from tests.support import factories
 
 HEADS = (
     Head("name", "Name", Column("name", str)),

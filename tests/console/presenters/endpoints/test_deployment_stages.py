@@ -4,7 +4,7 @@ import pytest
 
 from console.presenters.endpoints.deployment_stages import stages
 from jobs.models import DeployedModel
-from tests.factories import NOW
+from tests.support.factories import NOW
 
 
 def shown(state, *seen):

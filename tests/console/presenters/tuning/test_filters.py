@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from console.presenters.tuning import filters
 from jobs.models import TuningJob
-from tests import factories
+from tests.support import factories
 
 
 def texts(*typed):

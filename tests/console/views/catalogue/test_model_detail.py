@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from jobs.models import Conversation, Endpoint
-from tests import factories
+from tests.support import factories
 from tests.support.markup import tight
 
 pytestmark = pytest.mark.django_db

@@ -6,8 +6,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from jobs.models import CatalogueSync
-from tests import factories
-from tests.factories import NOW
+from tests.support import factories
+from tests.support.factories import NOW
 from tests.support.markup import tight
 
 pytestmark = pytest.mark.django_db

@@ -3,7 +3,7 @@ import uuid
 import pytest
 
 from jobs.models import Endpoint
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 URL = "/model-garden/deploy-weights/"

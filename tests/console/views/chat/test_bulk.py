@@ -6,8 +6,8 @@ import pytest
 from django.contrib.auth.models import User
 
 from jobs.models import Conversation, Dataset
-from tests import factories
 from tests.console.views.chat.test_conversations import HTMX, words
+from tests.support import factories
 from tests.support.markup import tight
 
 pytestmark = pytest.mark.django_db

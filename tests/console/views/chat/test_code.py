@@ -5,7 +5,7 @@ import shlex
 import pytest
 
 from console.views.chat.code import TABS, Code, body_of
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HTTP_HX_REQUEST": "true"}

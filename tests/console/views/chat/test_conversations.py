@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from jobs.models import Conversation, Message
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HTTP_HX_REQUEST": "true"}

@@ -5,7 +5,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from jobs.models import Conversation, Picture
-from tests import factories
+from tests.support import factories
 from tests.support.markup import tight
 from tests.support.stored import path_of
 

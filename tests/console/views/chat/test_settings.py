@@ -3,7 +3,7 @@ import json
 import pytest
 
 from jobs.models import ChatPreset
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HTTP_HX_REQUEST": "true"}

@@ -6,8 +6,8 @@ import pytest
 
 from jobs.models import Conversation, Dataset, Message, ShareLink
 from jobs.services.chat import shared_links
-from tests import factories
 from tests.console.views.chat.test_conversations import HTMX, answered, turn_url, url, words
+from tests.support import factories
 from tests.support.markup import tight
 from tests.support.stored import path_of
 

@@ -5,9 +5,9 @@ import uuid
 import pytest
 
 from jobs.models import Endpoint, Message
-from tests import factories
 from tests.console.views.chat.test_conversations import HTMX, answered, turn_url, url, words
 from tests.console.views.chat.test_tree import shared
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 

@@ -5,8 +5,8 @@ import pytest
 
 from jobs.models import Comparison, Conversation, Dataset, DeployedModel, Endpoint, Message, Vote
 from jobs.services.comparisons import comparisons
-from tests import factories
 from tests.console.views.chat.test_conversations import HTMX, words
+from tests.support import factories
 from tests.support.markup import tight
 
 pytestmark = pytest.mark.django_db

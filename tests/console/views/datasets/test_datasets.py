@@ -6,7 +6,7 @@ from django.urls import reverse
 
 from jobs.models import Dataset
 from jobs.services.datasets import row_limits
-from tests import factories
+from tests.support import factories
 from tests.support.stored import path_of
 
 pytestmark = pytest.mark.django_db

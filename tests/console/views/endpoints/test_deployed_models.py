@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from jobs.models import DeployedModel
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HTTP_HX_REQUEST": "true"}

@@ -12,7 +12,7 @@ import pytest
 
 from jobs.models import AuditEntry
 from jobs.services import audit
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 URL = "/settings/audit/"

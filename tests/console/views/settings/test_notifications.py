@@ -7,7 +7,7 @@ from django.core.cache import cache
 
 from jobs.models import WANTED_AT_FIRST, Delivery, NotificationChoice
 from jobs.services.notifications import choices, webhook
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 URL = "/settings/notifications/"

@@ -10,7 +10,7 @@ from console.templatetags.console import ago
 from jobs.models import AccountPreference, TuningDraft
 from jobs.services.accounts import preferences
 from jobs.services.chat import conversations
-from tests import factories
+from tests.support import factories
 from tests.support.markup import tight
 
 pytestmark = pytest.mark.django_db

@@ -8,9 +8,9 @@ import pytest
 
 from jobs.models import SpendingLimits, TuningJob
 from jobs.services.costs import spending
-from tests import factories
 from tests.console.views.tuning.test_new import OTHER_MODEL, Wizard, training
 from tests.security.test_spending import HOUR, MACHINE, deploy, limit
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 URL = "/settings/spending/"

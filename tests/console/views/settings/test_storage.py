@@ -6,7 +6,7 @@ import pytest
 
 from jobs.models import SharedFolder
 from jobs.services.storage import sharing
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 URL = "/settings/storage/"

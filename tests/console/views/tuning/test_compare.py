@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from jobs.models import Metric
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from jobs.models import TuningDraft
 from jobs.services.tuning import output_check
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 

@@ -7,8 +7,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from console.presenters.tuning.wizard.drafts import Wizard
 from jobs.models import TuningDraft, TuningJob
 from jobs.services.tuning import code, job_files
-from tests import factories
-from tests.factories import BASE_MODEL
+from tests.support import factories
+from tests.support.factories import BASE_MODEL
 
 pytestmark = pytest.mark.django_db
 BOTH_MODES = "google/gemma3@gemma-3-27b-it"

@@ -9,7 +9,7 @@ from django.utils.html import escape
 
 from console.templatetags.stencil import MARK
 from jobs.models import AccountPreference, TuningJob
-from tests import factories
+from tests.support import factories
 from tests.support.markup import tight
 
 pytestmark = pytest.mark.django_db

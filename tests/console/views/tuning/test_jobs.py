@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from jobs.models import Endpoint, Metric, TuningDraft
 from jobs.services.tuning import queue
-from tests import factories
+from tests.support import factories
 from tests.support.markup import tight
 
 pytestmark = pytest.mark.django_db

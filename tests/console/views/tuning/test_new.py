@@ -7,8 +7,8 @@ from django.db import connection
 
 from jobs.models import Dataset, TuningDraft, TuningJob
 from jobs.services.endpoints import endpoints
-from tests import factories
-from tests.factories import BASE_MODEL
+from tests.support import factories
+from tests.support.factories import BASE_MODEL
 
 pytestmark = pytest.mark.django_db
 OTHER_MODEL = "google/gemma3@gemma-3-27b-it"

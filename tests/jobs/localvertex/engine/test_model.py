@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from jobs.localvertex.engine.model import dtype_of_base, multiplies_bf16
-from tests.running import TINY_MODEL
+from tests.support.running import TINY_MODEL
 
 
 def seconds(dtype: torch.dtype) -> float:

@@ -10,7 +10,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
 from jobs.localvertex.storage.server import HEADER_SECONDS, MOST_CONNECTIONS
-from tests.localservers import storage_emulator
+from tests.support.localservers import storage_emulator
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from google.api_core.exceptions import GoogleAPICallError
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
-from tests.localservers import ROOT, child, free_port, wait_for
+from tests.support.localservers import ROOT, child, free_port, wait_for
 
 pytestmark = pytest.mark.fault("F20")
 SMALL = 'mount -t tmpfs -o size=400k none "$1" && shift && exec "$@"'

@@ -6,13 +6,13 @@ import sys
 import zipfile
 from pathlib import Path
 
-from tests.running import ROOT, environment
+from tests.support.running import ROOT, environment
 
 SEED = """
 from datetime import timedelta
 from jobs.models import Installation, SignInLink
 from jobs.services.accounts import accounts
-from tests import factories
+from tests.support import factories
 from tests.support.stored import path_of
 owner = accounts.owner()
 factories.session(user=owner)

@@ -20,7 +20,7 @@ from jobs.services.backup.archive import Reader
 from jobs.services.backup.manifest import BackupUnusable
 from jobs.services.backup.restore import check
 from tests.jobs.services.backup.commands import RESTORED, SEED, counts, manage, members_of, run
-from tests.running import ROOT
+from tests.support.running import ROOT
 
 OF_SQLITE = pytest.mark.skipif("TEST_DATABASE_URL" in os.environ, reason="the backup is of an SQLite database")
 
@@ -207,7 +207,7 @@ def test_postgresql_comes_back_with_its_sequences(postgresql: tuple[str, str], t
     manage(restored, "restore", str(path), database=second)
     assert counts(restored, second) == RESTORED
     assert (restored / named.relative_to(data_dir)).read_text() == "precious"
-    newcomer = "from tests import factories; factories.stranger(); factories.job(); print('added')"
+    newcomer = "from tests.support import factories; factories.stranger(); factories.job(); print('added')"
     assert manage(restored, "shell", "-v0", "-c", newcomer, database=second) == "added"
     manage(restored, "restore", "--replace", str(path), database=second)
     assert counts(restored, second) == RESTORED

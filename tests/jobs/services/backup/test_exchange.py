@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jobs.services.backup.exchange import Exchange
-from tests.running import ROOT
+from tests.support.running import ROOT
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 OLD = {"console.sqlite3": "old", "datasets/1": "old", "gone/1": "old", "secret-key": "old"}

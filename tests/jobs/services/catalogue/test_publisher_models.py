@@ -6,7 +6,7 @@ import pytest
 
 from jobs.models import CatalogueSync, Heartbeat, PublisherModel
 from jobs.services.catalogue import facts as facts_of_models, publisher_models
-from tests import factories
+from tests.support import factories
 
 NAME = factories.BASE_MODEL
 

@@ -7,7 +7,7 @@ from jobs import errors
 from jobs.models import Conversation, Dataset
 from jobs.services.chat import bulk, shared_links
 from jobs.services.chat.ratings import rate
-from tests import factories
+from tests.support import factories
 from tests.support.stored import path_of
 
 pytestmark = pytest.mark.django_db

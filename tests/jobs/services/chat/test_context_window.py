@@ -5,8 +5,8 @@ import pytest
 from jobs.errors import NotAllowedNow
 from jobs.services.chat import branches, context_window
 from jobs.vertex.errors import Refused
-from tests import factories
 from tests.jobs.services.chat.test_tree import asked, finished, served
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TOO_LONG = Refused("Too long.", "CONTEXT_LENGTH")

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from jobs.models import Conversation
 from jobs.services.chat import conversation_list
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 

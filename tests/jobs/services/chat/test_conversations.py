@@ -13,8 +13,8 @@ from jobs.services.chat import conversation_list, conversations, policies, tree
 from jobs.services.comparisons import comparisons
 from jobs.vertex.errors import Unavailable
 from jobs.vertex.port import ChatChunk, RemoteDeployedModel, RemoteEndpoint
-from tests import factories
 from tests.fakes import Crash
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

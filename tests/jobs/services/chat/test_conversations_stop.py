@@ -11,10 +11,10 @@ from django.db import connection
 
 from jobs.services.chat import conversations
 from jobs.vertex import get_gateway
-from tests import factories
-from tests.badserver import bad_server
 from tests.fakes.chat import SILENCE
 from tests.jobs.services.chat.test_conversations import serve
+from tests.support import factories
+from tests.support.misbehaving_server import bad_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"

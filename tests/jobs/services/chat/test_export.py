@@ -6,7 +6,7 @@ import pytest
 
 from jobs.services.chat import export
 from jobs.services.datasets import datasets
-from tests import factories
+from tests.support import factories
 from tests.support.stored import path_of
 
 pytestmark = pytest.mark.django_db

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.jobs.services.chat.hostile_pictures import all_files
-from tests.running import ROOT
+from tests.support.running import ROOT
 
 PROGRAM = Path(__file__).with_name("clean_them_all.py")
 

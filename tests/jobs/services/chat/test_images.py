@@ -12,7 +12,7 @@ from jobs.errors import NotAllowedNow, PictureGone, PictureRefused
 from jobs.models import Picture
 from jobs.services.chat import conversations, images
 from jobs.services.chat.streaming.answer import request_for
-from tests import factories
+from tests.support import factories
 from tests.support.stored import path_of
 
 pytestmark = pytest.mark.django_db

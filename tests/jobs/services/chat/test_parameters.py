@@ -1,7 +1,7 @@
 import pytest
 
 from jobs.services.chat import parameters
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 

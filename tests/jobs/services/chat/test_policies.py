@@ -10,7 +10,7 @@ from jobs import errors
 from jobs.models import Message
 from jobs.services.chat import branches, context_window, conversations, policies, ratings, shared_links, tree
 from jobs.states import EndpointState, MessageState
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 ENDPOINTS = [*EndpointState, None]

@@ -3,7 +3,7 @@ import pytest
 from jobs.errors import NotAllowedNow
 from jobs.models import ChatPreset
 from jobs.services.chat import presets
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 

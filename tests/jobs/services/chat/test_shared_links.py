@@ -3,7 +3,7 @@ import pytest
 from jobs import errors
 from jobs.models import ShareLink
 from jobs.services.chat import policies, shared_links
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 

@@ -11,7 +11,7 @@ from jobs.errors import InvalidValues
 from jobs.models import ChatPreset
 from jobs.services.chat import conversations, presets, spec
 from jobs.services.chat.parameters import PARAMETERS
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "objects"}}}

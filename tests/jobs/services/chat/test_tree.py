@@ -9,7 +9,7 @@ from jobs.models import Conversation, Endpoint, Message, ShareLink
 from jobs.services.chat import branches, conversations, tree
 from jobs.vertex.errors import Refused, Unavailable
 from jobs.vertex.port import ChatChunk, RemoteDeployedModel, RemoteEndpoint
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -8,8 +8,8 @@ from jobs.models import Comparison, Conversation, Endpoint, Message, Picture
 from jobs.services.chat import conversations, tree
 from jobs.services.comparisons import board as comparison_board, comparisons
 from jobs.vertex.errors import Refused
-from tests import factories
 from tests.jobs.services.chat.test_tree import served
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

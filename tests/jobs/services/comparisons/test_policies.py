@@ -10,7 +10,7 @@ from jobs import errors
 from jobs.models import Comparison, Message, Vote
 from jobs.services.comparisons import board, comparisons, export, policies, rows, votes
 from jobs.states import EndpointState
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 COUNT = pytest.mark.parametrize("count", [2, 3, 4])

@@ -9,7 +9,7 @@ from jobs.models import Dataset
 from jobs.services.chat import tree
 from jobs.services.comparisons import rows as comparison_rows
 from jobs.services.datasets import datasets
-from tests import factories
+from tests.support import factories
 from tests.support.stored import path_of
 
 pytestmark = pytest.mark.django_db

@@ -4,8 +4,8 @@ from decimal import Decimal
 import pytest
 
 from jobs.services.costs import estimates
-from tests import factories
-from tests.factories import BASE_MODEL, NOW
+from tests.support import factories
+from tests.support.factories import BASE_MODEL, NOW
 
 pytestmark = pytest.mark.django_db
 BIG = "google/gemma3@gemma-3-27b-it"

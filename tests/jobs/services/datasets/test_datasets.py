@@ -8,7 +8,7 @@ import pytest
 from jobs import errors
 from jobs.models import Dataset
 from jobs.services.datasets import datasets, policies
-from tests import factories
+from tests.support import factories
 from tests.support.stored import path_of
 
 pytestmark = pytest.mark.django_db

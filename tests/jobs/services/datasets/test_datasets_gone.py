@@ -11,8 +11,8 @@ from jobs.models import Dataset
 from jobs.services.datasets import datasets
 from jobs.services.tuning import jobs
 from jobs.services.tuning.steps import dataset_uri
-from tests import factories
-from tests.driving import Driver
+from tests.support import factories
+from tests.support.row_driver import Driver
 from tests.support.stored import path_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.fault("F24")]

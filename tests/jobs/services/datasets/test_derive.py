@@ -9,7 +9,7 @@ from jobs.models import Dataset
 from jobs.services.datasets import datasets, derive as making, preview
 from jobs.services.datasets.measure import Measure
 from jobs.services.datasets.versions import compared
-from tests import factories
+from tests.support import factories
 from tests.support.stored import path_of
 
 pytestmark = pytest.mark.django_db

@@ -9,7 +9,7 @@ import pytest
 from jobs import errors
 from jobs.models import Dataset
 from jobs.services.datasets import datasets, derive, policies
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 KINDS: dict[str, dict[str, Any]] = {

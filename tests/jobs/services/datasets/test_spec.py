@@ -8,7 +8,7 @@ from console.forms.datasets import EditForm, SplitForm, UploadForm
 from jobs.errors import DatasetRejected, InvalidValues
 from jobs.models import Dataset
 from jobs.services.datasets import datasets, derive, spec
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 GOOD = {"name": "Questions", "description": "About ships"}

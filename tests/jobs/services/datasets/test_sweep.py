@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from jobs.files import store
 from jobs.services.datasets import sweep
-from tests import factories
+from tests.support import factories
 from tests.support.stored import path_of
 
 pytestmark = pytest.mark.django_db

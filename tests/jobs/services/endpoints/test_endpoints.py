@@ -8,9 +8,9 @@ from jobs.models import Endpoint
 from jobs.services.catalogue import publisher_models
 from jobs.services.endpoints import endpoints
 from jobs.services.endpoints.endpoints import DeploymentSpec, Machine
-from tests import factories
-from tests.driving import Driver
 from tests.fakes import STAGES
+from tests.support import factories
+from tests.support.row_driver import Driver
 
 pytestmark = pytest.mark.django_db
 

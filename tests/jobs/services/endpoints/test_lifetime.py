@@ -8,8 +8,8 @@ from jobs import errors, tasks
 from jobs.services.chat import conversations
 from jobs.services.endpoints import endpoints, lifetime
 from jobs.services.endpoints.endpoints import DeploymentSpec
-from tests import factories
-from tests.driving import Driver
+from tests.support import factories
+from tests.support.row_driver import Driver
 
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)

@@ -8,8 +8,8 @@ from jobs import errors
 from jobs.services.endpoints import endpoints
 from jobs.services.endpoints.endpoints import DeploymentSpec, Machine
 from jobs.vertex.errors import Unavailable
-from tests import factories
-from tests.driving import Driver
+from tests.support import factories
+from tests.support.row_driver import Driver
 
 pytestmark = pytest.mark.django_db
 SECOND = timedelta(seconds=1)

@@ -7,8 +7,8 @@ import pytest
 
 from jobs.services.endpoints import endpoints
 from jobs.services.endpoints.endpoints import DeploymentSpec
-from tests import factories
-from tests.driving import Driver
+from tests.support import factories
+from tests.support.row_driver import Driver
 
 pytestmark = pytest.mark.django_db
 

@@ -12,8 +12,8 @@ from jobs.services.endpoints.deployed_models import DeployedModelSpec
 from jobs.services.endpoints.endpoints import DeploymentSpec, Machine
 from jobs.vertex.errors import Unavailable
 from jobs.vertex.port import MachineSpec, RemoteDeployedModel
-from tests import factories
-from tests.driving import Driver
+from tests.support import factories
+from tests.support.row_driver import Driver
 
 pytestmark = pytest.mark.django_db
 

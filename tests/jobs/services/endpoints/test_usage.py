@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from jobs.services.endpoints import usage
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 NOW, HOUR = factories.NOW, timedelta(hours=1)

@@ -7,7 +7,7 @@ from django.utils import timezone, translation
 
 from jobs.models import Notification
 from jobs.services.endpoints import warnings
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 NOW, HOUR = factories.NOW, timedelta(hours=1)

@@ -8,7 +8,7 @@ from django.utils import timezone
 from jobs.models import Heartbeat, ProbeResult
 from jobs.services.health import probes
 from jobs.vertex.errors import NotAuthorised, Unavailable
-from tests.factories import NOW
+from tests.support.factories import NOW
 
 pytestmark = pytest.mark.django_db
 

@@ -6,7 +6,7 @@ import pytest
 
 from jobs.models import ProcessReport
 from jobs.services.health import processes
-from tests.factories import NOW
+from tests.support.factories import NOW
 
 pytestmark = pytest.mark.django_db
 GONE = 2**22 + 1

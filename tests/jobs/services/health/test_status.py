@@ -8,8 +8,8 @@ from django.db import OperationalError, connection
 
 from jobs.models import Heartbeat, PartState, ProbeResult, ProcessReport
 from jobs.services.health import status
-from tests import factories
-from tests.factories import NOW
+from tests.support import factories
+from tests.support.factories import NOW
 
 pytestmark = pytest.mark.django_db
 Usage = namedtuple("Usage", "total used free")

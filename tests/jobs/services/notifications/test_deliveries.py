@@ -9,8 +9,8 @@ from django.utils import timezone, translation
 from jobs.errors import NotAllowedNow
 from jobs.models import AccountPreference, Delivery
 from jobs.services.notifications import deliveries, notifications
-from tests import factories
-from tests.receivers import receiving
+from tests.support import factories
+from tests.support.receivers import receiving
 
 pytestmark = pytest.mark.django_db
 

@@ -5,8 +5,8 @@ from django.utils import timezone
 from jobs.models import Delivery, NotificationChoice, Problem
 from jobs.services.notifications import mail
 from jobs.services.notifications.delivery_errors import NotDelivered
-from tests import factories
-from tests.receivers import mail_server
+from tests.support import factories
+from tests.support.receivers import mail_server
 
 pytestmark = pytest.mark.django_db
 SMTP = "django.core.mail.backends.smtp.EmailBackend"

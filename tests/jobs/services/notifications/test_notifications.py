@@ -16,8 +16,8 @@ from jobs.services.endpoints.endpoints import DeploymentSpec, Machine
 from jobs.services.notifications import notifications
 from jobs.services.notifications.notifications import End
 from jobs.services.tuning import jobs
-from tests import factories
-from tests.driving import Driver
+from tests.support import factories
+from tests.support.row_driver import Driver
 
 pytestmark = pytest.mark.django_db
 

@@ -16,8 +16,8 @@ from django.utils import timezone
 from jobs.models import Delivery, NotificationChoice, Problem
 from jobs.services.notifications import webhook
 from jobs.services.notifications.delivery_errors import NotDelivered
-from tests import factories
-from tests.receivers import receiving, wait_until
+from tests.support import factories
+from tests.support.receivers import receiving, wait_until
 
 pytestmark = pytest.mark.django_db
 DOCUMENT = Path(__file__).parents[4] / "docs/notifications.md"

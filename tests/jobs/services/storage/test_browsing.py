@@ -6,7 +6,7 @@ from django.utils import timezone
 from jobs.models import StorageListing
 from jobs.services.storage import browsing
 from jobs.vertex.errors import NotAuthorised
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()

@@ -7,7 +7,7 @@ import pytest
 from jobs.errors import NotAllowedNow
 from jobs.models import SharedFolder
 from jobs.services.storage import policies, sharing
-from tests import factories
+from tests.support import factories
 from tests.support.stores import use
 
 pytestmark = pytest.mark.django_db

@@ -2,7 +2,7 @@ import pytest
 
 from jobs import errors
 from jobs.services.tuned_models import checkpoints
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 THREE = [{"checkpoint_id": str(number), "epoch": number, "step": 10 * number} for number in (1, 2, 3)]

@@ -1,7 +1,7 @@
 import pytest
 
 from jobs.services.tuned_models import continuation
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 CHECKPOINTS = [{"checkpoint_id": "1", "epoch": 1, "step": 25}, {"checkpoint_id": "2", "epoch": 2, "step": 50}]

@@ -4,7 +4,7 @@ from django.utils import timezone
 from jobs import errors
 from jobs.models import TuningDraft
 from jobs.services.tuning import drafts
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 

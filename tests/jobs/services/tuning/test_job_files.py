@@ -6,7 +6,7 @@ import pytest
 
 from jobs.services.tuning import job_files
 from jobs.services.tuning.spec import TuningSpec
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 SHA = "a" * 64

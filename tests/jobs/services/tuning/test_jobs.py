@@ -9,8 +9,8 @@ from jobs.models import Endpoint, TuningDraft, TuningJob
 from jobs.services.tuning import jobs
 from jobs.vertex.errors import NotAuthorised
 from jobs.vertex.port import Point
-from tests import factories
-from tests.driving import Driver
+from tests.support import factories
+from tests.support.row_driver import Driver
 from tests.support.stored import path_of
 
 pytestmark = pytest.mark.django_db

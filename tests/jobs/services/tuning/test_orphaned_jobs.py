@@ -6,7 +6,7 @@ import pytest
 from jobs.models import Heartbeat
 from jobs.services import installation
 from jobs.services.tuning import orphaned_jobs
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 MINE = "projects/garden-local/locations/us-central1/tuningJobs/7000"

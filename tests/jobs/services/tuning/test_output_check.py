@@ -4,8 +4,8 @@ import pytest
 
 from jobs.models import TuningDraft
 from jobs.services.tuning import output_check
-from tests import factories
-from tests.factories import NOW
+from tests.support import factories
+from tests.support.factories import NOW
 
 pytestmark = pytest.mark.django_db
 URI = "gs://garden-local/ahoy"

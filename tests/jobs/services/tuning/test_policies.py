@@ -10,7 +10,7 @@ from jobs.models import Endpoint, TuningJob
 from jobs.services.tuned_models import checkpoints, policies as tuned_models
 from jobs.services.tuning import drafts, jobs, policies, queue
 from jobs.states import Phase, TuningState
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 CHECKPOINTS = [{"checkpoint_id": "1", "epoch": 1, "step": 10}, {"checkpoint_id": "2", "epoch": 2, "step": 20}]

@@ -7,8 +7,8 @@ from jobs import errors
 from jobs.models import TuningJob
 from jobs.services.tuning import jobs as tuning, queue
 from jobs.vertex.errors import OverQuota
-from tests import factories
-from tests.driving import Driver
+from tests.support import factories
+from tests.support.row_driver import Driver
 
 pytestmark = pytest.mark.django_db
 MINUTE = timedelta(minutes=1)

@@ -14,7 +14,7 @@ from jobs.errors import InvalidValues
 from jobs.models import TuningDraft, TuningJob
 from jobs.services.tuning import job_files, jobs, terms
 from jobs.services.tuning.spec import find_problems
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 BOTH_MODES = "google/gemma3@gemma-3-27b-it"

@@ -2,7 +2,7 @@
 
 from jobs.vertex.port import MachineSpec
 from jobs.vertex.sdk import Gateway
-from tests.badserver import answer, bad_server
+from tests.support.misbehaving_server import answer, bad_server
 
 SPEC = {"machineType": "g2-standard-12", "acceleratorType": "NVIDIA_L4", "acceleratorCount": 1}
 OPTION = {

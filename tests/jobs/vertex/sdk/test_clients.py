@@ -8,7 +8,7 @@ import pytest
 from jobs.vertex.errors import Refused
 from jobs.vertex.sdk import clients, credentials
 from jobs.vertex.sdk.chat.answers import _headers
-from tests.googlehost import TOKEN, google_host
+from tests.support.googlehost import TOKEN, google_host
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from jobs.vertex.errors import NotSent, OutcomeUnknown, OverQuota, Refused, Unavailable
 from jobs.vertex.port import DeploySpec, MachineSpec, TuningJobSpec
 from jobs.vertex.sdk import Gateway
-from tests.badserver import answer, bad_server, drop, error, hang, reset, truncate
+from tests.support.misbehaving_server import answer, bad_server, drop, error, hang, reset, truncate
 
 TUNE = TuningJobSpec(
     base_model="google/gemma3@gemma-3-270m",

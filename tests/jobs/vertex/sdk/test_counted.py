@@ -10,8 +10,8 @@ from jobs.vertex.errors import NotFound, Unavailable, VertexError
 from jobs.vertex.port import ChatChunk, ChatRequest
 from jobs.vertex.sdk import Gateway
 from jobs.vertex.sdk.counted import OUTCOMES, Counted, outcome_of
-from tests.badserver import answer, bad_server, error
 from tests.jobs.vertex.sdk.chat.test_answers import ENDPOINT, frames, stream, text
+from tests.support.misbehaving_server import answer, bad_server, error
 
 NAME = "projects/1/locations/us-central1/operations/1"
 REQUEST = ChatRequest(ENDPOINT, "", [{"role": "user", "content": "Hello"}], {})

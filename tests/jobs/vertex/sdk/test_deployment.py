@@ -2,7 +2,7 @@
 
 from jobs.vertex.port import RemoteError
 from jobs.vertex.sdk import Gateway
-from tests.badserver import answer, bad_server
+from tests.support.misbehaving_server import answer, bad_server
 
 NAME = "projects/1/locations/us-central1/operations/1"
 ENDPOINT = "projects/1/locations/us-central1/endpoints/1"

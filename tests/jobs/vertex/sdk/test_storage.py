@@ -2,7 +2,7 @@ import pytest
 
 from jobs.vertex.errors import Refused, Unavailable
 from jobs.vertex.sdk import Gateway
-from tests.badserver import answer, bad_server, drop, error
+from tests.support.misbehaving_server import answer, bad_server, drop, error
 
 NO_RIGHT = "ann@example.com does not have storage.objects.create access to the Google Cloud Storage object."
 

@@ -7,7 +7,7 @@ import pytest
 
 from jobs.vertex.errors import NotAuthorised, Refused, Unavailable
 from jobs.vertex.sdk import Gateway
-from tests.badserver import answer, bad_server, error
+from tests.support.misbehaving_server import answer, bad_server, error
 
 pytestmark = pytest.mark.fault("F15", "F16")
 REGION, GLOBAL = "us-central1", "global"

@@ -6,7 +6,7 @@ from jobs.models import Message
 from jobs.services.chat import conversations, tree
 from jobs.services.chat.streaming import row as chat_row
 from jobs.services.chat.streaming.answer import request_for
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 SEES = "google/gemma3@gemma-3-4b-it"

@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from jobs.services.chat.streaming import saver
 from jobs.services.chat.streaming.saver import Keeper, Kept
-from tests import factories
 from tests.jobs.services.chat.test_conversations_stop import wait_until
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

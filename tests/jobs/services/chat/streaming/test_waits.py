@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from jobs.models import Message
 from jobs.services.chat.streaming.waits import wait_of
-from tests import factories
+from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 SERVER = "http://127.0.0.1:1"

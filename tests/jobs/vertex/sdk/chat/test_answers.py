@@ -11,7 +11,7 @@ import pytest
 from jobs.vertex.errors import NotAuthorised, NotFound, OverQuota, Refused, Unavailable, VertexError
 from jobs.vertex.port import ChatChunk, ChatRequest
 from jobs.vertex.sdk.chat.answers import Chat, _base
-from tests.badserver import answer, bad_server, drop, error, hang, reset
+from tests.support.misbehaving_server import answer, bad_server, drop, error, hang, reset
 
 ENDPOINT = "projects/garden-local/locations/us-central1/endpoints/endpoint-1"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"

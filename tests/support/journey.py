@@ -7,7 +7,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
-from tests.visitor import Page, Visitor
+from tests.support.headless_client import Page, Visitor
 
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 ENDPOINT = re.compile(r"/endpoints/([0-9a-f-]{36})/")

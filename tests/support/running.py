@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.localservers import free_port
+from tests.support.localservers import free_port
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 TINY_MODEL = ROOT / "tests/fixtures/tiny-gemma3"
 GEMMA = "google/gemma3@gemma-3-270m"
 LINK = re.compile(r"^Ready\. Open (http://\S+?)(/\S+)$", re.M)

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import httpx
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 START_SECONDS = 60
 GOOGLE = "us-central1-aiplatform.googleapis.com"
 TINY = "local/tiny@tiny-gemma3"
-TINY_FOLDER = Path(__file__).parent / "fixtures" / "tiny-gemma3"
+TINY_FOLDER = Path(__file__).parents[1] / "fixtures" / "tiny-gemma3"
 
 
 @dataclass

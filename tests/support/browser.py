@@ -1,4 +1,5 @@
-"""The Chromium of the browser tests, and how a machine comes by one: `python -m tests.browser`, or `make browser`.
+"""The Chromium of the browser tests, and how a machine comes by one: `make browser`, or
+`python -m tests.support.browser`.
 
 The system's own; else Debian's package, where this user may install one; else the one that Playwright downloads.
 """
