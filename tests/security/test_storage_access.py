@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import uuid
 from contextlib import suppress
 
@@ -117,7 +118,8 @@ def test_browsing_shows_the_way_to_ones_own(visitor, ann, bob, fake_gateway):
     fake_gateway.storage.objects[f"{own}/mine/a.txt"] = b"1"
     for uri, name in (("", "garden-local"), (BUCKET, "tuning"), (f"{BUCKET}/tuning", "users"), (own, "mine")):
         text = browsed(visitor, uri=uri)
-        assert (f">{name}/</a>" in text or f">{name}</a>" in text, SECRET in text) == (True, False)
+        links = [link.strip() for link in re.findall(r"<a\b[^>]*>([^<]*)</a>", text)]
+        assert (name in links or f"{name}/" in links, SECRET in text) == (True, False)
     assert "Choose this folder" not in browsed(visitor, uri=BUCKET)
     assert "Choose this folder" in browsed(visitor, uri=own)
 
