@@ -76,3 +76,20 @@ def test_what_the_console_hands_over_are_addresses_of_its_pages() -> None:
     assert settings.PAGES["leave"].format(value) == f"{reverse('leave')}?to={value}"
     for page in ("notification", "confirm-email"):
         assert settings.PAGES[page].format(value) == reverse(names[page], args=[value])
+
+
+def test_sets_of_states_of_a_tuning_job_are_named_in_one_place() -> None:
+    """Of the endpoints' own code, which is left out here, the states of a job are asked of the job, too."""
+    found = []
+    for path in sorted([*(ROOT / "jobs").rglob("*.py"), *(ROOT / "console").rglob("*.py")]):
+        name = path.relative_to(ROOT).as_posix()
+        if name == "jobs/states.py" or name.startswith(("jobs/services/endpoints/", "jobs/migrations/")):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if (
+                isinstance(node, ast.Assign)
+                and isinstance(node.value, ast.Call)
+                and "TuningState." in ast.unparse(node)
+            ):
+                found += [name] if ast.unparse(node.value.func) in ("frozenset", "set") else []
+    assert found == []

@@ -9,9 +9,12 @@ from uuid import uuid4
 
 import pytest
 from django.db import close_old_connections, connection
+from django.test import Client
 
+from console.presenters.tuning.wizard.clone import raw_values
+from console.presenters.tuning.wizard.drafts import SENT
 from jobs import errors
-from jobs.models import Conversation, Dataset, Endpoint, Message, TuningJob, Vote
+from jobs.models import Conversation, Dataset, Endpoint, Message, TuningDraft, TuningJob, Vote
 from jobs.services.accounts import accounts
 from jobs.services.chat import branches, conversations, tree
 from jobs.services.comparisons import board, comparisons, rows, votes
@@ -266,6 +269,33 @@ def test_of_fifty_starts_on_one_folder_one_starts_and_the_others_are_told_which_
     )
     job = TuningJob.objects.get()
     assert [results.count(job.pk), results.count((taken,))] == [1, 49]
+
+
+def test_fifty_clicks_on_start_for_one_folder_start_one_and_tell_the_others_so(client, owner):
+    """Each draft is finished; whoever comes second is led to the step of the folder, or told in the last one."""
+    spec = factories.tuning_spec(owner=owner, output_uri="gs://garden-local/one")
+    steps = {step: values | {SENT: True} for step, values in raw_values(spec.values()).items()}
+    drafts = [factories.draft(owner=owner, data=steps) for _ in range(50)]
+    client.force_login(owner)
+    waiting, cookies = iter(drafts), client.cookies
+
+    def start():
+        visitor = Client()
+        visitor.cookies = cookies
+        answer = visitor.post(f"/tuning/drafts/{next(waiting).pk}/start/", steps["deployment"])
+        if answer.status_code == 422:
+            return "Output directory: Another tuning job already writes there." in answer.content.decode()
+        return answer.status_code, answer["Location"].split("/")[4:5]
+
+    answers = at_once(start, count=50)
+    job = TuningJob.objects.get()
+    assert job.output_uri == "gs://garden-local/one"
+    assert TuningDraft.objects.filter(submitted_at__isnull=False).count() == 1
+    sent = [answer for answer in answers if answer is not True]
+    led_back = [answer for answer in sent if answer == (303, ["output"])]
+    assert len(sent) - len(led_back) == 1
+    page = client.get(f"/tuning/drafts/{next(one.pk for one in drafts if one.pk != job.pk)}/output/").content.decode()
+    assert "Another tuning job already writes there. Choose a folder of its own." in page
 
 
 def test_two_people_never_get_folders_that_overlap(fake_gateway):

@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from typing import Literal
 from uuid import UUID
 
@@ -8,10 +9,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from console.forms.datasets import UploadForm
-from console.forms.fields import StepForm
+from console.forms.fields import StepForm, report_problems
 from console.forms.tuning.steps import STEPS
 from console.presenters.datasets.upload import save_upload
-from console.presenters.tuning.wizard.drafts import SAVED, SENT, Wizard, raw_values
+from console.presenters.tuning.wizard.drafts import SAVED, SENT, Wizard, label_of, raw_values
 from console.presenters.tuning.wizard.page import shown
 from console.presenters.tuning.wizard.proposals import carried
 from console.web.http import ConsoleRequest, hx_redirect, is_from_elsewhere, wants_fragment
@@ -167,20 +168,33 @@ def start_or_say_why(request: ConsoleRequest, draft: TuningDraft) -> HttpRespons
     if request.POST.get("action") == "save":
         return saved(request, wizard, "deployment", form)
     drafts.save_step(draft, "deployment", form.typed() | {SENT: True})
-    if not form.is_valid() or not started(request, Wizard(draft, request.user), form):
+    if not form.is_valid() or not started(request, wizard, form):
         return shown(request, Wizard(draft, request.user), "deployment", form, status=422)
     return hx_redirect(request, "tuning-job", draft.pk)
 
 
 def started(request: ConsoleRequest, wizard: Wizard, form: StepForm) -> bool:
+    """From the steps as they were judged a moment ago: what has become wrong meanwhile, the service says."""
     try:
-        job = jobs.create(request.user, key=wizard.draft.pk, spec=wizard.spec())
+        job = jobs.create(request.user, key=wizard.draft.pk, spec=wizard.spec(form.cleaned_data))
+    except errors.InvalidValues as error:
+        report_with_titles(form, error.problems)
+        return False
     except errors.JobsError as error:
         form.add_error(None, str(error))
         return False
     tasks.kick(tasks.advance_tuning_job, job_id=str(job.pk))
     messages.success(request, _("Tuning of %(name)s started.") % {"name": job.display_name})
     return True
+
+
+def report_with_titles(form: StepForm, problems: Iterable[errors.Problem]) -> None:
+    """A field of an earlier step is named, since it is not on this page."""
+    there = list(problems)
+    report_problems(form, [problem for problem in there if problem.field in form.fields])
+    for problem in there:
+        if problem.field not in form.fields:
+            form.add_error(None, f"{label_of(problem.field)}: {problem.sentence}")
 
 
 @require_POST

@@ -23,7 +23,7 @@ from django.utils import timezone
 from jobs.errors import SpendingLimitReached
 from jobs.models import DeployedModel, Endpoint, LeaseKind, SpendingLimits, SpendingReservation, TuningJob
 from jobs.services import audit
-from jobs.states import DeployedState, EndpointState, Phase, TuningState
+from jobs.states import DeployedState, EndpointState, Phase
 from jobs.text.deferred import gettext as _, joined
 
 from . import estimates, machine_prices
@@ -132,7 +132,7 @@ def _follow_job(job: TuningJob) -> None:
     if not job.resource_name:
         release(job.pk)
         return
-    if job.state not in (TuningState.SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED):
+    if not job.is_tuned:
         release(job.pk, deployment_key(job.pk))
     if job.phase == Phase.CLOSED and (cost := estimates.figures(job).cost_usd) is not None:
         _close(job.pk, [job.pk], cost)

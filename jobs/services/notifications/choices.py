@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core import signing
 from django.db import transaction
@@ -42,7 +43,7 @@ def save(user: User, *, email: str, webhook_url: str, ways: Mapping[str, Collect
 def confirmation_link(choice: NotificationChoice) -> str:
     """For the mail alone: whoever has it reads the mail of that address."""
     token = signing.dumps([choice.user_id, choice.email], salt=SALT)
-    return addresses.with_host("confirm-email", token)
+    return f"{settings.CONSOLE_URL}{addresses.of_page('confirm-email', token)}"
 
 
 def confirm_email(user: User, token: str) -> bool:

@@ -12,7 +12,7 @@ from django.db.models import Max
 from jobs.models import EventLevel, Metric, TuningJob, thinned
 from jobs.services.endpoints import endpoints
 from jobs.services.remote.row_lease import Claim, Event, Outcome, pause, poll_seconds
-from jobs.states import TUNING_TERMINAL, TUNING_TRANSITIONS, Phase, TuningState
+from jobs.states import TUNING_LIVE, TUNING_TERMINAL, TUNING_TRANSITIONS, Phase, TuningState
 from jobs.text.deferred import gettext as _, joined, ngettext
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, VertexError
@@ -24,9 +24,6 @@ TRAIN, EVAL = "/train_total_loss", "/eval_total_loss"
 LOG_BYTES = 200_000
 CURVE_POINTS = 24
 MISSES = 3
-UNSTOPPED = frozenset(
-    {TuningState.QUEUED, TuningState.PENDING, TuningState.RUNNING, TuningState.PAUSED, TuningState.CANCELLING}
-)
 
 
 @dataclass
@@ -72,7 +69,7 @@ def observe(state: str, remote: str) -> tuple[str, str]:
     """The state to take from what Vertex AI reports, and a notice where it reports what we do not follow."""
     if remote not in TuningState.values:
         return state, _("Vertex AI reports the state %s, which this console does not know.") % remote
-    if remote == state or (state == TuningState.CANCELLING and remote in UNSTOPPED):
+    if remote == state or (state == TuningState.CANCELLING and remote in TUNING_LIVE):
         return state, ""
     if remote in TUNING_TRANSITIONS[state]:
         return remote, ""

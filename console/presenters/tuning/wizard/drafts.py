@@ -292,9 +292,9 @@ class Wizard:
         estimate = estimates.of_data(dataset, epochs, self.variant.name, mode)
         return {"estimate": estimate, "cut_rows": self.long_rows(dataset)}
 
-    def spec(self) -> TuningSpec:
-        """Every step must be done."""
-        return self._spec(self.cleaned["deployment"])
+    def spec(self, deployment: Mapping[str, Any] | None = None) -> TuningSpec:
+        """Every step must be done, the last one unless its parsed values are given."""
+        return self._spec(self.cleaned["deployment"] if deployment is None else deployment)
 
     @property
     def why_not_start(self) -> str:
@@ -327,3 +327,9 @@ def region_choices() -> list[tuple[str, str | Promise]]:
 def raw_values(step: str, data: Mapping[str, Any]) -> dict[str, Any]:
     """What was typed into a step whose form cannot be built at this moment."""
     return {name: data[name] for name in FORMS[step].base_fields if name in data}
+
+
+def label_of(field: str) -> str:
+    """As its step calls it."""
+    fields = {name: found for form in FORMS.values() for name, found in form.base_fields.items()}
+    return str(fields[field].label) if field in fields else field
