@@ -1,6 +1,6 @@
 """An endpoint's state in words, with the stage that a deployment has reached."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from django import template
@@ -13,6 +13,7 @@ from django.utils.timesince import timeuntil
 from django.utils.translation import gettext, gettext_lazy as _
 
 from jobs.models import DeployedModel, Endpoint
+from jobs.services.endpoints import policies
 from jobs.states import DeployedState
 
 register = template.Library()
@@ -29,6 +30,21 @@ STAGES: dict[str, str | Promise] = {
     "SUCCESSFULLY_DEPLOYED": _("Deployed"),
     "FAILED_TO_DEPLOY": _("The deployment failed"),
 }
+
+
+ACTIONS: dict[str, Callable[[Endpoint], str]] = {
+    "undeploy": policies.why_not_undeploy,
+    "delete": policies.why_not_delete,
+    "deploy_again": policies.why_not_deploy_again,
+    "set_lease": policies.why_not_set_lease,
+    "scale": lambda endpoint: policies.why_not_scale(endpoint.model),
+}
+
+
+@register.filter
+def endpoint_may(endpoint: Endpoint, action: str) -> bool:
+    """One of ACTIONS."""
+    return not ACTIONS[action](endpoint)
 
 
 @register.filter

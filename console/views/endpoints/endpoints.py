@@ -126,6 +126,4 @@ def page_context(request: ConsoleRequest, endpoint: Endpoint) -> dict[str, Any]:
         "samples": samples(endpoint) if endpoint.state == EndpointState.READY else [],
         "why_not_undeploy": policies.why_not_undeploy(endpoint),
         "why_not_delete": policies.why_not_delete(endpoint),
-        "can_scale": not policies.why_not_scale(endpoint.model),
-        "is_over": not policies.why_not_deploy_again(endpoint) and endpoint.state not in policies.ENDED,
     }
