@@ -5,8 +5,7 @@ from typing import Any, NamedTuple
 
 from jobs.errors import InvalidValues, Problem
 from jobs.text.deferred import gettext as _
-
-from .schema import check_schema
+from jobs.text.json_schema import check_schema
 
 LONGEST_INSTRUCTION = 20_000
 MAX_STOPS = 5

@@ -4,7 +4,7 @@ path. Whatever is raised is a ValueError whose text is a sentence for the person
 import json
 from typing import Any
 
-from jobs.text.deferred import gettext as _
+from .deferred import gettext as _
 
 DEEPEST_SCHEMA = 20
 TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
