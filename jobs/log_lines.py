@@ -9,7 +9,7 @@ import re
 UNSAFE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 FURTHER_LINE = "  | "
 OF_A_LOST_BROKER = ("Couldn't ack", "Couldn't reject", "Failed to cancel active request")
-_secret = re.compile("(?!)")
+_secret = re.compile("((?!))")
 
 
 def hide_after(*pages: str) -> None:

@@ -59,6 +59,8 @@ OURS = {
 }  # fmt: skip
 # Columns whose texts are parts of an address, separated as in `publisher/family@version`.
 PARTS = {"PublisherModel.name", "PublisherModel.publisher", "PublisherModel.family", "PublisherModel.version"}
+# Columns of which some rows may not have the same.
+ALONE = {"TuningJob.output_uri"}
 # Texts within JSON that are moments, numbers or words of ours.
 KEPT = {"at", "created_at", "updated", "state", "cause", "role", "stage", "checked_at", "sent", "dataset", "reading"}
 NOW = timezone.now
@@ -247,7 +249,7 @@ def planted(name: str, field: Any, value: Any, text: str, number: int) -> Any:
     if name in PARTS:
         text = re.sub(r"[/@]", "", text)
         text = f"{text}/{text}@{text}" if name == "PublisherModel.name" else text
-    if field.unique:
+    if field.unique or name in ALONE:
         text = f"{number}{text}"
     return text[: field.max_length]
 

@@ -11,9 +11,11 @@ from jobs.models import Endpoint
 from tests.jobs.localvertex.servers import PARENT
 
 NAME = f"{PARENT}/endpoints/samples"
-GOOGLE = Endpoint(
-    resource_name=NAME, location="us-central1", dedicated_dns="samples.us-central1-1.prediction.vertexai.goog"
-)
+OF_GOOGLE = {
+    "resource_name": NAME, "location": "us-central1",
+    "dedicated_dns": "samples.us-central1-1.prediction.vertexai.goog",
+}  # fmt: skip
+GOOGLE = Endpoint(**OF_GOOGLE)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +60,7 @@ def test_for_google_they_name_the_dedicated_address_and_print_no_secret(settings
 
 def test_for_google_without_an_address_of_its_own_the_region_s(settings):
     settings.VERTEX_API_ENDPOINT = ""
-    shared = Endpoint(**{**vars(GOOGLE), "dedicated_dns": ""})
+    shared = Endpoint(**OF_GOOGLE | {"dedicated_dns": ""})
     curl, _openai, sdk = (sample.text for sample in samples(shared))
     assert ("https://us-central1-aiplatform.googleapis.com/v1beta1/" in curl, "use_dedicated" in sdk) == (True, False)
 

@@ -15,6 +15,7 @@ import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import BooleanField, DateTimeField, Field, JSONField
+from django.utils import timezone
 
 from jobs.models import Conversation, DeployedModel, Endpoint
 from jobs.vertex.port import (
@@ -71,7 +72,15 @@ def insert(apps: Any, table: str) -> None:
 
 
 @pytest.fixture
-def migrated(transactional_db: None) -> None:
+def then(monkeypatch: pytest.MonkeyPatch) -> datetime:
+    """The moment in which the rows were written."""
+    moment = datetime.fromisoformat(STORED["world"]["now"])
+    monkeypatch.setattr(timezone, "now", lambda: moment)
+    return moment
+
+
+@pytest.fixture
+def migrated(transactional_db: None, then: datetime) -> None:
     """The newest tables, with what the old rows have become."""
     old = migrate([BEFORE])
     try:
@@ -200,9 +209,9 @@ def final(world: FakeGateway, endpoint: Endpoint) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_the_next_steps_lead_where_they_led(migrated, world):
+def test_the_next_steps_lead_where_they_led(migrated, world, then):
     driver = Driver()
-    driver.now = datetime.fromisoformat(STORED["world"]["now"])
+    assert driver.now == then
     for _ in range(40):
         for endpoint in Endpoint.objects.exclude(next_check_at=None, deployed_models__next_check_at=None).distinct():
             driver.step(endpoint)
