@@ -1,1 +1,1 @@
-"""Text that is stored and read later, that models wrote, and schemas that they are to follow."""
+"""Text that is stored and read later, and text that models wrote."""

@@ -9,8 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from console.forms.fields import MultilineField, said_by
 from jobs.models import Conversation
-from jobs.services.chat.spec import LONGEST_INSTRUCTION, RANGES, format_remedy, range_remedy
-from jobs.text.json_schema import read_schema
+from jobs.services.chat.spec import LONGEST_INSTRUCTION, RANGES, format_remedy, range_remedy, read_schema
 
 from .fields import NumberBox, SchemaField, StopsField
 
