@@ -20,12 +20,10 @@ from jobs.services.remote import row_lease
 from jobs.services.remote.create_once import UNSENT, fingerprint
 from jobs.services.storage import policies as storage_policies
 from jobs.services.tuned_models import checkpoints
-from jobs.states import DEPLOYED_TRANSITIONS, DeployedState, Phase, TuningState, check
+from jobs.states import DEPLOYED_TRANSITIONS, TUNED, DeployedState, Phase, check
 from jobs.text.deferred import gettext as _
 
 from . import endpoint_state, model_steps, policies, scaling, traffic_split
-
-DEPLOYABLE = frozenset({TuningState.SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED})
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ def _check(spec: DeployedModelSpec) -> None:
         raise NotAllowedNow(_("Choose one model to deploy."))
     if not 0 <= spec.share <= traffic_split.ALL:
         raise NotAllowedNow(_("A share is a whole number from 0 to 100."))
-    if spec.job and spec.job.state not in DEPLOYABLE:
+    if spec.job and spec.job.state not in TUNED:
         raise NotAllowedNow(_("Only a tuning job that succeeded can be deployed. Wait until it has ended."))
     if spec.job and spec.checkpoint and (reason := checkpoints.why_not_deployed(spec.job, spec.checkpoint)):
         raise NotAllowedNow(reason)
