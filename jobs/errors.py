@@ -83,3 +83,9 @@ class PictureGone(JobsError):
 
 class StoreUnavailable(JobsError):
     pass
+
+
+def refuse_for(reason: str) -> None:
+    """Raises NotAllowedNow with the sentence, if there is one: what `why_not_x` answered, for `check_can_x`."""
+    if reason:
+        raise NotAllowedNow(reason)

@@ -89,13 +89,16 @@ def worker(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     subprocess.run([sys.executable, "manage.py", "migrate", "--verbosity", "0"], cwd=ROOT, env=given, check=True)
     log = folder / "worker.log"
     with log.open("wb") as output:
-        process = subprocess.Popen([sys.executable, *WORKER], cwd=ROOT, env=given, stdout=output, stderr=output)
+        process = subprocess.Popen(
+            [sys.executable, *WORKER], cwd=ROOT, env=given, stdout=output, stderr=output, start_new_session=True
+        )
     found = Worker(process, folder / "console.sqlite3", log)
     try:
         found.wait_for_a_tick()
         yield found
     finally:
-        process.kill()
+        # Its scheduler is a process of its own.
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 

@@ -7,7 +7,7 @@ Whose a chat is, is no question here: what a person may not see is not found.
 from collections.abc import Sequence
 from uuid import UUID
 
-from jobs.errors import NotAllowedNow
+from jobs.errors import refuse_for
 from jobs.models import Endpoint, Message, Role
 from jobs.states import MESSAGE_LIVE, EndpointState
 from jobs.text.deferred import gettext as _
@@ -30,7 +30,7 @@ def why_not_ask(endpoint: Endpoint | None) -> str:
 
 
 def check_can_ask(endpoint: Endpoint | None) -> None:
-    _refuse(why_not_ask(endpoint))
+    refuse_for(why_not_ask(endpoint))
 
 
 def why_not_choose_endpoint(owner_id: int, endpoint: Endpoint) -> str:
@@ -39,7 +39,7 @@ def why_not_choose_endpoint(owner_id: int, endpoint: Endpoint) -> str:
 
 
 def check_can_choose_endpoint(owner_id: int, endpoint: Endpoint) -> None:
-    _refuse(why_not_choose_endpoint(owner_id, endpoint))
+    refuse_for(why_not_choose_endpoint(owner_id, endpoint))
 
 
 def why_not_add_turn(newest_state: str) -> str:
@@ -50,7 +50,7 @@ def why_not_add_turn(newest_state: str) -> str:
 
 
 def check_can_add_turn(newest_state: str) -> None:
-    _refuse(why_not_add_turn(newest_state))
+    refuse_for(why_not_add_turn(newest_state))
 
 
 def why_not_answer_more(being_written: int) -> str:
@@ -62,7 +62,7 @@ def why_not_answer_more(being_written: int) -> str:
 
 
 def check_can_answer_more(being_written: int) -> None:
-    _refuse(why_not_answer_more(being_written))
+    refuse_for(why_not_answer_more(being_written))
 
 
 def why_not_regenerate(turn: Message) -> str:
@@ -70,7 +70,7 @@ def why_not_regenerate(turn: Message) -> str:
 
 
 def check_can_regenerate(turn: Message) -> None:
-    _refuse(why_not_regenerate(turn))
+    refuse_for(why_not_regenerate(turn))
 
 
 def why_not_continue(turn: Message) -> str:
@@ -78,7 +78,7 @@ def why_not_continue(turn: Message) -> str:
 
 
 def check_can_continue(turn: Message) -> None:
-    _refuse(why_not_continue(turn))
+    refuse_for(why_not_continue(turn))
 
 
 def why_not_edit_question(turn: Message) -> str:
@@ -86,7 +86,7 @@ def why_not_edit_question(turn: Message) -> str:
 
 
 def check_can_edit_question(turn: Message) -> None:
-    _refuse(why_not_edit_question(turn))
+    refuse_for(why_not_edit_question(turn))
 
 
 def why_not_edit_answer(turn: Message) -> str:
@@ -94,7 +94,7 @@ def why_not_edit_answer(turn: Message) -> str:
 
 
 def check_can_edit_answer(turn: Message) -> None:
-    _refuse(why_not_edit_answer(turn))
+    refuse_for(why_not_edit_answer(turn))
 
 
 def why_not_branch_off(turn: Message) -> str:
@@ -104,7 +104,7 @@ def why_not_branch_off(turn: Message) -> str:
 
 
 def check_can_branch_off(turn: Message) -> None:
-    _refuse(why_not_branch_off(turn))
+    refuse_for(why_not_branch_off(turn))
 
 
 def why_not_rate(turn: Message) -> str:
@@ -112,7 +112,7 @@ def why_not_rate(turn: Message) -> str:
 
 
 def check_can_rate(turn: Message) -> None:
-    _refuse(why_not_rate(turn))
+    refuse_for(why_not_rate(turn))
 
 
 def why_not_delete_turn(turn: Message, siblings: int) -> str:
@@ -123,7 +123,7 @@ def why_not_delete_turn(turn: Message, siblings: int) -> str:
 
 
 def check_can_delete_turn(turn: Message, siblings: int) -> None:
-    _refuse(why_not_delete_turn(turn, siblings))
+    refuse_for(why_not_delete_turn(turn, siblings))
 
 
 def why_not_drop_oldest(told: Sequence[UUID]) -> str:
@@ -134,7 +134,7 @@ def why_not_drop_oldest(told: Sequence[UUID]) -> str:
 
 
 def check_can_drop_oldest(told: Sequence[UUID]) -> None:
-    _refuse(why_not_drop_oldest(told))
+    refuse_for(why_not_drop_oldest(told))
 
 
 def why_not_share(head: Message | None, links: int = 0) -> str:
@@ -149,7 +149,7 @@ def why_not_share(head: Message | None, links: int = 0) -> str:
 
 
 def check_can_share(head: Message | None, links: int) -> None:
-    _refuse(why_not_share(head, links))
+    refuse_for(why_not_share(head, links))
 
 
 def why_not_add_preset(presets: int) -> str:
@@ -159,9 +159,4 @@ def why_not_add_preset(presets: int) -> str:
 
 
 def check_can_add_preset(presets: int) -> None:
-    _refuse(why_not_add_preset(presets))
-
-
-def _refuse(reason: str) -> None:
-    if reason:
-        raise NotAllowedNow(reason)
+    refuse_for(why_not_add_preset(presets))

@@ -7,7 +7,7 @@ Whose a comparison is, is no question here: what a person may not see is not fou
 from collections.abc import Iterable
 from uuid import UUID
 
-from jobs.errors import NotAllowedNow
+from jobs.errors import refuse_for
 from jobs.models import Endpoint, Message
 from jobs.states import EndpointState
 from jobs.text.deferred import gettext as _
@@ -22,7 +22,7 @@ def why_not_compare(columns: int) -> str:
 
 
 def check_can_compare(columns: int) -> None:
-    _refuse(why_not_compare(columns))
+    refuse_for(why_not_compare(columns))
 
 
 def why_not_set_up(is_begun: bool) -> str:
@@ -31,7 +31,7 @@ def why_not_set_up(is_begun: bool) -> str:
 
 
 def check_can_set_up(is_begun: bool) -> None:
-    _refuse(why_not_set_up(is_begun))
+    refuse_for(why_not_set_up(is_begun))
 
 
 def why_not_add_column(columns: int, is_begun: bool) -> str:
@@ -40,7 +40,7 @@ def why_not_add_column(columns: int, is_begun: bool) -> str:
 
 
 def check_can_add_column(columns: int, is_begun: bool) -> None:
-    _refuse(why_not_add_column(columns, is_begun))
+    refuse_for(why_not_add_column(columns, is_begun))
 
 
 def why_not_remove_column(columns: int, is_begun: bool) -> str:
@@ -49,7 +49,7 @@ def why_not_remove_column(columns: int, is_begun: bool) -> str:
 
 
 def check_can_remove_column(columns: int, is_begun: bool) -> None:
-    _refuse(why_not_remove_column(columns, is_begun))
+    refuse_for(why_not_remove_column(columns, is_begun))
 
 
 def why_not_tell_apart(is_hidden: bool) -> str:
@@ -58,7 +58,7 @@ def why_not_tell_apart(is_hidden: bool) -> str:
 
 
 def check_can_tell_apart(is_hidden: bool) -> None:
-    _refuse(why_not_tell_apart(is_hidden))
+    refuse_for(why_not_tell_apart(is_hidden))
 
 
 def why_not_export(board: Board) -> str:
@@ -66,7 +66,7 @@ def why_not_export(board: Board) -> str:
 
 
 def check_can_export(board: Board) -> None:
-    _refuse(why_not_export(board))
+    refuse_for(why_not_export(board))
 
 
 def why_not_ask(endpoint: Endpoint | None) -> str:
@@ -84,7 +84,7 @@ def why_not_vote(board: Board) -> str:
 
 
 def check_can_vote(board: Board) -> None:
-    _refuse(why_not_vote(board))
+    refuse_for(why_not_vote(board))
 
 
 def why_not_vote_for(board: Board, winner: UUID | None) -> str:
@@ -100,7 +100,7 @@ def why_not_vote_for(board: Board, winner: UUID | None) -> str:
 
 
 def check_can_vote_for(board: Board, winner: UUID | None) -> None:
-    _refuse(why_not_vote_for(board, winner))
+    refuse_for(why_not_vote_for(board, winner))
 
 
 def why_not_add_row(answer: Message, branch: Iterable[Message]) -> str:
@@ -110,8 +110,3 @@ def why_not_add_row(answer: Message, branch: Iterable[Message]) -> str:
     if any(turn.has_pictures for turn in branch):
         return _("This conversation has pictures. The models that can be tuned here learn from text only.")
     return ""
-
-
-def _refuse(reason: str) -> None:
-    if reason:
-        raise NotAllowedNow(reason)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from django.db.models import Q
 
-from jobs.errors import NotAllowedNow
+from jobs.errors import refuse_for
 from jobs.models import Dataset, TuningJob
 from jobs.text.deferred import gettext as _, joined, ngettext
 
@@ -77,7 +77,7 @@ def why_not_delete(dataset: Dataset, jobs: Sequence[TuningJob] | None = None) ->
 
 
 def check_can_delete(dataset: Dataset) -> None:
-    _refuse(why_not_delete(dataset))
+    refuse_for(why_not_delete(dataset))
 
 
 def why_not_split(dataset: Dataset) -> str:
@@ -89,7 +89,7 @@ def why_not_split(dataset: Dataset) -> str:
 
 
 def check_can_split(dataset: Dataset) -> None:
-    _refuse(why_not_split(dataset))
+    refuse_for(why_not_split(dataset))
 
 
 def why_not_convert(dataset: Dataset) -> str:
@@ -97,9 +97,4 @@ def why_not_convert(dataset: Dataset) -> str:
 
 
 def check_can_convert(dataset: Dataset) -> None:
-    _refuse(why_not_convert(dataset))
-
-
-def _refuse(reason: str) -> None:
-    if reason:
-        raise NotAllowedNow(reason)
+    refuse_for(why_not_convert(dataset))

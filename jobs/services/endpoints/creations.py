@@ -21,8 +21,8 @@ def creation_of(row: DeployedModel) -> Creation:
     return DeployWithEndpoint(row) if row.comes_with_endpoint else DeployToExisting(row)
 
 
-class DeployWithEndpoint:
-    """Its ids are chosen by us, so creating it again after a window cannot make a second one."""
+class Deployment:
+    """Its ids are chosen by us, so deploying it again after a window cannot make a second one."""
 
     window, after_window = WINDOW, Phase.RETRY_OK
 
@@ -30,6 +30,11 @@ class DeployWithEndpoint:
         self.row = row
         self.model = row.base_model
 
+    def accept_licence(self) -> None:
+        get_gateway().catalogue.acknowledge_licence(self.model)
+
+
+class DeployWithEndpoint(Deployment):
     @property
     def name(self) -> str:
         return get_gateway().deployment.endpoint_name(self.row.endpoint.endpoint_user_id)
@@ -46,9 +51,6 @@ class DeployWithEndpoint:
     def prepare(self) -> Callable[[], Mapping[str, Any]]:
         deployment, name, spec = get_gateway().deployment, self.name, self._spec()
         return lambda: {"resource_name": name, "operation_name": deployment.deploy(spec)}
-
-    def accept_licence(self) -> None:
-        get_gateway().catalogue.acknowledge_licence(self.model)
 
     def _spec(self) -> DeploySpec:
         row, endpoint = self.row, self.row.endpoint
@@ -69,14 +71,9 @@ class DeployWithEndpoint:
         )
 
 
-class DeployToExisting:
-    """Its deployed model id is chosen by us, so deploying it again after a window cannot make a second one."""
-
-    window, after_window = WINDOW, Phase.RETRY_OK
-
+class DeployToExisting(Deployment):
     def __init__(self, row: DeployedModel) -> None:
-        self.row = row
-        self.model = row.base_model
+        super().__init__(row)
         self.traffic: Mapping[str, int] = {}
 
     def look(self) -> Binding | None:
@@ -95,9 +92,6 @@ class DeployToExisting:
         deployment, wanted = get_gateway().deployment, existing_spec(self.row)
         split = traffic_split.with_new(self.traffic, self.row.share)
         return lambda: {"operation_name": deployment.deploy_to_existing(wanted, split)}
-
-    def accept_licence(self) -> None:
-        get_gateway().catalogue.acknowledge_licence(self.model)
 
 
 def existing_spec(row: DeployedModel) -> DeployToExistingSpec:

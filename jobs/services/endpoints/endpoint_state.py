@@ -25,7 +25,7 @@ def follow_model(model_id: UUID, now: datetime, remote: RemoteEndpoint | None = 
     """After a step changed the model, in its transaction. `remote`: the endpoint as that step saw it."""
     model = DeployedModel.objects.select_related("endpoint").get(pk=model_id)
     endpoint = model.endpoint
-    changes = _seen(endpoint, remote, now) if remote else {}
+    changes = _read_remote(endpoint, remote, now) if remote else {}
     if model.comes_with_endpoint:
         changes |= _existence(endpoint, model) | _state(endpoint, model, now)
     if endpoint.state in ENDING and model.state in (DeployedState.UNDEPLOYED, DeployedState.FAILED):
@@ -34,7 +34,7 @@ def follow_model(model_id: UUID, now: datetime, remote: RemoteEndpoint | None = 
     hand_over(endpoint)
 
 
-def _seen(endpoint: Endpoint, remote: RemoteEndpoint, now: datetime) -> dict[str, Any]:
+def _read_remote(endpoint: Endpoint, remote: RemoteEndpoint, now: datetime) -> dict[str, Any]:
     if endpoint.state not in policies.SERVING:
         return {}
     dns = remote.dedicated_dns or endpoint.dedicated_dns

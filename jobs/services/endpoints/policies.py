@@ -1,7 +1,7 @@
 """What may be done with an endpoint and its models now: the only place that decides it. Buttons ask `why_not_…`, which
 gives a sentence or nothing; services ask `check_can_…`, which raises it, on the row that they have locked."""
 
-from jobs.errors import NotAllowedNow
+from jobs.errors import refuse_for
 from jobs.models import DeployedModel, Endpoint
 from jobs.states import DeployedState, EndpointState
 from jobs.text.deferred import gettext as _
@@ -89,41 +89,36 @@ def why_not_undeploy_model(model: DeployedModel) -> str:
 
 
 def check_can_undeploy(endpoint: Endpoint) -> None:
-    _refuse(why_not_undeploy(endpoint))
+    refuse_for(why_not_undeploy(endpoint))
 
 
 def check_can_delete(endpoint: Endpoint) -> None:
-    _refuse(why_not_delete(endpoint))
+    refuse_for(why_not_delete(endpoint))
 
 
 def check_can_deploy_again(endpoint: Endpoint) -> None:
-    _refuse(why_not_deploy_again(endpoint))
+    refuse_for(why_not_deploy_again(endpoint))
 
 
 def check_can_set_lease(endpoint: Endpoint) -> None:
-    _refuse(why_not_set_lease(endpoint))
+    refuse_for(why_not_set_lease(endpoint))
 
 
 def check_can_extend(endpoint: Endpoint) -> None:
-    _refuse(why_not_extend(endpoint))
+    refuse_for(why_not_extend(endpoint))
 
 
 def check_can_scale(model: DeployedModel) -> None:
-    _refuse(why_not_scale(model))
+    refuse_for(why_not_scale(model))
 
 
 def check_can_change_models(endpoint: Endpoint) -> None:
-    _refuse(why_not_change_models(endpoint))
+    refuse_for(why_not_change_models(endpoint))
 
 
 def check_can_add_model(endpoint: Endpoint) -> None:
-    _refuse(why_not_add_model(endpoint))
+    refuse_for(why_not_add_model(endpoint))
 
 
 def check_can_undeploy_model(model: DeployedModel) -> None:
-    _refuse(why_not_undeploy_model(model))
-
-
-def _refuse(reason: str) -> None:
-    if reason:
-        raise NotAllowedNow(reason)
+    refuse_for(why_not_undeploy_model(model))

@@ -53,10 +53,10 @@ def _look_ready(claimed: Claim[Endpoint]) -> Outcome:
         return undeployed(claimed, _("Its model was undeployed outside this console."))
     if row.traffic_asked_at:
         return traffic.change(claimed, remote)
-    return _seen(claimed, remote)
+    return _follow_remote(claimed, remote)
 
 
-def _seen(claimed: Claim[Endpoint], remote: RemoteEndpoint) -> Outcome:
+def _follow_remote(claimed: Claim[Endpoint], remote: RemoteEndpoint) -> Outcome:
     idle = all(model.available_replicas == 0 for model in remote.deployed_models)
     asleep = idle and all(model.is_asleep for model in remote.deployed_models)
     notice = _without_replicas(remote.deployed_models) if idle and not asleep else ""

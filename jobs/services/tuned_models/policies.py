@@ -3,7 +3,7 @@ raises it."""
 
 from collections.abc import Iterable
 
-from jobs.errors import NotAllowedNow
+from jobs.errors import refuse_for
 from jobs.models import Endpoint, TuningJob, TuningMode
 from jobs.states import EndpointState
 from jobs.text.deferred import gettext as _
@@ -19,7 +19,7 @@ def why_not_deploy_checkpoint(job: TuningJob, checkpoint: str) -> str:
 
 
 def check_can_deploy_checkpoint(job: TuningJob, checkpoint: str) -> None:
-    _refuse(why_not_deploy_checkpoint(job, checkpoint))
+    refuse_for(why_not_deploy_checkpoint(job, checkpoint))
 
 
 def why_not_deploy(job: TuningJob, endpoints: Iterable[Endpoint]) -> str:
@@ -42,8 +42,3 @@ def awaits_endpoint(job: TuningJob, endpoints: Iterable[Endpoint]) -> bool:
     if any(endpoint.is_transient for endpoint in there):
         return True
     return job.is_tuned and job.auto_deploy and not there and job.next_check_at is not None
-
-
-def _refuse(reason: str) -> None:
-    if reason:
-        raise NotAllowedNow(reason)

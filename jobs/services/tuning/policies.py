@@ -4,7 +4,7 @@ be done; `check_can_x` raises it. Pages, bulk actions and services ask here and 
 Whose a job is, is no question here: what a person may not see is not found.
 """
 
-from jobs.errors import NotAllowedNow
+from jobs.errors import refuse_for
 from jobs.models import TuningDraft, TuningJob
 from jobs.states import Phase, TuningState
 from jobs.text.deferred import gettext as _
@@ -19,7 +19,7 @@ def why_not_cancel(job: TuningJob) -> str:
 def check_can_cancel(job: TuningJob) -> None:
     """A job whose cancelling was asked for may be asked again: two clicks are one."""
     if job.cancel_requested_at is None or job.is_terminal:
-        _refuse(why_not_cancel(job))
+        refuse_for(why_not_cancel(job))
 
 
 def why_not_decide(job: TuningJob) -> str:
@@ -30,7 +30,7 @@ def why_not_decide(job: TuningJob) -> str:
 
 
 def check_can_decide(job: TuningJob) -> None:
-    _refuse(why_not_decide(job))
+    refuse_for(why_not_decide(job))
 
 
 def why_not_move(job: TuningJob) -> str:
@@ -39,7 +39,7 @@ def why_not_move(job: TuningJob) -> str:
 
 
 def check_can_move(job: TuningJob) -> None:
-    _refuse(why_not_move(job))
+    refuse_for(why_not_move(job))
 
 
 def why_not_change(draft: TuningDraft) -> str:
@@ -49,9 +49,4 @@ def why_not_change(draft: TuningDraft) -> str:
 
 
 def check_can_change(draft: TuningDraft) -> None:
-    _refuse(why_not_change(draft))
-
-
-def _refuse(reason: str) -> None:
-    if reason:
-        raise NotAllowedNow(reason)
+    refuse_for(why_not_change(draft))

@@ -19,7 +19,7 @@ from .spec_terms import Terms
 def of_spec(owner: User, key: UUID, spec: TuningSpec) -> Terms:
     model = PublisherModel.objects.listed().filter(name=spec.base_model).first()
     start = find_start(owner, spec.custom_base_model)
-    return of_model(owner, key, model, start) if model else unlisted(owner, key, spec.base_model, start)
+    return of_model(owner, key, model, start) if model else of_unlisted_model(owner, key, spec.base_model, start)
 
 
 def of_model(owner: User, key: UUID, model: PublisherModel, start: Start | None = None) -> Terms:
@@ -38,7 +38,7 @@ def of_model(owner: User, key: UUID, model: PublisherModel, start: Start | None 
     )
 
 
-def unlisted(owner: User, key: UUID, name: str, start: Start | None = None) -> Terms:
+def of_unlisted_model(owner: User, key: UUID, name: str, start: Start | None = None) -> Terms:
     """For a base model that the catalogue does not have."""
     reason = _("%(name)s is not in the catalogue of this Vertex AI. Choose a model from the list.") % {"name": name}
     return Terms(

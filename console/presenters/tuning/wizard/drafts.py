@@ -113,7 +113,7 @@ class Wizard:
         name = start.job.base_model if start else base_model
         variant = next((variant for variant in self.variants if variant.name == name), None)
         if variant is None:
-            return terms.unlisted(self.user, self.draft.pk, name, start)
+            return terms.of_unlisted_model(self.user, self.draft.pk, name, start)
         return terms.of_model(self.user, self.draft.pk, variant.model, start)
 
     @cached_property
