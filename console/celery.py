@@ -8,7 +8,6 @@ from typing import Any
 
 from celery import Celery, bootsteps
 from celery.beat import EmbeddedService, Scheduler, SchedulingError
-from celery.concurrency.thread import TaskPool
 from celery.signals import (
     beat_init,
     celeryd_init,
@@ -16,9 +15,9 @@ from celery.signals import (
     task_postrun,
     task_prerun,
     worker_init,
-    worker_process_shutdown,
     worker_ready,
     worker_shutdown,
+    worker_shutting_down,
 )
 from celery.worker.consumer import Consumer
 from click import Option
@@ -39,6 +38,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["jobs"])
 scheduler_tick, loop_tick = pulse.Tick(), pulse.Tick()
 reporters: list[Any] = []
+watchdogs: list[pulse.Watchdog] = []
 
 
 class Schedule(Scheduler):  # type: ignore[misc]  # Celery has no types
@@ -110,8 +110,9 @@ class PulseStep(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def start(self, consumer: Any) -> None:
         pool = consumer.pool
-        self.threads = pulse.Threads(pool.executor, pool.limit) if isinstance(pool, TaskPool) else None
+        self.threads = pulse.Threads(pool.executor, pool.limit)
         consumer.timer.call_after(0, self.beat)
+        watch(pulse.well)
         self.timer = consumer.timer.call_repeatedly(pulse.SECONDS, self.beat)
 
     def stop(self, consumer: Any) -> None:
@@ -128,7 +129,21 @@ class PulseStep(bootsteps.StartStopStep):  # type: ignore[misc]
     def problem(self, now: float) -> str:
         if scheduler_tick.is_overdue(now):
             return "its scheduler is silent"
-        return self.threads.problem(now) if self.threads else ""
+        return self.threads.problem(now)
+
+
+def watch(tick: pulse.Tick) -> None:
+    """Once a process, whose consumer begins anew with each connection to the broker."""
+    if not watchdogs and not pulse.has_supervisor():
+        watchdogs.append(pulse.Watchdog(tick))
+        watchdogs[0].start()
+
+
+@worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def stop_watching(**_: Any) -> None:
+    """A worker that ends may take as long as its tasks do."""
+    for watchdog in watchdogs:
+        watchdog.stop()
 
 
 class PulsingConsumer(Consumer):  # type: ignore[misc]
@@ -172,7 +187,6 @@ def refuse_newer_database(**_: Any) -> None:
     from jobs.services.health import schema  # noqa: PLC0415  # models are ready only now
 
     problem = schema.why_not_use()
-    # A pool of processes would inherit it.
     connections.close_all()
     if problem:
         raise SystemExit(problem)
@@ -227,6 +241,7 @@ def begin_report_of_beat(**_: Any) -> None:
 
     json_lines.Process.kind = "beat"
     scheduler_tick.now()
+    watch(scheduler_tick)
     begin_report(Reporter("beat", lambda: not scheduler_tick.is_overdue(time.monotonic())))
     atexit.register(end_reports)
 
@@ -240,14 +255,6 @@ def begin_report(reporter: Any) -> None:
 def end_reports(**_: Any) -> None:
     for reporter in reporters:
         reporter.stop()
-
-
-@worker_process_shutdown.connect  # type: ignore[untyped-decorator]
-def hand_over_counts(**_: Any) -> None:
-    """Of a process of a pool, which ends after so many tasks and without what Python does at an end."""
-    from jobs import telemetry  # noqa: PLC0415  # needs the settings
-
-    telemetry.shared.share()
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]

@@ -1,8 +1,10 @@
 """Signs of life of this process: what it tells its supervisor over a pipe, and what it can tell about its threads.
 
-The pipe needs neither the disk nor the database. Without a supervisor nothing is written.
+The pipe needs neither the disk nor the database. Without a supervisor nothing is written: then a watchdog ends a
+process that hangs, and the container's restart policy starts it again.
 """
 
+import logging
 import os
 import threading
 import time
@@ -15,10 +17,17 @@ SECONDS: Final = 2.0
 # How long a free thread may take until it begins, and the scheduler until it looks at its schedule again.
 LONGEST_WAIT: Final = 10.0
 ASK_SECONDS: Final = 5.0
+# Without a sign of life for so long, a process that has no supervisor ends itself.
+LONGEST_SILENCE: Final = 60.0
+HANGS: Final = 70
+
+logger = logging.getLogger(__name__)
 
 
 def send(problem: str = "") -> None:
     """A line. A supervisor that does not read, or is gone, costs it."""
+    if not problem:
+        well.now()
     descriptor = os.environ.get(VARIABLE, "")
     if descriptor.isdigit():
         with suppress(OSError):
@@ -39,13 +48,45 @@ class Tick:
         return self.at is not None and now - self.at > LONGEST_WAIT
 
 
+# When this process last said that all is well.
+well = Tick()
+
+
+class Watchdog(threading.Thread):
+    """Ends a process that hangs and has nobody else who would. `tick` is what ought to happen all the time."""
+
+    def __init__(self, tick: Tick) -> None:
+        super().__init__(name="watchdog", daemon=True)
+        self._tick = tick
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def run(self) -> None:
+        looked = time.monotonic()
+        while not self._stopped.wait(SECONDS):
+            now = time.monotonic()
+            if now - looked > LONGEST_WAIT:
+                # The whole process was stopped, or the machine slept.
+                self._tick.now()
+            looked = now
+            if self._tick.at is not None and now - self._tick.at > LONGEST_SILENCE:
+                logger.critical("This process has hung for %.0f s. It ends, to be started again.", now - self._tick.at)
+                os._exit(HANGS)
+
+
+def has_supervisor() -> bool:
+    return bool(os.environ.get(VARIABLE))
+
+
 class Executor(Protocol):
     def submit(self, call: Callable[[], object], /) -> object: ...
 
 
 class Threads:
     """Of a pool: do they still take work? A question is put into their queue. As long as all of them have work that is
-    within its time limit, it may wait; nothing else ends what is over its limit in a thread."""
+    within its time limit, it may wait. A thread cannot be ended; its process can."""
 
     def __init__(self, executor: Executor, size: int) -> None:
         self._executor = executor

@@ -242,9 +242,9 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# Celery cannot end a thread: console/pulse.py ends a worker all of whose threads are over their limits.
+CELERY_WORKER_POOL = "threads"
 CELERY_TASK_TIME_LIMIT = 90
-CELERY_TASK_SOFT_TIME_LIMIT = 75
-CELERY_WORKER_MAX_TASKS_PER_CHILD = 500
 # By Celery never: console/celery.py closes connections as a request does.
 CELERY_DB_REUSE_MAX = 1_000_000_000
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 5

@@ -32,8 +32,8 @@ KICK_SECONDS = 20
 CHAT_SECONDS = 900
 clock = saver.Clock()
 STARTED = timezone.now().isoformat(timespec="seconds")
-# Longer than the deadline of a paid create, so that the create is answered and not killed.
-STEP_LIMITS = {"soft_time_limit": 100, "time_limit": 120}
+# Longer than the deadline of a paid create, so that a worker is not ended while Google creates something.
+STEP_SECONDS = 120
 
 
 class Task(Protocol):
@@ -62,35 +62,35 @@ def send(kicked: Task, **kwargs: Any) -> bool:
     return True
 
 
-@task("tuning.advance", **STEP_LIMITS)
+@task("tuning.advance", time_limit=STEP_SECONDS)
 def advance_tuning_job(job_id: str) -> None:
     if jobs.advance(UUID(job_id), timezone.now()):
         send(advance_tuning_job, job_id=job_id)
 
 
-@task("endpoints.advance", **STEP_LIMITS)
+@task("endpoints.advance", time_limit=STEP_SECONDS)
 def advance_endpoint(endpoint_id: str) -> None:
     if endpoints.advance(UUID(endpoint_id), timezone.now()):
         send(advance_endpoint, endpoint_id=endpoint_id)
 
 
-@task("endpoints.advance_model", **STEP_LIMITS)
+@task("endpoints.advance_model", time_limit=STEP_SECONDS)
 def advance_deployed_model(model_id: str) -> None:
     if deployed_models.advance(UUID(model_id), timezone.now()):
         send(advance_deployed_model, model_id=model_id)
 
 
-@task("tuning.check_output", soft_time_limit=30, time_limit=40)
+@task("tuning.check_output", time_limit=40)
 def check_output(draft_id: str) -> None:
     output_check.run(UUID(draft_id), timezone.now())
 
 
-@task("storage.list", soft_time_limit=30, time_limit=40)
+@task("storage.list", time_limit=40)
 def list_storage(listing_id: str) -> None:
     browsing.run(UUID(listing_id), timezone.now())
 
 
-@task("notifications.deliver", soft_time_limit=100, time_limit=120)
+@task("notifications.deliver", time_limit=120)
 def deliver(delivery_id: str) -> None:
     """One that has ended hands its place on, so that the next need not wait for the sweep."""
     if deliveries.attempt(UUID(delivery_id), timezone.now()):
@@ -112,7 +112,7 @@ def warn_of_endpoints() -> None:
     warnings.warn(timezone.now())
 
 
-@task("status.probe", soft_time_limit=50, time_limit=60)
+@task("status.probe", time_limit=60)
 def probe_status() -> None:
     """Sent by the scheduler and by people: so it tells a worker that lives from a scheduler that does not."""
     _report_worker(timezone.now())
@@ -126,10 +126,7 @@ def prune() -> None:
         _try(part, timezone.now())
 
 
-@task(
-    "chat.answer", acks_late=False, time_limit=CHAT_SECONDS + 30, soft_time_limit=CHAT_SECONDS,
-    Request="jobs.no_ack:Unnoted",
-)  # fmt: skip
+@task("chat.answer", acks_late=False, time_limit=CHAT_SECONDS, Request="jobs.no_ack:Unnoted")
 def answer_message(message_id: str, rows: str | None = None) -> None:
     """Acknowledged before it runs: an answer is never produced twice, an interrupted one says so. `rows` need not be
     read any more."""

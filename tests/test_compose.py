@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
+from console.management.processes import ANSWERS_AT_ONCE, JOBS_AT_ONCE
+
 ROOT = Path(__file__).parent.parent
 OURS = {"migrate", "web", "worker-jobs", "worker-chat", "beat", "vertex", "storage"}
 CONSOLE = OURS - {"vertex", "storage"}
@@ -135,8 +137,12 @@ def test_it_can_do_little(name):
 def test_each_queue_has_its_worker():
     queues = {name: SERVICES[name]["command"][SERVICES[name]["command"].index("-Q") + 1] for name in WORKERS}
     assert queues == {"worker-jobs": "jobs", "worker-chat": "chat"}
-    assert "--pool=prefork" in SERVICES["worker-jobs"]["command"]
-    assert "--pool=threads" in SERVICES["worker-chat"]["command"]
+
+
+@pytest.mark.parametrize(("name", "at_once"), [("worker-jobs", JOBS_AT_ONCE), ("worker-chat", ANSWERS_AT_ONCE)])
+def test_a_worker_is_the_one_that_up_starts(name, at_once):
+    command = SERVICES[name]["command"]
+    assert {"--pool=threads", f"--concurrency={at_once}"} <= set(command)
 
 
 def test_every_service_that_stays_has_a_health_check():

@@ -22,6 +22,7 @@ PATCHED = {
     ("tests/console/pulsing_worker.py", "pulse.LONGEST_WAIT"): 1,
     ("tests/console/pulsing_worker.py", "pulse.ASK_SECONDS"): 1,
     ("tests/console/pulsing_worker.py", "pulse.SECONDS"): 1,
+    ("tests/console/pulsing_worker.py", "pulse.LONGEST_SILENCE"): 1,
     ("tests/console/pulsing_worker.py", "Schedule.tick"): 1,
     # A process of its own that dies at the very moment of a commit.
     ("tests/faults/web_that_dies.py", "connection._commit"): 1,

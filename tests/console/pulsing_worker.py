@@ -9,6 +9,7 @@ from console import pulse
 from console.celery import Schedule, app
 
 pulse.LONGEST_WAIT, pulse.ASK_SECONDS, pulse.SECONDS = 2.0, 0.5, 0.2  # type: ignore[misc]
+pulse.LONGEST_SILENCE = 4.0  # type: ignore[misc]
 app.conf.broker_url = os.environ["TEST_BROKER_URL"]
 app.conf.beat_schedule = {}
 FOREVER = 600

@@ -1,4 +1,4 @@
-"""A real worker that is made to hang in each way: what it tells its supervisor."""
+"""A real worker that is made to hang in each way: what it tells its supervisor, and what it does without one."""
 
 import os
 import signal
@@ -12,6 +12,7 @@ import pytest
 from celery import Celery
 
 from console.management.liveness import Pulse
+from console.pulse import HANGS
 
 pytestmark = [pytest.mark.slow, pytest.mark.fault("F18", "F23")]
 THREADS = 2
@@ -42,13 +43,10 @@ class Worker:
 
 
 @contextmanager
-def worker(broker: str, tmp_path) -> Iterator[Worker]:
+def worker(broker: str, tmp_path, has_supervisor: bool = True) -> Iterator[Worker]:
     pulse = Pulse()
-    given = {
-        "TEST_BROKER_URL": broker,
-        "CONSOLE_DATA_DIR": str(tmp_path / "data"),
-        "CONSOLE_PULSE_FD": str(pulse.writer),
-    }
+    given = {"TEST_BROKER_URL": broker, "CONSOLE_DATA_DIR": str(tmp_path / "data")}
+    given |= {"CONSOLE_PULSE_FD": str(pulse.writer) if has_supervisor else ""}
     given |= {"DJANGO_SETTINGS_MODULE": "console.settings", "REDIS_URL": ""}
     log = (tmp_path / "worker.log").open("wb")
     process = subprocess.Popen(COMMAND, env=os.environ | given, pass_fds=[pulse.writer], stdout=log, stderr=log)
@@ -72,6 +70,16 @@ def started(redis_url, broker, tmp_path) -> Iterator[Worker]:
         while not made.pulse.is_ready:
             assert time.monotonic() < until, (tmp_path / "worker.log").read_text()
             made.silence()
+            time.sleep(0.05)
+        yield made
+
+
+@pytest.fixture
+def alone(redis_url, broker, tmp_path) -> Iterator[Worker]:
+    with worker(redis_url.replace("unix://", "redis+socket://"), tmp_path, has_supervisor=False) as made:
+        until = time.monotonic() + 40
+        while "ready." not in (tmp_path / "worker.log").read_text():
+            assert time.monotonic() < until, (tmp_path / "worker.log").read_text()
             time.sleep(0.05)
         yield made
 
@@ -112,6 +120,38 @@ def test_a_loop_that_hangs_and_a_process_that_is_stopped_are_silent(started, how
     while started.silence() < 4 and time.monotonic() < until:
         time.sleep(0.1)
     assert started.silence() >= 4
+
+
+def test_without_a_supervisor_a_worker_all_of_whose_threads_are_over_their_limits_ends_itself(alone, tmp_path):
+    alone.do("hang", THREADS)
+    assert alone.process.wait(30) == HANGS
+    assert "It ends, to be started again." in (tmp_path / "worker.log").read_text()
+
+
+@pytest.mark.parametrize("task", ["hang_scheduler", "hang_loop"])
+def test_without_a_supervisor_a_worker_whose_scheduler_or_loop_hangs_ends_itself(alone, task):
+    alone.do(task)
+    assert alone.process.wait(30) == HANGS
+
+
+def test_without_a_supervisor_long_work_goes_on(alone):
+    alone.do("work", THREADS + 1)
+    with pytest.raises(subprocess.TimeoutExpired):
+        alone.process.wait(8)
+
+
+def test_a_process_that_was_stopped_and_goes_on_did_not_hang(alone):
+    os.kill(alone.process.pid, signal.SIGSTOP)
+    time.sleep(6)
+    os.kill(alone.process.pid, signal.SIGCONT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        alone.process.wait(6)
+
+
+def test_without_a_supervisor_a_broker_that_is_away_is_no_hang(tmp_path):
+    waiting = worker("redis://127.0.0.1:1/0", tmp_path, has_supervisor=False)
+    with waiting as made, pytest.raises(subprocess.TimeoutExpired):
+        made.process.wait(12)
 
 
 @pytest.mark.slow
