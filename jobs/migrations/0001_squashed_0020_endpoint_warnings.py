@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    # What a new installation gets at once. The twenty stay for those that have applied some of them.
+    # The twenty are gone. Their names tell a database that has them all from one that is too old to be brought along.
 
     replaces = [
         ('jobs', '0001_initial'),

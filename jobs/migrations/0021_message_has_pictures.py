@@ -9,7 +9,7 @@ def look(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("jobs", "0020_endpoint_warnings"),
+        ("jobs", "0001_squashed_0020_endpoint_warnings"),
     ]
 
     operations = [

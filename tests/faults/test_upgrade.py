@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 from uuid import uuid4
 
@@ -27,6 +28,7 @@ from tests.support.running import environment
 pytestmark = [pytest.mark.fault("F29"), pytest.mark.timeout(300)]
 # As of an early version: most of the tables are there, and people's rows in them.
 MIDDLE = "0021"
+SQUASHED = "0001_squashed_0020_endpoint_warnings"
 PEOPLE = [("ann",), ("ben",)]
 
 
@@ -120,6 +122,33 @@ def test_the_tables_of_an_upgrade_are_those_of_a_new_console(upgraded, tmp_path)
 def columns_of(data_dir):
     tables = [name for (name,) in ask(data_dir, "SELECT name FROM sqlite_master WHERE type = 'table'")]
     return {name: sorted(row[1:] for row in ask(data_dir, f'PRAGMA table_info("{name}")')) for name in tables}
+
+
+REPLACED = [name for _app, name in import_module(f"jobs.migrations.{SQUASHED}").Migration.replaces]
+
+
+def as_before_the_squash(data_dir, names):
+    """Whoever applies the squash notes the names of all that it replaces as well."""
+    for name in {SQUASHED, *REPLACED} - set(names):
+        ask(data_dir, f"DELETE FROM django_migrations WHERE app = 'jobs' AND name = '{name}'")
+    return data_dir
+
+
+def test_a_database_that_never_heard_of_the_squash_is_upgraded(old, upgraded, tmp_path):
+    data_dir = upgrade(as_before_the_squash(copy(old, tmp_path), REPLACED))
+    assert schema_of(data_dir) == schema_of(upgraded)
+    assert manage(data_dir, "migrate", "--check") == ""
+
+
+@pytest.mark.parametrize("command", [("manage.py", "migrate"), ("manage.py", "up")])
+def test_a_database_whose_migrations_are_gone_is_refused_and_left_alone(old, tmp_path, command):
+    data_dir = as_before_the_squash(copy(old, tmp_path), REPLACED[:9])
+    before = schema_of(data_dir), migrations_of(data_dir)
+    refused = run(data_dir, *command)
+    assert refused.returncode == 1
+    assert f"from before {schema.OLDEST}. docs/operations.md says under “Upgrade”" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert (schema_of(data_dir), migrations_of(data_dir)) == before
 
 
 def test_an_old_program_refuses_a_newer_database(db):

@@ -15,7 +15,7 @@ from django.apps import apps
 from django.core.management.color import no_style
 from django.db import DatabaseError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
-from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 
 from jobs.services.health import schema
 
@@ -30,11 +30,13 @@ UNCHANGEABLE: Final = "jobs_auditentry"
 
 
 def applied_migrations() -> list[tuple[str, str]]:
-    return sorted(MigrationLoader(connection).applied_migrations)
+    return sorted(MigrationRecorder(connection).applied_migrations())
 
 
-def refuse_newer(migrations: Iterable[tuple[str, str]], version: str) -> None:
-    """Raises BackupUnusable when a newer program shaped its tables."""
+def refuse_other_versions(migrations: Iterable[tuple[str, str]], version: str) -> None:
+    """Raises BackupUnusable when a newer program shaped its tables, or one that is too old to be brought along."""
+    if schema.is_too_old(migrations):
+        raise BackupUnusable(f"The backup was made before {schema.OLDEST}. {schema.WAY_ALONG}")
     if unknown := schema.unknown_among(migrations):
         raise BackupUnusable(
             f"Version {version} made this backup, and this program is older: it does not know {', '.join(unknown)}. "

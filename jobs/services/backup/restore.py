@@ -60,7 +60,7 @@ def check(reader: Reader, replace: bool, *, files_copied: bool = False) -> None:
     database.require_members(reader.manifest)
     if not files_copied:
         refuse_other_files(reader.manifest.files, store.place())
-    database.refuse_newer(reader.manifest.migrations, reader.manifest.version)
+    database.refuse_other_versions(reader.manifest.migrations, reader.manifest.version)
     if database.has_rows() and not replace:
         raise BackupUnusable("There is a console with accounts already. Add --replace to put the backup in its place.")
 

@@ -2,38 +2,48 @@
 
 from collections.abc import Iterable
 from functools import cache
-from typing import cast
 
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.migration import Migration
 from django.db.migrations.recorder import MigrationRecorder
 
 from jobs.text.deferred import gettext as _
 
 APP = "jobs"
-
-
-def unknown_migrations() -> list[str]:
-    """What a newer version did to the tables. Reads the list of migrations, which costs a tenth of a second."""
-    return unknown_among(MigrationLoader(connection).applied_migrations)
+OLDEST = "28 November 2026"
+WAY_ALONG = "docs/operations.md says under “Upgrade” how to bring it along."
 
 
 def unknown_among(applied: Iterable[tuple[str, str]]) -> list[str]:
     """The names of those of this program that it has neither as a file nor in a squash."""
-    loader = MigrationLoader(None)
-    known = set(loader.disk_migrations)
-    for migration in loader.disk_migrations.values():
-        known |= {cast(tuple[str, str], tuple(replaced)) for replaced in migration.replaces}
+    migrations = MigrationLoader(None).disk_migrations
+    known = set(migrations).union(*(_replaced(migration) for migration in migrations.values()))
     return sorted(name for app, name in applied if app == APP and (app, name) not in known)
 
 
+def is_too_old(applied: Iterable[tuple[str, str]]) -> bool:
+    """True when the files of the migrations that it lacks are gone: a squash has replaced them."""
+    done = set(applied)
+    squashes = ((key, _replaced(migration)) for key, migration in MigrationLoader(None).disk_migrations.items())
+    return any(key not in done and replaced & done and replaced - done for key, replaced in squashes)
+
+
+def _replaced(migration: Migration) -> set[tuple[str, str]]:
+    return {(app, name) for app, name in migration.replaces}
+
+
 def why_not_use() -> str:
-    """A sentence for whoever starts the program; nothing when the database fits, or cannot be asked now."""
+    """A sentence for whoever starts the program; nothing when the database fits, or cannot be asked now. Reads the
+    files of all migrations, which costs a tenth of a second."""
     try:
-        unknown = unknown_migrations()
+        applied = MigrationRecorder(connection).applied_migrations()
     except DatabaseError:
         return ""
+    if is_too_old(applied):
+        return f"The database was made by a version of Garden Console from before {OLDEST}. {WAY_ALONG}"
+    unknown = unknown_among(applied)
     if not unknown:
         return ""
     return (

@@ -137,11 +137,18 @@ def reason(path: Path) -> str:
 
 
 def test_a_backup_of_a_newer_program_is_refused(backup: Path, tmp_path: Path) -> None:
-    migrations = [["jobs", "0001_initial"], ["jobs", "9999_from_the_future"]]
+    migrations = [["jobs", "0021_message_has_pictures"], ["jobs", "9999_from_the_future"]]
     newer = rewritten(backup, tmp_path / "newer.zip", database=connection.vendor, migrations=migrations, version="99.0")
     assert reason(newer) == (
         "Version 99.0 made this backup, and this program is older: it does not know 9999_from_the_future. "
         "Install version 99.0 or newer, then restore."
+    )
+
+
+def test_a_backup_that_is_too_old_is_refused(backup: Path, tmp_path: Path) -> None:
+    older = rewritten(backup, tmp_path / "older.zip", database=connection.vendor, migrations=[["jobs", "0001_initial"]])
+    assert reason(older) == (
+        "The backup was made before 28 November 2026. docs/operations.md says under “Upgrade” how to bring it along."
     )
 
 
