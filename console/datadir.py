@@ -1,6 +1,7 @@
 """The data directory: whose it is to read, and what is said when it cannot be used."""
 
 import os
+import secrets
 import shutil
 import stat
 from collections.abc import Iterator
@@ -95,3 +96,25 @@ def why_not_start(folder: Path) -> str:
     if any(folder.glob(INTERRUPTED)):
         return f"A restore into {folder} was interrupted. Run `manage.py restore` with that backup again, then start."
     return ""
+
+
+def stored_secret(path: Path) -> str:
+    """The same key at every start: made once, readable by the owner only."""
+    try:
+        if not path.exists():
+            make_secret(path)
+        return path.read_text()
+    except OSError as error:
+        raise unusable(path, error) from None
+
+
+def make_secret(path: Path) -> None:
+    partial = path.with_suffix(f".{os.getpid()}")
+    try:
+        partial.touch(mode=0o600)
+        partial.write_text(secrets.token_urlsafe(48))
+        os.link(partial, path)
+    except FileExistsError:
+        pass
+    finally:
+        partial.unlink(missing_ok=True)

@@ -5,9 +5,9 @@ import redis as redis_client
 from django.core.exceptions import ImproperlyConfigured
 from kombu.connection import Connection
 
+from console.connections import database, mail, redis
 from console.environment import env_url
 from console.server_urls import parse
-from console.settings import database, mail, redis
 
 RAW = [
     "pa/ss", "pa#ss", "pa?ss", "p@ss", "p@ss/w#rd?", "50%", "50%zz", "[x]", "a:b", "12/ss", "12?x", "12?k=v",

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from console.connections import database, files
 from console.environment import env_choice, env_number, env_secret
-from console.settings import database, files
 
 ROOT = Path(__file__).parents[2]
 ASK = """

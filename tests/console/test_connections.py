@@ -1,7 +1,7 @@
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from console.settings import mail
+from console.connections import mail
 
 FROM = "console@example.com"
 
