@@ -41,6 +41,7 @@ STATES = ["SUCCEEDED"] * 70 + ["FAILED"] * 15 + ["CANCELLED"] * 14
 NAMES = ["support-bot", "night-run", "invoice", "triage", "translate"]
 FILTERS = ("status:failed", "status:live", "night", "nobody-called-a-job-so", "base:gemma-3-4b", "created:7d")
 LIMIT_MS, LIMIT_DEPTH = 60.0, 1.5
+METRICS_TOKEN, METRICS_LIMIT_MS = "of-a-measurement-only", 50.0
 DEPTHS = ("first", "middle", "last")
 
 
@@ -52,12 +53,13 @@ class Asked:
     what: str
     depth: str
     address: str
+    limit: float = LIMIT_MS
     clock: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
 
     def ask(self, client: Client) -> None:
         start, cpu = time.perf_counter(), time.process_time()
-        response = client.get(self.address)
+        response = client.get(self.address, headers={"Authorization": f"Bearer {METRICS_TOKEN}"})
         self.clock.append((time.perf_counter() - start) * 1000)
         self.cpu.append((time.process_time() - cpu) * 1000)
         assert response.status_code == 200, self.address
@@ -94,6 +96,7 @@ def pages(owner: User) -> Iterator[Asked]:
     yield from in_each_order("/models/", jobs.tuned(), tuned_models.HEADS)
     for words in FILTERS:
         yield Asked(f"/tuning/ with {words}", "first", f"/tuning/{pager.url({'filter': words})}")
+    yield Asked("/metrics", "all", "/metrics", limit=METRICS_LIMIT_MS)
 
 
 def in_each_order(path: str, rows: TuningJobQuerySet, heads: tuple[pager.Head, ...]) -> Iterator[Asked]:
@@ -123,8 +126,8 @@ def table(asked: list[Asked], load: float, rows: int, rounds: int) -> str:
     ]
     for one in asked:
         figures = f"{statistics.median(one.clock):.1f} | {p95(one.clock):.1f} | {statistics.median(one.cpu):.1f}"
-        met = "yes" if p95(one.clock) <= LIMIT_MS else "**no**"
-        lines.append(f"| {one.what} | {one.depth} | {figures} | ≤ {LIMIT_MS:.0f} | {met} |")
+        met = "yes" if p95(one.clock) <= one.limit else "**no**"
+        lines.append(f"| {one.what} | {one.depth} | {figures} | ≤ {one.limit:.0f} | {met} |")
     ratios = depth_ratios(asked)
     worst = max(ratios, key=lambda what: ratios[what])
     lines += [
@@ -154,19 +157,20 @@ def main() -> int:
         if load > BUSY:
             sys.exit(f"Not written: the load was {load:.1f} before the start, more than {BUSY}.")
         write("list figures", text)
-    fine = all(p95(one.clock) <= LIMIT_MS for one in asked)
+    fine = all(p95(one.clock) <= one.limit for one in asked)
     return 0 if fine and max(depth_ratios(asked).values()) <= LIMIT_DEPTH else 1
 
 
 def measured(rows: int, rounds: int) -> list[Asked]:
-    settings.ALLOWED_HOSTS = ["testserver"]
+    settings.ALLOWED_HOSTS, settings.METRICS_TOKEN = ["testserver"], METRICS_TOKEN
     connection.creation.create_test_db(verbosity=0)
     try:
         owner, client = seed(rows), Client()
         client.force_login(owner)
         asked = list(pages(owner))
         for one in asked:
-            client.get(one.address)
+            one.ask(client)
+            one.clock, one.cpu = [], []
         # As console/asgi.py does.
         gc.freeze()
         for _ in range(rounds):
