@@ -36,6 +36,14 @@ def report_problems(form: forms.Form, problems: Iterable[Problem]) -> None:
             form.add_error(problem.field, ValidationError(problem.sentence, code=problem.code))
 
 
+def fill_replicas(values: dict[str, Any], low: str, high: str) -> None:
+    """An empty field follows the other one."""
+    if low in values and values[low] is None:
+        values[low] = 1
+    if high in values and values[high] is None:
+        values[high] = values.get(low, 1)
+
+
 class DisplayNameField(forms.CharField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(error_messages={"required": said_by(lambda: name_problem("")[1])}, **kwargs)

@@ -4,31 +4,20 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext, gettext_lazy as _, pgettext_lazy
 
-from console.forms.fields import DisplayNameField, ask_for_licence
+from console.forms.fields import DisplayNameField, ask_for_licence, fill_replicas, report_problems, said_by
+from jobs.models.endpoint import MOST_REPLICAS
 from jobs.models.fields.uris import format_gs_uri, parse_gs_uri
+from jobs.services.endpoints.spec_rules import find_problems, replicas_remedy
 
-MOST_REPLICAS = 100
 SCALING = ("min_replicas", "max_replicas", "spot")
 
 
 class ReplicasField(forms.IntegerField):
     def __init__(self, **kwargs: Any) -> None:
-        messages = dict.fromkeys(("invalid", "min_value", "max_value"), _("Write a whole number from 1 to 100."))
-        super().__init__(
-            min_value=1, max_value=MOST_REPLICAS, required=False, initial=1, error_messages=messages, **kwargs
-        )
-
-
-def ordered(form: forms.Form, low_name: str, high_name: str) -> None:
-    """Empty fields follow each other; the most is not less than the least."""
-    values = form.cleaned_data
-    low, high = values.get(low_name), values.get(high_name)
-    if low_name in form.fields and low_name not in form.errors:
-        values[low_name] = low or 1
-    if high_name in form.fields and high_name not in form.errors:
-        values[high_name] = high or low or 1
-    if low and high and high < low:
-        form.add_error(high_name, gettext("The maximum must not be smaller than the minimum."))
+        """The range is shown by the browser; the domain judges it."""
+        messages = {"invalid": said_by(replicas_remedy)}
+        widget = forms.NumberInput(attrs={"min": 1, "max": MOST_REPLICAS})
+        super().__init__(required=False, initial=1, error_messages=messages, widget=widget, **kwargs)
 
 
 class PlacementForm(forms.Form):
@@ -100,7 +89,8 @@ class DeployForm(PlacementForm):
         )
 
     def clean(self) -> None:
-        ordered(self, "min_replicas", "max_replicas")
+        fill_replicas(self.cleaned_data, "min_replicas", "max_replicas")
+        report_problems(self, find_problems(self.cleaned_data))
 
 
 class WeightsForm(PlacementForm):

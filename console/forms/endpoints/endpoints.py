@@ -1,17 +1,26 @@
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext, gettext_lazy as _
 
+from console.forms.fields import report_problems, said_by
 from jobs.models import LeaseKind
 from jobs.models.endpoint import LONGEST_LEASE, MOST_REPLICAS
+from jobs.services.endpoints.spec_rules import find_problems, hours_remedy, replicas_remedy
 
 LEASES = [
     ("", _("Never by itself")),
     (LeaseKind.IDLE.value, _("After some hours without requests from this console")),
     (LeaseKind.FIXED.value, _("After some hours, used or not")),
 ]
+
+# The range is shown by the browser; the domain judges it.
+WHOLE_NUMBER: Final[dict[str, Any]] = {
+    "error_messages": {"required": said_by(replicas_remedy), "invalid": said_by(replicas_remedy)},
+    "widget": forms.NumberInput(attrs={"min": 1, "max": MOST_REPLICAS}),
+}
 
 
 class ConfirmForm(forms.Form):
@@ -40,30 +49,31 @@ class ConfirmForm(forms.Form):
 class ReplicasForm(forms.Form):
     use_required_attribute = False
 
-    minimum = forms.IntegerField(
-        label=_("At least"), min_value=1, max_value=MOST_REPLICAS, help_text=_("Run and cost at all times.")
-    )
-    maximum = forms.IntegerField(
-        label=_("At most"), min_value=1, max_value=MOST_REPLICAS, help_text=_("Started when there is much to do.")
-    )
+    minimum = forms.IntegerField(label=_("At least"), help_text=_("Run and cost at all times."), **WHOLE_NUMBER)
+    maximum = forms.IntegerField(label=_("At most"), help_text=_("Started when there is much to do."), **WHOLE_NUMBER)
 
-    def clean(self) -> dict[str, Any] | None:
-        values = super().clean() or {}
-        if values.get("minimum", 0) > values.get("maximum", MOST_REPLICAS):
-            self.add_error("maximum", _("Choose at least as many here as above."))
-        return values
+    def clean(self) -> None:
+        names = {"min_replicas": "minimum", "max_replicas": "maximum"}
+        asked = {name: self.cleaned_data[own] for name, own in names.items() if own in self.cleaned_data}
+        report_problems(self, (replace(one, field=names[one.field]) for one in find_problems(asked)))
 
 
 class LeaseForm(forms.Form):
     use_required_attribute = False
 
     kind = forms.ChoiceField(label=_("Undeploy"), choices=LEASES, required=False, widget=forms.RadioSelect)
-    hours = forms.IntegerField(label=_("Hours"), min_value=1, max_value=LONGEST_LEASE, required=False)
+    hours = forms.IntegerField(
+        label=_("Hours"),
+        required=False,
+        error_messages={"invalid": said_by(hours_remedy)},
+        widget=forms.NumberInput(attrs={"min": 1, "max": LONGEST_LEASE}),
+    )
 
     def clean(self) -> dict[str, Any] | None:
         values = super().clean() or {}
         if not values.get("kind"):
             return {**values, "kind": "", "hours": None}
-        if "hours" in values and not values["hours"]:
-            self.add_error("hours", _("Write after how many hours."))
+        names = {"lease_kind": "kind", "lease_hours": "hours"}
+        asked = {name: values[own] for name, own in names.items() if own in values}
+        report_problems(self, (replace(one, field=names[one.field]) for one in find_problems(asked)))
         return values

@@ -4,15 +4,13 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext, gettext_lazy as _
 
-from console.forms.fields import DisplayNameField
-
-ALL = 100
-OUT_OF_RANGE = _("Write a whole number from 0 to 100.")
+from console.forms.fields import DisplayNameField, said_by
+from jobs.services.endpoints.spec_rules import ALL, find_problems, share_remedy
 
 
 class ShareField(forms.IntegerField):
     def __init__(self, **kwargs: Any) -> None:
-        messages = dict.fromkeys(("required", "invalid", "min_value", "max_value"), OUT_OF_RANGE)
+        messages = dict.fromkeys(("required", "invalid", "min_value", "max_value"), said_by(share_remedy))
         super().__init__(min_value=0, max_value=ALL, error_messages=messages, **kwargs)
 
 
@@ -30,10 +28,9 @@ class SharesForm(forms.Form):
 
     def clean(self) -> dict[str, Any] | None:
         values = super().clean() or {}
-        total = sum(values.values())
-        if self.fields and not self.errors and total != ALL:
-            words = gettext("The shares must add up to 100 %%. Together they are %(total)d %%.")
-            self.add_error(None, words % {"total": total})
+        if self.fields and not self.errors:
+            for problem in find_problems({"traffic_split": self.split}):
+                self.add_error(None, problem.sentence)
         return values
 
     @property

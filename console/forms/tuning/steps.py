@@ -8,8 +8,9 @@ from django.core.exceptions import ValidationError
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _, pgettext_lazy
 
-from console.forms.fields import DisplayNameField, MultilineField, ask_for_licence, said_by
+from console.forms.fields import DisplayNameField, MultilineField, ask_for_licence, fill_replicas, said_by
 from jobs.models.fields.labels import parse_labels
+from jobs.services.endpoints.spec_rules import replicas_remedy
 from jobs.services.tuning import spec_words as words
 from jobs.services.tuning.spec_rules import LONGEST_DESCRIPTION
 from jobs.services.tuning.spec_terms import Terms
@@ -141,14 +142,14 @@ class DeploymentForm(JudgedForm):
         required=False,
         initial=1,
         help_text=_("As many run, and cost, all the time."),
-        error_messages={"invalid": said_by(words.replicas)},
+        error_messages={"invalid": said_by(replicas_remedy)},
     )
     endpoint_max_replicas = forms.IntegerField(
         label=_("Maximum replicas"),
         required=False,
         initial=1,
         help_text=_("As many are started when requests wait."),
-        error_messages={"invalid": said_by(words.replicas)},
+        error_messages={"invalid": said_by(replicas_remedy)},
     )
     accepts_licence = forms.BooleanField(label=pgettext_lazy("licence", "I accept the terms"), required=False)
 
@@ -165,13 +166,5 @@ class DeploymentForm(JudgedForm):
         ask_for_licence(self, terms.licence, words.licence())
 
     def clean(self) -> None:
-        self._fill_replicas(self.cleaned_data)
+        fill_replicas(self.cleaned_data, *REPLICAS)
         self.judge(self.terms)
-
-    def _fill_replicas(self, values: dict[str, Any]) -> None:
-        """An empty field follows the other one."""
-        least, most = REPLICAS
-        if least in values and values[least] is None:
-            values[least] = 1
-        if most in values and values[most] is None:
-            values[most] = values.get(least, 1)

@@ -18,6 +18,7 @@ from jobs.services.endpoints import deployed_models, endpoints, lifetime, polici
 from jobs.services.endpoints.deployed_models import DeployedModelSpec
 from jobs.services.endpoints.usage import Uses
 from jobs.services.tuned_models import checkpoints, continuation
+from jobs.services.tuned_models.policies import why_not_serve
 
 from .actions import Question, answered, asks, in_use_by, refuse_to_ask, sent
 from .endpoints import visible_endpoint
@@ -59,7 +60,7 @@ def choices_of(request: ConsoleRequest) -> Choices:
 def is_deployable(start: continuation.Start) -> bool:
     """The last checkpoint is the job's whole model, which is offered as that."""
     last = start.checkpoint and start.checkpoint == checkpoints.last_id(start.job)
-    return not last and not (start.checkpoint and checkpoints.why_not_deployed(start.job, start.checkpoint))
+    return not last and not why_not_serve(start.job, start.checkpoint)
 
 
 @asks

@@ -19,11 +19,11 @@ from jobs.services.notifications import notifications
 from jobs.services.remote import row_lease
 from jobs.services.remote.create_once import UNSENT, fingerprint
 from jobs.services.storage import policies as storage_policies
-from jobs.services.tuned_models import checkpoints
-from jobs.states import DEPLOYED_TRANSITIONS, TUNED, DeployedState, Phase, check
+from jobs.services.tuned_models import checkpoints, policies as tuned_model_policies
+from jobs.states import DEPLOYED_TRANSITIONS, DeployedState, Phase, check
 from jobs.text.deferred import gettext as _
 
-from . import endpoint_state, model_steps, policies, scaling, traffic_split
+from . import endpoint_state, model_steps, policies, spec_rules, traffic_split
 
 
 @dataclass(frozen=True)
@@ -89,13 +89,11 @@ def _same(model: DeployedModel, request_hash: str) -> DeployedModel:
 def _check(spec: DeployedModelSpec) -> None:
     if sum(map(bool, (spec.publisher_model, spec.job, spec.artifact_uri))) != 1:
         raise NotAllowedNow(_("Choose one model to deploy."))
-    if not 0 <= spec.share <= traffic_split.ALL:
-        raise NotAllowedNow(_("A share is a whole number from 0 to 100."))
-    if spec.job and spec.job.state not in TUNED:
-        raise NotAllowedNow(_("Only a tuning job that succeeded can be deployed. Wait until it has ended."))
-    if spec.job and spec.checkpoint and (reason := checkpoints.why_not_deployed(spec.job, spec.checkpoint)):
-        raise NotAllowedNow(reason)
-    scaling.check(spec.min_replicas, spec.max_replicas)
+    spec_rules.validate(
+        display_name=spec.display_name, share=spec.share, min_replicas=spec.min_replicas, max_replicas=spec.max_replicas
+    )
+    if spec.job:
+        tuned_model_policies.check_can_serve(spec.job, spec.checkpoint)
 
 
 def check_own(owner: User, job: TuningJob | None, folder: str) -> None:

@@ -16,18 +16,17 @@ from django.utils import timezone
 from jobs import live
 from jobs.errors import KeyReused, NotAllowedNow
 from jobs.models import DeployedModel, Endpoint, EventLevel, LeaseKind, PublisherModel, TuningJob
-from jobs.models.endpoint import LONGEST_LEASE
 from jobs.services import audit
 from jobs.services.costs import spending
 from jobs.services.notifications import notifications
 from jobs.services.remote import row_lease
 from jobs.services.remote.create_once import fingerprint
 from jobs.services.storage import policies as storage_policies
-from jobs.services.tuned_models import checkpoints
-from jobs.states import ENDPOINT_TRANSITIONS, TUNED, EndpointState, Phase, check
+from jobs.services.tuned_models import checkpoints, policies as tuned_model_policies
+from jobs.states import ENDPOINT_TRANSITIONS, EndpointState, Phase, check
 from jobs.text.deferred import gettext as _
 
-from . import deployed_models, policies, scaling, steps, traffic
+from . import deployed_models, policies, scaling, spec_rules, steps, traffic
 
 OPTIONS = ("model_display_name", "min_replicas", "max_replicas", "spot", "shared_address")
 # What a deployment says of the endpoint; the rest is its first model's.
@@ -65,19 +64,26 @@ class DeploymentSpec:
     lease_kind: str = LeaseKind.FIXED
     checkpoint: str = ""
 
+    def validate(self) -> None:
+        """Raises InvalidValues."""
+        spec_rules.validate(
+            display_name=self.display_name,
+            model_display_name=self.model_display_name,
+            min_replicas=self.min_replicas,
+            max_replicas=self.max_replicas,
+            lease_kind=self.lease_kind if self.lease_hours is not None else "",
+            lease_hours=self.lease_hours,
+        )
+
 
 def deploy_model(owner: User, *, key: UUID, spec: DeploymentSpec) -> Endpoint:
     """The intent, on disk. The same key again is the same endpoint; nothing is sent from here."""
     if sum(map(bool, (spec.publisher_model, spec.job, spec.artifact_uri))) != 1:
         raise NotAllowedNow(_("Choose one model to deploy."))
     deployed_models.check_own(owner, spec.job, spec.artifact_uri)
-    if spec.job and spec.job.state not in TUNED:
-        raise NotAllowedNow(_("Only a tuning job that succeeded can be deployed. Wait until it has ended."))
-    scaling.check(spec.min_replicas, spec.max_replicas)
-    if spec.lease_hours is not None:
-        check_lease(spec.lease_kind, spec.lease_hours)
-    if spec.job and spec.checkpoint and (reason := checkpoints.why_not_deployed(spec.job, spec.checkpoint)):
-        raise NotAllowedNow(reason)
+    if spec.job:
+        tuned_model_policies.check_can_serve(spec.job, spec.checkpoint)
+    spec.validate()
     return _insert(key, owner, spec, automatic=False)
 
 
@@ -191,13 +197,6 @@ def _columns(spec: DeploymentSpec) -> dict[str, Any]:
         "lease_kind": spec.lease_kind if spec.lease_hours else "",
         "lease_hours": spec.lease_hours,
     }
-
-
-def check_lease(kind: str, hours: int | None) -> None:
-    if bool(kind) != bool(hours) or (kind and kind not in LeaseKind):
-        raise NotAllowedNow(_("Choose after how many hours the model is undeployed."))
-    if hours and not 1 <= hours <= LONGEST_LEASE:
-        raise NotAllowedNow(_("Choose 1 to %(most)d hours.") % {"most": LONGEST_LEASE})
 
 
 def lease_end(endpoint: Endpoint, now: datetime) -> datetime | None:

@@ -18,14 +18,14 @@ from jobs.services.remote.row_lease import record
 from jobs.states import EndpointState
 from jobs.text.deferred import gettext as _, ngettext
 
-from . import endpoints, policies
+from . import endpoints, policies, spec_rules
 
 BATCH = 50
 
 
 def set_lease(endpoint: Endpoint, *, kind: str, hours: int | None) -> None:
     """Counts from now, or from when the endpoint is ready. `kind` empty: it serves until somebody undeploys it."""
-    endpoints.check_lease(kind, hours)
+    spec_rules.validate(lease_kind=kind, lease_hours=hours)
     with transaction.atomic():
         row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
         policies.check_can_set_lease(row)

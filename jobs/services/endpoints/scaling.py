@@ -10,9 +10,7 @@ from uuid import UUID, uuid4
 from django.db import transaction
 from django.utils import timezone
 
-from jobs.errors import NotAllowedNow
 from jobs.models import DeployedModel, Endpoint, EventLevel
-from jobs.models.endpoint import MOST_REPLICAS
 from jobs.services import audit
 from jobs.services.costs import spending
 from jobs.services.remote.row_lease import NOW, Claim, Event, Outcome, poll_seconds, record
@@ -21,18 +19,12 @@ from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, Refused
 from jobs.vertex.port import RemoteDeployedModel, RemoteError
 
-from . import policies
-
-
-def check(minimum: int, maximum: int) -> None:
-    if not 1 <= minimum <= maximum <= MOST_REPLICAS:
-        words = {"most": MOST_REPLICAS}
-        raise NotAllowedNow(_("Choose 1 to %(most)d replicas, and not more at least than at most.") % words)
+from . import policies, spec_rules
 
 
 def ask(model: DeployedModel, *, minimum: int, maximum: int) -> bool:
     """The wish, on disk. False when it is what is wanted already, as after a double click."""
-    check(minimum, maximum)
+    spec_rules.validate(min_replicas=minimum, max_replicas=maximum)
     with transaction.atomic():
         endpoint = Endpoint.objects.select_for_update(no_key=True).get(pk=model.endpoint_id)
         row = DeployedModel.objects.select_for_update().get(pk=model.pk)

@@ -1,6 +1,7 @@
 """Arithmetic of a traffic split: {deployed model id: percent}, whole numbers, 100 in all."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from jobs.errors import NotAllowedNow
 from jobs.text.deferred import gettext as _
@@ -13,14 +14,25 @@ NEW = "0"
 def check(split: Mapping[str, int], ids: set[str]) -> None:
     if set(split) != ids:
         raise NotAllowedNow(_("The models on this endpoint changed meanwhile. Look at their shares again."))
-    if not all(0 <= share <= ALL for share in split.values()):
-        raise NotAllowedNow(_("A share is a whole number from 0 to 100."))
-    if sum(split.values()) != ALL:
-        raise NotAllowedNow(wrong_sum(sum(split.values())))
+    if reason := why_not_use(split):
+        raise NotAllowedNow(reason)
 
 
-def wrong_sum(total: int) -> str:
-    return _("The shares must add up to 100 %%. Together they are %(total)d %%.") % {"total": total}
+def why_not_use(split: Mapping[str, int]) -> str:
+    """A sentence, or nothing."""
+    if not all(map(is_share, split.values())):
+        return share_remedy()
+    if (total := sum(split.values())) != ALL:
+        return _("The shares must add up to 100 %%. Together they are %(total)d %%.") % {"total": total}
+    return ""
+
+
+def is_share(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= ALL
+
+
+def share_remedy() -> str:
+    return _("Write a whole number from 0 to 100.")
 
 
 def scaled(split: Mapping[str, int], total: int) -> dict[str, int]:

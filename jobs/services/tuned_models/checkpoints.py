@@ -13,8 +13,6 @@ from jobs.text.deferred import gettext as _
 
 from . import policies
 
-why_not_deployed = policies.why_not_deploy_checkpoint
-
 
 def folder(job: TuningJob, checkpoint_id: str = "") -> str:
     """The `gs://` folder; without an id that of the last one, which is exported as a whole model."""

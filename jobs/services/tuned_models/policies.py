@@ -22,12 +22,23 @@ def check_can_deploy_checkpoint(job: TuningJob, checkpoint: str) -> None:
     refuse_for(why_not_deploy_checkpoint(job, checkpoint))
 
 
-def why_not_deploy(job: TuningJob, endpoints: Iterable[Endpoint]) -> str:
-    """As a whole, by one click. `endpoints`: those of this job that are not deleted."""
+def why_not_serve(job: TuningJob, checkpoint: str = "") -> str:
+    """On any endpoint, as often as one likes. `checkpoint` of the job; "" for its default."""
     if not job.is_terminal:
         return _("The model can be deployed when its tuning has succeeded.")
     if not job.is_tuned:
         return _("There is no tuned model to deploy.")
+    return why_not_deploy_checkpoint(job, checkpoint) if checkpoint else ""
+
+
+def check_can_serve(job: TuningJob, checkpoint: str = "") -> None:
+    refuse_for(why_not_serve(job, checkpoint))
+
+
+def why_not_deploy(job: TuningJob, endpoints: Iterable[Endpoint]) -> str:
+    """As a whole, by one click. `endpoints`: those of this job that are not deleted."""
+    if reason := why_not_serve(job):
+        return reason
     there = list(endpoints)
     return _("The model is deployed already.") if any(map(is_live, there)) or awaits_endpoint(job, there) else ""
 

@@ -1,14 +1,16 @@
 """The rules for the values of a tuning job, each with its sentence. They ask nobody but the terms they are given."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from jobs.errors import Problem
 from jobs.models import Dataset, TuningMode
-from jobs.models.endpoint import LONGEST_LEASE, MOST_REPLICAS
+from jobs.models.endpoint import LONGEST_LEASE
 from jobs.models.fields.labels import check_labels
 from jobs.models.fields.names import name_problem
 from jobs.services.datasets import policies as dataset_policies
+from jobs.services.endpoints import spec_rules as endpoint_rules
 from jobs.text.deferred import gettext as _
 
 from . import spec_words as words
@@ -153,13 +155,9 @@ def _lease(values: Values, terms: Terms) -> Iterator[Problem]:
 
 
 def _replicas(values: Values, terms: Terms) -> Iterator[Problem]:
-    low, high = (values[name] for name in ("endpoint_min_replicas", "endpoint_max_replicas"))
-    for name in ("endpoint_min_replicas", "endpoint_max_replicas"):
-        if not _is_whole(values[name], MOST_REPLICAS):
-            yield Problem("out_of_range", name, words.replicas())
-    if high < low:
-        sentence = _("The maximum must not be smaller than the minimum.")
-        yield Problem("below_minimum", "endpoint_max_replicas", sentence)
+    asked = {name: values[f"endpoint_{name}"] for name in ("min_replicas", "max_replicas")}
+    for problem in endpoint_rules.find_problems(asked):
+        yield replace(problem, field=f"endpoint_{problem.field}")
 
 
 def _licence(values: Values, terms: Terms) -> Iterator[Problem]:

@@ -1,7 +1,7 @@
 """The sentences of the rules that forms say, too, about what cannot be read as a value at all."""
 
 from jobs.models import TuningMode
-from jobs.models.endpoint import LONGEST_LEASE, MOST_REPLICAS
+from jobs.models.endpoint import LONGEST_LEASE
 from jobs.services.catalogue.facts import TuningFacts
 from jobs.text.deferred import gettext as _
 
@@ -78,7 +78,3 @@ def dataset() -> str:
 
 def lease() -> str:
     return _("Write a whole number of hours from 1 to %(most)d, or leave it empty.") % {"most": LONGEST_LEASE}
-
-
-def replicas() -> str:
-    return _("Write a whole number from 1 to %(most)d.") % {"most": MOST_REPLICAS}

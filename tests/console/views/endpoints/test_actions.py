@@ -102,9 +102,10 @@ def test_replicas_are_changed(visitor):
 @pytest.mark.parametrize(
     ("values", "error"),
     [
-        ({"minimum": "3", "maximum": "2"}, "Choose at least as many here as above."),
-        ({"minimum": "0", "maximum": "2"}, "Ensure this value is greater than or equal to 1."),
-        ({"minimum": "", "maximum": "x"}, "Enter a whole number."),
+        ({"minimum": "3", "maximum": "2"}, "The maximum must not be smaller than the minimum."),
+        ({"minimum": "0", "maximum": "2"}, "Write a whole number from 1 to 100."),
+        ({"minimum": "1", "maximum": "101"}, "Write a whole number from 1 to 100."),
+        ({"minimum": "", "maximum": "x"}, "Write a whole number from 1 to 100."),
     ],
 )
 def test_replicas_that_make_no_sense(visitor, values, error):
