@@ -56,7 +56,7 @@ def mail(url: str, sender: str) -> dict[str, Any]:
     }
 
 
-def stored_secret(path: Path) -> str:
+def load_secret(path: Path) -> str:
     """The same key at every start: made once, readable by the owner only."""
     try:
         if not path.exists():
@@ -119,7 +119,7 @@ def redis(url: str) -> str:
 DATA_DIR = Path(env("CONSOLE_DATA_DIR", str(BASE_DIR / "data"))).resolve()
 open_data_dir(DATA_DIR)
 
-SECRET_KEY = env("CONSOLE_SECRET_KEY") or stored_secret(DATA_DIR / "secret-key")
+SECRET_KEY = env("CONSOLE_SECRET_KEY") or load_secret(DATA_DIR / "secret-key")
 DEBUG = env_bool("CONSOLE_DEBUG")
 ALLOWED_HOSTS = [host.strip() for host in env("CONSOLE_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")]
 HTTPS = env_bool("CONSOLE_HTTPS")
@@ -279,7 +279,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "jobs.sweep", "schedule": 2.0, "options": {"expires": 10}},
     "probe-status": {"task": "status.probe", "schedule": 60.0, "options": {"expires": 30}},
     "warn-of-endpoints": {"task": "endpoints.warn", "schedule": 60.0, "options": {"expires": 30}},
-    "find-surplus": {"task": "jobs.surplus", "schedule": 60.0, "options": {"expires": 30}},
+    "find-orphaned-jobs": {"task": "jobs.find_orphaned", "schedule": 60.0, "options": {"expires": 30}},
     "prune": {"task": "jobs.prune", "schedule": 3600.0, "options": {"expires": 600}},
     "sync-catalogue": {"task": "catalogue.sync", "schedule": 300.0, "options": {"expires": 120}},
 }

@@ -109,7 +109,7 @@ class SecurityHeadersMiddleware:
             response.headers.setdefault(name, value)
         if response.has_header("Cache-Control"):
             return response
-        return self.kept_privately(request, response)
+        return self.set_cache_control(request, response)
 
     @staticmethod
     def bare(response: HttpResponseBase) -> HttpResponseBase:
@@ -122,7 +122,7 @@ class SecurityHeadersMiddleware:
         return response
 
     @staticmethod
-    def kept_privately(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    def set_cache_control(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         page = response.get("Content-Type", "").startswith("text/html") and "HX-Request" not in request.headers
         if page or request.method != "GET" or response.status_code != 200 or not isinstance(response, HttpResponse):
             patch_cache_control(response, no_store=True)

@@ -23,7 +23,7 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
         return self.filter(owner_id=user.pk)
 
-    def listed(self) -> Self:
+    def for_list(self) -> Self:
         """Without the columns of comparisons and those that were only set up; pinned ones first."""
         return self.filter(comparison=None).exclude(**BARE).order_by("-pinned", "-updated_at")
 
@@ -93,7 +93,7 @@ class Conversation(models.Model):
             at = turns[at].parent_id
         return with_pictures(branch[::-1])
 
-    def sent(self, branch: "list[Message]") -> "list[Message]":
+    def prompt_turns(self, branch: "list[Message]") -> "list[Message]":
         """What of a branch the model is told."""
         begin = next((at for at, turn in enumerate(branch) if turn.pk == self.sent_from_id), 0)
         return branch[begin:]
@@ -171,7 +171,7 @@ class Message(models.Model):
         return self.state in MESSAGE_LIVE
 
     @property
-    def attached(self) -> "list[Picture]":
+    def attachments(self) -> "list[Picture]":
         return list(self.pictures.all()) if self.has_pictures else []
 
     @property

@@ -27,10 +27,10 @@ MEMORY = 400 * MEGABYTE
 CPU_SECONDS = 5
 LARGEST_RESULT = 6 * MEGABYTE
 LARGEST_PNG = MEGABYTE // 2
-MOST_PIXELS = 24_000_000
+MAX_PIXELS = 24_000_000
 # Its decoder keeps three copies of the picture.
-MOST_WEBP_PIXELS = 16_000_000
-FEWEST_PIXELS = 8
+MAX_WEBP_PIXELS = 16_000_000
+MIN_PIXELS = 8
 ORIENTATION = 0x0112
 KINDS: dict[str, Callable[[io.BytesIO], Image.Image]] = {
     "PNG": PngImageFile,
@@ -63,18 +63,18 @@ def limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
 
-def opened(content: bytes, kind: str) -> Image.Image:
+def open_image(content: bytes, kind: str) -> Image.Image:
     """By the class of its kind, so that no other format is ever tried; not decoded yet."""
     picture = KINDS[kind](io.BytesIO(content))
-    if picture.width * picture.height > (MOST_WEBP_PIXELS if kind == "WEBP" else MOST_PIXELS):
+    if picture.width * picture.height > (MAX_WEBP_PIXELS if kind == "WEBP" else MAX_PIXELS):
         raise Refused("pixels")
     return picture
 
 
-def scaled(picture: Image.Image, side: int) -> Image.Image:
+def shrink(picture: Image.Image, side: int) -> Image.Image:
     """At most `side` long, turned as it is to be seen, opaque: what is transparent is white."""
     scale = min(1, side / max(picture.size))
-    if min(picture.size) * scale < FEWEST_PIXELS:
+    if min(picture.size) * scale < MIN_PIXELS:
         raise Refused("narrow")
     picture = with_true_colours(picture)
     picture.thumbnail((side, side), Image.Resampling.BICUBIC)
@@ -104,7 +104,7 @@ def orientation(picture: Image.Image) -> Any:
     return None
 
 
-def encoded(picture: Image.Image, kind: str) -> tuple[str, bytes]:
+def encode(picture: Image.Image, kind: str) -> tuple[str, bytes]:
     """Drawings stay exact as long as they are small."""
     clean, content = Image.new("RGB", picture.size), io.BytesIO()
     clean.paste(picture)
@@ -117,10 +117,10 @@ def encoded(picture: Image.Image, kind: str) -> tuple[str, bytes]:
     return "image/jpeg", content.getvalue()
 
 
-def cleaned(content: bytes, kind: str, side: int) -> tuple[dict[str, Any], bytes]:
+def clean_image(content: bytes, kind: str, side: int) -> tuple[dict[str, Any], bytes]:
     try:
-        picture = scaled(opened(content, kind), side)
-        content_type, result = encoded(picture, kind)
+        picture = shrink(open_image(content, kind), side)
+        content_type, result = encode(picture, kind)
     except Refused as error:
         return {"refused": str(error)}, b""
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -134,11 +134,11 @@ def cleaned(content: bytes, kind: str, side: int) -> tuple[dict[str, Any], bytes
 
 def main() -> None:
     warnings.simplefilter("error", Image.DecompressionBombWarning)
-    Image.MAX_IMAGE_PIXELS = MOST_PIXELS
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
     kind, side = sys.argv[1], int(sys.argv[2])
     Image.preinit()
     limit()
-    head, result = cleaned(sys.stdin.buffer.read(), kind, side)
+    head, result = clean_image(sys.stdin.buffer.read(), kind, side)
     sys.stdout.buffer.write(json.dumps(head).encode() + b"\n" + result)
     sys.stdout.flush()
 

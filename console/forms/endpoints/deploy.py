@@ -5,9 +5,9 @@ from django import forms
 from django.utils.translation import gettext, gettext_lazy as _, pgettext_lazy
 
 from console.forms.fields import DisplayNameField, ask_for_licence
+from jobs.models.endpoint import MAX_REPLICAS
 from jobs.models.fields.uris import format_gs_uri, parse_gs_uri
 
-MOST_REPLICAS = 100
 SCALING = ("min_replicas", "max_replicas", "spot")
 
 
@@ -15,11 +15,11 @@ class ReplicasField(forms.IntegerField):
     def __init__(self, **kwargs: Any) -> None:
         messages = dict.fromkeys(("invalid", "min_value", "max_value"), _("Write a whole number from 1 to 100."))
         super().__init__(
-            min_value=1, max_value=MOST_REPLICAS, required=False, initial=1, error_messages=messages, **kwargs
+            min_value=1, max_value=MAX_REPLICAS, required=False, initial=1, error_messages=messages, **kwargs
         )
 
 
-def ordered(form: forms.Form, low_name: str, high_name: str) -> None:
+def clean_range(form: forms.Form, low_name: str, high_name: str) -> None:
     """Empty fields follow each other; the most is not less than the least."""
     values = form.cleaned_data
     low, high = values.get(low_name), values.get(high_name)
@@ -88,7 +88,7 @@ class DeployForm(PlacementForm):
             del self.fields[name]
 
     @property
-    def advanced(self) -> list[forms.BoundField]:
+    def advanced_fields(self) -> list[forms.BoundField]:
         return [self[name] for name in (*SCALING, "shared_address") if name in self.fields]
 
     @property
@@ -96,11 +96,11 @@ class DeployForm(PlacementForm):
         """Something there is not as it was to begin with, or wrong."""
         return any(
             field.errors or (self.is_bound and str(field.data or field.initial or "") != str(field.initial or ""))
-            for field in self.advanced
+            for field in self.advanced_fields
         )
 
     def clean(self) -> None:
-        ordered(self, "min_replicas", "max_replicas")
+        clean_range(self, "min_replicas", "max_replicas")
 
 
 class WeightsForm(PlacementForm):

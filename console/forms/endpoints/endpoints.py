@@ -5,7 +5,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext, gettext_lazy as _
 
 from jobs.models import LeaseKind
-from jobs.models.endpoint import LONGEST_LEASE, MOST_REPLICAS
+from jobs.models.endpoint import LONGEST_LEASE, MAX_REPLICAS
 
 LEASES = [
     ("", _("Never by itself")),
@@ -41,15 +41,15 @@ class ReplicasForm(forms.Form):
     use_required_attribute = False
 
     minimum = forms.IntegerField(
-        label=_("At least"), min_value=1, max_value=MOST_REPLICAS, help_text=_("Run and cost at all times.")
+        label=_("At least"), min_value=1, max_value=MAX_REPLICAS, help_text=_("Run and cost at all times.")
     )
     maximum = forms.IntegerField(
-        label=_("At most"), min_value=1, max_value=MOST_REPLICAS, help_text=_("Started when there is much to do.")
+        label=_("At most"), min_value=1, max_value=MAX_REPLICAS, help_text=_("Started when there is much to do.")
     )
 
     def clean(self) -> dict[str, Any] | None:
         values = super().clean() or {}
-        if values.get("minimum", 0) > values.get("maximum", MOST_REPLICAS):
+        if values.get("minimum", 0) > values.get("maximum", MAX_REPLICAS):
             self.add_error("maximum", _("Choose at least as many here as above."))
         return values
 

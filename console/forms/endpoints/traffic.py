@@ -16,7 +16,7 @@ class ShareField(forms.IntegerField):
         super().__init__(min_value=0, max_value=ALL, error_messages=messages, **kwargs)
 
 
-class SharesForm(forms.Form):
+class TrafficSplitForm(forms.Form):
     """A share for each of `models`: (deployed model id, name, share now). One alone has nothing to share."""
 
     use_required_attribute = False

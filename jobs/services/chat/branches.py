@@ -28,14 +28,14 @@ def branch_off(message: Message, *, key: UUID) -> Conversation:
         with transaction.atomic():
             if found := Message.objects.filter(key=key, conversation__owner=message.conversation.owner_id).first():
                 return found.conversation
-            copy = _copied(message, key)
+            copy = _copy_branch(message, key)
             audit.record("chat.branch", copy)
             return copy
     except IntegrityError:
         raise NotAllowedNow(_("The new chat was made at the same moment. Look at the list of chats.")) from None
 
 
-def _copied(message: Message, key: UUID) -> Conversation:
+def _copy_branch(message: Message, key: UUID) -> Conversation:
     old = message.conversation
     said = turns(old, Tree(old), message.pk)
     row = Conversation.objects.create(

@@ -52,7 +52,7 @@ class CleanPicture:
     height: int
 
 
-def refused(reason: str, name: str) -> PictureRefused:
+def refusal(reason: str, name: str) -> PictureRefused:
     return PictureRefused(str(REASONS[reason]) % {"name": name or _("The picture")})
 
 
@@ -74,21 +74,21 @@ def clean(
     """At most `side` pixels long, turned upright, opaque, without metadata. Raises PictureRefused with a sentence.
     `program` is what the child runs, and `seconds` how long it may take."""
     if size > LARGEST_FILE or size == 0:
-        raise refused("large" if size else "empty", name)
+        raise refusal("large" if size else "empty", name)
     file.seek(0)
     kind = kind_of(file.read(16))
     file.seek(0)
     if kind in REASONS:
-        raise refused(kind, name)
+        raise refusal(kind, name)
     if not AT_ONCE.acquire(timeout=LONGEST_WAIT):
-        raise refused("busy", name)
+        raise refusal("busy", name)
     try:
         answer = _ask_child(file, [str(program), kind, str(side)], seconds)
     finally:
         AT_ONCE.release()
     picture = _read(answer, side)
     if isinstance(picture, str):
-        raise refused(picture, name)
+        raise refusal(picture, name)
     return picture
 
 

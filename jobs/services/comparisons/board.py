@@ -83,7 +83,7 @@ class Board:
         return [Asked(at, answers) for at, answers in found.items()]
 
     @property
-    def said(self) -> int:
+    def turn_count(self) -> int:
         """More with every turn of any column."""
         return sum(column.tree.last for column in self.columns)
 
@@ -96,7 +96,7 @@ class Board:
         return self.round > 0 and not self.is_live and any(column.has_answered for column in self.columns)
 
     @property
-    def failed(self) -> int:
+    def failed_count(self) -> int:
         """How many columns of the latest round have no answer at all."""
         return sum(not (column.has_answered or column.is_live) for column in self.columns) if self.round else 0
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from jobs.models import Dataset
 
-from .file import Line, Lines, Problem, check_line, opened
+from .file import Line, Lines, Problem, check_line, open_file
 from .rows import printable, read_json
 
 ROWS_A_PAGE = 10
@@ -63,7 +63,7 @@ class RowPage:
 def page_of_rows(dataset: Dataset, first: int, query: str = "", *, most: int = BYTES_SEARCHED) -> RowPage:
     """`first` is the line to begin with, counted from 1. A search looks at so many bytes at `most`."""
     wanted, page, read = query.casefold(), RowPage(), 0
-    with opened(dataset) as file:
+    with open_file(dataset) as file:
         for line in islice(Lines(file, None), max(first - 1, 0), None):
             read += len(line.data)
             if len(page.rows) == ROWS_A_PAGE or (wanted and read > most):
@@ -71,12 +71,12 @@ def page_of_rows(dataset: Dataset, first: int, query: str = "", *, most: int = B
                 break
             page.searched_to = line.number
             if line.data.strip() and (not wanted or _has(line, wanted)):
-                page.rows.append(shown(line))
+                page.rows.append(preview_row(line))
     return page
 
 
 def raw_row(dataset: Dataset, number: int) -> bytes | None:
-    with opened(dataset) as file:
+    with open_file(dataset) as file:
         line = next(islice(Lines(file, None), max(number - 1, 0), None), None)
     return line.data if line and line.data.strip() else None
 
@@ -100,7 +100,7 @@ def _texts(value: Any) -> Iterator[str]:
             waiting += one.values() if isinstance(one, dict) else one
 
 
-def shown(line: Line) -> ShownRow:
+def preview_row(line: Line) -> ShownRow:
     text = line.data.decode("utf-8", "replace")
     value, complaint = ({}, None) if line.too_long else read_json(text)
     turns = () if complaint else tuple(turns_of(value))

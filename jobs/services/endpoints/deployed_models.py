@@ -17,10 +17,11 @@ from jobs.services import audit
 from jobs.services.costs import spending
 from jobs.services.notifications import notifications
 from jobs.services.remote import row_lease
-from jobs.services.remote.create_once import UNSENT, fingerprint
+from jobs.services.remote.create_once import fingerprint
 from jobs.services.storage import policies as storage_policies
 from jobs.services.tuned_models import checkpoints
-from jobs.states import DEPLOYED_TRANSITIONS, TUNED, DeployedState, Phase, check
+from jobs.services.tuned_models.policies import why_not_deploy_checkpoint
+from jobs.states import DEPLOYED_TRANSITIONS, TUNED, UNSENT, DeployedState, Phase, check
 from jobs.text.deferred import gettext as _
 
 from . import endpoint_state, model_steps, policies, scaling, traffic_split
@@ -61,7 +62,7 @@ def add(endpoint: Endpoint, *, key: UUID, spec: DeployedModelSpec) -> DeployedMo
             request_hash=request_hash, model_user_id=f"garden-{key.hex}",
             deployed_model_id=str(10**9 + key.int % (9 * 10**9)), **columns,
         )  # fmt: skip
-        hours = spending.counted_hours(row, timezone.now())
+        hours = spending.count_hours(row, timezone.now())
         usd = spending.deployment_usd(model.machine_type, model.max_replicas, hours)
         spending.reserve(row.owner, key, {key: usd})
         _insert(model)
@@ -77,7 +78,7 @@ def _insert(model: DeployedModel) -> None:
         raise KeyReused(_("This form was sent before. Open it again.")) from None
     words = {"model": model.display_name, "share": model.share}
     row_lease.record(model, EventLevel.INFO, _("You asked for %(model)s with %(share)d %% of the traffic.") % words)
-    ring(model)
+    notify(model)
 
 
 def _same(model: DeployedModel, request_hash: str) -> DeployedModel:
@@ -93,7 +94,7 @@ def _check(spec: DeployedModelSpec) -> None:
         raise NotAllowedNow(_("A share is a whole number from 0 to 100."))
     if spec.job and spec.job.state not in TUNED:
         raise NotAllowedNow(_("Only a tuning job that succeeded can be deployed. Wait until it has ended."))
-    if spec.job and spec.checkpoint and (reason := checkpoints.why_not_deployed(spec.job, spec.checkpoint)):
+    if spec.job and spec.checkpoint and (reason := why_not_deploy_checkpoint(spec.job, spec.checkpoint)):
         raise NotAllowedNow(reason)
     scaling.check(spec.min_replicas, spec.max_replicas)
 
@@ -144,7 +145,7 @@ def undeploy(endpoint: Endpoint, deployed_model_id: str, split: Mapping[str, int
         _ask_away(model, dict(split), timezone.now())
         row_lease.record(model, EventLevel.INFO, _("You asked to undeploy %s.") % model.display_name)
         endpoint_state.hand_over(row)
-        ring(model)
+        notify(model)
         audit.record("deployed_model.undeploy", model, facts={"endpoint": str(row.pk)})
     endpoint.refresh_from_db()
     return model
@@ -181,9 +182,9 @@ def due(now: datetime) -> list[UUID]:
 
 def advance(model_id: UUID, now: datetime) -> bool:
     claimed = row_lease.claim(DeployedModel, model_id, now)
-    return claimed is not None and row_lease.run(claimed, model_steps.step, ring)
+    return claimed is not None and row_lease.run(claimed, model_steps.step, notify)
 
 
-def ring(model: DeployedModel) -> None:
+def notify(model: DeployedModel) -> None:
     topics = [f"endpoint-{model.endpoint_id}", "endpoints"]
-    live.ring(model.owner_id, *topics, *([f"job-{model.job_id}"] if model.job_id else []))
+    live.notify(model.owner_id, *topics, *([f"job-{model.job_id}"] if model.job_id else []))

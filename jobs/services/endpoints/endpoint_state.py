@@ -39,7 +39,7 @@ def _read_remote(endpoint: Endpoint, remote: RemoteEndpoint, now: datetime) -> d
         return {}
     dns = remote.dedicated_dns or endpoint.dedicated_dns
     again = WATCH if dns or endpoint.shared_address else row_lease.poll_seconds()
-    return {"traffic": traffic.seen(remote), "dedicated_dns": dns, "next_check_at": now + again}
+    return {"traffic": traffic.read_split(remote), "dedicated_dns": dns, "next_check_at": now + again}
 
 
 def _existence(endpoint: Endpoint, model: DeployedModel) -> dict[str, Any]:

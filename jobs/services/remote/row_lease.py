@@ -127,9 +127,9 @@ def run(claimed: Claim[R], step: Callable[[Claim[R]], Outcome], ring: Callable[[
     except VertexError as error:
         if str(error) != claimed.row.notice:
             logger.warning("%s %s waits: %s", type(claimed.row).__name__, claimed.row.pk, error)
-        outcome = postponed(claimed.row, error)
+        outcome = postpone(claimed.row, error)
     except StoreUnavailable as error:
-        outcome = postponed(claimed.row, Unavailable(str(error)))
+        outcome = postpone(claimed.row, Unavailable(str(error)))
     except Exception as error:
         logger.exception("A step of %s %s failed", type(claimed.row).__name__, claimed.row.pk)
         return _strike(claimed, error, ring)
@@ -142,7 +142,7 @@ def run(claimed: Claim[R], step: Callable[[Claim[R]], Outcome], ring: Callable[[
         return _strike(claimed, error, ring)
 
 
-def postponed(row: Row, error: VertexError) -> Outcome:
+def postpone(row: Row, error: VertexError) -> Outcome:
     """A read failed: the row stays as it is and says why it waits. A look that failed is no proof of absence."""
     definite = isinstance(error, Refused | NotAuthorised)
     wait = timedelta(seconds=60) if definite else pause()

@@ -13,8 +13,6 @@ from jobs.text.deferred import gettext as _
 
 from . import policies
 
-why_not_deployed = policies.why_not_deploy_checkpoint
-
 
 def folder(job: TuningJob, checkpoint_id: str = "") -> str:
     """The `gs://` folder; without an id that of the last one, which is exported as a whole model."""
@@ -48,7 +46,7 @@ def set_default(job: TuningJob, checkpoint_id: str) -> None:
         _one(row, checkpoint_id)
         policies.check_can_deploy_checkpoint(row, checkpoint_id)
         TuningJob.objects.filter(pk=row.pk).update(default_checkpoint=checkpoint_id)
-        live.ring(row.owner_id, f"job-{row.pk}", "jobs")
+        live.notify(row.owner_id, f"job-{row.pk}", "jobs")
         audit.record("tuning_job.default_checkpoint", row, facts={"checkpoint": checkpoint_id})
     job.refresh_from_db(fields=["default_checkpoint"])
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from jobs.errors import Problem
 from jobs.models import Dataset, TuningMode
-from jobs.models.endpoint import LONGEST_LEASE, MOST_REPLICAS
+from jobs.models.endpoint import LONGEST_LEASE, MAX_REPLICAS
 from jobs.models.fields.labels import check_labels
 from jobs.models.fields.names import name_problem
 from jobs.services.datasets import policies as dataset_policies
@@ -155,7 +155,7 @@ def _lease(values: Values, terms: Terms) -> Iterator[Problem]:
 def _replicas(values: Values, terms: Terms) -> Iterator[Problem]:
     low, high = (values[name] for name in ("endpoint_min_replicas", "endpoint_max_replicas"))
     for name in ("endpoint_min_replicas", "endpoint_max_replicas"):
-        if not _is_whole(values[name], MOST_REPLICAS):
+        if not _is_whole(values[name], MAX_REPLICAS):
             yield Problem("out_of_range", name, words.replicas())
     if high < low:
         sentence = _("The maximum must not be smaller than the minimum.")

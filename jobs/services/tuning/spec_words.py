@@ -1,7 +1,7 @@
 """The sentences of the rules that forms say, too, about what cannot be read as a value at all."""
 
 from jobs.models import TuningMode
-from jobs.models.endpoint import LONGEST_LEASE, MOST_REPLICAS
+from jobs.models.endpoint import LONGEST_LEASE, MAX_REPLICAS
 from jobs.services.catalogue.facts import TuningFacts
 from jobs.text.deferred import gettext as _
 
@@ -81,4 +81,4 @@ def lease() -> str:
 
 
 def replicas() -> str:
-    return _("Write a whole number from 1 to %(most)d.") % {"most": MOST_REPLICAS}
+    return _("Write a whole number from 1 to %(most)d.") % {"most": MAX_REPLICAS}

@@ -133,14 +133,14 @@ def test_the_store_is_tried_every_minute(settings: Any, address: str, fake_gatew
 
     assert found() == ("ok", "", dict.fromkeys(("write", "read", "delete"), "ok"))
     assert list(store.walk("owner")) == []
-    assert [part.name for part in status.parts(timezone.now())].count("files") == 1
+    assert [part.name for part in status.list_services(timezone.now())].count("files") == 1
     use(settings, f"s3://console-files/away?endpoint_url=http://127.0.0.1:{free_port()}")
     assert found() == (
         "failed", "The file store does not answer. Try again in a moment.",
         {"write": "failed", "read": "unknown", "delete": "unknown"},
     )  # fmt: skip
     use(settings, "")
-    assert "files" not in [part.name for part in status.parts(timezone.now())]
+    assert "files" not in [part.name for part in status.list_services(timezone.now())]
 
 
 def test_the_files_of_another_console_are_left_alone(owner: User) -> None:

@@ -170,7 +170,7 @@ def test_with_its_rows_nothing_is_read_before_the_endpoint_is_asked(conversation
     for expected in (["UPDATE"], ["UPDATE", "SELECT"]):
         before: list[Any] = []
         answer = conversations.ask(conversation, key=uuid4(), text="Ahoy there")
-        rows = conversations.packed(answer)
+        rows = conversations.pack(answer)
         with CaptureQueriesContext(connection) as queries:
             fake_gateway.during("chat._open", lambda before=before, now=queries: before.extend(statements(now)))
             conversations.answer(answer.pk, rows)

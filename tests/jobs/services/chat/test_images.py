@@ -151,7 +151,9 @@ def test_earlier_pictures_are_sent_along_up_to_sixteen(talk):
     kinds = [[part["type"] for part in turn] for turn in sent[2:-1:2]]
     assert sent[0] == "\n\n".join([*(f"[A picture that is left out here: 0-{n}]" for n in range(4)), "What is it?"])
     assert (kinds, sent[-1]) == ([["image_url"] * 4 + ["text"]] * 4, "And now?")
-    assert images.shown(talk.path(), talk.endpoint).note.startswith("The 4 oldest pictures of this chat are not sent")
+    assert images.select_images(talk.path(), talk.endpoint).note.startswith(
+        "The 4 oldest pictures of this chat are not sent"
+    )
 
 
 def test_a_shared_address_takes_less(talk):
@@ -240,7 +242,7 @@ def test_only_what_was_not_sent_is_removed(talk):
 
 def test_only_so_many_wait_to_be_sent():
     theirs = factories.picture(owner=factories.stranger())
-    waiting = [factories.picture() for _ in range(images.MOST_UNSENT)]
+    waiting = [factories.picture() for _ in range(images.MAX_UNSENT)]
     added = add(factories.png("green"))
     assert set(Picture.objects.all()) == {theirs, *waiting[1:], added}
 

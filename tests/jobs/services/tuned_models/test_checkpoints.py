@@ -1,7 +1,7 @@
 import pytest
 
 from jobs import errors
-from jobs.services.tuned_models import checkpoints
+from jobs.services.tuned_models import checkpoints, policies
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -41,7 +41,7 @@ def test_a_default_that_is_gone_is_forgotten():
     ],
 )
 def test_what_cannot_be_deployed_is_said(values, chosen, is_refused):
-    assert bool(checkpoints.why_not_deployed(tuned(**values), chosen)) == is_refused
+    assert bool(policies.why_not_deploy_checkpoint(tuned(**values), chosen)) == is_refused
 
 
 @pytest.mark.parametrize(("values", "chosen"), [({}, "9"), ({"tuning_mode": "PEFT_ADAPTER"}, "1")])
