@@ -271,4 +271,4 @@ urlpatterns: list[URLPattern] = [
 handler400 = "console.views.errors.bad_request"
 handler403 = "console.views.errors.forbidden"
 handler404 = "console.views.errors.not_found"
-handler500 = "console.views.errors.failed"
+handler500 = "console.views.errors.server_error"

@@ -128,7 +128,7 @@ class Message(models.Model):
     sanitised Markdown; `endpoint` that was asked (None for one copied or written by hand, which is no request) and, in
     words that outlive it, `answered_by`; `is_edited`: a person wrote it, or its beginning; `rating`: what they think
     of it. `key` makes a form sent twice one turn. `has_pictures` saves a query where most have none: read them by
-    `attached`."""
+    `attachments`."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     key = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)

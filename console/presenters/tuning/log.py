@@ -39,7 +39,7 @@ def render_log(job: TuningJob, query: str = "", level: str = "") -> ShownLog:
     found = [line for line in lines if fits(line, level) and query.lower() in line.lower()]
     hits = sum(line.lower().count(query.lower()) for line in found) if query else 0
     text = "\n".join(mark_matches(line, query) for line in found[-LINES_SHOWN:])
-    return ShownLog(mark_safe(text), len(lines), len(found), hits, query, level)  # noqa: S308  # escaped in `marked`
+    return ShownLog(mark_safe(text), len(lines), len(found), hits, query, level)  # noqa: S308  # escaped in `mark_matches`
 
 
 def fits(line: str, level: str) -> bool:
