@@ -58,13 +58,13 @@ SECURITY_HEADERS = {
 PERSON = "console.person"
 STATUS_OF = {
     errors.DatasetRejected: 422,
-    errors.PictureRefused: 422,
+    errors.ImageRefused: 422,
     errors.NotAllowedNow: 409,
     errors.InvalidTransition: 409,
     errors.KeyReused: 409,
     errors.NoRoom: 503,
     errors.StoreUnavailable: 503,
-    errors.PictureGone: 409,
+    errors.ImageGone: 409,
 }
 RETRY_SECONDS = 10
 CSRF_INPUT = re.compile(rb'name="csrfmiddlewaretoken" value="[^"]+"')

@@ -13,7 +13,7 @@ from .chat import (
     Role,
     ShareLink,
     Vote,
-    with_pictures,
+    with_images,
 )
 from .dataset import ROW_LIMITS, Dataset, DatasetFormat, DatasetPart, DatasetShape
 from .deployed_model import DeployedModel, DeployedModelQuerySet
@@ -114,5 +114,5 @@ __all__ = [
     "preference_of",
     "series",
     "thin_out",
-    "with_pictures",
+    "with_images",
 ]

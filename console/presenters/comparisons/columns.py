@@ -81,7 +81,7 @@ def context_of(request: ConsoleRequest, board: Board) -> dict[str, Any]:
         "can_ask": any(one.is_ready for one in columns),
         "taken": datasets_by_answer(request, board),
         "form": empty_message(),
-        **picture_facts(board),
+        **image_facts(board),
     }
 
 
@@ -117,13 +117,13 @@ def datasets_by_answer(request: ConsoleRequest, board: Board) -> dict[str, Datas
     return comparison_rows.datasets_by_answer(answers, request.user) if answers else {}
 
 
-def picture_facts(board: Board) -> dict[str, Any]:
+def image_facts(board: Board) -> dict[str, Any]:
     """A picture goes to every column or to none."""
     reason = refusal(board, [column.talk.endpoint for column in board.columns if column.talk.endpoint])
     return {
-        "pictures_reason": reason,
-        "pictures_refused": json.dumps({"": reason} if reason else {}),
-        "pictures_limit": images.LARGEST_FILE,
+        "images_reason": reason,
+        "images_refused": json.dumps({"": reason} if reason else {}),
+        "images_limit": images.LARGEST_FILE,
     }
 
 

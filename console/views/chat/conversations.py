@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from console.forms.chat.chat import LONGEST_MESSAGE, MessageForm, NewChatForm, empty_message
 from console.forms.chat.options import OptionsForm, PresetForm
-from console.presenters.chat.images import collect_images, endpoint_of, find_unsent, picture_facts
+from console.presenters.chat.images import collect_images, endpoint_of, find_unsent, image_facts
 from console.presenters.chat.turns import (
     ask,
     first_answer,
@@ -51,7 +51,7 @@ def index(request: ConsoleRequest) -> HttpResponse:
         if answer is not None:
             return hx_redirect(request, "chat-conversation", answer.conversation_id)
     context = {"form": form, "chats": list_chats(request), "can_start": bool(form.ready)}
-    context |= picture_facts(form.ready.values()) if form.ready else nothing_ready(request)
+    context |= image_facts(form.ready.values()) if form.ready else nothing_ready(request)
     return render(request, "chat/new.html", context, status=422 if form.is_bound else 200)
 
 
@@ -123,7 +123,7 @@ def turns_of(talk: Conversation, whole: bool) -> dict[str, Any]:
     turns = chat_tree.turns(talk, tree, talk.head_id, earlier)
     live = next((turn for turn in reversed(turns) if turn.is_live), None)
     told = chat_tree.turns_with_prompt_images(talk, tree) if earlier else talk.prompt_turns(turns)
-    facts = picture_facts([talk.endpoint] if talk.endpoint else [], told)
+    facts = image_facts([talk.endpoint] if talk.endpoint else [], told)
     return {
         **place_of(talk), "tree": tree, "turns": turns, "live": live, "earlier": earlier, "whole": whole,
         "has_pictures": bool(tree.pictured),
@@ -181,7 +181,7 @@ def turn(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
         "can_ask": not policies.why_not_ask(talk.endpoint),
         "context_window": context_window(talk.endpoint),
         "form": empty_message(),
-        **picture_facts([talk.endpoint] if talk.endpoint else []),
+        **image_facts([talk.endpoint] if talk.endpoint else []),
     }
     return render(request, "chat/answer.html", context)
 

@@ -21,7 +21,7 @@ DOCS: Path = settings.BASE_DIR / "docs"
 NOTICES: Path = settings.BASE_DIR / "THIRD_PARTY_NOTICES.md"
 # Long lines are scrolled by keyboard, too.
 SCROLLED = '<pre tabindex="0" '
-PICTURE_TYPES = {".png": "image/png", ".webp": "image/webp"}
+IMAGE_TYPES = {".png": "image/png", ".webp": "image/webp"}
 PICTURE = re.compile(r"^!\[(.*)\]\(images/(\S+)\)$", re.MULTILINE)
 DOCUMENT_LINK = re.compile(r'href="([\w.-]+)\.md"')
 
@@ -52,7 +52,7 @@ def picture(request: ConsoleRequest, name: str) -> HttpResponse:
     path = pictures().get(name)
     if path is None:
         raise Http404
-    return HttpResponse(path.read_bytes(), content_type=PICTURE_TYPES[path.suffix])
+    return HttpResponse(path.read_bytes(), content_type=IMAGE_TYPES[path.suffix])
 
 
 def documents() -> dict[str, Path]:
@@ -62,7 +62,7 @@ def documents() -> dict[str, Path]:
 
 def pictures() -> dict[str, Path]:
     folder = DOCS / "images"
-    return {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.suffix in PICTURE_TYPES}
+    return {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.suffix in IMAGE_TYPES}
 
 
 def language_of(slug: str) -> str:

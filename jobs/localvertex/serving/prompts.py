@@ -153,7 +153,7 @@ def _messages(messages: object, *, last: str, images: bool) -> list[Json]:
             )
     if not turns or turns[-1]["role"] != last:
         raise invalid(f"The last message must be the {last}'s.", "messages")
-    if sum(_pictures(turn) for turn in turns) > MAX_IMAGES:
+    if sum(_images(turn) for turn in turns) > MAX_IMAGES:
         raise invalid(f"At most {MAX_IMAGES} images are allowed in a conversation.", "messages")
     return checked
 
@@ -195,22 +195,22 @@ def _part(where: str, part: object, role: str, *, images: bool) -> Json:
 def _image(where: str, url: object) -> str:
     """The same, or as PNG: llama.cpp cannot read WebP."""
     try:
-        picture = open_image(data_of(url))
-        return str(url) if picture.format != "WEBP" else _as_png(picture)
+        image = open_image(data_of(url))
+        return str(url) if image.format != "WEBP" else _as_png(image)
     except ImageError as error:
         raise invalid(f"{where}.image_url.url {error}.", where) from None
 
 
-def _as_png(picture: Image.Image) -> str:
+def _as_png(image: Image.Image) -> str:
     png = io.BytesIO()
     try:
-        picture.convert("RGB").save(png, "PNG", compress_level=1)
+        image.convert("RGB").save(png, "PNG", compress_level=1)
     except (OSError, ValueError):
         raise ImageError("is broken and cannot be decoded") from None
     return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
 
 
-def _pictures(turn: Json) -> int:
+def _images(turn: Json) -> int:
     content = turn["content"]
     return 0 if isinstance(content, str) else sum(part["type"] == "image_url" for part in content)
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from jobs.files import store
-from jobs.models import Conversation, Message, Picture, Rating, Role, with_pictures
+from jobs.models import Conversation, Message, Picture, Rating, Role, with_images
 from jobs.services.datasets.file import LONGEST_LINE
 from jobs.text.deferred import gettext as _
 
@@ -55,7 +55,7 @@ def format_turn(turn: Message) -> str:
 
 def document(conversation: Conversation, *, pictures: bool = False) -> dict[str, Any]:
     """The whole tree. `pictures`: their bytes too, as data: addresses."""
-    rows = with_pictures(list(conversation.messages.all()))
+    rows = with_images(list(conversation.messages.all()))
     endpoint = conversation.endpoint
     return {
         "schema": "garden-console/conversation",

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.contrib.auth.models import User
 
 from jobs import shortages
-from jobs.errors import NotAllowedNow, PictureGone
+from jobs.errors import ImageGone, NotAllowedNow
 from jobs.files import store
 from jobs.models import Endpoint, Message, Picture, PublisherModel
 from jobs.services.catalogue.facts import facts_of
@@ -46,7 +46,7 @@ def reading(endpoints: Iterable[Endpoint]) -> dict[UUID, bool | None]:
     return {pk: "image" in found if found else None for pk, found in modalities.items()}
 
 
-def reads_pictures(endpoint: Endpoint) -> bool | None:
+def reads_images(endpoint: Endpoint) -> bool | None:
     return reading([endpoint])[endpoint.pk]
 
 
@@ -58,7 +58,7 @@ def text_only(endpoint: Endpoint) -> str:
 def add(
     owner: User, *, file: IO[bytes], size: int, name: str, endpoint: Endpoint | None = None, box: str = ""
 ) -> Picture:
-    """Scaled to what the endpoint's model sees. `box`: where it waits to be sent. Raises PictureRefused with a
+    """Scaled to what the endpoint's model sees. `box`: where it waits to be sent. Raises ImageRefused with a
     sentence."""
     shortages.require_room(size)
     name = _clean_name(Path(name.replace("\\", "/")).name)
@@ -116,7 +116,7 @@ def mine(owner: User, ids: Iterable[UUID]) -> list[Picture]:
 def require_sendable(endpoint: Endpoint | None, pictures: Sequence[Picture]) -> None:
     if not pictures or endpoint is None:
         return
-    if reads_pictures(endpoint) is False:
+    if reads_images(endpoint) is False:
         raise NotAllowedNow(text_only(endpoint) + " " + _("Remove the pictures, or choose another endpoint."))
     if len(pictures) > MAX_IN_A_REQUEST:
         words = {"most": MAX_IN_A_REQUEST, "count": len(pictures)}
@@ -158,9 +158,9 @@ class Shown:
 
 
 def select_images(turns: Iterable[Message], endpoint: Endpoint) -> Shown:
-    """`turns` as `with_pictures` gives them. None of them for a model that reads text only."""
+    """`turns` as `with_images` gives them. None of them for a model that reads text only."""
     pictures = [picture for turn in turns for picture in turn.attachments]
-    room = most_bytes(endpoint) if pictures and reads_pictures(endpoint) is not False else 0
+    room = most_bytes(endpoint) if pictures and reads_images(endpoint) is not False else 0
     kept: list[UUID] = []
     for picture in reversed(pictures[-MAX_IN_A_REQUEST:]):
         room -= picture.size
@@ -180,7 +180,7 @@ def content_parts(message: Message, kept: frozenset[UUID]) -> str | list[dict[st
 
 
 def _part(picture: Picture) -> dict[str, Any]:
-    """Raises PictureGone: an answer about less than was asked would pass for one about all of it."""
+    """Raises ImageGone: an answer about less than was asked would pass for one about all of it."""
     content = base64.b64encode(_content(picture)).decode()
     return {"type": "image_url", "image_url": {"url": f"data:{picture.content_type};base64,{content}"}}
 
@@ -194,7 +194,7 @@ def _content(picture: Picture) -> bytes:
     try:
         return read(picture)
     except FileNotFoundError as error:
-        raise PictureGone(
+        raise ImageGone(
             _("The file of the picture %s is gone, so it cannot be sent. Edit the message: remove it, or add it again.")
             % picture.name
         ) from error

@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 
 from jobs import live
 from jobs.errors import NotAllowedNow
-from jobs.models import Conversation, Message, Picture, ShareLink, with_pictures
+from jobs.models import Conversation, Message, Picture, ShareLink, with_images
 from jobs.states import MESSAGE_CUT_OFF, MessageState
 from jobs.text import markdown
 from jobs.text.deferred import gettext as _
@@ -97,7 +97,7 @@ def turns(conversation: Conversation, tree: Tree, leaf: UUID | None, begin: int 
     """The branch that ends at `leaf`, from its turn number `begin` on: only these texts are loaded."""
     path = tree.path(leaf)[begin:]
     found = conversation.messages.in_bulk(path)
-    return with_pictures([found[pk] for pk in path if pk in found])
+    return with_images([found[pk] for pk in path if pk in found])
 
 
 def latest(path: list[UUID]) -> int:
@@ -109,7 +109,7 @@ def latest(path: list[UUID]) -> int:
 def turns_with_prompt_images(conversation: Conversation, tree: Tree) -> list[Message]:
     """The turns with pictures that the model is told, without any others."""
     told = tree.pictured.intersection(tree.prompt_ids(conversation.head_id, conversation.sent_from_id))
-    return with_pictures(list(conversation.messages.filter(pk__in=told).order_by("ordinal"))) if told else []
+    return with_images(list(conversation.messages.filter(pk__in=told).order_by("ordinal"))) if told else []
 
 
 def show(message: Message) -> Conversation:
@@ -194,7 +194,7 @@ def edit_answer(answer: Message, *, key: UUID, text: str, continues: bool = Fals
     return _once(answer, key, make, asks=continues)
 
 
-def copy_pictures(copies: dict[UUID, Message]) -> None:
+def copy_images(copies: dict[UUID, Message]) -> None:
     """By the message they are taken from. The files are named by content, so there is nothing to copy on disk."""
     pictures = list(Picture.objects.filter(message__in=copies))
     for picture in pictures:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from jobs.models import Comparison, Conversation, Message, Role, Vote, with_pictures
+from jobs.models import Comparison, Conversation, Message, Role, Vote, with_images
 from jobs.services.chat.tree import SHAPE, Shape, Tree
 
 
@@ -107,7 +107,7 @@ def load(comparison: Comparison) -> Board:
     paths = {talk.pk: trees[talk.pk].path(talk.head_id) for talk in talks}
     wanted = [pk for path in paths.values() for pk in path]
     found = Message.objects.in_bulk(wanted)
-    with_pictures(list(found.values()))
+    with_images(list(found.values()))
     votes = {vote.round: vote for vote in comparison.votes.all()}
     return Board(
         comparison,

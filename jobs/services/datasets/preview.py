@@ -18,7 +18,7 @@ ROWS_A_PAGE = 10
 BYTES_SEARCHED = 16 * 1024 * 1024
 RAW_SHOWN = 4000
 TEXT_SHOWN = 20_000
-LARGEST_PICTURE = 512 * 1024
+LARGEST_IMAGE = 512 * 1024
 PICTURE = re.compile(r"data:(image/(?:png|jpeg|webp|gif));base64,([A-Za-z0-9+/=\s]+)")
 
 
@@ -124,7 +124,7 @@ def turns_of(value: dict[str, Any]) -> Iterator[Turn]:
 def _turn(role: Any, content: Any) -> Turn:
     parts = content if isinstance(content, list) else [content]
     texts = [text for part in parts if (text := _text_of(part))]
-    pictures = [picture for part in parts if isinstance(part, dict) and (picture := _picture_of(part))]
+    pictures = [picture for part in parts if isinstance(part, dict) and (picture := _image_of(part))]
     text, known = "\n".join(texts), {"model": "assistant"}.get(str(role), str(role))
     cleaned = "\n".join(map(printable, text[:TEXT_SHOWN].split("\n")))
     return Turn(printable(known[:40]), cleaned, tuple(pictures[:8]), max(len(text) - TEXT_SHOWN, 0))
@@ -135,7 +135,7 @@ def _text_of(part: Any) -> str:
     return found if isinstance(found, str) else ""
 
 
-def _picture_of(part: dict[str, Any]) -> Picture | None:
+def _image_of(part: dict[str, Any]) -> Picture | None:
     link, inline, file = part.get("image_url"), part.get("inlineData"), part.get("fileData")
     if isinstance(link, dict):
         return _picture(str(link.get("url", "")))
@@ -149,11 +149,11 @@ def _picture_of(part: dict[str, Any]) -> Picture | None:
 def _picture(address: str) -> Picture:
     if address.startswith("data:"):
         kind = printable(address[5:].partition(";")[0][:40])
-        return Picture(kind, address if len(address) <= LARGEST_PICTURE and _is_picture(address) else "")
+        return Picture(kind, address if len(address) <= LARGEST_IMAGE and _is_image(address) else "")
     return Picture(printable(address[:200]))
 
 
-def _is_picture(address: str) -> bool:
+def _is_image(address: str) -> bool:
     found = PICTURE.fullmatch(address)
     try:
         return bool(found) and bool(base64.b64decode(found[2], validate=False)) if found else False

@@ -101,20 +101,20 @@ def test_a_conversion_goes_through(owner: User, elsewhere: Any) -> None:
 def test_a_picture_of_one_is_sent_by_another(elsewhere: Any, fake_gateway: FakeGateway) -> None:
     endpoint = factories.ready_endpoint(base_model=SEES)
     talk = factories.conversation(endpoint=endpoint, title="")
-    picture = add_picture(talk.owner)
+    picture = add_image_file(talk.owner)
     answer = conversations.ask(talk, key=uuid4(), text="What is it?", pictures=[picture])
     elsewhere()
     request = chat_answer.request_for(answer)
     assert request.messages[0]["content"][0]["image_url"]["url"].startswith("data:image/png;base64,")
 
 
-def add_picture(owner: User) -> Picture:
+def add_image_file(owner: User) -> Picture:
     content = factories.png()
     return images.add(owner, file=io.BytesIO(content), size=len(content), name="a.png")
 
 
 def test_what_nobody_names_is_swept_and_the_rest_stays(owner: User) -> None:
-    dataset, kept, loose = make_dataset(owner), add_picture(owner), f"pictures/ab/{'ab' * 32}"
+    dataset, kept, loose = make_dataset(owner), add_image_file(owner), f"pictures/ab/{'ab' * 32}"
     store.save(loose, b"left behind")
     images.prune(timezone.now() + timedelta(hours=2))
     assert store.exists(loose)
@@ -182,7 +182,7 @@ def test_a_console_that_grows_out_of_one_machine_takes_its_files_along(
     owner: User, settings: Any, address: str
 ) -> None:
     use(settings, "")
-    dataset, picture = make_dataset(owner), add_picture(owner)
+    dataset, picture = make_dataset(owner), add_image_file(owner)
     use(settings, address, LONG)
     assert dict(copies.copy_from_folder()) == {dataset.stored_name: True, picture.stored_name: True}
     assert dict(copies.copy_from_folder()) == {dataset.stored_name: False, picture.stored_name: False}

@@ -15,7 +15,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from jobs import live, shortages, telemetry
-from jobs.errors import PictureGone, StoreUnavailable
+from jobs.errors import ImageGone, StoreUnavailable
 from jobs.models import LONGEST_ANSWER, Conversation, Endpoint, Message, Role
 from jobs.services.chat import continuation, images
 from jobs.services.chat.parameters import only_taken
@@ -104,7 +104,7 @@ class Answer:
             outcome = state, str(error), error.code
         except VertexError as error:
             outcome = self._state_after_failure, str(error), error.code
-        except (PictureGone, StoreUnavailable) as error:
+        except (ImageGone, StoreUnavailable) as error:
             outcome = self._state_after_failure, str(error), ""
         except Exception:
             logger.exception("The answer %s failed", self.message.pk)

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 from PIL import Image
 
-from jobs.errors import NotAllowedNow, PictureGone, PictureRefused
+from jobs.errors import ImageGone, ImageRefused, NotAllowedNow
 from jobs.models import Picture
 from jobs.services.chat import conversations, images
 from jobs.services.chat.streaming.answer import request_for
@@ -124,7 +124,7 @@ def test_sixteen_bits_keep_their_light():
     ids=["empty", "large", "heic", "svg", "damaged", "narrow"],
 )
 def test_a_refusal_says_what_to_do(content, sentence):
-    with pytest.raises(PictureRefused, match="^" + sentence.replace(".", r"\.")):
+    with pytest.raises(ImageRefused, match="^" + sentence.replace(".", r"\.")):
         add(content, "a.png")
     assert Picture.objects.count() == 0
 
@@ -177,7 +177,7 @@ def test_a_file_that_is_gone_is_said_and_nothing_is_asked_without_it(talk):
     picture = add(factories.png())
     answer = ask(talk, picture)
     path_of(picture).unlink()
-    with pytest.raises(PictureGone) as refused:
+    with pytest.raises(ImageGone) as refused:
         contents(answer)
     assert str(refused.value) == (
         "The file of the picture photo.jpg is gone, so it cannot be sent. Edit the message: remove it, or add it again."
