@@ -265,7 +265,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "health_check_interval": 25,
     "global_keyprefix": "console:",
 }
-# A page waits for its kick to be sent; one that is not is made up for by the next sweep.
+# A page waits for its message to be sent; one that is not is made up for by the next sweep.
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0}
 CELERY_TASK_DEFAULT_QUEUE = "jobs"
 # The broker keeps no note of who has the message of an answer, which takes as long as reading its question: the row is

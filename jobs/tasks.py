@@ -48,16 +48,16 @@ def task(name: str, **options: Any) -> Callable[[Callable[..., None]], Task]:
     return cast(Callable[[Callable[..., None]], Task], shared_task(name=name, **options))
 
 
-def enqueue_after_commit(kicked: Task, **kwargs: Any) -> None:
+def enqueue_after_commit(target: Task, **kwargs: Any) -> None:
     """Sends a message once the change is committed. With no broker the sweep finds the row a little later."""
-    transaction.on_commit(partial(send, kicked, **kwargs))
+    transaction.on_commit(partial(send, target, **kwargs))
 
 
-def send(kicked: Task, **kwargs: Any) -> bool:
+def send(target: Task, **kwargs: Any) -> bool:
     try:
-        kicked.apply_async(kwargs=kwargs, expires=MESSAGE_EXPIRES_SECONDS)
+        target.apply_async(kwargs=kwargs, expires=MESSAGE_EXPIRES_SECONDS)
     except Exception as error:
-        logger.warning("%s was not sent, the sweep will find the row: %s", kicked.name, error)
+        logger.warning("%s was not sent, the sweep will find the row: %s", target.name, error)
         return False
     return True
 
@@ -204,8 +204,8 @@ def _sweep_deliveries(now: datetime) -> None:
     _send_all(deliver, "delivery_id", deliveries.due(now))
 
 
-def _send_all(kicked: Task, name: str, ids: list[UUID]) -> None:
+def _send_all(target: Task, name: str, ids: list[UUID]) -> None:
     """The first message that cannot be sent ends it: the others would wait for the same broker."""
     for pk in ids:
-        if not send(kicked, **{name: str(pk)}):
+        if not send(target, **{name: str(pk)}):
             return

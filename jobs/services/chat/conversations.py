@@ -41,7 +41,7 @@ BARE_FOR = timedelta(days=7)
 # Where the pictures of a new chat wait.
 NEW_BOX = "new"
 
-Kick = Callable[[Message], object]
+Enqueue = Callable[[Message], object]
 
 
 def leave_to_sweep(answer: Message) -> None:
@@ -102,16 +102,21 @@ def delete(conversation: Conversation) -> None:
 
 
 def ask(
-    conversation: Conversation, *, key: UUID, text: str, pictures: Sequence[Picture] = (), kick: Kick = leave_to_sweep
+    conversation: Conversation,
+    *,
+    key: UUID,
+    text: str,
+    pictures: Sequence[Picture] = (),
+    enqueue: Enqueue = leave_to_sweep,
 ) -> Message:
-    """Appends the turn and the answer to come, and returns the answer. The same key again is the same answer. `kick` is
-    called with a new one as soon as it is committed, before the pages hear of it."""
+    """Appends the turn and the answer to come, and returns the answer. The same key again is the same answer. `enqueue`
+    is called with a new one as soon as it is committed, before the pages hear of it."""
     text = text.replace("\x00", "").strip()
     if not text and not pictures:
         raise NotAllowedNow(_("Write a message first."))
     try:
         with transaction.atomic():
-            return _append(conversation, key, text, pictures, kick)
+            return _append(conversation, key, text, pictures, enqueue)
     except (IntegrityError, NotAllowedNow) as error:
         # Looked for only now: a message that comes again finds the first one in its way.
         conversation.refresh_from_db(fields=["head", "title", "draft"])
@@ -122,7 +127,7 @@ def ask(
         raise NotAllowedNow(_("Another message was sent at the same moment. Look at the conversation again.")) from None
 
 
-def _append(conversation: Conversation, key: UUID, text: str, pictures: Sequence[Picture], kick: Kick) -> Message:
+def _append(conversation: Conversation, key: UUID, text: str, pictures: Sequence[Picture], enqueue: Enqueue) -> Message:
     row, head = conversation, uuid4()
     title = title_of(text or pictures[0].name)
     ordinal = require_rest(row)
@@ -134,9 +139,9 @@ def _append(conversation: Conversation, key: UUID, text: str, pictures: Sequence
     stored.require_sendable(row.endpoint, pictures)
     answer_row = _turns(row, key, question_of(row, row.head_id, text, ordinal), pictures, id=head)
     conversation.title, conversation.head = row.title or title, answer_row
-    transaction.on_commit(partial(kick, answer_row))
+    transaction.on_commit(partial(enqueue, answer_row))
     live.notify(row.owner_id, f"chat-{row.pk}")
-    # After the kick: no first word waits for it.
+    # After the message is sent: no first word waits for it.
     transaction.on_commit(partial(audit.record, "chat.send", row))
     return answer_row
 

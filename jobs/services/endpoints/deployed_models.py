@@ -16,7 +16,7 @@ from jobs.models import DeployedModel, Endpoint, EventLevel, TuningJob
 from jobs.services import audit
 from jobs.services.costs import spending
 from jobs.services.notifications import notifications
-from jobs.services.remote import row_lease
+from jobs.services.remote import row_claim
 from jobs.services.remote.create_once import fingerprint
 from jobs.services.storage import policies as storage_policies
 from jobs.services.tuned_models import checkpoints
@@ -77,7 +77,7 @@ def _insert(model: DeployedModel) -> None:
     except IntegrityError:
         raise KeyReused(_("This form was sent before. Open it again.")) from None
     words = {"model": model.display_name, "share": model.share}
-    row_lease.record(model, EventLevel.INFO, _("You asked for %(model)s with %(share)d %% of the traffic.") % words)
+    row_claim.record(model, EventLevel.INFO, _("You asked for %(model)s with %(share)d %% of the traffic.") % words)
     notify(model)
 
 
@@ -143,7 +143,7 @@ def undeploy(endpoint: Endpoint, deployed_model_id: str, split: Mapping[str, int
         if model.state == DeployedState.READY:
             traffic_split.check(split, set(row.traffic) - {deployed_model_id})
         _ask_away(model, dict(split), timezone.now())
-        row_lease.record(model, EventLevel.INFO, _("You asked to undeploy %s.") % model.display_name)
+        row_claim.record(model, EventLevel.INFO, _("You asked to undeploy %s.") % model.display_name)
         endpoint_state.hand_over(row)
         notify(model)
         audit.record("deployed_model.undeploy", model, facts={"endpoint": str(row.pk)})
@@ -157,7 +157,7 @@ def end_all(endpoint: Endpoint, now: datetime) -> None:
         if model.state != DeployedState.UNDEPLOYING:
             _ask_away(model, {}, now)
             if not model.comes_with_endpoint:
-                row_lease.record(model, EventLevel.INFO, _("You asked to undeploy %s.") % model.display_name)
+                row_claim.record(model, EventLevel.INFO, _("You asked to undeploy %s.") % model.display_name)
 
 
 def _ask_away(model: DeployedModel, split: dict[str, int], now: datetime) -> None:
@@ -177,12 +177,12 @@ def _ask_away(model: DeployedModel, split: dict[str, int], now: datetime) -> Non
 
 
 def due(now: datetime) -> list[UUID]:
-    return row_lease.due(DeployedModel, now)
+    return row_claim.due(DeployedModel, now)
 
 
 def advance(model_id: UUID, now: datetime) -> bool:
-    claimed = row_lease.claim(DeployedModel, model_id, now)
-    return claimed is not None and row_lease.run(claimed, model_steps.step, notify)
+    claimed = row_claim.claim(DeployedModel, model_id, now)
+    return claimed is not None and row_claim.run(claimed, model_steps.step, notify)
 
 
 def notify(model: DeployedModel) -> None:

@@ -20,7 +20,7 @@ from jobs.models.endpoint import LONGEST_LEASE
 from jobs.services import audit
 from jobs.services.costs import spending
 from jobs.services.notifications import notifications
-from jobs.services.remote import row_lease
+from jobs.services.remote import row_claim
 from jobs.services.remote.create_once import fingerprint
 from jobs.services.storage import policies as storage_policies
 from jobs.services.tuned_models import checkpoints
@@ -136,7 +136,7 @@ def _create(key: UUID, owner: User, columns: dict[str, Any], *, automatic: bool)
             endpoint.save(force_insert=True)
             model.save(force_insert=True)
             message = _("The endpoint %s was created to serve the model.") % endpoint.display_name
-            row_lease.record(model, EventLevel.INFO, message)
+            row_claim.record(model, EventLevel.INFO, message)
             notify(endpoint)
             audit.record("endpoint.deploy", endpoint, facts={"automatic": automatic})
     except IntegrityError:
@@ -272,13 +272,13 @@ def _ask(row: Endpoint, wanted: EndpointState, state: EndpointState) -> None:
 
 
 def due(now: datetime) -> list[UUID]:
-    return row_lease.due(Endpoint, now)
+    return row_claim.due(Endpoint, now)
 
 
 def advance(endpoint_id: UUID, now: datetime) -> bool:
     """Claims the endpoint and does the next step of it. True when the step after that could be done at once."""
-    claimed = row_lease.claim(Endpoint, endpoint_id, now)
-    return claimed is not None and row_lease.run(claimed, steps.step, notify)
+    claimed = row_claim.claim(Endpoint, endpoint_id, now)
+    return claimed is not None and row_claim.run(claimed, steps.step, notify)
 
 
 def notify(endpoint: Endpoint) -> None:

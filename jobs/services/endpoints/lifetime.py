@@ -14,7 +14,7 @@ from jobs.models import Endpoint, EventLevel, LeaseKind, Message
 from jobs.models.endpoint import LONGEST_LEASE
 from jobs.services import audit
 from jobs.services.costs import spending
-from jobs.services.remote.row_lease import record
+from jobs.services.remote.row_claim import record
 from jobs.states import EndpointState
 from jobs.text.deferred import gettext as _, ngettext
 

@@ -14,7 +14,7 @@ from django.conf import settings
 
 from jobs.models import DeployedModel, EventLevel
 from jobs.services.remote.create_once import Submission
-from jobs.services.remote.row_lease import NOW, Claim, Event, Outcome, pause, poll_seconds
+from jobs.services.remote.row_claim import NOW, Claim, Event, Outcome, pause, poll_seconds
 from jobs.states import DEPLOYED_LIVE, UNSENT, UNSURE, DeployedState, EndpointState, Phase
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from jobs.models import DeployedModel, Endpoint, EventLevel
-from jobs.services.remote.row_lease import NOW, Claim, Outcome, pause, poll_seconds
+from jobs.services.remote.row_claim import NOW, Claim, Outcome, pause, poll_seconds
 from jobs.states import EndpointState, Phase
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway

@@ -15,7 +15,7 @@ from jobs.models import DeployedModel, Endpoint, EventLevel
 from jobs.models.endpoint import MAX_REPLICAS
 from jobs.services import audit
 from jobs.services.costs import spending
-from jobs.services.remote.row_lease import NOW, Claim, Event, Outcome, poll_seconds, record
+from jobs.services.remote.row_claim import NOW, Claim, Event, Outcome, poll_seconds, record
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, Refused

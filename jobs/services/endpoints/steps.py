@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from jobs.models import Endpoint
-from jobs.services.remote.row_lease import NOW, Claim, Outcome, pause, poll_seconds
+from jobs.services.remote.row_claim import NOW, Claim, Outcome, pause, poll_seconds
 from jobs.states import EndpointState, Phase
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from jobs.models import DeployedModel, Endpoint, EventLevel
 from jobs.services import audit
-from jobs.services.remote.row_lease import NOW, Claim, Outcome, record
+from jobs.services.remote.row_claim import NOW, Claim, Outcome, record
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import Refused

@@ -1,6 +1,6 @@
 """Create a paid resource once: intent, claim, look, mark, one POST, and an honest word for what came back.
 
-Tuning jobs and deployed models plug in a `Creation`. The row is claimed (`row_lease`) and holds its own id, which the
+Tuning jobs and deployed models plug in a `Creation`. The row is claimed (`row_claim`) and holds its own id, which the
 remote resource carries; so whoever comes after a crash can look for it instead of creating it again.
 """
 
@@ -28,7 +28,7 @@ from jobs.vertex.errors import (
     VertexError,
 )
 
-from .row_lease import NOW, Claim, Event, LeaseLost, Outcome, Row, mark, pause
+from .row_claim import NOW, Claim, ClaimLost, Event, Outcome, Row, mark, pause
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ class Submission(Generic[R]):
         now, create = self.claimed.now, self.creation.prepare()
         sent = {"phase": Phase.SUBMITTING, "submit_started_at": now, "attempt": self.row.attempt + 1, "empty_looks": 0}
         if not mark(self.claimed, **sent):
-            raise LeaseLost
+            raise ClaimLost
         try:
             columns = create()
         except VertexError as error:

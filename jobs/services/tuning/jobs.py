@@ -15,7 +15,7 @@ from jobs.models import EventLevel, TuningDraft, TuningJob
 from jobs.services import audit, installation
 from jobs.services.costs import estimates, spending
 from jobs.services.notifications import notifications
-from jobs.services.remote import row_lease
+from jobs.services.remote import row_claim
 from jobs.services.remote.create_once import fingerprint
 from jobs.services.storage import policies as storage
 from jobs.states import PHASE_TRANSITIONS, TUNING_TRANSITIONS, UNSENT, Phase, TuningState, check
@@ -143,13 +143,13 @@ def decide(job: TuningJob, *, again: bool) -> None:
 
 
 def due(now: datetime) -> list[UUID]:
-    return row_lease.due(TuningJob, now)
+    return row_claim.due(TuningJob, now)
 
 
 def advance(job_id: UUID, now: datetime) -> bool:
     """Claims the job and does the next step of it. True when the step after that could be done at once."""
-    claimed = row_lease.claim(TuningJob, job_id, now)
-    return claimed is not None and row_lease.run(claimed, steps.step, notify)
+    claimed = row_claim.claim(TuningJob, job_id, now)
+    return claimed is not None and row_claim.run(claimed, steps.step, notify)
 
 
 def notify(job: TuningJob) -> None:

@@ -11,7 +11,7 @@ from django.db.models import Max
 
 from jobs.models import EventLevel, Metric, TuningJob, thin_out
 from jobs.services.endpoints import endpoints
-from jobs.services.remote.row_lease import Claim, Event, Outcome, pause, poll_seconds
+from jobs.services.remote.row_claim import Claim, Event, Outcome, pause, poll_seconds
 from jobs.states import TUNING_LIVE, TUNING_TERMINAL, TUNING_TRANSITIONS, Phase, TuningState
 from jobs.text.deferred import gettext as _, joined, ngettext
 from jobs.vertex import get_gateway

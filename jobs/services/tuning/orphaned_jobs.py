@@ -22,7 +22,7 @@ SHORTEST_PAUSE = timedelta(seconds=50)
 
 
 def sweep(now: datetime) -> None:
-    """One list call, however often it is kicked. An installation that has never sent anything makes none."""
+    """One list call, however often it is asked for. An installation that has never sent anything makes none."""
     installation = Installation.objects.order_by("created_at", "pk").first()
     if installation is None or Heartbeat.objects.filter(name=NAME, seen_at__gt=now - SHORTEST_PAUSE).exists():
         return

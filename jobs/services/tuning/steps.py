@@ -11,7 +11,7 @@ from jobs.models import Dataset, EventLevel, TuningJob
 from jobs.services.datasets import references
 from jobs.services.datasets.file import why_gone
 from jobs.services.remote.create_once import Binding, Foreign, Submission, is_ours, labels
-from jobs.services.remote.row_lease import NOW, Claim, Event, Outcome, poll_seconds
+from jobs.services.remote.row_claim import NOW, Claim, Event, Outcome, poll_seconds
 from jobs.states import UNSENT, UNSURE, Phase, TuningState
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway

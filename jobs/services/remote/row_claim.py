@@ -79,7 +79,7 @@ class Outcome:
     reason: str = ""
 
 
-class LeaseLost(Exception):
+class ClaimLost(Exception):
     """The row is somebody else's by now, or a person closed it; what this step found is not written."""
 
 
@@ -122,7 +122,7 @@ def run(claimed: Claim[R], step: Callable[[Claim[R]], Outcome], ring: Callable[[
     """Does the step and settles its outcome. True when more can be done at once. Never raises for a step's sake."""
     try:
         outcome = step(claimed)
-    except LeaseLost:
+    except ClaimLost:
         return False
     except VertexError as error:
         if str(error) != claimed.row.notice:
@@ -135,7 +135,7 @@ def run(claimed: Claim[R], step: Callable[[Claim[R]], Outcome], ring: Callable[[
         return _strike(claimed, error, ring)
     try:
         return settle(claimed, outcome, ring)
-    except LeaseLost:
+    except ClaimLost:
         return False
     except Exception as error:
         logger.exception("The outcome of a step of %s %s was not kept", type(claimed.row).__name__, claimed.row.pk)
@@ -158,7 +158,7 @@ def settle(claimed: Claim[R], outcome: Outcome, ring: Callable[[R], None]) -> bo
         # No key changes; so the events of another row about this one need not wait for it.
         row = type(claimed.row)._default_manager.select_for_update(no_key=True).get(pk=claimed.row.pk)
         if row.lease_token != claimed.token:
-            raise LeaseLost
+            raise ClaimLost
         asked = claimed.row.state != row.state or claimed.row.next_check_at != row.next_check_at
         if asked:
             outcome = _give_way(outcome)
