@@ -129,10 +129,10 @@ def end_on_signal(closing: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         before = signal.getsignal(number)
-        signal.signal(number, chained(lambda: loop.call_soon_threadsafe(closing.set), before))
+        signal.signal(number, chain_handlers(lambda: loop.call_soon_threadsafe(closing.set), before))
 
 
-def chained(first: Callable[[], object], then: Any) -> Callable[[int, Any], None]:
+def chain_handlers(first: Callable[[], object], then: Any) -> Callable[[int, Any], None]:
     def handle(number: int, frame: Any) -> None:
         first()
         if callable(then):

@@ -61,14 +61,16 @@ NAVIGATION = (
 )
 
 
-def placed(item: Item, path: str) -> Item:
+def place_item(item: Item, path: str) -> Item:
     url = reverse(item.view)
     inside = path == url if url == "/" else path.startswith((url, *item.also))
     return replace(item, url=url, current=inside)
 
 
 def navigation(path: str) -> list[Section]:
-    return [replace(section, entries=tuple(placed(item, path) for item in section.entries)) for section in NAVIGATION]
+    return [
+        replace(section, entries=tuple(place_item(item, path) for item in section.entries)) for section in NAVIGATION
+    ]
 
 
 def project() -> dict[str, str]:

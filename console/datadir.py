@@ -98,7 +98,7 @@ def why_not_start(folder: Path) -> str:
     return ""
 
 
-def stored_secret(path: Path) -> str:
+def load_secret(path: Path) -> str:
     """The same key at every start: made once, readable by the owner only."""
     try:
         if not path.exists():

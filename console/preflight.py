@@ -149,7 +149,7 @@ def look_at_libraries(libraries: "dict[str, tuple[str, str, str]]", family: str)
     return found
 
 
-def needed_libraries(environment: "dict[str, str]", tests: bool = False) -> "dict[str, tuple[str, str, str]]":
+def libraries_for(environment: "dict[str, str]", tests: bool = False) -> "dict[str, tuple[str, str, str]]":
     """llama.cpp runs where there is no Vertex AI elsewhere. On other systems than Linux, packages bring all of it."""
     if not sys.platform.startswith("linux"):
         return {}
@@ -181,7 +181,7 @@ def elsewhere(there: "list[tuple[str, Path, int]]") -> str:
     return "give " + " or ".join(ways[what] for what, _folder, _size in there)
 
 
-def wanted_room(venv: Path, data: Path, tests: bool, cuda: bool) -> "list[tuple[str, Path, int]]":
+def disk_space_for(venv: Path, data: Path, tests: bool, cuda: bool) -> "list[tuple[str, Path, int]]":
     """Nothing for what is installed already: then pip replaces a few packages."""
     if any(venv.glob("lib/python*/site-packages/torch")):
         return []
@@ -230,9 +230,9 @@ def look(venv: Path, tests: bool, cuda: bool) -> "list[Finding]":
         found += look_at_sqlite(importlib.import_module("sqlite3").sqlite_version_info)
     if sys.platform.startswith("linux"):
         found += look_at_glibc(glibc())
-    found += look_at_libraries(needed_libraries(dict(os.environ), tests), family)
+    found += look_at_libraries(libraries_for(dict(os.environ), tests), family)
     data = Path(os.environ.get("CONSOLE_DATA_DIR") or ROOT / "data")
-    return found + look_for_room(wanted_room(venv, data, tests, cuda)) + look_at_memory(memory_of_this_machine())
+    return found + look_for_room(disk_space_for(venv, data, tests, cuda)) + look_at_memory(memory_of_this_machine())
 
 
 def tell(found: "list[Finding]", system: System) -> str:

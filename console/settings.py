@@ -7,7 +7,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from console.connections import database, files, mail, redis
-from console.datadir import open_data_dir, stored_secret, unusable
+from console.datadir import load_secret, open_data_dir, unusable
 from console.environment import env, env_bool, env_choice, env_networks, env_number, env_secret, env_url
 from jobs import log_lines
 
@@ -17,7 +17,7 @@ VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text(encoding="u
 DATA_DIR = Path(env("CONSOLE_DATA_DIR", str(BASE_DIR / "data"))).resolve()
 open_data_dir(DATA_DIR)
 
-SECRET_KEY = env("CONSOLE_SECRET_KEY") or stored_secret(DATA_DIR / "secret-key")
+SECRET_KEY = env("CONSOLE_SECRET_KEY") or load_secret(DATA_DIR / "secret-key")
 DEBUG = env_bool("CONSOLE_DEBUG")
 ALLOWED_HOSTS = [host.strip() for host in env("CONSOLE_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")]
 HTTPS = env_bool("CONSOLE_HTTPS")
@@ -163,7 +163,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "health_check_interval": 25,
     "global_keyprefix": "console:",
 }
-# A page waits for its kick to be sent; one that is not is made up for by the next sweep.
+# A page waits for its message to be sent; one that is not is made up for by the next sweep.
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0}
 CELERY_TASK_DEFAULT_QUEUE = "jobs"
 # The broker keeps no note of who has the message of an answer, which takes as long as reading its question: the row is
@@ -177,7 +177,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "jobs.sweep", "schedule": 2.0, "options": {"expires": 10}},
     "probe-status": {"task": "status.probe", "schedule": 60.0, "options": {"expires": 30}},
     "warn-of-endpoints": {"task": "endpoints.warn", "schedule": 60.0, "options": {"expires": 30}},
-    "find-surplus": {"task": "jobs.surplus", "schedule": 60.0, "options": {"expires": 30}},
+    "find-orphaned-jobs": {"task": "jobs.find_orphaned", "schedule": 60.0, "options": {"expires": 30}},
     "prune": {"task": "jobs.prune", "schedule": 3600.0, "options": {"expires": 600}},
     "sync-catalogue": {"task": "catalogue.sync", "schedule": 300.0, "options": {"expires": 120}},
 }

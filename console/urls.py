@@ -174,8 +174,8 @@ chat_urls = [
     path("studio/chat/links/", shared_links.links, name="chat-links"),
     path("studio/chat/links/<uuid:pk>/revoke/", shared_links.revoke, name="chat-link-revoke"),
     path("studio/chat/<uuid:pk>/share/", shared_links.share, name="chat-share"),
-    path("shared/<str:token>/", shared_links.shared, name="shared"),
-    path("shared/<str:token>/pictures/<uuid:picture>", shared_links.shared_picture, name="shared-picture"),
+    path("shared/<str:token>/", shared_links.show_shared, name="shared"),
+    path("shared/<str:token>/pictures/<uuid:picture>", shared_links.show_shared_image, name="shared-picture"),
 ]
 
 compare_urls = [
@@ -271,4 +271,4 @@ urlpatterns: list[URLPattern] = [
 handler400 = "console.views.errors.bad_request"
 handler403 = "console.views.errors.forbidden"
 handler404 = "console.views.errors.not_found"
-handler500 = "console.views.errors.failed"
+handler500 = "console.views.errors.server_error"

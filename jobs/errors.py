@@ -7,8 +7,8 @@ JobsError
 │   └── InvalidValues   what was asked for cannot be; each problem has a code, a field and a sentence
 ├── KeyReused             one form key, two different requests
 ├── NoRoom                the disk has too little room for it, or can only be read
-├── PictureRefused        a file that is no picture a model could see; the message says why and the remedy
-├── PictureGone           the file of a picture is not there any more; the message names it and says the remedy
+├── ImageRefused        a file that is no picture a model could see; the message says why and the remedy
+├── ImageGone           the file of a picture is not there any more; the message names it and says the remedy
 ├── StoreUnavailable      the store of files does not answer or refuses the console; nothing was changed in it
 └── DatasetRejected       a file that cannot be used at all; the message says why and the remedy
 """
@@ -73,11 +73,11 @@ class DatasetRejected(JobsError):
     pass
 
 
-class PictureRefused(JobsError):
+class ImageRefused(JobsError):
     pass
 
 
-class PictureGone(JobsError):
+class ImageGone(JobsError):
     pass
 
 

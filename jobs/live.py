@@ -90,9 +90,9 @@ class Missed:
         """Again after a pause that doubles, as long as Redis does not answer."""
         with self._lock:
             users, self._users = self._users, set()
-        still_deaf = [user_id for user_id in sorted(users) if not _ring(user_id, ("live-refresh",))]
+        unreachable = [user_id for user_id in sorted(users) if not _notify(user_id, ("live-refresh",))]
         with self._lock:
-            self.pause = min(2 * self.pause, LONGEST_PAUSE_SECONDS) if still_deaf else PAUSE_SECONDS
+            self.pause = min(2 * self.pause, LONGEST_PAUSE_SECONDS) if unreachable else PAUSE_SECONDS
             self._timer = None
             if self._users:
                 self._wait()
@@ -101,9 +101,9 @@ class Missed:
 missed = Missed()
 
 
-def ring(user_id: int, *topics: str) -> None:
+def notify(user_id: int, *topics: str) -> None:
     """Says what changed, once the change is committed; the page fetches it itself."""
-    transaction.on_commit(partial(_ring, user_id, topics))
+    transaction.on_commit(partial(_notify, user_id, topics))
 
 
 def tell(user_id: int, topic: str, data: str) -> None:
@@ -123,7 +123,7 @@ def end_sessions(sealed: Iterable[str]) -> bool:
             pipe.xadd(stream, {"event": "end", "data": ""}, maxlen=1, approximate=True)
             pipe.expire(stream, TICKET_SECONDS)
 
-    return _sent(fill, insists=True)
+    return _send(fill, ignores_breaker=True)
 
 
 def seal(session: str | None) -> str:
@@ -165,7 +165,7 @@ def chat_frames(frames: Iterable[Frame]) -> bool:
             if frame.renews:
                 pipe.expire(stream, CHAT_STREAM_SECONDS)
 
-    return _sent(fill)
+    return _send(fill)
 
 
 def chat_text(message_id: Any, saved: str) -> str:
@@ -182,7 +182,7 @@ def chat_text(message_id: Any, saved: str) -> str:
     return saved
 
 
-def _ring(user_id: int, topics: tuple[str, ...]) -> bool:
+def _notify(user_id: int, topics: tuple[str, ...]) -> bool:
     stream, messages = f"live:user:{user_id}", [(topic, "") for topic in topics]
     if _publish(stream, messages, USER_STREAM_LENGTH, USER_STREAM_SECONDS):
         return True
@@ -196,11 +196,11 @@ def _publish(stream: str, messages: list[tuple[str, str]], length: int, seconds:
             pipe.xadd(stream, {"event": event, "data": data}, maxlen=length, approximate=True)
         pipe.expire(stream, seconds)
 
-    return _sent(fill)
+    return _send(fill)
 
 
-def _sent(fill: Callable[[Any], None], *, insists: bool = False) -> bool:
-    if not insists and not breaker.allows():
+def _send(fill: Callable[[Any], None], *, ignores_breaker: bool = False) -> bool:
+    if not ignores_breaker and not breaker.allows():
         return False
     try:
         with client(settings.REDIS_URL).pipeline(transaction=False) as pipe:

@@ -21,7 +21,7 @@ def hide_after(*pages: str) -> None:
 
 def escape(text: str) -> str:
     r"""In one line: a line end becomes `\n`, another such character `\x1b` or `\u202e`."""
-    return UNSAFE.sub(_escaped, text) if UNSAFE.search(text) else text
+    return UNSAFE.sub(_escape, text) if UNSAFE.search(text) else text
 
 
 def hide(text: str) -> str:
@@ -29,7 +29,7 @@ def hide(text: str) -> str:
     return _secret.sub(r"\1…", text)
 
 
-def _escaped(found: re.Match[str]) -> str:
+def _escape(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode("ascii")
 
 

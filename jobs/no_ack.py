@@ -3,7 +3,7 @@
 from celery.worker.request import Request
 
 
-class Unnoted(Request):  # type: ignore[misc]  # Celery has no types
+class NoAckRequest(Request):  # type: ignore[misc]  # Celery has no types
     """There is nothing to take back at the broker, which would be asked before the answer begins."""
 
     def acknowledge(self) -> None:

@@ -114,7 +114,7 @@ OF_POSTGRESQL = {
 
 def shortage_of(error: BaseException | None) -> Shortage | None:
     """What lies behind `error`, however often it was wrapped; None when it is anything else."""
-    return next((found for each in _causes(error) if (found := _told_by(each))), None)
+    return next((found for each in _causes(error) if (found := _shortage_of_error(each))), None)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -125,19 +125,19 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
-def _told_by(error: BaseException) -> Shortage | None:
+def _shortage_of_error(error: BaseException) -> Shortage | None:
     if isinstance(error, MemoryError):
         return Shortage.MEMORY
     if isinstance(error, OSError):
         return OF_SYSTEM.get(error.errno or 0)
     if isinstance(error, sqlite3.Error):
-        return _told_by_sqlite(error)
+        return _shortage_of_sqlite(error)
     if isinstance(error, DatabaseError | InterfaceError):
-        return _told_by_postgresql(error)
+        return _shortage_of_postgresql(error)
     return None
 
 
-def _told_by_sqlite(error: sqlite3.Error) -> Shortage | None:
+def _shortage_of_sqlite(error: sqlite3.Error) -> Shortage | None:
     """It says that it cannot open or write a file, and not why: the system tells."""
     found = OF_SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
     if found in {Shortage.DISK_BROKEN, Shortage.DATABASE_AWAY}:
@@ -145,7 +145,7 @@ def _told_by_sqlite(error: sqlite3.Error) -> Shortage | None:
     return found
 
 
-def _told_by_postgresql(error: Exception) -> Shortage | None:
+def _shortage_of_postgresql(error: Exception) -> Shortage | None:
     """Its driver's error is behind Django's; without a code it did not come from the server: there is none. That of a
     database which can only be read is no OperationalError."""
     cause = error.__cause__
@@ -213,7 +213,7 @@ class Seen:
         self._noted, self._noted_at, self._looked_at = shortage, time.monotonic(), float("-inf")
 
     @property
-    def noted(self) -> Shortage | None:
+    def latest(self) -> Shortage | None:
         return self._noted if time.monotonic() - self._noted_at < NOTED_SECONDS else None
 
     def is_news(self, shortage: Shortage) -> bool:
@@ -243,13 +243,13 @@ def disk() -> Shortage | None:
 
 def present() -> Shortage | None:
     """What every page says at its top: how the disk is now, else what was met a moment ago and cannot be looked at."""
-    noted = seen.noted
+    noted = seen.latest
     return disk() or (None if noted in {Shortage.DISK_FULL, Shortage.DISK_READ_ONLY} else noted)
 
 
 def recent() -> Shortage | None:
     """Also what has just ended: others may not have made up for it yet."""
-    return disk() or seen.noted
+    return disk() or seen.latest
 
 
 def problem_with_disk() -> str:

@@ -28,7 +28,7 @@ from .services.tuning import jobs, orphaned_jobs, output_check
 
 logger = logging.getLogger(__name__)
 
-KICK_SECONDS = 20
+MESSAGE_EXPIRES_SECONDS = 20
 CHAT_SECONDS = 900
 clock = saver.Clock()
 STARTED = timezone.now().isoformat(timespec="seconds")
@@ -48,16 +48,16 @@ def task(name: str, **options: Any) -> Callable[[Callable[..., None]], Task]:
     return cast(Callable[[Callable[..., None]], Task], shared_task(name=name, **options))
 
 
-def kick(kicked: Task, **kwargs: Any) -> None:
+def enqueue_after_commit(target: Task, **kwargs: Any) -> None:
     """Sends a message once the change is committed. With no broker the sweep finds the row a little later."""
-    transaction.on_commit(partial(send, kicked, **kwargs))
+    transaction.on_commit(partial(send, target, **kwargs))
 
 
-def send(kicked: Task, **kwargs: Any) -> bool:
+def send(target: Task, **kwargs: Any) -> bool:
     try:
-        kicked.apply_async(kwargs=kwargs, expires=KICK_SECONDS)
+        target.apply_async(kwargs=kwargs, expires=MESSAGE_EXPIRES_SECONDS)
     except Exception as error:
-        logger.warning("%s was not sent, the sweep will find the row: %s", kicked.name, error)
+        logger.warning("%s was not sent, the sweep will find the row: %s", target.name, error)
         return False
     return True
 
@@ -102,8 +102,8 @@ def sync_catalogue() -> None:
     publisher_models.sync(timezone.now())
 
 
-@task("jobs.surplus")
-def find_surplus() -> None:
+@task("jobs.find_orphaned")
+def find_orphaned_jobs() -> None:
     orphaned_jobs.sweep(timezone.now())
 
 
@@ -126,22 +126,22 @@ def prune() -> None:
         _try(part, timezone.now())
 
 
-@task("chat.answer", acks_late=False, time_limit=CHAT_SECONDS, Request="jobs.no_ack:Unnoted")
+@task("chat.answer", acks_late=False, time_limit=CHAT_SECONDS, Request="jobs.no_ack:NoAckRequest")
 def answer_message(message_id: str, rows: str | None = None) -> None:
     """Acknowledged before it runs: an answer is never produced twice, an interrupted one says so. `rows` need not be
     read any more."""
     conversations.answer(UUID(message_id), rows)
 
 
-def kick_endpoint(endpoint: Endpoint) -> None:
+def enqueue_endpoint(endpoint: Endpoint) -> None:
     """With those of its models that come or go."""
-    kick(advance_endpoint, endpoint_id=str(endpoint.pk))
+    enqueue_after_commit(advance_endpoint, endpoint_id=str(endpoint.pk))
     for pk in endpoint.deployed_models.transient().values_list("pk", flat=True):
-        kick(advance_deployed_model, model_id=str(pk))
+        enqueue_after_commit(advance_deployed_model, model_id=str(pk))
 
 
-def kick_answer(message: Message) -> None:
-    kick(answer_message, message_id=str(message.pk), rows=conversations.packed(message))
+def enqueue_answer(message: Message) -> None:
+    enqueue_after_commit(answer_message, message_id=str(message.pk), rows=conversations.pack(message))
 
 
 @task("jobs.sweep")
@@ -201,8 +201,8 @@ def _sweep_deliveries(now: datetime) -> None:
     _send_all(deliver, "delivery_id", deliveries.due(now))
 
 
-def _send_all(kicked: Task, name: str, ids: list[UUID]) -> None:
+def _send_all(target: Task, name: str, ids: list[UUID]) -> None:
     """The first message that cannot be sent ends it: the others would wait for the same broker."""
     for pk in ids:
-        if not send(kicked, **{name: str(pk)}):
+        if not send(target, **{name: str(pk)}):
             return

@@ -17,10 +17,10 @@ def sign_in_succeeded(request: HttpRequest, how: str) -> None:
 
 def sign_in_refused(request: HttpRequest, name: str, wait: float) -> None:
     """The password was not looked at."""
-    logger.warning("Sign-in refused for %s from %s for %.0f s", quoted(name), address_of(request), wait)
+    logger.warning("Sign-in refused for %s from %s for %.0f s", quote_name(name), address_of(request), wait)
 
 
-def signed_out(request: HttpRequest) -> None:
+def log_sign_out(request: HttpRequest) -> None:
     logger.info("%s signed out", name_of(request))
 
 
@@ -43,10 +43,10 @@ def sessions_ended(request: HttpRequest, count: int) -> None:
 
 
 def name_of(request: HttpRequest) -> str:
-    return quoted(request.user.get_username())
+    return quote_name(request.user.get_username())
 
 
-def quoted(name: str) -> str:
+def quote_name(name: str) -> str:
     """On one line of the log, whatever was typed."""
     return ascii(name[:150])
 

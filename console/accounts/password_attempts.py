@@ -22,11 +22,11 @@ def wait_for(request: HttpRequest, account: str, password: str) -> float:
     return sign_in_limits.admit(attempt_of(request, account)) if is_attempt else 0.0
 
 
-def succeeded(request: HttpRequest, account: str) -> None:
+def record_success(request: HttpRequest, account: str) -> None:
     sign_in_limits.forgive(attempt_of(request, account))
 
 
-def told_to_wait(response: HttpResponse, wait: float) -> HttpResponse:
+def add_retry_after(response: HttpResponse, wait: float) -> HttpResponse:
     if wait:
         response.status_code = 429
         response["Retry-After"] = str(math.ceil(wait))

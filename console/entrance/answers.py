@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Final
 
-from console.web.streams import Receive, Send, disconnected
+from console.web.streams import Receive, Send, wait_for_disconnect
 from jobs.errors import StoreUnavailable
 
 from .limits import KILOBYTE, MEGABYTE, Account, Full
@@ -132,7 +132,7 @@ async def send_answer(answer: Answer, receive: Receive, send: Send) -> None:
         await send(start)
         await _send_bytes(answer.body, send)
         return
-    leaving = asyncio.ensure_future(disconnected(receive))
+    leaving = asyncio.ensure_future(wait_for_disconnect(receive))
     try:
         await send(start)
         async with aclosing(_parts(answer)) as parts:

@@ -18,7 +18,7 @@ HEALTHY: Final = json.dumps({"status": "ok"}).encode()
 HANGING: Final = json.dumps({"status": "all threads that make pages hang"}).encode()
 # Smaller ones are kept in memory, up to so many bytes together.
 LARGEST_KEPT: Final = MEGABYTE
-MOST_KEPT: Final = 16 * MEGABYTE
+MAX_KEPT: Final = 16 * MEGABYTE
 
 
 def is_plain(scope: Scope) -> bool:
@@ -50,7 +50,7 @@ class StaticFiles:
     def __init__(self) -> None:
         self.noise = WhiteNoiseMiddleware(lambda request: None)
         self.kept: dict[str, bytes] = {}
-        self.room = MOST_KEPT
+        self.room = MAX_KEPT
 
     def find(self, scope: Scope) -> Answer | None:
         path = scope["path"]

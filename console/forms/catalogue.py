@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 LONGEST_QUERY = 200
 LONGEST_VALUE = 80
-MOST_VALUES = 30
+MAX_VALUES = 30
 PROVIDERS = {"google": "Google", "meta": "Meta", "openai": "OpenAI", "qwen": "Qwen", "mistralai": "Mistral AI"}
 PROVIDERS |= {"deepseek-ai": "DeepSeek", "zai-org": "Z.ai", "microsoft": "Microsoft", "nvidia": "NVIDIA"}
 
@@ -79,7 +79,7 @@ class CatalogueFilter:
     @classmethod
     def parse(cls, query: QueryDict) -> "CatalogueFilter":
         def values(group: str) -> frozenset[str]:
-            return frozenset(value[:LONGEST_VALUE] for value in query.getlist(group)[:MOST_VALUES] if value)
+            return frozenset(value[:LONGEST_VALUE] for value in query.getlist(group)[:MAX_VALUES] if value)
 
         q = query.get("q", "").replace("\x00", "").strip()[:LONGEST_QUERY]
         return cls(q=q, chosen={group: values(group) for group in GROUPS})

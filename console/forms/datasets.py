@@ -11,7 +11,7 @@ from jobs.models import Dataset
 from jobs.models.fields.names import LONGEST_NAME
 from jobs.services.datasets import spec
 
-from .fields import DisplayNameField, MultilineField, check_name_length, report_problems, said_by
+from .fields import DisplayNameField, MultilineField, check_name_length, lazy_text, report_problems
 
 ACCEPTED = ".jsonl,.ndjson,.json,.csv,.tsv,.tab,.txt,application/jsonl,application/json,text/csv"
 NOWHERE = -1
@@ -114,7 +114,7 @@ class SplitForm(forms.Form):
         min_value=spec.MIN_SHARE,
         max_value=spec.MAX_SHARE,
         help_text=_("10 is usual. Vertex AI takes at most a quarter of the size of the training data."),
-        error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), said_by(spec.share_remedy)),
+        error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), lazy_text(spec.share_remedy)),
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
     )
     seed = forms.IntegerField(
@@ -123,6 +123,6 @@ class SplitForm(forms.Form):
         min_value=0,
         max_value=spec.LARGEST_SEED,
         help_text=_("The same seed makes the same split again."),
-        error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), said_by(spec.seed_remedy)),
+        error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), lazy_text(spec.seed_remedy)),
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
     )

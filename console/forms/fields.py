@@ -11,7 +11,7 @@ from jobs.errors import Problem
 from jobs.models.fields.names import LONGEST_NAME, name_problem
 
 
-def said_by(sentence: Callable[[], str]) -> str:
+def lazy_text(sentence: Callable[[], str]) -> str:
     """A sentence of the domain, in the language of whoever reads the form. As plain text: Django fills in values of its
     own, which a sentence that can be told again would take for its own."""
     return lazy(lambda: "".join([sentence()]), str)()
@@ -46,7 +46,7 @@ def fill_replicas(values: dict[str, Any], low: str, high: str) -> None:
 
 class DisplayNameField(forms.CharField):
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(error_messages={"required": said_by(lambda: name_problem("")[1])}, **kwargs)
+        super().__init__(error_messages={"required": lazy_text(lambda: name_problem("")[1])}, **kwargs)
         self.validators = [check_display_name]
 
 
@@ -82,7 +82,7 @@ def ask_for_licence(form: forms.Form, licence: str, refusal: str) -> None:
 class StepForm(forms.Form):
     use_required_attribute = False
 
-    def typed(self) -> dict[str, Any]:
+    def raw_data(self) -> dict[str, Any]:
         """The values as typed, fit for JSON; a file is not among them."""
         kept = [name for name, field in self.fields.items() if not isinstance(field, forms.FileField)]
         return {name: self[name].data for name in kept}

@@ -37,10 +37,12 @@ class NotificationForm(forms.Form):
 
     @classmethod
     def first(cls, choice: NotificationChoice) -> dict[str, Any]:
-        chosen = [f"{kind.value}:{way.value}" for kind in KINDS for way in NotificationWay if choice.ticked(kind, way)]
+        chosen = [
+            f"{kind.value}:{way.value}" for kind in KINDS for way in NotificationWay if choice.is_ticked(kind, way)
+        ]
         return {"email": choice.email, "webhook_url": choice.webhook_url, "ways": chosen}
 
-    def chosen_ways(self) -> Mapping[str, list[str]]:
+    def ways_by_kind(self) -> Mapping[str, list[str]]:
         ticked: list[str] = self.cleaned_data["ways"]
         return {
             kind.value: [way.value for way in NotificationWay if f"{kind.value}:{way.value}" in ticked]
@@ -50,7 +52,7 @@ class NotificationForm(forms.Form):
     def describe_ways(self) -> str:
         """A line for each kind. A way without an address sends nothing."""
         ways = [way for way in NotificationWay if self.cleaned_data[ADDRESS_FIELDS[way]]]
-        chosen = self.chosen_ways()
+        chosen = self.ways_by_kind()
         labels = {kind: ", ".join(str(way.label) for way in ways if way.value in chosen[kind.value]) for kind in KINDS}
         return "\n".join(f"{kind.label} ({label})" for kind, label in labels.items() if label)
 

@@ -149,13 +149,13 @@ def _celery(name: str, work: str, at_once: int, environment: dict[str, str], pro
     return Process(name, command, {**environment, "REMAP_SIGTERM": "SIGQUIT"}, None, project_dir)
 
 
-def bracketed(host: str) -> str:
+def bracket_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
 def address(host: str, port: int) -> str:
     """Of the pages, for a browser on this machine."""
-    return f"http://{bracketed(reachable(host))}:{port}"
+    return f"http://{bracket_host(reachable(host))}:{port}"
 
 
 def reachable(host: str) -> str:

@@ -74,7 +74,7 @@ def any_free(host: str) -> int:
         return int(probe.getsockname()[1])
 
 
-def held(port: int) -> socket.socket | None:
+def hold_port(port: int) -> socket.socket | None:
     """A sign for other consoles on this machine that this port is taken before anything listens on it: a name of a
     socket, which Linux frees with the process. None: another console holds it. Elsewhere it holds nothing."""
     sign = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -104,7 +104,7 @@ class RunDirectory:
         while not self._try_lock():
             owner = read_json(self.state)
             if is_alive(int(owner.get("pid", 0)) or os.getpid()):
-                raise AlreadyRunning(self._described(owner))
+                raise AlreadyRunning(self._describe(owner))
             if time.monotonic() > deadline:
                 numbers = ", ".join(str(pid) for pid in owner.get("processes", {}).values())
                 raise StillStopping(numbers)
@@ -118,7 +118,7 @@ class RunDirectory:
         return True
 
     @staticmethod
-    def _described(owner: dict[str, Any]) -> str:
+    def _describe(owner: dict[str, Any]) -> str:
         return f"process {owner['pid']}, {owner.get('url') or 'still starting'}" if owner else "still starting"
 
     def record(self, url: str, processes: dict[str, int], children: list[dict[str, Any]] | None = None) -> bool:
@@ -157,7 +157,7 @@ class RunDirectory:
         """For the time of this run: two consoles that start at the same moment do not take the same."""
         if not (port and is_free(host, port)):
             return False
-        sign = held(port)
+        sign = hold_port(port)
         if sign:
             self.signs.append(sign)
         return sign is not None

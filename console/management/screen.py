@@ -10,13 +10,13 @@ from contextlib import suppress
 from typing import Final, TextIO
 
 # Characters that wait to be written, and as many more for what only the terminal gets.
-MOST: Final = 250_000
+MAX_SIZE: Final = 250_000
 
 
 class Screen:
     """`stream` may be None, or any that is closed or broken: then nothing is shown."""
 
-    def __init__(self, stream: TextIO | None, most: int = MOST) -> None:
+    def __init__(self, stream: TextIO | None, most: int = MAX_SIZE) -> None:
         self._stream, self._most = stream, most
         self._changed = threading.Condition()
         self._queue: list[str] = []

@@ -120,7 +120,7 @@ class Child:
         }
 
 
-def described(code: int) -> str:
+def describe_exit(code: int) -> str:
     if code >= 0:
         return f"exit code {code}"
     with suppress(ValueError):
@@ -240,7 +240,7 @@ class Supervisor:
     def _check_ready(self, child: Child) -> bool:
         code = child.popen.poll()
         if code is not None:
-            raise StartFailed(child.process.name, f"ended with {described(code)}", self._tail(child.process.name))
+            raise StartFailed(child.process.name, f"ended with {describe_exit(code)}", self._tail(child.process.name))
         child.ear.listen()
         return child.ear.is_ready
 
@@ -282,7 +282,7 @@ class Supervisor:
             child.ear.listen()
             self._end_if_deaf(child, now)
         elif child.again_at is None:
-            self._bury(child, code, now)
+            self._reap(child, code, now)
         elif now >= child.again_at:
             self._replace(child, now)
 
@@ -295,13 +295,13 @@ class Supervisor:
             child.reason, child.kill_at = child.complaint(), now + self.patience.deaf_grace
             end_group(child.popen.pid, signal.SIGTERM)
 
-    def _bury(self, child: Child, code: int, now: float) -> None:
+    def _reap(self, child: Child, code: int, now: float) -> None:
         """What the dead process had started goes with it, so that its ports and files are free."""
         end_group(child.popen.pid, signal.SIGKILL)
         child.ear.close()
         if now - child.started > STEADY_AFTER:
             child.pause, child.failures = FIRST_PAUSE, 0
-        self._postpone(child, child.reason if child.kill_at is not None else f"stopped ({described(code)})", now)
+        self._postpone(child, child.reason if child.kill_at is not None else f"stopped ({describe_exit(code)})", now)
 
     def _postpone(self, child: Child, reason: str, now: float) -> None:
         child.reason, child.again_at = reason, now + child.pause

@@ -14,7 +14,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import IO, TextIO
 
-from console.management.screen import MOST, Screen
+from console.management.screen import MAX_SIZE, Screen
 from jobs.log_lines import escape
 
 COLOURS = {"web": 36, "worker": 32, "vertex": 35, "storage": 33, "cache": 34}
@@ -51,7 +51,7 @@ class Log(RotatingFileHandler):
 
 class Terminal:
     def __init__(
-        self, logs: Path, stream: TextIO | None = None, *, log_size: int = LOG_BYTES, screen_size: int = MOST
+        self, logs: Path, stream: TextIO | None = None, *, log_size: int = LOG_BYTES, screen_size: int = MAX_SIZE
     ) -> None:
         """`log_size`: bytes in a file before a new one is begun. `screen_size`: characters that wait for a terminal."""
         with suppress(OSError):

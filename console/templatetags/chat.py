@@ -66,7 +66,7 @@ def place(tree: Any, message: Message) -> Any:
 @register.simple_tag
 def can_drop(tree: Any, message: Message, talk: Conversation) -> bool:
     """Whether older turns are there that a model which can't read all could do without."""
-    told = tree.told(message.parent_id, talk.sent_from_id)
+    told = tree.prompt_ids(message.parent_id, talk.sent_from_id)
     return message.error_code == "CONTEXT_LENGTH" and not policies.why_not_drop_oldest(told)
 
 

@@ -72,7 +72,7 @@ def figures(message: Message) -> Figures:
 
 
 @register.simple_tag
-def written(message: Message) -> dict[str, int]:
+def streaming_progress(message: Message) -> dict[str, int]:
     """How much there is of an answer that is being written, and for how long: a slow model is no stuck one."""
     # Claiming the row wrote `updated_at`; saving what came so far does not.
     seconds = (timezone.now() - message.updated_at).total_seconds()
@@ -105,16 +105,16 @@ class Filled:
 
 
 @register.simple_tag
-def filled(
+def context_usage(
     talk: Conversation, turns: Iterable[Message], message: Message | None, size: int | None, earlier: int | str = 0
 ) -> Filled:
     """By the count that came with the last answer; without one, as before the first answer, by the length of all that
     was said, also of what is `earlier` than the turns of the page."""
     branch = list(turns or ())
     if not branch and message:
-        branch = [message] if _counted(message) else talk.path(message)
+        branch = [message] if _count_tokens(message) else talk.path(message)
     last = next((turn for turn in reversed(branch) if turn.role == Role.ASSISTANT and not turn.is_live), None)
-    if last and (count := _counted(last)) is not None:
+    if last and (count := _count_tokens(last)) is not None:
         return Filled(count, size, is_estimate=False)
     if last:
         branch = talk.path(last) if earlier else branch[: branch.index(last) + 1]
@@ -122,7 +122,7 @@ def filled(
     return Filled(estimate(text) if text else 0, size, is_estimate=bool(text))
 
 
-def _counted(message: Message) -> int | None:
+def _count_tokens(message: Message) -> int | None:
     usage = message.usage
     known = "prompt_tokens" in usage and "completion_tokens" in usage
     return usage["prompt_tokens"] + usage["completion_tokens"] if known else None

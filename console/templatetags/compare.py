@@ -9,6 +9,6 @@ register = template.Library()
 
 
 @register.filter
-def made_of(taken: Mapping[str, Any], message: Message) -> Any:
+def dataset_of_answer(taken: Mapping[str, Any], message: Message) -> Any:
     """The dataset that this answer became a row of, if it did."""
     return taken.get(str(message.pk))

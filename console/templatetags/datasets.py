@@ -58,11 +58,11 @@ class Mark:
 def tokens(count: int) -> SafeString:
     """An estimate; the figure that was computed is in its title."""
     sentence = ngettext("≈ %(count)s token", "≈ %(count)s tokens", count) % {"count": compact(count)}
-    return format_html('<span class="num" title="{}">{}</span>', grouped(count), sentence)
+    return format_html('<span class="num" title="{}">{}</span>', group_digits(count), sentence)
 
 
 @register.filter
-def grouped(number: int) -> str:
+def group_digits(number: int) -> str:
     return str(number_format(number, use_l10n=True, force_grouping=True))
 
 
@@ -110,9 +110,11 @@ def labels(bins: list[list[int]]) -> list[Mark]:
     every = -(-len(bins) // LABELS)
     step = 100 / max(len(bins), 1)
     edges = [
-        Mark(f"{step * index:.2f}%", grouped(first)) for index, (first, *_rest) in enumerate(bins) if index % every == 0
+        Mark(f"{step * index:.2f}%", group_digits(first))
+        for index, (first, *_rest) in enumerate(bins)
+        if index % every == 0
     ]
-    return [*edges, Mark("100%", grouped(bins[-1][1]), is_last=True)] if bins else []
+    return [*edges, Mark("100%", group_digits(bins[-1][1]), is_last=True)] if bins else []
 
 
 def mark_of(limit: int, bins: list[list[int]]) -> Mark | None:
@@ -121,5 +123,5 @@ def mark_of(limit: int, bins: list[list[int]]) -> Mark | None:
     for index, (first, last, _rows) in enumerate(bins):
         if first <= limit < last and limit > bins[0][0]:
             x = step * (index + (limit - first) / (last - first))
-            return Mark(f"{x:.2f}%", grouped(limit), is_last=x > 75)
+            return Mark(f"{x:.2f}%", group_digits(limit), is_last=x > 75)
     return None

@@ -34,18 +34,18 @@ def notification_icon(notification: object) -> SafeString:
     """The sentence beside it says the same, so it has no text of its own."""
     facts = getattr(notification, "facts", {})
     look = LOOKS[NotificationKind(getattr(notification, "kind", K.TEST))]
-    return _shown(PARTLY if facts.get("state") == "PARTIALLY_SUCCEEDED" else look)
+    return _render_look(PARTLY if facts.get("state") == "PARTIALLY_SUCCEEDED" else look)
 
 
 @register.simple_tag
 def delivery_icon(state: str) -> SafeString:
-    return _shown(SENT[DeliveryState(state)])
+    return _render_look(SENT[DeliveryState(state)])
 
 
 @register.simple_tag
 def running_icon() -> SafeString:
-    return _shown(RUNNING)
+    return _render_look(RUNNING)
 
 
-def _shown(look: Look) -> SafeString:
+def _render_look(look: Look) -> SafeString:
     return format_html('<span class="st {}">{}</span>', look.look, icon(look.icon))

@@ -26,14 +26,14 @@ def stencil(context: Context, template_name: str, like: Any, **words: Any) -> Sa
     page: Any = context.render_context
     drawn: dict[tuple[str, Any], list[str]] = page.setdefault(__name__, {})
     if (template_name, like) not in drawn:
-        drawn[template_name, like] = _drawn(context, template_name, like, words)
+        drawn[template_name, like] = _split_template(context, template_name, like, words)
     safe = {word: conditional_escape(value) for word, value in words.items()}
     pieces = drawn[template_name, like].copy()
     pieces[1::2] = [safe[word] for word in pieces[1::2]]
     return SafeString("".join(pieces))
 
 
-def _drawn(context: Context, template_name: str, like: Any, words: dict[str, Any]) -> list[str]:
+def _split_template(context: Context, template_name: str, like: Any, words: dict[str, Any]) -> list[str]:
     """The text between the holes, and in turn with it the word for each hole."""
     assert context.template is not None
     holes = {word: f"{MARK}{word}!" for word in words}

@@ -195,14 +195,14 @@ def browse(request: ConsoleRequest) -> HttpResponse:
     """A path that was typed wrong, or not to its end, begins with the buckets, and says why."""
     into, problem = into_of(request), ""
     try:
-        uri = folder_of(typed_of(request, into))
+        uri = folder_of(start_address(request, into))
     except ValueError as error:
         uri, problem = "", str(error)
     part = "dialog" if request.GET.get("panel") == "open" else "browser"
-    return shown(request, into, uri, part, problem)
+    return render_folder(request, into, uri, part, problem)
 
 
-def typed_of(request: ConsoleRequest, into: Into) -> str:
+def start_address(request: ConsoleRequest, into: Into) -> str:
     """What stands in the field is where to begin; a folder for an output is a new one, so the one above it is."""
     if "uri" in request.GET:
         return request.GET["uri"]
@@ -210,7 +210,7 @@ def typed_of(request: ConsoleRequest, into: Into) -> str:
     return typed.rpartition("/")[0] if into.name == "output_uri" and typed.count("/") > 2 else typed
 
 
-def shown(
+def render_folder(
     request: ConsoleRequest, into: Into, uri: str, part: str, problem: str = "", status: int = 200
 ) -> HttpResponse:
     now, token = timezone.now(), request.GET.get("page", "").replace("\x00", "")[:1500]
@@ -218,9 +218,9 @@ def shown(
     try:
         page, is_asked = browsing.ask(request.user, uri, token, now, **wanted)
     except NotAllowedNow as error:
-        return shown(request, into, "", part, str(error), status)
+        return render_folder(request, into, "", part, str(error), status)
     if is_asked:
-        tasks.kick(tasks.list_storage, listing_id=str(page.pk))
+        tasks.enqueue_after_commit(tasks.list_storage, listing_id=str(page.pk))
     context: dict[str, Any] = {
         "browser": Browser(
             into, uri, page, now, is_dialog="panel" in request.GET, may_choose=browsing.may_look(request.user, uri)
@@ -240,7 +240,7 @@ def choose(request: ConsoleRequest) -> HttpResponse:
     try:
         chosen = folder_of(uri if name is None else below(uri, name))
     except ValueError as error:
-        return shown(request, into, folder_of(uri) if usable(uri) else "", "browser", str(error), status=422)
+        return render_folder(request, into, folder_of(uri) if usable(uri) else "", "browser", str(error), status=422)
     if not wants_fragment(request):
         return hx_redirect(request, into.page_with(chosen))
     field = into.form(chosen)[into.name]

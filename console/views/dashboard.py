@@ -10,7 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from console.presenters.endpoints.details import RUNNING, Shown, money, shown
+from console.presenters.endpoints.details import RUNNING, Shown, describe_endpoints, money
 from console.presenters.endpoints.served_models import models_of
 from console.presenters.health.setup import steps_left
 from console.presenters.health.status_words import cards, overall
@@ -70,17 +70,17 @@ def recent_jobs(user: User) -> dict[str, Any]:
 
 
 def recent_endpoints(user: User) -> dict[str, Any]:
-    return {"endpoints": shown(Endpoint.objects.visible_to(user).shown().with_model()[:RECENT])}
+    return {"endpoints": describe_endpoints(Endpoint.objects.visible_to(user).not_deleted().with_model()[:RECENT])}
 
 
 def status(user: User) -> dict[str, Any]:
     """The same for everybody: the parts that all jobs depend on."""
-    found = parts.parts(timezone.now())
-    look, line = overall(parts.counted(found))
+    found = parts.list_services(timezone.now())
+    look, line = overall(parts.count_states(found))
     return {
         "overall_look": look,
         "overall": line,
-        "problems": [card for card in cards(found) if card.part.is_problem],
+        "problems": [card for card in cards(found) if card.service.is_problem],
         "catalogue": CatalogueSync.objects.first(),
         "unknown_jobs": orphaned_jobs.unknown_jobs(),
     }

@@ -71,7 +71,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 @requires_csrf_token
-def failed(request: HttpRequest) -> HttpResponse:
+def server_error(request: HttpRequest) -> HttpResponse:
     """Must work when nothing else does: without the shell if drawing it fails, too."""
     if shortage := shortage_of(sys.exception()):
         return short(cast(HtmxRequest, request), shortage)

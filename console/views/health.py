@@ -24,8 +24,8 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
     now = timezone.now()
-    checks = readiness.asked(readiness.WEB, now)
-    return told(checks, processes=readable(readiness.asked(readiness.PROCESSES, now)))
+    checks = readiness.run_checks(readiness.WEB, now)
+    return health_response(checks, processes=readable(readiness.run_checks(readiness.PROCESSES, now)))
 
 
 @login_not_required
@@ -34,10 +34,10 @@ def readyz(request: HttpRequest) -> JsonResponse:
 def readyz_of(request: HttpRequest, kind: str) -> JsonResponse:
     if kind not in readiness.KINDS:
         raise Http404
-    return told(readiness.asked(readiness.KINDS[kind], timezone.now()))
+    return health_response(readiness.run_checks(readiness.KINDS[kind], timezone.now()))
 
 
-def told(problems: dict[str, str], **more: dict[str, str]) -> JsonResponse:
+def health_response(problems: dict[str, str], **more: dict[str, str]) -> JsonResponse:
     is_fine = not any(problems.values())
     answer = {"status": "ok" if is_fine else "failing", "checks": readable(problems), **more}
     return JsonResponse(answer, status=200 if is_fine else 503)

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from console.presenters.components.pager import listed
+from console.presenters.components.pager import paginate
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment, safe_next, snackbar
 from console.web.middleware import page_of as page_that_asked
 from jobs import shortages, tasks
@@ -40,7 +40,7 @@ def index(request: ConsoleRequest) -> HttpResponse:
     rows = Notification.objects.visible_to(request.user).prefetch_related("deliveries")
     if about in FILTERS:
         rows = rows.filter(subject=about)
-    page = listed(rows.unread() if unread else rows, request.GET, ())
+    page = paginate(rows.unread() if unread else rows, request.GET, ())
     context = {
         "page": page,
         "filters": filters(about if about in FILTERS else "", unread),
@@ -83,7 +83,7 @@ def latest(request: ConsoleRequest) -> HttpResponse:
     response = render(request, "notifications/latest.html", context)
     shown = page_that_asked(request.htmx) or ""
     fresh = [row for row in rows if since and row.created_at > since and row.read_at is None]
-    return announced(response, [row for row in fresh if str(row.subject_id) not in shown])
+    return add_snackbar(response, [row for row in fresh if str(row.subject_id) not in shown])
 
 
 def moving(request: ConsoleRequest) -> "QuerySet[Endpoint]":
@@ -97,7 +97,7 @@ def joining(request: ConsoleRequest) -> "QuerySet[DeployedModel]":
     return found.exclude(endpoint__state__in=ENDPOINT_TRANSIENT)[:UNDER_WAY]
 
 
-def announced(response: HttpResponse, fresh: list[Notification]) -> HttpResponse:
+def add_snackbar(response: HttpResponse, fresh: list[Notification]) -> HttpResponse:
     """As a snackbar, which a screen reader speaks; the page of the thing itself says it already."""
     if len(fresh) == 1:
         url = reverse("notification", args=[fresh[0].pk])
@@ -129,24 +129,24 @@ def follow(request: ConsoleRequest, pk: UUID) -> HttpResponse:
 @require_POST
 def read(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     notifications.mark_read(get_object_or_404(Notification.objects.visible_to(request.user), pk=pk))
-    return changed(request)
+    return refresh_response(request)
 
 
 @require_POST
 def read_all(request: ConsoleRequest) -> HttpResponse:
     notifications.mark_all_read(request.user, moment(request.POST.get("until", "")) or timezone.now())
-    return changed(request)
+    return refresh_response(request)
 
 
 @require_POST
 def try_again(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     delivery = get_object_or_404(Delivery.objects.visible_to(request.user), pk=pk)
     deliveries.again(delivery, timezone.now())
-    tasks.kick(tasks.deliver, delivery_id=str(pk))
-    return changed(request)
+    tasks.enqueue_after_commit(tasks.deliver, delivery_id=str(pk))
+    return refresh_response(request)
 
 
-def changed(request: ConsoleRequest) -> HttpResponse:
+def refresh_response(request: ConsoleRequest) -> HttpResponse:
     """The bell and the list fetch themselves at once, also where the live stream is away."""
     if not request.htmx:
         return hx_redirect(request, safe_next(request, "notifications"))

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from console.presenters.catalogue import model_families
-from console.presenters.components.highlight import highlighted
+from console.presenters.components.highlight import highlight
 from console.web.http import ConsoleRequest
 from jobs.models import Conversation, Dataset, Endpoint, PublisherModel, TuningJob
 
@@ -56,18 +56,18 @@ def page_of(view: str) -> Callable[[Any], str]:
     return lambda row: reverse(view, args=[row.pk])
 
 
-def tuned(user: User) -> "QuerySet[Any]":
-    return TuningJob.objects.visible_to(user).rows().tuned()
+def list_tuned_models(user: User) -> "QuerySet[Any]":
+    return TuningJob.objects.visible_to(user).rows().with_tuned_model()
 
 
 KINDS = (
     Kind(
-        _("Models"), "potted_plant", ("display_name", "name"), lambda user: PublisherModel.objects.listed(),
+        _("Models"), "potted_plant", ("display_name", "name"), lambda user: PublisherModel.objects.only_listed(),
         lambda row: model_families.Variant(row, "").url, "model-garden", has_search=True,
     ),
     Kind(
-        _("Tuned models"), "tune", ("display_name", "base_model", "tuned_model"), tuned, page_of("tuned-model"),
-        "tuned-models", has_search=True,
+        _("Tuned models"), "tune", ("display_name", "base_model", "tuned_model"), list_tuned_models,
+        page_of("tuned-model"), "tuned-models", has_search=True,
     ),
     Kind(
         _("Tuning jobs"), "model_training", ("display_name", "base_model", "resource_name"),
@@ -75,7 +75,7 @@ KINDS = (
     ),
     Kind(
         _("Endpoints"), "dns", ("display_name", "main_model__base_model", "resource_name"),
-        lambda user: Endpoint.objects.visible_to(user).shown().with_model(), page_of("endpoint-detail"),
+        lambda user: Endpoint.objects.visible_to(user).not_deleted().with_model(), page_of("endpoint-detail"),
         "endpoint-list", has_search=True,
     ),
     Kind(
@@ -117,7 +117,7 @@ def matching(kind: Kind, user: User, q: str) -> "QuerySet[Any]":
 
 def hit_of(kind: Kind, row: Any, q: str) -> Hit:
     title, detail = (text_of(row, field) for field in kind.fields[:2])
-    return Hit(highlighted(title, q), kind.url(row), highlighted(detail, q), row)
+    return Hit(highlight(title, q), kind.url(row), highlight(detail, q), row)
 
 
 def text_of(row: Any, field: str) -> str:

@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
-from console.presenters.components.pager import CREATED, Head, listed
+from console.presenters.components.pager import CREATED, Head, paginate
 from console.presenters.endpoints.search import words_of
 from console.presenters.tuning.progress import JobStand, stand
 from console.web.http import ConsoleRequest, page_or_fragment
@@ -32,19 +32,19 @@ SHOWN = (
 )  # fmt: skip
 
 
-def tuned_by(request: ConsoleRequest) -> TuningJobQuerySet:
+def list_jobs(request: ConsoleRequest) -> TuningJobQuerySet:
     """Each with its version, and with those of its deployed models that stand for an endpoint in `main_models`, the
     newest first."""
     models = DeployedModel.objects.select_related("endpoint__main_model").filter(endpoint__main_model=F("pk"))
     shown = models.exclude(endpoint__state=EndpointState.DELETED).order_by("-endpoint__created_at", "-endpoint__pk")
     prefetched = Prefetch("deployed_models", shown, to_attr="main_models")
-    return TuningJob.objects.visible_to(request.user).tuned().with_version().prefetch_related(prefetched)
+    return TuningJob.objects.visible_to(request.user).with_tuned_model().with_version().prefetch_related(prefetched)
 
 
 @require_safe
 def index(request: ConsoleRequest) -> HttpResponse:
     text = words_of(request.GET)
-    page = listed(matching(tuned_by(request), text).only(*SHOWN), request.GET, HEADS)
+    page = paginate(matching(list_jobs(request), text).only(*SHOWN), request.GET, HEADS)
     context = {"page": page, "q": text, "rows": [(job, default_checkpoint(job)) for job in page.rows]}
     return page_or_fragment(request, "tuned_models/list.html", "table", context)
 
@@ -62,16 +62,16 @@ def default_checkpoint(job: TuningJob) -> dict[str, Any] | None:
     return next((one for one in job.checkpoints if one["checkpoint_id"] == chosen), None)
 
 
-def shared_of(job: TuningJob) -> DeployedModelQuerySet:
+def other_deployments(job: TuningJob) -> DeployedModelQuerySet:
     """Where the model serves beside the one that the endpoint stands for."""
     return job.deployed_models.live().exclude(endpoint__main_model=F("pk")).select_related("endpoint")
 
 
 @require_safe
 def detail(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    job: TuningJob = get_object_or_404(tuned_by(request).select_related("dataset", "validation_dataset"), pk=pk)
+    job: TuningJob = get_object_or_404(list_jobs(request).select_related("dataset", "validation_dataset"), pk=pk)
     standing: JobStand = stand(job)
-    versions = tuned_by(request).filter(display_name=job.display_name).defer("log_text", "data_stats", "description")
+    versions = list_jobs(request).filter(display_name=job.display_name).defer("log_text", "data_stats", "description")
     context = {
         "job": job,
         "stand": standing,
@@ -85,6 +85,6 @@ def detail(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
             for one in job.checkpoints
         ],
         "folder": endpoints.artifact_uri(job),
-        "shared": list(shared_of(job)),
+        "shared": list(other_deployments(job)),
     }
     return render(request, "tuned_models/detail.html", context)

@@ -163,12 +163,12 @@ def address_of(request: HttpRequest) -> str:
 
 
 @receiver(user_logged_in)
-def signed_in(user: Any, **_: Any) -> None:
+def record_sign_in(user: Any, **_: Any) -> None:
     audit.record("session.sign_in", audit.account(user), actor=user)
 
 
 @receiver(user_logged_out)
-def signed_out(user: Any, **_: Any) -> None:
+def record_sign_out(user: Any, **_: Any) -> None:
     """Nobody signs out where nobody had signed in."""
     if user is not None:
         audit.record("session.sign_out", audit.account(user), actor=user)

@@ -58,13 +58,13 @@ SECURITY_HEADERS = {
 PERSON = "console.person"
 STATUS_OF = {
     errors.DatasetRejected: 422,
-    errors.PictureRefused: 422,
+    errors.ImageRefused: 422,
     errors.NotAllowedNow: 409,
     errors.InvalidTransition: 409,
     errors.KeyReused: 409,
     errors.NoRoom: 503,
     errors.StoreUnavailable: 503,
-    errors.PictureGone: 409,
+    errors.ImageGone: 409,
 }
 RETRY_SECONDS = 10
 CSRF_INPUT = re.compile(rb'name="csrfmiddlewaretoken" value="[^"]+"')
@@ -109,7 +109,7 @@ class SecurityHeadersMiddleware:
             response.headers.setdefault(name, value)
         if response.has_header("Cache-Control"):
             return response
-        return self.kept_privately(request, response)
+        return self.set_cache_control(request, response)
 
     @staticmethod
     def bare(response: HttpResponseBase) -> HttpResponseBase:
@@ -122,7 +122,7 @@ class SecurityHeadersMiddleware:
         return response
 
     @staticmethod
-    def kept_privately(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    def set_cache_control(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         page = response.get("Content-Type", "").startswith("text/html") and "HX-Request" not in request.headers
         if page or request.method != "GET" or response.status_code != 200 or not isinstance(response, HttpResponse):
             patch_cache_control(response, no_store=True)

@@ -93,7 +93,7 @@ class Subscription:
 
     @property
     def fold(self) -> Fold:
-        return newest_of_each_event if self.live else joined
+        return newest_of_each_event if self.live else join_entries
 
 
 def subscription(path: str, ticket: str, session: str) -> Subscription:
@@ -155,7 +155,7 @@ def frames(wanted: Subscription, places: Places, found: Mapping[bytes, list[Entr
                 yield frame(event_id, {b"event": b"end-" + key.removeprefix(CHAT_KEY)})
 
 
-def joined(entries: Iterable[Entry]) -> list[Entry]:
+def join_entries(entries: Iterable[Entry]) -> list[Entry]:
     """What piled up of one answer as two entries at most, and what is an event of its own after them."""
     found: list[Entry] = []
     drawn: list[Entry] = []
@@ -188,7 +188,7 @@ async def answer(send: Send, status: int, text: str, *more: tuple[bytes, bytes])
     await send({"type": "http.response.body", "body": text.encode()})
 
 
-async def disconnected(receive: Receive) -> None:
+async def wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
@@ -305,7 +305,7 @@ class Streams:
 
     async def run_until_over(self, pumping: Any, receive: Receive) -> None:
         """Until the stream ends, the browser leaves, the server stops or the hour is up; the browser comes back."""
-        tasks = [asyncio.ensure_future(work) for work in (pumping, disconnected(receive), self.closing.wait())]
+        tasks = [asyncio.ensure_future(work) for work in (pumping, wait_for_disconnect(receive), self.closing.wait())]
         try:
             await asyncio.wait(tasks, timeout=STREAM_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         finally:

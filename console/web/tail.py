@@ -70,7 +70,7 @@ class Tail:
         self._positions: dict[bytes, bytes] = {}
         # A reading cannot be told of another stream while it waits: an entry of this one ends it.
         self._wake, self._woken = f"live:wake:{secrets.token_hex(8)}".encode(), b"0-0"
-        self._has_rung = False
+        self._is_interrupted = False
         self._task: asyncio.Task[None] | None = None
 
     @asynccontextmanager
@@ -79,7 +79,7 @@ class Tail:
         reader = Reader(dict(positions), fold)
         try:
             if self._join(reader):
-                await self._ring()
+                await self._interrupt_read()
             yield reader
         finally:
             self._leave(reader)
@@ -106,18 +106,18 @@ class Tail:
                 self._readers.pop(stream, None)
                 self._positions.pop(stream, None)
 
-    async def _ring(self) -> None:
+    async def _interrupt_read(self) -> None:
         """Once for all that come before the next reading begins."""
-        if self._has_rung:
+        if self._is_interrupted:
             return
-        self._has_rung = True
+        self._is_interrupted = True
         try:
             async with self._client.pipeline(transaction=False) as pipe:
                 pipe.xadd(self._wake, {"": ""}, maxlen=1)
                 pipe.expire(self._wake, WAKE_SECONDS)
                 await pipe.execute()
         except BaseException:
-            self._has_rung = False
+            self._is_interrupted = False
             raise
 
     async def _run(self) -> None:
@@ -152,7 +152,7 @@ class Tail:
         self._leave(reader)
 
     async def _read(self, asked: dict[bytes, bytes]) -> None:
-        self._has_rung = False
+        self._is_interrupted = False
         for stream, entries in await self._client.xread(asked, count=BATCH, block=self._block) or ():
             if stream == self._wake:
                 self._woken = entries[-1][0]

@@ -67,10 +67,10 @@ def _split(url: str) -> tuple[SplitResult, dict[str, str]]:
         raise ValueError("FILES_URL must not hold a key or a password; docs/operations.md says where credentials go.")
     if not _BUCKET.fullmatch(parts.netloc) or not _FOLDER.fullmatch(parts.path) or parts.fragment:
         raise ValueError(f"FILES_URL must be a bucket and a folder of plain letters; write for example {EXAMPLES}.")
-    return parts, _known(parts.scheme, pairs)
+    return parts, _check_options(parts.scheme, pairs)
 
 
-def _known(scheme: str, pairs: list[tuple[str, str]]) -> dict[str, str]:
+def _check_options(scheme: str, pairs: list[tuple[str, str]]) -> dict[str, str]:
     allowed = OPTIONS[scheme]
     if unknown := next((name for name, _value in pairs if name not in allowed), ""):
         raise ValueError(

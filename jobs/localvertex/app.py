@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jobs.localvertex.api import versions
-from jobs.localvertex.api.bodies import content_of, parsed
+from jobs.localvertex.api.bodies import content_of, parse_body
 from jobs.localvertex.api.callers import Hosts, why_not_answer
 from jobs.localvertex.api.errors import ApiError, from_http, precondition, unavailable
 from jobs.localvertex.api.faults import Fault, Faults
@@ -146,7 +146,7 @@ class Application:
 
     async def _infer(self, request: Request, endpoint: str, verb: str | None) -> Response:
         content = await content_of(request)
-        body = parsed(content)
+        body = parse_body(content)
         target = self._chat.target(endpoint, request.headers.get("host", ""), len(content))
         if verb == "serverStreamingPredict":
             raise precondition("The model server takes no tensors. Stream by chat/completions or :streamRawPredict.")
@@ -160,7 +160,7 @@ class Application:
         query = list(request.query_params.multi_items())
         version = values.pop("_version")
         call = Call(
-            self._parts, values, query, parsed(await content_of(request)), request.headers.get("host", ""), version
+            self._parts, values, query, parse_body(await content_of(request)), request.headers.get("host", ""), version
         )
         reply = await run_in_threadpool(self._run, route, call)
         as_ints = ENUMS_AS_INTS in (request.query_params.get("$alt"), request.query_params.get("alt"))

@@ -41,14 +41,14 @@ def why(written: list[str], code: int | None) -> str:
     """`code`: as Popen gives it, negative for a signal."""
     errors = [line for line in written if _ERROR.match(line)] or written
     said = "; ".join(line.strip() for line in errors[-2:])[-LONGEST:]
-    return " ".join(filter(None, (_sentence(said) or _ended(code), remedy(said))))
+    return " ".join(filter(None, (_sentence(said) or _describe_exit(code), remedy(said))))
 
 
 def _sentence(text: str) -> str:
     return f"{text}." if text and text[-1] not in ".!?" else text
 
 
-def _ended(code: int | None) -> str:
+def _describe_exit(code: int | None) -> str:
     if code is None:
         return ""
     if code >= 0:

@@ -47,7 +47,7 @@ environment:
 clients: set api_endpoint to the printed address, transport="rest", and any credentials.
 GET /healthz tells which base models are ready. SIGTERM stops the server and its children.
 """
-MOST_AT_ONCE = 16
+MAX_AT_ONCE = 16
 DAMAGED = (
     "If it is damaged, restore the last backup, or move it away: the local Vertex AI then begins with no jobs, models "
     "and endpoints."
@@ -81,7 +81,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--base-model",
-        type=_named_folder,
+        type=_parse_folder,
         action="append",
         default=[],
         metavar="ID=FOLDER",
@@ -142,8 +142,8 @@ def _seconds(text: str) -> float:
 
 
 def _count(text: str) -> int:
-    if not 1 <= int(text) <= MOST_AT_ONCE:
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to {MOST_AT_ONCE}")
+    if not 1 <= int(text) <= MAX_AT_ONCE:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to {MAX_AT_ONCE}")
     return int(text)
 
 
@@ -314,7 +314,7 @@ def _catalogue(weights: BaseModels) -> Catalogue:
     return known
 
 
-def _named_folder(text: str) -> tuple[str, Path]:
+def _parse_folder(text: str) -> tuple[str, Path]:
     name, separator, folder = text.partition("=")
     if not separator or not catalogue.ID.match(name):
         raise argparse.ArgumentTypeError(f"{text!r} is not {{publisher}}/{{model}}@{{version}}=FOLDER")

@@ -34,7 +34,7 @@ OF_SQLITE = {
 
 def shortage_of(error: BaseException | None) -> str:
     """A sentence with the remedy; empty when `error` is anything else."""
-    return next((found for each in _causes(error) if (found := _told_by(each))), "")
+    return next((found for each in _causes(error) if (found := _shortage_of_error(each))), "")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -45,7 +45,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
-def _told_by(error: BaseException) -> str:
+def _shortage_of_error(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return MEMORY
     if isinstance(error, sqlite3.Error):
@@ -53,7 +53,7 @@ def _told_by(error: BaseException) -> str:
     return OF_SYSTEM.get(error.errno or 0, "") if isinstance(error, OSError) else ""
 
 
-def told_in(text: str) -> str:
+def shortage_in_output(text: str) -> str:
     """As `shortage_of`, from the last words of a child process."""
     return next((sentence for code, sentence in OF_SYSTEM.items() if os.strerror(code) in text), "")
 

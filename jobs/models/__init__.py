@@ -13,7 +13,7 @@ from .chat import (
     Role,
     ShareLink,
     Vote,
-    with_pictures,
+    with_images,
 )
 from .dataset import ROW_LIMITS, Dataset, DatasetFormat, DatasetPart, DatasetShape
 from .deployed_model import DeployedModel, DeployedModelQuerySet
@@ -33,7 +33,7 @@ from .notification import (
 from .notification_words import Kind as NotificationKind
 from .session import SignedInSession
 from .spending import SpendingLimits, SpendingReservation
-from .status import PartState, ProbeResult, ProcessReport
+from .status import ProbeResult, ProcessReport, ServiceState
 from .storage import SharedFolder, StorageListing
 from .tuning import (
     GROUPS,
@@ -47,7 +47,7 @@ from .tuning import (
     TuningJobQuerySet,
     TuningMode,
     series,
-    thinned,
+    thin_out,
 )
 
 __all__ = [
@@ -87,7 +87,7 @@ __all__ = [
     "NotificationKind",
     "NotificationSubject",
     "NotificationWay",
-    "PartState",
+    "ServiceState",
     "Picture",
     "ProbeResult",
     "ProcessReport",
@@ -113,6 +113,6 @@ __all__ = [
     "bell_of",
     "preference_of",
     "series",
-    "thinned",
-    "with_pictures",
+    "thin_out",
+    "with_images",
 ]

@@ -6,7 +6,7 @@ from .fields.sentences import SentenceField
 
 
 class PublisherModelQuerySet(models.QuerySet["PublisherModel"]):
-    def listed(self) -> Self:
+    def only_listed(self) -> Self:
         return self.filter(is_listed=True)
 
 

@@ -23,7 +23,7 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
         return self.filter(owner_id=user.pk)
 
-    def listed(self) -> Self:
+    def for_list(self) -> Self:
         """Without the columns of comparisons and those that were only set up; pinned ones first."""
         return self.filter(comparison=None).exclude(**BARE).order_by("-pinned", "-updated_at")
 
@@ -84,16 +84,16 @@ class Conversation(models.Model):
     def path(self, leaf: "Message | None" = None) -> "list[Message]":
         """The branch that ends at `leaf` (default: `head`): what was said from its first question on, with pictures."""
         if leaf and leaf.parent_id is None:
-            return with_pictures([leaf])
+            return with_images([leaf])
         turns = {turn.pk: turn for turn in self.messages.only(*SAID)}
         branch: list[Message] = []
         at = leaf.pk if leaf else self.head_id
         while at is not None and at in turns:
             branch.append(turns[at])
             at = turns[at].parent_id
-        return with_pictures(branch[::-1])
+        return with_images(branch[::-1])
 
-    def sent(self, branch: "list[Message]") -> "list[Message]":
+    def prompt_turns(self, branch: "list[Message]") -> "list[Message]":
         """What of a branch the model is told."""
         begin = next((at for at, turn in enumerate(branch) if turn.pk == self.sent_from_id), 0)
         return branch[begin:]
@@ -117,7 +117,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         return self.filter(state__in=MESSAGE_LIVE)
 
 
-class PictureQuerySet(models.QuerySet["Picture"]):
+class ImageQuerySet(models.QuerySet["Picture"]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
         return self.filter(owner_id=user.pk)
 
@@ -128,7 +128,7 @@ class Message(models.Model):
     sanitised Markdown; `endpoint` that was asked (None for one copied or written by hand, which is no request) and, in
     words that outlive it, `answered_by`; `is_edited`: a person wrote it, or its beginning; `rating`: what they think
     of it. `key` makes a form sent twice one turn. `has_pictures` saves a query where most have none: read them by
-    `attached`."""
+    `attachments`."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     key = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
@@ -171,7 +171,7 @@ class Message(models.Model):
         return self.state in MESSAGE_LIVE
 
     @property
-    def attached(self) -> "list[Picture]":
+    def attachments(self) -> "list[Picture]":
         return list(self.pictures.all()) if self.has_pictures else []
 
     @property
@@ -182,7 +182,7 @@ class Message(models.Model):
         return self.role == Role.ASSISTANT and has_room and (limited or self.state in MESSAGE_CUT_OFF)
 
 
-def with_pictures(turns: list[Message]) -> list[Message]:
+def with_images(turns: list[Message]) -> list[Message]:
     """The same, with those of all read in one query, or in none."""
     models.prefetch_related_objects([turn for turn in turns if turn.has_pictures], "pictures")
     return turns
@@ -206,7 +206,7 @@ class Picture(models.Model):
     sha256 = models.CharField(max_length=64)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    objects = PictureQuerySet.as_manager()
+    objects = ImageQuerySet.as_manager()
 
     class Meta:
         ordering = ["position", "created_at"]

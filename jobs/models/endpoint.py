@@ -14,7 +14,7 @@ from .tuning import EventLevel
 if TYPE_CHECKING:
     from .deployed_model import DeployedModel
 
-MOST_REPLICAS = 100
+MAX_REPLICAS = 100
 LONGEST_LEASE = 24 * 30  # hours
 
 
@@ -26,7 +26,7 @@ class LeaseKind(models.TextChoices):
 
 
 class EndpointQuerySet(RemoteQuerySet):
-    def shown(self) -> Self:
+    def not_deleted(self) -> Self:
         return self.exclude(state=EndpointState.DELETED)
 
     def ready(self) -> Self:

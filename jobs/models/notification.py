@@ -22,7 +22,7 @@ from .fields.sentences import SentencesField
 from .notification_words import Kind
 from .tuning import TuningJob
 
-MOST_COUNTED = 100
+MAX_COUNTED = 100
 
 
 class Subject(models.TextChoices):
@@ -165,7 +165,7 @@ class NotificationChoice(models.Model):
     webhook_nonce = models.CharField(max_length=64, blank=True)
     ways = models.JSONField(default=dict, blank=True)
 
-    def ticked(self, kind: str, way: str) -> bool:
+    def is_ticked(self, kind: str, way: str) -> bool:
         chosen: list[Any] = self.ways.get(kind, list(Way.values) if kind in WANTED_AT_FIRST else [])
         return way in chosen
 
@@ -174,7 +174,7 @@ class NotificationChoice(models.Model):
         return bool(self.email and settings.EMAIL_HOST if way == Way.EMAIL else self.webhook_url)
 
     def wants(self, kind: str, way: str) -> bool:
-        return self.reaches(way) and self.ticked(kind, way) and (way != Way.EMAIL or self.email_confirmed)
+        return self.reaches(way) and self.is_ticked(kind, way) and (way != Way.EMAIL or self.email_confirmed)
 
 
 WANTED_AT_FIRST = frozenset(
@@ -205,7 +205,7 @@ def bell_of(user: AbstractBaseUser | AnonymousUser) -> Bell:
     """One query on indexes, because every page makes it."""
     assert user.pk is not None
     counted, *under_way = _bells().filter(pk=user.pk).first() or (0, False)
-    return Bell(min(counted or 0, MOST_COUNTED), any(under_way))
+    return Bell(min(counted or 0, MAX_COUNTED), any(under_way))
 
 
 @cache

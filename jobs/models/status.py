@@ -4,7 +4,7 @@ from django.utils.translation import gettext_lazy as _
 from .fields.sentences import SentenceField
 
 
-class PartState(models.TextChoices):
+class ServiceState(models.TextChoices):
     OK = "ok", _("Working")
     WARNING = "warning", _("Needs attention")
     FAILED = "failed", _("Not working")
@@ -15,7 +15,7 @@ class ProbeResult(models.Model):
     """What the worker last found of a part that only it can see. `detail` is a sentence with the remedy, or empty."""
 
     name = models.CharField(max_length=40, primary_key=True)
-    state = models.CharField(max_length=10, choices=PartState)
+    state = models.CharField(max_length=10, choices=ServiceState)
     detail = SentenceField(blank=True)
     facts = models.JSONField(default=dict)
     latency_ms = models.PositiveIntegerField(null=True)

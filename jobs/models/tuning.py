@@ -92,7 +92,7 @@ class TuningJobQuerySet(RemoteQuerySet):
         """By the group, whose index has them next to each other."""
         return self.filter(status_group__lte=StatusGroup.QUEUED)
 
-    def ended(self) -> Self:
+    def terminal(self) -> Self:
         return self.filter(state__in=TUNING_TERMINAL)
 
     def ended_since(self, moment: datetime) -> Self:
@@ -100,13 +100,13 @@ class TuningJobQuerySet(RemoteQuerySet):
         groups = (StatusGroup.FAILED, StatusGroup.SUCCEEDED)
         return self.filter(status_group__in=groups, status_group__gte=StatusGroup.FAILED, ended_at__gte=moment)
 
-    def tuned(self) -> Self:
+    def with_tuned_model(self) -> Self:
         """Those that left a model behind."""
         return self.filter(state__in=TUNED)
 
     def with_version(self) -> Self:
         """`version`: the how-manieth tuned model of its owner with this name it is."""
-        same = TuningJob.objects.tuned().filter(
+        same = TuningJob.objects.with_tuned_model().filter(
             owner=OuterRef("owner"), display_name=OuterRef("display_name"), created_at__lte=OuterRef("created_at")
         )
         return self.annotate(
@@ -298,10 +298,10 @@ def series(jobs: Iterable[TuningJob], tags: Iterable[str]) -> dict[uuid.UUID, Se
     points = Metric.objects.filter(job__in=list(found), tag__in=tags).order_by("job", "tag", "step")
     for job, tag, step, value, at in points.values_list("job", "tag", "step", "value", "wall_time"):
         found[job].setdefault(tag, []).append((step, value, at))
-    return {job: {tag: thinned(curve) for tag, curve in curves.items()} for job, curves in found.items()}
+    return {job: {tag: thin_out(curve) for tag, curve in curves.items()} for job, curves in found.items()}
 
 
-def thinned(points: list[T], most: int = POINTS_SHOWN) -> list[T]:
+def thin_out(points: list[T], most: int = POINTS_SHOWN) -> list[T]:
     """At even distances, counted from the end."""
     every = -(-len(points) // most) or 1
     return points[::-every][::-1]

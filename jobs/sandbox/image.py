@@ -27,10 +27,10 @@ MEMORY = 400 * MEGABYTE
 CPU_SECONDS = 5
 LARGEST_RESULT = 6 * MEGABYTE
 LARGEST_PNG = MEGABYTE // 2
-MOST_PIXELS = 24_000_000
+MAX_PIXELS = 24_000_000
 # Its decoder keeps three copies of the picture.
-MOST_WEBP_PIXELS = 16_000_000
-FEWEST_PIXELS = 8
+MAX_WEBP_PIXELS = 16_000_000
+MIN_PIXELS = 8
 ORIENTATION = 0x0112
 KINDS: dict[str, Callable[[io.BytesIO], Image.Image]] = {
     "PNG": PngImageFile,
@@ -63,51 +63,51 @@ def limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
 
-def opened(content: bytes, kind: str) -> Image.Image:
+def open_image(content: bytes, kind: str) -> Image.Image:
     """By the class of its kind, so that no other format is ever tried; not decoded yet."""
-    picture = KINDS[kind](io.BytesIO(content))
-    if picture.width * picture.height > (MOST_WEBP_PIXELS if kind == "WEBP" else MOST_PIXELS):
+    image = KINDS[kind](io.BytesIO(content))
+    if image.width * image.height > (MAX_WEBP_PIXELS if kind == "WEBP" else MAX_PIXELS):
         raise Refused("pixels")
-    return picture
+    return image
 
 
-def scaled(picture: Image.Image, side: int) -> Image.Image:
+def shrink(image: Image.Image, side: int) -> Image.Image:
     """At most `side` long, turned as it is to be seen, opaque: what is transparent is white."""
-    scale = min(1, side / max(picture.size))
-    if min(picture.size) * scale < FEWEST_PIXELS:
+    scale = min(1, side / max(image.size))
+    if min(image.size) * scale < MIN_PIXELS:
         raise Refused("narrow")
-    picture = with_true_colours(picture)
-    picture.thumbnail((side, side), Image.Resampling.BICUBIC)
-    if picture.mode == "I":
-        picture = picture.point(lambda value: value * (1 / 256)).convert("L")
-    turn = TURNS.get(orientation(picture))
-    if picture.mode == "RGBA":
-        below = Image.new("RGB", picture.size, "white")
-        below.paste(picture, mask=picture.getchannel("A"))
-        picture = below
-    picture = picture.convert("RGB")
-    return picture.transpose(turn) if turn is not None else picture
+    image = with_true_colours(image)
+    image.thumbnail((side, side), Image.Resampling.BICUBIC)
+    if image.mode == "I":
+        image = image.point(lambda value: value * (1 / 256)).convert("L")
+    turn = TURNS.get(orientation(image))
+    if image.mode == "RGBA":
+        below = Image.new("RGB", image.size, "white")
+        below.paste(image, mask=image.getchannel("A"))
+        image = below
+    image = image.convert("RGB")
+    return image.transpose(turn) if turn is not None else image
 
 
-def with_true_colours(picture: Image.Image) -> Image.Image:
+def with_true_colours(image: Image.Image) -> Image.Image:
     """In a mode that can be scaled: indices into a palette cannot."""
-    if picture.mode.startswith("I"):
-        return picture.convert("I")
-    if picture.mode in {"P", "LA", "PA", "La", "RGBa"} or "transparency" in picture.info:
-        return picture.convert("RGBA")
-    return picture.convert("L") if picture.mode == "1" else picture
+    if image.mode.startswith("I"):
+        return image.convert("I")
+    if image.mode in {"P", "LA", "PA", "La", "RGBa"} or "transparency" in image.info:
+        return image.convert("RGBA")
+    return image.convert("L") if image.mode == "1" else image
 
 
-def orientation(picture: Image.Image) -> Any:
+def orientation(image: Image.Image) -> Any:
     with suppress(Exception):
-        return picture.getexif().get(ORIENTATION)
+        return image.getexif().get(ORIENTATION)
     return None
 
 
-def encoded(picture: Image.Image, kind: str) -> tuple[str, bytes]:
+def encode(image: Image.Image, kind: str) -> tuple[str, bytes]:
     """Drawings stay exact as long as they are small."""
-    clean, content = Image.new("RGB", picture.size), io.BytesIO()
-    clean.paste(picture)
+    clean, content = Image.new("RGB", image.size), io.BytesIO()
+    clean.paste(image)
     if kind in {"PNG", "GIF"}:
         clean.save(content, "PNG")
         if content.tell() <= LARGEST_PNG:
@@ -117,10 +117,10 @@ def encoded(picture: Image.Image, kind: str) -> tuple[str, bytes]:
     return "image/jpeg", content.getvalue()
 
 
-def cleaned(content: bytes, kind: str, side: int) -> tuple[dict[str, Any], bytes]:
+def clean_image(content: bytes, kind: str, side: int) -> tuple[dict[str, Any], bytes]:
     try:
-        picture = scaled(opened(content, kind), side)
-        content_type, result = encoded(picture, kind)
+        image = shrink(open_image(content, kind), side)
+        content_type, result = encode(image, kind)
     except Refused as error:
         return {"refused": str(error)}, b""
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -129,16 +129,16 @@ def cleaned(content: bytes, kind: str, side: int) -> tuple[dict[str, Any], bytes
         return {"refused": "heavy"}, b""
     except Exception:
         return {"refused": "broken"}, b""
-    return {"content_type": content_type, "width": picture.width, "height": picture.height}, result
+    return {"content_type": content_type, "width": image.width, "height": image.height}, result
 
 
 def main() -> None:
     warnings.simplefilter("error", Image.DecompressionBombWarning)
-    Image.MAX_IMAGE_PIXELS = MOST_PIXELS
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
     kind, side = sys.argv[1], int(sys.argv[2])
     Image.preinit()
     limit()
-    head, result = cleaned(sys.stdin.buffer.read(), kind, side)
+    head, result = clean_image(sys.stdin.buffer.read(), kind, side)
     sys.stdout.buffer.write(json.dumps(head).encode() + b"\n" + result)
     sys.stdout.flush()
 

@@ -58,14 +58,14 @@ _TEX = re.compile(
 
 
 def render(markdown: str) -> str:
-    return math.drawn(_cleaner(asks=False).clean(_parser(asks=False).render(markdown)))
+    return math.render_formulas(_cleaner(asks=False).clean(_parser(asks=False).render(markdown)))
 
 
 def answer(markdown: str) -> str:
     """Nobody chose the links of an answer: they open the page that asks, in a tab of its own."""
     if _WORDS.fullmatch(markdown):
         return f"<p>{markdown.strip()}</p>\n"
-    return math.drawn(_cleaner(asks=True).clean(_parser(asks=True).render(markdown)))
+    return math.render_formulas(_cleaner(asks=True).clean(_parser(asks=True).render(markdown)))
 
 
 @cache

@@ -31,19 +31,19 @@ VALUES = {
         "width": r"\d(\.\d{1,3})?em",
     }.items()
 }
-MOST = 400
+MAX_FORMULAS = 400
 # What the converter does not know by these names.
 _SAME = {"aligned": "split", "gathered": "split", "alignedat": "split", "dcases": "cases", "smallmatrix": "matrix"}
 _ENVIRONMENT = re.compile(rf"\\(begin|end)\{{({'|'.join(_SAME)})\}}")
 _CODE = re.compile(r'(<pre class="code">)?<code class="math">([^<]*)</code>(?(1)</pre>)')
 
 
-def drawn(sanitised: str) -> str:
+def render_formulas(sanitised: str) -> str:
     """What is not understood stays as it is written; so does what comes after the first four hundred."""
-    return _CODE.sub(_drawn, sanitised, count=MOST) if 'class="math"' in sanitised else sanitised
+    return _CODE.sub(_render_formula, sanitised, count=MAX_FORMULAS) if 'class="math"' in sanitised else sanitised
 
 
-def _drawn(found: re.Match[str]) -> str:
+def _render_formula(found: re.Match[str]) -> str:
     display = "block" if found[1] else "inline"
     formula = mathml(html.unescape(found[2]), display)
     if not formula:
@@ -58,7 +58,7 @@ def mathml(tex: str, display: str) -> str:
     if "\\\\" in tex and "\\begin" not in tex:
         tex = rf"\begin{{split}}{tex}\end{{split}}"
     try:
-        return _written(_converter()(tex, display=display))
+        return _serialize(_converter()(tex, display=display))
     except Exception:  # it has a dozen kinds, for whatever a model may write
         return ""
 
@@ -69,12 +69,12 @@ def _converter() -> Any:
     return import_module("latex2mathml.converter").convert_to_element
 
 
-def _written(element: Element) -> str:
+def _serialize(element: Element) -> str:
     """Its texts hold entities, which stand for themselves nowhere."""
     text, name = html.unescape(element.text or ""), element.tag
     if name not in ELEMENTS or text in ("&", "\\") or re.match(r"\\[A-Za-z]", text) or (element.tail or "").strip():
         raise ValueError(name)
     values = {key: value for key, value in element.items() if key in VALUES and VALUES[key].fullmatch(value)}
     attributes = "".join(f' {key}="{value}"' for key, value in sorted(values.items()))
-    inner = html.escape(text, quote=False) + "".join(map(_written, element))
+    inner = html.escape(text, quote=False) + "".join(map(_serialize, element))
     return f"<{name}{attributes}>{inner}</{name}>"

@@ -93,7 +93,7 @@ def one(chance: random.Random, now: datetime, owner: Any, data: Any, number: int
 def pages(owner: User) -> Iterator[Asked]:
     jobs = TuningJob.objects.visible_to(owner)
     yield from in_each_order("/tuning/", jobs, job_list.HEADS)
-    yield from in_each_order("/models/", jobs.tuned(), tuned_models.HEADS)
+    yield from in_each_order("/models/", jobs.with_tuned_model(), tuned_models.HEADS)
     for words in FILTERS:
         yield Asked(f"/tuning/ with {words}", "first", f"/tuning/{pager.url({'filter': words})}")
     yield Asked("/metrics", "all", "/metrics", limit=METRICS_LIMIT_MS)
@@ -103,11 +103,11 @@ def in_each_order(path: str, rows: TuningJobQuerySet, heads: tuple[pager.Head, .
     """The first, the middle and the last page, with the addresses that the links on the pages would have."""
     for key in (head.key for head in heads if head.column):
         for text in (key, f"-{key}"):
-            order = pager.chosen(text, heads).order
+            order = pager.parse_sort(text, heads).order
             needed = ["created_at", *([order.column.name] if order.column else [])]
             keys = [order.key_of(row) for row in in_order(rows.only(*needed), order, 20_000)]
             for depth, place in zip(DEPTHS, (None, len(keys) // 2, -51), strict=True):
-                after = "" if place is None else pager.written(keys[place])
+                after = "" if place is None else pager.serialize_key(keys[place])
                 yield Asked(f"{path} by {text}", depth, f"{path}{pager.url({'sort': text, 'after': after})}")
 
 

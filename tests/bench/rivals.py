@@ -79,7 +79,7 @@ def trl_trainer(job: Job, workdir: Path, examples: Any) -> Any:
     from transformers import AutoTokenizer
     from trl import SFTConfig, SFTTrainer
 
-    from jobs.localvertex.engine.model import adapted_modules, load_base
+    from jobs.localvertex.engine.model import load_base, lora_targets
     from jobs.localvertex.engine.tokens import IGNORED
 
     rows = [
@@ -91,7 +91,7 @@ def trl_trainer(job: Job, workdir: Path, examples: Any) -> Any:
         r=job.adapter_size,
         lora_alpha=2 * job.adapter_size,
         lora_dropout=0.0,
-        target_modules=adapted_modules(model),
+        target_modules=lora_targets(model),
         task_type="CAUSAL_LM",
     )
     return SFTTrainer(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.http import HttpResponse
 
-from console.asgi import Application, chained, end_on_signal
+from console.asgi import Application, chain_handlers, end_on_signal
 from console.entrance import limits
 from console.entrance.bodies import BODY_LIMIT, body_limit
 from console.entrance.clients import find_person
@@ -220,7 +220,7 @@ def test_a_signal_ends_the_streams_and_goes_on_to_the_server():
 
 def test_a_signal_without_a_handler_of_its_own_is_still_taken():
     called: list[str] = []
-    chained(lambda: called.append("closing"), signal.SIG_IGN)(signal.SIGTERM, None)
+    chain_handlers(lambda: called.append("closing"), signal.SIG_IGN)(signal.SIGTERM, None)
     assert called == ["closing"]
 
 

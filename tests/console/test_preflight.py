@@ -142,9 +142,9 @@ def test_a_library_that_is_missing(family, package):
 def test_llama_cpp_is_not_needed_beside_vertex_ai():
     """The tests need it always."""
     there = {"VERTEX_PROJECT": "something"}
-    assert "libgomp.so.1" in preflight.needed_libraries({})
-    assert "libgomp.so.1" not in preflight.needed_libraries(there)
-    assert {"libgomp.so.1", "libatomic.so.1"} <= set(preflight.needed_libraries(there, tests=True))
+    assert "libgomp.so.1" in preflight.libraries_for({})
+    assert "libgomp.so.1" not in preflight.libraries_for(there)
+    assert {"libgomp.so.1", "libatomic.so.1"} <= set(preflight.libraries_for(there, tests=True))
 
 
 @ON_LINUX
@@ -201,9 +201,9 @@ def test_a_disk_for_downloads_that_is_full_is_named(tmp_path):
 
 def test_what_is_installed_needs_no_room(tmp_path):
     (tmp_path / ".venv/lib/python3.13/site-packages/torch").mkdir(parents=True)
-    assert preflight.wanted_room(tmp_path / ".venv", tmp_path, tests=False, cuda=True) == []
+    assert preflight.disk_space_for(tmp_path / ".venv", tmp_path, tests=False, cuda=True) == []
     small, large = (
-        sum(size for _what, _where, size in preflight.wanted_room(tmp_path / "new", tmp_path, tests=True, cuda=cuda))
+        sum(size for _what, _where, size in preflight.disk_space_for(tmp_path / "new", tmp_path, tests=True, cuda=cuda))
         for cuda in (False, True)
     )
     assert large > small > 10**9

@@ -19,7 +19,7 @@ from django.contrib.auth.models import User  # noqa: E402  # models are there on
 from django.db.models import Model  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from jobs.models import Conversation, Dataset, Endpoint, Metric, Role, TuningJob, thinned  # noqa: E402
+from jobs.models import Conversation, Dataset, Endpoint, Metric, Role, TuningJob, thin_out  # noqa: E402
 from jobs.models.remote import FARTHEST  # noqa: E402
 from jobs.services.accounts import accounts  # noqa: E402
 from jobs.services.datasets import datasets  # noqa: E402
@@ -44,7 +44,7 @@ def learnt(job: TuningJob, steps: int, end: float) -> TuningJob:
         if step % 140 == 0:
             rows.append(Metric(job=job, tag="/eval_total_loss", step=step, value=loss + 0.2, wall_time=at))
     Metric.objects.bulk_create(rows)
-    job.loss_curve, job.train_loss, job.step = thinned(losses, 24), losses[-1], steps
+    job.loss_curve, job.train_loss, job.step = thin_out(losses, 24), losses[-1], steps
     job.save()
     return job
 

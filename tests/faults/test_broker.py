@@ -150,7 +150,7 @@ def new_job(**values: Any) -> TuningJob:
     """Made and handed over as a click does it."""
     owner = factories.owner()
     job = tuning.create(owner, key=uuid4(), spec=factories.tuning_spec())
-    tasks.kick(tasks.advance_tuning_job, job_id=str(job.pk))
+    tasks.enqueue_after_commit(tasks.advance_tuning_job, job_id=str(job.pk))
     return job
 
 

@@ -10,7 +10,7 @@ from jobs import tasks
 from jobs.models import Endpoint, Message, TuningJob
 from jobs.services.chat.streaming import saver
 from jobs.services.endpoints import lifetime
-from jobs.services.remote import row_lease
+from jobs.services.remote import row_claim
 from jobs.services.tuning import jobs
 from tests.fakes import Crash
 from tests.faults.test_races import at_once
@@ -105,13 +105,13 @@ def test_two_hosts_that_disagree_send_one_request(job, now, fake_gateway, ahead)
 
 @pytest.mark.parametrize("behind", [HOUR, -HOUR])
 def test_a_claim_that_another_clock_took_is_refused_at_the_point_of_no_return(job, now, behind):
-    first = row_lease.claim(TuningJob, job.pk, now + max(behind, timedelta(0)))
-    second = row_lease.claim(TuningJob, job.pk, now + max(-behind, timedelta(0)))
-    assert [bool(first), bool(second), row_lease.mark(first), row_lease.mark(second)] == [True, True, False, True]
+    first = row_claim.claim(TuningJob, job.pk, now + max(behind, timedelta(0)))
+    second = row_claim.claim(TuningJob, job.pk, now + max(-behind, timedelta(0)))
+    assert [bool(first), bool(second), row_claim.mark(first), row_claim.mark(second)] == [True, True, False, True]
 
 
 def test_one_clock_gives_one_claim(job, now):
-    assert len([claim for claim in at_once(lambda: row_lease.claim(TuningJob, job.pk, now)) if claim]) == 1
+    assert len([claim for claim in at_once(lambda: row_claim.claim(TuningJob, job.pk, now)) if claim]) == 1
 
 
 @pytest.mark.parametrize("hours", [-1, 1])

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.services.remote import row_lease
+from jobs.services.remote import row_claim
 from jobs.services.tuning import jobs
 from tests.fakes import Crash
 from tests.support import factories
@@ -50,7 +50,7 @@ def test_a_row_that_kills_its_worker_is_parked(driver, fake_gateway):
 
 def test_the_others_are_still_due(driver):
     poison, healthy = factories.job(next_check_at=driver.now), factories.job(next_check_at=driver.now)
-    row_lease.claim(type(poison), poison.pk, driver.now)
+    row_claim.claim(type(poison), poison.pk, driver.now)
     assert jobs.due(driver.now) == [healthy.pk]
 
 

@@ -20,7 +20,7 @@ from jobs.services.chat import branches, conversations, tree
 from jobs.services.comparisons import board, comparisons, rows, votes
 from jobs.services.endpoints import endpoints, lifetime
 from jobs.services.endpoints.endpoints import DeploymentSpec
-from jobs.services.remote import row_lease
+from jobs.services.remote import row_claim
 from jobs.services.storage import sharing
 from jobs.services.tuning import jobs as tuning, queue
 from tests.support import factories
@@ -82,7 +82,7 @@ def test_automatic_endpoints_are_one_a_job(owner):
 @pytest.mark.fault("F5")
 def test_one_claim_wins(driver):
     job = factories.job(next_check_at=driver.now)
-    claims = at_once(lambda: row_lease.claim(TuningJob, job.pk, driver.now))
+    claims = at_once(lambda: row_claim.claim(TuningJob, job.pk, driver.now))
     assert len([claim for claim in claims if claim]) == 1
 
 

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from jobs.models import JobEvent
-from jobs.services.remote import create_once, row_lease
+from jobs.services.remote import create_once, row_claim
 from jobs.services.tuning import jobs
 from jobs.states import Phase
 from jobs.vertex.errors import AlreadyExists, Unavailable, VertexError
@@ -217,8 +217,8 @@ class CannotBePrepared:
 
 
 def test_what_fails_before_the_mark_was_not_sent(driver, job, caplog):
-    claimed = row_lease.claim(type(job), job.pk, driver.now)
-    row_lease.run(claimed, lambda mine: create_once.Submission(mine, CannotBePrepared()).step(), lambda row: None)
+    claimed = row_claim.claim(type(job), job.pk, driver.now)
+    row_claim.run(claimed, lambda mine: create_once.Submission(mine, CannotBePrepared()).step(), lambda row: None)
     job.refresh_from_db()
     assert (job.phase, job.attempt, job.submit_started_at, job.strikes) == ("INTENT", 0, None, 1)
     assert f"A step of TuningJob {job.pk} failed" in caplog.text

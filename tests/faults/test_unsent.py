@@ -95,7 +95,7 @@ def forget():
     for cached in (get_gateway, clients._client, credentials.load):
         cached.cache_clear()
     if storage := sys.modules.get("jobs.vertex.sdk.storage"):
-        storage._made.cache_clear()
+        storage._build_client.cache_clear()
 
 
 @pytest.fixture
@@ -494,7 +494,7 @@ def test_the_checks_name_the_file_and_the_log_has_it_once(google, folder, monkey
     with caplog.at_level(logging.WARNING, "jobs.services"):
         for _ in range(2):
             with as_nobody():
-                found = [probes._tried(probes.storage), probes._tried(probes.vertex)]
+                found = [probes._run(probes.storage), probes._run(probes.vertex)]
             probes._keep("storage", found[0])
             probes._keep("vertex", found[1])
     storage, vertex = ProbeResult.objects.get(name="storage"), ProbeResult.objects.get(name="vertex")

@@ -171,7 +171,7 @@ def answer(fake_gateway, transactional_db):
 @pytest.mark.parametrize("kind", ["none", "a mapping", "without columns", "without rows", "a column more", "no rows"])
 def test_the_message_of_an_answer_as_another_version_sends_it(answer, kind):
     signer = Signer(salt=chat_row.SALT)
-    rows = json.loads(signer.unsign(chat_row.packed(answer)))
+    rows = json.loads(signer.unsign(chat_row.pack(answer)))
     sent = {
         "none": {},
         "a mapping": {"rows": rows},

@@ -48,7 +48,7 @@ def hanging_up():
 @pytest.mark.django_db
 def test_the_bell_rings_after_the_commit(streams, django_capture_on_commit_callbacks):
     with django_capture_on_commit_callbacks(execute=True):
-        live.ring(7, "job-1", "jobs")
+        live.notify(7, "job-1", "jobs")
         assert streams() == {}
     [(stream, (entries, seconds))] = streams().items()
     assert (stream, entries) == ("live:user:7", [("job-1", ""), ("jobs", "")])
@@ -58,7 +58,7 @@ def test_the_bell_rings_after_the_commit(streams, django_capture_on_commit_callb
 @pytest.mark.django_db(transaction=True)
 def test_a_rollback_rings_nothing(streams):
     with transaction.atomic():
-        live.ring(7, "jobs")
+        live.notify(7, "jobs")
         transaction.set_rollback(True)
     assert streams() == {}
 
@@ -83,8 +83,8 @@ def test_a_dead_redis_fails_nothing_and_is_not_asked_again_at_once(settings, han
 def test_who_missed_a_change_is_told_to_read_again_once_redis_answers(settings, streams, redis_url):
     """Redis may be too slow for a ring while the streams of the pages stay open."""
     settings.REDIS_URL = NOBODY
-    live.ring(8, "endpoints")
-    live.ring(7, "jobs")
+    live.notify(8, "endpoints")
+    live.notify(7, "jobs")
     settings.REDIS_URL = redis_url
     assert wait_until(lambda: len(streams()) == 2)
     assert {stream: entries for stream, (entries, _seconds) in streams().items()} == {
@@ -95,7 +95,7 @@ def test_who_missed_a_change_is_told_to_read_again_once_redis_answers(settings, 
 @pytest.mark.django_db(transaction=True)
 def test_redis_is_asked_ever_more_rarely_while_it_does_not_answer(settings, streams, redis_url):
     settings.REDIS_URL = NOBODY
-    live.ring(7, "jobs")
+    live.notify(7, "jobs")
     for _ in range(3):
         live.breaker.reset()
         live.missed.tell()

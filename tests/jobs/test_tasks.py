@@ -18,19 +18,19 @@ pytestmark = pytest.mark.django_db
 
 def test_the_names_are_the_agreed_ones():
     named = (
-        tasks.sweep, tasks.find_surplus, tasks.advance_tuning_job, tasks.advance_endpoint, tasks.sync_catalogue,
+        tasks.sweep, tasks.find_orphaned_jobs, tasks.advance_tuning_job, tasks.advance_endpoint, tasks.sync_catalogue,
         tasks.answer_message, tasks.prune,
         tasks.check_output, tasks.probe_status, tasks.warn_of_endpoints,
     )  # fmt: skip
     assert [task.name for task in named] == [
-        "jobs.sweep", "jobs.surplus", "tuning.advance", "endpoints.advance", "catalogue.sync", "chat.answer",
+        "jobs.sweep", "jobs.find_orphaned", "tuning.advance", "endpoints.advance", "catalogue.sync", "chat.answer",
         "jobs.prune",
         "tuning.check_output", "status.probe", "endpoints.warn",
     ]  # fmt: skip
 
 
 def test_the_beat_knows_only_tasks_that_exist():
-    known = {"jobs.sweep", "jobs.surplus", "jobs.prune", "catalogue.sync", "status.probe", "endpoints.warn"}
+    known = {"jobs.sweep", "jobs.find_orphaned", "jobs.prune", "catalogue.sync", "status.probe", "endpoints.warn"}
     assert {entry["task"] for entry in project.CELERY_BEAT_SCHEDULE.values()} == known
 
 
@@ -111,7 +111,7 @@ def test_a_row_that_is_gone_is_no_error(task, fake_gateway):
 
 def test_a_kick_waits_for_the_commit(sent, django_capture_on_commit_callbacks):
     with django_capture_on_commit_callbacks(execute=True):
-        tasks.kick(tasks.advance_tuning_job, job_id="1")
+        tasks.enqueue_after_commit(tasks.advance_tuning_job, job_id="1")
         assert sent() == []
     assert sent() == [("tuning.advance", {"job_id": "1"})]
 
@@ -121,13 +121,13 @@ def test_an_answer_takes_its_rows_along(sent, django_capture_on_commit_callbacks
     factories.message(conversation=talk)
     answer = factories.message(conversation=talk, role="assistant", state="WAITING", content="")
     with django_capture_on_commit_callbacks(execute=True):
-        tasks.kick_answer(answer)
-    assert sent() == [("chat.answer", {"message_id": str(answer.pk), "rows": conversations.packed(answer)})]
+        tasks.enqueue_answer(answer)
+    assert sent() == [("chat.answer", {"message_id": str(answer.pk), "rows": conversations.pack(answer)})]
 
 
 def test_a_dead_broker_fails_no_request(no_broker, caplog, django_capture_on_commit_callbacks):
     with django_capture_on_commit_callbacks(execute=True):
-        tasks.kick(tasks.advance_tuning_job, job_id="1")
+        tasks.enqueue_after_commit(tasks.advance_tuning_job, job_id="1")
     assert "tuning.advance was not sent, the sweep will find the row" in caplog.text
 
 

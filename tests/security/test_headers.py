@@ -172,11 +172,11 @@ def test_what_is_of_a_person_is_stored_by_nobody_in_between(client: Any, owner: 
             answer = client.get(address, headers=headers)
             close_files(answer)
             words = {word.strip() for word in answer.headers.get("Cache-Control", "").split(",")}
-            if not ("no-store" in words or {"private", "no-cache"} <= words or is_own_picture(address, words)):
+            if not ("no-store" in words or {"private", "no-cache"} <= words or is_own_image(address, words)):
                 wrong[address] = words
     assert wrong == {}
 
 
-def is_own_picture(address: str, words: set[str]) -> bool:
+def is_own_image(address: str, words: set[str]) -> bool:
     """It never changes; its browser may keep it."""
     return "/pictures/" in address and "private" in words

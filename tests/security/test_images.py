@@ -14,11 +14,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from PIL import Image, PngImagePlugin
 
-from jobs.errors import PictureRefused
+from jobs.errors import ImageRefused
 from jobs.models import Picture
 from jobs.sandbox import image
 from jobs.services.chat import image_file
-from jobs.services.chat.image_file import CleanPicture, clean
+from jobs.services.chat.image_file import CleanImage, clean
 
 SIDE = 896
 HTML = b"<html><script>alert(document.domain)</script>"
@@ -159,10 +159,10 @@ TELLING: dict[str, bytes] = {
 }
 
 
-def open_it(content: bytes) -> CleanPicture | None:
+def open_it(content: bytes) -> CleanImage | None:
     try:
         return clean(io.BytesIO(content), size=len(content), name="it", side=SIDE)
-    except PictureRefused:
+    except ImageRefused:
         return None
 
 
@@ -198,7 +198,7 @@ def test_nothing_is_left_of_what_a_camera_wrote_down(kind: str) -> None:
     assert (MARK in made.content, bare(made)) == (False, set())
 
 
-def bare(made: CleanPicture) -> set[str]:
+def bare(made: CleanImage) -> set[str]:
     """What there is besides pixels: chunks of PNG, segments and tags of JPEG."""
     if made.content_type == "image/png":
         return chunks_of(made.content) - {"IHDR", "IDAT", "IEND"}

@@ -17,7 +17,7 @@ from jobs.services.chat.streaming import row as chat_row
 from tests.support import factories
 
 pytestmark = pytest.mark.threat("T16")
-FROM_THE_CLOCK = {"catalogue.sync", "endpoints.warn", "jobs.prune", "jobs.surplus", "jobs.sweep", "status.probe"}
+FROM_THE_CLOCK = {"catalogue.sync", "endpoints.warn", "jobs.prune", "jobs.find_orphaned", "jobs.sweep", "status.probe"}
 OF_ONE_ROW = {
     "tuning.advance": ["job_id"], "endpoints.advance": ["endpoint_id"], "endpoints.advance_model": ["model_id"],
     "tuning.check_output": ["draft_id"], "storage.list": ["listing_id"], "notifications.deliver": ["delivery_id"],
@@ -67,7 +67,7 @@ def others_question() -> Message:
 
 
 def forge_rows(answer: Message, **changes: str) -> str:
-    columns = json.loads(Signer(salt=chat_row.SALT).unsign(chat_row.packed(answer)))
+    columns = json.loads(Signer(salt=chat_row.SALT).unsign(chat_row.pack(answer)))
     return json.dumps({**columns, **{row: columns[row] | {"content": text} for row, text in changes.items()}})
 
 
@@ -77,7 +77,7 @@ def test_rows_that_this_console_did_not_sign_for_this_answer_count_for_nothing(a
     forged = {
         "unsigned": content,
         "wrongly signed": Signer(key="guessed", salt=chat_row.SALT).sign(content),
-        "of another answer": chat_row.packed(others_question()),
+        "of another answer": chat_row.pack(others_question()),
         "as it was before": json.loads(content),
         "a number": 7,
     }[kind]
@@ -86,7 +86,7 @@ def test_rows_that_this_console_did_not_sign_for_this_answer_count_for_nothing(a
 
 
 def test_rows_that_it_signed_are_taken(answer: Message) -> None:
-    assert chat_row.unpack_or_read(answer.pk, chat_row.packed(answer)).parent.content == "My own question"
+    assert chat_row.unpack_or_read(answer.pk, chat_row.pack(answer)).parent.content == "My own question"
 
 
 @pytest.mark.django_db

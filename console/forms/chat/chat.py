@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from console.forms.fields import DisplayNameField, MultilineField
 from jobs.models import LONGEST_ANSWER, Endpoint, Picture, Rating
 
-from .options import ranged_field
+from .options import range_field
 
 LONGEST_MESSAGE = 100_000
 
@@ -112,7 +112,7 @@ class NewChatForm(MessageForm):
         field.choices = [(pk, endpoint.label) for pk, endpoint in self.ready.items()]
 
     @property
-    def wanted(self) -> Endpoint | None:
+    def endpoint_in_form(self) -> Endpoint | None:
         """Whatever the message is."""
         return self.ready.get(str(self["endpoint"].value()))
 
@@ -124,10 +124,8 @@ class TryForm(NewChatForm):
     """A first message with what it is answered by."""
 
     field_order = ("key", "endpoint", "text", "temperature", "max_tokens")
-    temperature = ranged_field("temperature", label=_("Temperature"), widget=forms.NumberInput(attrs={"step": "0.05"}))
-    max_tokens = ranged_field(
-        "max_tokens", label=_("Output token limit"), widget=forms.NumberInput(attrs={"step": "1"})
-    )
+    temperature = range_field("temperature", label=_("Temperature"), widget=forms.NumberInput(attrs={"step": "0.05"}))
+    max_tokens = range_field("max_tokens", label=_("Output token limit"), widget=forms.NumberInput(attrs={"step": "1"}))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

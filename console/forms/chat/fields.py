@@ -49,20 +49,20 @@ class StopsField(forms.CharField):
         super().__init__(strip=False, required=False, **kwargs)
 
     def prepare_value(self, value: Any) -> Any:
-        return "\n".join(escaped(stop) for stop in value) if isinstance(value, list) else value
+        return "\n".join(escape(stop) for stop in value) if isinstance(value, list) else value
 
     def clean(self, value: Any) -> Any:
-        stops = list(dict.fromkeys(unescaped(line) for line in str(super().clean(value)).split("\n") if line))
+        stops = list(dict.fromkeys(unescape(line) for line in str(super().clean(value)).split("\n") if line))
         for problem in find_problems({"stop": stops}):
             raise ValidationError(problem.sentence, code=problem.code)
         return stops
 
 
-def escaped(stop: str) -> str:
+def escape(stop: str) -> str:
     return stop.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")
 
 
-def unescaped(line: str) -> str:
+def unescape(line: str) -> str:
     """A backslash before any other letter is a backslash."""
     text, rest = "", iter(line)
     for letter in rest:

@@ -7,7 +7,7 @@ from django import forms
 from django.forms import BoundField
 from django.utils.translation import gettext_lazy as _
 
-from console.forms.fields import MultilineField, said_by
+from console.forms.fields import MultilineField, lazy_text
 from jobs.models import Conversation
 from jobs.services.chat.spec import LONGEST_INSTRUCTION, RANGES, format_remedy, range_remedy, read_schema
 
@@ -18,11 +18,11 @@ PLAIN = ("temperature", "top_p", "top_k", "max_tokens", "stop", "seed", "frequen
 SLIDERS = frozenset({"temperature", "top_p", "max_tokens", "frequency_penalty", "presence_penalty"})
 
 
-def ranged_field(name: str, **more: Any) -> forms.FloatField | forms.IntegerField:
+def range_field(name: str, **more: Any) -> forms.FloatField | forms.IntegerField:
     """Of a parameter, in the range that it has in the domain."""
     found = RANGES[name]
     kind: Any = forms.IntegerField if found.is_whole else forms.FloatField
-    errors = dict.fromkeys(("invalid", "min_value", "max_value"), said_by(lambda: range_remedy(name)))
+    errors = dict.fromkeys(("invalid", "min_value", "max_value"), lazy_text(lambda: range_remedy(name)))
     field: forms.FloatField | forms.IntegerField = kind(
         required=False, min_value=found.least, max_value=found.most, error_messages=errors, **more
     )
@@ -30,7 +30,7 @@ def ranged_field(name: str, **more: Any) -> forms.FloatField | forms.IntegerFiel
 
 
 def _number(name: str, step: str = "1", **more: Any) -> forms.FloatField | forms.IntegerField:
-    return ranged_field(name, widget=NumberBox(attrs={"step": step, "placeholder": _("Default")}), **more)
+    return range_field(name, widget=NumberBox(attrs={"step": step, "placeholder": _("Default")}), **more)
 
 
 class OptionsForm(forms.Form):
@@ -79,7 +79,7 @@ class OptionsForm(forms.Form):
         label=_("Output format"),
         required=False,
         choices=[("", _("Text")), ("json_object", _("JSON")), ("json_schema", _("JSON by a schema"))],
-        error_messages={"invalid_choice": said_by(format_remedy)},
+        error_messages={"invalid_choice": lazy_text(format_remedy)},
     )
     schema = SchemaField(
         label=_("JSON schema"),

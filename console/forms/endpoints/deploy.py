@@ -4,8 +4,8 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext, gettext_lazy as _, pgettext_lazy
 
-from console.forms.fields import DisplayNameField, ask_for_licence, fill_replicas, report_problems, said_by
-from jobs.models.endpoint import MOST_REPLICAS
+from console.forms.fields import DisplayNameField, ask_for_licence, fill_replicas, lazy_text, report_problems
+from jobs.models.endpoint import MAX_REPLICAS
 from jobs.models.fields.uris import format_gs_uri, parse_gs_uri
 from jobs.services.endpoints.spec_rules import find_problems, replicas_remedy
 
@@ -15,8 +15,8 @@ SCALING = ("min_replicas", "max_replicas", "spot")
 class ReplicasField(forms.IntegerField):
     def __init__(self, **kwargs: Any) -> None:
         """The range is shown by the browser; the domain judges it."""
-        messages = {"invalid": said_by(replicas_remedy)}
-        widget = forms.NumberInput(attrs={"min": 1, "max": MOST_REPLICAS})
+        messages = {"invalid": lazy_text(replicas_remedy)}
+        widget = forms.NumberInput(attrs={"min": 1, "max": MAX_REPLICAS})
         super().__init__(required=False, initial=1, error_messages=messages, widget=widget, **kwargs)
 
 
@@ -77,7 +77,7 @@ class DeployForm(PlacementForm):
             del self.fields[name]
 
     @property
-    def advanced(self) -> list[forms.BoundField]:
+    def advanced_fields(self) -> list[forms.BoundField]:
         return [self[name] for name in (*SCALING, "shared_address") if name in self.fields]
 
     @property
@@ -85,7 +85,7 @@ class DeployForm(PlacementForm):
         """Something there is not as it was to begin with, or wrong."""
         return any(
             field.errors or (self.is_bound and str(field.data or field.initial or "") != str(field.initial or ""))
-            for field in self.advanced
+            for field in self.advanced_fields
         )
 
     def clean(self) -> None:

@@ -5,9 +5,9 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext, gettext_lazy as _
 
-from console.forms.fields import report_problems, said_by
+from console.forms.fields import lazy_text, report_problems
 from jobs.models import LeaseKind
-from jobs.models.endpoint import LONGEST_LEASE, MOST_REPLICAS
+from jobs.models.endpoint import LONGEST_LEASE, MAX_REPLICAS
 from jobs.services.endpoints.spec_rules import find_problems, hours_remedy, replicas_remedy
 
 LEASES = [
@@ -18,8 +18,8 @@ LEASES = [
 
 # The range is shown by the browser; the domain judges it.
 WHOLE_NUMBER: Final[dict[str, Any]] = {
-    "error_messages": {"required": said_by(replicas_remedy), "invalid": said_by(replicas_remedy)},
-    "widget": forms.NumberInput(attrs={"min": 1, "max": MOST_REPLICAS}),
+    "error_messages": {"required": lazy_text(replicas_remedy), "invalid": lazy_text(replicas_remedy)},
+    "widget": forms.NumberInput(attrs={"min": 1, "max": MAX_REPLICAS}),
 }
 
 
@@ -65,7 +65,7 @@ class LeaseForm(forms.Form):
     hours = forms.IntegerField(
         label=_("Hours"),
         required=False,
-        error_messages={"invalid": said_by(hours_remedy)},
+        error_messages={"invalid": lazy_text(hours_remedy)},
         widget=forms.NumberInput(attrs={"min": 1, "max": LONGEST_LEASE}),
     )
 

@@ -4,17 +4,17 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext, gettext_lazy as _
 
-from console.forms.fields import DisplayNameField, said_by
+from console.forms.fields import DisplayNameField, lazy_text
 from jobs.services.endpoints.spec_rules import ALL, find_problems, share_remedy
 
 
 class ShareField(forms.IntegerField):
     def __init__(self, **kwargs: Any) -> None:
-        messages = dict.fromkeys(("required", "invalid", "min_value", "max_value"), said_by(share_remedy))
+        messages = dict.fromkeys(("required", "invalid", "min_value", "max_value"), lazy_text(share_remedy))
         super().__init__(min_value=0, max_value=ALL, error_messages=messages, **kwargs)
 
 
-class SharesForm(forms.Form):
+class TrafficSplitForm(forms.Form):
     """A share for each of `models`: (deployed model id, name, share now). One alone has nothing to share."""
 
     use_required_attribute = False

@@ -44,11 +44,11 @@ class JobFileForm(forms.Form):
         if self.errors:
             return
         if file := self.cleaned_data.get("file"):
-            self.cleaned_data["text"] = self._decoded(file.read())
+            self.cleaned_data["text"] = self._decode(file.read())
         if not self.cleaned_data.get("text", "").strip():
             self.add_error("file", _("Choose a file, or paste its text."))
 
-    def _decoded(self, data: bytes) -> str:
+    def _decode(self, data: bytes) -> str:
         try:
             return data.decode("utf-8-sig")
         except UnicodeDecodeError:

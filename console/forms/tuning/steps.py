@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _, pgettext_lazy
 
-from console.forms.fields import DisplayNameField, MultilineField, ask_for_licence, fill_replicas, said_by
+from console.forms.fields import DisplayNameField, MultilineField, ask_for_licence, fill_replicas, lazy_text
 from jobs.models.fields.labels import parse_labels
 from jobs.services.endpoints.spec_rules import replicas_remedy
 from jobs.services.tuning import spec_words as words
@@ -100,7 +100,7 @@ class OutputForm(JudgedForm):
     output_uri = forms.CharField(
         label=_("Output directory"),
         help_text=_("A Cloud Storage folder of its own for this job, such as gs://my-bucket/support-bot."),
-        error_messages={"required": said_by(words.no_output)},
+        error_messages={"required": lazy_text(words.no_output)},
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "inputmode": "url"}),
     )
 
@@ -134,7 +134,7 @@ class DeploymentForm(JudgedForm):
         label=_("Undeploy after (hours)"),
         required=False,
         help_text=_("Counted from the deployment. Leave it empty to keep the endpoint until you undeploy it."),
-        error_messages={"invalid": said_by(words.lease)},
+        error_messages={"invalid": lazy_text(words.lease)},
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
     )
     endpoint_min_replicas = forms.IntegerField(
@@ -142,14 +142,14 @@ class DeploymentForm(JudgedForm):
         required=False,
         initial=1,
         help_text=_("As many run, and cost, all the time."),
-        error_messages={"invalid": said_by(replicas_remedy)},
+        error_messages={"invalid": lazy_text(replicas_remedy)},
     )
     endpoint_max_replicas = forms.IntegerField(
         label=_("Maximum replicas"),
         required=False,
         initial=1,
         help_text=_("As many are started when requests wait."),
-        error_messages={"invalid": said_by(replicas_remedy)},
+        error_messages={"invalid": lazy_text(replicas_remedy)},
     )
     accepts_licence = forms.BooleanField(label=pgettext_lazy("licence", "I accept the terms"), required=False)
 

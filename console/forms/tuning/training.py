@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.utils.translation import gettext, gettext_lazy as _
 
-from console.forms.fields import LearningRateField, said_by
+from console.forms.fields import LearningRateField, lazy_text
 from jobs.errors import Problem
 from jobs.models import Dataset, TuningMode
 from jobs.services.catalogue.facts import TuningFacts
@@ -29,8 +29,8 @@ class TrainingForm(JudgedForm):
         queryset=Dataset.objects.none(),
         label=_("Training dataset"),
         error_messages={
-            "required": said_by(words.no_dataset),
-            "invalid_choice": said_by(words.dataset),
+            "required": lazy_text(words.no_dataset),
+            "invalid_choice": lazy_text(words.dataset),
         },
     )
     use_validation = forms.BooleanField(
@@ -46,7 +46,7 @@ class TrainingForm(JudgedForm):
         empty_label=_("Choose a dataset"),
         error_messages={
             "required": _("Choose a validation dataset, or switch validation off."),
-            "invalid_choice": said_by(words.dataset),
+            "invalid_choice": lazy_text(words.dataset),
         },
     )
     epochs = forms.IntegerField(
@@ -75,7 +75,7 @@ class TrainingForm(JudgedForm):
     tuning_mode = forms.ChoiceField(
         label=_("Tuning mode"),
         choices=TuningMode.choices,
-        error_messages=dict.fromkeys(("required", "invalid_choice"), said_by(words.tuning_mode)),
+        error_messages=dict.fromkeys(("required", "invalid_choice"), lazy_text(words.tuning_mode)),
         widget=forms.RadioSelect,
     )
     adapter_size = OfferedNumberField(
@@ -123,7 +123,7 @@ class TrainingForm(JudgedForm):
             "batch_size": words.batch_size,
             "adapter_size": words.adapter_size,
         }.items():
-            said = said_by(partial(remedy, facts))
+            said = lazy_text(partial(remedy, facts))
             self.fields[name].error_messages |= dict.fromkeys(("required", "invalid", "invalid_choice"), said)
         self.fields["epochs"].help_text = words.epochs_help(facts)
         self.fields["learning_rate"].help_text = words.learning_rate_help(facts)

@@ -144,7 +144,7 @@ def check_packages() -> None:
 def check_libraries() -> None:
     """Those of the system. Without one, a model is trained first and cannot be served then."""
     system = preflight.this_system()
-    if found := preflight.look_at_libraries(preflight.needed_libraries(dict(os.environ)), system.family):
+    if found := preflight.look_at_libraries(preflight.libraries_for(dict(os.environ)), system.family):
         raise CommandError(preflight.tell(found, system))
 
 

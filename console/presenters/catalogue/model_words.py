@@ -36,14 +36,14 @@ class Sections:
 def sections_of(variant: Variant) -> Sections:
     names = ["garden", *(["tuning"] if variant.facts else []), *(["gemma"] if is_gemma(variant) else [])]
     return Sections(
-        use_cases=rendered(variant, "use cases"),
-        documentation=rendered(variant, "documentation"),
-        known_uses=known_uses(variant),
+        use_cases=render_document(variant, "use cases"),
+        documentation=render_document(variant, "documentation"),
+        known_uses=list_uses(variant),
         guides=[GUIDES[name] for name in names],
     )
 
 
-def rendered(variant: Variant, title: str) -> SafeString:
+def render_document(variant: Variant, title: str) -> SafeString:
     found = variant.documents.get(title, "")
     return SafeString(markdown.render(found)) if found else SafeString("")
 
@@ -52,7 +52,7 @@ def is_gemma(variant: Variant) -> bool:
     return variant.model.publisher == "google" and "gemma" in variant.model.family
 
 
-def known_uses(variant: Variant) -> list[tuple[str, str]]:
+def list_uses(variant: Variant) -> list[tuple[str, str]]:
     words = {
         "chat": (_("Chat"), _("Answers questions and follows instructions, over several turns.")),
         "completion": (_("Text completion"), _("Goes on writing where a text stops. Tune it to teach it to answer.")),

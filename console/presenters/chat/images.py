@@ -11,43 +11,43 @@ from django.utils.translation import gettext as _
 
 from console.forms.chat.chat import Attached
 from console.web.http import ConsoleRequest
-from jobs.errors import PictureRefused
+from jobs.errors import ImageRefused
 from jobs.models import Endpoint, Message, Picture
 from jobs.services.chat import images
 
 LONGEST_ALT = 300
-MOST_NAMED = 100
+MAX_NAMED = 100
 
 
-def picture_facts(endpoints: Iterable[Endpoint], turns: Iterable[Message] = ()) -> dict[str, Any]:
+def image_facts(endpoints: Iterable[Endpoint], turns: Iterable[Message] = ()) -> dict[str, Any]:
     """For the composer: which of the endpoints take no pictures and why, and which of the chat's are not sent on."""
     endpoints = list(endpoints)
     reading = images.reading(endpoints)
     reasons = {str(each.pk): images.text_only(each) for each in endpoints if reading[each.pk] is False}
     only = endpoints[0] if len(endpoints) == 1 else None
     return {
-        "pictures_refused": json.dumps(reasons),
-        "pictures_reason": reasons.get(str(only.pk), "") if only else "",
-        "pictures_unknown": only is not None and reading[only.pk] is None,
-        "pictures_limit": images.LARGEST_FILE,
-        "pictures_shown": images.shown(turns, only) if only else None,
+        "images_refused": json.dumps(reasons),
+        "images_reason": reasons.get(str(only.pk), "") if only else "",
+        "images_unknown": only is not None and reading[only.pk] is None,
+        "images_limit": images.LARGEST_FILE,
+        "images_shown": images.select_images(turns, only) if only else None,
     }
 
 
 def collect_images(request: ConsoleRequest, endpoint: Endpoint | None) -> Attached:
     """What was added before, without what was unticked, and the files that come with the form itself."""
     without = set(ids_of(request, "without"))
-    wanted = [pk for pk in ids_of(request, "picture") if pk not in without][:MOST_NAMED]
+    wanted = [pk for pk in ids_of(request, "picture") if pk not in without][:MAX_NAMED]
     found = images.mine(request.user, wanted)
     problems = [_("A picture of this message is not kept any more. Add it again.")] if len(found) < len(wanted) else []
     for picture in images.mine(request.user, without):
         images.remove(picture)
     for picture in found:
         picture.alt = alt_of(request, picture)
-    for file in request.FILES.getlist("pictures")[: images.MOST_IN_A_REQUEST]:
+    for file in request.FILES.getlist("pictures")[: images.MAX_IN_A_REQUEST]:
         try:
             found.append(add_image(request, file, endpoint))
-        except PictureRefused as error:
+        except ImageRefused as error:
             problems.append(str(error))
     return Attached(found, problems)
 

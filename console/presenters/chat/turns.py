@@ -94,7 +94,7 @@ def ask(talk: Conversation, form: MessageForm) -> Message | None:
     try:
         data = form.cleaned_data
         return conversations.ask(
-            talk, key=data["key"], text=data["text"], pictures=form.pictures, kick=tasks.kick_answer
+            talk, key=data["key"], text=data["text"], pictures=form.pictures, enqueue=tasks.enqueue_answer
         )
     except NotAllowedNow as error:
         form.add_error("text", str(error))

@@ -72,20 +72,20 @@ def fragment(request: ConsoleRequest, comparison: Comparison, spoken: str = "") 
 
 
 def context_of(request: ConsoleRequest, board: Board) -> dict[str, Any]:
-    columns = shown(board)
+    columns = list_columns(board)
     return {
         "comparison": board.comparison,
         "board": board,
         "columns": columns,
         "winner": next((one for one in columns if board.vote and board.vote.winner_id == one.column.talk.pk), None),
         "can_ask": any(one.is_ready for one in columns),
-        "taken": taken(request, board),
+        "taken": datasets_by_answer(request, board),
         "form": empty_message(),
-        **picture_facts(board),
+        **image_facts(board),
     }
 
 
-def shown(board: Board) -> list[Shown]:
+def list_columns(board: Board) -> list[Shown]:
     rows = []
     for place, column in enumerate(board.columns):
         endpoint, letter = column.talk.endpoint, chr(ord("A") + place)
@@ -111,19 +111,19 @@ def value_words(value: Any) -> str:
     return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
 
 
-def taken(request: ConsoleRequest, board: Board) -> dict[str, Dataset]:
+def datasets_by_answer(request: ConsoleRequest, board: Board) -> dict[str, Dataset]:
     """By the id of the answer, the dataset that it was made a row of."""
     answers = [one.answer.pk for column in board.columns for one in column.rounds]
-    return comparison_rows.taken(answers, request.user) if answers else {}
+    return comparison_rows.datasets_by_answer(answers, request.user) if answers else {}
 
 
-def picture_facts(board: Board) -> dict[str, Any]:
+def image_facts(board: Board) -> dict[str, Any]:
     """A picture goes to every column or to none."""
     reason = refusal(board, [column.talk.endpoint for column in board.columns if column.talk.endpoint])
     return {
-        "pictures_reason": reason,
-        "pictures_refused": json.dumps({"": reason} if reason else {}),
-        "pictures_limit": images.LARGEST_FILE,
+        "images_reason": reason,
+        "images_refused": json.dumps({"": reason} if reason else {}),
+        "images_limit": images.LARGEST_FILE,
     }
 
 

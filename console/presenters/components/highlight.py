@@ -6,7 +6,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 
-def highlighted(text: str, q: str) -> SafeString:
+def highlight(text: str, q: str) -> SafeString:
     words = "|".join(re.escape(word) for word in q.split())
     parts = re.split(f"({words})", text, flags=re.IGNORECASE) if words else [text]
     tags = (("<mark>", "</mark>") if number % 2 else ("", "") for number in range(len(parts)))

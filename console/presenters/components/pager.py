@@ -66,7 +66,7 @@ class Page:
     is_first: bool
 
 
-def chosen(text: str, heads: Iterable[Head]) -> Sort:
+def parse_sort(text: str, heads: Iterable[Head]) -> Sort:
     """By creation, or by a column of the table; what is neither means the newest first."""
     columns = {"created": CREATED} | {head.key: head.column for head in heads if head.column}
     key = text.removeprefix("-")
@@ -76,17 +76,17 @@ def chosen(text: str, heads: Iterable[Head]) -> Sort:
     return Sort(key, Order(None if column == CREATED else column, descending=text.startswith("-")))
 
 
-def listed(rows: "QuerySet[Any]", query: QueryDict, heads: Collection[Head], size: int = PAGE_SIZE) -> Page:
+def paginate(rows: "QuerySet[Any]", query: QueryDict, heads: Collection[Head], size: int = PAGE_SIZE) -> Page:
     """As the parameters of the request say."""
-    sort = chosen(query.get("sort", ""), heads)
+    sort = parse_sort(query.get("sort", ""), heads)
     return page(rows, heads, sort, query.get("after", ""), size, address_of(query))
 
 
 def page(rows: "QuerySet[Any]", heads: Iterable[Head], sort: Sort, after: str, size: int, address: Address) -> Page:
     """`address` makes the list's address with other parameters. A key that cannot be read means the first page."""
-    key = parsed(after, sort.order)
+    key = parse_key(after, sort.order)
     found = cut(rows, sort.order, key, size)
-    next_url = address(after=written(found.last)) if found.last else ""
+    next_url = address(after=serialize_key(found.last)) if found.last else ""
     return Page(found.rows, [heading(head, sort, address) for head in heads], next_url, address(), is_first=key is None)
 
 
@@ -114,12 +114,12 @@ def url(words: Mapping[str, str]) -> str:
     return f"?{urlencode(said)}"
 
 
-def written(key: Key) -> str:
+def serialize_key(key: Key) -> str:
     value = key.value.isoformat() if isinstance(key.value, datetime) else key.value
     return json.dumps([value, key.moment.isoformat(), str(key.id)], separators=(",", ":"), ensure_ascii=False)
 
 
-def parsed(text: str, order: Order) -> Key | None:
+def parse_key(text: str, order: Order) -> Key | None:
     try:
         value, moment, pk = json.loads(text)
         key = Key(_value(value, order.column), _moment(moment), UUID(pk))

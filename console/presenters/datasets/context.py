@@ -54,7 +54,7 @@ def head_context(request: ConsoleRequest, dataset: Dataset) -> dict[str, Any]:
 def model_limits() -> dict[int, list[str]]:
     """The models that can be tuned here, by the tokens that a row of theirs may have."""
     models: defaultdict[int, list[str]] = defaultdict(list)
-    for model in PublisherModel.objects.listed().filter(can_tune=True):
+    for model in PublisherModel.objects.only_listed().filter(can_tune=True):
         if facts := catalogue.tuning_facts(model.name):
             models[facts.max_sequence_tokens].append(model.display_name)
     return models
@@ -71,14 +71,14 @@ def convert_context(request: ConsoleRequest, dataset: Dataset, form: ConvertForm
     """`?prompt=…&answer=…` shows what these columns would give; nothing is saved."""
     try:
         table = making.table_of(dataset) if dataset.shape == DatasetShape.TABLE else None
-        columns = Columns(*chosen) if (chosen := asked_columns(request, table)) else None
+        columns = Columns(*chosen) if (chosen := columns_from(request, table)) else None
         rows = making.try_out(dataset, columns)
     except errors.JobsError as error:
         return {"convert_problem": str(error)}
-    return {"convert_form": form or proposed(dataset, table), "table": table, "tried": rows}
+    return {"convert_form": form or convert_form(dataset, table), "table": table, "tried": rows}
 
 
-def asked_columns(request: ConsoleRequest, table: Table | None) -> tuple[int, int, int, bool] | None:
+def columns_from(request: ConsoleRequest, table: Table | None) -> tuple[int, int, int, bool] | None:
     sent = request.POST if request.method == "POST" else request.GET
     form = ColumnsForm(sent, names=table.names if table else ())
     return places(form) if table and "prompt" in sent and form.is_valid() else None
@@ -89,7 +89,7 @@ def places(form: ColumnsForm) -> tuple[int, int, int, bool]:
     return values["prompt"], values["answer"], values["system"], values["has_header"]
 
 
-def proposed(dataset: Dataset, table: Table | None) -> ConvertForm:
+def convert_form(dataset: Dataset, table: Table | None) -> ConvertForm:
     initial: dict[str, Any] = {"name": _("%(name)s (converted)") % {"name": dataset.name[:110]}}
     if table:
         initial |= vars(table.columns)

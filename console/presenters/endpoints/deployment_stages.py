@@ -29,11 +29,11 @@ def stages(model: DeployedModel) -> list[Stage]:
     """Those that were reported, then those to come. One that was skipped is not shown."""
     seen = [(stage, datetime.fromisoformat(moment)) for stage, moment in model.stage_times]
     ends = [*(moment for _stage, moment in seen[1:]), timezone.now()]
-    done = [_seen(model, stage, began, end) for (stage, began), end in zip(seen, ends, strict=False)]
+    done = [_describe_stage(model, stage, began, end) for (stage, began), end in zip(seen, ends, strict=False)]
     return [*done, *(Stage(STAGES[stage], "todo") for stage in _ahead(model))]
 
 
-def _seen(model: DeployedModel, stage: str, began: datetime, end: datetime) -> Stage:
+def _describe_stage(model: DeployedModel, stage: str, began: datetime, end: datetime) -> Stage:
     label = STAGES.get(stage, stage.replace("_", " ").capitalize())
     if stage in BROKEN:
         return Stage(label, "stopped", began)

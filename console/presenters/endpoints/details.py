@@ -34,13 +34,13 @@ class Shown:
         return sum(self.hours)
 
     @property
-    def asked_replicas(self) -> str:
+    def replica_range(self) -> str:
         low, high = self.endpoint.model.min_replicas, self.endpoint.model.max_replicas
         return str(low) if low == high else f"{low}–{high}"
 
     @property
     def replicas(self) -> str:
-        asked, now = self.asked_replicas, self.endpoint.model.available_replicas
+        asked, now = self.replica_range, self.endpoint.model.available_replicas
         if self.endpoint.state != EndpointState.READY or now is None or str(now) == asked:
             return asked
         return f"{now} / {asked}"
@@ -107,7 +107,7 @@ class Shown:
         return gettext_lazy("Costs while idle") if self.usd_per_hour else gettext_lazy("May cost while idle")
 
 
-def shown(endpoints: Iterable[Endpoint]) -> list[Shown]:
+def describe_endpoints(endpoints: Iterable[Endpoint]) -> list[Shown]:
     now, rows = timezone.now(), list(endpoints)
     hours, models = usage.by_hour(rows, now), models_of(rows)
     return [Shown(row, hours[row.pk], now, [model for model in models if model.endpoint_id == row.pk]) for row in rows]

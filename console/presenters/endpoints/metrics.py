@@ -96,14 +96,14 @@ def metrics(endpoint: Endpoint, chosen: str, *, as_table: bool) -> Metrics:
     chosen = chosen if chosen in PERIODS else DEFAULT
     period = PERIODS[chosen]
     part = period.length / period.parts
-    end = _rounded_up(timezone.now(), part)
+    end = _round_up(timezone.now(), part)
     edges = [end - part * number for number in range(period.parts, -1, -1)]
     asked = usage.requests(endpoint, edges[0])
     rows = [(begin, figures) for (begin, _), figures in zip(pairwise(edges), usage.periods(asked, edges), strict=True)]
     return Metrics(chosen, edges[0], usage.figures(asked), rows, as_table)
 
 
-def _rounded_up(moment: datetime, part: timedelta) -> datetime:
+def _round_up(moment: datetime, part: timedelta) -> datetime:
     size = part.total_seconds()
     return datetime.fromtimestamp((moment.timestamp() // size + 1) * size, tz=moment.tzinfo)
 

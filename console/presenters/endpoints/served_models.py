@@ -44,7 +44,7 @@ def models_of(endpoints: Iterable[Endpoint]) -> list[DeployedModel]:
     return list(found.select_related("job"))
 
 
-def served(endpoint: Endpoint, models: Iterable[DeployedModel]) -> list[Served]:
+def list_served_models(endpoint: Endpoint, models: Iterable[DeployedModel]) -> list[Served]:
     """The one that stands for the endpoint first. Empty unless something is deployed."""
     if endpoint.state != EndpointState.READY:
         return []

@@ -37,7 +37,9 @@ class Figures:
         return []
 
     def collect(self) -> Iterator[Metric]:
-        yield labelled("garden_build", "The version of the console.", "version", {settings.VERSION: 1}, suffix="_info")
+        yield label_gauge(
+            "garden_build", "The version of the console.", "version", {settings.VERSION: 1}, suffix="_info"
+        )
         found: dict[str, Callable[[], Iterator[Metric]]] = {
             "database": lambda: in_database(self.now),
             "redis": in_redis,
@@ -49,32 +51,32 @@ class Figures:
                 could[name] = 1
             except (DatabaseError, redis.RedisError, OSError):
                 could[name] = 0
-        yield labelled("garden_figures_readable", "1: these figures are complete.", "source", could)
+        yield label_gauge("garden_figures_readable", "1: these figures are complete.", "source", could)
 
 
 def in_database(now: datetime) -> Iterator[Metric]:
     queues = figures.waiting(now)
-    yield labelled(
+    yield label_gauge(
         "garden_queue_rows",
         f"Rows that could be worked on now; of more than {figures.COUNTED} no more are counted.",
         "kind",
         {kind: queue.rows for kind, queue in queues.items()},
     )
-    yield labelled(
+    yield label_gauge(
         "garden_queue_oldest_seconds",
         "How long the oldest of them could have been worked on.",
         "kind",
         {kind: queue.seconds for kind, queue in queues.items()},
     )
-    yield labelled("garden_tuning_jobs", "Tuning jobs of everybody.", "state", figures.tuning_jobs())
-    yield labelled("garden_endpoints", "Endpoints of everybody.", "state", figures.endpoints())
+    yield label_gauge("garden_tuning_jobs", "Tuning jobs of everybody.", "state", figures.tuning_jobs())
+    yield label_gauge("garden_endpoints", "Endpoints of everybody.", "state", figures.endpoints())
     alive = figures.alive(now)
-    yield labelled(
+    yield label_gauge(
         "garden_processes", "Processes that report.", "kind", {kind: one.running for kind, one in alive.items()}
     )
     silence = {kind: one.silence for kind, one in alive.items() if one.silence is not None}
-    yield labelled("garden_process_silence_seconds", "Since the last report of any process of it.", "kind", silence)
-    yield labelled(
+    yield label_gauge("garden_process_silence_seconds", "Since the last report of any process of it.", "kind", silence)
+    yield label_gauge(
         "garden_sweep_age_seconds", "Since a worker last swept, or the schedule asked for it.", "of",
         figures.sweep_ages(now),
     )  # fmt: skip
@@ -89,12 +91,12 @@ def in_redis() -> Iterator[Metric]:
                 family.add_metric(values, number)
         yield family
     for histogram in HISTOGRAMS:
-        yield drawn(histogram, read)
+        yield render_histogram(histogram, read)
     level = telemetry.STREAMS
     yield GaugeMetricFamily(level.name, level.text, value=read.levels.get(level.name, 0))
 
 
-def drawn(histogram: telemetry.Histogram, read: telemetry.Read) -> Metric:
+def render_histogram(histogram: telemetry.Histogram, read: telemetry.Read) -> Metric:
     """Kept is how many fell between two bounds; told is how many fell below each."""
     family = HistogramMetricFamily(histogram.name, histogram.text, labels=histogram.labels)
     for values, total in sorted(read.of(histogram.name, telemetry.SUM).items()):
@@ -107,7 +109,7 @@ def drawn(histogram: telemetry.Histogram, read: telemetry.Read) -> Metric:
     return family
 
 
-def labelled(name: str, text: str, label: str, values: Mapping[str, float], *, suffix: str = "") -> Any:
+def label_gauge(name: str, text: str, label: str, values: Mapping[str, float], *, suffix: str = "") -> Any:
     family = GaugeMetricFamily(name + suffix, text, labels=[label])
     for value, number in values.items():
         family.add_metric([value], number)

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from jobs.models import Conversation, Dataset, PartState, ProbeResult, TuningJob
+from jobs.models import Conversation, Dataset, ProbeResult, ServiceState, TuningJob
 from jobs.services.health import status
 
 
@@ -40,7 +40,7 @@ def steps_left(user: User) -> list[SetupStep]:
 
 def working() -> set[str]:
     kept, now = ProbeResult.objects.filter(name__in=("vertex", "storage")), timezone.now()
-    return {one.name for one in kept if status.stored(one.name, one, now).state == PartState.OK}
+    return {one.name for one in kept if status.load_service(one.name, one, now).state == ServiceState.OK}
 
 
 STEPS = (

@@ -9,16 +9,16 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_lazy as _, ngettext
 
-from jobs.models import PartState
-from jobs.services.health.status import Part
+from jobs.models import ServiceState
+from jobs.services.health.status import Service
 
 Words = str | Promise
-RANK = {PartState.FAILED: 0, PartState.WARNING: 1, PartState.UNKNOWN: 2, PartState.OK: 3}
+RANK = {ServiceState.FAILED: 0, ServiceState.WARNING: 1, ServiceState.UNKNOWN: 2, ServiceState.OK: 3}
 LOOKS = {
-    PartState.OK: "READY",
-    PartState.WARNING: "NEEDS_DECISION",
-    PartState.FAILED: "FAILED",
-    PartState.UNKNOWN: "UNKNOWN",
+    ServiceState.OK: "READY",
+    ServiceState.WARNING: "NEEDS_DECISION",
+    ServiceState.FAILED: "FAILED",
+    ServiceState.UNKNOWN: "UNKNOWN",
 }
 
 
@@ -124,13 +124,13 @@ CREDENTIALS: dict[str, Words] = {
     "federation": _("Workload identity federation"),
     "other": _("Another kind"),
 }
-STEP_LOOKS = {PartState.OK: ("check_circle", "ok"), PartState.FAILED: ("error", "bad")}
+STEP_LOOKS = {ServiceState.OK: ("check_circle", "ok"), ServiceState.FAILED: ("error", "bad")}
 
 
 @dataclass(frozen=True)
 class Step:
     label: Words
-    state: PartState
+    state: ServiceState
 
     @property
     def icon(self) -> str:
@@ -143,12 +143,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Card:
-    part: Part
+    service: Service
 
     @property
     def entry(self) -> Entry:
-        entry = ENTRIES[self.part.name]
-        if self.part.facts.get("lacks") == "credentials":
+        entry = ENTRIES[self.service.name]
+        if self.service.facts.get("lacks") == "credentials":
             return replace(entry, remedy=CREDENTIALS_REMEDY, commands=CREDENTIALS_COMMANDS)
         return entry
 
@@ -160,43 +160,43 @@ class Card:
 
     @property
     def look(self) -> str:
-        return LOOKS[self.part.state]
+        return LOOKS[self.service.state]
 
     @property
     def steps(self) -> list[Step]:
-        return [Step(STEPS[one["name"]], PartState(one["state"])) for one in self.part.facts.get("steps", [])]
+        return [Step(STEPS[one["name"]], ServiceState(one["state"])) for one in self.service.facts.get("steps", [])]
 
     @property
     def facts(self) -> list[tuple[Words, Words]]:
-        return [(label, value) for label, value in FACTS.get(self.part.name, _no_facts)(self.part.facts) if value]
+        return [(label, value) for label, value in FACTS.get(self.service.name, _no_facts)(self.service.facts) if value]
 
     @property
     def latency(self) -> str:
         """Never 0 ms: what takes less than one is shown as that."""
-        if self.part.latency_ms is None:
+        if self.service.latency_ms is None:
             return ""
-        if self.part.latency_ms < 1:
+        if self.service.latency_ms < 1:
             return gettext("less than 1 ms")
-        if self.part.latency_ms < 1000:
-            return gettext("%(number)d ms") % {"number": round(self.part.latency_ms)}
-        return gettext("%(value).1f s") % {"value": self.part.latency_ms / 1000}
+        if self.service.latency_ms < 1000:
+            return gettext("%(number)d ms") % {"number": round(self.service.latency_ms)}
+        return gettext("%(value).1f s") % {"value": self.service.latency_ms / 1000}
 
 
-def cards(parts: list[Part]) -> list[Card]:
+def cards(services: list[Service]) -> list[Card]:
     """The failing first, the rest in their order."""
-    return [Card(part) for part in sorted(parts, key=lambda part: RANK[part.state])]
+    return [Card(service) for service in sorted(services, key=lambda service: RANK[service.state])]
 
 
-def overall(numbers: Mapping[PartState, int]) -> tuple[str, str]:
+def overall(numbers: Mapping[ServiceState, int]) -> tuple[str, str]:
     """A look and a line."""
-    problems = numbers[PartState.FAILED] + numbers[PartState.WARNING]
+    problems = numbers[ServiceState.FAILED] + numbers[ServiceState.WARNING]
     if problems:
         text = ngettext("%(count)d problem", "%(count)d problems", problems) % {"count": problems}
-        return LOOKS[PartState.FAILED if numbers[PartState.FAILED] else PartState.WARNING], text
-    if unknown := numbers[PartState.UNKNOWN]:
+        return LOOKS[ServiceState.FAILED if numbers[ServiceState.FAILED] else ServiceState.WARNING], text
+    if unknown := numbers[ServiceState.UNKNOWN]:
         text = ngettext("%(count)d part is unknown", "%(count)d parts are unknown", unknown) % {"count": unknown}
-        return LOOKS[PartState.UNKNOWN], text
-    return LOOKS[PartState.OK], gettext("All systems working")
+        return LOOKS[ServiceState.UNKNOWN], text
+    return LOOKS[ServiceState.OK], gettext("All systems working")
 
 
 def _no_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:

@@ -45,7 +45,7 @@ def curves(found: Series, tag: str) -> list[dict[str, Any]]:
     ]
 
 
-def compared_data(jobs: Sequence[TuningJob]) -> dict[str, Any]:
+def comparison_data(jobs: Sequence[TuningJob]) -> dict[str, Any]:
     """One chart a tag, one curve a job."""
     found = series(jobs, [tag for _title, tag in COMPARED.values()])
     groups = [

@@ -18,6 +18,6 @@ def live_numbers(user: User) -> dict[int, int]:
     return dict(live.order_by().values_list("status_group").annotate(count=Count("*")))
 
 
-def ended_numbers(user: User) -> dict[int, int]:
+def count_ended(user: User) -> dict[int, int]:
     ended = TuningJob.objects.visible_to(user).ended_since(timezone.now() - RECENT)
     return dict(ended.order_by().values_list("status_group").annotate(count=Count("*")))

@@ -17,7 +17,7 @@ def figures_context(job: TuningJob) -> dict[str, Any]:
     """Needs the job's datasets at hand; one query when it went on from another job."""
     return {
         "figures": {
-            "estimated": estimated(job),
+            "estimated": load_estimate(job),
             "actual": estimates.figures(job),
             "is_local": bool(settings.VERTEX_API_ENDPOINT),
         },
@@ -27,7 +27,7 @@ def figures_context(job: TuningJob) -> dict[str, Any]:
     }
 
 
-def estimated(job: TuningJob) -> dict[str, Any]:
+def load_estimate(job: TuningJob) -> dict[str, Any]:
     """As it was kept when the job was made; a job of an earlier version has none."""
     cost = job.estimate.get("cost_usd")
     return job.estimate | {"cost_usd": None if cost is None else Decimal(cost)} if job.estimate else {}

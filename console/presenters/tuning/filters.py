@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from jobs.models import GROUPS, StatusGroup
 from jobs.states import TUNING_LIVE, TUNING_TERMINAL, TuningState
 
-LONGEST, MOST = 500, 12
+LONGEST, MAX_CHIPS = 500, 12
 TOKEN = re.compile(r'(?:(\w+):)?("[^"]*"|[^\s"]+)')
 SPAN = re.compile(r"(\d{1,4})([hdw])")
 UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
@@ -49,7 +49,7 @@ def parse(*texts: str) -> list[Chip]:
     """In the order in which they were typed, each once. A word without a property is part of a name."""
     typed = " ".join(text[:LONGEST] for text in texts).replace("\x00", " ")
     chips = [chip(key.lower(), value.strip('"')) for key, value in TOKEN.findall(typed)]
-    return list(dict.fromkeys(one for one in chips if one.value.strip()))[:MOST]
+    return list(dict.fromkeys(one for one in chips if one.value.strip()))[:MAX_CHIPS]
 
 
 def chip(key: str, value: str) -> Chip:

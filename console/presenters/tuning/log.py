@@ -33,13 +33,13 @@ class ShownLog:
         return self.matching > LINES_SHOWN
 
 
-def shown_log(job: TuningJob, query: str = "", level: str = "") -> ShownLog:
+def render_log(job: TuningJob, query: str = "", level: str = "") -> ShownLog:
     query, level = query.strip()[:200], level if level in LEVELS else ""
     lines = job.log_text.splitlines()
     found = [line for line in lines if fits(line, level) and query.lower() in line.lower()]
     hits = sum(line.lower().count(query.lower()) for line in found) if query else 0
-    text = "\n".join(marked(line, query) for line in found[-LINES_SHOWN:])
-    return ShownLog(mark_safe(text), len(lines), len(found), hits, query, level)  # noqa: S308  # escaped in `marked`
+    text = "\n".join(mark_matches(line, query) for line in found[-LINES_SHOWN:])
+    return ShownLog(mark_safe(text), len(lines), len(found), hits, query, level)  # noqa: S308  # escaped in `mark_matches`
 
 
 def fits(line: str, level: str) -> bool:
@@ -48,7 +48,7 @@ def fits(line: str, level: str) -> bool:
     return not level or bool(ERROR.search(line) or WARNING.search(line))
 
 
-def marked(line: str, query: str) -> str:
+def mark_matches(line: str, query: str) -> str:
     """As HTML. Split before it is escaped, so that a search for `lt` finds no part of an entity."""
     if not query:
         return escape(line)

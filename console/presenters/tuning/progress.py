@@ -62,7 +62,7 @@ class JobStand:
         return self.job.error_message.removesuffix(self.remedy).rstrip() if self.remedy else self.job.error_message
 
     @property
-    def succeeded(self) -> bool:
+    def has_succeeded(self) -> bool:
         return self.job.is_tuned
 
     @property
@@ -96,7 +96,7 @@ class JobStand:
     @property
     def milestones(self) -> list[Milestone]:
         job, endpoint = self.job, self.endpoint
-        saved = self.is_saving or self.succeeded
+        saved = self.is_saving or self.has_succeeded
         phases: list[tuple[str | Promise, datetime | None]] = [
             (_("Queued"), job.created_at),
             (_("Preparing"), job.submit_started_at or job.started_at),
@@ -106,7 +106,7 @@ class JobStand:
         if job.auto_deploy or endpoint:
             phases.append((_("Deploying"), endpoint.created_at if endpoint else None))
         phases.append((_("Done"), endpoint.started_at if endpoint else job.ended_at))
-        reached = self._reached(len(phases) - 1)
+        reached = self._current_step(len(phases) - 1)
         states = [self._state_of(place, reached) for place in range(len(phases))]
         return [
             Milestone(label, state, at if state != AHEAD else None)
@@ -122,8 +122,8 @@ class JobStand:
     def deployment_failed(self) -> bool:
         return self.endpoint is not None and self.endpoint.state == EndpointState.FAILED
 
-    def _reached(self, last: int) -> int:
-        if self.succeeded:
+    def _current_step(self, last: int) -> int:
+        if self.has_succeeded:
             return last - 1 if self.awaits_endpoint or self.deployment_failed else last
         if self.is_saving:
             return 3
@@ -134,7 +134,7 @@ class JobStand:
     def _state_of(self, place: int, reached: int) -> str:
         if place != reached:
             return DONE if place < reached else AHEAD
-        if self.succeeded and not self.deployment_failed:
+        if self.has_succeeded and not self.deployment_failed:
             return CURRENT if self.awaits_endpoint else DONE
         return STOPPED if self.job.is_terminal else CURRENT
 

@@ -11,7 +11,7 @@ ADAPTER_SIZES = {1: "ONE", 2: "TWO", 4: "FOUR", 8: "EIGHT", 16: "SIXTEEN", 32: "
 
 
 def request_json(job: TuningJob) -> str:
-    return json.dumps(filled(request_body(job)), indent=2, ensure_ascii=False)
+    return json.dumps(drop_empty(request_body(job)), indent=2, ensure_ascii=False)
 
 
 def request_body(job: TuningJob) -> dict[str, Any]:
@@ -34,10 +34,10 @@ def request_body(job: TuningJob) -> dict[str, Any]:
             "validationDatasetUri": dataset_uri(validation) if validation else "",
             "tuningMode": f"TUNING_MODE_{job.tuning_mode}",
             "exportLastCheckpointOnly": job.export_last_checkpoint_only,
-            "hyperParameters": filled(hyper_parameters),
+            "hyperParameters": drop_empty(hyper_parameters),
         },
     }
 
 
-def filled(values: dict[str, Any]) -> dict[str, Any]:
+def drop_empty(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value not in (None, "", False)}

@@ -37,9 +37,9 @@ def sign_in(request: HtmxRequest) -> HttpResponse:
     form = SignInForm(request, {"username": name, "password": password}, wait=wait)
     if not form.is_valid():
         note_failure(request, name, wait)
-        return password_attempts.told_to_wait(sign_in_page(request, form, after), wait)
+        return password_attempts.add_retry_after(sign_in_page(request, form, after), wait)
     user = form.get_user()
-    password_attempts.succeeded(request, name)
+    password_attempts.record_success(request, name)
     enter(request, user, "password")
     return known_browsers.remember(request, hx_redirect(request, after), user.get_username())
 
@@ -65,12 +65,12 @@ def sign_in_link(request: HtmxRequest, token: str) -> HttpResponse:
     link on another site sign its visitor in to somebody else's account without a click.
     """
     owner = accounts.whose(token)
-    if owner and request.method != "POST" and not opened_by_hand(request):
+    if owner and request.method != "POST" and not is_user_navigation(request):
         is_here = request.user.pk == owner.pk
         return render(request, "accounts/link.html", {"username": owner.get_username(), "is_here": is_here})
     user = accounts.redeem(token) if owner else None
     if user is None:
-        return used_up(request)
+        return render_expired_link(request)
     if request.user.pk == user.pk:
         reauthentication.prove(request, "link")
         return reauthentication.lead_back(cast(ConsoleRequest, request))
@@ -78,7 +78,7 @@ def sign_in_link(request: HtmxRequest, token: str) -> HttpResponse:
     return known_browsers.remember(request, hx_redirect(request, "dashboard"), user.get_username())
 
 
-def used_up(request: HtmxRequest) -> HttpResponse:
+def render_expired_link(request: HtmxRequest) -> HttpResponse:
     problem = _("This link was used already or is too old.")
     if not request.user.is_authenticated:
         context = {"problem": problem, "link_command": reauthentication.plain_link_command()}
@@ -91,7 +91,7 @@ def used_up(request: HtmxRequest) -> HttpResponse:
 @require_POST
 def sign_out(request: HtmxRequest) -> HttpResponse:
     if request.user.is_authenticated:
-        account_events.signed_out(request)
+        account_events.log_sign_out(request)
     logout(request)
     accounts.close_ended_sessions(timezone.now())
     response = hx_redirect(request, "sign-in")
@@ -107,7 +107,7 @@ def enter(request: HtmxRequest, user: User, how: str, **options: str) -> None:
     account_events.sign_in_succeeded(request, how)
 
 
-def opened_by_hand(request: HttpRequest) -> bool:
+def is_user_navigation(request: HttpRequest) -> bool:
     headers = request.headers
     return (
         request.method == "GET"

@@ -91,8 +91,8 @@ def check_password(request: ConsoleRequest, pending_id: UUID, pending: PendingAc
     form = ConfirmForm(request.user, request.POST, wait=wait)
     if not form.is_valid():
         account_events.identity_not_confirmed(request)
-        return password_attempts.told_to_wait(page(request, pending, form), wait)
-    password_attempts.succeeded(request, name)
+        return password_attempts.add_retry_after(page(request, pending, form), wait)
+    password_attempts.record_success(request, name)
     prove(request, "password")
     return None
 

@@ -42,14 +42,14 @@ def detail(request: ConsoleRequest, publisher: str, slug: str) -> HttpResponse:
 
 
 def family_or_404(publisher: str, slug: str) -> Family:
-    named = PublisherModel.objects.listed().filter(publisher=publisher, family=slug)
+    named = PublisherModel.objects.only_listed().filter(publisher=publisher, family=slug)
     models = [] if "\x00" in publisher + slug else list(named)
     if not models:
         raise Http404(f"{publisher}/{slug} is not in the catalogue.")
     return catalogue.family(models)
 
 
-def named_or_404(family: Family, name: str) -> Variant:
+def get_variant_or_404(family: Family, name: str) -> Variant:
     variant = next((variant for variant in family.variants if variant.name == name), None)
     if variant is None:
         raise Http404(f"{name} is not one of {family.title}.")
@@ -59,7 +59,7 @@ def named_or_404(family: Family, name: str) -> Variant:
 def context_of(request: ConsoleRequest, family: Family, variant: Variant) -> dict[str, Any]:
     """Endpoints of the model itself and of models tuned from it; those of the model itself come first."""
     mine = list(
-        Endpoint.objects.visible_to(request.user).shown().with_model().filter(main_model__base_model=variant.name)
+        Endpoint.objects.visible_to(request.user).not_deleted().with_model().filter(main_model__base_model=variant.name)
     )
     mine.sort(key=lambda endpoint: not endpoint.model.publisher_model)
     ready = [endpoint for endpoint in mine if endpoint.state == EndpointState.READY]
@@ -102,9 +102,9 @@ def deploy(request: ConsoleRequest, publisher: str, slug: str) -> HttpResponse:
     family = family_or_404(publisher, slug)
     if request.method != "POST":
         return hx_redirect(request, f"{family.url}?action=deploy")
-    variant = named_or_404(family, request.POST.get("model", ""))
+    variant = get_variant_or_404(family, request.POST.get("model", ""))
     form = deploy_form(variant, request.POST)
-    endpoint = deployed(request, variant, form) if form.is_valid() else None
+    endpoint = deploy_variant(request, variant, form) if form.is_valid() else None
     if endpoint is None:
         context = context_of(request, family, variant) | {"form": form}
         return page_or_fragment(request, PAGE, "deploy", context, status=422)
@@ -112,7 +112,7 @@ def deploy(request: ConsoleRequest, publisher: str, slug: str) -> HttpResponse:
     return hx_redirect(request, "endpoint-detail", endpoint.pk)
 
 
-def deployed(request: ConsoleRequest, variant: Variant, form: DeployForm) -> Endpoint | None:
+def deploy_variant(request: ConsoleRequest, variant: Variant, form: DeployForm) -> Endpoint | None:
     """The endpoint, or None with the reason in the form."""
     if variant.deploy_reason:
         form.add_error(None, variant.deploy_reason)
@@ -131,7 +131,7 @@ def deployed(request: ConsoleRequest, variant: Variant, form: DeployForm) -> End
     except errors.JobsError as error:
         form.add_error(None, str(error))
         return None
-    tasks.kick_endpoint(endpoint)
+    tasks.enqueue_endpoint(endpoint)
     return endpoint
 
 

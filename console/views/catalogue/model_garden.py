@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from console.forms.catalogue import CatalogueFilter, facet_groups
 from console.presenters.catalogue import model_families, weights
 from console.presenters.catalogue.model_families import Family, Variant
-from console.presenters.components.highlight import highlighted
+from console.presenters.components.highlight import highlight
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs import tasks
 from jobs.models import CatalogueSync, PublisherModel, TuningJob
@@ -32,20 +32,20 @@ class Shelf:
     query: str
 
     @property
-    def shown(self) -> list[Family]:
+    def first_families(self) -> list[Family]:
         return self.families[:TILES]
 
 
 @require_safe
 def index(request: ConsoleRequest) -> HttpResponse:
-    families = model_families.families(PublisherModel.objects.listed())
+    families = model_families.families(PublisherModel.objects.only_listed())
     variants = [variant for family in families for variant in family.variants]
     chosen = CatalogueFilter.parse(request.GET)
     context = {
         "chosen": chosen,
         "groups": facet_groups(chosen, variants),
         "sync": sync_state(bool(variants)),
-        **(found(chosen, variants) if chosen else shelves(request, families)),
+        **(search(chosen, variants) if chosen else shelves(request, families)),
     }
     if request.GET.get("action") == "deploy-weights":
         context |= weights.context_of(weights.form_of(variants, uri=request.GET.get("artifact_uri", "")))
@@ -60,7 +60,7 @@ def shelves(request: ConsoleRequest, families: list[Family]) -> dict[str, Any]:
         Shelf(_("Open models"), [one for one in families if one.publisher not in OURS], "?collection=partners"),
         Shelf(_("Your own models"), [one for one in families if one.publisher == "local"], "?collection=local"),
     ]
-    tuned = TuningJob.objects.visible_to(request.user).rows().tuned().order_by("-created_at")
+    tuned = TuningJob.objects.visible_to(request.user).rows().with_tuned_model().order_by("-created_at")
     return {
         "shelves": [shelf for shelf in named if shelf.families],
         "tuned": list(tuned[:TILES]),
@@ -70,24 +70,24 @@ def shelves(request: ConsoleRequest, families: list[Family]) -> dict[str, Any]:
 
 def news(request: ConsoleRequest, families: Iterable[Family]) -> list[Variant]:
     """What appeared in the catalogue lately, and after the person put the last news away."""
-    seen = dismissed_at(request)
+    seen = news_dismissed_at(request)
     new = [variant for family in families for variant in family.variants if variant.is_new]
     fresh = [one for one in new if seen is None or (one.model.first_seen_at or seen) > seen]
     return sorted(fresh, key=lambda one: str(one.model.first_seen_at), reverse=True)[:TILES]
 
 
-def dismissed_at(request: ConsoleRequest) -> datetime | None:
+def news_dismissed_at(request: ConsoleRequest) -> datetime | None:
     kept = request.session.get(NEWS, "")
     return datetime.fromisoformat(kept) if kept else None
 
 
-def found(chosen: CatalogueFilter, variants: Iterable[Variant]) -> dict[str, Any]:
+def search(chosen: CatalogueFilter, variants: Iterable[Variant]) -> dict[str, Any]:
     rows = [
         {
             "variant": variant,
-            "title": highlighted(variant.title, chosen.q),
-            "line": highlighted(variant.matching_line(chosen.words), chosen.q),
-            "resource": highlighted(variant.name, chosen.q),
+            "title": highlight(variant.title, chosen.q),
+            "line": highlight(variant.matching_line(chosen.words), chosen.q),
+            "resource": highlight(variant.name, chosen.q),
         }
         for variant in variants
         if chosen.matches(variant)
@@ -111,7 +111,7 @@ def sync_state(has_models: bool) -> dict[str, Any]:
 
 @require_POST
 def refresh(request: ConsoleRequest) -> HttpResponse:
-    tasks.kick(tasks.sync_catalogue)
+    tasks.enqueue_after_commit(tasks.sync_catalogue)
     messages.info(request, _("The catalogue is being read again."))
     return hx_redirect(request, "model-garden")
 

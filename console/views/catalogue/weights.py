@@ -24,17 +24,17 @@ PAGE = "model_garden/weights.html"
 def deploy(request: ConsoleRequest) -> HttpResponse:
     if request.method != "POST":
         return hx_redirect(request, f"{reverse('model-garden')}?action=deploy-weights")
-    families = model_families.families(PublisherModel.objects.listed())
+    families = model_families.families(PublisherModel.objects.only_listed())
     variants = [variant for family in families for variant in family.variants]
     form = form_of(variants, request.POST)
-    endpoint = deployed(request, form, variants) if form.is_valid() else None
+    endpoint = deploy_weights(request, form, variants) if form.is_valid() else None
     if endpoint is None:
         return page_or_fragment(request, PAGE, "form", context_of(form), status=422)
     messages.success(request, _("Deployment of %(name)s started.") % {"name": endpoint.display_name})
     return hx_redirect(request, "endpoint-detail", endpoint.pk)
 
 
-def deployed(request: ConsoleRequest, form: WeightsForm, variants: Iterable[Variant]) -> Endpoint | None:
+def deploy_weights(request: ConsoleRequest, form: WeightsForm, variants: Iterable[Variant]) -> Endpoint | None:
     """The endpoint, or None with the reason in the form."""
     values = form.cleaned_data
     spec = endpoints.DeploymentSpec(
@@ -48,5 +48,5 @@ def deployed(request: ConsoleRequest, form: WeightsForm, variants: Iterable[Vari
     except errors.JobsError as error:
         form.add_error(None, str(error))
         return None
-    tasks.kick_endpoint(endpoint)
+    tasks.enqueue_endpoint(endpoint)
     return endpoint

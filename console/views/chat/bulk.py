@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from console.forms.chat.chat import ChatsDatasetForm
-from console.presenters.components.ticks import MOST_CHOSEN, chosen
+from console.presenters.components.ticks import MAX_CHOSEN, select_rows
 from console.web.http import ConsoleRequest, hx_redirect
 from jobs.errors import JobsError, NotAllowedNow
 from jobs.models import Conversation, Dataset
@@ -20,18 +20,18 @@ from jobs.services.chat import bulk
 asks = require_http_methods(["GET", "HEAD", "POST"])
 
 
-def chosen_chats(request: ConsoleRequest) -> list[Conversation]:
+def get_selected_chats(request: ConsoleRequest) -> list[Conversation]:
     ids = request.POST.getlist("chat") or request.GET.getlist("chat")
-    if len(ids) > MOST_CHOSEN:
+    if len(ids) > MAX_CHOSEN:
         text = _("At most %(count)d chats can be chosen at once. Go back and untick some.")
-        raise NotAllowedNow(text % {"count": MOST_CHOSEN})
-    return chosen(Conversation.objects.visible_to(request.user).listed(), ids)
+        raise NotAllowedNow(text % {"count": MAX_CHOSEN})
+    return select_rows(Conversation.objects.visible_to(request.user).for_list(), ids)
 
 
 @asks
 def delete(request: ConsoleRequest) -> HttpResponse:
     """GET asks and names the chats, POST does it."""
-    talks = chosen_chats(request)
+    talks = get_selected_chats(request)
     if request.method != "POST":
         return render(request, "chat/delete_many.html", {"talks": talks})
     bulk.delete(talks)
@@ -43,7 +43,7 @@ def delete(request: ConsoleRequest) -> HttpResponse:
 @require_safe
 def export(request: ConsoleRequest) -> HttpResponse | StreamingHttpResponse:
     """Written while it is read."""
-    talks = chosen_chats(request)
+    talks = get_selected_chats(request)
     if not talks:
         return render(request, "chat/many.html")
     rows = bulk.training_rows(talks)
@@ -57,9 +57,9 @@ def export(request: ConsoleRequest) -> HttpResponse | StreamingHttpResponse:
 
 @asks
 def dataset(request: ConsoleRequest) -> HttpResponse:
-    talks = chosen_chats(request)
+    talks = get_selected_chats(request)
     form = ChatsDatasetForm(request.POST or None, initial={"key": uuid.uuid4(), "name": _("Answers from chats")})
-    made = made_of(request, talks, form) if form.is_valid() else None
+    made = make_dataset(request, talks, form) if form.is_valid() else None
     if made is None:
         status = 422 if form.is_bound else 200
         return render(request, "chat/dataset_many.html", {"talks": talks, "form": form}, status=status)
@@ -68,7 +68,7 @@ def dataset(request: ConsoleRequest) -> HttpResponse:
     return hx_redirect(request, "dataset-detail", made.pk)
 
 
-def made_of(request: ConsoleRequest, talks: list[Conversation], form: ChatsDatasetForm) -> Dataset | None:
+def make_dataset(request: ConsoleRequest, talks: list[Conversation], form: ChatsDatasetForm) -> Dataset | None:
     """None with the reason in the form."""
     try:
         return bulk.make_dataset(request.user, talks, **form.cleaned_data)

@@ -107,16 +107,16 @@ class Code:
     def _javascript(self) -> str:
         body = json.dumps({"model": "", **self.body}, indent=2, ensure_ascii=False)
         template = JAVASCRIPT_GOOGLE if self.is_google else JAVASCRIPT
-        return template.format(url=json.dumps(self.url), body=_shifted(body, 2))
+        return template.format(url=json.dumps(self.url), body=_indent(body, 2))
 
 
-def _shifted(text: str, spaces: int) -> str:
+def _indent(text: str, spaces: int) -> str:
     """All lines but the first. Not by `textwrap.indent`, which takes U+2028 inside a text for the end of a line."""
     return text.replace("\n", "\n" + " " * spaces)
 
 
 def _literal(value: Any, spaces: int = 4) -> str:
-    return _shifted(pformat(value, width=100, sort_dicts=False), spaces)
+    return _indent(pformat(value, width=100, sort_dicts=False), spaces)
 
 
 def body_of(talk: Conversation) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from console.presenters.components import pager
-from console.presenters.components.highlight import highlighted
+from console.presenters.components.highlight import highlight
 from console.web.http import ConsoleRequest, page_or_fragment, wants_fragment
 from jobs.models import Conversation
 from jobs.models.keyset import Key
@@ -51,16 +51,16 @@ class Chats:
 
 @require_safe
 def index(request: ConsoleRequest) -> HttpResponse:
-    context = {"chats": listed(request), "is_more": "after" in request.GET}
+    context = {"chats": list_chats(request), "is_more": "after" in request.GET}
     return page_or_fragment(request, "chat/all.html", "rows", context)
 
 
-def listed(request: ConsoleRequest, current: Conversation | None = None) -> Chats:
+def list_chats(request: ConsoleRequest, current: Conversation | None = None) -> Chats:
     """`q`, `after`, `current` and `ticks` belong to the list's own address; beside a chat the first page is shown."""
     is_own = request.path == reverse("chat-list")
     query = request.GET if is_own else {}
     q = query.get("q", "").replace("\x00", "").strip()[: conversation_list.LONGEST_QUERY]
-    after = pager.parsed(query.get("after", ""), conversation_list.ORDER)
+    after = pager.parse_key(query.get("after", ""), conversation_list.ORDER)
     shown = str(current.pk) if current else query.get("current", "")[:36]
     ticks = is_own and ("ticks" in query or not wants_fragment(request))
     page = (
@@ -69,16 +69,16 @@ def listed(request: ConsoleRequest, current: Conversation | None = None) -> Chat
         else conversation_list.page(request.user, after=after)
     )
     further = {"q": q, "current": shown} | ({"ticks": "yes"} if ticks else {})
-    return Chats(grouped(page, after, q), older_url(page, further), q, shown, ticks)
+    return Chats(group_by_day(page, after, q), older_url(page, further), q, shown, ticks)
 
 
 def older_url(page: conversation_list.Page, query: dict[str, str]) -> str:
     if page.last is None:
         return ""
-    return reverse("chat-list") + pager.url({**query, "after": pager.written(page.last)})
+    return reverse("chat-list") + pager.url({**query, "after": pager.serialize_key(page.last)})
 
 
-def grouped(page: conversation_list.Page, after: Key | None, q: str) -> list[Group]:
+def group_by_day(page: conversation_list.Page, after: Key | None, q: str) -> list[Group]:
     groups = [Group(_("Pinned"), [row_of(row, q) for row in page.pinned])] if page.pinned else []
     last = day_words(after.moment) if after else ""
     for title, rows in groupby(page.rows, lambda row: day_words(row.updated_at)):
@@ -96,7 +96,7 @@ def day_words(moment: datetime) -> str:
 
 def row_of(row: Conversation, q: str) -> Row:
     said: str | None = getattr(row, "said", None)
-    found = highlighted(conversation_list.snippet(said, q), q) if said else SafeString("")
+    found = highlight(conversation_list.snippet(said, q), q) if said else SafeString("")
     endpoint: str | None = getattr(row, "endpoint_name", None)
-    title = highlighted(row.title or _("Untitled chat"), q)
+    title = highlight(row.title or _("Untitled chat"), q)
     return Row(row.pk, title, found, row.pinned, endpoint or "", row.updated_at)

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from console.forms.chat.chat import LONGEST_MESSAGE, MessageForm, NewChatForm, empty_message
 from console.forms.chat.options import OptionsForm, PresetForm
-from console.presenters.chat.images import collect_images, endpoint_of, find_unsent, picture_facts
+from console.presenters.chat.images import collect_images, endpoint_of, find_unsent, image_facts
 from console.presenters.chat.turns import (
     ask,
     first_answer,
@@ -24,11 +24,11 @@ from console.web.http import ConsoleRequest, hx_redirect, wants_fragment
 from console.web.middleware import page_of
 from jobs.models import ChatPreset, Conversation, Endpoint, Message, Role
 from jobs.services.chat import conversations, policies, tree as chat_tree
-from jobs.services.chat.parameters import context_window, taken
+from jobs.services.chat.parameters import context_window, parameters_of
 from jobs.services.chat.streaming.waits import wait_of
 from jobs.states import EndpointState
 
-from .conversation_list import listed
+from .conversation_list import list_chats
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -39,23 +39,25 @@ def index(request: ConsoleRequest) -> HttpResponse:
     sent = {"data": request.POST} if posted else {}
     there = collect_images(request, endpoint_of(request)) if posted else find_unsent(request, conversations.NEW_BOX)
     form = NewChatForm(initial=first, ready=ready, attached=there, **sent)
-    if posted and "set-up" in request.POST and form.wanted:
+    if posted and "set-up" in request.POST and form.endpoint_in_form:
         text = request.POST.get("text", "")[:LONGEST_MESSAGE]
         return hx_redirect(
-            request, "chat-conversation", conversations.set_up(request.user, endpoint=form.wanted, text=text).pk
+            request,
+            "chat-conversation",
+            conversations.set_up(request.user, endpoint=form.endpoint_in_form, text=text).pk,
         )
     if posted and form.is_valid():
         answer = first_answer(request, form)
         if answer is not None:
             return hx_redirect(request, "chat-conversation", answer.conversation_id)
-    context = {"form": form, "chats": listed(request), "can_start": bool(form.ready)}
-    context |= picture_facts(form.ready.values()) if form.ready else nothing_ready(request)
+    context = {"form": form, "chats": list_chats(request), "can_start": bool(form.ready)}
+    context |= image_facts(form.ready.values()) if form.ready else nothing_ready(request)
     return render(request, "chat/new.html", context, status=422 if form.is_bound else 200)
 
 
 def nothing_ready(request: ConsoleRequest) -> dict[str, Any]:
     """An endpoint on its way, or whether there are any at all."""
-    mine = Endpoint.objects.visible_to(request.user).shown().with_model()
+    mine = Endpoint.objects.visible_to(request.user).not_deleted().with_model()
     coming = mine.filter(state=EndpointState.DEPLOYING).first()
     return {"coming": coming, "has_endpoints": coming is not None or mine.exists()}
 
@@ -93,10 +95,10 @@ def context_of(request: ConsoleRequest, talk: Conversation, *, whole: bool = Fal
     return {
         **turns_of(talk, whole),
         "form": empty_message(find_unsent(request, talk.pk)),
-        "options": OptionsForm.of(talk, taken(talk.endpoint)),
+        "options": OptionsForm.of(talk, parameters_of(talk.endpoint)),
         "presets": ChatPreset.objects.filter(owner=request.user),
         "preset_form": PresetForm(),
-        "chats": listed(request, talk),
+        "chats": list_chats(request, talk),
         "endpoints": Endpoint.objects.visible_to(request.user).ready().with_model(),
     }
 
@@ -120,8 +122,8 @@ def turns_of(talk: Conversation, whole: bool) -> dict[str, Any]:
     earlier = 0 if whole else chat_tree.latest(tree.path(talk.head_id))
     turns = chat_tree.turns(talk, tree, talk.head_id, earlier)
     live = next((turn for turn in reversed(turns) if turn.is_live), None)
-    told = chat_tree.told_pictures(talk, tree) if earlier else talk.sent(turns)
-    facts = picture_facts([talk.endpoint] if talk.endpoint else [], told)
+    told = chat_tree.turns_with_prompt_images(talk, tree) if earlier else talk.prompt_turns(turns)
+    facts = image_facts([talk.endpoint] if talk.endpoint else [], told)
     return {
         **place_of(talk), "tree": tree, "turns": turns, "live": live, "earlier": earlier, "whole": whole,
         "has_pictures": bool(tree.pictured),
@@ -146,7 +148,7 @@ def send(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
         return unsent(request, talk, form)
     if not request.htmx:
         return hx_redirect(request, f"{reverse('chat-conversation', args=[pk])}#turn-{answer.pk}")
-    return turns_fragment(request, talk, chats=listed(request, talk) if is_first else None)
+    return turns_fragment(request, talk, chats=list_chats(request, talk) if is_first else None)
 
 
 @require_POST
@@ -179,7 +181,7 @@ def turn(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
         "can_ask": not policies.why_not_ask(talk.endpoint),
         "context_window": context_window(talk.endpoint),
         "form": empty_message(),
-        **picture_facts([talk.endpoint] if talk.endpoint else []),
+        **image_facts([talk.endpoint] if talk.endpoint else []),
     }
     return render(request, "chat/answer.html", context)
 

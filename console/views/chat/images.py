@@ -8,7 +8,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from console.presenters.chat.images import add_image, alt_of, endpoint_of
 from console.web.http import ConsoleRequest
-from jobs.errors import PictureRefused
+from jobs.errors import ImageRefused
 from jobs.models import Picture
 from jobs.services.chat import images
 
@@ -26,22 +26,22 @@ def add(request: ConsoleRequest) -> HttpResponse:
         raise Http404
     try:
         picture = add_image(request, file, endpoint_of(request), box_of(request))
-    except PictureRefused as error:
-        return render(request, "chat/picture_problem.html", {"text": str(error)}, status=422)
-    return render(request, "chat/picture.html", {"picture": picture}, status=201)
+    except ImageRefused as error:
+        return render(request, "chat/image_problem.html", {"text": str(error)}, status=422)
+    return render(request, "chat/image.html", {"picture": picture}, status=201)
 
 
 def box_of(request: ConsoleRequest) -> str:
     return request.POST.get("box", "").replace("\x00", "")[:LONGEST_BOX]
 
 
-def visible_picture(request: ConsoleRequest, pk: uuid.UUID) -> Picture:
+def visible_image(request: ConsoleRequest, pk: uuid.UUID) -> Picture:
     return get_object_or_404(Picture.objects.visible_to(request.user), pk=pk)
 
 
 @require_safe
 def show(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    picture = visible_picture(request, pk)
+    picture = visible_image(request, pk)
     try:
         content = images.read(picture)
     except FileNotFoundError:
@@ -55,12 +55,12 @@ def show(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 def describe(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    picture = visible_picture(request, pk)
+    picture = visible_image(request, pk)
     images.describe(picture, alt_of(request, picture))
     return HttpResponse(status=204)
 
 
 @require_POST
 def remove(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    images.remove(visible_picture(request, pk))
+    images.remove(visible_image(request, pk))
     return HttpResponse(status=204)

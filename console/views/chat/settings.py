@@ -17,7 +17,7 @@ from console.web.http import ConsoleRequest, hx_redirect
 from jobs.errors import NotAllowedNow
 from jobs.models import ChatPreset, Conversation
 from jobs.services.chat import conversations, presets
-from jobs.services.chat.parameters import taken
+from jobs.services.chat.parameters import parameters_of
 
 from .conversations import page
 
@@ -49,14 +49,14 @@ def fragment(request: ConsoleRequest, talk: Conversation, form: OptionsForm, *, 
 
 
 def options_of(talk: Conversation, data: Any = None) -> OptionsForm:
-    return OptionsForm.of(talk, taken(talk.endpoint), data)
+    return OptionsForm.of(talk, parameters_of(talk.endpoint), data)
 
 
 def presets_of(request: ConsoleRequest) -> "QuerySet[ChatPreset]":
     return ChatPreset.objects.filter(owner=request.user)
 
 
-def named_preset(request: ConsoleRequest) -> ChatPreset:
+def get_preset(request: ConsoleRequest) -> ChatPreset:
     try:
         pk = uuid.UUID(request.POST.get("preset", ""))
     except ValueError:
@@ -72,13 +72,13 @@ def save_preset(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     if form.is_valid():
         try:
             presets.save(request.user, form.cleaned_data["name"], talk)
-            return shown(request, talk, PresetForm())
+            return render_presets(request, talk, PresetForm())
         except NotAllowedNow as error:
             form.add_error("name", str(error))
-    return shown(request, talk, form)
+    return render_presets(request, talk, form)
 
 
-def shown(request: ConsoleRequest, talk: Conversation, form: PresetForm) -> HttpResponse:
+def render_presets(request: ConsoleRequest, talk: Conversation, form: PresetForm) -> HttpResponse:
     status = 422 if form.errors else 200
     if request.htmx:
         context = {"conversation": talk, "preset_form": form, "presets": presets_of(request)}
@@ -94,7 +94,7 @@ def shown(request: ConsoleRequest, talk: Conversation, form: PresetForm) -> Http
 @require_POST
 def use_preset(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     talk = visible_conversation(request, pk)
-    chosen = named_preset(request)
+    chosen = get_preset(request)
     presets.apply(chosen, talk)
     messages.info(request, _("The preset %(name)s is used from the next message on") % {"name": chosen.name})
     return hx_redirect(request, "chat-conversation", pk)
@@ -103,5 +103,5 @@ def use_preset(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 def delete_preset(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     talk = visible_conversation(request, pk)
-    presets.delete(named_preset(request))
-    return shown(request, talk, PresetForm())
+    presets.delete(get_preset(request))
+    return render_presets(request, talk, PresetForm())

@@ -57,7 +57,7 @@ def revoke(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     return hx_redirect(request, safe_next(request, "chat-links"))
 
 
-def shared_link(token: str) -> ShareLink:
+def get_link_or_404(token: str) -> ShareLink:
     link = shared_links.find(token)
     if link is None:
         raise Http404
@@ -66,11 +66,11 @@ def shared_link(token: str) -> ShareLink:
 
 @login_not_required
 @require_safe
-def shared(request: HtmxRequest, token: str) -> HttpResponse:
-    link = shared_link(token)
+def show_shared(request: HtmxRequest, token: str) -> HttpResponse:
+    link = get_link_or_404(token)
     context = {
         "conversation": link.conversation,
-        "turns": export.shown(link.conversation, link.head_id),
+        "turns": export.list_turns(link.conversation, link.head_id),
         "link": link,
         "token": token,
         "nav": None,
@@ -81,10 +81,10 @@ def shared(request: HtmxRequest, token: str) -> HttpResponse:
 
 @login_not_required
 @require_safe
-def shared_picture(request: HtmxRequest, token: str, picture: uuid.UUID) -> HttpResponse:
+def show_shared_image(request: HtmxRequest, token: str, picture: uuid.UUID) -> HttpResponse:
     """Only pictures of the branch that the link shows."""
-    link = shared_link(token)
-    branch = [turn.pk for turn in export.shown(link.conversation, link.head_id)]
+    link = get_link_or_404(token)
+    branch = [turn.pk for turn in export.list_turns(link.conversation, link.head_id)]
     found = get_object_or_404(Picture, pk=picture, message__in=branch)
     try:
         return HttpResponse(images.read(found), content_type=found.content_type, headers=PRIVATE)

@@ -41,7 +41,7 @@ def send_all(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     talk = visible_conversation(request, pk)
     context_window.send_all(talk)
     talk.sent_from = None
-    return shown(request, talk, spoken=_("The whole chat is sent to the model again"))
+    return render_branch(request, talk, spoken=_("The whole chat is sent to the model again"))
 
 
 @require_POST
@@ -57,15 +57,17 @@ def one_more(request: ConsoleRequest, pk: uuid.UUID, make: Make) -> HttpResponse
     if answer is None:
         message = visible_message(request, pk)
         answer = make(message, key=key_of(request))
-    return waited_for(request, answer)
+    return start_answer(request, answer)
 
 
-def waited_for(request: ConsoleRequest, answer: Message) -> HttpResponse:
-    tasks.kick_answer(answer)
-    return shown(request, answer.conversation, answer)
+def start_answer(request: ConsoleRequest, answer: Message) -> HttpResponse:
+    tasks.enqueue_answer(answer)
+    return render_branch(request, answer.conversation, answer)
 
 
-def shown(request: ConsoleRequest, talk: Conversation, at: Message | None = None, spoken: str = "") -> HttpResponse:
+def render_branch(
+    request: ConsoleRequest, talk: Conversation, at: Message | None = None, spoken: str = ""
+) -> HttpResponse:
     if request.htmx:
         return turns_fragment(request, talk, spoken)
     return hx_redirect(request, address_of(talk, at) if at else reverse("chat-conversation", args=[talk.pk]))
@@ -77,17 +79,17 @@ def edit(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     message = visible_message(request, pk)
     kind, make = FORMS[message.role]
     if request.method != "POST":
-        return edited(request, message, kind(initial={"key": uuid.uuid4(), "text": message.content}))
+        return render_edit_form(request, message, kind(initial={"key": uuid.uuid4(), "text": message.content}))
     form = kind(request.POST)
     try:
         if form.is_valid():
             answer = make(message, **form.cleaned_data)
             if answer.is_live:
-                return waited_for(request, answer)
-            return shown(request, answer.conversation, answer, _("Your version of the answer is kept"))
+                return start_answer(request, answer)
+            return render_branch(request, answer.conversation, answer, _("Your version of the answer is kept"))
     except NotAllowedNow as error:
         form.add_error("text", str(error))
-    return edited(request, message, form)
+    return render_edit_form(request, message, form)
 
 
 FORMS: dict[str, tuple[type[forms.Form], Make]] = {
@@ -96,7 +98,7 @@ FORMS: dict[str, tuple[type[forms.Form], Make]] = {
 }
 
 
-def edited(request: ConsoleRequest, message: Message, form: forms.Form) -> HttpResponse:
+def render_edit_form(request: ConsoleRequest, message: Message, form: forms.Form) -> HttpResponse:
     """In the place of the turn; without scripts the whole page with the form there."""
     status = 422 if form.is_bound else 200
     template = "chat/edit.html" if message.role == Role.USER else "chat/edit_answer.html"
@@ -117,7 +119,7 @@ def show(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     talk = tree.show(message)
     place = tree.Tree(talk).place(message.pk)
     words = _("Version %(number)d of %(count)d") % {"number": place.number, "count": place.count}
-    return shown(request, talk, message, words)
+    return render_branch(request, talk, message, words)
 
 
 @asks

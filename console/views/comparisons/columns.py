@@ -28,11 +28,11 @@ from jobs import tasks
 from jobs.errors import NotAllowedNow
 from jobs.models import Conversation, Endpoint, Message
 from jobs.services.chat import branches, context_window, conversations, tree
-from jobs.services.chat.parameters import taken
+from jobs.services.chat.parameters import parameters_of
 from jobs.services.comparisons import board, comparisons
 
 
-def chosen_endpoint(request: ConsoleRequest) -> Endpoint:
+def get_endpoint(request: ConsoleRequest) -> Endpoint:
     form = ColumnForm(request.POST)
     ready = Endpoint.objects.visible_to(request.user).ready().with_model()
     found: Endpoint | None = ready.filter(pk=form.cleaned_data["endpoint"]).first() if form.is_valid() else None
@@ -43,14 +43,14 @@ def chosen_endpoint(request: ConsoleRequest) -> Endpoint:
 
 @require_POST
 def add(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    comparisons.add_column(visible_comparison(request, pk), chosen_endpoint(request))
+    comparisons.add_column(visible_comparison(request, pk), get_endpoint(request))
     return hx_redirect(request, "compare-detail", pk)
 
 
 @require_POST
 def endpoint(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     column = visible_column(request, pk)
-    comparisons.choose_endpoint(column, chosen_endpoint(request))
+    comparisons.choose_endpoint(column, get_endpoint(request))
     return hx_redirect(request, "compare-detail", column.comparison_id)
 
 
@@ -68,7 +68,7 @@ def options(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     comparisons.require_shown(column)
     if request.method != "POST":
         return options_form(request, column, options_of(column))
-    form = OptionsForm.of(column, taken(column.endpoint), without_reset(request.POST))
+    form = OptionsForm.of(column, parameters_of(column.endpoint), without_reset(request.POST))
     if not form.is_valid():
         return options_form(request, column, form, status=422)
     instruction = form.cleaned_data["system_instruction"]
@@ -79,7 +79,7 @@ def options(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 def options_of(column: Conversation) -> OptionsForm:
-    return OptionsForm.of(column, taken(column.endpoint))
+    return OptionsForm.of(column, parameters_of(column.endpoint))
 
 
 def options_form(request: ConsoleRequest, column: Conversation, form: OptionsForm, status: int = 200) -> HttpResponse:
@@ -128,15 +128,15 @@ def go_on(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 def one_more(request: ConsoleRequest, pk: uuid.UUID, make: Callable[..., Message]) -> HttpResponse:
     """The second of two clicks may come when the answer that was clicked on is replaced already."""
-    message = made_before(request)
+    message = find_earlier_turn(request)
     if message is None:
         answer = visible_answer(request, pk)
         message = make(answer, key=key_of(request))
-    tasks.kick_answer(message)
-    return shown(request, message.conversation)
+    tasks.enqueue_answer(message)
+    return render_column(request, message.conversation)
 
 
-def made_before(request: ConsoleRequest) -> Message | None:
+def find_earlier_turn(request: ConsoleRequest) -> Message | None:
     form = TurnForm(request.POST)
     if not form.is_valid():
         return None
@@ -153,7 +153,7 @@ def drop_oldest(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 def send_all(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     column = visible_column(request, pk)
     context_window.send_all(column)
-    return shown(request, column, _("All that was said is sent to this model again"))
+    return render_column(request, column, _("All that was said is sent to this model again"))
 
 
 @require_POST
@@ -162,7 +162,7 @@ def show(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     talk = tree.show(message)
     place = tree.Tree(talk).place(message.pk)
     version = {"number": place.number, "count": place.count}
-    return shown(request, message.conversation, _("Version %(number)d of %(count)d") % version)
+    return render_column(request, message.conversation, _("Version %(number)d of %(count)d") % version)
 
 
 @require_POST
@@ -175,7 +175,7 @@ def branch(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     return hx_redirect(request, "chat-conversation", talk.pk)
 
 
-def shown(request: ConsoleRequest, column: Conversation, spoken: str = "") -> HttpResponse:
+def render_column(request: ConsoleRequest, column: Conversation, spoken: str = "") -> HttpResponse:
     comparison = comparison_of(column)
     return (
         fragment(request, comparison, spoken) if request.htmx else hx_redirect(request, "compare-detail", comparison.pk)

@@ -18,7 +18,7 @@ from console.forms.chat.compare import BaseForm, CompareForm
 from console.presenters.chat.images import collect_images
 from console.presenters.chat.turns import key_of, save_draft
 from console.presenters.comparisons.columns import fragment, page, visible_comparison, with_errors
-from console.presenters.components.pager import listed as pages_of
+from console.presenters.components.pager import paginate as pages_of
 from console.web.http import ConsoleRequest, hx_redirect, wants_fragment
 from jobs import tasks
 from jobs.errors import NotAllowedNow
@@ -36,10 +36,10 @@ def index(request: ConsoleRequest) -> HttpResponse:
         values = form.cleaned_data
         made = comparisons.create(request.user, key=values["key"], endpoints=form.endpoints, blind=values["blind"])
         return hx_redirect(request, "compare-detail", made.pk)
-    return render(request, "compare/index.html", listed(request, form), status=422 if form.is_bound else 200)
+    return render(request, "compare/index.html", list_context(request, form), status=422 if form.is_bound else 200)
 
 
-def listed(request: ConsoleRequest, form: CompareForm) -> dict[str, Any]:
+def list_context(request: ConsoleRequest, form: CompareForm) -> dict[str, Any]:
     rows = Comparison.objects.visible_to(request.user).annotate(voted=Count("votes"))
     found = pages_of(rows.prefetch_related("columns__endpoint"), request.GET, ())
     return {"form": form, "page": found, "scores": votes.tally(request.user)}
@@ -86,7 +86,7 @@ def detail(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 def send(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     comparison = visible_comparison(request, pk)
     form = MessageForm(request.POST, attached=collect_images(request, None))
-    answers = asked(comparison, form) if form.is_valid() else None
+    answers = send_message(comparison, form) if form.is_valid() else None
     if answers is None:
         return with_errors(request, comparison, form)
     is_first = all(answer.ordinal <= 2 for answer in answers)
@@ -95,7 +95,7 @@ def send(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     return fragment(request, comparison)
 
 
-def asked(comparison: Comparison, form: MessageForm) -> list[Message] | None:
+def send_message(comparison: Comparison, form: MessageForm) -> list[Message] | None:
     """The answers to wait for; None, with the reason on the form, when nothing can be asked now."""
     data = form.cleaned_data
     try:
@@ -105,7 +105,7 @@ def asked(comparison: Comparison, form: MessageForm) -> list[Message] | None:
         return None
     for answer in answers:
         if answer.is_live:
-            tasks.kick_answer(answer)
+            tasks.enqueue_answer(answer)
     return answers
 
 

@@ -18,7 +18,7 @@ from jobs.errors import JobsError, NotAllowedNow
 from jobs.models import Conversation, Dataset, Message, Role
 from jobs.services.comparisons import rows, votes
 
-MOST_DATASETS = 200
+MAX_DATASETS = 200
 
 
 @require_POST
@@ -66,7 +66,7 @@ def chat_row(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 def row_of(request: ConsoleRequest, answer: Message) -> HttpResponse:
     usable = Dataset.objects.visible_to(request.user).latest_versions().usable().rows().filter(shape="")
-    datasets = list(usable.order_by("-created_at")[:MOST_DATASETS])
+    datasets = list(usable.order_by("-created_at")[:MAX_DATASETS])
     names = (_("Compared answers"), _("Answers from chats"))
     if request.method != "POST":
         first = {"key": uuid.uuid4(), "text": answer.content, "name": names[answer.conversation.comparison_id is None]}
@@ -74,7 +74,7 @@ def row_of(request: ConsoleRequest, answer: Message) -> HttpResponse:
         chosen = next((str(each.pk) for each in datasets if last and each.family == last.family), "")
         return row_form(request, answer, RowForm(initial=first | {"dataset": chosen}, datasets=datasets))
     form = RowForm(request.POST, datasets=datasets)
-    made = added(answer, form) if form.is_valid() else None
+    made = add_row(answer, form) if form.is_valid() else None
     if made is None:
         return row_form(request, answer, form, status=422)
     words = {"name": made.name, "version": made.version}
@@ -89,7 +89,7 @@ def back_from(answer: Message) -> str:
     return address_of(talk, answer)
 
 
-def added(answer: Message, form: RowForm) -> Dataset | None:
+def add_row(answer: Message, form: RowForm) -> Dataset | None:
     """The dataset with the row, or None with the reason in the form."""
     values = form.cleaned_data
     chosen = {"key": values["key"], "text": values["text"], "dataset": values["dataset"], "name": values["name"]}

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _, gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from console.forms.datasets import EditForm, UploadForm
-from console.presenters.components.pager import CREATED, Head, listed
+from console.presenters.components.pager import CREATED, Head, paginate
 from console.presenters.datasets.context import detail_context, head_context, own_dataset
 from console.presenters.datasets.upload import save_upload
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment, wants_fragment
@@ -20,7 +20,7 @@ from jobs import errors
 from jobs.models import Dataset, TuningJob
 from jobs.models.keyset import Column
 from jobs.services.datasets import datasets
-from jobs.services.datasets.file import opened
+from jobs.services.datasets.file import open_file
 
 LONGEST_SEARCH = 200
 
@@ -52,7 +52,7 @@ def list_context(request: ConsoleRequest, form: UploadForm) -> dict[str, Any]:
     found = Dataset.objects.visible_to(request.user).latest_versions().rows()
     if words:
         found = found.filter(Q(name__icontains=words) | Q(file_name__icontains=words) | Q(description__icontains=words))
-    page = listed(found, request.GET, HEADS)
+    page = paginate(found, request.GET, HEADS)
     return {"form": form, "page": page, "words": words, **around(page.rows)}
 
 
@@ -134,7 +134,7 @@ def edit(request: ConsoleRequest, pk: UUID) -> HttpResponse:
 def download(request: ConsoleRequest, pk: UUID) -> FileResponse:
     dataset = own_dataset(request, pk)
     kind = "application/octet-stream"
-    return FileResponse(opened(dataset), as_attachment=True, filename=dataset.file_name, content_type=kind)
+    return FileResponse(open_file(dataset), as_attachment=True, filename=dataset.file_name, content_type=kind)
 
 
 @require_safe

@@ -22,7 +22,7 @@ def convert(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     form = ConvertForm(request.POST, names=table.names if table else ())
     result = making.Conversion()
     if form.is_valid():
-        result = converted(dataset, form, has_columns=table is not None)
+        result = convert_dataset(dataset, form, has_columns=table is not None)
     if result.made:
         messages.success(request, _("Converted. The file that you uploaded is still there."))
         return hx_redirect(request, "dataset-detail", result.made.pk)
@@ -31,7 +31,7 @@ def convert(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     return page_or_fragment(request, "datasets/detail.html", "convert", context, status=422)
 
 
-def converted(dataset: Dataset, form: ConvertForm, *, has_columns: bool) -> making.Conversion:
+def convert_dataset(dataset: Dataset, form: ConvertForm, *, has_columns: bool) -> making.Conversion:
     """What was made, or the reason in the form."""
     values = form.cleaned_data
     columns = Columns(*places(form)) if has_columns else None

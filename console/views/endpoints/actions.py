@@ -41,7 +41,7 @@ class Question:
     uses: list[str] = field(default_factory=list)
 
 
-def answered(
+def handle_form(
     request: ConsoleRequest,
     endpoint: Endpoint,
     question: Question,
@@ -61,7 +61,7 @@ def answered(
     return response
 
 
-def sent(request: ConsoleRequest) -> QueryDict | None:
+def post_data(request: ConsoleRequest) -> QueryDict | None:
     return request.POST if request.method == "POST" else None
 
 
@@ -76,13 +76,13 @@ def undeploy(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     )
     title = _("Undeploy %(name)s?") % {"name": endpoint.display_name}
     question = Question(_("Undeploy"), title, text, _("Undeploy"), is_danger=True, uses=in_use_by(uses))
-    form = ConfirmForm(sent(request), name=endpoint.display_name if uses.requests else "")
-    return answered(request, endpoint, question, form, lambda: undeployed(request, endpoint))
+    form = ConfirmForm(post_data(request), name=endpoint.display_name if uses.requests else "")
+    return handle_form(request, endpoint, question, form, lambda: start_undeploy(request, endpoint))
 
 
-def undeployed(request: ConsoleRequest, endpoint: Endpoint) -> HttpResponse:
+def start_undeploy(request: ConsoleRequest, endpoint: Endpoint) -> HttpResponse:
     endpoints.request_undeploy(endpoint)
-    tasks.kick_endpoint(endpoint)
+    tasks.enqueue_endpoint(endpoint)
     messages.info(request, _("Undeploying %(name)s") % {"name": endpoint.display_name})
     return hx_redirect(request, "endpoint-detail", endpoint.pk)
 
@@ -98,13 +98,13 @@ def delete(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     )
     title = _("Delete %(name)s?") % {"name": endpoint.display_name}
     question = Question(_("Delete"), title, text, _("Delete"), is_danger=True, uses=in_use_by(uses))
-    form = ConfirmForm(sent(request), name=endpoint.display_name if uses.requests else "")
-    return answered(request, endpoint, question, form, lambda: deleted(request, endpoint))
+    form = ConfirmForm(post_data(request), name=endpoint.display_name if uses.requests else "")
+    return handle_form(request, endpoint, question, form, lambda: start_delete(request, endpoint))
 
 
-def deleted(request: ConsoleRequest, endpoint: Endpoint) -> HttpResponse:
+def start_delete(request: ConsoleRequest, endpoint: Endpoint) -> HttpResponse:
     endpoints.request_delete(endpoint)
-    tasks.kick_endpoint(endpoint)
+    tasks.enqueue_endpoint(endpoint)
     messages.info(request, _("Deleting %(name)s") % {"name": endpoint.display_name})
     return hx_redirect(request, "endpoint-list")
 
@@ -144,14 +144,14 @@ def replicas(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     title = _("Replicas of %(name)s") % {"name": endpoint.display_name}
     question = Question(_("Replicas"), title, text, _("Save"))
     initial = {"minimum": endpoint.model.min_replicas, "maximum": endpoint.model.max_replicas}
-    form = ReplicasForm(sent(request), initial=initial)
+    form = ReplicasForm(post_data(request), initial=initial)
 
     def do() -> HttpResponse:
         endpoints.request_replicas(endpoint.model, **form.cleaned_data)
-        tasks.kick(tasks.advance_deployed_model, model_id=str(endpoint.main_model_id))
+        tasks.enqueue_after_commit(tasks.advance_deployed_model, model_id=str(endpoint.main_model_id))
         return hx_redirect(request, "endpoint-detail", pk)
 
-    return answered(request, endpoint, question, form, do)
+    return handle_form(request, endpoint, question, form, do)
 
 
 @asks
@@ -161,13 +161,13 @@ def lease(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     text = _("A forgotten endpoint costs money day and night. An answer that is being written is never cut off.")
     title = _("When is %(name)s undeployed?") % {"name": endpoint.display_name}
     question = Question(_("Lease"), title, text, _("Save"))
-    form = LeaseForm(sent(request), initial={"kind": endpoint.lease_kind, "hours": endpoint.lease_hours or 2})
+    form = LeaseForm(post_data(request), initial={"kind": endpoint.lease_kind, "hours": endpoint.lease_hours or 2})
 
     def do() -> HttpResponse:
         lifetime.set_lease(endpoint, **form.cleaned_data)
         return hx_redirect(request, "endpoint-detail", pk)
 
-    return answered(request, endpoint, question, form, do)
+    return handle_form(request, endpoint, question, form, do)
 
 
 @require_POST
@@ -184,6 +184,6 @@ def extend(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 def again(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     endpoint = endpoints.deploy_again(visible_endpoint(request, pk))
-    tasks.kick_endpoint(endpoint)
+    tasks.enqueue_endpoint(endpoint)
     messages.success(request, _("Deployment of %(name)s started.") % {"name": endpoint.display_name})
     return hx_redirect(request, "endpoint-detail", endpoint.pk)

@@ -8,9 +8,9 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.utils.translation import gettext as _
 
-from console.forms.endpoints.traffic import DeployedModelForm, SharesForm
+from console.forms.endpoints.traffic import DeployedModelForm, TrafficSplitForm
 from console.presenters.catalogue import model_families as catalogue, weights
-from console.presenters.endpoints.served_models import models_of, served
+from console.presenters.endpoints.served_models import list_served_models, models_of
 from console.web.http import ConsoleRequest, hx_redirect
 from jobs import errors, tasks
 from jobs.models import Endpoint, PublisherModel, TuningJob
@@ -20,7 +20,7 @@ from jobs.services.endpoints.usage import Uses
 from jobs.services.tuned_models import checkpoints, continuation
 from jobs.services.tuned_models.policies import why_not_serve
 
-from .actions import Question, answered, asks, in_use_by, refuse_to_ask, sent
+from .actions import Question, asks, handle_form, in_use_by, post_data, refuse_to_ask
 from .endpoints import visible_endpoint
 
 FIRST_SHARE = 10
@@ -35,7 +35,7 @@ class Choices:
     starts: dict[str, continuation.Start]
 
     @property
-    def grouped(self) -> list[Any]:
+    def option_groups(self) -> list[Any]:
         tuned = [(key, start.title) for key, start in self.starts.items()]
         base = [(key, variant.name) for key, variant in self.variants.items()]
         named = ((_("Tuned models and checkpoints"), tuned), (_("Base models"), base))
@@ -48,7 +48,7 @@ class Choices:
 
 
 def choices_of(request: ConsoleRequest) -> Choices:
-    families = catalogue.families(PublisherModel.objects.listed())
+    families = catalogue.families(PublisherModel.objects.only_listed())
     variants = [variant for family in families for variant in family.variants if not variant.deploy_reason]
     starts = [start for start in continuation.starts(request.user) if is_deployable(start)]
     return Choices(
@@ -75,7 +75,7 @@ def add(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     )
     title = _("Deploy another model on %(name)s") % {"name": endpoint.display_name}
     question = Question(_("Deploy another model"), title, text, _("Deploy"))
-    return answered(request, endpoint, question, form, lambda: added(request, endpoint, form, choices))
+    return handle_form(request, endpoint, question, form, lambda: add_model(request, endpoint, form, choices))
 
 
 def model_form(request: ConsoleRequest, choices: Choices) -> DeployedModelForm:
@@ -84,11 +84,11 @@ def model_form(request: ConsoleRequest, choices: Choices) -> DeployedModelForm:
     asked_for = request.GET.get("model", "")
     initial = {"key": uuid.uuid4(), "share": FIRST_SHARE, "model": asked_for, "machine": ""}
     return DeployedModelForm(
-        sent(request), initial=initial, models=choices.grouped, machines=machines, licences=choices.licences
+        post_data(request), initial=initial, models=choices.option_groups, machines=machines, licences=choices.licences
     )
 
 
-def added(
+def add_model(
     request: ConsoleRequest, endpoint: Endpoint, form: DeployedModelForm, choices: Choices
 ) -> HttpResponse | None:
     """None with the reason in the form, which is then asked again."""
@@ -98,7 +98,7 @@ def added(
     except errors.JobsError as error:
         form.add_error(None, str(error))
         return None
-    tasks.kick(tasks.advance_deployed_model, model_id=str(model.pk))
+    tasks.enqueue_after_commit(tasks.advance_deployed_model, model_id=str(model.pk))
     messages.success(request, _("Deployment of %(name)s started.") % {"name": model.display_name})
     return hx_redirect(request, "endpoint-detail", endpoint.pk)
 
@@ -123,17 +123,17 @@ def traffic(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     endpoint = visible_endpoint(request, pk)
     models = models_of([endpoint])
     refuse_to_ask(request, policies.why_not_change_models(endpoint))
-    shares = [(one.id, one.name, one.share) for one in served(endpoint, models) if one.share is not None]
-    form = SharesForm(sent(request), models=shares)
+    shares = [(one.id, one.name, one.share) for one in list_served_models(endpoint, models) if one.share is not None]
+    form = TrafficSplitForm(post_data(request), models=shares)
     text = _("How many of each hundred requests go to which model. A model with 0 is asked nothing, and still costs.")
     question = Question(_("Traffic"), _("Traffic of %(name)s") % {"name": endpoint.display_name}, text, _("Save"))
 
     def do() -> HttpResponse:
         endpoints.request_traffic(endpoint, form.split)
-        tasks.kick(tasks.advance_endpoint, endpoint_id=str(pk))
+        tasks.enqueue_after_commit(tasks.advance_endpoint, endpoint_id=str(pk))
         return hx_redirect(request, "endpoint-detail", pk)
 
-    return answered(request, endpoint, question, form, do)
+    return handle_form(request, endpoint, question, form, do)
 
 
 @asks
@@ -141,14 +141,16 @@ def undeploy(request: ConsoleRequest, pk: uuid.UUID, deployed: str) -> HttpRespo
     """One of several; who gets its traffic is said with it. One that is still being deployed has none."""
     endpoint = visible_endpoint(request, pk)
     models = models_of([endpoint])
-    found = next((one for one in served(endpoint, models) if one.id == deployed), None)
+    found = next((one for one in list_served_models(endpoint, models) if one.id == deployed), None)
     if found is None or found.row is None:
         raise Http404(f"{deployed} is not on {endpoint.pk}.")
     is_coming = found.row.is_transient
     refuse_to_ask(request, policies.why_not_undeploy_model(found.row))
     split = {} if is_coming else traffic_split.without(endpoint.traffic, deployed)
-    named = {one.id: one.name for one in served(endpoint, models)}
-    form = SharesForm(sent(request), models=[(key, named.get(key, key), share) for key, share in split.items()])
+    named = {one.id: one.name for one in list_served_models(endpoint, models)}
+    form = TrafficSplitForm(
+        post_data(request), models=[(key, named.get(key, key), share) for key, share in split.items()]
+    )
     title = _("Undeploy %(name)s?") % {"name": found.name}
     text = undeploy_words(found.name, [named.get(key, key) for key in split])
     uses = in_use_by(Uses(chats=0, answering=lifetime.answers(endpoint), requests=0, job=None))
@@ -156,11 +158,11 @@ def undeploy(request: ConsoleRequest, pk: uuid.UUID, deployed: str) -> HttpRespo
 
     def do() -> HttpResponse:
         model = deployed_models.undeploy(endpoint, deployed, {} if is_coming else form.split)
-        tasks.kick(tasks.advance_deployed_model, model_id=str(model.pk))
+        tasks.enqueue_after_commit(tasks.advance_deployed_model, model_id=str(model.pk))
         messages.info(request, _("Undeploying %(name)s") % {"name": found.name})
         return hx_redirect(request, "endpoint-detail", pk)
 
-    return answered(request, endpoint, question, form, do)
+    return handle_form(request, endpoint, question, form, do)
 
 
 def undeploy_words(name: str, staying: list[str]) -> str:

@@ -9,13 +9,13 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _, gettext_lazy
 from django.views.decorators.http import require_safe
 
-from console.presenters.components.pager import Head, listed
+from console.presenters.components.pager import Head, paginate
 from console.presenters.endpoints.deployment_stages import stages
-from console.presenters.endpoints.details import shown
+from console.presenters.endpoints.details import describe_endpoints
 from console.presenters.endpoints.metrics import metrics
 from console.presenters.endpoints.samples import samples
 from console.presenters.endpoints.search import words_of
-from console.presenters.endpoints.served_models import served
+from console.presenters.endpoints.served_models import list_served_models
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs.models import Conversation, Endpoint
 from jobs.models.endpoint import EndpointQuerySet
@@ -42,7 +42,7 @@ EVENTS_SHOWN = 50
 
 
 def visible_endpoint(request: ConsoleRequest, pk: uuid.UUID) -> Endpoint:
-    return one_of(Endpoint.objects.visible_to(request.user).shown(), pk)
+    return one_of(Endpoint.objects.visible_to(request.user).not_deleted(), pk)
 
 
 def one_of(rows: EndpointQuerySet, pk: uuid.UUID) -> Endpoint:
@@ -52,16 +52,16 @@ def one_of(rows: EndpointQuerySet, pk: uuid.UUID) -> Endpoint:
 
 @require_safe
 def index(request: ConsoleRequest) -> HttpResponse:
-    mine = Endpoint.objects.visible_to(request.user).shown()
+    mine = Endpoint.objects.visible_to(request.user).not_deleted()
     chosen, text = request.GET.get("state", ""), words_of(request.GET)
     found = in_state(matching(mine, text), chosen).select_related("main_model__job")
-    page = listed(found, request.GET, HEADS)
+    page = paginate(found, request.GET, HEADS)
     context = {
         "chosen": chosen if chosen in FILTERS else "",
         "q": text,
         "filters": filters(mine),
         "page": page,
-        "rows": shown(page.rows),
+        "rows": describe_endpoints(page.rows),
     }
     return page_or_fragment(request, "endpoints/list.html", "table", context)
 
@@ -92,7 +92,7 @@ def row(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     endpoint = one_of(Endpoint.objects.visible_to(request.user), pk)
     if endpoint.state == EndpointState.DELETED:
         return HttpResponse(headers={"HX-Reswap": "delete"})
-    return render(request, "endpoints/list.html#row", {"shown": shown([endpoint])[0]})
+    return render(request, "endpoints/list.html#row", {"shown": describe_endpoints([endpoint])[0]})
 
 
 @require_safe
@@ -112,11 +112,11 @@ def status(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 def page_context(request: ConsoleRequest, endpoint: Endpoint) -> dict[str, Any]:
     chosen, as_table = request.GET.get("period", ""), "table" in request.GET
-    seen, changing = shown([endpoint])[0], policies.why_not_change_models(endpoint)
+    seen, changing = describe_endpoints([endpoint])[0], policies.why_not_change_models(endpoint)
     return {
         "endpoint": endpoint,
         "shown": seen,
-        "models": served(endpoint, seen.models),
+        "models": list_served_models(endpoint, seen.models),
         "why_not_add": changing or policies.why_no_room(endpoint),
         "why_not_change_models": changing,
         "stages": stages(endpoint.model),

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 
 from console.forms.audit import AuditFilter
 from console.presenters.components.csv_text import lines
-from console.presenters.components.pager import listed
+from console.presenters.components.pager import paginate
 from console.web.audit_actions import ACTIONS
 from console.web.http import ConsoleRequest, page_or_fragment
 from jobs.models import AuditEntry
@@ -39,7 +39,7 @@ PAGES = {
 @require_safe
 def index(request: ConsoleRequest) -> HttpResponse:
     form = form_of(request)
-    page = listed(find_entries(request, form), request.GET, ())
+    page = paginate(find_entries(request, form), request.GET, ())
     links = links_of(request, page.rows)
     context = {
         "form": form,

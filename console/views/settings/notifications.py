@@ -20,7 +20,7 @@ from jobs.models import Delivery, NotificationChoice, NotificationWay, preferenc
 from jobs.services.accounts.reauthentication import SensitiveAction
 from jobs.services.notifications import choices, notifications, webhook, webhook_address
 
-from .own import READ_OR_SEND, saved
+from .own import READ_OR_SEND, success_response
 
 SHOWN = 5
 ADDRESSES = ("email", "webhook_url")
@@ -37,7 +37,7 @@ def index(request: ConsoleRequest) -> HttpResponse:
         if changes_address(form, choice) and not is_proven_here(request, action):
             return ask(request, action, facts=describe(form))
     if form.is_bound and form.is_valid() and keep(request, form):
-        return saved(request, "settings-notifications")
+        return success_response(request, "settings-notifications")
     is_to_be_shown = not wants_fragment(request) and request.session.pop(SHOW_SECRET, False)
     secret = webhook.secret_of(choice) if is_to_be_shown else ""
     context = {"form": form, "secret": secret, **state_of(request, choice)}
@@ -56,7 +56,7 @@ def changes_address(form: NotificationForm, choice: NotificationChoice) -> bool:
 def keep(request: ConsoleRequest, form: NotificationForm) -> bool:
     values = {name: form.cleaned_data[name] for name in ADDRESSES}
     try:
-        is_new = choices.save(request.user, **values, ways=form.chosen_ways())
+        is_new = choices.save(request.user, **values, ways=form.ways_by_kind())
     except webhook_address.BadAddress as error:
         form.add_error("webhook_url", str(error))
         return False
@@ -90,7 +90,7 @@ def confirm(request: ConsoleRequest, token: str) -> HttpResponse:
     if request.method != "POST":
         return render(request, "settings/confirm_email.html", {"email": choices.of(request.user).email})
     if choices.confirm_email(request.user, token):
-        return saved(request, "settings-notifications")
+        return success_response(request, "settings-notifications")
     messages.error(request, _("This link is not valid any more. Send a test again; its mail has a new one."))
     return redirect("settings-notifications")
 
@@ -117,7 +117,7 @@ def send_test(request: ConsoleRequest) -> HttpResponse:
     else:
         made = notifications.tell_test(request.user, way)
         for delivery in made.deliveries.all():
-            tasks.kick(tasks.deliver, delivery_id=str(delivery.pk))
+            tasks.enqueue_after_commit(tasks.deliver, delivery_id=str(delivery.pk))
         messages.success(request, _("The test is on its way"))
     response = redirect("settings-notifications")
     response.status_code = 303

@@ -18,7 +18,7 @@ from jobs.models import PublisherModel, Theme, preference_of
 from jobs.services.accounts import preferences
 from jobs.services.storage import policies
 
-from .preferences import remembered
+from .preferences import set_cookies
 
 READ_OR_SEND = ["GET", "HEAD", "POST"]
 
@@ -31,26 +31,26 @@ def defaults(request: ConsoleRequest) -> HttpResponse:
         folder, machine = form.cleaned_data["output_prefix"], form.cleaned_data["machine_type"]
         try:
             preferences.save_defaults(request.user, output_prefix=folder, machine_type=machine, chat=form.chat())
-            return saved(request, "settings-defaults")
+            return success_response(request, "settings-defaults")
         except NotAllowedNow as error:
             form.add_error("output_prefix", str(error))
-    return answered(request, "settings/defaults.html", form)
+    return render_form(request, "settings/defaults.html", form)
 
 
 def first_defaults(request: ConsoleRequest) -> dict[str, Any]:
     """What is kept, with the folder that was chosen just now."""
     chosen = {name: request.GET[name] for name in ("output_prefix",) if name in request.GET}
-    return kept_defaults(request.user) | chosen
+    return load_defaults(request.user) | chosen
 
 
-def kept_defaults(user: User) -> dict[str, Any]:
+def load_defaults(user: User) -> dict[str, Any]:
     kept = preference_of(user).defaults
     return {**kept.get(preferences.CHAT, {}), **kept}
 
 
 def machines() -> list[tuple[str, str]]:
     """Those that any model of the catalogue is offered on, with their prices."""
-    rows = PublisherModel.objects.listed().values_list("data__machine_specs", flat=True)
+    rows = PublisherModel.objects.only_listed().values_list("data__machine_specs", flat=True)
     found = {spec["machine_type"]: machine_with_price(spec) for specs in rows for spec in specs or []}
     return sorted(found.items())
 
@@ -65,9 +65,9 @@ def appearance(request: ConsoleRequest) -> HttpResponse:
     form = AppearanceForm(request.POST or None, initial=first)
     if form.is_bound and form.is_valid():
         preferences.save(request.user, **form.cleaned_data)
-        response = saved(request, "settings-appearance")
-        return remembered(response, theme=form.cleaned_data["theme"], language=form.cleaned_data["language"])
-    return answered(request, "settings/appearance.html", form)
+        response = success_response(request, "settings-appearance")
+        return set_cookies(response, theme=form.cleaned_data["theme"], language=form.cleaned_data["language"])
+    return render_form(request, "settings/appearance.html", form)
 
 
 @require_http_methods(READ_OR_SEND)
@@ -76,7 +76,7 @@ def keys(request: ConsoleRequest) -> HttpResponse:
         form = KeysForm(request.POST)
         form.full_clean()
         preferences.save(request.user, **form.cleaned_data)
-        return saved(request, "settings-keys")
+        return success_response(request, "settings-keys")
     return render(request, "settings/keys.html", {"keys": keys_form(request)})
 
 
@@ -85,12 +85,12 @@ def keys_form(request: ConsoleRequest) -> KeysForm:
     return KeysForm(initial={"single_keys": own.single_keys, "enter_sends": own.enter_sends})
 
 
-def saved(request: ConsoleRequest, view: str) -> HttpResponse:
+def success_response(request: ConsoleRequest, view: str) -> HttpResponse:
     messages.success(request, _("Saved"))
     response = redirect(view)
     response.status_code = 303
     return response
 
 
-def answered(request: ConsoleRequest, template: str, form: Any) -> HttpResponse:
+def render_form(request: ConsoleRequest, template: str, form: Any) -> HttpResponse:
     return render(request, template, {"form": form}, status=422 if form.is_bound else 200)

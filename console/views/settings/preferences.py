@@ -22,14 +22,14 @@ def remember(response: HttpResponse, name: str, value: str) -> None:
 def save(request: HtmxRequest) -> HttpResponse:
     """Theme and language belong to the account and to the browser, so that the sign-in page has them, too."""
     theme, language = request.POST.get("theme", ""), request.POST.get("language", "")
-    chosen = {"theme": theme if theme in Theme.values else "", "language": known_language(language)}
+    chosen = {"theme": theme if theme in Theme.values else "", "language": valid_language(language)}
     chosen = {name: value for name, value in chosen.items() if value}
     if chosen and request.user.is_authenticated:
         preferences.save(request.user, **chosen)
-    return remembered(hx_redirect(request, safe_next(request, "dashboard")), **chosen)
+    return set_cookies(hx_redirect(request, safe_next(request, "dashboard")), **chosen)
 
 
-def remembered(response: HttpResponse, *, theme: str = "", language: str = "") -> HttpResponse:
+def set_cookies(response: HttpResponse, *, theme: str = "", language: str = "") -> HttpResponse:
     if theme in THEMES:
         remember(response, THEME_COOKIE, theme)
     elif theme:
@@ -39,5 +39,5 @@ def remembered(response: HttpResponse, *, theme: str = "", language: str = "") -
     return response
 
 
-def known_language(code: str) -> str:
+def valid_language(code: str) -> str:
     return code if code in dict(settings.LANGUAGES) else ""

@@ -80,11 +80,11 @@ def change_password(request: ConsoleRequest) -> HttpResponse:
     wait = password_attempts.wait_for(request, name, request.POST.get("old_password", ""))
     if wait:
         context = context_of(request) | {"refused": refusal(wait)}
-        return password_attempts.told_to_wait(render(request, "settings/security.html", context), wait)
+        return password_attempts.add_retry_after(render(request, "settings/security.html", context), wait)
     form = password_form(request.user, request.POST)
     is_valid = form.is_valid()
     if "old_password" not in form.errors:
-        password_attempts.succeeded(request, name)
+        password_attempts.record_success(request, name)
     return keep_password(request, form) if is_valid else refuse_password(request, form)
 
 

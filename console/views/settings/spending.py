@@ -14,7 +14,7 @@ from console.web.http import ConsoleRequest
 from jobs.services.accounts.reauthentication import SensitiveAction
 from jobs.services.costs import spending
 
-from .own import READ_OR_SEND, saved
+from .own import READ_OR_SEND, success_response
 
 FIELDS = ("person_usd", "console_usd", "allows_unknown")
 
@@ -39,7 +39,7 @@ def index(request: ConsoleRequest) -> HttpResponse:
     form = SpendingForm(request.POST or None, initial={name: getattr(standing.limits, name) for name in FIELDS})
     if form.is_bound and form.is_valid():
         spending.set_limits(**form.cleaned_data)
-        return saved(request, "settings-spending")
+        return success_response(request, "settings-spending")
     context = {
         "form": form if may_change else None,
         "standing": standing,

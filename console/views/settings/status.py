@@ -22,7 +22,7 @@ from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment, safe
 from jobs import tasks
 from jobs.models import ProbeResult
 from jobs.services.health import processes, status
-from jobs.services.health.status import Part
+from jobs.services.health.status import Service
 
 SECRETS = (
     (re.compile(r"(://)[^/@\s]+@"), r"\1…@"),
@@ -56,8 +56,8 @@ def index(request: ConsoleRequest) -> HttpResponse:
 
 
 def status_context(now: datetime) -> dict[str, Any]:
-    found = [with_pages(part) for part in status.parts(now)]
-    look, line = overall(status.counted(found))
+    found = [with_pages(service) for service in status.list_services(now)]
+    look, line = overall(status.count_states(found))
     return {
         "cards": cards(found),
         "overall_look": look,
@@ -67,11 +67,11 @@ def status_context(now: datetime) -> dict[str, Any]:
     }
 
 
-def with_pages(part: Part) -> Part:
+def with_pages(service: Service) -> Service:
     """Only this process knows of its own streams."""
-    if part.name != "live":
-        return part
-    return replace(part, facts={"pages": sum(streams.app.open_by_user.values())})
+    if service.name != "live":
+        return service
+    return replace(service, facts={"pages": sum(streams.app.open_by_user.values())})
 
 
 @require_POST
@@ -89,7 +89,7 @@ def check(request: ConsoleRequest) -> HttpResponse:
 def connection(request: ConsoleRequest) -> HttpResponse:
     now = timezone.now()
     kept = {result.name: result for result in ProbeResult.objects.filter(name__in=("vertex", "storage"))}
-    probed = [Card(status.stored(name, kept.get(name), now)) for name in ("vertex", "storage")]
+    probed = [Card(status.load_service(name, kept.get(name), now)) for name in ("vertex", "storage")]
     context = {"settings_shown": settings_shown(), "cards": probed}
     return page_or_fragment(request, "settings/connection.html", "steps", context)
 
@@ -100,18 +100,18 @@ def settings_shown() -> list[Setting]:
 
 def value_of(name: str) -> str | Promise:
     value = str(getattr(settings, name, "") or os.environ.get(name, ""))
-    return redacted(value) or (_("Google's own") if name in GOOGLES else _("Not set"))
+    return redact(value) or (_("Google's own") if name in GOOGLES else _("Not set"))
 
 
-def diagnostics(found: list[Part], now: datetime) -> str:
+def diagnostics(found: list[Service], now: datetime) -> str:
     """For a bug report, so in English and without secrets or people's addresses."""
     lines = [
         f"Garden Console {settings.VERSION}, {now:%Y-%m-%d %H:%M:%S} UTC",
         f"Python {platform.python_version()}, Django {django.get_version()}, {platform.platform()}",
         *(f"{one.name}={one.value}" for one in settings_shown() if one.is_set),
     ]
-    lines += [line_of(part) for part in found]
-    return redacted("\n".join(lines + [line_of_supervised(one) for one in processes.read_supervised()]))
+    lines += [line_of(service) for service in found]
+    return redact("\n".join(lines + [line_of_supervised(one) for one in processes.read_supervised()]))
 
 
 def line_of_supervised(one: processes.Supervised) -> str:
@@ -120,14 +120,16 @@ def line_of_supervised(one: processes.Supervised) -> str:
     return f"process {one.name} {one.pid}: since {since}, started again {one.restarts} times{last}"
 
 
-def line_of(part: Part) -> str:
-    facts = {name: value for name, value in part.facts.items() if name != "principal"}
-    checked = part.checked_at.isoformat(timespec="seconds") if part.checked_at else "never"
-    latency = "" if part.latency_ms is None else f" {part.latency_ms} ms"
-    return f"{part.name}: {part.state.value} (checked {checked}{latency}) {part.problem} {facts or ''}".rstrip()
+def line_of(service: Service) -> str:
+    facts = {name: value for name, value in service.facts.items() if name != "principal"}
+    checked = service.checked_at.isoformat(timespec="seconds") if service.checked_at else "never"
+    latency = "" if service.latency_ms is None else f" {service.latency_ms} ms"
+    return (
+        f"{service.name}: {service.state.value} (checked {checked}{latency}) {service.problem} {facts or ''}".rstrip()
+    )
 
 
-def redacted(text: str) -> str:
+def redact(text: str) -> str:
     for pattern, kept in SECRETS:
         text = pattern.sub(kept, text)
     return text

@@ -41,7 +41,7 @@ def index(request: ConsoleRequest) -> HttpResponse:
         except NotAllowedNow as error:
             form.add_error("uri", str(error))
         else:
-            return done(request, _("%(folder)s is shared") % {"folder": folder.uri})
+            return success_response(request, _("%(folder)s is shared") % {"folder": folder.uri})
     folders = SharedFolder.objects.select_related("user", "created_by")
     status = 422 if form.is_bound else 200
     return render(request, "settings/storage.html", {"form": form, "folders": folders}, status=status)
@@ -67,10 +67,10 @@ def remove(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     if request.method != "POST":
         return render(request, "settings/storage_remove.html", {"folder": folder})
     sharing.unshare_folder(request.user, pk)
-    return done(request, _("%(folder)s is no longer shared") % {"folder": folder.uri})
+    return success_response(request, _("%(folder)s is no longer shared") % {"folder": folder.uri})
 
 
-def done(request: ConsoleRequest, message: str) -> HttpResponse:
+def success_response(request: ConsoleRequest, message: str) -> HttpResponse:
     messages.success(request, message)
     response = redirect("settings-storage")
     response.status_code = 303

@@ -24,7 +24,7 @@ from .jobs import visible_job
 def cancel(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     job = visible_job(request, pk)
     jobs.request_cancel(job)
-    tasks.kick(tasks.advance_tuning_job, job_id=str(job.pk))
+    tasks.enqueue_after_commit(tasks.advance_tuning_job, job_id=str(job.pk))
     messages.info(request, _("Cancelling %(name)s") % {"name": job.display_name})
     return hx_redirect(request, safe_next(request, reverse("tuning-job", args=[pk])))
 
@@ -36,7 +36,7 @@ def decide(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     if again not in {"yes", "no"}:
         return HttpResponseBadRequest(_("Choose to start again or to give up."))
     jobs.decide(job, again=again == "yes")
-    tasks.kick(tasks.advance_tuning_job, job_id=str(job.pk))
+    tasks.enqueue_after_commit(tasks.advance_tuning_job, job_id=str(job.pk))
     return hx_redirect(request, "tuning-job", pk)
 
 
@@ -49,7 +49,7 @@ def deploy(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
         return hx_redirect(request, "tuning-job", pk)
     spec = deployment_spec(job, checkpoint)
     endpoint = endpoints.deploy_model(request.user, key=standing.deploy_key(checkpoint), spec=spec)
-    tasks.kick_endpoint(endpoint)
+    tasks.enqueue_endpoint(endpoint)
     return hx_redirect(request, "endpoint-detail", endpoint.pk)
 
 
@@ -65,7 +65,7 @@ def deployment_spec(job: TuningJob, checkpoint: str) -> endpoints.DeploymentSpec
         job=job,
         checkpoint=checkpoint,
         accepts_licence=job.accepts_licence,
-        machine=endpoints.offered_machine(job.base_model, job.machine_type),
+        machine=endpoints.find_machine(job.base_model, job.machine_type),
     )
 
 
@@ -83,7 +83,7 @@ def move(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     if to not in queue.MOVES:
         return HttpResponseBadRequest(_("Choose to move the job up, down or to the top."))
     queue.move(job, to)
-    tasks.kick(tasks.advance_tuning_job, job_id=str(job.pk))
+    tasks.enqueue_after_commit(tasks.advance_tuning_job, job_id=str(job.pk))
     return hx_redirect(request, safe_next(request, "tuning-list"))
 
 

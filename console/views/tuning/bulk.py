@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from console.presenters.components.csv_text import lines
-from console.presenters.components.ticks import chosen
+from console.presenters.components.ticks import select_rows
 from console.web.http import ConsoleRequest, hx_redirect
 from jobs import tasks
 from jobs.errors import NotAllowedNow
@@ -19,9 +19,9 @@ from jobs.models import TuningJob
 from jobs.models.keyset import in_order
 from jobs.services.tuning import jobs as tuning, policies
 
-from .job_list import found, view_of
+from .job_list import search_jobs, view_of
 
-MOST_ROWS, CHUNK = 10_000, 500
+MAX_ROWS, CHUNK = 10_000, 500
 EXPORTED = (
     "id", "display_name", "state", "base_model", "tuning_mode", "adapter_size", "epochs", "learning_rate", "batch_size",
     "location", "step", "total_steps", "train_loss", "eval_loss", "duration", "created_at", "started_at", "ended_at",
@@ -33,36 +33,36 @@ EXPORTED = (
 def export(request: ConsoleRequest) -> StreamingHttpResponse:
     """The filtered list in its order, 10,000 rows at most, written while it is read."""
     view = view_of(request)
-    jobs = in_order(found(request.user, view).rows().select_related(None), view.sort.order, CHUNK)
+    jobs = in_order(search_jobs(request.user, view).rows().select_related(None), view.sort.order, CHUNK)
     name = f"tuning-jobs-{timezone.localtime():%Y-%m-%d}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    some = ([getattr(job, name) for name in EXPORTED] for job in islice(jobs, MOST_ROWS))
+    some = ([getattr(job, name) for name in EXPORTED] for job in islice(jobs, MAX_ROWS))
     return StreamingHttpResponse(lines(EXPORTED, some), content_type="text/csv; charset=utf-8", headers=headers)
 
 
-def chosen_jobs(request: ConsoleRequest, texts: Iterable[str]) -> list[TuningJob]:
+def get_selected_jobs(request: ConsoleRequest, texts: Iterable[str]) -> list[TuningJob]:
     rows = TuningJob.objects.visible_to(request.user).rows().select_related("dataset", "validation_dataset")
-    return chosen(rows, texts)
+    return select_rows(rows, texts)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def cancel(request: ConsoleRequest) -> HttpResponse:
     """GET asks and names the jobs, POST does it."""
-    jobs = chosen_jobs(request, request.POST.getlist("job") or request.GET.getlist("job"))
+    jobs = get_selected_jobs(request, request.POST.getlist("job") or request.GET.getlist("job"))
     live = [job for job in jobs if not policies.why_not_cancel(job)]
     if request.method != "POST":
         return render(request, "tuning/cancel_many.html", {"jobs": live, "left_out": len(jobs) - len(live)})
-    done = sum(cancelled(job) for job in live)
+    done = sum(try_cancel(job) for job in live)
     words = ngettext("Cancelling %(count)d job", "Cancelling %(count)d jobs", done) % {"count": done}
     messages.info(request, words if done else _("None of these jobs can be cancelled any more."))
     return hx_redirect(request, "tuning-list")
 
 
-def cancelled(job: TuningJob) -> bool:
+def try_cancel(job: TuningJob) -> bool:
     """False: it ended in the meantime."""
     try:
         tuning.request_cancel(job)
     except NotAllowedNow:
         return False
-    tasks.kick(tasks.advance_tuning_job, job_id=str(job.pk))
+    tasks.enqueue_after_commit(tasks.advance_tuning_job, job_id=str(job.pk))
     return True

@@ -11,16 +11,16 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
-from console.presenters.tuning.charts import COMPARED, compared_data
+from console.presenters.tuning.charts import COMPARED, comparison_data
 from console.templatetags.console import duration
 from console.templatetags.tuning import loss
 from console.web.http import ConsoleRequest
 from jobs.models import TuningJob, series
 from jobs.services.tuning.code import plain
 
-from .bulk import chosen_jobs
+from .bulk import get_selected_jobs
 
-FEWEST, MOST = 2, 6
+MIN_JOBS, MAX_JOBS = 2, 6
 YES_NO = {True: _("Yes"), False: _("No")}
 SETTINGS: dict[str, tuple[str | Promise, Callable[[TuningJob], Any]]] = {
     "base_model": (_("Base model"), lambda job: job.base_model),
@@ -56,14 +56,14 @@ class Line:
 
 
 def jobs_of(request: ConsoleRequest) -> list[TuningJob]:
-    return chosen_jobs(request, request.GET.getlist("job"))
+    return get_selected_jobs(request, request.GET.getlist("job"))
 
 
 @require_safe
 def index(request: ConsoleRequest) -> HttpResponse:
     chosen = jobs_of(request)
-    jobs = chosen[:MOST]
-    if len(jobs) < FEWEST:
+    jobs = chosen[:MAX_JOBS]
+    if len(jobs) < MIN_JOBS:
         return render(request, "tuning/compare_few.html", {"jobs": jobs, "others": others(request, jobs)})
     settings = [Line(label, [value(job) for job in jobs]) for label, value in SETTINGS.values()]
     everything = "all" in request.GET
@@ -100,4 +100,4 @@ def others(request: ConsoleRequest, jobs: Sequence[TuningJob]) -> list[TuningJob
 
 @require_safe
 def metrics(request: ConsoleRequest) -> JsonResponse:
-    return JsonResponse(compared_data(jobs_of(request)[:MOST]))
+    return JsonResponse(comparison_data(jobs_of(request)[:MAX_JOBS]))

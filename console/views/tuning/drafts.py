@@ -25,13 +25,17 @@ DRAFTS_SHOWN = 200
 def index(request: ConsoleRequest) -> HttpResponse:
     opened = TuningDraft.objects.visible_to(request.user).open()[:DRAFTS_SHOWN]
     rows = [
-        {"draft": draft, "base_model": draft.data.get("base-model", {}).get("base_model", ""), "done": done(draft)}
+        {
+            "draft": draft,
+            "base_model": draft.data.get("base-model", {}).get("base_model", ""),
+            "done": list_done_steps(draft),
+        }
         for draft in opened
     ]
     return render(request, "tuning/new_drafts.html", {"rows": rows})
 
 
-def done(draft: TuningDraft) -> list[Any]:
+def list_done_steps(draft: TuningDraft) -> list[Any]:
     """The steps that were sent, right or wrong."""
     return [title for step, title in TITLES.items() if SENT in draft.data.get(step, {})]
 
@@ -42,19 +46,19 @@ def check_output(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     draft = get_object_or_404(TuningDraft.objects.visible_to(request.user).open(), pk=pk)
     uri = request.GET.get("output_uri", "") or str(draft.output_check.get("uri", ""))
     if request.method == "POST":
-        uri = asked(draft, request.POST.get("output_uri", ""))
+        uri = request_check(draft, request.POST.get("output_uri", ""))
     context = {"draft": draft, "check": output_state(draft, uri, timezone.now())}
     return render(request, "tuning/new_output_check.html", context)
 
 
-def asked(draft: TuningDraft, typed: str) -> str:
+def request_check(draft: TuningDraft, typed: str) -> str:
     """Nothing is asked about what is no free folder: the form says that when it is sent."""
     form = output_form({"output_uri": typed}, draft=draft, user=draft.owner)
     if not form.is_valid():
         return typed
     uri: str = form.cleaned_data["output_uri"]
     if output_check.ask(draft, uri, timezone.now()):
-        tasks.kick(tasks.check_output, draft_id=str(draft.pk))
+        tasks.enqueue_after_commit(tasks.check_output, draft_id=str(draft.pk))
     return uri
 
 

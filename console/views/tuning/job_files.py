@@ -30,7 +30,7 @@ def of_job(request: ConsoleRequest, pk: UUID) -> HttpResponse:
 def of_draft(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     draft = get_object_or_404(TuningDraft.objects.visible_to(request.user), pk=pk)
     wizard = Wizard(draft, request.user)
-    planned = wizard.planned
+    planned = wizard.preview_spec
     if planned is None:
         messages.warning(request, _("This step has to be finished before the job can be saved as a file."))
         return hx_redirect(request, wizard.url(wizard.next_open))
@@ -56,11 +56,11 @@ def load(request: ConsoleRequest) -> HttpResponse:
         except job_files.FileRejected as rejected:
             context["problems"] = rejected.problems
         else:
-            return opened(request, loaded, form.file_name)
+            return open_draft(request, loaded, form.file_name)
     return page_or_fragment(request, "tuning/new_import.html", "form", context, status=422)
 
 
-def opened(request: ConsoleRequest, loaded: job_files.Loaded, file_name: str) -> HttpResponse:
+def open_draft(request: ConsoleRequest, loaded: job_files.Loaded, file_name: str) -> HttpResponse:
     """Every step counts as sent, so that each shows what is wrong with its values here."""
     steps = {step: values | {SENT: True} for step, values in raw_values(loaded.answers).items()}
     if "validation_dataset" in loaded.missing:

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from console.presenters.components import pager
 from console.presenters.components.pager import CREATED, Head, Sort
 from console.presenters.tuning import filters
-from console.presenters.tuning.counts import ended_numbers, live_numbers
+from console.presenters.tuning.counts import count_ended, live_numbers
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment, safe_next
 from jobs.models import (
     AccountPreference,
@@ -74,11 +74,11 @@ class View:
 
 def view_of(request: ConsoleRequest) -> View:
     chips = filters.parse(request.GET.get("filter", ""), request.GET.get("add", ""))
-    sort = pager.chosen(request.GET.get("sort", ""), HEADS)
+    sort = pager.parse_sort(request.GET.get("sort", ""), HEADS)
     return View(chips, sort, request.GET.get("after", ""))
 
 
-def found(user: User, view: View) -> TuningJobQuerySet:
+def search_jobs(user: User, view: View) -> TuningJobQuerySet:
     """The index of the newest has what is filtered by; in another order the jobs that fit are looked up in it first."""
     jobs: TuningJobQuerySet = TuningJob.objects.visible_to(user)
     fitting = jobs.filter(filters.condition(view.chips))
@@ -98,9 +98,9 @@ def index(request: ConsoleRequest) -> HttpResponse:
 
 def context(user: User, view: View) -> dict[str, Any]:
     preference = preference_of(user)
-    columns = shown_columns(preference)
+    columns = visible_columns(preference)
     heads = [*ALWAYS, *(head for head in OPTIONAL if head.key in columns)]
-    rows = found(user, view).lines()
+    rows = search_jobs(user, view).lines()
     page = pager.page(rows, heads, view.sort, view.after, preference.rows_per_page, view.address)
     return {
         **rows_context(user, page.rows, preference),
@@ -118,13 +118,13 @@ def context(user: User, view: View) -> dict[str, Any]:
 def rows_context(user: User, jobs: Sequence[TuningJob], preference: AccountPreference) -> dict[str, Any]:
     return {
         "preference": preference,
-        "columns": shown_columns(preference),
+        "columns": visible_columns(preference),
         "ready": ready_endpoints(jobs),
         "places": queue.places() if any(job.state == TuningState.QUEUED for job in jobs) else {},
     }
 
 
-def shown_columns(preference: AccountPreference) -> list[str]:
+def visible_columns(preference: AccountPreference) -> list[str]:
     hidden = preference.hidden_columns.get(LIST, HIDDEN_AT_FIRST)
     return [head.key for head in OPTIONAL if head.key not in hidden]
 
@@ -135,7 +135,7 @@ def view_without(view: View, chip: filters.Chip) -> str:
 
 def counters(user: User, view: View) -> list[dict[str, Any]]:
     """By index alone: what is live is little, and what has ended is counted within a window."""
-    numbers = {**live_numbers(user), **ended_numbers(user)}
+    numbers = {**live_numbers(user), **count_ended(user)}
     return [
         {
             "value": numbers.get(group, 0),

@@ -47,10 +47,10 @@ def page(job: TuningJob, tab: str) -> dict[str, Any]:
 @require_safe
 def detail(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     job = visible_job(request, pk)
-    return render(request, "tuning/job.html", {**monitored(page(job, MONITOR)), "groups": GROUPS})
+    return render(request, "tuning/job.html", {**add_monitoring(page(job, MONITOR)), "groups": GROUPS})
 
 
-def monitored(context: dict[str, Any]) -> dict[str, Any]:
+def add_monitoring(context: dict[str, Any]) -> dict[str, Any]:
     standing: JobStand = context["stand"]
     return {**context, "checkpoints": checkpoint_rows(standing), "error_lines": around_error(standing.job)}
 
@@ -61,7 +61,7 @@ def status(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     tab = request.GET.get("tab", MONITOR)
     context = page(visible_job(request, pk), tab if tab in TABS else MONITOR)
     if context["tab"] == MONITOR:
-        context = monitored(context)
+        context = add_monitoring(context)
     if context["tab"] == "details":
         context = about(context)
     return render(request, "tuning/job_update.html", context)

@@ -5,7 +5,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from console.presenters.tuning.log import LEVELS, LINES_SHOWN, shown_log
+from console.presenters.tuning.log import LEVELS, LINES_SHOWN, render_log
 from console.web.http import ConsoleRequest
 from jobs.models import EventLevel, TuningJob
 
@@ -36,7 +36,7 @@ def events(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 def log_of(request: ConsoleRequest, job: TuningJob) -> dict[str, Any]:
-    shown = shown_log(job, request.GET.get("find", ""), request.GET.get("level", ""))
+    shown = render_log(job, request.GET.get("find", ""), request.GET.get("level", ""))
     return {"log": shown, "levels": LEVELS, "lines_shown": LINES_SHOWN}
 
 

@@ -13,15 +13,15 @@ from console.forms.fields import StepForm, report_problems
 from console.forms.tuning.steps import STEPS
 from console.presenters.datasets.upload import save_upload
 from console.presenters.tuning.wizard.drafts import SAVED, SENT, Wizard, label_of, raw_values
-from console.presenters.tuning.wizard.page import shown
-from console.presenters.tuning.wizard.proposals import carried
+from console.presenters.tuning.wizard.page import render_step
+from console.presenters.tuning.wizard.proposals import carry_over
 from console.web.http import ConsoleRequest, hx_redirect, is_from_elsewhere, wants_fragment
 from jobs import errors, tasks
 from jobs.models import TuningDraft
 from jobs.services.datasets import datasets
 from jobs.services.tuning import drafts, jobs
 
-from .drafts import asked
+from .drafts import request_check
 
 Which = Literal["train", "validation"]
 PREVIEWED = {"output": ("output_uri",), "name": ("display_name",), "training": ("dataset", "epochs", "tuning_mode")}
@@ -65,14 +65,14 @@ def step(request: ConsoleRequest, pk: UUID, step: str) -> HttpResponse:
         return hx_redirect(request, "tuning-job", draft.pk)
     wizard = Wizard(draft, request.user)
     if not wizard.may_open(step):
-        return led_back(request, wizard, step)
+        return redirect_to_first_open_step(request, wizard, step)
     if request.method == "POST":
-        return sent(request, wizard, step)
+        return submit_step(request, wizard, step)
     preview(request, draft, step)
-    return shown(request, wizard, step, wizard.form(step))
+    return render_step(request, wizard, step, wizard.form(step))
 
 
-def led_back(request: ConsoleRequest, wizard: Wizard, step: str) -> HttpResponse:
+def redirect_to_first_open_step(request: ConsoleRequest, wizard: Wizard, step: str) -> HttpResponse:
     """To the first step that is not done, such as one whose base model went away; what was sent is kept."""
     if request.method == "POST":
         drafts.save_step(wizard.draft, step, wizard.values(step) | raw_values(step, request.POST))
@@ -81,43 +81,43 @@ def led_back(request: ConsoleRequest, wizard: Wizard, step: str) -> HttpResponse
 
 def preview(request: ConsoleRequest, draft: TuningDraft, step: str) -> None:
     """`?dataset=…&epochs=…` shows the report and the estimate for that choice; nothing is saved."""
-    asked = {name: request.GET[name] for name in PREVIEWED.get(step, ()) if name in request.GET}
-    if asked:
-        draft.data = draft.data | {step: draft.data.get(step, {}) | asked}
+    request_check = {name: request.GET[name] for name in PREVIEWED.get(step, ()) if name in request.GET}
+    if request_check:
+        draft.data = draft.data | {step: draft.data.get(step, {}) | request_check}
 
 
-def sent(request: ConsoleRequest, wizard: Wizard, step: str) -> HttpResponse:
+def submit_step(request: ConsoleRequest, wizard: Wizard, step: str) -> HttpResponse:
     if step == "training" and request.POST.get("action") in ADDS_DATASET:
         return dataset_added(request, wizard, request.POST["action"])
     form = wizard.form(step, request.POST)
     if request.POST.get("action") == "save":
-        return saved(request, wizard, step, form)
+        return save_draft(request, wizard, step, form)
     if step == "output" and request.POST.get("action") == "check":
-        return checked(request, wizard, form)
-    before = wizard.recommended
-    drafts.save_step(wizard.draft, step, form.typed() | {SENT: True})
+        return save_and_check_output(request, wizard, form)
+    before = wizard.default_values
+    drafts.save_step(wizard.draft, step, form.raw_data() | {SENT: True})
     again = Wizard(wizard.draft, request.user)
     if not form.is_valid():
-        return shown(request, again, step, form, status=422)
+        return render_step(request, again, step, form, status=422)
     if step == "base-model" and (typed := again.values("training")):
-        drafts.save_step(wizard.draft, "training", carried(typed, before, again.recommended))
+        drafts.save_step(wizard.draft, "training", carry_over(typed, before, again.default_values))
     if step == "output":
-        asked(wizard.draft, form.cleaned_data["output_uri"])
+        request_check(wizard.draft, form.cleaned_data["output_uri"])
     following = STEPS[min(STEPS.index(step) + 1, len(STEPS) - 1)]
     return hx_redirect(request, wizard.url(following))
 
 
-def checked(request: ConsoleRequest, wizard: Wizard, form: StepForm) -> HttpResponse:
+def save_and_check_output(request: ConsoleRequest, wizard: Wizard, form: StepForm) -> HttpResponse:
     """Where no script asks beside the form: the page comes again, with the answer or the question under way."""
-    drafts.save_step(wizard.draft, "output", form.typed() | {SAVED: True})
-    asked(wizard.draft, form.typed()["output_uri"] or "")
+    drafts.save_step(wizard.draft, "output", form.raw_data() | {SAVED: True})
+    request_check(wizard.draft, form.raw_data()["output_uri"] or "")
     return hx_redirect(request, wizard.url("output"))
 
 
-def saved(request: ConsoleRequest, wizard: Wizard, step: str, form: StepForm) -> HttpResponse:
+def save_draft(request: ConsoleRequest, wizard: Wizard, step: str, form: StepForm) -> HttpResponse:
     """As it is, right or wrong. A step that was not sent yet is not judged before it is."""
     judged = {SENT: True} if SENT in wizard.values(step) else {}
-    drafts.save_step(wizard.draft, step, form.typed() | {SAVED: True} | judged)
+    drafts.save_step(wizard.draft, step, form.raw_data() | {SAVED: True} | judged)
     messages.info(request, _("The draft was saved."))
     return hx_redirect(request, "tuning-drafts")
 
@@ -125,20 +125,20 @@ def saved(request: ConsoleRequest, wizard: Wizard, step: str, form: StepForm) ->
 def dataset_added(request: ConsoleRequest, wizard: Wizard, action: str) -> HttpResponse:
     """Keeps all that was typed, adds the dataset, and chooses it even when it has problems: its report says which."""
     source, which = ADDS_DATASET[action]
-    typed = wizard.form("training", request.POST).typed()
+    typed = wizard.form("training", request.POST).raw_data()
     drafts.save_step(wizard.draft, "training", typed)
     upload = UploadForm(request.POST, request.FILES, prefix=which)
     dataset = datasets.create_sample(request.user, which) if source == "sample" else save_upload(request, upload)
     if dataset is None:
         again = Wizard(wizard.draft, request.user)
-        response = shown(request, again, "training", again.form("training"), status=422, uploads={which: upload})
+        response = render_step(request, again, "training", again.form("training"), status=422, uploads={which: upload})
         response["HX-Reswap"] = f"outerMorph show:top showTarget:#add-{which}"
         return response
     chosen = {FIELD_OF[which]: str(dataset.pk)} | ({"use_validation": True} if which == "validation" else {})
     drafts.save_step(wizard.draft, "training", typed | chosen)
     if wants_fragment(request):
         again = Wizard(wizard.draft, request.user)
-        response = shown(request, again, "training", again.form("training"), added=which)
+        response = render_step(request, again, "training", again.form("training"), added=which)
         response["HX-Reswap"] = f"outerMorph show:top showTarget:#{FIELD_OF[which]}-report"
         return response
     return hx_redirect(request, f"{wizard.url('training')}#{FIELD_OF[which]}-report")
@@ -163,17 +163,17 @@ def start_or_say_why(request: ConsoleRequest, draft: TuningDraft) -> HttpRespons
     wizard = Wizard(draft, request.user)
     if not wizard.may_open("deployment"):
         messages.warning(request, _("This step has to be finished before tuning can start."))
-        return led_back(request, wizard, "deployment")
+        return redirect_to_first_open_step(request, wizard, "deployment")
     form = wizard.form("deployment", request.POST)
     if request.POST.get("action") == "save":
-        return saved(request, wizard, "deployment", form)
-    drafts.save_step(draft, "deployment", form.typed() | {SENT: True})
-    if not form.is_valid() or not started(request, wizard, form):
-        return shown(request, Wizard(draft, request.user), "deployment", form, status=422)
+        return save_draft(request, wizard, "deployment", form)
+    drafts.save_step(draft, "deployment", form.raw_data() | {SENT: True})
+    if not form.is_valid() or not create_job(request, wizard, form):
+        return render_step(request, Wizard(draft, request.user), "deployment", form, status=422)
     return hx_redirect(request, "tuning-job", draft.pk)
 
 
-def started(request: ConsoleRequest, wizard: Wizard, form: StepForm) -> bool:
+def create_job(request: ConsoleRequest, wizard: Wizard, form: StepForm) -> bool:
     """From the steps as they were judged a moment ago: what has become wrong meanwhile, the service says."""
     try:
         job = jobs.create(request.user, key=wizard.draft.pk, spec=wizard.spec(form.cleaned_data))
@@ -183,7 +183,7 @@ def started(request: ConsoleRequest, wizard: Wizard, form: StepForm) -> bool:
     except errors.JobsError as error:
         form.add_error(None, str(error))
         return False
-    tasks.kick(tasks.advance_tuning_job, job_id=str(job.pk))
+    tasks.enqueue_after_commit(tasks.advance_tuning_job, job_id=str(job.pk))
     messages.success(request, _("Tuning of %(name)s started.") % {"name": job.display_name})
     return True
 

@@ -18,7 +18,7 @@ async def content_of(request: Request) -> bytes:
     return bytes(content)
 
 
-def parsed(content: bytes) -> object:
+def parse_body(content: bytes) -> object:
     if not content:
         return None
     try:

@@ -18,7 +18,7 @@ _COMPARISON = re.compile(
 _CALL = re.compile(r"(?P<path>[a-z_]+)\(\s*(?P<value>\w*)\s*\)")
 
 
-def parsed(text: str, compare: Compare) -> Test:
+def parse_expression(text: str, compare: Compare) -> Test:
     """`compare(path, operator, value)` gives a term's test, or raises INVALID_ARGUMENT; the operator of
     `can_deploy(true)` is `CALL`. OR binds closer than AND, as in all of Google's filters."""
     return _Reader(text, compare).whole()

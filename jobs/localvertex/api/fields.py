@@ -55,7 +55,7 @@ class _Place:
         return None if found is None else _place(found)
 
 
-def resolved(kind: Kind, path: str, field: str) -> Path:
+def resolve_path(kind: Kind, path: str, field: str) -> Path:
     """Raises INVALID_ARGUMENT about `field` of the request when there is no such path. As Google has it, the id of an
     endpoint is called `endpoint` and that of a model `model`."""
     parts = segments(path)

@@ -13,8 +13,8 @@ from google.protobuf.message import Message as RawMessage
 from proto import Message as PlusMessage
 
 from jobs.localvertex.api.errors import invalid
-from jobs.localvertex.api.expressions import Test, parsed
-from jobs.localvertex.api.fields import ENUM, FLAG, MANY, NUMBER, TEXT, TIME, Path, resolved
+from jobs.localvertex.api.expressions import Test, parse_expression
+from jobs.localvertex.api.fields import ENUM, FLAG, MANY, NUMBER, TEXT, TIME, Path, resolve_path
 from jobs.localvertex.api.wire import descriptor_of, raw, render
 
 Resource = TypeVar("Resource", bound=PlusMessage | RawMessage)
@@ -34,17 +34,19 @@ def select(kind: type[Resource], resources: Sequence[Resource], expression: str)
     """`labels.key=value`, `labels:key`, `display_name:"my_*"`, `create_time>"2026-05-18T00:00:00Z"`, and so on."""
     if not expression.strip():
         return list(resources)
-    wanted = parsed(expression, lambda path, op, value: _test(resolved(kind, path, "filter"), path, op, value))
+    wanted = parse_expression(
+        expression, lambda path, op, value: _test(resolve_path(kind, path, "filter"), path, op, value)
+    )
     return [resource for resource in resources if wanted(render(resource))]
 
 
-def ordered(kind: type[Resource], resources: Sequence[Resource], order_by: str) -> list[Resource]:
+def order_resources(kind: type[Resource], resources: Sequence[Resource], order_by: str) -> list[Resource]:
     """`display_name, create_time desc`: the last key is the least important."""
     found = list(resources)
     for part in reversed([part.split() for part in order_by.split(",") if part.strip()]):
         if len(part) > 2 or (len(part) == 2 and part[1].lower() not in ("asc", "desc")):
             raise invalid(f"Invalid order_by: {order_by!r}. Expected field, or field desc.", "order_by")
-        path, down = resolved(kind, part[0], "order_by"), len(part) == 2 and part[1].lower() == "desc"
+        path, down = resolve_path(kind, part[0], "order_by"), len(part) == 2 and part[1].lower() == "desc"
         found.sort(key=_key(path), reverse=down)
     return found
 
@@ -58,7 +60,7 @@ def page(resources: Sequence[Resource], size: int, token: str) -> tuple[list[Res
     return list(resources[start:end]), following
 
 
-def masked(kind: type[Resource], resources: Sequence[Resource], mask: FieldMask | None) -> list[Resource]:
+def apply_mask(kind: type[Resource], resources: Sequence[Resource], mask: FieldMask | None) -> list[Resource]:
     """Only what `read_mask` names; all of it without one."""
     if mask is None or not mask.paths or "*" in mask.paths:
         return list(resources)

@@ -24,7 +24,7 @@ def project_number(project: str) -> int:
     return int(project) if project.isdecimal() else 100_000_000_000 + zlib.crc32(project.encode())
 
 
-def dedicated(endpoint: str, host: str, *, own: bool) -> str:
+def dedicated_dns(endpoint: str, host: str, *, own: bool) -> str:
     """`dedicatedEndpointDns`: with `own`, Google's form under `localhost`, else the address that was asked."""
     if not own:
         return host
@@ -36,7 +36,7 @@ def dedicated(endpoint: str, host: str, *, own: bool) -> str:
 
 def check(endpoint: str, host: str, *, is_dedicated: bool) -> None:
     """Raises as Google does when a dedicated endpoint is asked by the shared host, or any endpoint by another's."""
-    right = dedicated(endpoint, host, own=True)
+    right = dedicated_dns(endpoint, host, own=True)
     if host == right and is_dedicated:
         return
     if ".prediction." in host:

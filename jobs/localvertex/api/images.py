@@ -11,7 +11,7 @@ from PIL import Image
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 IMAGES = "images"
-MOST_PIXELS = 24_000_000
+MAX_PIXELS = 24_000_000
 
 
 class ImageError(ValueError):
@@ -30,7 +30,7 @@ def is_stored(place: object) -> bool:
     return isinstance(place, str) and place.startswith("gs://")
 
 
-def stored_name(uri: str) -> str:
+def file_name_of(uri: str) -> str:
     """The file of a `gs://` picture in the folder `IMAGES` beside the training rows."""
     return hashlib.sha256(uri.encode()).hexdigest()
 
@@ -42,26 +42,26 @@ def data_of(url: object) -> bytes:
     head, separator, data = url.partition(",")
     if not separator or not head.endswith(";base64"):
         raise ImageError("must be base64 (data:image/png;base64,…)")
-    return decoded(data)
+    return decode_base64(data)
 
 
-def decoded(data: str) -> bytes:
+def decode_base64(data: str) -> bytes:
     try:
         return base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError):
         raise ImageError("is not valid base64") from None
 
 
-def opened(content: bytes, formats: tuple[str, ...] = FORMATS) -> Image.Image:
+def open_image(content: bytes, formats: tuple[str, ...] = FORMATS) -> Image.Image:
     """Not decoded yet: that happens at the first use, and may raise OSError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             picture = Image.open(io.BytesIO(content), formats=formats)
     except Image.DecompressionBombError:
-        raise ImageError(f"has more than {MOST_PIXELS:,} pixels") from None
+        raise ImageError(f"has more than {MAX_PIXELS:,} pixels") from None
     except (OSError, ValueError, SyntaxError):
         raise ImageError(f"is not a {', '.join(formats[:-1])} or {formats[-1]} image") from None
-    if picture.width * picture.height > MOST_PIXELS:
-        raise ImageError(f"has more than {MOST_PIXELS:,} pixels")
+    if picture.width * picture.height > MAX_PIXELS:
+        raise ImageError(f"has more than {MAX_PIXELS:,} pixels")
     return picture

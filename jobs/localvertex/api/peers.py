@@ -61,10 +61,10 @@ def ask_kernel(local: Address, remote: Address) -> int | None:
             answer = kernel.recv(4096)
     except (AttributeError, OSError):
         raise CannotTell from None
-    return _answered(answer)
+    return _parse_answer(answer)
 
 
-def _answered(answer: bytes) -> int | None:
+def _parse_answer(answer: bytes) -> int | None:
     kind = HEADER.unpack_from(answer)[1]
     if kind == NLMSG_ERROR:
         (code,) = struct.unpack_from("=i", answer, HEADER.size)
@@ -78,7 +78,7 @@ def _answered(answer: bytes) -> int | None:
 def read_list(local: Address, remote: Address, lists: tuple[Path, ...] = LISTED) -> int | None:
     """The list is not read at one moment, so that a line may be missed. One without our own end tells nothing."""
     for _attempt in range(ATTEMPTS):
-        owners = _listed(local, remote, lists)
+        owners = _read_lists(local, remote, lists)
         if local in owners:
             return owners[local]
     if remote not in owners:
@@ -86,7 +86,7 @@ def read_list(local: Address, remote: Address, lists: tuple[Path, ...] = LISTED)
     return None
 
 
-def _listed(local: Address, remote: Address, lists: tuple[Path, ...]) -> dict[Address, int]:
+def _read_lists(local: Address, remote: Address, lists: tuple[Path, ...]) -> dict[Address, int]:
     ends = {text: end for end in (local, remote) for text in _as_listed(end)}
     found = {}
     for path in lists:

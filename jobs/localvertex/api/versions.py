@@ -48,11 +48,11 @@ def _operation(operation: Operation) -> Operation:
     converted.CopyFrom(operation)
     for name in ("metadata", "response"):
         if operation.HasField(name) and getattr(operation, name).TypeName().startswith(BETA):
-            getattr(converted, name).CopyFrom(_wrapped(getattr(operation, name)))
+            getattr(converted, name).CopyFrom(_convert_any(getattr(operation, name)))
     return converted
 
 
-def _wrapped(content: any_pb2.Any) -> any_pb2.Any:
+def _convert_any(content: any_pb2.Any) -> any_pb2.Any:
     kind: Callable[[], Any] = getattr(_types("v1beta1"), content.TypeName().removeprefix(BETA)).pb()
     beta = kind()
     content.Unpack(beta)

@@ -26,9 +26,9 @@ class Collator:
             }
         width = max(len(row["input_ids"]) for row in rows)
         batch = {
-            "input_ids": self.padded([row["input_ids"] for row in rows], width, self.pad),
-            "labels": self.padded([row["labels"] for row in rows], width, IGNORED),
-            "attention_mask": self.padded([[1] * len(row["input_ids"]) for row in rows], width, 0),
+            "input_ids": self.pad_rows([row["input_ids"] for row in rows], width, self.pad),
+            "labels": self.pad_rows([row["labels"] for row in rows], width, IGNORED),
+            "attention_mask": self.pad_rows([[1] * len(row["input_ids"]) for row in rows], width, 0),
         }
         if self.vision:  # image tokens (1) see each other in both directions
             batch["token_type_ids"] = (batch["input_ids"] == self.vision.image_token).long()
@@ -38,5 +38,5 @@ class Collator:
         return batch
 
     @staticmethod
-    def padded(rows: list[list[int]], width: int, value: int) -> Tensor:
+    def pad_rows(rows: list[list[int]], width: int, value: int) -> Tensor:
         return torch.tensor([row + [value] * (width - len(row)) for row in rows])

@@ -14,7 +14,7 @@ CHECKPOINTS = "checkpoints"
 FINAL = "final"
 QUANTIZATIONS = ("4bit", "8bit")
 OUT_OF_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-MOST_UNWRITTEN = 2**20
+MAX_UNWRITTEN = 2**20
 
 
 INSTALL_QLORA = "Install it: pip install -e '.[local,qlora]'."
@@ -135,7 +135,7 @@ class EventLog:
         try:
             self.flush()
         except OSError as error:
-            if not is_short_of_disk(error) or len(self._unwritten) > MOST_UNWRITTEN:
+            if not is_short_of_disk(error) or len(self._unwritten) > MAX_UNWRITTEN:
                 raise
 
     def flush(self) -> None:

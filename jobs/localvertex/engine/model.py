@@ -21,7 +21,7 @@ NEVER_QUANTIZED = ["lm_head", "vision_tower", "multi_modal_projector"]
 
 def load_base(folder: Path, dtype: torch.dtype, quantization: str | None = None) -> Any:
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    options = {"quantization_config": quantized(quantization)} if quantization else {}
+    options = {"quantization_config": quantization_config(quantization)} if quantization else {}
     model = AutoModelForCausalLM.from_pretrained(folder, config=config, dtype=dtype, local_files_only=True, **options)
     model.config.use_cache = False
     return model
@@ -71,7 +71,7 @@ def dtype_of_base(folder: Path, free: Callable[[], int | None] = free_memory) ->
     return torch.float32 if available is None or needed < available else torch.bfloat16
 
 
-def quantized(kind: str) -> Any:
+def quantization_config(kind: str) -> Any:
     """Four bits as in the QLoRA paper: NF4, and the scales of its blocks quantised as well."""
     if kind == "8bit":
         return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=NEVER_QUANTIZED)
@@ -88,7 +88,7 @@ def is_multimodal(model: Any) -> bool:
     return hasattr(model.config, "vision_config")
 
 
-def adapted_modules(model: Any) -> str:
+def lora_targets(model: Any) -> str:
     """llama.cpp applies LoRA to the language model only, and the vision tower has projections of the same names."""
     return (".*language_model.*" if is_multimodal(model) else ".*") + PROJECTIONS
 
@@ -104,12 +104,12 @@ def trainable(job: Job) -> Any:
         return model
     base = load_base(job.base_model_dir, dtype_of_base(job.base_model_dir), job.quantization)
     if job.adapter_dir:
-        return continued(base, job.adapter_dir, job.base_model)
+        return load_adapter(base, job.adapter_dir, job.base_model)
     config = LoraConfig(
         r=job.adapter_size,
         lora_alpha=job.lora_alpha or 2 * job.adapter_size,
         lora_dropout=0.0,
-        target_modules=adapted_modules(base),
+        target_modules=lora_targets(base),
         task_type="CAUSAL_LM",
     )
     model = get_peft_model(base, config)
@@ -117,7 +117,7 @@ def trainable(job: Job) -> Any:
     return model
 
 
-def continued(base: Any, adapter: Path, base_model: str) -> Any:
+def load_adapter(base: Any, adapter: Path, base_model: str) -> Any:
     """The adapter of an earlier tuning, in f32 as a new one would be. Its rank and alpha stay."""
     try:
         model = PeftModel.from_pretrained(base, adapter, is_trainable=True, local_files_only=True)
@@ -130,7 +130,7 @@ def continued(base: Any, adapter: Path, base_model: str) -> Any:
     return model
 
 
-def merged(job: Job, model: Any, adapter: Path) -> Any:
+def merge_adapter(job: Job, model: Any, adapter: Path) -> Any:
     """A whole bf16 model. What was quantised for the training cannot be had back: the adapter, which was trained on the
     quantised weights, is added to the exact ones, as it is when llama.cpp serves it."""
     if job.quantization is None:

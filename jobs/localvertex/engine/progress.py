@@ -11,17 +11,17 @@ from jobs.localvertex.engine.checkpoints import folder_of, forget_optimizer_stat
 from jobs.localvertex.engine.export.adapter import write_checkpoint_adapter
 from jobs.localvertex.engine.job import EventLog, say
 
-MOST_CHECKPOINTS = 10
+MAX_CHECKPOINTS = 10
 MEASURES = ("loss", "token_accuracy", "num_predictions", "tokens")
 
 
-def saved_epochs(epochs: int) -> set[int]:
+def checkpoint_epochs(epochs: int) -> set[int]:
     """Every epoch, or ten spread evenly that end with the last."""
-    count = min(epochs, MOST_CHECKPOINTS)
+    count = min(epochs, MAX_CHECKPOINTS)
     return {math.ceil(epochs * number / count) for number in range(1, count + 1)}
 
 
-def begun_epochs(state: TrainerState) -> int:
+def count_begun_epochs(state: TrainerState) -> int:
     """The last one is not whole when the number of steps was given."""
     return math.ceil(round(state.epoch or 0, 3))
 
@@ -34,7 +34,7 @@ class Progress(TrainerCallback):
     def __init__(self, workdir: Path, events: EventLog, epochs: int, stop_if_asked: Callable[[], None]) -> None:
         self.workdir = workdir
         self.events = events
-        self.saved = saved_epochs(epochs)
+        self.saved = checkpoint_epochs(epochs)
         self.stop_if_asked = stop_if_asked
 
     def on_log(
@@ -62,12 +62,12 @@ class Progress(TrainerCallback):
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        control.should_save = begun_epochs(state) in self.saved
+        control.should_save = count_begun_epochs(state) in self.saved
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         folder = folder_of(self.workdir, state.global_step)
         write_checkpoint_adapter(folder, kwargs["model"])
         forget_optimizer_states(self.workdir, keep=folder)
-        where = {"step": state.global_step, "epoch": begun_epochs(state)}
+        where = {"step": state.global_step, "epoch": count_begun_epochs(state)}
         self.events.write("checkpoint", **where, path=str(folder.relative_to(self.workdir)))
         say(f"Epoch {where['epoch']}: saved {folder.name}")

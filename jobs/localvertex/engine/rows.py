@@ -10,11 +10,11 @@ from jobs.localvertex.api.images import (
     IMAGES,
     ImageError,
     data_of,
-    decoded,
+    decode_base64,
+    file_name_of,
     is_stored,
-    opened,
+    open_image,
     place_of,
-    stored_name,
 )
 from jobs.localvertex.engine.job import JobError
 
@@ -69,17 +69,17 @@ def part_of(part: Any, fetch: Fetch) -> str | bytes:
     if isinstance(part, dict) and isinstance(part.get("text"), str):
         text: str = part["text"]
         return text
-    image = isinstance(part, dict) and (named_image(part, fetch) or inline_data(part))
+    image = isinstance(part, dict) and (read_image(part, fetch) or inline_data(part))
     if not image:
         raise RowError("a part must be a text, or an image (image_url or fileData with a data: URI or a gs:// path)")
     return image
 
 
-def named_image(part: dict[str, Any], fetch: Fetch) -> bytes | None:
+def read_image(part: dict[str, Any], fetch: Fetch) -> bytes | None:
     place = place_of(part)
     if place is None:
         return None
-    return checked(lambda: fetch(str(place)) if is_stored(place) else data_of(place))
+    return check_image(lambda: fetch(str(place)) if is_stored(place) else data_of(place))
 
 
 def inline_data(part: dict[str, Any]) -> bytes | None:
@@ -87,14 +87,14 @@ def inline_data(part: dict[str, Any]) -> bytes | None:
     inline = part.get("inlineData", part.get("inline_data"))
     if not isinstance(inline, dict) or not isinstance(inline.get("data"), str):
         return None
-    return checked(lambda: decoded(inline["data"]))
+    return check_image(lambda: decode_base64(inline["data"]))
 
 
-def checked(read: Callable[[], bytes]) -> bytes:
+def check_image(read: Callable[[], bytes]) -> bytes:
     """Decodes it once, so that a broken image is found now and not at step 400."""
     try:
         content = read()
-        opened(content, IMAGE_FORMATS).load()
+        open_image(content, IMAGE_FORMATS).load()
     except ImageError as error:
         raise RowError(f"an image {error}") from None
     except (OSError, SyntaxError, ValueError):
@@ -110,7 +110,7 @@ def beside(rows: Path) -> Fetch:
     """Pictures in buckets were fetched before the training, into a folder beside its rows."""
 
     def fetch(uri: str) -> bytes:
-        path = rows.parent / IMAGES / stored_name(uri)
+        path = rows.parent / IMAGES / file_name_of(uri)
         return path.read_bytes() if path.is_file() else no_buckets(uri)
 
     return fetch

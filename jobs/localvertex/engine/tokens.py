@@ -81,7 +81,7 @@ class ChatEncoder:
             bos_token=self.bos_token,
         )
         (text,), _ = rendered
-        return str(text).replace(IMAGE, self.vision.expanded) if self.vision else str(text)
+        return str(text).replace(IMAGE, self.vision.image_tokens) if self.vision else str(text)
 
     def answer_spans(self, turns: list[Turn]) -> list[tuple[int, int]]:
         """Character ranges of the answers, each with the token that ends the turn but not the line break after it."""
@@ -96,7 +96,7 @@ class ChatEncoder:
         texts = [self.render(turns) for turns in rows]
         encodings = self.tokenizer.encode_batch(texts, add_special_tokens=False)
         return [
-            self.with_images(labelled(encoding.ids, encoding.offsets, self.answer_spans(turns)), turns)
+            self.with_images(label_tokens(encoding.ids, encoding.offsets, self.answer_spans(turns)), turns)
             for encoding, turns in zip(encodings, rows, strict=True)
         ]
 
@@ -114,7 +114,7 @@ class ChatEncoder:
         return ids
 
 
-def labelled(ids: list[int], offsets: list[tuple[int, int]], spans: list[tuple[int, int]]) -> Encoded:
+def label_tokens(ids: list[int], offsets: list[tuple[int, int]], spans: list[tuple[int, int]]) -> Encoded:
     labels = [
         token if any(start <= first and last <= end for start, end in spans) else IGNORED
         for token, (first, last) in zip(ids, offsets, strict=True)

@@ -42,21 +42,21 @@ class Vision:
         )
 
     @property
-    def expanded(self) -> str:
+    def image_tokens(self) -> str:
         return IMAGE + SOFT_TOKEN * self.tokens + IMAGE_END
 
-    def fitted(self, content: bytes) -> Image.Image:
+    def fit_image(self, content: bytes) -> Image.Image:
         """The whole picture in the middle of a black square. Transparency is ignored, not painted."""
-        picture = Image.open(io.BytesIO(content)).convert("RGB")
-        scale = self.side / max(picture.size)
-        size = [min(self.side, math.ceil(length * scale)) for length in picture.size]
+        image = Image.open(io.BytesIO(content)).convert("RGB")
+        scale = self.side / max(image.size)
+        size = [min(self.side, math.ceil(length * scale)) for length in image.size]
         square = Image.new("RGB", (self.side, self.side))
         place = ((self.side - size[0]) // 2, (self.side - size[1]) // 2)
-        square.paste(picture.resize((size[0], size[1]), Image.Resampling.BILINEAR), place)
+        square.paste(image.resize((size[0], size[1]), Image.Resampling.BILINEAR), place)
         return square
 
     def pixels(self, content: bytes) -> torch.Tensor:
-        values = torch.from_numpy(np.asarray(self.fitted(content), dtype=np.float32) / 255.0).permute(2, 0, 1)
+        values = torch.from_numpy(np.asarray(self.fit_image(content), dtype=np.float32) / 255.0).permute(2, 0, 1)
         mean, deviation = torch.tensor(self.mean), torch.tensor(self.deviation)
         return (values - mean[:, None, None]) / deviation[:, None, None]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from jobs.localvertex.api.errors import precondition, unavailable
 from jobs.localvertex.models.weights import Weights, from_folder
-from jobs.localvertex.shortages import shortage_of, told_in
+from jobs.localvertex.shortages import shortage_in_output, shortage_of
 
 log = logging.getLogger(__name__)
 GEMMA = "google/gemma3@gemma-3-270m"
@@ -131,7 +131,7 @@ class BaseModels:
                 self._convert(weights)
         except Exception as error:
             log.exception("preparing %s failed", weights.id)
-            problem = shortage_of(error) or told_in(str(error))
+            problem = shortage_of(error) or shortage_in_output(str(error))
             self._set(weights, "waiting" if problem else "failed", problem or str(error))
             return
         if not self._stopping:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jobs.localvertex.api.errors import ApiError, precondition, unavailable
 from jobs.localvertex.models.base_models import child_environment, end, last_line, lower_priority
-from jobs.localvertex.shortages import told_in
+from jobs.localvertex.shortages import shortage_in_output
 
 POLL_SECONDS = 0.1
 PROBE_SECONDS = 30
@@ -24,10 +24,10 @@ class Converter:
         """Asks the engine once; it takes the time of starting Python."""
         with self._lock:
             if self._known is None:
-                self._known = self._asked()
+                self._known = self._probe_engine()
             return self._known
 
-    def _asked(self) -> bool:
+    def _probe_engine(self) -> bool:
         command = [*self._engine, "convert", "--help"]
         try:
             answer = subprocess.run(command, capture_output=True, timeout=PROBE_SECONDS, check=False)
@@ -57,7 +57,7 @@ class Converter:
             time.sleep(POLL_SECONDS)
         if child.returncode != 0:
             partial.unlink(missing_ok=True)
-            if problem := told_in(last_line(log_path)):
+            if problem := shortage_in_output(last_line(log_path)):
                 raise unavailable(problem)
             raise precondition(f"The model could not be converted to GGUF: {last_line(log_path)}")
         partial.replace(target)

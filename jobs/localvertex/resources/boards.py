@@ -20,7 +20,7 @@ from google.cloud.aiplatform_v1beta1.types import (
 )
 
 from jobs.localvertex.api.errors import not_found
-from jobs.localvertex.resources.call import Call, Route, listed, location_of
+from jobs.localvertex.resources.call import Call, Route, list_page, location_of
 from jobs.localvertex.resources.metrics import board_of, job_of, run_of, series_of
 from jobs.localvertex.store import stamp
 
@@ -30,22 +30,22 @@ def list_tensorboards(call: Call) -> ListTensorboardsResponse:
     project = request.parent.partition("/locations/")[0]
     boards = [_board(job) for job in call.parts.store.all(TuningJob, project) if job.experiment]
     here = [board for board in boards if location_of(board.name) == request.parent]
-    found, following = listed(request, Tensorboard, here)
+    found, following = list_page(request, Tensorboard, here)
     return ListTensorboardsResponse(tensorboards=found, next_page_token=following)
 
 
 def get_tensorboard(call: Call) -> Tensorboard:
-    return _board(_started(call, call.request(GetTensorboardRequest).name))
+    return _board(_get_job(call, call.request(GetTensorboardRequest).name))
 
 
 def list_tensorboard_experiments(call: Call) -> ListTensorboardExperimentsResponse:
     request = call.request(ListTensorboardExperimentsRequest)
-    found, following = listed(request, TensorboardExperiment, [_experiment(_started(call, request.parent))])
+    found, following = list_page(request, TensorboardExperiment, [_experiment(_get_job(call, request.parent))])
     return ListTensorboardExperimentsResponse(tensorboard_experiments=found, next_page_token=following)
 
 
 def get_tensorboard_experiment(call: Call) -> TensorboardExperiment:
-    return _experiment(_started(call, call.request(GetTensorboardExperimentRequest).name))
+    return _experiment(_get_job(call, call.request(GetTensorboardExperimentRequest).name))
 
 
 def get_tensorboard_run(call: Call) -> TensorboardRun:
@@ -67,11 +67,11 @@ def get_tensorboard_time_series(call: Call) -> TensorboardTimeSeries:
 
 def list_contexts(call: Call) -> ListContextsResponse:
     request = call.request(ListContextsRequest)
-    found, following = listed(request, Context, call.parts.store.all(Context, f"{request.parent}/contexts"))
+    found, following = list_page(request, Context, call.parts.store.all(Context, f"{request.parent}/contexts"))
     return ListContextsResponse(contexts=found, next_page_token=following)
 
 
-def _started(call: Call, name: str) -> TuningJob:
+def _get_job(call: Call, name: str) -> TuningJob:
     job = job_of(call, name)
     if not job.experiment:
         raise not_found(f"The Tensorboard {name}")

@@ -9,7 +9,7 @@ from google.protobuf.message import Message as RawMessage
 from proto import Message as PlusMessage
 
 from jobs.localvertex.api import versions
-from jobs.localvertex.api.filters import masked, ordered, page, select
+from jobs.localvertex.api.filters import apply_mask, order_resources, page, select
 from jobs.localvertex.api.wire import Json, Operation, now, pack, parse, parse_query, refuse_query
 from jobs.localvertex.ledger import Ledger
 from jobs.localvertex.models.base_models import BaseModels
@@ -52,14 +52,14 @@ class Call:
     def request(self, kind: type[Plus]) -> Plus:
         """A request message whose fields came by the path and the query."""
         if self.version == "v1":
-            parse_query(versions.counterpart(kind), self.query, self._fixed({}))
-        return parse_query(kind, self.query, self._fixed({}))
+            parse_query(versions.counterpart(kind), self.query, self._merge_path({}))
+        return parse_query(kind, self.query, self._merge_path({}))
 
-    def posted(self, kind: type[Plus]) -> Plus:
+    def parse_post(self, kind: type[Plus]) -> Plus:
         """A request message whose fields came by the path and the body (`body: "*"`)."""
         refuse_query(self.query)
         body = self.body if self.body is not None else {}
-        return self._parse(kind, self._fixed(body) if isinstance(body, dict) else body)
+        return self._parse(kind, self._merge_path(body) if isinstance(body, dict) else body)
 
     def resource(self, kind: type[Plus], query: Collection[str] = ()) -> Plus:
         """The resource that is the whole body of a create or a patch. `query`: what else the request may hold."""
@@ -79,7 +79,7 @@ class Call:
                 self.parts.store.write_note(name, api="v1")
         return operation
 
-    def _fixed(self, body: Json) -> Json:
+    def _merge_path(self, body: Json) -> Json:
         """What the path says wins; `endpoint.name` is the name inside the endpoint."""
         fixed = dict(body)
         for field, value in self.path.items():
@@ -107,7 +107,7 @@ def location_of(name: str) -> str:
     return "/".join(name.split("/")[:4])
 
 
-def listed(
+def list_page(
     request: Any,
     kind: type[Resource],
     resources: Sequence[Resource],
@@ -115,13 +115,15 @@ def listed(
 ) -> tuple[list[Resource], str]:
     """One page of what the request's `filter` lets through, in the order it asks for, and the next page's token.
     `shown` adds what no filter asks for; then `read_mask` decides."""
-    found = ordered(kind, select(kind, resources, getattr(request, "filter", "")), getattr(request, "order_by", ""))
+    found = order_resources(
+        kind, select(kind, resources, getattr(request, "filter", "")), getattr(request, "order_by", "")
+    )
     chosen, following = page(found, request.page_size, request.page_token)
-    return masked(kind, [shown(one) for one in chosen], getattr(request, "read_mask", None)), following
+    return apply_mask(kind, [shown(one) for one in chosen], getattr(request, "read_mask", None)), following
 
 
 def generic() -> GenericOperationMetadata:
     return GenericOperationMetadata(create_time=now(), update_time=now())
 
 
-__all__ = ["Call", "Parts", "Reply", "Route", "generic", "listed", "location_of", "now"]
+__all__ = ["Call", "Parts", "Reply", "Route", "generic", "list_page", "location_of", "now"]

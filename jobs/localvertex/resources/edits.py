@@ -12,13 +12,13 @@ _LABEL_KEY = re.compile(r"^[a-z][a-z0-9_-]{0,62}$")
 _LABEL_VALUE = re.compile(r"^[a-z0-9_-]{0,63}$")
 _ENDPOINT_ID = re.compile(r"^(?:[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?|[0-9]{1,10})$")
 _MODEL_ID = re.compile(r"^[a-z_][a-z0-9_-]{0,62}$")
-MOST_LABELS = 64
+MAX_LABELS = 64
 LONGEST_DISPLAY_NAME = 128
 
 
 def check_labels(labels: Mapping[str, str], field: str = "labels") -> None:
-    if len(labels) > MOST_LABELS:
-        raise invalid(f"At most {MOST_LABELS} labels are allowed.", field)
+    if len(labels) > MAX_LABELS:
+        raise invalid(f"At most {MAX_LABELS} labels are allowed.", field)
     for key, value in labels.items():
         if not _LABEL_KEY.match(key) or not _LABEL_VALUE.match(value):
             raise invalid(

@@ -27,7 +27,7 @@ from google.cloud.aiplatform_v1beta1.types import (
 from jobs.localvertex.api.errors import not_found
 from jobs.localvertex.api.filters import page
 from jobs.localvertex.api.hosts import GLOBAL, HOME, at_home
-from jobs.localvertex.resources.call import Call, Route, listed
+from jobs.localvertex.resources.call import Call, Route, list_page
 from jobs.localvertex.store import stamp
 from jobs.localvertex.tuning.events import TAGS, Point, points
 
@@ -42,13 +42,13 @@ def get_context(call: Call) -> Context:
 
 def list_tensorboard_runs(call: Call) -> ListTensorboardRunsResponse:
     request = call.request(ListTensorboardRunsRequest)
-    found, following = listed(request, TensorboardRun, [run_of(call, request.parent)])
+    found, following = list_page(request, TensorboardRun, [run_of(call, request.parent)])
     return ListTensorboardRunsResponse(tensorboard_runs=found, next_page_token=following)
 
 
 def list_tensorboard_time_series(call: Call) -> ListTensorboardTimeSeriesResponse:
     request = call.request(ListTensorboardTimeSeriesRequest)
-    found, following = listed(request, TensorboardTimeSeries, series_of(call, request.parent))
+    found, following = list_page(request, TensorboardTimeSeries, series_of(call, request.parent))
     return ListTensorboardTimeSeriesResponse(tensorboard_time_series=found, next_page_token=following)
 
 
@@ -87,7 +87,7 @@ def batch_read_tensorboard_time_series_data(call: Call) -> BatchReadTensorboardT
 
 
 def export_tensorboard_time_series_data(call: Call) -> ExportTensorboardTimeSeriesDataResponse:
-    request = call.posted(ExportTensorboardTimeSeriesDataRequest)
+    request = call.parse_post(ExportTensorboardTimeSeriesDataRequest)
     name = request.tensorboard_time_series
     shown, following = page(_points(points(_events(call, name), _tag(name))), request.page_size, request.page_token)
     return ExportTensorboardTimeSeriesDataResponse(time_series_data_points=shown, next_page_token=following)
@@ -135,11 +135,11 @@ def _series(name: str, tag: str, job: TuningJob, found: list[Point]) -> Tensorbo
 
 
 def _data(call: Call, name: str, most: int) -> TimeSeriesData:
-    found = _sampled(points(_events(call, name), _tag(name)), most or DEFAULT_POINTS)
+    found = _sample(points(_events(call, name), _tag(name)), most or DEFAULT_POINTS)
     return TimeSeriesData(tensorboard_time_series_id=name.rpartition("/")[2], value_type=SCALAR, values=_points(found))
 
 
-def _sampled(found: list[Point], most: int) -> list[Point]:
+def _sample(found: list[Point], most: int) -> list[Point]:
     """Evenly, and always with the last one."""
     if len(found) <= most:
         return found

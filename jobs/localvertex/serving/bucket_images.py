@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from jobs.localvertex.api.errors import ApiError, invalid
-from jobs.localvertex.api.images import ImageError, is_stored, opened, place_of, stored_name
+from jobs.localvertex.api.images import ImageError, file_name_of, is_stored, open_image, place_of
 from jobs.localvertex.api.wire import Json
 from jobs.localvertex.serving import prompts
 from jobs.localvertex.storage.buckets import Buckets, Location, file_location
 
-MOST_BYTES = 20_000_000
+MAX_BYTES = 20_000_000
 AT_ONCE = 8
 
 
@@ -25,15 +25,15 @@ def upstream_body(buckets: Buckets, body: object, *, images: bool) -> Json:
 
 
 def _inline(buckets: Buckets, body: object) -> None:
-    found = list(_stored_parts(body))
-    if len(found) > prompts.MOST_IMAGES:
-        raise invalid(f"At most {prompts.MOST_IMAGES} images are allowed in a conversation.", "messages")
+    found = list(_list_bucket_images(body))
+    if len(found) > prompts.MAX_IMAGES:
+        raise invalid(f"At most {prompts.MAX_IMAGES} images are allowed in a conversation.", "messages")
     for where, part in found:
         place = file_location(part["image_url"]["url"], where)
         part["image_url"] |= {"url": _data_uri(_read(buckets, place, where), where)}
 
 
-def _stored_parts(body: object) -> Iterator[tuple[str, Json]]:
+def _list_bucket_images(body: object) -> Iterator[tuple[str, Json]]:
     """Whatever else is wrong with the messages is said by `prompts`."""
     messages = body.get("messages") if isinstance(body, dict) else None
     for number, message in enumerate(messages if isinstance(messages, list) else []):
@@ -45,14 +45,14 @@ def _stored_parts(body: object) -> Iterator[tuple[str, Json]]:
 
 def _read(buckets: Buckets, place: Location, where: str) -> bytes:
     try:
-        return buckets.read(place, at_most=MOST_BYTES)
+        return buckets.read(place, at_most=MAX_BYTES)
     except ApiError as error:
         raise error if error.status == "UNAVAILABLE" else invalid(f"{where} cannot be read: {error}", where) from None
 
 
 def _data_uri(content: bytes, where: str) -> str:
     try:
-        kind = str(opened(content).format).lower()
+        kind = str(open_image(content).format).lower()
     except ImageError as error:
         raise invalid(f"{where} {error}.", where) from None
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
@@ -61,12 +61,12 @@ def _data_uri(content: bytes, where: str) -> str:
 def fetch(buckets: Buckets, rows: Path, folder: Path, what: str, check: Callable[[], None]) -> None:
     """The pictures of a dataset into `folder`, where the engine looks for them; those that are there are not read
     again. Raises INVALID_ARGUMENT with the line. `what` names the dataset there."""
-    places = {uri: line for uri, line in _references(rows) if not (folder / stored_name(uri)).exists()}
+    places = {uri: line for uri, line in _references(rows) if not (folder / file_name_of(uri)).exists()}
 
     def save(reference: tuple[str, int]) -> None:
         uri, line = reference
         where = f"Line {line} of the {what}: an image"
-        target = folder / stored_name(uri)
+        target = folder / file_name_of(uri)
         partial = target.with_suffix(".partial")
         partial.write_bytes(_read(buckets, file_location(uri, where), where))
         partial.replace(target)

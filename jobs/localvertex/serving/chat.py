@@ -126,7 +126,7 @@ class Chat:
 
 async def _while_there(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result:
     """Cancels `work` when the client closes the connection."""
-    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_left(receive))
+    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_wait_for_disconnect(receive))
     try:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
@@ -138,7 +138,7 @@ async def _while_there(receive: Receive, work: Coroutine[Any, Any, Result]) -> R
         await asyncio.gather(task, gone, return_exceptions=True)
 
 
-async def _left(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 

@@ -25,7 +25,7 @@ def need(model: str, mmproj: str | None, adapter: str | None, *, context: int, s
     facts = _facts(Path(model))
     working = _cache(facts, context, slots) + _computing(facts, slots)
     if mmproj:
-        working += _picture(_facts(Path(mmproj)))
+        working += _image(_facts(Path(mmproj)))
     return files + working + PROCESS_BYTES
 
 
@@ -76,7 +76,7 @@ def _computing(facts: dict[str, Any], slots: int) -> int:
     return int(4 * BATCH * (8 * width + 3 * inner) + probabilities)
 
 
-def _picture(facts: dict[str, Any]) -> int:
+def _image(facts: dict[str, Any]) -> int:
     side, patch = facts.get("vision.image_size", 0), facts.get("vision.patch_size", 1)
     width, inner = facts.get("vision.embedding_length", 0), facts.get("vision.feed_forward_length", 0)
     return int(4 * (side // patch) ** 2 * (8 * width + 3 * inner))

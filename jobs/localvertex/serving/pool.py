@@ -147,7 +147,7 @@ class Serving:
 
     def states(self) -> list[Json]:
         with self._lock:
-            return [_shown(served) for served in self._served.values()]
+            return [_describe(served) for served in self._served.values()]
 
     def plan(self, name: str) -> Plan:
         return self._find(name).plan
@@ -175,12 +175,12 @@ class Serving:
                 raise unavailable("This server is being stopped.")
             if served.gone:
                 raise precondition("The model was undeployed. Deploy it again to use it.")
-            self._bury(served)
+            self._reap(served)
             if served.child is not None:
                 return served.child.ready
             if served.trouble and time.monotonic() < served.retry_at:
                 raise unavailable(f"{served.trouble} It is started again in a few seconds.")
-            if self._free(self._taken() + served.need - self.budget):
+            if self._free(self._memory_in_use() + served.need - self.budget):
                 self._launch(served)
         return False
 
@@ -192,14 +192,14 @@ class Serving:
 
     def _await(self, served: Served, stopped: Callable[[], bool]) -> None:
         began = time.monotonic()
-        while not self._woken(served):
+        while not self._wake_or_raise(served):
             if stopped() or self._stopping.is_set():
                 raise ApiError("CANCELLED", "The deployment was cancelled.")
             if served.child is None and time.monotonic() - began > ROOM_SECONDS:
                 raise self.no_room(served)
             time.sleep(POLL_SECONDS)
 
-    def _woken(self, served: Served) -> bool:
+    def _wake_or_raise(self, served: Served) -> bool:
         try:
             return self.wake(served)
         except ApiError:
@@ -214,11 +214,11 @@ class Serving:
             f" {_megabytes(self.budget)} MB for models is taken by models that are answering. Try again in a moment.",
         )
 
-    def _taken(self) -> int:
+    def _memory_in_use(self) -> int:
         return sum(served.need for served in self._served.values() if served.child is not None)
 
     def _fits(self, served: Served) -> bool:
-        return self._taken() + served.need <= self.budget
+        return self._memory_in_use() + served.need <= self.budget
 
     def _free(self, missing: int) -> bool:
         """Stops the least recently used of the idle ones until there is enough; none when that would not be enough."""
@@ -246,7 +246,7 @@ class Serving:
             served.child.kill()
             served.child = None
 
-    def _bury(self, served: Served) -> None:
+    def _reap(self, served: Served) -> None:
         """A child that ended by itself, or never began to answer. One that had answered is started again at once."""
         child = served.child
         if child is None:
@@ -292,7 +292,7 @@ class Serving:
 
     def _look_after(self, served: Served) -> None:
         had = served.child
-        self._bury(served)
+        self._reap(served)
         if served.child is not None:
             if self.idle_seconds and not served.busy and time.monotonic() - served.used > self.idle_seconds:
                 log.info("%s was not used for %.0f s and is put to sleep", served.plan.name, self.idle_seconds)
@@ -309,10 +309,10 @@ class Serving:
         for served in self._served.values():
             if served.child is not None:
                 served.need = max(served.need, served.child.resident())
-        self._free(self._taken() - self.budget)
+        self._free(self._memory_in_use() - self.budget)
 
 
-def _shown(served: Served) -> Json:
+def _describe(served: Served) -> Json:
     facts: Json = {"name": served.plan.name, "state": served.state, "needs_mb": _megabytes(served.need)}
     if served.child is not None:
         facts["resident_mb"] = _megabytes(served.child.resident())

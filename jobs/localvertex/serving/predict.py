@@ -14,7 +14,7 @@ from jobs.localvertex.serving import prompts
 from jobs.localvertex.serving.chat import Chat, Target
 
 CHAT_FORM = "chatCompletions"
-MOST_INSTANCES = 16
+MAX_INSTANCES = 16
 FORMAT_KEY = "@requestFormat"
 
 
@@ -71,8 +71,8 @@ class Predict:
 
 def _instances(body: Json) -> list[Json]:
     instances, parameters = body.get("instances"), body.get("parameters") or {}
-    if not isinstance(instances, list) or not 1 <= len(instances) <= MOST_INSTANCES:
-        raise invalid(f"instances must be a list of 1 to {MOST_INSTANCES} objects.", "instances")
+    if not isinstance(instances, list) or not 1 <= len(instances) <= MAX_INSTANCES:
+        raise invalid(f"instances must be a list of 1 to {MAX_INSTANCES} objects.", "instances")
     if not isinstance(parameters, dict):
         raise invalid("parameters must be an object.", "parameters")
     for index, instance in enumerate(instances):

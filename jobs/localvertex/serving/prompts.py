@@ -8,10 +8,10 @@ from typing import Any
 from PIL import Image
 
 from jobs.localvertex.api.errors import ApiError, invalid
-from jobs.localvertex.api.images import ImageError, data_of, opened
+from jobs.localvertex.api.images import ImageError, data_of, open_image
 from jobs.localvertex.api.wire import Json
 
-MOST_IMAGES = 16
+MAX_IMAGES = 16
 DEFAULT_MAX_TOKENS = 1024
 Check = Callable[[Any], bool]
 
@@ -72,7 +72,7 @@ def upstream_body(body: object, *, images: bool) -> Json:
     """The request for llama.cpp: only fields known to be safe, always streamed. Raises INVALID_ARGUMENT."""
     if not isinstance(body, dict):
         raise invalid("The request body must be a JSON object.")
-    known, last = _known(body), "assistant" if _goes_on(body) else "user"
+    known, last = _check_fields(body), "assistant" if _goes_on(body) else "user"
     return {**known, "messages": _messages(body.get("messages"), last=last, images=images), **STREAMED}
 
 
@@ -93,13 +93,13 @@ def completion_body(body: Json) -> Json:
         raise invalid("prompt must be a text that isn't empty.", "prompt")
     if "multi_modal_data" in body:
         raise invalid("multi_modal_data is not supported: send the image in the chat-completions form.", "prompt")
-    known = _known(body)
+    known = _check_fields(body)
     if known.pop("logprobs", None) or known.pop("top_logprobs", None) or known.pop("n", 1) != 1:
         raise invalid("logprobs and n belong to the chat-completions form.", "prompt")
     return {**known, "prompt": prompt, **STREAMED}
 
 
-def _known(body: Json) -> Json:
+def _check_fields(body: Json) -> Json:
     given = {key: value for key, value in body.items() if value is not None}
     for key, (check, wanted) in FIELDS.items():
         if key in given and not check(given[key]):
@@ -153,8 +153,8 @@ def _messages(messages: object, *, last: str, images: bool) -> list[Json]:
             )
     if not turns or turns[-1]["role"] != last:
         raise invalid(f"The last message must be the {last}'s.", "messages")
-    if sum(_pictures(turn) for turn in turns) > MOST_IMAGES:
-        raise invalid(f"At most {MOST_IMAGES} images are allowed in a conversation.", "messages")
+    if sum(_images(turn) for turn in turns) > MAX_IMAGES:
+        raise invalid(f"At most {MAX_IMAGES} images are allowed in a conversation.", "messages")
     return checked
 
 
@@ -195,22 +195,22 @@ def _part(where: str, part: object, role: str, *, images: bool) -> Json:
 def _image(where: str, url: object) -> str:
     """The same, or as PNG: llama.cpp cannot read WebP."""
     try:
-        picture = opened(data_of(url))
-        return str(url) if picture.format != "WEBP" else _as_png(picture)
+        image = open_image(data_of(url))
+        return str(url) if image.format != "WEBP" else _as_png(image)
     except ImageError as error:
         raise invalid(f"{where}.image_url.url {error}.", where) from None
 
 
-def _as_png(picture: Image.Image) -> str:
+def _as_png(image: Image.Image) -> str:
     png = io.BytesIO()
     try:
-        picture.convert("RGB").save(png, "PNG", compress_level=1)
+        image.convert("RGB").save(png, "PNG", compress_level=1)
     except (OSError, ValueError):
         raise ImageError("is broken and cannot be decoded") from None
     return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
 
 
-def _pictures(turn: Json) -> int:
+def _images(turn: Json) -> int:
     content = turn["content"]
     return 0 if isinstance(content, str) else sum(part["type"] == "image_url" for part in content)
 

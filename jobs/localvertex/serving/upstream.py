@@ -43,7 +43,7 @@ class Upstream:
             async for part in self._response.aiter_raw():
                 *whole, rest = (rest + part).split(EVENT_END)
                 if whole and whole[-1].startswith(b'data: {"error"'):
-                    raise _given_up(whole[-1])
+                    raise _parse_error(whole[-1])
                 if whole:
                     yield whole if self.alternatives else [_without_alternatives(event) for event in whole]
                 if DONE in whole:
@@ -142,7 +142,7 @@ def _without_alternatives(event: bytes) -> bytes:
     return b"data: " + json.dumps(chunk).encode()
 
 
-def _given_up(event: bytes) -> ApiError:
+def _parse_error(event: bytes) -> ApiError:
     try:
         body = json.loads(event[6:])
         return prompts.refusal(int(body["error"].get("code", 500)), body)

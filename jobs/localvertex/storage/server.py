@@ -21,7 +21,7 @@ from jobs.localvertex.storage.bodies import BadBody, read_body
 from jobs.localvertex.storage.files import FULL, Storage
 
 log = logging.getLogger(__name__)
-MOST_CONNECTIONS = 256
+MAX_CONNECTIONS = 256
 HEADER_SECONDS, PATIENCE_SECONDS, LONGEST_BODY_SECONDS = 10.0, 60.0, 900.0
 SLOWEST_BYTES_PER_SECOND = 256 * 1024
 LOOK_SECONDS = 0.5
@@ -50,7 +50,7 @@ class Server(ThreadingTCPServer):
         self.hosts = callers.hosts(host, self.server_address[1], allowed)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        if len(self._until) >= MOST_CONNECTIONS:
+        if len(self._until) >= MAX_CONNECTIONS:
             _cut([*self._silent, request][0])
         self._silent[request] = None
         self.allow(request, HEADER_SECONDS)

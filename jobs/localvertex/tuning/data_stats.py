@@ -19,7 +19,7 @@ NO_ANSWER = "The example has no answer to learn."
 
 def data_stats(event: Json) -> TuningDataStats:
     epochs = max(1, round(event["steps"] / max(event.get("steps_per_epoch") or event["steps"], 1)))
-    lost = _lost(event)
+    lost = _list_truncated_rows(event)
     stats = SupervisedTuningDataStats(
         tuning_dataset_example_count=event["examples"],
         total_tuning_character_count=event["characters"],
@@ -41,7 +41,7 @@ def _content(turn: Json) -> Content:
     return Content(role=role, parts=[Part(text=turn["text"])])
 
 
-def _lost(event: Json) -> dict[int, str]:
+def _list_truncated_rows(event: Json) -> dict[int, str]:
     """Rows that are not learned whole, with the reason why a row is left out. Google counts what it drops; a row that
     is only cut is counted with these and has no reason. The dropped ones come first, so that reasons and indices match.
     """

@@ -36,7 +36,7 @@ class EventFile:
             return []
         whole = data[: data.rfind(b"\n") + 1]
         self.offset += len(whole)
-        events = list(_parsed(whole.splitlines()))
+        events = list(_parse_lines(whole.splitlines()))
         self.seen.update(str(event.get("event")) for event in events)
         return events
 
@@ -59,7 +59,7 @@ def points(path: Path, tag: str) -> list[Point]:
     return [by_step[step] for step in sorted(by_step)]
 
 
-def _parsed(lines: Iterable[bytes]) -> Iterable[Json]:
+def _parse_lines(lines: Iterable[bytes]) -> Iterable[Json]:
     """A line that a killed engine tore is skipped: the resumed one writes its own."""
     for line in lines:
         try:

@@ -43,7 +43,7 @@ ROOM_TO_GO_ON = 16 * 2**20
 NO_ROOM = "The disk is full. The training goes on from its last checkpoint when there is room."
 MORE_ROOM = "Make more room on the disk of the local Vertex AI, then start the job again."
 LESS = "Use a smaller batch size, shorter rows or a smaller base model, or a machine with more memory."
-VALIDATION_SHARE, MOST_VALIDATION_ROWS = 0.25, 5000
+VALIDATION_SHARE, MAX_VALIDATION_ROWS = 0.25, 5000
 START = "start"
 WHOLE, ADAPTER = "base_model_dir", "adapter_dir"  # what is in it, as job.json calls it
 FULL = SupervisedTuningSpec.TuningMode.TUNING_MODE_FULL
@@ -170,8 +170,8 @@ class Training:
             )
         with validation.open("rb") as file:
             rows = sum(bool(line.strip()) for line in file)
-        if rows > MOST_VALIDATION_ROWS:
-            raise invalid(f"The validation dataset has {rows:,} rows; at most {MOST_VALIDATION_ROWS:,} are allowed.")
+        if rows > MAX_VALIDATION_ROWS:
+            raise invalid(f"The validation dataset has {rows:,} rows; at most {MAX_VALIDATION_ROWS:,} are allowed.")
 
     def _write_job_file(self, weights: Weights) -> None:
         spec = self.job.supervised_tuning_spec

@@ -77,13 +77,13 @@ class Runner:
 
     def stop(self) -> None:
         self._stopping.set()
-        self.kick()
+        self.wake()
         until = time.monotonic() + 1.9
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(max(0, until - time.monotonic()))
 
-    def kick(self) -> None:
+    def wake(self) -> None:
         with self._changed:
             self._changed.notify_all()
 

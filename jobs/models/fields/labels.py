@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from django.utils.translation import gettext as _
 
 # Vertex AI takes 64; three of them are the console's own.
-MOST_LABELS = 61
+MAX_LABELS = 61
 OURS, GOOGLES = "app-", "goog"
 
 _KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
@@ -30,8 +30,8 @@ def parse_labels(text: str) -> dict[str, str]:
 
 
 def check_labels(labels: Mapping[str, str]) -> None:
-    if len(labels) > MOST_LABELS:
-        raise ValueError(_("A job takes at most %d labels of your own.") % MOST_LABELS)
+    if len(labels) > MAX_LABELS:
+        raise ValueError(_("A job takes at most %d labels of your own.") % MAX_LABELS)
     for key, value in labels.items():
         if not _KEY.fullmatch(key):
             raise ValueError(

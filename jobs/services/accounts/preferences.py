@@ -30,7 +30,7 @@ def of(user: User) -> AccountPreference:
 def save_list(user: User, name: str, *, hidden: Collection[str], density: str, rows: int) -> None:
     """What was never offered is left as it was."""
     with transaction.atomic():
-        row = _locked(user)
+        row = _lock(user)
         row.hidden_columns = {**row.hidden_columns, name: sorted(hidden)}
         row.density = density if density in Density.values else row.density
         row.rows_per_page = rows if rows in PAGE_SIZES else row.rows_per_page
@@ -40,7 +40,7 @@ def save_list(user: User, name: str, *, hidden: Collection[str], density: str, r
 def save(user: User, **values: Any) -> None:
     """The named fields, already checked."""
     with transaction.atomic():
-        row = _locked(user)
+        row = _lock(user)
         for name, value in values.items():
             setattr(row, name, value)
         row.save(update_fields=list(values))
@@ -60,6 +60,6 @@ def chat_defaults(user: User) -> dict[str, Any]:
     return {"system_instruction": found.get("system_instruction", ""), "parameters": rest}
 
 
-def _locked(user: User) -> AccountPreference:
+def _lock(user: User) -> AccountPreference:
     AccountPreference.objects.get_or_create(user=user)
     return AccountPreference.objects.select_for_update().get(user=user)

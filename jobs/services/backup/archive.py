@@ -99,7 +99,7 @@ class Reader:
                 tell(done + size, total)
             done += size
             if (size, digest.hexdigest()) != (member["size"], member["sha256"]):
-                raise damaged_member(name, "is not what was written")
+                raise member_error(name, "is not what was written")
 
     def parts(self, name: str) -> Iterator[bytes]:
         try:
@@ -107,7 +107,7 @@ class Reader:
                 while part := source.read(CHUNK):
                     yield part
         except UNREADABLE as error:
-            raise damaged_member(name, "cannot be read") from error
+            raise member_error(name, "cannot be read") from error
 
     def extract(self, name: str, path: Path) -> None:
         """It is on the disk then: what it takes the place of is moved aside next."""
@@ -142,6 +142,6 @@ class Reader:
             yield cls(archive, read_manifest(archive, path))
 
 
-def damaged_member(name: str, how: str) -> BackupUnusable:
+def member_error(name: str, how: str) -> BackupUnusable:
     shown = name if name.isprintable() else repr(name)
     return BackupUnusable(f"The backup is damaged: {shown} {how}. Use another backup.")

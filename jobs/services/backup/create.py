@@ -42,7 +42,7 @@ def create_backup(path: Path, now: datetime, tell: Callable[[str], None]) -> Out
 
 
 def _create(path: Path, now: datetime, tell: Callable[[str], None]) -> Outcome:
-    manifest = Manifest(settings.VERSION, now.isoformat(), connection.vendor, database.applied_migrations())
+    manifest = Manifest(settings.VERSION, now.isoformat(), connection.vendor, database.list_applied_migrations())
     manifest.files = store.place()
     data_dir = Path(settings.DATA_DIR)
     with archive.write(path, manifest) as writer:

@@ -29,7 +29,7 @@ TABLES: Final = "database/tables"
 UNCHANGEABLE: Final = "jobs_auditentry"
 
 
-def applied_migrations() -> list[tuple[str, str]]:
+def list_applied_migrations() -> list[tuple[str, str]]:
     return sorted(MigrationRecorder(connection).applied_migrations())
 
 
@@ -124,7 +124,7 @@ def has_rows() -> bool:
 
 
 @contextmanager
-def replaced_by(reader: Reader) -> Iterator[None]:
+def replace_database(reader: Reader) -> Iterator[None]:
     """All or nothing, with what is done inside: tables as they were when the backup was made, with the rows of then."""
     with transaction.atomic():
         drop_tables()

@@ -40,7 +40,7 @@ def restore_backup(
         require_room(reader, data_dir)
         tell("Checking the backup…")
         reader.verify()
-        with staged_files(reader, data_dir, tell) as staged:
+        with stage_files(reader, data_dir, tell) as staged:
             tell("Writing the database…")
             if connection.vendor == "sqlite":
                 bring_up_to_date(staged / database_place())
@@ -93,7 +93,7 @@ def require_room(reader: Reader, data_dir: Path) -> None:
 
 
 @contextmanager
-def staged_files(reader: Reader, data_dir: Path, tell: Callable[[str], None]) -> Iterator[Path]:
+def stage_files(reader: Reader, data_dir: Path, tell: Callable[[str], None]) -> Iterator[Path]:
     """All files, on the same disk as their places: what follows are renames. What is left of them is deleted."""
     staged = data_dir / STAGED
     try:
@@ -145,7 +145,7 @@ def take_place(reader: Reader, staged: Path, data_dir: Path, now: datetime) -> P
     connection.close()
     exchange = Exchange(data_dir, files.stays, files.names_of_database(), now)
     try:
-        with nullcontext() if connection.vendor == "sqlite" else database.replaced_by(reader):
+        with nullcontext() if connection.vendor == "sqlite" else database.replace_database(reader):
             exchange.run(staged)
     except BaseException as error:
         exchange.undo()

@@ -78,7 +78,7 @@ def _about() -> dict[str, Any]:
     return tomllib.loads(ABOUT.read_text(encoding="utf-8"))
 
 
-def known_facts(name: str) -> dict[str, Any]:
+def facts_of(name: str) -> dict[str, Any]:
     """`context_tokens` and `modalities` of models whose catalogue entry does not tell them; empty when unknown."""
     everything = _about()
     return {**everything["families"].get(name.partition("@")[0], {}), **everything["models"].get(name, {})}

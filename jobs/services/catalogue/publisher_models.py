@@ -15,7 +15,7 @@ from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError
 from jobs.vertex.port import CatalogueModel
 
-from .facts import known_facts
+from .facts import facts_of
 
 LICENCES_A_SYNC = 40
 
@@ -43,7 +43,7 @@ def sync(now: datetime) -> None:
         _remember_sync(succeeded_at=now, failed_at=None, error_message="")
         accounts.heartbeat("vertex", now)
     _read_licences(model for model in offered if model.licence)
-    _ring_everybody()
+    _notify_everybody()
 
 
 def _never_read() -> bool:
@@ -55,7 +55,7 @@ def _remember_sync(**values: Any) -> None:
 
 
 def _columns(model: CatalogueModel, now: datetime) -> dict[str, Any]:
-    known = known_facts(model.name)
+    known = facts_of(model.name)
     family, _at, version = model.name.partition("@")
     publisher, _slash, family = family.partition("/")
     return {
@@ -97,6 +97,6 @@ def _read_licences(models: Iterable[CatalogueModel]) -> None:
             PublisherModel.objects.filter(pk=row.pk).update(licence_acknowledged=acknowledged)
 
 
-def _ring_everybody() -> None:
+def _notify_everybody() -> None:
     for user_id in accounts.active_user_ids():
-        live.ring(user_id, "models")
+        live.notify(user_id, "models")

@@ -7,6 +7,6 @@ GLOBAL = "global"
 REGIONS = (GLOBAL, "us-central1", "europe-west4", "us-west1", "us-east5", "asia-southeast1", "asia-southeast2")
 
 
-def offered() -> list[str]:
+def list_regions() -> list[str]:
     """The configured one first."""
     return list(dict.fromkeys([settings.VERTEX_LOCATION, *REGIONS]))

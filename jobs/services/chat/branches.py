@@ -10,7 +10,7 @@ from jobs.services import audit
 from jobs.text.deferred import gettext as _
 
 from . import policies
-from .tree import Tree, copy_pictures, turns
+from .tree import Tree, copy_images, turns
 
 KEPT = (
     "role", "state", "content", "html", "parameters", "usage", "timings", "finish_reason", "error_message",
@@ -28,14 +28,14 @@ def branch_off(message: Message, *, key: UUID) -> Conversation:
         with transaction.atomic():
             if found := Message.objects.filter(key=key, conversation__owner=message.conversation.owner_id).first():
                 return found.conversation
-            copy = _copied(message, key)
+            copy = _copy_branch(message, key)
             audit.record("chat.branch", copy)
             return copy
     except IntegrityError:
         raise NotAllowedNow(_("The new chat was made at the same moment. Look at the list of chats.")) from None
 
 
-def _copied(message: Message, key: UUID) -> Conversation:
+def _copy_branch(message: Message, key: UUID) -> Conversation:
     old = message.conversation
     said = turns(old, Tree(old), message.pk)
     row = Conversation.objects.create(
@@ -49,7 +49,7 @@ def _copied(message: Message, key: UUID) -> Conversation:
         named = key if turn.pk == message.pk else uuid4()
         copies[turn.pk] = Message(conversation=row, ordinal=ordinal, parent=above, key=named, **values)
     Message.objects.bulk_create(copies.values())
-    copy_pictures(copies)
+    copy_images(copies)
     row.head, row.sent_from = copies[message.pk], copies.get(old.sent_from_id) if old.sent_from_id else None
     row.save(update_fields=["head", "sent_from"])
     return row

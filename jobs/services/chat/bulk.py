@@ -43,10 +43,10 @@ def make_dataset(
     """
 
     def guard(_previous: Dataset | None) -> None:
-        if _made(owner, key):
+        if _find_dataset(owner, key):
             raise MadeAlready
 
-    if found := _made(owner, key):
+    if found := _find_dataset(owner, key):
         return found
     with store.scratch() as file:
         learnt = 0
@@ -64,7 +64,7 @@ def make_dataset(
             return Dataset.objects.visible_to(owner).get(**{f"recipe__{KEY}": str(key)})
 
 
-def _made(owner: User, key: UUID) -> Dataset | None:
+def _find_dataset(owner: User, key: UUID) -> Dataset | None:
     return Dataset.objects.visible_to(owner).filter(**{f"recipe__{KEY}": str(key)}).first()
 
 

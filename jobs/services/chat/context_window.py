@@ -12,7 +12,7 @@ def drop_oldest(answer: Message, *, key: UUID) -> Message:
     """Another answer, for which the model is not told the older half of what was said before the question."""
 
     def cut(row: Conversation, old: Message) -> None:
-        told = tree.Tree(row).told(old.parent_id, row.sent_from_id)
+        told = tree.Tree(row).prompt_ids(old.parent_id, row.sent_from_id)
         policies.check_can_drop_oldest(told)
         # A question goes with its answer; the last question stays.
         rounds = len(told) // 2
@@ -24,4 +24,4 @@ def drop_oldest(answer: Message, *, key: UUID) -> Message:
 
 def send_all(talk: Conversation) -> None:
     Conversation.objects.filter(pk=talk.pk).update(sent_from=None)
-    live.ring(talk.owner_id, f"chat-{talk.pk}")
+    live.notify(talk.owner_id, f"chat-{talk.pk}")

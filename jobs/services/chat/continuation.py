@@ -13,11 +13,11 @@ NOTHING_ASKED = {"requests": 0}
 REQUEST = "Continue exactly where you stopped. Repeat nothing."
 
 
-def prefilled(request: ChatRequest, begun: str) -> ChatRequest:
+def prefill(request: ChatRequest, begun: str) -> ChatRequest:
     return _with(request, [{"role": "assistant", "content": begun}], PREFILL)
 
 
-def asked(request: ChatRequest, begun: str) -> ChatRequest:
+def ask_to_continue(request: ChatRequest, begun: str) -> ChatRequest:
     """For a server that begins no turn with a given text."""
     return _with(request, [{"role": "assistant", "content": begun}, {"role": "user", "content": REQUEST}], {})
 
@@ -32,12 +32,12 @@ def is_first_request(content: str, timings: Mapping[str, float]) -> bool:
     return not content or timings.get("requests") == 0
 
 
-def summed_usage(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
+def sum_usage(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
     """Tokens of all the requests. A request that was not counted leaves none: half a sum would pass for the whole."""
     return {name: before[name] + now[name] for name in now if name in before}
 
 
-def summed_timings(before: Mapping[str, float], now: Mapping[str, float]) -> dict[str, float]:
+def sum_timings(before: Mapping[str, float], now: Mapping[str, float]) -> dict[str, float]:
     """`requests` of them, the first token of the first one."""
     first = before.get("first_token", now.get("first_token"))
     timings = {"total": round(before.get("total", 0) + now["total"], 3), "requests": before.get("requests", 1) + 1}

@@ -33,7 +33,7 @@ class Page:
 
 def page(owner: User, *, after: Key | None = None, size: int = PAGE_SIZE) -> Page:
     """Pinned ones stand on the first page only."""
-    everything = _named(Conversation.objects.visible_to(owner).listed())
+    everything = _with_endpoint_name(Conversation.objects.visible_to(owner).for_list())
     pinned = [] if after else list(everything.filter(pinned=True)[:PINNED_SHOWN])
     found = cut(everything.filter(pinned=False), ORDER, after, size)
     return Page(pinned, found.rows, found.last)
@@ -42,18 +42,18 @@ def page(owner: User, *, after: Key | None = None, size: int = PAGE_SIZE) -> Pag
 def search(owner: User, q: str, *, after: Key | None = None, size: int = PAGE_SIZE) -> Page:
     """Those with every word in their title, or all of the words together in one message, newest first."""
     words = q.replace("\x00", "")[:LONGEST_QUERY].split()
-    recent = Conversation.objects.visible_to(owner).listed().order_by("-updated_at").values("pk")[:SEARCHED]
+    recent = Conversation.objects.visible_to(owner).for_list().order_by("-updated_at").values("pk")[:SEARCHED]
     in_title, in_message = Q(), Q(conversation=OuterRef("pk"))
     for word in words:
         in_title &= Q(title__icontains=word)
         in_message &= Q(content__icontains=word)
     said = Message.objects.filter(in_message).order_by("-ordinal")
     found = Conversation.objects.filter(in_title | Exists(said), pk__in=recent)
-    shown = cut(_named(found).annotate(said=Subquery(said.values("content")[:1])), ORDER, after, size)
+    shown = cut(_with_endpoint_name(found).annotate(said=Subquery(said.values("content")[:1])), ORDER, after, size)
     return Page([], shown.rows, shown.last)
 
 
-def _named(rows: ConversationQuerySet) -> ConversationQuerySet:
+def _with_endpoint_name(rows: ConversationQuerySet) -> ConversationQuerySet:
     """With the name of the endpoint, without the endpoint."""
     return rows.annotate(endpoint_name=F("endpoint__display_name"))
 
@@ -81,4 +81,4 @@ def pin(conversation: Conversation, pinned: bool) -> None:
 def _keep(conversation: Conversation, **values: str | bool) -> None:
     """Without touching `updated_at`: nothing was said, so it keeps its place in the list."""
     Conversation.objects.filter(pk=conversation.pk).update(**values)
-    live.ring(conversation.owner_id, f"chat-{conversation.pk}")
+    live.notify(conversation.owner_id, f"chat-{conversation.pk}")

@@ -23,12 +23,12 @@ from jobs.text.deferred import gettext as _
 
 from . import images as stored, policies, spec
 from .streaming.answer import answer
-from .streaming.row import packed
+from .streaming.row import pack
 
 __all__ = [
     "answer", "ask", "choose_endpoint", "delete", "due", "forget_bare", "interrupt_orphans",
     "interrupt_stale", "keep_draft",
-    "locked", "next_ordinal", "packed", "question_of", "request_stop", "require_ready", "require_rest", "set_options",
+    "lock", "next_ordinal", "pack", "question_of", "request_stop", "require_ready", "require_rest", "set_options",
     "set_up", "start", "title_of", "waiting",
 ]  # fmt: skip
 
@@ -41,7 +41,7 @@ BARE_FOR = timedelta(days=7)
 # Where the pictures of a new chat wait.
 NEW_BOX = "new"
 
-Kick = Callable[[Message], object]
+Enqueue = Callable[[Message], object]
 
 
 def leave_to_sweep(answer: Message) -> None:
@@ -88,7 +88,7 @@ def choose_endpoint(conversation: Conversation, endpoint: Endpoint) -> None:
     policies.check_can_choose_endpoint(conversation.owner_id, endpoint)
     conversation.endpoint = endpoint
     conversation.save(update_fields=["endpoint", "updated_at"])
-    live.ring(conversation.owner_id, f"chat-{conversation.pk}")
+    live.notify(conversation.owner_id, f"chat-{conversation.pk}")
 
 
 def delete(conversation: Conversation) -> None:
@@ -98,20 +98,25 @@ def delete(conversation: Conversation) -> None:
     with transaction.atomic():
         conversation.delete()
         audit.record("chat.delete", about)
-    live.ring(owner_id, f"chat-{pk}")
+    live.notify(owner_id, f"chat-{pk}")
 
 
 def ask(
-    conversation: Conversation, *, key: UUID, text: str, pictures: Sequence[Picture] = (), kick: Kick = leave_to_sweep
+    conversation: Conversation,
+    *,
+    key: UUID,
+    text: str,
+    pictures: Sequence[Picture] = (),
+    enqueue: Enqueue = leave_to_sweep,
 ) -> Message:
-    """Appends the turn and the answer to come, and returns the answer. The same key again is the same answer. `kick` is
-    called with a new one as soon as it is committed, before the pages hear of it."""
+    """Appends the turn and the answer to come, and returns the answer. The same key again is the same answer. `enqueue`
+    is called with a new one as soon as it is committed, before the pages hear of it."""
     text = text.replace("\x00", "").strip()
     if not text and not pictures:
         raise NotAllowedNow(_("Write a message first."))
     try:
         with transaction.atomic():
-            return _append(conversation, key, text, pictures, kick)
+            return _append(conversation, key, text, pictures, enqueue)
     except (IntegrityError, NotAllowedNow) as error:
         # Looked for only now: a message that comes again finds the first one in its way.
         conversation.refresh_from_db(fields=["head", "title", "draft"])
@@ -122,26 +127,26 @@ def ask(
         raise NotAllowedNow(_("Another message was sent at the same moment. Look at the conversation again.")) from None
 
 
-def _append(conversation: Conversation, key: UUID, text: str, pictures: Sequence[Picture], kick: Kick) -> Message:
+def _append(conversation: Conversation, key: UUID, text: str, pictures: Sequence[Picture], enqueue: Enqueue) -> Message:
     row, head = conversation, uuid4()
     title = title_of(text or pictures[0].name)
     ordinal = require_rest(row)
-    if not _moved_on(row, head, title):
-        row = locked(conversation.pk)
+    if not _advance_head(row, head, title):
+        row = lock(conversation.pk)
         ordinal = require_rest(row)
-        _moved_on(row, head, title)
+        _advance_head(row, head, title)
     require_ready(row)
     stored.require_sendable(row.endpoint, pictures)
     answer_row = _turns(row, key, question_of(row, row.head_id, text, ordinal), pictures, id=head)
     conversation.title, conversation.head = row.title or title, answer_row
-    transaction.on_commit(partial(kick, answer_row))
-    live.ring(row.owner_id, f"chat-{row.pk}")
-    # After the kick: no first word waits for it.
+    transaction.on_commit(partial(enqueue, answer_row))
+    live.notify(row.owner_id, f"chat-{row.pk}")
+    # After the message is sent: no first word waits for it.
     transaction.on_commit(partial(audit.record, "chat.send", row))
     return answer_row
 
 
-def _moved_on(conversation: Conversation, head: UUID, title: str) -> bool:
+def _advance_head(conversation: Conversation, head: UUID, title: str) -> bool:
     """Locks it by writing what a new turn changes of it, so that nobody need read it again who has just done so; false
     if it is not any more as it was read."""
     same = {name: getattr(conversation, name) for name in ("head_id", "title", "updated_at")}
@@ -149,7 +154,7 @@ def _moved_on(conversation: Conversation, head: UUID, title: str) -> bool:
     return bool(Conversation.objects.filter(pk=conversation.pk, **same).update(**new))
 
 
-def locked(conversation_id: UUID) -> Conversation:
+def lock(conversation_id: UUID) -> Conversation:
     """With its endpoint, which `require_ready` locks."""
     rows = Conversation.objects.select_for_update(of=("self",)).select_related("endpoint__main_model")
     return rows.get(pk=conversation_id)
@@ -245,7 +250,7 @@ def request_stop(message: Message) -> None:
     message.refresh_from_db()
     if not message.is_live:
         live.chat_frame(message.pk, "end", "")
-    live.ring(message.conversation.owner_id, f"chat-{message.conversation_id}")
+    live.notify(message.conversation.owner_id, f"chat-{message.conversation_id}")
 
 
 def due(now: datetime) -> list[UUID]:
@@ -287,4 +292,4 @@ def _interrupt(stale: Q, now: datetime) -> None:
             lease_until=None, updated_at=now,
         ):  # fmt: skip
             live.chat_frame(message.pk, "end", "")
-            live.ring(message.conversation.owner_id, f"chat-{message.conversation_id}")
+            live.notify(message.conversation.owner_id, f"chat-{message.conversation_id}")

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from jobs.files import store
-from jobs.models import Conversation, Message, Picture, Rating, Role, with_pictures
+from jobs.models import Conversation, Message, Picture, Rating, Role, with_images
 from jobs.services.datasets.file import LONGEST_LINE
 from jobs.text.deferred import gettext as _
 
@@ -31,7 +31,7 @@ ANSWER_FIELDS = (
 )
 
 
-def shown(conversation: Conversation, leaf: UUID | None = None) -> list[Message]:
+def list_turns(conversation: Conversation, leaf: UUID | None = None) -> list[Message]:
     return turns(conversation, Tree(conversation), leaf or conversation.head_id)
 
 
@@ -40,22 +40,22 @@ def markdown(conversation: Conversation) -> str:
     parts = [f"# {conversation.title or _('Untitled chat')}"]
     if conversation.system_instruction:
         parts.append(f"## {_('System instructions')}\n\n{conversation.system_instruction}")
-    for turn in shown(conversation):
+    for turn in list_turns(conversation):
         who = turn.answered_by or _("Model") if turn.role == Role.ASSISTANT else _("You")
         who = _("%s (edited)") % who if turn.is_edited else who
-        parts.append(f"## {who}\n\n{said(turn)}".rstrip())
+        parts.append(f"## {who}\n\n{format_turn(turn)}".rstrip())
     return "\n\n".join(parts) + "\n"
 
 
-def said(turn: Message) -> str:
-    pictures = [_("[Picture: %s]") % (picture.alt or picture.name) for picture in turn.attached]
+def format_turn(turn: Message) -> str:
+    pictures = [_("[Picture: %s]") % (picture.alt or picture.name) for picture in turn.attachments]
     notes = [f"> {turn.error_message}"] if turn.error_message else []
     return "\n\n".join([*pictures, *filter(None, [turn.content]), *notes])
 
 
 def document(conversation: Conversation, *, pictures: bool = False) -> dict[str, Any]:
     """The whole tree. `pictures`: their bytes too, as data: addresses."""
-    rows = with_pictures(list(conversation.messages.all()))
+    rows = with_images(list(conversation.messages.all()))
     endpoint = conversation.endpoint
     return {
         "schema": "garden-console/conversation",
@@ -82,7 +82,7 @@ def _message(row: Message, pictures: bool) -> dict[str, Any]:
     }
     if row.role == Role.ASSISTANT:
         entry |= {name: getattr(row, name) for name in ANSWER_FIELDS}
-    if attached := [_picture(picture, pictures) for picture in row.attached]:
+    if attached := [_picture(picture, pictures) for picture in row.attachments]:
         entry["pictures"] = attached
     return entry
 
@@ -112,7 +112,7 @@ def training_rows(conversation: Conversation, *, only_good: bool = False) -> Ite
     """
     system = conversation.system_instruction.strip()
     said = [turn_of("system", system)] if system else []
-    for question, answer in pairs(shown(conversation)):
+    for question, answer in pairs(list_turns(conversation)):
         said += [turn_of("user", question), turn_of("assistant", answer.content)]
         if not only_good or answer.rating == Rating.GOOD:
             yield {"messages": [*said]}

@@ -14,7 +14,7 @@ from typing import IO, Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
-from jobs.errors import PictureRefused
+from jobs.errors import ImageRefused
 from jobs.text.deferred import gettext as _
 
 logger = logging.getLogger(__name__)
@@ -45,15 +45,15 @@ REASONS: dict[str, str | Promise] = {
 
 
 @dataclass(frozen=True)
-class CleanPicture:
+class CleanImage:
     content: bytes
     content_type: str
     width: int
     height: int
 
 
-def refused(reason: str, name: str) -> PictureRefused:
-    return PictureRefused(str(REASONS[reason]) % {"name": name or _("The picture")})
+def refusal(reason: str, name: str) -> ImageRefused:
+    return ImageRefused(str(REASONS[reason]) % {"name": name or _("The picture")})
 
 
 def kind_of(beginning: bytes) -> str:
@@ -70,25 +70,25 @@ def kind_of(beginning: bytes) -> str:
 
 def clean(
     file: IO[bytes], *, size: int, name: str, side: int, program: Path = CHILD, seconds: float = SECONDS
-) -> CleanPicture:
-    """At most `side` pixels long, turned upright, opaque, without metadata. Raises PictureRefused with a sentence.
+) -> CleanImage:
+    """At most `side` pixels long, turned upright, opaque, without metadata. Raises ImageRefused with a sentence.
     `program` is what the child runs, and `seconds` how long it may take."""
     if size > LARGEST_FILE or size == 0:
-        raise refused("large" if size else "empty", name)
+        raise refusal("large" if size else "empty", name)
     file.seek(0)
     kind = kind_of(file.read(16))
     file.seek(0)
     if kind in REASONS:
-        raise refused(kind, name)
+        raise refusal(kind, name)
     if not AT_ONCE.acquire(timeout=LONGEST_WAIT):
-        raise refused("busy", name)
+        raise refusal("busy", name)
     try:
         answer = _ask_child(file, [str(program), kind, str(side)], seconds)
     finally:
         AT_ONCE.release()
     picture = _read(answer, side)
     if isinstance(picture, str):
-        raise refused(picture, name)
+        raise refusal(picture, name)
     return picture
 
 
@@ -108,7 +108,7 @@ def _ask_child(file: IO[bytes], arguments: list[str], seconds: float) -> tuple[i
         return ended.returncode, made.read()
 
 
-def _read(answer: tuple[int | None, bytes], side: int) -> CleanPicture | str:
+def _read(answer: tuple[int | None, bytes], side: int) -> CleanImage | str:
     """The picture, or why there is none. The child is believed no more than the file that it has read."""
     code, output = answer
     if code and code > 0:
@@ -121,7 +121,7 @@ def _read(answer: tuple[int | None, bytes], side: int) -> CleanPicture | str:
         found: dict[str, Any] = json.loads(head) if code == 0 else {"refused": "slow"}
         if reason := found.get("refused"):
             return reason if reason in REASONS else "broken"
-        picture = CleanPicture(content, found["content_type"], int(found["width"]), int(found["height"]))
+        picture = CleanImage(content, found["content_type"], int(found["width"]), int(found["height"]))
         right = content.startswith(CONTENT_TYPES[picture.content_type])
     except (ValueError, KeyError, TypeError, AttributeError):
         return "broken"

@@ -13,24 +13,24 @@ from uuid import UUID
 from django.contrib.auth.models import User
 
 from jobs import shortages
-from jobs.errors import NotAllowedNow, PictureGone
+from jobs.errors import ImageGone, NotAllowedNow
 from jobs.files import store
 from jobs.models import Endpoint, Message, Picture, PublisherModel
-from jobs.services.catalogue.facts import known_facts
+from jobs.services.catalogue.facts import facts_of
 from jobs.services.storage.file_owner import may_sweep
 from jobs.text.deferred import gettext as _, ngettext
 
 from .image_file import LARGEST_FILE, clean
 
 __all__ = [
-    "LARGEST_FILE", "MOST_IN_A_REQUEST", "add", "attach", "content_parts", "describe", "mine", "move", "prune",
-    "read", "reading", "remove", "require_sendable", "shown", "text_only", "unsent",
+    "LARGEST_FILE", "MAX_IN_A_REQUEST", "add", "attach", "content_parts", "describe", "mine", "move", "prune",
+    "read", "reading", "remove", "require_sendable", "select_images", "text_only", "unsent",
 ]  # fmt: skip
 
-MOST_IN_A_REQUEST = 16
+MAX_IN_A_REQUEST = 16
 # Vertex AI takes 1.5 MB in a request to a region's address and 10 MB to an endpoint's own; a third is added by base64.
-MOST_BYTES, MOST_BYTES_SHARED = 6_500_000, 1_000_000
-MOST_UNSENT = 64
+MAX_BYTES, MAX_BYTES_SHARED = 6_500_000, 1_000_000
+MAX_UNSENT = 64
 SIDE = 1536
 KEPT_UNSENT = timedelta(days=7)
 KEPT_FILE = timedelta(hours=1)
@@ -42,11 +42,11 @@ def reading(endpoints: Iterable[Endpoint]) -> dict[UUID, bool | None]:
     names = {endpoint.pk: endpoint.model.base_model or endpoint.model.publisher_model for endpoint in endpoints}
     models = PublisherModel.objects.filter(name__in=set(names.values())).values_list("name", "data") if names else ()
     told = {name: data.get("modalities") for name, data in models}
-    modalities = {pk: told.get(name) or known_facts(name).get("modalities") for pk, name in names.items()}
+    modalities = {pk: told.get(name) or facts_of(name).get("modalities") for pk, name in names.items()}
     return {pk: "image" in found if found else None for pk, found in modalities.items()}
 
 
-def reads_pictures(endpoint: Endpoint) -> bool | None:
+def reads_images(endpoint: Endpoint) -> bool | None:
     return reading([endpoint])[endpoint.pk]
 
 
@@ -58,11 +58,11 @@ def text_only(endpoint: Endpoint) -> str:
 def add(
     owner: User, *, file: IO[bytes], size: int, name: str, endpoint: Endpoint | None = None, box: str = ""
 ) -> Picture:
-    """Scaled to what the endpoint's model sees. `box`: where it waits to be sent. Raises PictureRefused with a
+    """Scaled to what the endpoint's model sees. `box`: where it waits to be sent. Raises ImageRefused with a
     sentence."""
     shortages.require_room(size)
     name = _clean_name(Path(name.replace("\\", "/")).name)
-    side = known_facts(endpoint.model.base_model).get("image_side", SIDE) if endpoint else SIDE
+    side = facts_of(endpoint.model.base_model).get("image_side", SIDE) if endpoint else SIDE
     found = clean(file, size=size, name=name, side=side)
     picture = Picture(
         owner=owner, box=box, name=name or _("Picture"), content_type=found.content_type, width=found.width,
@@ -82,7 +82,7 @@ def _clean_name(name: str) -> str:
 
 def _drop_oldest_unsent(owner: User) -> None:
     unsent = Picture.objects.filter(owner=owner, message=None).order_by("-created_at")
-    surplus = list(unsent.values_list("pk", flat=True)[MOST_UNSENT:])
+    surplus = list(unsent.values_list("pk", flat=True)[MAX_UNSENT:])
     Picture.objects.filter(message=None, pk__in=surplus).delete()
 
 
@@ -116,10 +116,10 @@ def mine(owner: User, ids: Iterable[UUID]) -> list[Picture]:
 def require_sendable(endpoint: Endpoint | None, pictures: Sequence[Picture]) -> None:
     if not pictures or endpoint is None:
         return
-    if reads_pictures(endpoint) is False:
+    if reads_images(endpoint) is False:
         raise NotAllowedNow(text_only(endpoint) + " " + _("Remove the pictures, or choose another endpoint."))
-    if len(pictures) > MOST_IN_A_REQUEST:
-        words = {"most": MOST_IN_A_REQUEST, "count": len(pictures)}
+    if len(pictures) > MAX_IN_A_REQUEST:
+        words = {"most": MAX_IN_A_REQUEST, "count": len(pictures)}
         raise NotAllowedNow(_("A message takes %(most)d pictures; these are %(count)d. Remove some.") % words)
     if sum(picture.size for picture in pictures) > most_bytes(endpoint):
         raise NotAllowedNow(_("These pictures are too much for one request to this endpoint. Remove some."))
@@ -137,7 +137,7 @@ def attach(message: Message, pictures: Sequence[Picture]) -> None:
 
 
 def most_bytes(endpoint: Endpoint) -> int:
-    return MOST_BYTES_SHARED if endpoint.shared_address else MOST_BYTES
+    return MAX_BYTES_SHARED if endpoint.shared_address else MAX_BYTES
 
 
 @dataclass(frozen=True)
@@ -157,12 +157,12 @@ class Shown:
         ) % {"count": self.left_out}
 
 
-def shown(turns: Iterable[Message], endpoint: Endpoint) -> Shown:
-    """`turns` as `with_pictures` gives them. None of them for a model that reads text only."""
-    pictures = [picture for turn in turns for picture in turn.attached]
-    room = most_bytes(endpoint) if pictures and reads_pictures(endpoint) is not False else 0
+def select_images(turns: Iterable[Message], endpoint: Endpoint) -> Shown:
+    """`turns` as `with_images` gives them. None of them for a model that reads text only."""
+    pictures = [picture for turn in turns for picture in turn.attachments]
+    room = most_bytes(endpoint) if pictures and reads_images(endpoint) is not False else 0
     kept: list[UUID] = []
-    for picture in reversed(pictures[-MOST_IN_A_REQUEST:]):
+    for picture in reversed(pictures[-MAX_IN_A_REQUEST:]):
         room -= picture.size
         if room < 0:
             break
@@ -172,7 +172,7 @@ def shown(turns: Iterable[Message], endpoint: Endpoint) -> Shown:
 
 def content_parts(message: Message, kept: frozenset[UUID]) -> str | list[dict[str, Any]]:
     """The turn as chat/completions takes it: pictures first, as Gemma was taught. Plain text where none is sent."""
-    parts = [_part(picture) if picture.pk in kept else _left_out(picture) for picture in message.attached]
+    parts = [_part(picture) if picture.pk in kept else _placeholder(picture) for picture in message.attachments]
     parts += [{"type": "text", "text": message.content}] if message.content else []
     if any(part["type"] == "image_url" for part in parts):
         return parts
@@ -180,7 +180,7 @@ def content_parts(message: Message, kept: frozenset[UUID]) -> str | list[dict[st
 
 
 def _part(picture: Picture) -> dict[str, Any]:
-    """Raises PictureGone: an answer about less than was asked would pass for one about all of it."""
+    """Raises ImageGone: an answer about less than was asked would pass for one about all of it."""
     content = base64.b64encode(_content(picture)).decode()
     return {"type": "image_url", "image_url": {"url": f"data:{picture.content_type};base64,{content}"}}
 
@@ -194,13 +194,13 @@ def _content(picture: Picture) -> bytes:
     try:
         return read(picture)
     except FileNotFoundError as error:
-        raise PictureGone(
+        raise ImageGone(
             _("The file of the picture %s is gone, so it cannot be sent. Edit the message: remove it, or add it again.")
             % picture.name
         ) from error
 
 
-def _left_out(picture: Picture) -> dict[str, Any]:
+def _placeholder(picture: Picture) -> dict[str, Any]:
     return {"type": "text", "text": f"[A picture that is left out here: {picture.alt or picture.name}]"}
 
 
@@ -211,7 +211,7 @@ def prune(now: datetime) -> None:
         return
     old = (found.name for found in store.walk("pictures") if found.modified < now - KEPT_FILE)
     while names := list(islice(old, LOOKED_UP_AT_ONCE)):
-        named = _named(names)
+        named = _find_hashes(names)
         for name in names:
             if _content_hash(name) not in named:
                 _forget(name)
@@ -221,7 +221,7 @@ def _content_hash(name: str) -> str:
     return name.rpartition("/")[2]
 
 
-def _named(names: Iterable[str]) -> set[str]:
+def _find_hashes(names: Iterable[str]) -> set[str]:
     hashes = map(_content_hash, names)
     return set(Picture.objects.filter(sha256__in=list(hashes)).values_list("sha256", flat=True))
 
@@ -230,5 +230,5 @@ def _forget(name: str) -> None:
     """The same picture may be added again at this moment: then the file comes back."""
     content = store.read(name)
     store.delete(name)
-    if _named([name]):
+    if _find_hashes([name]):
         store.save(name, content)

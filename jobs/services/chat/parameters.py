@@ -15,13 +15,13 @@ _TPU = re.compile(r"ct\d")
 _CONTEXT = re.compile(r"\b(\d+)K context\b")
 
 
-def taken(endpoint: Endpoint | None) -> tuple[str, ...]:
+def parameters_of(endpoint: Endpoint | None) -> tuple[str, ...]:
     """The names of the parameters that the endpoint's server takes."""
     return TPU_PARAMETERS if endpoint and _TPU.match(endpoint.model.machine_type) else PARAMETERS
 
 
 def only_taken(parameters: dict[str, Any], endpoint: Endpoint | None) -> dict[str, Any]:
-    names = taken(endpoint)
+    names = parameters_of(endpoint)
     return {name: value for name, value in parameters.items() if name in names}
 
 

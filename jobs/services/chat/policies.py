@@ -12,8 +12,8 @@ from jobs.models import Endpoint, Message, Role
 from jobs.states import MESSAGE_LIVE, EndpointState
 from jobs.text.deferred import gettext as _
 
-MOST_LINKS = 50
-MOST_PRESETS = 50
+MAX_LINKS = 50
+MAX_PRESETS = 50
 # Of one person, among all of their chats and comparisons. Each has a thread of the worker's to itself, and may have it
 # for a quarter of an hour.
 ANSWERS_AT_ONCE = 16
@@ -143,8 +143,8 @@ def why_not_share(head: Message | None, links: int = 0) -> str:
         return _("There is nothing to share yet. Write a message first.")
     if head.is_live:
         return _("The model is still answering. Share the chat when the answer is complete.")
-    if links >= MOST_LINKS:
-        return _("This chat has %d links already. Revoke one first.") % MOST_LINKS
+    if links >= MAX_LINKS:
+        return _("This chat has %d links already. Revoke one first.") % MAX_LINKS
     return ""
 
 
@@ -153,9 +153,9 @@ def check_can_share(head: Message | None, links: int) -> None:
 
 
 def why_not_add_preset(presets: int) -> str:
-    if presets < MOST_PRESETS:
+    if presets < MAX_PRESETS:
         return ""
-    return _("You have %(count)d presets. Delete one first.") % {"count": MOST_PRESETS}
+    return _("You have %(count)d presets. Delete one first.") % {"count": MAX_PRESETS}
 
 
 def check_can_add_preset(presets: int) -> None:

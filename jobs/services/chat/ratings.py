@@ -11,4 +11,4 @@ def rate(answer: Message, rating: str) -> None:
     policies.check_can_rate(answer)
     answer.rating = rating
     Message.objects.filter(pk=answer.pk).update(rating=rating)
-    live.ring(answer.conversation.owner_id, f"chat-{answer.conversation_id}")
+    live.notify(answer.conversation.owner_id, f"chat-{answer.conversation_id}")

@@ -65,7 +65,7 @@ def format_remedy() -> str:
     return _("Choose text, JSON or JSON by a schema.")
 
 
-def _ranged(name: str, value: Any) -> Iterator[Problem]:
+def _check_range(name: str, value: Any) -> Iterator[Problem]:
     if not RANGES[name].has(value):
         yield Problem("out_of_range", name, range_remedy(name))
 
@@ -187,7 +187,7 @@ def _inner(schema: dict[str, Any], where: str) -> list[tuple[str, Any]]:
 
 
 RULES: Mapping[str, Callable[[str, Any], Iterator[Problem]]] = {
-    **dict.fromkeys(RANGES, _ranged),
+    **dict.fromkeys(RANGES, _check_range),
     "system_instruction": _instruction,
     "stop": _stop,
     "response_format": _response_format,

@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 
 from jobs import live
 from jobs.errors import NotAllowedNow
-from jobs.models import Conversation, Message, Picture, ShareLink, with_pictures
+from jobs.models import Conversation, Message, Picture, ShareLink, with_images
 from jobs.states import MESSAGE_CUT_OFF, MessageState
 from jobs.text import markdown
 from jobs.text.deferred import gettext as _
@@ -70,7 +70,7 @@ class Tree:
             leaf = self.parents[leaf]
         return branch[::-1]
 
-    def told(self, leaf: UUID | None, begin: UUID | None) -> list[UUID]:
+    def prompt_ids(self, leaf: UUID | None, begin: UUID | None) -> list[UUID]:
         """Of this branch what the model is told, where that begins at a turn."""
         path = self.path(leaf)
         return path[path.index(begin) :] if begin in path else path
@@ -97,7 +97,7 @@ def turns(conversation: Conversation, tree: Tree, leaf: UUID | None, begin: int 
     """The branch that ends at `leaf`, from its turn number `begin` on: only these texts are loaded."""
     path = tree.path(leaf)[begin:]
     found = conversation.messages.in_bulk(path)
-    return with_pictures([found[pk] for pk in path if pk in found])
+    return with_images([found[pk] for pk in path if pk in found])
 
 
 def latest(path: list[UUID]) -> int:
@@ -106,10 +106,10 @@ def latest(path: list[UUID]) -> int:
     return begin - begin % 2
 
 
-def told_pictures(conversation: Conversation, tree: Tree) -> list[Message]:
+def turns_with_prompt_images(conversation: Conversation, tree: Tree) -> list[Message]:
     """The turns with pictures that the model is told, without any others."""
-    told = tree.pictured.intersection(tree.told(conversation.head_id, conversation.sent_from_id))
-    return with_pictures(list(conversation.messages.filter(pk__in=told).order_by("ordinal"))) if told else []
+    told = tree.pictured.intersection(tree.prompt_ids(conversation.head_id, conversation.sent_from_id))
+    return with_images(list(conversation.messages.filter(pk__in=told).order_by("ordinal"))) if told else []
 
 
 def show(message: Message) -> Conversation:
@@ -121,7 +121,7 @@ def show(message: Message) -> Conversation:
             raise NotAllowedNow(_("This turn was deleted."))
         row.head_id = tree.leaf(message.pk)
         row.save(update_fields=["head"])
-        live.ring(row.owner_id, f"chat-{row.pk}")
+        live.notify(row.owner_id, f"chat-{row.pk}")
     return row
 
 
@@ -161,7 +161,7 @@ def edit(question: Message, *, key: UUID, text: str) -> Message:
 
     def make(row: Conversation, old: Message) -> Message:
         policies.check_can_edit_question(old)
-        pictures = old.attached
+        pictures = old.attachments
         if not text and not pictures:
             raise NotAllowedNow(_("Write a message first."))
         return conversations.waiting(
@@ -194,7 +194,7 @@ def edit_answer(answer: Message, *, key: UUID, text: str, continues: bool = Fals
     return _once(answer, key, make, asks=continues)
 
 
-def copy_pictures(copies: dict[UUID, Message]) -> None:
+def copy_images(copies: dict[UUID, Message]) -> None:
     """By the message they are taken from. The files are named by content, so there is nothing to copy on disk."""
     pictures = list(Picture.objects.filter(message__in=copies))
     for picture in pictures:
@@ -222,7 +222,7 @@ def delete(message: Message) -> Conversation:
             transaction.on_commit(partial(live.chat_frame, pk, "end", ""))
         # All at once: a cascade would go down the branch a query at a time.
         rows.delete()
-        live.ring(row.owner_id, f"chat-{row.pk}")
+        live.notify(row.owner_id, f"chat-{row.pk}")
     return row
 
 
@@ -232,7 +232,7 @@ def _once(
     """The answer that `make` makes, or the one that was made for this key."""
     try:
         with transaction.atomic():
-            row = conversations.locked(message.conversation_id)
+            row = conversations.lock(message.conversation_id)
             if found := row.messages.filter(key=key).first():
                 return found
             if asks:
@@ -242,7 +242,7 @@ def _once(
             if old is None:
                 raise NotAllowedNow(_("This turn was deleted or replaced. Look at the conversation again."))
             answer = make(row, old)
-            live.ring(row.owner_id, f"chat-{row.pk}")
+            live.notify(row.owner_id, f"chat-{row.pk}")
             return answer
     except (IntegrityError, Conversation.DoesNotExist):
         raise NotAllowedNow(_("Another message was sent at the same moment. Look at the conversation again.")) from None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from jobs.models import Comparison, Conversation, Message, Role, Vote, with_pictures
+from jobs.models import Comparison, Conversation, Message, Role, Vote, with_images
 from jobs.services.chat.tree import SHAPE, Shape, Tree
 
 
@@ -83,7 +83,7 @@ class Board:
         return [Asked(at, answers) for at, answers in found.items()]
 
     @property
-    def said(self) -> int:
+    def turn_count(self) -> int:
         """More with every turn of any column."""
         return sum(column.tree.last for column in self.columns)
 
@@ -96,7 +96,7 @@ class Board:
         return self.round > 0 and not self.is_live and any(column.has_answered for column in self.columns)
 
     @property
-    def failed(self) -> int:
+    def failed_count(self) -> int:
         """How many columns of the latest round have no answer at all."""
         return sum(not (column.has_answered or column.is_live) for column in self.columns) if self.round else 0
 
@@ -107,7 +107,7 @@ def load(comparison: Comparison) -> Board:
     paths = {talk.pk: trees[talk.pk].path(talk.head_id) for talk in talks}
     wanted = [pk for path in paths.values() for pk in path]
     found = Message.objects.in_bulk(wanted)
-    with_pictures(list(found.values()))
+    with_images(list(found.values()))
     votes = {vote.round: vote for vote in comparison.votes.all()}
     return Board(
         comparison,

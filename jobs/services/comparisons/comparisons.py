@@ -60,7 +60,7 @@ def again(comparison: Comparison, *, key: UUID) -> Comparison:
 
 def add_column(comparison: Comparison, endpoint: Endpoint) -> None:
     with transaction.atomic():
-        columns = _locked(comparison)
+        columns = _lock(comparison)
         policies.check_can_add_column(len(columns), _is_begun(columns))
         place = max((column.column for column in columns), default=-1) + 1
         conversations.start(comparison.owner, endpoint=endpoint, comparison=comparison, column=place)
@@ -68,27 +68,27 @@ def add_column(comparison: Comparison, endpoint: Endpoint) -> None:
 
 def remove_column(column: Conversation) -> None:
     with transaction.atomic():
-        columns = _locked(_comparison_of(column))
+        columns = _lock(_comparison_of(column))
         policies.check_can_remove_column(len(columns), _is_begun(columns))
         column.delete()
 
 
 def choose_endpoint(column: Conversation, endpoint: Endpoint) -> None:
     with transaction.atomic():
-        policies.check_can_set_up(_is_begun(_locked(_comparison_of(column))))
+        policies.check_can_set_up(_is_begun(_lock(_comparison_of(column))))
         conversations.choose_endpoint(column, endpoint)
 
 
 def set_options(column: Conversation, *, system_instruction: str, parameters: dict[str, Any]) -> None:
     with transaction.atomic():
-        _locked(_comparison_of(column))
+        _lock(_comparison_of(column))
         require_shown(column)
         conversations.set_options(column, system_instruction=system_instruction, parameters=parameters)
 
 
 def set_blind(comparison: Comparison, blind: bool) -> None:
     with transaction.atomic():
-        policies.check_can_set_up(_is_begun(_locked(comparison)))
+        policies.check_can_set_up(_is_begun(_lock(comparison)))
         Comparison.objects.filter(pk=comparison.pk).update(blind=blind)
     comparison.blind = blind
 
@@ -112,10 +112,10 @@ def send(comparison: Comparison, *, key: UUID, text: str, pictures: Sequence[Pic
         raise NotAllowedNow(_("Write a message first."))
     try:
         with transaction.atomic():
-            columns = _locked(comparison)
+            columns = _lock(comparison)
             if found := list(Message.objects.filter(key__in=[_key(column, key) for column in columns])):
                 return found
-            answers = _asked(comparison, columns, key, text, pictures)
+            answers = _append_turns(comparison, columns, key, text, pictures)
             audit.record("comparison.send", comparison)
             return answers
     except IntegrityError:
@@ -134,14 +134,14 @@ def _key(column: Conversation, key: UUID) -> UUID:
     return uuid5(key, str(column.pk))
 
 
-def _asked(
+def _append_turns(
     comparison: Comparison, columns: list[Conversation], key: UUID, text: str, pictures: Sequence[Picture]
 ) -> list[Message]:
     if Message.objects.filter(conversation__in=columns).live().exists():
         raise NotAllowedNow(_("A model is still answering. Wait for the end or stop it first."))
     if comparison.blind and not _is_begun(columns):
         _shuffle(columns)
-    endpoints = _locked_endpoints(columns)
+    endpoints = _lock_endpoints(columns)
     ready = [endpoint for endpoint in endpoints.values() if not _problem(endpoint)]
     if not ready:
         raise NotAllowedNow(_("None of these endpoints answers now. Look at them, or start another comparison."))
@@ -152,7 +152,7 @@ def _asked(
     answers = [_ask(column, endpoints.get(column.endpoint_id), key, text, pictures, now) for column in columns]
     comparison.title, comparison.draft = comparison.title or conversations.title_of(text or pictures[0].name), ""
     comparison.save(update_fields=["title", "draft", "updated_at"])
-    live.ring(comparison.owner_id, *(f"chat-{column.pk}" for column in columns))
+    live.notify(comparison.owner_id, *(f"chat-{column.pk}" for column in columns))
     return answers
 
 
@@ -221,14 +221,14 @@ def _comparison_of(column: Conversation) -> Comparison:
     return column.comparison
 
 
-def _locked(comparison: Comparison) -> list[Conversation]:
+def _lock(comparison: Comparison) -> list[Conversation]:
     """Its columns from left to right; who locks them holds the comparison first."""
     Comparison.objects.select_for_update().get(pk=comparison.pk)
     rows = Conversation.objects.select_for_update().filter(comparison=comparison)
     return sorted(rows.order_by("pk"), key=lambda column: column.column)
 
 
-def _locked_endpoints(columns: list[Conversation]) -> dict[UUID | None, Endpoint]:
+def _lock_endpoints(columns: list[Conversation]) -> dict[UUID | None, Endpoint]:
     """In the order of their ids: two comparisons with the same endpoints must not wait for each other."""
     wanted = {column.endpoint_id for column in columns}
     return {row.pk: row for row in Endpoint.objects.select_for_update().filter(pk__in=wanted).order_by("pk")}

@@ -12,7 +12,7 @@ from . import board as comparison_board, policies
 from .board import Board, Column
 
 
-def _shown(comparison: Comparison) -> Board:
+def _load_board(comparison: Comparison) -> Board:
     board = comparison_board.load(comparison)
     policies.check_can_export(board)
     return board
@@ -24,12 +24,12 @@ def letter(place: int) -> str:
 
 def markdown(comparison: Comparison) -> str:
     """Round by round: the question, then what each column answered."""
-    board = _shown(comparison)
+    board = _load_board(comparison)
     names = [f"- {letter(place)}: {_name(column)}" for place, column in enumerate(board.columns)]
     parts = [f"# {comparison.title or _('Untitled comparison')}", "\n".join(names)]
     for number in range(board.round):
         asked = next(column.rounds[number].question for column in board.columns if len(column.rounds) > number)
-        parts.append(f"## {_('You')}\n\n{export.said(asked)}")
+        parts.append(f"## {_('You')}\n\n{export.format_turn(asked)}")
         for place, column in enumerate(board.columns):
             if len(column.rounds) > number:
                 parts.append(_answer(column, number, letter(place)))
@@ -44,12 +44,12 @@ def _name(column: Column) -> str:
 def _answer(column: Column, number: int, place: str) -> str:
     one = column.rounds[number]
     best = f" ({_('Best')})" if one.is_best else ""
-    return f"### {place}{best}\n\n{export.said(one.answer)}"
+    return f"### {place}{best}\n\n{export.format_turn(one.answer)}"
 
 
 def document(comparison: Comparison) -> dict[str, Any]:
     """Every column with its whole tree, as a chat is exported; a vote's `winner` is the id of a column, or None."""
-    board = _shown(comparison)
+    board = _load_board(comparison)
     return {
         "schema": "garden-console/comparison",
         "version": export.SCHEMA_VERSION,

@@ -14,7 +14,7 @@ from jobs.models import Dataset, DatasetFormat, Message
 from jobs.services.chat.export import pairs
 from jobs.services.chat.tree import Tree, turns
 from jobs.services.datasets import datasets, versions
-from jobs.services.datasets.file import Line, Lines, check_line, opened
+from jobs.services.datasets.file import Line, Lines, check_line, open_file
 from jobs.services.datasets.rows import Turn
 from jobs.text.deferred import gettext as _
 
@@ -44,7 +44,7 @@ def add(answer: Message, *, key: UUID, text: str, dataset: Dataset | None = None
         if base and _holds(base, data):
             return base
         try:
-            return _saved(owner, base, name, data, {KEY: str(key), ANSWER: str(answer.pk)})
+            return _save(owner, base, name, data, {KEY: str(key), ANSWER: str(answer.pk)})
         except Superseded:
             continue
     raise NotAllowedNow(_("The dataset was changed at the same moment. Try again."))
@@ -105,16 +105,16 @@ def _latest(dataset: Dataset) -> Dataset:
 
 
 def _require_new(owner: User, name: str) -> None:
-    if versions.named(owner, name).exists():
+    if versions.by_name(owner, name).exists():
         raise NotAllowedNow(_("You already have a dataset with this name. Choose it in the list, or another name."))
 
 
 def _holds(dataset: Dataset, data: bytes) -> bool:
-    with opened(dataset) as file:
+    with open_file(dataset) as file:
         return any(line.data == data for line in Lines(file, None))
 
 
-def _saved(owner: User, base: Dataset | None, name: str, data: bytes, recipe: dict[str, str]) -> Dataset:
+def _save(owner: User, base: Dataset | None, name: str, data: bytes, recipe: dict[str, str]) -> Dataset:
     def guard(previous: Dataset | None) -> None:
         """A second click that came between, or a row that somebody else added: look again."""
         is_made = Dataset.objects.visible_to(owner).filter(**{f"recipe__{KEY}": recipe[KEY]}).exists()
@@ -125,7 +125,7 @@ def _saved(owner: User, base: Dataset | None, name: str, data: bytes, recipe: di
     origin = datasets.Origin(base, recipe=recipe, notes=[_("The last row was taken from a comparison of answers.")])
     with store.scratch() as file:
         if base:
-            with opened(base) as source:
+            with open_file(base) as source:
                 shutil.copyfileobj(source, file)
         file.write(data + b"\n")
         file.seek(0)
@@ -133,7 +133,7 @@ def _saved(owner: User, base: Dataset | None, name: str, data: bytes, recipe: di
         return datasets.create(owner, file=file, file_name=file_name, name=name, origin=origin, guard=guard)
 
 
-def taken(answers: Iterable[UUID], owner: User) -> dict[str, Dataset]:
+def datasets_by_answer(answers: Iterable[UUID], owner: User) -> dict[str, Dataset]:
     """The latest dataset that a row was made for of each answer, by the id of the answer."""
     ids = [str(pk) for pk in answers]
     made = Dataset.objects.visible_to(owner).rows().filter(**{f"recipe__{ANSWER}__in": ids}).order_by("created_at")

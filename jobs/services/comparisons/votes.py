@@ -40,14 +40,14 @@ def vote(comparison: Comparison, *, number: int, winner: Conversation | None) ->
             raise NotAllowedNow(_("Another message was sent meanwhile. Look at the answers again."))
         policies.check_can_vote_for(board, winner.pk if winner else None)
         made = Vote.objects.update_or_create(comparison=row, round=number, defaults={"winner": winner})[0]
-        live.ring(row.owner_id, *(f"chat-{column.talk.pk}" for column in board.columns))
+        live.notify(row.owner_id, *(f"chat-{column.talk.pk}" for column in board.columns))
     return made
 
 
 def reveal(comparison: Comparison) -> None:
     """Without a vote. It is a comparison like any other from then on."""
     Comparison.objects.filter(pk=comparison.pk).update(blind=False)
-    live.ring(comparison.owner_id, *(f"chat-{pk}" for pk in comparison.columns.values_list("pk", flat=True)))
+    live.notify(comparison.owner_id, *(f"chat-{pk}" for pk in comparison.columns.values_list("pk", flat=True)))
 
 
 def tally(owner: User) -> list[Score]:

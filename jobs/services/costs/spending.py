@@ -61,7 +61,7 @@ def limits() -> SpendingLimits:
 def set_limits(*, person_usd: Usd, console_usd: Usd, allows_unknown: bool) -> None:
     """From now on; what was reserved today counts already."""
     with transaction.atomic():
-        row = _locked()
+        row = _lock()
         row.person_usd, row.console_usd, row.allows_unknown = person_usd, console_usd, allows_unknown
         row.save()
         facts = {"person_usd": _plain(person_usd), "console_usd": _plain(console_usd), "unknown": allows_unknown}
@@ -94,7 +94,7 @@ def reserve(user: User, about: UUID, parts: Mapping[UUID, Usd]) -> None:
     parts = {key: usd for key, usd in parts.items() if usd is None or usd > 0}
     if not parts:
         return
-    found = _locked() if limits().are_set else None
+    found = _lock() if limits().are_set else None
     there = set(SpendingReservation.objects.filter(pk__in=parts).values_list("pk", flat=True))
     new = {key: usd for key, usd in parts.items() if key not in there}
     if found and new and (reason := _why_not(found, user, total(*new.values()))):
@@ -159,7 +159,7 @@ def training_usd(cost: Usd) -> Usd:
     return FREE if settings.VERTEX_API_ENDPOINT else cost
 
 
-def counted_until(endpoint: Endpoint, now: datetime) -> datetime | None:
+def end_of_count(endpoint: Endpoint, now: datetime) -> datetime | None:
     """The end of its fixed lease, which begins when it is ready. None: it counts a day, whenever it ends."""
     if endpoint.lease_kind != LeaseKind.FIXED or not endpoint.lease_hours:
         return None
@@ -167,9 +167,9 @@ def counted_until(endpoint: Endpoint, now: datetime) -> datetime | None:
     return endpoint.undeploy_at if is_running else now + timedelta(hours=endpoint.lease_hours)
 
 
-def counted_hours(endpoint: Endpoint, now: datetime) -> Decimal:
+def count_hours(endpoint: Endpoint, now: datetime) -> Decimal:
     """For how many hours it counts what is added to the endpoint now."""
-    return _hours(counted_until(endpoint, now) or now + DAY, now)
+    return _hours(end_of_count(endpoint, now) or now + DAY, now)
 
 
 def move_usd(endpoint: Endpoint, before: datetime | None, now: datetime) -> Usd:
@@ -178,13 +178,13 @@ def move_usd(endpoint: Endpoint, before: datetime | None, now: datetime) -> Usd:
     if before is None:
         return FREE
     rows = list(endpoint.deployed_models.live())
-    hours = _hours(counted_until(endpoint, now) or now + DAY, before)
+    hours = _hours(end_of_count(endpoint, now) or now + DAY, before)
     usd = total(*(deployment_usd(row.machine_type, row.max_replicas, hours) for row in rows))
     day = total(*(deployment_usd(row.machine_type, row.max_replicas, HOURS) for row in rows))
-    return usd if usd is None or day is None else min(usd, max(FREE, day - _counted_today(rows, now)))
+    return usd if usd is None or day is None else min(usd, max(FREE, day - _spending_today(rows, now)))
 
 
-def _counted_today(rows: Collection[DeployedModel], now: datetime) -> Decimal:
+def _spending_today(rows: Collection[DeployedModel], now: datetime) -> Decimal:
     jobs = [deployment_key(row.job_id) for row in rows if row.job_id]
     about = Q(object_id__in=[row.pk for row in rows]) | Q(pk__in=jobs)
     return _use(SpendingReservation.objects.filter(about, day=day_of(now))).usd
@@ -248,7 +248,7 @@ def _use(rows: "QuerySet[SpendingReservation]") -> Use:
     return Use(found["sum"] or FREE, found["unknown"])
 
 
-def _locked() -> SpendingLimits:
+def _lock() -> SpendingLimits:
     """On SQLite the transaction has locked the database already."""
     SpendingLimits.objects.get_or_create(pk=1)
     return SpendingLimits.objects.select_for_update().get(pk=1)

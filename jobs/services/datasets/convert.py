@@ -10,7 +10,7 @@ from typing import IO, Any
 from jobs.models import DatasetShape
 from jobs.text.deferred import gettext as _
 
-from .file import LONGEST_LINE, SNIPPET, Lines, Problem, decoded
+from .file import LONGEST_LINE, SNIPPET, Lines, Problem, decode_line
 from .rows import Complaint, Row, printable, read_json, read_object
 from .shape import elements, is_lines
 from .table import Columns, Record, Table, look, records
@@ -40,7 +40,7 @@ class Made:
     source_field: Callable[[str], str] = str
 
 
-def converted(file: IO[bytes], shape: str, columns: Columns | None = None) -> Iterator[Converted]:
+def convert_rows(file: IO[bytes], shape: str, columns: Columns | None = None) -> Iterator[Converted]:
     """Every row of the file. `columns` are those of a table; without them they are guessed."""
     if shape == DatasetShape.TABLE:
         table = look(file)
@@ -49,7 +49,7 @@ def converted(file: IO[bytes], shape: str, columns: Columns | None = None) -> It
 
 
 def first_rows(file: IO[bytes], shape: str, columns: Columns | None, count: int) -> list[Converted]:
-    return list(islice(converted(file, shape, columns), count))
+    return list(islice(convert_rows(file, shape, columns), count))
 
 
 def _of_json(file: IO[bytes], shape: str) -> Iterator[Converted]:
@@ -61,10 +61,10 @@ def _of_json(file: IO[bytes], shape: str) -> Iterator[Converted]:
         if line.too_long:
             yield _bad(line.number, [_too_long()], "")
             continue
-        text = decoded(line)
+        text = decode_line(line)
         value, problem = read_json(text)
         made = problem or MAKERS[shape](value)
-        yield _checked(line.number, made, text)
+        yield _check_row(line.number, made, text)
 
 
 def _of_table(file: IO[bytes], table: Table, columns: Columns) -> Iterator[Converted]:
@@ -72,14 +72,14 @@ def _of_table(file: IO[bytes], table: Table, columns: Columns) -> Iterator[Conve
         if number == 0 and columns.has_header:
             continue
         made = record.complaint or _of_record(record, table, columns)
-        yield _checked(record.line, made, table.delimiter.join(record.fields)[: 2 * SNIPPET])
+        yield _check_row(record.line, made, table.delimiter.join(record.fields)[: 2 * SNIPPET])
 
 
-def _checked(line: int, made: "Made | Complaint", text: str) -> Converted:
+def _check_row(line: int, made: "Made | Complaint", text: str) -> Converted:
     if isinstance(made, Complaint):
         return _bad(line, [made], text)
     try:
-        data = _written(made.value)
+        data = _dump_row(made.value)
     except RecursionError:
         return _bad(line, [Complaint("", _("The row is nested too deeply."), _("Write one plain JSON object."))], text)
     row, complaints = read_object(made.value)
@@ -183,7 +183,7 @@ MAKERS: dict[str, Callable[[dict[str, Any]], Made | Complaint]] = {
 }  # fmt: skip
 
 
-def _written(value: dict[str, Any]) -> bytes:
+def _dump_row(value: dict[str, Any]) -> bytes:
     """A line. Half a surrogate pair, in a field that nobody reads, can only be written as an escape."""
     try:
         return json.dumps(value, ensure_ascii=False).encode() + b"\n"

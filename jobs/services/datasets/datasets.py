@@ -19,13 +19,13 @@ from jobs.services import audit
 from jobs.text.deferred import gettext as _
 
 from . import policies, spec, versions
-from .convert import converted
-from .file import CHUNK, PROBLEMS_KEPT, Line, Lines, Report, check_line, copied, opened, why_gone
+from .convert import convert_rows
+from .file import CHUNK, PROBLEMS_KEPT, Line, Lines, Report, check_line, copy_file, open_file, why_gone
 from .shape import shape_of
 
 Progress = Callable[[int], None]
 ROWS_BETWEEN = 5000
-MOST_ROWS = 3_000_000
+MAX_ROWS = 3_000_000
 BAD_ROWS_READ = 10_000
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -152,11 +152,11 @@ def _take_in(dataset: Dataset, report: Report) -> None:
 def _keep(dataset: Dataset, file: IO[bytes], path: Path, progress: Progress) -> None:
     """The bytes as they came; how many rows can be converted, and what is wrong with the first that cannot."""
     with path.open("wb") as copy:
-        dataset.sha256, dataset.byte_size = copied(file, copy, settings.DATASET_MAX_BYTES)
+        dataset.sha256, dataset.byte_size = copy_file(file, copy, settings.DATASET_MAX_BYTES)
     rows = convertible = 0
     problems: list[dict[str, Any]] = []
     with path.open("rb") as source:
-        for rows, one in enumerate(converted(source, dataset.shape), 1):
+        for rows, one in enumerate(convert_rows(source, dataset.shape), 1):
             convertible += one.row is not None
             problems += [problem.as_dict() for problem in one.problems[: PROBLEMS_KEPT - len(problems)]]
             if rows % ROWS_BETWEEN == 0:
@@ -170,8 +170,8 @@ def _keep(dataset: Dataset, file: IO[bytes], path: Path, progress: Progress) -> 
 
 def _worth_reading_on(rows: int, bad: int, problems: list[dict[str, Any]]) -> None:
     """A file of nothing but tiny or bad rows would keep the person waiting for minutes."""
-    if rows > MOST_ROWS:
-        raise DatasetRejected(_("The file has more than %d rows. Take fewer rows.") % MOST_ROWS)
+    if rows > MAX_ROWS:
+        raise DatasetRejected(_("The file has more than %d rows. Take fewer rows.") % MAX_ROWS)
     if bad > max(rows - bad, BAD_ROWS_READ):
         words = {"rows": rows, **problems[0]}
         raise DatasetRejected(
@@ -195,7 +195,7 @@ def check_again(dataset: Dataset) -> None:
 
 
 def _lines_of(dataset: Dataset) -> Iterator[Line]:
-    with opened(dataset) as file:
+    with open_file(dataset) as file:
         yield from Lines(file, None)
 
 
@@ -232,14 +232,14 @@ def problems_jsonl(dataset: Dataset) -> Iterator[dict[str, Any]]:
 
 
 def _problems(dataset: Dataset) -> Iterator[dict[str, Any]]:
-    with opened(dataset) as file:
-        checked = converted(file, dataset.shape) if dataset.shape else map(check_line, _written_lines(file))
+    with open_file(dataset) as file:
+        checked = convert_rows(file, dataset.shape) if dataset.shape else map(check_line, _nonempty_lines(file))
         for one in checked:
             for problem in one.problems:
                 yield problem.as_dict()
 
 
-def _written_lines(file: IO[bytes]) -> Iterator[Line]:
+def _nonempty_lines(file: IO[bytes]) -> Iterator[Line]:
     return (line for line in Lines(file, None) if line.data.strip())
 
 
@@ -256,7 +256,7 @@ def describe(dataset: Dataset, *, name: str, description: str) -> None:
     """All versions get the name. A name that another dataset of this person has is refused."""
     spec.validate(name=name, description=description)
     with transaction.atomic():
-        others = versions.named(dataset.owner, name).exclude(family=dataset.family)
+        others = versions.by_name(dataset.owner, name).exclude(family=dataset.family)
         if others.exists():
             raise NotAllowedNow(_("You already have a dataset with this name. Choose another name."))
         Dataset.objects.filter(family=dataset.family).update(name=name)

@@ -17,8 +17,8 @@ from jobs.services import audit
 from jobs.text.deferred import gettext as _, ngettext
 
 from . import datasets, policies, spec
-from .convert import Converted, converted, first_rows
-from .file import PROBLEMS_KEPT, Line, Lines, decoded, opened
+from .convert import Converted, convert_rows, first_rows
+from .file import PROBLEMS_KEPT, Line, Lines, decode_line, open_file
 from .rows import parse
 from .table import Columns, Table, look
 
@@ -36,13 +36,13 @@ class Conversion:
 
 
 def table_of(dataset: Dataset) -> Table:
-    with opened(dataset) as file:
+    with open_file(dataset) as file:
         return look(file)
 
 
 def try_out(dataset: Dataset, columns: Columns | None) -> list[Converted]:
     """The first three rows as they would become."""
-    with opened(dataset) as file:
+    with open_file(dataset) as file:
         return first_rows(file, dataset.shape, columns, ROWS_TRIED)
 
 
@@ -50,9 +50,9 @@ def convert(dataset: Dataset, *, name: str, columns: Columns | None, leave_out: 
     """The original stays as it is."""
     spec.validate(name=name)
     policies.check_can_convert(dataset)
-    with store.scratch() as copy, opened(dataset) as file:
+    with store.scratch() as copy, open_file(dataset) as file:
         result = Conversion()
-        for one in converted(file, dataset.shape, columns):
+        for one in convert_rows(file, dataset.shape, columns):
             _count(result, one)
             copy.write(one.data)
         if not result.good or (result.bad and not leave_out):
@@ -100,28 +100,30 @@ def split(dataset: Dataset, *, share: int, seed: int) -> tuple[Dataset, Dataset]
     last = _last_of_the_smallest(dataset, seed, wanted)
     with ExitStack() as stack:
         files = {part: stack.enter_context(store.scratch()) for part in DatasetPart}
-        for line, key in _keyed(dataset, seed):
+        for line, key in _hash_rows(dataset, seed):
             files[DatasetPart.VALIDATION if key <= last else DatasetPart.TRAIN].write(line.data + b"\n")
         if any(file.tell() == 0 for file in files.values()):
             raise NotAllowedNow(_("There are too few different rows to split. Add rows first."))
-        return _paired(dataset, files, {"share": share, "seed": seed})
+        return _create_pair(dataset, files, {"share": share, "seed": seed})
 
 
 def _last_of_the_smallest(dataset: Dataset, seed: int, count: int) -> int:
-    return heapq.nsmallest(count, (key for _line, key in _keyed(dataset, seed)))[-1]
+    return heapq.nsmallest(count, (key for _line, key in _hash_rows(dataset, seed)))[-1]
 
 
-def _keyed(dataset: Dataset, seed: int) -> Iterator[tuple[Line, int]]:
+def _hash_rows(dataset: Dataset, seed: int) -> Iterator[tuple[Line, int]]:
     salt = seed.to_bytes(8, "big")
-    with opened(dataset) as file:
+    with open_file(dataset) as file:
         for line in Lines(file, None):
-            row, _complaints = parse(decoded(line))
+            row, _complaints = parse(decode_line(line))
             if row:
                 text = repr(row.turns).encode("utf-8", "surrogatepass")
                 yield line, int.from_bytes(hashlib.blake2b(text, digest_size=8, salt=salt).digest())
 
 
-def _paired(dataset: Dataset, files: dict[DatasetPart, IO[bytes]], recipe: dict[str, int]) -> tuple[Dataset, Dataset]:
+def _create_pair(
+    dataset: Dataset, files: dict[DatasetPart, IO[bytes]], recipe: dict[str, int]
+) -> tuple[Dataset, Dataset]:
     with audit.fold():
         train, validation = (_part(dataset, part, files[part], recipe) for part in DatasetPart)
     with transaction.atomic():

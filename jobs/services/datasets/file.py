@@ -114,7 +114,7 @@ def _worth_reading_on(number: int, blank: int) -> None:
         )
 
 
-def copied(file: IO[bytes], copy: IO[bytes], limit: int) -> tuple[str, int]:
+def copy_file(file: IO[bytes], copy: IO[bytes], limit: int) -> tuple[str, int]:
     """The SHA-256 and the number of bytes."""
     digest, size = hashlib.sha256(), 0
     while chunk := file.read(CHUNK):
@@ -126,7 +126,7 @@ def copied(file: IO[bytes], copy: IO[bytes], limit: int) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-def opened(dataset: Dataset) -> IO[bytes]:
+def open_file(dataset: Dataset) -> IO[bytes]:
     try:
         return store.open_file(dataset.stored_name)
     except FileNotFoundError as error:
@@ -141,12 +141,12 @@ def check_line(line: Line) -> Checked:
     if line.too_long:
         complaint = Complaint("", _("The line is longer than 4 MB."), _("Split the row into shorter ones."))
         return _bad(line, [complaint], line.data[:SNIPPET].decode("utf-8", "replace"))
-    text = decoded(line)
+    text = decode_line(line)
     row, complaints = parse(text)
     return _bad(line, complaints, text) if row is None else Checked(row)
 
 
-def decoded(line: Line) -> str:
+def decode_line(line: Line) -> str:
     try:
         return line.data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -180,7 +180,7 @@ class Report:
 
     def add(self, line: Line) -> None:
         if not line.data.strip():
-            decoded(line)
+            decode_line(line)
             self.blank_lines += 1
             return
         self.rows += 1
@@ -223,10 +223,10 @@ class Report:
         if blank := self.blank_lines:
             notes.append(ngettext("%d blank line was skipped.", "%d blank lines were skipped.", blank) % blank)
         if self.repeated:
-            notes.append(self._repeated_note())
+            notes.append(self._repetition_note())
         return notes
 
-    def _repeated_note(self) -> str:
+    def _repetition_note(self) -> str:
         line, name = self.first_repeated
         words = {"line": line, "field": name, "count": self.repeated}
         return (

@@ -10,7 +10,7 @@ from typing import Any
 
 from jobs.models import Dataset
 
-from .file import Line, Lines, Problem, check_line, opened
+from .file import Line, Lines, Problem, check_line, open_file
 from .rows import printable, read_json
 
 ROWS_A_PAGE = 10
@@ -18,7 +18,7 @@ ROWS_A_PAGE = 10
 BYTES_SEARCHED = 16 * 1024 * 1024
 RAW_SHOWN = 4000
 TEXT_SHOWN = 20_000
-LARGEST_PICTURE = 512 * 1024
+LARGEST_IMAGE = 512 * 1024
 PICTURE = re.compile(r"data:(image/(?:png|jpeg|webp|gif));base64,([A-Za-z0-9+/=\s]+)")
 
 
@@ -63,7 +63,7 @@ class RowPage:
 def page_of_rows(dataset: Dataset, first: int, query: str = "", *, most: int = BYTES_SEARCHED) -> RowPage:
     """`first` is the line to begin with, counted from 1. A search looks at so many bytes at `most`."""
     wanted, page, read = query.casefold(), RowPage(), 0
-    with opened(dataset) as file:
+    with open_file(dataset) as file:
         for line in islice(Lines(file, None), max(first - 1, 0), None):
             read += len(line.data)
             if len(page.rows) == ROWS_A_PAGE or (wanted and read > most):
@@ -71,12 +71,12 @@ def page_of_rows(dataset: Dataset, first: int, query: str = "", *, most: int = B
                 break
             page.searched_to = line.number
             if line.data.strip() and (not wanted or _has(line, wanted)):
-                page.rows.append(shown(line))
+                page.rows.append(preview_row(line))
     return page
 
 
 def raw_row(dataset: Dataset, number: int) -> bytes | None:
-    with opened(dataset) as file:
+    with open_file(dataset) as file:
         line = next(islice(Lines(file, None), max(number - 1, 0), None), None)
     return line.data if line and line.data.strip() else None
 
@@ -100,7 +100,7 @@ def _texts(value: Any) -> Iterator[str]:
             waiting += one.values() if isinstance(one, dict) else one
 
 
-def shown(line: Line) -> ShownRow:
+def preview_row(line: Line) -> ShownRow:
     text = line.data.decode("utf-8", "replace")
     value, complaint = ({}, None) if line.too_long else read_json(text)
     turns = () if complaint else tuple(turns_of(value))
@@ -124,7 +124,7 @@ def turns_of(value: dict[str, Any]) -> Iterator[Turn]:
 def _turn(role: Any, content: Any) -> Turn:
     parts = content if isinstance(content, list) else [content]
     texts = [text for part in parts if (text := _text_of(part))]
-    pictures = [picture for part in parts if isinstance(part, dict) and (picture := _picture_of(part))]
+    pictures = [picture for part in parts if isinstance(part, dict) and (picture := _image_of(part))]
     text, known = "\n".join(texts), {"model": "assistant"}.get(str(role), str(role))
     cleaned = "\n".join(map(printable, text[:TEXT_SHOWN].split("\n")))
     return Turn(printable(known[:40]), cleaned, tuple(pictures[:8]), max(len(text) - TEXT_SHOWN, 0))
@@ -135,7 +135,7 @@ def _text_of(part: Any) -> str:
     return found if isinstance(found, str) else ""
 
 
-def _picture_of(part: dict[str, Any]) -> Picture | None:
+def _image_of(part: dict[str, Any]) -> Picture | None:
     link, inline, file = part.get("image_url"), part.get("inlineData"), part.get("fileData")
     if isinstance(link, dict):
         return _picture(str(link.get("url", "")))
@@ -149,11 +149,11 @@ def _picture_of(part: dict[str, Any]) -> Picture | None:
 def _picture(address: str) -> Picture:
     if address.startswith("data:"):
         kind = printable(address[5:].partition(";")[0][:40])
-        return Picture(kind, address if len(address) <= LARGEST_PICTURE and _is_picture(address) else "")
+        return Picture(kind, address if len(address) <= LARGEST_IMAGE and _is_image(address) else "")
     return Picture(printable(address[:200]))
 
 
-def _is_picture(address: str) -> bool:
+def _is_image(address: str) -> bool:
     found = PICTURE.fullmatch(address)
     try:
         return bool(found) and bool(base64.b64decode(found[2], validate=False)) if found else False

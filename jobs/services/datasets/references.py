@@ -20,7 +20,7 @@ _HINT = re.compile(HINT.pattern.encode())
 
 def why_not_sent(dataset: Dataset) -> str:
     """A sentence with the first line that names what the owner may not read, or nothing."""
-    for number, uri in _named(dataset):
+    for number, uri in _list_addresses(dataset):
         if policies.why_not_read(dataset.owner, uri):
             words = {"dataset": dataset.name, "line": number, "uri": uri}
             return (
@@ -33,7 +33,7 @@ def why_not_sent(dataset: Dataset) -> str:
     return ""
 
 
-def _named(dataset: Dataset) -> Iterator[tuple[int, str]]:
+def _list_addresses(dataset: Dataset) -> Iterator[tuple[int, str]]:
     """A file that is gone names nothing: what is missing is said by whoever needs it."""
     try:
         kept = store.open_file(dataset.stored_name)

@@ -25,7 +25,7 @@ def no_row_fits(dataset: Dataset, tokens: int) -> bool:
 def long_rows(dataset: Dataset, tokens: int, model: str) -> str:
     """For the one base model that was chosen; nothing when every row fits."""
     rows = dataset.rows_over_limit(tokens)
-    words = {"rows": _grouped(rows), "tokens": _grouped(tokens), "model": model}
+    words = {"rows": _group_digits(rows), "tokens": _group_digits(tokens), "model": model}
     if no_row_fits(dataset, tokens):
         return _("Every row is longer than %(tokens)s tokens, the most that %(model)s takes.") % words
     if not rows:
@@ -43,7 +43,7 @@ def long_rows(dataset: Dataset, tokens: int, model: str) -> str:
 def rows_too_long_for(dataset: Dataset, tokens: int, models: Sequence[str]) -> str:
     """For all the base models of one limit; nothing when every row fits."""
     rows = dataset.rows_over_limit(tokens)
-    words = {"rows": _grouped(rows), "tokens": _grouped(tokens), "models": _listed(models)}
+    words = {"rows": _group_digits(rows), "tokens": _group_digits(tokens), "models": _join_names(models)}
     if no_row_fits(dataset, tokens):
         return _("Every row is longer than %(tokens)s tokens, too long to tune %(models)s.") % words
     if not rows:
@@ -58,11 +58,11 @@ def rows_too_long_for(dataset: Dataset, tokens: int, models: Sequence[str]) -> s
     )
 
 
-def _grouped(number: int) -> str:
+def _group_digits(number: int) -> str:
     return str(number_format(number, force_grouping=True))
 
 
-def _listed(models: Sequence[str]) -> str:
+def _join_names(models: Sequence[str]) -> str:
     named, more = list(models), len(models) - MODELS_NAMED
     if more > 1:
         others = ngettext("%(count)d other model", "%(count)d other models", more) % {"count": more}

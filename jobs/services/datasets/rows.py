@@ -81,13 +81,13 @@ def references(value: Any) -> Iterator[tuple[str, str]]:
         elif isinstance(value, dict):
             for name, item in value.items():
                 here = printable(f"{path}.{name}"[-100:].lstrip("."))
-                if name in REFERRING and (uri := _stored(item)):
+                if name in REFERRING and (uri := _bucket_address(item)):
                     yield here, uri
                 else:
                     waiting.append((here, item))
 
 
-def _stored(item: Any) -> str:
+def _bucket_address(item: Any) -> str:
     places = [item] if isinstance(item, str) else list(item.values()) if isinstance(item, dict) else []
     return next((place for place in places if isinstance(place, str) and place.strip().lower().startswith("gs:/")), "")
 

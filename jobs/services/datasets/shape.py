@@ -9,13 +9,13 @@ from jobs.errors import DatasetRejected
 from jobs.models import DatasetShape
 from jobs.text.deferred import gettext as _
 
-from .file import LONGEST_LINE, Line, decoded
+from .file import LONGEST_LINE, Line, decode_line
 from .rows import READERS, read_json
 from .table import TABLE_ENDINGS, look
 
 CHUNK = 256 * 1024
 HEAD = 4096
-MOST_NULS = 0.1
+MAX_NULS = 0.1
 # A whole text, a bracket, or the quote of a text whose end has not been read yet. Possessive: nothing is tried twice.
 PIECE = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}"]', re.DOTALL)
 
@@ -24,7 +24,7 @@ def shape_of(file: IO[bytes], file_name: str) -> str:
     """Empty for lines that can be checked as they are; the file is at its start again afterwards."""
     try:
         head = file.read(HEAD)
-        if head.count(0) > len(head) * MOST_NULS and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        if head.count(0) > len(head) * MAX_NULS and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise DatasetRejected(
                 _("The file is not a text, or it is in UTF-16. Save it as UTF-8 and upload it again.")
             )
@@ -49,7 +49,7 @@ def _shape_of_json(file: IO[bytes]) -> str:
     first = next(elements(file, LONGEST_LINE + CHUNK), None)
     if first is None or first.too_long:
         return ""
-    value, complaint = read_json(decoded(first))
+    value, complaint = read_json(decode_line(first))
     if complaint:
         return ""
     if isinstance(value.get("conversations"), list):
@@ -101,20 +101,20 @@ class Scanner:
                 at = found.start()
                 break
             if found[0] == b"{":
-                self._opened(found.start())
+                self._open_bracket(found.start())
             elif found[0] == b"}" and self.depth:
                 self.depth -= 1
                 if not self.depth:
-                    yield self._closed(found.end())
+                    yield self._close_row(found.end())
         self._forget(at)
 
-    def _opened(self, at: int) -> None:
+    def _open_bracket(self, at: int) -> None:
         if not self.depth:
             self._count_to(at)
             self.start, self.cut, self.begun = at, False, self.line
         self.depth += 1
 
-    def _closed(self, end: int) -> Line:
+    def _close_row(self, end: int) -> Line:
         data = b"" if self.cut else self.data[self.start : end]
         self.start = None
         return Line(self.begun, data, self.cut or len(data) > self.longest)

@@ -10,13 +10,13 @@ from typing import IO
 from jobs.errors import DatasetRejected
 from jobs.text.deferred import gettext as _
 
-from .file import LONGEST_LINE, Lines, decoded
+from .file import LONGEST_LINE, Lines, decode_line
 from .rows import Complaint
 
 TABLE_ENDINGS = (".csv", ".tsv", ".tab")
 DELIMITERS = ",;\t|"
 SNIFFED = 2048
-MOST_COLUMNS = 200
+MAX_COLUMNS = 200
 LONGEST_NAME = 80
 # A quote that is never closed makes one field of the rest of the file.
 csv.field_size_limit(LONGEST_LINE)
@@ -75,7 +75,7 @@ class TextLines:
         self.size += len(line.data) + 1
         if line.too_long or self.size > LONGEST_LINE:
             raise TooLong
-        return decoded(line) + "\n"
+        return decode_line(line) + "\n"
 
 
 def records(file: IO[bytes], delimiter: str) -> Iterator[Record]:
@@ -121,8 +121,8 @@ def look(file: IO[bytes]) -> Table:
     delimiter = _delimiter(head.decode("utf-8", "replace").removeprefix("\ufeff"))
     first = next((record.fields for record in islice(records(file, delimiter), 1)), ())
     file.seek(0)
-    names = tuple(name.strip()[:LONGEST_NAME] for name in first[:MOST_COLUMNS])
-    found = {role: _named(names, role) for role in NAMES}
+    names = tuple(name.strip()[:LONGEST_NAME] for name in first[:MAX_COLUMNS])
+    found = {role: _find_column(names, role) for role in NAMES}
     certain = min(found["prompt"], found["answer"]) >= 0
     has_header = certain or (len(set(names)) == len(names) and all(0 < len(name) < 40 for name in names))
     columns = Columns(*_places(found, len(names)), system=found["system"], has_header=has_header)
@@ -139,7 +139,7 @@ def _delimiter(head: str) -> str:
     return max(DELIMITERS, key=first.count)
 
 
-def _named(names: tuple[str, ...], role: str) -> int:
+def _find_column(names: tuple[str, ...], role: str) -> int:
     known = [name.casefold() for name in names]
     return next((known.index(name) for name in NAMES[role] if name in known), -1)
 

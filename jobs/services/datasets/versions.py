@@ -18,10 +18,10 @@ from jobs.services.notifications import notifications
 from .file import Lines
 
 # Eight bytes a row while two files are compared.
-MOST_ROWS_COMPARED = 1_000_000
+MAX_ROWS_COMPARED = 1_000_000
 
 
-def named(owner: User, name: str) -> DatasetQuerySet:
+def by_name(owner: User, name: str) -> DatasetQuerySet:
     return Dataset.objects.visible_to(owner).latest_versions().filter(name=name)
 
 
@@ -37,7 +37,7 @@ class SinceBefore(NamedTuple):
 
 def compare_with_previous(dataset: Dataset, draft: Path) -> SinceBefore:
     """`draft` has the rows of a dataset that is not saved yet."""
-    previous = named(dataset.owner, dataset.name).first()
+    previous = by_name(dataset.owner, dataset.name).first()
     return SinceBefore(previous, count_changes(previous, dataset, draft) if previous else {})
 
 
@@ -48,7 +48,7 @@ def save(dataset: Dataset, seen: SinceBefore, guard: Guard | None = None) -> Non
     """
     with transaction.atomic():
         User.objects.select_for_update().get(pk=dataset.owner_id)
-        previous = named(dataset.owner, dataset.name).first()
+        previous = by_name(dataset.owner, dataset.name).first()
         if guard:
             guard(previous)
         if previous:
@@ -72,17 +72,17 @@ def remove(dataset: Dataset) -> None:
 
 def count_changes(old: Dataset, new: Dataset, draft: Path) -> dict[str, int]:
     """Rows added, removed and left as they were; nothing where the files are too large, gone or of another kind."""
-    if old.shape or new.shape or max(old.row_count, new.row_count) > MOST_ROWS_COMPARED:
+    if old.shape or new.shape or max(old.row_count, new.row_count) > MAX_ROWS_COMPARED:
         return {}
     try:
         before = store.open_file(old.stored_name)
     except FileNotFoundError:
         return {}
     with before, draft.open("rb") as file:
-        return compared(_hashes(before), _hashes(file))
+        return compare_hashes(_hashes(before), _hashes(file))
 
 
-def compared(old: "array[int]", new: "array[int]") -> dict[str, int]:
+def compare_hashes(old: "array[int]", new: "array[int]") -> dict[str, int]:
     """Of two sorted lists; a row that stands there twice counts twice."""
     same = here = there = 0
     while here < len(old) and there < len(new):

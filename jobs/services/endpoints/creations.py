@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 from jobs.models import DeployedModel
-from jobs.services.remote.create_once import UNSURE, Binding, Creation, Foreign, is_ours, labels
-from jobs.states import Phase
+from jobs.services.remote.create_once import Binding, Creation, Foreign, is_ours, labels
+from jobs.states import UNSURE, Phase
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound
@@ -80,7 +80,7 @@ class DeployToExisting(Deployment):
         """While it is deployed it is not on the endpoint yet; the operation there is, and no other is begun by us."""
         deployment = get_gateway().deployment
         remote = deployment.get_endpoint(self.row.resource_name)
-        self.traffic = traffic.seen(remote)
+        self.traffic = traffic.read_split(remote)
         if found := on(remote, self.row):
             if not _serves(found, self.row):
                 raise Foreign(_("The deployed model id %s is taken by another model. Deploy again.") % found.id)

@@ -16,11 +16,11 @@ from jobs.models import DeployedModel, Endpoint, EventLevel, TuningJob
 from jobs.services import audit
 from jobs.services.costs import spending
 from jobs.services.notifications import notifications
-from jobs.services.remote import row_lease
-from jobs.services.remote.create_once import UNSENT, fingerprint
+from jobs.services.remote import row_claim
+from jobs.services.remote.create_once import fingerprint
 from jobs.services.storage import policies as storage_policies
 from jobs.services.tuned_models import checkpoints, policies as tuned_model_policies
-from jobs.states import DEPLOYED_TRANSITIONS, DeployedState, Phase, check
+from jobs.states import DEPLOYED_TRANSITIONS, UNSENT, DeployedState, Phase, check
 from jobs.text.deferred import gettext as _
 
 from . import endpoint_state, model_steps, policies, spec_rules, traffic_split
@@ -61,7 +61,7 @@ def add(endpoint: Endpoint, *, key: UUID, spec: DeployedModelSpec) -> DeployedMo
             request_hash=request_hash, model_user_id=f"garden-{key.hex}",
             deployed_model_id=str(10**9 + key.int % (9 * 10**9)), **columns,
         )  # fmt: skip
-        hours = spending.counted_hours(row, timezone.now())
+        hours = spending.count_hours(row, timezone.now())
         usd = spending.deployment_usd(model.machine_type, model.max_replicas, hours)
         spending.reserve(row.owner, key, {key: usd})
         _insert(model)
@@ -76,8 +76,8 @@ def _insert(model: DeployedModel) -> None:
     except IntegrityError:
         raise KeyReused(_("This form was sent before. Open it again.")) from None
     words = {"model": model.display_name, "share": model.share}
-    row_lease.record(model, EventLevel.INFO, _("You asked for %(model)s with %(share)d %% of the traffic.") % words)
-    ring(model)
+    row_claim.record(model, EventLevel.INFO, _("You asked for %(model)s with %(share)d %% of the traffic.") % words)
+    notify(model)
 
 
 def _same(model: DeployedModel, request_hash: str) -> DeployedModel:
@@ -140,9 +140,9 @@ def undeploy(endpoint: Endpoint, deployed_model_id: str, split: Mapping[str, int
         if model.state == DeployedState.READY:
             traffic_split.check(split, set(row.traffic) - {deployed_model_id})
         _ask_away(model, dict(split), timezone.now())
-        row_lease.record(model, EventLevel.INFO, _("You asked to undeploy %s.") % model.display_name)
+        row_claim.record(model, EventLevel.INFO, _("You asked to undeploy %s.") % model.display_name)
         endpoint_state.hand_over(row)
-        ring(model)
+        notify(model)
         audit.record("deployed_model.undeploy", model, facts={"endpoint": str(row.pk)})
     endpoint.refresh_from_db()
     return model
@@ -154,7 +154,7 @@ def end_all(endpoint: Endpoint, now: datetime) -> None:
         if model.state != DeployedState.UNDEPLOYING:
             _ask_away(model, {}, now)
             if not model.comes_with_endpoint:
-                row_lease.record(model, EventLevel.INFO, _("You asked to undeploy %s.") % model.display_name)
+                row_claim.record(model, EventLevel.INFO, _("You asked to undeploy %s.") % model.display_name)
 
 
 def _ask_away(model: DeployedModel, split: dict[str, int], now: datetime) -> None:
@@ -174,14 +174,14 @@ def _ask_away(model: DeployedModel, split: dict[str, int], now: datetime) -> Non
 
 
 def due(now: datetime) -> list[UUID]:
-    return row_lease.due(DeployedModel, now)
+    return row_claim.due(DeployedModel, now)
 
 
 def advance(model_id: UUID, now: datetime) -> bool:
-    claimed = row_lease.claim(DeployedModel, model_id, now)
-    return claimed is not None and row_lease.run(claimed, model_steps.step, ring)
+    claimed = row_claim.claim(DeployedModel, model_id, now)
+    return claimed is not None and row_claim.run(claimed, model_steps.step, notify)
 
 
-def ring(model: DeployedModel) -> None:
+def notify(model: DeployedModel) -> None:
     topics = [f"endpoint-{model.endpoint_id}", "endpoints"]
-    live.ring(model.owner_id, *topics, *([f"job-{model.job_id}"] if model.job_id else []))
+    live.notify(model.owner_id, *topics, *([f"job-{model.job_id}"] if model.job_id else []))

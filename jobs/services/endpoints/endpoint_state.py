@@ -10,7 +10,7 @@ from uuid import UUID
 
 from jobs.models import DeployedModel, Endpoint, EventLevel
 from jobs.services.notifications import notifications
-from jobs.services.remote import row_lease
+from jobs.services.remote import row_claim
 from jobs.states import DEPLOYED_TRANSITIONS, ENDPOINT_TRANSITIONS, DeployedState, EndpointState, Phase, check
 from jobs.text.deferred import gettext as _
 from jobs.vertex.port import RemoteEndpoint
@@ -38,8 +38,8 @@ def _read_remote(endpoint: Endpoint, remote: RemoteEndpoint, now: datetime) -> d
     if endpoint.state not in policies.SERVING:
         return {}
     dns = remote.dedicated_dns or endpoint.dedicated_dns
-    again = WATCH if dns or endpoint.shared_address else row_lease.poll_seconds()
-    return {"traffic": traffic.seen(remote), "dedicated_dns": dns, "next_check_at": now + again}
+    again = WATCH if dns or endpoint.shared_address else row_claim.poll_seconds()
+    return {"traffic": traffic.read_split(remote), "dedicated_dns": dns, "next_check_at": now + again}
 
 
 def _existence(endpoint: Endpoint, model: DeployedModel) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def _close(row: DeployedModel, now: datetime, sentence: str) -> None:
     row.operation_name = row.notice = ""
     row.save()
     if sentence:
-        row_lease.record(row, EventLevel.INFO, sentence)
+        row_claim.record(row, EventLevel.INFO, sentence)
 
 
 def hand_over(endpoint: Endpoint) -> None:

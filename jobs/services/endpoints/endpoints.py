@@ -19,7 +19,7 @@ from jobs.models import DeployedModel, Endpoint, EventLevel, LeaseKind, Publishe
 from jobs.services import audit
 from jobs.services.costs import spending
 from jobs.services.notifications import notifications
-from jobs.services.remote import row_lease
+from jobs.services.remote import row_claim
 from jobs.services.remote.create_once import fingerprint
 from jobs.services.storage import policies as storage_policies
 from jobs.services.tuned_models import checkpoints, policies as tuned_model_policies
@@ -96,7 +96,7 @@ def deploy_for_job(job: TuningJob) -> Endpoint:
         display_name=job.endpoint_display_name or job.display_name,
         job=job,
         accepts_licence=job.accepts_licence,
-        machine=offered_machine(job.base_model, job.machine_type),
+        machine=find_machine(job.base_model, job.machine_type),
         lease_hours=job.endpoint_lease_hours,
         min_replicas=job.endpoint_min_replicas,
         max_replicas=job.endpoint_max_replicas,
@@ -114,7 +114,7 @@ def deploy_again(endpoint: Endpoint) -> Endpoint:
     return _create(key, endpoint.owner, _columns_of(endpoint), automatic=False)
 
 
-def offered_machine(model: str, machine_type: str) -> Machine | None:
+def find_machine(model: str, machine_type: str) -> Machine | None:
     """The machine with the accelerators that the catalogue offers it with."""
     if not machine_type:
         return None
@@ -141,8 +141,8 @@ def _create(key: UUID, owner: User, columns: dict[str, Any], *, automatic: bool)
             endpoint.save(force_insert=True)
             model.save(force_insert=True)
             message = _("The endpoint %s was created to serve the model.") % endpoint.display_name
-            row_lease.record(model, EventLevel.INFO, message)
-            ring(endpoint)
+            row_claim.record(model, EventLevel.INFO, message)
+            notify(endpoint)
             audit.record("endpoint.deploy", endpoint, facts={"automatic": automatic})
     except IntegrityError:
         twin = {"job_id": columns["job_id"], "automatic": True} if automatic else {"pk": key}
@@ -168,7 +168,7 @@ def _rows(
 
 
 def _price(endpoint: Endpoint, model: DeployedModel) -> Decimal | None:
-    hours = spending.counted_hours(endpoint, timezone.now())
+    hours = spending.count_hours(endpoint, timezone.now())
     return spending.deployment_usd(model.machine_type, model.max_replicas, hours)
 
 
@@ -219,13 +219,13 @@ def _same(endpoint: Endpoint, request_hash: str) -> Endpoint:
 def request_replicas(model: DeployedModel, *, minimum: int, maximum: int) -> None:
     """Fewer or more machines from now on; each is paid for. The same numbers again are no second change."""
     if scaling.ask(model, minimum=minimum, maximum=maximum):
-        deployed_models.ring(model)
+        deployed_models.notify(model)
 
 
 def request_traffic(endpoint: Endpoint, split: Mapping[str, int]) -> None:
     """Other shares for the models on it from now on, by deployed model id."""
     if traffic.ask(endpoint, split):
-        ring(endpoint)
+        notify(endpoint)
 
 
 def request_undeploy(endpoint: Endpoint, *, because: str = "") -> None:
@@ -266,20 +266,20 @@ def _ask(row: Endpoint, wanted: EndpointState, state: EndpointState) -> None:
     row.save()
     if row.state == EndpointState.DELETED:
         notifications.note_closed(row)
-    ring(row)
+    notify(row)
 
 
 def due(now: datetime) -> list[UUID]:
-    return row_lease.due(Endpoint, now)
+    return row_claim.due(Endpoint, now)
 
 
 def advance(endpoint_id: UUID, now: datetime) -> bool:
     """Claims the endpoint and does the next step of it. True when the step after that could be done at once."""
-    claimed = row_lease.claim(Endpoint, endpoint_id, now)
-    return claimed is not None and row_lease.run(claimed, steps.step, ring)
+    claimed = row_claim.claim(Endpoint, endpoint_id, now)
+    return claimed is not None and row_claim.run(claimed, steps.step, notify)
 
 
-def ring(endpoint: Endpoint) -> None:
+def notify(endpoint: Endpoint) -> None:
     topics = [f"endpoint-{endpoint.pk}", "endpoints"]
     job_id = endpoint.model.job_id
-    live.ring(endpoint.owner_id, *topics, *([f"job-{job_id}"] if job_id else []))
+    live.notify(endpoint.owner_id, *topics, *([f"job-{job_id}"] if job_id else []))

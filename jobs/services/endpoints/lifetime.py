@@ -14,7 +14,7 @@ from jobs.models import Endpoint, EventLevel, LeaseKind, Message
 from jobs.models.endpoint import LONGEST_LEASE
 from jobs.services import audit
 from jobs.services.costs import spending
-from jobs.services.remote.row_lease import record
+from jobs.services.remote.row_claim import record
 from jobs.states import EndpointState
 from jobs.text.deferred import gettext as _, ngettext
 
@@ -31,7 +31,7 @@ def set_lease(endpoint: Endpoint, *, kind: str, hours: int | None) -> None:
         policies.check_can_set_lease(row)
         if (row.lease_kind, row.lease_hours) != (kind, hours):
             now = timezone.now()
-            before = spending.counted_until(row, now)
+            before = spending.end_of_count(row, now)
             row.lease_kind, row.lease_hours = kind, hours
             row.undeploy_at = endpoints.lease_end(row, now)
             _reserve(row, before, now, key=uuid4())
@@ -51,7 +51,7 @@ def extend(endpoint: Endpoint, *, seen: datetime) -> bool:
         assert row.lease_hours is not None
         if row.undeploy_at != seen:
             return False
-        before, longest = spending.counted_until(row, now), now + timedelta(hours=LONGEST_LEASE)
+        before, longest = spending.end_of_count(row, now), now + timedelta(hours=LONGEST_LEASE)
         row.undeploy_at = min(max(row.undeploy_at, now) + timedelta(hours=row.lease_hours), longest)
         _reserve(row, before, now, key=uuid5(row.pk, f"extend {seen.isoformat()}"))
         hours = row.lease_hours
@@ -69,7 +69,7 @@ def _reserve(row: Endpoint, before: datetime | None, now: datetime, *, key: UUID
 def _keep(row: Endpoint, sentence: str) -> None:
     row.save(update_fields=["lease_kind", "lease_hours", "undeploy_at", "updated_at"])
     record(row, EventLevel.INFO, sentence)
-    endpoints.ring(row)
+    endpoints.notify(row)
 
 
 def _sentence(row: Endpoint) -> str:

@@ -13,9 +13,9 @@ from typing import Any
 from django.conf import settings
 
 from jobs.models import DeployedModel, EventLevel
-from jobs.services.remote.create_once import UNSENT, UNSURE, Submission
-from jobs.services.remote.row_lease import NOW, Claim, Event, Outcome, pause, poll_seconds
-from jobs.states import DEPLOYED_LIVE, DeployedState, EndpointState, Phase
+from jobs.services.remote.create_once import Submission
+from jobs.services.remote.row_claim import NOW, Claim, Event, Outcome, pause, poll_seconds
+from jobs.states import DEPLOYED_LIVE, UNSENT, UNSURE, DeployedState, EndpointState, Phase
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import AlreadyExists, NotFound, Refused, VertexError
@@ -29,13 +29,13 @@ MACHINE = ("machine_type", "accelerator_type", "accelerator_count")
 
 
 def step(claimed: Claim[DeployedModel]) -> Outcome:
-    outcome = _timed(claimed, _step(claimed))
+    outcome = _record_stage_time(claimed, _step(claimed))
     if outcome.also or not {"state", "phase", "resource_name"} & set(outcome.changes):
         return outcome
     return replace(outcome, also=partial(endpoint_state.follow_model, claimed.row.pk, claimed.now))
 
 
-def _timed(claimed: Claim[DeployedModel], outcome: Outcome) -> Outcome:
+def _record_stage_time(claimed: Claim[DeployedModel], outcome: Outcome) -> Outcome:
     """Remembers when each stage of the deployment was seen first."""
     row = claimed.row
     stage = outcome.changes.get("stage", "")
@@ -51,7 +51,7 @@ def _step(claimed: Claim[DeployedModel]) -> Outcome:
         return Outcome(None)
     if row.phase == Phase.CLOSED:
         # It failed while somebody asked to take it away.
-        return gone(claimed, None)
+        return settle_undeployed(claimed, None)
     if row.phase in UNSENT:
         return _begin(claimed)
     if row.phase in UNSURE:
@@ -65,11 +65,11 @@ def _begin(claimed: Claim[DeployedModel]) -> Outcome:
     """On an endpoint that exists, the model has to be in the registry first, which costs nothing."""
     row = claimed.row
     if row.state == DeployedState.UNDEPLOYING:
-        return gone(claimed, None)
+        return settle_undeployed(claimed, None)
     if row.comes_with_endpoint:
         return _submit(claimed)
     if row.endpoint.state != EndpointState.READY:
-        return _failed(claimed, "FAILED_PRECONDITION", _("The endpoint is not ready any more."))
+        return _fail(claimed, "FAILED_PRECONDITION", _("The endpoint is not ready any more."))
     if row.operation_name:
         return _follow_upload(claimed)
     return _submit(claimed) if row.model_resource_name else _upload(claimed)
@@ -80,24 +80,24 @@ def _upload(claimed: Claim[DeployedModel]) -> Outcome:
     try:
         return Outcome(NOW, {"operation_name": get_gateway().deployment.upload_model(existing_spec(claimed.row))})
     except AlreadyExists:
-        return _uploaded(claimed)
+        return _settle_upload(claimed)
     except Refused as error:
-        return _failed(claimed, error.code, str(error))
+        return _fail(claimed, error.code, str(error))
 
 
-def _uploaded(claimed: Claim[DeployedModel]) -> Outcome:
+def _settle_upload(claimed: Claim[DeployedModel]) -> Outcome:
     return Outcome(NOW, {"operation_name": "", "model_resource_name": _model_name(claimed.row), "notice": ""})
 
 
 def _follow_upload(claimed: Claim[DeployedModel]) -> Outcome:
     operation = _operation(claimed.row)
     if operation is None:
-        return _uploaded(claimed)
+        return _settle_upload(claimed)
     if not operation.done:
         return Outcome(poll_seconds())
     if operation.error:
-        return _failed(claimed, operation.error.code, operation.error.message)
-    return _uploaded(claimed)
+        return _fail(claimed, operation.error.code, operation.error.message)
+    return _settle_upload(claimed)
 
 
 def _submit(claimed: Claim[DeployedModel]) -> Outcome:
@@ -115,7 +115,7 @@ def _follow(claimed: Claim[DeployedModel]) -> Outcome:
     if operation.error and row.state == DeployedState.DEPLOYING:
         return _not_deployed(claimed, operation.error)
     if row.state == DeployedState.READY:
-        return scaling.ended(claimed, operation.error)
+        return scaling.settle(claimed, operation.error)
     if operation.error:
         return Outcome(pause(), {"operation_name": "", "stage": BROKEN, "notice": operation.error.message})
     return Outcome(NOW, {"operation_name": "", "stage": DONE})
@@ -142,7 +142,7 @@ def _stage(row: DeployedModel) -> str:
 def _look_deploying(claimed: Claim[DeployedModel]) -> Outcome:
     row, remote = claimed.row, get(claimed.row)
     if remote is None:
-        return missing(claimed, _failed(claimed, "NOT_FOUND", _("It is gone from Vertex AI. Deploy it again.")))
+        return missing(claimed, _fail(claimed, "NOT_FOUND", _("It is gone from Vertex AI. Deploy it again.")))
     found = on(remote, row)
     if found and (found.available_replicas != 0 or found.is_asleep):
         return _ready(claimed, remote, found)
@@ -152,7 +152,7 @@ def _look_deploying(claimed: Claim[DeployedModel]) -> Outcome:
     if deployment and not deployment.done:
         return Outcome(poll_seconds(), {"operation_name": deployment.name, "stage": deployment.stage})
     if claimed.now - (row.submit_started_at or row.created_at) > PATIENCE:
-        return _failed(claimed, "DEADLINE_EXCEEDED", _("No model was deployed within two hours. Delete it, try again."))
+        return _fail(claimed, "DEADLINE_EXCEEDED", _("No model was deployed within two hours. Delete it, try again."))
     return Outcome(poll_seconds(), {"empty_looks": 0, "notice": ""})
 
 
@@ -175,7 +175,7 @@ def _ready(claimed: Claim[DeployedModel], remote: RemoteEndpoint, found: RemoteD
 def _ready_words(row: DeployedModel, remote: RemoteEndpoint, found: RemoteDeployedModel) -> str:
     if row.comes_with_endpoint:
         return _("The endpoint %s is ready.") % row.endpoint.display_name
-    words = {"model": row.display_name, "share": traffic.seen(remote)[found.id]}
+    words = {"model": row.display_name, "share": traffic.read_split(remote)[found.id]}
     return _("%(model)s is deployed and gets %(share)d %% of the traffic.") % words
 
 
@@ -195,7 +195,7 @@ def _look_undeploying(claimed: Claim[DeployedModel]) -> Outcome:
         return _undeploy(claimed, remote, found)
     if remote and (outcome := still_deploying(claimed)):
         return outcome
-    return gone(claimed, remote)
+    return settle_undeployed(claimed, remote)
 
 
 def _undeploy(claimed: Claim[DeployedModel], remote: RemoteEndpoint, found: RemoteDeployedModel) -> Outcome:
@@ -204,7 +204,7 @@ def _undeploy(claimed: Claim[DeployedModel], remote: RemoteEndpoint, found: Remo
     others = DeployedModel.objects.filter(endpoint=row.endpoint_id, state=DeployedState.UNDEPLOYING).exclude(pk=row.pk)
     if others.exclude(operation_name="").exists():
         return Outcome(poll_seconds())
-    split = traffic_split.without(traffic.seen(remote), found.id, row.split_after)
+    split = traffic_split.without(traffic.read_split(remote), found.id, row.split_after)
     try:
         operation = get_gateway().deployment.undeploy(row.resource_name, found.id, split)
     except NotFound:
@@ -212,7 +212,7 @@ def _undeploy(claimed: Claim[DeployedModel], remote: RemoteEndpoint, found: Remo
     return Outcome(NOW, {"operation_name": operation, "notice": "", "stage": DONE})
 
 
-def gone(claimed: Claim[DeployedModel], remote: RemoteEndpoint | None) -> Outcome:
+def settle_undeployed(claimed: Claim[DeployedModel], remote: RemoteEndpoint | None) -> Outcome:
     """While its endpoint stays, it leaves the registry, too; else it goes from there together with the endpoint."""
     row = claimed.row
     stays = row.endpoint.state in policies.SERVING
@@ -230,10 +230,10 @@ def _not_deployed(claimed: Claim[DeployedModel], error: RemoteError) -> Outcome:
     local = _("%s. Put that right on the machine that serves it, then deploy again.")
     elsewhere = _("%s. Choose another machine or region, or deploy again.")
     sentence = (local if settings.VERTEX_API_ENDPOINT else elsewhere) % error.message.rstrip(".")
-    return _failed(claimed, error.code, sentence)
+    return _fail(claimed, error.code, sentence)
 
 
-def _failed(claimed: Claim[DeployedModel], code: str, reason: str) -> Outcome:
+def _fail(claimed: Claim[DeployedModel], code: str, reason: str) -> Outcome:
     """Of an endpoint that never served, what is left is deleted together with it."""
     row = claimed.row
     sentence = _("%(model)s was not deployed: %(reason)s") % {"model": row.display_name, "reason": reason}

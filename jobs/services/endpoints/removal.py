@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from jobs.models import DeployedModel, Endpoint, EventLevel
-from jobs.services.remote.row_lease import NOW, Claim, Outcome, pause, poll_seconds
+from jobs.services.remote.row_claim import NOW, Claim, Outcome, pause, poll_seconds
 from jobs.states import EndpointState, Phase
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
@@ -26,8 +26,8 @@ def look_undeploying(claimed: Claim[Endpoint]) -> Outcome:
         return outcome
     remote = get(claimed.row)
     if remote is None:
-        return deleted(claimed)
-    return _undeploy(claimed, remote) if remote.deployed_models else undeployed(claimed)
+        return settle_deleted(claimed)
+    return _undeploy(claimed, remote) if remote.deployed_models else settle_undeployed(claimed)
 
 
 def look_deleting(claimed: Claim[Endpoint]) -> Outcome:
@@ -65,7 +65,7 @@ def still_deploying(claimed: Claim[DeployedModel]) -> Outcome | None:
 
 def _undeploy(claimed: Claim[Endpoint], remote: RemoteEndpoint) -> Outcome:
     """The one with the least traffic first: what it has goes to those that are still there."""
-    split = traffic.seen(remote)
+    split = traffic.read_split(remote)
     chosen = min(split, key=lambda key: split[key])
     rest = traffic_split.without(split, chosen)
     try:
@@ -83,7 +83,7 @@ def _delete_models(claimed: Claim[Endpoint]) -> Outcome:
     being deleted."""
     left = claimed.row.deployed_models.exclude(model_resource_name="").first()
     if left is None:
-        return deleted(claimed, claimed.row.notice)
+        return settle_deleted(claimed, claimed.row.notice)
     deployment, also = get_gateway().deployment, partial(_forget, left)
     try:
         operation = deployment.delete_model(deployment.model_name(left.model_user_id))
@@ -98,7 +98,7 @@ def _forget(row: DeployedModel) -> None:
     DeployedModel.objects.filter(pk=row.pk).update(model_resource_name="")
 
 
-def deleted(claimed: Claim[Endpoint], notice: str = "") -> Outcome:
+def settle_deleted(claimed: Claim[Endpoint], notice: str = "") -> Outcome:
     changes = {
         "state": EndpointState.DELETED, "phase": Phase.CLOSED, "operation_name": "", "ended_at": claimed.now,
         "notice": notice,
@@ -107,7 +107,7 @@ def deleted(claimed: Claim[Endpoint], notice: str = "") -> Outcome:
     return Outcome(None, changes, [(EventLevel.INFO, sentence)], also=_closing(claimed))
 
 
-def undeployed(claimed: Claim[Endpoint], notice: str = "") -> Outcome:
+def settle_undeployed(claimed: Claim[Endpoint], notice: str = "") -> Outcome:
     changes = {
         "state": EndpointState.UNDEPLOYED, "ended_at": claimed.now, "notice": notice, "undeploy_at": None,
         "is_asleep": False, "traffic": {}, "traffic_asked_at": None,

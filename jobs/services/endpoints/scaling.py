@@ -13,7 +13,7 @@ from django.utils import timezone
 from jobs.models import DeployedModel, Endpoint, EventLevel
 from jobs.services import audit
 from jobs.services.costs import spending
-from jobs.services.remote.row_lease import NOW, Claim, Event, Outcome, poll_seconds, record
+from jobs.services.remote.row_claim import NOW, Claim, Event, Outcome, poll_seconds, record
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, Refused
@@ -32,7 +32,7 @@ def ask(model: DeployedModel, *, minimum: int, maximum: int) -> bool:
         if (row.min_replicas, row.max_replicas) == (minimum, maximum):
             return False
         if (more := maximum - row.max_replicas) > 0:
-            usd = spending.deployment_usd(row.machine_type, more, spending.counted_hours(endpoint, timezone.now()))
+            usd = spending.deployment_usd(row.machine_type, more, spending.count_hours(endpoint, timezone.now()))
             spending.reserve(row.owner, row.pk, {uuid4(): usd})
         row.min_replicas, row.max_replicas = minimum, maximum
         row.replicas_asked_at = row.next_check_at = timezone.now()
@@ -68,38 +68,38 @@ def change(claimed: Claim[DeployedModel], model: RemoteDeployedModel) -> Outcome
     """Sends what is wanted, unless it is so already."""
     row = claimed.row
     if model.min_replicas is None:
-        return refused(claimed, _("It does not run on machines of its own."))
+        return settle_refused(claimed, _("It does not run on machines of its own."))
     if not differs(row, model):
-        return changed(claimed)
+        return settle_changed(claimed)
     try:
         operation = get_gateway().deployment.scale(row.resource_name, model.id, row.min_replicas, row.max_replicas)
     except NotFound:
         return Outcome(poll_seconds())
     except Refused as error:
-        return refused(claimed, str(error))
+        return settle_refused(claimed, str(error))
     return Outcome(NOW, {"operation_name": operation, "replicas_sent_at": row.replicas_asked_at, "notice": ""})
 
 
-def ended(claimed: Claim[DeployedModel], error: RemoteError | None) -> Outcome:
+def settle(claimed: Claim[DeployedModel], error: RemoteError | None) -> Outcome:
     """The operation is over. Asked for other numbers meanwhile, they are sent next."""
     if claimed.row.replicas_sent_at != claimed.row.replicas_asked_at:
         return Outcome(NOW, {"operation_name": ""})
-    return refused(claimed, error.message) if error else changed(claimed)
+    return settle_refused(claimed, error.message) if error else settle_changed(claimed)
 
 
-def changed(claimed: Claim[DeployedModel]) -> Outcome:
+def settle_changed(claimed: Claim[DeployedModel]) -> Outcome:
     row = claimed.row
     sentence = _("It runs with %s replicas now.") % words(row.min_replicas, row.max_replicas)
-    return _ended(row, (EventLevel.INFO, sentence))
+    return _settle(row, (EventLevel.INFO, sentence))
 
 
-def refused(claimed: Claim[DeployedModel], reason: str) -> Outcome:
+def settle_refused(claimed: Claim[DeployedModel], reason: str) -> Outcome:
     """The next look puts the numbers back to those that Vertex AI has."""
     sentence = _("The number of replicas was not changed: %s") % reason
-    return _ended(claimed.row, (EventLevel.WARNING, sentence), reason)
+    return _settle(claimed.row, (EventLevel.WARNING, sentence), reason)
 
 
-def _ended(row: DeployedModel, event: Event, reason: str = "") -> Outcome:
+def _settle(row: DeployedModel, event: Event, reason: str = "") -> Outcome:
     changes = {"operation_name": "", "replicas_asked_at": None, "notice": ""}
     return Outcome(None, changes, [event], also=partial(_look_soon, row.endpoint_id), reason=reason)
 

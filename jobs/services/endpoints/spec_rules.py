@@ -5,7 +5,7 @@ from typing import Any
 
 from jobs.errors import InvalidValues, Problem
 from jobs.models import LeaseKind
-from jobs.models.endpoint import LONGEST_LEASE, MOST_REPLICAS
+from jobs.models.endpoint import LONGEST_LEASE, MAX_REPLICAS
 from jobs.models.fields.names import name_problem
 from jobs.text.deferred import gettext as _
 
@@ -28,7 +28,7 @@ def find_problems(values: Values) -> list[Problem]:
 
 
 def replicas_remedy() -> str:
-    return _("Write a whole number from 1 to %(most)d.") % {"most": MOST_REPLICAS}
+    return _("Write a whole number from 1 to %(most)d.") % {"most": MAX_REPLICAS}
 
 
 def hours_remedy() -> str:
@@ -48,7 +48,7 @@ def _model_name(values: Values) -> Iterator[Problem]:
 
 
 def _replicas(values: Values) -> Iterator[Problem]:
-    wrong = [name for name in ("min_replicas", "max_replicas") if not is_whole(values[name], MOST_REPLICAS)]
+    wrong = [name for name in ("min_replicas", "max_replicas") if not is_whole(values[name], MAX_REPLICAS)]
     for name in wrong:
         yield Problem("out_of_range", name, replicas_remedy())
     if not wrong and values["max_replicas"] < values["min_replicas"]:

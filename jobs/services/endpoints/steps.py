@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from jobs.models import Endpoint
-from jobs.services.remote.row_lease import NOW, Claim, Outcome, pause, poll_seconds
+from jobs.services.remote.row_claim import NOW, Claim, Outcome, pause, poll_seconds
 from jobs.states import EndpointState, Phase
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
@@ -17,7 +17,7 @@ from jobs.vertex.port import RemoteDeployedModel, RemoteEndpoint
 
 from . import endpoint_state, traffic
 from .endpoint_state import WATCH
-from .removal import deleted, get, look_deleting, look_undeploying, missing, undeployed
+from .removal import get, look_deleting, look_undeploying, missing, settle_deleted, settle_undeployed
 
 
 def step(claimed: Claim[Endpoint]) -> Outcome:
@@ -46,11 +46,11 @@ def _look_ready(claimed: Claim[Endpoint]) -> Outcome:
     """Others can change it behind our back: the row follows."""
     row, remote = claimed.row, get(claimed.row)
     if remote is None:
-        return missing(claimed, deleted(claimed, _("It was deleted outside this console.")))
+        return missing(claimed, settle_deleted(claimed, _("It was deleted outside this console.")))
     if not remote.deployed_models:
         if row.deployed_models.transient().exists():
             return Outcome(poll_seconds())
-        return undeployed(claimed, _("Its model was undeployed outside this console."))
+        return settle_undeployed(claimed, _("Its model was undeployed outside this console."))
     if row.traffic_asked_at:
         return traffic.change(claimed, remote)
     return _follow_remote(claimed, remote)
@@ -65,7 +65,7 @@ def _follow_remote(claimed: Claim[Endpoint], remote: RemoteEndpoint) -> Outcome:
     again = poll_seconds() if idle or not has_address else WATCH
     changes = {
         "dedicated_dns": dns, "notice": notice, "empty_looks": 0, "is_asleep": asleep,
-        "traffic": traffic.seen(remote),
+        "traffic": traffic.read_split(remote),
     }  # fmt: skip
     return Outcome(again, changes, also=partial(endpoint_state.follow_endpoint, claimed.row.pk, remote, claimed.now))
 

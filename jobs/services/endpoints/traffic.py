@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from jobs.models import DeployedModel, Endpoint, EventLevel
 from jobs.services import audit
-from jobs.services.remote.row_lease import NOW, Claim, Outcome, record
+from jobs.services.remote.row_claim import NOW, Claim, Outcome, record
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import Refused
@@ -47,7 +47,7 @@ def names(endpoint: Endpoint) -> dict[str, str]:
     return dict(DeployedModel.objects.filter(endpoint=endpoint).values_list("deployed_model_id", "display_name"))
 
 
-def answered_by(endpoint: Endpoint, deployed_model_id: str) -> str:
+def answering_model(endpoint: Endpoint, deployed_model_id: str) -> str:
     """Which of several models answered, in words that outlive it; empty where there is but one."""
     if len(endpoint.traffic) < 2:
         return ""
@@ -55,26 +55,26 @@ def answered_by(endpoint: Endpoint, deployed_model_id: str) -> str:
     return f"{endpoint.display_name} · {name or _('model unknown: the server did not tell')}"[:300]
 
 
-def seen(remote: RemoteEndpoint) -> dict[str, int]:
+def read_split(remote: RemoteEndpoint) -> dict[str, int]:
     """With those that get nothing."""
     return {model.id: remote.traffic_split.get(model.id, 0) for model in remote.deployed_models}
 
 
 def change(claimed: Claim[Endpoint], remote: RemoteEndpoint) -> Outcome:
     """Sends what is wanted, unless it is so already."""
-    row, now = claimed.row, seen(remote)
+    row, now = claimed.row, read_split(remote)
     if set(row.traffic_wanted) != set(now):
-        return _refused(row, now, _("The models on the endpoint changed meanwhile."))
+        return _settle_refused(row, now, _("The models on the endpoint changed meanwhile."))
     if row.traffic_wanted != now:
         try:
             get_gateway().deployment.share_traffic(row.resource_name, row.traffic_wanted)
         except Refused as error:
-            return _refused(row, now, str(error))
+            return _settle_refused(row, now, str(error))
     changes: dict[str, Any] = {"traffic": row.traffic_wanted, "traffic_asked_at": None, "notice": ""}
     sentence = _("Traffic is shared so now: %s.") % words(row, row.traffic_wanted)
     return Outcome(NOW, changes, [(EventLevel.INFO, sentence)])
 
 
-def _refused(row: Endpoint, now: dict[str, int], reason: str) -> Outcome:
+def _settle_refused(row: Endpoint, now: dict[str, int], reason: str) -> Outcome:
     sentence = _("The shares of traffic were not changed: %s") % reason
     return Outcome(NOW, {"traffic": now, "traffic_asked_at": None}, [(EventLevel.WARNING, sentence)])

@@ -35,7 +35,7 @@ def share_remedy() -> str:
     return _("Write a whole number from 0 to 100.")
 
 
-def scaled(split: Mapping[str, int], total: int) -> dict[str, int]:
+def scale_split(split: Mapping[str, int], total: int) -> dict[str, int]:
     """The same proportions with another sum; what rounding leaves goes to the largest remainders, in order. Where
     nobody has a share, the first takes all."""
     whole = sum(split.values())
@@ -53,11 +53,11 @@ def with_new(split: Mapping[str, int], share: int) -> dict[str, int]:
     """The others keep their proportions. A model that is deployed alone takes all."""
     if not split:
         return {NEW: ALL}
-    return {NEW: share, **scaled(split, ALL - share)}
+    return {NEW: share, **scale_split(split, ALL - share)}
 
 
 def without(split: Mapping[str, int], gone: str, wanted: Mapping[str, int] | None = None) -> dict[str, int]:
     """For the models that stay, when one goes: `wanted` if it still fits them, else in proportion; {} for none."""
     kept = {key: share for key, share in split.items() if key != gone}
     fits = wanted and set(wanted) == set(kept) and sum(wanted.values()) == ALL
-    return dict(wanted or {}) if fits else scaled(kept, ALL)
+    return dict(wanted or {}) if fits else scale_split(kept, ALL)

@@ -17,7 +17,7 @@ from jobs.models.chat import MessageQuerySet
 from jobs.states import DeployedState, MessageState
 
 HOURS = 24
-MOST_READ = 20_000
+MAX_READ = 20_000
 BROKEN = frozenset({MessageState.FAILED, MessageState.INTERRUPTED})
 
 
@@ -78,7 +78,7 @@ def requests(endpoint: Endpoint, since: datetime) -> list[Request]:
     """The newest twenty thousand at most, oldest first."""
     columns = ("created_at", "state", "timings", "usage")
     found = _answers().filter(endpoint=endpoint, created_at__gte=since).order_by("-created_at")
-    rows = list(found.values_list(*columns)[:MOST_READ])
+    rows = list(found.values_list(*columns)[:MAX_READ])
     return [_request(*row) for row in reversed(rows)]
 
 

@@ -38,12 +38,12 @@ QUEUES: dict[str, Callable[[datetime], QuerySet[Any, Any]]] = {
     "tuning_job": lambda now: TuningJob.objects.due(now).values_list("next_check_at", flat=True),
     "endpoint": lambda now: Endpoint.objects.due(now).values_list("next_check_at", flat=True),
     "endpoint_model": lambda now: DeployedModel.objects.due(now).values_list("next_check_at", flat=True),
-    "answer": lambda now: _unanswered().values_list("created_at", flat=True),
+    "answer": lambda now: _waiting_answers().values_list("created_at", flat=True),
     "delivery": lambda now: Delivery.objects.due(now).values_list("next_try_at", flat=True),
 }
 
 
-def _unanswered() -> QuerySet[Message]:
+def _waiting_answers() -> QuerySet[Message]:
     return Message.objects.filter(state=MessageState.WAITING).order_by("created_at")
 
 

@@ -17,7 +17,7 @@ from django.utils import timezone
 from jobs import live
 from jobs.errors import StoreUnavailable
 from jobs.files import store
-from jobs.models import Heartbeat, Installation, PartState, ProbeResult
+from jobs.models import Heartbeat, Installation, ProbeResult, ServiceState
 from jobs.services.accounts import accounts
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
@@ -39,14 +39,14 @@ Step = dict[str, str]
 class Found:
     """`steps` in the order tried; the first that is not OK is the last that was tried."""
 
-    state: PartState = PartState.OK
+    state: ServiceState = ServiceState.OK
     detail: str = ""
     steps: list[Step] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     latency_ms: int | None = None
 
     def fail(self, detail: str) -> None:
-        self.state, self.detail = PartState.FAILED, detail
+        self.state, self.detail = ServiceState.FAILED, detail
 
 
 def run(now: datetime) -> bool:
@@ -56,11 +56,11 @@ def run(now: datetime) -> bool:
     try:
         for name, probe in PROBES.items():
             if name != "files" or store.place():
-                _keep(name, _tried(probe))
+                _keep(name, _run(probe))
     finally:
         Heartbeat.objects.filter(name=NAME).update(detail="")
     for user_id in accounts.active_user_ids():
-        live.ring(user_id, "status")
+        live.notify(user_id, "status")
     return True
 
 
@@ -76,7 +76,7 @@ def _claim(now: datetime) -> bool:
     )
 
 
-def _tried(probe: Callable[[Found], None]) -> Found:
+def _run(probe: Callable[[Found], None]) -> Found:
     found = Found()
     began = time.perf_counter()
     try:
@@ -87,7 +87,7 @@ def _tried(probe: Callable[[Found], None]) -> Found:
             found.facts["lacks"] = "credentials"
     except Exception as error:
         logger.exception("A probe failed by itself")
-        found.state = PartState.UNKNOWN
+        found.state = ServiceState.UNKNOWN
         found.detail = _("The check itself failed: %s. The log of the worker says more.") % type(error).__name__
     if found.latency_ms is None and found.steps:
         found.latency_ms = round(1000 * (time.perf_counter() - began))
@@ -97,13 +97,13 @@ def _tried(probe: Callable[[Found], None]) -> Found:
 def _keep(name: str, found: Found) -> None:
     """A probe that could not be made leaves no figure. The log says once what is wrong, not at every try."""
     before = ProbeResult.objects.filter(name=name).first()
-    if found.state == PartState.FAILED and found.detail != (before.detail if before else ""):
+    if found.state == ServiceState.FAILED and found.detail != (before.detail if before else ""):
         logger.warning("The check of %s failed: %s", name, found.detail)
     fields = {
         "state": found.state,
         "detail": found.detail,
         "facts": {**found.facts, "steps": found.steps},
-        "latency_ms": found.latency_ms if found.state != PartState.UNKNOWN else None,
+        "latency_ms": found.latency_ms if found.state != ServiceState.UNKNOWN else None,
         "checked_at": timezone.now(),
     }
     ProbeResult.objects.update_or_create(name=name, defaults=fields)
@@ -112,18 +112,18 @@ def _keep(name: str, found: Found) -> None:
 @contextmanager
 def _step(found: Found, name: str) -> Iterator[None]:
     """Writes down how it went; what goes wrong goes on to whoever called."""
-    step = {"name": name, "state": str(PartState.OK)}
+    step = {"name": name, "state": str(ServiceState.OK)}
     found.steps.append(step)
     try:
         yield
     except (VertexError, StoreUnavailable):
-        step["state"] = str(PartState.FAILED)
+        step["state"] = str(ServiceState.FAILED)
         raise
 
 
-def _left_over(found: Found, names: tuple[str, ...]) -> None:
+def _add_skipped(found: Found, names: tuple[str, ...]) -> None:
     tried = {step["name"] for step in found.steps}
-    found.steps += [{"name": name, "state": str(PartState.UNKNOWN)} for name in names if name not in tried]
+    found.steps += [{"name": name, "state": str(ServiceState.UNKNOWN)} for name in names if name not in tried]
 
 
 STORAGE_STEPS = ("bucket", "write", "read", "delete")
@@ -132,12 +132,12 @@ STORAGE_STEPS = ("bucket", "write", "read", "delete")
 def storage(found: Found) -> None:
     if not settings.VERTEX_BUCKET:
         found.fail(_("No bucket is configured. Set VERTEX_BUCKET, for example gs://my-bucket, and start again."))
-        _left_over(found, STORAGE_STEPS)
+        _add_skipped(found, STORAGE_STEPS)
         return
     try:
         _round_trip(found)
     finally:
-        _left_over(found, STORAGE_STEPS)
+        _add_skipped(found, STORAGE_STEPS)
 
 
 def _round_trip(found: Found) -> None:
@@ -173,12 +173,12 @@ def vertex(found: Found) -> None:
     found.facts |= {"project": settings.VERTEX_PROJECT, "location": settings.VERTEX_LOCATION}
     if not settings.VERTEX_PROJECT:
         found.fail(_("No project is configured. Set VERTEX_PROJECT and start again."))
-        _left_over(found, VERTEX_STEPS)
+        _add_skipped(found, VERTEX_STEPS)
         return
     try:
         _connect(found)
     finally:
-        _left_over(found, VERTEX_STEPS)
+        _add_skipped(found, VERTEX_STEPS)
 
 
 def _connect(found: Found) -> None:
@@ -193,7 +193,7 @@ def _connect(found: Found) -> None:
         _say_where(found, error)
         raise
     found.latency_ms = round((timezone.now() - began).total_seconds() * 1000)
-    found.steps += [{"name": name, "state": str(PartState.OK)} for name in ("api", "rights")]
+    found.steps += [{"name": name, "state": str(ServiceState.OK)} for name in ("api", "rights")]
     if told is not None:
         found.facts["skew"] = _skew(told, began, timezone.now())
 
@@ -201,12 +201,12 @@ def _connect(found: Found) -> None:
 def _say_where(found: Found, error: VertexError) -> None:
     """Which of the things that a call needs was missing, by what was answered."""
     if error.is_about_credentials:
-        found.steps[0]["state"] = str(PartState.FAILED)
+        found.steps[0]["state"] = str(ServiceState.FAILED)
         return
     api_answers = error.code == "PERMISSION_DENIED" and not any(words in str(error) for words in API_IS_OFF)
-    found.steps.append({"name": "api", "state": str(PartState.OK if api_answers else PartState.FAILED)})
+    found.steps.append({"name": "api", "state": str(ServiceState.OK if api_answers else ServiceState.FAILED)})
     if api_answers:
-        found.steps.append({"name": "rights", "state": str(PartState.FAILED)})
+        found.steps.append({"name": "rights", "state": str(ServiceState.FAILED)})
 
 
 def _skew(told: datetime, began: datetime, ended: datetime) -> float:
@@ -220,11 +220,11 @@ def clock(found: Found) -> None:
     result = ProbeResult.objects.filter(name="vertex").first()
     skew = result.facts.get("skew") if result else None
     if skew is None:
-        found.state, found.detail = PartState.UNKNOWN, _("Vertex AI did not tell the time.")
+        found.state, found.detail = ServiceState.UNKNOWN, _("Vertex AI did not tell the time.")
         return
     found.facts["skew"] = skew
     if abs(skew) > SKEW_SHOWN:
-        found.state = PartState.FAILED if abs(skew) > SKEW_REFUSED else PartState.WARNING
+        found.state = ServiceState.FAILED if abs(skew) > SKEW_REFUSED else ServiceState.WARNING
         found.detail = _("The clock of this machine differs from Google's by %(seconds)d seconds.") % {"seconds": skew}
 
 
@@ -244,7 +244,7 @@ def files(found: Found) -> None:
         with _step(found, "delete"):
             store.delete(name)
     finally:
-        _left_over(found, FILES_STEPS)
+        _add_skipped(found, FILES_STEPS)
 
 
 def _read_back(name: str, content: bytes) -> None:

@@ -71,5 +71,5 @@ KINDS: dict[str, dict[str, Check]] = {
 }
 
 
-def asked(checks: dict[str, Check], now: datetime) -> dict[str, str]:
+def run_checks(checks: dict[str, Check], now: datetime) -> dict[str, str]:
     return {name: check(now) for name, check in checks.items()}

@@ -20,7 +20,7 @@ from django.db import Error as DatabaseError, connection
 
 from jobs import shortages
 from jobs.files import store
-from jobs.models import DeployedModel, Endpoint, Heartbeat, Message, PartState, ProbeResult, ProcessReport, TuningJob
+from jobs.models import DeployedModel, Endpoint, Heartbeat, Message, ProbeResult, ProcessReport, ServiceState, TuningJob
 from jobs.states import MessageState
 from jobs.text.deferred import gettext as _
 
@@ -40,11 +40,11 @@ PROBED = ("storage", "vertex", "clock", "files")
 
 
 @dataclass(frozen=True)
-class Part:
+class Service:
     """`problem` is a sentence, empty when all is well. `checked_at` None: never."""
 
     name: str
-    state: PartState
+    state: ServiceState
     problem: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     checked_at: datetime | None = None
@@ -52,10 +52,10 @@ class Part:
 
     @property
     def is_problem(self) -> bool:
-        return self.state in {PartState.FAILED, PartState.WARNING}
+        return self.state in {ServiceState.FAILED, ServiceState.WARNING}
 
 
-def parts(now: datetime) -> list[Part]:
+def list_services(now: datetime) -> list[Service]:
     """All but the database's own failure can be told: without it there is no page."""
     beats = {beat.name: beat for beat in Heartbeat.objects.filter(name__in=("worker", "beat"))}
     kept = {result.name: result for result in ProbeResult.objects.filter(name__in=PROBED)}
@@ -68,23 +68,23 @@ def parts(now: datetime) -> list[Part]:
         report_on("chat", found, now),
         report_on("web", found, now),
         scheduler(beats.get("beat"), the_worker, now),
-        *(stored(name, kept.get(name), now) for name in PROBED if name != "files" or store.place()),
+        *(load_service(name, kept.get(name), now) for name in PROBED if name != "files" or store.place()),
         live_stream(now),
         disk(now),
     ]
 
 
-def counted(found: Iterable[Part]) -> dict[PartState, int]:
-    states = [part.state for part in found]
-    return {state: states.count(state) for state in PartState}
+def count_states(found: Iterable[Service]) -> dict[ServiceState, int]:
+    states = [service.state for service in found]
+    return {state: states.count(state) for state in ServiceState}
 
 
-def database(now: datetime) -> Part:
+def database(now: datetime) -> Service:
     began = time.perf_counter()
     if problem := database_problem():
-        return Part("database", PartState.FAILED, problem, checked_at=now)
+        return Service("database", ServiceState.FAILED, problem, checked_at=now)
     facts = {"engine": connection.vendor}
-    return Part("database", PartState.OK, "", facts, now, _ms_since(began))
+    return Service("database", ServiceState.OK, "", facts, now, _ms_since(began))
 
 
 def database_problem() -> str:
@@ -97,7 +97,7 @@ def database_problem() -> str:
     return ""
 
 
-def broker(now: datetime) -> Part:
+def broker(now: datetime) -> Service:
     began = time.perf_counter()
     with _client() as client:
         try:
@@ -107,10 +107,10 @@ def broker(now: datetime) -> Part:
             waiting = {queue: int(client.llen(f"{prefix}{queue}")) for queue in QUEUES}
         except (redis.RedisError, OSError) as error:
             logger.warning("The broker does not answer: %s", error)
-            return Part("broker", PartState.FAILED, _("The broker does not answer."), checked_at=now)
-    found = Part("broker", PartState.OK, "", {"queues": waiting}, now, latency)
+            return Service("broker", ServiceState.FAILED, _("The broker does not answer."), checked_at=now)
+    found = Service("broker", ServiceState.OK, "", {"queues": waiting}, now, latency)
     if max(waiting.values()) > LONG_QUEUE:
-        return replace(found, state=PartState.WARNING, problem=_("Many messages wait to be read by a worker."))
+        return replace(found, state=ServiceState.WARNING, problem=_("Many messages wait to be read by a worker."))
     return found
 
 
@@ -141,7 +141,7 @@ def chat_problem(now: datetime) -> str:
         found = report_on("chat", processes.reports(now), now)
     except DatabaseError:
         return _("Unknown: the database does not answer.")
-    return found.problem if found.state in {PartState.FAILED, PartState.UNKNOWN} else ""
+    return found.problem if found.state in {ServiceState.FAILED, ServiceState.UNKNOWN} else ""
 
 
 def scheduler_problem(now: datetime) -> str:
@@ -151,7 +151,7 @@ def scheduler_problem(now: datetime) -> str:
         found = scheduler(beats.get("beat"), worker(beats.get("worker"), [], now), now)
     except DatabaseError:
         return _("Unknown: the database does not answer.")
-    return found.problem if found.state == PartState.FAILED else ""
+    return found.problem if found.state == ServiceState.FAILED else ""
 
 
 def _silence(beat: Heartbeat | None, now: datetime) -> str:
@@ -164,20 +164,20 @@ def _silence(beat: Heartbeat | None, now: datetime) -> str:
     return _why_untold() or _("The worker last reported %(seconds)d seconds ago.") % {"seconds": age.total_seconds()}
 
 
-def worker(beat: Heartbeat | None, found: list[ProcessReport], now: datetime) -> Part:
-    told = told_by(beat)
+def worker(beat: Heartbeat | None, found: list[ProcessReport], now: datetime) -> Service:
+    told = heartbeat_detail(beat)
     facts = {name: told.get(name, "") for name in ("version", "host", "since")} | {"waiting": oldest_wait(now)}
     workers = [one for one in found if one.kind == "worker"]
     facts["processes"] = [_line(one) for one in workers]
-    part = Part("worker", PartState.OK, _silence(beat, now), facts, beat.seen_at if beat else None)
-    if part.problem:
-        return replace(part, state=PartState.UNKNOWN if part.problem == _why_untold() else PartState.FAILED)
+    service = Service("worker", ServiceState.OK, _silence(beat, now), facts, beat.seen_at if beat else None)
+    if service.problem:
+        return replace(service, state=ServiceState.UNKNOWN if service.problem == _why_untold() else ServiceState.FAILED)
     if problem := _differs(facts["version"]) or _some_silent(workers, now):
-        return replace(part, state=PartState.WARNING, problem=problem)
+        return replace(service, state=ServiceState.WARNING, problem=problem)
     if facts["waiting"] > WAITS_LONG.total_seconds():
         text = _("Work has waited for %(seconds)d seconds: the worker does not keep up.")
-        return replace(part, state=PartState.WARNING, problem=text % {"seconds": facts["waiting"]})
-    return part
+        return replace(service, state=ServiceState.WARNING, problem=text % {"seconds": facts["waiting"]})
+    return service
 
 
 def _why_untold() -> str:
@@ -187,24 +187,24 @@ def _why_untold() -> str:
     return ""
 
 
-def report_on(kind: str, all_reports: list[ProcessReport], now: datetime) -> Part:
+def report_on(kind: str, all_reports: list[ProcessReport], now: datetime) -> Service:
     """Of processes that tell of themselves: it works as long as one of them does, and needs attention when one is
     silent that has not said goodbye."""
     found = [one for one in all_reports if one.kind == kind]
-    part = Part(kind, PartState.OK, "", {"processes": [_line(one) for one in found]})
+    service = Service(kind, ServiceState.OK, "", {"processes": [_line(one) for one in found]})
     if not found:
-        return replace(part, state=PartState.FAILED, problem=_("No process of this kind reports."))
-    part = replace(part, checked_at=found[0].seen_at)
+        return replace(service, state=ServiceState.FAILED, problem=_("No process of this kind reports."))
+    service = replace(service, checked_at=found[0].seen_at)
     if processes.is_silent(found[0], now):
         if text := _why_untold():
-            return replace(part, state=PartState.UNKNOWN, problem=text)
+            return replace(service, state=ServiceState.UNKNOWN, problem=text)
         words = {"seconds": (now - found[0].seen_at).total_seconds()}
         text = _("It last reported %(seconds)d seconds ago.") % words
-        return replace(part, state=PartState.FAILED, problem=text)
+        return replace(service, state=ServiceState.FAILED, problem=text)
     versions = {one.version for one in found if not processes.is_silent(one, now)} - {settings.VERSION}
     if problem := _differs(min(versions, default="")) or _some_silent(found, now):
-        return replace(part, state=PartState.WARNING, problem=problem)
-    return part
+        return replace(service, state=ServiceState.WARNING, problem=problem)
+    return service
 
 
 def _differs(version: str) -> str:
@@ -226,7 +226,7 @@ def _line(one: ProcessReport) -> dict[str, Any]:
     return {"host": one.host, "pid": one.pid, "version": one.version, "since": one.since, "seen_at": one.seen_at}
 
 
-def told_by(beat: Heartbeat | None) -> dict[str, Any]:
+def heartbeat_detail(beat: Heartbeat | None) -> dict[str, Any]:
     return dict(json.loads(beat.detail)) if beat and beat.detail else {}
 
 
@@ -242,37 +242,37 @@ def oldest_wait(now: datetime) -> float:
     return max([0.0, *((now - since).total_seconds() for since in waiting if since)])
 
 
-def scheduler(beat: Heartbeat | None, the_worker: Part, now: datetime) -> Part:
+def scheduler(beat: Heartbeat | None, the_worker: Service, now: datetime) -> Service:
     """Its ticks are written down by the worker: a silent worker says nothing about it."""
     seen_at = beat.seen_at if beat else None
     if seen_at and now - seen_at <= WORKER_STALE_AFTER:
-        return Part("scheduler", PartState.OK, checked_at=seen_at)
+        return Service("scheduler", ServiceState.OK, checked_at=seen_at)
     if text := _why_untold():
-        return Part("scheduler", PartState.UNKNOWN, text, checked_at=seen_at)
-    if the_worker.state == PartState.FAILED:
+        return Service("scheduler", ServiceState.UNKNOWN, text, checked_at=seen_at)
+    if the_worker.state == ServiceState.FAILED:
         text = _("The worker is silent, and only it can tell. Press Check now.")
-        return Part("scheduler", PartState.UNKNOWN, text, checked_at=seen_at)
+        return Service("scheduler", ServiceState.UNKNOWN, text, checked_at=seen_at)
     since = the_worker.facts["since"]
     if since and now - datetime.fromisoformat(since) <= WORKER_STALE_AFTER:
         text = _("The worker has just started. Wait half a minute.")
-        return Part("scheduler", PartState.UNKNOWN, text, checked_at=seen_at)
+        return Service("scheduler", ServiceState.UNKNOWN, text, checked_at=seen_at)
     text = _("The worker works, but nothing has told it what is due.")
-    return Part("scheduler", PartState.FAILED, text, checked_at=seen_at)
+    return Service("scheduler", ServiceState.FAILED, text, checked_at=seen_at)
 
 
-def stored(name: str, result: ProbeResult | None, now: datetime) -> Part:
+def load_service(name: str, result: ProbeResult | None, now: datetime) -> Service:
     if result is None:
-        return Part(name, PartState.UNKNOWN, _("It was never checked. The worker does that every minute."))
-    found = Part(
-        name, PartState(result.state), result.detail, result.facts, result.checked_at, result.latency_ms
+        return Service(name, ServiceState.UNKNOWN, _("It was never checked. The worker does that every minute."))
+    found = Service(
+        name, ServiceState(result.state), result.detail, result.facts, result.checked_at, result.latency_ms
     )  # fmt: skip
     if now - result.checked_at <= PROBE_STALE_AFTER:
         return found
     text = _("The last check was too long ago to count. The worker checks every minute when it works.")
-    return replace(found, state=PartState.UNKNOWN, problem=text, latency_ms=None)
+    return replace(found, state=ServiceState.UNKNOWN, problem=text, latency_ms=None)
 
 
-def live_stream(now: datetime) -> Part:
+def live_stream(now: datetime) -> Service:
     """Writes to a stream and reads it back, as a page hears of a change."""
     began, key = time.perf_counter(), f"live:probe:{os.getpid()}"
     with _client() as client:
@@ -281,25 +281,25 @@ def live_stream(now: datetime) -> Part:
             arrived = client.xrevrange(key, count=1)
             client.expire(key, 60)
         except (redis.RedisError, OSError):
-            return Part("live", PartState.FAILED, _("The stream of changes cannot be written."), checked_at=now)
+            return Service("live", ServiceState.FAILED, _("The stream of changes cannot be written."), checked_at=now)
     if not arrived or arrived[0][0] < entry:
-        return Part("live", PartState.FAILED, _("What was written to the stream did not arrive."), checked_at=now)
-    return Part("live", PartState.OK, "", {}, now, _ms_since(began))
+        return Service("live", ServiceState.FAILED, _("What was written to the stream did not arrive."), checked_at=now)
+    return Service("live", ServiceState.OK, "", {}, now, _ms_since(began))
 
 
-def disk(now: datetime, measure: Callable[[Path], Any] = shutil.disk_usage) -> Part:
+def disk(now: datetime, measure: Callable[[Path], Any] = shutil.disk_usage) -> Service:
     """Of the data directory, as this process sees it."""
     try:
         usage = measure(settings.DATA_DIR)
     except OSError:
-        return Part("disk", PartState.UNKNOWN, _("The data directory cannot be read."), checked_at=now)
-    found = Part("disk", PartState.OK, "", {"free": usage.free, "total": usage.total}, now)
+        return Service("disk", ServiceState.UNKNOWN, _("The data directory cannot be read."), checked_at=now)
+    found = Service("disk", ServiceState.OK, "", {"free": usage.free, "total": usage.total}, now)
     if problem := shortages.problem_with_disk():
-        return replace(found, state=PartState.FAILED, problem=problem)
+        return replace(found, state=ServiceState.FAILED, problem=problem)
     if usage.free < DISK_FULL:
-        return replace(found, state=PartState.FAILED, problem=_("The disk of the data directory is full."))
+        return replace(found, state=ServiceState.FAILED, problem=_("The disk of the data directory is full."))
     if usage.free < DISK_LOW:
-        return replace(found, state=PartState.WARNING, problem=_("The disk of the data directory is nearly full."))
+        return replace(found, state=ServiceState.WARNING, problem=_("The disk of the data directory is nearly full."))
     return found
 
 

@@ -26,9 +26,9 @@ def of(user: User) -> NotificationChoice:
 def save(user: User, *, email: str, webhook_url: str, ways: Mapping[str, Collection[str]]) -> bool:
     """True when the webhook got its first secret, which is to be shown. Raises BadAddress."""
     if webhook_url:
-        webhook_url = str(webhook_address.parsed(webhook_url))
+        webhook_url = str(webhook_address.parse_url(webhook_url))
     with transaction.atomic():
-        row = _locked(user)
+        row = _lock(user)
         is_first = bool(webhook_url) and not row.webhook_nonce
         changed = {"email_changed": row.email != email, "webhook_changed": row.webhook_url != webhook_url}
         row.email_confirmed = row.email_confirmed and row.email == email
@@ -63,12 +63,12 @@ def confirm_email(user: User, token: str) -> bool:
 def renew_secret(user: User) -> None:
     """What is sent from now on is signed with it, also what waits already."""
     with transaction.atomic():
-        row = _locked(user)
+        row = _lock(user)
         row.webhook_nonce = webhook.new_nonce()
         row.save(update_fields=["webhook_nonce"])
         audit.record("notifications.renew_secret", audit.account(user))
 
 
-def _locked(user: User) -> NotificationChoice:
+def _lock(user: User) -> NotificationChoice:
     NotificationChoice.objects.get_or_create(user=user)
     return NotificationChoice.objects.select_for_update().get(user=user)

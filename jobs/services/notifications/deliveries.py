@@ -82,10 +82,10 @@ def _attempt(delivery_id: UUID, now: datetime) -> bool:
     try:
         _send(delivery, now)
     except NotDelivered as failure:
-        _failed(delivery, failure, now)
+        _record_failure(delivery, failure, now)
     except Exception as error:
         logger.exception("The delivery %s failed", delivery.pk)
-        _failed(delivery, NotDelivered(Problem.UNFORESEEN, type(error).__name__), now)
+        _record_failure(delivery, NotDelivered(Problem.UNFORESEEN, type(error).__name__), now)
     else:
         _settle(Q(pk=delivery.pk), delivery, state=DeliveryState.DELIVERED, problem="", detail="", ended_at=now)
     return True
@@ -96,7 +96,7 @@ def again(delivery: Delivery, now: datetime) -> None:
     given_up = Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.FAILED)
     if not given_up.update(state=DeliveryState.WAITING, tries=0, next_try_at=now, ended_at=None):
         raise NotAllowedNow(_("It is not given up, so it cannot be tried once more."))
-    live.ring(delivery.notification.owner_id, TOPIC)
+    live.notify(delivery.notification.owner_id, TOPIC)
 
 
 def _claim(delivery_id: UUID, now: datetime) -> Delivery | None:
@@ -113,7 +113,7 @@ def _claim(delivery_id: UUID, now: datetime) -> Delivery | None:
     delivery: Delivery | None = Delivery.objects.select_related(*related).filter(lease_token=token).first()
     if delivery and delivery.tries > TRIES:
         delivery.tries = TRIES
-        _failed(delivery, NotDelivered(Problem.INTERRUPTED, for_good=True), now)
+        _record_failure(delivery, NotDelivered(Problem.INTERRUPTED, for_good=True), now)
         return None
     return delivery
 
@@ -125,7 +125,7 @@ def _send(delivery: Delivery, now: datetime) -> None:
         SENDERS[delivery.way](delivery, choice, now)
 
 
-def _failed(delivery: Delivery, failure: NotDelivered, now: datetime) -> None:
+def _record_failure(delivery: Delivery, failure: NotDelivered, now: datetime) -> None:
     told = {"problem": failure.problem, "detail": " ".join(failure.detail.split())[:200], "tries": delivery.tries}
     held = Q(pk=delivery.pk, lease_token=delivery.lease_token)
     if failure.for_good or delivery.tries >= TRIES:
@@ -153,4 +153,4 @@ def _settle(rows: Q, delivery: Delivery, **changes: object) -> None:
         changes["next_try_at"] = None
     with transaction.atomic():
         if Delivery.objects.filter(rows).update(lease_token=None, lease_until=None, **changes):
-            live.ring(delivery.notification.owner_id, TOPIC)
+            live.notify(delivery.notification.owner_id, TOPIC)

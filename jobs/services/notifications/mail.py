@@ -31,9 +31,9 @@ def send(delivery: Delivery, choice: NotificationChoice, _now: datetime) -> None
         message.send()
     except smtplib.SMTPRecipientsRefused as error:
         code, text = next(iter(error.recipients.values()))
-        raise _refused(code, text) from None
+        raise _refusal(code, text) from None
     except smtplib.SMTPResponseException as error:
-        raise _refused(error.smtp_code, error.smtp_error) from None
+        raise _refusal(error.smtp_code, error.smtp_error) from None
     except (OSError, smtplib.SMTPException) as error:
         if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
             raise NotDelivered(Problem.TIMEOUT, str(settings.EMAIL_TIMEOUT)) from None
@@ -46,7 +46,7 @@ def _confirmation(choice: NotificationChoice) -> list[str]:
     return [_("Nothing else is sent to this address before you open this link:"), confirmation_link(choice)]
 
 
-def _refused(code: int, text: bytes | str) -> NotDelivered:
+def _refusal(code: int, text: bytes | str) -> NotDelivered:
     """5xx is the server's last word, unless it does not know us: that is the installation's to mend."""
     words = text.decode(errors="replace") if isinstance(text, bytes) else text
     for_good = 500 <= code < 600 and code not in (530, 534, 535)

@@ -95,8 +95,8 @@ def tell(owner_id: int, subject: str, subject_id: UUID, end: End, *, known: bool
             owner_id=owner_id, subject=subject, subject_id=subject_id, end=end.name, defaults=values
         )
         if is_new:
-            _send_out(notification, wanted_ways(owner_id, end.kind))
-            live.ring(owner_id, TOPIC)
+            _send_out(notification, list_ways(owner_id, end.kind))
+            live.notify(owner_id, TOPIC)
     return notification
 
 
@@ -108,18 +108,18 @@ def tell_test(owner: User, way: str) -> Notification:
             owner=owner, subject=NotificationSubject.TEST, subject_id=uuid4(), end="TEST", kind=K.TEST, read_at=now
         )
         _send_out(notification, [way])
-        live.ring(owner.pk, TOPIC)
+        live.notify(owner.pk, TOPIC)
     return notification
 
 
-def wanted_ways(owner_id: int, kind: str) -> list[str]:
+def list_ways(owner_id: int, kind: str) -> list[str]:
     choice = NotificationChoice.objects.filter(user_id=owner_id).first()
     return [way for way in NotificationWay.values if choice and choice.wants(kind, way)]
 
 
 def mark_read(notification: Notification) -> None:
     if Notification.objects.unread().filter(pk=notification.pk).update(read_at=timezone.now()):
-        live.ring(notification.owner_id, TOPIC)
+        live.notify(notification.owner_id, TOPIC)
 
 
 def mark_all_read(owner: User, until: datetime) -> int:
@@ -127,7 +127,7 @@ def mark_all_read(owner: User, until: datetime) -> int:
     unread = Notification.objects.visible_to(owner).unread().filter(created_at__lte=until)
     count = unread.update(read_at=timezone.now())
     if count:
-        live.ring(owner.pk, TOPIC)
+        live.notify(owner.pk, TOPIC)
     return count
 
 
@@ -150,7 +150,7 @@ def _end(row: Row, changed: Collection[str], was: Row, reason: str) -> End | Non
 def _end_of_job(job: TuningJob, changed: Collection[str]) -> End | None:
     if "state" in changed and job.state in TUNING_TERMINAL:
         facts = {"state": job.state, "code": job.error_code, "reason": job.error_message}
-        return End(TUNING_KINDS[TuningState(job.state)], job.state, _given(facts))
+        return End(TUNING_KINDS[TuningState(job.state)], job.state, _drop_empty(facts))
     if "phase" in changed and job.phase == Phase.NEEDS_DECISION:
         return End(K.TUNING_UNDECIDED, f"{job.phase}-{job.attempt}")
     return None
@@ -161,7 +161,7 @@ def _end_of_endpoint(row: Endpoint, changed: Collection[str]) -> End | None:
     if "state" not in changed or state not in ENDPOINT_KINDS:
         return None
     facts = {"state": state, "code": row.error_code, "reason": row.error_message, **_cause(row)}
-    return End(ENDPOINT_KINDS[state], state, _given(facts))
+    return End(ENDPOINT_KINDS[state], state, _drop_empty(facts))
 
 
 def _end_of_model(row: DeployedModel, changed: Collection[str], was: Any, reason: str) -> End | None:
@@ -173,7 +173,7 @@ def _end_of_model(row: DeployedModel, changed: Collection[str], was: Any, reason
         if kind is None or not is_own:
             return None
         facts = {"state": row.state, "code": row.error_code, "reason": row.error_message}
-        return End(kind, f"{row.state}-{row.pk}", {"endpoint": row.endpoint.display_name, **_given(facts)})
+        return End(kind, f"{row.state}-{row.pk}", {"endpoint": row.endpoint.display_name, **_drop_empty(facts)})
     if "replicas_asked_at" in changed and row.replicas_asked_at is None and state == EndpointState.READY:
         return _end_of_scaling(row, was, reason)
     return None
@@ -183,7 +183,7 @@ def _end_of_scaling(row: DeployedModel, was: Any, reason: str) -> End:
     low, high = row.min_replicas, row.max_replicas
     replicas = str(low) if low == high else f"{low}–{high}"
     facts = {"state": EndpointState.FAILED if reason else "", "reason": reason, "replicas": replicas}
-    named = {"name": row.endpoint.display_name, **_given(facts)}
+    named = {"name": row.endpoint.display_name, **_drop_empty(facts)}
     return End(K.ENDPOINT_SCALED, f"scaled-{was.replicas_asked_at or was.updated_at}", named)
 
 
@@ -198,5 +198,5 @@ def _cause(row: Endpoint) -> dict[str, Any]:
     return {}
 
 
-def _given(facts: Mapping[str, Any]) -> dict[str, Any]:
+def _drop_empty(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {name: str(value) if name == "state" else value for name, value in facts.items() if value}

@@ -71,7 +71,7 @@ def send(delivery: Delivery, choice: NotificationChoice, now: datetime) -> None:
     if not choice.webhook_url or not choice.webhook_nonce:
         raise NotDelivered(Problem.NOT_SET_UP, for_good=True)
     try:
-        url = webhook_address.parsed(choice.webhook_url)
+        url = webhook_address.parse_url(choice.webhook_url)
         found = webhook_address.addresses(url)
     except webhook_address.BadAddress:
         raise NotDelivered(Problem.NOT_PUBLIC, choice.webhook_url, for_good=True) from None

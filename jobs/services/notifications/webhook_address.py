@@ -29,7 +29,7 @@ class NotPublic(Exception):
     """The text is the address."""
 
 
-def parsed(text: str) -> httpx.URL:
+def parse_url(text: str) -> httpx.URL:
     """By the parser that also sends, so that both understand the same host. Nothing is looked up."""
     try:
         url = httpx.URL(text.strip())
@@ -50,12 +50,12 @@ def parsed(text: str) -> httpx.URL:
     return url
 
 
-def looked_up(host: str, port: int) -> list[str]:
+def resolve_host(host: str, port: int) -> list[str]:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_kind, address in found))
 
 
-def addresses(url: httpx.URL, resolve: Resolver = looked_up) -> list[str]:
+def addresses(url: httpx.URL, resolve: Resolver = resolve_host) -> list[str]:
     """Those that may be connected to. One that may not refuses them all: such a name is not to be trusted."""
     if _literal(url.host) is not None:
         found = [url.host]

@@ -1,6 +1,6 @@
 """Create a paid resource once: intent, claim, look, mark, one POST, and an honest word for what came back.
 
-Tuning jobs and deployed models plug in a `Creation`. The row is claimed (`row_lease`) and holds its own id, which the
+Tuning jobs and deployed models plug in a `Creation`. The row is claimed (`row_claim`) and holds its own id, which the
 remote resource carries; so whoever comes after a crash can look for it instead of creating it again.
 """
 
@@ -16,7 +16,7 @@ from django.conf import settings
 
 from jobs.models import DeployedModel, EventLevel, PublisherModel, TuningJob
 from jobs.services import installation
-from jobs.states import UNSENT as UNSENT, UNSURE as UNSURE, DeployedState, Phase, TuningState
+from jobs.states import UNSENT, DeployedState, Phase, TuningState
 from jobs.text.deferred import gettext as _, joined
 from jobs.vertex.errors import (
     AlreadyExists,
@@ -28,7 +28,7 @@ from jobs.vertex.errors import (
     VertexError,
 )
 
-from .row_lease import NOW, Claim, Event, LeaseLost, Outcome, Row, mark, pause
+from .row_claim import NOW, Claim, ClaimLost, Event, Outcome, Row, mark, pause
 
 logger = logging.getLogger(__name__)
 
@@ -89,13 +89,13 @@ class Submission(Generic[R]):
         try:
             found: Binding | None = self.creation.look()
         except Foreign as error:
-            return self._failed("ALREADY_EXISTS", str(error))
+            return self._fail("ALREADY_EXISTS", str(error))
         if found is None:
             return self._send() if self.row.phase in UNSENT else self._nothing_found()
-        return self._found(*found)
+        return self._settle_found(*found)
 
-    def _found(self, columns: Mapping[str, Any], events: list[Event]) -> Outcome:
-        return self._bound(columns, [(EventLevel.INFO, _("Found in Vertex AI, sent before.")), *events])
+    def _settle_found(self, columns: Mapping[str, Any], events: list[Event]) -> Outcome:
+        return self._bind(columns, [(EventLevel.INFO, _("Found in Vertex AI, sent before.")), *events])
 
     def _send(self) -> Outcome:
         """After `mark` there is no way back: whatever happens, somebody has to look before this is sent again.
@@ -105,7 +105,7 @@ class Submission(Generic[R]):
         now, create = self.claimed.now, self.creation.prepare()
         sent = {"phase": Phase.SUBMITTING, "submit_started_at": now, "attempt": self.row.attempt + 1, "empty_looks": 0}
         if not mark(self.claimed, **sent):
-            raise LeaseLost
+            raise ClaimLost
         try:
             columns = create()
         except VertexError as error:
@@ -113,7 +113,7 @@ class Submission(Generic[R]):
         except Exception:
             logger.exception("The outcome of creating %s is unknown", self.row.pk)
             return self._unknown()
-        return self._bound(columns, [(EventLevel.INFO, _("Vertex AI accepted the request."))])
+        return self._bind(columns, [(EventLevel.INFO, _("Vertex AI accepted the request."))])
 
     def _not_created(self, error: VertexError) -> Outcome:
         if str(error) != self.row.notice:
@@ -128,7 +128,7 @@ class Submission(Generic[R]):
         if isinstance(error, LicenceRequired):
             return self._licence(error)
         if isinstance(error, NotAuthorised | Refused):
-            return self._failed(error.code, str(error))
+            return self._fail(error.code, str(error))
         return self._unknown()
 
     def _over_quota(self, error: OverQuota) -> Outcome:
@@ -140,13 +140,13 @@ class Submission(Generic[R]):
     def _licence(self, error: LicenceRequired) -> Outcome:
         if not self.row.accepts_licence or self.row.licence_sent_at:
             remedy = _("Accept the terms on the page of %(model)s in Model Garden, then start again.")
-            return self._failed(error.code, joined(str(error), remedy % {"model": self.creation.model}))
+            return self._fail(error.code, joined(str(error), remedy % {"model": self.creation.model}))
         try:
             self.creation.accept_licence()
         except VertexError as refusal:
             if refusal.retryable:
                 return self._wait(pause(), str(refusal))
-            return self._failed(refusal.code, str(refusal))
+            return self._fail(refusal.code, str(refusal))
         PublisherModel.objects.filter(name=self.creation.model).update(licence_acknowledged=True)
         event = (EventLevel.INFO, _("Accepted the licence of %s, as you asked.") % self.creation.model)
         return Outcome(NOW, {"phase": Phase.RETRY_OK, "licence_sent_at": self.claimed.now}, [event])
@@ -180,7 +180,7 @@ class Submission(Generic[R]):
         events = [] if self.row.phase == Phase.AMBIGUOUS else [(EventLevel.WARNING, sentence)]
         return Outcome(timedelta(seconds=settings.VERTEX_LOOK_SECONDS), changes, events)
 
-    def _bound(self, columns: Mapping[str, Any], events: list[Event]) -> Outcome:
+    def _bind(self, columns: Mapping[str, Any], events: list[Event]) -> Outcome:
         return Outcome(NOW, {"phase": Phase.BOUND, "notice": "", "empty_looks": 0, **columns}, events)
 
     def _wait(self, delay: timedelta, notice: str) -> Outcome:
@@ -190,7 +190,7 @@ class Submission(Generic[R]):
     def _quota_pause(self) -> timedelta:
         return POST_PAUSE * min(int(self.row.attempt), 5)
 
-    def _failed(self, code: str, message: str) -> Outcome:
+    def _fail(self, code: str, message: str) -> Outcome:
         changes = {
             "state": FAILED[type(self.row)], "phase": Phase.CLOSED, "error_code": code, "error_message": message,
             "notice": "", "ended_at": self.claimed.now,

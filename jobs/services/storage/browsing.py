@@ -82,7 +82,7 @@ def run(listing_id: UUID, now: datetime) -> None:
         objects_found=[{**asdict(one), "updated": one.updated and one.updated.isoformat()} for one in found.objects],
         next_token=found.next_token,
     )
-    live.ring(page.owner_id, f"storage-{listing_id}")
+    live.notify(page.owner_id, f"storage-{listing_id}")
 
 
 def look(page: StorageListing) -> Listing:
@@ -91,7 +91,7 @@ def look(page: StorageListing) -> Listing:
     if not page.uri:
         return storage.list_buckets(page.page_token, PAGE) if page.owner.is_superuser else Listing()
     found = storage.list_folder(policies.check_can_read(page.owner, page.uri), page.page_token, PAGE)
-    hidden = policies.hidden_below(page.owner, page.uri)
+    hidden = policies.list_hidden_names(page.owner, page.uri)
     return Listing(tuple(name for name in found.folders if name not in hidden), found.objects, found.next_token)
 
 

@@ -122,7 +122,7 @@ def folders_below(user: User, uri: str) -> list[str]:
     return sorted(found)
 
 
-def hidden_below(user: User, uri: str) -> set[str]:
+def list_hidden_names(user: User, uri: str) -> set[str]:
     """The names right below a folder of this person where jobs of somebody else write."""
     own = {name} if (name := _name_below(uri, _place_of_files())) else set()
     if user.is_superuser or _is_shared(user, uri):

@@ -46,7 +46,7 @@ def set_default(job: TuningJob, checkpoint_id: str) -> None:
         _one(row, checkpoint_id)
         policies.check_can_deploy_checkpoint(row, checkpoint_id)
         TuningJob.objects.filter(pk=row.pk).update(default_checkpoint=checkpoint_id)
-        live.ring(row.owner_id, f"job-{row.pk}", "jobs")
+        live.notify(row.owner_id, f"job-{row.pk}", "jobs")
         audit.record("tuning_job.default_checkpoint", row, facts={"checkpoint": checkpoint_id})
     job.refresh_from_db(fields=["default_checkpoint"])
 

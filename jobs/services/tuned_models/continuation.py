@@ -32,13 +32,13 @@ class Start:
 
 def starts(owner: User) -> list[Start]:
     """The newest job first; of each its model, then its checkpoints."""
-    return [start for job in _succeeded(owner)[:JOBS_OFFERED] for start in _of_job(job)]
+    return [start for job in _successful_jobs(owner)[:JOBS_OFFERED] for start in _of_job(job)]
 
 
 def start_at(owner: User, uri: str) -> Start | None:
     """The one whose folder this is, however old."""
     folder = uri.partition(f"/{RESULTS}/")[0]
-    jobs = _succeeded(owner).filter(output_uri=folder)
+    jobs = _successful_jobs(owner).filter(output_uri=folder)
     return next((start for job in jobs for start in _of_job(job) if start.uri == uri), None)
 
 
@@ -50,7 +50,7 @@ def job_behind(job: TuningJob) -> TuningJob | None:
     return TuningJob.objects.filter(owner_id=job.owner_id, output_uri=folder).first()
 
 
-def _succeeded(owner: User) -> "QuerySet[TuningJob]":
+def _successful_jobs(owner: User) -> "QuerySet[TuningJob]":
     return TuningJob.objects.visible_to(owner).filter(state=TuningState.SUCCEEDED).defer("log_text", "data_stats")
 
 

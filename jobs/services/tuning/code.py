@@ -116,14 +116,14 @@ def _config(job: TuningJob | TuningSpec) -> dict[str, str]:
         "epoch_count": str(job.epochs),
         "learning_rate": plain(job.learning_rate),
         "tuning_mode": repr(f"TUNING_MODE_{job.tuning_mode}"),
-        "adapter_size": _written_adapter_size(job),
+        "adapter_size": _adapter_size_literal(job),
         "batch_size": job.batch_size and str(job.batch_size),
         "export_last_checkpoint_only": "True" if job.export_last_checkpoint_only else "",
     }
     return {name: value for name, value in found.items() if value}
 
 
-def _written_adapter_size(job: TuningJob | TuningSpec) -> str:
+def _adapter_size_literal(job: TuningJob | TuningSpec) -> str:
     is_lora = job.tuning_mode == TuningMode.PEFT_ADAPTER and job.adapter_size
     return repr(_adapter_size(job.adapter_size)) if is_lora and job.adapter_size else ""
 
@@ -144,8 +144,8 @@ def _address(location: str) -> str:
 
 def plain(number: float) -> str:
     """Every digit that the number has, and never 2e-05."""
-    return _trimmed(format(Decimal(repr(number)), "f"))
+    return _trim_zeros(format(Decimal(repr(number)), "f"))
 
 
-def _trimmed(text: str) -> str:
+def _trim_zeros(text: str) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -15,7 +15,7 @@ from jobs.models import EventLevel, TuningDraft, TuningJob
 from jobs.services import audit, installation
 from jobs.services.costs import estimates, spending
 from jobs.services.notifications import notifications
-from jobs.services.remote import row_lease
+from jobs.services.remote import row_claim
 from jobs.services.remote.create_once import fingerprint
 from jobs.services.storage import policies as storage
 from jobs.states import PHASE_TRANSITIONS, TUNING_TRANSITIONS, UNSENT, Phase, TuningState, check
@@ -45,14 +45,14 @@ def create(owner: User, *, key: UUID, spec: TuningSpec) -> TuningJob:
             job.save(force_insert=True)
             job.events.create(level=EventLevel.INFO, message=_("The job was created."))
             TuningDraft.objects.filter(pk=key, owner=owner).update(submitted_at=timezone.now())
-            ring(job)
+            notify(job)
             audit.record("tuning_job.create", job)
     except IntegrityError:
-        return _same(_made_meanwhile(key), request_hash)
+        return _same(_find_concurrent(key), request_hash)
     return job
 
 
-def _made_meanwhile(key: UUID) -> TuningJob:
+def _find_concurrent(key: UUID) -> TuningJob:
     """By the same form sent twice; else another job took the output folder first."""
     found: TuningJob | None = TuningJob.objects.filter(pk=key).first()
     if found:
@@ -93,7 +93,7 @@ def request_cancel(job: TuningJob) -> None:
         if row.cancel_requested_at is None:
             row.cancel_requested_at = now
             _cancel(row, now)
-            ring(row)
+            notify(row)
             audit.record("tuning_job.cancel", row)
     job.refresh_from_db()
 
@@ -137,20 +137,20 @@ def decide(job: TuningJob, *, again: bool) -> None:
             row.error_message = _("It was given up, because nobody could confirm that Vertex AI accepted it.")
             _close(row, TuningState.FAILED, now)
             row.events.create(level=EventLevel.WARNING, message=row.error_message)
-        ring(row)
+        notify(row)
         audit.record("tuning_job.decide", row, facts={"again": again})
     job.refresh_from_db()
 
 
 def due(now: datetime) -> list[UUID]:
-    return row_lease.due(TuningJob, now)
+    return row_claim.due(TuningJob, now)
 
 
 def advance(job_id: UUID, now: datetime) -> bool:
     """Claims the job and does the next step of it. True when the step after that could be done at once."""
-    claimed = row_lease.claim(TuningJob, job_id, now)
-    return claimed is not None and row_lease.run(claimed, steps.step, ring)
+    claimed = row_claim.claim(TuningJob, job_id, now)
+    return claimed is not None and row_claim.run(claimed, steps.step, notify)
 
 
-def ring(job: TuningJob) -> None:
-    live.ring(job.owner_id, f"job-{job.pk}", "jobs")
+def notify(job: TuningJob) -> None:
+    live.notify(job.owner_id, f"job-{job.pk}", "jobs")

@@ -9,9 +9,9 @@ from typing import Any
 
 from django.db.models import Max
 
-from jobs.models import EventLevel, Metric, TuningJob, thinned
+from jobs.models import EventLevel, Metric, TuningJob, thin_out
 from jobs.services.endpoints import endpoints
-from jobs.services.remote.row_lease import Claim, Event, Outcome, pause, poll_seconds
+from jobs.services.remote.row_claim import Claim, Event, Outcome, pause, poll_seconds
 from jobs.states import TUNING_LIVE, TUNING_TERMINAL, TUNING_TRANSITIONS, Phase, TuningState
 from jobs.text.deferred import gettext as _, joined, ngettext
 from jobs.vertex import get_gateway
@@ -150,9 +150,9 @@ def _read(job: TuningJob, remote: RemoteTuningJob, reading: Reading) -> None:
         _read_metrics(job, get_gateway().metrics.read(experiment), reading)
 
 
-def lost_rows(stats: Mapping[str, Any]) -> list[str]:
+def describe_lost_rows(stats: Mapping[str, Any]) -> list[str]:
     """Which rows are not learnt whole, in sentences."""
-    cut, dropped = _lost(stats)
+    cut, dropped = _count_lost_rows(stats)
     why = " ".join(dict.fromkeys(stats.get("droppedExampleReasons", [])))
     sentences = (
         (cut, ngettext("%d row was longer than the limit and was cut.",
@@ -164,7 +164,7 @@ def lost_rows(stats: Mapping[str, Any]) -> list[str]:
     return [sentence for rows, sentence in sentences if rows]
 
 
-def _lost(stats: Mapping[str, Any]) -> tuple[int, int]:
+def _count_lost_rows(stats: Mapping[str, Any]) -> tuple[int, int]:
     """Rows cut and rows left out. Vertex AI has one count for both; with a reason for each, all were left out."""
     count, reasons = int(stats.get("totalTruncatedExampleCount", 0)), len(stats.get("droppedExampleReasons", []))
     if reasons and reasons >= len(stats.get("truncatedExampleIndices", [])):
@@ -180,8 +180,8 @@ def _read_facts(job: TuningJob, remote: RemoteTuningJob, reading: Reading) -> No
     reading.changes |= {name: value for name, value in facts.items() if value}
     if remote.total_steps and not job.total_steps:
         reading.events.append((EventLevel.INFO, _("The training has %d steps.") % remote.total_steps))
-    told = lost_rows(job.data_stats)
-    reading.events += [(EventLevel.WARNING, one) for one in lost_rows(remote.data_stats) if one not in told]
+    told = describe_lost_rows(job.data_stats)
+    reading.events += [(EventLevel.WARNING, one) for one in describe_lost_rows(remote.data_stats) if one not in told]
     known = {checkpoint["checkpoint_id"] for checkpoint in job.checkpoints}
     for checkpoint in remote.checkpoints:
         if checkpoint.checkpoint_id not in known:
@@ -225,7 +225,7 @@ def _read_training(job: TuningJob, train: Sequence[Point], total: int | None, re
 
 
 def _curve(values: list[float]) -> list[float]:
-    return [float(f"{value:.4g}") for value in thinned(values, CURVE_POINTS)]
+    return [float(f"{value:.4g}") for value in thin_out(values, CURVE_POINTS)]
 
 
 def _epoch_ended(job: TuningJob, point: Point, total: int | None) -> Event:

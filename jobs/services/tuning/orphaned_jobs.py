@@ -22,7 +22,7 @@ SHORTEST_PAUSE = timedelta(seconds=50)
 
 
 def sweep(now: datetime) -> None:
-    """One list call, however often it is kicked. An installation that has never sent anything makes none."""
+    """One list call, however often it is asked for. An installation that has never sent anything makes none."""
     installation = Installation.objects.order_by("created_at", "pk").first()
     if installation is None or Heartbeat.objects.filter(name=NAME, seen_at__gt=now - SHORTEST_PAUSE).exists():
         return
@@ -38,7 +38,7 @@ def sweep(now: datetime) -> None:
         row = rows.get(remote.labels.get("app-key", ""))
         if row is None:
             unknown += [] if remote.state in TUNING_TERMINAL else [remote.name]
-        elif _is_surplus(row, remote):
+        elif _is_orphaned(row, remote):
             tell(row, remote)
     accounts.heartbeat(NAME, now, json.dumps(unknown))
 
@@ -59,7 +59,7 @@ def tell(row: TuningJob, remote: RemoteTuningJob) -> None:
     if row.events.filter(level=EventLevel.WARNING, message__contains=remote.name).exists():
         return
     row.events.create(level=EventLevel.WARNING, message=sentence(remote))
-    live.ring(row.owner_id, f"job-{row.pk}", "jobs")
+    live.notify(row.owner_id, f"job-{row.pk}", "jobs")
 
 
 def sentence(remote: RemoteTuningJob) -> str:
@@ -67,7 +67,7 @@ def sentence(remote: RemoteTuningJob) -> str:
     return text % remote.name
 
 
-def _is_surplus(row: TuningJob, remote: RemoteTuningJob) -> bool:
+def _is_orphaned(row: TuningJob, remote: RemoteTuningJob) -> bool:
     """A row that waits to be bound takes one by itself, unless it was given up. Only the last part of a name is the
     job's own: the project comes as an id or as a number, and a job of `global` is listed in its region."""
     if row.resource_name:

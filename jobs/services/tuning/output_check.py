@@ -48,7 +48,7 @@ def run(draft_id: UUID, now: datetime) -> None:
         row = TuningDraft.objects.select_for_update().get(pk=draft_id)
         if row.output_check.get("uri") == uri:
             _write(row, {**row.output_check, **found})
-    live.ring(draft.owner_id, f"draft-{draft_id}")
+    live.notify(draft.owner_id, f"draft-{draft_id}")
 
 
 def look(uri: str) -> dict[str, Any]:

@@ -100,16 +100,16 @@ def move(job: TuningJob, to: str) -> None:
         rows = list(waiting())
         own = [row for row in rows if row.owner_id == job.owner_id]
         policies.check_can_move(TuningJob.objects.get(pk=job.pk))
-        turns = iter(_moved(own, job, to))
+        turns = iter(_move(own, job, to))
         order = [next(turns) if row.owner_id == job.owner_id else row for row in rows]
         for rank, row in enumerate(order, -len(order)):
             row.queue_rank, row.lease_token, row.lease_until = rank, None, None
         TuningJob.objects.bulk_update(order, ["queue_rank", "lease_token", "lease_until"], batch_size=200)
-        live.ring(job.owner_id, *(f"job-{row.pk}" for row in own), "jobs")
+        live.notify(job.owner_id, *(f"job-{row.pk}" for row in own), "jobs")
         audit.record("tuning_job.move", job, facts={"to": to})
 
 
-def _moved(own: list[TuningJob], job: TuningJob, to: str) -> list[TuningJob]:
+def _move(own: list[TuningJob], job: TuningJob, to: str) -> list[TuningJob]:
     place = [row.pk for row in own].index(job.pk)
     rest = own[:place] + own[place + 1 :]
     target = {TOP: 0, UP: max(place - 1, 0), DOWN: place + 1}[to]

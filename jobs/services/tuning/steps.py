@@ -11,7 +11,7 @@ from jobs.models import Dataset, EventLevel, TuningJob
 from jobs.services.datasets import references
 from jobs.services.datasets.file import why_gone
 from jobs.services.remote.create_once import Binding, Foreign, Submission, is_ours, labels
-from jobs.services.remote.row_lease import NOW, Claim, Event, Outcome, poll_seconds
+from jobs.services.remote.row_claim import NOW, Claim, Event, Outcome, poll_seconds
 from jobs.states import UNSENT, UNSURE, Phase, TuningState
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
@@ -43,7 +43,7 @@ def step(claimed: Claim[TuningJob]) -> Outcome:
 def _unsent(claimed: Claim[TuningJob]) -> Outcome:
     job = claimed.row
     if job.cancel_requested_at and not job.is_terminal:
-        return _cancelled(claimed, _("Cancelled; Vertex AI has no such job."))
+        return _cancel(claimed, _("Cancelled; Vertex AI has no such job."))
     if job.phase == Phase.CLOSED:
         return Outcome(None)
     if not job.prepared_at:
@@ -61,11 +61,11 @@ def _unsure(claimed: Claim[TuningJob]) -> Outcome:
     outcome = Submission(claimed, JobCreation(job)).step()
     phase = outcome.changes.get("phase", job.phase)
     if job.cancel_requested_at and phase == Phase.NEEDS_DECISION:
-        return _cancelled(claimed, _("Cancelled; the job did not appear in Vertex AI."))
+        return _cancel(claimed, _("Cancelled; the job did not appear in Vertex AI."))
     return outcome
 
 
-def _cancelled(claimed: Claim[TuningJob], sentence: str) -> Outcome:
+def _cancel(claimed: Claim[TuningJob], sentence: str) -> Outcome:
     changes = {"state": TuningState.CANCELLED, "phase": Phase.CLOSED, "ended_at": claimed.now, "notice": ""}
     return Outcome(None, changes, [(EventLevel.INFO, sentence)])
 
@@ -75,7 +75,7 @@ def _send_cancel(claimed: Claim[TuningJob]) -> Outcome:
     try:
         get_gateway().tuning.cancel(claimed.row.resource_name)
     except NotFound:
-        return _cancelled(claimed, _("Cancelled; the job does not exist in Vertex AI any more."))
+        return _cancel(claimed, _("Cancelled; the job does not exist in Vertex AI any more."))
     except NotAuthorised:
         raise
     except Refused as error:
@@ -88,14 +88,14 @@ def _prepare(claimed: Claim[TuningJob]) -> Outcome:
     """What Vertex AI needs in place: the data in `gs://`, an output folder that can be written to."""
     job = claimed.row
     if not settings.VERTEX_BUCKET:
-        return _failed(claimed, _("There is no bucket for datasets. Set VERTEX_BUCKET, then start the job again."))
+        return _fail(claimed, _("There is no bucket for datasets. Set VERTEX_BUCKET, then start the job again."))
     for dataset in filter(None, (job.dataset, job.validation_dataset)):
         if reason := references.why_not_sent(dataset):
-            return _failed(claimed, reason)
+            return _fail(claimed, reason)
         if not _is_uploaded(dataset):
             return _upload(claimed, dataset)
     if problem := get_gateway().storage.problem_with_output(job.output_uri):
-        return _failed(claimed, _("%s Choose another output directory and start a new job.") % problem)
+        return _fail(claimed, _("%s Choose another output directory and start a new job.") % problem)
     return Outcome(NOW, {"prepared_at": claimed.now, "notice": ""})
 
 
@@ -116,14 +116,14 @@ def _upload(claimed: Claim[TuningJob], dataset: Dataset) -> Outcome:
             storage.ensure_bucket(uri)
             storage.upload(path, uri)
     except FileNotFoundError:
-        return _failed(claimed, why_gone(dataset))
+        return _fail(claimed, why_gone(dataset))
     # At once and whoever holds the lease by now: an upload slower than a lease must not start again for ever.
     Dataset.objects.filter(pk=dataset.pk).update(uploaded_uri=uri)
     event = (EventLevel.INFO, _("Uploaded the dataset %(name)s to %(uri)s.") % {"name": dataset.name, "uri": uri})
     return Outcome(NOW, {"notice": ""}, [event])
 
 
-def _failed(claimed: Claim[TuningJob], sentence: str) -> Outcome:
+def _fail(claimed: Claim[TuningJob], sentence: str) -> Outcome:
     changes = {
         "state": TuningState.FAILED, "phase": Phase.CLOSED, "ended_at": claimed.now,
         "error_code": "FAILED_PRECONDITION", "error_message": sentence, "notice": "",
@@ -152,7 +152,7 @@ class JobCreation:
             raise Foreign(
                 _("Vertex AI already has a job with this key but other settings, %s. Start a new job.") % found[0].name
             )
-        return _columns(ours[0]), [_surplus(remote) for remote in found if remote.name != ours[0].name]
+        return _columns(ours[0]), [_orphaned_event(remote) for remote in found if remote.name != ours[0].name]
 
     def prepare(self) -> Callable[[], Mapping[str, Any]]:
         tuning, spec = get_gateway().tuning, self._spec()
@@ -187,5 +187,5 @@ def _columns(remote: RemoteTuningJob) -> Mapping[str, Any]:
     return {"resource_name": remote.name}
 
 
-def _surplus(remote: RemoteTuningJob) -> Event:
+def _orphaned_event(remote: RemoteTuningJob) -> Event:
     return EventLevel.WARNING, orphaned_jobs.sentence(remote)

@@ -17,7 +17,7 @@ from .spec_terms import Terms
 
 
 def of_spec(owner: User, key: UUID, spec: TuningSpec) -> Terms:
-    model = PublisherModel.objects.listed().filter(name=spec.base_model).first()
+    model = PublisherModel.objects.only_listed().filter(name=spec.base_model).first()
     start = find_start(owner, spec.custom_base_model)
     return of_model(owner, key, model, start) if model else of_unlisted_model(owner, key, spec.base_model, start)
 
@@ -31,7 +31,7 @@ def of_model(owner: User, key: UUID, model: PublisherModel, start: Start | None 
         why_not_tune=reason,
         facts=None if reason else tuning_facts(model.name),
         continued=start.job if start else None,
-        regions=regions.offered(),
+        regions=regions.list_regions(),
         machines=[machine["machine_type"] for machine in model.data.get("machine_specs", ())],
         licence=catalogue.licence_to_accept(model),
         why_not_write=lambda uri: policies.why_not_claim(owner, uri, key),
@@ -45,7 +45,7 @@ def of_unlisted_model(owner: User, key: UUID, name: str, start: Start | None = N
         owner_id=owner.pk,
         why_not_tune=reason,
         continued=start.job if start else None,
-        regions=regions.offered(),
+        regions=regions.list_regions(),
         why_not_write=lambda uri: policies.why_not_claim(owner, uri, key),
     )
 

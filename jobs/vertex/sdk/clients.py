@@ -16,7 +16,7 @@ from jobs.vertex.errors import Refused
 
 from . import IMPORTING, departure
 from .credentials import load
-from .translate import translated
+from .translate import translate_errors
 
 CLIENTS = {
     "endpoint_service": "EndpointServiceClient",
@@ -50,13 +50,13 @@ def address(location: str) -> str:
 
 
 def client(service: str, location: str = "") -> Any:
-    with translated():
+    with translate_errors():
         return _client(service, address(location or settings.VERTEX_LOCATION), keep_alive=True)
 
 
 def ask(method: Any, request: Any) -> Any:
     """A read, or a change that may be repeated without harm."""
-    with translated():
+    with translate_errors():
         return method(request=request, retry=None, timeout=settings.VERTEX_READ_SECONDS)
 
 
@@ -66,14 +66,14 @@ def all_pages(method: Any, request: Any) -> list[Any]:
 
 def whole(pages: Any) -> list[Any]:
     """What is on all pages of a list, of which `ask` has read the first."""
-    with translated():
+    with translate_errors():
         return list(pages)
 
 
 def create(service: str, method: str, make: Callable[[], Any], *, bucket: str = "", location: str = "") -> Any:
     """A paid create: one POST on a connection of its own, since a kept one may be dead and nobody could tell. Whatever
     goes wrong before it, in making the request, too, is NotSent."""
-    with translated(creates=True, bucket=bucket) as sending:
+    with translate_errors(creates=True, bucket=bucket) as sending:
         request, url = make(), address(location or settings.VERTEX_LOCATION)
         sender = _client(service, url, keep_alive=False)
         sending.watch(sender.transport._session, url)
@@ -82,7 +82,7 @@ def create(service: str, method: str, make: Callable[[], Any], *, bucket: str = 
 
 def bearer_token() -> str:
     """Empty where no sign-in is wanted, as on the local server."""
-    with translated():
+    with translate_errors():
         found = credentials()
         if not isinstance(found, AnonymousCredentials) and not found.valid:
             found.refresh(partial(Request(), timeout=settings.VERTEX_READ_SECONDS))

@@ -10,7 +10,7 @@ from google.api_core.exceptions import from_http_response
 from jobs.vertex.port import Credentials
 
 from . import clients
-from .translate import translated
+from .translate import translate_errors
 
 SERVICE = "gen_ai_tuning_service"
 KINDS = {
@@ -24,15 +24,15 @@ KINDS = {
 
 class Connection:
     def credentials(self) -> Credentials:
-        with translated():
-            return _described(clients.credentials())
+        with translate_errors():
+            return _describe(clients.credentials())
 
     def look(self) -> datetime | None:
         """Past the client's method, which keeps the headers of the answer to itself."""
         session = clients.client(SERVICE).transport._session
         location = clients.parent().rpartition("/")[2]
         url = f"{clients.address(location)}/v1beta1/{clients.parent()}/tuningJobs"
-        with translated():
+        with translate_errors():
             answer = session.get(
                 url, params={"pageSize": 1}, timeout=settings.VERTEX_READ_SECONDS, allow_redirects=False
             )
@@ -41,7 +41,7 @@ class Connection:
         return _time(answer.headers.get("Date", ""))
 
 
-def _described(found: Any) -> Credentials:
+def _describe(found: Any) -> Credentials:
     module = type(found).__module__
     kind = KINDS.get(module, "federation" if "external_account" in module or "identity_pool" in module else "other")
     address = getattr(found, "service_account_email", None) or getattr(found, "account", None)

@@ -73,11 +73,11 @@ def names_a_file(error: Exception) -> TypeGuard[OSError]:
 
 def unreadable(error: OSError) -> str:
     """Of the file that `error` names, else of the one that is set."""
-    path = _named_by(error)
+    path = _path_of(error)
     if not path:
         return _("The credentials cannot be read: %s") % short(error)
     if error.errno in (errno.EACCES, errno.EPERM):
-        return _denied(path)
+        return _permission_message(path)
     if error.errno == errno.EISDIR:
         text = _(
             "%s is a directory, not a credentials file. Docker makes one where a file is missing when containers start:"
@@ -88,10 +88,10 @@ def unreadable(error: OSError) -> str:
         return _missing(path)
     if error.errno == errno.EINVAL:
         return _("%s is not a regular file. Set GOOGLE_APPLICATION_CREDENTIALS to a credentials file.") % path
-    return _failed(path, os.strerror(error.errno) if error.errno else short(error))
+    return _failure_message(path, os.strerror(error.errno) if error.errno else short(error))
 
 
-def _named_by(error: OSError) -> str:
+def _path_of(error: OSError) -> str:
     path = error.filename if error.filename is not None else os.environ.get(CREDENTIALS, "")
     return os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else ""
 
@@ -100,26 +100,26 @@ def _missing(path: str) -> str:
     return _("There is no credentials file %s. Put it there, or correct GOOGLE_APPLICATION_CREDENTIALS.") % path
 
 
-def _denied(path: str) -> str:
+def _permission_message(path: str) -> str:
     words = {"file": path, "user": os.geteuid()}
-    if owned := _owned(path):
+    if owned := _owner_of(path):
         text = _(
             "The credentials file %(file)s cannot be read: it belongs to user %(owner)d with mode %(mode)s, and the"
             " console runs as user %(user)d. Make it readable for that user, or use a copy that is: sudo install -o"
             " %(user)d -m 400 FILE COPY"
         )
         return text % {**words, **owned}
-    folder = next((str(above) for above in Path(path).parents if _owned(str(above))), "/")
+    folder = next((str(above) for above in Path(path).parents if _owner_of(str(above))), "/")
     text = _(
         "The credentials file %(file)s cannot be reached: the folder %(folder)s belongs to user %(owner)d with mode"
         " %(mode)s, and the console runs as user %(user)d. Let that user enter the folder, or move the file."
     )
-    return text % {**words, "folder": folder, **_owned(folder)}
+    return text % {**words, "folder": folder, **_owner_of(folder)}
 
 
-def _failed(path: str, reason: str) -> str:
+def _failure_message(path: str, reason: str) -> str:
     words = {"file": path, "reason": reason, "user": os.geteuid()}
-    if owned := _owned(path):
+    if owned := _owner_of(path):
         text = _(
             "The credentials file %(file)s cannot be read: %(reason)s. It belongs to user %(owner)d with mode %(mode)s,"
             " and the console runs as user %(user)d."
@@ -128,7 +128,7 @@ def _failed(path: str, reason: str) -> str:
     return _("The credentials file %(file)s cannot be read by user %(user)d: %(reason)s.") % words
 
 
-def _owned(path: str) -> dict[str, Any]:
+def _owner_of(path: str) -> dict[str, Any]:
     try:
         found = os.stat(path)
     except (OSError, ValueError):

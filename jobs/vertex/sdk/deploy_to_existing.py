@@ -19,7 +19,7 @@ MODELS = "model_service"
 
 
 def upload_request(spec: DeployToExistingSpec) -> Any:
-    container, _machine = _recommended(spec)
+    container, _machine = _find_option(spec)
     model = types.Model(display_name=spec.display_name, container_spec=container)
     if spec.artifact_uri:
         model.artifact_uri = spec.artifact_uri
@@ -32,7 +32,7 @@ def upload_request(spec: DeployToExistingSpec) -> Any:
 
 
 def deploy_request(spec: DeployToExistingSpec, traffic_split: Mapping[str, int]) -> Any:
-    machine = machine_of(spec.machine) if spec.machine else _recommended(spec)[1]
+    machine = machine_of(spec.machine) if spec.machine else _find_option(spec)[1]
     parent = spec.endpoint.rpartition("/endpoints/")[0]
     deployed = types.DeployedModel(
         id=spec.deployed_model_id,
@@ -60,7 +60,7 @@ def machine_of(machine: MachineSpec) -> Any:
     return spec
 
 
-def _recommended(spec: DeployToExistingSpec) -> tuple[Any, Any]:
+def _find_option(spec: DeployToExistingSpec) -> tuple[Any, Any]:
     """The container and the machine: of the catalogue's first option that has the machine wanted, or for a folder."""
     options = _of_catalogue(spec.publisher_model) if spec.publisher_model else _of_folder(spec)
     wanted = spec.machine.machine_type if spec.machine else ""

@@ -46,7 +46,7 @@ class Deployment:
         request = operations_pb2.ListOperationsRequest(name=endpoint, page_size=100)
         found = clients.ask(client.list_operations, request).operations
         deployments = [operation for operation in found if _deploy_metadata(operation)]
-        return _operation(max(deployments, key=_started)) if deployments else None
+        return _operation(max(deployments, key=_start_time)) if deployments else None
 
     def endpoint_name(self, endpoint_user_id: str) -> str:
         return f"{clients.parent()}/endpoints/{endpoint_user_id}"
@@ -166,7 +166,7 @@ def _stage(operation: Any) -> str:
     return enum_name(types.DeploymentStage, metadata.deployment_stage)
 
 
-def _started(operation: Any) -> float:
+def _start_time(operation: Any) -> float:
     return float(_deploy_metadata(operation).generic_metadata.create_time.ToNanoseconds())
 
 
@@ -183,12 +183,12 @@ def _endpoint(endpoint: Any) -> RemoteEndpoint:
         display_name=endpoint.display_name,
         labels=labels | dict(endpoint.labels),
         dedicated_dns=endpoint.dedicated_endpoint_dns,
-        deployed_models=tuple(_deployed(model) for model in deployed),
+        deployed_models=tuple(_parse_deployed_model(model) for model in deployed),
         traffic_split=dict(endpoint.traffic_split),
     )
 
 
-def _deployed(model: Any) -> RemoteDeployedModel:
+def _parse_deployed_model(model: Any) -> RemoteDeployedModel:
     low, high = _replica_range(model)
     return RemoteDeployedModel(
         id=model.id,

@@ -10,14 +10,14 @@ from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import NotAuthorised, NotFound, Refused
 from jobs.vertex.port import Listing, StoredObject
 
-from .translate import translated
+from .translate import translate_errors
 
 THEIRS, OURS = "t", "o"
 
 
 def buckets(client: Any, token: str, limit: int) -> Listing:
     try:
-        with translated():
+        with translate_errors():
             names, following, _folders = _page(client.list_buckets, token, limit)
     except NotAuthorised as error:
         text = _("The console may not list the buckets of this project. Write the name of a bucket instead. %s")
@@ -29,7 +29,7 @@ def buckets(client: Any, token: str, limit: int) -> Listing:
 def folder(client: Any, bucket: str, path: str, token: str, limit: int) -> Listing:
     prefix = f"{path}/" if path else ""
     try:
-        with translated(bucket=bucket):
+        with translate_errors(bucket=bucket):
             blobs = partial(client.list_blobs, bucket, prefix=prefix, delimiter="/")
             found, following, folders = _page(blobs, token, limit)
     except NotFound:

@@ -16,7 +16,7 @@ from jobs.vertex.port import Listing, StoredObject
 from . import listing
 from .clients import anonymous, harden
 from .credentials import load
-from .translate import translated
+from .translate import translate_errors
 
 UPLOAD_SECONDS = 60.0
 NEEDED = ["storage.objects.create", "storage.objects.list"]
@@ -25,15 +25,15 @@ NEEDED = ["storage.objects.create", "storage.objects.list"]
 class Storage:
     def upload(self, path: Path, uri: str) -> None:
         bucket, name = _parts(uri)
-        with translated(bucket=bucket, sends=path):
+        with translate_errors(bucket=bucket, sends=path):
             blob = _client().bucket(bucket).blob(name)
             blob.upload_from_filename(str(path), timeout=UPLOAD_SECONDS, retry=None)
 
     def problem_with_output(self, uri: str) -> str:
         bucket, _path = _parts(uri)
         try:
-            with translated(bucket=bucket):
-                missing = sorted(set(NEEDED) - _held(bucket))
+            with translate_errors(bucket=bucket):
+                missing = sorted(set(NEEDED) - _test_permissions(bucket))
         except NotFound:
             return _("There is no bucket %s. Create it, or write the name of another one.") % bucket
         except NotAuthorised as error:
@@ -45,7 +45,7 @@ class Storage:
     def is_empty(self, uri: str) -> bool:
         bucket, path = _parts(uri)
         prefix = f"{path}/" if path else ""
-        with translated(bucket=bucket):
+        with translate_errors(bucket=bucket):
             found = _client().list_blobs(
                 bucket, prefix=prefix, max_results=1, timeout=settings.VERTEX_READ_SECONDS, retry=None
             )
@@ -54,7 +54,7 @@ class Storage:
     def find_object(self, uri: str) -> StoredObject | None:
         bucket, name = _parts(uri)
         try:
-            with translated(bucket=bucket):
+            with translate_errors(bucket=bucket):
                 blob = _client().bucket(bucket).get_blob(name, timeout=settings.VERTEX_READ_SECONDS, retry=None)
         except NotFound:
             return None
@@ -62,13 +62,13 @@ class Storage:
 
     def delete(self, uri: str) -> None:
         bucket, name = _parts(uri)
-        with suppress(NotFound), translated(bucket=bucket):
+        with suppress(NotFound), translate_errors(bucket=bucket):
             _client().bucket(bucket).blob(name).delete(timeout=settings.VERTEX_READ_SECONDS, retry=None)
 
     def read_text(self, uri: str, limit: int) -> str | None:
         bucket, name = _parts(uri)
         try:
-            with translated(bucket=bucket):
+            with translate_errors(bucket=bucket):
                 blob = _client().bucket(bucket).get_blob(name, timeout=settings.VERTEX_READ_SECONDS, retry=None)
                 return None if blob is None else _tail(blob, limit)
         except NotFound:
@@ -83,18 +83,18 @@ class Storage:
     def ensure_bucket(self, uri: str) -> None:
         bucket, _path = _parts(uri)
         try:
-            with translated(bucket=bucket):
-                _held(bucket)
+            with translate_errors(bucket=bucket):
+                _test_permissions(bucket)
         except NotFound:
             self._create(bucket)
 
     def _create(self, bucket: str) -> None:
         location = settings.VERTEX_LOCATION
-        with suppress(AlreadyExists), translated(bucket=bucket):
+        with suppress(AlreadyExists), translate_errors(bucket=bucket):
             _client().create_bucket(bucket, location=location, timeout=settings.VERTEX_READ_SECONDS, retry=None)
 
 
-def _held(bucket: str) -> set[str]:
+def _test_permissions(bucket: str) -> set[str]:
     """To ask for one's rights needs none, other than to look at the bucket, and tells whether there is one, too."""
     return set(_client().bucket(bucket).test_iam_permissions(NEEDED, timeout=settings.VERTEX_READ_SECONDS, retry=None))
 
@@ -121,12 +121,12 @@ def _parts(uri: str) -> tuple[str, str]:
 
 
 def _client() -> Any:
-    with translated():
-        return _made(os.environ.get("STORAGE_EMULATOR_HOST", ""), settings.VERTEX_PROJECT)
+    with translate_errors():
+        return _build_client(os.environ.get("STORAGE_EMULATOR_HOST", ""), settings.VERTEX_PROJECT)
 
 
 @cache
-def _made(emulator: str, project: str) -> Any:
+def _build_client(emulator: str, project: str) -> Any:
     """The library itself reads STORAGE_EMULATOR_HOST; it is an argument so that another host is another client."""
     client = Client(project=project, credentials=anonymous() if emulator else load())
     if emulator:

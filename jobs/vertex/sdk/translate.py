@@ -64,7 +64,7 @@ _BUCKET = re.compile(r"gs://([a-z0-9._-]+)|buckets/([a-z0-9._-]+)")
 
 
 @contextmanager
-def translated(*, creates: bool = False, bucket: str = "", sends: Path | None = None) -> Iterator[Departure]:
+def translate_errors(*, creates: bool = False, bucket: str = "", sends: Path | None = None) -> Iterator[Departure]:
     """`creates`: the call inside is a paid create. `bucket`: the one whose missing rights a refusal may be about.
     `sends`: the file that the call reads; any other that cannot be read is one of the credentials."""
     with departing() as departure:

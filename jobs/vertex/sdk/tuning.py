@@ -32,19 +32,19 @@ class Tuning:
 
     def find(self, label: str, value: str, locations: Iterable[str] = ()) -> list[RemoteTuningJob]:
         regions = dict.fromkeys([settings.VERTEX_LOCATION, *locations])
-        found = [job for region in regions for job in self._labelled(region, label, value)]
+        found = [job for region in regions for job in self._list_labelled(region, label, value)]
         if "global" not in regions:
-            found += self._labelled_globally(label, value)
-        return sorted(_each_once(found), key=_created)
+            found += self._list_labelled_globally(label, value)
+        return sorted(_each_once(found), key=_creation_time)
 
     def cancel(self, name: str) -> None:
         client = clients.client(SERVICE, clients.location_of(name))
         clients.ask(client.cancel_tuning_job, types.CancelTuningJobRequest(name=name))
 
-    def _labelled(self, location: str, label: str, value: str) -> list[RemoteTuningJob]:
+    def _list_labelled(self, location: str, label: str, value: str) -> list[RemoteTuningJob]:
         return _with_label(clients.whole(_first_page(location)), label, value)
 
-    def _labelled_globally(self, label: str, value: str) -> list[RemoteTuningJob]:
+    def _list_labelled_globally(self, label: str, value: str) -> list[RemoteTuningJob]:
         """A service that knows no `global` location refuses to list it, and cannot hold a job there. One that refuses
         a later page knows it."""
         try:
@@ -132,5 +132,5 @@ def _each_once(jobs: Iterable[RemoteTuningJob]) -> list[RemoteTuningJob]:
     return list(kept.values())
 
 
-def _created(job: RemoteTuningJob) -> datetime:
+def _creation_time(job: RemoteTuningJob) -> datetime:
     return job.create_time or datetime.max.replace(tzinfo=UTC)

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from console.templatetags.chat_figures import estimate, figures, filled
+from console.templatetags.chat_figures import context_usage, estimate, figures
 from console.templatetags.chat_words import AFTER_FAILURE, PLACES, WAITS
 from jobs.models import Endpoint, Message
 from jobs.states import EndpointState
@@ -64,7 +64,7 @@ def test_the_shortest_text_is_a_token():
 
 def window(answer, size=100, turns=None):
     talk = answer.conversation
-    return filled(talk, talk.path() if turns is None else turns, answer, size)
+    return context_usage(talk, talk.path() if turns is None else turns, answer, size)
 
 
 @pytest.mark.parametrize("turns", [None, ""])
@@ -82,7 +82,7 @@ def test_without_a_count_by_the_length_of_all_that_was_said(turns):
 
 @pytest.mark.parametrize(("instruction", "used"), [("", 0), ("z" * 20, 5)])
 def test_before_the_first_answer_by_the_length_of_what_will_be_said(instruction, used):
-    found = filled(factories.conversation(system_instruction=instruction), [], None, 100)
+    found = context_usage(factories.conversation(system_instruction=instruction), [], None, 100)
     assert (found.used, found.is_estimate) == (used, bool(used))
 
 

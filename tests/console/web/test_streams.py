@@ -11,7 +11,7 @@ from console.web.streams import (
     Streams,
     chat_ticket,
     frame,
-    joined,
+    join_entries,
     live_ticket,
     newest_of_each_event,
     subscription,
@@ -95,7 +95,7 @@ PILED = [
 def test_what_piled_up_of_an_answer_is_what_is_drawn_and_what_goes_on_with_it():
     """Each in a frame of its own: htmx looks for the places of a frame before it fills the first."""
     drawn, said = (b"3-0", {b"data": b"<done>", b"draft": b"<b>"}), (b"5-0", {b"text": b"twothree"})
-    assert joined(PILED) == [drawn, said, PILED[-1]]
+    assert join_entries(PILED) == [drawn, said, PILED[-1]]
     assert b"".join(frame(*entry) for entry in (drawn, said)) == (
         b"id: 3-0\ndata: <done><b>\n\nid: 5-0\ndata: twothree\n\n"
     )
@@ -103,7 +103,7 @@ def test_what_piled_up_of_an_answer_is_what_is_drawn_and_what_goes_on_with_it():
 
 @pytest.mark.parametrize("cut", range(6))
 def test_what_is_joined_in_parts_is_the_same(cut):
-    assert joined(joined(PILED[:cut]) + PILED[cut:]) == joined(PILED)
+    assert join_entries(join_entries(PILED[:cut]) + PILED[cut:]) == join_entries(PILED)
 
 
 def test_the_last_of_each_event_is_kept_in_order():

@@ -12,7 +12,7 @@ from jobs.localvertex.app import INFERENCE_METHODS, PATHS
 from tests.jobs.localvertex.fuzz import SEEDS, Request, requests
 
 SEED = int(os.environ.get("FUZZ_SEED", "20261124"))
-MOST_GROWTH_KB = 24_000
+MAX_GROWTH_KB = 24_000
 PARTS, AT_ONCE = 8, 6
 
 
@@ -58,6 +58,6 @@ def test_no_server_error_no_hang_and_flat_memory(own_server, count):
             wrong += [(request, problem) for request, problem in zip(part, answers, strict=True) if problem]
             sizes.append(memory(server))
     assert wrong == [], server.log()[-4000:]
-    assert sizes[-1] - sizes[2] < MOST_GROWTH_KB, sizes
+    assert sizes[-1] - sizes[2] < MAX_GROWTH_KB, sizes
     assert httpx.get(f"{server.url}/healthz", trust_env=False).json()["status"] == "ok"
     assert "Traceback" not in server.log()

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.models import GROUPS, StatusGroup, TuningJob, thinned
+from jobs.models import GROUPS, StatusGroup, TuningJob, thin_out
 from jobs.states import TuningState
 from tests.support import factories
 
@@ -30,4 +30,4 @@ def test_the_duration_is_kept_when_the_end_is():
 
 @pytest.mark.parametrize(("count", "expected"), [(0, []), (3, [0, 1, 2]), (7, [0, 3, 6]), (8, [1, 4, 7])])
 def test_points_are_left_out_at_even_distances_and_the_last_stays(count, expected):
-    assert thinned(list(range(count)), 3) == expected
+    assert thin_out(list(range(count)), 3) == expected

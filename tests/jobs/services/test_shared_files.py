@@ -101,20 +101,20 @@ def test_a_conversion_goes_through(owner: User, elsewhere: Any) -> None:
 def test_a_picture_of_one_is_sent_by_another(elsewhere: Any, fake_gateway: FakeGateway) -> None:
     endpoint = factories.ready_endpoint(base_model=SEES)
     talk = factories.conversation(endpoint=endpoint, title="")
-    picture = add_picture(talk.owner)
+    picture = add_image_file(talk.owner)
     answer = conversations.ask(talk, key=uuid4(), text="What is it?", pictures=[picture])
     elsewhere()
     request = chat_answer.request_for(answer)
     assert request.messages[0]["content"][0]["image_url"]["url"].startswith("data:image/png;base64,")
 
 
-def add_picture(owner: User) -> Picture:
+def add_image_file(owner: User) -> Picture:
     content = factories.png()
     return images.add(owner, file=io.BytesIO(content), size=len(content), name="a.png")
 
 
 def test_what_nobody_names_is_swept_and_the_rest_stays(owner: User) -> None:
-    dataset, kept, loose = make_dataset(owner), add_picture(owner), f"pictures/ab/{'ab' * 32}"
+    dataset, kept, loose = make_dataset(owner), add_image_file(owner), f"pictures/ab/{'ab' * 32}"
     store.save(loose, b"left behind")
     images.prune(timezone.now() + timedelta(hours=2))
     assert store.exists(loose)
@@ -133,14 +133,14 @@ def test_the_store_is_tried_every_minute(settings: Any, address: str, fake_gatew
 
     assert found() == ("ok", "", dict.fromkeys(("write", "read", "delete"), "ok"))
     assert list(store.walk("owner")) == []
-    assert [part.name for part in status.parts(timezone.now())].count("files") == 1
+    assert [part.name for part in status.list_services(timezone.now())].count("files") == 1
     use(settings, f"s3://console-files/away?endpoint_url=http://127.0.0.1:{free_port()}")
     assert found() == (
         "failed", "The file store does not answer. Try again in a moment.",
         {"write": "failed", "read": "unknown", "delete": "unknown"},
     )  # fmt: skip
     use(settings, "")
-    assert "files" not in [part.name for part in status.parts(timezone.now())]
+    assert "files" not in [part.name for part in status.list_services(timezone.now())]
 
 
 def test_the_files_of_another_console_are_left_alone(owner: User) -> None:
@@ -182,7 +182,7 @@ def test_a_console_that_grows_out_of_one_machine_takes_its_files_along(
     owner: User, settings: Any, address: str
 ) -> None:
     use(settings, "")
-    dataset, picture = make_dataset(owner), add_picture(owner)
+    dataset, picture = make_dataset(owner), add_image_file(owner)
     use(settings, address, LONG)
     assert dict(copies.copy_from_folder()) == {dataset.stored_name: True, picture.stored_name: True}
     assert dict(copies.copy_from_folder()) == {dataset.stored_name: False, picture.stored_name: False}

@@ -5,7 +5,7 @@ import pytest
 from django.utils import translation
 
 from jobs.models import EventLevel, TuningJob
-from jobs.services.remote import row_lease
+from jobs.services.remote import row_claim
 from jobs.services.tuning import jobs
 from jobs.states import TuningState
 from jobs.text.deferred import Sentence, gettext, joined, kept, ngettext, told
@@ -88,7 +88,7 @@ def test_a_copy_is_the_same():
 @pytest.mark.django_db
 def test_rows_are_read_in_the_language_of_the_reader():
     job = factories.job()
-    row_lease.record(job, EventLevel.INFO, gettext(CREATED))
+    row_claim.record(job, EventLevel.INFO, gettext(CREATED))
     TuningJob.objects.update(notice=gettext("Waiting for quota. %s") % "8 cards")
     assert (job.events.get().message, TuningJob.objects.get().notice) == (CREATED, "Waiting for quota. 8 cards")
     with translation.override("ko"):

@@ -28,7 +28,7 @@ def test_what_is_understood_is_drawn(tex, text):
 @pytest.mark.parametrize("tex", [r"\frac{", r"\unknown x", "a & b", r"\left(", "{" * 400, r"\boxed{4}", "^" * 90, ""])
 def test_what_is_not_understood_is_not(tex):
     source = f'<p><code class="math">{tex}</code></p>'
-    assert math.drawn(source) == source
+    assert math.render_formulas(source) == source
 
 
 @pytest.mark.parametrize(
@@ -52,5 +52,5 @@ def test_what_was_written_stays_text():
 def test_a_flood_of_formulas_is_drawn_in_part():
     source = "".join(f'<code class="math">x_{number}</code>' for number in range(2000))
     began = time.process_time()
-    html = math.drawn(source)
+    html = math.render_formulas(source)
     assert (html.count("<math"), html.count("<code"), time.process_time() - began < 2) == (400, 1600, True)

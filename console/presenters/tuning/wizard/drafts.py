@@ -39,7 +39,7 @@ from jobs.services.tuning.spec import TuningSpec
 from jobs.services.tuning.spec_terms import Terms
 
 from .output_form import output_form
-from .proposals import proposed_machine, proposed_output, training_defaults, whole_number
+from .proposals import suggest_machine, suggest_output, training_defaults, whole_number
 from .review import answers, machine_with_price, note
 
 TITLES: dict[str, str | Promise] = {
@@ -77,7 +77,7 @@ class Wizard:
 
     @cached_property
     def variants(self) -> list[Variant]:
-        families = model_families.families(PublisherModel.objects.listed())
+        families = model_families.families(PublisherModel.objects.only_listed())
         return [variant for family in families for variant in family.variants]
 
     @cached_property
@@ -136,7 +136,7 @@ class Wizard:
     def origin(self) -> dict[str, Any]:
         return self.values(drafts.ORIGIN)
 
-    def chosen(self, form: StepForm, field: str) -> Dataset | None:
+    def dataset_in_form(self, form: StepForm, field: str) -> Dataset | None:
         wanted = str(form[field].value())
         return next((dataset for dataset in self.datasets if str(dataset.pk) == wanted), None)
 
@@ -152,7 +152,7 @@ class Wizard:
         values = self.values(step)
         if data is None and SENT in values:
             data = values
-        return self._makers[step](data, initial=self._proposed(step) | values)
+        return self._makers[step](data, initial=self._initial_values(step) | values)
 
     @cached_property
     def _makers(self) -> dict[str, Callable[..., StepForm]]:
@@ -189,39 +189,39 @@ class Wizard:
         )
 
     @property
-    def recommended(self) -> dict[str, Any]:
+    def default_values(self) -> dict[str, Any]:
         """The training step's values for the chosen base model."""
         facts = self.variant.facts if self.variant else None
         return training_defaults(facts, self.start) if facts else {}
 
-    def _proposed(self, step: str) -> dict[str, Any]:
+    def _initial_values(self, step: str) -> dict[str, Any]:
         if step == "training":
-            return self.recommended
+            return self.default_values
         if step == "base-model":
             tunable = [variant.name for variant in self.variants if not variant.tune_reason]
             chosen = {"base_model": tunable[0]} if len(tunable) == 1 else {}
             return {"source": BASE, "location": settings.VERTEX_LOCATION} | chosen
         if step == "output":
             name, prefix = self.values("name").get("display_name", ""), self.own.get("output_prefix", "")
-            return {"output_uri": proposed_output(self.draft, self.user, name, prefix)}
+            return {"output_uri": suggest_output(self.draft, self.user, name, prefix)}
         if step == "deployment":
             name, machines = self.values("name").get("display_name", ""), self.variant and self.variant.machine_specs
-            machine = proposed_machine(machines or [], self.own.get("machine_type", ""))
+            machine = suggest_machine(machines or [], self.own.get("machine_type", ""))
             return {"auto_deploy": True, "endpoint_display_name": name, "machine_type": machine}
         return {}
 
     @cached_property
-    def cleaned(self) -> dict[str, dict[str, Any]]:
+    def valid_steps(self) -> dict[str, dict[str, Any]]:
         """The values of the steps that are done, parsed: every step up to the first that is not."""
         forms = ((step, self.form(step)) for step in STEPS)
         return {step: form.cleaned_data for step, form in takewhile(lambda pair: pair[1].is_valid(), forms)}
 
     @property
     def next_open(self) -> str:
-        return STEPS[min(len(self.cleaned), len(STEPS) - 1)]
+        return STEPS[min(len(self.valid_steps), len(STEPS) - 1)]
 
     def may_open(self, step: str) -> bool:
-        return STEPS.index(step) <= len(self.cleaned)
+        return STEPS.index(step) <= len(self.valid_steps)
 
     def steps(self, current: str) -> list[Step]:
         return [
@@ -230,7 +230,7 @@ class Wizard:
                 title=TITLES[step],
                 url=self.url(step),
                 note=self.note(step),
-                is_done=step in self.cleaned,
+                is_done=step in self.valid_steps,
                 is_open=self.may_open(step),
                 is_current=step == current,
             )
@@ -239,7 +239,7 @@ class Wizard:
 
     def note(self, step: str) -> str:
         """The answer of a finished step in a few words."""
-        values = self.cleaned.get(step, {})
+        values = self.valid_steps.get(step, {})
         if step == "base-model" and values and self.variant:
             return self.start.title if self.start else self.variant.title
         return note(step, values)
@@ -248,9 +248,9 @@ class Wizard:
     def review(self) -> list[tuple[str | Promise, list[tuple[str, object]], str]]:
         """Title, answers and address of each finished step before the last."""
         return [
-            (TITLES[step], answers(FORMS[step].base_fields, self.cleaned[step]), self.url(step))
+            (TITLES[step], answers(FORMS[step].base_fields, self.valid_steps[step]), self.url(step))
             for step in STEPS[:-1]
-            if step in self.cleaned
+            if step in self.valid_steps
         ]
 
     @property
@@ -262,7 +262,7 @@ class Wizard:
         return [(mode.value, str(mode.label), spec_words.why_not_mode(mode.value, facts, title)) for mode in TuningMode]
 
     @property
-    def recommended_rates(self) -> str:
+    def default_rates(self) -> str:
         """What a multiplier multiplies, of each mode when they differ."""
         facts = self.variant.facts if self.variant else None
         rates = {mode: plain(found.learning_rate) for mode, found in facts.defaults.items()} if facts else {}
@@ -280,11 +280,11 @@ class Wizard:
 
     def estimate(self, step: str, form: StepForm) -> dict[str, Any]:
         """For what stands in the form of the training step, even before it is sent."""
-        training = self.cleaned.get("training", {})
+        training = self.valid_steps.get("training", {})
         dataset, epochs = training.get("dataset"), training.get("epochs", 0)
         mode = training.get("tuning_mode", "")
         if step == "training" and self.terms.facts:
-            dataset = self.chosen(form, "dataset")
+            dataset = self.dataset_in_form(form, "dataset")
             epochs = whole_number(form["epochs"].value(), self.terms.facts.max_epochs)
             mode = str(form["tuning_mode"].value() or "")
         if not (self.variant and dataset and epochs):
@@ -294,25 +294,25 @@ class Wizard:
 
     def spec(self, deployment: Mapping[str, Any] | None = None) -> TuningSpec:
         """Every step must be done, the last one unless its parsed values are given."""
-        return self._spec(self.cleaned["deployment"] if deployment is None else deployment)
+        return self._spec(self.valid_steps["deployment"] if deployment is None else deployment)
 
     @property
     def why_not_start(self) -> str:
         """That it would cost more than may be spent today."""
-        planned = self.planned
+        planned = self.preview_spec
         return jobs.why_not_start(self.user, self.draft.pk, planned) if planned else ""
 
     @property
-    def planned(self) -> TuningSpec | None:
+    def preview_spec(self) -> TuningSpec | None:
         """The job as far as it is known; the last step as it stands, even before it is sent."""
-        if len(self.cleaned) < len(STEPS) - 1:
+        if len(self.valid_steps) < len(STEPS) - 1:
             return None
-        form = self._deployment_form(self._proposed("deployment") | self.values("deployment"), {})
+        form = self._deployment_form(self._initial_values("deployment") | self.values("deployment"), {})
         form.is_valid()
         return self._spec(form.cleaned_data)
 
     def _spec(self, deployment: Mapping[str, Any]) -> TuningSpec:
-        steps = [*(self.cleaned[step] for step in STEPS[:-1]), deployment]
+        steps = [*(self.valid_steps[step] for step in STEPS[:-1]), deployment]
         values = {name: value for step in steps for name, value in step.items()}
         del values["use_validation"]
         known = TuningSpec.__dataclass_fields__
@@ -321,7 +321,7 @@ class Wizard:
 
 def region_choices() -> list[tuple[str, str | Promise]]:
     named: dict[str, str | Promise] = {regions.GLOBAL: _("global: Google picks a region with room")}
-    return [(region, named.get(region, region)) for region in regions.offered()]
+    return [(region, named.get(region, region)) for region in regions.list_regions()]
 
 
 def raw_values(step: str, data: Mapping[str, Any]) -> dict[str, Any]:

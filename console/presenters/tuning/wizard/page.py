@@ -19,12 +19,12 @@ from jobs.services.datasets import row_limits
 
 from .drafts import Wizard
 from .output_state import output_state
-from .proposals import proposed_folder, proposed_output
+from .proposals import suggest_folder, suggest_output
 
 Uploads = dict[str, UploadForm]
 
 
-def shown(
+def render_step(
     request: ConsoleRequest,
     wizard: Wizard,
     step: str,
@@ -58,14 +58,14 @@ def step_context(
     request: ConsoleRequest, wizard: Wizard, step: str, form: StepForm, uploads: Uploads
 ) -> dict[str, Any]:
     if step == "name":
-        return {"folder": proposed_folder(wizard.draft, str(form["display_name"].value() or ""))}
+        return {"folder": suggest_folder(wizard.draft, str(form["display_name"].value() or ""))}
     if step == "base-model":
         chosen = str(request.GET.get("base_model") or form["base_model"].value() or "")
         return {"models": base_models(wizard.variants, chosen, filter_of(request.GET)), "chosen_model": chosen}
     if step == "output":
         return {
             "check": output_state(wizard.draft, str(form["output_uri"].value() or ""), timezone.now()),
-            "free_folder": proposed_output(
+            "free_folder": suggest_output(
                 wizard.draft,
                 wizard.user,
                 wizard.values("name").get("display_name", ""),
@@ -78,7 +78,7 @@ def step_context(
 
 
 def training_context(wizard: Wizard, form: StepForm, uploads: Uploads) -> dict[str, Any]:
-    chosen, validation = wizard.chosen(form, "dataset"), wizard.chosen(form, "validation_dataset")
+    chosen, validation = wizard.dataset_in_form(form, "dataset"), wizard.dataset_in_form(form, "validation_dataset")
     return {
         "chosen": chosen,
         "chosen_long_rows": wizard.long_rows(chosen),
@@ -92,7 +92,7 @@ def training_context(wizard: Wizard, form: StepForm, uploads: Uploads) -> dict[s
 
 
 def deployment_context(wizard: Wizard, form: StepForm) -> dict[str, Any]:
-    planned = wizard.planned
+    planned = wizard.preview_spec
     machine = str(form["machine_type"].value() or "")
     return {
         "price": machine_prices.price(machine),

@@ -14,18 +14,18 @@ from jobs.services.tuned_models.continuation import Start
 from jobs.services.tuning.code import plain
 
 
-def proposed_folder(draft: TuningDraft, name: str) -> str:
+def suggest_folder(draft: TuningDraft, name: str) -> str:
     """That no other job has: the name, and the beginning of the draft's id."""
     return f"{slugify(name)[:40] or 'model'}-{draft.pk.hex[:6]}"
 
 
-def proposed_output(draft: TuningDraft, user: User, name: str, prefix: str = "") -> str:
+def suggest_output(draft: TuningDraft, user: User, name: str, prefix: str = "") -> str:
     """Below `prefix` where this person may write there, else where their jobs write unless told otherwise."""
     prefix = prefix if prefix and not policies.why_not_write(user, prefix) else policies.output_root(user)
-    return f"{prefix}/{proposed_folder(draft, name)}" if prefix else ""
+    return f"{prefix}/{suggest_folder(draft, name)}" if prefix else ""
 
 
-def proposed_machine(machines: list[dict[str, Any]], wanted: str) -> str:
+def suggest_machine(machines: list[dict[str, Any]], wanted: str) -> str:
     """The person's own where the model is offered on it; else the recommended one, which comes first."""
     names = [spec["machine_type"] for spec in machines]
     return wanted if wanted in names else next(iter(names), "")
@@ -40,7 +40,7 @@ def whole_number(text: object, most: int) -> int:
     return number if 0 < number <= most else 0
 
 
-def carried(values: Mapping[str, Any], old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+def carry_over(values: Mapping[str, Any], old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """The training step for another base model: what nobody changed follows the new model's recommendation."""
     untouched = {name for name, value in old.items() if str(values.get(name)) == str(value)}
     return {name: new.get(name) if name in untouched else value for name, value in values.items()}

@@ -17,10 +17,10 @@ UNSAID = frozenset({"use_validation"})
 def answers(fields: Mapping[str, Any], values: Mapping[str, Any]) -> list[tuple[str, object]]:
     """Label and value of what was answered, by a form's fields."""
     kept = {name: value for name, value in values.items() if value not in (None, "", False, {}) and name not in UNSAID}
-    return [(str(fields[name].label), shown_value(value)) for name, value in kept.items()]
+    return [(str(fields[name].label), format_value(value)) for name, value in kept.items()]
 
 
-def shown_value(value: Any) -> object:
+def format_value(value: Any) -> object:
     if value is True:
         return _("Yes")
     if isinstance(value, float):

@@ -12,7 +12,7 @@ from safetensors import safe_open
 
 from jobs.localvertex.engine.checkpoints import ADAPTER_CONFIG, ADAPTER_GGUF, all_checkpoints, beside, store_in_half
 from jobs.localvertex.engine.job import FINAL, Job, JobError
-from jobs.localvertex.engine.model import merged
+from jobs.localvertex.engine.model import merge_adapter
 from jobs.localvertex.engine.tokens import load_template
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -109,7 +109,7 @@ def write_final(job: Job, workdir: Path, model: Any, card: str) -> None:
     partial.mkdir()
     if job.tuning_mode == "PEFT_ADAPTER":
         write_adapter(partial / "adapter", model)
-        model = merged(job, model, partial / "adapter")
+        model = merge_adapter(job, model, partial / "adapter")
     model.bfloat16().save_pretrained(partial)
     copy_tokenizer(job.base_model_dir, partial)
     (partial / "README.md").write_text(card, encoding="utf-8")

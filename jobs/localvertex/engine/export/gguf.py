@@ -171,7 +171,7 @@ def write_text(folder: Path, config: Any, weights: Weights, path: Path, name: st
     file.write()
 
 
-def pooled_side(config: Any) -> int:
+def pool_side(config: Any) -> int:
     """Patches along one side of the square that becomes one image token."""
     across = config.vision_config.image_size // config.vision_config.patch_size
     tokens = round(config.mm_tokens_per_image**0.5)
@@ -196,7 +196,7 @@ def write_vision_settings(writer: GGUFWriter, folder: Path, config: Any) -> None
     writer.add_vision_image_mean(mean)
     writer.add_vision_image_std(deviation)
     writer.add_vision_use_gelu(True)
-    writer.add_vision_projector_scale_factor(pooled_side(config))  # llama.cpp assumes 4 without it
+    writer.add_vision_projector_scale_factor(pool_side(config))  # llama.cpp assumes 4 without it
 
 
 def write_projector(folder: Path, config: Any, weights: Weights, path: Path, name: str, kind: str) -> None:

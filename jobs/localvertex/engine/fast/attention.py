@@ -50,13 +50,13 @@ def spans_of(lengths: list[int]) -> list[tuple[int, int]]:
     return spans
 
 
-def grouped(x: Tensor, groups: int) -> Tensor:
+def group_heads(x: Tensor, groups: int) -> Tensor:
     """(tokens, heads, width) → (groups, tokens · heads of a group, width); without a copy where there is one group."""
     tokens, heads, width = x.shape
     return x.view(tokens, groups, heads // groups, width).transpose(0, 1).reshape(groups, -1, width)
 
 
-def ungrouped(x: Tensor, tokens: int) -> Tensor:
+def ungroup_heads(x: Tensor, tokens: int) -> Tensor:
     groups, _, width = x.shape
     return x.view(groups, tokens, -1, width).transpose(0, 1).reshape(tokens, -1, width)
 
@@ -71,7 +71,7 @@ class _Attention(torch.autograd.Function):
             scores = torch.bmm(q, k.transpose(1, 2))
             scores.view(len(k), tokens, -1, k.shape[1]).add_(block.mask)
             weights.append(torch.softmax(scores, dim=-1))
-            out[block.queries] = ungrouped(torch.bmm(weights[-1], v), tokens)
+            out[block.queries] = ungroup_heads(torch.bmm(weights[-1], v), tokens)
         ctx.blocks = blocks
         ctx.save_for_backward(query, key, value, *weights)
         return out
@@ -82,10 +82,10 @@ class _Attention(torch.autograd.Function):
         grad_query, grad_key, grad_value = torch.empty_like(query), torch.zeros_like(key), torch.zeros_like(value)
         for block, weight in zip(ctx.blocks, weights, strict=True):
             q, k, v = parts(query, key, value, block)
-            grad = grouped(grads[0][block.queries], len(k))
+            grad = group_heads(grads[0][block.queries], len(k))
             grad_weight = torch.bmm(grad, v.transpose(1, 2))
             grad_scores = torch._softmax_backward_data(grad_weight, weight, -1, weight.dtype)
-            grad_query[block.queries] = ungrouped(torch.bmm(grad_scores, k), block.mask.shape[0])
+            grad_query[block.queries] = ungroup_heads(torch.bmm(grad_scores, k), block.mask.shape[0])
             grad_key[block.keys] += torch.bmm(grad_scores.transpose(1, 2), q).transpose(0, 1)
             grad_value[block.keys] += torch.bmm(weight.transpose(1, 2), grad).transpose(0, 1)
         return grad_query, grad_key, grad_value, None
@@ -94,7 +94,7 @@ class _Attention(torch.autograd.Function):
 def parts(query: Tensor, key: Tensor, value: Tensor, block: Block) -> tuple[Tensor, Tensor, Tensor]:
     groups = key.shape[1]
     keys, values = key[block.keys].transpose(0, 1), value[block.keys].transpose(0, 1)
-    return grouped(query[block.queries], groups), keys, values
+    return group_heads(query[block.queries], groups), keys, values
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, blocks: list[Block]) -> Tensor:

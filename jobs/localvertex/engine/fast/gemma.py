@@ -28,8 +28,8 @@ class Layer:
     def __call__(self, x: Tensor, place: "Places", keep: Tensor | None) -> Tensor:
         """`keep`: the tokens whose result is wanted."""
         query, key, value = (part.view(len(x), -1, self.width) for part in self.project(self.before_attention(x)))
-        query = self.query_norm.turned(query, place.cos, place.sin)
-        key = self.key_norm.turned(key, place.cos, place.sin)
+        query = self.query_norm.rotate(query, place.cos, place.sin)
+        key = self.key_norm.rotate(key, place.cos, place.sin)
         mixed = attention(query, key, value, place.blocks).view(len(x), -1)
         if keep is not None:
             mixed, x = mixed[keep], x[keep]

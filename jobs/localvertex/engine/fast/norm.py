@@ -12,7 +12,7 @@ def inverse_rms(x: Tensor, epsilon: float) -> Tensor:
     return length.square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()
 
 
-def widened(x: Tensor) -> Tensor:
+def to_float32(x: Tensor) -> Tensor:
     """A copy that may be changed, also where `x` is f32 already."""
     return x.to(torch.float32, copy=True)
 
@@ -20,7 +20,7 @@ def widened(x: Tensor) -> Tensor:
 def norm_backward(grad: Tensor, x: Tensor, scale: Tensor, weight: Tensor) -> Tensor:
     """`grad` is f32 and is used up."""
     grad.mul_(weight)
-    unit = widened(x).mul_(scale)
+    unit = to_float32(x).mul_(scale)
     mean = (grad * unit).mean(dim=-1, keepdim=True)
     return grad.addcmul_(unit, mean, value=-1).mul_(scale).to(x.dtype)
 
@@ -28,7 +28,7 @@ def norm_backward(grad: Tensor, x: Tensor, scale: Tensor, weight: Tensor) -> Ten
 class _Norm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
-        wide = widened(x)
+        wide = to_float32(x)
         scale = inverse_rms(wide, epsilon)
         ctx.save_for_backward(x, scale, weight)
         return wide.mul_(scale).mul_(weight).to(x.dtype)
@@ -36,7 +36,7 @@ class _Norm(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         x, scale, weight = ctx.saved_tensors
-        return norm_backward(widened(grads[0]), x, scale, weight), None, None
+        return norm_backward(to_float32(grads[0]), x, scale, weight), None, None
 
 
 class _TurnedNorm(torch.autograd.Function):
@@ -44,19 +44,19 @@ class _TurnedNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float, cos: Tensor, sin: Tensor) -> Tensor:
-        wide = widened(x)
+        wide = to_float32(x)
         scale = inverse_rms(wide, epsilon)
         ctx.save_for_backward(x, scale, weight, cos, sin)
-        return turned(wide.mul_(scale).mul_(weight), cos, sin).to(x.dtype)
+        return rotate(wide.mul_(scale).mul_(weight), cos, sin).to(x.dtype)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
         x, scale, weight, cos, sin = ctx.saved_tensors
-        grad = turned(grads[0].float(), cos, -sin)
+        grad = rotate(grads[0].float(), cos, -sin)
         return norm_backward(grad, x, scale, weight), None, None, None, None
 
 
-def turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """`cos` and `sin` are as wide as half a head."""
     first, second = x.chunk(2, dim=-1)
     out = torch.empty_like(x)
@@ -77,6 +77,6 @@ class Norm:
         normed: Tensor = _Norm.apply(x, self.weight, self.epsilon)
         return normed
 
-    def turned(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def rotate(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         result: Tensor = _TurnedNorm.apply(x, self.weight, self.epsilon, cos, sin)
         return result

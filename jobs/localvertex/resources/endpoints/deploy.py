@@ -37,7 +37,7 @@ class Names:
 
 
 def deploy(call: Call) -> Operation:
-    request = call.posted(DeployRequest)
+    request = call.parse_post(DeployRequest)
     refuse_global(request.destination)
     parts = call.parts
     artifact = artifacts.of_request(parts, request)

@@ -37,13 +37,13 @@ NEW = "0"
 
 
 def deploy_model(call: Call) -> Operation:
-    request = call.posted(DeployModelRequest)
+    request = call.parse_post(DeployModelRequest)
     parts, wanted = call.parts, request.deployed_model
     refuse_global(location_of(request.endpoint))
     model = _model(parts, request.endpoint, wanted)
     parts.store.get(Endpoint, request.endpoint)
     artifact = _artifact(parts, request, model)
-    deployed = _deployed(wanted, model, artifact)
+    deployed = _build_deployed_model(wanted, model, artifact)
     name = f"{request.endpoint}/operations/{new_id()}"
     with parts.store.transaction():
         endpoint = parts.store.get(Endpoint, request.endpoint)
@@ -72,13 +72,15 @@ def deploy_model(call: Call) -> Operation:
 
 def undeploy_model(call: Call) -> Operation:
     """Done when it answers: the model server ends within a second."""
-    request = call.posted(UndeployModelRequest)
+    request = call.parse_post(UndeployModelRequest)
     _require(request.deployed_model_id, "deployed_model_id")
     store = call.parts.store
     with store.edit(Endpoint, request.endpoint) as endpoint:
         gone = _find(endpoint, request.deployed_model_id)
         kept = [one for one in endpoint.deployed_models if one.id != gone.id]
-        endpoint.traffic_split = _left(endpoint, gone.id, dict(request.traffic_split), [one.id for one in kept])
+        endpoint.traffic_split = _remaining_split(
+            endpoint, gone.id, dict(request.traffic_split), [one.id for one in kept]
+        )
         endpoint.deployed_models = kept
         endpoint.update_time = now()
         _forget(store, gone)
@@ -90,7 +92,7 @@ def undeploy_model(call: Call) -> Operation:
 
 
 def mutate_deployed_model(call: Call) -> Operation:
-    request = call.posted(MutateDeployedModelRequest)
+    request = call.parse_post(MutateDeployedModelRequest)
     paths = [path.removeprefix("dedicated_resources.") for path in request.update_mask.paths]
     check_mask(paths, MUTABLE)
     _require(request.deployed_model.id, "deployed_model.id")
@@ -134,7 +136,7 @@ def _artifact(parts: Parts, request: DeployModelRequest, model: Model) -> Artifa
     return artifact
 
 
-def _deployed(wanted: DeployedModel, model: Model, artifact: Artifact) -> DeployedModel:
+def _build_deployed_model(wanted: DeployedModel, model: Model, artifact: Artifact) -> DeployedModel:
     if wanted.id and not _DEPLOYED_ID.match(wanted.id):
         raise invalid("deployed_model.id must be 1 to 10 digits.", "deployed_model.id")
     return DeployedModel(
@@ -161,7 +163,7 @@ def _find(endpoint: Endpoint, deployed_id: str) -> DeployedModel:
     raise not_found(f"The DeployedModel {deployed_id!r} of {endpoint.name}")
 
 
-def _left(endpoint: Endpoint, gone: str, asked: dict[str, int], kept: list[str]) -> dict[str, int]:
+def _remaining_split(endpoint: Endpoint, gone: str, asked: dict[str, int], kept: list[str]) -> dict[str, int]:
     """Google takes a model away only when it has no traffic, or when the request gives its traffic to others."""
     if not kept:
         return {}

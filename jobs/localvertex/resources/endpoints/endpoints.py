@@ -21,7 +21,7 @@ from google.protobuf import empty_pb2
 from jobs.localvertex.api import hosts
 from jobs.localvertex.api.errors import exists, invalid, precondition
 from jobs.localvertex.api.wire import Operation
-from jobs.localvertex.resources.call import Call, Route, generic, listed, location_of, now
+from jobs.localvertex.resources.call import Call, Route, generic, list_page, location_of, now
 from jobs.localvertex.resources.edits import (
     check_display_name,
     check_endpoint_id,
@@ -68,17 +68,17 @@ def create_endpoint(call: Call) -> Operation:
         call.parts.store.insert(endpoint)
         call.parts.ledger.record("create_endpoint", endpoint.name)
         metadata = CreateEndpointOperationMetadata(generic_metadata=generic())
-        return call.operation(f"{endpoint.name}/operations/{new_id()}", metadata, shown(call, endpoint))
+        return call.operation(f"{endpoint.name}/operations/{new_id()}", metadata, add_live_state(call, endpoint))
 
 
 def get_endpoint(call: Call) -> Endpoint:
-    return shown(call, call.parts.store.get(Endpoint, call.request(GetEndpointRequest).name))
+    return add_live_state(call, call.parts.store.get(Endpoint, call.request(GetEndpointRequest).name))
 
 
 def list_endpoints(call: Call) -> ListEndpointsResponse:
     request = call.request(ListEndpointsRequest)
     all_of_them = call.parts.store.all(Endpoint, f"{request.parent}/endpoints")
-    found, following = listed(request, Endpoint, all_of_them, lambda endpoint: shown(call, endpoint))
+    found, following = list_page(request, Endpoint, all_of_them, lambda endpoint: add_live_state(call, endpoint))
     return ListEndpointsResponse(endpoints=found, next_page_token=following)
 
 
@@ -95,12 +95,12 @@ def update_endpoint(call: Call) -> Endpoint:
             value = getattr(given, path)
             setattr(endpoint, path, value if isinstance(value, str) else dict(value))
         endpoint.update_time = now()
-    return shown(call, endpoint)
+    return add_live_state(call, endpoint)
 
 
 def update_endpoint_long_running(call: Call) -> Operation:
     """`:update`, for what a patch cannot change: the time that an inference may take."""
-    given = call.posted(UpdateEndpointLongRunningRequest).endpoint
+    given = call.parse_post(UpdateEndpointLongRunningRequest).endpoint
     _check_timeout(given)
     with call.parts.store.transaction():
         with call.parts.store.edit(Endpoint, given.name) as endpoint:
@@ -108,7 +108,7 @@ def update_endpoint_long_running(call: Call) -> Operation:
             endpoint.client_connection_config = given.client_connection_config
             endpoint.update_time = now()
         metadata = UpdateEndpointOperationMetadata(generic_metadata=generic())
-        return call.operation(f"{given.name}/operations/{new_id()}", metadata, shown(call, endpoint))
+        return call.operation(f"{given.name}/operations/{new_id()}", metadata, add_live_state(call, endpoint))
 
 
 def delete_endpoint(call: Call) -> Operation:
@@ -127,10 +127,10 @@ def delete_endpoint(call: Call) -> Operation:
         return call.operation(f"{location_of(name)}/operations/{new_id()}", metadata, empty_pb2.Empty())
 
 
-def shown(call: Call, endpoint: Endpoint) -> Endpoint:
+def add_live_state(call: Call, endpoint: Endpoint) -> Endpoint:
     """What depends on this moment: the dedicated host, and whether the model servers answer."""
     if endpoint.dedicated_endpoint_enabled:
-        endpoint.dedicated_endpoint_dns = hosts.dedicated(endpoint.name, call.host, own=call.parts.dedicated_hosts)
+        endpoint.dedicated_endpoint_dns = hosts.dedicated_dns(endpoint.name, call.host, own=call.parts.dedicated_hosts)
     for deployed in endpoint.deployed_models:
         _show_state(deployed, call.parts.serving, name_of(endpoint.name, deployed.id))
     return endpoint

@@ -5,7 +5,7 @@ from jobs.localvertex.models.catalogue import CatalogueModel
 from jobs.localvertex.store import Store
 
 
-def accepted(store: Store, project: str, model: CatalogueModel) -> bool:
+def is_accepted(store: Store, project: str, model: CatalogueModel) -> bool:
     return not model.licence.acceptance or bool(store.note(_name(project, model)).get("accepted"))
 
 
@@ -14,7 +14,7 @@ def accept(store: Store, project: str, model: CatalogueModel) -> None:
 
 
 def require(store: Store, project: str, model: CatalogueModel) -> None:
-    if not accepted(store, project, model):
+    if not is_accepted(store, project, model):
         raise precondition(
             f"Project {project} is not allowed to use Publisher Model {model.resource_name}: its licence"
             f" ({model.licence.name}, {model.licence.url}) has not been accepted. Accept it first."

@@ -20,8 +20,8 @@ from jobs.localvertex.api.filters import page
 from jobs.localvertex.api.wire import Operation
 from jobs.localvertex.models import registry
 from jobs.localvertex.resources import artifacts
-from jobs.localvertex.resources.call import Call, Route, generic, listed, location_of, now
-from jobs.localvertex.resources.models.models import check_alias, named
+from jobs.localvertex.resources.call import Call, Route, generic, list_page, location_of, now
+from jobs.localvertex.resources.models.models import check_alias, strip_version
 from jobs.localvertex.storage.buckets import location
 from jobs.localvertex.tuning.queue import new_id
 
@@ -32,8 +32,8 @@ def list_model_versions(call: Call) -> ListModelVersionsResponse:
     request = call.request(ListModelVersionsRequest)
     bare = request.name.partition("@")[0]
     call.parts.store.get(Model, bare)
-    versions = [named(model) for model in registry.versions(call.parts.store, bare)]
-    found, following = listed(request, Model, versions)
+    versions = [strip_version(model) for model in registry.versions(call.parts.store, bare)]
+    found, following = list_page(request, Model, versions)
     return ListModelVersionsResponse(models=found, next_page_token=following)
 
 
@@ -63,7 +63,7 @@ def delete_model_version(call: Call) -> Operation:
 
 def merge_version_aliases(call: Call) -> Model:
     """An alias moves here from the version that had it; `-alias` takes it away."""
-    request = call.posted(MergeVersionAliasesRequest)
+    request = call.parse_post(MergeVersionAliasesRequest)
     bare, _, version = request.name.partition("@")
     if not request.version_aliases:
         raise invalid("The version_aliases field is required.", "version_aliases")
@@ -76,11 +76,11 @@ def merge_version_aliases(call: Call) -> Model:
         target = registry.find(store, request.name if version else bare).version_id
         for alias in request.version_aliases:
             _move(call, bare, target, alias)
-        return named(registry.find(store, f"{bare}@{target}"))
+        return strip_version(registry.find(store, f"{bare}@{target}"))
 
 
 def recommend_spec(call: Call) -> RecommendSpecResponse:
-    request = call.posted(RecommendSpecRequest)
+    request = call.parse_post(RecommendSpecRequest)
     if not request.gcs_uri:
         raise invalid("The gcs_uri field is required.", "gcs_uri")
     artifact = artifacts.of_folder(call.parts, location(request.gcs_uri, "gcs_uri"), "gcs_uri")

@@ -21,7 +21,7 @@ from google.protobuf import empty_pb2
 from jobs.localvertex.api.errors import exists, invalid, precondition
 from jobs.localvertex.api.wire import Operation
 from jobs.localvertex.models import registry
-from jobs.localvertex.resources.call import Call, Route, generic, listed, location_of, now
+from jobs.localvertex.resources.call import Call, Route, generic, list_page, location_of, now
 from jobs.localvertex.resources.edits import (
     check_display_name,
     check_etag,
@@ -39,10 +39,10 @@ GIVEN = ("display_name", "description", "version_description", "artifact_uri", "
 
 def upload_model(call: Call) -> Operation:
     """Done when it answers: the files stay where they are."""
-    request = call.posted(UploadModelRequest)
-    model = _uploaded(request.model)
+    request = call.parse_post(UploadModelRequest)
+    model = _build_upload(request.model)
     with call.parts.store.transaction():
-        bare, version = _added(call, "upload_model", request, model)
+        bare, version = _add(call, "upload_model", request, model)
         metadata = UploadModelOperationMetadata(generic_metadata=generic())
         response = UploadModelResponse(model=bare, model_version_id=version)
         return call.operation(f"{bare}/operations/{new_id()}", metadata, response)
@@ -50,25 +50,25 @@ def upload_model(call: Call) -> Operation:
 
 def copy_model(call: Call) -> Operation:
     """To any location. The files stay where they are, so that it is done when it answers."""
-    request = call.posted(CopyModelRequest)
+    request = call.parse_post(CopyModelRequest)
     if not request.source_model:
         raise invalid("The source_model field is required.", "source_model")
     refuse_encryption(request, "encryption_spec")
-    model = _copied(registry.find(call.parts.store, request.source_model))
+    model = _copy(registry.find(call.parts.store, request.source_model))
     with call.parts.store.transaction():
-        bare, version = _added(call, "copy_model", request, model)
+        bare, version = _add(call, "copy_model", request, model)
         metadata = CopyModelOperationMetadata(generic_metadata=generic())
         response = CopyModelResponse(model=bare, model_version_id=version)
         return call.operation(f"{bare}/operations/{new_id()}", metadata, response)
 
 
 def get_model(call: Call) -> Model:
-    return named(registry.find(call.parts.store, call.request(GetModelRequest).name))
+    return strip_version(registry.find(call.parts.store, call.request(GetModelRequest).name))
 
 
 def list_models(call: Call) -> ListModelsResponse:
     request = call.request(ListModelsRequest)
-    found, following = listed(request, Model, registry.models(call.parts.store, request.parent))
+    found, following = list_page(request, Model, registry.models(call.parts.store, request.parent))
     return ListModelsResponse(models=found, next_page_token=following)
 
 
@@ -85,7 +85,7 @@ def update_model(call: Call) -> Model:
             value = getattr(given, path)
             setattr(model, path, value if isinstance(value, str) else dict(value))
         model.update_time = model.version_update_time = now()
-    return named(model)
+    return strip_version(model)
 
 
 def delete_model(call: Call) -> Operation:
@@ -104,13 +104,13 @@ def delete_model(call: Call) -> Operation:
         return call.operation(f"{location_of(name)}/operations/{new_id()}", metadata, empty_pb2.Empty())
 
 
-def named(model: Model) -> Model:
+def strip_version(model: Model) -> Model:
     """Google names a version by `versionId`; the name is the model's."""
     model.name = model.name.partition("@")[0]
     return model
 
 
-def _added(call: Call, method: str, request: Any, model: Model) -> tuple[str, str]:
+def _add(call: Call, method: str, request: Any, model: Model) -> tuple[str, str]:
     """A model of its own or a version of `parent_model`: its name and version."""
     store = call.parts.store
     if request.parent_model:
@@ -129,7 +129,7 @@ def _added(call: Call, method: str, request: Any, model: Model) -> tuple[str, st
     return bare, str(model.version_id)
 
 
-def _copied(source: Model) -> Model:
+def _copy(source: Model) -> Model:
     model = Model(
         labels=dict(source.labels),
         supported_deployment_resources_types=registry.RESOURCES,
@@ -142,7 +142,7 @@ def _copied(source: Model) -> Model:
     return model
 
 
-def _uploaded(given: Model) -> Model:
+def _build_upload(given: Model) -> Model:
     check_display_name(given.display_name, "model.display_name")
     check_labels(dict(given.labels), "model.labels")
     refuse_encryption(given, "model.encryption_spec")

@@ -18,8 +18,8 @@ from google.cloud.aiplatform_v1beta1.types import (
 )
 
 from jobs.localvertex.api.errors import ApiError, invalid
-from jobs.localvertex.api.expressions import CALL, Test, parsed
-from jobs.localvertex.api.filters import ordered, page
+from jobs.localvertex.api.expressions import CALL, Test, parse_expression
+from jobs.localvertex.api.filters import order_resources, page
 from jobs.localvertex.api.hosts import project_number
 from jobs.localvertex.models.catalogue import CatalogueModel, Machine
 from jobs.localvertex.resources.call import Call, Parts, Route
@@ -32,7 +32,7 @@ TEXTS: dict[str, Callable[[CatalogueModel], str]] = {
     "model_user_id": lambda model: model.id,
     "display_name": lambda model: model.display_name,
 }
-LONGEST_PATTERN, MOST_REPETITIONS = 200, 5
+LONGEST_PATTERN, MAX_REPETITIONS = 200, 5
 
 
 def list_publisher_models(call: Call) -> ListPublisherModelsResponse:
@@ -43,7 +43,7 @@ def list_publisher_models(call: Call) -> ListPublisherModelsResponse:
         models = list({model.resource_name.partition("@")[0]: model for model in reversed(models)}.values())[::-1]
     wanted = _filter(call.parts, request.filter)
     messages = [publisher_model(call.parts, model) for model in models if wanted(model)]
-    messages = ordered(PublisherModel, messages, request.order_by)
+    messages = order_resources(PublisherModel, messages, request.order_by)
     shown, following = page(messages, request.page_size, request.page_token)
     return ListPublisherModelsResponse(publisher_models=shown, next_page_token=following)
 
@@ -54,12 +54,12 @@ def get_publisher_model(call: Call) -> PublisherModel:
 
 
 def check_publisher_model_eula_acceptance(call: Call) -> PublisherModelEulaAcceptance:
-    request = call.posted(CheckPublisherModelEulaAcceptanceRequest)
+    request = call.parse_post(CheckPublisherModelEulaAcceptanceRequest)
     return _acceptance(call.parts, request.parent, request.publisher_model)
 
 
 def accept_publisher_model_eula(call: Call) -> PublisherModelEulaAcceptance:
-    request = call.posted(AcceptPublisherModelEulaRequest)
+    request = call.parse_post(AcceptPublisherModelEulaRequest)
     model = call.parts.catalogue.get(request.publisher_model, "publisher_model")
     licences.accept(call.parts.store, request.parent.partition("/")[2], model)
     return _acceptance(call.parts, request.parent, request.publisher_model)
@@ -151,7 +151,7 @@ def _filter(parts: Parts, expression: str) -> Test:
             return lambda model: value in text(model)
         return lambda model: (text(model) == value) == (op == "=")
 
-    return parsed(expression, compare) if expression.strip() else lambda model: True
+    return parse_expression(expression, compare) if expression.strip() else lambda model: True
 
 
 def _is(parts: Parts, what: str, model: CatalogueModel) -> bool:
@@ -162,7 +162,7 @@ def _is(parts: Parts, what: str, model: CatalogueModel) -> bool:
 
 def _pattern(text: str) -> re.Pattern[str]:
     """Python's expressions can take forever where Google's cannot: not with so few repetitions of single characters."""
-    if len(text) > LONGEST_PATTERN or len(re.findall(r"[*+{]", text)) > MOST_REPETITIONS or re.search(r"\)[*+{]", text):
+    if len(text) > LONGEST_PATTERN or len(re.findall(r"[*+{]", text)) > MAX_REPETITIONS or re.search(r"\)[*+{]", text):
         raise invalid("Invalid filter expression: the pattern is too long or repeats too much.", "filter")
     try:
         return re.compile(text)
@@ -186,7 +186,7 @@ def _acceptance(parts: Parts, parent: str, name: str) -> PublisherModelEulaAccep
     return PublisherModelEulaAcceptance(
         project_number=project_number(project),
         publisher_model=model.resource_name,
-        publisher_model_eula_acked=licences.accepted(parts.store, project, model),
+        publisher_model_eula_acked=licences.is_accepted(parts.store, project, model),
     )
 
 

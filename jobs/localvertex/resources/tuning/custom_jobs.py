@@ -18,7 +18,7 @@ from google.protobuf import empty_pb2
 
 from jobs.localvertex.api.errors import invalid, precondition
 from jobs.localvertex.api.wire import Operation, render
-from jobs.localvertex.resources.call import Call, Route, generic, listed, location_of, now
+from jobs.localvertex.resources.call import Call, Route, generic, list_page, location_of, now
 from jobs.localvertex.resources.edits import check_display_name, check_labels, refuse_encryption
 from jobs.localvertex.resources.models import licences
 from jobs.localvertex.resources.tuning import peft_arguments
@@ -67,7 +67,7 @@ def create_custom_job(call: Call) -> CustomJob:
         )
         parts.store.insert(job)
         parts.ledger.record("create_custom_job", job.name, labels=dict(job.labels), base_model=training.base.id)
-    parts.runner.kick()
+    parts.runner.wake()
     return job
 
 
@@ -77,12 +77,12 @@ def get_custom_job(call: Call) -> CustomJob:
 
 def list_custom_jobs(call: Call) -> ListCustomJobsResponse:
     request = call.request(ListCustomJobsRequest)
-    found, following = listed(request, CustomJob, call.parts.store.all(CustomJob, f"{request.parent}/customJobs"))
+    found, following = list_page(request, CustomJob, call.parts.store.all(CustomJob, f"{request.parent}/customJobs"))
     return ListCustomJobsResponse(custom_jobs=found, next_page_token=following)
 
 
 def cancel_custom_job(call: Call) -> empty_pb2.Empty:
-    return cancel(call, CustomJob, call.posted(CancelCustomJobRequest).name)
+    return cancel(call, CustomJob, call.parse_post(CancelCustomJobRequest).name)
 
 
 def delete_custom_job(call: Call) -> Operation:

@@ -15,7 +15,7 @@ from google.protobuf import empty_pb2
 
 from jobs.localvertex.api.errors import invalid
 from jobs.localvertex.models.catalogue import CatalogueModel, Tuning
-from jobs.localvertex.resources.call import Call, Route, listed, now
+from jobs.localvertex.resources.call import Call, Route, list_page, now
 from jobs.localvertex.resources.edits import check_display_name, check_labels, refuse_encryption
 from jobs.localvertex.resources.models import licences
 from jobs.localvertex.resources.tuning import continuing
@@ -24,7 +24,7 @@ from jobs.localvertex.storage.buckets import file_location, location
 from jobs.localvertex.tuning.job import ADAPTER_SIZE
 from jobs.localvertex.tuning.queue import PENDING, new_id
 
-MOST_EPOCHS = 100
+MAX_EPOCHS = 100
 MODE: Any = SupervisedTuningSpec.TuningMode
 
 
@@ -52,7 +52,7 @@ def create_tuning_job(call: Call) -> TuningJob:
         parts.store.write_note(job.name, max_length=_modes(model).max_tokens, **start)
         parts.store.insert(job)
         parts.ledger.record("create_tuning_job", job.name, labels=dict(job.labels), base_model=job.base_model)
-    parts.runner.kick()
+    parts.runner.wake()
     return job
 
 
@@ -62,16 +62,16 @@ def get_tuning_job(call: Call) -> TuningJob:
 
 def list_tuning_jobs(call: Call) -> ListTuningJobsResponse:
     request = call.request(ListTuningJobsRequest)
-    found, following = listed(request, TuningJob, call.parts.store.all(TuningJob, f"{request.parent}/tuningJobs"))
+    found, following = list_page(request, TuningJob, call.parts.store.all(TuningJob, f"{request.parent}/tuningJobs"))
     return ListTuningJobsResponse(tuning_jobs=found, next_page_token=following)
 
 
 def cancel_tuning_job(call: Call) -> empty_pb2.Empty:
-    return cancel(call, TuningJob, call.posted(CancelTuningJobRequest).name)
+    return cancel(call, TuningJob, call.parse_post(CancelTuningJobRequest).name)
 
 
 def rebase_tuned_model(call: Call) -> NoReturn:
-    call.posted(RebaseTunedModelRequest)
+    call.parse_post(RebaseTunedModelRequest)
     message = "Only tuned Gemini models can be rebased. An open model goes on from another by custom_base_model."
     raise invalid(message, "tuned_model_ref")
 
@@ -119,8 +119,8 @@ def _check_hyper_parameters(spec: SupervisedTuningSpec, mode: str, model: Catalo
         raise invalid("The adapter size must not be set with full tuning.", f"{prefix}.adapter_size")
     if hyper.adapter_size and ADAPTER_SIZE[int(hyper.adapter_size)] not in _modes(model).adapter_sizes:
         raise invalid("The adapter size is not supported for this base model.", f"{prefix}.adapter_size")
-    if not 0 <= hyper.epoch_count <= MOST_EPOCHS:
-        raise invalid(f"epoch_count must be between 1 and {MOST_EPOCHS}.", f"{prefix}.epoch_count")
+    if not 0 <= hyper.epoch_count <= MAX_EPOCHS:
+        raise invalid(f"epoch_count must be between 1 and {MAX_EPOCHS}.", f"{prefix}.epoch_count")
     if not 0 <= hyper.learning_rate <= 1:
         raise invalid("learning_rate must be greater than 0 and at most 1.", f"{prefix}.learning_rate")
     if not 0 <= hyper.batch_size <= 512:

@@ -55,7 +55,7 @@ def read(catalogue: Catalogue, arguments: Sequence[str]) -> PeftTraining:
     template = known.pop("train_template", "")
     if template not in FORMATS:
         raise _bad("train_template", f"{template!r} is not supported: rows have messages, contents or a prompt")
-    base = _base(catalogue, _required(known, "pretrained_model_name_or_path"))
+    base = _base(catalogue, _require(known, "pretrained_model_name_or_path"))
     limit = base.tuning.max_tokens if base.tuning else DEFAULT_LENGTH
     rank = _whole(known, "lora_rank", DEFAULT_RANK)
     if rank not in ADAPTER_SIZES:
@@ -63,9 +63,9 @@ def read(catalogue: Catalogue, arguments: Sequence[str]) -> PeftTraining:
     batch = _whole(known, "per_device_train_batch_size", 1) * _whole(known, "gradient_accumulation_steps", 4)
     training = PeftTraining(
         base=base,
-        train=_place(_required(known, "train_dataset"), "train_dataset", file_location),
+        train=_place(_require(known, "train_dataset"), "train_dataset", file_location),
         validation=_place(known.pop("eval_dataset", ""), "eval_dataset", file_location),
-        adapter_output=_place(_required(known, "output_dir"), "output_dir"),
+        adapter_output=_place(_require(known, "output_dir"), "output_dir"),
         merged_output=_place(known.pop("merge_base_and_lora_output_dir", ""), "merge_base_and_lora_output_dir"),
         metrics_output=_metrics_output(known),
         rank=rank,
@@ -133,7 +133,7 @@ def _base(catalogue: Catalogue, name: str) -> CatalogueModel:
     raise ApiError("NOT_FOUND", f"--pretrained_model_name_or_path: {name} is not in the catalogue.")
 
 
-def _required(known: dict[str, str], key: str) -> str:
+def _require(known: dict[str, str], key: str) -> str:
     value = known.pop(key, "")
     if not value:
         raise _bad(key, "is required")

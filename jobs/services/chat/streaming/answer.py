@@ -15,7 +15,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from jobs import live, shortages, telemetry
-from jobs.errors import PictureGone, StoreUnavailable
+from jobs.errors import ImageGone, StoreUnavailable
 from jobs.models import LONGEST_ANSWER, Conversation, Endpoint, Message, Role
 from jobs.services.chat import continuation, images
 from jobs.services.chat.parameters import only_taken
@@ -75,7 +75,7 @@ class Answer:
         return "".join(self._parts)
 
     def tell(self) -> None:
-        live.ring(self.message.conversation.owner_id, f"chat-{self.message.conversation_id}")
+        live.notify(self.message.conversation.owner_id, f"chat-{self.message.conversation_id}")
 
     def stop(self) -> None:
         """The second time the reader is still busy, with connecting maybe: then the answer ends without it."""
@@ -103,17 +103,17 @@ class Answer:
             state = MessageState.INTERRUPTED if self._parts else MessageState.FAILED
             outcome = state, str(error), error.code
         except VertexError as error:
-            outcome = self._broken, str(error), error.code
-        except (PictureGone, StoreUnavailable) as error:
-            outcome = self._broken, str(error), ""
+            outcome = self._state_after_failure, str(error), error.code
+        except (ImageGone, StoreUnavailable) as error:
+            outcome = self._state_after_failure, str(error), ""
         except Exception:
             logger.exception("The answer %s failed", self.message.pk)
             sentence = _("The console failed while it received the answer. Try again; the worker's log says more.")
-            outcome = self._broken, sentence, ""
+            outcome = self._state_after_failure, sentence, ""
         return (MessageState.STOPPED, "", "") if self._is_stopped else outcome
 
     @property
-    def _broken(self) -> MessageState:
+    def _state_after_failure(self) -> MessageState:
         """What was said before is not lost by a continuation that fails."""
         return MessageState.INTERRUPTED if self.message.content else MessageState.FAILED
 
@@ -124,12 +124,12 @@ class Answer:
         if not begun:
             return self._ask(request)
         try:
-            return self._ask(continuation.prefilled(request, begun))
+            return self._ask(continuation.prefill(request, begun))
         except Refused:
             if len(self._parts) > 1:
                 raise
         self._append(" ")
-        return self._ask(continuation.asked(request, begun))
+        return self._ask(continuation.ask_to_continue(request, begun))
 
     def _ask(self, request: ChatRequest) -> MessageState:
         self._stream = get_gateway().chat.stream(request)
@@ -172,7 +172,7 @@ class Answer:
         } | self._figures() | self._who()  # fmt: skip
         self._save_patiently(row)
         self._reply.end()
-        live.ring(talk.owner_id, f"chat-{talk.pk}", f"endpoint-{self.message.endpoint_id}")
+        live.notify(talk.owner_id, f"chat-{talk.pk}", f"endpoint-{self.message.endpoint_id}")
 
     def _save_patiently(self, row: Mapping[str, Any]) -> None:
         """What was paid for is not lost to a disk that is full for a while."""
@@ -192,7 +192,7 @@ class Answer:
 
     def _who(self) -> dict[str, str]:
         endpoint = self.message.endpoint
-        who = traffic.answered_by(endpoint, self._deployed_model_id) if endpoint else ""
+        who = traffic.answering_model(endpoint, self._deployed_model_id) if endpoint else ""
         return {"answered_by": who} if who else {}
 
     def _figures(self) -> dict[str, Any]:
@@ -202,8 +202,8 @@ class Answer:
         if continuation.is_first_request(self.message.content, self.message.timings):
             return {"timings": timings, "usage": self._usage}
         return {
-            "timings": continuation.summed_timings(self.message.timings, timings),
-            "usage": continuation.summed_usage(self.message.usage, self._usage),
+            "timings": continuation.sum_timings(self.message.timings, timings),
+            "usage": continuation.sum_usage(self.message.usage, self._usage),
         }
 
 
@@ -232,12 +232,12 @@ def messages_for(conversation: Conversation, asked: Message | None, endpoint: En
 def _history(conversation: Conversation, asked: Message | None, endpoint: Endpoint) -> list[dict[str, Any]]:
     turns: list[Message] = []
     question: Message | None = None
-    for turn in conversation.sent(conversation.path(asked)) if asked else ():
+    for turn in conversation.prompt_turns(conversation.path(asked)) if asked else ():
         if turn.role == Role.USER:
             question = turn
         elif question and turn.state in KEPT and turn.content.strip():
             turns += [question, turn]
             question = None
     turns += [question] if question else []
-    kept = images.shown(turns, endpoint).kept
+    kept = images.select_images(turns, endpoint).kept
     return [{"role": turn.role, "content": images.content_parts(turn, kept)} for turn in turns]

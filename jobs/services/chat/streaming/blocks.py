@@ -23,11 +23,11 @@ class BlockRenderer:
         """(HTML of the blocks that have just become final, HTML of the unfinished rest)."""
         self.rest += text
         cut, fence = self._boundary()
-        done = self._rendered(self.rest[:cut]) if cut else ""
+        done = self._render(self.rest[:cut]) if cut else ""
         self.rest, self._fence = self.rest[cut:], fence
-        return done, self._rendered(self.rest)
+        return done, self._render(self.rest)
 
-    def _rendered(self, text: str) -> str:
+    def _render(self, text: str) -> str:
         opened = f"{self._fence}\n{text}" if self._fence else text
         return answer(opened) if text.strip() else ""
 
@@ -47,16 +47,16 @@ class BlockRenderer:
                 if blank and _starts_block(line):
                     cut, cut_fence = position, ""
                 item = position if _LIST.match(line) else item
-                fence = _opened(line)
+                fence = _open_fence(line)
             blank = not line.strip() and not fence
             position += len(line)
         if len(self.rest) - cut > LONGEST_TAIL:
-            return self._forced(position, fence)
+            return self._force_split(position, fence)
         if len(self.rest) - cut > LONGEST_LIST and item > cut:
             return item, ""
         return cut, cut_fence
 
-    def _forced(self, lines_end: int, fence: str) -> tuple[int, str]:
+    def _force_split(self, lines_end: int, fence: str) -> tuple[int, str]:
         """`lines_end` is where the last whole line ends; in a fence only a line end will do."""
         if lines_end:
             return lines_end, fence
@@ -70,7 +70,7 @@ _FENCE = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})(.*)")
 _LIST = re.compile(r"([-*+]|\d{1,9}[.)])(\s|$)")
 
 
-def _opened(line: str) -> str:
+def _open_fence(line: str) -> str:
     found = _FENCE.match(line.rstrip("\r\n"))
     return found[1] + found[2] if found else ""
 

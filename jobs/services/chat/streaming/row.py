@@ -41,25 +41,25 @@ def read(message_id: Any) -> Message:
     return Message.objects.select_related(*_MODELS).only(*_NEEDED).get(pk=message_id)
 
 
-def packed(message: Message) -> str:
+def pack(message: Message) -> str:
     """Nothing is read for it, if the answer comes from the service that made it."""
     rows = {"": message} | {name: row for name in _MODELS if (row := _reach(message, name.split("__")))}
     columns = {name: {column: getattr(row, column) for column in COLUMNS[name]} for name, row in rows.items()}
     return Signer(salt=SALT).sign(json.dumps(columns))  # type: ignore[no-untyped-call]
 
 
-def unpacked(message_id: UUID, sealed: str) -> Message:
+def unpack(message_id: UUID, sealed: str) -> Message:
     """As `read` has it; what another version did not send along, is read when it is needed. Raises BadSignature for
     what this console did not sign, or signed for another answer."""
     rows: Rows = json.loads(Signer(salt=SALT).unsign(sealed))  # type: ignore[no-untyped-call]
     own = rows.get("", {}) if isinstance(rows, dict) else {}
     if own.get("id") != message_id:
         raise BadSignature(f"These are not the rows of the answer {message_id}")
-    message = _made(Message, own)
+    message = _build_row(Message, own)
     for name, model in _MODELS.items():
         *path, last = name.split("__")
         if name in rows and (holder := _reach(message, path)):
-            setattr(holder, last, _made(model, rows[name]))
+            setattr(holder, last, _build_row(model, rows[name]))
     return message
 
 
@@ -68,7 +68,7 @@ def unpack_or_read(message_id: UUID, sealed: object) -> Message:
     if not isinstance(sealed, str):
         return read(message_id)
     try:
-        return unpacked(message_id, sealed)
+        return unpack(message_id, sealed)
     except BadSignature:
         logger.warning("The message of the answer %s holds rows that this console did not sign", message_id)
         return read(message_id)
@@ -81,6 +81,6 @@ def _reach(message: Message, path: Iterable[str]) -> models.Model | None:
     return row
 
 
-def _made(model: type[Row], columns: Mapping[str, Any]) -> Row:
+def _build_row(model: type[Row], columns: Mapping[str, Any]) -> Row:
     names = [field.attname for field in model._meta.concrete_fields if field.attname in columns]
     return model.from_db(DEFAULT_DB_ALIAS, names, [columns[name] for name in names])

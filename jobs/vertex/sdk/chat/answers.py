@@ -74,7 +74,7 @@ class Stream:
         body = {**self._request.parameters, "messages": list(self._request.messages), **OWN_FIELDS}
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
         with _as_errors(self._watch):
-            self._watch.holds(_connected(connection))
+            self._watch.holds(_connect(connection))
             connection.request("POST", path, content, _headers())
             response = connection.getresponse()
             if response.status != 200:
@@ -114,7 +114,7 @@ def _headers() -> dict[str, str]:
     return headers | {"Authorization": f"Bearer {bearer_token()}"}
 
 
-def _connected(connection: HTTPConnection) -> socket.socket:
+def _connect(connection: HTTPConnection) -> socket.socket:
     try:
         connection.connect()
     except TimeoutError:

@@ -114,11 +114,11 @@ def _as_error(error: Mapping[str, Any], retry_after: str = "") -> VertexError:
     if code == 503 or status == "UNAVAILABLE":
         return Unavailable(_("The endpoint cannot answer now. Try again in a minute. (%s)") % message, "UNAVAILABLE")
     if code and 400 <= code < 500 and code != 408:
-        return _refused(code, status or "INVALID_ARGUMENT", message)
+        return _refusal(code, status or "INVALID_ARGUMENT", message)
     return Unavailable(_("The endpoint failed: %s") % (message or code or _("no reason given")), status or "INTERNAL")
 
 
-def _refused(code: int, status: str, message: str) -> Refused:
+def _refusal(code: int, status: str, message: str) -> Refused:
     if code == 413:
         return Refused(_("The message is larger than the endpoint takes. Leave out or shrink the images."), "NO_IMAGES")
     if _TOO_LONG.search(message):

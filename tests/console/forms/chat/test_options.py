@@ -3,7 +3,7 @@ import json
 import pytest
 from django.http import QueryDict
 
-from console.forms.chat.fields import escaped, unescaped
+from console.forms.chat.fields import escape, unescape
 from console.forms.chat.options import PLAIN, OptionsForm, PresetForm
 from jobs.services.chat.parameters import PARAMETERS, TPU_PARAMETERS
 from tests.support import factories
@@ -57,7 +57,7 @@ def test_a_wrong_value_is_refused_at_its_field(field, value):
 
 @pytest.mark.parametrize("stop", ["END", " a b ", "\n\n", "\t", "\\", "\\n", "a\\b\nc", "안녕"])
 def test_a_stop_sequence_comes_back_as_it_was(stop):
-    assert (unescaped(escaped(stop)), kept(stop=escaped(stop))) == (stop, {"stop": [stop]})
+    assert (unescape(escape(stop)), kept(stop=escape(stop))) == (stop, {"stop": [stop]})
 
 
 def test_stop_sequences_may_come_as_lines_and_once_each():
@@ -65,7 +65,7 @@ def test_stop_sequences_may_come_as_lines_and_once_each():
 
 
 def test_a_backslash_before_any_other_letter_is_one():
-    assert [unescaped(line) for line in ("\\d", "a\\", "\\\\n")] == ["\\d", "a\\", "\\n"]
+    assert [unescape(line) for line in ("\\d", "a\\", "\\\\n")] == ["\\d", "a\\", "\\n"]
 
 
 def test_five_stop_sequences_are_the_most_and_each_is_short():

@@ -196,4 +196,4 @@ def test_a_licence_must_be_accepted_before_tuning():
 
 def test_what_was_typed_is_kept_as_typed():
     form = NameForm(QueryDict("display_name=&description=A+bot&labels=Bad"))
-    assert form.typed() == {"display_name": "", "description": "A bot", "labels": "Bad"}
+    assert form.raw_data() == {"display_name": "", "description": "A bot", "labels": "Bad"}

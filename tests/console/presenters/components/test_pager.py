@@ -8,11 +8,11 @@ from console.presenters.components.pager import (
     CREATED,
     Head,
     address_of,
-    chosen,
     heading,
-    listed,
-    parsed,
-    written,
+    paginate,
+    parse_key,
+    parse_sort,
+    serialize_key,
 )
 from jobs.models import Dataset
 from jobs.models.keyset import Column, Key, Order
@@ -40,15 +40,15 @@ NOON = factories.NOW
     ],
 )
 def test_what_cannot_be_sorted_by_means_the_newest_first(text, sort):
-    assert chosen(text, HEADS).text == sort
+    assert parse_sort(text, HEADS).text == sort
 
 
 def test_creation_is_the_clock_itself():
-    assert chosen("created", HEADS).order == Order(None, descending=False)
+    assert parse_sort("created", HEADS).order == Order(None, descending=False)
 
 
 def test_a_table_without_a_date_can_be_sorted_by_creation():
-    assert chosen("created", HEADS[:1]).order == Order(None, descending=False)
+    assert parse_sort("created", HEADS[:1]).order == Order(None, descending=False)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_table_without_a_date_can_be_sorted_by_creation():
     ],
 )
 def test_a_heading_turns_the_order_round(sort, name, size, created):
-    shown = [heading(head, chosen(sort, HEADS), address_of(QueryDict())) for head in HEADS]
+    shown = [heading(head, parse_sort(sort, HEADS), address_of(QueryDict())) for head in HEADS]
     assert [(one.url, one.order) for one in shown] == [name, ("", ""), size, created]
 
 
@@ -73,8 +73,8 @@ def test_an_address_keeps_what_the_list_is_filtered_by():
 def test_pages_are_led_to_by_their_addresses():
     for number in range(3):
         factories.dataset(name=f"D{number}", byte_size=number)
-    first = listed(Dataset.objects.all(), QueryDict("sort=-size&q=d"), HEADS, 2)
-    second = listed(Dataset.objects.all(), QueryDict(first.next_url[1:]), HEADS, 2)
+    first = paginate(Dataset.objects.all(), QueryDict("sort=-size&q=d"), HEADS, 2)
+    second = paginate(Dataset.objects.all(), QueryDict(first.next_url[1:]), HEADS, 2)
     assert [[row.name for row in page.rows] for page in (first, second)] == [["D2", "D1"], ["D0"]]
     assert [(page.is_first, page.first_url) for page in (first, second)] == [
         (True, "?sort=-size&q=d"),
@@ -96,7 +96,7 @@ def test_pages_are_led_to_by_their_addresses():
 )
 def test_a_key_is_read_as_it_was_written(column, value):
     key = Key(value, NOON, PK)
-    assert parsed(written(key), Order(column)) == key
+    assert parse_key(serialize_key(key), Order(column)) == key
 
 
 @pytest.mark.parametrize(
@@ -116,10 +116,10 @@ def test_a_key_is_read_as_it_was_written(column, value):
     ],
 )
 def test_a_key_that_nobody_wrote_is_none(text):
-    assert parsed(text, Order(Column("name", str))) is None
+    assert parse_key(text, Order(Column("name", str))) is None
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "1e400", "9223372036854775808", '"5"', "true", "[]"])
 def test_a_number_is_one_that_a_database_holds(value):
     text = f'[{value},"2026-11-24T12:00:00+00:00","{PK}"]'
-    assert parsed(text, Order(Column("size", int))) is None
+    assert parse_key(text, Order(Column("size", int))) is None

@@ -48,7 +48,7 @@ def test_a_visitor_is_asked_to_sign_in(client):
 
 def test_families_are_tiles_on_shelves(page, models):
     shelves = page().context["shelves"]
-    assert [(shelf.title, [family.title for family in shelf.shown]) for shelf in shelves] == [
+    assert [(shelf.title, [family.title for family in shelf.first_families]) for shelf in shelves] == [
         ("Fine-tunable", ["Gemma 3"]),
         ("Made by Google", ["Gemma 3"]),
         ("Open models", ["Llama 3 8B"]),

@@ -137,10 +137,10 @@ def test_a_new_chat_without_defaults_leaves_all_to_the_server(owner):
 
 @pytest.mark.parametrize(("machine", "proposed"), [("n2-standard-8", "n2-standard-8"), ("x", "g2"), ("", "g2")])
 def test_a_machine_is_proposed_only_where_it_is_offered(machine, proposed):
-    from console.presenters.tuning.wizard.proposals import proposed_machine
+    from console.presenters.tuning.wizard.proposals import suggest_machine
 
     offered = [{"machine_type": "g2"}, {"machine_type": "n2-standard-8"}]
-    assert (proposed_machine(offered, machine), proposed_machine([], machine)) == (proposed, "")
+    assert (suggest_machine(offered, machine), suggest_machine([], machine)) == (proposed, "")
 
 
 @pytest.mark.parametrize(

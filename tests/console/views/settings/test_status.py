@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from console.presenters.health.status_words import ENTRIES, Card
 from console.views.settings import about, status
-from jobs.models import Heartbeat, PartState, ProbeResult, ProcessReport
-from jobs.services.health.status import Part, counted, parts
+from jobs.models import Heartbeat, ProbeResult, ProcessReport, ServiceState
+from jobs.services.health.status import Service, count_states, list_services
 from tests.support.stores import use
 
 pytestmark = pytest.mark.django_db
@@ -53,19 +53,19 @@ def test_all_systems_work(page, all_well):
 
 def test_the_broker_tells_how_much_waits(all_well, broker):
     broker.lpush("console:jobs", "a", "b")
-    found = {part.name: part for part in parts(timezone.now())}
+    found = {part.name: part for part in list_services(timezone.now())}
     assert found["broker"].facts == {"queues": {"jobs": 2, "chat": 0}}
 
 
 def test_many_messages_need_attention(all_well, broker):
     broker.lpush("console:chat", *range(600))
-    assert counted(parts(timezone.now()))[PartState.WARNING] == 1
+    assert count_states(list_services(timezone.now()))[ServiceState.WARNING] == 1
 
 
 def test_the_failing_part_comes_first_with_what_stops_and_the_command(page, all_well):
     ProbeResult.objects.filter(name="vertex").update(state="failed", detail="No credentials were found.")
     response = page()
-    assert [card.part.name for card in response.context["cards"]][:2] == ["vertex", "database"]
+    assert [card.service.name for card in response.context["cards"]][:2] == ["vertex", "database"]
     text = words(response)
     for wanted in ("1 problem", "No credentials were found.", "What stops:", "gcloud auth application-default login"):
         assert wanted in text
@@ -143,7 +143,7 @@ SECRET_TEXTS = [
 
 @pytest.mark.parametrize(("text", "shown"), SECRET_TEXTS)
 def test_diagnostics_hold_no_secret(text, shown):
-    assert status.redacted(text) == shown
+    assert status.redact(text) == shown
 
 
 def test_diagnostics_tell_each_part_and_no_account(page):
@@ -186,12 +186,12 @@ def test_the_page_takes_the_same_queries(page, django_assert_num_queries, rows):
     ("milliseconds", "words_shown"), [(None, ""), (0.3, "less than 1 ms"), (12.4, "12 ms"), (10_011, "10.0 s")]
 )
 def test_a_latency_is_never_nothing(milliseconds, words_shown):
-    assert Card(Part("live", PartState.OK, latency_ms=milliseconds)).latency == words_shown
+    assert Card(Service("live", ServiceState.OK, latency_ms=milliseconds)).latency == words_shown
 
 
 def test_every_part_has_its_words(settings):
     use(settings, "gs://files/console?endpoint_url=http://127.0.0.1:1")
-    assert {part.name for part in parts(timezone.now())} == set(ENTRIES)
+    assert {part.name for part in list_services(timezone.now())} == set(ENTRIES)
 
 
 RECORD = {

@@ -37,14 +37,14 @@ def plan(rows):
     ],
 )
 def test_a_filter_is_answered_from_an_index(owner, typed, steps):
-    view = job_list.View(filters.parse(typed), pager.chosen("", job_list.HEADS), "")
-    shown = plan(job_list.found(owner, view).lines()[:51])
+    view = job_list.View(filters.parse(typed), pager.parse_sort("", job_list.HEADS), "")
+    shown = plan(job_list.search_jobs(owner, view).lines()[:51])
     assert [step.removeprefix("SEARCH jobs_tuningjob USING ") for step in shown] == steps
 
 
 def test_what_is_filtered_by_is_read_in_the_index_alone(owner):
-    view = job_list.View(filters.parse("night base:gemma ended:7d"), pager.chosen("", job_list.HEADS), "")
-    found = plan(job_list.found(owner, view).values("pk"))
+    view = job_list.View(filters.parse("night base:gemma ended:7d"), pager.parse_sort("", job_list.HEADS), "")
+    found = plan(job_list.search_jobs(owner, view).values("pk"))
     assert found == ["SEARCH jobs_tuningjob USING COVERING INDEX tuning_by_time (owner_id=?)"]
 
 

@@ -6,7 +6,7 @@ from google.longrunning.operations_pb2 import Operation
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from jobs.localvertex.api.errors import ApiError
-from jobs.localvertex.api.filters import masked, ordered, page, select
+from jobs.localvertex.api.filters import apply_mask, order_resources, page, select
 
 JOBS = [
     TuningJob(
@@ -103,20 +103,20 @@ def test_a_filter_takes_no_time():
     ],
 )
 def test_ordered(order, found):
-    assert names(ordered(TuningJob, JOBS, order)) == found
+    assert names(order_resources(TuningJob, JOBS, order)) == found
 
 
 @pytest.mark.parametrize("order", ["shoes", "name up", "name asc desc", "labels.a desc x"])
 def test_bad_orders_are_refused(order):
     with pytest.raises(ApiError, match=r"Unknown field|Invalid order_by"):
-        ordered(TuningJob, [], order)
+        order_resources(TuningJob, [], order)
 
 
 def test_masks():
-    assert masked(TuningJob, JOBS, None) == masked(TuningJob, JOBS, FieldMask(paths=["*"])) == JOBS
-    assert masked(TuningJob, JOBS[:1], FieldMask(paths=["name", "state"])) == [TuningJob(name="one", state=4)]
+    assert apply_mask(TuningJob, JOBS, None) == apply_mask(TuningJob, JOBS, FieldMask(paths=["*"])) == JOBS
+    assert apply_mask(TuningJob, JOBS[:1], FieldMask(paths=["name", "state"])) == [TuningJob(name="one", state=4)]
     with pytest.raises(ApiError, match="Unknown field 'shoes' of a TuningJob"):
-        masked(TuningJob, [], FieldMask(paths=["shoes"]))
+        apply_mask(TuningJob, [], FieldMask(paths=["shoes"]))
 
 
 def test_pages_follow_each_other():

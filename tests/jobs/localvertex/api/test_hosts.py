@@ -11,10 +11,10 @@ BODY = {"messages": [{"role": "user", "content": "hi"}]}
 
 
 def test_names():
-    assert hosts.dedicated(ENDPOINT, "127.0.0.1:80", own=False) == "127.0.0.1:80"
-    assert hosts.dedicated(ENDPOINT, "127.0.0.1:80", own=True) == f"{OWN}:80"
-    assert hosts.dedicated(ENDPOINT, "example", own=True) == OWN
-    assert hosts.dedicated(ENDPOINT, "[::1]:80", own=True) == f"{OWN}:80"
+    assert hosts.dedicated_dns(ENDPOINT, "127.0.0.1:80", own=False) == "127.0.0.1:80"
+    assert hosts.dedicated_dns(ENDPOINT, "127.0.0.1:80", own=True) == f"{OWN}:80"
+    assert hosts.dedicated_dns(ENDPOINT, "example", own=True) == OWN
+    assert hosts.dedicated_dns(ENDPOINT, "[::1]:80", own=True) == f"{OWN}:80"
 
 
 @pytest.mark.parametrize(

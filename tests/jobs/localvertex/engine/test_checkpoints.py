@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from jobs.localvertex.engine.checkpoints import forget_optimizer_states, last_resumable, remove_halves
-from jobs.localvertex.engine.progress import saved_epochs
+from jobs.localvertex.engine.progress import checkpoint_epochs
 
 
 def checkpoint(workdir: Path, step: int, state: str = "{}") -> Path:
@@ -33,5 +33,5 @@ def test_only_the_newest_keeps_its_optimizer(tmp_path: Path) -> None:
 
 
 def test_at_most_ten_epochs_are_saved_and_the_last_always() -> None:
-    assert saved_epochs(3) == {1, 2, 3}
-    assert saved_epochs(25) == {3, 5, 8, 10, 13, 15, 18, 20, 23, 25}
+    assert checkpoint_epochs(3) == {1, 2, 3}
+    assert checkpoint_epochs(25) == {3, 5, 8, 10, 13, 15, 18, 20, 23, 25}

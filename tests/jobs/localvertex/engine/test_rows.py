@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from jobs.localvertex.api.images import IMAGES, stored_name
+from jobs.localvertex.api.images import IMAGES, file_name_of
 from jobs.localvertex.engine.job import JobError
 from jobs.localvertex.engine.rows import Turn, parse_line, read_rows
 
@@ -128,7 +128,7 @@ def test_gemini_s_inline_data_is_an_image() -> None:
 def test_image_of_a_bucket_lies_beside_the_rows(tmp_path: Path, row: str) -> None:
     content = base64.b64decode(picture("PNG").partition(",")[2])
     (tmp_path / IMAGES).mkdir()
-    (tmp_path / IMAGES / stored_name("gs://b/cat.png")).write_bytes(content)
+    (tmp_path / IMAGES / file_name_of("gs://b/cat.png")).write_bytes(content)
     (tmp_path / "rows.jsonl").write_text(row)
     ((asked, _),) = read_rows(tmp_path / "rows.jsonl", "training data", images=True)
     assert (asked.images, asked.characters) == ((content,), len("What is it?"))

@@ -55,7 +55,7 @@ def test_llama_cpp_sees_what_training_sees(vision: Vision) -> None:
     with llama(MODEL, mmproj=PROJECTOR) as model:
         for size in ((160, 160), (200, 100), (37, 50), (897, 300)):
             content = png(picture.resize(size))
-            assert likely(model, content) == likely(model, png(vision.fitted(content)))
+            assert likely(model, content) == likely(model, png(vision.fit_image(content)))
 
 
 def test_prompt_has_as_many_tokens_as_llama_cpp_s() -> None:

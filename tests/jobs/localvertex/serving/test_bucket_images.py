@@ -6,7 +6,7 @@ import random
 import pytest
 from PIL import Image
 
-from jobs.localvertex.api.images import stored_name
+from jobs.localvertex.api.images import file_name_of
 from tests.fixtures.tiny_gemma3.pictures import draw, questions, random_scene
 from tests.jobs.localvertex.api.test_images import (
     FOLDER,
@@ -150,6 +150,6 @@ def test_each_picture_is_fetched_once_and_not_kept(server):
     server.until(name, "RUNNING")
     folder = server.data / "tuning-jobs" / name.rpartition("/")[2]
     wait_for((folder / "events.jsonl").exists, server.log)
-    assert [path.name for path in (folder / "images").iterdir()] == [stored_name(uri)]
+    assert [path.name for path in (folder / "images").iterdir()] == [file_name_of(uri)]
     server.tuning.cancel_tuning_job(name=name)
     server.until(name, "CANCELLED")

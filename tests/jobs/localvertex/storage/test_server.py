@@ -9,7 +9,7 @@ from google.api_core.exceptions import GoogleAPICallError
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
-from jobs.localvertex.storage.server import HEADER_SECONDS, MOST_CONNECTIONS
+from jobs.localvertex.storage.server import HEADER_SECONDS, MAX_CONNECTIONS
 from tests.support.localservers import storage_emulator
 
 
@@ -68,7 +68,7 @@ def bucket(address):
 def test_idle_connections_and_half_requests_are_in_nobodys_way(address, bucket):
     host, port = address.split(":")
     with ExitStack() as stack:
-        for number in range(MOST_CONNECTIONS + 50):
+        for number in range(MAX_CONNECTIONS + 50):
             connection = stack.enter_context(socket.create_connection((host, int(port))))
             connection.sendall([b"", b"G", b"GET / HTTP/1.1\r\nHost: ", b"GET / HTTP/1.1\r\n"][number % 4])
         began = time.monotonic()

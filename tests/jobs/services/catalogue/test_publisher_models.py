@@ -32,7 +32,7 @@ def test_a_failure_keeps_the_old_rows_and_says_why(fake_gateway):
     read = CatalogueSync.objects.get()
     assert (read.succeeded_at, read.failed_at) == (factories.NOW, factories.NOW)
     assert read.error_message == "Vertex AI does not answer."
-    assert PublisherModel.objects.listed().count() == len(fake_gateway.catalogue.models)
+    assert PublisherModel.objects.only_listed().count() == len(fake_gateway.catalogue.models)
 
 
 @pytest.mark.django_db
@@ -46,11 +46,11 @@ def test_a_model_that_is_gone_is_not_listed(fake_gateway):
 @pytest.mark.django_db
 def test_an_empty_catalogue_is_a_failure_and_unlists_nothing(fake_gateway):
     publisher_models.sync(factories.NOW)
-    listed = PublisherModel.objects.listed().count()
+    listed = PublisherModel.objects.only_listed().count()
     fake_gateway.catalogue.models.clear()
     publisher_models.sync(factories.NOW)
     read = CatalogueSync.objects.get()
-    assert PublisherModel.objects.listed().count() == listed
+    assert PublisherModel.objects.only_listed().count() == listed
     assert (read.failed_at, read.error_message) == (
         factories.NOW, "Vertex AI answered with an empty list of models; nothing was changed.",
     )  # fmt: skip

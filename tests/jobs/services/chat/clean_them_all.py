@@ -13,7 +13,7 @@ from django.conf import settings
 
 settings.configure(USE_I18N=False)
 
-from jobs.errors import PictureRefused  # noqa: E402
+from jobs.errors import ImageRefused  # noqa: E402
 from jobs.services.chat.image_file import clean  # noqa: E402
 
 
@@ -24,7 +24,7 @@ def outcome(path: Path) -> dict[str, object]:
             picture = clean(file, size=path.stat().st_size, name="it", side=896)
             result = {"size": [picture.width, picture.height], "type": picture.content_type, "file": f"{path}.clean"}
             Path(f"{path}.clean").write_bytes(picture.content)
-        except PictureRefused as error:
+        except ImageRefused as error:
             result = {"refused": str(error)}
         except Exception as error:
             result = {"failed": repr(error)}

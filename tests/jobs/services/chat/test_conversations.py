@@ -157,8 +157,8 @@ def statements(queries):
 def test_few_queries_stand_between_a_message_and_its_first_word(conversation, fake_gateway):
     before, asked = [], []
     with CaptureQueriesContext(connection) as queries:
-        kick = lambda _answer: asked.extend(statements(queries))  # noqa: E731
-        answer = conversations.ask(conversation, key=uuid4(), text="Ahoy", kick=kick)
+        enqueue = lambda _answer: asked.extend(statements(queries))  # noqa: E731
+        answer = conversations.ask(conversation, key=uuid4(), text="Ahoy", enqueue=enqueue)
         assert asked == ["SELECT", "UPDATE", "UPDATE", "SELECT", "INSERT"]
     with CaptureQueriesContext(connection) as queries:
         fake_gateway.during("chat._open", lambda: before.extend(statements(queries)))
@@ -170,7 +170,7 @@ def test_with_its_rows_nothing_is_read_before_the_endpoint_is_asked(conversation
     for expected in (["UPDATE"], ["UPDATE", "SELECT"]):
         before: list[Any] = []
         answer = conversations.ask(conversation, key=uuid4(), text="Ahoy there")
-        rows = conversations.packed(answer)
+        rows = conversations.pack(answer)
         with CaptureQueriesContext(connection) as queries:
             fake_gateway.during("chat._open", lambda before=before, now=queries: before.extend(statements(now)))
             conversations.answer(answer.pk, rows)

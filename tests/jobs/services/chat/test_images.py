@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 from PIL import Image
 
-from jobs.errors import NotAllowedNow, PictureGone, PictureRefused
+from jobs.errors import ImageGone, ImageRefused, NotAllowedNow
 from jobs.models import Picture
 from jobs.services.chat import conversations, images
 from jobs.services.chat.streaming.answer import request_for
@@ -124,7 +124,7 @@ def test_sixteen_bits_keep_their_light():
     ids=["empty", "large", "heic", "svg", "damaged", "narrow"],
 )
 def test_a_refusal_says_what_to_do(content, sentence):
-    with pytest.raises(PictureRefused, match="^" + sentence.replace(".", r"\.")):
+    with pytest.raises(ImageRefused, match="^" + sentence.replace(".", r"\.")):
         add(content, "a.png")
     assert Picture.objects.count() == 0
 
@@ -151,7 +151,9 @@ def test_earlier_pictures_are_sent_along_up_to_sixteen(talk):
     kinds = [[part["type"] for part in turn] for turn in sent[2:-1:2]]
     assert sent[0] == "\n\n".join([*(f"[A picture that is left out here: 0-{n}]" for n in range(4)), "What is it?"])
     assert (kinds, sent[-1]) == ([["image_url"] * 4 + ["text"]] * 4, "And now?")
-    assert images.shown(talk.path(), talk.endpoint).note.startswith("The 4 oldest pictures of this chat are not sent")
+    assert images.select_images(talk.path(), talk.endpoint).note.startswith(
+        "The 4 oldest pictures of this chat are not sent"
+    )
 
 
 def test_a_shared_address_takes_less(talk):
@@ -175,7 +177,7 @@ def test_a_file_that_is_gone_is_said_and_nothing_is_asked_without_it(talk):
     picture = add(factories.png())
     answer = ask(talk, picture)
     path_of(picture).unlink()
-    with pytest.raises(PictureGone) as refused:
+    with pytest.raises(ImageGone) as refused:
         contents(answer)
     assert str(refused.value) == (
         "The file of the picture photo.jpg is gone, so it cannot be sent. Edit the message: remove it, or add it again."
@@ -240,7 +242,7 @@ def test_only_what_was_not_sent_is_removed(talk):
 
 def test_only_so_many_wait_to_be_sent():
     theirs = factories.picture(owner=factories.stranger())
-    waiting = [factories.picture() for _ in range(images.MOST_UNSENT)]
+    waiting = [factories.picture() for _ in range(images.MAX_UNSENT)]
     added = add(factories.png("green"))
     assert set(Picture.objects.all()) == {theirs, *waiting[1:], added}
 

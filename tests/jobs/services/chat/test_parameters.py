@@ -20,11 +20,11 @@ def window(machine_type="g2-standard-24", **data):
     ("machine", "count"), [("local-cpu", 9), ("g2-standard-12", 9), ("", 9), ("ct5lp-hightpu-1t", 5)]
 )
 def test_a_tpu_takes_fewer_parameters(machine, count):
-    assert len(parameters.taken(factories.ready_endpoint(machine_type=machine))) == count
+    assert len(parameters.parameters_of(factories.ready_endpoint(machine_type=machine))) == count
 
 
 def test_without_an_endpoint_all_can_be_set():
-    assert parameters.taken(None) == parameters.PARAMETERS
+    assert parameters.parameters_of(None) == parameters.PARAMETERS
 
 
 def test_the_window_of_the_option_that_was_deployed():

@@ -125,7 +125,7 @@ def test_dropping_what_is_oldest(page, owner, rounds):
         factories.message(conversation=talk)
         factories.message(conversation=talk, role="assistant", content="Arr")
     Message.objects.filter(pk=talk.head.pk).update(state="FAILED", error_code="CONTEXT_LENGTH", content="")
-    reason = policies.why_not_drop_oldest(tree.Tree(talk).told(talk.head.parent_id, talk.sent_from_id))
+    reason = policies.why_not_drop_oldest(tree.Tree(talk).prompt_ids(talk.head.parent_id, talk.sent_from_id))
     assert (post_to("chat-drop-oldest", talk.head) in page(talk)) is (not reason)
     refuses(reason, lambda: context_window.drop_oldest(talk.head, key=uuid4()))
 

@@ -109,7 +109,7 @@ def test_an_edited_question_is_a_sibling_with_its_pictures(talk):
     picture = factories.picture(message=first.parent, alt="A cat")
     answer = finished(tree.edit(first.parent, key=uuid4(), text=" First\x00 "))
     assert shown(talk)[0] == "First"
-    (copied,) = answer.parent.attached
+    (copied,) = answer.parent.attachments
     assert (copied.pk == picture.pk, copied.sha256, copied.alt) == (False, picture.sha256, "A cat")
     assert first.parent.pictures.get() == picture
 
@@ -278,7 +278,7 @@ def test_a_branch_goes_on_elsewhere(talk):
     key = uuid4()
     copy = branches.branch_off(first, key=key)
     assert (shown(copy), copy.title, copy.endpoint) == (["First", "First"], "First (branch)", talk.endpoint)
-    assert (copy.messages.first().attached[0].sha256, picture.message) == (picture.sha256, first.parent)
+    assert (copy.messages.first().attachments[0].sha256, picture.message) == (picture.sha256, first.parent)
     assert branches.branch_off(first, key=key) == copy
     assert Conversation.objects.count() == 2
 

@@ -63,7 +63,7 @@ def test_two_to_four_columns_are_compared(owner, endpoints, count):
 
 
 def test_columns_are_no_chats_of_their_own(comparison):
-    assert (Conversation.objects.listed().count(), Conversation.objects.count()) == (0, 2)
+    assert (Conversation.objects.for_list().count(), Conversation.objects.count()) == (0, 2)
 
 
 def test_every_column_is_asked_the_same_and_goes_on(comparison, fake_gateway):
@@ -98,7 +98,7 @@ def test_a_column_that_fails_leaves_the_other_running(comparison, fake_gateway):
     fake_gateway.chat.script = [[Refused("Too long.", "CONTEXT_LENGTH")], ["Fine."]]
     board = answered(comparison)
     assert [column.answer.state for column in board.columns] == ["FAILED", "COMPLETE"]
-    assert (board.failed, board.can_vote) == (1, True)
+    assert (board.failed_count, board.can_vote) == (1, True)
     board = answered(comparison, "More")
     assert [column.answer.state for column in board.columns] == ["COMPLETE", "COMPLETE"]
 

@@ -157,5 +157,5 @@ def test_another_version_of_the_answer_is_another_row(owner):
 def test_it_is_known_which_answers_became_rows(owner):
     first, second = answer(), answer()
     dataset = add(first, name="New")
-    assert comparison_rows.taken([first.pk, second.pk], owner) == {str(first.pk): dataset}
-    assert (comparison_rows.taken([], owner), comparison_rows.last_chosen(owner)) == ({}, dataset)
+    assert comparison_rows.datasets_by_answer([first.pk, second.pk], owner) == {str(first.pk): dataset}
+    assert (comparison_rows.datasets_by_answer([], owner), comparison_rows.last_chosen(owner)) == ({}, dataset)

@@ -8,7 +8,7 @@ from jobs import errors
 from jobs.models import Dataset
 from jobs.services.datasets import datasets, derive as making, preview
 from jobs.services.datasets.measure import Measure
-from jobs.services.datasets.versions import compared
+from jobs.services.datasets.versions import compare_hashes
 from tests.support import factories
 from tests.support.stored import path_of
 
@@ -102,7 +102,7 @@ def test_the_same_file_is_found_by_its_bytes(owner, stranger):
     [([], [], (0, 0, 0)), ([1, 2], [2, 3], (1, 1, 1)), ([1, 1], [1], (0, 1, 1)), ([], [5, 5], (2, 0, 0))],
 )
 def test_rows_are_compared_as_often_as_they_stand_there(old, new, counts):
-    found = compared(array("Q", old), array("Q", new))
+    found = compare_hashes(array("Q", old), array("Q", new))
     assert (found["added"], found["removed"], found["same"]) == counts
 
 

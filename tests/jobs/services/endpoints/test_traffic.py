@@ -385,7 +385,7 @@ def test_given_up_while_it_is_deployed(driver, endpoint, fake_gateway):
 def test_which_model_answered():
     endpoint = factories.ready_endpoint(display_name="Shop", traffic={"4711": 60, "5001": 30, "9": 10})
     factories.deployed_model(endpoint=endpoint, display_name="Captain")
-    assert [traffic.answered_by(endpoint, one) for one in ("4711", "5001", "9", "")] == [
+    assert [traffic.answering_model(endpoint, one) for one in ("4711", "5001", "9", "")] == [
         "Shop · Shop", "Shop · Captain", "Shop · 9", "Shop · model unknown: the server did not tell",
     ]  # fmt: skip
-    assert traffic.answered_by(factories.ready_endpoint(), "4711") == ""
+    assert traffic.answering_model(factories.ready_endpoint(), "4711") == ""

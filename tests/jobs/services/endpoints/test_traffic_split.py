@@ -17,7 +17,7 @@ from jobs.services.endpoints import traffic_split
     ],
 )
 def test_the_same_proportions_with_another_sum(split, total, found):
-    assert traffic_split.scaled(split, total) == found
+    assert traffic_split.scale_split(split, total) == found
 
 
 def test_a_new_model_takes_its_share_of_all_others():

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.db import OperationalError, connection
 
-from jobs.models import Heartbeat, PartState, ProbeResult, ProcessReport
+from jobs.models import Heartbeat, ProbeResult, ProcessReport, ServiceState
 from jobs.services.health import status
 from tests.support import factories
 from tests.support.factories import NOW
@@ -21,18 +21,18 @@ def beat(name, seconds_ago=1, **detail):
 
 
 def part(name):
-    return next(part for part in status.parts(NOW) if part.name == name)
+    return next(part for part in status.list_services(NOW) if part.name == name)
 
 
 def test_every_part_is_there_once():
-    names = [part.name for part in status.parts(NOW)]
+    names = [part.name for part in status.list_services(NOW)]
     expected = ["database", "broker", "worker", "chat", "web", "scheduler"]
     expected += ["storage", "vertex", "clock", "live", "disk"]
     assert names == expected
 
 
 def test_nothing_is_green_before_it_was_checked():
-    states = {part.name: part.state.value for part in status.parts(NOW)}
+    states = {part.name: part.state.value for part in status.list_services(NOW)}
     assert {name: states[name] for name in ("worker", "scheduler", "storage", "vertex", "clock")} == {
         "worker": "failed", "scheduler": "unknown", "storage": "unknown", "vertex": "unknown", "clock": "unknown",
     }  # fmt: skip
@@ -48,13 +48,13 @@ def test_what_was_checked_too_long_ago_is_unknown(seconds, state):
 def test_an_old_failure_is_unknown_too():
     old = NOW - timedelta(minutes=10)
     ProbeResult.objects.create(name="vertex", state="failed", detail="No answer.", checked_at=old)
-    assert (part("vertex").state, "too long ago" in part("vertex").problem) == (PartState.UNKNOWN, True)
+    assert (part("vertex").state, "too long ago" in part("vertex").problem) == (ServiceState.UNKNOWN, True)
 
 
 def test_a_worker_that_works(settings):
     beat("worker", version=settings.VERSION, host="here")
     beat("beat")
-    assert [part(name).state for name in ("worker", "scheduler")] == [PartState.OK, PartState.OK]
+    assert [part(name).state for name in ("worker", "scheduler")] == [ServiceState.OK, ServiceState.OK]
 
 
 def test_a_worker_of_another_version_needs_attention():
@@ -65,7 +65,7 @@ def test_a_worker_of_another_version_needs_attention():
 def test_a_silent_worker_leaves_the_scheduler_unknown():
     beat("worker", 95)
     beat("beat", 95)
-    assert [part(name).state for name in ("worker", "scheduler")] == [PartState.FAILED, PartState.UNKNOWN]
+    assert [part(name).state for name in ("worker", "scheduler")] == [ServiceState.FAILED, ServiceState.UNKNOWN]
 
 
 @pytest.mark.fault("F20")
@@ -76,13 +76,13 @@ def test_on_a_full_disk_a_silent_worker_may_well_live(settings):
     beat("beat", 95)
     settings.DISK_LEAST_BYTES = 2**62
     told = [(found.state, found.problem) for found in map(part, ("worker", "scheduler"))]
-    assert told == [(PartState.UNKNOWN, "It cannot be told: on a full disk no process can report.")] * 2
+    assert told == [(ServiceState.UNKNOWN, "It cannot be told: on a full disk no process can report.")] * 2
 
 
 def test_a_worker_that_lives_tells_of_a_dead_scheduler():
     beat("worker")
     beat("beat", 95)
-    assert [part(name).state for name in ("worker", "scheduler")] == [PartState.OK, PartState.FAILED]
+    assert [part(name).state for name in ("worker", "scheduler")] == [ServiceState.OK, ServiceState.FAILED]
 
 
 @pytest.mark.parametrize(("seconds", "state"), [(5, "unknown"), (31, "failed")])
@@ -94,7 +94,7 @@ def test_a_scheduler_is_given_time_to_begin(seconds, state):
 def test_work_that_waits_is_told():
     beat("worker")
     factories.job(next_check_at=NOW - timedelta(seconds=75))
-    assert (part("worker").state, part("worker").facts["waiting"]) == (PartState.WARNING, 75)
+    assert (part("worker").state, part("worker").facts["waiting"]) == (ServiceState.WARNING, 75)
 
 
 @pytest.mark.parametrize(
@@ -110,11 +110,11 @@ def test_the_disk_is_that_of_the_data_directory(settings):
 
 def test_a_data_directory_that_is_gone_is_unknown(settings):
     settings.DATA_DIR.rmdir()
-    assert part("disk").state == PartState.UNKNOWN
+    assert part("disk").state == ServiceState.UNKNOWN
 
 
 def test_a_broker_that_is_away():
-    assert [part(name).state for name in ("broker", "live")] == [PartState.FAILED, PartState.FAILED]
+    assert [part(name).state for name in ("broker", "live")] == [ServiceState.FAILED, ServiceState.FAILED]
 
 
 def test_who_is_away_takes_one_line_of_the_log_each_time(caplog):
@@ -136,7 +136,7 @@ def test_the_parts_take_the_same_queries_however_much_there_is(django_assert_num
     for _ in range(3):
         factories.job(next_check_at=NOW - timedelta(seconds=5))
     with django_assert_num_queries(8):
-        status.parts(NOW)
+        status.list_services(NOW)
 
 
 def report(kind="chat", seconds_ago=1, pid=1, version="0.1.0"):

@@ -224,18 +224,18 @@ def test_the_same_end_again_is_the_same_and_sends_nothing_more(owner):
 def test_only_what_is_wanted_goes_out_where_there_is_an_address(owner, settings):
     settings.EMAIL_HOST = "mail.example"
     factories.notification_choice(user=owner, ways={"tuning.failed": ["email"], "endpoint.deleted": ["webhook"]})
-    ways = {kind.value: notifications.wanted_ways(owner.pk, kind) for kind in NotificationKind}
+    ways = {kind.value: notifications.list_ways(owner.pk, kind) for kind in NotificationKind}
     assert (ways["tuning.failed"], ways["endpoint.deleted"]) == (["email"], ["webhook"])
     assert (ways["tuning.succeeded"], ways["tuning.cancelled"]) == (["email", "webhook"], [])
 
 
 def test_without_a_mail_server_no_email_is_even_tried(owner):
     factories.notification_choice(user=owner)
-    assert notifications.wanted_ways(owner.pk, "tuning.failed") == ["webhook"]
+    assert notifications.list_ways(owner.pk, "tuning.failed") == ["webhook"]
 
 
 def test_nobody_has_chosen_anything(owner):
-    assert notifications.wanted_ways(owner.pk, "tuning.failed") == []
+    assert notifications.list_ways(owner.pk, "tuning.failed") == []
 
 
 def test_marking_all_leaves_what_came_meanwhile(owner, stranger):

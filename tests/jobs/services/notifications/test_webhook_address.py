@@ -5,7 +5,7 @@ from ipaddress import ip_address
 import httpx
 import pytest
 
-from jobs.services.notifications.webhook_address import BadAddress, NotPublic, addresses, is_public, parsed
+from jobs.services.notifications.webhook_address import BadAddress, NotPublic, addresses, is_public, parse_url
 
 pytestmark = pytest.mark.threat("T8")
 PUBLIC = [
@@ -132,7 +132,7 @@ def test_everything_else_is_not(text):
 @pytest.mark.parametrize("text", BAD)
 def test_an_address_that_cannot_be_is_refused_where_it_is_typed(text):
     with pytest.raises(BadAddress):
-        parsed(text)
+        parse_url(text)
 
 
 TAKEN = ["https://example.com", "https://example.com:8443/a?b=c", "https://8.8.8.8/", "https://한국.kr/"]
@@ -140,7 +140,7 @@ TAKEN = ["https://example.com", "https://example.com:8443/a?b=c", "https://8.8.8
 
 @pytest.mark.parametrize("text", TAKEN)
 def test_others_are_taken(text):
-    assert parsed(f" {text} ").scheme == "https"
+    assert parse_url(f" {text} ").scheme == "https"
 
 
 @pytest.mark.parametrize("host", NAMES)
@@ -157,15 +157,15 @@ def test_what_was_checked_is_what_is_connected_to():
         asked.append((host, port))
         return ["8.8.8.8", "2606:4700::1111"] if len(asked) == 1 else ["127.0.0.1"]
 
-    assert addresses(parsed("https://example.com/x"), resolve) == ["8.8.8.8", "2606:4700::1111"]
+    assert addresses(parse_url("https://example.com/x"), resolve) == ["8.8.8.8", "2606:4700::1111"]
     assert asked == [("example.com", 443)]
 
 
 def test_a_number_is_not_looked_up():
-    assert addresses(parsed("https://8.8.8.8:444/"), said("127.0.0.1")) == ["8.8.8.8"]
+    assert addresses(parse_url("https://8.8.8.8:444/"), said("127.0.0.1")) == ["8.8.8.8"]
 
 
 def test_an_installation_may_allow_its_own_network(settings):
     settings.WEBHOOK_PRIVATE = True
-    assert addresses(parsed("http://10.0.0.1/")) == ["10.0.0.1"]
-    assert addresses(parsed("http://hook.internal/"), said("192.168.0.7")) == ["192.168.0.7"]
+    assert addresses(parse_url("http://10.0.0.1/")) == ["10.0.0.1"]
+    assert addresses(parse_url("http://hook.internal/"), said("192.168.0.7")) == ["192.168.0.7"]

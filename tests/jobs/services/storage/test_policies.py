@@ -51,8 +51,8 @@ def test_nobody_gets_at_the_files_of_the_console_past_its_pages(owner, ann, sett
     assert may_read(owner, place, inside) == may_read(ann, place, inside) == [False] * 2
     assert may_write(owner, place, inside, bucket) == may_write(ann, place, inside, bucket) == [False] * 3
     assert (
-        policies.hidden_below(owner, bucket)
-        == policies.hidden_below(ann, bucket)
+        policies.list_hidden_names(owner, bucket)
+        == policies.list_hidden_names(ann, bucket)
         == ({"console"} if bucket != place else set())
     )
     use(settings, "")

@@ -3,7 +3,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.oauth2.credentials import Credentials as UserCredentials
 
 from jobs.vertex.port import Credentials
-from jobs.vertex.sdk.connection import _described, _time
+from jobs.vertex.sdk.connection import _describe, _time
 
 
 class Attached:
@@ -33,7 +33,7 @@ Unasked.__module__ = Attached.__module__
     ],
 )
 def test_credentials_are_told_without_a_secret(found, told):
-    assert _described(found) == told
+    assert _describe(found) == told
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "Tue, 99 Nov 2026 12:00:00 GMT"])

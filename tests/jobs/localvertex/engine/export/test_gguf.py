@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from jobs.localvertex.engine.export.gguf import (
     check_servable,
     convert,
-    pooled_side,
+    pool_side,
     read_config,
     text_name,
     tower_name,
@@ -169,5 +169,5 @@ def test_configuration_as_google_publishes_it(tmp_path: Path) -> None:
     assert settings | {"rope.scaling.type": "linear", "rope.scaling.factor": 8.0} == settings
     assert settings | {"rope.freq_base": 1e6, "rope.freq_base_swa": 1e4, "attention.key_length": 256} == settings
     assert settings | {"context_length": 131072, "attention.sliding_window": 1024, "block_count": 34} == settings
-    assert pooled_side(read) == 4
+    assert pool_side(read) == 4
     assert Vision.read(tmp_path) == Vision(896, 256, 262144, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))

@@ -15,7 +15,7 @@ from jobs.localvertex.engine.batches import Collator
 from jobs.localvertex.engine.dataset import Examples, load_examples
 from jobs.localvertex.engine.fast.gemma import FastGemma
 from jobs.localvertex.engine.fast.supported import fast_gemma
-from jobs.localvertex.engine.model import adapted_modules, load_base
+from jobs.localvertex.engine.model import load_base, lora_targets
 from jobs.localvertex.engine.tokens import ChatEncoder
 from tests.jobs.localvertex.engine.conftest import ROOT, TINY, TINY_VISION, TUNE, Workdir
 
@@ -28,7 +28,7 @@ def adapted(folder: Path, dtype: torch.dtype, **options: Any) -> Any:
     config: dict[str, Any] = {
         "r": 8,
         "lora_alpha": 16,
-        "target_modules": adapted_modules(base),
+        "target_modules": lora_targets(base),
         "init_lora_weights": False,
     }
     return get_peft_model(base, LoraConfig(**(config | options)))

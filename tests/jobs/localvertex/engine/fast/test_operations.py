@@ -56,7 +56,7 @@ def test_norm_and_rotation_of_heads() -> None:
         turned: Tensor = apply_rotary_pos_emb(module(x)[None], module(x)[None], cos, sin, unsqueeze_dim=2)[0][0]
         return turned * 0.25
 
-    assert_same(lambda x: Norm(module, 0.25).turned(x, angles.cos(), angles.sin()), plain, torch.randn(7, 3, 32))
+    assert_same(lambda x: Norm(module, 0.25).rotate(x, angles.cos(), angles.sin()), plain, torch.randn(7, 3, 32))
 
 
 def test_gated_gelu() -> None:

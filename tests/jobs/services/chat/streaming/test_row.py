@@ -41,9 +41,9 @@ def continued():
 @pytest.mark.parametrize("made", [first, later, regenerated, continued])
 def test_the_rows_that_travel_say_what_would_be_read(made, django_assert_num_queries):
     answer = made()
-    sent = chat_row.packed(answer)
+    sent = chat_row.pack(answer)
     with django_assert_num_queries(0):
-        got = chat_row.unpacked(answer.pk, sent)
+        got = chat_row.unpack(answer.pk, sent)
     read = chat_row.read(answer.pk)
     assert request_for(got) == request_for(read)
     for name in ("", "conversation", "parent", "endpoint"):
@@ -56,10 +56,10 @@ def test_the_rows_that_travel_say_what_would_be_read(made, django_assert_num_que
 def test_packing_a_message_that_was_just_sent_reads_nothing(django_assert_num_queries):
     answer = first()
     with django_assert_num_queries(0):
-        chat_row.packed(answer)
+        chat_row.pack(answer)
 
 
 def test_an_endpoint_that_is_gone_is_none():
     answer = first()
     answer.endpoint = None
-    assert chat_row.unpacked(answer.pk, chat_row.packed(answer)).endpoint is None
+    assert chat_row.unpack(answer.pk, chat_row.pack(answer)).endpoint is None

@@ -79,7 +79,7 @@ class Outcome:
     reason: str = ""
 
 
-class LeaseLost(Exception):
+class ClaimLost(Exception):
     """The row is somebody else's by now, or a person closed it; what this step found is not written."""
 
 
@@ -122,27 +122,27 @@ def run(claimed: Claim[R], step: Callable[[Claim[R]], Outcome], ring: Callable[[
     """Does the step and settles its outcome. True when more can be done at once. Never raises for a step's sake."""
     try:
         outcome = step(claimed)
-    except LeaseLost:
+    except ClaimLost:
         return False
     except VertexError as error:
         if str(error) != claimed.row.notice:
             logger.warning("%s %s waits: %s", type(claimed.row).__name__, claimed.row.pk, error)
-        outcome = postponed(claimed.row, error)
+        outcome = postpone(claimed.row, error)
     except StoreUnavailable as error:
-        outcome = postponed(claimed.row, Unavailable(str(error)))
+        outcome = postpone(claimed.row, Unavailable(str(error)))
     except Exception as error:
         logger.exception("A step of %s %s failed", type(claimed.row).__name__, claimed.row.pk)
         return _strike(claimed, error, ring)
     try:
         return settle(claimed, outcome, ring)
-    except LeaseLost:
+    except ClaimLost:
         return False
     except Exception as error:
         logger.exception("The outcome of a step of %s %s was not kept", type(claimed.row).__name__, claimed.row.pk)
         return _strike(claimed, error, ring)
 
 
-def postponed(row: Row, error: VertexError) -> Outcome:
+def postpone(row: Row, error: VertexError) -> Outcome:
     """A read failed: the row stays as it is and says why it waits. A look that failed is no proof of absence."""
     definite = isinstance(error, Refused | NotAuthorised)
     wait = timedelta(seconds=60) if definite else pause()
@@ -158,7 +158,7 @@ def settle(claimed: Claim[R], outcome: Outcome, ring: Callable[[R], None]) -> bo
         # No key changes; so the events of another row about this one need not wait for it.
         row = type(claimed.row)._default_manager.select_for_update(no_key=True).get(pk=claimed.row.pk)
         if row.lease_token != claimed.token:
-            raise LeaseLost
+            raise ClaimLost
         asked = claimed.row.state != row.state or claimed.row.next_check_at != row.next_check_at
         if asked:
             outcome = _give_way(outcome)
