@@ -26,7 +26,7 @@ STAGES: dict[str, str | Promise] = {
     "GETTING_CONTAINER_IMAGE": _("Getting the server image"),
     "STARTING_MODEL_SERVER": _("Starting the model server"),
     "FINISHING_UP": _("Finishing up"),
-    "DEPLOYMENT_TERMINATED": _("The deployment was ended"),
+    "DEPLOYMENT_TERMINATED": _("The deployment was stopped"),
     "SUCCESSFULLY_DEPLOYED": _("Deployed"),
     "FAILED_TO_DEPLOY": _("The deployment failed"),
 }

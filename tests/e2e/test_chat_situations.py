@@ -148,12 +148,12 @@ def test_a_new_chat_opens_by_itself_once_its_endpoint_is_deployed(
 
 
 CASES = {
-    429: ("The endpoint is overloaded. Try again in a moment.", "View its load"),
+    429: ("The endpoint is overloaded. Try again in a moment.", "View endpoint load"),
     503: ("The endpoint cannot answer now. Try again in a minute.", ""),
     500: ("The endpoint failed:", ""),
     404: ("The endpoint is not there any more. Deploy the model again.", "Chat with another endpoint"),
     403: ("Vertex AI does not allow this console to use the endpoint.", "View endpoint"),
-    400: ("The endpoint refused the message:", "Look at the settings"),
+    400: ("The endpoint refused the message:", "Check the settings"),
 }
 
 
@@ -380,7 +380,7 @@ def test_a_column_that_cannot_read_all_goes_on_without_its_oldest_turns(visit: V
     all_ended(board)
     board.get_by_role("button", name="Drop the oldest turns and retry").first.click()
     first, second = board.locator(".column").first, board.locator(".column").last
-    dropped = first.get_by_text("The model is not told what stands above any more.")
+    dropped = first.get_by_text("The model no longer receives the messages above.")
     expect(dropped).to_be_visible(timeout=SOON)
     all_ended(board)
     expect(second.get_by_text("is not told what stands above")).to_have_count(0)

@@ -43,15 +43,15 @@ def asked(visit: Visit, action: str) -> Locator:
 
 
 def give_a_lease(visit: Visit) -> None:
-    dialog = asked(visit, "Lease")
-    dialog.get_by_label("After some hours, used or not").check()
+    dialog = asked(visit, "Time limit")
+    dialog.get_by_label("After a fixed time, used or not").check()
     dialog.get_by_role("spinbutton").fill("0")
     dialog.get_by_role("button", name="Save").click()
     expect(dialog.locator(".errors")).to_be_focused()
     assert remarks(visit) == []
     dialog.get_by_role("spinbutton").fill("3")
     dialog.get_by_role("button", name="Save").click()
-    note = visit.page.locator(".note", has_text="Undeploys by itself")
+    note = visit.page.locator(".note", has_text="Undeploys automatically")
     expect(note).to_contain_text(re.compile(r"in [23]\shours"))
     note.get_by_role("button", name="Extend by 3 hours").click()
     expect(note).to_contain_text(re.compile(r"in [56]\shours"))
@@ -59,7 +59,7 @@ def give_a_lease(visit: Visit) -> None:
 
 def ask_for_replicas(visit: Visit) -> None:
     dialog = asked(visit, "Replicas")
-    dialog.get_by_label("At most").fill("3")
+    dialog.get_by_label("Maximum replicas").fill("3")
     dialog.get_by_role("button", name="Save").click()
     expect(visit.page.get_by_text("It runs with 1–3 replicas now.")).to_be_visible(timeout=SOON)
 
@@ -98,7 +98,7 @@ def put_a_second_model_beside(visit: Visit, endpoint: str) -> None:
     expect(dialog.locator(".errors")).to_be_focused()
     dialog.get_by_label("Model", exact=False).first.select_option(f"base {GEMMA}")
     dialog.get_by_label("Name", exact=True).fill("Second")
-    dialog.get_by_label("Share of traffic, percent").fill("30")
+    dialog.get_by_label("Traffic percentage").fill("30")
     dialog.get_by_label("I accept the terms").check()
     visit.picture("endpoint-add-model")
     assert remarks(visit) == []
@@ -111,7 +111,7 @@ def put_a_second_model_beside(visit: Visit, endpoint: str) -> None:
 
 
 def change_the_shares(visit: Visit) -> None:
-    models_card(visit).get_by_role("link", name="Change shares").click()
+    models_card(visit).get_by_role("link", name="Change traffic split").click()
     dialog = visit.page.locator("#ask")
     dialog.get_by_label("Second, percent").fill("50")
     dialog.get_by_role("button", name="Save").click()

@@ -155,7 +155,7 @@ def test_pictures_in_a_chat(visit: Visit, page: Page, endpoints: dict[str, str])
     assert (answers(page)[-1] != "", found + remarks(visit), visit.problems) == (True, [], [])
     visit.picture("chat-turns-with-pictures")
     give(page, "paste", "late.png", saved(SQUARE, side=2000))
-    ask(page, "Describe the picture.")  # while it is still on its way
+    ask(page, "Describe the picture.")  # while it is still sending
     expect(page.locator(".turn.user").last.locator("img")).to_have_attribute("alt", "late.png")
     with visit.context.expect_page() as opened:
         page.locator(".turn.user img").last.click()
@@ -170,7 +170,7 @@ def test_a_message_of_pictures_alone_is_sent_by_enter(visit: Visit, page: Page, 
     box.press("Enter")
     expect(page).to_have_url(re.compile(r"/studio/chat/\?"))
     give(page, "paste", "square.png", saved(SQUARE))
-    box.press("Enter")  # while it may still be on its way
+    box.press("Enter")  # while it may still be sending
     page.wait_for_url(re.compile(r"/studio/chat/[0-9a-f-]{36}/"))
     answers(page)
     give(page, "paste", "triangle.png", saved(TRIANGLE))
@@ -204,10 +204,10 @@ def test_a_text_model_says_why_it_takes_no_pictures(visit: Visit, page: Page, en
 def test_the_page_shows_that_it_takes_what_is_dragged(visit: Visit, page: Page, endpoints: dict[str, str]) -> None:
     visit.open(f"/studio/chat/?endpoint={endpoints['sees']}")
     give(page, "drag", "stars.png", saved(STARS))
-    expect(page.get_by_text("Drop pictures here")).to_be_visible()
+    expect(page.get_by_text("Drop images here")).to_be_visible()
     visit.picture("chat-drop")
     page.evaluate("document.querySelector('main').dispatchEvent(new DragEvent('dragleave', { bubbles: true }))")
-    expect(page.get_by_text("Drop pictures here")).to_be_hidden()
+    expect(page.get_by_text("Drop images here")).to_be_hidden()
     assert visit.problems == []
 
 

@@ -8,9 +8,9 @@ from jobs.models import LeaseKind
 from jobs.models.endpoint import LONGEST_LEASE, MOST_REPLICAS
 
 LEASES = [
-    ("", _("Never by itself")),
-    (LeaseKind.IDLE.value, _("After some hours without requests from this console")),
-    (LeaseKind.FIXED.value, _("After some hours, used or not")),
+    ("", _("Never automatically")),
+    (LeaseKind.IDLE.value, _("After a period without requests from this console")),
+    (LeaseKind.FIXED.value, _("After a fixed time, used or not")),
 ]
 
 
@@ -25,7 +25,8 @@ class ConfirmForm(forms.Form):
         if name:
             self.fields["confirm"] = forms.CharField(
                 label=gettext("Name of the endpoint"),
-                help_text=gettext("Type %(name)s: it answered requests within the last 24 hours.") % {"name": name},
+                help_text=gettext("To confirm, type %(name)s. The endpoint answered requests in the last 24 hours.")
+                % {"name": name},
                 widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autofocus": True}),
                 error_messages={"required": gettext("Type the name of the endpoint.")},
             )
@@ -33,7 +34,7 @@ class ConfirmForm(forms.Form):
     def clean_confirm(self) -> str:
         typed: str = self.cleaned_data["confirm"]
         if typed.strip() != self.expected.strip():
-            raise ValidationError(_("That is another name. Type it as it is shown."))
+            raise ValidationError(_("The name doesn't match. Type it exactly as shown."))
         return typed
 
 
@@ -41,16 +42,22 @@ class ReplicasForm(forms.Form):
     use_required_attribute = False
 
     minimum = forms.IntegerField(
-        label=_("At least"), min_value=1, max_value=MOST_REPLICAS, help_text=_("Run and cost at all times.")
+        label=_("Minimum replicas"),
+        min_value=1,
+        max_value=MOST_REPLICAS,
+        help_text=_("These replicas always run and incur costs."),
     )
     maximum = forms.IntegerField(
-        label=_("At most"), min_value=1, max_value=MOST_REPLICAS, help_text=_("Started when there is much to do.")
+        label=_("Maximum replicas"),
+        min_value=1,
+        max_value=MOST_REPLICAS,
+        help_text=_("Vertex AI adds replicas up to this number as traffic increases."),
     )
 
     def clean(self) -> dict[str, Any] | None:
         values = super().clean() or {}
         if values.get("minimum", 0) > values.get("maximum", MOST_REPLICAS):
-            self.add_error("maximum", _("Choose at least as many here as above."))
+            self.add_error("maximum", _("The maximum must not be smaller than the minimum."))
         return values
 
 
@@ -65,5 +72,5 @@ class LeaseForm(forms.Form):
         if not values.get("kind"):
             return {**values, "kind": "", "hours": None}
         if "hours" in values and not values["hours"]:
-            self.add_error("hours", _("Write after how many hours."))
+            self.add_error("hours", _("Enter a number of hours."))
         return values

@@ -140,14 +140,14 @@ class DeploymentForm(JudgedForm):
         label=_("Minimum replicas"),
         required=False,
         initial=1,
-        help_text=_("As many run, and cost, all the time."),
+        help_text=_("These replicas always run and incur costs."),
         error_messages={"invalid": said_by(words.replicas)},
     )
     endpoint_max_replicas = forms.IntegerField(
         label=_("Maximum replicas"),
         required=False,
         initial=1,
-        help_text=_("As many are started when requests wait."),
+        help_text=_("Vertex AI adds replicas up to this number as traffic increases."),
         error_messages={"invalid": said_by(words.replicas)},
     )
     accepts_licence = forms.BooleanField(label=pgettext_lazy("licence", "I accept the terms"), required=False)

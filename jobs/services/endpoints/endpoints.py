@@ -72,7 +72,7 @@ def deploy_model(owner: User, *, key: UUID, spec: DeploymentSpec) -> Endpoint:
         raise NotAllowedNow(_("Choose one model to deploy."))
     deployed_models.check_own(owner, spec.job, spec.artifact_uri)
     if spec.job and spec.job.state not in TUNED:
-        raise NotAllowedNow(_("Only a tuning job that succeeded can be deployed. Wait until it has ended."))
+        raise NotAllowedNow(_("You can deploy a tuning job only after it succeeds. Wait until it's done."))
     scaling.check(spec.min_replicas, spec.max_replicas)
     if spec.lease_hours is not None:
         check_lease(spec.lease_kind, spec.lease_hours)
@@ -195,9 +195,9 @@ def _columns(spec: DeploymentSpec) -> dict[str, Any]:
 
 def check_lease(kind: str, hours: int | None) -> None:
     if bool(kind) != bool(hours) or (kind and kind not in LeaseKind):
-        raise NotAllowedNow(_("Choose after how many hours the model is undeployed."))
+        raise NotAllowedNow(_("Enter the number of hours after which the model is undeployed."))
     if hours and not 1 <= hours <= LONGEST_LEASE:
-        raise NotAllowedNow(_("Choose 1 to %(most)d hours.") % {"most": LONGEST_LEASE})
+        raise NotAllowedNow(_("Enter 1 to %(most)d hours.") % {"most": LONGEST_LEASE})
 
 
 def lease_end(endpoint: Endpoint, now: datetime) -> datetime | None:
@@ -213,7 +213,7 @@ def artifact_uri(job: TuningJob, checkpoint: str = "") -> str:
 
 def _same(endpoint: Endpoint, request_hash: str) -> Endpoint:
     if endpoint.request_hash != request_hash:
-        raise KeyReused(_("This form was sent before with other settings. Open the endpoint, or deploy again."))
+        raise KeyReused(_("This form was already submitted with other settings. Open the endpoint, or deploy again."))
     return endpoint
 
 

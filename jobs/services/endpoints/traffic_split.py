@@ -12,15 +12,15 @@ NEW = "0"
 
 def check(split: Mapping[str, int], ids: set[str]) -> None:
     if set(split) != ids:
-        raise NotAllowedNow(_("The models on this endpoint changed meanwhile. Look at their shares again."))
+        raise NotAllowedNow(_("The models on this endpoint changed in the meantime. Check the traffic split."))
     if not all(0 <= share <= ALL for share in split.values()):
-        raise NotAllowedNow(_("A share is a whole number from 0 to 100."))
+        raise NotAllowedNow(_("A traffic percentage must be a whole number from 0 to 100."))
     if sum(split.values()) != ALL:
         raise NotAllowedNow(wrong_sum(sum(split.values())))
 
 
 def wrong_sum(total: int) -> str:
-    return _("The shares must add up to 100 %%. Together they are %(total)d %%.") % {"total": total}
+    return _("The traffic split must add up to 100%%. It adds up to %(total)d%%.") % {"total": total}
 
 
 def scaled(split: Mapping[str, int], total: int) -> dict[str, int]:

@@ -266,7 +266,7 @@ def test_a_place_is_looked_at_again_when_the_endpoint_changes(visitor):
     ("states", "title", "link"),
     [
         ([], "Nothing is deployed yet", "/model-garden/?feature=deploy"),
-        (["UNDEPLOYED", "FAILED"], "No endpoint answers at the moment", "/endpoints/"),
+        (["UNDEPLOYED", "FAILED"], "No endpoint is ready", "/endpoints/"),
         (["UNDEPLOYED", "DEPLOYING"], "Captain is being deployed", "/endpoints/{endpoint}/"),
         (["DELETED"], "Nothing is deployed yet", "/model-garden/?feature=deploy"),
     ],

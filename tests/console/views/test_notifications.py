@@ -146,7 +146,7 @@ def test_the_list_is_filtered(visitor):
 
 def test_nothing_found_leads_back(visitor):
     factories.notification()
-    assert "No notification is like that." in text(visitor.get("/notifications/?about=dataset"))
+    assert "No notifications match the filter." in text(visitor.get("/notifications/?about=dataset"))
 
 
 def test_the_list_is_paged_by_key(visitor):

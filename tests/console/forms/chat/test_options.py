@@ -91,14 +91,14 @@ DEEP = '{"not":' * 22 + "{}" + "}" * 22
 @pytest.mark.parametrize(
     ("schema", "reason"),
     [
-        ("", "Write a schema, or choose another output format."),
+        ("", "Enter a schema, or choose another output format."),
         ('{"type": }', "This is not JSON: look at line 1, column 10."),
-        ("[]", "A schema is an object, in braces."),
-        ('{"minimum": NaN}', "This is not JSON that every reader understands."),
-        ("[" * 5000, "This is not JSON that every reader understands."),
-        ('{"minimum": 1e999}', "This holds characters that cannot be kept."),
-        ('{"const": "\\u0000"}', "This holds characters that cannot be kept."),
-        ('{"const": "\\ud800"}', "This holds characters that cannot be kept."),
+        ("[]", "A schema must be a JSON object, in braces."),
+        ('{"minimum": NaN}', "Invalid JSON: a number isn't allowed, or values are nested too deeply."),
+        ("[" * 5000, "Invalid JSON: a number isn't allowed, or values are nested too deeply."),
+        ('{"minimum": 1e999}', "This contains characters that can't be stored."),
+        ('{"const": "\\u0000"}', "This contains characters that can't be stored."),
+        ('{"const": "\\ud800"}', "This contains characters that can't be stored."),
         ('{"type": "objekt"}', "type must be one of: object, array, string, number, integer, boolean, null."),
         ('{"properties": {"a": {"type": 1}}}', "properties.a.type must be one of"),
         ('{"properties": []}', "properties must be an object."),
@@ -134,6 +134,6 @@ def test_what_is_saved_is_in_the_fields_and_marked():
 
 
 def test_a_preset_needs_a_name_on_one_line():
-    assert PresetForm({"name": " "}).errors == {"name": ["Write a name for the preset."]}
+    assert PresetForm({"name": " "}).errors == {"name": ["Enter a name for the preset."]}
     named = PresetForm({"name": " Short \n answers "})
     assert (named.is_valid(), named.cleaned_data) == (True, {"name": "Short answers"})

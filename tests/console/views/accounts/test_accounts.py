@@ -150,7 +150,7 @@ def test_a_link_of_nobody_is_refused(client):
 def test_an_empty_form_says_what_to_write(client, db):
     page = client.post("/accounts/sign-in/", {})
     errors = {name: list(found) for name, found in page.context["form"].errors.items()}
-    assert errors == {"username": ["Write your username."], "password": ["Write your password."]}
+    assert errors == {"username": ["Enter your username."], "password": ["Enter your password."]}
 
 
 @pytest.fixture

@@ -114,8 +114,8 @@ def test_a_form_sent_again_with_other_values_is_refused_in_the_panel(signed_in, 
     ("field", "text", "message"),
     [
         ("display_name", "", "Write a name."),
-        ("machine", "toaster", "This machine is not offered for this model. Choose one of the list."),
-        ("accepts_licence", "", "Read and accept the terms; the model cannot be deployed without them."),
+        ("machine", "toaster", "This machine isn't available for this model. Choose one from the list."),
+        ("accepts_licence", "", "Read and accept the terms. You can't deploy the model without accepting them."),
         ("key", "x", "The form was incomplete. Open the page again."),
     ],
 )
@@ -245,8 +245,8 @@ def test_trying_out_begins_a_chat(signed_in, model, owner):
 @pytest.mark.parametrize(
     ("field", "text", "message"),
     [
-        ("text", " ", "Write a message first."),
-        ("endpoint", "x", "This endpoint does not answer any more. Choose another one."),
+        ("text", " ", "Enter a message."),
+        ("endpoint", "x", "This endpoint is no longer available. Choose another one."),
         ("temperature", "9", "Write a number from 0 to 2."),
     ],
 )

@@ -193,7 +193,7 @@ def test_two_hundred_turns_take_no_more_queries_and_stay_light(visitor, django_a
     assert len(gzip.compress(page, 6)) < 60_000
 
 
-@pytest.mark.parametrize(("text", "reason"), [(" \n", "Write a message first."), ("x" * 100_001, "at most 100000")])
+@pytest.mark.parametrize(("text", "reason"), [(" \n", "Enter a message."), ("x" * 100_001, "at most 100000")])
 def test_a_text_that_cannot_be_sent_says_why(visitor, text, reason):
     response = send(visitor, factories.conversation(), text, **HTMX)
     assert (response.status_code, reason in words(response)) == (422, True)

@@ -129,7 +129,7 @@ def test_somebody_else_s_picture_cannot_be_sent(visitor, talk):
     response = send(visitor, talk, picture=[theirs.pk, "x"])
     theirs.refresh_from_db()
     assert (response.status_code, talk.messages.count(), theirs.message) == (422, 0, None)
-    assert "A picture of this message is not kept any more. Add it again." in words(response)
+    assert "An image in this message is no longer available. Add it again." in words(response)
 
 
 def test_the_same_message_twice_has_its_pictures_once(visitor, talk):
@@ -151,7 +151,7 @@ def test_a_new_chat_begins_with_pictures(visitor, talk):
     [
         (SEES, 0, ""),
         (factories.BASE_MODEL, 2, "gemma-3-270m reads text only, no pictures."),
-        ("local/mine@1", 0, "Whether this model reads pictures is not known."),
+        ("local/mine@1", 0, "It's unknown whether this model accepts images."),
     ],
 )
 def test_the_composer_says_what_the_model_reads(visitor, base_model, disabled, hint):

@@ -54,7 +54,7 @@ def test_every_parameter_is_kept_with_the_chat(visitor):
 
 def test_a_changed_parameter_is_marked_and_has_a_button(visitor):
     text = words(visitor.get(url(factories.conversation(parameters={"seed": 7}))))
-    assert (text.count("Changed, reset"), 'value="seed" aria-label="Seed was changed: reset"' in text) == (1, True)
+    assert (text.count("Reset"), 'value="seed" aria-label="Seed was changed: reset"' in text) == (1, True)
     assert ("Reset all" in text, "Reset all" in words(visitor.get(url(factories.conversation())))) == (True, False)
 
 
@@ -133,7 +133,7 @@ def test_settings_are_saved_as_a_preset(visitor, headers):
 @pytest.mark.parametrize("headers", [{}, HTMX])
 def test_a_preset_without_a_name_says_so(visitor, headers):
     response = visitor.post(url(factories.conversation(), "presets/"), {"name": ""}, **headers)
-    assert (response.status_code, "Write a name for the preset." in words(response)) == (422, True)
+    assert (response.status_code, "Enter a name for the preset." in words(response)) == (422, True)
 
 
 def test_too_many_presets_say_so(visitor):

@@ -243,7 +243,7 @@ def test_what_is_found_is_marked(visitor):
 
 def test_nothing_found_says_so(visitor):
     factories.conversation()
-    assert "No chat holds these words." in words(visitor.get(f"{LIST}?q=xyz", **HTMX))
+    assert "No chats match your search." in words(visitor.get(f"{LIST}?q=xyz", **HTMX))
 
 
 def test_more_chats_go_on_in_their_group(visitor):

@@ -33,7 +33,7 @@ def test_it_is_edited_in_its_place(visitor):
 def test_the_new_version_is_shown_as_a_person_s_without_figures(visitor):
     answer = answered(usage={"completion_tokens": 5})
     text = words(save(visitor, answer))
-    new = ("<strong>matey</strong>", "Edited by you", "Your version of the answer is kept", "Version 2 of 2")
+    new = ("<strong>matey</strong>", "Edited by you", "Your version of the answer is saved", "Version 2 of 2")
     assert [part for part in new if part not in text] == []
     assert ("first token" in text, "tokens out" in text) == (False, False)
 

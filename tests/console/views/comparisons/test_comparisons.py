@@ -263,7 +263,7 @@ def test_a_column_goes_on_without_its_oldest_turns(visitor):
     left.refresh_from_db()
     assert (waiting.conversation, left.sent_from) == (left, waiting.parent)
     said = words(visitor.post(column_url(left, "send-all/"), **HTMX))
-    assert (said.count(keep), "All that was said is sent to this model again" in said) == (0, True)
+    assert (said.count(keep), "The whole conversation is sent to this model again" in said) == (0, True)
     assert visitor.post(column_url(left, "send-all/")).url == url(comparison)
 
 
@@ -333,7 +333,7 @@ def test_a_blind_comparison_does_not_tell_which_is_which_until_the_vote(visitor)
     text = words(vote(visitor, comparison, columns[0], **HTMX))
     assert [name for name in NAMES if name not in text] == []
     name = columns[0].endpoint.label
-    assert (f"A was best: {name}" in text, ">Your vote is counted</span>" in tight(text)) == (True, True)
+    assert (f"A was best: {name}" in text, ">Vote counted</span>" in tight(text)) == (True, True)
 
 
 def test_a_failure_does_not_tell_either(visitor):
@@ -445,7 +445,7 @@ def test_an_answer_is_edited_on_its_way_into_a_dataset(visitor, headers):
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"name": ""}, "Write a name for the new dataset."),
+        ({"name": ""}, "Enter a name for the new dataset."),
         ({"text": " "}, "Write the answer"),
         ({"name": "Questions"}, "already have a dataset with this name"),
         ({"dataset": uuid.uuid4()}, "cannot take the row"),
@@ -497,7 +497,7 @@ def test_when_no_endpoint_answers_the_composer_says_so(visitor):
     answered(comparison)
     Endpoint.objects.update(state="UNDEPLOYED")
     text = words(visitor.get(url(comparison)))
-    assert ("None of these endpoints answers now." in text, "Ask all of them" in text) == (True, False)
+    assert ("None of these endpoints answers now." in text, "Ask all models" in text) == (True, False)
 
 
 def test_back_does_not_find_the_board_in_the_place_of_the_page(visitor):

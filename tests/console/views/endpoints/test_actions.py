@@ -102,7 +102,7 @@ def test_replicas_are_changed(visitor):
 @pytest.mark.parametrize(
     ("values", "error"),
     [
-        ({"minimum": "3", "maximum": "2"}, "Choose at least as many here as above."),
+        ({"minimum": "3", "maximum": "2"}, "The maximum must not be smaller than the minimum."),
         ({"minimum": "0", "maximum": "2"}, "Ensure this value is greater than or equal to 1."),
         ({"minimum": "", "maximum": "x"}, "Enter a whole number."),
     ],

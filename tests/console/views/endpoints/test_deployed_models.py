@@ -45,14 +45,14 @@ def test_each_model_is_shown_with_its_share(visitor, shared):
     response = visitor.get(url(shared))
     assert rows(response) == [("Shop", 70), ("Captain", 30)]
     text = words(response)
-    for shown in ("Models and traffic", "70 %", "30 %", "g2-standard-12", "Change shares", "Deploy another model"):
+    for shown in ("Models and traffic", "70 %", "30 %", "g2-standard-12", "Change traffic split", "Deploy another model"):
         assert shown in text
 
 
 def test_one_alone_has_no_shares_to_change(visitor):
     response = visitor.get(url(factories.ready_endpoint()))
     assert rows(response) == [("My endpoint", 100)]
-    assert ("Deploy another model" in words(response), "Change shares" in words(response)) == (True, False)
+    assert ("Deploy another model" in words(response), "Change traffic split" in words(response)) == (True, False)
 
 
 def test_before_it_is_ready_there_is_no_traffic(visitor):
@@ -111,9 +111,9 @@ def test_shares_are_changed(visitor, shared):
     ("first", "second", "problem"),
     [
         ("10", "80", "The shares must add up to 100 %. Together they are 90 %."),
-        ("", "100", "Write a whole number from 0 to 100."),
-        ("x", "100", "Write a whole number from 0 to 100."),
-        ("101", "-1", "Write a whole number from 0 to 100."),
+        ("", "100", "Enter a whole number from 0 to 100."),
+        ("x", "100", "Enter a whole number from 0 to 100."),
+        ("101", "-1", "Enter a whole number from 0 to 100."),
     ],
 )
 def test_shares_that_do_not_add_up(visitor, shared, first, second, problem):
@@ -171,8 +171,8 @@ def test_a_checkpoint_that_can_be_served_is_offered(visitor, shared):
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
-        ({"model": ""}, "Choose a model of the list."),
-        ({"share": "120"}, "Write a whole number from 0 to 100."),
+        ({"model": ""}, "Choose a model from the list."),
+        ({"share": "120"}, "Enter a whole number from 0 to 100."),
         ({"machine": "cray-1"}, "This machine is not offered."),
         ({"key": "x"}, "The form was incomplete."),
         ({}, "Read and accept the Gemma Terms of Use"),

@@ -48,7 +48,7 @@ def probed(name, state, seconds_ago=0, **values):
 
 def test_all_systems_work(page, all_well):
     text = words(page())
-    assert ("All systems working" in text, text.count("Not working"), text.count("Unknown<")) == (True, 0, 0)
+    assert ("All services working" in text, text.count("Not working"), text.count("Unknown<")) == (True, 0, 0)
 
 
 def test_the_broker_tells_how_much_waits(all_well, broker):

@@ -28,7 +28,7 @@ BAD_VALUES = [
     ("presence_penalty", -2.5, "out_of_range", "Write a number from -2 to 2."),
     ("stop", list("abcdef"), "too_many", "At most 5 stop sequences are taken."),
     ("stop", ["x" * 101], "max_length", "A stop sequence has at most 100 characters."),
-    ("response_format", {"type": "xml"}, "invalid_choice", "Choose text, JSON or JSON by a schema."),
+    ("response_format", {"type": "xml"}, "invalid_choice", "Choose text, JSON, or JSON with a schema."),
     (
         "response_format", SCHEMA, "invalid",
         "type must be one of: object, array, string, number, integer, boolean, null.",

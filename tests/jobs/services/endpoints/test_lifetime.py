@@ -53,7 +53,7 @@ def test_when_it_is_over_the_endpoint_is_undeployed(frozen, fake_gateway):
     over = NOW + 2 * HOUR
     assert (lifetime.due(over), lifetime.end(endpoint.pk, over)) == ([endpoint.pk], True)
     assert (fresh(endpoint).state, endpoint.wanted, endpoint.undeploy_at) == ("UNDEPLOYING", "UNDEPLOYED", None)
-    assert last_word(endpoint) == "Undeployed by its lease: the time that you gave it is over."
+    assert last_word(endpoint) == "Undeployed because its time limit ended."
 
 
 def test_the_sweep_ends_it(frozen):
@@ -134,7 +134,7 @@ def test_given_later_it_counts_from_then(frozen):
         NOW + HOUR, "It is to be undeployed after 1 hour without requests.",
     )  # fmt: skip
     lifetime.set_lease(endpoint, kind="", hours=None)
-    assert (endpoint.undeploy_at, last_word(endpoint)) == (None, "You took its lease away.")
+    assert (endpoint.undeploy_at, last_word(endpoint)) == (None, "You removed the time limit.")
 
 
 def test_given_while_it_is_deployed_it_waits_for_ready(frozen):

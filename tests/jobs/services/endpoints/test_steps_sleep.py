@@ -44,7 +44,7 @@ def test_awake_again(fake_gateway, driver, endpoint):
 
 
 def test_without_a_word_nobody_knows_why(fake_gateway, driver, endpoint):
-    notice = "No replica is running at the moment; Vertex AI may be starting one."
+    notice = "No replica is running right now. Vertex AI might be starting one."
     assert seen(fake_gateway, driver, endpoint, available_replicas=0) == ("READY", False, 0, notice)
 
 

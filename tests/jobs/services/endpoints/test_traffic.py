@@ -386,6 +386,6 @@ def test_which_model_answered():
     endpoint = factories.ready_endpoint(display_name="Shop", traffic={"4711": 60, "5001": 30, "9": 10})
     factories.deployed_model(endpoint=endpoint, display_name="Captain")
     assert [traffic.answered_by(endpoint, one) for one in ("4711", "5001", "9", "")] == [
-        "Shop · Shop", "Shop · Captain", "Shop · 9", "Shop · model unknown: the server did not tell",
+        "Shop · Shop", "Shop · Captain", "Shop · 9", "Shop · unknown model",
     ]  # fmt: skip
     assert traffic.answered_by(factories.ready_endpoint(), "4711") == ""

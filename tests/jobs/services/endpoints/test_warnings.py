@@ -27,7 +27,7 @@ def told():
     ("machine", "detail"),
     [
         ("g2-standard-12", "It costs about $2.30 an hour. Undeploy it, or give it a lease."),
-        ("", "No price is known for its machine. Undeploy it, or give it a lease."),
+        ("", "The price of its machine is unknown. Undeploy it or set a time limit."),
     ],
 )
 def test_an_endpoint_that_nobody_asks_is_told_of_once(machine, detail):

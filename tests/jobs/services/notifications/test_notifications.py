@@ -114,7 +114,7 @@ def test_an_endpoint_that_fails(owner, driver, fake_gateway):
 
 @pytest.mark.parametrize(
     ("kind", "detail"),
-    [("FIXED", "By its lease: the time that you gave it is over."), ("IDLE", "By its lease: no request for 2 hours.")],
+    [("FIXED", "Time limit reached."), ("IDLE", "By its lease: no request for 2 hours.")],
 )
 def test_a_lease_that_is_over(owner, driver, fake_gateway, kind, detail):
     row = deployed(owner, driver, fake_gateway, lease_hours=2, lease_kind=kind)
