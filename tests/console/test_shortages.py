@@ -22,7 +22,7 @@ from tests.support.answers import status_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault("F20"), pytest.mark.threat("T12")]
 HTMX = {"HX-Request": "true"}
-READ_ONLY = re.compile(r"can only be read\. Nothing can be saved until it can be written to\.")
+READ_ONLY = re.compile(r"is read-only\. Nothing can be saved until it's writable\.")
 SIGN_OUT = {"sign-out"}
 NO_DISK_HAS = 2**62
 

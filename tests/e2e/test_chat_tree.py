@@ -152,7 +152,7 @@ def test_a_deleted_question_says_what_is_lost(talk: Visit) -> None:
     opener = page.locator(".turn.user").get_by_role("link", name="Delete")
     opener.click()
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("3 messages are lost.")
+    expect(dialog).to_contain_text("3 messages will be deleted.")
     assert remarks(talk) == []
     page.keyboard.press("Escape")
     expect(opener).to_be_focused()
@@ -202,7 +202,7 @@ def test_chats_that_are_ticked_become_a_dataset(talk: Visit) -> None:
     page.get_by_label("Only answers that you rated as good").check()
     page.get_by_role("button", name="Create dataset").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Sea")
-    expect(page.get_by_text("Made of the answers in 1 chat.")).to_be_visible()
+    expect(page.get_by_text("Created from the answers in 1 chat.")).to_be_visible()
 
 
 def test_a_link_shows_the_chat_until_it_is_revoked(talk: Visit, browser: Browser) -> None:
@@ -220,7 +220,7 @@ def test_a_link_shows_the_chat_until_it_is_revoked(talk: Visit, browser: Browser
     assert (remarks(reader), reader.problems) == ([], [])
     reader.picture("chat-shared")
     page.get_by_role("button", name="Revoke").first.click()
-    # Chromium may never close a window that is sending to another page.
+    # Chromium may never close a window that is on its way to another page.
     expect(page.get_by_text("Link revoked")).to_be_visible()
     answer = reader.page.request.get(link)
     assert answer.status == 404

@@ -162,7 +162,7 @@ def test_up_to_four_columns_are_prepared(started: Visit) -> None:
     page = started.page
     assert remarks(started) == []
     expect(page.locator("#pictures-input")).to_be_disabled()
-    expect(page.locator("#pictures-reason")).to_have_text("gemma-3-270m reads text only, no pictures.")
+    expect(page.locator("#pictures-reason")).to_have_text("gemma-3-270m accepts text only, not images.")
     page.get_by_role("link", name="Parameters of column A").click()
     expect(page.get_by_role("dialog")).to_be_visible()
     assert remarks(started) == []

@@ -61,7 +61,7 @@ def ask_for_replicas(visit: Visit) -> None:
     dialog = asked(visit, "Replicas")
     dialog.get_by_label("Maximum replicas").fill("3")
     dialog.get_by_role("button", name="Save").click()
-    expect(visit.page.get_by_text("It runs with 1–3 replicas now.")).to_be_visible(timeout=SOON)
+    expect(visit.page.get_by_text("Current number of replicas: 1–3.")).to_be_visible(timeout=SOON)
 
 
 def leave_a_question_unanswered(visit: Visit) -> None:
@@ -115,12 +115,12 @@ def change_the_shares(visit: Visit) -> None:
     dialog = visit.page.locator("#ask")
     dialog.get_by_label("Second, percent").fill("50")
     dialog.get_by_role("button", name="Save").click()
-    expect(dialog.locator(".errors")).to_contain_text("The shares must add up to 100 %. Together they are 120 %.")
+    expect(dialog.locator(".errors")).to_contain_text("The traffic split must add up to 100%. It adds up to 120%.")
     visit.picture("endpoint-shares")
     dialog.get_by_label("gemma-3-270m, percent").fill("0")
     dialog.get_by_label("Second, percent").fill("100")
     dialog.get_by_role("button", name="Save").click()
-    expect(visit.page.get_by_text("Traffic is shared so now: gemma-3-270m 0 %, Second 100 %.")).to_be_visible(
+    expect(visit.page.get_by_text("The traffic split is now: gemma-3-270m 0%, Second 100%.")).to_be_visible(
         timeout=SOON
     )
 
@@ -145,7 +145,7 @@ def take_the_first_one_away(visit: Visit, endpoint: str) -> None:
 
 def take_it_down(visit: Visit) -> None:
     dialog = asked(visit, "Undeploy")
-    expect(dialog).to_contain_text("2 chats talk to it.")
+    expect(dialog).to_contain_text("2 chats use it.")
     dialog.get_by_label("Name of the endpoint").fill("Base")
     dialog.get_by_role("button", name="Undeploy").click()
     expect(visit.page.locator("#endpoint-bar .st")).to_contain_text("Undeployed", timeout=SOON)

@@ -135,7 +135,7 @@ def test_pictures_in_a_chat(visit: Visit, page: Page, endpoints: dict[str, str])
     give(page, "paste", "square.png", saved(SQUARE))
     with page.expect_console_message(lambda note: "422" in note.text):
         give(page, "drop", "not.png", b"<svg xmlns='http://www.w3.org/2000/svg'/>")
-    refusal = "not.png is not a picture in PNG, JPEG, WebP or GIF format."
+    refusal = "not.png isn't a PNG, JPEG, WebP, or GIF image."
     expect(page.locator(".attached-problems")).to_have_text(refusal)
     assert [problem.partition("status of ")[2][:3] for problem in visit.problems] == ["422"]
     visit.problems.clear()
@@ -155,7 +155,7 @@ def test_pictures_in_a_chat(visit: Visit, page: Page, endpoints: dict[str, str])
     assert (answers(page)[-1] != "", found + remarks(visit), visit.problems) == (True, [], [])
     visit.picture("chat-turns-with-pictures")
     give(page, "paste", "late.png", saved(SQUARE, side=2000))
-    ask(page, "Describe the picture.")  # while it is still sending
+    ask(page, "Describe the picture.")  # while it is still on its way
     expect(page.locator(".turn.user").last.locator("img")).to_have_attribute("alt", "late.png")
     with visit.context.expect_page() as opened:
         page.locator(".turn.user img").last.click()
@@ -170,7 +170,7 @@ def test_a_message_of_pictures_alone_is_sent_by_enter(visit: Visit, page: Page, 
     box.press("Enter")
     expect(page).to_have_url(re.compile(r"/studio/chat/\?"))
     give(page, "paste", "square.png", saved(SQUARE))
-    box.press("Enter")  # while it may still be sending
+    box.press("Enter")  # while it may still be on its way
     page.wait_for_url(re.compile(r"/studio/chat/[0-9a-f-]{36}/"))
     answers(page)
     give(page, "paste", "triangle.png", saved(TRIANGLE))
@@ -184,7 +184,7 @@ def test_a_message_of_pictures_alone_is_sent_by_enter(visit: Visit, page: Page, 
 
 @pytest.mark.slow
 def test_a_text_model_says_why_it_takes_no_pictures(visit: Visit, page: Page, endpoints: dict[str, str]) -> None:
-    why = "gemma-3-270m reads text only, no pictures."
+    why = "gemma-3-270m accepts text only, not images."
     visit.open(f"/studio/chat/?endpoint={endpoints['sees']}")
     expect(page.locator("#pictures-input")).to_be_enabled()
     page.locator("#id_endpoint").select_option(endpoints["reads"])

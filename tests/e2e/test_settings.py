@@ -38,7 +38,7 @@ def test_a_part_that_fails_comes_first_and_recovers(visit: Visit, page: Page, co
     os.kill(console.pids()["storage"], signal.SIGSTOP)
     try:
         page.get_by_role("button", name="Check now").click()
-        expect(page.locator(".part").first).to_contain_text("Datasets cannot be sent", timeout=45_000)
+        expect(page.locator(".part").first).to_contain_text("Datasets can't be uploaded", timeout=45_000)
         expect(page.locator(".overall")).to_have_text("1 problem")
         visit.picture("settings-failing")
         assert remarks(page) == []

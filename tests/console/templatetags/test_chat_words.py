@@ -97,7 +97,7 @@ def test_a_window_that_is_nearly_full_says_so(visitor):
     factories.publisher_model(data={"context_tokens": 45})
     talk = answered(usage=COUNTED).conversation
     text = words(visitor.get(f"/studio/chat/{talk.pk}/"))
-    assert ("41 of 45 tokens (91 %)" in text, "Nearly full: start a new chat soon." in text) == (True, True)
+    assert ("41 of 45 tokens (91%)" in text, "Nearly full: start a new chat soon." in text) == (True, True)
     assert '<meter min="0" max="45" high="40" optimum="0" value="41"' in text
 
 
@@ -114,7 +114,7 @@ def test_a_window_of_unknown_size_says_so(visitor):
 def test_large_numbers_are_grouped(visitor):
     factories.publisher_model(data={"context_tokens": 131072})
     answer = answered(usage={"prompt_tokens": 1200, "completion_tokens": 4})
-    assert "1,204 of 131,072 tokens (1 %)" in words(visitor.get(f"/studio/chat/turns/{answer.pk}/"))
+    assert "1,204 of 131,072 tokens (1%)" in words(visitor.get(f"/studio/chat/turns/{answer.pk}/"))
 
 
 @pytest.mark.parametrize(("state", "kind"), [("WAITING", "worker"), ("STREAMING", "first_token")])
@@ -172,7 +172,7 @@ def test_a_quota_is_raised_at_google(visitor, settings, address, link):
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"content": ""}, "The model ended its answer without a word."),
+        ({"content": ""}, "The model returned an empty answer."),
         ({"finish_reason": "content_filter"}, "The content filter stopped this answer."),
     ],
 )
@@ -243,7 +243,7 @@ def test_what_is_sent_to_an_endpoint_that_went_is_kept_and_the_page_says_where_i
     response = visitor.post(f"/studio/chat/{talk.pk}/send/", {"key": uuid.uuid4(), "text": "Ahoy"}, **HTMX)
     text = words(response)
     assert (response.status_code, '<hx-partial hx-target="#composer-place"' in text) == (422, True)
-    assert ("Write when it is ready" in text, "Deploy it again" in text) == (True, True)
+    assert ("Send your message when it's ready" in text, "Deploy it again" in text) == (True, True)
 
 
 def test_a_place_is_looked_at_again_when_the_endpoint_changes(visitor):

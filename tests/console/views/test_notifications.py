@@ -196,7 +196,7 @@ def test_the_page_fetches_itself_after_a_change(visitor):
 
 def test_what_was_given_up_is_tried_again(visitor):
     made = Delivery.objects.create(notification=factories.notification(), way="webhook", state="FAILED", tries=8)
-    assert "given up after 8 tries" in text(visitor.get("/notifications/"))
+    assert "failed after 8 attempts" in text(visitor.get("/notifications/"))
     visitor.post(f"/notifications/deliveries/{made.pk}/again/")
     made.refresh_from_db()
     assert (made.state, made.tries) == ("WAITING", 0)

@@ -44,7 +44,7 @@ def test_numbers_choose_the_form(count):
 
 def test_an_error_hands_its_sentence_on():
     error = Unavailable(gettext("Vertex AI isn't responding right now: %s") % ValueError("50 % lost"))
-    assert str(error) == "Vertex AI does not answer for now: 50 % lost"
+    assert str(error) == "Vertex AI isn't responding right now: 50 % lost"
     text = in_korean(gettext("Waiting for quota. %s") % error)
     assert text == korean("Waiting for quota. %s") % (korean("Vertex AI isn't responding right now: %s") % "50 % lost")
 

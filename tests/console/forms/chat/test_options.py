@@ -70,7 +70,7 @@ def test_a_backslash_before_any_other_letter_is_one():
 
 def test_five_stop_sequences_are_the_most_and_each_is_short():
     assert kept(stop=list("abcde")) == {"stop": list("abcde")}
-    assert problems(stop=list("abcdef")) == {"stop": ["At most 5 stop sequences are taken."]}
+    assert problems(stop=list("abcdef")) == {"stop": ["Use at most 5 stop sequences."]}
     assert problems(stop="x" * 101) == {"stop": ["A stop sequence has at most 100 characters."]}
 
 
@@ -92,7 +92,7 @@ DEEP = '{"not":' * 22 + "{}" + "}" * 22
     ("schema", "reason"),
     [
         ("", "Enter a schema, or choose another output format."),
-        ('{"type": }', "This is not JSON: look at line 1, column 10."),
+        ('{"type": }', "Invalid JSON at line 1, column 10."),
         ("[]", "A schema must be a JSON object, in braces."),
         ('{"minimum": NaN}', "Invalid JSON: a number isn't allowed, or values are nested too deeply."),
         ("[" * 5000, "Invalid JSON: a number isn't allowed, or values are nested too deeply."),
@@ -104,7 +104,7 @@ DEEP = '{"not":' * 22 + "{}" + "}" * 22
         ('{"properties": []}', "properties must be an object."),
         ('{"required": "a"}', "required must be a list of names."),
         ('{"enum": []}', "enum must be a list that is not empty."),
-        ('{"items": 3}', "items must be a schema, which is an object."),
+        ('{"items": 3}', "items must be a schema object."),
         ('{"anyOf": [{"type": "null"}, 4]}', "anyOf[1] must be a schema"),
         ('{"anyOf": {}}', "anyOf must be a list that is not empty."),
         ('{"$defs": 1}', "$defs must be an object."),

@@ -49,7 +49,7 @@ def test_an_administrator_becomes_an_ordinary_person_and_back(owner):
 @pytest.mark.parametrize(
     ("name", "options", "passwords", "problem"),
     [
-        ("owner", (), (), "owner has an account. Say --administrator or --ordinary to change what they may do."),
+        ("owner", (), (), "owner already has an account. To change their role, use --administrator or --ordinary."),
         ("owner", ("--ordinary",), (), "This is the only administrator. Make someone else an administrator first."),
         ("ann", (), (GOOD, "other"), "The two passwords differ. Nothing was changed."),
         ("ann", (), ("12345", "12345"), "This password is"),

@@ -196,7 +196,7 @@ def test_somebody_elses_link_is_no_proof(visitor, owner, team_mate):
 def test_without_a_question_there_is_no_page(visitor):
     address = "/accounts/confirm/0b1f0e6c-8f3f-4b8e-9c3d-2f6f6f9d9a11/"
     assert (visitor.get(address).url, visitor.post(address, {"password": PASSWORD}).url) == ("/", "/")
-    assert "What you wanted to confirm is no longer waiting." in visitor.get("/").content.decode()
+    assert "This confirmation has expired." in visitor.get("/").content.decode()
 
 
 def test_a_question_of_an_hour_ago_is_forgotten(visitor, owner):

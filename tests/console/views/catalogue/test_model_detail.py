@@ -247,7 +247,7 @@ def test_trying_out_begins_a_chat(signed_in, model, owner):
     [
         ("text", " ", "Enter a message."),
         ("endpoint", "x", "This endpoint is no longer available. Choose another one."),
-        ("temperature", "9", "Write a number from 0 to 2."),
+        ("temperature", "9", "Enter a number from 0 to 2."),
     ],
 )
 def test_a_trial_that_cannot_begin_keeps_what_was_typed(signed_in, model, owner, field, text, message):

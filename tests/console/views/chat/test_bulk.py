@@ -64,7 +64,7 @@ def test_those_that_were_ticked_are_named_and_then_deleted(visitor):
     assert titles(visitor.get(f"{LIST}delete/", chosen(*gone))) == ["One", "Two"]
     assert Conversation.objects.count() == 3
     answer = visitor.post(f"{LIST}delete/", chosen(*gone), follow=True)
-    assert (list(Conversation.objects.all()), "2 chats are deleted" in words(answer)) == ([kept], True)
+    assert (list(Conversation.objects.all()), "2 chats deleted" in words(answer)) == ([kept], True)
     again = visitor.post(f"{LIST}delete/", chosen(*gone), follow=True)
     assert "These chats were already deleted" in words(again)
 
@@ -82,7 +82,7 @@ def test_the_chats_of_others_and_columns_are_not_chosen(visitor):
 @pytest.mark.parametrize("rest", ["delete/", "dataset/", "training.jsonl"])
 def test_more_than_a_hundred_are_refused_and_not_cut(visitor, rest):
     page = visitor.get(LIST + rest, {"chat": [str(talk("One").pk), *(str(uuid4()) for _ in range(100))]})
-    assert (page.status_code, "At most 100 chats can be chosen at once." in words(page)) == (409, True)
+    assert (page.status_code, "You can select at most 100 chats." in words(page)) == (409, True)
 
 
 def test_their_answers_are_exported(visitor):

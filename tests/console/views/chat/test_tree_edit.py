@@ -70,7 +70,7 @@ def test_where_the_endpoint_is_gone_it_can_still_be_saved(visitor):
 @pytest.mark.parametrize("headers", [{}, HTMX])
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("  ", "Write the answer first"), ("a" * 200_001, "An answer has at most 200000 characters; this one has 200001")],
+    [("  ", "Enter an answer"), ("a" * 200_001, "An answer has at most 200000 characters; this one has 200001")],
 )
 def test_what_cannot_be_saved_says_why_and_keeps_the_text(visitor, text, reason, headers):
     response = save(visitor, answered(), text, headers)

@@ -60,8 +60,8 @@ def test_a_stage_is_not_shown_any_more_when_it_is_over(visitor):
 def test_one_that_sleeps_says_so_and_what_wakes_it(visitor):
     endpoint = factories.ready_endpoint(is_asleep=True, available_replicas=0)
     text = words(visitor.get(url(endpoint)))
-    assert "Asleep: nobody has used it for a while" in text
-    assert "The first request wakes it, which takes some seconds." in text
+    assert "Asleep: the endpoint hasn't been used for a while" in text
+    assert "The next request wakes it, which takes a few seconds." in text
     assert ">Asleep</span>" in words(visitor.get("/endpoints/"))
 
 
@@ -307,7 +307,9 @@ def test_a_lease_counts_down_and_can_be_extended(visitor):
     until = timezone.now() + timedelta(hours=2)
     endpoint = factories.ready_endpoint(lease_kind="FIXED", lease_hours=3, undeploy_at=until)
     text = words(visitor.get(url(endpoint)))
-    assert ("Undeploys automatically" in text, "in 1 hour, 59 minutes" in text, "Extend by 3 hours" in text) == (True,) * 3
+    assert ("Undeploys automatically" in text, "in 1 hour, 59 minutes" in text, "Extend by 3 hours" in text) == (
+        True,
+    ) * 3
     seen = re.findall(r'name="seen" value="([^"]+)"', text)
     assert (seen, visitor.post(url(endpoint, "extend/"), {"seen": seen[0]}).status_code) == ([until.isoformat()], 303)
     endpoint.refresh_from_db()

@@ -59,7 +59,7 @@ def test_a_worker_that_works(settings):
 
 def test_a_worker_of_another_version_needs_attention():
     beat("worker", version="0.0.1", host="here")
-    assert part("worker").problem == "The worker runs version 0.0.1, the pages run 0.1.0."
+    assert part("worker").problem == "The worker runs version 0.0.1, but the pages run 0.1.0."
 
 
 def test_a_silent_worker_leaves_the_scheduler_unknown():
@@ -166,7 +166,7 @@ def test_processes_of_a_kind(kind, ages, state, problem):
 
 def test_a_chat_worker_of_another_version_needs_attention():
     report(version="0.0.1")
-    assert part("chat").problem == "The worker runs version 0.0.1, the pages run 0.1.0."
+    assert part("chat").problem == "The worker runs version 0.0.1, but the pages run 0.1.0."
 
 
 def test_a_silent_worker_beside_one_that_works_needs_attention():

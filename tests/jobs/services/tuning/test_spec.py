@@ -24,7 +24,7 @@ EPOCHS = "Write a whole number of epochs from 1 to 100."
 RATE = "Write a number above 0 and up to 1, such as 0.0002."
 BATCH = "Write a whole number from 1 to 256, or leave it empty."
 HOURS = "Write a whole number of hours from 1 to 720, or leave it empty."
-REPLICAS = "Enter a whole number from 1 to 100."
+REPLICAS = "Write a whole number from 1 to 100."
 SIZES = "Choose one of these sizes: 1, 4, 8, 16, 32."
 # What is changed in a good spec, and the code, field and sentence of each problem.
 BAD_VALUES: list[tuple[dict[str, Any], list[tuple[str, str, str]]]] = [

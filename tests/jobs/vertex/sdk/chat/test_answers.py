@@ -193,9 +193,9 @@ def test_no_answer_outlasts_its_limits(settings, behaviour, limits):
         (
             error(400, "INVALID_ARGUMENT", "the request exceeds the available context size"),
             Refused,
-            "longer than this model can read",
+            "exceeds this model's context window",
         ),
-        (error(400, "INVALID_ARGUMENT", "image input is not supported"), Refused, "takes no images"),
+        (error(400, "INVALID_ARGUMENT", "image input is not supported"), Refused, "doesn't accept images"),
         (error(400, "INVALID_ARGUMENT", "temperature must be positive"), Refused, "temperature must be positive"),
         (answer(400, [{"error": {"code": 400, "message": "top_k"}}]), Refused, "top_k"),
     ],
