@@ -36,8 +36,8 @@ def open_data_dir(folder: Path) -> None:
 
 def unusable(path: Path, error: OSError) -> ImproperlyConfigured:
     return ImproperlyConfigured(
-        f"{path} cannot be used: {error.strerror or error}. Make the user who runs the console the owner of the data directory "
-        f"(chown -R {os.geteuid()}), mount it as writable, or specify another folder in CONSOLE_DATA_DIR."
+        f"{path} cannot be used: {error.strerror or error}. Make the user who runs the console the owner of the data "
+        f"directory (chown -R {os.geteuid()}), mount it as writable, or specify another folder in CONSOLE_DATA_DIR."
     )
 
 

@@ -195,7 +195,10 @@ def test_a_disk_for_downloads_that_is_full_is_named(tmp_path):
     look = [sys.executable, "-I", str(PROGRAM), "--venv", str(tmp_path / ".venv")]
     command = ["unshare", "--mount", "sh", "-c", full, str(tmp_path / "small"), *look]
     ended = run(*command, TMPDIR=str(tmp_path / "small"))
-    said = f"0.0 GB are free, 0.9 GB are needed (downloads in {tmp_path}/small). Free up disk space, or give TMPDIR=FOLDER."
+    said = (
+        f"0.0 GB are free, 0.9 GB are needed (downloads in {tmp_path}/small). "
+        "Free up disk space, or give TMPDIR=FOLDER."
+    )
     assert (ended.returncode, said in ended.stderr) == (1, True), ended.stderr
 
 

@@ -229,7 +229,7 @@ def test_error_pages_stand_in_the_shell(visit: Visit, page: Page, console: Runni
     with sqlite3.connect(console.data_dir / "console.sqlite3") as database:
         database.execute("ALTER TABLE jobs_sharelink RENAME TO jobs_sharelink_away")
     try:
-        found += error_page(visit, "500", "/studio/chat/links/", "The console couldn't complete your request")
+        found += error_page(visit, "500", "/studio/chat/links/", "The console could not complete the request")
     finally:
         with sqlite3.connect(console.data_dir / "console.sqlite3") as database:
             database.execute("ALTER TABLE jobs_sharelink_away RENAME TO jobs_sharelink")

@@ -66,9 +66,11 @@ class DeployForm(PlacementForm):
 
     model = forms.CharField(widget=forms.HiddenInput)
     accepts_licence = forms.BooleanField(label=pgettext_lazy("licence", "I accept the terms"))
-    min_replicas = ReplicasField(label=_("Minimum replicas"), help_text=_("These replicas always run and incur costs."))
+    min_replicas = ReplicasField(
+        label=_("Minimum replicas"), help_text=_("This many replicas always run, and cost money.")
+    )
     max_replicas = ReplicasField(
-        label=_("Maximum replicas"), help_text=_("Vertex AI adds replicas up to this number as traffic increases.")
+        label=_("Maximum replicas"), help_text=_("The endpoint adds replicas up to this number when requests wait.")
     )
     spot = forms.BooleanField(
         label=_("Spot machines"),

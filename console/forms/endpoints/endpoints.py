@@ -45,19 +45,19 @@ class ReplicasForm(forms.Form):
         label=_("Minimum replicas"),
         min_value=1,
         max_value=MOST_REPLICAS,
-        help_text=_("These replicas always run and incur costs."),
+        help_text=_("This many replicas always run, and cost money."),
     )
     maximum = forms.IntegerField(
         label=_("Maximum replicas"),
         min_value=1,
         max_value=MOST_REPLICAS,
-        help_text=_("Vertex AI adds replicas up to this number as traffic increases."),
+        help_text=_("The endpoint adds replicas up to this number when requests wait."),
     )
 
     def clean(self) -> dict[str, Any] | None:
         values = super().clean() or {}
         if values.get("minimum", 0) > values.get("maximum", MOST_REPLICAS):
-            self.add_error("maximum", _("The maximum must not be smaller than the minimum."))
+            self.add_error("maximum", _("The maximum can't be smaller than the minimum."))
         return values
 
 

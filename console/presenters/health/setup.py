@@ -44,14 +44,14 @@ def working() -> set[str]:
 
 
 STEPS = (
-    (_("Connect"), _("The console can reach Vertex AI."), "settings-connection", _("View connection")),
-    (_("Bucket"), _("Datasets and results are stored in your bucket."), "settings-connection", _("View connection")),
-    (_("Dataset"), _("Upload your own examples, or use the included sample."), "dataset-list", _("Go to Datasets")),
+    (_("Connect"), _("The console can reach Vertex AI."), "settings-connection", _("See the connection")),
+    (_("Bucket"), _("Datasets and results are stored in your bucket."), "settings-connection", _("See the connection")),
+    (_("Dataset"), _("Upload examples, or use the sample dataset."), "dataset-list", _("Go to Datasets")),
     (
         _("Tune"),
-        _("Fine-tune a model in five steps. You can have it deployed automatically."),
+        _("Follow five steps. The tuned model can be deployed automatically."),
         "tuning-new",
         _("Create tuned model"),
     ),
-    (_("Chat"), _("Chat with your model."), "chat", _("Open chat")),
+    (_("Chat"), _("Chat with your tuned model."), "chat", _("Open chat")),
 )

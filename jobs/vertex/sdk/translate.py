@@ -180,7 +180,7 @@ def _no_answer(detail: str, status: str, creates: bool) -> VertexError:
             % detail,
             status,
         )
-    return Unavailable(_("Vertex AI isn't responding right now: %s") % detail, status)
+    return Unavailable(_("Vertex AI is not responding: %s") % detail, status)
 
 
 def _reply(error: GoogleAPICallError) -> tuple[str, str]:

@@ -81,9 +81,9 @@ def test_nothing_found_says_what_to_do(visitor):
 
 
 def test_an_error_is_shown_and_can_be_tried_again(visitor):
-    looked(error="The bucket nowhere doesn't exist. Choose or enter another one.", uri="gs://nowhere")
+    looked(error="There is no bucket nowhere. Choose or enter another one.", uri="gs://nowhere")
     text = words(visitor.get(address(uri="gs://nowhere")))
-    assert ("The bucket nowhere doesn't exist." in text, "again=1" in text) == (True, True)
+    assert ("There is no bucket nowhere." in text, "again=1" in text) == (True, True)
 
 
 def test_a_path_typed_wrong_begins_with_the_buckets(visitor):
