@@ -55,7 +55,7 @@ SENTENCES = {
         "The disk of the data directory is full. Nothing can be saved until there is free space."
     ),
     Shortage.DISK_READ_ONLY: gettext_noop(
-        "The disk of the data directory is read-only. Nothing can be saved until it's writable."
+        "The disk of the data directory is read-only. Nothing can be saved until it is writable."
     ),
     Shortage.DISK_BROKEN: gettext_noop(
         "The disk of the data directory reports errors. Nothing can be saved until it works again."
@@ -64,11 +64,11 @@ SENTENCES = {
         "The disk of the database server is full. Nothing can be saved until there is free space."
     ),
     Shortage.DATABASE_READ_ONLY: gettext_noop(
-        "The database is read-only. Nothing can be saved until it's writable."
+        "The database is read-only. Nothing can be saved until it is writable."
     ),
     Shortage.DATABASE_AWAY: gettext_noop("The database does not answer."),
     Shortage.DATABASE_BUSY: gettext_noop("The database is busy with other changes."),
-    Shortage.DESCRIPTORS: gettext_noop("The console has reached the system's limit for open files and connections."),
+    Shortage.DESCRIPTORS: gettext_noop("The console has reached the limit of open files and connections."),
     Shortage.MEMORY: gettext_noop("This machine is out of memory."),
 }  # fmt: skip
 AGAIN = gettext_noop("Try again in a moment.")

@@ -22,7 +22,7 @@ from tests.support.answers import status_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault("F20"), pytest.mark.threat("T12")]
 HTMX = {"HX-Request": "true"}
-READ_ONLY = re.compile(r"is read-only\. Nothing can be saved until it's writable\.")
+READ_ONLY = re.compile(r"is read-only\. Nothing can be saved until it is writable\.")
 SIGN_OUT = {"sign-out"}
 NO_DISK_HAS = 2**62
 
@@ -154,7 +154,7 @@ def test_nobody_can_sign_in_and_is_told_why(client, read_only):
     [
         ("/full/", "The disk of the data directory is full."),
         ("/memory/", "This machine is out of memory. Try again in a moment."),
-        ("/descriptors/", "The console has reached the system's limit for open files and connections."),
+        ("/descriptors/", "The console has reached the limit of open files and connections."),
         ("/room/", "The disk is nearly full. Make room."),
     ],
 )

@@ -138,7 +138,7 @@ def raised(call):
 
 
 def missing(folder):
-    return folder / "none.json", "The credentials file {} doesn't exist. Put it there, or correct"
+    return folder / "none.json", "The credentials file {} doesn't exist. Add it, or correct"
 
 
 def directory(folder):

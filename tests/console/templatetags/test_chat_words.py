@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from django.utils.html import escape
 
 from console.templatetags.chat_figures import estimate, figures, filled
 from console.templatetags.chat_words import AFTER_FAILURE, PLACES, WAITS
@@ -219,7 +220,7 @@ def test_an_endpoint_that_does_not_answer_says_why_and_what_to_do(visitor, state
     text, kind, label = PLACES[state]
     expected = STEPS[kind].format(endpoint=talk.endpoint_id)
     found = words(visitor.get(f"/studio/chat/{talk.pk}/"))
-    assert (str(text) % {"name": "Captain"} in found, f'href="{expected}">{label}</a>' in found) == (True, True)
+    assert (escape(str(text) % {"name": "Captain"}) in found, f'href="{expected}">{label}</a>' in found) == (True, True)
     send = 'data-composer-target="send" aria-disabled="true"'
     assert ('<textarea name="text"' in found, send in found) == (True, True)
 
@@ -243,7 +244,7 @@ def test_what_is_sent_to_an_endpoint_that_went_is_kept_and_the_page_says_where_i
     response = visitor.post(f"/studio/chat/{talk.pk}/send/", {"key": uuid.uuid4(), "text": "Ahoy"}, **HTMX)
     text = words(response)
     assert (response.status_code, '<hx-partial hx-target="#composer-place"' in text) == (422, True)
-    assert ("Send your message when it's ready" in text, "Deploy it again" in text) == (True, True)
+    assert ("Send your message when it&#x27;s ready" in text, "Deploy it again" in text) == (True, True)
 
 
 def test_a_place_is_looked_at_again_when_the_endpoint_changes(visitor):

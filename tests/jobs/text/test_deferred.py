@@ -44,7 +44,7 @@ def test_numbers_choose_the_form(count):
 
 def test_an_error_hands_its_sentence_on():
     error = Unavailable(gettext("Vertex AI is not responding: %s") % ValueError("50 % lost"))
-    assert str(error) == "Vertex AI isn't responding right now: 50 % lost"
+    assert str(error) == "Vertex AI is not responding: 50 % lost"
     text = in_korean(gettext("Waiting for quota. %s") % error)
     assert text == korean("Waiting for quota. %s") % (korean("Vertex AI is not responding: %s") % "50 % lost")
 

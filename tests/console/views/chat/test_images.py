@@ -67,7 +67,7 @@ def test_what_was_added_is_there_when_the_page_is_opened_again(visitor, talk, wh
 
 def test_a_refused_one_by_a_sentence(visitor):
     response = visitor.post("/studio/chat/pictures/", {"file": file(b"<svg/>", "<b>.svg")})
-    sentence = "<p>&lt;b&gt;.svg isn't a PNG, JPEG, WebP, or GIF image.</p>"
+    sentence = "<p>&lt;b&gt;.svg isn&#x27;t a PNG, JPEG, WebP, or GIF image.</p>"
     assert (response.status_code, words(response)) == (422, sentence)
 
 

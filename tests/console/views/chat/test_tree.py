@@ -162,7 +162,7 @@ def test_a_refused_edit_says_why_and_keeps_the_text(visitor, headers):
     data = {"key": uuid.uuid4(), "text": "Avast"}
     response = visitor.post(turn_url(answer.parent, "edit/"), data, **headers)
     text = words(response)
-    assert (response.status_code, "Send your message when it's ready" in text, ">Avast</textarea>" in text) == (
+    assert (response.status_code, "Send your message when it&#x27;s ready" in text, ">Avast</textarea>" in text) == (
         422,
         True,
         True,

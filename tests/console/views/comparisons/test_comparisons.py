@@ -448,7 +448,7 @@ def test_an_answer_is_edited_on_its_way_into_a_dataset(visitor, headers):
         ({"name": ""}, "Enter a name for the new dataset."),
         ({"text": " "}, "Enter the answer"),
         ({"name": "Questions"}, "already have a dataset with this name"),
-        ({"dataset": uuid.uuid4()}, "can't be added to this dataset"),
+        ({"dataset": uuid.uuid4()}, "can&#x27;t be added to this dataset"),
     ],
 )
 def test_a_row_that_cannot_be_added_says_why(visitor, values, reason):

@@ -45,7 +45,7 @@ def test_it_asks_in_a_dialog_or_on_a_page(visitor, action):
 @pytest.mark.parametrize("action", ["undeploy", "delete"])
 def test_what_is_lost_is_said_before(visitor, action):
     text = words(visitor.get(url(factories.ready_endpoint(), action)))
-    assert "The model files aren't deleted." in text
+    assert "The model files aren&#x27;t deleted." in text
     assert "In use" not in text
 
 
@@ -69,7 +69,10 @@ def test_the_name_is_typed_when_it_was_used_today(visitor, action, state):
     path = url(endpoint, action)
     empty, wrong = visitor.post(path, **HTMX), visitor.post(path, {"confirm": "Another"}, **HTMX)
     assert (empty.status_code, wrong.status_code, fresh(endpoint).state) == (422, 422, "READY")
-    assert ("Type the name of the endpoint." in words(empty), "The name doesn't match." in words(wrong)) == (True, True)
+    assert ("Type the name of the endpoint." in words(empty), "The name doesn&#x27;t match." in words(wrong)) == (
+        True,
+        True,
+    )
     assert visitor.post(path, {"confirm": " My endpoint "}, **HTMX).status_code == 204
     assert fresh(endpoint).state == state
 

@@ -180,7 +180,7 @@ def test_a_checkpoint_that_can_be_served_is_offered(visitor, shared):
     [
         ({"model": ""}, "Choose a model from the list."),
         ({"share": "120"}, "Enter a whole number from 0 to 100."),
-        ({"machine": "cray-1"}, "This machine isn't available."),
+        ({"machine": "cray-1"}, "This machine isn&#x27;t available."),
         ({"key": "x"}, "The form was incomplete."),
         ({}, "Read and accept the Gemma Terms of Use"),
     ],
@@ -205,7 +205,7 @@ def test_while_one_is_deployed_no_other_is_asked_for(visitor, shared):
     factories.deployed_model(endpoint=shared, state="DEPLOYING")
     assert visitor.get(url(shared, "models/add/")).status_code == 409
     response = visitor.post(url(shared, "models/add/"), choice(f"base {factories.BASE_MODEL}"), **HTMX)
-    assert (response.status_code, "Wait until it's done" in words(response)) == (422, True)
+    assert (response.status_code, "Wait until it&#x27;s done" in words(response)) == (422, True)
 
 
 def test_one_of_two_goes_and_the_other_gets_all(visitor, shared):

@@ -282,6 +282,14 @@ def test_metrics_of_the_console_s_own_requests(visitor):
     text = words(visitor.get(url(talk.endpoint, "?period=1h")))
     figures = re.findall(r'<dd class="num"[^>]*>([^<]+)', text)
     assert figures == ["2", "1", "0.50 s", "0.50 s", "20.0", "7", "40"]
+    for said in ("2 requests, 1 failed", "Median 0.50 s, 95th percentile 0.50 s", "Median 20.0/s", "Axis: 0 to 2"):
+        assert said in text
+
+
+def test_one_request_is_not_many(visitor):
+    talk = factories.conversation(endpoint=factories.ready_endpoint())
+    answer(talk)
+    assert "1 request, 0 failed" in words(visitor.get(url(talk.endpoint, "?period=1h")))
 
 
 def test_metrics_as_a_table(visitor):

@@ -127,7 +127,24 @@ def test_the_steps_of_the_last_test_are_shown(page):
     probed("vertex", "failed", detail="No answer.", facts={"steps": steps, "credentials": "user"})
     text = words(page("/settings/connection/"))
     assert [text.count(word) for word in ("Works:", "Fails:", "Not tried:")] == [1, 1, 1]
-    assert "A person&#x27;s (gcloud)" in text
+    assert "User account (gcloud)" in text
+
+
+def test_on_a_local_run_nothing_is_said_of_google_cloud(page, settings):
+    settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:8085"
+    steps = [{"name": "credentials", "state": "ok"}, {"name": "api", "state": "failed"}]
+    probed("vertex", "failed", detail="No answer.", facts={"steps": steps, "credentials": "none"})
+    probed("storage", "failed", detail="No answer.")
+    text = words(page("/settings/connection/"))
+    for wanted in (
+        "Find credentials (none needed)",
+        "Reach the local Vertex AI",
+        "restart the console",
+        "manage.py up",
+    ):
+        assert wanted in text
+    for google in ("gcloud", "its API enabled", "doesn&#x27;t report them"):
+        assert google not in text
 
 
 SECRET_TEXTS = [
