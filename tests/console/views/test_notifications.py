@@ -119,7 +119,7 @@ def test_the_list_tells_why_and_what_became_of_it(visitor):
     Delivery.objects.create(notification=made, way="webhook", tries=2, problem="answer", detail="500")
     shown = tight(text(visitor.get("/notifications/")))
     problem = "The receiver answered with status 500."
-    for wanted in ("Tuning My model failed", "Out of memory.", "E-mail: delivered", problem):
+    for wanted in ("Tuning My model failed", "Out of memory.", "Email: delivered", problem):
         assert wanted in shown
 
 

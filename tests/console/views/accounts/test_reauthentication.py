@@ -329,7 +329,7 @@ def test_the_page_says_what_is_going_to_be_done(visitor, owner):
     assert told == {
         "notificationsnotifications": [
             ("Email address", "owner@example.com"), ("Webhook address", "https://hook.example/here"),
-            ("What to send", "Tuning job failed (E-mail)"),
+            ("What to send", "Tuning job failed (Email)"),
         ],
         "storagestorage": [
             ("Folder", "gs://b/&lt;b&gt;x&lt;/b&gt;"), ("Shared with", "Everyone"),
@@ -351,8 +351,8 @@ def test_each_kind_is_on_a_line_with_the_ways_that_have_an_address(visitor):
     pages = [visitor.get(f"/accounts/confirm/{pk}/").content.decode() for pk in visitor.session[PENDING]]
     told = [re.findall(r"<dt>What to send</dt><dd><bdi>(.*?)</bdi>", page, re.S) for page in pages]
     assert told == [
-        ["Tuning job succeeded (Webhook)\nTuning job failed (E-mail, Webhook)\nEndpoint ready (E-mail)"],
-        ["Tuning job failed (E-mail)\nEndpoint ready (E-mail)"],
+        ["Tuning job succeeded (Webhook)\nTuning job failed (Email, Webhook)\nEndpoint ready (Email)"],
+        ["Tuning job failed (Email)\nEndpoint ready (Email)"],
     ]
 
 
