@@ -54,7 +54,7 @@ def test_every_parameter_is_kept_with_the_chat(visitor):
 
 def test_a_changed_parameter_is_marked_and_has_a_button(visitor):
     text = words(visitor.get(url(factories.conversation(parameters={"seed": 7}))))
-    assert (text.count("Reset"), 'value="seed" aria-label="Reset Seed"' in text) == (1, True)
+    assert (text.count("Reset </button>"), 'value="seed" aria-label="Reset Seed"' in text) == (1, True)
     assert ("Reset all" in text, "Reset all" in words(visitor.get(url(factories.conversation())))) == (True, False)
 
 
