@@ -105,7 +105,7 @@ def put_a_second_model_beside(visit: Visit, endpoint: str) -> None:
     dialog.get_by_role("button", name="Deploy").click()
     row = models_card(visit).get_by_role("row", name="Second")
     expect(row).to_contain_text("Ready", timeout=SOON)
-    expect(row).to_contain_text("30 %")
+    expect(row).to_contain_text("30%")
     visit.picture("endpoint-models")
     assert remarks(visit) == []
 
@@ -140,7 +140,7 @@ def take_the_first_one_away(visit: Visit, endpoint: str) -> None:
     assert remarks(visit) == []
     dialog.get_by_role("button", name="Undeploy").click()
     expect(models_card(visit).locator("tbody tr")).to_have_count(1, timeout=SOON)
-    expect(models_card(visit).get_by_role("row", name="Second")).to_contain_text("100 %")
+    expect(models_card(visit).get_by_role("row", name="Second")).to_contain_text("100%")
 
 
 def take_it_down(visit: Visit) -> None:

@@ -194,9 +194,7 @@ def test_more_replicas_at_least_than_at_most_are_refused(signed_in):
     cloud_model()
     values = typed(machine="g2-standard-24:NVIDIA_L4:2", min_replicas="3", max_replicas="2")
     response = signed_in.post(f"{URL}deploy/", values, headers={"HX-Request": "true"})
-    assert dict(response.context["form"].errors) == {
-        "max_replicas": ["The maximum must not be smaller than the minimum."]
-    }
+    assert dict(response.context["form"].errors) == {"max_replicas": ["The maximum can't be smaller than the minimum."]}
     assert '<details class="more" open><summary>Advanced' in response.content.decode()
 
 

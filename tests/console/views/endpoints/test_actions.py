@@ -105,7 +105,7 @@ def test_replicas_are_changed(visitor):
 @pytest.mark.parametrize(
     ("values", "error"),
     [
-        ({"minimum": "3", "maximum": "2"}, "The maximum must not be smaller than the minimum."),
+        ({"minimum": "3", "maximum": "2"}, "The maximum can&#x27;t be smaller than the minimum."),
         ({"minimum": "0", "maximum": "2"}, "Ensure this value is greater than or equal to 1."),
         ({"minimum": "", "maximum": "x"}, "Enter a whole number."),
     ],

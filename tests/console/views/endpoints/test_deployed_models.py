@@ -47,8 +47,8 @@ def test_each_model_is_shown_with_its_share(visitor, shared):
     text = words(response)
     for shown in (
         "Models and traffic",
-        "70 %",
-        "30 %",
+        "70%",
+        "30%",
         "g2-standard-12",
         "Change traffic split",
         "Deploy another model",
