@@ -28,7 +28,7 @@ def test_a_new_person_is_an_ordinary_one(capsys):
     assert (ann.is_superuser, ann.is_staff, capsys.readouterr().out) == (
         False,
         False,
-        "ann is an ordinary person now.\n",
+        "ann is now an ordinary person.\n",
     )
     assert policies.why_not_read(ann, "gs://garden-local")[:21] == "You have no access to"
 
