@@ -186,10 +186,10 @@ def test_no_answer_outlasts_its_limits(settings, behaviour, limits):
     [
         (error(404, "NOT_FOUND"), NotFound, "Deploy the model again"),
         (answer(429, {}, "Retry-After: 7"), OverQuota, "7 seconds"),
-        (error(503, "UNAVAILABLE", "Loading model"), Unavailable, "is being started"),
+        (error(503, "UNAVAILABLE", "Loading model"), Unavailable, "is starting"),
         (error(503, "UNAVAILABLE", "no upstream"), Unavailable, "cannot answer now"),
         (error(403, "PERMISSION_DENIED"), NotAuthorised, "does not allow"),
-        (answer(413, b""), Refused, "larger than"),
+        (answer(413, b""), Refused, "too large"),
         (
             error(400, "INVALID_ARGUMENT", "the request exceeds the available context size"),
             Refused,
