@@ -36,7 +36,7 @@ def mail(url: str, sender: str) -> dict[str, Any]:
     if url and not parts.host:
         raise ImproperlyConfigured(f"EMAIL_URL must look like {example}.")
     if url and "@" not in sender:
-        raise ImproperlyConfigured("EMAIL_FROM is missing; write for example console@example.com.")
+        raise ImproperlyConfigured("EMAIL_FROM is missing. Enter an address, for example console@example.com.")
     return {
         "EMAIL_HOST": parts.host,
         "EMAIL_PORT": parts.port or MAIL_PORTS[parts.scheme],
@@ -68,7 +68,7 @@ def database(url: str, data_dir: Path) -> dict[str, Any]:
     example = "postgres://user:password@host:5432/name"
     parts = server_urls.parse("DATABASE_URL", url, {"postgres", "postgresql"}, example)
     if not parts.name:
-        raise ImproperlyConfigured(f"DATABASE_URL has no name of a database; write for example {example}.")
+        raise ImproperlyConfigured(f"DATABASE_URL has no database name. Enter, for example, {example}.")
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.name),

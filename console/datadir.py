@@ -37,8 +37,8 @@ def open_data_dir(folder: Path) -> None:
 
 def unusable(path: Path, error: OSError) -> ImproperlyConfigured:
     return ImproperlyConfigured(
-        f"{path} cannot be used: {error.strerror or error}. Give the data directory to the user who runs the console "
-        f"(chown -R {os.geteuid()}), mount it writable, or name another folder in CONSOLE_DATA_DIR."
+        f"{path} cannot be used: {error.strerror or error}. Make the user who runs the console the owner of the data "
+        f"directory (chown -R {os.geteuid()}), mount it as writable, or specify another folder in CONSOLE_DATA_DIR."
     )
 
 
@@ -78,20 +78,20 @@ def why_not_start(folder: Path) -> str:
     """A sentence, or nothing. By looking: a start that fails half way leaves more behind."""
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         return (
-            f"The data directory {folder} cannot be written. Mount it writable, give it to the user who runs the "
-            f"console (chown -R {os.geteuid()} {folder}), or name another folder with --data-dir."
+            f"The data directory {folder} is not writable. Mount it as writable, make the user who runs the "
+            f"console its owner (chown -R {os.geteuid()} {folder}), or specify another folder with --data-dir."
         )
     foreign = next((path for path in find_kept(folder) if not os.access(path, os.R_OK | os.W_OK)), None)
     if foreign:
         return (
-            f"{foreign} cannot be written by this user. Start the console as the user who owns it, or give it to this "
-            f"one: chown -R {os.geteuid()} {folder}"
+            f"{foreign} is not writable for this user. Start the console as the user who owns it, or make this user "
+            f"the owner: chown -R {os.geteuid()} {folder}"
         )
     free = shutil.disk_usage(folder).free
     if free < ROOM_TO_START:
         return (
-            f"The disk of {folder} is full: {free // MEGABYTE} MB are free, a start takes {ROOM_TO_START // MEGABYTE}. "
-            "Make room, then start again. Nothing is lost."
+            f"The disk of {folder} is full: {free // MEGABYTE} MB are free, {ROOM_TO_START // MEGABYTE} MB are needed "
+            "to start. Free up disk space, then start again. No data is lost."
         )
     if any(folder.glob(INTERRUPTED)):
         return f"A restore into {folder} was interrupted. Run `manage.py restore` with that backup again, then start."

@@ -20,7 +20,7 @@ def env_bool(name: str, default: bool = False) -> bool:
     if value in {"0", "false", "no", "off"}:
         return False
     if value:
-        raise ImproperlyConfigured(f"{name}={value!r} is not a yes or a no; write 1 or 0.")
+        raise ImproperlyConfigured(f"{name}={value!r} is not a valid value. Enter 1 or 0.")
     return default
 
 
@@ -28,7 +28,7 @@ def env_choice(name: str, *choices: str) -> str:
     """The first is taken when nothing is said."""
     value = env(name, choices[0]).lower()
     if value not in choices:
-        raise ImproperlyConfigured(f"{name}={value!r} is none of these; write {' or '.join(choices)}.")
+        raise ImproperlyConfigured(f"{name}={value!r} is not a valid value. Enter {' or '.join(choices)}.")
     return value
 
 
@@ -37,8 +37,8 @@ def env_secret(name: str, shortest: int) -> str:
     value = env(name)
     if value and (len(value) < shortest or not value.isascii() or len(value.split()) > 1):
         raise ImproperlyConfigured(
-            f"{name} needs {shortest} characters or more, without spaces; take for example what `openssl rand -hex 32` "
-            "prints."
+            f"{name} must have {shortest} characters or more, without spaces. Use, for example, the output of "
+            "`openssl rand -hex 32`."
         )
     return value
 
@@ -48,9 +48,9 @@ def env_number(name: str, default: float, minimum: float) -> float:
     try:
         number = float(text)
     except ValueError:
-        raise ImproperlyConfigured(f"{name}={text!r} is not a number; write for example {default}.") from None
+        raise ImproperlyConfigured(f"{name}={text!r} is not a number. Enter a number, for example {default}.") from None
     if not minimum <= number < math.inf:
-        raise ImproperlyConfigured(f"{name}={text} is too small or no amount at all; write {minimum} or more.")
+        raise ImproperlyConfigured(f"{name}={text} is too small or not a finite number. Enter {minimum} or more.")
     return number
 
 
@@ -58,7 +58,7 @@ def env_url(name: str, schemes: set[str], example: str) -> str:
     value = env(name)
     if value and not is_url(value, schemes):
         shown = re.sub(r"//.*@", "//…@", value)
-        raise ImproperlyConfigured(f"{name}={shown!r} is not an address; write for example {example}.")
+        raise ImproperlyConfigured(f"{name}={shown!r} is not an address. Enter an address, for example {example}.")
     return value.rstrip("/")
 
 
@@ -78,6 +78,6 @@ def env_networks(name: str) -> list[str]:
             ipaddress.ip_network(word)
         except ValueError:
             raise ImproperlyConfigured(
-                f"{name} has {word!r}, which is no address and no network; write for example 127.0.0.1, 172.16.0.0/12."
+                f"{name} has {word!r}, which is not an address or a network. Example: 127.0.0.1, 172.16.0.0/12."
             ) from None
     return found

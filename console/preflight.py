@@ -79,11 +79,11 @@ def look_at_python(version: "tuple[int, ...]", others: "list[str]", family: str)
         what = f"This is Python {shown}. Garden Console needs 3.11 or newer"
         if others:
             return [Finding(f"{what}. There is another one: run `make up PYTHON={others[0]}`.")]
-        return [Finding(f"{what}. Install one, and name it: `make up PYTHON=python3.12`.", NEWER.get(family, ""))]
+        return [Finding(f"{what}. Install one, then run: `make up PYTHON=python3.12`.", NEWER.get(family, ""))]
     if version[:2] > NEWEST_TRIED:
         return [
             Finding(
-                f"This is Python {shown}, which nobody has tried. If a package has no build for it, run "
+                f"This is Python {shown}, which is untested. If a package has no build for it, run "
                 "`make up PYTHON=python3.13`.",
                 is_fatal=False,
             )
@@ -126,7 +126,7 @@ def look_at_glibc(said: str) -> "list[Finding]":
     needed = "There are builds of PyTorch for Linux with glibc 2.28 or newer"
     numbers = tuple(int(part) for part in said.rpartition(" ")[2].split(".") if part.isdigit())
     if not said.startswith("glibc"):
-        return [Finding(f"This Linux has another C library than glibc. {needed} only.")]
+        return [Finding(f"This Linux does not use glibc. {needed} only.")]
     return [] if numbers >= OLDEST_GLIBC else [Finding(f"This Linux has {said}. {needed} only.")]
 
 
@@ -172,7 +172,9 @@ def look_for_room(wanted: "list[tuple[str, Path, int]]") -> "list[Finding]":
         if free < needed:
             parts = ", ".join(f"{what} in {folder}" for what, folder, _size in there)
             sizes = f"{in_gigabytes(free)} GB are free, {in_gigabytes(needed)} GB are needed"
-            found.append(Finding(f"The disk has too little room: {sizes} ({parts}). Make room, or {elsewhere(there)}."))
+            found.append(
+                Finding(f"The disk is too full: {sizes} ({parts}). Free up disk space, or {elsewhere(there)}.")
+            )
     return found
 
 
@@ -244,12 +246,12 @@ def tell(found: "list[Finding]", system: System) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Looks whether this machine has what Garden Console needs.")
+    parser = argparse.ArgumentParser(description="Checks whether this machine has what Garden Console needs.")
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="where the packages go")
-    parser.add_argument("--tests", action="store_true", help="for the tests, too")
-    parser.add_argument("--cuda", action="store_true", help="with PyTorch's build for NVIDIA's cards")
-    parser.add_argument("--cpu", dest="cuda", action="store_false", help="with the one for processors (default)")
-    parser.add_argument("--again", action="store_true", help="only what stops it: warnings were given already")
+    parser.add_argument("--tests", action="store_true", help="also check what the tests need")
+    parser.add_argument("--cuda", action="store_true", help="with PyTorch's build for NVIDIA GPUs")
+    parser.add_argument("--cpu", dest="cuda", action="store_false", help="with PyTorch's build for CPUs (default)")
+    parser.add_argument("--again", action="store_true", help="only show what prevents a start, not warnings")
     options = parser.parse_args()
     found = look(options.venv, options.tests, options.cuda)
     fatal = [finding for finding in found if finding.is_fatal]

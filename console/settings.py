@@ -61,7 +61,7 @@ VERTEX_BUCKET = env("VERTEX_BUCKET").rstrip("/").removesuffix("gs:") or (
     "gs://garden-local" if VERTEX_API_ENDPOINT else ""
 )
 if VERTEX_BUCKET and not VERTEX_BUCKET.startswith("gs://"):
-    raise ImproperlyConfigured(f"VERTEX_BUCKET={VERTEX_BUCKET!r} is not a bucket; write for example gs://my-bucket.")
+    raise ImproperlyConfigured(f"VERTEX_BUCKET={VERTEX_BUCKET!r} is not a bucket. Enter, for example, gs://my-bucket.")
 # How long one call may take: to look, or to create.
 VERTEX_READ_SECONDS, VERTEX_CREATE_SECONDS = 10.0, 60.0
 VERTEX_PAGE_SIZE = 100

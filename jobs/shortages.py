@@ -52,34 +52,34 @@ class Shortage(StrEnum):
 
 SENTENCES = {
     Shortage.DISK_FULL: gettext_noop(
-        "The disk of the data directory is full. Nothing can be saved until there is room."
+        "The disk of the data directory is full. Nothing can be saved until there is free space."
     ),
     Shortage.DISK_READ_ONLY: gettext_noop(
-        "The disk of the data directory can only be read. Nothing can be saved until it can be written to."
+        "The disk of the data directory is read-only. Nothing can be saved until it is writable."
     ),
     Shortage.DISK_BROKEN: gettext_noop(
         "The disk of the data directory reports errors. Nothing can be saved until it works again."
     ),
     Shortage.DATABASE_FULL: gettext_noop(
-        "The disk of the database server is full. Nothing can be saved until there is room."
+        "The disk of the database server is full. Nothing can be saved until there is free space."
     ),
     Shortage.DATABASE_READ_ONLY: gettext_noop(
-        "The database can only be read. Nothing can be saved until it can be written to."
+        "The database is read-only. Nothing can be saved until it is writable."
     ),
     Shortage.DATABASE_AWAY: gettext_noop("The database does not answer."),
     Shortage.DATABASE_BUSY: gettext_noop("The database is busy with other changes."),
-    Shortage.DESCRIPTORS: gettext_noop("The console has as many files and connections open as the system allows."),
-    Shortage.MEMORY: gettext_noop("This machine has no memory left."),
+    Shortage.DESCRIPTORS: gettext_noop("The console has reached the limit of open files and connections."),
+    Shortage.MEMORY: gettext_noop("This machine is out of memory."),
 }  # fmt: skip
 AGAIN = gettext_noop("Try again in a moment.")
-MAKE_ROOM = gettext_noop("Make room on the disk, then try again.")
+MAKE_ROOM = gettext_noop("Free up disk space, then try again.")
 MAKE_WRITABLE = gettext_noop("Make it writable again, then try again.")
 REMEDIES = {
     Shortage.DISK_FULL: MAKE_ROOM,
     Shortage.DATABASE_FULL: MAKE_ROOM,
     Shortage.DISK_READ_ONLY: MAKE_WRITABLE,
     Shortage.DATABASE_READ_ONLY: MAKE_WRITABLE,
-    Shortage.DISK_BROKEN: gettext_noop("Look at the system's log for what is wrong with the disk."),
+    Shortage.DISK_BROKEN: gettext_noop("Check the system log for disk errors."),
 }
 
 OF_SYSTEM = {

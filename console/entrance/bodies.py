@@ -26,9 +26,9 @@ DRAINED_BYTES: Final = 1024 * MEGABYTE
 DRAINED_SECONDS: Final = 60
 # The same for one who has not signed in; a browser that sends more shows an error of its own.
 DRAINED_OF_STRANGERS: Final = 64 * KILOBYTE
-BUSY: Final = _("The console has too much to do for you at the moment. Wait some seconds, then try again.")
+BUSY: Final = _("You have too many requests in progress. Wait a few seconds, then try again.")
 LATE: Final = _("The request took too long to arrive. Try again.")
-NO_ROOM: Final = _("The server has no room for this request at the moment. Try again in a minute.")
+NO_ROOM: Final = _("The server can't accept this request right now. Try again in a minute.")
 # Apart from the threads of the pages, and one: refusing may not cost much.
 refuser = ThreadPoolExecutor(1, "refusal")
 
@@ -47,19 +47,19 @@ class Limit:
 
     def _sentences(self) -> str:
         size = f"{self.size // MEGABYTE} MB" if self.size >= MEGABYTE else f"{self.size // KILOBYTE} KB"
-        sentence = _("This is larger than %(size)s, the most that the console takes at once.") % {"size": size}
+        sentence = _("This request is larger than the maximum of %(size)s.") % {"size": size}
         remedy = self.remedy % {"dataset": f"{settings.DATASET_MAX_BYTES // MEGABYTE} MB"}
         return f"{sentence} {remedy}"
 
 
 BODY_LIMIT: Final = Limit(64 * KILOBYTE, _("Shorten the text and try again."))
 UPLOAD_LIMIT: Final = Limit(
-    60 * MEGABYTE, _("A dataset may have %(dataset)s: split the file or take fewer rows, then upload it again.")
+    60 * MEGABYTE, _("A dataset can have up to %(dataset)s. Split the file or remove rows, then upload it again.")
 )
 BODY_LIMITS: Final = {
     "/datasets/": UPLOAD_LIMIT,
     "/tuning/drafts/": UPLOAD_LIMIT,
-    "/studio/": Limit(12 * MEGABYTE, _("Shorten the text or choose smaller pictures, then send it again.")),
+    "/studio/": Limit(12 * MEGABYTE, _("Shorten the text or choose smaller images, then send it again.")),
 }
 
 

@@ -35,8 +35,8 @@ class SignInForm(AuthenticationForm):
     def __init__(self, *args: Any, wait: float = 0.0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.wait = wait
-        self.fields["username"].error_messages["required"] = _("Write your username.")
-        self.fields["password"].error_messages["required"] = _("Write your password.")
+        self.fields["username"].error_messages["required"] = _("Enter your username.")
+        self.fields["password"].error_messages["required"] = _("Enter your password.")
 
     def clean_username(self) -> str:
         name: str = self.cleaned_data["username"]
@@ -59,7 +59,7 @@ class ConfirmForm(forms.Form):
         label=gettext_lazy("Password"),
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "autofocus": True}),
-        error_messages={"required": gettext_lazy("Write your password.")},
+        error_messages={"required": gettext_lazy("Enter your password.")},
     )
 
     def __init__(self, user: User, *args: Any, wait: float = 0.0, **kwargs: Any) -> None:
@@ -71,5 +71,5 @@ class ConfirmForm(forms.Form):
             raise ValidationError(refusal(self.wait))
         password: str = self.cleaned_data["password"]
         if not self.user.check_password(password):
-            raise ValidationError(_("This is not the password of your account."))
+            raise ValidationError(_("This password is incorrect."))
         return password

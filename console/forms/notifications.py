@@ -16,21 +16,21 @@ class NotificationForm(forms.Form):
 
     use_required_attribute = False
     email = forms.EmailField(
-        label=_("E-mail address"),
+        label=_("Email address"),
         required=False,
         max_length=254,
-        help_text=_("Empty: nothing is sent by e-mail."),
+        help_text=_("If empty, no email is sent."),
         widget=forms.EmailInput(attrs={"autocomplete": "email"}),
     )
     webhook_url = forms.CharField(
         label=_("Webhook address"),
         required=False,
         max_length=500,
-        help_text=_("Gets a signed POST. Empty: none is sent."),
+        help_text=_("Receives signed POST requests. If empty, none are sent."),
         widget=forms.URLInput(attrs={"spellcheck": "false", "placeholder": "https://example.com/hook"}),
     )
     ways = forms.MultipleChoiceField(
-        label=_("What is sent"),
+        label=_("What to send"),
         required=False,
         choices=[(f"{kind.value}:{way.value}", kind.label) for kind in KINDS for way in NotificationWay],
     )

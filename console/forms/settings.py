@@ -37,14 +37,14 @@ class AppearanceForm(forms.Form):
     use_required_attribute = False
     theme = forms.ChoiceField(label=_("Theme"), choices=Theme.choices, widget=forms.RadioSelect)
     density = forms.ChoiceField(
-        label=_("Density of tables"), choices=Density.choices, widget=forms.RadioSelect,
+        label=_("Table density"), choices=Density.choices, widget=forms.RadioSelect,
         help_text=_("Compact shows more rows of a list at once."),
     )  # fmt: skip
     reduces_motion = forms.BooleanField(
         label=_("Reduce motion"),
         required=False,
         widget=forms.CheckboxInput(attrs={"role": "switch"}),
-        help_text=_("Nothing turns or slides. A system that asks for this is obeyed in any case."),
+        help_text=_("Turns off animations. Your system's setting always applies too."),
     )
     time_zone = forms.ChoiceField(
         label=_("Time zone"),
@@ -69,13 +69,13 @@ class DefaultsForm(OptionsForm):
     machine_type = forms.ChoiceField(
         label=_("Machine for deployments after tuning"),
         required=False,
-        help_text=_("Proposed when the base model is offered on it, else the recommended one."),
+        help_text=_("Suggested if it's available for the base model. Otherwise, the recommended machine is suggested."),
     )
     field_order = ("output_prefix", "machine_type")
 
     def __init__(self, *args: Any, machines: list[tuple[str, str]], output_root: str = "", **kwargs: Any) -> None:
         super().__init__(*args, takes=CHAT_DEFAULTS, **kwargs)
-        words = gettext("A new tuned model is proposed a folder of its own below this one. Empty: %(bucket)s")
+        words = gettext("Each new tuned model gets its own suggested folder below this one. If empty: %(bucket)s")
         self.fields["output_prefix"].help_text = words % {"bucket": output_root or "gs://…/tuning"}
         field = self.fields["machine_type"]
         assert isinstance(field, forms.ChoiceField)
@@ -106,11 +106,11 @@ class KeysForm(forms.Form):
         label=_("Single-key shortcuts"),
         required=False,
         widget=forms.CheckboxInput(attrs={"role": "switch"}),
-        help_text=_("Off: a key that is pressed by mistake, or by speech input, does nothing."),
+        help_text=_("Turn off to prevent accidental shortcuts, such as from speech input."),
     )
     enter_sends = forms.BooleanField(
         label=_("Enter sends a message"),
         required=False,
         widget=forms.CheckboxInput(attrs={"role": "switch"}),
-        help_text=_("Off: Enter makes a new line, and Ctrl+Enter or ⌘+Enter sends."),
+        help_text=_("When off, Enter adds a new line, and Ctrl+Enter or ⌘+Enter sends."),
     )

@@ -22,11 +22,11 @@ def dollars(label: Any, help_text: Any) -> forms.DecimalField:
 
 class SpendingForm(forms.Form):
     use_required_attribute = False
-    person_usd = dollars(_("Each person, in US dollars a day"), _("Empty: no limit."))
-    console_usd = dollars(_("Everybody together, in US dollars a day"), _("Empty: no limit."))
+    person_usd = dollars(_("Per person, in US dollars per day"), _("If empty, there is no limit."))
+    console_usd = dollars(_("Everyone together, in US dollars per day"), _("If empty, there is no limit."))
     allows_unknown = forms.BooleanField(
-        label=_("Allow what has no known price"),
+        label=_("Allow unknown prices"),
         required=False,
         widget=forms.CheckboxInput(attrs={"role": "switch"}),
-        help_text=_("Off: with a limit set, a model or machine without a known price cannot be used."),
+        help_text=_("When off and a limit is set, models and machines without a known price can't be used."),
     )

@@ -27,7 +27,7 @@ class SharedFolderForm(forms.Form):
         label=_("Shared with"),
         queryset=User.objects.none(),
         required=False,
-        empty_label=_("Everybody"),
+        empty_label=_("Everyone"),
         error_messages={"invalid_choice": _("This person has no account any more. Choose another one.")},
     )
     may_write = forms.BooleanField(

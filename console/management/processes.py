@@ -172,7 +172,7 @@ def _own_options(environment: Mapping[str, str]) -> list[str]:
     try:
         return shlex.split(environment.get("CONSOLE_LOCAL_OPTIONS", ""))
     except ValueError as error:
-        raise BadSetting(f"CONSOLE_LOCAL_OPTIONS cannot be read ({error}); quote it as in a shell.") from None
+        raise BadSetting(f"CONSOLE_LOCAL_OPTIONS cannot be read ({error}). Quote it as in a shell.") from None
 
 
 def is_refused(error: OSError) -> bool:

@@ -102,9 +102,9 @@ class Child:
 
     def complaint(self) -> str:
         if not self.ear.is_ready:
-            return f"did not answer within {self.patience.start:.0f} s of its start"
+            return f"did not respond within {self.patience.start:.0f} s of its start"
         told = f" ({self.ear.problem})" if self.ear.problem else ""
-        return f"did not answer for {self.patience.deaf:.0f} s{told}"
+        return f"did not respond for {self.patience.deaf:.0f} s{told}"
 
     def facts(self) -> dict[str, Any]:
         """For the page that shows them."""
@@ -169,7 +169,7 @@ class Supervisor:
         while waiting and not self.stopping.is_set():
             waiting = [name for name in waiting if not self._check_ready(self.children[name])]
             if waiting and time.monotonic() > deadline:
-                raise StartFailed(waiting[0], f"did not answer within {patience:.0f} s", self._tail(waiting[0]))
+                raise StartFailed(waiting[0], f"did not respond within {patience:.0f} s", self._tail(waiting[0]))
             self.stopping.wait(0.05)
 
     def watch(self) -> None:
@@ -274,7 +274,7 @@ class Supervisor:
             if trouble != child.trouble:
                 child.trouble = trouble
                 where = traceback.format_exc().rstrip()
-                self.terminal.say(f"{child.process.name} could not be looked after; trying again.\n{where}")
+                self.terminal.say(f"{child.process.name} could not be monitored; trying again.\n{where}")
 
     def _look_after(self, child: Child, now: float) -> None:
         code = child.popen.poll()
@@ -308,8 +308,8 @@ class Supervisor:
         child.failures += 1
         again = ""
         if child.failures >= IN_A_ROW:
-            again = f" That is {child.failures} times in a row; its log: {self.terminal.file(child.process.name)}"
-        self.terminal.say(f"{child.process.name} {reason}; starting it again in {child.pause:g} s.{again}")
+            again = f" This is failure {child.failures} in a row. Its log: {self.terminal.file(child.process.name)}"
+        self.terminal.say(f"{child.process.name} {reason}; restarting it in {child.pause:g} s.{again}")
         child.pause = min(child.pause * 2, LONGEST_PAUSE)
         self.record()
 

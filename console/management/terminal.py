@@ -34,7 +34,7 @@ class Log(RotatingFileHandler):
     def write(self, line: str) -> None:
         missing, self.lost = self.lost, 0
         if missing:
-            self.handle(logging.makeLogRecord({"msg": f"({missing} lines could not be written here.)"}))
+            self.handle(logging.makeLogRecord({"msg": f"({missing} lines could not be written to this file.)"}))
         if self.lost:
             self.lost = missing + 1
         else:

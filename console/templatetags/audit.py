@@ -18,18 +18,18 @@ ID_LENGTH = 36
 KINDS: dict[str, Promise] = {
     "account": gettext_lazy("Account"),
     "chat": gettext_lazy("Chat"),
-    "chat_image": gettext_lazy("Image of a chat"),
-    "chat_link": gettext_lazy("Link to a chat"),
-    "chat_message": gettext_lazy("Message of a chat"),
+    "chat_image": gettext_lazy("Chat image"),
+    "chat_link": gettext_lazy("Chat link"),
+    "chat_message": gettext_lazy("Chat message"),
     "comparison": gettext_lazy("Comparison"),
     "dataset": gettext_lazy("Dataset"),
-    "delivery": gettext_lazy("Delivery of a notification"),
+    "delivery": gettext_lazy("Notification delivery"),
     "deployed_model": gettext_lazy("Deployed model"),
     "endpoint": gettext_lazy("Endpoint"),
     "session": gettext_lazy("Session"),
     "shared_folder": gettext_lazy("Shared folder"),
     "spending_limits": gettext_lazy("Spending limits"),
-    "tuning_draft": gettext_lazy("Draft of a tuning job"),
+    "tuning_draft": gettext_lazy("Tuning job draft"),
     "tuning_job": gettext_lazy("Tuning job"),
 }
 LOOKS = {AuditOutcome.OK: "succeeded", AuditOutcome.REFUSED: "cancelled", AuditOutcome.FAILED: "failed"}
@@ -47,8 +47,12 @@ def moment(when: datetime) -> SafeString:
 def who(entry: AuditEntry) -> SafeString:
     """Without a request it was the console; a person may be called `system`, too."""
     if entry.actor == SYSTEM and not entry.request_id:
-        return format_html('<span class="muted">{}</span>', _("The console itself"))
-    return format_html("{}", entry.actor) if entry.actor else format_html('<span class="muted">{}</span>', _("Nobody"))
+        return format_html('<span class="muted">{}</span>', _("The console"))
+    return (
+        format_html("{}", entry.actor)
+        if entry.actor
+        else format_html('<span class="muted">{}</span>', _("Not signed in"))
+    )
 
 
 @register.filter

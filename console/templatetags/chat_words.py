@@ -18,7 +18,7 @@ register = template.Library()
 WAITS: dict[str, str | Promise] = {
     "worker": _("Waiting for a worker"),
     "first_token": _("Sent to the endpoint, waiting for the first token"),
-    "start": _("Starting the model, the first answer may take a minute"),
+    "start": _("Starting the model. The first answer might take a minute"),
 }
 VIEW, OTHER, QUESTION, SETTINGS, QUOTAS = "view", "other", "question", "settings", "quotas"
 QUOTA_PAGE = "https://console.cloud.google.com/iam-admin/quotas?project={project}"
@@ -32,31 +32,31 @@ AFTER_FAILURE: dict[str, tuple[str, str | Promise]] = {
     "UNAUTHENTICATED": (VIEW, _("View endpoint")),
     "QUOTA": (QUOTAS, _("View the project's quotas")),
     "COLD": (VIEW, _("View endpoint")),
-    "RESOURCE_EXHAUSTED": (VIEW, _("View its load")),
-    "INVALID_ARGUMENT": (SETTINGS, _("Look at the settings")),
+    "RESOURCE_EXHAUSTED": (VIEW, _("View endpoint load")),
+    "INVALID_ARGUMENT": (SETTINGS, _("Check the settings")),
 }
 GONE: tuple[str | Promise, str, str | Promise] = (
-    _("The endpoint of this chat was deleted. The chat stays, and can go on with another one."),
+    _("The endpoint of this chat was deleted. You can continue the chat with another endpoint."),
     OTHER, _("Chat with another endpoint"),
 )  # fmt: skip
 # By the state of the endpoint: what to say, the step and its label.
 PLACES: dict[str, tuple[str | Promise, str, str | Promise]] = {
     EndpointState.DEPLOYING: (
-        _("The endpoint %(name)s is still being deployed. This chat goes on when it is ready."),
+        _("The endpoint %(name)s is still being deployed. You can continue this chat when it's ready."),
         VIEW, _("View progress"),
     ),
     EndpointState.UNDEPLOYED: (
-        _("The endpoint %(name)s serves no model now (undeployed). Deploy it again to go on with this chat."),
+        _("The endpoint %(name)s has no deployed model. Deploy it again to continue this chat."),
         VIEW, _("Deploy it again"),
     ),
     EndpointState.FAILED: (
-        _("The endpoint %(name)s failed and does not answer."), VIEW, _("See why"),
+        _("The endpoint %(name)s failed and can't answer."), VIEW, _("See why"),
     ),
     EndpointState.UNDEPLOYING: (
-        _("The endpoint %(name)s is being undeployed and answers no more."), OTHER, _("Chat with another endpoint"),
+        _("The endpoint %(name)s is being undeployed and no longer answers."), OTHER, _("Chat with another endpoint"),
     ),
     EndpointState.DELETING: (
-        _("The endpoint %(name)s is being deleted and answers no more."), OTHER, _("Chat with another endpoint"),
+        _("The endpoint %(name)s is being deleted and no longer answers."), OTHER, _("Chat with another endpoint"),
     ),
     EndpointState.DELETED: GONE,
 }  # fmt: skip

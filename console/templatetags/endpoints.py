@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from django import template
+from django.conf import settings
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.functional import Promise
@@ -26,7 +27,7 @@ STAGES: dict[str, str | Promise] = {
     "GETTING_CONTAINER_IMAGE": _("Getting the server image"),
     "STARTING_MODEL_SERVER": _("Starting the model server"),
     "FINISHING_UP": _("Finishing up"),
-    "DEPLOYMENT_TERMINATED": _("The deployment was ended"),
+    "DEPLOYMENT_TERMINATED": _("The deployment was stopped"),
     "SUCCESSFULLY_DEPLOYED": _("Deployed"),
     "FAILED_TO_DEPLOY": _("The deployment failed"),
 }
@@ -63,7 +64,7 @@ def endpoint_status(endpoint: Endpoint) -> dict[str, object]:
 @register.filter
 def machine(model: DeployedModel) -> str | Promise:
     if not model.machine_type:
-        return _("Chosen by Vertex AI")
+        return _("This computer") if settings.VERTEX_API_ENDPOINT else _("Chosen by Vertex AI")
     if not model.accelerator_count:
         return model.machine_type
     return f"{model.machine_type}, {model.accelerator_count} × {model.accelerator_type.replace('_', ' ')}"

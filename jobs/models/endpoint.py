@@ -22,7 +22,7 @@ class LeaseKind(models.TextChoices):
     """When an endpoint is undeployed by itself. `lease_hours` says how long it may serve, or stand idle."""
 
     FIXED = "FIXED", _("After a fixed time")
-    IDLE = "IDLE", _("After a time without requests")
+    IDLE = "IDLE", _("After a period without requests")
 
 
 class EndpointQuerySet(RemoteQuerySet):

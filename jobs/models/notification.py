@@ -33,30 +33,30 @@ class Subject(models.TextChoices):
 
 
 class Way(models.TextChoices):
-    EMAIL = "email", _("E-mail")
+    EMAIL = "email", _("Email")
     WEBHOOK = "webhook", _("Webhook")
 
 
 class DeliveryState(models.TextChoices):
     WAITING = "WAITING", _("Waiting")
     DELIVERED = "DELIVERED", _("Delivered")
-    FAILED = "FAILED", _("Given up")
+    FAILED = "FAILED", _("Failed")
 
 
 class Problem(models.TextChoices):
     """Why a try failed; `detail` of the delivery has what varies, such as the status of the answer."""
 
     ANSWER = "answer", _("The receiver answered with status %s.")
-    REDIRECT = "redirect", _("The receiver sent a redirect (%s). Redirects are not followed; give the final address.")
-    GONE = "gone", _("The receiver said that it is gone for good (410).")
+    REDIRECT = "redirect", _("The receiver sent a redirect (%s). Redirects aren't followed. Enter the final address.")
+    GONE = "gone", _("The receiver reported that the address is permanently gone (410).")
     TIMEOUT = "timeout", _("No answer within %s seconds.")
     UNREACHABLE = "unreachable", _("The receiver could not be reached.")
-    NO_SUCH_NAME = "name", _("There is no such name: %s.")
-    NOT_PUBLIC = "private", _("%s is not an address of the public internet, so nothing was sent.")
+    NO_SUCH_NAME = "name", _("Host not found: %s.")
+    NOT_PUBLIC = "private", _("%s isn't a public internet address, so nothing was sent.")
     MAIL_REFUSED = "mail", _("The mail server refused it (%s).")
-    NOT_SET_UP = "off", _("This way was switched off before it was sent.")
-    INTERRUPTED = "interrupted", _("The console was stopped while it was being sent.")
-    UNFORESEEN = "error", _("The console failed (%s); the worker's log has the details.")
+    NOT_SET_UP = "off", _("This channel was turned off before the notification was sent.")
+    INTERRUPTED = "interrupted", _("The console stopped during the delivery.")
+    UNFORESEEN = "error", _("Internal error (%s). For details, see the worker's log.")
 
 
 class NotificationQuerySet(models.QuerySet["Notification"]):

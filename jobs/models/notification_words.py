@@ -20,17 +20,17 @@ class Kind(models.TextChoices):
     TUNING_SUCCEEDED = "tuning.succeeded", gettext_lazy("Tuning job succeeded")
     TUNING_FAILED = "tuning.failed", gettext_lazy("Tuning job failed")
     TUNING_CANCELLED = "tuning.cancelled", gettext_lazy("Tuning job cancelled")
-    TUNING_UNDECIDED = "tuning.undecided", gettext_lazy("Tuning job waits for your decision")
+    TUNING_UNDECIDED = "tuning.undecided", gettext_lazy("Tuning job needs your decision")
     ENDPOINT_READY = "endpoint.ready", gettext_lazy("Endpoint ready")
     ENDPOINT_FAILED = "endpoint.failed", gettext_lazy("Endpoint failed")
     ENDPOINT_SCALED = "endpoint.scaled", gettext_lazy("Replicas changed")
     ENDPOINT_UNDEPLOYED = "endpoint.undeployed", gettext_lazy("Endpoint undeployed")
     ENDPOINT_DELETED = "endpoint.deleted", gettext_lazy("Endpoint deleted")
-    ENDPOINT_IDLE = "endpoint.idle", gettext_lazy("Endpoint costs while idle")
-    ENDPOINT_ENDING = "endpoint.ending", gettext_lazy("Lease ends soon")
+    ENDPOINT_IDLE = "endpoint.idle", gettext_lazy("Idle endpoint incurs costs")
+    ENDPOINT_ENDING = "endpoint.ending", gettext_lazy("Time limit ends soon")
     MODEL_READY = "model.ready", gettext_lazy("Model added to an endpoint")
     MODEL_FAILED = "model.failed", gettext_lazy("Model not added to an endpoint")
-    MODEL_UNDEPLOYED = "model.undeployed", gettext_lazy("Model taken from an endpoint")
+    MODEL_UNDEPLOYED = "model.undeployed", gettext_lazy("Model undeployed from an endpoint")
     DATASET_MADE = "dataset.made", gettext_lazy("Dataset converted or split")
     TEST = "test", gettext_lazy("Test")
 
@@ -42,14 +42,16 @@ def title(kind: str, facts: Facts) -> str:
 
 def detail(kind: str, facts: Facts) -> str:
     if kind == Kind.TUNING_UNDECIDED:
-        return _("Nobody knows whether Vertex AI accepted it. Decide whether it is sent again or given up.")
+        return _("It's unclear whether Vertex AI accepted the job. Decide whether to send it again or give it up.")
     if kind == Kind.ENDPOINT_SCALED and not facts.get("reason"):
-        return _("It runs with %s replicas now.") % str(facts.get("replicas", "?"))
+        return _("Current number of replicas: %s.") % str(facts.get("replicas", "?"))
     if kind == Kind.ENDPOINT_IDLE:
         return _idle(str(facts.get("usd_per_hour", "")))
     if kind == Kind.ENDPOINT_ENDING:
         at = timezone.localtime(datetime.fromisoformat(facts["at"]))
-        return _("At %s. Extend its lease on its page if you still need it.") % time_format(at, "TIME_FORMAT")
+        return _("It ends at %s. If you still need the endpoint, extend the time limit on its page.") % time_format(
+            at, "TIME_FORMAT"
+        )
     if cause := facts.get("cause"):
         return _cause(str(cause), facts)
     return str(facts.get("reason", ""))
@@ -57,18 +59,21 @@ def detail(kind: str, facts: Facts) -> str:
 
 def _idle(usd_per_hour: str) -> str:
     if usd_per_hour:
-        return _("It costs about $%s an hour. Undeploy it, or give it a lease.") % usd_per_hour
-    return _("No price is known for its machine. Undeploy it, or give it a lease.")
+        return _("It costs about $%s per hour. Undeploy it or set a time limit.") % usd_per_hour
+    return _("The price of its machine is unknown. Undeploy it or set a time limit.")
 
 
 def _cause(cause: str, facts: Facts) -> str:
     hours = int(facts.get("hours", 0))
     if cause == "idle":
         return (
-            ngettext("By its lease: no request for %d hour.", "By its lease: no request for %d hours.", hours) % hours
+            ngettext(
+                "Time limit reached: no requests for %d hour.", "Time limit reached: no requests for %d hours.", hours
+            )
+            % hours
         )
     if cause == "lease":
-        return _("By its lease: the time that you gave it is over.")
+        return _("Time limit reached.")
     return _("It was done outside this console.") if cause == "outside" else ""
 
 
@@ -76,22 +81,22 @@ TITLES: dict[str, Callable[[], str]] = {
     Kind.TUNING_SUCCEEDED: lambda: _("Tuning %(name)s succeeded"),
     Kind.TUNING_FAILED: lambda: _("Tuning %(name)s failed"),
     Kind.TUNING_CANCELLED: lambda: _("Tuning %(name)s was cancelled"),
-    Kind.TUNING_UNDECIDED: lambda: _("Tuning %(name)s waits for your decision"),
+    Kind.TUNING_UNDECIDED: lambda: _("Tuning %(name)s needs your decision"),
     Kind.ENDPOINT_READY: lambda: _("The endpoint %(name)s is ready"),
     Kind.ENDPOINT_FAILED: lambda: _("The endpoint %(name)s failed"),
     Kind.ENDPOINT_SCALED: lambda: _("The replicas of the endpoint %(name)s were changed"),
     Kind.ENDPOINT_UNDEPLOYED: lambda: _("The endpoint %(name)s was undeployed"),
     Kind.ENDPOINT_DELETED: lambda: _("The endpoint %(name)s was deleted"),
-    Kind.ENDPOINT_IDLE: lambda: _("Nobody has asked the endpoint %(name)s for a day"),
-    Kind.ENDPOINT_ENDING: lambda: _("The lease of the endpoint %(name)s ends soon"),
+    Kind.ENDPOINT_IDLE: lambda: _("No requests to the endpoint %(name)s for a day"),
+    Kind.ENDPOINT_ENDING: lambda: _("The time limit of the endpoint %(name)s ends soon"),
     Kind.MODEL_READY: lambda: _("The model %(name)s is ready on the endpoint %(endpoint)s"),
     Kind.MODEL_FAILED: lambda: _("The model %(name)s could not be deployed on the endpoint %(endpoint)s"),
     Kind.MODEL_UNDEPLOYED: lambda: _("The model %(name)s was undeployed from the endpoint %(endpoint)s"),
-    Kind.DATASET_MADE: lambda: _("The dataset %(name)s was made"),
+    Kind.DATASET_MADE: lambda: _("The dataset %(name)s was created"),
     Kind.TEST: lambda: _("This is a test"),
 }
 TITLES_BY_STATE: dict[tuple[str, str], Callable[[], str]] = {
-    (Kind.TUNING_SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED): lambda: _("Tuning %(name)s succeeded in part"),
+    (Kind.TUNING_SUCCEEDED, TuningState.PARTIALLY_SUCCEEDED): lambda: _("Tuning %(name)s partially succeeded"),
     (Kind.TUNING_FAILED, TuningState.EXPIRED): lambda: _("Tuning %(name)s expired"),
     (Kind.ENDPOINT_SCALED, EndpointState.FAILED): lambda: _("The replicas of the endpoint %(name)s were not changed"),
 }

@@ -76,7 +76,7 @@ def test_a_refusal_is_a_page_that_names_the_limit_and_leads_back():
     back = "http://localhost/tuning/drafts/1/name/"
     sent = ask("/tuning/", [], length=BODY_LIMIT.size + 1, referer=back)
     page = sent[1]["body"].decode()
-    assert "This is larger than 64 KB, the most that the console takes at once. Shorten the text and try again." in page
+    assert "This request is larger than the maximum of 64 KB. Shorten the text and try again." in page
     assert f'<a class="btn filled" href="{back}">' in page
     assert page.startswith("<!doctype html>")
 
@@ -100,7 +100,7 @@ def test_htmx_shows_a_refusal_in_the_banner_and_leaves_the_form_alone():
     assert (headers[b"hx-retarget"], headers[b"hx-reswap"]) == (b"#banner", b"innerHTML")
     assert headers[b"content-length"] == str(len(sent[1]["body"])).encode()
     assert note.lstrip().startswith('<div class="note bad">')
-    assert "A dataset may have 50 MB: split the file or take fewer rows, then upload it again." in note
+    assert "A dataset can have up to 50 MB. Split the file or remove rows, then upload it again." in note
 
 
 def test_a_refused_body_of_somebody_is_read_to_its_end_before_the_connection_is_closed():

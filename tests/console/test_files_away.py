@@ -54,7 +54,7 @@ def test_the_status_page_names_the_store_and_what_stops_without_it(visitor: Clie
         facts={"place": "s3://console-files/some", "steps": [{"name": "write", "state": "failed"}]},
     )  # fmt: skip
     shown = visitor.get("/settings/").content.decode()
-    expected = ("File store", AWAY, "s3://console-files/some", "Datasets and pictures of chats can be neither opened")
+    expected = ("File store", AWAY, "s3://console-files/some", "Datasets and chat images can&#x27;t be opened")
     assert [text for text in expected if text not in shown] == []
 
 

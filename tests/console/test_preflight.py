@@ -71,7 +71,7 @@ def test_an_old_python_can_read_it():
             "fedora",
             [
                 Finding(
-                    "This is Python 3.9. Garden Console needs 3.11 or newer. Install one, and name it: "
+                    "This is Python 3.9. Garden Console needs 3.11 or newer. Install one, then run: "
                     "`make up PYTHON=python3.12`.",
                     "python3.12",
                 )
@@ -83,7 +83,7 @@ def test_an_old_python_can_read_it():
             "",
             [
                 Finding(
-                    "This is Python 3.15, which nobody has tried. If a package has no build for it, run "
+                    "This is Python 3.15, which is untested. If a package has no build for it, run "
                     "`make up PYTHON=python3.13`.",
                     is_fatal=False,
                 )
@@ -179,9 +179,9 @@ def test_too_little_room_says_what_and_where(tmp_path):
     wanted = [("packages", tmp_path / "a/.venv", 10**18), ("downloads", tmp_path, 2 * 10**18)]
     [found] = preflight.look_for_room(wanted)
     assert re.sub(r"[\d.]+ GB are free", "… GB are free", found.sentence) == (
-        "The disk has too little room: … GB are free, 3000000000.0 GB are needed "
+        "The disk is too full: … GB are free, 3000000000.0 GB are needed "
         f"(packages in {tmp_path}/a/.venv, downloads in {tmp_path}). "
-        "Make room, or give VENV=FOLDER to make or TMPDIR=FOLDER."
+        "Free up disk space, or give VENV=FOLDER to make or TMPDIR=FOLDER."
     )
     assert preflight.look_for_room([("data", tmp_path, 1)]) == []
 
@@ -195,7 +195,10 @@ def test_a_disk_for_downloads_that_is_full_is_named(tmp_path):
     look = [sys.executable, "-I", str(PROGRAM), "--venv", str(tmp_path / ".venv")]
     command = ["unshare", "--mount", "sh", "-c", full, str(tmp_path / "small"), *look]
     ended = run(*command, TMPDIR=str(tmp_path / "small"))
-    said = f"0.0 GB are free, 0.9 GB are needed (downloads in {tmp_path}/small). Make room, or give TMPDIR=FOLDER."
+    said = (
+        f"0.0 GB are free, 0.9 GB are needed (downloads in {tmp_path}/small). "
+        "Free up disk space, or give TMPDIR=FOLDER."
+    )
     assert (ended.returncode, said in ended.stderr) == (1, True), ended.stderr
 
 

@@ -112,5 +112,5 @@ def test_a_token_that_can_be_guessed_or_sent_by_nobody_stops_the_start(monkeypat
 def test_a_form_of_the_log_that_there_is_not_stops_the_start(monkeypatch):
     assert env_choice("LOG_FORMAT", "text", "json") == "text"
     monkeypatch.setenv("LOG_FORMAT", "xml")
-    with pytest.raises(ImproperlyConfigured, match="LOG_FORMAT='xml' is none of these; write text or json"):
+    with pytest.raises(ImproperlyConfigured, match="LOG_FORMAT='xml' is not a valid value. Enter text or json"):
         env_choice("LOG_FORMAT", "text", "json")

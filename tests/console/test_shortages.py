@@ -22,7 +22,7 @@ from tests.support.answers import status_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault("F20"), pytest.mark.threat("T12")]
 HTMX = {"HX-Request": "true"}
-READ_ONLY = re.compile(r"can only be read\. Nothing can be saved until it can be written to\.")
+READ_ONLY = re.compile(r"is read-only\. Nothing can be saved until it is writable\.")
 SIGN_OUT = {"sign-out"}
 NO_DISK_HAS = 2**62
 
@@ -94,7 +94,7 @@ def test_a_form_that_is_kept_while_it_is_filled_in_cannot_be_opened(visitor, rea
 def test_the_pages_say_what_is_wrong_until_it_is_over(visitor, settings):
     assert "Nothing can be saved" not in text_of(visitor.get("/tuning/"))
     enough, settings.DISK_LEAST_BYTES = settings.DISK_LEAST_BYTES, NO_DISK_HAS
-    sentence = "The disk of the data directory is full. Nothing can be saved until there is room."
+    sentence = "The disk of the data directory is full. Nothing can be saved until there is free space."
     assert (
         sentence in text_of(visitor.get("/tuning/")),
         sentence in text_of(visitor.get("/tuning/", headers=HTMX)),
@@ -153,8 +153,8 @@ def test_nobody_can_sign_in_and_is_told_why(client, read_only):
     ("url", "sentence"),
     [
         ("/full/", "The disk of the data directory is full."),
-        ("/memory/", "This machine has no memory left. Try again in a moment."),
-        ("/descriptors/", "The console has as many files and connections open as the system allows."),
+        ("/memory/", "This machine is out of memory. Try again in a moment."),
+        ("/descriptors/", "The console has reached the limit of open files and connections."),
         ("/room/", "The disk is nearly full. Make room."),
     ],
 )
@@ -200,7 +200,7 @@ def test_without_a_database_the_answer_needs_no_shell(visitor):
 
 def test_the_state_names_the_disk(visitor, settings):
     settings.DISK_LEAST_BYTES = NO_DISK_HAS
-    sentence = "The disk of the data directory is full. Nothing can be saved until there is room."
+    sentence = "The disk of the data directory is full. Nothing can be saved until there is free space."
     ready = visitor.get("/readyz")
     assert (ready.status_code, ready.json()["checks"]["disk"]) == (503, sentence)
     cards = text_of(visitor.get("/settings/", headers=HTMX))

@@ -20,7 +20,7 @@ def page(visit: Visit, session: list[Any]) -> Iterator[Page]:
 
 def test_a_limit_is_set_and_the_log_says_so(visit: Visit, page: Page) -> None:
     visit.open("/settings/spending/")
-    page.get_by_label("Each person, in US dollars a day").fill("50")
+    page.get_by_label("Per person, in US dollars per day").fill("50")
     page.get_by_role("button", name="Save").click()
     expect(page.locator("#main")).to_contain_text("$0.00 of $50.00")
     visit.picture("settings-spending")

@@ -291,7 +291,7 @@ def test_commands(chat: Page, visit: Visit) -> None:
 def test_settings(chat: Page, visit: Visit) -> None:
     chat.locator("#id_temperature").fill("0.3")
     chat.keyboard.press("Tab")
-    expect(chat.get_by_role("button", name="Temperature was changed: reset")).to_be_visible()
+    expect(chat.get_by_role("button", name="Reset Temperature")).to_be_visible()
     for stop in ("END", "\\n"):
         chat.locator("#id_stop").fill(stop)
         chat.keyboard.press("Enter")
@@ -302,7 +302,7 @@ def test_settings(chat: Page, visit: Visit) -> None:
     expect(chat.locator(".stops .chip")).to_have_text(["\\n"])
     chat.locator("#id_seed").fill("7")
     chat.keyboard.press("Enter")
-    expect(chat.get_by_role("button", name="Seed was changed: reset")).to_be_visible()
+    expect(chat.get_by_role("button", name="Reset Seed")).to_be_visible()
     expect(chat.locator("#id_temperature")).to_have_value("0.3")
     chat.locator("#id_name").fill("Cool")
     chat.keyboard.press("Enter")
@@ -311,7 +311,7 @@ def test_settings(chat: Page, visit: Visit) -> None:
     assert remarks(chat) == []
     visit.picture("chat-settings")
     chat.reload()  # A screenshot leaves empty style attributes, which a swap would copy against the policy.
-    chat.get_by_role("button", name="Temperature was changed: reset").click()
+    chat.get_by_role("button", name="Reset Temperature").click()
     expect(chat.locator("#id_temperature")).to_have_value("")
     expect(chat.locator("#id_temperature")).to_be_focused()
     chat.get_by_role("button", name="Reset all").click()
@@ -329,7 +329,7 @@ def test_an_answer_by_a_schema(chat: Page) -> None:
     saved(chat)
     chat.locator("#id_max_tokens").fill("64")
     chat.keyboard.press("Tab")
-    expect(chat.get_by_role("button", name="Output token limit was changed: reset")).to_be_visible()
+    expect(chat.get_by_role("button", name="Reset Output token limit")).to_be_visible()
     box(chat).fill("A name, please")
     chat.keyboard.press("Enter")
     answers(chat, 2)
@@ -365,7 +365,7 @@ def test_without_a_script(visit: Visit, chat: Page) -> None:
     page.locator("#id_seed").fill("7")
     page.get_by_role("button", name="Save", exact=True).last.click()
     expect(page.locator("#id_seed")).to_have_value("7")
-    page.get_by_role("button", name="Seed was changed: reset").click()
+    page.get_by_role("button", name="Reset Seed").click()
     expect(page.locator("#id_seed")).to_have_value("")
     expect(page.locator(".commands")).to_be_hidden()
     page.get_by_role("link", name="Get code").click()

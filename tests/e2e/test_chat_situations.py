@@ -148,12 +148,12 @@ def test_a_new_chat_opens_by_itself_once_its_endpoint_is_deployed(
 
 
 CASES = {
-    429: ("The endpoint is overloaded. Try again in a moment.", "View its load"),
+    429: ("The endpoint is overloaded. Try again in a moment.", "View endpoint load"),
     503: ("The endpoint cannot answer now. Try again in a minute.", ""),
     500: ("The endpoint failed:", ""),
-    404: ("The endpoint is not there any more. Deploy the model again.", "Chat with another endpoint"),
+    404: ("The endpoint no longer exists. Deploy the model again.", "Chat with another endpoint"),
     403: ("Vertex AI does not allow this console to use the endpoint.", "View endpoint"),
-    400: ("The endpoint refused the message:", "Look at the settings"),
+    400: ("The endpoint refused the message:", "Check the settings"),
 }
 
 
@@ -171,7 +171,7 @@ def test_each_refusal_says_what_to_do_and_is_tried_again(visit: Visit, talk: Pag
         expect(talk.locator(".turn.model[aria-busy]")).to_have_count(0, timeout=SOON)
     say(talk, "refuse")
     note = talk.locator(".turn.model").last.locator(".note")
-    expect(note).to_contain_text("The conversation is longer than this model can read.", timeout=SOON)
+    expect(note).to_contain_text("The conversation exceeds this model's context window.", timeout=SOON)
     assert remarks(visit) == []
     visit.picture("chat-refused")
     note.get_by_role("link", name="Start a new chat with the last question").click()
@@ -198,7 +198,7 @@ def test_an_endpoint_that_was_undeployed_keeps_the_draft(
     person.submit(person.get(f"/endpoints/{other}/undeploy/"), "/undeploy/", confirm="Base")
     person.wait_for(f"/endpoints/{other}/", ("Undeployed",), 30)
     say(page, "A long letter")
-    expect(page.locator("#composer-place")).to_contain_text("serves no model now (undeployed)", timeout=SOON)
+    expect(page.locator("#composer-place")).to_contain_text("has no deployed model", timeout=SOON)
     expect(box(page)).to_have_value("A long letter")
     forgive(visit, "422")
     page.reload()
@@ -226,7 +226,7 @@ def test_escape_stops_and_the_text_so_far_stays(talk: Page) -> None:
 
 @pytest.mark.slow
 def test_a_message_that_is_sent_while_an_answer_is_written_goes_when_that_ends(visit: Visit, talk: Page) -> None:
-    waits = talk.get_by_text("Will be sent when the answer is complete")
+    waits = talk.get_by_text("Sent when the answer is complete")
     say(talk, "forever")
     grows(talk)
     say(talk, "And then?")
@@ -252,10 +252,10 @@ def test_a_message_does_not_follow_an_answer_that_failed(talk: Page) -> None:
     say(talk, "die soon")
     expect(talk.locator(".turn.model[aria-busy]")).to_have_count(1, timeout=SOON)
     say(talk, "And then?")
-    expect(talk.get_by_text("Will be sent when the answer is complete")).to_be_visible()
+    expect(talk.get_by_text("Sent when the answer is complete")).to_be_visible()
     expect(talk.locator(".turn.model").last.locator(".note")).to_be_visible(timeout=SOON)
     expect(talk.get_by_role("button", name="Send")).to_be_visible(timeout=SOON)
-    expect(talk.get_by_text("Will be sent when the answer is complete")).to_be_hidden()
+    expect(talk.get_by_text("Sent when the answer is complete")).to_be_hidden()
     expect(box(talk)).to_have_value("And then?")
     assert talk.locator(".turn.user").count() == 2
 
@@ -332,7 +332,7 @@ def test_columns_stream_until_they_are_stopped_and_then_take_what_waits(visit: V
     grows(board)
     board.get_by_label("Message to all columns").fill("And then?")
     board.keyboard.press("Enter")
-    expect(board.get_by_text("Will be sent when all answers are complete")).to_be_visible()
+    expect(board.get_by_text("Sent when all answers are complete")).to_be_visible()
     board.get_by_role("button", name="Stop all").click()
     expect(board.locator(".column .turn.user")).to_have_count(4, timeout=SOON)
     all_ended(board)
@@ -380,10 +380,10 @@ def test_a_column_that_cannot_read_all_goes_on_without_its_oldest_turns(visit: V
     all_ended(board)
     board.get_by_role("button", name="Drop the oldest turns and retry").first.click()
     first, second = board.locator(".column").first, board.locator(".column").last
-    dropped = first.get_by_text("The model is not told what stands above any more.")
+    dropped = first.get_by_text("The model no longer receives the messages above.")
     expect(dropped).to_be_visible(timeout=SOON)
     all_ended(board)
-    expect(second.get_by_text("is not told what stands above")).to_have_count(0)
+    expect(second.get_by_text("no longer receives the messages above")).to_have_count(0)
     # One question cannot be halved: only the other column still has something to leave out.
     expect(board.get_by_role("button", name="Drop the oldest turns and retry")).to_have_count(1)
     assert remarks(visit) == []

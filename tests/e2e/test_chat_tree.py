@@ -71,7 +71,7 @@ def answers(page: Page) -> Locator:
 
 def test_versions_are_switched_by_keyboard_and_announced(talk: Visit) -> None:
     page = talk.page
-    before = page.get_by_role("button", name="Version before")
+    before = page.get_by_role("button", name="Previous version")
     before.focus()
     page.keyboard.press("Enter")
     expect(page.locator(".versions")).to_contain_text("1/2")
@@ -95,7 +95,7 @@ def test_an_edited_question_keeps_the_old_one(talk: Visit) -> None:
     page.locator(".editing").get_by_role("button", name="Send").click()
     expect(page.locator(".turn.user")).to_contain_text("Tell me about the land")
     finished(page)
-    page.get_by_role("button", name="Version before").first.click()
+    page.get_by_role("button", name="Previous version").first.click()
     expect(page.locator(".turn.user")).to_contain_text("Tell me about the sea")
 
 
@@ -113,7 +113,7 @@ def test_an_edited_answer_is_kept_by_keyboard_and_continued_by_the_model(talk: V
     mine.press_sequentially("It is")
     mine.press("Control+Enter")
     finished(page, versions="3/3")
-    expect(page.locator("#chat-status")).to_have_text("Your version of the answer is kept")
+    expect(page.locator("#chat-status")).to_have_text("Your version of the answer is saved")
     expect(page.locator(".turn-foot")).to_contain_text("Edited by you")
     expect(page.get_by_label("Message", exact=True)).to_be_focused()
     page.get_by_role("link", name="Edit the answer").click()
@@ -152,7 +152,7 @@ def test_a_deleted_question_says_what_is_lost(talk: Visit) -> None:
     opener = page.locator(".turn.user").get_by_role("link", name="Delete")
     opener.click()
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("3 messages are lost.")
+    expect(dialog).to_contain_text("3 messages will be deleted.")
     assert remarks(talk) == []
     page.keyboard.press("Escape")
     expect(opener).to_be_focused()
@@ -197,12 +197,12 @@ def test_chats_that_are_ticked_become_a_dataset(talk: Visit) -> None:
     expect(page.locator("#chat-rows mark").first).to_be_visible()
     expect(page.get_by_text("1 chat selected")).to_have_count(0)
     page.get_by_role("checkbox", name="Tell me about the sea").first.check()
-    page.get_by_role("button", name="Make a dataset").click()
+    page.get_by_role("button", name="Create dataset").click()
     page.get_by_label("Name of the dataset").fill("Sea")
     page.get_by_label("Only answers that you rated as good").check()
-    page.get_by_role("button", name="Make the dataset").click()
+    page.get_by_role("button", name="Create dataset").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Sea")
-    expect(page.get_by_text("Made of the answers in 1 chat.")).to_be_visible()
+    expect(page.get_by_text("Created from the answers in 1 chat.")).to_be_visible()
 
 
 def test_a_link_shows_the_chat_until_it_is_revoked(talk: Visit, browser: Browser) -> None:
@@ -221,7 +221,7 @@ def test_a_link_shows_the_chat_until_it_is_revoked(talk: Visit, browser: Browser
     reader.picture("chat-shared")
     page.get_by_role("button", name="Revoke").first.click()
     # Chromium may never close a window that is on its way to another page.
-    expect(page.get_by_text("The link is revoked")).to_be_visible()
+    expect(page.get_by_text("Link revoked")).to_be_visible()
     answer = reader.page.request.get(link)
     assert answer.status == 404
     context.close()

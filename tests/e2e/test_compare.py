@@ -121,8 +121,8 @@ def test_a_draft_for_all_columns_is_there_in_another_browser(started: Visit, sig
 
 def test_a_blind_vote_by_keyboard_becomes_a_row(started: Visit) -> None:
     page = started.page
-    page.get_by_label("Compare blindly").check()
-    expect(page.get_by_label("Compare blindly")).to_be_checked()
+    page.get_by_label("Blind comparison").check()
+    expect(page.get_by_label("Blind comparison")).to_be_checked()
     ask(page, "Tell me about the sea")
     finished(page)
     expect(page.locator(".column h2")).to_have_text(["A Model A", "B Model B"])
@@ -162,7 +162,7 @@ def test_up_to_four_columns_are_prepared(started: Visit) -> None:
     page = started.page
     assert remarks(started) == []
     expect(page.locator("#pictures-input")).to_be_disabled()
-    expect(page.locator("#pictures-reason")).to_have_text("gemma-3-270m reads text only, no pictures.")
+    expect(page.locator("#pictures-reason")).to_have_text("gemma-3-270m accepts text only, not images.")
     page.get_by_role("link", name="Parameters of column A").click()
     expect(page.get_by_role("dialog")).to_be_visible()
     assert remarks(started) == []
@@ -195,7 +195,7 @@ def test_without_a_script(browser: Browser, signed_in: Any, endpoints: list[str]
     context = browser.new_context(java_script_enabled=False, viewport=NARROW, storage_state=signed_in)
     page = context.new_page()
     page.goto(f"{console.address}/studio/compare/?endpoint={endpoints[0]}")
-    page.get_by_label("Compare blindly").check()
+    page.get_by_label("Blind comparison").check()
     page.get_by_role("button", name="Start comparing").click()
     page.get_by_label("Message to all columns").fill("Tell me about the sea")
     page.get_by_role("button", name="Send to all").click()

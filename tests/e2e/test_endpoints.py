@@ -43,15 +43,15 @@ def asked(visit: Visit, action: str) -> Locator:
 
 
 def give_a_lease(visit: Visit) -> None:
-    dialog = asked(visit, "Lease")
-    dialog.get_by_label("After some hours, used or not").check()
+    dialog = asked(visit, "Time limit")
+    dialog.get_by_label("After a fixed time, used or not").check()
     dialog.get_by_role("spinbutton").fill("0")
     dialog.get_by_role("button", name="Save").click()
     expect(dialog.locator(".errors")).to_be_focused()
     assert remarks(visit) == []
     dialog.get_by_role("spinbutton").fill("3")
     dialog.get_by_role("button", name="Save").click()
-    note = visit.page.locator(".note", has_text="Undeploys by itself")
+    note = visit.page.locator(".note", has_text="Undeploys automatically")
     expect(note).to_contain_text(re.compile(r"in [23]\shours"))
     note.get_by_role("button", name="Extend by 3 hours").click()
     expect(note).to_contain_text(re.compile(r"in [56]\shours"))
@@ -59,9 +59,9 @@ def give_a_lease(visit: Visit) -> None:
 
 def ask_for_replicas(visit: Visit) -> None:
     dialog = asked(visit, "Replicas")
-    dialog.get_by_label("At most").fill("3")
+    dialog.get_by_label("Maximum replicas").fill("3")
     dialog.get_by_role("button", name="Save").click()
-    expect(visit.page.get_by_text("It runs with 1–3 replicas now.")).to_be_visible(timeout=SOON)
+    expect(visit.page.get_by_text("Current number of replicas: 1–3.")).to_be_visible(timeout=SOON)
 
 
 def leave_a_question_unanswered(visit: Visit) -> None:
@@ -98,29 +98,29 @@ def put_a_second_model_beside(visit: Visit, endpoint: str) -> None:
     expect(dialog.locator(".errors")).to_be_focused()
     dialog.get_by_label("Model", exact=False).first.select_option(f"base {GEMMA}")
     dialog.get_by_label("Name", exact=True).fill("Second")
-    dialog.get_by_label("Share of traffic, percent").fill("30")
+    dialog.get_by_label("Traffic percentage").fill("30")
     dialog.get_by_label("I accept the terms").check()
     visit.picture("endpoint-add-model")
     assert remarks(visit) == []
     dialog.get_by_role("button", name="Deploy").click()
     row = models_card(visit).get_by_role("row", name="Second")
     expect(row).to_contain_text("Ready", timeout=SOON)
-    expect(row).to_contain_text("30 %")
+    expect(row).to_contain_text("30%")
     visit.picture("endpoint-models")
     assert remarks(visit) == []
 
 
 def change_the_shares(visit: Visit) -> None:
-    models_card(visit).get_by_role("link", name="Change shares").click()
+    models_card(visit).get_by_role("link", name="Change traffic split").click()
     dialog = visit.page.locator("#ask")
     dialog.get_by_label("Second, percent").fill("50")
     dialog.get_by_role("button", name="Save").click()
-    expect(dialog.locator(".errors")).to_contain_text("The shares must add up to 100 %. Together they are 120 %.")
+    expect(dialog.locator(".errors")).to_contain_text("The traffic split must add up to 100%. It adds up to 120%.")
     visit.picture("endpoint-shares")
     dialog.get_by_label("gemma-3-270m, percent").fill("0")
     dialog.get_by_label("Second, percent").fill("100")
     dialog.get_by_role("button", name="Save").click()
-    expect(visit.page.get_by_text("Traffic is shared so now: gemma-3-270m 0 %, Second 100 %.")).to_be_visible(
+    expect(visit.page.get_by_text("The traffic split is now: gemma-3-270m 0%, Second 100%.")).to_be_visible(
         timeout=SOON
     )
 
@@ -140,12 +140,12 @@ def take_the_first_one_away(visit: Visit, endpoint: str) -> None:
     assert remarks(visit) == []
     dialog.get_by_role("button", name="Undeploy").click()
     expect(models_card(visit).locator("tbody tr")).to_have_count(1, timeout=SOON)
-    expect(models_card(visit).get_by_role("row", name="Second")).to_contain_text("100 %")
+    expect(models_card(visit).get_by_role("row", name="Second")).to_contain_text("100%")
 
 
 def take_it_down(visit: Visit) -> None:
     dialog = asked(visit, "Undeploy")
-    expect(dialog).to_contain_text("2 chats talk to it.")
+    expect(dialog).to_contain_text("2 chats use it.")
     dialog.get_by_label("Name of the endpoint").fill("Base")
     dialog.get_by_role("button", name="Undeploy").click()
     expect(visit.page.locator("#endpoint-bar .st")).to_contain_text("Undeployed", timeout=SOON)

@@ -81,7 +81,7 @@ def test_addresses_are_chosen_and_the_secret_is_shown_once(visit: Visit, page: P
     visit.open("/settings/notifications/")
     page.get_by_label("Webhook address").fill("hook")
     page.get_by_role("button", name="Save").click()
-    expect(page.locator(".errors")).to_contain_text("This is not an address")
+    expect(page.locator(".errors")).to_contain_text("Enter a valid address")
     visit.problems.clear()
     assert judged(visit, "settings-notifications-error") == []
     page.get_by_label("Webhook address").fill(receiver.url)

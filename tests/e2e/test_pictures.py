@@ -135,7 +135,7 @@ def test_pictures_in_a_chat(visit: Visit, page: Page, endpoints: dict[str, str])
     give(page, "paste", "square.png", saved(SQUARE))
     with page.expect_console_message(lambda note: "422" in note.text):
         give(page, "drop", "not.png", b"<svg xmlns='http://www.w3.org/2000/svg'/>")
-    refusal = "not.png is not a picture in PNG, JPEG, WebP or GIF format."
+    refusal = "not.png isn't a PNG, JPEG, WebP, or GIF image."
     expect(page.locator(".attached-problems")).to_have_text(refusal)
     assert [problem.partition("status of ")[2][:3] for problem in visit.problems] == ["422"]
     visit.problems.clear()
@@ -184,7 +184,7 @@ def test_a_message_of_pictures_alone_is_sent_by_enter(visit: Visit, page: Page, 
 
 @pytest.mark.slow
 def test_a_text_model_says_why_it_takes_no_pictures(visit: Visit, page: Page, endpoints: dict[str, str]) -> None:
-    why = "gemma-3-270m reads text only, no pictures."
+    why = "gemma-3-270m accepts text only, not images."
     visit.open(f"/studio/chat/?endpoint={endpoints['sees']}")
     expect(page.locator("#pictures-input")).to_be_enabled()
     page.locator("#id_endpoint").select_option(endpoints["reads"])
@@ -204,10 +204,10 @@ def test_a_text_model_says_why_it_takes_no_pictures(visit: Visit, page: Page, en
 def test_the_page_shows_that_it_takes_what_is_dragged(visit: Visit, page: Page, endpoints: dict[str, str]) -> None:
     visit.open(f"/studio/chat/?endpoint={endpoints['sees']}")
     give(page, "drag", "stars.png", saved(STARS))
-    expect(page.get_by_text("Drop pictures here")).to_be_visible()
+    expect(page.get_by_text("Drop images here")).to_be_visible()
     visit.picture("chat-drop")
     page.evaluate("document.querySelector('main').dispatchEvent(new DragEvent('dragleave', { bubbles: true }))")
-    expect(page.get_by_text("Drop pictures here")).to_be_hidden()
+    expect(page.get_by_text("Drop images here")).to_be_hidden()
     assert visit.problems == []
 
 

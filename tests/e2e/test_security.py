@@ -52,7 +52,7 @@ def test_another_browser_is_listed_and_ended_by_keyboard(visit: Visit, page: Pag
     assert remarks(page) == []
     rows.nth(1).get_by_role("button", name=re.compile("End the session of Chrome on Linux")).focus()
     page.keyboard.press("Enter")
-    expect(page.locator(".snack")).to_contain_text("The session is ended")
+    expect(page.locator(".snack")).to_contain_text("Session ended")
     expect(rows).to_have_count(1)
     other.reload()
     expect(other).to_have_url(re.compile("/accounts/sign-in/"))
@@ -74,7 +74,7 @@ def test_an_account_that_a_link_opens_sets_a_password_after_a_new_link(
     page.locator("[name=new_password1]").fill(PASS_PHRASE)
     page.locator("[name=new_password2]").fill(PASS_PHRASE)
     page.get_by_role("button", name="Set the password").click()
-    expect(page.locator(".snack")).to_contain_text("The password is changed")
+    expect(page.locator(".snack")).to_contain_text("Password changed")
     visit.open("/")
     expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
     # The page that was left asked for its stream once more, with the key that the proof or the password replaced.
@@ -95,7 +95,7 @@ def test_the_password_is_asked_for_and_the_form_is_then_sent(visit: Visit, conso
     assert remarks(page) == []
     page.keyboard.type("wrong")
     page.keyboard.press("Enter")
-    expect(page.locator(".errors")).to_contain_text("This is not the password of your account.")
+    expect(page.locator(".errors")).to_contain_text("This password is incorrect.")
     visit.problems.clear()
     page.get_by_label("Password").fill(PASS_PHRASE)
     page.keyboard.press("Enter")

@@ -24,7 +24,7 @@ def page(visit: Visit, session: list[Any]) -> Iterator[Page]:
 
 def test_a_new_console_works_and_shows_the_way(visit: Visit, page: Page) -> None:
     visit.open("/settings/")
-    expect(page.locator(".overall")).to_have_text("All systems working", timeout=60_000)
+    expect(page.locator(".overall")).to_have_text("All services working", timeout=60_000)
     visit.open("/")
     expect(page.locator(".setup [aria-current=step]")).to_contain_text("Dataset")
     visit.picture("dashboard-setup")
@@ -33,12 +33,12 @@ def test_a_new_console_works_and_shows_the_way(visit: Visit, page: Page) -> None
 
 def test_a_part_that_fails_comes_first_and_recovers(visit: Visit, page: Page, console: Running) -> None:
     visit.open("/settings/")
-    expect(page.locator(".overall")).to_have_text("All systems working", timeout=60_000)
+    expect(page.locator(".overall")).to_have_text("All services working", timeout=60_000)
     page.wait_for_timeout(2500)
     os.kill(console.pids()["storage"], signal.SIGSTOP)
     try:
         page.get_by_role("button", name="Check now").click()
-        expect(page.locator(".part").first).to_contain_text("Datasets cannot be sent", timeout=45_000)
+        expect(page.locator(".part").first).to_contain_text("Datasets can't be uploaded", timeout=45_000)
         expect(page.locator(".overall")).to_have_text("1 problem")
         visit.picture("settings-failing")
         assert remarks(page) == []
@@ -46,7 +46,7 @@ def test_a_part_that_fails_comes_first_and_recovers(visit: Visit, page: Page, co
         os.kill(console.pids()["storage"], signal.SIGCONT)
     page.wait_for_timeout(5000)
     page.get_by_role("button", name="Check now").click()
-    expect(page.locator(".overall")).to_have_text("All systems working", timeout=45_000)
+    expect(page.locator(".overall")).to_have_text("All services working", timeout=45_000)
 
 
 def test_diagnostics_stay_open_while_the_page_refreshes(visit: Visit, page: Page) -> None:

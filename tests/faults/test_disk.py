@@ -35,7 +35,7 @@ from tests.support.running import GEMMA, ROOT, Running, running, with_tiny_model
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.fault("F20"), pytest.mark.threat("T12")]
 ROWS = ROOT / "tests/fixtures/tiny-tune/train.jsonl"
-SENTENCE = "The disk of the data directory is full. Nothing can be saved until there is room."
+SENTENCE = "The disk of the data directory is full. Nothing can be saved until there is free space."
 PAGES = (
     "/",
     "/model-garden/",

@@ -49,7 +49,7 @@ class Watched:
     def stored(self) -> tuple[list[str], bool]:
         """The words of the answer, and whether it says that it was cut off."""
         html = self.person.client.get(f"/studio/chat/turns/{self.turn}/").raise_for_status().text
-        return journey.answer_text(html).split(), "was cut off, because the console stopped" in html
+        return journey.answer_text(html).split(), "was cut off because the console stopped" in html
 
 
 @pytest.fixture(scope="module")

@@ -51,6 +51,6 @@ def test_the_page_says_why_and_what_to_install(servers, client, owner):
     page = client.get(f"/endpoints/{endpoint.pk}/").content.decode()
     assert (CAUSE in page, REMEDY in page, "directory &lt;b&gt;" in page) == (True, True, True)
     assert ("directory <b>" in page, "Choose another machine or region" in page) == (False, False)
-    assert "Put that right on the machine that serves it, then deploy again." in page
+    assert "Fix this on the machine that serves the model, then deploy again." in page
     log = servers.log()
     assert (CAUSE in log, REMEDY in log, "<script>alert(1)</script> is loading" in log) == (True, True, True)

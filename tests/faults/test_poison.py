@@ -24,7 +24,7 @@ def test_an_unforeseen_error_is_shown_and_tried_again_later(driver, fake_gateway
     job = factories.job(next_check_at=driver.now)
     fake_gateway.fail("storage.upload", ValueError("odd"))
     driver.step(job)
-    assert job.notice.startswith("The console failed while it worked on this (ValueError: odd).")
+    assert job.notice.startswith("The console failed while working on this (ValueError: odd).")
     assert (job.strikes, job.lease_token) == (1, None)
     driver.until(job, phase="BOUND")
     assert (job.strikes, job.notice) == (0, "")

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.fault("F20
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 AS_POSTGRES = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
 AWAY = "The database does not answer. Try again in a moment."
-READ_ONLY = "The database can only be read. Nothing can be saved until it can be written to."
+READ_ONLY = "The database is read-only. Nothing can be saved until it is writable."
 
 
 class Server:

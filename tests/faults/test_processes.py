@@ -203,8 +203,8 @@ class Story:
     @staticmethod
     def check_last_words(name: str, number: signal.Signals, output: str) -> None:
         own = [line for line in output.splitlines() if "│" not in line]
-        reason = "stopped (signal SIGKILL)" if number == signal.SIGKILL else "did not answer for 20 s"
-        wanted = [f"{name} {reason}; starting it again in 0.5 s."] if name in SUPERVISED else []
+        reason = "stopped (signal SIGKILL)" if number == signal.SIGKILL else "did not respond for 20 s"
+        wanted = [f"{name} {reason}; restarting it in 0.5 s."] if name in SUPERVISED else []
         assert own == wanted
 
 

@@ -138,7 +138,7 @@ def raised(call):
 
 
 def missing(folder):
-    return folder / "none.json", "There is no credentials file {}. Put it there, or correct"
+    return folder / "none.json", "The credentials file {} doesn't exist. Add it, or correct"
 
 
 def directory(folder):
@@ -307,7 +307,7 @@ def test_a_token_of_the_cluster_that_cannot_be_read(google, folder, monkeypatch)
     }  # fmt: skip
     (folder / "federation.json").write_text(json.dumps(federation))
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(folder / "federation.json"))
-    begin = f"There is no credentials file {folder / 'token'}."
+    begin = f"The credentials file {folder / 'token'} doesn't exist."
     assert [(kind, text.startswith(begin)) for kind, text, _ in map(raised, (CREATES["tune"], READS["job"]))] == [
         (NotSent, True), (NotAuthorised, True),
     ]  # fmt: skip

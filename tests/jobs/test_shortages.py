@@ -157,7 +157,7 @@ def test_pages_say_what_the_disk_is_now(settings):
     assert shortages.present() is None
     settings.DISK_LEAST_BYTES = 2**62
     assert shortages.present().sentence == (
-        "The disk of the data directory is full. Nothing can be saved until there is room."
+        "The disk of the data directory is full. Nothing can be saved until there is free space."
     )
 
 
@@ -186,7 +186,7 @@ def test_a_reserve_is_left_for_the_database(free, total, size, fits):
     if fits:
         found.require_room(size * MEGABYTE)
         return
-    with pytest.raises(NoRoom, match=f"is nearly full: {free} MB are left. Make room on the disk, then try again."):
+    with pytest.raises(NoRoom, match=f"is nearly full: {free} MB are left. Free up disk space, then try again."):
         found.require_room(size * MEGABYTE)
 
 

@@ -222,6 +222,6 @@ def test_services_refuse_the_endpoint_of_somebody_else(ann, bob):
     )
     before = things()
     for attempt in attempts:
-        with pytest.raises(NotAllowedNow, match=r"^This endpoint does not answer any more\."):
+        with pytest.raises(NotAllowedNow, match=r"^This endpoint is no longer available\."):
             attempt()
     assert things() == before

@@ -114,9 +114,9 @@ def test_a_refusal_names_the_limit_what_is_used_and_what_was_asked(owner):
     with pytest.raises(SpendingLimitReached) as refusal:
         deploy(owner)
     assert str(refusal.value) == (
-        f"This is estimated at ${HOUR}. You have used ${HOUR} of the ${HOUR + 1} that each person may spend in a day. "
-        "Choose something that costs less, or try again after midnight (UTC), when the limit renews. An administrator "
-        "can raise it."
+        f"The estimate is ${HOUR}. You have used ${HOUR} of your daily limit of ${HOUR + 1}. "
+        "Choose something that costs less, or try again after midnight (UTC), when the limit resets. An administrator "
+        "can raise the limit."
     )
     assert (Endpoint.objects.count(), used()) == (1, HOUR)
 
@@ -167,7 +167,7 @@ def test_what_is_free_stays_free(owner, settings):
 
 def test_what_has_no_known_price_is_refused_unless_it_is_allowed(owner):
     limit(person=1)
-    with pytest.raises(SpendingLimitReached, match="The price of this is not known"):
+    with pytest.raises(SpendingLimitReached, match="The price is unknown"):
         deploy(owner, machine="")
     limit(person=1, unknown=True)
     deploy(owner, machine="")
@@ -392,5 +392,5 @@ def test_questions_do_not_make_a_fixed_lease_longer(owner):
     """While an answer is being written it is not undeployed, and the next question could be there before its end."""
     endpoint = serving(owner)
     Endpoint.objects.filter(pk=endpoint.pk).update(undeploy_at=timezone.now() - timedelta(seconds=1))
-    with pytest.raises(NotAllowedNow, match="The lease of the endpoint Captain is over"):
+    with pytest.raises(NotAllowedNow, match="The time limit of the endpoint Captain has ended"):
         conversations.ask(factories.conversation(owner=owner, endpoint=endpoint), key=uuid.uuid4(), text="Ahoy")

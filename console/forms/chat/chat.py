@@ -33,7 +33,7 @@ class MessageForm(forms.Form):
         max_length=LONGEST_MESSAGE,
         widget=forms.Textarea(attrs={"rows": 1, "placeholder": _("Type a message"), "autofocus": True}),
         error_messages={
-            "required": _("Write a message first."),
+            "required": _("Enter a message."),
             "max_length": _("A message has at most %(limit_value)d characters; this one has %(show_value)d."),
         },
     )
@@ -51,7 +51,7 @@ class MessageForm(forms.Form):
     def clean_text(self) -> str:
         text: str = self.cleaned_data["text"]
         if not text.strip() and not self.pictures:
-            raise forms.ValidationError(_("Write a message first."))
+            raise forms.ValidationError(_("Enter a message."))
         if self.attached.problems:
             raise forms.ValidationError(list(self.attached.problems))
         return text
@@ -78,7 +78,7 @@ class AnswerForm(forms.Form):
         strip=False,
         max_length=LONGEST_ANSWER,
         error_messages={
-            "required": _("Write the answer first."),
+            "required": _("Enter an answer."),
             "max_length": _("An answer has at most %(limit_value)d characters; this one has %(show_value)d."),
         },
     )
@@ -100,7 +100,7 @@ class NewChatForm(MessageForm):
         label=_("Endpoint"),
         error_messages={
             "required": _("Choose an endpoint."),
-            "invalid_choice": _("This endpoint does not answer any more. Choose another one."),
+            "invalid_choice": _("This endpoint is no longer available. Choose another one."),
         },
     )
 
@@ -143,12 +143,16 @@ class ChatsDatasetForm(forms.Form):
     use_required_attribute = False
     key = forms.UUIDField(widget=forms.HiddenInput, error_messages={"required": _("Reload the page and try again.")})
     name = DisplayNameField(
-        label=_("Name of the dataset"), help_text=_("A name that you have already gets a new version.")
+        label=_("Name of the dataset"),
+        help_text=_("If you already have a dataset with this name, it gets a new version."),
     )
     only_good = forms.BooleanField(
         label=_("Only answers that you rated as good"),
         required=False,
-        help_text=_("By the thumb below an answer. What was said before it is in its row, rated or not."),
+        help_text=_(
+            "Rate an answer with the thumbs below it. Each row also has the conversation before the "
+            "answer, rated or not."
+        ),
     )
 
 

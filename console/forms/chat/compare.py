@@ -19,9 +19,9 @@ class CompareForm(forms.Form):
     use_required_attribute = False
     key = forms.UUIDField(widget=forms.HiddenInput, error_messages={"required": _("Reload the page and start again.")})
     blind = forms.BooleanField(
-        label=_("Compare blindly"),
+        label=_("Blind comparison"),
         required=False,
-        help_text=_("The names are hidden and the columns change places until you have voted."),
+        help_text=_("Hides the model names and shuffles the columns until you vote."),
     )
 
     def __init__(self, *args: Any, ready: Iterable[Endpoint], **kwargs: Any) -> None:
@@ -36,7 +36,7 @@ class CompareForm(forms.Form):
                 choices=names if is_needed else [("", _("None")), *names],
                 error_messages={
                     "required": _("Choose an endpoint."),
-                    "invalid_choice": _("This endpoint does not answer any more. Choose another one."),
+                    "invalid_choice": _("This endpoint is no longer available. Choose another one."),
                 },
             )
         self.order_fields(["key", *LETTERS, "blind"])
@@ -81,16 +81,16 @@ class RowForm(forms.Form):
         max_length=LONGEST_ANSWER,
         strip=False,
         widget=forms.Textarea(attrs={"rows": 8}),
-        help_text=_("Change what should be better. The answer itself stays as it is."),
+        help_text=_("Edit the answer as needed. The original answer doesn't change."),
         error_messages={
-            "required": _("Write the answer that a model should learn."),
+            "required": _("Enter the answer that a model should learn."),
             "max_length": _("An answer has at most %(limit_value)d characters; this one has %(show_value)d."),
         },
     )
     dataset = forms.ChoiceField(
         label=_("Dataset"),
         required=False,
-        error_messages={"invalid_choice": _("This dataset cannot take the row. Choose another one.")},
+        error_messages={"invalid_choice": _("This row can't be added to this dataset. Choose another one.")},
     )
     name = forms.CharField(
         label=_("Name of the new dataset"),
@@ -105,7 +105,7 @@ class RowForm(forms.Form):
         self.datasets = {str(dataset.pk): dataset for dataset in datasets}
         field = self.fields["dataset"]
         assert isinstance(field, forms.ChoiceField)
-        field.choices = [("", _("A new dataset")), *((pk, dataset.name) for pk, dataset in self.datasets.items())]
+        field.choices = [("", _("New dataset")), *((pk, dataset.name) for pk, dataset in self.datasets.items())]
 
     def clean_dataset(self) -> Dataset | None:
         return self.datasets.get(self.cleaned_data["dataset"])
@@ -116,5 +116,5 @@ class RowForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = self.cleaned_data
         if cleaned.get("dataset") is None and "name" in cleaned and not cleaned["name"]:
-            self.add_error("name", _("Write a name for the new dataset."))
+            self.add_error("name", _("Enter a name for the new dataset."))
         return cleaned

@@ -45,19 +45,20 @@ class OptionsForm(forms.Form):
     )
     temperature = _number(
         "temperature", "0.05",
-        label=_("Temperature"), help_text=_("0 gives the likeliest words, 2 the most surprising ones."),
+        label=_("Temperature"), help_text=_("Lower values are more predictable; higher values are more varied."),
     )  # fmt: skip
     top_p = _number(
         "top_p", "0.01",
-        label=_("Top-P"), help_text=_("Only the likeliest words up to this share are considered."),
+        label=_("Top-P"), help_text=_("Considers only the most likely tokens whose probabilities add up to "
+                                      "this value."),
     )  # fmt: skip
     top_k = _number(
         "top_k",
-        label=_("Top-K"), help_text=_("Only this many of the likeliest words are considered."),
+        label=_("Top-K"), help_text=_("Considers only this many of the most likely tokens."),
     )  # fmt: skip
     max_tokens = _number(
         "max_tokens",
-        label=_("Output token limit"), help_text=_("An answer stops here, finished or not."),
+        label=_("Output token limit"), help_text=_("The maximum number of tokens in an answer."),
     )  # fmt: skip
     stop = StopsField(
         label=_("Stop sequences"),
@@ -65,25 +66,25 @@ class OptionsForm(forms.Form):
     )
     seed = _number(
         "seed",
-        label=_("Seed"), help_text=_("With the same seed and the same settings an answer can be had again."),
+        label=_("Seed"), help_text=_("The same seed with the same settings can reproduce an answer."),
     )  # fmt: skip
     frequency_penalty = _number(
         "frequency_penalty", "0.1",
-        label=_("Frequency penalty"), help_text=_("Above 0, words become rarer the more often they were used."),
+        label=_("Frequency penalty"), help_text=_("Positive values penalize tokens by how often they have appeared."),
     )  # fmt: skip
     presence_penalty = _number(
         "presence_penalty", "0.1",
-        label=_("Presence penalty"), help_text=_("Above 0, words that were used at all become rarer."),
+        label=_("Presence penalty"), help_text=_("Positive values penalize tokens that have already appeared."),
     )  # fmt: skip
     response_format = forms.ChoiceField(
         label=_("Output format"),
         required=False,
-        choices=[("", _("Text")), ("json_object", _("JSON")), ("json_schema", _("JSON by a schema"))],
+        choices=[("", _("Text")), ("json_object", _("JSON")), ("json_schema", _("JSON with a schema"))],
         error_messages={"invalid_choice": lazy_text(format_remedy)},
     )
     schema = SchemaField(
         label=_("JSON schema"),
-        help_text=_("The answer has this form. Say in the message what it is to hold."),
+        help_text=_("The answer follows this schema. In your message, describe what it should contain."),
         widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false", "autocapitalize": "off", "class": "mono"}),
     )
 
@@ -115,7 +116,7 @@ class OptionsForm(forms.Form):
             try:
                 cleaned["schema"] = read_schema(cleaned["schema"])
             except ValueError as error:
-                empty = _("Write a schema, or choose another output format.")
+                empty = _("Enter a schema, or choose another output format.")
                 sentence = str(error) if cleaned["schema"] else empty
                 self.add_error("schema", forms.ValidationError(sentence, code="invalid"))
         return cleaned
@@ -141,7 +142,7 @@ class PresetForm(forms.Form):
         label=_("Name of the preset"),
         max_length=80,
         error_messages={
-            "required": _("Write a name for the preset."),
+            "required": _("Enter a name for the preset."),
             "max_length": _("A name has at most %(limit_value)d characters; this one has %(show_value)d. Shorten it."),
         },
     )

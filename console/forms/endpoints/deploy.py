@@ -32,14 +32,14 @@ class PlacementForm(forms.Form):
     model_display_name = DisplayNameField(
         label=_("Model name"),
         required=False,
-        help_text=_("What it is called in the model registry. Empty: as the endpoint is."),
+        help_text=_("Name in Model Registry. If empty, the endpoint name is used."),
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     display_name = DisplayNameField(label=_("Endpoint name"), widget=forms.TextInput(attrs={"autocomplete": "off"}))
     machine = forms.ChoiceField(
         label=_("Machine spec"),
         error_messages=dict.fromkeys(
-            ("required", "invalid_choice"), _("This machine is not offered for this model. Choose one of the list.")
+            ("required", "invalid_choice"), _("This machine isn't available for this model. Choose one from the list.")
         ),
     )
 
@@ -55,24 +55,32 @@ class DeployForm(PlacementForm):
 
     model = forms.CharField(widget=forms.HiddenInput)
     accepts_licence = forms.BooleanField(label=pgettext_lazy("licence", "I accept the terms"))
-    min_replicas = ReplicasField(label=_("Minimum replicas"), help_text=_("As many run, and cost, all the time."))
-    max_replicas = ReplicasField(label=_("Maximum replicas"), help_text=_("As many are started when requests wait."))
+    min_replicas = ReplicasField(
+        label=_("Minimum replicas"), help_text=_("This many replicas always run, and cost money.")
+    )
+    max_replicas = ReplicasField(
+        label=_("Maximum replicas"), help_text=_("The endpoint adds replicas up to this number when requests wait.")
+    )
     spot = forms.BooleanField(
         label=_("Spot machines"),
         required=False,
-        help_text=_("Cheaper, and taken away whenever Google needs them: the endpoint then does not answer."),
+        help_text=_(
+            "Spot machines cost less, but Google can reclaim them at any time. The endpoint then stops answering."
+        ),
         widget=forms.CheckboxInput(attrs={"role": "switch"}),
     )
     shared_address = forms.BooleanField(
         label=_("Turn off dedicated DNS"),
         required=False,
-        help_text=_("The endpoint then has the region's shared address, which does not stream: chats may not work."),
+        help_text=_("The endpoint uses the region's shared address, which doesn't stream, so chats might not work."),
         widget=forms.CheckboxInput(attrs={"role": "switch"}),
     )
 
     def __init__(self, *args: Any, licence: str, scalable: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        ask_for_licence(self, licence, gettext("Read and accept the terms; the model cannot be deployed without them."))
+        ask_for_licence(
+            self, licence, gettext("Read and accept the terms. You can't deploy the model without accepting them.")
+        )
         for name in () if scalable else SCALING:
             del self.fields[name]
 
@@ -99,7 +107,7 @@ class WeightsForm(PlacementForm):
         max_length=1000,
         help_text=_("A Cloud Storage folder with config.json, the weights (.safetensors) and the tokenizer's files."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "placeholder": "gs://"}),
-        error_messages={"required": _("Write the folder of the weights, such as gs://my-bucket/my-model.")},
+        error_messages={"required": _("Enter the folder that contains the weights, such as gs://my-bucket/my-model.")},
     )
     field_order = ("key", "artifact_uri", "model_display_name", "display_name", "machine")
 
@@ -114,5 +122,5 @@ class WeightsForm(PlacementForm):
         except ValueError as error:
             raise forms.ValidationError(str(error)) from None
         if not path:
-            raise forms.ValidationError(gettext("Name a folder of the bucket, such as gs://my-bucket/my-model."))
+            raise forms.ValidationError(gettext("Enter a folder in the bucket, such as gs://my-bucket/my-model."))
         return format_gs_uri(bucket, path)

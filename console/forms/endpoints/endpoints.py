@@ -11,9 +11,9 @@ from jobs.models.endpoint import LONGEST_LEASE, MAX_REPLICAS
 from jobs.services.endpoints.spec_rules import find_problems, hours_remedy, replicas_remedy
 
 LEASES = [
-    ("", _("Never by itself")),
-    (LeaseKind.IDLE.value, _("After some hours without requests from this console")),
-    (LeaseKind.FIXED.value, _("After some hours, used or not")),
+    ("", _("Never automatically")),
+    (LeaseKind.IDLE.value, _("After a period without requests from this console")),
+    (LeaseKind.FIXED.value, _("After a fixed time, used or not")),
 ]
 
 # The range is shown by the browser; the domain judges it.
@@ -34,7 +34,8 @@ class ConfirmForm(forms.Form):
         if name:
             self.fields["confirm"] = forms.CharField(
                 label=gettext("Name of the endpoint"),
-                help_text=gettext("Type %(name)s: it answered requests within the last 24 hours.") % {"name": name},
+                help_text=gettext("To confirm, type %(name)s. The endpoint answered requests in the last 24 hours.")
+                % {"name": name},
                 widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autofocus": True}),
                 error_messages={"required": gettext("Type the name of the endpoint.")},
             )
@@ -42,15 +43,21 @@ class ConfirmForm(forms.Form):
     def clean_confirm(self) -> str:
         typed: str = self.cleaned_data["confirm"]
         if typed.strip() != self.expected.strip():
-            raise ValidationError(_("That is another name. Type it as it is shown."))
+            raise ValidationError(_("The name doesn't match. Type it exactly as shown."))
         return typed
 
 
 class ReplicasForm(forms.Form):
     use_required_attribute = False
 
-    minimum = forms.IntegerField(label=_("At least"), help_text=_("Run and cost at all times."), **WHOLE_NUMBER)
-    maximum = forms.IntegerField(label=_("At most"), help_text=_("Started when there is much to do."), **WHOLE_NUMBER)
+    minimum = forms.IntegerField(
+        label=_("Minimum replicas"), help_text=_("This many replicas always run, and cost money."), **WHOLE_NUMBER
+    )
+    maximum = forms.IntegerField(
+        label=_("Maximum replicas"),
+        help_text=_("The endpoint adds replicas up to this number when requests wait."),
+        **WHOLE_NUMBER,
+    )
 
     def clean(self) -> None:
         names = {"min_replicas": "minimum", "max_replicas": "maximum"}

@@ -51,22 +51,22 @@ class DeployedModelForm(forms.Form):
     )
     model = forms.ChoiceField(
         label=_("Model"),
-        error_messages=dict.fromkeys(("required", "invalid_choice"), _("Choose a model of the list.")),
+        error_messages=dict.fromkeys(("required", "invalid_choice"), _("Choose a model from the list.")),
     )
     display_name = DisplayNameField(
         label=_("Name"),
         required=False,
-        help_text=_("What it is called on this endpoint. Empty: as the model is."),
+        help_text=_("Name on this endpoint. If empty, the model name is used."),
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     share = ShareField(
-        label=_("Share of traffic, percent"),
-        help_text=_("The other models keep their proportions. 0: it runs, and is asked nothing yet."),
+        label=_("Traffic percentage"),
+        help_text=_("The other models keep their proportions. With 0, the model runs but gets no requests."),
     )
     machine = forms.ChoiceField(
         label=_("Machine spec"),
         required=False,
-        error_messages={"invalid_choice": _("This machine is not offered. Choose one of the list.")},
+        error_messages={"invalid_choice": _("This machine isn't available. Choose one from the list.")},
     )
     accepts_licence = forms.BooleanField(label=_("I accept the terms of the model's licence"), required=False)
 
@@ -86,6 +86,6 @@ class DeployedModelForm(forms.Form):
         values = super().clean() or {}
         licence = self.licences.get(values.get("model", ""), "")
         if licence and not values.get("accepts_licence"):
-            words = gettext("Read and accept the %(licence)s; the model cannot be deployed without it.")
+            words = gettext("Read and accept the %(licence)s. You can't deploy the model without accepting it.")
             self.add_error("accepts_licence", words % {"licence": licence})
         return values

@@ -14,19 +14,21 @@ from jobs.services.accounts import people
 class Command(BaseCommand):
     help = (
         "Adds a person who signs in with a password, or changes whether a person is an administrator. An administrator "
-        "reaches everything in Cloud Storage and shares folders; an ordinary person reaches what is theirs."
+        "can use everything in Cloud Storage and share folders; an ordinary person can use only what is theirs."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name")
         kind = parser.add_mutually_exclusive_group()
-        kind.add_argument("--administrator", action="store_true", help="what createsuperuser makes, too")
-        kind.add_argument("--ordinary", action="store_true", help="what a new person is unless said otherwise")
+        kind.add_argument("--administrator", action="store_true", help="like an account made by createsuperuser")
+        kind.add_argument("--ordinary", action="store_true", help="the default for a new person")
 
     def handle(self, *args: Any, name: str, administrator: bool, ordinary: bool, **options: Any) -> None:
         person = User.objects.filter(username=name).first()
         if person and administrator == ordinary:
-            raise CommandError(f"{name} has an account. Say --administrator or --ordinary to change what they may do.")
+            raise CommandError(
+                f"{name} already has an account. To change their role, use --administrator or --ordinary."
+            )
         try:
             if person:
                 people.set_administrator(person, administrator)
@@ -34,7 +36,7 @@ class Command(BaseCommand):
                 people.add_person(name, self.ask_password(), is_administrator=administrator)
         except NotAllowedNow as error:
             raise CommandError(str(error)) from None
-        self.stdout.write(f"{name} is {'an administrator' if administrator else 'an ordinary person'} now.")
+        self.stdout.write(f"{name} is now {'an administrator' if administrator else 'an ordinary person'}.")
 
     def ask_password(self) -> str:
         password = self.ask("Password: ")

@@ -12,7 +12,7 @@ from jobs.services.backup.create import create_backup
 
 
 class Command(BaseCommand):
-    help = "Writes everything that the console keeps into one file, while it runs."
+    help = "Writes everything that the console stores into one file while it runs."
     requires_system_checks: list[str] = []  # noqa: RUF012  # Django's own declaration
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -33,4 +33,4 @@ class Command(BaseCommand):
         for remark in made.remarks:
             self.stdout.write(remark)
         size = filesizeformat(made.size).replace("\xa0", " ")
-        self.stdout.write(f"{path}: {made.files} members, {size}. It holds the secret key: keep it private.")
+        self.stdout.write(f"{path}: {made.files} members, {size}. It contains the secret key, so keep it private.")

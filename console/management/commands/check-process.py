@@ -8,7 +8,7 @@ from jobs.services.health import figures, processes
 
 
 class Command(BaseCommand):
-    help = "Ends with 0 if a process of this kind works on this machine or in this container, else with 1."
+    help = "Exits with 0 if a process of this kind is working on this machine or in this container, otherwise with 1."
     requires_system_checks: list[str] = []  # noqa: RUF012  # Django's own declaration
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -18,6 +18,6 @@ class Command(BaseCommand):
         try:
             problem = processes.problem_here(kind, timezone.now())
         except DatabaseError as error:
-            raise CommandError(f"Nobody knows: the database does not answer ({error}).") from None
+            raise CommandError(f"Unknown: the database does not answer ({error}).") from None
         if problem:
             raise CommandError(problem)

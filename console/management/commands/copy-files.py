@@ -8,7 +8,7 @@ from jobs.files import copies, store
 
 
 class Command(BaseCommand):
-    help = "Copies datasets and pictures from the data directory to where FILES_URL points."
+    help = "Copies datasets and images from the data directory to the location in FILES_URL."
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not store.place():
@@ -18,6 +18,8 @@ class Command(BaseCommand):
             for _name, is_new in copies.copy_from_folder():
                 copied, left = copied + is_new, left + (not is_new)
         except (StoreUnavailable, OSError) as error:
-            raise CommandError(f"{copied} files were copied, then: {error} Run the command again.") from error
-        self.stdout.write(f"{copied} files copied to {store.place()}, {left} were there already.")
-        self.stdout.write(f"Those in {settings.DATA_DIR} are not used any more. Delete them when you have made sure.")
+            raise CommandError(f"The copy stopped after {copied} files: {error} Run the command again.") from error
+        self.stdout.write(f"{copied} files copied to {store.place()}, {left} were already there.")
+        self.stdout.write(
+            f"The files in {settings.DATA_DIR} are no longer used. Delete them after you have checked the copies."
+        )

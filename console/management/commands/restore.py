@@ -14,17 +14,17 @@ from jobs.services.backup.restore import restore_backup
 
 
 class Command(BaseCommand):
-    help = "Puts a backup into the data directory and the database of a console that is stopped."
+    help = "Restores a backup into the data directory and the database of a stopped console."
     requires_system_checks: list[str] = []  # noqa: RUF012  # Django's own declaration
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", help="a file that `manage.py backup` wrote")
-        parser.add_argument("--replace", action="store_true", help="take the place of the console that is there now")
+        parser.add_argument("--replace", action="store_true", help="replace the existing console")
 
         parser.add_argument(
             "--files-copied",
             action="store_true",
-            help="datasets and pictures lie where FILES_URL points now",
+            help="datasets and images are already at the location in FILES_URL",
         )
 
     def handle(self, *args: Any, file: str, replace: bool, files_copied: bool, **options: Any) -> None:
@@ -41,9 +41,9 @@ class Command(BaseCommand):
         except (BackupUnusable, BackupFailed) as problem:
             raise CommandError(str(problem)) from None
         except (OSError, DatabaseError) as error:
-            raise CommandError(f"The backup was not put back as a whole: {error}. Run the command again.") from error
+            raise CommandError(f"The backup was not fully restored: {error}. Run the command again.") from error
         finally:
             run.release()
         if aside:
-            self.stdout.write(f"What was there before lies in {aside}. Delete it when you no longer need it.")
-        self.stdout.write("Restored. Everybody has to sign in again. Never run two consoles of one backup at once.")
+            self.stdout.write(f"The previous data is in {aside}. Delete it when you no longer need it.")
+        self.stdout.write("Restored. Everyone must sign in again. Never run two consoles from the same backup at once.")

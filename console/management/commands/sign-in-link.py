@@ -20,13 +20,13 @@ NO_TABLES = re.compile("no such table|relation .* does not exist")
 
 
 class Command(BaseCommand):
-    help = "Prints a link that signs an account in once, or confirms in an open session that it is you."
+    help = "Prints a one-time link that signs in to an account or, in an open session, confirms your identity."
     requires_system_checks: list[str] = []  # noqa: RUF012  # Django's own declaration
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("username", nargs="?", default=accounts.OWNER, help="the account (default: owner)")
         parser.add_argument("--minutes", type=int, default=MINUTES, help="how long the link works (default: 15)")
-        parser.add_argument("--data-dir", help="folder of everything that is kept (default: CONSOLE_DATA_DIR)")
+        parser.add_argument("--data-dir", help="data directory (default: CONSOLE_DATA_DIR)")
 
     def handle(self, *args: Any, username: str, minutes: int, data_dir: str | None, **options: Any) -> None:
         if data_dir and Path(data_dir).resolve() != settings.DATA_DIR:
@@ -38,13 +38,13 @@ class Command(BaseCommand):
         except DatabaseError as error:
             raise CommandError(advice(error)) from None
         self.stdout.write(f"{address()}{reverse('sign-in-link', args=[token])}")
-        self.stderr.write(f"It works once, within {minutes} minutes. Open it yourself: whoever has it is {username}.")
+        self.stderr.write(f"The link works once, within {minutes} minutes. Keep it private: it signs in as {username}.")
 
 
 def account(username: str) -> User:
     user = User.objects.filter(username=username).first()
     if user is None:
-        raise CommandError(f"There is no account named {username}. Name another: manage.py sign-in-link NAME")
+        raise CommandError(f"There is no account named {username}. Enter another name: manage.py sign-in-link NAME")
     if not user.is_active:
         raise CommandError(f"The account {username} is disabled.")
     return user
@@ -52,7 +52,7 @@ def account(username: str) -> User:
 
 def advice(error: DatabaseError) -> str:
     if NO_TABLES.search(str(error)):
-        return "The database has no tables yet. Start the console once, or name its folder with --data-dir."
+        return "The database has no tables yet. Start the console once, or specify its folder with --data-dir."
     return database_advice(error)
 
 

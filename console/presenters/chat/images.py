@@ -39,7 +39,7 @@ def collect_images(request: ConsoleRequest, endpoint: Endpoint | None) -> Attach
     without = set(ids_of(request, "without"))
     wanted = [pk for pk in ids_of(request, "picture") if pk not in without][:MAX_NAMED]
     found = images.mine(request.user, wanted)
-    problems = [_("A picture of this message is not kept any more. Add it again.")] if len(found) < len(wanted) else []
+    problems = [_("An image in this message is no longer available. Add it again.")] if len(found) < len(wanted) else []
     for picture in images.mine(request.user, without):
         images.remove(picture)
     for picture in found:

@@ -133,7 +133,7 @@ def refusal(board: Board, endpoints: Iterable[Endpoint]) -> str:
     blind = next((endpoint for endpoint in endpoints if reading[endpoint.pk] is False), None)
     if blind is None:
         return ""
-    return _("One of these models reads text only, no pictures.") if board.is_hidden else images.text_only(blind)
+    return _("One of these models accepts text only, not images.") if board.is_hidden else images.text_only(blind)
 
 
 def with_errors(request: ConsoleRequest, comparison: Comparison, form: MessageForm) -> HttpResponse:

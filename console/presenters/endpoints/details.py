@@ -78,9 +78,9 @@ class Shown:
     def cost_note(self) -> str:
         """Where the price comes from, for its title."""
         if self.price is None:
-            return _("No price is known for this machine. Look at Google's price list.")
+            return _("The price of this machine is unknown. See Google's price list.")
         words = {"region": self.price.region, "date": self.price.as_of}
-        return _("Estimate: list price in %(region)s of %(date)s for the least number of replicas.") % words
+        return _("Estimate: list price in %(region)s as of %(date)s for the minimum number of replicas.") % words
 
     @property
     def cost_so_far(self) -> Decimal | None:
@@ -95,7 +95,7 @@ class Shown:
         if self.endpoint.started_at is None:
             return ""
         if self.cost_so_far is None:
-            return _("Unknown: no price is known for this machine")
+            return _("Unknown: this machine has no known price")
         return money(self.cost_so_far)
 
     @property
@@ -104,7 +104,7 @@ class Shown:
         seen = max(filter(None, (self.endpoint.started_at, self.endpoint.last_request_at)), default=self.now)
         if self.endpoint.state != EndpointState.READY or self.now - seen < IDLE or self.usd_per_hour == 0:
             return ""
-        return gettext_lazy("Costs while idle") if self.usd_per_hour else gettext_lazy("May cost while idle")
+        return gettext_lazy("Idle, incurs costs") if self.usd_per_hour else gettext_lazy("Idle, might incur costs")
 
 
 def describe_endpoints(endpoints: Iterable[Endpoint]) -> list[Shown]:

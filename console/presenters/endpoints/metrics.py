@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from django.utils import timezone
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _, gettext_lazy
+from django.utils.translation import gettext as _, gettext_lazy, ngettext
 
 from console.presenters.components import plots
 from console.templatetags.endpoints import seconds
@@ -72,7 +72,9 @@ class Metrics:
         top = max(*asked, 1)
         drawn = [("ok", _bars(asked, top)), ("bad", _bars(errors, top))]
         counts = {"requests": self.total.requests, "errors": self.total.errors}
-        words = _("%(requests)d requests, of which %(errors)d failed") % counts
+        words = ngettext(
+            "%(requests)d request, %(errors)d failed", "%(requests)d requests, %(errors)d failed", self.total.requests
+        ) % counts  # fmt: skip
         return Chart(_("Requests"), str(top), drawn, [], words)
 
     def _first_token(self) -> Chart:
@@ -81,13 +83,13 @@ class Metrics:
         top = max([value for value in most if value], default=1.0)
         drawn = [Curve(_("p95"), "s2", _lines(most, top)), Curve(_("p50"), "s1", _lines(half, top))]
         values = {"p50": seconds(self.total.first_token_p50), "p95": seconds(self.total.first_token_p95)}
-        words = _("Half within %(p50)s, 95%% within %(p95)s") % values
+        words = _("Median %(p50)s, 95th percentile %(p95)s") % values
         return Chart(_("Time to first token"), seconds(top), [], drawn, words)
 
     def _speed(self) -> Chart:
         rates = [figures.tokens_per_second for _time, figures in self.rows]
         top = max([value for value in rates if value], default=1.0)
-        words = _("%(speed)s in the middle") % {"speed": speed(self.total.tokens_per_second)}
+        words = _("Median %(speed)s") % {"speed": speed(self.total.tokens_per_second)}
         return Chart(_("Tokens per second"), speed(top), [], [Curve("", "s3", _lines(rates, top))], words)
 
 

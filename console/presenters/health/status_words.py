@@ -40,89 +40,97 @@ SIGN_IN_AGAIN = "gcloud auth application-default login"
 ENTRIES = {
     "database": Entry(
         _("Database"), "table_chart", _("Nothing can be read or changed."),
-        _("Start the database and look at its log."), {ONE_MACHINE: UP, WITH_DOCKER: "docker compose up -d postgres"},
+        _("Start the database and check its log."), {ONE_MACHINE: UP, WITH_DOCKER: "docker compose up -d postgres"},
     ),
     "broker": Entry(
         _("Broker"), "swap_vert",
-        _("Jobs go on a little later, chats do not answer, pages do not change by themselves."),
-        _("Start Redis again; nothing is lost with it."),
+        _("Jobs progress more slowly, chats don't answer, and pages don't update automatically."),
+        _("Restart Redis. No data is lost."),
         {ONE_MACHINE: UP, WITH_DOCKER: "docker compose restart redis"},
     ),
     "worker": Entry(
         _("Workers"), "model_training", _("Jobs, deployments and chats wait."),
-        _("Start the worker again; it goes on where it stopped."),
+        _("Restart the worker. It resumes where it stopped."),
         {ONE_MACHINE: UP, WITH_DOCKER: "docker compose up -d worker-jobs worker-chat"},
     ),
     "chat": Entry(
         _("Chat workers"), "chat", _("Chats and comparisons wait for their answers."),
-        _("Start the chat worker again; a question that waits is answered then."),
+        _("Restart the chat worker. Waiting questions are answered then."),
         {ONE_MACHINE: UP, WITH_DOCKER: "docker compose up -d worker-chat"},
     ),
     "web": Entry(
-        _("Pages"), "language", _("Pages of a process that is silent do not open."),
-        _("Start the web process again; nothing is lost with it."),
+        _("Pages"), "language", _("Pages served by a process that doesn't respond don't open."),
+        _("Restart the web process. No data is lost."),
         {ONE_MACHINE: UP, WITH_DOCKER: "docker compose up -d web"},
     ),
     "scheduler": Entry(
-        _("Scheduler"), "schedule", _("Jobs are not looked at any more, and endpoints are not undeployed in time."),
-        _("Start the scheduler again. Two of them do no harm."),
+        _("Scheduler"), "schedule", _("Jobs aren't checked, and endpoints aren't undeployed on time."),
+        _("Restart the scheduler. Running two at once does no harm."),
         {ONE_MACHINE: UP, WITH_DOCKER: "docker compose up -d beat"},
     ),
     "storage": Entry(
-        _("Object storage"), "folder", _("Datasets cannot be sent, and results cannot be written."),
-        _("Look at the failed step, and give the account of the worker the rights on the bucket."),
-        {ONE_MACHINE: UP, _("The rights"): "gcloud storage buckets add-iam-policy-binding {bucket}"
+        _("Object storage"), "folder", _("Datasets can't be uploaded, and results can't be written."),
+        _("Check the failed step, and grant the worker's account access to the bucket."),
+        {ONE_MACHINE: UP, _("Grant access"): "gcloud storage buckets add-iam-policy-binding {bucket}"
          " --member=serviceAccount:ACCOUNT --role=roles/storage.objectUser"},
     ),
     "files": Entry(
-        _("File store"), "folder", _("Datasets and pictures of chats can be neither opened nor added."),
-        _("Look at the failed step. Check FILES_URL, its credentials and the rights on the bucket."),
+        _("File store"), "folder", _("Datasets and chat images can't be opened or added."),
+        _("Check the failed step, FILES_URL, its credentials, and its access to the bucket."),
         {WITH_DOCKER: "docker compose logs --tail 50 web worker-jobs"},
     ),
     "vertex": Entry(
-        _("Vertex AI"), "deployed_code", _("Models cannot be tuned, deployed or chatted with."),
-        _("Look at the failed step. Sign in again, or switch the API on in the project."),
-        {ONE_MACHINE: UP, _("Sign in"): SIGN_IN_AGAIN, _("Switch on"): SWITCH_ON},
+        _("Vertex AI"), "deployed_code", _("You can't tune, deploy, or chat with models."),
+        _("Check the failed step. Sign in again, or enable the API in the project."),
+        {ONE_MACHINE: UP, _("Sign in"): SIGN_IN_AGAIN, _("Enable the API"): SWITCH_ON},
     ),
     "clock": Entry(
         _("Clock"), "timer",
-        _("Google refuses credentials when the clock is wrong by minutes, and shown times are wrong."),
-        _("Let the system set its clock."), {_("On Linux"): "sudo timedatectl set-ntp true"},
+        _("Google rejects credentials if the clock is off by minutes, and displayed times are wrong."),
+        _("Turn on automatic time synchronization."), {_("On Linux"): "sudo timedatectl set-ntp true"},
     ),
     "live": Entry(
-        _("Live stream"), "sync_problem", _("Pages show changes only when they are loaded again."),
-        _("Start Redis again, or look at its log: its memory may be full."),
+        _("Live updates"), "sync_problem", _("Pages show changes only after you reload them."),
+        _("Restart Redis, or check its log. Its memory might be full."),
         {ONE_MACHINE: UP, WITH_DOCKER: "docker compose restart redis"},
     ),
     "disk": Entry(
-        _("Disk"), "dns", _("Uploads, trainings on this machine and every change stop when it is full."),
-        _("Make room. See what takes it:"), {_("The data directory"): "du -sh {data_dir}/*"},
+        _("Disk"), "dns", _("When the disk is full, uploads, training on this machine, and all changes stop."),
+        _("Free up disk space. To see what uses it, run:"), {_("The data directory"): "du -sh {data_dir}/*"},
     ),
 }  # fmt: skip
 CREDENTIALS_REMEDY = _(
-    "Give the workers credentials that they can read: do what the line above says. They look again by themselves."
+    "Give the workers credentials that they can read, as described above. They check again automatically."
 )
 CREDENTIALS_COMMANDS: Mapping[Words, str] = {
     _("Sign in"): SIGN_IN_AGAIN,
-    _("Who reads what, with Docker"): "docker compose exec worker-jobs"
+    _("File permissions, with Docker"): "docker compose exec worker-jobs"
     " sh -c 'id; ls -lnd \"$GOOGLE_APPLICATION_CREDENTIALS\"'",
 }
+LOCAL_REMEDIES: dict[str, Words] = {
+    "storage": _("Check the failed step. To restart the local storage, restart the console."),
+    "vertex": _("Check the failed step. To restart the local Vertex AI, restart the console."),
+}
 STEPS: dict[str, Words] = {
-    "credentials": _("Credentials are found"),
-    "api": _("Vertex AI answers in the region, and its API is switched on"),
-    "rights": _("Tuning jobs may be listed"),
-    "bucket": _("The bucket is there, and may be written to"),
-    "write": _("A small object is written"),
-    "read": _("It is read again"),
-    "delete": _("It is deleted again"),
+    "credentials": _("Find credentials"),
+    "api": _("Reach Vertex AI in the region, with its API enabled"),
+    "rights": _("List tuning jobs"),
+    "bucket": _("Find the bucket, with write access"),
+    "write": _("Write a test object"),
+    "read": _("Read it back"),
+    "delete": _("Delete it"),
+}
+LOCAL_STEPS: dict[str, Words] = {
+    "credentials": _("Find credentials (none needed)"),
+    "api": _("Reach the local Vertex AI"),
 }
 CREDENTIALS: dict[str, Words] = {
-    "none": _("None: the local Vertex AI wants none"),
-    "user": _("A person's (gcloud)"),
-    "service-account": _("A service account's"),
-    "metadata": _("The service account of the machine"),
+    "none": _("None: the local Vertex AI needs none"),
+    "user": _("User account (gcloud)"),
+    "service-account": _("Service account"),
+    "metadata": _("Service account of the machine"),
     "federation": _("Workload identity federation"),
-    "other": _("Another kind"),
+    "other": _("Other"),
 }
 STEP_LOOKS = {ServiceState.OK: ("check_circle", "ok"), ServiceState.FAILED: ("error", "bad")}
 
@@ -150,6 +158,8 @@ class Card:
         entry = ENTRIES[self.service.name]
         if self.service.facts.get("lacks") == "credentials":
             return replace(entry, remedy=CREDENTIALS_REMEDY, commands=CREDENTIALS_COMMANDS)
+        if settings.VERTEX_API_ENDPOINT and self.part.name in LOCAL_REMEDIES:
+            return replace(entry, remedy=LOCAL_REMEDIES[self.part.name], commands={ONE_MACHINE: UP})
         return entry
 
     @property
@@ -164,7 +174,8 @@ class Card:
 
     @property
     def steps(self) -> list[Step]:
-        return [Step(STEPS[one["name"]], ServiceState(one["state"])) for one in self.service.facts.get("steps", [])]
+        labels = STEPS | LOCAL_STEPS if settings.VERTEX_API_ENDPOINT else STEPS
+        return [Step(labels[one["name"]], ServiceState(one["state"])) for one in self.service.facts.get("steps", [])]
 
     @property
     def facts(self) -> list[tuple[Words, Words]]:
@@ -194,9 +205,11 @@ def overall(numbers: Mapping[ServiceState, int]) -> tuple[str, str]:
         text = ngettext("%(count)d problem", "%(count)d problems", problems) % {"count": problems}
         return LOOKS[ServiceState.FAILED if numbers[ServiceState.FAILED] else ServiceState.WARNING], text
     if unknown := numbers[ServiceState.UNKNOWN]:
-        text = ngettext("%(count)d part is unknown", "%(count)d parts are unknown", unknown) % {"count": unknown}
+        text = ngettext(
+            "%(count)d service has an unknown status", "%(count)d services have an unknown status", unknown
+        ) % {"count": unknown}  # fmt: skip
         return LOOKS[ServiceState.UNKNOWN], text
-    return LOOKS[ServiceState.OK], gettext("All systems working")
+    return LOOKS[ServiceState.OK], gettext("All services working")
 
 
 def _no_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:
@@ -210,8 +223,10 @@ def _broker_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:
 
 def _worker_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:
     waits = facts.get("waiting", 0)
-    oldest = gettext("%(s)d s") % {"s": waits} if waits >= 1 else _("Nothing waits")
-    told = [(_("Version"), facts.get("version", "")), (_("Machine"), facts.get("host", "")), (_("Oldest work"), oldest)]
+    oldest = gettext("%(s)d s") % {"s": waits} if waits >= 1 else _("Nothing is waiting")
+    told = [
+        (_("Version"), facts.get("version", "")), (_("Machine"), facts.get("host", "")), (_("Longest wait"), oldest),
+    ]  # fmt: skip
     return [*told, *_process_facts(facts)]
 
 
@@ -228,7 +243,7 @@ def _vertex_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:
         (_("Region"), facts.get("location", "")),
         (_("Credentials"), CREDENTIALS.get(kind, kind)),
         (_("Account"), facts.get("principal", "")),
-        (_("Roles"), _("Unknown: Vertex AI does not tell them")),
+        (_("Roles"), "" if settings.VERTEX_API_ENDPOINT else _("Unknown: Vertex AI doesn't report them")),
     ]
 
 
@@ -246,7 +261,7 @@ def _disk_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:
 
 
 def _live_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:
-    return [(_("Open pages here"), str(facts["pages"]))] if "pages" in facts else []
+    return [(_("Pages open in this process"), str(facts["pages"]))] if "pages" in facts else []
 
 
 def _database_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:
@@ -254,7 +269,7 @@ def _database_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:
 
 
 def _files_facts(facts: Mapping[str, Any]) -> list[tuple[Words, Words]]:
-    return [(_("Place"), facts.get("place", ""))]
+    return [(_("Location"), facts.get("place", ""))]
 
 
 FACTS = {

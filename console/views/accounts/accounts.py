@@ -79,7 +79,7 @@ def sign_in_link(request: HtmxRequest, token: str) -> HttpResponse:
 
 
 def render_expired_link(request: HtmxRequest) -> HttpResponse:
-    problem = _("This link was used already or is too old.")
+    problem = _("This link has expired or was already used.")
     if not request.user.is_authenticated:
         context = {"problem": problem, "link_command": reauthentication.plain_link_command()}
         return render(request, "accounts/link.html", context, status=410)

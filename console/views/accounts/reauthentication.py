@@ -40,7 +40,7 @@ def confirm(request: ConsoleRequest, pending_id: UUID) -> HttpResponse:
     """Confirms what has this id, and nothing else: not what came to wait after the page was shown."""
     pending = pending_actions.find(request, pending_id)
     if pending is None:
-        messages.warning(request, _("What you wanted to confirm is no longer waiting. Nothing was changed. Try again."))
+        messages.warning(request, _("This confirmation has expired. Nothing was changed. Try again."))
         return hx_redirect(request, "dashboard")
     is_done = is_proven_here(request, SensitiveAction(pending.action))
     if request.method != "POST":

@@ -23,7 +23,7 @@ asks = require_http_methods(["GET", "HEAD", "POST"])
 def get_selected_chats(request: ConsoleRequest) -> list[Conversation]:
     ids = request.POST.getlist("chat") or request.GET.getlist("chat")
     if len(ids) > MAX_CHOSEN:
-        text = _("At most %(count)d chats can be chosen at once. Go back and untick some.")
+        text = _("You can select at most %(count)d chats. Go back and clear some.")
         raise NotAllowedNow(text % {"count": MAX_CHOSEN})
     return select_rows(Conversation.objects.visible_to(request.user).for_list(), ids)
 
@@ -35,8 +35,8 @@ def delete(request: ConsoleRequest) -> HttpResponse:
     if request.method != "POST":
         return render(request, "chat/delete_many.html", {"talks": talks})
     bulk.delete(talks)
-    words = ngettext("%(count)d chat is deleted", "%(count)d chats are deleted", len(talks)) % {"count": len(talks)}
-    messages.info(request, words if talks else _("These chats are deleted already"))
+    words = ngettext("%(count)d chat deleted", "%(count)d chats deleted", len(talks)) % {"count": len(talks)}
+    messages.info(request, words if talks else _("These chats were already deleted"))
     return hx_redirect(request, "chat-list")
 
 

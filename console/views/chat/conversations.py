@@ -208,5 +208,5 @@ def stop(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 def delete(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     conversations.delete(visible_conversation(request, pk))
-    messages.info(request, _("The chat is deleted"))
+    messages.info(request, _("Chat deleted"))
     return hx_redirect(request, "chat")

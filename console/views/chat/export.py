@@ -29,7 +29,7 @@ def export(request: ConsoleRequest, pk: uuid.UUID, form: str) -> HttpResponse:
     if form == "jsonl":
         rows = chat_export.json_lines(talk)
         if not rows:
-            raise NotAllowedNow(_("No question here has an answer that could be learnt from."))
+            raise NotAllowedNow(_("No question in this chat has an answer that a model can learn from."))
         return file(talk, "jsonl", "application/jsonl", rows)
     raise Http404
 

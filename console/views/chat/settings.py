@@ -96,7 +96,7 @@ def use_preset(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     talk = visible_conversation(request, pk)
     chosen = get_preset(request)
     presets.apply(chosen, talk)
-    messages.info(request, _("The preset %(name)s is used from the next message on") % {"name": chosen.name})
+    messages.info(request, _("Preset %(name)s applies from the next message on") % {"name": chosen.name})
     return hx_redirect(request, "chat-conversation", pk)
 
 

@@ -53,7 +53,7 @@ def links(request: ConsoleRequest) -> HttpResponse:
 def revoke(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     link = get_object_or_404(ShareLink.objects.filter(conversation__owner=request.user), pk=pk)
     shared_links.revoke(link)
-    messages.info(request, _("The link is revoked"))
+    messages.info(request, _("Link revoked"))
     return hx_redirect(request, safe_next(request, "chat-links"))
 
 

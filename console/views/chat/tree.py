@@ -86,7 +86,7 @@ def edit(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
             answer = make(message, **form.cleaned_data)
             if answer.is_live:
                 return start_answer(request, answer)
-            return render_branch(request, answer.conversation, answer, _("Your version of the answer is kept"))
+            return render_branch(request, answer.conversation, answer, _("Your version of the answer is saved"))
     except NotAllowedNow as error:
         form.add_error("text", str(error))
     return render_edit_form(request, message, form)
@@ -130,11 +130,11 @@ def delete_turn(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
         messages.info(request, _("Deleted"))
         return hx_redirect(request, "chat-conversation", talk.pk)
     count = tree.Tree(message.conversation).place(message.pk).below
-    lost = ngettext("%d message is lost.", "%d messages are lost.", count) % count
+    lost = ngettext("%d message will be deleted.", "%d messages will be deleted.", count) % count
     if message.role == Role.USER:
-        title, text = _("Delete this question?"), _("Every answer to it and all that follows is deleted with it.")
+        title, text = _("Delete this question?"), _("All its answers and everything that follows are deleted too.")
     else:
-        title, text = _("Delete this answer?"), _("All that follows it is deleted with it.")
+        title, text = _("Delete this answer?"), _("Everything that follows is deleted too.")
     links = _("Links that show it stop working.")
     return ask_first(request, message.conversation, title, f"{text} {lost} {links}", _("Delete"))
 
@@ -151,7 +151,7 @@ def ask_first(request: ConsoleRequest, talk: Conversation, title: str, text: str
 @require_POST
 def branch(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     talk = branches.branch_off(visible_message(request, pk), key=key_of(request))
-    messages.info(request, _("This is a new chat with a copy of what was said until then"))
+    messages.info(request, _("This is a new chat with a copy of the conversation up to that point"))
     return hx_redirect(request, "chat-conversation", talk.pk)
 
 
@@ -196,6 +196,6 @@ def endpoint(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     ready = {str(each.pk): each for each in Endpoint.objects.visible_to(request.user).ready().with_model()}
     found = ready.get(request.POST.get("endpoint", ""))
     if found is None:
-        raise NotAllowedNow(_("This endpoint does not answer any more. Choose another one."))
+        raise NotAllowedNow(_("This endpoint is no longer available. Choose another one."))
     conversations.choose_endpoint(talk, found)
     return hx_redirect(request, "chat-conversation", pk)

@@ -37,7 +37,7 @@ def get_endpoint(request: ConsoleRequest) -> Endpoint:
     ready = Endpoint.objects.visible_to(request.user).ready().with_model()
     found: Endpoint | None = ready.filter(pk=form.cleaned_data["endpoint"]).first() if form.is_valid() else None
     if found is None:
-        raise NotAllowedNow(_("This endpoint does not answer any more. Choose another one."))
+        raise NotAllowedNow(_("This endpoint is no longer available. Choose another one."))
     return found
 
 
@@ -153,7 +153,7 @@ def drop_oldest(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 def send_all(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     column = visible_column(request, pk)
     context_window.send_all(column)
-    return render_column(request, column, _("All that was said is sent to this model again"))
+    return render_column(request, column, _("The whole conversation is sent to this model again"))
 
 
 @require_POST
@@ -171,7 +171,7 @@ def branch(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     answer = visible_answer(request, pk)
     comparisons.require_shown(answer.conversation)
     talk = branches.branch_off(answer, key=key_of(request))
-    messages.info(request, _("This is a new chat with a copy of what was said until then"))
+    messages.info(request, _("This is a new chat with a copy of the conversation up to that point"))
     return hx_redirect(request, "chat-conversation", talk.pk)
 
 

@@ -68,7 +68,7 @@ def base(request: ConsoleRequest) -> HttpResponse:
     tuned: Endpoint = get_object_or_404(mine, pk=form.cleaned_data["endpoint"])
     if (other := comparisons.base_of(tuned)) is None:
         words = {"model": tuned.model.base_model.rpartition("@")[2]}
-        messages.warning(request, _("No endpoint serves the base model %(model)s now. Deploy it first.") % words)
+        messages.warning(request, _("No endpoint currently serves the base model %(model)s. Deploy it first.") % words)
         return hx_redirect(request, f"{reverse('compare')}?endpoint={tuned.pk}")
     made = comparisons.create(request.user, key=form.cleaned_data["key"], endpoints=[other, tuned])
     return hx_redirect(request, "compare-detail", made.pk)
@@ -145,5 +145,5 @@ def rename(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 def delete(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     comparisons.delete(visible_comparison(request, pk))
-    messages.info(request, _("The comparison is deleted"))
+    messages.info(request, _("Comparison deleted"))
     return hx_redirect(request, "compare")

@@ -33,7 +33,7 @@ def vote(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
         raise NotAllowedNow(_("Reload the page and vote again."))
     votes.vote(comparison, number=form.cleaned_data["round"], winner=column)
     if request.htmx:
-        return fragment(request, comparison, _("Your vote is counted"))
+        return fragment(request, comparison, _("Vote counted"))
     return hx_redirect(request, "compare-detail", pk)
 
 

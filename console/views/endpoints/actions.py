@@ -71,8 +71,8 @@ def undeploy(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     refuse_to_ask(request, policies.why_not_undeploy(endpoint))
     uses = usage.uses_of(endpoint, timezone.now())
     text = _(
-        "The endpoint stops answering at once, for chats and for every program that uses it, and costs nothing from "
-        "then on. The model files stay."
+        "The endpoint stops answering immediately, in chats and for all other programs, and no longer incurs "
+        "costs. The model files aren't deleted."
     )
     title = _("Undeploy %(name)s?") % {"name": endpoint.display_name}
     question = Question(_("Undeploy"), title, text, _("Undeploy"), is_danger=True, uses=in_use_by(uses))
@@ -93,8 +93,8 @@ def delete(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     refuse_to_ask(request, policies.why_not_delete(endpoint))
     uses = usage.uses_of(endpoint, timezone.now())
     text = _(
-        "The endpoint and its address are lost; a model that is deployed is undeployed first. Chats with it stay "
-        "readable but cannot go on. The model files stay."
+        "The endpoint and its address are deleted. Deployed models are undeployed first. You can still read "
+        "its chats, and continue them with another endpoint. The model files aren't deleted."
     )
     title = _("Delete %(name)s?") % {"name": endpoint.display_name}
     question = Question(_("Delete"), title, text, _("Delete"), is_danger=True, uses=in_use_by(uses))
@@ -119,15 +119,15 @@ def in_use_by(uses: Uses) -> list[str]:
     found = []
     if uses.answering:
         found.append(ngettext(
-            "%d answer is being written now and will be cut off.",
-            "%d answers are being written now and will be cut off.",
+            "%d answer is in progress and will be cut off.",
+            "%d answers are in progress and will be cut off.",
             uses.answering,
         ) % uses.answering)  # fmt: skip
     if uses.requests:
         words = ngettext("%d request in the last 24 hours.", "%d requests in the last 24 hours.", uses.requests)
         found.append(words % uses.requests)
     if uses.chats:
-        found.append(ngettext("%d chat talks to it.", "%d chats talk to it.", uses.chats) % uses.chats)
+        found.append(ngettext("%d chat uses it.", "%d chats use it.", uses.chats) % uses.chats)
     if uses.job:
         found.append(_("No other endpoint serves the tuned model %(name)s.") % {"name": uses.job.display_name})
     return found
@@ -138,8 +138,8 @@ def replicas(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     endpoint = visible_endpoint(request, pk)
     refuse_to_ask(request, policies.why_not_scale(endpoint.model))
     text = _(
-        "Each replica is a machine of its own and costs as much as the first. Vertex AI starts and ends those between "
-        "the two numbers as they are needed."
+        "Each replica runs on its own machine and costs the same as the first. Vertex AI scales between the "
+        "minimum and the maximum as needed."
     )
     title = _("Replicas of %(name)s") % {"name": endpoint.display_name}
     question = Question(_("Replicas"), title, text, _("Save"))
@@ -158,9 +158,12 @@ def replicas(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 def lease(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     endpoint = visible_endpoint(request, pk)
     refuse_to_ask(request, policies.why_not_set_lease(endpoint))
-    text = _("A forgotten endpoint costs money day and night. An answer that is being written is never cut off.")
-    title = _("When is %(name)s undeployed?") % {"name": endpoint.display_name}
-    question = Question(_("Lease"), title, text, _("Save"))
+    text = _(
+        "A time limit undeploys an endpoint that you forget, so that it doesn't keep using money or "
+        "memory. Answers in progress are never cut off."
+    )
+    title = _("Time limit of %(name)s") % {"name": endpoint.display_name}
+    question = Question(_("Time limit"), title, text, _("Save"))
     form = LeaseForm(post_data(request), initial={"kind": endpoint.lease_kind, "hours": endpoint.lease_hours or 2})
 
     def do() -> HttpResponse:

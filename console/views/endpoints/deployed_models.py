@@ -4,6 +4,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.utils.translation import gettext as _
@@ -69,18 +70,24 @@ def add(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     refuse_to_ask(request, policies.why_not_add_model(endpoint))
     choices = choices_of(request)
     form = model_form(request, choices)
-    text = _(
-        "It runs on a machine of its own beside the models that are there, and costs as much as if it were alone. The "
-        "endpoint's address stays the same; each request goes to one of its models, by their shares."
-    )
     title = _("Deploy another model on %(name)s") % {"name": endpoint.display_name}
-    question = Question(_("Deploy another model"), title, text, _("Deploy"))
+    question = Question(_("Deploy another model"), title, add_words(), _("Deploy"))
     return handle_form(request, endpoint, question, form, lambda: add_model(request, endpoint, form, choices))
+
+
+def add_words() -> str:
+    where = (
+        _("The model runs on this computer and uses its own share of the memory.")
+        if settings.VERTEX_API_ENDPOINT
+        else _("The model runs on its own machine and costs the same as on a separate endpoint.")
+    )
+    address = _("The endpoint's address stays the same. The traffic split decides which model gets a request.")
+    return f"{where} {address}"
 
 
 def model_form(request: ConsoleRequest, choices: Choices) -> DeployedModelForm:
     options = weights.machines_of(choices.variants.values())
-    machines = {"": _("As recommended for the model"), **{option.key: option.label for option in options}}
+    machines = {"": _("Recommended for the model"), **{option.key: option.label for option in options}}
     asked_for = request.GET.get("model", "")
     initial = {"key": uuid.uuid4(), "share": FIRST_SHARE, "model": asked_for, "machine": ""}
     return DeployedModelForm(
@@ -125,7 +132,7 @@ def traffic(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     refuse_to_ask(request, policies.why_not_change_models(endpoint))
     shares = [(one.id, one.name, one.share) for one in list_served_models(endpoint, models) if one.share is not None]
     form = TrafficSplitForm(post_data(request), models=shares)
-    text = _("How many of each hundred requests go to which model. A model with 0 is asked nothing, and still costs.")
+    text = _("The percentage of requests that each model gets. A model with 0 gets no requests but keeps running.")
     question = Question(_("Traffic"), _("Traffic of %(name)s") % {"name": endpoint.display_name}, text, _("Save"))
 
     def do() -> HttpResponse:
@@ -167,7 +174,7 @@ def undeploy(request: ConsoleRequest, pk: uuid.UUID, deployed: str) -> HttpRespo
 
 def undeploy_words(name: str, staying: list[str]) -> str:
     if len(staying) > 1:
-        return _("The endpoint goes on answering. Say who gets the traffic that %(name)s has now.") % {"name": name}
+        return _("The endpoint keeps answering. Choose which models get the traffic of %(name)s.") % {"name": name}
     if staying:
-        return _("The endpoint goes on answering: %(other)s gets all of the traffic.") % {"other": staying[0]}
-    return _("Its deployment is given up. The other models go on as they are.")
+        return _("The endpoint keeps answering, and %(other)s gets all of the traffic.") % {"other": staying[0]}
+    return _("The deployment is cancelled. The other models aren't affected.")

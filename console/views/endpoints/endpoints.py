@@ -27,9 +27,9 @@ HEADS = (
     Head("name", gettext_lazy("Name and ID"), Column("display_name", str)),
     Head("status", gettext_lazy("Status"), Column("state", str)),
     Head("model", gettext_lazy("Model and machine")),
-    Head("replicas", gettext_lazy("Replicas"), hint=gettext_lazy("Now / asked for")),
+    Head("replicas", gettext_lazy("Replicas"), hint=gettext_lazy("Current / requested")),
     Head("requests", gettext_lazy("Requests, 24 h")),
-    Head("cost", gettext_lazy("Cost an hour"), is_number=True),
+    Head("cost", gettext_lazy("Cost per hour"), is_number=True),
     Head("updated", gettext_lazy("Updated"), Column("updated_at", datetime, largest_first=True)),
 )
 FILTERS: dict[str, tuple[str | Promise, frozenset[EndpointState]]] = {

@@ -91,7 +91,7 @@ def confirm(request: ConsoleRequest, token: str) -> HttpResponse:
         return render(request, "settings/confirm_email.html", {"email": choices.of(request.user).email})
     if choices.confirm_email(request.user, token):
         return success_response(request, "settings-notifications")
-    messages.error(request, _("This link is not valid any more. Send a test again; its mail has a new one."))
+    messages.error(request, _("This link is no longer valid. To get a new link, send another test."))
     return redirect("settings-notifications")
 
 
@@ -111,7 +111,7 @@ def send_test(request: ConsoleRequest) -> HttpResponse:
     way = request.POST.get("way", "")
     choice = choices.of(request.user)
     if way not in NotificationWay or not choice.reaches(way):
-        messages.error(request, _("Save an address first; then it can be tested."))
+        messages.error(request, _("Save an address before you test it."))
     elif tests_of(request.user) > TESTS_A_MINUTE:
         messages.error(request, _("Too many tests. Wait a minute, then try again."))
     else:

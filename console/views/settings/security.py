@@ -105,7 +105,7 @@ def keep_password(request: ConsoleRequest, form: "SetPasswordForm[User]") -> Htt
     update_session_auth_hash(request, request.user)
     accounts.end_other_sessions(request.user, row_id(request.session.session_key), timezone.now())
     account_events.password_changed(request)
-    messages.success(request, _("The password is changed"))
+    messages.success(request, _("Password changed"))
     response = hx_redirect(request, "settings-security")
     return known_browsers.remember(request, response, request.user.get_username())
 
@@ -128,7 +128,7 @@ def end_session(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     if not accounts.end_session(request.user, pk, timezone.now()):
         raise Http404
     account_events.sessions_ended(request, 1)
-    messages.success(request, _("The session is ended"))
+    messages.success(request, _("Session ended"))
     return hx_redirect(request, "settings-security")
 
 
@@ -137,6 +137,6 @@ def end_session(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 def end_others(request: ConsoleRequest) -> HttpResponse:
     count = accounts.end_other_sessions(request.user, row_id(request.session.session_key), timezone.now())
     account_events.sessions_ended(request, count)
-    text = ngettext("%(count)d other session is ended", "%(count)d other sessions are ended", count)
+    text = ngettext("%(count)d other session ended", "%(count)d other sessions ended", count)
     messages.success(request, text % {"count": count})
     return hx_redirect(request, "settings-security")

@@ -34,8 +34,8 @@ VARIABLES = (
     ("VERTEX_PROJECT", gettext_lazy("Project")),
     ("VERTEX_LOCATION", gettext_lazy("Region")),
     ("VERTEX_BUCKET", gettext_lazy("Bucket")),
-    ("VERTEX_API_ENDPOINT", gettext_lazy("Address of Vertex AI")),
-    ("STORAGE_EMULATOR_HOST", gettext_lazy("Address of Cloud Storage")),
+    ("VERTEX_API_ENDPOINT", gettext_lazy("Vertex AI address")),
+    ("STORAGE_EMULATOR_HOST", gettext_lazy("Cloud Storage address")),
 )
 GOOGLES = frozenset({"VERTEX_API_ENDPOINT", "STORAGE_EMULATOR_HOST"})
 
@@ -78,7 +78,9 @@ def with_pages(service: Service) -> Service:
 def check(request: ConsoleRequest) -> HttpResponse:
     """The web process has checked its own parts when the page is drawn again; the worker is asked for the others."""
     asked = tasks.send(tasks.probe_status)
-    text = _("The worker checks now") if asked else _("The worker cannot be asked: the broker does not answer.")
+    text = (
+        _("The worker is checking") if asked else _("The worker can't be reached because the broker isn't responding.")
+    )
     if request.htmx:
         return snackbar(HttpResponse(status=204), text)
     messages.info(request, text)
@@ -100,7 +102,7 @@ def settings_shown() -> list[Setting]:
 
 def value_of(name: str) -> str | Promise:
     value = str(getattr(settings, name, "") or os.environ.get(name, ""))
-    return redact(value) or (_("Google's own") if name in GOOGLES else _("Not set"))
+    return redact(value) or (_("Google's default") if name in GOOGLES else _("Not set"))
 
 
 def diagnostics(found: list[Service], now: datetime) -> str:

@@ -56,7 +56,7 @@ def describe_removal(request: ConsoleRequest, pk: UUID) -> Facts:
     folder = find_folder(request, pk)
     return [
         (_("Stop sharing"), folder.uri),
-        (_("Shared with"), folder.user.get_username() if folder.user else _("Everybody")),
+        (_("Shared with"), folder.user.get_username() if folder.user else _("Everyone")),
     ]
 
 

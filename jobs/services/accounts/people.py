@@ -20,7 +20,7 @@ def add_person(name: str, password: str, *, is_administrator: bool = False) -> U
     except ValidationError as error:
         raise NotAllowedNow(" ".join(error.messages)) from None
     except IntegrityError:
-        raise NotAllowedNow(_("There is an account with this name already.")) from None
+        raise NotAllowedNow(_("An account with this name already exists.")) from None
     return person
 
 
@@ -29,6 +29,6 @@ def set_administrator(person: User, is_administrator: bool) -> None:
     with transaction.atomic():
         others = User.objects.select_for_update().filter(is_active=True, is_superuser=True).exclude(pk=person.pk)
         if not is_administrator and not others.exists():
-            raise NotAllowedNow(_("This is the only administrator. Make somebody else one first."))
+            raise NotAllowedNow(_("This is the only administrator. Make someone else an administrator first."))
         User.objects.filter(pk=person.pk).update(is_superuser=is_administrator, is_staff=is_administrator)
     person.refresh_from_db()

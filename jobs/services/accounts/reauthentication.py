@@ -14,9 +14,9 @@ class SensitiveAction(TextChoices):
 
     FIRST_PASSWORD = "first-password", _("set a password")
     NOTIFICATION_ADDRESS = "notification-address", _("change where notifications are sent")
-    WEBHOOK_SECRET = "webhook-secret", _("make a new webhook secret")
+    WEBHOOK_SECRET = "webhook-secret", _("create a new webhook secret")
     END_SESSIONS = "end-sessions", _("end other sessions")
-    ADMINISTRATION = "administration", _("change what concerns everyone on this console")
+    ADMINISTRATION = "administration", _("change settings that affect everyone")
 
 
 # A sign-in is no proof for these: a password outlives every link, so whatever acts in the first minutes of a session

@@ -99,7 +99,7 @@ class Reader:
                 tell(done + size, total)
             done += size
             if (size, digest.hexdigest()) != (member["size"], member["sha256"]):
-                raise member_error(name, "is not what was written")
+                raise member_error(name, "differs from what was written")
 
     def parts(self, name: str) -> Iterator[bytes]:
         try:
@@ -126,7 +126,7 @@ class Reader:
                 place = PurePosixPath(written)
                 is_inside = not place.is_absolute() and ".." not in place.parts and place.parts
                 if not is_inside or str(place) != written or "\0" in name:
-                    raise BackupUnusable(f"The backup names a file outside of its folder ({name!r}). Do not use it.")
+                    raise BackupUnusable(f"The backup contains a path outside its folder ({name!r}). Do not use it.")
                 yield name, place
 
     @classmethod
@@ -135,9 +135,9 @@ class Reader:
         try:
             archive = zipfile.ZipFile(path)
         except FileNotFoundError:
-            raise BackupUnusable(f"There is no file {path}.") from None
+            raise BackupUnusable(f"The file {path} does not exist.") from None
         except UNREADABLE as error:
-            raise BackupUnusable(f"{path} is no backup of a console, or it is cut off ({error}).") from error
+            raise BackupUnusable(f"{path} is not a backup of a console, or it is incomplete ({error}).") from error
         with archive:
             yield cls(archive, read_manifest(archive, path))
 

@@ -27,13 +27,13 @@ def create_backup(path: Path, now: datetime, tell: Callable[[str], None]) -> Out
     """Writes one file that holds the database and all files, and is readable by its owner only: it holds the key that
     signs sessions. Raises BackupFailed; an existing file is never overwritten."""
     if path.exists():
-        raise BackupFailed(f"{path} exists. Enter another name; a backup overwrites nothing.")
+        raise BackupFailed(f"{path} already exists. Enter another name.")
     if not path.parent.is_dir():
-        raise BackupFailed(f"There is no folder {path.parent}. Create it, or enter another one.")
+        raise BackupFailed(f"The folder {path.parent} does not exist. Create it, or enter another one.")
     try:
         return _create(path, now, tell)
     except FileExistsError:
-        raise BackupFailed(f"{path} exists. Enter another name; a backup overwrites nothing.") from None
+        raise BackupFailed(f"{path} already exists. Enter another name.") from None
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise BackupFailed(
@@ -57,8 +57,8 @@ def _files_elsewhere(place: str) -> str:
     if not place:
         return ""
     return (
-        f"Datasets and pictures lie in {place} and are not in this backup. Keep them there: turn on versions of "
-        "objects for the bucket, or copy it at the same time."
+        f"Datasets and images are stored in {place} and are not in this backup. To keep them safe, turn on object "
+        "versioning for the bucket, or copy the bucket at the same time."
     )
 
 

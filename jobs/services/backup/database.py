@@ -39,7 +39,7 @@ def refuse_other_versions(migrations: Iterable[tuple[str, str]], version: str) -
         raise BackupUnusable(f"The backup was made before {schema.OLDEST}. {schema.WAY_ALONG}")
     if unknown := schema.unknown_among(migrations):
         raise BackupUnusable(
-            f"Version {version} made this backup, and this program is older: it does not know {', '.join(unknown)}. "
+            f"This backup is from version {version}, and this version is older: it does not know {', '.join(unknown)}. "
             f"Install version {version} or newer, then restore."
         )
 
@@ -93,7 +93,7 @@ def require_members(manifest: Manifest) -> None:
     tables = [f"{TABLES}/{table}.copy" for table in manifest.tables]
     needed = [SQLITE_MEMBER] if manifest.database == "sqlite" else tables
     if not needed or set(needed) - set(manifest.members):
-        raise BackupUnusable("The backup is damaged: it has no whole database. Use another backup.")
+        raise BackupUnusable("The backup is damaged: its database is incomplete. Use another backup.")
 
 
 @contextmanager
@@ -161,7 +161,7 @@ def last_of_each_app(graph: Any, applied: set[tuple[str, str]]) -> list[tuple[st
 
 def require_known(named: set[str], known: set[str]) -> None:
     if named - known:
-        raise BackupUnusable(f"The backup has data that no console has ({min(named - known)!r}). Do not use it.")
+        raise BackupUnusable(f"The backup has unknown data ({min(named - known)!r}). Do not use it.")
 
 
 def drop_tables() -> None:

@@ -105,7 +105,7 @@ def add_file(writer: Writer, path: Path, data_dir: Path) -> str:
         return add_steady(writer, name, path)
     except GONE:
         writer.manifest.members.pop(name, None)
-        return f"{show_path(path)} is not in the backup: it was deleted meanwhile."
+        return f"{show_path(path)} is not in the backup: it was deleted in the meantime."
 
 
 def why_not_take(path: Path, data_dir: Path) -> str:
@@ -116,14 +116,14 @@ def why_not_take(path: Path, data_dir: Path) -> str:
         except GONE:
             if is_link:
                 raise BackupFailed(
-                    f"{show_path(path)} leads to {os.readlink(path)!r}, which is not there. Attach that disk, or "
-                    "delete the link; then make the backup."
+                    f"{show_path(path)} links to {os.readlink(path)!r}, which does not exist. Attach that disk, or "
+                    "delete the link, then create the backup."
                 ) from None
             raise
     try:
         str(path).encode()
     except UnicodeEncodeError:
-        return "its name is no text"
+        return "its name is not valid text"
     return "" if stat.S_ISREG(mode) else f"it is {KINDS.get(stat.S_IFMT(mode), 'no file')}"
 
 

@@ -49,9 +49,9 @@ def read_manifest(archive: zipfile.ZipFile, path: Path) -> Manifest:
         if content.get("format", FORMAT) <= FORMAT:
             return as_manifest(content)
     except UNREADABLE:
-        raise BackupUnusable(f"{path} is no backup of a console: it has no manifest that can be read.") from None
+        raise BackupUnusable(f"{path} is not a backup of a console: it has no readable manifest.") from None
     raise BackupUnusable(
-        f"Version {content['version']} made this backup, which is newer than this program. Install it."
+        f"This backup is from version {content['version']}, which is newer than this one. Install that version."
     )
 
 

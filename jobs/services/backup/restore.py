@@ -54,7 +54,7 @@ def check(reader: Reader, replace: bool, *, files_copied: bool = False) -> None:
     made_of = reader.manifest.database
     if made_of != connection.vendor:
         raise BackupUnusable(
-            f"The backup is of a {made_of} database, and DATABASE_URL names a {connection.vendor} one. "
+            f"The backup is from a {made_of} database, but DATABASE_URL is a {connection.vendor} database. "
             "A backup goes back into the kind that it came from."
         )
     database.require_members(reader.manifest)
@@ -62,7 +62,7 @@ def check(reader: Reader, replace: bool, *, files_copied: bool = False) -> None:
         refuse_other_files(reader.manifest.files, store.place())
     database.refuse_other_versions(reader.manifest.migrations, reader.manifest.version)
     if database.has_rows() and not replace:
-        raise BackupUnusable("There is a console with accounts already. Add --replace to put the backup in its place.")
+        raise BackupUnusable("A console with accounts already exists. To replace it with the backup, add --replace.")
 
 
 def refuse_other_files(then: str, now: str) -> None:
@@ -71,12 +71,12 @@ def refuse_other_files(then: str, now: str) -> None:
         return
     if not then:
         raise BackupUnusable(
-            f"The backup holds its datasets and pictures itself, and FILES_URL names {now}. Restore it without "
+            f"The backup contains its datasets and images, but FILES_URL is {now}. Restore it without "
             "FILES_URL, then set it and run: python manage.py copy-files"
         )
     raise BackupUnusable(
-        f"The datasets and pictures of the backup lie in {then}, and FILES_URL names {now or 'nothing'}. "
-        f"Set FILES_URL to {then}, or copy them to where FILES_URL points and add --files-copied."
+        f"The datasets and images of the backup are stored in {then}, but FILES_URL is {now or 'empty'}. "
+        f"Set FILES_URL to {then}, or copy them to the location in FILES_URL and add --files-copied."
     )
 
 
@@ -87,7 +87,7 @@ def require_room(reader: Reader, data_dir: Path) -> None:
     free = shutil.disk_usage(data_dir).free
     if needed > free:
         raise BackupFailed(
-            f"The backup takes {needed // MEGABYTE} MB in {data_dir}, where {free // MEGABYTE} MB are free. "
+            f"The backup needs {needed // MEGABYTE} MB in {data_dir}, where {free // MEGABYTE} MB are free. "
             "Nothing was changed. Make room, then restore."
         )
 
@@ -111,7 +111,7 @@ def stage(reader: Reader, staged: Path, tell: Callable[[str], None]) -> None:
     names = list(reader.names(files.FOLDER))
     skipped = {place.parts[0] for _name, place in names if files.is_left_out(place.parts[0])}
     for top in sorted(skipped):
-        tell(f"{top!r} stays out: the console makes it anew.")
+        tell(f"{top!r} is skipped: the console creates it again.")
     taken = [(name, place) for name, place in names if place.parts[0] not in skipped]
     tell(f"Writing {len(taken)} files…")
     staged.mkdir(mode=0o700)
@@ -150,7 +150,7 @@ def take_place(reader: Reader, staged: Path, data_dir: Path, now: datetime) -> P
     except BaseException as error:
         exchange.undo()
         if isinstance(error, OSError | DatabaseError):
-            raise without_change("The backup cannot take the place of what is there", error) from error
+            raise without_change("The backup cannot replace the existing data", error) from error
         raise
     return exchange.finish()
 

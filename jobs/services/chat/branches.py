@@ -32,7 +32,7 @@ def branch_off(message: Message, *, key: UUID) -> Conversation:
             audit.record("chat.branch", copy)
             return copy
     except IntegrityError:
-        raise NotAllowedNow(_("The new chat was made at the same moment. Look at the list of chats.")) from None
+        raise NotAllowedNow(_("The new chat was already created. Check the list of chats.")) from None
 
 
 def _copy_branch(message: Message, key: UUID) -> Conversation:

@@ -30,8 +30,8 @@ def training_rows(talks: Sequence[Conversation], *, only_good: bool = False) -> 
 
 def nothing_learnt(*, only_good: bool = False) -> str:
     if only_good:
-        return _("None of the answers that are shown in these chats is rated as good.")
-    return _("No question in these chats has an answer that could be learnt from.")
+        return _("None of the answers shown in these chats is rated as good.")
+    return _("No question in these chats has an answer that a model can learn from.")
 
 
 def make_dataset(
@@ -56,7 +56,9 @@ def make_dataset(
         if not learnt:
             raise NotAllowedNow(nothing_learnt(only_good=only_good))
         file.seek(0)
-        words = ngettext("Made of the answers in %(count)d chat.", "Made of the answers in %(count)d chats.", learnt)
+        words = ngettext(
+            "Created from the answers in %(count)d chat.", "Created from the answers in %(count)d chats.", learnt
+        )
         origin = datasets.Origin(None, recipe={KEY: str(key)}, notes=[words % {"count": learnt}])
         try:
             return datasets.create(owner, file=file, file_name=f"{name}.jsonl", name=name, origin=origin, guard=guard)

@@ -113,7 +113,7 @@ def ask(
     is called with a new one as soon as it is committed, before the pages hear of it."""
     text = text.replace("\x00", "").strip()
     if not text and not pictures:
-        raise NotAllowedNow(_("Write a message first."))
+        raise NotAllowedNow(_("Enter a message."))
     try:
         with transaction.atomic():
             return _append(conversation, key, text, pictures, enqueue)
@@ -124,7 +124,7 @@ def ask(
             return found
         if isinstance(error, NotAllowedNow):
             raise
-        raise NotAllowedNow(_("Another message was sent at the same moment. Look at the conversation again.")) from None
+        raise NotAllowedNow(_("Another message was sent at the same time. Check the conversation.")) from None
 
 
 def _append(conversation: Conversation, key: UUID, text: str, pictures: Sequence[Picture], enqueue: Enqueue) -> Message:
@@ -284,7 +284,7 @@ def _interrupt(stale: Q, now: datetime) -> None:
     check(MESSAGE_TRANSITIONS, MessageState.STREAMING, MessageState.INTERRUPTED)
     rows = Message.objects.filter(stale, state=MessageState.STREAMING).select_related("conversation")
     for message in rows[:BATCH]:
-        sentence = _("The answer was cut off, because the console stopped while it was being written. Try again.")
+        sentence = _("The answer was cut off because the console stopped. Try again.")
         text = live.chat_text(message.pk, message.content)
         still = Message.objects.filter(stale, pk=message.pk, state=MessageState.STREAMING)
         if still.update(

@@ -48,7 +48,7 @@ def markdown(conversation: Conversation) -> str:
 
 
 def format_turn(turn: Message) -> str:
-    pictures = [_("[Picture: %s]") % (picture.alt or picture.name) for picture in turn.attachments]
+    pictures = [_("[Image: %s]") % (picture.alt or picture.name) for picture in turn.attachments]
     notes = [f"> {turn.error_message}"] if turn.error_message else []
     return "\n\n".join([*pictures, *filter(None, [turn.content]), *notes])
 
@@ -100,7 +100,7 @@ def _data(picture: Picture) -> dict[str, str | None]:
     try:
         content = store.read(picture.stored_name)
     except FileNotFoundError:
-        return {"data": None, "problem": _("The file of the picture %s is gone.") % picture.name}
+        return {"data": None, "problem": _("The file of the image %s no longer exists.") % picture.name}
     return {"data": f"data:{picture.content_type};base64,{base64.b64encode(content).decode()}"}
 
 

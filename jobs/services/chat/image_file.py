@@ -30,17 +30,18 @@ HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b
 
 REASONS: dict[str, str | Promise] = {
     "pixels": gettext_lazy(
-        "%(name)s has too many pixels: 24 million are taken, 16 million as WebP. Scale it down and add it again."
+        "%(name)s has too many pixels. The maximum is 24 million, or 16 million for WebP. Scale it down and "
+        "add it again."
     ),
-    "narrow": gettext_lazy("%(name)s is too small or too narrow for a model to see anything in it."),
-    "heavy": gettext_lazy("%(name)s needs too much memory to be opened. Save it anew as PNG or JPEG."),
-    "broken": gettext_lazy("%(name)s is damaged and cannot be opened. Save it anew as PNG or JPEG."),
-    "slow": gettext_lazy("%(name)s takes too long to be opened. Save it anew as PNG or JPEG."),
-    "busy": gettext_lazy("Many pictures are being opened right now. Add %(name)s again in a moment."),
+    "narrow": gettext_lazy("%(name)s is too small or too narrow for a model to read."),
+    "heavy": gettext_lazy("%(name)s needs too much memory to open. Save it again as PNG or JPEG."),
+    "broken": gettext_lazy("%(name)s is damaged and can't be opened. Save it again as PNG or JPEG."),
+    "slow": gettext_lazy("%(name)s takes too long to open. Save it again as PNG or JPEG."),
+    "busy": gettext_lazy("Too many images are being opened right now. Add %(name)s again in a moment."),
     "large": gettext_lazy("%(name)s is larger than 10 MB. Scale it down and add it again."),
     "empty": gettext_lazy("%(name)s is empty."),
-    "heic": gettext_lazy("%(name)s is a HEIC picture, which models do not take. Save it as JPEG and add it again."),
-    "kind": gettext_lazy("%(name)s is not a picture in PNG, JPEG, WebP or GIF format."),
+    "heic": gettext_lazy("%(name)s is a HEIC image, which models don't support. Save it as JPEG and add it again."),
+    "kind": gettext_lazy("%(name)s isn't a PNG, JPEG, WebP, or GIF image."),
 }
 
 
@@ -53,7 +54,7 @@ class CleanImage:
 
 
 def refusal(reason: str, name: str) -> ImageRefused:
-    return ImageRefused(str(REASONS[reason]) % {"name": name or _("The picture")})
+    return ImageRefused(str(REASONS[reason]) % {"name": name or _("The image")})
 
 
 def kind_of(beginning: bytes) -> str:

@@ -52,7 +52,7 @@ def reads_images(endpoint: Endpoint) -> bool | None:
 
 def text_only(endpoint: Endpoint) -> str:
     name = (endpoint.model.base_model or endpoint.model.publisher_model).rpartition("@")[2]
-    return _("%(model)s reads text only, no pictures.") % {"model": name}
+    return _("%(model)s accepts text only, not images.") % {"model": name}
 
 
 def add(
@@ -65,7 +65,7 @@ def add(
     side = facts_of(endpoint.model.base_model).get("image_side", SIDE) if endpoint else SIDE
     found = clean(file, size=size, name=name, side=side)
     picture = Picture(
-        owner=owner, box=box, name=name or _("Picture"), content_type=found.content_type, width=found.width,
+        owner=owner, box=box, name=name or _("Image"), content_type=found.content_type, width=found.width,
         height=found.height, size=len(found.content), sha256=hashlib.sha256(found.content).hexdigest(),
     )  # fmt: skip
     store.save(picture.stored_name, found.content)
@@ -117,12 +117,14 @@ def require_sendable(endpoint: Endpoint | None, pictures: Sequence[Picture]) -> 
     if not pictures or endpoint is None:
         return
     if reads_images(endpoint) is False:
-        raise NotAllowedNow(text_only(endpoint) + " " + _("Remove the pictures, or choose another endpoint."))
+        raise NotAllowedNow(text_only(endpoint) + " " + _("Remove the images, or choose another endpoint."))
     if len(pictures) > MAX_IN_A_REQUEST:
         words = {"most": MAX_IN_A_REQUEST, "count": len(pictures)}
-        raise NotAllowedNow(_("A message takes %(most)d pictures; these are %(count)d. Remove some.") % words)
+        raise NotAllowedNow(
+            _("A message can have at most %(most)d images. This one has %(count)d. Remove some.") % words
+        )
     if sum(picture.size for picture in pictures) > most_bytes(endpoint):
-        raise NotAllowedNow(_("These pictures are too much for one request to this endpoint. Remove some."))
+        raise NotAllowedNow(_("These images are too large for one request to this endpoint. Remove some."))
 
 
 def attach(message: Message, pictures: Sequence[Picture]) -> None:
@@ -150,9 +152,8 @@ class Shown:
     @property
     def note(self) -> str:
         return ngettext(
-            "The oldest picture of this chat is not sent along any more: a request has room for the latest ones.",
-            "The %(count)d oldest pictures of this chat are not sent along any more:"
-            " a request has room for the latest ones.",
+            "The oldest image in this chat is no longer sent because a request fits only the latest ones.",
+            "The %(count)d oldest images in this chat are no longer sent because a request fits only the latest ones.",
             self.left_out,
         ) % {"count": self.left_out}
 
@@ -195,7 +196,10 @@ def _content(picture: Picture) -> bytes:
         return read(picture)
     except FileNotFoundError as error:
         raise ImageGone(
-            _("The file of the picture %s is gone, so it cannot be sent. Edit the message: remove it, or add it again.")
+            _(
+                "The file of the image %s no longer exists, so it can't be sent. Edit the message to remove the "
+                "image or add it again."
+            )
             % picture.name
         ) from error
 

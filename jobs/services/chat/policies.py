@@ -26,7 +26,7 @@ def why_not_ask(endpoint: Endpoint | None) -> str:
     if endpoint.state == EndpointState.READY:
         return ""
     words = {"name": endpoint.display_name, "state": endpoint.get_state_display().lower()}
-    return _("The endpoint %(name)s is %(state)s. Write when it is ready.") % words
+    return _("The endpoint %(name)s is %(state)s. Send your message when it's ready.") % words
 
 
 def check_can_ask(endpoint: Endpoint | None) -> None:
@@ -35,7 +35,7 @@ def check_can_ask(endpoint: Endpoint | None) -> None:
 
 def why_not_choose_endpoint(owner_id: int, endpoint: Endpoint) -> str:
     """Somebody else's is refused like one that is not there."""
-    return "" if endpoint.owner_id == owner_id else _("This endpoint does not answer any more. Choose another one.")
+    return "" if endpoint.owner_id == owner_id else _("This endpoint is no longer available. Choose another one.")
 
 
 def check_can_choose_endpoint(owner_id: int, endpoint: Endpoint) -> None:
@@ -45,7 +45,7 @@ def check_can_choose_endpoint(owner_id: int, endpoint: Endpoint) -> None:
 def why_not_add_turn(newest_state: str) -> str:
     """`newest_state`: of the last turn that was added, empty before there is one."""
     if newest_state in MESSAGE_LIVE:
-        return _("The model is still answering. Wait for the end or stop it first.")
+        return _("The model is still answering. Wait until it's done, or stop it.")
     return ""
 
 
@@ -57,7 +57,7 @@ def why_not_answer_more(being_written: int) -> str:
     """`being_written`: the answers of this person."""
     if being_written < ANSWERS_AT_ONCE:
         return ""
-    sentence = _("%d answers of yours are being written, as many as may be at once. Wait for one or stop it first.")
+    sentence = _("You have %d answers in progress, which is the maximum. Wait for one to finish, or stop one.")
     return sentence % ANSWERS_AT_ONCE
 
 
@@ -100,7 +100,7 @@ def check_can_edit_answer(turn: Message) -> None:
 def why_not_branch_off(turn: Message) -> str:
     if turn.role == Role.ASSISTANT and not turn.is_live:
         return ""
-    return _("A new chat can begin with an answer that has ended.")
+    return _("You can start a new chat only from a finished answer.")
 
 
 def check_can_branch_off(turn: Message) -> None:
@@ -118,7 +118,7 @@ def check_can_rate(turn: Message) -> None:
 def why_not_delete_turn(turn: Message, siblings: int) -> str:
     """`siblings`: how many there are, this one among them."""
     if turn.role == Role.ASSISTANT and siblings < 2:
-        return _("A question's only answer is deleted together with the question.")
+        return _("To delete the only answer to a question, delete the question.")
     return ""
 
 
@@ -130,7 +130,7 @@ def why_not_drop_oldest(told: Sequence[UUID]) -> str:
     """`told`: what the model is told up to the question, turn by turn."""
     if len(told) > 1:
         return ""
-    return _("There is nothing older to leave out. Shorten the question or the instructions.")
+    return _("There are no older turns to drop. Shorten the question or the instructions.")
 
 
 def check_can_drop_oldest(told: Sequence[UUID]) -> None:
@@ -140,11 +140,11 @@ def check_can_drop_oldest(told: Sequence[UUID]) -> None:
 def why_not_share(head: Message | None, links: int = 0) -> str:
     """`head`: the last turn of the branch that is shown; `links`: how many there are that work."""
     if head is None:
-        return _("There is nothing to share yet. Write a message first.")
+        return _("There is nothing to share yet. Send a message first.")
     if head.is_live:
         return _("The model is still answering. Share the chat when the answer is complete.")
     if links >= MAX_LINKS:
-        return _("This chat has %d links already. Revoke one first.") % MAX_LINKS
+        return _("This chat already has %d links. Revoke one first.") % MAX_LINKS
     return ""
 
 

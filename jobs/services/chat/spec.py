@@ -46,8 +46,8 @@ def range_remedy(name: str) -> str:
     found = RANGES[name]
     words = {"least": _plain(found.least), "most": _plain(found.most)}
     if found.is_whole:
-        return _("Write a whole number from %(least)s to %(most)s.") % words
-    return _("Write a number from %(least)s to %(most)s.") % words
+        return _("Enter a whole number from %(least)s to %(most)s.") % words
+    return _("Enter a number from %(least)s to %(most)s.") % words
 
 
 def validate(*, system_instruction: str, parameters: Mapping[str, Any]) -> None:
@@ -62,7 +62,7 @@ def find_problems(values: Mapping[str, Any]) -> list[Problem]:
 
 
 def format_remedy() -> str:
-    return _("Choose text, JSON or JSON by a schema.")
+    return _("Choose text, JSON, or JSON with a schema.")
 
 
 def _check_range(name: str, value: Any) -> Iterator[Problem]:
@@ -79,7 +79,7 @@ def _instruction(name: str, text: Any) -> Iterator[Problem]:
 
 def _stop(name: str, stops: Any) -> Iterator[Problem]:
     if len(stops) > MAX_STOPS:
-        yield Problem("too_many", name, _("At most %(count)d stop sequences are taken.") % {"count": MAX_STOPS})
+        yield Problem("too_many", name, _("Use at most %(count)d stop sequences.") % {"count": MAX_STOPS})
     elif any(len(stop) > LONGEST_STOP for stop in stops):
         sentence = _("A stop sequence has at most %(count)d characters.") % {"count": LONGEST_STOP}
         yield Problem("max_length", name, sentence)
@@ -97,7 +97,7 @@ def _response_format(name: str, wanted: Any) -> Iterator[Problem]:
 
 
 def _unknown(name: str, value: Any) -> Iterator[Problem]:
-    yield Problem("unknown", name, _("There is no parameter %(name)s.") % {"name": name})
+    yield Problem("unknown", name, _("Unknown parameter: %(name)s.") % {"name": name})
 
 
 def _plain(number: float) -> str:
@@ -111,18 +111,18 @@ def read_schema(text: str) -> dict[str, Any]:
         schema = json.loads(text, parse_constant=_no_number)
     except json.JSONDecodeError as error:
         words = {"line": error.lineno, "column": error.colno}
-        raise ValueError(_("This is not JSON: look at line %(line)d, column %(column)d.") % words) from None
+        raise ValueError(_("Invalid JSON at line %(line)d, column %(column)d.") % words) from None
     except (ValueError, RecursionError):
-        raise ValueError(_("This is not JSON that every reader understands.")) from None
+        raise ValueError(_("Invalid JSON: a number isn't allowed, or values are nested too deeply.")) from None
     check_schema(schema)
     return dict(schema)
 
 
 def check_schema(schema: Any) -> None:
     if not isinstance(schema, dict):
-        raise ValueError(_("A schema is an object, in braces."))
+        raise ValueError(_("A schema must be a JSON object, in braces."))
     if not is_storable(schema):
-        raise ValueError(_("This holds characters that cannot be kept."))
+        raise ValueError(_("This contains characters that can't be stored."))
     _check_inside(schema, "", 0)
 
 
@@ -145,7 +145,7 @@ def _check_inside(schema: Any, where: str, depth: int) -> None:
     if isinstance(schema, bool):
         return
     if not isinstance(schema, dict):
-        raise ValueError(_("%(place)s must be a schema, which is an object.") % {"place": place})
+        raise ValueError(_("%(place)s must be a schema object.") % {"place": place})
     if depth > DEEPEST_SCHEMA:
         raise ValueError(_("The schema is nested too deeply at %(place)s.") % {"place": place})
     for problem, key in _problems(schema):

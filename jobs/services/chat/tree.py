@@ -163,7 +163,7 @@ def edit(question: Message, *, key: UUID, text: str) -> Message:
         policies.check_can_edit_question(old)
         pictures = old.attachments
         if not text and not pictures:
-            raise NotAllowedNow(_("Write a message first."))
+            raise NotAllowedNow(_("Enter a message."))
         return conversations.waiting(
             row, key, conversations.question_of(row, old.parent_id, text, conversations.next_ordinal(row)), pictures
         )
@@ -179,7 +179,7 @@ def edit_answer(answer: Message, *, key: UUID, text: str, continues: bool = Fals
     def make(row: Conversation, old: Message) -> Message:
         policies.check_can_edit_answer(old)
         if not text:
-            raise NotAllowedNow(_("Write the answer first."))
+            raise NotAllowedNow(_("Enter an answer."))
         if text == old.content.strip() and not continues:
             return old
         begun: dict[str, Any] = {"content": text, "html": markdown.answer(text), "is_edited": True}
@@ -240,12 +240,12 @@ def _once(
             conversations.require_rest(row)
             old = row.messages.filter(pk=message.pk).first()
             if old is None:
-                raise NotAllowedNow(_("This turn was deleted or replaced. Look at the conversation again."))
+                raise NotAllowedNow(_("This turn was deleted or replaced. Check the conversation."))
             answer = make(row, old)
             live.notify(row.owner_id, f"chat-{row.pk}")
             return answer
     except (IntegrityError, Conversation.DoesNotExist):
-        raise NotAllowedNow(_("Another message was sent at the same moment. Look at the conversation again.")) from None
+        raise NotAllowedNow(_("Another message was sent at the same time. Check the conversation.")) from None
 
 
 def _drop(answer: Message) -> None:

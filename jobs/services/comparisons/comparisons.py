@@ -109,7 +109,7 @@ def send(comparison: Comparison, *, key: UUID, text: str, pictures: Sequence[Pic
     comparison change places."""
     text = text.replace("\x00", "").strip()
     if not text and not pictures:
-        raise NotAllowedNow(_("Write a message first."))
+        raise NotAllowedNow(_("Enter a message."))
     try:
         with transaction.atomic():
             columns = _lock(comparison)
@@ -119,7 +119,7 @@ def send(comparison: Comparison, *, key: UUID, text: str, pictures: Sequence[Pic
             audit.record("comparison.send", comparison)
             return answers
     except IntegrityError:
-        raise NotAllowedNow(_("Another message was sent at the same moment. Look at the answers again.")) from None
+        raise NotAllowedNow(_("Another message was sent at the same time. Check the answers.")) from None
 
 
 def keep_draft(comparison: Comparison, text: str, key: UUID) -> None:
@@ -138,13 +138,13 @@ def _append_turns(
     comparison: Comparison, columns: list[Conversation], key: UUID, text: str, pictures: Sequence[Picture]
 ) -> list[Message]:
     if Message.objects.filter(conversation__in=columns).live().exists():
-        raise NotAllowedNow(_("A model is still answering. Wait for the end or stop it first."))
+        raise NotAllowedNow(_("A model is still answering. Wait until it's done, or stop it."))
     if comparison.blind and not _is_begun(columns):
         _shuffle(columns)
     endpoints = _lock_endpoints(columns)
     ready = [endpoint for endpoint in endpoints.values() if not _problem(endpoint)]
     if not ready:
-        raise NotAllowedNow(_("None of these endpoints answers now. Look at them, or start another comparison."))
+        raise NotAllowedNow(_("None of these endpoints is ready. Check them, or start another comparison."))
     for endpoint in ready:
         _require_sendable(comparison, endpoint, pictures)
         lifetime.note_request(endpoint, timezone.now())
@@ -184,9 +184,7 @@ def _require_sendable(comparison: Comparison, endpoint: Endpoint, pictures: Sequ
     except NotAllowedNow:
         if not is_hidden(comparison):
             raise
-        raise NotAllowedNow(
-            _("One of these models cannot be sent these pictures. Remove some, or all of them.")
-        ) from None
+        raise NotAllowedNow(_("One of these models can't accept these images. Remove some or all of them.")) from None
 
 
 def _shuffle(columns: list[Conversation]) -> None:

@@ -27,7 +27,7 @@ def check_can_compare(columns: int) -> None:
 
 def why_not_set_up(is_begun: bool) -> str:
     """Its columns, and whether it is blind."""
-    return _("The comparison has begun. Start another one with other columns.") if is_begun else ""
+    return _("This comparison has already started. To use other columns, start a new one.") if is_begun else ""
 
 
 def check_can_set_up(is_begun: bool) -> None:
@@ -35,7 +35,7 @@ def check_can_set_up(is_begun: bool) -> None:
 
 
 def why_not_add_column(columns: int, is_begun: bool) -> str:
-    too_many = _("Four columns at most are compared.") if columns >= MAX_COLUMNS else ""
+    too_many = _("You can compare at most four columns.") if columns >= MAX_COLUMNS else ""
     return why_not_set_up(is_begun) or too_many
 
 
@@ -44,7 +44,7 @@ def check_can_add_column(columns: int, is_begun: bool) -> None:
 
 
 def why_not_remove_column(columns: int, is_begun: bool) -> str:
-    too_few = _("A comparison has two columns at least.") if columns <= MIN_COLUMNS else ""
+    too_few = _("A comparison needs at least two columns.") if columns <= MIN_COLUMNS else ""
     return why_not_set_up(is_begun) or too_few
 
 
@@ -54,7 +54,7 @@ def check_can_remove_column(columns: int, is_begun: bool) -> None:
 
 def why_not_tell_apart(is_hidden: bool) -> str:
     """Anything that would tell which model is which: in a blind comparison it waits for the vote."""
-    return _("Which model is which is hidden until you have voted.") if is_hidden else ""
+    return _("Model names are hidden until you vote.") if is_hidden else ""
 
 
 def check_can_tell_apart(is_hidden: bool) -> None:
@@ -62,7 +62,7 @@ def check_can_tell_apart(is_hidden: bool) -> None:
 
 
 def why_not_export(board: Board) -> str:
-    return _("The file would tell which model is which. Vote first, or show the names.") if board.is_hidden else ""
+    return _("The file would reveal the model names. Vote first, or show the names.") if board.is_hidden else ""
 
 
 def check_can_export(board: Board) -> None:
@@ -80,7 +80,7 @@ def why_not_ask(endpoint: Endpoint | None) -> str:
 
 
 def why_not_vote(board: Board) -> str:
-    return "" if board.can_vote else _("Vote when every model has ended its answer.")
+    return "" if board.can_vote else _("You can vote after every model has finished its answer.")
 
 
 def check_can_vote(board: Board) -> None:
@@ -95,7 +95,7 @@ def why_not_vote_for(board: Board, winner: UUID | None) -> str:
     if winner and not any(column.talk.pk == winner and column.has_answered for column in board.columns):
         return _("This model gave no answer.")
     if board.comparison.blind and board.vote and board.vote.winner_id != winner:
-        return _("You have voted in this round already.")
+        return _("You already voted in this round.")
     return ""
 
 
@@ -108,5 +108,5 @@ def why_not_add_row(answer: Message, branch: Iterable[Message]) -> str:
     if answer.is_live:
         return _("The model is still answering.")
     if any(turn.has_pictures for turn in branch):
-        return _("This conversation has pictures. The models that can be tuned here learn from text only.")
+        return _("This conversation has images. The models that can be tuned here learn from text only.")
     return ""

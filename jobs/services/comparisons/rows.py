@@ -47,7 +47,7 @@ def add(answer: Message, *, key: UUID, text: str, dataset: Dataset | None = None
             return _save(owner, base, name, data, {KEY: str(key), ANSWER: str(answer.pk)})
         except Superseded:
             continue
-    raise NotAllowedNow(_("The dataset was changed at the same moment. Try again."))
+    raise NotAllowedNow(_("The dataset was changed at the same time. Try again."))
 
 
 def why_not(answer: Message) -> str:
@@ -61,7 +61,7 @@ def conversation_of(answer: Message, text: str) -> list[Turn]:
     if reason := why_not(answer):
         raise NotAllowedNow(reason)
     if not text:
-        raise NotAllowedNow(_("Write the answer that a model should learn."))
+        raise NotAllowedNow(_("Enter the answer that a model should learn."))
     branch = turns(talk, Tree(talk), answer.pk)
     system = talk.system_instruction.strip()
     said: list[Turn] = [("system", system)] if system else []
@@ -76,8 +76,8 @@ def line_of(said: list[Turn], base: Dataset | None) -> bytes:
     if row is None:
         raise NotAllowedNow(
             _(
-                "The rows of this dataset are a prompt and a completion. A conversation with several questions or with "
-                "system instructions does not fit in. Choose another dataset."
+                "Each row of this dataset is a prompt and a completion. A conversation with several questions "
+                "or with system instructions doesn't fit. Choose another dataset."
             )
         )
     data = json.dumps(row, ensure_ascii=False).encode()
@@ -100,13 +100,15 @@ def _row(said: list[Turn], kind: str) -> dict[str, Any] | None:
 def _latest(dataset: Dataset) -> Dataset:
     found = Dataset.objects.filter(family=dataset.family, is_latest=True).first()
     if found is None or not found.is_usable:
-        raise NotAllowedNow(_("Rows can be added to a dataset without problems only. Choose another one."))
+        raise NotAllowedNow(_("You can add rows only to a dataset without problems. Choose another one."))
     return found
 
 
 def _require_new(owner: User, name: str) -> None:
     if versions.by_name(owner, name).exists():
-        raise NotAllowedNow(_("You already have a dataset with this name. Choose it in the list, or another name."))
+        raise NotAllowedNow(
+            _("You already have a dataset with this name. Choose it from the list, or enter another name.")
+        )
 
 
 def _holds(dataset: Dataset, data: bytes) -> bool:

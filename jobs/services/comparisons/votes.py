@@ -37,7 +37,7 @@ def vote(comparison: Comparison, *, number: int, winner: Conversation | None) ->
         row = Comparison.objects.select_for_update().get(pk=comparison.pk)
         board = comparison_board.load(row)
         if number != board.round:
-            raise NotAllowedNow(_("Another message was sent meanwhile. Look at the answers again."))
+            raise NotAllowedNow(_("Another message was sent in the meantime. Check the answers."))
         policies.check_can_vote_for(board, winner.pk if winner else None)
         made = Vote.objects.update_or_create(comparison=row, round=number, defaults={"winner": winner})[0]
         live.notify(row.owner_id, *(f"chat-{column.talk.pk}" for column in board.columns))

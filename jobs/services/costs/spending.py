@@ -210,15 +210,11 @@ def _why_not(found: SpendingLimits, user: User, usd: Usd) -> str:
         return "" if found.allows_unknown else _unknown()
     rows = SpendingReservation.objects.filter(day=day_of(timezone.now()))
     if found.person_usd is not None and (used := _use(rows.filter(user=user)).usd) + usd > found.person_usd:
-        sentence = _(
-            "This is estimated at $%(asked)s. You have used $%(used)s of the $%(limit)s that each person may spend in "
-            "a day."
-        )
+        sentence = _("The estimate is $%(asked)s. You have used $%(used)s of your daily limit of $%(limit)s.")
         return joined(sentence % _words(usd, used, found.person_usd), _remedy())
     if found.console_usd is not None and (used := _use(rows).usd) + usd > found.console_usd:
         sentence = _(
-            "This is estimated at $%(asked)s. $%(used)s of the $%(limit)s that everybody together may spend in a day "
-            "is used."
+            "The estimate is $%(asked)s. Together, everyone has used $%(used)s of the daily limit of $%(limit)s."
         )
         return joined(sentence % _words(usd, used, found.console_usd), _remedy())
     return ""
@@ -226,15 +222,15 @@ def _why_not(found: SpendingLimits, user: User, usd: Usd) -> str:
 
 def _unknown() -> str:
     return _(
-        "The price of this is not known, and there is a spending limit. Choose a model and a machine with a known "
-        "price, or ask an administrator to allow unknown prices."
+        "The price is unknown, and there is a spending limit. Choose a model and a machine with a known price, or "
+        "ask an administrator to allow unknown prices."
     )
 
 
 def _remedy() -> str:
     sentence = _(
-        "Choose something that costs less, or try again after midnight (%(zone)s), when the limit renews. An "
-        "administrator can raise it."
+        "Choose something that costs less, or try again after midnight (%(zone)s), when the limit resets. An "
+        "administrator can raise the limit."
     )
     return sentence % {"zone": settings.TIME_ZONE}
 

@@ -40,11 +40,11 @@ def description_remedy(length: int) -> str:
 
 
 def share_remedy() -> str:
-    return _("Write a whole number from %(least)s to %(most)s.") % {"least": MIN_SHARE, "most": MAX_SHARE}
+    return _("Enter a whole number from %(least)s to %(most)s.") % {"least": MIN_SHARE, "most": MAX_SHARE}
 
 
 def seed_remedy() -> str:
-    return _("Write a whole number from %(least)s to %(most)s.") % {"least": 0, "most": LARGEST_SEED}
+    return _("Enter a whole number from %(least)s to %(most)s.") % {"least": 0, "most": LARGEST_SEED}
 
 
 def _name(field: str, text: str) -> Iterator[Problem]:

@@ -45,7 +45,7 @@ class DeployWithEndpoint(Deployment):
         except NotFound:
             return None
         if not is_ours(self.row, found.labels):
-            raise Foreign(_("The endpoint id %s is taken by another endpoint. Deploy again.") % found.name)
+            raise Foreign(_("The endpoint ID %s is already in use. Deploy again.") % found.name)
         return {"resource_name": self.name}, []
 
     def prepare(self) -> Callable[[], Mapping[str, Any]]:
@@ -83,7 +83,7 @@ class DeployToExisting(Deployment):
         self.traffic = traffic.read_split(remote)
         if found := on(remote, self.row):
             if not _serves(found, self.row):
-                raise Foreign(_("The deployed model id %s is taken by another model. Deploy again.") % found.id)
+                raise Foreign(_("The deployed model ID %s is already in use. Deploy again.") % found.id)
             return {}, []
         running = deployment.find_deployment(remote.name) if self.row.phase in UNSURE else None
         return ({"operation_name": running.name}, []) if running and not running.done else None

@@ -74,15 +74,15 @@ def _insert(model: DeployedModel) -> None:
         with transaction.atomic():
             model.save(force_insert=True)
     except IntegrityError:
-        raise KeyReused(_("This form was sent before. Open it again.")) from None
+        raise KeyReused(_("This form was already submitted. Open it again.")) from None
     words = {"model": model.display_name, "share": model.share}
-    row_claim.record(model, EventLevel.INFO, _("You asked for %(model)s with %(share)d %% of the traffic.") % words)
+    row_claim.record(model, EventLevel.INFO, _("You asked for %(model)s with %(share)d%% of the traffic.") % words)
     notify(model)
 
 
 def _same(model: DeployedModel, request_hash: str) -> DeployedModel:
     if model.request_hash != request_hash:
-        raise KeyReused(_("This form was sent before with other settings. Open it again."))
+        raise KeyReused(_("This form was already submitted with other settings. Open it again."))
     return model
 
 
@@ -99,7 +99,7 @@ def _check(spec: DeployedModelSpec) -> None:
 def check_own(owner: User, job: TuningJob | None, folder: str) -> None:
     """What is to be deployed is this person's own, or shared with them; what is not there is refused alike."""
     if job and job.owner_id != owner.pk:
-        raise NotAllowedNow(_("You have no such tuned model. Choose one of the list."))
+        raise NotAllowedNow(_("You don't have this tuned model. Choose one from the list."))
     if folder:
         storage_policies.check_can_read(owner, folder)
 
@@ -132,7 +132,7 @@ def undeploy(endpoint: Endpoint, deployed_model_id: str, split: Mapping[str, int
         there = DeployedModel.objects.select_for_update().filter(endpoint=row, deployed_model_id=deployed_model_id)
         model: DeployedModel | None = there.first()
         if model is None:
-            words = _("This model was not deployed from this console, or has gone. Look at the page again.")
+            words = _("This model wasn't deployed from this console or no longer exists. Reload the page.")
             raise NotAllowedNow(words)
         if model.state not in (DeployedState.READY, DeployedState.DEPLOYING):
             return model

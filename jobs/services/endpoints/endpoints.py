@@ -212,7 +212,7 @@ def artifact_uri(job: TuningJob, checkpoint: str = "") -> str:
 
 def _same(endpoint: Endpoint, request_hash: str) -> Endpoint:
     if endpoint.request_hash != request_hash:
-        raise KeyReused(_("This form was sent before with other settings. Open the endpoint, or deploy again."))
+        raise KeyReused(_("This form was already submitted with other settings. Open the endpoint, or deploy again."))
     return endpoint
 
 

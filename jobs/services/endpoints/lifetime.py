@@ -55,7 +55,11 @@ def extend(endpoint: Endpoint, *, seen: datetime) -> bool:
         row.undeploy_at = min(max(row.undeploy_at, now) + timedelta(hours=row.lease_hours), longest)
         _reserve(row, before, now, key=uuid5(row.pk, f"extend {seen.isoformat()}"))
         hours = row.lease_hours
-        _keep(row, ngettext("You extended the lease by %d hour.", "You extended the lease by %d hours.", hours) % hours)
+        _keep(
+            row,
+            ngettext("You extended the time limit by %d hour.", "You extended the time limit by %d hours.", hours)
+            % hours,
+        )
         audit.record("endpoint.extend", row, facts={"hours": hours})
     endpoint.refresh_from_db()
     return True
@@ -75,15 +79,15 @@ def _keep(row: Endpoint, sentence: str) -> None:
 def _sentence(row: Endpoint) -> str:
     hours = row.lease_hours or 0
     if row.lease_kind == LeaseKind.FIXED:
-        words = ngettext("You gave it a lease of %d hour.", "You gave it a lease of %d hours.", hours)
+        words = ngettext("You set a time limit of %d hour.", "You set a time limit of %d hours.", hours)
     elif row.lease_kind == LeaseKind.IDLE:
         words = ngettext(
-            "It is to be undeployed after %d hour without requests.",
-            "It is to be undeployed after %d hours without requests.",
+            "You set it to undeploy after %d hour without requests.",
+            "You set it to undeploy after %d hours without requests.",
             hours,
         )
     else:
-        return _("You took its lease away.")
+        return _("You removed the time limit.")
     return words % hours
 
 
@@ -101,7 +105,7 @@ def why_no_time_left(endpoint: Endpoint, now: datetime) -> str:
     """Of a fixed lease, which nobody's questions make longer: an answer that is being written still ends."""
     if endpoint.lease_kind != LeaseKind.FIXED or not _is_over(endpoint, now):
         return ""
-    return _("The lease of the endpoint %(name)s is over. Extend it to write further.") % {
+    return _("The time limit of the endpoint %(name)s has ended. To continue, extend it.") % {
         "name": endpoint.display_name
     }
 
@@ -137,9 +141,9 @@ def _reason(row: Endpoint) -> str:
     hours = row.lease_hours or 0
     if row.lease_kind == LeaseKind.IDLE:
         words = ngettext(
-            "Undeployed by its lease: no request for %d hour.",
-            "Undeployed by its lease: no request for %d hours.",
+            "Undeployed by its time limit: no requests for %d hour.",
+            "Undeployed by its time limit: no requests for %d hours.",
             hours,
         )
         return words % hours
-    return _("Undeployed by its lease: the time that you gave it is over.")
+    return _("Undeployed because its time limit ended.")

@@ -69,7 +69,7 @@ def _begin(claimed: Claim[DeployedModel]) -> Outcome:
     if row.comes_with_endpoint:
         return _submit(claimed)
     if row.endpoint.state != EndpointState.READY:
-        return _fail(claimed, "FAILED_PRECONDITION", _("The endpoint is not ready any more."))
+        return _fail(claimed, "FAILED_PRECONDITION", _("The endpoint is no longer ready."))
     if row.operation_name:
         return _follow_upload(claimed)
     return _submit(claimed) if row.model_resource_name else _upload(claimed)
@@ -142,7 +142,7 @@ def _stage(row: DeployedModel) -> str:
 def _look_deploying(claimed: Claim[DeployedModel]) -> Outcome:
     row, remote = claimed.row, get(claimed.row)
     if remote is None:
-        return missing(claimed, _fail(claimed, "NOT_FOUND", _("It is gone from Vertex AI. Deploy it again.")))
+        return missing(claimed, _fail(claimed, "NOT_FOUND", _("It no longer exists in Vertex AI. Deploy it again.")))
     found = on(remote, row)
     if found and (found.available_replicas != 0 or found.is_asleep):
         return _ready(claimed, remote, found)
@@ -152,7 +152,9 @@ def _look_deploying(claimed: Claim[DeployedModel]) -> Outcome:
     if deployment and not deployment.done:
         return Outcome(poll_seconds(), {"operation_name": deployment.name, "stage": deployment.stage})
     if claimed.now - (row.submit_started_at or row.created_at) > PATIENCE:
-        return _fail(claimed, "DEADLINE_EXCEEDED", _("No model was deployed within two hours. Delete it, try again."))
+        return _fail(
+            claimed, "DEADLINE_EXCEEDED", _("The model wasn't deployed within two hours. Delete it and try again.")
+        )
     return Outcome(poll_seconds(), {"empty_looks": 0, "notice": ""})
 
 
@@ -176,7 +178,7 @@ def _ready_words(row: DeployedModel, remote: RemoteEndpoint, found: RemoteDeploy
     if row.comes_with_endpoint:
         return _("The endpoint %s is ready.") % row.endpoint.display_name
     words = {"model": row.display_name, "share": traffic.read_split(remote)[found.id]}
-    return _("%(model)s is deployed and gets %(share)d %% of the traffic.") % words
+    return _("%(model)s is deployed and gets %(share)d%% of the traffic.") % words
 
 
 def _look_ready(claimed: Claim[DeployedModel]) -> Outcome:
@@ -227,7 +229,7 @@ def settle_undeployed(claimed: Claim[DeployedModel], remote: RemoteEndpoint | No
 
 def _not_deployed(claimed: Claim[DeployedModel], error: RemoteError) -> Outcome:
     """This machine is the only one that a local Vertex AI has."""
-    local = _("%s. Put that right on the machine that serves it, then deploy again.")
+    local = _("%s. Fix this on the machine that serves the model, then deploy again.")
     elsewhere = _("%s. Choose another machine or region, or deploy again.")
     sentence = (local if settings.VERTEX_API_ENDPOINT else elsewhere) % error.message.rstrip(".")
     return _fail(claimed, error.code, sentence)
@@ -255,7 +257,7 @@ def _forget_model(row: DeployedModel) -> list[Event]:
     except NotFound:
         return []
     except Refused as error:
-        return [(EventLevel.WARNING, _("Its model stays in Vertex AI: %s") % error)]
+        return [(EventLevel.WARNING, _("Its model remains in Vertex AI: %s") % error)]
     except VertexError:
         return []
     return []

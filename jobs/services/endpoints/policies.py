@@ -15,7 +15,7 @@ ON_IT = frozenset({DeployedState.DEPLOYING, DeployedState.READY})
 
 def why_not_undeploy(endpoint: Endpoint) -> str:
     if endpoint.state == EndpointState.UNDEPLOYING or endpoint.wanted == EndpointState.UNDEPLOYED:
-        return _("The model is undeployed or about to be.")
+        return _("The model is already undeployed or being undeployed.")
     if endpoint.state not in SERVING:
         return _("Nothing is deployed on this endpoint. Delete it if you do not need it.")
     return ""
@@ -27,7 +27,7 @@ def why_not_delete(endpoint: Endpoint) -> str:
 
 
 def why_not_deploy_again(endpoint: Endpoint) -> str:
-    return "" if endpoint.state in OVER else _("The model is deployed here already, or on its way.")
+    return "" if endpoint.state in OVER else _("The model is already deployed here or being deployed.")
 
 
 def why_not_set_lease(endpoint: Endpoint) -> str:
@@ -40,7 +40,7 @@ def why_not_extend(endpoint: Endpoint) -> str:
     has_end = endpoint.undeploy_at is not None and endpoint.lease_hours is not None
     if endpoint.state == EndpointState.READY and has_end:
         return ""
-    return _("There is no lease to extend. Look at the endpoint again.")
+    return _("There is no time limit to extend. Reload the page.")
 
 
 def why_not_scale(model: DeployedModel) -> str:
@@ -55,7 +55,7 @@ def why_not_change_models(endpoint: Endpoint) -> str:
     if endpoint.state != EndpointState.READY:
         return _("The endpoint is not ready.")
     if endpoint.deployed_models.transient().exists():
-        return _("A model is being deployed here or undeployed. Wait until that has ended.")
+        return _("A model is being deployed or undeployed here. Wait until it's done.")
     return ""
 
 
@@ -66,9 +66,9 @@ def why_not_add_model(endpoint: Endpoint) -> str:
 def why_no_room(endpoint: Endpoint) -> str:
     """For another model on an endpoint whose models may be changed."""
     if endpoint.traffic_asked_at:
-        return _("The shares of traffic are being changed. Wait until that has ended.")
+        return _("The traffic split is being changed. Wait until it's done.")
     if len(endpoint.traffic) >= MAX_MODELS:
-        return _("An endpoint takes at most %d models.") % MAX_MODELS
+        return _("An endpoint can have at most %d models.") % MAX_MODELS
     return ""
 
 
@@ -81,7 +81,7 @@ def why_not_undeploy_model(model: DeployedModel) -> str:
     if reason := why_not_change_models(endpoint):
         return reason
     if set(endpoint.traffic) <= {model.deployed_model_id}:
-        return _("It is the only model on this endpoint. Undeploy the endpoint.")
+        return _("This is the only model on the endpoint. Undeploy the endpoint instead.")
     others = endpoint.deployed_models.filter(state=DeployedState.READY).exclude(pk=model.pk)
     if not others.filter(deployed_model_id__in=endpoint.traffic).exists():
         return _("The other models were deployed outside this console. Undeploy this one there, too.")

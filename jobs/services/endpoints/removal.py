@@ -90,7 +90,7 @@ def _delete_models(claimed: Claim[Endpoint]) -> Outcome:
     except NotFound:
         return Outcome(NOW, also=also)
     except Refused as error:
-        return Outcome(NOW, {"notice": _("Its model stays in Vertex AI: %s") % error}, also=also)
+        return Outcome(NOW, {"notice": _("Its model remains in Vertex AI: %s") % error}, also=also)
     return Outcome(NOW, {"operation_name": operation, "notice": ""}, also=also)
 
 

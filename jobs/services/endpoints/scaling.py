@@ -37,7 +37,7 @@ def ask(model: DeployedModel, *, minimum: int, maximum: int) -> bool:
         row.min_replicas, row.max_replicas = minimum, maximum
         row.replicas_asked_at = row.next_check_at = timezone.now()
         row.save(update_fields=["min_replicas", "max_replicas", "replicas_asked_at", "next_check_at", "updated_at"])
-        record(row, EventLevel.INFO, _("You asked for %s replicas.") % words(minimum, maximum))
+        record(row, EventLevel.INFO, _("You requested this number of replicas: %s.") % words(minimum, maximum))
         audit.record("endpoint.scale", endpoint, facts={"minimum": minimum, "maximum": maximum})
     model.refresh_from_db()
     return True
@@ -68,7 +68,7 @@ def change(claimed: Claim[DeployedModel], model: RemoteDeployedModel) -> Outcome
     """Sends what is wanted, unless it is so already."""
     row = claimed.row
     if model.min_replicas is None:
-        return settle_refused(claimed, _("It does not run on machines of its own."))
+        return settle_refused(claimed, _("The model doesn't run on dedicated machines."))
     if not differs(row, model):
         return settle_changed(claimed)
     try:
@@ -89,7 +89,7 @@ def settle(claimed: Claim[DeployedModel], error: RemoteError | None) -> Outcome:
 
 def settle_changed(claimed: Claim[DeployedModel]) -> Outcome:
     row = claimed.row
-    sentence = _("It runs with %s replicas now.") % words(row.min_replicas, row.max_replicas)
+    sentence = _("Current number of replicas: %s.") % words(row.min_replicas, row.max_replicas)
     return _settle(row, (EventLevel.INFO, sentence))
 
 

@@ -28,11 +28,11 @@ def find_problems(values: Values) -> list[Problem]:
 
 
 def replicas_remedy() -> str:
-    return _("Write a whole number from 1 to %(most)d.") % {"most": MAX_REPLICAS}
+    return _("Enter a whole number from 1 to %(most)d.") % {"most": MAX_REPLICAS}
 
 
 def hours_remedy() -> str:
-    return _("Write a whole number of hours from 1 to %(most)d.") % {"most": LONGEST_LEASE}
+    return _("Enter a whole number of hours from 1 to %(most)d.") % {"most": LONGEST_LEASE}
 
 
 def _name(values: Values) -> Iterator[Problem]:
@@ -52,7 +52,7 @@ def _replicas(values: Values) -> Iterator[Problem]:
     for name in wrong:
         yield Problem("out_of_range", name, replicas_remedy())
     if not wrong and values["max_replicas"] < values["min_replicas"]:
-        yield Problem("below_minimum", "max_replicas", _("The maximum must not be smaller than the minimum."))
+        yield Problem("below_minimum", "max_replicas", _("The maximum can't be smaller than the minimum."))
 
 
 def _lease(values: Values) -> Iterator[Problem]:
@@ -61,7 +61,7 @@ def _lease(values: Values) -> Iterator[Problem]:
     if not kind and hours is None:
         return
     if kind not in LeaseKind.values:
-        yield Problem("invalid_choice", "lease_kind", _("Choose when the model is undeployed."))
+        yield Problem("invalid_choice", "lease_kind", _("Select when the model is undeployed."))
     elif not is_whole(hours, LONGEST_LEASE):
         yield Problem("out_of_range", "lease_hours", hours_remedy())
 

@@ -73,8 +73,8 @@ def _follow_remote(claimed: Claim[Endpoint], remote: RemoteEndpoint) -> Outcome:
 def _without_replicas(models: Sequence[RemoteDeployedModel]) -> str:
     told = next((model.message for model in models if model.message), "")
     if told:
-        return _("No replica is running at the moment. Vertex AI says: %s") % told
-    return _("No replica is running at the moment; Vertex AI may be starting one.")
+        return _("No replica is running right now. Vertex AI reports: %s") % told
+    return _("No replica is running right now. Vertex AI might be starting one.")
 
 
 def _rest(claimed: Claim[Endpoint]) -> Outcome:

@@ -31,7 +31,7 @@ def ask(endpoint: Endpoint, split: Mapping[str, int]) -> bool:
         row.traffic_wanted = dict(split)
         row.traffic_asked_at = row.next_check_at = timezone.now()
         row.save(update_fields=["traffic_wanted", "traffic_asked_at", "next_check_at", "updated_at"])
-        record(row, EventLevel.INFO, _("You asked for these shares of traffic: %s.") % words(row, split))
+        record(row, EventLevel.INFO, _("You asked for this traffic split: %s.") % words(row, split))
         audit.record("endpoint.traffic", row)
     endpoint.refresh_from_db()
     return True
@@ -39,7 +39,7 @@ def ask(endpoint: Endpoint, split: Mapping[str, int]) -> bool:
 
 def words(endpoint: Endpoint, split: Mapping[str, int]) -> str:
     known = names(endpoint)
-    return ", ".join(f"{known.get(key, key)} {share} %" for key, share in split.items())
+    return ", ".join(f"{known.get(key, key)} {share}%" for key, share in split.items())
 
 
 def names(endpoint: Endpoint) -> dict[str, str]:
@@ -52,7 +52,7 @@ def answering_model(endpoint: Endpoint, deployed_model_id: str) -> str:
     if len(endpoint.traffic) < 2:
         return ""
     name = names(endpoint).get(deployed_model_id, deployed_model_id)
-    return f"{endpoint.display_name} · {name or _('model unknown: the server did not tell')}"[:300]
+    return f"{endpoint.display_name} · {name or _('unknown model')}"[:300]
 
 
 def read_split(remote: RemoteEndpoint) -> dict[str, int]:
@@ -64,17 +64,17 @@ def change(claimed: Claim[Endpoint], remote: RemoteEndpoint) -> Outcome:
     """Sends what is wanted, unless it is so already."""
     row, now = claimed.row, read_split(remote)
     if set(row.traffic_wanted) != set(now):
-        return _settle_refused(row, now, _("The models on the endpoint changed meanwhile."))
+        return _settle_refused(row, now, _("The models on the endpoint changed in the meantime."))
     if row.traffic_wanted != now:
         try:
             get_gateway().deployment.share_traffic(row.resource_name, row.traffic_wanted)
         except Refused as error:
             return _settle_refused(row, now, str(error))
     changes: dict[str, Any] = {"traffic": row.traffic_wanted, "traffic_asked_at": None, "notice": ""}
-    sentence = _("Traffic is shared so now: %s.") % words(row, row.traffic_wanted)
+    sentence = _("The traffic split is now: %s.") % words(row, row.traffic_wanted)
     return Outcome(NOW, changes, [(EventLevel.INFO, sentence)])
 
 
 def _settle_refused(row: Endpoint, now: dict[str, int], reason: str) -> Outcome:
-    sentence = _("The shares of traffic were not changed: %s") % reason
+    sentence = _("The traffic split wasn't changed: %s") % reason
     return Outcome(NOW, {"traffic": now, "traffic_asked_at": None}, [(EventLevel.WARNING, sentence)])

@@ -13,7 +13,7 @@ NEW = "0"
 
 def check(split: Mapping[str, int], ids: set[str]) -> None:
     if set(split) != ids:
-        raise NotAllowedNow(_("The models on this endpoint changed meanwhile. Look at their shares again."))
+        raise NotAllowedNow(_("The models on this endpoint changed in the meantime. Check the traffic split."))
     if reason := why_not_use(split):
         raise NotAllowedNow(reason)
 
@@ -23,7 +23,7 @@ def why_not_use(split: Mapping[str, int]) -> str:
     if not all(map(is_share, split.values())):
         return share_remedy()
     if (total := sum(split.values())) != ALL:
-        return _("The shares must add up to 100 %%. Together they are %(total)d %%.") % {"total": total}
+        return _("The traffic split must add up to 100%%. It adds up to %(total)d%%.") % {"total": total}
     return ""
 
 
@@ -32,7 +32,7 @@ def is_share(value: Any) -> bool:
 
 
 def share_remedy() -> str:
-    return _("Write a whole number from 0 to 100.")
+    return _("Enter a whole number from 0 to 100.")
 
 
 def scale_split(split: Mapping[str, int], total: int) -> dict[str, int]:

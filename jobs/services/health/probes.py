@@ -88,7 +88,7 @@ def _run(probe: Callable[[Found], None]) -> Found:
     except Exception as error:
         logger.exception("A probe failed by itself")
         found.state = ServiceState.UNKNOWN
-        found.detail = _("The check itself failed: %s. The log of the worker says more.") % type(error).__name__
+        found.detail = _("The check itself failed: %s. For details, see the worker's log.") % type(error).__name__
     if found.latency_ms is None and found.steps:
         found.latency_ms = round(1000 * (time.perf_counter() - began))
     return found
@@ -154,7 +154,7 @@ def _round_trip(found: Found) -> None:
     try:
         with _step(found, "read"):
             if bucket.read_text(uri, 1000) != content:
-                raise VertexError(_("What was written to the bucket is not what is read from it. Check once more."))
+                raise VertexError(_("The data read from the bucket differs from the data written to it. Check again."))
     finally:
         with _step(found, "delete"):
             bucket.delete(uri)
@@ -220,12 +220,14 @@ def clock(found: Found) -> None:
     result = ProbeResult.objects.filter(name="vertex").first()
     skew = result.facts.get("skew") if result else None
     if skew is None:
-        found.state, found.detail = ServiceState.UNKNOWN, _("Vertex AI did not tell the time.")
+        found.state, found.detail = ServiceState.UNKNOWN, _("Vertex AI didn't report the time.")
         return
     found.facts["skew"] = skew
     if abs(skew) > SKEW_SHOWN:
         found.state = ServiceState.FAILED if abs(skew) > SKEW_REFUSED else ServiceState.WARNING
-        found.detail = _("The clock of this machine differs from Google's by %(seconds)d seconds.") % {"seconds": skew}
+        found.detail = _("The clock of this machine differs from the clock of Vertex AI by %(seconds)d seconds.") % {
+            "seconds": skew
+        }
 
 
 FILES_STEPS = ("write", "read", "delete")
@@ -253,7 +255,7 @@ def _read_back(name: str, content: bytes) -> None:
     except FileNotFoundError:
         read = b""
     if read != content:
-        raise StoreUnavailable(_("What was written to the file store is not what is read from it. Check once more."))
+        raise StoreUnavailable(_("The data read from the file store differs from the data written to it. Check again."))
 
 
 PROBES: dict[str, Callable[[Found], None]] = {"storage": storage, "vertex": vertex, "clock": clock, "files": files}

@@ -62,7 +62,7 @@ def lacks() -> str:
         return _("Unknown: the database does not answer.")
     if (APP, _newest()) in applied:
         return ""
-    return _("The database does not have the tables of this version yet. Run: manage.py migrate")
+    return _("The database doesn't have the tables for this version yet. Run: manage.py migrate")
 
 
 @cache

@@ -110,7 +110,7 @@ def broker(now: datetime) -> Service:
             return Service("broker", ServiceState.FAILED, _("The broker does not answer."), checked_at=now)
     found = Service("broker", ServiceState.OK, "", {"queues": waiting}, now, latency)
     if max(waiting.values()) > LONG_QUEUE:
-        return replace(found, state=ServiceState.WARNING, problem=_("Many messages wait to be read by a worker."))
+        return replace(found, state=ServiceState.WARNING, problem=_("Many messages are waiting for a worker."))
     return found
 
 
@@ -175,7 +175,7 @@ def worker(beat: Heartbeat | None, found: list[ProcessReport], now: datetime) ->
     if problem := _differs(facts["version"]) or _some_silent(workers, now):
         return replace(service, state=ServiceState.WARNING, problem=problem)
     if facts["waiting"] > WAITS_LONG.total_seconds():
-        text = _("Work has waited for %(seconds)d seconds: the worker does not keep up.")
+        text = _("Work has been waiting for %(seconds)d seconds. The worker isn't keeping up.")
         return replace(service, state=ServiceState.WARNING, problem=text % {"seconds": facts["waiting"]})
     return service
 
@@ -183,7 +183,7 @@ def worker(beat: Heartbeat | None, found: list[ProcessReport], now: datetime) ->
 def _why_untold() -> str:
     """Silence says nothing then."""
     if connection.vendor == "sqlite" and shortages.problem_with_disk():
-        return _("It cannot be told: on a full disk no process can report.")
+        return _("Unknown: the disk is full, so no process can report.")
     return ""
 
 
@@ -193,7 +193,7 @@ def report_on(kind: str, all_reports: list[ProcessReport], now: datetime) -> Ser
     found = [one for one in all_reports if one.kind == kind]
     service = Service(kind, ServiceState.OK, "", {"processes": [_line(one) for one in found]})
     if not found:
-        return replace(service, state=ServiceState.FAILED, problem=_("No process of this kind reports."))
+        return replace(service, state=ServiceState.FAILED, problem=_("No process of this kind is reporting."))
     service = replace(service, checked_at=found[0].seen_at)
     if processes.is_silent(found[0], now):
         if text := _why_untold():
@@ -211,7 +211,7 @@ def _differs(version: str) -> str:
     if not version or version == settings.VERSION:
         return ""
     words = {"worker": version, "pages": settings.VERSION}
-    return _("The worker runs version %(worker)s, the pages run %(pages)s.") % words
+    return _("The worker runs version %(worker)s, but the pages run %(pages)s.") % words
 
 
 def _some_silent(found: list[ProcessReport], now: datetime) -> str:
@@ -250,25 +250,25 @@ def scheduler(beat: Heartbeat | None, the_worker: Service, now: datetime) -> Ser
     if text := _why_untold():
         return Service("scheduler", ServiceState.UNKNOWN, text, checked_at=seen_at)
     if the_worker.state == ServiceState.FAILED:
-        text = _("The worker is silent, and only it can tell. Press Check now.")
+        text = _("Unknown, because the worker isn't reporting. Select Check now.")
         return Service("scheduler", ServiceState.UNKNOWN, text, checked_at=seen_at)
     since = the_worker.facts["since"]
     if since and now - datetime.fromisoformat(since) <= WORKER_STALE_AFTER:
         text = _("The worker has just started. Wait half a minute.")
         return Service("scheduler", ServiceState.UNKNOWN, text, checked_at=seen_at)
-    text = _("The worker works, but nothing has told it what is due.")
+    text = _("The worker is running, but the scheduler doesn't send it work.")
     return Service("scheduler", ServiceState.FAILED, text, checked_at=seen_at)
 
 
 def load_service(name: str, result: ProbeResult | None, now: datetime) -> Service:
     if result is None:
-        return Service(name, ServiceState.UNKNOWN, _("It was never checked. The worker does that every minute."))
+        return Service(name, ServiceState.UNKNOWN, _("Not checked yet. The worker checks every minute."))
     found = Service(
         name, ServiceState(result.state), result.detail, result.facts, result.checked_at, result.latency_ms
     )  # fmt: skip
     if now - result.checked_at <= PROBE_STALE_AFTER:
         return found
-    text = _("The last check was too long ago to count. The worker checks every minute when it works.")
+    text = _("The last check is out of date. The worker checks every minute when it's running.")
     return replace(found, state=ServiceState.UNKNOWN, problem=text, latency_ms=None)
 
 
@@ -281,9 +281,9 @@ def live_stream(now: datetime) -> Service:
             arrived = client.xrevrange(key, count=1)
             client.expire(key, 60)
         except (redis.RedisError, OSError):
-            return Service("live", ServiceState.FAILED, _("The stream of changes cannot be written."), checked_at=now)
+            return Service("live", ServiceState.FAILED, _("Changes can't be written to the stream."), checked_at=now)
     if not arrived or arrived[0][0] < entry:
-        return Service("live", ServiceState.FAILED, _("What was written to the stream did not arrive."), checked_at=now)
+        return Service("live", ServiceState.FAILED, _("A change written to the stream didn't arrive."), checked_at=now)
     return Service("live", ServiceState.OK, "", {}, now, _ms_since(began))
 
 

@@ -95,7 +95,7 @@ def again(delivery: Delivery, now: datetime) -> None:
     """What was given up gets all its tries once more, under the same id."""
     given_up = Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.FAILED)
     if not given_up.update(state=DeliveryState.WAITING, tries=0, next_try_at=now, ended_at=None):
-        raise NotAllowedNow(_("It is not given up, so it cannot be tried once more."))
+        raise NotAllowedNow(_("Only a failed delivery can be tried again."))
     live.notify(delivery.notification.owner_id, TOPIC)
 
 

@@ -43,7 +43,7 @@ def send(delivery: Delivery, choice: NotificationChoice, _now: datetime) -> None
 def _confirmation(choice: NotificationChoice) -> list[str]:
     if choice.email_confirmed:
         return []
-    return [_("Nothing else is sent to this address before you open this link:"), confirmation_link(choice)]
+    return [_("To receive notifications at this address, open this link:"), confirmation_link(choice)]
 
 
 def _refusal(code: int, text: bytes | str) -> NotDelivered:
@@ -54,5 +54,5 @@ def _refusal(code: int, text: bytes | str) -> NotDelivered:
 
 
 def _body(parts: list[str]) -> str:
-    foot = _("You get this because of your choice under Settings & status, Notifications.")
+    foot = _("You receive this email because of your settings under Settings & status, Notifications.")
     return "\n\n".join([*filter(None, parts), f"-- \n{foot}"]) + "\n"

@@ -35,18 +35,18 @@ def parse_url(text: str) -> httpx.URL:
         url = httpx.URL(text.strip())
         port = 443 if url.port is None else url.port
     except (httpx.InvalidURL, ValueError):
-        raise BadAddress(_("This is not an address. Write for example https://example.com/hook.")) from None
+        raise BadAddress(_("Enter a valid address, such as https://example.com/hook.")) from None
     if url.scheme not in ("https", "http") or not url.host or not 0 < port < 65536:
-        raise BadAddress(_("This is not an address. Write for example https://example.com/hook."))
+        raise BadAddress(_("Enter a valid address, such as https://example.com/hook."))
     if url.scheme == "http" and not settings.WEBHOOK_PRIVATE:
         raise BadAddress(_("The address must begin with https://."))
     if url.userinfo:
-        raise BadAddress(_("Leave the user and the password out: requests are signed instead."))
+        raise BadAddress(_("Remove the username and password. Requests are signed instead."))
     if url.fragment:
-        raise BadAddress(_("Leave out what comes after the #: it would not be sent."))
+        raise BadAddress(_("Remove the part after the #. It isn't sent."))
     literal = _literal(url.host)
     if literal is not None and not is_allowed(literal):
-        raise BadAddress(_("%s is not an address of the public internet.") % url.host)
+        raise BadAddress(_("%s isn't a public internet address.") % url.host)
     return url
 
 

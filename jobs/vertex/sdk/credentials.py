@@ -80,8 +80,8 @@ def unreadable(error: OSError) -> str:
         return _permission_message(path)
     if error.errno == errno.EISDIR:
         text = _(
-            "%s is a directory, not a credentials file. Docker makes one where a file is missing when containers start:"
-            " remove the directory, put the file there, and start the containers again."
+            "%s is a directory, not a credentials file. Docker creates a directory if the file is missing when "
+            "containers start. Remove the directory, add the file, and start the containers again."
         )
         return text % path
     if error.errno == errno.ENOENT:
@@ -97,7 +97,7 @@ def _path_of(error: OSError) -> str:
 
 
 def _missing(path: str) -> str:
-    return _("There is no credentials file %s. Put it there, or correct GOOGLE_APPLICATION_CREDENTIALS.") % path
+    return _("The credentials file %s doesn't exist. Add it, or correct GOOGLE_APPLICATION_CREDENTIALS.") % path
 
 
 def _permission_message(path: str) -> str:
@@ -158,7 +158,7 @@ def _not_json(path: str, error: json.JSONDecodeError) -> str:
 def _reason(error: BaseException) -> str:
     if isinstance(error, GoogleAuthError | ValueError):
         return short(Exception(*error.args[:1]))
-    return _("it does not hold what Google writes there (%s)") % type(error).__name__
+    return _("its content isn't valid (%s)") % type(error).__name__
 
 
 def short(error: BaseException) -> str:

@@ -54,7 +54,7 @@ def machine_of(machine: MachineSpec) -> Any:
     spec = types.MachineSpec(machine_type=machine.machine_type)
     if machine.accelerator_type:
         if machine.accelerator_type not in types.AcceleratorType.__members__:
-            raise Refused(_("%s is not an accelerator of Vertex AI.") % machine.accelerator_type, "INVALID_ARGUMENT")
+            raise Refused(_("%s isn't a Vertex AI accelerator.") % machine.accelerator_type, "INVALID_ARGUMENT")
         spec.accelerator_type = types.AcceleratorType.__members__[machine.accelerator_type]
         spec.accelerator_count = machine.accelerator_count
     return spec
@@ -66,7 +66,7 @@ def _find_option(spec: DeployToExistingSpec) -> tuple[Any, Any]:
     wanted = spec.machine.machine_type if spec.machine else ""
     fitting = [option for option in options if wanted in ("", option[1].machine_type)] or options
     if not fitting:
-        raise Refused(_("Vertex AI names no machine for this model, so it cannot be deployed."), "FAILED_PRECONDITION")
+        raise Refused(_("Vertex AI lists no machine for this model, so it can't be deployed."), "FAILED_PRECONDITION")
     return fitting[0]
 
 

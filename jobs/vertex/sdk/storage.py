@@ -35,7 +35,7 @@ class Storage:
             with translate_errors(bucket=bucket):
                 missing = sorted(set(NEEDED) - _test_permissions(bucket))
         except NotFound:
-            return _("There is no bucket %s. Create it, or write the name of another one.") % bucket
+            return _("There is no bucket %s. Create it, or enter the name of another one.") % bucket
         except NotAuthorised as error:
             if error.is_about_credentials:
                 raise
@@ -101,8 +101,8 @@ def _test_permissions(bucket: str) -> set[str]:
 
 def _missing_rights(bucket: str, rights: list[str]) -> str:
     return _(
-        "The console may not write to the bucket %(bucket)s: %(rights)s is missing."
-        " Ask for the role roles/storage.objectUser."
+        "The console isn't allowed to write to the bucket %(bucket)s: %(rights)s is missing. Ask for the role "
+        "roles/storage.objectUser."
     ) % {"bucket": bucket, "rights": ", ".join(rights)}
 
 

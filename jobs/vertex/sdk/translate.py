@@ -124,7 +124,7 @@ def from_status(code: int, status: str, message: str, *, creates: bool, bucket: 
     """For an answer that did come, with the HTTP `code`, Google's `status` word and its `message`."""
     status = status or STATUS.get(code, "UNKNOWN")
     if code == 429:
-        return OverQuota(_("A quota of the project is used up: %s") % message, status)
+        return OverQuota(_("A project quota is used up: %s") % message, status)
     if code in INDEFINITE or code >= 500 and code != 501 or code < 400:
         return _no_answer(message, status, creates)
     return _refusal(code, status, message, bucket, creates)
@@ -163,7 +163,7 @@ def _grant(message: str, bucket: str, creates: bool) -> str:
     command = (
         f"gcloud storage buckets add-iam-policy-binding gs://{name} --member={member} --role=roles/storage.objectUser"
     )
-    return _("The rights on the bucket %(bucket)s are missing. Run: %(command)s (%(message)s)") % {
+    return _("Access to the bucket %(bucket)s is missing. Run: %(command)s (%(message)s)") % {
         "bucket": name,
         "command": command,
         "message": message,
@@ -173,10 +173,14 @@ def _grant(message: str, bucket: str, creates: bool) -> str:
 def _no_answer(detail: str, status: str, creates: bool) -> VertexError:
     if creates:
         return OutcomeUnknown(
-            _("It was sent to Vertex AI, and no definite answer came back, so it may or may not exist: %s") % detail,
+            _(
+                "The request was sent to Vertex AI, but no definite response came back, so the resource might or "
+                "might not exist: %s"
+            )
+            % detail,
             status,
         )
-    return Unavailable(_("Vertex AI does not answer for now: %s") % detail, status)
+    return Unavailable(_("Vertex AI is not responding: %s") % detail, status)
 
 
 def _reply(error: GoogleAPICallError) -> tuple[str, str]:

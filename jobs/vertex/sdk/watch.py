@@ -63,7 +63,9 @@ class Watch:
 
     def expire(self) -> None:
         too_long = self._end <= time.monotonic()
-        self._late = _("The answer took too long and was cut off.") if too_long else _("The endpoint fell silent.")
+        self._late = (
+            _("The answer took too long and was cut off.") if too_long else _("The endpoint stopped responding.")
+        )
         self.cut()
 
 

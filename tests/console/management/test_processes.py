@@ -108,7 +108,7 @@ def test_the_local_server_gets_its_own_options(plan):
 
 
 def test_options_that_cannot_be_read_are_refused(plan):
-    with pytest.raises(processes.BadSetting, match="quote it as in a shell"):
+    with pytest.raises(processes.BadSetting, match="Quote it as in a shell"):
         plan(CONSOLE_LOCAL_OPTIONS="--base-model 'a")
 
 

@@ -116,7 +116,7 @@ def test_a_dead_process_is_started_again_and_said(supervisor, tmp_path):
     first = supervisor.children["web"].popen.pid
     os.kill(first, signal.SIGKILL)
     assert watched(supervisor, lambda: supervisor.children["web"].popen.pid != first)
-    assert said(supervisor).count("web stopped (signal SIGKILL); starting it again in 0.5 s.") == 1
+    assert said(supervisor).count("web stopped (signal SIGKILL); restarting it in 0.5 s.") == 1
 
 
 @pytest.mark.fault("F23")
@@ -125,7 +125,7 @@ def test_a_process_that_a_signal_without_a_name_ends_is_started_again(supervisor
     first = supervisor.children["web"].popen.pid
     os.kill(first, 40)
     assert watched(supervisor, lambda: supervisor.children["web"].popen.pid != first)
-    assert said(supervisor) == "web stopped (signal 40); starting it again in 0.5 s.\n"
+    assert said(supervisor) == "web stopped (signal 40); restarting it in 0.5 s.\n"
 
 
 class Broken(Ear):
@@ -142,7 +142,7 @@ def test_trouble_with_one_process_is_said_once_and_leaves_the_others_looked_afte
     assert watched(supervisor, lambda: supervisor.children["web"] is not web)
     lines = said(supervisor).splitlines()
     assert [line for line in lines if line.startswith(("chat", "OSError"))] == [
-        "chat could not be looked after; trying again.",
+        "chat could not be monitored; trying again.",
         "OSError: broken",
     ]
 
@@ -151,7 +151,7 @@ def test_pauses_between_starts_grow(supervisor, tmp_path):
     supervisor.start(process(tmp_path, "raise SystemExit(3)"))
     assert watched(
         supervisor,
-        lambda: "web stopped (exit code 3); starting it again in 1 s." in supervisor.terminal.stream.getvalue(),
+        lambda: "web stopped (exit code 3); restarting it in 1 s." in supervisor.terminal.stream.getvalue(),
     )
 
 
@@ -164,7 +164,7 @@ def test_a_process_that_ends_at_the_start_is_reported_with_its_last_lines(superv
 
 def test_a_process_that_never_answers_is_reported(supervisor, tmp_path):
     supervisor.start(process(tmp_path, ready=False))
-    with pytest.raises(StartFailed, match="did not answer"):
+    with pytest.raises(StartFailed, match="did not respond"):
         supervisor.wait_until_ready(["web"], 0.2)
 
 
@@ -212,8 +212,8 @@ def test_a_child_ends_with_its_killed_parent():
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        (FALLS_SILENT, "chat did not answer for 2 s; starting it again in 0.5 s."),
-        (COMPLAINS, "chat did not answer for 2 s (its threads take no work); starting it again in 0.5 s."),
+        (FALLS_SILENT, "chat did not respond for 2 s; restarting it in 0.5 s."),
+        (COMPLAINS, "chat did not respond for 2 s (its threads take no work); restarting it in 0.5 s."),
     ],
 )
 def test_a_process_that_falls_silent_is_started_again_and_said(supervisor, tmp_path, code, reason):
@@ -240,7 +240,7 @@ def test_a_stopped_process_is_ended_with_all_that_it_had_started(supervisor, tmp
     supervisor.wait_until_ready(["web"], 10)
     os.kill(first, signal.SIGSTOP)
     assert watched(supervisor, lambda: supervisor.children["web"].popen.pid != first)
-    assert (members(first), said(supervisor)) == ([], "web did not answer for 2 s; starting it again in 0.5 s.\n")
+    assert (members(first), said(supervisor)) == ([], "web did not respond for 2 s; restarting it in 0.5 s.\n")
 
 
 @patient(SHORT)
@@ -256,7 +256,7 @@ def test_a_process_that_starts_has_a_patience_of_its_own(supervisor, tmp_path):
     supervisor.start(beating(tmp_path, SLEEP))
     assert watched_for(supervisor, 3) == ""
     supervisor.stopping.clear()
-    assert watched(supervisor, lambda: "chat did not answer within 4 s of its start; starting" in said(supervisor))
+    assert watched(supervisor, lambda: "chat did not respond within 4 s of its start; restarting" in said(supervisor))
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_a_process_that_starts_has_a_patience_of_its_own(supervisor, tmp_path):
 def test_after_a_gap_of_the_supervisor_itself_everybody_has_the_full_time(supervisor, tmp_path, is_ended):
     """It looks every second here: with 0.5 each second is a gap, as after a laptop slept."""
     supervisor.start(beating(tmp_path, FALLS_SILENT))
-    assert ("did not answer" in watched_for(supervisor, 6)) == is_ended
+    assert ("did not respond" in watched_for(supervisor, 6)) == is_ended
 
 
 @patient(SHORT, deaf=3.0)
@@ -278,7 +278,7 @@ def test_who_waits_for_a_process_that_is_away_is_not_ended_for_it(supervisor, tm
     cache = supervisor.children["cache"]
     cache.ear.close()
     assert watched(supervisor, lambda: supervisor.children["cache"] is not cache)
-    assert said(supervisor).startswith("cache did not answer")
+    assert said(supervisor).startswith("cache did not respond")
     assert "chat" not in said(supervisor)
 
 
@@ -295,7 +295,7 @@ def test_a_stop_ends_what_is_deaf_and_starts_nothing(supervisor, tmp_path):
 def test_who_ends_again_and_again_is_named_with_the_place_of_its_log(supervisor, tmp_path):
     supervisor.start(process(tmp_path, "raise SystemExit(3)"))
     log = tmp_path / "logs/web.log"
-    wanted = f"web stopped (exit code 3); starting it again in 2 s. That is 3 times in a row; its log: {log}"
+    wanted = f"web stopped (exit code 3); restarting it in 2 s. This is failure 3 in a row. Its log: {log}"
     assert watched(supervisor, lambda: wanted in said(supervisor))
 
 

@@ -80,7 +80,7 @@ def test_a_full_disk_costs_lines_in_the_file_and_nothing_else(tmp_path, capfd):
     os.write(writer, b"three\n")
     os.close(writer)
     thread.join(5)
-    assert log.read_text() == "(2 lines could not be written here.)\nthree\n"
+    assert log.read_text() == "(2 lines could not be written to this file.)\nthree\n"
     assert (terminal.tail("web"), capfd.readouterr()) == ("one\ntwo\nthree", ("", ""))
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from django.utils.html import escape
 
 from console.templatetags.chat_figures import context_usage, estimate, figures
 from console.templatetags.chat_words import AFTER_FAILURE, PLACES, WAITS
@@ -97,7 +98,7 @@ def test_a_window_that_is_nearly_full_says_so(visitor):
     factories.publisher_model(data={"context_tokens": 45})
     talk = answered(usage=COUNTED).conversation
     text = words(visitor.get(f"/studio/chat/{talk.pk}/"))
-    assert ("41 of 45 tokens (91 %)" in text, "Nearly full: start a new chat soon." in text) == (True, True)
+    assert ("41 of 45 tokens (91%)" in text, "Nearly full: start a new chat soon." in text) == (True, True)
     assert '<meter min="0" max="45" high="40" optimum="0" value="41"' in text
 
 
@@ -114,7 +115,7 @@ def test_a_window_of_unknown_size_says_so(visitor):
 def test_large_numbers_are_grouped(visitor):
     factories.publisher_model(data={"context_tokens": 131072})
     answer = answered(usage={"prompt_tokens": 1200, "completion_tokens": 4})
-    assert "1,204 of 131,072 tokens (1 %)" in words(visitor.get(f"/studio/chat/turns/{answer.pk}/"))
+    assert "1,204 of 131,072 tokens (1%)" in words(visitor.get(f"/studio/chat/turns/{answer.pk}/"))
 
 
 @pytest.mark.parametrize(("state", "kind"), [("WAITING", "worker"), ("STREAMING", "first_token")])
@@ -172,7 +173,7 @@ def test_a_quota_is_raised_at_google(visitor, settings, address, link):
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"content": ""}, "The model ended its answer without a word."),
+        ({"content": ""}, "The model returned an empty answer."),
         ({"finish_reason": "content_filter"}, "The content filter stopped this answer."),
     ],
 )
@@ -219,7 +220,7 @@ def test_an_endpoint_that_does_not_answer_says_why_and_what_to_do(visitor, state
     text, kind, label = PLACES[state]
     expected = STEPS[kind].format(endpoint=talk.endpoint_id)
     found = words(visitor.get(f"/studio/chat/{talk.pk}/"))
-    assert (str(text) % {"name": "Captain"} in found, f'href="{expected}">{label}</a>' in found) == (True, True)
+    assert (escape(str(text) % {"name": "Captain"}) in found, f'href="{expected}">{label}</a>' in found) == (True, True)
     send = 'data-composer-target="send" aria-disabled="true"'
     assert ('<textarea name="text"' in found, send in found) == (True, True)
 
@@ -243,7 +244,7 @@ def test_what_is_sent_to_an_endpoint_that_went_is_kept_and_the_page_says_where_i
     response = visitor.post(f"/studio/chat/{talk.pk}/send/", {"key": uuid.uuid4(), "text": "Ahoy"}, **HTMX)
     text = words(response)
     assert (response.status_code, '<hx-partial hx-target="#composer-place"' in text) == (422, True)
-    assert ("Write when it is ready" in text, "Deploy it again" in text) == (True, True)
+    assert ("Send your message when it&#x27;s ready" in text, "Deploy it again" in text) == (True, True)
 
 
 def test_a_place_is_looked_at_again_when_the_endpoint_changes(visitor):
@@ -266,7 +267,7 @@ def test_a_place_is_looked_at_again_when_the_endpoint_changes(visitor):
     ("states", "title", "link"),
     [
         ([], "Nothing is deployed yet", "/model-garden/?feature=deploy"),
-        (["UNDEPLOYED", "FAILED"], "No endpoint answers at the moment", "/endpoints/"),
+        (["UNDEPLOYED", "FAILED"], "No endpoint is ready", "/endpoints/"),
         (["UNDEPLOYED", "DEPLOYING"], "Captain is being deployed", "/endpoints/{endpoint}/"),
         (["DELETED"], "Nothing is deployed yet", "/model-garden/?feature=deploy"),
     ],

@@ -81,7 +81,7 @@ def test_nothing_found_says_what_to_do(visitor):
 
 
 def test_an_error_is_shown_and_can_be_tried_again(visitor):
-    looked(error="There is no bucket nowhere. Choose or write another one.", uri="gs://nowhere")
+    looked(error="There is no bucket nowhere. Choose or enter another one.", uri="gs://nowhere")
     text = words(visitor.get(address(uri="gs://nowhere")))
     assert ("There is no bucket nowhere." in text, "again=1" in text) == (True, True)
 

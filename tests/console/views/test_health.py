@@ -56,8 +56,8 @@ def test_ready_when_all_parts_work(client, settings, redis_url):
     [
         ("worker", {"seconds_ago": 95, "scheduler_seconds_ago": 2}, "The worker last reported 95 seconds ago."),
         ("chat", {"chat_seconds_ago": 40}, "It last reported 40 seconds ago."),
-        ("chat", {"chat_seconds_ago": 700}, "No process of this kind reports."),
-        ("scheduler", {"scheduler_seconds_ago": 40}, "The worker works, but nothing has told it what is due."),
+        ("chat", {"chat_seconds_ago": 700}, "No process of this kind is reporting."),
+        ("scheduler", {"scheduler_seconds_ago": 40}, "The worker is running, but the scheduler doesn't send it work."),
     ],
 )
 def test_a_silent_process_shows_and_makes_no_web_process_unready(client, settings, redis_url, part, ages, problem):
@@ -80,7 +80,7 @@ def test_not_ready_on_a_full_disk(client, settings, redis_url):
     settings.DISK_LEAST_BYTES = 2**62
     response = client.get("/readyz")
     assert (response.status_code, failing(response)) == (
-        503, {"disk": "The disk of the data directory is full. Nothing can be saved until there is room."}
+        503, {"disk": "The disk of the data directory is full. Nothing can be saved until there is free space."}
     )  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def test_not_ready_until_the_tables_are_those_of_this_version(client, settings, 
     newest = MigrationRecorder.Migration.objects.filter(app="jobs").order_by("-name")
     newest.filter(pk=newest.first().pk).delete()
     response = client.get("/readyz")
-    problem = "The database does not have the tables of this version yet. Run: manage.py migrate"
+    problem = "The database doesn't have the tables for this version yet. Run: manage.py migrate"
     assert (response.status_code, failing(response)) == (503, {"migrations": problem})
 
 

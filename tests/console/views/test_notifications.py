@@ -119,7 +119,7 @@ def test_the_list_tells_why_and_what_became_of_it(visitor):
     Delivery.objects.create(notification=made, way="webhook", tries=2, problem="answer", detail="500")
     shown = tight(text(visitor.get("/notifications/")))
     problem = "The receiver answered with status 500."
-    for wanted in ("Tuning My model failed", "Out of memory.", "E-mail: delivered", problem):
+    for wanted in ("Tuning My model failed", "Out of memory.", "Email: delivered", problem):
         assert wanted in shown
 
 
@@ -146,7 +146,7 @@ def test_the_list_is_filtered(visitor):
 
 def test_nothing_found_leads_back(visitor):
     factories.notification()
-    assert "No notification is like that." in text(visitor.get("/notifications/?about=dataset"))
+    assert "No notifications match the filter." in text(visitor.get("/notifications/?about=dataset"))
 
 
 def test_the_list_is_paged_by_key(visitor):
@@ -196,7 +196,7 @@ def test_the_page_fetches_itself_after_a_change(visitor):
 
 def test_what_was_given_up_is_tried_again(visitor):
     made = Delivery.objects.create(notification=factories.notification(), way="webhook", state="FAILED", tries=8)
-    assert "given up after 8 tries" in text(visitor.get("/notifications/"))
+    assert "failed after 8 attempts" in text(visitor.get("/notifications/"))
     visitor.post(f"/notifications/deliveries/{made.pk}/again/")
     made.refresh_from_db()
     assert (made.state, made.tries) == ("WAITING", 0)

@@ -45,7 +45,7 @@ def test_it_cannot_write_much(tmp_path):
 def test_one_that_does_not_end_is_refused(tmp_path):
     (tmp_path / "child.py").write_text("while True: pass")
     content = factories.png()
-    with pytest.raises(ImageRefused, match="^it takes too long to be opened. Save it anew as PNG or JPEG.$"):
+    with pytest.raises(ImageRefused, match="^it takes too long to open. Save it again as PNG or JPEG.$"):
         clean(io.BytesIO(content), size=len(content), name="it", side=896, program=tmp_path / "child.py", seconds=0.2)
 
 
@@ -57,5 +57,5 @@ def test_one_that_does_not_end_is_refused(tmp_path):
 def test_a_child_that_was_taken_over_is_not_believed(tmp_path, program):
     (tmp_path / "child.py").write_text(program)
     content = factories.png()
-    with pytest.raises(ImageRefused, match="^it is damaged and cannot be opened."):
+    with pytest.raises(ImageRefused, match="^it is damaged and can't be opened."):
         clean(io.BytesIO(content), size=len(content), name="it", side=896, program=tmp_path / "child.py")

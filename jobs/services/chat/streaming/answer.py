@@ -108,7 +108,7 @@ class Answer:
             outcome = self._state_after_failure, str(error), ""
         except Exception:
             logger.exception("The answer %s failed", self.message.pk)
-            sentence = _("The console failed while it received the answer. Try again; the worker's log says more.")
+            sentence = _("The console failed while receiving the answer. Try again. For details, see the worker's log.")
             outcome = self._state_after_failure, sentence, ""
         return (MessageState.STOPPED, "", "") if self._is_stopped else outcome
 
@@ -212,7 +212,7 @@ def request_for(message: Message) -> ChatRequest:
     conversation = message.conversation
     endpoint = message.endpoint
     if endpoint is None or endpoint.state != EndpointState.READY:
-        raise VertexError(_("The endpoint is not ready any more. Choose another one."), "NOT_FOUND")
+        raise VertexError(_("The endpoint is no longer ready. Choose another one."), "NOT_FOUND")
     return ChatRequest(
         endpoint=endpoint.resource_name,
         dedicated_dns=endpoint.dedicated_dns,

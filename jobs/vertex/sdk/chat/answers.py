@@ -81,7 +81,9 @@ class Stream:
                 with response:
                     raise refusal(response.status, _beginning(response), response.getheader("Retry-After", ""))
             if response.getheader("Content-Encoding", "identity") != "identity":
-                raise Unavailable(_("The endpoint sent a compressed answer, which was not asked for."), "UNKNOWN")
+                raise Unavailable(
+                    _("The endpoint sent a compressed response, which the console didn't request."), "UNKNOWN"
+                )
         return response
 
     def _chunks(self, response: HTTPResponse) -> Iterator[ChatChunk]:

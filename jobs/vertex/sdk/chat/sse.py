@@ -32,7 +32,7 @@ def events(parts: Iterable[bytes], saw_event: Callable[[], None] = lambda: None)
 
 
 def too_large() -> Unavailable:
-    return Unavailable(_("The endpoint sent more at once than is allowed."), "UNKNOWN")
+    return Unavailable(_("The endpoint sent too much data at once."), "UNKNOWN")
 
 
 def _is_field(line: bytes) -> bool:

@@ -53,7 +53,7 @@ def _object(text: str) -> Mapping[str, Any]:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
-        raise Unavailable(_("The endpoint sent something that is not an answer."), "UNKNOWN") from None
+        raise Unavailable(_("The endpoint sent an invalid response."), "UNKNOWN") from None
     error = _error(found)
     if error:
         raise _as_error(error)
@@ -98,14 +98,14 @@ def _as_error(error: Mapping[str, Any], retry_after: str = "") -> VertexError:
     status = str(error.get("status") or "")
     message = _storable(str(error.get("message") or ""))[:MAX_MESSAGE]
     if (code == 429 or status == "RESOURCE_EXHAUSTED") and _QUOTA.search(message):
-        return OverQuota(_("A quota of the project is used up. Wait, or ask for more of it. (%s)") % message, "QUOTA")
+        return OverQuota(_("A project quota is used up. Wait, or request more quota. (%s)") % message, "QUOTA")
     if (code in (429, 503) or status in ("RESOURCE_EXHAUSTED", "UNAVAILABLE")) and _COLD.search(message):
-        return Unavailable(_("The model was asleep and is being started. Try again in a minute or two."), "COLD")
+        return Unavailable(_("The model was asleep and is starting. Try again in a minute or two."), "COLD")
     if code == 429 or status == "RESOURCE_EXHAUSTED":
-        wait = _(" It asks for %s seconds.") % retry_after if retry_after.isdigit() else ""
+        wait = _(" It asks you to wait %s seconds.") % retry_after if retry_after.isdigit() else ""
         return OverQuota(_("The endpoint is overloaded. Try again in a moment.") + wait, "RESOURCE_EXHAUSTED")
     if code == 404 or status == "NOT_FOUND":
-        return NotFound(_("The endpoint is not there any more. Deploy the model again. (%s)") % message, "NOT_FOUND")
+        return NotFound(_("The endpoint no longer exists. Deploy the model again. (%s)") % message, "NOT_FOUND")
     if code in (401, 403):
         return NotAuthorised(
             _("Vertex AI does not allow this console to use the endpoint. (%s)") % message,
@@ -120,10 +120,12 @@ def _as_error(error: Mapping[str, Any], retry_after: str = "") -> VertexError:
 
 def _refusal(code: int, status: str, message: str) -> Refused:
     if code == 413:
-        return Refused(_("The message is larger than the endpoint takes. Leave out or shrink the images."), "NO_IMAGES")
+        return Refused(_("The message is too large for the endpoint. Remove or shrink the images."), "NO_IMAGES")
     if _TOO_LONG.search(message):
-        sentence = _("The conversation is longer than this model can read. Start a new one, or shorten the message.")
+        sentence = _("The conversation exceeds this model's context window. Start a new one, or shorten the message.")
         return Refused(sentence, "CONTEXT_LENGTH")
     if _IMAGE.search(message):
-        return Refused(_("This model takes no images. Send the message without them. (%s)") % message, "NO_IMAGES")
+        return Refused(
+            _("This model doesn't accept images. Send the message without them. (%s)") % message, "NO_IMAGES"
+        )
     return Refused(_("The endpoint refused the message: %s") % message, status)

@@ -70,7 +70,7 @@ def test_a_backslash_before_any_other_letter_is_one():
 
 def test_five_stop_sequences_are_the_most_and_each_is_short():
     assert kept(stop=list("abcde")) == {"stop": list("abcde")}
-    assert problems(stop=list("abcdef")) == {"stop": ["At most 5 stop sequences are taken."]}
+    assert problems(stop=list("abcdef")) == {"stop": ["Use at most 5 stop sequences."]}
     assert problems(stop="x" * 101) == {"stop": ["A stop sequence has at most 100 characters."]}
 
 
@@ -91,20 +91,20 @@ DEEP = '{"not":' * 22 + "{}" + "}" * 22
 @pytest.mark.parametrize(
     ("schema", "reason"),
     [
-        ("", "Write a schema, or choose another output format."),
-        ('{"type": }', "This is not JSON: look at line 1, column 10."),
-        ("[]", "A schema is an object, in braces."),
-        ('{"minimum": NaN}', "This is not JSON that every reader understands."),
-        ("[" * 5000, "This is not JSON that every reader understands."),
-        ('{"minimum": 1e999}', "This holds characters that cannot be kept."),
-        ('{"const": "\\u0000"}', "This holds characters that cannot be kept."),
-        ('{"const": "\\ud800"}', "This holds characters that cannot be kept."),
+        ("", "Enter a schema, or choose another output format."),
+        ('{"type": }', "Invalid JSON at line 1, column 10."),
+        ("[]", "A schema must be a JSON object, in braces."),
+        ('{"minimum": NaN}', "Invalid JSON: a number isn't allowed, or values are nested too deeply."),
+        ("[" * 5000, "Invalid JSON: a number isn't allowed, or values are nested too deeply."),
+        ('{"minimum": 1e999}', "This contains characters that can't be stored."),
+        ('{"const": "\\u0000"}', "This contains characters that can't be stored."),
+        ('{"const": "\\ud800"}', "This contains characters that can't be stored."),
         ('{"type": "objekt"}', "type must be one of: object, array, string, number, integer, boolean, null."),
         ('{"properties": {"a": {"type": 1}}}', "properties.a.type must be one of"),
         ('{"properties": []}', "properties must be an object."),
         ('{"required": "a"}', "required must be a list of names."),
         ('{"enum": []}', "enum must be a list that is not empty."),
-        ('{"items": 3}', "items must be a schema, which is an object."),
+        ('{"items": 3}', "items must be a schema object."),
         ('{"anyOf": [{"type": "null"}, 4]}', "anyOf[1] must be a schema"),
         ('{"anyOf": {}}', "anyOf must be a list that is not empty."),
         ('{"$defs": 1}', "$defs must be an object."),
@@ -134,6 +134,6 @@ def test_what_is_saved_is_in_the_fields_and_marked():
 
 
 def test_a_preset_needs_a_name_on_one_line():
-    assert PresetForm({"name": " "}).errors == {"name": ["Write a name for the preset."]}
+    assert PresetForm({"name": " "}).errors == {"name": ["Enter a name for the preset."]}
     named = PresetForm({"name": " Short \n answers "})
     assert (named.is_valid(), named.cleaned_data) == (True, {"name": "Short answers"})

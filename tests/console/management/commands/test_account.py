@@ -28,7 +28,7 @@ def test_a_new_person_is_an_ordinary_one(capsys):
     assert (ann.is_superuser, ann.is_staff, capsys.readouterr().out) == (
         False,
         False,
-        "ann is an ordinary person now.\n",
+        "ann is now an ordinary person.\n",
     )
     assert policies.why_not_read(ann, "gs://garden-local")[:21] == "You have no access to"
 
@@ -49,8 +49,8 @@ def test_an_administrator_becomes_an_ordinary_person_and_back(owner):
 @pytest.mark.parametrize(
     ("name", "options", "passwords", "problem"),
     [
-        ("owner", (), (), "owner has an account. Say --administrator or --ordinary to change what they may do."),
-        ("owner", ("--ordinary",), (), "This is the only administrator. Make somebody else one first."),
+        ("owner", (), (), "owner already has an account. To change their role, use --administrator or --ordinary."),
+        ("owner", ("--ordinary",), (), "This is the only administrator. Make someone else an administrator first."),
         ("ann", (), (GOOD, "other"), "The two passwords differ. Nothing was changed."),
         ("ann", (), ("12345", "12345"), "This password is"),
         ("a b", (), (GOOD, GOOD), "Enter a valid username."),

@@ -65,7 +65,7 @@ def test_what_cannot_be_done_is_said(owner, arguments, sentence):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("", "The database has no tables yet. Start the console once, or name its folder with --data-dir."),
+        ("", "The database has no tables yet. Start the console once, or specify its folder with --data-dir."),
         ("no database" * 500, "cannot be used: file is not a database. The file is damaged."),
     ],
 )

@@ -64,7 +64,7 @@ def test_a_given_port_that_is_taken_is_refused(console, tmp_path):
     port = console.address.rpartition(":")[2]
     command = [sys.executable, "manage.py", "up", "--data-dir", str(tmp_path), "--port", port]
     second = subprocess.run(command, cwd=ROOT, env=environment({}), capture_output=True, text=True, timeout=30)
-    assert second.stderr == f"CommandError: Port {port} is taken. Leave --port out to use a free one.\n"
+    assert second.stderr == f"CommandError: Port {port} is in use. To use a free port, leave out --port.\n"
 
 
 @pytest.mark.slow

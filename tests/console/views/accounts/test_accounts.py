@@ -144,13 +144,13 @@ def test_a_preview_gets_a_button_and_burns_nothing(client, owner, headers):
 
 def test_a_link_of_nobody_is_refused(client):
     response = client.post("/accounts/link/made-up/")
-    assert (response.status_code, "used already or is too old" in response.content.decode()) == (410, True)
+    assert (response.status_code, "has expired or was already used" in response.content.decode()) == (410, True)
 
 
 def test_an_empty_form_says_what_to_write(client, db):
     page = client.post("/accounts/sign-in/", {})
     errors = {name: list(found) for name, found in page.context["form"].errors.items()}
-    assert errors == {"username": ["Write your username."], "password": ["Write your password."]}
+    assert errors == {"username": ["Enter your username."], "password": ["Enter your password."]}
 
 
 @pytest.fixture

@@ -129,7 +129,7 @@ def test_a_wrong_password_does_nothing_and_keeps_what_was_wanted(visitor, owner,
     visitor.post("/settings/notifications/", NOTIFICATIONS)
     answer = visitor.post(question(visitor), {"password": "wrong"})
     assert (answer.status_code, choice(owner)) == (422, None)
-    assert "This is not the password of your account." in answer.content.decode()
+    assert "This password is incorrect." in answer.content.decode()
     visitor.post(question(visitor), {"password": PASSWORD})
     assert choice(owner).email == "owner@example.com"
 
@@ -196,7 +196,7 @@ def test_somebody_elses_link_is_no_proof(visitor, owner, team_mate):
 def test_without_a_question_there_is_no_page(visitor):
     address = "/accounts/confirm/0b1f0e6c-8f3f-4b8e-9c3d-2f6f6f9d9a11/"
     assert (visitor.get(address).url, visitor.post(address, {"password": PASSWORD}).url) == ("/", "/")
-    assert "What you wanted to confirm is no longer waiting." in visitor.get("/").content.decode()
+    assert "This confirmation has expired." in visitor.get("/").content.decode()
 
 
 def test_a_question_of_an_hour_ago_is_forgotten(visitor, owner):
@@ -328,17 +328,17 @@ def test_the_page_says_what_is_going_to_be_done(visitor, owner):
         told[path.split("/")[2] + path.split("/")[-2]] = re.findall(r"<dt>(.*?)</dt><dd><bdi>(.*?)</bdi></dd>", page)
     assert told == {
         "notificationsnotifications": [
-            ("E-mail address", "owner@example.com"), ("Webhook address", "https://hook.example/here"),
-            ("What is sent", "Tuning job failed (E-mail)"),
+            ("Email address", "owner@example.com"), ("Webhook address", "https://hook.example/here"),
+            ("What to send", "Tuning job failed (Email)"),
         ],
         "storagestorage": [
-            ("Folder", "gs://b/&lt;b&gt;x&lt;/b&gt;"), ("Shared with", "Everybody"),
+            ("Folder", "gs://b/&lt;b&gt;x&lt;/b&gt;"), ("Shared with", "Everyone"),
             ("Tuning jobs may write to it", "Yes"),
         ],
-        "storageremove": [("Stop sharing", "gs://garden-local/team"), ("Shared with", "Everybody")],
+        "storageremove": [("Stop sharing", "gs://garden-local/team"), ("Shared with", "Everyone")],
         "spendingspending": [
-            ("Each person, in US dollars a day", "5"), ("Everybody together, in US dollars a day", "Not set"),
-            ("Allow what has no known price", "No"),
+            ("Per person, in US dollars per day", "5"), ("Everyone together, in US dollars per day", "Not set"),
+            ("Allow unknown prices", "No"),
         ],
         "securityend": [],
     }  # fmt: skip
@@ -349,10 +349,10 @@ def test_each_kind_is_on_a_line_with_the_ways_that_have_an_address(visitor):
     for given in ({}, {"webhook_url": ""}):
         visitor.post("/settings/notifications/", NOTIFICATIONS | {"ways": ways} | given)
     pages = [visitor.get(f"/accounts/confirm/{pk}/").content.decode() for pk in visitor.session[PENDING]]
-    told = [re.findall(r"<dt>What is sent</dt><dd><bdi>(.*?)</bdi>", page, re.S) for page in pages]
+    told = [re.findall(r"<dt>What to send</dt><dd><bdi>(.*?)</bdi>", page, re.S) for page in pages]
     assert told == [
-        ["Tuning job succeeded (Webhook)\nTuning job failed (E-mail, Webhook)\nEndpoint ready (E-mail)"],
-        ["Tuning job failed (E-mail)\nEndpoint ready (E-mail)"],
+        ["Tuning job succeeded (Webhook)\nTuning job failed (Email, Webhook)\nEndpoint ready (Email)"],
+        ["Tuning job failed (Email)\nEndpoint ready (Email)"],
     ]
 
 

@@ -114,8 +114,8 @@ def test_a_form_sent_again_with_other_values_is_refused_in_the_panel(signed_in, 
     ("field", "text", "message"),
     [
         ("display_name", "", "Write a name."),
-        ("machine", "toaster", "This machine is not offered for this model. Choose one of the list."),
-        ("accepts_licence", "", "Read and accept the terms; the model cannot be deployed without them."),
+        ("machine", "toaster", "This machine isn't available for this model. Choose one from the list."),
+        ("accepts_licence", "", "Read and accept the terms. You can't deploy the model without accepting them."),
         ("key", "x", "The form was incomplete. Open the page again."),
     ],
 )
@@ -194,9 +194,7 @@ def test_more_replicas_at_least_than_at_most_are_refused(signed_in):
     cloud_model()
     values = typed(machine="g2-standard-24:NVIDIA_L4:2", min_replicas="3", max_replicas="2")
     response = signed_in.post(f"{URL}deploy/", values, headers={"HX-Request": "true"})
-    assert dict(response.context["form"].errors) == {
-        "max_replicas": ["The maximum must not be smaller than the minimum."]
-    }
+    assert dict(response.context["form"].errors) == {"max_replicas": ["The maximum can't be smaller than the minimum."]}
     assert '<details class="more" open><summary>Advanced' in response.content.decode()
 
 
@@ -245,9 +243,9 @@ def test_trying_out_begins_a_chat(signed_in, model, owner):
 @pytest.mark.parametrize(
     ("field", "text", "message"),
     [
-        ("text", " ", "Write a message first."),
-        ("endpoint", "x", "This endpoint does not answer any more. Choose another one."),
-        ("temperature", "9", "Write a number from 0 to 2."),
+        ("text", " ", "Enter a message."),
+        ("endpoint", "x", "This endpoint is no longer available. Choose another one."),
+        ("temperature", "9", "Enter a number from 0 to 2."),
     ],
 )
 def test_a_trial_that_cannot_begin_keeps_what_was_typed(signed_in, model, owner, field, text, message):

@@ -46,11 +46,11 @@ def test_two_clicks_are_one_endpoint(signed_in):
 @pytest.mark.parametrize(
     ("field", "text", "message"),
     [
-        ("artifact_uri", "", "Write the folder of the weights, such as gs://my-bucket/my-model."),
-        ("artifact_uri", "gs://bucket", "Name a folder of the bucket, such as gs://my-bucket/my-model."),
+        ("artifact_uri", "", "Enter the folder that contains the weights, such as gs://my-bucket/my-model."),
+        ("artifact_uri", "gs://bucket", "Enter a folder in the bucket, such as gs://my-bucket/my-model."),
         ("artifact_uri", "/home", "Write a Cloud Storage path that starts with gs://, such as gs://my-bucket/output."),
         ("display_name", "", "Write a name."),
-        ("machine", "toaster", "This machine is not offered for this model. Choose one of the list."),
+        ("machine", "toaster", "This machine isn't available for this model. Choose one from the list."),
     ],
 )
 def test_a_wrong_value_is_kept_and_named(signed_in, field, text, message):

@@ -64,9 +64,9 @@ def test_those_that_were_ticked_are_named_and_then_deleted(visitor):
     assert titles(visitor.get(f"{LIST}delete/", chosen(*gone))) == ["One", "Two"]
     assert Conversation.objects.count() == 3
     answer = visitor.post(f"{LIST}delete/", chosen(*gone), follow=True)
-    assert (list(Conversation.objects.all()), "2 chats are deleted" in words(answer)) == ([kept], True)
+    assert (list(Conversation.objects.all()), "2 chats deleted" in words(answer)) == ([kept], True)
     again = visitor.post(f"{LIST}delete/", chosen(*gone), follow=True)
-    assert "These chats are deleted already" in words(again)
+    assert "These chats were already deleted" in words(again)
 
 
 def test_the_chats_of_others_and_columns_are_not_chosen(visitor):
@@ -74,7 +74,7 @@ def test_the_chats_of_others_and_columns_are_not_chosen(visitor):
     column = talk("Column", comparison=factories.comparison())
     for rest in ("delete/", "dataset/", "training.jsonl"):
         page = visitor.get(LIST + rest, {"chat": [str(theirs.pk), str(column.pk), "x", ""]})
-        assert "Tick chats in the list first." in words(page)
+        assert "Select chats in the list first." in words(page)
     visitor.post(f"{LIST}delete/", chosen(theirs, column))
     assert Conversation.objects.count() == 2
 
@@ -82,7 +82,7 @@ def test_the_chats_of_others_and_columns_are_not_chosen(visitor):
 @pytest.mark.parametrize("rest", ["delete/", "dataset/", "training.jsonl"])
 def test_more_than_a_hundred_are_refused_and_not_cut(visitor, rest):
     page = visitor.get(LIST + rest, {"chat": [str(talk("One").pk), *(str(uuid4()) for _ in range(100))]})
-    assert (page.status_code, "At most 100 chats can be chosen at once." in words(page)) == (409, True)
+    assert (page.status_code, "You can select at most 100 chats." in words(page)) == (409, True)
 
 
 def test_their_answers_are_exported(visitor):
@@ -110,7 +110,7 @@ def test_a_dataset_is_made_of_them(visitor):
     ("name", "answer", "reason"),
     [
         ("", "Ahoy", "Write a name."),
-        ("Voyage", "", "No question in these chats has an answer that could be learnt from."),
+        ("Voyage", "", "No question in these chats has an answer that a model can learn from."),
     ],
 )
 def test_what_cannot_become_a_dataset_is_kept_with_the_reason(visitor, name, answer, reason):

@@ -97,7 +97,7 @@ def test_an_endpoint_that_is_gone_keeps_the_text(visitor):
     gone = factories.endpoint(state="UNDEPLOYED")
     response = first_message(visitor, gone.pk, "A long letter")
     assert (response.status_code, Conversation.objects.count()) == (422, 0)
-    assert ("does not answer any more" in words(response), "A long letter" in words(response)) == (True, True)
+    assert ("is no longer available" in words(response), "A long letter" in words(response)) == (True, True)
 
 
 def test_a_message_is_answered_by_new_turns_and_a_stop_button(visitor):
@@ -193,7 +193,7 @@ def test_two_hundred_turns_take_no_more_queries_and_stay_light(visitor, django_a
     assert len(gzip.compress(page, 6)) < 60_000
 
 
-@pytest.mark.parametrize(("text", "reason"), [(" \n", "Write a message first."), ("x" * 100_001, "at most 100000")])
+@pytest.mark.parametrize(("text", "reason"), [(" \n", "Enter a message."), ("x" * 100_001, "at most 100000")])
 def test_a_text_that_cannot_be_sent_says_why(visitor, text, reason):
     response = send(visitor, factories.conversation(), text, **HTMX)
     assert (response.status_code, reason in words(response)) == (422, True)
@@ -202,7 +202,7 @@ def test_a_text_that_cannot_be_sent_says_why(visitor, text, reason):
 def test_an_endpoint_that_is_not_ready_is_named_above_the_box(visitor):
     talk = factories.conversation(endpoint=factories.endpoint(state="UNDEPLOYED", display_name="Captain"))
     text = words(visitor.get(url(talk)))
-    assert "The endpoint Captain serves no model now (undeployed)." in text.partition('<textarea name="text"')[0]
+    assert "The endpoint Captain has no deployed model." in text.partition('<textarea name="text"')[0]
 
 
 def test_a_chat_outlives_its_endpoint(visitor):
@@ -217,12 +217,12 @@ def test_a_chat_outlives_its_endpoint(visitor):
 )
 def test_a_pretrained_model_is_said_to_complete_text(visitor, model, hint):
     talk = factories.conversation(endpoint=factories.ready_endpoint(publisher_model=model))
-    assert ("continues a text" in words(visitor.get(url(talk)))) == hint
+    assert ("continues text" in words(visitor.get(url(talk)))) == hint
 
 
 def test_a_tuned_model_gets_no_such_hint(visitor):
     talk = factories.conversation(endpoint=factories.ready_endpoint(artifact_uri="gs://b/final"))
-    assert "continues a text" not in words(visitor.get(url(talk)))
+    assert "continues text" not in words(visitor.get(url(talk)))
 
 
 def test_a_reload_takes_a_live_answer_up_again(visitor):

@@ -67,7 +67,7 @@ def test_what_was_added_is_there_when_the_page_is_opened_again(visitor, talk, wh
 
 def test_a_refused_one_by_a_sentence(visitor):
     response = visitor.post("/studio/chat/pictures/", {"file": file(b"<svg/>", "<b>.svg")})
-    sentence = "<p>&lt;b&gt;.svg is not a picture in PNG, JPEG, WebP or GIF format.</p>"
+    sentence = "<p>&lt;b&gt;.svg isn&#x27;t a PNG, JPEG, WebP, or GIF image.</p>"
     assert (response.status_code, words(response)) == (422, sentence)
 
 
@@ -129,7 +129,7 @@ def test_somebody_else_s_picture_cannot_be_sent(visitor, talk):
     response = send(visitor, talk, picture=[theirs.pk, "x"])
     theirs.refresh_from_db()
     assert (response.status_code, talk.messages.count(), theirs.message) == (422, 0, None)
-    assert "A picture of this message is not kept any more. Add it again." in words(response)
+    assert "An image in this message is no longer available. Add it again." in words(response)
 
 
 def test_the_same_message_twice_has_its_pictures_once(visitor, talk):
@@ -150,8 +150,8 @@ def test_a_new_chat_begins_with_pictures(visitor, talk):
     ("base_model", "disabled", "hint"),
     [
         (SEES, 0, ""),
-        (factories.BASE_MODEL, 2, "gemma-3-270m reads text only, no pictures."),
-        ("local/mine@1", 0, "Whether this model reads pictures is not known."),
+        (factories.BASE_MODEL, 2, "gemma-3-270m accepts text only, not images."),
+        ("local/mine@1", 0, "It's unknown whether this model accepts images."),
     ],
 )
 def test_the_composer_says_what_the_model_reads(visitor, base_model, disabled, hint):
@@ -165,7 +165,7 @@ def test_a_text_model_refuses_a_picture_that_comes_anyway(visitor):
     talk = factories.conversation(endpoint=factories.ready_endpoint())
     response = send(visitor, talk, picture=[factories.picture().pk], headers=HTMX)
     assert (response.status_code, talk.messages.count()) == (422, 0)
-    assert "gemma-3-270m reads text only, no pictures. Remove the pictures" in words(response)
+    assert "gemma-3-270m accepts text only, not images. Remove the images" in words(response)
 
 
 @pytest.mark.parametrize("count", [1, 3])

@@ -162,7 +162,11 @@ def test_a_refused_edit_says_why_and_keeps_the_text(visitor, headers):
     data = {"key": uuid.uuid4(), "text": "Avast"}
     response = visitor.post(turn_url(answer.parent, "edit/"), data, **headers)
     text = words(response)
-    assert (response.status_code, "Write when it is ready" in text, ">Avast</textarea>" in text) == (422, True, True)
+    assert (response.status_code, "Send your message when it&#x27;s ready" in text, ">Avast</textarea>" in text) == (
+        422,
+        True,
+        True,
+    )
 
 
 def test_deleting_a_turn_is_asked_first_and_says_how_much_is_lost(visitor):
@@ -170,7 +174,7 @@ def test_deleting_a_turn_is_asked_first_and_says_how_much_is_lost(visitor):
     answered(answer.conversation)
     for headers, whole in (({}, True), (HTMX, False)):
         text = words(visitor.get(turn_url(answer.parent, "delete/"), **headers))
-        assert ("4 messages are lost." in text, "<html" in text) == (True, whole)
+        assert ("4 messages will be deleted." in text, "<html" in text) == (True, whole)
     response = visitor.post(turn_url(answer.parent, "delete/"))
     assert (response.url, Message.objects.count()) == (url(answer.conversation), 0)
 
@@ -243,7 +247,7 @@ def test_what_is_found_is_marked(visitor):
 
 def test_nothing_found_says_so(visitor):
     factories.conversation()
-    assert "No chat holds these words." in words(visitor.get(f"{LIST}?q=xyz", **HTMX))
+    assert "No chats match your search." in words(visitor.get(f"{LIST}?q=xyz", **HTMX))
 
 
 def test_more_chats_go_on_in_their_group(visitor):
@@ -388,11 +392,14 @@ def test_what_is_too_long_goes_on_without_the_oldest_turns(visitor):
     failed = answered(first.conversation, state="FAILED", content="", error_code="CONTEXT_LENGTH")
     talk = failed.conversation
     text = words(visitor.get(url(talk)))
-    assert ("Drop the oldest turns and retry" in text, "The model is not told" in text) == (True, False)
+    assert ("Drop the oldest turns and retry" in text, "The model no longer receives" in text) == (True, False)
     text = words(visitor.post(turn_url(failed, "drop-oldest/"), {"key": str(uuid.uuid4())}, **HTMX))
-    assert text.index("<p>Arr</p>") < text.index("The model is not told") < text.index('aria-busy="true"')
+    assert text.index("<p>Arr</p>") < text.index("The model no longer receives") < text.index('aria-busy="true"')
     text = words(visitor.post(url(talk, "send-all/"), **HTMX))
-    assert ("The model is not told" in text, "The whole chat is sent to the model again" in text) == (False, True)
+    assert ("The model no longer receives" in text, "The whole chat is sent to the model again" in text) == (
+        False,
+        True,
+    )
 
 
 def test_a_first_question_that_is_too_long_has_nothing_to_drop(visitor):

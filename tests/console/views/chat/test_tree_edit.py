@@ -33,7 +33,7 @@ def test_it_is_edited_in_its_place(visitor):
 def test_the_new_version_is_shown_as_a_person_s_without_figures(visitor):
     answer = answered(usage={"completion_tokens": 5})
     text = words(save(visitor, answer))
-    new = ("<strong>matey</strong>", "Edited by you", "Your version of the answer is kept", "Version 2 of 2")
+    new = ("<strong>matey</strong>", "Edited by you", "Your version of the answer is saved", "Version 2 of 2")
     assert [part for part in new if part not in text] == []
     assert ("first token" in text, "tokens out" in text) == (False, False)
 
@@ -70,7 +70,7 @@ def test_where_the_endpoint_is_gone_it_can_still_be_saved(visitor):
 @pytest.mark.parametrize("headers", [{}, HTMX])
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("  ", "Write the answer first"), ("a" * 200_001, "An answer has at most 200000 characters; this one has 200001")],
+    [("  ", "Enter an answer"), ("a" * 200_001, "An answer has at most 200000 characters; this one has 200001")],
 )
 def test_what_cannot_be_saved_says_why_and_keeps_the_text(visitor, text, reason, headers):
     response = save(visitor, answered(), text, headers)

@@ -75,7 +75,7 @@ def test_an_endpoint_that_is_gone_is_refused(visitor):
     left, _right = two()
     gone = factories.endpoint()
     response = visitor.post("/studio/compare/", {"key": uuid.uuid4(), "a": left.pk, "b": gone.pk})
-    assert (response.status_code, "does not answer any more" in words(response)) == (422, True)
+    assert (response.status_code, "is no longer available" in words(response)) == (422, True)
 
 
 def test_a_tuned_model_is_proposed_with_its_base(visitor):
@@ -106,7 +106,7 @@ def test_base_against_tuned_is_one_click(visitor):
 def test_without_the_base_model_it_says_what_is_missing(visitor):
     tuned = factories.ready_endpoint(job=factories.job(), artifact_uri="gs://bucket/final")
     response = visitor.post("/studio/compare/base/", {"key": uuid.uuid4(), "endpoint": tuned.pk}, follow=True)
-    assert "No endpoint serves the base model gemma-3-270m now" in words(response)
+    assert "No endpoint currently serves the base model gemma-3-270m" in words(response)
 
 
 def test_a_base_models_endpoint_leads_to_the_choice(visitor):
@@ -129,7 +129,7 @@ def test_columns_are_prepared_on_the_page(visitor):
 def test_another_endpoint_must_answer(visitor):
     comparison = started()
     response = visitor.post(url(comparison, "add/"), {"endpoint": factories.endpoint().pk}, **HTMX)
-    assert (response.status_code, "does not answer any more" in words(response)) == (409, True)
+    assert (response.status_code, "is no longer available" in words(response)) == (409, True)
 
 
 def streamed(text):
@@ -196,7 +196,7 @@ def test_a_picture_goes_to_every_column(visitor):
 def test_a_model_that_reads_text_only_takes_the_pictures_from_all(visitor):
     factories.publisher_model(data={"modalities": ["text"]})
     text = words(visitor.get(url(started())))
-    assert "gemma-3-270m reads text only, no pictures." in text
+    assert "gemma-3-270m accepts text only, not images." in text
 
 
 def test_a_live_answer_is_asked_for_until_it_has_ended(visitor):
@@ -253,7 +253,7 @@ def too_long(comparison):
 def test_a_column_goes_on_without_its_oldest_turns(visitor):
     comparison = started()
     left = too_long(comparison)
-    drop, keep = "Drop the oldest turns and retry", "The model is not told"
+    drop, keep = "Drop the oldest turns and retry", "The model no longer receives"
     text = words(visitor.get(url(comparison)))
     assert (text.count(drop), text.count(keep), text.count(column_url(left, "send-all/"))) == (1, 0, 0)
     key = uuid.uuid4()
@@ -263,7 +263,7 @@ def test_a_column_goes_on_without_its_oldest_turns(visitor):
     left.refresh_from_db()
     assert (waiting.conversation, left.sent_from) == (left, waiting.parent)
     said = words(visitor.post(column_url(left, "send-all/"), **HTMX))
-    assert (said.count(keep), "All that was said is sent to this model again" in said) == (0, True)
+    assert (said.count(keep), "The whole conversation is sent to this model again" in said) == (0, True)
     assert visitor.post(column_url(left, "send-all/")).url == url(comparison)
 
 
@@ -333,7 +333,7 @@ def test_a_blind_comparison_does_not_tell_which_is_which_until_the_vote(visitor)
     text = words(vote(visitor, comparison, columns[0], **HTMX))
     assert [name for name in NAMES if name not in text] == []
     name = columns[0].endpoint.label
-    assert (f"A was best: {name}" in text, ">Your vote is counted</span>" in tight(text)) == (True, True)
+    assert (f"A was best: {name}" in text, ">Vote counted</span>" in tight(text)) == (True, True)
 
 
 def test_a_failure_does_not_tell_either(visitor):
@@ -341,7 +341,7 @@ def test_a_failure_does_not_tell_either(visitor):
     columns = answered(comparison)
     Message.objects.filter(pk=columns[0].head_id).update(state="FAILED", content="", error_message="Left one is away.")
     text = words(visitor.get(url(comparison)))
-    assert ("Left one" in text, "Why is shown after the vote." in text) == (False, True)
+    assert ("Left one" in text, "The reason is shown after you vote." in text) == (False, True)
 
 
 def test_what_would_tell_is_refused_before_the_vote(visitor):
@@ -445,10 +445,10 @@ def test_an_answer_is_edited_on_its_way_into_a_dataset(visitor, headers):
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"name": ""}, "Write a name for the new dataset."),
-        ({"text": " "}, "Write the answer"),
+        ({"name": ""}, "Enter a name for the new dataset."),
+        ({"text": " "}, "Enter the answer"),
         ({"name": "Questions"}, "already have a dataset with this name"),
-        ({"dataset": uuid.uuid4()}, "cannot take the row"),
+        ({"dataset": uuid.uuid4()}, "can&#x27;t be added to this dataset"),
     ],
 )
 def test_a_row_that_cannot_be_added_says_why(visitor, values, reason):
@@ -462,7 +462,7 @@ def test_a_conversation_with_pictures_is_no_row_and_says_so_at_once(visitor):
     left, _right = answered(started())
     factories.picture(message=left.head.parent)
     text = words(visitor.get(answer_url(left.head, "row/")))
-    assert ("This conversation has pictures." in text, "Add row" in text) == (True, False)
+    assert ("This conversation has images." in text, "Add row" in text) == (True, False)
 
 
 def test_a_column_goes_on_as_a_chat(visitor):
@@ -497,7 +497,7 @@ def test_when_no_endpoint_answers_the_composer_says_so(visitor):
     answered(comparison)
     Endpoint.objects.update(state="UNDEPLOYED")
     text = words(visitor.get(url(comparison)))
-    assert ("None of these endpoints answers now." in text, "Ask all of them" in text) == (True, False)
+    assert ("None of these endpoints is ready." in text, "Ask all models" in text) == (True, False)
 
 
 def test_back_does_not_find_the_board_in_the_place_of_the_page(visitor):

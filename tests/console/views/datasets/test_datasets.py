@@ -235,7 +235,7 @@ def test_a_share_that_cannot_be_is_refused(signed_in, owner, share):
         f"/datasets/{dataset.pk}/split/", {"share": share, "seed": "1"}, headers={"HX-Request": "true"}
     )
     assert (response.status_code, response.context["split_form"].errors["share"]) == (
-        422, ["Write a whole number from 1 to 20."],
+        422, ["Enter a whole number from 1 to 20."],
     )  # fmt: skip
 
 

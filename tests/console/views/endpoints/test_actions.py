@@ -45,7 +45,7 @@ def test_it_asks_in_a_dialog_or_on_a_page(visitor, action):
 @pytest.mark.parametrize("action", ["undeploy", "delete"])
 def test_what_is_lost_is_said_before(visitor, action):
     text = words(visitor.get(url(factories.ready_endpoint(), action)))
-    assert "The model files stay." in text
+    assert "The model files aren&#x27;t deleted." in text
     assert "In use" not in text
 
 
@@ -55,9 +55,9 @@ def test_who_uses_it_is_said_before(visitor):
     endpoint.deployed_models.update(job=job)
     text = words(visitor.get(url(endpoint, "undeploy")))
     for use in (
-        "1 answer is being written now and will be cut off.",
+        "1 answer is in progress and will be cut off.",
         "1 request in the last 24 hours.",
-        "1 chat talks to it.",
+        "1 chat uses it.",
         "No other endpoint serves the tuned model Bot.",
     ):
         assert use in text
@@ -69,7 +69,10 @@ def test_the_name_is_typed_when_it_was_used_today(visitor, action, state):
     path = url(endpoint, action)
     empty, wrong = visitor.post(path, **HTMX), visitor.post(path, {"confirm": "Another"}, **HTMX)
     assert (empty.status_code, wrong.status_code, fresh(endpoint).state) == (422, 422, "READY")
-    assert ("Type the name of the endpoint." in words(empty), "That is another name." in words(wrong)) == (True, True)
+    assert ("Type the name of the endpoint." in words(empty), "The name doesn&#x27;t match." in words(wrong)) == (
+        True,
+        True,
+    )
     assert visitor.post(path, {"confirm": " My endpoint "}, **HTMX).status_code == 204
     assert fresh(endpoint).state == state
 
@@ -96,16 +99,16 @@ def test_replicas_are_changed(visitor):
     response = visitor.post(url(endpoint, "replicas"), {"minimum": 2, "maximum": 3})
     assert (response.status_code, fresh(endpoint).model.min_replicas, endpoint.model.max_replicas) == (303, 2, 3)
     text = words(visitor.get(f"/endpoints/{endpoint.pk}/"))
-    assert "Vertex AI is asked for 2–3 replicas." in text
+    assert "Changing the number of replicas to 2–3." in text
 
 
 @pytest.mark.parametrize(
     ("values", "error"),
     [
-        ({"minimum": "3", "maximum": "2"}, "The maximum must not be smaller than the minimum."),
-        ({"minimum": "0", "maximum": "2"}, "Write a whole number from 1 to 100."),
-        ({"minimum": "1", "maximum": "101"}, "Write a whole number from 1 to 100."),
-        ({"minimum": "", "maximum": "x"}, "Write a whole number from 1 to 100."),
+        ({"minimum": "3", "maximum": "2"}, "The maximum can&#x27;t be smaller than the minimum."),
+        ({"minimum": "0", "maximum": "2"}, "Enter a whole number from 1 to 100."),
+        ({"minimum": "1", "maximum": "101"}, "Enter a whole number from 1 to 100."),
+        ({"minimum": "", "maximum": "x"}, "Enter a whole number from 1 to 100."),
     ],
 )
 def test_replicas_that_make_no_sense(visitor, values, error):

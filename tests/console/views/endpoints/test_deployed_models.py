@@ -45,14 +45,21 @@ def test_each_model_is_shown_with_its_share(visitor, shared):
     response = visitor.get(url(shared))
     assert rows(response) == [("Shop", 70), ("Captain", 30)]
     text = words(response)
-    for shown in ("Models and traffic", "70 %", "30 %", "g2-standard-12", "Change shares", "Deploy another model"):
+    for shown in (
+        "Models and traffic",
+        "70%",
+        "30%",
+        "g2-standard-12",
+        "Change traffic split",
+        "Deploy another model",
+    ):
         assert shown in text
 
 
 def test_one_alone_has_no_shares_to_change(visitor):
     response = visitor.get(url(factories.ready_endpoint()))
     assert rows(response) == [("My endpoint", 100)]
-    assert ("Deploy another model" in words(response), "Change shares" in words(response)) == (True, False)
+    assert ("Deploy another model" in words(response), "Change traffic split" in words(response)) == (True, False)
 
 
 def test_before_it_is_ready_there_is_no_traffic(visitor):
@@ -63,7 +70,7 @@ def test_a_model_from_elsewhere_and_one_on_its_way(visitor):
     endpoint = factories.ready_endpoint(traffic={"4711": 100, "77": 0})
     factories.deployed_model(endpoint=endpoint, state="DEPLOYING", stage="PREPARING_MODEL", deployed_model_id="88")
     text = words(visitor.get(url(endpoint)))
-    for shown in ("Deployed outside this console", "Preparing the model", "A model is being deployed here"):
+    for shown in ("Deployed outside this console", "Preparing the model", "A model is being deployed"):
         assert shown in text
     assert "models/88/undeploy/" in text
     assert "models/4711/undeploy/" not in text
@@ -104,16 +111,16 @@ def test_it_asks_in_a_dialog_or_on_a_page(visitor, shared, action):
 def test_shares_are_changed(visitor, shared):
     response = visitor.post(url(shared, "traffic/"), {"share-4711": 10, "share-5001": 90})
     assert (response.status_code, fresh(shared).traffic_wanted) == (303, {"4711": 10, "5001": 90})
-    assert "Vertex AI is asked for other shares" in words(visitor.get(url(shared)))
+    assert "Changing the traffic split" in words(visitor.get(url(shared)))
 
 
 @pytest.mark.parametrize(
     ("first", "second", "problem"),
     [
-        ("10", "80", "The shares must add up to 100 %. Together they are 90 %."),
-        ("", "100", "Write a whole number from 0 to 100."),
-        ("x", "100", "Write a whole number from 0 to 100."),
-        ("101", "-1", "Write a whole number from 0 to 100."),
+        ("10", "80", "The traffic split must add up to 100%. It adds up to 90%."),
+        ("", "100", "Enter a whole number from 0 to 100."),
+        ("x", "100", "Enter a whole number from 0 to 100."),
+        ("101", "-1", "Enter a whole number from 0 to 100."),
     ],
 )
 def test_shares_that_do_not_add_up(visitor, shared, first, second, problem):
@@ -171,9 +178,9 @@ def test_a_checkpoint_that_can_be_served_is_offered(visitor, shared):
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
-        ({"model": ""}, "Choose a model of the list."),
-        ({"share": "120"}, "Write a whole number from 0 to 100."),
-        ({"machine": "cray-1"}, "This machine is not offered."),
+        ({"model": ""}, "Choose a model from the list."),
+        ({"share": "120"}, "Enter a whole number from 0 to 100."),
+        ({"machine": "cray-1"}, "This machine isn&#x27;t available."),
         ({"key": "x"}, "The form was incomplete."),
         ({}, "Read and accept the Gemma Terms of Use"),
     ],
@@ -198,7 +205,7 @@ def test_while_one_is_deployed_no_other_is_asked_for(visitor, shared):
     factories.deployed_model(endpoint=shared, state="DEPLOYING")
     assert visitor.get(url(shared, "models/add/")).status_code == 409
     response = visitor.post(url(shared, "models/add/"), choice(f"base {factories.BASE_MODEL}"), **HTMX)
-    assert (response.status_code, "Wait until that has ended" in words(response)) == (422, True)
+    assert (response.status_code, "Wait until it&#x27;s done" in words(response)) == (422, True)
 
 
 def test_one_of_two_goes_and_the_other_gets_all(visitor, shared):

@@ -60,8 +60,8 @@ def test_a_stage_is_not_shown_any_more_when_it_is_over(visitor):
 def test_one_that_sleeps_says_so_and_what_wakes_it(visitor):
     endpoint = factories.ready_endpoint(is_asleep=True, available_replicas=0)
     text = words(visitor.get(url(endpoint)))
-    assert "Asleep: nobody has used it for a while" in text
-    assert "The first request wakes it, which takes some seconds." in text
+    assert "Asleep: the endpoint hasn't been used for a while" in text
+    assert "The next request wakes it, which takes a few seconds." in text
     assert ">Asleep</span>" in words(visitor.get("/endpoints/"))
 
 
@@ -144,7 +144,7 @@ def test_a_deleted_endpoint_takes_itself_off_the_page(visitor):
     ("state", "reason"),
     [
         ("UNDEPLOYED", "Nothing is deployed on this endpoint. Delete it if you do not need it."),
-        ("UNDEPLOYING", "The model is undeployed or about to be."),
+        ("UNDEPLOYING", "The model is already undeployed or being undeployed."),
         ("FAILED", "Nothing is deployed on this endpoint. Delete it if you do not need it."),
     ],
 )
@@ -206,7 +206,7 @@ def test_filtered_and_sorted_by_the_address(visitor, query, found):
 
 def test_nothing_found_is_not_the_same_as_nothing_there(visitor):
     factories.endpoint()
-    assert "No endpoint fits what you asked for." in words(visitor.get("/endpoints/?q=other"))
+    assert "No endpoints match the filter." in words(visitor.get("/endpoints/?q=other"))
 
 
 def test_the_sorted_column_says_so(visitor):
@@ -226,8 +226,8 @@ def test_requests_of_a_day_are_counted(visitor):
 @pytest.mark.parametrize(
     ("machine", "asked", "shown"),
     [
-        ("g2-standard-12", None, "Costs while idle"),
-        ("unheard-of", None, "May cost while idle"),
+        ("g2-standard-12", None, "Idle, incurs costs"),
+        ("unheard-of", None, "Idle, might incur costs"),
         ("local-cpu", None, ""),
         ("g2-standard-12", timedelta(hours=23), ""),
     ],
@@ -253,7 +253,7 @@ def test_an_endpoint_that_costs_for_nothing_is_marked(visitor, machine, asked, s
 )
 def test_what_an_hour_costs(visitor, values, shown):
     text = words(visitor.get(url(factories.ready_endpoint(**values))))
-    assert re.findall(r"Cost an hour</dt><dd><span[^>]*>([^<]+)", text) == [shown]
+    assert re.findall(r"Cost per hour</dt><dd><span[^>]*>([^<]+)", text) == [shown]
 
 
 def test_what_it_has_cost_so_far_is_an_estimate(visitor):
@@ -282,6 +282,14 @@ def test_metrics_of_the_console_s_own_requests(visitor):
     text = words(visitor.get(url(talk.endpoint, "?period=1h")))
     figures = re.findall(r'<dd class="num"[^>]*>([^<]+)', text)
     assert figures == ["2", "1", "0.50 s", "0.50 s", "20.0", "7", "40"]
+    for said in ("2 requests, 1 failed", "Median 0.50 s, 95th percentile 0.50 s", "Median 20.0/s", "Axis: 0 to 2"):
+        assert said in text
+
+
+def test_one_request_is_not_many(visitor):
+    talk = factories.conversation(endpoint=factories.ready_endpoint())
+    answer(talk)
+    assert "1 request, 0 failed" in words(visitor.get(url(talk.endpoint, "?period=1h")))
 
 
 def test_metrics_as_a_table(visitor):
@@ -307,7 +315,9 @@ def test_a_lease_counts_down_and_can_be_extended(visitor):
     until = timezone.now() + timedelta(hours=2)
     endpoint = factories.ready_endpoint(lease_kind="FIXED", lease_hours=3, undeploy_at=until)
     text = words(visitor.get(url(endpoint)))
-    assert ("Undeploys by itself" in text, "in 1 hour, 59 minutes" in text, "Extend by 3 hours" in text) == (True,) * 3
+    assert ("Undeploys automatically" in text, "in 1 hour, 59 minutes" in text, "Extend by 3 hours" in text) == (
+        True,
+    ) * 3
     seen = re.findall(r'name="seen" value="([^"]+)"', text)
     assert (seen, visitor.post(url(endpoint, "extend/"), {"seen": seen[0]}).status_code) == ([until.isoformat()], 303)
     endpoint.refresh_from_db()

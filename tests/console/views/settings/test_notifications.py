@@ -92,13 +92,13 @@ def test_a_test_is_sent_and_its_outcome_shown(visitor):
     visitor.post(URL, VALUES)
     assert visitor.post(f"{URL}test/", {"way": "webhook"}).status_code == 303
     assert [(one.way, one.notification.kind) for one in Delivery.objects.all()] == [("webhook", "test")]
-    assert "on its way" in visitor.get(URL).content.decode()
+    assert "sending" in visitor.get(URL).content.decode()
 
 
 def test_an_address_is_confirmed_by_the_link_of_its_mail(visitor, owner, stranger, settings):
     settings.CONSOLE_URL, settings.EMAIL_HOST = "http://testserver", "mail.example"
     visitor.post(URL, VALUES)
-    assert "is not confirmed yet" in visitor.get(URL).content.decode()
+    assert "isn't confirmed yet" in visitor.get(URL).content.decode()
     choice = NotificationChoice.objects.get(user=owner)
     link = choices.confirmation_link(choice)
     assert VALUES["email"] in visitor.get(link).content.decode()

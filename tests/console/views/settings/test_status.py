@@ -48,7 +48,7 @@ def probed(name, state, seconds_ago=0, **values):
 
 def test_all_systems_work(page, all_well):
     text = words(page())
-    assert ("All systems working" in text, text.count("Not working"), text.count("Unknown<")) == (True, 0, 0)
+    assert ("All services working" in text, text.count("Not working"), text.count("Unknown<")) == (True, 0, 0)
 
 
 def test_the_broker_tells_how_much_waits(all_well, broker):
@@ -85,7 +85,7 @@ def test_without_credentials_the_advice_is_about_them(page, all_well, path):
 
 def test_what_was_checked_long_ago_is_never_green(page, all_well):
     ProbeResult.objects.update(checked_at=timezone.now() - timedelta(minutes=4))
-    assert page().context["overall"] == "3 parts are unknown"
+    assert page().context["overall"] == "3 services have an unknown status"
 
 
 def test_htmx_gets_the_cards_alone(page, all_well):
@@ -110,7 +110,7 @@ def test_check_now_asks_the_worker(client, page, sent):
 
 def test_check_now_says_when_nobody_can_be_asked(client, page, no_broker):
     response = client.post("/settings/check/", **HTMX)
-    assert (response.status_code, "the broker does not answer" in response["HX-Trigger"]) == (204, True)
+    assert (response.status_code, "the broker isn't responding" in response["HX-Trigger"]) == (204, True)
 
 
 def test_the_connection_says_where_each_value_comes_from(page, monkeypatch):
@@ -118,7 +118,7 @@ def test_the_connection_says_where_each_value_comes_from(page, monkeypatch):
     monkeypatch.delenv("VERTEX_LOCATION")
     text = words(page("/settings/connection/"))
     assert "From the environment variable VERTEX_PROJECT" in text
-    assert "By default; VERTEX_LOCATION would change it" in text
+    assert "Default. To change it, set VERTEX_LOCATION" in text
 
 
 def test_the_steps_of_the_last_test_are_shown(page):
@@ -127,7 +127,24 @@ def test_the_steps_of_the_last_test_are_shown(page):
     probed("vertex", "failed", detail="No answer.", facts={"steps": steps, "credentials": "user"})
     text = words(page("/settings/connection/"))
     assert [text.count(word) for word in ("Works:", "Fails:", "Not tried:")] == [1, 1, 1]
-    assert "A person&#x27;s (gcloud)" in text
+    assert "User account (gcloud)" in text
+
+
+def test_on_a_local_run_nothing_is_said_of_google_cloud(page, settings):
+    settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:8085"
+    steps = [{"name": "credentials", "state": "ok"}, {"name": "api", "state": "failed"}]
+    probed("vertex", "failed", detail="No answer.", facts={"steps": steps, "credentials": "none"})
+    probed("storage", "failed", detail="No answer.")
+    text = words(page("/settings/connection/"))
+    for wanted in (
+        "Find credentials (none needed)",
+        "Reach the local Vertex AI",
+        "restart the console",
+        "manage.py up",
+    ):
+        assert wanted in text
+    for google in ("gcloud", "its API enabled", "doesn&#x27;t report them"):
+        assert google not in text
 
 
 SECRET_TEXTS = [
@@ -199,7 +216,7 @@ RECORD = {
     "children": [
         {
             "name": "chat", "pid": 4711, "since": "2026-11-29T02:12:49+00:00", "runs": True, "restarts": 2,
-            "reason": "did not answer for 20 s", "restarted_at": "2026-11-29T02:12:49+00:00",
+            "reason": "did not respond for 20 s", "restarted_at": "2026-11-29T02:12:49+00:00",
         }
     ],
 }  # fmt: skip
@@ -214,7 +231,7 @@ def test_what_the_supervisor_did_is_shown(page, settings):
     record(settings, json.dumps(RECORD | {"pid": os.getpid()}))
     response = page()
     text = words(response)
-    for wanted in ("Processes on this machine", "4711", "did not answer for 20 s"):
+    for wanted in ("Processes on this machine", "4711", "did not respond for 20 s"):
         assert wanted in text
     assert (
         "process chat 4711: since 2026-11-29T02:12:49+00:00, started again 2 times" in response.context["diagnostics"]

@@ -35,7 +35,7 @@ def test_a_folder_is_shared_with_everybody_or_with_one(administrator, owner, str
     page = words(administrator.get(URL))
     for shown in (
         "gs://team-bucket/base",
-        "Everybody",
+        "Everyone",
         "Read and write",
         ">stranger<",
         "gs://team-bucket/out is shared",

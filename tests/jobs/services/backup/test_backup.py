@@ -73,7 +73,7 @@ def test_only_its_owner_can_read_it(backup: Path) -> None:
 def test_a_file_that_exists_is_not_overwritten(seeded: Path, backup: Path) -> None:
     before = backup.read_bytes()
     assert manage(seeded, "backup", str(backup), fails=True) == (
-        f"CommandError: {backup} exists. Enter another name; a backup overwrites nothing."
+        f"CommandError: {backup} already exists. Enter another name."
     )
     assert backup.read_bytes() == before
 
@@ -140,7 +140,7 @@ def test_a_backup_of_a_newer_program_is_refused(backup: Path, tmp_path: Path) ->
     migrations = [["jobs", "0021_message_has_pictures"], ["jobs", "9999_from_the_future"]]
     newer = rewritten(backup, tmp_path / "newer.zip", database=connection.vendor, migrations=migrations, version="99.0")
     assert reason(newer) == (
-        "Version 99.0 made this backup, and this program is older: it does not know 9999_from_the_future. "
+        "This backup is from version 99.0, and this version is older: it does not know 9999_from_the_future. "
         "Install version 99.0 or newer, then restore."
     )
 
@@ -154,7 +154,7 @@ def test_a_backup_that_is_too_old_is_refused(backup: Path, tmp_path: Path) -> No
 
 def test_a_backup_of_another_kind_of_database_is_refused(backup: Path, tmp_path: Path) -> None:
     other = rewritten(backup, tmp_path / "other.zip", database="mysql")
-    assert reason(other).startswith("The backup is of a mysql database")
+    assert reason(other).startswith("The backup is from a mysql database")
 
 
 @OF_SQLITE
@@ -169,7 +169,7 @@ def test_a_member_that_is_not_what_was_written(backup: Path, tmp_path: Path) -> 
 def test_a_backup_that_is_cut_off_is_no_backup(backup: Path, tmp_path: Path) -> None:
     half = tmp_path / "half.zip"
     half.write_bytes(backup.read_bytes()[: backup.stat().st_size // 2])
-    assert "is no backup of a console, or it is cut off" in reason(half)
+    assert "is not a backup of a console, or it is incomplete" in reason(half)
 
 
 @OF_SQLITE
@@ -235,7 +235,7 @@ def test_a_column_that_no_table_has_changes_neither_tables_nor_files(
         tables = json.loads(archive.read("manifest.json"))["tables"]
     rewritten(path, evil, tables=tables | {"django_session": ['"session_key") FROM PROGRAM \'touch /tmp/x\' --"']})
     text = manage(data_dir, "restore", "--replace", str(evil), database=first, fails=True)
-    assert text.startswith("CommandError: The backup has data that no console has (")
+    assert text.startswith("CommandError: The backup has unknown data (")
     assert counts(data_dir, first) == RESTORED | {"links": 1, "sessions": 1}
     assert list(data_dir.glob("before-restore-*")) == []
 
@@ -248,18 +248,18 @@ def test_files_that_lie_elsewhere_are_named_and_looked_for_there(seeded: Path, t
     inside, outside = tmp_path / "inside.zip", tmp_path / "outside.zip"
     manage(seeded, "backup", str(inside))
     told = manage(seeded, "backup", str(outside), more=ELSEWHERE)
-    assert "Datasets and pictures lie in gs://files/console and are not in this backup." in told
+    assert "Datasets and images are stored in gs://files/console and are not in this backup." in told
     assert (files_of(inside), files_of(outside)) == ("", "gs://files/console")
 
     refused = manage(tmp_path / "a", "restore", str(inside), more=ELSEWHERE, fails=True)
     assert refused == (
-        "CommandError: The backup holds its datasets and pictures itself, and FILES_URL names gs://files/console. "
+        "CommandError: The backup contains its datasets and images, but FILES_URL is gs://files/console. "
         "Restore it without FILES_URL, then set it and run: python manage.py copy-files"
     )
     refused = manage(tmp_path / "b", "restore", str(outside), fails=True)
     assert refused == (
-        "CommandError: The datasets and pictures of the backup lie in gs://files/console, and FILES_URL names nothing. "
-        "Set FILES_URL to gs://files/console, or copy them to where FILES_URL points and add --files-copied."
+        "CommandError: The datasets and images of the backup are stored in gs://files/console, but FILES_URL is empty. "
+        "Set FILES_URL to gs://files/console, or copy them to the location in FILES_URL and add --files-copied."
     )
     assert "Restored." in manage(tmp_path / "c", "restore", str(outside), more=ELSEWHERE)
     assert "Restored." in manage(tmp_path / "d", "restore", "--files-copied", str(outside))
@@ -277,6 +277,6 @@ def test_copying_says_what_it_would_copy_to(seeded: Path) -> None:
     )
     away = manage(seeded, "copy-files", more=ELSEWHERE, fails=True)
     assert away.splitlines()[-1] == (
-        "CommandError: 0 files were copied, then: The file store does not answer. Try again in a moment. "
+        "CommandError: The copy stopped after 0 files: The file store does not answer. Try again in a moment. "
         "Run the command again."
     )

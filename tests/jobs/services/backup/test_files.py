@@ -168,7 +168,7 @@ def test_what_is_no_file_has_a_remark(data_dir: Path, tmp_path: Path) -> None:
 def test_a_name_that_is_no_text_has_a_remark_that_writes_nothing_on_a_terminal(data_dir: Path) -> None:
     put(data_dir / os.fsdecode(b"storage/\xff\x1b[31m"))
     ((remark,),) = [made(data_dir)[1]]
-    assert remark == f"'{data_dir}/storage/\\udcff\\x1b[31m' is not in the backup: its name is no text."
+    assert remark == f"'{data_dir}/storage/\\udcff\\x1b[31m' is not in the backup: its name is not valid text."
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="There is no file here that nobody can read")
@@ -197,7 +197,7 @@ def test_a_file_that_is_deleted_meanwhile_has_a_remark(data_dir: Path, tmp_path:
         path.unlink()
         remark = files.add_file(writer, found, data_dir)
     assert (remark, writer.manifest.members) == (
-        f"{path} is not in the backup: it was deleted meanwhile.", {},
+        f"{path} is not in the backup: it was deleted in the meantime.", {},
     )  # fmt: skip
 
 

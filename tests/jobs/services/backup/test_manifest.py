@@ -36,7 +36,7 @@ def reason(path: Path) -> str:
 @pytest.mark.parametrize("content", ["", "[]", "{}", "1", '"text"', "null", "\0", "[" * 100_000, "9" * 5000])
 def test_what_is_no_manifest_at_all(tmp_path: Path, content: str) -> None:
     path = zipped(tmp_path / "backup.zip", content)
-    assert reason(path) == f"{path} is no backup of a console: it has no manifest that can be read."
+    assert reason(path) == f"{path} is not a backup of a console: it has no readable manifest."
 
 
 @pytest.mark.parametrize(
@@ -53,12 +53,12 @@ def test_what_is_no_manifest_at_all(tmp_path: Path, content: str) -> None:
 )  # fmt: skip
 def test_a_value_of_another_type(tmp_path: Path, change: dict[str, Any]) -> None:
     path = zipped(tmp_path / "backup.zip", json.dumps(GOOD | change))
-    assert reason(path) == f"{path} is no backup of a console: it has no manifest that can be read."
+    assert reason(path) == f"{path} is not a backup of a console: it has no readable manifest."
 
 
 def test_a_newer_format_says_so_whatever_else_it_has(tmp_path: Path) -> None:
     path = zipped(tmp_path / "backup.zip", json.dumps(GOOD | {"format": 2, "version": "9.0", "unknown": 1}))
-    assert reason(path) == "Version 9.0 made this backup, which is newer than this program. Install it."
+    assert reason(path) == "This backup is from version 9.0, which is newer than this one. Install that version."
 
 
 def test_a_member_is_not_read_beyond_its_size(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_member_is_not_read_beyond_its_size(tmp_path: Path) -> None:
 
 def test_a_manifest_that_fills_the_memory_is_not_read(tmp_path: Path) -> None:
     path = zipped(tmp_path / "backup.zip", json.dumps(GOOD) + " " * 3_000_000)
-    assert reason(path).endswith("it has no manifest that can be read.")
+    assert reason(path).endswith("it has no readable manifest.")
 
 
 def test_a_manifest_of_many_members_with_long_names_is_read(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def changed(path: Path, mark: bytes, offset: int, value: bytes) -> Path:
 )
 def test_a_zip_that_nobody_can_unpack(tmp_path: Path, mark: bytes, offset: int, value: bytes) -> None:
     path = zipped(tmp_path / "backup.zip", json.dumps(GOOD))
-    assert "is no backup of a console" in reason(changed(path, mark, offset, value))
+    assert "is not a backup of a console" in reason(changed(path, mark, offset, value))
 
 
 def test_a_member_whose_bytes_are_no_compression(tmp_path: Path) -> None:

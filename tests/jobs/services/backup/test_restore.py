@@ -85,7 +85,7 @@ def test_what_stays_where_it_is_has_no_place_in_a_backup_of_before(backup: Path,
     tops = [".restore", "before-restore-20260101-000000", "run", "static", "console.sqlite3-wal"]
     older = with_members(backup, console.parent / "older.zip", [f"data/{top}/x" for top in tops])
     told = manage(console, "restore", "--replace", str(older))
-    assert [top for top in tops if f"'{top}' stays out: the console makes it anew." not in told] == []
+    assert [top for top in tops if f"'{top}' is skipped: the console creates it again." not in told] == []
     assert counts(console) == RESTORED
     assert list(console.rglob("x")) == []
 
@@ -115,7 +115,7 @@ def test_a_disk_that_is_full_changes_nothing(backup: Path, console: Path, event:
 def test_a_backup_that_is_larger_than_the_disk_is_refused_before_it_is_read(backup: Path, tmp_path: Path) -> None:
     huge = with_members(backup, tmp_path / "huge.zip", [], {"data/x": {"size": 10**18, "sha256": "0"}})
     text = manage(tmp_path / "fresh", "restore", str(huge), fails=True)
-    assert text.startswith("CommandError: The backup takes 9536743164")
+    assert text.startswith("CommandError: The backup needs 9536743164")
     assert "Nothing was changed." in text
     assert not (tmp_path / "fresh/console.sqlite3").exists()
 
@@ -135,7 +135,7 @@ def test_a_database_that_cannot_be_brought_up_to_date_changes_nothing(backup: Pa
 def test_a_backup_without_its_database_is_refused(backup: Path, console: Path) -> None:
     odd = with_members(backup, console.parent / "odd.zip", [], without="database/console.sqlite3")
     text = manage(console, "restore", "--replace", str(odd), fails=True)
-    assert text == "CommandError: The backup is damaged: it has no whole database. Use another backup."
+    assert text == "CommandError: The backup is damaged: its database is incomplete. Use another backup."
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def test_each_answer_of_each_chat_is_a_row(owner):
     chats = [talk("Ahoy", "Arr"), talk(), talk("Aye", system_instruction="Be brief.")]
     dataset = bulk.make_dataset(owner, chats, key=uuid4(), name="Voyage")
     assert (dataset.name, dataset.version, dataset.is_usable) == ("Voyage", 1, True)
-    assert (learnt(dataset), dataset.notes) == (["Ahoy", "Arr", "Aye"], ["Made of the answers in 2 chats."])
+    assert (learnt(dataset), dataset.notes) == (["Ahoy", "Arr", "Aye"], ["Created from the answers in 2 chats."])
 
 
 def test_a_name_in_use_gets_a_version_and_the_same_form_none(owner):

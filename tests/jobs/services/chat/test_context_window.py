@@ -47,7 +47,7 @@ def test_all_is_told_again_when_that_is_wished(talk, fake_gateway):
 
 def test_the_first_question_cannot_be_left_out(talk, fake_gateway):
     fake_gateway.chat.script = [[TOO_LONG]]
-    with pytest.raises(NotAllowedNow, match="nothing older to leave out"):
+    with pytest.raises(NotAllowedNow, match="no older turns to drop"):
         dropped(asked(talk))
 
 

@@ -101,7 +101,7 @@ def test_the_same_key_is_the_same_answer(conversation):
 @pytest.mark.parametrize(
     ("state", "sentence"),
     [
-        ("DEPLOYING", "The endpoint Base model is deploying. Write when it is ready."),
+        ("DEPLOYING", "The endpoint Base model is deploying. Send your message when it's ready."),
         ("DELETED", "The endpoint of this conversation was deleted. Start a new chat with another one."),
     ],
 )
@@ -132,7 +132,7 @@ def test_an_error_in_the_middle_keeps_the_text(conversation, fake_gateway):
 
 def test_an_unforeseen_error_says_so(conversation, fake_gateway):
     fake_gateway.chat.script = [[KeyError("odd")]]
-    assert answered(conversation).error_message.startswith("The console failed while it received the answer.")
+    assert answered(conversation).error_message.startswith("The console failed while receiving the answer.")
 
 
 def test_an_answer_is_produced_once(conversation, fake_gateway):
@@ -215,7 +215,7 @@ def test_the_death_of_the_worker_leaves_what_came(conversation, fake_gateway):
     conversations.interrupt_stale(timezone.now() + timedelta(seconds=91))
     answer.refresh_from_db()
     assert answer.state == "INTERRUPTED"
-    assert answer.error_message.startswith("The answer was cut off, because the console stopped")
+    assert answer.error_message.startswith("The answer was cut off because the console stopped")
 
 
 def test_an_interrupted_answer_is_not_finished_by_a_late_worker(conversation, fake_gateway):
@@ -273,7 +273,7 @@ def test_one_person_does_not_take_every_thread_that_writes_answers(owner, team_m
         for _ in range(policies.ANSWERS_AT_ONCE)
     ]
     one_more = conversations.start(owner, endpoint=mine)
-    with pytest.raises(errors.NotAllowedNow, match="^16 answers of yours are being written"):
+    with pytest.raises(errors.NotAllowedNow, match="^You have 16 answers in progress"):
         conversations.ask(one_more, key=uuid4(), text="Ahoy")
     assert (one_more.messages.count(), Message.objects.live().count()) == (0, policies.ANSWERS_AT_ONCE)
     conversations.ask(conversations.start(team_mate, endpoint=theirs), key=uuid4(), text="Ahoy")
@@ -302,7 +302,7 @@ def test_every_way_to_an_answer_is_counted(owner, again):
         "compare": lambda: comparisons.send(comparison, key=uuid4(), text="Ahoy"),
     }
     before = Message.objects.count()
-    with pytest.raises(errors.NotAllowedNow, match="answers of yours are being written"):
+    with pytest.raises(errors.NotAllowedNow, match="answers in progress"):
         ways[again]()
     assert Message.objects.count() == before
 

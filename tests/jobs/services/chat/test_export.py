@@ -58,7 +58,7 @@ def test_a_picture_without_its_file_is_exported_without_bytes(talk):
     picture = factories.picture(message=say(talk, "What?", "A pixel."), content=b"gone")
     path_of(picture).unlink()
     exported = export.document(talk, pictures=True)["messages"][0]["pictures"][0]
-    assert (exported["data"], exported["problem"]) == (None, "The file of the picture red.png is gone.")
+    assert (exported["data"], exported["problem"]) == (None, "The file of the image red.png no longer exists.")
 
 
 def test_training_rows_can_be_uploaded(talk):

@@ -116,10 +116,10 @@ def test_sixteen_bits_keep_their_light():
     [
         (b"", "a.png is empty."),
         (bytes(10 * 2**20 + 1), "a.png is larger than 10 MB. Scale it down and add it again."),
-        (b"\x00\x00\x00\x18ftypheic", "a.png is a HEIC picture, which models do not take."),
-        (b"<svg/>", "a.png is not a picture in PNG, JPEG, WebP or GIF format."),
-        (factories.png()[:60], "a.png is damaged and cannot be opened. Save it anew as PNG or JPEG."),
-        (factories.png(size=(900, 5)), "a.png is too small or too narrow for a model to see anything in it."),
+        (b"\x00\x00\x00\x18ftypheic", "a.png is a HEIC image, which models don't support."),
+        (b"<svg/>", "a.png isn't a PNG, JPEG, WebP, or GIF image."),
+        (factories.png()[:60], "a.png is damaged and can't be opened. Save it again as PNG or JPEG."),
+        (factories.png(size=(900, 5)), "a.png is too small or too narrow for a model to read."),
     ],
     ids=["empty", "large", "heic", "svg", "damaged", "narrow"],
 )
@@ -163,12 +163,12 @@ def test_a_shared_address_takes_less(talk):
     sent = contents(ask(talk, factories.picture(size=600_000, name="new")))
     assert sent[0] == "[A picture that is left out here: old]\n\nWhat is it?"
     assert sent[2][0]["type"] == "image_url"
-    with pytest.raises(NotAllowedNow, match="too much for one request"):
+    with pytest.raises(NotAllowedNow, match="too large for one request"):
         images.require_sendable(talk.endpoint, [factories.picture(size=600_000), factories.picture(size=600_000)])
 
 
 def test_a_message_takes_sixteen(talk):
-    with pytest.raises(NotAllowedNow, match="A message takes 16 pictures; these are 17. Remove some."):
+    with pytest.raises(NotAllowedNow, match="A message can have at most 16 images. This one has 17. Remove some."):
         ask(talk, *(factories.picture() for _ in range(17)))
     assert talk.messages.count() == 0
 
@@ -180,7 +180,8 @@ def test_a_file_that_is_gone_is_said_and_nothing_is_asked_without_it(talk):
     with pytest.raises(ImageGone) as refused:
         contents(answer)
     assert str(refused.value) == (
-        "The file of the picture photo.jpg is gone, so it cannot be sent. Edit the message: remove it, or add it again."
+        "The file of the image photo.jpg no longer exists, so it can't be sent. Edit the message to remove the image "
+        "or add it again."
     )
 
 
@@ -193,14 +194,14 @@ def test_an_answer_about_a_picture_that_is_gone_fails_with_its_name(talk, fake_g
     conversations.answer(answer.pk)
     answer.refresh_from_db()
     assert (answer.state, answer.content, fake_gateway.chat.requests) == ("FAILED", "", [])
-    assert "The file of the picture photo.jpg is gone" in answer.error_message
+    assert "The file of the image photo.jpg no longer exists" in answer.error_message
 
 
 def test_a_text_model_is_sent_none(talk):
     finish(ask(talk, factories.picture(alt="A cat")))
     talk.endpoint.deployed_models.update(base_model=factories.BASE_MODEL)
     talk.refresh_from_db()
-    with pytest.raises(NotAllowedNow, match="gemma-3-270m reads text only, no pictures. Remove the pictures"):
+    with pytest.raises(NotAllowedNow, match="gemma-3-270m accepts text only, not images. Remove the images"):
         ask(talk, factories.picture())
     talk.refresh_from_db()
     assert contents(ask(talk))[0] == "[A picture that is left out here: A cat]\n\nWhat is it?"

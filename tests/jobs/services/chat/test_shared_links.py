@@ -61,5 +61,5 @@ def test_an_answer_that_is_written_is_not_shared(talk):
 def test_links_are_bounded(talk):
     for _ in range(policies.MAX_LINKS):
         shared_links.share(talk)
-    with pytest.raises(errors.NotAllowedNow, match="50 links already"):
+    with pytest.raises(errors.NotAllowedNow, match="already has 50 links"):
         shared_links.share(talk)

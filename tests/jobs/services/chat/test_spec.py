@@ -16,19 +16,19 @@ from tests.support import factories
 pytestmark = pytest.mark.django_db
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "objects"}}}
 BAD_VALUES = [
-    ("temperature", -0.1, "out_of_range", "Write a number from 0 to 2."),
-    ("temperature", 2.1, "out_of_range", "Write a number from 0 to 2."),
-    ("top_p", 0.001, "out_of_range", "Write a number from 0.01 to 1."),
-    ("top_k", 0, "out_of_range", "Write a whole number from 1 to 1000."),
-    ("top_k", 1001, "out_of_range", "Write a whole number from 1 to 1000."),
-    ("max_tokens", 0, "out_of_range", "Write a whole number from 1 to 8192."),
-    ("max_tokens", 8193, "out_of_range", "Write a whole number from 1 to 8192."),
-    ("seed", -1, "out_of_range", "Write a whole number from 0 to 2147483647."),
-    ("frequency_penalty", 2.5, "out_of_range", "Write a number from -2 to 2."),
-    ("presence_penalty", -2.5, "out_of_range", "Write a number from -2 to 2."),
-    ("stop", list("abcdef"), "too_many", "At most 5 stop sequences are taken."),
+    ("temperature", -0.1, "out_of_range", "Enter a number from 0 to 2."),
+    ("temperature", 2.1, "out_of_range", "Enter a number from 0 to 2."),
+    ("top_p", 0.001, "out_of_range", "Enter a number from 0.01 to 1."),
+    ("top_k", 0, "out_of_range", "Enter a whole number from 1 to 1000."),
+    ("top_k", 1001, "out_of_range", "Enter a whole number from 1 to 1000."),
+    ("max_tokens", 0, "out_of_range", "Enter a whole number from 1 to 8192."),
+    ("max_tokens", 8193, "out_of_range", "Enter a whole number from 1 to 8192."),
+    ("seed", -1, "out_of_range", "Enter a whole number from 0 to 2147483647."),
+    ("frequency_penalty", 2.5, "out_of_range", "Enter a number from -2 to 2."),
+    ("presence_penalty", -2.5, "out_of_range", "Enter a number from -2 to 2."),
+    ("stop", list("abcdef"), "too_many", "Use at most 5 stop sequences."),
     ("stop", ["x" * 101], "max_length", "A stop sequence has at most 100 characters."),
-    ("response_format", {"type": "xml"}, "invalid_choice", "Choose text, JSON or JSON by a schema."),
+    ("response_format", {"type": "xml"}, "invalid_choice", "Choose text, JSON, or JSON with a schema."),
     (
         "response_format", SCHEMA, "invalid",
         "type must be one of: object, array, string, number, integer, boolean, null.",
@@ -94,13 +94,13 @@ def test_both_ends_of_a_range_belong_to_it(name):
 def test_the_first_message_of_a_model_has_the_same_ranges():
     form = TryForm({"temperature": "3", "max_tokens": "9000"}, ready=[])
     assert [list(form.errors[name]) for name in ("temperature", "max_tokens")] == [
-        ["Write a number from 0 to 2."], ["Write a whole number from 1 to 8192."],
+        ["Enter a number from 0 to 2."], ["Enter a whole number from 1 to 8192."],
     ]  # fmt: skip
 
 
 def test_what_no_server_knows_is_refused():
     [problem] = spec.find_problems({"magic": 1})
-    assert (problem.code, problem.sentence) == ("unknown", "There is no parameter magic.")
+    assert (problem.code, problem.sentence) == ("unknown", "Unknown parameter: magic.")
 
 
 def test_instructions_have_an_end():

@@ -86,7 +86,7 @@ def test_an_answer_that_broke_off_stays_beside_its_retry(talk, fake_gateway):
 def test_only_a_ready_endpoint_answers_again(talk, state):
     answer = asked(talk)
     type(talk.endpoint).objects.update(state=state)
-    with pytest.raises(errors.NotAllowedNow, match="Write when it is ready"):
+    with pytest.raises(errors.NotAllowedNow, match="Send your message when it's ready"):
         tree.regenerate(answer, key=uuid4())
 
 
@@ -116,7 +116,7 @@ def test_an_edited_question_is_a_sibling_with_its_pictures(talk):
 
 def test_an_empty_question_is_refused(talk):
     answer = asked(talk)
-    with pytest.raises(errors.NotAllowedNow, match="Write a message first"):
+    with pytest.raises(errors.NotAllowedNow, match="Enter a message"):
         tree.edit(answer.parent, key=uuid4(), text=" \n")
 
 
@@ -335,7 +335,7 @@ def test_what_was_not_changed_makes_no_version(talk):
 
 @pytest.mark.parametrize("text", ["", " \n", "\x00"])
 def test_an_answer_needs_a_text(talk, text):
-    with pytest.raises(errors.NotAllowedNow, match="Write the answer first"):
+    with pytest.raises(errors.NotAllowedNow, match="Enter an answer"):
         by_hand(asked(talk), text)
 
 

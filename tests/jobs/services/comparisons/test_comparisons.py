@@ -90,7 +90,7 @@ def test_while_one_column_answers_nothing_more_is_asked(comparison):
 
 
 def test_an_empty_message_is_refused(comparison):
-    with pytest.raises(errors.NotAllowedNow, match="Write a message"):
+    with pytest.raises(errors.NotAllowedNow, match="Enter a message"):
         ask(comparison, " \x00 ")
 
 
@@ -156,11 +156,11 @@ def test_columns_are_added_changed_and_removed_until_the_first_question(comparis
         (second.pk, endpoints[0]),
         (third.pk, endpoints[1]),
     ]
-    with pytest.raises(errors.NotAllowedNow, match="two columns at least"):
+    with pytest.raises(errors.NotAllowedNow, match="at least two columns"):
         comparisons.remove_column(second)
     for _ in range(2):
         comparisons.add_column(comparison, endpoints[1])
-    with pytest.raises(errors.NotAllowedNow, match="Four columns at most"):
+    with pytest.raises(errors.NotAllowedNow, match="at most four columns"):
         comparisons.add_column(comparison, endpoints[1])
     assert [column.column for column in columns(comparison)] == [1, 2, 3, 4]
 
@@ -202,7 +202,7 @@ def test_parameters_stay_hidden_until_the_vote(comparison):
     values: dict[str, Any] = {"system_instruction": "Be brief.", "parameters": {"seed": 1}}
     comparisons.set_options(column, **values)
     ask(comparison)
-    with pytest.raises(errors.NotAllowedNow, match="hidden until you have voted"):
+    with pytest.raises(errors.NotAllowedNow, match="hidden until you vote"):
         comparisons.set_options(column, **values)
 
 

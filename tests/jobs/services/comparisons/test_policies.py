@@ -129,7 +129,7 @@ def test_a_vote_for_what_gave_no_answer_and_a_second_one(compare):
     refuses("This model gave no answer.", lambda: votes.vote(comparison, number=1, winner=second))
     votes.vote(comparison, number=1, winner=first)
     reason = policies.why_not_vote_for(board.load(comparison), None)
-    assert reason == "You have voted in this round already."
+    assert reason == "You already voted in this round."
     refuses(reason, lambda: votes.vote(comparison, number=1, winner=None))
 
 

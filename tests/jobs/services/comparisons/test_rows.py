@@ -127,7 +127,7 @@ def test_a_dataset_with_problems_takes_no_row(owner):
 
 
 def test_an_answer_that_teaches_nothing_is_refused(owner):
-    with pytest.raises(errors.NotAllowedNow, match="Write the answer"):
+    with pytest.raises(errors.NotAllowedNow, match="Enter the answer"):
         add(answer(), text=" \x00\n", name="New")
 
 

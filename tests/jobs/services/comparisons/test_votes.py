@@ -62,7 +62,7 @@ def test_only_the_latest_round_is_voted_on(owner, endpoints):
 def test_nobody_votes_before_all_have_answered(owner, endpoints):
     comparison = comparisons.create(owner, key=uuid4(), endpoints=endpoints)
     ask(comparison)
-    with pytest.raises(errors.NotAllowedNow, match="ended its answer"):
+    with pytest.raises(errors.NotAllowedNow, match="finished its answer"):
         voted(comparison, None)
 
 

@@ -25,7 +25,7 @@ BAD_TEXTS = [
         "A description has at most 1000 characters; this one has 1001.",
     ),
 ]  # fmt: skip
-SHARE, SEED = "Write a whole number from 1 to 20.", "Write a whole number from 0 to 2147483647."
+SHARE, SEED = "Enter a whole number from 1 to 20.", "Enter a whole number from 0 to 2147483647."
 BAD_SPLITS = [
     ({"share": 0}, SHARE), ({"share": 21}, SHARE), ({"seed": -1}, SEED), ({"seed": 2**31}, SEED),
 ]  # fmt: skip

@@ -186,7 +186,7 @@ def test_a_model_that_cannot_be_deleted_does_not_keep_the_endpoint(owner, driver
     fake_gateway.refuse("deployment.delete_model", "It is used elsewhere.")
     endpoints.request_delete(endpoint)
     driver.rest(endpoint)
-    assert (endpoint.state, endpoint.notice) == ("DELETED", "Its model stays in Vertex AI: It is used elsewhere.")
+    assert (endpoint.state, endpoint.notice) == ("DELETED", "Its model remains in Vertex AI: It is used elsewhere.")
 
 
 def test_a_failed_endpoint_cannot_be_undeployed(owner):

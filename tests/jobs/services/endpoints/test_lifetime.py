@@ -53,7 +53,7 @@ def test_when_it_is_over_the_endpoint_is_undeployed(frozen, fake_gateway):
     over = NOW + 2 * HOUR
     assert (lifetime.due(over), lifetime.end(endpoint.pk, over)) == ([endpoint.pk], True)
     assert (fresh(endpoint).state, endpoint.wanted, endpoint.undeploy_at) == ("UNDEPLOYING", "UNDEPLOYED", None)
-    assert last_word(endpoint) == "Undeployed by its lease: the time that you gave it is over."
+    assert last_word(endpoint) == "Undeployed because its time limit ended."
 
 
 def test_the_sweep_ends_it(frozen):
@@ -96,7 +96,7 @@ def test_a_request_does_not_move_a_fixed_lease(frozen):
 def test_an_idle_lease_says_why_it_ended(frozen):
     endpoint = leased("IDLE")
     lifetime.end(endpoint.pk, NOW + 2 * HOUR)
-    assert last_word(endpoint) == "Undeployed by its lease: no request for 2 hours."
+    assert last_word(endpoint) == "Undeployed by its time limit: no requests for 2 hours."
 
 
 def test_a_question_after_the_end_is_refused(frozen):
@@ -111,7 +111,10 @@ def test_extended_once_however_often_it_is_clicked(frozen):
     endpoint = leased()
     seen = endpoint.undeploy_at
     assert [lifetime.extend(endpoint, seen=seen) for _click in range(2)] == [True, False]
-    assert (fresh(endpoint).undeploy_at, last_word(endpoint)) == (NOW + 4 * HOUR, "You extended the lease by 2 hours.")
+    assert (fresh(endpoint).undeploy_at, last_word(endpoint)) == (
+        NOW + 4 * HOUR,
+        "You extended the time limit by 2 hours.",
+    )
 
 
 def test_extended_at_the_last_moment_it_stays(frozen):
@@ -131,10 +134,10 @@ def test_given_later_it_counts_from_then(frozen):
     endpoint = factories.ready_endpoint()
     lifetime.set_lease(endpoint, kind="IDLE", hours=1)
     assert (endpoint.undeploy_at, last_word(endpoint)) == (
-        NOW + HOUR, "It is to be undeployed after 1 hour without requests.",
+        NOW + HOUR, "You set it to undeploy after 1 hour without requests.",
     )  # fmt: skip
     lifetime.set_lease(endpoint, kind="", hours=None)
-    assert (endpoint.undeploy_at, last_word(endpoint)) == (None, "You took its lease away.")
+    assert (endpoint.undeploy_at, last_word(endpoint)) == (None, "You removed the time limit.")
 
 
 def test_given_while_it_is_deployed_it_waits_for_ready(frozen):

@@ -72,7 +72,7 @@ def test_they_are_changed_while_it_serves(owner, driver, fake_gateway):
     endpoints.request_replicas(endpoint.model, minimum=1, maximum=4)
     settled(driver, endpoint)
     assert (endpoint.state, remote(fake_gateway, endpoint)) == ("READY", (1, 4))
-    assert told(endpoint)[-2:] == ["You asked for 1–4 replicas.", "It runs with 1–4 replicas now."]
+    assert told(endpoint)[-2:] == ["You requested this number of replicas: 1–4.", "Current number of replicas: 1–4."]
 
 
 def test_asked_before_it_is_sent_it_goes_with_the_request(owner, driver, fake_gateway):
@@ -88,7 +88,10 @@ def test_a_double_click_is_one_change(owner, driver, fake_gateway):
     for _click in range(2):
         endpoints.request_replicas(endpoint.model, minimum=2, maximum=2)
     settled(driver, endpoint)
-    assert (fake_gateway.calls.count("deployment.scale"), told(endpoint).count("You asked for 2 replicas.")) == (1, 1)
+    assert (
+        fake_gateway.calls.count("deployment.scale"),
+        told(endpoint).count("You requested this number of replicas: 2."),
+    ) == (1, 1)
 
 
 def test_a_refusal_is_told_and_the_row_follows_vertex_ai(owner, driver, fake_gateway):

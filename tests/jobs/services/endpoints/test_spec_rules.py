@@ -8,10 +8,10 @@ from jobs.errors import InvalidValues
 from jobs.models import LeaseKind
 from jobs.services.endpoints import spec_rules
 
-REPLICAS = "Write a whole number from 1 to 100."
-HOURS = "Write a whole number of hours from 1 to 720."
-KIND = "Choose when the model is undeployed."
-SHARE = "Write a whole number from 0 to 100."
+REPLICAS = "Enter a whole number from 1 to 100."
+HOURS = "Enter a whole number of hours from 1 to 720."
+KIND = "Select when the model is undeployed."
+SHARE = "Enter a whole number from 0 to 100."
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ SHARE = "Write a whole number from 0 to 100."
             ("out_of_range", "min_replicas", REPLICAS), ("out_of_range", "max_replicas", REPLICAS)
         ]),
         ({"min_replicas": 3, "max_replicas": 2}, [
-            ("below_minimum", "max_replicas", "The maximum must not be smaller than the minimum.")
+            ("below_minimum", "max_replicas", "The maximum can't be smaller than the minimum.")
         ]),
         ({"min_replicas": 3}, []),
         ({"lease_kind": "", "lease_hours": None}, []),
@@ -39,7 +39,7 @@ SHARE = "Write a whole number from 0 to 100."
         ({"share": False}, [("out_of_range", "share", SHARE)]),
         ({"traffic_split": {"a": 60, "b": 40}}, []),
         ({"traffic_split": {"a": 60, "b": 41}}, [
-            ("wrong_sum", "traffic_split", "The shares must add up to 100 %. Together they are 101 %.")
+            ("wrong_sum", "traffic_split", "The traffic split must add up to 100%. It adds up to 101%.")
         ]),
         ({"traffic_split": {"a": -1, "b": 101}}, [("wrong_sum", "traffic_split", SHARE)]),
         ({"display_name": ""}, [("required", "display_name", "Write a name.")]),

@@ -44,12 +44,12 @@ def test_awake_again(fake_gateway, driver, endpoint):
 
 
 def test_without_a_word_nobody_knows_why(fake_gateway, driver, endpoint):
-    notice = "No replica is running at the moment; Vertex AI may be starting one."
+    notice = "No replica is running right now. Vertex AI might be starting one."
     assert seen(fake_gateway, driver, endpoint, available_replicas=0) == ("READY", False, 0, notice)
 
 
 def test_what_vertex_ai_says_is_passed_on(fake_gateway, driver, endpoint):
-    notice = "No replica is running at the moment. Vertex AI says: The model server is starting."
+    notice = "No replica is running right now. Vertex AI reports: The model server is starting."
     told = {"available_replicas": 0, "message": "The model server is starting."}
     assert seen(fake_gateway, driver, endpoint, **told) == ("READY", False, 0, notice)
 

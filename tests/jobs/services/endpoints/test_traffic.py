@@ -70,9 +70,9 @@ def test_a_second_model_gets_its_share(driver, endpoint, fake_gateway):
     assert endpoint.traffic == {"4711": 80, model.deployed_model_id: 20}
     assert (model.phase, model.available_replicas, model.stage) == ("BOUND", 1, "SUCCESSFULLY_DEPLOYED")
     assert told(endpoint)[-3:] == [
-        "You asked for Other with 20 % of the traffic.",
+        "You asked for Other with 20% of the traffic.",
         "Vertex AI accepted the request.",
-        "Other is deployed and gets 20 % of the traffic.",
+        "Other is deployed and gets 20% of the traffic.",
     ]
 
 
@@ -98,7 +98,7 @@ def test_a_tuned_model_comes_from_its_folder(owner, driver, endpoint, fake_gatew
     fake_gateway.storage.objects[f"{endpoints.artifact_uri(job)}/config.json"] = b"{}"
     model = added(driver, endpoint, publisher_model="", job=job)
     assert (model.artifact_uri, model.base_model) == (endpoints.artifact_uri(job), job.base_model)
-    assert job.events.last().message == "Other is deployed and gets 20 % of the traffic."
+    assert job.events.last().message == "Other is deployed and gets 20% of the traffic."
 
 
 def test_stages_are_kept(driver, endpoint):
@@ -132,9 +132,9 @@ def test_sent_twice_it_is_one(driver, endpoint, fake_gateway):
 
 def test_one_at_a_time(driver, endpoint):
     deployed_models.add(endpoint, key=uuid4(), spec=base())
-    with pytest.raises(errors.NotAllowedNow, match="Wait until that has ended"):
+    with pytest.raises(errors.NotAllowedNow, match="Wait until it's done"):
         deployed_models.add(endpoint, key=uuid4(), spec=base())
-    with pytest.raises(errors.NotAllowedNow, match="Wait until that has ended"):
+    with pytest.raises(errors.NotAllowedNow, match="Wait until it's done"):
         endpoints.request_traffic(endpoint, {"4711": 100})
 
 
@@ -200,8 +200,8 @@ def test_shares_are_changed(driver, endpoint, fake_gateway):
     assert (endpoint.traffic, split(fake_gateway, endpoint)) == (wanted, {"Base": 30, "Other": 70})
     assert fake_gateway.calls.count("deployment.share_traffic") == 1
     assert told(endpoint)[-2:] == [
-        "You asked for these shares of traffic: Base 30 %, Other 70 %.",
-        "Traffic is shared so now: Base 30 %, Other 70 %.",
+        "You asked for this traffic split: Base 30%, Other 70%.",
+        "The traffic split is now: Base 30%, Other 70%.",
     ]
 
 
@@ -218,7 +218,7 @@ def test_vertex_ai_refuses_the_shares(driver, endpoint, fake_gateway):
     endpoints.request_traffic(endpoint, {"4711": 30, model.deployed_model_id: 70})
     settled(driver, endpoint)
     assert (endpoint.state, endpoint.traffic["4711"], told(endpoint)[-1]) == (
-        "READY", 80, "The shares of traffic were not changed: Not now.",
+        "READY", 80, "The traffic split wasn't changed: Not now.",
     )  # fmt: skip
 
 
@@ -386,6 +386,6 @@ def test_which_model_answered():
     endpoint = factories.ready_endpoint(display_name="Shop", traffic={"4711": 60, "5001": 30, "9": 10})
     factories.deployed_model(endpoint=endpoint, display_name="Captain")
     assert [traffic.answering_model(endpoint, one) for one in ("4711", "5001", "9", "")] == [
-        "Shop · Shop", "Shop · Captain", "Shop · 9", "Shop · model unknown: the server did not tell",
+        "Shop · Shop", "Shop · Captain", "Shop · 9", "Shop · unknown model",
     ]  # fmt: skip
     assert traffic.answering_model(factories.ready_endpoint(), "4711") == ""

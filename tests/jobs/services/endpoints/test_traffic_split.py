@@ -44,8 +44,8 @@ def test_a_wish_that_does_not_fit_any_more_is_left_aside():
 @pytest.mark.parametrize(
     ("split", "words"),
     [
-        ({"a": 50}, "changed meanwhile"),
-        ({"a": 50, "b": 49}, "The shares must add up to 100 %. Together they are 99 %."),
+        ({"a": 50}, "changed in the meantime"),
+        ({"a": 50, "b": 49}, "The traffic split must add up to 100%. It adds up to 99%."),
         ({"a": 101, "b": -1}, "from 0 to 100"),
     ],
 )

@@ -26,22 +26,22 @@ def told():
 @pytest.mark.parametrize(
     ("machine", "detail"),
     [
-        ("g2-standard-12", "It costs about $2.30 an hour. Undeploy it, or give it a lease."),
-        ("", "No price is known for its machine. Undeploy it, or give it a lease."),
+        ("g2-standard-12", "It costs about $2.30 per hour. Undeploy it or set a time limit."),
+        ("", "The price of its machine is unknown. Undeploy it or set a time limit."),
     ],
 )
 def test_an_endpoint_that_nobody_asks_is_told_of_once(machine, detail):
     endpoint = ready(machine_type=machine, display_name="Base", last_request_at=NOW - 25 * HOUR)
     for hours in (0, 1, 90):
         warnings.warn(NOW + hours * HOUR)
-    assert told() == [("endpoint.idle", "Nobody has asked the endpoint Base for a day", detail)]
+    assert told() == [("endpoint.idle", "No requests to the endpoint Base for a day", detail)]
     assert Notification.objects.get().subject_id == endpoint.pk
 
 
 def test_all_its_models_cost():
     factories.deployed_model(endpoint=ready(min_replicas=1), machine_type="g2-standard-12", min_replicas=2)
     warnings.warn(NOW)
-    assert told()[0][2].startswith("It costs about $3.45 an hour.")
+    assert told()[0][2].startswith("It costs about $3.45 per hour.")
 
 
 def test_a_new_silence_is_told_of_again():
@@ -78,10 +78,10 @@ def test_a_lease_that_ends_soon_is_told_of_once_for_each_end():
     for _ in range(2):
         warnings.warn(NOW)
     at = timezone.localtime(endpoint.undeploy_at)
-    detail = f"At {at:%H:%M}. Extend its lease on its page if you still need it."
-    assert told() == [("endpoint.ending", "The lease of the endpoint Base ends soon", detail)]
+    detail = f"It ends at {at:%H:%M}. If you still need the endpoint, extend the time limit on its page."
+    assert told() == [("endpoint.ending", "The time limit of the endpoint Base ends soon", detail)]
     with translation.override("ko"):
-        assert told()[0][1] != "The lease of the endpoint Base ends soon"
+        assert told()[0][1] != "The time limit of the endpoint Base ends soon"
     endpoint.undeploy_at += HOUR
     endpoint.save()
     warnings.warn(NOW + HOUR)

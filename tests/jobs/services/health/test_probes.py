@@ -86,7 +86,7 @@ def test_a_wrong_clock_is_told(world, seconds, state):
 def test_no_time_told_is_an_unknown_clock(world):
     world.connection.server_time = None
     probes.run(NOW)
-    assert (kept("clock").state, kept("clock").detail) == ("unknown", "Vertex AI did not tell the time.")
+    assert (kept("clock").state, kept("clock").detail) == ("unknown", "Vertex AI didn't report the time.")
 
 
 @pytest.mark.parametrize(("setting", "name"), [("VERTEX_BUCKET", "storage"), ("VERTEX_PROJECT", "vertex")])

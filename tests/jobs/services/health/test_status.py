@@ -59,7 +59,7 @@ def test_a_worker_that_works(settings):
 
 def test_a_worker_of_another_version_needs_attention():
     beat("worker", version="0.0.1", host="here")
-    assert part("worker").problem == "The worker runs version 0.0.1, the pages run 0.1.0."
+    assert part("worker").problem == "The worker runs version 0.0.1, but the pages run 0.1.0."
 
 
 def test_a_silent_worker_leaves_the_scheduler_unknown():
@@ -76,7 +76,7 @@ def test_on_a_full_disk_a_silent_worker_may_well_live(settings):
     beat("beat", 95)
     settings.DISK_LEAST_BYTES = 2**62
     told = [(found.state, found.problem) for found in map(part, ("worker", "scheduler"))]
-    assert told == [(ServiceState.UNKNOWN, "It cannot be told: on a full disk no process can report.")] * 2
+    assert told == [(ServiceState.UNKNOWN, "Unknown: the disk is full, so no process can report.")] * 2
 
 
 def test_a_worker_that_lives_tells_of_a_dead_scheduler():
@@ -149,7 +149,7 @@ def report(kind="chat", seconds_ago=1, pid=1, version="0.1.0"):
 @pytest.mark.parametrize(
     ("ages", "state", "problem"),
     [
-        ([], "failed", "No process of this kind reports."),
+        ([], "failed", "No process of this kind is reporting."),
         ([5, 9], "ok", ""),
         ([5, 45], "warning", "The process here 1 last reported 45 seconds ago."),
         ([45, 90], "failed", "It last reported 45 seconds ago."),
@@ -166,7 +166,7 @@ def test_processes_of_a_kind(kind, ages, state, problem):
 
 def test_a_chat_worker_of_another_version_needs_attention():
     report(version="0.0.1")
-    assert part("chat").problem == "The worker runs version 0.0.1, the pages run 0.1.0."
+    assert part("chat").problem == "The worker runs version 0.0.1, but the pages run 0.1.0."
 
 
 def test_a_silent_worker_beside_one_that_works_needs_attention():
@@ -185,7 +185,7 @@ def test_on_a_full_disk_silence_says_nothing(settings):
     for name in ("worker", "beat"):
         beat(name, 600)
     settings.DISK_LEAST_BYTES = 2**62
-    told = "It cannot be told: on a full disk no process can report."
+    told = "Unknown: the disk is full, so no process can report."
     shown = [part(name) for name in ("chat", "worker", "scheduler")]
     assert [(one.state, one.problem) for one in shown] == [("unknown", told)] * 3
     assert [status.worker_problem(NOW), status.chat_problem(NOW)] == [told, told]

@@ -138,7 +138,10 @@ def test_a_way_that_was_switched_off_meanwhile(owner):
     delivery = waiting()
     owner.notification_choice.delete()
     drive(delivery)
-    assert (delivery.state, delivery.problem_words) == ("FAILED", "This way was switched off before it was sent.")
+    assert (delivery.state, delivery.problem_words) == (
+        "FAILED",
+        "This channel was turned off before the notification was sent.",
+    )
 
 
 def test_it_speaks_the_language_of_its_owner(owner):

@@ -60,7 +60,7 @@ def test_a_job_that_fails_says_why(driver, fake_gateway):
 
 @pytest.mark.parametrize(
     ("state", "title"),
-    [("PARTIALLY_SUCCEEDED", "Tuning My model succeeded in part"), ("EXPIRED", "Tuning My model expired"),
+    [("PARTIALLY_SUCCEEDED", "Tuning My model partially succeeded"), ("EXPIRED", "Tuning My model expired"),
      ("CANCELLED", "Tuning My model was cancelled")],
 )  # fmt: skip
 def test_the_other_ends(driver, fake_gateway, state, title):
@@ -114,7 +114,7 @@ def test_an_endpoint_that_fails(owner, driver, fake_gateway):
 
 @pytest.mark.parametrize(
     ("kind", "detail"),
-    [("FIXED", "By its lease: the time that you gave it is over."), ("IDLE", "By its lease: no request for 2 hours.")],
+    [("FIXED", "Time limit reached."), ("IDLE", "Time limit reached: no requests for 2 hours.")],
 )
 def test_a_lease_that_is_over(owner, driver, fake_gateway, kind, detail):
     row = deployed(owner, driver, fake_gateway, lease_hours=2, lease_kind=kind)
@@ -145,7 +145,7 @@ def test_replicas_that_were_changed_and_that_were_not(owner, driver, fake_gatewa
     endpoints.request_replicas(row.model, minimum=9, maximum=9)
     driver.until(row.model, replicas_asked_at=None, operation_name="")
     assert [found[1:] for found in told(row)[1:]] == [
-        ("The replicas of the endpoint Base were changed", "It runs with 1–4 replicas now."),
+        ("The replicas of the endpoint Base were changed", "Current number of replicas: 1–4."),
         ("The replicas of the endpoint Base were not changed", "No quota."),
     ]
 
