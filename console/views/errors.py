@@ -37,9 +37,9 @@ def details(request: HttpRequest, status: int) -> dict[str, object]:
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if isinstance(exception, RequestDataTooBig):
         most = filesizeformat(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
-        text = _("A form takes %s of text at most, and this is more. Shorten it and send it again.") % most
+        text = _("A form can have at most %s of text. Shorten the text and send it again.") % most
         return refusal(cast(HtmxRequest, request), text, 413)
-    return HttpResponse(_("The browser sent something that cannot be understood. Go back and try again."), status=400)
+    return HttpResponse(_("The console could not understand the request. Go back and try again."), status=400)
 
 
 @requires_csrf_token
@@ -49,7 +49,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
         return render(request, "404.html", details(request, 404), status=404)
     if request.method == "GET":
         return HttpResponse(status=404, headers={"HX-Reswap": "delete"})
-    text = _("This does not exist any more. Reload the page to see what is there.")
+    text = _("This no longer exists. Reload the page to see what exists now.")
     return refusal(cast(HtmxRequest, request), text, 404)
 
 

@@ -33,7 +33,7 @@ class NameForm(JudgedForm):
     labels = forms.CharField(
         label=_("Labels"),
         required=False,
-        help_text=_("One on each line, such as team=support. Vertex AI keeps them with the job."),
+        help_text=_("One per line, such as team=support. Vertex AI stores them with the job."),
         widget=forms.Textarea(attrs={"rows": 2, "autocomplete": "off", "spellcheck": "false"}),
     )
 
@@ -56,8 +56,8 @@ class BaseModelForm(JudgedForm):
     source = forms.ChoiceField(
         label=_("Start from"),
         required=False,
-        choices=[(BASE, _("A base model")), (TUNED, _("A tuned model or checkpoint of yours"))],
-        error_messages={"invalid_choice": _("Choose a base model or something that you have tuned.")},
+        choices=[(BASE, _("A base model")), (TUNED, _("One of your tuned models or checkpoints"))],
+        error_messages={"invalid_choice": _("Choose a base model or one of your tuned models.")},
     )
     base_model = forms.CharField(label=_("Base model"), required=False)
     custom_base_model = forms.CharField(label=_("Tuned model or checkpoint"), required=False)
@@ -98,7 +98,7 @@ class OutputForm(JudgedForm):
 
     output_uri = forms.CharField(
         label=_("Output directory"),
-        help_text=_("A Cloud Storage folder of its own for this job, such as gs://my-bucket/support-bot."),
+        help_text=_("A Cloud Storage folder for this job alone, such as gs://my-bucket/support-bot."),
         error_messages={"required": said_by(words.no_output)},
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "inputmode": "url"}),
     )
@@ -140,14 +140,14 @@ class DeploymentForm(JudgedForm):
         label=_("Minimum replicas"),
         required=False,
         initial=1,
-        help_text=_("As many run, and cost, all the time."),
+        help_text=_("This many replicas always run, and cost money."),
         error_messages={"invalid": said_by(words.replicas)},
     )
     endpoint_max_replicas = forms.IntegerField(
         label=_("Maximum replicas"),
         required=False,
         initial=1,
-        help_text=_("As many are started when requests wait."),
+        help_text=_("The endpoint adds replicas up to this number when requests wait."),
         error_messages={"invalid": said_by(words.replicas)},
     )
     accepts_licence = forms.BooleanField(label=pgettext_lazy("licence", "I accept the terms"), required=False)

@@ -44,9 +44,14 @@ def working() -> set[str]:
 
 
 STEPS = (
-    (_("Connect"), _("Vertex AI answers in your project."), "settings-connection", _("See the connection")),
-    (_("Bucket"), _("Datasets and results lie in Cloud Storage."), "settings-connection", _("See the connection")),
-    (_("Dataset"), _("Upload examples, or take the ones included."), "dataset-list", _("Go to Datasets")),
-    (_("Tune"), _("Five steps; the result can be deployed by itself."), "tuning-new", _("Create tuned model")),
-    (_("Chat"), _("Talk to what you made."), "chat", _("Open chat")),
+    (_("Connect"), _("The console can reach Vertex AI."), "settings-connection", _("See the connection")),
+    (_("Bucket"), _("Datasets and results are stored in your bucket."), "settings-connection", _("See the connection")),
+    (_("Dataset"), _("Upload examples, or use the sample dataset."), "dataset-list", _("Go to Datasets")),
+    (
+        _("Tune"),
+        _("Follow five steps. The tuned model can be deployed automatically."),
+        "tuning-new",
+        _("Create tuned model"),
+    ),
+    (_("Chat"), _("Chat with your tuned model."), "chat", _("Open chat")),
 )

@@ -226,8 +226,8 @@ def _why_not(found: SpendingLimits, user: User, usd: Usd) -> str:
 
 def _unknown() -> str:
     return _(
-        "The price of this is not known, and there is a spending limit. Choose a model and a machine with a known "
-        "price, or ask an administrator to allow unknown prices."
+        "The price is unknown, and there is a spending limit. Choose a model and a machine with a known price, or "
+        "ask an administrator to allow unknown prices."
     )
 
 

@@ -95,7 +95,7 @@ class Submission(Generic[R]):
         return self._found(*found)
 
     def _found(self, columns: Mapping[str, Any], events: list[Event]) -> Outcome:
-        return self._bound(columns, [(EventLevel.INFO, _("Found in Vertex AI, sent before.")), *events])
+        return self._bound(columns, [(EventLevel.INFO, _("Found in Vertex AI from an earlier request.")), *events])
 
     def _send(self) -> Outcome:
         """After `mark` there is no way back: whatever happens, somebody has to look before this is sent again.
@@ -168,14 +168,14 @@ class Submission(Generic[R]):
             event = (EventLevel.WARNING, _("It does not exist in Vertex AI, so it is sent again."))
             return Outcome(NOW, {"phase": Phase.RETRY_OK, "notice": ""}, [event])
         sentence = _(
-            "We could not confirm that Vertex AI accepted this. Look for it in Google's console; then start it again "
-            "here, or give it up."
+            "The console could not confirm that Vertex AI accepted this. Look for it in Vertex AI. Then start it "
+            "again here, or give it up."
         )
         changes = {"phase": Phase.NEEDS_DECISION, "notice": sentence}
         return Outcome(LATE_LOOK, changes, [(EventLevel.WARNING, sentence)])
 
     def _unknown(self, looks: int = 0) -> Outcome:
-        sentence = _("The request was sent, but no answer came back. Looking for it in Vertex AI first.")
+        sentence = _("The request was sent, but no response came back. The console looks for it in Vertex AI first.")
         changes = {"phase": Phase.AMBIGUOUS, "empty_looks": looks, "notice": sentence}
         events = [] if self.row.phase == Phase.AMBIGUOUS else [(EventLevel.WARNING, sentence)]
         return Outcome(timedelta(seconds=settings.VERTEX_LOOK_SECONDS), changes, events)

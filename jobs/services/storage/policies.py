@@ -83,7 +83,7 @@ def check_can_claim(user: User, uri: str, job: UUID) -> str:
 
 
 def say_taken() -> str:
-    return _("Another tuning job already writes there. Choose a folder of its own.")
+    return _("Another tuning job already writes to this folder. Choose a different folder.")
 
 
 def _why_taken(user: User, place: str, jobs: TuningJobQuerySet) -> str:
@@ -100,7 +100,7 @@ def _why_taken(user: User, place: str, jobs: TuningJobQuerySet) -> str:
 
 
 def why_not_share(user: User) -> str:
-    return "" if user.is_superuser else _("Only an administrator shares folders.")
+    return "" if user.is_superuser else _("Only an administrator can share folders.")
 
 
 def own_folder(user: User) -> str:

@@ -44,7 +44,7 @@ def long_name(model: str) -> str:
     found = _SHORT.fullmatch(model)
     if found is None:
         raise Refused(
-            _("%s is not the name of a model; it looks like google/gemma3@gemma-3-270m.") % model, "INVALID_ARGUMENT"
+            _("%s is not the name of a model. An example is google/gemma3@gemma-3-270m.") % model, "INVALID_ARGUMENT"
         )
     return f"publishers/{found['publisher']}/models/{found['model']}@{found['version']}"
 

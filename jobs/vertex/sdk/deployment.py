@@ -32,7 +32,7 @@ class Deployment:
         bucket = spec.artifact_uri.removeprefix("gs://").partition("/")[0]
         operation = clients.create(GARDEN, "deploy", partial(_request, spec), bucket=bucket).operation
         if not operation.name:
-            raise OutcomeUnknown(_("Vertex AI answered without the name of an operation."), "UNKNOWN")
+            raise OutcomeUnknown(_("Vertex AI returned no operation name."), "UNKNOWN")
         return str(operation.name)
 
     def get_operation(self, name: str) -> RemoteOperation:
@@ -77,7 +77,7 @@ class Deployment:
         make = partial(deploy_to_existing.deploy_request, spec, traffic_split)
         operation = clients.create(ENDPOINTS, "deploy_model", make, location=location).operation
         if not operation.name:
-            raise OutcomeUnknown(_("Vertex AI answered without the name of an operation."), "UNKNOWN")
+            raise OutcomeUnknown(_("Vertex AI returned no operation name."), "UNKNOWN")
         return str(operation.name)
 
     def share_traffic(self, endpoint: str, traffic_split: Mapping[str, int]) -> None:

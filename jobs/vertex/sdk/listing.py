@@ -20,7 +20,7 @@ def buckets(client: Any, token: str, limit: int) -> Listing:
         with translated():
             names, following, _folders = _page(client.list_buckets, token, limit)
     except NotAuthorised as error:
-        text = _("The console may not list the buckets of this project. Write the name of a bucket instead. %s")
+        text = _("The console can't list the buckets of this project. Enter the name of a bucket instead. %s")
         raise NotAuthorised(text % error, error.code) from None
     shown, following = _cut([bucket.name for bucket in names], following, token, limit)
     return Listing(folders=tuple(shown), next_token=following)
@@ -33,7 +33,7 @@ def folder(client: Any, bucket: str, path: str, token: str, limit: int) -> Listi
             blobs = partial(client.list_blobs, bucket, prefix=prefix, delimiter="/")
             found, following, folders = _page(blobs, token, limit)
     except NotFound:
-        raise NotFound(_("There is no bucket %s. Choose or write another one.") % bucket, "NOT_FOUND") from None
+        raise NotFound(_("There is no bucket %s. Choose or enter another one.") % bucket, "NOT_FOUND") from None
     entries: list[Any] = [*sorted(folders), *(blob for blob in found if blob.name != prefix)]
     shown, following = _cut(entries, following, token, limit)
     return Listing(
@@ -50,7 +50,7 @@ def _object(blob: Any, prefix: str) -> StoredObject:
 def _page(method: Callable[..., Any], token: str, limit: int) -> tuple[list[Any], str, set[str]]:
     kind, rest = token[:1], token[1:]
     if kind not in ("", THEIRS, OURS) or (kind == OURS and not rest.isdecimal()):
-        raise Refused(_("This page of the list is not there any more. Begin at the first."), "INVALID_ARGUMENT")
+        raise Refused(_("This page of the list is no longer available. Start at the first page."), "INVALID_ARGUMENT")
     theirs = rest if kind == THEIRS else None
     iterator = method(page_size=limit, page_token=theirs, timeout=settings.VERTEX_READ_SECONDS, retry=None)
     found = list(next(iterator.pages, ()))

@@ -35,7 +35,7 @@ class Storage:
             with translated(bucket=bucket):
                 missing = sorted(set(NEEDED) - _held(bucket))
         except NotFound:
-            return _("There is no bucket %s. Create it, or write the name of another one.") % bucket
+            return _("There is no bucket %s. Create it, or enter the name of another one.") % bucket
         except NotAuthorised as error:
             if error.is_about_credentials:
                 raise

@@ -176,7 +176,7 @@ def _no_answer(detail: str, status: str, creates: bool) -> VertexError:
             _("It was sent to Vertex AI, and no definite answer came back, so it may or may not exist: %s") % detail,
             status,
         )
-    return Unavailable(_("Vertex AI does not answer for now: %s") % detail, status)
+    return Unavailable(_("Vertex AI is not responding: %s") % detail, status)
 
 
 def _reply(error: GoogleAPICallError) -> tuple[str, str]:

@@ -23,7 +23,7 @@ class Tuning:
         make = partial(_request, spec)
         job = clients.create(SERVICE, "create_tuning_job", make, bucket=bucket, location=spec.location)
         if not job.name:
-            raise OutcomeUnknown(_("Vertex AI answered without the name of a tuning job."), "UNKNOWN")
+            raise OutcomeUnknown(_("Vertex AI returned no tuning job name."), "UNKNOWN")
         return _job(job)
 
     def get(self, name: str) -> RemoteTuningJob:
