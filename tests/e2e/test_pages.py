@@ -229,7 +229,7 @@ def test_error_pages_stand_in_the_shell(visit: Visit, page: Page, console: Runni
     with sqlite3.connect(console.data_dir / "console.sqlite3") as database:
         database.execute("ALTER TABLE jobs_sharelink RENAME TO jobs_sharelink_away")
     try:
-        found += error_page(visit, "500", "/studio/chat/links/", "The console could not answer")
+        found += error_page(visit, "500", "/studio/chat/links/", "The console could not complete the request")
     finally:
         with sqlite3.connect(console.data_dir / "console.sqlite3") as database:
             database.execute("ALTER TABLE jobs_sharelink_away RENAME TO jobs_sharelink")
@@ -237,7 +237,7 @@ def test_error_pages_stand_in_the_shell(visit: Visit, page: Page, console: Runni
     expect(page.get_by_role("heading", level=1)).to_have_text("Shared links")
     visit.open("/datasets/")
     page.evaluate(SEND_A_WRONG_TOKEN)
-    expect(page.locator("main h2")).to_have_text("This was refused")
+    expect(page.locator("main h2")).to_have_text("Request refused")
     found += remarks(page)
     assert found == []
 

@@ -50,7 +50,7 @@ def test_death_after_the_request_was_accepted(driver, job, fake_gateway):
     fake_gateway.crash("tuning.create", after=True)
     driver.until(job, phase="BOUND")
     one_create(fake_gateway, job)
-    assert "Found in Vertex AI, sent before." in [event.message for event in JobEvent.objects.all()]
+    assert "Found in Vertex AI from an earlier request." in [event.message for event in JobEvent.objects.all()]
 
 
 @pytest.mark.fault("F8")
@@ -93,7 +93,7 @@ def test_death_between_the_calls(driver, job, fake_gateway, write, created):
 def test_a_lost_reply_is_resolved_by_looking(driver, job, fake_gateway):
     fake_gateway.drop_after("tuning.create")
     driver.until(job, phase="AMBIGUOUS")
-    assert job.notice == "The request was sent, but no answer came back. Looking for it in Vertex AI first."
+    assert job.notice == "The request was sent, but no response came back. The console looks for it in Vertex AI first."
     driver.until(job, phase="BOUND")
     one_create(fake_gateway, job)
 

@@ -167,7 +167,7 @@ def test_what_is_free_stays_free(owner, settings):
 
 def test_what_has_no_known_price_is_refused_unless_it_is_allowed(owner):
     limit(person=1)
-    with pytest.raises(SpendingLimitReached, match="The price of this is not known"):
+    with pytest.raises(SpendingLimitReached, match="The price is unknown"):
         deploy(owner, machine="")
     limit(person=1, unknown=True)
     deploy(owner, machine="")

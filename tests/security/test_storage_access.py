@@ -149,7 +149,7 @@ def test_deploying_from_a_form(visitor, ann, bob, job, fake_gateway):
         sent = {"key": str(uuid.uuid4()), "artifact_uri": uri, "display_name": "Mine"}
         response = visitor.post("/model-garden/deploy-weights/", sent)
         assert (uri, response.status_code) == (uri, 422)
-    assert "You have no access to" in words(response) or "cannot be seen" in words(response)
+    assert "You have no access to" in words(response) or "invisible character" in words(response)
     assert nothing_was_made(fake_gateway, bob)
 
 
@@ -327,7 +327,7 @@ def test_a_dataset_from_before_with_ones_own_images_is_sent(ann, job):
 def test_training_on_anothers_dataset(bob, ann, job, fake_gateway):
     mine = factories.dataset(owner=bob)
     for pair in ({"dataset": job.dataset}, {"dataset": mine, "validation_dataset": job.dataset}):
-        with pytest.raises(NotAllowedNow, match=r"^This dataset is not one of yours any more\."):
+        with pytest.raises(NotAllowedNow, match=r"^You no longer have this dataset\."):
             jobs.create(bob, key=uuid.uuid4(), spec=tuning_spec(bob, **pair))
     assert nothing_was_made(fake_gateway, bob)
 

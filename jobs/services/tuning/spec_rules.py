@@ -114,7 +114,7 @@ def _tuning_mode(values: Values, terms: Terms) -> Iterator[Problem]:
     elif terms.facts and (reason := words.why_not_mode(mode, terms.facts, terms.model_title)):
         yield Problem("not_offered", "tuning_mode", reason)
     elif terms.continued and mode != terms.continued.tuning_mode:
-        sentence = _("The model that you continue was tuned with %(mode)s. Choose the same mode.")
+        sentence = _("The model that you continue was tuned in the mode “%(mode)s”. Choose the same mode.")
         sentence %= {"mode": TuningMode(terms.continued.tuning_mode).label}
         yield Problem("differs", "tuning_mode", sentence)
 

@@ -35,7 +35,10 @@ def test_a_sentence_is_kept_in_no_language_and_told_in_the_readers():
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_numbers_choose_the_form(count):
-    words = ("%d row was longer than the limit and was cut.", "%d rows were longer than the limit and were cut.")
+    words = (
+        "%d row was longer than the limit and was truncated.",
+        "%d rows were longer than the limit and were truncated.",
+    )
     sentence = ngettext(*words, count) % count
     assert (sentence, told(kept(sentence))) == (words[count > 1] % count,) * 2
     with translation.override("ko"):
@@ -43,10 +46,10 @@ def test_numbers_choose_the_form(count):
 
 
 def test_an_error_hands_its_sentence_on():
-    error = Unavailable(gettext("Vertex AI does not answer for now: %s") % ValueError("50 % lost"))
-    assert str(error) == "Vertex AI does not answer for now: 50 % lost"
+    error = Unavailable(gettext("Vertex AI is not responding: %s") % ValueError("50 % lost"))
+    assert str(error) == "Vertex AI is not responding: 50 % lost"
     text = in_korean(gettext("Waiting for quota. %s") % error)
-    assert text == korean("Waiting for quota. %s") % (korean("Vertex AI does not answer for now: %s") % "50 % lost")
+    assert text == korean("Waiting for quota. %s") % (korean("Vertex AI is not responding: %s") % "50 % lost")
 
 
 def test_parts_are_told_each_in_the_language():
@@ -76,7 +79,7 @@ def test_what_is_no_sentence_stays_as_it_is():
 )
 def test_what_somebody_else_wrote_like_a_sentence_is_not_taken_for_one(text):
     assert told(kept(text)) == text
-    assert told(kept(gettext("Vertex AI does not answer for now: %s") % text)).endswith(text)
+    assert told(kept(gettext("Vertex AI is not responding: %s") % text)).endswith(text)
 
 
 def test_a_copy_is_the_same():
