@@ -211,14 +211,12 @@ def _why_not(found: SpendingLimits, user: User, usd: Usd) -> str:
     rows = SpendingReservation.objects.filter(day=day_of(timezone.now()))
     if found.person_usd is not None and (used := _use(rows.filter(user=user)).usd) + usd > found.person_usd:
         sentence = _(
-            "This is estimated at $%(asked)s. You have used $%(used)s of the $%(limit)s that each person may spend in "
-            "a day."
+            "This is estimated at $%(asked)s. You have used $%(used)s of the daily limit of $%(limit)s per person."
         )
         return joined(sentence % _words(usd, used, found.person_usd), _remedy())
     if found.console_usd is not None and (used := _use(rows).usd) + usd > found.console_usd:
         sentence = _(
-            "This is estimated at $%(asked)s. $%(used)s of the $%(limit)s that everybody together may spend in a day "
-            "is used."
+            "This is estimated at $%(asked)s. Everyone together has used $%(used)s of the daily limit of $%(limit)s."
         )
         return joined(sentence % _words(usd, used, found.console_usd), _remedy())
     return ""

@@ -54,7 +54,7 @@ def test_a_base_model_that_cannot_be_tuned_says_why():
 @pytest.mark.parametrize(
     ("uri", "words"),
     [
-        ("", "Write a Cloud Storage folder"),
+        ("", "Enter a Cloud Storage folder"),
         ("s3://bucket/x", "starts with gs://"),
         ("gs://A/x", "A bucket name must have"),
         ("gs://bucket/a//b", "two slashes"),

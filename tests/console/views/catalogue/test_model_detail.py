@@ -51,7 +51,7 @@ def test_the_page_opens_at_the_variant_that_can_be_used(signed_in, model):
 def test_a_variant_that_is_not_offered_says_why(signed_in, model):
     factories.publisher_model(name="google/gemma3@gemma-3-1b-it", display_name="Gemma 3 1B IT", **CLOSED)
     content = signed_in.get(f"{URL}?variant=gemma-3-1b-it").content.decode()
-    assert "Vertex AI doesn't offer tuning for this model." in content
+    assert "Vertex AI doesn&#x27;t offer tuning for this model." in content
     assert 'aria-disabled="true"' in content
     assert "deploy-panel" not in content
 

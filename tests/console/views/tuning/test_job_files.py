@@ -90,15 +90,15 @@ def test_a_data_set_that_is_missing_is_named_in_its_step(signed_in, models, stra
     place = loaded(signed_in, content)["Location"]
     page = signed_in.get(place).content.decode()
     assert place.endswith("/training/")
-    assert "You don't have the dataset in the file, Theirs (bbbbbbbb)." in page
-    assert "You don't have the dataset in the file, Also theirs (cccccccc)." in page
+    assert "You don&#x27;t have the dataset in the file, Theirs (bbbbbbbb)." in page
+    assert "You don&#x27;t have the dataset in the file, Also theirs (cccccccc)." in page
 
 
 def test_values_that_cannot_be_here_are_told_by_their_steps(signed_in, models):
     job = factories.job(dataset=factories.dataset(sha256=SHA), location="mars-north1")
     place = loaded(signed_in, exported(signed_in, f"/tuning/jobs/{job.pk}/"))["Location"]
     assert place.endswith("/base-model/")
-    assert "Vertex AI doesn't tune open models in mars-north1." in signed_in.get(place).content.decode()
+    assert "Vertex AI doesn&#x27;t tune open models in mars-north1." in signed_in.get(place).content.decode()
 
 
 def test_a_wrong_file_keeps_its_text_and_names_the_field(signed_in):

@@ -133,7 +133,7 @@ def test_each_chip_can_be_taken_away(page):
 
 
 def test_a_word_that_filters_nothing_says_so(page):
-    assert "This status doesn't exist." in words(page("/tuning/?filter=status:nonsense"))
+    assert "This status doesn&#x27;t exist." in words(page("/tuning/?filter=status:nonsense"))
 
 
 def test_the_counters_count_what_is_recent(page):

@@ -393,7 +393,7 @@ def test_replicas_go_into_the_job_and_its_endpoint(wizard, model, dataset):
     wizard.fill(dataset)
     cloud = {"machine_type": "g2-standard-12", "endpoint_max_replicas": "2"}
     refused = wizard.start(**cloud, endpoint_min_replicas="3")
-    assert (refused.status_code, "The maximum can't be smaller" in refused.content.decode()) == (422, True)
+    assert (refused.status_code, "The maximum can&#x27;t be smaller" in refused.content.decode()) == (422, True)
     wizard.start(**cloud, endpoint_min_replicas="2")
     job = TuningJob.objects.get()
     made = endpoints.deploy_for_job(job)

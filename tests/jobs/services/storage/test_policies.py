@@ -164,8 +164,8 @@ def test_what_is_refused_names_the_place_and_the_remedy_and_not_whether_it_exist
         policies.why_not_claim(ann, f"{BUCKET}/{name}", uuid4()).replace(name, "NAME") for name in ("there", "nowhere")
     }
     assert answers == {
-        f"You may not write to {BUCKET}/NAME. Choose a folder below {policies.own_folder(ann)}, or ask an "
-        "administrator to share a folder with you."
+        f"You don't have permission to write to {BUCKET}/NAME. Choose a folder below {policies.own_folder(ann)}, or "
+        "ask an administrator to share a folder with you."
     }
 
 
@@ -184,5 +184,5 @@ def test_without_a_bucket_of_the_console(ann, settings):
     settings.VERTEX_BUCKET = ""
     assert (policies.own_folder(ann), policies.output_root(ann), policies.folders_below(ann, "")) == ("", "", [])
     assert policies.why_not_write(ann, "gs://any-bucket/a") == (
-        "You may not write to gs://any-bucket/a. Ask an administrator to share a folder with you."
+        "You don't have permission to write to gs://any-bucket/a. Ask an administrator to share a folder with you."
     )

@@ -73,9 +73,9 @@ BAD_VALUES: list[tuple[dict[str, Any], list[tuple[str, str, str]]]] = [
     ({"dataset": "broken"}, [("not_usable", "dataset",
         "“Broken” has rows with problems. Correct them and upload the file again, or choose another one.")]),
     ({"dataset": "long"}, [("too_long", "dataset",
-        "Every row is longer than 8,192 tokens, the limit of Gemma 3 27B It. The model doesn't learn from truncated text. "
-        "Split or shorten these rows and upload the file again, or choose a base model that accepts longer "
-        "rows.")]),
+        "Every row is longer than 8,192 tokens, the limit of Gemma 3 27B It. The model doesn't learn from "
+        "truncated text. Split or shorten these rows and upload the file again, or choose a base model that accepts "
+        "longer rows.")]),
     ({"validation_dataset": "broken"}, [("not_usable", "validation_dataset",
         "“Broken” has rows with problems. Correct them and upload the file again, or choose another one.")]),
     ({"validation_dataset": "many"}, [("does_not_fit", "validation_dataset",
@@ -185,8 +185,8 @@ def test_all_problems_are_told_at_once(owner, spec):
         (
             "invalid",
             "labels",
-            "The key “Team” must start with a lower-case letter and have only lower-case letters, digits, _ and -, 63 "
-            "at most.",
+            "The key “Team” must start with a lowercase letter and contain only lowercase letters, digits, _ and -, "
+            "at most 63 characters.",
         ),
         ("out_of_range", "epochs", EPOCHS),
         ("out_of_range", "batch_size", BATCH),
