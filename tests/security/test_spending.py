@@ -114,7 +114,7 @@ def test_a_refusal_names_the_limit_what_is_used_and_what_was_asked(owner):
     with pytest.raises(SpendingLimitReached) as refusal:
         deploy(owner)
     assert str(refusal.value) == (
-        f"This is estimated at ${HOUR}. You have used ${HOUR} of the daily limit of ${HOUR + 1} per person. "
+        f"The estimate is ${HOUR}. You have used ${HOUR} of your daily limit of ${HOUR + 1}. "
         "Choose something that costs less, or try again after midnight (UTC), when the limit renews. An administrator "
         "can raise it."
     )

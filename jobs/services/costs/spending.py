@@ -210,13 +210,11 @@ def _why_not(found: SpendingLimits, user: User, usd: Usd) -> str:
         return "" if found.allows_unknown else _unknown()
     rows = SpendingReservation.objects.filter(day=day_of(timezone.now()))
     if found.person_usd is not None and (used := _use(rows.filter(user=user)).usd) + usd > found.person_usd:
-        sentence = _(
-            "This is estimated at $%(asked)s. You have used $%(used)s of the daily limit of $%(limit)s per person."
-        )
+        sentence = _("The estimate is $%(asked)s. You have used $%(used)s of your daily limit of $%(limit)s.")
         return joined(sentence % _words(usd, used, found.person_usd), _remedy())
     if found.console_usd is not None and (used := _use(rows).usd) + usd > found.console_usd:
         sentence = _(
-            "This is estimated at $%(asked)s. Everyone together has used $%(used)s of the daily limit of $%(limit)s."
+            "The estimate is $%(asked)s. Together, everyone has used $%(used)s of the daily limit of $%(limit)s."
         )
         return joined(sentence % _words(usd, used, found.console_usd), _remedy())
     return ""

@@ -221,8 +221,8 @@ def _strike(claimed: Claim[R], error: Exception, ring: Callable[[R], None]) -> b
     parked = row.strikes >= STRIKES_ALLOWED
     wait = PARKED if parked else pause() * row.strikes
     notice = _(
-        "An error occurred in the console (%(error)s). It tries again in %(seconds)d seconds. For details, see the"
-        " worker's log."
+        "The console failed while working on this (%(error)s). It tries again in %(seconds)d seconds. For details,"
+        " see the worker's log."
     ) % {"error": f"{type(error).__name__}: {error}"[:300], "seconds": wait.total_seconds()}
     changed = mark(claimed, notice=notice, next_check_at=claimed.now + wait)
     type(row)._default_manager.filter(pk=row.pk, lease_token=claimed.token).update(lease_token=None, lease_until=None)

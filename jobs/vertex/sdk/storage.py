@@ -101,8 +101,8 @@ def _held(bucket: str) -> set[str]:
 
 def _missing_rights(bucket: str, rights: list[str]) -> str:
     return _(
-        "The console doesn't have permission to write to the bucket %(bucket)s: %(rights)s is missing. Ask for the"
-        " role roles/storage.objectUser."
+        "The console isn't allowed to write to the bucket %(bucket)s: %(rights)s is missing. Ask for the role "
+        "roles/storage.objectUser."
     ) % {"bucket": bucket, "rights": ", ".join(rights)}
 
 

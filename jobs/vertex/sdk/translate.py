@@ -124,7 +124,7 @@ def from_status(code: int, status: str, message: str, *, creates: bool, bucket: 
     """For an answer that did come, with the HTTP `code`, Google's `status` word and its `message`."""
     status = status or STATUS.get(code, "UNKNOWN")
     if code == 429:
-        return OverQuota(_("A project quota is exceeded: %s") % message, status)
+        return OverQuota(_("A project quota is used up: %s") % message, status)
     if code in INDEFINITE or code >= 500 and code != 501 or code < 400:
         return _no_answer(message, status, creates)
     return _refusal(code, status, message, bucket, creates)
@@ -173,7 +173,10 @@ def _grant(message: str, bucket: str, creates: bool) -> str:
 def _no_answer(detail: str, status: str, creates: bool) -> VertexError:
     if creates:
         return OutcomeUnknown(
-            _("The request was sent to Vertex AI, but no definite response came back, so the resource might exist: %s")
+            _(
+                "The request was sent to Vertex AI, but no definite response came back, so the resource might or "
+                "might not exist: %s"
+            )
             % detail,
             status,
         )

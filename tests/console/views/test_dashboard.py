@@ -67,7 +67,7 @@ def test_a_part_that_works_is_not_named(page):
         Heartbeat.objects.create(name=name, seen_at=timezone.now())
     CatalogueSync.objects.create(succeeded_at=timezone.now())
     text = words(page("/dashboard/status/", **HTMX))
-    assert ("Workers" in text, "Broker" in text, "Read" in text) == (False, True, True)
+    assert ("Workers" in text, "Broker" in text, "Loaded" in text) == (False, True, True)
 
 
 def test_a_silent_worker_is_not_said_to_work(page):

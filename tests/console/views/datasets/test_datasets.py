@@ -297,7 +297,7 @@ def test_a_name_is_changed_unless_it_is_taken(signed_in, owner):
 def test_the_jobs_that_keep_it_are_named(signed_in, owner):
     job = factories.job(owner=owner, display_name="Captain")
     factories.job(owner=owner, dataset=job.dataset, display_name="Mate")
-    reason = "The tuning job Mate and 1 other use this dataset, so you can't delete it."
+    reason = "The tuning job Mate and 1 other use this dataset, so you can&#x27;t delete it."
     assert reason in page(signed_in, job.dataset)
     assert reason in signed_in.post(f"/datasets/{job.dataset_id}/delete/").content.decode()
 

@@ -73,7 +73,7 @@ def test_a_refused_deployment_says_why_in_its_form(administrator, owner):
         "display_name": "Gemma", "machine": f"{MACHINE}:NVIDIA_L4:1", "min_replicas": "1", "max_replicas": "1",
     }  # fmt: skip
     response = administrator.post("/publishers/google/model-garden/gemma3/deploy/", form)
-    assert (response.status_code, "per person" in words(response)) == (422, True)
+    assert (response.status_code, "of your daily limit of" in words(response)) == (422, True)
 
 
 @pytest.mark.parametrize(("person", "shown"), [(None, False), (50, True)])
@@ -93,7 +93,7 @@ def test_the_review_says_why_a_job_is_too_much_and_starting_it_makes_nothing(adm
     wizard.post("output", output_uri="gs://garden-local/ahoy")
     wizard.post("training", **training(data))
     limit(1)
-    sentence = "You have used $0.00 of the daily limit of $1.00 per person."
+    sentence = "You have used $0.00 of your daily limit of $1.00."
     assert (sentence in words(wizard.get("deployment"))) is True
     refused = wizard.start(auto_deploy="")
     assert (refused.status_code, words(refused).count(sentence), TuningJob.objects.count()) == (422, 1, 0)
