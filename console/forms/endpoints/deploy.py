@@ -28,7 +28,7 @@ def ordered(form: forms.Form, low_name: str, high_name: str) -> None:
     if high_name in form.fields and high_name not in form.errors:
         values[high_name] = high or low or 1
     if low and high and high < low:
-        form.add_error(high_name, gettext("The maximum must not be smaller than the minimum."))
+        form.add_error(high_name, gettext("The maximum can't be smaller than the minimum."))
 
 
 class PlacementForm(forms.Form):

@@ -269,7 +269,7 @@ def test_a_validation_set_that_is_too_large_is_refused_at_once(wizard, dataset, 
     values = training(dataset, use_validation="on", validation_dataset=str(large.pk))
     response = wizard.post("training", **values)
     assert response.status_code == 422
-    assert "25 %" in response.context["form"].errors["validation_dataset"][0]
+    assert "25%" in response.context["form"].errors["validation_dataset"][0]
 
 
 def test_a_data_set_of_somebody_else_cannot_be_chosen(wizard, dataset, stranger):
