@@ -127,7 +127,7 @@ def test_what_is_not_deployed_can_be(visitor, dataset):
 def test_its_versions_are_listed(visitor, dataset):
     first, second = tuned(dataset, display_name="Bot"), tuned(dataset, display_name="Bot", day=1)
     text = words(visitor.get(f"/models/{second.pk}/"))
-    assert (f'<a href="/models/{first.pk}/">1</a>' in text, "this one" in text) == (True, True)
+    assert (f'<a href="/models/{first.pk}/">1</a>' in text, "this version" in text) == (True, True)
 
 
 @pytest.mark.parametrize("state", ["RUNNING", "FAILED", "CANCELLED"])
