@@ -28,15 +28,18 @@ class UploadForm(forms.Form):
         error_messages={
             "required": _("Choose a file first."),
             "missing": _("Choose a file first."),
-            "invalid": _("The file did not arrive. Choose it again and upload once more."),
-            "empty": _("The file is empty. Choose a file with one JSON object on each line."),
+            "invalid": _("The upload didn't complete. Choose the file and upload it again."),
+            "empty": _("The file is empty. Choose a file with one JSON object per line."),
         },
         widget=forms.FileInput(attrs={"accept": ACCEPTED}),
     )
     name = forms.CharField(
         label=_("Name"),
         required=False,
-        help_text=_("Leave it empty to use the file's name. A name that you have already gets a new version."),
+        help_text=_(
+            "Leave it empty to use the file's name. If you already have a dataset with this name, the file becomes"
+            " a new version of it."
+        ),
         widget=forms.TextInput(attrs={"maxlength": LONGEST_NAME}),
         validators=[check_name_length],
     )
@@ -72,7 +75,7 @@ class ColumnsForm(forms.Form):
     prompt = forms.TypedChoiceField(label=_("Prompt"), coerce=int)
     answer = forms.TypedChoiceField(label=_("Answer"), coerce=int)
     system = forms.TypedChoiceField(label=_("System instruction"), coerce=int)
-    has_header = forms.BooleanField(label=_("The first row has the names of the columns"), required=False)
+    has_header = forms.BooleanField(label=_("The first row contains the column names"), required=False)
 
     def __init__(self, *args: Any, names: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -91,7 +94,7 @@ class ColumnsForm(forms.Form):
     def clean(self) -> None:
         prompt, answer = self.cleaned_data.get("prompt"), self.cleaned_data.get("answer")
         if prompt is not None and prompt == answer:
-            self.add_error("answer", _("Choose another column than the one of the prompt."))
+            self.add_error("answer", _("Choose a different column than the one for the prompt."))
 
 
 class ConvertForm(ColumnsForm):
@@ -109,11 +112,11 @@ class SplitForm(forms.Form):
     use_required_attribute = False
 
     share = forms.IntegerField(
-        label=_("For validation, in percent"),
+        label=_("Validation share, in percent"),
         initial=10,
         min_value=spec.MIN_SHARE,
         max_value=spec.MAX_SHARE,
-        help_text=_("10 is usual. Vertex AI takes at most a quarter of the size of the training data."),
+        help_text=_("10 is typical. The validation data can have at most a quarter of the size of the training data."),
         error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), lazy_text(spec.share_remedy)),
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
     )
@@ -122,7 +125,7 @@ class SplitForm(forms.Form):
         initial=1,
         min_value=0,
         max_value=spec.LARGEST_SEED,
-        help_text=_("The same seed makes the same split again."),
+        help_text=_("The same seed produces the same split."),
         error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), lazy_text(spec.seed_remedy)),
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
     )

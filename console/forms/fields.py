@@ -64,7 +64,7 @@ class LearningRateField(forms.FloatField):
 
     def to_python(self, value: Any) -> Any:
         if isinstance(value, str) and "," in value:
-            raise ValidationError(_("Write the learning rate with a point, such as 0.0002, not with a comma."))
+            raise ValidationError(_("Enter the learning rate with a decimal point, such as 0.0002, not with a comma."))
         return super().to_python(value)
 
 

@@ -251,7 +251,7 @@ def choose(request: ConsoleRequest) -> HttpResponse:
 def below(uri: str, name: str) -> str:
     name = name.strip().strip("/")
     if not name:
-        raise ValueError(_("Write a name for the new folder."))
+        raise ValueError(_("Enter a name for the new folder."))
     if len(name) > LONGEST_NAME:
-        raise ValueError(_("The name of a folder has at most %d characters here.") % LONGEST_NAME)
+        raise ValueError(_("A folder name can have at most %d characters.") % LONGEST_NAME)
     return f"{uri.rstrip('/')}/{name}" if uri else f"gs://{name}"

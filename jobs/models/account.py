@@ -38,7 +38,7 @@ class Density(models.TextChoices):
 
 
 class Theme(models.TextChoices):
-    SYSTEM = "system", _("Same as the system")
+    SYSTEM = "system", _("System default")
     LIGHT = "light", _("Light")
     DARK = "dark", _("Dark")
 

@@ -52,7 +52,7 @@ def test_rows_are_walked_and_ticked_by_keyboard_and_stay_so(visit: Visit, page: 
 
 def test_the_list_is_filtered_sorted_and_arranged(visit: Visit, page: Page) -> None:
     visit.open("/tuning/")
-    page.get_by_label("Filter: a property and a value").fill("status:queued")
+    page.get_by_label("Filter by property and value").fill("status:queued")
     page.keyboard.press("Enter")
     rows = page.locator("tbody th")
     expect(rows).to_have_text(["Waiting 2", "Waiting 1", "Waiting 0"])

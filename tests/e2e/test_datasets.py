@@ -84,7 +84,7 @@ def test_problems_lead_to_their_rows(visit: Visit, tmp_path: Path) -> None:
     page.locator(".report td, .report th").get_by_role("link", name="21").click()
     expect(page.locator("#row-21")).to_contain_text("The field is missing.")
     found += looked_at(visit, "rows")
-    page.get_by_label("With the text").fill("question 30?")
+    page.get_by_label("Containing text").fill("question 30?")
     page.get_by_label("From row").fill("1")
     page.keyboard.press("Enter")
     page.locator("#row-31").wait_for()

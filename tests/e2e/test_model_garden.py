@@ -131,5 +131,5 @@ def test_without_javascript_it_all_works(browser: Browser, visit: Visit, page: P
     plain.goto(f"{visit.address}{MODEL}?variant=gemma-3-270m&action=deploy")
     plain.get_by_label("Endpoint name").fill("")
     plain.get_by_role("button", name="Deploy", exact=True).click()
-    expect(plain.get_by_text("Write a name.")).to_have_count(2)
+    expect(plain.get_by_text("Enter a name.")).to_have_count(2)
     context.close()

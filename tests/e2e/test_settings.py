@@ -93,7 +93,7 @@ def test_looks_are_chosen(visit: Visit, page: Page) -> None:
     visit.open("/tuning/")
     assert page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--row-h')") == "32px"
     visit.open("/settings/appearance/")
-    page.get_by_role("radio", name="Same as the system").check()
+    page.get_by_role("radio", name="System default").check()
     page.get_by_role("button", name="Save").click()
     expect(tag).not_to_have_attribute("data-theme", "dark")
 

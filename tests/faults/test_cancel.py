@@ -98,7 +98,7 @@ def test_a_cancel_that_comes_after_the_success(driver, job, fake_gateway):
     fake_gateway.during("tuning.get", lambda: cancel(job))
     driver.rest(job)
     assert (job.state, Endpoint.objects.count()) == ("SUCCEEDED", 0)
-    assert "It is not deployed by itself, because you had cancelled it." in [e.message for e in job.events.all()]
+    assert "It is not deployed automatically because you cancelled the job." in [e.message for e in job.events.all()]
 
 
 def test_a_job_that_is_gone_counts_as_cancelled(driver, job, fake_gateway):
@@ -123,7 +123,7 @@ def test_twice_is_once(driver, job, fake_gateway):
     driver.until(job, phase="BOUND")
     jobs.request_cancel(job)
     jobs.request_cancel(job)
-    assert [event.message for event in job.events.all()].count("Cancelling was asked for.") == 1
+    assert [event.message for event in job.events.all()].count("Cancellation was requested.") == 1
 
 
 def test_after_the_end_there_is_nothing_to_cancel(job):

@@ -265,7 +265,7 @@ def test_of_fifty_starts_on_one_folder_one_starts_and_the_others_are_told_which_
 
     results = at_once(start, count=50)
     taken = errors.Problem(
-        "not_writable", "output_uri", "Another tuning job already writes there. Choose a folder of its own."
+        "not_writable", "output_uri", "Another tuning job already writes to this folder. Choose a different folder."
     )
     job = TuningJob.objects.get()
     assert [results.count(job.pk), results.count((taken,))] == [1, 49]
@@ -284,7 +284,7 @@ def test_fifty_clicks_on_start_for_one_folder_start_one_and_tell_the_others_so(c
         visitor.cookies = cookies
         answer = visitor.post(f"/tuning/drafts/{next(waiting).pk}/start/", steps["deployment"])
         if answer.status_code == 422:
-            return "Output directory: Another tuning job already writes there." in answer.content.decode()
+            return "Output directory: Another tuning job already writes to this folder." in answer.content.decode()
         return answer.status_code, answer["Location"].split("/")[4:5]
 
     answers = at_once(start, count=50)
@@ -295,7 +295,7 @@ def test_fifty_clicks_on_start_for_one_folder_start_one_and_tell_the_others_so(c
     led_back = [answer for answer in sent if answer == (303, ["output"])]
     assert len(sent) - len(led_back) == 1
     page = client.get(f"/tuning/drafts/{next(one.pk for one in drafts if one.pk != job.pk)}/output/").content.decode()
-    assert "Another tuning job already writes there. Choose a folder of its own." in page
+    assert "Another tuning job already writes to this folder. Choose a different folder." in page
 
 
 def test_two_people_never_get_folders_that_overlap(fake_gateway):

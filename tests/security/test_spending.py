@@ -124,7 +124,7 @@ def test_a_refusal_names_the_limit_what_is_used_and_what_was_asked(owner):
 def test_everybody_together_has_a_limit(owner, team_mate):
     limit(console=HOUR)
     deploy(team_mate)
-    with pytest.raises(SpendingLimitReached, match="everybody together"):
+    with pytest.raises(SpendingLimitReached, match="Together, everyone has used"):
         deploy(owner)
 
 

@@ -149,7 +149,7 @@ def test_deploying_from_a_form(visitor, ann, bob, job, fake_gateway):
         sent = {"key": str(uuid.uuid4()), "artifact_uri": uri, "display_name": "Mine"}
         response = visitor.post("/model-garden/deploy-weights/", sent)
         assert (uri, response.status_code) == (uri, 422)
-    assert "You have no access to" in words(response) or "cannot be seen" in words(response)
+    assert "You have no access to" in words(response) or "invisible character" in words(response)
     assert nothing_was_made(fake_gateway, bob)
 
 
@@ -220,7 +220,7 @@ def test_a_check_that_was_written_into_the_draft_asks_too(ann, bob, job, fake_ga
     draft = factories.draft(owner=bob, output_check=known)
     output_check.run(draft.pk, timezone.now())
     draft.refresh_from_db()
-    assert (draft.output_check["problem"][:20], fake_gateway.calls) == ("You may not write to", [])
+    assert (draft.output_check["problem"][:37], fake_gateway.calls) == ("You don't have permission to write to", [])
 
 
 def test_a_job_file_with_anothers_addresses(visitor, ann, bob, job, fake_gateway):
@@ -233,7 +233,7 @@ def test_a_job_file_with_anothers_addresses(visitor, ann, bob, job, fake_gateway
     assert "Choose one of the models that you have tuned, or a checkpoint." in words(visitor.get(place))
     visitor.post(place, {"base_model": factories.BASE_MODEL})
     page = words(visitor.get(f"/tuning/drafts/{draft.pk}/output/"))
-    assert ("You may not write to" in page, f'value="{job.output_uri}"' in page) == (True, True)
+    assert ("You don&#x27;t have permission to write to" in page, f'value="{job.output_uri}"' in page) == (True, True)
     visitor.post(f"/tuning/drafts/{draft.pk}/output/", {"output_uri": f"{policies.own_folder(bob)}/mine"})
     page = words(visitor.get(f"/tuning/drafts/{draft.pk}/training/"))
     assert str(job.dataset.pk) not in page
@@ -262,7 +262,11 @@ def test_what_is_proposed_may_be_written_to(visitor, bob):
 def test_a_default_outside_is_kept_in_the_form_with_the_reason(visitor, bob):
     response = visitor.post("/settings/defaults/", {"output_prefix": f"{BUCKET}/tuning"})
     assert (response.status_code, f'value="{BUCKET}/tuning"' in words(response)) == (422, True)
-    assert response.context["form"].errors["output_prefix"][0].startswith(f"You may not write to {BUCKET}/tuning.")
+    assert (
+        response.context["form"]
+        .errors["output_prefix"][0]
+        .startswith(f"You don't have permission to write to {BUCKET}/tuning.")
+    )
 
 
 REFERENCES = [
@@ -312,8 +316,8 @@ def test_a_dataset_from_before_is_looked_through_before_it_is_sent(bob, ann, job
         Driver().rest(started)
         started.refresh_from_db()
         assert started.error_message == (
-            f"Line 2 of the dataset Questions names {job.output_uri}/image.png, which you may not read. Remove it and "
-            "upload the file again."
+            f"Line 2 of the dataset Questions refers to {job.output_uri}/image.png, which you don't have "
+            "permission to read. Remove it and upload the file again."
         )
     assert (fake_gateway.ledger, fake_gateway.calls) == ([], [])
 
@@ -327,7 +331,7 @@ def test_a_dataset_from_before_with_ones_own_images_is_sent(ann, job):
 def test_training_on_anothers_dataset(bob, ann, job, fake_gateway):
     mine = factories.dataset(owner=bob)
     for pair in ({"dataset": job.dataset}, {"dataset": mine, "validation_dataset": job.dataset}):
-        with pytest.raises(NotAllowedNow, match=r"^This dataset is not one of yours any more\."):
+        with pytest.raises(NotAllowedNow, match=r"^You no longer have this dataset\."):
             jobs.create(bob, key=uuid.uuid4(), spec=tuning_spec(bob, **pair))
     assert nothing_was_made(fake_gateway, bob)
 

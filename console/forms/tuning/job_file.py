@@ -17,12 +17,12 @@ class JobFileForm(forms.Form):
         required=False,
         error_messages={
             "empty": _("The file is empty. Choose a file that was saved from a tuning job."),
-            "invalid": _("The file did not arrive. Choose it again."),
+            "invalid": _("The upload didn't complete. Choose the file again."),
         },
         widget=forms.FileInput(attrs={"accept": ".json,application/json"}),
     )
     text = forms.CharField(
-        label=_("Or its text"),
+        label=_("Or paste its text"),
         required=False,
         max_length=MAX_BYTES,
         error_messages={"max_length": _("This is longer than any tuning job. Paste the text of one job.")},

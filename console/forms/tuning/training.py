@@ -36,7 +36,7 @@ class TrainingForm(JudgedForm):
     use_validation = forms.BooleanField(
         label=_("Use a validation dataset"),
         required=False,
-        help_text=_("Rows that are not trained on; they show whether the model learns more than the training rows."),
+        help_text=_("Rows that aren't used for training. They show how well the model generalizes."),
         widget=forms.CheckboxInput(attrs={"role": "switch"}),
     )
     validation_dataset = forms.ModelChoiceField(
@@ -45,7 +45,7 @@ class TrainingForm(JudgedForm):
         required=False,
         empty_label=_("Choose a dataset"),
         error_messages={
-            "required": _("Choose a validation dataset, or switch validation off."),
+            "required": _("Choose a validation dataset, or turn validation off."),
             "invalid_choice": lazy_text(words.dataset),
         },
     )
@@ -68,7 +68,7 @@ class TrainingForm(JudgedForm):
         label=_("Learning rate multiplier"),
         required=False,
         help_text=_(
-            "Above 1 learns faster, below 1 more carefully. Vertex AI is sent the product as the learning rate."
+            "Above 1 learns faster, below 1 more slowly. The product is sent to Vertex AI as the learning rate."
         ),
         widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
     )
@@ -88,7 +88,7 @@ class TrainingForm(JudgedForm):
     batch_size = forms.IntegerField(
         label=_("Batch size"),
         required=False,
-        help_text=_("Rows in one training step. Leave it empty to use the default of Vertex AI."),
+        help_text=_("Rows per training step. Leave it empty to use the default."),
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
     )
     export_last_checkpoint_only = forms.BooleanField(
@@ -131,7 +131,7 @@ class TrainingForm(JudgedForm):
     def _say_what_is_missing(self, missing: Mapping[str, str]) -> None:
         """For datasets that a loaded file names and that this person does not have."""
         for name, title in missing.items():
-            message = gettext("You do not have the dataset of the file, %(name)s. Upload it, or choose another one.")
+            message = gettext("You don't have the dataset in the file, %(name)s. Upload it, or choose another one.")
             self.fields[name].error_messages["required"] = message % {"name": title}
 
     def _dataset_field(self, name: str) -> "forms.ModelChoiceField[Dataset]":

@@ -26,10 +26,10 @@ class MachineOption:
     @property
     def price_words(self) -> str:
         if self.price is None:
-            return _("Price not known")
+            return _("Price unknown")
         if not self.price.usd_per_hour:
             return _("No charge: it runs on this computer")
-        return _("≈ $%(dollars)s an hour while it exists") % {"dollars": f"{self.price.usd_per_hour:.2f}"}
+        return _("≈ $%(dollars)s per hour while deployed") % {"dollars": f"{self.price.usd_per_hour:.2f}"}
 
     @property
     def is_local(self) -> bool:
@@ -48,7 +48,7 @@ def machine_key(spec: Mapping[str, Any]) -> str:
 
 def machine_label(spec: Mapping[str, Any]) -> str:
     """By type and accelerators: the titles of the deploy options are often all the same."""
-    machine = _("This computer, without a graphics card") if spec["machine_type"] == LOCAL else spec["machine_type"]
+    machine = _("This computer (CPU only)") if spec["machine_type"] == LOCAL else spec["machine_type"]
     if not spec.get("accelerator_type"):
         return str(machine)
     accelerator = str(spec["accelerator_type"]).replace("_", " ")

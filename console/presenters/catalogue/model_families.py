@@ -67,7 +67,7 @@ class Variant:
     @property
     def deploy_reason(self) -> str:
         if not self.model.can_deploy or not self.machines:
-            return _("This Vertex AI does not offer deployment for it.")
+            return _("Vertex AI doesn't offer deployment for this model.")
         return ""
 
     @property
@@ -86,7 +86,7 @@ class Variant:
 
     @property
     def _mode_reason(self) -> str:
-        return self.tune_reason or _("Managed tuning does not offer this mode for this model.")
+        return self.tune_reason or _("Managed tuning doesn't offer this mode for this model.")
 
     @property
     def modes(self) -> list[str]:

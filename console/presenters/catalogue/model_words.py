@@ -55,10 +55,10 @@ def is_gemma(variant: Variant) -> bool:
 def list_uses(variant: Variant) -> list[tuple[str, str]]:
     words = {
         "chat": (_("Chat"), _("Answers questions and follows instructions, over several turns.")),
-        "completion": (_("Text completion"), _("Goes on writing where a text stops. Tune it to teach it to answer.")),
-        "vision": (_("Image understanding"), _("Describes pictures and answers questions about them.")),
+        "completion": (_("Text completion"), _("Continues a text. Tune it to teach it to answer.")),
+        "vision": (_("Image understanding"), _("Describes images and answers questions about them.")),
     }
     found = [words[task] for task in variant.tasks]
     if variant.can_tune:
-        found.append((_("A task of your own"), _("Fine-tune it on examples of what you want to read from it.")))
+        found.append((_("Your own task"), _("Fine-tune it on examples of the output that you want.")))
     return found

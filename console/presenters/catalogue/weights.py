@@ -20,7 +20,7 @@ def form_of(variants: Iterable[Variant], data: Any = None, uri: str = "") -> Wei
     initial: dict[str, Any] = {"key": uuid.uuid4(), "display_name": "custom-weights-mg-one-click-deploy", "machine": ""}
     initial["artifact_uri"] = uri
     form = WeightsForm(data, initial=initial, machines=choices)
-    form.fields["machine"].help_text = _("The folder is checked by Vertex AI when the deployment starts.")
+    form.fields["machine"].help_text = _("Vertex AI checks the folder when the deployment starts.")
     return form
 
 

@@ -44,8 +44,8 @@ def working() -> set[str]:
 
 
 STEPS = (
-    (_("Connect"), _("The console can reach Vertex AI."), "settings-connection", _("See the connection")),
-    (_("Bucket"), _("Datasets and results are stored in your bucket."), "settings-connection", _("See the connection")),
+    (_("Connect"), _("The console can reach Vertex AI."), "settings-connection", _("View connection")),
+    (_("Bucket"), _("Datasets and results are stored in your bucket."), "settings-connection", _("View connection")),
     (_("Dataset"), _("Upload examples, or use the sample dataset."), "dataset-list", _("Go to Datasets")),
     (
         _("Tune"),

@@ -18,8 +18,8 @@ GROUPS: dict[str, tuple[str | Promise, str, bool]] = {
 COMPARED: dict[str, tuple[str | Promise, str]] = {
     "train-loss": (gettext_lazy("Training loss"), "/train_total_loss"),
     "eval-loss": (gettext_lazy("Validation loss"), "/eval_total_loss"),
-    "train-accuracy": (gettext_lazy("Token accuracy in training"), "/train_fraction_of_correct_next_step_preds"),
-    "eval-accuracy": (gettext_lazy("Token accuracy in validation"), "/eval_fraction_of_correct_next_step_preds"),
+    "train-accuracy": (gettext_lazy("Training token accuracy"), "/train_fraction_of_correct_next_step_preds"),
+    "eval-accuracy": (gettext_lazy("Validation token accuracy"), "/eval_fraction_of_correct_next_step_preds"),
 }
 KINDS: dict[str, str | Promise] = {"train": gettext_lazy("Training"), "eval": gettext_lazy("Validation")}
 TAGS = [f"/{kind}_{tag}" for kind in KINDS for _title, tag, _open in GROUPS.values()]

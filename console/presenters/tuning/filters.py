@@ -58,9 +58,9 @@ def chip(key: str, value: str) -> Chip:
     key = key or "name"
     value = value.lower() if key == "status" else value
     if key == "status" and value not in STATUSES:
-        return Chip(key, value, _("There is no such status."))
+        return Chip(key, value, _("This status doesn't exist."))
     if key in {"created", "ended"} and period(value) is None:
-        return Chip(key, value, _("Write 24h, 7d, today, 2026-01-31, >2026-01-31 or 2026-01-01..2026-01-31."))
+        return Chip(key, value, _("Enter 24h, 7d, today, 2026-01-31, >2026-01-31, or 2026-01-01..2026-01-31."))
     return Chip(key, value)
 
 

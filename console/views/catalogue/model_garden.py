@@ -112,7 +112,7 @@ def sync_state(has_models: bool) -> dict[str, Any]:
 @require_POST
 def refresh(request: ConsoleRequest) -> HttpResponse:
     tasks.enqueue_after_commit(tasks.sync_catalogue)
-    messages.info(request, _("The catalogue is being read again."))
+    messages.info(request, _("The catalogue is being reloaded."))
     return hx_redirect(request, "model-garden")
 
 

@@ -89,7 +89,7 @@ def upload(request: ConsoleRequest) -> HttpResponse:
         messages.info(request, _("You already have this file: it is “%(name)s”, version %(version)d.") % words)
     elif dataset.version > 1:
         words = {"name": dataset.name, "version": dataset.version}
-        messages.success(request, _("This is version %(version)d of “%(name)s” now.") % words)
+        messages.success(request, _("This is now version %(version)d of “%(name)s”.") % words)
     return hx_redirect(request, "dataset-detail", dataset.pk)
 
 

@@ -73,7 +73,7 @@ def deployment_spec(job: TuningJob, checkpoint: str) -> endpoints.DeploymentSpec
 def set_default(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     job, checkpoint = visible_job(request, pk), request.POST.get("checkpoint", "")
     checkpoints.set_default(job, checkpoint)
-    messages.info(request, _("Deployments take checkpoint %(id)s from now on") % {"id": checkpoint})
+    messages.info(request, _("Checkpoint %(id)s is now the default") % {"id": checkpoint})
     return hx_redirect(request, safe_next(request, reverse("tuning-job", args=[pk])))
 
 

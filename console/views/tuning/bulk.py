@@ -54,7 +54,7 @@ def cancel(request: ConsoleRequest) -> HttpResponse:
         return render(request, "tuning/cancel_many.html", {"jobs": live, "left_out": len(jobs) - len(live)})
     done = sum(try_cancel(job) for job in live)
     words = ngettext("Cancelling %(count)d job", "Cancelling %(count)d jobs", done) % {"count": done}
-    messages.info(request, words if done else _("None of these jobs can be cancelled any more."))
+    messages.info(request, words if done else _("None of these jobs can be cancelled anymore."))
     return hx_redirect(request, "tuning-list")
 
 

@@ -32,7 +32,7 @@ def of_draft(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     wizard = Wizard(draft, request.user)
     planned = wizard.preview_spec
     if planned is None:
-        messages.warning(request, _("This step has to be finished before the job can be saved as a file."))
+        messages.warning(request, _("Finish this step before you save the job as a file."))
         return hx_redirect(request, wizard.url(wizard.next_open))
     return as_file(planned)
 

@@ -79,12 +79,12 @@ STATISTICS: dict[str, str | Promise] = {
     "totalBillableCharacterCount": _("Billed characters"),
     "totalBillableTokenCount": _("Billed tokens"),
     "tuningStepCount": _("Steps"),
-    "totalTruncatedExampleCount": _("Examples that were cut or left out"),
+    "totalTruncatedExampleCount": _("Truncated or excluded examples"),
 }
 DISTRIBUTIONS: dict[str, str | Promise] = {
-    "userInputTokenDistribution": _("Tokens of a question"),
-    "userOutputTokenDistribution": _("Tokens of an answer"),
-    "userMessagePerExampleDistribution": _("Messages of an example"),
+    "userInputTokenDistribution": _("Input tokens per example"),
+    "userOutputTokenDistribution": _("Output tokens per example"),
+    "userMessagePerExampleDistribution": _("Messages per example"),
 }
 
 

@@ -162,7 +162,7 @@ def start(request: ConsoleRequest, pk: UUID) -> HttpResponse:
 def start_or_say_why(request: ConsoleRequest, draft: TuningDraft) -> HttpResponse:
     wizard = Wizard(draft, request.user)
     if not wizard.may_open("deployment"):
-        messages.warning(request, _("This step has to be finished before tuning can start."))
+        messages.warning(request, _("Finish this step before you start tuning."))
         return redirect_to_first_open_step(request, wizard, "deployment")
     form = wizard.form("deployment", request.POST)
     if request.POST.get("action") == "save":

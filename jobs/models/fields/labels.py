@@ -21,9 +21,9 @@ def parse_labels(text: str) -> dict[str, str]:
             continue
         key, equals, value = (part.strip() for part in line.partition("="))
         if not equals:
-            raise ValueError(_("Line %(line)d: write a label as key=value, such as team=support.") % {"line": number})
+            raise ValueError(_("Line %(line)d: enter a label as key=value, such as team=support.") % {"line": number})
         if key in found:
-            raise ValueError(_("Line %(line)d: the key %(key)s is there twice.") % {"line": number, "key": key})
+            raise ValueError(_("Line %(line)d: the key %(key)s is used twice.") % {"line": number, "key": key})
         found[key] = value
     check_labels(found)
     return found
@@ -31,21 +31,25 @@ def parse_labels(text: str) -> dict[str, str]:
 
 def check_labels(labels: Mapping[str, str]) -> None:
     if len(labels) > MAX_LABELS:
-        raise ValueError(_("A job takes at most %d labels of your own.") % MAX_LABELS)
+        raise ValueError(_("A job can have at most %d of your own labels.") % MAX_LABELS)
     for key, value in labels.items():
         if not _KEY.fullmatch(key):
             raise ValueError(
-                _("The key “%s” must start with a lower-case letter and have only lower-case letters, digits, _ and -, "
-                  "63 at most.") % key
+                _(
+                    "The key “%s” must start with a lowercase letter and contain only lowercase letters, digits, _"
+                    " and -, at most 63 characters.") % key
             )  # fmt: skip
         if not _VALUE.fullmatch(value):
             raise ValueError(
-                _("The value “%(value)s” of %(key)s may have only lower-case letters, digits, _ and -, 63 at most.")
+                _(
+                    "The value “%(value)s” of %(key)s can contain only lowercase letters, digits, _ and -, at most"
+                    " 63 characters."
+                )
                 % {"value": value, "key": key}
             )
         if key.startswith((OURS, GOOGLES)):
             raise ValueError(
-                _("The key %(key)s is not free: what begins with %(prefix)s belongs to the console or to Google.")
+                _("The key %(key)s is reserved. Keys that start with %(prefix)s belong to the console or to Google.")
                 % {"key": key, "prefix": OURS if key.startswith(OURS) else GOOGLES}
             )
 

@@ -21,7 +21,7 @@ def parse_gs_uri(text: str) -> tuple[str, str]:
     Raises ValueError whose text is a sentence for the person.
     """
     if not text.startswith("gs://"):
-        raise ValueError(_("Write a Cloud Storage path that starts with gs://, such as gs://my-bucket/output."))
+        raise ValueError(_("Enter a Cloud Storage path that starts with gs://, such as gs://my-bucket/output."))
     bucket, _slash, path = text.removeprefix("gs://").partition("/")
     _check_bucket(bucket)
     path = path.removesuffix("/")
@@ -53,27 +53,30 @@ def is_inside(uri: str, folder: str) -> bool:
 
 def _check_bucket(bucket: str) -> None:
     if not bucket:
-        raise ValueError(_("Write the name of a bucket after gs://."))
+        raise ValueError(_("Enter the name of a bucket after gs://."))
     parts = bucket.split(".")
     if len(bucket) < 3 or len(bucket) > (222 if len(parts) > 1 else 63) or any(len(part) > 63 for part in parts):
-        raise ValueError(_("A bucket name has 3 to 63 characters."))
+        raise ValueError(_("A bucket name must have 3 to 63 characters."))
     if not _BUCKET.fullmatch(bucket) or "" in parts or _FOUR_NUMBERS.fullmatch(bucket):
         raise ValueError(
-            _("A bucket name has only lower-case letters, digits, dashes, underscores and dots, and no address.")
+            _(
+                "A bucket name can contain only lowercase letters, digits, dashes, underscores, and dots, and "
+                "can't be an IP address."
+            )
         )
     if bucket.startswith("goog") or "google" in bucket:
-        raise ValueError(_("A bucket name must not begin with goog or contain google."))
+        raise ValueError(_("A bucket name can't start with goog or contain google."))
 
 
 def _check_path(path: str) -> None:
     if not path.isprintable():
-        raise ValueError(_("The path contains a character that cannot be seen, such as a line break."))
+        raise ValueError(_("The path contains an invisible character, such as a line break."))
     if len(path.encode()) > LONGEST_PATH:
         raise ValueError(_("The path is longer than 700 bytes."))
     if any(character in path for character in _FORBIDDEN):
-        raise ValueError(_("The path must not contain any of ? # [ ] * \\."))
+        raise ValueError(_("The path can't contain any of ? # [ ] * \\."))
     if _ESCAPE.search(path):
-        raise ValueError(_("The path contains an encoded character. Write the character itself."))
+        raise ValueError(_("The path contains an encoded character. Enter the character itself."))
     _check_folders(path)
     _check_look_alikes(path)
 
@@ -81,17 +84,19 @@ def _check_path(path: str) -> None:
 def _check_folders(path: str) -> None:
     folders = path.split("/")
     if "" in folders:
-        raise ValueError(_("The path has two slashes in a row; leave one out."))
+        raise ValueError(_("The path has two slashes in a row. Remove one."))
     if "." in folders or ".." in folders:
-        raise ValueError(_("The path must not contain . or .. as a folder."))
+        raise ValueError(_("The path can't contain . or .. as a folder."))
     if any(folder != folder.strip() for folder in folders):
-        raise ValueError(_("The name of a folder must not begin or end with a space."))
+        raise ValueError(_("A folder name can't start or end with a space."))
 
 
 def _check_look_alikes(path: str) -> None:
     """A letter may be written in two ways (é, e with an accent after it), a slash or a dot by a wide one."""
     if unicodedata.normalize("NFC", path) != path:
-        raise ValueError(_("The path has a letter whose accent is a character of its own. Write it as one character."))
+        raise ValueError(
+            _("The path has a letter with a separate accent character. Enter the letter as one character.")
+        )
     plain = unicodedata.normalize("NFKC", path)
     if plain.count("/") != path.count("/") or {".", ".."} & set(plain.split("/")) or _ESCAPE.search(plain):
         raise ValueError(_("The path has a character that looks like a slash, a dot or a percent sign."))

@@ -8,9 +8,9 @@ from .facts import tuning_facts
 
 def why_not_tune(model: PublisherModel) -> str:
     if not model.can_tune:
-        return _("This Vertex AI does not offer tuning for it.")
+        return _("Vertex AI doesn't offer tuning for this model.")
     if tuning_facts(model.name) is None:
-        return _("Managed tuning does not take this model.")
+        return _("Managed tuning doesn't support this model.")
     return ""
 
 

@@ -29,7 +29,7 @@ def sync(now: datetime) -> None:
         return
     if not offered:
         _remember_sync(
-            failed_at=now, error_message=_("Vertex AI answered with an empty list of models; nothing was changed.")
+            failed_at=now, error_message=_("Vertex AI returned an empty list of models. Nothing was changed.")
         )
         return
     with transaction.atomic():

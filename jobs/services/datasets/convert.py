@@ -120,8 +120,8 @@ def _of_sharegpt(value: dict[str, Any]) -> Made | Complaint:
 
 def _unknown_speaker(index: int, speaker: Any) -> Complaint:
     shown = printable(str(speaker)[:40])
-    problem = _("The speaker %s cannot be converted.") % shown if speaker is not None else _("The speaker is missing.")
-    remedy = _("Use human, gpt or system; calls of tools cannot be learnt here.")
+    problem = _("The speaker %s can't be converted.") % shown if speaker is not None else _("The speaker is missing.")
+    remedy = _("Use human, gpt, or system. Tool calls are not supported.")
     return Complaint(f"conversations[{index}].from", problem, remedy)
 
 

@@ -130,7 +130,7 @@ def _fill(dataset: Dataset, file: IO[bytes], path: Path, progress: Progress) -> 
                 _worth_reading_on(line.number, report.invalid_rows, report.problems)
                 progress(line.number)
     if not report.rows:
-        raise DatasetRejected(_("The file has no rows. Write one JSON object on each line."))
+        raise DatasetRejected(_("The file has no rows. Write one JSON object per line."))
     if dropped := report.invalid_rows == 0 and report.blank_lines > 0:
         _drop_blank_lines(path)
     dataset.sha256, dataset.byte_size = lines.sha256, path.stat().st_size
@@ -171,7 +171,7 @@ def _keep(dataset: Dataset, file: IO[bytes], path: Path, progress: Progress) -> 
 def _worth_reading_on(rows: int, bad: int, problems: list[dict[str, Any]]) -> None:
     """A file of nothing but tiny or bad rows would keep the person waiting for minutes."""
     if rows > MAX_ROWS:
-        raise DatasetRejected(_("The file has more than %d rows. Take fewer rows.") % MAX_ROWS)
+        raise DatasetRejected(_("The file has more than %d rows. Use fewer rows.") % MAX_ROWS)
     if bad > max(rows - bad, BAD_ROWS_READ):
         words = {"rows": rows, **problems[0]}
         raise DatasetRejected(

@@ -94,7 +94,10 @@ def split(dataset: Dataset, *, share: int, seed: int) -> tuple[Dataset, Dataset]
     if wanted > policies.LARGEST_VALIDATION_ROWS:
         words = {"rows": wanted, "share": 100 * policies.LARGEST_VALIDATION_ROWS // dataset.valid_rows}
         raise NotAllowedNow(
-            _("%(rows)d rows are more than the 5000 that a validation dataset may have. Choose %(share)d %% or less.")
+            _(
+                "A validation dataset can have at most 5000 rows, and this share has %(rows)d. Choose %(share)d%% "
+                "or less."
+            )
             % words
         )
     last = _last_of_the_smallest(dataset, seed, wanted)
@@ -103,7 +106,7 @@ def split(dataset: Dataset, *, share: int, seed: int) -> tuple[Dataset, Dataset]
         for line, key in _hash_rows(dataset, seed):
             files[DatasetPart.VALIDATION if key <= last else DatasetPart.TRAIN].write(line.data + b"\n")
         if any(file.tell() == 0 for file in files.values()):
-            raise NotAllowedNow(_("There are too few different rows to split. Add rows first."))
+            raise NotAllowedNow(_("There are too few distinct rows to split. Add rows first."))
         return _create_pair(dataset, files, {"share": share, "seed": seed})
 
 

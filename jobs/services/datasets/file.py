@@ -83,7 +83,7 @@ class Lines:
                 data = self._without_mark(data)
             yield Line(number, data[:LONGEST_LINE], too_long)
         if not self._size:
-            raise DatasetRejected(_("The file is empty. Write one JSON object on each line."))
+            raise DatasetRejected(_("The file is empty. Write one JSON object per line."))
 
     def _read(self) -> bytes:
         raw = self._file.readline(LONGEST_LINE + 1)
@@ -91,7 +91,7 @@ class Lines:
         self._size += len(raw)
         if self._limit is not None and self._size > self._limit:
             limit = self._limit // (1024 * 1024)
-            raise DatasetRejected(_("The file is larger than %d MB. Take fewer rows.") % limit)
+            raise DatasetRejected(_("The file is larger than %d MB. Use fewer rows.") % limit)
         return raw
 
     def _skip_line(self) -> None:
@@ -102,7 +102,7 @@ class Lines:
         if data.startswith(UTF16_BOMS):
             raise DatasetRejected(_("The file is in UTF-16. Save it as UTF-8 and upload it again."))
         if data.startswith(UTF8_BOM):
-            self.notes.append(_("The byte order mark at the start was left out."))
+            self.notes.append(_("The byte order mark at the start was removed."))
             return data.removeprefix(UTF8_BOM)
         return data
 
@@ -121,7 +121,7 @@ def copy_file(file: IO[bytes], copy: IO[bytes], limit: int) -> tuple[str, int]:
         digest.update(chunk)
         size += len(chunk)
         if size > limit:
-            raise DatasetRejected(_("The file is larger than %d MB. Take fewer rows.") % (limit // (1024 * 1024)))
+            raise DatasetRejected(_("The file is larger than %d MB. Use fewer rows.") % (limit // (1024 * 1024)))
         copy.write(chunk)
     return digest.hexdigest(), size
 
@@ -134,7 +134,7 @@ def open_file(dataset: Dataset) -> IO[bytes]:
 
 
 def why_gone(dataset: Dataset) -> str:
-    return _("The file of the dataset %s is gone from this server. Upload it again.") % dataset.name
+    return _("The file of the dataset %s is missing from this server. Upload it again.") % dataset.name
 
 
 def check_line(line: Line) -> Checked:
@@ -231,8 +231,9 @@ class Report:
         words = {"line": line, "field": name, "count": self.repeated}
         return (
             ngettext(
-                "%(count)d row has a field twice: %(field)s in line %(line)d. The last one counts.",
-                "%(count)d rows have a field twice, the first is %(field)s in line %(line)d. The last one counts.",
+                "%(count)d row has a duplicate field: %(field)s in line %(line)d. The last value is used.",
+                "%(count)d rows have a duplicate field. The first is %(field)s in line %(line)d. The last value is"
+                " used.",
                 self.repeated,
             )
             % words

@@ -37,16 +37,16 @@ def why_too_long(dataset: Dataset, tokens: int, model_title: str) -> str:
 def why_not_validate_with(train: Dataset, validation: Dataset) -> str:
     """Why Vertex AI would refuse the pair."""
     if train.pk == validation.pk:
-        return _("Choose another dataset for validation: the model has seen these rows in training.")
+        return _("Choose another dataset for validation. The model sees these rows in training.")
     if validation.valid_rows > LARGEST_VALIDATION_ROWS:
         words = {"most": LARGEST_VALIDATION_ROWS, "rows": validation.valid_rows}
-        return _("A validation dataset has at most %(most)d rows; this one has %(rows)d.") % words
+        return _("A validation dataset can have at most %(most)d rows. This one has %(rows)d.") % words
     if validation.byte_size > train.byte_size * LARGEST_VALIDATION_SHARE:
         words = {"share": round(100 * validation.byte_size / train.byte_size) if train.byte_size else 100}
         return (
             _(
-                "A validation dataset has at most 25 %% of the bytes of the training data; this one has %(share)d %%. "
-                "Take fewer rows, a tenth of the data is usual."
+                "A validation dataset can have at most 25%% of the bytes of the training data. This one has "
+                "%(share)d%%. Use fewer rows. A tenth of the data is typical."
             )
             % words
         )
@@ -65,11 +65,11 @@ def why_not_delete(dataset: Dataset, jobs: Sequence[TuningJob] | None = None) ->
         return ""
     words = {"job": jobs[0].display_name, "others": len(jobs) - 1}
     if len(jobs) == 1:
-        return _("The tuning job %(job)s uses this dataset, so it has to stay.") % words
+        return _("The tuning job %(job)s uses this dataset, so you can't delete it.") % words
     return (
         ngettext(
-            "The tuning job %(job)s and %(others)d other use this dataset, so it has to stay.",
-            "The tuning job %(job)s and %(others)d others use this dataset, so it has to stay.",
+            "The tuning job %(job)s and %(others)d other use this dataset, so you can't delete it.",
+            "The tuning job %(job)s and %(others)d others use this dataset, so you can't delete it.",
             len(jobs) - 1,
         )
         % words
@@ -84,7 +84,7 @@ def why_not_split(dataset: Dataset) -> str:
     if not dataset.is_usable:
         return _("Only a dataset without problems can be split.")
     if dataset.part:
-        return _("This dataset is a part of a split. Split the dataset that it was made from.")
+        return _("This dataset is part of a split. Split the dataset that it was created from.")
     return ""
 
 
@@ -93,7 +93,7 @@ def check_can_split(dataset: Dataset) -> None:
 
 
 def why_not_convert(dataset: Dataset) -> str:
-    return "" if dataset.shape else _("This dataset needs no conversion.")
+    return "" if dataset.shape else _("This dataset doesn't need conversion.")
 
 
 def check_can_convert(dataset: Dataset) -> None:

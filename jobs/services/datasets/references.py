@@ -25,8 +25,8 @@ def why_not_sent(dataset: Dataset) -> str:
             words = {"dataset": dataset.name, "line": number, "uri": uri}
             return (
                 _(
-                    "Line %(line)d of the dataset %(dataset)s names %(uri)s, which you may not read. Remove it and "
-                    "upload the file again."
+                    "Line %(line)d of the dataset %(dataset)s refers to %(uri)s, which you don't have permission "
+                    "to read. Remove it and upload the file again."
                 )
                 % words
             )

@@ -13,8 +13,8 @@ MODELS_NAMED = 3
 
 def remedy() -> str:
     return _(
-        "What is cut off is not learnt. Split these rows or shorten them and upload the file again, or choose a base "
-        "model that takes longer rows."
+        "The model doesn't learn from truncated text. Split or shorten these rows and upload the file again, or "
+        "choose a base model that accepts longer rows."
     )
 
 
@@ -27,13 +27,13 @@ def long_rows(dataset: Dataset, tokens: int, model: str) -> str:
     rows = dataset.rows_over_limit(tokens)
     words = {"rows": _group_digits(rows), "tokens": _group_digits(tokens), "model": model}
     if no_row_fits(dataset, tokens):
-        return _("Every row is longer than %(tokens)s tokens, the most that %(model)s takes.") % words
+        return _("Every row is longer than %(tokens)s tokens, the limit of %(model)s.") % words
     if not rows:
         return ""
     return (
         ngettext(
-            "%(rows)s row is longer than %(tokens)s tokens, the most that %(model)s takes; its end is cut off.",
-            "%(rows)s rows are longer than %(tokens)s tokens, the most that %(model)s takes; their ends are cut off.",
+            "%(rows)s row is longer than %(tokens)s tokens, the limit of %(model)s. Its end is truncated.",
+            "%(rows)s rows are longer than %(tokens)s tokens, the limit of %(model)s. Their ends are truncated.",
             rows,
         )
         % words
@@ -50,8 +50,8 @@ def rows_too_long_for(dataset: Dataset, tokens: int, models: Sequence[str]) -> s
         return ""
     return (
         ngettext(
-            "%(rows)s row is longer than %(tokens)s tokens. Its end is cut off when %(models)s is tuned.",
-            "%(rows)s rows are longer than %(tokens)s tokens. Their ends are cut off when %(models)s is tuned.",
+            "%(rows)s row is longer than %(tokens)s tokens. Its end is truncated when you tune %(models)s.",
+            "%(rows)s rows are longer than %(tokens)s tokens. Their ends are truncated when you tune %(models)s.",
             rows,
         )
         % words

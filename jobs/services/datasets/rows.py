@@ -96,7 +96,7 @@ def read_json(text: str, names: Names | None = None) -> tuple[dict[str, Any], Co
     try:
         value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=names)
     except Constant as error:
-        return {}, Complaint("", _("%s is not JSON.") % error, _("Write a number, a text, or leave the field out."))
+        return {}, Complaint("", _("%s is not JSON.") % error, _("Use a number or a string, or leave the field out."))
     except json.JSONDecodeError as error:
         return {}, _not_json(text, error)
     except (ValueError, RecursionError):
@@ -120,8 +120,8 @@ def _not_json(text: str, error: json.JSONDecodeError) -> Complaint:
         "reason": error.msg, "column": error.pos + 1,
     }  # fmt: skip
     if text.lstrip()[:1] in ("[", "]") or text.strip() in ("{", "}", "},"):
-        return Complaint("", problem, _("Write each object on one line of its own, without a list around them."))
-    return Complaint("", problem, _("Write one JSON object on each line, with double quotes around texts."))
+        return Complaint("", problem, _("Write each object on its own line, without a list around them."))
+    return Complaint("", problem, _("Write one JSON object per line, with double quotes around strings."))
 
 
 def read_object(value: dict[str, Any]) -> tuple[Row | None, list[Complaint]]:
@@ -174,7 +174,7 @@ def _read_contents(value: dict[str, Any]) -> tuple[DatasetFormat, list[Turn], li
     turns: list[Turn] = []
     if "system_instruction" in value:
         complaints.append(
-            Complaint("system_instruction", _("This field is not read."), _("Rename it to systemInstruction."))
+            Complaint("system_instruction", _("This field is ignored."), _("Rename it to systemInstruction."))
         )
     if "systemInstruction" in value:
         turns.append(("system", _parts(value["systemInstruction"], "systemInstruction", complaints)))
@@ -240,13 +240,13 @@ def _parts(value: Any, path: str, complaints: list[Complaint]) -> str:
 
 def _text(value: Any, path: str, complaints: list[Complaint]) -> str:
     if value is None:
-        complaints.append(Complaint(path, _("The field is missing."), _("Add it with a text.")))
+        complaints.append(Complaint(path, _("The field is missing."), _("Add it with a text value.")))
     elif not isinstance(value, str):
-        complaints.append(Complaint(path, _("This is not a text."), _("Put it in double quotes.")))
+        complaints.append(Complaint(path, _("This is not a string."), _("Put it in double quotes.")))
     elif not value.strip():
         complaints.append(_empty(path))
     elif "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
-        remedy = _("Remove it; it stands for no letter.")
+        remedy = _("Remove it. It is not a valid character.")
         complaints.append(Complaint(path, _("The text contains a character that is not allowed."), remedy))
     else:
         return value
@@ -259,18 +259,18 @@ def _check_order(roles: list[str], path: str, answerer: str, complaints: list[Co
     for index, role in enumerate(roles[start:], start):
         if role == "system":
             remedy = _("Move it to the start, and write only one.")
-            complaints.append(Complaint(f"{path}[{index}].role", _("A system turn comes first."), remedy))
+            complaints.append(Complaint(f"{path}[{index}].role", _("The system turn must come first."), remedy))
             return
         expected = ("user", answerer)[(index - start) % 2]
         if role != expected:
             words = {"expected": expected, "role": role}
-            remedy = _("Let user and %s take turns, starting with user.") % answerer
+            remedy = _("Alternate between user and %s, starting with user.") % answerer
             problem = _("Expected %(expected)s here, found %(role)s.") % words
             complaints.append(Complaint(f"{path}[{index}].role", problem, remedy))
             return
     if len(roles) <= start or roles[-1] != answerer:
         remedy = _("End with the answer that the model should learn.")
-        complaints.append(Complaint(path, _("The last turn is not one of %s.") % answerer, remedy))
+        complaints.append(Complaint(path, _("The last turn is not from %s.") % answerer, remedy))
 
 
 def printable(text: str) -> str:
@@ -279,7 +279,7 @@ def printable(text: str) -> str:
 
 
 def _role(path: str, role: Any, known: str) -> Complaint:
-    problem = _("The role is missing.") if role is None else _("The role %s is not known.") % printable(str(role)[:40])
+    problem = _("The role is missing.") if role is None else _("Unknown role: %s.") % printable(str(role)[:40])
     return Complaint(f"{path}.role", problem, _("Use one of: %s.") % known)
 
 
@@ -288,11 +288,11 @@ def _not_a_turn(path: str) -> Complaint:
 
 
 def _not_a_part(path: str) -> Complaint:
-    return Complaint(path, _("This is not a part with a text."), _("Use text parts only."))
+    return Complaint(path, _("This is not a text part."), _("Use text parts only."))
 
 
 def _image(path: str) -> Complaint:
-    remedy = _("Remove it: the models that can be tuned here learn from text only.")
+    remedy = _("Remove it. The models that you can tune here learn from text only.")
     return Complaint(path, _("This part is an image or a file."), remedy)
 
 

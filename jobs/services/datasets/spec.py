@@ -31,12 +31,12 @@ def why_too_large(size: int) -> str:
     if size <= settings.DATASET_MAX_BYTES:
         return ""
     words = {"size": f"{size / MEGABYTE:.1f}", "limit": f"{settings.DATASET_MAX_BYTES / MEGABYTE:.0f}"}
-    return _("The file has %(size)s MB; at most %(limit)s MB can be used. Split it or take out rows.") % words
+    return _("The file has %(size)s MB. The limit is %(limit)s MB. Split it or remove rows.") % words
 
 
 def description_remedy(length: int) -> str:
     words = {"most": LONGEST_DESCRIPTION, "length": length}
-    return _("A description has at most %(most)d characters; this one has %(length)d.") % words
+    return _("A description can have at most %(most)d characters. This one has %(length)d.") % words
 
 
 def share_remedy() -> str:

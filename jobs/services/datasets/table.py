@@ -110,7 +110,7 @@ def endless_row(line: int) -> DatasetRejected:
 
 
 def _unreadable() -> Complaint:
-    remedy = _("Put texts with line breaks in double quotes, and save the file with ordinary line ends.")
+    remedy = _("Put text with line breaks in double quotes, and save the file with standard line endings.")
     return Complaint("", _("The row has a line break outside of quotes."), remedy)
 
 

@@ -46,17 +46,17 @@ def why_not_write(user: User, uri: str) -> str:
     except ValueError as error:
         return str(error)
     if _holds_files_of_the_console(place):
-        return _("You may not write to %s. The console keeps its own files there.") % place
+        return _("You don't have permission to write to %s. The console keeps its own files there.") % place
     if user.is_superuser or (_may_write(user, place) and _claimant(place) in (None, user.pk)):
         return ""
     own = own_folder(user)
     if not own:
-        return _("You may not write to %s. Ask an administrator to share a folder with you.") % place
+        return _("You don't have permission to write to %s. Ask an administrator to share a folder with you.") % place
     words = {"uri": place, "own": own}
     return (
         _(
-            "You may not write to %(uri)s. Choose a folder below %(own)s, or ask an administrator to share a folder "
-            "with you."
+            "You don't have permission to write to %(uri)s. Choose a folder below %(own)s, or ask an administrator"
+            " to share a folder with you."
         )
         % words
     )
@@ -83,7 +83,7 @@ def check_can_claim(user: User, uri: str, job: UUID) -> str:
 
 
 def say_taken() -> str:
-    return _("Another tuning job already writes there. Choose a folder of its own.")
+    return _("Another tuning job already writes to this folder. Choose a different folder.")
 
 
 def _why_taken(user: User, place: str, jobs: TuningJobQuerySet) -> str:
@@ -100,7 +100,7 @@ def _why_taken(user: User, place: str, jobs: TuningJobQuerySet) -> str:
 
 
 def why_not_share(user: User) -> str:
-    return "" if user.is_superuser else _("Only an administrator shares folders.")
+    return "" if user.is_superuser else _("Only an administrator can share folders.")
 
 
 def own_folder(user: User) -> str:

@@ -25,7 +25,7 @@ def share_folder(administrator: User, *, uri: str, user: User | None, may_write:
         with transaction.atomic():
             folder.save(force_insert=True)
     except IntegrityError:
-        raise NotAllowedNow(_("This folder is shared with them already. Remove that entry first.")) from None
+        raise NotAllowedNow(_("This folder is already shared with them. Remove that entry first.")) from None
     return folder
 
 

@@ -55,4 +55,4 @@ def _one(job: TuningJob, checkpoint_id: str) -> Mapping[str, Any]:
     for one in job.checkpoints:
         if one["checkpoint_id"] == checkpoint_id:
             return dict(one)
-    raise NotAllowedNow(_("The job has no such checkpoint. Look at the list again."))
+    raise NotAllowedNow(_("The job doesn't have this checkpoint. Check the list again."))

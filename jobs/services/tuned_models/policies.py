@@ -12,9 +12,9 @@ from jobs.text.deferred import gettext as _
 def why_not_deploy_checkpoint(job: TuningJob, checkpoint: str) -> str:
     """An adapter alone is no folder that a model server can start from."""
     if not job.is_tuned:
-        return _("A checkpoint can be deployed when the tuning has succeeded.")
+        return _("You can deploy a checkpoint after tuning succeeds.")
     if checkpoint != job.last_checkpoint and job.tuning_mode == TuningMode.PEFT_ADAPTER:
-        return _("An earlier checkpoint of an adapter holds the adapter only; the whole model is exported at the end.")
+        return _("An earlier checkpoint contains only the adapter. The full model is exported at the end.")
     return ""
 
 
@@ -25,7 +25,7 @@ def check_can_deploy_checkpoint(job: TuningJob, checkpoint: str) -> None:
 def why_not_serve(job: TuningJob, checkpoint: str = "") -> str:
     """On any endpoint, as often as one likes. `checkpoint` of the job; "" for its default."""
     if not job.is_terminal:
-        return _("The model can be deployed when its tuning has succeeded.")
+        return _("You can deploy the model after tuning succeeds.")
     if not job.is_tuned:
         return _("There is no tuned model to deploy.")
     return why_not_deploy_checkpoint(job, checkpoint) if checkpoint else ""
@@ -40,7 +40,7 @@ def why_not_deploy(job: TuningJob, endpoints: Iterable[Endpoint]) -> str:
     if reason := why_not_serve(job):
         return reason
     there = list(endpoints)
-    return _("The model is deployed already.") if any(map(is_live, there)) or awaits_endpoint(job, there) else ""
+    return _("The model is already deployed.") if any(map(is_live, there)) or awaits_endpoint(job, there) else ""
 
 
 def is_live(endpoint: Endpoint) -> bool:

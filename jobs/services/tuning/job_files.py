@@ -51,7 +51,7 @@ AT_FIRST: Mapping[str, Mapping[str, Any]] = {"deployment": {"endpoint_min_replic
 DATASETS = ("dataset", "validation_dataset")
 DATASET_FIELDS: dict[str, Kind] = {"name": TEXT, "sha256": TEXT, "uri": TEXT}
 WORDS: Mapping[Kind, Callable[[], str]] = {
-    TEXT: lambda: _("It must be a text."),
+    TEXT: lambda: _("It must be a string."),
     TRUTH: lambda: _("It must be true or false."),
     WHOLE: lambda: _("It must be a whole number."),
     OPTIONAL_WHOLE: lambda: _("It must be a whole number or null."),
@@ -95,9 +95,7 @@ def load(owner: User, text: str) -> Loaded:
         if isinstance(content.get(step), dict):
             content[step] = {**values, **content[step]}
     problems = [found for step, fields in FIELDS.items() for found in _problems(content.get(step), step, fields)]
-    problems += [
-        (name, _("This part is not known.")) for name in sorted(content.keys() - {"format", "version", *FIELDS})
-    ]
+    problems += [(name, _("Unknown section.")) for name in sorted(content.keys() - {"format", "version", *FIELDS})]
     if problems:
         raise FileRejected(problems)
     answers = {name: value for step in FIELDS for name, value in content[step].items()}
@@ -114,7 +112,7 @@ def _content(text: str) -> dict[str, Any]:
     try:
         content = json.loads(text.removeprefix("\ufeff"), parse_constant=_no_constant)
         if not _can_be_kept(content):
-            raise ValueError(_("it has characters that are no text."))
+            raise ValueError(_("it contains invalid characters."))
     except (ValueError, RecursionError) as error:
         raise FileRejected([("", _("The file is not JSON: %s") % error)]) from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -133,15 +131,15 @@ def _can_be_kept(content: Any) -> bool:
 
 
 def _no_constant(name: str) -> float:
-    raise ValueError(_("%s is not a number of JSON.") % name)
+    raise ValueError(_("%s is not a valid JSON number.") % name)
 
 
 def _problems(values: Any, step: str, fields: Mapping[str, Kind]) -> list[tuple[str, str]]:
     if values is None:
-        return [(step, _("This part is missing."))]
+        return [(step, _("This section is missing."))]
     if not isinstance(values, dict):
         return [(step, WORDS[OBJECT]())]
-    found = [(f"{step}.{name}", _("This field is not known.")) for name in sorted(values.keys() - fields.keys())]
+    found = [(f"{step}.{name}", _("Unknown field.")) for name in sorted(values.keys() - fields.keys())]
     for name, kind in fields.items():
         if name not in values:
             found.append((f"{step}.{name}", _("This field is missing.")))

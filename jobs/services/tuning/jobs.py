@@ -80,7 +80,7 @@ def why_not_start(owner: User, key: UUID, spec: TuningSpec) -> str:
 
 def _same(job: TuningJob, request_hash: str) -> TuningJob:
     if job.request_hash != request_hash:
-        raise KeyReused(_("This form was sent before with other settings. Open the job, or start a new one."))
+        raise KeyReused(_("This form was already sent with other settings. Open the job, or start a new one."))
     return job
 
 
@@ -105,7 +105,7 @@ def _cancel(job: TuningJob, now: datetime) -> None:
         spending.release(job.pk)
         level = EventLevel.INFO
     else:
-        sentence, level = _("Cancelling was asked for."), EventLevel.INFO
+        sentence, level = _("Cancellation was requested."), EventLevel.INFO
         check(TUNING_TRANSITIONS, job.state, TuningState.CANCELLING)
         job.state, job.next_check_at = TuningState.CANCELLING, now
         job.save(update_fields=["state", "next_check_at", "cancel_requested_at", "updated_at"])
@@ -134,7 +134,7 @@ def decide(job: TuningJob, *, again: bool) -> None:
             row.events.create(level=EventLevel.INFO, message=_("You asked to send it again."))
         else:
             row.error_code = "UNKNOWN"
-            row.error_message = _("It was given up, because nobody could confirm that Vertex AI accepted it.")
+            row.error_message = _("The job was given up because it could not be confirmed that Vertex AI accepted it.")
             _close(row, TuningState.FAILED, now)
             row.events.create(level=EventLevel.WARNING, message=row.error_message)
         notify(row)

@@ -74,7 +74,7 @@ def observe(state: str, remote: str) -> tuple[str, str]:
     if remote in TUNING_TRANSITIONS[state]:
         return remote, ""
     words = {"remote": TuningState(remote).label, "state": TuningState(state).label}
-    return state, _("Vertex AI reports %(remote)s after %(state)s; the job stays as it is.") % words
+    return state, _("Vertex AI reports %(remote)s after %(state)s. The status of the job stays the same.") % words
 
 
 def _keep(job: TuningJob, state: str, reading: Reading) -> None:
@@ -88,7 +88,7 @@ def _missing(claimed: Claim[TuningJob]) -> Outcome:
     job = claimed.row
     if job.cancel_requested_at:
         changes = {"state": TuningState.CANCELLED, "phase": Phase.CLOSED, "ended_at": claimed.now, "notice": ""}
-        return Outcome(None, changes, [(EventLevel.INFO, _("Cancelled; Vertex AI has no such job any more."))])
+        return Outcome(None, changes, [(EventLevel.INFO, _("Cancelled. The job no longer exists in Vertex AI."))])
     if job.empty_looks + 1 < MISSES:
         return Outcome(pause(), {"empty_looks": job.empty_looks + 1})
     sentence = _("The job was deleted from Vertex AI. Start a new one to train the model.")
@@ -114,18 +114,18 @@ def _enter(claimed: Claim[TuningJob], state: str, remote: RemoteTuningJob, readi
         return
     reading.events.append((EventLevel.INFO, _SENTENCES[state]()))
     if state == TuningState.SUCCEEDED and claimed.row.auto_deploy and claimed.row.cancel_requested_at:
-        reading.events.append((EventLevel.INFO, _("It is not deployed by itself, because you had cancelled it.")))
+        reading.events.append((EventLevel.INFO, _("It is not deployed automatically because you cancelled the job.")))
 
 
 _SENTENCES: dict[str, Callable[[], str]] = {
     TuningState.QUEUED: lambda: _("Vertex AI has queued the job."),
     TuningState.PENDING: lambda: _("Vertex AI is preparing the job."),
-    TuningState.RUNNING: lambda: _("The training runs."),
+    TuningState.RUNNING: lambda: _("Training is running."),
     TuningState.PAUSED: lambda: _("Vertex AI has paused the job."),
     TuningState.CANCELLING: lambda: _("Vertex AI is cancelling the job."),
     TuningState.CANCELLED: lambda: _("The job was cancelled."),
-    TuningState.SUCCEEDED: lambda: _("The training succeeded."),
-    TuningState.PARTIALLY_SUCCEEDED: lambda: _("The training succeeded in part; look at its log."),
+    TuningState.SUCCEEDED: lambda: _("Training succeeded."),
+    TuningState.PARTIALLY_SUCCEEDED: lambda: _("Training partially succeeded. Check the log."),
 }
 
 
@@ -133,10 +133,10 @@ def remedy(code: str) -> str:
     if code == "INVALID_ARGUMENT":
         return _("Correct the settings or the dataset, then start a new job.")
     if code == "RESOURCE_EXHAUSTED":
-        return _("Wait for other jobs to end or ask Google for more quota, then start a new job.")
+        return _("Wait for other jobs to end or request more quota, then start a new job.")
     if code in ("PERMISSION_DENIED", "UNAUTHENTICATED"):
-        return _("Give the console's account the missing role, then start a new job.")
-    return _("Read the log below, then start the job again.")
+        return _("Grant the missing role to the console's account, then start a new job.")
+    return _("Check the log, then start the job again.")
 
 
 def _read(job: TuningJob, remote: RemoteTuningJob, reading: Reading) -> None:
@@ -155,10 +155,10 @@ def describe_lost_rows(stats: Mapping[str, Any]) -> list[str]:
     cut, dropped = _count_lost_rows(stats)
     why = " ".join(dict.fromkeys(stats.get("droppedExampleReasons", [])))
     sentences = (
-        (cut, ngettext("%d row was longer than the limit and was cut.",
-                       "%d rows were longer than the limit and were cut.", cut) % cut),
-        (dropped, ngettext("%(rows)d row was left out of the training: %(why)s",
-                           "%(rows)d rows were left out of the training: %(why)s", dropped)
+        (cut, ngettext("%d row was longer than the limit and was truncated.",
+                       "%d rows were longer than the limit and were truncated.", cut) % cut),
+        (dropped, ngettext("%(rows)d row was excluded from training: %(why)s",
+                           "%(rows)d rows were excluded from training: %(why)s", dropped)
                   % {"rows": dropped, "why": why}),
     )  # fmt: skip
     return [sentence for rows, sentence in sentences if rows]
@@ -220,7 +220,7 @@ def _read_training(job: TuningJob, train: Sequence[Point], total: int | None, re
     if math.isfinite(last.value):
         reading.changes["train_loss"] = last.value
     elif last.step > job.step:
-        sentence = _("The training loss is not a number at step %d. A smaller learning rate may help.") % last.step
+        sentence = _("The training loss is not a number at step %d. A lower learning rate may help.") % last.step
         reading.events.append((EventLevel.WARNING, sentence))
 
 

@@ -63,7 +63,7 @@ def tell(row: TuningJob, remote: RemoteTuningJob) -> None:
 
 
 def sentence(remote: RemoteTuningJob) -> str:
-    text = _("Vertex AI has another job with the same key, %s. It may cost money; cancel it in Google's console.")
+    text = _("Vertex AI has another job with the same key: %s. It may cost money. Cancel it in Vertex AI.")
     return text % remote.name
 
 

@@ -12,7 +12,7 @@ from jobs.text.deferred import gettext as _
 
 def why_not_cancel(job: TuningJob) -> str:
     if job.is_terminal:
-        return _("The job has ended already; there is nothing to cancel.")
+        return _("The job has already ended. There is nothing to cancel.")
     return _("The job is being cancelled.") if job.state == TuningState.CANCELLING else ""
 
 
@@ -26,7 +26,7 @@ def why_not_decide(job: TuningJob) -> str:
     """On an outcome that stayed unknown: whether it is sent again, or given up."""
     if job.phase == Phase.NEEDS_DECISION and not job.is_terminal:
         return ""
-    return _("The job does not wait for a decision any more. Look at its state again.")
+    return _("The job is no longer waiting for a decision. Check its status again.")
 
 
 def check_can_decide(job: TuningJob) -> None:
@@ -35,7 +35,7 @@ def check_can_decide(job: TuningJob) -> None:
 
 def why_not_move(job: TuningJob) -> str:
     """In the queue of what is not sent yet."""
-    return "" if job.waits_to_be_sent else _("The job does not wait here any more, so its place cannot be changed.")
+    return "" if job.waits_to_be_sent else _("The job is no longer in the queue, so its place can't be changed.")
 
 
 def check_can_move(job: TuningJob) -> None:
@@ -45,7 +45,7 @@ def check_can_move(job: TuningJob) -> None:
 def why_not_change(draft: TuningDraft) -> str:
     if draft.submitted_at is None:
         return ""
-    return _("This job was started already. Start a new one to change its settings.")
+    return _("This job was already started. To change its settings, start a new one.")
 
 
 def check_can_change(draft: TuningDraft) -> None:

@@ -61,7 +61,9 @@ def _base_model(values: Values, terms: Terms) -> Iterator[Problem]:
 def _location(values: Values, terms: Terms) -> Iterator[Problem]:
     region = values["location"]
     if region and region not in terms.regions:
-        sentence = _("Vertex AI tunes no open models in %(value)s. Choose a region of the list.") % {"value": region}
+        sentence = _("Vertex AI doesn't tune open models in %(value)s. Choose a region from the list.") % {
+            "value": region
+        }
         yield Problem("invalid_choice", "location", sentence)
 
 
@@ -114,7 +116,7 @@ def _tuning_mode(values: Values, terms: Terms) -> Iterator[Problem]:
     elif terms.facts and (reason := words.why_not_mode(mode, terms.facts, terms.model_title)):
         yield Problem("not_offered", "tuning_mode", reason)
     elif terms.continued and mode != terms.continued.tuning_mode:
-        sentence = _("The model that you continue was tuned by %(mode)s. Choose the same.")
+        sentence = _("The model that you continue was tuned in the mode “%(mode)s”. Choose the same mode.")
         sentence %= {"mode": TuningMode(terms.continued.tuning_mode).label}
         yield Problem("differs", "tuning_mode", sentence)
 
@@ -128,7 +130,7 @@ def _adapter_size(values: Values, terms: Terms) -> Iterator[Problem]:
     elif size not in terms.facts.adapter_sizes:
         yield Problem("invalid_choice", "adapter_size", words.adapter_size(terms.facts))
     elif terms.continued and terms.continued.tuning_mode == mode and size != terms.continued.adapter_size:
-        sentence = _("The adapter that you continue has size %(size)s. Choose the same.")
+        sentence = _("The adapter that you continue has size %(size)s. Choose the same size.")
         sentence %= {"size": terms.continued.adapter_size}
         yield Problem("differs", "adapter_size", sentence)
 
@@ -138,13 +140,13 @@ def _endpoint_name(values: Values, terms: Terms) -> Iterator[Problem]:
     if name:
         yield from _bad_name("endpoint_display_name", name)
     elif values["auto_deploy"]:
-        sentence = _("Write a name for the endpoint, or switch deployment off.")
+        sentence = _("Enter a name for the endpoint, or turn deployment off.")
         yield Problem("required", "endpoint_display_name", sentence)
 
 
 def _machine(values: Values, terms: Terms) -> Iterator[Problem]:
     if not terms.why_not_tune and values["machine_type"] and values["machine_type"] not in terms.machines:
-        sentence = _("This machine is not offered for the base model. Choose one of the list.")
+        sentence = _("This machine is not offered for the base model. Choose one from the list.")
         yield Problem("invalid_choice", "machine_type", sentence)
 
 

@@ -11,34 +11,34 @@ def why_not_mode(mode: str, facts: TuningFacts, model_title: str) -> str:
     if mode in facts.modes:
         return ""
     if mode == TuningMode.PEFT_ADAPTER:
-        return _("%(model)s can only be tuned in full here. Choose full fine-tuning.") % {"model": model_title}
-    return _("%(model)s can only be tuned with a LoRA adapter here. Choose LoRA adapter.") % {"model": model_title}
+        return _("%(model)s supports only full fine-tuning here. Choose full fine-tuning.") % {"model": model_title}
+    return _("%(model)s supports only LoRA tuning here. Choose LoRA adapter.") % {"model": model_title}
 
 
 def epochs(facts: TuningFacts) -> str:
-    return _("Write a whole number of epochs from 1 to %(most)d.") % {"most": facts.max_epochs}
+    return _("Enter a whole number of epochs from 1 to %(most)d.") % {"most": facts.max_epochs}
 
 
 def epochs_help(facts: TuningFacts) -> str:
-    return _("How often the training goes through all rows, 1 to %(most)d.") % {"most": facts.max_epochs}
+    return _("How many times training goes through all rows, from 1 to %(most)d.") % {"most": facts.max_epochs}
 
 
 def learning_rate_help(facts: TuningFacts) -> str:
-    sentence = _("How much each training step changes the model: above 0 and up to %(most)s, such as 0.0002.")
+    sentence = _("How much each training step changes the model. Above 0 and up to %(most)s, such as 0.0002.")
     return sentence % {"most": facts.max_learning_rate}
 
 
 def learning_rate(facts: TuningFacts) -> str:
-    return _("Write a number above 0 and up to %(most)s, such as 0.0002.") % {"most": facts.max_learning_rate}
+    return _("Enter a number above 0 and up to %(most)s, such as 0.0002.") % {"most": facts.max_learning_rate}
 
 
 def multiplier(facts: TuningFacts) -> str:
     words = {"most": facts.max_learning_rate}
-    return _("Write a number above 0, such as 0.5 or 2; the product must not be above %(most)s.") % words
+    return _("Enter a number above 0, such as 0.5 or 2. The product can't be above %(most)s.") % words
 
 
 def batch_size(facts: TuningFacts) -> str:
-    return _("Write a whole number from 1 to %(most)d, or leave it empty.") % {"most": facts.max_batch_size}
+    return _("Enter a whole number from 1 to %(most)d, or leave it empty.") % {"most": facts.max_batch_size}
 
 
 def adapter_size(facts: TuningFacts) -> str:
@@ -46,7 +46,7 @@ def adapter_size(facts: TuningFacts) -> str:
 
 
 def description(most: int, length: int) -> str:
-    return _("A description has at most %(most)d characters; this one has %(length)d.") % {
+    return _("A description can have at most %(most)d characters. This one has %(length)d.") % {
         "most": most,
         "length": length,
     }
@@ -57,11 +57,11 @@ def no_start() -> str:
 
 
 def licence() -> str:
-    return _("Read and accept the terms; the model cannot be tuned without them.")
+    return _("Read and accept the terms. You can't tune the model without them.")
 
 
 def no_output() -> str:
-    return _("Write a Cloud Storage folder, such as gs://my-bucket/support-bot.")
+    return _("Enter a Cloud Storage folder, such as gs://my-bucket/support-bot.")
 
 
 def no_dataset() -> str:
@@ -73,8 +73,8 @@ def tuning_mode() -> str:
 
 
 def dataset() -> str:
-    return _("This dataset is not one of yours any more. Choose another one.")
+    return _("You no longer have this dataset. Choose another one.")
 
 
 def lease() -> str:
-    return _("Write a whole number of hours from 1 to %(most)d, or leave it empty.") % {"most": LONGEST_LEASE}
+    return _("Enter a whole number of hours from 1 to %(most)d, or leave it empty.") % {"most": LONGEST_LEASE}

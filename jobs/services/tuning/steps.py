@@ -43,7 +43,7 @@ def step(claimed: Claim[TuningJob]) -> Outcome:
 def _unsent(claimed: Claim[TuningJob]) -> Outcome:
     job = claimed.row
     if job.cancel_requested_at and not job.is_terminal:
-        return _cancel(claimed, _("Cancelled; Vertex AI has no such job."))
+        return _cancel(claimed, _("Cancelled. The job does not exist in Vertex AI."))
     if job.phase == Phase.CLOSED:
         return Outcome(None)
     if not job.prepared_at:
@@ -61,7 +61,7 @@ def _unsure(claimed: Claim[TuningJob]) -> Outcome:
     outcome = Submission(claimed, JobCreation(job)).step()
     phase = outcome.changes.get("phase", job.phase)
     if job.cancel_requested_at and phase == Phase.NEEDS_DECISION:
-        return _cancel(claimed, _("Cancelled; the job did not appear in Vertex AI."))
+        return _cancel(claimed, _("Cancelled. The job did not appear in Vertex AI."))
     return outcome
 
 
@@ -75,12 +75,12 @@ def _send_cancel(claimed: Claim[TuningJob]) -> Outcome:
     try:
         get_gateway().tuning.cancel(claimed.row.resource_name)
     except NotFound:
-        return _cancel(claimed, _("Cancelled; the job does not exist in Vertex AI any more."))
+        return _cancel(claimed, _("Cancelled. The job no longer exists in Vertex AI."))
     except NotAuthorised:
         raise
     except Refused as error:
         return Outcome(NOW, {"cancel_sent_at": claimed.now, "notice": str(error)})
-    events = [] if claimed.row.cancel_sent_at else [(EventLevel.INFO, _("Vertex AI was told to cancel the job."))]
+    events = [] if claimed.row.cancel_sent_at else [(EventLevel.INFO, _("Vertex AI was asked to cancel the job."))]
     return Outcome(NOW, {"cancel_sent_at": claimed.now, "notice": ""}, events)
 
 
@@ -150,7 +150,8 @@ class JobCreation:
         ours = [remote for remote in found if is_ours(self.job, remote.labels)]
         if not ours:
             raise Foreign(
-                _("Vertex AI already has a job with this key but other settings, %s. Start a new job.") % found[0].name
+                _("Vertex AI already has a job with this key but different settings: %s. Start a new job.")
+                % found[0].name
             )
         return _columns(ours[0]), [_orphaned_event(remote) for remote in found if remote.name != ours[0].name]
 

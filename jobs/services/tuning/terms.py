@@ -40,7 +40,7 @@ def of_model(owner: User, key: UUID, model: PublisherModel, start: Start | None 
 
 def of_unlisted_model(owner: User, key: UUID, name: str, start: Start | None = None) -> Terms:
     """For a base model that the catalogue does not have."""
-    reason = _("%(name)s is not in the catalogue of this Vertex AI. Choose a model from the list.") % {"name": name}
+    reason = _("%(name)s is not in the Vertex AI catalogue. Choose a model from the list.") % {"name": name}
     return Terms(
         owner_id=owner.pk,
         why_not_tune=reason,

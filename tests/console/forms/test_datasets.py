@@ -19,7 +19,7 @@ def test_a_file_and_no_name_is_enough():
     ("content", "message"),
     [
         (None, "Choose a file first."),
-        (b"", "The file is empty. Choose a file with one JSON object on each line."),
+        (b"", "The file is empty. Choose a file with one JSON object per line."),
     ],
 )
 def test_a_wrong_file_gets_its_message(content, message):
@@ -28,10 +28,10 @@ def test_a_wrong_file_gets_its_message(content, message):
 
 def test_a_file_over_the_limit_says_how_large_it_may_be(settings):
     settings.DATASET_MAX_BYTES = 1024 * 1024
-    message = "The file has 1.5 MB; at most 1 MB can be used. Split it or take out rows."
+    message = "The file has 1.5 MB. The limit is 1 MB. Split it or remove rows."
     assert errors(b"x" * 1536 * 1024) == {"file": [message]}
 
 
 def test_a_long_name_says_how_long_it_is():
-    message = "A name has at most 128 characters; this one has 129. Shorten it."
+    message = "A name can have at most 128 characters. This one has 129. Shorten it."
     assert errors(name="x" * 129) == {"name": [message]}

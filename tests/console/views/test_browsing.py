@@ -48,7 +48,7 @@ def looked(**values):
 def test_the_first_look_waits_for_the_worker(visitor):
     text = words(visitor.get(address()))
     page = StorageListing.objects.get()
-    assert "Looking into Cloud Storage" in text
+    assert "Loading the list…" in text
     assert f'hx-trigger="storage-{page.pk} from:body, every 1s"' in text
     assert (page.uri, page.page_token) == ("", "")
 
@@ -58,7 +58,7 @@ def test_a_worker_that_does_not_answer_is_said(visitor):
     assert "every 1s" in words(visitor.get(address(poll=1)))
     StorageListing.objects.update(asked_at=timezone.now() - timedelta(days=1))
     text = words(visitor.get(address(poll=1)))
-    assert ("The worker has not answered." in text, "every 1s" in text) == (True, False)
+    assert ("The worker has not responded." in text, "every 1s" in text) == (True, False)
     assert "every 1s" in words(visitor.get(address()))
 
 
@@ -75,9 +75,9 @@ def test_what_was_found_is_links_and_files(visitor):
 
 def test_nothing_found_says_what_to_do(visitor):
     looked()
-    assert "This project has no bucket that the console may see" in words(visitor.get(address()))
+    assert "The console can't see any buckets in this project" in words(visitor.get(address()))
     looked(uri="gs://bucket/empty")
-    assert "Nothing lies in this folder." in words(visitor.get(address(uri="gs://bucket/empty")))
+    assert "This folder is empty." in words(visitor.get(address(uri="gs://bucket/empty")))
 
 
 def test_an_error_is_shown_and_can_be_tried_again(visitor):
@@ -170,8 +170,8 @@ def test_a_new_folder_is_one_below(visitor, uri, name, chosen):
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("", "Write a name for the new folder."),
-        ("a#b", "must not contain any of"),
+        ("", "Enter a name for the new folder."),
+        ("a#b", "can&#x27;t contain any of"),
         ("x" * 201, "at most 200 characters"),
     ],
 )

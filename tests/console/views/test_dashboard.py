@@ -67,7 +67,7 @@ def test_a_part_that_works_is_not_named(page):
         Heartbeat.objects.create(name=name, seen_at=timezone.now())
     CatalogueSync.objects.create(succeeded_at=timezone.now())
     text = words(page("/dashboard/status/", **HTMX))
-    assert ("Workers" in text, "Broker" in text, "Read" in text) == (False, True, True)
+    assert ("Workers" in text, "Broker" in text, "Loaded" in text) == (False, True, True)
 
 
 def test_a_silent_worker_is_not_said_to_work(page):
@@ -79,14 +79,14 @@ def test_a_silent_worker_is_not_said_to_work(page):
 def test_a_catalogue_that_cannot_be_read_says_why(page):
     CatalogueSync.objects.create(error_message="Vertex AI does not answer.", failed_at=timezone.now())
     text = words(page("/dashboard/status/", **HTMX))
-    assert ("Cannot be read" in text, "Vertex AI does not answer." in text) == (True, True)
+    assert ("Failed to load" in text, "Vertex AI does not answer." in text) == (True, True)
 
 
 @pytest.mark.parametrize(
     ("names", "sentence"),
     [
-        (["projects/p/1"], "1 tuning job runs on Vertex AI that this console does not know: projects/p/1. It may"),
-        (["a", "b"], "2 tuning jobs run on Vertex AI that this console does not know: a, b. They may cost money"),
+        (["projects/p/1"], "1 tuning job runs on Vertex AI but isn't in this console: projects/p/1. It may"),
+        (["a", "b"], "2 tuning jobs run on Vertex AI but aren't in this console: a, b. They may cost money"),
     ],
 )
 def test_jobs_that_nobody_here_started_are_named(page, names, sentence):

@@ -36,7 +36,7 @@ def rows(response):
 
 
 def test_an_empty_list_says_what_to_do(visitor):
-    assert "A model appears here when a tuning job has succeeded." in words(visitor.get("/models/"))
+    assert "A model appears here after a tuning job succeeds." in words(visitor.get("/models/"))
 
 
 def test_each_success_is_a_version_of_its_name(visitor, dataset, stranger):
@@ -66,7 +66,7 @@ def test_filtered_and_sorted_by_the_address(visitor, dataset, query, found):
 def test_nothing_found_keeps_the_search(visitor, dataset):
     tuned(dataset)
     text = words(visitor.get("/models/?q=zzz"))
-    assert ('value="zzz"' in text, "No tuned model fits" in text) == (True, True)
+    assert ('value="zzz"' in text, "No tuned models match" in text) == (True, True)
 
 
 def test_pages_follow_each_other_in_the_order_that_was_chosen(visitor, dataset):
@@ -97,7 +97,7 @@ def test_another_checkpoint_becomes_the_default(visitor, dataset):
     checkpoints = [{"checkpoint_id": str(number), "epoch": number, "step": 9 * number} for number in (1, 2)]
     job = tuned(dataset, tuning_mode="FULL", adapter_size=None, checkpoints=checkpoints)
     page = f"/models/{job.pk}/"
-    assert "Make it the default" in words(visitor.get(page))
+    assert "Set as default" in words(visitor.get(page))
     response = visitor.post(f"/tuning/jobs/{job.pk}/default-checkpoint/", {"checkpoint": "1", "next": page})
     job.refresh_from_db()
     assert (response.url, job.default_checkpoint) == (page, "1")
@@ -110,7 +110,7 @@ def test_a_model_says_where_it_is_and_where_it_comes_from(visitor, dataset):
     for shown in (
         "projects/p/locations/l/models/77", "gs://garden-local/output/my-model/postprocess/node-0/checkpoints/final",
         f"/endpoints/{endpoint.pk}/", "Front desk", f"/datasets/{dataset.pk}/", f"/tuning/jobs/{job.pk}/",
-        f"/studio/chat/?endpoint={endpoint.pk}", f"/tuning/jobs/{job.pk}/clone/", "The model is deployed already.",
+        f"/studio/chat/?endpoint={endpoint.pk}", f"/tuning/jobs/{job.pk}/clone/", "The model is already deployed.",
     ):  # fmt: skip
         assert shown in text
 
@@ -127,7 +127,7 @@ def test_what_is_not_deployed_can_be(visitor, dataset):
 def test_its_versions_are_listed(visitor, dataset):
     first, second = tuned(dataset, display_name="Bot"), tuned(dataset, display_name="Bot", day=1)
     text = words(visitor.get(f"/models/{second.pk}/"))
-    assert (f'<a href="/models/{first.pk}/">1</a>' in text, "this one" in text) == (True, True)
+    assert (f'<a href="/models/{first.pk}/">1</a>' in text, "this version" in text) == (True, True)
 
 
 @pytest.mark.parametrize("state", ["RUNNING", "FAILED", "CANCELLED"])

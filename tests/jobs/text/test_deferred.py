@@ -35,7 +35,10 @@ def test_a_sentence_is_kept_in_no_language_and_told_in_the_readers():
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_numbers_choose_the_form(count):
-    words = ("%d row was longer than the limit and was cut.", "%d rows were longer than the limit and were cut.")
+    words = (
+        "%d row was longer than the limit and was truncated.",
+        "%d rows were longer than the limit and were truncated.",
+    )
     sentence = ngettext(*words, count) % count
     assert (sentence, told(kept(sentence))) == (words[count > 1] % count,) * 2
     with translation.override("ko"):

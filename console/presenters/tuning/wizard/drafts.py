@@ -320,7 +320,7 @@ class Wizard:
 
 
 def region_choices() -> list[tuple[str, str | Promise]]:
-    named: dict[str, str | Promise] = {regions.GLOBAL: _("global: Google picks a region with room")}
+    named: dict[str, str | Promise] = {regions.GLOBAL: _("global: any region with capacity")}
     return [(region, named.get(region, region)) for region in regions.list_regions()]
 
 

@@ -40,7 +40,7 @@ def note(step: str, values: Mapping[str, Any]) -> str:
 def machine_with_price(spec: Mapping[str, Any]) -> str:
     label, price = model_families.machine_label(dict(spec)), machine_prices.price(spec["machine_type"])
     if price is None:
-        return _("%(machine)s · price not known") % {"machine": label}
+        return _("%(machine)s · price unknown") % {"machine": label}
     if not price.usd_per_hour:
         return _("%(machine)s · free") % {"machine": label}
-    return _("%(machine)s · $%(price)s an hour") % {"machine": label, "price": f"{price.usd_per_hour:.2f}"}
+    return _("%(machine)s · $%(price)s per hour") % {"machine": label, "price": f"{price.usd_per_hour:.2f}"}

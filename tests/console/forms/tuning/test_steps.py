@@ -29,9 +29,9 @@ def training(facts=LORA, **values):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("", "Write a name."),
-        ("x" * 129, "A name has at most 128 characters; this one has 129. Shorten it."),
-        ("two\nlines", "A name is one line of text; take out line breaks and other control characters."),
+        ("", "Enter a name."),
+        ("x" * 129, "A name can have at most 128 characters. This one has 129. Shorten it."),
+        ("two\nlines", "A name must be one line of text. Remove line breaks and other control characters."),
         ("…!", "Use at least one letter or digit in the name."),
     ],
 )
@@ -54,9 +54,9 @@ def test_a_base_model_that_cannot_be_tuned_says_why():
 @pytest.mark.parametrize(
     ("uri", "words"),
     [
-        ("", "Write a Cloud Storage folder"),
+        ("", "Enter a Cloud Storage folder"),
         ("s3://bucket/x", "starts with gs://"),
-        ("gs://A/x", "A bucket name has"),
+        ("gs://A/x", "A bucket name must have"),
         ("gs://bucket/a//b", "two slashes"),
     ],
 )
@@ -69,7 +69,7 @@ def test_a_wrong_output_path_gets_its_message(uri, words):
 def test_an_output_path_belongs_to_one_job():
     factories.job(output_uri="gs://bucket/a")
     form = output_form({"output_uri": "gs://bucket/a/"}, draft=factories.draft(), user=factories.owner())
-    message = "Another tuning job already writes there. Choose a folder of its own."
+    message = "Another tuning job already writes to this folder. Choose a different folder."
     assert errors(form) == {"output_uri": [message]}
 
 
@@ -91,8 +91,8 @@ def test_a_good_training_step_hands_over_typed_values():
     }
 
 
-EPOCHS = "Write a whole number of epochs from 1 to 100."
-RATE = "Write a number above 0 and up to 1, such as 0.0002."
+EPOCHS = "Enter a whole number of epochs from 1 to 100."
+RATE = "Enter a number above 0 and up to 1, such as 0.0002."
 
 
 @pytest.mark.django_db
@@ -108,14 +108,14 @@ RATE = "Write a number above 0 and up to 1, such as 0.0002."
         ("learning_rate", "-1", RATE),
         ("learning_rate", "1.5", RATE),
         ("learning_rate", "nan", RATE),
-        ("learning_rate", "0,0002", "Write the learning rate with a point, such as 0.0002, not with a comma."),
+        ("learning_rate", "0,0002", "Enter the learning rate with a decimal point, such as 0.0002, not with a comma."),
         ("adapter_size", "7", "Choose one of these sizes: 4, 8."),
         ("adapter_size", "seven", "Choose one of these sizes: 4, 8."),
         ("adapter_size", "", "Choose an adapter size."),
-        ("batch_size", "0", "Write a whole number from 1 to 256, or leave it empty."),
-        ("tuning_mode", "FULL", "Gemma can only be tuned with a LoRA adapter here. Choose LoRA adapter."),
+        ("batch_size", "0", "Enter a whole number from 1 to 256, or leave it empty."),
+        ("tuning_mode", "FULL", "Gemma supports only LoRA tuning here. Choose LoRA adapter."),
         ("dataset", "", "Choose a dataset, upload one, or use the sample."),
-        ("dataset", "0" * 32, "This dataset is not one of yours any more. Choose another one."),
+        ("dataset", "0" * 32, "You no longer have this dataset. Choose another one."),
     ],
 )
 def test_a_wrong_training_value_gets_its_message(field, text, message):
@@ -124,8 +124,9 @@ def test_a_wrong_training_value_gets_its_message(field, text, message):
 
 
 NO_ROW_FITS = (
-    "Every row is longer than 2,048 tokens, the most that Gemma takes. What is cut off is not learnt. Split these rows "
-    "or shorten them and upload the file again, or choose a base model that takes longer rows."
+    "Every row is longer than 2,048 tokens, the limit of Gemma. The model doesn't learn from "
+    "truncated text. Split or shorten these rows and upload the file again, or choose a base model that accepts "
+    "longer rows."
 )
 
 
@@ -151,7 +152,7 @@ def test_full_tuning_has_no_adapter():
 @pytest.mark.django_db
 def test_a_model_for_full_tuning_refuses_an_adapter():
     form = training(FULL, dataset=str(factories.dataset().pk), adapter_size="")
-    message = "Gemma can only be tuned in full here. Choose full fine-tuning."
+    message = "Gemma supports only full fine-tuning here. Choose full fine-tuning."
     assert errors(form)["tuning_mode"] == [message]
 
 
@@ -165,33 +166,37 @@ def test_a_data_set_with_problems_cannot_be_used():
 @pytest.mark.django_db
 def test_validation_is_asked_for_when_it_is_on():
     form = training(dataset=str(factories.dataset().pk), use_validation="on")
-    assert errors(form) == {"validation_dataset": ["Choose a validation dataset, or switch validation off."]}
+    assert errors(form) == {"validation_dataset": ["Choose a validation dataset, or turn validation off."]}
 
 
 @pytest.mark.django_db
 def test_a_pair_that_does_not_fit_says_why_beside_the_validation_set():
     pair = {"dataset": factories.dataset(), "validation_dataset": factories.dataset(name="Other", valid_rows=5001)}
     form = training(use_validation="on", **{name: str(row.pk) for name, row in pair.items()})
-    assert errors(form) == {"validation_dataset": ["A validation dataset has at most 5000 rows; this one has 5001."]}
+    assert errors(form) == {
+        "validation_dataset": ["A validation dataset can have at most 5000 rows. This one has 5001."]
+    }
 
 
 def test_deployment_asks_for_a_name_only_when_it_is_on():
     off = DeploymentForm({}, machines={}, terms=Terms())
     on = DeploymentForm({"auto_deploy": "on"}, machines={}, terms=Terms())
     assert errors(off) == {}
-    assert errors(on) == {"endpoint_display_name": ["Write a name for the endpoint, or switch deployment off."]}
+    assert errors(on) == {"endpoint_display_name": ["Enter a name for the endpoint, or turn deployment off."]}
 
 
 def test_a_machine_must_be_offered():
     terms = Terms(machines=["local-cpu"])
     form = DeploymentForm({"machine_type": "toaster"}, machines={"local-cpu": "CPU"}, terms=terms)
-    assert errors(form) == {"machine_type": ["This machine is not offered for the base model. Choose one of the list."]}
+    assert errors(form) == {
+        "machine_type": ["This machine is not offered for the base model. Choose one from the list."]
+    }
 
 
 def test_a_licence_must_be_accepted_before_tuning():
     form = DeploymentForm({}, machines={}, terms=Terms(licence="Gemma Terms of Use"))
     assert form.fields["accepts_licence"].label == "I accept the Gemma Terms of Use"
-    assert errors(form) == {"accepts_licence": ["Read and accept the terms; the model cannot be tuned without them."]}
+    assert errors(form) == {"accepts_licence": ["Read and accept the terms. You can't tune the model without them."]}
 
 
 def test_what_was_typed_is_kept_as_typed():

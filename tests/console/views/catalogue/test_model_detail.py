@@ -51,7 +51,7 @@ def test_the_page_opens_at_the_variant_that_can_be_used(signed_in, model):
 def test_a_variant_that_is_not_offered_says_why(signed_in, model):
     factories.publisher_model(name="google/gemma3@gemma-3-1b-it", display_name="Gemma 3 1B IT", **CLOSED)
     content = signed_in.get(f"{URL}?variant=gemma-3-1b-it").content.decode()
-    assert "This Vertex AI does not offer tuning for it." in content
+    assert "Vertex AI doesn&#x27;t offer tuning for this model." in content
     assert 'aria-disabled="true"' in content
     assert "deploy-panel" not in content
 
@@ -113,7 +113,7 @@ def test_a_form_sent_again_with_other_values_is_refused_in_the_panel(signed_in, 
 @pytest.mark.parametrize(
     ("field", "text", "message"),
     [
-        ("display_name", "", "Write a name."),
+        ("display_name", "", "Enter a name."),
         ("machine", "toaster", "This machine isn't available for this model. Choose one from the list."),
         ("accepts_licence", "", "Read and accept the terms. You can't deploy the model without accepting them."),
         ("key", "x", "The form was incomplete. Open the page again."),
@@ -144,7 +144,7 @@ def test_machines_are_told_apart_by_what_they_are(signed_in):
     ]
     factories.publisher_model(data={"machine_specs": specs})
     assert signed_in.get(f"{URL}?action=deploy").context["form"].fields["machine"].choices == [
-        ("local-cpu::0", "This computer, without a graphics card"),
+        ("local-cpu::0", "This computer (CPU only)"),
         ("g2-standard-24:NVIDIA_L4:2", "g2-standard-24 · 2 × NVIDIA L4"),
     ]
 
@@ -168,8 +168,8 @@ def test_a_machine_says_what_it_costs_or_that_nobody_knows(signed_in):
     specs = [CLOUD, CLOUD | {"machine_type": "x9-mega", "accelerator_type": "", "accelerator_count": 0}]
     factories.publisher_model(data={"machine_specs": specs})
     content = signed_in.get(f"{URL}?action=deploy").content.decode()
-    assert "≈ $2.30 an hour while it exists" in content
-    assert "Price not known" in content
+    assert "≈ $2.30 per hour while deployed" in content
+    assert "Price unknown" in content
 
 
 def cloud_model():
@@ -207,7 +207,7 @@ def test_each_way_of_tuning_says_whether_it_is_offered(signed_in, model):
     factories.publisher_model(name="google/gemma3@gemma-3-1b-it")
     variant = signed_in.get(f"{URL}?variant=gemma-3-1b-it").context["variant"]
     assert variant.mode_reasons == [
-        ("LoRA adapter", "Managed tuning does not offer this mode for this model."), ("Full fine-tuning", ""),
+        ("LoRA adapter", "Managed tuning doesn't offer this mode for this model."), ("Full fine-tuning", ""),
     ]  # fmt: skip
 
 
@@ -216,7 +216,7 @@ def test_prices_are_known_or_unknown_but_never_nothing(signed_in):
     factories.publisher_model(name="google/gemma3@gemma-3-4b-pt", **CLOSED)
     content = signed_in.get(f"{URL}?variant=gemma-3-4b-it").content.decode().split('id="pricing"')[1]
     assert re.findall(r'<td class="num">(?:<span class="muted">)?([^<]+)', tight(content)) == [
-        "$1.14", "Not tuned by Vertex AI", "$2.3014",
+        "$1.14", "Not tunable", "$2.3014",
     ]  # fmt: skip
     assert "2026-07-08" in content
 

@@ -169,15 +169,15 @@ def test_a_failure_shows_the_age_of_what_is_shown(page, models):
         succeeded_at=NOW - timedelta(days=2), failed_at=NOW, error_message="Vertex AI does not answer."
     )
     content = page().content.decode()
-    assert "Showing the catalogue saved" in content
+    assert "Showing the catalogue loaded" in content
     assert "Vertex AI does not answer." in content
 
 
 def test_a_first_failure_is_not_shown_as_waiting(page):
     CatalogueSync.objects.create(failed_at=NOW, error_message="Sign in to Google Cloud first.")
     content = page().content.decode()
-    assert "The catalogue could not be read" in content
-    assert "Reading the catalogue" not in content
+    assert "The catalogue could not be loaded" in content
+    assert "Loading the catalogue" not in content
 
 
 def test_a_success_after_a_failure_says_nothing(page, models):

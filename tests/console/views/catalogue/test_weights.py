@@ -24,7 +24,7 @@ def test_the_panel_is_opened_by_its_address(signed_in):
     response = signed_in.get("/model-garden/?q=gemma&action=deploy-weights")
     assert response.context["cancel_url"] == "/model-garden/?q=gemma"
     assert response.context["weights"].fields["machine"].choices == [
-        ("", "Let Vertex AI choose"), ("local-cpu::0", "This computer, without a graphics card"),
+        ("", "Let Vertex AI choose"), ("local-cpu::0", "This computer (CPU only)"),
     ]  # fmt: skip
     assert signed_in.get(URL)["Location"] == "/model-garden/?action=deploy-weights"
 
@@ -48,8 +48,8 @@ def test_two_clicks_are_one_endpoint(signed_in):
     [
         ("artifact_uri", "", "Enter the folder that contains the weights, such as gs://my-bucket/my-model."),
         ("artifact_uri", "gs://bucket", "Enter a folder in the bucket, such as gs://my-bucket/my-model."),
-        ("artifact_uri", "/home", "Write a Cloud Storage path that starts with gs://, such as gs://my-bucket/output."),
-        ("display_name", "", "Write a name."),
+        ("artifact_uri", "/home", "Enter a Cloud Storage path that starts with gs://, such as gs://my-bucket/output."),
+        ("display_name", "", "Enter a name."),
         ("machine", "toaster", "This machine isn't available for this model. Choose one from the list."),
     ],
 )

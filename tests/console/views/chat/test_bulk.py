@@ -109,7 +109,7 @@ def test_a_dataset_is_made_of_them(visitor):
 @pytest.mark.parametrize(
     ("name", "answer", "reason"),
     [
-        ("", "Ahoy", "Write a name."),
+        ("", "Ahoy", "Enter a name."),
         ("Voyage", "", "No question in these chats has an answer that a model can learn from."),
     ],
 )

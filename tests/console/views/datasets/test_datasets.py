@@ -39,7 +39,7 @@ def test_bad_rows_are_reported_line_by_line(signed_in):
     content = signed_in.get(upload(signed_in, BAD)["Location"]).content.decode()
     assert "Not usable yet" in content
     assert '?row=2">2</a>' in content
-    assert "Write one JSON object on each line" in content
+    assert "Write one JSON object per line" in content
 
 
 def test_long_rows_are_said_for_each_limit_of_the_models(signed_in, owner):
@@ -48,9 +48,9 @@ def test_long_rows_are_said_for_each_limit_of_the_models(signed_in, owner):
     factories.publisher_model(name="google/gemma9@unknown")
     dataset = factories.dataset(owner=owner, rows_over={"2048": 2, "8192": 1})
     assert signed_in.get(f"/datasets/{dataset.pk}/").context["long_rows"] == [
-        "2 rows are longer than 2,048 tokens. Their ends are cut off when Gemma 3 270M is tuned.",
-        "1 row is longer than 8,192 tokens. Its end is cut off when Gemma 3 12B It, Gemma 3 1B It, Gemma 3 27B It or "
-        "Gemma 3 4B It is tuned.",
+        "2 rows are longer than 2,048 tokens. Their ends are truncated when you tune Gemma 3 270M.",
+        "1 row is longer than 8,192 tokens. Its end is truncated when you tune Gemma 3 12B It, Gemma 3 1B It, "
+        "Gemma 3 27B It or Gemma 3 4B It.",
     ]
 
 
@@ -163,7 +163,7 @@ def test_a_file_under_the_same_name_is_a_new_version(signed_in):
     first = add(signed_in, GOOD, "a.jsonl")["Location"]
     latest = add(signed_in, GOOD * 2, "a.jsonl")["Location"]
     content = signed_in.get(f"{latest}versions/").content.decode()
-    assert "1 added, 0 removed, 1 as before" in content
+    assert "1 added, 0 removed, 1 unchanged" in content
     assert "This is an older version." in signed_in.get(first).content.decode()
     rows = signed_in.get("/datasets/").context["rows"]
     assert [(row["dataset"].version, row["versions"]) for row in rows] == [(2, 2)]
@@ -185,7 +185,7 @@ def test_the_list_can_be_searched(signed_in, owner):
         factories.dataset(owner=owner, name=name)
     rows = signed_in.get("/datasets/", {"q": "pira"}).context["rows"]
     assert [row["dataset"].name for row in rows] == ["Pirates"]
-    assert "No dataset found" in signed_in.get("/datasets/", {"q": "%"}).content.decode()
+    assert "No datasets found" in signed_in.get("/datasets/", {"q": "%"}).content.decode()
 
 
 def test_equal_names_are_told_apart(signed_in, owner):
@@ -225,7 +225,7 @@ def test_a_split_leads_to_the_training_part(signed_in, owner):
     place = signed_in.post(f"/datasets/{dataset.pk}/split/", {"share": "10", "seed": "1"})["Location"]
     content = signed_in.get(place).content.decode()
     assert "Questions (train)" in content
-    assert "Goes with" in content
+    assert "Paired with" in content
 
 
 @pytest.mark.parametrize("share", ["", "0", "21", "x", "9" * 400])
@@ -259,7 +259,7 @@ def test_rows_are_read_from_a_line_on_and_found(signed_in, owner):
     dataset = factories.dataset(owner=owner)
     assert 'id="row-12"' in page(signed_in, dataset, "rows/", row="12")
     assert "1 row found up to row 12." in page(signed_in, dataset, "rows/", q="answer 7.")
-    assert "There is no row from here on." in page(signed_in, dataset, "rows/", row="99999999999")
+    assert "There are no more rows." in page(signed_in, dataset, "rows/", row="99999999999")
 
 
 def test_one_row_is_given_as_it_stands(signed_in, owner):
@@ -297,7 +297,7 @@ def test_a_name_is_changed_unless_it_is_taken(signed_in, owner):
 def test_the_jobs_that_keep_it_are_named(signed_in, owner):
     job = factories.job(owner=owner, display_name="Captain")
     factories.job(owner=owner, dataset=job.dataset, display_name="Mate")
-    reason = "The tuning job Mate and 1 other use this dataset, so it has to stay."
+    reason = "The tuning job Mate and 1 other use this dataset, so you can&#x27;t delete it."
     assert reason in page(signed_in, job.dataset)
     assert reason in signed_in.post(f"/datasets/{job.dataset_id}/delete/").content.decode()
 

@@ -155,7 +155,7 @@ def test_a_tuned_model_is_put_beside_the_others(visitor, shared):
         job, "Second try", "gs://garden-local/output/my-model/postprocess/node-0/checkpoints/final",
     )  # fmt: skip
     page = words(visitor.get(f"/models/{job.pk}/"))
-    assert ("Beside other models" in page, "Shop" in page) == (True, True)
+    assert ("Deployed alongside other models" in page, "Shop" in page) == (True, True)
 
 
 def test_sent_twice_it_is_one(visitor, shared):

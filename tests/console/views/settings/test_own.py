@@ -80,7 +80,10 @@ def test_a_zone_that_is_none_is_refused_and_does_no_harm(visitor, owner, zone):
 def test_single_keys_are_switched_off_and_on(visitor):
     visitor.post("/settings/keys/", {})
     page = visitor.get("/settings/keys/")
-    assert ('data-keys="off"' in html_tag(page), "They are switched off." in page.content.decode()) == (True, True)
+    assert ('data-keys="off"' in html_tag(page), "Keyboard shortcuts are turned off." in page.content.decode()) == (
+        True,
+        True,
+    )
     visitor.post("/settings/keys/", {"single_keys": "on"})
     assert "data-keys" not in html_tag(visitor.get("/"))
 

@@ -81,7 +81,7 @@ def test_a_deploy_panel_says_that_there_is_a_limit(administrator, person, shown)
     factories.publisher_model()
     limit(person)
     page = administrator.get("/publishers/google/model-garden/gemma3/?action=deploy")
-    assert ("Spending limit for each person: $50.00 a day." in words(page)) == shown
+    assert ("Spending limit per person: $50.00 per day." in words(page)) == shown
 
 
 def test_the_review_says_why_a_job_is_too_much_and_starting_it_makes_nothing(administrator, owner):

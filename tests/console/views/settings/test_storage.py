@@ -47,8 +47,8 @@ def test_a_folder_is_shared_with_everybody_or_with_one(administrator, owner, str
     ("values", "field", "problem"),
     [
         ({"uri": ""}, "uri", "Write a Cloud Storage folder, such as gs://my-bucket/team."),
-        ({"uri": "gs://team-bucket/../x"}, "uri", "The path must not contain . or .. as a folder."),
-        ({"uri": "gs://shared"}, "uri", "This folder is shared with them already. Remove that entry first."),
+        ({"uri": "gs://team-bucket/../x"}, "uri", "The path can't contain . or .. as a folder."),
+        ({"uri": "gs://shared"}, "uri", "This folder is already shared with them. Remove that entry first."),
         (
             {"uri": "gs://team-bucket/a", "user": "4711"},
             "user",

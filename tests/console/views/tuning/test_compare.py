@@ -42,7 +42,7 @@ def two():
 def test_only_what_differs_is_shown(visitor):
     response = compared(visitor, *two())
     assert labels(response) == ["Epochs", "Learning rate"]
-    assert "Show 9 equal settings, too" in words(response)
+    assert "Also show 9 identical settings" in words(response)
 
 
 def test_everything_is_shown_when_asked_for(visitor):
@@ -52,7 +52,7 @@ def test_everything_is_shown_when_asked_for(visitor):
 
 def test_equal_settings_are_said_to_be_equal(visitor):
     data = factories.dataset()
-    assert "The settings are all the same." in words(compared(visitor, *[factories.job(dataset=data) for _ in "ab"]))
+    assert "All settings are the same." in words(compared(visitor, *[factories.job(dataset=data) for _ in "ab"]))
 
 
 def test_the_last_figures_stand_side_by_side(visitor):
@@ -64,7 +64,7 @@ def test_the_last_figures_stand_side_by_side(visitor):
         Metric.objects.create(job=second, tag=tag, step=step, value=value, wall_time=factories.NOW)
     figures = {str(line.label): line.values for line in compared(visitor, first, second).context["figures"]}
     assert figures["Training loss"] == ["1.250", "–"]
-    assert figures["Token accuracy in validation"] == ["–", "0.750"]
+    assert figures["Validation token accuracy"] == ["–", "0.750"]
     assert figures["Duration"] == ["2 min 0 s", "–"]
 
 
@@ -96,7 +96,7 @@ def test_with_nothing_it_says_what_to_do(visitor):
 def test_more_than_six_are_cut_and_it_is_said(visitor):
     data = factories.dataset()
     response = compared(visitor, *[factories.job(dataset=data) for _ in range(7)])
-    assert (len(response.context["jobs"]), "Six jobs at most are compared" in words(response)) == (6, True)
+    assert (len(response.context["jobs"]), "You can compare up to six jobs" in words(response)) == (6, True)
 
 
 def test_other_peoples_jobs_and_nonsense_are_left_out(visitor, team_mate):

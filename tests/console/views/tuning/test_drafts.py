@@ -110,7 +110,7 @@ def test_a_job_that_failed_is_tried_again_with_all_its_settings(signed_in, state
 def test_a_job_that_succeeded_has_nothing_to_explain(signed_in):
     job = factories.job(state="SUCCEEDED")
     place = signed_in.post(f"/tuning/jobs/{job.pk}/retry/")["Location"]
-    assert "With the settings of My model" in signed_in.get(place).content.decode()
+    assert "Uses the settings of My model" in signed_in.get(place).content.decode()
 
 
 def test_the_job_behind_a_draft_may_be_gone(signed_in):

@@ -76,8 +76,8 @@ def test_a_folder_that_is_taken_stops_at_its_step(signed_in, models):
     place = loaded(signed_in, exported(signed_in, f"/tuning/jobs/{job.pk}/"))["Location"]
     content = signed_in.get(place).content.decode()
     assert place.endswith("/output/")
-    assert "Another tuning job already writes there." in content
-    assert "Free for this job" in content
+    assert "Another tuning job already writes to this folder." in content
+    assert "Suggested folder" in content
     assert "Loaded from job.json" in content
 
 
@@ -90,22 +90,22 @@ def test_a_data_set_that_is_missing_is_named_in_its_step(signed_in, models, stra
     place = loaded(signed_in, content)["Location"]
     page = signed_in.get(place).content.decode()
     assert place.endswith("/training/")
-    assert "You do not have the dataset of the file, Theirs (bbbbbbbb)." in page
-    assert "You do not have the dataset of the file, Also theirs (cccccccc)." in page
+    assert "You don&#x27;t have the dataset in the file, Theirs (bbbbbbbb)." in page
+    assert "You don&#x27;t have the dataset in the file, Also theirs (cccccccc)." in page
 
 
 def test_values_that_cannot_be_here_are_told_by_their_steps(signed_in, models):
     job = factories.job(dataset=factories.dataset(sha256=SHA), location="mars-north1")
     place = loaded(signed_in, exported(signed_in, f"/tuning/jobs/{job.pk}/"))["Location"]
     assert place.endswith("/base-model/")
-    assert "Vertex AI tunes no open models in mars-north1." in signed_in.get(place).content.decode()
+    assert "Vertex AI doesn&#x27;t tune open models in mars-north1." in signed_in.get(place).content.decode()
 
 
 def test_a_wrong_file_keeps_its_text_and_names_the_field(signed_in):
     response = signed_in.post("/tuning/import/", {"text": '{"format": "garden-console/tuning-job", "version": 1}'})
     content = response.content.decode()
     assert response.status_code == 422
-    assert "<code>training</code>: This part is missing." in content
+    assert "<code>training</code>: This section is missing." in content
     assert "garden-console/tuning-job&quot;, &quot;version" in content
     assert TuningDraft.objects.count() == 0
 

@@ -133,7 +133,7 @@ def test_each_chip_can_be_taken_away(page):
 
 
 def test_a_word_that_filters_nothing_says_so(page):
-    assert "There is no such status." in words(page("/tuning/?filter=status:nonsense"))
+    assert "This status doesn&#x27;t exist." in words(page("/tuning/?filter=status:nonsense"))
 
 
 def test_the_counters_count_what_is_recent(page):
@@ -329,7 +329,7 @@ def test_a_name_is_never_a_formula(page, start):
 def test_ticked_jobs_are_cancelled_after_a_question(page, client):
     live, ended = factories.job(state="RUNNING", phase="BOUND"), factories.job(state="SUCCEEDED")
     asked = words(page(f"/tuning/cancel/?job={live.pk}&job={ended.pk}&job=nonsense"))
-    assert ("Cancel this job?" in asked, "1 of the chosen jobs has ended" in asked) == (True, True)
+    assert ("Cancel this job?" in asked, "1 of the selected jobs has already ended" in asked) == (True, True)
     response = client.post("/tuning/cancel/", {"job": [live.pk, ended.pk]})
     assert (response.status_code, response.url) == (303, "/tuning/")
     assert sorted(TuningJob.objects.values_list("state", flat=True)) == ["CANCELLING", "SUCCEEDED"]

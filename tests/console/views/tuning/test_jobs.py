@@ -121,7 +121,7 @@ def test_a_finished_job_leads_to_the_chat_and_to_the_endpoint(visitor):
     job = factories.job(state="SUCCEEDED", next_check_at=None)
     endpoint = factories.ready_endpoint(job=job, artifact_uri="gs://b/final")
     text = words(visitor.get(url(job)))
-    assert ("The model is tuned" in text, "It is deployed and answers." in text) == (True, True)
+    assert ("Tuning succeeded" in text, "The model is deployed and ready." in text) == (True, True)
     assert (f"/studio/chat/?endpoint={endpoint.pk}" in text, f"/endpoints/{endpoint.pk}/" in text) == (True, True)
 
 
@@ -141,9 +141,12 @@ def test_a_job_that_waits_says_for_what(visitor):
 
 def test_an_unknown_outcome_is_explained_and_asks_for_a_decision(visitor):
     text = words(visitor.get(url(factories.job(phase="NEEDS_DECISION"))))
-    assert ("Start again" in text, "Give up" in text, "both are paid for" in text) == (True, True, True)
+    assert ("Start again" in text, "Give up" in text, "both may cost money" in text) == (True, True, True)
     waiting = words(visitor.get(url(factories.job(phase="AMBIGUOUS"))))
-    assert ("Start again" in waiting, "sends nothing again before it knows" in waiting) == (False, True)
+    assert ("Start again" in waiting, "doesn't resend the request until it knows the outcome" in waiting) == (
+        False,
+        True,
+    )
 
 
 @pytest.mark.parametrize(("again", "state", "phase"), [("yes", "QUEUED", "RETRY_OK"), ("no", "FAILED", "CLOSED")])
@@ -175,12 +178,12 @@ def test_cancelling_by_htmx_loads_the_page_again(visitor):
 
 def test_an_ended_job_is_not_cancelled(visitor):
     response = visitor.post(url(factories.job(state="SUCCEEDED"), "cancel/"), **HTMX)
-    assert (response.status_code, "there is nothing to cancel" in words(response)) == (409, True)
+    assert (response.status_code, "There is nothing to cancel" in words(response)) == (409, True)
 
 
 def test_cancel_asks_first_and_says_what_is_lost(visitor):
     text = words(visitor.get(url(running())))
-    assert "The progress since the last checkpoint is lost; saved checkpoints stay" in text
+    assert "Progress since the last checkpoint is lost. Saved checkpoints stay" in text
 
 
 def test_a_tuned_model_is_deployed_once_however_often_it_is_asked(visitor):
@@ -208,9 +211,9 @@ def test_after_a_deletion_the_model_can_be_deployed_again(visitor):
 
 def test_why_a_button_is_off_is_said(visitor):
     text = words(visitor.get(url(running())))
-    assert 'title="The model can be deployed when its tuning has succeeded."' in text
-    assert 'title="A model can be tested when an endpoint serves it."' in text
-    assert 'title="The job has ended already; there is nothing to cancel."' in words(
+    assert 'title="You can deploy the model after tuning succeeds."' in text
+    assert 'title="To test the model, deploy it first."' in text
+    assert 'title="The job has already ended. There is nothing to cancel."' in words(
         visitor.get(url(factories.job(state="FAILED")))
     )
 
@@ -269,7 +272,7 @@ def test_checkpoints_are_marked_on_the_chart_and_listed(visitor):
 def test_an_earlier_checkpoint_of_an_adapter_says_why_it_is_not_deployed(visitor):
     job = factories.job(state="SUCCEEDED", checkpoints=CHECKPOINTS)
     text = words(visitor.get(url(job)))
-    assert text.count("An earlier checkpoint of an adapter holds the adapter only") == 1
+    assert text.count("An earlier checkpoint contains only the adapter") == 1
     assert (
         text.count('commandfor="deploy-checkpoint-2"'),
         text.count('commandfor="deploy-checkpoint-1"'),
@@ -320,7 +323,7 @@ def test_a_place_is_not_changed_to_nonsense(visitor):
 
 def test_a_job_that_was_sent_is_not_moved(visitor):
     response = visitor.post(url(running(phase="BOUND"), "move/"), {"to": "top"}, **HTMX)
-    assert (response.status_code, "does not wait here any more" in words(response)) == (409, True)
+    assert (response.status_code, "is no longer in the queue" in words(response)) == (409, True)
 
 
 @pytest.mark.parametrize("tab", ["", "dataset/", "logs/", "details/"])

@@ -64,7 +64,7 @@ def test_the_log_is_searched(visitor, query, expected):
 
 def test_the_search_says_what_it_found(visitor):
     text = words(visitor.get(url(running(log_text=LOG), "logs/?find=amp")))
-    assert "1 of 3 lines fits. “amp” was found 2 times." in text
+    assert "1 of 3 lines matches. “amp” was found 2 times." in text
 
 
 def test_events_can_be_limited_to_problems(visitor):

@@ -177,7 +177,7 @@ def test_the_estimate_follows_the_choice_without_saving_it(wizard, dataset):
     assert TuningDraft.objects.get().data["training"]["epochs"] == "3"
 
 
-CUT = "3 rows are longer than 2,048 tokens, the most that Gemma 3 270M takes; their ends are cut off."
+CUT = "3 rows are longer than 2,048 tokens, the limit of Gemma 3 270M. Their ends are truncated."
 
 
 def test_rows_over_the_models_limit_are_said_in_the_step_and_its_summary(wizard, dataset, owner):
@@ -185,7 +185,7 @@ def test_rows_over_the_models_limit_are_said_in_the_step_and_its_summary(wizard,
     long = factories.dataset(owner=owner, rows_over={"2048": 3, "8192": 1})
     content = wizard.get("training", dataset=str(long.pk)).content.decode()
     assert content.count(CUT) == 2
-    assert "or choose a base model that takes longer rows." in content
+    assert "or choose a base model that accepts longer rows." in content
     assert "longer than" not in wizard.get("deployment").content.decode()
 
 
@@ -198,7 +198,7 @@ def test_a_model_that_takes_longer_rows_cuts_fewer(wizard, owner):
     factories.publisher_model(name=OTHER_MODEL, display_name="Gemma 3 27B")
     wizard.fill(factories.dataset(owner=owner, rows_over={"2048": 3, "8192": 1}))
     wizard.post("base-model", base_model=OTHER_MODEL)
-    sentence = "1 row is longer than 8,192 tokens, the most that Gemma 3 27B takes; its end is cut off."
+    sentence = "1 row is longer than 8,192 tokens, the limit of Gemma 3 27B. Its end is truncated."
     assert sentence in wizard.get("training").content.decode()
 
 
@@ -269,7 +269,7 @@ def test_a_validation_set_that_is_too_large_is_refused_at_once(wizard, dataset, 
     values = training(dataset, use_validation="on", validation_dataset=str(large.pk))
     response = wizard.post("training", **values)
     assert response.status_code == 422
-    assert "25 %" in response.context["form"].errors["validation_dataset"][0]
+    assert "25%" in response.context["form"].errors["validation_dataset"][0]
 
 
 def test_a_data_set_of_somebody_else_cannot_be_chosen(wizard, dataset, stranger):
@@ -393,7 +393,7 @@ def test_replicas_go_into_the_job_and_its_endpoint(wizard, model, dataset):
     wizard.fill(dataset)
     cloud = {"machine_type": "g2-standard-12", "endpoint_max_replicas": "2"}
     refused = wizard.start(**cloud, endpoint_min_replicas="3")
-    assert (refused.status_code, "The maximum must not be smaller" in refused.content.decode()) == (422, True)
+    assert (refused.status_code, "The maximum can&#x27;t be smaller" in refused.content.decode()) == (422, True)
     wizard.start(**cloud, endpoint_min_replicas="2")
     job = TuningJob.objects.get()
     made = endpoints.deploy_for_job(job)
@@ -446,8 +446,8 @@ def test_a_price_stands_beside_each_base_model(wizard, settings):
     factories.publisher_model(name="google/medgemma@medgemma-1.5-4b-it")
     wizard.post("name", display_name="Ahoy bot")
     content = wizard.get("base-model").content.decode()
-    assert "$6.83 a million tokens" in content
-    assert "price not known" in content
+    assert "$6.83 per million tokens" in content
+    assert "price unknown" in content
 
 
 @pytest.fixture
@@ -474,7 +474,7 @@ def test_what_is_continued_keeps_its_adapter_size(wizard, dataset, tuned):
     wizard.post("base-model", source="tuned", custom_base_model=CHECKPOINT)
     assert wizard.get("training").context["form"]["adapter_size"].value() == 8
     response = wizard.post("training", **training(dataset))
-    message = "The adapter that you continue has size 8. Choose the same."
+    message = "The adapter that you continue has size 8. Choose the same size."
     assert (response.status_code, response.context["form"].errors["adapter_size"]) == (422, [message])
 
 
@@ -535,7 +535,7 @@ def test_a_folder_above_or_below_another_jobs_is_refused(wizard, dataset):
 def test_the_folder_is_asked_about_when_it_is_sent(wizard, dataset):
     wizard.fill(dataset)
     assert TuningDraft.objects.get().output_check["uri"] == "gs://garden-local/ahoy"
-    assert "The folder is being checked." in wizard.get("deployment").content.decode()
+    assert "Checking the folder…" in wizard.get("deployment").content.decode()
 
 
 def test_without_javascript_the_check_is_a_page(wizard, dataset):
@@ -544,7 +544,7 @@ def test_without_javascript_the_check_is_a_page(wizard, dataset):
     assert response["Location"] == wizard.url("output")
     content = wizard.get("output").content.decode()
     assert 'value="gs://garden-local/other"' in content
-    assert "The folder is being checked." in content
+    assert "Checking the folder…" in content
 
 
 def test_a_machine_has_its_price_and_a_warning(wizard, dataset, settings, model):
@@ -553,7 +553,7 @@ def test_a_machine_has_its_price_and_a_warning(wizard, dataset, settings, model)
     type(model).objects.update(data=model.data | {"machine_specs": machines})
     wizard.fill(dataset)
     content = wizard.get("deployment").content.decode()
-    for shown in ("g2-standard-12 · $1.15 an hour", "x9-odd · price not known", "costs about $1.15 an hour"):
+    for shown in ("g2-standard-12 · $1.15 per hour", "x9-odd · price unknown", "costs about $1.15 per hour"):
         assert shown in content
 
 
@@ -574,4 +574,4 @@ def test_data_sets_of_one_name_are_told_apart(wizard, dataset, owner):
 
 def test_how_the_time_is_reckoned_is_said(wizard, dataset):
     wizard.fill(dataset)
-    assert "no job of this model and mode has succeeded here yet" in wizard.get("training").content.decode()
+    assert "no job with this model and mode has succeeded yet" in wizard.get("training").content.decode()

@@ -52,7 +52,7 @@ def test_an_empty_catalogue_is_a_failure_and_unlists_nothing(fake_gateway):
     read = CatalogueSync.objects.get()
     assert PublisherModel.objects.only_listed().count() == listed
     assert (read.failed_at, read.error_message) == (
-        factories.NOW, "Vertex AI answered with an empty list of models; nothing was changed.",
+        factories.NOW, "Vertex AI returned an empty list of models. Nothing was changed.",
     )  # fmt: skip
 
 

@@ -84,12 +84,12 @@ def turns(*pairs, **extra):
 @pytest.mark.parametrize(
     ("line", "field", "sentence"),
     [
-        (turns(("human", "a"), ("tool", "b")), "conversations[1].from", "The speaker tool cannot be converted."),
+        (turns(("human", "a"), ("tool", "b")), "conversations[1].from", "The speaker tool can't be converted."),
         (turns(("human", "a"), (None, "b")), "conversations[1].from", "The speaker is missing."),
         (turns(("human", "a"), ("gpt", "")), "conversations[1].value", "The text is empty."),
         (turns(("human", "a"), ("gpt", ""), system="S"), "conversations[1].value", "The text is empty."),
         (turns(("gpt", "a")), "conversations[0].from", "Expected user here, found assistant."),
-        (turns(("human", "a")), "conversations", "The last turn is not one of assistant."),
+        (turns(("human", "a")), "conversations", "The last turn is not from assistant."),
         ('{"conversations": []}', "conversations", "This is not a list of turns."),
         ('{"conversations": ["a"]}', "conversations[0]", "This is not a turn."),
         ('{"conversations"', "", "The line is not JSON: Expecting ':' delimiter at character 17."),
@@ -133,7 +133,7 @@ def test_columns_can_be_chosen_and_the_original_stays(owner):
         ("a,b\n1,2".encode("utf-16"), "The file is in UTF-16. Save it as UTF-8 and upload it again."),
         (
             "a,b\n1,2".encode("utf-16-le"),
-            "The file is not a text, or it is in UTF-16. Save it as UTF-8 and upload it again.",
+            "The file is not text, or it is in UTF-16. Save it as UTF-8 and upload it again.",
         ),
         (
             b"prompt,answer\na,caf\xe9\n",
@@ -148,8 +148,8 @@ def test_columns_can_be_chosen_and_the_original_stays(owner):
         (
             b"bad\n" * 40_000,
             "Most of the first 15000 rows have problems, so the rest was not read. The first is in line 1: The line "
-            "is not JSON: Expecting value at character 1. Write one JSON object on each line, with double quotes "
-            "around texts.",
+            "is not JSON: Expecting value at character 1. Write one JSON object per line, with double quotes "
+            "around strings.",
         ),
     ],
 )

@@ -89,38 +89,38 @@ def test_good_rows(owner, line, name):
         ('{"completion": "a"}', "prompt", "The field is missing."),
         ('{"prompt": "", "completion": "a"}', "prompt", "The text is empty."),
         ('{"prompt": "a", "completion": " "}', "completion", "The text is empty."),
-        ('{"prompt": 7, "completion": "a"}', "prompt", "This is not a text."),
+        ('{"prompt": 7, "completion": "a"}', "prompt", "This is not a string."),
         ('{"prompt": "a\\u0000", "completion": "a"}', "prompt", "The text contains a character that is not allowed."),
         ('{"prompt": "\\ud800", "completion": "a"}', "prompt", "The text contains a character that is not allowed."),
         ('{"messages": []}', "messages", "This is not a list of turns."),
         ('{"messages": "Hi"}', "messages", "This is not a list of turns."),
         ('{"messages": ["Hi"]}', "messages[0]", "This is not a turn."),
         ('{"messages": [{"content": "Hi"}]}', "messages[0].role", "The role is missing."),
-        (messages(("tool", "Hi")), "messages[0].role", "The role tool is not known."),
-        (messages(("\ud800\x00", "Hi")), "messages[0].role", "The role \ufffd\ufffd is not known."),
+        (messages(("tool", "Hi")), "messages[0].role", "Unknown role: tool."),
+        (messages(("\ud800\x00", "Hi")), "messages[0].role", "Unknown role: \ufffd\ufffd."),
         (messages(("user", "Hi"), ("assistant", "")), "messages[1].content", "The text is empty."),
         (messages(("user", "Hi"), ("assistant", None)), "messages[1].content", "The field is missing."),
         (messages(("user", "Hi"), ("assistant", [])), "messages[1].content", "The text is empty."),
-        (messages(("user", "Hi")), "messages", "The last turn is not one of assistant."),
-        (messages(("system", "Hi")), "messages", "The last turn is not one of assistant."),
+        (messages(("user", "Hi")), "messages", "The last turn is not from assistant."),
+        (messages(("system", "Hi")), "messages", "The last turn is not from assistant."),
         (messages(("assistant", "Hi")), "messages[0].role", "Expected user here, found assistant."),
         (messages(("user", "a"), ("user", "b")), "messages[1].role", "Expected assistant here, found user."),
-        (messages(("user", "a"), ("system", "b")), "messages[1].role", "A system turn comes first."),
+        (messages(("user", "a"), ("system", "b")), "messages[1].role", "The system turn must come first."),
         (
             messages(("user", [{"type": "image_url", "image_url": {"url": "gs://a/b"}}]), ("assistant", "a")),
             "messages[0].content[0]", "This part is an image or a file.",
         ),
-        (messages(("user", ["Hi"]), ("assistant", "a")), "messages[0].content[0]", "This is not a part with a text."),
-        (contents(("user", "a"), ("assistant", "b")), "contents[1].role", "The role assistant is not known."),
+        (messages(("user", ["Hi"]), ("assistant", "a")), "messages[0].content[0]", "This is not a text part."),
+        (contents(("user", "a"), ("assistant", "b")), "contents[1].role", "Unknown role: assistant."),
         (contents(("user", "a"), ("model", "")), "contents[1].parts[0].text", "The text is empty."),
         ('{"contents": [{"role": "user", "parts": []}]}', "contents[0]", "The turn has no parts."),
         ('{"contents": ["Hi"]}', "contents[0]", "The turn has no parts."),
-        (contents(("user", "a")), "contents", "The last turn is not one of model."),
+        (contents(("user", "a")), "contents", "The last turn is not from model."),
         (
             '{"contents": [{"role": "user", "parts": [{"inlineData": {}}]}]}',
             "contents[0].parts[0]", "This part is an image or a file.",
         ),
-        (contents(("user", "a"), system_instruction={}), "system_instruction", "This field is not read."),
+        (contents(("user", "a"), system_instruction={}), "system_instruction", "This field is ignored."),
     ],
 )  # fmt: skip
 def test_bad_rows(owner, line, field, sentence):
@@ -134,13 +134,13 @@ def test_a_problem_shows_a_short_snippet_without_control_characters(owner):
 
 def test_a_list_of_objects_is_told_what_to_do(owner):
     dataset = create(owner, GOOD, "[", GOOD + ",", "]")
-    assert dataset.problems[0]["remedy"] == "Write each object on one line of its own, without a list around them."
+    assert dataset.problems[0]["remedy"] == "Write each object on its own line, without a list around them."
 
 
 def test_mark_line_ends_and_blank_lines_are_tolerated(owner):
     dataset = create(owner, raw=b"\xef\xbb\xbf" + f"{GOOD}\r\n\r\n  \r\n{GOOD}\r\n".encode())
     assert path_of(dataset).read_text() == f"{GOOD}\n{GOOD}\n"
-    assert dataset.notes == ["The byte order mark at the start was left out.", "2 blank lines were skipped."]
+    assert dataset.notes == ["The byte order mark at the start was removed.", "2 blank lines were skipped."]
     assert dataset.byte_size == path_of(dataset).stat().st_size
 
 
@@ -180,8 +180,8 @@ def test_a_limit_between_the_usual_ones_counts_as_the_next(tokens, rows):
 @pytest.mark.parametrize(
     ("raw", "sentence"),
     [
-        (b"", "The file is empty. Write one JSON object on each line."),
-        (b"\n \n", "The file has no rows. Write one JSON object on each line."),
+        (b"", "The file is empty. Write one JSON object per line."),
+        (b"\n \n", "The file has no rows. Write one JSON object per line."),
         (
             f"{GOOD}\n".encode() + b'{"prompt": "\xff"}',
             "The file is not UTF-8: line 2, byte 13 of it, is 0xFF. Save it as UTF-8 and upload it again.",
@@ -203,7 +203,7 @@ def test_a_rejected_file_leaves_nothing_behind(owner, settings):
 
 def test_a_file_that_is_too_large(owner, settings):
     settings.DATASET_MAX_BYTES = 1024 * 1024
-    with pytest.raises(errors.DatasetRejected, match="The file has .* MB; at most 1 MB can be used."):
+    with pytest.raises(errors.DatasetRejected, match="The file has .* MB. The limit is 1 MB."):
         create(owner, raw=f"{GOOD}\n".encode() * 30_000)
 
 
@@ -236,8 +236,8 @@ def test_validation_limits(owner):
     train, small = factories.dataset(byte_size=1000), factories.dataset(byte_size=250)
     assert policies.why_not_validate_with(train, small) == ""
     assert policies.why_not_validate_with(train, factories.dataset(byte_size=300)) == (
-        "A validation dataset has at most 25 % of the bytes of the training data; this one has 30 %. "
-        "Take fewer rows, a tenth of the data is usual."
+        "A validation dataset can have at most 25% of the bytes of the training data. This one has 30%. "
+        "Use fewer rows. A tenth of the data is typical."
     )
     assert "5000 rows" in policies.why_not_validate_with(train, factories.dataset(byte_size=9, valid_rows=5001))
     assert policies.why_not_validate_with(train, train) != ""

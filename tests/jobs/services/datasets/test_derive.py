@@ -54,10 +54,10 @@ def test_equal_rows_stay_together(owner):
 
 
 def test_what_cannot_be_split_says_why(owner):
-    with pytest.raises(errors.NotAllowedNow, match="too few different rows"):
+    with pytest.raises(errors.NotAllowedNow, match="too few distinct rows"):
         making.split(create(owner, pairs(1, 1)), share=10, seed=1)
     large = factories.dataset(owner=owner, valid_rows=80_000)
-    with pytest.raises(errors.NotAllowedNow, match="8000 rows are more than the 5000 .* Choose 6 % or less"):
+    with pytest.raises(errors.NotAllowedNow, match="at most 5000 rows, and this share has 8000. Choose 6% or less"):
         making.split(large, share=10, seed=1)
 
 
@@ -125,7 +125,7 @@ def test_a_data_set_of_before_is_measured_when_asked(owner):
 
 def test_a_repeated_field_is_told(owner):
     file = io.BytesIO(b'{"prompt": "a", "prompt": "b", "completion": "c"}\n')
-    note = "1 row has a field twice: prompt in line 1. The last one counts."
+    note = "1 row has a duplicate field: prompt in line 1. The last value is used."
     assert datasets.create(owner, file=file, file_name="a.jsonl").notes == [note]
 
 

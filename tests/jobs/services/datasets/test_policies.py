@@ -2,6 +2,7 @@
 not, the service refuses with the policy's sentence."""
 
 import io
+from html import escape
 from typing import Any
 
 import pytest
@@ -57,7 +58,7 @@ def test_deleting(page, kind):
     dataset = made(kind)
     reason = policies.why_not_delete(dataset)
     shown = page(f"/datasets/{dataset.pk}/")
-    assert (f'action="/datasets/{dataset.pk}/delete/"' in shown, reason in shown) == (not reason, True)
+    assert (f'action="/datasets/{dataset.pk}/delete/"' in shown, escape(reason) in shown) == (not reason, True)
     refuses(reason, lambda: datasets.delete(dataset))
     assert Dataset.objects.filter(pk=dataset.pk).exists() is bool(reason)
 

@@ -13,16 +13,16 @@ from tests.support import factories
 pytestmark = pytest.mark.django_db
 GOOD = {"name": "Questions", "description": "About ships"}
 BAD_TEXTS = [
-    ({"name": ""}, "required", "Write a name."),
-    ({"name": "x" * 129}, "max_length", "A name has at most 128 characters; this one has 129. Shorten it."),
+    ({"name": ""}, "required", "Enter a name."),
+    ({"name": "x" * 129}, "max_length", "A name can have at most 128 characters. This one has 129. Shorten it."),
     (
         {"name": "two\nlines"}, "control_characters",
-        "A name is one line of text; take out line breaks and other control characters.",
+        "A name must be one line of text. Remove line breaks and other control characters.",
     ),
     ({"name": "…"}, "no_letter", "Use at least one letter or digit in the name."),
     (
         {"description": "x" * 1001}, "max_length",
-        "A description has at most 1000 characters; this one has 1001.",
+        "A description can have at most 1000 characters. This one has 1001.",
     ),
 ]  # fmt: skip
 SHARE, SEED = "Enter a whole number from 1 to 20.", "Enter a whole number from 0 to 2147483647."
@@ -59,7 +59,7 @@ def test_how_a_dataset_is_split(owner, values, sentence):
 def test_how_large_a_file_may_be(owner, settings):
     settings.DATASET_MAX_BYTES = spec.MEGABYTE
     file = SimpleUploadedFile("rows.jsonl", b"x" * (spec.MEGABYTE * 3 // 2))
-    sentence = "The file has 1.5 MB; at most 1 MB can be used. Split it or take out rows."
+    sentence = "The file has 1.5 MB. The limit is 1 MB. Split it or remove rows."
     with pytest.raises(DatasetRejected, match=f"^{sentence}$"):
         datasets.create(owner, file=file, file_name="rows.jsonl")
     assert list(UploadForm({}, MultiValueDict({"file": [file]})).errors["file"]) == [sentence]

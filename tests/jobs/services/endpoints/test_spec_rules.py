@@ -42,7 +42,7 @@ SHARE = "Enter a whole number from 0 to 100."
             ("wrong_sum", "traffic_split", "The traffic split must add up to 100%. It adds up to 101%.")
         ]),
         ({"traffic_split": {"a": -1, "b": 101}}, [("wrong_sum", "traffic_split", SHARE)]),
-        ({"display_name": ""}, [("required", "display_name", "Write a name.")]),
+        ({"display_name": ""}, [("required", "display_name", "Enter a name.")]),
         ({"model_display_name": ""}, []),
         ({"model_display_name": "a\nb"}, [("control_characters", "model_display_name",
             "A name is one line of text; take out line breaks and other control characters.")]),

@@ -286,6 +286,6 @@ def test_every_kind_has_its_sentence(kind, language):
 def test_created_by_a_double_click_it_is_one(owner):
     row = jobs.create(owner, key=uuid4(), spec=factories.tuning_spec())
     jobs.request_cancel(row)
-    with pytest.raises(Exception, match="ended already"):
+    with pytest.raises(Exception, match="already ended"):
         jobs.request_cancel(row)
     assert Notification.objects.count() == 1

@@ -120,7 +120,7 @@ def test_sharing_opens_what_jobs_write_there_but_nobody_elses_job_writes_into_it
 def test_two_jobs_of_one_person_have_folders_apart(ann):
     own = policies.own_folder(ann)
     job = factories.job(owner=ann, output_uri=f"{own}/run")
-    taken = "Another tuning job already writes there. Choose a folder of its own."
+    taken = "Another tuning job already writes to this folder. Choose a different folder."
     above = f"Another tuning job writes to {own}/run. Choose a folder that is not above or below it."
     asked = [f"{own}/run", f"{own}/run/more", own, f"{own}/run2"]
     assert [policies.why_not_claim(ann, uri, uuid4()) for uri in asked] == [taken, above, above, ""]
@@ -136,9 +136,9 @@ def test_what_is_not_shared_any_more(ann, owner):
 
 def test_only_an_administrator_shares(ann, owner):
     folder = sharing.share_folder(owner, uri="gs://team-bucket", user=ann, may_write=False)
-    with pytest.raises(NotAllowedNow, match=r"^Only an administrator shares folders\.$"):
+    with pytest.raises(NotAllowedNow, match=r"^Only an administrator can share folders\.$"):
         sharing.share_folder(ann, uri=BUCKET, user=ann, may_write=True)
-    with pytest.raises(NotAllowedNow, match=r"^Only an administrator shares folders\.$"):
+    with pytest.raises(NotAllowedNow, match=r"^Only an administrator can share folders\.$"):
         sharing.unshare_folder(ann, folder.pk)
     assert list(SharedFolder.objects.values_list("uri", flat=True)) == ["gs://team-bucket"]
 
@@ -147,7 +147,7 @@ def test_only_an_administrator_shares(ann, owner):
 def test_a_folder_is_shared_once_with_the_same_people(ann, owner, everybody):
     user = None if everybody else ann
     sharing.share_folder(owner, uri="gs://team-bucket/a", user=user, may_write=False)
-    with pytest.raises(NotAllowedNow, match="shared with them already"):
+    with pytest.raises(NotAllowedNow, match="already shared with them"):
         sharing.share_folder(owner, uri="gs://team-bucket/a/", user=user, may_write=True)
     sharing.share_folder(owner, uri="gs://team-bucket", user=user, may_write=False)
     assert SharedFolder.objects.count() == 2
@@ -164,8 +164,8 @@ def test_what_is_refused_names_the_place_and_the_remedy_and_not_whether_it_exist
         policies.why_not_claim(ann, f"{BUCKET}/{name}", uuid4()).replace(name, "NAME") for name in ("there", "nowhere")
     }
     assert answers == {
-        f"You may not write to {BUCKET}/NAME. Choose a folder below {policies.own_folder(ann)}, or ask an "
-        "administrator to share a folder with you."
+        f"You don't have permission to write to {BUCKET}/NAME. Choose a folder below {policies.own_folder(ann)}, or "
+        "ask an administrator to share a folder with you."
     }
 
 
@@ -184,5 +184,5 @@ def test_without_a_bucket_of_the_console(ann, settings):
     settings.VERTEX_BUCKET = ""
     assert (policies.own_folder(ann), policies.output_root(ann), policies.folders_below(ann, "")) == ("", "", [])
     assert policies.why_not_write(ann, "gs://any-bucket/a") == (
-        "You may not write to gs://any-bucket/a. Ask an administrator to share a folder with you."
+        "You don't have permission to write to gs://any-bucket/a. Ask an administrator to share a folder with you."
     )

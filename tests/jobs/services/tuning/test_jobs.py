@@ -104,7 +104,7 @@ def test_a_data_set_whose_file_is_gone_fails_the_job(driver):
     path_of(job.dataset).unlink()
     driver.rest(job)
     assert (job.state, job.error_message) == (
-        "FAILED", "The file of the dataset Questions is gone from this server. Upload it again.",
+        "FAILED", "The file of the dataset Questions is missing from this server. Upload it again.",
     )  # fmt: skip
 
 
@@ -163,7 +163,7 @@ NO_ANSWER = "The example has no answer within the length limit."
         ({"totalTruncatedExampleCount": "0"}, []),
         (
             {"totalTruncatedExampleCount": "3", "truncatedExampleIndices": ["1", "5", "9"]},
-            ["3 rows were longer than the limit and were cut."],
+            ["3 rows were longer than the limit and were truncated."],
         ),
         (
             {
@@ -172,8 +172,8 @@ NO_ANSWER = "The example has no answer within the length limit."
                 "droppedExampleReasons": [NO_ANSWER],
             },
             [
-                "1 row was longer than the limit and was cut.",
-                f"1 row was left out of the training: {NO_ANSWER}",
+                "1 row was longer than the limit and was truncated.",
+                f"1 row was excluded from training: {NO_ANSWER}",
             ],
         ),
         (
@@ -182,9 +182,9 @@ NO_ANSWER = "The example has no answer within the length limit."
                 "truncatedExampleIndices": ["1", "5"],
                 "droppedExampleReasons": ["Too long.", "Too long."],
             },
-            ["40 rows were left out of the training: Too long."],
+            ["40 rows were excluded from training: Too long."],
         ),
-        ({"droppedExampleReasons": [NO_ANSWER]}, [f"1 row was left out of the training: {NO_ANSWER}"]),
+        ({"droppedExampleReasons": [NO_ANSWER]}, [f"1 row was excluded from training: {NO_ANSWER}"]),
     ],
 )
 def test_rows_that_are_not_learnt_whole_are_said_once(driver, fake_gateway, stats, sentences):
@@ -201,7 +201,7 @@ def test_a_loss_that_is_no_number_is_said_once_and_not_kept(driver, fake_gateway
     fake_gateway.tuning.step(job.resource_name, 1, float("nan"))
     driver.step(job)
     driver.step(job)
-    sentence = "The training loss is not a number at step 1. A smaller learning rate may help."
+    sentence = "The training loss is not a number at step 1. A lower learning rate may help."
     assert messages(job).count(sentence) == 1
     assert (job.train_loss, job.metrics.count()) == (None, 0)
 
@@ -259,7 +259,7 @@ def test_a_regression_is_recorded_and_not_obeyed(driver, fake_gateway):
     fake_gateway.tuning.set_state(job.resource_name, "QUEUED")
     driver.step(job)
     driver.step(job)
-    sentence = "Vertex AI reports Queued after Running; the job stays as it is."
+    sentence = "Vertex AI reports Queued after Running. The status of the job stays the same."
     assert (job.state, job.notice, messages(job).count(sentence)) == ("RUNNING", sentence, 1)
 
 
@@ -351,6 +351,6 @@ def test_a_folder_that_is_taken_at_the_last_moment_is_refused_by_the_database(ow
     finally:
         pre_save.disconnect(take, sender=TuningJob)
     assert [(problem.field, problem.sentence) for problem in refused.value.problems] == [
-        ("output_uri", "Another tuning job already writes there. Choose a folder of its own.")
+        ("output_uri", "Another tuning job already writes to this folder. Choose a different folder.")
     ]
     assert TuningJob.objects.count() == 1

@@ -40,7 +40,7 @@ def test_a_second_job_is_said_once_on_the_row_it_belongs_to(labels, fake_gateway
     second = [fake_gateway.tuning.add(labels(job.pk)) for _ in range(2)][1]
     sweep(times=3)
     assert warnings(job) == [
-        f"Vertex AI has another job with the same key, {second.name}. It may cost money; cancel it in Google's console."
+        f"Vertex AI has another job with the same key: {second.name}. It may cost money. Cancel it in Vertex AI."
     ]
     assert "tuning.cancel" not in fake_gateway.calls
 

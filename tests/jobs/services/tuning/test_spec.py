@@ -20,38 +20,38 @@ pytestmark = pytest.mark.django_db
 BOTH_MODES = "google/gemma3@gemma-3-27b-it"
 FULL_ONLY = "google/gemma3@gemma-3-1b-it"
 START = "gs://garden-local/start/postprocess/node-0/checkpoints/final"
-EPOCHS = "Write a whole number of epochs from 1 to 100."
-RATE = "Write a number above 0 and up to 1, such as 0.0002."
-BATCH = "Write a whole number from 1 to 256, or leave it empty."
-HOURS = "Write a whole number of hours from 1 to 720, or leave it empty."
-REPLICAS = "Write a whole number from 1 to 100."
+EPOCHS = "Enter a whole number of epochs from 1 to 100."
+RATE = "Enter a number above 0 and up to 1, such as 0.0002."
+BATCH = "Enter a whole number from 1 to 256, or leave it empty."
+HOURS = "Enter a whole number of hours from 1 to 720, or leave it empty."
+REPLICAS = "Enter a whole number from 1 to 100."
 SIZES = "Choose one of these sizes: 1, 4, 8, 16, 32."
 # What is changed in a good spec, and the code, field and sentence of each problem.
 BAD_VALUES: list[tuple[dict[str, Any], list[tuple[str, str, str]]]] = [
     ({"display_name": "x" * 129}, [("max_length", "display_name",
-        "A name has at most 128 characters; this one has 129. Shorten it.")]),
+        "A name can have at most 128 characters. This one has 129. Shorten it.")]),
     ({"display_name": "two\nlines"}, [("control_characters", "display_name",
-        "A name is one line of text; take out line breaks and other control characters.")]),
+        "A name must be one line of text. Remove line breaks and other control characters.")]),
     ({"display_name": "…!"}, [("no_letter", "display_name", "Use at least one letter or digit in the name.")]),
-    ({"display_name": ""}, [("required", "display_name", "Write a name.")]),
+    ({"display_name": ""}, [("required", "display_name", "Enter a name.")]),
     ({"description": "x" * 2001}, [("max_length", "description",
-        "A description has at most 2000 characters; this one has 2001.")]),
+        "A description can have at most 2000 characters. This one has 2001.")]),
     ({"base_model": ""}, [("required", "base_model", "Choose a base model.")]),
     ({"base_model": "a/b@c"}, [("not_tunable", "base_model",
-        "a/b@c is not in the catalogue of this Vertex AI. Choose a model from the list.")]),
-    ({"base_model": "a/untuned@c"}, [("not_tunable", "base_model", "Managed tuning does not take this model.")]),
+        "a/b@c is not in the Vertex AI catalogue. Choose a model from the list.")]),
+    ({"base_model": "a/untuned@c"}, [("not_tunable", "base_model", "Managed tuning doesn't support this model.")]),
     ({"base_model": "a/deployed@c"}, [("not_tunable", "base_model",
-        "This Vertex AI does not offer tuning for it.")]),
+        "Vertex AI doesn't offer tuning for this model.")]),
     ({"custom_base_model": "gs://garden-local/nowhere"}, [("invalid_choice", "custom_base_model",
         "Choose one of the models that you have tuned, or a checkpoint.")]),
     ({"location": "moon-1"}, [("invalid_choice", "location",
-        "Vertex AI tunes no open models in moon-1. Choose a region of the list.")]),
+        "Vertex AI doesn't tune open models in moon-1. Choose a region from the list.")]),
     ({"output_uri": ""}, [("required", "output_uri",
-        "Write a Cloud Storage folder, such as gs://my-bucket/support-bot.")]),
+        "Enter a Cloud Storage folder, such as gs://my-bucket/support-bot.")]),
     ({"output_uri": "s3://bucket/x"}, [("not_writable", "output_uri",
-        "Write a Cloud Storage path that starts with gs://, such as gs://my-bucket/output.")]),
+        "Enter a Cloud Storage path that starts with gs://, such as gs://my-bucket/output.")]),
     ({"output_uri": "gs://garden-local/start"}, [("not_writable", "output_uri",
-        "Another tuning job already writes there. Choose a folder of its own.")]),
+        "Another tuning job already writes to this folder. Choose a different folder.")]),
     ({"output_uri": "gs://garden-local/start/below"}, [("not_writable", "output_uri",
         "Another tuning job writes to gs://garden-local/start. Choose a folder that is not above or below it.")]),
     ({"epochs": 0}, [("out_of_range", "epochs", EPOCHS)]),
@@ -61,37 +61,37 @@ BAD_VALUES: list[tuple[dict[str, Any], list[tuple[str, str, str]]]] = [
     ({"learning_rate": 1.5}, [("out_of_range", "learning_rate", RATE)]),
     ({"tuning_mode": "HALF"}, [("invalid_choice", "tuning_mode", "Choose LoRA adapter or full fine-tuning.")]),
     ({"base_model": FULL_ONLY}, [("not_offered", "tuning_mode",
-        "Gemma 3 1B It can only be tuned in full here. Choose full fine-tuning.")]),
+        "Gemma 3 1B It supports only full fine-tuning here. Choose full fine-tuning.")]),
     ({"adapter_size": None}, [("required", "adapter_size", "Choose an adapter size.")]),
     ({"adapter_size": 7}, [("invalid_choice", "adapter_size", SIZES)]),
     ({"custom_base_model": START, "adapter_size": 16}, [("differs", "adapter_size",
-        "The adapter that you continue has size 8. Choose the same.")]),
+        "The adapter that you continue has size 8. Choose the same size.")]),
     ({"custom_base_model": START, "tuning_mode": "FULL"}, [("differs", "tuning_mode",
-        "The model that you continue was tuned by LoRA adapter. Choose the same.")]),
+        "The model that you continue was tuned in the mode “LoRA adapter”. Choose the same mode.")]),
     ({"batch_size": 0}, [("out_of_range", "batch_size", BATCH)]),
     ({"batch_size": 257}, [("out_of_range", "batch_size", BATCH)]),
     ({"dataset": "broken"}, [("not_usable", "dataset",
         "“Broken” has rows with problems. Correct them and upload the file again, or choose another one.")]),
     ({"dataset": "long"}, [("too_long", "dataset",
-        "Every row is longer than 8,192 tokens, the most that Gemma 3 27B It takes. What is cut off is not learnt. "
-        "Split these rows or shorten them and upload the file again, or choose a base model that takes longer "
-        "rows.")]),
+        "Every row is longer than 8,192 tokens, the limit of Gemma 3 27B It. The model doesn't learn from "
+        "truncated text. Split or shorten these rows and upload the file again, or choose a base model that accepts "
+        "longer rows.")]),
     ({"validation_dataset": "broken"}, [("not_usable", "validation_dataset",
         "“Broken” has rows with problems. Correct them and upload the file again, or choose another one.")]),
     ({"validation_dataset": "many"}, [("does_not_fit", "validation_dataset",
-        "A validation dataset has at most 5000 rows; this one has 5001.")]),
+        "A validation dataset can have at most 5000 rows. This one has 5001.")]),
     ({"endpoint_display_name": "", "auto_deploy": True}, [("required", "endpoint_display_name",
-        "Write a name for the endpoint, or switch deployment off.")]),
+        "Enter a name for the endpoint, or turn deployment off.")]),
     ({"endpoint_display_name": "x" * 129}, [("max_length", "endpoint_display_name",
-        "A name has at most 128 characters; this one has 129. Shorten it.")]),
+        "A name can have at most 128 characters. This one has 129. Shorten it.")]),
     ({"machine_type": "toaster"}, [("invalid_choice", "machine_type",
-        "This machine is not offered for the base model. Choose one of the list.")]),
+        "This machine is not offered for the base model. Choose one from the list.")]),
     ({"endpoint_lease_hours": 0}, [("out_of_range", "endpoint_lease_hours", HOURS)]),
     ({"endpoint_lease_hours": 721}, [("out_of_range", "endpoint_lease_hours", HOURS)]),
     ({"endpoint_min_replicas": 0}, [("out_of_range", "endpoint_min_replicas", REPLICAS)]),
     ({"endpoint_max_replicas": 101}, [("out_of_range", "endpoint_max_replicas", REPLICAS)]),
     ({"endpoint_min_replicas": 3, "endpoint_max_replicas": 2}, [("below_minimum", "endpoint_max_replicas",
-        "The maximum must not be smaller than the minimum.")]),
+        "The maximum can't be smaller than the minimum.")]),
 ]  # fmt: skip
 TABLE = pytest.mark.parametrize(("values", "problems"), BAD_VALUES, ids=[str(values)[:60] for values, _ in BAD_VALUES])
 
@@ -185,8 +185,8 @@ def test_all_problems_are_told_at_once(owner, spec):
         (
             "invalid",
             "labels",
-            "The key “Team” must start with a lower-case letter and have only lower-case letters, digits, _ and -, 63 "
-            "at most.",
+            "The key “Team” must start with a lowercase letter and contain only lowercase letters, digits, _ and -, "
+            "at most 63 characters.",
         ),
         ("out_of_range", "epochs", EPOCHS),
         ("out_of_range", "batch_size", BATCH),
@@ -207,7 +207,7 @@ def test_data_of_somebody_else_is_refused_like_data_that_is_not_there(owner, str
     theirs = factories.dataset(owner=stranger)
     [problem] = said_by_service(owner, replace(spec, dataset=theirs))
     assert problem == (
-        "invalid_choice", "dataset", "This dataset is not one of yours any more. Choose another one.",
+        "invalid_choice", "dataset", "You no longer have this dataset. Choose another one.",
     )  # fmt: skip
     for dataset in (theirs.pk, uuid4()):
         steps = raw_values(spec.values())
@@ -219,7 +219,7 @@ def test_data_of_somebody_else_is_refused_like_data_that_is_not_there(owner, str
 def test_terms_have_to_be_accepted(owner, datasets):
     factories.publisher_model(licence_acknowledged=False)
     spec = factories.tuning_spec(owner=owner, dataset=datasets["good"], accepts_licence=False)
-    sentence = "Read and accept the terms; the model cannot be tuned without them."
+    sentence = "Read and accept the terms. You can't tune the model without them."
     assert said_by_service(owner, spec) == [("required", "accepts_licence", sentence)]
 
 
