@@ -24,7 +24,7 @@ from jobs.errors import SpendingLimitReached
 from jobs.models import DeployedModel, Endpoint, LeaseKind, SpendingLimits, SpendingReservation, TuningJob
 from jobs.services import audit
 from jobs.states import DeployedState, EndpointState, Phase
-from jobs.text.deferred import gettext as _, joined
+from jobs.text.deferred import gettext as _, join
 
 from . import estimates, machine_prices
 
@@ -214,13 +214,13 @@ def _why_not(found: SpendingLimits, user: User, usd: Usd) -> str:
             "This is estimated at $%(asked)s. You have used $%(used)s of the $%(limit)s that each person may spend in "
             "a day."
         )
-        return joined(sentence % _words(usd, used, found.person_usd), _remedy())
+        return join(sentence % _words(usd, used, found.person_usd), _remedy())
     if found.console_usd is not None and (used := _use(rows).usd) + usd > found.console_usd:
         sentence = _(
             "This is estimated at $%(asked)s. $%(used)s of the $%(limit)s that everybody together may spend in a day "
             "is used."
         )
-        return joined(sentence % _words(usd, used, found.console_usd), _remedy())
+        return join(sentence % _words(usd, used, found.console_usd), _remedy())
     return ""
 
 
