@@ -160,6 +160,13 @@ def test_other_places_are_another_kind() -> None:
     assert (change.kinds["a.asked"].retired, change.kinds["a.asked_2"]) == (True, Wording(new.text))
 
 
+def test_a_correction_that_was_corrected_again_is_asked_about() -> None:
+    new = Said("jobs/services/a/x.py:1", "You asked for %s.")
+    change = update(KINDS, [new, CUT], {ASKED.text: "You did ask %s."})
+    assert change.refused == [(ASKED.text, "You did ask %s.")]
+    assert (change.kinds, change.alike) == (KINDS, [(ASKED.text, new.text)])
+
+
 def test_what_looks_like_a_correction_waits_for_an_answer() -> None:
     """“%s was deployed.” and “%s was not deployed.” look alike, and no command can know."""
     new = Said("jobs/services/a/x.py:1", "You asked for %s.")

@@ -91,7 +91,7 @@ def find_names(place: str, module: ast.Module) -> Iterator[tuple[str, str]]:
 @dataclass
 class Change:
     """`alike`: old and new English that look like a correction, and so wait for an answer. `refused`: what was named as
-    one and is none, because places differ or no code says the new text."""
+    a correction and is none, because places differ or no code says the new text."""
 
     kinds: Kinds
     alike: list[tuple[str, str]]
@@ -106,7 +106,7 @@ def update(kinds: Kinds, said: list[Said], renamed: Mapping[str, str], *, settle
     gone = [kinds[kind] for key, kind in live.items() if key not in sentences]
     new = [one for key, one in sentences.items() if key not in live]
     refused = [(old.text, renamed[old.text]) for old in gone if old.text in renamed]
-    alike = [] if settled else [pair for pair in find_alike(gone, new) if pair[0] not in renamed]
+    alike = [] if settled else find_alike(gone, new)
     waiting = {text for pair in alike for text in pair}
     for key, kind in live.items():
         if key in sentences:
