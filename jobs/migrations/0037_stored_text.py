@@ -35,7 +35,7 @@ def rewrite(rows, column):
     while batch:
         with transaction.atomic(using=rows.db):
             for pk, old in batch:
-                if (new := old_form.upgrade(old, kinds.registry())) != old:
+                if (new := old_form.upgrade(old, kinds.load_registry())) != old:
                     # Somebody may have written something else meanwhile.
                     rows.filter(pk=pk, **{column: old}).update(**{column: new})
         batch = list(found.filter(pk__gt=batch[-1][0]).values_list("pk", column)[:BATCH])

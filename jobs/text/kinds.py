@@ -42,16 +42,16 @@ class Registry:
 
 
 @cache
-def registry() -> Registry:
+def load_registry() -> Registry:
     return Registry(read(FILE.read_text(encoding="utf-8")))
 
 
 def read(toml: str) -> dict[str, Wording]:
     domains = tomllib.loads(toml).items()
-    return {f"{domain}.{name}": _wording(entry) for domain, entries in domains for name, entry in entries.items()}
+    return {f"{domain}.{name}": _read_entry(entry) for domain, entries in domains for name, entry in entries.items()}
 
 
-def _wording(entry: str | dict[str, Any]) -> Wording:
+def _read_entry(entry: str | dict[str, Any]) -> Wording:
     if isinstance(entry, str):
         return Wording(entry)
     return Wording(**{**entry, "earlier": tuple(entry.get("earlier", ()))})

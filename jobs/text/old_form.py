@@ -16,13 +16,13 @@ def upgrade(value: Any, known: Registry) -> Any:
     """With every text of the old form in it, however deep in lists and dicts, in today's. What is no such text, or one
     whose English was never known, stays the same."""
     if isinstance(value, str):
-        return _upgraded(value, known) if value.startswith(MARK) else value
+        return _upgrade_text(value, known) if value.startswith(MARK) else value
     if isinstance(value, dict):
         return {name: upgrade(part, known) for name, part in value.items()}
     return [upgrade(part, known) for part in value] if isinstance(value, list) else value
 
 
-def _upgraded(text: str, known: Registry) -> str:
+def _upgrade_text(text: str, known: Registry) -> str:
     try:
         old = json.loads(text)
         if "as_it_is" in old:

@@ -6,21 +6,17 @@ was corrected keeps its kind: name its old and new English in a file, `--renamed
 """
 
 import argparse
-import ast
 import difflib
 import json
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jobs.text.kinds import FILE, Wording, read
+from tests.support.sentences import ROOT, CodeSentence, find_sentences
 
-ROOT = Path(__file__).parents[2]
 RETIRED = ROOT / "jobs/text/retired.py"
-DEFERRED_MODULE = "jobs/text/deferred.py"
-DEFERRED = {"gettext", "ngettext", "Sentence"}
-LAZY = {"gettext_lazy", "gettext_noop", "ngettext_lazy"}
 PLACE = re.compile(r"%(?:\(\w+\))?[\d.]*[a-z%]")
 LONGEST_NAME, WORDS, ALIKE = 44, 5, 0.6
 UNSAID = {
@@ -32,57 +28,6 @@ UNSAID = {
 }  # fmt: skip
 
 Kinds = dict[str, Wording]
-
-
-@dataclass(frozen=True)
-class Said:
-    """A sentence of the code. Without a text: what cannot be read from the code, because it is no literal."""
-
-    place: str
-    text: str
-    plural: str = ""
-
-    @property
-    def key(self) -> tuple[str, bool]:
-        return self.text, bool(self.plural)
-
-
-# What the code says
-
-
-def find_said(root: Path = ROOT) -> Iterator[Said]:
-    """Whatever deferred gettext is given, anywhere, and the labels of the domain, which can be values of it."""
-    for path in sorted([*root.glob("jobs/**/*.py"), *root.glob("console/**/*.py")]):
-        place = path.relative_to(root).as_posix()
-        if not place.startswith(("jobs/localvertex/", "jobs/migrations/", "jobs/text/retired.py")):
-            yield from find_in(place, path.read_text(encoding="utf-8"))
-
-
-def find_in(place: str, code: str) -> Iterator[Said]:
-    module = ast.parse(code)
-    names = dict(find_names(place, module))
-    calls = [node for node in ast.walk(module) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
-    for call in sorted(calls, key=lambda call: call.lineno):
-        name = names.get(ast.unparse(call.func))
-        wanted = 2 if name and name.startswith("ngettext") else 1
-        texts = [str(one.value) for one in call.args[:wanted] if isinstance(one, ast.Constant)]
-        if name and len(texts) == wanted:
-            yield Said(f"{place}:{call.lineno}", *texts)
-        elif name and place != DEFERRED_MODULE:
-            yield Said(f"{place}:{call.lineno}", "")
-
-
-def find_names(place: str, module: ast.Module) -> Iterator[tuple[str, str]]:
-    """(name here, name there) of the functions whose sentences need a kind."""
-    if place == DEFERRED_MODULE:
-        yield "Sentence", "Sentence"
-    for node in ast.walk(module):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            deferred = node.module.endswith("text.deferred")
-            lazy = node.module == "django.utils.translation" and place.startswith("jobs/")
-            for name in node.names:
-                if name.name in (DEFERRED if deferred else LAZY if lazy else ()):
-                    yield name.asname or name.name, name.name
 
 
 # What the registry becomes
@@ -98,19 +43,19 @@ class Change:
     refused: list[tuple[str, str]]
 
 
-def update(kinds: Kinds, said: list[Said], renamed: Mapping[str, str], *, settled: bool = False) -> Change:
+def update(kinds: Kinds, sentences: list[CodeSentence], renamed: Mapping[str, str], *, settled: bool = False) -> Change:
     """`settled`: nothing is a correction but what `renamed` says."""
-    sentences = {one.key: one for one in said if one.text}
-    kinds = rename(kinds, sentences, renamed)
+    by_key = {one.key: one for one in sentences if one.text}
+    kinds = rename(kinds, by_key, renamed)
     live = {key_of(wording): kind for kind, wording in kinds.items() if not wording.retired}
-    gone = [kinds[kind] for key, kind in live.items() if key not in sentences]
-    new = [one for key, one in sentences.items() if key not in live]
+    gone = [kinds[kind] for key, kind in live.items() if key not in by_key]
+    new = [one for key, one in by_key.items() if key not in live]
     refused = [(old.text, renamed[old.text]) for old in gone if old.text in renamed]
     alike = [] if settled else find_alike(gone, new)
     waiting = {text for pair in alike for text in pair}
     for key, kind in live.items():
-        if key in sentences:
-            kinds[kind] = replace(kinds[kind], plural=sentences[key].plural)
+        if key in by_key:
+            kinds[kind] = replace(kinds[kind], plural=by_key[key].plural)
         elif kinds[kind].text not in waiting:
             kinds[kind] = replace(kinds[kind], retired=True)
     for one in new:
@@ -123,12 +68,12 @@ def key_of(wording: Wording) -> tuple[str, bool]:
     return wording.text, bool(wording.plural)
 
 
-def rename(kinds: Kinds, said: Mapping[tuple[str, bool], Said], renamed: Mapping[str, str]) -> Kinds:
+def rename(kinds: Kinds, sentences: Mapping[tuple[str, bool], CodeSentence], renamed: Mapping[str, str]) -> Kinds:
     """A kind whose English was corrected everywhere has the new one. Places have to be the same: rows fill them."""
     made = dict(kinds)
     for kind, old in kinds.items():
-        new = said.get((follow(old.text, renamed), bool(old.plural)))
-        if new is None or key_of(old) in said or places(new.text) != places(old.text):
+        new = sentences.get((follow(old.text, renamed), bool(old.plural)))
+        if new is None or key_of(old) in sentences or find_places(new.text) != find_places(old.text):
             continue
         twin = any(key_of(other) == new.key and not other.retired for other in made.values())
         earlier = tuple(dict.fromkeys((*old.earlier, old.text)))
@@ -143,7 +88,7 @@ def follow(text: str, renamed: Mapping[str, str]) -> str:
     return text
 
 
-def add(kinds: Kinds, one: Said) -> None:
+def add(kinds: Kinds, one: CodeSentence) -> None:
     """A retired kind comes back when the code says its sentence again."""
     for kind, wording in kinds.items():
         if wording.retired and key_of(wording) == one.key:
@@ -152,7 +97,7 @@ def add(kinds: Kinds, one: Said) -> None:
     kinds[name_kind(one, kinds)] = Wording(one.text, one.plural)
 
 
-def name_kind(one: Said, taken: Container[str]) -> str:
+def name_kind(one: CodeSentence, taken: Container[str]) -> str:
     """By the package that says it, and by the words that tell it from others."""
     domain, words = domain_of(one.place), re.findall(r"[a-z0-9]+", PLACE.sub(" ", one.text.lower().replace("’", "")))
     telling = [word for word in words if word not in UNSAID] or words or ["text"]
@@ -170,12 +115,12 @@ def domain_of(place: str) -> str:
     return inner[0] if package == "services" else package
 
 
-def find_alike(gone: list[Wording], new: list[Said]) -> list[tuple[str, str]]:
+def find_alike(gone: list[Wording], new: list[CodeSentence]) -> list[tuple[str, str]]:
     pairs = [
         (difflib.SequenceMatcher(None, old.text, one.text).ratio(), old.text, one.text)
         for old in gone
         for one in new
-        if bool(old.plural) == bool(one.plural) and places(old.text) == places(one.text)
+        if bool(old.plural) == bool(one.plural) and find_places(old.text) == find_places(one.text)
     ]
     found: dict[str, str] = {}
     for ratio, old, text in sorted(pairs, reverse=True):
@@ -184,7 +129,7 @@ def find_alike(gone: list[Wording], new: list[Said]) -> list[tuple[str, str]]:
     return list(found.items())
 
 
-def places(text: str) -> list[str]:
+def find_places(text: str) -> list[str]:
     """What values fill: in any order where places have names."""
     found = PLACE.findall(text)
     return sorted(set(found)) if any("(" in place for place in found) else found
@@ -197,22 +142,22 @@ HEAD = (
 )
 
 
-def write(kinds: Kinds) -> str:
+def format_registry(kinds: Kinds) -> str:
     lines, domain = [HEAD], ""
     for kind, wording in sorted(kinds.items()):
         if kind.partition(".")[0] != domain:
             domain = kind.partition(".")[0]
             lines += ["", f"[{domain}]"]
-        lines.append(f"{kind.partition('.')[2]} = {entry(wording)}")
+        lines.append(f"{kind.partition('.')[2]} = {format_entry(wording)}")
     return "\n".join(lines) + "\n"
 
 
-def entry(wording: Wording) -> str:
-    parts = {"text": quoted(wording.text)}
+def format_entry(wording: Wording) -> str:
+    parts = {"text": quote(wording.text)}
     if wording.plural:
-        parts["plural"] = quoted(wording.plural)
+        parts["plural"] = quote(wording.plural)
     if wording.earlier:
-        parts["earlier"] = f"[{', '.join(map(quoted, wording.earlier))}]"
+        parts["earlier"] = f"[{', '.join(map(quote, wording.earlier))}]"
     if wording.retired:
         parts["retired"] = "true"
     return (
@@ -220,18 +165,18 @@ def entry(wording: Wording) -> str:
     )
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def write_retired(kinds: Kinds) -> str:
+def format_retired(kinds: Kinds) -> str:
     """A module in which makemessages finds what no other says, so that its translation stays."""
     live = {wording.text for wording in kinds.values() if not wording.retired}
     kept = [wording for _kind, wording in sorted(kinds.items()) if wording.retired and wording.text not in live]
     calls = [
-        f"    ngettext_lazy({quoted(one.text)}, {quoted(one.plural)}),"
+        f"    ngettext_lazy({quote(one.text)}, {quote(one.plural)}),"
         if one.plural
-        else f"    gettext_noop({quoted(one.text)}),"
+        else f"    gettext_noop({quote(one.text)}),"
         for one in kept
     ]
     names = [name for name in ("gettext_noop", "ngettext_lazy") if any(name in call for call in calls)]
@@ -255,13 +200,13 @@ def main() -> None:
     answers.add_argument("--follow", action="store_true", help="what looks like a correction is one")
     answers.add_argument("--retire", action="store_true", help="what looks like a correction is another sentence")
     chosen = parser.parse_args()
-    kinds, said = read(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}, list(find_said())
+    kinds, sentences = read(FILE.read_text(encoding="utf-8")), list(find_sentences())
     renamed = {old: new for file in chosen.renamed for old, new in json.loads(file.read_text(encoding="utf-8")).items()}
-    change = update(kinds, said, renamed, settled=chosen.retire)
+    change = update(kinds, sentences, renamed, settled=chosen.retire)
     if chosen.follow:
-        change = update(kinds, said, renamed | dict(change.alike))
-    FILE.write_text(write(change.kinds), encoding="utf-8")
-    RETIRED.write_text(write_retired(change.kinds), encoding="utf-8")
+        change = update(kinds, sentences, renamed | dict(change.alike))
+    FILE.write_text(format_registry(change.kinds), encoding="utf-8")
+    RETIRED.write_text(format_retired(change.kinds), encoding="utf-8")
     for old, new in change.refused:
         print(f"Not renamed, because the places differ or no code says the new text:\n  {old}\n  {new}")
     for old, new in change.alike:

@@ -103,6 +103,18 @@ def test_a_row_has_a_kind_and_facts():
     assert serialize(ngettext(*words, 2) % 2) == '{"kind": "tuning.row_longer_limit_cut", "values": 2, "number": 2}'
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"kind": broken', '{"kind": "nobody.says_it"}', '{"kind": ["not", "a text"]}', '{"kind":"Status","code":429}',
+        '{"kind": "endpoints.undeployed", "values": ["too", "many"]}',
+        '{"kind":' + 100_000 * "[",
+    ],
+)  # fmt: skip
+def test_what_cannot_be_rendered_is_shown_as_it_is(text):
+    assert render(text) == text
+
+
 @pytest.mark.parametrize("value", [0, ""])
 def test_an_empty_value_is_filled_in(value):
     sentence = gettext("Waiting for quota. %s") % value

@@ -48,6 +48,6 @@ def test_the_kind_that_the_code_says_comes_first() -> None:
 
 
 def test_kinds_are_short_and_like_no_notification() -> None:
-    names = kinds.registry().wordings.keys()
+    names = kinds.load_registry().wordings.keys()
     assert [name for name in names if not re.fullmatch(r"[a-z_]+\.[a-z0-9_]{2,60}", name)] == []
     assert names & set(Kind.values) == set()

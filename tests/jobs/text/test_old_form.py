@@ -4,7 +4,7 @@ import pytest
 from django.utils import translation
 
 from jobs.text.deferred import gettext, ngettext, render, serialize
-from jobs.text.kinds import Registry, Wording, registry
+from jobs.text.kinds import Registry, Wording, load_registry
 from jobs.text.old_form import upgrade
 
 CREATED = '{"sentence": "The job was created."}'
@@ -23,7 +23,7 @@ KNOWN = {
 
 @pytest.mark.parametrize(("old", "sentence"), KNOWN.items())
 def test_the_old_form_becomes_what_the_sentence_is_today(old: str, sentence: str) -> None:
-    assert upgrade(old, registry()) == serialize(sentence)
+    assert upgrade(old, load_registry()) == serialize(sentence)
     assert render(old) == sentence
     with translation.override("ko"):
         assert render(old) == render(serialize(sentence))
@@ -32,11 +32,11 @@ def test_the_old_form_becomes_what_the_sentence_is_today(old: str, sentence: str
 def test_it_is_found_however_deep() -> None:
     value = {"reason": CREATED, "steps": [[CREATED, 3, None], "100 %"]}
     job_created = serialize(gettext("The job was created."))
-    assert upgrade(value, registry()) == {"reason": job_created, "steps": [[job_created, 3, None], "100 %"]}
+    assert upgrade(value, load_registry()) == {"reason": job_created, "steps": [[job_created, 3, None], "100 %"]}
 
 
 def test_what_is_not_known_stays_and_can_be_read() -> None:
-    assert upgrade(UNKNOWN, registry()) == UNKNOWN
+    assert upgrade(UNKNOWN, load_registry()) == UNKNOWN
     assert render(UNKNOWN) == "Nobody says The job was created.."
     with translation.override("ko"):
         assert render(UNKNOWN) == f"Nobody says {translation.gettext('The job was created.')}."
@@ -50,7 +50,7 @@ def test_what_is_not_known_stays_and_can_be_read() -> None:
     ],
 )  # fmt: skip
 def test_anything_else_stays_the_same(text: str) -> None:
-    assert upgrade(text, registry()) == text
+    assert upgrade(text, load_registry()) == text
 
 
 def test_english_from_before_a_correction_is_known() -> None:
