@@ -21,7 +21,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 from django.utils.translation import gettext_noop
 
 from jobs.errors import NoRoom
-from jobs.text.deferred import gettext as _, joined
+from jobs.text.deferred import gettext as _, join
 
 MEGABYTE = 2**20
 # What uploads and trainings leave free, so that the database always has room: so much, of a small disk a twentieth.
@@ -180,11 +180,11 @@ class Disk(NamedTuple):
 
     def require_room(self, size: int) -> None:
         if self.is_read_only:
-            raise NoRoom(joined(Shortage.DISK_READ_ONLY.sentence, Shortage.DISK_READ_ONLY.remedy))
+            raise NoRoom(join(Shortage.DISK_READ_ONLY.sentence, Shortage.DISK_READ_ONLY.remedy))
         if self.free - size < min(RESERVE, self.total // RESERVE_SHARE):
             words = {"free": max(0, self.free // MEGABYTE)}
             text = _("The disk of the data directory is nearly full: %(free)d MB are left.") % words
-            raise NoRoom(joined(text, Shortage.DISK_FULL.remedy))
+            raise NoRoom(join(text, Shortage.DISK_FULL.remedy))
 
 
 class Seen:

@@ -2,7 +2,7 @@ from typing import Self
 
 from django.db import models
 
-from .fields.sentences import SentenceField
+from .fields.deferred_text import DeferredTextField
 
 
 class PublisherModelQuerySet(models.QuerySet["PublisherModel"]):
@@ -46,4 +46,4 @@ class CatalogueSync(models.Model):
 
     succeeded_at = models.DateTimeField(null=True, blank=True)
     failed_at = models.DateTimeField(null=True, blank=True)
-    error_message = SentenceField(blank=True)
+    error_message = DeferredTextField(blank=True)

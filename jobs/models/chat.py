@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from jobs.states import MESSAGE_CUT_OFF, MESSAGE_LIVE, MessageState
 
 from .endpoint import Endpoint
-from .fields.sentences import SentenceField
+from .fields.deferred_text import DeferredTextField
 
 LONGEST_ANSWER = 200_000
 # Of a turn, what a model is told and what that cost.
@@ -148,7 +148,7 @@ class Message(models.Model):
     usage = models.JSONField(default=dict)
     timings = models.JSONField(default=dict)
     finish_reason = models.CharField(max_length=40, blank=True)
-    error_message = SentenceField(blank=True)
+    error_message = DeferredTextField(blank=True)
     # As the gateway's errors have it; empty when nobody refused.
     error_code = models.CharField(max_length=40, blank=True)
     stop_requested_at = models.DateTimeField(null=True, blank=True)

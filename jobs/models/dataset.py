@@ -7,7 +7,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from .fields.sentences import SentencesField
+from .fields.deferred_text import DeferredJSONField
 
 ROW_LIMITS = tuple(2**power for power in range(9, 16))
 
@@ -86,9 +86,9 @@ class Dataset(models.Model):
     token_estimate = models.PositiveBigIntegerField(default=0)
     rows_over = models.JSONField(default=dict)
     stats = models.JSONField(default=dict)
-    problems = SentencesField(default=list)
+    problems = DeferredJSONField(default=list)
     preview = models.JSONField(default=list)
-    notes = SentencesField(default=list)
+    notes = DeferredJSONField(default=list)
     uploaded_uri = models.CharField(max_length=1024, blank=True)
     is_sample = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)

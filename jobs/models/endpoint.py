@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from jobs.states import ENDPOINT_TRANSIENT, EndpointState
 
-from .fields.sentences import SentenceField
+from .fields.deferred_text import DeferredTextField
 from .remote import RemoteQuerySet, RemoteResource
 from .tuning import EventLevel
 
@@ -107,7 +107,7 @@ class EndpointEvent(models.Model):
     id = models.BigAutoField(primary_key=True)
     endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="events")
     level = models.CharField(max_length=8, choices=EventLevel, default=EventLevel.INFO)
-    message = SentenceField()
+    message = DeferredTextField()
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

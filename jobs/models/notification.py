@@ -18,7 +18,7 @@ from jobs.states import ENDPOINT_TRANSIENT
 from . import notification_words as words
 from .deployed_model import DeployedModel
 from .endpoint import Endpoint
-from .fields.sentences import SentencesField
+from .fields.deferred_text import DeferredJSONField
 from .notification_words import Kind
 from .tuning import TuningJob
 
@@ -79,7 +79,7 @@ class Notification(models.Model):
     subject = models.CharField(max_length=16, choices=Subject)
     subject_id = models.UUIDField()
     end = models.CharField(max_length=64)
-    facts = SentencesField(default=dict, blank=True)
+    facts = DeferredJSONField(default=dict, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     read_at = models.DateTimeField(null=True, blank=True)
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from jobs.states import Phase
 
-from .fields.sentences import SentenceField
+from .fields.deferred_text import DeferredTextField
 
 FARTHEST, FARTHEST_POLLS = timedelta(minutes=20), 40
 # Steps that fail one after the other, until the row is only looked at now and then.
@@ -50,8 +50,8 @@ class RemoteResource(models.Model):
     strikes = models.PositiveIntegerField(default=0)
 
     error_code = models.CharField(max_length=40, blank=True)
-    error_message = SentenceField(blank=True)
-    notice = SentenceField(blank=True)
+    error_message = DeferredTextField(blank=True)
+    notice = DeferredTextField(blank=True)
 
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)

@@ -1,7 +1,7 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from .fields.sentences import SentenceField
+from .fields.deferred_text import DeferredTextField
 
 
 class ServiceState(models.TextChoices):
@@ -16,7 +16,7 @@ class ProbeResult(models.Model):
 
     name = models.CharField(max_length=40, primary_key=True)
     state = models.CharField(max_length=10, choices=ServiceState)
-    detail = SentenceField(blank=True)
+    detail = DeferredTextField(blank=True)
     facts = models.JSONField(default=dict)
     latency_ms = models.PositiveIntegerField(null=True)
     checked_at = models.DateTimeField()

@@ -6,7 +6,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
 from django.utils import timezone
 
-from .fields.sentences import SentenceField
+from .fields.deferred_text import DeferredTextField
 
 
 class StorageListingQuerySet(models.QuerySet["StorageListing"]):
@@ -29,7 +29,7 @@ class StorageListing(models.Model):
     folders = models.JSONField(default=list)
     objects_found = models.JSONField(default=list)
     next_token = models.CharField(max_length=1500, blank=True)
-    error = SentenceField(blank=True)
+    error = DeferredTextField(blank=True)
 
     objects = StorageListingQuerySet.as_manager()
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from jobs.states import TUNED, TUNING_TERMINAL, UNSENT, TuningState
 
 from .dataset import Dataset
-from .fields.sentences import SentenceField, SentencesField
+from .fields.deferred_text import DeferredJSONField, DeferredTextField
 from .remote import STRIKES_ALLOWED, PaidResource, RemoteQuerySet
 
 POINTS_SHOWN = 1000
@@ -76,7 +76,7 @@ class TuningDraft(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     data = models.JSONField(default=dict)
-    output_check = SentencesField(default=dict, blank=True)
+    output_check = DeferredJSONField(default=dict, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
     submitted_at = models.DateTimeField(null=True, blank=True)
@@ -282,7 +282,7 @@ class JobEvent(models.Model):
     id = models.BigAutoField(primary_key=True)
     job = models.ForeignKey(TuningJob, on_delete=models.CASCADE, related_name="events")
     level = models.CharField(max_length=8, choices=EventLevel, default=EventLevel.INFO)
-    message = SentenceField()
+    message = DeferredTextField()
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

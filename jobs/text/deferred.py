@@ -1,19 +1,25 @@
-"""Sentences that are kept, and read in the language of whoever reads them.
+"""Sentences that are stored as a kind and its facts, and read in the language of whoever reads them.
 
 What a worker writes into a row is read by a person in another language. So `gettext` here gives a text that remembers
-what it was made of; `kept` is the form of it for the database, and `told` makes the text again in the language that is
-active then. A text from elsewhere, such as an error of Vertex AI, stays as it is, also one that looks like a kept
-sentence: whoever answers must not choose what is filled in where.
+what it was made of; `serialize` is the form of it for the database, and `render` makes the text again in the language
+that is active then. A text from elsewhere, such as an error of Vertex AI, stays as it is, also one that looks like a
+stored sentence: whoever answers must not choose what is filled in where.
 """
 
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any, Self
 
 from django.utils import translation
 from django.utils.functional import Promise
 
-MARK = '{"sentence":'
+from . import kinds, old_form
+
+logger = logging.getLogger(__name__)
+
+MARK = '{"kind":'
+MARKS = (MARK, old_form.MARK)
 
 
 class Sentence(str):
@@ -27,7 +33,7 @@ class Sentence(str):
     values: Any
 
     def __new__(cls, source: str, values: Any = None, plural: str = "", number: int = 0) -> Self:
-        made = super().__new__(cls, _filled(source, values, plural, number))
+        made = super().__new__(cls, _fill(source, values, plural, number))
         made.source, made.values, made.plural, made.number = source, values, plural, number
         return made
 
@@ -39,7 +45,7 @@ class Sentence(str):
         return self
 
     def __mod__(self, values: Any) -> "Sentence":
-        return Sentence(self.source, _plain(values), self.plural, self.number)
+        return Sentence(self.source, _make_plain(values), self.plural, self.number)
 
 
 def gettext(text: str) -> str:
@@ -50,54 +56,77 @@ def ngettext(one: str, many: str, count: int) -> str:
     return Sentence(one, None, many, count)
 
 
-def joined(*parts: str) -> str:
-    return Sentence(" ".join(["%s"] * len(parts))) % parts
+def join(first: str, second: str) -> str:
+    return Sentence("%s %s") % (first, second)
 
 
-def kept(value: Any) -> Any:
-    """For the database: every sentence in it, however deep in lists and dicts, as a text that `told` understands."""
+def serialize(value: Any) -> Any:
+    """For the database: every sentence in it, however deep in lists and dicts, as a text that `render` understands."""
     if isinstance(value, Sentence):
-        parts = {"sentence": value.source, "values": value.values, "plural": value.plural, "number": value.number}
-        return json.dumps({name: kept(part) for name, part in parts.items() if part}, ensure_ascii=False)
-    if isinstance(value, str) and value.startswith(MARK):
-        return json.dumps({"sentence": "", "as_it_is": value}, ensure_ascii=False)
-    if isinstance(value, Mapping):
-        return {name: kept(part) for name, part in value.items()}
-    return [kept(part) for part in value] if isinstance(value, list | tuple) else value
-
-
-def told(value: Any) -> Any:
-    """What `kept` was given, its sentences in the active language."""
+        return _serialize_sentence(value)
     if isinstance(value, str):
-        return _read(value) if value.startswith(MARK) else value
+        return _dump({"kind": "", "as_it_is": value}) if value.startswith(MARKS) else value
     if isinstance(value, Mapping):
-        return {name: told(part) for name, part in value.items()}
-    return [told(part) for part in value] if isinstance(value, list) else value
+        return {name: serialize(part) for name, part in value.items()}
+    return [serialize(part) for part in value] if isinstance(value, list | tuple) else value
 
 
-def _read(text: str) -> str:
+def _serialize_sentence(sentence: Sentence) -> Any:
+    """A sentence without a kind stays the text that its writer read: it can be shown, though in that language only."""
+    kind = kinds.load_registry().find_kind(sentence.source, sentence.plural)
+    if kind is None:
+        logger.warning("This sentence has no kind, so it is stored in one language: %s", sentence.source)
+        return serialize(str.__str__(sentence))
+    stored = {"kind": kind}
+    if sentence.values is not None:
+        stored["values"] = serialize(sentence.values)
+    return _dump(stored | {"number": sentence.number} if sentence.plural else stored)
+
+
+def _dump(stored: Mapping[str, Any]) -> str:
+    return json.dumps(stored, ensure_ascii=False)
+
+
+def render(value: Any) -> Any:
+    """What `serialize` was given, its sentences in the active language and in the words of today."""
+    if isinstance(value, str):
+        return _render_text(value) if value.startswith(MARKS) else value
+    if isinstance(value, Mapping):
+        return {name: render(part) for name, part in value.items()}
+    return [render(part) for part in value] if isinstance(value, list) else value
+
+
+def _render_text(text: str) -> str:
     try:
-        parts = json.loads(text)
-        if "as_it_is" in parts:
-            return str(parts["as_it_is"])
-        values = told(parts.get("values"))
+        stored = json.loads(old_form.upgrade(text, kinds.load_registry()))
+        if "as_it_is" in stored:
+            return str(stored["as_it_is"])
+        values = render(stored.get("values"))
         values = tuple(values) if isinstance(values, list) else values
-        return Sentence(parts["sentence"], values, parts.get("plural", ""), parts.get("number", 0))
-    except (ValueError, TypeError, LookupError):
+        source, plural = _find_words(stored)
+        return Sentence(source, values, plural, stored.get("number", 0))
+    except (ValueError, TypeError, LookupError, RecursionError):
         return text
 
 
-def _filled(source: str, values: Any, plural: str, number: int) -> str:
+def _find_words(stored: Mapping[str, Any]) -> tuple[str, str]:
+    if old_form.KEY in stored:
+        return stored[old_form.KEY], stored.get("plural", "")
+    wording = kinds.load_registry().wordings[stored["kind"]]
+    return wording.text, wording.plural
+
+
+def _fill(source: str, values: Any, plural: str, number: int) -> str:
     text = translation.ngettext(source, plural, number) if plural else translation.gettext(source) if source else ""
     return text if values is None else text % values
 
 
-def _plain(values: Any) -> Any:
+def _make_plain(values: Any) -> Any:
     """As JSON can hold them: labels and errors become texts; those of this module stay what they are."""
     if isinstance(values, Mapping):
-        return {name: _plain(value) for name, value in values.items()}
+        return {name: _make_plain(value) for name, value in values.items()}
     if isinstance(values, list | tuple):
-        return tuple(_plain(value) for value in values)
+        return tuple(_make_plain(value) for value in values)
     if isinstance(values, Promise):
         with translation.override(None):
             source = str(values)

@@ -158,8 +158,8 @@ class Card:
         entry = ENTRIES[self.service.name]
         if self.service.facts.get("lacks") == "credentials":
             return replace(entry, remedy=CREDENTIALS_REMEDY, commands=CREDENTIALS_COMMANDS)
-        if settings.VERTEX_API_ENDPOINT and self.part.name in LOCAL_REMEDIES:
-            return replace(entry, remedy=LOCAL_REMEDIES[self.part.name], commands={ONE_MACHINE: UP})
+        if settings.VERTEX_API_ENDPOINT and self.service.name in LOCAL_REMEDIES:
+            return replace(entry, remedy=LOCAL_REMEDIES[self.service.name], commands={ONE_MACHINE: UP})
         return entry
 
     @property

@@ -24,7 +24,7 @@ from jobs.errors import SpendingLimitReached
 from jobs.models import DeployedModel, Endpoint, LeaseKind, SpendingLimits, SpendingReservation, TuningJob
 from jobs.services import audit
 from jobs.states import DeployedState, EndpointState, Phase
-from jobs.text.deferred import gettext as _, joined
+from jobs.text.deferred import gettext as _, join
 
 from . import estimates, machine_prices
 
@@ -211,12 +211,12 @@ def _why_not(found: SpendingLimits, user: User, usd: Usd) -> str:
     rows = SpendingReservation.objects.filter(day=day_of(timezone.now()))
     if found.person_usd is not None and (used := _use(rows.filter(user=user)).usd) + usd > found.person_usd:
         sentence = _("The estimate is $%(asked)s. You have used $%(used)s of your daily limit of $%(limit)s.")
-        return joined(sentence % _words(usd, used, found.person_usd), _remedy())
+        return join(sentence % _words(usd, used, found.person_usd), _remedy())
     if found.console_usd is not None and (used := _use(rows).usd) + usd > found.console_usd:
         sentence = _(
             "The estimate is $%(asked)s. Together, everyone has used $%(used)s of the daily limit of $%(limit)s."
         )
-        return joined(sentence % _words(usd, used, found.console_usd), _remedy())
+        return join(sentence % _words(usd, used, found.console_usd), _remedy())
     return ""
 
 

@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from jobs.errors import refuse_for
 from jobs.models import Dataset, TuningJob
-from jobs.text.deferred import gettext as _, joined, ngettext
+from jobs.text.deferred import gettext as _, join, ngettext
 
 from . import row_limits
 
@@ -31,7 +31,7 @@ def why_too_long(dataset: Dataset, tokens: int, model_title: str) -> str:
     """Why nothing of it could be learnt by a model that takes rows of so many tokens."""
     if not row_limits.no_row_fits(dataset, tokens):
         return ""
-    return joined(row_limits.long_rows(dataset, tokens, model_title), row_limits.remedy())
+    return join(row_limits.long_rows(dataset, tokens, model_title), row_limits.remedy())
 
 
 def why_not_validate_with(train: Dataset, validation: Dataset) -> str:

@@ -17,7 +17,7 @@ from django.conf import settings
 from jobs.models import DeployedModel, EventLevel, PublisherModel, TuningJob
 from jobs.services import installation
 from jobs.states import UNSENT, DeployedState, Phase, TuningState
-from jobs.text.deferred import gettext as _, joined
+from jobs.text.deferred import gettext as _, join
 from jobs.vertex.errors import (
     AlreadyExists,
     LicenceRequired,
@@ -140,7 +140,7 @@ class Submission(Generic[R]):
     def _licence(self, error: LicenceRequired) -> Outcome:
         if not self.row.accepts_licence or self.row.licence_sent_at:
             remedy = _("Accept the terms on the page of %(model)s in Model Garden, then start again.")
-            return self._fail(error.code, joined(str(error), remedy % {"model": self.creation.model}))
+            return self._fail(error.code, join(str(error), remedy % {"model": self.creation.model}))
         try:
             self.creation.accept_licence()
         except VertexError as refusal:

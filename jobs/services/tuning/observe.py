@@ -13,7 +13,7 @@ from jobs.models import EventLevel, Metric, TuningJob, thin_out
 from jobs.services.endpoints import endpoints
 from jobs.services.remote.row_claim import Claim, Event, Outcome, pause, poll_seconds
 from jobs.states import TUNING_LIVE, TUNING_TERMINAL, TUNING_TRANSITIONS, Phase, TuningState
-from jobs.text.deferred import gettext as _, joined, ngettext
+from jobs.text.deferred import gettext as _, join, ngettext
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, VertexError
 from jobs.vertex.port import Point, RemoteTuningJob
@@ -108,7 +108,7 @@ def _enter(claimed: Claim[TuningJob], state: str, remote: RemoteTuningJob, readi
     if state in (TuningState.FAILED, TuningState.EXPIRED):
         code = remote.error.code if remote.error else state
         message = remote.error.message if remote.error else _("Vertex AI gave no reason.")
-        sentence = joined(f"{message.rstrip('.')}.", remedy(code))
+        sentence = join(f"{message.rstrip('.')}.", remedy(code))
         reading.changes |= {"error_code": code, "error_message": sentence}
         reading.events.append((EventLevel.ERROR, sentence))
         return

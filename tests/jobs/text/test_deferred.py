@@ -8,7 +8,7 @@ from jobs.models import EventLevel, TuningJob
 from jobs.services.remote import row_claim
 from jobs.services.tuning import jobs
 from jobs.states import TuningState
-from jobs.text.deferred import Sentence, gettext, joined, kept, ngettext, told
+from jobs.text.deferred import Sentence, gettext, join, ngettext, render, serialize
 from jobs.vertex.errors import Unavailable
 from tests.support import factories
 
@@ -17,7 +17,7 @@ CREATED = "The job was created."
 
 def in_korean(value):
     with translation.override("ko"):
-        return told(json.loads(json.dumps(kept(value))))
+        return render(json.loads(json.dumps(serialize(value))))
 
 
 def korean(text, **values):
@@ -25,11 +25,11 @@ def korean(text, **values):
         return translation.gettext(text) % values if values else translation.gettext(text)
 
 
-def test_a_sentence_is_kept_in_no_language_and_told_in_the_readers():
+def test_a_sentence_is_stored_in_no_language_and_rendered_in_the_readers():
     with translation.override("ko"):
         sentence = gettext("%(model)s was not deployed: %(reason)s") % {"model": "Ahab", "reason": gettext(CREATED)}
         assert sentence == korean("%(model)s was not deployed: %(reason)s", model="Ahab", reason=korean(CREATED))
-    assert told(kept(sentence)) == "Ahab was not deployed: The job was created."
+    assert render(serialize(sentence)) == "Ahab was not deployed: The job was created."
     assert in_korean(sentence) == korean("%(model)s was not deployed: %(reason)s", model="Ahab", reason=korean(CREATED))
 
 
@@ -40,9 +40,9 @@ def test_numbers_choose_the_form(count):
         "%d rows were longer than the limit and were truncated.",
     )
     sentence = ngettext(*words, count) % count
-    assert (sentence, told(kept(sentence))) == (words[count > 1] % count,) * 2
+    assert (sentence, render(serialize(sentence))) == (words[count > 1] % count,) * 2
     with translation.override("ko"):
-        assert told(kept(sentence)) == translation.ngettext(*words, count) % count
+        assert render(serialize(sentence)) == translation.ngettext(*words, count) % count
 
 
 def test_an_error_hands_its_sentence_on():
@@ -52,25 +52,35 @@ def test_an_error_hands_its_sentence_on():
     assert text == korean("Waiting for quota. %s") % (korean("Vertex AI is not responding: %s") % "50 % lost")
 
 
-def test_parts_are_told_each_in_the_language():
-    sentence = joined("Out of memory, Google says.", gettext(CREATED))
+def test_parts_are_rendered_each_in_the_language():
+    sentence = join("Out of memory, Google says.", gettext(CREATED))
     assert sentence == f"Out of memory, Google says. {CREATED}"
     assert in_korean(sentence) == f"Out of memory, Google says. {korean(CREATED)}"
 
 
-def test_labels_are_told_in_the_language():
+def test_labels_are_rendered_in_the_language():
     sentence = gettext("%s was undeployed.") % TuningState.RUNNING.label
     assert in_korean(sentence) == korean("%s was undeployed.") % korean("Running")
 
 
 def test_what_is_no_sentence_stays_as_it_is():
-    value = {"a": ["100 %", '{"sentence": broken', '{"sentence": "%d rows", "values": "x"}', None, 4], "b": ""}
-    assert told(kept(value)) == value
+    texts = [
+        "100 %",
+        '{"kind": broken',
+        '{"kind": "tuning.job_created", "values": "x"}',
+        '{"sentence": "%d rows", "values": "x"}',
+    ]
+    value = {"a": [*texts, None, 4], "b": ""}
+    assert render(serialize(value)) == value
 
 
 @pytest.mark.parametrize(
     "text",
     [
+        '{"kind": "tuning.job_created"}',
+        '{"kind":"Status","apiVersion":"v1","message":"no quota"}',
+        '{"kind": ["not", "a text"]}',
+        '{"kind": "", "as_it_is": "somebody else"}',
         '{"sentence": "The job was created."}',
         '{"sentence": ["not", "a text"]}',
         '{"sentence": "%(wide)99999999999d", "values": {"wide": 1}}',
@@ -78,14 +88,54 @@ def test_what_is_no_sentence_stays_as_it_is():
     ],
 )
 def test_what_somebody_else_wrote_like_a_sentence_is_not_taken_for_one(text):
-    assert told(kept(text)) == text
-    assert told(kept(gettext("Vertex AI is not responding: %s") % text)).endswith(text)
+    assert render(serialize(text)) == text
+    assert render(serialize(gettext("Vertex AI is not responding: %s") % text)).endswith(text)
 
 
 def test_a_copy_is_the_same():
     sentence = ngettext("%d row", "%d rows", 2) % 2
     again = copy.deepcopy(sentence)
-    assert (type(again), again, kept(again)) == (Sentence, sentence, kept(sentence))
+    assert (type(again), again, serialize(again)) == (Sentence, sentence, serialize(sentence))
+
+
+def test_a_row_has_a_kind_and_facts():
+    assert serialize(gettext("%s was undeployed.") % TuningState.RUNNING.label) == (
+        '{"kind": "endpoints.undeployed", "values": "{\\"kind\\": \\"states.running\\"}"}'
+    )
+    words = ("%d row was longer than the limit and was cut.", "%d rows were longer than the limit and were cut.")
+    assert serialize(ngettext(*words, 2) % 2) == '{"kind": "tuning.row_longer_limit_cut", "values": 2, "number": 2}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"kind": broken', '{"kind": "nobody.says_it"}', '{"kind": ["not", "a text"]}', '{"kind":"Status","code":429}',
+        '{"kind": "endpoints.undeployed", "values": ["too", "many"]}',
+        '{"kind":' + 100_000 * "[",
+    ],
+)  # fmt: skip
+def test_what_cannot_be_rendered_is_shown_as_it_is(text):
+    assert render(text) == text
+
+
+@pytest.mark.parametrize("value", [0, ""])
+def test_an_empty_value_is_filled_in(value):
+    sentence = gettext("Waiting for quota. %s") % value
+    assert render(serialize(sentence)) == sentence
+    assert in_korean(sentence) == korean("Waiting for quota. %s") % str(sentence).removeprefix("Waiting for quota. ")
+
+
+def test_none_of_a_countable_thing():
+    words = ("%d row was longer than the limit and was cut.", "%d rows were longer than the limit and were cut.")
+    assert render(serialize(ngettext(*words, 0) % 0)) == words[1] % 0
+
+
+@pytest.mark.parametrize("text", ["This has no kind: %s", '{"kind": "tuning.job_created", "values": "%s"}'])
+def test_a_sentence_without_a_kind_stays_the_text_that_was_read(text, caplog):
+    with translation.override("ko"):
+        stored = serialize(gettext(text) % TuningState.RUNNING.label)
+    assert render(stored) == text % korean("Running")
+    assert text in caplog.text
 
 
 @pytest.mark.django_db
@@ -100,7 +150,7 @@ def test_rows_are_read_in_the_language_of_the_reader():
 
 
 @pytest.mark.django_db
-def test_events_of_the_services_are_kept_so():
+def test_events_of_the_services_are_stored_so():
     job = factories.job()
     jobs.request_cancel(job)
     with translation.override("ko"):
