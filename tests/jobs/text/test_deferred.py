@@ -102,7 +102,10 @@ def test_a_row_has_a_kind_and_facts():
     assert serialize(gettext("%s was undeployed.") % TuningState.RUNNING.label) == (
         '{"kind": "endpoints.undeployed", "values": "{\\"kind\\": \\"states.running\\"}"}'
     )
-    words = ("%d row was longer than the limit and was cut.", "%d rows were longer than the limit and were cut.")
+    words = (
+        "%d row was longer than the limit and was truncated.",
+        "%d rows were longer than the limit and were truncated.",
+    )
     assert serialize(ngettext(*words, 2) % 2) == '{"kind": "tuning.row_longer_limit_cut", "values": 2, "number": 2}'
 
 
@@ -126,7 +129,10 @@ def test_an_empty_value_is_filled_in(value):
 
 
 def test_none_of_a_countable_thing():
-    words = ("%d row was longer than the limit and was cut.", "%d rows were longer than the limit and were cut.")
+    words = (
+        "%d row was longer than the limit and was truncated.",
+        "%d rows were longer than the limit and were truncated.",
+    )
     assert render(serialize(ngettext(*words, 0) % 0)) == words[1] % 0
 
 
