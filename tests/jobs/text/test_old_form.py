@@ -10,7 +10,10 @@ from jobs.text.old_form import upgrade
 CREATED = '{"sentence": "The job was created."}'
 WAITING = '{"sentence": "Waiting for quota. %s", "values": "{\\"sentence\\": \\"The job was created.\\"}"}'
 ROWS = ("%d row was longer than the limit and was cut.", "%d rows were longer than the limit and were cut.")
-TODAY = ("%d row was longer than the limit and was truncated.", "%d rows were longer than the limit and were truncated.")
+TODAY = (
+    "%d row was longer than the limit and was truncated.",
+    "%d rows were longer than the limit and were truncated.",
+)
 CUT = json.dumps({"sentence": ROWS[0], "values": 2, "plural": ROWS[1], "number": 2})
 FOREIGN = '{"sentence": "", "as_it_is": "{\\"sentence\\": \\"The job was created.\\"}"}'
 UNKNOWN = '{"sentence": "Nobody says %(what)s.", "values": {"what": "{\\"sentence\\": \\"The job was created.\\"}"}}'
