@@ -70,4 +70,4 @@ def test_without_a_sign_in_there_is_no_navigation(client):
 def test_too_much_text_for_a_form_is_named(visitor, headers):
     response = visitor.post("/studio/chat/", {"text": "a" * 2_700_000}, headers=headers)
     assert (response.status_code, response.get("HX-Retarget")) == (413, "#banner" if headers else None)
-    assert "A form takes 2.5\xa0MB of text at most" in response.content.decode()
+    assert "A form can have at most 2.5\xa0MB of text" in response.content.decode()
