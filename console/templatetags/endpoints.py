@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from django import template
+from django.conf import settings
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.functional import Promise
@@ -63,7 +64,7 @@ def endpoint_status(endpoint: Endpoint) -> dict[str, object]:
 @register.filter
 def machine(model: DeployedModel) -> str | Promise:
     if not model.machine_type:
-        return _("Chosen by Vertex AI")
+        return _("This computer") if settings.VERTEX_API_ENDPOINT else _("Chosen by Vertex AI")
     if not model.accelerator_count:
         return model.machine_type
     return f"{model.machine_type}, {model.accelerator_count} × {model.accelerator_type.replace('_', ' ')}"
