@@ -112,6 +112,7 @@ def things():
 def address(chance, name, things):
     pattern = ROUTES[name].pattern
     kinds = {
+        "compare/base": "endpoint",
         "turns": "answer",
         "pictures": "picture",
         "columns/": "column",

@@ -1,9 +1,11 @@
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.utils.translation import gettext, gettext_lazy as _
+from django.utils.translation import gettext, gettext_lazy as _, pgettext_lazy
 
+from console.forms.fields import ask_for_licence
 from jobs.models import LeaseKind
 from jobs.models.endpoint import LONGEST_LEASE, MOST_REPLICAS
 
@@ -67,3 +69,26 @@ class LeaseForm(forms.Form):
         if "hours" in values and not values["hours"]:
             self.add_error("hours", _("Write after how many hours."))
         return values
+
+
+class ServeForm(LeaseForm):
+    """A model of the catalogue is deployed for something else that the person does. `key` is made with the page."""
+
+    key = forms.UUIDField(
+        widget=forms.HiddenInput,
+        error_messages=dict.fromkeys(("required", "invalid"), _("The form was incomplete. Open the page again.")),
+    )
+    machine = forms.ChoiceField(
+        label=_("Machine spec"),
+        error_messages=dict.fromkeys(
+            ("required", "invalid_choice"), _("This machine is not offered for this model. Choose one of the list.")
+        ),
+    )
+    accepts_licence = forms.BooleanField(label=pgettext_lazy("licence", "I accept the terms"))
+
+    def __init__(self, *args: Any, machines: Mapping[str, str], licence: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["machine"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = list(machines.items())
+        ask_for_licence(self, licence, gettext("Read and accept the terms; the model cannot be deployed without them."))
