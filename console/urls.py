@@ -15,7 +15,7 @@ from console.views.chat import (
     shared_links,
     tree,
 )
-from console.views.comparisons import columns, comparisons, votes
+from console.views.comparisons import base, columns, comparisons, votes
 from console.views.datasets import datasets, derive, rows
 from console.views.endpoints import actions as endpoint_actions, deployed_models, endpoints
 from console.views.settings import (
@@ -180,9 +180,11 @@ chat_urls = [
 
 compare_urls = [
     path("studio/compare/", comparisons.index, name="compare"),
-    path("studio/compare/base/", comparisons.base, name="compare-base"),
+    path("studio/compare/base/", base.compare, name="compare-base"),
+    path("studio/compare/base/<uuid:pk>/", base.deploy, name="compare-base-deploy"),
     path("studio/compare/<uuid:pk>/", comparisons.detail, name="compare-detail"),
     path("studio/compare/<uuid:pk>/send/", comparisons.send, name="compare-send"),
+    path("studio/compare/<uuid:pk>/waiting/", base.waiting, name="compare-waiting"),
     path("studio/compare/<uuid:pk>/draft/", comparisons.draft, name="compare-draft"),
     path("studio/compare/<uuid:pk>/stop/", comparisons.stop_all, name="compare-stop-all"),
     path("studio/compare/<uuid:pk>/blind/", comparisons.blind, name="compare-blind"),

@@ -43,6 +43,7 @@ ACTIONS: Mapping[str, Action] = {
     "tuning-deploy": Action("endpoint.deploy"),
     "model-deploy": Action("endpoint.deploy"),
     "model-deploy-weights": Action("endpoint.deploy"),
+    "compare-base-deploy": Action("endpoint.deploy"),
     "endpoint-again": Action("endpoint.deploy"),
     "endpoint-undeploy": Action("endpoint.undeploy", "endpoint"),
     "endpoint-delete": Action("endpoint.delete", "endpoint"),

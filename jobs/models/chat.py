@@ -57,7 +57,8 @@ class Conversation(models.Model):
     """`parameters`: temperature, top_p, max_tokens … as sent to chat/completions; absent means the server's default.
 
     Its messages form a tree: an edited question or another answer is a sibling. `head` is the leaf of the branch shown.
-    `draft` is what was typed and not sent yet. What was said before `sent_from` is not sent to the model any more.
+    `draft` is what was typed and not sent yet; `schema_text` is a JSON schema as it was typed, kept while answers have
+    another format. What was said before `sent_from` is not sent to the model any more.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -67,6 +68,7 @@ class Conversation(models.Model):
     system_instruction = models.TextField(blank=True)
     draft = models.TextField(blank=True)
     parameters = models.JSONField(default=dict)
+    schema_text = models.TextField(blank=True, default="")
     head = models.ForeignKey("Message", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     sent_from = models.ForeignKey("Message", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     pinned = models.BooleanField(default=False)

@@ -31,14 +31,14 @@ QUERY = [
     "epochs", "endpoint", "base_model", "action", "collection", "task", "modality", "tab", "sort", "after", "period",
     "table", "mode", "output_uri", "tuning_mode", "filter", "add", "job", "find", "all", "row", "prompt", "answer",
     "system", "question", "into", "uri", "page", "panel", "poll", "draft", "artifact_uri", "output_prefix", "name",
-    "since", "about", "unread",
+    "since", "about", "unread", "machine", "kind", "hours",
 ]  # fmt: skip
 READ_QUERIES = [
     "tuning-list", "tuning-log", "tuning-job", "tuning-new", "endpoint-list", "dataset-list", "model-garden", "chat",
     "chat-turn", "chat-code", "sign-in", "search", "tuned-models", "endpoint-detail",
     "tuning-export", "tuning-compare", "tuning-job-logs", "tuning-status", "dataset-detail", "dataset-rows",
     "dataset-versions", "settings", "settings-connection", "storage-browse", "storage-choose",
-    "notifications", "notifications-latest", "settings-notifications",
+    "notifications", "notifications-latest", "settings-notifications", "compare-base-deploy",
 ]  # fmt: skip
 FIELDS = [
     "key", "text", "endpoint", "system_instruction", "temperature", "top_p", "max_tokens", "theme", "language", "next",
@@ -112,6 +112,7 @@ def things():
 def address(chance, name, things):
     pattern = ROUTES[name].pattern
     kinds = {
+        "compare/base": "endpoint",
         "turns": "answer",
         "pictures": "picture",
         "columns/": "column",

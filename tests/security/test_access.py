@@ -204,6 +204,8 @@ ROUTES = {
     "chat-preset-delete": Route("conversation", POST),
     "compare-detail": Route("comparison"),
     "compare-export": Route("comparison", rest={"form": "json"}),
+    "compare-base-deploy": Route("endpoint", ALL),
+    "compare-waiting": Route("comparison"),
     "compare-send": Route("comparison", POST),
     "compare-draft": Route("comparison", POST),
     "compare-stop-all": Route("comparison", POST),

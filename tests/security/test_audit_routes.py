@@ -109,6 +109,12 @@ def tuned_and_base() -> Walk:
     return Walk(data={**key(), "endpoint": str(made.pk)})
 
 
+def tuned_alone() -> Walk:
+    factories.publisher_model()
+    made = factories.ready_endpoint(artifact_uri="gs://garden-local/ahoy", job=tuned())
+    return Walk([made.pk], {**key(), "machine": "local-cpu::0", "kind": "FIXED", "hours": "2"})
+
+
 def two_columns(count: int = 2) -> Any:
     comparison = factories.comparison()
     for place in range(count):
@@ -281,6 +287,7 @@ WALKS: dict[str, Callable[[], Walk]] = {
     "chat-picture-remove": lambda: on(factories.picture()),
     "compare": lambda: Walk(data={**key(), **two_endpoints()}),
     "compare-base": tuned_and_base,
+    "compare-base-deploy": tuned_alone,
     "compare-again": lambda: Walk([two_columns().pk], key()),
     "compare-send": lambda: on(two_columns(), **key(), text="Ahoy"),
     "compare-stop-all": lambda: on(two_columns()),

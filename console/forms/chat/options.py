@@ -1,6 +1,6 @@
 """What an answer is asked with. An empty field means: as the server does by itself."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import forms
@@ -34,8 +34,16 @@ def _number(name: str, step: str = "1", **more: Any) -> forms.FloatField | forms
 
 
 class OptionsForm(forms.Form):
-    """`takes`: the parameters that the endpoint's server takes; the others have no field."""
+    """`takes`: the parameters that the endpoint's server takes; the others have no field.
 
+    `is_typing`: it is sent by itself after each change. A schema that is not written yet is then no mistake: the format
+    stays as it was saved, and the form `awaits_schema`.
+    """
+
+    is_typing = False
+    awaits_schema = False
+    saved_format: Mapping[str, Any] | None = None
+    schema_text: str | None = None
     use_required_attribute = False
     system_instruction = MultilineField(
         label=_("System instructions"),
@@ -99,19 +107,28 @@ class OptionsForm(forms.Form):
             del self.fields["schema"]
 
     @classmethod
-    def of(cls, talk: Conversation, takes: Iterable[str], data: Any = None) -> "OptionsForm":
+    def of(
+        cls, talk: Conversation, takes: Iterable[str], data: Any = None, *, is_typing: bool = False
+    ) -> "OptionsForm":
         """With what is saved, or with what was typed."""
         wanted = talk.parameters.get("response_format") or {}
         initial = {name: talk.parameters[name] for name in PLAIN if name in talk.parameters}
         initial |= {
             "system_instruction": talk.system_instruction,
             "response_format": wanted.get("type", ""),
-            "schema": wanted.get("json_schema", {}).get("schema"),
+            "schema": wanted.get("json_schema", {}).get("schema") or talk.schema_text,
         }
-        return cls(data, initial=initial, takes=takes, changed=talk.parameters)
+        form = cls(data, initial=initial, takes=takes, changed=talk.parameters)
+        form.is_typing, form.saved_format = is_typing, wanted
+        return form
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = self.cleaned_data
+        self.schema_text = cleaned.get("schema")
+        is_empty = cleaned.get("response_format") == "json_schema" and self.schema_text == ""
+        self.awaits_schema = self.is_typing and is_empty
+        if self.awaits_schema:
+            return cleaned
         if cleaned.get("response_format") == "json_schema" and "schema" in cleaned:
             try:
                 cleaned["schema"] = read_schema(cleaned["schema"])
@@ -125,6 +142,8 @@ class OptionsForm(forms.Form):
         values = {name: self.cleaned_data[name] for name in PLAIN if name in self.fields}
         kept = {name: value for name, value in values.items() if value is not None and value != []}
         kind = self.cleaned_data.get("response_format")
+        if self.awaits_schema:
+            return kept | ({"response_format": dict(self.saved_format)} if self.saved_format else {})
         if kind == "json_schema":
             inner = {"name": SCHEMA_NAME, "schema": self.cleaned_data["schema"]}
             return kept | {"response_format": {"type": kind, "json_schema": inner}}

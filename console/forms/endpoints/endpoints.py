@@ -1,11 +1,12 @@
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.utils.translation import gettext, gettext_lazy as _
+from django.utils.translation import gettext, gettext_lazy as _, pgettext_lazy
 
-from console.forms.fields import lazy_text, report_problems
+from console.forms.fields import ask_for_licence, lazy_text, report_problems
 from jobs.models import LeaseKind
 from jobs.models.endpoint import LONGEST_LEASE, MAX_REPLICAS
 from jobs.services.endpoints.spec_rules import find_problems, hours_remedy, replicas_remedy
@@ -84,3 +85,26 @@ class LeaseForm(forms.Form):
         asked = {name: values[own] for name, own in names.items() if own in values}
         report_problems(self, (replace(one, field=names[one.field]) for one in find_problems(asked)))
         return values
+
+
+class ServeForm(LeaseForm):
+    """A model of the catalogue is deployed for something else that the person does. `key` is made with the page."""
+
+    key = forms.UUIDField(
+        widget=forms.HiddenInput,
+        error_messages=dict.fromkeys(("required", "invalid"), _("The form was incomplete. Open the page again.")),
+    )
+    machine = forms.ChoiceField(
+        label=_("Machine spec"),
+        error_messages=dict.fromkeys(
+            ("required", "invalid_choice"), _("This machine is not offered for this model. Choose one of the list.")
+        ),
+    )
+    accepts_licence = forms.BooleanField(label=pgettext_lazy("licence", "I accept the terms"))
+
+    def __init__(self, *args: Any, machines: Mapping[str, str], licence: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["machine"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = list(machines.items())
+        ask_for_licence(self, licence, gettext("Read and accept the terms; the model cannot be deployed without them."))

@@ -8,8 +8,6 @@ from django.utils.translation import gettext as _
 
 from jobs.services.costs import machine_prices
 
-LOCAL = "local-cpu"
-
 
 @dataclass(frozen=True)
 class MachineOption:
@@ -33,7 +31,7 @@ class MachineOption:
 
     @property
     def is_local(self) -> bool:
-        return self.machine_type == LOCAL
+        return self.machine_type == machine_prices.LOCAL
 
 
 def machine_options(specs: Iterable[Mapping[str, Any]]) -> list[MachineOption]:
@@ -48,7 +46,7 @@ def machine_key(spec: Mapping[str, Any]) -> str:
 
 def machine_label(spec: Mapping[str, Any]) -> str:
     """By type and accelerators: the titles of the deploy options are often all the same."""
-    machine = _("This computer (CPU only)") if spec["machine_type"] == LOCAL else spec["machine_type"]
+    machine = _("This computer (CPU only)") if spec["machine_type"] == machine_prices.LOCAL else spec["machine_type"]
     if not spec.get("accelerator_type"):
         return str(machine)
     accelerator = str(spec["accelerator_type"]).replace("_", " ")

@@ -17,7 +17,8 @@ from console.forms.catalogue import MODALITIES, PROVIDERS, TASKS
 from jobs.models import PublisherModel, TuningMode
 from jobs.services.catalogue import facts, policies
 
-from . import machines as on_machines
+from . import context_windows, family_words, machines as on_machines
+from .own_words import translated
 
 SIZE = re.compile(r"(\d+(?:\.\d+)?)([mb])(?![a-z])", re.IGNORECASE)
 STAGES: dict[str, str | Promise] = {
@@ -48,7 +49,7 @@ class Variant:
 
     @property
     def overview(self) -> str:
-        return str(self.model.data.get("overview", ""))
+        return translated(str(self.model.data.get("overview", "")))
 
     @property
     def summary(self) -> str:
@@ -66,9 +67,16 @@ class Variant:
 
     @property
     def deploy_reason(self) -> str:
-        if not self.model.can_deploy or not self.machines:
-            return _("Vertex AI doesn't offer deployment for this model.")
-        return ""
+        return policies.why_not_deploy(self.model)
+
+    @property
+    def why_no_answer(self) -> str:
+        """Why nobody can ask it anything while no endpoint of it is ready, and what to do."""
+        if self.deploy_reason:
+            return _(
+                "It cannot be tried out here: this Vertex AI offers no deployment of it, and no endpoint serves it."
+            )
+        return _("No endpoint of this model is ready. Deploy it first.")
 
     @property
     def can_tune(self) -> bool:
@@ -162,6 +170,10 @@ class Variant:
         count = self.context_tokens
         return f"{count // 1024}K" if count and count % 1024 == 0 else str(count)
 
+    @cached_property
+    def served(self) -> context_windows.Served | None:
+        return context_windows.served(self.model.data)
+
     @property
     def modalities(self) -> list[str]:
         """What it reads, in words; empty when the catalogue does not tell."""
@@ -192,7 +204,8 @@ class Variant:
 
     @cached_property
     def search_text(self) -> str:
-        return f"{self.name} {self.title} {self.provider} {self.overview}".casefold()
+        words = (self.name, self.title, self.provider, self.overview, self.model.data.get("overview", ""))
+        return " ".join(map(str, words)).casefold()
 
     @cached_property
     def values(self) -> Mapping[str, frozenset[str]]:
@@ -267,6 +280,14 @@ class Family:
     def best(self) -> Variant:
         """The first that can be tuned and deployed, else the first."""
         return max(self.variants, key=lambda variant: variant.can_tune + variant.can_deploy)
+
+    @property
+    def summary(self) -> str:
+        """Of all of its sizes; of the only one, what the catalogue says."""
+        if len(self.variants) == 1:
+            return self.variants[0].summary
+        sizes = [variant.parameters for variant in self.variants]
+        return family_words.of_sizes(sizes, [variant.model.data.get("modalities", ()) for variant in self.variants])
 
     def variant(self, version: str) -> Variant:
         return next((variant for variant in self.variants if variant.model.version == version), self.best)

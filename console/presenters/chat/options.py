@@ -15,3 +15,8 @@ def without_reset(data: QueryDict) -> QueryDict:
         if field != "system_instruction":
             kept.setlist(field, [])
     return kept
+
+
+def is_saved_by_hand(data: QueryDict) -> bool:
+    """And not because something was changed, reset or taken out."""
+    return "save" in data

@@ -18,6 +18,7 @@ from jobs.models import Comparison, Conversation, Dataset, Endpoint, Message, Ro
 from jobs.services.chat import images
 from jobs.services.comparisons import board as comparison_board, policies, rows as comparison_rows
 from jobs.services.comparisons.board import Board, Column
+from jobs.states import EndpointState
 
 LONGEST_VALUE = 24
 
@@ -31,6 +32,14 @@ class Shown:
     name: str
     settings: list[str]
     is_ready: bool
+
+    @property
+    def problem(self) -> str:
+        """Why its endpoint was not deployed."""
+        endpoint = self.column.talk.endpoint
+        if endpoint is None or endpoint.state != EndpointState.FAILED:
+            return ""
+        return str(endpoint.error_message) or _("The endpoint failed. Choose another one, or deploy the model again.")
 
 
 def visible_comparison(request: ConsoleRequest, pk: uuid.UUID) -> Comparison:
@@ -59,6 +68,7 @@ def page(request: ConsoleRequest, comparison: Comparison, status: int = 200, **f
     board = comparison_board.load(comparison)
     context = context_of(request, board) | {"form": empty_message(find_unsent(request, comparison.pk))} | forms
     if not board.round:
+        context |= {"awaited": [(endpoint, ()) for endpoint in board.awaited], "loads": True}
         context["endpoints"] = Endpoint.objects.visible_to(request.user).ready().with_model()
         context["may_add_column"] = not policies.why_not_add_column(len(board.columns), is_begun=False)
         context["may_remove_column"] = not policies.why_not_remove_column(len(board.columns), is_begun=False)
@@ -78,7 +88,7 @@ def context_of(request: ConsoleRequest, board: Board) -> dict[str, Any]:
         "board": board,
         "columns": columns,
         "winner": next((one for one in columns if board.vote and board.vote.winner_id == one.column.talk.pk), None),
-        "can_ask": any(one.is_ready for one in columns),
+        "can_ask": any(one.is_ready for one in columns) and not board.awaited,
         "taken": datasets_by_answer(request, board),
         "form": empty_message(),
         **image_facts(board),

@@ -47,7 +47,7 @@ class Shown:
 
     @property
     def price(self) -> machine_prices.Price | None:
-        return machine_prices.price(self.endpoint.model.machine_type) if self.endpoint.model.machine_type else None
+        return machine_prices.price(self.endpoint.model.machine_type)
 
     @property
     def live(self) -> list[DeployedModel]:
@@ -79,6 +79,8 @@ class Shown:
         """Where the price comes from, for its title."""
         if self.price is None:
             return _("The price of this machine is unknown. See Google's price list.")
+        if not self.price.usd_per_hour:
+            return _("No charge: it runs on this computer")
         words = {"region": self.price.region, "date": self.price.as_of}
         return _("Estimate: list price in %(region)s as of %(date)s for the minimum number of replicas.") % words
 

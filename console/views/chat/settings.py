@@ -1,7 +1,6 @@
 """What a conversation is asked with: its parameters, and presets of them."""
 
 import uuid
-from typing import Any
 
 from django.contrib import messages
 from django.db.models import QuerySet
@@ -11,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from console.forms.chat.options import OptionsForm, PresetForm
-from console.presenters.chat.options import SWAPPED, without_reset
+from console.presenters.chat.options import SWAPPED, is_saved_by_hand, without_reset
 from console.presenters.chat.turns import visible_conversation
 from console.web.http import ConsoleRequest, hx_redirect
 from jobs.errors import NotAllowedNow
@@ -25,12 +24,12 @@ from .conversations import page
 @require_POST
 def options(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     talk = visible_conversation(request, pk)
-    form = options_of(talk, without_reset(request.POST))
+    form = OptionsForm.of(talk, parameters_of(talk.endpoint), without_reset(request.POST), is_typing=is_typing(request))
     valid = form.is_valid()
     if valid:
-        instruction = form.cleaned_data["system_instruction"]
-        conversations.set_options(talk, system_instruction=instruction, parameters=form.parameters())
-        form = options_of(talk)
+        instruction, text = form.cleaned_data["system_instruction"], form.schema_text
+        conversations.set_options(talk, system_instruction=instruction, parameters=form.parameters(), schema_text=text)
+        form = form if form.awaits_schema else options_of(talk)
     if request.htmx:
         return fragment(request, talk, form, saved=valid)
     return hx_redirect(request, "chat-conversation", pk) if valid else page(request, talk, status=422, options=form)
@@ -48,8 +47,12 @@ def fragment(request: ConsoleRequest, talk: Conversation, form: OptionsForm, *, 
     return response
 
 
-def options_of(talk: Conversation, data: Any = None) -> OptionsForm:
-    return OptionsForm.of(talk, parameters_of(talk.endpoint), data)
+def options_of(talk: Conversation) -> OptionsForm:
+    return OptionsForm.of(talk, parameters_of(talk.endpoint))
+
+
+def is_typing(request: ConsoleRequest) -> bool:
+    return bool(request.htmx) and not is_saved_by_hand(request.POST)
 
 
 def presets_of(request: ConsoleRequest) -> "QuerySet[ChatPreset]":

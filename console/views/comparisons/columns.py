@@ -68,13 +68,15 @@ def options(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     comparisons.require_shown(column)
     if request.method != "POST":
         return options_form(request, column, options_of(column))
-    form = OptionsForm.of(column, parameters_of(column.endpoint), without_reset(request.POST))
+    stays = bool(request.htmx) and ("reset" in request.POST or "stop-remove" in request.POST)
+    form = OptionsForm.of(column, parameters_of(column.endpoint), without_reset(request.POST), is_typing=stays)
     if not form.is_valid():
         return options_form(request, column, form, status=422)
     instruction = form.cleaned_data["system_instruction"]
-    comparisons.set_options(column, system_instruction=instruction, parameters=form.parameters())
-    if request.htmx and ("reset" in request.POST or "stop-remove" in request.POST):
-        return options_form(request, column, options_of(column))
+    text = form.schema_text
+    comparisons.set_options(column, system_instruction=instruction, parameters=form.parameters(), schema_text=text)
+    if stays:
+        return options_form(request, column, form if form.awaits_schema else options_of(column))
     return hx_redirect(request, "compare-detail", column.comparison_id)
 
 
@@ -95,11 +97,17 @@ def options_form(request: ConsoleRequest, column: Conversation, form: OptionsFor
 
 @require_safe
 def answer(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    """`?live` asks whether the answer has ended, and is told nothing while it has not."""
+    """`?live` asks whether the answer has ended, and is told nothing while it has not. With the last one of a round
+    come all columns: none of them may still be waiting beside the words that all are complete."""
     message = visible_answer(request, pk)
     if message.is_live and "live" in request.GET:
         return HttpResponse(status=204)
-    context = context_of(request, board.load(comparison_of(message.conversation)))
+    there = board.load(comparison_of(message.conversation))
+    if "live" in request.GET and not there.is_live:
+        response = fragment(request, there.comparison)
+        response["HX-Retarget"], response["HX-Reswap"] = "#board", "outerMorph"
+        return response
+    context = context_of(request, there)
     rounds = [(one, each) for one in context["columns"] for each in one.column.rounds if each.answer.pk == pk]
     if not rounds:
         return HttpResponse(status=204)

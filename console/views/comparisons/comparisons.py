@@ -7,14 +7,13 @@ from typing import Any
 from django.contrib import messages
 from django.db.models import Count
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, render
-from django.urls import reverse
+from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from console.forms.chat.chat import MessageForm, TitleForm
-from console.forms.chat.compare import BaseForm, CompareForm
+from console.forms.chat.compare import CompareForm
 from console.presenters.chat.images import collect_images
 from console.presenters.chat.turns import key_of, save_draft
 from console.presenters.comparisons.columns import fragment, page, visible_comparison, with_errors
@@ -56,22 +55,6 @@ def first(request: ConsoleRequest, ready: list[Endpoint]) -> dict[str, Any]:
         right = next((each for each in ready if each.model.publisher_model == base_model), other)
         initial |= {"a": str(left.pk), "b": str(right.pk)}
     return initial
-
-
-@require_POST
-def base(request: ConsoleRequest) -> HttpResponse:
-    """A tuned model against its base model, in one click."""
-    form = BaseForm(request.POST)
-    if not form.is_valid():
-        raise NotAllowedNow(_("Reload the page and try again."))
-    mine = Endpoint.objects.visible_to(request.user).with_model()
-    tuned: Endpoint = get_object_or_404(mine, pk=form.cleaned_data["endpoint"])
-    if (other := comparisons.base_of(tuned)) is None:
-        words = {"model": tuned.model.base_model.rpartition("@")[2]}
-        messages.warning(request, _("No endpoint currently serves the base model %(model)s. Deploy it first.") % words)
-        return hx_redirect(request, f"{reverse('compare')}?endpoint={tuned.pk}")
-    made = comparisons.create(request.user, key=form.cleaned_data["key"], endpoints=[other, tuned])
-    return hx_redirect(request, "compare-detail", made.pk)
 
 
 @require_safe

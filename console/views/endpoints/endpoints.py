@@ -16,6 +16,7 @@ from console.presenters.endpoints.metrics import metrics
 from console.presenters.endpoints.samples import samples
 from console.presenters.endpoints.search import words_of
 from console.presenters.endpoints.served_models import list_served_models
+from console.presenters.endpoints.window import window_of
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs.models import Conversation, Endpoint
 from jobs.models.endpoint import EndpointQuerySet
@@ -119,6 +120,7 @@ def page_context(request: ConsoleRequest, endpoint: Endpoint) -> dict[str, Any]:
         "models": list_served_models(endpoint, seen.models),
         "why_not_add": changing or policies.why_no_room(endpoint),
         "why_not_change_models": changing,
+        "window": window_of(endpoint),
         "stages": stages(endpoint.model),
         "metrics": metrics(endpoint, chosen, as_table=as_table),
         "chats": Conversation.objects.filter(endpoint=endpoint).count(),

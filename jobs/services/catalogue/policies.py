@@ -14,6 +14,12 @@ def why_not_tune(model: PublisherModel) -> str:
     return ""
 
 
+def why_not_deploy(model: PublisherModel) -> str:
+    if not model.can_deploy or not model.data.get("machine_specs"):
+        return _("This Vertex AI does not offer deployment for it.")
+    return ""
+
+
 def licence_to_accept(model: PublisherModel) -> str:
     """Its name while Vertex AI has not said that it is accepted in this project, else nothing."""
     return "" if model.licence_acknowledged else str(model.data.get("licence", ""))

@@ -69,11 +69,15 @@ def forget_bare(now: datetime) -> None:
     rows.filter(messages=None).delete()
 
 
-def set_options(conversation: Conversation, *, system_instruction: str, parameters: dict[str, Any]) -> None:
-    """Raises InvalidValues for what no server takes."""
+def set_options(
+    conversation: Conversation, *, system_instruction: str, parameters: dict[str, Any], schema_text: str | None = None
+) -> None:
+    """Raises InvalidValues for what no server takes. `schema_text` is kept, right or wrong; None: as before."""
     spec.validate(system_instruction=system_instruction, parameters=parameters)
     conversation.system_instruction, conversation.parameters = system_instruction, parameters
-    conversation.save(update_fields=["system_instruction", "parameters", "updated_at"])
+    if schema_text is not None:
+        conversation.schema_text = schema_text.replace("\x00", "")[: spec.LONGEST_SCHEMA]
+    conversation.save(update_fields=["system_instruction", "parameters", "schema_text", "updated_at"])
 
 
 def keep_draft(conversation: Conversation, text: str, key: UUID) -> None:

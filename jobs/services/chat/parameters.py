@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from jobs.models import Endpoint, PublisherModel
+from jobs.services.catalogue import windows
 
 PARAMETERS = (
     "temperature", "top_p", "top_k", "max_tokens", "stop", "seed", "frequency_penalty", "presence_penalty",
@@ -12,7 +13,6 @@ PARAMETERS = (
 # vLLM on TPUs samples for all requests of a batch at once: no seed of their own, no penalties, no grammar.
 TPU_PARAMETERS = ("temperature", "top_p", "top_k", "max_tokens", "stop")
 _TPU = re.compile(r"ct\d")
-_CONTEXT = re.compile(r"\b(\d+)K context\b")
 
 
 def parameters_of(endpoint: Endpoint | None) -> tuple[str, ...]:
@@ -30,15 +30,4 @@ def context_window(endpoint: Endpoint | None) -> int | None:
     model = PublisherModel.objects.filter(name=endpoint.model.base_model).first() if endpoint else None
     if endpoint is None or model is None:
         return None
-    return _of_the_machine(model.data, endpoint) or model.data.get("context_tokens") or None
-
-
-def _of_the_machine(data: dict[str, Any], endpoint: Endpoint) -> int | None:
-    """The smallest of what its deploy options name, since one machine may come with several."""
-    windows, model = [], endpoint.model
-    for spec in data.get("machine_specs", ()):
-        chosen = spec.get("machine_type"), spec.get("accelerator_count")
-        found = _CONTEXT.search(spec.get("title") or "")
-        if found and (not model.machine_type or chosen == (model.machine_type, model.accelerator_count)):
-            windows.append(int(found[1]) * 1024)
-    return min(windows, default=None)
+    return windows.served(model.data, endpoint.model.machine_type, endpoint.model.accelerator_count)

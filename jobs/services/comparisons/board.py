@@ -1,11 +1,13 @@
 """A comparison as it is shown: its columns side by side, round by round, in the same few queries for any number."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from jobs.models import Comparison, Conversation, Message, Role, Vote, with_images
+from jobs.models import Comparison, Conversation, Endpoint, Message, Role, Vote, with_images
 from jobs.services.chat.tree import SHAPE, Shape, Tree
+from jobs.states import EndpointState
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,11 @@ class Board:
         return self.comparison.blind and not self.votes and self.round > 0
 
     @property
+    def awaited(self) -> list[Endpoint]:
+        found = {column.talk.endpoint.pk: column.talk.endpoint for column in self.columns if column.talk.endpoint}
+        return awaited(found.values(), is_begun=self.round > 0)
+
+    @property
     def is_live(self) -> bool:
         return any(column.is_live for column in self.columns)
 
@@ -93,12 +100,18 @@ class Board:
 
     @property
     def can_vote(self) -> bool:
-        return self.round > 0 and not self.is_live and any(column.has_answered for column in self.columns)
+        """Also while others still write: one that never ends must not keep the vote."""
+        return self.round > 0 and any(column.has_answered for column in self.columns)
 
     @property
     def failed_count(self) -> int:
         """How many columns of the latest round have no answer at all."""
         return sum(not (column.has_answered or column.is_live) for column in self.columns) if self.round else 0
+
+
+def awaited(endpoints: Iterable[Endpoint], *, is_begun: bool) -> list[Endpoint]:
+    """Being deployed: the first question waits for them, since it would fail in their columns."""
+    return [] if is_begun else [one for one in endpoints if one.state == EndpointState.DEPLOYING]
 
 
 def load(comparison: Comparison) -> Board:

@@ -21,6 +21,9 @@ from jobs.text.deferred import gettext as _
 
 from . import policies
 
+# Tokens of an answer, unless its column or the person's own defaults say otherwise.
+OUTPUT_LIMIT = 512
+
 
 def create(owner: User, *, key: UUID, endpoints: Sequence[Endpoint], blind: bool = False) -> Comparison:
     """`key` becomes its id, so that a form sent twice is one comparison."""
@@ -30,16 +33,9 @@ def create(owner: User, *, key: UUID, endpoints: Sequence[Endpoint], blind: bool
         if row.owner_id != owner.pk:
             raise NotAllowedNow(_("Reload the page and try again."))
         for place, endpoint in enumerate(endpoints if is_new else ()):
-            conversations.start(owner, endpoint=endpoint, comparison=row, column=place)
+            _start_column(row, endpoint, place)
         audit.record("comparison.create", row)
     return row
-
-
-def base_of(endpoint: Endpoint) -> Endpoint | None:
-    """A ready endpoint of the same person that serves the model which this one's was tuned from."""
-    base = endpoint.model.base_model
-    ready = Endpoint.objects.visible_to(endpoint.owner).ready().exclude(pk=endpoint.pk)
-    return ready.filter(main_model__publisher_model=base).first() if base else None
 
 
 def again(comparison: Comparison, *, key: UUID) -> Comparison:
@@ -52,7 +48,7 @@ def again(comparison: Comparison, *, key: UUID) -> Comparison:
         for old in comparison.columns.order_by("column") if is_new else ():
             Conversation.objects.create(
                 owner_id=old.owner_id, endpoint_id=old.endpoint_id, comparison=row, column=old.column,
-                system_instruction=old.system_instruction, parameters=old.parameters,
+                system_instruction=old.system_instruction, parameters=old.parameters, schema_text=old.schema_text,
             )  # fmt: skip
         audit.record("comparison.create", row)
     return row
@@ -63,7 +59,15 @@ def add_column(comparison: Comparison, endpoint: Endpoint) -> None:
         columns = _lock(comparison)
         policies.check_can_add_column(len(columns), _is_begun(columns))
         place = max((column.column for column in columns), default=-1) + 1
-        conversations.start(comparison.owner, endpoint=endpoint, comparison=comparison, column=place)
+        _start_column(comparison, endpoint, place)
+
+
+def _start_column(comparison: Comparison, endpoint: Endpoint, place: int) -> None:
+    """Its answers have an end: a base model goes on writing as long as it may, and the others would wait for it."""
+    talk = conversations.start(comparison.owner, endpoint=endpoint, comparison=comparison, column=place)
+    if "max_tokens" not in talk.parameters:
+        limit = {"max_tokens": OUTPUT_LIMIT}
+        conversations.set_options(talk, system_instruction=talk.system_instruction, parameters=talk.parameters | limit)
 
 
 def remove_column(column: Conversation) -> None:
@@ -79,11 +83,12 @@ def choose_endpoint(column: Conversation, endpoint: Endpoint) -> None:
         conversations.choose_endpoint(column, endpoint)
 
 
-def set_options(column: Conversation, *, system_instruction: str, parameters: dict[str, Any]) -> None:
+def set_options(column: Conversation, **options: Any) -> None:
+    """As those of a conversation."""
     with transaction.atomic():
         _lock(_comparison_of(column))
         require_shown(column)
-        conversations.set_options(column, system_instruction=system_instruction, parameters=parameters)
+        conversations.set_options(column, **options)
 
 
 def set_blind(comparison: Comparison, blind: bool) -> None:
@@ -139,9 +144,10 @@ def _append_turns(
 ) -> list[Message]:
     if Message.objects.filter(conversation__in=columns).live().exists():
         raise NotAllowedNow(_("A model is still answering. Wait until it's done, or stop it."))
-    if comparison.blind and not _is_begun(columns):
+    is_begun, endpoints = _is_begun(columns), _lock_endpoints(columns)
+    policies.check_can_begin(endpoints.values(), is_begun)
+    if comparison.blind and not is_begun:
         _shuffle(columns)
-    endpoints = _lock_endpoints(columns)
     ready = [endpoint for endpoint in endpoints.values() if not _problem(endpoint)]
     if not ready:
         raise NotAllowedNow(_("None of these endpoints is ready. Check them, or start another comparison."))

@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from jobs.errors import refuse_for
-from jobs.models import Endpoint, Message
+from jobs.models import Endpoint, Message, PublisherModel
+from jobs.services.catalogue import policies as catalogue_policies
 from jobs.states import EndpointState
 from jobs.text.deferred import gettext as _
 
-from .board import Board
+from .board import Board, awaited
 
 MIN_COLUMNS, MAX_COLUMNS = 2, 4
 
@@ -79,8 +80,33 @@ def why_not_ask(endpoint: Endpoint | None) -> str:
     return _("The endpoint %(name)s is %(state)s. Retry when it is ready.") % words
 
 
+def why_not_begin(endpoints: Iterable[Endpoint], is_begun: bool) -> str:
+    waiting = awaited(endpoints, is_begun=is_begun)
+    names = {"name": waiting[0].display_name} if waiting else {}
+    return _("The endpoint %(name)s is being deployed. Ask when it is ready.") % names if waiting else ""
+
+
+def check_can_begin(endpoints: Iterable[Endpoint], is_begun: bool) -> None:
+    refuse_for(why_not_begin(endpoints, is_begun))
+
+
+def why_not_deploy_base(tuned: Endpoint, model: PublisherModel | None) -> str:
+    """To compare with it. `model`: the one that it was tuned from, as the catalogue has it."""
+    served = tuned.model
+    if served.publisher_model or not served.base_model:
+        return _("This endpoint serves no tuned model whose base model is known. Compare it with another endpoint.")
+    if model is None:
+        words = {"model": served.base_model.rpartition("@")[2]}
+        return _("The catalogue does not have the base model %(model)s. Compare with another endpoint.") % words
+    return why_not_ask(tuned) or catalogue_policies.why_not_deploy(model)
+
+
+def check_can_deploy_base(tuned: Endpoint, model: PublisherModel | None) -> None:
+    refuse_for(why_not_deploy_base(tuned, model))
+
+
 def why_not_vote(board: Board) -> str:
-    return "" if board.can_vote else _("You can vote after every model has finished its answer.")
+    return "" if board.can_vote else _("You can vote after a model has finished its answer.")
 
 
 def check_can_vote(board: Board) -> None:
@@ -92,6 +118,8 @@ def why_not_vote_for(board: Board, winner: UUID | None) -> str:
     has shown which model is which."""
     if reason := why_not_vote(board):
         return reason
+    if winner is None and board.is_live:
+        return _("A model is still answering. Wait for its end or stop it, then say that none is better.")
     if winner and not any(column.talk.pk == winner and column.has_answered for column in board.columns):
         return _("This model gave no answer.")
     if board.comparison.blind and board.vote and board.vote.winner_id != winner:

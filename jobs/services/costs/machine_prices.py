@@ -7,10 +7,13 @@ from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
+from django.conf import settings
+
 from jobs.models import DeployedModel
 
 PRICES = Path(__file__).with_name("machine_prices.toml")
 REGION = "us-central1"
+LOCAL = "local-cpu"
 
 
 @dataclass(frozen=True)
@@ -23,9 +26,14 @@ class Price:
     as_of: str
 
 
-@cache
 def price(machine_type: str) -> Price | None:
-    """None: no price is known, which is not the same as free. The local Vertex AI's machine costs 0."""
+    """None: no price is known, which is not the same as free. The local Vertex AI's machine costs 0, and it is the one
+    that serves where no machine was chosen; of the ones that Google's Vertex AI chooses no price is known."""
+    return _listed(machine_type or (LOCAL if settings.VERTEX_API_ENDPOINT else ""))
+
+
+@cache
+def _listed(machine_type: str) -> Price | None:
     table = tomllib.loads(PRICES.read_text(encoding="utf-8"))[REGION]
     found = table["usd_per_hour"].get(machine_type)
     return None if found is None else Price(Decimal(found), REGION, table["source"], str(table["as_of"]))
@@ -35,7 +43,7 @@ def usd_per_hour(models: Iterable[DeployedModel]) -> Decimal | None:
     """Of the replicas that always run, of all these models; None when one of the prices is not known."""
     total = Decimal(0)
     for model in models:
-        known = price(model.machine_type) if model.machine_type else None
+        known = price(model.machine_type)
         if known is None:
             return None
         total += known.usd_per_hour * model.min_replicas

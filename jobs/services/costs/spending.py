@@ -147,7 +147,7 @@ def deployment_usd(machine_type: str, replicas: int, hours: int | Decimal | None
     """`hours` None: until somebody undeploys it. Without a machine type Vertex AI chooses, and the price is unknown."""
     if settings.VERTEX_API_ENDPOINT:
         return FREE
-    known = machine_prices.price(machine_type) if machine_type else None
+    known = machine_prices.price(machine_type)
     return (
         None
         if known is None

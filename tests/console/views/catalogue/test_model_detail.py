@@ -56,6 +56,20 @@ def test_a_variant_that_is_not_offered_says_why(signed_in, model):
     assert "deploy-panel" not in content
 
 
+@pytest.mark.parametrize("query", ["", "&action=code&tab=openai", "&action=code&tab=curl"])
+def test_what_is_not_deployed_here_is_nowhere_said_to_be_deployed_first(signed_in, query):
+    factories.publisher_model(can_deploy=False)
+    content = signed_in.get(f"{URL}?variant=gemma-3-270m{query}").content.decode()
+    assert [words for words in ("Deploy it first", "Deploy it, then put its id") if words in content] == []
+    assert content.count("It cannot be tried out here: this Vertex AI offers no deployment of it") == 2
+    assert 'href="/model-garden/?feature=deploy"' in content
+
+
+def test_what_can_be_deployed_is_deployed_first(signed_in, model):
+    content = signed_in.get(f"{URL}?variant=gemma-3-270m").content.decode()
+    assert (content.count("Deploy it first"), "cannot be tried out" in content) == (3, False)
+
+
 def test_a_pretrained_model_says_that_it_completes_text(signed_in, model):
     assert "A pretrained model" in signed_in.get(URL).content.decode()
 
@@ -284,3 +298,36 @@ def test_the_number_of_queries_does_not_grow(signed_in, model, owner, django_ass
         factories.ready_endpoint(owner=owner)
         with django_assert_num_queries(count):
             signed_in.get(f"{URL}{query}")
+
+
+def sized(title="8K context", **more):
+    machine = {"machine_type": "local-cpu", "accelerator_type": "", "accelerator_count": 0, "title": title}
+    return {"data": {"context_tokens": 32768, "machine_specs": [machine], "overview": "x"} | more}
+
+
+@pytest.mark.parametrize(
+    ("server", "why"),
+    [
+        ("http://127.0.0.1:1", "An endpoint here reads 8,192 tokens: more would take too much of this computer"),
+        ("", "An endpoint reads 8,192 tokens: Vertex AI offers the deployment with this limit."),
+    ],
+)
+def test_the_page_says_how_much_an_endpoint_reads_and_why_that_is_less(signed_in, settings, server, why):
+    settings.VERTEX_API_ENDPOINT = server
+    factories.publisher_model(**sized())
+    content = signed_in.get(URL).content.decode()
+    assert ("32,768 tokens" in content, why in content, ">8K on an endpoint<" in content) == (True, True, True)
+
+
+@pytest.mark.parametrize("title", ["", "32K context", "128K context"])
+def test_where_an_endpoint_reads_as_much_nothing_more_is_said(signed_in, title):
+    factories.publisher_model(**sized(title))
+    content = signed_in.get(URL).content.decode()
+    assert ("32,768 tokens" in content, "An endpoint" in content, "on an endpoint" in content) == (True, False, False)
+
+
+def test_where_it_depends_on_the_machine_both_ends_are_told(signed_in):
+    specs = [{**CLOUD, "title": "8K context"}, {**CLOUD, "accelerator_count": 4, "title": "16K context"}]
+    factories.publisher_model(**sized(machine_specs=specs))
+    content = signed_in.get(URL).content.decode()
+    assert "An endpoint reads 8,192 to 16,384 tokens, depending on its machine." in content

@@ -172,3 +172,33 @@ def test_the_folded_instructions_show_how_they_begin(visitor):
     text = words(save(visitor, talk, system_instruction="Answer like a <pirate>."))
     line = '<hx-partial hx-target="#system-line" hx-swap="innerHTML"><span>Answer like a &lt;pirate&gt;.'
     assert (line in text, "Answer like a &lt;pirate&gt;." in words(visitor.get(url(talk)))) == (True, True)
+
+
+def test_choosing_json_by_schema_complains_about_nothing_before_something_is_typed(visitor):
+    talk = factories.conversation(parameters={"seed": 7})
+    response = save(visitor, talk, seed="8", response_format="json_schema", schema="")
+    text = words(response)
+    assert (response.status_code, "Write a schema" in text, "once a schema is written" in text) == (200, False, True)
+    assert ('value="json_schema" selected' in text, ">Saved<" in text, talk.parameters) == (True, False, {"seed": 8})
+    response = save(visitor, talk, response_format="json_schema", schema="", save="1")
+    assert (response.status_code, "Write a schema, or choose another output format." in words(response)) == (422, True)
+
+
+def test_an_emptied_schema_leaves_the_saved_one_until_there_is_another(visitor):
+    talk = factories.conversation()
+    save(visitor, talk, response_format="json_schema", schema='{"type":"object"}')
+    before = talk.parameters
+    save(visitor, talk, response_format="json_schema", schema="")
+    assert talk.parameters == before
+
+
+@pytest.mark.parametrize("schema", ['{"type": "object"}', '{"type": "obj'])
+def test_another_format_keeps_the_schema_and_a_reset_empties_it(visitor, schema):
+    talk = factories.conversation()
+    save(visitor, talk, response_format="json_schema", schema=schema)
+    response = save(visitor, talk, response_format="json_object", schema=schema)
+    kept = schema.replace('"', "&quot;")
+    assert talk.parameters == {"response_format": {"type": "json_object"}}
+    assert [f"{kept}</textarea>" in words(page) for page in (response, visitor.get(url(talk)))] == [True, True]
+    response = save(visitor, talk, response_format="json_object", schema=schema, reset="response_format")
+    assert (kept in words(response), talk.schema_text, talk.parameters) == (False, "", {})

@@ -4,6 +4,7 @@ import uuid
 import pytest
 
 from jobs.models import Comparison, Conversation, Dataset, DeployedModel, Endpoint, Message, Vote
+from jobs.services.accounts import preferences
 from jobs.services.comparisons import comparisons
 from tests.console.views.chat.test_conversations import HTMX, words
 from tests.support import factories
@@ -103,12 +104,6 @@ def test_base_against_tuned_is_one_click(visitor):
     assert Comparison.objects.count() == 3
 
 
-def test_without_the_base_model_it_says_what_is_missing(visitor):
-    tuned = factories.ready_endpoint(job=factories.job(), artifact_uri="gs://bucket/final")
-    response = visitor.post("/studio/compare/base/", {"key": uuid.uuid4(), "endpoint": tuned.pk}, follow=True)
-    assert "No endpoint currently serves the base model gemma-3-270m" in words(response)
-
-
 def test_a_base_models_endpoint_leads_to_the_choice(visitor):
     base = factories.ready_endpoint()
     assert f'href="/studio/compare/?endpoint={base.pk}"' in words(visitor.get(f"/endpoints/{base.pk}/"))
@@ -204,7 +199,7 @@ def test_a_live_answer_is_asked_for_until_it_has_ended(visitor):
     send(visitor, comparison)
     answer = Message.objects.filter(role="assistant").first()
     assert visitor.get(f"{answer_url(answer)}?live", **HTMX).status_code == 204
-    Message.objects.filter(role="assistant").update(state="COMPLETE", content="Arr", html="<p>Arr</p>")
+    Message.objects.filter(pk=answer.pk).update(state="COMPLETE", content="Arr", html="<p>Arr</p>")
     text = words(visitor.get(f"{answer_url(answer)}?live", **HTMX))
     assert ("<p>Arr</p>" in text, 'hx-target="#vote"' in text, "A is best" in text) == (True, True, True)
 
@@ -536,3 +531,78 @@ def test_a_comparison_is_taken_along_once_its_names_are_shown(visitor):
     assert files["json"]["Content-Disposition"] == 'attachment; filename="ahoy.json"'
     assert files["json"].json()["schema"] == "garden-console/comparison"
     assert "Export as Markdown" in words(visitor.get(url(comparison)))
+
+
+def test_another_format_keeps_the_schema_of_a_column(visitor):
+    left = started().columns.first()
+    visitor.post(column_url(left, "options/"), {"response_format": "json_schema", "schema": '{"type": "object"}'})
+    visitor.post(column_url(left, "options/"), {"response_format": "", "schema": '{"type": "object"}'})
+    text = words(visitor.get(column_url(left, "options/")))
+    left.refresh_from_db()
+    assert ("response_format" in left.parameters, "{&quot;type&quot;: &quot;object&quot;}</textarea>" in text) == (
+        False,
+        True,
+    )
+
+
+def test_each_column_starts_with_a_limit_that_is_shown_and_can_be_changed(visitor):
+    comparison = started()
+    left, right = comparison.columns.order_by("column")
+    assert [left.parameters, right.parameters] == [{"max_tokens": 512}] * 2
+    text = words(visitor.get(url(comparison)))
+    assert (text.count("Output token limit 512"), "starts with an output token limit" in text) == (2, True)
+    visitor.post(column_url(left, "options/"), {"max_tokens": "2000"})
+    visitor.post(column_url(right, "options/"), {"max_tokens": ""})
+    send(visitor, comparison)
+    answers = Message.objects.filter(role="assistant").order_by("conversation__column")
+    assert [answer.parameters for answer in answers] == [{"max_tokens": 2000}, {}]
+
+
+def test_the_persons_own_limit_goes_before_that_of_comparisons(visitor, owner):
+    preferences.save_defaults(owner, chat={"max_tokens": 64})
+    assert started().columns.first().parameters == {"max_tokens": 64}
+
+
+def one_ended(comparison):
+    """The left column has answered, the right one goes on and on."""
+    comparisons.send(comparison, key=uuid.uuid4(), text="Ahoy")
+    left, right = comparison.columns.order_by("column")
+    Message.objects.filter(pk=left.head_id).update(state="COMPLETE", content="Arr", html="<p>Arr</p>")
+    Message.objects.filter(pk=right.head_id).update(state="STREAMING", content="Arr arr")
+    return left, right
+
+
+@pytest.mark.parametrize("blind", [False, True])
+def test_an_answer_without_an_end_does_not_keep_the_vote(visitor, blind):
+    comparison = started(blind=blind)
+    left, right = one_ended(comparison)
+    text = words(visitor.get(url(comparison)))
+    assert ("Other models are still answering." in text, "None is better" in text) == (True, False)
+    assert ("A is best" in text, "B is best" in text, answer_url(right.head, "stop/") in text) == (True, False, True)
+    refused = [vote(visitor, comparison, winner, **HTMX).status_code for winner in (right, None)]
+    assert (refused, vote(visitor, comparison, left, **HTMX).status_code) == ([409, 409], 200)
+    assert "A was best" in words(visitor.get(url(comparison)))
+
+
+def test_the_last_answer_brings_all_columns_so_that_none_is_waiting_beside_the_end(visitor):
+    comparison = started()
+    left, right = one_ended(comparison)
+    assert visitor.get(f"{answer_url(right.head)}?live", **HTMX).status_code == 204
+    one = visitor.get(f"{answer_url(left.head)}?live", **HTMX)
+    assert ("HX-Retarget" in one, f'id="live-{right.head_id}"' in words(one)) == (False, False)
+    visitor.post(url(comparison, "stop/"), **HTMX)
+    Message.objects.filter(pk=right.head_id).update(state="STOPPED")
+    last = visitor.get(f"{answer_url(right.head)}?live", **HTMX)
+    text = words(last)
+    assert (last["HX-Retarget"], last["HX-Reswap"]) == ("#board", "outerMorph")
+    assert ("All answers are complete" in text, "Generating…" in text) == (True, False)
+    assert [text.count(f'id="turn-{talk.head_id}"') for talk in (left, right)] == [1, 1]
+
+
+def test_an_answer_that_has_ended_is_another_element_which_a_morph_puts_in_its_place(visitor):
+    """A morph leaves the element alone that is being written into, by its id."""
+    comparison = started()
+    left, right = one_ended(comparison)
+    text = words(visitor.get(url(comparison), **HTMX))
+    for talk, id_ in ((left, "turn"), (right, "live")):
+        assert re.findall(rf'<article class="turn model" id="(\w+)-{talk.head_id}"', text) == [id_]

@@ -246,7 +246,6 @@ def test_an_endpoint_that_costs_for_nothing_is_marked(visitor, machine, asked, s
     [
         ({"machine_type": "g2-standard-12", "min_replicas": 2, "max_replicas": 2}, "$2.30"),
         ({"machine_type": "unheard-of"}, "Unknown"),
-        ({"machine_type": ""}, "Unknown"),
         ({"machine_type": "local-cpu"}, "No cost"),
         ({"machine_type": "g2-standard-12", "state": "UNDEPLOYED"}, "–"),
     ],
@@ -256,11 +255,41 @@ def test_what_an_hour_costs(visitor, values, shown):
     assert re.findall(r"Cost per hour</dt><dd><span[^>]*>([^<]+)", text) == [shown]
 
 
+@pytest.mark.parametrize(
+    ("server", "hour", "so_far", "warning", "machine"),
+    [
+        ("http://127.0.0.1:1", "No cost", "$0.00", "", "This computer"),
+        ("", "Unknown", "Unknown: no price is known for this machine", "May cost while idle", "Chosen by Vertex AI"),
+    ],
+)
+def test_weights_without_a_chosen_machine_are_free_on_this_computer_alone(
+    visitor, settings, server, hour, so_far, warning, machine
+):
+    settings.VERTEX_API_ENDPOINT = server
+    began = timezone.now() - timedelta(days=3)
+    endpoint = factories.ready_endpoint(machine_type="", base_model="", artifact_uri="gs://b/w", started_at=began)
+    text = tight(words(visitor.get(url(endpoint))))
+    assert re.findall(r"Cost an hour</dt><dd><span[^>]*>([^<]+)", text) == [hour]
+    assert re.findall(r"Cost so far</dt><dd>([^<]+)", text) == [so_far]
+    assert (machine in text, "costs money" in text and not warning) == (True, False)
+    row = words(visitor.get(url(endpoint, "row/"), **HTMX))
+    assert re.findall(r'<span class="badge warn">([^<]+)', row) == [warning] * bool(warning)
+
+
 def test_what_it_has_cost_so_far_is_an_estimate(visitor):
     began = timezone.now() - timedelta(hours=10)
     over = {"state": "UNDEPLOYED", "started_at": began, "ended_at": began + timedelta(hours=2)}
     text = words(visitor.get(url(factories.ready_endpoint(machine_type="g2-standard-12", **over))))
     assert "Cost so far</dt><dd>$2.30<span" in tight(text)
+
+
+@pytest.mark.parametrize(("title", "tokens", "why"), [("8K context", "8,192", True), ("", "32,768", False)])
+def test_an_endpoint_says_how_much_it_reads_and_why_that_is_less(visitor, title, tokens, why):
+    machine = {"machine_type": "local-cpu", "accelerator_type": "", "accelerator_count": 0, "title": title}
+    factories.publisher_model(data={"context_tokens": 32768, "machine_specs": [machine]})
+    text = words(visitor.get(url(factories.ready_endpoint(machine_type="local-cpu"))))
+    assert re.findall(r"Context</dt> <dd> ([\d,]+) tokens", text) == [tokens]
+    assert ("The model was made for 32,768" in text) is why
 
 
 def test_a_deployment_shows_its_stages_with_their_times(visitor):

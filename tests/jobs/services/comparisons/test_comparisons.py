@@ -229,15 +229,6 @@ def test_the_same_can_be_compared_again(comparison):
     assert (made[0], Comparison.objects.count(), comparison_board.load(made[1]).round) == (made[1], 2, 0)
 
 
-def test_the_base_of_a_tuned_model_is_an_endpoint_that_is_ready_and_mine(owner, team_mate, endpoints):
-    tuned = factories.ready_endpoint(job=factories.job(), artifact_uri="gs://bucket/final")
-    Endpoint.objects.filter(pk__in=[each.pk for each in endpoints]).update(state="UNDEPLOYED")
-    factories.ready_endpoint(owner=team_mate)
-    assert comparisons.base_of(tuned) is None
-    base = factories.ready_endpoint()
-    assert comparisons.base_of(tuned) == base
-
-
 def test_a_deleted_comparison_takes_its_columns_along(comparison):
     answered(comparison)
     comparisons.delete(comparison)

@@ -100,7 +100,7 @@ def test_what_tells_the_models_apart(page, compare, blind, is_begun, is_voted):
 
 @pytest.mark.parametrize("state", EndpointState)
 def test_asking_a_column(page, compare, state):
-    comparison = compare()
+    comparison = compare(is_begun=state == EndpointState.DEPLOYING)
     ready, other = (column.endpoint for column in comparison.columns.order_by("column"))
     type(other).objects.filter(pk=other.pk).update(state=state)
     other.refresh_from_db()
