@@ -97,7 +97,7 @@ class ServeForm(LeaseForm):
     machine = forms.ChoiceField(
         label=_("Machine spec"),
         error_messages=dict.fromkeys(
-            ("required", "invalid_choice"), _("This machine is not offered for this model. Choose one of the list.")
+            ("required", "invalid_choice"), _("This machine isn't available for this model. Choose one from the list.")
         ),
     )
     accepts_licence = forms.BooleanField(label=pgettext_lazy("licence", "I accept the terms"))
@@ -107,4 +107,5 @@ class ServeForm(LeaseForm):
         field = self.fields["machine"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = list(machines.items())
-        ask_for_licence(self, licence, gettext("Read and accept the terms; the model cannot be deployed without them."))
+        remedy = gettext("Read and accept the terms. You can't deploy the model without accepting them.")
+        ask_for_licence(self, licence, remedy)

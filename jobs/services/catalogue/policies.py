@@ -16,7 +16,7 @@ def why_not_tune(model: PublisherModel) -> str:
 
 def why_not_deploy(model: PublisherModel) -> str:
     if not model.can_deploy or not model.data.get("machine_specs"):
-        return _("This Vertex AI does not offer deployment for it.")
+        return _("Vertex AI doesn't offer deployment for this model.")
     return ""
 
 

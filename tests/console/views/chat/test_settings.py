@@ -181,7 +181,7 @@ def test_choosing_json_by_schema_complains_about_nothing_before_something_is_typ
     assert (response.status_code, "Write a schema" in text, "once a schema is written" in text) == (200, False, True)
     assert ('value="json_schema" selected' in text, ">Saved<" in text, talk.parameters) == (True, False, {"seed": 8})
     response = save(visitor, talk, response_format="json_schema", schema="", save="1")
-    assert (response.status_code, "Write a schema, or choose another output format." in words(response)) == (422, True)
+    assert (response.status_code, "Enter a schema, or choose another output format." in words(response)) == (422, True)
 
 
 def test_an_emptied_schema_leaves_the_saved_one_until_there_is_another(visitor):

@@ -90,13 +90,13 @@ def test_the_comparison_opens_at_once_and_waits(visitor, tuned):
     assert [column.endpoint for column in comparison.columns.order_by("column")] == [new, tuned]
     assert (new.lease_hours, new.model.machine_type, new.model.accelerator_count) == (3, "g2-standard-12", 1)
     text = words(visitor.get(page))
-    assert ("Waiting for a deployment" in text, "Ask all of them" in text) == (True, False)
+    assert ("Waiting for a deployment" in text, "Ask all models" in text) == (True, False)
     waiting = words(visitor.get(f"{page}waiting/", **HTMX))
     assert (f"endpoint-{new.pk} from:body" in waiting, "Starting the deployment" in waiting) == (True, True)
     Endpoint.objects.update(state="READY")
     assert visitor.get(f"{page}waiting/", **HTMX)["HX-Redirect"] == page
     text = words(visitor.get(page))
-    assert ("Waiting for a deployment" in text, "Ask all of them" in text) == (False, True)
+    assert ("Waiting for a deployment" in text, "Ask all models" in text) == (False, True)
 
 
 def test_a_deployment_that_failed_is_told_in_its_column(visitor, tuned):
@@ -106,14 +106,14 @@ def test_a_deployment_that_failed_is_told_in_its_column(visitor, tuned):
     page = f"/studio/compare/{Comparison.objects.get().pk}/"
     assert visitor.get(f"{page}waiting/", **HTMX)["HX-Redirect"] == page
     text = words(visitor.get(page))
-    assert ("No machine is free." in text, "Ask all of them" in text) == (True, True)
+    assert ("No machine is free." in text, "Ask all models" in text) == (True, True)
 
 
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
         ({"machine": "x"}, "This machine is not offered"),
-        ({"hours": ""}, "Write after how many hours."),
+        ({"hours": ""}, "Enter a number of hours."),
         ({"hours": "721"}, "720"),
         ({"key": ""}, "Open the page again"),
     ],

@@ -259,7 +259,7 @@ def test_what_an_hour_costs(visitor, values, shown):
     ("server", "hour", "so_far", "warning", "machine"),
     [
         ("http://127.0.0.1:1", "No cost", "$0.00", "", "This computer"),
-        ("", "Unknown", "Unknown: no price is known for this machine", "May cost while idle", "Chosen by Vertex AI"),
+        ("", "Unknown", "Unknown: this machine has no known price", "Idle, might incur costs", "Chosen by Vertex AI"),
     ],
 )
 def test_weights_without_a_chosen_machine_are_free_on_this_computer_alone(

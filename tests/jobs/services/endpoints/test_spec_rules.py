@@ -45,7 +45,7 @@ SHARE = "Enter a whole number from 0 to 100."
         ({"display_name": ""}, [("required", "display_name", "Enter a name.")]),
         ({"model_display_name": ""}, []),
         ({"model_display_name": "a\nb"}, [("control_characters", "model_display_name",
-            "A name is one line of text; take out line breaks and other control characters.")]),
+            "A name must be one line of text. Remove line breaks and other control characters.")]),
         ({"something": "else"}, []),
     ],
 )  # fmt: skip
