@@ -96,6 +96,16 @@ def test_a_cancelled_job_leaves_its_checkpoints(own_server, cut_off):
     assert not (folder / "checkpoints").exists()
 
 
+def test_a_failed_job_leaves_its_checkpoints(own_server):
+    server = own_server.start()
+    job = server.job("crash always")
+    job.supervised_tuning_spec.hyper_parameters.epoch_count = 9
+    server.until(server.create(job).name, "FAILED")
+    output = job.output_uri.removeprefix("gs://garden-local/")
+    assert "checkpoint-4/adapter_model.safetensors" in server.stored(f"{output}/postprocess/node-0/checkpoints/")
+    assert "Checkpoints written: " in server.text(f"{output}/logs/train.log")
+
+
 def test_cancel_while_waiting(own_server):
     server = own_server.start()
     first = start_holding(server)
