@@ -12,19 +12,21 @@ from jobs.vertex.port import Listing
 from .continuation import RESULTS
 
 ENTRIES = 100
+MOST = 20
 FOLDER = re.compile(r"checkpoint-(\d{1,9})")
 SHARD = re.compile(r".+-of-(\d{1,5})\.safetensors")
 ADAPTER = {"adapter_config.json", "adapter_model.safetensors"}
+MODEL = {"config.json", "tokenizer.json"}
 
 
 def find_checkpoints(job: TuningJob) -> list[dict[str, Any]]:
-    """As `TuningJob.checkpoints`, without those that are not whole. At most a dozen reads; raises VertexError."""
+    """As `TuningJob.checkpoints`, without those that are not whole. At most two dozen reads; raises VertexError."""
     storage, folder = get_gateway().storage, f"{job.output_uri.rstrip('/')}/{RESULTS}"
     try:
         names = storage.list_folder(folder, "", ENTRIES).folders
     except NotFound:
         return []
-    steps = sorted(int(found[1]) for name in names if (found := FOLDER.fullmatch(name)))
+    steps = sorted({int(found[1]) for name in names if (found := FOLDER.fullmatch(name))})[-MOST:]
     whole = [step for step in steps if _is_whole(storage.list_folder(f"{folder}/checkpoint-{step}", "", ENTRIES), job)]
     return [
         {"checkpoint_id": str(number), "epoch": _epoch(job, step), "step": step}
@@ -39,7 +41,7 @@ def _is_whole(listing: Listing, job: TuningJob) -> bool:
         return names >= ADAPTER
     weights = [name for name in names if name.endswith(".safetensors")]
     wanted = max((int(found[1]) for name in weights if (found := SHARD.fullmatch(name))), default=1)
-    return "config.json" in names and len(weights) >= wanted
+    return names >= MODEL and len(weights) >= wanted
 
 
 def _epoch(job: TuningJob, step: int) -> int:

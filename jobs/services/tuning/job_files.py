@@ -96,9 +96,9 @@ def dump(job: TuningJob | TuningSpec) -> dict[str, Any]:
 
 
 def as_text(job: TuningJob | TuningSpec, *, is_yaml: bool = False) -> str:
-    if is_yaml:
-        return str(yaml.safe_dump(dump(job), sort_keys=False, allow_unicode=True))
-    return json.dumps(dump(job), indent=2, ensure_ascii=False) + "\n"
+    """Both from what JSON makes of the values: YAML would want to know what a member of an enumeration is."""
+    text = json.dumps(dump(job), indent=2, ensure_ascii=False) + "\n"
+    return str(yaml.safe_dump(json.loads(text), sort_keys=False, allow_unicode=True)) if is_yaml else text
 
 
 def load(owner: User, text: str) -> Loaded:

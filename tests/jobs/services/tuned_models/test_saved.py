@@ -26,8 +26,9 @@ def test_whole_adapters_are_found_in_order(fake_gateway):
 
 def test_a_model_in_parts_is_whole_with_all_of_them(fake_gateway):
     parts = [f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
-    lay(fake_gateway, "checkpoint-10", "config.json", *parts)
-    lay(fake_gateway, "checkpoint-20", "config.json", parts[0])
+    lay(fake_gateway, "checkpoint-10", "config.json", "tokenizer.json", *parts)
+    lay(fake_gateway, "checkpoint-20", "config.json", "tokenizer.json", parts[0])
+    lay(fake_gateway, "checkpoint-25", "config.json", "model.safetensors")
     lay(fake_gateway, "checkpoint-30", "adapter_config.json", "adapter_model.safetensors")
     assert found(tuning_mode="FULL", adapter_size=None) == [("1", 1, 10)]
 
