@@ -96,6 +96,19 @@ def test_a_cancelled_job_leaves_its_checkpoints(own_server, cut_off):
     assert not (folder / "checkpoints").exists()
 
 
+def test_a_new_job_goes_on_from_what_a_cancelled_one_left(own_server):
+    server = own_server.start()
+    job = server.job("hold")
+    name = server.create(job).name
+    folder = server.data / "tuning-jobs" / name.rpartition("/")[2]
+    wait_for((folder / "checkpoints/checkpoint-4/optimizer.pt").exists, server.log)
+    server.tuning.cancel_tuning_job(name=name)
+    server.until(name, "CANCELLED")
+    start = f"{job.output_uri}/postprocess/node-0/checkpoints/checkpoint-4"
+    done = server.until(server.create(server.job(custom_base_model=start)).name, "SUCCEEDED", "FAILED")
+    assert (done.state.name, done.error.message) == ("JOB_STATE_SUCCEEDED", "")
+
+
 def test_a_failed_job_leaves_its_checkpoints(own_server):
     server = own_server.start()
     job = server.job("crash always")
