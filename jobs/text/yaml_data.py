@@ -26,7 +26,7 @@ def read_yaml(text: str) -> object:
 def _check_events(text: str) -> None:
     depth = documents = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        words = {"line": event.start_mark.line + 1}
+        words = {"line": event.start_mark.line + 1 if event.start_mark else 1}
         if getattr(event, "anchor", None):
             raise ValueError(_("line %(line)d: anchors and references are not read. Write the value itself.") % words)
         if getattr(event, "tag", None):
