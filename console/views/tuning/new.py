@@ -67,7 +67,7 @@ def named_dataset(request: ConsoleRequest) -> Dataset | None:
     """`?dataset=`; one of somebody else, or one that is gone, is none."""
     with suppress(ValidationError):
         mine = Dataset.objects.visible_to(request.user).select_related("sibling")
-        found: Dataset | None = mine.filter(pk=request.GET.get("dataset") or None).first()
+        found: Dataset | None = mine.filter(pk=request.GET.get("dataset", "")).first()
         return found
     return None
 

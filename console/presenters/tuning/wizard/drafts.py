@@ -92,8 +92,8 @@ class Wizard:
         """The latest version of each, and those that the draft names, whichever they are."""
         mine = Dataset.objects.visible_to(self.user)
         latest = list(mine.latest_versions()[:DATASETS_SHOWN])
-        named = {self.values("training").get(name) for name in ("dataset", "validation_dataset")}
-        for key in named - {"", None, *(str(dataset.pk) for dataset in latest)}:
+        named = {str(self.values("training").get(name) or "") for name in ("dataset", "validation_dataset")}
+        for key in named - {"", *(str(dataset.pk) for dataset in latest)}:
             with suppress(ValidationError):
                 latest += mine.filter(pk=key)
         return latest
