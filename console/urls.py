@@ -62,6 +62,7 @@ tuning_urls = [
     path("tuning/import/", job_files.load, name="tuning-import"),
     path("tuning/drafts/", drafts.index, name="tuning-drafts"),
     path("tuning/drafts/<uuid:pk>/job.json", job_files.of_draft, name="tuning-draft-file"),
+    path("tuning/drafts/<uuid:pk>/job.yaml", job_files.of_draft, {"is_yaml": True}, name="tuning-draft-yaml"),
     path("tuning/drafts/<uuid:pk>/output-check/", drafts.check_output, name="tuning-output-check"),
     path("tuning/drafts/<uuid:pk>/start/", new.start, name="tuning-start"),
     path("tuning/drafts/<uuid:pk>/discard/", new.discard, name="tuning-discard"),
@@ -81,9 +82,11 @@ tuning_urls = [
     path("tuning/jobs/<uuid:pk>/deploy/", tuning_actions.deploy, name="tuning-deploy"),
     path("tuning/jobs/<uuid:pk>/default-checkpoint/", tuning_actions.set_default, name="tuning-default-checkpoint"),
     path("tuning/jobs/<uuid:pk>/move/", tuning_actions.move, name="tuning-move"),
-    path("tuning/jobs/<uuid:pk>/clone/", tuning_actions.clone, name="tuning-clone"),
+    path("tuning/jobs/<uuid:pk>/clone/", drafts.clone, name="tuning-clone"),
+    path("tuning/jobs/<uuid:pk>/continue/", drafts.continue_job, name="tuning-continue"),
     path("tuning/jobs/<uuid:pk>/retry/", drafts.retry, name="tuning-retry"),
     path("tuning/jobs/<uuid:pk>/job.json", job_files.of_job, name="tuning-job-file"),
+    path("tuning/jobs/<uuid:pk>/job.yaml", job_files.of_job, {"is_yaml": True}, name="tuning-job-yaml"),
 ]
 
 endpoint_urls = [

@@ -12,6 +12,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _, ngettext
 
 from jobs.models import TuningJob
+from jobs.services.tuned_models import policies as tuned_models
 from jobs.services.tuning import policies
 from jobs.states import TUNING_NOT_BEGUN, TuningState
 
@@ -64,6 +65,7 @@ def job_row(
         id=job.pk,
         name=job.display_name,
         endpoint=endpoint or "",
+        loses=tuned_models.what_cancelling_loses(job) if may_stop else "",
         cells=SafeString(_state(job, place) + "".join(CELLS[column](job) for column in columns)),
     )
 

@@ -32,6 +32,7 @@ ACTIONS: Mapping[str, Action] = {
     "notification-delivery-again": Action("notifications.send_again", "delivery"),
     "tuning-import": Action("tuning_draft.create"),
     "tuning-clone": Action("tuning_draft.create"),
+    "tuning-continue": Action("tuning_draft.create"),
     "tuning-retry": Action("tuning_draft.create"),
     "tuning-discard": Action("tuning_draft.discard", "tuning_draft"),
     "tuning-start": Action("tuning_job.create", "tuning_job"),

@@ -174,6 +174,8 @@ class TuningJob(PaidResource):
     eval_loss = models.FloatField(null=True, blank=True)
     first_step_at = models.DateTimeField(null=True, blank=True)
     last_step_at = models.DateTimeField(null=True, blank=True)
+    # The field of the request that it failed by, where the console itself knows.
+    error_field = models.CharField(max_length=40, blank=True)
     data_stats = models.JSONField(default=dict, blank=True)
     checkpoints = models.JSONField(default=list, blank=True)
     # The checkpoint that a deployment takes; empty: the last one.

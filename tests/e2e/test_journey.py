@@ -164,3 +164,6 @@ def cancel_another(visit: Visit, data: Path) -> None:
     page.locator("#job-bar").get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Cancel the job").click()
     expect(page.locator("#job-bar .st")).to_contain_text("Cancelled", timeout=SOON)
+    expect(page.locator("#job-status")).to_contain_text(
+        re.compile("Resume makes a new job|nothing to resume from"), timeout=SOON
+    )

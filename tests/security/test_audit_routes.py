@@ -194,6 +194,7 @@ WALKS: dict[str, Callable[[], Walk]] = {
     "notification-delivery-again": lambda: on(delivery()),
     "tuning-import": lambda: Walk(data={"text": json.dumps(job_files.dump(factories.job()))}),
     "tuning-clone": lambda: Walk([factories.job().pk]),
+    "tuning-continue": lambda: Walk([tuned().pk]),
     "tuning-retry": lambda: Walk([factories.job(state="FAILED").pk]),
     "tuning-discard": lambda: on(factories.draft()),
     "tuning-start": lambda: on(filled_draft(), **DEPLOYMENT),

@@ -5,6 +5,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 MAX_BYTES = 48 * 1024
+TYPES = ".json,.yaml,.yml,application/json,application/yaml"
 
 
 class JobFileForm(forms.Form):
@@ -13,13 +14,13 @@ class JobFileForm(forms.Form):
     use_required_attribute = False
 
     file = forms.FileField(
-        label=_("JSON file"),
+        label=_("JSON or YAML file"),
         required=False,
         error_messages={
             "empty": _("The file is empty. Choose a file that was saved from a tuning job."),
             "invalid": _("The upload didn't complete. Choose the file again."),
         },
-        widget=forms.FileInput(attrs={"accept": ".json,application/json"}),
+        widget=forms.FileInput(attrs={"accept": TYPES}),
     )
     text = forms.CharField(
         label=_("Or paste its text"),

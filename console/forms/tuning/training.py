@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -23,7 +23,8 @@ ABSOLUTE, MULTIPLIER = "absolute", "multiplier"
 
 
 class TrainingForm(JudgedForm):
-    """`terms` are those of a base model that can be tuned."""
+    """`terms` are those of a base model that can be tuned. `offered` for validation, as far as they can be used for
+    it; whoever sends another one of their `datasets` is told why not."""
 
     dataset = forms.ModelChoiceField(
         queryset=Dataset.objects.none(),
@@ -101,6 +102,7 @@ class TrainingForm(JudgedForm):
         *args: Any,
         datasets: QuerySet[Dataset],
         terms: Terms,
+        offered: Sequence[Dataset] = (),
         missing: Mapping[str, str] = MappingProxyType({}),
         **kwargs: Any,
     ) -> None:
@@ -110,6 +112,7 @@ class TrainingForm(JudgedForm):
         self._say_what_is_missing(missing)
         self._dataset_field("dataset").queryset = datasets
         self._dataset_field("validation_dataset").queryset = datasets
+        self._offer_for_validation(offered)
         self._say_the_ranges(terms.facts)
 
     def _say_the_ranges(self, facts: TuningFacts) -> None:
@@ -127,6 +130,15 @@ class TrainingForm(JudgedForm):
             self.fields[name].error_messages |= dict.fromkeys(("required", "invalid", "invalid_choice"), said)
         self.fields["epochs"].help_text = words.epochs_help(facts)
         self.fields["learning_rate"].help_text = words.learning_rate_help(facts)
+
+    def _offer_for_validation(self, offered: Sequence[Dataset]) -> None:
+        train, chosen = (str(self[name].value() or "") for name in ("dataset", "validation_dataset"))
+        field = self._dataset_field("validation_dataset")
+        keys = [(str(one.pk), one) for one in offered]
+        field.choices = [
+            ("", str(field.empty_label)),
+            *((key, str(one)) for key, one in keys if key == chosen or (one.is_usable and key != train)),
+        ]
 
     def _say_what_is_missing(self, missing: Mapping[str, str]) -> None:
         """For datasets that a loaded file names and that this person does not have."""

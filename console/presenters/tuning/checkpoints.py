@@ -27,6 +27,7 @@ class CheckpointRow:
     folder: str
     is_default: bool
     why_not_deploy: str
+    why_not_continue: str
     endpoint: Endpoint | None
 
     @property
@@ -50,8 +51,9 @@ def checkpoint_rows(stand: JobStand) -> list[CheckpointRow]:
                 step=one["step"],
                 figures={name: figures.get(one["step"], {}).get(name) for name in FIGURES},
                 folder=folder,
-                is_default=pk == default,
+                is_default=job.is_tuned and pk == default,
                 why_not_deploy=policies.why_not_deploy_checkpoint(job, pk),
+                why_not_continue=policies.why_not_continue(job, pk),
                 endpoint=serving.get(folder),
             )
         )

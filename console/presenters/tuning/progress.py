@@ -8,7 +8,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from jobs.models import Endpoint, TuningJob
-from jobs.services.tuned_models import checkpoints, policies
+from jobs.services.tuned_models import checkpoints, continuation, policies
+from jobs.services.tuned_models.continuation import Start
 from jobs.services.tuning import observe, policies as tuning
 from jobs.states import EndpointState, Phase, TuningState
 
@@ -67,7 +68,8 @@ class JobStand:
 
     @property
     def is_final(self) -> bool:
-        return self.job.is_terminal and not self.awaits_endpoint
+        """A job that has ended has one more look to come, which finds its checkpoints."""
+        return self.job.is_terminal and self.job.phase != Phase.BOUND and not self.awaits_endpoint
 
     @property
     def is_unclear(self) -> bool:
@@ -80,6 +82,19 @@ class JobStand:
     @property
     def why_not_cancel(self) -> str:
         return tuning.why_not_cancel(self.job)
+
+    @property
+    def what_cancelling_loses(self) -> str:
+        return policies.what_cancelling_loses(self.job)
+
+    @property
+    def why_not_resume(self) -> str:
+        return policies.why_not_resume(self.job)
+
+    @property
+    def resumes_from(self) -> Start | None:
+        """The last checkpoint of a job that ended early, where a new job can go on from it."""
+        return None if self.why_not_resume else continuation.start_of(self.job)
 
     @property
     def why_not_deploy(self) -> str:

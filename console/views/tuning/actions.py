@@ -9,13 +9,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from console.presenters.tuning.progress import JobStand, stand
-from console.presenters.tuning.wizard.clone import draft_values
 from console.web.http import ConsoleRequest, hx_redirect, safe_next
 from jobs import tasks
 from jobs.models import TuningJob
 from jobs.services.endpoints import endpoints
 from jobs.services.tuned_models import checkpoints, policies
-from jobs.services.tuning import drafts, jobs, queue
+from jobs.services.tuning import jobs, queue
 
 from .jobs import visible_job
 
@@ -85,12 +84,3 @@ def move(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     queue.move(job, to)
     tasks.enqueue_after_commit(tasks.advance_tuning_job, job_id=str(job.pk))
     return hx_redirect(request, safe_next(request, "tuning-list"))
-
-
-@require_POST
-def clone(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    job = visible_job(request, pk)
-    draft = drafts.create(request.user)
-    for step, values in draft_values(job).items():
-        drafts.save_step(draft, step, values)
-    return hx_redirect(request, "tuning-draft", draft.pk, "name")

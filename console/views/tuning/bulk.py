@@ -17,6 +17,7 @@ from jobs import tasks
 from jobs.errors import NotAllowedNow
 from jobs.models import TuningJob
 from jobs.models.keyset import in_order
+from jobs.services.tuned_models import policies as tuned_models
 from jobs.services.tuning import jobs as tuning, policies
 
 from .job_list import search_jobs, view_of
@@ -51,7 +52,9 @@ def cancel(request: ConsoleRequest) -> HttpResponse:
     jobs = get_selected_jobs(request, request.POST.getlist("job") or request.GET.getlist("job"))
     live = [job for job in jobs if not policies.why_not_cancel(job)]
     if request.method != "POST":
-        return render(request, "tuning/cancel_many.html", {"jobs": live, "left_out": len(jobs) - len(live)})
+        loses = dict.fromkeys(map(tuned_models.what_cancelling_loses, live))
+        context = {"jobs": live, "left_out": len(jobs) - len(live), "loses": list(loses)}
+        return render(request, "tuning/cancel_many.html", context)
     done = sum(try_cancel(job) for job in live)
     words = ngettext("Cancelling %(count)d job", "Cancelling %(count)d jobs", done) % {"count": done}
     messages.info(request, words if done else _("None of these jobs can be cancelled anymore."))

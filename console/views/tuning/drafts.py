@@ -1,4 +1,4 @@
-"""Drafts as a list, the check of a draft's output folder, and a failed job as a new draft."""
+"""Drafts as a list, the check of a draft's output folder, and a job as a new draft."""
 
 from typing import Any
 from uuid import UUID
@@ -8,14 +8,15 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.presenters.tuning.wizard.clone import draft_values
-from console.presenters.tuning.wizard.drafts import SENT, TITLES
+from console.presenters.tuning.wizard.clone import continued_values, draft_values
+from console.presenters.tuning.wizard.drafts import SENT, TITLES, Wizard, step_of
 from console.presenters.tuning.wizard.output_form import output_form
 from console.presenters.tuning.wizard.output_state import output_state
 from console.web.http import ConsoleRequest, hx_redirect
 from jobs import tasks
 from jobs.models import TuningDraft, TuningJob
-from jobs.services.tuning import drafts, output_check
+from jobs.services.tuned_models import continuation
+from jobs.services.tuning import drafts, faults, output_check
 from jobs.states import TUNING_UNSUCCESSFUL
 
 DRAFTS_SHOWN = 200
@@ -63,11 +64,53 @@ def request_check(draft: TuningDraft, typed: str) -> str:
 
 
 @require_POST
+def clone(request: ConsoleRequest, pk: UUID) -> HttpResponse:
+    job = own_job(request, pk)
+    wizard = filled(request, draft_values(job), {"job": str(job.pk)})
+    return hx_redirect(request, wizard.url("name"))
+
+
+@require_POST
 def retry(request: ConsoleRequest, pk: UUID) -> HttpResponse:
-    """A new draft with all settings, under the next free name; it shows why the job ended."""
-    job = get_object_or_404(TuningJob.objects.visible_to(request.user).select_related("dataset"), pk=pk)
+    """A new draft with all settings, under the next free name, at the step that is at fault; it shows why the job
+    ended."""
+    job = own_job(request, pk)
     values = draft_values(job)
     values["name"]["display_name"] = drafts.free_name(request.user, job.display_name)
-    origin = {"job": str(job.pk), "is_retry": job.state in TUNING_UNSUCCESSFUL}
-    draft = drafts.create(request.user, {**values, drafts.ORIGIN: origin})
-    return hx_redirect(request, "tuning-draft", draft.pk, "name")
+    wizard = filled(request, values, {"job": str(job.pk), "is_retry": job.state in TUNING_UNSUCCESSFUL})
+    return opened(request, wizard, step_of(faults.find_field(job)) or "name")
+
+
+@require_POST
+def continue_job(request: ConsoleRequest, pk: UUID) -> HttpResponse:
+    """A new draft that goes on from the model of a job, or from its `checkpoint`: to be looked through where the model
+    is to learn more, ready to start where a job ended early."""
+    job = own_job(request, pk)
+    start = continuation.start_of(job, request.POST.get("checkpoint", ""))
+    values = continued_values(start)
+    if not job.is_tuned:
+        values["name"]["display_name"] = drafts.free_name(request.user, job.display_name)
+    wizard = filled(request, values, {"job": str(job.pk), "start": start.uri})
+    return opened(request, wizard, "name" if job.is_tuned else "deployment")
+
+
+def own_job(request: ConsoleRequest, pk: UUID) -> TuningJob:
+    jobs = TuningJob.objects.visible_to(request.user).select_related("dataset", "validation_dataset")
+    job: TuningJob = get_object_or_404(jobs, pk=pk)
+    return job
+
+
+def filled(request: ConsoleRequest, values: dict[str, dict[str, Any]], origin: dict[str, Any]) -> Wizard:
+    """Every step but the last counts as sent, so that each shows what is wrong with its values, and the summary what
+    they amount to. The folder is a free one, and it is asked about."""
+    sent = {step: found if step == "deployment" else found | {SENT: True} for step, found in values.items()}
+    draft = drafts.create(request.user, {**sent, drafts.ORIGIN: origin})
+    free = Wizard(draft, request.user).free_folder
+    if free:
+        drafts.save_step(draft, "output", {"output_uri": free, SENT: True})
+        request_check(draft, free)
+    return Wizard(draft, request.user)
+
+
+def opened(request: ConsoleRequest, wizard: Wizard, step: str) -> HttpResponse:
+    return hx_redirect(request, wizard.url(step if wizard.may_open(step) else wizard.next_open))

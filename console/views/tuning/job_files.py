@@ -1,6 +1,5 @@
 """Jobs as files: out of a draft or a job, and into a new draft."""
 
-import json
 from typing import Any
 from uuid import UUID
 
@@ -19,29 +18,31 @@ from jobs.models import TuningDraft, TuningJob
 from jobs.services.tuning import drafts, job_files
 from jobs.services.tuning.spec import TuningSpec
 
+from .drafts import request_check
+
 
 @require_safe
-def of_job(request: ConsoleRequest, pk: UUID) -> HttpResponse:
+def of_job(request: ConsoleRequest, pk: UUID, *, is_yaml: bool = False) -> HttpResponse:
     jobs = TuningJob.objects.visible_to(request.user).select_related("dataset", "validation_dataset")
-    return as_file(get_object_or_404(jobs, pk=pk))
+    return as_file(get_object_or_404(jobs, pk=pk), is_yaml=is_yaml)
 
 
 @require_safe
-def of_draft(request: ConsoleRequest, pk: UUID) -> HttpResponse:
+def of_draft(request: ConsoleRequest, pk: UUID, *, is_yaml: bool = False) -> HttpResponse:
     draft = get_object_or_404(TuningDraft.objects.visible_to(request.user), pk=pk)
     wizard = Wizard(draft, request.user)
     planned = wizard.preview_spec
     if planned is None:
         messages.warning(request, _("Finish this step before you save the job as a file."))
         return hx_redirect(request, wizard.url(wizard.next_open))
-    return as_file(planned)
+    return as_file(planned, is_yaml=is_yaml)
 
 
-def as_file(job: TuningJob | TuningSpec) -> HttpResponse:
-    text = json.dumps(job_files.dump(job), indent=2, ensure_ascii=False) + "\n"
-    name = f"{slugify(job.display_name) or 'tuning-job'}.json"
+def as_file(job: TuningJob | TuningSpec, *, is_yaml: bool) -> HttpResponse:
+    ending, text = ("yaml" if is_yaml else "json"), job_files.as_text(job, is_yaml=is_yaml)
+    name = f"{slugify(job.display_name) or 'tuning-job'}.{ending}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return HttpResponse(text, content_type="application/json", headers=headers)
+    return HttpResponse(text, content_type=f"application/{ending}", headers=headers)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -67,5 +68,17 @@ def open_draft(request: ConsoleRequest, loaded: job_files.Loaded, file_name: str
         steps["training"]["use_validation"] = True
     origin = {"file": file_name, "missing": loaded.missing}
     draft = drafts.create(request.user, {**steps, drafts.ORIGIN: origin})
-    wizard = Wizard(draft, request.user)
+    wizard = with_free_folder(request, draft)
     return hx_redirect(request, wizard.url(wizard.next_open))
+
+
+def with_free_folder(request: ConsoleRequest, draft: TuningDraft) -> Wizard:
+    """In place of one that another job has, or that this person's jobs may not write to."""
+    wizard = Wizard(draft, request.user)
+    free, wanted = wizard.free_folder, wizard.values("output")["output_uri"]
+    if free and not wizard.form("output").is_valid():
+        drafts.save_step(draft, "output", {"output_uri": free, SENT: True})
+        drafts.save_step(draft, drafts.ORIGIN, wizard.origin | {"folder": wanted})
+        wizard = Wizard(draft, request.user)
+    request_check(draft, wizard.values("output")["output_uri"])
+    return wizard

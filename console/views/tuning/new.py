@@ -1,8 +1,10 @@
 from collections.abc import Iterable
-from typing import Literal
+from contextlib import suppress
+from typing import Any, Literal
 from uuid import UUID
 
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
@@ -14,10 +16,10 @@ from console.forms.tuning.steps import STEPS
 from console.presenters.datasets.upload import save_upload
 from console.presenters.tuning.wizard.drafts import SAVED, SENT, Wizard, label_of, raw_values
 from console.presenters.tuning.wizard.page import render_step
-from console.presenters.tuning.wizard.proposals import carry_over
+from console.presenters.tuning.wizard.proposals import carry_over, dataset_choice, proposed_validation
 from console.web.http import ConsoleRequest, hx_redirect, is_from_elsewhere, wants_fragment
 from jobs import errors, tasks
-from jobs.models import TuningDraft
+from jobs.models import Dataset, TuningDraft
 from jobs.services.datasets import datasets
 from jobs.services.tuning import drafts, jobs
 
@@ -44,11 +46,37 @@ def start_draft(request: ConsoleRequest) -> HttpResponse:
     draft = next(filter(is_untouched, opened), None) or drafts.create(request.user)
     if base_model := request.GET.get("base_model", ""):
         drafts.save_step(draft, "base-model", {"base_model": base_model})
+    drafts.save_step(draft, "training", dataset_asked_for(request))
     return hx_redirect(request, "tuning-draft", draft.pk, STEPS[0])
 
 
+BROUGHT = {"dataset", "use_validation", "validation_dataset"}
+
+
 def is_untouched(draft: TuningDraft) -> bool:
-    return "training" not in draft.data and not any({SENT, SAVED} & values.keys() for values in draft.data.values())
+    is_sent = any({SENT, SAVED} & values.keys() for values in draft.data.values())
+    return not is_sent and draft.data.get("training", {}).keys() <= BROUGHT
+
+
+def dataset_asked_for(request: ConsoleRequest) -> dict[str, Any]:
+    dataset = named_dataset(request)
+    return dataset_choice(dataset) if dataset else {}
+
+
+def named_dataset(request: ConsoleRequest) -> Dataset | None:
+    """`?dataset=`; one of somebody else, or one that is gone, is none."""
+    with suppress(ValidationError):
+        mine = Dataset.objects.visible_to(request.user).select_related("sibling")
+        found: Dataset | None = mine.filter(pk=request.GET.get("dataset", "")).first()
+        return found
+    return None
+
+
+def validation_asked_for(request: ConsoleRequest) -> dict[str, Any]:
+    """As it stands on the page; what is off there follows the dataset that was just chosen."""
+    if "use_validation" in request.GET:
+        return {"use_validation": True, "validation_dataset": request.GET.get("validation_dataset", "")}
+    return {"use_validation": False, "validation_dataset": ""} | proposed_validation(named_dataset(request))
 
 
 def own_draft(request: ConsoleRequest, pk: UUID) -> TuningDraft:
@@ -81,9 +109,11 @@ def redirect_to_first_open_step(request: ConsoleRequest, wizard: Wizard, step: s
 
 def preview(request: ConsoleRequest, draft: TuningDraft, step: str) -> None:
     """`?dataset=…&epochs=…` shows the report and the estimate for that choice; nothing is saved."""
-    request_check = {name: request.GET[name] for name in PREVIEWED.get(step, ()) if name in request.GET}
-    if request_check:
-        draft.data = draft.data | {step: draft.data.get(step, {}) | request_check}
+    asked: dict[str, Any] = {name: request.GET[name] for name in PREVIEWED.get(step, ()) if name in request.GET}
+    if step == "training" and request.GET.get("chose") == "dataset":
+        asked |= validation_asked_for(request)
+    if asked:
+        draft.data = draft.data | {step: draft.data.get(step, {}) | asked}
 
 
 def submit_step(request: ConsoleRequest, wizard: Wizard, step: str) -> HttpResponse:
@@ -94,17 +124,34 @@ def submit_step(request: ConsoleRequest, wizard: Wizard, step: str) -> HttpRespo
         return save_draft(request, wizard, step, form)
     if step == "output" and request.POST.get("action") == "check":
         return save_and_check_output(request, wizard, form)
-    before = wizard.default_values
+    if step == "output" and request.POST.get("action") == "free":
+        return freed(request, wizard)
+    before, folder = wizard.default_values, wizard.free_folder if step == "name" else ""
     drafts.save_step(wizard.draft, step, form.raw_data() | {SENT: True})
     again = Wizard(wizard.draft, request.user)
     if not form.is_valid():
         return render_step(request, again, step, form, status=422)
     if step == "base-model" and (typed := again.values("training")):
         drafts.save_step(wizard.draft, "training", carry_over(typed, before, again.default_values))
+    if folder and again.values("output").get("output_uri") == folder:
+        follow_name(again)
     if step == "output":
         request_check(wizard.draft, form.cleaned_data["output_uri"])
     following = STEPS[min(STEPS.index(step) + 1, len(STEPS) - 1)]
     return hx_redirect(request, wizard.url(following))
+
+
+def follow_name(wizard: Wizard) -> None:
+    """The folder that was proposed is named after the model."""
+    drafts.save_step(wizard.draft, "output", wizard.values("output") | {"output_uri": wizard.free_folder})
+    request_check(wizard.draft, wizard.free_folder)
+
+
+def freed(request: ConsoleRequest, wizard: Wizard) -> HttpResponse:
+    """The folder that is proposed takes the place of the one that was typed."""
+    drafts.save_step(wizard.draft, "output", {"output_uri": wizard.free_folder, SENT: True})
+    request_check(wizard.draft, wizard.free_folder)
+    return hx_redirect(request, wizard.url("output"))
 
 
 def save_and_check_output(request: ConsoleRequest, wizard: Wizard, form: StepForm) -> HttpResponse:
@@ -179,6 +226,8 @@ def create_job(request: ConsoleRequest, wizard: Wizard, form: StepForm) -> bool:
         job = jobs.create(request.user, key=wizard.draft.pk, spec=wizard.spec(form.cleaned_data))
     except errors.InvalidValues as error:
         report_with_titles(form, error.problems)
+        if any(problem.field == "output_uri" for problem in error.problems):
+            request_check(wizard.draft, wizard.valid_steps["output"]["output_uri"])
         return False
     except errors.JobsError as error:
         form.add_error(None, str(error))

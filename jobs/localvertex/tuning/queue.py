@@ -6,6 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -162,6 +163,8 @@ class Runner:
             self._end(job.name, CANCELLED, ApiError("CANCELLED", "The job was cancelled."))
         except ApiError as error:
             training.say(f"Failed: {error}")
+            with suppress(OSError):
+                self._keep_checkpoints(job, training)
             training.send_log(force=True)
             self._end(job.name, FAILED, error)
 
@@ -183,7 +186,8 @@ class Runner:
         except ApiError as error:
             training.say(f"The checkpoints could not be written: {error}")
             return
-        training.say(f"Checkpoints written: {kept}")
+        if kept:
+            training.say(f"Checkpoints written: {kept}")
         discard_heavy_files(training.folder)
 
     def _hand_over(self, job: TuningJob, training: Training) -> Location:

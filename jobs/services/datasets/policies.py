@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from django.db.models import Q
 
 from jobs.errors import refuse_for
-from jobs.models import Dataset, TuningJob
+from jobs.models import Dataset, DatasetPart, TuningJob
 from jobs.text.deferred import gettext as _, join, ngettext
 
 from . import row_limits
@@ -51,6 +51,17 @@ def why_not_validate_with(train: Dataset, validation: Dataset) -> str:
             % words
         )
     return ""
+
+
+def split_pair(dataset: Dataset) -> tuple[Dataset, Dataset | None]:
+    """What to train on and what to validate with, for somebody who begins at this dataset: the other part of a split
+    comes along, where the two can be used together."""
+    other = dataset.sibling
+    if other is None:
+        return dataset, None
+    train, validation = (other, dataset) if dataset.part == DatasetPart.VALIDATION else (dataset, other)
+    fits = train.is_usable and validation.is_usable and not why_not_validate_with(train, validation)
+    return (train, validation) if fits else (dataset, None)
 
 
 def jobs_using(dataset: Dataset) -> list[TuningJob]:

@@ -15,9 +15,10 @@ from . import policies
 
 
 def folder(job: TuningJob, checkpoint_id: str = "") -> str:
-    """The `gs://` folder; without an id that of the last one, which is exported as a whole model."""
+    """The `gs://` folder; without an id, and of a success for the last one, that of the whole model that is exported at
+    the end."""
     results = f"{job.output_uri.rstrip('/')}/postprocess/node-0/checkpoints"
-    if not checkpoint_id or checkpoint_id == last_id(job):
+    if not checkpoint_id or (job.is_tuned and checkpoint_id == last_id(job)):
         return f"{results}/final"
     return f"{results}/checkpoint-{_one(job, checkpoint_id)['step']}"
 

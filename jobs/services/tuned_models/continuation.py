@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 from django.contrib.auth.models import User
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from jobs.models import TuningJob
-from jobs.states import TuningState
+from jobs.states import TUNED, TUNING_UNSUCCESSFUL
 from jobs.text.deferred import gettext as _
+
+from . import checkpoints, policies
 
 RESULTS = "postprocess/node-0/checkpoints"
 JOBS_OFFERED = 100
@@ -29,17 +31,37 @@ class Start:
         words = {"name": self.job.display_name, "checkpoint": self.checkpoint, "epoch": self.epoch}
         return _("%(name)s, checkpoint %(checkpoint)s of epoch %(epoch)s") % words
 
+    @property
+    def epochs_left(self) -> int:
+        """Of a job that ended early, at least one; another is trained for as many epochs once more."""
+        if self.job.is_tuned:
+            return self.job.epochs
+        return max(1, self.job.epochs - self.epoch)
+
 
 def starts(owner: User) -> list[Start]:
     """The newest job first; of each its model, then its checkpoints."""
-    return [start for job in _successful_jobs(owner)[:JOBS_OFFERED] for start in _of_job(job)]
+    return [start for job in _left_something(owner)[:JOBS_OFFERED] for start in _of_job(job)]
 
 
 def start_at(owner: User, uri: str) -> Start | None:
     """The one whose folder this is, however old."""
     folder = uri.partition(f"/{RESULTS}/")[0]
-    jobs = _successful_jobs(owner).filter(output_uri=folder)
+    jobs = _left_something(owner).filter(output_uri=folder)
     return next((start for job in jobs for start in _of_job(job) if start.uri == uri), None)
+
+
+def start_of(job: TuningJob, checkpoint: str = "") -> Start:
+    """Without a checkpoint: what a deployment of the model takes; of a job that ended early, its last checkpoint.
+    Raises NotAllowedNow."""
+    if not checkpoint and job.is_tuned:
+        default = checkpoints.default_id(job)
+        checkpoint = "" if default == job.last_checkpoint else default
+    elif not checkpoint:
+        policies.check_can_resume(job)
+        checkpoint = job.last_checkpoint
+    policies.check_can_continue(job, checkpoint)
+    return next(start for start in _of_job(job) if start.checkpoint == checkpoint)
 
 
 def job_behind(job: TuningJob) -> TuningJob | None:
@@ -50,14 +72,15 @@ def job_behind(job: TuningJob) -> TuningJob | None:
     return TuningJob.objects.filter(owner_id=job.owner_id, output_uri=folder).first()
 
 
-def _successful_jobs(owner: User) -> "QuerySet[TuningJob]":
-    return TuningJob.objects.visible_to(owner).filter(state=TuningState.SUCCEEDED).defer("log_text", "data_stats")
+def _left_something(owner: User) -> "QuerySet[TuningJob]":
+    saved = Q(state__in=TUNING_UNSUCCESSFUL) & ~Q(checkpoints=[])
+    return TuningJob.objects.visible_to(owner).filter(Q(state__in=TUNED) | saved).defer("log_text", "data_stats")
 
 
 def _of_job(job: TuningJob) -> list[Start]:
     folder = f"{job.output_uri.rstrip('/')}/{RESULTS}"
-    saved = [] if job.export_last_checkpoint_only else job.checkpoints
-    return [
-        Start(job, f"{folder}/final"),
-        *(Start(job, f"{folder}/checkpoint-{one['step']}", one["checkpoint_id"], one["epoch"]) for one in saved),
-    ]
+    found = [] if policies.why_not_continue(job) else [Start(job, f"{folder}/final")]
+    for one in job.checkpoints:
+        if not policies.why_not_continue(job, one["checkpoint_id"]):
+            found.append(Start(job, f"{folder}/checkpoint-{one['step']}", one["checkpoint_id"], one["epoch"]))
+    return found

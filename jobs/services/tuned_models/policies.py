@@ -3,6 +3,8 @@ raises it."""
 
 from collections.abc import Iterable
 
+from django.conf import settings
+
 from jobs.errors import refuse_for
 from jobs.models import Endpoint, TuningJob, TuningMode
 from jobs.states import EndpointState
@@ -20,6 +22,59 @@ def why_not_deploy_checkpoint(job: TuningJob, checkpoint: str) -> str:
 
 def check_can_deploy_checkpoint(job: TuningJob, checkpoint: str) -> None:
     refuse_for(why_not_deploy_checkpoint(job, checkpoint))
+
+
+def why_not_continue(job: TuningJob, checkpoint: str = "") -> str:
+    """By a new job that goes on from the weights of this one; without a checkpoint, from those at its end.
+
+    Google takes whole models for that. The local Vertex AI goes on from an adapter, too.
+    """
+    if not job.is_terminal:
+        return _("A tuning can be continued when it has ended.")
+    if not checkpoint:
+        return "" if job.is_tuned else _("There is no tuned model to continue from.")
+    if checkpoint not in [one["checkpoint_id"] for one in job.checkpoints]:
+        return _("The job doesn't have this checkpoint. Check the list again.")
+    if job.is_tuned and job.export_last_checkpoint_only:
+        return _("Only the tuned model was kept, so a new job can continue from that alone.")
+    if not _takes_checkpoints_of(job):
+        return _("The checkpoint holds an adapter only, and Vertex AI continues from a whole model only.")
+    return ""
+
+
+def check_can_continue(job: TuningJob, checkpoint: str = "") -> None:
+    refuse_for(why_not_continue(job, checkpoint))
+
+
+def _takes_checkpoints_of(job: TuningJob) -> bool:
+    return job.tuning_mode != TuningMode.PEFT_ADAPTER or bool(settings.VERTEX_API_ENDPOINT)
+
+
+def what_cancelling_loses(job: TuningJob) -> str:
+    if _takes_checkpoints_of(job):
+        return _(
+            "What was trained since the last checkpoint is lost. From a checkpoint that was saved, you can resume with "
+            "a new job."
+        )
+    return _(
+        "What was trained so far is lost: Vertex AI does not resume a cancelled job, and a new job cannot continue "
+        "from the checkpoints of an adapter."
+    )
+
+
+def why_not_resume(job: TuningJob) -> str:
+    """By a new job, too: neither Google nor the local Vertex AI takes up a job that has ended."""
+    if not job.is_terminal or job.is_tuned:
+        return _("Only a job that failed or was cancelled can be resumed.")
+    if not job.started_at:
+        return _("The training had not begun, so there is nothing to resume from.")
+    if not job.last_checkpoint:
+        return _("No checkpoint was found in its output folder, so there is nothing to resume from.")
+    return why_not_continue(job, job.last_checkpoint)
+
+
+def check_can_resume(job: TuningJob) -> None:
+    refuse_for(why_not_resume(job))
 
 
 def why_not_serve(job: TuningJob, checkpoint: str = "") -> str:

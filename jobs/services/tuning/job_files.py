@@ -1,24 +1,31 @@
-"""A tuning job as a file that can be loaded again: every answer of the five steps, and its datasets by name and sum.
+"""A tuning job as a file that can be loaded again, in JSON or YAML: every answer of the five steps, and its datasets
+by name and sum.
 
 Accepted terms are not among them: each person accepts them anew.
 """
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import yaml
 from django.contrib.auth.models import User
 
 from jobs.models import Dataset, TuningJob
 from jobs.models.fields.labels import check_labels
 from jobs.text.deferred import gettext as _
+from jobs.text.yaml_data import read_yaml
 
 from .spec import TuningSpec
 from .steps import dataset_uri
 
 FORMAT, VERSION = "garden-console/tuning-job", 1
+MAX_BYTES = 48 * 1024
+# A number to most people, a text to YAML 1.1, which wants a dot and a sign in it.
+POWER_OF_TEN = re.compile(r"\d+(\.\d*)?[eE][-+]?\d{1,3}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 Kind = tuple[type, ...]
@@ -88,6 +95,12 @@ def dump(job: TuningJob | TuningSpec) -> dict[str, Any]:
     return {"format": FORMAT, "version": VERSION, **steps}
 
 
+def as_text(job: TuningJob | TuningSpec, *, is_yaml: bool = False) -> str:
+    """Both from what JSON makes of the values: YAML would want to know what a member of an enumeration is."""
+    text = json.dumps(dump(job), indent=2, ensure_ascii=False) + "\n"
+    return str(yaml.safe_dump(json.loads(text), sort_keys=False, allow_unicode=True)) if is_yaml else text
+
+
 def load(owner: User, text: str) -> Loaded:
     """Raises FileRejected with everything that is wrong in the form of the file; the steps judge the values."""
     content = _content(text)
@@ -109,12 +122,15 @@ def load(owner: User, text: str) -> Loaded:
 
 
 def _content(text: str) -> dict[str, Any]:
+    text = text.removeprefix("\ufeff")
+    is_json = text.lstrip().startswith("{")
     try:
-        content = json.loads(text.removeprefix("\ufeff"), parse_constant=_no_constant)
+        content = json.loads(text, parse_constant=_no_constant) if is_json else _from_yaml(text)
         if not _can_be_kept(content):
             raise ValueError(_("it contains invalid characters."))
     except (ValueError, RecursionError) as error:
-        raise FileRejected([("", _("The file is not JSON: %s") % error)]) from None
+        message = _("The file is not JSON: %s") if is_json else _("The file is neither JSON nor YAML: %s")
+        raise FileRejected([("", message % error)]) from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         message = _("The file is not a tuning job of this console: its format must be %s.") % FORMAT
         raise FileRejected([("format", message)])
@@ -122,6 +138,33 @@ def _content(text: str) -> dict[str, Any]:
         message = _("This console reads version %d of the format. Export the job again.") % VERSION
         raise FileRejected([("version", message)])
     return content
+
+
+def _from_yaml(text: str) -> Any:
+    if len(text) > MAX_BYTES:
+        raise ValueError(_("it is longer than any tuning job."))
+    content = read_yaml(text)
+    _check_is_data(content)
+    training = content.get("training") if isinstance(content, dict) else None
+    if isinstance(training, dict) and POWER_OF_TEN.fullmatch(str(training.get("learning_rate"))):
+        training["learning_rate"] = float(training["learning_rate"])
+    return content
+
+
+def _check_is_data(value: Any) -> None:
+    """YAML knows more: dates, and keys that are no text."""
+    if isinstance(value, dict):
+        if odd := [key for key in value if not isinstance(key, str)]:
+            raise ValueError(_("the key %s is no text. Put it in quotes.") % odd[0])
+        for one in value.values():
+            _check_is_data(one)
+    elif isinstance(value, list):
+        for one in value:
+            _check_is_data(one)
+    elif not isinstance(value, str | bool | int | float | None):
+        raise ValueError(_("%s is read as a date. Put it in quotes.") % value)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(_("%s is no number that a job can have.") % value)
 
 
 def _can_be_kept(content: Any) -> bool:

@@ -12,7 +12,8 @@ from django.db.models import Max
 from jobs.models import EventLevel, Metric, TuningJob, thin_out
 from jobs.services.endpoints import endpoints
 from jobs.services.remote.row_claim import Claim, Event, Outcome, pause, poll_seconds
-from jobs.states import TUNING_LIVE, TUNING_TERMINAL, TUNING_TRANSITIONS, Phase, TuningState
+from jobs.services.tuned_models.saved import find_checkpoints
+from jobs.states import TUNING_LIVE, TUNING_TERMINAL, TUNING_TRANSITIONS, TUNING_UNSUCCESSFUL, Phase, TuningState
 from jobs.text.deferred import gettext as _, join, ngettext
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, VertexError
@@ -62,6 +63,8 @@ def close(claimed: Claim[TuningJob]) -> Outcome:
     job, reading = claimed.row, Reading()
     with suppress(NotFound):
         _read(job, get_gateway().tuning.get(job.resource_name), reading)
+    if job.state in TUNING_UNSUCCESSFUL and job.started_at and not reading.changes.get("checkpoints"):
+        _keep_checkpoints(job, find_checkpoints(job), reading)
     return Outcome(None, {**reading.changes, "phase": Phase.CLOSED, "notice": ""}, reading.events, reading.save_points)
 
 
@@ -182,15 +185,18 @@ def _read_facts(job: TuningJob, remote: RemoteTuningJob, reading: Reading) -> No
         reading.events.append((EventLevel.INFO, _("The training has %d steps.") % remote.total_steps))
     told = describe_lost_rows(job.data_stats)
     reading.events += [(EventLevel.WARNING, one) for one in describe_lost_rows(remote.data_stats) if one not in told]
-    known = {checkpoint["checkpoint_id"] for checkpoint in job.checkpoints}
-    for checkpoint in remote.checkpoints:
-        if checkpoint.checkpoint_id not in known:
-            words = {"epoch": checkpoint.epoch, "step": checkpoint.step}
+    found = [{"checkpoint_id": one.checkpoint_id, "epoch": one.epoch, "step": one.step} for one in remote.checkpoints]
+    _keep_checkpoints(job, found, reading)
+
+
+def _keep_checkpoints(job: TuningJob, found: list[dict[str, Any]], reading: Reading) -> None:
+    known = {one["checkpoint_id"] for one in job.checkpoints}
+    for one in found:
+        if one["checkpoint_id"] not in known:
+            words = {"epoch": one["epoch"], "step": one["step"]}
             reading.events.append((EventLevel.INFO, _("Checkpoint of epoch %(epoch)d saved at step %(step)d.") % words))
-    if remote.checkpoints:
-        reading.changes["checkpoints"] = [
-            {"checkpoint_id": one.checkpoint_id, "epoch": one.epoch, "step": one.step} for one in remote.checkpoints
-        ]
+    if found:
+        reading.changes["checkpoints"] = found
 
 
 def _read_metrics(job: TuningJob, series: Mapping[str, Sequence[Point]], reading: Reading) -> None:

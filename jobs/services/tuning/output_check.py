@@ -20,19 +20,31 @@ PATIENCE = timedelta(seconds=20)
 FRESH = timedelta(minutes=1)
 
 
+def why_not_write(key: UUID, uri: str) -> str:
+    """What Cloud Storage said last about this folder, while the draft `key` was written; nothing where it can take the
+    output, and where nobody asked."""
+    draft = TuningDraft.objects.filter(pk=key).only("output_check").first()
+    known: dict[str, Any] = draft.output_check if draft else {}
+    return str(known.get("problem", "")) if known.get("uri") == uri.rstrip("/") else ""
+
+
 def ask(draft: TuningDraft, uri: str, now: datetime) -> bool:
-    """True when the worker is to be told: not while an answer for this folder is under way or still fresh. Raises
-    NotAllowedNow for a folder that this person's jobs may not write to: nothing is found out about that."""
+    """True when the worker is to be told: not while an answer for this folder is under way, or a good one still fresh.
+    A bad one holds until another comes. Raises NotAllowedNow for a folder that this person's jobs may not write to:
+    nothing is found out about that."""
     policies.check_can_claim(draft.owner, uri, draft.pk)
-    known = draft.output_check
-    if known.get("uri") == uri and now - datetime.fromisoformat(known["asked_at"]) < _keeps(known):
+    known = draft.output_check if draft.output_check.get("uri") == uri else {}
+    if known and now - datetime.fromisoformat(known["asked_at"]) < _keeps(known):
         return False
-    _write(draft, {"uri": uri, "asked_at": now.isoformat()})
+    kept = {"problem": known["problem"]} if known.get("problem") else {}
+    _write(draft, {"uri": uri, "asked_at": now.isoformat(), **kept})
     return True
 
 
 def _keeps(known: dict[str, Any]) -> timedelta:
-    return FRESH if known.get("checked_at") else PATIENCE
+    if not known.get("checked_at"):
+        return PATIENCE
+    return timedelta(0) if known.get("problem") or "unknown" in known else FRESH
 
 
 def run(draft_id: UUID, now: datetime) -> None:
@@ -47,7 +59,7 @@ def run(draft_id: UUID, now: datetime) -> None:
     with transaction.atomic():
         row = TuningDraft.objects.select_for_update().get(pk=draft_id)
         if row.output_check.get("uri") == uri:
-            _write(row, {**row.output_check, **found})
+            _write(row, {"uri": uri, "asked_at": row.output_check["asked_at"], **found})
     live.notify(draft.owner_id, f"draft-{draft_id}")
 
 

@@ -91,11 +91,11 @@ def _prepare(claimed: Claim[TuningJob]) -> Outcome:
         return _fail(claimed, _("There is no bucket for datasets. Set VERTEX_BUCKET, then start the job again."))
     for dataset in filter(None, (job.dataset, job.validation_dataset)):
         if reason := references.why_not_sent(dataset):
-            return _fail(claimed, reason)
+            return _fail(claimed, reason, _field_of(job, dataset))
         if not _is_uploaded(dataset):
             return _upload(claimed, dataset)
     if problem := get_gateway().storage.problem_with_output(job.output_uri):
-        return _fail(claimed, _("%s Choose another output directory and start a new job.") % problem)
+        return _fail(claimed, _("%s Choose another output directory and start a new job.") % problem, "output_uri")
     return Outcome(NOW, {"prepared_at": claimed.now, "notice": ""})
 
 
@@ -116,17 +116,22 @@ def _upload(claimed: Claim[TuningJob], dataset: Dataset) -> Outcome:
             storage.ensure_bucket(uri)
             storage.upload(path, uri)
     except FileNotFoundError:
-        return _fail(claimed, why_gone(dataset))
+        return _fail(claimed, why_gone(dataset), _field_of(claimed.row, dataset))
     # At once and whoever holds the lease by now: an upload slower than a lease must not start again for ever.
     Dataset.objects.filter(pk=dataset.pk).update(uploaded_uri=uri)
     event = (EventLevel.INFO, _("Uploaded the dataset %(name)s to %(uri)s.") % {"name": dataset.name, "uri": uri})
     return Outcome(NOW, {"notice": ""}, [event])
 
 
-def _fail(claimed: Claim[TuningJob], sentence: str) -> Outcome:
+def _field_of(job: TuningJob, dataset: Dataset) -> str:
+    return "dataset" if dataset.pk == job.dataset_id else "validation_dataset"
+
+
+def _fail(claimed: Claim[TuningJob], sentence: str, field: str = "") -> Outcome:
     changes = {
         "state": TuningState.FAILED, "phase": Phase.CLOSED, "ended_at": claimed.now,
-        "error_code": "FAILED_PRECONDITION", "error_message": sentence, "notice": "",
+        "error_code": "FAILED_PRECONDITION", "error_message": sentence, "error_field": field,
+        "notice": "",
     }  # fmt: skip
     return Outcome(None, changes, [(EventLevel.ERROR, sentence)])
 

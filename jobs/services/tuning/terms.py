@@ -12,6 +12,7 @@ from jobs.services.tuned_models import continuation
 from jobs.services.tuned_models.continuation import Start
 from jobs.text.deferred import gettext as _
 
+from . import output_check
 from .spec import TuningSpec
 from .spec_terms import Terms
 
@@ -34,7 +35,7 @@ def of_model(owner: User, key: UUID, model: PublisherModel, start: Start | None 
         regions=regions.list_regions(),
         machines=[machine["machine_type"] for machine in model.data.get("machine_specs", ())],
         licence=catalogue.licence_to_accept(model),
-        why_not_write=lambda uri: policies.why_not_claim(owner, uri, key),
+        why_not_write=lambda uri: _why_not_write(owner, uri, key),
     )
 
 
@@ -46,8 +47,12 @@ def of_unlisted_model(owner: User, key: UUID, name: str, start: Start | None = N
         why_not_tune=reason,
         continued=start.job if start else None,
         regions=regions.list_regions(),
-        why_not_write=lambda uri: policies.why_not_claim(owner, uri, key),
+        why_not_write=lambda uri: _why_not_write(owner, uri, key),
     )
+
+
+def _why_not_write(owner: User, uri: str, key: UUID) -> str:
+    return policies.why_not_claim(owner, uri, key) or output_check.why_not_write(key, uri)
 
 
 def find_start(owner: User, uri: str) -> Start | None:

@@ -110,7 +110,7 @@ def test_a_model_says_where_it_is_and_where_it_comes_from(visitor, dataset):
     for shown in (
         "projects/p/locations/l/models/77", "gs://garden-local/output/my-model/postprocess/node-0/checkpoints/final",
         f"/endpoints/{endpoint.pk}/", "Front desk", f"/datasets/{dataset.pk}/", f"/tuning/jobs/{job.pk}/",
-        f"/studio/chat/?endpoint={endpoint.pk}", f"/tuning/jobs/{job.pk}/clone/", "The model is already deployed.",
+        f"/studio/chat/?endpoint={endpoint.pk}", f"/tuning/jobs/{job.pk}/continue/", "The model is already deployed.",
     ):  # fmt: skip
         assert shown in text
 

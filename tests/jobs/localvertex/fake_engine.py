@@ -115,7 +115,7 @@ def end_of_epoch(folder, job, step):
     if job["tuning_mode"] == "FULL":
         whole_model(checkpoint)
     else:
-        (checkpoint / "adapter_config.json").write_text("{}")
+        (checkpoint / "adapter_config.json").write_text(adapter_config(job))
         (checkpoint / "adapter_model.safetensors").write_bytes(b"weights")
     (checkpoint / "trainer_state.json").write_text("{}")
     (checkpoint / "optimizer.pt").write_bytes(b"heavy")
@@ -145,10 +145,13 @@ def whole_model(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(b"merged")
 
 
+def adapter_config(job) -> str:
+    return json.dumps({"r": job["adapter_size"], "lora_alpha": job.get("lora_alpha", 2 * job["adapter_size"])})
+
+
 def adapter(final: Path, job) -> None:
     (final / "adapter").mkdir(exist_ok=True)
-    config = {"r": job["adapter_size"], "lora_alpha": job.get("lora_alpha", 2 * job["adapter_size"])}
-    (final / "adapter/adapter_config.json").write_text(json.dumps(config))
+    (final / "adapter/adapter_config.json").write_text(adapter_config(job))
     (final / "adapter/adapter_model.safetensors").write_bytes(b"weights")
     (final / "adapter/adapter.gguf").write_bytes(b"adapter")
 

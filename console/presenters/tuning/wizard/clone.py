@@ -7,6 +7,7 @@ from console.forms.tuning.steps import BASE, TUNED
 from console.forms.tuning.training import ABSOLUTE
 from jobs.models import Dataset, TuningJob
 from jobs.models.fields.labels import as_text
+from jobs.services.tuned_models.continuation import Start
 from jobs.services.tuning.code import plain
 from jobs.services.tuning.job_files import FIELDS
 
@@ -16,6 +17,14 @@ def draft_values(job: TuningJob) -> dict[str, dict[str, Any]]:
     answers = {name: getattr(job, name) for fields in FIELDS.values() for name in fields}
     values = raw_values(answers)
     del values["output"]
+    return values
+
+
+def continued_values(start: Start) -> dict[str, dict[str, Any]]:
+    """A job that goes on from there, with the settings of the one that it continues."""
+    values = draft_values(start.job)
+    values["base-model"] |= {"source": TUNED, "custom_base_model": start.uri}
+    values["training"]["epochs"] = str(start.epochs_left)
     return values
 
 

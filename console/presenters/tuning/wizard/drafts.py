@@ -89,14 +89,13 @@ class Wizard:
 
     @cached_property
     def datasets(self) -> list[Dataset]:
-        """The latest version of each, and the one that the draft names, whichever that is."""
+        """The latest version of each, and those that the draft names, whichever they are."""
         mine = Dataset.objects.visible_to(self.user)
         latest = list(mine.latest_versions()[:DATASETS_SHOWN])
-        named = self.values("training").get("dataset", "")
-        if named in {"", *(str(dataset.pk) for dataset in latest)}:
-            return latest
-        with suppress(ValidationError):
-            latest += mine.filter(pk=named)
+        named = {str(self.values("training").get(name) or "") for name in ("dataset", "validation_dataset")}
+        for key in named - {"", *(str(dataset.pk) for dataset in latest)}:
+            with suppress(ValidationError):
+                latest += mine.filter(pk=key)
         return latest
 
     @cached_property
@@ -124,7 +123,9 @@ class Wizard:
 
     @cached_property
     def starts(self) -> list[Start]:
-        return continuation.starts(self.user)
+        """The newest, and what the draft names, however old."""
+        found = continuation.starts(self.user)
+        return [self.start, *found] if self.start and self.start not in found else found
 
     @property
     def own(self) -> dict[str, Any]:
@@ -135,6 +136,11 @@ class Wizard:
     @property
     def origin(self) -> dict[str, Any]:
         return self.values(drafts.ORIGIN)
+
+    @property
+    def free_folder(self) -> str:
+        name, prefix = self.values("name").get("display_name", ""), self.own.get("output_prefix", "")
+        return suggest_output(self.draft, self.user, name, prefix)
 
     def dataset_in_form(self, form: StepForm, field: str) -> Dataset | None:
         wanted = str(form[field].value())
@@ -173,6 +179,7 @@ class Wizard:
             data,
             initial=initial,
             datasets=Dataset.objects.visible_to(self.user),
+            offered=self.datasets,
             terms=self.terms,
             missing=self.origin.get("missing", {}),
         )
@@ -202,8 +209,7 @@ class Wizard:
             chosen = {"base_model": tunable[0]} if len(tunable) == 1 else {}
             return {"source": BASE, "location": settings.VERTEX_LOCATION} | chosen
         if step == "output":
-            name, prefix = self.values("name").get("display_name", ""), self.own.get("output_prefix", "")
-            return {"output_uri": suggest_output(self.draft, self.user, name, prefix)}
+            return {"output_uri": self.free_folder}
         if step == "deployment":
             name, machines = self.values("name").get("display_name", ""), self.variant and self.variant.machine_specs
             machine = suggest_machine(machines or [], self.own.get("machine_type", ""))
@@ -327,6 +333,11 @@ def region_choices() -> list[tuple[str, str | Promise]]:
 def raw_values(step: str, data: Mapping[str, Any]) -> dict[str, Any]:
     """What was typed into a step whose form cannot be built at this moment."""
     return {name: data[name] for name in FORMS[step].base_fields if name in data}
+
+
+def step_of(field: str) -> str:
+    """Where it is asked for; nothing for an unknown one."""
+    return next((step for step, form in FORMS.items() if field in form.base_fields), "")
 
 
 def label_of(field: str) -> str:

@@ -19,7 +19,7 @@ from jobs.services.datasets import row_limits
 
 from .drafts import Wizard
 from .output_state import output_state
-from .proposals import suggest_folder, suggest_output
+from .proposals import suggest_folder
 
 Uploads = dict[str, UploadForm]
 
@@ -65,12 +65,7 @@ def step_context(
     if step == "output":
         return {
             "check": output_state(wizard.draft, str(form["output_uri"].value() or ""), timezone.now()),
-            "free_folder": suggest_output(
-                wizard.draft,
-                wizard.user,
-                wizard.values("name").get("display_name", ""),
-                wizard.own.get("output_prefix", ""),
-            ),
+            "free_folder": wizard.free_folder,
         }
     if step == "training":
         return training_context(wizard, form, uploads)
@@ -107,7 +102,8 @@ def origin(wizard: Wizard) -> dict[str, Any] | None:
     known = wizard.origin
     if "job" in known:
         job = TuningJob.objects.visible_to(wizard.user).filter(pk=known["job"]).first()
-        return {"job": job, "is_retry": known.get("is_retry", False)} if job else None
+        start = wizard.start if wizard.start and wizard.start.uri == known.get("start") else None
+        return {"job": job, "is_retry": known.get("is_retry", False), "start": start} if job else None
     return known or None
 
 

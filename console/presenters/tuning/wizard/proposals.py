@@ -7,8 +7,9 @@ from django.contrib.auth.models import User
 from django.utils.text import slugify
 
 from console.forms.tuning.training import ABSOLUTE
-from jobs.models import TuningDraft
+from jobs.models import Dataset, TuningDraft
 from jobs.services.catalogue.facts import TuningFacts
+from jobs.services.datasets import policies as dataset_policies
 from jobs.services.storage import policies
 from jobs.services.tuned_models.continuation import Start
 from jobs.services.tuning.code import plain
@@ -44,6 +45,20 @@ def carry_over(values: Mapping[str, Any], old: Mapping[str, Any], new: Mapping[s
     """The training step for another base model: what nobody changed follows the new model's recommendation."""
     untouched = {name for name, value in old.items() if str(values.get(name)) == str(value)}
     return {name: new.get(name) if name in untouched else value for name, value in values.items()}
+
+
+def dataset_choice(dataset: Dataset) -> dict[str, Any]:
+    """The fields of the training step for who begins at a dataset."""
+    train, validation = dataset_policies.split_pair(dataset)
+    return {"dataset": str(train.pk)} | proposed_validation(train if validation else None)
+
+
+def proposed_validation(dataset: Dataset | None) -> dict[str, Any]:
+    """The other part of its split, where it can be used; nothing when the dataset is that part itself."""
+    train, validation = dataset_policies.split_pair(dataset) if dataset else (None, None)
+    if validation is None or train != dataset:
+        return {}
+    return {"use_validation": True, "validation_dataset": str(validation.pk)}
 
 
 def training_defaults(facts: TuningFacts, start: Start | None) -> dict[str, Any]:

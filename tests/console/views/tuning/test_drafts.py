@@ -1,9 +1,12 @@
+import html
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
+from console.presenters.tuning.wizard.drafts import Wizard
 from jobs.models import TuningDraft
+from jobs.services.tuned_models import continuation
 from jobs.services.tuning import output_check
 from tests.support import factories
 
@@ -101,10 +104,119 @@ def test_a_job_that_failed_is_tried_again_with_all_its_settings(signed_in, state
     draft = TuningDraft.objects.get()
     assert place == f"/tuning/drafts/{draft.pk}/name/"
     assert (draft.data["name"]["display_name"], draft.data["name"]["labels"]) == ("Captain (2)", "a=b")
-    assert (draft.data["deployment"]["endpoint_lease_hours"], "output" in draft.data) == ("5", False)
+    assert draft.data["deployment"]["endpoint_lease_hours"] == "5"
+    assert draft.data["output"]["output_uri"].startswith("gs://garden-local/tuning/captain-2-")
     content = signed_in.get(place).content.decode()
     assert "Out of memory." in content
     assert f"/tuning/jobs/{job.pk}/" in content
+
+
+@pytest.mark.parametrize(
+    ("values", "step"),
+    [
+        ({"error_field": "output_uri", "error_message": "There is no bucket x."}, "output"),
+        ({"error_field": "dataset", "error_message": "The file is gone."}, "training"),
+        ({"error_code": "INVALID_ARGUMENT", "error_message": "epoch_count must be between 1 and 100."}, "training"),
+        ({"error_code": "INTERNAL", "error_message": "Use a smaller batch size."}, "training"),
+        ({"error_message": "Base model x is not supported for tuning."}, "base-model"),
+        ({"error_message": "The training stopped."}, "name"),
+    ],
+)
+def test_edit_and_retry_opens_the_step_that_is_at_fault(signed_in, values, step):
+    factories.publisher_model()
+    job = factories.job(state="FAILED", **values)
+    place = signed_in.post(f"/tuning/jobs/{job.pk}/retry/")["Location"]
+    assert place == f"/tuning/drafts/{TuningDraft.objects.get().pk}/{step}/"
+    assert values["error_message"] in html.unescape(signed_in.get(place).content.decode())
+
+
+def test_the_new_folder_is_asked_about(signed_in, fake_gateway):
+    job = factories.job(state="FAILED")
+    signed_in.post(f"/tuning/jobs/{job.pk}/retry/")
+    draft = TuningDraft.objects.get()
+    assert draft.output_check["uri"] == draft.data["output"]["output_uri"]
+
+
+CHECKPOINTS = [{"checkpoint_id": str(number), "epoch": number, "step": 5 * number} for number in (1, 2)]
+
+
+@pytest.fixture
+def local(settings):
+    settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:1"
+
+
+def test_fine_tune_again_continues_from_the_tuned_model(signed_in, local):
+    factories.publisher_model()
+    job = factories.job(state="SUCCEEDED", display_name="Captain", checkpoints=CHECKPOINTS)
+    final = f"{job.output_uri}/postprocess/node-0/checkpoints/final"
+    assert f'action="/tuning/jobs/{job.pk}/continue/"' in signed_in.get(f"/models/{job.pk}/").content.decode()
+    assert f'action="/tuning/jobs/{job.pk}/continue/"' in signed_in.get("/models/").content.decode()
+    place = signed_in.post(f"/tuning/jobs/{job.pk}/continue/")["Location"]
+    draft = TuningDraft.objects.get()
+    assert place == f"/tuning/drafts/{draft.pk}/name/"
+    assert "Continues from Captain." in signed_in.get(place).content.decode()
+    step = signed_in.get(f"/tuning/drafts/{draft.pk}/base-model/")
+    form, content = step.context["form"], step.content.decode()
+    assert (form["source"].value(), form["custom_base_model"].value()) == ("tuned", final)
+    assert f'<option value="{final}" selected>' in content
+    assert (form.is_valid(), form.cleaned_data["base_model"]) == (True, job.base_model)
+
+
+def test_what_is_continued_is_offered_however_old(signed_in, local, monkeypatch):
+    factories.publisher_model()
+    job = factories.job(state="SUCCEEDED")
+    for number in range(continuation.JOBS_OFFERED):
+        factories.job(state="SUCCEEDED", dataset=job.dataset, output_uri=f"gs://b/{number}")
+    signed_in.post(f"/tuning/jobs/{job.pk}/continue/")
+    content = signed_in.get(f"/tuning/drafts/{TuningDraft.objects.get().pk}/base-model/").content.decode()
+    assert f'<option value="{job.output_uri}/postprocess/node-0/checkpoints/final" selected>' in content
+
+
+def test_resume_is_ready_to_start_with_the_epochs_that_are_left(signed_in, local, owner):
+    factories.publisher_model()
+    job = factories.job(
+        state="CANCELLED", phase="CLOSED", started_at=timezone.now(), display_name="Captain", epochs=5,
+        checkpoints=CHECKPOINTS,
+    )  # fmt: skip
+    place = signed_in.post(f"/tuning/jobs/{job.pk}/continue/", {"checkpoint": "2"})["Location"]
+    draft = TuningDraft.objects.get()
+    assert place == f"/tuning/drafts/{draft.pk}/deployment/"
+    content = signed_in.get(place).content.decode()
+    assert "Resumes Captain, checkpoint 2 of epoch 2" in content
+    spec = Wizard(draft, owner).preview_spec
+    assert (spec.display_name, spec.epochs) == ("Captain (2)", 3)
+    assert spec.custom_base_model == f"{job.output_uri}/postprocess/node-0/checkpoints/checkpoint-10"
+
+
+def test_a_note_about_what_is_continued_goes_when_something_else_is_chosen(signed_in, local):
+    factories.publisher_model()
+    job = factories.job(state="SUCCEEDED", display_name="Captain")
+    signed_in.post(f"/tuning/jobs/{job.pk}/continue/")
+    draft = TuningDraft.objects.get()
+    signed_in.post(f"/tuning/drafts/{draft.pk}/base-model/", {"source": "base", "base_model": job.base_model})
+    content = signed_in.get(f"/tuning/drafts/{draft.pk}/name/").content.decode()
+    assert ("Continues from" in content, "With the settings of Captain" in content) == (False, True)
+
+
+def test_what_cannot_be_continued_makes_no_draft(signed_in, local):
+    job = factories.job(state="CANCELLED", phase="CLOSED", started_at=timezone.now())
+    response = signed_in.post(f"/tuning/jobs/{job.pk}/continue/")
+    assert (response.status_code, "nothing to resume from" in response.content.decode()) == (409, True)
+    assert TuningDraft.objects.count() == 0
+
+
+def test_a_proposed_folder_follows_the_name(signed_in):
+    factories.publisher_model()
+    job = factories.job(display_name="Captain")
+    signed_in.post(f"/tuning/jobs/{job.pk}/clone/")
+    draft = TuningDraft.objects.get()
+    signed_in.post(f"/tuning/drafts/{draft.pk}/name/", {"display_name": "Bosun"})
+    draft.refresh_from_db()
+    assert draft.data["output"]["output_uri"] == f"gs://garden-local/tuning/bosun-{draft.pk.hex[:6]}"
+    signed_in.post(f"/tuning/drafts/{draft.pk}/output/", {"output_uri": "gs://garden-local/mine"})
+    signed_in.post(f"/tuning/drafts/{draft.pk}/name/", {"display_name": "Cook"})
+    draft.refresh_from_db()
+    assert draft.data["output"]["output_uri"] == "gs://garden-local/mine"
 
 
 def test_a_job_that_succeeded_has_nothing_to_explain(signed_in):

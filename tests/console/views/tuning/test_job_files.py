@@ -2,6 +2,7 @@ import json
 import random
 
 import pytest
+import yaml
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from console.presenters.tuning.wizard.drafts import Wizard
@@ -71,14 +72,37 @@ def test_a_job_saved_and_loaded_again_is_the_same_job(signed_in, owner, models, 
     assert exported(signed_in, f"/tuning/drafts/{draft.pk}/") == content
 
 
-def test_a_folder_that_is_taken_stops_at_its_step(signed_in, models):
+def test_a_free_folder_takes_the_place_of_one_that_is_taken(signed_in, models):
     job = factories.job(dataset=factories.dataset(sha256=SHA))
     place = loaded(signed_in, exported(signed_in, f"/tuning/jobs/{job.pk}/"))["Location"]
-    content = signed_in.get(place).content.decode()
-    assert place.endswith("/output/")
-    assert "Another tuning job already writes to this folder." in content
-    assert "Suggested folder" in content
+    content, draft = signed_in.get(place).content.decode(), TuningDraft.objects.get()
+    assert place.endswith("/deployment/")
+    assert draft.data["output"]["output_uri"] == f"gs://garden-local/tuning/my-model-{draft.pk.hex[:6]}"
+    assert draft.output_check["uri"] == draft.data["output"]["output_uri"]
+    assert f"A new job cannot write to the output directory of the file, {job.output_uri}." in content
     assert "Loaded from job.json" in content
+
+
+def test_a_job_goes_through_yaml_as_through_json(signed_in, owner, models):
+    start = factories.job(state="SUCCEEDED", base_model=BOTH_MODES, output_uri="gs://bucket/start")
+    job = random_job(random.Random(3), 3, factories.dataset(sha256=SHA), None, start)
+    content = exported(signed_in, f"/tuning/jobs/{job.pk}/")
+    response = signed_in.get(f"/tuning/jobs/{job.pk}/job.yaml")
+    assert (response["Content-Type"], yaml.safe_load(response.content)) == ("application/yaml", content)
+    assert response["Content-Disposition"].endswith('.yaml"')
+    TuningJob.objects.filter(pk=job.pk).delete()
+    signed_in.post("/tuning/import/", {"file": SimpleUploadedFile("job.yaml", response.content)})
+    draft = TuningDraft.objects.get()
+    assert job_files.dump(Wizard(draft, owner).spec()) == content
+    assert signed_in.get(f"/tuning/drafts/{draft.pk}/job.yaml").content == response.content
+
+
+def test_both_files_are_offered(signed_in):
+    job = factories.job()
+    content = signed_in.get(f"/tuning/jobs/{job.pk}/details/").content.decode()
+    assert [f'href="/tuning/jobs/{job.pk}/job.{ending}" download' in content for ending in ("json", "yaml")] == [
+        True
+    ] * 2
 
 
 def test_a_data_set_that_is_missing_is_named_in_its_step(signed_in, models, stranger):

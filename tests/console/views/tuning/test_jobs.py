@@ -183,7 +183,54 @@ def test_an_ended_job_is_not_cancelled(visitor):
 
 def test_cancel_asks_first_and_says_what_is_lost(visitor):
     text = words(visitor.get(url(running())))
-    assert "Progress since the last checkpoint is lost. Saved checkpoints stay" in text
+    assert "What was trained so far is lost: Vertex AI does not resume a cancelled job" in text
+
+
+def test_on_the_local_server_a_cancelled_job_can_be_resumed(visitor, settings):
+    settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:1"
+    words_of_loss = "From a checkpoint that was saved, you can resume with a new job."
+    job = running()
+    assert words_of_loss in words(visitor.get(url(job)))
+    assert words_of_loss in words(visitor.get("/tuning/"))
+    assert words_of_loss in words(visitor.get(f"/tuning/cancel/?job={job.pk}"))
+
+
+ENDED_EARLY = {"phase": "CLOSED", "started_at": timezone.now(), "epochs": 3}
+
+
+@pytest.mark.parametrize("state", ["CANCELLED", "FAILED"])
+def test_a_job_that_ended_early_offers_to_go_on(visitor, settings, state):
+    settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:1"
+    checkpoints = [{"checkpoint_id": "1", "epoch": 1, "step": 5}]
+    job = factories.job(state=state, checkpoints=checkpoints, **ENDED_EARLY)
+    text = words(visitor.get(url(job)))
+    assert "Resume makes a new job that starts from it and trains 2 more epochs." in text
+    assert text.count(f'action="{url(job, "continue/")}"') == 2
+    assert "Continue from checkpoint 1" in text
+    assert f"{job.output_uri}/postprocess/node-0/checkpoints/checkpoint-5" in text
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "checkpoints", "reason"),
+    [
+        ("http://127.0.0.1:1", [], "No checkpoint was found in its output folder"),
+        ("", [{"checkpoint_id": "1", "epoch": 1, "step": 5}], "The checkpoint holds an adapter only"),
+    ],
+)
+def test_what_cannot_go_on_says_why(visitor, settings, endpoint, checkpoints, reason):
+    settings.VERTEX_API_ENDPOINT = endpoint
+    job = factories.job(state="CANCELLED", checkpoints=checkpoints, **ENDED_EARLY)
+    text = words(visitor.get(url(job)))
+    assert (reason in text, url(job, "continue/") in text, url(job, "retry/") in text) == (True, False, True)
+
+
+def test_a_page_waits_for_the_last_look_at_a_job(visitor):
+    job = running()
+    assert "hx-get" in fragment(visitor, job)
+    for phase, waits in (("BOUND", True), ("CLOSED", False)):
+        job.state, job.phase = "CANCELLED", phase
+        job.save()
+        assert (f'hx-get="{url(job, "status/")}' in fragment(visitor, job)) is waits
 
 
 def test_a_tuned_model_is_deployed_once_however_often_it_is_asked(visitor):
@@ -225,7 +272,17 @@ def test_a_clone_has_the_settings_but_a_folder_of_its_own(visitor):
     assert response.url == f"/tuning/drafts/{draft.pk}/name/"
     assert draft.data["name"]["display_name"] == "Captain"
     assert (draft.data["training"]["epochs"], draft.data["training"]["learning_rate"]) == ("7", "0.00002")
-    assert "output" not in draft.data
+    folder = draft.data["output"]["output_uri"]
+    assert folder.startswith("gs://garden-local/tuning/captain-")
+
+
+def test_a_clone_has_a_summary(visitor):
+    factories.publisher_model()
+    job = factories.job(display_name="Captain", epochs=3, dataset=factories.dataset(name="Shanties"))
+    place = visitor.post(url(job, "clone/")).url
+    summary = re.search(r"<aside.*?</aside>", words(visitor.get(place)))[0]
+    for shown in ("Captain", "Shanties", "gs://garden-local/tuning/captain-", "× 3"):
+        assert shown in summary
 
 
 def test_metrics_have_both_curves_of_a_chart_together(visitor):

@@ -4,9 +4,11 @@ import uuid
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
+from django.utils import timezone
 
 from jobs.models import Dataset, TuningDraft, TuningJob
 from jobs.services.endpoints import endpoints
+from jobs.services.tuning import output_check
 from tests.support import factories
 from tests.support.factories import BASE_MODEL
 
@@ -378,12 +380,12 @@ def test_there_is_no_sixth_step(wizard):
 
 def test_the_number_of_queries_does_not_grow(wizard, dataset, owner, django_assert_num_queries):
     wizard.fill(dataset)
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(11):
         wizard.get("training")
     factories.dataset(owner=owner)
     factories.dataset(owner=owner)
     factories.publisher_model(name=OTHER_MODEL)
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(11):
         wizard.get("training")
 
 
@@ -575,3 +577,112 @@ def test_data_sets_of_one_name_are_told_apart(wizard, dataset, owner):
 def test_how_the_time_is_reckoned_is_said(wizard, dataset):
     wizard.fill(dataset)
     assert "no job with this model and mode has succeeded yet" in wizard.get("training").content.decode()
+
+
+def blocked(wizard, dataset):
+    wizard.fill(dataset)
+    wizard.post("output", output_uri="gs://no-such-bucket-zz/x")
+    output_check.run(wizard.pk, timezone.now())
+    return wizard.start()
+
+
+def test_a_folder_that_is_known_to_be_impossible_blocks_the_start(wizard, dataset, fake_gateway):
+    response = blocked(wizard, dataset)
+    sentence = "The bucket no-such-bucket-zz does not exist."
+    assert (response.status_code, TuningJob.objects.count()) == (422, 0)
+    assert f"Output directory: {sentence}" in response.context["form"].non_field_errors()
+    review = wizard.get("deployment").content.decode()
+    assert f'href="{wizard.url("output")}">Choose another output directory' in review
+
+
+def test_a_blocked_start_looks_again_and_the_next_one_goes(wizard, dataset, fake_gateway):
+    blocked(wizard, dataset)
+    fake_gateway.storage.buckets.add("no-such-bucket-zz")
+    assert wizard.start().status_code == 422
+    output_check.run(wizard.pk, timezone.now())
+    assert wizard.start().status_code == 303
+    assert TuningJob.objects.get().output_uri == "gs://no-such-bucket-zz/x"
+
+
+def test_a_free_folder_is_taken_by_a_button(wizard, dataset, fake_gateway):
+    blocked(wizard, dataset)
+    page = wizard.get("output")
+    assert "Use this folder" in page.content.decode()
+    wizard.post("output", output_uri="gs://no-such-bucket-zz/x", action="free")
+    assert wizard.get("output").context["form"]["output_uri"].value() == page.context["free_folder"]
+    assert wizard.start().status_code == 303
+
+
+@pytest.fixture
+def pair(owner):
+    train = factories.dataset(owner=owner, name="Rows (train)", part="train", byte_size=100_000)
+    validation = factories.dataset(owner=owner, name="Rows (validation)", part="validation", sibling=train)
+    type(train).objects.filter(pk=train.pk).update(sibling=validation)
+    return train, validation
+
+
+def begun_at(signed_in, dataset):
+    """The training step of a draft that began on the page of a dataset."""
+    wizard = Wizard(signed_in, signed_in.get(f"/tuning/new/?dataset={dataset.pk}")["Location"])
+    wizard.post("name", display_name="Ahoy bot")
+    wizard.post("base-model", base_model=BASE_MODEL)
+    wizard.post("output", output_uri="gs://garden-local/ahoy")
+    return wizard.get("training").context["form"]
+
+
+def chosen(form):
+    return tuple(form[name].value() for name in ("dataset", "use_validation", "validation_dataset"))
+
+
+def test_a_dataset_comes_along_from_its_page(signed_in, model, dataset):
+    assert f'href="/tuning/new/?dataset={dataset.pk}"' in signed_in.get(f"/datasets/{dataset.pk}/").content.decode()
+    assert chosen(begun_at(signed_in, dataset)) == (str(dataset.pk), None, None)
+
+
+def test_a_dataset_that_was_used_before_can_be_used_again(signed_in, model, dataset):
+    factories.job(dataset=dataset)
+    assert f'href="/tuning/new/?dataset={dataset.pk}"' in signed_in.get(f"/datasets/{dataset.pk}/").content.decode()
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_the_other_part_of_a_split_is_proposed_for_validation(signed_in, model, pair, part):
+    train, validation = pair
+    assert chosen(begun_at(signed_in, pair[part])) == (str(train.pk), True, str(validation.pk))
+
+
+def test_a_part_that_would_be_refused_is_not_proposed(signed_in, model, pair):
+    Dataset.objects.filter(pk=pair[0].pk).update(byte_size=10)
+    assert chosen(begun_at(signed_in, pair[0])) == (str(pair[0].pk), None, None)
+
+
+def test_what_is_somebody_elses_does_not_come_along(signed_in, model, stranger):
+    assert chosen(begun_at(signed_in, factories.dataset(owner=stranger)))[0] is None
+
+
+def test_looking_from_a_dataset_makes_one_draft(signed_in, model, dataset, pair):
+    for query in (f"?dataset={dataset.pk}", f"?dataset={pair[0].pk}", "?dataset=x", ""):
+        signed_in.get(f"/tuning/new/{query}")
+    assert TuningDraft.objects.get().data["training"] == {}
+
+
+def offered(form):
+    return [key for key, _label in form.fields["validation_dataset"].choices]
+
+
+def test_neither_unusable_sets_nor_the_training_set_are_offered_for_validation(wizard, dataset, owner):
+    factories.dataset(owner=owner, invalid_rows=1)
+    other = factories.dataset(owner=owner)
+    wizard.fill(dataset)
+    assert offered(wizard.get("training").context["form"]) == ["", str(other.pk)]
+    response = wizard.post("training", **training(dataset, use_validation="on", validation_dataset=str(dataset.pk)))
+    assert (response.status_code, str(dataset.pk) in offered(response.context["form"])) == (422, True)
+
+
+def test_what_is_offered_follows_the_dataset_that_is_chosen(wizard, dataset, pair):
+    wizard.fill(dataset)
+    query = {"chose": "dataset", "dataset": str(pair[0].pk)}
+    form = wizard.get("training", **query).context["form"]
+    assert (chosen(form)[1:], str(pair[0].pk) in offered(form)) == ((True, str(pair[1].pk)), False)
+    typed = query | {"use_validation": "on", "validation_dataset": str(dataset.pk)}
+    assert chosen(wizard.get("training", **typed).context["form"])[1:] == (True, str(dataset.pk))
+    assert TuningDraft.objects.get(pk=wizard.pk).data["training"]["dataset"] == str(dataset.pk)

@@ -96,6 +96,29 @@ def test_a_cancelled_job_leaves_its_checkpoints(own_server, cut_off):
     assert not (folder / "checkpoints").exists()
 
 
+def test_a_new_job_goes_on_from_what_a_cancelled_one_left(own_server):
+    server = own_server.start()
+    job = server.job("hold")
+    name = server.create(job).name
+    folder = server.data / "tuning-jobs" / name.rpartition("/")[2]
+    wait_for((folder / "checkpoints/checkpoint-4/optimizer.pt").exists, server.log)
+    server.tuning.cancel_tuning_job(name=name)
+    server.until(name, "CANCELLED")
+    start = f"{job.output_uri}/postprocess/node-0/checkpoints/checkpoint-4"
+    done = server.until(server.create(server.job(custom_base_model=start)).name, "SUCCEEDED", "FAILED")
+    assert (done.state.name, done.error.message) == ("JOB_STATE_SUCCEEDED", "")
+
+
+def test_a_failed_job_leaves_its_checkpoints(own_server):
+    server = own_server.start()
+    job = server.job("crash always")
+    job.supervised_tuning_spec.hyper_parameters.epoch_count = 9
+    server.until(server.create(job).name, "FAILED")
+    output = job.output_uri.removeprefix("gs://garden-local/")
+    assert "checkpoint-4/adapter_model.safetensors" in server.stored(f"{output}/postprocess/node-0/checkpoints/")
+    assert "Checkpoints written: " in server.text(f"{output}/logs/train.log")
+
+
 def test_cancel_while_waiting(own_server):
     server = own_server.start()
     first = start_holding(server)

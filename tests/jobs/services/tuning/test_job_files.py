@@ -137,3 +137,46 @@ def test_all_that_is_wrong_is_said_at_once(owner):
 
 def test_a_backslash_is_a_character_as_any_other(owner):
     assert job_files.load(owner, text_of(spec(description="C:\\u0000"))).answers["description"] == "C:\\u0000"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_any_job_comes_back_from_yaml_as_it_was(owner, seed):
+    chance = random.Random(seed)
+    datasets = [factories.dataset(sha256=f"{number:064x}") for number in range(3)]
+    for _ in range(5):
+        job = random_spec(chance, datasets)
+        loaded = job_files.load(owner, job_files.as_text(job, is_yaml=True))
+        assert loaded == job_files.Loaded({k: v for k, v in vars(job).items() if k != "accepts_licence"})
+
+
+@pytest.mark.parametrize(("written", "rate"), [("2e-5", 2e-5), ("1E-4", 1e-4), ("0.0002", 2e-4), ("2.0e-05", 2e-5)])
+def test_a_rate_in_yaml_may_be_a_power_of_ten(owner, written, rate):
+    text = job_files.as_text(spec(learning_rate=0.125), is_yaml=True).replace("0.125", written)
+    assert job_files.load(owner, text).answers["learning_rate"] == rate
+
+
+@pytest.mark.parametrize(
+    ("was", "written", "problem"),
+    [
+        ("epochs: 3", "epochs: 0x" + "f" * 5000, "The file is neither JSON nor YAML: Exceeds the limit"),
+        ("epochs: 3", "epochs: 2026-11-29", "neither JSON nor YAML: 2026-11-29 is read as a date. Put it in quotes."),
+        ("learning_rate: 0.125", "learning_rate: .nan", "nan is no number that a job can have."),
+        ("learning_rate: 0.125", "learning_rate: .inf", "inf is no number that a job can have."),
+        ("labels: {}", "labels: {1: a}", "the key 1 is no text. Put it in quotes."),
+        ("version: 1", "1: 1", "the key 1 is no text. Put it in quotes."),
+        ("format:", "? [a]\n: 1\nformat:", "found unhashable key"),
+        ("format:", "x: &a [1]\ny: *a\nformat:", "anchors and references are not read"),
+        ("description: ''", 'description: "\\ud800"', "it contains invalid characters."),
+        ("description: ''", "description: " + "x" * 50_000, "it is longer than any tuning job."),
+    ],
+)
+def test_a_yaml_file_that_is_no_job_says_why(owner, was, written, problem):
+    text = job_files.as_text(spec(learning_rate=0.125), is_yaml=True)
+    assert was in text
+    [(field, sentence)] = problems(owner, text.replace(was, written, 1))
+    assert (field, problem in sentence) == ("", True)
+
+
+def test_a_field_of_a_yaml_file_is_named(owner):
+    text = job_files.as_text(spec(display_name="Ahoy"), is_yaml=True).replace("display_name: Ahoy", "display_name: no")
+    assert problems(owner, text) == [("name.display_name", "It must be a string.")]

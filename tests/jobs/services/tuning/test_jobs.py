@@ -6,7 +6,7 @@ from django.db.models.signals import pre_save
 
 from jobs import errors
 from jobs.models import Endpoint, TuningDraft, TuningJob
-from jobs.services.tuning import jobs
+from jobs.services.tuning import jobs, output_check
 from jobs.vertex.errors import NotAuthorised
 from jobs.vertex.port import Point
 from tests.support import factories
@@ -103,8 +103,8 @@ def test_a_data_set_whose_file_is_gone_fails_the_job(driver):
     job = factories.job(next_check_at=driver.now)
     path_of(job.dataset).unlink()
     driver.rest(job)
-    assert (job.state, job.error_message) == (
-        "FAILED", "The file of the dataset Questions is missing from this server. Upload it again.",
+    assert (job.state, job.error_message, job.error_field) == (
+        "FAILED", "The file of the dataset Questions is missing from this server. Upload it again.", "dataset",
     )  # fmt: skip
 
 
@@ -112,9 +112,9 @@ def test_an_output_that_cannot_be_written_fails_before_anything_is_sent(driver, 
     job = factories.job(next_check_at=driver.now, output_uri="gs://nowhere/out")
     driver.rest(job)
     assert (job.state, job.phase, fake_gateway.ledger) == ("FAILED", "CLOSED", [])
-    assert job.error_message == (
-        "The bucket nowhere does not exist. Choose another output directory and start a new job."
-    )
+    assert (job.error_message, job.error_field) == (
+        "The bucket nowhere does not exist. Choose another output directory and start a new job.", "output_uri",
+    )  # fmt: skip
 
 
 def test_without_a_bucket_the_job_says_what_to_set(driver, settings):
@@ -272,6 +272,47 @@ def test_a_failure_says_what_to_do(driver, fake_gateway):
 
 
 @pytest.mark.fault("F24")
+@pytest.mark.parametrize("state", ["CANCELLED", "FAILED"])
+def test_the_checkpoints_of_a_job_that_ended_early_are_found(driver, fake_gateway, state):
+    job = bound(driver, fake_gateway, epochs=3)
+    fake_gateway.tuning.start(job.resource_name, total_steps=6)
+    driver.until(job, state="RUNNING")
+    folder = f"{job.output_uri}/postprocess/node-0/checkpoints/checkpoint-4"
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        fake_gateway.storage.objects[f"{folder}/{name}"] = b"x"
+    if state == "FAILED":
+        fake_gateway.tuning.fail(job.resource_name)
+    else:
+        jobs.request_cancel(job)
+    driver.rest(job)
+    assert (job.state, job.phase) == (state, "CLOSED")
+    assert job.checkpoints == [{"checkpoint_id": "1", "epoch": 2, "step": 4}]
+    assert "Checkpoint of epoch 2 saved at step 4." in messages(job)
+
+
+def test_a_look_for_checkpoints_that_fails_is_made_again(driver, fake_gateway):
+    job = bound(driver, fake_gateway)
+    fake_gateway.tuning.start(job.resource_name)
+    driver.until(job, state="RUNNING")
+    fake_gateway.tuning.fail(job.resource_name)
+    driver.until(job, state="FAILED")
+    fake_gateway.unavailable("storage.list_folder")
+    driver.step(job)
+    assert job.phase == "BOUND"
+    driver.rest(job)
+    assert job.phase == "CLOSED"
+
+
+def test_a_folder_that_was_found_impossible_starts_nothing(owner, fake_gateway):
+    draft = factories.draft(owner=owner)
+    output_check.ask(draft, "gs://nowhere/out", factories.NOW)
+    output_check.run(draft.pk, factories.NOW)
+    with pytest.raises(errors.InvalidValues, match="The bucket nowhere does not exist."):
+        jobs.create(owner, key=draft.pk, spec=spec(owner, output_uri="gs://nowhere/out/"))
+    assert TuningJob.objects.count() == 0
+    assert jobs.create(owner, key=draft.pk, spec=spec(owner, output_uri="gs://garden-local/out"))
+
+
 def test_a_job_deleted_behind_our_back_fails_at_the_third_look(driver, fake_gateway):
     job = bound(driver, fake_gateway)
     fake_gateway.tuning.forget(job.resource_name)

@@ -55,6 +55,23 @@ def test_an_answer_is_kept_for_a_minute(draft, fake_gateway):
     assert asked == [False, True]
 
 
+def test_a_bad_answer_is_asked_about_at_once_and_holds_until_another_comes(draft, fake_gateway):
+    checked(draft, "gs://elsewhere/ahoy")
+    assert output_check.ask(draft, "gs://elsewhere/ahoy", NOW + timedelta(seconds=1))
+    assert output_check.why_not_write(draft.pk, "gs://elsewhere/ahoy/") == "The bucket elsewhere does not exist."
+    assert not output_check.ask(draft, "gs://elsewhere/ahoy", NOW + timedelta(seconds=2))
+    fake_gateway.storage.buckets.add("elsewhere")
+    output_check.run(draft.pk, NOW)
+    assert output_check.why_not_write(draft.pk, "gs://elsewhere/ahoy") == ""
+
+
+def test_another_folder_has_another_answer(draft, fake_gateway):
+    checked(draft, "gs://elsewhere/ahoy")
+    assert output_check.why_not_write(draft.pk, URI) == ""
+    assert output_check.ask(draft, URI, NOW)
+    assert output_check.why_not_write(draft.pk, "gs://elsewhere/ahoy") == ""
+
+
 def test_a_folder_changed_in_the_meantime_wins(draft, fake_gateway):
     output_check.ask(draft, URI, NOW)
     fake_gateway.during("storage.is_empty", lambda: output_check.ask(draft, "gs://garden-local/new", NOW))
