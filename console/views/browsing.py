@@ -3,52 +3,27 @@
 What a worker found is drawn; a page that nobody looked at lately is asked for, and comes when it is there.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 from uuid import UUID
 
-from django import forms
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
-from django.utils.functional import Promise
-from django.utils.translation import gettext as _, gettext_lazy
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from console.forms.settings import DefaultsForm
 from console.presenters.catalogue import weights
+from console.presenters.storage.browser import Browser, Into, below, folder_of, usable
 from console.presenters.tuning.wizard.output_form import output_form
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment, wants_fragment
 from jobs import tasks
 from jobs.errors import NotAllowedNow
-from jobs.models import StorageListing, TuningDraft
-from jobs.models.fields.uris import canonical, parse_gs_uri
+from jobs.models import TuningDraft
 from jobs.services.storage import browsing
 
 PAGE = "storage/browse.html"
-LONGEST_NAME = 200
-
-
-@dataclass(frozen=True)
-class Into:
-    """The field that the folder is for. `back` is the page that has it; `form` draws the field with a value."""
-
-    query: dict[str, str]
-    name: str
-    title: str | Promise
-    back: str
-    form: Callable[[str], forms.Form]
-
-    def url(self, view: str, **values: str) -> str:
-        return f"{reverse(view)}?{urlencode({**self.query, **values})}"
-
-    def page_with(self, uri: str) -> str:
-        return f"{self.back}{'&' if '?' in self.back else '?'}{urlencode({self.name: uri})}"
 
 
 def into_of(request: ConsoleRequest) -> Into:
@@ -83,111 +58,6 @@ def into_output(request: ConsoleRequest) -> Into:
         reverse("tuning-draft", args=[pk, "output"]),
         lambda uri: output_form(initial={"output_uri": uri}, draft=draft, user=request.user),
     )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Entry:
-    """`url` empty: a folder whose name no path may have."""
-
-    name: str
-    url: str
-
-
-@dataclass(frozen=True)
-class Found:
-    name: str
-    size: int
-    updated: datetime | None
-
-
-@dataclass(frozen=True)
-class Browser:
-    """What is seen of one page of a folder; an empty `uri` is the list of buckets. A dialog stays one, by `panel`."""
-
-    into: Into
-    uri: str
-    page: StorageListing
-    now: datetime
-    is_dialog: bool = False
-    may_choose: bool = True
-
-    @property
-    def is_late(self) -> bool:
-        return self.page.is_awaited and self.now - self.page.asked_at > browsing.PATIENCE
-
-    @property
-    def is_awaited(self) -> bool:
-        return self.page.is_awaited and not self.is_late
-
-    @property
-    def here(self) -> str:
-        return self._at(self.uri, page=self.page.page_token)
-
-    @property
-    def again(self) -> str:
-        return self._at(self.uri, page=self.page.page_token, again="1")
-
-    @property
-    def poll(self) -> str:
-        return self._at(self.uri, page=self.page.page_token, poll="1")
-
-    @property
-    def following(self) -> str:
-        return self._at(self.uri, page=self.page.next_token) if self.page.next_token else ""
-
-    @property
-    def first(self) -> str:
-        return self._at(self.uri) if self.page.page_token else ""
-
-    @property
-    def choose(self) -> str:
-        return self.into.url("storage-choose", **self._panel, uri=self.uri) if self.uri and self.may_choose else ""
-
-    @property
-    def crumbs(self) -> list[tuple[str, str]]:
-        """(name, address) of every folder above, the buckets first; the last one is here."""
-        found = [(_("Buckets"), self._at(""))]
-        parts = self.uri.removeprefix("gs://").split("/") if self.uri else []
-        for place, name in enumerate(parts):
-            found.append((name, self._at("gs://" + "/".join(parts[: place + 1]))))
-        return found
-
-    @property
-    def folders(self) -> list[Entry]:
-        below = f"{self.uri}/" if self.uri else "gs://"
-        return [
-            Entry(name, self._at(f"{below}{name}") if usable(f"{below}{name}") else "") for name in self.page.folders
-        ]
-
-    @property
-    def files(self) -> list[Found]:
-        return [
-            Found(one["name"], one["size"], parse_datetime(one["updated"] or "")) for one in self.page.objects_found
-        ]
-
-    @property
-    def _panel(self) -> dict[str, str]:
-        return {"panel": "1"} if self.is_dialog else {}
-
-    def _at(self, uri: str, **values: str) -> str:
-        kept = {name: value for name, value in {**self._panel, "uri": uri, **values}.items() if value}
-        return self.into.url("storage-browse", **kept)
-
-
-def usable(uri: str) -> bool:
-    try:
-        parse_gs_uri(uri)
-    except ValueError:
-        return False
-    return True
-
-
-def folder_of(text: str) -> str:
-    """As the form has it, in one spelling. Raises ValueError with a sentence; nothing is the list of buckets."""
-    bare = text.strip().rstrip("/")
-    if bare in ("", "gs:"):
-        return ""
-    return canonical(bare)
 
 
 @require_safe
@@ -246,12 +116,3 @@ def choose(request: ConsoleRequest) -> HttpResponse:
     field = into.form(chosen)[into.name]
     field.field.widget.attrs["autofocus"] = True
     return render(request, "storage/chosen.html", {"field": field})
-
-
-def below(uri: str, name: str) -> str:
-    name = name.strip().strip("/")
-    if not name:
-        raise ValueError(_("Enter a name for the new folder."))
-    if len(name) > LONGEST_NAME:
-        raise ValueError(_("A folder name can have at most %d characters.") % LONGEST_NAME)
-    return f"{uri.rstrip('/')}/{name}" if uri else f"gs://{name}"

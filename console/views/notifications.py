@@ -1,10 +1,6 @@
 """The bell and the list behind it."""
 
 import logging
-from contextlib import suppress
-from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -16,6 +12,7 @@ from django.utils.translation import gettext as _, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from console.presenters.components.pager import paginate
+from console.presenters.notifications.inbox import FILTERS, filters, moment
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment, safe_next, snackbar
 from console.web.middleware import page_of as page_that_asked
 from jobs import shortages, tasks
@@ -26,7 +23,6 @@ from jobs.states import ENDPOINT_TRANSIENT
 logger = logging.getLogger(__name__)
 LATEST = 8
 UNDER_WAY = 4
-FILTERS = (NotificationSubject.TUNING_JOB, NotificationSubject.ENDPOINT, NotificationSubject.DATASET)
 PAGES = {
     NotificationSubject.TUNING_JOB: "tuning-job",
     NotificationSubject.ENDPOINT: "endpoint-detail",
@@ -50,19 +46,6 @@ def index(request: ConsoleRequest) -> HttpResponse:
         "here": request.get_full_path(),
     }
     return page_or_fragment(request, "notifications/list.html", "rows", context)
-
-
-def filters(about: str, unread: bool) -> list[dict[str, Any]]:
-    """Chips: what it is about, and whether it is unread; each leads to the list with this one changed."""
-    chips = [{"label": _("All"), "url": address("", unread), "current": not about}]
-    chips += [{"label": one.label, "url": address(one.value, unread), "current": about == one} for one in FILTERS]
-    return [*chips, {"label": _("Unread only"), "url": address(about, not unread), "pressed": unread}]
-
-
-def address(about: str, unread: bool) -> str:
-    chosen = {"about": about, "unread": "1" if unread else ""}
-    query = urlencode({name: value for name, value in chosen.items() if value})
-    return reverse("notifications") + (f"?{query}" if query else "")
 
 
 @require_safe
@@ -106,13 +89,6 @@ def add_snackbar(response: HttpResponse, fresh: list[Notification]) -> HttpRespo
         text = ngettext("%d new notification", "%d new notifications", len(fresh)) % len(fresh)
         return snackbar(response, text, url=reverse("notifications"), label=_("View"))
     return response
-
-
-def moment(text: str) -> datetime | None:
-    with suppress(ValueError, OverflowError):
-        found = datetime.fromisoformat(text)
-        return found.astimezone(UTC) if found.tzinfo else None
-    return None
 
 
 @require_safe

@@ -1,7 +1,6 @@
 import uuid
-from typing import Any
 
-from django.db.models import F, Prefetch, Q
+from django.db.models import F, Prefetch
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext_lazy as _
@@ -10,12 +9,13 @@ from django.views.decorators.http import require_safe
 from console.presenters.components.pager import CREATED, Head, paginate
 from console.presenters.endpoints.search import words_of
 from console.presenters.tuning.progress import JobStand, stand
+from console.presenters.tuning.tuned_models import default_checkpoint, matching, other_deployments
 from console.web.http import ConsoleRequest, page_or_fragment
-from jobs.models import DeployedModel, DeployedModelQuerySet, TuningJob
+from jobs.models import DeployedModel, TuningJob
 from jobs.models.keyset import Column
 from jobs.models.tuning import TuningJobQuerySet
 from jobs.services.endpoints import endpoints
-from jobs.services.tuned_models import checkpoints, policies
+from jobs.services.tuned_models import policies
 from jobs.states import EndpointState
 
 HEADS = (
@@ -47,24 +47,6 @@ def index(request: ConsoleRequest) -> HttpResponse:
     page = paginate(matching(list_jobs(request), text).only(*SHOWN), request.GET, HEADS)
     context = {"page": page, "q": text, "rows": [(job, default_checkpoint(job)) for job in page.rows]}
     return page_or_fragment(request, "tuned_models/list.html", "table", context)
-
-
-def matching(jobs: TuningJobQuerySet, text: str) -> TuningJobQuerySet:
-    for word in text.split():
-        found = Q(display_name__icontains=word) | Q(base_model__icontains=word) | Q(tuned_model__icontains=word)
-        jobs = jobs.filter(found)
-    return jobs
-
-
-def default_checkpoint(job: TuningJob) -> dict[str, Any] | None:
-    """What a deployment takes: the one that was chosen, else the last, whose weights are those of `final`."""
-    chosen = checkpoints.default_id(job)
-    return next((one for one in job.checkpoints if one["checkpoint_id"] == chosen), None)
-
-
-def other_deployments(job: TuningJob) -> DeployedModelQuerySet:
-    """Where the model serves beside the one that the endpoint stands for."""
-    return job.deployed_models.live().exclude(endpoint__main_model=F("pk")).select_related("endpoint")
 
 
 @require_safe

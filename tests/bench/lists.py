@@ -30,8 +30,8 @@ from django.db import connection  # noqa: E402
 from django.test import Client  # noqa: E402
 
 from console.presenters.components import pager  # noqa: E402
+from console.presenters.tuning import job_list  # noqa: E402
 from console.views import tuned_models  # noqa: E402
-from console.views.tuning import job_list  # noqa: E402
 from jobs.models import TuningJob, TuningJobQuerySet  # noqa: E402
 from jobs.models.keyset import in_order  # noqa: E402
 from tests.bench.page import BUSY, write  # noqa: E402

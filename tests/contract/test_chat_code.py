@@ -17,7 +17,8 @@ from uuid import uuid4
 import pytest
 from django.test import override_settings
 
-from console.views.chat.code import TABS, Code, body_of
+from console.presenters.chat.code import TABS, Code
+from console.views.chat.code import body_of
 from jobs.models import Conversation, Picture
 from jobs.services.chat import conversations, images as pictures
 from jobs.vertex import get_gateway

@@ -1,7 +1,6 @@
 """The gallery: shelves of tiles, or a table of what was searched for. All of its state is in the address."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,25 +14,14 @@ from django.views.decorators.http import require_POST, require_safe
 from console.forms.catalogue import CatalogueFilter, facet_groups
 from console.presenters.catalogue import model_families, weights
 from console.presenters.catalogue.model_families import Family, Variant
+from console.presenters.catalogue.shelves import TILES, Shelf, sync_state
 from console.presenters.components.highlight import highlight
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs import tasks
-from jobs.models import CatalogueSync, PublisherModel, TuningJob
+from jobs.models import PublisherModel, TuningJob
 
-TILES = 6
 NEWS = "garden-news"
 OURS = ("google", "local")
-
-
-@dataclass(frozen=True)
-class Shelf:
-    title: str
-    families: list[Family]
-    query: str
-
-    @property
-    def first_families(self) -> list[Family]:
-        return self.families[:TILES]
 
 
 @require_safe
@@ -93,20 +81,6 @@ def search(chosen: CatalogueFilter, variants: Iterable[Variant]) -> dict[str, An
         if chosen.matches(variant)
     ]
     return {"rows": rows}
-
-
-def sync_state(has_models: bool) -> dict[str, Any]:
-    """`waiting` for the first reading of the catalogue, or `failed` with the time of the last good one."""
-    sync = CatalogueSync.objects.first()
-    if sync is None:
-        return {"waiting": not has_models}
-    failed = sync.failed_at is not None and (sync.succeeded_at is None or sync.failed_at > sync.succeeded_at)
-    return {
-        "waiting": not has_models and not failed and sync.succeeded_at is None,
-        "failed": failed,
-        "succeeded_at": sync.succeeded_at,
-        "error": sync.error_message,
-    }
 
 
 @require_POST

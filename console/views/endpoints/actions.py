@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from django import forms
@@ -13,32 +12,20 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _, ngettext
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from console.forms.endpoints.endpoints import ConfirmForm, LeaseForm, ReplicasForm
+from console.presenters.endpoints.questions import Question, in_use_by
 from console.web.http import ConsoleRequest, hx_redirect, wants_fragment
 from jobs import tasks
 from jobs.errors import NotAllowedNow
 from jobs.models import Endpoint
 from jobs.services.endpoints import endpoints, lifetime, policies, usage
-from jobs.services.endpoints.usage import Uses
 
 from .endpoints import visible_endpoint
 
 asks = require_http_methods(["GET", "HEAD", "POST"])
-
-
-@dataclass(frozen=True)
-class Question:
-    """`crumb`: what is asked about, in a word."""
-
-    crumb: str
-    title: str
-    text: str
-    label: str
-    is_danger: bool = False
-    uses: list[str] = field(default_factory=list)
 
 
 def handle_form(
@@ -113,24 +100,6 @@ def refuse_to_ask(request: ConsoleRequest, why_not: str | Promise) -> None:
     """A form that was sent is for the service to judge: sent twice, it is not wrong."""
     if why_not and request.method != "POST":
         raise NotAllowedNow(str(why_not))
-
-
-def in_use_by(uses: Uses) -> list[str]:
-    found = []
-    if uses.answering:
-        found.append(ngettext(
-            "%d answer is in progress and will be cut off.",
-            "%d answers are in progress and will be cut off.",
-            uses.answering,
-        ) % uses.answering)  # fmt: skip
-    if uses.requests:
-        words = ngettext("%d request in the last 24 hours.", "%d requests in the last 24 hours.", uses.requests)
-        found.append(words % uses.requests)
-    if uses.chats:
-        found.append(ngettext("%d chat uses it.", "%d chats use it.", uses.chats) % uses.chats)
-    if uses.job:
-        found.append(_("No other endpoint serves the tuned model %(name)s.") % {"name": uses.job.display_name})
-    return found
 
 
 @asks

@@ -1,51 +1,28 @@
 """What is asked before a model joins others on an endpoint, before its share changes, and before it goes."""
 
 import uuid
-from dataclasses import dataclass
-from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.utils.translation import gettext as _
 
 from console.forms.endpoints.traffic import DeployedModelForm, TrafficSplitForm
 from console.presenters.catalogue import model_families as catalogue, weights
+from console.presenters.endpoints.model_choices import Choices, add_words, is_deployable, spec_of, undeploy_words
+from console.presenters.endpoints.questions import Question, in_use_by
 from console.presenters.endpoints.served_models import list_served_models, models_of
 from console.web.http import ConsoleRequest, hx_redirect
 from jobs import errors, tasks
-from jobs.models import Endpoint, PublisherModel, TuningJob
+from jobs.models import Endpoint, PublisherModel
 from jobs.services.endpoints import deployed_models, endpoints, lifetime, policies, traffic_split
-from jobs.services.endpoints.deployed_models import DeployedModelSpec
 from jobs.services.endpoints.usage import Uses
-from jobs.services.tuned_models import checkpoints, continuation
-from jobs.services.tuned_models.policies import why_not_serve
+from jobs.services.tuned_models import continuation
 
-from .actions import Question, asks, handle_form, in_use_by, post_data, refuse_to_ask
+from .actions import asks, handle_form, post_data, refuse_to_ask
 from .endpoints import visible_endpoint
 
 FIRST_SHARE = 10
 BASE, TUNED = "base", "tuned"
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What can be put on an endpoint: models of the catalogue, and what the person's own jobs left."""
-
-    variants: dict[str, catalogue.Variant]
-    starts: dict[str, continuation.Start]
-
-    @property
-    def option_groups(self) -> list[Any]:
-        tuned = [(key, start.title) for key, start in self.starts.items()]
-        base = [(key, variant.name) for key, variant in self.variants.items()]
-        named = ((_("Tuned models and checkpoints"), tuned), (_("Base models"), base))
-        return [("", _("Choose a model")), *((name, group) for name, group in named if group)]
-
-    @property
-    def licences(self) -> dict[str, str]:
-        found = {key: variant.licence_to_accept for key, variant in self.variants.items()}
-        return {key: licence for key, licence in found.items() if licence}
 
 
 def choices_of(request: ConsoleRequest) -> Choices:
@@ -58,12 +35,6 @@ def choices_of(request: ConsoleRequest) -> Choices:
     )
 
 
-def is_deployable(start: continuation.Start) -> bool:
-    """The last checkpoint is the job's whole model, which is offered as that."""
-    last = start.checkpoint and start.checkpoint == checkpoints.last_id(start.job)
-    return not last and not why_not_serve(start.job, start.checkpoint)
-
-
 @asks
 def add(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     endpoint = visible_endpoint(request, pk)
@@ -73,16 +44,6 @@ def add(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     title = _("Deploy another model on %(name)s") % {"name": endpoint.display_name}
     question = Question(_("Deploy another model"), title, add_words(), _("Deploy"))
     return handle_form(request, endpoint, question, form, lambda: add_model(request, endpoint, form, choices))
-
-
-def add_words() -> str:
-    where = (
-        _("The model runs on this computer and uses its own share of the memory.")
-        if settings.VERTEX_API_ENDPOINT
-        else _("The model runs on its own machine and costs the same as on a separate endpoint.")
-    )
-    address = _("The endpoint's address stays the same. The traffic split decides which model gets a request.")
-    return f"{where} {address}"
 
 
 def model_form(request: ConsoleRequest, choices: Choices) -> DeployedModelForm:
@@ -108,21 +69,6 @@ def add_model(
     tasks.enqueue_after_commit(tasks.advance_deployed_model, model_id=str(model.pk))
     messages.success(request, _("Deployment of %(name)s started.") % {"name": model.display_name})
     return hx_redirect(request, "endpoint-detail", endpoint.pk)
-
-
-def spec_of(values: dict[str, Any], choices: Choices) -> DeployedModelSpec:
-    variant, start = choices.variants.get(values["model"]), choices.starts.get(values["model"])
-    job: TuningJob | None = start.job if start else None
-    return DeployedModelSpec(
-        display_name=values["display_name"]
-        or (start.title if start else variant.model.version if variant else "")[:128],
-        share=values["share"],
-        publisher_model=variant.name if variant else "",
-        job=job,
-        checkpoint=start.checkpoint if start else "",
-        machine=weights.machine_of(values["machine"], choices.variants.values()),
-        accepts_licence=values.get("accepts_licence", False) or bool(job and job.accepts_licence),
-    )
 
 
 @asks
@@ -170,11 +116,3 @@ def undeploy(request: ConsoleRequest, pk: uuid.UUID, deployed: str) -> HttpRespo
         return hx_redirect(request, "endpoint-detail", pk)
 
     return handle_form(request, endpoint, question, form, do)
-
-
-def undeploy_words(name: str, staying: list[str]) -> str:
-    if len(staying) > 1:
-        return _("The endpoint keeps answering. Choose which models get the traffic of %(name)s.") % {"name": name}
-    if staying:
-        return _("The endpoint keeps answering, and %(other)s gets all of the traffic.") % {"other": staying[0]}
-    return _("The deployment is cancelled. The other models aren't affected.")

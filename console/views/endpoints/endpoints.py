@@ -2,16 +2,15 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.utils.functional import Promise
-from django.utils.translation import gettext as _, gettext_lazy
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from console.presenters.components.pager import Head, paginate
 from console.presenters.endpoints.deployment_stages import stages
 from console.presenters.endpoints.details import describe_endpoints
+from console.presenters.endpoints.filters import FILTERS, filters, in_state, matching
 from console.presenters.endpoints.metrics import metrics
 from console.presenters.endpoints.samples import samples
 from console.presenters.endpoints.search import words_of
@@ -22,7 +21,7 @@ from jobs.models import Conversation, Endpoint
 from jobs.models.endpoint import EndpointQuerySet
 from jobs.models.keyset import Column
 from jobs.services.endpoints import policies
-from jobs.states import ENDPOINT_TRANSIENT, EndpointState
+from jobs.states import EndpointState
 
 HEADS = (
     Head("name", gettext_lazy("Name and ID"), Column("display_name", str)),
@@ -33,12 +32,6 @@ HEADS = (
     Head("cost", gettext_lazy("Cost per hour"), is_number=True),
     Head("updated", gettext_lazy("Updated"), Column("updated_at", datetime, largest_first=True)),
 )
-FILTERS: dict[str, tuple[str | Promise, frozenset[EndpointState]]] = {
-    "ready": (gettext_lazy("Ready"), frozenset({EndpointState.READY})),
-    "changing": (gettext_lazy("Changing"), ENDPOINT_TRANSIENT),
-    "undeployed": (gettext_lazy("Undeployed"), frozenset({EndpointState.UNDEPLOYED})),
-    "failed": (gettext_lazy("Failed"), frozenset({EndpointState.FAILED})),
-}
 EVENTS_SHOWN = 50
 
 
@@ -65,26 +58,6 @@ def index(request: ConsoleRequest) -> HttpResponse:
         "rows": describe_endpoints(page.rows),
     }
     return page_or_fragment(request, "endpoints/list.html", "table", context)
-
-
-def matching(rows: EndpointQuerySet, text: str) -> EndpointQuerySet:
-    """Each word somewhere in the name, the id or the model."""
-    for word in text.split():
-        of_endpoint = Q(display_name__icontains=word) | Q(endpoint_user_id__icontains=word)
-        of_model = Q(main_model__base_model__icontains=word) | Q(main_model__job__display_name__icontains=word)
-        rows = rows.filter(of_endpoint | of_model)
-    return rows
-
-
-def in_state(rows: EndpointQuerySet, chosen: str) -> EndpointQuerySet:
-    return rows.filter(state__in=FILTERS[chosen][1]) if chosen in FILTERS else rows
-
-
-def filters(rows: EndpointQuerySet) -> list[tuple[str, str | Promise, int]]:
-    """(key, label, how many) of all and of each filter, in one query."""
-    counts = {key: Count("pk", filter=Q(state__in=states)) for key, (_label, states) in FILTERS.items()}
-    found = rows.aggregate(all=Count("pk"), **counts)
-    return [("", _("All"), found["all"]), *((key, label, found[key]) for key, (label, _states) in FILTERS.items())]
 
 
 @require_safe

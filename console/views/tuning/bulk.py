@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from console.presenters.components.csv_text import lines
 from console.presenters.components.ticks import select_rows
+from console.presenters.tuning.job_list import search_jobs
 from console.web.http import ConsoleRequest, hx_redirect
 from jobs import tasks
 from jobs.errors import NotAllowedNow
@@ -20,7 +21,7 @@ from jobs.models.keyset import in_order
 from jobs.services.tuned_models import policies as tuned_models
 from jobs.services.tuning import jobs as tuning, policies
 
-from .job_list import search_jobs, view_of
+from .job_list import view_of
 
 MAX_ROWS, CHUNK = 10_000, 500
 EXPORTED = (

@@ -1,7 +1,6 @@
 """Two to six tuning jobs side by side: their curves on the same charts, and the settings in which they differ."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,10 +11,9 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from console.presenters.tuning.charts import COMPARED, comparison_data
-from console.templatetags.console import duration
-from console.templatetags.tuning import loss
+from console.presenters.tuning.compared_jobs import Line, figures
 from console.web.http import ConsoleRequest
-from jobs.models import TuningJob, series
+from jobs.models import TuningJob
 from jobs.services.tuning.code import plain
 
 from .bulk import get_selected_jobs
@@ -35,24 +33,6 @@ SETTINGS: dict[str, tuple[str | Promise, Callable[[TuningJob], Any]]] = {
     "location": (_("Region"), lambda job: job.location),
     "last_only": (_("Export the last checkpoint only"), lambda job: YES_NO[job.export_last_checkpoint_only]),
 }
-FIGURES: dict[str, tuple[str | Promise, Callable[[TuningJob], Any]]] = {
-    "state": (_("Status"), lambda job: job.get_state_display()),
-    "train_loss": (_("Training loss"), lambda job: loss(job.train_loss)),
-    "eval_loss": (_("Validation loss"), lambda job: loss(job.eval_loss)),
-    "steps": (_("Steps"), lambda job: f"{job.step} / {job.total_steps}" if job.total_steps else job.step),
-    "duration": (_("Duration"), lambda job: duration(job.duration)),
-}
-ACCURACY = ("train-accuracy", "eval-accuracy")
-
-
-@dataclass(frozen=True)
-class Line:
-    label: str | Promise
-    values: list[Any]
-
-    @property
-    def differs(self) -> bool:
-        return len(set(map(str, self.values))) > 1
 
 
 def jobs_of(request: ConsoleRequest) -> list[TuningJob]:
@@ -79,17 +59,6 @@ def index(request: ConsoleRequest) -> HttpResponse:
         "groups": {key: title for key, (title, _tag) in COMPARED.items()},
     }
     return render(request, "tuning/compare.html", context)
-
-
-def figures(jobs: Sequence[TuningJob]) -> list[Line]:
-    lines = [Line(label, [value(job) for job in jobs]) for label, value in FIGURES.values()]
-    tags = {key: COMPARED[key][1] for key in ACCURACY}
-    found = series(jobs, tags.values())
-    accuracies = [
-        Line(COMPARED[key][0], [loss(found[job.pk][tag][-1][1] if tag in found[job.pk] else None) for job in jobs])
-        for key, tag in tags.items()
-    ]
-    return [*lines[:3], *accuracies, *lines[3:]]
 
 
 def others(request: ConsoleRequest, jobs: Sequence[TuningJob]) -> list[TuningJob]:

@@ -1,8 +1,6 @@
 """A tuning job's page in four tabs, and the fragments that keep it current."""
 
-import csv
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
@@ -11,15 +9,13 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
-from console.presenters.components.csv_text import Echo, cell
 from console.presenters.tuning.charts import GROUPS, chart_data
-from console.presenters.tuning.checkpoints import checkpoint_rows
 from console.presenters.tuning.figures import figures_context
-from console.presenters.tuning.log import around_error
-from console.presenters.tuning.progress import JobStand, stand
+from console.presenters.tuning.job_figures import add_monitoring, points, statistics
+from console.presenters.tuning.progress import stand
 from console.presenters.tuning.request import request_json
 from console.web.http import ConsoleRequest
-from jobs.models import Metric, TuningJob
+from jobs.models import TuningJob
 from jobs.services.tuning import queue
 from jobs.states import TuningState
 
@@ -50,11 +46,6 @@ def detail(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     return render(request, "tuning/job.html", {**add_monitoring(page(job, MONITOR)), "groups": GROUPS})
 
 
-def add_monitoring(context: dict[str, Any]) -> dict[str, Any]:
-    standing: JobStand = context["stand"]
-    return {**context, "checkpoints": checkpoint_rows(standing), "error_lines": around_error(standing.job)}
-
-
 @require_safe
 def status(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     """What of the tab `tab` changes while the job goes on."""
@@ -71,29 +62,6 @@ def status(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 def dataset(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     context = page(visible_job(request, pk), "dataset")
     return render(request, "tuning/job_dataset.html", {**context, "statistics": statistics(context["job"])})
-
-
-STATISTICS: dict[str, str | Promise] = {
-    "tuningDatasetExampleCount": _("Examples"),
-    "totalTuningCharacterCount": _("Characters"),
-    "totalBillableCharacterCount": _("Billed characters"),
-    "totalBillableTokenCount": _("Billed tokens"),
-    "tuningStepCount": _("Steps"),
-    "totalTruncatedExampleCount": _("Truncated or excluded examples"),
-}
-DISTRIBUTIONS: dict[str, str | Promise] = {
-    "userInputTokenDistribution": _("Input tokens per example"),
-    "userOutputTokenDistribution": _("Output tokens per example"),
-    "userMessagePerExampleDistribution": _("Messages per example"),
-}
-
-
-def statistics(job: TuningJob) -> dict[str, Any]:
-    """What Vertex AI counted; empty before it has."""
-    stats = job.data_stats
-    rows = [(label, stats[name]) for name, label in STATISTICS.items() if name in stats]
-    spreads = [(label, stats[name]) for name, label in DISTRIBUTIONS.items() if isinstance(stats.get(name), dict)]
-    return {"rows": rows, "spreads": spreads}
 
 
 def about(context: dict[str, Any]) -> dict[str, Any]:
@@ -118,11 +86,3 @@ def metrics_csv(request: ConsoleRequest, pk: uuid.UUID) -> StreamingHttpResponse
     job = visible_job(request, pk)
     headers = {"Content-Disposition": f'attachment; filename="{job.pk}-metrics.csv"'}
     return StreamingHttpResponse(points(job), content_type="text/csv; charset=utf-8", headers=headers)
-
-
-def points(job: TuningJob) -> Iterator[str]:
-    write = csv.writer(Echo()).writerow
-    yield str(write(["tag", "step", "value", "wall_time"]))
-    found = Metric.objects.filter(job=job).order_by("tag", "step").values_list("tag", "step", "value", "wall_time")
-    for tag, step, value, at in found.iterator(chunk_size=2000):
-        yield str(write([cell(tag), step, value, at.isoformat()]))

@@ -4,7 +4,8 @@ import shlex
 
 import pytest
 
-from console.views.chat.code import TABS, Code, body_of
+from console.presenters.chat.code import TABS, Code
+from console.views.chat.code import body_of
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db

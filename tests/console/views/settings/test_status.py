@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from console.presenters.health import documents, status_page
 from console.presenters.health.status_words import ENTRIES, Card
-from console.views.settings import about, status
 from jobs.models import Heartbeat, ProbeResult, ProcessReport, ServiceState
 from jobs.services.health.status import Service, count_states, list_services
 from tests.support.stores import use
@@ -160,7 +160,7 @@ SECRET_TEXTS = [
 
 @pytest.mark.parametrize(("text", "shown"), SECRET_TEXTS)
 def test_diagnostics_hold_no_secret(text, shown):
-    assert status.redact(text) == shown
+    assert status_page.redact(text) == shown
 
 
 def test_diagnostics_tell_each_part_and_no_account(page):
@@ -183,7 +183,7 @@ def test_a_document_is_read_in_the_console(page):
 def test_the_tour_shows_its_pictures_and_leads_to_its_translation(page):
     tour = page("/settings/about/tour/").content.decode()
     addresses = re.findall(r'<img class="shot" src="([^"]+)"', tour)
-    assert len(addresses) == (about.DOCS / "tour.md").read_text().count("](images/")
+    assert len(addresses) == (documents.DOCS / "tour.md").read_text().count("](images/")
     assert {page(address)["Content-Type"] for address in addresses} == {"image/webp"}
     assert '<a href="/settings/about/tour.ko/"' in tour
     assert '<article class="card" lang="ko"' in page("/settings/about/tour.ko/").content.decode()

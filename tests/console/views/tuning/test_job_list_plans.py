@@ -8,8 +8,7 @@ from django.db.models import Count
 from django.utils import timezone
 
 from console.presenters.components import pager
-from console.presenters.tuning import filters
-from console.views.tuning import job_list
+from console.presenters.tuning import filters, job_list
 from jobs.models import TuningJob
 
 pytestmark = [

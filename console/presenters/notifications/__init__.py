@@ -1,0 +1,1 @@
+"""Notifications, as their page lists them."""

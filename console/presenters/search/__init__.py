@@ -1,0 +1,1 @@
+"""What one search over everything finds."""
