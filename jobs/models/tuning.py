@@ -235,6 +235,12 @@ class TuningJob(PaidResource):
         last = max(self.checkpoints, key=lambda one: int(one["step"]), default=None)
         return last["checkpoint_id"] if last else ""
 
+    def is_servable(self, checkpoint: str) -> bool:
+        """By itself, whatever became of the job: an adapter was found in its folder, in the form in which the server
+        that wrote it serves it."""
+        found = (one for one in self.checkpoints if one["checkpoint_id"] == checkpoint)
+        return any(one.get("is_servable", False) for one in found)
+
     @property
     def is_terminal(self) -> bool:
         return self.state in TUNING_TERMINAL

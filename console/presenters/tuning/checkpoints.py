@@ -27,6 +27,7 @@ class CheckpointRow:
     folder: str
     is_default: bool
     why_not_deploy: str
+    why_not_continue: str
     endpoint: Endpoint | None
 
     @property
@@ -52,7 +53,8 @@ def checkpoint_rows(stand: JobStand) -> list[CheckpointRow]:
                 folder=folder,
                 is_default=pk == default,
                 why_not_deploy=policies.why_not_deploy_checkpoint(job, pk),
-                endpoint=serving.get(folder),
+                why_not_continue=policies.why_not_continue(job, pk),
+                endpoint=next((serving[one] for one in checkpoints.folders(job, pk) if one in serving), None),
             )
         )
     return rows

@@ -58,7 +58,7 @@ def choices_of(request: ConsoleRequest) -> Choices:
 
 def is_deployable(start: continuation.Start) -> bool:
     """The last checkpoint is the job's whole model, which is offered as that."""
-    last = start.checkpoint and start.checkpoint == checkpoints.last_id(start.job)
+    last = start.checkpoint and start.job.is_tuned and start.checkpoint == checkpoints.last_id(start.job)
     return not last and not (start.checkpoint and checkpoints.why_not_deployed(start.job, start.checkpoint))
 
 

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from console.presenters.tuning.progress import JobStand, stand
-from console.presenters.tuning.wizard.clone import draft_values
+from console.presenters.tuning.wizard.clone import continued_values, draft_values
 from console.web.http import ConsoleRequest, hx_redirect, safe_next
 from jobs import tasks
 from jobs.models import TuningJob
@@ -54,9 +54,9 @@ def deploy(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 def is_deployed(standing: JobStand, checkpoint: str) -> bool:
-    folder = checkpoints.folder(standing.job, checkpoint)
+    folders = checkpoints.folders(standing.job, checkpoint)
     live = filter(policies.is_live, standing.endpoints)
-    return any(endpoint.model.artifact_uri == folder for endpoint in live)
+    return any(endpoint.model.artifact_uri in folders for endpoint in live)
 
 
 def deployment_spec(job: TuningJob, checkpoint: str) -> endpoints.DeploymentSpec:
@@ -89,8 +89,10 @@ def move(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 def clone(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    job = visible_job(request, pk)
+    """With `checkpoint`, the new job goes on from that one."""
+    job, checkpoint = visible_job(request, pk), request.POST.get("checkpoint", "")
+    values_by_step = continued_values(job, checkpoint) if checkpoint else draft_values(job)
     draft = drafts.create(request.user)
-    for step, values in draft_values(job).items():
+    for step, values in values_by_step.items():
         drafts.save_step(draft, step, values)
     return hx_redirect(request, "tuning-draft", draft.pk, "name")

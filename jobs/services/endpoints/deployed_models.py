@@ -20,7 +20,7 @@ from jobs.services.remote import row_lease
 from jobs.services.remote.create_once import UNSENT, fingerprint
 from jobs.services.storage import policies as storage_policies
 from jobs.services.tuned_models import checkpoints
-from jobs.states import DEPLOYED_TRANSITIONS, TUNED, DeployedState, Phase, check
+from jobs.states import DEPLOYED_TRANSITIONS, DeployedState, Phase, check
 from jobs.text.deferred import gettext as _
 
 from . import endpoint_state, model_steps, policies, scaling, traffic_split
@@ -91,7 +91,7 @@ def _check(spec: DeployedModelSpec) -> None:
         raise NotAllowedNow(_("Choose one model to deploy."))
     if not 0 <= spec.share <= traffic_split.ALL:
         raise NotAllowedNow(_("A share is a whole number from 0 to 100."))
-    if spec.job and spec.job.state not in TUNED:
+    if spec.job and not spec.checkpoint and not spec.job.is_tuned:
         raise NotAllowedNow(_("Only a tuning job that succeeded can be deployed. Wait until it has ended."))
     if spec.job and spec.checkpoint and (reason := checkpoints.why_not_deployed(spec.job, spec.checkpoint)):
         raise NotAllowedNow(reason)

@@ -24,7 +24,7 @@ from jobs.services.remote import row_lease
 from jobs.services.remote.create_once import fingerprint
 from jobs.services.storage import policies as storage_policies
 from jobs.services.tuned_models import checkpoints
-from jobs.states import ENDPOINT_TRANSITIONS, TUNED, EndpointState, Phase, check
+from jobs.states import ENDPOINT_TRANSITIONS, EndpointState, Phase, check
 from jobs.text.deferred import gettext as _
 
 from . import deployed_models, policies, scaling, steps, traffic
@@ -71,7 +71,7 @@ def deploy_model(owner: User, *, key: UUID, spec: DeploymentSpec) -> Endpoint:
     if sum(map(bool, (spec.publisher_model, spec.job, spec.artifact_uri))) != 1:
         raise NotAllowedNow(_("Choose one model to deploy."))
     deployed_models.check_own(owner, spec.job, spec.artifact_uri)
-    if spec.job and spec.job.state not in TUNED:
+    if spec.job and not spec.checkpoint and not spec.job.is_tuned:
         raise NotAllowedNow(_("Only a tuning job that succeeded can be deployed. Wait until it has ended."))
     scaling.check(spec.min_replicas, spec.max_replicas)
     if spec.lease_hours is not None:

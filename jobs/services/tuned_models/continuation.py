@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 from django.contrib.auth.models import User
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from jobs.models import TuningJob
 from jobs.states import TuningState
 from jobs.text.deferred import gettext as _
+
+from . import policies
 
 RESULTS = "postprocess/node-0/checkpoints"
 JOBS_OFFERED = 100
@@ -32,13 +34,13 @@ class Start:
 
 def starts(owner: User) -> list[Start]:
     """The newest job first; of each its model, then its checkpoints."""
-    return [start for job in _succeeded(owner)[:JOBS_OFFERED] for start in _of_job(job)]
+    return [start for job in _with_results(owner)[:JOBS_OFFERED] for start in _of_job(job)]
 
 
 def start_at(owner: User, uri: str) -> Start | None:
     """The one whose folder this is, however old."""
     folder = uri.partition(f"/{RESULTS}/")[0]
-    jobs = _succeeded(owner).filter(output_uri=folder)
+    jobs = _with_results(owner).filter(output_uri=folder)
     return next((start for job in jobs for start in _of_job(job) if start.uri == uri), None)
 
 
@@ -50,14 +52,17 @@ def job_behind(job: TuningJob) -> TuningJob | None:
     return TuningJob.objects.filter(owner_id=job.owner_id, output_uri=folder).first()
 
 
-def _succeeded(owner: User) -> "QuerySet[TuningJob]":
-    return TuningJob.objects.visible_to(owner).filter(state=TuningState.SUCCEEDED).defer("log_text", "data_stats")
+def _with_results(owner: User) -> "QuerySet[TuningJob]":
+    """Those that succeeded, and others that have saved something on the way."""
+    some = Q(state=TuningState.SUCCEEDED) | ~Q(checkpoints=[])
+    return TuningJob.objects.visible_to(owner).filter(some).defer("log_text", "data_stats")
 
 
 def _of_job(job: TuningJob) -> list[Start]:
     folder = f"{job.output_uri.rstrip('/')}/{RESULTS}"
     saved = [] if job.export_last_checkpoint_only else job.checkpoints
+    saved = [one for one in saved if not policies.why_not_continue(job, one["checkpoint_id"])]
     return [
-        Start(job, f"{folder}/final"),
+        *([Start(job, f"{folder}/final")] if job.state == TuningState.SUCCEEDED else []),
         *(Start(job, f"{folder}/checkpoint-{one['step']}", one["checkpoint_id"], one["epoch"]) for one in saved),
     ]

@@ -7,6 +7,7 @@ from console.forms.tuning.steps import BASE, TUNED
 from console.forms.tuning.training import ABSOLUTE
 from jobs.models import Dataset, TuningJob
 from jobs.models.fields.labels import as_text
+from jobs.services.tuned_models import checkpoints, policies
 from jobs.services.tuning.code import plain
 from jobs.services.tuning.job_files import FIELDS
 
@@ -16,6 +17,14 @@ def draft_values(job: TuningJob) -> dict[str, dict[str, Any]]:
     answers = {name: getattr(job, name) for fields in FIELDS.values() for name in fields}
     values = raw_values(answers)
     del values["output"]
+    return values
+
+
+def continued_values(job: TuningJob, checkpoint: str) -> dict[str, dict[str, Any]]:
+    """The same settings once more, from the weights of a checkpoint on."""
+    policies.check_can_continue(job, checkpoint)
+    values = draft_values(job)
+    values["base-model"] |= {"source": TUNED, "custom_base_model": checkpoints.folder(job, checkpoint)}
     return values
 
 

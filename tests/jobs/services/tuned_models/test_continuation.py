@@ -35,3 +35,12 @@ def test_a_start_is_found_by_its_folder(owner):
     assert continuation.start_at(owner, f"{FOLDER}/checkpoint-99") is None
     assert continuation.job_behind(factories.job(output_uri="gs://b/x", custom_base_model=f"{FOLDER}/final")) == job
     assert continuation.job_behind(job) is None
+
+
+@pytest.mark.parametrize("state", ["RUNNING", "CANCELLED", "FAILED"])
+def test_what_was_saved_and_seen_can_be_gone_on_from_before_or_without_a_success(owner, state):
+    one, two = CHECKPOINTS
+    factories.job(state=state, checkpoints=[one | {"is_servable": True}, two])
+    assert [start.uri for start in continuation.starts(owner)] == [f"{FOLDER}/checkpoint-25"]
+    assert continuation.start_at(owner, f"{FOLDER}/checkpoint-25").checkpoint == "1"
+    assert continuation.start_at(owner, f"{FOLDER}/checkpoint-50") is None
