@@ -31,10 +31,12 @@ from .notification import (
     bell_of,
 )
 from .notification_words import Kind as NotificationKind
+from .output import OutputListing
 from .session import SignedInSession
 from .spending import SpendingLimits, SpendingReservation
 from .status import PartState, ProbeResult, ProcessReport
 from .storage import SharedFolder, StorageListing
+from .takeaway import Takeaway, TakeawayForm, TakeawayState
 from .tuning import (
     GROUPS,
     EventLevel,
@@ -46,6 +48,7 @@ from .tuning import (
     TuningJob,
     TuningJobQuerySet,
     TuningMode,
+    Visibility,
     series,
     thinned,
 )
@@ -87,6 +90,7 @@ __all__ = [
     "NotificationKind",
     "NotificationSubject",
     "NotificationWay",
+    "OutputListing",
     "PartState",
     "Picture",
     "ProbeResult",
@@ -104,11 +108,15 @@ __all__ = [
     "SpendingReservation",
     "StatusGroup",
     "StorageListing",
+    "Takeaway",
+    "TakeawayForm",
+    "TakeawayState",
     "Theme",
     "TuningDraft",
     "TuningJob",
     "TuningJobQuerySet",
     "TuningMode",
+    "Visibility",
     "Vote",
     "bell_of",
     "preference_of",

@@ -56,6 +56,7 @@ PLAIN = {
     "tuning-view": Route(methods=POST),
     "tuning-export": Route(),
     "tuning-cancel-many": Route(methods=ALL),
+    "tuning-remove": Route(methods=ALL),
     "tuning-compare": Route(),
     "tuning-compare-metrics": Route(),
     "tuning-new": Route(methods=("GET",)),

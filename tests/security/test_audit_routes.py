@@ -193,6 +193,9 @@ WALKS: dict[str, Callable[[], Walk]] = {
     "tuning-start": lambda: on(filled_draft(), **DEPLOYMENT),
     "tuning-cancel": lambda: on(factories.job()),
     "tuning-cancel-many": lambda: (lambda job: Walk(data={"job": str(job.pk)}, about=job.pk))(factories.job()),
+    "tuning-remove": lambda: (
+        lambda job: Walk(data={"job": str(job.pk), "do": "delete", "confirm": "My model"}, about=job.pk)
+    )(factories.job(state="FAILED", phase="CLOSED")),
     "tuning-decide": lambda: on(factories.job(phase="NEEDS_DECISION"), again="yes"),
     "tuning-move": lambda: on(waiting_job(), to="top"),
     "tuning-default-checkpoint": lambda: on(tuned(), checkpoint="1"),

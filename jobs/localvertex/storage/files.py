@@ -1,6 +1,7 @@
 """gcp-storage-emulator's store on disk, in which a change is made as a whole or not at all."""
 
 import errno
+import mmap
 import shutil
 import threading
 from collections.abc import Iterator
@@ -44,6 +45,14 @@ class Storage(storage.Storage):  # type: ignore[misc]
                 self._read_config_from_file()
                 raise
             self._store.let_go()
+
+    def get_file(self, bucket_name: str, file_name: str, show_error: bool = True) -> Any:
+        """Not in memory: whoever asks for a part of it is given that part, and nothing else is read."""
+        path = self._store._disk_path(self._object_path(bucket_name, file_name))
+        if not path.is_file() or not path.stat().st_size:
+            return super().get_file(bucket_name, file_name, show_error)
+        with path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
     def _bucket_soft_delete_retention_seconds(self, bucket_name: str) -> int:
         """What is deleted is gone, and makes room: a laptop's disk is small, and nothing here would restore it."""

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from django.contrib.auth.models import User
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
-from jobs.models import TuningJob
+from jobs.models import TuningJob, TuningJobQuerySet
 from jobs.states import TuningState
 from jobs.text.deferred import gettext as _
 
@@ -34,7 +34,7 @@ class Start:
 
 def starts(owner: User) -> list[Start]:
     """The newest job first; of each its model, then its checkpoints."""
-    return [start for job in _with_results(owner)[:JOBS_OFFERED] for start in _of_job(job)]
+    return [start for job in _with_results(owner).listed()[:JOBS_OFFERED] for start in _of_job(job)]
 
 
 def start_at(owner: User, uri: str) -> Start | None:
@@ -49,10 +49,10 @@ def job_behind(job: TuningJob) -> TuningJob | None:
     folder = job.custom_base_model.partition(f"/{RESULTS}/")[0]
     if not folder:
         return None
-    return TuningJob.objects.filter(owner_id=job.owner_id, output_uri=folder).first()
+    return TuningJob.objects.visible_to(job.owner).filter(output_uri=folder).first()
 
 
-def _with_results(owner: User) -> "QuerySet[TuningJob]":
+def _with_results(owner: User) -> TuningJobQuerySet:
     """Those that succeeded, and others that have saved something on the way."""
     some = Q(state=TuningState.SUCCEEDED) | ~Q(checkpoints=[])
     return TuningJob.objects.visible_to(owner).filter(some).defer("log_text", "data_stats")

@@ -283,7 +283,7 @@ def test_a_row_of_a_checkpoint_offers_all_that_may_be_done_with_it(visitor, stat
     job = factories.job(state=state, checkpoints=servable)
     menu = fragment(visitor, job).partition('id="checkpoint-menu-1"')[2].partition("</div>")[0]
     for label in ("Try in chat", "Deploy", "Make it the default", "Continue from here", "Copy path"):
-        assert f"</svg>{label}</" in menu
+        assert f"</svg>{label}" in menu
     factories.ready_endpoint(job=job, artifact_uri=f"{job.output_uri}/postprocess/node-0/checkpoints/checkpoint-140")
     menu = fragment(visitor, job).partition('id="checkpoint-menu-1"')[2].partition("</div>")[0]
     assert (f'href="/studio/chat/?endpoint={Endpoint.objects.get().pk}"' in menu, ">Deploy<" in menu) == (True, False)

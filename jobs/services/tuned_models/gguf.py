@@ -1,0 +1,115 @@
+"""A whole model as one GGUF file, by the engine that comes with the local server, where it is installed."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from django.conf import settings
+
+from jobs import shortages
+from jobs.errors import NotAllowedNow
+from jobs.files import store
+from jobs.models import Takeaway, TakeawayForm
+from jobs.text.deferred import gettext as _
+
+from .content import PIECE, of_file
+
+NEEDED = ("torch", "gguf", "transformers")
+FAMILIES = ("google/gemma3@",)
+TYPES = {TakeawayForm.GGUF_F16: "f16", TakeawayForm.GGUF_Q8_0: "q8_0"}
+# Of the 16-bit weights.
+SHARES = {TakeawayForm.GGUF_F16: 1.0, TakeawayForm.GGUF_Q8_0: 0.54}
+SCRATCH = "cache/takeaways"
+LONGEST_SECONDS = 3600.0
+POLL_SECONDS = 2.0
+_one_at_a_time = threading.Lock()
+
+
+class Busy(Exception):
+    """Another conversion is going on in this process."""
+
+
+def why_not_convert(base_model: str) -> str:
+    if not base_model.startswith(FAMILIES):
+        return _("Only models of Gemma 3 are converted here. Download the whole model and convert it with llama.cpp.")
+    if any(find_spec(name) is None for name in NEEDED):
+        return _(
+            "This console is installed without the engine that converts models. Download the whole model and convert "
+            "it with llama.cpp."
+        )
+    return ""
+
+
+def size_of(form: str, whole: int) -> int:
+    return round(whole * SHARES[TakeawayForm(form)])
+
+
+def make(row: Takeaway, tell: Callable[[int], None]) -> list[dict[str, Any]]:
+    """The files that take the place of those in `gs://`, in the file store. `tell` gets the bytes fetched so far, and
+    is called now and then while it converts. The copies that it needs are gone afterwards, whatever happens. Raises
+    Busy while another one is made."""
+    if not _one_at_a_time.acquire(blocking=False):
+        raise Busy
+    try:
+        return _make(row, tell)
+    finally:
+        _one_at_a_time.release()
+
+
+def _make(row: Takeaway, tell: Callable[[int], None]) -> list[dict[str, Any]]:
+    whole = sum(one["size"] for one in row.files)
+    shortages.require_room(whole + size_of(row.form, whole))
+    scratch = Path(settings.DATA_DIR) / SCRATCH
+    scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=scratch) as place:
+        source = Path(place) / "model"
+        source.mkdir()
+        _fetch(row, source, tell)
+        _convert(source, Path(place) / "model.gguf", TYPES[TakeawayForm(row.form)], row, lambda: tell(whole))
+        return [_keep(row, path) for path in sorted(Path(place).glob("*.gguf"))]
+
+
+def _fetch(row: Takeaway, folder: Path, tell: Callable[[int], None]) -> None:
+    done = 0
+    for one in row.files:
+        segment = of_file(one)
+        with (folder / Path(one["name"]).name).open("wb") as target:
+            for start in range(0, segment.size, PIECE):
+                target.write(segment.read(start, min(PIECE, segment.size - start)))
+                done += min(PIECE, segment.size - start)
+        tell(done)
+
+
+def _convert(source: Path, target: Path, kind: str, row: Takeaway, tell: Callable[[], None]) -> None:
+    command = [sys.executable, "-m", "jobs.localvertex.engine", "convert", str(source), str(target), "--type", kind]
+    log, until = target.with_suffix(".log"), time.monotonic() + LONGEST_SECONDS
+    with log.open("wb") as output:
+        child = subprocess.Popen([*command, "--name", row.job.display_name], stdout=output, stderr=subprocess.STDOUT)
+    try:
+        while child.poll() is None:
+            if time.monotonic() > until:
+                raise NotAllowedNow(_("The conversion took longer than an hour and was ended."))
+            tell()
+            time.sleep(POLL_SECONDS)
+    finally:
+        child.kill()
+        child.wait()
+    if child.returncode:
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        raise NotAllowedNow(
+            _("The model could not be converted: %s") % (lines[-1][:300] if lines else child.returncode)
+        )
+
+
+def _keep(row: Takeaway, path: Path) -> dict[str, Any]:
+    size, name = path.stat().st_size, f"takeaways/{row.pk}.{path.name}"
+    with store.draft(name) as draft:
+        path.replace(draft)
+        store.keep(draft, name)
+    return {"name": path.name, "size": size, "source": name, "version": "", "sha256": ""}
