@@ -36,7 +36,7 @@ from .session import SignedInSession
 from .spending import SpendingLimits, SpendingReservation
 from .status import PartState, ProbeResult, ProcessReport
 from .storage import SharedFolder, StorageListing
-from .takeaway import Takeaway, TakeawayForm, TakeawayState
+from .takeaway import GGUF_FORMS, Takeaway, TakeawayForm, TakeawayState
 from .tuning import (
     GROUPS,
     EventLevel,
@@ -57,6 +57,7 @@ __all__ = [
     "DeployedModel",
     "DeployedModelQuerySet",
     "BARE",
+    "GGUF_FORMS",
     "GROUPS",
     "LONGEST_ANSWER",
     "ROW_LIMITS",

@@ -18,7 +18,7 @@ from jobs.files import store
 from jobs.models import Takeaway, TakeawayForm
 from jobs.text.deferred import gettext as _
 
-from .content import PIECE, of_file
+from .content import PIECE, Content, of_file
 
 NEEDED = ("torch", "gguf", "transformers")
 FAMILIES = ("google/gemma3@",)
@@ -27,7 +27,7 @@ TYPES = {TakeawayForm.GGUF_F16: "f16", TakeawayForm.GGUF_Q8_0: "q8_0"}
 SHARES = {TakeawayForm.GGUF_F16: 1.0, TakeawayForm.GGUF_Q8_0: 0.54}
 SCRATCH = "cache/takeaways"
 LONGEST_SECONDS = 3600.0
-POLL_SECONDS = 2.0
+POLL_SECONDS, TOLD_EVERY = 2.0, 64 * 2**20
 _one_at_a_time = threading.Lock()
 
 
@@ -44,6 +44,11 @@ def why_not_convert(base_model: str) -> str:
             "it with llama.cpp."
         )
     return ""
+
+
+def work_of(form: str, whole: int) -> int:
+    """Bytes to fetch, to write and to read again."""
+    return whole + 2 * size_of(form, whole)
 
 
 def size_of(form: str, whole: int) -> int:
@@ -71,22 +76,31 @@ def _make(row: Takeaway, tell: Callable[[int], None]) -> list[dict[str, Any]]:
         source = Path(place) / "model"
         source.mkdir()
         _fetch(row, source, tell)
-        _convert(source, Path(place) / "model.gguf", TYPES[TakeawayForm(row.form)], row, lambda: tell(whole))
+        made = Path(place) / "model.gguf"
+        _convert(source, made, row, lambda: tell(whole + _written(made)))
         return [_keep(row, path) for path in sorted(Path(place).glob("*.gguf"))]
 
 
 def _fetch(row: Takeaway, folder: Path, tell: Callable[[int], None]) -> None:
-    done = 0
+    done = told = 0
     for one in row.files:
-        segment = of_file(one)
+        content = Content([of_file(one)])
         with (folder / Path(one["name"]).name).open("wb") as target:
-            for start in range(0, segment.size, PIECE):
-                target.write(segment.read(start, min(PIECE, segment.size - start)))
-                done += min(PIECE, segment.size - start)
-        tell(done)
+            while part := content.read(PIECE):
+                target.write(part)
+                done += len(part)
+                if done - told >= TOLD_EVERY:
+                    told = done
+                    tell(done)
 
 
-def _convert(source: Path, target: Path, kind: str, row: Takeaway, tell: Callable[[], None]) -> None:
+def _written(target: Path) -> int:
+    """Of what is being made beside its later name."""
+    return sum(path.stat().st_size for path in target.parent.glob(f".{target.name}-*"))
+
+
+def _convert(source: Path, target: Path, row: Takeaway, tell: Callable[[], None]) -> None:
+    kind = TYPES[TakeawayForm(row.form)]
     command = [sys.executable, "-m", "jobs.localvertex.engine", "convert", str(source), str(target), "--type", kind]
     log, until = target.with_suffix(".log"), time.monotonic() + LONGEST_SECONDS
     with log.open("wb") as output:

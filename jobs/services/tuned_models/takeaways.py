@@ -22,7 +22,7 @@ from django.utils import timezone
 from jobs import live
 from jobs.errors import JobsError, NotAllowedNow, StoreUnavailable
 from jobs.files import store
-from jobs.models import OutputListing, Takeaway, TakeawayForm, TakeawayState, TuningJob
+from jobs.models import GGUF_FORMS, OutputListing, Takeaway, TakeawayForm, TakeawayState, TuningJob
 from jobs.services import audit
 from jobs.services.storage import policies as storage
 from jobs.text.deferred import gettext as _
@@ -30,14 +30,13 @@ from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError
 
 from . import gguf
-from .content import PIECE, of_file
+from .content import PIECE, Content, of_file
 from .continuation import RESULTS
 
 logger = logging.getLogger(__name__)
 
 KEPT = timedelta(days=1)
 LEASE, BUSY = timedelta(minutes=5), timedelta(seconds=15)
-SAVED_EVERY = 64 * 2**20
 AT_ONCE, AT_ONCE_EACH = 3, 2
 ADAPTER_CONFIG = "adapter_config.json"
 WEIGHTS = (".safetensors", ".bin")
@@ -60,7 +59,7 @@ class Choice:
     def size(self) -> int:
         """In bytes; of a GGUF about so much."""
         whole = sum(int(one["size"]) for one in self.files)
-        return gguf.size_of(self.form, whole) if self.form.startswith("gguf") else whole
+        return gguf.size_of(self.form, whole) if self.form in GGUF_FORMS else whole
 
 
 def choices(job: TuningJob, listing: OutputListing) -> list[Choice]:
@@ -98,7 +97,9 @@ def prepare(job: TuningJob, user: User, choice: Choice) -> Takeaway:
     storage.check_can_read(user, choice.folder)
     if choice.why_not:
         raise NotAllowedNow(choice.why_not)
-    asked = {"owner": user, "total_bytes": sum(one["size"] for one in choice.files), "files": _plan(choice)}
+    whole = sum(one["size"] for one in choice.files)
+    work = gguf.work_of(choice.form, whole) if choice.form in GGUF_FORMS else whole
+    asked = {"owner": user, "total_bytes": work, "files": _plan(choice)}
     with transaction.atomic():
         row, is_new = Takeaway.objects.get_or_create(job=job, folder=choice.folder, form=choice.form, defaults=asked)
         if not is_new and row.state == TakeawayState.FAILED:
@@ -163,9 +164,12 @@ def advance(pk: UUID, now: datetime) -> bool:
 
 def _step(row: Takeaway) -> bool:
     if row.is_gguf and row.files[0]["source"].startswith("gs://"):
+        for one in row.files:
+            _pin(one)
+        fetched = row.size
         row.files = gguf.make(row, lambda done: _tell(row, done))
-        row.total_bytes = row.size
-        _save(row, files=row.files, total_bytes=row.total_bytes, done_bytes=0)
+        row.done_bytes = fetched + row.size
+        _save(row, files=row.files, total_bytes=row.done_bytes + row.size, done_bytes=row.done_bytes)
     missing = [one for one in row.files if not one["sha256"]]
     if missing:
         _read(row, missing[0])
@@ -173,20 +177,24 @@ def _step(row: Takeaway) -> bool:
 
 
 def _read(row: Takeaway, file: dict[str, Any]) -> None:
-    """The version is looked up first: what is read afterwards is that one, or refused."""
     if file["source"].startswith("gs://"):
-        found = get_gateway().storage.find_object(file["source"])
-        if found is None:
-            raise NotAllowedNow(_("%s is not there any more. Look at the folder again.") % file["source"])
-        file |= {"size": found.size, "version": found.version}
-    segment, digest, before, saved = of_file(file), hashlib.sha256(), row.done_bytes, 0
-    for start in range(0, segment.size, PIECE):
-        digest.update(segment.read(start, min(PIECE, segment.size - start)))
-        if start - saved >= SAVED_EVERY:
-            saved = start
-            _tell(row, before + start)
+        _pin(file)
+    content, digest, before, told = Content([of_file(file)]), hashlib.sha256(), row.done_bytes, 0
+    while part := content.read(PIECE):
+        digest.update(part)
+        if content.tell() - told >= gguf.TOLD_EVERY:
+            told = content.tell()
+            _tell(row, before + told)
     file["sha256"] = digest.hexdigest()
-    _tell(row, before + segment.size)
+    _tell(row, before + content.size)
+
+
+def _pin(file: dict[str, Any]) -> None:
+    """What is read from here on is the version that is there now, or refused."""
+    found = get_gateway().storage.find_object(file["source"])
+    if found is None:
+        raise NotAllowedNow(_("%s is not there any more. Look at the folder again.") % file["source"])
+    file |= {"size": found.size, "version": found.version}
 
 
 def _tell(row: Takeaway, done: int) -> None:
