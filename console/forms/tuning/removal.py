@@ -10,14 +10,14 @@ class DeleteJobsForm(forms.Form):
 
     use_required_attribute = False
 
-    files = forms.BooleanField(label=_("Delete the files in the output folder, too"), required=False)
-    model = forms.BooleanField(label=_("Delete the model from the model registry, too"), required=False)
+    with_files = forms.BooleanField(label=_("Delete the files in the output folder, too"), required=False)
+    with_model = forms.BooleanField(label=_("Delete the model from the model registry, too"), required=False)
 
     def __init__(self, *args: Any, to_type: str, is_one: bool, may: set[str], **kwargs: Any) -> None:
-        """`may`: which of `files` and `model` may be asked for."""
+        """`may`: which of `with_files` and `with_model` may be asked for."""
         super().__init__(*args, **kwargs)
         self.expected = to_type
-        for name in {"files", "model"} - may:
+        for name in {"with_files", "with_model"} - may:
             del self.fields[name]
         label = gettext("Name of the job") if is_one else gettext("Number of jobs")
         self.fields["confirm"] = forms.CharField(

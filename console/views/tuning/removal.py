@@ -1,10 +1,12 @@
 """Tuning jobs, and the models that they left, out of sight: one page asks, names what uses them, and does it."""
 
 from collections.abc import Callable, Iterable
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _, ngettext
 from django.views.decorators.http import require_http_methods
@@ -41,11 +43,12 @@ def remove(request: ConsoleRequest) -> HttpResponse:
 
 
 def context(found: Removals, form: DeleteJobsForm) -> dict[str, object]:
-    return {"found": found, "form": form}
+    named = urlencode([("job", str(row.job.pk)) for row in found.rows])
+    return {"found": found, "form": form, "here": f"{reverse('tuning-remove')}?{named}"}
 
 
 def form_of(request: ConsoleRequest, found: Removals) -> DeleteJobsForm:
-    may = {name for name, allowed in (("files", found.with_files), ("model", found.with_model)) if allowed}
+    may = {name for name, allowed in (("with_files", found.with_files), ("with_model", found.with_model)) if allowed}
     data = request.POST if request.POST.get("do") == DELETE else None
     return DeleteJobsForm(data, to_type=found.to_type, is_one=len(found.to_delete) == 1, may=may)
 
@@ -68,7 +71,7 @@ def deleted(request: ConsoleRequest, found: Removals) -> HttpResponse:
     form = form_of(request, found)
     if not form.is_valid():
         return render(request, PAGE, context(found, form), status=422)
-    files, model = form.cleaned_data.get("files", False), form.cleaned_data.get("model", False)
+    files, model = form.cleaned_data.get("with_files", False), form.cleaned_data.get("with_model", False)
 
     def delete(row: Removal) -> None:
         removal.delete(row.job, files=files and not row.why_not_delete_files, model=model)

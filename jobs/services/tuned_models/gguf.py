@@ -1,5 +1,6 @@
 """A whole model as one GGUF file, by the engine that comes with the local server, where it is installed."""
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -25,7 +26,7 @@ FAMILIES = ("google/gemma3@",)
 TYPES = {TakeawayForm.GGUF_F16: "f16", TakeawayForm.GGUF_Q8_0: "q8_0"}
 # Of the 16-bit weights.
 SHARES = {TakeawayForm.GGUF_F16: 1.0, TakeawayForm.GGUF_Q8_0: 0.54}
-SCRATCH = "cache/takeaways"
+SCRATCH, STORED = "cache/takeaways", "takeaways"
 LONGEST_SECONDS = 3600.0
 POLL_SECONDS, TOLD_EVERY = 2.0, 64 * 2**20
 _one_at_a_time = threading.Lock()
@@ -44,6 +45,13 @@ def why_not_convert(base_model: str) -> str:
             "it with llama.cpp."
         )
     return ""
+
+
+def forget_scratch() -> None:
+    """Older than any conversion that still goes on."""
+    for place in (Path(settings.DATA_DIR) / SCRATCH).glob("*"):
+        if time.time() - place.stat().st_mtime > 2 * LONGEST_SECONDS:
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def work_of(form: str, whole: int) -> int:
@@ -122,7 +130,7 @@ def _convert(source: Path, target: Path, row: Takeaway, tell: Callable[[], None]
 
 
 def _keep(row: Takeaway, path: Path) -> dict[str, Any]:
-    size, name = path.stat().st_size, f"takeaways/{row.pk}.{path.name}"
+    size, name = path.stat().st_size, f"{STORED}/{row.pk}.{path.name}"
     with store.draft(name) as draft:
         path.replace(draft)
         store.keep(draft, name)

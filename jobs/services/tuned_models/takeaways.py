@@ -25,6 +25,7 @@ from jobs.files import store
 from jobs.models import GGUF_FORMS, OutputListing, Takeaway, TakeawayForm, TakeawayState, TuningJob
 from jobs.services import audit
 from jobs.services.storage import policies as storage
+from jobs.services.storage.file_owner import may_sweep
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError
@@ -131,8 +132,14 @@ def _discard(row: Takeaway) -> None:
 
 
 def prune(now: datetime) -> None:
+    """Also files of rows that went away with their owner, and copies that a killed process left."""
     for row in Takeaway.objects.filter(created_at__lt=now - KEPT):
         remove(row)
+    gguf.forget_scratch()
+    if may_sweep():
+        for found in store.walk(gguf.STORED):
+            if found.modified < now - 2 * KEPT:
+                store.discard(found.name)
 
 
 def due(now: datetime) -> list[UUID]:

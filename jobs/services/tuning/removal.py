@@ -13,10 +13,11 @@ from django.utils import timezone
 
 from jobs import live
 from jobs.errors import NotAllowedNow
-from jobs.models import DeployedModel, OutputListing, TuningJob, Visibility
+from jobs.models import DeployedModel, Notification, NotificationSubject, OutputListing, TuningJob, Visibility
 from jobs.services import audit
 from jobs.services.remote.row_lease import NOW, Claim, Outcome
 from jobs.services.storage import output_files, policies as storage
+from jobs.services.tuned_models import takeaways
 from jobs.states import DEPLOYED_LIVE, TUNING_LIVE
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
@@ -104,8 +105,11 @@ def delete(job: TuningJob, *, files: bool = False, model: bool = False) -> None:
         row.save()
         row.metrics.all().delete()
         OutputListing.objects.filter(job=row).delete()
+        Notification.objects.filter(subject=NotificationSubject.TUNING_JOB, subject_id=row.pk).delete()
         _ring(row)
         audit.record("tuning_job.delete", row, facts={"files": row.removes_files, "model": row.removes_model})
+    for takeaway in job.takeaways.all():
+        takeaways.remove(takeaway)
     job.refresh_from_db()
 
 

@@ -58,7 +58,7 @@ def test_before_a_deletion_it_is_said_what_it_frees_and_what_uses_it(visitor):
 @pytest.mark.parametrize(("typed", "is_gone"), [("", False), ("captain", False), ("Captain", True)])
 def test_a_job_is_deleted_when_its_name_is_typed(visitor, typed, is_gone):
     job = ended(display_name="Captain")
-    response = visitor.post(URL, {"job": job.pk, "do": "delete", "confirm": typed, "files": "on"})
+    response = visitor.post(URL, {"job": job.pk, "do": "delete", "confirm": typed, "with_files": "on"})
     assert (response.status_code, TuningJob.objects.get().is_deleted) == (303 if is_gone else 422, is_gone)
     assert TuningJob.objects.get().removes_files is is_gone
     assert visitor.get(f"/tuning/jobs/{job.pk}/").status_code == (404 if is_gone else 200)
