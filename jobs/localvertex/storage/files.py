@@ -25,7 +25,10 @@ def open_storage(data_dir: Path, bucket: str | None = None) -> "Storage":
 
 
 class Storage(storage.Storage):  # type: ignore[misc]
-    """`lock` is held by who reads or changes it: the index is one dictionary, and one file."""
+    """`lock` is held by who reads or changes it: the index is one dictionary, and one file. `is_read_in_parts` is said
+    by who holds it: what `get_file` gives is then good for slices only."""
+
+    is_read_in_parts = False
 
     def __init__(self, data_dir: Path) -> None:
         super().__init__(data_dir=str(data_dir))
@@ -47,9 +50,9 @@ class Storage(storage.Storage):  # type: ignore[misc]
             self._store.let_go()
 
     def get_file(self, bucket_name: str, file_name: str, show_error: bool = True) -> Any:
-        """Not in memory: whoever asks for a part of it is given that part, and nothing else is read."""
+        """Whoever wants a part is given that part, and nothing else is read."""
         path = self._store._disk_path(self._object_path(bucket_name, file_name))
-        if not path.is_file() or not path.stat().st_size:
+        if not self.is_read_in_parts or not path.is_file() or not path.stat().st_size:
             return super().get_file(bucket_name, file_name, show_error)
         with path.open("rb") as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

@@ -1,7 +1,7 @@
 """Models that people take away: what can be had of a job, what is being prepared, and who is downloading.
 
-The files stay where Vertex AI wrote them. The worker reads each once for its SHA-256; only what has another form,
-a GGUF, is made anew and lies in the file store for a day.
+The worker, which alone may read `gs://`, copies what is wanted into the file store, or makes a GGUF of it there, and
+notes the SHA-256 of each file; the web sends it from there, for a day. What Vertex AI wrote stays as it is.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock
-from typing import Any
+from typing import IO, Any
 from uuid import UUID
 
 from django.contrib.auth.models import User
@@ -19,7 +19,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from jobs import live
+from jobs import live, shortages
 from jobs.errors import JobsError, NotAllowedNow, StoreUnavailable
 from jobs.files import store
 from jobs.models import GGUF_FORMS, OutputListing, Takeaway, TakeawayForm, TakeawayState, TuningJob
@@ -148,7 +148,7 @@ def due(now: datetime) -> list[UUID]:
 
 
 def advance(pk: UUID, now: datetime) -> bool:
-    """Reads one file, or makes the GGUF. True when more is to be done at once."""
+    """Copies one file, or makes the GGUF. True when more is to be done at once."""
     free = Q(lease_until=None) | Q(lease_until__lt=now)
     waiting = Takeaway.objects.filter(free, pk=pk, state=TakeawayState.WAITING)
     if not waiting.update(lease_until=now + LEASE):
@@ -165,7 +165,9 @@ def advance(pk: UUID, now: datetime) -> bool:
         _discard(row)
         _save(row, state=TakeawayState.FAILED, error=str(error), lease_until=None)
         return False
-    _save(row, files=row.files, lease_until=None, **({"state": TakeawayState.READY} if is_ready else {}))
+    if not _save(row, files=row.files, lease_until=None, **({"state": TakeawayState.READY} if is_ready else {})):
+        _discard(row)
+        return False
     return not is_ready
 
 
@@ -179,16 +181,31 @@ def _step(row: Takeaway) -> bool:
         _save(row, files=row.files, total_bytes=row.done_bytes + row.size, done_bytes=row.done_bytes)
     missing = [one for one in row.files if not one["sha256"]]
     if missing:
-        _read(row, missing[0])
+        _take(row, missing[0])
     return len(missing) < 2
 
 
-def _read(row: Takeaway, file: dict[str, Any]) -> None:
-    if file["source"].startswith("gs://"):
-        _pin(file)
+def _take(row: Takeaway, file: dict[str, Any]) -> None:
+    """Into the file store, unless it is there."""
+    if not file["source"].startswith("gs://"):
+        _read(row, file, None)
+        return
+    _pin(file)
+    shortages.require_room(file["size"])
+    name = f"{gguf.STORED}/{row.pk}.{row.files.index(file)}"
+    with store.draft(name) as draft:
+        with draft.open("wb") as target:
+            _read(row, file, target)
+        store.keep(draft, name)
+    file["source"] = name
+
+
+def _read(row: Takeaway, file: dict[str, Any], copy: IO[bytes] | None) -> None:
     content, digest, before, told = Content([of_file(file)]), hashlib.sha256(), row.done_bytes, 0
     while part := content.read(PIECE):
         digest.update(part)
+        if copy:
+            copy.write(part)
         if content.tell() - told >= gguf.TOLD_EVERY:
             told = content.tell()
             _tell(row, before + told)
@@ -210,9 +227,11 @@ def _tell(row: Takeaway, done: int) -> None:
     _save(row, done_bytes=done, lease_until=timezone.now() + LEASE)
 
 
-def _save(row: Takeaway, **values: Any) -> None:
-    Takeaway.objects.filter(pk=row.pk).update(**values)
+def _save(row: Takeaway, **values: Any) -> bool:
+    """False: somebody removed it meanwhile."""
+    is_there = Takeaway.objects.filter(pk=row.pk).update(**values) == 1
     live.ring(row.owner_id, f"files-{row.job_id}")
+    return is_there
 
 
 @dataclass

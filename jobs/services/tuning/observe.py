@@ -197,7 +197,7 @@ def _read_facts(job: TuningJob, remote: RemoteTuningJob, reading: Reading) -> No
 def _checkpoint(job: TuningJob, found: Checkpoint) -> dict[str, Any]:
     """What lies in its folder is looked at once: it does not change after the checkpoint is listed."""
     facts = {"checkpoint_id": found.checkpoint_id, "epoch": found.epoch, "step": found.step}
-    known = next((one for one in job.checkpoints if facts.items() <= one.items()), {})
+    known: dict[str, Any] = next((one for one in job.checkpoints if facts.items() <= one.items()), {})
     if job.tuning_mode != TuningMode.PEFT_ADAPTER:
         return facts
     adapter = f"{job.output_uri.rstrip('/')}/{RESULTS}/checkpoint-{found.step}/{SERVABLE_ADAPTER}"

@@ -101,7 +101,7 @@ def delete(job: TuningJob, *, files: bool = False, model: bool = False) -> None:
         row.removes_files, row.removes_model = files, bool(model and row.tuned_model)
         row.next_check_at = timezone.now() if row.removes_files or row.removes_model else None
         row.log_text = row.description = ""
-        row.data_stats, row.loss_curve, row.dataset, row.validation_dataset = {}, [], None, None  # type: ignore[assignment]
+        row.data_stats, row.loss_curve, row.dataset, row.validation_dataset = {}, [], None, None
         row.save()
         row.metrics.all().delete()
         OutputListing.objects.filter(job=row).delete()

@@ -96,12 +96,41 @@ def test_an_archive_goes_on_from_any_byte(fake_gateway, owner, at):
     assert part.readall() == whole[at:]
 
 
-def test_bytes_that_were_written_anew_are_not_mixed_with_the_old(fake_gateway, owner):
+def test_what_is_taken_is_a_copy_that_the_worker_made(fake_gateway, owner):
+    row = prepared(tuned(fake_gateway), owner, "merged")
+    fake_gateway.storage.objects.clear()
+    before = len(fake_gateway.calls)
+    assert [Content([of_file(one)]).readall() for one in row.files] == [b"{}", b"W" * 3000]
+    assert len(fake_gateway.calls) == before
+
+
+def test_bytes_that_were_written_anew_are_not_mixed_with_the_old(fake_gateway):
     job = tuned(fake_gateway)
-    row = prepared(job, owner, "merged")
-    fake_gateway.storage.objects[f"{job.output_uri}/{RESULTS}/final/model.safetensors"] = b"X" * 3000
+    uri = f"{job.output_uri}/{RESULTS}/final/model.safetensors"
+    found = fake_gateway.storage.find_object(uri)
+    file = {"name": "x", "size": found.size, "source": uri, "version": found.version}
+    fake_gateway.storage.objects[uri] = b"X" * 3000
     with pytest.raises(errors.StoreUnavailable, match="written anew"):
-        Content([of_file(row.files[1])]).readall()
+        Content([of_file(file)]).readall()
+
+
+def test_what_failed_on_the_way_leaves_no_copies(fake_gateway, owner):
+    job = tuned(fake_gateway)
+    row = takeaways.prepare(job, owner, offered(job)[0])
+    takeaways.advance(row.pk, factories.NOW)
+    assert len(list(store.walk("takeaways"))) == 1
+    fake_gateway.storage.objects.clear()
+    takeaways.advance(row.pk, factories.NOW)
+    row.refresh_from_db()
+    assert (row.state, list(store.walk("takeaways"))) == ("FAILED", [])
+
+
+def test_what_is_removed_while_it_is_prepared_leaves_no_copies(fake_gateway, owner):
+    job = tuned(fake_gateway)
+    row = takeaways.prepare(job, owner, offered(job)[0])
+    fake_gateway.hooks["storage.read_range"] = [lambda: Takeaway.objects.all().delete()]
+    assert takeaways.advance(row.pk, factories.NOW) is False
+    assert list(store.walk("takeaways")) == []
 
 
 def test_what_is_gone_meanwhile_is_said_and_can_be_asked_for_again(fake_gateway, owner):
