@@ -36,8 +36,8 @@ class TakeawayQuerySet(models.QuerySet["Takeaway"]):
 
 
 class Takeaway(models.Model):
-    """`files` [{"name", "size", "source", "version", "sha256"}]: `source` is an address in `gs://`, with the `version` of
-    its bytes, and the name in the file store once the file is there and its `sha256` known."""
+    """`files` [{"name", "size", "source", "version", "sha256"}]: `source` is an address in `gs://`, with the `version`
+    of its bytes, and the name in the file store once the file is there and its `sha256` known."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")

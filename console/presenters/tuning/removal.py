@@ -56,7 +56,7 @@ class Removals:
 
     @property
     def with_model(self) -> bool:
-        return any(row.job.tuned_model for row in self.to_delete)
+        return any(removal.has_own_model(row.job) for row in self.to_delete)
 
     @property
     def is_counting(self) -> bool:

@@ -69,6 +69,13 @@ def why_not_delete_files(job: TuningJob) -> str:
     return storage.why_not_empty(job)
 
 
+def has_own_model(job: TuningJob) -> bool:
+    """A model of the registry with this one version: deleting it takes no version of another job along."""
+    name, _at, version = job.tuned_model.partition("@")
+    others = TuningJob.objects.exclude(pk=job.pk).filter(tuned_model__startswith=f"{name}@")
+    return bool(name) and version in ("", "1") and not others.exists()
+
+
 def archive(job: TuningJob) -> None:
     _move(job, Visibility.ARCHIVED, "tuning_job.archive")
 
@@ -98,7 +105,7 @@ def delete(job: TuningJob, *, files: bool = False, model: bool = False) -> None:
         if files and (reason := storage.why_not_empty(row)):
             raise NotAllowedNow(reason)
         row.visibility = Visibility.DELETED
-        row.removes_files, row.removes_model = files, bool(model and row.tuned_model)
+        row.removes_files, row.removes_model = files, model and has_own_model(row)
         row.next_check_at = timezone.now() if row.removes_files or row.removes_model else None
         row.log_text = row.description = ""
         row.data_stats, row.loss_curve, row.dataset, row.validation_dataset = {}, [], None, None

@@ -108,6 +108,18 @@ def test_files_and_the_model_are_deleted_by_the_worker_and_nothing_beside_them(d
     assert fake_gateway.calls.count("deployment.delete_model") == 1
 
 
+@pytest.mark.parametrize(
+    ("mine", "other", "is_deleted"),
+    [("models/7@1", "models/8@1", True), ("models/7", "", True), ("models/7@2", "", False),
+     ("models/7@1", "models/7@2", False), ("", "", False)],
+)  # fmt: skip
+def test_a_model_with_versions_of_other_jobs_stays_in_the_registry(mine, other, is_deleted):
+    job = ended(tuned_model=mine)
+    ended(tuned_model=other, output_uri="gs://bucket/other")
+    removal.delete(job, model=True)
+    assert job.removes_model is is_deleted
+
+
 def test_files_of_many_are_deleted_in_steps(driver, fake_gateway):
     job = ended()
     fake_gateway.storage.objects |= {f"{job.output_uri}/{number}": b"x" for number in range(2 * removal.AT_ONCE + 1)}
