@@ -13,15 +13,13 @@ RANGE = re.compile(r"bytes=(?:(\d{1,19})-(\d{0,19})|-(\d{1,19}))")
 BUFFER = 4 * 2**20
 
 
-def send_parts(request: ConsoleRequest, content: io.RawIOBase, name: str, etag: str) -> HttpResponse:
+def send_parts(request: ConsoleRequest, content: io.RawIOBase, name: str, etag: str) -> HttpResponse | FileResponse:
     """`etag`: different bytes have a different one. The content is closed with the response."""
     size = content.seek(0, io.SEEK_END)
     wanted = asked_part(request, size, f'"{etag}"')
     if wanted == (0, 0) and size:
         content.close()
-        response = HttpResponse(status=416)
-        response["Content-Range"] = f"bytes */{size}"
-        return response
+        return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
     start, end = wanted or (0, size)
     content.seek(start)
     file: IO[bytes] = io.BufferedReader(content, BUFFER)

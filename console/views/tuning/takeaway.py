@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Iterable
 
 from django.contrib import messages
-from django.http import Http404, HttpResponse, HttpResponseBadRequest
+from django.http import FileResponse, Http404, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -23,6 +23,7 @@ from jobs.services.tuned_models.content import Content, Segment, of_archive, of_
 from .jobs import visible_job
 
 PAGE = "tuning/take.html"
+Sent = HttpResponse | FileResponse
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -58,7 +59,7 @@ def ready_row(request: ConsoleRequest, pk: uuid.UUID) -> Takeaway:
 
 
 @require_safe
-def file(request: ConsoleRequest, pk: uuid.UUID, number: int) -> HttpResponse:
+def file(request: ConsoleRequest, pk: uuid.UUID, number: int) -> Sent:
     row = ready_row(request, pk)
     if number >= len(row.files):
         raise Http404(f"There is no file {number}.")
@@ -67,7 +68,7 @@ def file(request: ConsoleRequest, pk: uuid.UUID, number: int) -> HttpResponse:
 
 
 @require_safe
-def archive(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+def archive(request: ConsoleRequest, pk: uuid.UUID) -> Sent:
     row = ready_row(request, pk)
     etag = hashlib.sha256(checksums(row).encode()).hexdigest()
     return send(request, of_archive(row.files, folder_name(row)), archive_name(row), etag)
@@ -85,7 +86,7 @@ def checksums(row: Takeaway) -> str:
     return "".join(f"{one['sha256']}  {one['name']}\n" for one in row.files)
 
 
-def send(request: ConsoleRequest, segments: Iterable[Segment], name: str, etag: str) -> HttpResponse:
+def send(request: ConsoleRequest, segments: Iterable[Segment], name: str, etag: str) -> Sent:
     user = request.user.pk
     takeaways.slots.take(user)
     return send_parts(request, Content(segments, lambda: takeaways.slots.release(user)), name, etag)

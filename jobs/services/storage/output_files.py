@@ -55,7 +55,8 @@ def walk(folder: str, most: int = MOST) -> Iterator[StoredObject]:
         place = f"{folder.rstrip('/')}/{below}".rstrip("/")
         while True:
             page = storage.list_folder(place, token, PAGE)
-            waiting += [f"{below}{name}/" for name in page.folders]
+            # A name with two slashes has a part that is empty: no address here leads to it.
+            waiting += [f"{below}{name}/" for name in page.folders if name]
             for one in page.objects:
                 yield StoredObject(f"{below}{one.name}", one.size, one.updated)
                 seen += 1

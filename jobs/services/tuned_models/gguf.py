@@ -26,6 +26,7 @@ FAMILIES = ("google/gemma3@",)
 TYPES = {TakeawayForm.GGUF_F16: "f16", TakeawayForm.GGUF_Q8_0: "q8_0"}
 # Of the 16-bit weights.
 SHARES = {TakeawayForm.GGUF_F16: 1.0, TakeawayForm.GGUF_Q8_0: 0.54}
+PROJECT = Path(__file__).parents[3]
 SCRATCH, STORED = "cache/takeaways", "takeaways"
 LONGEST_SECONDS = 3600.0
 POLL_SECONDS, TOLD_EVERY = 2.0, 64 * 2**20
@@ -112,7 +113,8 @@ def _convert(source: Path, target: Path, row: Takeaway, tell: Callable[[], None]
     command = [sys.executable, "-m", "jobs.localvertex.engine", "convert", str(source), str(target), "--type", kind]
     log, until = target.with_suffix(".log"), time.monotonic() + LONGEST_SECONDS
     with log.open("wb") as output:
-        child = subprocess.Popen([*command, "--name", row.job.display_name], stdout=output, stderr=subprocess.STDOUT)
+        command += ["--name", row.job.display_name]
+        child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=PROJECT)
     try:
         while child.poll() is None:
             if time.monotonic() > until:

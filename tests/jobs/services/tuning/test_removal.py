@@ -156,3 +156,9 @@ def test_the_worker_counts_what_lies_in_the_folder(fake_gateway):
         [{"name": "c", "size": 1}, {"name": "a/b", "size": 3}], 4, False,
     )  # fmt: skip
     assert output_files.ask(job, factories.NOW)[1] is False
+
+
+def test_a_name_with_two_slashes_is_passed_over(fake_gateway):
+    job = ended()
+    fake_gateway.storage.objects |= {f"{job.output_uri}//a": b"x", f"{job.output_uri}/b": b"x"}
+    assert [one.name for one in output_files.walk(job.output_uri)] == ["b"]
