@@ -113,7 +113,7 @@ def _convert(source: Path, target: Path, row: Takeaway, tell: Callable[[], None]
     command = [sys.executable, "-m", "jobs.localvertex.engine", "convert", str(source), str(target), "--type", kind]
     log, until = target.with_suffix(".log"), time.monotonic() + LONGEST_SECONDS
     with log.open("wb") as output:
-        command += ["--name", row.job.display_name]
+        command.append(f"--name={row.job.display_name}")
         child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=PROJECT)
     try:
         while child.poll() is None:

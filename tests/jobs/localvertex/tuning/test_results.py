@@ -5,16 +5,17 @@ import json
 import pytest
 from google.cloud.aiplatform_v1beta1.types import TuningJob
 
+from jobs.localvertex.storage.buckets import Buckets
 from jobs.localvertex.tuning.results import upload_adapters
 
 PLACE = "gs://b/out/postprocess/node-0/checkpoints/checkpoint-4"
 
 
-class Bucket:
+class Bucket(Buckets):
     def __init__(self):
         self.names = []
 
-    def upload(self, path, place, *, retry):
+    def upload(self, source, place, *, retry=None):
         self.names.append(str(place))
 
 
