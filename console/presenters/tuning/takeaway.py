@@ -1,6 +1,6 @@
 """What a person takes away of a job: what there is, what is ready, and the lines that run it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from jobs.models import Takeaway, TakeawayForm
@@ -34,7 +34,7 @@ class Offer:
         return run_lines(self.row) if self.row else []
 
 
-def offers_of(choices: Sequence[Choice], rows: Sequence[Takeaway]) -> list[Offer]:
+def offers_of(choices: Sequence[Choice], rows: Iterable[Takeaway]) -> list[Offer]:
     known = {(row.form, row.folder): row for row in rows}
     return [Offer(choice, known.get((str(choice.form), choice.folder))) for choice in choices]
 
