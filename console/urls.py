@@ -39,6 +39,8 @@ from console.views.tuning import (
     jobs,
     logs,
     new,
+    removal as tuning_removal,
+    takeaway,
 )
 
 model_garden_urls = [
@@ -56,6 +58,7 @@ tuning_urls = [
     path("tuning/view/", job_list.save_view, name="tuning-view"),
     path("tuning/jobs.csv", tuning_many.export, name="tuning-export"),
     path("tuning/cancel/", tuning_many.cancel, name="tuning-cancel-many"),
+    path("tuning/remove/", tuning_removal.remove, name="tuning-remove"),
     path("tuning/compare/", compare.index, name="tuning-compare"),
     path("tuning/compare/metrics.json", compare.metrics, name="tuning-compare-metrics"),
     path("tuning/new/", new.start_draft, name="tuning-new"),
@@ -85,6 +88,10 @@ tuning_urls = [
     path("tuning/jobs/<uuid:pk>/clone/", drafts.clone, name="tuning-clone"),
     path("tuning/jobs/<uuid:pk>/continue/", drafts.continue_job, name="tuning-continue"),
     path("tuning/jobs/<uuid:pk>/retry/", drafts.retry, name="tuning-retry"),
+    path("tuning/jobs/<uuid:pk>/download/", takeaway.take, name="tuning-take"),
+    path("tuning/downloads/<uuid:pk>/archive.tar", takeaway.archive, name="takeaway-archive"),
+    path("tuning/downloads/<uuid:pk>/sha256", takeaway.sums, name="takeaway-sums"),
+    path("tuning/downloads/<uuid:pk>/<int:number>/", takeaway.file, name="takeaway-file"),
     path("tuning/jobs/<uuid:pk>/job.json", job_files.of_job, name="tuning-job-file"),
     path("tuning/jobs/<uuid:pk>/job.yaml", job_files.of_job, {"is_yaml": True}, name="tuning-job-yaml"),
 ]

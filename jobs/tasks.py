@@ -23,7 +23,8 @@ from .services.datasets import sweep as dataset_sweep
 from .services.endpoints import deployed_models, endpoints, lifetime, warnings
 from .services.health import probes
 from .services.notifications import deliveries, notifications
-from .services.storage import browsing
+from .services.storage import browsing, output_files
+from .services.tuned_models import takeaways
 from .services.tuning import jobs, orphaned_jobs, output_check
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,8 @@ clock = saver.Clock()
 STARTED = timezone.now().isoformat(timespec="seconds")
 # Longer than the deadline of a paid create, so that a worker is not ended while Google creates something.
 STEP_SECONDS = 120
+# Longer than a conversion may take.
+TAKEAWAY_SECONDS = 2 * 3600
 
 
 class Task(Protocol):
@@ -90,6 +93,17 @@ def list_storage(listing_id: str) -> None:
     browsing.run(UUID(listing_id), timezone.now())
 
 
+@task("storage.list_output", time_limit=60)
+def list_output(job_id: str) -> None:
+    output_files.run(UUID(job_id), timezone.now())
+
+
+@task("takeaways.advance", time_limit=TAKEAWAY_SECONDS)
+def advance_takeaway(takeaway_id: str) -> None:
+    if takeaways.advance(UUID(takeaway_id), timezone.now()):
+        send(advance_takeaway, takeaway_id=takeaway_id)
+
+
 @task("notifications.deliver", time_limit=120)
 def deliver(delivery_id: str) -> None:
     """One that has ended hands its place on, so that the next need not wait for the sweep."""
@@ -121,7 +135,7 @@ def probe_status() -> None:
 
 @task("jobs.prune")
 def prune() -> None:
-    rows = (accounts.forget_expired, conversations.forget_bare, browsing.prune, notifications.prune)
+    rows = (accounts.forget_expired, conversations.forget_bare, browsing.prune, notifications.prune, takeaways.prune)
     for part in (*rows, images.prune, dataset_sweep.prune):
         _try(part, timezone.now())
 
@@ -149,7 +163,7 @@ def sweep() -> None:
     """Kicks everything that is due. Each part by itself: a broken one does not keep the others from their turn."""
     now = timezone.now()
     parts = (_sweep_accounts, _sweep_jobs, _sweep_leases, _sweep_endpoints, _sweep_models, _sweep_chats)
-    for part in (_report_worker, _report_beat, *parts, _sweep_deliveries):
+    for part in (_report_worker, _report_beat, *parts, _sweep_deliveries, _sweep_takeaways):
         _try(part, now)
 
 
@@ -199,6 +213,10 @@ def _sweep_chats(now: datetime) -> None:
 
 def _sweep_deliveries(now: datetime) -> None:
     _send_all(deliver, "delivery_id", deliveries.due(now))
+
+
+def _sweep_takeaways(now: datetime) -> None:
+    _send_all(advance_takeaway, "takeaway_id", takeaways.due(now))
 
 
 def _send_all(target: Task, name: str, ids: list[UUID]) -> None:

@@ -11,7 +11,7 @@ from console.presenters.endpoints.search import words_of
 from console.presenters.tuning.progress import JobStand, stand
 from console.presenters.tuning.tuned_models import default_checkpoint, matching, other_deployments
 from console.web.http import ConsoleRequest, page_or_fragment
-from jobs.models import DeployedModel, TuningJob
+from jobs.models import DeployedModel, TuningJob, Visibility
 from jobs.models.keyset import Column
 from jobs.models.tuning import TuningJobQuerySet
 from jobs.services.endpoints import endpoints
@@ -44,8 +44,16 @@ def list_jobs(request: ConsoleRequest) -> TuningJobQuerySet:
 @require_safe
 def index(request: ConsoleRequest) -> HttpResponse:
     text = words_of(request.GET)
-    page = paginate(matching(list_jobs(request), text).only(*SHOWN), request.GET, HEADS)
-    context = {"page": page, "q": text, "rows": [(job, default_checkpoint(job)) for job in page.rows]}
+    is_archived = request.GET.get("is") == "archived"
+    visibility = Visibility.ARCHIVED if is_archived else Visibility.LISTED
+    models = matching(list_jobs(request).filter(visibility=visibility), text)
+    page = paginate(models.only(*SHOWN), request.GET, HEADS)
+    context = {
+        "page": page,
+        "q": text,
+        "is_archived": is_archived,
+        "rows": [(job, default_checkpoint(job)) for job in page.rows],
+    }
     return page_or_fragment(request, "tuned_models/list.html", "table", context)
 
 

@@ -38,6 +38,8 @@ ACTIONS: Mapping[str, Action] = {
     "tuning-start": Action("tuning_job.create", "tuning_job"),
     "tuning-cancel": Action("tuning_job.cancel", "tuning_job"),
     "tuning-cancel-many": Action("tuning_job.cancel"),
+    "tuning-take": Action("tuning_job.take_away", "tuning_job"),
+    "tuning-remove": Action("tuning_job.delete"),
     "tuning-decide": Action("tuning_job.decide", "tuning_job"),
     "tuning-move": Action("tuning_job.move", "tuning_job"),
     "tuning-default-checkpoint": Action("tuning_job.default_checkpoint", "tuning_job"),

@@ -31,10 +31,12 @@ from .notification import (
     bell_of,
 )
 from .notification_words import Kind as NotificationKind
+from .output import OutputListing
 from .session import SignedInSession
 from .spending import SpendingLimits, SpendingReservation
 from .status import ProbeResult, ProcessReport, ServiceState
 from .storage import SharedFolder, StorageListing
+from .takeaway import GGUF_FORMS, Takeaway, TakeawayForm, TakeawayState
 from .tuning import (
     GROUPS,
     EventLevel,
@@ -46,6 +48,7 @@ from .tuning import (
     TuningJob,
     TuningJobQuerySet,
     TuningMode,
+    Visibility,
     series,
     thin_out,
 )
@@ -54,6 +57,7 @@ __all__ = [
     "DeployedModel",
     "DeployedModelQuerySet",
     "BARE",
+    "GGUF_FORMS",
     "GROUPS",
     "LONGEST_ANSWER",
     "ROW_LIMITS",
@@ -87,6 +91,7 @@ __all__ = [
     "NotificationKind",
     "NotificationSubject",
     "NotificationWay",
+    "OutputListing",
     "ServiceState",
     "Picture",
     "ProbeResult",
@@ -104,11 +109,15 @@ __all__ = [
     "SpendingReservation",
     "StatusGroup",
     "StorageListing",
+    "Takeaway",
+    "TakeawayForm",
+    "TakeawayState",
     "Theme",
     "TuningDraft",
     "TuningJob",
     "TuningJobQuerySet",
     "TuningMode",
+    "Visibility",
     "Vote",
     "bell_of",
     "preference_of",

@@ -21,7 +21,7 @@ T = TypeVar("T")
 LINE = (
     "display_name", "location", "phase", "error_message", "notice", "created_at", "started_at", "ended_at", "state",
     "status_group", "base_model", "tuning_mode", "epochs", "total_steps", "step", "epoch", "train_loss", "loss_curve",
-    "duration",
+    "duration", "visibility",
 )  # fmt: skip
 
 
@@ -42,7 +42,15 @@ GROUPS = {
     StatusGroup.SUCCEEDED: (TuningState.PARTIALLY_SUCCEEDED, TuningState.SUCCEEDED),
     StatusGroup.CANCELLED: (TuningState.CANCELLED,),
 }
-FILTERED = ("state", "display_name", "base_model", "ended_at")
+FILTERED = ("state", "display_name", "base_model", "ended_at", "visibility")
+
+
+class Visibility(models.IntegerChoices):
+    """To the owner of a job. The row of a deleted one stays: see jobs.services.tuning.removal."""
+
+    LISTED = 0, _("In the list")
+    ARCHIVED = 1, _("Archived")
+    DELETED = 2, _("Deleted")
 
 
 # In an order that people can change, until Vertex AI has it.
@@ -88,6 +96,13 @@ class TuningDraft(models.Model):
 
 
 class TuningJobQuerySet(RemoteQuerySet):
+    def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
+        """Also those that are archived, which a list leaves out by `listed`."""
+        return super().visible_to(user).filter(visibility__lt=Visibility.DELETED)
+
+    def listed(self) -> Self:
+        return self.filter(visibility=Visibility.LISTED)
+
     def live(self) -> Self:
         """By the group, whose index has them next to each other."""
         return self.filter(status_group__lte=StatusGroup.QUEUED)
@@ -145,7 +160,10 @@ class TuningJob(PaidResource):
     output_uri = models.CharField(max_length=1024)
     # False of a job that was given the folder of an earlier one, before each had to have its own.
     owns_output = models.BooleanField(default=True, editable=False)
-    dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="jobs")
+    # None only of a deleted job, so that its data can be deleted, too; no page shows one.
+    dataset: "models.ForeignKey[Dataset, Dataset]" = models.ForeignKey(  # type: ignore[misc]
+        Dataset, on_delete=models.PROTECT, related_name="jobs", null=True
+    )
     validation_dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     epochs = models.PositiveIntegerField()
     learning_rate = models.FloatField()
@@ -184,6 +202,10 @@ class TuningJob(PaidResource):
     loss_curve = models.JSONField(default=list, blank=True)
     # Seconds from the start to the end, kept to sort by; None before both are known.
     duration = models.FloatField(null=True, blank=True, editable=False)
+    visibility = models.PositiveSmallIntegerField(choices=Visibility, default=Visibility.LISTED)
+    # What the worker still has to delete of a deleted job.
+    removes_files = models.BooleanField(default=False)
+    removes_model = models.BooleanField(default=False)
     experiment = models.CharField(max_length=512, blank=True)
     tuned_model = models.CharField(max_length=512, blank=True)
     log_text = models.TextField(blank=True)
@@ -196,12 +218,14 @@ class TuningJob(PaidResource):
         indexes = [
             models.Index(fields=["owner", "-created_at", "-id", *FILTERED], name="tuning_by_time"),
             models.Index(fields=["owner", "status_group", "-created_at", "-id", *FILTERED], name="tuning_by_status"),
-            models.Index(fields=["owner", "display_name", "-created_at", "-id", "state"], name="tuning_by_name"),
+            models.Index(
+                fields=["owner", "display_name", "-created_at", "-id", "state", "visibility"], name="tuning_by_name"
+            ),
             models.Index(fields=["owner", "base_model", "-created_at", "-id"], name="tuning_by_base"),
             models.Index(fields=["owner", "duration", "-created_at", "-id"], name="tuning_by_duration"),
             models.Index(fields=["owner", "train_loss", "-created_at", "-id"], name="tuning_by_loss"),
             models.Index(
-                fields=["owner", "status_group", "ended_at"],
+                fields=["owner", "status_group", "ended_at", "visibility"],
                 name="tuning_ended",
                 condition=Q(status_group__gte=StatusGroup.FAILED),
             ),
@@ -236,6 +260,20 @@ class TuningJob(PaidResource):
         """The id of the last one, which is exported as a whole model; empty before there is one."""
         last = max(self.checkpoints, key=lambda one: int(one["step"]), default=None)
         return last["checkpoint_id"] if last else ""
+
+    def is_servable(self, checkpoint: str) -> bool:
+        """By itself, whatever became of the job: an adapter was found in its folder, in the form in which the server
+        that wrote it serves it."""
+        found = (one for one in self.checkpoints if one["checkpoint_id"] == checkpoint)
+        return any(one.get("is_servable", False) for one in found)
+
+    @property
+    def is_archived(self) -> bool:
+        return self.visibility == Visibility.ARCHIVED
+
+    @property
+    def is_deleted(self) -> bool:
+        return self.visibility == Visibility.DELETED
 
     @property
     def is_terminal(self) -> bool:

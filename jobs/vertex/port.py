@@ -239,11 +239,13 @@ class Catalogue(Protocol):
 
 @dataclass(frozen=True)
 class StoredObject:
-    """`name` without the folder that was listed; `size` in bytes."""
+    """`name` without the folder that was listed; `size` in bytes; `version` tells the bytes of one write from those of
+    the next, where that is known."""
 
     name: str
     size: int
     updated: datetime | None = None
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -272,6 +274,9 @@ class Storage(Protocol):
 
     def read_text(self, uri: str, limit: int) -> str | None:
         """The last `limit` bytes of an object, or None when there is none."""
+
+    def read_range(self, uri: str, start: int, size: int, version: str) -> bytes:
+        """Fewer bytes at the end of the object only; NotFound when there is none, or not in this `version` any more."""
 
     def list_buckets(self, page_token: str, limit: int) -> Listing:
         """Those of the project."""

@@ -31,7 +31,7 @@ QUERY = [
     "epochs", "endpoint", "base_model", "action", "collection", "task", "modality", "tab", "sort", "after", "period",
     "table", "mode", "output_uri", "tuning_mode", "filter", "add", "job", "find", "all", "row", "prompt", "answer",
     "system", "question", "into", "uri", "page", "panel", "poll", "draft", "artifact_uri", "output_prefix", "name",
-    "since", "about", "unread", "machine", "kind", "hours",
+    "since", "about", "unread", "machine", "kind", "hours", "is",
 ]  # fmt: skip
 READ_QUERIES = [
     "tuning-list", "tuning-log", "tuning-job", "tuning-new", "endpoint-list", "dataset-list", "model-garden", "chat",
@@ -55,7 +55,7 @@ FIELDS = [
     "old_password", "new_password1", "new_password2",
     "top_k", "stop", "stop-remove", "frequency_penalty", "presence_penalty", "response_format", "schema", "reset",
     "preset", "a", "b", "c", "d", "blind", "round", "winner", "dataset", "share-4711",
-    "email", "webhook_url", "ways", "way", "until",
+    "email", "webhook_url", "ways", "way", "until", "do", "take", "with_files", "with_model",
 ]  # fmt: skip
 FILES = [
     b"", b"\xff\xfe", b"\x00\n", b"[" * 5000, b'{"prompt": "a", "completion": "b"}\n', b'{"contents": [null]}',
@@ -71,6 +71,7 @@ HEADERS = [
     {"HTTP_HX_REQUEST": "true", "HTTP_HX_CURRENT_URL": "http://["},
     {"HTTP_HX_REQUEST": "true", "HTTP_HX_HISTORY_RESTORE_REQUEST": "true"},
     {"HTTP_ACCEPT_LANGUAGE": "x" * 600, "HTTP_REFERER": "http://[", "HTTP_IF_NONE_MATCH": 'W/"x'},
+    {"HTTP_RANGE": "bytes=9999999999999999999-", "HTTP_IF_RANGE": "x"},
     {"HTTP_COOKIE": "messages=!!; theme=<x>; django_language=xx-" + "y" * 600},
 ]
 BODIES = [
@@ -105,6 +106,7 @@ def things():
         "notification": factories.notification().pk,
         "delivery": delivery.pk,
         "session": factories.session().pk,
+        "takeaway": factories.takeaway(job=job).pk,
         "folder": SharedFolder.objects.create(uri="gs://bucket/team", created_by=factories.owner()).pk,
     }
 
@@ -128,7 +130,7 @@ def address(chance, name, things):
         "publisher": ["google", "a\x00"],
     }
     given |= {"deployed": ["4711", "x"]}
-    given |= {"line": [0, 1, 10**30]}
+    given |= {"line": [0, 1, 10**30], "number": [0, 1, 10**30]}
     given |= {"pending_id": [uuid.UUID(int=0)]}
     given |= {"slug": ["gemma3", "%", "선"], "token": ["\x00", "x" * 3000]}
     given |= {"name": ["tour/wizard.webp", "../x", "x" * 300]}

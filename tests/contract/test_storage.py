@@ -49,6 +49,18 @@ def test_an_object_is_found_with_its_size(world, tmp_path):
     assert [world.gateway.storage.find_object(uri) for uri in missing] == [None, None]
 
 
+def test_a_part_of_an_object_is_read_in_the_version_that_was_found(world, tmp_path):
+    (tmp_path / "a").write_text("0123456789")
+    uri, storage = f"{BUCKET}/texts/parts.txt", world.gateway.storage
+    storage.upload(tmp_path / "a", uri)
+    version = storage.find_object(uri).version
+    assert [storage.read_range(uri, start, size, version) for start, size in ((0, 3), (3, 4), (8, 9))] == [
+        b"012", b"3456", b"89",
+    ]  # fmt: skip
+    with pytest.raises(NotFound):
+        storage.read_range(f"{BUCKET}/texts/no-such-part", 0, 1, "")
+
+
 def test_a_folder_is_empty_until_something_lies_in_it(world, tmp_path):
     folder = f"{BUCKET}/folder-{world.name}"
     (tmp_path / "a").write_text("a")

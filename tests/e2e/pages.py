@@ -51,6 +51,8 @@ PAGES = (
     Shown("import", "/tuning/import/"),
     Shown("compare", "/tuning/compare/?job={Tuned}&job={Other}", empty="/tuning/compare/", chart=True),
     Shown("cancel", "/tuning/cancel/?job={Running}", empty="/tuning/cancel/"),
+    Shown("remove", "/tuning/remove/?job={Tuned}&job={Running}", empty="/tuning/remove/"),
+    Shown("take", JOB % "Tuned" + "download/"),
     Shown("step-name", f"{DRAFT}name/"),
     Shown("step-base-model", f"{DRAFT}base-model/"),
     Shown("step-output", f"{DRAFT}output/"),

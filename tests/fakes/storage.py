@@ -1,5 +1,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from jobs.models.fields.uris import parse_gs_uri
 from jobs.vertex.errors import NotFound
@@ -8,6 +9,10 @@ from tests.fakes.base import BUCKET, Part, remote
 
 if TYPE_CHECKING:
     from tests.fakes import FakeGateway
+
+
+def version_of(content: bytes) -> str:
+    return str(crc32(content))
 
 
 class FakeStorage(Part):
@@ -40,7 +45,7 @@ class FakeStorage(Part):
     @remote
     def find_object(self, uri: str) -> StoredObject | None:
         found = self.objects.get(uri)
-        return None if found is None else StoredObject(parse_gs_uri(uri)[1], len(found))
+        return None if found is None else StoredObject(parse_gs_uri(uri)[1], len(found), version=version_of(found))
 
     @remote
     def delete(self, uri: str) -> None:
@@ -50,6 +55,13 @@ class FakeStorage(Part):
     def read_text(self, uri: str, limit: int) -> str | None:
         found = self.objects.get(uri)
         return None if found is None else found[max(0, len(found) - limit) :].decode("utf-8", "replace")
+
+    @remote
+    def read_range(self, uri: str, start: int, size: int, version: str) -> bytes:
+        found = self.objects.get(uri)
+        if found is None or (version and version != version_of(found)):
+            raise NotFound(f"{uri} was written anew.", "NOT_FOUND")
+        return found[start : start + size]
 
     @remote
     def list_buckets(self, page_token: str, limit: int) -> Listing:

@@ -13,10 +13,11 @@ from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from console.web import audit as console_audit
 from console.web.audit_actions import ACTIONS, PRIVATE
-from jobs.models import AuditEntry, ChatPreset, Delivery, SharedFolder
+from jobs.models import AuditEntry, ChatPreset, Delivery, OutputListing, SharedFolder
 from jobs.services.accounts import accounts
 from jobs.services.chat import shared_links
 from jobs.services.datasets import datasets
@@ -64,6 +65,16 @@ def file(content: bytes, name: str = "rows.jsonl") -> SimpleUploadedFile:
 def tuned() -> Any:
     checkpoints = [{"checkpoint_id": "1", "epoch": 1, "step": 5}]
     return factories.job(state="SUCCEEDED", phase="CLOSED", tuning_mode="FULL", checkpoints=checkpoints)
+
+
+def taken_away() -> Walk:
+    """Of a job whose folder was looked into."""
+    job = tuned()
+    folder = "postprocess/node-0/checkpoints/final"
+    files = [{"name": f"{folder}/{name}", "size": 2} for name in ("config.json", "model.safetensors")]
+    now = timezone.now()
+    OutputListing.objects.create(job=job, asked_at=now, read_at=now, files=files)
+    return on(job, take=f"merged {job.output_uri}/{folder}")
 
 
 def waiting_job() -> Any:
@@ -200,6 +211,10 @@ WALKS: dict[str, Callable[[], Walk]] = {
     "tuning-start": lambda: on(filled_draft(), **DEPLOYMENT),
     "tuning-cancel": lambda: on(factories.job()),
     "tuning-cancel-many": lambda: (lambda job: Walk(data={"job": str(job.pk)}, about=job.pk))(factories.job()),
+    "tuning-remove": lambda: (
+        lambda job: Walk(data={"job": str(job.pk), "do": "delete", "confirm": "My model"}, about=job.pk)
+    )(factories.job(state="FAILED", phase="CLOSED")),
+    "tuning-take": taken_away,
     "tuning-decide": lambda: on(factories.job(phase="NEEDS_DECISION"), again="yes"),
     "tuning-move": lambda: on(waiting_job(), to="top"),
     "tuning-default-checkpoint": lambda: on(tuned(), checkpoint="1"),

@@ -48,6 +48,7 @@ QUERIES = {
     "storage-choose": ["?into=weights&uri=gs://bucket/x/"],
     "search": ["?q=planted"], "tuning-list": ["", "?filter=planted"], "chat-list": ["", "?q=planted"],
     "tuning-compare": ["?job={jobs[0]}&job={jobs[1]}"], "tuning-cancel-many": ["?job={jobs[0]}&job={jobs[3]}"],
+    "tuning-remove": ["?job={jobs[0]}&job={jobs[3]}"],
     "chat-delete-many": ["?chat={chat}&chat={bad}"], "chat-dataset-many": ["?chat={chat}"],
     "chat-export-many": ["?chat={chat}"], "tuning-compare-metrics": ["?job={jobs[0]}&job={jobs[1]}"],
     "chat-turn": ["", "?live"], "compare-answer": ["", "?live"], "model-detail": ["", "?action=deploy", "?action=code"],

@@ -14,6 +14,7 @@ from django.db.models import F
 from django.utils import timezone
 from PIL import Image
 
+from jobs.files import store
 from jobs.models import (
     Comparison,
     Conversation,
@@ -28,6 +29,7 @@ from jobs.models import (
     PublisherModel,
     Role,
     SignedInSession,
+    Takeaway,
     TuningDraft,
     TuningJob,
 )
@@ -108,6 +110,26 @@ def job(**values: Any) -> TuningJob:
     if "dataset" not in values:
         values["dataset"] = dataset(owner=who)
     return TuningJob.objects.create(**defaults | values)
+
+
+def takeaway(**values: Any) -> Takeaway:
+    """Ready: one file of four bytes in the file store."""
+    made = values.pop("job", None) or job(state="SUCCEEDED")
+    pk = uuid4()
+    name = f"takeaways/{pk}.model.gguf"
+    store.save(name, b"GGUF")
+    file = {
+        "name": "model.gguf",
+        "size": 4,
+        "source": name,
+        "version": "",
+        "sha256": hashlib.sha256(b"GGUF").hexdigest(),
+    }
+    defaults = {
+        "pk": pk, "owner": made.owner, "job": made, "folder": f"{made.output_uri}/final", "form": "gguf-f16",
+        "state": "READY", "files": [file],
+    }  # fmt: skip
+    return Takeaway.objects.create(**defaults | values)
 
 
 def free_output() -> str:

@@ -46,7 +46,7 @@ def hourly_cost(running: Iterable[Shown]) -> str | Promise:
 
 
 def recent_jobs(user: User) -> dict[str, Any]:
-    return {"jobs": list(TuningJob.objects.visible_to(user).lines()[:RECENT])}
+    return {"jobs": list(TuningJob.objects.visible_to(user).listed().lines()[:RECENT])}
 
 
 def recent_endpoints(user: User) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Choices:
 
 def is_deployable(start: continuation.Start) -> bool:
     """The last checkpoint is the job's whole model, which is offered as that."""
-    last = start.checkpoint and start.checkpoint == checkpoints.last_id(start.job)
+    last = start.checkpoint and start.job.is_tuned and start.checkpoint == checkpoints.last_id(start.job)
     return not last and not why_not_serve(start.job, start.checkpoint)
 
 

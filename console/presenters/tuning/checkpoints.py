@@ -54,7 +54,7 @@ def checkpoint_rows(stand: JobStand) -> list[CheckpointRow]:
                 is_default=job.is_tuned and pk == default,
                 why_not_deploy=policies.why_not_deploy_checkpoint(job, pk),
                 why_not_continue=policies.why_not_continue(job, pk),
-                endpoint=serving.get(folder),
+                endpoint=next((serving[one] for one in checkpoints.folders(job, pk) if one in serving), None),
             )
         )
     return rows

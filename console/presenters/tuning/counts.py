@@ -14,10 +14,10 @@ RECENT = timedelta(days=7)
 
 
 def live_numbers(user: User) -> dict[int, int]:
-    live = TuningJob.objects.visible_to(user).live()
+    live = TuningJob.objects.visible_to(user).listed().live()
     return dict(live.order_by().values_list("status_group").annotate(count=Count("*")))
 
 
 def count_ended(user: User) -> dict[int, int]:
-    ended = TuningJob.objects.visible_to(user).ended_since(timezone.now() - RECENT)
+    ended = TuningJob.objects.visible_to(user).listed().ended_since(timezone.now() - RECENT)
     return dict(ended.order_by().values_list("status_group").annotate(count=Count("*")))

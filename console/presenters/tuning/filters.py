@@ -1,7 +1,7 @@
 """The one filter field of the tuning list: `status:failed base:gemma-3-4b created:7d "night run"`, as chips."""
 
 import re
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
@@ -10,10 +10,11 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from jobs.models import GROUPS, StatusGroup
+from jobs.models import GROUPS, StatusGroup, Visibility
 from jobs.states import TUNING_LIVE, TUNING_TERMINAL, TuningState
 
 LONGEST, MAX_CHIPS = 500, 12
+ARCHIVED = "archived"
 TOKEN = re.compile(r'(?:(\w+):)?("[^"]*"|[^\s"]+)')
 SPAN = re.compile(r"(\d{1,4})([hdw])")
 UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
@@ -24,7 +25,8 @@ STATUSES: dict[str, frozenset[TuningState]] = {
     **{group.name.lower(): frozenset(states) for group, states in GROUPS.items()},
 }
 LABELS: dict[str, str | Promise] = {
-    "status": _("Status"), "base": _("Base model"), "name": _("Name"), "created": _("Created"), "ended": _("Ended"),
+    "is": _("Shown"), "status": _("Status"), "base": _("Base model"), "name": _("Name"), "created": _("Created"),
+    "ended": _("Ended"),
 }  # fmt: skip
 
 
@@ -56,7 +58,9 @@ def chip(key: str, value: str) -> Chip:
     if key and key not in LABELS:
         return Chip("name", f"{key}:{value}")
     key = key or "name"
-    value = value.lower() if key == "status" else value
+    value = value.lower() if key in {"status", "is"} else value
+    if key == "is" and value != ARCHIVED:
+        return Chip(key, value, _("Write is:archived for the jobs that you have archived."))
     if key == "status" and value not in STATUSES:
         return Chip(key, value, _("This status doesn't exist."))
     if key in {"created", "ended"} and period(value) is None:
@@ -68,11 +72,14 @@ def query_text(chips: Iterable[Chip]) -> str:
     return " ".join(chip.text for chip in chips)
 
 
-def condition(chips: Iterable[Chip]) -> Q:
-    """Values of the same status or base model widen the list, everything else narrows it."""
-    found, states, bases = Q(), set[TuningState](), Q()
+def condition(chips: Sequence[Chip]) -> Q:
+    """Values of the same status or base model widen the list, everything else narrows it. What is archived is left
+    out unless it is asked for."""
+    is_archived = any(one.key == "is" and not one.problem for one in chips)
+    found = Q(visibility=Visibility.ARCHIVED if is_archived else Visibility.LISTED)
+    states, bases = set[TuningState](), Q()
     for one in chips:
-        if one.problem:
+        if one.problem or one.key == "is":
             continue
         if one.key == "status":
             states |= STATUSES[one.value]

@@ -48,7 +48,7 @@ def shelves(request: ConsoleRequest, families: list[Family]) -> dict[str, Any]:
         Shelf(_("Open models"), [one for one in families if one.publisher not in OURS], "?collection=partners"),
         Shelf(_("Your own models"), [one for one in families if one.publisher == "local"], "?collection=local"),
     ]
-    tuned = TuningJob.objects.visible_to(request.user).rows().with_tuned_model().order_by("-created_at")
+    tuned = TuningJob.objects.visible_to(request.user).listed().rows().with_tuned_model().order_by("-created_at")
     return {
         "shelves": [shelf for shelf in named if shelf.families],
         "tuned": list(tuned[:TILES]),

@@ -53,9 +53,9 @@ def deploy(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 def is_deployed(standing: JobStand, checkpoint: str) -> bool:
-    folder = checkpoints.folder(standing.job, checkpoint)
+    folders = checkpoints.folders(standing.job, checkpoint)
     live = filter(policies.is_live, standing.endpoints)
-    return any(endpoint.model.artifact_uri == folder for endpoint in live)
+    return any(endpoint.model.artifact_uri in folders for endpoint in live)
 
 
 def deployment_spec(job: TuningJob, checkpoint: str) -> endpoints.DeploymentSpec:

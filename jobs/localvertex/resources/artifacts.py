@@ -1,6 +1,7 @@
 """What is to be served: a base model's own weights, the folder of a tuning, or a whole model in Hugging Face form."""
 
 import json
+from collections.abc import Container
 from dataclasses import dataclass
 
 from google.cloud.aiplatform_v1beta1.types import DedicatedResources, DeployRequest, Model
@@ -11,16 +12,17 @@ from jobs.localvertex.resources.call import Parts
 from jobs.localvertex.resources.models import licences
 from jobs.localvertex.serving.deployments import ADAPTER, BASE, MERGED, TUNED
 from jobs.localvertex.storage.buckets import Location, location
-from jobs.localvertex.tuning.results import BASE_MODEL_FILE, Origin
+from jobs.localvertex.tuning.results import ADAPTER_FILE, BASE_MODEL_FILE, ORIGIN_FILE, Origin
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """`base` is missing for a whole model of unknown origin."""
+    """`base` is missing for a whole model of unknown origin. `adapter`: where that of TUNED lies in the source."""
 
     form: str
     base: CatalogueModel | None
     source: Location | None = None
+    adapter: str = ADAPTER
 
     @property
     def base_id(self) -> str:
@@ -82,10 +84,12 @@ def of_folder(parts: Parts, source: Location, field: str) -> Artifact:
     files = set(parts.buckets.children(source))
     if not files:
         raise invalid(f"{source} is empty or not there. It must be the folder of a tuned model.", field)
-    origin = origin_of(parts, source, field) if BASE_MODEL_FILE in files else None
+    origin = find_origin(parts, source, files, field)
     is_whole = "config.json" in files and any(_is_weights(name) for name in files)
     if is_whole and (ADAPTER not in files or (origin and origin.custom_base_model)):
         return Artifact(MERGED, parts.catalogue.find(origin.base_model) if origin else None, source)
+    if origin and not origin.custom_base_model and ADAPTER_FILE in files:
+        return Artifact(TUNED, parts.catalogue.get(origin.base_model), source, ADAPTER_FILE)
     missing = {"config.json", ADAPTER, BASE_MODEL_FILE} - files
     if missing or origin is None:
         message = f"{source} is not a model that this server can serve: it lacks {', '.join(sorted(missing))}."
@@ -93,11 +97,15 @@ def of_folder(parts: Parts, source: Location, field: str) -> Artifact:
     return Artifact(TUNED, parts.catalogue.get(origin.base_model), source)
 
 
-def origin_of(parts: Parts, folder: Location, field: str) -> Origin:
+def find_origin(parts: Parts, folder: Location, files: Container[str], field: str) -> Origin | None:
+    """Beside the adapter: a final folder has it further down than a checkpoint."""
+    name = next((name for name in (BASE_MODEL_FILE, ORIGIN_FILE) if name in files), "")
+    if not name:
+        return None
     try:
-        return Origin(**json.loads(parts.buckets.read(folder / BASE_MODEL_FILE)))
+        return Origin(**json.loads(parts.buckets.read(folder / name)))
     except (ValueError, TypeError):
-        raise invalid(f"{folder / BASE_MODEL_FILE} cannot be read.", field) from None
+        raise invalid(f"{folder / name} cannot be read.", field) from None
 
 
 def require(parts: Parts, artifact: Artifact, project: str) -> None:

@@ -162,7 +162,7 @@ class Deployments:
             raise ApiError("CANCELLED", "The deployment was cancelled.")
         plan = self._plan(name, note)
         if plan.adapter:
-            source = location(note["gcs_uri"], "custom_model.gcs_uri") / ADAPTER
+            source = location(note["gcs_uri"], "custom_model.gcs_uri") / note.get("adapter", ADAPTER)
             self._buckets.download(source, Path(plan.adapter))
         return plan
 

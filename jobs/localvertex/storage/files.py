@@ -1,6 +1,7 @@
 """gcp-storage-emulator's store on disk, in which a change is made as a whole or not at all."""
 
 import errno
+import mmap
 import shutil
 import threading
 from collections.abc import Iterator
@@ -24,7 +25,10 @@ def open_storage(data_dir: Path, bucket: str | None = None) -> "Storage":
 
 
 class Storage(storage.Storage):  # type: ignore[misc]
-    """`lock` is held by who reads or changes it: the index is one dictionary, and one file."""
+    """`lock` is held by who reads or changes it: the index is one dictionary, and one file. `is_read_in_parts` is said
+    by who holds it: what `get_file` gives is then good for slices only."""
+
+    is_read_in_parts = False
 
     def __init__(self, data_dir: Path) -> None:
         super().__init__(data_dir=str(data_dir))
@@ -44,6 +48,14 @@ class Storage(storage.Storage):  # type: ignore[misc]
                 self._read_config_from_file()
                 raise
             self._store.let_go()
+
+    def get_file(self, bucket_name: str, file_name: str, show_error: bool = True) -> Any:
+        """Whoever wants a part is given that part, and nothing else is read."""
+        path = self._store._disk_path(self._object_path(bucket_name, file_name))
+        if not self.is_read_in_parts or not path.is_file() or not path.stat().st_size:
+            return super().get_file(bucket_name, file_name, show_error)
+        with path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
     def _bucket_soft_delete_retention_seconds(self, bucket_name: str) -> int:
         """What is deleted is gone, and makes room: a laptop's disk is small, and nothing here would restore it."""

@@ -130,6 +130,7 @@ class Handler(server.RequestHandler):  # type: ignore[misc]
         self.rfile, self.wfile = io.BytesIO(body), answer
         try:
             with self.storage.change():
+                self.storage.is_read_in_parts = self.command == "GET" and "Range" in self.headers
                 server.Router(self).handle(self.command)
         finally:
             self.wfile = connection

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from google.cloud.aiplatform_v1beta1.types import SupervisedTuningSpec, TuningJob
+from google.cloud.aiplatform_v1beta1.types import TuningJob
 
 from jobs.localvertex.api.errors import ApiError, invalid
 from jobs.localvertex.api.images import IMAGES
@@ -27,6 +27,7 @@ from jobs.localvertex.store import Store
 from jobs.localvertex.tuning import board_file
 from jobs.localvertex.tuning.data_stats import data_stats
 from jobs.localvertex.tuning.events import EventFile
+from jobs.localvertex.tuning.results import FULL, upload_adapters
 
 log = logging.getLogger(__name__)
 ADAPTER_SIZE = {0: 4, 1: 1, 2: 4, 3: 8, 4: 16, 5: 32, 6: 2}
@@ -46,7 +47,6 @@ LESS = "Use a smaller batch size, shorter rows or a smaller base model, or a mac
 VALIDATION_SHARE, MAX_VALIDATION_ROWS = 0.25, 5000
 START = "start"
 WHOLE, ADAPTER = "base_model_dir", "adapter_dir"  # what is in it, as job.json calls it
-FULL = SupervisedTuningSpec.TuningMode.TUNING_MODE_FULL
 DEFAULT_RATE = {"PEFT_ADAPTER": 1e-4, "FULL": 2e-5}
 
 
@@ -82,6 +82,7 @@ class Training:
         self._events = EventFile(folder / "events.jsonl")
         self._log_sent: tuple[float, int] = (0.0, 0)
         self._metrics_sent = time.monotonic()
+        self._has_new_checkpoint, self._look_again_at = False, 0.0
         self.output = location(job.output_uri, "output_uri")
 
     def run(self, weights: Weights) -> None:
@@ -264,6 +265,7 @@ class Training:
                     child.wait()
                     return HUNG
                 self.send_log()
+                self._share_checkpoints()
                 time.sleep(POLL_SECONDS)
         except Cancelled:
             end(child, patience=60.0)
@@ -291,9 +293,30 @@ class Training:
                 raise
             self._events = EventFile(self.folder / "events.jsonl")
 
+    @property
+    def _is_tuning_job(self) -> bool:
+        """And no custom job, which has a plan like one."""
+        return "/tuningJobs/" in self.job.name
+
+    def _share_checkpoints(self) -> None:
+        """An adapter that was saved can be used at once. What cannot be written now is tried again, at the end, too."""
+        if not self._has_new_checkpoint or time.monotonic() < self._look_again_at:
+            return
+        try:
+            known = {one.step for one in self._store.get(TuningJob, self.job.name).tuned_model.checkpoints}
+            found = upload_adapters(self.job, self.folder, self._buckets, known)
+            if {one.step for one in found} != known:
+                with self._store.edit(TuningJob, self.job.name) as job:
+                    job.tuned_model.checkpoints, job.update_time = found, now()
+            self._has_new_checkpoint = False
+        except (ApiError, OSError, sqlite3.OperationalError) as error:
+            log.warning("a checkpoint of %s could not be written: %s", self.job.name, error)
+            self._look_again_at = time.monotonic() + LOG_SECONDS
+
     def _keep_statistics(self) -> None:
         for event in self._events.new():
-            if event.get("event") == "data_stats" and "/tuningJobs/" in self.job.name:
+            self._has_new_checkpoint |= event.get("event") == "checkpoint" and self._is_tuning_job
+            if event.get("event") == "data_stats" and self._is_tuning_job:
                 with self._store.edit(TuningJob, self.job.name) as job:
                     job.tuning_data_stats = data_stats(event)
                     job.update_time = now()

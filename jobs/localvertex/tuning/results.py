@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from google.cloud.aiplatform_v1beta1.types import (
     Model,
     ModelGardenSource,
     ModelSourceInfo,
+    SupervisedTuningSpec,
     TunedModel,
     TunedModelCheckpoint,
     TuningJob,
@@ -27,14 +28,18 @@ from jobs.localvertex.store import Store
 from jobs.localvertex.tuning.events import EventFile
 
 RESULTS = "postprocess/node-0/checkpoints"
-BASE_MODEL_FILE = "adapter/base-model.json"
+ADAPTER_FILE, ORIGIN_FILE = "adapter.gguf", "base-model.json"
+BASE_MODEL_FILE = f"adapter/{ORIGIN_FILE}"
+MODEL_SUFFIXES = (".json", ".safetensors", ".jinja", ".gguf")
+FULL = SupervisedTuningSpec.TuningMode.TUNING_MODE_FULL
 PATIENCE_SECONDS = 600.0
 FOR_THE_TRAINER = "trainer_state.json"
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What lies in BASE_MODEL_FILE. `custom_base_model`: the adapter belongs to these weights of that model's shape."""
+    """What lies in ORIGIN_FILE beside an adapter. `custom_base_model`: the adapter belongs to these weights of that
+    model's shape."""
 
     base_model: str
     custom_base_model: str = ""
@@ -43,7 +48,7 @@ class Origin:
 def upload(job: TuningJob, folder: Path, buckets: Buckets, check: Callable[[], None]) -> Location:
     """Safe to repeat after a crash: the same files go to the same names. Returns the place of `final`."""
     results = location(job.output_uri, "output_uri") / RESULTS
-    _write_origin(job, folder)
+    write_origin(job, folder, folder / "final" / BASE_MODEL_FILE)
     for path in _result_files(job, folder):
         check()
         _upload_patiently(path, results / _relative(path, folder), buckets, check)
@@ -66,7 +71,7 @@ def upload_outputs(
     job: TuningJob, folder: Path, buckets: Buckets, outputs: dict[str, str], check: Callable[[], None]
 ) -> Location:
     """A custom job's own folders: the adapter and its checkpoints, and the merged model where one was asked for."""
-    _write_origin(job, folder)
+    write_origin(job, folder, folder / "final" / BASE_MODEL_FILE)
     adapter = location(outputs["adapter"], "output_dir")
     for path in _result_files(job, folder):
         check()
@@ -83,12 +88,12 @@ def _relative(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix().removeprefix("checkpoints/")
 
 
-def _write_origin(job: TuningJob, folder: Path) -> None:
+def write_origin(job: TuningJob, folder: Path, path: Path) -> Origin:
     trained_on = json.loads((folder / "job.json").read_text(encoding="utf-8")).get("custom_base", "")
     origin = Origin(model_id(job.base_model), trained_on)
-    path = folder / "final" / BASE_MODEL_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({key: value for key, value in asdict(origin).items() if value}))
+    return origin
 
 
 def _upload_patiently(path: Path, place: Location, buckets: Buckets, check: Callable[[], None]) -> None:
@@ -104,6 +109,21 @@ def _upload_patiently(path: Path, place: Location, buckets: Buckets, check: Call
         for _ in range(10):
             check()
             time.sleep(0.2)
+
+
+def upload_adapters(job: TuningJob, folder: Path, buckets: Buckets, known: Iterable[int]) -> list[TunedModelCheckpoint]:
+    """While the training goes on: the adapters that it has saved, each with what is needed to serve it, without those
+    of the steps in `known`. Returns all that can be told of now; a full model is none before its end."""
+    spec = job.supervised_tuning_spec
+    if spec.tuning_mode == FULL or spec.export_last_checkpoint_only:
+        return []
+    found = _checkpoints(job, folder)
+    place = location(job.output_uri, "output_uri") / RESULTS
+    for checkpoint in found:
+        if checkpoint.step not in known:
+            for path in _checkpoint_files(job, folder, checkpoint.step):
+                buckets.upload(path, place / _relative(path, folder), retry=None)
+    return found
 
 
 def register(job_name: str, folder: Path, final: Location, store: Store, new_id: Callable[[], str]) -> None:
@@ -122,10 +142,19 @@ def _result_files(job: TuningJob, folder: Path) -> list[Path]:
     """Of a checkpoint only what makes a model: the trainer's own state is of no use elsewhere."""
     files = sorted(path for path in (folder / "final").rglob("*") if path.is_file())
     for checkpoint in _checkpoints(job, folder):
-        place = folder / "checkpoints" / f"checkpoint-{checkpoint.step}"
-        found = sorted(path for path in place.glob("*") if path.suffix in (".json", ".safetensors", ".jinja"))
-        files += [path for path in found if path.name != FOR_THE_TRAINER]
+        files += _checkpoint_files(job, folder, checkpoint.step)
     return files
+
+
+def _checkpoint_files(job: TuningJob, folder: Path, step: int) -> list[Path]:
+    """An adapter for llama.cpp comes with its origin, and last: where it is, the others are. One that was trained on
+    other weights than the base model's own serves nobody by itself."""
+    place = folder / "checkpoints" / f"checkpoint-{step}"
+    left_out = {FOR_THE_TRAINER}
+    if (place / ADAPTER_FILE).is_file() and write_origin(job, folder, place / ORIGIN_FILE).custom_base_model:
+        left_out |= {ADAPTER_FILE}
+    found = [path for path in place.glob("*") if path.suffix in MODEL_SUFFIXES and path.name not in left_out]
+    return sorted(found, key=lambda path: (path.name == ADAPTER_FILE, path))
 
 
 def _checkpoints(job: TuningJob, folder: Path) -> list[TunedModelCheckpoint]:

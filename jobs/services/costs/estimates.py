@@ -98,7 +98,7 @@ def pace(base_model: str, tuning_mode: str, tokens_per_character: float) -> Pace
     ended = TuningJob.objects.filter(
         base_model=base_model, tuning_mode=tuning_mode, state=TuningState.SUCCEEDED,
         started_at__isnull=False, first_step_at__isnull=False, last_step_at__gt=F("first_step_at"),
-        ended_at__isnull=False,
+        ended_at__isnull=False, dataset__isnull=False,
     )  # fmt: skip
     columns = ("dataset__character_count", "epochs", "started_at", "first_step_at", "last_step_at", "ended_at")
     speeds, others = [], []

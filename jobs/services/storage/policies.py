@@ -82,6 +82,16 @@ def check_can_claim(user: User, uri: str, job: UUID) -> str:
     return canonical(uri)
 
 
+def why_not_empty(job: TuningJob) -> str:
+    """Why the files below the output folder of a job may not be deleted: its owner may not write there any more, or
+    another job has the same folder or one in it."""
+    if reason := why_not_write(job.owner, job.output_uri):
+        return reason
+    if not job.owns_output or _why_taken(job.owner, canonical(job.output_uri), TuningJob.objects.exclude(pk=job.pk)):
+        return _("The files stay: another tuning job has the same folder, or one above or below it.")
+    return ""
+
+
 def say_taken() -> str:
     return _("Another tuning job already writes to this folder. Choose a different folder.")
 

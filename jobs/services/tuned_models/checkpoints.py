@@ -15,12 +15,24 @@ from . import policies
 
 
 def folder(job: TuningJob, checkpoint_id: str = "") -> str:
-    """The `gs://` folder; without an id, and of a success for the last one, that of the whole model that is exported at
-    the end."""
-    results = f"{job.output_uri.rstrip('/')}/postprocess/node-0/checkpoints"
-    if not checkpoint_id or (job.is_tuned and checkpoint_id == last_id(job)):
-        return f"{results}/final"
-    return f"{results}/checkpoint-{_one(job, checkpoint_id)['step']}"
+    """The `gs://` folder; without an id that of the last one, which is exported as a whole model at the end."""
+    if not checkpoint_id or (checkpoint_id == last_id(job) and job.is_tuned):
+        return f"{_results(job)}/final"
+    return own_folder(job, checkpoint_id)
+
+
+def own_folder(job: TuningJob, checkpoint_id: str) -> str:
+    """Where the checkpoint lies as it was saved while the training went on; the last one, too."""
+    return f"{_results(job)}/checkpoint-{_one(job, checkpoint_id)['step']}"
+
+
+def folders(job: TuningJob, checkpoint_id: str) -> set[str]:
+    """All that hold these weights."""
+    return {folder(job, checkpoint_id), own_folder(job, checkpoint_id)}
+
+
+def _results(job: TuningJob) -> str:
+    return f"{job.output_uri.rstrip('/')}/postprocess/node-0/checkpoints"
 
 
 def default_folder(job: TuningJob) -> str:

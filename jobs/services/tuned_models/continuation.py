@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from django.contrib.auth.models import User
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
-from jobs.models import TuningJob
-from jobs.states import TUNED, TUNING_UNSUCCESSFUL
+from jobs.models import TuningJob, TuningJobQuerySet
+from jobs.states import TUNED
 from jobs.text.deferred import gettext as _
 
 from . import checkpoints, policies
@@ -41,13 +41,13 @@ class Start:
 
 def starts(owner: User) -> list[Start]:
     """The newest job first; of each its model, then its checkpoints."""
-    return [start for job in _left_something(owner)[:JOBS_OFFERED] for start in _of_job(job)]
+    return [start for job in _with_results(owner).listed()[:JOBS_OFFERED] for start in _of_job(job)]
 
 
 def start_at(owner: User, uri: str) -> Start | None:
     """The one whose folder this is, however old."""
     folder = uri.partition(f"/{RESULTS}/")[0]
-    jobs = _left_something(owner).filter(output_uri=folder)
+    jobs = _with_results(owner).filter(output_uri=folder)
     return next((start for job in jobs for start in _of_job(job) if start.uri == uri), None)
 
 
@@ -69,12 +69,13 @@ def job_behind(job: TuningJob) -> TuningJob | None:
     folder = job.custom_base_model.partition(f"/{RESULTS}/")[0]
     if not folder:
         return None
-    return TuningJob.objects.filter(owner_id=job.owner_id, output_uri=folder).first()
+    return TuningJob.objects.visible_to(job.owner).filter(output_uri=folder).first()
 
 
-def _left_something(owner: User) -> "QuerySet[TuningJob]":
-    saved = Q(state__in=TUNING_UNSUCCESSFUL) & ~Q(checkpoints=[])
-    return TuningJob.objects.visible_to(owner).filter(Q(state__in=TUNED) | saved).defer("log_text", "data_stats")
+def _with_results(owner: User) -> TuningJobQuerySet:
+    """Those that succeeded, and others that have saved something on the way."""
+    some = Q(state__in=TUNED) | ~Q(checkpoints=[])
+    return TuningJob.objects.visible_to(owner).filter(some).defer("log_text", "data_stats")
 
 
 def _of_job(job: TuningJob) -> list[Start]:

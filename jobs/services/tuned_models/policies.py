@@ -12,7 +12,10 @@ from jobs.text.deferred import gettext as _
 
 
 def why_not_deploy_checkpoint(job: TuningJob, checkpoint: str) -> str:
-    """An adapter alone is no folder that a model server can start from."""
+    """An adapter alone is no folder that a model server can start from, unless it lies there as that server wants it:
+    then also before the tuning has ended."""
+    if job.is_servable(checkpoint):
+        return ""
     if not job.is_tuned:
         return _("You can deploy a checkpoint after tuning succeeds.")
     if checkpoint != job.last_checkpoint and job.tuning_mode == TuningMode.PEFT_ADAPTER:
@@ -27,19 +30,28 @@ def check_can_deploy_checkpoint(job: TuningJob, checkpoint: str) -> None:
 def why_not_continue(job: TuningJob, checkpoint: str = "") -> str:
     """By a new job that goes on from the weights of this one; without a checkpoint, from those at its end.
 
-    Google takes whole models for that. The local Vertex AI goes on from an adapter, too.
+    Google takes whole models for that. The local Vertex AI goes on from an adapter, too; from one whose files were
+    seen, also while the training goes on.
     """
-    if not job.is_terminal:
-        return _("A tuning can be continued when it has ended.")
     if not checkpoint:
-        return "" if job.is_tuned else _("There is no tuned model to continue from.")
+        return _why_not_continue_at_the_end(job)
     if checkpoint not in [one["checkpoint_id"] for one in job.checkpoints]:
         return _("The job doesn't have this checkpoint. Check the list again.")
     if job.is_tuned and job.export_last_checkpoint_only:
         return _("Only the tuned model was kept, so a new job can continue from that alone.")
+    if job.is_servable(checkpoint):
+        return ""
+    if not job.is_terminal:
+        return _("A tuning can be continued when it has ended.")
     if not _takes_checkpoints_of(job):
         return _("The checkpoint holds an adapter only, and Vertex AI continues from a whole model only.")
     return ""
+
+
+def _why_not_continue_at_the_end(job: TuningJob) -> str:
+    if not job.is_terminal:
+        return _("A tuning can be continued when it has ended.")
+    return "" if job.is_tuned else _("There is no tuned model to continue from.")
 
 
 def check_can_continue(job: TuningJob, checkpoint: str = "") -> None:
@@ -79,11 +91,13 @@ def check_can_resume(job: TuningJob) -> None:
 
 def why_not_serve(job: TuningJob, checkpoint: str = "") -> str:
     """On any endpoint, as often as one likes. `checkpoint` of the job; "" for its default."""
+    if checkpoint:
+        return why_not_deploy_checkpoint(job, checkpoint)
     if not job.is_terminal:
         return _("You can deploy the model after tuning succeeds.")
     if not job.is_tuned:
         return _("There is no tuned model to deploy.")
-    return why_not_deploy_checkpoint(job, checkpoint) if checkpoint else ""
+    return ""
 
 
 def check_can_serve(job: TuningJob, checkpoint: str = "") -> None:

@@ -9,15 +9,16 @@ from typing import Any
 
 from django.db.models import Max
 
-from jobs.models import EventLevel, Metric, TuningJob, thin_out
+from jobs.models import EventLevel, Metric, TuningJob, TuningMode, thin_out
 from jobs.services.endpoints import endpoints
 from jobs.services.remote.row_claim import Claim, Event, Outcome, pause, poll_seconds
+from jobs.services.tuned_models.continuation import RESULTS
 from jobs.services.tuned_models.saved import find_checkpoints
 from jobs.states import TUNING_LIVE, TUNING_TERMINAL, TUNING_TRANSITIONS, TUNING_UNSUCCESSFUL, Phase, TuningState
 from jobs.text.deferred import gettext as _, join, ngettext
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, VertexError
-from jobs.vertex.port import Point, RemoteTuningJob
+from jobs.vertex.port import Checkpoint, Point, RemoteTuningJob
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +26,8 @@ TRAIN, EVAL = "/train_total_loss", "/eval_total_loss"
 LOG_BYTES = 200_000
 CURVE_POINTS = 24
 MISSES = 3
+# Written last into the folder of a checkpoint, by the server that can start from it.
+SERVABLE_ADAPTER = "adapter.gguf"
 
 
 @dataclass
@@ -185,8 +188,7 @@ def _read_facts(job: TuningJob, remote: RemoteTuningJob, reading: Reading) -> No
         reading.events.append((EventLevel.INFO, _("The training has %d steps.") % remote.total_steps))
     told = describe_lost_rows(job.data_stats)
     reading.events += [(EventLevel.WARNING, one) for one in describe_lost_rows(remote.data_stats) if one not in told]
-    found = [{"checkpoint_id": one.checkpoint_id, "epoch": one.epoch, "step": one.step} for one in remote.checkpoints]
-    _keep_checkpoints(job, found, reading)
+    _keep_checkpoints(job, [_checkpoint(job, one) for one in remote.checkpoints], reading)
 
 
 def _keep_checkpoints(job: TuningJob, found: list[dict[str, Any]], reading: Reading) -> None:
@@ -197,6 +199,19 @@ def _keep_checkpoints(job: TuningJob, found: list[dict[str, Any]], reading: Read
             reading.events.append((EventLevel.INFO, _("Checkpoint of epoch %(epoch)d saved at step %(step)d.") % words))
     if found:
         reading.changes["checkpoints"] = found
+
+
+def _checkpoint(job: TuningJob, found: Checkpoint) -> dict[str, Any]:
+    """What lies in its folder is looked at once: it does not change after the checkpoint is listed."""
+    facts = {"checkpoint_id": found.checkpoint_id, "epoch": found.epoch, "step": found.step}
+    known: dict[str, Any] = next((one for one in job.checkpoints if facts.items() <= one.items()), {})
+    if job.tuning_mode != TuningMode.PEFT_ADAPTER:
+        return facts
+    adapter = f"{job.output_uri.rstrip('/')}/{RESULTS}/checkpoint-{found.step}/{SERVABLE_ADAPTER}"
+    is_servable = known.get("is_servable")
+    return facts | {
+        "is_servable": get_gateway().storage.find_object(adapter) is not None if is_servable is None else is_servable
+    }
 
 
 def _read_metrics(job: TuningJob, series: Mapping[str, Sequence[Point]], reading: Reading) -> None:

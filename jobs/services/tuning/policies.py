@@ -4,10 +4,14 @@ be done; `check_can_x` raises it. Pages, bulk actions and services ask here and 
 Whose a job is, is no question here: what a person may not see is not found.
 """
 
+from collections.abc import Sequence
+
 from jobs.errors import refuse_for
 from jobs.models import TuningDraft, TuningJob
 from jobs.states import Phase, TuningState
 from jobs.text.deferred import gettext as _
+
+NAMED = 5
 
 
 def why_not_cancel(job: TuningJob) -> str:
@@ -40,6 +44,42 @@ def why_not_move(job: TuningJob) -> str:
 
 def check_can_move(job: TuningJob) -> None:
     refuse_for(why_not_move(job))
+
+
+def why_not_archive(job: TuningJob) -> str:
+    if job.is_archived:
+        return _("The job is archived already.")
+    return "" if job.is_terminal else _("The job has not ended. Wait for its end, or cancel it first.")
+
+
+def check_can_archive(job: TuningJob) -> None:
+    refuse_for(why_not_archive(job))
+
+
+def why_not_restore(job: TuningJob) -> str:
+    return "" if job.is_archived else _("The job is not archived.")
+
+
+def check_can_restore(job: TuningJob) -> None:
+    refuse_for(why_not_restore(job))
+
+
+def why_not_delete(job: TuningJob, in_use_by: Sequence[str]) -> str:
+    """`in_use_by`: names of endpoints that serve its model, and of jobs that are beginning with it."""
+    if not job.is_terminal:
+        return _("The job has not ended. Wait for its end, or cancel it first.")
+    if job.phase != Phase.CLOSED:
+        return _("The last lines of the job are being read. Try again in a moment.")
+    if job.is_deleted:
+        return _("The job is deleted already.")
+    if not in_use_by:
+        return ""
+    words = {"names": ", ".join(in_use_by[:NAMED])}
+    return _("In use by %(names)s. Undeploy the model there, or wait until these jobs have ended.") % words
+
+
+def check_can_delete(job: TuningJob, in_use_by: Sequence[str]) -> None:
+    refuse_for(why_not_delete(job, in_use_by))
 
 
 def why_not_change(draft: TuningDraft) -> str:

@@ -18,7 +18,7 @@ from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotAuthorised, NotFound, Refused
 from jobs.vertex.port import RemoteTuningJob, TuningJobSpec
 
-from . import observe, orphaned_jobs, queue
+from . import observe, orphaned_jobs, queue, removal
 
 CANCEL_AGAIN = timedelta(seconds=60)
 # In polls: how long a job far back in the queue leaves alone the question whether it is its turn.
@@ -29,6 +29,8 @@ PREPARED = timedelta(minutes=10)
 
 def step(claimed: Claim[TuningJob]) -> Outcome:
     job = claimed.row
+    if job.removes_files or job.removes_model:
+        return removal.step(claimed)
     if job.phase in UNSENT or job.phase == Phase.CLOSED:
         return _unsent(claimed)
     if job.phase in UNSURE:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from google.api_core.exceptions import PreconditionFailed
 from google.cloud.storage import Client
 
 from jobs.text.deferred import gettext as _
@@ -58,7 +59,9 @@ class Storage:
                 blob = _client().bucket(bucket).get_blob(name, timeout=settings.VERTEX_READ_SECONDS, retry=None)
         except NotFound:
             return None
-        return None if blob is None else StoredObject(blob.name, blob.size or 0, blob.updated)
+        if blob is None:
+            return None
+        return StoredObject(blob.name, blob.size or 0, blob.updated, str(blob.generation or ""))
 
     def delete(self, uri: str) -> None:
         bucket, name = _parts(uri)
@@ -73,6 +76,19 @@ class Storage:
                 return None if blob is None else _tail(blob, limit)
         except NotFound:
             return None
+
+    def read_range(self, uri: str, start: int, size: int, version: str) -> bytes:
+        bucket, name = _parts(uri)
+        wanted = {"if_generation_match": int(version)} if version else {}
+        with translate_errors(bucket=bucket):
+            try:
+                data: bytes = _client().bucket(bucket).blob(name).download_as_bytes(
+                    start=start, end=start + size - 1, raw_download=True, checksum=None,
+                    timeout=settings.VERTEX_READ_SECONDS, retry=None, **wanted,
+                )  # fmt: skip
+            except PreconditionFailed:
+                raise NotFound(_("%s was written anew. Prepare it again.") % uri, "NOT_FOUND") from None
+        return data
 
     def list_buckets(self, page_token: str, limit: int) -> Listing:
         return listing.buckets(_client(), page_token, limit)

@@ -117,6 +117,7 @@ def end_of_epoch(folder, job, step):
     else:
         (checkpoint / "adapter_config.json").write_text(adapter_config(job))
         (checkpoint / "adapter_model.safetensors").write_bytes(b"weights")
+        (checkpoint / "adapter.gguf").write_bytes(b"adapter")
     (checkpoint / "trainer_state.json").write_text("{}")
     (checkpoint / "optimizer.pt").write_bytes(b"heavy")
     tell(folder, event="checkpoint", step=step, epoch=epoch, path=f"checkpoints/checkpoint-{step}")

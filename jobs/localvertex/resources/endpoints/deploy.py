@@ -111,6 +111,7 @@ def _reserve(call: Call, request: DeployRequest, artifact: Artifact, names: Name
         base=artifact.base_id,
         form=artifact.form,
         gcs_uri=str(artifact.source or ""),
+        adapter=artifact.adapter,
         publisher_model=artifact.publisher_model,
         deployed_model=render(deployed),
         traffic_split={"0": 100},

@@ -61,6 +61,7 @@ def deploy_model(call: Call) -> Operation:
             base=artifact.base_id,
             form=artifact.form,
             gcs_uri=str(artifact.source or ""),
+            adapter=artifact.adapter,
             deployed_model=render(deployed),
             traffic_split=dict(request.traffic_split),
         )

@@ -9,11 +9,11 @@ from google.cloud.aiplatform_v1beta1.types import TuningJob
 from jobs.localvertex.api.errors import invalid
 from jobs.localvertex.api.wire import Json
 from jobs.localvertex.models.catalogue import CatalogueModel
-from jobs.localvertex.resources.artifacts import origin_of
+from jobs.localvertex.resources.artifacts import find_origin
 from jobs.localvertex.resources.call import Parts
 from jobs.localvertex.storage.buckets import Location, location
-from jobs.localvertex.tuning.job import ADAPTER, ADAPTER_SIZE, FULL, WHOLE
-from jobs.localvertex.tuning.results import BASE_MODEL_FILE
+from jobs.localvertex.tuning.job import ADAPTER, ADAPTER_SIZE, WHOLE
+from jobs.localvertex.tuning.results import FULL
 
 FIELD = "custom_base_model"
 CHECKPOINT_FILES = ("adapter_config.json", "adapter_model.safetensors")  # where the adapter lies by itself
@@ -26,7 +26,7 @@ def start_of(parts: Parts, job: TuningJob, model: CatalogueModel) -> Json:
     whole model takes the place of the base model. Raises INVALID_ARGUMENT."""
     folder = location(job.custom_base_model, FIELD)
     files = set(parts.buckets.children(folder))
-    origin = origin_of(parts, folder, FIELD) if BASE_MODEL_FILE in files else None
+    origin = find_origin(parts, folder, files, FIELD)
     if origin and origin.base_model != model.id:
         known = origin.base_model
         raise invalid(f"{folder} was tuned from {known}, not from {model.id}. Set base_model to {known}.", FIELD)

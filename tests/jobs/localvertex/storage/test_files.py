@@ -1,6 +1,6 @@
 from gcp_storage_emulator.storage import _FileStore
 
-from jobs.localvertex.storage.files import Files
+from jobs.localvertex.storage.files import Files, open_storage
 
 
 def names(folder):
@@ -41,3 +41,14 @@ def test_what_a_kill_left_is_swept(tmp_path):
     assert len(names(tmp_path)) == 2
     Files(tmp_path)
     assert names(tmp_path) == ["a"]
+
+
+def test_a_part_of_an_object_is_read_without_the_rest(tmp_path):
+    storage = open_storage(tmp_path, "bucket")
+    with storage.change():
+        storage.create_file("bucket", "a/b", b"0123456789", {})
+        storage.create_file("bucket", "a/empty", b"", {})
+    storage.is_read_in_parts = True
+    found = storage.get_file("bucket", "a/b")
+    assert (isinstance(found, bytes), len(found), found[3:7]) == (False, 10, b"3456")
+    assert storage.get_file("bucket", "a/empty") == b""

@@ -71,6 +71,19 @@ def test_cancel_while_running(own_server):
     server.tuning.cancel_tuning_job(name=name)
 
 
+def test_an_adapter_is_deployed_while_its_training_goes_on(own_server):
+    server = own_server.start()
+    job = server.job("hold")
+    name = server.create(job).name
+    wait_for(lambda: server.tuning.get_tuning_job(name=name).tuned_model.checkpoints, server.log)
+    running = server.tuning.get_tuning_job(name=name)
+    assert (running.state.name, [one.step for one in running.tuned_model.checkpoints]) == ("JOB_STATE_RUNNING", [4])
+    folder = f"{job.output_uri}/postprocess/node-0/checkpoints/checkpoint-4"
+    assert len(server.deployed("during", custom_model={"gcs_uri": folder}).deployed_models) == 1
+    server.tuning.cancel_tuning_job(name=name)
+    server.until(name, "CANCELLED")
+
+
 @pytest.mark.parametrize("cut_off", one_of(2, [True, False]))
 def test_a_cancelled_job_leaves_its_checkpoints(own_server, cut_off):
     server = own_server.start()
@@ -89,8 +102,10 @@ def test_a_cancelled_job_leaves_its_checkpoints(own_server, cut_off):
     server.until(name, "CANCELLED")
     output = job.output_uri.removeprefix("gs://garden-local/")
     assert server.stored(f"{output}/postprocess/node-0/checkpoints/") == [
+        "checkpoint-4/adapter.gguf",
         "checkpoint-4/adapter_config.json",
         "checkpoint-4/adapter_model.safetensors",
+        "checkpoint-4/base-model.json",
     ]
     assert "Checkpoints written: 1" in server.text(f"{output}/logs/train.log")
     assert not (folder / "checkpoints").exists()

@@ -102,3 +102,12 @@ def test_google_continues_from_whole_models_only(owner, settings):
 def test_what_cannot_be_continued_is_said(owner, values, checkpoint, reason):
     with pytest.raises(NotAllowedNow, match=reason):
         continuation.start_of(ended(**values), checkpoint)
+
+
+@pytest.mark.parametrize("state", ["RUNNING", "CANCELLED", "FAILED"])
+def test_what_was_saved_and_seen_can_be_gone_on_from_before_or_without_a_success(owner, state):
+    one, two = CHECKPOINTS
+    factories.job(state=state, checkpoints=[one | {"is_servable": True}, two])
+    assert [start.uri for start in continuation.starts(owner)] == [f"{FOLDER}/checkpoint-25"]
+    assert continuation.start_at(owner, f"{FOLDER}/checkpoint-25").checkpoint == "1"
+    assert continuation.start_at(owner, f"{FOLDER}/checkpoint-50") is None

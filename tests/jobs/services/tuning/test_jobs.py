@@ -84,6 +84,16 @@ def test_a_job_goes_to_its_end_by_itself(owner, driver, fake_gateway):
     assert len(fake_gateway.creates()) == 1
 
 
+def test_which_adapters_can_be_served_is_looked_at_once(owner, driver, fake_gateway):
+    fake_gateway.automatic = True
+    job = jobs.create(owner, key=uuid4(), spec=spec(owner, epochs=2))
+    saved = f"{job.output_uri}/postprocess/node-0/checkpoints/checkpoint-3/adapter.gguf"
+    fake_gateway.storage.objects[saved] = b"GGUF"
+    driver.rest(job)
+    assert [(one["step"], one["is_servable"]) for one in job.checkpoints] == [(3, True), (6, False)]
+    assert [job.is_servable(one) for one in ("1", "2", "9")] == [True, False, False]
+
+
 def test_what_is_sent_carries_our_key(owner, driver, fake_gateway):
     job = jobs.create(owner, key=uuid4(), spec=spec(owner))
     driver.until(job, phase="BOUND")

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from jobs import errors
-from jobs.models import Endpoint, TuningJob
+from jobs.models import Endpoint, TuningDraft, TuningJob
 from jobs.services.tuned_models import checkpoints, policies as tuned_models
-from jobs.services.tuning import drafts, jobs, policies, queue
+from jobs.services.tuning import drafts, jobs, policies, queue, removal
 from jobs.states import Phase, TuningState
 from tests.support import factories
 
@@ -114,15 +114,53 @@ def test_deploying(page, client, values, endpoint):
     assert Endpoint.objects.count() == before + (not reason)
 
 
+def button_of(checkpoint, icon):
+    field = f'<input type="hidden" name="checkpoint" value="{checkpoint}">'
+    return f'{field} <button class="item"><svg class="ic" aria-hidden="true"><use href="/static/icons.svg#{icon}">'
+
+
+@STATES
+@pytest.mark.parametrize("checkpoint", ["1", "2"])
+def test_going_on_from_a_checkpoint(page, client, values, checkpoint):
+    job = made(values)
+    reason = tuned_models.why_not_continue(job, checkpoint)
+    assert (button_of(checkpoint, "model_training") in " ".join(page(f"/tuning/jobs/{job.pk}/").split())) is (
+        not reason
+    )
+    client.post(f"/tuning/jobs/{job.pk}/clone/", {"checkpoint": checkpoint})
+    assert TuningDraft.objects.count() == (not reason)
+
+
+@STATES
+def test_archiving_and_bringing_back(page, values):
+    job = made(values)
+    reason = policies.why_not_archive(job)
+    assert ('value="archive"' in page(f"/tuning/remove/?job={job.pk}")) is (not reason)
+    assert unchanged(job, refuses(reason, lambda: removal.archive(job)))
+    reason = policies.why_not_restore(job)
+    assert ('value="restore"' in page(f"/tuning/remove/?job={job.pk}")) is (not reason)
+    assert unchanged(job, refuses(reason, lambda: removal.restore(job)))
+
+
+@STATES
+def test_deleting(page, values):
+    job = made(values)
+    reason = removal.why_not_delete(job)
+    assert ('value="delete"' in page(f"/tuning/remove/?job={job.pk}")) is (not reason)
+    refuses(reason, lambda: removal.delete(job))
+    assert TuningJob.objects.get().is_deleted is (not reason)
+
+
 @STATES
 @pytest.mark.parametrize("checkpoint", ["1", "2"])
 def test_making_a_checkpoint_the_default(page, values, checkpoint):
     """The one that is the default already has no button, and to choose it once more does no harm."""
     job = made(values)
     reason = tuned_models.why_not_deploy_checkpoint(job, checkpoint)
-    field = f'<input type="hidden" name="checkpoint" value="{checkpoint}"> <button class="item">'
     is_default = checkpoint == job.last_checkpoint
-    assert (field in " ".join(page(f"/tuning/jobs/{job.pk}/").split())) is (not reason and not is_default)
+    assert (button_of(checkpoint, "star") in " ".join(page(f"/tuning/jobs/{job.pk}/").split())) is (
+        not reason and not is_default
+    )
     refuses(reason, lambda: checkpoints.set_default(job, checkpoint))
     assert TuningJob.objects.get().default_checkpoint == ("" if reason else checkpoint)
 

@@ -1,6 +1,6 @@
 import pytest
 
-from jobs.vertex.errors import Refused, Unavailable
+from jobs.vertex.errors import NotFound, Refused, Unavailable
 from jobs.vertex.sdk import Gateway
 from tests.support.misbehaving_server import answer, bad_server, drop, error
 
@@ -40,3 +40,8 @@ def test_storage_that_is_down_is_no_problem_with_the_output(monkeypatch):
 def test_an_address_of_another_kind():
     with pytest.raises(Refused):
         Gateway().storage.is_empty("/etc/passwd")
+
+
+def test_bytes_that_were_written_anew_are_not_read(monkeypatch):
+    with bad_server(error(412, "FAILED_PRECONDITION")) as server, pytest.raises(NotFound, match="was written anew"):
+        storage(monkeypatch, server).read_range("gs://my-bucket/a", 0, 4, "7")

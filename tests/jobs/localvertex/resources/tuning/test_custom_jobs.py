@@ -63,7 +63,8 @@ def test_trains_and_leaves_both_folders(server, client):
     assert done.start_time <= done.end_time
     assert server.stored("peft/adapter/") == [
         "adapter.gguf", "adapter_config.json", "adapter_model.safetensors", "base-model.json",
-        "checkpoint-4/adapter_config.json", "checkpoint-4/adapter_model.safetensors", "logs/train.log",
+        "checkpoint-4/adapter.gguf", "checkpoint-4/adapter_config.json", "checkpoint-4/adapter_model.safetensors",
+        "checkpoint-4/base-model.json", "logs/train.log",
     ]  # fmt: skip
     assert "adapter/adapter.gguf" in server.stored("peft/merged/")
     assert json.loads(server.text("peft/adapter/adapter_config.json")) == {"r": 8, "lora_alpha": 32}

@@ -32,7 +32,8 @@ def test_runs_to_the_end_and_leaves_everything(server):
     assert server.stored(f"{folder}/") == [
         "logs/train.log",
         *(f"postprocess/node-0/checkpoints/checkpoint-{step}/{name}"
-          for step in (4, 8) for name in ("adapter_config.json", "adapter_model.safetensors")),
+          for step in (4, 8)
+          for name in ("adapter.gguf", "adapter_config.json", "adapter_model.safetensors", "base-model.json")),
         *(f"postprocess/node-0/checkpoints/final/{name}" for name in (
             "adapter/adapter.gguf", "adapter/adapter_config.json", "adapter/adapter_model.safetensors",
             "adapter/base-model.json", "config.json",

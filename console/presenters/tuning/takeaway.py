@@ -1,0 +1,92 @@
+"""What a person takes away of a job: what there is, what is ready, and the lines that run it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from jobs.models import Takeaway, TakeawayForm
+from jobs.services.tuned_models.takeaways import Choice
+
+
+@dataclass(frozen=True)
+class Offer:
+    """`row` None: nobody asked for it yet."""
+
+    choice: Choice
+    row: Takeaway | None
+
+    @property
+    def key(self) -> str:
+        return f"{self.choice.form} {self.choice.folder}"
+
+    @property
+    def percent(self) -> int:
+        if self.row is None or not self.row.total_bytes:
+            return 0
+        return min(100, self.row.done_bytes * 100 // self.row.total_bytes)
+
+    @property
+    def archive(self) -> str:
+        return archive_name(self.row) if self.row else ""
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        """(program, its lines)."""
+        return run_lines(self.row) if self.row else []
+
+
+def offers_of(choices: Sequence[Choice], rows: Iterable[Takeaway]) -> list[Offer]:
+    known = {(row.form, row.folder): row for row in rows}
+    return [Offer(choice, known.get((str(choice.form), choice.folder))) for choice in choices]
+
+
+def archive_name(row: Takeaway) -> str:
+    return f"{folder_name(row)}.tar"
+
+
+def folder_name(row: Takeaway) -> str:
+    """Plain letters only: it stands in lines that people paste into a shell."""
+    words = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in row.job.display_name)
+    name = "-".join(filter(None, words.split("-"))).lower()[:60] or "model"
+    return f"{name}-{row.folder.removesuffix('/adapter').rpartition('/')[2]}-{row.form}"
+
+
+def run_lines(row: Takeaway) -> list[tuple[str, str]]:
+    folder = folder_name(row)
+    unpack = f"tar -xf {archive_name(row)}"
+    if row.is_gguf:
+        return [
+            ("llama.cpp", f"{unpack}\nllama-server -m {folder}/model.gguf --port 8080"),
+            ("Ollama", f"{unpack}\necho 'FROM ./{folder}/model.gguf' > Modelfile\nollama create {folder} -f Modelfile"),
+            ("llama.cpp, Q4_K_M", f"{unpack}\nllama-quantize {folder}/model.gguf {folder}/model-q4.gguf Q4_K_M"),
+        ]
+    if row.form == TakeawayForm.ADAPTER:
+        return adapter_lines(row, folder, unpack)
+    load = f"from transformers import pipeline\nchat = pipeline('text-generation', '{folder}')"
+    return [
+        ("transformers", f"# {unpack}\n{load}\nchat([{{'role': 'user', 'content': 'Hello'}}])"),
+        ("vLLM", f"{unpack}\nvllm serve ./{folder} --port 8000"),
+        (
+            "llama.cpp",
+            f"{unpack}\npython convert_hf_to_gguf.py {folder} --outfile model.gguf\nllama-server -m model.gguf",
+        ),
+    ]
+
+
+def adapter_lines(row: Takeaway, folder: str, unpack: str) -> list[tuple[str, str]]:
+    """An adapter runs on the weights of its base model, by the name that Hugging Face has for it."""
+    base = hugging_face_name(row.job.base_model)
+    load = f"base = AutoModelForCausalLM.from_pretrained('{base}')\nmodel = PeftModel.from_pretrained(base, '{folder}')"
+    found = [
+        ("transformers", f"from peft import PeftModel\nfrom transformers import AutoModelForCausalLM\n{load}"),
+        ("vLLM", f"{unpack}\nvllm serve {base} --enable-lora --lora-modules mine=./{folder}"),
+    ]
+    if any(one["name"] == "adapter.gguf" for one in row.files):
+        line = f"{unpack}\nllama-server -m BASE-MODEL.gguf --lora {folder}/adapter.gguf --port 8080"
+        ollama = f"printf 'FROM BASE-MODEL\\nADAPTER ./{folder}/adapter.gguf\\n' > Modelfile"
+        found += [("llama.cpp", line), ("Ollama", f"{unpack}\n{ollama}\nollama create mine -f Modelfile")]
+    return found
+
+
+def hugging_face_name(base_model: str) -> str:
+    publisher, _slash, rest = base_model.partition("/")
+    return f"{publisher}/{rest.partition('@')[2]}"

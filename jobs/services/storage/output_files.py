@@ -1,0 +1,66 @@
+"""What lies in the output folder of a job, for whoever takes it away or deletes it. The web asks, the worker looks and
+writes it down; a question that is lost stays unanswered, and asking again is harmless."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from jobs import live
+from jobs.models import OutputListing, TuningJob
+from jobs.vertex import get_gateway
+from jobs.vertex.errors import VertexError
+from jobs.vertex.port import StoredObject
+
+PATIENCE = timedelta(seconds=30)
+FRESH = timedelta(seconds=60)
+PAGE, MOST = 500, 5000
+
+
+def ask(job: TuningJob, now: datetime, *, again: bool = False) -> tuple[OutputListing, bool]:
+    """As far as it is known, and whether the worker is to be told."""
+    listing, is_new = OutputListing.objects.get_or_create(job=job, defaults={"asked_at": now})
+    if is_new:
+        return listing, True
+    age = now - listing.asked_at
+    if age < (PATIENCE if listing.is_awaited else timedelta(0) if again else FRESH):
+        return listing, False
+    listing.asked_at = now
+    listing.save(update_fields=["asked_at"])
+    return listing, True
+
+
+def run(job_id: UUID, now: datetime) -> None:
+    listing = OutputListing.objects.select_related("job").filter(pk=job_id).first()
+    if listing is None or not listing.is_awaited:
+        return
+    error, found = "", list[StoredObject]()
+    try:
+        found = list(walk(listing.job.output_uri))
+    except VertexError as problem:
+        error = str(problem)
+    OutputListing.objects.filter(pk=job_id).update(
+        read_at=max(now, listing.asked_at),
+        error=error,
+        files=[{"name": one.name, "size": one.size} for one in found],
+        is_cut_off=len(found) >= MOST,
+    )
+    live.notify(listing.job.owner_id, f"files-{job_id}")
+
+
+def walk(folder: str, most: int = MOST) -> Iterator[StoredObject]:
+    """Everything in it and below, by its path from there; so many at most. Nothing where there is no such folder."""
+    storage, waiting, seen = get_gateway().storage, [""], 0
+    while waiting:
+        below, token = waiting.pop(), ""
+        place = f"{folder.rstrip('/')}/{below}".rstrip("/")
+        while True:
+            page = storage.list_folder(place, token, PAGE)
+            # A name with two slashes has a part that is empty: no address here leads to it.
+            waiting += [f"{below}{name}/" for name in page.folders if name]
+            for one in page.objects:
+                yield StoredObject(f"{below}{one.name}", one.size, one.updated)
+                seen += 1
+                if seen >= most:
+                    return
+            if not (token := page.next_token):
+                break

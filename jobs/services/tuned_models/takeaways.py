@@ -1,0 +1,257 @@
+"""Models that people take away: what can be had of a job, what is being prepared, and who is downloading.
+
+The worker, which alone may read `gs://`, copies what is wanted into the file store, or makes a GGUF of it there, and
+notes the SHA-256 of each file; the web sends it from there, for a day. What Vertex AI wrote stays as it is.
+"""
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import IO, Any
+from uuid import UUID
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from jobs import live, shortages
+from jobs.errors import JobsError, NotAllowedNow, StoreUnavailable
+from jobs.files import store
+from jobs.models import GGUF_FORMS, OutputListing, Takeaway, TakeawayForm, TakeawayState, TuningJob
+from jobs.services import audit
+from jobs.services.storage import policies as storage
+from jobs.services.storage.file_owner import may_sweep
+from jobs.text.deferred import gettext as _
+from jobs.vertex import get_gateway
+from jobs.vertex.errors import VertexError
+
+from . import gguf
+from .content import PIECE, Content, of_file
+from .continuation import RESULTS
+
+logger = logging.getLogger(__name__)
+
+KEPT = timedelta(days=1)
+LEASE, BUSY = timedelta(minutes=5), timedelta(seconds=15)
+AT_ONCE, AT_ONCE_EACH = 3, 2
+ADAPTER_CONFIG = "adapter_config.json"
+WEIGHTS = (".safetensors", ".bin")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """`folder` in `gs://` holds `files` [{"name", "size"}]; `checkpoint`: its last part, such as `final`."""
+
+    form: TakeawayForm
+    folder: str
+    files: list[Mapping[str, Any]]
+    why_not: str = ""
+
+    @property
+    def checkpoint(self) -> str:
+        return self.folder.removesuffix("/adapter").rpartition("/")[2]
+
+    @property
+    def size(self) -> int:
+        """In bytes; of a GGUF about so much."""
+        whole = sum(int(one["size"]) for one in self.files)
+        return gguf.size_of(self.form, whole) if self.form in GGUF_FORMS else whole
+
+
+def choices(job: TuningJob, listing: OutputListing) -> list[Choice]:
+    """By what lies in the folder, whoever wrote it; the final model first."""
+    base = f"{job.output_uri.rstrip('/')}/{RESULTS}"
+    folders: dict[str, list[Mapping[str, Any]]] = {}
+    for one in listing.files:
+        folder, _slash, name = one["name"].removeprefix(f"{RESULTS}/").rpartition("/")
+        if one["name"].startswith(f"{RESULTS}/"):
+            folders.setdefault(folder, []).append({"name": name, "size": one["size"]})
+    found: list[Choice] = []
+    for folder in sorted(folders, key=_place):
+        found += _of_folder(job, f"{base}/{folder}".rstrip("/"), folders[folder])
+    return found
+
+
+def _place(folder: str) -> tuple[bool, int, str]:
+    number = folder.partition("/")[0].rpartition("-")[2]
+    return not folder.startswith("final"), -int(number) if number.isdecimal() else 0, folder
+
+
+def _of_folder(job: TuningJob, folder: str, files: list[Mapping[str, Any]]) -> list[Choice]:
+    names = {one["name"] for one in files}
+    if ADAPTER_CONFIG in names:
+        return [Choice(TakeawayForm.ADAPTER, folder, files)]
+    if "config.json" not in names or not any(name.endswith(WEIGHTS) for name in names):
+        return []
+    why_not = gguf.why_not_convert(job.base_model)
+    converted = [Choice(form, folder, files, why_not) for form in (TakeawayForm.GGUF_Q8_0, TakeawayForm.GGUF_F16)]
+    return [Choice(TakeawayForm.MERGED, folder, files), *converted]
+
+
+def prepare(job: TuningJob, user: User, choice: Choice) -> Takeaway:
+    """Asked for once more, it is the same one; what failed is tried again."""
+    storage.check_can_read(user, choice.folder)
+    if choice.why_not:
+        raise NotAllowedNow(choice.why_not)
+    whole = sum(one["size"] for one in choice.files)
+    work = gguf.work_of(choice.form, whole) if choice.form in GGUF_FORMS else whole
+    asked = {"owner": user, "total_bytes": work, "files": _plan(choice)}
+    with transaction.atomic():
+        row, is_new = Takeaway.objects.get_or_create(job=job, folder=choice.folder, form=choice.form, defaults=asked)
+        if not is_new and row.state == TakeawayState.FAILED:
+            begun = {**asked, "state": TakeawayState.WAITING, "done_bytes": 0, "error": "", "lease_until": None}
+            Takeaway.objects.filter(pk=row.pk).update(**begun, created_at=timezone.now())
+        audit.record("tuning_job.take_away", job, facts={"form": str(choice.form), "folder": choice.folder})
+    row.refresh_from_db()
+    return row
+
+
+def _plan(choice: Choice) -> list[dict[str, Any]]:
+    return [
+        {"name": one["name"], "size": one["size"], "source": f"{choice.folder}/{one['name']}", "version": "",
+         "sha256": ""}
+        for one in choice.files
+    ]  # fmt: skip
+
+
+def remove(row: Takeaway) -> None:
+    """What was made for it goes, too; the files of the job stay."""
+    Takeaway.objects.filter(pk=row.pk).delete()
+    _discard(row)
+
+
+def _discard(row: Takeaway) -> None:
+    for one in row.files:
+        if not one["source"].startswith("gs://"):
+            store.discard(one["source"])
+
+
+def prune(now: datetime) -> None:
+    """Also files of rows that went away with their owner, and copies that a killed process left."""
+    for row in Takeaway.objects.filter(created_at__lt=now - KEPT):
+        remove(row)
+    gguf.forget_scratch()
+    if may_sweep():
+        for found in store.walk(gguf.STORED):
+            if found.modified < now - 2 * KEPT:
+                store.discard(found.name)
+
+
+def due(now: datetime) -> list[UUID]:
+    free = Q(lease_until=None) | Q(lease_until__lt=now)
+    return list(Takeaway.objects.filter(free, state=TakeawayState.WAITING).values_list("pk", flat=True)[:20])
+
+
+def advance(pk: UUID, now: datetime) -> bool:
+    """Copies one file, or makes the GGUF. True when more is to be done at once."""
+    free = Q(lease_until=None) | Q(lease_until__lt=now)
+    waiting = Takeaway.objects.filter(free, pk=pk, state=TakeawayState.WAITING)
+    if not waiting.update(lease_until=now + LEASE):
+        return False
+    row = Takeaway.objects.select_related("job", "owner").get(pk=pk)
+    try:
+        storage.check_can_read(row.owner, row.folder)
+        is_ready = _step(row)
+    except gguf.Busy:
+        _save(row, lease_until=now + BUSY)
+        return False
+    except (JobsError, VertexError, StoreUnavailable, OSError) as error:
+        logger.warning("%s cannot be prepared: %s", pk, error)
+        _discard(row)
+        _save(row, state=TakeawayState.FAILED, error=str(error), lease_until=None)
+        return False
+    if not _save(row, files=row.files, lease_until=None, **({"state": TakeawayState.READY} if is_ready else {})):
+        _discard(row)
+        return False
+    return not is_ready
+
+
+def _step(row: Takeaway) -> bool:
+    if row.is_gguf and row.files[0]["source"].startswith("gs://"):
+        for one in row.files:
+            _pin(one)
+        fetched = row.size
+        row.files = gguf.make(row, lambda done: _tell(row, done))
+        row.done_bytes = fetched + row.size
+        _save(row, files=row.files, total_bytes=row.done_bytes + row.size, done_bytes=row.done_bytes)
+    missing = [one for one in row.files if not one["sha256"]]
+    if missing:
+        _take(row, missing[0])
+    return len(missing) < 2
+
+
+def _take(row: Takeaway, file: dict[str, Any]) -> None:
+    """Into the file store, unless it is there."""
+    if not file["source"].startswith("gs://"):
+        _read(row, file, None)
+        return
+    _pin(file)
+    shortages.require_room(file["size"])
+    name = f"{gguf.STORED}/{row.pk}.{row.files.index(file)}"
+    with store.draft(name) as draft:
+        with draft.open("wb") as target:
+            _read(row, file, target)
+        store.keep(draft, name)
+    file["source"] = name
+
+
+def _read(row: Takeaway, file: dict[str, Any], copy: IO[bytes] | None) -> None:
+    content, digest, before, told = Content([of_file(file)]), hashlib.sha256(), row.done_bytes, 0
+    while part := content.read(PIECE):
+        digest.update(part)
+        if copy:
+            copy.write(part)
+        if content.tell() - told >= gguf.TOLD_EVERY:
+            told = content.tell()
+            _tell(row, before + told)
+    file["sha256"] = digest.hexdigest()
+    _tell(row, before + content.size)
+
+
+def _pin(file: dict[str, Any]) -> None:
+    """What is read from here on is the version that is there now, or refused."""
+    found = get_gateway().storage.find_object(file["source"])
+    if found is None:
+        raise NotAllowedNow(_("%s is not there any more. Look at the folder again.") % file["source"])
+    file |= {"size": found.size, "version": found.version}
+
+
+def _tell(row: Takeaway, done: int) -> None:
+    """How far it is; it also keeps the lease."""
+    row.done_bytes = done
+    _save(row, done_bytes=done, lease_until=timezone.now() + LEASE)
+
+
+def _save(row: Takeaway, **values: Any) -> bool:
+    """False: somebody removed it meanwhile."""
+    is_there = Takeaway.objects.filter(pk=row.pk).update(**values) == 1
+    live.notify(row.owner_id, f"files-{row.job_id}")
+    return is_there
+
+
+@dataclass
+class Slots:
+    """Of one web process: the threads that read files are few, and serve other downloads, too."""
+
+    most: int = AT_ONCE
+    each: int = AT_ONCE_EACH
+    taken: Counter[int] = field(default_factory=Counter)
+    lock: Lock = field(default_factory=Lock)
+
+    def take(self, user_id: int) -> None:
+        with self.lock:
+            if self.taken.total() >= self.most or self.taken[user_id] >= self.each:
+                raise NotAllowedNow(_("Other downloads are going on. Try again when one of them has ended."))
+            self.taken[user_id] += 1
+
+    def release(self, user_id: int) -> None:
+        with self.lock:
+            self.taken[user_id] -= 1
+
+
+slots = Slots()
