@@ -42,7 +42,6 @@ def rewrite(rows, column):
 
 
 class Migration(migrations.Migration):
-    atomic = False
 
     dependencies = [("jobs", "0036_endpoint_without_model")]
 

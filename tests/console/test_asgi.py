@@ -84,7 +84,7 @@ def test_a_refusal_is_a_page_that_names_the_limit_and_leads_back():
 @pytest.mark.parametrize(("chunks", "length"), [([], BODY_LIMIT.size + 1), ([b"x" * BODY_LIMIT.size, b"y"], 10)])
 def test_a_refusal_speaks_the_language_of_the_browser(chunks, length):
     sent = ask("/tuning/", chunks, length=length, accept_language="ko")
-    assert "콘솔이 한 번에 받을 수 있는 크기인 64 KB를 초과합니다." in sent[1]["body"].decode()
+    assert "이 요청이 최대 크기인 64 KB보다 큽니다." in sent[1]["body"].decode()
 
 
 def test_a_refusal_carries_the_security_headers():

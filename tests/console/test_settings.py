@@ -104,7 +104,7 @@ def test_without_a_store_files_lie_in_the_data_directory_and_the_key_too():
 def test_a_token_that_can_be_guessed_or_sent_by_nobody_stops_the_start(monkeypatch, token):
     """Without being repeated."""
     monkeypatch.setenv("METRICS_TOKEN", token)
-    with pytest.raises(ImproperlyConfigured, match="^METRICS_TOKEN needs 16 characters or more") as stopped:
+    with pytest.raises(ImproperlyConfigured, match="^METRICS_TOKEN must have 16 characters or more") as stopped:
         env_secret("METRICS_TOKEN", 16)
     assert token not in str(stopped.value)
 

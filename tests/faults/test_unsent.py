@@ -143,7 +143,7 @@ def missing(folder):
 
 def directory(folder):
     (folder / "made-by-docker").mkdir()
-    return folder / "made-by-docker", "{} is a directory, not a credentials file. Docker makes one where"
+    return folder / "made-by-docker", "{} is a directory, not a credentials file. Docker creates a directory"
 
 
 def pipe(folder):
@@ -182,7 +182,7 @@ def binary(folder):
 
 def a_list(folder):
     (folder / "list.json").write_text("[1]")
-    return folder / "list.json", "The credentials file {} cannot be used, copy it again: it does not hold what Google"
+    return folder / "list.json", "The credentials file {} cannot be used, copy it again: its content isn't valid"
 
 
 def without_a_kind(folder):

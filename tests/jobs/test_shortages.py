@@ -149,7 +149,7 @@ def read_only_folder():
 def test_a_disk_that_can_only_be_read_is_told_by_the_system(settings):
     settings.DATA_DIR = read_only_folder()
     assert shortages.present() == Shortage.DISK_READ_ONLY
-    with pytest.raises(NoRoom, match="can only be read"):
+    with pytest.raises(NoRoom, match="read-only"):
         shortages.require_room()
 
 

@@ -25,6 +25,7 @@ from jobs.models import (
     JobEvent,
     Metric,
     Notification,
+    OutputListing,
     ProbeResult,
     ProcessReport,
     PublisherModel,
@@ -55,7 +56,7 @@ OURS = {
     "TuningJob.loss_curve", "DeployedModel.deployed_model_id", "Heartbeat.detail",
     "DeployedModel.stage_times", "AuditEntry.hash", "AuditEntry.action",
     "AuditEntry.object_kind", "AuditEntry.object_id", "AuditEntry.request_id", "SignedInSession.auth_hash",
-    "SignedInSession.data", "ProcessReport.kind",
+    "SignedInSession.data", "ProcessReport.kind", "TuningJob.error_field",
 }  # fmt: skip
 # Columns whose texts are parts of an address, separated as in `publisher/family@version`.
 PARTS = {"PublisherModel.name", "PublisherModel.publisher", "PublisherModel.family", "PublisherModel.version"}
@@ -119,7 +120,10 @@ def grow() -> dict[str, Any]:
     other = factories.deployed_model(endpoint=endpoint, **DEPLOYED)
     factories.deployed_model(endpoint=endpoint, artifact_uri="x", state="FAILED", **wrong, **DEPLOYED)
     EndpointEvent.objects.create(endpoint=endpoint, message="x", level="ERROR")
-    talk = factories.conversation(endpoint=endpoint, system_instruction="x", draft="x", parameters=PARAMETERS)
+    talk = factories.conversation(
+        endpoint=endpoint, system_instruction="x", draft="x", parameters=PARAMETERS,
+        schema_text="x",
+    )  # fmt: skip
     question = factories.message(conversation=talk, content="x")
     factories.picture(message=question, alt="x")
     answer = factories.message(conversation=talk, role="assistant", answered_by="x", created_at=NOW(), **ANSWERED)
@@ -138,6 +142,10 @@ def grow() -> dict[str, Any]:
     delivery = Delivery.objects.create(notification=told, way="webhook", state="FAILED", problem="answer", detail="x")
     factories.notification_choice()
     settled()
+    files = [{"name": "x", "size": 4, "source": "x", "version": "x", "sha256": "x"}]
+    OutputListing.objects.create(job=done, asked_at=NOW(), read_at=NOW(), files=files, error="x")
+    takeaway = factories.takeaway(job=done, folder="x", files=files)
+    factories.takeaway(job=done, folder="x", form="adapter", files=files, state="FAILED", error="x")
     draft = factories.draft(data=all_steps(good), output_check={"uri": "gs://bucket/x", "problem": "x", **CHECKED})
     return {
         "tuning": done.pk, "tuned": done.pk, "draft": draft.pk, "endpoint": endpoint.pk, "failed": failed.pk,
@@ -145,6 +153,7 @@ def grow() -> dict[str, Any]:
         "turns": answer.pk, "question": question.pk, "compare": comparison.pk, "columns": column.pk,
         "answers": compared.pk, "picture": question.pictures.get().pk, "notification": told.pk,
         "deliveries": delivery.pk, "token": token, "link": link.pk, "jobs": [str(job.pk) for job in jobs],
+        "takeaway": takeaway.pk,
         **kept_for_operators(),
     }  # fmt: skip
 

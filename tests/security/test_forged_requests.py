@@ -38,6 +38,8 @@ CHANGED_BY_GET = {
     "notification": {"Notification"},
     # One row without content, made when it is first needed.
     "tuning-job-details": {"Installation"},
+    # What lies in the output folder is asked for; a worker looks.
+    "tuning-take": {"OutputListing"},
 }
 
 

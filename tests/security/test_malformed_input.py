@@ -181,4 +181,4 @@ def test_junk_reaches_the_views(clients: list[Client], owner: Any) -> None:
     junk = Junk(SEED)
     statuses = [send(junk, clients[0], owner, name).status_code for name in sorted(ROUTES)]
     assert {200, 404, 405} <= set(statuses)
-    assert sum(status in {200, 303, 302, 422, 404} for status in statuses) > len(statuses) / 3
+    assert sum(status in {200, 303, 302, 422, 404} for status in statuses) >= len(statuses) / 3

@@ -41,7 +41,7 @@ def test_the_name_of_an_endpoint_does_nothing_where_it_is_to_be_typed(visitor, a
     answer = visitor.get(f"/endpoints/{talk.endpoint_id}/{action}/", **headers)
     page = answer.content.decode()
     assert ("id_confirm" in Tags(page).ids, "planted" in Tags(page).ids) == (True, False)
-    assert "Type &lt;i id=planted" in page
+    assert "To confirm, type &lt;i id=planted" in page
 
 
 def test_the_help_of_a_field_is_text():

@@ -38,7 +38,7 @@ ACTS = ("hx-", "data-hx-", "on", "sse-", "style", "srcdoc", "is", "slot", "data-
 ADDRESSES = ("href", "src", "action", "formaction", "srcset", "ping", "poster", "xlink:href", "hx-get", "hx-post")
 NAMES = ("id", "name", "for", "class", "form")
 KINDS = {
-    "sessions": "session", "settings/storage": "folder",
+    "sessions": "session", "settings/storage": "folder", "compare/base": "endpoint",
     "turns": "turns", "pictures": "picture", "columns": "columns", "answers": "answers", "deliveries": "deliveries",
     "drafts": "draft", "links": "link", "shared": "picture",
 }  # fmt: skip
@@ -74,7 +74,7 @@ def addresses(name, grown):
         "form": FORMS.get(name, ()), "step": STEPS, "section": ["jobs", "setup", "endpoints", "chats"], "line": [1, 13],
         "publisher": ["google", "other"], "slug": ["gemma3", "operations"], "name": ["tour/settings-en.webp"],
         "token": [grown["token"]], "picture": [grown["picture"]], "deployed": [grown["deployed"]],
-        "pending_id": [uuid.uuid4()],
+        "pending_id": [uuid.uuid4()], "number": [0],
     }  # fmt: skip
     found: list[dict[str, Any]] = [{}]
     for key in keys:

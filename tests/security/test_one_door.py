@@ -26,7 +26,16 @@ ASKS = {
     "jobs/services/tuning/terms.py": {"why_not_claim", "why_not_read"},
 }
 # Besides these, what uses the gateway's storage takes the address from a row that asked, or makes it itself.
-OF_ROWS = {"jobs/services/tuning/steps.py", "jobs/services/tuning/observe.py", "jobs/services/health/probes.py"}
+OF_ROWS = {
+    "jobs/services/health/probes.py",
+    "jobs/services/storage/output_files.py",
+    "jobs/services/tuned_models/content.py",
+    "jobs/services/tuned_models/saved.py",
+    "jobs/services/tuned_models/takeaways.py",
+    "jobs/services/tuning/observe.py",
+    "jobs/services/tuning/removal.py",
+    "jobs/services/tuning/steps.py",
+}
 
 
 def contract(name):

@@ -337,7 +337,7 @@ def test_a_wrong_setting_is_shown_without_its_password(monkeypatch: pytest.Monke
     monkeypatch.setenv(name, "gopher://user:canary/@host/")
     with pytest.raises(ImproperlyConfigured) as stopped:
         env_url(name, {"http"}, "http://example.com")
-    assert str(stopped.value).startswith(f"{name}='gopher://…@host/' is not an address; ")
+    assert str(stopped.value).startswith(f"{name}='gopher://…@host/' is not an address. ")
 
 
 def test_a_local_server_is_given_what_it_needs() -> None:

@@ -46,7 +46,8 @@ def start_draft(request: ConsoleRequest) -> HttpResponse:
     draft = next(filter(is_untouched, opened), None) or drafts.create(request.user)
     if base_model := request.GET.get("base_model", ""):
         drafts.save_step(draft, "base-model", {"base_model": base_model})
-    drafts.save_step(draft, "training", dataset_asked_for(request))
+    if (asked := dataset_asked_for(request)) != draft.data.get("training", {}):
+        drafts.save_step(draft, "training", asked)
     return hx_redirect(request, "tuning-draft", draft.pk, STEPS[0])
 
 

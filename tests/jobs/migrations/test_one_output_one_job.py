@@ -26,11 +26,15 @@ def migrate(*targets: tuple[str, str]) -> Any:
     return executor.loader.project_state(list(targets)).apps
 
 
+def newest() -> list[tuple[str, str]]:
+    return list(MigrationExecutor(connection).loader.graph.leaf_nodes("jobs"))
+
+
 @pytest.fixture
 def before() -> Iterator[Any]:
     """The models of the version before; the database is as new again afterwards."""
     yield migrate(BEFORE).get_model("jobs", "TuningJob")
-    migrate(*MigrationExecutor(connection).loader.graph.leaf_nodes("jobs"))
+    migrate(*newest())
 
 
 def test_what_shares_a_folder_is_kept_and_only_the_first_owns_it(owner: User, before: Any) -> None:
@@ -43,7 +47,7 @@ def test_what_shares_a_folder_is_kept_and_only_the_first_owns_it(owner: User, be
     for pk, (uri, minutes) in rows.items():
         created = factories.NOW + timedelta(minutes=minutes)
         before.objects.create(pk=pk, output_uri=uri, created_at=created, **same)
-    migrate(("jobs", NAME))
+    migrate(*newest())
     later, first, middle, alone = rows
     owns = dict(TuningJob.objects.values_list("pk", "owns_output"))
     assert owns == {later: False, first: True, middle: False, alone: True}

@@ -1,6 +1,7 @@
 """Rows of an installation from before there were kinds: the English of a sentence was its key."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -19,6 +20,8 @@ from tests.support import factories
 NAME = "0037_stored_text"
 MIGRATION = import_module(f"jobs.migrations.{NAME}")
 BEFORE = ("jobs", "0036_endpoint_without_model")
+# They came with the form of today.
+NEWER = {("OutputListing", "error"), ("Takeaway", "error")}
 
 CREATED = '{"sentence": "The job was created."}'
 WAITING = '{"sentence": "Waiting for quota. %s", "values": "{\\"sentence\\": \\"The job was created.\\"}"}'
@@ -35,11 +38,15 @@ def migrate(*targets: tuple[str, str]) -> Any:
     return executor.loader.project_state(list(targets)).apps
 
 
+def newest() -> list[tuple[str, str]]:
+    return list(MigrationExecutor(connection).loader.graph.leaf_nodes("jobs"))
+
+
 @pytest.fixture
-def before(transactional_db: None) -> Iterator[Any]:
-    """The models of the version before; the database is as new again afterwards."""
-    yield migrate(BEFORE)
-    migrate(*MigrationExecutor(connection).loader.graph.leaf_nodes("jobs"))
+def go_back(transactional_db: None) -> Iterator[Callable[[], Any]]:
+    """To the models of the version before; the database is as new again afterwards."""
+    yield partial(migrate, BEFORE)
+    migrate(*newest())
 
 
 def raw(model: type[models.Model], column: str) -> list[Any]:
@@ -49,15 +56,16 @@ def raw(model: type[models.Model], column: str) -> list[Any]:
     return list(rows.values_list("raw", flat=True))
 
 
-def test_events_and_notices_get_kinds(before: Any, owner: User) -> None:
+def test_events_and_notices_get_kinds(go_back: Callable[[], Any], owner: User) -> None:
     job = factories.job(owner=owner)
+    before = go_back()
     before.get_model("jobs", "TuningJob").objects.filter(pk=job.pk).update(notice=WAITING, error_message=UNKNOWN)
     old = [CREATED, PLAIN, UNKNOWN, WAITING, FOREIGN]
     events = before.get_model("jobs", "JobEvent").objects
     events.bulk_create(
         events.model(job_id=job.pk, level=EventLevel.INFO, message=old[number % 5]) for number in range(1203)
     )
-    migrate(("jobs", NAME))
+    migrate(*newest())
     as_it_is = '{"kind": "", "as_it_is": "{\\"sentence\\": \\"The job was created.\\"}"}'
     new = [KIND, PLAIN, UNKNOWN, serialize(WAITS), as_it_is]
     assert raw(JobEvent, "message") == [new[number % 5] for number in range(1203)]
@@ -70,23 +78,25 @@ def test_events_and_notices_get_kinds(before: Any, owner: User) -> None:
         assert job.notice == translation.gettext("Waiting for quota. %s") % translation.gettext("The job was created.")
 
 
-def test_sentences_deep_in_json_get_kinds(before: Any, owner: User) -> None:
+def test_sentences_deep_in_json_get_kinds(go_back: Callable[[], Any], owner: User) -> None:
     dataset = factories.dataset(owner=owner)
+    before = go_back()
     problems = [{"line": 3, "problem": CREATED, "remedy": "", "more": [[WAITING, UNKNOWN, 100_000, None]]}]
     before.get_model("jobs", "Dataset").objects.filter(pk=dataset.pk).update(problems=problems, notes=[])
     facts = {"name": "Ahab", "reason": FOREIGN}
     before.get_model("jobs", "Notification").objects.create(
         owner_id=owner.pk, kind="tuning.failed", subject="tuning_job", subject_id=dataset.pk, end="FAILED", facts=facts
     )
-    migrate(("jobs", NAME))
+    migrate(*newest())
     more = [[serialize(WAITS), UNKNOWN, 100_000, None]]
     assert raw(Dataset, "problems") == [[{"line": 3, "problem": KIND, "remedy": "", "more": more}]]
     assert Dataset.objects.get().problems[0]["problem"] == "The job was created."
     assert Notification.objects.get().facts == {"name": "Ahab", "reason": CREATED}
 
 
-def test_it_can_be_done_again_and_taken_back(before: Any, owner: User) -> None:
+def test_it_can_be_done_again_and_taken_back(go_back: Callable[[], Any], owner: User) -> None:
     job = factories.job(owner=owner)
+    before = go_back()
     before.get_model("jobs", "TuningJob").objects.filter(pk=job.pk).update(notice=WAITING)
     for target in (("jobs", NAME), BEFORE, ("jobs", NAME)):
         migrate(target)
@@ -101,4 +111,4 @@ def test_every_column_is_rewritten() -> None:
         if isinstance(field, DeferredTextField | DeferredJSONField)
     }
     listed = {(name, column) for name, columns in MIGRATION.COLUMNS.items() for column in columns}
-    assert listed == columns
+    assert listed == columns - NEWER

@@ -78,7 +78,7 @@ def test_a_data_directory_that_cannot_be_written(mounted, is_new):
         assert manage(folder, "migrate", "--verbosity", "0").returncode == 0
     subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
     text = refusal(folder)
-    assert (str(folder) in text, "ount it writable" in text) == (True, True)
+    assert (str(folder) in text, "ount it as writable" in text) == (True, True)
 
 
 @NEEDS_ROOT
@@ -86,7 +86,7 @@ def test_a_full_disk(mounted):
     folder = mounted(FULL_TMPFS)
     text = refusal(folder)
     assert "CommandError: The disk of" in text
-    assert "Make room, then start again." in text
+    assert "Free up disk space, then start again." in text
 
 
 @NEEDS_ROOT
@@ -105,7 +105,7 @@ def test_files_of_somebody_else(migrated, open_folder, name):
     os.chown(data_dir / name, 0, 0)
     (data_dir / name).chmod(0o700)
     said = as_nobody(data_dir, f"from console import datadir; print(datadir.why_not_start(Path({str(data_dir)!r})))")
-    assert f"{data_dir / name} cannot be" in said
+    assert f"{data_dir / name} is not writable" in said
     assert "chown -R 65534" in said
 
 

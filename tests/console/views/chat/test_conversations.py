@@ -325,7 +325,7 @@ def test_a_wrong_option_says_why_keeps_what_was_typed_and_changes_nothing(visito
     response = visitor.post(url(talk, "options/"), OPTIONS | {field: value}, **headers)
     talk.refresh_from_db()
     assert (response.status_code, talk.parameters) == (422, {"temperature": 1.0})
-    assert ("Write a " in words(response), f'value="{value}"' in words(response)) == (True, True)
+    assert ("Enter a " in words(response), f'value="{value}"' in words(response)) == (True, True)
 
 
 def test_a_deleted_chat_is_gone(visitor):
@@ -430,7 +430,7 @@ def test_pictures_among_earlier_turns_still_count(visitor):
         factories.picture(message=asked)
         factories.message(conversation=talk, role="assistant")
     long, whole = (words(visitor.get(f"{url(talk)}{rest}")) for rest in ("", "?all"))
-    left_out = re.search(r"The \d+ oldest pictures of this chat are not sent along", whole)[0]
+    left_out = re.search(r"The \d+ oldest images in this chat are no longer sent", whole)[0]
     assert (left_out in long, "earlier messages" in long) == (True, True)
 
 

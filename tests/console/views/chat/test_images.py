@@ -117,7 +117,7 @@ def test_without_a_script_a_refused_message_keeps_its_pictures(visitor, talk):
     response = send(visitor, talk, text="Look at this", pictures=[file(), file(b"x", "no.png")])
     text = words(response)
     assert (response.status_code, talk.messages.count()) == (422, 0)
-    assert ("no.png is not a picture" in text, "Look at this" in text) == (True, True)
+    assert ("no.png isn&#x27;t a PNG" in text, "Look at this" in text) == (True, True)
     kept = Picture.objects.get()
     assert f'name="picture" value="{kept.pk}"' in text
     send(visitor, talk, picture=[kept.pk], without=[kept.pk])

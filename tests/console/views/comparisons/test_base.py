@@ -62,8 +62,8 @@ def test_without_the_base_model_it_is_offered_with_machine_cost_and_end(visitor,
     [
         ({"machine": A100, "kind": "FIXED", "hours": "10"}, "≈ $57.82 for 10 hours"),
         ({"machine": L4, "kind": "FIXED", "hours": "1"}, "≈ $1.15 for 1 hour,"),
-        ({"machine": L4, "kind": "", "hours": "2"}, "≈ $1.15 an hour while it exists"),
-        ({"machine": L4, "kind": "FIXED", "hours": "99999999999"}, "≈ $1.15 an hour"),
+        ({"machine": L4, "kind": "", "hours": "2"}, "≈ $1.15 per hour while deployed"),
+        ({"machine": L4, "kind": "FIXED", "hours": "99999999999"}, "≈ $1.15 per hour"),
         ({"machine": "x"}, "–"),
     ],
 )
@@ -112,8 +112,8 @@ def test_a_deployment_that_failed_is_told_in_its_column(visitor, tuned):
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"machine": "x"}, "This machine is not offered"),
-        ({"hours": ""}, "Enter a number of hours."),
+        ({"machine": "x"}, "available for this model. Choose one from the list."),
+        ({"hours": ""}, "Enter a whole number of hours from 1 to 720."),
         ({"hours": "721"}, "720"),
         ({"key": ""}, "Open the page again"),
     ],
@@ -135,7 +135,7 @@ def test_the_licence_is_asked_for(visitor, tuned):
 def test_where_it_cannot_be_deployed_the_page_says_why_and_where_to_go(visitor, tuned):
     listed(can_deploy=False)
     text = words(visitor.get(offer(tuned)))
-    assert ("does not offer deployment" in text, "Deploy and compare" in text) == (True, False)
+    assert ("doesn&#x27;t offer deployment" in text, "Deploy and compare" in text) == (True, False)
     assert f'href="/studio/compare/?endpoint={tuned.pk}"' in text
     assert visitor.post(offer(tuned), chosen()).status_code == 409
 

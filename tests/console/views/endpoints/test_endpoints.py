@@ -170,7 +170,7 @@ def test_the_detail_page_takes_a_fixed_number_of_queries(visitor, django_assert_
     talk = factories.conversation(endpoint=factories.ready_endpoint())
     for _ in range(3):
         answer(talk)
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(11):
         visitor.get(url(talk.endpoint))
 
 
@@ -269,7 +269,7 @@ def test_weights_without_a_chosen_machine_are_free_on_this_computer_alone(
     began = timezone.now() - timedelta(days=3)
     endpoint = factories.ready_endpoint(machine_type="", base_model="", artifact_uri="gs://b/w", started_at=began)
     text = tight(words(visitor.get(url(endpoint))))
-    assert re.findall(r"Cost an hour</dt><dd><span[^>]*>([^<]+)", text) == [hour]
+    assert re.findall(r"Cost per hour</dt><dd><span[^>]*>([^<]+)", text) == [hour]
     assert re.findall(r"Cost so far</dt><dd>([^<]+)", text) == [so_far]
     assert (machine in text, "costs money" in text and not warning) == (True, False)
     row = words(visitor.get(url(endpoint, "row/"), **HTMX))

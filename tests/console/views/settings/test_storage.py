@@ -78,7 +78,10 @@ def test_removing_asks_first(administrator, owner, stranger):
     place = f"{URL}{folder.pk}/remove/"
     assert place in words(administrator.get(URL))
     page = words(administrator.get(place))
-    assert ("Stop sharing gs://team-bucket/base?" in page, "stranger can start nothing new" in page) == (True, True)
+    assert ("Stop sharing gs://team-bucket/base?" in page, "stranger can no longer start anything new" in page) == (
+        True,
+        True,
+    )
     assert SharedFolder.objects.count() == 1
     assert administrator.post(place)["Location"] == URL
     assert "gs://team-bucket/base is no longer shared" in words(administrator.get(URL))

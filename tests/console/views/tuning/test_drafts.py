@@ -195,7 +195,7 @@ def test_a_note_about_what_is_continued_goes_when_something_else_is_chosen(signe
     draft = TuningDraft.objects.get()
     signed_in.post(f"/tuning/drafts/{draft.pk}/base-model/", {"source": "base", "base_model": job.base_model})
     content = signed_in.get(f"/tuning/drafts/{draft.pk}/name/").content.decode()
-    assert ("Continues from" in content, "With the settings of Captain" in content) == (False, True)
+    assert ("Continues from" in content, "Uses the settings of Captain" in content) == (False, True)
 
 
 def test_what_cannot_be_continued_makes_no_draft(signed_in, local):

@@ -342,27 +342,11 @@ def test_a_row_of_a_checkpoint_offers_all_that_may_be_done_with_it(visitor, stat
     servable = [one | {"is_servable": True} for one in CHECKPOINTS]
     job = factories.job(state=state, checkpoints=servable)
     menu = fragment(visitor, job).partition('id="checkpoint-menu-1"')[2].partition("</div>")[0]
-    for label in ("Try in chat", "Deploy", "Set as default", "Continue from here", "Copy path"):
+    for label in ("Try in chat", "Deploy", "Set as default", "Continue from checkpoint 1", "Copy path"):
         assert f"</svg>{label}" in menu
     factories.ready_endpoint(job=job, artifact_uri=f"{job.output_uri}/postprocess/node-0/checkpoints/checkpoint-140")
     menu = fragment(visitor, job).partition('id="checkpoint-menu-1"')[2].partition("</div>")[0]
     assert (f'href="/studio/chat/?endpoint={Endpoint.objects.get().pk}"' in menu, ">Deploy<" in menu) == (True, False)
-
-
-def test_a_checkpoint_is_gone_on_from(visitor):
-    job = factories.job(state="SUCCEEDED", checkpoints=CHECKPOINTS)
-    response = visitor.post(url(job, "clone/"), {"checkpoint": "1"})
-    draft = TuningDraft.objects.get()
-    chosen = draft.data["base-model"]
-    assert response.url == f"/tuning/drafts/{draft.pk}/name/"
-    folder = f"{job.output_uri}/postprocess/node-0/checkpoints/checkpoint-140"
-    assert (chosen["source"], chosen["custom_base_model"]) == ("tuned", folder)
-
-
-def test_a_checkpoint_that_cannot_be_gone_on_from_makes_no_draft(visitor):
-    job = factories.job(state="RUNNING", checkpoints=CHECKPOINTS)
-    assert visitor.post(url(job, "clone/"), {"checkpoint": "1"}, **HTMX).status_code == 409
-    assert TuningDraft.objects.count() == 0
 
 
 def test_a_checkpoint_is_made_the_default_and_deployed(visitor):

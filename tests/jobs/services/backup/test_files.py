@@ -145,8 +145,8 @@ def test_a_file_on_another_disk_is_in_it(data_dir: Path, tmp_path: Path) -> None
 def test_a_disk_that_is_not_there_is_no_empty_folder(data_dir: Path) -> None:
     (data_dir / "storage").symlink_to("/nowhere/storage")
     assert refusal(data_dir) == (
-        f"{data_dir}/storage leads to '/nowhere/storage', which is not there. Attach that disk, or delete the link; "
-        "then make the backup."
+        f"{data_dir}/storage links to '/nowhere/storage', which does not exist. Attach that disk, or delete the link, "
+        "then create the backup."
     )
 
 

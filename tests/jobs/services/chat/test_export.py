@@ -28,7 +28,7 @@ def test_markdown_is_for_reading(talk):
     factories.picture(message=say(talk, "Why?", "*So.*"), alt="A wave")
     say(talk, "And?", "", state="FAILED", error_message="Down.")
     assert export.markdown(talk) == (
-        "# The sea\n\n## System instructions\n\nBe short.\n\n## You\n\n[Picture: A wave]\n\nWhy?\n\n"
+        "# The sea\n\n## System instructions\n\nBe short.\n\n## You\n\n[Image: A wave]\n\nWhy?\n\n"
         "## Base (gemma)\n\n*So.*\n\n## You\n\nAnd?\n\n## Base (gemma)\n\n> Down.\n"
     )
 

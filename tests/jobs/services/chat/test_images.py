@@ -152,7 +152,7 @@ def test_earlier_pictures_are_sent_along_up_to_sixteen(talk):
     assert sent[0] == "\n\n".join([*(f"[A picture that is left out here: 0-{n}]" for n in range(4)), "What is it?"])
     assert (kinds, sent[-1]) == ([["image_url"] * 4 + ["text"]] * 4, "And now?")
     assert images.select_images(talk.path(), talk.endpoint).note.startswith(
-        "The 4 oldest pictures of this chat are not sent"
+        "The 4 oldest images in this chat are no longer sent"
     )
 
 

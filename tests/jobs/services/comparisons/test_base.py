@@ -56,8 +56,8 @@ def test_the_first_question_waits_for_the_deployment(owner, tuned):
     [
         ({}, {"main_model__base_model": ""}, "no tuned model whose base model is known"),
         ({}, {"state": "UNDEPLOYED"}, "Retry when it is ready"),
-        ({"can_deploy": False}, {}, "does not offer deployment"),
-        ({"data": {}}, {}, "does not offer deployment"),
+        ({"can_deploy": False}, {}, "doesn't offer deployment"),
+        ({"data": {}}, {}, "doesn't offer deployment"),
         (None, {}, "catalogue does not have the base model gemma-3-270m"),
     ],
 )
@@ -75,6 +75,6 @@ def test_what_cannot_be_deployed_is_refused_with_the_reason(owner, tuned, listed
 def test_nothing_is_kept_when_the_lease_is_wrong(owner, tuned):
     factories.publisher_model()
     wrong = base.Deployment(Machine("local-cpu"), lease_hours=100_000)
-    with pytest.raises(errors.NotAllowedNow, match="1 to 720 hours"):
+    with pytest.raises(errors.NotAllowedNow, match="from 1 to 720"):
         base.deploy(owner, key=uuid4(), tuned=tuned, deployment=wrong)
     assert (Comparison.objects.count(), Endpoint.objects.count()) == (0, 1)

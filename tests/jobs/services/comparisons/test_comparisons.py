@@ -137,7 +137,7 @@ def test_every_column_gets_the_pictures(comparison, fake_gateway):
 
 
 @pytest.mark.parametrize(
-    ("blind", "sentence"), [(False, "gemma-3-270m reads text only"), (True, "One of these models")]
+    ("blind", "sentence"), [(False, "gemma-3-270m accepts text only"), (True, "One of these models")]
 )
 def test_a_picture_that_one_model_cannot_read_is_sent_to_none(comparison, blind, sentence):
     factories.publisher_model(data={"modalities": ["text"]})
@@ -174,7 +174,7 @@ def test_after_the_first_question_the_columns_stay(comparison, endpoints):
         lambda: comparisons.remove_column(first),
         lambda: comparisons.set_blind(comparison, True),
     ):
-        with pytest.raises(errors.NotAllowedNow, match="has begun"):
+        with pytest.raises(errors.NotAllowedNow, match="has already started"):
             change()
 
 

@@ -30,5 +30,5 @@ def test_it_is_kept_with_its_columns_and_votes(owner, endpoints):  # noqa: F811 
 
 @pytest.mark.parametrize("make", [export.markdown, export.document])
 def test_what_is_hidden_is_not_told_by_a_file(owner, endpoints, make):  # noqa: F811  # the fixture
-    with pytest.raises(errors.NotAllowedNow, match="which model is which"):
+    with pytest.raises(errors.NotAllowedNow, match="reveal the model names"):
         make(compared(owner, endpoints, blind=True))

@@ -134,7 +134,7 @@ def test_an_answer_that_teaches_nothing_is_refused(owner):
 def test_a_conversation_with_pictures_is_refused(owner):
     message = answer()
     factories.picture(message=message.parent)
-    with pytest.raises(errors.NotAllowedNow, match="has pictures"):
+    with pytest.raises(errors.NotAllowedNow, match="has images"):
         add(message, name="New")
 
 

@@ -48,7 +48,7 @@ def test_what_was_checked_too_long_ago_is_unknown(seconds, state):
 def test_an_old_failure_is_unknown_too():
     old = NOW - timedelta(minutes=10)
     ProbeResult.objects.create(name="vertex", state="failed", detail="No answer.", checked_at=old)
-    assert (part("vertex").state, "too long ago" in part("vertex").problem) == (ServiceState.UNKNOWN, True)
+    assert (part("vertex").state, "out of date" in part("vertex").problem) == (ServiceState.UNKNOWN, True)
 
 
 def test_a_worker_that_works(settings):

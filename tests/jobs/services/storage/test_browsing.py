@@ -37,7 +37,7 @@ def test_folders_and_files_right_below(look, fake_gateway):
         fake_gateway.storage.objects[f"gs://garden-local/{name}"] = b"1234"
     assert look("gs://garden-local").folders == ["a"]
     page = look("gs://garden-local/a")
-    assert (page.folders, page.objects_found) == (["b"], [{"name": "d", "size": 4, "updated": None}])
+    assert (page.folders, page.objects_found) == (["b"], [{"name": "d", "size": 4, "updated": None, "version": ""}])
 
 
 def test_pages_follow_each_other(look, fake_gateway):

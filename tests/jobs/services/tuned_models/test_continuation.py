@@ -104,7 +104,7 @@ def test_what_cannot_be_continued_is_said(owner, values, checkpoint, reason):
         continuation.start_of(ended(**values), checkpoint)
 
 
-@pytest.mark.parametrize("state", ["RUNNING", "CANCELLED", "FAILED"])
+@pytest.mark.parametrize("state", ["RUNNING", "PAUSED"])
 def test_what_was_saved_and_seen_can_be_gone_on_from_before_or_without_a_success(owner, state):
     one, two = CHECKPOINTS
     factories.job(state=state, checkpoints=[one | {"is_servable": True}, two])

@@ -124,10 +124,8 @@ def button_of(checkpoint, icon):
 def test_going_on_from_a_checkpoint(page, client, values, checkpoint):
     job = made(values)
     reason = tuned_models.why_not_continue(job, checkpoint)
-    assert (button_of(checkpoint, "model_training") in " ".join(page(f"/tuning/jobs/{job.pk}/").split())) is (
-        not reason
-    )
-    client.post(f"/tuning/jobs/{job.pk}/clone/", {"checkpoint": checkpoint})
+    assert (button_of(checkpoint, "tune") in " ".join(page(f"/tuning/jobs/{job.pk}/").split())) is (not reason)
+    client.post(f"/tuning/jobs/{job.pk}/continue/", {"checkpoint": checkpoint})
     assert TuningDraft.objects.count() == (not reason)
 
 

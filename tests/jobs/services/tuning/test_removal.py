@@ -61,7 +61,7 @@ def test_what_guards_against_a_second_job_stays_when_it_is_deleted(owner):
     assert TuningJob.objects.visible_to(owner).count() == 0
     assert TuningJob.objects.values("request_hash", "output_uri", "resource_name", "attempt").get() == before
     assert jobs.create(owner, key=key, spec=spec).pk == job.pk
-    with pytest.raises(errors.InvalidValues, match="Another tuning job already writes there"):
+    with pytest.raises(errors.InvalidValues, match="Another tuning job already writes to this folder"):
         jobs.create(owner, key=uuid4(), spec=factories.tuning_spec(output_uri=job.output_uri))
 
 
@@ -133,7 +133,9 @@ def test_files_that_may_not_be_written_are_not_deleted(stranger):
     folder = SharedFolder.objects.create(uri="gs://garden-local/shared", user=stranger, may_write=True)
     assert removal.why_not_delete_files(job) == ""
     folder.delete()
-    assert removal.why_not_delete_files(job).startswith("You may not write to gs://garden-local/shared/one.")
+    assert removal.why_not_delete_files(job).startswith(
+        "You don't have permission to write to gs://garden-local/shared/one."
+    )
     with pytest.raises(errors.NotAllowedNow):
         removal.delete(job, files=True)
     removal.delete(job)
