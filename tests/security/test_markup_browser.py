@@ -152,7 +152,7 @@ def test_a_job_file_does_not_take_over_the_account(visit: Visit, console: Runnin
     asked.clear()
     page.locator("#endpoint-bar").get_by_role("link", name="Undeploy").click()
     dialog = page.locator("#ask")
-    expect(dialog).to_contain_text(f"Type {NAME}")
+    expect(dialog).to_contain_text(f"To confirm, type {NAME}")
     settle(page, "#ask form[data-htmx-powered]")
     visit.open(f"/endpoints/{made['endpoint']}/undeploy/")
     settle(page, "form[data-htmx-powered]")
