@@ -1,4 +1,13 @@
-from .account import AccountPreference, Density, Heartbeat, Installation, SignInLink, Theme, preference_of
+from .account import (
+    AccountPreference,
+    Density,
+    Heartbeat,
+    Installation,
+    SignedInSession,
+    SignInLink,
+    Theme,
+    preference_of,
+)
 from .audit import AuditEntry, AuditOutcome
 from .catalogue import CatalogueSync, PublisherModel
 from .chat import (
@@ -31,12 +40,10 @@ from .notification import (
     bell_of,
 )
 from .notification_words import Kind as NotificationKind
-from .output import OutputListing
-from .session import SignedInSession
 from .spending import SpendingLimits, SpendingReservation
 from .status import ProbeResult, ProcessReport, ServiceState
 from .storage import SharedFolder, StorageListing
-from .takeaway import GGUF_FORMS, Takeaway, TakeawayForm, TakeawayState
+from .takeaway import GGUF_FORMS, OutputListing, Takeaway, TakeawayForm, TakeawayState
 from .tuning import (
     GROUPS,
     EventLevel,

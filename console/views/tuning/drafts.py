@@ -16,7 +16,7 @@ from console.web.http import ConsoleRequest, hx_redirect
 from jobs import tasks
 from jobs.models import TuningDraft, TuningJob
 from jobs.services.tuned_models import continuation
-from jobs.services.tuning import drafts, faults, output_check
+from jobs.services.tuning import drafts, output_check
 from jobs.states import TUNING_UNSUCCESSFUL
 
 DRAFTS_SHOWN = 200
@@ -78,7 +78,7 @@ def retry(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     values = draft_values(job)
     values["name"]["display_name"] = drafts.free_name(request.user, job.display_name)
     wizard = filled(request, values, {"job": str(job.pk), "is_retry": job.state in TUNING_UNSUCCESSFUL})
-    return opened(request, wizard, step_of(faults.find_field(job)) or "name")
+    return opened(request, wizard, step_of(drafts.find_field(job)) or "name")
 
 
 @require_POST

@@ -11,9 +11,24 @@ from django.utils import timezone
 from jobs.models import TuningDraft, TuningJob
 from jobs.models.fields.names import LONGEST_NAME
 from jobs.services import audit
+from jobs.services.tuning import observe
+from jobs.states import TUNING_UNSUCCESSFUL
 from jobs.text.deferred import gettext as _
 
 from . import policies
+
+# As messages of Vertex AI call the fields; the first that is found counts.
+NAMES = {
+    "output_uri": r"output_?uri|output (directory|folder)",
+    "custom_base_model": r"custom_?base_?model|model to continue",
+    "validation_dataset": r"validation[_ ]?data",
+    "adapter_size": r"adapter[_ ]?size",
+    "learning_rate": r"learning[_ ]?rate",
+    "epochs": r"epoch_?count",
+    "batch_size": r"batch[_ ]?size",
+    "dataset": r"dataset|training[_ ]data",
+    "base_model": r"base[_ ]?model",
+}
 
 ORIGIN = "origin"
 
@@ -58,3 +73,14 @@ def free_name(owner: User, name: str) -> str:
     numbers = (int(found[1]) for one in taken if (found := _NUMBERED.search(one)) and _NUMBERED.sub("", one) == stem)
     ending = f" ({max([1, *numbers]) + 1})"
     return stem[: LONGEST_NAME - len(ending)] + ending
+
+
+def find_field(job: TuningJob) -> str:
+    """As `TuningSpec` calls it; empty when nothing tells."""
+    if job.state not in TUNING_UNSUCCESSFUL or not job.error_message:
+        return ""
+    if job.error_field:
+        return job.error_field
+    message = job.error_message.removesuffix(observe.remedy(job.error_code))
+    found = (name for name, pattern in NAMES.items() if re.search(pattern, message, re.IGNORECASE))
+    return next(found, "")

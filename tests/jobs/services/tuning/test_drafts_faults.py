@@ -1,6 +1,6 @@
 import pytest
 
-from jobs.services.tuning import faults, observe
+from jobs.services.tuning import drafts, observe
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -27,11 +27,11 @@ pytestmark = pytest.mark.django_db
 )
 def test_the_field_that_a_message_names(message, field):
     text = f"{message} {observe.remedy('INVALID_ARGUMENT')}" if message else ""
-    assert faults.find_field(factories.job(state="FAILED", error_code="INVALID_ARGUMENT", error_message=text)) == field
+    assert drafts.find_field(factories.job(state="FAILED", error_code="INVALID_ARGUMENT", error_message=text)) == field
 
 
 def test_what_the_console_knows_counts_before_any_word():
     job = factories.job(state="FAILED", error_field="output_uri", error_message="The dataset is too large.")
-    assert faults.find_field(job) == "output_uri"
+    assert drafts.find_field(job) == "output_uri"
     job.state = "SUCCEEDED"
-    assert faults.find_field(job) == ""
+    assert drafts.find_field(job) == ""
