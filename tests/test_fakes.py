@@ -2,7 +2,7 @@ import pytest
 
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import OutcomeUnknown
-from jobs.vertex.port import TuningJobSpec
+from jobs.vertex.values import TuningJobSpec
 from tests.support import factories
 from tests.support.stored import path_of
 

@@ -8,8 +8,9 @@ from uuid import uuid4
 import pytest
 from django.test import override_settings
 
-from jobs.vertex.port import DeploySpec, RemoteOperation, RemoteTuningJob, TuningJobSpec, VertexGateway
+from jobs.vertex.port import VertexGateway
 from jobs.vertex.sdk import Gateway
+from jobs.vertex.values import DeploySpec, RemoteOperation, RemoteTuningJob, TuningJobSpec
 from tests.fakes import TERMINAL, TINY, FakeGateway
 from tests.support.localservers import LocalVertex
 

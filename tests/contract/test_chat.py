@@ -1,7 +1,7 @@
 import pytest
 
 from jobs.vertex.errors import NotFound, VertexError
-from jobs.vertex.port import ChatRequest
+from jobs.vertex.values import ChatRequest
 from tests.fakes import PARENT
 
 

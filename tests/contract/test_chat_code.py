@@ -22,7 +22,8 @@ from console.views.chat.code import body_of
 from jobs.models import Conversation, Picture
 from jobs.services.chat import conversations, images as pictures
 from jobs.vertex import get_gateway
-from jobs.vertex.port import DeploySpec, VertexGateway
+from jobs.vertex.port import VertexGateway
+from jobs.vertex.values import DeploySpec
 from tests.fixtures.tiny_gemma3.pictures import Scene, Thing, draw
 from tests.support import factories
 from tests.support.googlehost import TOKEN, google_host

@@ -4,7 +4,7 @@ import pytest
 from django.test import override_settings
 
 from jobs.vertex.errors import VertexError
-from jobs.vertex.port import Credentials
+from jobs.vertex.values import Credentials
 
 
 def test_the_local_server_wants_no_credentials(world):

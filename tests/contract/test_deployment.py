@@ -1,7 +1,7 @@
 import pytest
 
 from jobs.vertex.errors import AlreadyExists, NotFound, Refused
-from jobs.vertex.port import MachineSpec
+from jobs.vertex.values import MachineSpec
 from tests.fakes import PARENT, STAGES
 
 

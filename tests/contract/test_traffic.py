@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 
 from jobs.vertex.errors import AlreadyExists, NotFound, Refused
-from jobs.vertex.port import ChatRequest, DeployToExistingSpec, MachineSpec
+from jobs.vertex.values import ChatRequest, DeployToExistingSpec, MachineSpec
 from tests.fakes import PARENT, TINY
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from jobs.vertex.port import MachineSpec
+from jobs.vertex.values import MachineSpec
 
 if TYPE_CHECKING:
     from tests.fakes import FakeGateway

@@ -1,7 +1,7 @@
 from typing import TYPE_CHECKING
 
 from jobs.vertex.errors import LicenceRequired, NotFound
-from jobs.vertex.port import CatalogueModel
+from jobs.vertex.values import CatalogueModel
 from tests.fakes.base import GEMMA_27B, GEMMA_270M, MACHINES, TINY, Part, remote
 
 if TYPE_CHECKING:

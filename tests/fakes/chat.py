@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from jobs.vertex.errors import NotFound, Refused, Unavailable
-from jobs.vertex.port import ChatChunk, ChatRequest
+from jobs.vertex.values import ChatChunk, ChatRequest
 from tests.fakes.base import Part, remote
 
 if TYPE_CHECKING:

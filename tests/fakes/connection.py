@@ -1,7 +1,7 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from jobs.vertex.port import Credentials
+from jobs.vertex.values import Credentials
 from tests.fakes.base import Part, remote
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from jobs.vertex.errors import AlreadyExists, NotFound, Refused
-from jobs.vertex.port import (
+from jobs.vertex.values import (
     DeploySpec,
     DeployToExistingSpec,
     RemoteDeployedModel,

@@ -4,7 +4,7 @@ from zlib import crc32
 
 from jobs.models.fields.uris import parse_gs_uri
 from jobs.vertex.errors import NotFound
-from jobs.vertex.port import Listing, StoredObject
+from jobs.vertex.values import Listing, StoredObject
 from tests.fakes.base import BUCKET, Part, remote
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from jobs.vertex.errors import NotFound, Refused
-from jobs.vertex.port import Checkpoint, Point, RemoteError, RemoteTuningJob, TuningJobSpec
+from jobs.vertex.values import Checkpoint, Point, RemoteError, RemoteTuningJob, TuningJobSpec
 from tests.fakes.base import LOCATION, PARENT, PROJECT, TERMINAL, Creation, Part, remote
 
 if TYPE_CHECKING:

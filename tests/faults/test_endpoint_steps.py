@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from jobs.services.endpoints import endpoints
-from jobs.vertex.port import RemoteEndpoint
+from jobs.vertex.values import RemoteEndpoint
 from tests.support import factories
 from tests.support.row_driver import Driver
 

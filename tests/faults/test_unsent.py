@@ -25,8 +25,8 @@ from jobs.models import ProbeResult
 from jobs.services.health import probes
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotAuthorised, NotSent, OutcomeUnknown, Unavailable, VertexError
-from jobs.vertex.port import DeployToExistingSpec, MachineSpec
 from jobs.vertex.sdk import Gateway, clients, credentials
+from jobs.vertex.values import DeployToExistingSpec, MachineSpec
 from tests.jobs.vertex.sdk.test_clients_wire import CREATES as CREATES_ALONE
 from tests.support import factories
 from tests.support.googlehost import google_host

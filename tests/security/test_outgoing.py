@@ -17,8 +17,8 @@ from jobs.models import Delivery, NotificationChoice, Problem
 from jobs.services.notifications import webhook
 from jobs.services.notifications.delivery_errors import NotDelivered
 from jobs.vertex.errors import VertexError
-from jobs.vertex.port import ChatRequest
 from jobs.vertex.sdk.chat.answers import Chat
+from jobs.vertex.values import ChatRequest
 from tests.support import factories
 from tests.support.misbehaving_server import BadServer, Behaviour, answer, bad_server, hang
 from tests.support.share import one_of

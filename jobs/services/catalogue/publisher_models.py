@@ -13,7 +13,7 @@ from jobs.services.accounts import accounts
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError
-from jobs.vertex.port import CatalogueModel
+from jobs.vertex.values import CatalogueModel
 
 from .facts import facts_of
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from jobs.vertex.port import ChatRequest
+from jobs.vertex.values import ChatRequest
 
 # As vLLM wants to be told; llama.cpp continues a last message of the assistant anyway.
 PREFILL = {"add_generation_prompt": False, "continue_final_message": True}

@@ -10,7 +10,7 @@ from jobs.states import UNSURE, Phase
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound
-from jobs.vertex.port import DeploySpec, DeployToExistingSpec, MachineSpec, RemoteDeployedModel, RemoteEndpoint
+from jobs.vertex.values import DeploySpec, DeployToExistingSpec, MachineSpec, RemoteDeployedModel, RemoteEndpoint
 
 from . import traffic, traffic_split
 

@@ -13,7 +13,7 @@ from jobs.services.notifications import notifications
 from jobs.services.remote import row_claim
 from jobs.states import DEPLOYED_TRANSITIONS, ENDPOINT_TRANSITIONS, DeployedState, EndpointState, Phase, check
 from jobs.text.deferred import gettext as _
-from jobs.vertex.port import RemoteEndpoint
+from jobs.vertex.values import RemoteEndpoint
 
 from . import policies, scaling, traffic
 

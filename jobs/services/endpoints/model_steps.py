@@ -19,7 +19,7 @@ from jobs.states import DEPLOYED_LIVE, UNSENT, UNSURE, DeployedState, EndpointSt
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import AlreadyExists, NotFound, Refused, VertexError
-from jobs.vertex.port import RemoteDeployedModel, RemoteEndpoint, RemoteError, RemoteOperation
+from jobs.vertex.values import RemoteDeployedModel, RemoteEndpoint, RemoteError, RemoteOperation
 
 from . import endpoint_state, policies, scaling, traffic, traffic_split
 from .creations import creation_of, existing_spec, on

@@ -12,7 +12,7 @@ from jobs.states import EndpointState, Phase
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, Refused
-from jobs.vertex.port import RemoteEndpoint
+from jobs.vertex.values import RemoteEndpoint
 
 from . import endpoint_state, traffic, traffic_split
 

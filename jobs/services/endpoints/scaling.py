@@ -17,7 +17,7 @@ from jobs.services.remote.row_claim import NOW, Claim, Event, Outcome, poll_seco
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, Refused
-from jobs.vertex.port import RemoteDeployedModel, RemoteError
+from jobs.vertex.values import RemoteDeployedModel, RemoteError
 
 from . import policies, spec_rules
 

@@ -13,7 +13,7 @@ from jobs.states import EndpointState, Phase
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound
-from jobs.vertex.port import RemoteDeployedModel, RemoteEndpoint
+from jobs.vertex.values import RemoteDeployedModel, RemoteEndpoint
 
 from . import endpoint_state, traffic
 from .endpoint_state import WATCH

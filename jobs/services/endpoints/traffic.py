@@ -15,7 +15,7 @@ from jobs.services.remote.row_claim import NOW, Claim, Outcome, record
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import Refused
-from jobs.vertex.port import RemoteEndpoint
+from jobs.vertex.values import RemoteEndpoint
 
 from . import policies, traffic_split
 

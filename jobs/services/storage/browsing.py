@@ -16,7 +16,7 @@ from jobs.errors import NotAllowedNow
 from jobs.models import StorageListing
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError
-from jobs.vertex.port import Listing
+from jobs.vertex.values import Listing
 
 from . import policies
 

@@ -9,7 +9,7 @@ from jobs import live
 from jobs.models import OutputListing, TuningJob
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError
-from jobs.vertex.port import StoredObject
+from jobs.vertex.values import StoredObject
 
 PATIENCE = timedelta(seconds=30)
 FRESH = timedelta(seconds=60)

@@ -7,7 +7,7 @@ from typing import Any
 from jobs.models import TuningJob, TuningMode
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound
-from jobs.vertex.port import Listing
+from jobs.vertex.values import Listing
 
 from .continuation import RESULTS
 

@@ -18,7 +18,7 @@ from jobs.states import TUNING_LIVE, TUNING_TERMINAL, TUNING_TRANSITIONS, TUNING
 from jobs.text.deferred import gettext as _, join, ngettext
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, VertexError
-from jobs.vertex.port import Checkpoint, Point, RemoteTuningJob
+from jobs.vertex.values import Checkpoint, Point, RemoteTuningJob
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from jobs.states import TUNING_TERMINAL
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError
-from jobs.vertex.port import RemoteTuningJob
+from jobs.vertex.values import RemoteTuningJob
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from jobs.states import UNSENT, UNSURE, Phase, TuningState
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotAuthorised, NotFound, Refused
-from jobs.vertex.port import RemoteTuningJob, TuningJobSpec
+from jobs.vertex.values import RemoteTuningJob, TuningJobSpec
 
 from . import observe, orphaned_jobs, queue, removal
 

@@ -7,7 +7,7 @@ from google.cloud.aiplatform_v1beta1 import types
 
 from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import Refused
-from jobs.vertex.port import CatalogueModel, MachineSpec
+from jobs.vertex.values import CatalogueModel, MachineSpec
 
 from . import clients
 from .messages import enum_name, raw

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from google.api_core.exceptions import from_http_response
 
-from jobs.vertex.port import Credentials
+from jobs.vertex.values import Credentials
 
 from . import clients
 from .translate import translate_errors

@@ -10,7 +10,7 @@ from google.cloud.aiplatform_v1beta1 import types
 
 from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import Refused
-from jobs.vertex.port import DeploySpec, DeployToExistingSpec, MachineSpec
+from jobs.vertex.values import DeploySpec, DeployToExistingSpec, MachineSpec
 
 from . import clients
 from .catalogue import SERVICE, deploy_options, long_name

@@ -9,7 +9,7 @@ from google.protobuf.json_format import MessageToDict
 
 from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import OutcomeUnknown
-from jobs.vertex.port import (
+from jobs.vertex.values import (
     DeploySpec,
     DeployToExistingSpec,
     MachineSpec,

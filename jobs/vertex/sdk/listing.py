@@ -8,7 +8,7 @@ from django.conf import settings
 
 from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import NotAuthorised, NotFound, Refused
-from jobs.vertex.port import Listing, StoredObject
+from jobs.vertex.values import Listing, StoredObject
 
 from .translate import translate_errors
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from google.rpc import code_pb2
 
-from jobs.vertex.port import RemoteError
+from jobs.vertex.values import RemoteError
 
 
 def raw(message: Any) -> Any:

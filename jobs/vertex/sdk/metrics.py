@@ -3,7 +3,7 @@ from typing import Any
 from google.cloud.aiplatform_v1beta1 import types
 
 from jobs.vertex.errors import NotFound
-from jobs.vertex.port import Point
+from jobs.vertex.values import Point
 
 from . import clients
 

@@ -12,7 +12,7 @@ from google.cloud.storage import Client
 
 from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import AlreadyExists, NotAuthorised, NotFound, Refused
-from jobs.vertex.port import Listing, StoredObject
+from jobs.vertex.values import Listing, StoredObject
 
 from . import listing
 from .clients import anonymous, harden

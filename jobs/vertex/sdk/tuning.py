@@ -9,7 +9,8 @@ from google.protobuf.json_format import MessageToDict
 
 from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import NotAuthorised, OutcomeUnknown, Refused
-from jobs.vertex.port import ADAPTER_SIZES, Checkpoint, RemoteTuningJob, TuningJobSpec
+from jobs.vertex.port import ADAPTER_SIZES
+from jobs.vertex.values import Checkpoint, RemoteTuningJob, TuningJobSpec
 
 from . import clients
 from .messages import enum_name, raw, remote_error

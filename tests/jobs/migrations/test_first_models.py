@@ -18,7 +18,7 @@ from django.db.models import BooleanField, DateTimeField, Field, JSONField
 from django.utils import timezone
 
 from jobs.models import Conversation, DeployedModel, Endpoint
-from jobs.vertex.port import (
+from jobs.vertex.values import (
     DeploySpec,
     DeployToExistingSpec,
     MachineSpec,

@@ -25,7 +25,8 @@ from jobs.text import markdown
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import Refused, Unavailable, VertexError
-from jobs.vertex.port import ChatChunk, ChatRequest, ChatStream
+from jobs.vertex.port import ChatStream
+from jobs.vertex.values import ChatChunk, ChatRequest
 
 from . import row as chat_row
 from .broadcaster import sender

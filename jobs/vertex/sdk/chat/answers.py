@@ -13,8 +13,8 @@ from django.conf import settings
 
 from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import Refused, Unavailable, VertexError
-from jobs.vertex.port import ChatChunk, ChatRequest
 from jobs.vertex.sdk.watch import Watch
+from jobs.vertex.values import ChatChunk, ChatRequest
 
 from .sse import events
 from .turns import MAX_BODY, chunks, refusal

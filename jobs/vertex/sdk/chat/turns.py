@@ -7,7 +7,7 @@ from typing import Any
 
 from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import NotAuthorised, NotFound, OverQuota, Refused, Unavailable, VertexError
-from jobs.vertex.port import ChatChunk
+from jobs.vertex.values import ChatChunk
 
 MAX_ANSWER = 4 * 1024 * 1024
 MAX_BODY = 64 * 1024

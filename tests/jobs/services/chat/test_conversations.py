@@ -12,7 +12,7 @@ from jobs.models import Conversation, Message
 from jobs.services.chat import conversation_list, conversations, policies, tree
 from jobs.services.comparisons import comparisons
 from jobs.vertex.errors import Unavailable
-from jobs.vertex.port import ChatChunk, RemoteDeployedModel, RemoteEndpoint
+from jobs.vertex.values import ChatChunk, RemoteDeployedModel, RemoteEndpoint
 from tests.fakes import Crash
 from tests.support import factories
 

@@ -8,7 +8,7 @@ from jobs import errors
 from jobs.models import Conversation, Endpoint, Message, ShareLink
 from jobs.services.chat import branches, conversations, tree
 from jobs.vertex.errors import Refused, Unavailable
-from jobs.vertex.port import ChatChunk, RemoteDeployedModel, RemoteEndpoint
+from jobs.vertex.values import ChatChunk, RemoteDeployedModel, RemoteEndpoint
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)

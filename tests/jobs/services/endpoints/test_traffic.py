@@ -11,7 +11,7 @@ from jobs.services.endpoints import deployed_models, endpoints, traffic
 from jobs.services.endpoints.deployed_models import DeployedModelSpec
 from jobs.services.endpoints.endpoints import DeploymentSpec, Machine
 from jobs.vertex.errors import Unavailable
-from jobs.vertex.port import MachineSpec, RemoteDeployedModel
+from jobs.vertex.values import MachineSpec, RemoteDeployedModel
 from tests.support import factories
 from tests.support.row_driver import Driver
 

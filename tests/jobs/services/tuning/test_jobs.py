@@ -8,7 +8,7 @@ from jobs import errors
 from jobs.models import Endpoint, TuningDraft, TuningJob
 from jobs.services.tuning import jobs, output_check
 from jobs.vertex.errors import NotAuthorised
-from jobs.vertex.port import Point
+from jobs.vertex.values import Point
 from tests.support import factories
 from tests.support.row_driver import Driver
 from tests.support.stored import path_of

@@ -1,7 +1,7 @@
 """Replies as Google gives them, where they differ from the local server's."""
 
-from jobs.vertex.port import MachineSpec
 from jobs.vertex.sdk import Gateway
+from jobs.vertex.values import MachineSpec
 from tests.support.misbehaving_server import answer, bad_server
 
 SPEC = {"machineType": "g2-standard-12", "acceleratorType": "NVIDIA_L4", "acceleratorCount": 1}

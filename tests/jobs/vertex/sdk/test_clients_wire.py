@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from jobs.vertex.errors import NotSent, OutcomeUnknown, OverQuota, Refused, Unavailable
-from jobs.vertex.port import DeploySpec, MachineSpec, TuningJobSpec
 from jobs.vertex.sdk import Gateway
+from jobs.vertex.values import DeploySpec, MachineSpec, TuningJobSpec
 from tests.support.misbehaving_server import answer, bad_server, drop, error, hang, reset, truncate
 
 TUNE = TuningJobSpec(

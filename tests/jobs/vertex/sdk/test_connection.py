@@ -2,8 +2,8 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.oauth2.credentials import Credentials as UserCredentials
 
-from jobs.vertex.port import Credentials
 from jobs.vertex.sdk.connection import _describe, _time
+from jobs.vertex.values import Credentials
 
 
 class Attached:

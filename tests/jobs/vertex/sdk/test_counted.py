@@ -7,9 +7,9 @@ import pytest
 from jobs import telemetry
 from jobs.vertex import errors
 from jobs.vertex.errors import NotFound, Unavailable, VertexError
-from jobs.vertex.port import ChatChunk, ChatRequest
 from jobs.vertex.sdk import Gateway
 from jobs.vertex.sdk.counted import OUTCOMES, Counted, outcome_of
+from jobs.vertex.values import ChatChunk, ChatRequest
 from tests.jobs.vertex.sdk.chat.test_answers import ENDPOINT, frames, stream, text
 from tests.support.misbehaving_server import answer, bad_server, error
 

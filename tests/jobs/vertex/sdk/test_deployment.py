@@ -1,7 +1,7 @@
 """Operations as Google ends them, where they differ from the local server's."""
 
-from jobs.vertex.port import RemoteError
 from jobs.vertex.sdk import Gateway
+from jobs.vertex.values import RemoteError
 from tests.support.misbehaving_server import answer, bad_server
 
 NAME = "projects/1/locations/us-central1/operations/1"

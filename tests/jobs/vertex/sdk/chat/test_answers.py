@@ -9,8 +9,8 @@ from contextlib import suppress
 import pytest
 
 from jobs.vertex.errors import NotAuthorised, NotFound, OverQuota, Refused, Unavailable, VertexError
-from jobs.vertex.port import ChatChunk, ChatRequest
 from jobs.vertex.sdk.chat.answers import Chat, _base
+from jobs.vertex.values import ChatChunk, ChatRequest
 from tests.support.misbehaving_server import answer, bad_server, drop, error, hang, reset
 
 ENDPOINT = "projects/garden-local/locations/us-central1/endpoints/endpoint-1"
