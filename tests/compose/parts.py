@@ -208,16 +208,19 @@ def recover(console: Console, *containers: str) -> float:
     before = {name: console.stack.main_process(name) for name in containers}
     console.stack.crash(*containers)
 
-    def is_back(name: str) -> bool:
+    def runs_again(name: str) -> bool:
         running = console.stack.engine("inspect", "--format", "{{.State.Running}} {{.State.Pid}}", name).split()
         if running[0] != "true" and console.stack.engine.is_podman and time.monotonic() - began > ONCE:
             print(f"   Podman did not start {name} again; started by hand", flush=True)
             console.stack.engine("start", name)
-        return running[0] == "true" and running[1] not in ("0", str(before[name])) and console.stack.is_healthy(name)
+        return running[0] == "true" and running[1] not in ("0", str(before[name]))
 
     began = time.monotonic()
+    # All first: none is healthy without the database.
     for name in containers:
-        until(f"{name} is back", lambda name=name: is_back(name))  # type: ignore[misc]
+        until(f"{name} runs again", lambda name=name: runs_again(name))  # type: ignore[misc]
+    for name in containers:
+        until(f"{name} is back", lambda name=name: runs_again(name) and console.stack.is_healthy(name))  # type: ignore[misc]
     until("pages open", lambda: is_ready(console))
     return time.monotonic() - began
 
