@@ -137,9 +137,9 @@ def test_a_receiver_that_fails_is_told_and_tried_again(visit: Visit, page: Page,
     receiver.answers[:] = [410, 204]
     visit.open("/settings/notifications/")
     page.get_by_role("button", name="Send a test to the webhook").click()
-    expect(page.locator("#sent")).to_contain_text("gone for good", timeout=20_000)
+    expect(page.locator("#sent")).to_contain_text("permanently gone", timeout=20_000)
     assert judged(visit, "settings-notifications-failed") == []
     page.locator("#sent").get_by_role("button", name="Try again").click()
-    expect(page.locator("#sent")).not_to_contain_text("gone for good", timeout=20_000)
+    expect(page.locator("#sent")).not_to_contain_text("permanently gone", timeout=20_000)
     ids = receiver.ids[-2:]
     assert ids[0] == ids[1]
