@@ -19,6 +19,7 @@ from jobs.text.deferred import gettext as _
 
 from .limits import Line, Patience
 from .names import Stored
+from .seekable import SeekableReader
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -189,25 +190,16 @@ def _forget_drafts(folder: Path) -> None:
                 path.unlink()
 
 
-class Pieces(io.RawIOBase):
+class Pieces(SeekableReader):
     """A file of the store for a BufferedReader, which holds one piece of it."""
 
     def __init__(self, files: RemoteFiles, name: str, found: Found) -> None:
         self._files, self._name, self._found = files, name, found
-        self._at, self._waited = 0, 0.0
+        self._waited = 0.0
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._found.size}[whence])
-        return self._at
+    @property
+    def size(self) -> int:
+        return self._found.size
 
     def readinto(self, buffer: Any) -> int:
         content = self._next(len(buffer))

@@ -1,10 +1,13 @@
 """What a person takes away of a job: what there is, what is ready, and the lines that run it."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from jobs.models import Takeaway, TakeawayForm
 from jobs.services.tuned_models.takeaways import Choice
+
+HUGGING_FACE_NAME = re.compile(r"[a-zA-Z0-9][\w.-]*/[a-zA-Z0-9][\w.-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -44,10 +47,16 @@ def archive_name(row: Takeaway) -> str:
 
 
 def folder_name(row: Takeaway) -> str:
-    """Plain letters only: it stands in lines that people paste into a shell."""
-    words = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in row.job.display_name)
-    name = "-".join(filter(None, words.split("-"))).lower()[:60] or "model"
-    return f"{name}-{row.folder.removesuffix('/adapter').rpartition('/')[2]}-{row.form}"
+    """Plain letters only: it stands in lines that people paste into a shell, and in a header, and neither the name of
+    the job nor that of the folder in the bucket can be trusted with that."""
+    folder = row.folder.removesuffix("/adapter").rpartition("/")[2]
+    return f"{plain(row.job.display_name) or 'model'}-{plain(folder)}-{row.form}"
+
+
+def plain(text: str) -> str:
+    """Lowercase letters and digits of ASCII, with hyphens for all else."""
+    words = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in text)
+    return "-".join(filter(None, words.split("-"))).lower()[:60]
 
 
 def run_lines(row: Takeaway) -> list[tuple[str, str]]:
@@ -88,5 +97,7 @@ def adapter_lines(row: Takeaway, folder: str, unpack: str) -> list[tuple[str, st
 
 
 def hugging_face_name(base_model: str) -> str:
+    """As it may stand in a shell and in Python; a placeholder for a name that is none."""
     publisher, _slash, rest = base_model.partition("/")
-    return f"{publisher}/{rest.partition('@')[2]}"
+    name = f"{publisher}/{rest.partition('@')[2]}"
+    return name if HUGGING_FACE_NAME.fullmatch(name) else "BASE-MODEL"

@@ -53,7 +53,7 @@ def deploy(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
         return render(request, PAGE, context, status=409 if request.method == "POST" else 200)
     context |= offer.offer_of(model, request.POST if request.method == "POST" else None, request.GET)
     form = context["form"]
-    if form.is_bound and form.is_valid() and (made := deployed(request, tuned, context)):
+    if form.is_bound and form.is_valid() and (made := deploy_base(request, tuned, context)):
         return hx_redirect(request, "compare-detail", made.pk)
     is_cost = wants_fragment(request) and not form.is_bound
     response = render(request, f"{PAGE}#cost" if is_cost else PAGE, context, status=422 if form.is_bound else 200)
@@ -61,7 +61,7 @@ def deploy(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     return response
 
 
-def deployed(request: ConsoleRequest, tuned: Endpoint, context: dict[str, Any]) -> Comparison | None:
+def deploy_base(request: ConsoleRequest, tuned: Endpoint, context: dict[str, Any]) -> Comparison | None:
     """The comparison, or None with the reason in the form."""
     form: ServeForm = context["form"]
     values = form.cleaned_data

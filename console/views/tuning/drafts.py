@@ -66,7 +66,7 @@ def request_check(draft: TuningDraft, typed: str) -> str:
 @require_POST
 def clone(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     job = own_job(request, pk)
-    wizard = filled(request, draft_values(job), {"job": str(job.pk)})
+    wizard = fill_draft(request, draft_values(job), {"job": str(job.pk)})
     return hx_redirect(request, wizard.url("name"))
 
 
@@ -77,8 +77,8 @@ def retry(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     job = own_job(request, pk)
     values = draft_values(job)
     values["name"]["display_name"] = drafts.free_name(request.user, job.display_name)
-    wizard = filled(request, values, {"job": str(job.pk), "is_retry": job.state in TUNING_UNSUCCESSFUL})
-    return opened(request, wizard, step_of(drafts.find_field(job)) or "name")
+    wizard = fill_draft(request, values, {"job": str(job.pk), "is_retry": job.state in TUNING_UNSUCCESSFUL})
+    return open_step(request, wizard, step_of(drafts.find_field(job)) or "name")
 
 
 @require_POST
@@ -90,8 +90,8 @@ def continue_job(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     values = continued_values(start)
     if not job.is_tuned:
         values["name"]["display_name"] = drafts.free_name(request.user, job.display_name)
-    wizard = filled(request, values, {"job": str(job.pk), "start": start.uri})
-    return opened(request, wizard, "name" if job.is_tuned else "deployment")
+    wizard = fill_draft(request, values, {"job": str(job.pk), "start": start.uri})
+    return open_step(request, wizard, "name" if job.is_tuned else "deployment")
 
 
 def own_job(request: ConsoleRequest, pk: UUID) -> TuningJob:
@@ -100,7 +100,7 @@ def own_job(request: ConsoleRequest, pk: UUID) -> TuningJob:
     return job
 
 
-def filled(request: ConsoleRequest, values: dict[str, dict[str, Any]], origin: dict[str, Any]) -> Wizard:
+def fill_draft(request: ConsoleRequest, values: dict[str, dict[str, Any]], origin: dict[str, Any]) -> Wizard:
     """Every step but the last counts as sent, so that each shows what is wrong with its values, and the summary what
     they amount to. The folder is a free one, and it is asked about."""
     sent = {step: found if step == "deployment" else found | {SENT: True} for step, found in values.items()}
@@ -112,5 +112,5 @@ def filled(request: ConsoleRequest, values: dict[str, dict[str, Any]], origin: d
     return Wizard(draft, request.user)
 
 
-def opened(request: ConsoleRequest, wizard: Wizard, step: str) -> HttpResponse:
+def open_step(request: ConsoleRequest, wizard: Wizard, step: str) -> HttpResponse:
     return hx_redirect(request, wizard.url(step if wizard.may_open(step) else wizard.next_open))

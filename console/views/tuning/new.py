@@ -126,7 +126,7 @@ def submit_step(request: ConsoleRequest, wizard: Wizard, step: str) -> HttpRespo
     if step == "output" and request.POST.get("action") == "check":
         return save_and_check_output(request, wizard, form)
     if step == "output" and request.POST.get("action") == "free":
-        return freed(request, wizard)
+        return use_free_folder(request, wizard)
     before, folder = wizard.default_values, wizard.free_folder if step == "name" else ""
     drafts.save_step(wizard.draft, step, form.raw_data() | {SENT: True})
     again = Wizard(wizard.draft, request.user)
@@ -148,7 +148,7 @@ def follow_name(wizard: Wizard) -> None:
     request_check(wizard.draft, wizard.free_folder)
 
 
-def freed(request: ConsoleRequest, wizard: Wizard) -> HttpResponse:
+def use_free_folder(request: ConsoleRequest, wizard: Wizard) -> HttpResponse:
     """The folder that is proposed takes the place of the one that was typed."""
     drafts.save_step(wizard.draft, "output", {"output_uri": wizard.free_folder, SENT: True})
     request_check(wizard.draft, wizard.free_folder)

@@ -36,10 +36,10 @@ def remove(request: ConsoleRequest) -> HttpResponse:
         return page_or_fragment(request, PAGE, "freed", context(found, form_of(request, found)))
     do = request.POST.get("do")
     if do == DELETE:
-        return deleted(request, found)
+        return delete_jobs(request, found)
     if do not in (ARCHIVE, RESTORE):
         return HttpResponseBadRequest(_("Choose to archive, to bring back or to delete."))
-    return archived(request, found) if do == ARCHIVE else restored(request, found)
+    return archive_jobs(request, found) if do == ARCHIVE else restore_jobs(request, found)
 
 
 def context(found: Removals, form: DeleteJobsForm) -> dict[str, object]:
@@ -53,19 +53,19 @@ def form_of(request: ConsoleRequest, found: Removals) -> DeleteJobsForm:
     return DeleteJobsForm(data, to_type=found.to_type, is_one=len(found.to_delete) == 1, may=may)
 
 
-def archived(request: ConsoleRequest, found: Removals) -> HttpResponse:
+def archive_jobs(request: ConsoleRequest, found: Removals) -> HttpResponse:
     done = count_done(found.to_archive, lambda row: removal.archive(row.job))
     words = ngettext("%(count)d job was archived", "%(count)d jobs were archived", done) % {"count": done}
     return back(request, words if done else _("None of these jobs can be archived now."))
 
 
-def restored(request: ConsoleRequest, found: Removals) -> HttpResponse:
+def restore_jobs(request: ConsoleRequest, found: Removals) -> HttpResponse:
     done = count_done(found.to_restore, lambda row: removal.restore(row.job))
     words = ngettext("%(count)d job is in the list again", "%(count)d jobs are in the list again", done)
     return back(request, words % {"count": done} if done else _("None of these jobs is archived."))
 
 
-def deleted(request: ConsoleRequest, found: Removals) -> HttpResponse:
+def delete_jobs(request: ConsoleRequest, found: Removals) -> HttpResponse:
     if not found.to_delete:
         return back(request, _("None of these jobs can be deleted now."))
     form = form_of(request, found)

@@ -29,11 +29,11 @@ class Price:
 def price(machine_type: str) -> Price | None:
     """None: no price is known, which is not the same as free. The local Vertex AI's machine costs 0, and it is the one
     that serves where no machine was chosen; of the ones that Google's Vertex AI chooses no price is known."""
-    return _listed(machine_type or (LOCAL if settings.VERTEX_API_ENDPOINT else ""))
+    return _find(machine_type or (LOCAL if settings.VERTEX_API_ENDPOINT else ""))
 
 
 @cache
-def _listed(machine_type: str) -> Price | None:
+def _find(machine_type: str) -> Price | None:
     table = tomllib.loads(PRICES.read_text(encoding="utf-8"))[REGION]
     found = table["usd_per_hour"].get(machine_type)
     return None if found is None else Price(Decimal(found), REGION, table["source"], str(table["as_of"]))

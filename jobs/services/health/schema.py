@@ -19,18 +19,20 @@ WAY_ALONG = "docs/operations.md says under “Upgrade” how to bring it along."
 def unknown_among(applied: Iterable[tuple[str, str]]) -> list[str]:
     """The names of those of this program that it has neither as a file nor in a squash."""
     migrations = MigrationLoader(None).disk_migrations
-    known = set(migrations).union(*(_replaced(migration) for migration in migrations.values()))
+    known = set(migrations).union(*(_names_replaced_by(migration) for migration in migrations.values()))
     return sorted(name for app, name in applied if app == APP and (app, name) not in known)
 
 
 def is_too_old(applied: Iterable[tuple[str, str]]) -> bool:
     """True when the files of the migrations that it lacks are gone: a squash has replaced them."""
     done = set(applied)
-    squashes = ((key, _replaced(migration)) for key, migration in MigrationLoader(None).disk_migrations.items())
+    squashes = (
+        (key, _names_replaced_by(migration)) for key, migration in MigrationLoader(None).disk_migrations.items()
+    )
     return any(key not in done and replaced & done and replaced - done for key, replaced in squashes)
 
 
-def _replaced(migration: Migration) -> set[tuple[str, str]]:
+def _names_replaced_by(migration: Migration) -> set[tuple[str, str]]:
     return {(app, name) for app, name in migration.replaces}
 
 

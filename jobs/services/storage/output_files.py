@@ -7,6 +7,7 @@ from uuid import UUID
 
 from jobs import live
 from jobs.models import OutputListing, TuningJob
+from jobs.models.fields.uris import parse_gs_uri
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError
 from jobs.vertex.values import StoredObject
@@ -47,6 +48,16 @@ def run(job_id: UUID, now: datetime) -> None:
     live.notify(listing.job.owner_id, f"files-{job_id}")
 
 
+def has_address(uri: str) -> bool:
+    """Whoever may write to the bucket may choose names to which no address of the console leads, such as one with a
+    line break; what has one is neither shown nor deleted."""
+    try:
+        parse_gs_uri(uri)
+    except ValueError:
+        return False
+    return True
+
+
 def walk(folder: str, most: int = MOST) -> Iterator[StoredObject]:
     """Everything in it and below, by its path from there; so many at most. Nothing where there is no such folder."""
     storage, waiting, seen = get_gateway().storage, [""], 0
@@ -55,9 +66,10 @@ def walk(folder: str, most: int = MOST) -> Iterator[StoredObject]:
         place = f"{folder.rstrip('/')}/{below}".rstrip("/")
         while True:
             page = storage.list_folder(place, token, PAGE)
-            # A name with two slashes has a part that is empty: no address here leads to it.
-            waiting += [f"{below}{name}/" for name in page.folders if name]
+            waiting += [f"{below}{name}/" for name in page.folders if name and has_address(f"{place}/{name}")]
             for one in page.objects:
+                if not has_address(f"{place}/{one.name}"):
+                    continue
                 yield StoredObject(f"{below}{one.name}", one.size, one.updated)
                 seen += 1
                 if seen >= most:

@@ -1,6 +1,5 @@
 """Bytes that lie elsewhere, as one file: read piece by piece, from any place on, at the pace of who takes them."""
 
-import io
 import tarfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any
 
 from jobs.errors import StoreUnavailable
 from jobs.files import store
+from jobs.files.seekable import SeekableReader
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError
@@ -66,30 +66,17 @@ def of_archive(files: Iterable[Mapping[str, Any]], folder: str) -> list[Segment]
     return [*segments, of_bytes(bytes(2 * BLOCK))]
 
 
-class Content(io.RawIOBase):
+class Content(SeekableReader):
     """`on_close` is called once."""
 
     def __init__(self, segments: Iterable[Segment], on_close: Callable[[], object] = int) -> None:
         self._segments = [segment for segment in segments if segment.size]
         self._ends = list(accumulate(segment.size for segment in self._segments))
-        self._at, self._on_close = 0, on_close
+        self._on_close = on_close
 
     @property
     def size(self) -> int:
         return self._ends[-1] if self._ends else 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence])
-        return self._at
 
     def readinto(self, buffer: Any) -> int:
         """From one segment at a time."""

@@ -1,5 +1,6 @@
 """A whole model as one GGUF file, by the engine that comes with the local server, where it is installed."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,7 @@ SHARES = {TakeawayForm.GGUF_F16: 1.0, TakeawayForm.GGUF_Q8_0: 0.54}
 PROJECT = Path(__file__).parents[3]
 SCRATCH, STORED = "cache/takeaways", "takeaways"
 LONGEST_SECONDS = 3600.0
+PASSED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "PATH", "PYTHONPATH", "TMPDIR", "VIRTUAL_ENV")
 POLL_SECONDS, TOLD_EVERY = 2.0, 64 * 2**20
 _one_at_a_time = threading.Lock()
 
@@ -86,7 +88,7 @@ def _make(row: Takeaway, tell: Callable[[int], None]) -> list[dict[str, Any]]:
         source.mkdir()
         _fetch(row, source, tell)
         made = Path(place) / "model.gguf"
-        _convert(source, made, row, lambda: tell(whole + _written(made)))
+        _convert(source, made, row, lambda: tell(whole + _bytes_of(made)))
         return [_keep(row, path) for path in sorted(Path(place).glob("*.gguf"))]
 
 
@@ -103,7 +105,7 @@ def _fetch(row: Takeaway, folder: Path, tell: Callable[[int], None]) -> None:
                     tell(done)
 
 
-def _written(target: Path) -> int:
+def _bytes_of(target: Path) -> int:
     """Of what is being made beside its later name."""
     return sum(path.stat().st_size for path in target.parent.glob(f".{target.name}-*"))
 
@@ -114,7 +116,7 @@ def _convert(source: Path, target: Path, row: Takeaway, tell: Callable[[], None]
     log, until = target.with_suffix(".log"), time.monotonic() + LONGEST_SECONDS
     with log.open("wb") as output:
         command.append(f"--name={row.job.display_name}")
-        child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=PROJECT)
+        child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=PROJECT, env=child_environment())
     try:
         while child.poll() is None:
             if time.monotonic() > until:
@@ -129,6 +131,12 @@ def _convert(source: Path, target: Path, row: Takeaway, tell: Callable[[], None]
         raise NotAllowedNow(
             _("The model could not be converted: %s") % (lines[-1][:300] if lines else child.returncode)
         )
+
+
+def child_environment() -> dict[str, str]:
+    """The child reads files that anybody may have written, so it gets none of the worker's passwords, keys and tokens,
+    and asks no hub."""
+    return {name: os.environ[name] for name in PASSED if name in os.environ} | {"HF_HUB_OFFLINE": "1"}
 
 
 def _keep(row: Takeaway, path: Path) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def _move(job: TuningJob, to: Visibility, action: str) -> None:
         row = TuningJob.objects.select_for_update().get(pk=job.pk)
         check(row)
         TuningJob.objects.filter(pk=row.pk).update(visibility=to)
-        _ring(row)
+        _notify(row)
         audit.record(action, row)
     job.refresh_from_db(fields=["visibility"])
 
@@ -113,7 +113,7 @@ def delete(job: TuningJob, *, files: bool = False, model: bool = False) -> None:
         row.metrics.all().delete()
         OutputListing.objects.filter(job=row).delete()
         Notification.objects.filter(subject=NotificationSubject.TUNING_JOB, subject_id=row.pk).delete()
-        _ring(row)
+        _notify(row)
         audit.record("tuning_job.delete", row, facts={"files": row.removes_files, "model": row.removes_model})
     for takeaway in job.takeaways.all():
         takeaways.remove(takeaway)
@@ -150,5 +150,5 @@ def _delete_some(folder: str, claimed: Claim[TuningJob]) -> bool:
     return len(found) < AT_ONCE
 
 
-def _ring(job: TuningJob) -> None:
+def _notify(job: TuningJob) -> None:
     live.notify(job.owner_id, f"job-{job.pk}", "jobs")

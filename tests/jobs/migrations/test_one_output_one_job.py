@@ -8,26 +8,16 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import IntegrityError, connection, transaction
-from django.db.migrations.executor import MigrationExecutor
+from django.db import IntegrityError, transaction
 
 from jobs.models import Dataset, TuningJob
 from tests.support import factories
+from tests.support.migrations import migrate, newest
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NAME = "0033_one_output_one_job"
 BEFORE = import_module(f"jobs.migrations.{NAME}").Migration.dependencies[0]
 FOLDER = "gs://garden-local/shared"
-
-
-def migrate(*targets: tuple[str, str]) -> Any:
-    executor = MigrationExecutor(connection)
-    executor.migrate(list(targets))
-    return executor.loader.project_state(list(targets)).apps
-
-
-def newest() -> list[tuple[str, str]]:
-    return list(MigrationExecutor(connection).loader.graph.leaf_nodes("jobs"))
 
 
 @pytest.fixture

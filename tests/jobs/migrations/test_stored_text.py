@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
-from django.db import connection, models
-from django.db.migrations.executor import MigrationExecutor
+from django.db import models
 from django.utils import translation
 
 from jobs.models import Dataset, EventLevel, JobEvent, Notification, TuningJob
 from jobs.models.fields.deferred_text import DeferredJSONField, DeferredTextField
 from jobs.text.deferred import gettext, serialize
 from tests.support import factories
+from tests.support.migrations import migrate, newest
 
 NAME = "0037_stored_text"
 MIGRATION = import_module(f"jobs.migrations.{NAME}")
@@ -30,16 +30,6 @@ FOREIGN = '{"sentence": "", "as_it_is": "{\\"sentence\\": \\"The job was created
 PLAIN = 'No quota: this sentence has {"kind": "no form"}'
 WAITS = gettext("Waiting for quota. %s") % gettext("The job was created.")
 KIND = serialize(gettext("The job was created."))
-
-
-def migrate(*targets: tuple[str, str]) -> Any:
-    executor = MigrationExecutor(connection)
-    executor.migrate(list(targets))
-    return executor.loader.project_state(list(targets)).apps
-
-
-def newest() -> list[tuple[str, str]]:
-    return list(MigrationExecutor(connection).loader.graph.leaf_nodes("jobs"))
 
 
 @pytest.fixture

