@@ -1,6 +1,6 @@
 """Texts in rows had the English of their sentence as a key; they get its kind. What is not known stays, and can be read."""
 
-from django.db import migrations, models, transaction
+from django.db import migrations, models
 from django.db.models.functions import Cast
 
 from jobs.text import kinds, old_form
@@ -29,15 +29,14 @@ def rewrite_texts(apps, schema_editor):
 
 
 def rewrite(rows, column):
-    """Batch by batch, each in a transaction of its own: begun again, it goes on with what is left."""
+    """Batch by batch, so that a long table does not have to be held in memory."""
     found = rows.annotate(text=Cast(column, models.TextField())).filter(text__contains=old_form.KEY).order_by("pk")
     batch = list(found.values_list("pk", column)[:BATCH])
     while batch:
-        with transaction.atomic(using=rows.db):
-            for pk, old in batch:
-                if (new := old_form.upgrade(old, kinds.load_registry())) != old:
-                    # Somebody may have written something else meanwhile.
-                    rows.filter(pk=pk, **{column: old}).update(**{column: new})
+        for pk, old in batch:
+            if (new := old_form.upgrade(old, kinds.load_registry())) != old:
+                # Somebody may have written something else meanwhile.
+                rows.filter(pk=pk, **{column: old}).update(**{column: new})
         batch = list(found.filter(pk__gt=batch[-1][0]).values_list("pk", column)[:BATCH])
 
 
