@@ -1,3 +1,4 @@
+import gc
 import os
 import re
 import socket
@@ -56,6 +57,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Func
         items[:] = [item for item in items if item not in without]
     long = {item.path for item in items if item.get_closest_marker("timeout")}
     items.sort(key=lambda item: item.path not in long and "contract" not in item.path.parts)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Eleven thousand tests and what they import stay until the end: a look through all of them for garbage finds none,
+    and takes a tenth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 class NetworkUsed(RuntimeError):
