@@ -22,7 +22,7 @@ import pytest
 from django.utils import timezone
 
 from jobs.models import ProbeResult
-from jobs.services.health import probes
+from jobs.services.health import checks, probes
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotAuthorised, NotSent, OutcomeUnknown, Unavailable, VertexError
 from jobs.vertex.sdk import Gateway, clients, credentials
@@ -490,11 +490,11 @@ def test_the_checks_name_the_file_and_the_log_has_it_once(google, folder, monkey
     settings.VERTEX_BUCKET = "gs://a-bucket"
     path, begin = the_file(folder)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
-    found = [probes.Found(), probes.Found()]
+    found = [checks.Found(), checks.Found()]
     with caplog.at_level(logging.WARNING, "jobs.services"):
         for _ in range(2):
             with as_nobody():
-                found = [probes._run(probes.storage), probes._run(probes.vertex)]
+                found = [probes._run(checks.storage), probes._run(checks.vertex)]
             probes._keep("storage", found[0])
             probes._keep("vertex", found[1])
     storage, vertex = ProbeResult.objects.get(name="storage"), ProbeResult.objects.get(name="vertex")

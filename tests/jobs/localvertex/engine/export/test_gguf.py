@@ -12,15 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from jobs.localvertex.engine.export.gguf import (
-    check_servable,
-    convert,
-    pool_side,
-    read_config,
-    text_name,
-    tower_name,
-    write_text_settings,
-)
+from jobs.localvertex.engine.export.gguf import check_servable, convert, read_config, write_text_settings
+from jobs.localvertex.engine.export.projector import pool_side, tower_name
+from jobs.localvertex.engine.export.tensor_file import text_name
 from jobs.localvertex.engine.job import JobError
 from jobs.localvertex.engine.vision import Vision
 from tests.jobs.localvertex.engine.conftest import ROOT, TINY, TINY_VISION, TUNE, Workdir

@@ -1,0 +1,87 @@
+"""A GGUF file, written from safetensors without holding a model in memory."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from gguf import (
+    GGMLQuantizationType,
+    GGUFWriter,
+    LlamaFileType,
+    quantize,
+)
+from safetensors import safe_open
+
+from jobs.localvertex.engine.job import JobError
+
+Quantization = GGMLQuantizationType
+TYPES = {"f32": Quantization.F32, "f16": Quantization.F16, "q8_0": Quantization.Q8_0}
+FILE_TYPES = {"f32": LlamaFileType.ALL_F32, "f16": LlamaFileType.MOSTLY_F16, "q8_0": LlamaFileType.MOSTLY_Q8_0}
+ROWS_AT_ONCE = 8192
+VISION_PARTS = ("vision_tower.", "multi_modal_projector.")
+
+
+class Weights:
+    """All tensors of a folder, in one file or in several."""
+
+    def __init__(self, folder: Path) -> None:
+        self.files = sorted(folder.glob("*.safetensors"))
+        if not self.files:
+            raise JobError(f"{folder.name} has no *.safetensors files, so it cannot be converted.")
+        self.place: dict[str, Path] = {}
+        for path in self.files:
+            with safe_open(path, "pt") as tensors:
+                self.place |= dict.fromkeys(tensors.keys(), path)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        with safe_open(self.place[name], "pt") as tensors:
+            return tuple(tensors.get_slice(name).get_shape())
+
+    def read(self, name: str, rows: int) -> Iterator[np.ndarray]:
+        """The first `rows`, some at a time: the vocabulary of a 4B model is 2.7 GB of 32-bit numbers."""
+        with safe_open(self.place[name], "pt") as tensors:
+            part = tensors.get_slice(name)
+            for first in range(0, rows, ROWS_AT_ONCE):
+                yield part[first : min(rows, first + ROWS_AT_ONCE)].to(torch.float32).contiguous().numpy()
+
+
+class TensorFile:
+    """Names and shapes first, then the values, as GGUF wants them."""
+
+    def __init__(self, weights: Weights, path: Path, architecture: str, kind: Quantization) -> None:
+        self.weights, self.kind, self.path = weights, kind, path
+        self.writer = GGUFWriter(str(path), architecture)
+        self.planned: list[tuple[str, int, Quantization, float]] = []
+
+    def kind_of(self, shape: tuple[int, ...], exact: bool) -> Quantization:
+        if exact or len(shape) < 2 or self.kind == Quantization.F32:
+            return Quantization.F32
+        return Quantization.F16 if shape[-1] % 32 else self.kind
+
+    def add(self, source: str, target: str, *, exact: bool = False, plus: float = 0.0, rows: int | None = None) -> None:
+        stored = self.weights.shape(source)
+        shape = (min(rows, stored[0]), *stored[1:]) if rows else stored
+        kind = self.kind_of(shape, exact)
+        size = quantize(np.zeros((1, shape[-1]), np.float32), kind).nbytes * int(np.prod(shape[:-1]))
+        self.writer.add_tensor_info(target, shape, np.dtype(np.float32), size, raw_dtype=kind)
+        self.planned.append((source, shape[0], kind, plus))
+
+    def write(self) -> None:
+        self.writer.write_header_to_file()
+        self.writer.write_kv_data_to_file()
+        self.writer.write_ti_data_to_file()
+        for source, rows, kind, plus in self.planned:
+            parts = [quantize(part + np.float32(plus), kind) for part in self.weights.read(source, rows)]
+            self.writer.write_tensor_data(np.concatenate(parts))
+        self.writer.close()
+
+
+def text_name(name: str) -> str | None:
+    """The multimodal class nests the language model, one way in its files of 2025 and another in those of today."""
+    if any(part in name for part in VISION_PARTS):
+        return None
+    return re.sub(r"^(model\.language_model\.|language_model\.model\.)", "model.", name).replace(
+        "language_model.lm_head", "lm_head"
+    )
