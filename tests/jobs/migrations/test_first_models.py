@@ -7,11 +7,15 @@ what that code made of each endpoint afterwards.
 
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django.contrib.auth.models import User
+from django.core import serializers
 from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import BooleanField, DateTimeField, Field, JSONField
@@ -37,6 +41,7 @@ TABLES = (
     "auth_user", "jobs_publishermodel", "jobs_dataset", "jobs_tuningjob", "jobs_jobevent", "jobs_endpoint",
     "jobs_furthermodel", "jobs_endpointevent", "jobs_conversation", "jobs_message", "jobs_notification",
 )  # fmt: skip
+OURS = [User, *apps.get_app_config("jobs").get_models()]
 STORED = json.loads(Path("tests/fixtures/endpoints_before_deployed_models.json").read_text())
 
 
@@ -79,9 +84,25 @@ def then(monkeypatch: pytest.MonkeyPatch) -> datetime:
     return moment
 
 
+@pytest.fixture(scope="module")
+def made() -> list[Any]:
+    """What the old rows have become, once a test has migrated them."""
+    return []
+
+
 @pytest.fixture
-def migrated(transactional_db: None, then: datetime) -> None:
+def migrated(transactional_db: None, then: datetime, made: list[Any]) -> None:
     """The newest tables, with what the old rows have become."""
+    if not made:
+        migrate_old_rows()
+        made += [row for model in OURS for row in serializers.serialize("python", model._base_manager.all())]
+        return
+    with transaction.atomic():
+        for row in serializers.deserialize("python", deepcopy(made)):
+            row.save()
+
+
+def migrate_old_rows() -> None:
     old = migrate([BEFORE])
     try:
         with transaction.atomic():
