@@ -41,7 +41,7 @@ TABLES = (
     "auth_user", "jobs_publishermodel", "jobs_dataset", "jobs_tuningjob", "jobs_jobevent", "jobs_endpoint",
     "jobs_furthermodel", "jobs_endpointevent", "jobs_conversation", "jobs_message", "jobs_notification",
 )  # fmt: skip
-OURS = [User, *apps.get_app_config("jobs").get_models()]
+OURS: list[Any] = [User, *apps.get_app_config("jobs").get_models()]
 STORED = json.loads(Path("tests/fixtures/endpoints_before_deployed_models.json").read_text())
 
 
