@@ -64,7 +64,7 @@ def test_the_log_is_searched(visitor, query, expected):
 
 
 @pytest.mark.parametrize(
-    "kept, query, expected",
+    ("kept", "query", "expected"),
     [
         (LOG, "?find=amp", "2 matches for “amp”. Found on 1 of 3 lines."),
         (LOG, "?find=slow", "1 match for “slow”. Found on 1 of 3 lines."),
