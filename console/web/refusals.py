@@ -54,8 +54,8 @@ def dress(request: HtmxRequest, response: HttpResponse) -> None:
 def sentence(request: HttpRequest, status: int) -> str:
     if status == 405 and request.method == "GET":
         return _(
-            "Nothing was changed. This address does what a button or a form asks for; a reload, a bookmark, or signing in "
-            "on the way does not. Go to the page and use the button again."
+            "Nothing was changed. This address does what a button or a form asks for, and was opened on its own, as by "
+            "a reload, a bookmark, or after signing in. Go to the page and use the button again."
         )
     return _("The console could not understand the request. Nothing was changed. Go back and try again.")
 
