@@ -108,6 +108,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "console.web.middleware.PreferenceMiddleware",
     "console.web.middleware.DomainErrorMiddleware",
+    "console.web.refusals.PlainRefusalMiddleware",
 ]
 
 ROOT_URLCONF = "console.urls"

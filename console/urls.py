@@ -31,6 +31,7 @@ from console.views.settings import (
 )
 from console.views.tuning import (
     actions as tuning_actions,
+    autosave,
     bulk as tuning_many,
     compare,
     drafts,
@@ -70,6 +71,7 @@ tuning_urls = [
     path("tuning/drafts/<uuid:pk>/start/", new.start, name="tuning-start"),
     path("tuning/drafts/<uuid:pk>/discard/", new.discard, name="tuning-discard"),
     path("tuning/drafts/<uuid:pk>/<slug:step>/", new.step, name="tuning-draft"),
+    path("tuning/drafts/<uuid:pk>/<slug:step>/keep/", autosave.keep, name="tuning-draft-keep"),
     path("tuning/jobs/<uuid:pk>/", jobs.detail, name="tuning-job"),
     path("tuning/jobs/<uuid:pk>/dataset/", jobs.dataset, name="tuning-job-dataset"),
     path("tuning/jobs/<uuid:pk>/logs/", logs.logs, name="tuning-job-logs"),

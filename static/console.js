@@ -18,6 +18,7 @@ for (const [name, controller] of Object.entries({
 // Their files are written out, so that files named by their content can be found.
 const later = {
   autoscroll: () => import("./controllers/autoscroll.js"),
+  autosave: () => import("./controllers/autosave.js"),
   autosize: () => import("./controllers/autosize.js"),
   chart: () => import("./controllers/chart.js"),
   charts: () => import("./controllers/charts.js"),

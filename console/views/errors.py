@@ -39,7 +39,11 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
         most = filesizeformat(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         text = _("A form can have at most %s of text. Shorten the text and send it again.") % most
         return refusal(cast(HtmxRequest, request), text, 413)
-    return HttpResponse(_("The console could not understand the request. Go back and try again."), status=400)
+    text = _("The console could not understand the request. Go back and try again.")
+    try:
+        return refusal(cast(HtmxRequest, request), text, 400)
+    except Exception:  # such as one in whose name of the host there is no sense
+        return HttpResponse(text, status=400)
 
 
 @requires_csrf_token

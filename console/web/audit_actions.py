@@ -129,6 +129,7 @@ PRIVATE: Mapping[str, str] = {
     "chat-show": "Which version of an answer this person looks at.",
     "compare-answer-show": "Which version of an answer this person looks at.",
     "tuning-draft": "A step that is being filled in; starting the job, and a dataset added on the way, are recorded.",
+    "tuning-draft-keep": "Text that is being typed; starting the job is recorded.",
     "tuning-output-check": "Asks whether a folder is free; changes nothing.",
     "settings-check": "Asks the worker to look; changes nothing.",
     "model-garden-refresh": "Reads the catalogue again; changes nothing that a person made.",

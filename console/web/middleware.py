@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase, HttpResponseRedirectBase
 from django.middleware.csrf import get_token
 from django.shortcuts import render, resolve_url
@@ -150,9 +150,10 @@ class ForgedRequestMiddleware:
         if request.method in SAFE_METHODS or not is_from_elsewhere(request):
             return self.get_response(request)
         origin.refuse(origin.CROSS_SITE)
-        return HttpResponseForbidden(
-            gettext("This request came from another site and was refused."), content_type="text/plain; charset=utf-8"
-        )
+        asked = cast(HtmxRequest, request)
+        asked.htmx = HtmxDetails(request)
+        with translation.override(translation.get_language_from_request(request)):
+            return refusal(asked, gettext("This request came from another site and was refused."), 403)
 
 
 class SessionUseMiddleware:

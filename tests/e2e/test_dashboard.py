@@ -104,7 +104,7 @@ def test_a_log_stays_where_it_was_scrolled_to(visit: Visit, page: Page, jobs: di
     expect(page.get_by_label("Follow")).to_be_checked()
     page.get_by_role("searchbox", name="Search the log").fill("step 29")
     page.keyboard.press("Enter")
-    expect(page.locator("#log-found")).to_contain_text("“step 29” was found 11 times.")
+    expect(page.locator("#log-found")).to_contain_text("11 matches for “step 29”.")
 
 
 def test_two_jobs_are_compared_from_the_list(visit: Visit, page: Page, jobs: dict[str, str]) -> None:

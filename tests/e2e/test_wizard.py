@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Visit, remarks
+from tests.e2e.conftest import SCREENSHOTS, Visit, new_page, remarks
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 SOON, LATER = 60_000, 120_000
@@ -267,18 +267,58 @@ def test_a_folder_is_chosen_without_scripts(person: Visit, session: list[Any]) -
     plain.close()
 
 
-def test_unsent_input_is_asked_about_and_a_saved_draft_is_not(person: Visit) -> None:
+def saved(page: Page) -> None:
+    """Once what was typed has been sent and answered for."""
+    expect(page.locator("#kept [role=status]")).to_have_text("Saved")
+
+
+def test_what_is_typed_survives_a_lost_page_two_devices_and_a_lost_line(person: Visit) -> None:
     page, asked = person.page, list[str]()
-    page.on("dialog", lambda dialog: asked.append(dialog.type))
-    page.on("dialog", lambda dialog: dialog.dismiss())
     person.open("/tuning/new/")
-    page.locator("#id_display_name").fill("Not sent")
-    expect(page.locator("#name-preview")).to_contain_text("not-sent")
-    page.get_by_role("link", name="Close").click()
-    expect(page.locator("#id_display_name")).to_have_value("Not sent")
-    assert asked == ["beforeunload"]
-    page.get_by_role("button", name="Save draft").click()
-    expect(page.get_by_role("heading", name="Drafts")).to_be_visible()
-    page.get_by_role("link", name="Not sent").click()
-    expect(page.locator("#id_display_name")).to_have_value("Not sent")
-    assert (asked, person.problems) == (["beforeunload"], [])
+    page.locator("#id_display_name").fill("")
+    page.locator("#id_display_name").press_sequentially("Not sent")
+    saved(page)
+    person.picture("wizard-saved")
+    found, address = remarks(person), page.url
+    page.locator("#id_description").fill("Gone in a moment")
+    page.goto("about:blank")
+    phone, laptop = new_page(person.context), new_page(person.context)
+    phone.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    phone.goto(address)
+    laptop.goto(address)
+    expect(phone.locator("#id_display_name")).to_have_value("Not sent")
+    expect(phone.locator("#id_description")).to_have_value("Gone in a moment")
+    choose_between(phone, laptop, found)
+    lose_the_line(phone)
+    phone.locator("#id_labels").press_sequentially("er")
+    phone.get_by_role("link", name="Drafts").click()
+    phone.get_by_role("link", name="From the phone").click()
+    expect(phone.locator("#id_labels")).to_have_value("team=lineer")
+    expect(phone.locator("#id_description")).to_have_value("Only here")
+    assert (found, asked, person.problems) == ([], ["beforeunload"], [])
+
+
+def choose_between(phone: Page, laptop: Page, found: list[str]) -> None:
+    phone.locator("#id_display_name").fill("From the phone")
+    saved(phone)
+    laptop.locator("#id_description").fill("Only here")
+    saved(laptop)
+    laptop.locator("#id_display_name").fill("From the laptop")
+    conflict = laptop.get_by_role("group", name="Tuned model name")
+    expect(conflict).to_contain_text("There: From the phone. Here: From the laptop.")
+    found += remarks(laptop)
+    laptop.screenshot(path=SCREENSHOTS / "wizard-conflict.png")
+    conflict.get_by_role("button", name="Use the value there").click()
+    expect(conflict).to_have_count(0)
+    expect(laptop.locator("#id_display_name")).to_have_value("From the phone")
+    saved(laptop)
+
+
+def lose_the_line(page: Page) -> None:
+    page.context.set_offline(True)
+    page.locator("#id_labels").fill("team=line")
+    expect(page.locator("#kept [role=status]")).to_have_text("Not saved: the console does not answer. Trying again.")
+    page.get_by_role("link", name="Drafts").click()
+    expect(page.locator("#id_labels")).to_have_value("team=line")
+    page.context.set_offline(False)
+    saved(page)

@@ -151,6 +151,7 @@ ROUTES = {
     "tuning-start": Route("draft", ALL),
     "tuning-discard": Route("draft", POST),
     "tuning-draft": Route("draft", ALL, {"step": "name"}),
+    "tuning-draft-keep": Route("draft", POST, {"step": "name"}),
     "endpoint-detail": Route("endpoint"),
     "endpoint-row": Route("endpoint"),
     "endpoint-status": Route("endpoint"),

@@ -340,6 +340,7 @@ PRIVATE_WALKS: dict[str, Callable[[], Walk]] = {
     "chat-show": lambda: on(said()),
     "compare-answer-show": lambda: on(compared()),
     "tuning-draft": lambda: on(factories.draft(), "name", display_name="Ahoy"),
+    "tuning-draft-keep": lambda: on(factories.draft(), "name", display_name="Ahoy"),
     "tuning-output-check": lambda: on(factories.draft(), output_uri="gs://garden-local/ahoy"),
     "settings-check": Walk,
     "model-garden-refresh": Walk,

@@ -116,6 +116,11 @@ class NewChatForm(MessageForm):
         """Whatever the message is."""
         return self.ready.get(str(self["endpoint"].value()))
 
+    @property
+    def endpoint_shown(self) -> Endpoint | None:
+        """Where none is chosen, a browser shows the first."""
+        return self.endpoint_in_form or next(iter(self.ready.values()), None)
+
     def clean_endpoint(self) -> Endpoint:
         return self.ready[self.cleaned_data["endpoint"]]
 

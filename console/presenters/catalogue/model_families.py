@@ -32,6 +32,13 @@ NEW_FOR = timedelta(days=30)
 COLOURS = 6
 
 
+def is_pretrained(family: str, version: str) -> bool:
+    """It goes on writing where the text stops; it was not taught to answer."""
+    if family.startswith("llama"):
+        return "instruct" not in version
+    return version.endswith(("-pt", "-base")) or (family.startswith("gemma") and "-it" not in version)
+
+
 @dataclass(frozen=True)
 class Variant:
     """One model of the catalogue. A reason is empty when the thing is offered."""
@@ -102,11 +109,7 @@ class Variant:
 
     @property
     def is_pretrained(self) -> bool:
-        """It goes on writing where the text stops; it was not taught to answer."""
-        version = self.model.version
-        if self.model.family.startswith("llama"):
-            return "instruct" not in version
-        return version.endswith(("-pt", "-base")) or (self.model.family.startswith("gemma") and "-it" not in version)
+        return is_pretrained(self.model.family, self.model.version)
 
     @property
     def machine_specs(self) -> list[dict[str, Any]]:

@@ -29,6 +29,10 @@ class ShownLog:
     level: str
 
     @property
+    def level_label(self) -> str:
+        return str(LEVELS[self.level])
+
+    @property
     def is_cut(self) -> bool:
         return self.matching > LINES_SHOWN
 

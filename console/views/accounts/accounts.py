@@ -45,7 +45,7 @@ def sign_in(request: HtmxRequest) -> HttpResponse:
 
 
 def sign_in_page(request: HtmxRequest, form: SignInForm, after: str) -> HttpResponse:
-    context = {"form": form, "next": after, "link_command": reauthentication.plain_link_command()}
+    context = {"form": form, "next": after, **reauthentication.new_link_facts()}
     return render(request, "accounts/sign_in.html", context, status=422 if form.is_bound else 200)
 
 
@@ -81,7 +81,7 @@ def sign_in_link(request: HtmxRequest, token: str) -> HttpResponse:
 def render_expired_link(request: HtmxRequest) -> HttpResponse:
     problem = _("This link has expired or was already used.")
     if not request.user.is_authenticated:
-        context = {"problem": problem, "link_command": reauthentication.plain_link_command()}
+        context = {"problem": problem, **reauthentication.new_link_facts()}
         return render(request, "accounts/link.html", context, status=410)
     messages.warning(request, problem)
     return hx_redirect(request, "dashboard")

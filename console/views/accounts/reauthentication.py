@@ -32,6 +32,9 @@ from console.web.http import ConsoleRequest, hx_redirect
 from jobs.services.accounts import accounts
 from jobs.services.accounts.reauthentication import PROOF_LASTS, SensitiveAction
 
+IMAGE_PYTHON = "/opt/console"
+IN_CONTAINER = "docker compose exec web python manage.py sign-in-link"
+
 
 @never_cache
 @sensitive_post_parameters("password")
@@ -63,21 +66,48 @@ def page(request: ConsoleRequest, pending: PendingAction, form: ConfirmForm | No
         "minutes": PROOF_LASTS.seconds // 60,
         "username": request.user.get_username(),
         "link_command": link_command(request.user.get_username()),
+        "is_in_image": is_in_image(),
     }
     return render(request, "accounts/confirm.html", context, status=422 if form else 200)
 
 
+def is_in_image(prefix: str = sys.prefix) -> bool:
+    """The image of the containers has its Python there, see the Dockerfile."""
+    return prefix == IMAGE_PYTHON
+
+
+def new_link_facts(prefix: str = sys.prefix) -> dict[str, object]:
+    """What whoever has no link may do about it. Tells strangers neither a folder nor an account."""
+    is_inside = is_in_image(prefix)
+    return {
+        "link_command": f"{IN_CONTAINER} NAME" if is_inside else plain_link_command(),
+        "is_in_image": is_inside,
+        "has_own_folder": not is_inside and has_own_folder(),
+        "has_printed_link": (settings.DATA_DIR / "run" / "processes.json").is_file(),
+    }
+
+
 def plain_link_command() -> str:
-    """By the console's own Python, as it is called in its folder. Tells strangers nothing."""
+    return f"{base_command()} --data-dir FOLDER" if has_own_folder() else base_command()
+
+
+def has_own_folder() -> bool:
+    return bool(settings.DATA_DIR != settings.BASE_DIR / "data")
+
+
+def base_command() -> str:
+    """By the console's own Python, as it is called in its folder."""
     program = Path(sys.executable)
     is_inside = program.is_relative_to(settings.BASE_DIR)
     return f"{program.relative_to(settings.BASE_DIR) if is_inside else 'python'} manage.py sign-in-link"
 
 
-def link_command(username: str) -> str:
-    words = plain_link_command().split()
+def link_command(username: str, prefix: str = sys.prefix) -> str:
+    if is_in_image(prefix):
+        return shlex.join([*IN_CONTAINER.split(), username])
+    words = base_command().split()
     words += [] if username == accounts.OWNER else [username]
-    words += [] if settings.DATA_DIR == settings.BASE_DIR / "data" else ["--data-dir", str(settings.DATA_DIR)]
+    words += ["--data-dir", str(settings.DATA_DIR)] if has_own_folder() else []
     return shlex.join(words)
 
 

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from console.forms.chat.chat import LONGEST_MESSAGE, MessageForm, NewChatForm, empty_message
 from console.forms.chat.options import OptionsForm, PresetForm
+from console.presenters.chat.ideas import ideas_for
 from console.presenters.chat.images import collect_images, endpoint_of, find_unsent, image_facts
 from console.presenters.chat.turns import (
     ask,
@@ -52,6 +53,7 @@ def index(request: ConsoleRequest) -> HttpResponse:
             return hx_redirect(request, "chat-conversation", answer.conversation_id)
     context = {"form": form, "chats": list_chats(request), "can_start": bool(form.ready)}
     context |= image_facts(form.ready.values()) if form.ready else nothing_ready(request)
+    context["ideas"] = ideas_for(request.user, form.endpoint_shown)
     return render(request, "chat/new.html", context, status=422 if form.is_bound else 200)
 
 
@@ -100,6 +102,7 @@ def context_of(request: ConsoleRequest, talk: Conversation, *, whole: bool = Fal
         "preset_form": PresetForm(),
         "chats": list_chats(request, talk),
         "endpoints": Endpoint.objects.visible_to(request.user).ready().with_model(),
+        "ideas": None if talk.head_id else ideas_for(request.user, talk.endpoint),
     }
 
 

@@ -14,14 +14,17 @@ from console.forms.datasets import UploadForm
 from console.forms.fields import StepForm, report_problems
 from console.forms.tuning.steps import STEPS
 from console.presenters.datasets.upload import save_upload
-from console.presenters.tuning.wizard.drafts import SAVED, SENT, Wizard, label_of, raw_values
+from console.presenters.tuning.wizard.drafts import SAVED, SENT, Wizard
+from console.presenters.tuning.wizard.fields import label_of, raw_values
 from console.presenters.tuning.wizard.page import render_step
 from console.presenters.tuning.wizard.proposals import carry_over, dataset_choice, proposed_validation
+from console.presenters.tuning.wizard.typed import followed_by, known_of
 from console.web.http import ConsoleRequest, hx_redirect, is_from_elsewhere, wants_fragment
 from jobs import errors, tasks
 from jobs.models import Dataset, TuningDraft
 from jobs.services.datasets import datasets
 from jobs.services.tuning import drafts, jobs
+from jobs.services.tuning.drafts import Conflict, Known
 
 from .drafts import request_check
 
@@ -55,7 +58,7 @@ BROUGHT = {"dataset", "use_validation", "validation_dataset"}
 
 
 def is_untouched(draft: TuningDraft) -> bool:
-    is_sent = any({SENT, SAVED} & values.keys() for values in draft.data.values())
+    is_sent = any({SENT, SAVED, drafts.KEPT} & values.keys() for values in draft.data.values())
     return not is_sent and draft.data.get("training", {}).keys() <= BROUGHT
 
 
@@ -98,7 +101,7 @@ def step(request: ConsoleRequest, pk: UUID, step: str) -> HttpResponse:
     if request.method == "POST":
         return submit_step(request, wizard, step)
     preview(request, draft, step)
-    return render_step(request, wizard, step, wizard.form(step))
+    return render_step(request, wizard, step, wizard.shown_form(step))
 
 
 def redirect_to_first_open_step(request: ConsoleRequest, wizard: Wizard, step: str) -> HttpResponse:
@@ -127,19 +130,34 @@ def submit_step(request: ConsoleRequest, wizard: Wizard, step: str) -> HttpRespo
         return save_and_check_output(request, wizard, form)
     if step == "output" and request.POST.get("action") == "free":
         return use_free_folder(request, wizard)
-    before, folder = wizard.default_values, wizard.free_folder if step == "name" else ""
-    drafts.save_step(wizard.draft, step, form.raw_data() | {SENT: True})
+    followed = followed_by(wizard, step)
+    form, conflicts = send_step(request, wizard, step, form, {SENT: True})
     again = Wizard(wizard.draft, request.user)
-    if not form.is_valid():
-        return render_step(request, again, step, form, status=422)
+    if conflicts or not form.is_valid():
+        return render_step(request, again, step, form, status=422, conflicts=conflicts)
     if step == "base-model" and (typed := again.values("training")):
-        drafts.save_step(wizard.draft, "training", carry_over(typed, before, again.default_values))
-    if folder and again.values("output").get("output_uri") == folder:
+        drafts.save_step(wizard.draft, "training", carry_over(typed, followed["training"], again.default_values))
+    if step == "name" and followed["folder"] and again.values("output").get("output_uri") == followed["folder"]:
         follow_name(again)
     if step == "output":
         request_check(wizard.draft, form.cleaned_data["output_uri"])
     following = STEPS[min(STEPS.index(step) + 1, len(STEPS) - 1)]
     return hx_redirect(request, wizard.url(following))
+
+
+def send_step(
+    request: ConsoleRequest,
+    wizard: Wizard,
+    step: str,
+    form: StepForm,
+    flags: dict[str, Any],
+    *,
+    insists: bool = False,
+) -> tuple[StepForm, list[Conflict]]:
+    """The form as it is kept now: with what other pages changed meanwhile and this one did not."""
+    raw = form.raw_data()
+    values, conflicts = drafts.send(wizard.draft, step, raw, known_of(request.POST), flags, insists=insists)
+    return form if values == raw else wizard.form(step, values), conflicts
 
 
 def follow_name(wizard: Wizard) -> None:
@@ -150,22 +168,25 @@ def follow_name(wizard: Wizard) -> None:
 
 def use_free_folder(request: ConsoleRequest, wizard: Wizard) -> HttpResponse:
     """The folder that is proposed takes the place of the one that was typed."""
-    drafts.save_step(wizard.draft, "output", {"output_uri": wizard.free_folder, SENT: True})
+    folder, known = {"output_uri": wizard.free_folder}, known_of(request.POST)
+    drafts.send(wizard.draft, "output", folder, Known(page=known.page), {SENT: True}, insists=True)
     request_check(wizard.draft, wizard.free_folder)
     return hx_redirect(request, wizard.url("output"))
 
 
 def save_and_check_output(request: ConsoleRequest, wizard: Wizard, form: StepForm) -> HttpResponse:
     """Where no script asks beside the form: the page comes again, with the answer or the question under way."""
-    drafts.save_step(wizard.draft, "output", form.raw_data() | {SAVED: True})
-    request_check(wizard.draft, form.raw_data()["output_uri"] or "")
+    form, _conflicts = send_step(request, wizard, "output", form, {SAVED: True}, insists=True)
+    request_check(wizard.draft, wizard.values("output")["output_uri"] or "")
     return hx_redirect(request, wizard.url("output"))
 
 
 def save_draft(request: ConsoleRequest, wizard: Wizard, step: str, form: StepForm) -> HttpResponse:
     """As it is, right or wrong. A step that was not sent yet is not judged before it is."""
     judged = {SENT: True} if SENT in wizard.values(step) else {}
-    drafts.save_step(wizard.draft, step, form.raw_data() | {SAVED: True} | judged)
+    form, conflicts = send_step(request, wizard, step, form, {SAVED: True} | judged)
+    if conflicts:
+        return render_step(request, Wizard(wizard.draft, request.user), step, form, status=422, conflicts=conflicts)
     messages.info(request, _("The draft was saved."))
     return hx_redirect(request, "tuning-drafts")
 
@@ -173,8 +194,8 @@ def save_draft(request: ConsoleRequest, wizard: Wizard, step: str, form: StepFor
 def dataset_added(request: ConsoleRequest, wizard: Wizard, action: str) -> HttpResponse:
     """Keeps all that was typed, adds the dataset, and chooses it even when it has problems: its report says which."""
     source, which = ADDS_DATASET[action]
-    typed = wizard.form("training", request.POST).raw_data()
-    drafts.save_step(wizard.draft, "training", typed)
+    send_step(request, wizard, "training", wizard.form("training", request.POST), {}, insists=True)
+    typed = wizard.values("training")
     upload = UploadForm(request.POST, request.FILES, prefix=which)
     dataset = datasets.create_sample(request.user, which) if source == "sample" else save_upload(request, upload)
     if dataset is None:
@@ -215,9 +236,10 @@ def start_or_say_why(request: ConsoleRequest, draft: TuningDraft) -> HttpRespons
     form = wizard.form("deployment", request.POST)
     if request.POST.get("action") == "save":
         return save_draft(request, wizard, "deployment", form)
-    drafts.save_step(draft, "deployment", form.raw_data() | {SENT: True})
-    if not form.is_valid() or not create_job(request, wizard, form):
-        return render_step(request, Wizard(draft, request.user), "deployment", form, status=422)
+    form, conflicts = send_step(request, wizard, "deployment", form, {SENT: True})
+    if conflicts or not form.is_valid() or not create_job(request, wizard, form):
+        again = Wizard(draft, request.user)
+        return render_step(request, again, "deployment", form, status=422, conflicts=conflicts)
     return hx_redirect(request, "tuning-job", draft.pk)
 
 

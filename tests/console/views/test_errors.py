@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.urls import path
 
 from console.urls import handler400, handler403, handler404, handler500, urlpatterns  # noqa: F401
@@ -20,6 +20,7 @@ def raises(error):
 
 urlpatterns = [
     path("forbidden/", raises(PermissionDenied())),
+    path("confusing/", raises(SuspiciousOperation())),
     path("boom/", raises(RuntimeError("hunter2"))),
     *urlpatterns,
 ]
@@ -71,3 +72,10 @@ def test_too_much_text_for_a_form_is_named(visitor, headers):
     response = visitor.post("/studio/chat/", {"text": "a" * 2_700_000}, headers=headers)
     assert (response.status_code, response.get("HX-Retarget")) == (413, "#banner" if headers else None)
     assert "A form can have at most 2.5\xa0MB of text" in response.content.decode()
+
+
+def test_what_cannot_be_understood_is_said_inside_the_shell(visitor):
+    response = visitor.post("/confusing/")
+    text = response.content.decode()
+    assert (response.status_code, 'id="nav"' in text) == (400, True)
+    assert "The console could not understand the request." in text

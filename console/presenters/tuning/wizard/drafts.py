@@ -22,7 +22,6 @@ from console.forms.tuning.steps import (
     BaseModelForm,
     DeploymentForm,
     NameForm,
-    OutputForm,
 )
 from console.forms.tuning.training import TrainingForm
 from console.presenters.catalogue import model_families
@@ -38,24 +37,11 @@ from jobs.services.tuning.code import plain
 from jobs.services.tuning.spec import TuningSpec
 from jobs.services.tuning.spec_terms import Terms
 
+from .fields import FORMS, TITLES
 from .output_form import output_form
 from .proposals import suggest_machine, suggest_output, training_defaults, whole_number
 from .review import answers, machine_with_price, note
 
-TITLES: dict[str, str | Promise] = {
-    "name": _("Name"),
-    "base-model": _("Base model"),
-    "output": _("Output path"),
-    "training": _("Training"),
-    "deployment": _("Deployment"),
-}
-FORMS: dict[str, type[StepForm]] = {
-    "name": NameForm,
-    "base-model": BaseModelForm,
-    "output": OutputForm,
-    "training": TrainingForm,
-    "deployment": DeploymentForm,
-}
 SENT, SAVED = "sent", "saved"
 DATASETS_SHOWN = 200
 
@@ -159,6 +145,19 @@ class Wizard:
         if data is None and SENT in values:
             data = values
         return self._makers[step](data, initial=self._initial_values(step) | values)
+
+    def shown_form(self, step: str) -> StepForm:
+        """As a page shows it: what was typed and not sent yet is there again, with what is wrong with it; what nobody
+        has typed is not judged."""
+        values = self.values(step)
+        if SENT in values or drafts.KEPT not in values:
+            return self.form(step)
+        whole = self._initial_values(step) | values
+        form = self._makers[step](whole, initial=whole)
+        typed = {name for name in values[drafts.KEPT] if values.get(name)}
+        for name in form.errors.keys() - typed:
+            del form.errors[name]
+        return form
 
     @cached_property
     def _makers(self) -> dict[str, Callable[..., StepForm]]:
@@ -328,19 +327,3 @@ class Wizard:
 def region_choices() -> list[tuple[str, str | Promise]]:
     named: dict[str, str | Promise] = {regions.GLOBAL: _("global: any region with capacity")}
     return [(region, named.get(region, region)) for region in regions.list_regions()]
-
-
-def raw_values(step: str, data: Mapping[str, Any]) -> dict[str, Any]:
-    """What was typed into a step whose form cannot be built at this moment."""
-    return {name: data[name] for name in FORMS[step].base_fields if name in data}
-
-
-def step_of(field: str) -> str:
-    """Where it is asked for; nothing for an unknown one."""
-    return next((step for step, form in FORMS.items() if field in form.base_fields), "")
-
-
-def label_of(field: str) -> str:
-    """As its step calls it."""
-    fields = {name: found for form in FORMS.values() for name, found in form.base_fields.items()}
-    return str(fields[field].label) if field in fields else field

@@ -1,5 +1,6 @@
 """The page of one step, with what each step shows beside its form."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
@@ -16,7 +17,9 @@ from console.web.http import ConsoleRequest, page_or_fragment
 from jobs.models import TuningJob
 from jobs.services.costs import machine_prices
 from jobs.services.datasets import row_limits
+from jobs.services.tuning.drafts import Conflict
 
+from . import typed
 from .drafts import Wizard
 from .output_state import output_state
 from .proposals import suggest_folder
@@ -33,6 +36,7 @@ def render_step(
     status: int = 200,
     uploads: Uploads | None = None,
     added: str = "",
+    conflicts: Iterable[Conflict] = (),
 ) -> HttpResponse:
     number = STEPS.index(step)
     steps = wizard.steps(step)
@@ -48,10 +52,18 @@ def render_step(
         "is_local": bool(settings.VERTEX_API_ENDPOINT),
         "origin": origin(wizard),
         "name_warning": name_warning(wizard),
+        **typed_context(wizard, step, form, list(conflicts)),
         **wizard.estimate(step, form),
         **step_context(request, wizard, step, form, uploads or {}),
     }
     return page_or_fragment(request, "tuning/new.html", "step", context, status=status)
+
+
+def typed_context(wizard: Wizard, step: str, form: StepForm, conflicts: list[Conflict]) -> dict[str, Any]:
+    """The page knows what is kept, and of a conflict what is there: sent once more, what it shows wins."""
+    kept = {name: value for name, value in wizard.values(step).items() if name in form.fields}
+    known = typed.values_of(form) | (kept if conflicts else {})
+    return {"known": typed.known_text(known), "differences": typed.differences(wizard, form, conflicts)}
 
 
 def step_context(

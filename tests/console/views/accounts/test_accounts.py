@@ -1,8 +1,11 @@
 from datetime import timedelta
 
 import pytest
+from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.html import strip_tags
 
+from console.views.accounts import reauthentication
 from console.web.sessions import row_id
 from jobs import live
 from jobs.models import SignedInSession
@@ -18,6 +21,10 @@ def sign_in(client, password="correct horse battery", username="owner", **more):
 
 def is_signed_in(client):
     return "_auth_user_id" in client.session
+
+
+def words(response):
+    return " ".join(strip_tags(response.content.decode()).split())
 
 
 def link(user, minutes=15):
@@ -217,5 +224,48 @@ def test_a_preview_in_an_open_session_asks_first(client, owner):
     assert "Continue to confirm that it is you" in client.get(link(owner)).content.decode()
 
 
-def test_the_sign_in_page_says_how_to_get_a_link(client, db):
-    assert ">sign-in-link</span>" in client.get("/accounts/sign-in/").content.decode()
+@pytest.fixture
+def default_folder(settings):
+    settings.DATA_DIR = settings.BASE_DIR / "data"
+
+
+def test_the_sign_in_page_names_the_command_that_signs_in_another_browser(client, default_folder, db):
+    text = words(client.get("/accounts/sign-in/"))
+    command = f"{reauthentication.base_command()} in the folder of the console. It prints a new link."
+    assert f"No link, or another browser? Run {command}" in text
+    assert "--data-dir" not in text
+
+
+def test_it_says_that_another_data_directory_has_to_be_named_and_not_which(client, settings, db):
+    text = words(client.get("/accounts/sign-in/"))
+    assert "manage.py sign-in-link --data-dir FOLDER in the folder of the console." in text
+    assert "FOLDER is the data directory with which the console was started." in text
+    assert str(settings.DATA_DIR) not in text
+
+
+def test_it_speaks_of_a_printed_link_where_one_was_printed(client, settings, db):
+    printed = "The link that the console prints when it starts"
+    assert printed not in words(client.get("/accounts/sign-in/"))
+    (settings.DATA_DIR / "run").mkdir()
+    (settings.DATA_DIR / "run" / "processes.json").write_text("{}")
+    assert printed in words(client.get("/accounts/sign-in/"))
+
+
+def test_in_a_container_the_command_is_that_of_the_documents(settings):
+    facts = reauthentication.new_link_facts(reauthentication.IMAGE_PYTHON)
+    assert facts["link_command"] in (settings.BASE_DIR / "docs/operations.md").read_text()
+    assert (
+        f"python -m venv --without-pip {reauthentication.IMAGE_PYTHON}"
+        in (settings.BASE_DIR / "Dockerfile").read_text()
+    )
+    text = " ".join(strip_tags(render_to_string("accounts/new_link.html", facts)).split())
+    assert text == (
+        "No link, or another browser? Run docker compose exec web python manage.py sign-in-link NAME in the folder of "
+        "docker-compose.yml, with the name of your account for NAME. It prints a new link."
+    )
+    own = reauthentication.link_command("crew mate", reauthentication.IMAGE_PYTHON)
+    assert own == "docker compose exec web python manage.py sign-in-link 'crew mate'"
+
+
+def test_a_used_link_names_the_command_as_well(client, default_folder, db):
+    assert reauthentication.base_command() in words(client.get("/accounts/link/used/"))

@@ -1,4 +1,5 @@
 import pytest
+from django.utils.html import strip_tags
 
 from tests.support import factories
 
@@ -37,7 +38,7 @@ def test_the_log_is_text_and_never_markup(visitor):
 def test_the_page_shows_the_end_of_a_long_log_and_offers_all_of_it(visitor):
     job = running(log_text="\n".join(f"line {number}" for number in range(1100)))
     assert log(visitor, job).splitlines()[0] == "line 100"
-    assert "The last 1000 of them are shown." in words(visitor.get(url(job, "logs/")))
+    assert "Only the last 1000 of these lines are shown." in words(visitor.get(url(job, "logs/")))
     download = visitor.get(url(job, "log/?download"))
     assert (len(download.content.splitlines()), download["Content-Type"]) == (1100, "text/plain; charset=utf-8")
     assert download["Content-Disposition"] == f'attachment; filename="{job.pk}.log"'
@@ -62,9 +63,33 @@ def test_the_log_is_searched(visitor, query, expected):
     assert log(visitor, running(log_text=LOG), query) == expected
 
 
-def test_the_search_says_what_it_found(visitor):
-    text = words(visitor.get(url(running(log_text=LOG), "logs/?find=amp")))
-    assert "1 of 3 lines matches. “amp” was found 2 times." in text
+@pytest.mark.parametrize(
+    ("kept", "query", "expected"),
+    [
+        (LOG, "?find=amp", "2 matches for “amp”. Found on 1 of 3 lines."),
+        (LOG, "?find=slow", "1 match for “slow”. Found on 1 of 3 lines."),
+        ("amp", "?find=amp", "1 match for “amp”. Found on 1 of 1 line."),
+        (LOG, "?find=epoch", "No match for “epoch” in 3 lines."),
+        ("amp", "?find=epoch", "No match for “epoch” in 1 line."),
+        (LOG, "?level=error", "Level “Errors”: 1 of 3 lines."),
+        (
+            LOG,
+            "?find=slow&level=error",
+            "No match for “slow” in 3 lines. Only lines of the level “Errors” were searched.",
+        ),
+        ("", "?find=amp", ""),
+        (LOG, "", ""),
+    ],
+)
+def test_the_search_says_what_it_found(visitor, kept, query, expected):
+    text = words(visitor.get(url(running(log_text=kept), f"logs/{query}")))
+    told = strip_tags(text.partition('id="log-found" role="status">')[2].partition("</p>")[0]).strip()
+    assert told == f"{expected} The console keeps the last 200 kB of the log.".strip()
+
+
+def test_more_lines_than_fit_are_all_counted(visitor):
+    text = words(visitor.get(url(running(log_text="step\n" * 1500), "logs/?find=step")))
+    assert "1500 matches for “step”. Found on 1500 of 1500 lines. Only the last 1000 of these lines are shown." in text
 
 
 def test_events_can_be_limited_to_problems(visitor):

@@ -1,0 +1,105 @@
+import { Controller } from "../vendor/stimulus-3.2.2/stimulus.js";
+
+const KEEP_MS = 800;
+const LONGEST_WAIT_MS = 30_000;
+const KEEPALIVE_CHARACTERS = 60_000;
+
+// Keeps what is typed a moment after the last key, one request at a time, and tries again until it arrives. The answer
+// is the part of the page that says how it stands. Nothing goes once the step itself is sent. Asks before a page is left
+// whose input could not be kept, or with a file that was chosen and not sent.
+export default class extends Controller {
+  static targets = ["place", "told"];
+  static values = { url: String, lost: String, left: String, gone: String };
+
+  connect() { this.wait = KEEP_MS; }
+
+  disconnect() { clearTimeout(this.timer); }
+
+  typed({ type, target }) {
+    if (target.form !== this.element || target.type === "file") return;
+    this.unsaved = {};
+    this.later(type === "change" ? 0 : KEEP_MS);
+  }
+
+  later(pause) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.keep(), pause);
+  }
+
+  again() { if (this.unsaved && this.failed) this.later(0); }
+
+  async keep() {
+    if (this.busy || this.gone) return;
+    const typed = this.unsaved;
+    this.busy = true;
+    this.placeTarget.dataset.busy = "";
+    const answer = await this.post();
+    const html = answer && [200, 409].includes(answer.status) ? await answer.text() : "";
+    this.busy = false;
+    delete this.placeTarget.dataset.busy;
+    if (this.gone) return;
+    if (html) await this.show(html);
+    else this.explain(answer);
+    this.failed = !html;
+    this.wait = html ? KEEP_MS : Math.min(this.wait * 2, LONGEST_WAIT_MS);
+    if (html && typed === this.unsaved) this.unsaved = null;
+    else if (!this.gone) this.later(this.wait);
+  }
+
+  async post(isRepeated) {
+    const { token } = this;
+    const fields = [...new FormData(this.element)].filter(([, value]) => typeof value === "string");
+    const body = new URLSearchParams(fields);
+    const keepalive = body.toString().length < KEEPALIVE_CHARACTERS;
+    const answer = await fetch(this.urlValue, { method: "POST", body, redirect: "manual", keepalive }).catch(() => null);
+    if (answer?.status !== 403 || isRepeated) return answer;
+    // Somebody signed in again elsewhere, which made another token.
+    const page = await fetch(location.href, { redirect: "manual" }).then((fresh) => fresh.text()).catch(() => "");
+    token.value = page.match(/name="csrfmiddlewaretoken" value="([^"]+)"/)?.[1] ?? token.value;
+    return this.post(true);
+  }
+
+  get token() { return this.element.elements.csrfmiddlewaretoken; }
+
+  async show(text) {
+    const isNews = this.placeTarget.querySelectorAll(".note").length < text.split('class="note').length - 1;
+    await window.htmx.swap({ text, sourceElement: this.placeTarget, target: this.placeTarget, swap: "outerMorph" });
+    if (isNews) this.placeTarget.scrollIntoView({ block: "nearest" });
+  }
+
+  explain(answer) {
+    const isGone = answer?.status === 404;
+    if (isGone) this.gone = true;
+    const text = isGone ? this.goneValue : answer?.type === "opaqueredirect" ? this.leftValue : this.lostValue;
+    if (this.toldTarget.textContent !== text) this.toldTarget.textContent = text;
+  }
+
+  choose({ target, params: { field, value } }) {
+    target.closest(".note").remove();
+    const control = field && this.element.elements[field];
+    if (control?.type === "checkbox") control.checked = value;
+    else if (control) control.value = value;
+    control?.dispatchEvent?.(new Event("change", { bubbles: true }));
+    this.unsaved = {};
+    this.later(0);
+  }
+
+  sending({ target }) {
+    if (target !== this.element) return;
+    clearTimeout(this.timer);
+    this.gone = true;
+  }
+
+  sent({ target, detail }) {
+    if (target !== this.element || detail.ctx.response?.status < 400) return;
+    this.gone = false;
+    if (this.unsaved) this.later(this.wait);
+  }
+
+  leave() { if (this.unsaved && !this.gone) this.post(true); }
+
+  guard(event) {
+    const files = [...this.element.querySelectorAll("input[type=file]")].some((input) => input.files.length);
+    if (!this.gone && (files || (this.unsaved && this.failed))) event.preventDefault();
+  }
+}
