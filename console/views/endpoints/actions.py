@@ -21,9 +21,10 @@ from console.web.http import ConsoleRequest, hx_redirect, wants_fragment
 from jobs import tasks
 from jobs.errors import NotAllowedNow
 from jobs.models import Endpoint
+from jobs.services.diagnosis import endpoint_fixes
 from jobs.services.endpoints import endpoints, lifetime, policies, usage
 
-from .endpoints import visible_endpoint
+from .endpoints import one_of, visible_endpoint
 
 asks = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -159,3 +160,14 @@ def again(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     tasks.enqueue_endpoint(endpoint)
     messages.success(request, _("Deployment of %(name)s started.") % {"name": endpoint.display_name})
     return hx_redirect(request, "endpoint-detail", endpoint.pk)
+
+
+@require_POST
+def fix(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    """What the page offers against the failure."""
+    endpoint = one_of(Endpoint.objects.visible_to(request.user), pk)
+    made = endpoint_fixes.mend(endpoint, request.POST.get("fix", ""))
+    for one in (endpoint, made):
+        tasks.enqueue_endpoint(one)
+    messages.success(request, _("Deployment of %(name)s started.") % {"name": made.display_name})
+    return hx_redirect(request, "endpoint-detail", made.pk)

@@ -1,0 +1,78 @@
+"""What went wrong with an endpoint, and the buttons that deploy its model again."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from console.presenters.components.diagnosis import ShownDiagnosis, ShownFix, show
+from jobs.models import Endpoint, PublisherModel
+from jobs.services.catalogue import policies as catalogue
+from jobs.services.costs import machine_prices, spending
+from jobs.services.diagnosis import endpoint_fixes
+from jobs.services.diagnosis.causes import Cause, Fix
+from jobs.services.diagnosis.of_endpoint import diagnose
+from jobs.services.endpoints import endpoints
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """`shown` None: nothing is known to be wrong. `successor`: the endpoint that was deployed in place of this one."""
+
+    shown: ShownDiagnosis | None
+    successor: Endpoint | None
+
+
+def examine(endpoint: Endpoint) -> Doctor:
+    found = diagnose(endpoint)
+    if found is None:
+        return Doctor(None, None)
+    successor = endpoints.find_successor(endpoint)
+    fixes = [] if successor else [_show_fix(endpoint, found.cause, fix) for fix in found.fixes]
+    return Doctor(show(found, fixes, is_endpoint=True), successor)
+
+
+def _show_fix(endpoint: Endpoint, cause: Cause, fix: str) -> ShownFix:
+    model = endpoint.model
+    changed: dict[str, Any] = {"machine_type": model.machine_type, "max_replicas": model.max_replicas}
+    changed |= endpoint_fixes.changes_of(endpoint, fix)
+    parts = (_does(endpoint, cause, fix), _costs(changed["machine_type"]))
+    usd = spending.deployment_usd(changed["machine_type"], changed["max_replicas"], endpoint.lease_hours)
+    return ShownFix(fix, _label(fix), " ".join(parts), spending.why_not_spend(endpoint.owner, usd))
+
+
+def _label(fix: str) -> str:
+    kind, _colon, machine = fix.partition(":")
+    if kind == Fix.MACHINE:
+        return _("Deploy on %(machine)s") % {"machine": machine}
+    return {
+        Fix.ACCEPT_TERMS: _("Accept the terms and deploy again"),
+        Fix.ONE_REPLICA: _("Deploy with one replica"),
+        Fix.REPLACE: _("Delete it and deploy again"),
+        Fix.AGAIN: _("Deploy again"),
+    }[Fix(kind)]
+
+
+def _does(endpoint: Endpoint, cause: Cause, fix: str) -> str:
+    if fix == Fix.ACCEPT_TERMS:
+        return _("You accept the terms for the whole project: %(licence)s.") % {"licence": _licence_of(endpoint)}
+    if cause == Cause.NEVER_READY or endpoint.is_transient:
+        return _("This endpoint is deleted, so that it can't cost money later. The model gets a new endpoint.")
+    return _("The model gets a new endpoint with the same settings otherwise. You can delete this one.")
+
+
+def _licence_of(endpoint: Endpoint) -> str:
+    known = PublisherModel.objects.filter(name=endpoint.model.base_model).first()
+    return (known and catalogue.licence_to_accept(known)) or endpoint.model.base_model
+
+
+def _costs(machine_type: str) -> str:
+    if settings.VERTEX_API_ENDPOINT:
+        return _("It runs on this computer and costs nothing.")
+    price = machine_prices.price(machine_type)
+    if price is None:
+        return _("The price per hour is unknown. It costs money until you undeploy it, even when nobody uses it.")
+    words = {"machine": machine_type, "usd": f"{price.usd_per_hour:.2f}"}
+    told = _("%(machine)s costs about $%(usd)s per hour and replica until you undeploy it, even when nobody uses it.")
+    return told % words
