@@ -20,20 +20,20 @@ class Divergence:
 
 
 def find_divergence(job: TuningJob) -> Divergence | None:
-    """One query where all is well: the few points that the row has of its curve tell whether to look closer."""
-    if job.last_step_at is None:
+    """No query where all is well: what the row itself has of its curve tells whether to look closer."""
+    if job.last_step_at is None or not job.step:
         return None
-    last_number = job.metrics.filter(tag=TRAIN).aggregate(last=Max("step"))["last"] or 0
-    if last_number < job.step:
+    if job.train_loss is None:
+        last_number = job.metrics.filter(tag=TRAIN).aggregate(last=Max("step"))["last"] or 0
         return Divergence(last_number + 1, min(job.loss_curve, default=None), None)
-    if not _rose(list(job.loss_curve)):
+    if not _rose(job.loss_curve):
         return None
     points = list(job.metrics.filter(tag=TRAIN).order_by("-step").values_list("step", "value")[:POINTS_READ])[::-1]
     return find_rise(points)
 
 
 def _rose(curve: list[float]) -> bool:
-    return len(curve) > LAST and curve[-1] > RISE * min(curve)
+    return len(curve) > LAST and curve[-1] > max(RISE * min(curve), curve[0])
 
 
 def find_rise(points: list[tuple[int, float]]) -> Divergence | None:
