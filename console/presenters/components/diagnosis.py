@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from django.urls import reverse
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext, gettext_lazy as _
 
+from jobs.models import PublisherModel
 from jobs.services.diagnosis.causes import Cause, Diagnosis, Fact, FactName
 
 Words = str | Promise
@@ -56,20 +58,22 @@ CAUSES: Mapping[Cause, tuple[Words, Words]] = {
     Cause.OUTPUT: (_("The output folder can't be used"), _("Every job needs a folder that it can write to.")),
     Cause.STOCK_OUT: (
         _("The machine is out of stock"),
-        _("This is no quota: Google has no free machine of this type here at the moment."),
+        _("This isn't a quota: Google has no free machine of this type here right now."),
     ),
     Cause.MEMORY: (
         _("The training ran out of memory"),
-        _("Half the batch needs about half the memory for the rows. The result stays comparable."),
+        _("A smaller batch needs less memory. Shorter rows and a smaller base model do, too."),
     ),
     Cause.DISK: (_("The disk is full"), _("Make room on the disk first. Then go on.")),
     Cause.DIVERGED: (
         _("The training diverged"),
-        _("The loss rose far or is not a number, so the model learns nothing any more. A lower learning rate helps."),
+        _(
+            "The loss rose far or isn't a number any more, so the model gets worse. A lower learning rate usually helps."
+        ),
     ),
     Cause.WORKER_GONE: (
         _("The process that did the work ended"),
-        _("The settings aren't at fault, as far as is known."),
+        _("Nothing points to the settings, so the same settings can be tried again."),
     ),
     Cause.VANISHED: (_("It no longer exists in Vertex AI"), _("It was deleted outside this console.")),
     Cause.START_GONE: (
@@ -118,12 +122,21 @@ class ShownFix:
 
 
 @dataclass(frozen=True)
+class Link:
+    label: Words
+    url: str
+
+
+@dataclass(frozen=True)
 class ShownDiagnosis:
+    """`see`: a page of the console where more can be seen or done."""
+
     diagnosis: Diagnosis
     title: Words
     text: Words
     facts: list[ShownFact]
     fixes: list[ShownFix] = field(default_factory=list)
+    see: Link | None = None
 
     @property
     def is_known(self) -> bool:
@@ -139,9 +152,11 @@ class ShownDiagnosis:
         return len(self.diagnosis.reason) > REASON_SHOWN
 
 
-def show(found: Diagnosis, fixes: list[ShownFix], *, is_endpoint: bool = False) -> ShownDiagnosis:
+def show(
+    found: Diagnosis, fixes: list[ShownFix], *, see: Link | None = None, is_endpoint: bool = False
+) -> ShownDiagnosis:
     title, text = (OF_ENDPOINT if is_endpoint and found.cause in OF_ENDPOINT else CAUSES)[found.cause]
-    return ShownDiagnosis(found, title, text, [_show_fact(fact) for fact in found.facts], fixes)
+    return ShownDiagnosis(found, title, text, [_show_fact(fact) for fact in found.facts], fixes, see)
 
 
 def _show_fact(fact: Fact) -> ShownFact:
@@ -153,3 +168,19 @@ def _show_fact(fact: Fact) -> ShownFact:
     if fact.name == FactName.LEARNING_RATE:
         return ShownFact(label, f"{fact.value:g}")
     return ShownFact(label, str(fact.value), is_literal=fact.name in LITERAL)
+
+
+def see_model(name: str) -> Link | None:
+    """Its page, where its terms are. A model that was never in the catalogue has none."""
+    model = PublisherModel.objects.filter(name=name).first()
+    if model is None:
+        return None
+    return Link(_("Open the model's page"), reverse("model-detail", args=[model.publisher, model.family]))
+
+
+def licence_words(name: str) -> str:
+    model = PublisherModel.objects.filter(name=name).first()
+    licence = model.data.get("licence", "") if model else ""
+    if not licence:
+        return gettext("You accept the terms of %(model)s for the whole project.") % {"model": name}
+    return gettext("You accept the %(licence)s for the whole project.") % {"licence": licence}

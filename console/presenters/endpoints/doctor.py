@@ -6,9 +6,8 @@ from typing import Any
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from console.presenters.components.diagnosis import ShownDiagnosis, ShownFix, show
-from jobs.models import Endpoint, PublisherModel
-from jobs.services.catalogue import policies as catalogue
+from console.presenters.components.diagnosis import ShownDiagnosis, ShownFix, licence_words, see_model, show
+from jobs.models import Endpoint
 from jobs.services.costs import machine_prices, spending
 from jobs.services.diagnosis import endpoint_fixes
 from jobs.services.diagnosis.causes import Cause, Fix
@@ -30,7 +29,8 @@ def examine(endpoint: Endpoint) -> Doctor:
         return Doctor(None, None)
     successor = endpoints.find_successor(endpoint)
     fixes = [] if successor else [_show_fix(endpoint, found.cause, fix) for fix in found.fixes]
-    return Doctor(show(found, fixes, is_endpoint=True), successor)
+    see = see_model(endpoint.model.base_model) if found.cause == Cause.TERMS else None
+    return Doctor(show(found, fixes, see=see, is_endpoint=True), successor)
 
 
 def _show_fix(endpoint: Endpoint, cause: Cause, fix: str) -> ShownFix:
@@ -56,15 +56,10 @@ def _label(fix: str) -> str:
 
 def _does(endpoint: Endpoint, cause: Cause, fix: str) -> str:
     if fix == Fix.ACCEPT_TERMS:
-        return _("You accept the terms for the whole project: %(licence)s.") % {"licence": _licence_of(endpoint)}
+        return licence_words(endpoint.model.base_model)
     if cause == Cause.NEVER_READY or endpoint.is_transient:
         return _("This endpoint is deleted, so that it can't cost money later. The model gets a new endpoint.")
     return _("The model gets a new endpoint with the same settings otherwise. You can delete this one.")
-
-
-def _licence_of(endpoint: Endpoint) -> str:
-    known = PublisherModel.objects.filter(name=endpoint.model.base_model).first()
-    return (known and catalogue.licence_to_accept(known)) or endpoint.model.base_model
 
 
 def _costs(machine_type: str) -> str:

@@ -4,20 +4,22 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from django.conf import settings
+from django.urls import reverse
 from django.utils.translation import gettext as _, ngettext
 
-from console.presenters.components.diagnosis import ShownDiagnosis, ShownFix, show
-from jobs.models import PublisherModel, TuningJob
-from jobs.services.catalogue import policies as catalogue
+from console.presenters.components.diagnosis import Link, ShownDiagnosis, ShownFix, licence_words, see_model, show
+from jobs.models import TuningJob
 from jobs.services.costs import estimates, machine_prices, spending
 from jobs.services.diagnosis import job_fixes, policies
-from jobs.services.diagnosis.causes import Diagnosis, Fix
+from jobs.services.diagnosis.causes import Cause, Diagnosis, Fix
 from jobs.services.diagnosis.job_fixes import Plan
 from jobs.services.diagnosis.of_job import diagnose, name_numbers
 from jobs.services.tuning import jobs
 from jobs.services.tuning.code import plain
 from jobs.services.tuning.spec import TuningSpec
 from jobs.states import TUNING_UNSUCCESSFUL
+
+CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,14 @@ def examine(job: TuningJob) -> Doctor:
     successor = next((one for one in attempts if one.state not in TUNING_UNSUCCESSFUL), None)
     tried = {one.pk for one in attempts}
     offered = [] if successor else [fix for fix in found.fixes if job_fixes.key_of(job, fix) not in tried]
-    return Doctor(show(found, [_show_fix(job, found, fix) for fix in offered]), attempts)
+    return Doctor(show(found, [_show_fix(job, found, fix) for fix in offered], see=_see(job, found)), attempts)
+
+
+def _see(job: TuningJob, found: Diagnosis) -> Link | None:
+    if found.cause == Cause.TERMS:
+        return see_model(job.base_model)
+    about = {Cause.DATA: job.dataset_id, Cause.VALIDATION_DATA: job.validation_dataset_id}.get(found.cause)
+    return Link(_("Open the dataset"), reverse("dataset-detail", args=[about])) if about else None
 
 
 def _show_fix(job: TuningJob, found: Diagnosis, fix: str) -> ShownFix:
@@ -80,15 +89,10 @@ def _does(job: TuningJob, found: Diagnosis, fix: str, spec: TuningSpec) -> str:
         words = {"name": job.dataset.name, "lines": name_numbers(found.rows)}
         return _("Makes a new version of the dataset %(name)s without the lines %(lines)s.") % words
     if fix == Fix.ACCEPT_TERMS:
-        return _("You accept the terms for the whole project: %(licence)s.") % {"licence": _licence_of(job)}
+        return licence_words(job.base_model)
     if fix == Fix.NEW_FOLDER:
         return _("The results go to %(uri)s.") % {"uri": spec.output_uri}
     return ""
-
-
-def _licence_of(job: TuningJob) -> str:
-    known = PublisherModel.objects.filter(name=job.base_model).first()
-    return (known and catalogue.licence_to_accept(known)) or job.base_model
 
 
 def _from_where(job: TuningJob, wanted: Plan, spec: TuningSpec) -> str:
@@ -122,6 +126,8 @@ def _costs(spec: TuningSpec) -> list[str]:
 def _usd_of_training(usd: Decimal | None) -> str:
     if usd is None:
         return _("No price is published for training this model.")
+    if usd < CENT:
+        return _("The training costs less than $0.01.")
     return _("The training costs about $%(usd)s.") % {"usd": f"{usd:.2f}"}
 
 

@@ -39,8 +39,9 @@ def _of(model: DeployedModel, code: str, message: str) -> Diagnosis:
 
 
 def _fixes(model: DeployedModel, cause: Cause) -> Iterator[str]:
-    if cause == Cause.TERMS:
+    if cause == Cause.TERMS and not model.accepts_licence:
         yield Fix.ACCEPT_TERMS
+        return
     if cause == Cause.NEVER_READY:
         yield Fix.REPLACE
     if cause == Cause.QUOTA and model.max_replicas > 1:

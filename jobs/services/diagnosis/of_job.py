@@ -18,7 +18,7 @@ FAILED = (TuningState.FAILED, TuningState.EXPIRED)
 FIXES: dict[Cause, tuple[Fix, ...]] = {
     Cause.DATA: (Fix.LEAVE_OUT,),
     Cause.VALIDATION_DATA: (Fix.NO_VALIDATION,),
-    Cause.TERMS: (Fix.ACCEPT_TERMS, Fix.GO_ON),
+    Cause.TERMS: (Fix.ACCEPT_TERMS,),
     Cause.QUOTA: (Fix.GO_ON,),
     Cause.PERMISSION: (Fix.GO_ON,),
     Cause.OUTPUT: (Fix.NEW_FOLDER, Fix.GO_ON),
@@ -63,7 +63,7 @@ def _of_failure(job: TuningJob) -> Diagnosis:
     line = reasons.find_line(job.log_text, cause)
     rows = _rows_of(job, f"{reason}\n{line}") if cause == Cause.DATA else ()
     facts = [*_facts(job, cause, reason, rows), *_common(job, line)]
-    return Diagnosis(cause, tuple(facts), reasons.shorten(job.error_message), _fixes(cause), rows)
+    return Diagnosis(cause, tuple(facts), reasons.shorten(job.error_message), _fixes(job, cause), rows)
 
 
 def _by_log(job: TuningJob) -> Cause:
@@ -82,12 +82,17 @@ def _of_divergence(job: TuningJob, found: Divergence | None, reason: str = "") -
     facts.append(Fact(FactName.LOSS_LAST, "NaN" if found is None or found.last is None else found.last))
     line = reasons.find_line(job.log_text, Cause.DIVERGED)
     shown = reasons.shorten(job.error_message)
-    return Diagnosis(Cause.DIVERGED, (*facts, *_common(job, line)), shown, _fixes(Cause.DIVERGED), diverged_at=step)
+    return Diagnosis(
+        Cause.DIVERGED, (*facts, *_common(job, line)), shown, _fixes(job, Cause.DIVERGED), diverged_at=step
+    )
 
 
-def _fixes(cause: Cause) -> tuple[str, ...]:
-    """The local server has one region, and nothing that runs out of stock."""
+def _fixes(job: TuningJob, cause: Cause) -> tuple[str, ...]:
+    """The local server has one region, and nothing that runs out of stock. Terms that were accepted with the job and
+    refused all the same have to be accepted elsewhere first; others would be refused again."""
     found = FIXES[cause] if cause in FIXES else FIXES[Cause.UNKNOWN]
+    if cause == Cause.TERMS:
+        return (Fix.GO_ON,) if job.accepts_licence else (Fix.ACCEPT_TERMS,)
     return tuple(fix for fix in found if fix != Fix.OTHER_REGION or not settings.VERTEX_API_ENDPOINT)
 
 
