@@ -67,9 +67,7 @@ CAUSES: Mapping[Cause, tuple[Words, Words]] = {
     Cause.DISK: (_("The disk is full"), _("Make room on the disk first. Then go on.")),
     Cause.DIVERGED: (
         _("The training diverged"),
-        _(
-            "The loss rose far or isn't a number any more, so the model gets worse. A lower learning rate usually helps."
-        ),
+        _("The loss rose far or isn't a number any more. A lower learning rate usually helps."),
     ),
     Cause.WORKER_GONE: (
         _("The process that did the work ended"),

@@ -60,7 +60,7 @@ _OF_FIELD = {
     "custom_base_model": Cause.START_GONE,
 }  # fmt: skip
 
-_ROWS = re.compile(r"\b(?:lines?|rows?) (\d{1,9}(?:, \d{1,9}){0,1000})", re.IGNORECASE)
+_ROWS = re.compile(r"\b(?:lines?|rows?) (\d{1,9}\b(?:, \d{1,9}\b){0,1000})", re.IGNORECASE)
 _COMMAND = re.compile(r"Run: (gcloud [^()\n]{1,400}?)(?: \(|\.?$)")
 _QUOTA = re.compile(r"\b(?:[a-z]+\.googleapis\.com/\w{1,120}|[A-Z][A-Za-z0-9]{5,80}Per[A-Z]\w{1,40}"
                     r"|GlobalConcurrent\w{1,80})")  # fmt: skip
