@@ -11,7 +11,8 @@ from django.urls import reverse
 
 from jobs.models import Dataset, Endpoint, PublisherModel, TuningJob
 from jobs.services.diagnosis import of_endpoint, of_job
-from jobs.services.endpoints import endpoints
+from jobs.services.endpoints import deployed_models, endpoints
+from jobs.services.endpoints.deployed_models import DeployedModelSpec
 from jobs.services.endpoints.endpoints import DeploymentSpec, Machine
 from jobs.services.tuning import jobs
 from jobs.vertex.errors import LicenceRequired, NotAuthorised, OverQuota
@@ -374,3 +375,34 @@ def test_an_endpoint_is_mended_by_its_button(world: World, client: Any, case: Ca
     assert changed == case.differs
     if case.cause == "never_ready":
         assert world.drive.until(endpoint, state="DELETED").resource_name not in world.gateway.deployment.endpoints
+
+
+def test_a_model_beside_others_is_mended_by_its_button(world: World, client: Any) -> None:
+    endpoint = world.endpoint()
+    world.drive.until(endpoint.model, phase="BOUND")
+    endpoint.model.refresh_from_db()
+    world.gateway.deployment.finish(endpoint.model.operation_name)
+    world.drive.until(endpoint, state="READY")
+    machine = Machine("g2-standard-12", "NVIDIA_L4", 1)
+    spec = DeployedModelSpec(
+        "Second", 30, publisher_model=GEMMA_270M, machine=machine, min_replicas=1, max_replicas=2, accepts_licence=True
+    )
+    model = deployed_models.add(endpoint, key=uuid4(), spec=spec)
+    world.drive.until(model, phase="BOUND")
+    reason = 'Machine type temporarily unavailable. Machine type: "g2-standard-12".'
+    world.gateway.deployment.fail(model.operation_name, "UNAVAILABLE", reason)
+    world.drive.until(model, state="FAILED")
+
+    client.force_login(endpoint.owner)
+    page = client.get(reverse("endpoint-detail", args=[endpoint.pk])).content.decode()
+    assert ("The machine is out of stock" in page, 'name="fix" value="machine:a2-highgpu-1g"' in page) == (True, True)
+    paid = len(world.gateway.creates("deployment"))
+    world.gateway.automatic = True
+    address = f"{reverse('endpoint-fix', args=[endpoint.pk])}?model={model.deployed_model_id}"
+    for _ in range(2):
+        assert client.post(address, {"fix": "machine:a2-highgpu-1g"}).status_code == 303
+    made = endpoint.deployed_models.exclude(pk__in=[endpoint.pk, model.pk]).get()
+    world.drive.until(made, state="READY")
+    assert len(world.gateway.creates("deployment")) == paid + 1
+    assert (made.machine_type, made.share, made.max_replicas, made.display_name) == ("a2-highgpu-1g", 30, 2, "Second")
+    assert 'name="fix"' not in client.get(reverse("endpoint-detail", args=[endpoint.pk])).content.decode()

@@ -113,10 +113,12 @@ class ShownFix:
     text: str
     why_not: str = ""
     goes_on: bool = False
+    of: str = ""
 
     @property
     def dialog(self) -> str:
-        return "fix-" + self.fix.replace(":", "-").replace("_", "-")
+        """The id of its dialog, which names what it is `of` where a page has several that failed."""
+        return f"fix-{self.of}-{self.fix}".replace(":", "-").replace("_", "-")
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What went wrong with an endpoint, and the buttons that deploy its model again."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,12 +8,13 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from console.presenters.components.diagnosis import ShownDiagnosis, ShownFix, licence_words, see_model, show
-from jobs.models import Endpoint
+from jobs.models import DeployedModel, Endpoint
 from jobs.services.costs import machine_prices, spending
-from jobs.services.diagnosis import endpoint_fixes
+from jobs.services.diagnosis import endpoint_fixes, model_fixes
 from jobs.services.diagnosis.causes import Cause, Fix
-from jobs.services.diagnosis.of_endpoint import diagnose
-from jobs.services.endpoints import endpoints
+from jobs.services.diagnosis.of_endpoint import diagnose, diagnose_model
+from jobs.services.endpoints import endpoints, policies
+from jobs.states import EndpointState
 
 
 @dataclass(frozen=True)
@@ -28,18 +30,43 @@ def examine(endpoint: Endpoint) -> Doctor:
     if found is None:
         return Doctor(None, None)
     successor = endpoints.find_successor(endpoint)
-    fixes = [] if successor else [_show_fix(endpoint, found.cause, fix) for fix in found.fixes]
+    fixes = [] if successor else [_show_fix(endpoint, endpoint.model, found.cause, fix) for fix in found.fixes]
     see = see_model(endpoint.model.base_model) if found.cause == Cause.TERMS else None
     return Doctor(show(found, fixes, see=see, is_endpoint=True), successor)
 
 
-def _show_fix(endpoint: Endpoint, cause: Cause, fix: str) -> ShownFix:
-    model = endpoint.model
+@dataclass(frozen=True)
+class FailedModel:
+    """One that was to join others on an endpoint."""
+
+    model: DeployedModel
+    shown: ShownDiagnosis
+
+
+def examine_models(endpoint: Endpoint, models: Iterable[DeployedModel]) -> list[FailedModel]:
+    """Of those that failed lately, each that nothing was put in place of."""
+    if endpoint.state != EndpointState.READY:
+        return []
+    return [FailedModel(one, shown) for one in models if (shown := _examine_model(endpoint, one))]
+
+
+def _examine_model(endpoint: Endpoint, model: DeployedModel) -> ShownDiagnosis | None:
+    found = diagnose_model(model)
+    if found is None or model_fixes.find_attempt(model):
+        return None
+    why_not = policies.why_not_add_model(endpoint)
+    fixes = [_show_fix(endpoint, model, found.cause, fix, why_not) for fix in found.fixes]
+    see = see_model(model.base_model) if found.cause == Cause.TERMS else None
+    return show(found, fixes, see=see, is_endpoint=True)
+
+
+def _show_fix(endpoint: Endpoint, model: DeployedModel, cause: Cause, fix: str, why_not: str = "") -> ShownFix:
     changed: dict[str, Any] = {"machine_type": model.machine_type, "max_replicas": model.max_replicas}
-    changed |= endpoint_fixes.changes_of(endpoint, fix)
-    parts = (_does(endpoint, cause, fix), _costs(changed["machine_type"]))
+    changed |= endpoint_fixes.changes_of(model, fix)
+    parts = (_does(endpoint, model, cause, fix), _costs(changed["machine_type"]))
     usd = spending.deployment_usd(changed["machine_type"], changed["max_replicas"], endpoint.lease_hours)
-    return ShownFix(fix, _label(fix), " ".join(parts), spending.why_not_spend(endpoint.owner, usd))
+    why_not = why_not or spending.why_not_spend(endpoint.owner, usd)
+    return ShownFix(fix, _label(fix), " ".join(parts), why_not, of=model.deployed_model_id)
 
 
 def _label(fix: str) -> str:
@@ -54,9 +81,11 @@ def _label(fix: str) -> str:
     }[Fix(kind)]
 
 
-def _does(endpoint: Endpoint, cause: Cause, fix: str) -> str:
+def _does(endpoint: Endpoint, model: DeployedModel, cause: Cause, fix: str) -> str:
     if fix == Fix.ACCEPT_TERMS:
-        return licence_words(endpoint.model.base_model)
+        return licence_words(model.base_model)
+    if not model.comes_with_endpoint:
+        return _("The model is deployed here again, with the same share of the traffic.")
     if cause == Cause.NEVER_READY or endpoint.is_transient:
         return _("This endpoint is deleted, so that it can't cost money later. The model gets a new endpoint.")
     return _("The model gets a new endpoint with the same settings otherwise. You can delete this one.")

@@ -21,7 +21,7 @@ from console.web.http import ConsoleRequest, hx_redirect, wants_fragment
 from jobs import tasks
 from jobs.errors import NotAllowedNow
 from jobs.models import Endpoint
-from jobs.services.diagnosis import endpoint_fixes
+from jobs.services.diagnosis import endpoint_fixes, model_fixes
 from jobs.services.endpoints import endpoints, lifetime, policies, usage
 
 from .endpoints import one_of, visible_endpoint
@@ -164,10 +164,19 @@ def again(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 def fix(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    """What the page offers against the failure."""
-    endpoint = one_of(Endpoint.objects.visible_to(request.user), pk)
-    made = endpoint_fixes.mend(endpoint, request.POST.get("fix", ""))
-    for one in (endpoint, made):
-        tasks.enqueue_endpoint(one)
-    messages.success(request, _("Deployment of %(name)s started.") % {"name": made.display_name})
+    """What the page offers against the failure of the endpoint, or of the `model` that was to join others on it."""
+    endpoint, chosen = one_of(Endpoint.objects.visible_to(request.user), pk), request.POST.get("fix", "")
+    if deployed := request.GET.get("model"):
+        model = get_object_or_404(
+            endpoint.deployed_models.select_related("endpoint", "job"), deployed_model_id=deployed
+        )
+        made_model = model_fixes.mend(model, chosen)
+        tasks.enqueue_after_commit(tasks.advance_deployed_model, model_id=str(made_model.pk))
+        name, made = made_model.display_name, endpoint
+    else:
+        made = endpoint_fixes.mend(endpoint, chosen)
+        tasks.enqueue_endpoint(endpoint)
+        tasks.enqueue_endpoint(made)
+        name = made.display_name
+    messages.success(request, _("Deployment of %(name)s started.") % {"name": name})
     return hx_redirect(request, "endpoint-detail", made.pk)

@@ -95,6 +95,7 @@ def page_context(request: ConsoleRequest, endpoint: Endpoint) -> dict[str, Any]:
         "why_not_add": changing or policies.why_no_room(endpoint),
         "why_not_change_models": changing,
         "doctor": doctor.examine(endpoint),
+        "failed_models": doctor.examine_models(endpoint, seen.models),
         "window": window_of(endpoint),
         "stages": stages(endpoint.model),
         "metrics": metrics(endpoint, chosen, as_table=as_table),

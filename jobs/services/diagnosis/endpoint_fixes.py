@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import transaction
 
-from jobs.models import Endpoint
+from jobs.models import DeployedModel, Endpoint
 from jobs.services.endpoints import endpoints, policies as endpoint_policies
 
 from . import policies
@@ -23,7 +23,7 @@ def mend(endpoint: Endpoint, fix: str) -> Endpoint:
         diagnosis = diagnose(row)
         policies.check_can_redeploy(diagnosis, fix)
         assert diagnosis is not None
-        changes = changes_of(row, fix)
+        changes = changes_of(row.model, fix)
         if diagnosis.cause == Cause.NEVER_READY or row.state not in endpoint_policies.OVER:
             endpoints.request_delete(row)
         made = endpoints.deploy_again(row, changes)
@@ -31,8 +31,8 @@ def mend(endpoint: Endpoint, fix: str) -> Endpoint:
     return made
 
 
-def changes_of(endpoint: Endpoint, fix: str) -> Mapping[str, Any]:
-    """The columns of the model that differ. Of a machine that nobody offers any more: none."""
+def changes_of(model: DeployedModel, fix: str) -> Mapping[str, Any]:
+    """The columns that differ from those of the model."""
     if fix == Fix.ACCEPT_TERMS:
         return {"accepts_licence": True}
     if fix == Fix.ONE_REPLICA:
@@ -40,9 +40,6 @@ def changes_of(endpoint: Endpoint, fix: str) -> Mapping[str, Any]:
     kind, _colon, wanted = fix.partition(":")
     if kind != Fix.MACHINE:
         return {}
-    machine = next(one for one in _machines(endpoint) if one["machine_type"] == wanted)
+    offered = (*other_machines(model), *other_machines(model, larger=True))
+    machine = next(one for one in offered if one["machine_type"] == wanted)
     return {name: machine[name] for name in ("machine_type", "accelerator_type", "accelerator_count")}
-
-
-def _machines(endpoint: Endpoint) -> list[dict[str, Any]]:
-    return [*other_machines(endpoint.model), *other_machines(endpoint.model, larger=True)]

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from jobs.models import DeployedModel, Endpoint, PublisherModel
-from jobs.states import UNSENT, EndpointState
+from jobs.states import UNSENT, DeployedState, EndpointState
 
 from . import reasons
 from .causes import LONGEST_LINE, Cause, Diagnosis, Fact, FactName, Fix
@@ -29,6 +29,13 @@ def diagnose(endpoint: Endpoint) -> Diagnosis | None:
     return None
 
 
+def diagnose_model(model: DeployedModel) -> Diagnosis | None:
+    """Of one that was to join others on an endpoint and failed."""
+    if model.state != DeployedState.FAILED or model.comes_with_endpoint:
+        return None
+    return _of(model, model.error_code, model.error_message)
+
+
 def _of(model: DeployedModel, code: str, message: str) -> Diagnosis:
     reason = reasons.in_english(message)
     cause = reasons.find_cause(code, reason)
@@ -42,7 +49,7 @@ def _fixes(model: DeployedModel, cause: Cause) -> Iterator[str]:
     if cause == Cause.TERMS and not model.accepts_licence:
         yield Fix.ACCEPT_TERMS
         return
-    if cause == Cause.NEVER_READY:
+    if cause == Cause.NEVER_READY and model.comes_with_endpoint:
         yield Fix.REPLACE
     if cause == Cause.QUOTA and model.max_replicas > 1:
         yield Fix.ONE_REPLICA
@@ -50,7 +57,7 @@ def _fixes(model: DeployedModel, cause: Cause) -> Iterator[str]:
         yield from (
             f"{Fix.MACHINE}:{one['machine_type']}" for one in other_machines(model, larger=cause == Cause.MEMORY)
         )
-    if cause != Cause.NEVER_READY:
+    if cause != Cause.NEVER_READY or not model.comes_with_endpoint:
         yield Fix.AGAIN
 
 

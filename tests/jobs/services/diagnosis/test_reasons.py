@@ -6,6 +6,7 @@ import pytest
 from django.utils import translation
 
 from jobs.services.diagnosis import reasons
+from jobs.services.diagnosis.causes import Cause
 from jobs.text.deferred import gettext as _
 
 MESSAGES = [
@@ -95,7 +96,7 @@ def test_a_reason_of_any_length_is_read_in_no_time(part: str) -> None:
     text = part * (2_000_000 // len(part))
     began = time.process_time()
     reasons.find_cause("INTERNAL", text)
-    reasons.find_line(text, reasons.Cause.MEMORY)
+    reasons.find_line(text, Cause.MEMORY)
     for find in (reasons.find_rows, reasons.find_command, reasons.find_quota, reasons.find_memory, reasons.find_step):
         find(text)
     assert time.process_time() - began < 1
@@ -104,5 +105,5 @@ def test_a_reason_of_any_length_is_read_in_no_time(part: str) -> None:
 
 def test_the_line_of_the_log_that_tells_of_the_cause() -> None:
     log = "loading\nRuntimeError: CUDA out of memory.\nbye\n"
-    assert reasons.find_line(log, reasons.Cause.MEMORY) == "RuntimeError: CUDA out of memory."
-    assert reasons.find_line(log, reasons.Cause.DISK) == ""
+    assert reasons.find_line(log, Cause.MEMORY) == "RuntimeError: CUDA out of memory."
+    assert reasons.find_line(log, Cause.DISK) == ""
