@@ -97,8 +97,8 @@ def _does(job: TuningJob, found: Diagnosis, fix: str, spec: TuningSpec) -> str:
 
 def _from_where(job: TuningJob, wanted: Plan, spec: TuningSpec) -> str:
     begins = ngettext(
-        "A new job trains %(count)d epoch from the start, because there is no checkpoint to go on from.",
-        "A new job trains %(count)d epochs from the start, because there is no checkpoint to go on from.",
+        "A new job begins anew and trains %(count)d epoch, because no checkpoint can be used.",
+        "A new job begins anew and trains %(count)d epochs, because no checkpoint can be used.",
         spec.epochs,
     )
     if wanted.start:

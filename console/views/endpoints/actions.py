@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpResponse, QueryDict
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -167,9 +167,10 @@ def fix(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     """What the page offers against the failure of the endpoint, or of the `model` that was to join others on it."""
     endpoint, chosen = one_of(Endpoint.objects.visible_to(request.user), pk), request.POST.get("fix", "")
     if deployed := request.GET.get("model"):
-        model = get_object_or_404(
-            endpoint.deployed_models.select_related("endpoint", "job"), deployed_model_id=deployed
-        )
+        rows = endpoint.deployed_models.select_related("endpoint", "job")
+        model = next((one for one in rows if one.deployed_model_id == deployed), None)
+        if model is None:
+            raise Http404(f"{deployed} is not on {endpoint.pk}.")
         made_model = model_fixes.mend(model, chosen)
         tasks.enqueue_after_commit(tasks.advance_deployed_model, model_id=str(made_model.pk))
         name, made = made_model.display_name, endpoint
