@@ -89,6 +89,7 @@ tuning_urls = [
     path("tuning/jobs/<uuid:pk>/move/", tuning_actions.move, name="tuning-move"),
     path("tuning/jobs/<uuid:pk>/clone/", drafts.clone, name="tuning-clone"),
     path("tuning/jobs/<uuid:pk>/continue/", drafts.continue_job, name="tuning-continue"),
+    path("tuning/jobs/<uuid:pk>/fix/", tuning_actions.fix, name="tuning-fix"),
     path("tuning/jobs/<uuid:pk>/retry/", drafts.retry, name="tuning-retry"),
     path("tuning/jobs/<uuid:pk>/download/", takeaway.take, name="tuning-take"),
     path("tuning/downloads/<uuid:pk>/archive.tar", takeaway.archive, name="takeaway-archive"),
@@ -113,6 +114,7 @@ endpoint_urls = [
     path(
         "endpoints/<uuid:pk>/models/<slug:deployed>/undeploy/", deployed_models.undeploy, name="endpoint-model-undeploy"
     ),
+    path("endpoints/<uuid:pk>/fix/", endpoint_actions.fix, name="endpoint-fix"),
     path("endpoints/<uuid:pk>/again/", endpoint_actions.again, name="endpoint-again"),
 ]
 

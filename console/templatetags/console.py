@@ -17,6 +17,8 @@ from django.utils.translation import get_language, gettext, ngettext
 register = template.Library()
 
 NOBODY = str(UUID(int=0))
+# Of what a server said, as a hint beside a state.
+LONGEST_TITLE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def status(state: str, label: str | Promise = "", title: str = "") -> SafeString
     """`label` is the state's own word (`job.get_state_display`); without one the code is made readable."""
     look = LOOKS.get(str(state).upper(), WAITING)
     words = label or str(state).replace("_", " ").capitalize()
-    note = format_html(' title="{}"', title) if title else ""
+    note = format_html(' title="{}"', title[:LONGEST_TITLE]) if title else ""
     return format_html('<span class="st {}"{}>{}{}</span>', look.look, note, icon(look.icon), words)
 
 

@@ -207,6 +207,7 @@ WALKS: dict[str, Callable[[], Walk]] = {
     "tuning-clone": lambda: Walk([factories.job().pk]),
     "tuning-continue": lambda: Walk([tuned().pk]),
     "tuning-retry": lambda: Walk([factories.job(state="FAILED").pk]),
+    "tuning-fix": lambda: (factories.publisher_model(), Walk([factories.job(state="FAILED").pk], {"fix": "go_on"}))[1],
     "tuning-discard": lambda: on(factories.draft()),
     "tuning-start": lambda: on(filled_draft(), **DEPLOYMENT),
     "tuning-cancel": lambda: on(factories.job()),
@@ -244,6 +245,7 @@ WALKS: dict[str, Callable[[], Walk]] = {
         }
     ),  # fmt: skip
     "endpoint-again": lambda: Walk([factories.endpoint(state="FAILED", phase="CLOSED").pk]),
+    "endpoint-fix": lambda: Walk([factories.endpoint(state="FAILED", phase="CLOSED").pk], {"fix": "again"}),
     "endpoint-undeploy": lambda: on(factories.ready_endpoint(), confirm="My endpoint"),
     "endpoint-delete": lambda: on(factories.ready_endpoint(), confirm="My endpoint"),
     "endpoint-replicas": lambda: on(factories.ready_endpoint(), minimum="1", maximum="2"),

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from console.presenters.components.csv_text import Echo, cell
 from console.presenters.tuning.checkpoints import checkpoint_rows
+from console.presenters.tuning.doctor import examine
 from console.presenters.tuning.log import around_error
 from console.presenters.tuning.progress import JobStand
 from jobs.models import Metric, TuningJob
@@ -30,7 +31,9 @@ DISTRIBUTIONS: dict[str, str | Promise] = {
 
 def add_monitoring(context: dict[str, Any]) -> dict[str, Any]:
     standing: JobStand = context["stand"]
-    return {**context, "checkpoints": checkpoint_rows(standing), "error_lines": around_error(standing.job)}
+    job = standing.job
+    shown = {"checkpoints": checkpoint_rows(standing), "error_lines": around_error(job), "doctor": examine(job)}
+    return {**context, **shown}
 
 
 def statistics(job: TuningJob) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpResponse, QueryDict
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -21,9 +21,10 @@ from console.web.http import ConsoleRequest, hx_redirect, wants_fragment
 from jobs import tasks
 from jobs.errors import NotAllowedNow
 from jobs.models import Endpoint
+from jobs.services.diagnosis import endpoint_fixes, model_fixes
 from jobs.services.endpoints import endpoints, lifetime, policies, usage
 
-from .endpoints import visible_endpoint
+from .endpoints import one_of, visible_endpoint
 
 asks = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -159,3 +160,24 @@ def again(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     tasks.enqueue_endpoint(endpoint)
     messages.success(request, _("Deployment of %(name)s started.") % {"name": endpoint.display_name})
     return hx_redirect(request, "endpoint-detail", endpoint.pk)
+
+
+@require_POST
+def fix(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    """What the page offers against the failure of the endpoint, or of the `model` that was to join others on it."""
+    endpoint, chosen = one_of(Endpoint.objects.visible_to(request.user), pk), request.POST.get("fix", "")
+    if deployed := request.GET.get("model"):
+        rows = endpoint.deployed_models.select_related("endpoint", "job")
+        model = next((one for one in rows if one.deployed_model_id == deployed), None)
+        if model is None:
+            raise Http404(f"{deployed} is not on {endpoint.pk}.")
+        made_model = model_fixes.mend(model, chosen)
+        tasks.enqueue_after_commit(tasks.advance_deployed_model, model_id=str(made_model.pk))
+        name, made = made_model.display_name, endpoint
+    else:
+        made = endpoint_fixes.mend(endpoint, chosen)
+        tasks.enqueue_endpoint(endpoint)
+        tasks.enqueue_endpoint(made)
+        name = made.display_name
+    messages.success(request, _("Deployment of %(name)s started.") % {"name": name})
+    return hx_redirect(request, "endpoint-detail", made.pk)

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from console.presenters.components.pager import Head, paginate
+from console.presenters.endpoints import doctor
 from console.presenters.endpoints.deployment_stages import stages
 from console.presenters.endpoints.details import describe_endpoints
 from console.presenters.endpoints.filters import FILTERS, filters, in_state, matching
@@ -93,6 +94,8 @@ def page_context(request: ConsoleRequest, endpoint: Endpoint) -> dict[str, Any]:
         "models": list_served_models(endpoint, seen.models),
         "why_not_add": changing or policies.why_no_room(endpoint),
         "why_not_change_models": changing,
+        "doctor": doctor.examine(endpoint),
+        "failed_models": doctor.examine_models(endpoint, seen.models),
         "window": window_of(endpoint),
         "stages": stages(endpoint.model),
         "metrics": metrics(endpoint, chosen, as_table=as_table),

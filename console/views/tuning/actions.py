@@ -12,6 +12,7 @@ from console.presenters.tuning.progress import JobStand, stand
 from console.web.http import ConsoleRequest, hx_redirect, safe_next
 from jobs import tasks
 from jobs.models import TuningJob
+from jobs.services.diagnosis import job_fixes
 from jobs.services.endpoints import endpoints
 from jobs.services.tuned_models import checkpoints, policies
 from jobs.services.tuning import jobs, queue
@@ -84,3 +85,14 @@ def move(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     queue.move(job, to)
     tasks.enqueue_after_commit(tasks.advance_tuning_job, job_id=str(job.pk))
     return hx_redirect(request, safe_next(request, "tuning-list"))
+
+
+@require_POST
+def fix(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
+    """What the page offers against the failure: leads to the job that goes on in place of this one."""
+    job = visible_job(request, pk)
+    made = job_fixes.mend(job, request.POST.get("fix", ""))
+    for one in (job, made):
+        tasks.enqueue_after_commit(tasks.advance_tuning_job, job_id=str(one.pk))
+    messages.success(request, _("%(name)s is in the queue.") % {"name": made.display_name})
+    return hx_redirect(request, "tuning-job", made.pk)

@@ -9,9 +9,14 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from jobs.localvertex.engine.checkpoints import folder_of, forget_optimizer_states
 from jobs.localvertex.engine.export.adapter import write_checkpoint_adapter
-from jobs.localvertex.engine.job import EventLog, say
+from jobs.localvertex.engine.job import EventLog, JobError, say
 
 MAX_CHECKPOINTS = 10
+# Once it is no number it never is one again: what would be learnt after that is worth nothing.
+DIVERGED = (
+    "The training diverged: its loss is not a number at step {step}. Use a lower learning rate. A new job can go on"
+    " from a checkpoint before that step."
+)
 MEASURES = ("loss", "token_accuracy", "num_predictions", "tokens")
 
 
@@ -55,6 +60,8 @@ class Progress(TrainerCallback):
             measures = {name: logs[name] for name in MEASURES}
             self.events.write("step", **where, **measures, learning_rate=logs["learning_rate"])
             say(f"Step {state.global_step} of {state.max_steps}: {in_words(measures)}")
+            if not math.isfinite(logs["loss"]):
+                raise JobError(DIVERGED.format(step=state.global_step))
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self.stop_if_asked()

@@ -18,6 +18,7 @@ from jobs.localvertex.api.images import (
 )
 from jobs.localvertex.engine.job import JobError
 
+MOST_NAMED = 500
 ROLES = {"system": "system", "user": "user", "assistant": "assistant", "model": "assistant"}
 IMAGE = "<start_of_image>"
 IMAGE_FORMATS = ("PNG", "JPEG", "WEBP")
@@ -167,7 +168,7 @@ def read_rows(path: Path, what: str, images: bool = False) -> list[list[Turn]]:
         raise JobError(f"The {what} is not UTF-8 text. Save it as UTF-8 and try again.") from error
     except OSError as error:
         raise JobError(f"The {what} cannot be read: {error.strerror}.", "INTERNAL") from error
-    rows = []
+    rows, problems = [], dict[int, str]()
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -176,7 +177,20 @@ def read_rows(path: Path, what: str, images: bool = False) -> list[list[Turn]]:
             if not images and any(turn.images for turn in rows[-1]):
                 raise RowError("this model reads text only: take the images out, or choose a model that reads images")
         except RowError as error:
-            raise JobError(f"Line {number} of the {what}: {error}.") from error
+            problems[number] = str(error)
+            if len(problems) == MOST_NAMED:
+                break
+    if problems:
+        raise JobError(name_problems(problems, what))
     if not rows:
         raise JobError(f"The {what} has no rows.")
     return rows
+
+
+def name_problems(problems: dict[int, str], what: str) -> str:
+    """The first in full, and the lines of all, so that they can be left out at once."""
+    first = min(problems)
+    sentence = f"Line {first} of the {what}: {problems[first]}."
+    if len(problems) == 1:
+        return sentence
+    return f"{sentence} Lines {', '.join(map(str, problems))} cannot be used."

@@ -2,7 +2,7 @@
 
 import hashlib
 import heapq
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from jobs.text.deferred import gettext as _, ngettext
 
 from . import datasets, policies, spec
 from .convert import Converted, convert_rows, first_rows
-from .file import PROBLEMS_KEPT, Line, Lines, decode_line, open_file
+from .file import PROBLEMS_KEPT, Line, Lines, check_line, decode_line, open_file
 from .rows import parse
 from .table import Columns, Table, look
 
@@ -81,6 +81,26 @@ def _conversion_of(dataset: Dataset, left_out: int) -> datasets.Origin:
         )
         notes.append(sentence % {"count": left_out})
     return datasets.Origin(dataset, recipe={"from": dataset.shape, "file": dataset.file_name}, notes=notes)
+
+
+def leave_out_rows(dataset: Dataset, numbers: Collection[int]) -> Dataset:
+    """The next version without these lines and without those that have problems. Twice the same is one version."""
+    recipe = {"left_out": sorted(numbers)}
+    known: Dataset | None = Dataset.objects.filter(made_from=dataset, recipe=recipe).first()
+    if known and store.exists(known.stored_name):
+        return known
+    left_out, unwanted = 0, frozenset(numbers)
+    with store.scratch() as copy, open_file(dataset) as file:
+        for line in Lines(file, None):
+            is_kept = line.number not in unwanted and check_line(line).row is not None
+            left_out += bool(line.data.strip()) and not is_kept
+            copy.write(line.data + b"\n" if is_kept else b"")
+        copy.seek(0)
+        words = {"count": left_out, "name": dataset.name, "version": dataset.version}
+        note = ngettext("Without %(count)d row of %(name)s, version %(version)d.",
+                        "Without %(count)d rows of %(name)s, version %(version)d.", left_out) % words  # fmt: skip
+        origin = datasets.Origin(dataset, recipe=recipe, notes=[note])
+        return datasets.create(dataset.owner, file=copy, file_name=dataset.file_name, name=dataset.name, origin=origin)
 
 
 def split(dataset: Dataset, *, share: int, seed: int) -> tuple[Dataset, Dataset]:

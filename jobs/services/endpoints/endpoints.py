@@ -104,14 +104,24 @@ def deploy_for_job(job: TuningJob) -> Endpoint:
     return _insert(uuid4(), job.owner, spec, automatic=True)
 
 
-def deploy_again(endpoint: Endpoint) -> Endpoint:
-    """Another endpoint with the same settings, since this one is over. Twice is one, as long as that one lives."""
+def deploy_again(endpoint: Endpoint, changes: Mapping[str, Any] | None = None) -> Endpoint:
+    """Another endpoint with the same settings, since this one is over. Twice is one, as long as that one lives.
+    `changes`: the columns that shall differ."""
     policies.check_can_deploy_again(endpoint)
     if endpoint.model.artifact_uri:
         storage_policies.check_can_read(endpoint.owner, endpoint.model.artifact_uri)
     keys = (uuid5(endpoint.pk, f"again {number}") for number in count())
     key = next(key for key in keys if not Endpoint.objects.filter(pk=key, state__in=policies.OVER).exists())
-    return _create(key, endpoint.owner, _columns_of(endpoint), automatic=False)
+    return _create(key, endpoint.owner, _columns_of(endpoint) | dict(changes or {}), automatic=False)
+
+
+def find_successor(endpoint: Endpoint) -> Endpoint | None:
+    """The one that was deployed again in its place and lives."""
+    for number in count():
+        found = Endpoint.objects.with_model().filter(pk=uuid5(endpoint.pk, f"again {number}")).first()
+        if found is None or found.state not in policies.OVER:
+            return found
+    return None
 
 
 def find_machine(model: str, machine_type: str) -> Machine | None:

@@ -238,9 +238,8 @@ def _read_training(job: TuningJob, train: Sequence[Point], total: int | None, re
         "epoch": round(last.step * job.epochs / total, 4) if total else 0,
     }  # fmt: skip
     reading.changes["loss_curve"] = _curve([point.value for point in train if math.isfinite(point.value)])
-    if math.isfinite(last.value):
-        reading.changes["train_loss"] = last.value
-    elif last.step > job.step:
+    reading.changes["train_loss"] = last.value if math.isfinite(last.value) else None
+    if not math.isfinite(last.value) and last.step > job.step:
         sentence = _("The training loss is not a number at step %d. A lower learning rate may help.") % last.step
         reading.events.append((EventLevel.WARNING, sentence))
 

@@ -1,7 +1,7 @@
 """In place of the training engine: the same files and events without a model, in a tenth of a second.
 
 The first row's prompt says how it goes: `fail: …`, `crash once`, `crash always`, `hold` (until cancelled),
-`slowly`, `steps`, `short once` and `short always` (of disk).
+`slowly`, `steps`, `short once` and `short always` (of disk), `diverges` (in the second epoch).
 """
 
 import json
@@ -68,11 +68,15 @@ def train(folder: Path) -> int:
             event="step",
             step=step,
             epoch=step / STEPS_PER_EPOCH,
-            loss=4 / step,
+            loss=float("nan") if wish == "diverges" and step > STEPS_PER_EPOCH else 4 / step,
             token_accuracy=step / total,
             num_predictions=20,
             learning_rate=0.001,
         )
+        if wish == "diverges" and step > STEPS_PER_EPOCH:
+            message = f"The training diverged: its loss is not a number at step {step}. Use a lower learning rate."
+            tell(folder, event="failed", code="INVALID_ARGUMENT", message=message)
+            return 1
         if wish == "slowly":
             time.sleep(0.06)
         if step % STEPS_PER_EPOCH == 0:

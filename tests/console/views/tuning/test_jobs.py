@@ -40,7 +40,16 @@ def running(**values):
     now = timezone.now()
     times = {"started_at": now, "first_step_at": now - timedelta(seconds=278), "last_step_at": now}
     return factories.job(
-        **{"state": "RUNNING", "total_steps": 420, "step": 140, "epoch": 1.0, "epochs": 3, **times, **values}
+        **{
+            "state": "RUNNING",
+            "total_steps": 420,
+            "step": 140,
+            "epoch": 1.0,
+            "epochs": 3,
+            "train_loss": 2.0,
+            **times,
+            **values,
+        }
     )
 
 
@@ -198,14 +207,20 @@ def test_on_the_local_server_a_cancelled_job_can_be_resumed(visitor, settings):
 ENDED_EARLY = {"phase": "CLOSED", "started_at": timezone.now(), "epochs": 3}
 
 
-@pytest.mark.parametrize("state", ["CANCELLED", "FAILED"])
-def test_a_job_that_ended_early_offers_to_go_on(visitor, settings, state):
+@pytest.mark.parametrize(
+    ("state", "words_of_it", "forms"),
+    [
+        ("CANCELLED", "Resume makes a new job that starts from it and trains 2 more epochs.", 2),
+        ("FAILED", "A new job goes on from checkpoint 1 of epoch 1 and trains 2 more epochs.", 1),
+    ],
+)
+def test_a_job_that_ended_early_offers_to_go_on(visitor, settings, state, words_of_it, forms):
     settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:1"
     checkpoints = [{"checkpoint_id": "1", "epoch": 1, "step": 5}]
     job = factories.job(state=state, checkpoints=checkpoints, **ENDED_EARLY)
     text = words(visitor.get(url(job)))
-    assert "Resume makes a new job that starts from it and trains 2 more epochs." in text
-    assert text.count(f'action="{url(job, "continue/")}"') == 2
+    assert words_of_it in text
+    assert text.count(f'action="{url(job, "continue/")}"') == forms
     assert "Continue from checkpoint 1" in text
     assert f"{job.output_uri}/postprocess/node-0/checkpoints/checkpoint-5" in text
 

@@ -88,6 +88,16 @@ def test_bad_line_is_named(tmp_path: Path, line: str, problem: str) -> None:
     assert problem in str(caught.value)
 
 
+def test_all_bad_lines_are_named_so_that_they_can_be_left_out_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    good = '{"prompt": "Hi", "completion": "Hello!"}\n'
+    path.write_text(good + "{}\n" + good + "[]\n")
+    with pytest.raises(JobError) as caught:
+        read_rows(path, "training data")
+    first = 'Line 2 of the training data: a row needs "prompt" and "completion", or "messages", or "contents".'
+    assert str(caught.value) == f"{first} Lines 2, 4 cannot be used."
+
+
 def test_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"prompt": "Hi", "completion": "Hello!"}', encoding="utf-8-sig")

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 from google.api_core.exceptions import NotFound
 from google.cloud import aiplatform_v1beta1 as vertex
@@ -98,3 +100,14 @@ def test_boards_that_are_not_there(server, suffix):
     }[suffix.count("/")]
     with pytest.raises(NotFound):
         get(name=f"{PARENT}/tensorboards/1{suffix}")
+
+
+def test_a_loss_that_is_no_number_comes_as_it_is_and_the_checkpoint_before_it_can_be_used(server):
+    """So the console can say at which step a training went astray, and go on from before it."""
+    failed = server.until(server.create(server.job("diverges", rows=8)).name, "FAILED")
+    context = server.metadata.get_context(name=failed.experiment)
+    name = series(server, context.metadata["backing_tensorboard_resource"])["/train_total_loss"].name
+    data = server.boards.read_tensorboard_time_series_data(tensorboard_time_series=name).time_series_data
+    assert [(point.step, math.isnan(point.scalar.value)) for point in data.values][3:] == [(4, False), (5, True)]
+    assert "its loss is not a number at step 5" in failed.error.message
+    assert [one.step for one in failed.tuned_model.checkpoints] == [4]
