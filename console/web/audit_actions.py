@@ -139,6 +139,7 @@ PRIVATE: Mapping[str, str] = {
     "dataset-edit-undo": "An edit that is taken back; nothing was saved yet.",
     "dataset-edits-discard": "Edits that are taken back; nothing was saved yet.",
     "dataset-duplicates": "Looks for duplicates and remembers which to keep; leaving them out is recorded.",
+    "dataset-changes": "Compares two versions; changes neither.",
     "tuning-output-check": "Asks whether a folder is free; changes nothing.",
     "settings-check": "Asks the worker to look; changes nothing.",
     "model-garden-refresh": "Reads the catalogue again; changes nothing that a person made.",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.models import Dataset, DatasetWork, RowEdit, WorkKind, WorkState
-from jobs.services.datasets.edits import changes, choices
+from jobs.services.datasets.edits import changes, choices, works
 from jobs.services.datasets.edits.reading import rows_at
 from jobs.services.datasets.file import Line, open_file
 from jobs.services.datasets.preview import ShownRow, preview_row
@@ -126,22 +126,21 @@ def groups_of(dataset: Dataset, work: DatasetWork, page: Slice) -> list[ShownGro
     return shown
 
 
-def finished_comparison(dataset: Dataset, other: Dataset) -> DatasetWork | None:
-    """With the version that is before it now."""
+def comparison_of(dataset: Dataset, other: Dataset) -> DatasetWork | None:
+    """With the version that is before it now. Of small files it is made here, and not kept."""
     work = work_of(dataset, WorkKind.COMPARE)
-    stale = work and work.state == WorkState.READY and work.options.get("against") != str(other.pk)
-    return None if stale else work
+    is_fresh = work and (work.state != WorkState.READY or work.options.get("against") == str(other.pk))
+    return work if is_fresh else works.compare_at_once(dataset, other)
 
 
 def changed_pairs(old: Dataset, new: Dataset, work: DatasetWork, part: str, page: Slice) -> list[Pair]:
     listed: list[Any] = work.result[part][page.first : page.first + page.each]
-    sides = {"changed": lambda one: one, "added": lambda one: (None, one), "removed": lambda one: (one, None)}
-    pairs = [tuple(sides[part](one)) for one in listed]
+    pairs = [one if part == "changed" else (None, one) if part == "added" else (one, None) for one in listed]
     texts = []
     for dataset, side in ((old, 0), (new, 1)):
         with open_file(dataset) as file:
             texts.append(rows_at(file, {pair[side] for pair in pairs if pair[side]}))
-    return [Pair(*(_show_side(texts[side], pair[side]) for side in (0, 1))) for pair in pairs]
+    return [Pair(_show_side(texts[0], was), _show_side(texts[1], now)) for was, now in pairs]
 
 
 def _show_side(texts: dict[int, bytes], line: int | None) -> ShownRow | None:

@@ -147,20 +147,21 @@ def duplicates_context(request: ConsoleRequest, dataset: Dataset, work: DatasetW
     }
 
 
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 def changes(request: ConsoleRequest, pk: UUID) -> HttpResponse:
-    """What differs from the version before; it is looked for when it is first asked for."""
+    """What differs from the version before. POST compares large files; small ones are compared when they are shown."""
     dataset = own_dataset(request, pk)
-    context: dict[str, Any] = {**head_context(request, dataset), "tab": "versions"}
     old = row_pages.version_before(dataset)
     if old is None:
         raise Http404("There is no version before this one.")
-    work = row_pages.finished_comparison(dataset, old)
-    context["why_not"] = why_not = policies.why_not_look_through(dataset) or policies.why_not_look_through(old)
-    if (work is None or (work.state == WorkState.FAILED and "again" in request.GET)) and not why_not:
-        work = start(dataset, WorkKind.COMPARE, {"against": str(old.pk)})
-    context |= {"old": old, "work": work}
-    if work and work.state == WorkState.READY:
+    if request.method == "POST":
+        start(dataset, WorkKind.COMPARE, {})
+        return hx_redirect(request, "dataset-changes", pk)
+    why_not = policies.why_not_look_through(dataset) or policies.why_not_look_through(old)
+    work = row_pages.comparison_of(dataset, old)
+    context: dict[str, Any] = {**head_context(request, dataset), "tab": "versions", "old": old, "why_not": why_not}
+    context["work"] = work
+    if work and work.state == WorkState.READY and not why_not:
         context |= changes_context(request, old, dataset, work)
     return page_or_fragment(request, "datasets/changes.html", "changes", context)
 

@@ -127,8 +127,26 @@ def _compare(work: DatasetWork, progress: Progress) -> dict[str, Any]:
     return {"result": result, "options": {"against": str(other.pk)}}
 
 
+def compare_at_once(dataset: Dataset, other: Dataset) -> DatasetWork | None:
+    """Finished and not saved; None for files that are too large for that."""
+    work = DatasetWork(dataset=dataset, kind=WorkKind.COMPARE, state=WorkState.READY)
+    work.total_bytes = dataset.byte_size + other.byte_size
+    if not is_small(work) or policies.why_not_look_through(dataset) or policies.why_not_look_through(other):
+        return None
+    work.result = changes.compare(other, dataset)
+    return work
+
+
 def _version(make: Callable[[DatasetWork, Progress], Dataset]) -> Callable[[DatasetWork, Progress], dict[str, Any]]:
-    return lambda work, progress: {"made": write.made_already(work) or make(work, progress)}
+    """With its comparison, so that what changed can be shown."""
+
+    def do(work: DatasetWork, progress: Progress) -> dict[str, Any]:
+        made = write.made_already(work) or make(work, progress)
+        if not is_small(work) and not policies.why_not_look_through(made):
+            begin(made, WorkKind.COMPARE, {})
+        return {"made": made}
+
+    return do
 
 
 DOERS: Mapping[WorkKind, Callable[[DatasetWork, Progress], dict[str, Any]]] = {

@@ -2,6 +2,7 @@ import html
 import io
 import json
 import re
+from typing import Any
 
 import pytest
 from django.urls import reverse
@@ -14,7 +15,10 @@ from tests.support import factories
 from tests.support.stored import path_of
 
 pytestmark = pytest.mark.django_db
-TALK = {"messages": [{"role": "user", "content": "Ahoy?"}, {"role": "assistant", "content": "Aye"}], "id": 7}
+TALK: dict[str, Any] = {
+    "messages": [{"role": "user", "content": "Ahoy?"}, {"role": "assistant", "content": "Aye"}],
+    "id": 7,
+}
 HOSTILE = '<img src=x onerror=alert(1)>"\u202e{{ 7*7 }}'
 PNG = "data:image/png;base64,iVBORw0KGgo="
 
@@ -73,7 +77,7 @@ def test_what_was_typed_is_kept_beside_the_error_of_its_field(signed_in, owner):
     answer = signed_in.post(edit, sent | {"messages[0].content": HOSTILE, "messages[1].content": " ", "do": "save"})
     page = answer.content.decode()
     assert (answer.status_code, fields(answer)["messages[0].content"], "<img src=x" in page) == (422, HOSTILE, False)
-    assert '<code>messages[1].content</code>: The text is empty.' in page
+    assert "<code>messages[1].content</code>: The text is empty." in page
     assert 'id="messages[1].content-problems"' in page
     assert RowEdit.objects.count() == 0
 

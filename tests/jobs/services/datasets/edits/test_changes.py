@@ -42,7 +42,9 @@ def test_rows_are_added_removed_and_changed(owner, before, after, expected):
 
 
 def test_other_rows_in_the_same_place_are_no_changes(owner):
-    changed, added, removed, _same = compare(owner, ["harbour " + "mast sail reef tide gull knot"], ["".join(map(chr, range(200, 400)))])
+    changed, added, removed, _same = compare(
+        owner, ["harbour " + "mast sail reef tide gull knot"], ["".join(map(chr, range(200, 400)))]
+    )
     assert (changed, added, removed) == ([], [1], [1])
 
 

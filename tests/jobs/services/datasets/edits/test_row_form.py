@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 
@@ -6,7 +7,7 @@ from jobs.services.datasets.edits import row_form
 from jobs.services.datasets.rows import read_object
 
 PICTURE = {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}}
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"prompt": "Ahoy?\r\nYes", "completion": "Aye", "id": 7},
     {"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}]}, {"role": "assistant", "content": "b"}]},
     {
@@ -56,7 +57,9 @@ def test_what_was_sent_beside_the_fields_of_the_row_is_not_looked_at():
 
 
 def test_json_of_several_lines_becomes_one_and_one_line_stays_as_typed():
-    assert row_form.line_of('{\r\n "prompt": "é",\n "completion": "b"}') == '{"prompt": "é", "completion": "b"}'.encode()
+    assert (
+        row_form.line_of('{\r\n "prompt": "é",\n "completion": "b"}') == '{"prompt": "é", "completion": "b"}'.encode()
+    )
     assert row_form.line_of(' {"prompt":1.0} ') == b'{"prompt":1.0}'
     assert row_form.line_of("{\nnot json") == b"{ not json"
     assert row_form.line_of('{"a": "\\ud800",\n"b": 1}') == b'{"a": "\\ud800", "b": 1}'
