@@ -134,8 +134,8 @@ def comparison_of(dataset: Dataset, other: Dataset) -> DatasetWork | None:
 
 
 def changed_pairs(old: Dataset, new: Dataset, work: DatasetWork, part: str, page: Slice) -> list[Pair]:
-    listed: list[Any] = work.result[part][page.first : page.first + page.each]
-    pairs = [one if part == "changed" else (None, one) if part == "added" else (one, None) for one in listed]
+    listed = work.result[part][page.first : page.first + page.each]
+    pairs: list[Any] = [one if part == "changed" else (None, one) if part == "added" else (one, None) for one in listed]
     texts = []
     for dataset, side in ((old, 0), (new, 1)):
         with open_file(dataset) as file:

@@ -170,7 +170,7 @@ def test_bad_rows_are_listed_and_left_out(signed_in, owner):
     dataset = create(owner, TALK, b"not json", TALK | {"id": 2}, b'{"prompt": "x"}')
     page = signed_in.get(url("dataset-rows", dataset), {"bad": "1"})
     assert [row.row.line for row in page.context["rows"]] == [2, 4]
-    assert "Create a version without the 2 rows that have problems" in page.content.decode()
+    assert "Leave out 2 rows with problems" in page.content.decode()
     answer = signed_in.post(url("dataset-bad-rows", dataset), {"latest": str(dataset.pk)})
     made = Dataset.objects.get(is_latest=True)
     assert (answer["Location"], made.valid_rows, made.invalid_rows) == (f"/datasets/{made.pk}/changes/", 2, 0)
