@@ -136,7 +136,6 @@ class TestVersions:
         work.refresh_from_db()
         assert (work.state, "several times" in work.error, works.due(factories.NOW)) == ("FAILED", True, [])
 
-    @pytest.mark.fault("F20")
     def test_a_file_that_is_gone_is_said_and_leaves_nothing(self, owner):
         dataset = self.create(owner)
         path_of(dataset).unlink()
