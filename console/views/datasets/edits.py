@@ -92,7 +92,7 @@ def respond(
         editor = row_editor.read_sent(kept, {name: str(value) for name, value in sent.items()})
         if row_editor.wants_saving({"do": request.POST.get("do", "")}):
             if row_editor.save_row(editor, save, look):
-                messages.success(request, _("Saved to your unsaved changes. Save them as a new version to use them."))
+                messages.success(request, _("Change kept. Save your changes as a new version to use them."))
                 return hx_redirect(request, url)
             status = 422 if editor.now is None else 409
     else:

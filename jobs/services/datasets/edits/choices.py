@@ -31,7 +31,7 @@ def choose(dataset: Dataset, chosen: dict[int, int]) -> None:
         groups: list[Group] = work.result["groups"]
         for number, line in chosen.items():
             if number >= len(groups) or line not in {ALL, *(row[0] for row in groups[number])}:
-                raise NotAllowedNow(_("The list of duplicates is a newer one. Look at it again, then choose."))
+                raise NotAllowedNow(_("The duplicates were searched for again. Reload the page, then choose."))
         work.choices |= {str(number): line for number, line in chosen.items()}
         work.save(update_fields=["choices"])
 

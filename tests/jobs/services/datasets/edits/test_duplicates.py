@@ -113,7 +113,7 @@ class TestVersions:
             "You chose to keep all rows, so there is nothing to leave out.", 1
         )  # fmt: skip
         for chosen in ({7: 1}, {0: 2}):
-            with pytest.raises(errors.NotAllowedNow, match="is a newer one"):
+            with pytest.raises(errors.NotAllowedNow, match="searched for again"):
                 choices.choose(dataset, chosen)
 
     def test_bad_rows_are_left_out_and_the_others_stay_as_they_are(self, owner):
