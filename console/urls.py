@@ -16,7 +16,7 @@ from console.views.chat import (
     tree,
 )
 from console.views.comparisons import base, columns, comparisons, votes
-from console.views.datasets import datasets, derive, rows
+from console.views.datasets import datasets, derive, edits as row_edits, rows, works as dataset_works
 from console.views.endpoints import actions as endpoint_actions, deployed_models, endpoints
 from console.views.settings import (
     about,
@@ -135,6 +135,19 @@ dataset_urls = [
     path("datasets/<uuid:pk>/", datasets.detail, name="dataset-detail"),
     path("datasets/<uuid:pk>/rows/", rows.index, name="dataset-rows"),
     path("datasets/<uuid:pk>/rows/<int:line>.json", rows.raw, name="dataset-row"),
+    path("datasets/<uuid:pk>/rows/new/", row_edits.new, name="dataset-row-new"),
+    path("datasets/<uuid:pk>/rows/added/<int:number>/", row_edits.added, name="dataset-row-added"),
+    path("datasets/<uuid:pk>/rows/<int:line>/edit/", row_edits.edit, name="dataset-row-edit"),
+    path("datasets/<uuid:pk>/rows/<int:line>/delete/", row_edits.delete, name="dataset-row-delete"),
+    path("datasets/<uuid:pk>/edits/", row_edits.index, name="dataset-edits"),
+    path("datasets/<uuid:pk>/edits/<int:number>/undo/", row_edits.undo, name="dataset-edit-undo"),
+    path("datasets/<uuid:pk>/edits/discard/", row_edits.discard, name="dataset-edits-discard"),
+    path("datasets/<uuid:pk>/edits/save/", dataset_works.save_edits, name="dataset-edits-save"),
+    path("datasets/<uuid:pk>/bad-rows/", dataset_works.bad_rows, name="dataset-bad-rows"),
+    path("datasets/<uuid:pk>/duplicates/", dataset_works.duplicates, name="dataset-duplicates"),
+    path("datasets/<uuid:pk>/duplicates/remove/", dataset_works.remove_duplicates, name="dataset-duplicates-remove"),
+    path("datasets/<uuid:pk>/changes/", dataset_works.changes, name="dataset-changes"),
+    path("datasets/<uuid:pk>/work/<slug:kind>/", dataset_works.progress, name="dataset-work"),
     path("datasets/<uuid:pk>/versions/", datasets.versions, name="dataset-versions"),
     path("datasets/<uuid:pk>/file/", datasets.download, name="dataset-download"),
     path("datasets/<uuid:pk>/problems.jsonl", datasets.problems, name="dataset-problems"),

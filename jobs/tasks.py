@@ -3,7 +3,7 @@
 import json
 import logging
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Protocol, cast
@@ -20,6 +20,7 @@ from .services.catalogue import publisher_models
 from .services.chat import conversations, images
 from .services.chat.streaming import saver
 from .services.datasets import sweep as dataset_sweep
+from .services.datasets.edits import works
 from .services.endpoints import deployed_models, endpoints, lifetime, warnings
 from .services.health import probes
 from .services.notifications import deliveries, notifications
@@ -37,6 +38,8 @@ STARTED = timezone.now().isoformat(timespec="seconds")
 STEP_SECONDS = 120
 # Longer than a conversion may take.
 TAKEAWAY_SECONDS = 2 * 3600
+# Longer than a search for duplicates may take.
+WORK_SECONDS = 3600
 
 
 class Task(Protocol):
@@ -104,6 +107,11 @@ def advance_takeaway(takeaway_id: str) -> None:
         send(advance_takeaway, takeaway_id=takeaway_id)
 
 
+@task("datasets.work", time_limit=WORK_SECONDS)
+def do_dataset_work(work_id: int) -> None:
+    works.advance(work_id, timezone.now())
+
+
 @task("notifications.deliver", time_limit=120)
 def deliver(delivery_id: str) -> None:
     """One that has ended hands its place on, so that the next need not wait for the sweep."""
@@ -163,7 +171,7 @@ def sweep() -> None:
     """Kicks everything that is due. Each part by itself: a broken one does not keep the others from their turn."""
     now = timezone.now()
     parts = (_sweep_accounts, _sweep_jobs, _sweep_leases, _sweep_endpoints, _sweep_models, _sweep_chats)
-    for part in (_report_worker, _report_beat, *parts, _sweep_deliveries, _sweep_takeaways):
+    for part in (_report_worker, _report_beat, *parts, _sweep_deliveries, _sweep_takeaways, _sweep_works):
         _try(part, now)
 
 
@@ -219,8 +227,12 @@ def _sweep_takeaways(now: datetime) -> None:
     _send_all(advance_takeaway, "takeaway_id", takeaways.due(now))
 
 
-def _send_all(target: Task, name: str, ids: list[UUID]) -> None:
+def _sweep_works(now: datetime) -> None:
+    _send_all(do_dataset_work, "work_id", works.due(now))
+
+
+def _send_all(target: Task, name: str, ids: Sequence[UUID | int]) -> None:
     """The first message that cannot be sent ends it: the others would wait for the same broker."""
     for pk in ids:
-        if not send(target, **{name: str(pk)}):
+        if not send(target, **{name: pk if isinstance(pk, int) else str(pk)}):
             return

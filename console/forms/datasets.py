@@ -15,6 +15,13 @@ from .fields import DisplayNameField, MultilineField, check_name_length, lazy_te
 
 ACCEPTED = ".jsonl,.ndjson,.json,.csv,.tsv,.tab,.txt,application/jsonl,application/json,text/csv"
 NOWHERE = -1
+SIMILARITIES = (
+    (0, _("Equal rows only")),
+    (95, _("At least 95% similar")),
+    (90, _("At least 90% similar")),
+    (80, _("At least 80% similar")),
+    (70, _("At least 70% similar")),
+)
 
 
 class UploadForm(forms.Form):
@@ -128,4 +135,17 @@ class SplitForm(forms.Form):
         help_text=_("The same seed produces the same split."),
         error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), lazy_text(spec.seed_remedy)),
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
+    )
+
+
+class SearchForm(forms.Form):
+    use_required_attribute = False
+
+    similarity = forms.TypedChoiceField(
+        label=_("Rows to find"),
+        choices=SIMILARITIES,
+        coerce=int,
+        initial=80,
+        help_text=_("A lower value finds more rows, also rows that follow one template and differ in a name."),
+        error_messages={"required": _("Choose a similarity."), "invalid_choice": _("Choose a similarity.")},
     )

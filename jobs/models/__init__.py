@@ -25,6 +25,7 @@ from .chat import (
     with_images,
 )
 from .dataset import ROW_LIMITS, Dataset, DatasetFormat, DatasetPart, DatasetShape
+from .dataset_work import DatasetWork, RowEdit, WorkKind, WorkState
 from .deployed_model import DeployedModel, DeployedModelQuerySet
 from .endpoint import Endpoint, EndpointEvent, LeaseKind
 from .notification import (
@@ -84,6 +85,7 @@ __all__ = [
     "Density",
     "DatasetPart",
     "DatasetShape",
+    "DatasetWork",
     "Endpoint",
     "EndpointEvent",
     "EventLevel",
@@ -107,6 +109,7 @@ __all__ = [
     "PublisherModel",
     "Rating",
     "Role",
+    "RowEdit",
     "ShareLink",
     "SharedFolder",
     "SignInLink",
@@ -126,6 +129,8 @@ __all__ = [
     "TuningMode",
     "Visibility",
     "Vote",
+    "WorkKind",
+    "WorkState",
     "bell_of",
     "preference_of",
     "series",

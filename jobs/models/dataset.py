@@ -58,7 +58,8 @@ class Dataset(models.Model):
     `stats` has the figures of the rows: {"median", "p95", "longest", "longest_line"} in tokens, {"answer_share"} in
     percent and {"bins"}, [from, to, rows] with the lower end left out; for a file with a `shape`, {"rows",
     "convertible"}. It is empty for what was checked before there were figures.
-    Versions of one name share `family`; `changes` is {"added", "removed", "same"} rows since the version before.
+    Versions of one name share `family`; `changes` is {"added", "removed", "same"} rows since the version
+    before, and {"changed"} where that is known.
     `made_from` is what it was converted or split from, `recipe` how; the parts of a split are each other's `sibling`.
     `uploaded_uri` is where the copy in `gs://` lies; the bytes never change, so one upload serves every job.
     """

@@ -31,13 +31,14 @@ QUERY = [
     "epochs", "endpoint", "base_model", "action", "collection", "task", "modality", "tab", "sort", "after", "period",
     "table", "mode", "output_uri", "tuning_mode", "filter", "add", "job", "find", "all", "row", "prompt", "answer",
     "system", "question", "into", "uri", "page", "panel", "poll", "draft", "artifact_uri", "output_prefix", "name",
-    "since", "about", "unread", "machine", "kind", "hours", "is",
+    "since", "about", "unread", "machine", "kind", "hours", "is", "bad", "show", "as",
 ]  # fmt: skip
 READ_QUERIES = [
     "tuning-list", "tuning-log", "tuning-job", "tuning-new", "endpoint-list", "dataset-list", "model-garden", "chat",
     "chat-turn", "chat-code", "sign-in", "search", "tuned-models", "endpoint-detail",
     "tuning-export", "tuning-compare", "tuning-job-logs", "tuning-status", "dataset-detail", "dataset-rows",
-    "dataset-versions", "settings", "settings-connection", "storage-browse", "storage-choose",
+    "dataset-versions", "dataset-edits", "dataset-duplicates", "dataset-row-edit",
+    "settings", "settings-connection", "storage-browse", "storage-choose",
     "notifications", "notifications-latest", "settings-notifications", "compare-base-deploy",
 ]  # fmt: skip
 FIELDS = [
@@ -57,6 +58,7 @@ FIELDS = [
     "preset", "a", "b", "c", "d", "blind", "round", "winner", "dataset", "share-4711",
     "email", "webhook_url", "ways", "way", "until", "do", "take", "with_files", "with_model",
     "known", "undecided",
+    "similarity", "keep-0", "latest", "json", "base", "seen", "as",
 ]  # fmt: skip
 FILES = [
     b"", b"\xff\xfe", b"\x00\n", b"[" * 5000, b'{"prompt": "a", "completion": "b"}\n', b'{"contents": [null]}',
@@ -132,6 +134,7 @@ def address(chance, name, things):
     }
     given |= {"deployed": ["4711", "x"]}
     given |= {"line": [0, 1, 10**30], "number": [0, 1, 10**30]}
+    given |= {"kind": ["search", "compare", "x" * 300]}
     given |= {"pending_id": [uuid.UUID(int=0)]}
     given |= {"slug": ["gemma3", "%", "선"], "token": ["\x00", "x" * 3000]}
     given |= {"name": ["tour/wizard.webp", "../x", "x" * 300]}

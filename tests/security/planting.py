@@ -19,6 +19,7 @@ from jobs.models import (
     AuditEntry,
     CatalogueSync,
     ChatPreset,
+    DatasetWork,
     Delivery,
     EndpointEvent,
     Heartbeat,
@@ -29,6 +30,7 @@ from jobs.models import (
     ProbeResult,
     ProcessReport,
     PublisherModel,
+    RowEdit,
     SharedFolder,
     SignInLink,
     StorageListing,
@@ -53,7 +55,9 @@ OURS = {
     "Endpoint.endpoint_user_id", "DeployedModel.model_user_id", "DeployedModel.stage", "Dataset.changes",
     "Dataset.rows_over", "Endpoint.traffic", "Endpoint.traffic_wanted", "DeployedModel.split_after",
     "TuningJob.request_hash", "Endpoint.request_hash", "DeployedModel.request_hash", "TuningJob.estimate",
-    "TuningJob.loss_curve", "DeployedModel.deployed_model_id", "Heartbeat.detail",
+    "TuningJob.loss_curve",
+    "DatasetWork.options", "DatasetWork.result", "DatasetWork.choices",
+    "DeployedModel.deployed_model_id", "Heartbeat.detail",
     "DeployedModel.stage_times", "AuditEntry.hash", "AuditEntry.action",
     "AuditEntry.object_kind", "AuditEntry.object_id", "AuditEntry.request_id", "SignedInSession.auth_hash",
     "SignedInSession.data", "ProcessReport.kind", "TuningJob.error_field",
@@ -100,6 +104,13 @@ CHECKED = {"checked_at": "2026-11-24T12:00:00+00:00", "is_empty": None}
 FACTS = {"name": "x", "endpoint": "x", "reason": "x", "detail": "x", "machine": "x"}
 
 
+def worked_on(dataset: Any) -> None:
+    found = {"groups": [[[1, 100], [2, 100]]], "rows": 2, "extra": 1, "is_cut": False}
+    DatasetWork.objects.create(dataset=dataset, kind="search", options={"similarity": 0}, result=found, state="READY")
+    for kind in ("compare", "edits"):
+        DatasetWork.objects.create(dataset=dataset, kind=kind, state="FAILED", error="x")
+
+
 def grow() -> dict[str, Any]:
     """Rows of every kind in the states that show most, by the names that the routes go by."""
     for model in (PublisherModel, CatalogueSync):
@@ -112,6 +123,9 @@ def grow() -> dict[str, Any]:
     lines = "".join(f"{json.dumps(row)}\n" for row in rows) + '{"prompt": 1}\nx\n'
     good = datasets.create(factories.owner(), file=io.BytesIO(lines.encode()), file_name="b.jsonl")
     type(good).objects.update(description="x", recipe={"x": "x"}, notes=["x"], uploaded_uri="x")
+    RowEdit.objects.create(dataset=good, text="x")
+    RowEdit.objects.create(dataset=good, line=1, text="x")
+    worked_on(good)
     jobs = [tuning_job(state, good) for state in ("RUNNING", "SUCCEEDED", "FAILED", "QUEUED", "NEEDS_DECISION")]
     done, wrong = jobs[1], {"error_message": "x", "error_code": "INTERNAL"}
     more = {"publisher_model": "", "model_display_name": "x", "dedicated_dns": "x", **DEPLOYED}

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from console.web.streams import chat_ticket, subscription
-from jobs.models import Delivery, SharedFolder
+from jobs.models import DatasetWork, Delivery, RowEdit, SharedFolder
 from jobs.services.chat import shared_links
 from tests.support import factories
 from tests.support.answers import status_of
@@ -40,6 +40,7 @@ class Route:
 POST = ("POST",)
 ALL = ("GET", "HEAD", "POST")
 FAMILY: dict[str, str | int] = {"publisher": "google", "slug": "gemma3"}
+FOUND = {"groups": [[[1, 100], [2, 100]]], "rows": 2, "extra": 1, "is_cut": False}
 NOBODY = "0b1f0e6c-8f3f-4b8e-9c3d-2f6f6f9d9a11"
 # Without an id: each shows or changes what is the visitor's own, or everybody's.
 PLAIN = {
@@ -178,6 +179,19 @@ ROUTES = {
     "dataset-convert": Route("dataset", POST),
     "dataset-split": Route("dataset", POST),
     "dataset-delete": Route("dataset", POST),
+    "dataset-row-new": Route("dataset", ALL),
+    "dataset-row-added": Route("added_row", ALL, rest={"number": 4711}),
+    "dataset-row-edit": Route("dataset", ALL, rest={"line": 1}),
+    "dataset-row-delete": Route("dataset", POST, rest={"line": 1}),
+    "dataset-edits": Route("dataset"),
+    "dataset-edit-undo": Route("added_row", POST, rest={"number": 4711}),
+    "dataset-edits-discard": Route("added_row", POST),
+    "dataset-edits-save": Route("added_row", POST),
+    "dataset-bad-rows": Route("dataset", POST),
+    "dataset-duplicates": Route("dataset", ALL),
+    "dataset-duplicates-remove": Route("searched", POST),
+    "dataset-changes": Route("second_version", ALL),
+    "dataset-work": Route("searched", rest={"kind": "search"}),
     "session-end": Route("session", POST),
     "notification": Route("notification"),
     "notification-read": Route("notification", POST),
@@ -264,7 +278,27 @@ def link():
     return shared_links.share(talk)[0]
 
 
+def added_row():
+    made = factories.dataset()
+    RowEdit.objects.create(pk=4711, dataset=made, text='{"prompt": "a", "completion": "b"}')
+    return made
+
+
+def searched():
+    made = factories.dataset()
+    DatasetWork.objects.create(dataset=made, kind="search", options={"similarity": 0}, result=FOUND, state="READY")
+    return made
+
+
+def second_version():
+    made = factories.dataset()
+    return factories.dataset(family=made.family, version=2)
+
+
 THINGS = {
+    "added_row": added_row,
+    "searched": searched,
+    "second_version": second_version,
     "question": lambda: answer().parent,
     "link": link,
     "comparison": factories.comparison,

@@ -24,7 +24,7 @@ from jobs.services.datasets import datasets
 from jobs.services.notifications import choices
 from jobs.services.tuning import job_files
 from tests.console.views.tuning.test_new import DEPLOYMENT, training
-from tests.security.test_access import answer, column, compared
+from tests.security.test_access import added_row, answer, column, compared, searched, second_version
 from tests.support import factories
 from tests.support.routes import patterns
 
@@ -34,6 +34,7 @@ KINDS = {
     "UUIDConverter": uuid.UUID(int=0), "SlugConverter": "x", "StringConverter": "x", "IntConverter": 1,
     "PathConverter": "x",
 }  # fmt: skip
+NEW_ROW = {"as": "json", "json": '{"prompt": "a", "completion": "b"}'}
 JSONL = b'{"prompt": "a", "completion": "b"}\n' * 12
 
 
@@ -95,6 +96,14 @@ def filled_draft() -> Any:
 def uploaded_table() -> Any:
     table = io.BytesIO(b"prompt,answer\n" + b"a,b\n" * 12)
     return datasets.create(factories.owner(), file=table, file_name="rows.csv")
+
+
+def partly_bad() -> Any:
+    return datasets.create(factories.owner(), file=io.BytesIO(JSONL + b"x"), file_name="rows.jsonl")
+
+
+def latest(dataset: Any) -> dict[str, str]:
+    return {"latest": str(dataset.pk)}
 
 
 def shared_endpoint() -> Any:
@@ -268,6 +277,9 @@ WALKS: dict[str, Callable[[], Walk]] = {
     "dataset-convert": lambda: Walk(
         [uploaded_table().pk], {"name": "Rows", "prompt": "0", "answer": "1", "system": "-1", "has_header": "on"}
     ),
+    "dataset-edits-save": lambda: (lambda made: Walk([made.pk], latest(made)))(added_row()),
+    "dataset-bad-rows": lambda: (lambda made: Walk([made.pk], latest(made)))(partly_bad()),
+    "dataset-duplicates-remove": lambda: (lambda made: Walk([made.pk], latest(made)))(searched()),
     "chat-dataset-many": lambda: Walk(data={**key(), "name": "Chats", "chat": str(said().conversation_id)}),
     "chat-row": lambda: Walk([said().pk], {**key(), "text": "Arr", "name": "Rows", "dataset": ""}),
     "compare-answer-row": lambda: Walk([compared().pk], {**key(), "text": "Arr", "name": "Rows", "dataset": ""}),
@@ -343,6 +355,14 @@ PRIVATE_WALKS: dict[str, Callable[[], Walk]] = {
     "compare-answer-show": lambda: on(compared()),
     "tuning-draft": lambda: on(factories.draft(), "name", display_name="Ahoy"),
     "tuning-draft-keep": lambda: on(factories.draft(), "name", display_name="Ahoy"),
+    "dataset-row-edit": lambda: on(factories.dataset(), 1, do="as-json"),
+    "dataset-row-new": lambda: on(factories.dataset(), **NEW_ROW),
+    "dataset-row-added": lambda: on(added_row(), 4711, do="as-json"),
+    "dataset-row-delete": lambda: on(factories.dataset(), 1),
+    "dataset-edit-undo": lambda: on(added_row(), 4711),
+    "dataset-edits-discard": lambda: on(added_row()),
+    "dataset-duplicates": lambda: on(factories.dataset(), similarity="0"),
+    "dataset-changes": lambda: on(second_version()),
     "tuning-output-check": lambda: on(factories.draft(), output_uri="gs://garden-local/ahoy"),
     "settings-check": Walk,
     "model-garden-refresh": Walk,

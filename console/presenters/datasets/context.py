@@ -14,6 +14,7 @@ from jobs import errors
 from jobs.models import Dataset, DatasetShape, PublisherModel
 from jobs.services.catalogue import facts as catalogue
 from jobs.services.datasets import derive as making, policies, row_limits
+from jobs.services.datasets.edits import pending
 from jobs.services.datasets.table import Columns, Table
 
 USUAL_LIMIT = 8192
@@ -41,14 +42,26 @@ def detail_context(request: ConsoleRequest, dataset: Dataset) -> dict[str, Any]:
 
 def head_context(request: ConsoleRequest, dataset: Dataset) -> dict[str, Any]:
     """For the bar and the tabs, which are the same on all pages of a dataset."""
-    jobs = policies.jobs_using(dataset)
+    jobs, unsaved = policies.jobs_using(dataset), pending.count(dataset)
     return {
+        "pending": unsaved,
+        "latest": latest_of(dataset),
+        "edit_reason": policies.why_not_edit_rows(dataset),
+        "bad_rows_reason": policies.why_not_leave_out_bad_rows(dataset, unsaved.total),
         "dataset": dataset,
         "jobs": jobs,
         "keep_reason": policies.why_not_delete(dataset, jobs),
         "versions_count": Dataset.objects.filter(family=dataset.family).count(),
         "edit_form": EditForm(initial={"name": dataset.name, "description": dataset.description}),
     }
+
+
+def latest_of(dataset: Dataset) -> UUID:
+    """The id of the newest version."""
+    if dataset.is_latest:
+        return dataset.pk
+    found = Dataset.objects.filter(family=dataset.family, is_latest=True).values_list("pk", flat=True).first()
+    return found or dataset.pk
 
 
 def model_limits() -> dict[int, list[str]]:

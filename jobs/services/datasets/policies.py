@@ -16,6 +16,7 @@ from . import row_limits
 
 LARGEST_VALIDATION_SHARE = 0.25
 LARGEST_VALIDATION_ROWS = 5000
+MOST_ROWS_LOOKED_THROUGH = 300_000
 
 
 def why_not_tune_with(dataset: Dataset) -> str:
@@ -101,6 +102,49 @@ def why_not_split(dataset: Dataset) -> str:
 
 def check_can_split(dataset: Dataset) -> None:
     refuse_for(why_not_split(dataset))
+
+
+def why_not_edit_rows(dataset: Dataset) -> str:
+    return _("Convert this dataset first. Then you can edit its rows.") if dataset.shape else ""
+
+
+def check_can_edit_rows(dataset: Dataset) -> None:
+    refuse_for(why_not_edit_rows(dataset))
+
+
+def why_not_leave_out(dataset: Dataset, pending: int) -> str:
+    """`pending`: how many rows of it have changes that are not saved."""
+    if pending:
+        return _("You have unsaved changes to the rows. Save them as a new version or discard them first.")
+    return why_not_edit_rows(dataset)
+
+
+def check_can_leave_out(dataset: Dataset, pending: int) -> None:
+    refuse_for(why_not_leave_out(dataset, pending))
+
+
+def why_not_leave_out_bad_rows(dataset: Dataset, pending: int) -> str:
+    if not dataset.invalid_rows:
+        return _("All rows of this dataset can be used.")
+    if not dataset.valid_rows and not dataset.shape:
+        return _("None of the rows can be used, so no row would be left.")
+    return why_not_leave_out(dataset, pending)
+
+
+def check_can_leave_out_bad_rows(dataset: Dataset, pending: int) -> None:
+    refuse_for(why_not_leave_out_bad_rows(dataset, pending))
+
+
+def why_not_look_through(dataset: Dataset) -> str:
+    """For duplicates, or for what differs from another version."""
+    if dataset.row_count > MOST_ROWS_LOOKED_THROUGH:
+        words = {"most": MOST_ROWS_LOOKED_THROUGH}
+        return _("Only datasets with at most %(most)d rows can be looked through row by row.") % words
+    return why_not_edit_rows(dataset)
+
+
+def check_can_look_through(dataset: Dataset) -> None:
+    refuse_for(why_not_look_through(dataset))
 
 
 def why_not_convert(dataset: Dataset) -> str:

@@ -60,17 +60,20 @@ class RowPage:
     searched_to: int = 0
 
 
-def page_of_rows(dataset: Dataset, first: int, query: str = "", *, most: int = BYTES_SEARCHED) -> RowPage:
-    """`first` is the line to begin with, counted from 1. A search looks at so many bytes at `most`."""
+def page_of_rows(
+    dataset: Dataset, first: int, query: str = "", *, only_bad: bool = False, most: int = BYTES_SEARCHED
+) -> RowPage:
+    """`first` is the line to begin with, counted from 1. A search looks at so many bytes at `most`; so does
+    `only_bad`, which shows rows with problems alone."""
     wanted, page, read = query.casefold(), RowPage(), 0
     with open_file(dataset) as file:
         for line in islice(Lines(file, None), max(first - 1, 0), None):
             read += len(line.data)
-            if len(page.rows) == ROWS_A_PAGE or (wanted and read > most):
+            if len(page.rows) == ROWS_A_PAGE or ((wanted or only_bad) and read > most):
                 page.following = line.number
                 break
             page.searched_to = line.number
-            if line.data.strip() and (not wanted or _has(line, wanted)):
+            if line.data.strip() and (not wanted or _has(line, wanted)) and (not only_bad or check_line(line).problems):
                 page.rows.append(preview_row(line))
     return page
 
@@ -124,7 +127,7 @@ def turns_of(value: dict[str, Any]) -> Iterator[Turn]:
 def _turn(role: Any, content: Any) -> Turn:
     parts = content if isinstance(content, list) else [content]
     texts = [text for part in parts if (text := _text_of(part))]
-    pictures = [picture for part in parts if isinstance(part, dict) and (picture := _image_of(part))]
+    pictures = [picture for part in parts if isinstance(part, dict) and (picture := image_of(part))]
     text, known = "\n".join(texts), {"model": "assistant"}.get(str(role), str(role))
     cleaned = "\n".join(map(printable, text[:TEXT_SHOWN].split("\n")))
     return Turn(printable(known[:40]), cleaned, tuple(pictures[:8]), max(len(text) - TEXT_SHOWN, 0))
@@ -135,7 +138,7 @@ def _text_of(part: Any) -> str:
     return found if isinstance(found, str) else ""
 
 
-def _image_of(part: dict[str, Any]) -> Picture | None:
+def image_of(part: dict[str, Any]) -> Picture | None:
     link, inline, file = part.get("image_url"), part.get("inlineData"), part.get("fileData")
     if isinstance(link, dict):
         return _picture(str(link.get("url", "")))

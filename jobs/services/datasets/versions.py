@@ -79,7 +79,18 @@ def count_changes(old: Dataset, new: Dataset, draft: Path) -> dict[str, int]:
     except FileNotFoundError:
         return {}
     with before, draft.open("rb") as file:
-        return compare_hashes(_hashes(before), _hashes(file))
+        found = compare_hashes(_hashes(before), _hashes(file))
+    return _count_changed(found, len(new.recipe.get("changed", ())))
+
+
+def _count_changed(found: dict[str, int], changed: int) -> dict[str, int]:
+    """A row that was edited in the browser is neither added nor removed."""
+    changed = min(changed, found["added"], found["removed"])
+    if not changed:
+        return found
+    return found | {
+        "added": found["added"] - changed, "removed": found["removed"] - changed, "changed": changed,
+    }  # fmt: skip
 
 
 def compare_hashes(old: "array[int]", new: "array[int]") -> dict[str, int]:

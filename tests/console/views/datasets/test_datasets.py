@@ -307,7 +307,7 @@ def test_the_number_of_queries_of_a_page_does_not_grow(signed_in, owner, django_
     dataset = factories.dataset(owner=owner)
     for _number in range(jobs):
         factories.job(owner=owner, dataset=dataset)
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         page(signed_in, dataset)
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         page(signed_in, dataset, "versions/")

@@ -1,0 +1,87 @@
+"""Rows of a dataset that were edited and are not in a version yet, and long work on the rows of a dataset."""
+
+from typing import Any, Self
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from .dataset import Dataset
+from .fields.deferred_text import DeferredTextField
+
+
+class RowEdit(models.Model):
+    """One row as it will be in the next version. `line` is where it stands in the file; None for a row that is added.
+    An empty `text` takes the row out."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="row_edits")
+    line = models.PositiveIntegerField(null=True)
+    text = models.TextField(blank=True)
+    changed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = [models.F("line").asc(nulls_last=True), "pk"]
+        constraints = [models.UniqueConstraint(fields=["dataset", "line"], name="one_edit_a_row")]
+
+    @property
+    def is_added(self) -> bool:
+        return self.line is None
+
+    @property
+    def is_deletion(self) -> bool:
+        return not self.text
+
+
+class WorkKind(models.TextChoices):
+    EDITS = "edits", _("Save the changes")
+    BAD_ROWS = "bad-rows", _("Leave out rows with problems")
+    SEARCH = "search", _("Find duplicates")
+    DUPLICATES = "duplicates", _("Leave out duplicates")
+    COMPARE = "compare", _("Compare with the version before")
+
+
+class WorkState(models.TextChoices):
+    WAITING = "WAITING", _("In progress")
+    READY = "READY", _("Ready")
+    FAILED = "FAILED", _("Failed")
+
+
+class DatasetWorkQuerySet(models.QuerySet["DatasetWork"]):
+    def due(self, now: Any) -> Self:
+        return self.filter(Q(lease_until=None) | Q(lease_until__lt=now), state=WorkState.WAITING)
+
+
+class DatasetWork(models.Model):
+    """The latest of each kind. `options` are what was asked for: {"latest": the newest version that the person saw},
+    {"similarity": percent, 0 for equal rows only}, {"against": the other version}.
+
+    `result` of a search: {"groups": [[[line, percent], …], …], "rows", "is_near", "is_cut"}; of a comparison:
+    {"changed": [[line before, line], …], "added", "removed": [line, …], "same", "is_moved", "is_cut"}. `choices` are
+    the rows to keep, by the number of a group: {"3": line, or 0 for all of them}; the first where nothing is said.
+    """
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="works")
+    kind = models.CharField(max_length=10, choices=WorkKind)
+    state = models.CharField(max_length=8, choices=WorkState, default=WorkState.WAITING)
+    options = models.JSONField(default=dict)
+    result = models.JSONField(default=dict)
+    choices = models.JSONField(default=dict)
+    made = models.ForeignKey(Dataset, on_delete=models.SET_NULL, null=True, related_name="+")
+    tries = models.PositiveSmallIntegerField(default=0)
+    done_bytes = models.BigIntegerField(default=0)
+    total_bytes = models.BigIntegerField(default=0)
+    error = DeferredTextField(blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = DatasetWorkQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [models.UniqueConstraint(fields=["dataset", "kind"], name="one_work_a_kind")]
+        indexes = [models.Index(fields=["created_at"], name="dataset_work_due", condition=Q(state="WAITING"))]
+
+    @property
+    def percent(self) -> int:
+        return min(100 * self.done_bytes // self.total_bytes, 99) if self.total_bytes else 0

@@ -1,0 +1,1 @@
+"""New versions of a dataset out of its own rows: edited, left out, compared."""
