@@ -55,7 +55,7 @@ FIELDS = [
     "old_password", "new_password1", "new_password2",
     "top_k", "stop", "stop-remove", "frequency_penalty", "presence_penalty", "response_format", "schema", "reset",
     "preset", "a", "b", "c", "d", "blind", "round", "winner", "dataset", "share-4711",
-    "email", "webhook_url", "ways", "way", "until", "do", "take", "with_files", "with_model",
+    "email", "webhook_url", "ways", "way", "until", "do", "take", "with_files", "with_model", "fix",
 ]  # fmt: skip
 FILES = [
     b"", b"\xff\xfe", b"\x00\n", b"[" * 5000, b'{"prompt": "a", "completion": "b"}\n', b'{"contents": [null]}',
