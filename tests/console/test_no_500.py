@@ -57,7 +57,7 @@ FIELDS = [
     "top_k", "stop", "stop-remove", "frequency_penalty", "presence_penalty", "response_format", "schema", "reset",
     "preset", "a", "b", "c", "d", "blind", "round", "winner", "dataset", "share-4711",
     "email", "webhook_url", "ways", "way", "until", "do", "take", "with_files", "with_model",
-    "known", "undecided",
+    "known", "undecided", "fix",
     "similarity", "keep-0", "latest", "json", "base", "seen", "as",
 ]  # fmt: skip
 FILES = [

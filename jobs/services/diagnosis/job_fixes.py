@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.text import slugify
 
-from jobs.models import EventLevel, TuningJob
+from jobs.models import EventLevel, TuningJob, Visibility
 from jobs.services.catalogue import regions
 from jobs.services.datasets import derive
 from jobs.services.storage import policies as storage
@@ -27,12 +27,15 @@ from .of_job import diagnose
 # What the local server takes where none was chosen; what Google takes is not known.
 LOCAL_BATCH = 4
 LOWER = 10
+# So often a fix can be asked for anew after what it started was deleted.
+TRIES = 10
 
 
 @dataclass(frozen=True)
 class Plan:
     """`changes`: the settings that differ from those of the job. `start` None: the training begins anew."""
 
+    fix: str
     key: UUID
     changes: Mapping[str, Any] = field(default_factory=dict)
     start: Start | None = None
@@ -65,12 +68,19 @@ def _find_made(job: TuningJob, fix: str) -> TuningJob | None:
 
 
 def key_of(job: TuningJob, fix: str) -> UUID:
-    return uuid5(job.pk, f"mend {fix}")
+    """Of the job that this fix starts: another one once that was deleted, whose row stays."""
+    keys = _keys(job, fix)
+    gone = set(TuningJob.objects.filter(pk__in=keys, visibility=Visibility.DELETED).values_list("pk", flat=True))
+    return next((key for key in keys if key not in gone), keys[-1])
+
+
+def _keys(job: TuningJob, fix: str) -> list[UUID]:
+    return [uuid5(job.pk, f"mend {fix} {number}") for number in range(TRIES)]
 
 
 def find_attempts(job: TuningJob) -> list[TuningJob]:
     """What was started in place of this one, the newest first."""
-    keys = [key_of(job, fix) for fix in Fix]
+    keys = [key for fix in Fix for key in _keys(job, fix)]
     return list(TuningJob.objects.visible_to(job.owner).filter(pk__in=keys).rows())
 
 
@@ -82,7 +92,7 @@ def find_successor(job: TuningJob) -> TuningJob | None:
 def plan(job: TuningJob, found: Diagnosis, fix: str) -> Plan:
     """Without the dataset that Fix.LEAVE_OUT makes."""
     start = None if fix == Fix.FROM_BASE else find_start(job, found)
-    return Plan(key_of(job, fix), CHANGES[Fix(fix)](job), start)
+    return Plan(fix, key_of(job, fix), CHANGES[Fix(fix)](job), start)
 
 
 def find_start(job: TuningJob, found: Diagnosis) -> Start | None:
@@ -113,8 +123,7 @@ def _folder_for(job: TuningJob, wanted: Plan) -> str:
     """Beside the old one where this person may write, else where new jobs are proposed to."""
     folder = f"{slugify(job.display_name)[:40] or 'model'}-{wanted.key.hex[:8]}"
     beside = f"{job.output_uri.rpartition('/')[0]}/{folder}"
-    is_elsewhere = wanted.key == key_of(job, Fix.NEW_FOLDER)
-    if not is_elsewhere and not storage.why_not_claim(job.owner, beside, wanted.key):
+    if wanted.fix != Fix.NEW_FOLDER and not storage.why_not_claim(job.owner, beside, wanted.key):
         return beside
     return f"{storage.output_root(job.owner)}/{folder}"
 

@@ -14,6 +14,8 @@ from .causes import LONGEST_LINE, NUMBERS_SHOWN, Cause, Diagnosis, Fact, FactNam
 from .loss import Divergence, find_divergence
 
 FAILED = (TuningState.FAILED, TuningState.EXPIRED)
+# What `jobs.decide` writes.
+GIVEN_UP = "UNKNOWN"
 # What mends a cause, the best first. All of them go on from the last good checkpoint where there is one that they can.
 FIXES: dict[Cause, tuple[Fix, ...]] = {
     Cause.DATA: (Fix.LEAVE_OUT,),
@@ -89,7 +91,11 @@ def _of_divergence(job: TuningJob, found: Divergence | None, reason: str = "") -
 
 def _fixes(job: TuningJob, cause: Cause) -> tuple[str, ...]:
     """The local server has one region, and nothing that runs out of stock. Terms that were accepted with the job and
-    refused all the same have to be accepted elsewhere first; others would be refused again."""
+    refused all the same have to be accepted elsewhere first; others would be refused again. What was given up while
+    nobody knew whether Vertex AI had taken it may run there and cost money: that is not started once more by a button.
+    """
+    if job.error_code == GIVEN_UP and not job.resource_name:
+        return ()
     found = FIXES[cause] if cause in FIXES else FIXES[Cause.UNKNOWN]
     if cause == Cause.TERMS:
         return (Fix.GO_ON,) if job.accepts_licence else (Fix.ACCEPT_TERMS,)

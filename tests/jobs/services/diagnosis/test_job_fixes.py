@@ -6,10 +6,11 @@ import pytest
 from django.urls import reverse
 
 from jobs import errors
-from jobs.models import TuningJob
+from jobs.models import TuningJob, Visibility
 from jobs.services.costs import estimates, spending
 from jobs.services.diagnosis import job_fixes, policies
 from jobs.services.diagnosis.of_job import diagnose
+from jobs.services.tuning import jobs
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -135,3 +136,19 @@ def test_in_korean_the_cause_is_the_same(client):
     client.force_login(job.owner)
     page = client.get(reverse("tuning-job", args=[job.pk]), headers={"Accept-Language": "ko"}).content.decode()
     assert 'name="fix" value="halve_batch"' in page
+
+
+def test_a_job_that_was_given_up_unconfirmed_may_still_run_and_is_not_started_again_by_a_button(fake_gateway):
+    job = factories.job(phase="NEEDS_DECISION")
+    jobs.decide(job, again=False)
+    assert diagnose(job).fixes == ()
+    with pytest.raises(errors.NotAllowedNow):
+        job_fixes.mend(job, "go_on")
+
+
+def test_what_a_fix_started_and_was_deleted_can_be_started_anew():
+    job = failed()
+    first = job_fixes.mend(job, "go_on")
+    TuningJob.objects.filter(pk=first.pk).update(state="FAILED", phase="CLOSED", visibility=Visibility.DELETED)
+    again = job_fixes.mend(job, "go_on")
+    assert (again.pk != first.pk, job_fixes.mend(job, "go_on"), again.visibility) == (True, again, Visibility.LISTED)
