@@ -138,6 +138,15 @@ def test_no_row_left_is_refused_and_a_table_cannot_be_edited(owner):
         pending.add(table, NEW)
 
 
+@pytest.mark.fault("F20")
+def test_without_room_for_a_version_the_edits_are_kept_and_nothing_is_left_behind(owner):
+    dataset = create(owner)
+    change(dataset, 1, NEW)
+    Dataset.objects.update(byte_size=2**60)
+    assert "The disk of the data directory is nearly full" in save(dataset).error
+    assert (pending.count(dataset).changed, list(path_of(dataset).parent.iterdir())) == (1, [path_of(dataset)])
+
+
 def test_jobs_keep_the_version_that_they_used(owner):
     dataset = create(owner)
     job = factories.job(owner=owner, dataset=dataset)
