@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 # In bytes: what takes a second or two at most.
 DONE_AT_ONCE = {
     WorkKind.EDITS: 4_000_000, WorkKind.BAD_ROWS: 4_000_000, WorkKind.DUPLICATES: 4_000_000,
-    WorkKind.COMPARE: 8_000_000, WorkKind.SEARCH: 400_000,
+    WorkKind.COMPARE: 4_000_000, WorkKind.SEARCH: 400_000,
 }  # fmt: skip
 LEASE = timedelta(minutes=5)
 TRIES = 3
