@@ -3,7 +3,7 @@
 import json
 import logging
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any, Protocol, cast
@@ -108,8 +108,8 @@ def advance_takeaway(takeaway_id: str) -> None:
 
 
 @task("datasets.work", time_limit=WORK_SECONDS)
-def do_dataset_work(work_id: int) -> None:
-    works.advance(work_id, timezone.now())
+def do_dataset_work(work_id: str) -> None:
+    works.advance(UUID(work_id), timezone.now())
 
 
 @task("notifications.deliver", time_limit=120)
@@ -231,8 +231,8 @@ def _sweep_works(now: datetime) -> None:
     _send_all(do_dataset_work, "work_id", works.due(now))
 
 
-def _send_all(target: Task, name: str, ids: Sequence[UUID | int]) -> None:
+def _send_all(target: Task, name: str, ids: list[UUID]) -> None:
     """The first message that cannot be sent ends it: the others would wait for the same broker."""
     for pk in ids:
-        if not send(target, **{name: pk if isinstance(pk, int) else str(pk)}):
+        if not send(target, **{name: str(pk)}):
             return

@@ -1,5 +1,6 @@
 """Rows of a dataset that were edited and are not in a version yet, and long work on the rows of a dataset."""
 
+import uuid
 from typing import Any, Self
 
 from django.db import models
@@ -61,6 +62,7 @@ class DatasetWork(models.Model):
     the rows to keep, by the number of a group: {"3": line, or 0 for all of them}; the first where nothing is said.
     """
 
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="works")
     kind = models.CharField(max_length=10, choices=WorkKind)
     state = models.CharField(max_length=8, choices=WorkState, default=WorkState.WAITING)

@@ -123,7 +123,7 @@ def grow() -> dict[str, Any]:
     lines = "".join(f"{json.dumps(row)}\n" for row in rows) + '{"prompt": 1}\nx\n'
     good = datasets.create(factories.owner(), file=io.BytesIO(lines.encode()), file_name="b.jsonl")
     type(good).objects.update(description="x", recipe={"x": "x"}, notes=["x"], uploaded_uri="x")
-    RowEdit.objects.create(dataset=good, text="x")
+    added = RowEdit.objects.create(dataset=good, text="x")
     RowEdit.objects.create(dataset=good, line=1, text="x")
     worked_on(good)
     jobs = [tuning_job(state, good) for state in ("RUNNING", "SUCCEEDED", "FAILED", "QUEUED", "NEEDS_DECISION")]
@@ -167,7 +167,7 @@ def grow() -> dict[str, Any]:
         "turns": answer.pk, "question": question.pk, "compare": comparison.pk, "columns": column.pk,
         "answers": compared.pk, "picture": question.pictures.get().pk, "notification": told.pk,
         "deliveries": delivery.pk, "token": token, "link": link.pk, "jobs": [str(job.pk) for job in jobs],
-        "takeaway": takeaway.pk,
+        "takeaway": takeaway.pk, "added": added.pk,
         **kept_for_operators(),
     }  # fmt: skip
 

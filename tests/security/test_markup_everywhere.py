@@ -74,7 +74,8 @@ def addresses(name, grown):
         "form": FORMS.get(name, ()), "step": STEPS, "section": ["jobs", "setup", "endpoints", "chats"], "line": [1, 13],
         "publisher": ["google", "other"], "slug": ["gemma3", "operations"], "name": ["tour/settings-en.webp"],
         "token": [grown["token"]], "picture": [grown["picture"]], "deployed": [grown["deployed"]],
-        "pending_id": [uuid.uuid4()], "number": [0],
+        "pending_id": [uuid.uuid4()], "number": [0, grown["added"]],
+        "kind": ["search", "compare", "edits"],
     }  # fmt: skip
     found: list[dict[str, Any]] = [{}]
     for key in keys:

@@ -22,6 +22,7 @@ OF_ONE_ROW = {
     "tuning.advance": ["job_id"], "endpoints.advance": ["endpoint_id"], "endpoints.advance_model": ["model_id"],
     "tuning.check_output": ["draft_id"], "storage.list": ["listing_id"], "notifications.deliver": ["delivery_id"],
     "chat.answer": ["message_id", "rows"], "storage.list_output": ["job_id"], "takeaways.advance": ["takeaway_id"],
+    "datasets.work": ["work_id"],
 }  # fmt: skip
 
 

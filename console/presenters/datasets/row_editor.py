@@ -19,8 +19,9 @@ AS_JSON, AS_FORM = "as-json", "as-form"
 
 @dataclass
 class RowEditor:
-    """`seen` is the fingerprint of the row that is edited. `base` is the row with the turns of the form, where they
-    are not those of the kept row. `now`: the row as another tab left it."""
+    """`seen` is the fingerprint of the row that was opened. `base` is the row that the form shows, and comes back with
+    it: whatever becomes of the kept row meanwhile, nothing that was typed is lost. A row that is too long has none, and
+    cannot get turns. `now`: the row as another tab left it."""
 
     kept: bytes
     seen: str
@@ -49,7 +50,7 @@ class RowEditor:
 
     @property
     def can_add_turns(self) -> bool:
-        return row_form.kind_of(self.value) in row_form.ROLES
+        return bool(self.base) and row_form.kind_of(self.value) in row_form.ROLES
 
     @property
     def has_system(self) -> bool:
@@ -60,9 +61,15 @@ def open_row(kept: bytes, *, as_json: bool = False) -> RowEditor:
     text = kept.decode("utf-8", "replace")
     value, complaint = read_json(text)
     editor = RowEditor(kept, pending.fingerprint(kept), {} if complaint else value)
+    editor.base = _base_of(editor.value)
     if as_json or not editor.has_form:
         _show_json(editor, kept)
     return editor
+
+
+def _base_of(value: dict[str, Any]) -> str:
+    data = row_form.dump(value) if value else b""
+    return data.decode() if len(data) <= pending.LONGEST_EDITED else ""
 
 
 def new_row(dataset: Dataset) -> RowEditor:
@@ -74,22 +81,40 @@ def read_sent(kept: bytes, sent: Mapping[str, str]) -> RowEditor:
     editor = open_row(kept)
     editor.seen = sent.get("seen", "")[:64]
     if sent.get("as") == "json":
-        data = row_form.line_of(sent.get("json", ""))
-        editor.as_json, editor.text = True, sent.get("json", "")
-        value, complaint = read_json(data.decode())
-        if sent.get("do") == AS_FORM and not complaint and row_form.kind_of(value):
-            editor.as_json, editor.value, editor.base = False, value, data.decode()
+        _read_json_sent(editor, sent)
         return editor
-    base, complaint = read_json(sent.get("base", "")) if sent.get("base") else (editor.value, None)
+    base, complaint = read_json(sent.get("base", ""))
     base = editor.value if complaint or not row_form.kind_of(base) else base
-    typed = row_form.with_texts(base, sent)
-    editor.as_json = not row_form.kind_of(base)
-    editor.value = row_form.change_turns(typed, sent.get("do", ""))
-    if editor.value != typed or sent.get("base"):
-        editor.base = row_form.dump(editor.value).decode()
+    editor.value = row_form.with_texts(base, sent)
+    if editor.base:
+        editor.value = row_form.change_turns(editor.value, sent.get("do", ""))
+    editor.base, editor.as_json = _base_of(editor.value), not row_form.kind_of(base)
     if sent.get("do") == AS_JSON:
-        _show_json(editor, row_form.dump(editor.value) if editor.value != open_row(kept).value else kept)
+        _show_json(editor, _data_of(editor))
     return editor
+
+
+def _read_json_sent(editor: RowEditor, sent: Mapping[str, str]) -> None:
+    editor.as_json, editor.text = True, sent.get("json", "")
+    if sent.get("do") != AS_FORM:
+        return
+    value, complaint = read_json(row_form.line_of(editor.text).decode())
+    if complaint:
+        editor.problems.append(("", f"{complaint.problem} {complaint.remedy}"))
+    elif not row_form.kind_of(value):
+        editor.problems.append(("", _("This row has no turns that a form can show. Edit it as JSON.")))
+    else:
+        editor.as_json, editor.value, editor.base = False, value, _base_of(value)
+
+
+def _data_of(editor: RowEditor) -> bytes:
+    """What was not changed stays as it is, byte for byte."""
+    kept = open_row(editor.kept)
+    if editor.as_json:
+        was = row_form.fit_for_form(editor.kept.decode("utf-8", "replace"))
+        is_same = row_form.fit_for_form(editor.text).strip() == was.strip()
+        return editor.kept if is_same else row_form.line_of(editor.text)
+    return editor.kept if editor.value == kept.value else row_form.dump(editor.value)
 
 
 def _show_json(editor: RowEditor, data: bytes) -> None:
@@ -108,12 +133,8 @@ def wants_saving(sent: Mapping[str, str]) -> bool:
 
 def save_row(editor: RowEditor, save: Save, look: Callable[[], bytes]) -> bool:
     """False: the editor has the problems, and after a conflict the row as it is now."""
-    unchanged = not editor.as_json and not editor.base and editor.value == open_row(editor.kept).value
-    data = row_form.line_of(editor.text) if editor.as_json else row_form.dump(editor.value)
-    if editor.as_json and editor.text.strip() == row_form.fit_for_form(editor.kept.decode("utf-8", "replace")).strip():
-        unchanged = True
     try:
-        save(editor.kept if unchanged else data, editor.seen)
+        save(_data_of(editor), editor.seen)
     except errors.InvalidValues as error:
         editor.problems += [(problem.field, problem.sentence) for problem in error.problems]
     except pending.RowConflict as error:

@@ -35,7 +35,7 @@ def start(dataset: Dataset, kind: WorkKind, options: dict[str, Any]) -> DatasetW
         works.advance(work.pk, timezone.now())
         work.refresh_from_db()
     else:
-        tasks.enqueue_after_commit(tasks.do_dataset_work, work_id=work.pk)
+        tasks.enqueue_after_commit(tasks.do_dataset_work, work_id=str(work.pk))
     return work
 
 

@@ -135,6 +135,9 @@ def why_not_add_row(answer: Message, branch: Iterable[Message]) -> str:
     """To a dataset. `branch`: the turns up to this answer."""
     if answer.is_live:
         return _("The model is still answering.")
+    branch = list(branch)
+    if len(branch) < 2:
+        return _("This answer has no question, so it can't become a row.")
     if any(turn.has_pictures for turn in branch):
         return _("This conversation has images. The models that can be tuned here learn from text only.")
     return ""

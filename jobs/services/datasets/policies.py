@@ -24,7 +24,8 @@ def why_not_tune_with(dataset: Dataset) -> str:
         return ""
     words = {"name": dataset.name}
     return (
-        _("“%(name)s” has rows with problems. Correct them and upload the file again, or choose another one.") % words
+        _("“%(name)s” has rows with problems. Correct them or leave them out on its page, or choose another one.")
+        % words
     )
 
 

@@ -138,9 +138,10 @@ def change_turns(value: dict[str, Any], change: str) -> dict[str, Any]:
 
 def _empty_turn(kind: str, turns: list[Any]) -> dict[str, Any]:
     last = turns[-1].get("role") if turns and isinstance(turns[-1], dict) else None
+    is_asked = last in ("user", "tool")
     if kind == "contents":
-        return {"role": "model" if last == "user" else "user", "parts": [{"text": ""}]}
-    return {"role": "assistant" if last == "user" else "user", "content": ""}
+        return {"role": "model" if is_asked else "user", "parts": [{"text": ""}]}
+    return {"role": "assistant" if is_asked else "user", "content": ""}
 
 
 def has_system(value: dict[str, Any]) -> bool:

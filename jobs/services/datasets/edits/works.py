@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.db.models import F
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 # In bytes: what takes a second or two at most.
 DONE_AT_ONCE = {
     WorkKind.EDITS: 4_000_000, WorkKind.BAD_ROWS: 4_000_000, WorkKind.DUPLICATES: 4_000_000,
-    WorkKind.COMPARE: 8_000_000, WorkKind.SEARCH: 400_000,
+    WorkKind.COMPARE: 4_000_000, WorkKind.SEARCH: 400_000,
 }  # fmt: skip
 LEASE = timedelta(minutes=5)
 TRIES = 3
@@ -74,11 +74,11 @@ def _size_of(dataset: Dataset, kind: WorkKind) -> int:
     return dataset.byte_size + (other.byte_size if other else 0)
 
 
-def due(now: datetime) -> list[int]:
+def due(now: datetime) -> list[UUID]:
     return list(DatasetWork.objects.due(now).values_list("pk", flat=True)[:20])
 
 
-def advance(pk: int, now: datetime) -> None:
+def advance(pk: UUID, now: datetime) -> None:
     """Does it, from the beginning to the end."""
     claimed = {"lease_until": now + LEASE, "done_bytes": 0, "tries": F("tries") + 1}
     if not DatasetWork.objects.due(now).filter(pk=pk).update(**claimed):

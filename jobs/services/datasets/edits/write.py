@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from jobs import shortages
 from jobs.errors import NotAllowedNow
 from jobs.files import store
 from jobs.models import Dataset, DatasetWork, RowEdit
@@ -103,6 +104,7 @@ def _edited(lines: Iterable[Line], edits: list[RowEdit], written: Written) -> It
 
 def _write(work: DatasetWork, rows: Iterator[bytes], written: Written, guard: Callable[[], None]) -> Dataset:
     dataset = work.dataset
+    shortages.require_room(2 * dataset.byte_size)
     with store.scratch() as file:
         for data in rows:
             written.kept += 1

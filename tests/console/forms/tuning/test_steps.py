@@ -159,7 +159,7 @@ def test_a_model_for_full_tuning_refuses_an_adapter():
 @pytest.mark.django_db
 def test_a_data_set_with_problems_cannot_be_used():
     form = training(dataset=str(factories.dataset(name="rows.jsonl", invalid_rows=2).pk))
-    message = "“rows.jsonl” has rows with problems. Correct them and upload the file again, or choose another one."
+    message = "“rows.jsonl” has rows with problems. Correct them or leave them out on its page, or choose another one."
     assert errors(form) == {"dataset": [message]}
 
 

@@ -71,13 +71,13 @@ BAD_VALUES: list[tuple[dict[str, Any], list[tuple[str, str, str]]]] = [
     ({"batch_size": 0}, [("out_of_range", "batch_size", BATCH)]),
     ({"batch_size": 257}, [("out_of_range", "batch_size", BATCH)]),
     ({"dataset": "broken"}, [("not_usable", "dataset",
-        "“Broken” has rows with problems. Correct them and upload the file again, or choose another one.")]),
+        "“Broken” has rows with problems. Correct them or leave them out on its page, or choose another one.")]),
     ({"dataset": "long"}, [("too_long", "dataset",
         "Every row is longer than 8,192 tokens, the limit of Gemma 3 27B It. The model doesn't learn from "
         "truncated text. Split or shorten these rows and upload the file again, or choose a base model that accepts "
         "longer rows.")]),
     ({"validation_dataset": "broken"}, [("not_usable", "validation_dataset",
-        "“Broken” has rows with problems. Correct them and upload the file again, or choose another one.")]),
+        "“Broken” has rows with problems. Correct them or leave them out on its page, or choose another one.")]),
     ({"validation_dataset": "many"}, [("does_not_fit", "validation_dataset",
         "A validation dataset can have at most 5000 rows. This one has 5001.")]),
     ({"endpoint_display_name": "", "auto_deploy": True}, [("required", "endpoint_display_name",

@@ -1,5 +1,6 @@
 import io
 import json
+import random
 
 import pytest
 
@@ -46,6 +47,23 @@ def test_untouched_rows_stay_byte_for_byte_and_the_version_before_stays_whole(ow
     assert (path_of(dataset).read_bytes(), made.version, made.is_usable) == (before, 2, True)
     assert made.changes == {"added": 1, "removed": 0, "same": 2, "changed": 1}
     assert RowEdit.objects.count() == 0
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_whatever_is_edited_the_other_rows_are_copied(owner, seed):
+    chance = random.Random(seed)
+    rows = [chance.choice(ODD) for _row in range(40)]
+    dataset, expected = create(owner, rows), list(rows)
+    for line in chance.sample(range(1, 41), 15):
+        if chance.random() < 0.5:
+            pending.delete(dataset, line)
+            expected[line - 1] = b""
+        else:
+            expected[line - 1] = b'{"prompt": "%d", "completion":"x"}' % line
+            change(dataset, line, expected[line - 1])
+    pending.add(dataset, NEW)
+    made = save(dataset).made
+    assert path_of(made).read_bytes().splitlines() == [*filter(None, expected), NEW]
 
 
 def test_a_deleted_row_is_gone_and_comes_back_by_undoing(owner):
@@ -136,6 +154,15 @@ def test_no_row_left_is_refused_and_a_table_cannot_be_edited(owner):
     table = datasets.create(owner, file=io.BytesIO(b"prompt,answer\na,b\n"), file_name="a.csv")
     with pytest.raises(errors.NotAllowedNow, match="Convert this dataset first"):
         pending.add(table, NEW)
+
+
+@pytest.mark.fault("F20")
+def test_without_room_for_a_version_the_edits_are_kept_and_nothing_is_left_behind(owner):
+    dataset = create(owner)
+    change(dataset, 1, NEW)
+    Dataset.objects.update(byte_size=2**60)
+    assert "The disk of the data directory is nearly full" in save(dataset).error
+    assert (pending.count(dataset).changed, list(path_of(dataset).parent.iterdir())) == (1, [path_of(dataset)])
 
 
 def test_jobs_keep_the_version_that_they_used(owner):

@@ -125,6 +125,16 @@ def test_a_conflict_keeps_what_was_typed_and_shows_the_row_as_it_is(signed_in, o
     assert "Second tab" in RowEdit.objects.get().text
 
 
+def test_turns_that_another_tab_took_away_are_not_lost(signed_in, owner):
+    row = {"messages": TALK["messages"] * 2}
+    dataset = create(owner, row)
+    edit = url("dataset-row-edit", dataset, 1)
+    sent = fields(signed_in.get(edit)) | {"messages[3].content": "Typed for long"}
+    shorter = json.dumps(TALK).encode()
+    pending.change(dataset, 1, shorter, pending.fingerprint(json.dumps(row).encode()))
+    assert fields(signed_in.post(edit, sent))["messages[3].content"] == "Typed for long"
+
+
 def test_a_row_is_added_edited_deleted_and_undone(signed_in, owner):
     dataset = create(owner, {"prompt": "a", "completion": "b"})
     new = url("dataset-row-new", dataset)
