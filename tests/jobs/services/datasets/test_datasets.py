@@ -44,7 +44,7 @@ def contents(*turns, **extra):
 def test_a_good_file(owner):
     dataset = create(owner, GOOD, GOOD, file_name="C:\\data\\my rows.jsonl")
     assert (dataset.valid_rows, dataset.invalid_rows, dataset.format, dataset.name) == (2, 0, "prompt", "my rows")
-    assert (dataset.character_count, dataset.token_estimate, dataset.notes) == (22, 5, [])
+    assert (dataset.character_count, dataset.token_estimate, dataset.notes) == (22, 30, [])
     assert dataset.preview[0] == {
         "line": 1, "turns": [{"role": "user", "text": "Hello?"}, {"role": "assistant", "text": "Ahoy!"}],
     }  # fmt: skip
