@@ -37,6 +37,7 @@ from .notification import (
     Problem,
     Subject as NotificationSubject,
     Way as NotificationWay,
+    WebhookFormat,
     bell_of,
 )
 from .notification_words import Kind as NotificationKind
@@ -126,6 +127,7 @@ __all__ = [
     "TuningMode",
     "Visibility",
     "Vote",
+    "WebhookFormat",
     "bell_of",
     "preference_of",
     "series",
