@@ -207,13 +207,15 @@ class ChatRequest:
 class ChatChunk:
     """`usage` (prompt_tokens, completion_tokens) comes at most once, with the last chunk.
 
-    `deployed_model_id`: which model of the endpoint answers, told at most once, before its text.
+    `deployed_model_id`: which model of the endpoint answers, told at most once, before its text. `tool_calls` are parts
+    of calls, each {"index", "id", "name", "arguments"}: what comes of one index belongs together.
     """
 
     text: str = ""
     finish_reason: str = ""
     usage: Mapping[str, int] | None = None
     deployed_model_id: str = ""
+    tool_calls: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def test_good_rows(owner, line, name):
         ('{"messages": "Hi"}', "messages", "This is not a list of turns."),
         ('{"messages": ["Hi"]}', "messages[0]", "This is not a turn."),
         ('{"messages": [{"content": "Hi"}]}', "messages[0].role", "The role is missing."),
-        (messages(("tool", "Hi")), "messages[0].role", "Unknown role: tool."),
+        (messages(("critic", "Hi")), "messages[0].role", "Unknown role: critic."),
         (messages(("\ud800\x00", "Hi")), "messages[0].role", "Unknown role: \ufffd\ufffd."),
         (messages(("user", "Hi"), ("assistant", "")), "messages[1].content", "The text is empty."),
         (messages(("user", "Hi"), ("assistant", None)), "messages[1].content", "The field is missing."),
