@@ -89,8 +89,8 @@ def check_output(draft_id: str) -> None:
 
 
 @task("datasets.count_tokens", time_limit=60)
-def count_tokens(dataset_id: str, base_model: str, draft_id: str) -> None:
-    token_counts.run(UUID(dataset_id), base_model, UUID(draft_id))
+def count_tokens(dataset_id: str, base_model: str = "", draft_id: str = "") -> None:
+    token_counts.run(UUID(dataset_id), base_model, UUID(draft_id) if draft_id else None)
 
 
 @task("storage.list", time_limit=40)

@@ -14,7 +14,7 @@ from jobs.services.chat.spec import LONGEST_INSTRUCTION, RANGES, format_remedy, 
 from .fields import NumberBox, SchemaField, StopsField, ToolsField
 
 SCHEMA_NAME = "answer"
-EXAMPLE = '[{"name": "get_weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}]'
+EXAMPLE = '[{"name": "get_weather", "description": "…", "parameters": {}}]'
 PLAIN = ("temperature", "top_p", "top_k", "max_tokens", "stop", "seed", "frequency_penalty", "presence_penalty")
 SLIDERS = frozenset({"temperature", "top_p", "max_tokens", "frequency_penalty", "presence_penalty"})
 

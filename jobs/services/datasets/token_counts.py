@@ -46,8 +46,8 @@ def is_complete(dataset: Dataset, base_model: str) -> bool:
     return PublisherModel.objects.filter(name=base_model, data__paces__isnull=False).exists()
 
 
-def run(dataset_id: UUID, base_model: str, draft_id: UUID) -> None:
-    """Two reads of the server that trains, and a part of the file."""
+def run(dataset_id: UUID, base_model: str, draft_id: UUID | None = None) -> None:
+    """Two reads of the server that trains, and a part of the file. Tells the page of the draft."""
     dataset = Dataset.objects.filter(pk=dataset_id).first()
     if dataset is None or base_model not in dataset.token_counts:
         return
