@@ -17,8 +17,8 @@ def _is_tool(tool: Any) -> bool:
     function = tool.get("function") if isinstance(tool, dict) and tool.get("type") == "function" else None
     if not isinstance(function, dict) or not isinstance(function.get("name"), str) or not function["name"]:
         return False
-    is_schema = isinstance(function.get("parameters", {}), dict)
-    return is_schema and isinstance(function.get("description", ""), str)
+    wanted = {"parameters": dict, "description": str}
+    return all(isinstance(function.get(name, kind()), kind) for name, kind in wanted.items())
 
 
 def follows(turn: Json, before: Json) -> bool:
