@@ -19,7 +19,7 @@ from .services.accounts import accounts
 from .services.catalogue import publisher_models
 from .services.chat import conversations, images
 from .services.chat.streaming import saver
-from .services.datasets import sweep as dataset_sweep
+from .services.datasets import sweep as dataset_sweep, token_counts
 from .services.datasets.edits import works
 from .services.endpoints import deployed_models, endpoints, lifetime, warnings
 from .services.health import probes
@@ -89,6 +89,11 @@ def advance_deployed_model(model_id: str) -> None:
 @task("tuning.check_output", time_limit=40)
 def check_output(draft_id: str) -> None:
     output_check.run(UUID(draft_id), timezone.now())
+
+
+@task("datasets.count_tokens", time_limit=60)
+def count_tokens(dataset_id: str, base_model: str = "", draft_id: str = "") -> None:
+    token_counts.run(UUID(dataset_id), base_model, UUID(draft_id) if draft_id else None)
 
 
 @task("storage.list", time_limit=40)

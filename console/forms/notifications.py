@@ -5,7 +5,7 @@ from django import forms
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from jobs.models import NotificationChoice, NotificationKind, NotificationWay
+from jobs.models import NotificationChoice, NotificationKind, NotificationWay, WebhookFormat
 
 ADDRESS_FIELDS = {NotificationWay.EMAIL: "email", NotificationWay.WEBHOOK: "webhook_url"}
 KINDS = [kind for kind in NotificationKind if kind != NotificationKind.TEST]
@@ -29,6 +29,12 @@ class NotificationForm(forms.Form):
         help_text=_("Receives signed POST requests. If empty, none are sent."),
         widget=forms.URLInput(attrs={"spellcheck": "false", "placeholder": "https://example.com/hook"}),
     )
+    webhook_format = forms.ChoiceField(
+        label=_("Webhook format"),
+        required=False,
+        choices=[("", _("Automatic, by the address")), *WebhookFormat.choices],
+        help_text=_("Automatic recognizes addresses of Slack, Microsoft Teams, and Discord."),
+    )
     ways = forms.MultipleChoiceField(
         label=_("What to send"),
         required=False,
@@ -40,7 +46,8 @@ class NotificationForm(forms.Form):
         chosen = [
             f"{kind.value}:{way.value}" for kind in KINDS for way in NotificationWay if choice.is_ticked(kind, way)
         ]
-        return {"email": choice.email, "webhook_url": choice.webhook_url, "ways": chosen}
+        addresses = {"email": choice.email, "webhook_url": choice.webhook_url}
+        return {**addresses, "webhook_format": choice.webhook_format, "ways": chosen}
 
     def ways_by_kind(self) -> Mapping[str, list[str]]:
         ticked: list[str] = self.cleaned_data["ways"]

@@ -1,5 +1,6 @@
 """An answer's figures, and where its frames come from."""
 
+import json
 import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -37,6 +38,12 @@ def all_frames_url(answers: Iterable[Message], request: HttpRequest) -> str:
     messages = ",".join(str(message.pk) for message in answers)
     ticket = chat_ticket(messages, request.user.pk, request.session.session_key)
     return f"/streams/chat/{messages}?ticket={ticket}"
+
+
+@register.filter
+def as_json(value: Any) -> str:
+    """To be read; the template escapes it."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 @register.filter

@@ -63,9 +63,9 @@ def latest(request: ConsoleRequest) -> HttpResponse:
         "endpoints": moving(request),
         "models": joining(request),
     }
-    response = render(request, "notifications/latest.html", context)
-    shown = page_that_asked(request.htmx) or ""
     fresh = [row for row in rows if since and row.created_at > since and row.read_at is None]
+    response = render(request, "notifications/latest.html", {**context, "fresh": fresh})
+    shown = page_that_asked(request.htmx) or ""
     return add_snackbar(response, [row for row in fresh if str(row.subject_id) not in shown])
 
 

@@ -20,7 +20,7 @@ from jobs.localvertex.api.wire import Operation, render
 from jobs.localvertex.resources import boards, metrics, operations
 from jobs.localvertex.resources.call import Call, Parts, Reply, Route
 from jobs.localvertex.resources.endpoints import deploy, deployed_models, endpoints
-from jobs.localvertex.resources.models import model_versions, models, publisher_models
+from jobs.localvertex.resources.models import model_versions, models, publisher_models, tokens
 from jobs.localvertex.resources.tuning import custom_jobs, jobs
 from jobs.localvertex.serving.chat import Chat, ClientLeft, Streamed
 from jobs.localvertex.serving.memory import MEGABYTE
@@ -33,6 +33,7 @@ RETRY_AFTER_SECONDS = "2"
 ENUMS_AS_INTS = "json;enum-encoding=int"
 MODULES = (
     publisher_models,
+    tokens,
     jobs,
     custom_jobs,
     deploy,

@@ -35,6 +35,7 @@ from jobs.localvertex.shortages import Calm, shortage_of
 from jobs.localvertex.storage.buckets import Buckets
 from jobs.localvertex.store import Store
 from jobs.localvertex.tuning.queue import Runner
+from jobs.localvertex.tuning.trials import Trials
 from jobs.log_lines import LineFormatter
 
 DESCRIPTION = "Vertex AI for open models on this machine: tuning, endpoints and chat, without an account."
@@ -223,6 +224,7 @@ def build(options: argparse.Namespace) -> Parts:
         serving=serving,
         runner=runner,
         deployments=Deployments(store, weights, buckets, serving, Converter(engine)),
+        trials=Trials(data_dir / "paces", engine),
         dedicated_hosts=options.dedicated_hosts,
     )
 
@@ -283,6 +285,7 @@ class LocalServer(uvicorn.Server):
         loop = asyncio.get_running_loop()
         self._parts.deployments.stop()
         self._parts.weights.stop()
+        self._parts.trials.stop()
         await asyncio.gather(
             loop.run_in_executor(None, self._parts.runner.stop),
             loop.run_in_executor(None, self._parts.serving.stop_all),

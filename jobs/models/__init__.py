@@ -38,6 +38,7 @@ from .notification import (
     Problem,
     Subject as NotificationSubject,
     Way as NotificationWay,
+    WebhookFormat,
     bell_of,
 )
 from .notification_words import Kind as NotificationKind
@@ -131,6 +132,7 @@ __all__ = [
     "Vote",
     "WorkKind",
     "WorkState",
+    "WebhookFormat",
     "bell_of",
     "preference_of",
     "series",

@@ -14,7 +14,7 @@ from .fields.deferred_text import DeferredTextField
 
 LONGEST_ANSWER = 200_000
 # Of a turn, what a model is told and what that cost.
-SAID = ("conversation", "parent", "role", "state", "content", "has_pictures", "usage")
+SAID = ("conversation", "parent", "role", "state", "content", "has_pictures", "usage", "tools")
 # A conversation in which nobody has written anything.
 BARE: dict[str, Any] = {"head": None, "title": "", "draft": ""}
 
@@ -130,7 +130,7 @@ class Message(models.Model):
     sanitised Markdown; `endpoint` that was asked (None for one copied or written by hand, which is no request) and, in
     words that outlive it, `answered_by`; `is_edited`: a person wrote it, or its beginning; `rating`: what they think
     of it. `key` makes a form sent twice one turn. `has_pictures` saves a query where most have none: read them by
-    `attachments`."""
+    `attachments`. `tools` has the {"calls"} of an answer, or the {"results"} that a person typed for them."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     key = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
@@ -146,6 +146,7 @@ class Message(models.Model):
     is_edited = models.BooleanField(default=False)
     rating = models.CharField(max_length=4, choices=Rating, blank=True)
     html = models.TextField(blank=True)
+    tools = models.JSONField(default=dict)
     parameters = models.JSONField(default=dict)
     usage = models.JSONField(default=dict)
     timings = models.JSONField(default=dict)

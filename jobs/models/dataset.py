@@ -51,7 +51,8 @@ class DatasetQuerySet(models.QuerySet["Dataset"]):
 class Dataset(models.Model):
     """A validated JSONL file, kept by `jobs.files.store` as `stored_name`; jobs read a copy in `gs://`.
 
-    `token_estimate` counts one pass over the rows, by characters (0.231 tokens a character for Gemma 3).
+    `token_estimate` is reckoned for one pass over the rows, with the marks of Gemma's chat template. `token_counts` has
+    what the tokenizer of a base model counts: {model: {"asked_at", "tokens", "rows"}}, `rows` those that were counted.
     `problems` holds the first 50 as {"line", "field", "problem", "remedy", "snippet"}; `preview` the first rows as
     {"line", "turns": [{"role", "text"}]}; `notes` sentences about what was tolerated (a byte order mark, blank lines).
     `rows_over` counts, by the same estimate, the rows longer than each of ROW_LIMITS tokens; zeros are left out.
@@ -85,6 +86,7 @@ class Dataset(models.Model):
     invalid_rows = models.PositiveIntegerField(default=0)
     character_count = models.PositiveBigIntegerField(default=0)
     token_estimate = models.PositiveBigIntegerField(default=0)
+    token_counts = models.JSONField(default=dict)
     rows_over = models.JSONField(default=dict)
     stats = models.JSONField(default=dict)
     problems = DeferredJSONField(default=list)

@@ -37,6 +37,15 @@ class Way(models.TextChoices):
     WEBHOOK = "webhook", _("Webhook")
 
 
+class WebhookFormat(models.TextChoices):
+    """What a webhook's receiver reads."""
+
+    JSON = "json", _("Generic JSON")
+    SLACK = "slack", "Slack"
+    TEAMS = "teams", "Microsoft Teams"
+    DISCORD = "discord", "Discord"
+
+
 class DeliveryState(models.TextChoices):
     WAITING = "WAITING", _("Waiting")
     DELIVERED = "DELIVERED", _("Delivered")
@@ -162,6 +171,8 @@ class NotificationChoice(models.Model):
     # Whether somebody who reads the mail of that address said that it is theirs. Before, only tests go there.
     email_confirmed = models.BooleanField(default=False)
     webhook_url = models.CharField(max_length=500, blank=True)
+    # Empty: by the host of the address.
+    webhook_format = models.CharField(max_length=8, choices=WebhookFormat, blank=True)
     webhook_nonce = models.CharField(max_length=64, blank=True)
     ways = models.JSONField(default=dict, blank=True)
 

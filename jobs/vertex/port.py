@@ -4,10 +4,10 @@ Every call has a deadline and is made at most once on the wire; each raises only
 UTC datetimes. Resource names are full (`projects/…/locations/…/…`), model names short (`google/gemma3@gemma-3-270m`).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from jobs.vertex.values import (
     CatalogueModel,
@@ -17,6 +17,7 @@ from jobs.vertex.values import (
     DeploySpec,
     DeployToExistingSpec,
     Listing,
+    Pace,
     Point,
     RemoteEndpoint,
     RemoteOperation,
@@ -43,6 +44,12 @@ class Catalogue(Protocol):
     def licence_acknowledged(self, model: str) -> bool: ...
 
     def acknowledge_licence(self, model: str) -> None: ...
+
+    def count_tokens(self, model: str, rows: Sequence[Mapping[str, Any]]) -> int | None:
+        """What rows of training data have in one pass of a tuning; None where nobody counts that."""
+
+    def training_paces(self, model: str) -> dict[str, Pace]:
+        """By mode, as far as the machine was tried; {} where trainings run elsewhere."""
 
 
 class Storage(Protocol):

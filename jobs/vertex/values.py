@@ -7,6 +7,15 @@ from typing import Any
 
 
 @dataclass(frozen=True)
+class Pace:
+    """Seconds: to load the model, of a step beside its tokens, and of each token."""
+
+    load: float
+    step: float
+    token: float
+
+
+@dataclass(frozen=True)
 class MachineSpec:
     machine_type: str
     accelerator_type: str = ""
@@ -18,7 +27,8 @@ class MachineSpec:
 class CatalogueModel:
     """`machine_specs` are the deploy options, the recommended first; empty means it cannot be deployed here.
 
-    `documents` are Markdown by their titles in small letters. `modalities` and the rest are empty when not told.
+    `documents` are Markdown by their titles in small letters. `paces` are by tuning mode.
+    `modalities` and the rest are empty when not told.
     """
 
     name: str
@@ -34,6 +44,7 @@ class CatalogueModel:
     context_tokens: int = 0
     modalities: tuple[str, ...] = ()
     documents: Mapping[str, str] = field(default_factory=dict)
+    paces: Mapping[str, "Pace"] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -196,13 +207,15 @@ class ChatRequest:
 class ChatChunk:
     """`usage` (prompt_tokens, completion_tokens) comes at most once, with the last chunk.
 
-    `deployed_model_id`: which model of the endpoint answers, told at most once, before its text.
+    `deployed_model_id`: which model of the endpoint answers, told at most once, before its text. `tool_calls` are parts
+    of calls, each {"index", "id", "name", "arguments"}: what comes of one index belongs together.
     """
 
     text: str = ""
     finish_reason: str = ""
     usage: Mapping[str, int] | None = None
     deployed_model_id: str = ""
+    tool_calls: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from jobs.vertex.errors import LicenceRequired, NotFound
-from jobs.vertex.values import CatalogueModel
+from jobs.vertex.values import CatalogueModel, Pace
 from tests.fakes.base import GEMMA_27B, GEMMA_270M, MACHINES, TINY, Part, remote
 
 if TYPE_CHECKING:
@@ -31,10 +32,20 @@ class FakeCatalogue(Part):
             ]
         }
         self.acknowledged: set[str] = set()
+        self.counter: Callable[[Sequence[Mapping[str, Any]]], int] | None = None
+        self.paces: dict[str, Pace] = {}
 
     @remote
     def list_models(self) -> list[CatalogueModel]:
         return list(self.models.values())
+
+    @remote
+    def count_tokens(self, model: str, rows: Sequence[Mapping[str, Any]]) -> int | None:
+        return self.counter(rows) if self.counter else None
+
+    @remote
+    def training_paces(self, model: str) -> dict[str, Pace]:
+        return self.paces
 
     @remote
     def licence_acknowledged(self, model: str) -> bool:

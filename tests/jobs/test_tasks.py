@@ -20,12 +20,12 @@ def test_the_names_are_the_agreed_ones():
     named = (
         tasks.sweep, tasks.find_orphaned_jobs, tasks.advance_tuning_job, tasks.advance_endpoint, tasks.sync_catalogue,
         tasks.answer_message, tasks.prune,
-        tasks.check_output, tasks.probe_status, tasks.warn_of_endpoints,
+        tasks.check_output, tasks.count_tokens, tasks.probe_status, tasks.warn_of_endpoints,
     )  # fmt: skip
     assert [task.name for task in named] == [
         "jobs.sweep", "jobs.find_orphaned", "tuning.advance", "endpoints.advance", "catalogue.sync", "chat.answer",
         "jobs.prune",
-        "tuning.check_output", "status.probe", "endpoints.warn",
+        "tuning.check_output", "datasets.count_tokens", "status.probe", "endpoints.warn",
     ]  # fmt: skip
 
 

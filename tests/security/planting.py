@@ -51,9 +51,10 @@ OURS = {
     "Dataset.sha256", "NotificationChoice.webhook_nonce", "StorageListing.page_token", "AccountPreference.language",
     "StorageListing.uri",
     "AccountPreference.time_zone", "Heartbeat.name", "ProbeResult.name", "User.password", "Notification.end",
-    "AccountPreference.hidden_columns", "NotificationChoice.ways", 
+    "AccountPreference.hidden_columns", "NotificationChoice.ways",
     "Endpoint.endpoint_user_id", "DeployedModel.model_user_id", "DeployedModel.stage", "Dataset.changes",
-    "Dataset.rows_over", "Endpoint.traffic", "Endpoint.traffic_wanted", "DeployedModel.split_after",
+    "Dataset.rows_over", "Dataset.token_counts", "Endpoint.traffic", "Endpoint.traffic_wanted",
+    "DeployedModel.split_after",
     "TuningJob.request_hash", "Endpoint.request_hash", "DeployedModel.request_hash", "TuningJob.estimate",
     "TuningJob.loss_curve",
     "DatasetWork.options", "DatasetWork.result", "DatasetWork.choices",
@@ -87,6 +88,7 @@ PARAMETERS = {"temperature": 0.5, "stop": ["x"], "response_format": {"type": "js
 ANSWERED = {
     "content": "x", "html": "x", "finish_reason": "x", "parameters": PARAMETERS,
     "usage": {"prompt_tokens": 1, "x": "x"}, "timings": {"first_token": 0.1, "total": 1.0},
+    "tools": {"calls": [{"id": "x", "name": "x", "arguments": {"x": "x"}}]},
 }  # fmt: skip
 DEPLOYED = {
     "machine_type": "x", "accelerator_type": "x", "notice": "x", "operation_name": "x", "resource_name": "x/1",

@@ -7,7 +7,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy
 
-from jobs.services.chat.spec import LONGEST_SCHEMA, MAX_STOPS, find_problems
+from jobs.services.chat.spec import LONGEST_SCHEMA, LONGEST_TOOLS, MAX_STOPS, find_problems, read_tools
 
 ESCAPES = {"\\": "\\", "n": "\n", "t": "\t"}
 
@@ -69,6 +69,25 @@ def unescape(line: str) -> str:
         following = next(rest, "") if letter == "\\" else ""
         text += ESCAPES.get(following, letter + following) if following else letter
     return text
+
+
+class ToolsField(forms.CharField):
+    """Function declarations as JSON; the value is the list that is sent."""
+
+    widget = forms.Textarea
+
+    def __init__(self, **kwargs: Any) -> None:
+        too_long = gettext_lazy("The functions have at most %(limit_value)d characters; these have %(show_value)d.")
+        super().__init__(required=False, max_length=LONGEST_TOOLS, error_messages={"max_length": too_long}, **kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        return json.dumps(value, indent=2, ensure_ascii=False) if isinstance(value, list) else value
+
+    def clean(self, value: Any) -> Any:
+        try:
+            return read_tools(str(super().clean(value)))
+        except ValueError as error:
+            raise ValidationError(str(error), code="invalid") from None
 
 
 class SchemaField(forms.CharField):

@@ -11,9 +11,10 @@ from console.forms.fields import MultilineField, lazy_text
 from jobs.models import Conversation
 from jobs.services.chat.spec import LONGEST_INSTRUCTION, RANGES, format_remedy, range_remedy, read_schema
 
-from .fields import NumberBox, SchemaField, StopsField
+from .fields import NumberBox, SchemaField, StopsField, ToolsField
 
 SCHEMA_NAME = "answer"
+EXAMPLE = '[{"name": "get_weather", "description": "…", "parameters": {}}]'
 PLAIN = ("temperature", "top_p", "top_k", "max_tokens", "stop", "seed", "frequency_penalty", "presence_penalty")
 SLIDERS = frozenset({"temperature", "top_p", "max_tokens", "frequency_penalty", "presence_penalty"})
 
@@ -96,12 +97,20 @@ class OptionsForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false", "autocapitalize": "off", "class": "mono"}),
     )
 
+    tools = ToolsField(
+        label=_("Tools"),
+        help_text=_("Functions that the model may call, as JSON. You type what they answer."),
+        widget=forms.Textarea(
+            attrs={"rows": 4, "spellcheck": "false", "autocapitalize": "off", "class": "mono", "placeholder": EXAMPLE}
+        ),
+    )
+
     def __init__(self, *args: Any, takes: Iterable[str] | None = None, changed: Iterable[str] = (), **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.changed = frozenset(changed)
         if takes is None:
             return
-        for name in {*PLAIN, "response_format"} - set(takes):
+        for name in {*PLAIN, "response_format", "tools"} - set(takes):
             del self.fields[name]
         if "response_format" not in self.fields:
             del self.fields["schema"]
@@ -114,6 +123,7 @@ class OptionsForm(forms.Form):
         wanted = talk.parameters.get("response_format") or {}
         initial = {name: talk.parameters[name] for name in PLAIN if name in talk.parameters}
         initial |= {
+            "tools": talk.parameters.get("tools", []),
             "system_instruction": talk.system_instruction,
             "response_format": wanted.get("type", ""),
             "schema": wanted.get("json_schema", {}).get("schema") or talk.schema_text,
@@ -141,6 +151,8 @@ class OptionsForm(forms.Form):
     def parameters(self) -> dict[str, Any]:
         values = {name: self.cleaned_data[name] for name in PLAIN if name in self.fields}
         kept = {name: value for name, value in values.items() if value is not None and value != []}
+        if tools := self.cleaned_data.get("tools"):
+            kept["tools"] = tools
         kind = self.cleaned_data.get("response_format")
         if self.awaits_schema:
             return kept | ({"response_format": dict(self.saved_format)} if self.saved_format else {})

@@ -80,6 +80,14 @@ answer = client.chat.completions.create(
 {arguments})
 print(answer.choices[0].message.content)
 """
+# How each prints the text of an answer, and how the whole message.
+WHOLE_MESSAGE = {
+    "((await answer.json()).choices[0].message.content)": (
+        "(JSON.stringify((await answer.json()).choices[0].message, null, 2))"
+    ),
+    '["choices"][0]["message"]["content"])': '["choices"][0]["message"])',
+    "(answer.choices[0].message.content)": "(answer.choices[0].message.to_json())",
+}
 # OpenAI's client knows the rest by name.
 NOT_OPENAI = ("top_k",)
 
@@ -116,9 +124,11 @@ class Code:
 
     @cached_property
     def text(self) -> str:
-        return {"curl": self._curl, "openai": self._openai, "google": self._google, "javascript": self._javascript}[
-            self.tab.key
-        ]()
+        writers = {
+            "curl": self._curl, "openai": self._openai, "google": self._google, "javascript": self._javascript,
+        }  # fmt: skip
+        text = writers[self.tab.key]()
+        return _print_calls(text) if "tools" in self.body else text
 
     @property
     def html(self) -> SafeString:
@@ -160,6 +170,13 @@ class Code:
         body = json.dumps({"model": "", **self.body}, indent=2, ensure_ascii=False)
         template = JAVASCRIPT_GOOGLE if self.is_google else JAVASCRIPT
         return template.format(url=json.dumps(self.url), body=_indent(body, 2))
+
+
+def _print_calls(text: str) -> str:
+    """An answer that calls tools may have no text."""
+    for said, whole in WHOLE_MESSAGE.items():
+        text = text.replace(said, whole)
+    return text
 
 
 def _indent(text: str, spaces: int) -> str:

@@ -5,7 +5,7 @@ from django.http import QueryDict
 from console.forms.chat.options import PLAIN
 
 SWAPPED = "outerHTML settle:0ms"
-WITH = {"response_format": ("schema",), "all": (*PLAIN, "response_format", "schema")}
+WITH = {"response_format": ("schema",), "all": (*PLAIN, "response_format", "schema", "tools")}
 
 
 def without_reset(data: QueryDict) -> QueryDict:

@@ -69,7 +69,7 @@ def options(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     if request.method != "POST":
         return options_form(request, column, options_of(column))
     stays = bool(request.htmx) and ("reset" in request.POST or "stop-remove" in request.POST)
-    form = OptionsForm.of(column, parameters_of(column.endpoint), without_reset(request.POST), is_typing=stays)
+    form = OptionsForm.of(column, taken_by(column), without_reset(request.POST), is_typing=stays)
     if not form.is_valid():
         return options_form(request, column, form, status=422)
     instruction = form.cleaned_data["system_instruction"]
@@ -80,8 +80,13 @@ def options(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     return hx_redirect(request, "compare-detail", column.comparison_id)
 
 
+def taken_by(column: Conversation) -> list[str]:
+    """A round goes on for all columns at once, so nobody types the results of one's calls."""
+    return [name for name in parameters_of(column.endpoint) if name != "tools"]
+
+
 def options_of(column: Conversation) -> OptionsForm:
-    return OptionsForm.of(column, parameters_of(column.endpoint))
+    return OptionsForm.of(column, taken_by(column))
 
 
 def options_form(request: ConsoleRequest, column: Conversation, form: OptionsForm, status: int = 200) -> HttpResponse:

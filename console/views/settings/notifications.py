@@ -56,7 +56,9 @@ def changes_address(form: NotificationForm, choice: NotificationChoice) -> bool:
 def keep(request: ConsoleRequest, form: NotificationForm) -> bool:
     values = {name: form.cleaned_data[name] for name in ADDRESSES}
     try:
-        is_new = choices.save(request.user, **values, ways=form.ways_by_kind())
+        is_new = choices.save(
+            request.user, **values, ways=form.ways_by_kind(), webhook_format=form.cleaned_data["webhook_format"]
+        )
     except webhook_address.BadAddress as error:
         form.add_error("webhook_url", str(error))
         return False

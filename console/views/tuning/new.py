@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -22,7 +23,7 @@ from console.presenters.tuning.wizard.typed import followed_by, known_of
 from console.web.http import ConsoleRequest, hx_redirect, is_from_elsewhere, wants_fragment
 from jobs import errors, tasks
 from jobs.models import Dataset, TuningDraft
-from jobs.services.datasets import datasets
+from jobs.services.datasets import datasets, token_counts
 from jobs.services.tuning import drafts, jobs
 from jobs.services.tuning.drafts import Conflict, Known
 
@@ -101,7 +102,18 @@ def step(request: ConsoleRequest, pk: UUID, step: str) -> HttpResponse:
     if request.method == "POST":
         return submit_step(request, wizard, step)
     preview(request, draft, step)
-    return render_step(request, wizard, step, wizard.shown_form(step))
+    form = wizard.shown_form(step)
+    request_count(wizard, step, form)
+    return render_step(request, wizard, step, form)
+
+
+def request_count(wizard: Wizard, step: str, form: StepForm) -> None:
+    """The tokens of the rows that are chosen, by the base model's own tokenizer."""
+    dataset = wizard.dataset_to_count(step, form)
+    if wizard.variant and dataset and token_counts.ask(dataset, wizard.variant.name, timezone.now()):
+        dataset.refresh_from_db(fields=["token_counts"])
+        values = {"dataset_id": str(dataset.pk), "base_model": wizard.variant.name, "draft_id": str(wizard.draft.pk)}
+        tasks.enqueue_after_commit(tasks.count_tokens, **values)
 
 
 def redirect_to_first_open_step(request: ConsoleRequest, wizard: Wizard, step: str) -> HttpResponse:

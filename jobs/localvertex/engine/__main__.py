@@ -1,4 +1,5 @@
-"""`train`, `prepare` (GGUF to Hugging Face) and `convert` (back): child processes of the local Vertex AI.
+"""`train`, `prepare` (GGUF to Hugging Face), `convert` (back), `count` (the tokens of rows) and `pace` (of a training):
+child processes of the local Vertex AI.
 
 Exit codes: 0 done, 1 failed, 3 cancelled, 5 the disk took no more: go on from the last checkpoint when it does."""
 
@@ -160,6 +161,35 @@ def run_conversion(folder: Path, out: Path, kind: str, name: str) -> int:
     return DONE
 
 
+def run_count(folder: Path, rows: Path, max_length: int) -> int:
+    """Prints one JSON line."""
+    from jobs.localvertex.engine.trial.counting import count_tokens  # noqa: PLC0415 - for this command only
+
+    try:
+        tokens = count_tokens(folder, rows.read_text(encoding="utf-8").splitlines(), max_length)
+    except (JobError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    print(json.dumps({"event": "counted", "tokens": tokens}))
+    return DONE
+
+
+def run_pace(folder: Path, mode: str, rank: int, threads: int) -> int:
+    """Prints one JSON line."""
+    settle_bitsandbytes(used=False)
+    started = time.monotonic()
+    from jobs.localvertex.engine.trial.pace import measure_pace  # noqa: PLC0415 - torch reads the environment on import
+
+    try:
+        found = measure_pace(folder, mode, rank, threads)
+    except JobError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    found["load"] = time.monotonic() - started
+    print(json.dumps({"event": "measured", **found}))
+    return DONE
+
+
 def main() -> int:
     parent = os.getppid()
     leave_with_parent(parent)
@@ -174,8 +204,21 @@ def main() -> int:
     conversion.add_argument("out", type=Path)
     conversion.add_argument("--type", choices=("f32", "f16", "q8_0"), default="f16", help="of the large tensors")
     conversion.add_argument("--name", default="", help="the model's name inside the files; default: the folder's")
+    count = commands.add_parser("count")
+    count.add_argument("folder", type=Path)
+    count.add_argument("rows", type=Path)
+    count.add_argument("--max-length", type=int, required=True)
+    pace = commands.add_parser("pace")
+    pace.add_argument("folder", type=Path)
+    pace.add_argument("mode", choices=("PEFT_ADAPTER", "FULL"))
+    pace.add_argument("--rank", type=int, default=8)
+    pace.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     prepare_environment()
+    if options.command == "count":
+        return run_count(options.folder, options.rows, options.max_length)
+    if options.command == "pace":
+        return run_pace(options.folder, options.mode, options.rank, options.threads)
     if options.command == "train":
         return run_training(options.workdir.resolve(), parent)
     if options.command == "convert":

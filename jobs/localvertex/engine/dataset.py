@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from jobs.localvertex.engine.job import JobError
-from jobs.localvertex.engine.rows import Turn, read_rows
+from jobs.localvertex.engine.rows import read_rows
+from jobs.localvertex.engine.talk import Turn
 from jobs.localvertex.engine.tokens import ChatEncoder, Encoded
 
 SAMPLE_ROWS, SAMPLE_CHARACTERS = 3, 400
@@ -52,7 +53,7 @@ class Examples:
 
 
 def load_examples(path: Path, encoder: ChatEncoder, max_length: int, what: str) -> Examples:
-    rows = read_rows(path, what, images=encoder.vision is not None)
+    rows = read_rows(path, what, images=encoder.vision is not None, tools=encoder.knows_tools)
     examples = Examples()
     for index, (turns, encoded) in enumerate(zip(rows, encoder.encode_all(rows), strict=True)):
         examples.add(index, turns, encoded, max_length)

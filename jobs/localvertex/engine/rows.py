@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +17,25 @@ from jobs.localvertex.api.images import (
     place_of,
 )
 from jobs.localvertex.engine.job import JobError
+from jobs.localvertex.engine.talk import (
+    CallError,
+    Talk,
+    Turn,
+    answers_in_parts,
+    calls_in_parts,
+    calls_of,
+    tools_of,
+)
 
 MOST_NAMED = 500
-ROLES = {"system": "system", "user": "user", "assistant": "assistant", "model": "assistant"}
+ROLES = {"system": "system", "user": "user", "assistant": "assistant", "model": "assistant", "tool": "tool"}
 IMAGE = "<start_of_image>"
+NO_TOOLS = (
+    "tools: the chat template of this model knows no tools. Take tools and tool_calls out, or choose a model whose"
+    " template has them"
+)
 IMAGE_FORMATS = ("PNG", "JPEG", "WEBP")
 Fetch = Callable[[str], bytes]  # what a gs:// path holds; raises ImageError
-
-
-@dataclass(frozen=True)
-class Turn:
-    """In `content`, `IMAGE` stands where each of the images is."""
-
-    role: str
-    content: str
-    images: tuple[bytes, ...] = ()
-
-    @property
-    def characters(self) -> int:
-        return len(self.content) - len(IMAGE) * len(self.images)
 
 
 class RowError(ValueError):
@@ -44,7 +44,7 @@ class RowError(ValueError):
 
 def turn(role: Any, content: Any, fetch: Fetch) -> Turn:
     if role not in ROLES:
-        raise RowError(f"the role {role!r} is not one of system, user, assistant or model")
+        raise RowError(f"the role {role!r} is not one of system, user, assistant, model or tool")
     if isinstance(content, str):
         return Turn(ROLES[role], content)
     if not isinstance(content, list):
@@ -128,14 +128,33 @@ def turns_of_contents(row: dict[str, Any], fetch: Fetch) -> list[Turn]:
     system = row.get("systemInstruction", row.get("system_instruction"))
     parts = system.get("parts") if isinstance(system, dict) else system
     opening = [turn("system", parts, fetch)] if parts else []
-    return opening + [turn(item.get("role", "user"), item.get("parts"), fetch) for item in objects(row, "contents")]
+    return opening + [said for item in objects(row, "contents") for said in turns_of_content(item, fetch)]
+
+
+def turns_of_content(item: dict[str, Any], fetch: Fetch) -> list[Turn]:
+    """One; or one for each answer of a tool."""
+    parts, role = item.get("parts"), item.get("role", "user")
+    if answers := answers_in_parts(parts):
+        return answers
+    calls = calls_in_parts(parts)
+    if not calls:
+        return [turn(role, parts, fetch)]
+    rest = [part for part in parts or [] if "functionCall" not in part]
+    return [replace(turn(role, rest, fetch), calls=calls)]
+
+
+def turn_of_message(item: dict[str, Any], fetch: Fetch) -> Turn:
+    calls, content = calls_of(item), item.get("content")
+    said = turn(item.get("role"), "" if calls and content is None else content, fetch)
+    name = str(item.get("name") or "") if said.role == "tool" else ""
+    return replace(said, calls=calls, name=name) if calls or name else said
 
 
 def turns_of(row: Any, fetch: Fetch) -> list[Turn]:
     if not isinstance(row, dict):
         raise RowError("a row must be a JSON object")
     if "messages" in row:
-        return [turn(item.get("role"), item.get("content"), fetch) for item in objects(row, "messages")]
+        return [turn_of_message(item, fetch) for item in objects(row, "messages")]
     if "contents" in row:
         return turns_of_contents(row, fetch)
     if "prompt" in row and "completion" in row:
@@ -145,23 +164,34 @@ def turns_of(row: Any, fetch: Fetch) -> list[Turn]:
 
 def check_order(turns: list[Turn]) -> None:
     spoken = turns[1:] if turns and turns[0].role == "system" else turns
-    expected = ["user" if number % 2 == 0 else "assistant" for number in range(len(spoken))]
-    if not spoken or [item.role for item in spoken] != expected:
+    before = "assistant"
+    for number, item in enumerate(spoken):
+        if item.role == "tool" and (before == "tool" or (number and spoken[number - 1].calls)):
+            before = "tool"
+        elif item.role == ("user" if before == "assistant" else "assistant"):
+            before = item.role
+        else:
+            raise RowError("turns must alternate between user and assistant, starting with user; tools answer calls")
+    if not spoken:
         raise RowError("turns must alternate between user and assistant, starting with user")
 
 
-def parse_line(line: str, fetch: Fetch = no_buckets) -> list[Turn]:
+def parse_line(line: str, fetch: Fetch = no_buckets) -> Talk:
     try:
         row = json.loads(line)
     except ValueError as error:
         raise RowError(f"not valid JSON ({error})") from error
-    turns = turns_of(row, fetch)
-    check_order(turns)
-    return turns
+    try:
+        turns = turns_of(row, fetch)
+        check_order(turns)
+        return Talk(turns, tools_of(row))
+    except CallError as error:
+        raise RowError(str(error)) from None
 
 
-def read_rows(path: Path, what: str, images: bool = False) -> list[list[Turn]]:
-    """`what` names the file in messages, for example "training data"; `images`: the model reads them."""
+def read_rows(path: Path, what: str, images: bool = False, tools: bool = False) -> list[Talk]:
+    """`what` names the file in messages, for example "training data"; `images`: the model reads them; `tools`: its
+    chat template knows them."""
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
@@ -176,6 +206,8 @@ def read_rows(path: Path, what: str, images: bool = False) -> list[list[Turn]]:
             rows.append(parse_line(line, beside(path)))
             if not images and any(turn.images for turn in rows[-1]):
                 raise RowError("this model reads text only: take the images out, or choose a model that reads images")
+            if not tools and rows[-1].uses_tools:
+                raise RowError(NO_TOOLS)
         except RowError as error:
             problems[number] = str(error)
             if len(problems) == MOST_NAMED:

@@ -3,6 +3,8 @@
 The tokenizer is used without transformers' wrapper: reading a 262,144-piece vocabulary takes 0.6 s instead of 3 s."""
 
 import json
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,8 @@ from tokenizers import Tokenizer
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from jobs.localvertex.engine.job import JobError
-from jobs.localvertex.engine.rows import IMAGE, Turn
+from jobs.localvertex.engine.rows import IMAGE
+from jobs.localvertex.engine.talk import Talk, Turn
 from jobs.localvertex.engine.vision import Vision
 
 IGNORED = -100
@@ -71,12 +74,19 @@ class ChatEncoder:
         self.bos_token = special_token(tokenizer_config(folder), "bos_token")
         self.vision = Vision.read(folder)
 
+    @property
+    def knows_tools(self) -> bool:
+        """Whether its template says them to the model, and what the model calls."""
+        return all(re.search(rf"\b{name}\b", self.template) for name in ("tools", "tool_calls"))
+
     def render(self, turns: list[Turn], prompt: bool = False) -> str:
         """The text the model sees; with `prompt` it ends where the answer begins."""
-        messages = [{"role": turn.role, "content": turn.content} for turn in turns]
+        messages = [turn.as_message() for turn in turns]
+        tools: list[Any] = list(turns.tools) if isinstance(turns, Talk) else []
         rendered: Any = render_jinja_template(
             conversations=[messages],
             chat_template=self.template,
+            tools=tools or None,
             add_generation_prompt=prompt,
             bos_token=self.bos_token,
         )
@@ -92,7 +102,7 @@ class ChatEncoder:
                 spans.append((start, len(self.render(turns[: number + 1]).rstrip())))
         return spans
 
-    def encode_all(self, rows: list[list[Turn]]) -> list[Encoded]:
+    def encode_all(self, rows: Sequence[list[Turn]]) -> list[Encoded]:
         texts = [self.render(turns) for turns in rows]
         encodings = self.tokenizer.encode_batch(texts, add_special_tokens=False)
         return [

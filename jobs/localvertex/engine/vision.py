@@ -5,12 +5,14 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
 from PIL import Image
 
 from jobs.localvertex.engine.rows import IMAGE
+
+if TYPE_CHECKING:
+    import torch
 
 SOFT_TOKEN, IMAGE_END = "<image_soft_token>", "<end_of_image>"
 
@@ -55,7 +57,10 @@ class Vision:
         square.paste(image.resize((size[0], size[1]), Image.Resampling.BILINEAR), place)
         return square
 
-    def pixels(self, content: bytes) -> torch.Tensor:
+    def pixels(self, content: bytes) -> "torch.Tensor":
+        import numpy as np  # noqa: PLC0415 - who only counts tokens need not wait for torch
+        import torch  # noqa: PLC0415
+
         values = torch.from_numpy(np.asarray(self.fit_image(content), dtype=np.float32) / 255.0).permute(2, 0, 1)
         mean, deviation = torch.tensor(self.mean), torch.tensor(self.deviation)
         return (values - mean[:, None, None]) / deviation[:, None, None]

@@ -19,6 +19,7 @@ from jobs.localvertex.serving.pool import Serving
 from jobs.localvertex.storage.buckets import Buckets
 from jobs.localvertex.store import Store
 from jobs.localvertex.tuning.queue import Runner
+from jobs.localvertex.tuning.trials import Trials
 
 Plus = TypeVar("Plus", bound=PlusMessage)
 Resource = TypeVar("Resource", bound=PlusMessage | RawMessage)
@@ -37,6 +38,7 @@ class Parts:
     serving: Serving
     runner: Runner
     deployments: Deployments
+    trials: Trials
     dedicated_hosts: bool = False
 
 

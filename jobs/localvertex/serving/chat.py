@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from jobs.localvertex.api import hosts
 from jobs.localvertex.api.errors import ApiError, precondition
 from jobs.localvertex.api.wire import Json
-from jobs.localvertex.serving import bucket_images
+from jobs.localvertex.serving import bucket_images, tools
 from jobs.localvertex.serving.llama import Plan
 from jobs.localvertex.serving.pool import Serving, name_of
 from jobs.localvertex.serving.upstream import CHAT_PATH, COMPLETION_PATH, EVENT_END, Client, Upstream
@@ -169,6 +169,7 @@ def _add(choices: dict[int, Json], part: Json) -> None:
     empty = {"index": part["index"], "message": message, "finish_reason": None}
     choice = choices.setdefault(part["index"], empty)
     choice["message"]["content"] += part["delta"].get("content") or ""
+    tools.add(choice["message"], part["delta"].get("tool_calls"))
     choice["finish_reason"] = part.get("finish_reason") or choice["finish_reason"]
     if logprobs := part.get("logprobs"):
         choice.setdefault("logprobs", {"content": []})["content"] += logprobs.get("content") or []

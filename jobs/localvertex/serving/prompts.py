@@ -10,6 +10,7 @@ from PIL import Image
 from jobs.localvertex.api.errors import ApiError, invalid
 from jobs.localvertex.api.images import ImageError, data_of, open_image
 from jobs.localvertex.api.wire import Json
+from jobs.localvertex.serving import tools
 
 MAX_IMAGES = 16
 DEFAULT_MAX_TOKENS = 1024
@@ -60,7 +61,7 @@ FIELDS: dict[str, tuple[Check, str]] = {
     "logit_bias": (_biases, "an object of at most 300 token ids, each with a number between -100 and 100"),
     "add_generation_prompt": (lambda v: isinstance(v, bool), "true or false"),
     "continue_final_message": (lambda v: isinstance(v, bool), "true or false"),
-    "tools": (lambda v: v == [], "empty: this model calls no tools"),
+    "tools": (tools.are_tools, "a list of functions, each with a name"),
 }
 RENAMED = {"repetition_penalty": "repeat_penalty", "max_completion_tokens": "max_tokens"}
 OURS = ("stream", "stream_options", "tools", "response_format", "add_generation_prompt", "continue_final_message")
@@ -73,7 +74,8 @@ def upstream_body(body: object, *, images: bool) -> Json:
     if not isinstance(body, dict):
         raise invalid("The request body must be a JSON object.")
     known, last = _check_fields(body), "assistant" if _goes_on(body) else "user"
-    return {**known, "messages": _messages(body.get("messages"), last=last, images=images), **STREAMED}
+    offered = {"tools": body["tools"]} if body.get("tools") else {}
+    return {**known, **offered, "messages": _messages(body.get("messages"), last=last, images=images), **STREAMED}
 
 
 def _goes_on(body: Json) -> bool:
@@ -143,15 +145,16 @@ def _messages(messages: object, *, last: str, images: bool) -> list[Json]:
     checked = [_message(index, message, images=images) for index, message in enumerate(messages)]
     turns = checked[1:] if checked[0]["role"] == "system" else checked
     for index, turn in enumerate(turns):
-        expected = "assistant" if index % 2 else "user"
-        if turn["role"] != expected:
+        before = turns[index - 1] if index else {"role": "assistant"}
+        expected = "user" if before["role"] == "assistant" else "assistant"
+        if not tools.follows(turn, before) and turn["role"] != expected:
             where = f"messages[{index + len(checked) - len(turns)}]"
             raise invalid(
                 f"{where}.role is {turn['role']!r} where {expected!r} was expected: after an optional system message,"
                 " user and assistant take turns, and the user begins.",
                 f"{where}.role",
             )
-    if not turns or turns[-1]["role"] != last:
+    if not turns or turns[-1]["role"] not in ((last, "tool") if last == "user" else (last,)):
         raise invalid(f"The last message must be the {last}'s.", "messages")
     if sum(_images(turn) for turn in turns) > MAX_IMAGES:
         raise invalid(f"At most {MAX_IMAGES} images are allowed in a conversation.", "messages")
@@ -163,9 +166,11 @@ def _message(index: int, message: object, *, images: bool) -> Json:
     if not isinstance(message, dict):
         raise invalid(f"{where} must be an object with role and content.", where)
     role = "system" if message.get("role") == "developer" else message.get("role")
-    if role not in ("system", "user", "assistant"):
-        raise invalid(f"{where}.role must be system, user or assistant, not {role!r}.", f"{where}.role")
+    if role not in ("system", "user", "assistant", "tool"):
+        raise invalid(f"{where}.role must be system, user, assistant or tool, not {role!r}.", f"{where}.role")
     content = message.get("content")
+    if role == "tool" or message.get("tool_calls"):
+        return tools.message(where, message)
     if isinstance(content, str):
         if not content.strip():
             raise invalid(f"{where}.content is empty.", f"{where}.content")
@@ -211,7 +216,7 @@ def _as_png(image: Image.Image) -> str:
 
 
 def _images(turn: Json) -> int:
-    content = turn["content"]
+    content = turn.get("content") or ""
     return 0 if isinstance(content, str) else sum(part["type"] == "image_url" for part in content)
 
 

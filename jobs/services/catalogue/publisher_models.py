@@ -76,6 +76,11 @@ def _columns(model: CatalogueModel, now: datetime) -> dict[str, Any]:
             "context_tokens": model.context_tokens or known.get("context_tokens", 0),
             "modalities": list(model.modalities or known.get("modalities", ())),
             "documents": dict(model.documents),
+            **(
+                {"paces": {mode: [one.load, one.step, one.token] for mode, one in model.paces.items()}}
+                if model.paces
+                else {}
+            ),
         },
         "is_listed": True,
         "fetched_at": now,

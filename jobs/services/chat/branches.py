@@ -14,7 +14,7 @@ from .tree import Tree, copy_images, turns
 
 KEPT = (
     "role", "state", "content", "html", "parameters", "usage", "timings", "finish_reason", "error_message",
-    "answered_by", "created_at", "has_pictures", "is_edited",
+    "answered_by", "created_at", "has_pictures", "is_edited", "tools",
 )  # fmt: skip
 
 

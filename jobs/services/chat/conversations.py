@@ -24,6 +24,7 @@ from jobs.text.deferred import gettext as _
 from . import images as stored, policies, spec
 from .streaming.answer import answer
 from .streaming.row import pack
+from .tools import calls
 
 __all__ = [
     "answer", "ask", "choose_endpoint", "delete", "due", "forget_bare", "interrupt_orphans",
@@ -141,13 +142,23 @@ def _append(conversation: Conversation, key: UUID, text: str, pictures: Sequence
         _advance_head(row, head, title)
     require_ready(row)
     stored.require_sendable(row.endpoint, pictures)
-    answer_row = _turns(row, key, question_of(row, row.head_id, text, ordinal), pictures, id=head)
+    question = question_of(row, row.head_id, text, ordinal)
+    question.tools = _results(row, text)
+    answer_row = _turns(row, key, question, pictures, id=head)
     conversation.title, conversation.head = row.title or title, answer_row
     transaction.on_commit(partial(enqueue, answer_row))
     live.notify(row.owner_id, f"chat-{row.pk}")
     # After the message is sent: no first word waits for it.
     transaction.on_commit(partial(audit.record, "chat.send", row))
     return answer_row
+
+
+def _results(conversation: Conversation, text: str) -> dict[str, Any]:
+    """What is said to an answer that calls tools is what they answered. No query where no tools are offered."""
+    if "tools" not in conversation.parameters or conversation.head_id is None:
+        return {}
+    called = Message.objects.filter(pk=conversation.head_id).values_list("tools", flat=True).first() or {}
+    return calls.results_of(called["calls"], text) if called.get("calls") else {}
 
 
 def _advance_head(conversation: Conversation, head: UUID, title: str) -> bool:

@@ -14,6 +14,7 @@ from jobs.services.datasets.file import LONGEST_LINE
 from jobs.text.deferred import gettext as _
 
 from .streaming.answer import KEPT
+from .tools import calls
 from .tree import Tree, turns
 
 SCHEMA_VERSION = 1
@@ -50,7 +51,9 @@ def markdown(conversation: Conversation) -> str:
 def format_turn(turn: Message) -> str:
     pictures = [_("[Image: %s]") % (picture.alt or picture.name) for picture in turn.attachments]
     notes = [f"> {turn.error_message}"] if turn.error_message else []
-    return "\n\n".join([*pictures, *filter(None, [turn.content]), *notes])
+    called = calls.as_text(turn.tools.get("calls", []))
+    blocks = [f"```\n{called}\n```"] if called else []
+    return "\n\n".join([*pictures, *filter(None, [turn.content]), *blocks, *notes])
 
 
 def document(conversation: Conversation, *, pictures: bool = False) -> dict[str, Any]:
@@ -80,6 +83,8 @@ def _message(row: Message, pictures: bool) -> dict[str, Any]:
         "created_at": row.created_at.isoformat(timespec="seconds"),
         "content": row.content,
     }
+    if row.tools:
+        entry["tools"] = row.tools
     if row.role == Role.ASSISTANT:
         entry |= {name: getattr(row, name) for name in ANSWER_FIELDS}
     if attached := [_picture(picture, pictures) for picture in row.attachments]:
@@ -112,23 +117,25 @@ def training_rows(conversation: Conversation, *, only_good: bool = False) -> Ite
     """
     system = conversation.system_instruction.strip()
     said = [turn_of("system", system)] if system else []
+    tools = conversation.parameters.get("tools")
     for question, answer in pairs(list_turns(conversation)):
-        said += [turn_of("user", question), turn_of("assistant", answer.content)]
+        said += calls.messages_of("user", question.content, question.tools)
+        said += calls.messages_of("assistant", answer.content, answer.tools)
         if not only_good or answer.rating == Rating.GOOD:
-            yield {"messages": [*said]}
+            yield {"messages": [*said]} | ({"tools": tools} if tools else {})
 
 
-def pairs(branch: list[Message]) -> Iterator[tuple[str, Message]]:
+def pairs(branch: list[Message]) -> Iterator[tuple[Message, Message]]:
     """Each question with the answer that it got."""
-    question = ""
+    question: Message | None = None
     for turn in branch:
         if turn.role == Role.USER:
             if turn.has_pictures:
                 return
-            question = turn.content
-        elif question.strip() and turn.state in KEPT and turn.content.strip():
+            question = turn if turn.content.strip() else None
+        elif question and turn.state in KEPT and (turn.content.strip() or turn.tools):
             yield question, turn
-            question = ""
+            question = None
 
 
 def turn_of(role: str, content: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from jobs.services.catalogue import windows
 
 PARAMETERS = (
     "temperature", "top_p", "top_k", "max_tokens", "stop", "seed", "frequency_penalty", "presence_penalty",
-    "response_format",
+    "response_format", "tools",
 )  # fmt: skip
 # vLLM on TPUs samples for all requests of a batch at once: no seed of their own, no penalties, no grammar.
 TPU_PARAMETERS = ("temperature", "top_p", "top_k", "max_tokens", "stop")

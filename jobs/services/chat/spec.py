@@ -7,10 +7,13 @@ from typing import Any, NamedTuple
 from jobs.errors import InvalidValues, Problem
 from jobs.text.deferred import gettext as _
 
+from .tools import declarations
+
 LONGEST_INSTRUCTION = 20_000
 MAX_STOPS = 5
 LONGEST_STOP = 100
 LONGEST_SCHEMA = 20_000
+LONGEST_TOOLS, read_tools = declarations.LONGEST, declarations.read
 JSON_OBJECT, JSON_SCHEMA = "json_object", "json_schema"
 DEEPEST_SCHEMA = 20
 TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
@@ -94,6 +97,11 @@ def _response_format(name: str, wanted: Any) -> Iterator[Problem]:
             check_schema((wanted.get("json_schema") or {}).get("schema"))
         except ValueError as error:
             yield Problem("invalid", "schema", str(error))
+
+
+def _tools(name: str, tools: Any) -> Iterator[Problem]:
+    if problem := declarations.why_not(tools):
+        yield Problem("invalid", name, problem)
 
 
 def _unknown(name: str, value: Any) -> Iterator[Problem]:
@@ -191,4 +199,5 @@ RULES: Mapping[str, Callable[[str, Any], Iterator[Problem]]] = {
     "system_instruction": _instruction,
     "stop": _stop,
     "response_format": _response_format,
+    "tools": _tools,
 }

@@ -17,6 +17,7 @@ from jobs.text.deferred import gettext as _
 
 from . import conversations, policies
 from .continuation import NOTHING_ASKED
+from .tools import calls
 
 # Turns, of a branch of any length: what a page draws and sends must not grow with every message.
 LATEST = 60
@@ -164,9 +165,9 @@ def edit(question: Message, *, key: UUID, text: str) -> Message:
         pictures = old.attachments
         if not text and not pictures:
             raise NotAllowedNow(_("Enter a message."))
-        return conversations.waiting(
-            row, key, conversations.question_of(row, old.parent_id, text, conversations.next_ordinal(row)), pictures
-        )
+        question = conversations.question_of(row, old.parent_id, text, conversations.next_ordinal(row))
+        question.tools = calls.results_of(old.tools["results"], text) if old.tools.get("results") else {}
+        return conversations.waiting(row, key, question, pictures)
 
     return _once(question, key, make)
 

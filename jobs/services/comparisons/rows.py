@@ -66,7 +66,7 @@ def conversation_of(answer: Message, text: str) -> list[Turn]:
     system = talk.system_instruction.strip()
     said: list[Turn] = [("system", system)] if system else []
     for asked, answered in pairs(branch[:-2]):
-        said += [("user", asked), ("assistant", answered.content)]
+        said += [("user", asked.content), ("assistant", answered.content)]
     return [*said, ("user", branch[-2].content), ("assistant", text)]
 
 

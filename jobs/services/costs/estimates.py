@@ -1,46 +1,31 @@
 """What a tuning will take in tokens, time and money, before it starts; and what it took, when it has ended."""
 
-import statistics
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
-
-from django.db.models import F
 
 from jobs.models import Dataset, TuningJob
 from jobs.services.catalogue import facts as model_facts
 from jobs.states import TuningState
 
-DEFAULT_TOKENS_PER_CHARACTER = 0.231
-JOBS_MEASURED = 20
+from .pace import Pace, find_pace
+
+RECKONED_FOR = 0.231  # tokens a character of Gemma 3, for which a dataset is reckoned
 MILLION = 1_000_000
-
-
-@dataclass(frozen=True)
-class Pace:
-    """Medians over `jobs` jobs of this console that succeeded. Tokens are reckoned from characters here, too: what was
-    measured in one unit foretells in the same one. `other_seconds` go to loading and saving.
-    """
-
-    tokens_per_second: float
-    other_seconds: float
-    jobs: int
-
-    def seconds(self, tokens: int) -> float:
-        return self.other_seconds + tokens / self.tokens_per_second
 
 
 @dataclass(frozen=True)
 class Estimate:
     """`tokens` over all epochs; `cost_usd` None when no price is known, `seconds` None when nothing was measured yet.
+    `counted_rows` are those that the tokenizer of the base model counted; 0: the tokens are reckoned from the texts.
 
-    An estimate by characters, never a bill.
+    An estimate, never a bill.
     """
 
     rows: int
     epochs: int
     characters: int
-    tokens_per_character: float
+    counted_rows: int
     tokens: int
     cost_usd: Decimal | None
     usd_per_million_tokens: Decimal | None
@@ -72,43 +57,37 @@ class Figures:
     cost_usd: Decimal | None
 
 
-def of_data(dataset: Dataset, epochs: int, base_model: str, tuning_mode: str) -> Estimate:
+def of_data(
+    dataset: Dataset, epochs: int, base_model: str, tuning_mode: str, batch_size: int | None = None
+) -> Estimate:
     facts = model_facts.tuning_facts(base_model)
-    ratio = facts.tokens_per_character if facts else DEFAULT_TOKENS_PER_CHARACTER
-    tokens = round(dataset.character_count * ratio) * epochs
+    one_pass, counted_rows = tokens_of(dataset, base_model)
+    tokens = one_pass * epochs
     price = facts.usd_per_million_tokens if facts else None
-    measured = pace(base_model, tuning_mode, ratio)
+    measured = find_pace(base_model, tuning_mode)
     return Estimate(
         rows=dataset.valid_rows,
         epochs=epochs,
         characters=dataset.character_count,
-        tokens_per_character=ratio,
+        counted_rows=counted_rows,
         tokens=tokens,
         cost_usd=_cost(tokens, price),
         usd_per_million_tokens=price,
-        seconds=measured.seconds(tokens) if measured else None,
+        seconds=measured.seconds(tokens, dataset.valid_rows * epochs, batch_size) if measured else None,
         pace=measured,
         source=facts.source if facts else "",
         as_of=facts.as_of if facts else "",
     )
 
 
-def pace(base_model: str, tuning_mode: str, tokens_per_character: float) -> Pace | None:
-    """Of the last jobs of the same base model and mode, whoever started them; only the speed is told."""
-    ended = TuningJob.objects.filter(
-        base_model=base_model, tuning_mode=tuning_mode, state=TuningState.SUCCEEDED,
-        started_at__isnull=False, first_step_at__isnull=False, last_step_at__gt=F("first_step_at"),
-        ended_at__isnull=False, dataset__isnull=False,
-    )  # fmt: skip
-    columns = ("dataset__character_count", "epochs", "started_at", "first_step_at", "last_step_at", "ended_at")
-    speeds, others = [], []
-    for characters, epochs, started, first, last, until in ended.values_list(*columns)[:JOBS_MEASURED]:
-        training = (last - first).total_seconds()
-        speeds.append(characters * tokens_per_character * epochs / training)
-        others.append(max((until - started).total_seconds() - training, 0))
-    if not speeds or not statistics.median(speeds):
-        return None
-    return Pace(statistics.median(speeds), statistics.median(others), len(speeds))
+def tokens_of(dataset: Dataset, base_model: str) -> tuple[int, int]:
+    """Of one pass, and how many rows of it were counted by the tokenizer of the base model."""
+    counted = dataset.token_counts.get(base_model, {})
+    if counted.get("tokens"):
+        return int(counted["tokens"]), int(counted["rows"])
+    facts = model_facts.tuning_facts(base_model)
+    ratio = facts.tokens_per_character if facts else RECKONED_FOR
+    return round(dataset.token_estimate * ratio / RECKONED_FOR), 0
 
 
 def figures(job: TuningJob) -> Figures:

@@ -11,7 +11,7 @@ from jobs.files import store
 from jobs.models import ROW_LIMITS, Dataset, DatasetFormat
 from jobs.text.deferred import gettext as _, ngettext
 
-from .measure import TOKENS_PER_CHARACTER, Measure
+from .measure import TOKENS_PER_CHARACTER, Measure, Reckoning
 from .rows import Complaint, Row, parse, printable
 
 LONGEST_LINE = 4 * 1024 * 1024
@@ -175,6 +175,7 @@ class Report:
     problems: list[dict[str, Any]] = field(default_factory=list)
     preview: list[dict[str, Any]] = field(default_factory=list)
     measure: Measure = field(default_factory=Measure)
+    reckoning: Reckoning = field(default_factory=Reckoning)
     repeated: int = 0
     first_repeated: tuple[int, str] = (0, "")
 
@@ -197,6 +198,7 @@ class Report:
         self.characters += row.characters
         tokens = row.characters * TOKENS_PER_CHARACTER
         self.rows_over.update(str(limit) for limit in ROW_LIMITS if tokens > limit)
+        self.reckoning.add(row.turns)
         self.measure.add(number, self.rows, row.characters, row.answer_characters)
         if row.repeated:
             self.repeated += 1
@@ -211,7 +213,8 @@ class Report:
 
     @property
     def tokens(self) -> int:
-        return round(self.characters * TOKENS_PER_CHARACTER)
+        """With the chat template, as a training counts them."""
+        return self.reckoning.tokens
 
     @property
     def format(self) -> str:

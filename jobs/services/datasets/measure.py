@@ -1,12 +1,62 @@
 """How long the rows of a dataset are: exact figures in the memory of the distinct lengths."""
 
 import math
+import re
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 TOKENS_PER_CHARACTER = 0.231
 EDGES = (0, 4, 8, 12, 16, *(size for power in range(4, 21) for size in (2**power * 3 // 2, 2**power * 2)))
+
+# About what Gemma's tokenizer makes one token of: a word, a digit and the space before it, signs, a run of white space.
+PIECES = re.compile(r"[A-Za-z]{1,8}|(?<= )(?=\d)|\d|[!-/:-@\[-`{-~]+|\n+| {2,}")
+# Of the scripts of Korean, Japanese and Chinese; of others; and signs such as emoji.
+DENSE, FOREIGN = (
+    re.compile("[\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u3400-\u9fff\uac00-\ud7af]"),
+    re.compile(r"[^\W\d_]"),
+)
+OTHER = re.compile(r"[^\x00-\x7f\w\s]")
+A_DENSE, A_FOREIGN, AN_OTHER = 0.65, 0.25, 0.8
+# Gemma's template: <start_of_turn>, the role, a line break, <end_of_turn>, a line break; <bos> for the row. System
+# instructions are put in front of the first turn.
+A_TURN, A_SYSTEM_TURN, A_ROW = 5, 1, 1
+ROWS_LOOKED_AT = 2000
+
+
+def reckon_text(text: str) -> float:
+    """The tokens of a text without its tokenizer: within a tenth for prose, code and most scripts."""
+    tokens = float(len(PIECES.findall(text)))
+    if text.isascii():
+        return tokens
+    foreign = "".join(FOREIGN.findall(re.sub("[A-Za-z]", "", text)))
+    dense = len(DENSE.findall(foreign))
+    return tokens + dense * A_DENSE + (len(foreign) - dense) * A_FOREIGN + len(OTHER.findall(text)) * AN_OTHER
+
+
+class Reckoning:
+    """The tokens of many rows with the chat template, which a training counts, too. The texts of the first rows are
+    looked at, then those of every sixteenth: a file of millions takes no longer to check for it."""
+
+    def __init__(self) -> None:
+        self.rows = self.marks = self.characters = self.looked_at = 0
+        self.found = 0.0
+
+    def add(self, turns: Iterable[tuple[str, str]]) -> None:
+        self.rows += 1
+        self.marks += A_ROW
+        looks = self.rows <= ROWS_LOOKED_AT or self.rows % 16 == 0
+        for role, text in turns:
+            self.marks += A_SYSTEM_TURN if role == "system" else A_TURN
+            self.characters += len(text)
+            if looks:
+                self.looked_at += len(text)
+                self.found += reckon_text(text)
+
+    @property
+    def tokens(self) -> int:
+        return round(self.marks + (self.found * self.characters / self.looked_at if self.looked_at else 0))
 
 
 def tokens_of(characters: int) -> int:

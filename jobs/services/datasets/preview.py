@@ -12,6 +12,7 @@ from jobs.models import Dataset
 
 from .file import Line, Lines, Problem, check_line, open_file
 from .rows import printable, read_json
+from .tool_rows import calls
 
 ROWS_A_PAGE = 10
 # A search goes through so much of the file at a time; the page offers to go on.
@@ -113,7 +114,7 @@ def preview_row(line: Line) -> ShownRow:
 def turns_of(value: dict[str, Any]) -> Iterator[Turn]:
     """As much as can be read of a row, good or bad."""
     if isinstance(value.get("messages"), list):
-        yield from (_turn(one.get("role"), one.get("content")) for one in value["messages"] if isinstance(one, dict))
+        yield from (_turn(one.get("role"), _said(one)) for one in value["messages"] if isinstance(one, dict))
     elif isinstance(value.get("contents"), list):
         system = value.get("systemInstruction")
         if isinstance(system, dict):
@@ -122,6 +123,13 @@ def turns_of(value: dict[str, Any]) -> Iterator[Turn]:
     else:
         named = (("user", "prompt"), ("assistant", "completion"))
         yield from (_turn(role, value[name]) for role, name in named if name in value)
+
+
+def _said(message: dict[str, Any]) -> Any:
+    """The content, with the calls of tools where there are any."""
+    if "tool_calls" not in message:
+        return message.get("content")
+    return [message.get("content") or "", calls.read_calls(message, "")[0]]
 
 
 def _turn(role: Any, content: Any) -> Turn:
@@ -134,6 +142,8 @@ def _turn(role: Any, content: Any) -> Turn:
 
 
 def _text_of(part: Any) -> str:
+    if isinstance(part, dict) and ("functionCall" in part or "functionResponse" in part):
+        return calls.read_part(part, "")[0]
     found = part.get("text") if isinstance(part, dict) else part
     return found if isinstance(found, str) else ""
 

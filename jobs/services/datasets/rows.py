@@ -9,6 +9,8 @@ from typing import Any, NoReturn
 from jobs.models import DatasetFormat
 from jobs.text.deferred import gettext as _
 
+from .tool_rows import calls
+
 Turn = tuple[str, str]
 # The fields of OpenAI's and of Gemini's messages that name an image or a file.
 REFERRING = ("image_url", "fileData", "file_data")
@@ -128,6 +130,7 @@ def read_object(value: dict[str, Any]) -> tuple[Row | None, list[Complaint]]:
     for name, reader in READERS.items():
         if name in value:
             row_format, turns, complaints = reader(value)
+            complaints += [Complaint(*fault) for fault in calls.check_tools(value)]
             return (None, complaints) if complaints else (Row(row_format, tuple(turns)), [])
     return None, [_unknown_format(value)]
 
@@ -161,12 +164,22 @@ def _read_messages(value: dict[str, Any]) -> tuple[DatasetFormat, list[Turn], li
             complaints.append(_not_a_turn(path))
             continue
         role = message.get("role")
-        if role not in ("system", "user", "assistant"):
-            complaints.append(_role(path, role, "system, user, assistant"))
-        turns.append((str(role), _content(message.get("content"), f"{path}.content", complaints)))
+        if role not in ("system", "user", "assistant", "tool"):
+            complaints.append(_role(path, role, "system, user, assistant, tool"))
+        turns.append((str(role), _said(message, path, complaints)))
     if not complaints:
         _check_order([role for role, _text in turns], "messages", "assistant", complaints)
     return DatasetFormat.MESSAGES, turns, complaints
+
+
+def _said(message: dict[str, Any], path: str, complaints: list[Complaint]) -> str:
+    """The text, or the calls of a model that calls tools, which may say something, too."""
+    if message.get("role") != "assistant" or "tool_calls" not in message:
+        return _content(message.get("content"), f"{path}.content", complaints)
+    called, faults = calls.read_calls(message, path)
+    complaints += [Complaint(*fault) for fault in faults]
+    said = _content(message["content"], f"{path}.content", complaints) if message.get("content") else ""
+    return f"{said}\n{called}".strip()
 
 
 def _read_contents(value: dict[str, Any]) -> tuple[DatasetFormat, list[Turn], list[Complaint]]:
@@ -181,13 +194,19 @@ def _read_contents(value: dict[str, Any]) -> tuple[DatasetFormat, list[Turn], li
     for index, content in _items(value["contents"], "contents", complaints):
         path = f"contents[{index}]"
         role = content.get("role") if isinstance(content, dict) else None
-        if isinstance(content, dict) and role not in ("user", "model"):
-            complaints.append(_role(path, role, "user, model"))
-        turns.append((str(role), _parts(content, path, complaints)))
+        if isinstance(content, dict) and role not in ("user", "model", "function"):
+            complaints.append(_role(path, role, "user, model, function"))
+        answers = role == "function" or _has_response(content)
+        turns.append(("tool" if answers else str(role), _parts(content, path, complaints)))
     if not complaints:
         _check_order([role for role, _text in turns], "contents", "model", complaints)
     turns = [("assistant" if role == "model" else role, text) for role, text in turns]
     return DatasetFormat.CONTENTS, turns, complaints
+
+
+def _has_response(content: Any) -> bool:
+    parts = content.get("parts") if isinstance(content, dict) else None
+    return isinstance(parts, list) and any(isinstance(part, dict) and "functionResponse" in part for part in parts)
 
 
 Reader = Callable[[dict[str, Any]], tuple[DatasetFormat, list[Turn], list[Complaint]]]
@@ -231,6 +250,10 @@ def _parts(value: Any, path: str, complaints: list[Complaint]) -> str:
         here = f"{path}.parts[{index}]"
         if isinstance(part, dict) and ("inlineData" in part or "fileData" in part):
             complaints.append(_image(here))
+        elif isinstance(part, dict) and ("functionCall" in part or "functionResponse" in part):
+            text, fault = calls.read_part(part, here)
+            texts.append(text)
+            complaints += [Complaint(*fault)] if fault else []
         elif isinstance(part, dict) and "text" in part:
             texts.append(_text(part["text"], f"{here}.text", complaints))
         else:
@@ -257,11 +280,13 @@ def _check_order(roles: list[str], path: str, answerer: str, complaints: list[Co
     """A system turn first if at all, then questions and answers in turn; the last one is what is learnt."""
     start = 1 if roles[0] == "system" else 0
     for index, role in enumerate(roles[start:], start):
+        if role == "tool" and index > start and roles[index - 1] in ("tool", answerer):
+            continue
         if role == "system":
             remedy = _("Move it to the start, and write only one.")
             complaints.append(Complaint(f"{path}[{index}].role", _("The system turn must come first."), remedy))
             return
-        expected = ("user", answerer)[(index - start) % 2]
+        expected = "user" if index == start or roles[index - 1] == answerer else answerer
         if role != expected:
             words = {"expected": expected, "role": role}
             remedy = _("Alternate between user and %s, starting with user.") % answerer

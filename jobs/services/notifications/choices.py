@@ -23,7 +23,9 @@ def of(user: User) -> NotificationChoice:
     return NotificationChoice.objects.filter(user=user).first() or NotificationChoice(user=user)
 
 
-def save(user: User, *, email: str, webhook_url: str, ways: Mapping[str, Collection[str]]) -> bool:
+def save(
+    user: User, *, email: str, webhook_url: str, ways: Mapping[str, Collection[str]], webhook_format: str = ""
+) -> bool:
     """True when the webhook got its first secret, which is to be shown. Raises BadAddress."""
     if webhook_url:
         webhook_url = str(webhook_address.parse_url(webhook_url))
@@ -32,7 +34,7 @@ def save(user: User, *, email: str, webhook_url: str, ways: Mapping[str, Collect
         is_first = bool(webhook_url) and not row.webhook_nonce
         changed = {"email_changed": row.email != email, "webhook_changed": row.webhook_url != webhook_url}
         row.email_confirmed = row.email_confirmed and row.email == email
-        row.email, row.webhook_url = email, webhook_url
+        row.email, row.webhook_url, row.webhook_format = email, webhook_url, webhook_format
         row.ways = {kind: sorted(chosen) for kind, chosen in ways.items()}
         row.webhook_nonce = webhook.new_nonce() if is_first else row.webhook_nonce
         row.save()

@@ -14,9 +14,9 @@ import httpx
 from django.conf import settings
 
 from jobs import addresses
-from jobs.models import Delivery, Notification, NotificationChoice, Problem
+from jobs.models import Delivery, Notification, NotificationChoice, Problem, WebhookFormat
 
-from . import webhook_address
+from . import webhook_address, webhook_formats
 from .delivery_errors import NotDelivered
 
 CONNECT_SECONDS = 5
@@ -43,8 +43,11 @@ def signature(key: bytes, delivery_id: str, timestamp: int, body: bytes) -> str:
     return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
 
 
-def body_of(notification: Notification) -> bytes:
+def body_of(notification: Notification, kind: str = WebhookFormat.JSON) -> bytes:
     """The same bytes at every try, for as long as the owner's language is the same."""
+    if kind in webhook_formats.MESSAGES:
+        content = webhook_formats.message(kind, notification, link(notification))
+        return json.dumps(content, ensure_ascii=False).encode()
     facts = dict(notification.facts)
     facts["reason"] = str(facts.get("reason", ""))[:LARGEST_REASON]
     content = {
@@ -79,7 +82,7 @@ def send(delivery: Delivery, choice: NotificationChoice, now: datetime) -> None:
         raise NotDelivered(Problem.NOT_PUBLIC, str(error), for_good=True) from None
     except (socket.gaierror, UnicodeError):
         raise NotDelivered(Problem.NO_SUCH_NAME, url.host) from None
-    body = body_of(delivery.notification)
+    body = body_of(delivery.notification, webhook_formats.format_of(choice))
     timestamp = int(now.timestamp())
     headers = {
         "Content-Type": "application/json",

@@ -61,7 +61,7 @@ def _find_concurrent(key: UUID) -> TuningJob:
 
 
 def _estimate(spec: TuningSpec) -> estimates.Estimate:
-    return estimates.of_data(spec.dataset, spec.epochs, spec.base_model, spec.tuning_mode)
+    return estimates.of_data(spec.dataset, spec.epochs, spec.base_model, spec.tuning_mode, spec.batch_size)
 
 
 def prices(key: UUID, spec: TuningSpec, estimate: estimates.Estimate) -> dict[UUID, Decimal | None]:

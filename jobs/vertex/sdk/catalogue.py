@@ -1,19 +1,23 @@
 import json
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
 from google.cloud.aiplatform_v1beta1 import types
+from google.protobuf import json_format
+from google.protobuf.struct_pb2 import Value
 
 from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import Refused
-from jobs.vertex.values import CatalogueModel, MachineSpec
+from jobs.vertex.values import CatalogueModel, MachineSpec, Pace
 
 from . import clients
 from .messages import enum_name, raw
 
 SERVICE = "model_garden_service"
 OWN_MODELS = "is_hf_wildcard(false)"
+LONGEST_PACE = 3600
 SECTIONS = ("use cases", "documentation", "pricing")
 
 _SHORT = re.compile(r"(?P<publisher>[\w.-]+)/(?P<model>[\w.-]+)@(?P<version>[\w.-]+)")
@@ -37,6 +41,36 @@ class Catalogue:
     def acknowledge_licence(self, model: str) -> None:
         request = types.AcceptPublisherModelEulaRequest(**_project_and_model(model))
         clients.ask(clients.client(SERVICE).accept_publisher_model_eula, request)
+
+    def count_tokens(self, model: str, rows: Sequence[Mapping[str, Any]]) -> int | None:
+        """Google counts prompts for Gemini, and nothing for the open models that are tuned."""
+        if not settings.VERTEX_API_ENDPOINT:
+            return None
+        request = types.CountTokensRequest(endpoint=f"{clients.parent()}/{long_name(model)}")
+        # proto-plus takes no list of Value in its constructor.
+        types.CountTokensRequest.pb(request).instances.extend(json_format.ParseDict(row, Value()) for row in rows)
+        return int(clients.ask(clients.client("prediction_service").count_tokens, request).total_tokens)
+
+    def training_paces(self, model: str) -> dict[str, Pace]:
+        if not settings.VERTEX_API_ENDPOINT:
+            return {}
+        request = types.GetPublisherModelRequest(name=long_name(model))
+        found = clients.ask(clients.client(SERVICE).get_publisher_model, request)
+        entries = found.supported_actions.view_rest_api.documentations
+        return _paces(next((entry.content for entry in entries if entry.title == "Training pace"), ""))
+
+
+def _paces(text: str) -> dict[str, Pace]:
+    """Whatever is no pace is left out."""
+    try:
+        found = json.loads(text or "{}")
+        return {
+            str(mode): Pace(float(pace["load"]), float(pace["step"]), float(pace["token"]))
+            for mode, pace in found.items()
+            if all(0 <= float(pace[name]) < LONGEST_PACE for name in ("load", "step", "token")) and pace["token"]
+        }
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return {}
 
 
 def long_name(model: str) -> str:
@@ -84,6 +118,7 @@ def _model(model: Any) -> CatalogueModel:
         parameters=facts["parameters"],
         context_tokens=_number(facts["context tokens"]),
         modalities=tuple(facts["modalities"].replace(" ", "").split(",")) if facts["modalities"] else (),
+        paces=_paces(documents.get("training pace", "")),
         documents={title: documents[title] for title in SECTIONS if documents.get(title)},
     )
 

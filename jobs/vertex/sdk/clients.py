@@ -24,6 +24,7 @@ CLIENTS = {
     "metadata_service": "MetadataServiceClient",
     "model_garden_service": "ModelGardenServiceClient",
     "model_service": "ModelServiceClient",
+    "prediction_service": "PredictionServiceClient",
     "tensorboard_service": "TensorboardServiceClient",
 }
 

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -29,7 +30,7 @@ from console.presenters.catalogue.model_families import Variant
 from jobs.models import Dataset, PublisherModel, TuningDraft, TuningMode, preference_of
 from jobs.services.catalogue import regions
 from jobs.services.costs import estimates
-from jobs.services.datasets import row_limits
+from jobs.services.datasets import row_limits, token_counts
 from jobs.services.tuned_models import continuation
 from jobs.services.tuned_models.continuation import Start
 from jobs.services.tuning import drafts, jobs, spec_words, terms
@@ -287,15 +288,23 @@ class Wizard:
         """For what stands in the form of the training step, even before it is sent."""
         training = self.valid_steps.get("training", {})
         dataset, epochs = training.get("dataset"), training.get("epochs", 0)
-        mode = training.get("tuning_mode", "")
+        mode, batch = training.get("tuning_mode", ""), training.get("batch_size")
         if step == "training" and self.terms.facts:
             dataset = self.dataset_in_form(form, "dataset")
             epochs = whole_number(form["epochs"].value(), self.terms.facts.max_epochs)
             mode = str(form["tuning_mode"].value() or "")
         if not (self.variant and dataset and epochs):
             return {}
-        estimate = estimates.of_data(dataset, epochs, self.variant.name, mode)
-        return {"estimate": estimate, "cut_rows": self.long_rows(dataset)}
+        estimate = estimates.of_data(dataset, epochs, self.variant.name, mode, batch)
+        pending = token_counts.is_pending(dataset, self.variant.name, timezone.now())
+        return {"estimate": estimate, "cut_rows": self.long_rows(dataset), "is_counting": pending}
+
+    def dataset_to_count(self, step: str, form: StepForm) -> Dataset | None:
+        """The training data that the estimate is about."""
+        if not self.variant:
+            return None
+        chosen = self.valid_steps.get("training", {}).get("dataset")
+        return self.dataset_in_form(form, "dataset") if step == "training" else chosen
 
     def spec(self, deployment: Mapping[str, Any] | None = None) -> TuningSpec:
         """Every step must be done, the last one unless its parsed values are given."""

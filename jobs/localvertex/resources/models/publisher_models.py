@@ -1,5 +1,6 @@
 """The catalogue as Model Garden shows it, and the licences that are accepted there."""
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -86,7 +87,9 @@ def _category(model: CatalogueModel) -> int:
 
 def _actions(parts: Parts, model: CatalogueModel) -> PublisherModel.CallToAction:
     weights = parts.weights.find(model.id)
-    actions = Action(view_rest_api=Action.ViewRestApi(title="About", documentations=_facts(model, weights is not None)))
+    actions = Action(
+        view_rest_api=Action.ViewRestApi(title="About", documentations=_facts(parts, model, weights is not None))
+    )
     if weights is None:
         return actions
     if weights.can_serve:
@@ -112,7 +115,7 @@ def _deploy(model: CatalogueModel, machine: Machine) -> PublisherModel.CallToAct
     )
 
 
-def _facts(model: CatalogueModel, here: bool) -> list[PublisherModel.Documentation]:
+def _facts(parts: Parts, model: CatalogueModel, here: bool) -> list[PublisherModel.Documentation]:
     facts = {
         "Name": model.display_name,
         "Summary": model.summary,
@@ -132,6 +135,8 @@ def _facts(model: CatalogueModel, here: bool) -> list[PublisherModel.Documentati
         }
         if model.tuning.usd_per_million_tokens is not None:
             facts["Price per million training tokens (USD)"] = str(model.tuning.usd_per_million_tokens)
+        if paces := parts.trials.paces(model.id):
+            facts["Training pace"] = json.dumps(paces)
     return [PublisherModel.Documentation(title=title, content=text) for title, text in facts.items() if text]
 
 

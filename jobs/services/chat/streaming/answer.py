@@ -19,6 +19,7 @@ from jobs.errors import ImageGone, StoreUnavailable
 from jobs.models import LONGEST_ANSWER, Conversation, Endpoint, Message, Role
 from jobs.services.chat import continuation, images
 from jobs.services.chat.parameters import only_taken
+from jobs.services.chat.tools import calls
 from jobs.services.endpoints import traffic
 from jobs.states import MESSAGE_TRANSITIONS, EndpointState, MessageState, check
 from jobs.text import markdown
@@ -61,6 +62,7 @@ class Answer:
         self.length = 0
         self._parts: list[str] = []
         self._usage: dict[str, int] = {}
+        self._calls = calls.Collector()
         self._finish_reason = ""
         self._deployed_model_id = ""
         self._first_token: float | None = None
@@ -152,6 +154,7 @@ class Answer:
                 self._first_token = time.monotonic() - self._began
                 telemetry.FIRST_WORD_SECONDS.observe(self._first_token)
             self._append(chunk.text)
+        self.length += self._calls.add(chunk.tool_calls)
         self._deployed_model_id = chunk.deployed_model_id or self._deployed_model_id
         self._finish_reason = chunk.finish_reason or self._finish_reason
         self._usage = dict(chunk.usage) if chunk.usage else self._usage
@@ -166,10 +169,14 @@ class Answer:
         if not self._end.acquire(blocking=False):
             return
         check(MESSAGE_TRANSITIONS, MessageState.STREAMING, state)
+        called, malformed = self._calls.finish()
+        if malformed:
+            self._append(f"\n\n{malformed}" if self._parts else malformed)
         text, talk, now = self.text(), self.message.conversation, timezone.now()
         row = {
             "state": state, "content": text, "html": markdown.answer(text), "finish_reason": self._finish_reason,
             "error_message": sentence, "error_code": code[:40], "lease_until": None, "updated_at": now,
+            "tools": {"calls": called} if called else {},
         } | self._figures() | self._who()  # fmt: skip
         self._save_patiently(row)
         self._reply.end()
@@ -235,10 +242,13 @@ def _history(conversation: Conversation, asked: Message | None, endpoint: Endpoi
     question: Message | None = None
     for turn in conversation.prompt_turns(conversation.path(asked)) if asked else ():
         if turn.role == Role.USER:
+            # The result of a call stays with the call, whatever became of the answer to it.
+            turns += [question] if question and question.tools else []
             question = turn
-        elif question and turn.state in KEPT and turn.content.strip():
+        elif question and turn.state in KEPT and (turn.content.strip() or turn.tools):
             turns += [question, turn]
             question = None
     turns += [question] if question else []
     kept = images.select_images(turns, endpoint).kept
-    return [{"role": turn.role, "content": images.content_parts(turn, kept)} for turn in turns]
+    said = ((turn, images.content_parts(turn, kept)) for turn in turns)
+    return [message for turn, content in said for message in calls.messages_of(turn.role, content, turn.tools)]

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 COLUMNS: dict[str, tuple[str, ...]] = {
     "": ("id", "conversation_id", "endpoint_id", "parent_id", "content", "parameters", "usage", "timings"),
     "conversation": ("id", "owner_id", "system_instruction", "sent_from_id"),
-    "parent": ("id", "conversation_id", "parent_id", "role", "state", "content", "has_pictures"),
+    "parent": ("id", "conversation_id", "parent_id", "role", "state", "content", "has_pictures", "tools"),
     "endpoint": (
         "id", "state", "resource_name", "dedicated_dns", "shared_address", "display_name", "traffic", "main_model_id",
     ),

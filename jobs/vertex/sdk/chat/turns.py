@@ -13,6 +13,7 @@ MAX_ANSWER = 4 * 1024 * 1024
 MAX_BODY = 64 * 1024
 MAX_MESSAGE = 300
 MAX_REASON = 40
+MAX_CALLS, MAX_NAME = 32, 64
 DONE = "[DONE]"
 
 _TOO_LONG = re.compile(
@@ -30,7 +31,7 @@ def chunks(data: Iterable[str]) -> Iterator[ChatChunk]:
         if text.strip() == DONE:
             return
         chunk = _chunk(_object(text))
-        size += len(chunk.text.encode())
+        size += len(chunk.text.encode()) + sum(len(part["arguments"].encode()) for part in chunk.tool_calls)
         if size > MAX_ANSWER:
             raise Unavailable(_("The answer is longer than 4 MB and was cut off."), "UNKNOWN")
         finished = finished or bool(chunk.finish_reason)
@@ -78,7 +79,33 @@ def _chunk(found: Mapping[str, Any]) -> ChatChunk:
         text=_storable(text) if isinstance(text, str) else "",
         finish_reason=_storable(reason)[:MAX_REASON] if isinstance(reason, str) else "",
         usage=_usage(found.get("usage")),
+        tool_calls=_tool_calls(delta.get("tool_calls")) if isinstance(delta, dict) else (),
     )
+
+
+def _tool_calls(found: Any) -> tuple[Mapping[str, Any], ...]:
+    parts = [part for part in found if isinstance(part, dict)] if isinstance(found, list) else []
+    return tuple(_call_part(number, part) for number, part in enumerate(parts[:MAX_CALLS]))
+
+
+def _call_part(number: int, part: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Whoever sends whole calls at once need not number them."""
+    told = part.get("function")
+    function = told if isinstance(told, dict) else {}
+    index = part.get("index", number)
+    return {
+        "index": index if isinstance(index, int) and 0 <= index < MAX_CALLS else number,
+        "id": _text(part.get("id"))[:MAX_NAME],
+        "name": _text(function.get("name"))[:MAX_NAME],
+        "arguments": _text(function.get("arguments")),
+    }
+
+
+def _text(value: Any) -> str:
+    """Some servers send the arguments as an object."""
+    if isinstance(value, dict):
+        value = json.dumps(value, ensure_ascii=False)
+    return _storable(value) if isinstance(value, str) else ""
 
 
 def _storable(text: str) -> str:

@@ -44,6 +44,15 @@ def test_what_is_chosen_is_kept(visitor, owner):
     assert ticked(visitor.get(URL)) == ["tuning.failed:email"]
 
 
+def test_a_format_is_chosen_or_follows_from_the_address(visitor, owner):
+    visitor.post(URL, VALUES)
+    assert NotificationChoice.objects.get(user=owner).webhook_format == ""
+    visitor.post(URL, {**VALUES, "webhook_format": "slack"})
+    assert NotificationChoice.objects.get(user=owner).webhook_format == "slack"
+    assert '<option value="slack" selected>Slack</option>' in visitor.get(URL).content.decode()
+    assert visitor.post(URL, {**VALUES, "webhook_format": "pager"}).status_code == 422
+
+
 def test_the_secret_is_shown_once(visitor, owner):
     visitor.post(URL, VALUES)
     shown = secret(visitor.get(URL))

@@ -5,7 +5,7 @@ import pytest
 
 from jobs.localvertex.engine.dataset import load_examples, statistics
 from jobs.localvertex.engine.job import JobError
-from jobs.localvertex.engine.rows import Turn
+from jobs.localvertex.engine.talk import Turn
 from jobs.localvertex.engine.tokens import IGNORED, ChatEncoder
 from tests.jobs.localvertex.engine.conftest import TINY
 

@@ -8,7 +8,7 @@ import pytest
 from safetensors import safe_open
 from transformers import AutoConfig
 
-from jobs.localvertex.engine.rows import Turn
+from jobs.localvertex.engine.talk import Turn
 from jobs.localvertex.engine.tokens import ChatEncoder
 from tests.jobs.localvertex.engine.conftest import ROOT, TINY
 

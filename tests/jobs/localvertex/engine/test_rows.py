@@ -8,7 +8,8 @@ from PIL import Image
 
 from jobs.localvertex.api.images import IMAGES, file_name_of
 from jobs.localvertex.engine.job import JobError
-from jobs.localvertex.engine.rows import Turn, parse_line, read_rows
+from jobs.localvertex.engine.rows import parse_line, read_rows
+from jobs.localvertex.engine.talk import Turn
 
 USER_PART = [{"type": "text", "text": "Hi"}]
 CONTENTS = [{"role": "user", "parts": [{"text": "H"}, {"text": "i"}]}, {"role": "model", "parts": [{"text": "Hello!"}]}]
@@ -59,7 +60,7 @@ def test_system_instruction_comes_first() -> None:
         ("[1]", "a row must be a JSON object"),
         ('{"text": "Hi"}', 'a row needs "prompt" and "completion"'),
         ('{"messages": "Hi"}', '"messages" must be a list of objects'),
-        ('{"messages": [{"role": "tool", "content": "Hi"}]}', "the role 'tool' is not one of"),
+        ('{"messages": [{"role": "critic", "content": "Hi"}]}', "the role 'critic' is not one of"),
         ('{"messages": [{"role": "assistant", "content": "Hi"}]}', "turns must alternate"),
         ('{"messages": []}', "turns must alternate"),
         ('{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}', "a part must be a text, or an image"),

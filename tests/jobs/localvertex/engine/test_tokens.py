@@ -1,7 +1,7 @@
 import pytest
 from transformers import AutoTokenizer
 
-from jobs.localvertex.engine.rows import Turn
+from jobs.localvertex.engine.talk import Turn
 from jobs.localvertex.engine.tokens import ChatEncoder
 from tests.jobs.localvertex.engine.conftest import TINY
 

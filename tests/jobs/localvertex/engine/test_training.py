@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from jobs.localvertex.engine.export.gguf import convert
-from jobs.localvertex.engine.rows import Turn
+from jobs.localvertex.engine.talk import Turn
 from jobs.localvertex.engine.tokens import ChatEncoder
 from tests.jobs.localvertex.engine.conftest import TINY, TUNE, Workdir
 from tests.jobs.localvertex.engine.llama import llama

@@ -10,7 +10,7 @@ from PIL import Image
 
 from jobs.localvertex.engine.batches import Collator
 from jobs.localvertex.engine.dataset import load_examples
-from jobs.localvertex.engine.rows import Turn
+from jobs.localvertex.engine.talk import Turn
 from jobs.localvertex.engine.tokens import ChatEncoder, Encoded
 from jobs.localvertex.engine.vision import Vision
 from tests.fixtures.tiny_gemma3.pictures import Scene, Thing, draw, questions, random_scene

@@ -157,3 +157,40 @@ def test_too_many_images():
 def test_too_long_is_said_in_tokens():
     error = {"code": 400, "type": "exceed_context_size_error", "n_prompt_tokens": 3009, "n_ctx": 1024}
     assert "3009 tokens; this model takes 1024" in refusal(400, {"error": error}).message
+
+
+TOOL = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object"}}}
+CALLED = {
+    "role": "assistant",
+    "content": None,
+    "tool_calls": [{"id": "c", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}],
+}
+RESULT = {"role": "tool", "tool_call_id": "c", "content": "20 degrees"}
+
+
+def test_tools_calls_and_results_are_handed_on():
+    body = upstream_body({"messages": [user("Warm?"), CALLED, RESULT, RESULT], "tools": [TOOL]}, images=False)
+    assert body["tools"] == [TOOL]
+    assert body["messages"] == [user("Warm?"), CALLED | {"content": ""}, RESULT, RESULT]
+
+
+def test_after_a_result_the_model_or_the_person_goes_on():
+    said = [user("Warm?"), CALLED, RESULT]
+    for more in ([assistant("Yes."), user("Thanks")], [user("Never mind")]):
+        assert len(upstream_body({"messages": said + more}, images=False)["messages"]) == 3 + len(more)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"tools": "f"}, "tools must be a list of functions"),
+        ({"tools": [{"type": "function", "function": {}}]}, "tools must be a list of functions"),
+        ({"messages": [user("Warm?"), RESULT]}, "messages[1].role is 'tool' where 'assistant' was expected"),
+        ({"messages": [RESULT]}, "messages[0].role is 'tool' where 'user' was expected"),
+        ({"messages": [user("a") | {"tool_calls": [1]}]}, "only the assistant calls tools"),
+        ({"messages": [user("a"), CALLED | {"tool_calls": [{"function": {"name": "f", "arguments": "{"}}]}, RESULT]},
+         "messages[1].tool_calls[0].function.arguments must be a JSON object"),
+    ],
+)  # fmt: skip
+def test_malformed_tools_are_refused(fields, said):
+    assert said in refused({"messages": [user("a")], **fields})

@@ -17,7 +17,7 @@ def window(machine_type="g2-standard-24", **data):
 
 
 @pytest.mark.parametrize(
-    ("machine", "count"), [("local-cpu", 9), ("g2-standard-12", 9), ("", 9), ("ct5lp-hightpu-1t", 5)]
+    ("machine", "count"), [("local-cpu", 10), ("g2-standard-12", 10), ("", 10), ("ct5lp-hightpu-1t", 5)]
 )
 def test_a_tpu_takes_fewer_parameters(machine, count):
     assert len(parameters.parameters_of(factories.ready_endpoint(machine_type=machine))) == count

@@ -4,6 +4,7 @@ from decimal import Decimal
 import pytest
 
 from jobs.services.costs import estimates
+from jobs.services.costs.pace import find_pace
 from tests.support import factories
 from tests.support.factories import BASE_MODEL, NOW
 
@@ -19,12 +20,17 @@ def ended(seconds, *, loading=10, **values):
     return factories.job(**{"state": "SUCCEEDED", "epochs": 2, **times, **values})
 
 
-def dataset(characters=100_000):
-    return factories.dataset(character_count=characters)
+def dataset(tokens=23_100):
+    return factories.dataset(token_estimate=tokens, valid_rows=40)
 
 
-def test_tokens_and_money_by_characters():
-    estimate = estimates.of_data(dataset(1_000_000), 3, BIG, "PEFT_ADAPTER")
+def counted(tokens=23_100, steps=20):
+    """What Vertex AI tells of forty rows."""
+    return {"tuningStepCount": str(steps), "totalBillableTokenCount": str(tokens), "tuningDatasetExampleCount": "40"}
+
+
+def test_tokens_and_money():
+    estimate = estimates.of_data(dataset(231_000), 3, BIG, "PEFT_ADAPTER")
     assert (estimate.tokens, str(estimate.cost_usd)) == (693_000, "4.73")
     assert estimates.of_data(dataset(), 1, "unknown/model@x", "FULL").cost_usd is None
 
@@ -37,26 +43,27 @@ def test_time_is_unknown_until_a_job_has_succeeded():
 
 def test_time_is_the_median_of_earlier_jobs_and_their_loading():
     for seconds in (50, 100, 900):
-        ended(seconds, dataset=dataset())
-    estimate = estimates.of_data(dataset(200_000), 2, BASE_MODEL, "PEFT_ADAPTER")
-    assert estimate.pace == estimates.Pace(46_200 / 100, 15, 3)
-    assert estimate.seconds == pytest.approx(15 + 200)
+        ended(seconds, data_stats=counted())
+    estimate = estimates.of_data(dataset(46_200), 2, BASE_MODEL, "PEFT_ADAPTER")
+    assert (estimate.pace.jobs, estimate.pace.rows_a_step) == (3, 4)
+    assert estimate.seconds == pytest.approx(15 + 200, rel=0.05)
 
 
 def test_jobs_of_another_model_or_mode_tell_nothing():
-    ended(50, base_model=BIG)
-    ended(50, tuning_mode="FULL")
-    assert estimates.pace(BASE_MODEL, "PEFT_ADAPTER", 0.231) is None
+    ended(50, base_model=BIG, data_stats=counted())
+    ended(50, tuning_mode="FULL", data_stats=counted())
+    assert find_pace(BASE_MODEL, "PEFT_ADAPTER") is None
 
 
 def test_a_job_without_measured_steps_is_left_out():
-    ended(0)
-    ended(50, started_at=None)
-    assert estimates.pace(BASE_MODEL, "PEFT_ADAPTER", 0.231) is None
+    ended(0, data_stats=counted())
+    ended(50, started_at=None, data_stats=counted())
+    ended(50)
+    assert find_pace(BASE_MODEL, "PEFT_ADAPTER") is None
 
 
 def test_an_estimate_is_fit_for_json():
-    ended(100, dataset=dataset())
+    ended(100, data_stats=counted())
     kept = estimates.of_data(dataset(), 2, BASE_MODEL, "PEFT_ADAPTER").as_dict()
     assert (kept["tokens"], kept["cost_usd"], kept["measured_jobs"]) == (46_200, "0.00", 1)
 

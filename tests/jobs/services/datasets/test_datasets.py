@@ -44,7 +44,7 @@ def contents(*turns, **extra):
 def test_a_good_file(owner):
     dataset = create(owner, GOOD, GOOD, file_name="C:\\data\\my rows.jsonl")
     assert (dataset.valid_rows, dataset.invalid_rows, dataset.format, dataset.name) == (2, 0, "prompt", "my rows")
-    assert (dataset.character_count, dataset.token_estimate, dataset.notes) == (22, 5, [])
+    assert (dataset.character_count, dataset.token_estimate, dataset.notes) == (22, 30, [])
     assert dataset.preview[0] == {
         "line": 1, "turns": [{"role": "user", "text": "Hello?"}, {"role": "assistant", "text": "Ahoy!"}],
     }  # fmt: skip
@@ -96,7 +96,7 @@ def test_good_rows(owner, line, name):
         ('{"messages": "Hi"}', "messages", "This is not a list of turns."),
         ('{"messages": ["Hi"]}', "messages[0]", "This is not a turn."),
         ('{"messages": [{"content": "Hi"}]}', "messages[0].role", "The role is missing."),
-        (messages(("tool", "Hi")), "messages[0].role", "Unknown role: tool."),
+        (messages(("critic", "Hi")), "messages[0].role", "Unknown role: critic."),
         (messages(("\ud800\x00", "Hi")), "messages[0].role", "Unknown role: \ufffd\ufffd."),
         (messages(("user", "Hi"), ("assistant", "")), "messages[1].content", "The text is empty."),
         (messages(("user", "Hi"), ("assistant", None)), "messages[1].content", "The field is missing."),

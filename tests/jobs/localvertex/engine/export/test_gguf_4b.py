@@ -21,7 +21,7 @@ from transformers import Gemma3Config, Gemma3ForConditionalGeneration
 
 from jobs.localvertex.engine.export.gguf import convert
 from jobs.localvertex.engine.model import load_base
-from jobs.localvertex.engine.rows import Turn
+from jobs.localvertex.engine.talk import Turn
 from jobs.localvertex.engine.tokens import ChatEncoder
 from jobs.localvertex.engine.vision import Vision
 from tests.jobs.localvertex.engine.conftest import TINY_VISION

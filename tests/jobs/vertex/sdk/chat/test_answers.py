@@ -10,6 +10,7 @@ import pytest
 
 from jobs.vertex.errors import NotAuthorised, NotFound, OverQuota, Refused, Unavailable, VertexError
 from jobs.vertex.sdk.chat.answers import Chat, _base
+from jobs.vertex.sdk.chat.turns import chunks
 from jobs.vertex.values import ChatChunk, ChatRequest
 from tests.support.misbehaving_server import answer, bad_server, drop, error, hang, reset
 
@@ -285,3 +286,20 @@ def test_the_token_goes_nowhere_else(settings, values):
     settings.VERTEX_API_ENDPOINT = ""
     with pytest.raises(Refused):
         _base(request(**values))
+
+
+def test_parts_of_calls_are_read_sparingly():
+    """Numbers out of range, arguments as an object and what is no call break nothing."""
+    sent = [
+        {"index": 0, "id": "c1", "function": {"name": "f", "arguments": '{"a"'}},
+        {"index": -5, "function": {"arguments": {"b": "\x00"}}},
+        "call",
+        {"function": None},
+    ]
+    text = json.dumps({"choices": [{"delta": {"tool_calls": sent}, "finish_reason": "tool_calls"}]})
+    [chunk] = chunks([text])
+    assert chunk.tool_calls == (
+        {"index": 0, "id": "c1", "name": "f", "arguments": '{"a"'},
+        {"index": 1, "id": "", "name": "", "arguments": '{"b": "\\u0000"}'},
+        {"index": 2, "id": "", "name": "", "arguments": ""},
+    )

@@ -1,0 +1,9 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("jobs", "0071_webhook_format")]
+
+    operations = [
+        migrations.AddField("message", "tools", models.JSONField(default=dict)),
+    ]

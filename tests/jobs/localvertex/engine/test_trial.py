@@ -1,0 +1,25 @@
+import json
+
+import pytest
+
+from jobs.localvertex.engine.dataset import load_examples
+from jobs.localvertex.engine.tokens import ChatEncoder
+from jobs.localvertex.engine.trial.counting import count_tokens
+from jobs.localvertex.engine.trial.pace import measure_pace
+from tests.jobs.localvertex.engine.conftest import TINY
+
+
+def test_rows_that_a_training_cuts_or_leaves_out_are_counted_like_that(tmp_path):
+    pairs = [("Hi", "Hello!"), ("Hi", "Hello! " * 50), ("Hi " * 50, "Hello!")]
+    lines = [json.dumps({"prompt": prompt, "completion": completion}) for prompt, completion in pairs]
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines))
+    trained = load_examples(tmp_path / "rows.jsonl", ChatEncoder(TINY), 30, "training data")
+    assert count_tokens(TINY, lines, 30) == trained.tokens
+
+
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing.:FutureWarning")  # transformers' own, in peft
+@pytest.mark.parametrize("mode", ["PEFT_ADAPTER", "FULL"])
+def test_a_real_model_is_tried(mode):
+    found = measure_pace(TINY, mode, 4, 1)
+    assert found["token"] > 0
+    assert found["step"] >= 0
