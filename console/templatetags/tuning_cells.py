@@ -66,12 +66,12 @@ def job_row(
         name=job.display_name,
         endpoint=endpoint or "",
         loses=tuned_models.what_cancelling_loses(job) if may_stop else "",
-        cells=SafeString(_state(job, place) + "".join(CELLS[column](job) for column in columns)),
+        cells=SafeString(_state(job, place, is_paused=bool(context["queue"].pause)) + "".join(CELLS[column](job) for column in columns)),
     )
 
 
-def _state(job: TuningJob, place: int) -> SafeString:
-    note = place_words(place) if place else ""
+def _state(job: TuningJob, place: int, *, is_paused: bool) -> SafeString:
+    note = place_words(place, is_paused) if place else ""
     if job.error_message and not note:
         note = Truncator(first_line(job.error_message)).chars(REASON_SHOWN)
     return format_html(

@@ -42,6 +42,8 @@ ACTIONS: Mapping[str, Action] = {
     "tuning-remove": Action("tuning_job.delete"),
     "tuning-decide": Action("tuning_job.decide", "tuning_job"),
     "tuning-move": Action("tuning_job.move", "tuning_job"),
+    "tuning-queue-pause": Action("tuning_queue.pause"),
+    "tuning-queue-resume": Action("tuning_queue.resume"),
     "tuning-default-checkpoint": Action("tuning_job.default_checkpoint", "tuning_job"),
     "tuning-deploy": Action("endpoint.deploy"),
     "model-deploy": Action("endpoint.deploy"),

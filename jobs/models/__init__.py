@@ -40,6 +40,7 @@ from .notification import (
     bell_of,
 )
 from .notification_words import Kind as NotificationKind
+from .runs.pause import QueuePause
 from .spending import SpendingLimits, SpendingReservation
 from .status import ProbeResult, ProcessReport, ServiceState
 from .storage import SharedFolder, StorageListing
@@ -105,6 +106,7 @@ __all__ = [
     "ProcessReport",
     "Problem",
     "PublisherModel",
+    "QueuePause",
     "Rating",
     "Role",
     "ShareLink",

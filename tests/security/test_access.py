@@ -57,6 +57,8 @@ PLAIN = {
     "tuning-export": Route(),
     "tuning-cancel-many": Route(methods=ALL),
     "tuning-remove": Route(methods=ALL),
+    "tuning-queue-pause": Route(methods=POST, is_of_administrators=True),
+    "tuning-queue-resume": Route(methods=POST, is_of_administrators=True),
     "tuning-compare": Route(),
     "tuning-compare-metrics": Route(),
     "tuning-new": Route(methods=("GET",)),

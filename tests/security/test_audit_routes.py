@@ -22,7 +22,7 @@ from jobs.services.accounts import accounts
 from jobs.services.chat import shared_links
 from jobs.services.datasets import datasets
 from jobs.services.notifications import choices
-from jobs.services.tuning import job_files
+from jobs.services.tuning import job_files, queue
 from tests.console.views.tuning.test_new import DEPLOYMENT, training
 from tests.security.test_access import answer, column, compared
 from tests.support import factories
@@ -243,6 +243,8 @@ WALKS: dict[str, Callable[[], Walk]] = {
             "machine": "",
         }
     ),  # fmt: skip
+    "tuning-queue-pause": Walk,
+    "tuning-queue-resume": lambda: (queue.pause(factories.owner()), Walk())[1],
     "endpoint-again": lambda: Walk([factories.endpoint(state="FAILED", phase="CLOSED").pk]),
     "endpoint-undeploy": lambda: on(factories.ready_endpoint(), confirm="My endpoint"),
     "endpoint-delete": lambda: on(factories.ready_endpoint(), confirm="My endpoint"),
