@@ -40,6 +40,7 @@ from console.views.tuning import (
     logs,
     new,
     removal as tuning_removal,
+    sweeps as tuning_sweeps,
     takeaway,
 )
 
@@ -63,6 +64,9 @@ tuning_urls = [
     path("tuning/queue/resume/", tuning_actions.resume_queue, name="tuning-queue-resume"),
     path("tuning/compare/", compare.index, name="tuning-compare"),
     path("tuning/compare/metrics.json", compare.metrics, name="tuning-compare-metrics"),
+    path("tuning/sweeps/<uuid:pk>/", tuning_sweeps.detail, name="tuning-sweep"),
+    path("tuning/sweeps/<uuid:pk>/metrics.json", tuning_sweeps.metrics, name="tuning-sweep-metrics"),
+    path("tuning/sweeps/<uuid:pk>/cancel/", tuning_sweeps.cancel, name="tuning-sweep-cancel"),
     path("tuning/new/", new.start_draft, name="tuning-new"),
     path("tuning/import/", job_files.load, name="tuning-import"),
     path("tuning/drafts/", drafts.index, name="tuning-drafts"),

@@ -66,7 +66,10 @@ def job_row(
         name=job.display_name,
         endpoint=endpoint or "",
         loses=tuned_models.what_cancelling_loses(job) if may_stop else "",
-        cells=SafeString(_state(job, place, is_paused=bool(context["queue"].pause)) + "".join(CELLS[column](job) for column in columns)),
+        cells=SafeString(
+            _state(job, place, is_paused=bool(context["queue"].pause))
+            + "".join(CELLS[column](job) for column in columns)
+        ),
     )
 
 

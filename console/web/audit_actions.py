@@ -36,6 +36,7 @@ ACTIONS: Mapping[str, Action] = {
     "tuning-retry": Action("tuning_draft.create"),
     "tuning-discard": Action("tuning_draft.discard", "tuning_draft"),
     "tuning-start": Action("tuning_job.create", "tuning_job"),
+    "tuning-sweep-cancel": Action("tuning_job.cancel"),
     "tuning-cancel": Action("tuning_job.cancel", "tuning_job"),
     "tuning-cancel-many": Action("tuning_job.cancel"),
     "tuning-take": Action("tuning_job.take_away", "tuning_job"),

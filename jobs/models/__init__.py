@@ -41,6 +41,7 @@ from .notification import (
 )
 from .notification_words import Kind as NotificationKind
 from .runs.pause import QueuePause
+from .runs.sweep import Sweep
 from .spending import SpendingLimits, SpendingReservation
 from .status import ProbeResult, ProcessReport, ServiceState
 from .storage import SharedFolder, StorageListing
@@ -118,6 +119,7 @@ __all__ = [
     "SpendingReservation",
     "StatusGroup",
     "StorageListing",
+    "Sweep",
     "Takeaway",
     "TakeawayForm",
     "TakeawayState",

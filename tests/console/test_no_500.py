@@ -107,6 +107,7 @@ def things():
         "delivery": delivery.pk,
         "session": factories.session().pk,
         "takeaway": factories.takeaway(job=job).pk,
+        "sweep": factories.sweep().pk,
         "folder": SharedFolder.objects.create(uri="gs://bucket/team", created_by=factories.owner()).pk,
     }
 
@@ -118,6 +119,7 @@ def address(chance, name, things):
         "turns": "answer",
         "pictures": "picture",
         "columns/": "column",
+        "sweeps/": "sweep",
         "answers": "compared",
         "deliveries": "delivery",
         "sessions/": "session",

@@ -81,6 +81,11 @@ def waiting_job() -> Any:
     return factories.job(prepared_at=factories.NOW)
 
 
+def one_live_job(sweep: Any) -> Any:
+    sweep.jobs.filter(sweep_place=1).update(state="SUCCEEDED", phase="CLOSED")
+    return sweep
+
+
 def filled_draft() -> Any:
     factories.publisher_model(licence_acknowledged=False)
     steps = {
@@ -244,6 +249,7 @@ WALKS: dict[str, Callable[[], Walk]] = {
         }
     ),  # fmt: skip
     "tuning-queue-pause": Walk,
+    "tuning-sweep-cancel": lambda: Walk([one_live_job(factories.sweep()).pk]),
     "tuning-queue-resume": lambda: (queue.pause(factories.owner()), Walk())[1],
     "endpoint-again": lambda: Walk([factories.endpoint(state="FAILED", phase="CLOSED").pk]),
     "endpoint-undeploy": lambda: on(factories.ready_endpoint(), confirm="My endpoint"),

@@ -9,7 +9,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from console.presenters.tuning.wizard.clone import continued_values, draft_values
-from console.presenters.tuning.wizard.drafts import SENT, TITLES, Wizard, step_of
+from console.presenters.tuning.wizard.drafts import SENT, Wizard
+from console.presenters.tuning.wizard.fields import TITLES, step_of
 from console.presenters.tuning.wizard.output_form import output_form
 from console.presenters.tuning.wizard.output_state import output_state
 from console.web.http import ConsoleRequest, hx_redirect

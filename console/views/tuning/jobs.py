@@ -30,7 +30,9 @@ TABS: dict[str, tuple[str, str | Promise]] = {
 
 
 def visible_job(request: ConsoleRequest, pk: uuid.UUID) -> TuningJob:
-    jobs = TuningJob.objects.visible_to(request.user).select_related("dataset", "validation_dataset")
+    jobs = TuningJob.objects.visible_to(request.user).select_related(
+        "dataset", "validation_dataset", "deploy_endpoint", "sweep"
+    )
     job: TuningJob = get_object_or_404(jobs, pk=pk)
     return job
 

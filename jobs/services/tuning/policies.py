@@ -50,7 +50,11 @@ def check_can_move(job: TuningJob) -> None:
 
 def why_not_steer(person: User) -> str:
     """The queue as a whole, which is everybody's."""
-    return "" if person.is_superuser else _("Only an administrator can pause or resume the queue, because it is everybody's.")
+    return (
+        ""
+        if person.is_superuser
+        else _("Only an administrator can pause or resume the queue, because it is everybody's.")
+    )
 
 
 def why_not_pause(person: User, pause: QueuePause | None) -> str:

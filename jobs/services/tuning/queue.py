@@ -2,8 +2,9 @@
 
 Vertex AI lets few jobs run at once. What it has been given it orders by itself; what waits here, because as many as
 may be sent are under way (`VERTEX_TUNING_AT_ONCE`) or because the quota refused one, goes in an order that people can
-change. While somebody has paused the queue, none of them is sent. After a refusal the jobs of that region wait, and one asks for all of them: a refusal is one call a minute and
-not hundreds. Whose it is goes around: there may be quota for another person's job where there is none for the first.
+change. While somebody has paused the queue, none of them is sent. After a refusal the jobs of that region wait, and one
+asks for all of them: a refusal is one call a minute and not hundreds. Whose it is goes around: there may be quota for
+another person's job where there is none for the first.
 """
 
 from collections.abc import Sequence

@@ -407,6 +407,26 @@ def test_only_an_administrator_pauses_the_queue_and_others_see_who_did(client, o
     assert "disabled" in button.attributes
 
 
+def test_a_model_that_joins_others_is_told_on_the_page(visitor):
+    endpoint = factories.ready_endpoint(display_name="Support")
+    job = factories.job(
+        state="SUCCEEDED", phase="CLOSED", auto_deploy=True, joins_endpoint=True, deploy_endpoint=endpoint
+    )
+    factories.deployed_model(endpoint=endpoint, job=job, automatic=True, state="DEPLOYING", artifact_uri="gs://a/b")
+    assert re.search(r"On the endpoint <a [^>]+>Support</a>: Deploying.", fragment(visitor, job))
+
+
+def test_a_model_that_could_not_join_says_why_and_what_to_do(visitor):
+    endpoint = factories.ready_endpoint(display_name="Support")
+    job = factories.job(
+        state="SUCCEEDED", phase="CLOSED", auto_deploy=True, joins_endpoint=True, deploy_endpoint=endpoint,
+        join_problem="The endpoint was deleted.", next_check_at=None,
+    )  # fmt: skip
+    text = fragment(visitor, job)
+    assert "The model was not deployed on Support. The endpoint was deleted. Deploy it on a new endpoint here" in text
+    assert 'commandfor="deploy-dialog"' in text
+
+
 def test_a_place_is_not_changed_to_nonsense(visitor):
     assert visitor.post(url(factories.job(), "move/"), {"to": "sideways"}).status_code == 400
 

@@ -56,6 +56,9 @@ def random_spec(chance, datasets):
         machine_type=chance.choice(["", "g2-standard-12"]), endpoint_lease_hours=chance.choice([None, 1, 720]),
         endpoint_min_replicas=chance.randint(1, 3), endpoint_max_replicas=chance.randint(3, 100),
         labels={f"k{number}": chance.choice(["", "v-9_"]) for number in range(chance.randint(0, 61))},
+        warmup_ratio=chance.choice([None, 0.0, 0.1]), lr_scheduler_type=chance.choice(["", "linear"]),
+        weight_decay=chance.choice([None, 0.015]), seed=chance.choice([None, 0, 2**31 - 1]),
+        max_seq_length=chance.choice([None, 512]),
         custom_base_model=chance.choice(["", "gs://bucket/run/final"]), location=chance.choice(["", "global"]),
     )  # fmt: skip
 
