@@ -322,7 +322,7 @@ class Wizard:
         """That it would cost more than may be spent today."""
         planned = self.preview_spec
         if planned and self.varied:
-            return sweeps.why_not_start(self.user, self.draft.pk, planned, self.varied)
+            return sweeps.why_not_start(self.user, planned, self.varied)
         return jobs.why_not_start(self.user, self.draft.pk, planned) if planned else ""
 
     @property

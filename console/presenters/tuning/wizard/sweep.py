@@ -26,7 +26,8 @@ class Plan:
 
 def plan_of(spec: TuningSpec, varied: Varied) -> Plan:
     variants = list_variants(spec, varied)
-    found = [estimates.of_data(one.dataset, one.epochs, one.base_model, one.tuning_mode) for one in variants]
+    by_epochs = {epochs: _estimate(spec, epochs) for epochs in {one.epochs for one in variants}}
+    found = [by_epochs[one.epochs] for one in variants]
     times, costs = [one.seconds for one in found], [one.cost_usd for one in found]
     return Plan(
         count=len(variants),
@@ -36,6 +37,11 @@ def plan_of(spec: TuningSpec, varied: Varied) -> Plan:
         seconds=None if None in times else sum(time for time in times if time is not None),
         cost_usd=None if None in costs else sum((cost for cost in costs if cost is not None), Decimal(0)),
     )
+
+
+def _estimate(spec: TuningSpec, epochs: int) -> estimates.Estimate:
+    """What else varies makes no difference to it."""
+    return estimates.of_data(spec.dataset, epochs, spec.base_model, spec.tuning_mode)
 
 
 def lines_of(varied: Varied) -> list[tuple[str | Promise, str]]:

@@ -1,7 +1,6 @@
 """What people do with a sweep: all of its jobs are there, or none."""
 
-from collections.abc import Mapping
-from decimal import Decimal
+from dataclasses import replace
 from uuid import UUID, uuid5
 
 from django.contrib.auth.models import User
@@ -61,15 +60,11 @@ def _check(owner: User, key: UUID, spec: TuningSpec, varied: Varied) -> None:
         raise InvalidValues(problems)
 
 
-def prices(key: UUID, spec: TuningSpec, varied: Varied) -> Mapping[UUID, Decimal | None]:
-    """Of each job."""
-    variants = enumerate(list_variants(spec, varied), 1)
-    return {uuid5(key, f"job {place}"): jobs.price_of(one) for place, one in variants}
-
-
-def why_not_start(owner: User, key: UUID, spec: TuningSpec, varied: Varied) -> str:
+def why_not_start(owner: User, spec: TuningSpec, varied: Varied) -> str:
     """That all together would cost more than may be spent today; nothing when they would not."""
-    return spending.why_not_spend(owner, spending.total(*prices(key, spec, varied).values()))
+    variants = list_variants(spec, varied)
+    prices = {epochs: jobs.price_of(replace(spec, epochs=epochs)) for epochs in {one.epochs for one in variants}}
+    return spending.why_not_spend(owner, spending.total(*(prices[one.epochs] for one in variants)))
 
 
 def cancel_all(sweep: Sweep) -> list[TuningJob]:

@@ -53,7 +53,6 @@ def test_the_same_form_twice_is_one_sweep_and_another_form_under_its_key_is_refu
         sweeps.create(owner, key=key, spec=spec, varied={"epochs": [1, 2]})
 
 
-@pytest.mark.fault("F1")
 def test_a_crash_in_the_middle_leaves_nothing_and_the_next_click_makes_all(owner, spec):
     """The fourth folder is taken: as good as a crash after three jobs."""
     taken = factories.job(owner=owner, output_uri="gs://garden-local/captain/04")
@@ -81,7 +80,7 @@ def test_what_all_of_them_cost_counts_together(owner, spec):
     assert one > 1
     SpendingLimits.objects.create(pk=1, person_usd=round(one * 3), allows_unknown=True)
     varied = {"learning_rate": [0.0001, 0.0005, 0.001, 0.002]}
-    assert "daily limit" in sweeps.why_not_start(owner, uuid4(), spec, varied)
+    assert "daily limit" in sweeps.why_not_start(owner, spec, varied)
     with pytest.raises(errors.SpendingLimitReached):
         sweeps.create(owner, key=uuid4(), spec=spec, varied=varied)
     assert TuningJob.objects.count() == 0
