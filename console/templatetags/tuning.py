@@ -98,7 +98,7 @@ def _lefts(count: int) -> list[str]:
 @register.simple_tag
 def place_words(place: int, is_paused: bool = False) -> str:
     if is_paused:
-        return _("The queue is paused. Place in it: %(place)d") % {"place": place}
+        return _("Queue paused (place %(place)d)") % {"place": place}
     return _("Next in the queue") if place == 1 else _("Number %(place)d in the queue") % {"place": place}
 
 

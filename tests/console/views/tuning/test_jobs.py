@@ -393,7 +393,7 @@ def test_a_pause_of_the_queue_is_shown_wherever_jobs_wait(visitor):
     said = "owner paused the queue"
     pages = [visitor.get(path) for path in ("/tuning/", "/", url(job))]
     assert [said in words(page) for page in pages] == [True] * 3
-    assert "The queue is paused. Place in it: 1" in words(pages[0])
+    assert "Queue paused (place 1)" in words(pages[0])
     assert visitor.post("/tuning/queue/resume/", {"next": url(job)}).url == url(job)
     assert [said in words(visitor.get(path)) for path in ("/tuning/", "/", url(job))] == [False] * 3
 
