@@ -7,6 +7,7 @@ from console.presenters.endpoints.model_choices import add_words
 from console.presenters.tuning.wizard.drafts import Wizard
 from jobs.models import Endpoint
 from jobs.services.endpoints import policies
+from jobs.services.tuning.job_files import find_endpoint
 
 SHOWN = 50
 
@@ -19,14 +20,13 @@ class Place:
 
 
 def places(wizard: Wizard, form: StepForm) -> list[Place]:
-    """The newest, and the one that is chosen, each with the reason why it cannot be."""
+    """The newest, and the one that is chosen; those that cannot be, with the reason, come last."""
     chosen = str(form["deploy_endpoint"].value() or "")
-    mine = Endpoint.objects.visible_to(wizard.user).not_deleted().with_model()
-    found = list(mine[:SHOWN])
-    found += (
-        [one for one in mine.filter(pk__in=[chosen])] if chosen and chosen not in {str(one.pk) for one in found} else []
-    )
-    return [Place(one, policies.why_not_join(one), str(one.pk) == chosen) for one in found]
+    found = list(Endpoint.objects.visible_to(wizard.user).not_deleted().with_model()[:SHOWN])
+    other = find_endpoint(wizard.user, chosen) if chosen not in {"", *(str(one.pk) for one in found)} else None
+    found += [other] if other else []
+    shown = [Place(one, policies.why_not_join(one), str(one.pk) == chosen) for one in found]
+    return sorted(shown, key=lambda place: bool(place.why_not))
 
 
 def joining_context(wizard: Wizard, form: StepForm) -> dict[str, object]:
