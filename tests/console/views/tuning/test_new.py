@@ -759,7 +759,7 @@ def test_the_last_step_offers_the_endpoints_that_the_model_may_join(wizard, data
     refused = wizard.start(deploy_endpoint=str(over.pk))
     assert (refused.status_code, TuningJob.objects.count()) == (422, 0)
     nonsense = wizard.start(deploy_endpoint="\x00nonsense", endpoint_share="101")
-    assert (nonsense.status_code, "You no longer have this endpoint." in nonsense.text) == (422, True)
+    assert (nonsense.status_code, "Enter a whole number from 0 to 100." in nonsense.text) == (422, True)
     wizard.start(deploy_endpoint=str(fits.pk), endpoint_share="15", endpoint_lease_hours="9")
     job = TuningJob.objects.get()
     found = (job.deploy_endpoint, job.endpoint_share, job.endpoint_lease_hours, job.endpoint_display_name)
