@@ -72,6 +72,7 @@ AT_FIRST: Mapping[str, Mapping[str, Any]] = {
         "deploy_endpoint": "", "endpoint_share": 0, "endpoint_min_replicas": 1, "endpoint_max_replicas": 1,
     },
 }  # fmt: skip
+NUMBERS = ("learning_rate", "warmup_ratio", "weight_decay")
 DATASETS = ("dataset", "validation_dataset")
 DATASET_FIELDS: dict[str, Kind] = {"name": TEXT, "sha256": TEXT, "uri": TEXT}
 WORDS: Mapping[Kind, Callable[[], str]] = {
@@ -177,8 +178,9 @@ def _from_yaml(text: str) -> Any:
     content = read_yaml(text)
     _check_is_data(content)
     training = content.get("training") if isinstance(content, dict) else None
-    if isinstance(training, dict) and POWER_OF_TEN.fullmatch(str(training.get("learning_rate"))):
-        training["learning_rate"] = float(training["learning_rate"])
+    for name in NUMBERS if isinstance(training, dict) else ():
+        if POWER_OF_TEN.fullmatch(str(training.get(name))):
+            training[name] = float(training[name])
     return content
 
 

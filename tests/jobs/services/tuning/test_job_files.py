@@ -158,6 +158,12 @@ def test_a_rate_in_yaml_may_be_a_power_of_ten(owner, written, rate):
     assert job_files.load(owner, text).answers["learning_rate"] == rate
 
 
+def test_so_may_every_other_number(owner):
+    text = job_files.as_text(spec(weight_decay=0.125, warmup_ratio=0.25), is_yaml=True)
+    answers = job_files.load(owner, text.replace("0.125", "1e-4").replace("0.25", "5E-2")).answers
+    assert (answers["weight_decay"], answers["warmup_ratio"]) == (1e-4, 0.05)
+
+
 @pytest.mark.parametrize(
     ("was", "written", "problem"),
     [
