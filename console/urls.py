@@ -41,6 +41,7 @@ from console.views.tuning import (
     logs,
     new,
     removal as tuning_removal,
+    sweeps as tuning_sweeps,
     takeaway,
 )
 
@@ -60,8 +61,13 @@ tuning_urls = [
     path("tuning/jobs.csv", tuning_many.export, name="tuning-export"),
     path("tuning/cancel/", tuning_many.cancel, name="tuning-cancel-many"),
     path("tuning/remove/", tuning_removal.remove, name="tuning-remove"),
+    path("tuning/queue/pause/", tuning_actions.pause_queue, name="tuning-queue-pause"),
+    path("tuning/queue/resume/", tuning_actions.resume_queue, name="tuning-queue-resume"),
     path("tuning/compare/", compare.index, name="tuning-compare"),
     path("tuning/compare/metrics.json", compare.metrics, name="tuning-compare-metrics"),
+    path("tuning/sweeps/<uuid:pk>/", tuning_sweeps.detail, name="tuning-sweep"),
+    path("tuning/sweeps/<uuid:pk>/metrics.json", tuning_sweeps.metrics, name="tuning-sweep-metrics"),
+    path("tuning/sweeps/<uuid:pk>/cancel/", tuning_sweeps.cancel, name="tuning-sweep-cancel"),
     path("tuning/new/", new.start_draft, name="tuning-new"),
     path("tuning/import/", job_files.load, name="tuning-import"),
     path("tuning/drafts/", drafts.index, name="tuning-drafts"),

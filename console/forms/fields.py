@@ -68,6 +68,17 @@ class LearningRateField(forms.FloatField):
         return super().to_python(value)
 
 
+class DecimalField(forms.FloatField):
+    """With a decimal point, whichever language the page has."""
+
+    widget = forms.TextInput
+
+    def to_python(self, value: Any) -> Any:
+        if isinstance(value, str) and "," in value:
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
+        return super().to_python(value)
+
+
 def ask_for_licence(form: forms.Form, licence: str, refusal: str) -> None:
     """Keep the box with the licence's name on it, or take it out when there is nothing to accept."""
     if not licence:

@@ -96,7 +96,9 @@ def _lefts(count: int) -> list[str]:
 
 
 @register.simple_tag
-def place_words(place: int) -> str:
+def place_words(place: int, is_paused: bool = False) -> str:
+    if is_paused:
+        return _("Queue paused (place %(place)d)") % {"place": place}
     return _("Next in the queue") if place == 1 else _("Number %(place)d in the queue") % {"place": place}
 
 

@@ -57,6 +57,7 @@ def job_row(
 ) -> SafeString:
     """`columns` as the list's view names them; by job, `places` and the ids of its `ready` endpoint."""
     place, endpoint = places.get(job.pk, 0), ready.get(job.pk)
+    is_paused = context["queue"].pause is not None
     may_stop, waits = not policies.why_not_cancel(job), place > 0
     return stencil(
         context,
@@ -66,12 +67,12 @@ def job_row(
         name=job.display_name,
         endpoint=endpoint or "",
         loses=tuned_models.what_cancelling_loses(job) if may_stop else "",
-        cells=SafeString(_state(job, place) + "".join(CELLS[column](job) for column in columns)),
+        cells=SafeString(_state(job, place, is_paused) + "".join(CELLS[column](job) for column in columns)),
     )
 
 
-def _state(job: TuningJob, place: int) -> SafeString:
-    note = place_words(place) if place else ""
+def _state(job: TuningJob, place: int, is_paused: bool) -> SafeString:
+    note = place_words(place, is_paused) if place else ""
     if job.error_message and not note:
         note = Truncator(first_line(job.error_message)).chars(REASON_SHOWN)
     return format_html(

@@ -42,6 +42,8 @@ from .notification import (
     bell_of,
 )
 from .notification_words import Kind as NotificationKind
+from .runs.pause import QueuePause
+from .runs.sweep import Sweep
 from .spending import SpendingLimits, SpendingReservation
 from .status import ProbeResult, ProcessReport, ServiceState
 from .storage import SharedFolder, StorageListing
@@ -108,6 +110,7 @@ __all__ = [
     "ProcessReport",
     "Problem",
     "PublisherModel",
+    "QueuePause",
     "Rating",
     "Role",
     "RowEdit",
@@ -120,6 +123,7 @@ __all__ = [
     "SpendingReservation",
     "StatusGroup",
     "StorageListing",
+    "Sweep",
     "Takeaway",
     "TakeawayForm",
     "TakeawayState",

@@ -15,6 +15,9 @@ from jobs.states import TUNED, TUNING_TERMINAL, UNSENT, TuningState
 from .dataset import Dataset
 from .fields.deferred_text import DeferredJSONField, DeferredTextField
 from .remote import STRIKES_ALLOWED, PaidResource, RemoteQuerySet
+from .runs.deployment import JoinsEndpoint
+from .runs.settings import AdvancedSettings
+from .runs.sweep import InSweep
 
 POINTS_SHOWN = 1000
 T = TypeVar("T")
@@ -137,7 +140,7 @@ class TuningJobQuerySet(RemoteQuerySet):
         return self.only(*LINE)
 
 
-class TuningJob(PaidResource):
+class TuningJob(AdvancedSettings, JoinsEndpoint, InSweep, PaidResource):
     state = models.CharField(max_length=20, choices=TuningState, default=TuningState.QUEUED)
     status_group = models.GeneratedField(
         expression=Case(

@@ -37,6 +37,7 @@ from jobs.models import (
     Notification,
     Picture,
     ShareLink,
+    Sweep,
     TuningDraft,
     TuningJob,
 )
@@ -82,6 +83,7 @@ class Break(NamedTuple):
 KINDS: Mapping[str, tuple[type[models.Model], str]] = {
     "tuning_job": (TuningJob, "display_name"),
     "tuning_draft": (TuningDraft, ""),
+    "tuning_sweep": (Sweep, "display_name"),
     "endpoint": (Endpoint, "display_name"),
     "deployed_model": (DeployedModel, "display_name"),
     "dataset": (Dataset, "name"),

@@ -48,6 +48,7 @@ FIELDS = [
     "validation_dataset", "learning_rate", "tuning_mode", "adapter_size", "batch_size", "auto_deploy", "name", "action",
     "endpoint_display_name", "machine_type", "accepts_licence", "machine", "username", "password", "artifact_uri",
     "model_display_name", "min_replicas", "max_replicas", "spot", "shared_address",
+    "deploy_endpoint", "endpoint_share", "sweep_1", "sweep_1_values", "warmup_ratio", "max_seq_length",
     "confirm", "minimum", "maximum", "kind", "hours", "seen",
     "labels", "source", "custom_base_model", "location", "learning_rate_kind", "learning_rate_multiplier",
     "endpoint_lease_hours", "prompt", "answer", "system", "has_header", "leave_out", "share", "seed", "reading",
@@ -110,6 +111,7 @@ def things():
         "delivery": delivery.pk,
         "session": factories.session().pk,
         "takeaway": factories.takeaway(job=job).pk,
+        "sweep": factories.sweep().pk,
         "folder": SharedFolder.objects.create(uri="gs://bucket/team", created_by=factories.owner()).pk,
     }
 
@@ -121,6 +123,7 @@ def address(chance, name, things):
         "turns": "answer",
         "pictures": "picture",
         "columns/": "column",
+        "sweeps/": "sweep",
         "answers": "compared",
         "deliveries": "delivery",
         "sessions/": "session",

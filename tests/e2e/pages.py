@@ -50,6 +50,7 @@ PAGES = (
     Shown("drafts", "/tuning/drafts/", empty="/tuning/drafts/"),
     Shown("import", "/tuning/import/"),
     Shown("compare", "/tuning/compare/?job={Tuned}&job={Other}", empty="/tuning/compare/", chart=True),
+    Shown("sweep", "/tuning/sweeps/{sweep}/", chart=True),
     Shown("cancel", "/tuning/cancel/?job={Running}", empty="/tuning/cancel/"),
     Shown("remove", "/tuning/remove/?job={Tuned}&job={Running}", empty="/tuning/remove/"),
     Shown("take", JOB % "Tuned" + "download/"),

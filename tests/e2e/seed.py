@@ -19,7 +19,7 @@ from django.contrib.auth.models import User  # noqa: E402  # models are there on
 from django.db.models import Model  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from jobs.models import Conversation, Dataset, Endpoint, Metric, Role, TuningJob, thin_out  # noqa: E402
+from jobs.models import Conversation, Dataset, Endpoint, Metric, Role, Sweep, TuningJob, thin_out  # noqa: E402
 from jobs.models.remote import FARTHEST  # noqa: E402
 from jobs.services.accounts import accounts  # noqa: E402
 from jobs.services.datasets import datasets  # noqa: E402
@@ -68,8 +68,13 @@ def main() -> None:
         waiting = made(f"Waiting {number}", state="QUEUED", prepared_at=NOW, **common)
         TuningJob.objects.filter(pk=waiting.pk).update(next_check_at=NOW + FARTHEST)
         jobs.append(waiting)
+    sweep = Sweep.objects.create(
+        owner=owner, display_name="Rates", varied={"learning_rate": [0.0002, 0.001]}, request_hash="-"
+    )
+    for place, job in enumerate(jobs[1:3], 1):
+        TuningJob.objects.filter(pk=job.pk).update(sweep=sweep, sweep_place=place)
     ids = {job.display_name: str(job.pk) for job in jobs}
-    others = {**more_datasets(owner), **endpoints(owner), "draft": draft(owner, data)}
+    others = {**more_datasets(owner), **endpoints(owner), "draft": draft(owner, data), "sweep": sweep}
     others["shared"] = sharing.share_folder(owner, uri="gs://garden-local/base", user=None, may_write=False)
     print(json.dumps(ids | {name: str(row.pk) for name, row in others.items()}))
 

@@ -23,6 +23,7 @@ from jobs.services.endpoints.endpoints import DeploymentSpec
 from jobs.services.remote import row_claim
 from jobs.services.storage import sharing
 from jobs.services.tuning import jobs as tuning, queue
+from jobs.services.tuning.sweeps import sweeps
 from tests.support import factories
 from tests.support.row_driver import Driver
 from tests.support.stored import path_of
@@ -65,6 +66,14 @@ def test_a_double_click_makes_one_job(owner):
     spec = factories.tuning_spec()
     assert {job.pk for job in at_once(lambda: tuning.create(owner, key=key, spec=spec))} == {key}
     assert TuningJob.objects.get().events.count() == 1
+
+
+@pytest.mark.fault("F3")
+def test_a_double_click_makes_one_sweep_with_all_of_its_jobs(owner):
+    key, varied = uuid4(), {"epochs": [1, 2, 3]}
+    spec = factories.tuning_spec()
+    made = at_once(lambda: sweeps.create(owner, key=key, spec=spec, varied=varied), 4)
+    assert ({sweep.pk for sweep in made}, TuningJob.objects.filter(sweep=key).count()) == ({key}, 3)
 
 
 @pytest.mark.fault("F3")
@@ -200,6 +209,17 @@ def test_of_many_that_wait_one_is_sent(driver, fake_gateway, settings):
     turns = iter(jobs)
     at_once(lambda: tuning.advance(next(turns).pk, driver.now))
     assert fake_gateway.calls.count("tuning.create") == 1
+
+
+def test_of_many_that_wait_none_is_sent_once_the_queue_is_paused(driver, fake_gateway, owner):
+    """Each step began before or after the pause; what was sent, was sent before it."""
+    jobs = [factories.job(next_check_at=driver.now, prepared_at=driver.now) for _ in range(7)]
+    turns = iter([*(lambda job=job: tuning.advance(job.pk, driver.now) for job in jobs), lambda: queue.pause(owner)])
+    at_once(lambda: next(turns)())
+    sent = fake_gateway.calls.count("tuning.create")
+    for job in jobs:
+        driver.step(job)
+    assert fake_gateway.calls.count("tuning.create") == sent
 
 
 def test_moving_from_two_windows_keeps_a_whole_queue(owner):

@@ -30,6 +30,7 @@ from jobs.models import (
     ProbeResult,
     ProcessReport,
     PublisherModel,
+    QueuePause,
     RowEdit,
     SharedFolder,
     SignInLink,
@@ -162,6 +163,8 @@ def grow() -> dict[str, Any]:
     OutputListing.objects.create(job=done, asked_at=NOW(), read_at=NOW(), files=files, error="x")
     takeaway = factories.takeaway(job=done, folder="x", files=files)
     factories.takeaway(job=done, folder="x", form="adapter", files=files, state="FAILED", error="x")
+    sweep = factories.sweep(display_name="x", varied={"learning_rate": [0.1, 0.2]})
+    QueuePause.objects.create(pk=1, name="x")
     draft = factories.draft(data=all_steps(good), output_check={"uri": "gs://bucket/x", "problem": "x", **CHECKED})
     return {
         "tuning": done.pk, "tuned": done.pk, "draft": draft.pk, "endpoint": endpoint.pk, "failed": failed.pk,
@@ -169,7 +172,7 @@ def grow() -> dict[str, Any]:
         "turns": answer.pk, "question": question.pk, "compare": comparison.pk, "columns": column.pk,
         "answers": compared.pk, "picture": question.pictures.get().pk, "notification": told.pk,
         "deliveries": delivery.pk, "token": token, "link": link.pk, "jobs": [str(job.pk) for job in jobs],
-        "takeaway": takeaway.pk, "added": added.pk,
+        "takeaway": takeaway.pk, "added": added.pk, "sweep": sweep.pk,
         **kept_for_operators(),
     }  # fmt: skip
 
@@ -196,7 +199,7 @@ def tuning_job(state: str, data: Any) -> TuningJob:
         error_message="x" if state in {"FAILED", "NEEDS_DECISION"} else "", error_code="INTERNAL", experiment="x",
         tuned_model="x", default_checkpoint="x", data_stats=STATS, checkpoints=CHECKPOINTS, custom_base_model="x",
         resource_name=f"x/{uuid4()}", loss_curve=[2.0, 1.0], train_loss=1.0, step=2, total_steps=4, next_check_at=None,
-        **fitting,
+        join_problem="x", **fitting,
     )  # fmt: skip
     JobEvent.objects.create(job=job, message="x", level="ERROR")
     for step in (1, 2):

@@ -22,7 +22,7 @@ from jobs.services.accounts import accounts
 from jobs.services.chat import shared_links
 from jobs.services.datasets import datasets
 from jobs.services.notifications import choices
-from jobs.services.tuning import job_files
+from jobs.services.tuning import job_files, queue
 from tests.console.views.tuning.test_new import DEPLOYMENT, training
 from tests.security.test_access import added_row, answer, column, compared, searched, second_version
 from tests.support import factories
@@ -80,6 +80,11 @@ def taken_away() -> Walk:
 
 def waiting_job() -> Any:
     return factories.job(prepared_at=factories.NOW)
+
+
+def one_live_job(sweep: Any) -> Any:
+    sweep.jobs.filter(sweep_place=1).update(state="SUCCEEDED", phase="CLOSED")
+    return sweep
 
 
 def filled_draft() -> Any:
@@ -253,6 +258,9 @@ WALKS: dict[str, Callable[[], Walk]] = {
             "machine": "",
         }
     ),  # fmt: skip
+    "tuning-queue-pause": Walk,
+    "tuning-sweep-cancel": lambda: Walk([one_live_job(factories.sweep()).pk]),
+    "tuning-queue-resume": lambda: (queue.pause(factories.owner()), Walk())[1],
     "endpoint-again": lambda: Walk([factories.endpoint(state="FAILED", phase="CLOSED").pk]),
     "endpoint-fix": lambda: Walk([factories.endpoint(state="FAILED", phase="CLOSED").pk], {"fix": "again"}),
     "endpoint-undeploy": lambda: on(factories.ready_endpoint(), confirm="My endpoint"),

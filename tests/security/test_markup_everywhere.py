@@ -40,7 +40,7 @@ NAMES = ("id", "name", "for", "class", "form")
 KINDS = {
     "sessions": "session", "settings/storage": "folder", "compare/base": "endpoint",
     "turns": "turns", "pictures": "picture", "columns": "columns", "answers": "answers", "deliveries": "deliveries",
-    "drafts": "draft", "links": "link", "shared": "picture",
+    "drafts": "draft", "sweeps": "sweep", "links": "link", "shared": "picture",
 }  # fmt: skip
 FORMS = {"chat-export": ("md", "json", "jsonl"), "compare-export": ("md", "json", "jsonl")}
 QUERIES = {

@@ -29,6 +29,7 @@ from jobs.models import (
     PublisherModel,
     Role,
     SignedInSession,
+    Sweep,
     Takeaway,
     TuningDraft,
     TuningJob,
@@ -110,6 +111,19 @@ def job(**values: Any) -> TuningJob:
     if "dataset" not in values:
         values["dataset"] = dataset(owner=who)
     return TuningJob.objects.create(**defaults | values)
+
+
+def sweep(**values: Any) -> Sweep:
+    """Two jobs that wait, of two learning rates."""
+    who = values.get("owner") or owner()
+    rates = [0.0001, 0.0002]
+    made = Sweep.objects.create(
+        **{"owner": who, "display_name": "My sweep", "varied": {"learning_rate": rates}, "request_hash": "-"} | values
+    )
+    data = dataset(owner=who)
+    for place, rate in enumerate(rates, 1):
+        job(owner=who, dataset=data, learning_rate=rate, sweep=made, sweep_place=place)
+    return made
 
 
 def takeaway(**values: Any) -> Takeaway:

@@ -5,10 +5,13 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _, pgettext_lazy
 
+from console.forms.endpoints.traffic import ShareField
 from console.forms.fields import DisplayNameField, MultilineField, ask_for_licence, fill_replicas, lazy_text
+from jobs.models import Endpoint
 from jobs.models.fields.labels import parse_labels
 from jobs.services.endpoints.spec_rules import replicas_remedy
 from jobs.services.tuning import spec_words as words
@@ -129,6 +132,19 @@ class DeploymentForm(JudgedForm):
         widget=forms.CheckboxInput(attrs={"role": "switch"}),
     )
     endpoint_display_name = DisplayNameField(label=_("Endpoint name"), required=False)
+    deploy_endpoint = forms.ModelChoiceField(
+        queryset=Endpoint.objects.none(),
+        label=_("Deploy on"),
+        required=False,
+        error_messages={"invalid_choice": lazy_text(words.no_endpoint)},
+    )
+    endpoint_share = ShareField(
+        label=_("Traffic percentage"),
+        required=False,
+        initial=0,
+        help_text=_("The other models keep their proportions. With 0, the model runs but gets no requests."),
+        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
+    )
     machine_type = OfferedField(label=_("Machine"), required=False)
     endpoint_lease_hours = forms.IntegerField(
         label=_("Undeploy after (hours)"),
@@ -154,12 +170,21 @@ class DeploymentForm(JudgedForm):
     accepts_licence = forms.BooleanField(label=pgettext_lazy("licence", "I accept the terms"), required=False)
 
     def __init__(
-        self, *args: Any, terms: Terms, machines: Mapping[str, str], scalable: bool = True, **kwargs: Any
+        self,
+        *args: Any,
+        terms: Terms,
+        machines: Mapping[str, str],
+        endpoints: QuerySet[Endpoint] | None = None,
+        scalable: bool = True,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.terms = terms
         for name in () if scalable else REPLICAS:
             del self.fields[name]
+        onto = self.fields["deploy_endpoint"]
+        assert isinstance(onto, forms.ModelChoiceField)
+        onto.queryset = Endpoint.objects.none() if endpoints is None else endpoints
         field = self.fields["machine_type"]
         assert isinstance(field, OfferedField)
         field.choices = list(machines.items())
@@ -167,4 +192,12 @@ class DeploymentForm(JudgedForm):
 
     def clean(self) -> None:
         fill_replicas(self.cleaned_data, *REPLICAS)
+        values = self.cleaned_data
+        if values.get("endpoint_share", 0) is None:
+            values["endpoint_share"] = 0
+        if values.get("deploy_endpoint"):
+            # The fields of a new endpoint are not on the page then.
+            values["endpoint_display_name"], values["endpoint_lease_hours"] = "", None
+            for name in ("endpoint_display_name", "endpoint_lease_hours"):
+                self.errors.pop(name, None)
         self.judge(self.terms)

@@ -10,19 +10,21 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.utils.translation import gettext, gettext_lazy as _
 
-from console.forms.fields import LearningRateField, lazy_text
+from console.forms.fields import DecimalField, LearningRateField, lazy_text
 from jobs.errors import Problem
 from jobs.models import Dataset, TuningMode
+from jobs.models.runs.settings import Schedule
 from jobs.services.catalogue.facts import TuningFacts
 from jobs.services.tuning import spec_words as words
 from jobs.services.tuning.spec_terms import Terms
 
-from .judged import JudgedForm, OfferedNumberField
+from .judged import OfferedField, OfferedNumberField
+from .sweep import SweepForm
 
 ABSOLUTE, MULTIPLIER = "absolute", "multiplier"
 
 
-class TrainingForm(JudgedForm):
+class TrainingForm(SweepForm):
     """`terms` are those of a base model that can be tuned. `offered` for validation, as far as they can be used for
     it; whoever sends another one of their `datasets` is told why not."""
 
@@ -96,6 +98,40 @@ class TrainingForm(JudgedForm):
         label=_("Keep only the last checkpoint"),
         required=False,
     )
+    warmup_ratio = DecimalField(
+        label=_("Warm-up"),
+        required=False,
+        help_text=_(
+            "The share of all steps in which the learning rate rises from 0 to its full height. 0.05 if empty."
+        ),
+        error_messages={"invalid": lazy_text(words.warmup_ratio)},
+        widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
+    )
+    lr_scheduler_type = OfferedField(
+        label=_("Learning rate schedule"),
+        required=False,
+        choices=[("", _("Default (cosine)")), *Schedule.choices],
+        help_text=_("After the warm-up. Linear and cosine fall to 0 at the last step."),
+    )
+    weight_decay = DecimalField(
+        label=_("Weight decay"),
+        required=False,
+        help_text=_("Pulls the trained weights toward 0 at each step. 0 if empty."),
+        error_messages={"invalid": lazy_text(words.weight_decay)},
+        widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
+    )
+    seed = forms.IntegerField(
+        label=_("Seed"),
+        required=False,
+        help_text=_("The same seed, data and settings give the same training on this computer. 42 if empty."),
+        error_messages={"invalid": lazy_text(words.seed)},
+        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
+    )
+    max_seq_length = forms.IntegerField(
+        label=_("Longest row"),
+        required=False,
+        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
+    )
 
     def __init__(
         self,
@@ -114,6 +150,7 @@ class TrainingForm(JudgedForm):
         self._dataset_field("validation_dataset").queryset = datasets
         self._offer_for_validation(offered)
         self._say_the_ranges(terms.facts)
+        self.add_sweep_fields(terms)
 
     def _say_the_ranges(self, facts: TuningFacts) -> None:
         sizes = self.fields["adapter_size"]
@@ -125,10 +162,12 @@ class TrainingForm(JudgedForm):
             "learning_rate_multiplier": words.multiplier,
             "batch_size": words.batch_size,
             "adapter_size": words.adapter_size,
+            "max_seq_length": words.max_seq_length,
         }.items():
             said = lazy_text(partial(remedy, facts))
             self.fields[name].error_messages |= dict.fromkeys(("required", "invalid", "invalid_choice"), said)
         self.fields["epochs"].help_text = words.epochs_help(facts)
+        self.fields["max_seq_length"].help_text = words.max_seq_length_help(facts)
         self.fields["learning_rate"].help_text = words.learning_rate_help(facts)
 
     def _offer_for_validation(self, offered: Sequence[Dataset]) -> None:
@@ -166,6 +205,7 @@ class TrainingForm(JudgedForm):
             self.errors.pop("adapter_size", None)
         self._settle_learning_rate(values)
         self.judge(self.terms)
+        self.settle_sweep(self.terms)
 
     def _settle_learning_rate(self, values: dict[str, Any]) -> None:
         """One rate, absolute: open models take no multiplier, so that a multiple is worked out here."""

@@ -13,6 +13,7 @@ from console.presenters.endpoints.details import RUNNING, Shown, describe_endpoi
 from console.presenters.endpoints.served_models import models_of
 from console.presenters.health.setup import steps_left
 from console.presenters.tuning.counts import live_numbers
+from console.presenters.tuning.queue import queue_for
 from jobs.models import Endpoint, StatusGroup, TuningJob
 
 RECENT = 5
@@ -46,7 +47,7 @@ def hourly_cost(running: Iterable[Shown]) -> str | Promise:
 
 
 def recent_jobs(user: User) -> dict[str, Any]:
-    return {"jobs": list(TuningJob.objects.visible_to(user).listed().lines()[:RECENT])}
+    return {"jobs": list(TuningJob.objects.visible_to(user).listed().lines()[:RECENT]), "queue": queue_for(user)}
 
 
 def recent_endpoints(user: User) -> dict[str, Any]:

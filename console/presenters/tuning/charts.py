@@ -1,6 +1,6 @@
 """Series of one job or of several as the chart controller wants them: curves to be compared on one chart."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.utils.functional import Promise
@@ -45,12 +45,13 @@ def curves(found: Series, tag: str) -> list[dict[str, Any]]:
     ]
 
 
-def comparison_data(jobs: Sequence[TuningJob]) -> dict[str, Any]:
+def comparison_data(jobs: Sequence[TuningJob], keys: Collection[str] = tuple(COMPARED)) -> dict[str, Any]:
     """One chart a tag, one curve a job."""
-    found = series(jobs, [tag for _title, tag in COMPARED.values()])
+    compared = {key: COMPARED[key] for key in keys}
+    found = series(jobs, [tag for _title, tag in compared.values()])
     groups = [
         {"key": key, "title": str(title), "x": _("step"), "series": runs(jobs, found, tag)}
-        for key, (title, tag) in COMPARED.items()
+        for key, (title, tag) in compared.items()
     ]
     return {"groups": groups, "checkpoints": []}
 

@@ -12,6 +12,7 @@ from console.presenters.components import pager
 from console.presenters.components.pager import CREATED, Head, Sort
 from console.presenters.tuning import filters
 from console.presenters.tuning.counts import count_ended, live_numbers
+from console.presenters.tuning.queue import queue_for
 from jobs.models import (
     AccountPreference,
     Density,
@@ -98,6 +99,7 @@ def context(user: User, view: View) -> dict[str, Any]:
 
 def rows_context(user: User, jobs: Sequence[TuningJob], preference: AccountPreference) -> dict[str, Any]:
     return {
+        "queue": queue_for(user),
         "preference": preference,
         "columns": visible_columns(preference),
         "ready": ready_endpoints(jobs),

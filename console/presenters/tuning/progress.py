@@ -4,14 +4,15 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import F
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from jobs.models import Endpoint, TuningJob
+from jobs.models import DeployedModel, Endpoint, TuningJob
 from jobs.services.tuned_models import checkpoints, continuation, policies
 from jobs.services.tuned_models.continuation import Start
 from jobs.services.tuning import observe, policies as tuning
-from jobs.states import EndpointState, Phase, TuningState
+from jobs.states import DeployedState, EndpointState, Phase, TuningState
 
 DONE, CURRENT, AHEAD, STOPPED = "done", "current", "todo", "stopped"
 ASKING = (Phase.AMBIGUOUS, Phase.NEEDS_DECISION)
@@ -30,12 +31,14 @@ class Milestone:
 class JobStand:
     """A job with the endpoints that serve it (the newest first), and the answers that its page needs.
 
-    `made` counts the endpoints that it ever had, deleted ones, too.
+    `made` counts the endpoints that it ever had, deleted ones, too. `joined` is its model beside others on an endpoint,
+    where the job asked for that.
     """
 
     job: TuningJob
     endpoints: list[Endpoint]
     made: int
+    joined: DeployedModel | None = None
 
     @property
     def endpoint(self) -> Endpoint | None:
@@ -50,6 +53,8 @@ class JobStand:
     @property
     def awaits_endpoint(self) -> bool:
         """A success with auto-deploy whose endpoint row is still to come, or whose endpoint is on its way."""
+        if self.joined:
+            return self.joined.is_transient
         return policies.awaits_endpoint(self.job, self.endpoints)
 
     @property
@@ -111,6 +116,7 @@ class JobStand:
     @property
     def milestones(self) -> list[Milestone]:
         job, endpoint = self.job, self.endpoint
+        served = self.joined or endpoint
         saved = self.is_saving or self.has_succeeded
         phases: list[tuple[str | Promise, datetime | None]] = [
             (_("Queued"), job.created_at),
@@ -119,8 +125,8 @@ class JobStand:
             (_("Saving"), job.last_step_at if saved else None),
         ]
         if job.auto_deploy or endpoint:
-            phases.append((_("Deploying"), endpoint.created_at if endpoint else None))
-        phases.append((_("Done"), endpoint.started_at if endpoint else job.ended_at))
+            phases.append((_("Deploying"), served.created_at if served else None))
+        phases.append((_("Done"), served.started_at if served else job.ended_at))
         reached = self._current_step(len(phases) - 1)
         states = [self._state_of(place, reached) for place in range(len(phases))]
         return [
@@ -135,6 +141,8 @@ class JobStand:
 
     @property
     def deployment_failed(self) -> bool:
+        if self.joined:
+            return self.joined.state == DeployedState.FAILED
         return self.endpoint is not None and self.endpoint.state == EndpointState.FAILED
 
     def _current_step(self, last: int) -> int:
@@ -156,4 +164,11 @@ class JobStand:
 
 def stand(job: TuningJob) -> JobStand:
     made = list(Endpoint.objects.with_model().filter(main_model__job=job))
-    return JobStand(job, [endpoint for endpoint in made if endpoint.state != EndpointState.DELETED], len(made))
+    there = [endpoint for endpoint in made if endpoint.state != EndpointState.DELETED]
+    return JobStand(job, there, len(made), find_joined(job) if job.joins_endpoint else None)
+
+
+def find_joined(job: TuningJob) -> DeployedModel | None:
+    found = DeployedModel.objects.filter(job=job, automatic=True).exclude(pk=F("endpoint_id"))
+    model: DeployedModel | None = found.select_related("endpoint").first()
+    return model

@@ -5,7 +5,7 @@ from typing import Any
 
 from jobs.models import TuningJob
 from jobs.services.remote.create_once import labels
-from jobs.services.tuning.steps import dataset_uri
+from jobs.services.tuning.steps import dataset_uri, local_labels
 
 ADAPTER_SIZES = {1: "ONE", 2: "TWO", 4: "FOUR", 8: "EIGHT", 16: "SIXTEEN", 32: "THIRTY_TWO"}
 
@@ -28,7 +28,7 @@ def request_body(job: TuningJob) -> dict[str, Any]:
         "tunedModelDisplayName": job.display_name,
         "description": job.description,
         "outputUri": job.output_uri,
-        "labels": labels(job),
+        "labels": {**job.labels, **local_labels(job), **labels(job)},
         "supervisedTuningSpec": {
             "trainingDatasetUri": dataset_uri(job.dataset),
             "validationDatasetUri": dataset_uri(validation) if validation else "",

@@ -3,7 +3,7 @@
 import uuid
 
 from django.contrib import messages
-from django.http import HttpResponse, HttpResponseBadRequest
+from django.http import Http404, HttpResponse, HttpResponseBadRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
@@ -15,7 +15,7 @@ from jobs.models import TuningJob
 from jobs.services.diagnosis import job_fixes
 from jobs.services.endpoints import endpoints
 from jobs.services.tuned_models import checkpoints, policies
-from jobs.services.tuning import jobs, queue
+from jobs.services.tuning import jobs, policies as tuning_policies, queue
 
 from .jobs import visible_job
 
@@ -96,3 +96,26 @@ def fix(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
         tasks.enqueue_after_commit(tasks.advance_tuning_job, job_id=str(one.pk))
     messages.success(request, _("%(name)s is in the queue.") % {"name": made.display_name})
     return hx_redirect(request, "tuning-job", made.pk)
+
+
+@require_POST
+def pause_queue(request: ConsoleRequest) -> HttpResponse:
+    refuse_others(request)
+    queue.pause(request.user)
+    messages.info(request, _("The queue is paused"))
+    return hx_redirect(request, safe_next(request, "tuning-list"))
+
+
+@require_POST
+def resume_queue(request: ConsoleRequest) -> HttpResponse:
+    refuse_others(request)
+    queue.resume(request.user)
+    for pk in queue.waiting().values_list("pk", flat=True)[:1]:
+        tasks.enqueue_after_commit(tasks.advance_tuning_job, job_id=str(pk))
+    messages.info(request, _("The queue goes on"))
+    return hx_redirect(request, safe_next(request, "tuning-list"))
+
+
+def refuse_others(request: ConsoleRequest) -> None:
+    if reason := tuning_policies.why_not_steer(request.user):
+        raise Http404(reason)

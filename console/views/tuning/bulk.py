@@ -26,6 +26,7 @@ from .job_list import view_of
 MAX_ROWS, CHUNK = 10_000, 500
 EXPORTED = (
     "id", "display_name", "state", "base_model", "tuning_mode", "adapter_size", "epochs", "learning_rate", "batch_size",
+    "warmup_ratio", "lr_scheduler_type", "weight_decay", "seed", "max_seq_length",
     "location", "step", "total_steps", "train_loss", "eval_loss", "duration", "created_at", "started_at", "ended_at",
     "error_code", "error_message", "output_uri", "resource_name",
 )  # fmt: skip

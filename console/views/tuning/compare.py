@@ -19,6 +19,12 @@ from jobs.services.tuning.code import plain
 from .bulk import get_selected_jobs
 
 MIN_JOBS, MAX_JOBS = 2, 6
+
+
+def said(number: float | None) -> str | Promise:
+    return _("Default") if number is None else plain(number)
+
+
 YES_NO = {True: _("Yes"), False: _("No")}
 SETTINGS: dict[str, tuple[str | Promise, Callable[[TuningJob], Any]]] = {
     "base_model": (_("Base model"), lambda job: job.base_model),
@@ -27,6 +33,11 @@ SETTINGS: dict[str, tuple[str | Promise, Callable[[TuningJob], Any]]] = {
     "epochs": (_("Epochs"), lambda job: job.epochs),
     "learning_rate": (_("Learning rate"), lambda job: plain(job.learning_rate)),
     "batch_size": (_("Batch size"), lambda job: job.batch_size or _("Default")),
+    "warmup_ratio": (_("Warm-up"), lambda job: said(job.warmup_ratio)),
+    "lr_scheduler_type": (_("Learning rate schedule"), lambda job: job.get_lr_scheduler_type_display() or _("Default")),
+    "weight_decay": (_("Weight decay"), lambda job: said(job.weight_decay)),
+    "seed": (_("Seed"), lambda job: said(job.seed)),
+    "max_seq_length": (_("Longest row"), lambda job: said(job.max_seq_length)),
     "dataset": (_("Training dataset"), lambda job: job.dataset.name),
     "dataset_sha": (_("Training data (SHA-256)"), lambda job: job.dataset.sha256[:12]),
     "validation": (_("Validation dataset"), lambda job: job.validation_dataset and job.validation_dataset.name),

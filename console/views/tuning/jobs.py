@@ -13,6 +13,7 @@ from console.presenters.tuning.charts import GROUPS, chart_data
 from console.presenters.tuning.figures import figures_context
 from console.presenters.tuning.job_figures import add_monitoring, points, statistics
 from console.presenters.tuning.progress import stand
+from console.presenters.tuning.queue import queue_for
 from console.presenters.tuning.request import request_json
 from console.web.http import ConsoleRequest
 from jobs.models import TuningJob
@@ -29,28 +30,31 @@ TABS: dict[str, tuple[str, str | Promise]] = {
 
 
 def visible_job(request: ConsoleRequest, pk: uuid.UUID) -> TuningJob:
-    jobs = TuningJob.objects.visible_to(request.user).select_related("dataset", "validation_dataset")
+    jobs = TuningJob.objects.visible_to(request.user).select_related(
+        "dataset", "validation_dataset", "deploy_endpoint", "sweep"
+    )
     job: TuningJob = get_object_or_404(jobs, pk=pk)
     return job
 
 
-def page(job: TuningJob, tab: str) -> dict[str, Any]:
+def page(request: ConsoleRequest, job: TuningJob, tab: str) -> dict[str, Any]:
     """What every tab needs."""
     place = queue.places().get(job.pk) if job.state == TuningState.QUEUED else None
-    return {"job": job, "stand": stand(job), "tab": tab, "tabs": TABS, "place": place}
+    context = {"job": job, "stand": stand(job), "tab": tab, "tabs": TABS, "place": place}
+    return {**context, "queue": queue_for(request.user)} if place else context
 
 
 @require_safe
 def detail(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     job = visible_job(request, pk)
-    return render(request, "tuning/job.html", {**add_monitoring(page(job, MONITOR)), "groups": GROUPS})
+    return render(request, "tuning/job.html", {**add_monitoring(page(request, job, MONITOR)), "groups": GROUPS})
 
 
 @require_safe
 def status(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     """What of the tab `tab` changes while the job goes on."""
     tab = request.GET.get("tab", MONITOR)
-    context = page(visible_job(request, pk), tab if tab in TABS else MONITOR)
+    context = page(request, visible_job(request, pk), tab if tab in TABS else MONITOR)
     if context["tab"] == MONITOR:
         context = add_monitoring(context)
     if context["tab"] == "details":
@@ -60,7 +64,7 @@ def status(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_safe
 def dataset(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    context = page(visible_job(request, pk), "dataset")
+    context = page(request, visible_job(request, pk), "dataset")
     return render(request, "tuning/job_dataset.html", {**context, "statistics": statistics(context["job"])})
 
 
@@ -71,7 +75,7 @@ def about(context: dict[str, Any]) -> dict[str, Any]:
 
 @require_safe
 def details(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
-    context = page(visible_job(request, pk), "details")
+    context = page(request, visible_job(request, pk), "details")
     return render(request, "tuning/job_about.html", about(context))
 
 

@@ -15,7 +15,7 @@ from .jobs import page, visible_job
 @require_safe
 def logs(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     job = visible_job(request, pk)
-    context = {**page(job, "logs"), **log_of(request, job), **events_of(request, job)}
+    context = {**page(request, job, "logs"), **log_of(request, job), **events_of(request, job)}
     return render(request, "tuning/job_logs.html", context)
 
 

@@ -15,6 +15,7 @@ from console.forms.datasets import UploadForm
 from console.forms.fields import StepForm, report_problems
 from console.forms.tuning.steps import STEPS
 from console.presenters.datasets.upload import save_upload
+from console.presenters.tuning.wizard.advanced import FOLDED
 from console.presenters.tuning.wizard.drafts import SAVED, SENT, Wizard
 from console.presenters.tuning.wizard.fields import label_of, raw_values
 from console.presenters.tuning.wizard.page import render_step
@@ -22,10 +23,11 @@ from console.presenters.tuning.wizard.proposals import carry_over, dataset_choic
 from console.presenters.tuning.wizard.typed import followed_by, known_of
 from console.web.http import ConsoleRequest, hx_redirect, is_from_elsewhere, wants_fragment
 from jobs import errors, tasks
-from jobs.models import Dataset, TuningDraft
+from jobs.models import Dataset, Sweep, TuningDraft
 from jobs.services.datasets import datasets, token_counts
 from jobs.services.tuning import drafts, jobs
 from jobs.services.tuning.drafts import Conflict, Known
+from jobs.services.tuning.sweeps import sweeps
 
 from .drafts import request_check
 
@@ -95,7 +97,7 @@ def step(request: ConsoleRequest, pk: UUID, step: str) -> HttpResponse:
     if step not in STEPS:
         raise Http404(f"There is no step {step}.")
     if draft.submitted_at:
-        return hx_redirect(request, "tuning-job", draft.pk)
+        return goes_to_job(request, draft)
     wizard = Wizard(draft, request.user)
     if not wizard.may_open(step):
         return redirect_to_first_open_step(request, wizard, step)
@@ -128,6 +130,10 @@ def preview(request: ConsoleRequest, draft: TuningDraft, step: str) -> None:
     asked: dict[str, Any] = {name: request.GET[name] for name in PREVIEWED.get(step, ()) if name in request.GET}
     if step == "training" and request.GET.get("chose") == "dataset":
         asked |= validation_asked_for(request)
+    if step == "training" and request.GET.get("chose") == "advanced":
+        # A box that is not ticked is not sent.
+        asked |= {name: request.GET.get(name, "") for name in FOLDED}
+        asked["export_last_checkpoint_only"] = "export_last_checkpoint_only" in request.GET
     if asked:
         draft.data = draft.data | {step: draft.data.get(step, {}) | asked}
 
@@ -232,11 +238,11 @@ def start(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     if request.method != "POST":
         return hx_redirect(request, "tuning-draft", pk, "deployment")
     try:
-        return hx_redirect(request, "tuning-job", pk) if draft.submitted_at else start_or_say_why(request, draft)
+        return goes_to_job(request, draft) if draft.submitted_at else start_or_say_why(request, draft)
     except errors.NotAllowedNow:
         draft.refresh_from_db()
         if draft.submitted_at:
-            return hx_redirect(request, "tuning-job", pk)
+            return goes_to_job(request, draft)
         raise
 
 
@@ -252,12 +258,14 @@ def start_or_say_why(request: ConsoleRequest, draft: TuningDraft) -> HttpRespons
     if conflicts or not form.is_valid() or not create_job(request, wizard, form):
         again = Wizard(draft, request.user)
         return render_step(request, again, "deployment", form, status=422, conflicts=conflicts)
-    return hx_redirect(request, "tuning-job", draft.pk)
+    return goes_to_job(request, draft)
 
 
 def create_job(request: ConsoleRequest, wizard: Wizard, form: StepForm) -> bool:
     """From the steps as they were judged a moment ago: what has become wrong meanwhile, the service says."""
     try:
+        if wizard.varied:
+            return create_sweep(request, wizard, form)
         job = jobs.create(request.user, key=wizard.draft.pk, spec=wizard.spec(form.cleaned_data))
     except errors.InvalidValues as error:
         report_with_titles(form, error.problems)
@@ -270,6 +278,21 @@ def create_job(request: ConsoleRequest, wizard: Wizard, form: StepForm) -> bool:
     tasks.enqueue_after_commit(tasks.advance_tuning_job, job_id=str(job.pk))
     messages.success(request, _("Tuning of %(name)s started.") % {"name": job.display_name})
     return True
+
+
+def create_sweep(request: ConsoleRequest, wizard: Wizard, form: StepForm) -> bool:
+    spec = wizard.spec(form.cleaned_data)
+    sweep = sweeps.create(request.user, key=wizard.draft.pk, spec=spec, varied=wizard.varied)
+    for pk in sweep.jobs.values_list("pk", flat=True):
+        tasks.enqueue_after_commit(tasks.advance_tuning_job, job_id=str(pk))
+    messages.success(request, _("The sweep %(name)s started.") % {"name": sweep.display_name})
+    return True
+
+
+def goes_to_job(request: ConsoleRequest, draft: TuningDraft) -> HttpResponse:
+    """To what the draft became: a job, or a sweep of jobs."""
+    is_sweep = Sweep.objects.visible_to(request.user).filter(pk=draft.pk).exists()
+    return hx_redirect(request, "tuning-sweep" if is_sweep else "tuning-job", draft.pk)
 
 
 def report_with_titles(form: StepForm, problems: Iterable[errors.Problem]) -> None:

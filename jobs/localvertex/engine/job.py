@@ -13,6 +13,8 @@ EVENTS = "events.jsonl"
 CHECKPOINTS = "checkpoints"
 FINAL = "final"
 QUANTIZATIONS = ("4bit", "8bit")
+SCHEDULES = ("constant", "linear", "cosine")
+MOST_SEED = 2**31 - 1
 OUT_OF_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 MAX_UNWRITTEN = 2**20
 
@@ -51,6 +53,9 @@ class Job:
     lora_alpha: int | None = None
     max_steps: int | None = None
     quantization: str | None = None
+    warmup_ratio: float = 0.05  # of all steps, in which the learning rate rises from 0
+    lr_scheduler_type: str = "cosine"  # how it goes on from there
+    weight_decay: float = 0.0
     custom_base: str | None = None  # where the weights in base_model_dir come from, when not from base_model itself
 
     @classmethod
@@ -80,6 +85,11 @@ class Job:
                 raise JobError(f"{name} must be 1 or more, not {getattr(self, name)}.")
         if not 0 < self.learning_rate < 1:
             raise JobError(f"learning_rate must be between 0 and 1, not {self.learning_rate}.")
+        if self.lr_scheduler_type not in SCHEDULES:
+            raise JobError(f"lr_scheduler_type must be one of {', '.join(SCHEDULES)}, not {self.lr_scheduler_type!r}.")
+        for name in ("warmup_ratio", "weight_decay"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise JobError(f"{name} must be between 0 and 1, not {getattr(self, name)}.")
         if not (self.base_model_dir / "config.json").is_file():
             raise JobError(f"The weights of {self.base_model} are not on this machine. Prepare the model first.")
         if self.quantization is not None:

@@ -15,8 +15,6 @@ from jobs.localvertex.engine.fast.supported import fast_gemma
 from jobs.localvertex.engine.job import CHECKPOINTS, Job
 from jobs.localvertex.engine.vision import Vision
 
-WARM_UP_SHARE = 0.05
-
 
 @dataclass
 class Tally:
@@ -78,7 +76,13 @@ class AnswerTrainer(Trainer):
         super().log(logs, start_time)
 
 
+def schedule(job: Job, warmup_steps: int) -> str:
+    """As transformers calls it: its own `constant` has no warm-up."""
+    return "constant_with_warmup" if job.lr_scheduler_type == "constant" and warmup_steps else job.lr_scheduler_type
+
+
 def arguments(job: Job, workdir: Path, steps: int, evaluates: bool) -> TrainingArguments:
+    warmup_steps = round(steps * job.warmup_ratio)
     return TrainingArguments(
         output_dir=str(workdir / CHECKPOINTS),
         num_train_epochs=job.epochs,
@@ -86,9 +90,9 @@ def arguments(job: Job, workdir: Path, steps: int, evaluates: bool) -> TrainingA
         per_device_train_batch_size=job.batch_size,
         per_device_eval_batch_size=job.batch_size,
         learning_rate=job.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=round(steps * WARM_UP_SHARE),
-        weight_decay=0.0,
+        lr_scheduler_type=schedule(job, warmup_steps),
+        warmup_steps=warmup_steps,
+        weight_decay=job.weight_decay,
         seed=job.seed,
         train_sampling_strategy="group_by_length",
         eval_strategy="epoch" if evaluates else "no",

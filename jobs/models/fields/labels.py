@@ -8,6 +8,8 @@ from django.utils.translation import gettext as _
 # Vertex AI takes 64; three of them are the console's own.
 MAX_LABELS = 61
 OURS, GOOGLES = "app-", "goog"
+# Settings of a training that the local server takes as labels.
+LOCAL = "local-tuning-"
 
 _KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _VALUE = re.compile(r"[a-z0-9_-]{0,63}")
@@ -47,10 +49,10 @@ def check_labels(labels: Mapping[str, str]) -> None:
                 )
                 % {"value": value, "key": key}
             )
-        if key.startswith((OURS, GOOGLES)):
+        if prefix := next(filter(key.startswith, (OURS, GOOGLES, LOCAL)), ""):
             raise ValueError(
                 _("The key %(key)s is reserved. Keys that start with %(prefix)s belong to the console or to Google.")
-                % {"key": key, "prefix": OURS if key.startswith(OURS) else GOOGLES}
+                % {"key": key, "prefix": prefix}
             )
 
 

@@ -45,8 +45,9 @@ class DeployedModelSpec:
     accepts_licence: bool = False
 
 
-def add(endpoint: Endpoint, *, key: UUID, spec: DeployedModelSpec) -> DeployedModel:
-    """The intent, on disk. The same key again is the same model; nothing is sent from here."""
+def add(endpoint: Endpoint, *, key: UUID, spec: DeployedModelSpec, automatic: bool = False) -> DeployedModel:
+    """The intent, on disk. The same key again is the same model; nothing is sent from here. `automatic`: a tuning job
+    asked for it, which reserved its price when it was created."""
     _check(spec)
     check_own(endpoint.owner, spec.job, spec.artifact_uri)
     columns = _columns(spec)
@@ -59,14 +60,23 @@ def add(endpoint: Endpoint, *, key: UUID, spec: DeployedModelSpec) -> DeployedMo
         model = DeployedModel(
             pk=key, endpoint=row, owner_id=row.owner_id, location=row.location, resource_name=row.resource_name,
             request_hash=request_hash, model_user_id=f"garden-{key.hex}",
-            deployed_model_id=str(10**9 + key.int % (9 * 10**9)), **columns,
+            deployed_model_id=str(10**9 + key.int % (9 * 10**9)), automatic=automatic, **columns,
         )  # fmt: skip
-        hours = spending.count_hours(row, timezone.now())
-        usd = spending.deployment_usd(model.machine_type, model.max_replicas, hours)
-        spending.reserve(row.owner, key, {key: usd})
+        if not automatic:
+            spending.reserve(row.owner, key, {key: price_on(row, model.machine_type, model.max_replicas)})
         _insert(model)
-        audit.record("deployed_model.add", model, facts={"endpoint": str(row.pk), "share": model.share})
+        facts: dict[str, str | int | bool | None] = {
+            "endpoint": str(row.pk),
+            "share": model.share,
+            "automatic": automatic,
+        }
+        audit.record("deployed_model.add", model, facts=facts)
     return model
+
+
+def price_on(endpoint: Endpoint, machine_type: str, replicas: int) -> spending.Usd:
+    """Of a model that is put beside the others now."""
+    return spending.deployment_usd(machine_type, replicas, spending.count_hours(endpoint, timezone.now()))
 
 
 def _insert(model: DeployedModel) -> None:

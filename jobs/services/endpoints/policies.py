@@ -72,6 +72,20 @@ def why_no_room(endpoint: Endpoint) -> str:
     return ""
 
 
+def why_not_join(endpoint: Endpoint) -> str:
+    """With a model that comes when its tuning job succeeds: what passes by itself until then is no reason."""
+    if endpoint.state not in SERVING or endpoint.wanted != EndpointState.READY:
+        return _("Nothing is deployed on this endpoint.")
+    return _("An endpoint can have at most %d models.") % MAX_MODELS if len(endpoint.traffic) >= MAX_MODELS else ""
+
+
+def is_busy(endpoint: Endpoint) -> bool:
+    """With what ends by itself, so that waiting for it helps. One query."""
+    if endpoint.state == EndpointState.DEPLOYING or endpoint.traffic_asked_at:
+        return True
+    return endpoint.state == EndpointState.READY and endpoint.deployed_models.transient().exists()
+
+
 def why_not_undeploy_model(model: DeployedModel) -> str:
     """Of one that is being deployed, its deployment is given up. Another one of this console's has to stay, which
     stands for the endpoint then."""

@@ -10,7 +10,7 @@ from jobs.models import TuningJob, TuningMode
 from jobs.vertex.port import ADAPTER_SIZES
 
 from .spec import TuningSpec
-from .steps import dataset_uri
+from .steps import dataset_uri, local_labels
 
 RATE = "@learning-rate@"
 
@@ -27,7 +27,7 @@ def body(job: TuningJob | TuningSpec) -> dict[str, Any]:
     optional = {
         "customBaseModel": job.custom_base_model,
         "description": job.description,
-        "labels": dict(job.labels),
+        "labels": {**job.labels, **local_labels(job)},
     }
     return {
         "baseModel": job.base_model,
@@ -105,11 +105,11 @@ def _connection() -> list[str]:
 
 def _config(job: TuningJob | TuningSpec) -> dict[str, str]:
     """Arguments of `CreateTuningJobConfig` as they are written in Python."""
-    validation = job.validation_dataset
+    validation, found_labels = job.validation_dataset, {**job.labels, **local_labels(job)}
     found: dict[str, Any] = {
         "tuned_model_display_name": repr(job.display_name),
         "description": job.description and repr(job.description),
-        "labels": job.labels and repr(dict(job.labels)),
+        "labels": found_labels and repr(found_labels),
         "output_uri": repr(job.output_uri),
         "custom_base_model": job.custom_base_model and repr(job.custom_base_model),
         "validation_dataset": validation and f"types.TuningValidationDataset(gcs_uri={dataset_uri(validation)!r})",

@@ -8,13 +8,15 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 
-from jobs.models import Dataset, TuningJob
+from jobs.models import Dataset, Endpoint, TuningJob
 from jobs.models.fields.labels import check_labels
 from jobs.text.deferred import gettext as _
 from jobs.text.yaml_data import read_yaml
@@ -30,6 +32,7 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 
 Kind = tuple[type, ...]
 TEXT, TRUTH, WHOLE, OPTIONAL_WHOLE, OBJECT = (str,), (bool,), (int,), (int, type(None)), (dict,)
+OPTIONAL_NUMBER: Kind = (float, int, type(None))
 FIELDS: dict[str, dict[str, Kind]] = {
     "name": {"display_name": TEXT, "description": TEXT, "labels": OBJECT},
     "base_model": {"base_model": TEXT, "custom_base_model": TEXT, "location": TEXT},
@@ -43,18 +46,33 @@ FIELDS: dict[str, dict[str, Kind]] = {
         "adapter_size": OPTIONAL_WHOLE,
         "batch_size": OPTIONAL_WHOLE,
         "export_last_checkpoint_only": TRUTH,
+        "warmup_ratio": OPTIONAL_NUMBER,
+        "lr_scheduler_type": TEXT,
+        "weight_decay": OPTIONAL_NUMBER,
+        "seed": OPTIONAL_WHOLE,
+        "max_seq_length": OPTIONAL_WHOLE,
     },
     "deployment": {
         "auto_deploy": TRUTH,
         "endpoint_display_name": TEXT,
         "machine_type": TEXT,
+        "deploy_endpoint": TEXT,
+        "endpoint_share": WHOLE,
         "endpoint_lease_hours": OPTIONAL_WHOLE,
         "endpoint_min_replicas": WHOLE,
         "endpoint_max_replicas": WHOLE,
     },
 }
 # Of fields that older files do not have.
-AT_FIRST: Mapping[str, Mapping[str, Any]] = {"deployment": {"endpoint_min_replicas": 1, "endpoint_max_replicas": 1}}
+AT_FIRST: Mapping[str, Mapping[str, Any]] = {
+    "training": {
+        "warmup_ratio": None, "lr_scheduler_type": "", "weight_decay": None, "seed": None, "max_seq_length": None,
+    },
+    "deployment": {
+        "deploy_endpoint": "", "endpoint_share": 0, "endpoint_min_replicas": 1, "endpoint_max_replicas": 1,
+    },
+}  # fmt: skip
+NUMBERS = ("learning_rate", "warmup_ratio", "weight_decay")
 DATASETS = ("dataset", "validation_dataset")
 DATASET_FIELDS: dict[str, Kind] = {"name": TEXT, "sha256": TEXT, "uri": TEXT}
 WORDS: Mapping[Kind, Callable[[], str]] = {
@@ -65,6 +83,7 @@ WORDS: Mapping[Kind, Callable[[], str]] = {
     OBJECT: lambda: _("It must be an object."),
     (dict, type(None)): lambda: _("It must be an object or null."),
     (float, int): lambda: _("It must be a number."),
+    OPTIONAL_NUMBER: lambda: _("It must be a number or null."),
 }
 
 
@@ -91,6 +110,7 @@ def dump(job: TuningJob | TuningSpec) -> dict[str, Any]:
         steps["training"][name] = dataset and {
             "name": dataset.name, "sha256": dataset.sha256, "uri": dataset_uri(dataset),
         }  # fmt: skip
+    steps["deployment"]["deploy_endpoint"] = str(job.deploy_endpoint.pk) if job.deploy_endpoint else ""
     steps["name"]["labels"] = dict(job.labels)
     return {"format": FORMAT, "version": VERSION, **steps}
 
@@ -118,7 +138,19 @@ def load(owner: User, text: str) -> Loaded:
         answers[name] = reference and _dataset(owner, reference)
         if reference and answers[name] is None:
             missing[name] = f"{reference['name']} ({reference['sha256'][:8]})"
-    return Loaded(answers, missing)
+    if wanted := answers["deploy_endpoint"]:
+        answers["deploy_endpoint"] = find_endpoint(owner, wanted)
+        if answers["deploy_endpoint"] is None:
+            missing["deploy_endpoint"] = wanted
+    return Loaded(answers | {"deploy_endpoint": answers["deploy_endpoint"] or None}, missing)
+
+
+def find_endpoint(owner: User, pk: str) -> Endpoint | None:
+    """This person's own, by its id in this console."""
+    with suppress(ValidationError):
+        found: Endpoint | None = Endpoint.objects.visible_to(owner).not_deleted().filter(pk=pk).first()
+        return found
+    return None
 
 
 def _content(text: str) -> dict[str, Any]:
@@ -146,8 +178,9 @@ def _from_yaml(text: str) -> Any:
     content = read_yaml(text)
     _check_is_data(content)
     training = content.get("training") if isinstance(content, dict) else None
-    if isinstance(training, dict) and POWER_OF_TEN.fullmatch(str(training.get("learning_rate"))):
-        training["learning_rate"] = float(training["learning_rate"])
+    for name in NUMBERS if isinstance(training, dict) else ():
+        if POWER_OF_TEN.fullmatch(str(training.get(name))):
+            training[name] = float(training[name])
     return content
 
 

@@ -14,6 +14,7 @@ from jobs.errors import InvalidValues, KeyReused, Problem
 from jobs.models import EventLevel, TuningDraft, TuningJob
 from jobs.services import audit, installation
 from jobs.services.costs import estimates, spending
+from jobs.services.endpoints import deployed_models
 from jobs.services.notifications import notifications
 from jobs.services.remote import row_claim
 from jobs.services.remote.create_once import fingerprint
@@ -68,9 +69,20 @@ def prices(key: UUID, spec: TuningSpec, estimate: estimates.Estimate) -> dict[UU
     """Of the training, and of the deployment that comes by itself after it; None where it is not known."""
     found = {key: spending.training_usd(estimate.cost_usd)}
     if spec.auto_deploy:
-        machine, most, hours = spec.machine_type, spec.endpoint_max_replicas, spec.endpoint_lease_hours
-        found[spending.deployment_key(key)] = spending.deployment_usd(machine, most, hours)
+        found[spending.deployment_key(key)] = _deployment_price(spec)
     return found
+
+
+def _deployment_price(spec: TuningSpec) -> Decimal | None:
+    machine, most = spec.machine_type, spec.endpoint_max_replicas
+    if spec.deploy_endpoint:
+        return deployed_models.price_on(spec.deploy_endpoint, machine, most)
+    return spending.deployment_usd(machine, most, spec.endpoint_lease_hours)
+
+
+def price_of(spec: TuningSpec) -> Decimal | None:
+    """Of the training alone."""
+    return spending.training_usd(_estimate(spec).cost_usd)
 
 
 def why_not_start(owner: User, key: UUID, spec: TuningSpec) -> str:

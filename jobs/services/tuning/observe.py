@@ -20,6 +20,8 @@ from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotFound, VertexError
 from jobs.vertex.values import Checkpoint, Point, RemoteTuningJob
 
+from .joining import beside
+
 logger = logging.getLogger(__name__)
 
 TRAIN, EVAL = "/train_total_loss", "/eval_total_loss"
@@ -64,6 +66,12 @@ def watch(claimed: Claim[TuningJob]) -> Outcome:
 def close(claimed: Claim[TuningJob]) -> Outcome:
     """One more look after the end: the last lines of the log and the last points may come later than the state."""
     job, reading = claimed.row, Reading()
+    joined = beside.join(job, claimed.now) if beside.is_asked_for(job) else beside.Joined()
+    if joined.waits:
+        return Outcome(pause(), {"notice": joined.waits})
+    if joined.problem:
+        reading.changes["join_problem"] = joined.problem
+        reading.events.append((EventLevel.WARNING, _("The model was not deployed: %s") % joined.problem))
     with suppress(NotFound):
         _read(job, get_gateway().tuning.get(job.resource_name), reading)
     if job.state in TUNING_UNSUCCESSFUL and job.started_at and not reading.changes.get("checkpoints"):
@@ -85,7 +93,8 @@ def observe(state: str, remote: str) -> tuple[str, str]:
 
 def _keep(job: TuningJob, state: str, reading: Reading) -> None:
     reading.save_points()
-    if state == TuningState.SUCCEEDED and job.state != state and job.auto_deploy and not job.cancel_requested_at:
+    is_wanted = job.auto_deploy and not job.joins_endpoint and not job.cancel_requested_at
+    if state == TuningState.SUCCEEDED and job.state != state and is_wanted:
         endpoints.deploy_for_job(job)
 
 

@@ -6,8 +6,10 @@ Whose a job is, is no question here: what a person may not see is not found.
 
 from collections.abc import Sequence
 
+from django.contrib.auth.models import User
+
 from jobs.errors import refuse_for
-from jobs.models import TuningDraft, TuningJob
+from jobs.models import QueuePause, TuningDraft, TuningJob
 from jobs.states import Phase, TuningState
 from jobs.text.deferred import gettext as _
 
@@ -44,6 +46,36 @@ def why_not_move(job: TuningJob) -> str:
 
 def check_can_move(job: TuningJob) -> None:
     refuse_for(why_not_move(job))
+
+
+def why_not_steer(person: User) -> str:
+    """The queue as a whole, which is everybody's."""
+    return (
+        ""
+        if person.is_superuser
+        else _("Only an administrator can pause or resume the queue, because it is everybody's.")
+    )
+
+
+def why_not_pause(person: User, pause: QueuePause | None) -> str:
+    """`pause`: the one that is there, or None."""
+    if reason := why_not_steer(person):
+        return reason
+    return _("The queue is paused already.") if pause else ""
+
+
+def check_can_pause(person: User, pause: QueuePause | None) -> None:
+    refuse_for(why_not_pause(person, pause))
+
+
+def why_not_resume(person: User, pause: QueuePause | None) -> str:
+    if reason := why_not_steer(person):
+        return reason
+    return "" if pause else _("The queue is not paused.")
+
+
+def check_can_resume(person: User, pause: QueuePause | None) -> None:
+    refuse_for(why_not_resume(person, pause))
 
 
 def why_not_archive(job: TuningJob) -> str:

@@ -2,8 +2,9 @@
 
 Vertex AI lets few jobs run at once. What it has been given it orders by itself; what waits here, because as many as
 may be sent are under way (`VERTEX_TUNING_AT_ONCE`) or because the quota refused one, goes in an order that people can
-change. After a refusal the jobs of that region wait, and one asks for all of them: a refusal is one call a minute and
-not hundreds. Whose it is goes around: there may be quota for another person's job where there is none for the first.
+change. While somebody has paused the queue, none of them is sent. After a refusal the jobs of that region wait, and one
+asks for all of them: a refusal is one call a minute and not hundreds. Whose it is goes around: there may be quota for
+another person's job where there is none for the first.
 """
 
 from collections.abc import Sequence
@@ -12,19 +13,22 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q
+from django.utils import timezone
 
 from jobs import live
-from jobs.models import TuningJob, TuningJobQuerySet
+from jobs.models import QueuePause, TuningJob, TuningJobQuerySet
 from jobs.models.tuning import WAITS_TO_BE_SENT
-from jobs.services import audit
+from jobs.services import audit, installation
 from jobs.services.remote.create_once import POST_PAUSE
 from jobs.states import TUNING_LIVE, UNSENT, Phase
 
 from . import policies
 
 SHOWN = 1000
+PAUSE = 1
 TOP, UP, DOWN = "top", "up", "down"
 MOVES = (TOP, UP, DOWN)
 UNDER_WAY = Q(phase__in=(Phase.SUBMITTING, Phase.AMBIGUOUS, Phase.BOUND), state__in=TUNING_LIVE)
@@ -63,7 +67,7 @@ def place_to_wait(job: TuningJob, now: datetime) -> int:
     ahead = sum(row.quota_refused_at is None for row in queue[:place])
     limit = settings.VERTEX_TUNING_AT_ONCE
     is_full = bool(limit) and len(found) - len(queue) + ahead >= limit
-    return 0 if not is_full and _asks_next(mine, queue, now) else place + 1
+    return 0 if not is_full and _asks_next(mine, queue, now) and not find_pause() else place + 1
 
 
 def _asks_next(mine: Waiting, queue: Sequence[Waiting], now: datetime) -> bool:
@@ -84,9 +88,46 @@ def places() -> dict[UUID, int]:
     """The place of each job that waits for others, counted from 1; none of those that are sent as they come."""
     rows = list(waiting().values_list("pk", "location", "quota_refused_at")[:SHOWN])
     held = {location for _pk, location, refused in rows if refused}
-    has_limit = bool(settings.VERTEX_TUNING_AT_ONCE)
-    places = [(pk, place) for place, (pk, location, _refused) in enumerate(rows, 1) if has_limit or location in held]
+    all_wait = bool(settings.VERTEX_TUNING_AT_ONCE) or (bool(rows) and find_pause() is not None)
+    places = [(pk, place) for place, (pk, location, _refused) in enumerate(rows, 1) if all_wait or location in held]
     return dict(places)
+
+
+def find_pause() -> QueuePause | None:
+    return QueuePause.objects.filter(pk=PAUSE).first()
+
+
+def pause(person: User) -> None:
+    """From now on nothing is sent, until somebody resumes the queue; what Vertex AI has goes on.
+
+    As in `move`, a step in flight loses its lease, so that it may not send what it decided to send before.
+    """
+    installation.get_id()
+    with transaction.atomic():
+        installation.lock()
+        policies.check_can_pause(person, find_pause())
+        QueuePause.objects.create(pk=PAUSE, paused_by=person, name=person.get_username())
+        waiting().update(lease_token=None, lease_until=None)
+        _tell_owners(person)
+        audit.record("tuning_queue.pause", audit.Subject("tuning_queue", str(PAUSE)), actor=person)
+
+
+def resume(person: User) -> None:
+    """Every job that waits asks at once whether it is its turn."""
+    installation.get_id()
+    with transaction.atomic():
+        installation.lock()
+        policies.check_can_resume(person, find_pause())
+        QueuePause.objects.filter(pk=PAUSE).delete()
+        waiting().update(next_check_at=timezone.now())
+        _tell_owners(person)
+        audit.record("tuning_queue.resume", audit.Subject("tuning_queue", str(PAUSE)), actor=person)
+
+
+def _tell_owners(person: User) -> None:
+    rows = list(waiting().values_list("owner_id", "pk")[:SHOWN])
+    for owner in {person.pk, *(owner for owner, _pk in rows)}:
+        live.notify(owner, *(f"job-{pk}" for its, pk in rows if its == owner), "jobs")
 
 
 def move(job: TuningJob, to: str) -> None:

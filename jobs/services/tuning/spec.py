@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 
 from jobs.errors import InvalidValues, Problem
-from jobs.models import Dataset, TuningMode
+from jobs.models import Dataset, Endpoint, TuningMode
 
 from .spec_rules import RULES
 from .spec_terms import Terms
@@ -16,7 +16,9 @@ from .spec_terms import Terms
 @dataclass(frozen=True)
 class TuningSpec:
     """`learning_rate` absolute; `adapter_size` only with PEFT_ADAPTER; `batch_size` None: Vertex AI decides.
+    What follows `export_last_checkpoint_only` goes for the local server alone; None and "": its defaults.
 
+    `deploy_endpoint` gets the model beside its others, with `endpoint_share` percent; None: an endpoint of its own.
     `custom_base_model` is the folder of an earlier tuning to go on from; `location` empty: the one that is configured.
     """
 
@@ -31,11 +33,18 @@ class TuningSpec:
     adapter_size: int | None = None
     batch_size: int | None = None
     export_last_checkpoint_only: bool = False
+    warmup_ratio: float | None = None
+    lr_scheduler_type: str = ""
+    weight_decay: float | None = None
+    seed: int | None = None
+    max_seq_length: int | None = None
     description: str = ""
     accepts_licence: bool = False
     auto_deploy: bool = False
     endpoint_display_name: str = ""
     machine_type: str = ""
+    deploy_endpoint: Endpoint | None = None
+    endpoint_share: int = 0
     endpoint_lease_hours: int | None = None
     endpoint_min_replicas: int = 1
     endpoint_max_replicas: int = 1
@@ -50,12 +59,15 @@ class TuningSpec:
         """The columns of the row, datasets by id."""
         shallow = self.values()
         datasets = {name: shallow.pop(name) for name in ("dataset", "validation_dataset")}
+        endpoint = shallow.pop("deploy_endpoint")
         ids = {f"{name}_id": dataset.pk if dataset else None for name, dataset in datasets.items()}
         adapter_size = self.adapter_size if self.tuning_mode == TuningMode.PEFT_ADAPTER else None
         return (
             shallow
             | ids
             | {
+                "deploy_endpoint_id": endpoint.pk if endpoint else None,
+                "joins_endpoint": endpoint is not None,
                 "adapter_size": adapter_size,
                 "output_uri": self.output_uri.rstrip("/"),
                 "location": self.location or settings.VERTEX_LOCATION,

@@ -9,9 +9,10 @@ from jobs.models import Dataset, TuningMode
 from jobs.models.endpoint import LONGEST_LEASE
 from jobs.models.fields.labels import check_labels
 from jobs.models.fields.names import name_problem
+from jobs.models.runs.settings import ADVANCED, MOST_DECAY, MOST_SEED, MOST_WARMUP, SHORTEST_ROW, Schedule
 from jobs.services.datasets import policies as dataset_policies
-from jobs.services.endpoints import spec_rules as endpoint_rules
-from jobs.text.deferred import gettext as _
+from jobs.services.endpoints import policies as endpoint_policies, spec_rules as endpoint_rules
+from jobs.text.deferred import gettext as _, join
 
 from . import spec_words as words
 from .spec_terms import Terms
@@ -135,13 +136,68 @@ def _adapter_size(values: Values, terms: Terms) -> Iterator[Problem]:
         yield Problem("differs", "adapter_size", sentence)
 
 
+def _advanced(values: Values, terms: Terms) -> Iterator[Problem]:
+    """Google's tuning API has no field for these: nothing that was asked for is left out in silence."""
+    if terms.facts and not terms.takes_advanced:
+        for name in ADVANCED:
+            if values[name] not in (None, ""):
+                yield Problem("not_offered", name, words.not_on_vertex())
+
+
+def _warmup_ratio(values: Values, terms: Terms) -> Iterator[Problem]:
+    if not _is_within(values["warmup_ratio"], MOST_WARMUP):
+        yield Problem("out_of_range", "warmup_ratio", words.warmup_ratio())
+
+
+def _schedule(values: Values, terms: Terms) -> Iterator[Problem]:
+    if values["lr_scheduler_type"] not in ("", *Schedule.values):
+        yield Problem("invalid_choice", "lr_scheduler_type", words.schedule())
+
+
+def _weight_decay(values: Values, terms: Terms) -> Iterator[Problem]:
+    if not _is_within(values["weight_decay"], MOST_DECAY):
+        yield Problem("out_of_range", "weight_decay", words.weight_decay())
+
+
+def _seed(values: Values, terms: Terms) -> Iterator[Problem]:
+    if not _is_whole_or_none(values["seed"], 0, MOST_SEED):
+        yield Problem("out_of_range", "seed", words.seed())
+
+
+def _max_seq_length(values: Values, terms: Terms) -> Iterator[Problem]:
+    if terms.facts and not _is_whole_or_none(values["max_seq_length"], SHORTEST_ROW, terms.facts.max_sequence_tokens):
+        yield Problem("out_of_range", "max_seq_length", words.max_seq_length(terms.facts))
+
+
 def _endpoint_name(values: Values, terms: Terms) -> Iterator[Problem]:
     name = values["endpoint_display_name"]
     if name:
         yield from _bad_name("endpoint_display_name", name)
-    elif values["auto_deploy"]:
+    elif values["auto_deploy"] and values["deploy_endpoint"] is None:
         sentence = _("Enter a name for the endpoint, or turn deployment off.")
         yield Problem("required", "endpoint_display_name", sentence)
+
+
+def _deploy_endpoint(values: Values, terms: Terms) -> Iterator[Problem]:
+    """One of others is refused like one that is not there."""
+    endpoint = values["deploy_endpoint"]
+    if endpoint is None:
+        return
+    if endpoint.owner_id != terms.owner_id:
+        yield Problem("invalid_choice", "deploy_endpoint", words.no_endpoint())
+    elif reason := endpoint_policies.why_not_join(endpoint):
+        yield Problem("not_ready", "deploy_endpoint", join(reason, _("Choose another endpoint, or a new one.")))
+
+
+def _endpoint_share(values: Values, terms: Terms) -> Iterator[Problem]:
+    for problem in endpoint_rules.find_problems({"share": values["endpoint_share"]}):
+        yield replace(problem, field="endpoint_share")
+
+
+def _lease_of_endpoint(values: Values, terms: Terms) -> Iterator[Problem]:
+    if values["deploy_endpoint"] is not None and values["endpoint_lease_hours"] is not None:
+        sentence = _("The endpoint that you chose has its own time limit. Leave this empty.")
+        yield Problem("not_offered", "endpoint_lease_hours", sentence)
 
 
 def _machine(values: Values, terms: Terms) -> Iterator[Problem]:
@@ -169,6 +225,14 @@ def _licence(values: Values, terms: Terms) -> Iterator[Problem]:
 
 def _is_whole(value: Any, most: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
+
+
+def _is_whole_or_none(value: Any, least: int, most: int) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and least <= value <= most)
+
+
+def _is_within(value: Any, most: float) -> bool:
+    return value is None or 0 <= value <= most
 
 
 def _bad_name(place: str, name: str) -> Iterator[Problem]:
@@ -208,7 +272,16 @@ RULES = (
     _rule(_tuning_mode, "tuning_mode"),
     _rule(_adapter_size, "tuning_mode", "adapter_size"),
     _rule(_batch_size, "batch_size"),
-    _rule(_endpoint_name, "auto_deploy", "endpoint_display_name"),
+    _rule(_advanced, *ADVANCED),
+    _rule(_warmup_ratio, "warmup_ratio"),
+    _rule(_schedule, "lr_scheduler_type"),
+    _rule(_weight_decay, "weight_decay"),
+    _rule(_seed, "seed"),
+    _rule(_max_seq_length, "max_seq_length"),
+    _rule(_endpoint_name, "auto_deploy", "endpoint_display_name", "deploy_endpoint"),
+    _rule(_deploy_endpoint, "deploy_endpoint"),
+    _rule(_endpoint_share, "endpoint_share"),
+    _rule(_lease_of_endpoint, "deploy_endpoint", "endpoint_lease_hours"),
     _rule(_machine, "machine_type"),
     _rule(_lease, "endpoint_lease_hours"),
     _rule(_replicas, "endpoint_min_replicas", "endpoint_max_replicas"),

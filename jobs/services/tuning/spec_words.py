@@ -2,6 +2,7 @@
 
 from jobs.models import TuningMode
 from jobs.models.endpoint import LONGEST_LEASE
+from jobs.models.runs.settings import MOST_DECAY, MOST_SEED, MOST_WARMUP, SHORTEST_ROW
 from jobs.services.catalogue.facts import TuningFacts
 from jobs.text.deferred import gettext as _
 
@@ -78,3 +79,39 @@ def dataset() -> str:
 
 def lease() -> str:
     return _("Enter a whole number of hours from 1 to %(most)d, or leave it empty.") % {"most": LONGEST_LEASE}
+
+
+def not_on_vertex() -> str:
+    return _("Vertex AI's tuning takes no such setting. Leave it empty.")
+
+
+def warmup_ratio() -> str:
+    return _("Enter a number from 0 to %(most)s, such as 0.1, or leave it empty.") % {"most": MOST_WARMUP}
+
+
+def schedule() -> str:
+    return _("Choose a constant, linear or cosine learning rate.")
+
+
+def weight_decay() -> str:
+    return _("Enter a number from 0 to %(most)d, such as 0.01, or leave it empty.") % {"most": MOST_DECAY}
+
+
+def seed() -> str:
+    return _("Enter a whole number from 0 to %(most)d, or leave it empty.") % {"most": MOST_SEED}
+
+
+def max_seq_length(facts: TuningFacts) -> str:
+    words = {"least": SHORTEST_ROW, "most": facts.max_sequence_tokens}
+    return _("Enter a whole number of tokens from %(least)d to %(most)d, or leave it empty.") % words
+
+
+def max_seq_length_help(facts: TuningFacts) -> str:
+    sentence = _(
+        "In tokens, %(most)d if empty. The end of a longer row is cut off; a row without any of its answer is left out."
+    )
+    return sentence % {"most": facts.max_sequence_tokens}
+
+
+def no_endpoint() -> str:
+    return _("You no longer have this endpoint. Choose another endpoint, or a new one.")

@@ -8,6 +8,7 @@ from django.conf import settings
 
 from jobs.files import store
 from jobs.models import Dataset, EventLevel, TuningJob
+from jobs.models.runs.settings import ADVANCED
 from jobs.services.datasets import references
 from jobs.services.datasets.file import why_gone
 from jobs.services.remote.create_once import Binding, Foreign, Submission, is_ours, labels
@@ -16,9 +17,11 @@ from jobs.states import UNSENT, UNSURE, Phase, TuningState
 from jobs.text.deferred import gettext as _
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import NotAuthorised, NotFound, Refused
+from jobs.vertex.local_settings import as_labels
 from jobs.vertex.values import RemoteTuningJob, TuningJobSpec
 
 from . import observe, orphaned_jobs, queue, removal
+from .spec import TuningSpec
 
 CANCEL_AGAIN = timedelta(seconds=60)
 # In polls: how long a job far back in the queue leaves alone the question whether it is its turn.
@@ -142,6 +145,11 @@ def dataset_uri(dataset: Dataset) -> str:
     return f"{settings.VERTEX_BUCKET}/datasets/{dataset.pk}.jsonl"
 
 
+def local_labels(job: TuningJob | TuningSpec) -> dict[str, str]:
+    """The settings that only the local server takes; empty on Google, where none is accepted."""
+    return as_labels({name: getattr(job, name) for name in ADVANCED})
+
+
 class JobCreation:
     after_window = Phase.NEEDS_DECISION
 
@@ -184,7 +192,7 @@ class JobCreation:
             adapter_size=job.adapter_size,
             batch_size=job.batch_size,
             export_last_checkpoint_only=job.export_last_checkpoint_only,
-            labels={**job.labels, **labels(job)},
+            labels={**job.labels, **local_labels(job), **labels(job)},
             description=job.description,
             custom_base_model=job.custom_base_model,
             location=job.location,

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.auth.models import User
 
 from jobs.models import PublisherModel
@@ -35,6 +36,7 @@ def of_model(owner: User, key: UUID, model: PublisherModel, start: Start | None 
         regions=regions.list_regions(),
         machines=[machine["machine_type"] for machine in model.data.get("machine_specs", ())],
         licence=catalogue.licence_to_accept(model),
+        takes_advanced=bool(settings.VERTEX_API_ENDPOINT),
         why_not_write=lambda uri: _why_not_write(owner, uri, key),
     )
 

@@ -7,6 +7,7 @@ from console.forms.tuning.steps import BASE, TUNED
 from console.forms.tuning.training import ABSOLUTE
 from jobs.models import Dataset, TuningJob
 from jobs.models.fields.labels import as_text
+from jobs.services.endpoints.policies import SERVING
 from jobs.services.tuned_models.continuation import Start
 from jobs.services.tuning.code import plain
 from jobs.services.tuning.job_files import FIELDS
@@ -29,7 +30,10 @@ def continued_values(start: Start) -> dict[str, dict[str, Any]]:
 
 
 def raw_values(answers: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """`answers` by column of a job, datasets as rows."""
+    """`answers` by column of a job, datasets and the endpoint as rows. An endpoint that is over is none."""
+    endpoint = answers["deploy_endpoint"]
+    if endpoint and endpoint.state not in SERVING:
+        endpoint = None
     return {
         "name": {
             "display_name": answers["display_name"],
@@ -55,10 +59,17 @@ def raw_values(answers: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             "adapter_size": _text(answers["adapter_size"]),
             "batch_size": _text(answers["batch_size"]),
             "export_last_checkpoint_only": answers["export_last_checkpoint_only"],
+            "warmup_ratio": _decimal(answers["warmup_ratio"]),
+            "lr_scheduler_type": answers["lr_scheduler_type"],
+            "weight_decay": _decimal(answers["weight_decay"]),
+            "seed": _text(answers["seed"]),
+            "max_seq_length": _text(answers["max_seq_length"]),
         },
         "deployment": {
             "auto_deploy": answers["auto_deploy"],
-            "endpoint_display_name": answers["endpoint_display_name"],
+            "endpoint_display_name": answers["endpoint_display_name"] or _name_beside(answers),
+            "deploy_endpoint": str(endpoint.pk) if endpoint else "",
+            "endpoint_share": str(answers["endpoint_share"]),
             "machine_type": answers["machine_type"],
             "endpoint_lease_hours": _text(answers["endpoint_lease_hours"]),
             "endpoint_min_replicas": str(answers["endpoint_min_replicas"]),
@@ -67,9 +78,18 @@ def raw_values(answers: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
+def _name_beside(answers: Mapping[str, Any]) -> str:
+    """Proposed for a new endpoint in the place of one that exists."""
+    return str(answers["display_name"]) if answers["deploy_endpoint"] else ""
+
+
 def _key(dataset: Dataset | None) -> str:
     return str(dataset.pk) if dataset else ""
 
 
 def _text(number: int | None) -> str:
     return "" if number is None else str(number)
+
+
+def _decimal(number: float | None) -> str:
+    return "" if number is None else plain(number)

@@ -13,7 +13,6 @@ from django.core.exceptions import ValidationError
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
 
 from console.forms.fields import StepForm
 from console.forms.tuning.steps import (
@@ -27,8 +26,7 @@ from console.forms.tuning.steps import (
 from console.forms.tuning.training import TrainingForm
 from console.presenters.catalogue import model_families
 from console.presenters.catalogue.model_families import Variant
-from jobs.models import Dataset, PublisherModel, TuningDraft, TuningMode, preference_of
-from jobs.services.catalogue import regions
+from jobs.models import Dataset, Endpoint, PublisherModel, TuningDraft, TuningMode, preference_of
 from jobs.services.costs import estimates
 from jobs.services.datasets import row_limits, token_counts
 from jobs.services.tuned_models import continuation
@@ -37,11 +35,15 @@ from jobs.services.tuning import drafts, jobs, spec_words, terms
 from jobs.services.tuning.code import plain
 from jobs.services.tuning.spec import TuningSpec
 from jobs.services.tuning.spec_terms import Terms
+from jobs.services.tuning.sweeps import sweeps
+from jobs.services.tuning.sweeps.spec import Varied
 
-from .fields import FORMS, TITLES
+from .advanced import changed_words, list_changed
+from .fields import FORMS, TITLES, region_choices
 from .output_form import output_form
 from .proposals import suggest_machine, suggest_output, training_defaults, whole_number
 from .review import answers, machine_with_price, note
+from .sweep import Plan, plan_of, sweep_line
 
 SENT, SAVED = "sent", "saved"
 DATASETS_SHOWN = 200
@@ -125,6 +127,11 @@ class Wizard:
         return self.values(drafts.ORIGIN)
 
     @property
+    def missing_datasets(self) -> dict[str, str]:
+        missing = self.origin.get("missing", {})
+        return {name: missing[name] for name in ("dataset", "validation_dataset") if name in missing}
+
+    @property
     def free_folder(self) -> str:
         name, prefix = self.values("name").get("display_name", ""), self.own.get("output_prefix", "")
         return suggest_output(self.draft, self.user, name, prefix)
@@ -181,7 +188,7 @@ class Wizard:
             datasets=Dataset.objects.visible_to(self.user),
             offered=self.datasets,
             terms=self.terms,
-            missing=self.origin.get("missing", {}),
+            missing=self.missing_datasets,
         )
 
     def _deployment_form(self, data: Mapping[str, Any] | None, initial: dict[str, Any]) -> DeploymentForm:
@@ -192,6 +199,7 @@ class Wizard:
             initial=initial,
             terms=self.terms,
             machines=dict(reversed(machines.items())),
+            endpoints=Endpoint.objects.visible_to(self.user).not_deleted(),
             scalable=not all(option.is_local for option in self.variant.machine_options),
         )
 
@@ -253,11 +261,32 @@ class Wizard:
     @property
     def review(self) -> list[tuple[str | Promise, list[tuple[str, object]], str]]:
         """Title, answers and address of each finished step before the last."""
-        return [
-            (TITLES[step], answers(FORMS[step].base_fields, self.valid_steps[step]), self.url(step))
+        found = [
+            (TITLES[step], answers(FORMS[step].base_fields, self._said(step)), self.url(step))
             for step in STEPS[:-1]
             if step in self.valid_steps
         ]
+        if "training" in self.valid_steps and (changed := list_changed(self.form("training"), self.default_values)):
+            found[STEPS.index("training")][1].append(changed_words(changed))
+        if self.varied:
+            found[STEPS.index("training")][1].append(sweep_line(self.varied))
+        return found
+
+    def _said(self, step: str) -> dict[str, Any]:
+        """Without what a sweep varies, which is told by itself."""
+        return {name: value for name, value in self.valid_steps[step].items() if name not in self.varied}
+
+    @property
+    def varied(self) -> Varied:
+        """What a sweep tries; empty for a single job."""
+        found: Varied = self.valid_steps.get("training", {}).get("sweep", {})
+        return found
+
+    @property
+    def plan(self) -> Plan | None:
+        """Of a sweep, as far as the steps are known."""
+        planned = self.preview_spec if self.varied else None
+        return plan_of(planned, self.varied) if planned else None
 
     @property
     def modes(self) -> list[tuple[str, str, str]]:
@@ -314,6 +343,8 @@ class Wizard:
     def why_not_start(self) -> str:
         """That it would cost more than may be spent today."""
         planned = self.preview_spec
+        if planned and self.varied:
+            return sweeps.why_not_start(self.user, planned, self.varied)
         return jobs.why_not_start(self.user, self.draft.pk, planned) if planned else ""
 
     @property
@@ -331,8 +362,3 @@ class Wizard:
         del values["use_validation"]
         known = TuningSpec.__dataclass_fields__
         return TuningSpec(**{name: value for name, value in values.items() if name in known})
-
-
-def region_choices() -> list[tuple[str, str | Promise]]:
-    named: dict[str, str | Promise] = {regions.GLOBAL: _("global: any region with capacity")}
-    return [(region, named.get(region, region)) for region in regions.list_regions()]

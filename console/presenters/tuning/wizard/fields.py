@@ -1,4 +1,4 @@
-"""Which step asks for which field, and what both are called."""
+"""Which step asks for what: the forms of the five steps, and the names that their pages have."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from console.forms.fields import StepForm
 from console.forms.tuning.steps import BaseModelForm, DeploymentForm, NameForm, OutputForm
 from console.forms.tuning.training import TrainingForm
+from jobs.services.catalogue import regions
 
 TITLES: dict[str, str | Promise] = {
     "name": _("Name"),
@@ -24,6 +25,11 @@ FORMS: dict[str, type[StepForm]] = {
     "training": TrainingForm,
     "deployment": DeploymentForm,
 }
+
+
+def region_choices() -> list[tuple[str, str | Promise]]:
+    named: dict[str, str | Promise] = {regions.GLOBAL: _("global: any region with capacity")}
+    return [(region, named.get(region, region)) for region in regions.list_regions()]
 
 
 def raw_values(step: str, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,12 +15,17 @@ from console.presenters.catalogue.base_models import base_models, filter_of
 from console.presenters.tuning.code import code_of
 from console.web.http import ConsoleRequest, page_or_fragment
 from jobs.models import TuningJob
+from jobs.models.runs.settings import ADVANCED
 from jobs.services.costs import machine_prices
 from jobs.services.datasets import row_limits
+from jobs.services.tuning import queue
 from jobs.services.tuning.drafts import Conflict
+from jobs.services.tuning.sweeps.spec import MOST_JOBS
 
 from . import typed
+from .advanced import FOLDED, list_changed
 from .drafts import Wizard
+from .endpoints import joining_context
 from .output_state import output_state
 from .proposals import suggest_folder
 
@@ -95,6 +100,12 @@ def training_context(wizard: Wizard, form: StepForm, uploads: Uploads) -> dict[s
         "upload_validation": uploads.get("validation") or UploadForm(prefix="validation"),
         "long_rows_remedy": row_limits.remedy(),
         "modes": wizard.modes,
+        "changed": list_changed(form, wizard.default_values),
+        "sweep_errors": any(name.startswith("sweep_") for name in form.errors),
+        "most_jobs": MOST_JOBS,
+        "folded_errors": any(form[name].errors for name in FOLDED),
+        # What Vertex AI doesn't take is shown only where it was asked for: then it says so.
+        "advanced_fields": [form[name] for name in ADVANCED if wizard.terms.takes_advanced or form[name].value()],
     }
 
 
@@ -102,8 +113,11 @@ def deployment_context(wizard: Wizard, form: StepForm) -> dict[str, Any]:
     planned = wizard.preview_spec
     machine = str(form["machine_type"].value() or "")
     return {
+        **joining_context(wizard, form),
         "price": machine_prices.price(machine),
         "why_not_start": wizard.why_not_start,
+        "plan": wizard.plan,
+        "pause": queue.find_pause(),
         "check": output_state(wizard.draft, planned.output_uri, timezone.now()) if planned else None,
         "code": code_of(planned) if planned else [],
     }

@@ -8,10 +8,11 @@ from django.utils.translation import gettext as _
 from console.presenters.catalogue import model_families
 from jobs.models import TuningMode
 from jobs.models.fields.labels import as_text
+from jobs.models.runs.settings import Schedule
 from jobs.services.costs import machine_prices
 from jobs.services.tuning.code import plain
 
-UNSAID = frozenset({"use_validation"})
+UNSAID = frozenset({"use_validation", "sweep"})
 
 
 def answers(fields: Mapping[str, Any], values: Mapping[str, Any]) -> list[tuple[str, object]]:
@@ -27,7 +28,8 @@ def format_value(value: Any) -> object:
         return plain(value)
     if isinstance(value, dict):
         return as_text(value).replace("\n", ", ")
-    return TuningMode(value).label if value in TuningMode.values else value
+    named = next((kind(value).label for kind in (TuningMode, Schedule) if value in kind.values), None)
+    return named or value
 
 
 def note(step: str, values: Mapping[str, Any]) -> str:

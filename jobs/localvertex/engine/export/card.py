@@ -29,7 +29,7 @@ tags:
 | Validation rows | {validation_examples:,} |
 | Epochs | {epochs} |
 | Batch size | {batch_size} |
-| Learning rate | {learning_rate:g}, cosine |
+| Learning rate | {learning_rate:g}, {lr_scheduler_type} |
 | Seed | {seed} |
 
 ## Result
@@ -74,5 +74,8 @@ def model_card(job: Job, stats: dict[str, Any], last_step: dict[str, Any], last_
         custom=f" It goes on from the weights in {job.custom_base}." if job.custom_base else "",
         adapter=ADAPTER_NOTE if lora else "",
         **{name: stats[name] for name in ("examples", "tokens", "validation_examples", "dropped")},
-        **{name: getattr(job, name) for name in ("max_length", "epochs", "batch_size", "learning_rate", "seed")},
+        **{
+            name: getattr(job, name)
+            for name in ("max_length", "epochs", "batch_size", "learning_rate", "lr_scheduler_type", "seed")
+        },
     )

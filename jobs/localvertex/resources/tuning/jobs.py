@@ -18,7 +18,7 @@ from jobs.localvertex.models.catalogue import CatalogueModel, Tuning
 from jobs.localvertex.resources.call import Call, Route, list_page, now
 from jobs.localvertex.resources.edits import check_display_name, check_labels, refuse_encryption
 from jobs.localvertex.resources.models import licences
-from jobs.localvertex.resources.tuning import continuing
+from jobs.localvertex.resources.tuning import continuing, label_settings
 from jobs.localvertex.resources.tuning.cancelling import cancel
 from jobs.localvertex.storage.buckets import file_location, location
 from jobs.localvertex.tuning.job import ADAPTER_SIZE
@@ -34,6 +34,7 @@ def create_tuning_job(call: Call) -> TuningJob:
     model = _check(wanted, call)
     if not wanted.supervised_tuning_spec.tuning_mode:
         wanted.supervised_tuning_spec.tuning_mode = MODE[f"TUNING_MODE_{_modes(model).modes[0]}"]
+    asked = label_settings.read(wanted.labels, _modes(model).max_tokens)
     start = continuing.start_of(parts, wanted, model) if wanted.custom_base_model else {}
     job = TuningJob(
         name=f"{parent}/tuningJobs/{new_id()}",
@@ -49,7 +50,7 @@ def create_tuning_job(call: Call) -> TuningJob:
         update_time=now(),
     )
     with parts.store.transaction():
-        parts.store.write_note(job.name, max_length=_modes(model).max_tokens, **start)
+        parts.store.write_note(job.name, max_length=_modes(model).max_tokens, engine=asked, **start)
         parts.store.insert(job)
         parts.ledger.record("create_tuning_job", job.name, labels=dict(job.labels), base_model=job.base_model)
     parts.runner.wake()
@@ -82,7 +83,7 @@ def _check(job: TuningJob, call: Call) -> CatalogueModel:
     if "supervised_tuning_spec" not in job:
         raise invalid("The supervised_tuning_spec field is required.", "supervised_tuning_spec")
     check_display_name(job.tuned_model_display_name, "tuned_model_display_name", required=False)
-    check_labels(dict(job.labels))
+    check_labels(label_settings.without(job.labels))
     refuse_encryption(job, "encryption_spec")
     model = call.parts.catalogue.get(job.base_model)
     if not job.output_uri:

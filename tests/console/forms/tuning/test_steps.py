@@ -88,6 +88,12 @@ def test_a_good_training_step_hands_over_typed_values():
         "adapter_size": 8,
         "batch_size": None,
         "export_last_checkpoint_only": False,
+        "warmup_ratio": None,
+        "lr_scheduler_type": "",
+        "weight_decay": None,
+        "seed": None,
+        "max_seq_length": None,
+        "sweep": {},
     }
 
 

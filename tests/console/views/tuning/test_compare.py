@@ -42,12 +42,12 @@ def two():
 def test_only_what_differs_is_shown(visitor):
     response = compared(visitor, *two())
     assert labels(response) == ["Epochs", "Learning rate"]
-    assert "Also show 9 identical settings" in words(response)
+    assert "Also show 14 identical settings" in words(response)
 
 
 def test_everything_is_shown_when_asked_for(visitor):
     response = compared(visitor, *two(), rest="&all")
-    assert (len(labels(response)), words(response).count('<tr class="differs">')) == (11, 2)
+    assert (len(labels(response)), words(response).count('<tr class="differs">')) == (16, 2)
 
 
 def test_equal_settings_are_said_to_be_equal(visitor):

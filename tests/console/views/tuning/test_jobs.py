@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from selectolax.lexbor import LexborHTMLParser
 
 from jobs.models import Endpoint, Metric, TuningDraft
 from jobs.services.tuning import queue
@@ -399,6 +400,46 @@ def test_a_job_that_waits_is_moved(visitor, settings, to, expected):
     assert "Number 3 in the queue" in fragment(visitor, jobs[2])
     assert visitor.post(url(jobs[2], "move/"), {"to": to, "next": url(jobs[2])}).url == url(jobs[2])
     assert list(queue.places()) == [jobs[place].pk for place in expected]
+
+
+def test_a_pause_of_the_queue_is_shown_wherever_jobs_wait(visitor):
+    job = factories.job(prepared_at=factories.NOW)
+    visitor.post("/tuning/queue/pause/")
+    said = "owner paused the queue"
+    pages = [visitor.get(path) for path in ("/tuning/", "/", url(job))]
+    assert [said in words(page) for page in pages] == [True] * 3
+    assert "Queue paused (place 1)" in words(pages[0])
+    assert visitor.post("/tuning/queue/resume/", {"next": url(job)}).url == url(job)
+    assert [said in words(visitor.get(path)) for path in ("/tuning/", "/", url(job))] == [False] * 3
+
+
+def test_only_an_administrator_pauses_the_queue_and_others_see_who_did(client, owner, stranger):
+    queue.pause(owner)
+    client.force_login(stranger)
+    page = client.get("/tuning/")
+    assert ("owner paused the queue" in words(page), client.post("/tuning/queue/resume/").status_code) == (True, 404)
+    button = LexborHTMLParser(page.text).css_first("form[action='/tuning/queue/resume/'] button")
+    assert "disabled" in button.attributes
+
+
+def test_a_model_that_joins_others_is_told_on_the_page(visitor):
+    endpoint = factories.ready_endpoint(display_name="Support")
+    job = factories.job(
+        state="SUCCEEDED", phase="CLOSED", auto_deploy=True, joins_endpoint=True, deploy_endpoint=endpoint
+    )
+    factories.deployed_model(endpoint=endpoint, job=job, automatic=True, state="DEPLOYING", artifact_uri="gs://a/b")
+    assert re.search(r"On the endpoint <a [^>]+>Support</a>: Deploying.", fragment(visitor, job))
+
+
+def test_a_model_that_could_not_join_says_why_and_what_to_do(visitor):
+    endpoint = factories.ready_endpoint(display_name="Support")
+    job = factories.job(
+        state="SUCCEEDED", phase="CLOSED", auto_deploy=True, joins_endpoint=True, deploy_endpoint=endpoint,
+        join_problem="The endpoint was deleted.", next_check_at=None,
+    )  # fmt: skip
+    text = fragment(visitor, job)
+    assert "The model was not deployed on Support. The endpoint was deleted. Deploy it on a new endpoint here" in text
+    assert 'commandfor="deploy-dialog"' in text
 
 
 def test_a_place_is_not_changed_to_nonsense(visitor):

@@ -5,6 +5,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.utils import timezone
+from selectolax.lexbor import LexborHTMLParser
 
 from jobs.models import Dataset, TuningDraft, TuningJob
 from jobs.services.endpoints import endpoints
@@ -686,3 +687,86 @@ def test_what_is_offered_follows_the_dataset_that_is_chosen(wizard, dataset, pai
     typed = query | {"use_validation": "on", "validation_dataset": str(dataset.pk)}
     assert chosen(wizard.get("training", **typed).context["form"])[1:] == (True, str(dataset.pk))
     assert TuningDraft.objects.get(pk=wizard.pk).data["training"]["dataset"] == str(dataset.pk)
+
+
+ADVANCED = {
+    "warmup_ratio": "0.10",
+    "lr_scheduler_type": "linear",
+    "weight_decay": "0.015",
+    "seed": "7",
+    "max_seq_length": "512",
+}
+
+
+def count_changed(page):
+    found = LexborHTMLParser(page.text).css_first("#advanced-count")
+    return found.text(strip=True)
+
+
+def test_advanced_settings_go_into_the_job_its_code_its_file_and_its_clone(wizard, dataset, signed_in):
+    wizard.fill(dataset)
+    wizard.post("training", **training(dataset, **ADVANCED))
+    review = wizard.get("deployment").text
+    assert "5 differ from the default" in review
+    wizard.start()
+    job = TuningJob.objects.get()
+    asked = (0.1, "linear", 0.015, 7, 512)
+    assert (job.warmup_ratio, job.lr_scheduler_type, job.weight_decay, job.seed, job.max_seq_length) == asked
+    labels = ["warmup-ratio&quot;: &quot;1e-1", "weight-decay&quot;: &quot;15e-3", "max-seq-length&quot;: &quot;512"]
+    details = signed_in.get(f"/tuning/jobs/{job.pk}/details/").text
+    assert [f"local-tuning-{label}" in text for label in labels for text in (review, details)] == [True] * 6
+    assert "0.015" in details
+    assert ",0.1,linear,0.015,7,512," in b"".join(signed_in.get("/tuning/jobs.csv")).decode()
+    file = signed_in.get(f"/tuning/jobs/{job.pk}/job.json").json()["training"]
+    assert [file[name] for name in ADVANCED] == [*asked]
+    place = signed_in.post(f"/tuning/jobs/{job.pk}/clone/")["Location"]
+    values = Wizard(signed_in, place).get("training").context["form"]
+    assert [values[name].value() for name in ADVANCED] == ["0.1", "linear", "0.015", "7", "512"]
+
+
+def test_the_fold_counts_what_differs_from_the_default(wizard, dataset):
+    wizard.fill(dataset)
+    assert count_changed(wizard.get("training")) == ""
+    typed = {"chose": "advanced", "tuning_mode": "PEFT_ADAPTER", "adapter_size": "8", "seed": "42", "batch_size": "4"}
+    assert count_changed(wizard.get("training", **typed)) == "(2 changed)"
+    assert count_changed(wizard.get("training", **typed, export_last_checkpoint_only="on")) == "(3 changed)"
+    wizard.post("training", **training(dataset, action="save", warmup_ratio="0.050", weight_decay="0.1"))
+    assert count_changed(wizard.get("training")) == "(1 changed)"
+
+
+def test_on_google_the_advanced_settings_are_said_to_be_fixed(wizard, dataset, settings):
+    settings.VERTEX_API_ENDPOINT = ""
+    wizard.fill(dataset)
+    page = wizard.get("training").text
+    assert ("They can't be set here." in page, 'name="seed"' in page) == (True, False)
+    refused = wizard.post("training", **training(dataset, seed="7"))
+    assert (refused.status_code, "takes no such setting" in refused.text, 'name="seed"' in refused.text) == (
+        422,
+        True,
+        True,
+    )
+
+
+def test_the_last_step_offers_the_endpoints_that_the_model_may_join(wizard, dataset):
+    fits = factories.ready_endpoint(display_name="Support", model_user_id="m1", endpoint_user_id="e1")
+    over = factories.endpoint(display_name="Old", state="UNDEPLOYED", model_user_id="m2", endpoint_user_id="e2")
+    wizard.fill(dataset)
+    page = LexborHTMLParser(wizard.get("deployment").text)
+    boxes = {box.attributes["value"]: box.attributes for box in page.css("[name=deploy_endpoint]")}
+    assert [name or "" for name, box in boxes.items() if "checked" in box] == [""]
+    assert ("disabled" in boxes[str(fits.pk)], "disabled" in boxes[str(over.pk)]) == (False, True)
+    assert "Nothing is deployed on this endpoint." in page.text()
+    refused = wizard.start(deploy_endpoint=str(over.pk))
+    assert (refused.status_code, TuningJob.objects.count()) == (422, 0)
+    nonsense = wizard.start(deploy_endpoint="\x00nonsense", endpoint_share="101")
+    assert (nonsense.status_code, "Enter a whole number from 0 to 100." in nonsense.text) == (422, True)
+    wizard.start(deploy_endpoint=str(fits.pk), endpoint_share="15", endpoint_lease_hours="9")
+    job = TuningJob.objects.get()
+    found = (job.deploy_endpoint, job.endpoint_share, job.endpoint_lease_hours, job.endpoint_display_name)
+    assert found == (fits, 15, None, "")
+    details = words(wizard.client.get(f"/tuning/jobs/{job.pk}/details/"))
+    assert "with 15% of its traffic" in details
+
+
+def words(response):
+    return " ".join(response.text.split())

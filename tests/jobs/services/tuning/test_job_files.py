@@ -56,6 +56,9 @@ def random_spec(chance, datasets):
         machine_type=chance.choice(["", "g2-standard-12"]), endpoint_lease_hours=chance.choice([None, 1, 720]),
         endpoint_min_replicas=chance.randint(1, 3), endpoint_max_replicas=chance.randint(3, 100),
         labels={f"k{number}": chance.choice(["", "v-9_"]) for number in range(chance.randint(0, 61))},
+        warmup_ratio=chance.choice([None, 0.0, 0.1]), lr_scheduler_type=chance.choice(["", "linear"]),
+        weight_decay=chance.choice([None, 0.015]), seed=chance.choice([None, 0, 2**31 - 1]),
+        max_seq_length=chance.choice([None, 512]),
         custom_base_model=chance.choice(["", "gs://bucket/run/final"]), location=chance.choice(["", "global"]),
     )  # fmt: skip
 
@@ -153,6 +156,12 @@ def test_any_job_comes_back_from_yaml_as_it_was(owner, seed):
 def test_a_rate_in_yaml_may_be_a_power_of_ten(owner, written, rate):
     text = job_files.as_text(spec(learning_rate=0.125), is_yaml=True).replace("0.125", written)
     assert job_files.load(owner, text).answers["learning_rate"] == rate
+
+
+def test_so_may_every_other_number(owner):
+    text = job_files.as_text(spec(weight_decay=0.125, warmup_ratio=0.25), is_yaml=True)
+    answers = job_files.load(owner, text.replace("0.125", "1e-4").replace("0.25", "5E-2")).answers
+    assert (answers["weight_decay"], answers["warmup_ratio"]) == (1e-4, 0.05)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from jobs import errors
-from jobs.models import TuningJob
+from jobs.models import AuditEntry, TuningJob
 from jobs.services.tuning import jobs as tuning, queue
 from jobs.vertex.errors import OverQuota
 from tests.support import factories
@@ -201,3 +201,76 @@ def test_many_who_are_refused_ask_once_a_minute_together(driver, fake_gateway):
     times = [at for _pk, at in asked]
     assert all(later - earlier >= MINUTE for earlier, later in zip(times, times[1:], strict=False))
     assert {pk for pk, _at in asked} == {str(job.pk) for job in jobs[::2]}
+
+
+def test_while_the_queue_is_paused_nothing_is_sent(driver, fake_gateway, owner):
+    running, first, second = waiting(3)
+    driver.step(running)
+    queue.pause(owner)
+    for job in (first, second, first):
+        driver.step(job, later=2 * MINUTE)
+    assert (created(fake_gateway), queue.places()) == ([str(running.pk)], {first.pk: 1, second.pk: 2})
+    queue.resume(owner)
+    assert [queue.find_pause(), queue.places()] == [None, {}]
+    driver.step(first)
+    driver.step(second)
+    assert created(fake_gateway) == [str(running.pk), str(first.pk), str(second.pk)]
+
+
+def test_a_job_made_during_the_pause_waits_too_and_is_prepared(driver, fake_gateway, owner):
+    queue.pause(owner)
+    (job,) = waiting(1)
+    TuningJob.objects.filter(pk=job.pk).update(prepared_at=None)
+    for _turn in range(4):
+        driver.step(job, later=MINUTE)
+    assert (job.prepared_at is not None, job.phase, created(fake_gateway)) == (True, "INTENT", [])
+    assert queue.places() == {job.pk: 1}
+
+
+def test_what_runs_goes_on_while_the_queue_is_paused(driver, fake_gateway, owner):
+    (job,) = waiting(1)
+    driver.step(job)
+    queue.pause(owner)
+    fake_gateway.tuning.fail(job.resource_name)
+    driver.until(job, state="FAILED")
+    assert job.state == "FAILED"
+
+
+def test_a_job_that_is_looked_for_while_somebody_pauses_is_not_sent(driver, fake_gateway, owner):
+    """The decision to send it was taken before."""
+    (job,) = waiting(1)
+    fake_gateway.during("tuning.find", lambda: queue.pause(owner))
+    driver.step(job)
+    assert (created(fake_gateway), job.phase) == ([], "INTENT")
+    fake_gateway.hooks.clear()
+    queue.resume(owner)
+    driver.step(job)
+    assert created(fake_gateway) == [str(job.pk)]
+
+
+def test_pausing_and_resuming_have_their_rules(owner, stranger):
+    refused = []
+    for action, person in (
+        (queue.resume, owner),
+        (queue.pause, stranger),
+        (queue.pause, owner),
+        (queue.pause, owner),
+        (queue.resume, stranger),
+        (queue.resume, owner),
+    ):
+        try:
+            action(person)
+        except errors.NotAllowedNow as error:
+            refused.append(str(error))
+    only = "Only an administrator can pause or resume the queue, because it is everybody's."
+    assert refused == ["The queue is not paused.", only, "The queue is paused already.", only]
+    assert list(AuditEntry.objects.order_by("number").values_list("actor", "action", "object_kind")) == [
+        ("owner", "tuning_queue.pause", "tuning_queue"),
+        ("owner", "tuning_queue.resume", "tuning_queue"),
+    ]
+
+
+def test_the_pause_outlasts_the_account_that_made_it(owner):
+    queue.pause(owner)
+    owner.delete()
+    assert queue.find_pause().name == "owner"

@@ -24,6 +24,7 @@ EPOCHS = "Enter a whole number of epochs from 1 to 100."
 RATE = "Enter a number above 0 and up to 1, such as 0.0002."
 BATCH = "Enter a whole number from 1 to 256, or leave it empty."
 HOURS = "Enter a whole number of hours from 1 to 720, or leave it empty."
+NOT_ON_VERTEX = "Vertex AI's tuning takes no such setting. Leave it empty."
 REPLICAS = "Enter a whole number from 1 to 100."
 SIZES = "Choose one of these sizes: 1, 4, 8, 16, 32."
 # What is changed in a good spec, and the code, field and sentence of each problem.
@@ -243,3 +244,37 @@ def test_a_rule_waits_until_it_knows_all_that_it_needs(owner, spec):
     assert [problem.field for problem in find_problems({"adapter_size": 7, "tuning_mode": "PEFT_ADAPTER"}, known)] == [
         "adapter_size"
     ]
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"warmup_ratio": 0.6}, "Enter a number from 0 to 0.5, such as 0.1, or leave it empty."),
+        ({"warmup_ratio": -0.1}, "Enter a number from 0 to 0.5, such as 0.1, or leave it empty."),
+        ({"warmup_ratio": float("nan")}, "Enter a number from 0 to 0.5, such as 0.1, or leave it empty."),
+        ({"weight_decay": 1.5}, "Enter a number from 0 to 1, such as 0.01, or leave it empty."),
+        ({"lr_scheduler_type": "zigzag"}, "Choose a constant, linear or cosine learning rate."),
+        ({"seed": -1}, "Enter a whole number from 0 to 2147483647, or leave it empty."),
+        ({"seed": 2**31}, "Enter a whole number from 0 to 2147483647, or leave it empty."),
+        ({"max_seq_length": 15}, "Enter a whole number of tokens from 16 to 8192, or leave it empty."),
+        ({"max_seq_length": 8193}, "Enter a whole number of tokens from 16 to 8192, or leave it empty."),
+    ],
+)
+def test_advanced_settings_of_the_local_server_have_their_ranges(owner, spec, settings, values, sentence):
+    settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:1"
+    bad = replace(spec, **values)
+    [(_code, field, said)] = said_by_service(owner, bad)
+    assert ([field], said) == (list(values), sentence)
+    if values.get("warmup_ratio") == values.get("warmup_ratio"):
+        steps = raw_values(bad.values())
+        draft = factories.draft(owner=owner, data={step: {**typed, SENT: True} for step, typed in steps.items()})
+        assert said_by_forms(draft, owner) == [(_code, field, sentence)]
+
+
+def test_what_google_takes_no_field_for_is_refused_and_not_left_out(owner, spec):
+    asked = {"warmup_ratio": 0.1, "lr_scheduler_type": "linear", "weight_decay": 0.0, "seed": 0, "max_seq_length": 99}
+    problems = [("not_offered", name, NOT_ON_VERTEX) for name in asked]
+    bad = replace(spec, **asked)
+    steps = raw_values(bad.values())
+    draft = factories.draft(owner=owner, data={step: {**typed, SENT: True} for step, typed in steps.items()})
+    assert (said_by_service(owner, bad), said_by_forms(draft, owner)) == (problems, problems)

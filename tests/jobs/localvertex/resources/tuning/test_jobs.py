@@ -5,6 +5,7 @@ import pytest
 from google.api_core.exceptions import BadRequest, NotFound
 from google.cloud import aiplatform_v1beta1 as vertex
 
+from jobs.vertex.local_settings import as_labels
 from tests.jobs.localvertex.servers import PARENT, PROJECT, TINY
 
 MODE = vertex.SupervisedTuningSpec.TuningMode
@@ -71,6 +72,12 @@ def test_list_by_label_and_pages(server):
         ({"tuned_model_display_name": "x" * 129}, "at most 128 characters"),
         ({"labels": {"Upper": "x"}}, "Label 'Upper'"),
         ({"labels": {"a": "no spaces"}}, "Label 'a'"),
+        ({"labels": {"local-tuning-luck": "7"}}, "local-tuning-luck is no setting of this server"),
+        ({"labels": {"local-tuning-seed": "-1"}}, "local-tuning-seed must be a whole number from 0"),
+        ({"labels": {"local-tuning-warmup-ratio": "6e-1"}}, "warmup-ratio must be a number from 0 to 0.5"),
+        ({"labels": {"local-tuning-weight-decay": "nan"}}, "weight-decay must be a number from 0 to 1"),
+        ({"labels": {"local-tuning-lr-scheduler-type": "zigzag"}}, "must be one of constant, linear, cosine"),
+        ({"labels": {"local-tuning-max-seq-length": "99999"}}, "must be a whole number from 16 to"),
         ({"encryption_spec": {"kms_key_name": "k"}}, "Encryption keys are not supported"),
         ({"supervised_tuning_spec": vertex.SupervisedTuningSpec()}, "training_dataset_uri field is required"),
         ({"supervised_tuning_spec": {"training_dataset_uri": "gs://b"}}, "must name a file in the bucket"),
@@ -122,6 +129,23 @@ def test_google_s_learning_rate_where_none_is_given(server, mode, rate):
     name = server.until(server.create(job).name, "SUCCEEDED").name
     body = json.loads((server.data / "tuning-jobs" / name.rpartition("/")[2] / "job.json").read_text())
     assert (body["tuning_mode"], body["learning_rate"]) == (mode, rate)
+
+
+def test_settings_that_come_as_labels_reach_the_trainer(server):
+    """As the console sends them."""
+    asked = {
+        "warmup_ratio": 0.1,
+        "lr_scheduler_type": "linear",
+        "weight_decay": 0.015,
+        "seed": 7,
+        "max_seq_length": 512,
+    }
+    name = server.create(server.job(labels={"team": "support", **as_labels(asked)})).name
+    done = server.until(name, "SUCCEEDED")
+    body = json.loads((server.data / "tuning-jobs" / name.rpartition("/")[2] / "job.json").read_text())
+    asked["max_length"] = asked.pop("max_seq_length")
+    assert {key: body[key] for key in asked} == asked
+    assert done.labels["local-tuning-weight-decay"] == "15e-3"
 
 
 def test_last_checkpoint_alone_is_exported_where_asked(server):

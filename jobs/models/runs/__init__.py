@@ -1,0 +1,1 @@
+"""What goes for several tuning jobs at once."""

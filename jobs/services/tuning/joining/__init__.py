@@ -1,0 +1,1 @@
+"""What a tuning job asked for beside the models of an endpoint."""

@@ -1,0 +1,1 @@
+"""Several jobs at once that differ in few settings."""
