@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0061_advanced_settings'),
+        ('jobs', '0045_advanced_settings'),
     ]
 
     operations = [

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0042_takeaways'),
+        ('jobs', '0043_rows_in_the_browser'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

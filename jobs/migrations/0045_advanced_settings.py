@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0060_queue_pause'),
+        ('jobs', '0044_queue_pause'),
     ]
 
     operations = [

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0070_token_counts")]
+    dependencies = [("jobs", "0048_token_counts")]
 
     operations = [
         migrations.AddField(

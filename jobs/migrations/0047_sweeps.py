@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0062_join_endpoint'),
+        ('jobs', '0046_join_endpoint'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
