@@ -17,9 +17,13 @@ ACCEPTED = ".jsonl,.ndjson,.json,.csv,.tsv,.tab,.txt,application/jsonl,applicati
 NOWHERE = -1
 SIMILARITIES = (
     (0, _("Equal rows only")),
+    # xgettext:no-python-format
     (95, _("At least 95% similar")),
+    # xgettext:no-python-format
     (90, _("At least 90% similar")),
+    # xgettext:no-python-format
     (80, _("At least 80% similar")),
+    # xgettext:no-python-format
     (70, _("At least 70% similar")),
 )
 
