@@ -52,7 +52,8 @@ class Dataset(models.Model):
     """A validated JSONL file, kept by `jobs.files.store` as `stored_name`; jobs read a copy in `gs://`.
 
     `token_estimate` is reckoned for one pass over the rows, with the marks of Gemma's chat template. `token_counts` has
-    what the tokenizer of a base model counts: {model: {"asked_at", "tokens", "rows"}}, `rows` those that were counted.
+    what the tokenizer of a base model counts: {model: {"asked_at", "tries", "tokens", "rows"}}, `rows` those that were
+    counted.
     `problems` holds the first 50 as {"line", "field", "problem", "remedy", "snippet"}; `preview` the first rows as
     {"line", "turns": [{"role", "text"}]}; `notes` sentences about what was tolerated (a byte order mark, blank lines).
     `rows_over` counts, by the same estimate, the rows longer than each of ROW_LIMITS tokens; zeros are left out.

@@ -18,6 +18,8 @@ from jobs.vertex.errors import VertexError
 from .file import open_file
 
 PATIENCE = timedelta(seconds=20)
+# A server that has no answer after so many questions is left alone for a while.
+MOST_TRIES, REST = 6, timedelta(minutes=10)
 MOST_ROWS, MOST_BYTES = 500, 512 * 1024
 PLACES = 16
 
@@ -27,9 +29,11 @@ def ask(dataset: Dataset, base_model: str, now: datetime) -> bool:
     if not settings.VERTEX_API_ENDPOINT or not dataset.is_usable or is_complete(dataset, base_model):
         return False
     known = dataset.token_counts.get(base_model, {})
-    if known and now - datetime.fromisoformat(known["asked_at"]) < PATIENCE:
+    since = now - datetime.fromisoformat(known["asked_at"]) if known else REST
+    tries = known.get("tries", 0) if since < REST else 0
+    if known and (since < PATIENCE or tries >= MOST_TRIES):
         return False
-    _write(dataset.pk, base_model, asked_at=now.isoformat())
+    _write(dataset.pk, base_model, asked_at=now.isoformat(), tries=tries + 1)
     return True
 
 

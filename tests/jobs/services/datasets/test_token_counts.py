@@ -131,6 +131,15 @@ def test_one_question_at_a_time_and_none_after_the_answer(fake_gateway):
     assert PublisherModel.objects.get().data["paces"] == {"PEFT_ADAPTER": [3, 0.1, 0.001]}
 
 
+def test_a_server_without_an_answer_is_left_alone_for_a_while(fake_gateway):
+    dataset, asked = factories.dataset(), []
+    for minute in range(12):
+        asked.append(token_counts.ask(dataset, BASE_MODEL, NOW + timedelta(minutes=minute)))
+        dataset.refresh_from_db()
+    assert asked == [True] * 6 + [False] * 6
+    assert token_counts.ask(dataset, BASE_MODEL, NOW + timedelta(minutes=20))
+
+
 def test_on_vertex_ai_nobody_is_asked(settings):
     settings.VERTEX_API_ENDPOINT = ""
     dataset = factories.dataset(token_estimate=1000)
