@@ -214,8 +214,13 @@ def test_of_many_that_wait_one_is_sent(driver, fake_gateway, settings):
 def test_of_many_that_wait_none_is_sent_once_the_queue_is_paused(driver, fake_gateway, owner):
     """Each step began before or after the pause; what was sent, was sent before it."""
     jobs = [factories.job(next_check_at=driver.now, prepared_at=driver.now) for _ in range(7)]
-    turns = iter([*(lambda job=job: tuning.advance(job.pk, driver.now) for job in jobs), lambda: queue.pause(owner)])
-    at_once(lambda: next(turns)())
+    turns = iter([*jobs, None])
+
+    def act():
+        job = next(turns)
+        return tuning.advance(job.pk, driver.now) if job else queue.pause(owner)
+
+    at_once(act)
     sent = fake_gateway.calls.count("tuning.create")
     for job in jobs:
         driver.step(job)

@@ -32,6 +32,12 @@ def in_use_by(uses: Uses) -> list[str]:
         found.append(words % uses.requests)
     if uses.chats:
         found.append(ngettext("%d chat uses it.", "%d chats use it.", uses.chats) % uses.chats)
+    if uses.coming:
+        found.append(ngettext(
+            "%d tuning job is going to deploy its model on it.",
+            "%d tuning jobs are going to deploy their models on it.",
+            uses.coming,
+        ) % uses.coming)  # fmt: skip
     if uses.job:
         found.append(_("No other endpoint serves the tuned model %(name)s.") % {"name": uses.job.display_name})
     return found

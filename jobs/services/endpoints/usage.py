@@ -46,12 +46,14 @@ class Figures:
 
 @dataclass(frozen=True)
 class Uses:
-    """What would miss the endpoint. `job`: the tuned model that no other endpoint serves."""
+    """What would miss the endpoint. `job`: the tuned model that no other endpoint serves. `coming`: jobs that have not
+    ended and are to put their models on it."""
 
     chats: int
     answering: int
     requests: int
     job: TuningJob | None
+    coming: int = 0
 
 
 def by_hour(endpoints: Iterable[Endpoint], now: datetime) -> dict[UUID, list[int]]:
@@ -117,6 +119,7 @@ def uses_of(endpoint: Endpoint, now: datetime) -> Uses:
         answering=answers.live().count(),
         requests=answers.filter(created_at__gte=now - timedelta(hours=HOURS)).count(),
         job=job if job and not others.exists() else None,
+        coming=TuningJob.objects.filter(deploy_endpoint=endpoint, auto_deploy=True).live().count(),
     )
 
 

@@ -178,9 +178,9 @@ def _from_yaml(text: str) -> Any:
     content = read_yaml(text)
     _check_is_data(content)
     training = content.get("training") if isinstance(content, dict) else None
-    for name in NUMBERS if isinstance(training, dict) else ():
-        if POWER_OF_TEN.fullmatch(str(training.get(name))):
-            training[name] = float(training[name])
+    if isinstance(training, dict):
+        powers = [name for name in NUMBERS if POWER_OF_TEN.fullmatch(str(training.get(name)))]
+        training.update({name: float(training[name]) for name in powers})
     return content
 
 

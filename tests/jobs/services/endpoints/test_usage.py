@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 
+from console.presenters.endpoints.questions import in_use_by
 from jobs.services.endpoints import usage
 from tests.support import factories
 
@@ -75,3 +76,18 @@ def test_who_would_miss_it(talk):
     assert usage.uses_of(endpoint, NOW) == usage.Uses(1, 1, 1, job)
     factories.ready_endpoint(job=job, artifact_uri="gs://b/final")
     assert usage.uses_of(endpoint, NOW).job is None
+
+
+def test_jobs_that_are_to_put_their_models_on_it_are_counted(db):
+    endpoint = factories.ready_endpoint()
+    coming = {"deploy_endpoint": endpoint, "joins_endpoint": True, "auto_deploy": True}
+    for values in (
+        coming,
+        coming | {"state": "RUNNING"},
+        coming | {"state": "FAILED"},
+        coming | {"auto_deploy": False},
+    ):
+        factories.job(**values)
+    found = usage.uses_of(endpoint, NOW)
+    assert found.coming == 2
+    assert "2 tuning jobs are going to deploy their models on it." in in_use_by(found)
