@@ -41,6 +41,7 @@ from console.views.tuning import (
     logs,
     new,
     removal as tuning_removal,
+    start,
     sweeps as tuning_sweeps,
     takeaway,
 )
@@ -74,7 +75,7 @@ tuning_urls = [
     path("tuning/drafts/<uuid:pk>/job.json", job_files.of_draft, name="tuning-draft-file"),
     path("tuning/drafts/<uuid:pk>/job.yaml", job_files.of_draft, {"is_yaml": True}, name="tuning-draft-yaml"),
     path("tuning/drafts/<uuid:pk>/output-check/", drafts.check_output, name="tuning-output-check"),
-    path("tuning/drafts/<uuid:pk>/start/", new.start, name="tuning-start"),
+    path("tuning/drafts/<uuid:pk>/start/", start.start, name="tuning-start"),
     path("tuning/drafts/<uuid:pk>/discard/", new.discard, name="tuning-discard"),
     path("tuning/drafts/<uuid:pk>/<slug:step>/", new.step, name="tuning-draft"),
     path("tuning/drafts/<uuid:pk>/<slug:step>/keep/", autosave.keep, name="tuning-draft-keep"),
