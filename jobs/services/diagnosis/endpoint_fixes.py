@@ -17,7 +17,7 @@ def mend(endpoint: Endpoint, fix: str) -> Endpoint:
     """Asked twice it is one endpoint, as long as that one lives. What may still come up late, or waits to be sent, is
     deleted first, so that it is never paid for beside the other. Raises NotAllowedNow."""
     with transaction.atomic():
-        row = Endpoint.objects.select_for_update(no_key=True).select_related("main_model", "owner").get(pk=endpoint.pk)
+        row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
         if found := endpoints.find_successor(row):
             return found
         diagnosis = diagnose(row)

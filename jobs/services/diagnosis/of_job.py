@@ -14,6 +14,8 @@ from .causes import LONGEST_LINE, NUMBERS_SHOWN, Cause, Diagnosis, Fact, FactNam
 from .loss import Divergence, find_divergence
 
 FAILED = (TuningState.FAILED, TuningState.EXPIRED)
+# A line of the log that begins like the reason says nothing more.
+SAME = 60
 # What `jobs.decide` writes.
 GIVEN_UP = "UNKNOWN"
 # What mends a cause, the best first. All of them go on from the last good checkpoint where there is one that they can.
@@ -63,6 +65,7 @@ def _of_failure(job: TuningJob) -> Diagnosis:
     if cause == Cause.UNKNOWN:
         cause = _by_log(job)
     line = reasons.find_line(job.log_text, cause)
+    line = "" if reason[:SAME] and reason[:SAME] in line else line
     rows = _rows_of(job, f"{reason}\n{line}") if cause == Cause.DATA else ()
     facts = [*_facts(job, cause, reason, rows), *_common(job, line)]
     return Diagnosis(cause, tuple(facts), reasons.shorten(job.error_message), _fixes(job, cause), rows)
