@@ -90,7 +90,7 @@ INFERENCE = [
         "chat completions",
         "POST",
         "endpoints/{e}/chat/completions",
-        "streamed and not, images",
+        "streamed and not, images, tools where the template knows them",
         "Context 8,192 tokens; no images by `https://`.",
     ),
     ("predict", "POST", "endpoints/{e}:predict", "chat form, plain prompt", "Chat form: one instance."),

@@ -50,7 +50,7 @@ def training(user, characters=400_000_000, **values):
     if not PublisherModel.objects.filter(name=BIG_MODEL).exists():
         spec = {"machine_type": MACHINE, "accelerator_type": "NVIDIA_L4", "accelerator_count": 1}
         factories.publisher_model(name=BIG_MODEL, data={"machine_specs": [spec]})
-    data = factories.dataset(owner=user, character_count=characters)
+    data = factories.dataset(owner=user, character_count=characters, token_estimate=round(characters * 0.231))
     return factories.tuning_spec(
         display_name="Captain", base_model=BIG_MODEL, dataset=data, tuning_mode="FULL", **values
     )

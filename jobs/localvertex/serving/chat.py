@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from google.cloud.aiplatform_v1beta1.types import DeployedModel, Endpoint
@@ -14,11 +15,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from jobs.localvertex.api import hosts
-from jobs.localvertex.api.errors import ApiError, precondition
+from jobs.localvertex.api.errors import ApiError, invalid, precondition
 from jobs.localvertex.api.wire import Json
 from jobs.localvertex.serving import bucket_images, tools
 from jobs.localvertex.serving.llama import Plan
 from jobs.localvertex.serving.pool import Serving, name_of
+from jobs.localvertex.serving.templates import knows_tools
 from jobs.localvertex.serving.upstream import CHAT_PATH, COMPLETION_PATH, EVENT_END, Client, Upstream
 from jobs.localvertex.storage.buckets import Buckets
 from jobs.localvertex.store import Store
@@ -99,6 +101,8 @@ class Chat:
         # In a thread: a picture has up to 24 million pixels, and a WebP is decoded.
         upstream_body = await asyncio.to_thread(bucket_images.upstream_body, self._buckets, body, images=images)
         assert isinstance(body, dict)
+        if upstream_body.get("tools"):
+            await asyncio.to_thread(_check_tools, target.plan)
         upstream = await self._open(request, target, CHAT_PATH, upstream_body)
         upstream.alternatives = bool(body.get("top_logprobs"))
         if body.get("stream"):
@@ -122,6 +126,14 @@ class Chat:
     async def _open(self, request: Request, target: Target, path: str, body: Json) -> Upstream:
         work = self._client.open(target.plan.name, path, body)
         return await _while_there(request.receive, work)
+
+
+def _check_tools(plan: Plan) -> None:
+    """llama.cpp would leave them out, and nobody would be told."""
+    if not knows_tools(Path(plan.model), Path(plan.hf) if plan.hf else None):
+        raise invalid(
+            "tools: the chat template of this model knows no tools. Take them out, or use another model.", "tools"
+        )
 
 
 async def _while_there(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result:

@@ -2,6 +2,7 @@
 
 import json
 import mmap
+import re
 import struct
 from pathlib import Path
 
@@ -15,6 +16,12 @@ _HEADER_BYTES = 64 * 1024 * 1024
 def chat_template(gguf: Path, hf: Path | None = None) -> str:
     """Of the Hugging Face files, else of the GGUF file, else Gemma's, for pretrained models have none."""
     return (_of_folder(hf) if hf else "") or _of_file(gguf) or OWN.read_text(encoding="utf-8")
+
+
+def knows_tools(gguf: Path, hf: Path | None = None) -> bool:
+    """Whether the template says tools to the model, and what the model calls."""
+    template = chat_template(gguf, hf)
+    return all(re.search(rf"\b{name}\b", template) for name in ("tools", "tool_calls"))
 
 
 def _of_folder(folder: Path) -> str:

@@ -86,7 +86,7 @@ def test_a_deploy_panel_says_that_there_is_a_limit(administrator, person, shown)
 
 def test_the_review_says_why_a_job_is_too_much_and_starting_it_makes_nothing(administrator, owner):
     factories.publisher_model(name=OTHER_MODEL, licence_acknowledged=False)
-    data = factories.dataset(owner=owner, character_count=400_000_000)
+    data = factories.dataset(owner=owner, token_estimate=92_400_000)
     wizard = Wizard(administrator, administrator.get("/tuning/new/")["Location"])
     wizard.post("name", display_name="Ahoy bot")
     wizard.post("base-model", base_model=OTHER_MODEL)

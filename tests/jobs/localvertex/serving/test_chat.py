@@ -43,6 +43,12 @@ def test_stream_with_usage(server, endpoint):
     assert json.loads(chunks[-2])["usage"]["completion_tokens"] == 2
 
 
+def test_a_model_whose_template_knows_no_tools_says_so(server, endpoint):
+    tool = {"type": "function", "function": {"name": "get_weather"}}
+    reply = server.chat(endpoint, tools=[tool])
+    assert (reply.status_code, "knows no tools" in reply.json()["error"]["message"]) == (400, True)
+
+
 def test_v1_too(server, endpoint):
     address = f"{server.url}/v1/{PARENT}/endpoints/{endpoint}/chat/completions"
     body = {"model": "", "messages": [{"role": "user", "content": "hi"}]}

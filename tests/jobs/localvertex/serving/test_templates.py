@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from jobs.localvertex.serving.templates import OWN, chat_template
+from jobs.localvertex.serving.templates import OWN, chat_template, knows_tools
 from tests.jobs.localvertex.servers import TINY_FOLDER, LocalVertex
 
 GGUF = TINY_FOLDER / "model.gguf"
@@ -47,3 +47,12 @@ def test_served_with_the_template_of_the_training(wordy):
     wordy.deployed("wordy", publisher_model_name="publishers/local/models/wordy@wordy")
     plain, longer = (wordy.chat(name, max_tokens=1).json()["usage"]["prompt_tokens"] for name in ("plain", "wordy"))
     assert longer > plain + 3
+
+
+def test_a_template_knows_tools_and_calls_or_none(tmp_path):
+    """One that only names tools could not show the model what it called."""
+    found = []
+    for template in ("{{ tools }} {{ turn.tool_calls }}", "{{ tools }}", "{{ messages }}"):
+        (tmp_path / "chat_template.jinja").write_text(template)
+        found.append(knows_tools(tmp_path / "none.gguf", tmp_path))
+    assert found == [True, False, False]

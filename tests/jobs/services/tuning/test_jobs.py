@@ -360,7 +360,7 @@ def test_success_without_auto_deploy_makes_no_endpoint(driver, fake_gateway):
 
 
 def test_a_job_remembers_what_was_reckoned(owner):
-    job = jobs.create(owner, key=uuid4(), spec=spec(owner, dataset=factories.dataset(character_count=10_000)))
+    job = jobs.create(owner, key=uuid4(), spec=spec(owner, dataset=factories.dataset(token_estimate=2310)))
     assert (job.estimate["tokens"], job.estimate["cost_usd"], job.estimate["seconds"]) == (6930, "0.00", None)
 
 
