@@ -124,6 +124,7 @@ def grow() -> dict[str, Any]:
     data = datasets.create(factories.owner(), file=io.BytesIO(b"question,answer\nWhere?,Here\n"), file_name="a.csv")
     rows = [{"prompt": "x", "completion": "y"}] * 12
     lines = "".join(f"{json.dumps(row)}\n" for row in rows) + '{"prompt": 1}\nx\n'
+    datasets.create(factories.owner(), file=io.BytesIO(lines[:-2].encode()), file_name="b.jsonl")
     good = datasets.create(factories.owner(), file=io.BytesIO(lines.encode()), file_name="b.jsonl")
     type(good).objects.update(description="x", recipe={"x": "x"}, notes=["x"], uploaded_uri="x")
     added = RowEdit.objects.create(dataset=good, text="x")

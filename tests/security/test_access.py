@@ -185,18 +185,18 @@ ROUTES = {
     "dataset-split": Route("dataset", POST),
     "dataset-delete": Route("dataset", POST),
     "dataset-row-new": Route("dataset", ALL),
-    "dataset-row-added": Route("added_row", ALL, rest={"number": 4711}),
+    "dataset-row-added": Route("edited", ALL, rest={"number": 4711}),
     "dataset-row-edit": Route("dataset", ALL, rest={"line": 1}),
     "dataset-row-delete": Route("dataset", POST, rest={"line": 1}),
     "dataset-edits": Route("dataset"),
-    "dataset-edit-undo": Route("added_row", POST, rest={"number": 4711}),
-    "dataset-edits-discard": Route("added_row", POST),
-    "dataset-edits-save": Route("added_row", POST),
+    "dataset-edit-undo": Route("edited", POST, rest={"number": 4711}),
+    "dataset-edits-discard": Route("edited", POST),
+    "dataset-edits-save": Route("edited", POST),
     "dataset-bad-rows": Route("dataset", POST),
     "dataset-duplicates": Route("dataset", ALL),
-    "dataset-duplicates-remove": Route("searched", POST),
-    "dataset-changes": Route("second_version", ALL),
-    "dataset-work": Route("searched", rest={"kind": "search"}),
+    "dataset-duplicates-remove": Route("edited", POST),
+    "dataset-changes": Route("edited", ALL),
+    "dataset-work": Route("edited", rest={"kind": "search"}),
     "session-end": Route("session", POST),
     "notification": Route("notification"),
     "notification-read": Route("notification", POST),
@@ -283,14 +283,14 @@ def link():
     return shared_links.share(talk)[0]
 
 
-def added_row():
-    made = factories.dataset()
+def added_row(made=None):
+    made = made or factories.dataset()
     RowEdit.objects.create(pk=4711, dataset=made, text='{"prompt": "a", "completion": "b"}')
     return made
 
 
-def searched():
-    made = factories.dataset()
+def searched(made=None):
+    made = made or factories.dataset()
     DatasetWork.objects.create(dataset=made, kind="search", options={"similarity": 0}, result=FOUND, state="READY")
     return made
 
@@ -300,10 +300,15 @@ def second_version():
     return factories.dataset(family=made.family, version=2)
 
 
+def edited():
+    """A version that has one before, with a row that was added and a search for duplicates."""
+    made = second_version()
+    added_row(made)
+    return searched(made)
+
+
 THINGS = {
-    "added_row": added_row,
-    "searched": searched,
-    "second_version": second_version,
+    "edited": edited,
     "question": lambda: answer().parent,
     "link": link,
     "comparison": factories.comparison,

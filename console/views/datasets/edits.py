@@ -31,7 +31,7 @@ def edit(request: ConsoleRequest, pk: UUID, line: int) -> HttpResponse:
     except pending.NoSuchRow as error:
         raise Http404(str(error)) from error
     url = f"{reverse('dataset-rows', args=[pk])}?row={line}#row-{line}"
-    if not kept:
+    if not kept and request.method != "POST":
         messages.info(request, _("You deleted this row. Undo the deletion to edit it."))
         return redirect(url)
     title = _("Edit row %(line)d") % {"line": line}
@@ -56,18 +56,24 @@ def new(request: ConsoleRequest, pk: UUID) -> HttpResponse:
 def added(request: ConsoleRequest, pk: UUID, number: int) -> HttpResponse:
     """A row that was added and is not in a version yet."""
     dataset = editable(request, pk)
+    url, title = reverse("dataset-edits", args=[pk]), _("Edit the added row")
     try:
         kept = pending.added_row(dataset, number)
     except pending.NoSuchRow as error:
-        raise Http404(str(error)) from error
+        if request.method != "POST":
+            raise Http404(str(error)) from error
+        editor = row_editor.read_sent(b"", sent_by(request))
+        editor.problems.append(("", str(error)))
+        return show_editor(request, dataset, editor, title, url, 409, reverse("dataset-row-new", args=[pk]))
 
     def save(data: bytes, seen: str) -> None:
         pending.change_added(dataset, number, data, seen)
 
-    url = reverse("dataset-edits", args=[pk])
-    return respond(
-        request, dataset, kept, _("Edit the added row"), url, save, lambda: pending.added_row(dataset, number)
-    )
+    return respond(request, dataset, kept, title, url, save, lambda: pending.added_row(dataset, number))
+
+
+def sent_by(request: ConsoleRequest) -> dict[str, str]:
+    return {name: str(value) for name, value in request.POST.items()}
 
 
 def editable(request: ConsoleRequest, pk: UUID) -> Dataset:
@@ -88,8 +94,7 @@ def respond(
     """The editor, or `url` once the row is saved."""
     status = 200
     if request.method == "POST":
-        sent = request.POST.dict()
-        editor = row_editor.read_sent(kept, {name: str(value) for name, value in sent.items()})
+        editor = row_editor.read_sent(kept, sent_by(request))
         if row_editor.wants_saving({"do": request.POST.get("do", "")}):
             if row_editor.save_row(editor, save, look):
                 messages.success(request, _("Change kept. Save your changes as a new version to use them."))
@@ -101,9 +106,11 @@ def respond(
 
 
 def show_editor(
-    request: ConsoleRequest, dataset: Dataset, editor: RowEditor, title: str, url: str, status: int
+    request: ConsoleRequest, dataset: Dataset, editor: RowEditor, title: str, url: str, status: int, action: str = ""
 ) -> HttpResponse:
+    """`action`: where the form is sent if not to this address."""
     context = {**head_context(request, dataset), "tab": "rows", "editor": editor, "editor_title": title, "back": url}
+    context["action"] = action
     return render(request, EDITOR, context, status=status)
 
 

@@ -121,7 +121,7 @@ def duplicates(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     work = row_pages.work_of(dataset, WorkKind.SEARCH)
     context = {
         **head_context(request, dataset), "tab": "duplicates", "form": form, "work": work,
-        "why_not": policies.why_not_look_through(dataset),
+        "why_not": policies.why_not_look_through(dataset), "extra": 0,
     }  # fmt: skip
     if work and work.state == WorkState.READY:
         if not form.is_bound:

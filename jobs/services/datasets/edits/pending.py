@@ -69,7 +69,9 @@ def added_row(dataset: Dataset, number: int) -> bytes:
 def _added(dataset: Dataset, number: int) -> RowEdit:
     edit = RowEdit.objects.filter(dataset=dataset, line=None, pk=min(number, 2**62)).first()
     if edit is None:
-        raise NoSuchRow(_("This added row no longer exists. It was removed or saved."))
+        raise NoSuchRow(
+            _("This added row no longer exists. It was removed or saved. To add it as another row, save it again.")
+        )
     return edit
 
 

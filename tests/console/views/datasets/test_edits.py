@@ -135,6 +135,24 @@ def test_turns_that_another_tab_took_away_are_not_lost(signed_in, owner):
     assert fields(signed_in.post(edit, sent))["messages[3].content"] == "Typed for long"
 
 
+def test_what_was_typed_outlives_the_row_that_another_tab_took_away(signed_in, owner):
+    dataset = create(owner, TALK)
+    edit = url("dataset-row-edit", dataset, 1)
+    sent = fields(signed_in.get(edit)) | {"messages[1].content": "Typed"}
+    pending.delete(dataset, 1)
+    late = signed_in.post(edit, sent)
+    assert (late.status_code, fields(late)["messages[1].content"]) == (409, "Typed")
+    assert "Deleted, not saved yet" in late.content.decode()
+    assert (signed_in.post(edit, fields(late)).status_code, "Typed" in RowEdit.objects.get().text) == (303, True)
+    added = url("dataset-row-added", dataset, pending.add(dataset, json.dumps(TALK).encode()).pk)
+    sent = fields(signed_in.get(added)) | {"messages[1].content": "Also typed"}
+    pending.discard(dataset)
+    late = signed_in.post(added, sent)
+    assert (late.status_code, f'action="{url("dataset-row-new", dataset)}"' in late.content.decode()) == (409, True)
+    assert signed_in.post(url("dataset-row-new", dataset), fields(late)).status_code == 303
+    assert "Also typed" in RowEdit.objects.get().text
+
+
 def test_a_row_is_added_edited_deleted_and_undone(signed_in, owner):
     dataset = create(owner, {"prompt": "a", "completion": "b"})
     new = url("dataset-row-new", dataset)
