@@ -328,7 +328,9 @@ def choose_between(phone: Page, laptop: Page, found: list[str]) -> None:
 def lose_the_line(page: Page) -> None:
     page.context.set_offline(True)
     page.locator("#id_labels").fill("team=line")
-    expect(page.locator("#kept [role=status]")).to_have_text("Not saved: the console does not answer. Trying again.")
+    expect(page.locator("#kept [role=status]")).to_have_text(
+        "Not saved yet: the console could not be reached, or could not save. Trying again."
+    )
     page.get_by_role("link", name="Drafts").click()
     expect(page.locator("#id_labels")).to_have_value("team=line")
     page.context.set_offline(False)
