@@ -53,9 +53,10 @@ export default class extends Controller {
     const keepalive = body.toString().length < KEEPALIVE_CHARACTERS;
     const answer = await fetch(this.urlValue, { method: "POST", body, redirect: "manual", keepalive }).catch(() => null);
     if (answer?.status !== 403 || isRepeated) return answer;
-    // Somebody signed in again elsewhere, which made another token.
-    const page = await fetch(location.href, { redirect: "manual" }).then((fresh) => fresh.text()).catch(() => "");
-    token.value = page.match(/name="csrfmiddlewaretoken" value="([^"]+)"/)?.[1] ?? token.value;
+    // Somebody signed out, or in again elsewhere, which made another token.
+    const page = await fetch(location.href, { redirect: "manual" }).catch(() => null);
+    if (page?.type === "opaqueredirect") return page;
+    token.value = (await page?.text())?.match(/name="csrfmiddlewaretoken" value="([^"]+)"/)?.[1] ?? token.value;
     return this.post(true);
   }
 
