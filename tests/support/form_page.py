@@ -9,7 +9,7 @@ class FormPage(HTMLParser):
 
     def __init__(self, html: str, form_id: str) -> None:
         super().__init__()
-        self.form_id, self.values = form_id, dict[str, str]()
+        self.form_id, self.values = form_id, dict[str, Any]()
         self._is_inside, self._select, self._area = False, "", ""
         self.feed(html)
 
