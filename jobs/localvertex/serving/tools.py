@@ -17,15 +17,16 @@ def _is_tool(tool: Any) -> bool:
     function = tool.get("function") if isinstance(tool, dict) and tool.get("type") == "function" else None
     if not isinstance(function, dict) or not isinstance(function.get("name"), str) or not function["name"]:
         return False
-    wanted = {"parameters": dict, "description": str}
-    return all(isinstance(function.get(name, kind()), kind) for name, kind in wanted.items())
+    if not isinstance(function.get("parameters", {}), dict):
+        return False
+    return isinstance(function.get("description", ""), str)
 
 
 def follows(turn: Json, before: Json) -> bool:
     """A result comes after the call, or after another result; and after it the user may go on."""
     if turn["role"] == "tool":
-        return before["role"] == "tool" or bool(before.get("tool_calls"))
-    return turn["role"] == "user" and before["role"] == "tool"
+        return bool(before["role"] == "tool" or before.get("tool_calls"))
+    return bool(turn["role"] == "user" and before["role"] == "tool")
 
 
 def message(where: str, given: Json) -> Json:

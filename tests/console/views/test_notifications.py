@@ -218,3 +218,13 @@ def test_the_popover_takes_the_same_queries_for_one_row_and_for_three(visitor, d
         factories.job(state="RUNNING")
     with django_assert_num_queries(7):
         latest(visitor, "")
+
+
+def test_what_is_new_is_there_for_the_browser_to_show_once(visitor, owner):
+    factories.notification(facts={"name": "Old"})
+    since = timezone.now().isoformat()
+    fresh = factories.notification(facts={"name": "<b>New</b>"})
+    shown = text(latest(visitor, since))
+    assert re.findall(r'id="desktop-([0-9a-f-]+)"', shown) == [str(fresh.pk)]
+    assert 'data-desktop-title-value="Tuning &lt;b&gt;New&lt;/b&gt; succeeded"' in shown
+    assert "desktop-" not in text(latest(visitor, timezone.now().isoformat()))

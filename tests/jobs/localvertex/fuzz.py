@@ -50,6 +50,11 @@ CUSTOM = {"displayName": "F", "jobSpec": {"workerPoolSpecs": [{"containerSpec": 
 DEPLOYED = {"model": MODEL, "id": "7", "dedicatedResources": {"minReplicaCount": 1}}
 SEEDS: list[tuple[str, str, Any]] = [
     ("GET", "publishers/google/models", None),
+    (
+        "POST",
+        f"{PARENT}/{TINY_NAME}:countTokens",
+        {"instances": [{"prompt": "Hi", "completion": "Hello"}]},
+    ),
     ("GET", TINY_NAME, None),
     ("POST", f"{PROJECT}/modelGardenEula:accept", {"publisherModel": TINY_NAME}),
     ("POST", f"{PROJECT}/modelGardenEula:check", {"publisherModel": TINY_NAME}),
