@@ -99,7 +99,15 @@ def value_of(field: forms.BoundField) -> str:
     value = field.form.cleaned_data.get(field.name, field.value())
     if isinstance(value, bool):
         return _("Yes") if value else _("No")
+    if isinstance(field.field, forms.ChoiceField) and (label := label_of(field.field, value)):
+        return label
     if value not in (None, ""):
         return str(value)
     empty_label = getattr(field.field, "empty_label", None)
     return str(empty_label or _("Not set"))
+
+
+def label_of(field: forms.ChoiceField, value: object) -> str:
+    """As the form shows it; nothing for rows, for several values, and for one that is not offered."""
+    offered: Any = [] if isinstance(field, forms.ModelChoiceField) else field.choices
+    return next((str(label) for one, label in offered if not isinstance(value, list) and str(one) == str(value)), "")

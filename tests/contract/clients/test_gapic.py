@@ -287,6 +287,14 @@ def test_predict(google, server):
         list(client.server_streaming_predict({"endpoint": endpoint, "inputs": [{"string_val": ["Once"]}]}))
 
 
+def test_tokens_of_rows(google, beta):
+    client, model = beta.PredictionServiceClient, f"{PARENT}/{TINY_NAME}"
+    row = {"prompt": "hi", "completion": "Ahoy!"}
+    counted = [client.count_tokens(endpoint=model, instances=[row] * many).total_tokens for many in (1, 3)]
+    assert (counted[0] > 0, counted[1]) == (True, 3 * counted[0])
+    refused(client.count_tokens, endpoint=model, instances=[])
+
+
 class ToHere(requests.adapters.HTTPAdapter):
     """The SDK's `Endpoint` builds https:// addresses by itself: this takes them to the local server."""
 

@@ -36,6 +36,7 @@ def create_tuning_job(call: Call) -> TuningJob:
         wanted.supervised_tuning_spec.tuning_mode = MODE[f"TUNING_MODE_{_modes(model).modes[0]}"]
     asked = label_settings.read(wanted.labels, _modes(model).max_tokens)
     start = continuing.start_of(parts, wanted, model) if wanted.custom_base_model else {}
+    engine = start.pop("engine", {}) | asked
     job = TuningJob(
         name=f"{parent}/tuningJobs/{new_id()}",
         base_model=wanted.base_model,
@@ -50,7 +51,7 @@ def create_tuning_job(call: Call) -> TuningJob:
         update_time=now(),
     )
     with parts.store.transaction():
-        parts.store.write_note(job.name, max_length=_modes(model).max_tokens, engine=asked, **start)
+        parts.store.write_note(job.name, max_length=_modes(model).max_tokens, engine=engine, **start)
         parts.store.insert(job)
         parts.ledger.record("create_tuning_job", job.name, labels=dict(job.labels), base_model=job.base_model)
     parts.runner.wake()

@@ -57,7 +57,7 @@ def _number(given: Mapping[str, str], key: str, most: float) -> float:
 
 def _whole(given: Mapping[str, str], key: str, low: int, most: int) -> int:
     text = given[key]
-    if not (text.isascii() and text.isdigit() and low <= int(text) <= most):
+    if not (len(text) < 12 and text.isascii() and text.isdigit() and low <= int(text) <= most):
         raise _bad(key, f"must be a whole number from {low} to {most}")
     return int(text)
 

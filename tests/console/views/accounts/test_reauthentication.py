@@ -329,7 +329,7 @@ def test_the_page_says_what_is_going_to_be_done(visitor, owner):
     assert told == {
         "notificationsnotifications": [
             ("Email address", "owner@example.com"), ("Webhook address", "https://hook.example/here"),
-            ("What to send", "Tuning job failed (Email)"),
+            ("Webhook format", "Automatic, by the address"), ("What to send", "Tuning job failed (Email)"),
         ],
         "storagestorage": [
             ("Folder", "gs://b/&lt;b&gt;x&lt;/b&gt;"), ("Shared with", "Everyone"),

@@ -96,7 +96,7 @@ def test_a_job_that_still_runs_is_cancelled_when_another_takes_its_place(fake_ga
 def test_a_fix_that_costs_more_than_may_be_spent_starts_nothing(client):
     spending.set_limits(person_usd=Decimal("0"), console_usd=None, allows_unknown=False)
     factories.publisher_model(name=PRICED)
-    job = failed(base_model=PRICED, dataset=factories.dataset(character_count=10**8))
+    job = failed(base_model=PRICED, dataset=factories.dataset(token_estimate=2 * 10**7))
     client.force_login(job.owner)
     page = client.get(reverse("tuning-job", args=[job.pk])).content.decode()
     assert "You have used $0.00 of your daily limit of $0.00." in page
@@ -108,7 +108,7 @@ def test_a_fix_that_costs_more_than_may_be_spent_starts_nothing(client):
 
 def test_the_button_says_what_the_training_costs(client, settings):
     factories.publisher_model(name=PRICED)
-    data = factories.dataset(character_count=10**7)
+    data = factories.dataset(token_estimate=2 * 10**6)
     job = failed(base_model=PRICED, dataset=data, auto_deploy=True, machine_type="g2-standard-12")
     client.force_login(job.owner)
     page = client.get(reverse("tuning-job", args=[job.pk])).content.decode()
