@@ -299,7 +299,7 @@ def test_the_page_takes_the_same_queries_for_one_row_and_for_three(page, django_
         factories.job(state="QUEUED", prepared_at=factories.NOW)
         factories.draft()
     page()
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(11):
         page()
 
 
