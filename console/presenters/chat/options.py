@@ -2,7 +2,9 @@
 
 from django.http import QueryDict
 
-from console.forms.chat.options import PLAIN
+from console.forms.chat.options import PLAIN, OptionsForm
+from jobs.models import Conversation
+from jobs.services.chat.parameters import parameters_of
 
 SWAPPED = "outerHTML settle:0ms"
 WITH = {"response_format": ("schema",), "all": (*PLAIN, "response_format", "schema", "tools")}
@@ -20,3 +22,7 @@ def without_reset(data: QueryDict) -> QueryDict:
 def is_saved_by_hand(data: QueryDict) -> bool:
     """And not because something was changed, reset or taken out."""
     return "save" in data
+
+
+def options_of(talk: Conversation) -> OptionsForm:
+    return OptionsForm.of(talk, parameters_of(talk.endpoint))

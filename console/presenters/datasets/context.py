@@ -1,17 +1,18 @@
 """What the pages of one dataset show."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 
 from console.forms.datasets import ColumnsForm, ConvertForm, EditForm, SplitForm
 from console.web.http import ConsoleRequest
 from jobs import errors
-from jobs.models import Dataset, DatasetShape, PublisherModel
+from jobs.models import Dataset, DatasetShape, PublisherModel, TuningJob
 from jobs.services.catalogue import facts as catalogue
 from jobs.services.datasets import derive as making, policies, row_limits
 from jobs.services.datasets.edits import pending
@@ -107,3 +108,12 @@ def convert_form(dataset: Dataset, table: Table | None) -> ConvertForm:
     if table:
         initial |= vars(table.columns)
     return ConvertForm(initial=initial, names=table.names if table else ())
+
+
+def usage(families: list[UUID]) -> Counter[UUID]:
+    """How many jobs use a version of each, for training or for validation."""
+    jobs = TuningJob.objects.filter(
+        Q(dataset__family__in=families) | Q(validation_dataset__family__in=families)
+    ).order_by()
+    pairs = jobs.values_list("dataset__family", "validation_dataset__family")
+    return Counter(family for pair in pairs for family in set(pair) if family)

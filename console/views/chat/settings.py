@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from console.forms.chat.options import OptionsForm, PresetForm
-from console.presenters.chat.options import SWAPPED, is_saved_by_hand, without_reset
+from console.presenters.chat.options import SWAPPED, is_saved_by_hand, options_of, without_reset
 from console.presenters.chat.turns import visible_conversation
 from console.web.http import ConsoleRequest, hx_redirect
 from jobs.errors import NotAllowedNow
@@ -45,10 +45,6 @@ def fragment(request: ConsoleRequest, talk: Conversation, form: OptionsForm, *, 
     if reset or "stop-remove" in request.POST or "".join(request.POST.getlist("stop")[-1:]):
         response["HX-Reswap"] = SWAPPED
     return response
-
-
-def options_of(talk: Conversation) -> OptionsForm:
-    return OptionsForm.of(talk, parameters_of(talk.endpoint))
 
 
 def is_typing(request: ConsoleRequest) -> bool:

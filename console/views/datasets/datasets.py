@@ -13,11 +13,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from console.forms.datasets import EditForm, UploadForm
 from console.presenters.components.pager import CREATED, Head, paginate
-from console.presenters.datasets.context import detail_context, head_context, own_dataset
+from console.presenters.datasets.context import detail_context, head_context, own_dataset, usage
 from console.presenters.datasets.upload import save_upload
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment, wants_fragment
 from jobs import errors
-from jobs.models import Dataset, TuningJob
+from jobs.models import Dataset
 from jobs.models.keyset import Column
 from jobs.services.datasets import datasets
 from jobs.services.datasets.file import open_file
@@ -67,15 +67,6 @@ def around(rows: list[Dataset]) -> dict[str, Any]:
             for one in rows
         ]
     }
-
-
-def usage(families: list[UUID]) -> Counter[UUID]:
-    """How many jobs use a version of each, for training or for validation."""
-    jobs = TuningJob.objects.filter(
-        Q(dataset__family__in=families) | Q(validation_dataset__family__in=families)
-    ).order_by()
-    pairs = jobs.values_list("dataset__family", "validation_dataset__family")
-    return Counter(family for pair in pairs for family in set(pair) if family)
 
 
 @require_POST

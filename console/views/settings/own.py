@@ -11,10 +11,10 @@ from django.views.decorators.http import require_http_methods
 
 from console.context_processors import theme_of
 from console.forms.settings import AppearanceForm, DefaultsForm, KeysForm
-from console.presenters.tuning.wizard.review import machine_with_price
+from console.presenters.tuning.wizard.review import machines_with_prices
 from console.web.http import ConsoleRequest
 from jobs.errors import NotAllowedNow
-from jobs.models import PublisherModel, Theme, preference_of
+from jobs.models import Theme, preference_of
 from jobs.services.accounts import preferences
 from jobs.services.storage import policies
 
@@ -26,7 +26,9 @@ READ_OR_SEND = ["GET", "HEAD", "POST"]
 @require_http_methods(READ_OR_SEND)
 def defaults(request: ConsoleRequest) -> HttpResponse:
     root = policies.output_root(request.user)
-    form = DefaultsForm(request.POST or None, initial=first_defaults(request), machines=machines(), output_root=root)
+    form = DefaultsForm(
+        request.POST or None, initial=first_defaults(request), machines=machines_with_prices(), output_root=root
+    )
     if form.is_bound and form.is_valid():
         folder, machine = form.cleaned_data["output_prefix"], form.cleaned_data["machine_type"]
         try:
@@ -46,13 +48,6 @@ def first_defaults(request: ConsoleRequest) -> dict[str, Any]:
 def load_defaults(user: User) -> dict[str, Any]:
     kept = preference_of(user).defaults
     return {**kept.get(preferences.CHAT, {}), **kept}
-
-
-def machines() -> list[tuple[str, str]]:
-    """Those that any model of the catalogue is offered on, with their prices."""
-    rows = PublisherModel.objects.only_listed().values_list("data__machine_specs", flat=True)
-    found = {spec["machine_type"]: machine_with_price(spec) for specs in rows for spec in specs or []}
-    return sorted(found.items())
 
 
 @require_http_methods(READ_OR_SEND)

@@ -6,7 +6,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from console.presenters.catalogue import model_families
-from jobs.models import TuningMode
+from jobs.models import PublisherModel, TuningMode
 from jobs.models.fields.labels import as_text
 from jobs.models.runs.settings import Schedule
 from jobs.services.costs import machine_prices
@@ -46,3 +46,10 @@ def machine_with_price(spec: Mapping[str, Any]) -> str:
     if not price.usd_per_hour:
         return _("%(machine)s · free") % {"machine": label}
     return _("%(machine)s · $%(price)s per hour") % {"machine": label, "price": f"{price.usd_per_hour:.2f}"}
+
+
+def machines_with_prices() -> list[tuple[str, str]]:
+    """Those that any model of the catalogue is offered on."""
+    rows = PublisherModel.objects.only_listed().values_list("data__machine_specs", flat=True)
+    found = {spec["machine_type"]: machine_with_price(spec) for specs in rows for spec in specs or []}
+    return sorted(found.items())
