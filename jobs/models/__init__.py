@@ -44,10 +44,10 @@ from .notification import (
 from .notification_words import Kind as NotificationKind
 from .runs.pause import QueuePause
 from .runs.sweep import Sweep
+from .runs.takeaway import GGUF_FORMS, OutputListing, Takeaway, TakeawayForm, TakeawayState
 from .spending import SpendingLimits, SpendingReservation
 from .status import ProbeResult, ProcessReport, ServiceState
 from .storage import SharedFolder, StorageListing
-from .takeaway import GGUF_FORMS, OutputListing, Takeaway, TakeawayForm, TakeawayState
 from .tuning import (
     GROUPS,
     EventLevel,

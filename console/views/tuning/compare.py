@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from console.presenters.tuning.charts import COMPARED, comparison_data
-from console.presenters.tuning.compared_jobs import Line, figures
+from console.presenters.tuning.comparisons.jobs import Line, figures
 from console.web.http import ConsoleRequest
 from jobs.models import TuningJob
 from jobs.services.tuning.code import plain

@@ -9,7 +9,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from console.presenters.tuning.charts import comparison_data
-from console.presenters.tuning.sweeps.page import CHARTS, context, jobs_of
+from console.presenters.tuning.comparisons.sweep import CHARTS, context, jobs_of
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs import tasks
 from jobs.models import Sweep

@@ -1,1 +1,1 @@
-"""What goes for several tuning jobs at once."""
+"""What belongs to tuning jobs beside their rows: the pause of the queue, sweeps, settings, downloads."""

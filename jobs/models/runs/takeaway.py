@@ -10,8 +10,8 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from .fields.deferred_text import DeferredTextField
-from .tuning import TuningJob
+from jobs.models.fields.deferred_text import DeferredTextField
+from jobs.models.tuning import TuningJob
 
 
 class TakeawayForm(models.TextChoices):

@@ -1,1 +1,0 @@
-"""Sweeps, as their pages show them."""
