@@ -12,11 +12,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jobs.localvertex.api import versions
-from jobs.localvertex.api.bodies import content_of, parse_body
+from jobs.localvertex.api.bodies import PrettyResponse, content_of, parse_body, reply_of
 from jobs.localvertex.api.callers import Hosts, why_not_answer
 from jobs.localvertex.api.errors import ApiError, from_http, precondition, unavailable
 from jobs.localvertex.api.faults import Fault, Faults
-from jobs.localvertex.api.wire import Operation, render
+from jobs.localvertex.api.partial import keep_fields
+from jobs.localvertex.api.wire import Operation, descriptor_of, render
 from jobs.localvertex.resources import boards, metrics, operations
 from jobs.localvertex.resources.call import Call, Parts, Reply, Route
 from jobs.localvertex.resources.endpoints import deploy, deployed_models, endpoints
@@ -28,7 +29,6 @@ from jobs.localvertex.serving.predict import Predict
 from jobs.localvertex.shortages import shortage_of
 
 log = logging.getLogger(__name__)
-JSON_TYPE = "application/json; charset=UTF-8"
 RETRY_AFTER_SECONDS = "2"
 ENUMS_AS_INTS = "json;enum-encoding=int"
 MODULES = (
@@ -125,7 +125,7 @@ class Application:
 
     async def _answer(self, request: Request) -> ASGIApp:
         if request.url.path == "/healthz":
-            return _json(await run_in_threadpool(self._health))
+            return PrettyResponse(await run_in_threadpool(self._health))
         if found := INFERENCE.match(request.url.path):
             self._expect(request, "POST")
             return await self._faulty(
@@ -146,11 +146,15 @@ class Application:
 
     async def _infer(self, request: Request, endpoint: str, verb: str | None) -> Response:
         content = await content_of(request)
-        body = parse_body(content)
+        body = parse_body(content, leniently=verb == "predict")
         target = self._chat.target(endpoint, request.headers.get("host", ""), len(content))
         if verb == "serverStreamingPredict":
             raise precondition("The model server takes no tensors. Stream by chat/completions or :streamRawPredict.")
-        work = {None: self._chat.complete, "predict": self._predict.predict}.get(verb, self._predict.raw)
+        work = {
+            None: self._chat.complete,
+            "predict": self._predict.predict,
+            "streamRawPredict": self._predict.stream_raw,
+        }.get(verb, self._predict.raw)
         response = await work(request, target, body)
         response.headers["X-Vertex-AI-Endpoint-Id"] = endpoint.rpartition("/")[2]
         response.headers["X-Vertex-AI-Deployed-Model-Id"] = target.deployed.id
@@ -163,8 +167,11 @@ class Application:
             self._parts, values, query, parse_body(await content_of(request)), request.headers.get("host", ""), version
         )
         reply = await run_in_threadpool(self._run, route, call)
-        as_ints = ENUMS_AS_INTS in (request.query_params.get("$alt"), request.query_params.get("alt"))
-        return _json(render(reply, enums_as_ints=as_ints))
+        asked = request.query_params
+        shown = render(reply, enums_as_ints=ENUMS_AS_INTS in (asked.get("$alt"), asked.get("alt")))
+        if fields := asked.get("fields") or asked.get("$fields"):
+            shown = keep_fields(shown, descriptor_of(type(reply)), fields)
+        return reply_of(request, shown)
 
     def _run(self, route: Route, call: Call) -> Reply:
         """/ui/, where Google's clients poll, has no version of its own: it is the operation's."""
@@ -266,11 +273,7 @@ async def _hang_up(send: Send) -> None:
 
 
 def _error(error: ApiError) -> JSONResponse:
-    response = _json(error.envelope(), error.http_code)
+    response = PrettyResponse(error.envelope(), error.http_code)
     if error.status == "UNAVAILABLE":
         response.headers["Retry-After"] = RETRY_AFTER_SECONDS
     return response
-
-
-def _json(body: dict[str, Any], code: int = 200) -> JSONResponse:
-    return JSONResponse(body, code, media_type=JSON_TYPE)

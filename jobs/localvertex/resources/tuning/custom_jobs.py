@@ -20,7 +20,6 @@ from jobs.localvertex.api.errors import invalid, precondition
 from jobs.localvertex.api.wire import Operation, render
 from jobs.localvertex.resources.call import Call, Route, generic, list_page, location_of, now
 from jobs.localvertex.resources.edits import check_display_name, check_labels, refuse_encryption
-from jobs.localvertex.resources.models import licences
 from jobs.localvertex.resources.tuning import peft_arguments
 from jobs.localvertex.resources.tuning.cancelling import cancel
 from jobs.localvertex.resources.tuning.peft_arguments import PeftTraining
@@ -40,7 +39,6 @@ def create_custom_job(call: Call) -> CustomJob:
     check_labels(dict(wanted.labels), "custom_job.labels")
     refuse_encryption(wanted, "custom_job.encryption_spec")
     training = peft_arguments.read(parts.catalogue, _arguments(wanted))
-    licences.require(parts.store, parent.split("/")[1], training.base)
     parts.weights.get(training.base.id, training.base.how_to_get)
     job = CustomJob(
         name=f"{parent}/customJobs/{new_id()}",

@@ -17,7 +17,6 @@ from jobs.localvertex.api.errors import invalid
 from jobs.localvertex.models.catalogue import CatalogueModel, Tuning
 from jobs.localvertex.resources.call import Call, Route, list_page, now
 from jobs.localvertex.resources.edits import check_display_name, check_labels, refuse_encryption
-from jobs.localvertex.resources.models import licences
 from jobs.localvertex.resources.tuning import continuing
 from jobs.localvertex.resources.tuning.cancelling import cancel
 from jobs.localvertex.storage.buckets import file_location, location
@@ -89,7 +88,6 @@ def _check(job: TuningJob, call: Call) -> CatalogueModel:
         raise invalid("The output_uri field is required for this model.", "output_uri")
     location(job.output_uri, "output_uri")
     _check_spec(job.supervised_tuning_spec, model)
-    licences.require(call.parts.store, call.path["parent"].split("/")[1], model)
     call.parts.weights.get(model.id, model.how_to_get)
     return model
 

@@ -126,10 +126,8 @@ def _engine(known: dict[str, str], rank: int) -> dict[str, Any]:
 
 def _base(catalogue: Catalogue, name: str) -> CatalogueModel:
     """`google/gemma-3-270m`, a bucket's path that ends so, or the catalogue's own id."""
-    wanted = re.split(r"[/@]", name.rstrip("/"))[-1].lower()
-    for model in catalogue.all():
-        if model.version.lower() == wanted:
-            return model
+    if model := catalogue.find_by_weights(name):
+        return model
     raise ApiError("NOT_FOUND", f"--pretrained_model_name_or_path: {name} is not in the catalogue.")
 
 
