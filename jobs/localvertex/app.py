@@ -16,13 +16,14 @@ from jobs.localvertex.api.bodies import PrettyResponse, content_of, parse_body, 
 from jobs.localvertex.api.callers import Hosts, why_not_answer
 from jobs.localvertex.api.errors import ApiError, from_http, precondition, unavailable
 from jobs.localvertex.api.faults import Fault, Faults
+from jobs.localvertex.api.hosts import check_location
 from jobs.localvertex.api.partial import keep_fields
 from jobs.localvertex.api.wire import Operation, descriptor_of, render
 from jobs.localvertex.resources import boards, metrics, operations
 from jobs.localvertex.resources.call import Call, Parts, Reply, Route
 from jobs.localvertex.resources.endpoints import deploy, deployed_models, endpoints
 from jobs.localvertex.resources.models import model_versions, models, publisher_models
-from jobs.localvertex.resources.tuning import custom_jobs, jobs
+from jobs.localvertex.resources.tuning import custom_jobs, jobs, pipelines
 from jobs.localvertex.serving.chat import Chat, ClientLeft, Streamed
 from jobs.localvertex.serving.memory import MEGABYTE
 from jobs.localvertex.serving.predict import Predict
@@ -35,6 +36,7 @@ MODULES = (
     publisher_models,
     jobs,
     custom_jobs,
+    pipelines,
     deploy,
     operations,
     endpoints,
@@ -186,6 +188,7 @@ class Application:
         return versions.as_v1(reply) if api == "v1" else reply
 
     def _find(self, request: Request) -> tuple[Path, dict[str, str]]:
+        check_location(request.url.path)
         matches = [(path, found) for path in PATHS if (found := path.pattern.match(request.url.path))]
         for path, found in matches:
             if path.route.verb == request.method:

@@ -214,3 +214,73 @@ def test_machine_that_nobody_has(server):
         server.deploy(
             "typo", deploy_config={"dedicated_resources": {"machine_spec": {"machine_type": "g2-standrad-12"}}}
         )
+
+
+def test_order_and_filter_of_v1(server):
+    for name in ("v1-b", "v1-a"):
+        curl(server, "POST", f"{PARENT}/endpoints?endpointId={name}", f'{{"displayName": "{name}"}}')
+    where = f"{PARENT}/endpoints?filter=display_name:%22v1-*%22"
+    found = curl(server, "GET", f"{where}&orderBy=displayName", version="v1").json()["endpoints"]
+    assert [one["displayName"] for one in found] == ["v1-a", "v1-b"]
+    assert refusal(curl(server, "GET", f"{where}&orderBy=displayName"))[0] == 400
+    assert curl(server, "GET", f"{PARENT}/models?orderBy=displayName%20desc", version="v1").status_code == 200
+
+
+def test_endpoints_of_a_base_model_and_their_streams(server):
+    endpoint = server.deployed("by-base")
+    where = f"{PARENT}/endpoints?fields=endpoints/name&filter=base_model_name="
+    assert endpoint.name in [one["name"] for one in curl(server, "GET", f"{where}{TINY}").json()["endpoints"]]
+    assert curl(server, "GET", f"{where}%22qwen/qwen3@qwen3-4b%22").json() == {}
+    chat = {"@requestFormat": "chatCompletions", "messages": [{"role": "user", "content": "hi"}], "stream": True}
+    for instance in (chat, {"prompt": "hi", "stream": True}):
+        body = json.dumps({"instances": [instance]})
+        answer = curl(server, "POST", f"{endpoint.name}:streamRawPredict", body)
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert answer.text.startswith("data: {")
+        assert answer.text.rstrip().endswith("data: [DONE]")
+    body = json.dumps({"model": ["a"], "messages": chat["messages"]})
+    assert refusal(curl(server, "POST", f"{endpoint.name}/chat/completions", body))[:2] == (400, "INVALID_ARGUMENT")
+    code, status, message = refusal(server.chat("by-base", "word " * 200_000))
+    assert (code, status) == (400, "INVALID_ARGUMENT")
+    assert "is too long: more than 15625 tokens, and this model takes 8192." in message
+
+
+def test_locations(server):
+    elsewhere = PARENT.replace("us-central1", "nowhere-9")
+    assert refusal(curl(server, "GET", f"{elsewhere}/endpoints"))[:2] == (403, "PERMISSION_DENIED")
+    everywhere = PARENT.replace("us-central1", "global")
+    created = curl(server, "POST", f"{everywhere}/endpoints", '{"displayName": "G"}')
+    assert refusal(created)[:2] == (400, "FAILED_PRECONDITION")
+    key = {"baseModel": TINY, "supervisedTuningSpec": {}, "encryptionSpec": {"kmsKeyName": "k"}}
+    tuned = curl(server, "POST", f"{everywhere}/tuningJobs", json.dumps(key))
+    assert refusal(tuned)[:2] == (400, "FAILED_PRECONDITION")
+
+
+def test_training_pipeline_of_the_peft_container(server):
+    rows = json.dumps({"prompt": "steps", "completion": "yes"}) + "\n"
+    job = aiplatform.CustomContainerTrainingJob(
+        display_name="LoRA by a pipeline",
+        staging_bucket="gs://garden-local",
+        container_uri=f"{VLLM.rpartition('/')[0]}/pytorch-peft-train:20240909",
+    )
+    job.submit(
+        args=[
+            "--task=instruct-lora",
+            "--pretrained_model_id=local/tiny-gemma3",
+            f"--dataset_name={server.upload('pipeline/train.jsonl', rows)}",
+            "--output_dir=gs://garden-local/pipeline/adapter",
+            "--precision_mode=bfloat16",
+        ],
+        base_output_dir="gs://garden-local/pipeline",
+        machine_type="a2-highgpu-1g",
+        accelerator_type="NVIDIA_TESLA_A100",
+        accelerator_count=1,
+        replica_count=1,
+    )
+    ended = wait_for(lambda: job.state if job.state.name.endswith(("SUCCEEDED", "FAILED")) else None, server.log)
+    assert ended.name == "PIPELINE_STATE_SUCCEEDED"
+    assert "adapter_config.json" in server.stored("pipeline/adapter/")
+    (listed,) = aiplatform.CustomContainerTrainingJob.list(filter='display_name="LoRA by a pipeline"')
+    assert listed.resource_name == job.resource_name
+    job.delete()
+    assert refusal(curl(server, "GET", job.resource_name))[:2] == (404, "NOT_FOUND")

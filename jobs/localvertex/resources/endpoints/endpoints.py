@@ -43,6 +43,7 @@ _BASE = re.compile(r'^\s*base_?[mM]odel_?[nN]ame\s*=\s*"?(?P<value>[\w./@-]+)"?\
 def create_endpoint(call: Call) -> Operation:
     request = call.request(CreateEndpointRequest)
     wanted = call.resource(Endpoint, query=("endpoint_id",))
+    hosts.refuse_global(request.parent)
     check_display_name(wanted.display_name, "endpoint.display_name")
     check_labels(dict(wanted.labels), "endpoint.labels")
     if wanted.deployed_models or wanted.traffic_split:

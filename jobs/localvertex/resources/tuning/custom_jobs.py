@@ -33,7 +33,13 @@ _SIZES = {size: number for number, size in ADAPTER_SIZE.items() if number}
 
 
 def create_custom_job(call: Call) -> CustomJob:
-    wanted = call.resource(CustomJob)
+    job = start(call, call.resource(CustomJob))
+    call.parts.runner.wake()
+    return job
+
+
+def start(call: Call, wanted: CustomJob) -> CustomJob:
+    """Checked, stored and in the queue; whoever asks wakes the runner when the transaction is over."""
     parts, parent = call.parts, call.path["parent"]
     check_display_name(wanted.display_name, "custom_job.display_name")
     check_labels(dict(wanted.labels), "custom_job.labels")
@@ -65,7 +71,6 @@ def create_custom_job(call: Call) -> CustomJob:
         )
         parts.store.insert(job)
         parts.ledger.record("create_custom_job", job.name, labels=dict(job.labels), base_model=training.base.id)
-    parts.runner.wake()
     return job
 
 
