@@ -14,8 +14,8 @@ DONE_AT_ONCE = "The operation is done when it answers."
 DEPTH: dict[str, tuple[str, str]] = {
     "list_publisher_models": (
         "catalogue file, filter, order, pages",
-        "Filters: `model_user_id`, `display_name`, `is_hf_wildcard()`, `can_deploy()`, `labels.VERIFIED_DEPLOYMENT_CONFIG`."
-        " No full text of model cards.",
+        "Filters: `model_user_id`, `display_name`, `is_hf_wildcard()`, `can_deploy()`,"
+        " `labels.VERIFIED_DEPLOYMENT_CONFIG`. No full text of model cards.",
     ),
     "get_publisher_model": ("deploy options, tuning, facts", "Facts are documentations of `viewRestApi`."),
     "check_publisher_model_eula_acceptance": ("by project and model", ""),
@@ -46,7 +46,8 @@ DEPTH: dict[str, tuple[str, str]] = {
     "delete_training_pipeline": ("ended ones; the custom job stays", DONE_AT_ONCE),
     "deploy": (
         "serves for real: base models, adapters, whole models that the engine can convert",
-        "One replica on this machine, whatever was asked for. No `huggingFaceModelId`. Container specs are stored only.",
+        "One replica on this machine, whatever was asked for. No `huggingFaceModelId`. Container specs are only"
+        " stored.",
     ),
     "get_operation": ("under `/v1`, `/v1beta1`, `/ui`", "`/ui` answers in the version that began it."),
     "list_operations": ("of a location or a resource, filter, pages", ""),
