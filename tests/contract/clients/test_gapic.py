@@ -135,7 +135,8 @@ def test_models(google, model):
     assert model in [one.name for one in client.list_models(parent=PARENT)]
     change = {"model": {"name": model, "description": "D"}, "update_mask": {"paths": ["description"]}}
     assert client.update_model(change).description == "D"
-    doomed = client.upload_model(parent=PARENT, model={"display_name": "Doomed"}).result(timeout=10).model
+    nothing = {"display_name": "Doomed", "artifact_uri": "gs://garden-local/nothing"}
+    doomed = client.upload_model(parent=PARENT, model=nothing).result(timeout=10).model
     client.delete_model(name=doomed).result(timeout=10)
     refused(client.get_model, name=f"{model}@9")
     refused(client.list_models, request={"parent": PARENT, "page_size": -1})
@@ -164,7 +165,8 @@ def test_copies(google, model):
 
 def test_versions(google, model, server):
     client = google.ModelServiceClient
-    request = google.package.UploadModelRequest(parent=PARENT, parent_model=model, model={"display_name": "Two"})
+    two = {"display_name": "Two", "artifact_uri": "gs://garden-local/two"}
+    request = google.package.UploadModelRequest(parent=PARENT, parent_model=model, model=two)
     second = client.upload_model(request).result(timeout=10).model_version_id
     assert second in [one.version_id for one in client.list_model_versions(name=model)]
     merged = client.merge_version_aliases(name=f"{model}@{second}", version_aliases=["live"])
@@ -233,6 +235,33 @@ def test_custom_jobs(google, server):
     refused(client.delete_custom_job, name=name)
     refused(client.list_custom_jobs, request={"parent": PARENT, "filter": "((("})
     refused(client.create_custom_job, parent=PARENT, custom_job={"display_name": "C"})
+
+
+def test_training_pipelines(google, server):
+    client, folder = google.PipelineServiceClient, f"pipe-{google.number}"
+    held = server.upload(f"{folder}/train.jsonl", '{"prompt": "hold", "completion": "yes"}\n')
+    args = ["--pretrained_model_name_or_path=tiny-gemma3", f"--train_dataset={held}", "--num_train_epochs=2"]
+    args += [f"--output_dir=gs://garden-local/{folder}/out"]
+    pool = {"containerSpec": {"imageUri": PEFT, "args": args}, "replicaCount": 1}
+    wanted = google.package.TrainingPipeline(
+        display_name="P",
+        training_task_definition="gs://google-cloud-aiplatform/schema/trainingjob/definition/custom_task_1.0.0.yaml",
+        training_task_inputs={"workerPoolSpecs": [pool]},
+    )
+    name = client.create_training_pipeline(parent=PARENT, training_pipeline=wanted).name
+    assert name in [one.name for one in client.list_training_pipelines(parent=PARENT)]
+    refused(client.delete_training_pipeline, name=name)
+    client.cancel_training_pipeline(name=name)
+    wait_for(lambda: client.get_training_pipeline(name=name).state.name == "PIPELINE_STATE_CANCELLED")
+    client.delete_training_pipeline(name=name).result(timeout=10)
+    refused(client.get_training_pipeline, name=name)
+    refused(client.cancel_training_pipeline, name=name)
+    refused(client.list_training_pipelines, request={"parent": PARENT, "filter": "((("})
+    for change in ({"training_task_definition": "automl"}, {"model_to_upload": {"display_name": "M"}}):
+        broken = google.package.TrainingPipeline(wanted)
+        for field, value in change.items():
+            setattr(broken, field, value)
+        refused(client.create_training_pipeline, parent=PARENT, training_pipeline=broken)
 
 
 def test_tensorboards(google, server):
@@ -318,7 +347,7 @@ def test_predictions_as_the_sdk_sends_them(endpoint):
     reply = endpoint.predict(instances=[chat], use_dedicated_endpoint=True)
     assert reply.predictions["choices"][0]["message"]["content"] == "Hello there"
     assert reply.deployed_model_id == endpoint.list_models()[0].id
-    with pytest.raises(ValueError, match="Status code:400.*exactly one instance"):
+    with pytest.raises(ValueError, match="(?s)Status code:400.*exactly one instance"):
         endpoint.predict(instances=[chat, chat], use_dedicated_endpoint=True)
     headers = {"Content-Type": "application/json"}
     whole = endpoint.raw_predict(json.dumps({"messages": MESSAGES}).encode(), headers)

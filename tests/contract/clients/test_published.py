@@ -101,13 +101,18 @@ def test_packed_body(server):
 
 
 def test_only_some_fields(server):
-    curl(server, "POST", f"{PARENT}/endpoints?endpointId=some-fields", '{"displayName": "F", "labels": {"a": "b"}}')
+    curl(
+        server,
+        "POST",
+        f"{PARENT}/endpoints?endpointId=some-fields",
+        '{"displayName": "F", "labels": {"some": "fields"}}',
+    )
     name = f"{PARENT}/endpoints/some-fields"
-    assert curl(server, "GET", f"{name}?fields=displayName,labels/a").json() == {
+    assert curl(server, "GET", f"{name}?fields=displayName,labels/some").json() == {
         "displayName": "F",
-        "labels": {"a": "b"},
+        "labels": {"some": "fields"},
     }
-    page = curl(server, "GET", f"{PARENT}/endpoints?fields=endpoints(name)&filter=labels.a=b").json()
+    page = curl(server, "GET", f"{PARENT}/endpoints?fields=endpoints(name)&filter=labels.some=fields").json()
     assert page == {"endpoints": [{"name": name}]}
     assert refusal(curl(server, "GET", f"{name}?fields=shoes"))[:2] == (400, "INVALID_ARGUMENT")
 

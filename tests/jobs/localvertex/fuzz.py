@@ -81,7 +81,11 @@ SEEDS: list[tuple[str, str, Any]] = [
     ("POST", f"{ENDPOINT}:rawPredict", {"prompt": "Once"}),
     ("POST", f"{ENDPOINT}:streamRawPredict", {"prompt": "Once", "stream": True}),
     ("POST", f"{ENDPOINT}:serverStreamingPredict", {"inputs": [{"stringVal": ["Once"]}]}),
-    ("POST", f"{PARENT}/models:upload", {"model": {"displayName": "F"}, "parentModel": MODEL}),
+    (
+        "POST",
+        f"{PARENT}/models:upload",
+        {"model": {"displayName": "F", "artifactUri": "gs://a/b"}, "parentModel": MODEL},
+    ),
     ("GET", f"{PARENT}/models", None),
     ("POST", f"{PARENT}/models:copy", {"sourceModel": MODEL, "modelId": "copied"}),
     ("GET", f"{MODEL}@1", None),
