@@ -19,7 +19,7 @@ from jobs.localvertex.api.faults import Fault, Faults
 from jobs.localvertex.api.hosts import check_location
 from jobs.localvertex.api.partial import keep_fields
 from jobs.localvertex.api.wire import Operation, descriptor_of, render
-from jobs.localvertex.resources import boards, metrics, operations
+from jobs.localvertex.resources import boards, metadata, metrics, operations
 from jobs.localvertex.resources.call import Call, Parts, Reply, Route
 from jobs.localvertex.resources.endpoints import deploy, deployed_models, endpoints
 from jobs.localvertex.resources.models import model_versions, models, publisher_models
@@ -45,6 +45,7 @@ MODULES = (
     model_versions,
     metrics,
     boards,
+    metadata,
 )
 
 

@@ -289,3 +289,20 @@ def test_training_pipeline_of_the_peft_container(server):
     assert listed.resource_name == job.resource_name
     job.delete()
     assert refusal(curl(server, "GET", job.resource_name))[:2] == (404, "NOT_FOUND")
+
+
+def test_experiment_of_a_tuning_job_and_one_of_ones_own(server):
+    tuned = server.until(server.create(server.job()).name, "SUCCEEDED")
+    board = aiplatform.Experiment(tuned.experiment.rpartition("/")[2]).get_backing_tensorboard_resource()
+    assert board.resource_name == f"{PARENT}/tensorboards/{tuned.name.rpartition('/')[2]}"
+    own = aiplatform.Experiment.create("own-experiment", description="Mine")
+    run = aiplatform.ExperimentRun.create("run-1", experiment=own)
+    run.log_params({"learning_rate": 0.1})
+    run.log_metrics({"loss": 0.5})
+    run.end_run()
+    again = aiplatform.ExperimentRun("run-1", experiment="own-experiment")
+    assert (again.get_params(), again.get_metrics()) == ({"learning_rate": 0.1}, {"loss": 0.5})
+    assert again.state.name == "COMPLETE"
+    assert [one.name for one in aiplatform.ExperimentRun.list(experiment="own-experiment")] == ["run-1"]
+    own.delete()
+    assert aiplatform.Experiment.get("own-experiment") is None
