@@ -117,7 +117,7 @@ class Application:
         try:
             return await self._answer(request)
         except ApiError as refusal:
-            return _error(refusal)
+            return _error(refusal, is_small=_is_of_the_model(request.url.path))
         except (Dropped, ClientLeft, ClientDisconnect):
             raise
         except Exception as error:
@@ -276,8 +276,15 @@ async def _hang_up(send: Send) -> None:
     await asyncio.sleep(0.01)
 
 
-def _error(error: ApiError) -> JSONResponse:
-    response = PrettyResponse(error.envelope(), error.http_code)
+def _is_of_the_model(path: str) -> bool:
+    """Whether a model server answers by itself: those who read its streams take each line as a whole."""
+    found = INFERENCE.match(path)
+    return found is not None and found["verb"] != "predict"
+
+
+def _error(error: ApiError, *, is_small: bool = False) -> JSONResponse:
+    kind = JSONResponse if is_small else PrettyResponse
+    response = kind(error.envelope(), error.http_code, media_type=PrettyResponse.media_type)
     if error.status == "UNAVAILABLE":
         response.headers["Retry-After"] = RETRY_AFTER_SECONDS
     return response

@@ -140,7 +140,7 @@ def add_context_children(call: Call) -> types.AddContextChildrenResponse:
         for name in request.child_contexts:
             if name == request.context:
                 raise invalid("A context cannot be a child of its own.", "child_contexts")
-            with store.edit(Context, name) as child:
+            with store.edit(Context, name, stamped=False) as child:
                 child.parent_contexts = [*dict.fromkeys([*child.parent_contexts, request.context])]
     return types.AddContextChildrenResponse()
 
