@@ -149,7 +149,7 @@ def test_publishers_models_in_v1(server):
 def test_deploy_options_name_a_container():
     from vertexai import model_garden
 
-    options = model_garden.OpenModel(TINY).list_deploy_options(serving_container_image_uri_filter="llama.cpp")
+    options: Any = model_garden.OpenModel(TINY).list_deploy_options(serving_container_image_uri_filter="llama.cpp")
     assert [list(one.container_spec.args) for one in options] == [[f"--model={TINY}"]]
     assert 'serving_container_image_uri="llama.cpp"' in model_garden.OpenModel(TINY).list_deploy_options(concise=True)
 
