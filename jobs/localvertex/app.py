@@ -12,23 +12,24 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jobs.localvertex.api import versions
-from jobs.localvertex.api.bodies import content_of, parse_body
+from jobs.localvertex.api.bodies import PrettyResponse, content_of, parse_body, reply_of
 from jobs.localvertex.api.callers import Hosts, why_not_answer
 from jobs.localvertex.api.errors import ApiError, from_http, precondition, unavailable
 from jobs.localvertex.api.faults import Fault, Faults
-from jobs.localvertex.api.wire import Operation, render
-from jobs.localvertex.resources import boards, metrics, operations
+from jobs.localvertex.api.hosts import check_location
+from jobs.localvertex.api.partial import keep_fields
+from jobs.localvertex.api.wire import Operation, descriptor_of, render
+from jobs.localvertex.resources import boards, metadata, metrics, operations
 from jobs.localvertex.resources.call import Call, Parts, Reply, Route
 from jobs.localvertex.resources.endpoints import deploy, deployed_models, endpoints
 from jobs.localvertex.resources.models import model_versions, models, publisher_models, tokens
-from jobs.localvertex.resources.tuning import custom_jobs, jobs
+from jobs.localvertex.resources.tuning import custom_jobs, jobs, pipelines
 from jobs.localvertex.serving.chat import Chat, ClientLeft, Streamed
 from jobs.localvertex.serving.memory import MEGABYTE
 from jobs.localvertex.serving.predict import Predict
 from jobs.localvertex.shortages import shortage_of
 
 log = logging.getLogger(__name__)
-JSON_TYPE = "application/json; charset=UTF-8"
 RETRY_AFTER_SECONDS = "2"
 ENUMS_AS_INTS = "json;enum-encoding=int"
 MODULES = (
@@ -36,6 +37,7 @@ MODULES = (
     tokens,
     jobs,
     custom_jobs,
+    pipelines,
     deploy,
     operations,
     endpoints,
@@ -44,6 +46,7 @@ MODULES = (
     model_versions,
     metrics,
     boards,
+    metadata,
 )
 
 
@@ -115,7 +118,7 @@ class Application:
         try:
             return await self._answer(request)
         except ApiError as refusal:
-            return _error(refusal)
+            return _error(refusal, is_small=_is_of_the_model(request.url.path))
         except (Dropped, ClientLeft, ClientDisconnect):
             raise
         except Exception as error:
@@ -126,7 +129,7 @@ class Application:
 
     async def _answer(self, request: Request) -> ASGIApp:
         if request.url.path == "/healthz":
-            return _json(await run_in_threadpool(self._health))
+            return PrettyResponse(await run_in_threadpool(self._health))
         if found := INFERENCE.match(request.url.path):
             self._expect(request, "POST")
             return await self._faulty(
@@ -147,11 +150,15 @@ class Application:
 
     async def _infer(self, request: Request, endpoint: str, verb: str | None) -> Response:
         content = await content_of(request)
-        body = parse_body(content)
+        body = parse_body(content, leniently=verb == "predict")
         target = self._chat.target(endpoint, request.headers.get("host", ""), len(content))
         if verb == "serverStreamingPredict":
             raise precondition("The model server takes no tensors. Stream by chat/completions or :streamRawPredict.")
-        work = {None: self._chat.complete, "predict": self._predict.predict}.get(verb, self._predict.raw)
+        work = {
+            None: self._chat.complete,
+            "predict": self._predict.predict,
+            "streamRawPredict": self._predict.stream_raw,
+        }.get(verb, self._predict.raw)
         response = await work(request, target, body)
         response.headers["X-Vertex-AI-Endpoint-Id"] = endpoint.rpartition("/")[2]
         response.headers["X-Vertex-AI-Deployed-Model-Id"] = target.deployed.id
@@ -164,8 +171,11 @@ class Application:
             self._parts, values, query, parse_body(await content_of(request)), request.headers.get("host", ""), version
         )
         reply = await run_in_threadpool(self._run, route, call)
-        as_ints = ENUMS_AS_INTS in (request.query_params.get("$alt"), request.query_params.get("alt"))
-        return _json(render(reply, enums_as_ints=as_ints))
+        asked = request.query_params
+        shown = render(reply, enums_as_ints=ENUMS_AS_INTS in (asked.get("$alt"), asked.get("alt")))
+        if fields := asked.get("fields") or asked.get("$fields"):
+            shown = keep_fields(shown, descriptor_of(type(reply)), fields)
+        return reply_of(request, shown)
 
     def _run(self, route: Route, call: Call) -> Reply:
         """/ui/, where Google's clients poll, has no version of its own: it is the operation's."""
@@ -180,6 +190,7 @@ class Application:
         return versions.as_v1(reply) if api == "v1" else reply
 
     def _find(self, request: Request) -> tuple[Path, dict[str, str]]:
+        check_location(request.url.path)
         matches = [(path, found) for path in PATHS if (found := path.pattern.match(request.url.path))]
         for path, found in matches:
             if path.route.verb == request.method:
@@ -266,12 +277,15 @@ async def _hang_up(send: Send) -> None:
     await asyncio.sleep(0.01)
 
 
-def _error(error: ApiError) -> JSONResponse:
-    response = _json(error.envelope(), error.http_code)
+def _is_of_the_model(path: str) -> bool:
+    """Whether a model server answers by itself: those who read its streams take each line as a whole."""
+    found = INFERENCE.match(path)
+    return found is not None and found["verb"] != "predict"
+
+
+def _error(error: ApiError, *, is_small: bool = False) -> JSONResponse:
+    kind = JSONResponse if is_small else PrettyResponse
+    response = kind(error.envelope(), error.http_code, media_type=PrettyResponse.media_type)
     if error.status == "UNAVAILABLE":
         response.headers["Retry-After"] = RETRY_AFTER_SECONDS
     return response
-
-
-def _json(body: dict[str, Any], code: int = 200) -> JSONResponse:
-    return JSONResponse(body, code, media_type=JSON_TYPE)

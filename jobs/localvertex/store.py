@@ -105,11 +105,13 @@ class Store:
         return [load(kind, json.loads(row[0])) for row in rows]
 
     @contextmanager
-    def edit(self, kind: type[Resource], name: str) -> Iterator[Resource]:
+    def edit(self, kind: type[Resource], name: str, *, stamped: bool = True) -> Iterator[Resource]:
+        """`stamped` false keeps the etag, for a change that nobody's own collides with."""
         with self.transaction():
             resource = self.get(kind, name)
             yield resource
-            stamp(resource)
+            if stamped:
+                stamp(resource)
             self._database.execute("UPDATE resources SET body = ? WHERE name = ?", (json.dumps(render(resource)), name))
 
     def remove(self, name: str) -> None:

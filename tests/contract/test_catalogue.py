@@ -27,11 +27,9 @@ def test_a_model_has_a_title_and_a_licence(models):
     assert models[GEMMA_270M].licence == "Gemma Terms of Use"
 
 
-def test_the_licence_comes_before_the_tuning(world):
+def test_the_licence_comes_before_the_deployment(world):
     catalogue = world.gateway.catalogue
     assert not catalogue.licence_acknowledged(GEMMA_270M)
-    with pytest.raises(LicenceRequired):
-        world.gateway.tuning.create(world.spec(base_model=GEMMA_270M))
     with pytest.raises(LicenceRequired):
         world.gateway.deployment.deploy(world.deploy_spec(publisher_model=GEMMA_270M))
     catalogue.acknowledge_licence(GEMMA_270M)

@@ -29,7 +29,8 @@ def test_a_base_model_is_deployed_and_removed_again(world):
 
 def test_the_endpoint_of_a_tuned_model(world, served, endpoint):
     assert endpoint.name == f"{PARENT}/endpoints/{served.endpoint_user_id}"
-    assert (endpoint.display_name, endpoint.labels) == ("Tiny endpoint", served.labels)
+    assert endpoint.display_name == "Tiny endpoint"
+    assert endpoint.labels == {**endpoint.labels, **served.labels}
     assert endpoint.dedicated_dns
     deployed = endpoint.deployed_models[0]
     assert (deployed.model, deployed.available_replicas) == (

@@ -7,9 +7,10 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message as RawMessage
 from proto import Message as PlusMessage
 
+from jobs.localvertex.api.easing import field_named
 from jobs.localvertex.api.errors import invalid
 from jobs.localvertex.api.expressions import segments
-from jobs.localvertex.api.wire import descriptor_of, field_named
+from jobs.localvertex.api.wire import descriptor_of
 
 Kind: TypeAlias = type[PlusMessage | RawMessage]
 TEXT, NUMBER, FLAG, TIME, ENUM, MANY = "text", "number", "flag", "time", "enum", "many"

@@ -1,9 +1,14 @@
 """Regions, and the hosts of dedicated endpoints: on one port the `Host` header alone can tell these."""
 
+import re
 import zlib
 
 from jobs.localvertex.api.errors import ApiError, precondition
 
+_LOCATION = re.compile(r"/locations/([^/:]+)")
+_REGION = re.compile(
+    r"global|(?:africa|asia|australia|europe|me|northamerica|southamerica|us)-(?:north|south|east|west|central|northeast|northwest|southeast|southwest)\d{1,2}|us|eu"
+)
 SHARED_LIMIT = 1_572_864
 GLOBAL, HOME = "/locations/global", "/locations/us-central1"
 
@@ -13,9 +18,17 @@ def at_home(name: str) -> str:
     return name.replace(GLOBAL, HOME, 1)
 
 
+def check_location(path: str) -> None:
+    """Raises as Google does for a location that there is not. Regions that come later have names of the same form."""
+    found = _LOCATION.search(path)
+    if found and not _REGION.fullmatch(found[1]):
+        message = f"Permission denied on 'locations/{found[1]}' (or it may not exist)."
+        raise ApiError("PERMISSION_DENIED", message)
+
+
 def refuse_global(parent: str) -> None:
     if parent.endswith(GLOBAL):
-        message = "Models are not deployed in the location global: name the region of the model, such as us-central1."
+        message = "Models are not deployed in the location global: name a region, such as us-central1."
         raise precondition(message)
 
 

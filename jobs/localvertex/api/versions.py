@@ -15,18 +15,26 @@ from jobs.localvertex.api.wire import Operation, pack, raw, render
 
 Message: TypeAlias = PlusMessage | RawMessage
 Plus = TypeVar("Plus", bound=PlusMessage)
+ALSO_V1 = ("list_publisher_models",)  # v1's client lacks it, v1's address answers
 BETA = "google.cloud.aiplatform.v1beta1."
 
 
 def has_call(method: str) -> bool:
     """`list_publisher_models` has no `ListPublisherModelsRequest` in v1, and so on."""
-    return hasattr(_types("v1"), "".join(word.capitalize() for word in method.split("_")) + "Request")
+    return method in ALSO_V1 or hasattr(
+        _types("v1"), "".join(word.capitalize() for word in method.split("_")) + "Request"
+    )
 
 
 def counterpart(kind: type[Plus]) -> type[Plus]:
     """v1's message of the same name, which lacks some fields; the same kind where v1 has none."""
     older: type[Plus] = getattr(_types("v1"), kind.__name__, kind)
     return older
+
+
+def only_v1(kind: type[PlusMessage]) -> set[str]:
+    """Fields that v1beta1's message of the same name lacks."""
+    return set(counterpart(kind).meta.fields) - set(kind.meta.fields)
 
 
 def as_v1(message: Message) -> Message:

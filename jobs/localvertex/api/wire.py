@@ -11,6 +11,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message as RawMessage
 from proto import Message as PlusMessage
 
+from jobs.localvertex.api.easing import ease, field_named
 from jobs.localvertex.api.errors import ApiError, invalid
 
 Json = dict[str, Any]
@@ -54,7 +55,10 @@ def parse(kind: type[Plus], body: object) -> Plus:
         raise invalid("Invalid JSON payload received. The request body must be a JSON object.")
     message = kind.pb()()
     try:
-        json_format.ParseDict(body, message)
+        try:
+            json_format.ParseDict(body, message)
+        except json_format.ParseError:
+            message = json_format.ParseDict(ease(body, message.DESCRIPTOR), kind.pb()())
     except json_format.ParseError as error:
         raise _explain(str(error)) from None
     except (RecursionError, OverflowError, ValueError, TypeError, AttributeError) as error:
@@ -118,12 +122,6 @@ def _put(body: Json, descriptor: Descriptor, key: str, value: str) -> None:
 
 def _is_enum_number(found: FieldDescriptor, value: str) -> bool:
     return bool(found.type == FieldDescriptor.TYPE_ENUM and value.isdecimal())
-
-
-def field_named(descriptor: Descriptor | None, name: str) -> FieldDescriptor | None:
-    if descriptor is None:
-        return None
-    return next((f for f in descriptor.fields if name in (f.name, f.json_name)), None)
 
 
 def _explain(text: str) -> ApiError:

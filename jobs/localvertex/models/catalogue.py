@@ -103,6 +103,20 @@ class Catalogue:
     def find(self, model_id: str) -> CatalogueModel | None:
         return self._models.get(model_id)
 
+    def find_by_weights(self, name: str) -> CatalogueModel | None:
+        """`google/gemma-3-270m`, a path that ends so, or an id of this catalogue."""
+        wanted = re.split(r"[/@]", name.rstrip("/"))[-1].lower()
+        return next((model for model in self._models.values() if model.version.lower() == wanted), None)
+
+    def get_default(self, name: str, field: str = "base_model") -> CatalogueModel:
+        """A name without a version means the family's first."""
+        if "@" in name:
+            return self.get(name, field)
+        for model in self._models.values():
+            if name in (f"publishers/{model.publisher}/models/{model.family}", f"{model.publisher}/{model.family}"):
+                return model
+        raise ApiError("NOT_FOUND", f"PublisherModel {name} does not exist.")
+
     def get(self, name: str, field: str = "base_model") -> CatalogueModel:
         """`field` of the request is what a refusal is about."""
         model = self._models.get(model_id(name, field))

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from google.cloud.aiplatform_v1beta1.types import DedicatedResources, DeployRequest, Model
 
 from jobs.localvertex.api.errors import invalid, precondition
+from jobs.localvertex.models import containers
 from jobs.localvertex.models.catalogue import LOCAL_MACHINE, CatalogueModel
+from jobs.localvertex.models.machines import check_machine
 from jobs.localvertex.resources.call import Parts
 from jobs.localvertex.resources.models import licences
 from jobs.localvertex.serving.deployments import ADAPTER, BASE, MERGED, TUNED
@@ -55,15 +57,28 @@ def of_model(parts: Parts, model: Model, checkpoint: str = "") -> Artifact:
     """A model of the registry: by its folder or a checkpoint's, else by the publisher's model that it came from."""
     if checkpoint:
         return of_folder(parts, _checkpoint(model, checkpoint), "deployed_model.checkpoint_id")
+    if named := containers.find_named_model(model.container_spec, model.artifact_uri):
+        return _of_named(parts, named)
     if model.artifact_uri:
         return of_folder(parts, location(model.artifact_uri, "artifact_uri"), "deployed_model.model")
     source = model.base_model_source.model_garden_source
     if not source.public_model_name:
-        raise precondition(
-            f"{model.name} has no artifact_uri, and containers are not run here:"
-            " only models whose files this server can serve can be deployed."
+        raise containers.never_ready(model.name, model.container_spec.image_uri)
+    name = f"{source.public_model_name}@{source.version_id}" if source.version_id else source.public_model_name
+    return Artifact(BASE, parts.catalogue.get_default(name))
+
+
+def _of_named(parts: Parts, named: str) -> Artifact:
+    """What a model server's arguments name: a folder, or a model by its name at Hugging Face."""
+    field = "model.container_spec.args"
+    if named.startswith("gs://"):
+        return of_folder(parts, location(named, field), field)
+    base = parts.catalogue.find_by_weights(named)
+    if base is None:
+        raise invalid(
+            f"The container's arguments name {named!r}, which is neither a gs:// folder nor a model here.", field
         )
-    return Artifact(BASE, parts.catalogue.get(f"{source.public_model_name}@{source.version_id}"))
+    return Artifact(BASE, base)
 
 
 def _checkpoint(model: Model, wanted: str) -> Location:
@@ -109,8 +124,9 @@ def find_origin(parts: Parts, folder: Location, files: Container[str], field: st
 
 
 def require(parts: Parts, artifact: Artifact, project: str) -> None:
-    """Licence accepted, and the weights or the means to make them here."""
-    if artifact.base is not None:
+    """The weights or the means to make them here; and the licence accepted of what a publisher shares, as Google asks
+    it before a deployment and not before a tuning or of the folder that one left."""
+    if artifact.form == BASE and artifact.base is not None:
         licences.require(parts.store, project, artifact.base)
     if artifact.base is None or artifact.form == MERGED:
         parts.deployments.converter.require(artifact.source)
@@ -120,14 +136,8 @@ def require(parts: Parts, artifact: Artifact, project: str) -> None:
         raise precondition(f"{artifact.base.id} cannot be deployed: {weights.message}")
 
 
-def check_resources(artifact: Artifact, resources: DedicatedResources, field: str) -> None:
-    spec = resources.machine_spec
-    if spec.machine_type and spec.machine_type not in artifact.machines:
-        message = f"The machine type {spec.machine_type} is not offered for {artifact}. Offered: "
-        raise invalid(f"{message}{', '.join(artifact.machines)}.", f"{field}.machine_spec.machine_type")
-    if spec.accelerator_type or spec.accelerator_count:
-        message = f"{artifact.machines[0] if artifact.machines else 'This machine'} has no accelerators."
-        raise invalid(message, f"{field}.machine_spec.accelerator_type")
+def check_resources(resources: DedicatedResources, field: str) -> None:
+    check_machine(resources.machine_spec, f"{field}.machine_spec")
     check_replicas(resources, field)
 
 
@@ -138,14 +148,12 @@ def check_replicas(resources: DedicatedResources, field: str) -> None:
 
 
 def resources_of(artifact: Artifact, wanted: DedicatedResources) -> DedicatedResources:
-    """What a deployed model shows: the machine it runs on, and the replicas that were asked for."""
-    low = wanted.min_replica_count or 1
-    machine = wanted.machine_spec.machine_type or next(iter(artifact.machines), "")
-    return DedicatedResources(
-        machine_spec={"machine_type": machine},
-        min_replica_count=low,
-        max_replica_count=max(low, wanted.max_replica_count),
-    )
+    """What a deployed model shows: what was asked for, and this machine where none was."""
+    shown = DedicatedResources(wanted)
+    shown.machine_spec.machine_type = wanted.machine_spec.machine_type or next(iter(artifact.machines), "")
+    shown.min_replica_count = wanted.min_replica_count or 1
+    shown.max_replica_count = max(shown.min_replica_count, wanted.max_replica_count)
+    return shown
 
 
 def _is_weights(name: str) -> bool:

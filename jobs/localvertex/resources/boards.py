@@ -1,13 +1,10 @@
 """Tensorboards and experiments by themselves: each tuning job has one of its own. Their points are in `metrics`."""
 
 from google.cloud.aiplatform_v1beta1.types import (
-    Context,
     GetTensorboardExperimentRequest,
     GetTensorboardRequest,
     GetTensorboardRunRequest,
     GetTensorboardTimeSeriesRequest,
-    ListContextsRequest,
-    ListContextsResponse,
     ListTensorboardExperimentsRequest,
     ListTensorboardExperimentsResponse,
     ListTensorboardsRequest,
@@ -65,12 +62,6 @@ def get_tensorboard_time_series(call: Call) -> TensorboardTimeSeries:
     raise not_found(f"The TensorboardTimeSeries {name}")
 
 
-def list_contexts(call: Call) -> ListContextsResponse:
-    request = call.request(ListContextsRequest)
-    found, following = list_page(request, Context, call.parts.store.all(Context, f"{request.parent}/contexts"))
-    return ListContextsResponse(contexts=found, next_page_token=following)
-
-
 def _get_job(call: Call, name: str) -> TuningJob:
     job = job_of(call, name)
     if not job.experiment:
@@ -114,5 +105,4 @@ ROUTES = [
     Route("get_tensorboard_experiment", "GET", f"{{name={_BOARD}/experiments/*}}", get_tensorboard_experiment),
     Route("get_tensorboard_run", "GET", f"{{name={_RUN}}}", get_tensorboard_run),
     Route("get_tensorboard_time_series", "GET", f"{{name={_RUN}/timeSeries/*}}", get_tensorboard_time_series),
-    Route("list_contexts", "GET", "{parent=projects/*/locations/*/metadataStores/*}/contexts", list_contexts),
 ]

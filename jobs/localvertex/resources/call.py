@@ -10,7 +10,7 @@ from proto import Message as PlusMessage
 
 from jobs.localvertex.api import versions
 from jobs.localvertex.api.filters import apply_mask, order_resources, page, select
-from jobs.localvertex.api.wire import Json, Operation, now, pack, parse, parse_query, refuse_query
+from jobs.localvertex.api.wire import Json, Operation, now, pack, parse, parse_query, refuse_query, snake
 from jobs.localvertex.ledger import Ledger
 from jobs.localvertex.models.base_models import BaseModels
 from jobs.localvertex.models.catalogue import Catalogue
@@ -53,9 +53,16 @@ class Call:
 
     def request(self, kind: type[Plus]) -> Plus:
         """A request message whose fields came by the path and the query."""
+        query = self.query
         if self.version == "v1":
-            parse_query(versions.counterpart(kind), self.query, self._merge_path({}))
-        return parse_query(kind, self.query, self._merge_path({}))
+            parse_query(versions.counterpart(kind), query, self._merge_path({}))
+            query = [(key, value) for key, value in query if snake(key) not in versions.only_v1(kind)]
+        return parse_query(kind, query, self._merge_path({}))
+
+    def order_by(self, request: PlusMessage) -> str:
+        """v1 orders lists by a field that the messages of v1beta1 lack."""
+        given = next((value for key, value in self.query if self.version == "v1" and snake(key) == "order_by"), "")
+        return given or getattr(request, "order_by", "")
 
     def parse_post(self, kind: type[Plus]) -> Plus:
         """A request message whose fields came by the path and the body (`body: "*"`)."""
@@ -114,11 +121,12 @@ def list_page(
     kind: type[Resource],
     resources: Sequence[Resource],
     shown: Callable[[Resource], Resource] = lambda resource: resource,
+    order_by: str = "",
 ) -> tuple[list[Resource], str]:
     """One page of what the request's `filter` lets through, in the order it asks for, and the next page's token.
     `shown` adds what no filter asks for; then `read_mask` decides."""
     found = order_resources(
-        kind, select(kind, resources, getattr(request, "filter", "")), getattr(request, "order_by", "")
+        kind, select(kind, resources, getattr(request, "filter", "")), order_by or getattr(request, "order_by", "")
     )
     chosen, following = page(found, request.page_size, request.page_token)
     return apply_mask(kind, [shown(one) for one in chosen], getattr(request, "read_mask", None)), following

@@ -65,6 +65,15 @@ def check_etag(given: str, resource: Any) -> None:
         )
 
 
+def has_mask(call: Call) -> bool:
+    return any(key in ("updateMask", "update_mask") for key, _ in call.query)
+
+
+def given_fields(resource: Any, allowed: Collection[str]) -> list[str]:
+    """What a patch without a mask changes: every field that it holds and that can be changed."""
+    return [name for name in allowed if name in resource]
+
+
 def mask(call: Call, allowed: Collection[str]) -> list[str]:
     """The fields that a patch names by `updateMask`. Raises INVALID_ARGUMENT when it names none or another one."""
     text = ",".join(value for key, value in call.query if key in ("updateMask", "update_mask"))

@@ -6,10 +6,8 @@ from typing import Any
 from google.cloud.aiplatform_v1beta1.types import (
     BatchReadTensorboardTimeSeriesDataRequest,
     BatchReadTensorboardTimeSeriesDataResponse,
-    Context,
     ExportTensorboardTimeSeriesDataRequest,
     ExportTensorboardTimeSeriesDataResponse,
-    GetContextRequest,
     ListTensorboardRunsRequest,
     ListTensorboardRunsResponse,
     ListTensorboardTimeSeriesRequest,
@@ -34,10 +32,6 @@ from jobs.localvertex.tuning.events import TAGS, Point, points
 DEFAULT_POINTS = 1000
 SCALAR = TensorboardTimeSeries.ValueType.SCALAR
 _IDS = {str(number): tag for number, tag in enumerate(TAGS, start=1)}
-
-
-def get_context(call: Call) -> Context:
-    return call.parts.store.get(Context, call.request(GetContextRequest).name)
 
 
 def list_tensorboard_runs(call: Call) -> ListTensorboardRunsResponse:
@@ -165,7 +159,6 @@ _RUN = f"{_EXPERIMENT}/runs/*"
 _SERIES = f"{{tensorboard_time_series={_RUN}/timeSeries/*}}"
 
 ROUTES = [
-    Route("get_context", "GET", "{name=projects/*/locations/*/metadataStores/*/contexts/*}", get_context),
     Route("list_tensorboard_runs", "GET", f"{{parent={_EXPERIMENT}}}/runs", list_tensorboard_runs),
     Route("list_tensorboard_time_series", "GET", f"{{parent={_RUN}}}/timeSeries", list_tensorboard_time_series),
     Route("read_tensorboard_time_series_data", "GET", f"{_SERIES}:read", read_tensorboard_time_series_data),

@@ -18,7 +18,8 @@ from jobs.localvertex.api import hosts
 from jobs.localvertex.api.errors import ApiError, invalid, precondition
 from jobs.localvertex.api.wire import Json
 from jobs.localvertex.serving import bucket_images, tools
-from jobs.localvertex.serving.llama import Plan
+from jobs.localvertex.serving.lengths import check_length
+from jobs.localvertex.serving.llama import CONTEXT_TOKENS, Plan
 from jobs.localvertex.serving.pool import Serving, name_of
 from jobs.localvertex.serving.templates import knows_tools
 from jobs.localvertex.serving.upstream import CHAT_PATH, COMPLETION_PATH, EVENT_END, Client, Upstream
@@ -98,6 +99,8 @@ class Chat:
 
     async def complete(self, request: Request, target: Target, body: object) -> Response:
         images = target.plan.mmproj is not None
+        if isinstance(body, dict) and not isinstance(body.get("model") or "", str):
+            raise invalid("model must be a text.", "model")
         # In a thread: a picture has up to 24 million pixels, and a WebP is decoded.
         upstream_body = await asyncio.to_thread(bucket_images.upstream_body, self._buckets, body, images=images)
         assert isinstance(body, dict)
@@ -124,6 +127,7 @@ class Chat:
         return Streamed(await self._open(request, target, COMPLETION_PATH, body), usage=False)
 
     async def _open(self, request: Request, target: Target, path: str, body: Json) -> Upstream:
+        await asyncio.to_thread(check_length, body, CONTEXT_TOKENS)
         work = self._client.open(target.plan.name, path, body)
         return await _while_there(request.receive, work)
 

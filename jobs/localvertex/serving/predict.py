@@ -8,6 +8,7 @@ from google.cloud.aiplatform_v1beta1.types import PredictRequest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from jobs.localvertex.api.bodies import reply_of
 from jobs.localvertex.api.errors import invalid
 from jobs.localvertex.api.wire import Json, parse
 from jobs.localvertex.serving import prompts
@@ -26,27 +27,39 @@ class Predict:
         parse(PredictRequest, {**body, "endpoint": target.endpoint} if isinstance(body, dict) else body)
         assert isinstance(body, dict)
         deployed = target.deployed
-        return JSONResponse(
+        return reply_of(
+            request,
             {
                 "predictions": await self._predictions(request, target, body),
                 "deployedModelId": deployed.id,
                 "model": deployed.model,
                 "modelDisplayName": deployed.display_name,
                 "modelVersionId": deployed.model_version_id,
-            }
+            },
         )
 
-    async def raw(self, request: Request, target: Target, body: object) -> Response:
+    async def stream_raw(self, request: Request, target: Target, body: object) -> Response:
+        return await self.raw(request, target, body, streaming=True)
+
+    async def raw(self, request: Request, target: Target, body: object, *, streaming: bool = False) -> Response:
         """The body goes to the model server as it is: what it holds decides the form."""
         if not isinstance(body, dict):
             raise invalid("The request body must be a JSON object.")
         if "messages" in body:
             return await self._chat.complete(request, target, body)
         if "instances" in body:
+            instances = _instances(body)
+            if streaming and len(instances) == 1 and instances[0].get("stream"):
+                return await self._stream(request, target, instances[0])
             return JSONResponse({"predictions": await self._predictions(request, target, body)})
         if body.get("stream"):
             return await self._chat.completion_stream(request, target, prompts.completion_body(body))
         return JSONResponse({"predictions": [await self._text(request, target, body)]})
+
+    async def _stream(self, request: Request, target: Target, instance: Json) -> Response:
+        if instance.pop(FORMAT_KEY, "") == CHAT_FORM:
+            return await self._chat.complete(request, target, instance)
+        return await self._chat.completion_stream(request, target, prompts.completion_body(instance))
 
     async def _predictions(self, request: Request, target: Target, body: Json) -> Any:
         instances = _instances(body)

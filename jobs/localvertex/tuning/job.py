@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import shutil
 import signal
 import sqlite3
@@ -165,8 +166,9 @@ class Training:
         train, validation = (self.folder / name for name in ("train.jsonl", "validation.jsonl"))
         share = validation.stat().st_size / max(train.stat().st_size, 1)
         if share > VALIDATION_SHARE:
+            percent = math.ceil(share * 1000) / 10  # never shown as the 25% that it exceeds
             raise invalid(
-                f"The validation dataset is {share:.0%} of the size of the training dataset; at most 25% is allowed."
+                f"The validation dataset is {percent:g}% of the size of the training dataset; at most 25% is allowed."
                 " Use fewer validation rows."
             )
         with validation.open("rb") as file:

@@ -220,7 +220,7 @@ class Runner:
     def _experiment(self, job: TuningJob) -> str:
         parent, _, number = at_home(job.name).partition("/tuningJobs/")
         experiment = f"tuning-experiment-{now():%Y%m%d%H%M%S%f}"
-        board = f"{parent}/tensorboards/{number}/experiments/{experiment}"
+        board = f"{parent}/tensorboards/{number}"
         context = Context(
             name=f"{parent}/metadataStores/default/contexts/{experiment}",
             display_name=experiment,

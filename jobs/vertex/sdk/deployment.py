@@ -24,6 +24,7 @@ from .catalogue import long_name
 from .messages import enum_name, raw, remote_error
 
 GARDEN, ENDPOINTS, MODELS = "model_garden_service", "endpoint_service", "model_service"
+RUNS_ON = "localvertex-runs-on"  # as the local Vertex AI labels what asked for a machine of Google's
 REPLICA_FIELDS = ["dedicated_resources.min_replica_count", "dedicated_resources.max_replica_count"]
 
 
@@ -204,8 +205,11 @@ def _parse_deployed_model(model: Any) -> RemoteDeployedModel:
 
 
 def _machine(model: Any) -> MachineSpec | None:
+    """What works, and so what costs: the local Vertex AI keeps what was asked for, and runs on its own machine."""
     if "dedicated_resources" not in model:
         return None
+    if here := model.system_labels.get(RUNS_ON, ""):
+        return MachineSpec(here)
     spec = model.dedicated_resources.machine_spec
     kind = raw(spec).accelerator_type
     return MachineSpec(

@@ -27,6 +27,9 @@ NOTHING = {
 }
 
 
+VERBS = ("create", "list", "get", "update", "delete")
+
+
 class Clients:
     def __init__(self, url, package):
         self.package, self.number, self._url = package, package.__name__.rpartition("_")[2], url
@@ -135,7 +138,8 @@ def test_models(google, model):
     assert model in [one.name for one in client.list_models(parent=PARENT)]
     change = {"model": {"name": model, "description": "D"}, "update_mask": {"paths": ["description"]}}
     assert client.update_model(change).description == "D"
-    doomed = client.upload_model(parent=PARENT, model={"display_name": "Doomed"}).result(timeout=10).model
+    nothing = {"display_name": "Doomed", "artifact_uri": "gs://garden-local/nothing"}
+    doomed = client.upload_model(parent=PARENT, model=nothing).result(timeout=10).model
     client.delete_model(name=doomed).result(timeout=10)
     refused(client.get_model, name=f"{model}@9")
     refused(client.list_models, request={"parent": PARENT, "page_size": -1})
@@ -164,7 +168,8 @@ def test_copies(google, model):
 
 def test_versions(google, model, server):
     client = google.ModelServiceClient
-    request = google.package.UploadModelRequest(parent=PARENT, parent_model=model, model={"display_name": "Two"})
+    two = {"display_name": "Two", "artifact_uri": "gs://garden-local/two"}
+    request = google.package.UploadModelRequest(parent=PARENT, parent_model=model, model=two)
     second = client.upload_model(request).result(timeout=10).model_version_id
     assert second in [one.version_id for one in client.list_model_versions(name=model)]
     merged = client.merge_version_aliases(name=f"{model}@{second}", version_aliases=["live"])
@@ -235,13 +240,40 @@ def test_custom_jobs(google, server):
     refused(client.create_custom_job, parent=PARENT, custom_job={"display_name": "C"})
 
 
+def test_training_pipelines(google, server):
+    client, folder = google.PipelineServiceClient, f"pipe-{google.number}"
+    held = server.upload(f"{folder}/train.jsonl", '{"prompt": "hold", "completion": "yes"}\n')
+    args = ["--pretrained_model_name_or_path=tiny-gemma3", f"--train_dataset={held}", "--num_train_epochs=2"]
+    args += [f"--output_dir=gs://garden-local/{folder}/out"]
+    pool = {"containerSpec": {"imageUri": PEFT, "args": args}, "replicaCount": 1}
+    wanted = google.package.TrainingPipeline(
+        display_name="P",
+        training_task_definition="gs://google-cloud-aiplatform/schema/trainingjob/definition/custom_task_1.0.0.yaml",
+        training_task_inputs={"workerPoolSpecs": [pool]},
+    )
+    name = client.create_training_pipeline(parent=PARENT, training_pipeline=wanted).name
+    assert name in [one.name for one in client.list_training_pipelines(parent=PARENT)]
+    refused(client.delete_training_pipeline, name=name)
+    client.cancel_training_pipeline(name=name)
+    wait_for(lambda: client.get_training_pipeline(name=name).state.name == "PIPELINE_STATE_CANCELLED")
+    client.delete_training_pipeline(name=name).result(timeout=10)
+    refused(client.get_training_pipeline, name=name)
+    refused(client.cancel_training_pipeline, name=name)
+    refused(client.list_training_pipelines, request={"parent": PARENT, "filter": "((("})
+    for change in ({"training_task_definition": "automl"}, {"model_to_upload": {"display_name": "M"}}):
+        broken = google.package.TrainingPipeline(wanted)
+        for field, value in change.items():
+            setattr(broken, field, value)
+        refused(client.create_training_pipeline, parent=PARENT, training_pipeline=broken)
+
+
 def test_tensorboards(google, server):
     boards, metadata = google.TensorboardServiceClient, google.MetadataServiceClient
     experiment = server.until(server.create(server.job()).name, "SUCCEEDED").experiment
     context = metadata.get_context(name=experiment)
     assert experiment in [one.name for one in metadata.list_contexts(parent=experiment.partition("/contexts/")[0])]
-    name = context.metadata["backing_tensorboard_resource"]
-    board = name.partition("/experiments/")[0]
+    board = context.metadata["backing_tensorboard_resource"]
+    name = f"{board}/experiments/{experiment.rpartition('/')[2]}"
     assert boards.get_tensorboard(name=board).name == board
     assert board in [one.name for one in boards.list_tensorboards(parent=PARENT)]
     assert [one.name for one in boards.list_tensorboard_experiments(parent=board)] == [name]
@@ -255,6 +287,57 @@ def test_tensorboards(google, server):
     batch = {"tensorboard": board, "time_series": [series.name]}
     assert len(boards.batch_read_tensorboard_time_series_data(batch).time_series_data) == 1
     assert len(list(boards.export_tensorboard_time_series_data(tensorboard_time_series=series.name))) == 8
+
+
+@pytest.mark.parametrize("word", ["context", "execution", "artifact"])
+def test_metadata(google, word):
+    client, store, key = google.MetadataServiceClient, f"{PARENT}/metadataStores/default", f"{word}_id"
+    call = {verb: getattr(client, f"{verb}_{word}{'s' * (verb == 'list')}") for verb in VERBS}
+    body = {"display_name": "D", "schema_title": "system.Any", "metadata": {"a": 1}}
+    chosen = {"parent": store, word: body, key: f"{word}-{google.number}"}
+    made = call["create"](**chosen)
+    assert made.name == f"{store}/{word}s/{word}-{google.number}"
+    assert call["get"](name=made.name).metadata["a"] == 1
+    assert made.name in [
+        one.name for one in call["list"](request={"parent": store, "filter": 'schema_title="system.Any"'})
+    ]
+    change = {word: {"name": made.name, "metadata": {"b": 2}}}
+    assert dict(call["update"](request=change).metadata) == {"b": 2}
+    with pytest.raises(exceptions.Conflict):
+        call["create"](**chosen)
+    refused(call["create"], parent=store, **{word: body, key: "Not this"})
+    refused(call["update"], request={word: {"name": made.name}})
+    refused(call["list"], request={"parent": store, "filter": "((("})
+    call["delete"](name=made.name).result(timeout=10)
+    refused(call["get"], name=made.name)
+    refused(call["delete"], name=made.name)
+
+
+def test_what_metadata_holds_together(google):
+    client, store = google.MetadataServiceClient, f"{PARENT}/metadataStores/default"
+    assert client.get_metadata_store(name=store).name == store
+    refused(client.get_metadata_store, name=f"{PARENT}/metadataStores/none")
+    parent, child = (client.create_context(parent=store, context={"display_name": name}).name for name in "pc")
+    work = client.create_execution(parent=store, execution={"display_name": "e"}).name
+    data = client.create_artifact(parent=store, artifact={"uri": "gs://a/b"}).name
+    client.add_context_children(context=parent, child_contexts=[child])
+    assert [
+        one.name for one in client.list_contexts(request={"parent": store, "filter": f'parent_contexts:"{parent}"'})
+    ] == [child]
+    client.add_context_artifacts_and_executions(context=child, executions=[work])
+    client.add_execution_events(execution=work, events=[{"artifact": data, "type_": "OUTPUT"}])
+    graph = client.query_context_lineage_subgraph(context=child)
+    assert ([one.name for one in graph.executions], [one.name for one in graph.artifacts]) == ([work], [data])
+    assert client.query_execution_inputs_and_outputs(execution=work).events[0].artifact == data
+    inside = {"parent": store, "filter": f'in_context("{child}")'}
+    assert [one.name for one in client.list_executions(request=inside)] == [work]
+    refused(client.delete_context, name=parent)
+    none = f"{store}/contexts/none"
+    refused(client.add_context_children, context=none, child_contexts=[child])
+    refused(client.add_context_artifacts_and_executions, context=none)
+    refused(client.query_context_lineage_subgraph, context=none)
+    refused(client.add_execution_events, execution=f"{store}/executions/none")
+    refused(client.query_execution_inputs_and_outputs, execution=f"{store}/executions/none")
 
 
 def test_tensorboards_that_are_not_there(google):
@@ -326,7 +409,7 @@ def test_predictions_as_the_sdk_sends_them(endpoint):
     reply = endpoint.predict(instances=[chat], use_dedicated_endpoint=True)
     assert reply.predictions["choices"][0]["message"]["content"] == "Hello there"
     assert reply.deployed_model_id == endpoint.list_models()[0].id
-    with pytest.raises(ValueError, match="Status code:400.*exactly one instance"):
+    with pytest.raises(ValueError, match="(?s)Status code:400.*exactly one instance"):
         endpoint.predict(instances=[chat, chat], use_dedicated_endpoint=True)
     headers = {"Content-Type": "application/json"}
     whole = endpoint.raw_predict(json.dumps({"messages": MESSAGES}).encode(), headers)

@@ -69,8 +69,8 @@ def test_open_model_from_deploy_to_delete(garden, server):
 
 
 def test_open_model_refused(garden):
-    with pytest.raises((BadRequest, FailedPrecondition), match="a3-highgpu-8g is not offered"):
-        garden.OpenModel(TINY).deploy(machine_type="a3-highgpu-8g")
+    with pytest.raises((BadRequest, FailedPrecondition), match="a3-hugegpu-8g"):
+        garden.OpenModel(TINY).deploy(machine_type="a3-hugegpu-8g")
     with pytest.raises((BadRequest, FailedPrecondition), match="no weights on this machine"):
         garden.OpenModel("qwen/qwen3@qwen3-4b").deploy()
 

@@ -47,6 +47,12 @@ CONTAINER = {
     "args": ["--pretrained_model_name_or_path=tiny-gemma3", "--train_dataset=gs://a/b", "--output_dir=gs://a/c"],
 }
 CUSTOM = {"displayName": "F", "jobSpec": {"workerPoolSpecs": [{"containerSpec": CONTAINER, "replicaCount": 1}]}}
+PIPELINE = {
+    "displayName": "F",
+    "trainingTaskDefinition": "gs://google-cloud-aiplatform/schema/trainingjob/definition/custom_task_1.0.0.yaml",
+    "trainingTaskInputs": CUSTOM["jobSpec"],
+}
+STORE = f"{PARENT}/metadataStores/default"
 DEPLOYED = {"model": MODEL, "id": "7", "dedicatedResources": {"minReplicaCount": 1}}
 SEEDS: list[tuple[str, str, Any]] = [
     ("GET", "publishers/google/models", None),
@@ -86,7 +92,11 @@ SEEDS: list[tuple[str, str, Any]] = [
     ("POST", f"{ENDPOINT}:rawPredict", {"prompt": "Once"}),
     ("POST", f"{ENDPOINT}:streamRawPredict", {"prompt": "Once", "stream": True}),
     ("POST", f"{ENDPOINT}:serverStreamingPredict", {"inputs": [{"stringVal": ["Once"]}]}),
-    ("POST", f"{PARENT}/models:upload", {"model": {"displayName": "F"}, "parentModel": MODEL}),
+    (
+        "POST",
+        f"{PARENT}/models:upload",
+        {"model": {"displayName": "F", "artifactUri": "gs://a/b"}, "parentModel": MODEL},
+    ),
     ("GET", f"{PARENT}/models", None),
     ("POST", f"{PARENT}/models:copy", {"sourceModel": MODEL, "modelId": "copied"}),
     ("GET", f"{MODEL}@1", None),
@@ -113,8 +123,32 @@ SEEDS: list[tuple[str, str, Any]] = [
     ("GET", f"{RUN}/timeSeries/1", None),
     ("GET", f"{RUN}/timeSeries/1:read?maxDataPoints=3", None),
     ("POST", f"{RUN}/timeSeries/1:exportTensorboardTimeSeries", {"pageSize": 2}),
-    ("GET", f"{PARENT}/metadataStores/default/contexts", None),
-    ("GET", f"{PARENT}/metadataStores/default/contexts/e", None),
+    ("POST", f"{PARENT}/trainingPipelines", PIPELINE),
+    ("GET", f"{PARENT}/trainingPipelines", None),
+    ("GET", f"{PARENT}/trainingPipelines/1", None),
+    ("POST", f"{PARENT}/trainingPipelines/1:cancel", {}),
+    ("DELETE", f"{PARENT}/trainingPipelines/1", None),
+    ("GET", STORE, None),
+    *(
+        seed
+        for kind in ("context", "execution", "artifact")
+        for seed in (
+            (
+                "POST",
+                f"{STORE}/{kind}s?{kind}Id=fuzz",
+                {"displayName": "F", "metadata": {"a": 1}, "labels": {"a": "b"}},
+            ),
+            ("GET", f"{STORE}/{kind}s?filter=displayName=F", None),
+            ("GET", f"{STORE}/{kind}s/fuzz", None),
+            ("PATCH", f"{STORE}/{kind}s/fuzz?updateMask=description", {"description": "d"}),
+            ("DELETE", f"{STORE}/{kind}s/none", None),
+        )
+    ),
+    ("POST", f"{STORE}/contexts/fuzz:addContextChildren", {"childContexts": [f"{STORE}/contexts/none"]}),
+    ("POST", f"{STORE}/contexts/fuzz:addContextArtifactsAndExecutions", {"artifacts": [f"{STORE}/artifacts/fuzz"]}),
+    ("GET", f"{STORE}/contexts/fuzz:queryContextLineageSubgraph", None),
+    ("POST", f"{STORE}/executions/fuzz:addExecutionEvents", {"events": [{"artifact": f"{STORE}/artifacts/fuzz"}]}),
+    ("GET", f"{STORE}/executions/fuzz:queryExecutionInputsAndOutputs", None),
 ]
 
 

@@ -13,4 +13,4 @@ def test_table_of_the_document_is_current():
 
 def test_v1_lacks_some_calls():
     rows = {line.split(" | ")[0][2:]: line.split(" | ")[2] for line in reference.table().splitlines()[2:]}
-    assert (rows["list_publisher_models"], rows["deploy"], rows["get_operation"]) == ("no", "yes", "yes")
+    assert (rows["recommend_spec"], rows["deploy"], rows["get_operation"]) == ("no", "yes", "yes")

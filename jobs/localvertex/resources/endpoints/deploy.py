@@ -18,6 +18,7 @@ from google.cloud.aiplatform_v1beta1.types import (
 from jobs.localvertex.api.errors import exists, invalid
 from jobs.localvertex.api.hosts import project_number, refuse_global
 from jobs.localvertex.api.wire import Operation, render
+from jobs.localvertex.models.machines import runs_on
 from jobs.localvertex.models.registry import RESOURCES
 from jobs.localvertex.resources import artifacts
 from jobs.localvertex.resources.artifacts import Artifact
@@ -25,6 +26,8 @@ from jobs.localvertex.resources.call import Call, Route, generic, now
 from jobs.localvertex.resources.edits import check_endpoint_id, check_labels, check_model_id
 from jobs.localvertex.resources.models import licences
 from jobs.localvertex.tuning.queue import new_id
+
+GARDEN_LABEL = "mg-deploy"  # by which gcloud knows an endpoint of Model Garden
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ def deploy(call: Call) -> Operation:
         licences.accept(parts.store, project, artifact.base)
     artifacts.require(parts, artifact, project)
     parts.deployments.require_room(artifact.base_id)
-    artifacts.check_resources(artifact, request.deploy_config.dedicated_resources, "deploy_config.dedicated_resources")
+    artifacts.check_resources(request.deploy_config.dedicated_resources, "deploy_config.dedicated_resources")
     check_labels(dict(request.deploy_config.system_labels), "deploy_config.system_labels")
     if request.endpoint_config.private_service_connect_config.enable_private_service_connect:
         message = "Private endpoints are not supported by this server."
@@ -90,9 +93,10 @@ def _reserve(call: Call, request: DeployRequest, artifact: Artifact, names: Name
         model_id=names.model.rpartition("/")[2],
     )
     staging = DeploymentStage.STARTING_DEPLOYMENT
+    resources = artifacts.resources_of(artifact, request.deploy_config.dedicated_resources)
     store = call.parts.store
-    store.insert(_endpoint(request, names))
-    store.insert(_model(artifact, names, display))
+    store.insert(_endpoint(request, names, artifact))
+    store.insert(_model(request, artifact, names, display))
     operation = call.operation(names.operation, metadata)
     call.operation(names.stages, DeployModelOperationMetadata(generic_metadata=generic(), deployment_stage=staging))
     deployed = DeployedModel(
@@ -100,8 +104,8 @@ def _reserve(call: Call, request: DeployRequest, artifact: Artifact, names: Name
         model=names.model,
         model_version_id="1",
         display_name=display,
-        dedicated_resources=artifacts.resources_of(artifact, request.deploy_config.dedicated_resources),
-        system_labels=dict(request.deploy_config.system_labels),
+        dedicated_resources=resources,
+        system_labels=dict(request.deploy_config.system_labels) | runs_on(resources.machine_spec),
     )
     store.write_note(
         names.operation,
@@ -120,18 +124,19 @@ def _reserve(call: Call, request: DeployRequest, artifact: Artifact, names: Name
     return operation
 
 
-def _endpoint(request: DeployRequest, names: Names) -> Endpoint:
+def _endpoint(request: DeployRequest, names: Names, artifact: Artifact) -> Endpoint:
     config = request.endpoint_config
     return Endpoint(
         name=names.endpoint,
         display_name=config.endpoint_display_name or f"{names.model.rpartition('/')[2]}-mg-one-click-deploy",
+        labels={GARDEN_LABEL: re.sub(r"[^a-z0-9_-]", "-", artifact.publisher_model.lower() or "custom")[:63]},
         dedicated_endpoint_enabled=not config.dedicated_endpoint_disabled,
         create_time=now(),
         update_time=now(),
     )
 
 
-def _model(artifact: Artifact, names: Names, display: str) -> Model:
+def _model(request: DeployRequest, artifact: Artifact, names: Names, display: str) -> Model:
     model = Model(
         name=names.model,
         display_name=display,
@@ -145,6 +150,8 @@ def _model(artifact: Artifact, names: Names, display: str) -> Model:
         version_create_time=now(),
         version_update_time=now(),
     )
+    if "container_spec" in request.model_config:
+        model.container_spec = request.model_config.container_spec
     if artifact.base:
         name = artifact.base.resource_name.partition("@")[0]
         garden = ModelGardenSource(public_model_name=name, version_id=artifact.base.version)

@@ -22,6 +22,7 @@ from jobs.localvertex.api.errors import exists, invalid, not_found, precondition
 from jobs.localvertex.api.hosts import refuse_global
 from jobs.localvertex.api.wire import Operation, render
 from jobs.localvertex.models import registry
+from jobs.localvertex.models.machines import runs_on
 from jobs.localvertex.resources import artifacts
 from jobs.localvertex.resources.artifacts import Artifact
 from jobs.localvertex.resources.call import Call, Parts, Route, generic, location_of, now
@@ -133,7 +134,7 @@ def _artifact(parts: Parts, request: DeployModelRequest, model: Model) -> Artifa
     artifacts.require(parts, artifact, request.endpoint.split("/")[1])
     parts.deployments.require_room(artifact.base_id)
     resources = request.deployed_model.dedicated_resources
-    artifacts.check_resources(artifact, resources, "deployed_model.dedicated_resources")
+    artifacts.check_resources(resources, "deployed_model.dedicated_resources")
     return artifact
 
 
@@ -147,7 +148,7 @@ def _build_deployed_model(wanted: DeployedModel, model: Model, artifact: Artifac
         display_name=wanted.display_name or model.display_name,
         dedicated_resources=artifacts.resources_of(artifact, wanted.dedicated_resources),
         checkpoint_id=wanted.checkpoint_id,
-        system_labels=dict(wanted.system_labels),
+        system_labels=dict(wanted.system_labels) | runs_on(wanted.dedicated_resources.machine_spec),
     )
 
 

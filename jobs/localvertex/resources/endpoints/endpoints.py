@@ -1,5 +1,6 @@
 """Endpoints by themselves: create, get, list, patch, delete. What is deployed to them is in `deployed_models`."""
 
+import re
 from datetime import timedelta
 
 from google.cloud.aiplatform_v1beta1.types import (
@@ -36,11 +37,13 @@ from jobs.localvertex.tuning.queue import new_id
 
 PATCHABLE = ("display_name", "description", "labels", "traffic_split")
 LONGEST_INFERENCE_SECONDS = 3600
+_BASE = re.compile(r'^\s*base_?[mM]odel_?[nN]ame\s*=\s*"?(?P<value>[\w./@-]+)"?\s*(?:AND\s+|$)')
 
 
 def create_endpoint(call: Call) -> Operation:
     request = call.request(CreateEndpointRequest)
     wanted = call.resource(Endpoint, query=("endpoint_id",))
+    hosts.refuse_global(request.parent)
     check_display_name(wanted.display_name, "endpoint.display_name")
     check_labels(dict(wanted.labels), "endpoint.labels")
     if wanted.deployed_models or wanted.traffic_split:
@@ -78,8 +81,20 @@ def get_endpoint(call: Call) -> Endpoint:
 def list_endpoints(call: Call) -> ListEndpointsResponse:
     request = call.request(ListEndpointsRequest)
     all_of_them = call.parts.store.all(Endpoint, f"{request.parent}/endpoints")
-    found, following = list_page(request, Endpoint, all_of_them, lambda endpoint: add_live_state(call, endpoint))
+    if named := _BASE.search(request.filter):
+        all_of_them = [one for one in all_of_them if _has_base(call, one, named["value"])]
+        request.filter = _BASE.sub("", request.filter)
+    found, following = list_page(
+        request, Endpoint, all_of_them, lambda endpoint: add_live_state(call, endpoint), call.order_by(request)
+    )
     return ListEndpointsResponse(endpoints=found, next_page_token=following)
+
+
+def _has_base(call: Call, endpoint: Endpoint, wanted: str) -> bool:
+    """Whether a model is deployed there that was tuned from it, or is it."""
+    notes = [call.parts.store.note(name_of(endpoint.name, one.id)) for one in endpoint.deployed_models]
+    bases = [note.get("base", "") for note in notes]
+    return any(wanted in (base, base.partition("@")[2]) for base in bases if base)
 
 
 def update_endpoint(call: Call) -> Endpoint:

@@ -19,13 +19,12 @@ from jobs.localvertex.api.errors import invalid, precondition
 from jobs.localvertex.api.filters import page
 from jobs.localvertex.api.wire import Operation
 from jobs.localvertex.models import registry
+from jobs.localvertex.models.containers import SERVER_IMAGE
 from jobs.localvertex.resources import artifacts
 from jobs.localvertex.resources.call import Call, Route, generic, list_page, location_of, now
 from jobs.localvertex.resources.models.models import check_alias, strip_version
 from jobs.localvertex.storage.buckets import location
 from jobs.localvertex.tuning.queue import new_id
-
-SERVER_IMAGE = "llama.cpp"
 
 
 def list_model_versions(call: Call) -> ListModelVersionsResponse:

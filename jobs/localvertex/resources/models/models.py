@@ -26,7 +26,10 @@ from jobs.localvertex.resources.edits import (
     check_display_name,
     check_etag,
     check_labels,
+    check_mask,
     check_model_id,
+    given_fields,
+    has_mask,
     mask,
     refuse_encryption,
 )
@@ -68,13 +71,15 @@ def get_model(call: Call) -> Model:
 
 def list_models(call: Call) -> ListModelsResponse:
     request = call.request(ListModelsRequest)
-    found, following = list_page(request, Model, registry.models(call.parts.store, request.parent))
+    all_of_them = registry.models(call.parts.store, request.parent)
+    found, following = list_page(request, Model, all_of_them, order_by=call.order_by(request))
     return ListModelsResponse(models=found, next_page_token=following)
 
 
 def update_model(call: Call) -> Model:
     """`models/M@2` patches that version, `models/M` the default one; labels and names belong to each version here."""
-    given, paths = call.resource(Model, query=("update_mask",)), mask(call, PATCHABLE)
+    given = call.resource(Model, query=("update_mask",))
+    paths = mask(call, PATCHABLE) if has_mask(call) else check_mask(given_fields(given, PATCHABLE), PATCHABLE)
     store = call.parts.store
     with store.transaction(), store.edit(Model, registry.find(store, call.path["model.name"]).name) as model:
         check_etag(given.etag, model)
@@ -150,6 +155,9 @@ def _build_upload(given: Model) -> Model:
         location(given.artifact_uri, "model.artifact_uri")
     for alias in given.version_aliases:
         check_alias(alias)
+    garden = given.base_model_source.model_garden_source.public_model_name
+    if not (given.artifact_uri or given.container_spec.image_uri or garden):
+        raise invalid("One of container_spec and artifact_uri is required: the model has nothing to serve.", "model")
     model = Model(
         labels=dict(given.labels),
         version_aliases=list(given.version_aliases),

@@ -14,15 +14,18 @@ from google.cloud.aiplatform_v1beta1.types import (
     ListPublisherModelsRequest,
     ListPublisherModelsResponse,
     MachineSpec,
+    ModelContainerSpec,
+    Port,
     PublisherModel,
     PublisherModelEulaAcceptance,
 )
 
-from jobs.localvertex.api.errors import ApiError, invalid
+from jobs.localvertex.api.errors import invalid
 from jobs.localvertex.api.expressions import CALL, Test, parse_expression
 from jobs.localvertex.api.filters import order_resources, page
 from jobs.localvertex.api.hosts import project_number
 from jobs.localvertex.models.catalogue import CatalogueModel, Machine
+from jobs.localvertex.models.containers import SERVER_IMAGE
 from jobs.localvertex.resources.call import Call, Parts, Route
 from jobs.localvertex.resources.models import licences
 from jobs.localvertex.serving.llama import CONTEXT_TOKENS
@@ -33,6 +36,7 @@ TEXTS: dict[str, Callable[[CatalogueModel], str]] = {
     "model_user_id": lambda model: model.id,
     "display_name": lambda model: model.display_name,
 }
+VERIFIED, SUCCEEDED = "labels.VERIFIED_DEPLOYMENT_CONFIG", "VERIFIED_DEPLOYMENT_SUCCEED"
 LONGEST_PATTERN, MAX_REPETITIONS = 200, 5
 
 
@@ -51,7 +55,7 @@ def list_publisher_models(call: Call) -> ListPublisherModelsResponse:
 
 def get_publisher_model(call: Call) -> PublisherModel:
     request = call.request(GetPublisherModelRequest)
-    return publisher_model(call.parts, _find(call.parts, request.name))
+    return publisher_model(call.parts, call.parts.catalogue.get_default(request.name, "name"))
 
 
 def check_publisher_model_eula_acceptance(call: Call) -> PublisherModelEulaAcceptance:
@@ -111,6 +115,9 @@ def _deploy(model: CatalogueModel, machine: Machine) -> PublisherModel.CallToAct
         title=f"{CONTEXT_TOKENS // 1024}K context",
         model_display_name=model.display_name,
         dedicated_resources=DedicatedResources(machine_spec=spec, min_replica_count=1, max_replica_count=1),
+        container_spec=ModelContainerSpec(
+            image_uri=SERVER_IMAGE, args=[f"--model={model.id}"], ports=[Port(container_port=8080)]
+        ),
         deploy_metadata=Action.Deploy.DeployMetadata(sample_request=sample),
     )
 
@@ -146,6 +153,8 @@ def _filter(parts: Parts, expression: str) -> Test:
     def compare(path: str, op: str, value: str) -> Test:
         if op == CALL and path in ("is_hf_wildcard", "can_deploy") and value in ("true", "false"):
             return lambda model: _is(parts, path, model) == (value == "true")
+        if path == VERIFIED and op in ("=", "!="):
+            return lambda model: (_can_deploy(parts, model) and value == SUCCEEDED) == (op == "=")
         text = TEXTS.get(path)
         if text is None or op not in ("=~", "=", "!=", ":"):
             raise invalid(f"Invalid filter expression: {path} {op} is not known here.", "filter")
@@ -161,8 +170,12 @@ def _filter(parts: Parts, expression: str) -> Test:
 
 def _is(parts: Parts, what: str, model: CatalogueModel) -> bool:
     """None of them is a wildcard that stands for Hugging Face's models."""
+    return what == "can_deploy" and _can_deploy(parts, model)
+
+
+def _can_deploy(parts: Parts, model: CatalogueModel) -> bool:
     weights = parts.weights.find(model.id)
-    return what == "can_deploy" and weights is not None and weights.can_serve
+    return weights is not None and weights.can_serve
 
 
 def _pattern(text: str) -> re.Pattern[str]:
@@ -173,16 +186,6 @@ def _pattern(text: str) -> re.Pattern[str]:
         return re.compile(text)
     except re.error as error:
         raise invalid(f"Invalid filter expression: {error}.", "filter") from None
-
-
-def _find(parts: Parts, name: str) -> CatalogueModel:
-    """A name without a version means the family's first."""
-    if "@" in name:
-        return parts.catalogue.get(name, "name")
-    for model in parts.catalogue.all():
-        if model.resource_name.startswith(f"{name}@"):
-            return model
-    raise ApiError("NOT_FOUND", f"PublisherModel {name} does not exist.")
 
 
 def _acceptance(parts: Parts, parent: str, name: str) -> PublisherModelEulaAcceptance:

@@ -20,7 +20,6 @@ from jobs.localvertex.api.errors import invalid, precondition
 from jobs.localvertex.api.wire import Operation, render
 from jobs.localvertex.resources.call import Call, Route, generic, list_page, location_of, now
 from jobs.localvertex.resources.edits import check_display_name, check_labels, refuse_encryption
-from jobs.localvertex.resources.models import licences
 from jobs.localvertex.resources.tuning import peft_arguments
 from jobs.localvertex.resources.tuning.cancelling import cancel
 from jobs.localvertex.resources.tuning.peft_arguments import PeftTraining
@@ -34,13 +33,18 @@ _SIZES = {size: number for number, size in ADAPTER_SIZE.items() if number}
 
 
 def create_custom_job(call: Call) -> CustomJob:
-    wanted = call.resource(CustomJob)
+    job = start(call, call.resource(CustomJob))
+    call.parts.runner.wake()
+    return job
+
+
+def start(call: Call, wanted: CustomJob) -> CustomJob:
+    """Checked, stored and in the queue; whoever asks wakes the runner when the transaction is over."""
     parts, parent = call.parts, call.path["parent"]
     check_display_name(wanted.display_name, "custom_job.display_name")
     check_labels(dict(wanted.labels), "custom_job.labels")
     refuse_encryption(wanted, "custom_job.encryption_spec")
     training = peft_arguments.read(parts.catalogue, _arguments(wanted))
-    licences.require(parts.store, parent.split("/")[1], training.base)
     parts.weights.get(training.base.id, training.base.how_to_get)
     job = CustomJob(
         name=f"{parent}/customJobs/{new_id()}",
@@ -67,7 +71,6 @@ def create_custom_job(call: Call) -> CustomJob:
         )
         parts.store.insert(job)
         parts.ledger.record("create_custom_job", job.name, labels=dict(job.labels), base_model=training.base.id)
-    parts.runner.wake()
     return job
 
 

@@ -13,11 +13,11 @@ from google.cloud.aiplatform_v1beta1.types import (
 )
 from google.protobuf import empty_pb2
 
-from jobs.localvertex.api.errors import invalid
+from jobs.localvertex.api.errors import invalid, precondition
+from jobs.localvertex.api.hosts import GLOBAL
 from jobs.localvertex.models.catalogue import CatalogueModel, Tuning
 from jobs.localvertex.resources.call import Call, Route, list_page, now
 from jobs.localvertex.resources.edits import check_display_name, check_labels, refuse_encryption
-from jobs.localvertex.resources.models import licences
 from jobs.localvertex.resources.tuning import continuing, label_settings
 from jobs.localvertex.resources.tuning.cancelling import cancel
 from jobs.localvertex.storage.buckets import file_location, location
@@ -85,13 +85,14 @@ def _check(job: TuningJob, call: Call) -> CatalogueModel:
         raise invalid("The supervised_tuning_spec field is required.", "supervised_tuning_spec")
     check_display_name(job.tuned_model_display_name, "tuned_model_display_name", required=False)
     check_labels(label_settings.without(job.labels))
+    if job.encryption_spec.kms_key_name and call.path["parent"].endswith(GLOBAL):
+        raise precondition("Encryption keys are not supported in the location global. Use a region.")
     refuse_encryption(job, "encryption_spec")
     model = call.parts.catalogue.get(job.base_model)
     if not job.output_uri:
         raise invalid("The output_uri field is required for this model.", "output_uri")
     location(job.output_uri, "output_uri")
     _check_spec(job.supervised_tuning_spec, model)
-    licences.require(call.parts.store, call.path["parent"].split("/")[1], model)
     call.parts.weights.get(model.id, model.how_to_get)
     return model
 

@@ -15,6 +15,10 @@ FIELD = "job_spec.worker_pool_specs[0].container_spec.args"
 DEFAULT_RANK = 16
 DEFAULT_LENGTH = 2048
 FORMATS = ("", "openai-chat", "openai-completion", "vertex-chat")
+OTHER_NAMES = {
+    "pretrained_model_id": "pretrained_model_name_or_path",
+    "dataset_name": "train_dataset",
+}  # of older images
 HALF = ("bfloat16", "float16", "16bit")
 WITHOUT_EFFECT = {
     "config_file", "train_split", "train_column", "input_masking", "eval_split", "eval_column", "eval_template",
@@ -45,7 +49,7 @@ class PeftTraining:
 
 def read(catalogue: Catalogue, arguments: Sequence[str]) -> PeftTraining:
     """Raises INVALID_ARGUMENT for what the container would not take, FAILED_PRECONDITION for what only we lack."""
-    given = _pairs(arguments)
+    given = {OTHER_NAMES.get(key, key): value for key, value in _pairs(arguments).items()}
     ignored = tuple(sorted(WITHOUT_EFFECT & set(given)))
     known = {key: value for key, value in given.items() if key not in WITHOUT_EFFECT}
     task = known.pop("task", "instruct-lora")
@@ -126,10 +130,8 @@ def _engine(known: dict[str, str], rank: int) -> dict[str, Any]:
 
 def _base(catalogue: Catalogue, name: str) -> CatalogueModel:
     """`google/gemma-3-270m`, a bucket's path that ends so, or the catalogue's own id."""
-    wanted = re.split(r"[/@]", name.rstrip("/"))[-1].lower()
-    for model in catalogue.all():
-        if model.version.lower() == wanted:
-            return model
+    if model := catalogue.find_by_weights(name):
+        return model
     raise ApiError("NOT_FOUND", f"--pretrained_model_name_or_path: {name} is not in the catalogue.")
 
 

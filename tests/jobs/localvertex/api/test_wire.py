@@ -81,3 +81,12 @@ def test_unknown_query_parameter_is_refused():
 def test_what_was_written_is_read_back():
     job = TuningJob(name="n", labels={"a": "b"}, create_time=wire.now(), state=4)
     assert wire.load(TuningJob, wire.render(job)) == job
+
+
+def test_flags_and_enums_in_quotes():
+    body = {"supervisedTuningSpec": {"exportLastCheckpointOnly": "true", "tuningMode": "tuning-mode-full"}}
+    spec = wire.parse(TuningJob, body).supervised_tuning_spec
+    assert (spec.export_last_checkpoint_only, spec.tuning_mode.name) == (True, "TUNING_MODE_FULL")
+    body = {"supervised_tuning_spec": {"export_last_checkpoint_only": "false", "tuning_mode": "1"}}
+    assert wire.parse(TuningJob, body).supervised_tuning_spec.tuning_mode == 1
+    assert field(refused({"supervisedTuningSpec": {"exportLastCheckpointOnly": "yes"}})).endswith("only")

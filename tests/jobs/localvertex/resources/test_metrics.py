@@ -14,7 +14,7 @@ def board(server):
     job.supervised_tuning_spec.validation_dataset_uri = validation
     done = server.until(server.create(job).name, "SUCCEEDED")
     context = server.metadata.get_context(name=done.experiment)
-    return context.metadata["backing_tensorboard_resource"]
+    return f"{context.metadata['backing_tensorboard_resource']}/experiments/{done.experiment.rpartition('/')[2]}"
 
 
 def series(server, board):

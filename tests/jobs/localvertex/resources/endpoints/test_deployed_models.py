@@ -99,7 +99,7 @@ def test_traffic_is_patched(server, model):
         ({"0": 60}, {}, "must add up to 100"),
         ({"0": 50, "9": 50}, {}, "'9', which is not there"),
         ({}, {"id": "seven"}, "must be 1 to 10 digits"),
-        ({}, {"dedicated_resources": {"machine_spec": {"machine_type": "g2-standard-12"}}}, "is not offered"),
+        ({}, {"dedicated_resources": {"machine_spec": {"machine_type": "g2-standrad-12"}}}, "is not supported"),
         ({}, {"dedicated_resources": {**LOCAL, "max_replica_count": -1}}, "min_replica_count"),
         (
             {},

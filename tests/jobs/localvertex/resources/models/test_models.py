@@ -8,7 +8,7 @@ from tests.jobs.localvertex.servers import PARENT
 
 def upload(server, model_id="", parent_model="", **fields):
     request = vertex.UploadModelRequest(parent=PARENT, model_id=model_id, parent_model=parent_model)
-    request.model = vertex.Model(**{"display_name": "Mine", **fields})
+    request.model = vertex.Model(**{"display_name": "Mine", "artifact_uri": "gs://garden-local/x", **fields})
     return server.models.upload_model(request).result(timeout=10)
 
 
@@ -37,6 +37,7 @@ def test_upload_get_and_patch(server):
         ({"labels": {"A": "b"}}, "Label 'A'"),
         ({"encryption_spec": {"kms_key_name": "k"}}, "Encryption keys are not supported"),
         ({"version_aliases": ["1st"]}, "alias '1st' is invalid"),
+        ({"artifact_uri": ""}, "One of container_spec and artifact_uri is required"),
     ],
 )
 def test_bad_uploads(server, fields, message):
@@ -113,10 +114,10 @@ def test_checkpoints_of_a_tuned_model(server):
 
 
 def test_model_without_files_cannot_be_deployed(server):
-    name = upload(server, "containers").model
+    name = upload(server, "containers", artifact_uri="", container_spec={"image_uri": "x/y"}).model
     server.deployed("for-containers")
     deployed = vertex.DeployedModel(model=name, dedicated_resources={"min_replica_count": 1})
-    with pytest.raises(BadRequest, match="containers are not run here"):
+    with pytest.raises(BadRequest, match="Model server never became ready.* runs no containers"):
         server.endpoints.deploy_model(endpoint=f"{PARENT}/endpoints/for-containers", deployed_model=deployed)
 
 

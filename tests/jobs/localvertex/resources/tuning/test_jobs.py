@@ -230,8 +230,8 @@ def test_a_job_of_global_leaves_everything_in_a_region(server):
     assert done.tuned_model.model.startswith(f"{PARENT}/models/")
     assert done.experiment.startswith(f"{PARENT}/metadataStores/")
     board = server.metadata.get_context(name=done.experiment).metadata["backing_tensorboard_resource"]
-    assert board.partition("/experiments/")[0] in [one.name for one in server.boards.list_tensorboards(parent=PARENT)]
-    (run,) = server.boards.list_tensorboard_runs(parent=board)
+    assert board in [one.name for one in server.boards.list_tensorboards(parent=PARENT)]
+    (run,) = server.boards.list_tensorboard_runs(parent=f"{board}/experiments/{done.experiment.rpartition('/')[2]}")
     assert len(list(server.boards.list_tensorboard_time_series(parent=run.name))) == 4
     folder = server.models.get_model(name=done.tuned_model.model).artifact_uri
     request = vertex.DeployRequest(destination=everywhere, custom_model={"gcs_uri": folder})

@@ -1,0 +1,49 @@
+"""Values that Google takes and the protobuf library does not: flags and numbers of enums in quotes, names of enums in
+small letters."""
+
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+
+_FLAGS = {"true": True, "false": False}
+
+
+def ease(body: Any, descriptor: Descriptor) -> Any:
+    """The same body with such values in the library's form. What is wrong stays as it is, to be refused by it."""
+    if not isinstance(body, dict) or descriptor.full_name.startswith("google.protobuf."):
+        return body
+    return {key: _ease_field(value, field_named(descriptor, key)) for key, value in body.items()}
+
+
+def field_named(descriptor: Descriptor | None, name: str) -> FieldDescriptor | None:
+    if descriptor is None:
+        return None
+    return next((f for f in descriptor.fields if name in (f.name, f.json_name)), None)
+
+
+def _ease_field(value: Any, found: FieldDescriptor | None) -> Any:
+    if found is None:
+        return value
+    if found.message_type is not None and found.message_type.GetOptions().map_entry:
+        inner = found.message_type.fields_by_name["value"]
+        return {key: _ease_one(one, inner) for key, one in value.items()} if isinstance(value, dict) else value
+    if found.is_repeated:
+        return [_ease_one(one, found) for one in value] if isinstance(value, list) else value
+    return _ease_one(value, found)
+
+
+def _ease_one(value: Any, found: FieldDescriptor) -> Any:
+    if found.type == FieldDescriptor.TYPE_MESSAGE:
+        return ease(value, found.message_type)
+    if found.type == FieldDescriptor.TYPE_BOOL and isinstance(value, str):
+        return _FLAGS.get(value, value)
+    if found.type == FieldDescriptor.TYPE_ENUM and isinstance(value, str):
+        return _ease_enum(value, found.enum_type)
+    return value
+
+
+def _ease_enum(value: str, kind: EnumDescriptor) -> Any:
+    name = value.upper().replace("-", "_")
+    if name in kind.values_by_name:
+        return name
+    return int(value) if value.isascii() and value.isdecimal() and len(value) < 10 else value

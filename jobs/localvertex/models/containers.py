@@ -1,0 +1,46 @@
+"""Containers of model servers: which model their arguments name. Nothing of an image is ever run here."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from google.cloud.aiplatform_v1beta1.types import ModelContainerSpec
+
+from jobs.localvertex.api.errors import ApiError, precondition
+
+SERVER_IMAGE = "llama.cpp"
+_SERVERS = re.compile(
+    rf"(^|[/_.-])(vllm|sglang|text-generation-inference|tgi|hex-?llm|huggingface|{re.escape(SERVER_IMAGE)})"
+    r"(?=[/_.:@-]|$)",
+    re.IGNORECASE,
+)
+_OPTIONS = ("--model", "--model-path", "--model_path", "--model-id", "--model_id")
+_VARIABLES = ("MODEL_ID", "MODEL", "MODEL_PATH")
+_STORAGE_URI = re.compile(r"\$[({]?AIP_STORAGE_URI[)}]?")
+
+
+def find_named_model(spec: ModelContainerSpec, artifact_uri: str) -> str:
+    """A folder as `gs://…`, or the name of a model; empty when none is named, or by no model server's image."""
+    if not _SERVERS.search(spec.image_uri):
+        return ""
+    found = next(_values([*spec.command, *spec.args]), "")
+    if not found:
+        variables = {one.name: one.value for one in spec.env}
+        found = next((variables[name] for name in _VARIABLES if variables.get(name)), "")
+    found = _STORAGE_URI.sub(artifact_uri, found)
+    return re.sub(r"^/gcs/", "gs://", found)
+
+
+def never_ready(name: str, image: str) -> ApiError:
+    return precondition(
+        f"Model server never became ready. Please validate that your model file or container configuration are valid."
+        f" {name} names the container {image or 'none'}: this server runs no containers. It serves what the arguments"
+        f" of vLLM, SGLang and Text Generation Inference name (--model, --model-path, --model-id), or its artifact_uri."
+    )
+
+
+def _values(arguments: Sequence[str]) -> Iterator[str]:
+    """`--model=value` and `--model value`."""
+    for at, text in enumerate(arguments):
+        option, equals, value = text.partition("=")
+        if option in _OPTIONS:
+            yield value if equals else next(iter(arguments[at + 1 :]), "")
