@@ -258,7 +258,7 @@ class HalfAnswer:
 
     async def _pass(self, message: Message, send: Send) -> None:
         body, last = message.get("body", b""), not message.get("more_body", False)
-        part = body[: min(self._left, max(0, len(body) - 1) if last else len(body))]
+        part = body[: min(self._left, max(0, len(body.rstrip()) - 1) if last else len(body))]
         self._left = 0 if last else self._left - len(part)
         await send({"type": "http.response.body", "body": part, "more_body": True})
 

@@ -85,7 +85,7 @@ def test_contexts_are_listed(server, board):
         parent=f"{PARENT}/metadataStores/default", filter=f'display_name="{identifier}"'
     )
     (context,) = server.metadata.list_contexts(request)
-    assert context.metadata["backing_tensorboard_resource"] == board
+    assert context.metadata["backing_tensorboard_resource"] == board.partition("/experiments/")[0]
 
 
 @pytest.mark.parametrize(
