@@ -3,7 +3,7 @@
 from django.conf import settings
 
 GLOBAL = "global"
-# Google Cloud, "Tune an open model", read on 2026-09-25. The local Vertex AI takes any name.
+# Google Cloud, "Tune an open model", read on 2026-09-25. The local Vertex AI takes any name of that form.
 REGIONS = (GLOBAL, "us-central1", "europe-west4", "us-west1", "us-east5", "asia-southeast1", "asia-southeast2")
 
 
