@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 JSON_TYPE = "application/json; charset=UTF-8"
 RETRY_AFTER_SECONDS = "2"
 ENUMS_AS_INTS = "json;enum-encoding=int"
+TAKE_MESSAGE = "localvertex.take_message"  # of the ASGI scope: a caller within this process that wants no JSON
 MODULES = (
     publisher_models,
     tokens,
@@ -164,6 +165,9 @@ class Application:
             self._parts, values, query, parse_body(await content_of(request)), request.headers.get("host", ""), version
         )
         reply = await run_in_threadpool(self._run, route, call)
+        if take := request.scope.get(TAKE_MESSAGE):
+            take(reply)
+            return Response()
         as_ints = ENUMS_AS_INTS in (request.query_params.get("$alt"), request.query_params.get("alt"))
         return _json(render(reply, enums_as_ints=as_ints))
 
