@@ -11,7 +11,7 @@ import re
 import ssl
 import sys
 import tempfile
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -36,6 +36,11 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 DEDICATED = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+localhost")
 MOST_NAMES = 256
 ALPN = ["http/1.1", "h2"]  # gRPC's clients offer h2 alone; everybody else offers http/1.1 too
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 class Authority:
@@ -75,7 +80,10 @@ class Certificates:
     """What a connection is shown: chosen by the name that it asks for, made when it is first needed, renewed after
     two thirds of its life."""
 
-    def __init__(self, authority: Authority, names: Collection[str], *, grpc: bool = False) -> None:
+    def __init__(
+        self, authority: Authority, names: Collection[str], *, grpc: bool = False, clock: Clock = utc_now
+    ) -> None:
+        self._clock = clock
         self._authority = authority
         self._names = tuple(dict.fromkeys([*LOOPBACK, *map(_bare, names)]))
         self._protocols = ALPN if grpc else ALPN[:1]
@@ -106,7 +114,7 @@ class Certificates:
             log.warning("No certificate could be made for %r: %s", asked, error)
 
     def _current(self, name: str) -> ssl.SSLContext:
-        now = datetime.now(UTC)
+        now = self._clock()
         known = self._contexts.pop(name, None)
         if known is None or now >= known[1]:
             known = self._make(name), now + LIFE * 2 / 3
@@ -119,7 +127,7 @@ class Certificates:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(self._protocols)
-        certificate = self._authority.sign([name] if name else self._names, self._key, datetime.now(UTC))
+        certificate = self._authority.sign([name] if name else self._names, self._key, self._clock())
         with tempfile.NamedTemporaryFile(dir=self._authority.path.parent) as file:  # Python reads it from a file only
             file.write(_pem(self._key) + certificate.public_bytes(Encoding.PEM))
             file.flush()

@@ -30,7 +30,7 @@ def certificates(options: argparse.Namespace) -> "Certificates | None":
     """None without --tls. Makes the authority at the first start."""
     if not options.tls:
         return None
-    from jobs.localvertex.tls import Authority, Certificates  # noqa: PLC0415  # 0.1 s for a server without TLS
+    from jobs.localvertex.tls import Authority, Certificates  # noqa: PLC0415  # not without --tls
 
     names = {options.host.strip("[]"), *options.allow_host} - ANY_ADDRESS
     return Certificates(Authority(options.data_dir.resolve() / "tls", names), names, grpc=options.grpc)

@@ -70,7 +70,7 @@ class Backend:
 
 
 def _load() -> "type[GrpcServer]":
-    """In a thread: grpc is 10 MB of code that a server without gRPC never needs."""
+    """For a thread: what a server without such clients never needs."""
     from jobs.localvertex.grpc_api.server import GrpcServer  # noqa: PLC0415
 
     return GrpcServer
