@@ -3,6 +3,7 @@
 import json
 import socket
 import sys
+from typing import Any
 
 from google.api_core.exceptions import NotFound
 from google.auth.credentials import AnonymousCredentials
@@ -27,7 +28,7 @@ except NotFound as error:
     refused = type(error).__name__
 endpoint = model_garden.OpenModel("local/tiny@tiny-gemma3").deploy(use_dedicated_endpoint=True)
 chat = {"@requestFormat": "chatCompletions", "messages": [{"role": "user", "content": "hi"}]}
-reply = endpoint.predict(instances=[chat], use_dedicated_endpoint=True)
+reply: Any = endpoint.predict(instances=[chat], use_dedicated_endpoint=True)
 answer = reply.predictions["choices"][0]["message"]["content"]
 print(
     json.dumps({"transport": empty.api_client.transport.kind, "name": empty.name, "refused": refused, "answer": answer})

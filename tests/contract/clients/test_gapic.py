@@ -335,7 +335,7 @@ def test_predictions_of_any_body(google, server):
         pytest.skip("Of REST, test_predictions_as_the_sdk_sends_them has it.")
     server.deployed(f"raw-{google.tag}")
     client, endpoint = google.PredictionServiceClient, f"{PARENT}/endpoints/raw-{google.tag}"
-    request = {"endpoint": endpoint, "http_body": {"data": json.dumps({"messages": MESSAGES}).encode()}}
+    request: Any = {"endpoint": endpoint, "http_body": {"data": json.dumps({"messages": MESSAGES}).encode()}}
     reply = client.raw_predict(request)
     assert reply.content_type == "application/json"
     assert json.loads(reply.data)["choices"][0]["message"]["content"] == "Hello there"

@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 import httpx
@@ -183,13 +184,12 @@ def test_a_stream_that_is_left_stops_the_model(secure, dedicated, deadline):
     before = seen.read_text().count('"left"') if seen.exists() else 0
     with secure.channel(dedicated) as channel:
         there = kind(transport=kind.get_transport_class("grpc")(channel=channel))
-        stream = there.chat_completions(http_body("forever"), timeout=deadline)
+        stream: Any = there.chat_completions(http_body("forever"), timeout=deadline)
         assert next(stream).data
         if deadline is None:
             stream.cancel()
         with pytest.raises((exceptions.Cancelled, exceptions.DeadlineExceeded)):
-            for _ in stream:
-                continue
+            list(stream)
         wait_for(lambda: seen.exists() and seen.read_text().count('"left"') > before, secure.log)
 
 
@@ -198,7 +198,7 @@ def test_the_server_goes_in_time_and_leaves_no_socket(secure, dedicated):
     kind = aiplatform_v1beta1.PredictionServiceClient
     with secure.channel(dedicated) as channel:
         there = kind(transport=kind.get_transport_class("grpc")(channel=channel))
-        stream = there.chat_completions(http_body("forever"))
+        stream: Any = there.chat_completions(http_body("forever"))
         next(stream)
         assert len(list(secure.folder.glob("tmp/*/grpc.sock"))) == 1
         assert secure.stop() < 5

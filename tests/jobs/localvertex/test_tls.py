@@ -2,10 +2,12 @@
 
 import ssl
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from jobs.localvertex import tls
 from jobs.localvertex.tls import Authority, Certificates
@@ -36,7 +38,8 @@ def handshake(context: ssl.SSLContext, authority: Authority, name: str, alpn=("h
 
 
 def names_shown(client: ssl.SSLObject) -> set[str]:
-    return {value for _kind, value in client.getpeercert()["subjectAltName"]}
+    shown: Any = client.getpeercert()["subjectAltName"]
+    return {value for _kind, value in shown}
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "::1", DEDICATED, "console.internal", "10.0.0.7"])
@@ -68,7 +71,7 @@ def test_nobody_believes_it_about_other_hosts(folder, host):
     authority, key = Authority(folder), ec.generate_private_key(ec.SECP256R1())
     forged = Certificates(authority, []).context()
     certificate = authority.sign([host], key, datetime.now(UTC))
-    (folder / "forged.pem").write_bytes(tls._pem(key) + certificate.public_bytes(tls.Encoding.PEM))
+    (folder / "forged.pem").write_bytes(tls._pem(key) + certificate.public_bytes(Encoding.PEM))
     forged.sni_callback = None
     forged.load_cert_chain(folder / "forged.pem")
     with pytest.raises(ssl.SSLCertVerificationError, match="permitted subtree violation"):
