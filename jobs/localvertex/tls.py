@@ -34,7 +34,7 @@ CERTIFICATE, KEY = "authority.pem", "authority.key"
 AUTHORITY_LIFE, LIFE, SKEW = timedelta(days=3650), timedelta(days=90), timedelta(hours=1)
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 DEDICATED = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+localhost")
-MOST_NAMES = 256
+MOST_NAMES = 64
 ALPN = ["http/1.1", "h2"]  # gRPC's clients offer h2 alone; everybody else offers http/1.1 too
 Clock = Callable[[], datetime]
 
@@ -49,13 +49,13 @@ class Authority:
     Exits with a sentence when the authority that is there may not speak for one of `names`.
     """
 
-    def __init__(self, folder: Path, names: Collection[str] = ()) -> None:
+    def __init__(self, folder: Path, names: Collection[str] = (), *, clock: Clock = utc_now) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = folder / CERTIFICATE
         self._folder = folder
         named = [one.value for one in map(_general, map(_bare, names)) if isinstance(one, x509.DNSName)]
         wanted = list(dict.fromkeys(["localhost", *sorted(named)]))
-        self._key, self.certificate = _read(folder) or _make(folder, wanted)
+        self._key, self.certificate = _read(folder, clock()) or _make(folder, wanted, clock())
         if missing := [name for name in wanted if name not in _permitted(self.certificate)]:
             sys.exit(
                 f"The authority in {folder} was made without {', '.join(missing)}. Move that folder away to have"
@@ -135,7 +135,7 @@ class Certificates:
         return context
 
 
-def _read(folder: Path) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate] | None:
+def _read(folder: Path, now: datetime) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate] | None:
     """None when there is none that can go on: damaged, half written or soon at its end."""
     try:
         key = load_pem_private_key((folder / KEY).read_bytes(), None)
@@ -145,11 +145,13 @@ def _read(folder: Path) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate] |
         return None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
         return None
-    return (key, certificate) if certificate.not_valid_after_utc - LIFE > datetime.now(UTC) else None
+    return (key, certificate) if certificate.not_valid_after_utc - LIFE > now else None
 
 
-def _make(folder: Path, permitted: Collection[str]) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+def _make(
+    folder: Path, permitted: Collection[str], now: datetime
+) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+    key = ec.generate_private_key(ec.SECP256R1())
     subject = f"Local Vertex AI's authority of {now:%d %B %Y %H:%M:%S}"
     usage = x509.KeyUsage(
         digital_signature=False, content_commitment=False, key_encipherment=False, data_encipherment=False,

@@ -100,6 +100,7 @@ def test_the_sdk_needs_an_address_and_a_certificate_only(secure):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     said = json.loads(done.stdout.splitlines()[-1])
+    assert said.pop("host").endswith(".us-central1-101060662067.prediction.localhost")
     assert said == {"transport": "grpc", "name": "by-the-sdk", "refused": "NotFound", "answer": "Hello there"}
 
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from jobs.localvertex import tls
-from jobs.localvertex.tls import Authority, Certificates
+from jobs.localvertex.tls import MOST_NAMES, Authority, Certificates
 
 DEDICATED = "7.us-central1-100000000001.prediction.localhost"
 
@@ -35,6 +35,16 @@ def handshake(context: ssl.SSLContext, authority: Authority, name: str, alpn=("h
             continue
     client.do_handshake()
     return client
+
+
+def certificate_of(client: ssl.SSLObject) -> x509.Certificate:
+    shown = client.getpeercert(binary_form=True)
+    assert shown
+    return x509.load_der_x509_certificate(shown)
+
+
+def serial(client: ssl.SSLObject) -> int:
+    return certificate_of(client).serial_number
 
 
 def names_shown(client: ssl.SSLObject) -> set[str]:
@@ -100,17 +110,15 @@ def test_a_certificate_is_renewed_while_the_old_one_still_holds(folder):
     serials = []
     for days in (-61, -2, 0):  # a client has the real clock
         now[0] = datetime.now(UTC) + timedelta(days=days)
-        shown = x509.load_der_x509_certificate(handshake(context, authority, "localhost").getpeercert(True))
+        shown = certificate_of(handshake(context, authority, "localhost"))
         serials.append(shown.serial_number)
         assert shown.not_valid_after_utc - now[0] > timedelta(days=29)
     assert serials[0] == serials[1] != serials[2]
 
 
-def test_an_authority_near_its_end_is_made_anew(folder, monkeypatch):
-    monkeypatch.setattr(tls, "AUTHORITY_LIFE", timedelta(days=89))
-    first = Authority(folder)
-    monkeypatch.undo()
-    assert Authority(folder).certificate != first.certificate
+def test_an_authority_near_its_end_is_made_anew(folder):
+    old = Authority(folder, clock=lambda: datetime.now(UTC) - timedelta(days=3600))
+    assert Authority(folder).certificate != old.certificate
 
 
 @pytest.mark.parametrize(
@@ -129,11 +137,10 @@ def test_http_2_is_for_clients_that_offer_nothing_else(folder, grpc, offered, ch
     assert handshake(context, authority, DEDICATED, offered).selected_alpn_protocol() == chosen
 
 
-def test_names_that_clients_ask_for_are_kept_in_bounds(folder, monkeypatch):
-    monkeypatch.setattr(tls, "MOST_NAMES", 3)
+def test_names_that_clients_ask_for_are_kept_in_bounds(folder):
     authority = Authority(folder)
-    certificates = Certificates(authority, [])
-    context = certificates.context()
-    for number in range(6):
-        handshake(context, authority, f"{number}.localhost")
-    assert list(certificates._contexts) == ["3.localhost", "4.localhost", "5.localhost"]
+    context = Certificates(authority, []).context()
+    asked = ["first.localhost", "again.localhost", *(f"{number}.localhost" for number in range(MOST_NAMES - 1))]
+    first, again, *_ = [serial(handshake(context, authority, name)) for name in asked]
+    assert serial(handshake(context, authority, "again.localhost")) == again
+    assert serial(handshake(context, authority, "first.localhost")) != first
