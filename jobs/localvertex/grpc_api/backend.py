@@ -7,6 +7,7 @@ import socket
 import ssl
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,13 +27,11 @@ class Backend:
         self._name_asked = name_asked
         self._numbers = itertools.count()
         self._hosts: dict[str, str] = {}
-        self._folder: Path | None = None
-        self._server: GrpcServer | None = None
-        self._starting = asyncio.Lock()
+        self._started: asyncio.Task[tuple[Path, GrpcServer]] | None = None
 
     async def connect(self, client: asyncio.Transport) -> tuple[socket.socket, Callable[[], None]]:
         """A connected socket, and what to call once it is closed."""
-        folder = await self._running()
+        folder, _server = await self._running()
         own = folder / str(next(self._numbers))
         end = socket.socket(socket.AF_UNIX)
         try:
@@ -41,26 +40,31 @@ class Backend:
             self._hosts[f"unix:{own}"] = self._host(client)
             await asyncio.get_running_loop().sock_connect(end, str(folder / "grpc.sock"))
         except BaseException:
+            self._hosts.pop(f"unix:{own}", None)
             end.close()
             raise
         finally:
             own.unlink(missing_ok=True)  # the name stays with the connection
-        return end, lambda: _forget(self._hosts, f"unix:{own}")
+        return end, partial(_forget, self._hosts, f"unix:{own}")
 
     async def stop(self) -> None:
-        if self._server is not None:
-            await self._server.stop()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        if self._started is not None and self._started.done() and not self._started.exception():
+            folder, server = self._started.result()
+            await server.stop()
+            shutil.rmtree(folder, ignore_errors=True)
 
-    async def _running(self) -> Path:
-        async with self._starting:
-            if self._server is None or self._folder is None:
-                load = await asyncio.to_thread(_load)
-                self._folder = Path(tempfile.mkdtemp(prefix="garden-"))
-                self._server = load(self._application, self._hosts)
-                await self._server.start(self._folder / "grpc.sock")
-        return self._folder
+    async def _running(self) -> "tuple[Path, GrpcServer]":
+        """The first client may leave before the server runs: it begins for the next one all the same."""
+        if self._started is None or (self._started.done() and self._started.exception()):
+            self._started = asyncio.create_task(self._start())
+        return await asyncio.shield(self._started)
+
+    async def _start(self) -> "tuple[Path, GrpcServer]":
+        kind = await asyncio.to_thread(_load)
+        folder = Path(tempfile.mkdtemp(prefix="garden-"))
+        server = kind(self._application, self._hosts)
+        await server.start(folder / "grpc.sock")
+        return folder, server
 
     def _host(self, client: asyncio.Transport) -> str:
         address, port = client.get_extra_info("sockname")[:2]

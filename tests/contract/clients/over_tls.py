@@ -35,7 +35,7 @@ try:
     refused = ""
 except NotFound as error:
     refused = type(error).__name__
-endpoint = model_garden.OpenModel("local/tiny@tiny-gemma3").deploy(use_dedicated_endpoint=True)
+endpoint: Any = model_garden.OpenModel("local/tiny@tiny-gemma3").deploy(use_dedicated_endpoint=True)
 endpoint.authorized_session = requests.Session()
 host = endpoint.gca_resource.dedicated_endpoint_dns.partition(":")[0]
 endpoint.authorized_session.mount(f"https://{host}", Resolved(host))
