@@ -32,6 +32,7 @@ from jobs.localvertex.shortages import shortage_of
 log = logging.getLogger(__name__)
 RETRY_AFTER_SECONDS = "2"
 ENUMS_AS_INTS = "json;enum-encoding=int"
+TAKE_MESSAGE = "localvertex.take_message"  # of the ASGI scope: a caller within this process that wants no JSON
 MODULES = (
     publisher_models,
     tokens,
@@ -171,6 +172,9 @@ class Application:
             self._parts, values, query, parse_body(await content_of(request)), request.headers.get("host", ""), version
         )
         reply = await run_in_threadpool(self._run, route, call)
+        if take := request.scope.get(TAKE_MESSAGE):
+            take(reply)
+            return Response()
         asked = request.query_params
         shown = render(reply, enums_as_ints=ENUMS_AS_INTS in (asked.get("$alt"), asked.get("alt")))
         if fields := asked.get("fields") or asked.get("$fields"):

@@ -10,16 +10,18 @@ import shlex
 import socket
 import sqlite3
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from jobs.localvertex import transports
 from jobs.localvertex.api import callers
 from jobs.localvertex.api.faults import Faults
-from jobs.localvertex.api.peers import why_not_connect
 from jobs.localvertex.app import Application
+from jobs.localvertex.connections import Connection
+from jobs.localvertex.grpc_api.backend import Backend
 from jobs.localvertex.ledger import Ledger
 from jobs.localvertex.models import catalogue
 from jobs.localvertex.models.base_models import BaseModels
@@ -53,8 +55,6 @@ DAMAGED = (
     "If it is damaged, restore the last backup, or move it away: the local Vertex AI then begins with no jobs, models "
     "and endpoints."
 )
-REFUSAL = b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s"
-REFUSAL_SECONDS = 5.0
 PRIVATE_UMASK = 0o077
 ENGINE_COMMAND = shlex.join([sys.executable, "-m", "jobs.localvertex.engine"])
 
@@ -108,6 +108,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         help="give every dedicated endpoint a host name of its own and refuse the shared address for it, as Google"
         " does; off by default, since not every resolver knows ENDPOINT.REGION-NUMBER.prediction.localhost",
     )
+    transports.add_options(parser)
     _serving_options(parser)
     parser.add_argument("--faults", type=Path, help="JSON list of faults for reliability tests; read at every request")
     parser.add_argument("--hang-seconds", type=_seconds, default=HANG_SECONDS, help=argparse.SUPPRESS)
@@ -165,9 +166,13 @@ def main(application: type[Application] = Application) -> None:
     listener = _listen(options.host, options.port)
     parts = build(options)
     known = callers.hosts(options.host, listener.getsockname()[1], options.allow_host)
+    app = application(parts, Faults(options.faults), known)
+    secure = transports.certificates(options)
+    grpc = Backend(app, secure.name_asked if secure else None) if options.grpc else None
     config = uvicorn.Config(
-        application(parts, Faults(options.faults), known),
-        http=Connection,
+        app,
+        http=partial(Connection, grpc=grpc.connect if grpc else None),  # type: ignore[arg-type]
+        ssl_context_factory=(lambda *_: secure.context()) if secure else None,
         ws="none",
         log_config=None,
         access_log=False,
@@ -176,7 +181,7 @@ def main(application: type[Application] = Application) -> None:
         server_header=False,
         timeout_graceful_shutdown=1,
     )
-    LocalServer(config, parts, options).run(sockets=[listener])
+    LocalServer(config, parts, options, secure.authority if secure else None, grpc).run(sockets=[listener])
     lock.close()
     sys.stdout.flush()
     # Waiting for daemon threads and taking apart a thousand protobuf modules would cost a second.
@@ -229,40 +234,20 @@ def build(options: argparse.Namespace) -> Parts:
     )
 
 
-class Refusal(asyncio.Protocol):
-    """Says why, and reads on until the other end has heard it: closed with something unread, a connection is reset."""
-
-    def __init__(self, transport: asyncio.Transport, why: str) -> None:
-        self._end = asyncio.get_running_loop().call_later(REFUSAL_SECONDS, transport.abort)
-        transport.write(REFUSAL % (len(why), why.encode()))
-        try:
-            transport.write_eof()
-        except OSError:
-            # It has left already. Raised, this would leave the connection to the program that it is kept from.
-            transport.abort()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._end.cancel()
-
-
-class Connection(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        try:
-            why = why_not_connect(transport.get_extra_info("socket"))
-        except OSError:
-            transport.abort()
-        else:
-            if why:
-                transport.set_protocol(Refusal(transport, why))
-                return
-        super().connection_made(transport)
-
-
 class LocalServer(uvicorn.Server):
     """Starts and stops the children together with the listening socket."""
 
-    def __init__(self, config: uvicorn.Config, parts: Parts, options: argparse.Namespace) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        parts: Parts,
+        options: argparse.Namespace,
+        authority: Path | None,
+        grpc: Backend | None,
+    ) -> None:
         super().__init__(config)
+        self._authority = authority
+        self._grpc = grpc
         self._parts = parts
         self._port_file: Path | None = options.port_file
         self._prepare_now = options.prepare == "now"
@@ -278,7 +263,9 @@ class LocalServer(uvicorn.Server):
             partial = self._port_file.with_name(self._port_file.name + ".partial")
             partial.write_text(json.dumps({"port": port, "pid": os.getpid()}), encoding="utf-8")
             partial.replace(self._port_file)
-        print(f"Local Vertex AI listens on http://{host}:{port}", flush=True)
+        print(f"Local Vertex AI listens on {'https' if self._authority else 'http'}://{host}:{port}", flush=True)
+        if self._authority is not None:
+            print(transports.how_to_trust(self._authority), flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Children first: what streams from them ends at once, so no connection holds the exit up."""
@@ -290,6 +277,8 @@ class LocalServer(uvicorn.Server):
             loop.run_in_executor(None, self._parts.runner.stop),
             loop.run_in_executor(None, self._parts.serving.stop_all),
         )
+        if self._grpc is not None:
+            await self._grpc.stop()
         await super().shutdown(sockets)
 
 
@@ -327,7 +316,9 @@ def _parse_folder(text: str) -> tuple[str, Path]:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    # With its protocol named: asyncio sends small packets at once (TCP_NODELAY) on such sockets only.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((host, port))
     return listener

@@ -28,7 +28,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalVertex]:
     folder = tmp_path_factory.mktemp("clients")
     with storage_emulator(folder) as address:
         httpx.post(f"{address}/storage/v1/b", json={"name": BUCKET}, trust_env=False)
-        extra = ["--base-model", f"{SEEING}={_seeing(folder / 'seeing')}"]
+        extra = ["--grpc", "--base-model", f"{SEEING}={_seeing(folder / 'seeing')}"]
         running = LocalVertex(folder, address, extra=extra, program=PROGRAM).start()
         yield running
         running.stop()
