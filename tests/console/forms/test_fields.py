@@ -11,7 +11,10 @@ import console.forms
 from console.forms.fields import MultilineField
 
 # What is read as lines, as JSON or as YAML, and not kept as it was typed.
-PARSED = {"DefaultsForm.schema", "JobFileForm.text", "NameForm.labels", "OptionsForm.schema"}
+PARSED = {
+    "DefaultsForm.schema", "DefaultsForm.tools", "JobFileForm.text", "NameForm.labels", "OptionsForm.schema",
+    "OptionsForm.tools",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(

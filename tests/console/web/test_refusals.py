@@ -22,8 +22,8 @@ def visitor(client, owner):
     return client
 
 
-def urls(names):
-    made = {}
+def urls(names, made):
+    """`made`: the things that are there already."""
     for name in names:
         thing = ALL[name].thing
         if thing and thing not in made:
@@ -32,7 +32,7 @@ def urls(names):
 
 
 def test_opening_what_only_takes_forms_shows_the_way_to_a_page(visitor):
-    answers = {url: visitor.get(url, **BROWSER) for url in urls(NO_GET)}
+    answers = {url: visitor.get(url, **BROWSER) for url in urls(NO_GET, {})}
     texts = {url: answer.content.decode() for url, answer in answers.items()}
     assert {url for url, answer in answers.items() if answer.status_code != 405} == set()
     assert {url for url, text in texts.items() if 'id="nav"' not in text or "Nothing was changed." not in text} == set()
@@ -42,8 +42,9 @@ def test_opening_what_only_takes_forms_shows_the_way_to_a_page(visitor):
 
 
 def test_htmx_is_told_in_the_banner(visitor):
-    answers = {url: visitor.get(url, **HTMX) for url in urls(NO_GET)}
-    answers |= {url: visitor.post(url, **HTMX) for url in urls(NO_POST)}
+    made = {}
+    answers = {url: visitor.get(url, **HTMX) for url in urls(NO_GET, made)}
+    answers |= {url: visitor.post(url, **HTMX) for url in urls(NO_POST, made)}
     told = {
         url: (answer.status_code, answer["HX-Retarget"], 'class="note bad"' in answer.content.decode())
         for url, answer in answers.items()

@@ -21,14 +21,19 @@ FOLDER = "gs://garden-local/shared"
 
 
 @pytest.fixture
-def before() -> Iterator[Any]:
+def dataset(owner: User) -> Dataset:
+    made: Dataset = factories.dataset(owner=owner)
+    return made
+
+
+@pytest.fixture
+def before(dataset: Dataset) -> Iterator[Any]:
     """The models of the version before; the database is as new again afterwards."""
     yield migrate(BEFORE).get_model("jobs", "TuningJob")
     migrate(*newest())
 
 
-def test_what_shares_a_folder_is_kept_and_only_the_first_owns_it(owner: User, before: Any) -> None:
-    dataset: Dataset = factories.dataset(owner=owner)
+def test_what_shares_a_folder_is_kept_and_only_the_first_owns_it(owner: User, dataset: Dataset, before: Any) -> None:
     same = {
         "owner_id": owner.pk, "dataset_id": dataset.pk, "display_name": "Twin", "location": "us-central1",
         "base_model": factories.BASE_MODEL, "epochs": 1, "learning_rate": 0.001,

@@ -21,7 +21,9 @@ NAME = "0037_stored_text"
 MIGRATION = import_module(f"jobs.migrations.{NAME}")
 BEFORE = ("jobs", "0036_endpoint_without_model")
 # They came with the form of today.
-NEWER = {("OutputListing", "error"), ("Takeaway", "error")}
+NEWER = {
+    ("OutputListing", "error"), ("Takeaway", "error"), ("DatasetWork", "error"), ("TuningJob", "join_problem"),
+}  # fmt: skip
 
 CREATED = '{"sentence": "The job was created."}'
 WAITING = '{"sentence": "Waiting for quota. %s", "values": "{\\"sentence\\": \\"The job was created.\\"}"}'

@@ -13,8 +13,12 @@ def board(server):
     validation = server.upload(f"validation-{id(job)}.jsonl", '{"prompt": "a", "completion": "b"}\n')
     job.supervised_tuning_spec.validation_dataset_uri = validation
     done = server.until(server.create(job).name, "SUCCEEDED")
-    context = server.metadata.get_context(name=done.experiment)
-    return f"{context.metadata['backing_tensorboard_resource']}/experiments/{done.experiment.rpartition('/')[2]}"
+    return board_of(server, done)
+
+
+def board_of(server, job):
+    context = server.metadata.get_context(name=job.experiment)
+    return f"{context.metadata['backing_tensorboard_resource']}/experiments/{job.experiment.rpartition('/')[2]}"
 
 
 def series(server, board):
@@ -105,8 +109,7 @@ def test_boards_that_are_not_there(server, suffix):
 def test_a_loss_that_is_no_number_comes_as_it_is_and_the_checkpoint_before_it_can_be_used(server):
     """So the console can say at which step a training went astray, and go on from before it."""
     failed = server.until(server.create(server.job("diverges", rows=8)).name, "FAILED")
-    context = server.metadata.get_context(name=failed.experiment)
-    name = series(server, context.metadata["backing_tensorboard_resource"])["/train_total_loss"].name
+    name = series(server, board_of(server, failed))["/train_total_loss"].name
     data = server.boards.read_tensorboard_time_series_data(tensorboard_time_series=name).time_series_data
     assert [(point.step, math.isnan(point.scalar.value)) for point in data.values][3:] == [(4, False), (5, True)]
     assert "its loss is not a number at step 5" in failed.error.message

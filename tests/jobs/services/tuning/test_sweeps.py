@@ -74,7 +74,7 @@ def test_its_jobs_wait_in_the_queue_in_their_order(owner, spec, settings):
 
 
 def test_what_all_of_them_cost_counts_together(owner, spec):
-    large = factories.dataset(owner=owner, character_count=100_000_000)
+    large = factories.dataset(owner=owner, token_estimate=20_000_000)
     spec = factories.tuning_spec(owner=owner, base_model="google/gemma3@gemma-3-27b-it", dataset=large)
     one = jobs.price_of(spec)
     assert one > 1
