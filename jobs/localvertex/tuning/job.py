@@ -275,6 +275,9 @@ class Training:
         except BaseException:
             end(child, patience=0.8)
             raise
+        if child.returncode:
+            self._absorb()
+            self._share_checkpoints()
         return child.returncode
 
     def _failure(self) -> ApiError:

@@ -42,7 +42,7 @@ def test_opening_what_only_takes_forms_shows_the_way_to_a_page(visitor):
 
 
 def test_htmx_is_told_in_the_banner(visitor):
-    made = {}
+    made: dict[str, object] = {}
     answers = {url: visitor.get(url, **HTMX) for url in urls(NO_GET, made)}
     answers |= {url: visitor.post(url, **HTMX) for url in urls(NO_POST, made)}
     told = {
