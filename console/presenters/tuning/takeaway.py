@@ -66,7 +66,6 @@ def run_lines(row: Takeaway) -> list[tuple[str, str]]:
         return [
             ("llama.cpp", f"{unpack}\nllama-server -m {folder}/model.gguf --port 8080"),
             ("Ollama", f"{unpack}\necho 'FROM ./{folder}/model.gguf' > Modelfile\nollama create {folder} -f Modelfile"),
-            ("llama.cpp, Q4_K_M", f"{unpack}\nllama-quantize {folder}/model.gguf {folder}/model-q4.gguf Q4_K_M"),
         ]
     if row.form == TakeawayForm.ADAPTER:
         return adapter_lines(row, folder, unpack)

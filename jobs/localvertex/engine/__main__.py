@@ -202,7 +202,9 @@ def main() -> int:
     conversion = commands.add_parser("convert")
     conversion.add_argument("folder", type=Path)
     conversion.add_argument("out", type=Path)
-    conversion.add_argument("--type", choices=("f32", "f16", "q8_0"), default="f16", help="of the large tensors")
+    conversion.add_argument(
+        "--type", choices=("f32", "f16", "q8_0", "q4_k_m"), default="f16", help="of the large tensors"
+    )
     conversion.add_argument("--name", default="", help="the model's name inside the files; default: the folder's")
     count = commands.add_parser("count")
     count.add_argument("folder", type=Path)

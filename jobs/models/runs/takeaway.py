@@ -19,9 +19,10 @@ class TakeawayForm(models.TextChoices):
     MERGED = "merged", _("Whole model (safetensors)")
     GGUF_F16 = "gguf-f16", _("GGUF, F16")
     GGUF_Q8_0 = "gguf-q8_0", _("GGUF, Q8_0")
+    GGUF_Q4_K_M = "gguf-q4_k_m", _("GGUF, Q4_K_M")
 
 
-GGUF_FORMS = frozenset({TakeawayForm.GGUF_F16, TakeawayForm.GGUF_Q8_0})
+GGUF_FORMS = frozenset({TakeawayForm.GGUF_F16, TakeawayForm.GGUF_Q8_0, TakeawayForm.GGUF_Q4_K_M})
 
 
 class TakeawayState(models.TextChoices):

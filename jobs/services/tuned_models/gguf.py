@@ -22,11 +22,12 @@ from jobs.text.deferred import gettext as _
 
 from .content import PIECE, Content, of_file
 
-NEEDED = ("torch", "gguf", "transformers")
+NEEDED = ("torch", "gguf", "transformers", "xllamacpp")
 FAMILIES = ("google/gemma3@",)
-TYPES = {TakeawayForm.GGUF_F16: "f16", TakeawayForm.GGUF_Q8_0: "q8_0"}
-# Of the 16-bit weights.
-SHARES = {TakeawayForm.GGUF_F16: 1.0, TakeawayForm.GGUF_Q8_0: 0.54}
+TYPES = {TakeawayForm.GGUF_F16: "f16", TakeawayForm.GGUF_Q8_0: "q8_0", TakeawayForm.GGUF_Q4_K_M: "q4_k_m"}
+# Of the 16-bit weights. Of the two smallest models the rows are no whole blocks of Q4_K, so it takes more.
+SHARES = {TakeawayForm.GGUF_F16: 1.0, TakeawayForm.GGUF_Q8_0: 0.54, TakeawayForm.GGUF_Q4_K_M: 0.31}
+SHARES_OF_SMALL = {"gemma-3-270m": 0.47, "gemma-3-1b": 0.41}
 PROJECT = Path(__file__).parents[3]
 SCRATCH, STORED = "cache/takeaways", "takeaways"
 LONGEST_SECONDS = 3600.0
@@ -57,13 +58,17 @@ def forget_scratch() -> None:
             shutil.rmtree(place, ignore_errors=True)
 
 
-def work_of(form: str, whole: int) -> int:
+def work_of(form: str, whole: int, base_model: str) -> int:
     """Bytes to fetch, to write and to read again."""
-    return whole + 2 * size_of(form, whole)
+    return whole + 2 * size_of(form, whole, base_model)
 
 
-def size_of(form: str, whole: int) -> int:
-    return round(whole * SHARES[TakeawayForm(form)])
+def size_of(form: str, whole: int, base_model: str) -> int:
+    """About."""
+    share = SHARES[TakeawayForm(form)]
+    if form == TakeawayForm.GGUF_Q4_K_M:
+        share = next((small for name, small in SHARES_OF_SMALL.items() if f"@{name}" in base_model), share)
+    return round(whole * share)
 
 
 def make(row: Takeaway, tell: Callable[[int], None]) -> list[dict[str, Any]]:
@@ -80,7 +85,7 @@ def make(row: Takeaway, tell: Callable[[int], None]) -> list[dict[str, Any]]:
 
 def _make(row: Takeaway, tell: Callable[[int], None]) -> list[dict[str, Any]]:
     whole = sum(one["size"] for one in row.files)
-    shortages.require_room(whole + size_of(row.form, whole))
+    shortages.require_room(whole + size_of(row.form, whole, row.job.base_model))
     scratch = Path(settings.DATA_DIR) / SCRATCH
     scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
     with TemporaryDirectory(dir=scratch) as place:

@@ -41,6 +41,7 @@ LEASE, BUSY = timedelta(minutes=5), timedelta(seconds=15)
 AT_ONCE, AT_ONCE_EACH = 3, 2
 ADAPTER_CONFIG = "adapter_config.json"
 WEIGHTS = (".safetensors", ".bin")
+CONVERTED = (TakeawayForm.GGUF_Q4_K_M, TakeawayForm.GGUF_Q8_0, TakeawayForm.GGUF_F16)
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Choice:
     form: TakeawayForm
     folder: str
     files: list[Mapping[str, Any]]
+    base_model: str
     why_not: str = ""
 
     @property
@@ -60,7 +62,7 @@ class Choice:
     def size(self) -> int:
         """In bytes; of a GGUF about so much."""
         whole = sum(int(one["size"]) for one in self.files)
-        return gguf.size_of(self.form, whole) if self.form in GGUF_FORMS else whole
+        return gguf.size_of(self.form, whole, self.base_model) if self.form in GGUF_FORMS else whole
 
 
 def choices(job: TuningJob, listing: OutputListing) -> list[Choice]:
@@ -85,12 +87,12 @@ def _place(folder: str) -> tuple[bool, int, str]:
 def _of_folder(job: TuningJob, folder: str, files: list[Mapping[str, Any]]) -> list[Choice]:
     names = {one["name"] for one in files}
     if ADAPTER_CONFIG in names:
-        return [Choice(TakeawayForm.ADAPTER, folder, files)]
+        return [Choice(TakeawayForm.ADAPTER, folder, files, job.base_model)]
     if "config.json" not in names or not any(name.endswith(WEIGHTS) for name in names):
         return []
     why_not = gguf.why_not_convert(job.base_model)
-    converted = [Choice(form, folder, files, why_not) for form in (TakeawayForm.GGUF_Q8_0, TakeawayForm.GGUF_F16)]
-    return [Choice(TakeawayForm.MERGED, folder, files), *converted]
+    converted = [Choice(form, folder, files, job.base_model, why_not) for form in CONVERTED]
+    return [Choice(TakeawayForm.MERGED, folder, files, job.base_model), *converted]
 
 
 def prepare(job: TuningJob, user: User, choice: Choice) -> Takeaway:
@@ -99,7 +101,7 @@ def prepare(job: TuningJob, user: User, choice: Choice) -> Takeaway:
     if choice.why_not:
         raise NotAllowedNow(choice.why_not)
     whole = sum(one["size"] for one in choice.files)
-    work = gguf.work_of(choice.form, whole) if choice.form in GGUF_FORMS else whole
+    work = gguf.work_of(choice.form, whole, job.base_model) if choice.form in GGUF_FORMS else whole
     asked = {"owner": user, "total_bytes": work, "files": _plan(choice)}
     with transaction.atomic():
         row, is_new = Takeaway.objects.get_or_create(job=job, folder=choice.folder, form=choice.form, defaults=asked)

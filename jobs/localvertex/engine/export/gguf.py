@@ -80,7 +80,14 @@ def write_text_settings(writer: GGUFWriter, text: Any) -> None:
 def write_text(folder: Path, config: Any, weights: Weights, path: Path, name: str, kind: str) -> None:
     text = config.get_text_config()
     check_servable(text)
-    file = TensorFile(weights, path, MODEL_ARCH_NAMES[MODEL_ARCH.GEMMA3], TYPES[kind])
+    file = TensorFile(
+        weights,
+        path,
+        MODEL_ARCH_NAMES[MODEL_ARCH.GEMMA3],
+        TYPES[kind],
+        layers=text.num_hidden_layers,
+        has_output=not config.tie_word_embeddings,
+    )
     file.writer.add_type(GGUFType.MODEL)
     file.writer.add_name(name)
     file.writer.add_file_type(FILE_TYPES[kind])

@@ -15,6 +15,9 @@ from jobs.localvertex.engine.export.tensor_file import FILE_TYPES, TYPES, Tensor
 from jobs.localvertex.engine.job import JobError
 from jobs.localvertex.engine.vision import image_statistics
 
+# llama.cpp leaves what sees as precise as it was when it quantizes the rest that far.
+PRECISE = {"q4_k_m": "f16"}
+
 
 def pool_side(config: Any) -> int:
     """Patches along one side of the square that becomes one image token."""
@@ -45,6 +48,7 @@ def write_vision_settings(writer: GGUFWriter, folder: Path, config: Any) -> None
 
 
 def write_projector(folder: Path, config: Any, weights: Weights, path: Path, name: str, kind: str) -> None:
+    kind = PRECISE.get(kind, kind)
     file = TensorFile(weights, path, "clip", TYPES[kind])
     file.writer.add_type(GGUFType.MMPROJ)
     file.writer.add_name(f"{name} vision")

@@ -14,11 +14,18 @@ from gguf import (
 )
 from safetensors import safe_open
 
+from jobs.localvertex.engine.export import k_quants
 from jobs.localvertex.engine.job import JobError
 
 Quantization = GGMLQuantizationType
-TYPES = {"f32": Quantization.F32, "f16": Quantization.F16, "q8_0": Quantization.Q8_0}
-FILE_TYPES = {"f32": LlamaFileType.ALL_F32, "f16": LlamaFileType.MOSTLY_F16, "q8_0": LlamaFileType.MOSTLY_Q8_0}
+K_QUANTS = (Quantization.Q4_K, Quantization.Q6_K)
+TYPES = {
+    "f32": Quantization.F32, "f16": Quantization.F16, "q8_0": Quantization.Q8_0, "q4_k_m": Quantization.Q4_K,
+}  # fmt: skip
+FILE_TYPES = {
+    "f32": LlamaFileType.ALL_F32, "f16": LlamaFileType.MOSTLY_F16, "q8_0": LlamaFileType.MOSTLY_Q8_0,
+    "q4_k_m": LlamaFileType.MOSTLY_Q4_K_M,
+}  # fmt: skip
 ROWS_AT_ONCE = 8192
 VISION_PARTS = ("vision_tower.", "multi_modal_projector.")
 
@@ -48,23 +55,38 @@ class Weights:
 
 
 class TensorFile:
-    """Names and shapes first, then the values, as GGUF wants them."""
+    """Names and shapes first, then the values, as GGUF wants them. `layers` and `has_output` decide how precise a
+    tensor of a Q4_K_M file is."""
 
-    def __init__(self, weights: Weights, path: Path, architecture: str, kind: Quantization) -> None:
+    def __init__(
+        self,
+        weights: Weights,
+        path: Path,
+        architecture: str,
+        kind: Quantization,
+        *,
+        layers: int = 0,
+        has_output: bool = False,
+    ) -> None:
         self.weights, self.kind, self.path = weights, kind, path
+        self.layers, self.has_output = layers, has_output
         self.writer = GGUFWriter(str(path), architecture)
         self.planned: list[tuple[str, int, Quantization, float]] = []
 
-    def kind_of(self, shape: tuple[int, ...], exact: bool) -> Quantization:
+    def kind_of(self, target: str, shape: tuple[int, ...], exact: bool) -> Quantization:
         if exact or len(shape) < 2 or self.kind == Quantization.F32:
             return Quantization.F32
-        return Quantization.F16 if shape[-1] % 32 else self.kind
+        if shape[-1] % 32:
+            return Quantization.F16
+        if self.kind == Quantization.Q4_K:
+            return k_quants.kind_in_q4_k_m(target, shape[-1], self.layers, self.has_output)
+        return self.kind
 
     def add(self, source: str, target: str, *, exact: bool = False, plus: float = 0.0, rows: int | None = None) -> None:
         stored = self.weights.shape(source)
         shape = (min(rows, stored[0]), *stored[1:]) if rows else stored
-        kind = self.kind_of(shape, exact)
-        size = quantize(np.zeros((1, shape[-1]), np.float32), kind).nbytes * int(np.prod(shape[:-1]))
+        kind = self.kind_of(target, shape, exact)
+        size = as_bytes(np.zeros((1, shape[-1]), np.float32), kind).nbytes * int(np.prod(shape[:-1]))
         self.writer.add_tensor_info(target, shape, np.dtype(np.float32), size, raw_dtype=kind)
         self.planned.append((source, shape[0], kind, plus))
 
@@ -73,9 +95,13 @@ class TensorFile:
         self.writer.write_kv_data_to_file()
         self.writer.write_ti_data_to_file()
         for source, rows, kind, plus in self.planned:
-            parts = [quantize(part + np.float32(plus), kind) for part in self.weights.read(source, rows)]
+            parts = [as_bytes(part + np.float32(plus), kind) for part in self.weights.read(source, rows)]
             self.writer.write_tensor_data(np.concatenate(parts))
         self.writer.close()
+
+
+def as_bytes(part: np.ndarray, kind: Quantization) -> np.ndarray:
+    return k_quants.quantize(part, kind) if kind in K_QUANTS else quantize(part, kind)
 
 
 def text_name(name: str) -> str | None:

@@ -18,10 +18,11 @@ def left_over():
     return list((Path(settings.DATA_DIR) / gguf.SCRATCH).glob("*"))
 
 
-def test_a_whole_model_becomes_one_file(fake_gateway, owner):
+@pytest.mark.parametrize("form", ["gguf-q8_0", "gguf-q4_k_m"])
+def test_a_whole_model_becomes_one_file(fake_gateway, owner, form):
     files = {f"final/{path.name}": path.read_bytes() for path in TINY.iterdir() if path.suffix != ".gguf"}
     job = tuned(fake_gateway, files)
-    row = prepared(job, owner, "gguf-q8_0")
+    row = prepared(job, owner, form)
     assert (row.state, row.error, row.done_bytes) == ("READY", "", row.total_bytes)
     one = row.files[0]
     content = Content([of_file(one)]).readall()

@@ -52,6 +52,19 @@ def test_the_fixture_is_made_again(tmp_path: Path) -> None:
         assert [model.ask(one["prompt"]) for one in QUESTIONS] == [one["plain"] for one in QUESTIONS]
 
 
+def test_q4_k_m_is_smaller_and_still_answers(tmp_path: Path) -> None:
+    (made,) = convert(TINY, tmp_path, "q4_k_m")
+    kinds = {tensor.name: tensor.tensor_type.name for tensor in gguf.GGUFReader(made).tensors}
+    assert setting(made, "general.file_type") == gguf.LlamaFileType.MOSTLY_Q4_K_M
+    assert (kinds["token_embd.weight"], kinds["blk.0.attn_q.weight"], kinds["output_norm.weight"]) == (
+        "Q8_0", "Q5_0", "F32",
+    )  # fmt: skip
+    assert made.stat().st_size < convert(TINY, tmp_path / "q8", "q8_0")[0].stat().st_size
+    with llama(made) as model:
+        answers = [model.ask(one["prompt"]) for one in QUESTIONS]
+    assert sum(answer == one["plain"] for answer, one in zip(answers, QUESTIONS, strict=True)) >= len(QUESTIONS) // 2
+
+
 def test_both_files_of_the_vision_fixture_are_made_again(tmp_path: Path) -> None:
     made = convert(TINY_VISION, tmp_path, "q8_0", "Tiny Gemma 3 vision")
     assert [path.name for path in made] == ["model.gguf", "mmproj.gguf"]
