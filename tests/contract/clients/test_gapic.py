@@ -57,7 +57,7 @@ class Clients:
             self._channel.close()
 
 
-@pytest.fixture(scope="module", params=["rest", "grpc"])
+@pytest.fixture(scope="module", params=["rest", pytest.param("grpc", marks=pytest.mark.slow)])
 def transport(request, server):
     """With the number of calls that the server had noted before."""
     return request.param, len(notes(server))

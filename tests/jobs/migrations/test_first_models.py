@@ -35,7 +35,7 @@ from tests.fakes import FakeGateway
 from tests.fakes.deployment import FakeDeployment, FakeOperation
 from tests.support.row_driver import Driver
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 BEFORE = ("jobs", "0032_tuning_by_state")
 TABLES = (
     "auth_user", "jobs_publishermodel", "jobs_dataset", "jobs_tuningjob", "jobs_jobevent", "jobs_endpoint",

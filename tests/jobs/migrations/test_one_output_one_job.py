@@ -33,6 +33,7 @@ def before(dataset: Dataset) -> Iterator[Any]:
     migrate(*newest())
 
 
+@pytest.mark.slow
 def test_what_shares_a_folder_is_kept_and_only_the_first_owns_it(owner: User, dataset: Dataset, before: Any) -> None:
     same = {
         "owner_id": owner.pk, "dataset_id": dataset.pk, "display_name": "Twin", "location": "us-central1",

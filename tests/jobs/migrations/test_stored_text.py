@@ -48,6 +48,7 @@ def raw(model: type[models.Model], column: str) -> list[Any]:
     return list(rows.values_list("raw", flat=True))
 
 
+@pytest.mark.slow
 def test_events_and_notices_get_kinds(go_back: Callable[[], Any], owner: User) -> None:
     job = factories.job(owner=owner)
     before = go_back()
@@ -70,6 +71,7 @@ def test_events_and_notices_get_kinds(go_back: Callable[[], Any], owner: User) -
         assert job.notice == translation.gettext("Waiting for quota. %s") % translation.gettext("The job was created.")
 
 
+@pytest.mark.slow
 def test_sentences_deep_in_json_get_kinds(go_back: Callable[[], Any], owner: User) -> None:
     dataset = factories.dataset(owner=owner)
     before = go_back()
@@ -86,6 +88,7 @@ def test_sentences_deep_in_json_get_kinds(go_back: Callable[[], Any], owner: Use
     assert Notification.objects.get().facts == {"name": "Ahab", "reason": CREATED}
 
 
+@pytest.mark.slow
 def test_it_can_be_done_again_and_taken_back(go_back: Callable[[], Any], owner: User) -> None:
     job = factories.job(owner=owner)
     before = go_back()

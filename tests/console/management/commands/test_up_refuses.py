@@ -71,7 +71,8 @@ def data_dir(migrated, tmp_path) -> Path:
 
 
 @NEEDS_ROOT
-@pytest.mark.parametrize("is_new", one_of(2, [False, True]))
+@pytest.mark.slow
+@pytest.mark.parametrize("is_new", [False, True])
 def test_a_data_directory_that_cannot_be_written(mounted, is_new):
     folder = mounted(ROOMY_TMPFS)
     if not is_new:
