@@ -28,7 +28,7 @@ browser: $(VENV)/.installed-dev ## a Chromium for the browser tests, where there
 	@$(BIN)/python -m tests.support.browser
 
 test: browser ## every test but those of test-slow
-	nice -n 10 $(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -m "not e2e and not slow" $(TEST_ARGS)
+	nice -n 10 $(PYTEST) -n 4 --dist loadfile --no-loadscope-reorder -m "not e2e and not slow" $(TEST_ARGS)
 	$(PYTEST) -n 4 --dist loadfile -m "e2e and not slow" $(TEST_ARGS) tests/e2e tests/security
 
 test-slow: browser ## tests that `make test` leaves out, because they take minutes
