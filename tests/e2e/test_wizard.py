@@ -267,7 +267,7 @@ def test_a_folder_is_chosen_without_scripts(person: Visit, session: list[Any]) -
     plain.close()
 
 
-def saved(page: Page) -> None:
+def expect_saved(page: Page) -> None:
     """Once what was typed has been sent and answered for."""
     expect(page.locator("#kept [role=status]")).to_have_text("Saved")
 
@@ -287,7 +287,7 @@ def test_what_is_typed_survives_a_lost_page_two_devices_and_a_lost_line(person: 
     person.open("/tuning/new/")
     page.locator("#id_display_name").fill("")
     page.locator("#id_display_name").press_sequentially("Not sent")
-    saved(page)
+    expect_saved(page)
     person.picture("wizard-saved")
     found, address = remarks(person), page.url
     page.locator("#id_description").fill("Gone in a moment")
@@ -311,9 +311,9 @@ def test_what_is_typed_survives_a_lost_page_two_devices_and_a_lost_line(person: 
 
 def choose_between(phone: Page, laptop: Page, found: list[str]) -> None:
     phone.locator("#id_display_name").fill("From the phone")
-    saved(phone)
+    expect_saved(phone)
     laptop.locator("#id_description").fill("Only here")
-    saved(laptop)
+    expect_saved(laptop)
     laptop.locator("#id_display_name").fill("From the laptop")
     conflict = laptop.get_by_role("group", name="Tuned model name")
     expect(conflict).to_contain_text("There: From the phone. Here: From the laptop.")
@@ -322,7 +322,7 @@ def choose_between(phone: Page, laptop: Page, found: list[str]) -> None:
     conflict.get_by_role("button", name="Use the value there").click()
     expect(conflict).to_have_count(0)
     expect(laptop.locator("#id_display_name")).to_have_value("From the phone")
-    saved(laptop)
+    expect_saved(laptop)
 
 
 def lose_the_line(page: Page) -> None:
@@ -334,7 +334,7 @@ def lose_the_line(page: Page) -> None:
     page.get_by_role("link", name="Drafts").click()
     expect(page.locator("#id_labels")).to_have_value("team=line")
     page.context.set_offline(False)
-    saved(page)
+    expect_saved(page)
 
 
 def sign_in_elsewhere(page: Page) -> None:
@@ -346,4 +346,4 @@ def sign_in_elsewhere(page: Page) -> None:
     fresh = [{**cookie, "value": "a" * 32} if "csrftoken" in cookie["name"] else cookie for cookie in cookies]
     page.context.add_cookies(fresh)  # type: ignore[arg-type]
     page.evaluate("dispatchEvent(new Event('focus'))")
-    saved(page)
+    expect_saved(page)

@@ -289,7 +289,7 @@ def added_row(made=None):
     return made
 
 
-def searched(made=None):
+def search_of(made=None):
     made = made or factories.dataset()
     DatasetWork.objects.create(dataset=made, kind="search", options={"similarity": 0}, result=FOUND, state="READY")
     return made
@@ -304,7 +304,7 @@ def edited():
     """A version that has one before, with a row that was added and a search for duplicates."""
     made = second_version()
     added_row(made)
-    return searched(made)
+    return search_of(made)
 
 
 THINGS = {

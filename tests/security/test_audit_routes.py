@@ -24,7 +24,7 @@ from jobs.services.datasets import datasets
 from jobs.services.notifications import choices
 from jobs.services.tuning import job_files, queue
 from tests.console.views.tuning.test_new import DEPLOYMENT, training
-from tests.security.test_access import added_row, answer, column, compared, searched, second_version
+from tests.security.test_access import added_row, answer, column, compared, search_of, second_version
 from tests.support import factories
 from tests.support.routes import patterns
 
@@ -287,7 +287,7 @@ WALKS: dict[str, Callable[[], Walk]] = {
     ),
     "dataset-edits-save": lambda: (lambda made: Walk([made.pk], latest(made)))(added_row()),
     "dataset-bad-rows": lambda: (lambda made: Walk([made.pk], latest(made)))(partly_bad()),
-    "dataset-duplicates-remove": lambda: (lambda made: Walk([made.pk], latest(made)))(searched()),
+    "dataset-duplicates-remove": lambda: (lambda made: Walk([made.pk], latest(made)))(search_of()),
     "chat-dataset-many": lambda: Walk(data={**key(), "name": "Chats", "chat": str(said().conversation_id)}),
     "chat-row": lambda: Walk([said().pk], {**key(), "text": "Arr", "name": "Rows", "dataset": ""}),
     "compare-answer-row": lambda: Walk([compared().pk], {**key(), "text": "Arr", "name": "Rows", "dataset": ""}),

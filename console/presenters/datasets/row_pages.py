@@ -78,10 +78,10 @@ def slice_of(asked: str, count: int, each: int) -> Slice:
 def with_edits(dataset: Dataset, rows: Iterable[ShownRow]) -> list[EditedRow]:
     rows = list(rows)
     edits = {edit.line: edit for edit in RowEdit.objects.filter(dataset=dataset, line__in=[row.line for row in rows])}
-    return [_edited(row, edits.get(row.line)) for row in rows]
+    return [_apply_edit(row, edits.get(row.line)) for row in rows]
 
 
-def _edited(row: ShownRow, edit: RowEdit | None) -> EditedRow:
+def _apply_edit(row: ShownRow, edit: RowEdit | None) -> EditedRow:
     if edit is None or edit.is_deletion:
         return EditedRow(row, edit)
     return EditedRow(_show(row.line, edit.text.encode()), edit)

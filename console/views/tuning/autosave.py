@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST
 from console.forms.fields import StepForm
 from console.forms.tuning.steps import STEPS
 from console.presenters.tuning.wizard.drafts import SENT, Wizard
-from console.presenters.tuning.wizard.typed import FOLLOWED, differences, followed_by, known_of, rebased
+from console.presenters.tuning.wizard.typed import FOLLOWED, add_known, differences, followed_by, known_of
 from console.web.http import ConsoleRequest
 from jobs import errors
 from jobs.services.tuning import drafts
@@ -70,5 +70,5 @@ def answer(
     status: int = 200,
     **context: Any,
 ) -> HttpResponse:
-    context |= {"draft": wizard.draft, "known": rebased(known, typed or {}), "is_kept": typed is not None}
+    context |= {"draft": wizard.draft, "known": add_known(known, typed or {}), "is_kept": typed is not None}
     return render(request, "tuning/new_kept.html", context, status=status)

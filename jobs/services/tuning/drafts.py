@@ -98,7 +98,7 @@ def keep(
         if known.page in row.data.get(PAGES, {}):
             return []
         stored = row.data.get(step, {})
-        shown = _shown(stored, known)
+        shown = _find_known(stored, known)
         conflicts = find_conflicts(stored, typed, shown)
         refused = {conflict.field for conflict in conflicts}
         changed = {name: value for name, value in typed.items() if name not in refused}
@@ -125,7 +125,7 @@ def send(
     with transaction.atomic():
         row = _locked(draft)
         stored = row.data.get(step, {})
-        shown = _shown(stored, known)
+        shown = _find_known(stored, known)
         values = {name: _latest(name, value, stored, shown) for name, value in typed.items()}
         conflicts = [] if insists else find_conflicts(stored, typed, shown)
         if not conflicts:
@@ -133,7 +133,7 @@ def send(
     return values, conflicts
 
 
-def _shown(stored: Mapping[str, Any], known: Known) -> dict[str, Any]:
+def _find_known(stored: Mapping[str, Any], known: Known) -> dict[str, Any]:
     """What the page showed, and what it has sent since, of which it may not have heard."""
     own = [name for name, page in stored.get(KEPT, {}).items() if page and page == known.page]
     return {**known.values, **{name: stored[name] for name in own}}

@@ -85,20 +85,20 @@ def then(monkeypatch: pytest.MonkeyPatch) -> datetime:
 
 
 @pytest.fixture(scope="module")
-def made() -> list[Any]:
+def migrated_rows() -> list[Any]:
     """What the old rows have become, once a test has migrated them."""
     return []
 
 
 @pytest.fixture
-def migrated(transactional_db: None, then: datetime, made: list[Any]) -> None:
+def migrated(transactional_db: None, then: datetime, migrated_rows: list[Any]) -> None:
     """The newest tables, with what the old rows have become."""
-    if not made:
+    if not migrated_rows:
         migrate_old_rows()
-        made += [row for model in OURS for row in serializers.serialize("python", model._base_manager.all())]
+        migrated_rows += [row for model in OURS for row in serializers.serialize("python", model._base_manager.all())]
         return
     with transaction.atomic():
-        for row in serializers.deserialize("python", deepcopy(made)):
+        for row in serializers.deserialize("python", deepcopy(migrated_rows)):
             row.save()
 
 

@@ -56,7 +56,7 @@ def known_of(data: Mapping[str, Any]) -> Known:
     return Known()
 
 
-def rebased(known: Known, values: Mapping[str, Any]) -> str:
+def add_known(known: Known, values: Mapping[str, Any]) -> str:
     """The same page, which now knows more."""
     return json.dumps({"page": known.page, "values": {**known.values, **values}})
 

@@ -52,17 +52,17 @@ def create_training_pipeline(call: Call) -> TrainingPipeline:
         call.parts.store.insert(pipeline)
         call.parts.ledger.record("create_training_pipeline", pipeline.name, custom_job=backing.name)
     call.parts.runner.wake()
-    return _shown(call, pipeline)
+    return _to_reply(call, pipeline)
 
 
 def get_training_pipeline(call: Call) -> TrainingPipeline:
-    return _shown(call, call.parts.store.get(TrainingPipeline, call.request(GetTrainingPipelineRequest).name))
+    return _to_reply(call, call.parts.store.get(TrainingPipeline, call.request(GetTrainingPipelineRequest).name))
 
 
 def list_training_pipelines(call: Call) -> ListTrainingPipelinesResponse:
     request = call.request(ListTrainingPipelinesRequest)
     stored = call.parts.store.all(TrainingPipeline, f"{request.parent}/trainingPipelines")
-    found, following = list_page(request, TrainingPipeline, [_shown(call, one) for one in stored])
+    found, following = list_page(request, TrainingPipeline, [_to_reply(call, one) for one in stored])
     return ListTrainingPipelinesResponse(training_pipelines=found, next_page_token=following)
 
 
@@ -75,7 +75,7 @@ def delete_training_pipeline(call: Call) -> Operation:
     """The custom job stays, as a job of its own."""
     name = call.request(DeleteTrainingPipelineRequest).name
     with call.parts.store.transaction():
-        pipeline = _shown(call, call.parts.store.get(TrainingPipeline, name))
+        pipeline = _to_reply(call, call.parts.store.get(TrainingPipeline, name))
         if pipeline.state.name not in ENDED:
             raise precondition(f"{name} has not ended ({pipeline.state.name}). Cancel it first.")
         call.parts.store.delete(name)
@@ -96,7 +96,7 @@ def _check(wanted: TrainingPipeline) -> None:
         raise invalid(message, f"training_pipeline.{field}")
 
 
-def _shown(call: Call, pipeline: TrainingPipeline) -> TrainingPipeline:
+def _to_reply(call: Call, pipeline: TrainingPipeline) -> TrainingPipeline:
     """With the state of its custom job. When that was deleted, it had ended: nothing more is known of it."""
     job = call.parts.store.find(CustomJob, _backing(pipeline))
     if job is None:

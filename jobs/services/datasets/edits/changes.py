@@ -54,7 +54,7 @@ def compare(old: Dataset, new: Dataset, progress: Progress = silent) -> dict[str
         gone, come = _loose(was, now.hashes), _loose(now, was.hashes)
         known = new.recipe.get(CHANGED, []) if new.made_from_id == old.pk else []
         changed, is_cut = _pair(files, gone, come, known)
-    return _listed(changed, gone, come, is_cut) | {
+    return _list_changes(changed, gone, come, is_cut) | {
         "same": len(was.lines) - len(gone), "is_moved": not (gone or come) and was.hashes != now.hashes,
     }  # fmt: skip
 
@@ -110,7 +110,7 @@ def _alike(files: list[IO[bytes]], pairs: list[list[int]]) -> Iterator[list[int]
             yield [was, now]
 
 
-def _listed(changed: list[list[int]], gone: list[Loose], come: list[Loose], is_cut: bool) -> dict[str, Any]:
+def _list_changes(changed: list[list[int]], gone: list[Loose], come: list[Loose], is_cut: bool) -> dict[str, Any]:
     done_old, done_new = {was for was, _now in changed}, {now for _was, now in changed}
     removed = [one.line for one in gone if one.line not in done_old]
     added = [one.line for one in come if one.line not in done_new]

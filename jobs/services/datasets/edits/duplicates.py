@@ -116,7 +116,7 @@ def find(file: IO[bytes], percent: int, progress: Progress = silent) -> dict[str
         if len(index.lines) % ROWS_BETWEEN == 0:
             progress(place)
     leaders, is_cut = _similar(file, index, progress)
-    return _listed(index, leaders, is_cut)
+    return _list_groups(index, leaders, is_cut)
 
 
 def _similar(file: IO[bytes], index: Index, progress: Progress) -> tuple[dict[int, tuple[int, int]], bool]:
@@ -151,7 +151,7 @@ def _leaders_of(rows: list[int], leaders: dict[int, tuple[int, int]]) -> Iterato
     return (leaders[row][0] if row in leaders else row for row in sorted(rows))
 
 
-def _listed(index: Index, leaders: dict[int, tuple[int, int]], is_cut: bool) -> dict[str, Any]:
+def _list_groups(index: Index, leaders: dict[int, tuple[int, int]], is_cut: bool) -> dict[str, Any]:
     groups: dict[int, list[list[int]]] = {}
     listed = 0
     for row, first in enumerate(index.equal_to):

@@ -50,7 +50,7 @@ def save_edits(work: DatasetWork, progress: Progress) -> Dataset:
 
     def rows() -> Iterator[bytes]:
         with open_file(dataset) as file:
-            yield from _edited(rows_of(file, progress), edits, written)
+            yield from _apply_edits(rows_of(file, progress), edits, written)
 
     return _write(work, rows(), written, guard)
 
@@ -84,7 +84,7 @@ def _pending(dataset: Dataset) -> int:
     return RowEdit.objects.filter(dataset=dataset).count()
 
 
-def _edited(lines: Iterable[Line], edits: list[RowEdit], written: Written) -> Iterator[bytes]:
+def _apply_edits(lines: Iterable[Line], edits: list[RowEdit], written: Written) -> Iterator[bytes]:
     by_line = {edit.line: edit for edit in edits if edit.line is not None}
     row = 0
     for line in lines:

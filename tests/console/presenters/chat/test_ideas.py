@@ -34,7 +34,7 @@ def row(*texts, role="user"):
     }
 
 
-def tuned(*rows, **values):
+def tune_on(*rows, **values):
     dataset = factories.dataset(preview=list(rows), name="<b>Pirates", **values)
     job = factories.job(state="SUCCEEDED", phase="CLOSED", dataset=dataset)
     return factories.ready_endpoint(job=job, artifact_uri="gs://bucket/final")
@@ -59,7 +59,7 @@ def test_a_base_model_gets_what_its_kind_can_do(visitor, opened, base_model, fir
 
 @pytest.mark.parametrize("opened", [new_chat, talk])
 def test_a_tuned_model_gets_rows_of_its_training_data(visitor, opened):
-    response = opened(visitor, tuned(row("Where is\n<i>my</i> ship?"), row("Who are you?"), row("Who are you?")))
+    response = opened(visitor, tune_on(row("Where is\n<i>my</i> ship?"), row("Who are you?"), row("Who are you?")))
     assert ideas(response) == [("Where is <i>my</i> ship?", "Where is\n<i>my</i> ship?"), ("Who are you?",) * 2]
     text = response.content.decode()
     assert ("From its training data, <a" in text, "&lt;b&gt;Pirates</a>" in text, "<b>Pirates" in text) == (
@@ -71,23 +71,23 @@ def test_a_tuned_model_gets_rows_of_its_training_data(visitor, opened):
 
 def test_long_rows_are_cut_where_they_are_shown_and_left_out_where_half_of_them_is_known(visitor):
     rows = [row("word " * 100), row("x" * 2000), *(row(f"Question {number}") for number in range(5))]
-    found = ideas(new_chat(visitor, tuned(*rows)))
+    found = ideas(new_chat(visitor, tune_on(*rows)))
     assert [len(shown) for shown, _ in found] == [120, 10, 10, 10]
     assert found[0][1] == "word " * 100
 
 
 @pytest.mark.parametrize("rows", [[], [row("Be brief.", role="system")], [row("  ")]])
 def test_without_a_question_in_its_data_it_is_as_for_any_chat(visitor, rows):
-    assert ideas(new_chat(visitor, tuned(*rows)))[0] == (CHAT, CHAT)
+    assert ideas(new_chat(visitor, tune_on(*rows)))[0] == (CHAT, CHAT)
 
 
 def test_rows_of_somebody_else_are_not_shown(visitor):
-    endpoint = tuned(row("A secret"), owner=factories.team_mate())
+    endpoint = tune_on(row("A secret"), owner=factories.team_mate())
     assert ideas(new_chat(visitor, endpoint))[0] == (CHAT, CHAT)
 
 
 def test_a_model_whose_data_were_deleted_is_as_any_chat(visitor):
-    endpoint = tuned(row("Gone"))
+    endpoint = tune_on(row("Gone"))
     type(endpoint.model.job).objects.filter(pk=endpoint.model.job_id).update(dataset=None)
     assert ideas(new_chat(visitor, endpoint))[0] == (CHAT, CHAT)
 

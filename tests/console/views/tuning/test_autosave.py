@@ -62,7 +62,7 @@ class Page:
         return self.client.post(self.url, self.values | more)
 
 
-def stored(draft, step):
+def read_step(draft, step):
     draft.refresh_from_db()
     return draft.data[step]
 
@@ -116,7 +116,7 @@ def test_what_is_wrong_is_kept_and_shown_with_its_error_and_nothing_else_is_judg
     assert again.text.count('id="id_epochs_error"') == 1
     assert "Choose a training dataset" not in again.text
     assert again.type(batch_size="4").keep() == "Saved"
-    assert stored(draft, "training")["batch_size"] == "4"
+    assert read_step(draft, "training")["batch_size"] == "4"
 
 
 def test_a_step_that_is_only_typed_is_not_done(visitor, draft):
@@ -130,10 +130,10 @@ def test_fields_that_two_pages_change_are_merged(visitor, draft):
     laptop, phone = Page(visitor, draft, "training"), Page(visitor, draft, "training")
     laptop.type(epochs="5").keep()
     assert phone.type(learning_rate="0.01").keep() == "Saved"
-    kept = stored(draft, "training")
+    kept = read_step(draft, "training")
     assert (kept["epochs"], kept["learning_rate"]) == ("5", "0.01")
     assert phone.go_on().status_code == 303
-    kept = stored(draft, "training")
+    kept = read_step(draft, "training")
     assert (kept["epochs"], kept["learning_rate"], kept["sent"]) == ("5", "0.01", True)
 
 
@@ -143,9 +143,9 @@ def test_a_field_that_two_pages_change_waits_for_a_choice(visitor, draft):
     told = phone.type(epochs="7", batch_size="4").keep()
     assert "Number of epochs was changed on another page There: 5. Here: 7." in told
     assert told.endswith("Saved, except for what was changed on another page.")
-    assert (stored(draft, "training")["epochs"], draft.data["training"]["batch_size"]) == ("5", "4")
+    assert (read_step(draft, "training")["epochs"], draft.data["training"]["batch_size"]) == ("5", "4")
     assert "There: 5. Here: 8." in phone.type(epochs="8").keep()
-    assert stored(draft, "training")["epochs"] == "5"
+    assert read_step(draft, "training")["epochs"] == "5"
 
 
 def test_the_value_here_is_kept_when_it_is_chosen(visitor, draft):
@@ -153,7 +153,7 @@ def test_the_value_here_is_kept_when_it_is_chosen(visitor, draft):
     laptop.type(epochs="5").keep()
     phone.type(epochs="7").keep()
     phone.values["undecided"] = []
-    assert (phone.keep(), stored(draft, "training")["epochs"]) == ("Saved", "7")
+    assert (phone.keep(), read_step(draft, "training")["epochs"]) == ("Saved", "7")
     assert "There: 7. Here: 6." in laptop.type(epochs="6").keep()
 
 
@@ -164,7 +164,7 @@ def test_the_value_there_is_kept_when_it_is_chosen(visitor, draft):
     value = json.loads(unescape(re.findall(r'data-autosave-value-param="([^"]*)"', text)[0]))
     phone.keep()
     phone.values["undecided"] = []
-    assert (phone.type(epochs=value).keep(), stored(draft, "training")["epochs"]) == ("Saved", "5")
+    assert (phone.type(epochs=value).keep(), read_step(draft, "training")["epochs"]) == ("Saved", "5")
 
 
 def test_without_a_script_the_step_asks_when_it_is_sent(visitor, draft):
@@ -173,9 +173,9 @@ def test_without_a_script_the_step_asks_when_it_is_sent(visitor, draft):
     refused = phone.type(epochs="7").go_on()
     assert refused.status_code == 422
     assert "There: 5. Here: 7." in refused.content.decode()
-    assert stored(draft, "training")["epochs"] == "5"
+    assert read_step(draft, "training")["epochs"] == "5"
     phone.values = FormPage(refused.content.decode(), "step-form").values
-    assert (phone.go_on().status_code, stored(draft, "training")["epochs"]) == (303, "7")
+    assert (phone.go_on().status_code, read_step(draft, "training")["epochs"]) == (303, "7")
 
 
 def test_a_choice_is_told_by_its_label(visitor, draft):
@@ -191,9 +191,9 @@ def test_what_arrives_after_its_step_was_sent_changes_nothing(visitor, draft):
     page = Page(visitor, draft, "training")
     late = dict(page.values) | {"epochs": "9"}
     assert page.go_on().status_code == 303
-    before = stored(draft, "training")
+    before = read_step(draft, "training")
     answer = visitor.post(f"{page.url}keep/", late)
-    assert (answer.status_code, stored(draft, "training")) == (200, before)
+    assert (answer.status_code, read_step(draft, "training")) == (200, before)
 
 
 def test_a_page_does_not_contradict_itself_when_its_answer_was_lost(visitor, draft):
@@ -202,17 +202,17 @@ def test_a_page_does_not_contradict_itself_when_its_answer_was_lost(visitor, dra
     assert page.type(epochs="56").keep() == "Saved"
     page.type(epochs="567").send_late()
     assert page.type(epochs="3").go_on().status_code == 303
-    assert stored(draft, "training")["epochs"] == "3"
+    assert read_step(draft, "training")["epochs"] == "3"
 
 
 def test_a_job_that_was_started_is_left_alone(visitor, draft):
     page = Page(visitor, draft, "deployment").type(endpoint_display_name="Late")
     TuningDraft.objects.update(submitted_at=timezone.now())
-    before = stored(draft, "deployment") if "deployment" in draft.data else None
+    before = read_step(draft, "deployment") if "deployment" in draft.data else None
     answer = page.send_late()
     assert answer.status_code == 409
     assert "Not saved: This job was already started." in answer.content.decode()
-    assert (stored(draft, "deployment") if "deployment" in draft.data else None) == before
+    assert (read_step(draft, "deployment") if "deployment" in draft.data else None) == before
 
 
 def test_a_step_that_cannot_be_opened_any_more_says_so(visitor, draft):
@@ -226,12 +226,12 @@ def test_a_step_that_cannot_be_opened_any_more_says_so(visitor, draft):
 def test_more_than_any_field_holds_is_refused(visitor, draft):
     page = Page(visitor, draft, "name").type(description="x" * 20_001, display_name="Other")
     assert "The text is longer than 20000 characters. Shorten it." in page.send_late().content.decode()
-    assert stored(draft, "name")["display_name"] == "Captain"
+    assert read_step(draft, "name")["display_name"] == "Captain"
 
 
 def test_nothing_but_the_fields_of_the_step_is_kept(visitor, draft):
     Page(visitor, draft, "name").type(display_name="Other", password="hunter2", **{"train-file": "x"}).keep()
-    assert "hunter2" not in json.dumps(stored(draft, "name"))
+    assert "hunter2" not in json.dumps(read_step(draft, "name"))
     assert "csrf" not in json.dumps(draft.data)
 
 
@@ -257,7 +257,7 @@ def test_the_output_folder_follows_a_name_that_was_kept_on_the_way(visitor):
     page = Page(visitor, draft, "name")
     page.type(display_name="Seco").keep()
     page.type(display_name="Second").go_on()
-    assert "/second-" in stored(draft, "output")["output_uri"]
+    assert "/second-" in read_step(draft, "output")["output_uri"]
 
 
 def test_another_base_model_has_to_be_sent_before_the_later_steps_open_again(visitor, draft):
@@ -272,10 +272,10 @@ def test_another_base_model_has_to_be_sent_before_the_later_steps_open_again(vis
 @pytest.mark.parametrize("known", ["", "nonsense", "[]", '{"values": 3}', '{"page": [], "values": {"x": {}}}'])
 def test_a_page_that_has_forgotten_what_it_knew_is_taken_as_it_comes(visitor, draft, known):
     page = Page(visitor, draft, "training").type(epochs="5", known=known)
-    assert (page.send_late().status_code, stored(draft, "training")["epochs"]) == (200, "5")
+    assert (page.send_late().status_code, read_step(draft, "training")["epochs"]) == (200, "5")
 
 
 def test_who_signed_out_is_led_to_sign_in(visitor, draft):
     page = Page(visitor, draft, "name").type(display_name="Other")
     visitor.logout()
-    assert (page.send_late().status_code, stored(draft, "name")["display_name"]) == (302, "Captain")
+    assert (page.send_late().status_code, read_step(draft, "name")["display_name"]) == (302, "Captain")

@@ -27,13 +27,13 @@ HOSTILE = [
 ]
 
 
-def told(name="My model", reason="The data is bad."):
+def create_notice(name="My model", reason="The data is bad."):
     facts = {"name": name, "reason": reason, "state": "FAILED"}
     return factories.notification(kind="tuning.failed", facts=facts)
 
 
-def made(kind, name, url=URL):
-    return webhook_formats.message(kind, told(name, name), url)
+def build_message(kind, name, url=URL):
+    return webhook_formats.message(kind, create_notice(name, name), url)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_choice_wins_over_the_host():
 
 
 def test_slack_gets_text_and_blocks():
-    title, detail, link = made("slack", "My model")["blocks"]
+    title, detail, link = build_message("slack", "My model")["blocks"]
     assert title == {
         "type": "section", "text": {"type": "plain_text", "text": "Tuning My model failed", "emoji": False},
     }  # fmt: skip
@@ -69,7 +69,7 @@ def test_slack_gets_text_and_blocks():
 
 
 def test_teams_gets_an_adaptive_card():
-    [attachment] = made("teams", "My model")["attachments"]
+    [attachment] = build_message("teams", "My model")["attachments"]
     card = attachment["content"]
     assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
     assert card["body"][0]["inlines"] == [{"type": "TextRun", "text": "Tuning My model failed", "weight": "Bolder"}]
@@ -77,7 +77,7 @@ def test_teams_gets_an_adaptive_card():
 
 
 def test_discord_gets_an_embed_that_mentions_nobody():
-    assert made("discord", "My model") == {
+    assert build_message("discord", "My model") == {
         "embeds": [{"title": "Tuning My model failed", "description": "My model", "url": URL}],
         "allowed_mentions": {"parse": []},
     }
@@ -86,7 +86,7 @@ def test_discord_gets_an_embed_that_mentions_nobody():
 @pytest.mark.threat("T8")
 @pytest.mark.parametrize("name", HOSTILE)
 def test_slack_reads_no_markup_in_a_name(name):
-    content = made("slack", name, "")
+    content = build_message("slack", name, "")
     assert (content["parse"], content["link_names"]) == ("none", False)
     assert [block["text"]["type"] for block in content["blocks"]] == ["plain_text", "plain_text"]
     assert not re.search(r"[<>]|&(?!amp;|lt;|gt;)", content["text"])
@@ -96,7 +96,7 @@ def test_slack_reads_no_markup_in_a_name(name):
 @pytest.mark.threat("T8")
 @pytest.mark.parametrize("name", HOSTILE)
 def test_discord_reads_no_markup_in_a_name(name):
-    content = made("discord", name, "")
+    content = build_message("discord", name, "")
     [embed] = content["embeds"]
     bare = re.sub(r"\\[^\w\s]", "", embed["title"] + embed["description"])
     assert not re.search(r"[\[\]()<>*_~`|#]|@(?!\u200b)", bare)
@@ -107,7 +107,7 @@ def test_discord_reads_no_markup_in_a_name(name):
 @pytest.mark.threat("T8")
 @pytest.mark.parametrize("name", HOSTILE)
 def test_teams_reads_no_markup_in_a_name(name):
-    content = made("teams", name, "")
+    content = build_message("teams", name, "")
     card = content["attachments"][0]["content"]
     assert {block["type"] for block in card["body"]} == {"RichTextBlock"}
     assert not any("{{" in text or "${" in text for text in texts_of(card["body"]))
@@ -118,7 +118,7 @@ def test_teams_reads_no_markup_in_a_name(name):
 @pytest.mark.parametrize("kind", ["slack", "teams", "discord"])
 @pytest.mark.parametrize("name", HOSTILE)
 def test_nothing_turns_the_direction_of_what_follows(kind, name):
-    assert not re.search("[\u202a-\u202e\u2066-\u2069\x07]", json.dumps(made(kind, name), ensure_ascii=False))
+    assert not re.search("[\u202a-\u202e\u2066-\u2069\x07]", json.dumps(build_message(kind, name), ensure_ascii=False))
 
 
 def texts_of(value):
@@ -131,7 +131,7 @@ def texts_of(value):
 @pytest.mark.parametrize("kind", ["slack", "teams", "discord"])
 def test_every_format_is_signed(kind, owner, settings):
     settings.WEBHOOK_PRIVATE = True
-    delivery = Delivery.objects.create(notification=told(), way="webhook")
+    delivery = Delivery.objects.create(notification=create_notice(), way="webhook")
     with receiving() as receiver:
         choice = NotificationChoice(user=owner, webhook_url=receiver.url, webhook_nonce="n", webhook_format=kind)
         webhook.send(delivery, choice, timezone.now())

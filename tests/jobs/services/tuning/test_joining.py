@@ -30,7 +30,7 @@ def endpoint(owner):
     return factories.ready_endpoint(display_name="Support", traffic={"4711": 100})
 
 
-def succeeded(endpoint, **values):
+def end_well(endpoint, **values):
     """One look before its page is closed."""
     values = {"state": "SUCCEEDED", "phase": "BOUND", "resource_name": "projects/p/locations/l/tuningJobs/1"} | values
     return factories.job(
@@ -48,7 +48,7 @@ def joined(job):
 
 
 def test_the_model_joins_the_endpoint_once(driver, endpoint):
-    job = succeeded(endpoint)
+    job = end_well(endpoint)
     driver.step(job)
     driver.step(job)
     [model] = joined(job)
@@ -59,7 +59,7 @@ def test_the_model_joins_the_endpoint_once(driver, endpoint):
 
 
 def test_a_crash_after_the_model_was_added_adds_no_second_one(driver, endpoint):
-    job = succeeded(endpoint)
+    job = end_well(endpoint)
     driver.step(job)
     type(job).objects.filter(pk=job.pk).update(phase="BOUND", next_check_at=factories.NOW)
     driver.step(job)
@@ -67,7 +67,7 @@ def test_a_crash_after_the_model_was_added_adds_no_second_one(driver, endpoint):
 
 
 def test_an_endpoint_that_was_deleted_is_no_failure_of_the_job(driver, endpoint):
-    job = succeeded(endpoint)
+    job = end_well(endpoint)
     type(endpoint).objects.filter(pk=endpoint.pk).update(state="DELETED")
     driver.step(job)
     assert (job.state, job.phase, job.join_problem) == ("SUCCEEDED", "CLOSED", "The endpoint was deleted.")
@@ -83,7 +83,7 @@ def test_an_endpoint_that_was_deleted_is_no_failure_of_the_job(driver, endpoint)
     ],
 )
 def test_an_endpoint_that_changed_is_said_with_its_reason(driver, endpoint, changes, reason):
-    job = succeeded(endpoint)
+    job = end_well(endpoint)
     type(endpoint).objects.filter(pk=endpoint.pk).update(**changes)
     driver.step(job)
     assert (job.state, job.join_problem, joined(job).count()) == ("SUCCEEDED", reason, 0)
@@ -91,7 +91,7 @@ def test_an_endpoint_that_changed_is_said_with_its_reason(driver, endpoint, chan
 
 def test_a_busy_endpoint_is_waited_for(driver, endpoint):
     other = factories.deployed_model(endpoint=endpoint, state="DEPLOYING", phase="BOUND")
-    job = succeeded(endpoint)
+    job = end_well(endpoint)
     driver.step(job, later=MINUTE)
     assert (job.phase, joined(job).count(), "as soon as" in job.notice) == ("BOUND", 0, True)
     DeployedModel.objects.filter(pk=other.pk).update(state="READY")
@@ -100,7 +100,7 @@ def test_a_busy_endpoint_is_waited_for(driver, endpoint):
 
 
 def test_a_cancelled_job_joins_nothing(driver, endpoint):
-    job = succeeded(endpoint, cancel_requested_at=factories.NOW)
+    job = end_well(endpoint, cancel_requested_at=factories.NOW)
     driver.step(job)
     assert (joined(job).count(), job.join_problem) == (0, "")
 
@@ -129,7 +129,7 @@ def test_its_price_is_reserved_once_and_given_back_when_it_does_not_come(driver,
     assert (joined(job).count(), SpendingReservation.objects.get(pk=key).usd) == (1, asked)
     assert not SpendingReservation.objects.filter(pk=joined(job).get().pk).exists()
 
-    other = succeeded(endpoint)
+    other = end_well(endpoint)
     spending.reserve(owner, other.pk, {spending.deployment_key(other.pk): Decimal(7)})
     type(endpoint).objects.filter(pk=endpoint.pk).update(state="DELETED")
     driver.step(other)
@@ -153,7 +153,7 @@ def test_an_endpoint_that_does_not_fit_is_refused_at_the_start(owner, stranger, 
 
 
 def test_a_file_names_the_endpoint_and_says_when_it_is_not_there(owner, stranger, endpoint):
-    job = succeeded(endpoint)
+    job = end_well(endpoint)
     text = job_files.as_text(job)
     assert job_files.load(owner, text).answers["deploy_endpoint"] == endpoint
     elsewhere = job_files.load(stranger, text)

@@ -22,14 +22,14 @@ def spec(owner):
     return factories.tuning_spec(owner=owner, display_name="Captain", output_uri="gs://garden-local/captain")
 
 
-def made():
+def list_made():
     rows = TuningJob.objects.order_by("sweep_place")
     return list(rows.values_list("sweep_place", "display_name", "output_uri", "learning_rate", "epochs", "auto_deploy"))
 
 
 def test_each_combination_is_a_job_with_a_name_and_a_folder_of_its_own(owner, spec):
     sweep = sweeps.create(owner, key=uuid4(), spec=replace(spec, auto_deploy=True), varied=VARIED)
-    assert made() == [
+    assert list_made() == [
         (
             place,
             f"Captain (lr {rate}, epochs {epochs})",
