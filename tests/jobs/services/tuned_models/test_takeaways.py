@@ -50,7 +50,7 @@ def prepared(job, user, form):
 def test_what_there_is_follows_from_the_folder(fake_gateway):
     job = tuned(fake_gateway)
     assert [(str(one.form), one.checkpoint, one.size) for one in offered(job)] == [
-        ("merged", "final", 3002), ("gguf-q4_k_m", "final", 1411), ("gguf-q8_0", "final", 1621),
+        ("merged", "final", 3002), ("gguf-q4_k_m", "final", 1336), ("gguf-q8_0", "final", 1621),
         ("gguf-f16", "final", 3002),
         ("adapter", "final", 702), ("adapter", "checkpoint-25", 514),
     ]  # fmt: skip
