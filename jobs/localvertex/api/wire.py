@@ -11,7 +11,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message as RawMessage
 from proto import Message as PlusMessage
 
-from jobs.localvertex.api.easing import ease, field_named
+from jobs.localvertex.api.easing import ease, field_named, find_fraction
 from jobs.localvertex.api.errors import ApiError, invalid
 
 Json = dict[str, Any]
@@ -55,6 +55,8 @@ def parse(kind: type[Plus], body: object) -> Plus:
         raise invalid("Invalid JSON payload received. The request body must be a JSON object.")
     message = kind.pb()()
     try:
+        if fraction := find_fraction(body, message.DESCRIPTOR):
+            raise invalid(f"Invalid JSON payload received. Invalid value at '{fraction}' (TYPE_ENUM).", fraction)
         try:
             json_format.ParseDict(body, message)
         except json_format.ParseError:

@@ -9,8 +9,9 @@ from google.protobuf.message import Message as RawMessage
 from proto import Message as PlusMessage
 
 from jobs.localvertex.api import versions
+from jobs.localvertex.api.behaviours import check_required
 from jobs.localvertex.api.filters import apply_mask, order_resources, page, select
-from jobs.localvertex.api.wire import Json, Operation, now, pack, parse, parse_query, refuse_query, snake
+from jobs.localvertex.api.wire import Json, Operation, now, pack, parse, parse_query, raw, refuse_query, snake
 from jobs.localvertex.ledger import Ledger
 from jobs.localvertex.models.base_models import BaseModels
 from jobs.localvertex.models.catalogue import Catalogue
@@ -24,6 +25,8 @@ from jobs.localvertex.tuning.trials import Trials
 Plus = TypeVar("Plus", bound=PlusMessage)
 Resource = TypeVar("Resource", bound=PlusMessage | RawMessage)
 Reply: TypeAlias = PlusMessage | RawMessage
+# Paths in errors begin so: those of other kinds have nothing before them.
+PREFIXES = {"Endpoint": "endpoint.", "CustomJob": "custom_job.", "TrainingPipeline": "training_pipeline."}
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,10 @@ class Call:
         if self.version == "v1":
             parse_query(versions.counterpart(kind), query, self._merge_path({}))
             query = [(key, value) for key, value in query if snake(key) not in versions.only_v1(kind)]
-        return parse_query(kind, query, self._merge_path({}))
+        request = parse_query(kind, query, self._merge_path({}))
+        fields = raw(request).DESCRIPTOR.fields
+        check_required(raw(request), but=[one.name for one in fields if one.message_type])
+        return request
 
     def order_by(self, request: PlusMessage) -> str:
         """v1 orders lists by a field that the messages of v1beta1 lack."""
@@ -68,12 +74,18 @@ class Call:
         """A request message whose fields came by the path and the body (`body: "*"`)."""
         refuse_query(self.query)
         body = self.body if self.body is not None else {}
-        return self._parse(kind, self._merge_path(body) if isinstance(body, dict) else body)
+        request = self._parse(kind, self._merge_path(body) if isinstance(body, dict) else body)
+        check_required(raw(request))
+        return request
 
     def resource(self, kind: type[Plus], query: Collection[str] = ()) -> Plus:
         """The resource that is the whole body of a create or a patch. `query`: what else the request may hold."""
         refuse_query(self.query, query)
-        return self._parse(kind, self.body)
+        resource = self._parse(kind, self.body)
+        is_patch = any("." in field for field in self.path)
+        changes = raw(resource).DESCRIPTOR.fields_by_name if is_patch else ()
+        check_required(raw(resource), PREFIXES.get(kind.__name__, ""), but=changes)
+        return resource
 
     def operation(self, name: str, metadata: PlusMessage, response: Reply | None = None) -> Operation:
         """A new operation, done when there is a response. It remembers the API version, in which /ui/ shows it."""

@@ -12,9 +12,10 @@ from google.cloud.aiplatform_v1beta1.types import Artifact, Context, DeleteOpera
 from google.protobuf import empty_pb2
 
 from jobs.localvertex.api.errors import exists, invalid, not_found, precondition
-from jobs.localvertex.api.wire import Operation, load, render
+from jobs.localvertex.api.wire import Operation, load, render, snake
 from jobs.localvertex.resources.call import Call, Reply, Route, generic, list_page, location_of, now
 from jobs.localvertex.resources.edits import check_etag, check_labels, check_mask, given_fields, has_mask, mask
+from jobs.localvertex.resources.keeping import keep_asked
 from jobs.localvertex.tuning.queue import new_id
 
 STORE = "default"
@@ -62,11 +63,11 @@ def create(kind: Kind, call: Call) -> Any:
     if not _ID.match(identifier):
         message = f"{kind.word}_id must have at most 128 characters of [a-z0-9-] and not start with -."
         raise invalid(message, f"{kind.word}_id")
-    made = kind.message(wanted)
-    made.name = f"{request.parent}/{kind.plural}/{identifier}"
-    made.create_time = made.update_time = now()
-    if kind is CONTEXT:
-        made.parent_contexts = []
+    return _make(kind, call, wanted, f"{request.parent}/{kind.plural}/{identifier}")
+
+
+def _make(kind: Kind, call: Call, wanted: Any, name: str) -> Any:
+    made = keep_asked(wanted, name=name, create_time=now(), update_time=now())
     with call.parts.store.transaction():
         if call.parts.store.find(kind.message, made.name):
             raise exists(f"The {kind.message.__name__} {made.name}")
@@ -95,7 +96,23 @@ def update(kind: Kind, call: Call) -> Any:
     given = call.resource(kind.message, query=("update_mask", "allow_missing"))
     paths = mask(call, kind.changes) if has_mask(call) else check_mask(given_fields(given, kind.changes), kind.changes)
     check_labels(dict(given.labels), f"{kind.word}.labels")
-    with call.parts.store.edit(kind.message, call.path[f"{kind.word}.name"]) as changed:
+    name = call.path[f"{kind.word}.name"]
+    with call.parts.store.transaction():
+        if _may_make(call) and call.parts.store.find(kind.message, name) is None:
+            _check_store(name.partition(f"{kind.plural}/")[0])
+            return _make(kind, call, given, name)
+        return _change(kind, call, given, name, paths)
+
+
+def _may_make(call: Call) -> bool:
+    asked = [value.lower() for key, value in call.query if snake(key) == "allow_missing"]
+    if any(value not in ("true", "false") for value in asked):
+        raise invalid("Invalid value at 'allow_missing' (TYPE_BOOL): true or false.", "allow_missing")
+    return "true" in asked
+
+
+def _change(kind: Kind, call: Call, given: Any, name: str, paths: Sequence[str]) -> Any:
+    with call.parts.store.edit(kind.message, name) as changed:
         check_etag(given.etag, changed)
         for path in paths:
             setattr(changed, path, getattr(given, path))

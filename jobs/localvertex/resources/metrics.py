@@ -26,6 +26,7 @@ from jobs.localvertex.api.errors import not_found
 from jobs.localvertex.api.filters import page
 from jobs.localvertex.api.hosts import GLOBAL, HOME, at_home
 from jobs.localvertex.resources.call import Call, Route, list_page
+from jobs.localvertex.resources.keeping import refuse_others
 from jobs.localvertex.store import stamp
 from jobs.localvertex.tuning.events import TAGS, Point, points
 
@@ -67,6 +68,7 @@ def series_of(call: Call, run: str) -> list[TensorboardTimeSeries]:
 
 def read_tensorboard_time_series_data(call: Call) -> ReadTensorboardTimeSeriesDataResponse:
     request = call.request(ReadTensorboardTimeSeriesDataRequest)
+    refuse_others(request, ("tensorboard_time_series", "max_data_points"))
     data = _data(call, request.tensorboard_time_series, request.max_data_points)
     return ReadTensorboardTimeSeriesDataResponse(time_series_data=data)
 
@@ -82,6 +84,7 @@ def batch_read_tensorboard_time_series_data(call: Call) -> BatchReadTensorboardT
 
 def export_tensorboard_time_series_data(call: Call) -> ExportTensorboardTimeSeriesDataResponse:
     request = call.parse_post(ExportTensorboardTimeSeriesDataRequest)
+    refuse_others(request, ("tensorboard_time_series", "page_size", "page_token"))
     name = request.tensorboard_time_series
     shown, following = page(_points(points(_events(call, name), _tag(name))), request.page_size, request.page_token)
     return ExportTensorboardTimeSeriesDataResponse(time_series_data_points=shown, next_page_token=following)

@@ -7,6 +7,7 @@ from google.protobuf import json_format
 
 from jobs.localvertex.api.errors import invalid, precondition
 from jobs.localvertex.resources.call import Call, Route
+from jobs.localvertex.resources.keeping import refuse_others
 
 MOST_ROWS = 1000
 
@@ -15,7 +16,8 @@ def count_tokens(call: Call) -> CountTokensResponse:
     """`instances` are rows. What they have in a training is told: of one pass, and only as much as it learns from."""
     request = call.parse_post(CountTokensRequest)
     model = call.parts.catalogue.get(request.endpoint.partition("/publishers/")[2].replace("/models/", "/"), "endpoint")
-    if request.contents or request.system_instruction.parts or not request.instances:
+    refuse_others(request, ("endpoint", "model", "instances", "generation_config"))
+    if not request.instances:
         raise invalid("Send rows of training data as instances: this server counts nothing else.", "instances")
     if len(request.instances) > MOST_ROWS:
         raise invalid(f"At most {MOST_ROWS:,} rows are counted at a time.", "instances")

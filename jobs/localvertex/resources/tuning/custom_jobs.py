@@ -20,6 +20,7 @@ from jobs.localvertex.api.errors import invalid, precondition
 from jobs.localvertex.api.wire import Operation, render
 from jobs.localvertex.resources.call import Call, Route, generic, list_page, location_of, now
 from jobs.localvertex.resources.edits import check_display_name, check_labels, refuse_encryption
+from jobs.localvertex.resources.keeping import keep_asked
 from jobs.localvertex.resources.tuning import peft_arguments
 from jobs.localvertex.resources.tuning.cancelling import cancel
 from jobs.localvertex.resources.tuning.peft_arguments import PeftTraining
@@ -46,15 +47,8 @@ def start(call: Call, wanted: CustomJob) -> CustomJob:
     refuse_encryption(wanted, "custom_job.encryption_spec")
     training = peft_arguments.read(parts.catalogue, _arguments(wanted))
     parts.weights.get(training.base.id, training.base.how_to_get)
-    job = CustomJob(
-        name=f"{parent}/customJobs/{new_id()}",
-        display_name=wanted.display_name,
-        job_spec=wanted.job_spec,
-        labels=dict(wanted.labels),
-        state=PENDING,
-        create_time=now(),
-        update_time=now(),
-    )
+    name = f"{parent}/customJobs/{new_id()}"
+    job = keep_asked(wanted, name=name, state=PENDING, create_time=now(), update_time=now())
     outputs = {
         "adapter": training.adapter_output,
         "merged": training.merged_output,
