@@ -64,9 +64,11 @@ def _kind_of(message: Descriptor) -> Any:
     return kind
 
 
-def check_required(message: RawMessage, where: str = "", but: Collection[str] = ()) -> None:
+def check_required(
+    message: RawMessage, where: str = "", but: Collection[str] = (), changed: Collection[str] = ()
+) -> None:
     """Raises INVALID_ARGUMENT for the first field that must be there and is not, where zero is no value of its own.
-    `but`: fields of `message` itself that may be missing."""
+    `but`: fields of `message` itself that may be missing. `changed`: its fields that say only what is to change."""
     for one in message.DESCRIPTOR.fields:
         if one.name not in but and _must_be_given(one) and not _has(message, one):
             field = f"{where}{one.name}"
@@ -74,7 +76,8 @@ def check_required(message: RawMessage, where: str = "", but: Collection[str] = 
     for found, value in message.ListFields():
         for number, child in enumerate(children_of(found, value)):
             place = f"[{number}]" if isinstance(value, Sequence) else ""
-            check_required(child, f"{where}{found.name}{place}.")
+            free = child.DESCRIPTOR.fields_by_name if found.name in changed else ()
+            check_required(child, f"{where}{found.name}{place}.", free)
 
 
 def _must_be_given(found: FieldDescriptor) -> bool:

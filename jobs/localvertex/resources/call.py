@@ -75,7 +75,7 @@ class Call:
         refuse_query(self.query)
         body = self.body if self.body is not None else {}
         request = self._parse(kind, self._merge_path(body) if isinstance(body, dict) else body)
-        check_required(raw(request))
+        check_required(raw(request), changed=[field.partition(".")[0] for field in self.path if "." in field])
         return request
 
     def resource(self, kind: type[Plus], query: Collection[str] = ()) -> Plus:

@@ -30,6 +30,7 @@ from jobs.localvertex.resources.edits import (
     check_etag,
     check_labels,
     check_split,
+    given_fields,
     mask,
     refuse_encryption,
     refuse_private,
@@ -39,6 +40,7 @@ from jobs.localvertex.serving.pool import ANSWERING, ASLEEP, STARTING, Serving, 
 from jobs.localvertex.tuning.queue import new_id
 
 PATCHABLE = ("display_name", "description", "labels", "traffic_split")
+CHANGEABLE = ("client_connection_config", "predict_request_response_logging_config")
 LONGEST_INFERENCE_SECONDS = 3600
 _BASE = re.compile(r'^\s*base_?[mM]odel_?[nN]ame\s*=\s*"?(?P<value>[\w./@-]+)"?\s*(?:AND\s+|$)')
 
@@ -107,14 +109,15 @@ def update_endpoint(call: Call) -> Endpoint:
 
 
 def update_endpoint_long_running(call: Call) -> Operation:
-    """`:update`, for what a patch cannot change: the time that an inference may take."""
+    """`:update`, for what a patch cannot change: the time that an inference may take, and what is to be logged."""
     given = call.parse_post(UpdateEndpointLongRunningRequest).endpoint
     _check_timeout(given)
     with call.parts.store.transaction():
         with call.parts.store.edit(Endpoint, given.name) as endpoint:
             check_etag(given.etag, endpoint)
-            refuse_changes(given, endpoint, ("client_connection_config", "etag"), "endpoint.")
-            endpoint.client_connection_config = given.client_connection_config
+            refuse_changes(given, endpoint, (*CHANGEABLE, "etag"), "endpoint.")
+            for field in given_fields(given, CHANGEABLE):
+                setattr(endpoint, field, getattr(given, field))
             endpoint.update_time = now()
         metadata = UpdateEndpointOperationMetadata(generic_metadata=generic())
         return call.operation(f"{given.name}/operations/{new_id()}", metadata, add_live_state(call, endpoint))

@@ -97,6 +97,8 @@ def _arguments(job: CustomJob) -> list[str]:
     pools = job.job_spec.worker_pool_specs
     if len(pools) != 1:
         raise invalid("Exactly one worker pool is supported by this server.", "job_spec.worker_pool_specs")
+    if "python_package_spec" in pools[0]:
+        raise precondition("python_package_spec cannot be run here. Use a container_spec with pytorch-peft-train.")
     container = pools[0].container_spec
     if not IMAGE.search(container.image_uri):
         raise precondition(

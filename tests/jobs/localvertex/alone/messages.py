@@ -30,6 +30,7 @@ TEXTS = {
     "system_labels": {"sent": "alone"},
     "etag": "sent-alone",
     "machine_type": "n1-standard-4",
+    "tuning_mode": "TUNING_MODE_FULL",
     "version_aliases": ["sent-alone"],
     "public_model_name": "publishers/local/models/tiny",
     "output_uri_prefix": f"gs://{BUCKET}/sent-alone",
@@ -119,6 +120,16 @@ def _filled(before: Any, value: Any) -> Any:
     if isinstance(before, dict) and isinstance(value, dict):
         return value | {key: _filled(one, value[key]) if key in value else one for key, one in before.items()}
     return before if isinstance(value, str) and isinstance(before, str) else value
+
+
+def has_message(body: Any, path: Path) -> bool:
+    """Whether a message is there already: then its fields say what it does, one by one."""
+    for found in path:
+        body = body[0] if isinstance(body, list) else body
+        if not isinstance(body, dict) or found.json_name not in body:
+            return False
+        body = body[found.json_name]
+    return is_message(path[-1])
 
 
 def _rivals(found: FieldDescriptor) -> set[str]:

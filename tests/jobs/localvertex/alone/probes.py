@@ -14,6 +14,7 @@ from tests.jobs.localvertex.alone.messages import (
     MAX_DEPTH,
     Path,
     flat,
+    has_message,
     is_ignored,
     paths,
     request_of,
@@ -113,9 +114,9 @@ class Prober:
 
     def judge(self, route: Route, path: Path, value: Any, plain: Answer) -> tuple[str, str]:
         seed = self.world.seed(route.method)
+        if has_message(seed, path):
+            return ACTED, ""
         body = with_field(seed, path, value)
-        if body == seed:
-            return ACTED, "part of the plain request"
         if (route.verb == "PATCH" or route.method == MUTATE) and len(path) > 1:
             body["updateMask"] = path[1].json_name
         answer = self.ask(route, body)
@@ -165,8 +166,8 @@ class Prober:
 
 def _refusal(path: Path, value: Any, plain: Answer, answer: Answer) -> tuple[str, str]:
     """One that quotes the value was about what it names: it was looked for. Some calls are refused as a whole."""
-    if isinstance(value, str) and f"{value}" in answer.text and answer.code in (404, 409):
-        return ACTED, answer.text
+    if any(one in answer.text for one in _texts(value)):
+        return ACTED if answer.code in (404, 409) else REFUSED, answer.text
     named = any(one in answer.text for found in path for one in (found.name, found.json_name))
     as_a_whole = plain.code == answer.code and plain.normal == answer.normal
     return (REFUSED if named or as_a_whole else DROPPED), answer.text
