@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from jobs.localvertex.conformance.pairs import Pair, read_pairs
-from jobs.localvertex.conformance.replay import FAILED, PASSED, SKIPPED, Replay, Result
+from jobs.localvertex.conformance.replay import FAILED, PASSED, SKIPPED, Replay, Result, is_local
 
 DESCRIPTION = """\
 Sends requests that Google documents or publishes to a server and compares the answers by their shape. Without --paid
@@ -23,6 +23,7 @@ examples:
 
 exit status: 0 when nothing failed, 1 when something did, 2 when the server cannot be asked."""
 TOKEN_VARIABLE = "VERTEX_TOKEN"  # noqa: S105 - its name, not a token
+SMALLEST, SMALLEST_HERE = "google/gemma3@gemma-3-1b-it", "google/gemma3@gemma-3-270m"  # that can be tuned
 SECONDS = 120.0
 TOO_LARGE = 1_600_000  # for a shared endpoint
 
@@ -42,7 +43,9 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--bucket", default="", help="bucket for tuning; its files stay in a folder of this run")
     parser.add_argument("--dataset", default="", metavar="URI", help="gs://… of a dataset in JSON lines to tune with")
     parser.add_argument("--weights", default="", metavar="URI", help="gs://… of a folder with a model's weights")
-    parser.add_argument("--model", default="google/gemma3@gemma-3-270m", help="open model (default: %(default)s)")
+    parser.add_argument(
+        "--model", default="", help=f"open model (default: {SMALLEST}, {SMALLEST_HERE} of a local server)"
+    )
     parser.add_argument("--machine", default="g2-standard-12", help="machine to deploy to (default: %(default)s)")
     parser.add_argument("--paid", action="store_true", help="also what costs money at Google: tuning and deploying")
     parser.add_argument("--only", default="", metavar="TEXT", help="pairs with this in their id or call")
@@ -109,11 +112,12 @@ def main(argv: list[str] | None = None) -> int:
     secure = options.endpoint.startswith("https:")
     with httpx.Client(base_url=options.endpoint, headers=headers, timeout=SECONDS, trust_env=secure) as http:
         try:
-            http.get("/healthz")
+            local = is_local(http)
         except httpx.HTTPError as error:
             print(f"{options.endpoint} does not answer: {error}", file=sys.stderr)
             return 2
-        replay = Replay(http, values_of(options), paid=options.paid)
+        options.model = options.model or (SMALLEST_HERE if local else SMALLEST)
+        replay = Replay(http, values_of(options), paid=options.paid, local=local)
         results = [_tell(one, quiet=options.json) for one in replay.run(pairs)]
     counts = {outcome: sum(one.outcome == outcome for one in results) for outcome in (PASSED, FAILED, SKIPPED)}
     if options.json:

@@ -37,15 +37,18 @@ class Answer:
 
 
 class Replay:
-    """`values` fill the requests. Nothing is sent twice, except reads that wait for something."""
+    """`values` fill the requests; what a project of Google's may lack is asked of a `local` server only. Nothing is
+    sent twice, except reads that wait for something."""
 
-    def __init__(self, http: httpx.Client, values: Mapping[str, str], *, paid: bool = False) -> None:
+    def __init__(
+        self, http: httpx.Client, values: Mapping[str, str], *, paid: bool = False, local: bool = False
+    ) -> None:
         self._http = http
         self._values = dict(values)
         self._paid = paid
         self._cleanup: list[Step] = []
         self.left_behind: list[str] = []
-        self._is_local = _is_local(http)
+        self._is_local = local
 
     def run(self, pairs: Iterable[Pair]) -> Iterable[Result]:
         """Cleans up when it ends, however that is."""
@@ -176,9 +179,7 @@ def _json(text: str) -> Any:
         return text
 
 
-def _is_local(http: httpx.Client) -> bool:
-    """The local server says so at an address that Google's has not."""
-    try:
-        return "base_models" in http.get("/healthz").json()
-    except (ValueError, httpx.HTTPError):
-        return False
+def is_local(http: httpx.Client) -> bool:
+    """The local server says so at an address that Google's has not. Raises httpx.HTTPError when nothing answers."""
+    found = _json(http.get("/healthz").text)
+    return isinstance(found, dict) and "base_models" in found

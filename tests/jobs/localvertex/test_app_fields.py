@@ -22,7 +22,8 @@ def dropped(outcomes: list[Outcome]) -> list[Outcome]:
 @pytest.mark.parametrize("method", ["create_endpoint", "create_custom_job"])
 def test_no_field_of_a_create_is_dropped(server, method):
     server.upload("fields/train.jsonl", '{"prompt": "steps", "completion": "yes"}\n')
-    found = list(Prober(World(server)).outcomes(method, depth=2))
+    with World(server) as world:
+        found = list(Prober(world).outcomes(method, depth=2))
     assert dropped(found) == []
     assert {one.became for one in found} >= {"stored and returned", "refused", "set by the server only"}
 
@@ -30,10 +31,9 @@ def test_no_field_of_a_create_is_dropped(server, method):
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
 def test_no_field_of_any_call_is_dropped(own_server):
-    world = World(own_server.start())
-    world.prepare()
-    prober = Prober(world)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with World(own_server.start()) as world, ThreadPoolExecutor(AT_ONCE) as pool:
+        world.prepare()
+        prober = Prober(world)
         found = [one for part in pool.map(lambda method: list(prober.outcomes(method)), PROBED) for one in part]
     assert {one.method for one in found} == set(PROBED)
     assert dropped(found) == []

@@ -103,14 +103,15 @@ def not_refused(world: World, methods: list[str], count: int) -> list[str]:
 def test_what_the_descriptors_forbid_is_refused(server):
     server.upload("fields/train.jsonl", '{"prompt": "steps", "completion": "yes"}\n')
     methods = ["create_tuning_job", "create_endpoint", "create_custom_job", "upload_model", "deploy", "list_models"]
-    assert not_refused(World(server), methods, 300) == []
+    with World(server) as world:
+        assert not_refused(world, methods, 300) == []
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(2000)
 def test_what_the_descriptors_forbid_is_refused_by_every_call(own_server):
     """With the random mutations, twenty thousand."""
-    world = World(own_server.start())
-    world.prepare()
-    assert not_refused(world, [*filter(can_be_broken, CALLS)], 15_000) == []
+    with World(own_server.start()) as world:
+        world.prepare()
+        assert not_refused(world, [*filter(can_be_broken, CALLS)], 15_000) == []
     assert "Traceback" not in own_server.log()

@@ -1,7 +1,7 @@
 """For each call a request that works, with names of its own; what it needs is made before."""
 
 import itertools
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -39,6 +39,12 @@ class World:
         self.http = httpx.Client(base_url=f"{server.url}/v1beta1/", trust_env=False, timeout=60)
         self.numbers = itertools.count()
         self.board = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
 
     def prepare(self) -> None:
         """Two of each kind, so that lists have something to choose from."""
