@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,7 +50,7 @@ class Replay:
         self.left_behind: list[str] = []
         self._is_local = local
 
-    def run(self, pairs: Iterable[Pair]) -> Iterable[Result]:
+    def run(self, pairs: Iterable[Pair]) -> Iterator[Result]:
         """Cleans up when it ends, however that is."""
         try:
             for pair in pairs:

@@ -12,7 +12,7 @@ from google.cloud.aiplatform_v1beta1.types import Artifact, Context, DeleteOpera
 from google.protobuf import empty_pb2
 
 from jobs.localvertex.api.errors import exists, invalid, not_found, precondition
-from jobs.localvertex.api.wire import Operation, load, render, snake
+from jobs.localvertex.api.wire import Operation, load, render
 from jobs.localvertex.resources.call import Call, Reply, Route, generic, list_page, location_of, now
 from jobs.localvertex.resources.edits import check_etag, check_labels, check_mask, given_fields, has_mask, mask
 from jobs.localvertex.resources.keeping import keep_asked
@@ -93,22 +93,16 @@ def list_all(kind: Kind, call: Call) -> Any:
 
 
 def update(kind: Kind, call: Call) -> Any:
+    may_make = call.request(kind.request("Update")).allow_missing
     given = call.resource(kind.message, query=("update_mask", "allow_missing"))
     paths = mask(call, kind.changes) if has_mask(call) else check_mask(given_fields(given, kind.changes), kind.changes)
     check_labels(dict(given.labels), f"{kind.word}.labels")
     name = call.path[f"{kind.word}.name"]
     with call.parts.store.transaction():
-        if _may_make(call) and call.parts.store.find(kind.message, name) is None:
+        if may_make and call.parts.store.find(kind.message, name) is None:
             _check_store(name.partition(f"{kind.plural}/")[0])
             return _make(kind, call, given, name)
         return _change(kind, call, given, name, paths)
-
-
-def _may_make(call: Call) -> bool:
-    asked = [value.lower() for key, value in call.query if snake(key) == "allow_missing"]
-    if any(value not in ("true", "false") for value in asked):
-        raise invalid("Invalid value at 'allow_missing' (TYPE_BOOL): true or false.", "allow_missing")
-    return "true" in asked
 
 
 def _change(kind: Kind, call: Call, given: Any, name: str, paths: Sequence[str]) -> Any:

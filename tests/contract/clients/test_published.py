@@ -256,7 +256,8 @@ def test_locations(server):
     everywhere = PARENT.replace("us-central1", "global")
     created = curl(server, "POST", f"{everywhere}/endpoints", '{"displayName": "G"}')
     assert refusal(created)[:2] == (400, "FAILED_PRECONDITION")
-    key = {"baseModel": TINY, "supervisedTuningSpec": {}, "encryptionSpec": {"kmsKeyName": "k"}}
+    spec = {"trainingDatasetUri": "gs://a/b.jsonl"}
+    key = {"baseModel": TINY, "supervisedTuningSpec": spec, "encryptionSpec": {"kmsKeyName": "k"}}
     tuned = curl(server, "POST", f"{everywhere}/tuningJobs", json.dumps(key))
     assert refusal(tuned)[:2] == (400, "FAILED_PRECONDITION")
 

@@ -173,7 +173,7 @@ def _refusal(path: Path, value: Any, plain: Answer, answer: Answer) -> tuple[str
     return (REFUSED if named or as_a_whole else DROPPED), answer.text
 
 
-def transcode(route: Route, body: Body) -> tuple[str, list[tuple[str, str]], Any]:
+def transcode(route: Route, body: Body) -> tuple[str, dict[str, list[str]], Any]:
     """By Google's rules: what the path names, the body, and the rest as the query."""
     rest = json.loads(json.dumps(body))
     url = ""
@@ -181,9 +181,12 @@ def transcode(route: Route, body: Body) -> tuple[str, list[tuple[str, str]], Any
         url += literal or _take(rest, name.split("."))
     field = body_of(route)
     if field == "*":
-        return url, [], rest
+        return url, {}, rest
     content = rest.pop(_camel(field), None) if field else None
-    return url, list(flat(rest)), content
+    query: dict[str, list[str]] = {}
+    for key, value in flat(rest):
+        query.setdefault(key, []).append(value)
+    return url, query, content
 
 
 def _take(body: Any, names: list[str]) -> str:

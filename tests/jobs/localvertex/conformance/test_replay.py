@@ -102,9 +102,9 @@ def test_what_was_made_is_taken_away_though_it_is_not_as_documented():
 def test_what_was_made_is_taken_away_when_somebody_interrupts():
     server = Recorder()
     with httpx.Client(base_url="http://test", transport=httpx.MockTransport(server)) as http:
-        results = iter(Replay(http, {"run": "c1"}).run([making(), making()]))
+        results = Replay(http, {"run": "c1"}).run([making(), making()])
         next(results)
-        results.close()
+        del results
     assert server.asked == ["POST /v1/things", f"DELETE /v1/{PARENT}/things/7"]
 
 

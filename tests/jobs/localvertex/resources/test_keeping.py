@@ -1,5 +1,12 @@
 import pytest
-from google.cloud.aiplatform_v1beta1 import CountTokensRequest, Endpoint, GenerationConfig, Model
+from google.cloud.aiplatform_v1beta1.types import (
+    CountTokensRequest,
+    DeployedModel,
+    Endpoint,
+    GenerationConfig,
+    Model,
+    ModelSourceInfo,
+)
 
 from jobs.localvertex.api.errors import ApiError
 from jobs.localvertex.resources.keeping import keep_asked, refuse_changes, refuse_others
@@ -7,7 +14,7 @@ from jobs.localvertex.resources.keeping import keep_asked, refuse_changes, refus
 
 def test_all_that_was_asked_for_is_kept_but_what_the_server_sets():
     wanted = Endpoint(display_name="d", labels={"a": "b"}, etag="theirs", dedicated_endpoint_dns="theirs")
-    wanted.deployed_models = [{"id": "1"}]
+    wanted.deployed_models = [DeployedModel(id="1")]
     kept = keep_asked(wanted, name="ours")
     assert kept == Endpoint(name="ours", display_name="d", labels={"a": "b"})
     assert wanted.etag == "theirs"
@@ -15,8 +22,7 @@ def test_all_that_was_asked_for_is_kept_but_what_the_server_sets():
 
 def test_inside_messages_too():
     wanted = Model(container_spec={"image_uri": "i"}, explanation_spec={"parameters": {"top_k": 3}})
-    wanted.base_model_source = {"model_garden_source": {"public_model_name": "p"}}
-    wanted.model_source_info = {"copy": True}
+    wanted.model_source_info = ModelSourceInfo(copy=True)
     kept = keep_asked(wanted)
     assert (kept.explanation_spec.parameters.top_k, kept.container_spec.image_uri) == (3, "i")
     assert "model_source_info" not in kept

@@ -32,5 +32,5 @@ def test_in_another_store_nothing_is_made(server):
 
 def test_a_flag_is_true_or_false(server):
     url = f"{server.url}/v1beta1/{STORE}/contexts/x?updateMask=description&allowMissing=perhaps"
-    reply = httpx.patch(url, json={"description": "d"}, trust_env=False)
+    reply = httpx.request("PATCH", url, json={"description": "d"}, trust_env=False)
     assert (reply.status_code, "allow_missing" in reply.text) == (BadRequest.code, True)
