@@ -1,4 +1,6 @@
-"""What Google documents of each field of a message, in its own package: required, or set by the server only."""
+"""What Google documents of each field of a message, in its own package: required, or set by the server only.
+
+These are the texts of classes, which `python -OO` takes away: then nothing is required and all is kept."""
 
 import importlib
 import inspect

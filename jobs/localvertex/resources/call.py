@@ -10,6 +10,7 @@ from proto import Message as PlusMessage
 
 from jobs.localvertex.api import versions
 from jobs.localvertex.api.behaviours import check_required
+from jobs.localvertex.api.errors import ApiError, invalid
 from jobs.localvertex.api.filters import apply_mask, order_resources, page, select
 from jobs.localvertex.api.wire import Json, Operation, now, pack, parse, parse_query, raw, refuse_query, snake
 from jobs.localvertex.ledger import Ledger
@@ -110,9 +111,13 @@ class Call:
         return fixed
 
     def _parse(self, kind: type[Plus], body: object) -> Plus:
-        if self.version == "v1":
-            parse(versions.counterpart(kind), body)
-        return parse(kind, body)
+        if self.version != "v1":
+            return parse(kind, body)
+        parse(versions.counterpart(kind), body)
+        try:
+            return parse(kind, body)
+        except ApiError as error:
+            raise _say_unsupported(error) from None
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,12 @@ class Route:
     verb: str
     path: str
     run: Callable[[Call], Reply]
+
+
+def _say_unsupported(error: ApiError) -> ApiError:
+    """v1 has the field, so that it is not unknown: only what is kept here lacks it."""
+    field = next((detail["fieldViolations"][0]["field"] for detail in error.details), "")
+    return invalid(f"{field} is not supported by this server: leave it out.", field) if field else error
 
 
 def location_of(name: str) -> str:

@@ -38,8 +38,8 @@ TEXTS = {
 }
 
 
-def request_of(method: str) -> Descriptor:
-    found: Descriptor = getattr(vertex.types, f"{camel(method)}Request").pb().DESCRIPTOR
+def request_of(method: str, package: Any = vertex) -> Descriptor:
+    found: Descriptor = getattr(package.types, f"{camel(method)}Request").pb().DESCRIPTOR
     return found
 
 
