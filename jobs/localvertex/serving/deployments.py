@@ -73,13 +73,15 @@ class Deployments:
 
     def _plan(self, name: str, note: Json) -> Plan:
         folder = self._serving.folder(name)
+        shown = str(note.get("deployed_model", {}).get("displayName", ""))
         if note["form"] == MERGED:
             vision = folder / "mmproj.gguf"
-            return Plan(name, str(folder / "model.gguf"), str(vision) if vision.is_file() else None)
+            mmproj = str(vision) if vision.is_file() else None
+            return Plan(name, str(folder / "model.gguf"), mmproj, display_name=shown)
         weights = self._weights.get(note["base"])
         adapter = str(folder / "adapter.gguf") if note["form"] == TUNED else None
         mmproj = str(weights.mmproj) if weights.mmproj else None
-        return Plan(name, str(weights.gguf), mmproj, adapter, hf=str(weights.hf))
+        return Plan(name, str(weights.gguf), mmproj, adapter, hf=str(weights.hf), display_name=shown)
 
     def stop(self) -> None:
         self._stopping.set()

@@ -255,7 +255,7 @@ class Training:
         with (self.folder / "train.log").open("ab") as output:
             command = [*self._engine, "train", str(self.folder)]
             child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=child_environment())
-        lower_priority(child.pid)
+        lower_priority(child)
         watch = Watch(child.pid, self._hang_seconds, main_thread_only=True)
         try:
             while child.poll() is None:
@@ -268,7 +268,8 @@ class Training:
                     return HUNG
                 self.send_log()
                 self._share_checkpoints()
-                time.sleep(POLL_SECONDS)
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(POLL_SECONDS)
         except Cancelled:
             end(child, patience=60.0)
             raise
