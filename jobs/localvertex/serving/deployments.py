@@ -59,8 +59,8 @@ class Deployments:
         for endpoint in reversed(self._store.all(Endpoint)):
             for deployed in endpoint.deployed_models:
                 self._serve_again(name_of(endpoint.name, deployed.id))
-        for operation in reversed(self._store.all(Operation)):
-            if not operation.done and self._store.note(operation.name).get("endpoint"):
+        for operation in reversed(self._store.undone(Operation)):
+            if self._store.note(operation.name).get("endpoint"):
                 self.begin(operation.name)
 
     def _serve_again(self, name: str) -> None:
@@ -111,7 +111,7 @@ class Deployments:
         return any(note.get("model", "").partition("@")[0] == model for note in self._pending())
 
     def _pending(self) -> list[Json]:
-        return [self._store.note(o.name) for o in self._store.all(Operation) if not o.done]
+        return [self._store.note(operation.name) for operation in self._store.undone(Operation)]
 
     def _run(self, name: str) -> None:
         note = self._store.note(name)

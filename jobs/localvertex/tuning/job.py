@@ -106,7 +106,7 @@ class Training:
         if size == sent_size or (time.monotonic() - sent_at < LOG_SECONDS and not force):
             return
         try:
-            self._buckets.upload(path, self.output / "logs/train.log", retry=None)
+            self._buckets.upload(path, self.output / "logs/train.log", retry=False)
         except (ApiError, OSError) as error:
             log.warning("the log of %s could not be written: %s", self.job.name, error)
         self._log_sent = (time.monotonic(), size)
@@ -122,7 +122,7 @@ class Training:
         path = self.folder / f"events.out.tfevents.{events[0]['time']:.0f}.{number}"
         try:
             board_file.write(events, path)
-            self._buckets.upload(path, location(folder, "logging_output_dir") / path.name, retry=None)
+            self._buckets.upload(path, location(folder, "logging_output_dir") / path.name, retry=False)
         except (ApiError, OSError) as error:
             log.warning("the metrics of %s could not be written: %s", self.job.name, error)
 
