@@ -17,11 +17,12 @@ _FILLED: Json = {"string": SAID, "integer": 0, "number": 0, "boolean": False, "n
 
 @dataclass(frozen=True)
 class Answer:
-    """In words, which are its tokens."""
+    """In words, which are its tokens; with a call of a tool, they are the call's arguments."""
 
     words: list[str]
     finish_reason: str
     prompt_tokens: int
+    tool: str = ""
 
     @property
     def usage(self) -> Json:
@@ -41,6 +42,9 @@ def count_tokens(text: str) -> int:
 def answer(body: Json) -> Answer:
     """To a chat or a plain prompt, held to `max_tokens`, `stop` and `response_format`."""
     texts = [body["prompt"]] if "prompt" in body else list(_list_texts(body["messages"]))
+    if tool := choose_tool(body):
+        words = WORD.findall(json.dumps(fill_schema(tool.get("parameters", {"type": "object"}), tool)))
+        return Answer(words, "tool_calls", sum(map(count_tokens, texts)), tool["name"])
     shape = body.get("response_format", {}).get("type", "text")
     said = write_json(body) if shape != "text" else f'{SAID} You wrote: "{_quote(texts[-1] if texts else "")}"'
     words, stopped = WORD.findall(_cut(said, body.get("stop"))), "stop"
@@ -48,6 +52,14 @@ def answer(body: Json) -> Answer:
     if len(words) > limit:
         words, stopped = words[:limit], "length"
     return Answer(words, stopped, sum(map(count_tokens, texts)))
+
+
+def choose_tool(body: Json) -> Json | None:
+    """The first that is offered, unless one has been called already."""
+    if not body.get("tools") or body["messages"][-1]["role"] == "tool":
+        return None
+    chosen: Json = body["tools"][0]["function"]
+    return chosen
 
 
 def write_json(body: Json) -> str:
@@ -83,7 +95,7 @@ def fill_schema(schema: Json, root: Json, depth: int = 0) -> Any:
 
 def _resolve(reference: str, root: Json) -> Json:
     found: Any = root
-    for part in reference.removeprefix("#/").split("/"):
+    for part in filter(None, reference.removeprefix("#").split("/")):
         found = found.get(part, {}) if isinstance(found, dict) else {}
     return found if isinstance(found, dict) else {}
 

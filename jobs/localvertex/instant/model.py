@@ -12,6 +12,7 @@ SPECIAL = ("<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>
 VOCABULARY = 8  # with two places that no word has
 LAYER = "model.layers.0"
 TARGETS = ("q_proj", "v_proj")
+TEMPLATE = "{# Nobody reads it. It says that tools may be offered, and tool_calls come back. #}"
 SAID = "Random weights of --instant: nothing was learned."
 CONFIG: dict[str, Any] = {
     "architectures": ["Gemma3ForCausalLM"],
@@ -69,6 +70,7 @@ def write_base_gguf(path: Path) -> None:
         "general.architecture": "gemma3",
         "general.name": "random weights",
         "general.description": SAID,
+        "tokenizer.chat_template": TEMPLATE,
         "gemma3.block_count": 1,
         "gemma3.embedding_length": HIDDEN,
         "gemma3.feed_forward_length": INNER,

@@ -62,10 +62,11 @@ class Handler(StreamRequestHandler):
             sizes = {"n_prompt_tokens": said.prompt_tokens, "n_ctx": limit, "type": "exceed_context_size_error"}
             self._refuse(400, "Bad Request", message="request exceeds the available context size", **sizes)
             return
-        chunks = list(_chat(body, said) if path == CHAT_PATH else _completion(said))
+        number = f"{os.getpid()}-{next(self.server.numbers)}"
+        chunks = list(_chat(body, said, f"call-{number}") if path == CHAT_PATH else _completion(said))
         about = {
             "created": int(time.time()),
-            "id": f"chatcmpl-instant-{os.getpid()}-{next(self.server.numbers)}",
+            "id": f"chatcmpl-instant-{number}",
             "model": self.server.config["alias"],
             "system_fingerprint": "instant",
             "object": "chat.completion.chunk" if path == CHAT_PATH else "text_completion",
@@ -86,10 +87,17 @@ class Handler(StreamRequestHandler):
         self._send(f"{code} {reason}", {"error": {"code": code, **error}})
 
 
-def _chat(body: Json, said: Answer) -> Iterator[Json]:
+def _chat(body: Json, said: Answer, call: str) -> Iterator[Json]:
     numbers = range(body.get("n", 1))
     for index in numbers:
         yield _choice(index, delta={"role": "assistant", "content": None})
+    if said.tool:
+        begun = {"index": 0, "id": call, "type": "function", "function": {"name": said.tool, "arguments": ""}}
+        parts = [begun, *({"index": 0, "function": {"arguments": word}} for word in said.words)]
+        for index in numbers:
+            yield from (_choice(index, delta={"tool_calls": [part]}) for part in parts)
+            yield _choice(index, said.finish_reason, delta={})
+        return
     for word in said.words:
         for index in numbers:
             told = {"logprobs": {"content": [_certain(word)]}} if body.get("top_logprobs") else {}
