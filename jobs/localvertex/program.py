@@ -8,6 +8,7 @@ import os
 import socket
 import sqlite3
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -74,10 +75,10 @@ def main(application: type[Application] = Application) -> None:
         timeout_graceful_shutdown=1,
     )
     standalone.stop_at_eof(options)
-    LocalServer(config, parts, options, secure.authority if secure else None, grpc).run(sockets=[listener])
-    end_storage()
+    server = LocalServer(config, parts, options, secure.authority if secure else None, grpc)
+    server.at_end = [end_storage, remove_data]
+    server.run(sockets=[listener])
     lock.close()
-    remove_data()
     sys.stdout.flush()
     # Waiting for daemon threads and taking apart a thousand protobuf modules would cost a second.
     os._exit(0)
@@ -142,6 +143,7 @@ class LocalServer(uvicorn.Server):
         grpc: Backend | None,
     ) -> None:
         super().__init__(config)
+        self.at_end: list[Callable[[], None]] = []
         self._authority = authority
         self._grpc = grpc
         self._parts = parts
@@ -177,6 +179,8 @@ class LocalServer(uvicorn.Server):
         if self._grpc is not None:
             await self._grpc.stop()
         await super().shutdown(sockets)
+        for end in self.at_end:  # here: uvicorn raises the signal again that it was stopped by
+            end()
 
 
 def _weights(data_dir: Path, options: argparse.Namespace, engine: list[str]) -> BaseModels:

@@ -89,7 +89,8 @@ def test_nothing_is_loaded_where_nobody_asks(project):
         import sys
 
         def test_it():
-            assert [name for name in ("google", "httpx", "starlette", "uvicorn") if name in sys.modules] == []
+            heavy = ("google.auth", "google.cloud.aiplatform", "httpx", "starlette", "uvicorn", "asyncio")
+            assert [name for name in heavy if name in sys.modules] == []
         """
     )
     project.runpytest_subprocess(*PLUGIN, "-p", "no:anyio", "-p", "no:valkey").assert_outcomes(passed=1)
