@@ -24,6 +24,7 @@ from jobs.localvertex.store import Store
 
 PARENT = "projects/local-project/locations/us-central1"
 JOBS, ENDPOINTS = 10_000, 100
+STARTS = 3
 READS_A_SECOND, CONNECTIONS = 200, 20
 PAGE = 100
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -74,6 +75,7 @@ def seed(folder: Path, jobs: int) -> None:
 def server(folder: Path, core: int | None) -> Iterator[tuple[int, int]]:
     """Its port and its process."""
     port_file = folder / "port.json"
+    folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "jobs.localvertex", "--instant", "--data-dir", str(folder)]
     command += ["--port-file", str(port_file)]
     with (folder / "log").open("wb") as log:
@@ -160,6 +162,17 @@ def mixed(number: int) -> str:
     return one_resource(number)
 
 
+def measure_start(folder: Path, core: int | None) -> str:
+    """From the start of the process to the port file, without weights; the median of three."""
+    found = []
+    for number in range(STARTS):
+        began = time.monotonic()
+        with server(folder / str(number), core) as (_port, pid):
+            found.append((time.monotonic() - began, processor_seconds(pid)))
+    wall, cpu = sorted(found)[STARTS // 2]
+    return f"{'start to ready, without weights':34} {wall:.2f} s   processor {cpu:.2f} s"
+
+
 def measure(port: int, pid: int, name: str, work: Callable[[], Any]) -> Figures:
     before = processor_seconds(pid)
     times: list[float] = asyncio.run(work())
@@ -177,7 +190,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         os.sched_setaffinity(0, set(cores[1:]))
     jobs = f"/v1beta1/{PARENT}/tuningJobs?pageSize={PAGE}"
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        print(measure_start(Path(name) / "starts", own), flush=True)
+        folder = Path(name) / "many"
         seed(folder, JOBS)
         with server(folder, own) as (port, pid):
             rate, seconds = options.rate, options.seconds
