@@ -158,7 +158,7 @@ class LocalServer(uvicorn.Server):
         assert sockets
         host, port = sockets[0].getsockname()[:2]
         address = standalone.address_of(self._options, port)
-        exported = standalone.variables(self._options, address)
+        exported = standalone.list_variables(self._options, address)
         if self._options.port_file is not None:
             standalone.write_port_file(self._options, port, exported)
         print(f"Local Vertex AI listens on {'https' if self._authority else 'http'}://{host}:{port}")

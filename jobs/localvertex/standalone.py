@@ -95,7 +95,7 @@ def write_credentials(folder: Path, address: str) -> Path:
     return path
 
 
-def variables(options: argparse.Namespace, address: str) -> dict[str, str]:
+def list_variables(options: argparse.Namespace, address: str) -> dict[str, str]:
     """What clients read of their environment."""
     storage = os.environ.get(STORAGE_VARIABLE)
     return ({STORAGE_VARIABLE: storage} if storage else {}) | {

@@ -111,28 +111,28 @@ class Store:
         """Newest first, as Google lists them."""
         if not parent:
             return Rows(self, kind, self._numbers(kind, "TRUE"))
-        return Rows(self, kind, self._numbers(kind, _BELOW, *_between(parent)))
+        return Rows(self, kind, self._numbers(kind, _BELOW, *_bound_names(parent)))
 
-    def in_states(self, kind: type[Resource], states: Iterable[str]) -> "Rows[Resource]":
+    def find_in_states(self, kind: type[Resource], states: Iterable[str]) -> "Rows[Resource]":
         """`all` of those whose `state` is one of these, however many others there are."""
         wanted = list(states)
         states_of_query = ", ".join("?" * len(wanted))
         return Rows(self, kind, self._numbers(kind, f"json_extract(body, '$.state') IN ({states_of_query})", *wanted))
 
-    def undone(self, kind: type[Resource]) -> "Rows[Resource]":
+    def find_undone(self, kind: type[Resource]) -> "Rows[Resource]":
         """`all` of those that are not `done`."""
         condition = "json_extract(body, '$.state') IS NULL AND json_extract(body, '$.done') IS NULL"
         return Rows(self, kind, self._numbers(kind, condition))
 
-    def versions(self, kind: type[Resource], bare: str) -> "Rows[Resource]":
+    def find_versions(self, kind: type[Resource], bare: str) -> "Rows[Resource]":
         """What is called `bare`, or `bare@` and a version."""
         condition = "(name = ? OR name > ? AND name < ?)"
-        return Rows(self, kind, self._numbers(kind, condition, bare, *_between(bare, VERSION_SIGN)))
+        return Rows(self, kind, self._numbers(kind, condition, bare, *_bound_names(bare, VERSION_SIGN)))
 
-    def unversioned(self, kind: type[Resource], parent: str) -> "Rows[Resource]":
+    def find_unversioned(self, kind: type[Resource], parent: str) -> "Rows[Resource]":
         """`all` without those that are called by a version."""
         condition = f"{_BELOW} AND instr(name, ?) = 0"
-        return Rows(self, kind, self._numbers(kind, condition, *_between(parent), VERSION_SIGN))
+        return Rows(self, kind, self._numbers(kind, condition, *_bound_names(parent), VERSION_SIGN))
 
     def _numbers(self, kind: type[Resource], condition: str, *values: Any) -> list[int]:
         query = f"SELECT number FROM resources WHERE kind = ? AND {condition} ORDER BY number DESC"  # noqa: S608  # our own words
@@ -146,7 +146,7 @@ class Store:
             found = {row[0]: row[1:] for row in self._database.execute(query, (json.dumps(numbers),))}
         return [_load(kind, *found[number]) for number in numbers if number in found]
 
-    def bodies(self, numbers: Sequence[int], containing: Iterable[str] = ()) -> dict[int, Json]:
+    def read_bodies(self, numbers: Sequence[int], containing: Iterable[str] = ()) -> dict[int, Json]:
         """The JSON in the order of `numbers`, without those that have gone or lack a text of `containing`."""
         texts = list(containing)
         condition = "".join(" AND instr(body, ?) > 0" for _ in texts)
@@ -206,7 +206,7 @@ class Rows(Sequence[Resource]):
     def __getitem__(self, at: SupportsIndex | slice) -> Resource | list[Resource]:
         if isinstance(at, slice):
             return self._store.read(self._kind, self._numbers[at])
-        (found,) = self._store.read(self._kind, [self._numbers[at]])
+        (found,) = self._store.read(self._kind, [self._numbers[at.__index__()]])
         return found
 
     def __iter__(self) -> Iterator[Resource]:
@@ -216,14 +216,14 @@ class Rows(Sequence[Resource]):
     def __reversed__(self) -> Iterator[Resource]:
         return iter(Rows(self._store, self._kind, self._numbers[::-1]))
 
-    def where(self, test: Callable[[Json], bool], containing: Iterable[str]) -> "Rows[Resource]":
+    def choose(self, test: Callable[[Json], bool], containing: Iterable[str]) -> "Rows[Resource]":
         """Those whose JSON passes. It has each text of `containing`, so that others need not be looked at."""
-        bodies = self._store.bodies(self._numbers, containing)
+        bodies = self._store.read_bodies(self._numbers, containing)
         return Rows(self._store, self._kind, [number for number, body in bodies.items() if test(body)])
 
-    def by(self, *keys: tuple[Callable[[Json], Any], bool]) -> "Rows[Resource]":
+    def order(self, *keys: tuple[Callable[[Json], Any], bool]) -> "Rows[Resource]":
         """In another order: of each key, and whether it goes down, the first is the most important."""
-        bodies = self._store.bodies(self._numbers) if keys else {}
+        bodies = self._store.read_bodies(self._numbers) if keys else {}
         numbers = list(bodies) if keys else self._numbers
         for key, down in reversed(keys):
             numbers = sorted(numbers, key=lambda number: key(bodies[number]), reverse=down)
@@ -250,9 +250,10 @@ def _store(resource: PlusMessage | RawMessage) -> tuple[str, bytes]:
 def _load(kind: type[Resource], body: str, message: bytes | None) -> Resource:
     if message is None:
         return load(kind, json.loads(body))
-    return kind.deserialize(message) if issubclass(kind, PlusMessage) else kind.FromString(message)
+    found: Resource = kind.deserialize(message) if issubclass(kind, PlusMessage) else kind.FromString(message)
+    return found
 
 
-def _between(parent: str, sign: str = "/") -> tuple[str, str]:
+def _bound_names(parent: str, sign: str = "/") -> tuple[str, str]:
     """What every name below `parent` lies between."""
     return parent + sign, parent + chr(ord(sign) + 1)

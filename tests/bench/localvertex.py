@@ -72,7 +72,7 @@ def seed(folder: Path, jobs: int) -> None:
 
 
 @contextmanager
-def server(folder: Path, core: int | None) -> Iterator[tuple[int, int]]:
+def serve(folder: Path, core: int | None) -> Iterator[tuple[int, int]]:
     """Its port and its process."""
     port_file = folder / "port.json"
     folder.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,7 @@ def server(folder: Path, core: int | None) -> Iterator[tuple[int, int]]:
         process.wait()
 
 
-def processor_seconds(pid: int) -> float:
+def read_processor_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
@@ -149,17 +149,17 @@ async def read_pages(port: int, path: str) -> list[float]:
     return times
 
 
-def one_resource(number: int) -> str:
+def choose_resource(number: int) -> str:
     kind = ("tuningJobs/{job}", "endpoints/e{small}", "models/m{small}", "tuningJobs/{job}")[number % 4]
     return f"/v1beta1/{PARENT}/" + kind.format(job=10**18 + number * 37 % JOBS, small=number % ENDPOINTS)
 
 
-def mixed(number: int) -> str:
+def mix_in_lists(number: int) -> str:
     """One of ten is a list of twenty."""
     if number % 10 == 0:
         kind = ("tuningJobs", "endpoints", "models")[number // 10 % 3]
         return f"/v1beta1/{PARENT}/{kind}?pageSize=20"
-    return one_resource(number)
+    return choose_resource(number)
 
 
 def measure_start(folder: Path, core: int | None) -> str:
@@ -167,16 +167,16 @@ def measure_start(folder: Path, core: int | None) -> str:
     found = []
     for number in range(STARTS):
         began = time.monotonic()
-        with server(folder / str(number), core) as (_port, pid):
-            found.append((time.monotonic() - began, processor_seconds(pid)))
+        with serve(folder / str(number), core) as (_port, pid):
+            found.append((time.monotonic() - began, read_processor_seconds(pid)))
     wall, cpu = sorted(found)[STARTS // 2]
     return f"{'start to ready, without weights':34} {wall:.2f} s   processor {cpu:.2f} s"
 
 
 def measure(port: int, pid: int, name: str, work: Callable[[], Any]) -> Figures:
-    before = processor_seconds(pid)
+    before = read_processor_seconds(pid)
     times: list[float] = asyncio.run(work())
-    return Figures(name, times, processor_seconds(pid) - before)
+    return Figures(name, times, read_processor_seconds(pid) - before)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -193,12 +193,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(measure_start(Path(name) / "starts", own), flush=True)
         folder = Path(name) / "many"
         seed(folder, JOBS)
-        with server(folder, own) as (port, pid):
+        with serve(folder, own) as (port, pid):
             rate, seconds = options.rate, options.seconds
-            asyncio.run(read_steadily(port, mixed, rate, 1))
+            asyncio.run(read_steadily(port, mix_in_lists, rate, 1))
             works: list[tuple[str, Callable[[], Any]]] = [
-                (f"{rate}/s, single resources", lambda: read_steadily(port, one_resource, rate, seconds)),
-                (f"{rate}/s, one in ten a list of 20", lambda: read_steadily(port, mixed, rate, seconds)),
+                (f"{rate}/s, single resources", lambda: read_steadily(port, choose_resource, rate, seconds)),
+                (f"{rate}/s, one in ten a list of 20", lambda: read_steadily(port, mix_in_lists, rate, seconds)),
                 (f"{JOBS:,} jobs in pages of {PAGE}", lambda: read_pages(port, jobs)),
                 ("the same, filter by label", lambda: read_pages(port, f"{jobs}&filter=labels.team%3Dt3")),
                 ("the same, filter by state", lambda: read_pages(port, f"{jobs}&filter=state%3DJOB_STATE_FAILED")),

@@ -37,9 +37,9 @@ _EMPTY = {TEXT: "", ENUM: "", NUMBER: 0.0, FLAG: "false"}
 class Stored(Protocol):
     """A sequence that can choose and order by what is stored, without making messages of it."""
 
-    def where(self, test: Test, containing: Iterable[str]) -> Sequence[Any]: ...
+    def choose(self, test: Test, containing: Iterable[str]) -> Sequence[Any]: ...
 
-    def by(self, *keys: tuple[Callable[[Json], Any], bool]) -> Sequence[Any]: ...
+    def order(self, *keys: tuple[Callable[[Json], Any], bool]) -> Sequence[Any]: ...
 
 
 def select(kind: type[Resource], resources: Sequence[Resource], expression: str) -> Sequence[Resource]:
@@ -56,7 +56,7 @@ def select(kind: type[Resource], resources: Sequence[Resource], expression: str)
 
     wanted = parse_expression(expression, compare)
     if isinstance(resources, Stored):
-        return resources.where(wanted, [] if _DOES_NOT_NEED_ALL.search(expression) else needed)
+        return resources.choose(wanted, [] if _DOES_NOT_NEED_ALL.search(expression) else needed)
     return [resource for resource in resources if wanted(render(resource))]
 
 
@@ -69,7 +69,7 @@ def order_resources(kind: type[Resource], resources: Sequence[Resource], order_b
         path, down = resolve_path(kind, part[0], "order_by"), len(part) == 2 and part[1].lower() == "desc"
         keys.append((_key(path), down))
     if isinstance(resources, Stored):
-        return resources.by(*keys) if keys else resources
+        return resources.order(*keys) if keys else resources
     found = list(resources)
     for key, down in reversed(keys):
         found.sort(key=lambda resource: key(render(resource)), reverse=down)  # noqa: B023  # used at once

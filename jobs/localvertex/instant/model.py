@@ -66,7 +66,7 @@ def write_base(folder: Path) -> None:
 
 
 def write_base_gguf(path: Path) -> None:
-    facts = {
+    facts: dict[str, str | int] = {
         "general.architecture": "gemma3",
         "general.name": "random weights",
         "general.description": SAID,

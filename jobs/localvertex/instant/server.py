@@ -63,7 +63,7 @@ class Handler(StreamRequestHandler):
             self._refuse(400, "Bad Request", message="request exceeds the available context size", **sizes)
             return
         number = f"{os.getpid()}-{next(self.server.numbers)}"
-        chunks = list(_chat(body, said, f"call-{number}") if path == CHAT_PATH else _completion(said))
+        chunks = list(_write_chat(body, said, f"call-{number}") if path == CHAT_PATH else _write_completion(said))
         about = {
             "created": int(time.time()),
             "id": f"chatcmpl-instant-{number}",
@@ -87,36 +87,38 @@ class Handler(StreamRequestHandler):
         self._send(f"{code} {reason}", {"error": {"code": code, **error}})
 
 
-def _chat(body: Json, said: Answer, call: str) -> Iterator[Json]:
+def _write_chat(body: Json, said: Answer, call: str) -> Iterator[Json]:
     numbers = range(body.get("n", 1))
     for index in numbers:
-        yield _choice(index, delta={"role": "assistant", "content": None})
+        yield _build_choice(index, delta={"role": "assistant", "content": None})
     if said.tool:
         begun = {"index": 0, "id": call, "type": "function", "function": {"name": said.tool, "arguments": ""}}
         parts = [begun, *({"index": 0, "function": {"arguments": word}} for word in said.words)]
         for index in numbers:
-            yield from (_choice(index, delta={"tool_calls": [part]}) for part in parts)
-            yield _choice(index, said.finish_reason, delta={})
+            yield from (_build_choice(index, delta={"tool_calls": [part]}) for part in parts)
+            yield _build_choice(index, said.finish_reason, delta={})
         return
     for word in said.words:
         for index in numbers:
-            told = {"logprobs": {"content": [_certain(word)]}} if body.get("top_logprobs") else {}
-            yield _choice(index, delta={"content": word}, **told)
+            choice = _build_choice(index, delta={"content": word})
+            if body.get("top_logprobs"):
+                choice["choices"][0]["logprobs"] = {"content": [_describe_certain(word)]}
+            yield choice
     for index in numbers:
-        yield _choice(index, said.finish_reason, delta={})
+        yield _build_choice(index, said.finish_reason, delta={})
 
 
-def _completion(said: Answer) -> Iterator[Json]:
+def _write_completion(said: Answer) -> Iterator[Json]:
     for word in said.words:
-        yield _choice(0, text=word, logprobs=None)
-    yield _choice(0, said.finish_reason, text="", logprobs=None)
+        yield _build_choice(0, text=word, logprobs=None)
+    yield _build_choice(0, said.finish_reason, text="", logprobs=None)
 
 
-def _choice(index: int, finish_reason: str | None = None, **parts: Any) -> Json:
+def _build_choice(index: int, finish_reason: str | None = None, **parts: Any) -> Json:
     return {"choices": [{"finish_reason": finish_reason, "index": index, **parts}]}
 
 
-def _certain(word: str) -> Json:
+def _describe_certain(word: str) -> Json:
     """Nothing else could have been said."""
     token = {"token": word, "bytes": list(word.encode()), "logprob": 0.0}
     return token | {"id": 0, "top_logprobs": [token | {"id": 0}]}

@@ -25,12 +25,12 @@ def find(store: Store, name: str) -> Model:
 
 def models(store: Store, parent: str) -> Sequence[Model]:
     """The default version of each."""
-    return store.unversioned(Model, f"{parent}/models")
+    return store.find_unversioned(Model, f"{parent}/models")
 
 
 def versions(store: Store, bare: str) -> list[Model]:
     """Newest first."""
-    return sorted(store.versions(Model, bare), key=lambda model: int(model.version_id), reverse=True)
+    return sorted(store.find_versions(Model, bare), key=lambda model: int(model.version_id), reverse=True)
 
 
 def add_version(store: Store, bare: str, model: Model) -> Model:

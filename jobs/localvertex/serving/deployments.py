@@ -59,7 +59,7 @@ class Deployments:
         for endpoint in reversed(self._store.all(Endpoint)):
             for deployed in endpoint.deployed_models:
                 self._serve_again(name_of(endpoint.name, deployed.id))
-        for operation in reversed(self._store.undone(Operation)):
+        for operation in reversed(self._store.find_undone(Operation)):
             if self._store.note(operation.name).get("endpoint"):
                 self.begin(operation.name)
 
@@ -111,7 +111,7 @@ class Deployments:
         return any(note.get("model", "").partition("@")[0] == model for note in self._pending())
 
     def _pending(self) -> list[Json]:
-        return [self._store.note(operation.name) for operation in self._store.undone(Operation)]
+        return [self._store.note(operation.name) for operation in self._store.find_undone(Operation)]
 
     def _run(self, name: str) -> None:
         note = self._store.note(name)

@@ -48,7 +48,7 @@ def endpoint(instant: Server) -> str:
     return str(ended["response"]["endpoint"])
 
 
-def recipes(*, slow: bool) -> list[str]:
+def list_recipes(*, slow: bool) -> list[str]:
     return sorted(name for name in RECIPES if (name in QUICK) != slow)
 
 
@@ -78,13 +78,13 @@ def test_the_recipes_are_those_that_are_promised():
     assert sorted(RECIPES) == sorted({*QUICK, *NEEDS, *PRINTED})
 
 
-@pytest.mark.parametrize("name", recipes(slow=False))
+@pytest.mark.parametrize("name", list_recipes(slow=False))
 def test_recipe(name, instant, endpoint, tmp_path):
     assert "these weights are random and nothing was learned" in follow(name, instant, endpoint, tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", recipes(slow=True))
+@pytest.mark.parametrize("name", list_recipes(slow=True))
 def test_long_recipe(name, instant, endpoint, tmp_path):
     said = follow(name, instant, endpoint, tmp_path)
     assert PRINTED.get(name, "these weights are random and nothing was learned") in said

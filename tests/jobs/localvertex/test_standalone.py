@@ -7,7 +7,7 @@ from argparse import Namespace
 import httpx
 import pytest
 
-from jobs.localvertex.standalone import describe, variables, write_credentials
+from jobs.localvertex.standalone import describe, list_variables, write_credentials
 from tests.jobs.localvertex.servers import ROOT
 
 ADDRESS = "http://127.0.0.1:9090"
@@ -20,7 +20,7 @@ def options(tmp_path):
 
 def test_the_variables_lead_here(options, tmp_path, monkeypatch):
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:9199")
-    assert variables(options, ADDRESS) == {
+    assert list_variables(options, ADDRESS) == {
         "STORAGE_EMULATOR_HOST": "http://127.0.0.1:9199",
         "GOOGLE_APPLICATION_CREDENTIALS": f"{tmp_path}/credentials.json",
         "GOOGLE_CLOUD_PROJECT": "p",

@@ -134,14 +134,14 @@ def test_unfinished_work_is_found_among_much_that_is_done(store):
     for number, state in enumerate((4, 3, 5, 2)):
         store.insert(TuningJob(name=f"p/tuningJobs/{number}", state=state))
     states = ["JOB_STATE_RUNNING", "JOB_STATE_PENDING"]
-    assert [job.name for job in store.in_states(TuningJob, states)] == ["p/tuningJobs/3", "p/tuningJobs/1"]
+    assert [job.name for job in store.find_in_states(TuningJob, states)] == ["p/tuningJobs/3", "p/tuningJobs/1"]
     for number in range(3):
         store.insert(Operation(name=f"p/operations/{number}", done=number != 1))
-    assert [operation.name for operation in store.undone(Operation)] == ["p/operations/1"]
+    assert [operation.name for operation in store.find_undone(Operation)] == ["p/operations/1"]
 
 
 def test_versions(store):
     for name in ("p/models/a", "p/models/a@2", "p/models/ab", "p/models/a-b@3"):
         store.insert(Model(name=name))
-    assert [model.name for model in store.versions(Model, "p/models/a")] == ["p/models/a@2", "p/models/a"]
-    assert [model.name for model in store.unversioned(Model, "p/models")] == ["p/models/ab", "p/models/a"]
+    assert [model.name for model in store.find_versions(Model, "p/models/a")] == ["p/models/a@2", "p/models/a"]
+    assert [model.name for model in store.find_unversioned(Model, "p/models")] == ["p/models/ab", "p/models/a"]
