@@ -28,6 +28,7 @@ from jobs.localvertex.serving.chat import Chat, ClientLeft, Streamed
 from jobs.localvertex.serving.memory import MEGABYTE
 from jobs.localvertex.serving.predict import Predict
 from jobs.localvertex.shortages import shortage_of
+from jobs.localvertex.standalone import TOKEN, TOKEN_PATH
 
 log = logging.getLogger(__name__)
 RETRY_AFTER_SECONDS = "2"
@@ -131,6 +132,8 @@ class Application:
     async def _answer(self, request: Request) -> ASGIApp:
         if request.url.path == "/healthz":
             return PrettyResponse(await run_in_threadpool(self._health))
+        if request.url.path == TOKEN_PATH:
+            return PrettyResponse(TOKEN)
         if found := INFERENCE.match(request.url.path):
             self._expect(request, "POST")
             return await self._faulty(

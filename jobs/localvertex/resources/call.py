@@ -40,6 +40,7 @@ class Parts:
     deployments: Deployments
     trials: Trials
     dedicated_hosts: bool = False
+    instant: bool = False
 
 
 @dataclass(frozen=True)

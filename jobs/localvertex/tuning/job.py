@@ -106,7 +106,7 @@ class Training:
         if size == sent_size or (time.monotonic() - sent_at < LOG_SECONDS and not force):
             return
         try:
-            self._buckets.upload(path, self.output / "logs/train.log", retry=None)
+            self._buckets.upload(path, self.output / "logs/train.log", retry=False)
         except (ApiError, OSError) as error:
             log.warning("the log of %s could not be written: %s", self.job.name, error)
         self._log_sent = (time.monotonic(), size)
@@ -122,7 +122,7 @@ class Training:
         path = self.folder / f"events.out.tfevents.{events[0]['time']:.0f}.{number}"
         try:
             board_file.write(events, path)
-            self._buckets.upload(path, location(folder, "logging_output_dir") / path.name, retry=None)
+            self._buckets.upload(path, location(folder, "logging_output_dir") / path.name, retry=False)
         except (ApiError, OSError) as error:
             log.warning("the metrics of %s could not be written: %s", self.job.name, error)
 
@@ -255,7 +255,7 @@ class Training:
         with (self.folder / "train.log").open("ab") as output:
             command = [*self._engine, "train", str(self.folder)]
             child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=child_environment())
-        lower_priority(child.pid)
+        lower_priority(child)
         watch = Watch(child.pid, self._hang_seconds, main_thread_only=True)
         try:
             while child.poll() is None:
@@ -268,7 +268,8 @@ class Training:
                     return HUNG
                 self.send_log()
                 self._share_checkpoints()
-                time.sleep(POLL_SECONDS)
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(POLL_SECONDS)
         except Cancelled:
             end(child, patience=60.0)
             raise

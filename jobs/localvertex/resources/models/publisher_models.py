@@ -48,8 +48,8 @@ def list_publisher_models(call: Call) -> ListPublisherModelsResponse:
         models = list({model.resource_name.partition("@")[0]: model for model in reversed(models)}.values())[::-1]
     wanted = _filter(call.parts, request.filter)
     messages = [publisher_model(call.parts, model) for model in models if wanted(model)]
-    messages = order_resources(PublisherModel, messages, request.order_by)
-    shown, following = page(messages, request.page_size, request.page_token)
+    ordered = order_resources(PublisherModel, messages, request.order_by)
+    shown, following = page(ordered, request.page_size, request.page_token)
     return ListPublisherModelsResponse(publisher_models=shown, next_page_token=following)
 
 

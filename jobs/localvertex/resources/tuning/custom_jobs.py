@@ -44,7 +44,7 @@ def start(call: Call, wanted: CustomJob) -> CustomJob:
     check_display_name(wanted.display_name, "custom_job.display_name")
     check_labels(dict(wanted.labels), "custom_job.labels")
     refuse_encryption(wanted, "custom_job.encryption_spec")
-    training = peft_arguments.read(parts.catalogue, _arguments(wanted))
+    training = peft_arguments.read(parts.catalogue, _arguments(wanted), trains=not parts.instant)
     parts.weights.get(training.base.id, training.base.how_to_get)
     job = CustomJob(
         name=f"{parent}/customJobs/{new_id()}",

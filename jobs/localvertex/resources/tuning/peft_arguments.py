@@ -47,15 +47,16 @@ class PeftTraining:
     ignored: tuple[str, ...] = ()
 
 
-def read(catalogue: Catalogue, arguments: Sequence[str]) -> PeftTraining:
-    """Raises INVALID_ARGUMENT for what the container would not take, FAILED_PRECONDITION for what only we lack."""
+def read(catalogue: Catalogue, arguments: Sequence[str], *, trains: bool = True) -> PeftTraining:
+    """Raises INVALID_ARGUMENT for what the container would not take, FAILED_PRECONDITION for what only we lack.
+    `trains`: false where nothing is computed, so that no package for it can be missing."""
     given = {OTHER_NAMES.get(key, key): value for key, value in _pairs(arguments).items()}
     ignored = tuple(sorted(WITHOUT_EFFECT & set(given)))
     known = {key: value for key, value in given.items() if key not in WITHOUT_EFFECT}
     task = known.pop("task", "instruct-lora")
     if task != "instruct-lora":
         raise _bad("task", f"{task} is not supported: this server knows instruct-lora")
-    quantization = _quantization(known.pop("precision_mode", "bfloat16"))
+    quantization = _quantization(known.pop("precision_mode", "bfloat16"), trains=trains)
     template = known.pop("train_template", "")
     if template not in FORMATS:
         raise _bad("train_template", f"{template!r} is not supported: rows have messages, contents or a prompt")
@@ -100,10 +101,10 @@ def _pairs(arguments: Sequence[str]) -> dict[str, str]:
     return pairs
 
 
-def _quantization(mode: str) -> dict[str, str]:
+def _quantization(mode: str, *, trains: bool) -> dict[str, str]:
     """The container's default is 4bit; here it is what needs no further package."""
     if mode in QUANTIZATIONS:
-        if find_spec("bitsandbytes") is None:
+        if trains and find_spec("bitsandbytes") is None:
             raise precondition(
                 f"--precision_mode={mode} needs bitsandbytes, which is not installed here. {INSTALL_QLORA}"
                 " Or use --precision_mode=bfloat16."
