@@ -19,10 +19,11 @@ from jobs.localvertex.api.faults import Fault, Faults
 from jobs.localvertex.api.hosts import check_location
 from jobs.localvertex.api.partial import keep_fields
 from jobs.localvertex.api.wire import Operation, descriptor_of, render
-from jobs.localvertex.resources import boards, metadata, metrics, operations
+from jobs.localvertex.resources import absent, metadata, operations
 from jobs.localvertex.resources.call import Call, Parts, Reply, Route
 from jobs.localvertex.resources.endpoints import deploy, deployed_models, endpoints
 from jobs.localvertex.resources.models import model_versions, models, publisher_models, tokens
+from jobs.localvertex.resources.tensorboards import boards, points
 from jobs.localvertex.resources.tuning import custom_jobs, jobs, pipelines
 from jobs.localvertex.serving.chat import Chat, ClientLeft, Streamed
 from jobs.localvertex.serving.memory import MEGABYTE
@@ -45,9 +46,10 @@ MODULES = (
     deployed_models,
     models,
     model_versions,
-    metrics,
     boards,
+    points,
     metadata,
+    absent,
 )
 
 
