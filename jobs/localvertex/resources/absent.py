@@ -71,8 +71,8 @@ def create_persistent_resource(call: Call) -> NoReturn:
     resource = call.resource(PersistentResource, query=("persistent_resource_id",))
     identifier = call.request(CreatePersistentResourceRequest).persistent_resource_id
     if not _RESOURCE_ID.match(identifier):
-        message = "persistent_resource_id must start with a letter, have at most 63 characters of [a-z0-9-] and not end with -."
-        raise invalid(message, "persistent_resource_id")
+        message = "persistent_resource_id must start with a letter, have at most 63 characters of [a-z0-9-]"
+        raise invalid(f"{message} and not end with -.", "persistent_resource_id")
     check_display_name(resource.display_name, "persistent_resource.display_name", required=False)
     check_labels(dict(resource.labels), "persistent_resource.labels")
     refuse_encryption(resource, "persistent_resource.encryption_spec")

@@ -86,11 +86,11 @@ def test_runs_are_taken_up_again_and_deleted():
 def test_executions_and_artifacts_of_a_run():
     begin("third-experiment")
     data = aiplatform.Artifact.create(schema_title="system.Dataset", uri="gs://b/rows.jsonl", display_name="Rows")
-    with aiplatform.start_run("with-lineage") as run:
-        with aiplatform.start_execution(schema_title="system.ContainerExecution", display_name="train") as execution:
-            execution.assign_input_artifacts([data])
-            model = aiplatform.Artifact.create(schema_title="system.Model", uri="gs://b/final")
-            execution.assign_output_artifacts([model])
+    title = "system.ContainerExecution"
+    with aiplatform.start_run("with-lineage") as run, aiplatform.start_execution(schema_title=title) as execution:
+        execution.assign_input_artifacts([data])
+        model = aiplatform.Artifact.create(schema_title="system.Model", uri="gs://b/final")
+        execution.assign_output_artifacts([model])
     (kept,) = run.get_executions()
     assert [one.uri for one in kept.get_input_artifacts()] == ["gs://b/rows.jsonl"]
     assert [one.uri for one in kept.get_output_artifacts()] == ["gs://b/final"]
