@@ -21,7 +21,7 @@ from jobs.localvertex.api.partial import keep_fields
 from jobs.localvertex.api.wire import Operation, descriptor_of, render
 from jobs.localvertex.resources import absent, metadata, operations
 from jobs.localvertex.resources.call import Call, Parts, Reply, Route
-from jobs.localvertex.resources.endpoints import deploy, deployed_models, endpoints
+from jobs.localvertex.resources.endpoints import deploy, deployed_models, endpoints, tensors
 from jobs.localvertex.resources.models import model_versions, models, publisher_models, tokens
 from jobs.localvertex.resources.tensorboards import boards, points
 from jobs.localvertex.resources.tuning import custom_jobs, jobs, pipelines
@@ -44,6 +44,7 @@ MODULES = (
     operations,
     endpoints,
     deployed_models,
+    tensors,
     models,
     model_versions,
     boards,

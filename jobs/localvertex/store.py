@@ -1,12 +1,11 @@
-"""What survives a restart: every resource as Google's JSON in one SQLite table, this server's notes beside it, and the
-points of tensorboards."""
+"""What survives a restart: every resource as Google's JSON in one SQLite table, and this server's notes beside it."""
 
 import base64
 import hashlib
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ from proto import Message as PlusMessage
 
 from jobs.localvertex.api.errors import exists, not_found, unavailable
 from jobs.localvertex.api.wire import Json, load, raw, render
+from jobs.localvertex.points import Points
 from jobs.localvertex.shortages import shortage_on
 
 Resource = TypeVar("Resource", bound=PlusMessage | RawMessage)
@@ -29,9 +29,6 @@ CREATE TABLE IF NOT EXISTS resources (
 );
 CREATE INDEX IF NOT EXISTS resources_kind ON resources (kind, number);
 CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, body TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS points (
-    series TEXT NOT NULL, step INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (series, step)
-) WITHOUT ROWID;
 """
 
 
@@ -46,6 +43,7 @@ class Store:
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=FULL")
         self._database.executescript(_SCHEMA)
+        self.points = Points(self._database, self._lock)
 
     def check(self) -> None:
         """Raises sqlite3.DatabaseError for a file with a damaged page, which may be far from what a start reads."""
@@ -111,11 +109,11 @@ class Store:
     def find_display_name(self, kind: type[Resource], parent: str, display_name: str) -> str:
         """The name of the one below the parent that is called so; empty when none is."""
         query = (
-            "SELECT name FROM resources WHERE kind = ? AND substr(name, 1, ?) = ?"
+            "SELECT name FROM resources WHERE kind = ? AND name > ? AND name < ?"
             " AND json_extract(body, '$.displayName') = ?"
         )
         with self._lock:
-            row = self._database.execute(query, (_kind(kind), len(parent) + 1, f"{parent}/", display_name)).fetchone()
+            row = self._database.execute(query, (_kind(kind), f"{parent}/", f"{parent}0", display_name)).fetchone()
         return row[0] if row else ""
 
     @contextmanager
@@ -139,31 +137,12 @@ class Store:
             self._database.execute("DELETE FROM notes WHERE name = ?", (name,))
 
     def delete_tree(self, name: str) -> None:
-        """The resource and all below it, with what is remembered of them."""
+        """The resource and all below it, with what is remembered of them and their points."""
+        below = "name = ? OR (name > ? AND name < ?)"
         with self.transaction():
-            for table, column in (("resources", "name"), ("notes", "name"), ("points", "series")):
-                below = f"DELETE FROM {table} WHERE {column} = ? OR substr({column}, 1, ?) = ?"  # noqa: S608
-                self._database.execute(below, (name, len(name) + 1, f"{name}/"))
-
-    def write_points(self, series: str, points: Iterable[tuple[int, Json]]) -> None:
-        """A step that is written again has the new value."""
-        rows = [(series, step, json.dumps(body)) for step, body in points]
-        with self.transaction():
-            self._database.executemany("INSERT OR REPLACE INTO points (series, step, body) VALUES (?, ?, ?)", rows)
-
-    def read_points(self, series: str) -> list[Json]:
-        """In the order of steps."""
-        query = "SELECT body FROM points WHERE series = ? ORDER BY step"
-        with self._lock:
-            rows = self._database.execute(query, (series,)).fetchall()
-        return [json.loads(row[0]) for row in rows]
-
-    def measure_points(self, parent: str) -> int:
-        """Bytes of all points below a name."""
-        query = "SELECT coalesce(sum(length(body)), 0) FROM points WHERE substr(series, 1, ?) = ?"
-        with self._lock:
-            (found,) = self._database.execute(query, (len(parent) + 1, f"{parent}/")).fetchone()
-        return int(found)
+            for table in ("resources", "notes"):
+                self._database.execute(f"DELETE FROM {table} WHERE {below}", (name, f"{name}/", f"{name}0"))  # noqa: S608
+            self.points.delete(name)
 
     def note(self, name: str) -> Json:
         """What this server remembers of a resource that Google's message has no field for."""

@@ -27,7 +27,7 @@ ONLY_REFUSED = {  # not for open models, whoever asks; and what this server has 
     "rebase_tuned_model", "server_streaming_predict", "create_hyperparameter_tuning_job",
     "get_hyperparameter_tuning_job", "cancel_hyperparameter_tuning_job", "delete_hyperparameter_tuning_job",
     "create_persistent_resource", "get_persistent_resource", "update_persistent_resource",
-    "delete_persistent_resource", "reboot_persistent_resource",
+    "delete_persistent_resource", "reboot_persistent_resource", "direct_predict", "direct_raw_predict", "explain",
 }  # fmt: skip
 NOTHING = {
     kind: f"{PARENT}/{kind}/404"
@@ -389,6 +389,18 @@ def test_what_cannot_be_written_to_tensorboards(google):
     refused(boards.delete_tensorboard_experiment, name=experiment)
     refused(boards.delete_tensorboard_run, name=run)
     refused(boards.delete_tensorboard_time_series, name=f"{run}/timeSeries/1")
+
+
+def test_predictions_that_no_model_server_takes(google, endpoint):
+    client = google.PredictionServiceClient
+    for call, body in (
+        (client.direct_predict, {"inputs": [{"string_val": ["a"]}]}),
+        (client.direct_raw_predict, {"method_name": "m", "input": b"x"}),
+        (client.explain, {"instances": [{"string_value": "a"}]}),
+    ):
+        with pytest.raises(exceptions.BadRequest, match="Use :predict"):
+            call({"endpoint": endpoint.resource_name, **body})
+        refused(call, {"endpoint": NOTHING["endpoints"], **body})
 
 
 def test_what_this_server_never_has(google):

@@ -166,6 +166,9 @@ SEEDS: list[tuple[str, str, Any]] = [
     ("GET", f"{OWN_RUN}/timeSeries/f:read?maxDataPoints=3&filter=step>1", None),
     ("GET", f"{OWN}:readSize", None),
     ("GET", f"{OWN}:readUsage", None),
+    ("POST", f"{ENDPOINT}:directPredict", {"inputs": [{"stringVal": ["Once"]}], "parameters": {"intVal": [1]}}),
+    ("POST", f"{ENDPOINT}:directRawPredict", {"methodName": "m", "input": "Zm9v"}),
+    ("POST", f"{ENDPOINT}:explain", {"instances": [{"prompt": "Once"}], "deployedModelId": "7"}),
     ("GET", f"{PARENT}/hyperparameterTuningJobs", None),
     (
         "POST",

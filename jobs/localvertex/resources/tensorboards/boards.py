@@ -17,7 +17,7 @@ from google.protobuf import empty_pb2
 from jobs.localvertex.api.errors import exists, invalid, not_found, precondition
 from jobs.localvertex.api.wire import Operation
 from jobs.localvertex.resources.call import Call, Reply, Route, generic, list_page, location_of, now
-from jobs.localvertex.resources.edits import check_etag, check_mask, given_fields, has_mask, mask
+from jobs.localvertex.resources.edits import check_etag, check_mask, copy_fields, given_fields, has_mask, mask
 from jobs.localvertex.resources.tensorboards import of_jobs
 from jobs.localvertex.resources.tensorboards.levels import (
     BELOW,
@@ -110,8 +110,7 @@ def update(level: Level, call: Call) -> Any:
     with call.parts.store.transaction():
         with call.parts.store.edit(level.message, name) as changed:
             check_etag(given.etag, changed)
-            for path in paths:
-                setattr(changed, path, getattr(given, path))
+            copy_fields(given, changed, paths)
             changed.update_time = now()
             if "display_name" in paths:
                 _check_unique(call, level, name.rsplit("/", 2)[0], changed)

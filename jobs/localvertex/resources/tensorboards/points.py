@@ -87,7 +87,7 @@ def export_tensorboard_time_series_data(call: Call) -> ExportTensorboardTimeSeri
 def read_tensorboard_size(call: Call) -> ReadTensorboardSizeResponse:
     name = require(call, call.request(ReadTensorboardSizeRequest).tensorboard).name
     return ReadTensorboardSizeResponse(
-        storage_size_byte=call.parts.store.measure_points(name) + of_jobs.measure(call.parts, name)
+        storage_size_byte=call.parts.store.points.measure(name) + of_jobs.measure(call.parts, name)
     )
 
 
@@ -118,7 +118,7 @@ def _write_series(call: Call, run: str, data: TimeSeriesData, where: str) -> Non
             raise invalid(f"{name} is of the type {wanted}, not {given}.", f"{where}.value_type")
         for number, point in enumerate(data.values):
             _check_point(series, point, f"{where}.values[{number}]")
-        call.parts.store.write_points(name, [(point.step, render(point)) for point in data.values])
+        call.parts.store.points.write(name, [(point.step, render(point)) for point in data.values])
         _note_last(series, data.values)
 
 
@@ -154,7 +154,7 @@ def _read(call: Call, name: str) -> tuple[TensorboardTimeSeries, list[TimeSeries
     of_job = of_jobs.read_points(call.parts, name)
     if of_job is not None:
         return series, of_job
-    return series, [load(TimeSeriesDataPoint, body) for body in call.parts.store.read_points(name)]
+    return series, [load(TimeSeriesDataPoint, body) for body in call.parts.store.points.read(name)]
 
 
 def _sample(found: list[TimeSeriesDataPoint], most: int) -> list[TimeSeriesDataPoint]:
