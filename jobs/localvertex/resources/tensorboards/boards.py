@@ -15,6 +15,7 @@ from google.cloud.aiplatform_v1beta1.types import (
 from google.protobuf import empty_pb2
 
 from jobs.localvertex.api.errors import exists, invalid, not_found, precondition
+from jobs.localvertex.api.hosts import refuse_global
 from jobs.localvertex.api.wire import Operation
 from jobs.localvertex.resources.call import Call, Reply, Route, generic, list_page, location_of, now
 from jobs.localvertex.resources.edits import check_etag, check_mask, copy_fields, given_fields, has_mask, mask
@@ -38,6 +39,8 @@ MAX_IN_A_BATCH = 1000
 def create(level: Level, call: Call) -> Any:
     wanted = call.resource(level.message, query=() if level is BOARD else (level.id_field,))
     request = call.request(level.request("Create"))
+    if level is BOARD:
+        refuse_global(request.parent, "Tensorboards are not kept")
     with call.parts.store.transaction():
         made = insert(call, level, request.parent, wanted, getattr(request, level.id_field, ""))
         if level is not BOARD:

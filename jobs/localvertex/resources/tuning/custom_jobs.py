@@ -16,7 +16,8 @@ from google.cloud.aiplatform_v1beta1.types import (
 )
 from google.protobuf import empty_pb2
 
-from jobs.localvertex.api.errors import ApiError, invalid, precondition
+from jobs.localvertex.api.errors import ApiError, invalid, not_found, precondition
+from jobs.localvertex.api.hosts import refuse_global
 from jobs.localvertex.api.wire import Json, Operation, render
 from jobs.localvertex.resources.call import Call, Parts, Route, generic, list_page, location_of, now
 from jobs.localvertex.resources.edits import check_display_name, check_labels, refuse_encryption
@@ -42,6 +43,7 @@ def create_custom_job(call: Call) -> CustomJob:
 def start(call: Call, wanted: CustomJob) -> CustomJob:
     """Checked, stored and in the queue; whoever asks wakes the runner when the transaction is over."""
     parts, parent = call.parts, call.path["parent"]
+    refuse_global(parent, "Custom training does not run")
     check_display_name(wanted.display_name, "custom_job.display_name")
     check_labels(dict(wanted.labels), "custom_job.labels")
     refuse_encryption(wanted, "custom_job.encryption_spec")
@@ -106,6 +108,8 @@ def _arguments(job: CustomJob) -> list[str]:
     pools = job.job_spec.worker_pool_specs
     if len(pools) != 1:
         raise invalid("Exactly one worker pool is supported by this server.", "job_spec.worker_pool_specs")
+    if job.job_spec.persistent_resource_id:
+        raise not_found(f"The PersistentResource {job.job_spec.persistent_resource_id}")
     container = pools[0].container_spec
     if not IMAGE.search(container.image_uri):
         raise precondition(
