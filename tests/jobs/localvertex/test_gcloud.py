@@ -30,7 +30,9 @@ def command_of(case):
 
 
 def read(reply, path):
-    """None for what is not there."""
+    """None for what is not there. A path that ends with a slash means the last part of a name."""
+    if path.endswith("/"):
+        return read(reply, path[:-1]).rpartition("/")[2]
     for key in path.split("."):
         if isinstance(reply, list):
             reply = reply[int(key)] if len(reply) > int(key) else None
