@@ -32,7 +32,10 @@ DEPTH: dict[str, tuple[str, str]] = {
         "Filters: `model_user_id`, `display_name`, `is_hf_wildcard()`, `can_deploy()`,"
         " `labels.VERIFIED_DEPLOYMENT_CONFIG`. No full text of model cards.",
     ),
-    "get_publisher_model": ("deploy options, tuning, facts", "Facts are documentations of `viewRestApi`."),
+    "get_publisher_model": (
+        "deploy options, tuning, facts",
+        "Facts are documentations of `viewRestApi`. With equivalents, an option on `g2-standard-12` comes first.",
+    ),
     "count_tokens": ("of rows of training data", "Google counts prompts for Gemini, and no rows."),
     "check_publisher_model_eula_acceptance": ("by project and model", ""),
     "accept_publisher_model_eula": ("by project and model", "No text of the licence is shown."),

@@ -150,7 +150,9 @@ def test_deploy_options_name_a_container():
     from vertexai import model_garden
 
     options: Any = model_garden.OpenModel(TINY).list_deploy_options(serving_container_image_uri_filter="llama.cpp")
-    assert [list(one.container_spec.args) for one in options] == [[f"--model={TINY}"]]
+    assert [list(one.container_spec.args) for one in options] == [[f"--model={TINY}"]] * 2
+    machines = [one.dedicated_resources.machine_spec.machine_type for one in options]
+    assert machines == ["g2-standard-12", "local-cpu"]
     assert 'serving_container_image_uri="llama.cpp"' in model_garden.OpenModel(TINY).list_deploy_options(concise=True)
 
 
