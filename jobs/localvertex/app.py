@@ -19,10 +19,11 @@ from jobs.localvertex.api.faults import Fault, Faults
 from jobs.localvertex.api.hosts import check_location
 from jobs.localvertex.api.partial import keep_fields
 from jobs.localvertex.api.wire import Operation, descriptor_of, render
-from jobs.localvertex.resources import boards, metadata, metrics, operations
+from jobs.localvertex.resources import absent, metadata, neighbours, operations
 from jobs.localvertex.resources.call import Call, Parts, Reply, Route
-from jobs.localvertex.resources.endpoints import deploy, deployed_models, endpoints
+from jobs.localvertex.resources.endpoints import deploy, deployed_models, endpoints, tensors
 from jobs.localvertex.resources.models import model_versions, models, publisher_models, tokens
+from jobs.localvertex.resources.tensorboards import boards, points
 from jobs.localvertex.resources.tuning import custom_jobs, jobs, pipelines
 from jobs.localvertex.serving.chat import Chat, ClientLeft, Streamed
 from jobs.localvertex.serving.memory import MEGABYTE
@@ -44,11 +45,13 @@ MODULES = (
     operations,
     endpoints,
     deployed_models,
+    tensors,
     models,
     model_versions,
-    metrics,
     boards,
+    points,
     metadata,
+    absent,
 )
 
 
@@ -139,6 +142,9 @@ class Application:
             return await self._faulty(
                 INFERENCE_METHODS[found["verb"]], self._infer, request, found["name"], found["verb"]
             )
+        if neighbours.is_asked(request.method, request.url.path):
+            body = parse_body(await content_of(request))
+            return reply_of(request, await run_in_threadpool(neighbours.answer, self._parts, request.url.path, body))
         path, values = self._find(request)
         return await self._faulty(path.route.method, self._call, request, path.route, values)
 

@@ -10,6 +10,21 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "localvertex.md"
 BEGIN, END = "<!-- calls: generated -->\n", "<!-- /calls -->\n"
 DONE_AT_ONCE = "The operation is done when it answers."
 
+OF_JOBS = "Those of tuning jobs are read only."
+
+
+def _boards(word: str, many: str) -> dict[str, tuple[str, str]]:
+    at_once = f" {DONE_AT_ONCE}" if word == "tensorboard" else ""
+    name = "made id" if word == "tensorboard" else "chosen or made id" if word.endswith("series") else "chosen id"
+    return {
+        f"list_{many}": ("those made here, and those of tuning jobs; filter, order, pages", ""),
+        f"get_{word}": ("those made here, and those of tuning jobs", ""),
+        f"create_{word}": (name, at_once.strip()),
+        f"update_{word}": ("names, labels; with a mask or by what is sent; etag", f"{OF_JOBS}{at_once}"),
+        f"delete_{word}": ("with all below", f"{OF_JOBS} {DONE_AT_ONCE}"),
+    }
+
+
 # method → (what it does here, what is known to differ from Google's)
 DEPTH: dict[str, tuple[str, str]] = {
     "list_publisher_models": (
@@ -17,7 +32,10 @@ DEPTH: dict[str, tuple[str, str]] = {
         "Filters: `model_user_id`, `display_name`, `is_hf_wildcard()`, `can_deploy()`,"
         " `labels.VERIFIED_DEPLOYMENT_CONFIG`. No full text of model cards.",
     ),
-    "get_publisher_model": ("deploy options, tuning, facts", "Facts are documentations of `viewRestApi`."),
+    "get_publisher_model": (
+        "deploy options, tuning, facts",
+        "Facts are documentations of `viewRestApi`. With equivalents, an option on `g2-standard-12` comes first.",
+    ),
     "count_tokens": ("of rows of training data", "Google counts prompts for Gemini, and no rows."),
     "check_publisher_model_eula_acceptance": ("by project and model", ""),
     "accept_publisher_model_eula": ("by project and model", "No text of the licence is shown."),
@@ -55,7 +73,10 @@ DEPTH: dict[str, tuple[str, str]] = {
     "delete_operation": ("ended ones", ""),
     "cancel_operation": ("stops a deployment", ""),
     "wait_operation": ("at most 30 s", ""),
-    "create_endpoint": ("chosen or made id", f"{DONE_AT_ONCE} No private endpoints, no encryption keys."),
+    "create_endpoint": (
+        "chosen or made id",
+        f"{DONE_AT_ONCE} Requests are not logged. No private endpoints, no encryption keys.",
+    ),
     "list_endpoints": ("filter, `base_model_name` too, order in v1, pages, mask", ""),
     "get_endpoint": ("replicas that answer now; asleep or starting", "The dedicated host: see below."),
     "update_endpoint": ("names, labels, traffic; etag", ""),
@@ -105,17 +126,39 @@ DEPTH: dict[str, tuple[str, str]] = {
     "query_context_lineage_subgraph": ("what was added to the context", "Not of its children."),
     "add_execution_events": ("inputs and outputs", ""),
     "query_execution_inputs_and_outputs": ("of one execution", ""),
-    "list_tensorboards": ("one a tuning job", "None can be created."),
-    "get_tensorboard": ("one a tuning job", ""),
-    "list_tensorboard_experiments": ("one a tensorboard", ""),
-    "get_tensorboard_experiment": ("one a tensorboard", ""),
-    "list_tensorboard_runs": ("one an experiment", ""),
-    "get_tensorboard_run": ("one an experiment", ""),
-    "list_tensorboard_time_series": ("loss, accuracy, learning rate", ""),
-    "get_tensorboard_time_series": ("loss, accuracy, learning rate", ""),
-    "read_tensorboard_time_series_data": ("thinned evenly, the last point kept", ""),
+    **{
+        key: value
+        for word, many in (
+            ("tensorboard", "tensorboards"),
+            ("tensorboard_experiment", "tensorboard_experiments"),
+            ("tensorboard_run", "tensorboard_runs"),
+            ("tensorboard_time_series", "tensorboard_time_series"),
+        )
+        for key, value in _boards(word, many).items()
+    },
+    "batch_create_tensorboard_runs": ("all or none", ""),
+    "batch_create_tensorboard_time_series": ("all or none", ""),
+    "write_tensorboard_run_data": ("scalars and tensors; a step that is written again has the new value", "No blobs."),
+    "write_tensorboard_experiment_data": ("all runs or none", "No blobs."),
+    "read_tensorboard_time_series_data": ("filter; thinned evenly, the last point kept", ""),
     "batch_read_tensorboard_time_series_data": ("of one tensorboard", ""),
-    "export_tensorboard_time_series_data": ("pages", "No filter."),
+    "export_tensorboard_time_series_data": ("filter, order, pages", ""),
+    "read_tensorboard_size": ("bytes of the points", "As they are stored here."),
+    "read_tensorboard_usage": ("nobody", "There are no web pages that somebody could look at."),
+    "direct_predict": ("refused, with what to use", "Takes no tensors."),
+    "direct_raw_predict": ("refused, with what to use", "Takes no tensors."),
+    "explain": ("refused, with what to use", "Explains nothing."),
+    "list_hyperparameter_tuning_jobs": ("none", ""),
+    "create_hyperparameter_tuning_job": ("checked, then refused with what to do", "Runs no trials."),
+    "get_hyperparameter_tuning_job": ("none", ""),
+    "cancel_hyperparameter_tuning_job": ("none", ""),
+    "delete_hyperparameter_tuning_job": ("none", ""),
+    "list_persistent_resources": ("none", ""),
+    "create_persistent_resource": ("checked, then refused with what to do", "Reserves no machines."),
+    "get_persistent_resource": ("none", ""),
+    "update_persistent_resource": ("none", ""),
+    "delete_persistent_resource": ("none", ""),
+    "reboot_persistent_resource": ("none", ""),
 }
 INFERENCE = [
     (

@@ -17,6 +17,7 @@ from proto import Message as PlusMessage
 
 from jobs.localvertex.api.errors import exists, not_found, unavailable
 from jobs.localvertex.api.wire import Json, load, raw, render
+from jobs.localvertex.points import Points
 from jobs.localvertex.shortages import shortage_on
 
 Resource = TypeVar("Resource", bound=PlusMessage | RawMessage)
@@ -53,6 +54,7 @@ class Store:
         self._database.executescript(_SCHEMA)
         if "message" not in [column[1] for column in self._database.execute("PRAGMA table_info(resources)")]:
             self._database.execute("ALTER TABLE resources ADD COLUMN message BLOB")
+        self.points = Points(self._database, self._lock)
 
     def check(self) -> None:
         """Raises sqlite3.DatabaseError for a file with a damaged page, which may be far from what a start reads."""
@@ -155,6 +157,16 @@ class Store:
             found = dict(self._database.execute(query, (json.dumps(numbers), *texts)))
         return {number: json.loads(found[number]) for number in numbers if number in found}
 
+    def find_display_name(self, kind: type[Resource], parent: str, display_name: str) -> str:
+        """The name of the one below the parent that is called so; empty when none is."""
+        query = (
+            "SELECT name FROM resources WHERE kind = ? AND name > ? AND name < ?"
+            " AND json_extract(body, '$.displayName') = ?"
+        )
+        with self._lock:
+            row = self._database.execute(query, (_kind(kind), f"{parent}/", f"{parent}0", display_name)).fetchone()
+        return row[0] if row else ""
+
     @contextmanager
     def edit(self, kind: type[Resource], name: str, *, stamped: bool = True) -> Iterator[Resource]:
         """`stamped` false keeps the etag, for a change that nobody's own collides with."""
@@ -175,6 +187,14 @@ class Store:
         with self.transaction():
             self.remove(name)
             self._database.execute("DELETE FROM notes WHERE name = ?", (name,))
+
+    def delete_tree(self, name: str) -> None:
+        """The resource and all below it, with what is remembered of them and their points."""
+        below = "name = ? OR (name > ? AND name < ?)"
+        with self.transaction():
+            for table in ("resources", "notes"):
+                self._database.execute(f"DELETE FROM {table} WHERE {below}", (name, f"{name}/", f"{name}0"))  # noqa: S608
+            self.points.delete(name)
 
     def note(self, name: str) -> Json:
         """What this server remembers of a resource that Google's message has no field for."""

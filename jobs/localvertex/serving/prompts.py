@@ -41,8 +41,8 @@ def _biases(value: Any) -> bool:
 
 # field → (check, what to say)
 FIELDS: dict[str, tuple[Check, str]] = {
-    "max_tokens": (_whole(1, 131072), "a whole number of at least 1"),
-    "max_completion_tokens": (_whole(1, 131072), "a whole number of at least 1"),
+    "max_tokens": (_whole(1, 131072), "a whole number from 1 to 131072"),
+    "max_completion_tokens": (_whole(1, 131072), "a whole number from 1 to 131072"),
     "temperature": (_number(0, 2), "a number between 0 and 2"),
     "top_p": (lambda v: _number(0, 1)(v) and v > 0, "a number greater than 0 and at most 1"),
     "top_k": (_whole(-1, 1_000_000), "a whole number of at least 1 (or -1 for all)"),

@@ -25,7 +25,7 @@ from jobs.localvertex.serving import bucket_images
 from jobs.localvertex.shortages import shortage_of, shortage_on
 from jobs.localvertex.storage.buckets import Buckets, Location, location
 from jobs.localvertex.store import Store
-from jobs.localvertex.tuning import board_file
+from jobs.localvertex.tuning import board_file, row_templates
 from jobs.localvertex.tuning.data_stats import data_stats
 from jobs.localvertex.tuning.events import EventFile
 from jobs.localvertex.tuning.results import FULL, upload_adapters
@@ -135,18 +135,23 @@ class Training:
 
     def _fetch(self) -> None:
         spec = self.job.supervised_tuning_spec
-        train = location(spec.training_dataset_uri, "training_dataset_uri")
-        self._download(train, self.folder / "train.jsonl")
+        self._fetch_rows(spec.training_dataset_uri, "training_dataset_uri", "train.jsonl")
         for name in self._note.get("start_files", []):
             place = location(self.job.custom_base_model, "custom_base_model") / name
             self._download(place, self.folder / START / Path(name).name, "model to continue from")
         if spec.validation_dataset_uri:
-            validation = location(spec.validation_dataset_uri, "validation_dataset_uri")
-            self._download(validation, self.folder / "validation.jsonl")
+            self._fetch_rows(spec.validation_dataset_uri, "validation_dataset_uri", "validation.jsonl")
             self._check_share()
         for name, what in (("train.jsonl", "training data"), ("validation.jsonl", "validation data")):
             if (self.folder / name).exists():
                 bucket_images.fetch(self._buckets, self.folder / name, self.folder / IMAGES, what, self._check)
+
+    def _fetch_rows(self, uri: str, field: str, name: str) -> None:
+        template, target = self._note.get("template"), self.folder / name
+        source = self.folder / f"raw-{name}" if template else target
+        self._download(location(uri, field), source)
+        if template:
+            row_templates.apply_template(template, source, target)
 
     @property
     def _note(self) -> Json:

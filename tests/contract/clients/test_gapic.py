@@ -23,7 +23,12 @@ from tests.jobs.localvertex.servers import PARENT, PROJECT, TINY, TINY_NAME, wai
 LOCAL = {"machine_spec": {"machine_type": "local-cpu"}, "min_replica_count": 1}
 PEFT = "us-docker.pkg.dev/vertex-ai/vertex-vision-model-garden-dockers/pytorch-peft-train:latest"
 MESSAGES = [{"role": "user", "content": "hi"}]
-ONLY_REFUSED = {"rebase_tuned_model", "server_streaming_predict"}  # not for open models, whoever asks
+ONLY_REFUSED = {  # not for open models, whoever asks; and what this server has none of
+    "rebase_tuned_model", "server_streaming_predict", "create_hyperparameter_tuning_job",
+    "get_hyperparameter_tuning_job", "cancel_hyperparameter_tuning_job", "delete_hyperparameter_tuning_job",
+    "create_persistent_resource", "get_persistent_resource", "update_persistent_resource",
+    "delete_persistent_resource", "reboot_persistent_resource", "direct_predict", "direct_raw_predict", "explain",
+}  # fmt: skip
 NOTHING = {
     kind: f"{PARENT}/{kind}/404"
     for kind in ("endpoints", "models", "customJobs", "tuningJobs", "operations", "tensorboards")
@@ -319,6 +324,111 @@ def test_tensorboards(google, server):
     batch = {"tensorboard": board, "time_series": [series.name]}
     assert len(boards.batch_read_tensorboard_time_series_data(batch).time_series_data) == 1
     assert len(list(boards.export_tensorboard_time_series_data(tensorboard_time_series=series.name))) == 8
+
+
+def test_tensorboards_of_ones_own(google):
+    boards = google.TensorboardServiceClient
+    board = boards.create_tensorboard(parent=PARENT, tensorboard={"display_name": "B"}).result(timeout=10).name
+    change = {"tensorboard": {"name": board, "display_name": "C"}, "update_mask": {"paths": ["display_name"]}}
+    assert boards.update_tensorboard(change).result(timeout=10).display_name == "C"
+    named = {"display_name": "E"}
+    experiment = boards.create_tensorboard_experiment(
+        parent=board, tensorboard_experiment=named, tensorboard_experiment_id="e"
+    ).name
+    change = {"tensorboard_experiment": {"name": experiment, "description": "d"}}
+    assert boards.update_tensorboard_experiment(change).description == "d"
+    run = boards.create_tensorboard_run(parent=experiment, tensorboard_run=named, tensorboard_run_id="r").name
+    assert boards.update_tensorboard_run({"tensorboard_run": {"name": run, "labels": {"a": "b"}}}).labels["a"] == "b"
+    more = {"parent": experiment, "tensorboard_run": {"display_name": "F"}, "tensorboard_run_id": "s"}
+    (second,) = boards.batch_create_tensorboard_runs(parent=experiment, requests=[more]).tensorboard_runs
+    wanted = {"display_name": "loss", "value_type": "SCALAR"}
+    series = boards.create_tensorboard_time_series(parent=run, tensorboard_time_series=wanted).name
+    change = {"tensorboard_time_series": {"name": series, "description": "d"}}
+    assert boards.update_tensorboard_time_series(change).description == "d"
+    more = {"parent": second.name, "tensorboard_time_series": wanted}
+    made = boards.batch_create_tensorboard_time_series(parent=experiment, requests=[more]).tensorboard_time_series
+    data = {"tensorboard_time_series_id": series.rpartition("/")[2], "value_type": "SCALAR"}
+    points = [{"step": step, "scalar": {"value": step / 2}} for step in (1, 2)]
+    boards.write_tensorboard_run_data(tensorboard_run=run, time_series_data=[{**data, "values": points}])
+    other = {**data, "tensorboard_time_series_id": made[0].name.rpartition("/")[2], "values": points}
+    write = {"tensorboard_run": second.name, "time_series_data": [other]}
+    boards.write_tensorboard_experiment_data(tensorboard_experiment=experiment, write_run_data_requests=[write])
+    for name in (series, made[0].name):
+        read = boards.read_tensorboard_time_series_data(tensorboard_time_series=name).time_series_data
+        assert [(one.step, one.scalar.value) for one in read.values] == [(1, 0.5), (2, 1.0)]
+    assert boards.read_tensorboard_size(tensorboard=board).storage_size_byte > 0
+    assert not boards.read_tensorboard_usage(tensorboard=board).monthly_usage_data
+    for kind, name in (("time_series", series), ("run", run), ("experiment", experiment)):
+        getattr(boards, f"delete_tensorboard_{kind}")(name=name).result(timeout=10)
+    boards.delete_tensorboard(name=board).result(timeout=10)
+    refused(boards.get_tensorboard_time_series, name=made[0].name)
+
+
+def test_what_cannot_be_written_to_tensorboards(google):
+    boards, none = google.TensorboardServiceClient, NOTHING["tensorboards"]
+    experiment, run = f"{none}/experiments/e", f"{none}/experiments/e/runs/r"
+    refused(boards.create_tensorboard, parent=PARENT, tensorboard={})
+    refused(boards.update_tensorboard, {"tensorboard": {"name": none, "display_name": "C"}})
+    refused(boards.create_tensorboard_experiment, parent=none, tensorboard_experiment={}, tensorboard_experiment_id="e")
+    refused(boards.update_tensorboard_experiment, {"tensorboard_experiment": {"name": experiment, "description": "d"}})
+    named = {"display_name": "R"}
+    refused(boards.create_tensorboard_run, parent=experiment, tensorboard_run=named, tensorboard_run_id="r")
+    refused(boards.batch_create_tensorboard_runs, parent=experiment, requests=[])
+    refused(boards.update_tensorboard_run, {"tensorboard_run": {"name": run, "description": "d"}})
+    refused(boards.create_tensorboard_time_series, parent=run, tensorboard_time_series=named)
+    refused(boards.batch_create_tensorboard_time_series, parent=experiment, requests=[])
+    refused(
+        boards.update_tensorboard_time_series,
+        {"tensorboard_time_series": {"name": f"{run}/timeSeries/1", "description": "d"}},
+    )
+    refused(boards.write_tensorboard_run_data, tensorboard_run=run, time_series_data=[])
+    refused(boards.write_tensorboard_experiment_data, tensorboard_experiment=experiment, write_run_data_requests=[])
+    refused(boards.read_tensorboard_size, tensorboard=none)
+    refused(boards.read_tensorboard_usage, tensorboard=none)
+    refused(boards.delete_tensorboard, name=none)
+    refused(boards.delete_tensorboard_experiment, name=experiment)
+    refused(boards.delete_tensorboard_run, name=run)
+    refused(boards.delete_tensorboard_time_series, name=f"{run}/timeSeries/1")
+
+
+def test_predictions_that_no_model_server_takes(google, endpoint):
+    client = google.PredictionServiceClient
+    for call, body in (
+        (client.direct_predict, {"inputs": [{"string_val": ["a"]}]}),
+        (client.direct_raw_predict, {"method_name": "m", "input": b"x"}),
+        (client.explain, {"instances": [{"string_value": "a"}]}),
+    ):
+        with pytest.raises(exceptions.BadRequest, match="Use :predict"):
+            call({"endpoint": endpoint.resource_name, **body})
+        refused(call, {"endpoint": NOTHING["endpoints"], **body})
+
+
+def test_what_this_server_never_has(google):
+    jobs, machines = google.JobServiceClient, google.PersistentResourceServiceClient
+    assert list(jobs.list_hyperparameter_tuning_jobs(parent=PARENT)) == []
+    refused(jobs.list_hyperparameter_tuning_jobs, request={"parent": PARENT, "filter": "((("})
+    assert list(machines.list_persistent_resources(parent=PARENT)) == []
+    refused(machines.list_persistent_resources, request={"parent": PARENT, "page_size": -1})
+    job, machine = f"{PARENT}/hyperparameterTuningJobs/1", f"{PARENT}/persistentResources/one"
+    tuning = {"display_name": "H", "max_trial_count": 1, "parallel_trial_count": 1}
+    with pytest.raises(exceptions.BadRequest, match="chooses no trials"):
+        jobs.create_hyperparameter_tuning_job(
+            parent=PARENT, hyperparameter_tuning_job={**tuning, "study_spec": {}, "trial_job_spec": {}}
+        )
+    refused(jobs.get_hyperparameter_tuning_job, name=job)
+    refused(jobs.cancel_hyperparameter_tuning_job, name=job)
+    refused(jobs.delete_hyperparameter_tuning_job, name=job)
+    with pytest.raises(exceptions.BadRequest, match="makes no persistent resources"):
+        machines.create_persistent_resource(
+            parent=PARENT,
+            persistent_resource={"resource_pools": [{"replica_count": 1}]},
+            persistent_resource_id="one",
+        )
+    refused(machines.get_persistent_resource, name=machine)
+    refused(machines.delete_persistent_resource, name=machine)
+    refused(machines.reboot_persistent_resource, name=machine)
+    change = {"persistent_resource": {"name": machine, "display_name": "x"}, "update_mask": {"paths": ["display_name"]}}
+    refused(machines.update_persistent_resource, change)
 
 
 @pytest.mark.parametrize("word", ["context", "execution", "artifact"])

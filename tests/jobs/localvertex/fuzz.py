@@ -23,6 +23,13 @@ VALUES = [
 ]  # fmt: skip
 BOARD = f"{PARENT}/tensorboards/1"
 RUN = f"{BOARD}/experiments/e/runs/r"
+OWN = f"{PARENT}/tensorboards/own"
+OWN_RUN = f"{OWN}/experiments/f/runs/f"
+WRITTEN = {
+    "tensorboardTimeSeriesId": "f",
+    "valueType": "SCALAR",
+    "values": [{"step": 1, "scalar": {"value": 0.5}, "wallTime": "2026-05-18T00:00:00Z"}],
+}
 ENDPOINT, MODEL = f"{PARENT}/endpoints/fuzz", f"{PARENT}/models/m-fuzz"
 CHAT = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 5, "temperature": 0.5, "stop": ["x"], "seed": 1}
 SPEC = {
@@ -128,6 +135,55 @@ SEEDS: list[tuple[str, str, Any]] = [
     ("GET", f"{PARENT}/trainingPipelines/1", None),
     ("POST", f"{PARENT}/trainingPipelines/1:cancel", {}),
     ("DELETE", f"{PARENT}/trainingPipelines/1", None),
+    ("POST", f"{PARENT}/tensorboards", {"displayName": "F", "labels": {"a": "b"}, "isDefault": True}),
+    ("PATCH", f"{OWN}?updateMask=displayName,labels", {"displayName": "G", "labels": {"a": "c"}, "etag": ""}),
+    ("DELETE", f"{PARENT}/tensorboards/none", None),
+    ("POST", f"{OWN}/experiments?tensorboardExperimentId=g", {"displayName": "F", "source": "s"}),
+    ("PATCH", f"{OWN}/experiments/f?updateMask=description", {"description": "d"}),
+    ("DELETE", f"{OWN}/experiments/none", None),
+    ("POST", f"{OWN}/experiments/f/runs?tensorboardRunId=g", {"displayName": "F", "labels": {"a": "b"}}),
+    ("PATCH", f"{OWN_RUN}?updateMask=labels", {"labels": {"a": "c"}}),
+    ("DELETE", f"{OWN}/experiments/f/runs/none", None),
+    (
+        "POST",
+        f"{OWN}/experiments/f/runs:batchCreate",
+        {"requests": [{"tensorboardRun": {"displayName": "H"}, "tensorboardRunId": "h"}]},
+    ),
+    ("POST", f"{OWN_RUN}/timeSeries", {"displayName": "G", "valueType": "SCALAR", "pluginData": "Zm9v"}),
+    ("PATCH", f"{OWN_RUN}/timeSeries/f?updateMask=pluginName", {"pluginName": "scalars"}),
+    ("DELETE", f"{OWN_RUN}/timeSeries/none", None),
+    (
+        "POST",
+        f"{OWN}/experiments/f:batchCreate",
+        {"requests": [{"parent": OWN_RUN, "tensorboardTimeSeries": {"displayName": "H", "valueType": "TENSOR"}}]},
+    ),
+    ("POST", f"{OWN_RUN}:write", {"timeSeriesData": [WRITTEN]}),
+    (
+        "POST",
+        f"{OWN}/experiments/f:write",
+        {"writeRunDataRequests": [{"tensorboardRun": OWN_RUN, "timeSeriesData": [WRITTEN]}]},
+    ),
+    ("GET", f"{OWN_RUN}/timeSeries/f:read?maxDataPoints=3&filter=step>1", None),
+    ("GET", f"{OWN}:readSize", None),
+    ("GET", f"{OWN}:readUsage", None),
+    ("POST", f"{ENDPOINT}:directPredict", {"inputs": [{"stringVal": ["Once"]}], "parameters": {"intVal": [1]}}),
+    ("POST", f"{ENDPOINT}:directRawPredict", {"methodName": "m", "input": "Zm9v"}),
+    ("POST", f"{ENDPOINT}:explain", {"instances": [{"prompt": "Once"}], "deployedModelId": "7"}),
+    ("GET", f"{PARENT}/hyperparameterTuningJobs", None),
+    (
+        "POST",
+        f"{PARENT}/hyperparameterTuningJobs",
+        {"displayName": "F", "studySpec": {}, "trialJobSpec": {}, "maxTrialCount": 1, "parallelTrialCount": 1},
+    ),
+    ("GET", f"{PARENT}/hyperparameterTuningJobs/1", None),
+    ("POST", f"{PARENT}/hyperparameterTuningJobs/1:cancel", {}),
+    ("DELETE", f"{PARENT}/hyperparameterTuningJobs/1", None),
+    ("GET", f"{PARENT}/persistentResources", None),
+    ("POST", f"{PARENT}/persistentResources?persistentResourceId=f", {"resourcePools": [{"replicaCount": 1}]}),
+    ("GET", f"{PARENT}/persistentResources/f", None),
+    ("PATCH", f"{PARENT}/persistentResources/f?updateMask=labels", {"labels": {"a": "c"}}),
+    ("DELETE", f"{PARENT}/persistentResources/f", None),
+    ("POST", f"{PARENT}/persistentResources/f:reboot", {}),
     ("GET", STORE, None),
     *(
         seed

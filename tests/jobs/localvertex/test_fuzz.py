@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from jobs.localvertex.app import INFERENCE_METHODS, PATHS
-from tests.jobs.localvertex.fuzz import SEEDS, Request, requests
+from tests.jobs.localvertex.fuzz import OWN, SEEDS, Request, requests
+from tests.jobs.localvertex.servers import PARENT
 
 SEED = int(os.environ.get("FUZZ_SEED", "20261124"))
 MAX_GROWTH_KB = 24_000
@@ -36,6 +37,24 @@ def send(client: httpx.Client, request: Request) -> str:
     return ""
 
 
+def make_board(server) -> str:
+    """A tensorboard with one of each below it, in place of the one of the seeds."""
+    made = server.boards.create_tensorboard(parent=PARENT, tensorboard={"display_name": "F"}).result(timeout=10).name
+    named = {"display_name": "F"}
+    experiment = server.boards.create_tensorboard_experiment(
+        parent=made, tensorboard_experiment=named, tensorboard_experiment_id="f"
+    ).name
+    run = server.boards.create_tensorboard_run(parent=experiment, tensorboard_run=named, tensorboard_run_id="f").name
+    series = {"tensorboard_time_series": {**named, "value_type": "SCALAR"}, "tensorboard_time_series_id": "f"}
+    server.boards.create_tensorboard_time_series({"parent": run, **series})
+    return str(made)
+
+
+def put(request: Request, board: str) -> Request:
+    content = request.content.replace(OWN.encode(), board.encode())
+    return Request(request.verb, request.path.replace(OWN, board), content)
+
+
 def test_every_call_is_mutated():
     """`:serverStreamingPredict` and its like are in the same place as those of `INFERENCE_METHODS`."""
     paths = [f"/v1beta1/{path.partition('?')[0]}" for _, path, _ in SEEDS]
@@ -50,7 +69,8 @@ def test_no_server_error_no_hang_and_flat_memory(own_server, count):
     server = own_server.start()
     server.upload("fuzz/train.jsonl", json.dumps({"prompt": "steps", "completion": "yes"}) + "\n")
     server.deployed("fuzz")
-    asked, sizes, wrong = list(requests(SEED, count)), [], []
+    board = make_board(server)
+    asked, sizes, wrong = [put(request, board) for request in requests(SEED, count)], [], []
     with httpx.Client(base_url=server.url, trust_env=False, timeout=30) as client, ThreadPoolExecutor(AT_ONCE) as pool:
         for first in range(0, count, count // PARTS):
             part = asked[first : first + count // PARTS]

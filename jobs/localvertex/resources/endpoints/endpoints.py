@@ -29,13 +29,15 @@ from jobs.localvertex.resources.edits import (
     check_etag,
     check_labels,
     check_split,
+    copy_fields,
     mask,
     refuse_encryption,
 )
 from jobs.localvertex.serving.pool import ANSWERING, ASLEEP, STARTING, Serving, name_of
 from jobs.localvertex.tuning.queue import new_id
 
-PATCHABLE = ("display_name", "description", "labels", "traffic_split")
+LOGGING = "predict_request_response_logging_config"  # kept and shown; nothing is logged
+PATCHABLE = ("display_name", "description", "labels", "traffic_split", LOGGING)
 LONGEST_INFERENCE_SECONDS = 3600
 _BASE = re.compile(r'^\s*base_?[mM]odel_?[nN]ame\s*=\s*"?(?P<value>[\w./@-]+)"?\s*(?:AND\s+|$)')
 
@@ -52,6 +54,7 @@ def create_endpoint(call: Call) -> Operation:
         raise invalid("Private endpoints are not supported by this server.", "endpoint.network")
     refuse_encryption(wanted, "endpoint.encryption_spec")
     _check_timeout(wanted)
+    _check_logging(wanted)
     number = request.endpoint_id or new_id()
     if request.endpoint_id:
         check_endpoint_id(number, "endpoint_id")
@@ -65,6 +68,7 @@ def create_endpoint(call: Call) -> Operation:
         create_time=now(),
         update_time=now(),
     )
+    copy_fields(wanted, endpoint, [LOGGING])
     with call.parts.store.transaction():
         if call.parts.store.find(Endpoint, endpoint.name):
             raise exists(f"The Endpoint {endpoint.name}")
@@ -106,9 +110,8 @@ def update_endpoint(call: Call) -> Endpoint:
         check_labels(dict(given.labels), "endpoint.labels")
         if "traffic_split" in paths:
             check_split(given.traffic_split, [deployed.id for deployed in endpoint.deployed_models])
-        for path in paths:
-            value = getattr(given, path)
-            setattr(endpoint, path, value if isinstance(value, str) else dict(value))
+        _check_logging(given)
+        copy_fields(given, endpoint, paths)
         endpoint.update_time = now()
     return add_live_state(call, endpoint)
 
@@ -166,6 +169,12 @@ def _check_timeout(endpoint: Endpoint) -> None:
     if seconds and not 0 < seconds.total_seconds() <= LONGEST_INFERENCE_SECONDS:
         field = "endpoint.client_connection_config.inference_timeout"
         raise invalid(f"inference_timeout must be at most {LONGEST_INFERENCE_SECONDS} seconds.", field)
+
+
+def _check_logging(endpoint: Endpoint) -> None:
+    rate = endpoint.predict_request_response_logging_config.sampling_rate
+    if not 0 <= rate <= 1:
+        raise invalid("sampling_rate must be between 0 and 1.", f"endpoint.{LOGGING}.sampling_rate")
 
 
 _NAME = "projects/*/locations/*/endpoints/*"
