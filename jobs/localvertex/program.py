@@ -33,6 +33,7 @@ from jobs.localvertex.serving.deployments import Deployments
 from jobs.localvertex.serving.llama import HANG_SECONDS, SERVING_COMMAND
 from jobs.localvertex.serving.memory import MEGABYTE
 from jobs.localvertex.serving.pool import IDLE_SECONDS, Serving
+from jobs.localvertex.serving.targets import Targets
 from jobs.localvertex.shortages import Calm, shortage_of
 from jobs.localvertex.storage.buckets import Buckets
 from jobs.localvertex.store import Store
@@ -220,16 +221,19 @@ def build(options: argparse.Namespace) -> Parts:
     runner = Runner(
         store, weights, buckets, data_dir / "tuning-jobs", engine, options.tuning_at_once, options.hang_seconds
     )
+    known = _catalogue(weights)
+    targets = Targets(store, known, weights, serving, dedicated_hosts=options.dedicated_hosts)
     return Parts(
         store=store,
         ledger=Ledger(data_dir / "ledger.jsonl"),
-        catalogue=_catalogue(weights),
+        catalogue=known,
         weights=weights,
         buckets=buckets,
         serving=serving,
         runner=runner,
         deployments=Deployments(store, weights, buckets, serving, Converter(engine)),
         trials=Trials(data_dir / "paces", engine),
+        targets=targets,
         dedicated_hosts=options.dedicated_hosts,
     )
 

@@ -16,6 +16,7 @@ from jobs.localvertex.models.base_models import BaseModels
 from jobs.localvertex.models.catalogue import Catalogue
 from jobs.localvertex.serving.deployments import Deployments
 from jobs.localvertex.serving.pool import Serving
+from jobs.localvertex.serving.targets import Targets
 from jobs.localvertex.storage.buckets import Buckets
 from jobs.localvertex.store import Store
 from jobs.localvertex.tuning.queue import Runner
@@ -39,6 +40,7 @@ class Parts:
     runner: Runner
     deployments: Deployments
     trials: Trials
+    targets: Targets
     dedicated_hosts: bool = False
 
 

@@ -41,6 +41,7 @@ class Plan:
     mmproj: str | None = None
     adapter: str | None = None
     hf: str | None = None
+    alias: str = ""  # what answers call the model; its endpoint's id when empty
 
     def need(self) -> int:
         """Bytes of memory."""
@@ -125,7 +126,7 @@ def launch(plan: Plan, folder: Path, command: Sequence[str]) -> Child:
         "context": CONTEXT_TOKENS,
         "slots": SLOTS,
         "threads": THREADS,
-        "alias": plan.name.partition("/deployedModels/")[0].rpartition("/")[2],
+        "alias": plan.alias or plan.name.partition("/deployedModels/")[0].rpartition("/")[2],
         "port_file": str(port_file),
         "socket": str(socket),
         "parent": os.getpid(),

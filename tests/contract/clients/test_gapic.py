@@ -16,7 +16,8 @@ from google.longrunning.operations_pb2 import Operation
 from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Value
 
-from jobs.localvertex.app import INFERENCE_METHODS, PATHS
+from jobs.localvertex.app import PATHS
+from jobs.localvertex.inference import METHODS as INFERENCE_METHODS
 from tests.contract.clients.recording import FILE
 from tests.jobs.localvertex.servers import PARENT, PROJECT, TINY, TINY_NAME, wait_for
 

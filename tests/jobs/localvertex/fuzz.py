@@ -25,6 +25,13 @@ BOARD = f"{PARENT}/tensorboards/1"
 RUN = f"{BOARD}/experiments/e/runs/r"
 ENDPOINT, MODEL = f"{PARENT}/endpoints/fuzz", f"{PARENT}/models/m-fuzz"
 CHAT = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 5, "temperature": 0.5, "stop": ["x"], "seed": 1}
+COMPLETION = {"prompt": ["a", "b"], "max_tokens": 5, "n": 2, "logprobs": 1, "echo": True, "seed": 1}
+GENERATE = {
+    "contents": [{"role": "user", "parts": [{"text": "hi"}]}],
+    "systemInstruction": {"parts": [{"text": "Be short."}]},
+    "generationConfig": {"temperature": 0.5, "topK": 3, "maxOutputTokens": 5, "stopSequences": ["x"], "seed": 1},
+    "tools": [{"functionDeclarations": [{"name": "f", "parameters": {"type": "OBJECT", "properties": {}}}]}],
+}
 SPEC = {
     "trainingDatasetUri": "gs://garden-local/fuzz/train.jsonl",
     "hyperParameters": {"epochCount": "1", "learningRate": 0.001, "adapterSize": "ADAPTER_SIZE_FOUR"},
@@ -87,6 +94,13 @@ SEEDS: list[tuple[str, str, Any]] = [
     ("POST", f"{ENDPOINT}:mutateDeployedModel", {"deployedModel": DEPLOYED, "updateMask": "dedicatedResources"}),
     ("POST", f"{ENDPOINT}/chat/completions", CHAT),
     ("POST", f"{ENDPOINT}/chat/completions", {**CHAT, "stream": True, "stream_options": {"include_usage": True}}),
+    ("POST", f"{ENDPOINT}/completions", COMPLETION),
+    ("POST", f"{ENDPOINT}/completions", {**COMPLETION, "stream": True, "stream_options": {"include_usage": True}}),
+    ("POST", f"{ENDPOINT}/invoke/v1/completions", COMPLETION),
+    ("POST", f"{PARENT}/endpoints/openapi/chat/completions", {**CHAT, "model": TINY}),
+    ("POST", f"{ENDPOINT}:generateContent", GENERATE),
+    ("POST", f"{ENDPOINT}:streamGenerateContent", GENERATE),
+    ("POST", f"{PARENT}/{TINY_NAME}:generateContent", GENERATE),
     ("POST", f"{ENDPOINT}:predict", {"instances": [{"@requestFormat": "chatCompletions", **CHAT}]}),
     ("POST", f"{ENDPOINT}:predict", {"instances": [{"prompt": "Once"}], "parameters": {"max_tokens": 5}}),
     ("POST", f"{ENDPOINT}:rawPredict", {"prompt": "Once"}),

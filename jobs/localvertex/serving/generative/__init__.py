@@ -1,0 +1,1 @@
+"""`generateContent` of models that speak chat completions: what is asked and answered, in Google's words."""
