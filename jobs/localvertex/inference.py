@@ -11,9 +11,9 @@ from starlette.responses import Response
 from jobs.localvertex.api.bodies import content_of, parse_body
 from jobs.localvertex.api.errors import precondition
 from jobs.localvertex.resources.call import Parts
+from jobs.localvertex.serving.apis.completions import Completions
+from jobs.localvertex.serving.apis.generate import Generate
 from jobs.localvertex.serving.chat import Chat
-from jobs.localvertex.serving.completions import Completions
-from jobs.localvertex.serving.generative.generate import Generate
 from jobs.localvertex.serving.predict import Predict
 from jobs.localvertex.serving.targets import OPENAPI, Target
 

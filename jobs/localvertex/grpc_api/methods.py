@@ -19,7 +19,7 @@ WHOLE_BODY = {"create_deployment_resource_pool"}  # the creates that name no fie
 
 @dataclass(frozen=True)
 class Rpc:
-    """`rules` as google.api_core.path_template takes them. Those of predictions have none, but the `end` of the path."""
+    """`rules` as google.api_core.path_template takes them. Predictions have none, but the `end` of a path."""
 
     version: str
     method: str

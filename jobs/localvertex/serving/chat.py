@@ -48,7 +48,7 @@ class Chat:
         upstream_body = await asyncio.to_thread(bucket_images.upstream_body, self._buckets, body, images=images)
         assert isinstance(body, dict)
         if upstream_body.get("tools"):
-            await asyncio.to_thread(_check_tools, target.plan)
+            await asyncio.to_thread(check_tools, target.plan)
         upstream = await self.open(request, target, CHAT_PATH, upstream_body)
         upstream.alternatives = bool(body.get("top_logprobs"))
         return upstream
@@ -70,7 +70,7 @@ class Chat:
         return await while_there(request.receive, work)
 
 
-def _check_tools(plan: Plan) -> None:
+def check_tools(plan: Plan) -> None:
     """llama.cpp would leave them out, and nobody would be told."""
     if not knows_tools(Path(plan.model), Path(plan.hf) if plan.hf else None):
         raise invalid(

@@ -403,14 +403,40 @@ def test_predict(google, server):
         list(client.server_streaming_predict({"endpoint": endpoint, "inputs": [{"string_val": ["Once"]}]}))
 
 
+def test_contents_are_generated(google, server):
+    server.deployed(f"generate-{google.tag}")
+    client, model = google.PredictionServiceClient, f"{PARENT}/endpoints/generate-{google.tag}"
+    asked: Any = {"model": model, "contents": [{"role": "user", "parts": [{"text": "hi"}]}]}
+    for reply in (client.generate_content(asked), client.generate_content({**asked, "model": f"{PARENT}/{TINY_NAME}"})):
+        assert reply.candidates[0].content.parts[0].text == "Hello there"
+        assert (reply.candidates[0].finish_reason.name, reply.usage_metadata.total_token_count) == ("STOP", 5)
+    streamed = list(client.stream_generate_content(asked))
+    assert "".join(part.text for one in streamed for part in one.candidates[0].content.parts) == "Hello there"
+    assert streamed[-1].usage_metadata.total_token_count == 5
+    asked["contents"][0]["role"] = "tester"
+    refused(client.generate_content, asked)
+    with pytest.raises(exceptions.BadRequest, match="valid role"):
+        list(client.stream_generate_content(asked))
+    asked["contents"] = [{"role": "user", "parts": [{"text": "die"}]}]
+    if google.transport == "grpc":  # REST's client reads over an error in the middle of an answer
+        with pytest.raises(exceptions.ServiceUnavailable, match="ended in the middle"):
+            list(client.stream_generate_content(asked))
+
+
 def test_tokens_are_counted(google):
-    """Of rows of training data."""
+    """Of rows of training data, and of requests."""
     row = json_format.ParseDict({"prompt": "Once", "completion": "upon a time"}, Value())
     request = google.package.CountTokensRequest(endpoint=f"{PARENT}/{TINY_NAME}")
     client = google.LlmUtilityServiceClient if google.number == "v1" else google.PredictionServiceClient
     refused(client.count_tokens, request)
     type(request).pb(request).instances.append(row)
     assert client.count_tokens(request).total_tokens == 10
+    contents = [{"role": "user", "parts": [{"text": "Once upon"}]}]
+    asked = {"endpoint": f"{PARENT}/{TINY_NAME}", "contents": contents}
+    assert client.count_tokens(asked).total_tokens == 3
+    (found,) = google.LlmUtilityServiceClient.compute_tokens(asked).tokens_info
+    assert ([*found.tokens], found.role) == ([b"Once", b"upon"], "user")
+    refused(google.LlmUtilityServiceClient.compute_tokens, {"endpoint": f"{PARENT}/{TINY_NAME}"})
 
 
 def test_predictions_of_any_body(google, server):
@@ -479,15 +505,18 @@ def test_predictions_as_the_sdk_sends_them(endpoint):
     assert json.loads(refusal)["error"]["status"] == "INVALID_ARGUMENT"
 
 
-def test_chat_completions(google, server):
+def test_chat_completions_and_completions(google, server):
     openai = pytest.importorskip("openai")
     server.deployed(f"chat-{google.tag}")
     client = openai.OpenAI(
         base_url=f"{server.url}/v1/{PARENT}/endpoints/chat-{google.tag}", api_key="local", max_retries=0
     )
     assert client.chat.completions.create(model="", messages=MESSAGES).choices[0].message.content == "Hello there"
+    assert client.completions.create(model="", prompt="Once").choices[0].text == " and so on"
     with pytest.raises(openai.BadRequestError):
         client.chat.completions.create(model="", messages=[])
+    with pytest.raises(openai.BadRequestError):
+        client.completions.create(model="", prompt=[])
 
 
 def test_every_call_was_answered_and_refused(google, server, transport, request):

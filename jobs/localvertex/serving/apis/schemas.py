@@ -27,4 +27,4 @@ def _in_order(schema: Json) -> dict[str, Any]:
     """An answer has its properties in the order of the schema: `propertyOrdering` when there is one."""
     properties = schema["properties"]
     named = [name for name in schema.get("propertyOrdering", ()) if name in properties]
-    return {name: to_json_schema(properties[name]) for name in [*named, *(set(properties) - set(named))]}
+    return {name: to_json_schema(properties[name]) for name in dict.fromkeys([*named, *properties])}

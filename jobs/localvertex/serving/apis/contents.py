@@ -9,7 +9,7 @@ from google.cloud.aiplatform_v1beta1.types import GenerateContentRequest
 
 from jobs.localvertex.api.errors import invalid
 from jobs.localvertex.api.wire import Json, parse, render, with_whole_numbers
-from jobs.localvertex.serving.generative.schemas import to_json_schema
+from jobs.localvertex.serving.apis.schemas import to_json_schema
 
 ROLES = {"": "user", "user": "user", "model": "assistant", "function": "user"}
 # field of generationConfig → (field of chat completions, least, most)
@@ -139,9 +139,10 @@ def _config(config: Json) -> Json:
 
 def _number(name: str, value: Any, low: float, high: float) -> Any:
     if not low <= value <= high or (name == "topP" and not value):
+        least = f"{low} ({'exclusive' if name == 'topP' else 'inclusive'})"
         raise invalid(
-            f"Unable to submit request because it has a {name} value of {value} but the supported range is from {low}"
-            f" ({'exclusive' if name == 'topP' else 'inclusive'}) to {high} (inclusive). Update the value and try again.",
+            f"Unable to submit request because it has a {name} value of {value} but the supported range is from {least}"
+            f" to {high} (inclusive). Update the value and try again.",
             f"generation_config.{name}",
         )
     return int(value) if name == "topK" else value

@@ -11,9 +11,9 @@ from jobs.localvertex.api.bodies import reply_of
 from jobs.localvertex.api.errors import ApiError
 from jobs.localvertex.api.wire import Json
 from jobs.localvertex.serving import tools
+from jobs.localvertex.serving.apis.answers import Answers
+from jobs.localvertex.serving.apis.contents import chat_body
 from jobs.localvertex.serving.chat import Chat
-from jobs.localvertex.serving.generative.answers import Answers
-from jobs.localvertex.serving.generative.contents import chat_body
 from jobs.localvertex.serving.streaming import Streamed, event_of
 from jobs.localvertex.serving.targets import Target
 from jobs.localvertex.serving.upstream import Upstream

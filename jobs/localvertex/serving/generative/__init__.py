@@ -1,1 +1,0 @@
-"""`generateContent` of models that speak chat completions: what is asked and answered, in Google's words."""
