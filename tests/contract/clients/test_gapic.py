@@ -403,6 +403,18 @@ def test_predict(google, server):
         list(client.server_streaming_predict({"endpoint": endpoint, "inputs": [{"string_val": ["Once"]}]}))
 
 
+def test_instances_are_evaluated(google):
+    client = google.EvaluationServiceClient
+    pair = {"prediction": "a b", "reference": "a c"}
+    asked: Any = {"location": PARENT, "rouge_input": {"metric_spec": {"rouge_type": "rouge1"}, "instances": [pair]}}
+    (value,) = client.evaluate_instances(asked).rouge_results.rouge_metric_values
+    assert value.score == 0.5
+    asked["rouge_input"]["instances"] = []
+    refused(client.evaluate_instances, asked)
+    with pytest.raises(exceptions.MethodNotImplemented):
+        client.evaluate_instances({"location": PARENT, "fluency_input": {"instance": {"prediction": "a"}}})
+
+
 def test_contents_are_generated(google, server):
     server.deployed(f"generate-{google.tag}")
     client, model = google.PredictionServiceClient, f"{PARENT}/endpoints/generate-{google.tag}"

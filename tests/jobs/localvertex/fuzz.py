@@ -32,6 +32,7 @@ GENERATE = {
     "generationConfig": {"temperature": 0.5, "topK": 3, "maxOutputTokens": 5, "stopSequences": ["x"], "seed": 1},
     "tools": [{"functionDeclarations": [{"name": "f", "parameters": {"type": "OBJECT", "properties": {}}}]}],
 }
+PAIR = {"prediction": "a b", "reference": "a c"}
 SPEC = {
     "trainingDatasetUri": "gs://garden-local/fuzz/train.jsonl",
     "hyperParameters": {"epochCount": "1", "learningRate": 0.001, "adapterSize": "ADAPTER_SIZE_FOUR"},
@@ -68,6 +69,16 @@ SEEDS: list[tuple[str, str, Any]] = [
         f"{PARENT}/{TINY_NAME}:countTokens",
         {"instances": [{"prompt": "Hi", "completion": "Hello"}]},
     ),
+    ("POST", f"{PARENT}/{TINY_NAME}:computeTokens", {"contents": GENERATE["contents"]}),
+    ("POST", f"{ENDPOINT}:countTokens", {**GENERATE, "generationConfig": {}}),
+    ("POST", f"{ENDPOINT}:countTokens", {"instances": [{"prompt": "Once"}]}),
+    (
+        "POST",
+        f"{PARENT}:evaluateInstances",
+        {"rougeInput": {"metricSpec": {"rougeType": "rouge1", "useStemmer": True}, "instances": [PAIR]}},
+    ),
+    ("POST", f"{PARENT}:evaluateInstances", {"toolNameMatchInput": {"metricSpec": {}, "instances": [PAIR]}}),
+    ("POST", f"{PARENT}:evaluateInstances", {"metrics": [{"bleuSpec": {}}], "instance": {"response": {"text": "a"}}}),
     ("GET", TINY_NAME, None),
     ("POST", f"{PROJECT}/modelGardenEula:accept", {"publisherModel": TINY_NAME}),
     ("POST", f"{PROJECT}/modelGardenEula:check", {"publisherModel": TINY_NAME}),
