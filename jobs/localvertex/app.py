@@ -21,7 +21,7 @@ from jobs.localvertex.api.hosts import check_location
 from jobs.localvertex.api.partial import keep_fields
 from jobs.localvertex.api.wire import Operation, descriptor_of, render
 from jobs.localvertex.inference import Inference
-from jobs.localvertex.resources import boards, evaluation, metadata, metrics, operations
+from jobs.localvertex.resources import batch_jobs, boards, evaluation, metadata, metrics, operations
 from jobs.localvertex.resources.call import Call, Parts, Reply, Route
 from jobs.localvertex.resources.endpoints import deploy, deployed_models, endpoints
 from jobs.localvertex.resources.models import model_versions, models, publisher_models, tokens
@@ -50,6 +50,7 @@ MODULES = (
     boards,
     metadata,
     evaluation,
+    batch_jobs,
 )
 
 

@@ -20,6 +20,7 @@ from jobs.localvertex import transports
 from jobs.localvertex.api import callers
 from jobs.localvertex.api.faults import Faults
 from jobs.localvertex.app import Application
+from jobs.localvertex.batch.queue import Batches
 from jobs.localvertex.connections import Connection
 from jobs.localvertex.grpc_api.backend import Backend
 from jobs.localvertex.ledger import Ledger
@@ -223,6 +224,8 @@ def build(options: argparse.Namespace) -> Parts:
     )
     known = _catalogue(weights)
     targets = Targets(store, known, weights, serving, dedicated_hosts=options.dedicated_hosts)
+    deployments = Deployments(store, weights, buckets, serving, Converter(engine))
+    folder = data_dir / "batch-prediction-jobs"
     return Parts(
         store=store,
         ledger=Ledger(data_dir / "ledger.jsonl"),
@@ -231,9 +234,10 @@ def build(options: argparse.Namespace) -> Parts:
         buckets=buckets,
         serving=serving,
         runner=runner,
-        deployments=Deployments(store, weights, buckets, serving, Converter(engine)),
+        deployments=deployments,
         trials=Trials(data_dir / "paces", engine),
         targets=targets,
+        batches=Batches(store, weights, buckets, serving, deployments, targets, folder),
         dedicated_hosts=options.dedicated_hosts,
     )
 
@@ -261,6 +265,7 @@ class LocalServer(uvicorn.Server):
         self._parts.weights.start(now=self._prepare_now)
         self._parts.deployments.start()
         self._parts.runner.start()
+        self._parts.batches.start()
         assert sockets
         host, port = sockets[0].getsockname()[:2]
         if self._port_file is not None:
@@ -279,6 +284,7 @@ class LocalServer(uvicorn.Server):
         self._parts.trials.stop()
         await asyncio.gather(
             loop.run_in_executor(None, self._parts.runner.stop),
+            loop.run_in_executor(None, self._parts.batches.stop),
             loop.run_in_executor(None, self._parts.serving.stop_all),
         )
         if self._grpc is not None:

@@ -11,6 +11,7 @@ from proto import Message as PlusMessage
 from jobs.localvertex.api import versions
 from jobs.localvertex.api.filters import apply_mask, order_resources, page, select
 from jobs.localvertex.api.wire import Json, Operation, now, pack, parse, parse_query, refuse_query, snake
+from jobs.localvertex.batch.queue import Batches
 from jobs.localvertex.ledger import Ledger
 from jobs.localvertex.models.base_models import BaseModels
 from jobs.localvertex.models.catalogue import Catalogue
@@ -41,6 +42,7 @@ class Parts:
     deployments: Deployments
     trials: Trials
     targets: Targets
+    batches: Batches
     dedicated_hosts: bool = False
 
 

@@ -49,7 +49,11 @@ class Targets:
         """By the name of an endpoint or of a publisher's model below a location. `size` is the request's."""
         if "/publishers/" in name:
             return self.of_model(name)
-        return self._of_endpoint(name, host, size, deployed)
+        endpoint = self._store.get(Endpoint, name)
+        if self._dedicated_hosts:
+            hosts.check(name, host, is_dedicated=endpoint.dedicated_endpoint_enabled)
+        hosts.check_size(size, is_dedicated=endpoint.dedicated_endpoint_enabled)
+        return self.of_endpoint(name, deployed)
 
     def of_body(self, name: str, body: object) -> Target:
         """By the `model` of a request to the endpoint `openapi`."""
@@ -63,13 +67,7 @@ class Targets:
     def of_model(self, name: str) -> Target:
         """Its weights have to be here; it starts with the first request and sleeps as every other model does."""
         parent, _, rest = name.partition("/publishers/")
-        model = self._known(rest.replace("/models/", "/", 1))
-        if model is None:
-            raise ApiError(
-                "NOT_FOUND",
-                f"Publisher Model `{name}` was not found or your project does not have access to it. Please ensure you"
-                f" are using a valid model version. For more information, see: {GUIDE}",
-            )
+        model = self.require_known(parent, rest.replace("/models/", "/", 1))
         licences.require(self._store, parent.split("/")[1], model)
         weights = self._weights.require_servable(model.id, model.how_to_get)
         own = name_of(model.resource_name, model.publisher)
@@ -78,17 +76,23 @@ class Targets:
         self._serving.offer(plan)
         return Target(name, plan)
 
-    def _known(self, name: str) -> CatalogueModel | None:
+    def require_known(self, parent: str, name: str) -> CatalogueModel:
         """By its id, or by the name that its weights have at Hugging Face, as managed models are asked."""
-        exact = self._catalogue.find(name)
-        return exact or (None if "@" in name else self._catalogue.find_by_weights(MANAGED.sub("", name)))
+        found = self._catalogue.find(name)
+        if found is None and "@" not in name:
+            found = self._catalogue.find_by_weights(MANAGED.sub("", name))
+        if found is None:
+            full = f"{parent}/publishers/{name.replace('/', '/models/', 1)}"
+            raise ApiError(
+                "NOT_FOUND",
+                f"Publisher Model `{full}` was not found or your project does not have access to it. Please ensure you"
+                f" are using a valid model version. For more information, see: {GUIDE}",
+            )
+        return found
 
-    def _of_endpoint(self, name: str, host: str, size: int, wanted: str) -> Target:
+    def of_endpoint(self, name: str, wanted: str = "") -> Target:
         """By the shares of `trafficSplit`, or the one that is `wanted`."""
         endpoint = self._store.get(Endpoint, name)
-        if self._dedicated_hosts:
-            hosts.check(name, host, is_dedicated=endpoint.dedicated_endpoint_enabled)
-        hosts.check_size(size, is_dedicated=endpoint.dedicated_endpoint_enabled)
         if not endpoint.deployed_models:
             raise precondition(f"Endpoint {name} has no deployed model. Deploy one first.")
         deployed = _choose(endpoint, wanted)

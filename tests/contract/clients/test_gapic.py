@@ -403,6 +403,39 @@ def test_predict(google, server):
         list(client.server_streaming_predict({"endpoint": endpoint, "inputs": [{"string_val": ["Once"]}]}))
 
 
+def test_batches(google, server):
+    client = google.JobServiceClient
+    row = {"request": {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}}
+    uri = server.upload(f"batch-{google.tag}/in.jsonl", json.dumps(row))
+    wanted: Any = {
+        "display_name": "B",
+        "model": TINY_NAME,
+        "input_config": {"instances_format": "jsonl", "gcs_source": {"uris": [uri]}},
+        "output_config": {
+            "predictions_format": "jsonl",
+            "gcs_destination": {"output_uri_prefix": f"gs://garden-local/batch-{google.tag}"},
+        },
+    }
+    made = client.create_batch_prediction_job(parent=PARENT, batch_prediction_job=wanted)
+    assert made.name in [one.name for one in client.list_batch_prediction_jobs(parent=PARENT)]
+
+    def ended():
+        seen = client.get_batch_prediction_job(name=made.name)
+        return seen if seen.state.name == "JOB_STATE_SUCCEEDED" else None
+
+    assert wait_for(ended, server.log).completion_stats.successful_count == 1
+    refused(client.cancel_batch_prediction_job, name=made.name)
+    client.delete_batch_prediction_job(name=made.name).result(timeout=10)
+    refused(client.get_batch_prediction_job, name=made.name)
+    refused(client.delete_batch_prediction_job, name=made.name)
+    refused(client.list_batch_prediction_jobs, request={"parent": PARENT, "filter": "((("})
+    refused(client.create_batch_prediction_job, parent=PARENT, batch_prediction_job={**wanted, "model": "nonsense"})
+    server.upload(f"batch-{google.tag}/in.jsonl", json.dumps(row).replace('"hi"', '"forever"'))
+    held = client.create_batch_prediction_job(parent=PARENT, batch_prediction_job=wanted)
+    client.cancel_batch_prediction_job(name=held.name)
+    wait_for(lambda: client.get_batch_prediction_job(name=held.name).state.name == "JOB_STATE_CANCELLED", server.log)
+
+
 def test_instances_are_evaluated(google):
     client = google.EvaluationServiceClient
     pair = {"prediction": "a b", "reference": "a c"}

@@ -32,6 +32,14 @@ GENERATE = {
     "generationConfig": {"temperature": 0.5, "topK": 3, "maxOutputTokens": 5, "stopSequences": ["x"], "seed": 1},
     "tools": [{"functionDeclarations": [{"name": "f", "parameters": {"type": "OBJECT", "properties": {}}}]}],
 }
+BATCH = {
+    "displayName": "F",
+    "model": TINY_NAME,
+    "inputConfig": {"instancesFormat": "jsonl", "gcsSource": {"uris": ["gs://garden-local/fuzz/train.jsonl"]}},
+    "outputConfig": {"predictionsFormat": "jsonl", "gcsDestination": {"outputUriPrefix": "gs://garden-local/fuzz/out"}},
+    "instanceConfig": {"keyField": "completion"},
+    "modelParameters": {"max_tokens": 5},
+}
 PAIR = {"prediction": "a b", "reference": "a c"}
 SPEC = {
     "trainingDatasetUri": "gs://garden-local/fuzz/train.jsonl",
@@ -148,6 +156,11 @@ SEEDS: list[tuple[str, str, Any]] = [
     ("GET", f"{RUN}/timeSeries/1", None),
     ("GET", f"{RUN}/timeSeries/1:read?maxDataPoints=3", None),
     ("POST", f"{RUN}/timeSeries/1:exportTensorboardTimeSeries", {"pageSize": 2}),
+    ("POST", f"{PARENT}/batchPredictionJobs", BATCH),
+    ("GET", f"{PARENT}/batchPredictionJobs", None),
+    ("GET", f"{PARENT}/batchPredictionJobs/1", None),
+    ("POST", f"{PARENT}/batchPredictionJobs/1:cancel", {}),
+    ("DELETE", f"{PARENT}/batchPredictionJobs/1", None),
     ("POST", f"{PARENT}/trainingPipelines", PIPELINE),
     ("GET", f"{PARENT}/trainingPipelines", None),
     ("GET", f"{PARENT}/trainingPipelines/1", None),
