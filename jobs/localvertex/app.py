@@ -21,9 +21,9 @@ from jobs.localvertex.api.hosts import check_location
 from jobs.localvertex.api.partial import keep_fields
 from jobs.localvertex.api.wire import Operation, descriptor_of, render
 from jobs.localvertex.inference import Inference
-from jobs.localvertex.resources import batch_jobs, boards, evaluation, metadata, metrics, operations
+from jobs.localvertex.resources import batch_jobs, boards, caches, evaluation, metadata, metrics, operations
 from jobs.localvertex.resources.call import Call, Parts, Reply, Route
-from jobs.localvertex.resources.endpoints import deploy, deployed_models, endpoints
+from jobs.localvertex.resources.endpoints import deploy, deployed_models, endpoints, resource_pools
 from jobs.localvertex.resources.models import model_versions, models, publisher_models, tokens
 from jobs.localvertex.resources.tuning import custom_jobs, jobs, pipelines
 from jobs.localvertex.serving.memory import MEGABYTE
@@ -51,6 +51,8 @@ MODULES = (
     metadata,
     evaluation,
     batch_jobs,
+    resource_pools,
+    caches,
 )
 
 

@@ -108,6 +108,9 @@ class Deployments:
     def uses(self, model: str) -> bool:
         return any(note.get("model", "").partition("@")[0] == model for note in self._pending())
 
+    def uses_pool(self, pool: str) -> bool:
+        return any(note.get("deployed_model", {}).get("sharedResources") == pool for note in self._pending())
+
     def _pending(self) -> list[Json]:
         return [self._store.note(o.name) for o in self._store.all(Operation) if not o.done]
 

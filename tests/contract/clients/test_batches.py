@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from google.api_core.exceptions import NotFound
 
 from tests.jobs.localvertex.servers import BUCKET, TINY, TINY_NAME, wait_for
 
@@ -47,8 +48,13 @@ def test_by_the_sdk(server, rows):
         assert [line["response"]["candidates"][0]["finishReason"] for line in found] == ["STOP"] * 3
     assert "By the SDK" in [job.display_name for job in aiplatform.BatchPredictionJob.list()]
     made[0].delete()
-    with pytest.raises(ValueError, match="1 model_name or 1 Model"):
-        aiplatform.BatchPredictionJob.create(job_display_name="a", model_name="none@1/2", gcs_source=rows)
+    with pytest.raises(NotFound, match="was not found or your project does not have access"):
+        aiplatform.BatchPredictionJob.create(
+            job_display_name="a",
+            model_name="publishers/a/models/b",
+            gcs_source=rows,
+            gcs_destination_prefix=f"gs://{BUCKET}/batches/none",
+        )
 
 
 def test_by_google_genai(server, rows, token):

@@ -24,7 +24,10 @@ from tests.jobs.localvertex.servers import PARENT, PROJECT, TINY, TINY_NAME, wai
 LOCAL = {"machine_spec": {"machine_type": "local-cpu"}, "min_replica_count": 1}
 PEFT = "us-docker.pkg.dev/vertex-ai/vertex-vision-model-garden-dockers/pytorch-peft-train:latest"
 MESSAGES = [{"role": "user", "content": "hi"}]
-ONLY_REFUSED = {"rebase_tuned_model", "server_streaming_predict"}  # not for open models, whoever asks
+# Not for open models, whoever asks.
+ONLY_REFUSED = {"rebase_tuned_model", "server_streaming_predict"} | {
+    f"{verb}_cached_content" for verb in ("create", "get", "update", "delete")
+}
 NOTHING = {
     kind: f"{PARENT}/{kind}/404"
     for kind in ("endpoints", "models", "customJobs", "tuningJobs", "operations", "tensorboards")
@@ -434,6 +437,43 @@ def test_batches(google, server):
     held = client.create_batch_prediction_job(parent=PARENT, batch_prediction_job=wanted)
     client.cancel_batch_prediction_job(name=held.name)
     wait_for(lambda: client.get_batch_prediction_job(name=held.name).state.name == "JOB_STATE_CANCELLED", server.log)
+
+
+def test_resource_pools(google, server):
+    client = google.DeploymentResourcePoolServiceClient
+    resources = {"machine_spec": {"machine_type": "g2-standard-12"}, "min_replica_count": 1}
+    wanted: Any = {
+        "parent": PARENT,
+        "deployment_resource_pool": {"dedicated_resources": resources},
+        "deployment_resource_pool_id": f"pool-{google.tag}",
+    }
+    made = client.create_deployment_resource_pool(wanted).result(timeout=10)
+    assert client.get_deployment_resource_pool(name=made.name) == made
+    assert made.name in [one.name for one in client.list_deployment_resource_pools(parent=PARENT)]
+    made.dedicated_resources.max_replica_count = 4
+    mask = {"paths": ["dedicated_resources"]}
+    update = client.update_deployment_resource_pool
+    changed = update(deployment_resource_pool=made, update_mask=mask).result(timeout=10)
+    assert changed.dedicated_resources.max_replica_count == 4
+    assert list(client.query_deployed_models(deployment_resource_pool=made.name)) == []
+    client.delete_deployment_resource_pool(name=made.name).result(timeout=10)
+    refused(client.get_deployment_resource_pool, name=made.name)
+    refused(client.delete_deployment_resource_pool, name=made.name)
+    refused(client.query_deployed_models, deployment_resource_pool=made.name)
+    refused(client.list_deployment_resource_pools, request={"parent": PARENT, "page_token": "nonsense"})
+    refused(update, deployment_resource_pool=made, update_mask={"paths": ["name"]})
+    refused(client.create_deployment_resource_pool, {**wanted, "deployment_resource_pool_id": "Not this"})
+
+
+def test_caches(google):
+    client, name = google.GenAiCacheServiceClient, f"{PARENT}/cachedContents/404"
+    assert list(client.list_cached_contents(parent=PARENT)) == []
+    refused(client.list_cached_contents, request={"parent": PARENT, "page_size": -1})
+    with pytest.raises(exceptions.MethodNotImplemented, match="not implemented, or supported, or enabled"):
+        client.create_cached_content(parent=PARENT, cached_content={"model": TINY_NAME})
+    refused(client.get_cached_content, name=name)
+    refused(client.delete_cached_content, name=name)
+    refused(client.update_cached_content, cached_content={"name": name}, update_mask={"paths": ["ttl"]})
 
 
 def test_instances_are_evaluated(google):

@@ -40,6 +40,7 @@ BATCH = {
     "instanceConfig": {"keyField": "completion"},
     "modelParameters": {"max_tokens": 5},
 }
+POOLED = {"machineSpec": {"machineType": "n1-standard-4"}, "minReplicaCount": 1, "maxReplicaCount": 2}
 PAIR = {"prediction": "a b", "reference": "a c"}
 SPEC = {
     "trainingDatasetUri": "gs://garden-local/fuzz/train.jsonl",
@@ -161,6 +162,25 @@ SEEDS: list[tuple[str, str, Any]] = [
     ("GET", f"{PARENT}/batchPredictionJobs/1", None),
     ("POST", f"{PARENT}/batchPredictionJobs/1:cancel", {}),
     ("DELETE", f"{PARENT}/batchPredictionJobs/1", None),
+    (
+        "POST",
+        f"{PARENT}/deploymentResourcePools",
+        {"deploymentResourcePoolId": "fuzz", "deploymentResourcePool": {"dedicatedResources": POOLED}},
+    ),
+    ("GET", f"{PARENT}/deploymentResourcePools", None),
+    ("GET", f"{PARENT}/deploymentResourcePools/fuzz", None),
+    ("GET", f"{PARENT}/deploymentResourcePools/fuzz:queryDeployedModels", None),
+    (
+        "PATCH",
+        f"{PARENT}/deploymentResourcePools/fuzz?updateMask=dedicatedResources.maxReplicaCount",
+        {"dedicatedResources": POOLED},
+    ),
+    ("DELETE", f"{PARENT}/deploymentResourcePools/none", None),
+    ("POST", f"{PARENT}/cachedContents", {"model": TINY_NAME, "contents": GENERATE["contents"], "ttl": "60s"}),
+    ("GET", f"{PARENT}/cachedContents", None),
+    ("GET", f"{PARENT}/cachedContents/1", None),
+    ("PATCH", f"{PARENT}/cachedContents/1?updateMask=ttl", {"ttl": "60s"}),
+    ("DELETE", f"{PARENT}/cachedContents/1", None),
     ("POST", f"{PARENT}/trainingPipelines", PIPELINE),
     ("GET", f"{PARENT}/trainingPipelines", None),
     ("GET", f"{PARENT}/trainingPipelines/1", None),
