@@ -16,10 +16,9 @@ def test_by_the_sdk(server):
     endpoint = aiplatform.Endpoint.create(display_name="On a pool")
     model = aiplatform.Model(name)
     model.deploy(endpoint=endpoint, deployment_resource_pool=pool)
-    ((deployed,),) = [endpoint.list_models()]
+    (deployed,) = endpoint.list_models()
     assert deployed.shared_resources == pool.resource_name
-    found = pool.query_deployed_models()
-    assert [one.id for one in found] == [deployed.id]
+    assert [one.id for page in pool.query_deployed_models() for one in page] == [deployed.id]
     endpoint.undeploy_all()
     pool.delete()
     assert pool.resource_name not in [one.resource_name for one in DeploymentResourcePool.list()]
