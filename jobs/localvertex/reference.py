@@ -67,7 +67,8 @@ DEPTH: dict[str, tuple[str, str]] = {
     "delete_endpoint": ("empty ones", DONE_AT_ONCE),
     "deploy_model": (
         "several an endpoint, traffic split, chosen id, `checkpointId`",
-        "Only `dedicatedResources` and `sharedResources`; one replica on this machine. Of LoRA, the last checkpoint only.",
+        "Only `dedicatedResources` and `sharedResources`; one replica on this machine. Of LoRA, the last checkpoint"
+        " only.",
     ),
     "undeploy_model": ("with traffic for the others", DONE_AT_ONCE),
     "mutate_deployed_model": ("replica counts and metrics, stored", f"{DONE_AT_ONCE} Nothing scales."),

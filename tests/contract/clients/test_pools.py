@@ -18,7 +18,8 @@ def test_by_the_sdk(server):
     model.deploy(endpoint=endpoint, deployment_resource_pool=pool)
     (deployed,) = endpoint.list_models()
     assert deployed.shared_resources == pool.resource_name
-    assert [one.id for page in pool.query_deployed_models() for one in page] == [deployed.id]
+    refs = [one for page in pool.query_deployed_models() for one in page]
+    assert [one.deployed_model_id for one in refs] == [deployed.id]
     endpoint.undeploy_all()
     pool.delete()
     assert pool.resource_name not in [one.resource_name for one in DeploymentResourcePool.list()]
