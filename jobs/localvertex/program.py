@@ -19,6 +19,7 @@ from jobs.localvertex import standalone, transports
 from jobs.localvertex.api import callers
 from jobs.localvertex.api.faults import Faults
 from jobs.localvertex.app import Application
+from jobs.localvertex.batch.queue import Batches
 from jobs.localvertex.connections import Connection
 from jobs.localvertex.grpc_api.backend import Backend
 from jobs.localvertex.instant.model import write_base
@@ -33,6 +34,7 @@ from jobs.localvertex.resources.call import Parts
 from jobs.localvertex.serving.deployments import Deployments
 from jobs.localvertex.serving.memory import MEGABYTE
 from jobs.localvertex.serving.pool import Serving
+from jobs.localvertex.serving.targets import Targets
 from jobs.localvertex.shortages import Calm, shortage_of
 from jobs.localvertex.storage.buckets import Buckets
 from jobs.localvertex.store import Store
@@ -116,16 +118,22 @@ def build(options: argparse.Namespace) -> Parts:
     runner = Runner(
         store, weights, buckets, data_dir / "tuning-jobs", engine, options.tuning_at_once, options.hang_seconds
     )
+    known = _catalogue(weights)
+    targets = Targets(store, known, weights, serving, dedicated_hosts=options.dedicated_hosts)
+    deployments = Deployments(store, weights, buckets, serving, Converter(engine))
+    folder = data_dir / "batch-prediction-jobs"
     return Parts(
         store=store,
         ledger=Ledger(data_dir / "ledger.jsonl"),
-        catalogue=_catalogue(weights),
+        catalogue=known,
         weights=weights,
         buckets=buckets,
         serving=serving,
         runner=runner,
-        deployments=Deployments(store, weights, buckets, serving, Converter(engine)),
+        deployments=deployments,
         trials=Trials(data_dir / "paces", engine),
+        targets=targets,
+        batches=Batches(store, weights, buckets, serving, deployments, targets, folder),
         dedicated_hosts=options.dedicated_hosts,
         instant=options.instant,
     )
@@ -155,6 +163,7 @@ class LocalServer(uvicorn.Server):
         self._parts.weights.start(now=self._prepare_now)
         self._parts.deployments.start()
         self._parts.runner.start()
+        self._parts.batches.start()
         assert sockets
         host, port = sockets[0].getsockname()[:2]
         address = standalone.address_of(self._options, port)
@@ -174,6 +183,7 @@ class LocalServer(uvicorn.Server):
         self._parts.trials.stop()
         await asyncio.gather(
             loop.run_in_executor(None, self._parts.runner.stop),
+            loop.run_in_executor(None, self._parts.batches.stop),
             loop.run_in_executor(None, self._parts.serving.stop_all),
         )
         if self._grpc is not None:

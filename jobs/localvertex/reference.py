@@ -36,7 +36,11 @@ DEPTH: dict[str, tuple[str, str]] = {
         "deploy options, tuning, facts",
         "Facts are documentations of `viewRestApi`. With equivalents, an option on `g2-standard-12` comes first.",
     ),
-    "count_tokens": ("of rows of training data", "Google counts prompts for Gemini, and no rows."),
+    "count_tokens": (
+        "of contents, of instances for `:predict`, and of rows of training data",
+        "By the model's own tokenizer and chat template. Google counts no rows.",
+    ),
+    "compute_tokens": ("of contents and instances", "Of texts only, without the chat template."),
     "check_publisher_model_eula_acceptance": ("by project and model", ""),
     "accept_publisher_model_eula": ("by project and model", "No text of the licence is shown."),
     "create_tuning_job": (
@@ -84,10 +88,34 @@ DEPTH: dict[str, tuple[str, str]] = {
     "delete_endpoint": ("empty ones", DONE_AT_ONCE),
     "deploy_model": (
         "several an endpoint, traffic split, chosen id, `checkpointId`",
-        "Only `dedicatedResources`; one replica on this machine. Of LoRA, the last checkpoint only.",
+        "Only `dedicatedResources` and `sharedResources`; one replica on this machine. Of LoRA, the last checkpoint"
+        " only.",
     ),
     "undeploy_model": ("with traffic for the others", DONE_AT_ONCE),
     "mutate_deployed_model": ("replica counts and metrics, stored", f"{DONE_AT_ONCE} Nothing scales."),
+    "create_deployment_resource_pool": ("chosen id", f"{DONE_AT_ONCE} No encryption keys."),
+    "list_deployment_resource_pools": ("pages", ""),
+    "get_deployment_resource_pool": ("what was asked for", "What is in it runs on this machine, as all models do."),
+    "update_deployment_resource_pool": ("with a mask or by what is sent", f"{DONE_AT_ONCE} Nothing scales."),
+    "delete_deployment_resource_pool": ("unused ones", DONE_AT_ONCE),
+    "query_deployed_models": ("pages", ""),
+    "create_batch_prediction_job": (
+        "JSONL in buckets; publishers' models, tuned ones, endpoints (v1beta1)",
+        "See Batch prediction. No BigQuery, CSV or TFRecord; no monitoring, no explanations. One job at a time.",
+    ),
+    "list_batch_prediction_jobs": ("filter, pages, mask", ""),
+    "get_batch_prediction_job": ("state, counts of rows, error, output folder", ""),
+    "cancel_batch_prediction_job": ("at once; rows that were answered are written", ""),
+    "delete_batch_prediction_job": ("ended ones; the output stays", DONE_AT_ONCE),
+    "evaluate_instances": (
+        "exact match, BLEU, ROUGE, tool calls, trajectories",
+        "Metrics that ask a model are `UNIMPLEMENTED`. Scores are sacreBLEU's and `rouge_score`'s; see Evaluation.",
+    ),
+    "create_cached_content": ("refused: `UNIMPLEMENTED`", "No model here takes cached contents."),
+    "list_cached_contents": ("always empty", ""),
+    "get_cached_content": ("not found", ""),
+    "update_cached_content": ("not found", ""),
+    "delete_cached_content": ("not found", ""),
     "upload_model": (
         "new models and versions",
         f"{DONE_AT_ONCE} Files stay where they are; containers of model servers are read, not run.",
@@ -162,11 +190,32 @@ DEPTH: dict[str, tuple[str, str]] = {
 }
 INFERENCE = [
     (
-        "chat completions",
+        "chat_completions",
         "POST",
         "endpoints/{e}/chat/completions",
         "streamed and not, images, tools where the template knows them",
         "Context 8,192 tokens; no images by `https://`.",
+    ),
+    (
+        "completions",
+        "POST",
+        "endpoints/{e}/completions",
+        "as vLLM's: several prompts, `n`, `echo`, `logprobs`, streamed",
+        "Google has it at `invoke/v1/completions` only. No tokens as prompts, no `suffix`, no `best_of`. Not by gRPC.",
+    ),
+    (
+        "generate_content",
+        "POST",
+        "endpoints/{e}:generateContent",
+        "contents, system instruction, images, functions, schemas, log-probabilities",
+        "Safety settings and labels do nothing. No tools of Google's, no caches, no thinking.",
+    ),
+    (
+        "stream_generate_content",
+        "POST",
+        "endpoints/{e}:streamGenerateContent",
+        "the same, as a list or as events (`alt=sse`)",
+        "",
     ),
     ("predict", "POST", "endpoints/{e}:predict", "chat form, plain prompt", "Chat form: one instance."),
     ("raw_predict", "POST", "endpoints/{e}:rawPredict", "chat, instances, prompt", "Plain JSON bodies only."),

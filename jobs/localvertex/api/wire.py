@@ -105,6 +105,16 @@ def descriptor_of(kind: type[PlusMessage | RawMessage]) -> Descriptor:
     return found
 
 
+def with_whole_numbers(value: Any) -> Any:
+    """In a free structure every number is a double, and counts come as 1.0."""
+    if isinstance(value, dict):
+        found: Json = {key: with_whole_numbers(one) for key, one in value.items()}
+        return found
+    if isinstance(value, list):
+        return [with_whole_numbers(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _unbound(key: str) -> ApiError:
     return invalid(f'Invalid JSON payload received. Unknown name "{key}": Cannot bind query parameter.', key)
 

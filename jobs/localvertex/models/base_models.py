@@ -69,6 +69,16 @@ class BaseModels:
             raise precondition(f"{model_id} has no weights on this machine. {how}".rstrip())
         return weights
 
+    def require_servable(self, model_id: str, how: str = "") -> Weights:
+        """Raises UNAVAILABLE while they are being made ready, which begins here."""
+        weights = self.get(model_id, how)
+        if weights.servable:
+            return weights
+        if weights.state == "failed":
+            raise precondition(f"{model_id} could not be made ready: {weights.message}")
+        self._prepare_soon(weights)
+        raise unavailable(f"{model_id} is being made ready on this machine; this happens once. Try again in a moment.")
+
     def wait(self, model_id: str, need: str, stopped: Callable[[], bool]) -> Weights | None:
         """Until the weights are `servable` or `trainable`; None when `stopped` says so first.
 

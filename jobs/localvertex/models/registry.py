@@ -8,7 +8,9 @@ from jobs.localvertex.api.errors import exists, not_found, precondition
 from jobs.localvertex.store import Store
 
 DEFAULT = "default"
-RESOURCES = [Model.DeploymentResourcesType.DEDICATED_RESOURCES]  # Google's client sends no machine without this
+_TYPES = Model.DeploymentResourcesType
+# Google's client sends no machine without the first, and no resource pool without the second.
+RESOURCES = [_TYPES.DEDICATED_RESOURCES, _TYPES.SHARED_RESOURCES]
 
 
 def find(store: Store, name: str) -> Model:

@@ -110,6 +110,9 @@ class Deployments:
     def uses(self, model: str) -> bool:
         return any(note.get("model", "").partition("@")[0] == model for note in self._pending())
 
+    def uses_pool(self, pool: str) -> bool:
+        return any(note.get("deployed_model", {}).get("sharedResources") == pool for note in self._pending())
+
     def _pending(self) -> list[Json]:
         return [self._store.note(operation.name) for operation in self._store.find_undone(Operation)]
 
@@ -140,7 +143,8 @@ class Deployments:
 
     def _deploy(self, name: str, note: Json) -> None:
         self._stage(note, DeploymentStage.PREPARING_MODEL)
-        plan = self._prepare(note, lambda: self._leaving(name))
+        served = name_of(note["endpoint"], note["deployed_model"]["id"])
+        plan = self.prepare(served, note, lambda: self._leaving(name))
         self._stage(note, DeploymentStage.STARTING_MODEL_SERVER)
         self._serving.start(plan, lambda: self._leaving(name))
         self._stage(note, DeploymentStage.FINISHING_UP)
@@ -155,8 +159,8 @@ class Deployments:
                 )
                 finish(self._store, name, response)
 
-    def _prepare(self, note: Json, leaving: Callable[[], bool]) -> Plan:
-        name = name_of(note["endpoint"], note["deployed_model"]["id"])
+    def prepare(self, name: str, note: Json, leaving: Callable[[], bool]) -> Plan:
+        """Fetches and converts what is to be served as `name`. Raises CANCELLED when `leaving` says so first."""
         if note["form"] == MERGED:
             self._convert(self._serving.folder(name), note["gcs_uri"], leaving)
             return self._plan(name, note)

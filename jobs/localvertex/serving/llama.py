@@ -43,6 +43,7 @@ class Plan:
     adapter: str | None = None
     hf: str | None = None
     display_name: str = ""
+    alias: str = ""  # what answers call the model; its endpoint's id when empty
 
     def need(self) -> int:
         """Bytes of memory."""
@@ -127,7 +128,7 @@ def launch(plan: Plan, folder: Path, command: Sequence[str]) -> Child:
         "context": CONTEXT_TOKENS,
         "slots": SLOTS,
         "threads": THREADS,
-        "alias": plan.name.partition("/deployedModels/")[0].rpartition("/")[2],
+        "alias": plan.alias or plan.name.partition("/deployedModels/")[0].rpartition("/")[2],
         "port_file": str(port_file),
         "socket": str(socket),
         "display_name": plan.display_name,

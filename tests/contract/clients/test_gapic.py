@@ -16,7 +16,8 @@ from google.longrunning.operations_pb2 import Operation
 from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Value
 
-from jobs.localvertex.app import INFERENCE_METHODS, PATHS
+from jobs.localvertex.app import PATHS
+from jobs.localvertex.inference import METHODS as INFERENCE_METHODS
 from tests.contract.clients.recording import FILE
 from tests.jobs.localvertex.servers import PARENT, PROJECT, TINY, TINY_NAME, wait_for
 
@@ -28,6 +29,7 @@ ONLY_REFUSED = {  # not for open models, whoever asks; and what this server has 
     "get_hyperparameter_tuning_job", "cancel_hyperparameter_tuning_job", "delete_hyperparameter_tuning_job",
     "create_persistent_resource", "get_persistent_resource", "update_persistent_resource",
     "delete_persistent_resource", "reboot_persistent_resource", "direct_predict", "direct_raw_predict", "explain",
+    "create_cached_content", "get_cached_content", "update_cached_content", "delete_cached_content",
 }  # fmt: skip
 NOTHING = {
     kind: f"{PARENT}/{kind}/404"
@@ -512,14 +514,122 @@ def test_predict(google, server):
         list(client.server_streaming_predict({"endpoint": endpoint, "inputs": [{"string_val": ["Once"]}]}))
 
 
+def test_batches(google, server):
+    client = google.JobServiceClient
+    row = {"request": {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}}
+    uri = server.upload(f"batch-{google.tag}/in.jsonl", json.dumps(row))
+    wanted: Any = {
+        "display_name": "B",
+        "model": TINY_NAME,
+        "input_config": {"instances_format": "jsonl", "gcs_source": {"uris": [uri]}},
+        "output_config": {
+            "predictions_format": "jsonl",
+            "gcs_destination": {"output_uri_prefix": f"gs://garden-local/batch-{google.tag}"},
+        },
+    }
+    made = client.create_batch_prediction_job(parent=PARENT, batch_prediction_job=wanted)
+    assert made.name in [one.name for one in client.list_batch_prediction_jobs(parent=PARENT)]
+
+    def ended():
+        seen = client.get_batch_prediction_job(name=made.name)
+        return seen if seen.state.name == "JOB_STATE_SUCCEEDED" else None
+
+    assert wait_for(ended, server.log).completion_stats.successful_count == 1
+    refused(client.cancel_batch_prediction_job, name=made.name)
+    client.delete_batch_prediction_job(name=made.name).result(timeout=10)
+    refused(client.get_batch_prediction_job, name=made.name)
+    refused(client.delete_batch_prediction_job, name=made.name)
+    refused(client.list_batch_prediction_jobs, request={"parent": PARENT, "filter": "((("})
+    refused(client.create_batch_prediction_job, parent=PARENT, batch_prediction_job={**wanted, "model": "nonsense"})
+    server.upload(f"batch-{google.tag}/in.jsonl", json.dumps(row).replace('"hi"', '"forever"'))
+    held = client.create_batch_prediction_job(parent=PARENT, batch_prediction_job=wanted)
+    client.cancel_batch_prediction_job(name=held.name)
+    wait_for(lambda: client.get_batch_prediction_job(name=held.name).state.name == "JOB_STATE_CANCELLED", server.log)
+
+
+def test_resource_pools(google, server):
+    client = google.DeploymentResourcePoolServiceClient
+    resources = {"machine_spec": {"machine_type": "g2-standard-12"}, "min_replica_count": 1}
+    wanted: Any = {
+        "parent": PARENT,
+        "deployment_resource_pool": {"dedicated_resources": resources},
+        "deployment_resource_pool_id": f"pool-{google.tag}",
+    }
+    made = client.create_deployment_resource_pool(wanted).result(timeout=10)
+    assert client.get_deployment_resource_pool(name=made.name) == made
+    assert made.name in [one.name for one in client.list_deployment_resource_pools(parent=PARENT)]
+    made.dedicated_resources.max_replica_count = 4
+    mask = {"paths": ["dedicated_resources"]}
+    update = client.update_deployment_resource_pool
+    changed = update(deployment_resource_pool=made, update_mask=mask).result(timeout=10)
+    assert changed.dedicated_resources.max_replica_count == 4
+    assert list(client.query_deployed_models(deployment_resource_pool=made.name)) == []
+    client.delete_deployment_resource_pool(name=made.name).result(timeout=10)
+    refused(client.get_deployment_resource_pool, name=made.name)
+    refused(client.delete_deployment_resource_pool, name=made.name)
+    refused(client.query_deployed_models, deployment_resource_pool=made.name)
+    refused(client.list_deployment_resource_pools, request={"parent": PARENT, "page_token": "nonsense"})
+    refused(update, deployment_resource_pool=made, update_mask={"paths": ["name"]})
+    refused(client.create_deployment_resource_pool, {**wanted, "deployment_resource_pool_id": "Not this"})
+
+
+def test_caches(google):
+    client, name = google.GenAiCacheServiceClient, f"{PARENT}/cachedContents/404"
+    assert list(client.list_cached_contents(parent=PARENT)) == []
+    refused(client.list_cached_contents, request={"parent": PARENT, "page_size": -1})
+    with pytest.raises(exceptions.MethodNotImplemented, match="not implemented, or supported, or enabled"):
+        client.create_cached_content(parent=PARENT, cached_content={"model": TINY_NAME})
+    refused(client.get_cached_content, name=name)
+    refused(client.delete_cached_content, name=name)
+    refused(client.update_cached_content, cached_content={"name": name}, update_mask={"paths": ["ttl"]})
+
+
+def test_instances_are_evaluated(google):
+    client = google.EvaluationServiceClient
+    pair = {"prediction": "a b", "reference": "a c"}
+    asked: Any = {"location": PARENT, "rouge_input": {"metric_spec": {"rouge_type": "rouge1"}, "instances": [pair]}}
+    (value,) = client.evaluate_instances(asked).rouge_results.rouge_metric_values
+    assert value.score == 0.5
+    asked["rouge_input"]["instances"] = []
+    refused(client.evaluate_instances, asked)
+    with pytest.raises(exceptions.MethodNotImplemented):
+        client.evaluate_instances({"location": PARENT, "fluency_input": {"instance": {"prediction": "a"}}})
+
+
+def test_contents_are_generated(google, server):
+    server.deployed(f"generate-{google.tag}")
+    client, model = google.PredictionServiceClient, f"{PARENT}/endpoints/generate-{google.tag}"
+    asked: Any = {"model": model, "contents": [{"role": "user", "parts": [{"text": "hi"}]}]}
+    for reply in (client.generate_content(asked), client.generate_content({**asked, "model": f"{PARENT}/{TINY_NAME}"})):
+        assert reply.candidates[0].content.parts[0].text == "Hello there"
+        assert (reply.candidates[0].finish_reason.name, reply.usage_metadata.total_token_count) == ("STOP", 5)
+    streamed = list(client.stream_generate_content(asked))
+    assert "".join(part.text for one in streamed for part in one.candidates[0].content.parts) == "Hello there"
+    assert streamed[-1].usage_metadata.total_token_count == 5
+    asked["contents"][0]["role"] = "tester"
+    refused(client.generate_content, asked)
+    with pytest.raises(exceptions.BadRequest, match="valid role"):
+        list(client.stream_generate_content(asked))
+    asked["contents"] = [{"role": "user", "parts": [{"text": "die"}]}]
+    if google.transport == "grpc":  # REST's client reads over an error in the middle of an answer
+        with pytest.raises(exceptions.ServiceUnavailable, match="ended in the middle"):
+            list(client.stream_generate_content(asked))
+
+
 def test_tokens_are_counted(google):
-    """Of rows of training data."""
+    """Of rows of training data, and of requests."""
     row = json_format.ParseDict({"prompt": "Once", "completion": "upon a time"}, Value())
     request = google.package.CountTokensRequest(endpoint=f"{PARENT}/{TINY_NAME}")
     client = google.LlmUtilityServiceClient if google.number == "v1" else google.PredictionServiceClient
     refused(client.count_tokens, request)
     type(request).pb(request).instances.append(row)
     assert client.count_tokens(request).total_tokens == 10
+    contents = [{"role": "user", "parts": [{"text": "Once upon"}]}]
+    asked = {"endpoint": f"{PARENT}/{TINY_NAME}", "contents": contents}
+    assert client.count_tokens(asked).total_tokens == 3
+    (found,) = google.LlmUtilityServiceClient.compute_tokens(asked).tokens_info
+    assert ([*found.tokens], found.role) == ([b"Once", b"upon"], "user")
+    refused(google.LlmUtilityServiceClient.compute_tokens, {"endpoint": f"{PARENT}/{TINY_NAME}"})
 
 
 def test_predictions_of_any_body(google, server):
@@ -588,15 +698,18 @@ def test_predictions_as_the_sdk_sends_them(endpoint):
     assert json.loads(refusal)["error"]["status"] == "INVALID_ARGUMENT"
 
 
-def test_chat_completions(google, server):
+def test_chat_completions_and_completions(google, server):
     openai = pytest.importorskip("openai")
     server.deployed(f"chat-{google.tag}")
     client = openai.OpenAI(
         base_url=f"{server.url}/v1/{PARENT}/endpoints/chat-{google.tag}", api_key="local", max_retries=0
     )
     assert client.chat.completions.create(model="", messages=MESSAGES).choices[0].message.content == "Hello there"
+    assert client.completions.create(model="", prompt="Once").choices[0].text == " and so on"
     with pytest.raises(openai.BadRequestError):
         client.chat.completions.create(model="", messages=[])
+    with pytest.raises(openai.BadRequestError):
+        client.completions.create(model="", prompt=[])
 
 
 def test_every_call_was_answered_and_refused(google, server, transport, request):

@@ -160,6 +160,8 @@ def _show_state(deployed: DeployedModel, serving: Serving, name: str) -> None:
     message = "" if state in (ANSWERING, ASLEEP) else "The model server is starting." if state == STARTING else trouble
     replicas = int(state == ANSWERING)
     deployed.status = DeployedModel.Status(message=message, available_replica_count=replicas, last_update_time=now())
+    if "dedicated_resources" not in deployed:
+        return
     idle = {"idle_scaledown_period": timedelta(seconds=serving.idle_seconds)} if serving.idle_seconds else {}
     deployed.dedicated_resources.scale_to_zero_spec = DedicatedResources.ScaleToZeroSpec(**idle)
 

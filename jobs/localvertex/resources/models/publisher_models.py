@@ -24,10 +24,10 @@ from jobs.localvertex.api.errors import invalid
 from jobs.localvertex.api.expressions import CALL, Test, parse_expression
 from jobs.localvertex.api.filters import order_resources, page
 from jobs.localvertex.api.hosts import project_number
+from jobs.localvertex.models import licences
 from jobs.localvertex.models.catalogue import CatalogueModel, Machine
 from jobs.localvertex.models.containers import SERVER_IMAGE
 from jobs.localvertex.resources.call import Call, Parts, Route
-from jobs.localvertex.resources.models import licences
 from jobs.localvertex.serving.llama import CONTEXT_TOKENS
 
 Action = PublisherModel.CallToAction
