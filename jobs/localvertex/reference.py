@@ -1,15 +1,19 @@
-"""The table of calls in docs/localvertex.md: `python -m jobs.localvertex.reference` writes it anew."""
+"""The generated tables of docs/localvertex.md: `python -m jobs.localvertex.reference` writes them anew."""
 
+from functools import cache
 from pathlib import Path
 
 from jobs.localvertex.api import versions
 from jobs.localvertex.app import MODULES
+from jobs.localvertex.conformance.pairs import known_differences, read_pairs
 from jobs.localvertex.resources.call import Route
+from jobs.localvertex.unused import WITHOUT_EFFECT
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "localvertex.md"
 BEGIN, END = "<!-- calls: generated -->\n", "<!-- /calls -->\n"
-DONE_AT_ONCE = "The operation is done when it answers."
+FIELDS_BEGIN, FIELDS_END = "<!-- fields: generated -->\n", "<!-- /fields -->\n"
 
+DONE_AT_ONCE = "The operation is done when it answers."
 OF_JOBS = "Those of tuning jobs are read only."
 
 
@@ -25,7 +29,7 @@ def _boards(word: str, many: str) -> dict[str, tuple[str, str]]:
     }
 
 
-# method → (what it does here, what is known to differ from Google's)
+# method → (what it does here, what is known to differ from Google's and no recorded pair shows)
 DEPTH: dict[str, tuple[str, str]] = {
     "list_publisher_models": (
         "catalogue file, filter, order, pages",
@@ -53,46 +57,42 @@ DEPTH: dict[str, tuple[str, str]] = {
     "cancel_tuning_job": ("within one step; finished checkpoints go to the bucket", ""),
     "create_custom_job": (
         "`pytorch-peft-train` by its arguments: LoRA, and QLoRA in 4 and 8 bits",
-        "No containers; machine types are stored and not used; one worker pool. Without `--precision_mode`: bfloat16.",
+        "Machine types are stored and not used; one worker pool. Without `--precision_mode`: bfloat16.",
     ),
     "list_custom_jobs": ("filter, pages, mask", ""),
     "get_custom_job": ("state, error, times", "Metrics are TensorBoard's event file in the bucket; so is the log."),
     "cancel_custom_job": ("within one step; finished checkpoints go to the bucket", ""),
-    "delete_custom_job": ("ended ones", DONE_AT_ONCE),
+    "delete_custom_job": ("ended ones", ""),
     "create_training_pipeline": (
         "custom containers, as a custom job",
-        "Of containers, `pytorch-peft-train` only. No `modelToUpload`, no `inputDataConfig`.",
+        "Of containers, `pytorch-peft-train` only. No `inputDataConfig`.",
     ),
     "list_training_pipelines": ("filter, pages, mask", ""),
     "get_training_pipeline": ("state and error of its custom job", ""),
     "cancel_training_pipeline": ("its custom job", ""),
-    "delete_training_pipeline": ("ended ones; the custom job stays", DONE_AT_ONCE),
+    "delete_training_pipeline": ("ended ones; the custom job stays", ""),
     "deploy": (
         "serves for real: base models, adapters, whole models that the engine can convert",
-        "One replica on this machine, whatever was asked for. No `huggingFaceModelId`. Container specs are only"
-        " stored.",
+        "One replica on this machine, whatever was asked for. Container specs are only stored.",
     ),
     "get_operation": ("under `/v1`, `/v1beta1`, `/ui`", "`/ui` answers in the version that began it."),
     "list_operations": ("of a location or a resource, filter, pages", ""),
     "delete_operation": ("ended ones", ""),
     "cancel_operation": ("stops a deployment", ""),
     "wait_operation": ("at most 30 s", ""),
-    "create_endpoint": (
-        "chosen or made id",
-        f"{DONE_AT_ONCE} Requests are not logged. No private endpoints, no encryption keys.",
-    ),
+    "create_endpoint": ("chosen or made id", "Requests are not logged."),
     "list_endpoints": ("filter, `base_model_name` too, order in v1, pages, mask", ""),
     "get_endpoint": ("replicas that answer now; asleep or starting", "The dedicated host: see below."),
     "update_endpoint": ("names, labels, traffic; etag", ""),
-    "update_endpoint_long_running": ("`clientConnectionConfig`, stored", DONE_AT_ONCE),
-    "delete_endpoint": ("empty ones", DONE_AT_ONCE),
+    "update_endpoint_long_running": ("`clientConnectionConfig`, stored", ""),
+    "delete_endpoint": ("empty ones", ""),
     "deploy_model": (
         "several an endpoint, traffic split, chosen id, `checkpointId`",
         "Only `dedicatedResources` and `sharedResources`; one replica on this machine. Of LoRA, the last checkpoint"
         " only.",
     ),
-    "undeploy_model": ("with traffic for the others", DONE_AT_ONCE),
-    "mutate_deployed_model": ("replica counts and metrics, stored", f"{DONE_AT_ONCE} Nothing scales."),
+    "undeploy_model": ("with traffic for the others", ""),
+    "mutate_deployed_model": ("replica counts and metrics, stored", "Nothing scales."),
     "create_deployment_resource_pool": ("chosen id", f"{DONE_AT_ONCE} No encryption keys."),
     "list_deployment_resource_pools": ("pages", ""),
     "get_deployment_resource_pool": ("what was asked for", "What is in it runs on this machine, as all models do."),
@@ -118,37 +118,37 @@ DEPTH: dict[str, tuple[str, str]] = {
     "delete_cached_content": ("not found", ""),
     "upload_model": (
         "new models and versions",
-        f"{DONE_AT_ONCE} Files stay where they are; containers of model servers are read, not run.",
+        "Files stay where they are; containers of model servers are read, not run.",
     ),
-    "copy_model": ("new models and versions, to any location", f"{DONE_AT_ONCE} Files stay where they are."),
+    "copy_model": ("new models and versions, to any location", "Files stay where they are."),
     "list_models": ("filter, order in v1, pages, mask", ""),
     "get_model": ("`@version`, `@alias`", ""),
     "update_model": (
         "names, descriptions, labels; with a mask or by what is sent; etag",
         "Labels and names belong to each version.",
     ),
-    "delete_model": ("with all versions", DONE_AT_ONCE),
+    "delete_model": ("with all versions", ""),
     "list_model_versions": ("filter, order, pages", ""),
     "list_model_version_checkpoints": ("of tuned models", ""),
-    "delete_model_version": ("any but the default", DONE_AT_ONCE),
+    "delete_model_version": ("any but the default", ""),
     "merge_version_aliases": ("move and remove aliases", ""),
     "recommend_spec": ("of a folder of weights", "This machine and enough quota, always."),
     "get_metadata_store": ("`default` only", ""),
     "create_context": ("chosen or made id", "Schemas are not looked at."),
     "list_contexts": ("filter, order, pages", ""),
     "get_context": ("those made here, and a tuning job's experiment", ""),
-    "update_context": ("names, labels, `metadata`; with a mask or by what is sent", "`allowMissing` makes nothing."),
-    "delete_context": ("those without children, or by force", DONE_AT_ONCE),
+    "update_context": ("names, labels, `metadata`; with a mask or by what is sent", ""),
+    "delete_context": ("those without children, or by force", ""),
     "create_execution": ("chosen or made id", "Schemas are not looked at."),
     "list_executions": ("filter, `in_context()`, order, pages", ""),
     "get_execution": ("those made here", ""),
-    "update_execution": ("the same, and `state`", "`allowMissing` makes nothing."),
-    "delete_execution": ("any", DONE_AT_ONCE),
+    "update_execution": ("the same, and `state`", ""),
+    "delete_execution": ("any", ""),
     "create_artifact": ("chosen or made id", "Schemas are not looked at."),
     "list_artifacts": ("filter, `in_context()`, order, pages", ""),
     "get_artifact": ("those made here", ""),
-    "update_artifact": ("the same, `state` and `uri`", "`allowMissing` makes nothing."),
-    "delete_artifact": ("any", DONE_AT_ONCE),
+    "update_artifact": ("the same, `state` and `uri`", ""),
+    "delete_artifact": ("any", ""),
     "add_context_artifacts_and_executions": ("links by name", ""),
     "add_context_children": ("links by name", "Circles are not looked for."),
     "query_context_lineage_subgraph": ("what was added to the context", "Not of its children."),
@@ -225,7 +225,7 @@ INFERENCE = [
         "POST",
         "endpoints/{e}:serverStreamingPredict",
         "refused, with what to use",
-        "Takes no tensors.",
+        "",
     ),
 ]
 
@@ -238,7 +238,8 @@ def table() -> str:
             seen.add(route.method)
             lines.append(_row(route))
     lines += [
-        f"| {name} | `{verb} {path}` | yes | {here} | {differs} |" for name, verb, path, here, differs in INFERENCE
+        f"| {name} | `{verb} {path}` | yes | {here} | {_differences(name, differs)} |"
+        for name, verb, path, here, differs in INFERENCE
     ]
     return "\n".join(lines) + "\n"
 
@@ -247,13 +248,30 @@ def _row(route: Route) -> str:
     here, differs = DEPTH[route.method]
     in_v1 = "yes" if "/operations" in route.path or versions.has_call(route.method) else "no"
     path = route.path.replace("projects/*/locations/*", "…")
-    return f"| {route.method} | `{route.verb} {path}` | {in_v1} | {here} | {differs} |"
+    return f"| {route.method} | `{route.verb} {path}` | {in_v1} | {here} | {_differences(route.method, differs)} |"
+
+
+@cache
+def _shown_by_pairs() -> dict[str, list[str]]:
+    return known_differences(read_pairs())
+
+
+def _differences(call: str, others: str) -> str:
+    """First what the recorded pairs show."""
+    return " ".join([*_shown_by_pairs().get(call, []), *([others] if others else [])])
+
+
+def unused_fields() -> str:
+    rows = [f"| {call} | `{field}` | {why} |" for (call, field), why in WITHOUT_EFFECT.items()]
+    return "\n".join(["| call | field | why it has no effect |", "|---|---|---|", *rows]) + "\n"
 
 
 def document(text: str) -> str:
-    """`text` with the table as it is now."""
-    before, _, rest = text.partition(BEGIN)
-    return f"{before}{BEGIN}{table()}{END}{rest.partition(END)[2]}"
+    """`text` with the tables as they are now."""
+    for begin, content, end in ((BEGIN, table(), END), (FIELDS_BEGIN, unused_fields(), FIELDS_END)):
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}{content}{end}{rest.partition(end)[2]}"
+    return text
 
 
 if __name__ == "__main__":

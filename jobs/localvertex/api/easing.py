@@ -22,6 +22,19 @@ def to_camel(paths: str) -> str:
     return re.sub(r"_([a-z0-9])", lambda found: found[1].upper(), paths)
 
 
+def find_fraction(body: Any, descriptor: Descriptor | None, above: str = "") -> str:
+    """The path of an enum that is given as 1.5, which the library would round; empty when none is."""
+    for key, value in body.items() if isinstance(body, dict) and descriptor else ():
+        found = field_named(descriptor, key)
+        path = f"{above}{found.name if found else key}"
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, dict) and found and (inner := find_fraction(one, found.message_type, f"{path}.")):
+                return inner
+            if isinstance(one, float) and found and found.enum_type and not one.is_integer():
+                return path
+    return ""
+
+
 def field_named(descriptor: Descriptor | None, name: str) -> FieldDescriptor | None:
     if descriptor is None:
         return None

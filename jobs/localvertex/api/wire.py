@@ -11,7 +11,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message as RawMessage
 from proto import Message as PlusMessage
 
-from jobs.localvertex.api.easing import MASK, ease, field_named, to_camel
+from jobs.localvertex.api.easing import MASK, ease, field_named, find_fraction, to_camel
 from jobs.localvertex.api.errors import ApiError, invalid
 from jobs.localvertex.api.locating import find_dropped_value, find_wrong_value
 
@@ -57,6 +57,8 @@ def parse(kind: type[Plus], body: object) -> Plus:
     message = kind.pb()()
     root = "" if kind.__name__.endswith("Request") else snake(kind.__name__)
     try:
+        if fraction := find_fraction(body, message.DESCRIPTOR):
+            raise invalid(f"Invalid JSON payload received. Invalid value at '{fraction}' (TYPE_ENUM).", fraction)
         try:
             json_format.ParseDict(body, message)
         except json_format.ParseError:

@@ -9,8 +9,10 @@ from google.protobuf.message import Message as RawMessage
 from proto import Message as PlusMessage
 
 from jobs.localvertex.api import versions
+from jobs.localvertex.api.behaviours import check_required
+from jobs.localvertex.api.errors import ApiError, invalid
 from jobs.localvertex.api.filters import apply_mask, order_resources, page, select
-from jobs.localvertex.api.wire import Json, Operation, now, pack, parse, parse_query, refuse_query, snake
+from jobs.localvertex.api.wire import Json, Operation, now, pack, parse, parse_query, raw, refuse_query, snake
 from jobs.localvertex.batch.queue import Batches
 from jobs.localvertex.ledger import Ledger
 from jobs.localvertex.models.base_models import BaseModels
@@ -26,6 +28,8 @@ from jobs.localvertex.tuning.trials import Trials
 Plus = TypeVar("Plus", bound=PlusMessage)
 Resource = TypeVar("Resource", bound=PlusMessage | RawMessage)
 Reply: TypeAlias = PlusMessage | RawMessage
+# Paths in errors begin so: those of other kinds have nothing before them.
+PREFIXES = {"Endpoint": "endpoint.", "CustomJob": "custom_job.", "TrainingPipeline": "training_pipeline."}
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,10 @@ class Call:
         if self.version == "v1":
             parse_query(versions.counterpart(kind), query, self._merge_path({}))
             query = [(key, value) for key, value in query if snake(key) not in versions.only_v1(kind)]
-        return parse_query(kind, query, self._merge_path({}))
+        request = parse_query(kind, query, self._merge_path({}))
+        fields = raw(request).DESCRIPTOR.fields
+        check_required(raw(request), but=[one.name for one in fields if one.message_type])
+        return request
 
     def order_by(self, request: PlusMessage) -> str:
         """v1 orders lists by a field that the messages of v1beta1 lack."""
@@ -73,12 +80,18 @@ class Call:
         """A request message whose fields came by the path and the body (`body: "*"`)."""
         refuse_query(self.query)
         body = self.body if self.body is not None else {}
-        return self._parse(kind, self._merge_path(body) if isinstance(body, dict) else body)
+        request = self._parse(kind, self._merge_path(body) if isinstance(body, dict) else body)
+        check_required(raw(request), changed=[field.partition(".")[0] for field in self.path if "." in field])
+        return request
 
     def resource(self, kind: type[Plus], query: Collection[str] = ()) -> Plus:
         """The resource that is the whole body of a create or a patch. `query`: what else the request may hold."""
         refuse_query(self.query, query)
-        return self._parse(kind, self.body)
+        resource = self._parse(kind, self.body)
+        is_patch = any("." in field for field in self.path)
+        changes = raw(resource).DESCRIPTOR.fields_by_name if is_patch else ()
+        check_required(raw(resource), PREFIXES.get(kind.__name__, ""), but=changes)
+        return resource
 
     def operation(self, name: str, metadata: PlusMessage, response: Reply | None = None) -> Operation:
         """A new operation, done when there is a response. It remembers the API version, in which /ui/ shows it."""
@@ -103,9 +116,13 @@ class Call:
         return fixed
 
     def _parse(self, kind: type[Plus], body: object) -> Plus:
-        if self.version == "v1":
-            parse(versions.counterpart(kind), body)
-        return parse(kind, body)
+        if self.version != "v1":
+            return parse(kind, body)
+        parse(versions.counterpart(kind), body)
+        try:
+            return parse(kind, body)
+        except ApiError as error:
+            raise _say_unsupported(error) from None
 
 
 @dataclass(frozen=True)
@@ -114,6 +131,12 @@ class Route:
     verb: str
     path: str
     run: Callable[[Call], Reply]
+
+
+def _say_unsupported(error: ApiError) -> ApiError:
+    """v1 has the field, so that it is not unknown: only what is kept here lacks it."""
+    field = next((detail["fieldViolations"][0]["field"] for detail in error.details), "")
+    return invalid(f"{field} is not supported by this server: leave it out.", field) if field else error
 
 
 def location_of(name: str) -> str:

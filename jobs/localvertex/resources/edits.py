@@ -16,6 +16,7 @@ _ENDPOINT_ID = re.compile(r"^(?:[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?|[0-9]{1,10})$"
 _MODEL_ID = re.compile(r"^[a-z_][a-z0-9_-]{0,62}$")
 MAX_LABELS = 64
 LONGEST_DISPLAY_NAME = 128
+PRIVATE = "private_service_connect_config"
 
 
 def check_labels(labels: Mapping[str, str], field: str = "labels") -> None:
@@ -58,6 +59,14 @@ def refuse_encryption(resource: Any, field: str) -> None:
     if resource.encryption_spec.kms_key_name:
         message = "Encryption keys are not supported by this server: nothing would be encrypted."
         raise invalid(message, f"{field}.kms_key_name")
+
+
+def refuse_private(resource: Any, where: str, fields: Collection[str] = (PRIVATE,)) -> None:
+    """A private endpoint would be answered like any other."""
+    for field in fields:
+        if field in resource and (field != PRIVATE or raw(getattr(resource, field)).ListFields()):
+            message = f"Private endpoints are not supported by this server: leave out {field}."
+            raise invalid(message, f"{where}{field}")
 
 
 def check_etag(given: str, resource: Any) -> None:

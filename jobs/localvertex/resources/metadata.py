@@ -23,6 +23,7 @@ from jobs.localvertex.resources.edits import (
     has_mask,
     mask,
 )
+from jobs.localvertex.resources.keeping import keep_asked
 from jobs.localvertex.tuning.queue import new_id
 
 STORE = "default"
@@ -70,11 +71,11 @@ def create(kind: Kind, call: Call) -> Any:
     if not _ID.match(identifier):
         message = f"{kind.word}_id must have at most 128 characters of [a-z0-9-] and not start with -."
         raise invalid(message, f"{kind.word}_id")
-    made = kind.message(wanted)
-    made.name = f"{request.parent}/{kind.plural}/{identifier}"
-    made.create_time = made.update_time = now()
-    if kind is CONTEXT:
-        made.parent_contexts = []
+    return _make(kind, call, wanted, f"{request.parent}/{kind.plural}/{identifier}")
+
+
+def _make(kind: Kind, call: Call, wanted: Any, name: str) -> Any:
+    made = keep_asked(wanted, name=name, create_time=now(), update_time=now())
     with call.parts.store.transaction():
         if call.parts.store.find(kind.message, made.name):
             raise exists(f"The {kind.message.__name__} {made.name}")
@@ -100,10 +101,20 @@ def list_all(kind: Kind, call: Call) -> Any:
 
 
 def update(kind: Kind, call: Call) -> Any:
+    may_make = call.request(kind.request("Update")).allow_missing
     given = call.resource(kind.message, query=("update_mask", "allow_missing"))
     paths = mask(call, kind.changes) if has_mask(call) else check_mask(given_fields(given, kind.changes), kind.changes)
     check_labels(dict(given.labels), f"{kind.word}.labels")
-    with call.parts.store.edit(kind.message, call.path[f"{kind.word}.name"]) as changed:
+    name = call.path[f"{kind.word}.name"]
+    with call.parts.store.transaction():
+        if may_make and call.parts.store.find(kind.message, name) is None:
+            _check_store(name.partition(f"{kind.plural}/")[0])
+            return _make(kind, call, given, name)
+        return _change(kind, call, given, name, paths)
+
+
+def _change(kind: Kind, call: Call, given: Any, name: str, paths: Sequence[str]) -> Any:
+    with call.parts.store.edit(kind.message, name) as changed:
         check_etag(given.etag, changed)
         copy_fields(given, changed, paths)
         changed.update_time = now()

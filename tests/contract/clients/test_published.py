@@ -264,14 +264,15 @@ def test_locations(server):
             "FAILED_PRECONDITION",
         )
     serving_only = PARENT.replace("us-central1", "europe-west9")
-    body = {"baseModel": TINY, "supervisedTuningSpec": {}}
+    spec = {"trainingDatasetUri": "gs://a/b.jsonl"}
+    body = {"baseModel": TINY, "supervisedTuningSpec": spec}
     code, status, message = refusal(curl(server, "POST", f"{serving_only}/tuningJobs", json.dumps(body)))
     assert (code, status) == (400, "FAILED_PRECONDITION")
     assert message.startswith(
         "Open models are not tuned in the location europe-west9. Supported locations: global, us-"
     )
     assert curl(server, "POST", f"{serving_only}/endpoints", '{"displayName": "E"}').status_code == 200
-    key = {"baseModel": TINY, "supervisedTuningSpec": {}, "encryptionSpec": {"kmsKeyName": "k"}}
+    key = {"baseModel": TINY, "supervisedTuningSpec": spec, "encryptionSpec": {"kmsKeyName": "k"}}
     tuned = curl(server, "POST", f"{everywhere}/tuningJobs", json.dumps(key))
     assert refusal(tuned)[:2] == (400, "FAILED_PRECONDITION")
 

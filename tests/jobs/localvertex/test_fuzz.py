@@ -1,7 +1,9 @@
-"""A thousand mutated requests, five thousand with the slow tests; `FUZZ_SEED` for others."""
+"""Mutated requests, twenty thousand with the slow tests; `FUZZ_SEED` for others."""
 
 import json
 import os
+import random
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -10,6 +12,10 @@ import pytest
 
 from jobs.localvertex.app import PATHS
 from jobs.localvertex.inference import METHODS as INFERENCE_METHODS, match
+from jobs.localvertex.resources.call import Route
+from tests.jobs.localvertex.alone.broken import Broken, broken_requests, can_be_broken
+from tests.jobs.localvertex.alone.probes import CALLS, transcode
+from tests.jobs.localvertex.alone.seeds import World
 from tests.jobs.localvertex.fuzz import OWN, SEEDS, Request, requests
 from tests.jobs.localvertex.servers import PARENT
 
@@ -17,6 +23,7 @@ SEED = int(os.environ.get("FUZZ_SEED", "20261124"))
 MAX_GROWTH_KB = 24_000
 PARTS, AT_ONCE = 8, 6
 NOT_IMPLEMENTED = 501  # Google's UNIMPLEMENTED, which is said of kinds of metrics and of caches
+LONGEST_SECONDS = 2
 
 
 def memory(server) -> int:
@@ -24,10 +31,20 @@ def memory(server) -> int:
         return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
 
 
+def timed(client: httpx.Client, request: Request) -> tuple[httpx.Response, float]:
+    started = time.monotonic()
+    reply = client.request(request.verb, request.path, content=request.content)
+    return reply, time.monotonic() - started
+
+
 def send(client: httpx.Client, request: Request) -> str:
     """What is wrong with the answer."""
     try:
-        reply = client.request(request.verb, request.path, content=request.content)
+        reply, seconds = timed(client, request)
+        if seconds > LONGEST_SECONDS and not request.path.partition("?")[0].endswith(":wait"):
+            reply, seconds = timed(client, request)
+            if seconds > LONGEST_SECONDS:
+                return f"twice more than {LONGEST_SECONDS} s"
     except httpx.InvalidURL:
         return ""
     except httpx.TransportError as error:
@@ -82,3 +99,40 @@ def test_no_server_error_no_hang_and_flat_memory(own_server, count):
     assert sizes[-1] - sizes[2] < MAX_GROWTH_KB, sizes
     assert httpx.get(f"{server.url}/healthz", trust_env=False).json()["status"] == "ok"
     assert "Traceback" not in server.log()
+
+
+def refuse(client: httpx.Client, route: Route, broken: Broken) -> str:
+    """Empty when it was, with a code of 400."""
+    url, query, content = transcode(route, broken.body)
+    reply = client.request(route.verb, url, params=query, json=content)
+    return "" if reply.status_code == 400 else f"{route.method}: {broken.why}: {reply.status_code} {reply.text[:200]}"
+
+
+def not_refused(world: World, methods: list[str], count: int) -> list[str]:
+    """Of `count` requests that are wrong by the descriptors, what was not refused."""
+    dice, each = random.Random(SEED), -(-count // len(methods))
+    asked = [
+        (CALLS[method], broken)
+        for method in methods
+        for broken in broken_requests(dice, CALLS[method], world.seed(method), each)
+    ]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = pool.map(lambda one: refuse(world.http, *one), asked)
+    return [answer for answer in answers if answer]
+
+
+def test_what_the_descriptors_forbid_is_refused(server):
+    server.upload("fields/train.jsonl", '{"prompt": "steps", "completion": "yes"}\n')
+    methods = ["create_tuning_job", "create_endpoint", "create_custom_job", "upload_model", "deploy", "list_models"]
+    with World(server) as world:
+        assert not_refused(world, methods, 300) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2000)
+def test_what_the_descriptors_forbid_is_refused_by_every_call(own_server):
+    """With the random mutations, twenty thousand."""
+    with World(own_server.start()) as world:
+        world.prepare()
+        assert not_refused(world, [*filter(can_be_broken, CALLS)], 15_000) == []
+    assert "Traceback" not in own_server.log()

@@ -15,7 +15,7 @@ from google.cloud.aiplatform_v1beta1.types import (
     ModelSourceInfo,
 )
 
-from jobs.localvertex.api.errors import exists, invalid
+from jobs.localvertex.api.errors import exists
 from jobs.localvertex.api.hosts import project_number, refuse_global
 from jobs.localvertex.api.wire import Operation, render
 from jobs.localvertex.models import licences
@@ -24,7 +24,7 @@ from jobs.localvertex.models.registry import RESOURCES
 from jobs.localvertex.resources import artifacts
 from jobs.localvertex.resources.artifacts import Artifact
 from jobs.localvertex.resources.call import Call, Route, generic, now
-from jobs.localvertex.resources.edits import check_endpoint_id, check_labels, check_model_id
+from jobs.localvertex.resources.edits import check_endpoint_id, check_labels, check_model_id, refuse_private
 from jobs.localvertex.tuning.queue import new_id
 
 GARDEN_LABEL = "mg-deploy"  # by which gcloud knows an endpoint of Model Garden
@@ -51,9 +51,7 @@ def deploy(call: Call) -> Operation:
     parts.deployments.require_room(artifact.base_id)
     artifacts.check_resources(request.deploy_config.dedicated_resources, "deploy_config.dedicated_resources")
     check_labels(dict(request.deploy_config.system_labels), "deploy_config.system_labels")
-    if request.endpoint_config.private_service_connect_config.enable_private_service_connect:
-        message = "Private endpoints are not supported by this server."
-        raise invalid(message, "endpoint_config.private_service_connect_config")
+    refuse_private(request.endpoint_config, "endpoint_config.")
     names = _names(request, artifact)
     with parts.store.transaction():
         if parts.store.find(Endpoint, names.endpoint):

@@ -3,7 +3,6 @@
 import re
 
 from google.cloud.aiplatform_v1beta1.types import (
-    DedicatedResources,
     DeployedModel,
     DeploymentResourcePool,
     DeploymentStage,
@@ -28,13 +27,16 @@ from jobs.localvertex.resources import artifacts
 from jobs.localvertex.resources.artifacts import Artifact
 from jobs.localvertex.resources.call import Call, Parts, Route, generic, location_of, now
 from jobs.localvertex.resources.edits import check_mask, check_split
+from jobs.localvertex.resources.keeping import keep_asked, refuse_changes
 from jobs.localvertex.serving.pool import name_of
 from jobs.localvertex.store import Store
 from jobs.localvertex.tuning.queue import new_id
 
 _MODEL = re.compile(r"^projects/[^/]+/locations/[^/]+/models/[^/@]+(@[^/@]+)?$")
 _DEPLOYED_ID = re.compile(r"^[0-9]{1,10}$")
-MUTABLE = ("dedicated_resources", "min_replica_count", "max_replica_count", "autoscaling_metric_specs")
+REPLICAS = ("min_replica_count", "max_replica_count", "required_replica_count", "autoscaling_metric_specs")
+LOGGING = ("enable_container_logging", "disable_container_logging")
+MUTABLE = ("dedicated_resources", *REPLICAS, *LOGGING)
 NEW = "0"
 
 
@@ -104,7 +106,7 @@ def mutate_deployed_model(call: Call) -> Operation:
     store = call.parts.store
     with store.edit(Endpoint, request.endpoint) as endpoint:
         deployed = _find(endpoint, request.deployed_model.id)
-        _mutate(deployed, given, paths)
+        _mutate(deployed, request.deployed_model, paths)
         endpoint.update_time = now()
         metadata = MutateDeployedModelOperationMetadata(generic_metadata=generic())
         response = MutateDeployedModelResponse(deployed_model=deployed)
@@ -154,17 +156,18 @@ def _check_pool(parts: Parts, pool: str, endpoint: str) -> None:
 def _build_deployed_model(wanted: DeployedModel, model: Model, artifact: Artifact) -> DeployedModel:
     if wanted.id and not _DEPLOYED_ID.match(wanted.id):
         raise invalid("deployed_model.id must be 1 to 10 digits.", "deployed_model.id")
-    deployed = DeployedModel(
+    if wanted.rollout_options.previous_deployed_model:
+        field = "deployed_model.rollout_options.previous_deployed_model"
+        raise invalid(f"{field} is not supported by this server: undeploy that one when the new one answers.", field)
+    deployed = keep_asked(
+        wanted,
         id=wanted.id or new_id(),
         model=model.name.partition("@")[0],
         model_version_id=model.version_id,
         display_name=wanted.display_name or model.display_name,
-        checkpoint_id=wanted.checkpoint_id,
         system_labels=dict(wanted.system_labels) | runs_on(wanted.dedicated_resources.machine_spec),
     )
-    if wanted.shared_resources:
-        deployed.shared_resources = wanted.shared_resources
-    else:
+    if not wanted.shared_resources:
         deployed.dedicated_resources = artifacts.resources_of(artifact, wanted.dedicated_resources)
     return deployed
 
@@ -197,19 +200,19 @@ def _remaining_split(endpoint: Endpoint, gone: str, asked: dict[str, int], kept:
     return {key: share for key, share in endpoint.traffic_split.items() if key != gone}
 
 
-def _mutate(deployed: DeployedModel, given: DedicatedResources, paths: list[str]) -> None:
-    if deployed.shared_resources:
+def _mutate(deployed: DeployedModel, given: DeployedModel, paths: list[str]) -> None:
+    if deployed.shared_resources and {"dedicated_resources", *REPLICAS} & {*paths}:
         message = f"The DeployedModel {deployed.id} shares {deployed.shared_resources}. Change that instead."
         raise precondition(message)
-    resources = deployed.dedicated_resources
+    resources, asked = deployed.dedicated_resources, given.dedicated_resources
     if "dedicated_resources" in paths:
-        paths = [*MUTABLE[1:]]
-    if "min_replica_count" in paths:
-        resources.min_replica_count = given.min_replica_count or 1
-    if "max_replica_count" in paths:
-        resources.max_replica_count = given.max_replica_count
-    if "autoscaling_metric_specs" in paths:
-        resources.autoscaling_metric_specs = given.autoscaling_metric_specs
+        refuse_changes(asked, resources, REPLICAS, "deployed_model.dedicated_resources.")
+        paths = [*REPLICAS, *paths]
+    for path in {*REPLICAS} & {*paths}:
+        setattr(resources, path, getattr(asked, path))
+    for path in {*LOGGING} & {*paths}:
+        setattr(deployed, path, getattr(given, path))
+    resources.min_replica_count = resources.min_replica_count or 1
     resources.max_replica_count = max(resources.max_replica_count, resources.min_replica_count)
 
 

@@ -24,20 +24,25 @@ from jobs.localvertex.api.errors import exists, invalid, precondition
 from jobs.localvertex.api.wire import Operation
 from jobs.localvertex.resources.call import Call, Route, generic, list_page, location_of, now
 from jobs.localvertex.resources.edits import (
+    PRIVATE,
     check_display_name,
     check_endpoint_id,
     check_etag,
     check_labels,
     check_split,
     copy_fields,
+    given_fields,
     mask,
     refuse_encryption,
+    refuse_private,
 )
+from jobs.localvertex.resources.keeping import keep_asked, refuse_changes
 from jobs.localvertex.serving.pool import ANSWERING, ASLEEP, STARTING, Serving, name_of
 from jobs.localvertex.tuning.queue import new_id
 
 LOGGING = "predict_request_response_logging_config"  # kept and shown; nothing is logged
 PATCHABLE = ("display_name", "description", "labels", "traffic_split", LOGGING)
+CHANGEABLE = ("client_connection_config", LOGGING)
 LONGEST_INFERENCE_SECONDS = 3600
 _BASE = re.compile(r'^\s*base_?[mM]odel_?[nN]ame\s*=\s*"?(?P<value>[\w./@-]+)"?\s*(?:AND\s+|$)')
 
@@ -50,25 +55,14 @@ def create_endpoint(call: Call) -> Operation:
     check_labels(dict(wanted.labels), "endpoint.labels")
     if wanted.deployed_models or wanted.traffic_split:
         raise invalid("deployed_models and traffic_split are set by deploying a model.", "endpoint.deployed_models")
-    if wanted.network or wanted.private_service_connect_config.enable_private_service_connect:
-        raise invalid("Private endpoints are not supported by this server.", "endpoint.network")
+    refuse_private(wanted, "endpoint.", ("network", "enable_private_service_connect", PRIVATE))
     refuse_encryption(wanted, "endpoint.encryption_spec")
     _check_timeout(wanted)
     _check_logging(wanted)
     number = request.endpoint_id or new_id()
     if request.endpoint_id:
         check_endpoint_id(number, "endpoint_id")
-    endpoint = Endpoint(
-        name=f"{request.parent}/endpoints/{number}",
-        display_name=wanted.display_name,
-        description=wanted.description,
-        labels=dict(wanted.labels),
-        dedicated_endpoint_enabled=wanted.dedicated_endpoint_enabled,
-        client_connection_config=wanted.client_connection_config,
-        create_time=now(),
-        update_time=now(),
-    )
-    copy_fields(wanted, endpoint, [LOGGING])
+    endpoint = keep_asked(wanted, name=f"{request.parent}/endpoints/{number}", create_time=now(), update_time=now())
     with call.parts.store.transaction():
         if call.parts.store.find(Endpoint, endpoint.name):
             raise exists(f"The Endpoint {endpoint.name}")
@@ -117,13 +111,15 @@ def update_endpoint(call: Call) -> Endpoint:
 
 
 def update_endpoint_long_running(call: Call) -> Operation:
-    """`:update`, for what a patch cannot change: the time that an inference may take."""
+    """`:update`, for what a patch cannot change: the time that an inference may take, and what is to be logged."""
     given = call.parse_post(UpdateEndpointLongRunningRequest).endpoint
     _check_timeout(given)
     with call.parts.store.transaction():
         with call.parts.store.edit(Endpoint, given.name) as endpoint:
             check_etag(given.etag, endpoint)
-            endpoint.client_connection_config = given.client_connection_config
+            refuse_changes(given, endpoint, (*CHANGEABLE, "etag"), "endpoint.")
+            for field in given_fields(given, CHANGEABLE):
+                setattr(endpoint, field, getattr(given, field))
             endpoint.update_time = now()
         metadata = UpdateEndpointOperationMetadata(generic_metadata=generic())
         return call.operation(f"{given.name}/operations/{new_id()}", metadata, add_live_state(call, endpoint))
@@ -163,7 +159,8 @@ def _show_state(deployed: DeployedModel, serving: Serving, name: str) -> None:
     if "dedicated_resources" not in deployed:
         return
     idle = {"idle_scaledown_period": timedelta(seconds=serving.idle_seconds)} if serving.idle_seconds else {}
-    deployed.dedicated_resources.scale_to_zero_spec = DedicatedResources.ScaleToZeroSpec(**idle)
+    if "scale_to_zero_spec" not in deployed.dedicated_resources:
+        deployed.dedicated_resources.scale_to_zero_spec = DedicatedResources.ScaleToZeroSpec(**idle)
 
 
 def _check_timeout(endpoint: Endpoint) -> None:

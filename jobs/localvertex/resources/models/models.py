@@ -33,11 +33,11 @@ from jobs.localvertex.resources.edits import (
     mask,
     refuse_encryption,
 )
+from jobs.localvertex.resources.keeping import keep_asked
 from jobs.localvertex.storage.buckets import location
 from jobs.localvertex.tuning.queue import new_id
 
 PATCHABLE = ("display_name", "description", "version_description", "labels")
-GIVEN = ("display_name", "description", "version_description", "artifact_uri", "container_spec", "base_model_source")
 
 
 def upload_model(call: Call) -> Operation:
@@ -135,16 +135,20 @@ def _add(call: Call, method: str, request: Any, model: Model) -> tuple[str, str]
 
 
 def _copy(source: Model) -> Model:
-    model = Model(
-        labels=dict(source.labels),
-        supported_deployment_resources_types=registry.RESOURCES,
+    model = _stamp(
+        source,
+        version_aliases=[],
         original_model_info={"model": f"{source.name.partition('@')[0]}@{source.version_id}"},
     )
-    for field in (*GIVEN, "model_source_info", "checkpoints"):
+    for field in ("model_source_info", "checkpoints"):
         if field in source:
             setattr(model, field, getattr(source, field))
-    model.create_time = model.update_time = model.version_create_time = model.version_update_time = now()
     return model
+
+
+def _stamp(wanted: Model, **ours: Any) -> Model:
+    times = dict.fromkeys(("create_time", "update_time", "version_create_time", "version_update_time"), now())
+    return keep_asked(wanted, supported_deployment_resources_types=registry.RESOURCES, **times, **ours)
 
 
 def _build_upload(given: Model) -> Model:
@@ -158,16 +162,7 @@ def _build_upload(given: Model) -> Model:
     garden = given.base_model_source.model_garden_source.public_model_name
     if not (given.artifact_uri or given.container_spec.image_uri or garden):
         raise invalid("One of container_spec and artifact_uri is required: the model has nothing to serve.", "model")
-    model = Model(
-        labels=dict(given.labels),
-        version_aliases=list(given.version_aliases),
-        supported_deployment_resources_types=registry.RESOURCES,
-    )
-    for field in GIVEN:
-        if field in given:
-            setattr(model, field, getattr(given, field))
-    model.create_time = model.update_time = model.version_create_time = model.version_update_time = now()
-    return model
+    return _stamp(given)
 
 
 def check_alias(alias: str) -> None:

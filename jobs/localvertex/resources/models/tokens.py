@@ -14,6 +14,7 @@ from google.protobuf import json_format
 from jobs.localvertex.api.errors import invalid, precondition
 from jobs.localvertex.api.wire import parse, render
 from jobs.localvertex.resources.call import Call, Route
+from jobs.localvertex.resources.keeping import refuse_others
 from jobs.localvertex.serving.apis.tokens import Tokens
 from jobs.localvertex.serving.predict import FORMAT_KEY
 from jobs.localvertex.serving.targets import Target
@@ -73,6 +74,7 @@ def _are_rows(request: CountTokensRequest) -> bool:
 
 def _count_rows(call: Call, request: CountTokensRequest) -> int:
     model = call.parts.catalogue.get(request.endpoint.partition("/publishers/")[2].replace("/models/", "/"), "endpoint")
+    refuse_others(request, ("endpoint", "model", "instances", "generation_config"))
     if len(request.instances) > MOST_ROWS:
         raise invalid(f"At most {MOST_ROWS:,} rows are counted at a time.", "instances")
     weights = call.parts.weights.get(model.id, model.how_to_get)

@@ -21,6 +21,7 @@ from jobs.localvertex.api.hosts import refuse_global
 from jobs.localvertex.api.wire import Json, Operation, render
 from jobs.localvertex.resources.call import Call, Parts, Route, generic, list_page, location_of, now
 from jobs.localvertex.resources.edits import check_display_name, check_labels, refuse_encryption
+from jobs.localvertex.resources.keeping import keep_asked
 from jobs.localvertex.resources.tuning import peft_arguments
 from jobs.localvertex.resources.tuning.cancelling import cancel
 from jobs.localvertex.resources.tuning.peft_arguments import PeftTraining
@@ -50,15 +51,8 @@ def start(call: Call, wanted: CustomJob) -> CustomJob:
     training = peft_arguments.read(parts.catalogue, _arguments(wanted), trains=not parts.instant)
     parts.weights.get(training.base.id, training.base.how_to_get)
     template = _template(parts, training)
-    job = CustomJob(
-        name=f"{parent}/customJobs/{new_id()}",
-        display_name=wanted.display_name,
-        job_spec=wanted.job_spec,
-        labels=dict(wanted.labels),
-        state=PENDING,
-        create_time=now(),
-        update_time=now(),
-    )
+    name = f"{parent}/customJobs/{new_id()}"
+    job = keep_asked(wanted, name=name, state=PENDING, create_time=now(), update_time=now())
     outputs = {
         "adapter": training.adapter_output,
         "merged": training.merged_output,
@@ -110,6 +104,8 @@ def _arguments(job: CustomJob) -> list[str]:
         raise invalid("Exactly one worker pool is supported by this server.", "job_spec.worker_pool_specs")
     if job.job_spec.persistent_resource_id:
         raise not_found(f"The PersistentResource {job.job_spec.persistent_resource_id}")
+    if "python_package_spec" in pools[0]:
+        raise precondition("python_package_spec cannot be run here. Use a container_spec with pytorch-peft-train.")
     container = pools[0].container_spec
     if not IMAGE.search(container.image_uri):
         raise precondition(

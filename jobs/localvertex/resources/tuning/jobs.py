@@ -18,6 +18,7 @@ from jobs.localvertex.api.hosts import GLOBAL, check_tuning_location
 from jobs.localvertex.models.catalogue import CatalogueModel, Tuning
 from jobs.localvertex.resources.call import Call, Route, list_page, now
 from jobs.localvertex.resources.edits import check_display_name, check_labels, refuse_encryption
+from jobs.localvertex.resources.keeping import keep_asked
 from jobs.localvertex.resources.tuning import continuing, label_settings
 from jobs.localvertex.resources.tuning.cancelling import cancel
 from jobs.localvertex.storage.buckets import file_location, location
@@ -25,6 +26,13 @@ from jobs.localvertex.tuning.job import ADAPTER_SIZE
 from jobs.localvertex.tuning.queue import PENDING, new_id
 
 MAX_EPOCHS = 100
+OTHER_SOURCES = (
+    "pre_tuned_model",
+    "distillation_spec",
+    "partner_model_tuning_spec",
+    "veo_tuning_spec",
+    "veo_lora_tuning_spec",
+)
 MODE: Any = SupervisedTuningSpec.TuningMode
 
 
@@ -37,15 +45,10 @@ def create_tuning_job(call: Call) -> TuningJob:
     asked = label_settings.read(wanted.labels, _modes(model).max_tokens)
     start = continuing.start_of(parts, wanted, model) if wanted.custom_base_model else {}
     engine = start.pop("engine", {}) | asked
-    job = TuningJob(
+    job = keep_asked(
+        wanted,
         name=f"{parent}/tuningJobs/{new_id()}",
-        base_model=wanted.base_model,
         tuned_model_display_name=wanted.tuned_model_display_name or f"tuned-{now():%Y%m%d%H%M%S}",
-        description=wanted.description,
-        labels=dict(wanted.labels),
-        output_uri=wanted.output_uri,
-        custom_base_model=wanted.custom_base_model,
-        supervised_tuning_spec=wanted.supervised_tuning_spec,
         state=PENDING,
         create_time=now(),
         update_time=now(),
@@ -79,6 +82,10 @@ def rebase_tuned_model(call: Call) -> NoReturn:
 
 
 def _check(job: TuningJob, call: Call) -> CatalogueModel:
+    for field in OTHER_SOURCES:
+        if field in job:
+            message = f"{field} is not supported for open models. Set base_model and supervised_tuning_spec."
+            raise invalid(message, field)
     if not job.base_model:
         raise invalid("The base_model field is required.", "base_model")
     if "supervised_tuning_spec" not in job:
@@ -105,6 +112,9 @@ def _check_spec(spec: SupervisedTuningSpec, model: CatalogueModel) -> None:
     file_location(spec.training_dataset_uri, "supervised_tuning_spec.training_dataset_uri")
     if spec.validation_dataset_uri:
         file_location(spec.validation_dataset_uri, "supervised_tuning_spec.validation_dataset_uri")
+    if "evaluation_config" in spec:
+        field = "supervised_tuning_spec.evaluation_config"
+        raise invalid(f"{field} is not supported for this base model: leave it out.", field)
     mode = MODE(spec.tuning_mode).name.removeprefix("TUNING_MODE_")
     if spec.tuning_mode and mode not in _modes(model).modes:
         allowed = ", ".join(_modes(model).modes)

@@ -20,6 +20,7 @@ from jobs.localvertex.api.errors import invalid, precondition
 from jobs.localvertex.api.wire import Operation, parse, raw, render, with_whole_numbers
 from jobs.localvertex.resources.call import Call, Route, generic, list_page, location_of, now
 from jobs.localvertex.resources.edits import check_display_name, check_labels, refuse_encryption
+from jobs.localvertex.resources.keeping import keep_asked
 from jobs.localvertex.resources.tuning import custom_jobs
 from jobs.localvertex.resources.tuning.cancelling import cancel
 from jobs.localvertex.tuning.queue import new_id
@@ -37,15 +38,8 @@ def create_training_pipeline(call: Call) -> TrainingPipeline:
         raise invalid("The training_task_inputs field is required.", "training_task_inputs")
     job = parse(CustomJob, {"displayName": f"{wanted.display_name}-custom-job", "jobSpec": with_whole_numbers(inputs)})
     job.labels = dict(wanted.labels)
-    pipeline = TrainingPipeline(
-        name=f"{call.path['parent']}/trainingPipelines/{new_id()}",
-        display_name=wanted.display_name,
-        training_task_definition=wanted.training_task_definition,
-        training_task_inputs=inputs,
-        labels=dict(wanted.labels),
-        create_time=now(),
-        update_time=now(),
-    )
+    name = f"{call.path['parent']}/trainingPipelines/{new_id()}"
+    pipeline = keep_asked(wanted, name=name, create_time=now(), update_time=now())
     with call.parts.store.transaction():
         backing = custom_jobs.start(call, job)
         pipeline.training_task_metadata = {"backingCustomJob": backing.name}
@@ -90,10 +84,10 @@ def _check(wanted: TrainingPipeline) -> None:
     if not CUSTOM_TASK.match(wanted.training_task_definition):
         message = "Only custom containers are trained by this server: custom_task_1.0.0.yaml."
         raise invalid(message, "training_pipeline.training_task_definition")
-    if "model_to_upload" in wanted or "input_data_config" in wanted:
-        field = "model_to_upload" if "model_to_upload" in wanted else "input_data_config"
-        message = f"{field} is not supported by this server: leave it out, and upload the result by models:upload."
-        raise invalid(message, f"training_pipeline.{field}")
+    for field in ("model_to_upload", "input_data_config", "model_id", "parent_model"):
+        if field in wanted:
+            message = f"{field} is not supported by this server: leave it out, and upload the result by models:upload."
+            raise invalid(message, f"training_pipeline.{field}")
 
 
 def _to_reply(call: Call, pipeline: TrainingPipeline) -> TrainingPipeline:
