@@ -15,7 +15,7 @@ BY_HARDWARE := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cu
 	nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver \
 	nvidia-cusparse nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
 
-.PHONY: up browser test test-slow test-faults test-compose test-bare image soak lint lint-static node check lock lock-static sbom audit format messages demo-check bench bench-chat bench-lists bench-pages bench-reliability bench-serving bench-training screenshots tour clean
+.PHONY: up browser test test-slow test-faults test-compose test-bare image image-localvertex soak lint lint-static node check lock lock-static sbom audit format messages demo-check bench bench-chat bench-lists bench-localvertex bench-pages bench-reliability bench-serving bench-training screenshots tour clean
 
 up: $(VENV)/.installed-local ## run the whole console on this machine
 	@$(BIN)/python manage.py up $(ARGS)
@@ -65,6 +65,9 @@ image: ## the image alone, the same one for the same commit: make image ENGINE=p
 	$(ENGINE) build $(BUILD_OPTIONS) --build-arg EXTRAS=$(EXTRAS) --build-arg REVISION=$$(git rev-parse HEAD) \
 		--build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) --tag garden-console .
 
+image-localvertex: ## the local Vertex AI alone, for tests of programs: make image-localvertex ENGINE=podman
+	$(ENGINE) build $(BUILD_OPTIONS) --file containers/localvertex.containerfile --tag localvertex .
+
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -89,7 +92,8 @@ messages: $(VENV)/.installed-dev ## after a change of a text: needs GNU gettext;
 	$(BIN)/python manage.py compilemessages --ignore '.venv/*' --ignore 'node_modules/*'
 
 lock: $(VENV)/lock/.installed ## after a change of a dependency: exact versions and hashes, for the image
-	$(VENV)/lock/bin/uv pip compile $(LOCKING) $(ARGS) --extra s3 pyproject.toml -o requirements.lock
+	$(VENV)/lock/bin/uv pip compile $(LOCKING) $(ARGS) --extra console --extra s3 pyproject.toml -o requirements.lock
+	$(VENV)/lock/bin/uv pip compile $(LOCKING) $(ARGS) --extra localvertex pyproject.toml -o requirements-localvertex.lock
 	$(VENV)/lock/bin/uv pip compile $(LOCKING) $(ARGS) --extra s3 --extra local $(BY_HARDWARE:%=--no-emit-package %) pyproject.toml -o requirements-local.lock
 
 lock-static: node ## after a change of package.json: exact versions and checksums of the linters, without a registry's address
@@ -108,6 +112,7 @@ sbom: $(VENV)/lock/.installed $(VENV)/.installed-dev ## a software bill of mater
 audit: $(VENV)/lock/.installed ## what is locked against published advisories; needs the network
 	$(VENV)/lock/bin/pip-audit --strict --disable-pip --no-deps -r requirements.lock
 	$(VENV)/lock/bin/pip-audit --strict --disable-pip --no-deps -r requirements-local.lock
+	$(VENV)/lock/bin/pip-audit --strict --disable-pip --no-deps -r requirements-localvertex.lock
 
 demo-check: $(VENV)/.installed-dev ## the whole journey on Gemma 3 270M: some five minutes
 	$(BIN)/python -m tests.bench.demo_check
@@ -117,6 +122,9 @@ bench: $(VENV)/.installed-dev ## the figures of docs/performance.md
 
 bench-chat: $(VENV)/.installed-dev $(VENV)/gradio/.installed ## answers through the console, Gradio, and without either
 	$(BIN)/python -m tests.bench.chat --gradio $(VENV)/gradio/bin/python $(ARGS)
+
+bench-localvertex: $(VENV)/.installed-dev ## the local Vertex AI: 200 readers a second, lists of 10,000 jobs, its start
+	$(BIN)/python -m tests.bench.localvertex $(ARGS)
 
 bench-lists: $(VENV)/.installed-dev ## the lists of 100,000 tuning jobs; ARGS=--write puts the table into docs/performance.md
 	$(BIN)/python -m tests.bench.lists $(ARGS)

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 
 APART = ("jobs.localvertex", "jobs.management.commands.statemachine")
-BEGINNINGS = ("__main__", "jobs.sandbox.image")
+BEGINNINGS = ("__main__", "jobs.localvertex.testing", "jobs.sandbox.image")
 LATE = (
     "celery.apps.beat", "celery.apps.worker", "celery.bin.beat", "celery.bin.celery", "celery.bin.worker",
     "celery.concurrency.prefork", "celery.concurrency.thread", "celery.fixups.django", "celery.worker.consumer",
@@ -47,10 +47,10 @@ def import_console() -> None:
 
 
 def import_local_servers() -> None:
-    from jobs.localvertex.__main__ import without_service_clients
+    from jobs.localvertex.__main__ import GOOGLE, without_what_takes_long
 
-    without_service_clients()
-    import_all([*names("jobs.localvertex"), *LATE_LOCALLY])
+    without_what_takes_long()
+    import_all([*names("jobs.localvertex"), *names(f"{GOOGLE[0]}.types"), *LATE_LOCALLY])
 
 
 def import_all(modules: list[str]) -> None:

@@ -11,7 +11,12 @@ ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 REQUIREMENTS = [
     *PROJECT["dependencies"],
-    *(one for extra in PROJECT["optional-dependencies"].values() for one in extra),
+    *(
+        one
+        for extra in PROJECT["optional-dependencies"].values()
+        for one in extra
+        if not one.startswith(f"{PROJECT['name']}[")
+    ),
 ]
 PACKAGE = json.loads((ROOT / "package.json").read_text())
 INSTALLED = {re.split(r"[\[<>=~ ]", one)[0] for one in REQUIREMENTS}

@@ -11,23 +11,26 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from jobs.localvertex import inference
 from jobs.localvertex.api import versions
 from jobs.localvertex.api.bodies import PrettyResponse, content_of, parse_body, reply_of
 from jobs.localvertex.api.callers import Hosts, why_not_answer
-from jobs.localvertex.api.errors import ApiError, from_http, precondition, unavailable
+from jobs.localvertex.api.errors import ApiError, from_http, unavailable
 from jobs.localvertex.api.faults import Fault, Faults
 from jobs.localvertex.api.hosts import check_location
 from jobs.localvertex.api.partial import keep_fields
 from jobs.localvertex.api.wire import Operation, descriptor_of, render
-from jobs.localvertex.resources import boards, metadata, metrics, operations
+from jobs.localvertex.inference import Inference
+from jobs.localvertex.resources import absent, batch_jobs, caches, evaluation, metadata, neighbours, operations
 from jobs.localvertex.resources.call import Call, Parts, Reply, Route
-from jobs.localvertex.resources.endpoints import deploy, deployed_models, endpoints
+from jobs.localvertex.resources.endpoints import deploy, deployed_models, endpoints, resource_pools, tensors
 from jobs.localvertex.resources.models import model_versions, models, publisher_models, tokens
+from jobs.localvertex.resources.tensorboards import boards, points
 from jobs.localvertex.resources.tuning import custom_jobs, jobs, pipelines
-from jobs.localvertex.serving.chat import Chat, ClientLeft, Streamed
 from jobs.localvertex.serving.memory import MEGABYTE
-from jobs.localvertex.serving.predict import Predict
+from jobs.localvertex.serving.streaming import ClientLeft, Streamed
 from jobs.localvertex.shortages import shortage_of
+from jobs.localvertex.standalone import TOKEN, TOKEN_PATH
 
 log = logging.getLogger(__name__)
 RETRY_AFTER_SECONDS = "2"
@@ -43,11 +46,17 @@ MODULES = (
     operations,
     endpoints,
     deployed_models,
+    tensors,
     models,
     model_versions,
-    metrics,
     boards,
+    points,
     metadata,
+    absent,
+    evaluation,
+    batch_jobs,
+    resource_pools,
+    caches,
 )
 
 
@@ -75,17 +84,6 @@ def _compile(route: Route) -> Path:
 
 
 PATHS = [_compile(route) for module in MODULES for route in module.ROUTES]
-INFERENCE = re.compile(
-    r"^/(?:v1|v1beta1)/(?P<name>projects/[^/:]+/locations/[^/:]+/endpoints/[^/:]+)"
-    r"(?:/(?P<chat>chat/completions)|:(?P<verb>predict|rawPredict|streamRawPredict|serverStreamingPredict))$"
-)
-INFERENCE_METHODS = {
-    None: "chat_completions",
-    "predict": "predict",
-    "rawPredict": "raw_predict",
-    "streamRawPredict": "stream_raw_predict",
-    "serverStreamingPredict": "server_streaming_predict",
-}
 
 
 class Application:
@@ -93,8 +91,7 @@ class Application:
         self._parts = parts
         self._faults = faults
         self._known = known
-        self._chat = Chat(parts.store, parts.serving, parts.buckets, dedicated_hosts=parts.dedicated_hosts)
-        self._predict = Predict(self._chat)
+        self._inference = Inference(parts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -131,11 +128,15 @@ class Application:
     async def _answer(self, request: Request) -> ASGIApp:
         if request.url.path == "/healthz":
             return PrettyResponse(await run_in_threadpool(self._health))
-        if found := INFERENCE.match(request.url.path):
+        if request.url.path == TOKEN_PATH:
+            return PrettyResponse(TOKEN)
+        if asked := inference.match(request.url.path):
             self._expect(request, "POST")
-            return await self._faulty(
-                INFERENCE_METHODS[found["verb"]], self._infer, request, found["name"], found["verb"]
-            )
+            check_location(request.url.path)
+            return await self._faulty(asked.method, self._inference.answer, request, asked)
+        if neighbours.is_asked(request.method, request.url.path):
+            body = parse_body(await content_of(request))
+            return reply_of(request, await run_in_threadpool(neighbours.answer, self._parts, request.url.path, body))
         path, values = self._find(request)
         return await self._faulty(path.route.method, self._call, request, path.route, values)
 
@@ -148,22 +149,6 @@ class Application:
             await _waste(response)
             raise Dropped
         return HalfAnswer(response, fault.size) if fault is not None and fault.mode == "half_answer" else response
-
-    async def _infer(self, request: Request, endpoint: str, verb: str | None) -> Response:
-        content = await content_of(request)
-        body = parse_body(content, leniently=verb == "predict")
-        target = self._chat.target(endpoint, request.headers.get("host", ""), len(content))
-        if verb == "serverStreamingPredict":
-            raise precondition("The model server takes no tensors. Stream by chat/completions or :streamRawPredict.")
-        work = {
-            None: self._chat.complete,
-            "predict": self._predict.predict,
-            "streamRawPredict": self._predict.stream_raw,
-        }.get(verb, self._predict.raw)
-        response = await work(request, target, body)
-        response.headers["X-Vertex-AI-Endpoint-Id"] = endpoint.rpartition("/")[2]
-        response.headers["X-Vertex-AI-Deployed-Model-Id"] = target.deployed.id
-        return response
 
     async def _call(self, request: Request, route: Route, values: dict[str, str]) -> Response:
         query = list(request.query_params.multi_items())
@@ -283,8 +268,8 @@ async def _hang_up(send: Send) -> None:
 
 def _is_of_the_model(path: str) -> bool:
     """Whether a model server answers by itself: those who read its streams take each line as a whole."""
-    found = INFERENCE.match(path)
-    return found is not None and found["verb"] != "predict"
+    asked = inference.match(path)
+    return asked is not None and asked.is_small
 
 
 def _error(error: ApiError, *, is_small: bool = False) -> JSONResponse:

@@ -13,6 +13,22 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "localvertex.md"
 BEGIN, END = "<!-- calls: generated -->\n", "<!-- /calls -->\n"
 FIELDS_BEGIN, FIELDS_END = "<!-- fields: generated -->\n", "<!-- /fields -->\n"
 
+DONE_AT_ONCE = "The operation is done when it answers."
+OF_JOBS = "Those of tuning jobs are read only."
+
+
+def _boards(word: str, many: str) -> dict[str, tuple[str, str]]:
+    at_once = f" {DONE_AT_ONCE}" if word == "tensorboard" else ""
+    name = "made id" if word == "tensorboard" else "chosen or made id" if word.endswith("series") else "chosen id"
+    return {
+        f"list_{many}": ("those made here, and those of tuning jobs; filter, order, pages", ""),
+        f"get_{word}": ("those made here, and those of tuning jobs", ""),
+        f"create_{word}": (name, at_once.strip()),
+        f"update_{word}": ("names, labels; with a mask or by what is sent; etag", f"{OF_JOBS}{at_once}"),
+        f"delete_{word}": ("with all below", f"{OF_JOBS} {DONE_AT_ONCE}"),
+    }
+
+
 # method → (what it does here, what is known to differ from Google's and no recorded pair shows)
 DEPTH: dict[str, tuple[str, str]] = {
     "list_publisher_models": (
@@ -20,8 +36,15 @@ DEPTH: dict[str, tuple[str, str]] = {
         "Filters: `model_user_id`, `display_name`, `is_hf_wildcard()`, `can_deploy()`,"
         " `labels.VERIFIED_DEPLOYMENT_CONFIG`. No full text of model cards.",
     ),
-    "get_publisher_model": ("deploy options, tuning, facts", "Facts are documentations of `viewRestApi`."),
-    "count_tokens": ("of rows of training data", "Google counts prompts for Gemini, and no rows."),
+    "get_publisher_model": (
+        "deploy options, tuning, facts",
+        "Facts are documentations of `viewRestApi`. With equivalents, an option on `g2-standard-12` comes first.",
+    ),
+    "count_tokens": (
+        "of contents, of instances for `:predict`, and of rows of training data",
+        "By the model's own tokenizer and chat template. Google counts no rows.",
+    ),
+    "compute_tokens": ("of contents and instances", "Of texts only, without the chat template."),
     "check_publisher_model_eula_acceptance": ("by project and model", ""),
     "accept_publisher_model_eula": ("by project and model", "No text of the licence is shown."),
     "create_tuning_job": (
@@ -57,7 +80,7 @@ DEPTH: dict[str, tuple[str, str]] = {
     "delete_operation": ("ended ones", ""),
     "cancel_operation": ("stops a deployment", ""),
     "wait_operation": ("at most 30 s", ""),
-    "create_endpoint": ("chosen or made id", ""),
+    "create_endpoint": ("chosen or made id", "Requests are not logged."),
     "list_endpoints": ("filter, `base_model_name` too, order in v1, pages, mask", ""),
     "get_endpoint": ("replicas that answer now; asleep or starting", "The dedicated host: see below."),
     "update_endpoint": ("names, labels, traffic; etag", ""),
@@ -65,10 +88,34 @@ DEPTH: dict[str, tuple[str, str]] = {
     "delete_endpoint": ("empty ones", ""),
     "deploy_model": (
         "several an endpoint, traffic split, chosen id, `checkpointId`",
-        "Only `dedicatedResources`; one replica on this machine. Of LoRA, the last checkpoint only.",
+        "Only `dedicatedResources` and `sharedResources`; one replica on this machine. Of LoRA, the last checkpoint"
+        " only.",
     ),
     "undeploy_model": ("with traffic for the others", ""),
     "mutate_deployed_model": ("replica counts and metrics, stored", "Nothing scales."),
+    "create_deployment_resource_pool": ("chosen id", f"{DONE_AT_ONCE} No encryption keys."),
+    "list_deployment_resource_pools": ("pages", ""),
+    "get_deployment_resource_pool": ("what was asked for", "What is in it runs on this machine, as all models do."),
+    "update_deployment_resource_pool": ("with a mask or by what is sent", f"{DONE_AT_ONCE} Nothing scales."),
+    "delete_deployment_resource_pool": ("unused ones", DONE_AT_ONCE),
+    "query_deployed_models": ("pages", ""),
+    "create_batch_prediction_job": (
+        "JSONL in buckets; publishers' models, tuned ones, endpoints (v1beta1)",
+        "See Batch prediction. No BigQuery, CSV or TFRecord; no monitoring, no explanations. One job at a time.",
+    ),
+    "list_batch_prediction_jobs": ("filter, pages, mask", ""),
+    "get_batch_prediction_job": ("state, counts of rows, error, output folder", ""),
+    "cancel_batch_prediction_job": ("at once; rows that were answered are written", ""),
+    "delete_batch_prediction_job": ("ended ones; the output stays", DONE_AT_ONCE),
+    "evaluate_instances": (
+        "exact match, BLEU, ROUGE, tool calls, trajectories",
+        "Metrics that ask a model are `UNIMPLEMENTED`. Scores are sacreBLEU's and `rouge_score`'s; see Evaluation.",
+    ),
+    "create_cached_content": ("refused: `UNIMPLEMENTED`", "No model here takes cached contents."),
+    "list_cached_contents": ("always empty", ""),
+    "get_cached_content": ("not found", ""),
+    "update_cached_content": ("not found", ""),
+    "delete_cached_content": ("not found", ""),
     "upload_model": (
         "new models and versions",
         "Files stay where they are; containers of model servers are read, not run.",
@@ -107,25 +154,68 @@ DEPTH: dict[str, tuple[str, str]] = {
     "query_context_lineage_subgraph": ("what was added to the context", "Not of its children."),
     "add_execution_events": ("inputs and outputs", ""),
     "query_execution_inputs_and_outputs": ("of one execution", ""),
-    "list_tensorboards": ("one a tuning job", "None can be created."),
-    "get_tensorboard": ("one a tuning job", ""),
-    "list_tensorboard_experiments": ("one a tensorboard", ""),
-    "get_tensorboard_experiment": ("one a tensorboard", ""),
-    "list_tensorboard_runs": ("one an experiment", ""),
-    "get_tensorboard_run": ("one an experiment", ""),
-    "list_tensorboard_time_series": ("loss, accuracy, learning rate", ""),
-    "get_tensorboard_time_series": ("loss, accuracy, learning rate", ""),
-    "read_tensorboard_time_series_data": ("thinned evenly, the last point kept", "No filter."),
+    **{
+        key: value
+        for word, many in (
+            ("tensorboard", "tensorboards"),
+            ("tensorboard_experiment", "tensorboard_experiments"),
+            ("tensorboard_run", "tensorboard_runs"),
+            ("tensorboard_time_series", "tensorboard_time_series"),
+        )
+        for key, value in _boards(word, many).items()
+    },
+    "batch_create_tensorboard_runs": ("all or none", ""),
+    "batch_create_tensorboard_time_series": ("all or none", ""),
+    "write_tensorboard_run_data": ("scalars and tensors; a step that is written again has the new value", "No blobs."),
+    "write_tensorboard_experiment_data": ("all runs or none", "No blobs."),
+    "read_tensorboard_time_series_data": ("filter; thinned evenly, the last point kept", ""),
     "batch_read_tensorboard_time_series_data": ("of one tensorboard", ""),
-    "export_tensorboard_time_series_data": ("pages", "No filter, no order."),
+    "export_tensorboard_time_series_data": ("filter, order, pages", ""),
+    "read_tensorboard_size": ("bytes of the points", "As they are stored here."),
+    "read_tensorboard_usage": ("nobody", "There are no web pages that somebody could look at."),
+    "direct_predict": ("refused, with what to use", "Takes no tensors."),
+    "direct_raw_predict": ("refused, with what to use", "Takes no tensors."),
+    "explain": ("refused, with what to use", "Explains nothing."),
+    "list_hyperparameter_tuning_jobs": ("none", ""),
+    "create_hyperparameter_tuning_job": ("checked, then refused with what to do", "Runs no trials."),
+    "get_hyperparameter_tuning_job": ("none", ""),
+    "cancel_hyperparameter_tuning_job": ("none", ""),
+    "delete_hyperparameter_tuning_job": ("none", ""),
+    "list_persistent_resources": ("none", ""),
+    "create_persistent_resource": ("checked, then refused with what to do", "Reserves no machines."),
+    "get_persistent_resource": ("none", ""),
+    "update_persistent_resource": ("none", ""),
+    "delete_persistent_resource": ("none", ""),
+    "reboot_persistent_resource": ("none", ""),
 }
 INFERENCE = [
     (
-        "chat completions",
+        "chat_completions",
         "POST",
         "endpoints/{e}/chat/completions",
         "streamed and not, images, tools where the template knows them",
         "Context 8,192 tokens; no images by `https://`.",
+    ),
+    (
+        "completions",
+        "POST",
+        "endpoints/{e}/completions",
+        "as vLLM's: several prompts, `n`, `echo`, `logprobs`, streamed",
+        "Google has it at `invoke/v1/completions` only. No tokens as prompts, no `suffix`, no `best_of`. Not by gRPC.",
+    ),
+    (
+        "generate_content",
+        "POST",
+        "endpoints/{e}:generateContent",
+        "contents, system instruction, images, functions, schemas, log-probabilities",
+        "Safety settings and labels do nothing. No tools of Google's, no caches, no thinking.",
+    ),
+    (
+        "stream_generate_content",
+        "POST",
+        "endpoints/{e}:streamGenerateContent",
+        "the same, as a list or as events (`alt=sse`)",
+        "",
     ),
     ("predict", "POST", "endpoints/{e}:predict", "chat form, plain prompt", "Chat form: one instance."),
     ("raw_predict", "POST", "endpoints/{e}:rawPredict", "chat, instances, prompt", "Plain JSON bodies only."),

@@ -13,7 +13,11 @@ from packaging.utils import canonicalize_name
 pytestmark = pytest.mark.threat("T25")
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-LOCKS = {"requirements.lock": ["s3"], "requirements-local.lock": ["local", "s3"]}
+LOCKS = {
+    "requirements.lock": ["console", "s3"],
+    "requirements-local.lock": ["local", "s3"],
+    "requirements-localvertex.lock": ["localvertex"],
+}
 BY_HARDWARE = set(re.findall(r"^BY_HARDWARE := ((?:.*\\\n)*.*)$", (ROOT / "Makefile").read_text(), re.M)[0].split()) - {
     "\\"
 }
@@ -32,8 +36,10 @@ def read(file: str) -> dict[str, set[str]]:
 
 
 def direct(extras: list[str]) -> list[Requirement]:
-    listed = [*PROJECT["dependencies"], *(one for extra in extras for one in PROJECT["optional-dependencies"][extra])]
-    return [Requirement(one) for one in listed]
+    wanted = [Requirement(one) for one in PROJECT["dependencies"]]
+    for one in (Requirement(one) for extra in extras for one in PROJECT["optional-dependencies"][extra]):
+        wanted += direct(sorted(one.extras)) if one.name == PROJECT["name"] else [one]
+    return wanted
 
 
 @pytest.mark.parametrize("file", LOCKS)

@@ -1,10 +1,12 @@
 """Values that Google takes and the protobuf library does not: flags and numbers of enums in quotes, names of enums in
-small letters."""
+small letters, masks with underscores."""
 
+import re
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
+MASK = "google.protobuf.FieldMask"
 _FLAGS = {"true": True, "false": False}
 
 
@@ -13,6 +15,11 @@ def ease(body: Any, descriptor: Descriptor) -> Any:
     if not isinstance(body, dict) or descriptor.full_name.startswith("google.protobuf."):
         return body
     return {key: _ease_field(value, field_named(descriptor, key)) for key, value in body.items()}
+
+
+def to_camel(paths: str) -> str:
+    """A mask may be written either way; its JSON form has no underscores."""
+    return re.sub(r"_([a-z0-9])", lambda found: found[1].upper(), paths)
 
 
 def find_fraction(body: Any, descriptor: Descriptor | None, above: str = "") -> str:
@@ -46,6 +53,8 @@ def _ease_field(value: Any, found: FieldDescriptor | None) -> Any:
 
 
 def _ease_one(value: Any, found: FieldDescriptor) -> Any:
+    if found.type == FieldDescriptor.TYPE_MESSAGE and found.message_type.full_name == MASK:
+        return to_camel(value) if isinstance(value, str) else value
     if found.type == FieldDescriptor.TYPE_MESSAGE:
         return ease(value, found.message_type)
     if found.type == FieldDescriptor.TYPE_BOOL and isinstance(value, str):

@@ -2,11 +2,12 @@
 
 import base64
 import binascii
+import json
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message as RawMessage
@@ -15,7 +16,7 @@ from proto import Message as PlusMessage
 from jobs.localvertex.api.errors import invalid
 from jobs.localvertex.api.expressions import Test, parse_expression
 from jobs.localvertex.api.fields import ENUM, FLAG, MANY, NUMBER, TEXT, TIME, Path, resolve_path
-from jobs.localvertex.api.wire import descriptor_of, raw, render
+from jobs.localvertex.api.wire import Json, descriptor_of, raw, render
 
 Resource = TypeVar("Resource", bound=PlusMessage | RawMessage)
 LARGEST_PAGE = 1000
@@ -27,27 +28,51 @@ OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+# Where a term may fail and the whole be true.
+_DOES_NOT_NEED_ALL = re.compile(r"\b(OR|NOT)\b|(^|[\s(])-")
 _EMPTY = {TEXT: "", ENUM: "", NUMBER: 0.0, FLAG: "false"}
 
 
-def select(kind: type[Resource], resources: Sequence[Resource], expression: str) -> list[Resource]:
+@runtime_checkable
+class Stored(Protocol):
+    """A sequence that can choose and order by what is stored, without making messages of it."""
+
+    def choose(self, test: Test, containing: Iterable[str]) -> Sequence[Any]: ...
+
+    def order(self, *keys: tuple[Callable[[Json], Any], bool]) -> Sequence[Any]: ...
+
+
+def select(kind: type[Resource], resources: Sequence[Resource], expression: str) -> Sequence[Resource]:
     """`labels.key=value`, `labels:key`, `display_name:"my_*"`, `create_time>"2026-05-18T00:00:00Z"`, and so on."""
     if not expression.strip():
-        return list(resources)
-    wanted = parse_expression(
-        expression, lambda path, op, value: _test(resolve_path(kind, path, "filter"), path, op, value)
-    )
+        return resources
+    needed: list[str] = []
+
+    def compare(name: str, op: str, value: str) -> Test:
+        path = resolve_path(kind, name, "filter")
+        if op == "=" and path.form in (TEXT, ENUM):
+            needed.append(json.dumps(value)[1:-1])
+        return _test(path, name, op, value)
+
+    wanted = parse_expression(expression, compare)
+    if isinstance(resources, Stored):
+        return resources.choose(wanted, [] if _DOES_NOT_NEED_ALL.search(expression) else needed)
     return [resource for resource in resources if wanted(render(resource))]
 
 
-def order_resources(kind: type[Resource], resources: Sequence[Resource], order_by: str) -> list[Resource]:
+def order_resources(kind: type[Resource], resources: Sequence[Resource], order_by: str) -> Sequence[Resource]:
     """`display_name, create_time desc`: the last key is the least important."""
-    found = list(resources)
-    for part in reversed([part.split() for part in order_by.split(",") if part.strip()]):
+    keys = []
+    for part in [part.split() for part in order_by.split(",") if part.strip()]:
         if len(part) > 2 or (len(part) == 2 and part[1].lower() not in ("asc", "desc")):
             raise invalid(f"Invalid order_by: {order_by!r}. Expected field, or field desc.", "order_by")
         path, down = resolve_path(kind, part[0], "order_by"), len(part) == 2 and part[1].lower() == "desc"
-        found.sort(key=_key(path), reverse=down)
+        keys.append((_key(path), down))
+    if isinstance(resources, Stored):
+        return resources.order(*keys) if keys else resources
+    found = list(resources)
+    for key, down in reversed(keys):
+        found.sort(key=lambda resource: key(render(resource)), reverse=down)  # noqa: B023  # used at once
     return found
 
 
@@ -138,11 +163,11 @@ def _like(text: str, pattern: str) -> bool:
     return at + len(last) <= len(text)
 
 
-def _key(path: Path) -> Callable[[Any], tuple[int, float, str]]:
+def _key(path: Path) -> Callable[[Json], tuple[int, float, str]]:
     """Numbers before texts, what is missing first."""
 
-    def key(resource: Any) -> tuple[int, float, str]:
-        value = path.value(render(resource))
+    def key(body: Json) -> tuple[int, float, str]:
+        value = path.value(body)
         if value is None:
             return 0, 0.0, ""
         if path.form == TIME and (moment := _time(str(value))):

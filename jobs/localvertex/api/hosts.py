@@ -6,9 +6,20 @@ import zlib
 from jobs.localvertex.api.errors import ApiError, precondition
 
 _LOCATION = re.compile(r"/locations/([^/:]+)")
-_REGION = re.compile(
-    r"global|(?:africa|asia|australia|europe|me|northamerica|southamerica|us)-(?:north|south|east|west|central|northeast|northwest|southeast|southwest)\d{1,2}|us|eu"
-)
+# Where Google serves models, and where it tunes open ones, as its clients and its documentation list them.
+REGIONS = (
+    "africa-south1", "asia-east1", "asia-east2", "asia-northeast1", "asia-northeast2", "asia-northeast3", "asia-south1",
+    "asia-south2", "asia-southeast1", "asia-southeast2", "australia-southeast1", "australia-southeast2",
+    "europe-central2", "europe-north1", "europe-southwest1", "europe-west1", "europe-west2", "europe-west3",
+    "europe-west4", "europe-west6", "europe-west8", "europe-west9", "europe-west12", "me-central1", "me-central2",
+    "me-west1", "northamerica-northeast1", "northamerica-northeast2", "southamerica-east1", "southamerica-west1",
+    "us-central1", "us-east1", "us-east4", "us-east5", "us-south1", "us-west1", "us-west2", "us-west3", "us-west4",
+    "us-west8",
+)  # fmt: skip
+NO_REGIONS = ("global", "us", "eu")  # locations, where nothing is served
+TUNING_LOCATIONS = (
+    "global", "us-central1", "europe-west4", "us-west1", "us-east5", "asia-southeast1", "asia-southeast2",
+)  # fmt: skip
 SHARED_LIMIT = 1_572_864
 GLOBAL, HOME = "/locations/global", "/locations/us-central1"
 
@@ -19,17 +30,25 @@ def at_home(name: str) -> str:
 
 
 def check_location(path: str) -> None:
-    """Raises as Google does for a location that there is not. Regions that come later have names of the same form."""
+    """Raises as Google does for a location that there is not."""
     found = _LOCATION.search(path)
-    if found and not _REGION.fullmatch(found[1]):
+    if found and found[1] not in REGIONS and found[1] not in NO_REGIONS:
         message = f"Permission denied on 'locations/{found[1]}' (or it may not exist)."
         raise ApiError("PERMISSION_DENIED", message)
 
 
-def refuse_global(parent: str) -> None:
-    if parent.endswith(GLOBAL):
-        message = "Models are not deployed in the location global: name a region, such as us-central1."
-        raise precondition(message)
+def refuse_global(parent: str, what: str = "Models are not deployed") -> None:
+    """For what Google has in regions only."""
+    location = parent.rpartition("/")[2]
+    if location in NO_REGIONS:
+        raise precondition(f"{what} in the location {location}: name a region, such as us-central1.")
+
+
+def check_tuning_location(parent: str) -> None:
+    location = parent.rpartition("/")[2]
+    if location not in TUNING_LOCATIONS:
+        known = ", ".join(TUNING_LOCATIONS)
+        raise precondition(f"Open models are not tuned in the location {location}. Supported locations: {known}.")
 
 
 def project_number(project: str) -> int:

@@ -6,7 +6,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any, TypeAlias, TypeVar
 
-from google.longrunning import operations_pb2
+from google.longrunning import operations_proto_pb2 as operations_pb2
 from google.protobuf import any_pb2, json_format
 from google.protobuf.message import Message as RawMessage
 from proto import Message as PlusMessage

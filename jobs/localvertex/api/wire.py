@@ -5,14 +5,15 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from google.longrunning import operations_pb2
+from google.longrunning import operations_proto_pb2 as operations_pb2
 from google.protobuf import any_pb2, json_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message as RawMessage
 from proto import Message as PlusMessage
 
-from jobs.localvertex.api.easing import ease, field_named, find_fraction
+from jobs.localvertex.api.easing import MASK, ease, field_named, find_fraction, to_camel
 from jobs.localvertex.api.errors import ApiError, invalid
+from jobs.localvertex.api.locating import find_dropped_value, find_wrong_value
 
 Json = dict[str, Any]
 Plus = TypeVar("Plus", bound=PlusMessage)
@@ -54,17 +55,22 @@ def parse(kind: type[Plus], body: object) -> Plus:
     if not isinstance(body, dict):
         raise invalid("Invalid JSON payload received. The request body must be a JSON object.")
     message = kind.pb()()
+    root = "" if kind.__name__.endswith("Request") else snake(kind.__name__)
     try:
         if fraction := find_fraction(body, message.DESCRIPTOR):
             raise invalid(f"Invalid JSON payload received. Invalid value at '{fraction}' (TYPE_ENUM).", fraction)
         try:
             json_format.ParseDict(body, message)
         except json_format.ParseError:
-            message = json_format.ParseDict(ease(body, message.DESCRIPTOR), kind.pb()())
+            body = ease(body, message.DESCRIPTOR)
+            message = json_format.ParseDict(body, kind.pb()())
     except json_format.ParseError as error:
-        raise _explain(str(error)) from None
+        wrong = find_wrong_value(body, message.DESCRIPTOR, root)
+        raise wrong or _explain(str(error), root) from None
     except (RecursionError, OverflowError, ValueError, TypeError, AttributeError) as error:
         raise invalid(f"Invalid JSON payload received. {error}") from None
+    if dropped := find_dropped_value(body, message.DESCRIPTOR, root):
+        raise dropped
     _refuse_unknown_enums(message, "")
     parsed: Plus = kind.wrap(message)
     return parsed
@@ -101,6 +107,16 @@ def descriptor_of(kind: type[PlusMessage | RawMessage]) -> Descriptor:
     return found
 
 
+def with_whole_numbers(value: Any) -> Any:
+    """In a free structure every number is a double, and counts come as 1.0."""
+    if isinstance(value, dict):
+        found: Json = {key: with_whole_numbers(one) for key, one in value.items()}
+        return found
+    if isinstance(value, list):
+        return [with_whole_numbers(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _unbound(key: str) -> ApiError:
     return invalid(f'Invalid JSON payload received. Unknown name "{key}": Cannot bind query parameter.', key)
 
@@ -114,8 +130,8 @@ def _put(body: Json, descriptor: Descriptor, key: str, value: str) -> None:
         _put(body.setdefault(found.json_name, {}), found.message_type, rest, value)
     elif found.is_repeated:
         body.setdefault(found.json_name, []).append(value)
-    elif found.message_type and found.message_type.full_name == "google.protobuf.FieldMask":
-        body[found.json_name] = _camel(value)
+    elif found.message_type and found.message_type.full_name == MASK:
+        body[found.json_name] = to_camel(value)
     elif found.type == FieldDescriptor.TYPE_BOOL:
         body[found.json_name] = {"true": True, "false": False}.get(value.lower(), value)
     else:
@@ -126,12 +142,13 @@ def _is_enum_number(found: FieldDescriptor, value: str) -> bool:
     return bool(found.type == FieldDescriptor.TYPE_ENUM and value.isdecimal())
 
 
-def _explain(text: str) -> ApiError:
+def _explain(text: str, root: str) -> ApiError:
     if unknown := _UNKNOWN.search(text):
-        path = ".".join(snake(part) for part in unknown["path"].split("."))
-        field = ".".join([*unknown["path"].split(".")[1:], unknown["name"]])
-        message = f"Invalid JSON payload received. Unknown name \"{unknown['name']}\" at '{path}': Cannot find field."
-        return invalid(message, field)
+        inner = unknown["path"].split(".")[1:]
+        path = ".".join([*([root] if root else []), *map(snake, inner)])
+        at = f" at '{path}'" if path else ""
+        message = f'Invalid JSON payload received. Unknown name "{unknown["name"]}"{at}: Cannot find field.'
+        return invalid(message, ".".join([*inner, unknown["name"]]))
     fields = _FIELD.findall(text)
     reason = re.sub(r" at [A-Z][\w.]*\.*$", "", _FIELD.sub("", text)).strip(" .\n")
     where = ".".join(snake(name) for name in fields)
@@ -158,8 +175,3 @@ def _check_enum(found: FieldDescriptor, value: Any, where: str) -> None:
 
 def snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-
-
-def _camel(paths: str) -> str:
-    """A mask in a query may be written either way; its JSON form has no underscores."""
-    return re.sub(r"_([a-z0-9])", lambda found: found[1].upper(), paths)

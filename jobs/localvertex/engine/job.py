@@ -2,8 +2,10 @@
 
 import errno
 import json
+import math
 import os
 import time
+from collections.abc import Container
 from dataclasses import MISSING, dataclass, fields
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +19,7 @@ SCHEDULES = ("constant", "linear", "cosine")
 MOST_SEED = 2**31 - 1
 OUT_OF_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 MAX_UNWRITTEN = 2**20
+MAX_CHECKPOINTS = 10
 
 
 INSTALL_QLORA = "Install it: pip install -e '.[local,qlora]'."
@@ -59,10 +62,15 @@ class Job:
     custom_base: str | None = None  # where the weights in base_model_dir come from, when not from base_model itself
 
     @classmethod
-    def read(cls, path: Path) -> Self:
+    def read(cls, path: Path, leave_out: Container[str] = ()) -> Self:
+        """`leave_out`: fields with a default that are of no importance to who reads."""
         try:
             stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            needed = [field.name for field in fields(cls) if field.default is MISSING or field.name in stored]
+            needed = [
+                field.name
+                for field in fields(cls)
+                if field.default is MISSING or (field.name in stored and field.name not in leave_out)
+            ]
             values = {name: stored[name] for name in needed}
         except (OSError, ValueError, KeyError) as error:
             raise JobError(f"The job description {path.name} cannot be used: {error!r}.", "INTERNAL") from error
@@ -104,6 +112,12 @@ class Job:
             raise JobError(
                 f"A base model in {self.quantization} needs bitsandbytes, which is not installed. {INSTALL_QLORA}"
             )
+
+
+def checkpoint_epochs(epochs: int) -> set[int]:
+    """Every epoch, or ten spread evenly that end with the last."""
+    count = min(epochs, MAX_CHECKPOINTS)
+    return {math.ceil(epochs * number / count) for number in range(1, count + 1)}
 
 
 def say(text: str) -> None:

@@ -9,21 +9,14 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from jobs.localvertex.engine.checkpoints import folder_of, forget_optimizer_states
 from jobs.localvertex.engine.export.adapter import write_checkpoint_adapter
-from jobs.localvertex.engine.job import EventLog, JobError, say
+from jobs.localvertex.engine.job import EventLog, JobError, checkpoint_epochs, say
 
-MAX_CHECKPOINTS = 10
 # Once it is no number it never is one again: what would be learnt after that is worth nothing.
 DIVERGED = (
     "The training diverged: its loss is not a number at step {step}. Use a lower learning rate. A new job can go on"
     " from a checkpoint before that step."
 )
 MEASURES = ("loss", "token_accuracy", "num_predictions", "tokens")
-
-
-def checkpoint_epochs(epochs: int) -> set[int]:
-    """Every epoch, or ten spread evenly that end with the last."""
-    count = min(epochs, MAX_CHECKPOINTS)
-    return {math.ceil(epochs * number / count) for number in range(1, count + 1)}
 
 
 def count_begun_epochs(state: TrainerState) -> int:

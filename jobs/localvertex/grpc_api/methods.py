@@ -7,8 +7,9 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from jobs.localvertex import inference
 from jobs.localvertex.api import versions
-from jobs.localvertex.app import INFERENCE_METHODS, MODULES
+from jobs.localvertex.app import MODULES
 from jobs.localvertex.resources.call import Route
 
 OPERATIONS = "google.longrunning.Operations"
@@ -18,12 +19,12 @@ WHOLE_BODY = {"create_deployment_resource_pool"}  # the creates that name no fie
 
 @dataclass(frozen=True)
 class Rpc:
-    """`rules` as google.api_core.path_template takes them. Those of predictions have none."""
+    """`rules` as google.api_core.path_template takes them. Predictions have none, but the `end` of a path."""
 
     version: str
     method: str
     rules: tuple[dict[str, str], ...] = ()
-    verb: str | None = None
+    end: str = ""
 
     @property
     def request(self) -> str:
@@ -38,11 +39,11 @@ def table() -> dict[str, Rpc]:
         for route in module.ROUTES:
             routes.setdefault(route.method, []).append(route)
     found = {f"/{OPERATIONS}/{camel(name)}": _ruled("ui", routes[name]) for name in OPERATION_CALLS}
-    verbs = {method: verb for verb, method in INFERENCE_METHODS.items()}
+    ends = {method: end for end, method in inference.METHODS.items()}
     for version in ("v1", "v1beta1"):
         for name, method in _published(version):
-            if method in verbs:
-                found[name] = Rpc(version, method, verb=verbs[method])
+            if method in ends:
+                found[name] = Rpc(version, method, end=ends[method])
             elif method in routes and (version != "v1" or versions.has_call(method)):
                 found[name] = _ruled(version, routes[method])
     return found

@@ -16,10 +16,18 @@ from jobs.localvertex.api.bodies import LARGEST_BODY
 from jobs.localvertex.api.errors import ApiError, unavailable
 from jobs.localvertex.grpc_api.exchange import Exchange, Gone
 from jobs.localvertex.grpc_api.methods import Rpc, table
-from jobs.localvertex.grpc_api.transcoding import http_request, prediction, status_of, status_of_refusal
+from jobs.localvertex.grpc_api.transcoding import (
+    REPLIES,
+    Refusal,
+    http_request,
+    prediction,
+    predictions,
+    status_of,
+    status_of_refusal,
+)
 
 log = logging.getLogger(__name__)
-STREAMED = {"chat_completions", "stream_raw_predict", "server_streaming_predict"}
+STREAMED = {"chat_completions", "stream_raw_predict", "server_streaming_predict", "stream_generate_content"}
 OPTIONS = (("grpc.max_receive_message_length", LARGEST_BODY + 1024), ("grpc.so_reuseport", 0))
 STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 DETAILS_KEY = "grpc-status-details-bin"
@@ -82,12 +90,14 @@ class Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
                 try:
                     exchange = await self._ask(rpc, data, context, held)
                     if exchange.code < 400:
-                        async for part in exchange.parts():
-                            yield _http_body(exchange.content_type, part)
+                        async for part in _parts(rpc, exchange):
+                            yield part
                         return
                     refusal = status_of(await exchange.whole())
                 except (ApiError, Gone) as error:
                     refusal = _status(error)
+                except Refusal as error:
+                    refusal = error.status
             await _abort(context, refusal)
 
         return stream
@@ -113,9 +123,18 @@ class Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
 
 
 def _message(rpc: Rpc, exchange: Exchange, content: bytes) -> bytes:
-    if rpc.method == "predict":
-        return prediction(rpc.version, content)
-    return _http_body(exchange.content_type, content)
+    return prediction(rpc, content) if rpc.method in REPLIES else _http_body(exchange.content_type, content)
+
+
+async def _parts(rpc: Rpc, exchange: Exchange) -> AsyncIterator[bytes]:
+    rest = b""
+    async for part in exchange.parts():
+        if rpc.method not in REPLIES:
+            yield _http_body(exchange.content_type, part)
+            continue
+        found, rest = predictions(rpc, rest + part)
+        for message in found:
+            yield message
 
 
 def _http_body(content_type: str, data: bytes) -> bytes:

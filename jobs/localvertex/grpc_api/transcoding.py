@@ -21,6 +21,21 @@ LONGEST_MESSAGE = 2000  # bytes; clients take 8 KB of trailers
 LARGEST_STATUS = 3000
 DETAILS = error_details_pb2.DESCRIPTOR  # its types are found by their names in the details of an error
 JSON_TYPE = "application/json"
+EVENT_END = b"\n\n"
+# Of the predictions whose answers are messages.
+REPLIES = {
+    "predict": "PredictResponse",
+    "generate_content": "GenerateContentResponse",
+    "stream_generate_content": "GenerateContentResponse",
+}
+
+
+class Refusal(Exception):
+    """In the middle of an answer."""
+
+    def __init__(self, status: status_pb2.Status) -> None:
+        super().__init__(status.message)
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -65,25 +80,37 @@ def _transcoded(rpc: Rpc, message: Message) -> HttpRequest:
 
 
 def _prediction(rpc: Rpc, message: Any) -> HttpRequest:
-    if not message.endpoint:
-        raise invalid("The endpoint field is required.", "endpoint")
-    path = f"/{rpc.version}/{message.endpoint}" + (f":{rpc.verb}" if rpc.verb else "/chat/completions")
+    field = "endpoint" if "endpoint" in message.DESCRIPTOR.fields_by_name else "model"
+    name = getattr(message, field)
+    if not name:
+        raise invalid(f"The {field} field is required.", field)
+    path = f"/{rpc.version}/{name}{rpc.end}"
     if "http_body" in message.DESCRIPTOR.fields_by_name:
         sent = message.http_body
         return HttpRequest("POST", path, body=sent.data, content_type=sent.content_type or JSON_TYPE)
     body = _json(message)
-    del body["endpoint"]
-    return HttpRequest("POST", path, body=json.dumps(body).encode())
+    del body[field]
+    return HttpRequest("POST", path, query=b"alt=sse", body=json.dumps(body).encode())
 
 
-def prediction(version: str, content: bytes) -> bytes:
-    """PredictResponse. In the chat form, `predictions` is one object; the message has a list."""
+def prediction(rpc: Rpc, content: bytes) -> bytes:
+    """In the chat form, `predictions` is one object; the message has a list."""
     body = json.loads(content)
-    if not isinstance(body.get("predictions"), list):
+    if rpc.method == "predict" and not isinstance(body.get("predictions"), list):
         body["predictions"] = [body.get("predictions")]
-    kind = types_of(version).PredictResponse
+    kind = getattr(types_of(rpc.version), REPLIES[rpc.method])
     reply = json_format.ParseDict(body, kind.pb()(), ignore_unknown_fields=True)
     return bytes(reply.SerializeToString())
+
+
+def predictions(rpc: Rpc, events: bytes) -> tuple[list[bytes], bytes]:
+    """The messages of whole events, and what is left of the next one. Raises Refusal for an event that is an error."""
+    *whole, rest = events.split(EVENT_END)
+    found = [event.removeprefix(b"data: ") for event in whole]
+    for content in found:
+        if content.startswith(b'{"error"'):
+            raise Refusal(status_of(content))
+    return [prediction(rpc, content) for content in found], rest
 
 
 def status_of(content: bytes) -> status_pb2.Status:
@@ -116,4 +143,8 @@ def _json(message: Message) -> Json:
 
 
 def _streamed_name(rpc: Rpc) -> str:
-    return "StreamingPredictRequest" if rpc.method == "server_streaming_predict" else rpc.request
+    others = {
+        "server_streaming_predict": "StreamingPredictRequest",
+        "stream_generate_content": "GenerateContentRequest",
+    }
+    return others.get(rpc.method, rpc.request)

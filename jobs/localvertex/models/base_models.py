@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 GEMMA = "google/gemma3@gemma-3-270m"
 # At 10 a training of two threads took half of the speed of a chat beside it; at 19 the chat keeps nine tenths.
 NICE = 19
+INSTANT = "jobs.localvertex.instant"
 PAUSE_SECONDS = 5.0
 
 
@@ -67,6 +68,16 @@ class BaseModels:
         if weights is None:
             raise precondition(f"{model_id} has no weights on this machine. {how}".rstrip())
         return weights
+
+    def require_servable(self, model_id: str, how: str = "") -> Weights:
+        """Raises UNAVAILABLE while they are being made ready, which begins here."""
+        weights = self.get(model_id, how)
+        if weights.servable:
+            return weights
+        if weights.state == "failed":
+            raise precondition(f"{model_id} could not be made ready: {weights.message}")
+        self._prepare_soon(weights)
+        raise unavailable(f"{model_id} is being made ready on this machine; this happens once. Try again in a moment.")
 
     def wait(self, model_id: str, need: str, stopped: Callable[[], bool]) -> Weights | None:
         """Until the weights are `servable` or `trainable`; None when `stopped` says so first.
@@ -161,7 +172,7 @@ class BaseModels:
         with log_path.open("wb") as output:
             line = [*self._engine, command, str(source), str(target)]
             self._child = subprocess.Popen(line, stdout=output, stderr=subprocess.STDOUT, env=child_environment())
-        lower_priority(self._child.pid)
+        lower_priority(self._child)
         code = self._follow(weights, log_path)
         if code != 0 and not self._stopping:
             raise unavailable(f"the converter stopped with code {code}: {last_line(log_path)}")
@@ -194,9 +205,12 @@ def child_environment() -> dict[str, str]:
     return os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
-def lower_priority(pid: int) -> None:
+def lower_priority(child: "subprocess.Popen[bytes]") -> None:
+    """Of what computes for long, which the engine of --instant does not."""
+    if INSTANT in child.args:  # type: ignore[operator]  # a list, as everywhere here
+        return
     try:
-        os.setpriority(os.PRIO_PROCESS, pid, NICE)
+        os.setpriority(os.PRIO_PROCESS, child.pid, NICE)
     except ProcessLookupError:
         return
 

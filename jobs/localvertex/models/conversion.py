@@ -2,8 +2,8 @@
 
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from jobs.localvertex.api.errors import ApiError, precondition, unavailable
@@ -49,12 +49,13 @@ class Converter:
         with log_path.open("wb") as output:
             command = [*self._engine, "convert", str(folder), str(partial)]
             child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=child_environment())
-        lower_priority(child.pid)
+        lower_priority(child)
         while child.poll() is None:
             if stopped():
                 end(child, patience=1.0)
                 raise ApiError("CANCELLED", "The deployment was cancelled.")
-            time.sleep(POLL_SECONDS)
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(POLL_SECONDS)
         if child.returncode != 0:
             partial.unlink(missing_ok=True)
             if problem := shortage_in_output(last_line(log_path)):

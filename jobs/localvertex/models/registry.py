@@ -1,12 +1,16 @@
 """Models and their versions. The row of the bare name is the default version; every other one is `name@version`."""
 
+from collections.abc import Sequence
+
 from google.cloud.aiplatform_v1beta1.types import Model
 
 from jobs.localvertex.api.errors import exists, not_found, precondition
 from jobs.localvertex.store import Store
 
 DEFAULT = "default"
-RESOURCES = [Model.DeploymentResourcesType.DEDICATED_RESOURCES]  # Google's client sends no machine without this
+_TYPES = Model.DeploymentResourcesType
+# Google's client sends no machine without the first, and no resource pool without the second.
+RESOURCES = [_TYPES.DEDICATED_RESOURCES, _TYPES.SHARED_RESOURCES]
 
 
 def find(store: Store, name: str) -> Model:
@@ -21,16 +25,14 @@ def find(store: Store, name: str) -> Model:
     return default
 
 
-def models(store: Store, parent: str) -> list[Model]:
+def models(store: Store, parent: str) -> Sequence[Model]:
     """The default version of each."""
-    return [model for model in store.all(Model, f"{parent}/models") if "@" not in model.name]
+    return store.find_unversioned(Model, f"{parent}/models")
 
 
 def versions(store: Store, bare: str) -> list[Model]:
     """Newest first."""
-    parent = bare.rpartition("/")[0]
-    found = [model for model in store.all(Model, parent) if model.name.partition("@")[0] == bare]
-    return sorted(found, key=lambda model: int(model.version_id), reverse=True)
+    return sorted(store.find_versions(Model, bare), key=lambda model: int(model.version_id), reverse=True)
 
 
 def add_version(store: Store, bare: str, model: Model) -> Model:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from google.cloud.aiplatform_v1beta1.types import DedicatedResources, DeployRequest, Model
 
 from jobs.localvertex.api.errors import invalid, precondition
-from jobs.localvertex.models import containers
+from jobs.localvertex.models import containers, licences
 from jobs.localvertex.models.catalogue import LOCAL_MACHINE, CatalogueModel
 from jobs.localvertex.models.machines import check_machine
 from jobs.localvertex.resources.call import Parts
-from jobs.localvertex.resources.models import licences
 from jobs.localvertex.serving.deployments import ADAPTER, BASE, MERGED, TUNED
 from jobs.localvertex.storage.buckets import Location, location
 from jobs.localvertex.tuning.results import ADAPTER_FILE, BASE_MODEL_FILE, ORIGIN_FILE, Origin

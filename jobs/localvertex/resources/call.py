@@ -13,11 +13,13 @@ from jobs.localvertex.api.behaviours import check_required
 from jobs.localvertex.api.errors import ApiError, invalid
 from jobs.localvertex.api.filters import apply_mask, order_resources, page, select
 from jobs.localvertex.api.wire import Json, Operation, now, pack, parse, parse_query, raw, refuse_query, snake
+from jobs.localvertex.batch.queue import Batches
 from jobs.localvertex.ledger import Ledger
 from jobs.localvertex.models.base_models import BaseModels
 from jobs.localvertex.models.catalogue import Catalogue
 from jobs.localvertex.serving.deployments import Deployments
 from jobs.localvertex.serving.pool import Serving
+from jobs.localvertex.serving.targets import Targets
 from jobs.localvertex.storage.buckets import Buckets
 from jobs.localvertex.store import Store
 from jobs.localvertex.tuning.queue import Runner
@@ -43,7 +45,10 @@ class Parts:
     runner: Runner
     deployments: Deployments
     trials: Trials
+    targets: Targets
+    batches: Batches
     dedicated_hosts: bool = False
+    instant: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from google.protobuf.field_mask_pb2 import FieldMask
+
 from jobs.localvertex.api.errors import ApiError, invalid
 from jobs.localvertex.api.wire import raw, snake
 from jobs.localvertex.resources.call import Call
@@ -87,6 +89,11 @@ def mask(call: Call, allowed: Collection[str]) -> list[str]:
     """The fields that a patch names by `updateMask`. Raises INVALID_ARGUMENT when it names none or another one."""
     text = ",".join(value for key, value in call.query if key in ("updateMask", "update_mask"))
     return check_mask([snake(path.strip()) for path in text.split(",") if path.strip()], allowed)
+
+
+def copy_fields(given: Any, changed: Any, paths: list[str]) -> None:
+    """What a mask names, as a whole: maps and messages are replaced, and gone where there are none."""
+    FieldMask(paths=paths).MergeMessage(raw(given), raw(changed), True, True)
 
 
 def check_mask(paths: list[str], allowed: Collection[str]) -> list[str]:

@@ -14,7 +14,15 @@ from google.protobuf import empty_pb2
 from jobs.localvertex.api.errors import exists, invalid, not_found, precondition
 from jobs.localvertex.api.wire import Operation, load, render
 from jobs.localvertex.resources.call import Call, Reply, Route, generic, list_page, location_of, now
-from jobs.localvertex.resources.edits import check_etag, check_labels, check_mask, given_fields, has_mask, mask
+from jobs.localvertex.resources.edits import (
+    check_etag,
+    check_labels,
+    check_mask,
+    copy_fields,
+    given_fields,
+    has_mask,
+    mask,
+)
 from jobs.localvertex.resources.keeping import keep_asked
 from jobs.localvertex.tuning.queue import new_id
 
@@ -108,8 +116,7 @@ def update(kind: Kind, call: Call) -> Any:
 def _change(kind: Kind, call: Call, given: Any, name: str, paths: Sequence[str]) -> Any:
     with call.parts.store.edit(kind.message, name) as changed:
         check_etag(given.etag, changed)
-        for path in paths:
-            setattr(changed, path, getattr(given, path))
+        copy_fields(given, changed, paths)
         changed.update_time = now()
     return changed
 

@@ -3,7 +3,7 @@
 import re
 import time
 
-from google.longrunning import operations_pb2
+from google.longrunning import operations_proto_pb2 as operations_pb2
 from google.protobuf import empty_pb2, json_format
 
 from jobs.localvertex.api.errors import invalid, precondition

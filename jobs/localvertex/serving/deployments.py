@@ -59,8 +59,8 @@ class Deployments:
         for endpoint in reversed(self._store.all(Endpoint)):
             for deployed in endpoint.deployed_models:
                 self._serve_again(name_of(endpoint.name, deployed.id))
-        for operation in reversed(self._store.all(Operation)):
-            if not operation.done and self._store.note(operation.name).get("endpoint"):
+        for operation in reversed(self._store.find_undone(Operation)):
+            if self._store.note(operation.name).get("endpoint"):
                 self.begin(operation.name)
 
     def _serve_again(self, name: str) -> None:
@@ -73,13 +73,15 @@ class Deployments:
 
     def _plan(self, name: str, note: Json) -> Plan:
         folder = self._serving.folder(name)
+        shown = str(note.get("deployed_model", {}).get("displayName", ""))
         if note["form"] == MERGED:
             vision = folder / "mmproj.gguf"
-            return Plan(name, str(folder / "model.gguf"), str(vision) if vision.is_file() else None)
+            mmproj = str(vision) if vision.is_file() else None
+            return Plan(name, str(folder / "model.gguf"), mmproj, display_name=shown)
         weights = self._weights.get(note["base"])
         adapter = str(folder / "adapter.gguf") if note["form"] == TUNED else None
         mmproj = str(weights.mmproj) if weights.mmproj else None
-        return Plan(name, str(weights.gguf), mmproj, adapter, hf=str(weights.hf))
+        return Plan(name, str(weights.gguf), mmproj, adapter, hf=str(weights.hf), display_name=shown)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -108,8 +110,11 @@ class Deployments:
     def uses(self, model: str) -> bool:
         return any(note.get("model", "").partition("@")[0] == model for note in self._pending())
 
+    def uses_pool(self, pool: str) -> bool:
+        return any(note.get("deployed_model", {}).get("sharedResources") == pool for note in self._pending())
+
     def _pending(self) -> list[Json]:
-        return [self._store.note(o.name) for o in self._store.all(Operation) if not o.done]
+        return [self._store.note(operation.name) for operation in self._store.find_undone(Operation)]
 
     def _run(self, name: str) -> None:
         note = self._store.note(name)
@@ -138,7 +143,8 @@ class Deployments:
 
     def _deploy(self, name: str, note: Json) -> None:
         self._stage(note, DeploymentStage.PREPARING_MODEL)
-        plan = self._prepare(note, lambda: self._leaving(name))
+        served = name_of(note["endpoint"], note["deployed_model"]["id"])
+        plan = self.prepare(served, note, lambda: self._leaving(name))
         self._stage(note, DeploymentStage.STARTING_MODEL_SERVER)
         self._serving.start(plan, lambda: self._leaving(name))
         self._stage(note, DeploymentStage.FINISHING_UP)
@@ -153,8 +159,8 @@ class Deployments:
                 )
                 finish(self._store, name, response)
 
-    def _prepare(self, note: Json, leaving: Callable[[], bool]) -> Plan:
-        name = name_of(note["endpoint"], note["deployed_model"]["id"])
+    def prepare(self, name: str, note: Json, leaving: Callable[[], bool]) -> Plan:
+        """Fetches and converts what is to be served as `name`. Raises CANCELLED when `leaving` says so first."""
         if note["form"] == MERGED:
             self._convert(self._serving.folder(name), note["gcs_uri"], leaving)
             return self._plan(name, note)

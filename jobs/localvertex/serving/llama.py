@@ -34,13 +34,16 @@ HANG_SECONDS, HEALTH_SECONDS = 20.0, 2.0
 
 @dataclass(frozen=True)
 class Plan:
-    """What to serve for one deployed model; `name` is `ENDPOINT/deployedModels/ID`, `hf` the base model's folder."""
+    """What to serve for one deployed model; `name` is `ENDPOINT/deployedModels/ID`, `hf` the base model's folder.
+    `display_name` is known while it is being deployed."""
 
     name: str
     model: str
     mmproj: str | None = None
     adapter: str | None = None
     hf: str | None = None
+    display_name: str = ""
+    alias: str = ""  # what answers call the model; its endpoint's id when empty
 
     def need(self) -> int:
         """Bytes of memory."""
@@ -125,9 +128,10 @@ def launch(plan: Plan, folder: Path, command: Sequence[str]) -> Child:
         "context": CONTEXT_TOKENS,
         "slots": SLOTS,
         "threads": THREADS,
-        "alias": plan.name.partition("/deployedModels/")[0].rpartition("/")[2],
+        "alias": plan.alias or plan.name.partition("/deployedModels/")[0].rpartition("/")[2],
         "port_file": str(port_file),
         "socket": str(socket),
+        "display_name": plan.display_name,
         "parent": os.getpid(),
     }
     with (folder / "server.log").open("wb") as output:

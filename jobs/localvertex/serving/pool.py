@@ -122,6 +122,14 @@ class Serving:
             if self._fits(served):
                 self._launch(served)
 
+    def offer(self, plan: Plan) -> None:
+        """Starts at its first request. What is served by that name already stays as it is."""
+        need = plan.need()
+        self.require_room(need, "The model")
+        with self._lock:
+            if plan.name not in self._served:
+                self._served[plan.name] = Served(plan, self.folder(plan.name), need)
+
     def stop(self, name: str) -> None:
         with self._lock:
             served = self._served.pop(name, None)

@@ -12,7 +12,8 @@ from jobs.localvertex.api.bodies import reply_of
 from jobs.localvertex.api.errors import invalid
 from jobs.localvertex.api.wire import Json, parse
 from jobs.localvertex.serving import prompts
-from jobs.localvertex.serving.chat import Chat, Target
+from jobs.localvertex.serving.chat import Chat
+from jobs.localvertex.serving.targets import Target
 
 CHAT_FORM = "chatCompletions"
 MAX_INSTANCES = 16
@@ -24,19 +25,9 @@ class Predict:
         self._chat = chat
 
     async def predict(self, request: Request, target: Target, body: object) -> Response:
-        parse(PredictRequest, {**body, "endpoint": target.endpoint} if isinstance(body, dict) else body)
+        parse(PredictRequest, {**body, "endpoint": target.name} if isinstance(body, dict) else body)
         assert isinstance(body, dict)
-        deployed = target.deployed
-        return reply_of(
-            request,
-            {
-                "predictions": await self._predictions(request, target, body),
-                "deployedModelId": deployed.id,
-                "model": deployed.model,
-                "modelDisplayName": deployed.display_name,
-                "modelVersionId": deployed.model_version_id,
-            },
-        )
+        return reply_of(request, {"predictions": await self._predictions(request, target, body), **_facts(target)})
 
     async def stream_raw(self, request: Request, target: Target, body: object) -> Response:
         return await self.raw(request, target, body, streaming=True)
@@ -80,6 +71,18 @@ class Predict:
         if instance.get("raw_response"):
             return text
         return f"Prompt:\n{instance['prompt'].strip()}\nOutput:\n{text}"
+
+
+def _facts(target: Target) -> Json:
+    deployed = target.deployed
+    if deployed is None:
+        return {}
+    return {
+        "deployedModelId": deployed.id,
+        "model": deployed.model,
+        "modelDisplayName": deployed.display_name,
+        "modelVersionId": deployed.model_version_id,
+    }
 
 
 def _instances(body: Json) -> list[Json]:

@@ -41,8 +41,8 @@ def _biases(value: Any) -> bool:
 
 # field → (check, what to say)
 FIELDS: dict[str, tuple[Check, str]] = {
-    "max_tokens": (_whole(1, 131072), "a whole number of at least 1"),
-    "max_completion_tokens": (_whole(1, 131072), "a whole number of at least 1"),
+    "max_tokens": (_whole(1, 131072), "a whole number from 1 to 131072"),
+    "max_completion_tokens": (_whole(1, 131072), "a whole number from 1 to 131072"),
     "temperature": (_number(0, 2), "a number between 0 and 2"),
     "top_p": (lambda v: _number(0, 1)(v) and v > 0, "a number greater than 0 and at most 1"),
     "top_k": (_whole(-1, 1_000_000), "a whole number of at least 1 (or -1 for all)"),
@@ -73,7 +73,7 @@ def upstream_body(body: object, *, images: bool) -> Json:
     """The request for llama.cpp: only fields known to be safe, always streamed. Raises INVALID_ARGUMENT."""
     if not isinstance(body, dict):
         raise invalid("The request body must be a JSON object.")
-    known, last = _check_fields(body), "assistant" if _goes_on(body) else "user"
+    known, last = check_fields(body), "assistant" if _goes_on(body) else "user"
     offered = {"tools": body["tools"]} if body.get("tools") else {}
     return {**known, **offered, "messages": _messages(body.get("messages"), last=last, images=images), **STREAMED}
 
@@ -95,13 +95,14 @@ def completion_body(body: Json) -> Json:
         raise invalid("prompt must be a text that isn't empty.", "prompt")
     if "multi_modal_data" in body:
         raise invalid("multi_modal_data is not supported: send the image in the chat-completions form.", "prompt")
-    known = _check_fields(body)
+    known = check_fields(body)
     if known.pop("logprobs", None) or known.pop("top_logprobs", None) or known.pop("n", 1) != 1:
         raise invalid("logprobs and n belong to the chat-completions form.", "prompt")
     return {**known, "prompt": prompt, **STREAMED}
 
 
-def _check_fields(body: Json) -> Json:
+def check_fields(body: Json) -> Json:
+    """Those that set how an answer is made, by the names that llama.cpp has for them. Raises INVALID_ARGUMENT."""
     given = {key: value for key, value in body.items() if value is not None}
     for key, (check, wanted) in FIELDS.items():
         if key in given and not check(given[key]):

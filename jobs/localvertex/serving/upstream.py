@@ -16,9 +16,11 @@ from jobs.localvertex.serving.pool import POLL_SECONDS, ROOM_SECONDS, Served, Se
 
 log = logging.getLogger(__name__)
 TIMEOUT = httpx.Timeout(600.0, connect=5.0)
+SHORT_TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 LIMITS = httpx.Limits(max_connections=256, max_keepalive_connections=16)
 BROKEN = (httpx.NetworkError, httpx.RemoteProtocolError)
 CHAT_PATH, COMPLETION_PATH = "/v1/chat/completions", "/v1/completions"
+COUNT_PATH, TOKENS_PATH = "/v1/chat/completions/input_tokens", "/tokenize"
 LOST = "The model server ended in the middle of the answer. It is being started again; send the message once more."
 EVENT_END = b"\n\n"
 DONE = b"data: [DONE]"
@@ -113,6 +115,34 @@ class Client:
             client = httpx.AsyncClient(timeout=TIMEOUT, transport=transport)
             self._http = {other: kept for other, kept in self._http.items() if kept[0].alive} | {name: (child, client)}
         return client
+
+
+def ask(serving: Serving, name: str, path: str, body: Json) -> Json:
+    """One short answer, for a thread. Wakes the model first. Raises INVALID_ARGUMENT for what llama.cpp refuses."""
+    served = serving.hold(name)
+    try:
+        child = _wake(serving, served)
+        transport = httpx.HTTPTransport(uds=str(child.socket), verify=False)
+        headers = {"Authorization": f"Bearer {child.api_key}"}
+        with httpx.Client(transport=transport, timeout=SHORT_TIMEOUT, headers=headers) as client:
+            response = client.post(f"{ADDRESS}{path}", json=body)
+        found = response.json()
+    except (httpx.HTTPError, ValueError):
+        raise unavailable(LOST) from None
+    finally:
+        serving.release(served)
+    if response.status_code != 200 or not isinstance(found, dict):
+        raise prompts.refusal(response.status_code, found if isinstance(found, dict) else {})
+    return found
+
+
+def _wake(serving: Serving, served: Served) -> Child:
+    began = time.monotonic()
+    while not (serving.wake(served) and served.child):
+        if served.child is None and time.monotonic() - began > ROOM_SECONDS:
+            raise serving.no_room(served)
+        time.sleep(POLL_SECONDS)
+    return served.child
 
 
 def _let_it_end(child: Child) -> None:

@@ -1,26 +1,18 @@
 """`gs://` through the real google-cloud-storage client, with memory bounded by one chunk whatever the file's size."""
 
+import importlib
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from google.api_core import exceptions
-from google.auth import exceptions as auth_exceptions
-from google.auth.credentials import AnonymousCredentials
-from google.cloud.storage import Client
-from google.cloud.storage.retry import DEFAULT_RETRY
-from requests import RequestException
-
 from jobs.localvertex.api.errors import ApiError, invalid
-from jobs.localvertex.shortages import shortage_of
 
 CHUNK = 256 * 1024 * 1024  # the emulator rewrites the whole object at each chunk: small ones make that quadratic
 TIMEOUT = (5, 60)
-RETRY = DEFAULT_RETRY.with_timeout(30)
-_BROKEN = (exceptions.GoogleAPIError, auth_exceptions.GoogleAuthError, RequestException, OSError)
 
 
 @dataclass(frozen=True)
@@ -57,13 +49,17 @@ class Buckets:
         self._lock = threading.Lock()
 
     @cached_property
+    def _google(self) -> ModuleType:
+        return importlib.import_module("jobs.localvertex.storage.client")
+
+    @cached_property
     def _client(self) -> Any:
-        if self._emulator:
-            return Client("garden-local", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]  # google-auth has no types
-        return Client()
+        return self._google.connect(self._emulator)
 
     def size(self, place: Location, at_most: int | None = None) -> int:
-        blob = self._guard(place, lambda: self._bucket(place).get_blob(place.path, timeout=TIMEOUT, retry=RETRY))
+        blob = self._guard(
+            place, lambda: self._bucket(place).get_blob(place.path, timeout=TIMEOUT, retry=self._google.RETRY)
+        )
         if blob is None:
             raise ApiError("NOT_FOUND", f"{place} is not there. Check the path, or upload the file again.")
         size = int(blob.size or 0)
@@ -75,23 +71,31 @@ class Buckets:
         self.size(place)
         partial = target.with_name(target.name + ".partial")
         target.parent.mkdir(parents=True, exist_ok=True)
-        self._guard(place, lambda: self._blob(place).download_to_filename(str(partial), timeout=TIMEOUT, retry=RETRY))
+        self._guard(
+            place,
+            lambda: self._blob(place).download_to_filename(str(partial), timeout=TIMEOUT, retry=self._google.RETRY),
+        )
         partial.replace(target)
 
     def read(self, place: Location, at_most: int | None = None) -> bytes:
         self.size(place, at_most)
-        return bytes(self._guard(place, lambda: self._blob(place).download_as_bytes(timeout=TIMEOUT, retry=RETRY)))
+        return bytes(
+            self._guard(place, lambda: self._blob(place).download_as_bytes(timeout=TIMEOUT, retry=self._google.RETRY))
+        )
 
-    def upload(self, source: Path, place: Location, *, retry: Any = RETRY) -> None:
-        """`retry=None` gives up at the first refusal, for what will be tried again anyway."""
-        self._guard(place, lambda: self._blob(place).upload_from_filename(str(source), timeout=TIMEOUT, retry=retry))
+    def upload(self, source: Path, place: Location, *, retry: bool = True) -> None:
+        """`retry=False` gives up at the first refusal, for what will be tried again anyway."""
+        again = self._google.RETRY if retry else None
+        self._guard(place, lambda: self._blob(place).upload_from_filename(str(source), timeout=TIMEOUT, retry=again))
 
     def children(self, place: Location) -> list[str]:
         """Paths below `place`, relative to it."""
         prefix = f"{place.path}/" if place.path else ""
 
         def names() -> Iterable[str]:
-            found = self._bucket(place).list_blobs(prefix=prefix, max_results=1000, timeout=TIMEOUT, retry=RETRY)
+            found = self._bucket(place).list_blobs(
+                prefix=prefix, max_results=1000, timeout=TIMEOUT, retry=self._google.RETRY
+            )
             return [blob.name.removeprefix(prefix) for blob in found]
 
         return list(self._guard(place, names))
@@ -106,14 +110,7 @@ class Buckets:
     def _guard(self, place: Location, action: Any) -> Any:
         try:
             return action()
-        except exceptions.NotFound:
-            message = f"{place} is not there: check that the bucket {place.bucket} exists and that the path is right."
-            raise ApiError("NOT_FOUND", message) from None
-        except exceptions.Forbidden as error:
-            raise ApiError("PERMISSION_DENIED", f"{place} cannot be used: {error.message}") from None
-        except ValueError as error:
-            raise invalid(f"{place} is not a path that Cloud Storage takes: {error}") from None
-        except _BROKEN as error:
-            if shortage_of(error):
-                raise
-            raise ApiError("UNAVAILABLE", f"{place} cannot be reached: {error}") from None
+        except Exception as error:
+            if told := self._google.translate(error, place, place.bucket):
+                raise told from None
+            raise

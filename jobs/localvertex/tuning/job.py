@@ -25,7 +25,7 @@ from jobs.localvertex.serving import bucket_images
 from jobs.localvertex.shortages import shortage_of, shortage_on
 from jobs.localvertex.storage.buckets import Buckets, Location, location
 from jobs.localvertex.store import Store
-from jobs.localvertex.tuning import board_file
+from jobs.localvertex.tuning import board_file, row_templates
 from jobs.localvertex.tuning.data_stats import data_stats
 from jobs.localvertex.tuning.events import EventFile
 from jobs.localvertex.tuning.results import FULL, upload_adapters
@@ -106,7 +106,7 @@ class Training:
         if size == sent_size or (time.monotonic() - sent_at < LOG_SECONDS and not force):
             return
         try:
-            self._buckets.upload(path, self.output / "logs/train.log", retry=None)
+            self._buckets.upload(path, self.output / "logs/train.log", retry=False)
         except (ApiError, OSError) as error:
             log.warning("the log of %s could not be written: %s", self.job.name, error)
         self._log_sent = (time.monotonic(), size)
@@ -122,7 +122,7 @@ class Training:
         path = self.folder / f"events.out.tfevents.{events[0]['time']:.0f}.{number}"
         try:
             board_file.write(events, path)
-            self._buckets.upload(path, location(folder, "logging_output_dir") / path.name, retry=None)
+            self._buckets.upload(path, location(folder, "logging_output_dir") / path.name, retry=False)
         except (ApiError, OSError) as error:
             log.warning("the metrics of %s could not be written: %s", self.job.name, error)
 
@@ -135,18 +135,23 @@ class Training:
 
     def _fetch(self) -> None:
         spec = self.job.supervised_tuning_spec
-        train = location(spec.training_dataset_uri, "training_dataset_uri")
-        self._download(train, self.folder / "train.jsonl")
+        self._fetch_rows(spec.training_dataset_uri, "training_dataset_uri", "train.jsonl")
         for name in self._note.get("start_files", []):
             place = location(self.job.custom_base_model, "custom_base_model") / name
             self._download(place, self.folder / START / Path(name).name, "model to continue from")
         if spec.validation_dataset_uri:
-            validation = location(spec.validation_dataset_uri, "validation_dataset_uri")
-            self._download(validation, self.folder / "validation.jsonl")
+            self._fetch_rows(spec.validation_dataset_uri, "validation_dataset_uri", "validation.jsonl")
             self._check_share()
         for name, what in (("train.jsonl", "training data"), ("validation.jsonl", "validation data")):
             if (self.folder / name).exists():
                 bucket_images.fetch(self._buckets, self.folder / name, self.folder / IMAGES, what, self._check)
+
+    def _fetch_rows(self, uri: str, field: str, name: str) -> None:
+        template, target = self._note.get("template"), self.folder / name
+        source = self.folder / f"raw-{name}" if template else target
+        self._download(location(uri, field), source)
+        if template:
+            row_templates.apply_template(template, source, target)
 
     @property
     def _note(self) -> Json:
@@ -255,7 +260,7 @@ class Training:
         with (self.folder / "train.log").open("ab") as output:
             command = [*self._engine, "train", str(self.folder)]
             child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=child_environment())
-        lower_priority(child.pid)
+        lower_priority(child)
         watch = Watch(child.pid, self._hang_seconds, main_thread_only=True)
         try:
             while child.poll() is None:
@@ -268,7 +273,8 @@ class Training:
                     return HUNG
                 self.send_log()
                 self._share_checkpoints()
-                time.sleep(POLL_SECONDS)
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(POLL_SECONDS)
         except Cancelled:
             end(child, patience=60.0)
             raise

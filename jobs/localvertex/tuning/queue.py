@@ -136,9 +136,13 @@ class Runner:
 
     def _next(self) -> Job | None:
         """A cancelled one first, then one that was cut off while it ran, then the oldest."""
-        jobs: list[Job] = [*self._store.all(TuningJob), *self._store.all(CustomJob)]
+        states = [state.name for state in UNFINISHED]
+        jobs: list[Job] = [
+            *self._store.find_in_states(TuningJob, states),
+            *self._store.find_in_states(CustomJob, states),
+        ]
         order = {CANCELLING: 0, RUNNING: 1, PENDING: 2}
-        waiting = [job for job in jobs if job.state in UNFINISHED and job.name not in self.running]
+        waiting = [job for job in jobs if job.name not in self.running]
         return min(waiting, key=lambda job: (order[job.state], job.create_time), default=None)
 
     def _plan(self, job: Job) -> TuningJob:

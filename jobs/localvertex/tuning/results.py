@@ -122,7 +122,7 @@ def upload_adapters(job: TuningJob, folder: Path, buckets: Buckets, known: Itera
     for checkpoint in found:
         if checkpoint.step not in known:
             for path in _checkpoint_files(job, folder, checkpoint.step):
-                buckets.upload(path, place / _relative(path, folder), retry=None)
+                buckets.upload(path, place / _relative(path, folder), retry=False)
     return found
 
 

@@ -85,7 +85,7 @@ class Trials:
         command = [*self._engine, "pace", str(weights.hf), mode]
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=child_environment())
         self._child = child
-        lower_priority(child.pid)
+        lower_priority(child)
         try:
             output, _ = child.communicate(timeout=PACE_SECONDS)
         except subprocess.TimeoutExpired:

@@ -16,14 +16,21 @@ from google.longrunning.operations_pb2 import Operation
 from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Value
 
-from jobs.localvertex.app import INFERENCE_METHODS, PATHS
+from jobs.localvertex.app import PATHS
+from jobs.localvertex.inference import METHODS as INFERENCE_METHODS
 from tests.contract.clients.recording import FILE
 from tests.jobs.localvertex.servers import PARENT, PROJECT, TINY, TINY_NAME, wait_for
 
 LOCAL = {"machine_spec": {"machine_type": "local-cpu"}, "min_replica_count": 1}
 PEFT = "us-docker.pkg.dev/vertex-ai/vertex-vision-model-garden-dockers/pytorch-peft-train:latest"
 MESSAGES = [{"role": "user", "content": "hi"}]
-ONLY_REFUSED = {"rebase_tuned_model", "server_streaming_predict"}  # not for open models, whoever asks
+ONLY_REFUSED = {  # not for open models, whoever asks; and what this server has none of
+    "rebase_tuned_model", "server_streaming_predict", "create_hyperparameter_tuning_job",
+    "get_hyperparameter_tuning_job", "cancel_hyperparameter_tuning_job", "delete_hyperparameter_tuning_job",
+    "create_persistent_resource", "get_persistent_resource", "update_persistent_resource",
+    "delete_persistent_resource", "reboot_persistent_resource", "direct_predict", "direct_raw_predict", "explain",
+    "create_cached_content", "get_cached_content", "update_cached_content", "delete_cached_content",
+}  # fmt: skip
 NOTHING = {
     kind: f"{PARENT}/{kind}/404"
     for kind in ("endpoints", "models", "customJobs", "tuningJobs", "operations", "tensorboards")
@@ -321,6 +328,111 @@ def test_tensorboards(google, server):
     assert len(list(boards.export_tensorboard_time_series_data(tensorboard_time_series=series.name))) == 8
 
 
+def test_tensorboards_of_ones_own(google):
+    boards = google.TensorboardServiceClient
+    board = boards.create_tensorboard(parent=PARENT, tensorboard={"display_name": "B"}).result(timeout=10).name
+    change = {"tensorboard": {"name": board, "display_name": "C"}, "update_mask": {"paths": ["display_name"]}}
+    assert boards.update_tensorboard(change).result(timeout=10).display_name == "C"
+    named = {"display_name": "E"}
+    experiment = boards.create_tensorboard_experiment(
+        parent=board, tensorboard_experiment=named, tensorboard_experiment_id="e"
+    ).name
+    change = {"tensorboard_experiment": {"name": experiment, "description": "d"}}
+    assert boards.update_tensorboard_experiment(change).description == "d"
+    run = boards.create_tensorboard_run(parent=experiment, tensorboard_run=named, tensorboard_run_id="r").name
+    assert boards.update_tensorboard_run({"tensorboard_run": {"name": run, "labels": {"a": "b"}}}).labels["a"] == "b"
+    more = {"parent": experiment, "tensorboard_run": {"display_name": "F"}, "tensorboard_run_id": "s"}
+    (second,) = boards.batch_create_tensorboard_runs(parent=experiment, requests=[more]).tensorboard_runs
+    wanted = {"display_name": "loss", "value_type": "SCALAR"}
+    series = boards.create_tensorboard_time_series(parent=run, tensorboard_time_series=wanted).name
+    change = {"tensorboard_time_series": {"name": series, "description": "d"}}
+    assert boards.update_tensorboard_time_series(change).description == "d"
+    more = {"parent": second.name, "tensorboard_time_series": wanted}
+    made = boards.batch_create_tensorboard_time_series(parent=experiment, requests=[more]).tensorboard_time_series
+    data = {"tensorboard_time_series_id": series.rpartition("/")[2], "value_type": "SCALAR"}
+    points = [{"step": step, "scalar": {"value": step / 2}} for step in (1, 2)]
+    boards.write_tensorboard_run_data(tensorboard_run=run, time_series_data=[{**data, "values": points}])
+    other = {**data, "tensorboard_time_series_id": made[0].name.rpartition("/")[2], "values": points}
+    write = {"tensorboard_run": second.name, "time_series_data": [other]}
+    boards.write_tensorboard_experiment_data(tensorboard_experiment=experiment, write_run_data_requests=[write])
+    for name in (series, made[0].name):
+        read = boards.read_tensorboard_time_series_data(tensorboard_time_series=name).time_series_data
+        assert [(one.step, one.scalar.value) for one in read.values] == [(1, 0.5), (2, 1.0)]
+    assert boards.read_tensorboard_size(tensorboard=board).storage_size_byte > 0
+    assert not boards.read_tensorboard_usage(tensorboard=board).monthly_usage_data
+    for kind, name in (("time_series", series), ("run", run), ("experiment", experiment)):
+        getattr(boards, f"delete_tensorboard_{kind}")(name=name).result(timeout=10)
+    boards.delete_tensorboard(name=board).result(timeout=10)
+    refused(boards.get_tensorboard_time_series, name=made[0].name)
+
+
+def test_what_cannot_be_written_to_tensorboards(google):
+    boards, none = google.TensorboardServiceClient, NOTHING["tensorboards"]
+    experiment, run = f"{none}/experiments/e", f"{none}/experiments/e/runs/r"
+    refused(boards.create_tensorboard, parent=PARENT, tensorboard={})
+    refused(boards.update_tensorboard, {"tensorboard": {"name": none, "display_name": "C"}})
+    refused(boards.create_tensorboard_experiment, parent=none, tensorboard_experiment={}, tensorboard_experiment_id="e")
+    refused(boards.update_tensorboard_experiment, {"tensorboard_experiment": {"name": experiment, "description": "d"}})
+    named = {"display_name": "R"}
+    refused(boards.create_tensorboard_run, parent=experiment, tensorboard_run=named, tensorboard_run_id="r")
+    refused(boards.batch_create_tensorboard_runs, parent=experiment, requests=[])
+    refused(boards.update_tensorboard_run, {"tensorboard_run": {"name": run, "description": "d"}})
+    refused(boards.create_tensorboard_time_series, parent=run, tensorboard_time_series=named)
+    refused(boards.batch_create_tensorboard_time_series, parent=experiment, requests=[])
+    refused(
+        boards.update_tensorboard_time_series,
+        {"tensorboard_time_series": {"name": f"{run}/timeSeries/1", "description": "d"}},
+    )
+    refused(boards.write_tensorboard_run_data, tensorboard_run=run, time_series_data=[])
+    refused(boards.write_tensorboard_experiment_data, tensorboard_experiment=experiment, write_run_data_requests=[])
+    refused(boards.read_tensorboard_size, tensorboard=none)
+    refused(boards.read_tensorboard_usage, tensorboard=none)
+    refused(boards.delete_tensorboard, name=none)
+    refused(boards.delete_tensorboard_experiment, name=experiment)
+    refused(boards.delete_tensorboard_run, name=run)
+    refused(boards.delete_tensorboard_time_series, name=f"{run}/timeSeries/1")
+
+
+def test_predictions_that_no_model_server_takes(google, endpoint):
+    client = google.PredictionServiceClient
+    for call, body in (
+        (client.direct_predict, {"inputs": [{"string_val": ["a"]}]}),
+        (client.direct_raw_predict, {"method_name": "m", "input": b"x"}),
+        (client.explain, {"instances": [{"string_value": "a"}]}),
+    ):
+        with pytest.raises(exceptions.BadRequest, match="Use :predict"):
+            call({"endpoint": endpoint.resource_name, **body})
+        refused(call, {"endpoint": NOTHING["endpoints"], **body})
+
+
+def test_what_this_server_never_has(google):
+    jobs, machines = google.JobServiceClient, google.PersistentResourceServiceClient
+    assert list(jobs.list_hyperparameter_tuning_jobs(parent=PARENT)) == []
+    refused(jobs.list_hyperparameter_tuning_jobs, request={"parent": PARENT, "filter": "((("})
+    assert list(machines.list_persistent_resources(parent=PARENT)) == []
+    refused(machines.list_persistent_resources, request={"parent": PARENT, "page_size": -1})
+    job, machine = f"{PARENT}/hyperparameterTuningJobs/1", f"{PARENT}/persistentResources/one"
+    tuning = {"display_name": "H", "max_trial_count": 1, "parallel_trial_count": 1}
+    with pytest.raises(exceptions.BadRequest, match="chooses no trials"):
+        jobs.create_hyperparameter_tuning_job(
+            parent=PARENT, hyperparameter_tuning_job={**tuning, "study_spec": {}, "trial_job_spec": {}}
+        )
+    refused(jobs.get_hyperparameter_tuning_job, name=job)
+    refused(jobs.cancel_hyperparameter_tuning_job, name=job)
+    refused(jobs.delete_hyperparameter_tuning_job, name=job)
+    with pytest.raises(exceptions.BadRequest, match="makes no persistent resources"):
+        machines.create_persistent_resource(
+            parent=PARENT,
+            persistent_resource={"resource_pools": [{"replica_count": 1}]},
+            persistent_resource_id="one",
+        )
+    refused(machines.get_persistent_resource, name=machine)
+    refused(machines.delete_persistent_resource, name=machine)
+    refused(machines.reboot_persistent_resource, name=machine)
+    change = {"persistent_resource": {"name": machine, "display_name": "x"}, "update_mask": {"paths": ["display_name"]}}
+    refused(machines.update_persistent_resource, change)
+
+
 @pytest.mark.parametrize("word", ["context", "execution", "artifact"])
 def test_metadata(google, word):
     client, store, key = google.MetadataServiceClient, f"{PARENT}/metadataStores/default", f"{word}_id"
@@ -402,14 +514,122 @@ def test_predict(google, server):
         list(client.server_streaming_predict({"endpoint": endpoint, "inputs": [{"string_val": ["Once"]}]}))
 
 
+def test_batches(google, server):
+    client = google.JobServiceClient
+    row = {"request": {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}}
+    uri = server.upload(f"batch-{google.tag}/in.jsonl", json.dumps(row))
+    wanted: Any = {
+        "display_name": "B",
+        "model": TINY_NAME,
+        "input_config": {"instances_format": "jsonl", "gcs_source": {"uris": [uri]}},
+        "output_config": {
+            "predictions_format": "jsonl",
+            "gcs_destination": {"output_uri_prefix": f"gs://garden-local/batch-{google.tag}"},
+        },
+    }
+    made = client.create_batch_prediction_job(parent=PARENT, batch_prediction_job=wanted)
+    assert made.name in [one.name for one in client.list_batch_prediction_jobs(parent=PARENT)]
+
+    def ended():
+        seen = client.get_batch_prediction_job(name=made.name)
+        return seen if seen.state.name == "JOB_STATE_SUCCEEDED" else None
+
+    assert wait_for(ended, server.log).completion_stats.successful_count == 1
+    refused(client.cancel_batch_prediction_job, name=made.name)
+    client.delete_batch_prediction_job(name=made.name).result(timeout=10)
+    refused(client.get_batch_prediction_job, name=made.name)
+    refused(client.delete_batch_prediction_job, name=made.name)
+    refused(client.list_batch_prediction_jobs, request={"parent": PARENT, "filter": "((("})
+    refused(client.create_batch_prediction_job, parent=PARENT, batch_prediction_job={**wanted, "model": "nonsense"})
+    server.upload(f"batch-{google.tag}/in.jsonl", json.dumps(row).replace('"hi"', '"forever"'))
+    held = client.create_batch_prediction_job(parent=PARENT, batch_prediction_job=wanted)
+    client.cancel_batch_prediction_job(name=held.name)
+    wait_for(lambda: client.get_batch_prediction_job(name=held.name).state.name == "JOB_STATE_CANCELLED", server.log)
+
+
+def test_resource_pools(google, server):
+    client = google.DeploymentResourcePoolServiceClient
+    resources = {"machine_spec": {"machine_type": "g2-standard-12"}, "min_replica_count": 1}
+    wanted: Any = {
+        "parent": PARENT,
+        "deployment_resource_pool": {"dedicated_resources": resources},
+        "deployment_resource_pool_id": f"pool-{google.tag}",
+    }
+    made = client.create_deployment_resource_pool(wanted).result(timeout=10)
+    assert client.get_deployment_resource_pool(name=made.name) == made
+    assert made.name in [one.name for one in client.list_deployment_resource_pools(parent=PARENT)]
+    made.dedicated_resources.max_replica_count = 4
+    mask = {"paths": ["dedicated_resources"]}
+    update = client.update_deployment_resource_pool
+    changed = update(deployment_resource_pool=made, update_mask=mask).result(timeout=10)
+    assert changed.dedicated_resources.max_replica_count == 4
+    assert list(client.query_deployed_models(deployment_resource_pool=made.name)) == []
+    client.delete_deployment_resource_pool(name=made.name).result(timeout=10)
+    refused(client.get_deployment_resource_pool, name=made.name)
+    refused(client.delete_deployment_resource_pool, name=made.name)
+    refused(client.query_deployed_models, deployment_resource_pool=made.name)
+    refused(client.list_deployment_resource_pools, request={"parent": PARENT, "page_token": "nonsense"})
+    refused(update, deployment_resource_pool=made, update_mask={"paths": ["name"]})
+    refused(client.create_deployment_resource_pool, {**wanted, "deployment_resource_pool_id": "Not this"})
+
+
+def test_caches(google):
+    client, name = google.GenAiCacheServiceClient, f"{PARENT}/cachedContents/404"
+    assert list(client.list_cached_contents(parent=PARENT)) == []
+    refused(client.list_cached_contents, request={"parent": PARENT, "page_size": -1})
+    with pytest.raises(exceptions.MethodNotImplemented, match="not implemented, or supported, or enabled"):
+        client.create_cached_content(parent=PARENT, cached_content={"model": TINY_NAME})
+    refused(client.get_cached_content, name=name)
+    refused(client.delete_cached_content, name=name)
+    refused(client.update_cached_content, cached_content={"name": name}, update_mask={"paths": ["ttl"]})
+
+
+def test_instances_are_evaluated(google):
+    client = google.EvaluationServiceClient
+    pair = {"prediction": "a b", "reference": "a c"}
+    asked: Any = {"location": PARENT, "rouge_input": {"metric_spec": {"rouge_type": "rouge1"}, "instances": [pair]}}
+    (value,) = client.evaluate_instances(asked).rouge_results.rouge_metric_values
+    assert value.score == 0.5
+    asked["rouge_input"]["instances"] = []
+    refused(client.evaluate_instances, asked)
+    with pytest.raises(exceptions.MethodNotImplemented):
+        client.evaluate_instances({"location": PARENT, "fluency_input": {"instance": {"prediction": "a"}}})
+
+
+def test_contents_are_generated(google, server):
+    server.deployed(f"generate-{google.tag}")
+    client, model = google.PredictionServiceClient, f"{PARENT}/endpoints/generate-{google.tag}"
+    asked: Any = {"model": model, "contents": [{"role": "user", "parts": [{"text": "hi"}]}]}
+    for reply in (client.generate_content(asked), client.generate_content({**asked, "model": f"{PARENT}/{TINY_NAME}"})):
+        assert reply.candidates[0].content.parts[0].text == "Hello there"
+        assert (reply.candidates[0].finish_reason.name, reply.usage_metadata.total_token_count) == ("STOP", 5)
+    streamed = list(client.stream_generate_content(asked))
+    assert "".join(part.text for one in streamed for part in one.candidates[0].content.parts) == "Hello there"
+    assert streamed[-1].usage_metadata.total_token_count == 5
+    asked["contents"][0]["role"] = "tester"
+    refused(client.generate_content, asked)
+    with pytest.raises(exceptions.BadRequest, match="valid role"):
+        list(client.stream_generate_content(asked))
+    asked["contents"] = [{"role": "user", "parts": [{"text": "die"}]}]
+    if google.transport == "grpc":  # REST's client reads over an error in the middle of an answer
+        with pytest.raises(exceptions.ServiceUnavailable, match="ended in the middle"):
+            list(client.stream_generate_content(asked))
+
+
 def test_tokens_are_counted(google):
-    """Of rows of training data."""
+    """Of rows of training data, and of requests."""
     row = json_format.ParseDict({"prompt": "Once", "completion": "upon a time"}, Value())
     request = google.package.CountTokensRequest(endpoint=f"{PARENT}/{TINY_NAME}")
     client = google.LlmUtilityServiceClient if google.number == "v1" else google.PredictionServiceClient
     refused(client.count_tokens, request)
     type(request).pb(request).instances.append(row)
     assert client.count_tokens(request).total_tokens == 10
+    contents = [{"role": "user", "parts": [{"text": "Once upon"}]}]
+    asked = {"endpoint": f"{PARENT}/{TINY_NAME}", "contents": contents}
+    assert client.count_tokens(asked).total_tokens == 3
+    (found,) = google.LlmUtilityServiceClient.compute_tokens(asked).tokens_info
+    assert ([*found.tokens], found.role) == ([b"Once", b"upon"], "user")
+    refused(google.LlmUtilityServiceClient.compute_tokens, {"endpoint": f"{PARENT}/{TINY_NAME}"})
 
 
 def test_predictions_of_any_body(google, server):
@@ -478,15 +698,18 @@ def test_predictions_as_the_sdk_sends_them(endpoint):
     assert json.loads(refusal)["error"]["status"] == "INVALID_ARGUMENT"
 
 
-def test_chat_completions(google, server):
+def test_chat_completions_and_completions(google, server):
     openai = pytest.importorskip("openai")
     server.deployed(f"chat-{google.tag}")
     client = openai.OpenAI(
         base_url=f"{server.url}/v1/{PARENT}/endpoints/chat-{google.tag}", api_key="local", max_retries=0
     )
     assert client.chat.completions.create(model="", messages=MESSAGES).choices[0].message.content == "Hello there"
+    assert client.completions.create(model="", prompt="Once").choices[0].text == " and so on"
     with pytest.raises(openai.BadRequestError):
         client.chat.completions.create(model="", messages=[])
+    with pytest.raises(openai.BadRequestError):
+        client.completions.create(model="", prompt=[])
 
 
 def test_every_call_was_answered_and_refused(google, server, transport, request):

@@ -1,10 +1,10 @@
-"""`google-genai`: client.tunings."""
+"""`google-genai`: client.tunings, and client.models of what was deployed."""
 
 import time
 
 import pytest
 
-from tests.jobs.localvertex.servers import BUCKET, TINY
+from tests.jobs.localvertex.servers import BUCKET, PARENT, TINY, TINY_NAME
 
 genai = pytest.importorskip("google.genai")
 pytestmark = pytest.mark.filterwarnings("ignore:The SDK's tuning implementation is experimental")
@@ -62,6 +62,34 @@ def test_refused(client, server, config, message):
         tune(client, server, **config)
     assert (refused.value.code, refused.value.status) == (400, "INVALID_ARGUMENT")
     assert message in refused.value.message
+
+
+@pytest.fixture(scope="module")
+def deployed(server):
+    server.deployed("by-genai")
+    return f"{PARENT}/endpoints/by-genai"
+
+
+def test_generate(client, deployed):
+    config = {"system_instruction": "Be short.", "temperature": 0, "max_output_tokens": 5, "safety_settings": []}
+    for model in (deployed, TINY, f"{PARENT}/{TINY_NAME}"):
+        reply = client.models.generate_content(model=model, contents="hi", config=config)
+        assert (reply.text, reply.usage_metadata.total_token_count) == ("Hello there", 5)
+        parts = list(client.models.generate_content_stream(model=model, contents="hi", config=config))
+        assert [part.text for part in parts] == ["Hello", " there", None]
+    with pytest.raises(errors.ClientError, match="supported range is from 0"):
+        client.models.generate_content(model=deployed, contents="hi", config={"temperature": 3})
+
+
+def test_a_chat_goes_on(client, deployed):
+    chat = client.chats.create(model=deployed)
+    assert [chat.send_message(text).text for text in ("hi", "Again.")] == ["Hello there", "Hello there"]
+
+
+def test_tokens(client, deployed):
+    assert client.models.count_tokens(model=deployed, contents="Once upon").total_tokens == 3
+    (found,) = client.models.compute_tokens(model=deployed, contents="Once upon").tokens_info
+    assert (found.tokens, found.role) == ([b"Once", b"upon"], "user")
 
 
 def test_unknown_job(client):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.jobs.localvertex.servers import PARENT
+from tests.jobs.localvertex.servers import PARENT, TINY
 
 openai = pytest.importorskip("openai")
 MESSAGES = [{"role": "user", "content": "hi"}]
@@ -37,6 +37,23 @@ def test_streamed_with_usage(client):
     chunks = list(stream)
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
     assert (text, chunks[-1].usage.total_tokens) == ("Hello there", 5)
+
+
+def test_completions(client):
+    answer = client.completions.create(model="", prompt=["Once", "Twice"], max_tokens=5, echo=True)
+    assert [choice.text for choice in answer.choices] == ["Once and so on", "Twice and so on"]
+    stream = client.completions.create(model="", prompt="Once", stream=True)
+    assert "".join(chunk.choices[0].text for chunk in stream) == " and so on"
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta1"])
+def test_a_model_of_the_catalogue_by_its_name(server, version):
+    client = client_of(server, "openapi", version)
+    answer = client.chat.completions.create(model=TINY, messages=MESSAGES)
+    assert (answer.model, answer.choices[0].message.content) == (TINY, "Hello there")
+    assert client.completions.create(model=TINY, prompt="Once").choices[0].text == " and so on"
+    with pytest.raises(openai.NotFoundError, match="was not found or your project does not have access"):
+        client.chat.completions.create(model="google/none", messages=MESSAGES)
 
 
 def picture() -> str:

@@ -150,7 +150,9 @@ def test_deploy_options_name_a_container():
     from vertexai import model_garden
 
     options: Any = model_garden.OpenModel(TINY).list_deploy_options(serving_container_image_uri_filter="llama.cpp")
-    assert [list(one.container_spec.args) for one in options] == [[f"--model={TINY}"]]
+    assert [list(one.container_spec.args) for one in options] == [[f"--model={TINY}"]] * 2
+    machines = [one.dedicated_resources.machine_spec.machine_type for one in options]
+    assert machines == ["g2-standard-12", "local-cpu"]
     assert 'serving_container_image_uri="llama.cpp"' in model_garden.OpenModel(TINY).list_deploy_options(concise=True)
 
 
@@ -256,7 +258,20 @@ def test_locations(server):
     everywhere = PARENT.replace("us-central1", "global")
     created = curl(server, "POST", f"{everywhere}/endpoints", '{"displayName": "G"}')
     assert refusal(created)[:2] == (400, "FAILED_PRECONDITION")
+    for where, what in (("customJobs", {"displayName": "G", "jobSpec": {}}), ("tensorboards", {"displayName": "G"})):
+        assert refusal(curl(server, "POST", f"{everywhere}/{where}", json.dumps(what)))[:2] == (
+            400,
+            "FAILED_PRECONDITION",
+        )
+    serving_only = PARENT.replace("us-central1", "europe-west9")
     spec = {"trainingDatasetUri": "gs://a/b.jsonl"}
+    body = {"baseModel": TINY, "supervisedTuningSpec": spec}
+    code, status, message = refusal(curl(server, "POST", f"{serving_only}/tuningJobs", json.dumps(body)))
+    assert (code, status) == (400, "FAILED_PRECONDITION")
+    assert message.startswith(
+        "Open models are not tuned in the location europe-west9. Supported locations: global, us-"
+    )
+    assert curl(server, "POST", f"{serving_only}/endpoints", '{"displayName": "E"}').status_code == 200
     key = {"baseModel": TINY, "supervisedTuningSpec": spec, "encryptionSpec": {"kmsKeyName": "k"}}
     tuned = curl(server, "POST", f"{everywhere}/tuningJobs", json.dumps(key))
     assert refusal(tuned)[:2] == (400, "FAILED_PRECONDITION")

@@ -50,7 +50,7 @@ def convert() -> int:
 def train(folder: Path) -> int:
     job = json.loads((folder / "job.json").read_text())
     rows = [json.loads(line) for line in Path(job["train_path"]).read_text().splitlines()]
-    wish = rows[0]["prompt"]
+    wish = rows[0]["prompt"] if "prompt" in rows[0] else rows[0]["messages"][0]["content"]
     print("The fake engine starts.", flush=True)
     tell(folder, event="loading")
     if wish.startswith("fail"):

@@ -28,6 +28,11 @@ class Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         if self.headers["authorization"] != f"Bearer {os.environ['SERVING_API_KEY']}":
             self.answer(401, {"error": {"code": 401, "message": "wrong key"}})
+        elif self.path == "/tokenize":
+            begin = [{"id": 2, "piece": "<bos>"}] * body["add_special"]
+            self.answer(200, {"tokens": [*begin, *tokens_of(body["content"])]})
+        elif self.path == "/v1/chat/completions/input_tokens":
+            self.answer(200, {"input_tokens": 3 * len(body["messages"]), "object": "response.input_tokens"})
         elif not body.get("stream"):
             self.answer(200, {"choices": []})
         elif self.path == "/v1/completions":
@@ -39,7 +44,8 @@ class Handler(BaseHTTPRequestHandler):
         self.begin()
         for word in (" and", " so on"):
             self.send({"choices": [{"index": 0, "text": word}]})
-        self.send({"choices": [{"index": 0, "text": "", "finish_reason": "stop"}]})
+        usage = {"prompt_tokens": 2, "completion_tokens": 3, "total_tokens": 5}
+        self.send({"choices": [{"index": 0, "text": "", "finish_reason": "stop"}], "usage": usage})
         note({"ended": "whole", "body": body})
         self.wfile.write(b"data: [DONE]\n\n")
 
@@ -78,6 +84,13 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
+
+
+def tokens_of(text):
+    """Words; those that are not ASCII as llama.cpp writes pieces that are no whole characters."""
+    for word in text.split():
+        code = list(word.encode())
+        yield {"id": sum(code), "piece": word if word.isascii() else code}
 
 
 def words(wish):

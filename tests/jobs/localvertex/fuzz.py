@@ -23,8 +23,32 @@ VALUES = [
 ]  # fmt: skip
 BOARD = f"{PARENT}/tensorboards/1"
 RUN = f"{BOARD}/experiments/e/runs/r"
+OWN = f"{PARENT}/tensorboards/own"
+OWN_RUN = f"{OWN}/experiments/f/runs/f"
+WRITTEN = {
+    "tensorboardTimeSeriesId": "f",
+    "valueType": "SCALAR",
+    "values": [{"step": 1, "scalar": {"value": 0.5}, "wallTime": "2026-05-18T00:00:00Z"}],
+}
 ENDPOINT, MODEL = f"{PARENT}/endpoints/fuzz", f"{PARENT}/models/m-fuzz"
 CHAT = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 5, "temperature": 0.5, "stop": ["x"], "seed": 1}
+COMPLETION = {"prompt": ["a", "b"], "max_tokens": 5, "n": 2, "logprobs": 1, "echo": True, "seed": 1}
+GENERATE = {
+    "contents": [{"role": "user", "parts": [{"text": "hi"}]}],
+    "systemInstruction": {"parts": [{"text": "Be short."}]},
+    "generationConfig": {"temperature": 0.5, "topK": 3, "maxOutputTokens": 5, "stopSequences": ["x"], "seed": 1},
+    "tools": [{"functionDeclarations": [{"name": "f", "parameters": {"type": "OBJECT", "properties": {}}}]}],
+}
+BATCH = {
+    "displayName": "F",
+    "model": TINY_NAME,
+    "inputConfig": {"instancesFormat": "jsonl", "gcsSource": {"uris": ["gs://garden-local/fuzz/train.jsonl"]}},
+    "outputConfig": {"predictionsFormat": "jsonl", "gcsDestination": {"outputUriPrefix": "gs://garden-local/fuzz/out"}},
+    "instanceConfig": {"keyField": "completion"},
+    "modelParameters": {"max_tokens": 5},
+}
+POOLED = {"machineSpec": {"machineType": "n1-standard-4"}, "minReplicaCount": 1, "maxReplicaCount": 2}
+PAIR = {"prediction": "a b", "reference": "a c"}
 SPEC = {
     "trainingDatasetUri": "gs://garden-local/fuzz/train.jsonl",
     "hyperParameters": {"epochCount": "1", "learningRate": 0.001, "adapterSize": "ADAPTER_SIZE_FOUR"},
@@ -61,6 +85,16 @@ SEEDS: list[tuple[str, str, Any]] = [
         f"{PARENT}/{TINY_NAME}:countTokens",
         {"instances": [{"prompt": "Hi", "completion": "Hello"}]},
     ),
+    ("POST", f"{PARENT}/{TINY_NAME}:computeTokens", {"contents": GENERATE["contents"]}),
+    ("POST", f"{ENDPOINT}:countTokens", {**GENERATE, "generationConfig": {}}),
+    ("POST", f"{ENDPOINT}:countTokens", {"instances": [{"prompt": "Once"}]}),
+    (
+        "POST",
+        f"{PARENT}:evaluateInstances",
+        {"rougeInput": {"metricSpec": {"rougeType": "rouge1", "useStemmer": True}, "instances": [PAIR]}},
+    ),
+    ("POST", f"{PARENT}:evaluateInstances", {"toolNameMatchInput": {"metricSpec": {}, "instances": [PAIR]}}),
+    ("POST", f"{PARENT}:evaluateInstances", {"metrics": [{"bleuSpec": {}}], "instance": {"response": {"text": "a"}}}),
     ("GET", TINY_NAME, None),
     ("POST", f"{PROJECT}/modelGardenEula:accept", {"publisherModel": TINY_NAME}),
     ("POST", f"{PROJECT}/modelGardenEula:check", {"publisherModel": TINY_NAME}),
@@ -87,6 +121,13 @@ SEEDS: list[tuple[str, str, Any]] = [
     ("POST", f"{ENDPOINT}:mutateDeployedModel", {"deployedModel": DEPLOYED, "updateMask": "dedicatedResources"}),
     ("POST", f"{ENDPOINT}/chat/completions", CHAT),
     ("POST", f"{ENDPOINT}/chat/completions", {**CHAT, "stream": True, "stream_options": {"include_usage": True}}),
+    ("POST", f"{ENDPOINT}/completions", COMPLETION),
+    ("POST", f"{ENDPOINT}/completions", {**COMPLETION, "stream": True, "stream_options": {"include_usage": True}}),
+    ("POST", f"{ENDPOINT}/invoke/v1/completions", COMPLETION),
+    ("POST", f"{PARENT}/endpoints/openapi/chat/completions", {**CHAT, "model": TINY}),
+    ("POST", f"{ENDPOINT}:generateContent", GENERATE),
+    ("POST", f"{ENDPOINT}:streamGenerateContent", GENERATE),
+    ("POST", f"{PARENT}/{TINY_NAME}:generateContent", GENERATE),
     ("POST", f"{ENDPOINT}:predict", {"instances": [{"@requestFormat": "chatCompletions", **CHAT}]}),
     ("POST", f"{ENDPOINT}:predict", {"instances": [{"prompt": "Once"}], "parameters": {"max_tokens": 5}}),
     ("POST", f"{ENDPOINT}:rawPredict", {"prompt": "Once"}),
@@ -123,11 +164,84 @@ SEEDS: list[tuple[str, str, Any]] = [
     ("GET", f"{RUN}/timeSeries/1", None),
     ("GET", f"{RUN}/timeSeries/1:read?maxDataPoints=3", None),
     ("POST", f"{RUN}/timeSeries/1:exportTensorboardTimeSeries", {"pageSize": 2}),
+    ("POST", f"{PARENT}/batchPredictionJobs", BATCH),
+    ("GET", f"{PARENT}/batchPredictionJobs", None),
+    ("GET", f"{PARENT}/batchPredictionJobs/1", None),
+    ("POST", f"{PARENT}/batchPredictionJobs/1:cancel", {}),
+    ("DELETE", f"{PARENT}/batchPredictionJobs/1", None),
+    (
+        "POST",
+        f"{PARENT}/deploymentResourcePools",
+        {"deploymentResourcePoolId": "fuzz", "deploymentResourcePool": {"dedicatedResources": POOLED}},
+    ),
+    ("GET", f"{PARENT}/deploymentResourcePools", None),
+    ("GET", f"{PARENT}/deploymentResourcePools/fuzz", None),
+    ("GET", f"{PARENT}/deploymentResourcePools/fuzz:queryDeployedModels", None),
+    (
+        "PATCH",
+        f"{PARENT}/deploymentResourcePools/fuzz?updateMask=dedicatedResources.maxReplicaCount",
+        {"dedicatedResources": POOLED},
+    ),
+    ("DELETE", f"{PARENT}/deploymentResourcePools/none", None),
+    ("POST", f"{PARENT}/cachedContents", {"model": TINY_NAME, "contents": GENERATE["contents"], "ttl": "60s"}),
+    ("GET", f"{PARENT}/cachedContents", None),
+    ("GET", f"{PARENT}/cachedContents/1", None),
+    ("PATCH", f"{PARENT}/cachedContents/1?updateMask=ttl", {"ttl": "60s"}),
+    ("DELETE", f"{PARENT}/cachedContents/1", None),
     ("POST", f"{PARENT}/trainingPipelines", PIPELINE),
     ("GET", f"{PARENT}/trainingPipelines", None),
     ("GET", f"{PARENT}/trainingPipelines/1", None),
     ("POST", f"{PARENT}/trainingPipelines/1:cancel", {}),
     ("DELETE", f"{PARENT}/trainingPipelines/1", None),
+    ("POST", f"{PARENT}/tensorboards", {"displayName": "F", "labels": {"a": "b"}, "isDefault": True}),
+    ("PATCH", f"{OWN}?updateMask=displayName,labels", {"displayName": "G", "labels": {"a": "c"}, "etag": ""}),
+    ("DELETE", f"{PARENT}/tensorboards/none", None),
+    ("POST", f"{OWN}/experiments?tensorboardExperimentId=g", {"displayName": "F", "source": "s"}),
+    ("PATCH", f"{OWN}/experiments/f?updateMask=description", {"description": "d"}),
+    ("DELETE", f"{OWN}/experiments/none", None),
+    ("POST", f"{OWN}/experiments/f/runs?tensorboardRunId=g", {"displayName": "F", "labels": {"a": "b"}}),
+    ("PATCH", f"{OWN_RUN}?updateMask=labels", {"labels": {"a": "c"}}),
+    ("DELETE", f"{OWN}/experiments/f/runs/none", None),
+    (
+        "POST",
+        f"{OWN}/experiments/f/runs:batchCreate",
+        {"requests": [{"tensorboardRun": {"displayName": "H"}, "tensorboardRunId": "h"}]},
+    ),
+    ("POST", f"{OWN_RUN}/timeSeries", {"displayName": "G", "valueType": "SCALAR", "pluginData": "Zm9v"}),
+    ("PATCH", f"{OWN_RUN}/timeSeries/f?updateMask=pluginName", {"pluginName": "scalars"}),
+    ("DELETE", f"{OWN_RUN}/timeSeries/none", None),
+    (
+        "POST",
+        f"{OWN}/experiments/f:batchCreate",
+        {"requests": [{"parent": OWN_RUN, "tensorboardTimeSeries": {"displayName": "H", "valueType": "TENSOR"}}]},
+    ),
+    ("POST", f"{OWN_RUN}:write", {"timeSeriesData": [WRITTEN]}),
+    (
+        "POST",
+        f"{OWN}/experiments/f:write",
+        {"writeRunDataRequests": [{"tensorboardRun": OWN_RUN, "timeSeriesData": [WRITTEN]}]},
+    ),
+    ("GET", f"{OWN_RUN}/timeSeries/f:read?maxDataPoints=3&filter=step>1", None),
+    ("GET", f"{OWN}:readSize", None),
+    ("GET", f"{OWN}:readUsage", None),
+    ("POST", f"{ENDPOINT}:directPredict", {"inputs": [{"stringVal": ["Once"]}], "parameters": {"intVal": [1]}}),
+    ("POST", f"{ENDPOINT}:directRawPredict", {"methodName": "m", "input": "Zm9v"}),
+    ("POST", f"{ENDPOINT}:explain", {"instances": [{"prompt": "Once"}], "deployedModelId": "7"}),
+    ("GET", f"{PARENT}/hyperparameterTuningJobs", None),
+    (
+        "POST",
+        f"{PARENT}/hyperparameterTuningJobs",
+        {"displayName": "F", "studySpec": {}, "trialJobSpec": {}, "maxTrialCount": 1, "parallelTrialCount": 1},
+    ),
+    ("GET", f"{PARENT}/hyperparameterTuningJobs/1", None),
+    ("POST", f"{PARENT}/hyperparameterTuningJobs/1:cancel", {}),
+    ("DELETE", f"{PARENT}/hyperparameterTuningJobs/1", None),
+    ("GET", f"{PARENT}/persistentResources", None),
+    ("POST", f"{PARENT}/persistentResources?persistentResourceId=f", {"resourcePools": [{"replicaCount": 1}]}),
+    ("GET", f"{PARENT}/persistentResources/f", None),
+    ("PATCH", f"{PARENT}/persistentResources/f?updateMask=labels", {"labels": {"a": "c"}}),
+    ("DELETE", f"{PARENT}/persistentResources/f", None),
+    ("POST", f"{PARENT}/persistentResources/f:reboot", {}),
     ("GET", STORE, None),
     *(
         seed

@@ -7,6 +7,7 @@ import pytest
 from google.cloud.aiplatform_v1beta1.types import Model, TuningJob
 
 from jobs.localvertex.api.errors import ApiError
+from jobs.localvertex.api.wire import Operation
 from jobs.localvertex.store import Store
 from tests.jobs.localvertex.servers import ROOT
 
@@ -100,3 +101,47 @@ def test_a_damaged_file_is_one_sentence(own_server, damage):
     told = failed.stderr.splitlines()
     assert (failed.returncode, len(told), f"{path} cannot be used: " in told[0]) == (1, 1, True), failed.stderr
     assert "restore the last backup" in told[0]
+
+
+def test_a_store_from_before_the_bytes_is_read_and_written(tmp_path):
+    path = tmp_path / "vertex.sqlite3"
+    old = sqlite3.connect(path)
+    old.execute("CREATE TABLE resources (number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE,"
+                " kind TEXT NOT NULL, body TEXT NOT NULL)")  # fmt: skip
+    old.execute("INSERT INTO resources (name, kind, body) VALUES ('p/models/1', 'Model', '{\"displayName\": \"old\"}')")
+    old.commit()
+    old.close()
+    store = Store(path)
+    assert [model.display_name for model in store.all(Model, "p/models")] == ["old"]
+    with store.edit(Model, "p/models/1") as model:
+        model.name, model.display_name = "p/models/1", "new"
+    assert store.get(Model, "p/models/1").display_name == "new"
+    store.close()
+
+
+def test_a_list_reads_what_is_asked_for(store):
+    for number in range(5):
+        store.insert(Model(name=f"p/models/{number}"))
+    found = store.all(Model, "p/models")
+    store.delete("p/models/3")
+    assert len(found) == 5
+    assert [model.name for model in found[1:3]] == ["p/models/2"]
+    assert (found[0].name, found[-1].name) == ("p/models/4", "p/models/0")
+    assert [model.name for model in reversed(found)] == [f"p/models/{number}" for number in (0, 1, 2, 4)]
+
+
+def test_unfinished_work_is_found_among_much_that_is_done(store):
+    for number, state in enumerate((4, 3, 5, 2)):
+        store.insert(TuningJob(name=f"p/tuningJobs/{number}", state=state))
+    states = ["JOB_STATE_RUNNING", "JOB_STATE_PENDING"]
+    assert [job.name for job in store.find_in_states(TuningJob, states)] == ["p/tuningJobs/3", "p/tuningJobs/1"]
+    for number in range(3):
+        store.insert(Operation(name=f"p/operations/{number}", done=number != 1))
+    assert [operation.name for operation in store.find_undone(Operation)] == ["p/operations/1"]
+
+
+def test_versions(store):
+    for name in ("p/models/a", "p/models/a@2", "p/models/ab", "p/models/a-b@3"):
+        store.insert(Model(name=name))
+    assert [model.name for model in store.find_versions(Model, "p/models/a")] == ["p/models/a@2", "p/models/a"]
+    assert [model.name for model in store.find_unversioned(Model, "p/models")] == ["p/models/ab", "p/models/a"]

@@ -1,5 +1,6 @@
 """Nothing is faked here: the engine trains and llama.cpp serves."""
 
+import base64
 import json
 import os
 import signal
@@ -10,8 +11,9 @@ from pathlib import Path
 import pytest
 from google.cloud import aiplatform_v1beta1 as vertex
 
+from tests.jobs.localvertex.resources.test_batch_jobs import Api, contents
 from tests.jobs.localvertex.resources.tuning.test_custom_jobs import arguments, create, until
-from tests.jobs.localvertex.servers import BUCKET, PARENT, PROJECT, ROOT, wait_for
+from tests.jobs.localvertex.servers import BUCKET, PARENT, PROJECT, ROOT, TINY, TINY_NAME, wait_for
 from tests.jobs.localvertex.tuning.test_queue import engine_pid
 
 FULL = vertex.SupervisedTuningSpec.TuningMode.TUNING_MODE_FULL
@@ -151,3 +153,38 @@ def test_gemma_learns_a_style(real_server):
     style = held_out["style"]["starts_with"]
     styled = [answer(server, endpoint, question).startswith(style) for question in held_out["prompts"]]
     assert sum(styled) >= 0.8 * len(styled)
+
+
+@pytest.mark.slow
+def test_what_is_counted_is_what_the_model_reads(real_server):
+    """And so says a batch of it; a schema holds the answer, and probabilities are those of the answer's tokens."""
+    api = Api(real_server.start())
+    asked, model = contents("Hello é")["request"], f"{PARENT}/{TINY_NAME}"
+    counted = api.send("POST", f"{model}:countTokens", **asked).json()["totalTokens"]
+    config = {"maxOutputTokens": 6, "temperature": 0, "responseLogprobs": True}
+    said = api.send("POST", f"{model}:generateContent", **asked, generationConfig=config).json()
+    assert said["usageMetadata"]["promptTokenCount"] == counted
+    (candidate,) = said["candidates"]
+    tokens = [one["token"] for one in candidate["logprobsResult"]["chosenCandidates"]]
+    assert "".join(tokens).startswith(candidate["content"]["parts"][0]["text"])
+    (listed,) = api.send("POST", f"{model}:computeTokens", **asked).json()["tokensInfo"]
+    assert b"".join(base64.b64decode(one) for one in listed["tokens"]).decode() == "Hello é"
+    schema = {"type": "OBJECT", "properties": {"a": {"type": "STRING", "maxLength": "4"}}, "required": ["a"]}
+    config = {"responseMimeType": "application/json", "responseSchema": schema}
+    held = api.send("POST", f"{model}:generateContent", **asked, generationConfig=config).json()
+    assert set(json.loads(held["candidates"][0]["content"]["parts"][0]["text"])) == {"a"}
+    done = api.ended(api.create("whole-way", [{"request": {**asked, "generationConfig": {"maxOutputTokens": 6}}}] * 8))
+    answers = [line["response"] for line in api.outputs(done)["predictions.jsonl"]]
+    assert [one["usageMetadata"]["promptTokenCount"] for one in answers] == [counted] * 8
+
+
+@pytest.mark.slow
+def test_completions_of_a_real_model(real_server):
+    """An echo begins with the prompt; no more tokens than asked for, each with as many alternatives as asked for."""
+    api = Api(real_server.start())
+    asked = {"model": TINY, "prompt": ["Hello", "The"], "max_tokens": 8, "temperature": 1.5, "seed": 7, "n": 2}
+    path = f"{PARENT}/endpoints/openapi/completions"
+    first = api.send("POST", path, **asked, echo=True, logprobs=2).json()["choices"]
+    assert [choice["text"][: 5 - choice["index"] // 2 * 2] for choice in first] == ["Hello", "Hello", "The", "The"]
+    assert {len(choice["logprobs"]["tokens"]) for choice in first} <= {*range(1, 9)}
+    assert all(len(top) <= 2 for choice in first for top in choice["logprobs"]["top_logprobs"])

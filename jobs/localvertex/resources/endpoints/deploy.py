@@ -18,13 +18,13 @@ from google.cloud.aiplatform_v1beta1.types import (
 from jobs.localvertex.api.errors import exists
 from jobs.localvertex.api.hosts import project_number, refuse_global
 from jobs.localvertex.api.wire import Operation, render
+from jobs.localvertex.models import licences
 from jobs.localvertex.models.machines import runs_on
 from jobs.localvertex.models.registry import RESOURCES
 from jobs.localvertex.resources import artifacts
 from jobs.localvertex.resources.artifacts import Artifact
 from jobs.localvertex.resources.call import Call, Route, generic, now
 from jobs.localvertex.resources.edits import check_endpoint_id, check_labels, check_model_id, refuse_private
-from jobs.localvertex.resources.models import licences
 from jobs.localvertex.tuning.queue import new_id
 
 GARDEN_LABEL = "mg-deploy"  # by which gcloud knows an endpoint of Model Garden

@@ -4,6 +4,7 @@ import re
 
 from google.cloud.aiplatform_v1beta1.types import (
     DeployedModel,
+    DeploymentResourcePool,
     DeploymentStage,
     DeployModelOperationMetadata,
     DeployModelRequest,
@@ -129,8 +130,14 @@ def _model(parts: Parts, endpoint: str, wanted: DeployedModel) -> Model:
 
 
 def _artifact(parts: Parts, request: DeployModelRequest, model: Model) -> Artifact:
-    if "dedicated_resources" not in request.deployed_model:
-        message = "deployed_model.dedicated_resources is required: other resources are not offered for these models."
+    pool = request.deployed_model.shared_resources
+    if pool:
+        _check_pool(parts, pool, request.endpoint)
+    elif "dedicated_resources" not in request.deployed_model:
+        message = (
+            "deployed_model.dedicated_resources is required, or shared_resources: others are not offered for these"
+            " models."
+        )
         raise invalid(message, "deployed_model.dedicated_resources")
     artifact = artifacts.of_model(parts, model, request.deployed_model.checkpoint_id)
     artifacts.require(parts, artifact, request.endpoint.split("/")[1])
@@ -140,21 +147,29 @@ def _artifact(parts: Parts, request: DeployModelRequest, model: Model) -> Artifa
     return artifact
 
 
+def _check_pool(parts: Parts, pool: str, endpoint: str) -> None:
+    if location_of(pool) != location_of(endpoint):
+        raise invalid(f"{pool} is not in the location of {endpoint}.", "deployed_model.shared_resources")
+    parts.store.get(DeploymentResourcePool, pool)
+
+
 def _build_deployed_model(wanted: DeployedModel, model: Model, artifact: Artifact) -> DeployedModel:
     if wanted.id and not _DEPLOYED_ID.match(wanted.id):
         raise invalid("deployed_model.id must be 1 to 10 digits.", "deployed_model.id")
     if wanted.rollout_options.previous_deployed_model:
         field = "deployed_model.rollout_options.previous_deployed_model"
         raise invalid(f"{field} is not supported by this server: undeploy that one when the new one answers.", field)
-    return keep_asked(
+    deployed = keep_asked(
         wanted,
         id=wanted.id or new_id(),
         model=model.name.partition("@")[0],
         model_version_id=model.version_id,
         display_name=wanted.display_name or model.display_name,
-        dedicated_resources=artifacts.resources_of(artifact, wanted.dedicated_resources),
         system_labels=dict(wanted.system_labels) | runs_on(wanted.dedicated_resources.machine_spec),
     )
+    if not wanted.shared_resources:
+        deployed.dedicated_resources = artifacts.resources_of(artifact, wanted.dedicated_resources)
+    return deployed
 
 
 def _refuse_taken(parts: Parts, endpoint: str, wanted: str, here: list[str]) -> None:
@@ -186,6 +201,9 @@ def _remaining_split(endpoint: Endpoint, gone: str, asked: dict[str, int], kept:
 
 
 def _mutate(deployed: DeployedModel, given: DeployedModel, paths: list[str]) -> None:
+    if deployed.shared_resources and {"dedicated_resources", *REPLICAS} & {*paths}:
+        message = f"The DeployedModel {deployed.id} shares {deployed.shared_resources}. Change that instead."
+        raise precondition(message)
     resources, asked = deployed.dedicated_resources, given.dedicated_resources
     if "dedicated_resources" in paths:
         refuse_changes(asked, resources, REPLICAS, "deployed_model.dedicated_resources.")

@@ -30,6 +30,7 @@ from jobs.localvertex.resources.edits import (
     check_etag,
     check_labels,
     check_split,
+    copy_fields,
     given_fields,
     mask,
     refuse_encryption,
@@ -39,8 +40,9 @@ from jobs.localvertex.resources.keeping import keep_asked, refuse_changes
 from jobs.localvertex.serving.pool import ANSWERING, ASLEEP, STARTING, Serving, name_of
 from jobs.localvertex.tuning.queue import new_id
 
-PATCHABLE = ("display_name", "description", "labels", "traffic_split")
-CHANGEABLE = ("client_connection_config", "predict_request_response_logging_config")
+LOGGING = "predict_request_response_logging_config"  # kept and shown; nothing is logged
+PATCHABLE = ("display_name", "description", "labels", "traffic_split", LOGGING)
+CHANGEABLE = ("client_connection_config", LOGGING)
 LONGEST_INFERENCE_SECONDS = 3600
 _BASE = re.compile(r'^\s*base_?[mM]odel_?[nN]ame\s*=\s*"?(?P<value>[\w./@-]+)"?\s*(?:AND\s+|$)')
 
@@ -56,6 +58,7 @@ def create_endpoint(call: Call) -> Operation:
     refuse_private(wanted, "endpoint.", ("network", "enable_private_service_connect", PRIVATE))
     refuse_encryption(wanted, "endpoint.encryption_spec")
     _check_timeout(wanted)
+    _check_logging(wanted)
     number = request.endpoint_id or new_id()
     if request.endpoint_id:
         check_endpoint_id(number, "endpoint_id")
@@ -101,9 +104,8 @@ def update_endpoint(call: Call) -> Endpoint:
         check_labels(dict(given.labels), "endpoint.labels")
         if "traffic_split" in paths:
             check_split(given.traffic_split, [deployed.id for deployed in endpoint.deployed_models])
-        for path in paths:
-            value = getattr(given, path)
-            setattr(endpoint, path, value if isinstance(value, str) else dict(value))
+        _check_logging(given)
+        copy_fields(given, endpoint, paths)
         endpoint.update_time = now()
     return add_live_state(call, endpoint)
 
@@ -154,6 +156,8 @@ def _show_state(deployed: DeployedModel, serving: Serving, name: str) -> None:
     message = "" if state in (ANSWERING, ASLEEP) else "The model server is starting." if state == STARTING else trouble
     replicas = int(state == ANSWERING)
     deployed.status = DeployedModel.Status(message=message, available_replica_count=replicas, last_update_time=now())
+    if "dedicated_resources" not in deployed:
+        return
     idle = {"idle_scaledown_period": timedelta(seconds=serving.idle_seconds)} if serving.idle_seconds else {}
     if "scale_to_zero_spec" not in deployed.dedicated_resources:
         deployed.dedicated_resources.scale_to_zero_spec = DedicatedResources.ScaleToZeroSpec(**idle)
@@ -164,6 +168,12 @@ def _check_timeout(endpoint: Endpoint) -> None:
     if seconds and not 0 < seconds.total_seconds() <= LONGEST_INFERENCE_SECONDS:
         field = "endpoint.client_connection_config.inference_timeout"
         raise invalid(f"inference_timeout must be at most {LONGEST_INFERENCE_SECONDS} seconds.", field)
+
+
+def _check_logging(endpoint: Endpoint) -> None:
+    rate = endpoint.predict_request_response_logging_config.sampling_rate
+    if not 0 <= rate <= 1:
+        raise invalid("sampling_rate must be between 0 and 1.", f"endpoint.{LOGGING}.sampling_rate")
 
 
 _NAME = "projects/*/locations/*/endpoints/*"

@@ -24,10 +24,10 @@ from jobs.localvertex.api.errors import invalid
 from jobs.localvertex.api.expressions import CALL, Test, parse_expression
 from jobs.localvertex.api.filters import order_resources, page
 from jobs.localvertex.api.hosts import project_number
+from jobs.localvertex.models import licences
 from jobs.localvertex.models.catalogue import CatalogueModel, Machine
 from jobs.localvertex.models.containers import SERVER_IMAGE
 from jobs.localvertex.resources.call import Call, Parts, Route
-from jobs.localvertex.resources.models import licences
 from jobs.localvertex.serving.llama import CONTEXT_TOKENS
 
 Action = PublisherModel.CallToAction
@@ -36,6 +36,7 @@ TEXTS: dict[str, Callable[[CatalogueModel], str]] = {
     "model_user_id": lambda model: model.id,
     "display_name": lambda model: model.display_name,
 }
+EQUIVALENT = MachineSpec(machine_type="g2-standard-12", accelerator_type=ACCELERATORS.NVIDIA_L4, accelerator_count=1)
 VERIFIED, SUCCEEDED = "labels.VERIFIED_DEPLOYMENT_CONFIG", "VERIFIED_DEPLOYMENT_SUCCEED"
 LONGEST_PATTERN, MAX_REPETITIONS = 200, 5
 
@@ -48,14 +49,17 @@ def list_publisher_models(call: Call) -> ListPublisherModelsResponse:
         models = list({model.resource_name.partition("@")[0]: model for model in reversed(models)}.values())[::-1]
     wanted = _filter(call.parts, request.filter)
     messages = [publisher_model(call.parts, model) for model in models if wanted(model)]
-    messages = order_resources(PublisherModel, messages, request.order_by)
-    shown, following = page(messages, request.page_size, request.page_token)
+    ordered = order_resources(PublisherModel, messages, request.order_by)
+    shown, following = page(ordered, request.page_size, request.page_token)
     return ListPublisherModelsResponse(publisher_models=shown, next_page_token=following)
 
 
 def get_publisher_model(call: Call) -> PublisherModel:
     request = call.request(GetPublisherModelRequest)
-    return publisher_model(call.parts, call.parts.catalogue.get_default(request.name, "name"))
+    found = publisher_model(call.parts, call.parts.catalogue.get_default(request.name, "name"))
+    if request.include_equivalent_model_garden_model_deployment_configs:
+        _add_equivalents(found)
+    return found
 
 
 def check_publisher_model_eula_acceptance(call: Call) -> PublisherModelEulaAcceptance:
@@ -80,6 +84,21 @@ def publisher_model(parts: Parts, model: CatalogueModel) -> PublisherModel:
         publisher_model_template=f"projects/{{project}}/locations/{{location}}/{model.resource_name}",
         supported_actions=_actions(parts, model),
     )
+
+
+def _add_equivalents(model: PublisherModel) -> None:
+    """Before each option, the same on the machine of Google's that people name most: it is taken, and this one works.
+    `gcloud` deploys by the first option, and only by one with an accelerator."""
+    actions = model.supported_actions
+    if "multi_deploy_vertex" not in actions:
+        return
+    options: list[Any] = []
+    for own in actions.multi_deploy_vertex.multi_deploy_vertex:
+        other = Action.Deploy(own)
+        other.deploy_task_name = f"{own.deploy_task_name}, asked for as {EQUIVALENT.machine_type}"
+        other.dedicated_resources.machine_spec = EQUIVALENT
+        options += [own] if own.dedicated_resources.machine_spec.accelerator_count else [other, own]
+    actions.multi_deploy_vertex.multi_deploy_vertex = options
 
 
 def _category(model: CatalogueModel) -> int:

@@ -16,15 +16,17 @@ from google.cloud.aiplatform_v1beta1.types import (
 )
 from google.protobuf import empty_pb2
 
-from jobs.localvertex.api.errors import invalid, precondition
-from jobs.localvertex.api.wire import Operation, render
-from jobs.localvertex.resources.call import Call, Route, generic, list_page, location_of, now
+from jobs.localvertex.api.errors import ApiError, invalid, not_found, precondition
+from jobs.localvertex.api.hosts import refuse_global
+from jobs.localvertex.api.wire import Json, Operation, render
+from jobs.localvertex.resources.call import Call, Parts, Route, generic, list_page, location_of, now
 from jobs.localvertex.resources.edits import check_display_name, check_labels, refuse_encryption
 from jobs.localvertex.resources.keeping import keep_asked
 from jobs.localvertex.resources.tuning import peft_arguments
 from jobs.localvertex.resources.tuning.cancelling import cancel
 from jobs.localvertex.resources.tuning.peft_arguments import PeftTraining
 from jobs.localvertex.storage.buckets import location
+from jobs.localvertex.tuning import row_templates
 from jobs.localvertex.tuning.job import ADAPTER_SIZE
 from jobs.localvertex.tuning.queue import CANCELLED, FAILED, PENDING, SUCCEEDED, new_id
 
@@ -42,11 +44,13 @@ def create_custom_job(call: Call) -> CustomJob:
 def start(call: Call, wanted: CustomJob) -> CustomJob:
     """Checked, stored and in the queue; whoever asks wakes the runner when the transaction is over."""
     parts, parent = call.parts, call.path["parent"]
+    refuse_global(parent, "Custom training does not run")
     check_display_name(wanted.display_name, "custom_job.display_name")
     check_labels(dict(wanted.labels), "custom_job.labels")
     refuse_encryption(wanted, "custom_job.encryption_spec")
-    training = peft_arguments.read(parts.catalogue, _arguments(wanted))
+    training = peft_arguments.read(parts.catalogue, _arguments(wanted), trains=not parts.instant)
     parts.weights.get(training.base.id, training.base.how_to_get)
+    template = _template(parts, training)
     name = f"{parent}/customJobs/{new_id()}"
     job = keep_asked(wanted, name=name, state=PENDING, create_time=now(), update_time=now())
     outputs = {
@@ -62,6 +66,7 @@ def start(call: Call, wanted: CustomJob) -> CustomJob:
             engine=training.engine,
             outputs=outputs,
             ignored=training.ignored,
+            template=template,
         )
         parts.store.insert(job)
         parts.ledger.record("create_custom_job", job.name, labels=dict(job.labels), base_model=training.base.id)
@@ -97,6 +102,8 @@ def _arguments(job: CustomJob) -> list[str]:
     pools = job.job_spec.worker_pool_specs
     if len(pools) != 1:
         raise invalid("Exactly one worker pool is supported by this server.", "job_spec.worker_pool_specs")
+    if job.job_spec.persistent_resource_id:
+        raise not_found(f"The PersistentResource {job.job_spec.persistent_resource_id}")
     if "python_package_spec" in pools[0]:
         raise precondition("python_package_spec cannot be run here. Use a container_spec with pytorch-peft-train.")
     container = pools[0].container_spec
@@ -108,6 +115,22 @@ def _arguments(job: CustomJob) -> list[str]:
     if container.command:
         raise invalid("container_spec.command must be empty: the image's own is meant.", "job_spec.worker_pool_specs")
     return list(container.args)
+
+
+def _template(parts: Parts, training: PeftTraining) -> Json:
+    """What a row is to be read by; nothing for the forms that the engine knows."""
+    if not training.template:
+        return {}
+    if training.template in row_templates.NAMED:
+        return {**row_templates.NAMED[training.template], "column": training.column}
+    place = location(training.template, "--train_template")
+    try:
+        content = parts.buckets.read(place, at_most=row_templates.LARGEST)
+    except ApiError as error:
+        if error.status == "UNAVAILABLE":
+            raise
+        raise invalid(f"The template cannot be read: {error}", "--train_template") from None
+    return row_templates.read_template(content, training.column, place)
 
 
 def _plan(job: CustomJob, training: PeftTraining) -> TuningJob:

@@ -14,7 +14,7 @@ from google.cloud.aiplatform_v1beta1.types import (
 from google.protobuf import empty_pb2
 
 from jobs.localvertex.api.errors import invalid, precondition
-from jobs.localvertex.api.hosts import GLOBAL
+from jobs.localvertex.api.hosts import GLOBAL, check_tuning_location
 from jobs.localvertex.models.catalogue import CatalogueModel, Tuning
 from jobs.localvertex.resources.call import Call, Route, list_page, now
 from jobs.localvertex.resources.edits import check_display_name, check_labels, refuse_encryption
@@ -96,6 +96,7 @@ def _check(job: TuningJob, call: Call) -> CatalogueModel:
         raise precondition("Encryption keys are not supported in the location global. Use a region.")
     refuse_encryption(job, "encryption_spec")
     model = call.parts.catalogue.get(job.base_model)
+    check_tuning_location(call.path["parent"])
     if not job.output_uri:
         raise invalid("The output_uri field is required for this model.", "output_uri")
     location(job.output_uri, "output_uri")

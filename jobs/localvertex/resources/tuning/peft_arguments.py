@@ -10,23 +10,36 @@ from jobs.localvertex.api.errors import ApiError, invalid, precondition
 from jobs.localvertex.engine.job import INSTALL_QLORA, QUANTIZATIONS
 from jobs.localvertex.models.catalogue import ADAPTER_SIZES, Catalogue, CatalogueModel
 from jobs.localvertex.storage.buckets import Location, file_location, location
+from jobs.localvertex.tuning.row_templates import DEFAULT_COLUMN, NAMED
 
 FIELD = "job_spec.worker_pool_specs[0].container_spec.args"
 DEFAULT_RANK = 16
 DEFAULT_LENGTH = 2048
-FORMATS = ("", "openai-chat", "openai-completion", "vertex-chat")
+# Templates of the container for rows of prompts or messages, which need no template here.
+FORMATS = (
+    "", "openai-chat", "openai-completion", "vertex-chat", "llama3", "llama3-text-bison", "gemma", "mistral", "qwen2_5",
+)  # fmt: skip
 OTHER_NAMES = {
     "pretrained_model_id": "pretrained_model_name_or_path",
     "dataset_name": "train_dataset",
+    "template": "train_template",
+    "instruct_column_in_dataset": "train_column",
+    "train_split_name": "train_split",
+    "num_epochs": "num_train_epochs",
+    "eval_dataset_path": "eval_dataset",
+    "eval_per_device_batch_size": "per_device_eval_batch_size",
 }  # of older images
+_OF_HUGGING_FACE = re.compile(r"[\w.-]+(?:/[\w.-]+)?")
 HALF = ("bfloat16", "float16", "16bit")
 WITHOUT_EFFECT = {
-    "config_file", "train_split", "train_column", "input_masking", "eval_split", "eval_column", "eval_template",
+    "config_file", "train_split", "input_masking", "eval_split", "eval_column", "eval_template",
     "eval_steps", "eval_tasks", "eval_metric_name", "metric_for_best_model", "lora_dropout", "lr_scheduler_type",
     "warmup_ratio", "warmup_steps", "optimizer", "weight_decay", "max_grad_norm", "save_steps", "logging_steps",
     "huggingface_access_token", "gradient_checkpointing",
     "enable_gradient_checkpointing", "attn_implementation", "device_map", "benchmark_out_file", "target_modules",
     "model_type", "per_device_eval_batch_size", "completion_only", "access_token",
+    "train_precision", "use_example_packing", "warnings_filter", "logger_level", "nccl_timeout",
+    "tuning_data_stats_file", "eval_num_fewshot", "eval_limit",
 }  # fmt: skip
 
 
@@ -45,21 +58,24 @@ class PeftTraining:
     max_length: int
     engine: dict[str, Any] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
+    template: str = ""  # one of the named, or where it lies
+    column: str = DEFAULT_COLUMN
 
 
-def read(catalogue: Catalogue, arguments: Sequence[str]) -> PeftTraining:
-    """Raises INVALID_ARGUMENT for what the container would not take, FAILED_PRECONDITION for what only we lack."""
-    given = {OTHER_NAMES.get(key, key): value for key, value in _pairs(arguments).items()}
+def read(catalogue: Catalogue, arguments: Sequence[str], *, trains: bool = True) -> PeftTraining:
+    """Raises INVALID_ARGUMENT for what the container would not take, FAILED_PRECONDITION for what only we lack.
+    `trains`: false where nothing is computed, so that no package for it can be missing."""
+    asked = _pairs(arguments)
+    given = {OTHER_NAMES.get(key, key): value for key, value in asked.items()}
+    names = {OTHER_NAMES.get(key, key): key for key in asked}  # as the caller wrote them
     ignored = tuple(sorted(WITHOUT_EFFECT & set(given)))
     known = {key: value for key, value in given.items() if key not in WITHOUT_EFFECT}
     task = known.pop("task", "instruct-lora")
     if task != "instruct-lora":
         raise _bad("task", f"{task} is not supported: this server knows instruct-lora")
-    quantization = _quantization(known.pop("precision_mode", "bfloat16"))
-    template = known.pop("train_template", "")
-    if template not in FORMATS:
-        raise _bad("train_template", f"{template!r} is not supported: rows have messages, contents or a prompt")
-    base = _base(catalogue, _require(known, "pretrained_model_name_or_path"))
+    quantization = _quantization(known.pop("precision_mode", "bfloat16"), trains=trains)
+    _refuse_all_weights(known.pop("enable_peft", ""))
+    base = _base(catalogue, _require(known, "pretrained_model_name_or_path"), names)
     limit = base.tuning.max_tokens if base.tuning else DEFAULT_LENGTH
     rank = _whole(known, "lora_rank", DEFAULT_RANK)
     if rank not in ADAPTER_SIZES:
@@ -67,8 +83,8 @@ def read(catalogue: Catalogue, arguments: Sequence[str]) -> PeftTraining:
     batch = _whole(known, "per_device_train_batch_size", 1) * _whole(known, "gradient_accumulation_steps", 4)
     training = PeftTraining(
         base=base,
-        train=_place(_require(known, "train_dataset"), "train_dataset", file_location),
-        validation=_place(known.pop("eval_dataset", ""), "eval_dataset", file_location),
+        train=_rows(_require(known, "train_dataset"), "train_dataset", names),
+        validation=_rows(known.pop("eval_dataset", ""), "eval_dataset", names),
         adapter_output=_place(_require(known, "output_dir"), "output_dir"),
         merged_output=_place(known.pop("merge_base_and_lora_output_dir", ""), "merge_base_and_lora_output_dir"),
         metrics_output=_metrics_output(known),
@@ -79,6 +95,8 @@ def read(catalogue: Catalogue, arguments: Sequence[str]) -> PeftTraining:
         max_length=min(limit, _whole(known, "max_seq_length", limit)),
         engine=_engine(known, rank) | quantization,
         ignored=ignored,
+        template=_template(known.pop("train_template", ""), names),
+        column=known.pop("train_column", "") or DEFAULT_COLUMN,
     )
     if known:
         raise _bad(min(known), "is not an argument of pytorch-peft-train that this server knows")
@@ -100,10 +118,38 @@ def _pairs(arguments: Sequence[str]) -> dict[str, str]:
     return pairs
 
 
-def _quantization(mode: str) -> dict[str, str]:
+def _refuse_all_weights(enable_peft: str) -> None:
+    if enable_peft.lower() in ("false", "0", "no"):
+        raise _bad("enable_peft", "must be true: train all weights by a tuning job with tuningMode FULL")
+
+
+def _template(name: str, names: dict[str, str]) -> str:
+    """The name of one, or its place in a bucket; empty where the rows need none."""
+    if name in FORMATS or name in NAMED:
+        return name if name in NAMED else ""
+    option = names["train_template"]
+    if not re.match(r"gs://|/gcs/", name):
+        known = ", ".join([*FORMATS[1:], *NAMED])
+        message = f"{name!r} is not known here. Name a JSON file as gs://bucket/template.json, or one of {known}"
+        raise _bad(option, message)
+    return _place(name, option, file_location)
+
+
+def _rows(path: str, key: str, names: dict[str, str]) -> str:
+    option = names.get(key, key)
+    if path and _OF_HUGGING_FACE.fullmatch(path):
+        raise _bad(
+            option,
+            f"{path!r} is a dataset of Hugging Face, which this server does not fetch. Upload its rows to a bucket as"
+            " JSON lines, and name the file as gs://bucket/rows.jsonl",
+        )
+    return _place(path, option, file_location)
+
+
+def _quantization(mode: str, *, trains: bool) -> dict[str, str]:
     """The container's default is 4bit; here it is what needs no further package."""
     if mode in QUANTIZATIONS:
-        if find_spec("bitsandbytes") is None:
+        if trains and find_spec("bitsandbytes") is None:
             raise precondition(
                 f"--precision_mode={mode} needs bitsandbytes, which is not installed here. {INSTALL_QLORA}"
                 " Or use --precision_mode=bfloat16."
@@ -128,11 +174,13 @@ def _engine(known: dict[str, str], rank: int) -> dict[str, Any]:
     return {"lora_alpha": alpha, "max_steps": steps} if steps > 0 else {"lora_alpha": alpha}
 
 
-def _base(catalogue: Catalogue, name: str) -> CatalogueModel:
+def _base(catalogue: Catalogue, name: str, names: dict[str, str]) -> CatalogueModel:
     """`google/gemma-3-270m`, a bucket's path that ends so, or the catalogue's own id."""
     if model := catalogue.find_by_weights(name):
         return model
-    raise ApiError("NOT_FOUND", f"--pretrained_model_name_or_path: {name} is not in the catalogue.")
+    option = names["pretrained_model_name_or_path"]
+    message = f"--{option}: {name} is not in the catalogue, and this server fetches no weights of Hugging Face."
+    raise ApiError("NOT_FOUND", message)
 
 
 def _require(known: dict[str, str], key: str) -> str:

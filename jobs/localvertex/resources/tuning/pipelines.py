@@ -17,7 +17,7 @@ from google.cloud.aiplatform_v1beta1.types import (
 from google.protobuf import empty_pb2
 
 from jobs.localvertex.api.errors import invalid, precondition
-from jobs.localvertex.api.wire import Json, Operation, parse, raw, render
+from jobs.localvertex.api.wire import Operation, parse, raw, render, with_whole_numbers
 from jobs.localvertex.resources.call import Call, Route, generic, list_page, location_of, now
 from jobs.localvertex.resources.edits import check_display_name, check_labels, refuse_encryption
 from jobs.localvertex.resources.keeping import keep_asked
@@ -36,7 +36,7 @@ def create_training_pipeline(call: Call) -> TrainingPipeline:
     inputs = render(wanted).get("trainingTaskInputs")
     if not isinstance(inputs, dict):
         raise invalid("The training_task_inputs field is required.", "training_task_inputs")
-    job = parse(CustomJob, {"displayName": f"{wanted.display_name}-custom-job", "jobSpec": _with_whole_numbers(inputs)})
+    job = parse(CustomJob, {"displayName": f"{wanted.display_name}-custom-job", "jobSpec": with_whole_numbers(inputs)})
     job.labels = dict(wanted.labels)
     name = f"{call.path['parent']}/trainingPipelines/{new_id()}"
     pipeline = keep_asked(wanted, name=name, create_time=now(), update_time=now())
@@ -105,16 +105,6 @@ def _to_reply(call: Call, pipeline: TrainingPipeline) -> TrainingPipeline:
 
 def _backing(pipeline: TrainingPipeline) -> str:
     return str(render(pipeline)["trainingTaskMetadata"]["backingCustomJob"])
-
-
-def _with_whole_numbers(value: Any) -> Any:
-    """In a free structure every number is a double, and counts come as 1.0."""
-    if isinstance(value, dict):
-        found: Json = {key: _with_whole_numbers(one) for key, one in value.items()}
-        return found
-    if isinstance(value, list):
-        return [_with_whole_numbers(one) for one in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 _NAME = "{name=projects/*/locations/*/trainingPipelines/*}"

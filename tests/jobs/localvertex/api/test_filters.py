@@ -7,6 +7,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from jobs.localvertex.api.errors import ApiError
 from jobs.localvertex.api.filters import apply_mask, order_resources, page, select
+from jobs.localvertex.store import Store
 
 JOBS = [
     TuningJob(
@@ -17,6 +18,16 @@ JOBS = [
               create_time={"seconds": 1_790_000_000}),
     TuningJob(name="three", tuned_model_display_name="Third"),
 ]  # fmt: skip
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """The same, as a list finds them in the database."""
+    store = Store(tmp_path / "vertex.sqlite3")
+    for job in reversed(JOBS):
+        store.insert(job)
+    yield store.all(TuningJob)
+    store.close()
 
 
 def names(resources):
@@ -50,8 +61,9 @@ def names(resources):
         ("create_time!=2026-09-21T14:13:20Z", ["one", "three"]),
     ],
 )
-def test_select(expression, found):
+def test_select(expression, found, stored):
     assert names(select(TuningJob, JOBS, expression)) == found
+    assert names(select(TuningJob, stored, expression)) == found
 
 
 @pytest.mark.parametrize(
@@ -102,8 +114,9 @@ def test_a_filter_takes_no_time():
         ("labels.team desc, name", ["one", "three", "two"]),
     ],
 )
-def test_ordered(order, found):
+def test_ordered(order, found, stored):
     assert names(order_resources(TuningJob, JOBS, order)) == found
+    assert names(order_resources(TuningJob, stored, order)) == found
 
 
 @pytest.mark.parametrize("order", ["shoes", "name up", "name asc desc", "labels.a desc x"])

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from jobs.localvertex.engine.checkpoints import forget_optimizer_states, last_resumable, remove_halves
-from jobs.localvertex.engine.progress import checkpoint_epochs
+from jobs.localvertex.engine.job import checkpoint_epochs
 
 
 def checkpoint(workdir: Path, step: int, state: str = "{}") -> Path:

@@ -5,9 +5,11 @@ import re
 
 import pytest
 
-from jobs.localvertex.app import INFERENCE_METHODS, MODULES
+from jobs.localvertex.app import MODULES
 from jobs.localvertex.grpc_api.methods import OPERATION_CALLS, camel, table
+from jobs.localvertex.inference import METHODS as INFERENCE_METHODS
 
+REST_ONLY = {"completions"}  # OpenAI's API, which Google's services have no method for
 METHODS = {route.method for module in MODULES for route in module.ROUTES} | set(INFERENCE_METHODS.values())
 
 
@@ -33,7 +35,7 @@ def test_every_rule_is_one_of_googles(version):
 
 
 def test_every_call_of_http_has_a_method_of_grpc():
-    assert METHODS - {rpc.method for rpc in table().values()} == set()
+    assert METHODS - {rpc.method for rpc in table().values()} == REST_ONLY
 
 
 def test_operations_have_no_version():

@@ -123,6 +123,23 @@ def test_list_and_delete(server, client):
         client.cancel_custom_job(name=names[2])
 
 
+def test_rows_of_other_columns_by_a_template(server, client):
+    template = {"prompt_input": "{task}\nAnswer: {answer}", "response_separator": "Answer:"}
+    rows = server.upload("peft-columns/rows.jsonl", '{"task": "steps", "answer": "yes"}\n')
+    place = server.upload("peft-columns/template.json", json.dumps(template))
+    given = arguments(server, "peft-columns", train_dataset="", pretrained_model_name_or_path="")
+    given += ["--pretrained_model_id=local/tiny-gemma3", f"--dataset_name={rows}", f"--train_template={place}"]
+    name = create(client, [*given, "--train_column=task"]).name
+    assert until(server, client, name, "SUCCEEDED", "FAILED").state.name == "JOB_STATE_SUCCEEDED"
+    other = server.upload("peft-columns/other.jsonl", '{"task": "steps"}\n')
+    name = create(client, [one.replace(rows, other) for one in given]).name
+    failed = until(server, client, name, "FAILED")
+    assert failed.error.message == "Line 1 of the dataset does not fit the template: it has no column 'answer'."
+    bad = server.upload("peft-columns/bad.json", "[]")
+    with pytest.raises(BadRequest, match=r"The template gs://\S+/bad.json is not a JSON object"):
+        create(client, [one.replace(place, bad) for one in given])
+
+
 def test_failed_data_is_the_job_s_error(server, client):
     name = create(client, arguments(server, "peft-fail", train_dataset=f"gs://{BUCKET}/nothing.jsonl")).name
     failed = until(server, client, name, "FAILED")
@@ -142,7 +159,17 @@ def test_failed_data_is_the_job_s_error(server, client):
         ({"num_train_epochs": "nan"}, "--num_train_epochs must be at least"),
         ({"max_steps": "1.5"}, "--max_steps must be a whole number"),
         ({"shoes": "1"}, "--shoes is not an argument of pytorch-peft-train"),
-        ({"train_template": "alpaca"}, "rows have messages, contents or a prompt"),
+        ({"train_template": "alpaca"}, "'alpaca' is not known here. Name a JSON file as gs://bucket/template.json"),
+        ({"train_template": f"gs://{BUCKET}/no-template.json"}, "no-template.json is not there"),
+        (
+            {"train_dataset": "timdettmers/openassistant-guanaco"},
+            "--train_dataset 'timdettmers/openassistant-guanaco' is a",
+        ),
+        (
+            {"train_dataset": "", "dataset_name": "timdettmers/openassistant-guanaco"},
+            "--dataset_name 'timdettmers/openassistant-guanaco' is a dataset of Hugging Face",
+        ),
+        ({"enable_peft": "False"}, "--enable_peft must be true"),
         ({"pretrained_model_name_or_path": "qwen/qwen3-32b"}, "no weights on this machine"),
     ],
 )

@@ -1,0 +1,1 @@
+"""The metrics of Google's evaluation service that are computed: nothing here asks a model."""

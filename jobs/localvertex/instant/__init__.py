@@ -1,0 +1,1 @@
+"""What `--instant` puts in the place of the training engine and llama.cpp: every state, tiny weights, no learning."""

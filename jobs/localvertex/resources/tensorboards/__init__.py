@@ -1,0 +1,1 @@
+"""Tensorboards: those that clients make and write to, and the one behind each tuning job, which is only read."""

@@ -1,0 +1,63 @@
+"""Models by their own names: `endpoints/openapi`, and `publishers/…/models/…` below a location."""
+
+import httpx
+import pytest
+
+from tests.jobs.localvertex.servers import PARENT, TINY, TINY_NAME
+
+MESSAGES = [{"role": "user", "content": "hi"}]
+GATED = "publishers/google/models/gemma3@gemma-3-27b-it"
+
+
+def post(server, path, **body):
+    return httpx.post(f"{server.url}/v1/{path}", json=body, trust_env=False, timeout=20)
+
+
+@pytest.mark.parametrize("model", [TINY, TINY_NAME, "local/tiny-gemma3", "local/tiny-gemma3-maas"])
+@pytest.mark.parametrize("region", ["us-central1", "global"])
+def test_a_model_answers_without_being_deployed(server, model, region):
+    path = f"projects/p1/locations/{region}/endpoints/openapi/chat/completions"
+    answer = post(server, path, model=model, messages=MESSAGES)
+    assert (answer.status_code, answer.json()["model"]) == (200, TINY)
+    assert answer.json()["choices"][0]["message"]["content"] == "Hello there"
+
+
+def test_it_completes_and_predicts_too(server):
+    assert post(server, f"{PARENT}/endpoints/openapi/completions", model=TINY, prompt="Once").json()["choices"]
+    instances = [{"prompt": "Once", "raw_response": True}]
+    assert post(server, f"{PARENT}/{TINY_NAME}:predict", instances=instances).json() == {"predictions": [" and so on"]}
+
+
+def test_it_has_one_model_server(server):
+    for _ in range(2):
+        post(server, f"{PARENT}/endpoints/openapi/chat/completions", model=TINY, messages=MESSAGES)
+    states = httpx.get(f"{server.url}/healthz", trust_env=False).json()["serving"]["models"]
+    assert [one["state"] for one in states if one["name"].startswith(TINY_NAME)] == ["answering"]
+
+
+@pytest.mark.parametrize(
+    ("model", "code", "message"),
+    [
+        (
+            "meta/llama-9",
+            404,
+            "Publisher Model `projects/p1/locations/us-central1/publishers/meta/models/",
+        ),
+        ("", 400, "The model field is required: PUBLISHER/MODEL"),
+        (7, 400, "The model field is required: PUBLISHER/MODEL"),
+        (GATED, 400, "Project p1 is not allowed to use Publisher Model"),
+    ],
+)
+def test_refused(server, model, code, message):
+    refused = post(server, f"{PARENT}/endpoints/openapi/chat/completions", model=model, messages=MESSAGES)
+    assert refused.status_code == code
+    assert refused.json()["error"]["message"].startswith(message)
+
+
+def test_a_model_whose_weights_are_not_here_says_how_to_get_them(server):
+    httpx.post(
+        f"{server.url}/v1beta1/projects/p2/modelGardenEula:accept", json={"publisherModel": GATED}, trust_env=False
+    )
+    path = "projects/p2/locations/us-central1/endpoints/openapi/chat/completions"
+    refused = post(server, path, model=GATED, messages=MESSAGES)
+    assert "has no weights on this machine. Download" in refused.json()["error"]["message"]
