@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import httpx
 
+from tests.jobs.localvertex.alone.later_seeds import LaterSeeds
 from tests.jobs.localvertex.servers import BUCKET, PARENT, PROJECT, TINY, TINY_NAME, LocalVertex, wait_for
 
 Body = dict[str, Any]
@@ -33,7 +34,7 @@ TUNING = {
 ROW = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}]}
 
 
-class World:
+class World(LaterSeeds):
     def __init__(self, server: LocalVertex) -> None:
         self.server = server
         self.http = httpx.Client(base_url=f"{server.url}/v1beta1/", trust_env=False, timeout=60)
