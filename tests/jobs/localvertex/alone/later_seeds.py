@@ -5,7 +5,7 @@ from typing import Any
 from tests.jobs.localvertex.servers import BUCKET, PARENT, TINY_NAME
 
 Body = dict[str, Any]
-POOL = {"dedicatedResources": {"machineSpec": {"machineType": "n1-standard-4"}, "minReplicaCount": 1}}
+POOL = {"dedicatedResources": {"machineSpec": {"machineType": "n1-standard-2"}, "minReplicaCount": 1}}
 BATCH = {
     "displayName": "F",
     "model": TINY_NAME,
@@ -159,8 +159,11 @@ class LaterSeeds:
         return {"name": f"{PARENT}/batchPredictionJobs/1"}
 
     def evaluate_instances(self, _: str) -> Body:
-        instances = [{"prediction": "a b", "reference": "a c"}]
+        instances = [{"prediction": "a", "reference": "a"}]
         return {"location": PARENT, "exactMatchInput": {"metricSpec": {}, "instances": instances}}
+
+    def count_tokens(self, _: str) -> Body:
+        return {"endpoint": f"{PARENT}/endpoints/fields", "contents": CONTENTS}
 
     def compute_tokens(self, _: str) -> Body:
         return {"endpoint": f"{PARENT}/endpoints/fields", "contents": CONTENTS}

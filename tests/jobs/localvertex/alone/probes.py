@@ -34,6 +34,8 @@ ELSEWHERE = {
     ("update_context", "allow_missing"): "tests/jobs/localvertex/resources/test_metadata.py",
     ("update_execution", "allow_missing"): "tests/jobs/localvertex/resources/test_metadata.py",
 }
+# What a refusal calls a field that its author knows by another name.
+IN_OTHER_WORDS = {"function_response": ("role is 'tool'",)}
 # Where the effect of calls with empty answers is seen.
 FOLLOWED: dict[str, Callable[[Body], str]] = {
     "add_execution_events": lambda body: f"{body['execution']}:queryExecutionInputsAndOutputs",
@@ -130,7 +132,7 @@ class Prober:
             return RETURNED, ""
         if answer.normal != plain.normal:
             return ACTED, ""
-        return (EMPTY if value == {} else DROPPED), answer.text
+        return (EMPTY if value in ({}, [{}]) else DROPPED), answer.text
 
     def ask(self, route: Route, body: Body) -> Answer:
         url, query, content = transcode(route, body)
@@ -171,7 +173,8 @@ def _refusal(path: Path, value: Any, plain: Answer, answer: Answer) -> tuple[str
     """One that quotes the value was about what it names: it was looked for. Some calls are refused as a whole."""
     if any(one in answer.text for one in _texts(value)):
         return ACTED if answer.code in (404, 409) else REFUSED, answer.text
-    named = any(one in answer.text for found in path for one in (found.name, found.json_name))
+    names = [one for found in path for one in (found.name, found.json_name, *IN_OTHER_WORDS.get(found.name, ()))]
+    named = any(one in answer.text for one in names)
     as_a_whole = plain.code == answer.code and plain.normal == answer.normal
     return (REFUSED if named or as_a_whole else DROPPED), answer.text
 
