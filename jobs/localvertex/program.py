@@ -27,6 +27,7 @@ from jobs.localvertex.models import catalogue
 from jobs.localvertex.models.base_models import BaseModels
 from jobs.localvertex.models.catalogue import LOCAL_MACHINE, Catalogue
 from jobs.localvertex.models.conversion import Converter
+from jobs.localvertex.models.exports import Exports
 from jobs.localvertex.models.weights import discover
 from jobs.localvertex.resources.call import Parts
 from jobs.localvertex.serving.deployments import Deployments
@@ -229,6 +230,7 @@ def build(options: argparse.Namespace) -> Parts:
         serving=serving,
         runner=runner,
         deployments=Deployments(store, weights, buckets, serving, Converter(engine)),
+        exports=Exports(store, weights, buckets),
         trials=Trials(data_dir / "paces", engine),
         dedicated_hosts=options.dedicated_hosts,
     )
@@ -256,6 +258,7 @@ class LocalServer(uvicorn.Server):
         await super().startup(sockets)
         self._parts.weights.start(now=self._prepare_now)
         self._parts.deployments.start()
+        self._parts.exports.start()
         self._parts.runner.start()
         assert sockets
         host, port = sockets[0].getsockname()[:2]
@@ -271,6 +274,7 @@ class LocalServer(uvicorn.Server):
         """Children first: what streams from them ends at once, so no connection holds the exit up."""
         loop = asyncio.get_running_loop()
         self._parts.deployments.stop()
+        self._parts.exports.stop()
         self._parts.weights.stop()
         self._parts.trials.stop()
         await asyncio.gather(

@@ -14,6 +14,7 @@ from jobs.localvertex.api.wire import Json, Operation, now, pack, parse, parse_q
 from jobs.localvertex.ledger import Ledger
 from jobs.localvertex.models.base_models import BaseModels
 from jobs.localvertex.models.catalogue import Catalogue
+from jobs.localvertex.models.exports import Exports
 from jobs.localvertex.serving.deployments import Deployments
 from jobs.localvertex.serving.pool import Serving
 from jobs.localvertex.storage.buckets import Buckets
@@ -38,6 +39,7 @@ class Parts:
     serving: Serving
     runner: Runner
     deployments: Deployments
+    exports: Exports
     trials: Trials
     dedicated_hosts: bool = False
 

@@ -61,6 +61,11 @@ SEEDS: list[tuple[str, str, Any]] = [
         f"{PARENT}/{TINY_NAME}:countTokens",
         {"instances": [{"prompt": "Hi", "completion": "Hello"}]},
     ),
+    (
+        "POST",
+        f"{PARENT}/{TINY_NAME}:export",
+        {"destination": {"outputUriPrefix": "gs://garden-local/fuzz/base"}},
+    ),
     ("GET", TINY_NAME, None),
     ("POST", f"{PROJECT}/modelGardenEula:accept", {"publisherModel": TINY_NAME}),
     ("POST", f"{PROJECT}/modelGardenEula:check", {"publisherModel": TINY_NAME}),
