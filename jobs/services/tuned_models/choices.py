@@ -22,7 +22,7 @@ Files = list[Mapping[str, Any]]
 class Choice:
     """`folder` in `gs://` holds `files` [{"name", "size"}]; `checkpoint`: its last part, such as `final`.
 
-    `whole`: bytes of the model in 16 bits, where it has to be made of an adapter first; 0: nobody knows."""
+    `whole`: bytes of the model in 16 bits, which an adapter and weights in 32 bits don't tell; 0: nobody knows."""
 
     form: TakeawayForm
     folder: str
@@ -42,8 +42,10 @@ class Choice:
     @property
     def size(self) -> int:
         """In bytes; about so many of what is made first, and 0 where nobody knows."""
-        whole = self.whole if self.is_merged_first else _size(self.files)
-        return gguf.size_of(self.form, whole, self.base_model) if self.form in GGUF_FORMS else whole
+        if self.form in GGUF_FORMS:
+            there = [size for size in (self.whole, 0 if self.is_merged_first else _size(self.files)) if size]
+            return gguf.size_of(self.form, min(there, default=0), self.base_model)
+        return self.whole if self.is_merged_first else _size(self.files)
 
     @property
     def work(self) -> int:
@@ -62,12 +64,12 @@ def list_choices(job: TuningJob, listing: OutputListing) -> list[Choice]:
         folder, _slash, name = one["name"].removeprefix(f"{RESULTS}/").rpartition("/")
         if one["name"].startswith(f"{RESULTS}/"):
             folders.setdefault(folder, []).append({"name": name, "size": one["size"]})
-    whole = next((_size(files) for files in folders.values() if _is_whole(files)), 0) or _size_by_catalogue(job)
+    whole = min((_size(files) for files in folders.values() if _is_whole(files)), default=0) or _size_by_catalogue(job)
     found: list[Choice] = []
     for folder in sorted(folders, key=_place):
         is_beside_a_model = folder.endswith("/adapter") and _is_whole(folders.get(folder.removesuffix("/adapter"), []))
         place = f"{base}/{folder}".rstrip("/")
-        found += _of_folder(job, place, folders[folder], 0 if is_beside_a_model else whole, is_beside_a_model)
+        found += _of_folder(job, place, folders[folder], whole, is_beside_a_model)
     return found
 
 
@@ -83,7 +85,7 @@ def _of_folder(job: TuningJob, folder: str, files: Files, whole: int, is_beside_
     if not _is_whole(files):
         return []
     why_not = gguf.why_not_convert(job.base_model)
-    converted = [Choice(form, folder, files, job.base_model, why_not) for form in CONVERTED]
+    converted = [Choice(form, folder, files, job.base_model, why_not, whole) for form in CONVERTED]
     return [Choice(TakeawayForm.MERGED, folder, files, job.base_model), *converted]
 
 

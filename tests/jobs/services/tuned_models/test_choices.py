@@ -79,3 +79,11 @@ def test_work_counts_what_is_fetched_written_and_read(fake_gateway, settings):
     assert work["gguf-f16", "final"] == 3 * 3002
     assert work["merged", "checkpoint-25"] == 514 + 3 * 3002
     assert work["gguf-f16", "checkpoint-25"] == 514 + 4 * 3002
+
+
+def test_of_weights_in_32_bits_a_file_of_8_is_as_large_as_of_those_in_16(fake_gateway):
+    """The newest checkpoint of a cancelled full tuning is one that could have been gone on from."""
+    files = {f"checkpoint-{step}/config.json": b"{}" for step in (3, 6)}
+    files |= {"checkpoint-3/model.safetensors": b"W" * 1000, "checkpoint-6/model.safetensors": b"W" * 2000}
+    found = {(form, where): size for form, where, size in described(tuned(fake_gateway, files, tuning_mode="FULL"))}
+    assert (found["merged", "checkpoint-6"], found["gguf-q8_0", "checkpoint-6"]) == (2002, 541)
