@@ -20,7 +20,7 @@ DEPTH: dict[str, tuple[str, str]] = {
     "get_publisher_model": ("deploy options, tuning, facts", "Facts are documentations of `viewRestApi`."),
     "export_publisher_model": (
         "the Hugging Face files of a model that can be tuned here, into the bucket",
-        "Google's format is that of the publisher; the licence is asked for.",
+        "No licence is asked for, as for a tuning.",
     ),
     "count_tokens": ("of rows of training data", "Google counts prompts for Gemini, and no rows."),
     "check_publisher_model_eula_acceptance": ("by project and model", ""),

@@ -4,6 +4,7 @@ import json
 import logging
 import sqlite3
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,11 +20,15 @@ from jobs.localvertex.store import Store
 
 log = logging.getLogger(__name__)
 AT_ONCE = 1
-PAUSE_SECONDS = 3.0  # after something ran out
+PAUSE_SECONDS, PATIENCE_SECONDS = 3.0, 300.0
 SUFFIXES = (".json", ".safetensors", ".jinja", ".model")
 NOTE = "export"
 BYTES_OF_HALF = 2
 MAX_HEADER = 100 * 2**20
+
+
+class Away(Exception):
+    """The storage does not answer as it should, and may do so in a moment."""
 
 
 class Exports:
@@ -55,22 +60,24 @@ class Exports:
         return True
 
     def _run(self, name: str) -> None:
-        """Waits when something ran out, and begins again."""
-        asked = self._store.note(name)[NOTE]
+        """Waits when something ran out, and for a storage that is away for some minutes, and begins again."""
+        asked, until = self._store.note(name)[NOTE], time.monotonic() + PATIENCE_SECONDS
         while not self._stopping.is_set():
             try:
-                self._end(name, self._result(name, asked))
+                self._end(name, self._result(name, asked, is_patient=time.monotonic() < until))
                 break
-            except (OSError, sqlite3.OperationalError) as error:
+            except (Away, OSError, sqlite3.OperationalError) as error:
                 log.warning("%s waits: %s", name, shortage_of(error) or error)
             self._stopping.wait(PAUSE_SECONDS)
         self._cancelled.discard(name)
 
-    def _result(self, name: str, asked: Json) -> ExportPublisherModelResponse | ApiError | None:
+    def _result(self, name: str, asked: Json, *, is_patient: bool) -> ExportPublisherModelResponse | ApiError | None:
         """None: this program is leaving, and goes on after the restart."""
         try:
             self._export(name, asked)
         except ApiError as error:
+            if error.status == "UNAVAILABLE" and is_patient and not self._leaving(name):
+                raise Away(str(error)) from error
             return None if self._stopping.is_set() else error
         except Exception as error:
             if shortage_of(error):

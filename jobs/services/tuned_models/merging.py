@@ -108,7 +108,7 @@ def _export(model: str, uri: str, tell: Callable[[], None]) -> None:
         tell()
         time.sleep(POLL_SECONDS)
     if found.error:
-        raise NotAllowedNow(_("The weights of the base model cannot be had: %s") % found.error.message[:300])
+        raise NotAllowedNow(_("The weights of the base model cannot be had: %s") % found.error.message[:1000])
 
 
 def _forget_exports(job: TuningJob, row: Takeaway) -> None:

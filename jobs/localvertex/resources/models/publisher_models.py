@@ -78,7 +78,7 @@ def accept_publisher_model_eula(call: Call) -> PublisherModelEulaAcceptance:
 
 
 def export_publisher_model(call: Call) -> Operation:
-    """Of a publisher's model, its licence is asked for as before a deployment."""
+    """As for a tuning, whose final model holds them too, no licence is asked for."""
     request = call.parse_post(ExportPublisherModelRequest)
     refuse_global(request.parent)
     parts, model = call.parts, call.parts.catalogue.get(request.name, "name")
@@ -86,7 +86,6 @@ def export_publisher_model(call: Call) -> Operation:
     weights = parts.weights.get(model.id, model.how_to_get)
     if not weights.can_train:
         raise precondition(f"{model.id} cannot be exported: {weights.message}")
-    licences.require(parts.store, request.parent.split("/")[1], model)
     name = f"{request.parent}/operations/{new_id()}"
     with parts.store.transaction():
         asked = {"model": model.id, "name": model.resource_name, "destination": place}

@@ -9,8 +9,6 @@ from jobs.localvertex.models.exports import NOTE, size_in_half
 from jobs.localvertex.store import Store
 from tests.jobs.localvertex.servers import BUCKET, PARENT, TINY, TINY_NAME, wait_for
 
-GEMMA = "publishers/google/models/gemma3@gemma-3-270m"
-
 
 def export(server, name=TINY_NAME, folder="exported"):
     destination = {"output_uri_prefix": f"gs://{BUCKET}/{folder}"}
@@ -40,7 +38,6 @@ def test_a_bucket_that_is_not_there_is_named(server):
     [
         ("publishers/google/models/none@none", NotFound, "does not exist"),
         ("publishers/google/models/gemma3@gemma-3-27b-it", BadRequest, "no weights on this machine"),
-        (GEMMA, BadRequest, "has not been accepted"),
     ],
 )
 def test_what_cannot_be_exported_is_refused_at_once(server, name, kind, reason):
