@@ -87,11 +87,16 @@ class Exports:
         return ExportPublisherModelResponse(publisher_model=asked["name"], destination_uri=asked["destination"])
 
     def _export(self, name: str, asked: Json) -> None:
+        """A storage that was restarted knows nothing of an upload that was under way, and says that it is not there."""
         weights = self._weights.wait(asked["model"], "trainable", lambda: self._leaving(name))
         destination = location(asked["destination"], "destination.output_uri_prefix")
+        self._buckets.children(destination)
         for path in weight_files(weights.hf) if weights else []:
             self._check(name)
-            self._buckets.upload(path, destination / path.name)
+            try:
+                self._buckets.upload(path, destination / path.name)
+            except ApiError as error:
+                raise ApiError("UNAVAILABLE", error.message) from error
         self._check(name)
 
     def _check(self, name: str) -> None:
