@@ -34,8 +34,8 @@ Tell = Callable[[int], None]
 def why_not_merge(job: TuningJob) -> str:
     if not settings.VERTEX_API_ENDPOINT:
         return _(
-            "Of an earlier checkpoint, Vertex AI keeps the adapter alone, and merges only the model at the end of the "
-            "tuning. Download the adapter: it runs on the base model."
+            "For an earlier checkpoint, Vertex AI keeps only the adapter; it merges only the final model. Download the "
+            "adapter: it runs on the base model."
         )
     if not engine.knows(job.base_model):
         return _("Only adapters of Gemma 3 are merged here. Download the adapter: it runs on the base model.")
@@ -90,11 +90,13 @@ def _own_base(row: Takeaway, adapter: Path) -> str:
     except FileNotFoundError:
         return ""
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise NotAllowedNow(_("%s cannot be read, so nobody knows what the adapter belongs to.") % ORIGIN) from None
+        raise NotAllowedNow(
+            _("%s cannot be read, so it's unknown which model the adapter belongs to.") % ORIGIN
+        ) from None
     if base != row.job.base_model:
         words = {"base": base[:200], "expected": row.job.base_model}
         raise NotAllowedNow(
-            _("The adapter in the folder belongs to %(base)s, and the tuning job is of %(expected)s.") % words
+            _("The adapter in this folder was trained on %(base)s, but the tuning job uses %(expected)s.") % words
         )
     return storage.check_can_read(row.owner, folder) if folder else ""
 
@@ -104,11 +106,11 @@ def _export(model: str, uri: str, tell: Callable[[], None]) -> None:
     operation, until = get_gateway().catalogue.export_weights(model, uri), time.monotonic() + engine.LONGEST_SECONDS
     while not (found := get_gateway().deployment.get_operation(operation)).done:
         if time.monotonic() > until:
-            raise NotAllowedNow(_("The weights of the base model were not there after an hour. Try again later."))
+            raise NotAllowedNow(_("The weights of the base model were not exported within an hour. Try again later."))
         tell()
         time.sleep(POLL_SECONDS)
     if found.error:
-        raise NotAllowedNow(_("The weights of the base model cannot be had: %s") % found.error.message[:1000])
+        raise NotAllowedNow(_("The weights of the base model could not be exported: %s") % found.error.message[:1000])
 
 
 def _forget_exports(job: TuningJob, row: Takeaway) -> None:
@@ -129,7 +131,7 @@ def _files_of(folder: str) -> list[File]:
         if one.name.endswith(OF_A_MODEL)
     ]
     if not any(one["name"].endswith(".safetensors") for one in found):
-        raise NotAllowedNow(_("%s holds no weights that the adapter could be merged with.") % folder)
+        raise NotAllowedNow(_("%s has no weights that the adapter could be merged with.") % folder)
     shortages.require_room(3 * sum(one["size"] for one in found))
     return found
 

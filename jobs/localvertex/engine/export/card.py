@@ -61,7 +61,7 @@ tags:
 
 {base_model} with the LoRA adapter of one checkpoint of a tuning, merged by Garden Console.
 
-- The training went on after this checkpoint, or was ended there: this is not the model at its end.
+- This is the model as it was at that checkpoint, which need not be the one at the end of the training.
 - Nobody has tested this model. It can be wrong, and it inherits the limits and biases of its base model.
 - It is a derivative of {base_model}: the licence and the terms of use of that model apply to it.
 - The chat template is in `chat_template.jinja`; use it, the model was trained with it.

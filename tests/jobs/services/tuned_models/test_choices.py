@@ -31,7 +31,7 @@ def test_vertex_ai_merges_no_checkpoint_and_the_page_says_so(fake_gateway, owner
     job = tuned(fake_gateway, CHECKPOINT)
     adapter, merged = offered(job)
     assert (str(adapter.form), adapter.why_not, str(merged.form)) == ("adapter", "", "merged")
-    assert merged.why_not.startswith("Of an earlier checkpoint, Vertex AI keeps the adapter alone")
+    assert merged.why_not.startswith("For an earlier checkpoint, Vertex AI keeps only the adapter")
     with pytest.raises(errors.NotAllowedNow):
         takeaways.prepare(job, owner, merged)
 

@@ -34,11 +34,11 @@ def exported(gateway):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"[]", "base-model.json cannot be read, so nobody knows what the adapter belongs to."),
-        (b"nonsense", "base-model.json cannot be read, so nobody knows what the adapter belongs to."),
+        (b"[]", "base-model.json cannot be read, so it's unknown which model the adapter belongs to."),
+        (b"nonsense", "base-model.json cannot be read, so it's unknown which model the adapter belongs to."),
         (
             b'{"base_model": "google/gemma3@gemma-3-1b-it"}',
-            f"The adapter in the folder belongs to google/gemma3@gemma-3-1b-it, and the tuning job is of {BASE}.",
+            f"The adapter in this folder was trained on google/gemma3@gemma-3-1b-it, but the tuning job uses {BASE}.",
         ),
     ],
 )
@@ -56,7 +56,7 @@ def test_an_adapter_on_weights_that_the_person_may_not_read_is_not_merged(fake_g
 
 def test_weights_that_are_gone_are_named(fake_gateway, owner):
     row = merged(tuned(fake_gateway, origin(custom_base_model="gs://garden-local/mine/final")), owner)
-    assert row.error == "gs://garden-local/mine/final holds no weights that the adapter could be merged with."
+    assert row.error == "gs://garden-local/mine/final has no weights that the adapter could be merged with."
 
 
 def test_a_licence_that_is_not_accepted_is_said(fake_gateway, owner):
@@ -68,7 +68,7 @@ def test_a_licence_that_is_not_accepted_is_said(fake_gateway, owner):
 def test_an_export_that_fails_is_said_and_leaves_nothing(fake_gateway, owner):
     fake_gateway.hooks["deployment.get_operation"] = [lambda: fail_export(fake_gateway)]
     row = merged(tuned(fake_gateway, origin()), owner)
-    assert row.error == "The weights of the base model cannot be had: No bucket."
+    assert row.error == "The weights of the base model could not be exported: No bucket."
     assert exported(fake_gateway) == []
 
 
