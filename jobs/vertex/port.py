@@ -48,6 +48,9 @@ class Catalogue(Protocol):
     def count_tokens(self, model: str, rows: Sequence[Mapping[str, Any]]) -> int | None:
         """What rows of training data have in one pass of a tuning; None where nobody counts that."""
 
+    def export_weights(self, model: str, uri: str) -> str:
+        """The operation's name. Writes the base model's Hugging Face files below `uri`; safe to repeat."""
+
     def training_paces(self, model: str) -> dict[str, Pace]:
         """By mode, as far as the machine was tried; {} where trainings run elsewhere."""
 

@@ -34,6 +34,7 @@ class FakeCatalogue(Part):
         self.acknowledged: set[str] = set()
         self.counter: Callable[[Sequence[Mapping[str, Any]]], int] | None = None
         self.paces: dict[str, Pace] = {}
+        self.weights = {"config.json": b"{}", "model.safetensors": b"W" * 3000}
 
     @remote
     def list_models(self) -> list[CatalogueModel]:
@@ -42,6 +43,14 @@ class FakeCatalogue(Part):
     @remote
     def count_tokens(self, model: str, rows: Sequence[Mapping[str, Any]]) -> int | None:
         return self.counter(rows) if self.counter else None
+
+    @remote
+    def export_weights(self, model: str, uri: str) -> str:
+        self.known(model)
+        return self.world.deployment.begin_export(lambda: self._write_weights(uri))
+
+    def _write_weights(self, uri: str) -> None:
+        self.world.storage.objects |= {f"{uri}/{name}": content for name, content in self.weights.items()}
 
     @remote
     def training_paces(self, model: str) -> dict[str, Pace]:

@@ -3,9 +3,12 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
-from jobs.models import Takeaway, TakeawayForm
-from jobs.services.tuned_models.takeaways import Choice
+from django.utils.translation import gettext as _
+
+from jobs.models import Takeaway, TakeawayForm, TuningJob
+from jobs.services.tuned_models.choices import Choice
 
 HUGGING_FACE_NAME = re.compile(r"[a-zA-Z0-9][\w.-]*/[a-zA-Z0-9][\w.-]*", re.ASCII)
 
@@ -35,6 +38,28 @@ class Offer:
     def lines(self) -> list[tuple[str, str]]:
         """(program, its lines)."""
         return run_lines(self.row) if self.row else []
+
+
+@dataclass(frozen=True)
+class Group:
+    """All forms of one model: the final one, or that of a checkpoint, whose folder is called `anchor`."""
+
+    title: str
+    anchor: str
+    offers: list[Offer]
+
+
+def groups_of(job: TuningJob, offers: Iterable[Offer]) -> list[Group]:
+    by_folder = groupby(offers, lambda offer: offer.choice.checkpoint)
+    return [Group(_title(job, folder), folder, list(found)) for folder, found in by_folder]
+
+
+def _title(job: TuningJob, folder: str) -> str:
+    """A folder that the job does not tell of is called by its name."""
+    if folder == "final":
+        return _("Tuned model")
+    words = {f"checkpoint-{one['step']}": one for one in job.checkpoints}.get(folder)
+    return _("Checkpoint %(checkpoint_id)s, epoch %(epoch)s, step %(step)s") % words if words else folder
 
 
 def offers_of(choices: Sequence[Choice], rows: Iterable[Takeaway]) -> list[Offer]:

@@ -76,6 +76,7 @@ def _columns(model: CatalogueModel, now: datetime) -> dict[str, Any]:
             "context_tokens": model.context_tokens or known.get("context_tokens", 0),
             "modalities": list(model.modalities or known.get("modalities", ())),
             "documents": dict(model.documents),
+            "weight_bytes": model.weight_bytes,
             **(
                 {"paces": {mode: [one.load, one.step, one.token] for mode, one in model.paces.items()}}
                 if model.paces
