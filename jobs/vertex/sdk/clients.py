@@ -82,7 +82,7 @@ def create(service: str, method: str, make: Callable[[], Any], *, bucket: str = 
 
 
 def authorise(url: str) -> dict[str, str]:
-    """The headers that google-auth adds to a POST to `url`: the token and, if one is set, the quota project. Empty where
+    """The headers that google-auth adds to a POST: the token and, if one is set, the quota project. None of them where
     no sign-in is wanted, as on the local server."""
     headers: dict[str, str] = {}
     with translate_errors():
