@@ -141,6 +141,7 @@ class Submission(Generic[R]):
 
     def _licence(self, error: LicenceRequired) -> Outcome:
         if not self.row.accepts_licence or self.row.licence_sent_at:
+            PublisherModel.objects.filter(name=self.creation.model).update(licence_acknowledged=False)
             remedy = _("Accept the terms on the page of %(model)s in Model Garden, then start again.")
             return self._fail(error.code, join(str(error), remedy % {"model": self.creation.model}))
         try:
