@@ -42,6 +42,7 @@ from .notification import (
     bell_of,
 )
 from .notification_words import Kind as NotificationKind
+from .preflight import Preflight
 from .runs.pause import QueuePause
 from .runs.sweep import Sweep
 from .runs.takeaway import GGUF_FORMS, OutputListing, Takeaway, TakeawayForm, TakeawayState
@@ -106,6 +107,7 @@ __all__ = [
     "OutputListing",
     "ServiceState",
     "Picture",
+    "Preflight",
     "ProbeResult",
     "ProcessReport",
     "Problem",

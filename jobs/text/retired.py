@@ -12,4 +12,5 @@ TEXTS = (
     gettext_noop("Choose after how many hours the model is undeployed."),
     gettext_noop("Only a tuning job that succeeded can be deployed. Wait until it has ended."),
     gettext_noop("A share is a whole number from 0 to 100."),
+    gettext_noop("The credentials do not allow this. Ask for the role roles/aiplatform.user. (%s)"),
 )

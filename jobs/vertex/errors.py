@@ -5,7 +5,8 @@ VertexError
 │   ├── NotFound         the named resource does not exist
 │   ├── AlreadyExists    the chosen id is taken
 │   ├── NotAuthorised    credentials missing, expired or without the role
-│   └── LicenceRequired  the model's licence is not accepted in this project
+│   ├── LicenceRequired  the model's licence is not accepted in this project
+│   └── StockOut         no free machine of the type asked for, here and now; another one or another region may do
 ├── NotSent              the request provably never left, whatever the reason: may be sent again
 ├── Unavailable          a read failed for now; retry later
 │   └── OverQuota        429: retry later, and say so
@@ -48,6 +49,10 @@ class NotAuthorised(Refused):
 
 
 class LicenceRequired(Refused):
+    pass
+
+
+class StockOut(Refused):
     pass
 
 

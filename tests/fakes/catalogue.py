@@ -32,6 +32,8 @@ class FakeCatalogue(Part):
             ]
         }
         self.acknowledged: set[str] = set()
+        # Beside those that tell a licence.
+        self.unaccepted: set[str] = set()
         self.counter: Callable[[Sequence[Mapping[str, Any]]], int] | None = None
         self.paces: dict[str, Pace] = {}
         self.weights = {"config.json": b"{}", "model.safetensors": b"W" * 3000}
@@ -58,7 +60,8 @@ class FakeCatalogue(Part):
 
     @remote
     def licence_acknowledged(self, model: str) -> bool:
-        return not self.known(model).licence or model in self.acknowledged
+        asks = bool(self.known(model).licence) or model in self.unaccepted
+        return not asks or model in self.acknowledged
 
     @remote
     def acknowledge_licence(self, model: str) -> None:

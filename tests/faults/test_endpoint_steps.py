@@ -4,7 +4,11 @@ from typing import Any
 
 import pytest
 
+from jobs.services.diagnosis import of_endpoint
+from jobs.services.diagnosis.causes import Cause
 from jobs.services.endpoints import endpoints
+from jobs.services.remote.create_once import MAX_SENDS
+from jobs.vertex.errors import StockOut
 from jobs.vertex.values import RemoteEndpoint
 from tests.support import factories
 from tests.support.row_driver import Driver
@@ -43,6 +47,22 @@ def test_a_deploy_that_goes_wrong(driver, endpoint, fake_gateway, fault):
     adopt_by_hand(fake_gateway)
     driver.until(endpoint, state="READY")
     one_create(fake_gateway, endpoint)
+
+
+def test_a_stock_out_ends_at_once_with_google_s_words(driver, endpoint, fake_gateway):
+    reason = 'Machine type temporarily unavailable. Machine type: "g2-standard-12".'
+    fake_gateway.fail("deployment.deploy", StockOut(reason, "UNAVAILABLE"))
+    driver.rest(endpoint)
+    assert (endpoint.state, endpoint.error_message, endpoint.model.attempt) == ("FAILED", reason, 1)
+    assert of_endpoint.diagnose(endpoint).cause == Cause.STOCK_OUT
+
+
+def test_what_leaves_no_trace_is_not_sent_for_ever(driver, endpoint, fake_gateway):
+    fake_gateway.drop_before("deployment.deploy", times=MAX_SENDS)
+    driver.rest(endpoint)
+    words = "The request was sent 8 times, and Vertex AI created nothing. Try again later."
+    assert (endpoint.state, endpoint.error_message, endpoint.model.attempt) == ("FAILED", words, MAX_SENDS)
+    assert of_endpoint.diagnose(endpoint).fixes == ("again",)
 
 
 def test_a_failed_deployment_says_why_and_can_be_deleted(driver, endpoint, fake_gateway):

@@ -55,7 +55,7 @@ READS = {
     "buckets": lambda: Gateway().storage.list_buckets("", 10),
     "rights": lambda: Gateway().storage.problem_with_output("gs://a-bucket/out"),
     "credentials": lambda: Gateway().connection.credentials(),
-    "token": clients.bearer_token,
+    "token": lambda: clients.authorise("https://us-central1-aiplatform.googleapis.com/"),
 }
 
 

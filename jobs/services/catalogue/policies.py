@@ -21,5 +21,12 @@ def why_not_deploy(model: PublisherModel) -> str:
 
 
 def licence_to_accept(model: PublisherModel) -> str:
-    """Its name while Vertex AI has not said that it is accepted in this project, else nothing."""
-    return "" if model.licence_acknowledged else str(model.data.get("licence", ""))
+    """Its name while Vertex AI has not said that it is accepted in this project, else nothing. Where Vertex AI said
+    that it is not, it has to be accepted, whatever is known of it; where Vertex AI said nothing, if it is one of those
+    that people accept."""
+    if model.licence_acknowledged:
+        return ""
+    name = str(model.data.get("licence", ""))
+    if model.licence_acknowledged is None:
+        return name if model.data.get("licence_acceptance", True) else ""
+    return name or _("terms of %(model)s") % {"model": model.display_name}
