@@ -39,6 +39,23 @@ FIXES: dict[Cause, tuple[Fix, ...]] = {
     Cause.UNKNOWN: (Fix.GO_ON,),
 }
 
+FIELDS = {
+    Cause.DATA: "dataset",
+    Cause.VALIDATION_DATA: "validation_dataset",
+    Cause.QUOTA: "location",
+    Cause.STOCK_OUT: "location",
+    Cause.OUTPUT: "output_uri",
+    Cause.MEMORY: "batch_size",
+    Cause.DIVERGED: "learning_rate",
+    Cause.START_GONE: "custom_base_model",
+}
+
+
+def find_field(job: TuningJob) -> str:
+    """Which setting is to be looked at before it is tried again, as `TuningSpec` calls it; empty when nothing tells."""
+    found = diagnose(job)
+    return FIELDS.get(found.cause, "") if found else ""
+
 
 def diagnose(job: TuningJob) -> Diagnosis | None:
     """Of one that failed; and of one that runs or succeeded while its loss went astray. None: nothing is known to be

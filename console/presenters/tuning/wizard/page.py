@@ -149,4 +149,4 @@ def name_warning(wizard: Wizard) -> str:
     jobs = TuningJob.objects.visible_to(wizard.user).exclude(pk=wizard.draft.pk)
     if not name or not jobs.filter(display_name=name).exists():
         return ""
-    return _("You already have a tuned model named %(name)s. Use another name to tell them apart.") % {"name": name}
+    return _("You already have a tuning job named %(name)s. Use another name to tell them apart.") % {"name": name}
