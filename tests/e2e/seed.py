@@ -19,7 +19,18 @@ from django.contrib.auth.models import User  # noqa: E402  # models are there on
 from django.db.models import Model  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from jobs.models import Conversation, Dataset, Endpoint, Metric, Role, Sweep, TuningJob, thin_out  # noqa: E402
+from jobs.models import (  # noqa: E402
+    Conversation,
+    Dataset,
+    Endpoint,
+    Metric,
+    OutputListing,
+    Role,
+    Sweep,
+    Takeaway,
+    TuningJob,
+    thin_out,
+)
 from jobs.models.remote import FARTHEST  # noqa: E402
 from jobs.services.accounts import accounts  # noqa: E402
 from jobs.services.datasets import datasets  # noqa: E402
@@ -73,10 +84,27 @@ def main() -> None:
     )
     for place, job in enumerate(jobs[1:3], 1):
         TuningJob.objects.filter(pk=job.pk).update(sweep=sweep, sweep_place=place)
+    take_away(jobs[1])
     ids = {job.display_name: str(job.pk) for job in jobs}
     others = {**more_datasets(owner), **endpoints(owner), "draft": draft(owner, data), "sweep": sweep}
     others["shared"] = sharing.share_folder(owner, uri="gs://garden-local/base", user=None, may_write=False)
     print(json.dumps(ids | {name: str(row.pk) for name, row in others.items()}))
+
+
+def take_away(job: TuningJob) -> None:
+    """What lies in its output folder, the adapter and the whole model of which are ready to be downloaded."""
+    at = NOW + timedelta(days=1)
+    folder, files = (
+        "postprocess/node-0/checkpoints/final",
+        ("config.json", "model.safetensors", "adapter/adapter_config.json"),
+    )
+    listed = [{"name": f"{folder}/{name}", "size": 1_000_000} for name in files]
+    OutputListing.objects.create(job=job, asked_at=at, read_at=at, files=listed)
+    for form, place in (("merged", ""), ("adapter", "/adapter")):
+        kept = [{"name": "config.json", "size": 1_000_000, "source": "", "version": "", "sha256": "0" * 64}]
+        Takeaway.objects.create(
+            owner=job.owner, job=job, folder=f"{job.output_uri}/{folder}{place}", form=form, state="READY", files=kept
+        )
 
 
 def more_datasets(owner: User) -> dict[str, Model]:
