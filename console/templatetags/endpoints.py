@@ -14,6 +14,7 @@ from django.utils.timesince import timeuntil
 from django.utils.translation import gettext, gettext_lazy as _
 
 from jobs.models import DeployedModel, Endpoint
+from jobs.services.costs import machine_prices
 from jobs.services.endpoints import policies
 from jobs.states import DeployedState
 
@@ -63,6 +64,8 @@ def endpoint_status(endpoint: Endpoint) -> dict[str, object]:
 
 @register.filter
 def machine(model: DeployedModel) -> str | Promise:
+    if model.machine_type == machine_prices.LOCAL:
+        return _("This computer")
     if not model.machine_type:
         return _("This computer") if settings.VERTEX_API_ENDPOINT else _("Chosen by Vertex AI")
     if not model.accelerator_count:
