@@ -40,7 +40,8 @@ def test_tools_are_given_as_json_and_kept(visitor):
 
 
 def test_a_chat_without_tools_has_an_empty_field_to_type_into(visitor):
-    page = visitor.get(f"/studio/chat/{factories.conversation(endpoint=factories.ready_endpoint()).pk}/").content.decode()
+    talk = factories.conversation(endpoint=factories.ready_endpoint())
+    page = visitor.get(f"/studio/chat/{talk.pk}/").content.decode()
     field = page.partition('<textarea name="tools"')[2].partition("</textarea>")[0]
     assert field.partition(">")[2].strip() == ""
 
@@ -68,7 +69,7 @@ def test_the_end_of_a_call_is_said_in_words(visitor):
     turn = visitor.get(f"/studio/chat/turns/{answer.pk}/", **HTMX).content.decode()
     page = visitor.get(f"/studio/chat/{talk.pk}/").content.decode()
     assert ("called a tool" in page, "tool_calls" in page) == (True, False)
-    assert ("The model called a tool and waits for the result" in turn, "The answer is complete" in turn) == (True, False)
+    assert "The model called a tool and waits for the result" in turn
 
 
 def test_a_result_says_of_which_call_it_is(visitor):
