@@ -1,5 +1,7 @@
 """What may be done with a base model here. Each answer is a sentence, or nothing when it may be done."""
 
+from django.conf import settings
+
 from jobs.models import PublisherModel
 from jobs.text.deferred import gettext as _
 
@@ -8,6 +10,8 @@ from .facts import tuning_facts
 
 def why_not_tune(model: PublisherModel) -> str:
     if not model.can_tune:
+        if settings.VERTEX_API_ENDPOINT:
+            return _("This model can't be tuned on this computer.")
         return _("Vertex AI doesn't offer tuning for this model.")
     if tuning_facts(model.name) is None:
         return _("Managed tuning doesn't support this model.")
@@ -16,6 +20,8 @@ def why_not_tune(model: PublisherModel) -> str:
 
 def why_not_deploy(model: PublisherModel) -> str:
     if not model.can_deploy or not model.data.get("machine_specs"):
+        if settings.VERTEX_API_ENDPOINT:
+            return _("This model can't be deployed on this computer.")
         return _("Vertex AI doesn't offer deployment for this model.")
     return ""
 

@@ -258,7 +258,7 @@ def test_what_an_hour_costs(visitor, values, shown):
 @pytest.mark.parametrize(
     ("server", "hour", "so_far", "warning", "machine"),
     [
-        ("http://127.0.0.1:1", "No cost", "$0.00", "", "This computer"),
+        ("http://127.0.0.1:1", "No cost", "No cost", "", "This computer"),
         ("", "Unknown", "Unknown: this machine has no known price", "Idle, might incur costs", "Chosen by Vertex AI"),
     ],
 )
