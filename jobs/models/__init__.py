@@ -26,7 +26,7 @@ from .chat import (
 )
 from .dataset import ROW_LIMITS, Dataset, DatasetFormat, DatasetPart, DatasetShape
 from .dataset_work import DatasetWork, RowEdit, WorkKind, WorkState
-from .deployed_model import DeployedModel, DeployedModelQuerySet
+from .deployed_model import LOCAL_MACHINE, DeployedModel, DeployedModelQuerySet
 from .endpoint import Endpoint, EndpointEvent, LeaseKind
 from .notification import (
     WANTED_AT_FIRST,
@@ -70,6 +70,7 @@ __all__ = [
     "BARE",
     "GGUF_FORMS",
     "GROUPS",
+    "LOCAL_MACHINE",
     "LONGEST_ANSWER",
     "ROW_LIMITS",
     "WANTED_AT_FIRST",

@@ -9,6 +9,8 @@ from .endpoint import Endpoint
 from .remote import PaidResource, RemoteQuerySet
 from .tuning import TuningJob
 
+LOCAL_MACHINE = "local-cpu"
+
 
 class DeployedModelQuerySet(RemoteQuerySet):
     def live(self) -> Self:
