@@ -63,6 +63,8 @@ def endpoint_status(endpoint: Endpoint) -> dict[str, object]:
 
 @register.filter
 def machine(model: DeployedModel) -> str | Promise:
+    if model.machine_type == LOCAL_MACHINE:
+        return _("This computer")
     if not model.machine_type:
         return _("This computer") if settings.VERTEX_API_ENDPOINT else _("Chosen by Vertex AI")
     if model.machine_type == LOCAL_MACHINE:

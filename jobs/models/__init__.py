@@ -72,6 +72,7 @@ __all__ = [
     "BARE",
     "GGUF_FORMS",
     "GROUPS",
+    "LOCAL_MACHINE",
     "LONGEST_ANSWER",
     "ROW_LIMITS",
     "WANTED_AT_FIRST",

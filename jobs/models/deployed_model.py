@@ -12,6 +12,8 @@ from .tuning import TuningJob
 # Of the local server: this computer itself.
 LOCAL_MACHINE = "local-cpu"
 
+LOCAL_MACHINE = "local-cpu"
+
 
 class DeployedModelQuerySet(RemoteQuerySet):
     def live(self) -> Self:

@@ -13,7 +13,8 @@ VertexError
 └── OutcomeUnknown       a create was sent and no definite answer came back: it may or may not exist
 
 `str(error)` is a sentence with the remedy; `code` is Google's status word, such as INVALID_ARGUMENT. Where that word
-says too little, a chat has its own: CONTEXT_LENGTH, NO_IMAGES, QUOTA, COLD. UNREADABLE_FILE: of the credentials.
+says too little, a chat has its own: CONTEXT_LENGTH, NO_IMAGES, NO_TOOLS, QUOTA, COLD. UNREADABLE_FILE: of the
+credentials.
 """
 
 UNAUTHENTICATED, UNREADABLE_FILE = "UNAUTHENTICATED", "UNREADABLE_FILE"

@@ -94,7 +94,8 @@ def takeaways(job: TuningJob) -> None:
     """Of a checkpoint, ready and failed; whoever opens the page finds the folder listed."""
     place, later = "postprocess/node-0/checkpoints", NOW + FARTHEST
     sizes = {
-        "final/config.json": 1500, "final/model.safetensors": 536_223_056, "checkpoint-140/adapter_config.json": 900,
+        "final/config.json": 1500, "final/model.safetensors": 536_223_056, "final/adapter/adapter_config.json": 900,
+        "checkpoint-140/adapter_config.json": 900,
         "checkpoint-140/adapter_model.safetensors": 15_000_000,
     }  # fmt: skip
     files = [{"name": f"{place}/{name}", "size": size} for name, size in sizes.items()]
@@ -102,6 +103,8 @@ def takeaways(job: TuningJob) -> None:
     folder = f"{job.output_uri}/{place}/checkpoint-140"
     factories.takeaway(job=job, folder=folder, form="merged")
     factories.takeaway(job=job, folder=folder, form="gguf-q8_0", state="FAILED", error="There is no room.")
+    factories.takeaway(job=job, folder=f"{job.output_uri}/{place}/final", form="merged")
+    factories.takeaway(job=job, folder=f"{job.output_uri}/{place}/final/adapter", form="adapter")
 
 
 def more_datasets(owner: User) -> dict[str, Model]:

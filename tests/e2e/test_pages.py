@@ -188,6 +188,13 @@ def test_the_first_paragraph_of_an_answer_is_seen_while_it_is_written(
     expect(page.get_by_text("The sea is")).to_be_visible()
 
 
+def test_each_row_of_the_review_is_seen_whole_on_a_phone(visit: Visit, page: Page, seeded: dict[str, str]) -> None:
+    page.set_viewport_size(NARROW)
+    visit.open(filled("/tuning/drafts/{draft}/deployment/", seeded))
+    table = page.locator(".tw", has=page.locator("caption", has_text="Review"))
+    assert table.evaluate("(frame) => frame.scrollWidth - frame.clientWidth") == 0
+
+
 def test_what_a_person_asked_for_is_shown_to_be_on_its_way(visit: Visit, page: Page, seeded: dict[str, str]) -> None:
     waiting: list[Route] = []
     visit.open("/datasets/")

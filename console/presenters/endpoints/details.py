@@ -100,7 +100,7 @@ class Shown:
             return ""
         if self.cost_so_far is None:
             return _("Unknown: this machine has no known price")
-        return money(self.cost_so_far)
+        return money(self.cost_so_far) if self.cost_so_far or self.usd_per_hour else _("No cost")
 
     @property
     def idle_warning(self) -> str | Promise:

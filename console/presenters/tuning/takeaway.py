@@ -15,14 +15,20 @@ HUGGING_FACE_NAME = re.compile(r"[a-zA-Z0-9][\w.-]*/[a-zA-Z0-9][\w.-]*", re.ASCI
 
 @dataclass(frozen=True)
 class Offer:
-    """`row` None: nobody asked for it yet."""
+    """`row` None: nobody asked for it yet. `number`: its place on the page, from 1."""
 
     choice: Choice
     row: Takeaway | None
+    number: int
 
     @property
     def key(self) -> str:
         return f"{self.choice.form} {self.choice.folder}"
+
+    @property
+    def anchor(self) -> str:
+        """Of its part of the page."""
+        return f"offer-{self.number}"
 
     @property
     def percent(self) -> int:
@@ -64,7 +70,9 @@ def _title(job: TuningJob, folder: str) -> str:
 
 def offers_of(choices: Sequence[Choice], rows: Iterable[Takeaway]) -> list[Offer]:
     known = {(row.form, row.folder): row for row in rows}
-    return [Offer(choice, known.get((str(choice.form), choice.folder))) for choice in choices]
+    return [
+        Offer(choice, known.get((str(choice.form), choice.folder)), number) for number, choice in enumerate(choices, 1)
+    ]
 
 
 def archive_name(row: Takeaway) -> str:
@@ -96,7 +104,7 @@ def run_lines(row: Takeaway) -> list[tuple[str, str]]:
         return adapter_lines(row, folder, unpack)
     load = f"from transformers import pipeline\nchat = pipeline('text-generation', '{folder}')"
     return [
-        ("transformers", f"# {unpack}\n{load}\nchat([{{'role': 'user', 'content': 'Hello'}}])"),
+        ("transformers", f"# {unpack}\n{load}\nprint(chat([{{'role': 'user', 'content': 'Hello'}}]))"),
         ("vLLM", f"{unpack}\nvllm serve ./{folder} --port 8000"),
         (
             "llama.cpp",
@@ -110,7 +118,10 @@ def adapter_lines(row: Takeaway, folder: str, unpack: str) -> list[tuple[str, st
     base = hugging_face_name(row.job.base_model)
     load = f"base = AutoModelForCausalLM.from_pretrained('{base}')\nmodel = PeftModel.from_pretrained(base, '{folder}')"
     found = [
-        ("transformers", f"from peft import PeftModel\nfrom transformers import AutoModelForCausalLM\n{load}"),
+        (
+            "transformers",
+            f"# {unpack}\nfrom peft import PeftModel\nfrom transformers import AutoModelForCausalLM\n{load}",
+        ),
         ("vLLM", f"{unpack}\nvllm serve {base} --enable-lora --lora-modules mine=./{folder}"),
     ]
     if any(one["name"] == "adapter.gguf" for one in row.files):

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from django.contrib import messages
 from django.http import FileResponse, Http404, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
@@ -46,9 +47,9 @@ def take(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
         else:
             row = takeaways.prepare(job, request.user, chosen.choice)
             tasks.enqueue_after_commit(tasks.advance_takeaway, takeaway_id=str(row.pk))
-        return hx_redirect(request, "tuning-take", pk)
+        return hx_redirect(request, f"{reverse('tuning-take', args=[pk])}#{chosen.anchor}")
     is_busy = listing.is_awaited or any(one.row and one.row.state == TakeawayState.WAITING for one in offers)
-    context = {"job": job, "listing": listing, "groups": groups_of(job, offers), "is_busy": is_busy}
+    context = {"job": job, "listing": listing, "offers": offers, "groups": groups_of(job, offers), "is_busy": is_busy}
     return page_or_fragment(request, PAGE, "offers", context)
 
 

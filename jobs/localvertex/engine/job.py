@@ -92,8 +92,8 @@ class Job:
         for name in ("lora_alpha", "max_steps"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise JobError(f"{name} must be 1 or more, not {getattr(self, name)}.")
-        if not 0 < self.learning_rate < 1:
-            raise JobError(f"learning_rate must be between 0 and 1, not {self.learning_rate}.")
+        if not 0 < self.learning_rate <= 1:
+            raise JobError(f"learning_rate must be above 0 and at most 1, not {self.learning_rate}.")
         if self.lr_scheduler_type not in SCHEDULES:
             raise JobError(f"lr_scheduler_type must be one of {', '.join(SCHEDULES)}, not {self.lr_scheduler_type!r}.")
         for name in ("warmup_ratio", "weight_decay"):

@@ -386,6 +386,6 @@ def test_which_model_answered():
     endpoint = factories.ready_endpoint(display_name="Shop", traffic={"4711": 60, "5001": 30, "9": 10})
     factories.deployed_model(endpoint=endpoint, display_name="Captain")
     assert [traffic.answering_model(endpoint, one) for one in ("4711", "5001", "9", "")] == [
-        "Shop · Shop", "Shop · Captain", "Shop · 9", "Shop · unknown model",
+        "Shop · Shop", "Shop · Captain", "Shop · 9", "Shop",
     ]  # fmt: skip
     assert traffic.answering_model(factories.ready_endpoint(), "4711") == ""
