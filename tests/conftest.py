@@ -23,7 +23,7 @@ from jobs.vertex import get_gateway
 from tests.fakes import FakeGateway
 from tests.support import factories
 from tests.support.localservers import LocalVertex, local_servers
-from tests.support.migrated import copy_migrated, database_file
+from tests.support.migrated import migrated as migrated_database
 from tests.support.queues import broker_at, take_messages
 from tests.support.redis_server import redis_server
 
@@ -180,25 +180,28 @@ def migrated(django_db_setup: None) -> set[str]:
     return migrated_triggers
 
 
-@pytest.fixture(scope="session")
-def django_db_keepdb(django_db_modify_db_settings: None) -> bool:
-    """Whether there is a database already, a copy of another process's."""
-    file = database_file()
-    return file is not None and file.exists()
+@pytest.fixture(autouse=True, scope="session")
+def _one_migrated_database(tmp_path_factory: pytest.TempPathFactory) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        migrated_database.folder = tmp_path_factory.getbasetemp().parent
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(
-    request: pytest.FixtureRequest,
-    django_db_modify_db_settings: None,
-    django_db_blocker: Any,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
+def django_db_keepdb(_one_migrated_database: None, django_db_modify_db_settings: None) -> bool:
+    """Whether the tables are there already, in a copy."""
+    if connection.vendor != "sqlite":
+        return False
+    file = Path(connection.settings_dict["TEST"]["NAME"])
+    migrated_database.copy_to(file)
+    connection.settings_dict["TEST"]["MIGRATE"] = not file.exists()
+    return file.exists()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     """Tests that commit empty all tables afterwards, which the audit log's triggers refuse. `append_only` puts them
     back for the tests that are about them."""
     with django_db_blocker.unblock():
-        with copy_migrated(tmp_path_factory.getbasetemp().parent):
-            request.getfixturevalue("django_db_setup")
         with connection.cursor() as cursor:
             cursor.execute(TRIGGERS[connection.vendor])
             migrated_triggers.update(name for (name,) in cursor.fetchall())
