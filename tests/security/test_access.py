@@ -10,7 +10,6 @@ import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
 from django.core.signing import BadSignature
-from django.db.models import Model
 from django.urls import reverse
 from django.utils import timezone
 
@@ -22,6 +21,7 @@ from tests.support.answers import status_of
 from tests.support.routes import patterns
 from tests.support.share import one_of
 from tests.support.stored import path_of as stored_path_of
+from tests.support.tables import read_tables
 
 pytestmark = [pytest.mark.django_db, pytest.mark.threat("T1")]
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -349,8 +349,7 @@ def address(name, pk=None):
 
 def kept():
     """All rows of the domain and all accounts: what a refused request must leave as it was."""
-    tables: list[type[Model]] = [User, *apps.get_app_config("jobs").get_models()]
-    return {table._meta.label: sorted(map(repr, table._default_manager.values_list())) for table in tables}
+    return read_tables([User, *apps.get_app_config("jobs").get_models()])
 
 
 def each_route(*, always: int = 2):
