@@ -17,6 +17,9 @@ class Migrated:
 
     folder: Path | None = None
 
+    def share(self, folder: Path) -> None:
+        self.folder = folder
+
     def copy_to(self, file: Path) -> None:
         """Unless there is one. Whoever comes first makes it, and the others wait."""
         if self.folder is None or file.exists():
