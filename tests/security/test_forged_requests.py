@@ -85,7 +85,7 @@ def forgeries(browser):
     }
 
 
-@pytest.mark.parametrize("name", one_of(3, names()))
+@pytest.mark.parametrize("name", one_of(6, names()))
 def test_nothing_that_another_site_sends_is_done(victim, name):
     url = address(name)
     before = everything()
@@ -95,7 +95,7 @@ def test_nothing_that_another_site_sends_is_done(victim, name):
     assert everything() == before
 
 
-@pytest.mark.parametrize("name", one_of(6, names()))
+@pytest.mark.parametrize("name", one_of(12, names()))
 def test_looking_changes_nothing(victim, name):
     """As a link, an image or a preview on another site asks."""
     url = address(name)
