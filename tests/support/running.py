@@ -57,7 +57,7 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
 def launch(data_dir: Path, extra: Mapping[str, str] | None = None, *, is_empty: bool = False) -> Running:
     """`is_empty`: it makes its own tables, as on a new machine."""
     data_dir.mkdir(parents=True, exist_ok=True)
-    if not is_empty:
+    if not is_empty and "DATABASE_URL" not in (extra or {}):
         migrated.copy_to(data_dir / "console.sqlite3")
     _choose_ports(data_dir / "run/ports.json")
     output = data_dir.with_suffix(".output")
