@@ -33,7 +33,7 @@ WITH_LIBRARIES := tests/jobs/localvertex/engine tests/contract/clients
 test: browser ## every test but those of test-slow
 	nice -n 10 $(PYTEST) -n 4 --dist loadfile --no-loadscope-reorder -m "not e2e and not slow" $(WITH_LIBRARIES:%=--ignore=%) --ignore=tests/e2e $(TEST_ARGS)
 	nice -n 10 $(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m "not e2e and not slow" $(TEST_ARGS) $(WITH_LIBRARIES)
-	$(PYTEST) -n 4 --dist loadfile -m "e2e and not slow" $(TEST_ARGS) tests/e2e tests/security
+	$(PYTEST) -n 4 --dist loadfile --no-loadscope-reorder -m "e2e and not slow" $(TEST_ARGS) tests/e2e tests/security
 
 test-slow: browser ## tests that `make test` leaves out, because they take minutes
 	nice -n 10 $(PYTEST) -n auto --dist loadfile --no-loadscope-reorder -m "slow and not e2e"

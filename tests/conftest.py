@@ -51,14 +51,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByServer:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Function]) -> None:
-    """Files that take long come first, so that no core waits for one at the end. Another database is shown only the
-    tests that use one."""
+    """Files that take long come first, as their limits say, so that no core waits for one at the end. Another database
+    is shown only the tests that use one."""
     if os.environ.get("TEST_DATABASE_URL"):
         without = {item for item in items if not (item.get_closest_marker("django_db") or "db" in item.fixturenames)}
         config.hook.pytest_deselected(items=list(without))
         items[:] = [item for item in items if item not in without]
-    long = {item.path for item in items if item.get_closest_marker("timeout")}
-    items.sort(key=lambda item: item.path not in long and "contract" not in item.path.parts)
+    longest: dict[Path, float] = {}
+    for item in items:
+        marker = item.get_closest_marker("timeout")
+        longest[item.path] = max(longest.get(item.path, 0), marker.args[0] if marker else 0)
+    items.sort(key=lambda item: (item.path.parts.count("contract"), longest[item.path]), reverse=True)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
