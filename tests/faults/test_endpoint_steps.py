@@ -12,6 +12,7 @@ from jobs.vertex.errors import StockOut
 from jobs.vertex.values import RemoteEndpoint
 from tests.support import factories
 from tests.support.row_driver import Driver
+from tests.support.share import each_once
 
 pytestmark = [pytest.mark.django_db, pytest.mark.fault("F26")]
 
@@ -98,8 +99,13 @@ def test_death_while_undeploying(driver, endpoint, fake_gateway, call, after):
     assert fake_gateway.deployment.endpoints[endpoint.resource_name].deployed_models == ()
 
 
-@pytest.mark.parametrize("call", ["get_endpoint", "undeploy", "get_operation", "delete_endpoint", "delete_model"])
-@pytest.mark.parametrize("fault", ["crash", "unavailable", "drop_after"])
+@pytest.mark.parametrize(
+    ("call", "fault"),
+    each_once(
+        ["get_endpoint", "undeploy", "get_operation", "delete_endpoint", "delete_model"],
+        ["crash", "unavailable", "drop_after"],
+    ),
+)
 def test_trouble_while_deleting(driver, endpoint, fake_gateway, call, fault):
     driver.until(endpoint, state="READY")
     endpoints.request_delete(endpoint)
