@@ -7,8 +7,6 @@
 from django.utils.translation import gettext_noop
 
 TEXTS = (
-    gettext_noop("This model can't be deployed on this computer."),
-    gettext_noop("This model can't be tuned on this computer."),
     gettext_noop("Choose 1 to %(most)d hours."),
     gettext_noop("Choose 1 to %(most)d replicas, and not more at least than at most."),
     gettext_noop("Choose after how many hours the model is undeployed."),
