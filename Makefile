@@ -27,9 +27,13 @@ PYTEST := $(BIN)/python -m pytest
 browser: $(VENV)/.installed-dev ## a Chromium for the browser tests, where there is none
 	@$(BIN)/python -m tests.support.browser
 
+# What imports PyTorch or the clients of the API does so when it is collected: 15 s of processor in each process, so few have to.
+WITH_LIBRARIES := tests/jobs/localvertex/engine tests/contract/clients
+
 test: browser ## every test but those of test-slow
-	nice -n 10 $(PYTEST) -n 4 --dist loadfile --no-loadscope-reorder -m "not e2e and not slow" $(TEST_ARGS)
-	$(PYTEST) -n 4 --dist loadfile -m "e2e and not slow" $(TEST_ARGS) tests/e2e tests/security
+	nice -n 10 $(PYTEST) -n 4 --dist loadfile --no-loadscope-reorder -m "not e2e and not slow" $(WITH_LIBRARIES:%=--ignore=%) --ignore=tests/e2e $(TEST_ARGS)
+	nice -n 10 $(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m "not e2e and not slow" $(TEST_ARGS) $(WITH_LIBRARIES)
+	$(PYTEST) -n 4 --dist loadfile --no-loadscope-reorder -m "e2e and not slow" $(TEST_ARGS) tests/e2e tests/security
 
 test-slow: browser ## tests that `make test` leaves out, because they take minutes
 	nice -n 10 $(PYTEST) -n auto --dist loadfile --no-loadscope-reorder -m "slow and not e2e"

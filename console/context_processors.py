@@ -103,6 +103,7 @@ def shell(request: HttpRequest) -> dict[str, object]:
         "theme": theme_of(request, own.theme),
         "own": own,
         "project": SimpleLazyObject(project),
+        "is_local": bool(settings.VERTEX_API_ENDPOINT),
         "home_url": reverse("dashboard"),
         "request_id": getattr(request, "id", ""),
         "shortage": shortages.present,

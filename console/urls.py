@@ -1,6 +1,6 @@
 from django.urls import URLPattern, path
 
-from console.views import browsing, dashboard, health, metrics, notifications, search, tuned_models
+from console.views import browsing, dashboard, health, metrics, notifications, preflight, search, tuned_models
 from console.views.accounts import accounts, reauthentication
 from console.views.catalogue import model_detail, model_garden, weights
 from console.views.chat import (
@@ -48,6 +48,7 @@ from console.views.tuning import (
 
 model_garden_urls = [
     path("model-garden/", model_garden.index, name="model-garden"),
+    path("model-garden/preflight/", preflight.of_deployment, name="model-preflight"),
     path("model-garden/refresh/", model_garden.refresh, name="model-garden-refresh"),
     path("model-garden/news/dismiss/", model_garden.dismiss, name="model-garden-dismiss"),
     path("model-garden/deploy-weights/", weights.deploy, name="model-deploy-weights"),
@@ -75,6 +76,7 @@ tuning_urls = [
     path("tuning/drafts/<uuid:pk>/job.json", job_files.of_draft, name="tuning-draft-file"),
     path("tuning/drafts/<uuid:pk>/job.yaml", job_files.of_draft, {"is_yaml": True}, name="tuning-draft-yaml"),
     path("tuning/drafts/<uuid:pk>/output-check/", drafts.check_output, name="tuning-output-check"),
+    path("tuning/drafts/<uuid:pk>/preflight/", preflight.of_draft, name="tuning-preflight"),
     path("tuning/drafts/<uuid:pk>/start/", start.start, name="tuning-start"),
     path("tuning/drafts/<uuid:pk>/discard/", new.discard, name="tuning-discard"),
     path("tuning/drafts/<uuid:pk>/<slug:step>/", new.step, name="tuning-draft"),
@@ -255,6 +257,7 @@ notification_urls = [
 settings_urls = [
     path("settings/", status.index, name="settings"),
     path("settings/check/", status.check, name="settings-check"),
+    path("settings/preflight/", preflight.of_project, name="settings-preflight"),
     path("settings/connection/", status.connection, name="settings-connection"),
     path("settings/defaults/", own.defaults, name="settings-defaults"),
     path("settings/appearance/", own.appearance, name="settings-appearance"),

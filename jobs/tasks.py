@@ -24,6 +24,7 @@ from .services.datasets.edits import works
 from .services.endpoints import deployed_models, endpoints, lifetime, warnings
 from .services.health import probes
 from .services.notifications import deliveries, notifications
+from .services.preflight import preflight
 from .services.storage import browsing, output_files
 from .services.tuned_models import takeaways
 from .services.tuning import jobs, orphaned_jobs, output_check
@@ -89,6 +90,11 @@ def advance_deployed_model(model_id: str) -> None:
 @task("tuning.check_output", time_limit=40)
 def check_output(draft_id: str) -> None:
     output_check.run(UUID(draft_id), timezone.now())
+
+
+@task("preflight.run", time_limit=120)
+def run_preflight(key: str) -> None:
+    preflight.run(key, timezone.now())
 
 
 @task("datasets.count_tokens", time_limit=60)

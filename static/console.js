@@ -95,6 +95,18 @@ document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
 });
 document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => ctx.busy?.removeAttribute("aria-busy"));
 
+// What a request disables, and what its answer takes away or draws anew, loses the focus: it goes back there, or to what is left around it.
+document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
+  ctx.focused = [];
+  for (let one = document.activeElement; one && one !== document.body; one = one.parentElement) ctx.focused.push(one);
+});
+document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => setTimeout(() => {
+  if (!ctx.focused?.length || document.activeElement !== document.body) return;
+  const place = ctx.focused.map((one) => (one.isConnected ? one : one.id && document.getElementById(one.id))).find((one) => one && one.checkVisibility() && !one.disabled);
+  if (place && !place.matches("a, button, input, select, textarea, summary, [tabindex]")) place.tabIndex = -1;
+  place?.focus({ preventScroll: true });
+}));
+
 // An answer that has ended is not followed again when the page around it is drawn anew.
 document.addEventListener("htmx:sse:close", ({ target, detail }) => {
   if (detail.reason === "message") target.removeAttribute("hx-sse:connect");

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
@@ -17,14 +16,14 @@ def modules_after(statement: str) -> set[str]:
     return set(answer.stdout.split())
 
 
-@pytest.mark.parametrize("unwanted", ["django", "celery", "torch", "transformers"])
-def test_the_local_server_starts_without(unwanted: str) -> None:
-    assert unwanted not in modules_after("import jobs.localvertex.app")
+def test_what_the_local_server_starts_without() -> None:
+    unwanted = {"django", "celery", "torch", "transformers"}
+    assert unwanted & modules_after("import jobs.localvertex.app") == set()
 
 
-@pytest.mark.parametrize("unwanted", ["google.api_core", "google.cloud.storage", "torch", "transformers", "xllamacpp"])
-def test_the_web_starts_without(unwanted: str) -> None:
-    assert unwanted not in modules_after("import console.asgi")
+def test_what_the_web_starts_without() -> None:
+    unwanted = {"google.api_core", "google.cloud.storage", "torch", "transformers", "xllamacpp"}
+    assert unwanted & modules_after("import console.asgi") == set()
 
 
 def test_the_import_contracts_hold() -> None:

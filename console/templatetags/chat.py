@@ -23,6 +23,7 @@ ENDS: dict[str, str | Promise] = {
     "stop": _("finished"),
     "length": _("stopped at the output limit"),
     "content_filter": _("stopped by the content filter"),
+    "tool_calls": _("called a tool"),
 }
 
 

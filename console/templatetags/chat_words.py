@@ -26,6 +26,7 @@ QUOTA_PAGE = "https://console.cloud.google.com/iam-admin/quotas?project={project
 AFTER_FAILURE: dict[str, tuple[str, str | Promise]] = {
     "CONTEXT_LENGTH": (QUESTION, _("Start a new chat with the last question")),
     "NO_IMAGES": (QUESTION, _("Ask in a new chat without the images")),
+    "NO_TOOLS": (SETTINGS, _("Check the settings")),
     "NOT_FOUND": (OTHER, _("Chat with another endpoint")),
     "FAILED_PRECONDITION": (VIEW, _("View endpoint")),
     "PERMISSION_DENIED": (VIEW, _("View endpoint")),

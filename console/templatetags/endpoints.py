@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timeuntil
 from django.utils.translation import gettext, gettext_lazy as _
 
-from jobs.models import DeployedModel, Endpoint
+from jobs.models import LOCAL_MACHINE, DeployedModel, Endpoint
 from jobs.services.endpoints import policies
 from jobs.states import DeployedState
 
@@ -63,8 +63,12 @@ def endpoint_status(endpoint: Endpoint) -> dict[str, object]:
 
 @register.filter
 def machine(model: DeployedModel) -> str | Promise:
+    if model.machine_type == LOCAL_MACHINE:
+        return _("This computer")
     if not model.machine_type:
         return _("This computer") if settings.VERTEX_API_ENDPOINT else _("Chosen by Vertex AI")
+    if model.machine_type == LOCAL_MACHINE:
+        return _("This computer (CPU only)")
     if not model.accelerator_count:
         return model.machine_type
     return f"{model.machine_type}, {model.accelerator_count} × {model.accelerator_type.replace('_', ' ')}"

@@ -3,6 +3,8 @@ also tells of the processes that it passes work on to, each of which has an addr
 everything. None needs a sign-in, none tells secrets.
 """
 
+import logging
+
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, JsonResponse
 from django.utils import timezone
@@ -10,6 +12,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from jobs.services.health import readiness
+
+logger = logging.getLogger(__name__)
+# Whoever asked these has told the log already, with what the driver said.
+TOLD = ("database", "broker")
 
 
 @login_not_required
@@ -40,7 +46,19 @@ def readyz_of(request: HttpRequest, kind: str) -> JsonResponse:
 def health_response(problems: dict[str, str], **more: dict[str, str]) -> JsonResponse:
     is_fine = not any(problems.values())
     answer = {"status": "ok" if is_fine else "failing", "checks": readable(problems), **more}
-    return JsonResponse(answer, status=200 if is_fine else 503)
+    response = JsonResponse(answer, status=200 if is_fine else 503)
+    if not is_fine:
+        response.shortage = True  # type: ignore[attr-defined]  # how our middleware knows that the log was told
+        response._has_been_logged = True  # type: ignore[attr-defined]  # how Django knows
+        tell(problems)
+    return response
+
+
+def tell(problems: dict[str, str]) -> None:
+    """One line for what is wrong: whoever asks does so every few seconds."""
+    if not any(problems.get(name) for name in TOLD):
+        text = "; ".join(f"{name}: {problem}" for name, problem in problems.items() if problem)
+        logger.warning("Not ready. %s", text)
 
 
 def readable(problems: dict[str, str]) -> dict[str, str]:

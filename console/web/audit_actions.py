@@ -147,6 +147,9 @@ PRIVATE: Mapping[str, str] = {
     "dataset-duplicates": "Looks for duplicates and remembers which to keep; leaving them out is recorded.",
     "dataset-changes": "Compares two versions; changes neither.",
     "tuning-output-check": "Asks whether a folder is free; changes nothing.",
+    "settings-preflight": "Asks Google Cloud what is missing; changes nothing.",
+    "tuning-preflight": "Asks Google Cloud what is missing; changes nothing.",
+    "model-preflight": "Asks Google Cloud what is missing; changes nothing.",
     "settings-check": "Asks the worker to look; changes nothing.",
     "model-garden-refresh": "Reads the catalogue again; changes nothing that a person made.",
 }

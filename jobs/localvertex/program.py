@@ -28,6 +28,7 @@ from jobs.localvertex.models import catalogue
 from jobs.localvertex.models.base_models import BaseModels
 from jobs.localvertex.models.catalogue import LOCAL_MACHINE, Catalogue
 from jobs.localvertex.models.conversion import Converter
+from jobs.localvertex.models.exports import Exports
 from jobs.localvertex.models.weights import discover
 from jobs.localvertex.options import arguments
 from jobs.localvertex.resources.call import Parts
@@ -131,6 +132,7 @@ def build(options: argparse.Namespace) -> Parts:
         serving=serving,
         runner=runner,
         deployments=deployments,
+        exports=Exports(store, weights, buckets),
         trials=Trials(data_dir / "paces", engine),
         targets=targets,
         batches=Batches(store, weights, buckets, serving, deployments, targets, folder),
@@ -162,6 +164,7 @@ class LocalServer(uvicorn.Server):
         await super().startup(sockets)
         self._parts.weights.start(now=self._prepare_now)
         self._parts.deployments.start()
+        self._parts.exports.start()
         self._parts.runner.start()
         self._parts.batches.start()
         assert sockets
@@ -179,6 +182,7 @@ class LocalServer(uvicorn.Server):
         """Children first: what streams from them ends at once, so no connection holds the exit up."""
         loop = asyncio.get_running_loop()
         self._parts.deployments.stop()
+        self._parts.exports.stop()
         self._parts.weights.stop()
         self._parts.trials.stop()
         await asyncio.gather(

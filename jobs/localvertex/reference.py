@@ -40,6 +40,10 @@ DEPTH: dict[str, tuple[str, str]] = {
         "deploy options, tuning, facts",
         "Facts are documentations of `viewRestApi`. With equivalents, an option on `g2-standard-12` comes first.",
     ),
+    "export_publisher_model": (
+        "the Hugging Face files of a model that can be tuned here, into the bucket",
+        "No licence is asked for, as for a tuning.",
+    ),
     "count_tokens": (
         "of contents, of instances for `:predict`, and of rows of training data",
         "By the model's own tokenizer and chat template. Google counts no rows.",
@@ -78,7 +82,7 @@ DEPTH: dict[str, tuple[str, str]] = {
     "get_operation": ("under `/v1`, `/v1beta1`, `/ui`", "`/ui` answers in the version that began it."),
     "list_operations": ("of a location or a resource, filter, pages", ""),
     "delete_operation": ("ended ones", ""),
-    "cancel_operation": ("stops a deployment", ""),
+    "cancel_operation": ("stops a deployment or an export", ""),
     "wait_operation": ("at most 30 s", ""),
     "create_endpoint": ("chosen or made id", "Requests are not logged."),
     "list_endpoints": ("filter, `base_model_name` too, order in v1, pages, mask", ""),

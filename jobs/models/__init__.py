@@ -26,7 +26,7 @@ from .chat import (
 )
 from .dataset import ROW_LIMITS, Dataset, DatasetFormat, DatasetPart, DatasetShape
 from .dataset_work import DatasetWork, RowEdit, WorkKind, WorkState
-from .deployed_model import DeployedModel, DeployedModelQuerySet
+from .deployed_model import LOCAL_MACHINE, DeployedModel, DeployedModelQuerySet
 from .endpoint import Endpoint, EndpointEvent, LeaseKind
 from .notification import (
     WANTED_AT_FIRST,
@@ -42,6 +42,7 @@ from .notification import (
     bell_of,
 )
 from .notification_words import Kind as NotificationKind
+from .preflight import Preflight
 from .runs.pause import QueuePause
 from .runs.sweep import Sweep
 from .runs.takeaway import GGUF_FORMS, OutputListing, Takeaway, TakeawayForm, TakeawayState
@@ -65,11 +66,13 @@ from .tuning import (
 )
 
 __all__ = [
+    "LOCAL_MACHINE",
     "DeployedModel",
     "DeployedModelQuerySet",
     "BARE",
     "GGUF_FORMS",
     "GROUPS",
+    "LOCAL_MACHINE",
     "LONGEST_ANSWER",
     "ROW_LIMITS",
     "WANTED_AT_FIRST",
@@ -106,6 +109,7 @@ __all__ = [
     "OutputListing",
     "ServiceState",
     "Picture",
+    "Preflight",
     "ProbeResult",
     "ProcessReport",
     "Problem",

@@ -9,6 +9,11 @@ from .endpoint import Endpoint
 from .remote import PaidResource, RemoteQuerySet
 from .tuning import TuningJob
 
+# Of the local server: this computer itself.
+LOCAL_MACHINE = "local-cpu"
+
+LOCAL_MACHINE = "local-cpu"
+
 
 class DeployedModelQuerySet(RemoteQuerySet):
     def live(self) -> Self:

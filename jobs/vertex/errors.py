@@ -5,14 +5,16 @@ VertexError
 │   ├── NotFound         the named resource does not exist
 │   ├── AlreadyExists    the chosen id is taken
 │   ├── NotAuthorised    credentials missing, expired or without the role
-│   └── LicenceRequired  the model's licence is not accepted in this project
+│   ├── LicenceRequired  the model's licence is not accepted in this project
+│   └── StockOut         no free machine of the type asked for, here and now; another one or another region may do
 ├── NotSent              the request provably never left, whatever the reason: may be sent again
 ├── Unavailable          a read failed for now; retry later
 │   └── OverQuota        429: retry later, and say so
 └── OutcomeUnknown       a create was sent and no definite answer came back: it may or may not exist
 
 `str(error)` is a sentence with the remedy; `code` is Google's status word, such as INVALID_ARGUMENT. Where that word
-says too little, a chat has its own: CONTEXT_LENGTH, NO_IMAGES, QUOTA, COLD. UNREADABLE_FILE: of the credentials.
+says too little, a chat has its own: CONTEXT_LENGTH, NO_IMAGES, NO_TOOLS, QUOTA, COLD. UNREADABLE_FILE: of the
+credentials.
 """
 
 UNAUTHENTICATED, UNREADABLE_FILE = "UNAUTHENTICATED", "UNREADABLE_FILE"
@@ -48,6 +50,10 @@ class NotAuthorised(Refused):
 
 
 class LicenceRequired(Refused):
+    pass
+
+
+class StockOut(Refused):
     pass
 
 

@@ -38,6 +38,23 @@ class Connection(Protocol):
         """Lists one tuning job, the cheapest call that needs a role. The server's clock, to the second, if it told."""
 
 
+class Project(Protocol):
+    """What Google Cloud tells of the project; each answer may be refused to the credentials (NotAuthorised)."""
+
+    def number(self) -> str: ...
+
+    def missing_permissions(self, wanted: Sequence[str]) -> list[str]:
+        """Those of `wanted` that the credentials do not have on the project."""
+
+    def has_billing(self) -> bool: ...
+
+    def is_enabled(self, service: str) -> bool:
+        """`service` as in `aiplatform.googleapis.com`."""
+
+    def quota(self, name: str, region: str) -> int | None:
+        """The limit of one of Vertex AI's quotas, -1 for no limit; None where nobody tells one for this region."""
+
+
 class Catalogue(Protocol):
     def list_models(self) -> list[CatalogueModel]: ...
 
@@ -47,6 +64,9 @@ class Catalogue(Protocol):
 
     def count_tokens(self, model: str, rows: Sequence[Mapping[str, Any]]) -> int | None:
         """What rows of training data have in one pass of a tuning; None where nobody counts that."""
+
+    def export_weights(self, model: str, uri: str) -> str:
+        """The operation's name. Writes the base model's Hugging Face files below `uri`; safe to repeat."""
 
     def training_paces(self, model: str) -> dict[str, Pace]:
         """By mode, as far as the machine was tried; {} where trainings run elsewhere."""
@@ -79,6 +99,12 @@ class Storage(Protocol):
     def list_folder(self, uri: str, page_token: str, limit: int) -> Listing:
         """What lies right below `uri`. A folder that does not exist is empty; NotFound without its bucket."""
 
+    def bucket_location(self, uri: str) -> str:
+        """Of the bucket of `uri`, as `us-central1` or `us`. NotFound when there is no such bucket."""
+
+    def members_by_role(self, uri: str) -> Mapping[str, Sequence[str]]:
+        """Who has which role on the bucket itself, as `serviceAccount:a@b`; the project's own grants are not in it."""
+
     def ensure_bucket(self, uri: str) -> None:
         """Creates the bucket of `uri` when it does not exist."""
 
@@ -94,6 +120,9 @@ class Tuning(Protocol):
 
         Reads all pages and matches here too; raises rather than answer from a part of the list.
         """
+
+    def count_running(self) -> int:
+        """Jobs that are queued, pending or running, in the configured location and `global`."""
 
     def cancel(self, name: str) -> None: ...
 
@@ -157,6 +186,8 @@ class Chat(Protocol):
 class VertexGateway(Protocol):
     @property
     def connection(self) -> Connection: ...
+    @property
+    def project(self) -> Project: ...
     @property
     def catalogue(self) -> Catalogue: ...
     @property

@@ -28,7 +28,7 @@ class CatalogueModel:
     """`machine_specs` are the deploy options, the recommended first; empty means it cannot be deployed here.
 
     `documents` are Markdown by their titles in small letters. `paces` are by tuning mode.
-    `modalities` and the rest are empty when not told.
+    `modalities` and the rest are empty when not told. `weight_bytes`: of its files in 16 bits, 0 when not told.
     """
 
     name: str
@@ -45,6 +45,7 @@ class CatalogueModel:
     modalities: tuple[str, ...] = ()
     documents: Mapping[str, str] = field(default_factory=dict)
     paces: Mapping[str, "Pace"] = field(default_factory=dict)
+    weight_bytes: int = 0
 
 
 @dataclass(frozen=True)

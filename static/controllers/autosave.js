@@ -75,14 +75,20 @@ export default class extends Controller {
     if (this.toldTarget.textContent !== text) this.toldTarget.textContent = text;
   }
 
-  choose({ target, params: { field, value } }) {
-    target.closest(".note").remove();
-    const control = field && this.element.elements[field];
+  choose({ target, params: { value } }) {
+    const note = target.closest(".note");
+    const control = this.element.elements[note.querySelector("[name=undecided]").value];
+    note.remove();
+    if (value !== undefined) this.take(control, value);
+    (control instanceof RadioNodeList ? [...control].find((one) => one.checked) : control)?.focus();
+    this.unsaved = {};
+    this.later(0);
+  }
+
+  take(control, value) {
     if (control?.type === "checkbox") control.checked = value;
     else if (control) control.value = value;
     control?.dispatchEvent?.(new Event("change", { bubbles: true }));
-    this.unsaved = {};
-    this.later(0);
   }
 
   sending({ target }) {

@@ -10,11 +10,13 @@ export default class extends Controller {
   async ask() {
     if ((await Notification.requestPermission()) === "granted") localStorage.setItem(CHOICE, "on");
     this.draw();
+    this.stopTarget.focus();
   }
 
   stop() {
     localStorage.removeItem(CHOICE);
     this.draw();
+    this.askTarget.focus();
   }
 
   draw() {

@@ -94,6 +94,6 @@ function number(text) {
 }
 
 function size(bytes) {
-  const [unit, divisor] = bytes < 1e6 ? ["kB", 1e3] : ["MB", 1e6];
+  const [unit, divisor] = bytes < 1e3 ? ["B", 1] : bytes < 1e6 ? ["kB", 1e3] : ["MB", 1e6];
   return `${(bytes / divisor).toLocaleString(document.documentElement.lang, { maximumFractionDigits: 1 })} ${unit}`;
 }

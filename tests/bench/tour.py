@@ -4,6 +4,7 @@ A console with an empty data directory really tunes Gemma 3 270M on the sample d
 goes from page to page in each language. Pictures are WebP files of some 20 kB in docs/images/tour.
 """
 
+import re
 import sys
 import tempfile
 import time
@@ -31,6 +32,7 @@ LANGUAGES = {"en": "en-GB", "ko": "ko-KR"}
 WINDOW: ViewportSize = {"width": 1120, "height": 700}
 VALIDATION = ROOT / "jobs/samples/ahoy-validation.jsonl"
 CHART = "#chart-loss canvas", "#chart-loss canvas"
+EDITED = "Arr, that be known to every sailor, matey!"
 QUESTIONS = "How do I cook rice?", "What does a farmer grow?", "Who wrote Hamlet?"
 
 
@@ -125,8 +127,24 @@ def go(tour: Tour) -> None:
     journey.wait_until_ready(visitor, base, 120)
     tour.draw("compare", compared(visitor, tuned, base), ".turn.model .md")
     tour.draw("datasets", "/datasets/")
+    draw_rows(tour)
     tour.draw("dashboard", "/")
     tour.draw("settings", "/settings/")
+
+
+def draw_rows(tour: Tour) -> None:
+    """Of the first dataset in the list: its rows, two edits that wait, and the version that they become."""
+    visitor = tour.visitor
+    links = visitor.get("/datasets/").links
+    place = next(link for link in links if re.fullmatch(r"/datasets/[0-9a-f-]{36}/", link))
+    tour.draw("rows", f"{place}rows/")
+    page = visitor.get(f"{place}rows/2/edit/")
+    text = next(name for form in page.forms for name in form.fields if name.endswith("[1].content"))
+    visitor.submit(page, "/edit/", do="save", **{text: EDITED})
+    visitor.submit(visitor.get(f"{place}rows/"), "/rows/4/delete/")
+    tour.draw("edits", f"{place}edits/")
+    version = visitor.submit(visitor.get(f"{place}edits/"), "/edits/save/")
+    tour.draw("changes", httpx.URL(version.url).path)
 
 
 def asked(visitor: Visitor, endpoint: str) -> str:

@@ -7,6 +7,7 @@ from django.utils import timezone, translation
 
 from console.context_processors import navigation, project, shell, theme_of
 from console.templatetags import console as tags
+from tests.support import factories
 
 
 def current(path):
@@ -127,3 +128,30 @@ def test_a_large_number_is_shortened(number, text):
 def test_the_shell_speaks_korean():
     with translation.override("ko"):
         assert tags.ago(datetime.now().astimezone()).endswith(">방금</time>")
+
+
+@pytest.mark.parametrize("server", ["http://127.0.0.1:9", ""])
+def test_money_and_the_hours_of_google_are_told_where_they_are_true(client, owner, settings, server):
+    settings.VERTEX_API_ENDPOINT = server
+    client.force_login(owner)
+    factories.publisher_model()
+    checkpoints = [{"checkpoint_id": "1", "epoch": 1, "step": 5}]
+    done = factories.job(state="SUCCEEDED", phase="CLOSED", checkpoints=checkpoints)
+    running = factories.job(state="RUNNING", phase="BOUND", output_uri="gs://b/2", dataset=done.dataset)
+    coming = factories.endpoint(
+        state="DEPLOYING",
+        phase="BOUND",
+        stage="STARTING_MODEL_SERVER",
+        stage_times=[["STARTING_MODEL_SERVER", timezone.now().isoformat()]],
+    )
+    model = "/publishers/google/model-garden/gemma3/?action=deploy"
+    said = {
+        f"/tuning/jobs/{done.pk}/": "costs money until you undeploy it",
+        f"/tuning/jobs/{running.pk}/": "Vertex AI may list checkpoints only after tuning ends",
+        f"/endpoints/{coming.pk}/": "a large one up to an hour",
+        model: "and costs money, until you undeploy it",
+        "/model-garden/?action=deploy-weights": "and costs money, until you undeploy it",
+        "/studio/chat/": "This takes a few minutes.",
+    }
+    found = {path: words in " ".join(client.get(path).content.decode().split()) for path, words in said.items()}
+    assert found == dict.fromkeys(said, not server)

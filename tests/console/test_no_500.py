@@ -177,7 +177,7 @@ def answer_to(client, chance, name, things):
     return client.post(url, some_of(FIELDS, chance, things) | {field: file}, **headers)
 
 
-@pytest.mark.parametrize("name", one_of(4, sorted(ROUTES)))
+@pytest.mark.parametrize("name", one_of(8, sorted(ROUTES)))
 def test_no_request_makes_it_fail(client, owner, things, name):
     chance = random.Random(name)
     client.raise_request_exception = False
@@ -191,7 +191,7 @@ def test_no_request_makes_it_fail(client, owner, things, name):
     assert failures == []
 
 
-@pytest.mark.parametrize("text", one_of(6, TEXTS), ids=range(len(TEXTS)))
+@pytest.mark.parametrize("text", one_of(12, TEXTS), ids=range(len(TEXTS)))
 def test_no_query_makes_it_fail(client, owner, things, text):
     client.force_login(owner)
     client.raise_request_exception = False

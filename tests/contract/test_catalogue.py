@@ -57,3 +57,18 @@ def test_a_base_model_that_cannot_be_tuned_is_refused(world, model, code):
     with pytest.raises(Refused) as caught:
         world.gateway.tuning.create(world.spec(base_model=model))
     assert caught.value.code == code
+
+
+def test_the_weights_of_a_base_model_are_written_into_the_bucket(world):
+    """Sent again, the same files go to the same names."""
+    uri = f"gs://garden-local/exported-{world.name}"
+    for _turn in range(2):
+        operation = world.gateway.catalogue.export_weights(TINY, uri)
+        assert world.finished(operation).error is None
+    names = {found.name for found in world.gateway.storage.list_folder(uri, "", 50).objects}
+    assert {"config.json", "model.safetensors"} <= names
+
+
+def test_the_weights_of_an_unknown_model_are_not_there(world):
+    with pytest.raises(NotFound):
+        world.gateway.catalogue.export_weights("google/gemma3@gemma-3-999b", "gs://garden-local/exported")

@@ -103,3 +103,7 @@ def test_a_job_that_is_not_there(world):
         world.gateway.tuning.get(name)
     with pytest.raises(NotFound):
         world.gateway.tuning.cancel(name)
+
+
+def test_jobs_that_ended_do_not_run(world, tuned):
+    assert world.gateway.tuning.count_running() == 0

@@ -53,7 +53,7 @@ PAGES = (
     Shown("sweep", "/tuning/sweeps/{sweep}/", chart=True),
     Shown("cancel", "/tuning/cancel/?job={Running}", empty="/tuning/cancel/"),
     Shown("remove", "/tuning/remove/?job={Tuned}&job={Running}", empty="/tuning/remove/"),
-    Shown("take", JOB % "Tuned" + "download/"),
+    Shown("take", JOB % "Tuned" + "download/", empty=JOB % "Other" + "download/"),
     Shown("step-name", f"{DRAFT}name/"),
     Shown("step-base-model", f"{DRAFT}base-model/"),
     Shown("step-output", f"{DRAFT}output/"),

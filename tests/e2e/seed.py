@@ -19,7 +19,17 @@ from django.contrib.auth.models import User  # noqa: E402  # models are there on
 from django.db.models import Model  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from jobs.models import Conversation, Dataset, Endpoint, Metric, Role, Sweep, TuningJob, thin_out  # noqa: E402
+from jobs.models import (  # noqa: E402
+    Conversation,
+    Dataset,
+    Endpoint,
+    Metric,
+    OutputListing,
+    Role,
+    Sweep,
+    TuningJob,
+    thin_out,
+)
 from jobs.models.remote import FARTHEST  # noqa: E402
 from jobs.services.accounts import accounts  # noqa: E402
 from jobs.services.datasets import datasets  # noqa: E402
@@ -75,8 +85,26 @@ def main() -> None:
         TuningJob.objects.filter(pk=job.pk).update(sweep=sweep, sweep_place=place)
     ids = {job.display_name: str(job.pk) for job in jobs}
     others = {**more_datasets(owner), **endpoints(owner), "draft": draft(owner, data), "sweep": sweep}
+    takeaways(jobs[1])
     others["shared"] = sharing.share_folder(owner, uri="gs://garden-local/base", user=None, may_write=False)
     print(json.dumps(ids | {name: str(row.pk) for name, row in others.items()}))
+
+
+def takeaways(job: TuningJob) -> None:
+    """Of a checkpoint, ready and failed; whoever opens the page finds the folder listed."""
+    place, later = "postprocess/node-0/checkpoints", NOW + FARTHEST
+    sizes = {
+        "final/config.json": 1500, "final/model.safetensors": 536_223_056, "final/adapter/adapter_config.json": 900,
+        "checkpoint-140/adapter_config.json": 900,
+        "checkpoint-140/adapter_model.safetensors": 15_000_000,
+    }  # fmt: skip
+    files = [{"name": f"{place}/{name}", "size": size} for name, size in sizes.items()]
+    OutputListing.objects.create(job=job, asked_at=later, read_at=later, files=files)
+    folder = f"{job.output_uri}/{place}/checkpoint-140"
+    factories.takeaway(job=job, folder=folder, form="merged")
+    factories.takeaway(job=job, folder=folder, form="gguf-q8_0", state="FAILED", error="There is no room.")
+    factories.takeaway(job=job, folder=f"{job.output_uri}/{place}/final", form="merged")
+    factories.takeaway(job=job, folder=f"{job.output_uri}/{place}/final/adapter", form="adapter")
 
 
 def more_datasets(owner: User) -> dict[str, Model]:

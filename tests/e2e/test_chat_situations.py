@@ -216,6 +216,7 @@ def test_an_endpoint_that_was_undeployed_keeps_the_draft(
 def test_escape_stops_and_the_text_so_far_stays(talk: Page) -> None:
     say(talk, "forever")
     grows(talk)
+    expect(talk.locator(".turn.model[aria-busy] .tail")).to_be_visible()
     expect(box(talk)).to_be_focused()
     talk.keyboard.press("Escape")
     stopped(talk)
@@ -327,8 +328,10 @@ def test_columns_stream_until_they_are_stopped_and_then_take_what_waits(visit: V
     answers = ask_all(board, "forever")
     for place in range(2):
         expect(answers.nth(place)).to_contain_text("Hello there more", timeout=SOON)
-    board.get_by_role("button", name="Stop A", exact=True).click()
+        expect(answers.nth(place).locator(".tail")).to_be_visible()
+    board.get_by_role("button", name="Stop A", exact=True).press("Enter")
     expect(answers.first).to_contain_text("You stopped this answer.", timeout=SOON)
+    expect(board.locator(".column").first).to_be_focused()
     grows(board)
     board.get_by_label("Message to all columns").fill("And then?")
     board.keyboard.press("Enter")

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from tests.e2e.conftest import Visit
 from tests.support.running import ROOT, Running
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 HELD_OUT = json.loads((ROOT / "tests/fixtures/tiny-tune/heldout.json").read_text())
 SOON, LATER = 60_000, 120_000
 

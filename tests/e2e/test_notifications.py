@@ -17,6 +17,13 @@ from tests.support.running import GEMMA, Running, running, with_tiny_model
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(240)]
 
 
+# What the browser would show outside the page; without a desktop it shows nothing.
+SHOWN = """window.told = []; window.Notification = class {
+  static permission = "granted"; static async requestPermission() { return "granted"; }
+  constructor(title) { window.told.push(title); } close() {}
+}"""
+
+
 @pytest.fixture(scope="module")
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     extra = {**with_tiny_model(), "CONSOLE_WEBHOOK_PRIVATE": "1"}
@@ -98,6 +105,13 @@ def test_addresses_are_chosen_and_the_secret_is_shown_once(visit: Visit, page: P
 def test_the_end_of_a_job_rings_on_every_page(
     visit: Visit, page: Page, person: Visitor, receiver: Receiver, tune_data: Any
 ) -> None:
+    visit.context.add_init_script(SHOWN)
+    visit.open("/settings/notifications/")
+    turn_on, turn_off = (page.get_by_role("button", name=f"Turn {way} notifications") for way in ("on", "off"))
+    turn_on.focus()
+    for button in (turn_off, turn_on, turn_off):
+        page.keyboard.press("Enter")
+        expect(button).to_be_focused()
     journey.wait_for_catalogue(person)
     tune = journey.Tune(GEMMA, "Ahoy", tune_data / "train.jsonl", tune_data / "validation.jsonl", auto_deploy=False)
     job = journey.start(person, journey.fill_in(person, tune), tune)
@@ -107,6 +121,7 @@ def test_the_end_of_a_job_rings_on_every_page(
     expect(bell(page)).to_have_class(re.compile("runs"))
     expect(page.locator(".snack")).to_contain_text("Tuning Ahoy succeeded", timeout=120_000)
     expect(page.locator(".snack")).to_have_count(1)
+    assert page.evaluate("told") == ["Tuning Ahoy succeeded"]
     expect(bell(page).locator(".count")).to_have_text("1")
     expect(field).to_be_focused()
     expect(field).to_have_value("half a na")

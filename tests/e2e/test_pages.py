@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.e2e.conftest import CONTRAST, NARROW, WIDE, Visit, remarks
-from tests.e2e.pages import addresses, filled
+from tests.e2e.pages import CHAT, addresses, filled
 from tests.support.running import Running
 from tests.support.share import one_of
 
@@ -177,6 +177,22 @@ def test_a_refresh_that_fails_takes_nothing_away(visit: Visit, page: Page, seede
         page.wait_for_timeout(100)
         assert (page.locator(kept).first.inner_text(), page.locator(".snack").count()) == (shown, 0), path
     visit.problems[:] = [problem for problem in visit.problems if "Failed to fetch" not in problem]
+
+
+def test_the_first_paragraph_of_an_answer_is_seen_while_it_is_written(
+    visit: Visit, page: Page, seeded: dict[str, str]
+) -> None:
+    """Before there is a second one, the place of those that are finished is empty."""
+    visit.open(filled(CHAT % "busy", seeded))
+    page.locator(".turn[aria-busy] .tail").evaluate("(tail) => tail.append('The sea is')")
+    expect(page.get_by_text("The sea is")).to_be_visible()
+
+
+def test_each_row_of_the_review_is_seen_whole_on_a_phone(visit: Visit, page: Page, seeded: dict[str, str]) -> None:
+    page.set_viewport_size(NARROW)
+    visit.open(filled("/tuning/drafts/{draft}/deployment/", seeded))
+    table = page.locator(".tw", has=page.locator("caption", has_text="Review"))
+    assert table.evaluate("(frame) => frame.scrollWidth - frame.clientWidth") == 0
 
 
 def test_what_a_person_asked_for_is_shown_to_be_on_its_way(visit: Visit, page: Page, seeded: dict[str, str]) -> None:

@@ -225,8 +225,9 @@ def test_a_folder_is_chosen_by_looking(person: Visit) -> None:
     expect(dialog).to_have_count(0)
     expect(page.locator("#id_output_uri")).to_have_value(f"gs://{name}/fresh/one")
     expect(page.locator("#id_output_uri")).to_be_focused()
-    page.get_by_role("button", name="Check this folder").click()
+    page.get_by_role("button", name="Check this folder").press("Enter")
     expect(page.locator("#output-check")).to_contain_text("the folder is empty", timeout=SOON)
+    expect(page.get_by_role("button", name="Check this folder")).to_be_focused()
     refused = "the server responded with a status of 422 (Unprocessable Entity)"
     assert (found, [one for one in person.problems if not one.endswith(refused)]) == ([], [])
 
@@ -319,8 +320,9 @@ def choose_between(phone: Page, laptop: Page, found: list[str]) -> None:
     expect(conflict).to_contain_text("There: From the phone. Here: From the laptop.")
     found += remarks(laptop)
     laptop.screenshot(path=SCREENSHOTS / "wizard-conflict.png")
-    conflict.get_by_role("button", name="Use the value there").click()
+    conflict.get_by_role("button", name="Use the value there").press("Enter")
     expect(conflict).to_have_count(0)
+    expect(laptop.locator("#id_display_name")).to_be_focused()
     expect(laptop.locator("#id_display_name")).to_have_value("From the phone")
     expect_saved(laptop)
 

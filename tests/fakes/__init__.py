@@ -29,6 +29,7 @@ from tests.fakes.catalogue import FakeCatalogue
 from tests.fakes.chat import FakeChat
 from tests.fakes.connection import FakeConnection
 from tests.fakes.deployment import FakeDeployment
+from tests.fakes.project import FakeProject
 from tests.fakes.storage import FakeStorage
 from tests.fakes.tuning import FakeMetrics, FakeTuning
 
@@ -59,6 +60,7 @@ class FakeGateway:
     def __post_init__(self) -> None:
         self._now = datetime.now(UTC)
         self.connection = FakeConnection(self)
+        self.project = FakeProject(self)
         self.catalogue = FakeCatalogue(self)
         self.storage = FakeStorage(self)
         self.tuning = FakeTuning(self)

@@ -32,8 +32,11 @@ class FakeCatalogue(Part):
             ]
         }
         self.acknowledged: set[str] = set()
+        # Beside those that tell a licence.
+        self.unaccepted: set[str] = set()
         self.counter: Callable[[Sequence[Mapping[str, Any]]], int] | None = None
         self.paces: dict[str, Pace] = {}
+        self.weights = {"config.json": b"{}", "model.safetensors": b"W" * 3000}
 
     @remote
     def list_models(self) -> list[CatalogueModel]:
@@ -44,12 +47,21 @@ class FakeCatalogue(Part):
         return self.counter(rows) if self.counter else None
 
     @remote
+    def export_weights(self, model: str, uri: str) -> str:
+        self.known(model)
+        return self.world.deployment.begin_export(lambda: self._write_weights(uri))
+
+    def _write_weights(self, uri: str) -> None:
+        self.world.storage.objects |= {f"{uri}/{name}": content for name, content in self.weights.items()}
+
+    @remote
     def training_paces(self, model: str) -> dict[str, Pace]:
         return self.paces
 
     @remote
     def licence_acknowledged(self, model: str) -> bool:
-        return not self.known(model).licence or model in self.acknowledged
+        asks = bool(self.known(model).licence) or model in self.unaccepted
+        return not asks or model in self.acknowledged
 
     @remote
     def acknowledge_licence(self, model: str) -> None:

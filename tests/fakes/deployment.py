@@ -245,6 +245,9 @@ class FakeDeployment(Part):
         )
         self.endpoints[endpoint] = replace(found, deployed_models=models)
 
+    def begin_export(self, finish: Callable[[], Any]) -> str:
+        return self._begin(f"{PARENT}/operations", finish)
+
     def _begin(
         self, parent: str, finish: Callable[[], Any], *, by_itself: bool = True, stage: str = "",
         response: Mapping[str, Any] | None = None, deploys: str = "",

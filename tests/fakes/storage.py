@@ -5,7 +5,7 @@ from zlib import crc32
 from jobs.models.fields.uris import parse_gs_uri
 from jobs.vertex.errors import NotFound
 from jobs.vertex.values import Listing, StoredObject
-from tests.fakes.base import BUCKET, Part, remote
+from tests.fakes.base import BUCKET, LOCATION, Part, remote
 
 if TYPE_CHECKING:
     from tests.fakes import FakeGateway
@@ -23,6 +23,8 @@ class FakeStorage(Part):
     def __init__(self, world: "FakeGateway") -> None:
         super().__init__(world)
         self.buckets = {BUCKET}
+        self.locations: dict[str, str] = {}
+        self.members: dict[str, list[str]] = {}
         self.read_only: set[str] = set()
         self.objects: dict[str, bytes] = {}
 
@@ -84,6 +86,16 @@ class FakeStorage(Part):
             objects=tuple(StoredObject(name, len(found[name])) for name in shown if name not in folders),
             next_token=str(start + limit) if len(entries) > start + limit else "",
         )
+
+    @remote
+    def bucket_location(self, uri: str) -> str:
+        self._need_bucket(uri)
+        return self.locations.get(parse_gs_uri(uri)[0], LOCATION)
+
+    @remote
+    def members_by_role(self, uri: str) -> dict[str, list[str]]:
+        self._need_bucket(uri)
+        return self.members
 
     @remote
     def ensure_bucket(self, uri: str) -> None:

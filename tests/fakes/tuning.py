@@ -46,6 +46,10 @@ class FakeTuning(Part):
         return sorted((job for job in shown if job.labels.get(label) == value), key=_created)
 
     @remote
+    def count_running(self) -> int:
+        return sum(job.state in ("QUEUED", "PENDING", "RUNNING") for job in self.jobs.values())
+
+    @remote
     def cancel(self, name: str) -> None:
         state = self._known(name).state
         if state in TERMINAL - {"CANCELLED"}:

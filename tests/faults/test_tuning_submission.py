@@ -93,7 +93,8 @@ def test_death_between_the_calls(driver, job, fake_gateway, write, created):
 def test_a_lost_reply_is_resolved_by_looking(driver, job, fake_gateway):
     fake_gateway.drop_after("tuning.create")
     driver.until(job, phase="AMBIGUOUS")
-    assert job.notice == "The request was sent, but no response came back. The console looks for it in Vertex AI first."
+    reason = "The connection broke before an answer came. The console looks for it in Vertex AI first."
+    assert job.notice == reason
     driver.until(job, phase="BOUND")
     one_create(fake_gateway, job)
 

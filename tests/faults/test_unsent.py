@@ -32,6 +32,7 @@ from tests.support import factories
 from tests.support.googlehost import google_host
 from tests.support.misbehaving_server import answer, bad_server, drop, error, hang, reset, truncate
 from tests.support.row_driver import Driver
+from tests.support.share import each_once
 
 pytestmark = [pytest.mark.fault("F28"), pytest.mark.timeout(240)]
 NOBODY = 65534
@@ -55,7 +56,7 @@ READS = {
     "buckets": lambda: Gateway().storage.list_buckets("", 10),
     "rights": lambda: Gateway().storage.problem_with_output("gs://a-bucket/out"),
     "credentials": lambda: Gateway().connection.credentials(),
-    "token": clients.bearer_token,
+    "token": lambda: clients.authorise("https://us-central1-aiplatform.googleapis.com/"),
 }
 
 
@@ -375,8 +376,7 @@ def _short_deadline(settings):
 
 
 @pytest.mark.usefixtures("_short_deadline")
-@pytest.mark.parametrize("talk", [hang_up, garble, alert, say_nothing])
-@pytest.mark.parametrize("create", CREATES)
+@pytest.mark.parametrize(("talk", "create"), each_once([hang_up, garble, alert, say_nothing], CREATES))
 def test_without_tls_nothing_was_sent(google, settings, talk, create):
     with listening(talk) as port:
         settings.VERTEX_API_ENDPOINT = f"https://127.0.0.1:{port}"
@@ -395,8 +395,7 @@ def test_a_certificate_that_is_not_trusted(google, monkeypatch, create):
 
 
 @pytest.mark.usefixtures("_short_deadline")
-@pytest.mark.parametrize("talk", [hang_up, refuse_the_way, garble, say_nothing])
-@pytest.mark.parametrize("create", CREATES)
+@pytest.mark.parametrize(("talk", "create"), each_once([hang_up, refuse_the_way, garble, say_nothing], CREATES))
 def test_a_proxy_that_does_not_lead_there(google, monkeypatch, talk, create):
     """It hears CONNECT, which is not the request."""
     with listening(talk) as port:
@@ -446,8 +445,10 @@ def test_what_is_read_to_make_a_request_is_not_the_request(google):
 
 
 @pytest.mark.usefixtures("_short_deadline")
-@pytest.mark.parametrize("behave", [drop, reset, truncate, hang, error(503, "UNAVAILABLE"), answer(200, b"<html>")])
-@pytest.mark.parametrize("create", CREATES)
+@pytest.mark.parametrize(
+    ("behave", "create"),
+    each_once([drop, reset, truncate, hang, error(503, "UNAVAILABLE"), answer(200, b"<html>")], CREATES),
+)
 def test_after_the_first_byte_it_is_unknown(google, behave, create):
     """Through TLS and a proxy, with credentials: all that comes before has gone well."""
     google.behave = behave

@@ -373,6 +373,9 @@ PRIVATE_WALKS: dict[str, Callable[[], Walk]] = {
     "dataset-changes": lambda: on(second_version()),
     "tuning-output-check": lambda: on(factories.draft(), output_uri="gs://garden-local/ahoy"),
     "settings-check": Walk,
+    "settings-preflight": Walk,
+    "model-preflight": lambda: Walk(data={"model": factories.publisher_model().name}),
+    "tuning-preflight": lambda: on(factories.draft()),
     "model-garden-refresh": Walk,
 }
 BY_SIGNAL = {"sign-in", "sign-in-link", "sign-out"}

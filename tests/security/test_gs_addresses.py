@@ -1,6 +1,7 @@
 """Addresses of Cloud Storage that are not what they look like: the one parser refuses them, for all who ask it."""
 
 import random
+import re
 import unicodedata
 
 import pytest
@@ -45,10 +46,15 @@ def test_there_are_more_than_two_hundred_of_them():
     assert len(EVIL) > 200
 
 
-@pytest.mark.parametrize("text", EVIL, ids=range(len(EVIL)))
-def test_each_is_refused_with_a_sentence(text):
-    with pytest.raises(ValueError, match=r"(?s)^[A-Z].*\.$"):
-        parse_gs_uri(text)
+def test_each_is_refused_with_a_sentence():
+    def said_of(text):
+        try:
+            return f"It is {parse_gs_uri(text)}"
+        except ValueError as error:
+            return str(error)
+
+    said = {text: said_of(text) for text in EVIL}
+    assert {text: words for text, words in said.items() if not re.match(r"(?s)^[A-Z].*\.$", words)} == {}
 
 
 def addresses(count):

@@ -17,6 +17,7 @@ import pytest
 from django.test import Client
 
 from jobs.log_lines import LineFormatter, escape
+from tests.support.migrated import migrated
 
 pytestmark = pytest.mark.threat("T22")
 ROOT = Path(__file__).parents[2]
@@ -114,6 +115,7 @@ def web(request, tmp_path_factory):
     data, port = tmp_path_factory.mktemp("logs"), free_port()
     environment = os.environ | {"CONSOLE_DATA_DIR": str(data), "DJANGO_SETTINGS_MODULE": "console.settings"}
     environment["LOG_FORMAT"] = request.param
+    migrated.copy_to(data / "console.sqlite3")
     subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], env=environment, cwd=ROOT, check=True)
     log = data / "web.log"
     command = [sys.executable, "-m", "uvicorn", "console.asgi:application", "--port", str(port)]

@@ -22,6 +22,7 @@ from jobs import live
 from jobs.models import SignedInSession
 from jobs.services.accounts import accounts
 from tests.security.streaming import live_address, serving
+from tests.support.migrated import migrated
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROOT = Path(__file__).parents[2]
@@ -295,6 +296,7 @@ print(json.dumps(found))
 
 @pytest.mark.threat("T19")
 def test_cookies_are_of_this_host_alone_where_there_is_https(tmp_path):
+    migrated.copy_to(tmp_path / "console.sqlite3")
     environment = {
         **os.environ, "DJANGO_SETTINGS_MODULE": "console.settings", "CONSOLE_DATA_DIR": str(tmp_path),
         "CONSOLE_HTTPS": "1", "CONSOLE_TRUSTED_PROXIES": "127.0.0.1", "CONSOLE_ALLOWED_HOSTS": "console.example.com",

@@ -63,7 +63,9 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self._textarea and self._form:
-            self._form.fields[self._textarea] += data
+            typed = self._form.fields[self._textarea]
+            # As browsers do: the line break after the tag is none of the text.
+            self._form.fields[self._textarea] = typed + data if typed else data.removeprefix("\n")
         elif not self._silent:
             self.text += data
 

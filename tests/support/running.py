@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.localservers import free_port
+from tests.support.migrated import migrated
 
 ROOT = Path(__file__).parents[2]
 TINY_MODEL = ROOT / "tests/fixtures/tiny-gemma3"
@@ -53,8 +54,11 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith(OURS)} | dict(extra)
 
 
-def launch(data_dir: Path, extra: Mapping[str, str] | None = None) -> Running:
+def launch(data_dir: Path, extra: Mapping[str, str] | None = None, *, is_empty: bool = False) -> Running:
+    """`is_empty`: it makes its own tables, as on a new machine."""
     data_dir.mkdir(parents=True, exist_ok=True)
+    if not is_empty and "DATABASE_URL" not in (extra or {}):
+        migrated.copy_to(data_dir / "console.sqlite3")
     _choose_ports(data_dir / "run/ports.json")
     output = data_dir.with_suffix(".output")
     command = [sys.executable, str(ROOT / "manage.py"), "up", "--data-dir", str(data_dir)]
@@ -85,8 +89,8 @@ def wait_for_link(console: Running, patience: float = 90) -> None:
 
 
 @contextmanager
-def running(data_dir: Path, extra: Mapping[str, str] | None = None) -> Iterator[Running]:
-    console = launch(data_dir, extra)
+def running(data_dir: Path, extra: Mapping[str, str] | None = None, *, is_empty: bool = False) -> Iterator[Running]:
+    console = launch(data_dir, extra, is_empty=is_empty)
     try:
         wait_for_link(console)
         yield console

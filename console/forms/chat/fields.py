@@ -81,7 +81,9 @@ class ToolsField(forms.CharField):
         super().__init__(required=False, max_length=LONGEST_TOOLS, error_messages={"max_length": too_long}, **kwargs)
 
     def prepare_value(self, value: Any) -> Any:
-        return json.dumps(value, indent=2, ensure_ascii=False) if isinstance(value, list) else value
+        if isinstance(value, list):
+            return json.dumps(value, indent=2, ensure_ascii=False) if value else ""
+        return value
 
     def clean(self, value: Any) -> Any:
         try:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.utils.functional import Promise
@@ -83,6 +84,8 @@ class BaseModelForm(JudgedForm):
         location = self.fields["location"]
         assert isinstance(location, forms.ChoiceField)
         location.choices = list(regions)
+        if settings.VERTEX_API_ENDPOINT:
+            location.help_text = _("The job is listed in this region. This computer trains and serves in any case.")
 
     def clean(self) -> None:
         values = self.cleaned_data

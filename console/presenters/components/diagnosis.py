@@ -18,7 +18,7 @@ LABELS: Mapping[FactName, Words] = {
     FactName.LOG_LINE: _("Line of the log"),
     FactName.ROWS: _("Lines of the dataset"),
     FactName.QUOTA: _("Quota"),
-    FactName.COMMAND: _("Command that grants the access"),
+    FactName.COMMAND: _("Command to run"),
     FactName.FOLDER: _("Folder"),
     FactName.MACHINE: _("Machine"),
     FactName.REGION: _("Region"),
@@ -50,6 +50,18 @@ CAUSES: Mapping[Cause, tuple[Words, Words]] = {
     Cause.QUOTA: (
         _("A quota of the project is used up"),
         _("Wait until other work in the project ends, or ask Google for more quota. Then try again."),
+    ),
+    Cause.API_DISABLED: (
+        _("An API of Google Cloud isn't enabled"),
+        _("Enable it in the project. After that it can take some minutes until it works. Then try again."),
+    ),
+    Cause.BILLING: (
+        _("Billing isn't enabled for the project"),
+        _("Google refuses paid work until the project has a billing account. Link one, then try again."),
+    ),
+    Cause.QUOTA_PROJECT: (
+        _("The credentials name no quota project"),
+        _("Google counts API use for that project. Name one, then try again."),
     ),
     Cause.PERMISSION: (
         _("A permission is missing"),

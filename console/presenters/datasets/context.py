@@ -50,6 +50,7 @@ def head_context(request: ConsoleRequest, dataset: Dataset) -> dict[str, Any]:
         "edit_reason": policies.why_not_edit_rows(dataset),
         "bad_rows_reason": policies.why_not_leave_out_bad_rows(dataset, unsaved.total),
         "dataset": dataset,
+        "other_part": policies.find_other_part(dataset)[1],
         "jobs": jobs,
         "keep_reason": policies.why_not_delete(dataset, jobs),
         "versions_count": Dataset.objects.filter(family=dataset.family).count(),

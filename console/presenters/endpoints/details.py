@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
+from django.conf import settings
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _, gettext_lazy
@@ -94,11 +95,12 @@ class Shown:
 
     @property
     def cost_so_far_words(self) -> str:
-        if self.endpoint.started_at is None:
+        """Nothing where the hour costs nothing, whenever it ends."""
+        if self.endpoint.started_at is None or settings.VERTEX_API_ENDPOINT:
             return ""
         if self.cost_so_far is None:
             return _("Unknown: this machine has no known price")
-        return money(self.cost_so_far)
+        return money(self.cost_so_far) if self.cost_so_far or self.usd_per_hour else _("No cost")
 
     @property
     def idle_warning(self) -> str | Promise:

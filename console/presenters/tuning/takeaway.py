@@ -3,23 +3,32 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
-from jobs.models import Takeaway, TakeawayForm
-from jobs.services.tuned_models.takeaways import Choice
+from django.utils.translation import gettext as _
+
+from jobs.models import Takeaway, TakeawayForm, TuningJob
+from jobs.services.tuned_models.choices import Choice
 
 HUGGING_FACE_NAME = re.compile(r"[a-zA-Z0-9][\w.-]*/[a-zA-Z0-9][\w.-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Offer:
-    """`row` None: nobody asked for it yet."""
+    """`row` None: nobody asked for it yet. `number`: its place on the page, from 1."""
 
     choice: Choice
     row: Takeaway | None
+    number: int
 
     @property
     def key(self) -> str:
         return f"{self.choice.form} {self.choice.folder}"
+
+    @property
+    def anchor(self) -> str:
+        """Of its part of the page."""
+        return f"offer-{self.number}"
 
     @property
     def percent(self) -> int:
@@ -37,9 +46,33 @@ class Offer:
         return run_lines(self.row) if self.row else []
 
 
+@dataclass(frozen=True)
+class Group:
+    """All forms of one model: the final one, or that of a checkpoint, whose folder is called `anchor`."""
+
+    title: str
+    anchor: str
+    offers: list[Offer]
+
+
+def groups_of(job: TuningJob, offers: Iterable[Offer]) -> list[Group]:
+    by_folder = groupby(offers, lambda offer: offer.choice.checkpoint)
+    return [Group(_title(job, folder), folder, list(found)) for folder, found in by_folder]
+
+
+def _title(job: TuningJob, folder: str) -> str:
+    """A folder that the job does not tell of is called by its name."""
+    if folder == "final":
+        return _("Tuned model")
+    words = {f"checkpoint-{one['step']}": one for one in job.checkpoints}.get(folder)
+    return _("Checkpoint %(checkpoint_id)s, epoch %(epoch)s, step %(step)s") % words if words else folder
+
+
 def offers_of(choices: Sequence[Choice], rows: Iterable[Takeaway]) -> list[Offer]:
     known = {(row.form, row.folder): row for row in rows}
-    return [Offer(choice, known.get((str(choice.form), choice.folder))) for choice in choices]
+    return [
+        Offer(choice, known.get((str(choice.form), choice.folder)), number) for number, choice in enumerate(choices, 1)
+    ]
 
 
 def archive_name(row: Takeaway) -> str:
@@ -71,7 +104,7 @@ def run_lines(row: Takeaway) -> list[tuple[str, str]]:
         return adapter_lines(row, folder, unpack)
     load = f"from transformers import pipeline\nchat = pipeline('text-generation', '{folder}')"
     return [
-        ("transformers", f"# {unpack}\n{load}\nchat([{{'role': 'user', 'content': 'Hello'}}])"),
+        ("transformers", f"# {unpack}\n{load}\nprint(chat([{{'role': 'user', 'content': 'Hello'}}]))"),
         ("vLLM", f"{unpack}\nvllm serve ./{folder} --port 8000"),
         (
             "llama.cpp",
@@ -85,7 +118,10 @@ def adapter_lines(row: Takeaway, folder: str, unpack: str) -> list[tuple[str, st
     base = hugging_face_name(row.job.base_model)
     load = f"base = AutoModelForCausalLM.from_pretrained('{base}')\nmodel = PeftModel.from_pretrained(base, '{folder}')"
     found = [
-        ("transformers", f"from peft import PeftModel\nfrom transformers import AutoModelForCausalLM\n{load}"),
+        (
+            "transformers",
+            f"# {unpack}\nfrom peft import PeftModel\nfrom transformers import AutoModelForCausalLM\n{load}",
+        ),
         ("vLLM", f"{unpack}\nvllm serve {base} --enable-lora --lora-modules mine=./{folder}"),
     ]
     if any(one["name"] == "adapter.gguf" for one in row.files):

@@ -21,6 +21,7 @@ from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment
 from jobs import errors, tasks
 from jobs.models import Endpoint, PublisherModel
 from jobs.services.endpoints import endpoints
+from jobs.services.preflight import preflight
 from jobs.states import EndpointState
 from jobs.text import markdown
 
@@ -72,6 +73,7 @@ def context_of(request: ConsoleRequest, family: Family, variant: Variant) -> dic
         "ready": ready,
         "trial": try_form(ready),
         "region": settings.VERTEX_LOCATION,
+        "checks_project": preflight.applies(),
     }
 
 

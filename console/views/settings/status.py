@@ -2,16 +2,19 @@
 
 from django.contrib import messages
 from django.http import HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from console.presenters.components.preflight import show as show_preflight
 from console.presenters.health.status_page import settings_shown, status_context
 from console.presenters.health.status_words import Card
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment, safe_next, snackbar
 from jobs import tasks
 from jobs.models import ProbeResult
 from jobs.services.health import status
+from jobs.services.preflight import subjects
 
 
 @require_safe
@@ -37,5 +40,6 @@ def connection(request: ConsoleRequest) -> HttpResponse:
     now = timezone.now()
     kept = {result.name: result for result in ProbeResult.objects.filter(name__in=("vertex", "storage"))}
     probed = [Card(status.load_service(name, kept.get(name), now)) for name in ("vertex", "storage")]
-    context = {"settings_shown": settings_shown(), "cards": probed}
+    ready = show_preflight(subjects.of_project(), reverse("settings-preflight"), now)
+    context = {"settings_shown": settings_shown(), "cards": probed, "preflight": ready}
     return page_or_fragment(request, "settings/connection.html", "steps", context)

@@ -16,6 +16,7 @@ from console.presenters.tuning.wizard.output_state import output_state
 from console.web.http import ConsoleRequest, hx_redirect
 from jobs import tasks
 from jobs.models import TuningDraft, TuningJob
+from jobs.services.diagnosis import of_job
 from jobs.services.tuned_models import continuation
 from jobs.services.tuning import drafts, output_check
 from jobs.states import TUNING_UNSUCCESSFUL
@@ -79,7 +80,7 @@ def retry(request: ConsoleRequest, pk: UUID) -> HttpResponse:
     values = draft_values(job)
     values["name"]["display_name"] = drafts.free_name(request.user, job.display_name)
     wizard = fill_draft(request, values, {"job": str(job.pk), "is_retry": job.state in TUNING_UNSUCCESSFUL})
-    return open_step(request, wizard, step_of(drafts.find_field(job)) or "name")
+    return open_step(request, wizard, step_of(drafts.find_field(job) or of_job.find_field(job)) or "name")
 
 
 @require_POST

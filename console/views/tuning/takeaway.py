@@ -7,17 +7,19 @@ from collections.abc import Iterable
 from django.contrib import messages
 from django.http import FileResponse, Http404, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from console.presenters.tuning.takeaway import archive_name, folder_name, offers_of
+from console.presenters.tuning.takeaway import archive_name, folder_name, groups_of, offers_of
 from console.web.http import ConsoleRequest, hx_redirect, page_or_fragment
 from console.web.parts import send_parts
 from jobs import tasks
 from jobs.models import Takeaway, TakeawayState
 from jobs.services.storage import output_files, policies as storage
 from jobs.services.tuned_models import takeaways
+from jobs.services.tuned_models.choices import list_choices
 from jobs.services.tuned_models.content import Content, Segment, of_archive, of_file
 
 from .jobs import visible_job
@@ -34,7 +36,7 @@ def take(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
     if is_asked:
         tasks.enqueue_after_commit(tasks.list_output, job_id=str(job.pk))
     rows = Takeaway.objects.visible_to(request.user).filter(job=job).select_related("job")
-    offers = offers_of(takeaways.choices(job, listing), rows)
+    offers = offers_of(list_choices(job, listing), rows)
     if request.method == "POST":
         chosen = next((one for one in offers if one.key == request.POST.get("take", "")), None)
         if chosen is None:
@@ -45,9 +47,9 @@ def take(request: ConsoleRequest, pk: uuid.UUID) -> HttpResponse:
         else:
             row = takeaways.prepare(job, request.user, chosen.choice)
             tasks.enqueue_after_commit(tasks.advance_takeaway, takeaway_id=str(row.pk))
-        return hx_redirect(request, "tuning-take", pk)
+        return hx_redirect(request, f"{reverse('tuning-take', args=[pk])}#{chosen.anchor}")
     is_busy = listing.is_awaited or any(one.row and one.row.state == TakeawayState.WAITING for one in offers)
-    context = {"job": job, "listing": listing, "offers": offers, "is_busy": is_busy}
+    context = {"job": job, "listing": listing, "offers": offers, "groups": groups_of(job, offers), "is_busy": is_busy}
     return page_or_fragment(request, PAGE, "offers", context)
 
 

@@ -1,5 +1,5 @@
-"""`train`, `prepare` (GGUF to Hugging Face), `convert` (back), `count` (the tokens of rows) and `pace` (of a training):
-child processes of the local Vertex AI.
+"""`train`, `prepare` (GGUF to Hugging Face), `convert` (back), `merge` (an adapter with its base model), `count` (the
+tokens of rows) and `pace` (of a training): child processes of the local Vertex AI.
 
 Exit codes: 0 done, 1 failed, 3 cancelled, 5 the disk took no more: go on from the last checkpoint when it does."""
 
@@ -161,6 +161,20 @@ def run_conversion(folder: Path, out: Path, kind: str, name: str) -> int:
     return DONE
 
 
+def run_merging(options: argparse.Namespace) -> int:
+    settle_bitsandbytes(used=False)
+    from jobs.localvertex.engine.export.merge import merge  # noqa: PLC0415 - torch reads the environment on import
+    from jobs.localvertex.engine.training import quiet_libraries  # noqa: PLC0415
+
+    quiet_libraries()
+    try:
+        merge(options.base, options.adapter, options.out, options.name or options.adapter.name, options.base_model)
+    except JobError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    return DONE
+
+
 def run_count(folder: Path, rows: Path, max_length: int) -> int:
     """Prints one JSON line."""
     from jobs.localvertex.engine.trial.counting import count_tokens  # noqa: PLC0415 - for this command only
@@ -206,6 +220,11 @@ def main() -> int:
         "--type", choices=("f32", "f16", "q8_0", "q4_k_m"), default="f16", help="of the large tensors"
     )
     conversion.add_argument("--name", default="", help="the model's name inside the files; default: the folder's")
+    merging = commands.add_parser("merge")
+    for name in ("base", "adapter", "out"):
+        merging.add_argument(name, type=Path)
+    merging.add_argument("--name", default="", help="the model's name in its card; default: the adapter's folder")
+    merging.add_argument("--base-model", default="", help="the base model's name in the card")
     count = commands.add_parser("count")
     count.add_argument("folder", type=Path)
     count.add_argument("rows", type=Path)
@@ -223,6 +242,8 @@ def main() -> int:
         return run_pace(options.folder, options.mode, options.rank, options.threads)
     if options.command == "train":
         return run_training(options.workdir.resolve(), parent)
+    if options.command == "merge":
+        return run_merging(options)
     if options.command == "convert":
         return run_conversion(options.folder.resolve(), options.out, options.type, options.name)
     return run_preparation(options.source, options.out)

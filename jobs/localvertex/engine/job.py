@@ -57,6 +57,7 @@ class Job:
     max_steps: int | None = None
     quantization: str | None = None
     warmup_ratio: float = 0.05  # of all steps, in which the learning rate rises from 0
+    warmup_steps: int | None = None  # instead of that share
     lr_scheduler_type: str = "cosine"  # how it goes on from there
     weight_decay: float = 0.0
     custom_base: str | None = None  # where the weights in base_model_dir come from, when not from base_model itself
@@ -91,13 +92,15 @@ class Job:
         for name in ("lora_alpha", "max_steps"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise JobError(f"{name} must be 1 or more, not {getattr(self, name)}.")
-        if not 0 < self.learning_rate < 1:
-            raise JobError(f"learning_rate must be between 0 and 1, not {self.learning_rate}.")
+        if not 0 < self.learning_rate <= 1:
+            raise JobError(f"learning_rate must be above 0 and at most 1, not {self.learning_rate}.")
         if self.lr_scheduler_type not in SCHEDULES:
             raise JobError(f"lr_scheduler_type must be one of {', '.join(SCHEDULES)}, not {self.lr_scheduler_type!r}.")
         for name in ("warmup_ratio", "weight_decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise JobError(f"{name} must be between 0 and 1, not {getattr(self, name)}.")
+        if self.warmup_steps is not None and self.warmup_steps < 0:
+            raise JobError(f"warmup_steps must be 0 or more, not {self.warmup_steps}.")
         if not (self.base_model_dir / "config.json").is_file():
             raise JobError(f"The weights of {self.base_model} are not on this machine. Prepare the model first.")
         if self.quantization is not None:

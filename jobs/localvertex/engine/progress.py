@@ -7,8 +7,8 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from jobs.localvertex.engine.checkpoints import folder_of, forget_optimizer_states
-from jobs.localvertex.engine.export.adapter import write_checkpoint_adapter
+from jobs.localvertex.engine.checkpoints import ADAPTER_CONFIG, folder_of, forget_optimizer_states
+from jobs.localvertex.engine.export.adapter import copy_tokenizer, write_checkpoint_adapter
 from jobs.localvertex.engine.job import EventLog, JobError, checkpoint_epochs, say
 
 # Once it is no number it never is one again: what would be learnt after that is worth nothing.
@@ -29,8 +29,12 @@ def in_words(measures: dict[str, float]) -> str:
 
 
 class Progress(TrainerCallback):
-    def __init__(self, workdir: Path, events: EventLog, epochs: int, stop_if_asked: Callable[[], None]) -> None:
-        self.workdir = workdir
+    """`base`: where the tokenizer lies."""
+
+    def __init__(
+        self, workdir: Path, base: Path, events: EventLog, epochs: int, stop_if_asked: Callable[[], None]
+    ) -> None:
+        self.workdir, self.base = workdir, base
         self.events = events
         self.saved = checkpoint_epochs(epochs)
         self.stop_if_asked = stop_if_asked
@@ -67,6 +71,8 @@ class Progress(TrainerCallback):
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         folder = folder_of(self.workdir, state.global_step)
         write_checkpoint_adapter(folder, kwargs["model"])
+        if not (folder / ADAPTER_CONFIG).is_file():
+            copy_tokenizer(self.base, folder)  # a model by itself, also when the training is cancelled
         forget_optimizer_states(self.workdir, keep=folder)
         where = {"step": state.global_step, "epoch": count_begun_epochs(state)}
         self.events.write("checkpoint", **where, path=str(folder.relative_to(self.workdir)))

@@ -82,7 +82,7 @@ def schedule(job: Job, warmup_steps: int) -> str:
 
 
 def arguments(job: Job, workdir: Path, steps: int, evaluates: bool) -> TrainingArguments:
-    warmup_steps = round(steps * job.warmup_ratio)
+    warmup_steps = round(steps * job.warmup_ratio) if job.warmup_steps is None else min(job.warmup_steps, steps)
     return TrainingArguments(
         output_dir=str(workdir / CHECKPOINTS),
         num_train_epochs=job.epochs,

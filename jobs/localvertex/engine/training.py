@@ -61,7 +61,7 @@ def train(job: Job, workdir: Path, events: EventLog, stop_if_asked: Callable[[],
     model = trainable(job)
     stop_if_asked()
     args = arguments(job, workdir, steps, validation_rows is not None)
-    progress = Progress(workdir, events, math.ceil(steps / per_epoch), stop_if_asked)
+    progress = Progress(workdir, job.base_model_dir, events, math.ceil(steps / per_epoch), stop_if_asked)
     trainer = build_trainer(model, args, train_rows, validation_rows, [progress], Vision.read(job.base_model_dir))
     start = last_resumable(workdir)
     say(f"Resuming from {start.name}" if start else "Training starts")

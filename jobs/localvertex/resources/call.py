@@ -17,6 +17,7 @@ from jobs.localvertex.batch.queue import Batches
 from jobs.localvertex.ledger import Ledger
 from jobs.localvertex.models.base_models import BaseModels
 from jobs.localvertex.models.catalogue import Catalogue
+from jobs.localvertex.models.exports import Exports
 from jobs.localvertex.serving.deployments import Deployments
 from jobs.localvertex.serving.pool import Serving
 from jobs.localvertex.serving.targets import Targets
@@ -44,6 +45,7 @@ class Parts:
     serving: Serving
     runner: Runner
     deployments: Deployments
+    exports: Exports
     trials: Trials
     targets: Targets
     batches: Batches

@@ -42,7 +42,7 @@ def delete_operation(call: Call) -> empty_pb2.Empty:
 
 def cancel_operation(call: Call) -> empty_pb2.Empty:
     operation = get_operation(call)
-    if not operation.done:
+    if not operation.done and not call.parts.exports.cancel(operation.name):
         call.parts.deployments.cancel(call.parts.store.note(operation.name).get("parent", operation.name))
     return empty_pb2.Empty()
 

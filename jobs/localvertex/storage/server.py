@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import logging
+import re
 import socket
 import time
 from collections.abc import Iterable
@@ -28,6 +29,8 @@ LOOK_SECONDS = 0.5
 UNREAD_BYTES = 1024 * 1024
 NAME_TROUBLE = frozenset({errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.EEXIST})
 EMPTIES_ALL = "/wipe"
+# Whoever asks whether this server is alive asks so, and is not to wait for gigabytes that are being written.
+ONE_BUCKET = re.compile(r"/storage/v1/b/[^/?#]+")
 
 server.HANDLERS = tuple((path, calls) for path, calls in server.HANDLERS if EMPTIES_ALL not in path)
 for talkative in ("gcp_storage_emulator", "api"):
@@ -129,12 +132,18 @@ class Handler(server.RequestHandler):  # type: ignore[misc]
         connection, answer = self.wfile, io.BytesIO()
         self.rfile, self.wfile = io.BytesIO(body), answer
         try:
-            with self.storage.change():
-                self.storage.is_read_in_parts = self.command == "GET" and "Range" in self.headers
+            if self.command == "GET" and ONE_BUCKET.fullmatch(self.path):
                 server.Router(self).handle(self.command)
+            else:
+                self._change()
         finally:
             self.wfile = connection
         return answer.getvalue()
+
+    def _change(self) -> None:
+        with self.storage.change():
+            self.storage.is_read_in_parts = self.command == "GET" and "Range" in self.headers
+            server.Router(self).handle(self.command)
 
     def _refuse(self, status: HTTPStatus, why: str) -> None:
         content = json.dumps({"error": {"code": status.value, "message": why}}).encode()

@@ -19,7 +19,7 @@ MODES = ("PEFT_ADAPTER", "FULL")
 
 
 class Trials:
-    """`folder` keeps the paces, so that each model is measured once on a machine."""
+    """`folder` keeps the paces, so that each mode of a model is measured once on a machine."""
 
     def __init__(self, folder: Path, engine: Sequence[str]) -> None:
         self._folder, self._engine = folder, list(engine)
@@ -48,6 +48,10 @@ class Trials:
 
     def paces(self, model_id: str) -> Json:
         """By mode, as far as they were measured: `load`, `step` and `token` in seconds."""
+        return {mode: pace for mode, pace in self._read(model_id).items() if pace}
+
+    def _read(self, model_id: str) -> Json:
+        """With nothing for a mode that could not be measured."""
         try:
             found = json.loads(self._path(model_id).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -57,7 +61,7 @@ class Trials:
     def measure_soon(self, weights: Weights) -> None:
         """In the background, once; takes some ten seconds, two of them for the steps of each mode."""
         with self._lock:
-            if self._measuring or self._path(weights.id).exists():
+            if self._measuring or set(MODES) <= set(self._read(weights.id)):
                 return
             self._measuring.add(weights.id)
         threading.Thread(target=self._measure, args=(weights,), name="pace", daemon=True).start()
@@ -69,8 +73,11 @@ class Trials:
 
     def _measure(self, weights: Weights) -> None:
         try:
-            found = {mode: pace for mode in MODES if (pace := self._run(weights, mode))}
-            if not self._stopping:
+            found = self._read(weights.id)
+            for mode in [mode for mode in MODES if mode not in found]:
+                found[mode] = self._run(weights, mode)
+                if self._stopping:
+                    return
                 self._folder.mkdir(parents=True, exist_ok=True)
                 self._path(weights.id).write_text(json.dumps(found), encoding="utf-8")
         except OSError as error:

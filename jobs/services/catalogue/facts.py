@@ -42,6 +42,15 @@ class TuningFacts:
     as_of: str
 
 
+@dataclass(frozen=True)
+class Licence:
+    """`acceptance`: somebody accepts it for the project before the model is used."""
+
+    name: str
+    url: str
+    acceptance: bool
+
+
 @cache
 def _all_facts() -> dict[str, Any]:
     return tomllib.loads(FACTS.read_text(encoding="utf-8"))
@@ -82,6 +91,12 @@ def facts_of(name: str) -> dict[str, Any]:
     """`context_tokens` and `modalities` of models whose catalogue entry does not tell them; empty when unknown."""
     everything = _about()
     return {**everything["families"].get(name.partition("@")[0], {}), **everything["models"].get(name, {})}
+
+
+def licence_of(name: str) -> Licence | None:
+    """Of a model whose catalogue entry does not tell it, as Google's does not; None when unknown."""
+    key = facts_of(name).get("licence")
+    return Licence(**_about()["licences"][key]) if key else None
 
 
 def _mode_defaults(facts: Mapping[str, Any], mode: str) -> ModeDefaults:

@@ -1,5 +1,7 @@
 """What may be done with a base model here. Each answer is a sentence, or nothing when it may be done."""
 
+from django.conf import settings
+
 from jobs.models import PublisherModel
 from jobs.text.deferred import gettext as _
 
@@ -7,6 +9,8 @@ from .facts import tuning_facts
 
 
 def why_not_tune(model: PublisherModel) -> str:
+    if not model.can_tune and settings.VERTEX_API_ENDPOINT:
+        return _("The server on this computer doesn't offer tuning for this model.")
     if not model.can_tune:
         return _("Vertex AI doesn't offer tuning for this model.")
     if tuning_facts(model.name) is None:
@@ -15,11 +19,20 @@ def why_not_tune(model: PublisherModel) -> str:
 
 
 def why_not_deploy(model: PublisherModel) -> str:
-    if not model.can_deploy or not model.data.get("machine_specs"):
-        return _("Vertex AI doesn't offer deployment for this model.")
-    return ""
+    if model.can_deploy and model.data.get("machine_specs"):
+        return ""
+    if settings.VERTEX_API_ENDPOINT:
+        return _("The server on this computer doesn't offer deployment for this model.")
+    return _("Vertex AI doesn't offer deployment for this model.")
 
 
 def licence_to_accept(model: PublisherModel) -> str:
-    """Its name while Vertex AI has not said that it is accepted in this project, else nothing."""
-    return "" if model.licence_acknowledged else str(model.data.get("licence", ""))
+    """Its name while Vertex AI has not said that it is accepted in this project, else nothing. Where Vertex AI said
+    that it is not, it has to be accepted, whatever is known of it; where Vertex AI said nothing, if it is one of those
+    that people accept."""
+    if model.licence_acknowledged:
+        return ""
+    name = str(model.data.get("licence", ""))
+    if model.licence_acknowledged is None:
+        return name if model.data.get("licence_acceptance", True) else ""
+    return name or _("terms of %(model)s") % {"model": model.display_name}

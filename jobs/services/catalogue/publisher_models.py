@@ -15,7 +15,7 @@ from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError
 from jobs.vertex.values import CatalogueModel
 
-from .facts import facts_of
+from .facts import facts_of, licence_of
 
 LICENCES_A_SYNC = 40
 
@@ -42,7 +42,7 @@ def sync(now: datetime) -> None:
         PublisherModel.objects.exclude(name__in=[model.name for model in offered]).update(is_listed=False)
         _remember_sync(succeeded_at=now, failed_at=None, error_message="")
         accounts.heartbeat("vertex", now)
-    _read_licences(model for model in offered if model.licence)
+    _read_licences(offered)
     _notify_everybody()
 
 
@@ -55,7 +55,7 @@ def _remember_sync(**values: Any) -> None:
 
 
 def _columns(model: CatalogueModel, now: datetime) -> dict[str, Any]:
-    known = facts_of(model.name)
+    known, licence = facts_of(model.name), licence_of(model.name)
     family, _at, version = model.name.partition("@")
     publisher, _slash, family = family.partition("/")
     return {
@@ -68,14 +68,16 @@ def _columns(model: CatalogueModel, now: datetime) -> dict[str, Any]:
         "can_tune": model.can_tune,
         "data": {
             "overview": model.overview,
-            "licence": model.licence,
-            "licence_url": model.licence_url,
+            "licence": model.licence or (licence.name if licence else ""),
+            "licence_url": model.licence_url or (licence.url if licence and not model.licence else ""),
+            "licence_acceptance": licence.acceptance if licence and not model.licence else True,
             "machine_specs": [asdict(machine) for machine in model.machine_specs],
             "sample_request": dict(model.sample_request),
             "parameters": model.parameters,
             "context_tokens": model.context_tokens or known.get("context_tokens", 0),
             "modalities": list(model.modalities or known.get("modalities", ())),
             "documents": dict(model.documents),
+            "weight_bytes": model.weight_bytes,
             **(
                 {"paces": {mode: [one.load, one.step, one.token] for mode, one in model.paces.items()}}
                 if model.paces

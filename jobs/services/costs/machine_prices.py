@@ -9,11 +9,11 @@ from pathlib import Path
 
 from django.conf import settings
 
-from jobs.models import DeployedModel
+from jobs.models import LOCAL_MACHINE, DeployedModel
 
 PRICES = Path(__file__).with_name("machine_prices.toml")
 REGION = "us-central1"
-LOCAL = "local-cpu"
+LOCAL = LOCAL_MACHINE
 
 
 @dataclass(frozen=True)

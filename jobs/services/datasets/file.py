@@ -11,7 +11,7 @@ from jobs.files import store
 from jobs.models import ROW_LIMITS, Dataset, DatasetFormat
 from jobs.text.deferred import gettext as _, ngettext
 
-from .measure import TOKENS_PER_CHARACTER, Measure, Reckoning
+from .measure import Measure, Reckoning
 from .rows import Complaint, Row, parse, printable
 
 LONGEST_LINE = 4 * 1024 * 1024
@@ -196,10 +196,9 @@ class Report:
         self.valid_rows += 1
         self.formats.add(row.format)
         self.characters += row.characters
-        tokens = row.characters * TOKENS_PER_CHARACTER
+        tokens = self.reckoning.add(row.turns)
         self.rows_over.update(str(limit) for limit in ROW_LIMITS if tokens > limit)
-        self.reckoning.add(row.turns)
-        self.measure.add(number, self.rows, row.characters, row.answer_characters)
+        self.measure.add(number, self.rows, tokens, row.characters, row.answer_characters)
         if row.repeated:
             self.repeated += 1
             self.first_repeated = self.first_repeated if self.repeated > 1 else (number, row.repeated)

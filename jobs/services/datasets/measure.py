@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-TOKENS_PER_CHARACTER = 0.231
 EDGES = (0, 4, 8, 12, 16, *(size for power in range(4, 21) for size in (2**power * 3 // 2, 2**power * 2)))
 
 # About what Gemma's tokenizer makes one token of: a word, a digit and the space before it, signs, a run of white space.
@@ -43,25 +42,29 @@ class Reckoning:
         self.rows = self.marks = self.characters = self.looked_at = 0
         self.found = 0.0
 
-    def add(self, turns: Iterable[tuple[str, str]]) -> None:
+    def add(self, turns: Iterable[tuple[str, str]]) -> int:
+        """The tokens of the row, rounded up, so that one over a limit by a fraction counts as over it."""
         self.rows += 1
-        self.marks += A_ROW
         looks = self.rows <= ROWS_LOOKED_AT or self.rows % 16 == 0
+        marks, characters, found = A_ROW, 0, 0.0
         for role, text in turns:
-            self.marks += A_SYSTEM_TURN if role == "system" else A_TURN
-            self.characters += len(text)
-            if looks:
-                self.looked_at += len(text)
-                self.found += reckon_text(text)
+            marks += A_SYSTEM_TURN if role == "system" else A_TURN
+            characters += len(text)
+            found += reckon_text(text) if looks else 0
+        self.marks += marks
+        self.characters += characters
+        if looks:
+            self.looked_at += characters
+            self.found += found
+        return math.ceil(marks + (found if looks else characters * self._tokens_a_character))
 
     @property
     def tokens(self) -> int:
-        return round(self.marks + (self.found * self.characters / self.looked_at if self.looked_at else 0))
+        return round(self.marks + self.characters * self._tokens_a_character)
 
-
-def tokens_of(characters: int) -> int:
-    """Rounded up, so that a row over a limit by a fraction counts as over it."""
-    return math.ceil(characters * TOKENS_PER_CHARACTER)
+    @property
+    def _tokens_a_character(self) -> float:
+        return self.found / self.looked_at if self.looked_at else 0.0
 
 
 class Measure:
@@ -70,9 +73,8 @@ class Measure:
         self.longest = self.longest_line = self.longest_row = 0
         self.characters = self.answers = 0
 
-    def add(self, line: int, row: int, characters: int, answer: int) -> None:
+    def add(self, line: int, row: int, tokens: int, characters: int, answer: int) -> None:
         """`answer` is the part of the characters that the model learns to write; a blank line is no row."""
-        tokens = tokens_of(characters)
         self.rows[tokens] += 1
         self.characters += characters
         self.answers += answer

@@ -16,6 +16,7 @@ from . import row_limits
 
 LARGEST_VALIDATION_SHARE = 0.25
 LARGEST_VALIDATION_ROWS = 5000
+MAX_VERSIONS_BACK = 50
 MOST_ROWS_LOOKED_THROUGH = 300_000
 
 
@@ -55,13 +56,27 @@ def why_not_validate_with(train: Dataset, validation: Dataset) -> str:
     return ""
 
 
+def find_other_part(dataset: Dataset) -> tuple[str, Dataset | None]:
+    """Which part of a split it is, if of any, and the other one. A version that was made of a part stays that part, and
+    belongs to the newest version of the other."""
+    one = dataset
+    for _version in range(MAX_VERSIONS_BACK):
+        if one.part or one.made_from is None or one.made_from.family != dataset.family:
+            break
+        one = one.made_from
+    other = one.sibling
+    if other is None or one is dataset:
+        return one.part, other
+    return one.part, Dataset.objects.filter(family=other.family, is_latest=True).first() or other
+
+
 def split_pair(dataset: Dataset) -> tuple[Dataset, Dataset | None]:
     """What to train on and what to validate with, for somebody who begins at this dataset: the other part of a split
     comes along, where the two can be used together."""
-    other = dataset.sibling
+    part, other = find_other_part(dataset)
     if other is None:
         return dataset, None
-    train, validation = (other, dataset) if dataset.part == DatasetPart.VALIDATION else (dataset, other)
+    train, validation = (other, dataset) if part == DatasetPart.VALIDATION else (dataset, other)
     fits = train.is_usable and validation.is_usable and not why_not_validate_with(train, validation)
     return (train, validation) if fits else (dataset, None)
 
@@ -96,7 +111,7 @@ def check_can_delete(dataset: Dataset) -> None:
 def why_not_split(dataset: Dataset) -> str:
     if not dataset.is_usable:
         return _("Only a dataset without problems can be split.")
-    if dataset.part:
+    if find_other_part(dataset)[0]:
         return _("This dataset is part of a split. Split the dataset that it was created from.")
     return ""
 

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from jobs.models import DatasetFormat
 from jobs.text.deferred import gettext as _
+from jobs.text.json_words import explain
 
 from .tool_rows import calls
 
@@ -119,7 +120,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _not_json(text: str, error: json.JSONDecodeError) -> Complaint:
     problem = _("The line is not JSON: %(reason)s at character %(column)d.") % {
-        "reason": error.msg, "column": error.pos + 1,
+        "reason": explain(error), "column": error.pos + 1,
     }  # fmt: skip
     if text.lstrip()[:1] in ("[", "]") or text.strip() in ("{", "}", "},"):
         return Complaint("", problem, _("Write each object on its own line, without a list around them."))

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import transaction
 
 from jobs import live
-from jobs.models import Dataset, PublisherModel
+from jobs.models import Dataset, PublisherModel, TuningMode
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError
 
@@ -44,10 +44,11 @@ def is_pending(dataset: Dataset, base_model: str, now: datetime) -> bool:
 
 
 def is_complete(dataset: Dataset, base_model: str) -> bool:
-    """The tokens are counted, and the speed of this computer was tried."""
+    """The tokens are counted, and the speed of this computer was tried in each mode."""
     if "tokens" not in dataset.token_counts.get(base_model, {}):
         return False
-    return PublisherModel.objects.filter(name=base_model, data__paces__isnull=False).exists()
+    model = PublisherModel.objects.filter(name=base_model).only("data").first()
+    return model is not None and set(TuningMode.values) <= set(model.data.get("paces") or {})
 
 
 def run(dataset_id: UUID, base_model: str, draft_id: UUID | None = None) -> None:

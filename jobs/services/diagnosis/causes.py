@@ -12,6 +12,9 @@ class Cause(StrEnum):
     VALIDATION_DATA = "validation_data"
     TERMS = "terms"
     QUOTA = "quota"
+    API_DISABLED = "api_disabled"
+    BILLING = "billing"
+    QUOTA_PROJECT = "quota_project"
     PERMISSION = "permission"
     OUTPUT = "output"
     STOCK_OUT = "stock_out"
@@ -65,6 +68,10 @@ class FactName(StrEnum):
     CHECKPOINT = "checkpoint"
     STAGE = "stage"
     WAITED_SECONDS = "waited_seconds"
+
+
+# What one command grants or switches on.
+GRANTED_BY_COMMAND = frozenset({Cause.API_DISABLED, Cause.BILLING, Cause.QUOTA_PROJECT, Cause.PERMISSION})
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from jobs.models import DeployedModel, Endpoint, PublisherModel
 from jobs.states import UNSENT, DeployedState, EndpointState
 
 from . import reasons
-from .causes import LONGEST_LINE, Cause, Diagnosis, Fact, FactName, Fix
+from .causes import GRANTED_BY_COMMAND, LONGEST_LINE, Cause, Diagnosis, Fact, FactName, Fix
 
 MACHINES_OFFERED = 2
 _SIZE = re.compile(r"-(\d{1,4})(?:$|g$)")
@@ -85,7 +85,7 @@ def size_of(machine: dict[str, Any]) -> tuple[int, int]:
 def _facts(model: DeployedModel, cause: Cause, reason: str, code: str) -> Iterator[Fact]:
     if cause == Cause.QUOTA and (quota := reasons.find_quota(reason)):
         yield Fact(FactName.QUOTA, quota)
-    if cause == Cause.PERMISSION and (command := reasons.find_command(reason)):
+    if cause in GRANTED_BY_COMMAND and (command := reasons.find_command(reason)):
         yield Fact(FactName.COMMAND, command)
     if cause == Cause.MEMORY and (memory := reasons.find_memory(reason)):
         yield Fact(FactName.MEMORY, memory[:LONGEST_LINE])

@@ -10,7 +10,7 @@ from jobs.services.tuning import observe
 from jobs.states import TUNED, TuningState
 
 from . import reasons
-from .causes import LONGEST_LINE, NUMBERS_SHOWN, Cause, Diagnosis, Fact, FactName, Fix
+from .causes import GRANTED_BY_COMMAND, LONGEST_LINE, NUMBERS_SHOWN, Cause, Diagnosis, Fact, FactName, Fix
 from .loss import Divergence, find_divergence
 
 FAILED = (TuningState.FAILED, TuningState.EXPIRED)
@@ -24,6 +24,9 @@ FIXES: dict[Cause, tuple[Fix, ...]] = {
     Cause.VALIDATION_DATA: (Fix.NO_VALIDATION,),
     Cause.TERMS: (Fix.ACCEPT_TERMS,),
     Cause.QUOTA: (Fix.GO_ON,),
+    Cause.API_DISABLED: (Fix.GO_ON,),
+    Cause.BILLING: (Fix.GO_ON,),
+    Cause.QUOTA_PROJECT: (Fix.GO_ON,),
     Cause.PERMISSION: (Fix.GO_ON,),
     Cause.OUTPUT: (Fix.NEW_FOLDER, Fix.GO_ON),
     Cause.STOCK_OUT: (Fix.OTHER_REGION, Fix.GO_ON),
@@ -35,6 +38,23 @@ FIXES: dict[Cause, tuple[Fix, ...]] = {
     Cause.START_GONE: (Fix.FROM_BASE,),
     Cause.UNKNOWN: (Fix.GO_ON,),
 }
+
+FIELDS = {
+    Cause.DATA: "dataset",
+    Cause.VALIDATION_DATA: "validation_dataset",
+    Cause.QUOTA: "location",
+    Cause.STOCK_OUT: "location",
+    Cause.OUTPUT: "output_uri",
+    Cause.MEMORY: "batch_size",
+    Cause.DIVERGED: "learning_rate",
+    Cause.START_GONE: "custom_base_model",
+}
+
+
+def find_field(job: TuningJob) -> str:
+    """Which setting is to be looked at before it is tried again, as `TuningSpec` calls it; empty when nothing tells."""
+    found = diagnose(job)
+    return FIELDS.get(found.cause, "") if found else ""
 
 
 def diagnose(job: TuningJob) -> Diagnosis | None:
@@ -125,7 +145,7 @@ def _facts(job: TuningJob, cause: Cause, reason: str, rows: tuple[int, ...]) -> 
         yield Fact(FactName.ROWS, name_numbers(rows))
     if cause == Cause.QUOTA and (quota := reasons.find_quota(reason)):
         yield Fact(FactName.QUOTA, quota)
-    if cause == Cause.PERMISSION and (command := reasons.find_command(reason)):
+    if cause in GRANTED_BY_COMMAND and (command := reasons.find_command(reason)):
         yield Fact(FactName.COMMAND, command)
     if cause == Cause.OUTPUT:
         yield Fact(FactName.FOLDER, job.output_uri)

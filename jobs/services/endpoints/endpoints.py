@@ -19,6 +19,8 @@ from jobs.models import DeployedModel, Endpoint, EventLevel, LeaseKind, Publishe
 from jobs.services import audit
 from jobs.services.costs import spending
 from jobs.services.notifications import notifications
+from jobs.services.preflight import preflight, subjects
+from jobs.services.preflight.lines import Subject
 from jobs.services.remote import row_claim
 from jobs.services.remote.create_once import fingerprint
 from jobs.services.storage import policies as storage_policies
@@ -84,7 +86,15 @@ def deploy_model(owner: User, *, key: UUID, spec: DeploymentSpec) -> Endpoint:
     if spec.job:
         tuned_model_policies.check_can_serve(spec.job, spec.checkpoint)
     spec.validate()
+    if spec.publisher_model and (reason := preflight.why_not_spend(subject_of(spec), timezone.now())):
+        raise NotAllowedNow(reason)
     return _insert(key, owner, spec, automatic=False)
+
+
+def subject_of(spec: DeploymentSpec) -> Subject:
+    """What has to be there on Google Cloud for the deployment of a model of the catalogue."""
+    machine = spec.machine or Machine()
+    return subjects.of_deployment(spec.publisher_model, machine.machine_type, spec.max_replicas)
 
 
 def deploy_for_job(job: TuningJob) -> Endpoint:

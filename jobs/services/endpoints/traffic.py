@@ -48,11 +48,12 @@ def names(endpoint: Endpoint) -> dict[str, str]:
 
 
 def answering_model(endpoint: Endpoint, deployed_model_id: str) -> str:
-    """Which of several models answered, in words that outlive it; empty where there is but one."""
+    """Which of several models answered, in words that outlive it; empty where there is but one. Of an answer that does
+    not say which, the endpoint alone."""
     if len(endpoint.traffic) < 2:
         return ""
     name = names(endpoint).get(deployed_model_id, deployed_model_id)
-    return f"{endpoint.display_name} · {name or _('unknown model')}"[:300]
+    return f"{endpoint.display_name} · {name}"[:300] if name else endpoint.display_name
 
 
 def read_split(remote: RemoteEndpoint) -> dict[str, int]:

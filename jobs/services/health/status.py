@@ -92,7 +92,7 @@ def database_problem() -> str:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except DatabaseError as error:
-        logger.error("The database does not answer: %s", error)
+        logger.warning("The database does not answer: %s", error)
         return _("The database does not answer.")
     return ""
 

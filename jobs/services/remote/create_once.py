@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 R = TypeVar("R", TuningJob, DeployedModel)
 Binding = tuple[Mapping[str, Any], list[Event]]
 LOOKS = 8
+# How often something is sent of which no trace is found afterwards.
+MAX_SENDS = 8
 POST_PAUSE = timedelta(seconds=60)
 LATE_LOOK = timedelta(seconds=60)
 FAILED = {TuningJob: TuningState.FAILED, DeployedModel: DeployedState.FAILED}
@@ -129,7 +131,7 @@ class Submission(Generic[R]):
             return self._licence(error)
         if isinstance(error, NotAuthorised | Refused):
             return self._fail(error.code, str(error))
-        return self._unknown()
+        return self._unknown(reason=join(str(error), _("The console looks for it in Vertex AI first.")))
 
     def _over_quota(self, error: OverQuota) -> Outcome:
         outcome = self._wait(self._quota_pause(), _("Waiting for quota. %s") % error)
@@ -139,6 +141,7 @@ class Submission(Generic[R]):
 
     def _licence(self, error: LicenceRequired) -> Outcome:
         if not self.row.accepts_licence or self.row.licence_sent_at:
+            PublisherModel.objects.filter(name=self.creation.model).update(licence_acknowledged=False)
             remedy = _("Accept the terms on the page of %(model)s in Model Garden, then start again.")
             return self._fail(error.code, join(str(error), remedy % {"model": self.creation.model}))
         try:
@@ -164,6 +167,9 @@ class Submission(Generic[R]):
         return self._window_over()
 
     def _window_over(self) -> Outcome:
+        if self.creation.after_window == Phase.RETRY_OK and self.row.attempt >= MAX_SENDS:
+            sentence = _("The request was sent %d times, and Vertex AI created nothing. Try again later.")
+            return self._fail("UNAVAILABLE", sentence % self.row.attempt)
         if self.creation.after_window == Phase.RETRY_OK:
             event = (EventLevel.WARNING, _("It doesn't exist in Vertex AI, so the request is sent again."))
             return Outcome(NOW, {"phase": Phase.RETRY_OK, "notice": ""}, [event])
@@ -174,8 +180,13 @@ class Submission(Generic[R]):
         changes = {"phase": Phase.NEEDS_DECISION, "notice": sentence}
         return Outcome(LATE_LOOK, changes, [(EventLevel.WARNING, sentence)])
 
-    def _unknown(self, looks: int = 0) -> Outcome:
-        sentence = _("The request was sent, but no response came back. The console looks for it in Vertex AI first.")
+    def _unknown(self, looks: int = 0, reason: str = "") -> Outcome:
+        """What was answered instead of a result is kept while it is looked for."""
+        sentence = (
+            reason
+            or (self.row.notice if looks else "")
+            or _("The request was sent, but no response came back. The console looks for it in Vertex AI first.")
+        )
         changes = {"phase": Phase.AMBIGUOUS, "empty_looks": looks, "notice": sentence}
         events = [] if self.row.phase == Phase.AMBIGUOUS else [(EventLevel.WARNING, sentence)]
         return Outcome(timedelta(seconds=settings.VERTEX_LOOK_SECONDS), changes, events)

@@ -1,13 +1,12 @@
-"""Models that people take away: what can be had of a job, what is being prepared, and who is downloading.
+"""Models that people take away: what is being prepared, and who is downloading.
 
-The worker, which alone may read `gs://`, copies what is wanted into the file store, or makes a GGUF of it there, and
-notes the SHA-256 of each file; the web sends it from there, for a day. What Vertex AI wrote stays as it is.
+The worker, which alone may read `gs://`, copies what is wanted into the file store, or makes it there, and notes the
+SHA-256 of each file; the web sends it from there, for a day. What Vertex AI wrote stays as it is.
 """
 
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock
@@ -22,77 +21,22 @@ from django.utils import timezone
 from jobs import live, shortages
 from jobs.errors import JobsError, NotAllowedNow, StoreUnavailable
 from jobs.files import store
-from jobs.models import GGUF_FORMS, OutputListing, Takeaway, TakeawayForm, TakeawayState, TuningJob
+from jobs.models import Takeaway, TakeawayState, TuningJob
 from jobs.services import audit
 from jobs.services.storage import policies as storage
 from jobs.services.storage.file_owner import may_sweep
 from jobs.text.deferred import gettext as _
-from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError
 
-from . import gguf
+from . import making, merging
+from .choices import Choice
 from .content import PIECE, Content, of_file
-from .continuation import RESULTS
 
 logger = logging.getLogger(__name__)
 
 KEPT = timedelta(days=1)
 LEASE, BUSY = timedelta(minutes=5), timedelta(seconds=15)
 AT_ONCE, AT_ONCE_EACH = 3, 2
-ADAPTER_CONFIG = "adapter_config.json"
-WEIGHTS = (".safetensors", ".bin")
-CONVERTED = (TakeawayForm.GGUF_Q4_K_M, TakeawayForm.GGUF_Q8_0, TakeawayForm.GGUF_F16)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """`folder` in `gs://` holds `files` [{"name", "size"}]; `checkpoint`: its last part, such as `final`."""
-
-    form: TakeawayForm
-    folder: str
-    files: list[Mapping[str, Any]]
-    base_model: str
-    why_not: str = ""
-
-    @property
-    def checkpoint(self) -> str:
-        return self.folder.removesuffix("/adapter").rpartition("/")[2]
-
-    @property
-    def size(self) -> int:
-        """In bytes; of a GGUF about so much."""
-        whole = sum(int(one["size"]) for one in self.files)
-        return gguf.size_of(self.form, whole, self.base_model) if self.form in GGUF_FORMS else whole
-
-
-def choices(job: TuningJob, listing: OutputListing) -> list[Choice]:
-    """By what lies in the folder, whoever wrote it; the final model first."""
-    base = f"{job.output_uri.rstrip('/')}/{RESULTS}"
-    folders: dict[str, list[Mapping[str, Any]]] = {}
-    for one in listing.files:
-        folder, _slash, name = one["name"].removeprefix(f"{RESULTS}/").rpartition("/")
-        if one["name"].startswith(f"{RESULTS}/"):
-            folders.setdefault(folder, []).append({"name": name, "size": one["size"]})
-    found: list[Choice] = []
-    for folder in sorted(folders, key=_place):
-        found += _of_folder(job, f"{base}/{folder}".rstrip("/"), folders[folder])
-    return found
-
-
-def _place(folder: str) -> tuple[bool, int, str]:
-    number = folder.partition("/")[0].rpartition("-")[2]
-    return not folder.startswith("final"), -int(number) if number.isdecimal() else 0, folder
-
-
-def _of_folder(job: TuningJob, folder: str, files: list[Mapping[str, Any]]) -> list[Choice]:
-    names = {one["name"] for one in files}
-    if ADAPTER_CONFIG in names:
-        return [Choice(TakeawayForm.ADAPTER, folder, files, job.base_model)]
-    if "config.json" not in names or not any(name.endswith(WEIGHTS) for name in names):
-        return []
-    why_not = gguf.why_not_convert(job.base_model)
-    converted = [Choice(form, folder, files, job.base_model, why_not) for form in CONVERTED]
-    return [Choice(TakeawayForm.MERGED, folder, files, job.base_model), *converted]
 
 
 def prepare(job: TuningJob, user: User, choice: Choice) -> Takeaway:
@@ -100,9 +44,7 @@ def prepare(job: TuningJob, user: User, choice: Choice) -> Takeaway:
     storage.check_can_read(user, choice.folder)
     if choice.why_not:
         raise NotAllowedNow(choice.why_not)
-    whole = sum(one["size"] for one in choice.files)
-    work = gguf.work_of(choice.form, whole, job.base_model) if choice.form in GGUF_FORMS else whole
-    asked = {"owner": user, "total_bytes": work, "files": _plan(choice)}
+    asked = {"owner": user, "total_bytes": choice.work, "files": _plan(choice)}
     with transaction.atomic():
         row, is_new = Takeaway.objects.get_or_create(job=job, folder=choice.folder, form=choice.form, defaults=asked)
         if not is_new and row.state == TakeawayState.FAILED:
@@ -137,9 +79,9 @@ def prune(now: datetime) -> None:
     """Also files of rows that went away with their owner, and copies that a killed process left."""
     for row in Takeaway.objects.filter(created_at__lt=now - KEPT):
         remove(row)
-    gguf.forget_scratch()
+    making.forget_scratch()
     if may_sweep():
-        for found in store.walk(gguf.STORED):
+        for found in store.walk(making.STORED):
             if found.modified < now - 2 * KEPT:
                 store.discard(found.name)
 
@@ -150,7 +92,7 @@ def due(now: datetime) -> list[UUID]:
 
 
 def advance(pk: UUID, now: datetime) -> bool:
-    """Copies one file, or makes the GGUF. True when more is to be done at once."""
+    """Copies one file, or makes what doesn't lie in the folder. True when more is to be done at once."""
     free = Q(lease_until=None) | Q(lease_until__lt=now)
     waiting = Takeaway.objects.filter(free, pk=pk, state=TakeawayState.WAITING)
     if not waiting.update(lease_until=now + LEASE):
@@ -159,7 +101,7 @@ def advance(pk: UUID, now: datetime) -> bool:
     try:
         storage.check_can_read(row.owner, row.folder)
         is_ready = _step(row)
-    except gguf.Busy:
+    except making.Busy:
         _save(row, lease_until=now + BUSY)
         return False
     except (JobsError, VertexError, StoreUnavailable, OSError) as error:
@@ -174,12 +116,8 @@ def advance(pk: UUID, now: datetime) -> bool:
 
 
 def _step(row: Takeaway) -> bool:
-    if row.is_gguf and row.files[0]["source"].startswith("gs://"):
-        for one in row.files:
-            _pin(one)
-        fetched = row.size
-        row.files = gguf.make(row, lambda done: _tell(row, done))
-        row.done_bytes = fetched + row.size
+    if making.is_made(row) and row.files[0]["source"].startswith("gs://"):
+        row.files = making.make(row, lambda done: _tell(row, done))
         _save(row, files=row.files, total_bytes=row.done_bytes + row.size, done_bytes=row.done_bytes)
     missing = [one for one in row.files if not one["sha256"]]
     if missing:
@@ -192,9 +130,9 @@ def _take(row: Takeaway, file: dict[str, Any]) -> None:
     if not file["source"].startswith("gs://"):
         _read(row, file, None)
         return
-    _pin(file)
+    file |= merging.pin(file)
     shortages.require_room(file["size"])
-    name = f"{gguf.STORED}/{row.pk}.{row.files.index(file)}"
+    name = f"{making.STORED}/{row.pk}.{row.files.index(file)}"
     with store.draft(name) as draft:
         with draft.open("wb") as target:
             _read(row, file, target)
@@ -208,19 +146,11 @@ def _read(row: Takeaway, file: dict[str, Any], copy: IO[bytes] | None) -> None:
         digest.update(part)
         if copy:
             copy.write(part)
-        if content.tell() - told >= gguf.TOLD_EVERY:
+        if content.tell() - told >= merging.TOLD_EVERY:
             told = content.tell()
             _tell(row, before + told)
     file["sha256"] = digest.hexdigest()
     _tell(row, before + content.size)
-
-
-def _pin(file: dict[str, Any]) -> None:
-    """What is read from here on is the version that is there now, or refused."""
-    found = get_gateway().storage.find_object(file["source"])
-    if found is None:
-        raise NotAllowedNow(_("%s is not there any more. Look at the folder again.") % file["source"])
-    file |= {"size": found.size, "version": found.version}
 
 
 def _tell(row: Takeaway, done: int) -> None:

@@ -10,12 +10,14 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from jobs import live, shortages
-from jobs.errors import InvalidValues, KeyReused, Problem
+from jobs.errors import InvalidValues, KeyReused, NotAllowedNow, Problem
 from jobs.models import EventLevel, TuningDraft, TuningJob
 from jobs.services import audit, installation
 from jobs.services.costs import estimates, spending
 from jobs.services.endpoints import deployed_models
 from jobs.services.notifications import notifications
+from jobs.services.preflight import preflight, subjects
+from jobs.services.preflight.lines import Subject
 from jobs.services.remote import row_claim
 from jobs.services.remote.create_once import fingerprint
 from jobs.services.storage import policies as storage
@@ -40,6 +42,8 @@ def create(owner: User, *, key: UUID, spec: TuningSpec) -> TuningJob:
         with transaction.atomic():
             installation.lock()
             spec.validate(terms.of_spec(owner, key, spec))
+            if reason := preflight.why_not_spend(subject_of(spec), timezone.now()):
+                raise NotAllowedNow(reason)
             estimate = _estimate(spec)
             spending.reserve(owner, key, prices(key, spec, estimate))
             job = TuningJob(pk=key, owner=owner, request_hash=request_hash, estimate=estimate.as_dict(), **request)
@@ -86,8 +90,17 @@ def price_of(spec: TuningSpec) -> Decimal | None:
 
 
 def why_not_start(owner: User, key: UUID, spec: TuningSpec) -> str:
-    """That it would cost more than may be spent today; nothing when it would not."""
-    return spending.why_not_spend(owner, spending.total(*prices(key, spec, _estimate(spec)).values()))
+    """That it would cost more than may be spent today, or that the project lacks something; else nothing."""
+    too_much = spending.why_not_spend(owner, spending.total(*prices(key, spec, _estimate(spec)).values()))
+    return too_much or preflight.why_not_spend(subject_of(spec), timezone.now())
+
+
+def subject_of(spec: TuningSpec) -> Subject:
+    """What has to be there on Google Cloud for the training, and for the deployment after it."""
+    found = subjects.of_training(spec.base_model, spec.output_uri, spec.location)
+    if not spec.auto_deploy:
+        return found
+    return subjects.add_deployment(found, spec.machine_type, spec.endpoint_max_replicas)
 
 
 def _same(job: TuningJob, request_hash: str) -> TuningJob:

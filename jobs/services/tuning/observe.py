@@ -123,7 +123,7 @@ def _enter(claimed: Claim[TuningJob], state: str, remote: RemoteTuningJob, readi
     if state in (TuningState.FAILED, TuningState.EXPIRED):
         code = remote.error.code if remote.error else state
         message = remote.error.message if remote.error else _("Vertex AI gave no reason.")
-        sentence = join(f"{message.rstrip('.')}.", remedy(code))
+        sentence = message if "gcloud " in message else join(_end(message), remedy(code))
         reading.changes |= {"error_code": code, "error_message": sentence}
         reading.events.append((EventLevel.ERROR, sentence))
         return
@@ -142,6 +142,10 @@ _SENTENCES: dict[str, Callable[[], str]] = {
     TuningState.SUCCEEDED: lambda: _("Training succeeded."),
     TuningState.PARTIALLY_SUCCEEDED: lambda: _("Training partially succeeded. Check the log."),
 }
+
+
+def _end(message: str) -> str:
+    return message if message.endswith(".") else f"{message}."
 
 
 def remedy(code: str) -> str:

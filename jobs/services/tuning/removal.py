@@ -43,8 +43,8 @@ class Uses:
     @property
     def blocking(self) -> list[str]:
         """Names of what has to end first; those of other people are nobody's business."""
-        names = [(one.owner_id, one.endpoint.display_name) for one in self.serving]
-        names += [(one.owner_id, one.display_name) for one in self.training]
+        names = [(one.owner_id, _("the endpoint %s") % one.endpoint.display_name) for one in self.serving]
+        names += [(one.owner_id, _("the job %s") % one.display_name) for one in self.training]
         own = [name for owner_id, name in names if owner_id == self.owner_id]
         return own + ([_("somebody else")] if len(own) < len(names) else [])
 

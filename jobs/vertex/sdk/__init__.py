@@ -23,6 +23,10 @@ class Gateway:
         return cast(port.Connection, _part("connection", "Connection"))
 
     @cached_property
+    def project(self) -> port.Project:
+        return cast(port.Project, _part("project", "Project"))
+
+    @cached_property
     def catalogue(self) -> port.Catalogue:
         return cast(port.Catalogue, _part("catalogue", "Catalogue"))
 

@@ -18,6 +18,7 @@ from .messages import enum_name, raw
 SERVICE = "model_garden_service"
 OWN_MODELS = "is_hf_wildcard(false)"
 LONGEST_PACE = 3600
+MAX_SIZE_DIGITS = 15
 SECTIONS = ("use cases", "documentation", "pricing")
 
 _SHORT = re.compile(r"(?P<publisher>[\w.-]+)/(?P<model>[\w.-]+)@(?P<version>[\w.-]+)")
@@ -50,6 +51,12 @@ class Catalogue:
         # proto-plus takes no list of Value in its constructor.
         types.CountTokensRequest.pb(request).instances.extend(json_format.ParseDict(row, Value()) for row in rows)
         return int(clients.ask(clients.client("prediction_service").count_tokens, request).total_tokens)
+
+    def export_weights(self, model: str, uri: str) -> str:
+        request = types.ExportPublisherModelRequest(
+            parent=clients.parent(), name=long_name(model), destination=types.GcsDestination(output_uri_prefix=uri)
+        )
+        return str(clients.ask(clients.client(SERVICE).export_publisher_model, request).operation.name)
 
     def training_paces(self, model: str) -> dict[str, Pace]:
         if not settings.VERTEX_API_ENDPOINT:
@@ -119,6 +126,7 @@ def _model(model: Any) -> CatalogueModel:
         context_tokens=_number(facts["context tokens"]),
         modalities=tuple(facts["modalities"].replace(" ", "").split(",")) if facts["modalities"] else (),
         paces=_paces(documents.get("training pace", "")),
+        weight_bytes=_number(documents.get("weight bytes", ""), MAX_SIZE_DIGITS),
         documents={title: documents[title] for title in SECTIONS if documents.get(title)},
     )
 
@@ -150,8 +158,8 @@ def _machine(option: Any) -> MachineSpec:
     return MachineSpec(spec.machine_type, name, spec.accelerator_count, title)
 
 
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+def _number(text: str, digits: int = 9) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= digits else 0
 
 
 def _sample(options: list[Any]) -> dict[str, Any]:

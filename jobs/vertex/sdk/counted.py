@@ -15,6 +15,7 @@ from jobs.vertex.errors import (
     OutcomeUnknown,
     OverQuota,
     Refused,
+    StockOut,
     Unavailable,
 )
 
@@ -24,6 +25,7 @@ OUTCOMES: Final = {
     AlreadyExists: "already_exists",
     NotAuthorised: "not_authorised",
     LicenceRequired: "licence_required",
+    StockOut: "stock_out",
     Refused: "refused",
     NotSent: "not_sent",
     OverQuota: "over_quota",

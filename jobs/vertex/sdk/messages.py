@@ -7,6 +7,8 @@ from google.rpc import code_pb2
 
 from jobs.vertex.values import RemoteError
 
+from .refusals import explain
+
 
 def raw(message: Any) -> Any:
     """The protobuf message inside: its enums are numbers, so that one newer than this client is no accident."""
@@ -21,8 +23,8 @@ def enum_name(kind: type[IntEnum], value: int) -> str:
 
 
 def remote_error(status: Any) -> RemoteError | None:
-    """From a google.rpc.Status; None where its code is OK, which is also what an absent one looks like."""
+    """From a google.rpc.Status, with the remedy; None where its code is OK, which an absent one looks like, too."""
     if not status.code:
         return None
-    known = status.code in code_pb2.Code.values()
-    return RemoteError(code_pb2.Code.Name(status.code) if known else str(status.code), status.message)
+    code = code_pb2.Code.Name(status.code) if status.code in code_pb2.Code.values() else str(status.code)
+    return RemoteError(code, explain(status.message, code))

@@ -96,6 +96,21 @@ class Storage:
     def list_folder(self, uri: str, page_token: str, limit: int) -> Listing:
         return listing.folder(_client(), *_parts(uri), page_token, limit)
 
+    def bucket_location(self, uri: str) -> str:
+        bucket, _path = _parts(uri)
+        with translate_errors(bucket=bucket):
+            found = _client().get_bucket(bucket, timeout=settings.VERTEX_READ_SECONDS, retry=None)
+        return str(found.location or "").lower()
+
+    def members_by_role(self, uri: str) -> dict[str, list[str]]:
+        bucket, _path = _parts(uri)
+        with translate_errors(bucket=bucket):
+            policy = _client().bucket(bucket).get_iam_policy(
+                requested_policy_version=3, timeout=settings.VERTEX_READ_SECONDS, retry=None
+            )  # fmt: skip
+        # A grant with a condition may not hold for what is asked.
+        return {one["role"]: sorted(one["members"]) for one in policy.bindings if not one.get("condition")}
+
     def ensure_bucket(self, uri: str) -> None:
         bucket, _path = _parts(uri)
         try:

@@ -20,7 +20,6 @@ from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import (
     UNREADABLE_FILE,
     AlreadyExists,
-    LicenceRequired,
     NotAuthorised,
     NotFound,
     NotSent,
@@ -33,6 +32,7 @@ from jobs.vertex.errors import (
 
 from .credentials import describe_refusal, names_a_file, short, unreadable
 from .departure import Departure, departing
+from .refusals import Refusal, find_remedy
 
 log = logging.getLogger(__name__)
 
@@ -55,12 +55,7 @@ STATUS = {
 INDEFINITE = frozenset({408, 499})
 NOT_LEFT = (NewConnectionError, ConnectTimeoutError, ssl.SSLCertVerificationError)
 
-_LICENCE = re.compile(r"\beula\b|licen[cs]e|not allowed to use publisher model|terms of use", re.IGNORECASE)
-_BUCKET_RIGHT = re.compile(r"storage\.(objects|buckets)\.\w+|gcp-sa-vertex-moss-ft")
 _PREFIX = re.compile(r"^[A-Z]+ \S+: ")
-_ADDRESS = re.compile(r"[\w.+-]+@(?:[\w-]+\.)+[a-z]+")
-_TUNING_AGENT = "service-PROJECT_NUMBER@gcp-sa-vertex-moss-ft.iam.gserviceaccount.com"
-_BUCKET = re.compile(r"gs://([a-z0-9._-]+)|buckets/([a-z0-9._-]+)")
 
 
 @contextmanager
@@ -123,51 +118,26 @@ def _refuses(error: VertexError) -> bool:
 def from_status(code: int, status: str, message: str, *, creates: bool, bucket: str = "") -> VertexError:
     """For an answer that did come, with the HTTP `code`, Google's `status` word and its `message`."""
     status = status or STATUS.get(code, "UNKNOWN")
+    if found := find_remedy(Refusal(message, status, code, bucket, creates)):
+        return found.kind(found.sentence, status)
     if code == 429:
         return OverQuota(_("A project quota is used up: %s") % message, status)
     if code in INDEFINITE or code >= 500 and code != 501 or code < 400:
         return _no_answer(message, status, creates)
-    return _refusal(code, status, message, bucket, creates)
+    return _refusal(code, status, message)
 
 
-def _refusal(code: int, status: str, message: str, bucket: str, creates: bool) -> Refused:
-    if code in (400, 403, 412) and _BUCKET_RIGHT.search(message):
-        return NotAuthorised(_grant(message, bucket, creates), status)
-    if code in (400, 403, 412) and status != "INVALID_ARGUMENT" and _LICENCE.search(message):
-        return LicenceRequired(
-            _("The licence of this model is not accepted in the project yet. Accept it first. (%s)") % message, status
-        )
+def _refusal(code: int, status: str, message: str) -> Refused:
     if code == 401:
         return NotAuthorised(
             _("Vertex AI did not accept the credentials. Run: gcloud auth application-default login (%s)") % message,
             status,
-        )
-    if code == 403:
-        return NotAuthorised(
-            _("The credentials do not allow this. Ask for the role roles/aiplatform.user. (%s)") % message, status
         )
     if code == 404:
         return NotFound(message, status)
     if status == "ALREADY_EXISTS":
         return AlreadyExists(message, status)
     return Refused(message, status)
-
-
-def _grant(message: str, bucket: str, creates: bool) -> str:
-    """Names the very command, for the account that Google said, else for the one that such a call is about."""
-    address = _ADDRESS.search(message)
-    account = address[0] if address else _TUNING_AGENT if creates else "YOUR_ACCOUNT"
-    member = f"{'serviceAccount' if account.endswith('gserviceaccount.com') else 'user'}:{account}"
-    named = _BUCKET.search(message)
-    name = bucket or (named[1] or named[2] if named else "BUCKET")
-    command = (
-        f"gcloud storage buckets add-iam-policy-binding gs://{name} --member={member} --role=roles/storage.objectUser"
-    )
-    return _("Access to the bucket %(bucket)s is missing. Run: %(command)s (%(message)s)") % {
-        "bucket": name,
-        "command": command,
-        "message": message,
-    }
 
 
 def _no_answer(detail: str, status: str, creates: bool) -> VertexError:

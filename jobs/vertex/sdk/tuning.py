@@ -16,6 +16,7 @@ from . import clients
 from .messages import enum_name, raw, remote_error
 
 SERVICE = "gen_ai_tuning_service"
+RUNNING = frozenset({"QUEUED", "PENDING", "RUNNING"})
 
 
 class Tuning:
@@ -38,6 +39,11 @@ class Tuning:
             found += self._list_labelled_globally(label, value)
         return sorted(_each_once(found), key=_creation_time)
 
+    def count_running(self) -> int:
+        locations = dict.fromkeys([settings.VERTEX_LOCATION, "global"])
+        jobs = [job for location in locations for job in _all_of(location)]
+        return len({job.name.rsplit("/", 1)[-1] for job in jobs if _job(job).state in RUNNING})
+
     def cancel(self, name: str) -> None:
         client = clients.client(SERVICE, clients.location_of(name))
         clients.ask(client.cancel_tuning_job, types.CancelTuningJobRequest(name=name))
@@ -48,13 +54,19 @@ class Tuning:
     def _list_labelled_globally(self, label: str, value: str) -> list[RemoteTuningJob]:
         """A service that knows no `global` location refuses to list it, and cannot hold a job there. One that refuses
         a later page knows it."""
-        try:
-            pages = _first_page("global")
-        except NotAuthorised:
+        return _with_label(_all_of("global"), label, value)
+
+
+def _all_of(location: str) -> list[Any]:
+    try:
+        pages = _first_page(location)
+    except NotAuthorised:
+        raise
+    except Refused:
+        if location != "global":
             raise
-        except Refused:
-            return []
-        return _with_label(clients.whole(pages), label, value)
+        return []
+    return clients.whole(pages)
 
 
 def _first_page(location: str) -> Any:

@@ -97,6 +97,20 @@ def test_not_ready_without_a_broker(client):
     assert (response.status_code, failing(response)) == (503, {"broker": "The broker does not answer."})
 
 
+@pytest.mark.parametrize(
+    ("address", "line"),
+    [
+        ("/readyz", "The broker does not answer: "),
+        ("/readyz/chat", "Not ready. chat: No process of this kind is reporting."),
+    ],
+)
+def test_what_is_not_ready_is_one_warning_in_the_log(client, caplog, address, line):
+    """Not also an error of Django's: who asks does so every few seconds."""
+    assert client.get(address).status_code == 503
+    told = [(record.levelname, record.getMessage()[: len(line)]) for record in caplog.records]
+    assert told == [("WARNING", line)]
+
+
 def test_not_ready_until_the_tables_are_those_of_this_version(client, settings, redis_url):
     settings.REDIS_URL = redis_url
     newest = MigrationRecorder.Migration.objects.filter(app="jobs").order_by("-name")

@@ -129,6 +129,10 @@ def test_calls_that_only_v1beta1_has(beta, final):
     assert garden.accept_publisher_model_eula(**eula).publisher_model_eula_acked
     refused(garden.check_publisher_model_eula_acceptance, parent=PROJECT, publisher_model="nonsense")
     refused(garden.accept_publisher_model_eula, parent=PROJECT, publisher_model="publishers/a/models/b@c")
+    export = {"parent": PARENT, "name": TINY_NAME, "destination": {"output_uri_prefix": "gs://garden-local/exported"}}
+    made = garden.export_publisher_model(export).result(timeout=30)
+    assert (made.publisher_model, made.destination_uri) == (TINY_NAME, "gs://garden-local/exported")
+    refused(garden.export_publisher_model, {**export, "name": "publishers/qwen/models/qwen3@qwen3-4b"})
     assert models.recommend_spec({"parent": PARENT, "gcs_uri": final}).specs
     refused(models.recommend_spec, {"parent": PARENT})
 

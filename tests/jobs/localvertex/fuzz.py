@@ -95,6 +95,11 @@ SEEDS: list[tuple[str, str, Any]] = [
     ),
     ("POST", f"{PARENT}:evaluateInstances", {"toolNameMatchInput": {"metricSpec": {}, "instances": [PAIR]}}),
     ("POST", f"{PARENT}:evaluateInstances", {"metrics": [{"bleuSpec": {}}], "instance": {"response": {"text": "a"}}}),
+    (
+        "POST",
+        f"{PARENT}/{TINY_NAME}:export",
+        {"destination": {"outputUriPrefix": "gs://garden-local/fuzz/base"}},
+    ),
     ("GET", TINY_NAME, None),
     ("POST", f"{PROJECT}/modelGardenEula:accept", {"publisherModel": TINY_NAME}),
     ("POST", f"{PROJECT}/modelGardenEula:check", {"publisherModel": TINY_NAME}),

@@ -1,10 +1,12 @@
 from datetime import datetime, timedelta
+from itertools import product
 
 import pytest
 
 from jobs.models import Dataset, TuningJob
 from jobs.models.keyset import Column, Order, cut, in_order
 from tests.support import factories
+from tests.support.share import each_once
 
 pytestmark = pytest.mark.django_db
 NAME, LOSS = Column("display_name", str), Column("train_loss", float, optional=True)
@@ -35,10 +37,11 @@ def walked(rows, order, size):
             return found
 
 
-@pytest.mark.parametrize("size", [1, 2, 5, 22, 23, 24])
-@pytest.mark.parametrize("descending", [True, False])
-@pytest.mark.parametrize("column", [None, NAME, LOSS, UPDATED])
-def test_every_row_is_met_once_in_one_order(many, column, descending, size):
+@pytest.mark.parametrize(
+    ("order", "size"), each_once(product([None, NAME, LOSS, UPDATED], [True, False]), [1, 2, 5, 22, 23, 24])
+)
+def test_every_row_is_met_once_in_one_order(many, order, size):
+    column, descending = order
     order = Order(column, descending=descending)
     whole = cut(many, order, None, 100).rows
     assert ([row.pk for row in walked(many, order, size)], len(whole)) == ([row.pk for row in whole], 23)

@@ -144,17 +144,18 @@ def test_the_corpus_is_large_enough():
     assert len(set(PAYLOADS)) >= 60
 
 
-@pytest.mark.parametrize("payload", PAYLOADS)
 @pytest.mark.parametrize("rendered", [markdown.render, markdown.answer])
-def test_nothing_off_the_allowlist(payload, rendered):
-    assert off_the_list(rendered(payload)) == []
+def test_nothing_off_the_allowlist(rendered):
+    found = {payload: off_the_list(rendered(payload)) for payload in PAYLOADS}
+    assert {payload: remarks for payload, remarks in found.items() if remarks} == {}
 
 
-@pytest.mark.parametrize("payload", PAYLOADS)
-def test_an_answer_leads_nowhere_but_to_the_page_that_asks(payload):
-    html = markdown.answer(payload)
-    assert [to for to in re.findall(r'href="([^"]*)', html) if not to.startswith(markdown.leave())] == []
-    assert html.count("<a ") == html.count('target="_blank" rel="noopener noreferrer nofollow"')
+def test_an_answer_leads_nowhere_but_to_the_page_that_asks():
+    for payload in PAYLOADS:
+        html = markdown.answer(payload)
+        links = re.findall(r'href="([^"]*)', html)
+        assert (payload, [to for to in links if not to.startswith(markdown.leave())]) == (payload, [])
+        assert html.count("<a ") == html.count('target="_blank" rel="noopener noreferrer nofollow"'), payload
 
 
 @pytest.mark.parametrize(

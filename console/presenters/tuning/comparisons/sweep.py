@@ -67,9 +67,18 @@ def context(user: User, sweep: Sweep, sort: str) -> dict[str, Any]:
         "live": live,
         "cancelling": cancelling_words(live),
         "ended": sum(job.is_terminal for job in jobs),
-        "charts": {name: COMPARED[name][0] for name in CHARTS},
+        "charts": {name: (COMPARED[name][0], why_empty(name, jobs)) for name in CHARTS},
         "queue": queue_for(user),
     }
+
+
+def why_empty(chart: str, jobs: list[TuningJob]) -> str:
+    """What a chart without values says."""
+    if chart == "eval-loss" and not any(job.validation_dataset_id for job in jobs):
+        return gettext("There are no validation curves, because the jobs have no validation dataset.")
+    if all(job.is_terminal for job in jobs):
+        return gettext("No values were recorded.")
+    return gettext("Values appear after the first steps.")
 
 
 def cancelling_words(live: list[TuningJob]) -> str:

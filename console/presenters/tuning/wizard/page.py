@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -12,14 +13,17 @@ from console.forms.datasets import UploadForm
 from console.forms.fields import StepForm
 from console.forms.tuning.steps import STEPS
 from console.presenters.catalogue.base_models import base_models, filter_of
+from console.presenters.components import preflight
+from console.presenters.components.preflight import ShownPreflight
 from console.presenters.tuning.code import code_of
 from console.web.http import ConsoleRequest, page_or_fragment
 from jobs.models import TuningJob
 from jobs.models.runs.settings import ADVANCED
 from jobs.services.costs import machine_prices
 from jobs.services.datasets import row_limits
-from jobs.services.tuning import queue
+from jobs.services.tuning import jobs, queue
 from jobs.services.tuning.drafts import Conflict
+from jobs.services.tuning.spec import TuningSpec
 from jobs.services.tuning.sweeps.spec import MOST_JOBS
 
 from . import typed
@@ -118,9 +122,15 @@ def deployment_context(wizard: Wizard, form: StepForm) -> dict[str, Any]:
         "why_not_start": wizard.why_not_start,
         "plan": wizard.plan,
         "pause": queue.find_pause(),
+        "preflight": preflight_card(wizard, planned) if planned else None,
         "check": output_state(wizard.draft, planned.output_uri, timezone.now()) if planned else None,
         "code": code_of(planned) if planned else [],
     }
+
+
+def preflight_card(wizard: Wizard, planned: TuningSpec) -> ShownPreflight | None:
+    url = reverse("tuning-preflight", args=[wizard.draft.pk])
+    return preflight.show(jobs.subject_of(planned), url, timezone.now(), is_in_form=True)
 
 
 def origin(wizard: Wizard) -> dict[str, Any] | None:
@@ -139,4 +149,4 @@ def name_warning(wizard: Wizard) -> str:
     jobs = TuningJob.objects.visible_to(wizard.user).exclude(pk=wizard.draft.pk)
     if not name or not jobs.filter(display_name=name).exists():
         return ""
-    return _("You already have a tuned model named %(name)s. Use another name to tell them apart.") % {"name": name}
+    return _("You already have a tuning job named %(name)s. Use another name to tell them apart.") % {"name": name}

@@ -48,12 +48,36 @@ Loss is the mean over the answer tokens; token accuracy is the share of them tha
 - The chat template is in `chat_template.jinja`; use it, the model was trained with it.{adapter}
 """
 
+CHECKPOINT_CARD = """\
+---
+library_name: transformers
+pipeline_tag: text-generation
+base_model: {base_model}
+tags:
+- fine-tuned
+---
+
+# {name}
+
+{base_model} with the LoRA adapter of one checkpoint of a tuning, merged by Garden Console.
+
+- This is the model as it was at that checkpoint, which need not be the one at the end of the training.
+- Nobody has tested this model. It can be wrong, and it inherits the limits and biases of its base model.
+- It is a derivative of {base_model}: the licence and the terms of use of that model apply to it.
+- The chat template is in `chat_template.jinja`; use it, the model was trained with it.
+"""
+
 ADAPTER_NOTE = "\n- `adapter/` holds the LoRA adapter alone, for PEFT and (`adapter.gguf`) for llama.cpp."
 
 
 def result_rows(last_step: dict[str, Any], last_eval: dict[str, Any] | None) -> str:
     rows = [("Last training step", last_step)] + ([("Validation", last_eval)] if last_eval else [])
     return "\n".join(f"| {name} | {row['loss']:.4f} | {row['token_accuracy']:.1%} |" for name, row in rows)
+
+
+def checkpoint_card(name: str, base_model: str) -> str:
+    """One line each, whatever somebody called them: the head of the card is YAML."""
+    return CHECKPOINT_CARD.format(name=" ".join(name.split()), base_model="".join(base_model.split()))
 
 
 def lora_in_words(job: Job) -> str:

@@ -10,6 +10,8 @@ from google.cloud.aiplatform_v1beta1.types import (
     AcceptPublisherModelEulaRequest,
     CheckPublisherModelEulaAcceptanceRequest,
     DedicatedResources,
+    ExportPublisherModelOperationMetadata,
+    ExportPublisherModelRequest,
     GetPublisherModelRequest,
     ListPublisherModelsRequest,
     ListPublisherModelsResponse,
@@ -20,15 +22,20 @@ from google.cloud.aiplatform_v1beta1.types import (
     PublisherModelEulaAcceptance,
 )
 
-from jobs.localvertex.api.errors import invalid
+from jobs.localvertex.api.errors import invalid, precondition
 from jobs.localvertex.api.expressions import CALL, Test, parse_expression
 from jobs.localvertex.api.filters import order_resources, page
-from jobs.localvertex.api.hosts import project_number
+from jobs.localvertex.api.hosts import project_number, refuse_global
+from jobs.localvertex.api.wire import Operation
 from jobs.localvertex.models import licences
 from jobs.localvertex.models.catalogue import CatalogueModel, Machine
 from jobs.localvertex.models.containers import SERVER_IMAGE
-from jobs.localvertex.resources.call import Call, Parts, Route
+from jobs.localvertex.models.exports import NOTE, size_in_half
+from jobs.localvertex.models.weights import Weights
+from jobs.localvertex.resources.call import Call, Parts, Route, generic
 from jobs.localvertex.serving.llama import CONTEXT_TOKENS
+from jobs.localvertex.storage.buckets import location
+from jobs.localvertex.tuning.queue import new_id
 
 Action = PublisherModel.CallToAction
 ACCELERATORS: Any = AcceleratorType
@@ -74,6 +81,24 @@ def accept_publisher_model_eula(call: Call) -> PublisherModelEulaAcceptance:
     return _acceptance(call.parts, request.parent, request.publisher_model)
 
 
+def export_publisher_model(call: Call) -> Operation:
+    """As for a tuning, whose final model holds them too, no licence is asked for."""
+    request = call.parse_post(ExportPublisherModelRequest)
+    refuse_global(request.parent)
+    parts, model = call.parts, call.parts.catalogue.get(request.name, "name")
+    place = str(location(request.destination.output_uri_prefix, "destination.output_uri_prefix"))
+    weights = parts.weights.get(model.id, model.how_to_get)
+    if not weights.can_train:
+        raise precondition(f"{model.id} cannot be exported: {weights.message}")
+    name = f"{request.parent}/operations/{new_id()}"
+    with parts.store.transaction():
+        asked = {"model": model.id, "name": model.resource_name, "destination": place}
+        operation = call.operation(name, ExportPublisherModelOperationMetadata(generic_metadata=generic()))
+        parts.store.write_note(name, **{NOTE: asked})
+    parts.exports.begin(name)
+    return operation
+
+
 def publisher_model(parts: Parts, model: CatalogueModel) -> PublisherModel:
     return PublisherModel(
         name=f"publishers/{model.publisher}/models/{model.family}",
@@ -110,9 +135,7 @@ def _category(model: CatalogueModel) -> int:
 
 def _actions(parts: Parts, model: CatalogueModel) -> PublisherModel.CallToAction:
     weights = parts.weights.find(model.id)
-    actions = Action(
-        view_rest_api=Action.ViewRestApi(title="About", documentations=_facts(parts, model, weights is not None))
-    )
+    actions = Action(view_rest_api=Action.ViewRestApi(title="About", documentations=_facts(parts, model, weights)))
     if weights is None:
         return actions
     if weights.can_serve:
@@ -141,7 +164,7 @@ def _deploy(model: CatalogueModel, machine: Machine) -> PublisherModel.CallToAct
     )
 
 
-def _facts(parts: Parts, model: CatalogueModel, here: bool) -> list[PublisherModel.Documentation]:
+def _facts(parts: Parts, model: CatalogueModel, weights: Weights | None) -> list[PublisherModel.Documentation]:
     facts = {
         "Name": model.display_name,
         "Summary": model.summary,
@@ -151,7 +174,8 @@ def _facts(parts: Parts, model: CatalogueModel, here: bool) -> list[PublisherMod
         "Licence": model.licence.name,
         "Licence URL": model.licence.url,
         "Licence acceptance": "required" if model.licence.acceptance else "",
-        "Runs here": "yes" if here else "no",
+        "Runs here": "yes" if weights else "no",
+        "Weight bytes": str(size_in_half(weights.hf) or "") if weights else "",
     }
     if model.tuning is not None:
         facts |= {
@@ -220,6 +244,12 @@ def _acceptance(parts: Parts, parent: str, name: str) -> PublisherModelEulaAccep
 ROUTES = [
     Route("list_publisher_models", "GET", "{parent=publishers/*}/models", list_publisher_models),
     Route("get_publisher_model", "GET", "{name=publishers/*/models/*}", get_publisher_model),
+    Route(
+        "export_publisher_model",
+        "POST",
+        "{parent=projects/*/locations/*}/{name=publishers/*/models/*}:export",
+        export_publisher_model,
+    ),
     Route(
         "check_publisher_model_eula_acceptance",
         "POST",

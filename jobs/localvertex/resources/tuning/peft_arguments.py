@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from jobs.localvertex.api.errors import ApiError, invalid, precondition
-from jobs.localvertex.engine.job import INSTALL_QLORA, QUANTIZATIONS
+from jobs.localvertex.engine.job import INSTALL_QLORA, QUANTIZATIONS, SCHEDULES
 from jobs.localvertex.models.catalogue import ADAPTER_SIZES, Catalogue, CatalogueModel
 from jobs.localvertex.storage.buckets import Location, file_location, location
 from jobs.localvertex.tuning.row_templates import DEFAULT_COLUMN, NAMED
@@ -30,12 +30,12 @@ OTHER_NAMES = {
     "eval_per_device_batch_size": "per_device_eval_batch_size",
 }  # of older images
 _OF_HUGGING_FACE = re.compile(r"[\w.-]+(?:/[\w.-]+)?")
+WITH_WARMUP = "constant_with_warmup"
 HALF = ("bfloat16", "float16", "16bit")
 WITHOUT_EFFECT = {
     "config_file", "train_split", "input_masking", "eval_split", "eval_column", "eval_template",
-    "eval_steps", "eval_tasks", "eval_metric_name", "metric_for_best_model", "lora_dropout", "lr_scheduler_type",
-    "warmup_ratio", "warmup_steps", "optimizer", "weight_decay", "max_grad_norm", "save_steps", "logging_steps",
-    "huggingface_access_token", "gradient_checkpointing",
+    "eval_steps", "eval_tasks", "eval_metric_name", "metric_for_best_model", "lora_dropout", "optimizer",
+    "max_grad_norm", "save_steps", "logging_steps", "huggingface_access_token", "gradient_checkpointing",
     "enable_gradient_checkpointing", "attn_implementation", "device_map", "benchmark_out_file", "target_modules",
     "model_type", "per_device_eval_batch_size", "completion_only", "access_token",
     "train_precision", "use_example_packing", "warnings_filter", "logger_level", "nccl_timeout",
@@ -93,7 +93,7 @@ def read(catalogue: Catalogue, arguments: Sequence[str], *, trains: bool = True)
         epochs=max(1, round(_number(known, "num_train_epochs", 1.0))),
         batch_size=batch,
         max_length=min(limit, _whole(known, "max_seq_length", limit)),
-        engine=_engine(known, rank) | quantization,
+        engine=_engine(known, rank) | _schedule(known) | quantization,
         ignored=ignored,
         template=_template(known.pop("train_template", ""), names),
         column=known.pop("train_column", "") or DEFAULT_COLUMN,
@@ -172,6 +172,27 @@ def _engine(known: dict[str, str], rank: int) -> dict[str, Any]:
     steps = _whole(known, "max_steps", -1, low=-1)
     alpha = _whole(known, "lora_alpha", 2 * rank)
     return {"lora_alpha": alpha, "max_steps": steps} if steps > 0 else {"lora_alpha": alpha}
+
+
+def _schedule(known: dict[str, str]) -> dict[str, Any]:
+    """As in Hugging Face's trainer: a number of steps wins over their share, and `constant` has no warm-up. What is not
+    given is as for a tuning job."""
+    found: dict[str, Any] = {}
+    for key in ("warmup_ratio", "weight_decay"):
+        if known.get(key):
+            found[key] = _number(known, key, 0.0)
+            if found[key] > 1:
+                raise _bad(key, "must be at most 1")
+        known.pop(key, "")
+    if steps := _whole(known, "warmup_steps", 0, low=0):
+        found["warmup_steps"] = steps
+    if name := known.pop("lr_scheduler_type", ""):
+        if name not in (*SCHEDULES, WITH_WARMUP):
+            raise _bad("lr_scheduler_type", f"must be one of {', '.join((*SCHEDULES, WITH_WARMUP))} here, not {name!r}")
+        found["lr_scheduler_type"] = name.removesuffix("_with_warmup")
+        if name == "constant":
+            found |= {"warmup_ratio": 0.0, "warmup_steps": 0}
+    return found
 
 
 def _base(catalogue: Catalogue, name: str, names: dict[str, str]) -> CatalogueModel:

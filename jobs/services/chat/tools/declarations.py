@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 from jobs.text.deferred import gettext as _
+from jobs.text.json_words import explain
 
 LONGEST = 40_000
 MOST = 64
@@ -19,7 +20,7 @@ def read(text: str) -> list[dict[str, Any]]:
     try:
         found = json.loads(text, parse_constant=_refuse)
     except json.JSONDecodeError as error:
-        words = {"line": error.lineno, "column": error.colno, "reason": error.msg}
+        words = {"line": error.lineno, "column": error.colno, "reason": explain(error)}
         raise ValueError(_("Line %(line)d, column %(column)d is not valid JSON: %(reason)s.") % words) from None
     except (ValueError, RecursionError):
         raise ValueError(_("This cannot be read as JSON.")) from None

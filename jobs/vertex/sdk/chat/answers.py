@@ -58,7 +58,7 @@ class Stream:
         with ExitStack() as opened:
             opened.enter_context(self._watch)
             connection = opened.enter_context(closing(self._connection(base)))
-            response = opened.enter_context(self._send(connection, urlsplit(base).path))
+            response = opened.enter_context(self._send(connection, base))
             opened.callback(self.cut)
             self._opened = opened.pop_all()
         return self._chunks(response)
@@ -69,13 +69,13 @@ class Stream:
     def cut(self) -> None:
         self._watch.cut()
 
-    def _send(self, connection: HTTPConnection, prefix: str) -> HTTPResponse:
-        path = f"{prefix}/v1beta1/{self._request.endpoint}/chat/completions"
+    def _send(self, connection: HTTPConnection, base: str) -> HTTPResponse:
+        url = f"{base}/v1beta1/{self._request.endpoint}/chat/completions"
         body = {**self._request.parameters, "messages": list(self._request.messages), **OWN_FIELDS}
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
         with _as_errors(self._watch):
             self._watch.holds(_connect(connection))
-            connection.request("POST", path, content, _headers())
+            connection.request("POST", urlsplit(url).path, content, _headers(url))
             response = connection.getresponse()
             if response.status != 200:
                 with response:
@@ -107,13 +107,13 @@ def _base(request: ChatRequest) -> str:
     return f"https://{request.dedicated_dns}"
 
 
-def _headers() -> dict[str, str]:
+def _headers(url: str) -> dict[str, str]:
     headers = {"Content-Type": "application/json", "Accept": "text/event-stream", "Accept-Encoding": "identity"}
     if settings.VERTEX_API_ENDPOINT:
         return headers
-    from jobs.vertex.sdk.clients import bearer_token  # noqa: PLC0415  # Google's clients are wanted only where a token is
+    from jobs.vertex.sdk.clients import authorise  # noqa: PLC0415  # Google's clients are wanted only where a token is
 
-    return headers | {"Authorization": f"Bearer {bearer_token()}"}
+    return authorise(url) | headers
 
 
 def _connect(connection: HTTPConnection) -> socket.socket:

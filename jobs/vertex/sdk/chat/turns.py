@@ -22,6 +22,8 @@ _TOO_LONG = re.compile(
 )
 _QUOTA = re.compile(r"\bquotas?\b", re.IGNORECASE)
 _COLD = re.compile(r"\bnot (yet )?ready\b|\b(starting|loading)\b|\bfrom zero\b", re.IGNORECASE)
+# Of the local server, and of vLLM without --enable-auto-tool-choice.
+_NO_TOOLS = re.compile(r"chat template of this model knows no tools|tool choice requires", re.IGNORECASE)
 _IMAGE = re.compile(r"\bimages?\b|image_url|multi-?modal|mmproj|vision", re.IGNORECASE)
 
 
@@ -155,4 +157,7 @@ def _refusal(code: int, status: str, message: str) -> Refused:
         return Refused(
             _("This model doesn't accept images. Send the message without them. (%s)") % message, "NO_IMAGES"
         )
+    if _NO_TOOLS.search(message):
+        sentence = _("This model can't call tools. Remove them in the settings of the chat, or use another model.")
+        return Refused(sentence, "NO_TOOLS")
     return Refused(_("The endpoint refused the message: %s") % message, status)

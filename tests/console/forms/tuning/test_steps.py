@@ -43,6 +43,19 @@ def test_a_name_may_be_korean():
     assert NameForm({"display_name": "지원 봇"}).is_valid()
 
 
+@pytest.mark.parametrize(
+    ("server", "words"),
+    [
+        ("http://127.0.0.1:9", "The job is listed in this region. This computer trains and serves in any case."),
+        ("", "Where the training runs. Endpoints are deployed in the region of this console."),
+    ],
+)
+def test_a_region_says_where_training_runs(settings, server, words):
+    settings.VERTEX_API_ENDPOINT = server
+    form = BaseModelForm(terms_of=lambda base, custom: Terms())
+    assert str(form.fields["location"].help_text) == words
+
+
 def test_a_base_model_that_cannot_be_tuned_says_why():
     form = BaseModelForm(
         {"base_model": "a"}, terms_of=lambda base, custom: Terms(why_not_tune=f"No weights of {base}.")

@@ -39,7 +39,7 @@ def left(console: Running, pids: list[int]) -> list[int]:
 
 @pytest.fixture(scope="module")
 def console(tmp_path_factory):
-    with running(tmp_path_factory.mktemp("up") / "data", IDLE) as started:
+    with running(tmp_path_factory.mktemp("up") / "data", IDLE, is_empty=True) as started:
         yield started
 
 
@@ -81,7 +81,7 @@ def test_two_folders_run_beside_each_other_and_a_killed_one_comes_back_where_it_
 
 
 def test_ctrl_c_leaves_nothing(tmp_path):
-    with running(tmp_path / "data", IDLE) as console:
+    with running(tmp_path / "data", IDLE, is_empty=True) as console:
         pids, stopped = list(console.pids().values()), time.monotonic()
         assert (len(pids), console.stop(signal.SIGINT)) == (6, 0)
         assert (left(console, pids), time.monotonic() - stopped < 12) == ([], True)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.migrated import migrated as migrated_database
 from tests.support.rights import MAY_MOUNT
 from tests.support.running import ROOT, environment, processes_of
 from tests.support.share import one_of
@@ -61,6 +62,7 @@ def mounted(tmp_path) -> Iterator[object]:
 @pytest.fixture(scope="module")
 def migrated(tmp_path_factory) -> Path:
     data = tmp_path_factory.mktemp("migrated")
+    migrated_database.copy_to(data / "console.sqlite3")
     assert manage(data, "migrate", "--verbosity", "0").stderr == ""
     return data
 

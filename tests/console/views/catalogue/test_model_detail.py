@@ -235,6 +235,24 @@ def test_prices_are_known_or_unknown_but_never_nothing(signed_in):
     assert "2026-07-08" in content
 
 
+def test_this_computer_has_no_price_for_what_it_does_not_tune(signed_in, model, settings):
+    settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:9"
+    factories.publisher_model(name="google/gemma3@gemma-3-4b-it", **CLOSED)
+    content = signed_in.get(URL).content.decode().split('id="pricing"')[1]
+    cells = re.findall(r'<td class="num">(?:<span class="muted">)?([^<]+)', tight(content))
+    assert (sorted(cells[:2]), "Google Cloud" in content) == (["No charge", "Not tunable"], False)
+
+
+def test_a_version_that_is_not_tuned_here_has_no_price_and_what_is_free_is_of_this_computer(signed_in, settings):
+    settings.VERTEX_API_ENDPOINT = "http://127.0.0.1:1"
+    factories.publisher_model()
+    factories.publisher_model(name="google/gemma3@gemma-3-4b-it", **CLOSED)
+    content = signed_in.get(f"{URL}?variant=gemma-3-270m").content.decode().split('id="pricing"')[1]
+    rows = content.partition("<tbody>")[2].partition("</tbody>")[0]
+    assert re.findall(r'<small class="muted">([^<]+)', tight(rows)) == ["This computer", "–"]
+    assert re.findall(r'<td class="num">(?:<span class="muted">)?([^<]+)', tight(rows)) == ["No charge", "Not tunable"]
+
+
 def test_a_chat_opens_with_a_ready_endpoint_of_the_model_first(signed_in, model, owner):
     tuned = factories.ready_endpoint(owner=owner, artifact_uri="gs://bucket/final")
     assert f"/studio/chat/?endpoint={tuned.pk}" in signed_in.get(URL).content.decode()

@@ -39,6 +39,13 @@ def test_tools_are_given_as_json_and_kept(visitor):
     assert talk.parameters == {}
 
 
+def test_a_chat_without_tools_has_an_empty_field_to_type_into(visitor):
+    talk = factories.conversation(endpoint=factories.ready_endpoint())
+    page = visitor.get(f"/studio/chat/{talk.pk}/").content.decode()
+    field = page.partition('<textarea name="tools"')[2].partition("</textarea>")[0]
+    assert field.partition(">")[2].strip() == ""
+
+
 def test_what_is_wrong_with_them_is_named_and_kept_for_correction(visitor):
     talk = factories.conversation()
     response = visitor.post(f"/studio/chat/{talk.pk}/options/", {"tools": "[{"}, **HTMX)
@@ -54,6 +61,15 @@ def test_a_call_is_shown_as_text_and_waits_for_its_result(visitor):
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "The model waits for the result. Type it as your next message." in page
     assert "empty answer" not in page
+
+
+def test_the_end_of_a_call_is_said_in_words(visitor):
+    talk, answer = called()
+    type(answer).objects.filter(pk=answer.pk).update(finish_reason="tool_calls")
+    turn = visitor.get(f"/studio/chat/turns/{answer.pk}/", **HTMX).content.decode()
+    page = visitor.get(f"/studio/chat/{talk.pk}/").content.decode()
+    assert ("called a tool" in page, "tool_calls" in page) == (True, False)
+    assert "The model called a tool and waits for the result" in turn
 
 
 def test_a_result_says_of_which_call_it_is(visitor):

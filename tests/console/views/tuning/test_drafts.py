@@ -102,7 +102,7 @@ def test_a_job_that_failed_is_tried_again_with_all_its_settings(signed_in, state
     )
     place = signed_in.post(f"/tuning/jobs/{job.pk}/retry/")["Location"]
     draft = TuningDraft.objects.get()
-    assert place == f"/tuning/drafts/{draft.pk}/name/"
+    assert place == f"/tuning/drafts/{draft.pk}/{'name' if state == 'CANCELLED' else 'training'}/"
     assert (draft.data["name"]["display_name"], draft.data["name"]["labels"]) == ("Captain (2)", "a=b")
     assert draft.data["deployment"]["endpoint_lease_hours"] == "5"
     assert draft.data["output"]["output_uri"].startswith("gs://garden-local/tuning/captain-2-")
@@ -119,6 +119,7 @@ def test_a_job_that_failed_is_tried_again_with_all_its_settings(signed_in, state
         ({"error_code": "INVALID_ARGUMENT", "error_message": "epoch_count must be between 1 and 100."}, "training"),
         ({"error_code": "INTERNAL", "error_message": "Use a smaller batch size."}, "training"),
         ({"error_message": "Base model x is not supported for tuning."}, "base-model"),
+        ({"error_code": "INTERNAL", "error_message": "Out of memory."}, "training"),
         ({"error_message": "The training stopped."}, "name"),
     ],
 )
@@ -186,6 +187,18 @@ def test_resume_is_ready_to_start_with_the_epochs_that_are_left(signed_in, local
     spec = Wizard(draft, owner).preview_spec
     assert (spec.display_name, spec.epochs) == ("Captain (2)", 3)
     assert spec.custom_base_model == f"{job.output_uri}/postprocess/node-0/checkpoints/checkpoint-10"
+
+
+def test_a_job_that_goes_on_is_not_called_ended(signed_in, local):
+    factories.publisher_model()
+    job = factories.job(
+        state="RUNNING", phase="BOUND", started_at=timezone.now(), display_name="Captain", epochs=5,
+        checkpoints=[one | {"is_servable": True} for one in CHECKPOINTS],
+    )  # fmt: skip
+    place = signed_in.post(f"/tuning/jobs/{job.pk}/continue/", {"checkpoint": "1"})["Location"]
+    content = " ".join(signed_in.get(place).content.decode().split())
+    assert "Continues from Captain, checkpoint 1 of epoch 1, whose job goes on meanwhile." in content
+    assert "Resumes" not in content
 
 
 def test_a_note_about_what_is_continued_goes_when_something_else_is_chosen(signed_in, local):

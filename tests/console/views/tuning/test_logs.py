@@ -87,6 +87,14 @@ def test_the_search_says_what_it_found(visitor, kept, query, expected):
     assert told == f"{expected} The console keeps the last 200 kB of the log.".strip()
 
 
+@pytest.mark.parametrize(("query", "is_there"), [("?find=amp", True), ("", False)])
+def test_who_has_searched_can_search_on(visitor, query, is_there):
+    field = (
+        words(visitor.get(url(running(log_text=LOG), f"logs/{query}"))).partition('name="find"')[2].partition(">")[0]
+    )
+    assert ("autofocus" in field) is is_there
+
+
 def test_more_lines_than_fit_are_all_counted(visitor):
     text = words(visitor.get(url(running(log_text="step\n" * 1500), "logs/?find=step")))
     assert "1500 matches for “step”. Found on 1500 of 1500 lines. Only the last 1000 of these lines are shown." in text

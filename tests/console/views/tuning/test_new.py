@@ -423,7 +423,7 @@ def test_a_wrong_label_is_said_beside_its_field(wizard):
 def test_a_name_that_is_taken_is_a_warning_and_no_refusal(wizard, dataset):
     factories.job(display_name="Ahoy bot", dataset=dataset)
     content = wizard.get("name", display_name="Ahoy bot").content.decode()
-    assert "You already have a tuned model named Ahoy bot." in content
+    assert "You already have a tuning job named Ahoy bot." in content
     assert f"ahoy-bot-{wizard.pk.hex[:6]}" in content
     assert wizard.post("name", display_name="Ahoy bot").status_code == 303
 

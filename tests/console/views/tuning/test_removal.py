@@ -41,18 +41,33 @@ def test_counters_do_not_count_what_the_list_leaves_out(visitor):
     assert seen(visitor).count('<span class="num">1</span>') == 0
 
 
+@pytest.mark.parametrize("visibility", [Visibility.LISTED, Visibility.ARCHIVED])
+def test_the_page_of_a_job_says_that_it_is_archived(visitor, visibility):
+    job = ended(visibility=visibility)
+    bar = seen(visitor, f"/tuning/jobs/{job.pk}/").partition('id="job-bar"')[2].partition("bar-more")[0]
+    assert ("Archived" in bar) is (visibility == Visibility.ARCHIVED)
+
+
 def test_before_a_deletion_it_is_said_what_it_frees_and_what_uses_it(visitor):
     job = ended(display_name="Captain")
     factories.endpoint(job=job, display_name="Old", state="UNDEPLOYED", artifact_uri=job.output_uri)
-    assert "the files are being counted" in seen(visitor, f"{URL}?job={job.pk}")
+    text = seen(visitor, f"{URL}?job={job.pk}")
+    assert ("the files are being counted" in text, "Deleting the files frees" in text) == (True, False)
     files = [{"name": "a", "size": 2048}, {"name": "b", "size": 1024}]
     OutputListing.objects.update(read_at=OutputListing.objects.get().asked_at, files=files)
     text = seen(visitor, f"{URL}?job={job.pk}").replace("\xa0", " ")
-    assert "Deleting the files frees 3.0 KB in Cloud Storage (2 files)." in text
+    assert "Deleting the files frees 3.0 KB (2 files)." in text
     assert "Without the files these cannot be deployed or started once more: Old" in text
     factories.ready_endpoint(job=job, display_name="Live", artifact_uri=job.output_uri)
     text = seen(visitor, f"{URL}?job={job.pk}")
-    assert ("In use by Live." in text, 'value="delete"' in text) == (True, False)
+    assert ("In use by the endpoint Live." in text, 'value="delete"' in text) == (True, False)
+
+
+@pytest.mark.parametrize(("server", "is_charged"), [("http://127.0.0.1:1", False), ("", True)])
+def test_files_that_stay_cost_something_in_google_s_storage_alone(visitor, settings, server, is_charged):
+    settings.VERTEX_API_ENDPOINT = server
+    text = seen(visitor, f"{URL}?job={ended().pk}")
+    assert ("stay in the output folder" in text, "Cloud Storage" in text) == (True, is_charged)
 
 
 @pytest.mark.parametrize(("typed", "is_gone"), [("", False), ("captain", False), ("Captain", True)])

@@ -93,6 +93,19 @@ def test_the_curves_of_all_jobs_lie_over_each_other(signed_in):
     assert [(group["key"], len(group["series"])) for group in groups] == [("train-loss", 2), ("eval-loss", 0)]
 
 
+def test_a_chart_that_stays_empty_says_why(signed_in):
+    sweep = factories.sweep()
+    charts = LexborHTMLParser(signed_in.get(f"/tuning/sweeps/{sweep.pk}/").text).css("figure.chart")
+    assert [chart.attributes["data-chart-empty-value"] for chart in charts] == [
+        "Values appear after the first steps.",
+        "There are no validation curves, because the jobs have no validation dataset.",
+    ]
+    for job in sweep.jobs.all():
+        ended(job, None, None, validation_dataset=factories.dataset())
+    charts = LexborHTMLParser(signed_in.get(f"/tuning/sweeps/{sweep.pk}/").text).css("figure.chart")
+    assert [chart.attributes["data-chart-empty-value"] for chart in charts] == ["No values were recorded."] * 2
+
+
 def test_all_jobs_are_cancelled_at_once(signed_in):
     sweep = factories.sweep()
     signed_in.post(f"/tuning/sweeps/{sweep.pk}/cancel/")

@@ -35,7 +35,7 @@ def prepared(visitor, job):
     visitor.get(url(job))
     output_files.run(job.pk, factories.NOW)
     visitor.post(url(job), {"take": f"merged {job.output_uri}/{FOLDER}"})
-    row = Takeaway.objects.get()
+    row = Takeaway.objects.get(form="merged")
     while takeaways.advance(row.pk, factories.NOW):
         pass
     return row
@@ -50,6 +50,19 @@ def test_sizes_are_shown_before_anything_is_prepared(visitor, job):
     output_files.run(job.pk, factories.NOW)
     text = visitor.get(url(job)).content.decode().replace("\xa0", " ")
     assert ("About 5.0 KB" in text, "Prepare the download" in text, Takeaway.objects.count()) == (True, True, 0)
+
+
+def test_who_asks_for_one_comes_back_to_it_and_hears_when_it_is_ready(visitor, job):
+    visitor.get(url(job))
+    output_files.run(job.pk, factories.NOW)
+    wanted = {"take": f"gguf-q8_0 {job.output_uri}/{FOLDER}"}
+    assert visitor.post(url(job), wanted).headers["Location"] == f"{url(job)}#offer-3"
+    text = visitor.get(url(job)).content.decode()
+    heading = text.partition('id="offer-3-heading">')[2].partition(" <")[0]
+    assert (heading, text.count('aria-describedby="offer-3-heading"')) == ("GGUF, Q8_0", 0)
+    assert text.count('aria-describedby="offer-1-heading"') == 1
+    prepared(visitor, job)
+    assert "Whole model (safetensors) of final is ready." in visitor.get(url(job)).content.decode()
 
 
 def test_the_page_has_checksums_and_lines_that_no_name_can_break(visitor, job):

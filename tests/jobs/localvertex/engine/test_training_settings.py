@@ -10,6 +10,8 @@ from jobs.localvertex.engine.job import Job
 from jobs.localvertex.engine.model import trainable
 from jobs.localvertex.engine.trainer import AnswerTrainer, arguments, build_trainer
 from jobs.localvertex.engine.training import load_data
+from jobs.localvertex.models import catalogue
+from jobs.localvertex.resources.tuning import peft_arguments
 from tests.jobs.localvertex.engine.conftest import Workdir
 
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")
@@ -72,6 +74,16 @@ def test_rows_over_the_longest_are_cut_and_those_without_an_answer_left_out(work
         [2],
         40,
     )
+
+
+def test_the_arguments_of_a_custom_job_bend_the_learning_rate(workdir: Workdir) -> None:
+    """As those of a tuning job, which come as labels."""
+    given = ["--pretrained_model_name_or_path=google/gemma-3-270m", "--train_dataset=gs://b/t", "--output_dir=gs://b/o"]
+    steps = [*given, "--lr_scheduler_type=linear", "--warmup_steps=2"]
+    settings = [peft_arguments.read(catalogue.load(), one).engine for one in (steps, given)]
+    linear, cosine = (rates(logged(workdir, **one)) for one in settings)
+    assert linear == [0, 0.5, 1, 0.833, 0.667, 0.5, 0.333, 0.167]
+    assert cosine == [1, 0.962, 0.854, 0.691, 0.5, 0.309, 0.146, 0.038]
 
 
 def test_without_settings_it_trains_as_before(workdir: Workdir) -> None:

@@ -9,7 +9,8 @@ from google.api_core.exceptions import GoogleAPICallError
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
-from jobs.localvertex.storage.server import HEADER_SECONDS, MAX_CONNECTIONS
+from jobs.localvertex.storage.files import open_storage
+from jobs.localvertex.storage.server import HEADER_SECONDS, MAX_CONNECTIONS, Server
 from tests.support.localservers import storage_emulator
 
 
@@ -128,3 +129,19 @@ def test_names_that_a_disk_cannot_hold(address, bucket, name, status):
     with pytest.raises(GoogleAPICallError) as refused:
         bucket.blob(name).upload_from_string(b"x")
     assert refused.value.code == status
+
+
+def test_who_asks_whether_it_is_alive_does_not_wait_for_what_is_being_written(tmp_path):
+    """Gigabytes take longer than a supervisor waits before it starts a server again that does not answer."""
+    opened = open_storage(tmp_path, "garden")
+    server = Server(opened, "127.0.0.1", 0)
+    with ThreadPoolExecutor(1) as many:
+        many.submit(server.serve_forever)
+        try:
+            with opened.lock:
+                place = f"127.0.0.1:{server.server_address[1]}"
+                assert status(ask(place, f"GET /storage/v1/b/garden HTTP/1.1\nHost: {place}\nConnection: close")) == 200
+                assert status(ask(place, f"GET /storage/v1/b/none HTTP/1.1\nHost: {place}\nConnection: close")) == 404
+        finally:
+            server.shutdown()
+            server.server_close()

@@ -20,6 +20,7 @@ from jobs.services.backup.archive import Reader
 from jobs.services.backup.manifest import BackupUnusable
 from jobs.services.backup.restore import check
 from tests.jobs.services.backup.commands import RESTORED, SEED, counts, manage, members_of, run
+from tests.support.migrated import migrated
 from tests.support.running import ROOT
 
 OF_SQLITE = pytest.mark.skipif("TEST_DATABASE_URL" in os.environ, reason="the backup is of an SQLite database")
@@ -28,6 +29,7 @@ OF_SQLITE = pytest.mark.skipif("TEST_DATABASE_URL" in os.environ, reason="the ba
 @pytest.fixture(scope="module")
 def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data_dir = tmp_path_factory.mktemp("seeded") / "data"
+    migrated.copy_to(data_dir / "console.sqlite3")
     manage(data_dir, "migrate", "-v0")
     manage(data_dir, "shell", "-v0", "-c", SEED)
     return data_dir

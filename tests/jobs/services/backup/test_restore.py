@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.jobs.services.backup.commands import RESTORED, SEED, counts, manage, run
+from tests.support.migrated import migrated
 from tests.support.share import one_of
 
 # A restore whose process ends, or whose disk is full, at the Nth event of a kind.
@@ -33,6 +34,7 @@ execute_from_command_line(["manage.py", *sys.argv[5:]])
 @pytest.fixture(scope="module")
 def backup(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data_dir = tmp_path_factory.mktemp("seeded") / "data"
+    migrated.copy_to(data_dir / "console.sqlite3")
     manage(data_dir, "migrate", "-v0")
     manage(data_dir, "shell", "-v0", "-c", SEED)
     path = data_dir.parent / "backup.zip"

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from jobs.models import CatalogueSync, Heartbeat, PublisherModel
-from jobs.services.catalogue import facts as facts_of_models, publisher_models
+from jobs.services.catalogue import facts as facts_of_models, policies, publisher_models
 from tests.support import factories
 
 NAME = factories.BASE_MODEL
@@ -122,3 +122,36 @@ def test_each_fact_names_its_source_and_day():
     names = facts_of_models._all_facts()["models"]
     facts = [facts_of_models.tuning_facts(name) for name in names]
     assert all(fact.source and fact.as_of and set(fact.defaults) == set(fact.modes) for fact in facts)
+
+
+APACHE = "https://www.apache.org/licenses/LICENSE-2.0"
+GEMMA, QWEN, UNKNOWN = "google/gemma3@gemma-3-4b-it", "qwen/qwen3@qwen3-4b", "acme/novel@novel-7b"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("name", "answer", "expected"),
+    [
+        (GEMMA, False, "Gemma Terms of Use"),
+        (GEMMA, None, "Gemma Terms of Use"),
+        (GEMMA, True, ""),
+        (QWEN, False, "Apache-2.0"),
+        (QWEN, None, ""),
+        (UNKNOWN, False, "terms of Novel 7B"),
+        (UNKNOWN, None, ""),
+        (UNKNOWN, True, ""),
+    ],
+)
+def test_terms_are_asked_for_where_the_catalogue_tells_no_licence(fake_gateway, name, answer, expected):
+    """As Google's does not, for any model."""
+    catalogue = fake_gateway.catalogue
+    catalogue.models[name] = replace(
+        catalogue.models[NAME], name=name, display_name="Novel 7B", licence="", licence_url=""
+    )
+    catalogue.unaccepted = set() if answer else {name}
+    if answer is None:
+        fake_gateway.unavailable("catalogue.licence_acknowledged", times=99)
+    publisher_models.sync(factories.NOW)
+    model = PublisherModel.objects.get(name=name)
+    assert (model.licence_acknowledged, policies.licence_to_accept(model)) == (answer, expected)
+    assert model.data["licence_url"] == {GEMMA: "https://ai.google.dev/gemma/terms", QWEN: APACHE}.get(name, "")

@@ -1,6 +1,7 @@
 """Of each action on each turn of a chat: its button is on the page where the policies allow it, and only there; where
 they do not, the service refuses with the policy's sentence."""
 
+from itertools import product
 from uuid import uuid4
 
 import pytest
@@ -11,13 +12,24 @@ from jobs.models import Message
 from jobs.services.chat import branches, context_window, conversations, policies, ratings, shared_links, tree
 from jobs.states import EndpointState, MessageState
 from tests.support import factories
+from tests.support.share import each_once
 
 pytestmark = pytest.mark.django_db
 ENDPOINTS = [*EndpointState, None]
 ENDS: list[dict[str, str]] = [{"state": str(state)} for state in MessageState]
 ANSWERS = [*ENDS, {"state": "COMPLETE", "finish_reason": "length"}]
 ENDPOINT = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=str)
-ANSWER = pytest.mark.parametrize("values", ANSWERS, ids=[" ".join(map(str, values.values())) for values in ANSWERS])
+
+
+def name_of(case):
+    return " ".join(map(str, case.values() if isinstance(case, dict) else case))
+
+
+def is_whole(_asked, values):
+    return values == {"state": "COMPLETE"}
+
+
+ANSWER = pytest.mark.parametrize("values", ANSWERS, ids=name_of)
 ACTIONS = {
     "retry": (policies.why_not_regenerate, lambda turn: tree.regenerate(turn, key=uuid4())),
     "continue": (policies.why_not_continue, lambda turn: tree.go_on(turn, key=uuid4())),
@@ -96,10 +108,11 @@ def test_what_is_done_with_an_answer(page, owner, endpoint, values):
     assert (change in shown) is (not why_not("edit answer", answer))
 
 
-@ANSWER
-@pytest.mark.parametrize("action", ACTIONS)
-@pytest.mark.parametrize("is_question", [False, True])
-def test_the_service_asks_too(owner, action, values, is_question):
+@pytest.mark.parametrize(
+    ("asked", "values"), each_once(product(ACTIONS, [False, True]), ANSWERS, and_where=is_whole), ids=name_of
+)
+def test_the_service_asks_too(owner, asked, values):
+    action, is_question = asked
     talk = talk_with(owner, "READY", **values)
     turn = Message.objects.get(pk=talk.head.parent_id if is_question else talk.head.pk)
     refuses(why_not(action, turn), lambda: ACTIONS[action][1](turn))

@@ -157,7 +157,8 @@ def test_all_problems_can_be_read_beyond_the_fifty_that_are_kept(owner):
 
 
 def row_of(tokens):
-    return json.dumps({"prompt": "a" * (round(tokens / 0.231) + 4), "completion": "b"})
+    """A word more than that, with the marks of the template."""
+    return json.dumps({"prompt": "ab " * (tokens - 11), "completion": "b"})
 
 
 def test_long_rows_are_counted_for_each_limit_and_kept(owner):

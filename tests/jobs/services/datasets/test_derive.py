@@ -6,7 +6,8 @@ import pytest
 
 from jobs import errors
 from jobs.models import Dataset
-from jobs.services.datasets import datasets, derive as making, preview
+from jobs.services.datasets import datasets, derive as making, policies, preview
+from jobs.services.datasets.file import Line, Report
 from jobs.services.datasets.measure import Measure
 from jobs.services.datasets.versions import compare_hashes
 from tests.support import factories
@@ -109,7 +110,7 @@ def test_rows_are_compared_as_often_as_they_stand_there(old, new, counts):
 def test_lengths_are_exact_and_limits_are_edges():
     measure = Measure()
     for row, tokens in enumerate([10, 20, 20, 2048, 2049], 1):
-        measure.add(row + 1, row, int(tokens / 0.231), 10)
+        measure.add(row + 1, row, tokens, 4 * tokens, 10)
     found = measure.as_dict()
     assert (found["median"], found["p95"], found["longest"], found["longest_line"]) == (20, 2049, 2049, 6)
     assert [entry for entry in found["bins"] if entry[2]] == [[8, 12, 1], [16, 24, 2], [1536, 2048, 1], [2048, 3072, 1]]
@@ -120,7 +121,37 @@ def test_a_data_set_of_before_is_measured_when_asked(owner):
     dataset = factories.dataset(owner=owner)
     datasets.check_again(dataset)
     dataset.refresh_from_db()
-    assert (dataset.stats["longest"], dataset.valid_rows) == (6, 12)
+    assert (dataset.stats["longest"], dataset.valid_rows) == (21, 12)
+
+
+def test_the_lengths_of_the_rows_add_up_to_the_tokens_of_the_data(owner):
+    """Of Korean, of code, of short and of long rows, and of those whose texts are not looked at each."""
+    texts = [
+        "안녕하세요, 오늘 날씨가 어때요?",
+        "for x in range(10): print(x ** 2)",
+        "Yes.",
+        "A word and another. " * 40,
+    ]
+    rows = [{"prompt": text, "completion": text[::-1]} for text in texts * 750]
+    dataset = create(owner, rows)
+    lengths = Report()
+    for number, row in enumerate(rows, 1):
+        lengths.add(Line(number, json.dumps(row).encode()))
+    added = sum(tokens * count for tokens, count in lengths.measure.rows.items())
+    assert abs(added / dataset.token_estimate - 1) < 0.03
+    assert dataset.rows_over == dict(lengths.rows_over)
+
+
+def test_a_version_of_a_part_goes_with_the_other_part(owner):
+    train, validation = making.split(create(owner, pairs(*range(100))), share=10, seed=1)
+    train.refresh_from_db()
+    shorter = Dataset.objects.get(pk=making.leave_out_rows(train, [3]).pk)
+    again = Dataset.objects.get(pk=making.leave_out_rows(shorter, [5]).pk)
+    assert [policies.split_pair(one) for one in (shorter, again)] == [(shorter, validation), (again, validation)]
+    newer = Dataset.objects.get(pk=making.leave_out_rows(Dataset.objects.get(pk=validation.pk), [1]).pk)
+    assert policies.split_pair(newer) == (again, newer)
+    assert policies.split_pair(Dataset.objects.get(pk=again.pk)) == (again, newer)
+    assert policies.why_not_split(again).startswith("This dataset is part of a split.")
 
 
 def test_a_repeated_field_is_told(owner):

@@ -14,11 +14,13 @@ from jobs.localvertex.engine.tokens import ChatEncoder
 from jobs.localvertex.engine.trial.counting import count_tokens
 from jobs.models import PublisherModel
 from jobs.services.costs import estimates
+from jobs.services.costs.pace import find_pace
 from jobs.services.datasets import token_counts
 from jobs.vertex.errors import Unavailable
 from jobs.vertex.values import Pace
 from tests.support import factories
 from tests.support.factories import BASE_MODEL, NOW
+from tests.support.share import one_of
 
 pytestmark = pytest.mark.django_db
 FIXTURES = Path(__file__).parents[3] / "fixtures"
@@ -90,7 +92,7 @@ def count_as_trainer(path: Path, folder: Path) -> int:
     return load_examples(path, ChatEncoder(folder), MAX_LENGTH, "training data").tokens
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", one_of(3, SHAPES))
 def test_estimate_is_within_a_tenth_of_what_the_trainer_counts(shape, fake_gateway, tmp_path):
     """More rows than are counted one by one."""
     folder = TINY_VISION if shape == "images" else TINY
@@ -118,7 +120,7 @@ def test_all_rows_of_a_small_file_are_counted(fake_gateway):
 def test_one_question_at_a_time_and_none_after_the_answer(fake_gateway):
     PublisherModel.objects.create(name=BASE_MODEL, fetched_at=NOW, data={})
     fake_gateway.catalogue.counter = count_as_server
-    fake_gateway.catalogue.paces = {"PEFT_ADAPTER": Pace(3, 0.1, 0.001)}
+    fake_gateway.catalogue.paces = {"PEFT_ADAPTER": Pace(3, 0.1, 0.001), "FULL": Pace(4, 0.2, 0.002)}
     dataset = factories.dataset(rows=write_rows("short rows")[:5])
     asked = [token_counts.ask(dataset, BASE_MODEL, NOW)]
     dataset.refresh_from_db()
@@ -128,7 +130,20 @@ def test_one_question_at_a_time_and_none_after_the_answer(fake_gateway):
     dataset.refresh_from_db()
     asked.append(token_counts.ask(dataset, BASE_MODEL, NOW + timedelta(hours=1)))
     assert asked == [True, False, False]
-    assert PublisherModel.objects.get().data["paces"] == {"PEFT_ADAPTER": [3, 0.1, 0.001]}
+    assert PublisherModel.objects.get().data["paces"] == {"PEFT_ADAPTER": [3, 0.1, 0.001], "FULL": [4, 0.2, 0.002]}
+
+
+def test_the_first_pace_is_used_while_the_other_is_measured(fake_gateway):
+    PublisherModel.objects.create(name=BASE_MODEL, fetched_at=NOW, data={})
+    fake_gateway.catalogue.counter = count_as_server
+    fake_gateway.catalogue.paces = {"PEFT_ADAPTER": Pace(3, 0.1, 0.001)}
+    dataset = factories.dataset(rows=write_rows("short rows")[:5])
+    token_counts.ask(dataset, BASE_MODEL, NOW)
+    token_counts.run(dataset.pk, BASE_MODEL, dataset.pk)
+    dataset.refresh_from_db()
+    paces = [find_pace(BASE_MODEL, mode) for mode in ("PEFT_ADAPTER", "FULL")]
+    assert [pace and pace.token_seconds for pace in paces] == [0.001, None]
+    assert token_counts.ask(dataset, BASE_MODEL, NOW + timedelta(seconds=30))
 
 
 def test_a_server_without_an_answer_is_left_alone_for_a_while(fake_gateway):

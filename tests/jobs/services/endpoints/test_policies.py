@@ -12,10 +12,15 @@ from jobs.services.endpoints import deployed_models, endpoints, lifetime, polici
 from jobs.services.endpoints.deployed_models import DeployedModelSpec
 from jobs.states import DeployedState, EndpointState, Phase
 from tests.support import factories
+from tests.support.share import each_once
 
 pytestmark = pytest.mark.django_db
 STATES = pytest.mark.parametrize("state", EndpointState)
 ALREADY_ENDING = {EndpointState.UNDEPLOYING, EndpointState.UNDEPLOYED}
+
+
+def is_ready(state, _other):
+    return state == EndpointState.READY
 
 
 @pytest.fixture
@@ -102,8 +107,7 @@ def test_changing_the_replicas(pages, state):
     refuses(reason, lambda: endpoints.request_replicas(endpoint.model, minimum=2, maximum=2))
 
 
-@STATES
-@pytest.mark.parametrize("other", [None, *DeployedState])
+@pytest.mark.parametrize(("state", "other"), each_once(EndpointState, [None, *DeployedState], and_where=is_ready))
 def test_adding_a_model(pages, state, other):
     endpoint = made(state)
     if other:

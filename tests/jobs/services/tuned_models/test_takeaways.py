@@ -9,7 +9,7 @@ from jobs import errors
 from jobs.files import store
 from jobs.models import OutputListing, Takeaway
 from jobs.services.storage import output_files
-from jobs.services.tuned_models import gguf, takeaways
+from jobs.services.tuned_models import choices, engine, takeaways
 from jobs.services.tuned_models.content import Content, of_archive, of_file
 from tests.support import factories
 
@@ -35,33 +35,17 @@ def tuned(gateway, files=LORA, **values):
 
 
 def offered(job):
-    return takeaways.choices(job, OutputListing.objects.get(job=job))
+    return choices.list_choices(job, OutputListing.objects.get(job=job))
 
 
 def prepared(job, user, form):
-    choice = next(one for one in offered(job) if one.form == form)
+    """`form`: the first of this name, or a choice."""
+    choice = next((one for one in offered(job) if one.form == form), form)
     row = takeaways.prepare(job, user, choice)
     while takeaways.advance(row.pk, factories.NOW):
         pass
     row.refresh_from_db()
     return row
-
-
-def test_what_there_is_follows_from_the_folder(fake_gateway):
-    job = tuned(fake_gateway)
-    assert [(str(one.form), one.checkpoint, one.size) for one in offered(job)] == [
-        ("merged", "final", 3002), ("gguf-q4_k_m", "final", 1336), ("gguf-q8_0", "final", 1621),
-        ("gguf-f16", "final", 3002),
-        ("adapter", "final", 702), ("adapter", "checkpoint-25", 514),
-    ]  # fmt: skip
-
-
-def test_a_model_that_the_engine_does_not_know_is_not_converted(fake_gateway, owner):
-    job = tuned(fake_gateway, base_model="qwen/qwen3@qwen3-4b")
-    choice = next(one for one in offered(job) if one.form == "gguf-f16")
-    assert choice.why_not.startswith("Only models of Gemma 3 are converted here.")
-    with pytest.raises(errors.NotAllowedNow):
-        takeaways.prepare(job, owner, choice)
 
 
 def test_each_file_is_read_once_and_known_by_its_checksum(fake_gateway, owner):
@@ -192,5 +176,5 @@ def test_the_child_gets_no_secret_of_the_worker(monkeypatch):
     for name in ("CONSOLE_SECRET_KEY", "DATABASE_URL", "REDIS_URL", "GOOGLE_APPLICATION_CREDENTIALS", "SOMETHING_ELSE"):
         monkeypatch.setenv(name, "secret")
     monkeypatch.setenv("PATH", "/usr/bin")
-    given = gguf.child_environment()
+    given = engine.child_environment()
     assert (given["PATH"], given["HF_HUB_OFFLINE"], "secret" in given.values()) == ("/usr/bin", "1", False)

@@ -11,6 +11,7 @@ from jobs.services.tuned_models import checkpoints, policies as tuned_models
 from jobs.services.tuning import drafts, jobs, policies, queue, removal
 from jobs.states import Phase, TuningState
 from tests.support import factories
+from tests.support.share import each_once
 
 pytestmark = pytest.mark.django_db
 CHECKPOINTS = [{"checkpoint_id": "1", "epoch": 1, "step": 10}, {"checkpoint_id": "2", "epoch": 2, "step": 20}]
@@ -28,7 +29,17 @@ JOBS: list[dict[str, Any]] = [
     {"state": "SUCCEEDED", "phase": Phase.CLOSED, "auto_deploy": True},
     {"state": "SUCCEEDED", "phase": Phase.CLOSED, "tuning_mode": "FULL", "adapter_size": None},
 ]
-STATES = pytest.mark.parametrize("values", JOBS, ids=[" ".join(map(str, values.values())) for values in JOBS])
+
+
+def name_of(case):
+    return " ".join(map(str, case.values())) if isinstance(case, dict) else None
+
+
+def is_tuned(values, _other):
+    return values["state"] == "SUCCEEDED"
+
+
+STATES = pytest.mark.parametrize("values", JOBS, ids=name_of)
 
 
 @pytest.fixture
@@ -100,8 +111,11 @@ def test_moving(page, values):
     assert unchanged(job, refuses(reason, lambda: queue.move(job, "down")))
 
 
-@STATES
-@pytest.mark.parametrize("endpoint", [None, "READY", "DEPLOYING", "FAILED", "DELETED"])
+@pytest.mark.parametrize(
+    ("values", "endpoint"),
+    each_once(JOBS, [None, "READY", "DEPLOYING", "FAILED", "DELETED"], and_where=is_tuned),
+    ids=name_of,
+)
 def test_deploying(page, client, values, endpoint):
     job = made(values)
     if endpoint:
@@ -119,8 +133,7 @@ def button_of(checkpoint, icon):
     return f'{field} <button class="item"><svg class="ic" aria-hidden="true"><use href="/static/icons.svg#{icon}">'
 
 
-@STATES
-@pytest.mark.parametrize("checkpoint", ["1", "2"])
+@pytest.mark.parametrize(("values", "checkpoint"), each_once(JOBS, ["1", "2"], and_where=is_tuned), ids=name_of)
 def test_going_on_from_a_checkpoint(page, client, values, checkpoint):
     job = made(values)
     reason = tuned_models.why_not_continue(job, checkpoint)
@@ -149,8 +162,7 @@ def test_deleting(page, values):
     assert TuningJob.objects.get().is_deleted is (not reason)
 
 
-@STATES
-@pytest.mark.parametrize("checkpoint", ["1", "2"])
+@pytest.mark.parametrize(("values", "checkpoint"), each_once(JOBS, ["1", "2"], and_where=is_tuned), ids=name_of)
 def test_making_a_checkpoint_the_default(page, values, checkpoint):
     """The one that is the default already has no button, and to choose it once more does no harm."""
     job = made(values)

@@ -81,7 +81,7 @@ def test_what_uses_it_is_named_and_keeps_it(owner, stranger, is_own):
     factories.ready_endpoint(owner=who, display_name="Captain", artifact_uri=folder)
     factories.job(owner=who, display_name="Next", custom_base_model=folder, state="RUNNING", output_uri="gs://bucket/n")
     reason = removal.why_not_delete(job)
-    names = "Captain, Next" if is_own else "somebody else"
+    names = "the endpoint Captain, the job Next" if is_own else "somebody else"
     assert reason.startswith(f"In use by {names}. Undeploy the model there")
     with pytest.raises(errors.NotAllowedNow):
         removal.delete(job)

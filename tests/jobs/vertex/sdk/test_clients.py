@@ -41,9 +41,19 @@ def test_each_location_has_its_host(location, host):
     assert clients.client("gen_ai_tuning_service", location).transport._host == host
 
 
+CHAT = "https://us-central1-aiplatform.googleapis.com/v1beta1/projects/p/locations/us-central1/endpoints/7/chat/completions"
+
+
 @pytest.mark.usefixtures("_google")
 def test_the_chat_carries_a_token():
-    assert _headers()["Authorization"] == f"Bearer {TOKEN}"
+    headers = _headers(CHAT)
+    assert (headers["authorization"], "x-goog-user-project" in headers) == (f"Bearer {TOKEN}", False)
+
+
+@pytest.mark.usefixtures("_google")
+def test_the_chat_names_the_quota_project_like_every_other_request(monkeypatch):
+    monkeypatch.setenv("GOOGLE_CLOUD_QUOTA_PROJECT", "who-pays")
+    assert _headers(CHAT)["x-goog-user-project"] == "who-pays"
 
 
 @pytest.mark.usefixtures("_google")

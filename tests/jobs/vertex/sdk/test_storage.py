@@ -45,3 +45,32 @@ def test_an_address_of_another_kind():
 def test_bytes_that_were_written_anew_are_not_read(monkeypatch):
     with bad_server(error(412, "FAILED_PRECONDITION")) as server, pytest.raises(NotFound, match="was written anew"):
         storage(monkeypatch, server).read_range("gs://my-bucket/a", 0, 4, "7")
+
+
+# As the JSON API of Cloud Storage documents them.
+BUCKET = {"kind": "storage#bucket", "id": "my-bucket", "name": "my-bucket", "location": "EUROPE-WEST4"}
+AGENT = "serviceAccount:service-42@gcp-sa-aiplatform.iam.gserviceaccount.com"
+POLICY = {
+    "kind": "storage#policy",
+    "version": 3,
+    "etag": "CAE=",
+    "bindings": [
+        {"role": "roles/storage.objectUser", "members": [AGENT]},
+        {"role": "roles/storage.objectAdmin", "members": ["user:ann@example.com"],
+         "condition": {"title": "expires", "expression": "request.time < timestamp('2026-12-01T00:00:00Z')"}},
+    ],
+}  # fmt: skip
+
+
+def test_where_a_bucket_lies(monkeypatch):
+    with bad_server(answer(200, BUCKET)) as server:
+        assert storage(monkeypatch, server).bucket_location("gs://my-bucket/out") == "europe-west4"
+    with bad_server(error(404, "NOT_FOUND")) as server, pytest.raises(NotFound):
+        storage(monkeypatch, server).bucket_location("gs://my-bucket/out")
+
+
+def test_who_has_which_role_without_what_holds_under_a_condition_only(monkeypatch):
+    with bad_server(answer(200, POLICY)) as server:
+        found = storage(monkeypatch, server).members_by_role("gs://my-bucket/out")
+    assert found == {"roles/storage.objectUser": [AGENT]}
+    assert server.requests[0].path.startswith("/storage/v1/b/my-bucket/iam?")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs.localvertex.api.errors import ApiError
 from jobs.localvertex.models import catalogue
 from jobs.localvertex.resources.tuning import peft_arguments
 
@@ -18,6 +19,7 @@ ARGUMENTS = [
 ]
 PROGRAM = """
 import json, sys
+from jobs.localvertex.api.errors import ApiError
 from jobs.localvertex.api.errors import ApiError
 from jobs.localvertex.models import catalogue
 from jobs.localvertex.resources.tuning import peft_arguments
@@ -64,3 +66,35 @@ def test_without_the_package_the_extra_is_named(packages, mode):
         f"--precision_mode={mode} needs bitsandbytes, which is not installed here."
         " Install it: pip install -e '.[local,qlora]'. Or use --precision_mode=bfloat16.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "engine"),
+    [
+        (["lr_scheduler_type=linear", "warmup_ratio=0.1", "weight_decay=0.01"],
+         {"warmup_ratio": 0.1, "weight_decay": 0.01, "lr_scheduler_type": "linear"}),
+        (["warmup_ratio=0.1", "warmup_steps=20"], {"warmup_ratio": 0.1, "warmup_steps": 20}),
+        (["warmup_ratio=0", "warmup_steps=0", "weight_decay=0.0"], {"warmup_ratio": 0.0, "weight_decay": 0.0}),
+        (["lr_scheduler_type=constant", "warmup_ratio=0.1"],
+         {"lr_scheduler_type": "constant", "warmup_ratio": 0.0, "warmup_steps": 0}),
+        (["lr_scheduler_type=constant_with_warmup"], {"lr_scheduler_type": "constant"}),
+    ],
+)  # fmt: skip
+def test_schedule_warm_up_and_weight_decay_are_the_trainer_s(given, engine):
+    read = peft_arguments.read(catalogue.load(), [*ARGUMENTS, *(f"--{one}" for one in given)])
+    assert (read.engine, read.ignored) == ({"lora_alpha": 32} | engine, ())
+
+
+@pytest.mark.parametrize(
+    ("argument", "reason"),
+    [
+        ("lr_scheduler_type=polynomial", "must be one of constant, linear, cosine, constant_with_warmup here"),
+        ("warmup_ratio=1.5", "must be at most 1"),
+        ("warmup_ratio=nan", "must be at least 0"),
+        ("weight_decay=-1", "must be at least 0"),
+        ("warmup_steps=2.5", "must be a whole number"),
+    ],
+)
+def test_what_the_trainer_cannot_do_is_refused(argument, reason):
+    with pytest.raises(ApiError, match=f"--{argument.partition('=')[0]} {reason}"):
+        peft_arguments.read(catalogue.load(), [*ARGUMENTS, f"--{argument}"])

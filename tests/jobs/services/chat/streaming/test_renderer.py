@@ -138,14 +138,14 @@ def test_what_did_not_arrive_is_sent_again():
     assert page.html == markdown.answer("One\n\nTwo\n\nThree\n\nFour more")
 
 
-@pytest.mark.parametrize("payload", PAYLOADS)
-def test_nothing_off_the_allowlist_in_any_frame(payload):
-    drawing = Drawing(ID)
-    frames = []
-    for number, letter in enumerate(f"Hello {payload[:200]}"):
-        frames.append({"text": drawing.add(letter)})
-        if number % 5 == 0:
-            frames.append(drawing.draw())
-    html = [part[3] for fields in frames for field in fields.values() for part in PARTIAL.findall(field)]
-    assert [off_the_list(part) for part in html if off_the_list(part)] == []
-    assert sum(field.count("<hx-partial") for fields in frames for field in fields.values()) == len(html)
+def test_nothing_off_the_allowlist_in_any_frame():
+    for payload in PAYLOADS:
+        drawing = Drawing(ID)
+        frames = []
+        for number, letter in enumerate(f"Hello {payload[:200]}"):
+            frames.append({"text": drawing.add(letter)})
+            if number % 5 == 0:
+                frames.append(drawing.draw())
+        html = [part[3] for fields in frames for field in fields.values() for part in PARTIAL.findall(field)]
+        assert (payload, [off_the_list(part) for part in html if off_the_list(part)]) == (payload, [])
+        assert sum(field.count("<hx-partial") for fields in frames for field in fields.values()) == len(html), payload

@@ -217,6 +217,8 @@ def test_a_refusal_has_its_sentence(settings, behaviour, kind, words):
         (error(400, "INVALID_ARGUMENT", "The conversation has 9 tokens; this model takes 8."), "CONTEXT_LENGTH"),
         (error(400, "INVALID_ARGUMENT", "image input is not supported"), "NO_IMAGES"),
         (answer(413, b""), "NO_IMAGES"),
+        (error(400, "INVALID_ARGUMENT", "tools: the chat template of this model knows no tools. Take"), "NO_TOOLS"),
+        (error(400, "", '"auto" tool choice requires --enable-auto-tool-choice to be set'), "NO_TOOLS"),
         (error(400, "INVALID_ARGUMENT", "temperature must be positive"), "INVALID_ARGUMENT"),
         (error(404, "NOT_FOUND"), "NOT_FOUND"),
     ],

@@ -1,0 +1,213 @@
+"""Each check asks Google Cloud one or two free questions. What it is not allowed to ask is unknown, and said so."""
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
+
+from django.conf import settings
+
+from jobs.models import PublisherModel
+from jobs.services.catalogue import policies as catalogue, regions
+from jobs.text.deferred import gettext as _
+from jobs.vertex import get_gateway
+from jobs.vertex.errors import NotFound, OverQuota, Refused, VertexError
+
+from .lines import Check, Line, Subject, Verdict
+
+API = "aiplatform.googleapis.com"
+TUNING_RIGHTS = ("aiplatform.tuningJobs.create", "aiplatform.tuningJobs.get", "aiplatform.tuningJobs.cancel")
+SERVING_RIGHTS = ("aiplatform.endpoints.create", "aiplatform.endpoints.deploy", "aiplatform.models.upload")
+# Quotas of Vertex AI, by accelerator: as `gcloud ai model-garden models deploy` asks for them.
+SERVING_QUOTAS = {
+    "NVIDIA_L4": "L4", "NVIDIA_TESLA_T4": "T4", "NVIDIA_TESLA_P4": "P4", "NVIDIA_TESLA_V100": "V100",
+    "NVIDIA_TESLA_P100": "P100", "NVIDIA_TESLA_A100": "A100", "NVIDIA_A100_80GB": "A10080GB",
+    "NVIDIA_H100_80GB": "H100", "NVIDIA_RTX_PRO_6000": "RTXPRO6000",
+}  # fmt: skip
+TUNING_QUOTA = "GlobalConcurrentManagedOssModelTuningJobs"
+AGENTS = ("gcp-sa-aiplatform", "gcp-sa-vertex-moss-ft")
+WRITES = frozenset({
+    "roles/storage.objectUser", "roles/storage.objectAdmin", "roles/storage.admin", "roles/storage.legacyBucketOwner",
+})  # fmt: skip
+# Multi-regions of Cloud Storage, and the beginnings of the regions that lie in them.
+MULTI_REGIONS = {"us": ("us-",), "eu": ("europe-",), "asia": ("asia-",)}
+UNLIMITED = -1
+
+
+class Preflight:
+    def __init__(self, subject: Subject) -> None:
+        self.subject, self.gateway = subject, get_gateway()
+
+    def lines(self) -> Iterator[Line]:
+        """In the order in which they depend on each other. Where nobody is signed in nothing else can be asked."""
+        signed_in = self._ask(Check.CREDENTIALS, self._credentials)
+        yield signed_in
+        if signed_in.verdict == Verdict.FAILED:
+            return
+        for check, look in self._checks():
+            yield self._ask(check, look)
+        if self.subject.is_serving:
+            yield Line(Check.CAPACITY, Verdict.UNKNOWN, _("Free machines can't be known before the deployment."))
+
+    def _checks(self) -> Iterator[tuple[Check, Callable[[], Line]]]:
+        yield Check.API, self._api
+        yield Check.BILLING, self._billing
+        yield Check.RIGHTS, self._rights
+        if self.subject.bucket:
+            yield Check.BUCKET, self._bucket
+            yield Check.BUCKET_REGION, self._bucket_region
+            yield Check.AGENTS, self._agents
+        if self.subject.base_model:
+            yield Check.TERMS, self._terms
+        if self.subject.is_tuning:
+            yield Check.TUNING_QUOTA, self._tuning_quota
+        if self.subject.is_serving and self.subject.accelerators:
+            yield Check.SERVING_QUOTA, self._serving_quota
+
+    def _ask(self, check: Check, look: Callable[[], Line]) -> Line:
+        try:
+            return look()
+        except VertexError as error:
+            failed = check in DEFINITE and isinstance(error, Refused) and not isinstance(error, OverQuota)
+            return Line(check, Verdict.FAILED if failed else Verdict.UNKNOWN, str(error))
+
+    def _credentials(self) -> Line:
+        found = self.gateway.connection.credentials()
+        return Line(Check.CREDENTIALS, Verdict.PASSED, found.principal)
+
+    def _api(self) -> Line:
+        self.gateway.connection.look()
+        return Line(Check.API, Verdict.PASSED, API)
+
+    def _billing(self) -> Line:
+        if self.gateway.project.has_billing():
+            return Line(Check.BILLING, Verdict.PASSED)
+        command = f"gcloud billing projects link {settings.VERTEX_PROJECT} --billing-account=BILLING_ACCOUNT"
+        return Line(
+            Check.BILLING, Verdict.FAILED, _("The project has no billing account that is open."), (command,)
+        )  # fmt: skip
+
+    def _rights(self) -> Line:
+        wanted = (TUNING_RIGHTS if self.subject.is_tuning else ()) + (SERVING_RIGHTS if self.subject.is_serving else ())
+        missing = self.gateway.project.missing_permissions(wanted or TUNING_RIGHTS + SERVING_RIGHTS)
+        if not missing:
+            return Line(Check.RIGHTS, Verdict.PASSED)
+        member = self._member or "user:YOUR_ACCOUNT"
+        command = (
+            f"gcloud projects add-iam-policy-binding {settings.VERTEX_PROJECT} --member={member}"
+            " --role=roles/aiplatform.user"
+        )
+        text = _("The console's account lacks %(rights)s.") % {"rights": ", ".join(missing)}
+        return Line(Check.RIGHTS, Verdict.FAILED, text, (command,))
+
+    def _bucket(self) -> Line:
+        problem = self.gateway.storage.problem_with_output(self.subject.bucket)
+        if not problem:
+            return Line(Check.BUCKET, Verdict.PASSED, self._bucket_uri)
+        location = self._region or settings.VERTEX_LOCATION
+        create = (
+            f"gcloud storage buckets create {self._bucket_uri} --project={settings.VERTEX_PROJECT}"
+            f" --location={location} --uniform-bucket-level-access"
+        )
+        grant = (
+            f"gcloud storage buckets add-iam-policy-binding {self._bucket_uri}"
+            f" --member={self._member or 'user:YOUR_ACCOUNT'} --role=roles/storage.objectUser"
+        )
+        return Line(Check.BUCKET, Verdict.FAILED, problem, (grant if self._location else create,))
+
+    def _bucket_region(self) -> Line:
+        if not self._location:
+            return Line(Check.BUCKET_REGION, Verdict.UNKNOWN, _("The bucket has to exist first."))
+        if not self._region or _lies_in(self._region, self._location):
+            return Line(Check.BUCKET_REGION, Verdict.PASSED, self._location)
+        text = _("The bucket is in %(bucket)s, and the job in %(region)s. Choose a bucket or a region to match.")
+        words = {"bucket": self._location, "region": self._region}
+        return Line(Check.BUCKET_REGION, Verdict.WARNING, text % words)
+
+    def _agents(self) -> Line:
+        """Grants on the whole project are not seen here, so what is missing on the bucket is a warning."""
+        number = self.gateway.project.number()
+        wanted = [f"serviceAccount:service-{number}@{agent}.iam.gserviceaccount.com" for agent in AGENTS]
+        by_role = self.gateway.storage.members_by_role(self.subject.bucket)
+        granted = {member for role, members in by_role.items() if role in WRITES for member in members}
+        missing = [member for member in wanted if member not in granted]
+        if not missing:
+            return Line(Check.AGENTS, Verdict.PASSED)
+        commands = tuple(
+            f"gcloud storage buckets add-iam-policy-binding {self._bucket_uri} --member={member}"
+            " --role=roles/storage.objectUser"
+            for member in missing
+        )
+        text = _("Vertex AI's own accounts have no role on the bucket, unless one on the whole project covers it.")
+        return Line(Check.AGENTS, Verdict.WARNING, text, commands)
+
+    def _terms(self) -> Line:
+        model = PublisherModel.objects.filter(name=self.subject.base_model).first()
+        licence = catalogue.licence_to_accept(model) if model else ""
+        if self.gateway.catalogue.licence_acknowledged(self.subject.base_model) or not licence:
+            return Line(Check.TERMS, Verdict.PASSED)
+        text = _("The %(licence)s must be accepted, which you do with the check box on this page.")
+        return Line(Check.TERMS, Verdict.WARNING, text % {"licence": licence})
+
+    def _tuning_quota(self) -> Line:
+        running = self.gateway.tuning.count_running()
+        limit = self.gateway.project.quota(TUNING_QUOTA, self.subject.location)
+        words = {"running": running, "limit": limit}
+        if limit is None:
+            text = _("Running tuning jobs: %(running)d. The quota of the project can't be read.") % words
+            return Line(Check.TUNING_QUOTA, Verdict.UNKNOWN, text)
+        if limit == UNLIMITED or running < limit:
+            return Line(Check.TUNING_QUOTA, Verdict.PASSED)
+        text = _("Running tuning jobs: %(running)d of %(limit)d. A new job waits until one ends.") % words
+        return Line(Check.TUNING_QUOTA, Verdict.WARNING, text)
+
+    def _serving_quota(self) -> Line:
+        subject = self.subject
+        if subject.accelerator_type not in SERVING_QUOTAS:
+            text = _("The quota for %(accelerator)s isn't known by name.") % {"accelerator": subject.accelerator_type}
+            return Line(Check.SERVING_QUOTA, Verdict.UNKNOWN, text)
+        name = f"CustomModelServing{SERVING_QUOTAS[subject.accelerator_type]}GPUsPerProjectPerRegion"
+        limit = self.gateway.project.quota(name, subject.serving_location)
+        words = {
+            "quota": name, "region": subject.serving_location, "limit": limit, "wanted": subject.accelerators,
+        }  # fmt: skip
+        if limit is None:
+            text = _("The quota %(quota)s in %(region)s can't be read.") % words
+            return Line(Check.SERVING_QUOTA, Verdict.UNKNOWN, text)
+        if limit == UNLIMITED or limit >= subject.accelerators:
+            return Line(Check.SERVING_QUOTA, Verdict.PASSED)
+        command = (
+            f"gcloud beta quotas preferences create --service={API} --project={settings.VERTEX_PROJECT}"
+            f" --quota-id={name} --preferred-value={subject.accelerators}"
+            f" --dimensions=region={subject.serving_location}"
+        )
+        text = _("Accelerators needed: %(wanted)d. The quota %(quota)s in %(region)s is %(limit)d.") % words
+        return Line(Check.SERVING_QUOTA, Verdict.FAILED, text, (command,))
+
+    @cached_property
+    def _location(self) -> str:
+        """Of the bucket; nothing where there is none."""
+        try:
+            return self.gateway.storage.bucket_location(self.subject.bucket)
+        except NotFound:
+            return ""
+
+    @property
+    def _region(self) -> str:
+        return "" if self.subject.location == regions.GLOBAL else self.subject.location
+
+    @property
+    def _bucket_uri(self) -> str:
+        return "/".join(self.subject.bucket.split("/")[:3])
+
+    @cached_property
+    def _member(self) -> str:
+        account = self.gateway.connection.credentials().principal
+        kind = "serviceAccount" if account.endswith(".gserviceaccount.com") else "user"
+        return f"{kind}:{account}" if account else ""
+
+
+# Where a refusal is the answer to what was asked, and not the loss of it.
+DEFINITE = frozenset({Check.CREDENTIALS, Check.API, Check.BUCKET})
+
+
+def _lies_in(region: str, location: str) -> bool:
+    return location == region or region.startswith(MULTI_REGIONS.get(location, ("\0",)))

@@ -1,0 +1,45 @@
+"""What a job, a deployment or the whole project is to be checked for."""
+
+from dataclasses import replace
+
+from django.conf import settings
+
+from jobs.models import PublisherModel
+
+from .lines import Subject
+
+
+def of_project() -> Subject:
+    """Everything that is configured, and no machine in particular."""
+    return Subject(
+        location=settings.VERTEX_LOCATION,
+        serving_location=settings.VERTEX_LOCATION,
+        bucket=_bucket_of(settings.VERTEX_BUCKET),
+    )
+
+
+def of_training(base_model: str, output_uri: str, location: str = "") -> Subject:
+    return Subject(location=location or settings.VERTEX_LOCATION, bucket=_bucket_of(output_uri), base_model=base_model)
+
+
+def of_deployment(base_model: str, machine_type: str, replicas: int) -> Subject:
+    return add_deployment(Subject(base_model=base_model), machine_type, replicas)
+
+
+def add_deployment(subject: Subject, machine_type: str, replicas: int) -> Subject:
+    """`replicas`: at the most. Without a machine, Vertex AI chooses one, whose accelerators nobody knows."""
+    model = PublisherModel.objects.filter(name=subject.base_model).first()
+    specs = model.data.get("machine_specs", ()) if model else ()
+    machine = next((one for one in specs if one["machine_type"] == machine_type), {})
+    count = int(machine.get("accelerator_count") or 0) * max(1, replicas)
+    return replace(
+        subject,
+        serving_location=settings.VERTEX_LOCATION,
+        machine_type=machine_type,
+        accelerator_type=machine.get("accelerator_type", "") if count else "",
+        accelerators=count,
+    )
+
+
+def _bucket_of(uri: str) -> str:
+    return "/".join(uri.split("/")[:3])
