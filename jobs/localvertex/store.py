@@ -23,6 +23,12 @@ Resource = TypeVar("Resource", bound=PlusMessage | RawMessage)
 
 ROWS_AT_ONCE = 200
 VERSION_SIGN = "@"
+# An older version of this program, which somebody went back to, writes the JSON alone.
+_FORGET_STALE = """
+CREATE TRIGGER IF NOT EXISTS resources_stale AFTER UPDATE OF body ON resources
+WHEN NEW.message IS OLD.message AND NEW.body IS NOT OLD.body
+BEGIN UPDATE resources SET message = NULL WHERE number = NEW.number; END
+"""
 _BELOW = "name > ? AND name < ?"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS resources (
@@ -53,6 +59,7 @@ class Store:
         self._database.executescript(_SCHEMA)
         if "message" not in [column[1] for column in self._database.execute("PRAGMA table_info(resources)")]:
             self._database.execute("ALTER TABLE resources ADD COLUMN message BLOB")
+        self._database.execute(_FORGET_STALE)
 
     def check(self) -> None:
         """Raises sqlite3.DatabaseError for a file with a damaged page, which may be far from what a start reads."""
