@@ -22,6 +22,7 @@ from jobs.localvertex.shortages import shortage_on
 Resource = TypeVar("Resource", bound=PlusMessage | RawMessage)
 
 ROWS_AT_ONCE = 200
+MOST_TEXTS = 8  # SQLite takes no condition of a thousand
 VERSION_SIGN = "@"
 # An older version of this program, which somebody went back to, writes the JSON alone.
 _FORGET_STALE = """
@@ -154,8 +155,8 @@ class Store:
         return [_load(kind, *found[number]) for number in numbers if number in found]
 
     def read_bodies(self, numbers: Sequence[int], containing: Iterable[str] = ()) -> dict[int, Json]:
-        """The JSON in the order of `numbers`, without those that have gone or lack a text of `containing`."""
-        texts = list(containing)
+        """The JSON in the order of `numbers`, without those that have gone or lack one of the first of `containing`."""
+        texts = list(containing)[:MOST_TEXTS]
         condition = "".join(" AND instr(body, ?) > 0" for _ in texts)
         query = f"SELECT number, body FROM resources WHERE number IN (SELECT value FROM json_each(?)){condition}"  # noqa: S608
         with self._lock:
