@@ -97,6 +97,11 @@ def test_flags_numbers_and_free_fields():
     assert names(select(Context, contexts, 'metadata.place.board="b" AND metadata.deleted=false')) == ["c"]
 
 
+def test_a_long_filter_of_what_is_stored(stored):
+    expression = " AND ".join(["labels.team=x"] * 3000)
+    assert names(select(TuningJob, stored, expression)) == ["one"]
+
+
 def test_a_filter_takes_no_time():
     began = time.monotonic()
     assert select(TuningJob, [TuningJob(name="a" * 5000)], 'name:"' + "*a" * 50 + '*b"') == []
