@@ -399,14 +399,15 @@ def test_what_cannot_be_written_to_tensorboards(google):
 
 def test_predictions_that_no_model_server_takes(google, endpoint):
     client = google.PredictionServiceClient
-    for call, body in (
-        (client.direct_predict, {"inputs": [{"string_val": ["a"]}]}),
-        (client.direct_raw_predict, {"method_name": "m", "input": b"x"}),
-        (client.explain, {"instances": [{"string_value": "a"}]}),
-    ):
+    calls = (
+        lambda name: client.direct_predict({"endpoint": name, "inputs": [{"string_val": ["a"]}]}),
+        lambda name: client.direct_raw_predict({"endpoint": name, "method_name": "m", "input": b"x"}),
+        lambda name: client.explain(endpoint=name, instances=[{"prompt": "a"}]),
+    )
+    for call in calls:
         with pytest.raises(exceptions.BadRequest, match="Use :predict"):
-            call({"endpoint": endpoint.resource_name, **body})
-        refused(call, {"endpoint": NOTHING["endpoints"], **body})
+            call(endpoint.resource_name)
+        refused(call, NOTHING["endpoints"])
 
 
 def test_what_this_server_never_has(google):
