@@ -1,6 +1,7 @@
 """Batches, one at a time in the order of creation; what a restart cut off goes on where it was."""
 
 import logging
+import shutil
 import threading
 from functools import partial
 from pathlib import Path
@@ -55,6 +56,11 @@ class Batches:
         self._thread = threading.Thread(target=self._loop, name="batches", daemon=True)
 
     def start(self) -> None:
+        """What an end that was cut off has left of a batch goes first."""
+        known = {job.name.rpartition("/")[2] for job in self._store.all(BatchPredictionJob) if job.state in UNFINISHED}
+        for folder in self._folder.glob("*"):
+            if folder.name not in known:
+                shutil.rmtree(folder, ignore_errors=True)
         self._thread.start()
 
     def stop(self) -> None:
