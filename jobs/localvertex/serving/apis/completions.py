@@ -65,7 +65,8 @@ class Completions:
         self, request: Request, target: Target, parts: list[Part], first: Upstream, each: int
     ) -> AsyncGenerator[bytes]:
         """One choice after the other: each as it comes. `each` of 0 tells no usage."""
-        counted, told = [], {}
+        counted: list[Json] = []
+        told: Json = {}
         for part in parts:
             upstream = first if part.index == 0 else await self._open(request, target, part)
             try:
@@ -116,7 +117,7 @@ def _upstream_body(wanted: Json, text: str, number: int, logprobs: int | None) -
 
 def _texts(given: Json) -> list[str]:
     prompt = given.get("prompt")
-    texts = prompt if isinstance(prompt, list) else [prompt]
+    texts: list[Any] = prompt if isinstance(prompt, list) else [prompt]
     if not 1 <= len(texts) <= MAX_PROMPTS:
         raise invalid(f"prompt must be a text, or a list of 1 to {MAX_PROMPTS} texts.", "prompt")
     if any(isinstance(text, int | list) for text in texts):

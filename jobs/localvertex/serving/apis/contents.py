@@ -82,7 +82,7 @@ def _messages(role: str, parts: list[Json]) -> Iterable[Json]:
     said = [_part(part) for part in parts if not {"functionCall", "functionResponse"} & set(part)]
     for result in results:
         name = result.get("name", "")
-        text = json.dumps(result.get("response", {}), ensure_ascii=False)
+        text = json.dumps(result.get("response", {}), ensure_ascii=False, sort_keys=True)
         yield {"role": "tool", "tool_call_id": result.get("id") or name, "name": name, "content": text}
     if calls and role == "assistant":
         text = "".join(part.get("text", "") for part in said)
@@ -114,7 +114,7 @@ def _image(kind: str, data: str, *, is_inline: bool) -> Json:
 
 
 def _call(call: Json) -> Json:
-    arguments = json.dumps(call.get("args", {}), ensure_ascii=False)
+    arguments = json.dumps(call.get("args", {}), ensure_ascii=False, sort_keys=True)
     name = call.get("name", "")
     return {"id": call.get("id") or name, "type": "function", "function": {"name": name, "arguments": arguments}}
 
