@@ -154,7 +154,7 @@ class Batches:
                 answering.run(work.rows(files), partial(self._leaving, name))
         finally:
             if note["kind"] == "model":
-                self._serving.stop(_served_name(note))
+                self._serving.stop(_name_served(note))
         work.tell()
 
     def _finish(self, work: Work) -> None:
@@ -169,7 +169,7 @@ class Batches:
         if cancelled:
             self._end(work.job.name, CANCELLED, ApiError("CANCELLED", "The job was cancelled."))
         elif work.journal.failed == work.journal.done:
-            self._end(work.job.name, FAILED, _all_failed(work.journal.done))
+            self._end(work.job.name, FAILED, _explain_failure(work.journal.done))
         else:
             self._end(work.job.name, SUCCEEDED, None)
 
@@ -183,7 +183,7 @@ class Batches:
                 raise ApiError("CANCELLED", "The job was cancelled.")
             target = self._targets.of_model(note["served"])
             return lambda: target
-        plan = self._deployments.prepare(_served_name(note), note, partial(self._leaving, name))
+        plan = self._deployments.prepare(_name_served(note), note, partial(self._leaving, name))
         self._serving.offer(plan)
         return lambda: Target(note["served"], plan)
 
@@ -199,11 +199,11 @@ class Batches:
         return self._stopping.is_set() or name in self._cancelled
 
 
-def _served_name(note: Json) -> str:
+def _name_served(note: Json) -> str:
     return name_of(note["served"], DEPLOYED_ID)
 
 
-def _all_failed(rows: int) -> ApiError:
+def _explain_failure(rows: int) -> ApiError:
     if not rows:
         return ApiError("INVALID_ARGUMENT", "The input has no rows.")
     return ApiError("INTERNAL", f"All {rows} rows failed. Their errors are in the output.")

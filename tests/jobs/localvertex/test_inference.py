@@ -31,6 +31,7 @@ def test_what_a_model_answers(path, asked):
         f"/v1/{ENDPOINT}/invoke/completions",
         f"/v1/{ENDPOINT}/deployedModels/7/completions",
         f"/v1/{PARENT}/models/m:predict",
+        f"/v1/{PARENT}/{TINY_NAME}/chat/completions",
         f"/v1/{TINY_NAME}:generateContent",
     ],
 )
