@@ -703,6 +703,23 @@ def test_predictions_as_the_sdk_sends_them(endpoint):
     assert json.loads(refusal)["error"]["status"] == "INVALID_ARGUMENT"
 
 
+@pytest.mark.usefixtures("google")
+def test_the_model_server_as_the_sdk_invokes_it(endpoint):
+    """The body of the example in its docstring, whose flag is a text."""
+    headers = {"Content-Type": "application/json"}
+    asked = {"model": "", "messages": MESSAGES}
+    whole = endpoint.invoke("/v1/chat/completions", json.dumps(asked).encode(), headers)
+    assert whole.json()["choices"][0]["message"]["content"] == "Hello there"
+    streamed = endpoint.invoke(
+        "/v1/chat/completions", json.dumps({**asked, "stream": "true"}).encode(), headers, stream=True
+    )
+    assert [line for line in streamed if line][-1] == b"data: [DONE]"
+    prompt = json.dumps({"model": "", "prompt": "Once"}).encode()
+    deployed = endpoint.list_models()[0].id
+    named = endpoint.invoke("/v1/completions", prompt, headers, deployed_model_id=deployed)
+    assert named.json()["choices"][0]["text"] == " and so on"
+
+
 def test_chat_completions_and_completions(google, server):
     openai = pytest.importorskip("openai")
     server.deployed(f"chat-{google.tag}")
