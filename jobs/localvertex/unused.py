@@ -19,6 +19,12 @@ WITHOUT_EFFECT = {
     ): "They are shown whenever there are any.",
     ("count_tokens", "model"): "The path names the model.",
     ("count_tokens", "generation_config"): "Settings of an answer have no tokens in a prompt.",
+    **{
+        (method, f"contents.parts.{field}"): "Texts and images are counted; it says nothing of either."
+        for method in ("count_tokens", "compute_tokens")
+        for field in ("thought", "thought_signature", "video_metadata")
+    },
+    ("compute_tokens", "model"): "The path names the model.",
     ("upload_model", "service_account"): _NO_RIGHTS,
     ("copy_model", "custom_service_account"): _NO_RIGHTS,
     ("deploy", "model_config.hugging_face_access_token"): _NO_HUB,

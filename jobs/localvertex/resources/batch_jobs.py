@@ -36,6 +36,7 @@ STORED = (
 )  # fmt: skip
 REFUSED = (
     "unmanaged_container_model", "generate_explanation", "explanation_spec", "model_monitoring_config",
+    "model_monitoring_stats_anomalies",
 )  # fmt: skip
 
 
@@ -93,7 +94,7 @@ def _check(wanted: BatchPredictionJob) -> None:
     check_labels(dict(wanted.labels), "batch_prediction_job.labels")
     refuse_encryption(wanted, "batch_prediction_job.encryption_spec")
     for field in REFUSED:
-        if field in raw(wanted).DESCRIPTOR.fields_by_name and field in wanted and getattr(wanted, field):
+        if field in raw(wanted).DESCRIPTOR.fields_by_name and field in wanted:
             raise invalid(f"{field} is not supported by this server. Leave it out.", f"batch_prediction_job.{field}")
     check_machine(wanted.dedicated_resources.machine_spec, "batch_prediction_job.dedicated_resources.machine_spec")
     if wanted.instance_config.instance_type not in ("", "object"):

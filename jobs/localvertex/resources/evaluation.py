@@ -21,6 +21,7 @@ from jobs.localvertex.evaluation import tool_calls, trajectories
 from jobs.localvertex.evaluation.bleu import compute_bleu
 from jobs.localvertex.evaluation.rouge import check_type, compute_rouge
 from jobs.localvertex.resources.call import Call, Route
+from jobs.localvertex.resources.keeping import refuse_others
 
 MOST_INSTANCES = 1000
 LONGEST_TEXT = 200_000  # characters of a prediction or a reference
@@ -34,6 +35,7 @@ NOT_COMPUTED = (
 def evaluate_instances(call: Call) -> EvaluateInstancesResponse:
     request = call.parse_post(EvaluateInstancesRequest)
     given = [found.name for found, _ in raw(request).ListFields() if found.name.endswith("_input")]
+    refuse_others(request, ("location", given[0]) if given else ("location", "metrics", "metric_sources", "instance"))
     if given:
         return _score_all(given[0], getattr(request, given[0]))
     if request.metric_sources:

@@ -30,6 +30,8 @@ def count_tokens(call: Call) -> CountTokensResponse:
     request = call.parse_post(CountTokensRequest)
     if not request.contents and _are_rows(request):
         return CountTokensResponse(total_tokens=_count_rows(call, request))
+    asked = ("contents", "system_instruction", "tools") if request.contents else ("instances",)
+    refuse_others(request, ("endpoint", "model", "generation_config", *asked))
     target, tokens = _target(call, request.endpoint), Tokens(call.parts.serving, call.parts.buckets)
     shown = render(request)
     if request.contents:
@@ -44,6 +46,7 @@ def count_tokens(call: Call) -> CountTokensResponse:
 
 def compute_tokens(call: Call) -> ComputeTokensResponse:
     request = call.parse_post(ComputeTokensRequest)
+    refuse_others(request, ("endpoint", "model", "contents" if request.contents else "instances"))
     target, tokens = _target(call, request.endpoint), Tokens(call.parts.serving, call.parts.buckets)
     if request.contents:
         found = tokens.list_contents(target, render(request)["contents"])

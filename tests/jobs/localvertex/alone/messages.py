@@ -140,7 +140,9 @@ def _rivals(found: FieldDescriptor) -> set[str]:
 def is_ignored(path: Path, method: str) -> bool:
     """By Google's rules: what only the server sets is ignored when a client sends it (AIP-203), and so are the name and
     the etag of what is still to be made (AIP-133)."""
-    is_new = method.startswith(("create_", "upload_")) and len(path) == 2 and path[1].name in ("name", "etag")
+    made = method.removeprefix("batch_").startswith(("create_", "upload_"))
+    depth = 3 if method.startswith("batch_") else 2
+    is_new = made and len(path) == depth and path[-1].name in ("name", "etag")
     return is_new or any(is_output_only(found) for found in path)
 
 

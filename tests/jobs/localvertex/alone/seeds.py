@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import httpx
 
+from tests.jobs.localvertex.alone.later_seeds import LaterSeeds
 from tests.jobs.localvertex.servers import BUCKET, PARENT, PROJECT, TINY, TINY_NAME, LocalVertex, wait_for
 
 Body = dict[str, Any]
@@ -30,10 +31,9 @@ TUNING = {
     "supervisedTuningSpec": {"trainingDatasetUri": TRAIN},
     "tunedModelDisplayName": "F",
 }
-ROW = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}]}
 
 
-class World:
+class World(LaterSeeds):
     def __init__(self, server: LocalVertex) -> None:
         self.server = server
         self.http = httpx.Client(base_url=f"{server.url}/v1beta1/", trust_env=False, timeout=60)
@@ -248,7 +248,6 @@ CALLS: dict[str, Any] = {
     "get_publisher_model": lambda _: {"name": TINY_NAME},
     "check_publisher_model_eula_acceptance": lambda _: {"parent": PROJECT, "publisherModel": TINY_NAME},
     "accept_publisher_model_eula": lambda _: {"parent": PROJECT, "publisherModel": TINY_NAME},
-    "count_tokens": lambda _: {"endpoint": f"{PARENT}/{TINY_NAME}", "instances": [ROW]},
     "create_tuning_job": lambda _: {"parent": PARENT, "tuningJob": TUNING},
     "rebase_tuned_model": lambda _: {"parent": PARENT, "tunedModelRef": {"tuningJob": f"{PARENT}/tuningJobs/1"}},
     "create_custom_job": lambda _: {"parent": PARENT, "customJob": {"displayName": "F", "jobSpec": SPEC}},

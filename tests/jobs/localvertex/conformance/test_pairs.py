@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from jobs.localvertex.app import INFERENCE_METHODS, MODULES
+from jobs.localvertex.app import MODULES
 from jobs.localvertex.conformance.pairs import DOCUMENTED, FILES, FOLDER, INFERRED, fill, known_differences, read_pairs
 from jobs.localvertex.conformance.shapes import find_problems
+from jobs.localvertex.inference import METHODS as INFERENCE_METHODS
 
 PAIRS = read_pairs()
 SOURCES = (

@@ -193,6 +193,31 @@ def test_mutate_replicas(server, model):
         server.endpoints.mutate_deployed_model(**request, update_mask=mask)
 
 
+def test_mutate_keeps_what_cannot_change(server, model):
+    create(server, "immutable")
+    deploy(server, "immutable", model, id="9")
+    request = vertex.MutateDeployedModelRequest(endpoint=f"{PARENT}/endpoints/immutable")
+    request.deployed_model = vertex.DeployedModel(id="9", enable_container_logging=True, dedicated_resources=LOCAL)
+    request.deployed_model.dedicated_resources.required_replica_count = 1
+    request.update_mask = {"paths": ["dedicated_resources", "enable_container_logging"]}
+    changed = server.endpoints.mutate_deployed_model(request).result(timeout=10).deployed_model
+    assert (changed.enable_container_logging, changed.dedicated_resources.required_replica_count) == (True, 1)
+    request.deployed_model.dedicated_resources.machine_spec.machine_type = "g2-standard-12"
+    with pytest.raises(BadRequest, match=r"dedicated_resources\.machine_spec cannot be updated"):
+        server.endpoints.mutate_deployed_model(request)
+
+
+def test_options_are_kept_and_what_cannot_be_done_is_refused(server, model):
+    create(server, "options")
+    scaling = {"scale_to_zero_spec": {"min_scaleup_period": {"seconds": 300}}}
+    deploy(server, "options", model, service_account="a@b", dedicated_resources=LOCAL | scaling)
+    (deployed,) = server.endpoints.get_endpoint(name=f"{PARENT}/endpoints/options").deployed_models
+    kept = deployed.dedicated_resources.scale_to_zero_spec.min_scaleup_period
+    assert (deployed.service_account, kept.total_seconds()) == ("a@b", 300)
+    with pytest.raises(BadRequest, match="undeploy that one when the new one answers"):
+        deploy(server, "options", model, rollout_options={"previous_deployed_model": deployed.id})
+
+
 def test_served_again_after_a_restart(own_server):
     server = own_server.start()
     server.deployed("origin")

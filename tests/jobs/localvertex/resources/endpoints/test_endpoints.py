@@ -36,6 +36,8 @@ def test_created_with_a_chosen_id_once(server):
         ({"labels": {"A": "b"}}, "Label 'A'"),
         ({"traffic_split": {"1": 100}}, "set by deploying"),
         ({"network": "default"}, "Private endpoints are not supported"),
+        ({"enable_private_service_connect": True}, "leave out enable_private_service_connect"),
+        ({"private_service_connect_config": {"project_allowlist": ["p"]}}, "leave out private_service_connect_config"),
         ({"encryption_spec": {"kms_key_name": "k"}}, "Encryption keys are not supported"),
         ({"client_connection_config": {"inference_timeout": timedelta(hours=2)}}, "at most 3600 seconds"),
     ],
@@ -84,6 +86,13 @@ def test_long_running_update(server):
     endpoint.client_connection_config.inference_timeout = timedelta(seconds=900)
     changed = server.endpoints.update_endpoint_long_running(endpoint=endpoint).result(timeout=10)
     assert changed.client_connection_config.inference_timeout == timedelta(seconds=900)
+    logging = {"enabled": True, "sampling_rate": 0.5}
+    logged = vertex.Endpoint(name=endpoint.name, predict_request_response_logging_config=logging)
+    changed = server.endpoints.update_endpoint_long_running(endpoint=logged).result(timeout=10)
+    assert changed.predict_request_response_logging_config.sampling_rate == 0.5
+    assert changed.client_connection_config.inference_timeout == timedelta(seconds=900)
+    with pytest.raises(BadRequest, match=r"endpoint\.description cannot be updated"):
+        server.endpoints.update_endpoint_long_running(endpoint={"name": endpoint.name, "description": "d"})
 
 
 def test_list_filters_and_pages(server):

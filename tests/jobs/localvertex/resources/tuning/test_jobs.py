@@ -81,6 +81,8 @@ def test_list_by_label_and_pages(server):
         ({"encryption_spec": {"kms_key_name": "k"}}, "Encryption keys are not supported"),
         ({"supervised_tuning_spec": vertex.SupervisedTuningSpec()}, "training_dataset_uri field is required"),
         ({"supervised_tuning_spec": {"training_dataset_uri": "gs://b"}}, "must name a file in the bucket"),
+        ({"pre_tuned_model": {"tuned_model_name": "m"}}, "pre_tuned_model is not supported for open models"),
+        ({"veo_tuning_spec": {"training_dataset_uri": "gs://a/b"}}, "veo_tuning_spec is not supported for open models"),
     ],
 )
 def test_refused_at_once(server, changes, message):
