@@ -28,8 +28,6 @@ HOURS = "Enter a whole number of hours from 1 to 720, or leave it empty."
 NOT_ON_VERTEX = "Vertex AI's tuning takes no such setting. Leave it empty."
 REPLICAS = "Enter a whole number from 1 to 100."
 SIZES = "Choose one of these sizes: 1, 4, 8, 16, 32."
-    "Vertex AI doesn't offer tuning for this model.": "The server on this computer doesn't offer tuning for this model."
-}
 # What is changed in a good spec, and the code, field and sentence of each problem.
 BAD_VALUES: list[tuple[dict[str, Any], list[tuple[str, str, str]]]] = [
     ({"display_name": "x" * 129}, [("max_length", "display_name",
