@@ -157,7 +157,7 @@ def _read(call: Call, name: str) -> tuple[TensorboardTimeSeries, list[TimeSeries
     return series, [load(TimeSeriesDataPoint, body) for body in call.parts.store.points.read(name)]
 
 
-def _sample(found: list[TimeSeriesDataPoint], most: int) -> list[TimeSeriesDataPoint]:
+def _sample(found: Sequence[TimeSeriesDataPoint], most: int) -> Sequence[TimeSeriesDataPoint]:
     """Evenly, and always with the last one."""
     if len(found) <= most:
         return found
