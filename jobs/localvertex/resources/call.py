@@ -30,7 +30,14 @@ Plus = TypeVar("Plus", bound=PlusMessage)
 Resource = TypeVar("Resource", bound=PlusMessage | RawMessage)
 Reply: TypeAlias = PlusMessage | RawMessage
 # Paths in errors begin so: those of other kinds have nothing before them.
-PREFIXES = {"Endpoint": "endpoint.", "CustomJob": "custom_job.", "TrainingPipeline": "training_pipeline."}
+PREFIXES = {
+    "Endpoint": "endpoint.",
+    "CustomJob": "custom_job.",
+    "TrainingPipeline": "training_pipeline.",
+    "BatchPredictionJob": "batch_prediction_job.",
+    "HyperparameterTuningJob": "hyperparameter_tuning_job.",
+    "PersistentResource": "persistent_resource.",
+}
 
 
 @dataclass(frozen=True)

@@ -162,6 +162,10 @@ class LaterSeeds:
         instances = [{"prediction": "a", "reference": "a"}]
         return {"location": PARENT, "exactMatchInput": {"metricSpec": {}, "instances": instances}}
 
+    def export_publisher_model(self, number: str) -> Body:
+        place = {"outputUriPrefix": f"gs://{BUCKET}/fields/exported-{number}"}
+        return {"parent": PARENT, "name": TINY_NAME, "destination": place}
+
     def count_tokens(self, _: str) -> Body:
         return {"endpoint": f"{PARENT}/endpoints/fields", "contents": CONTENTS}
 

@@ -80,7 +80,7 @@ class Answer:
     @property
     def normal(self) -> str:
         """Without what differs from one time to the next."""
-        text = json.dumps([self.code, _without_etags(self.shown)], sort_keys=True, ensure_ascii=False)
+        text = json.dumps([self.code, _without_moods(self.shown)], sort_keys=True, ensure_ascii=False)
         return _VARIES.sub("#", text)
 
     @property
@@ -206,10 +206,16 @@ def _camel(name: str) -> str:
     return re.sub(r"_([a-z])", lambda found: found[1].upper(), name)
 
 
-def _without_etags(content: Any) -> Any:
+def _without_moods(content: Any) -> Any:
+    """Neither etags nor whether a model server sleeps at this moment."""
     if isinstance(content, dict):
-        return {key: _without_etags(one) for key, one in content.items() if key != "etag"}
-    return [_without_etags(one) for one in content] if isinstance(content, list) else content
+        kept = {key: one for key, one in content.items() if key != "etag" and not _is_state(key, one)}
+        return {key: _without_moods(one) for key, one in kept.items()}
+    return [_without_moods(one) for one in content] if isinstance(content, list) else content
+
+
+def _is_state(key: str, value: Any) -> bool:
+    return key == "status" and isinstance(value, dict)
 
 
 def _find(content: Any, chain: list[str]) -> Iterator[Any]:

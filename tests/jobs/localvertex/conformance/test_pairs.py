@@ -58,7 +58,8 @@ def test_what_google_bills_is_marked():
 def test_what_is_made_is_taken_away():
     made = [pair for pair in PAIRS if pair.call.startswith(MAKING) and pair.code == 200 and "code" not in pair.known]
     forgotten = {pair.id for pair in made if not pair.cleanup}
-    assert forgotten == {"upload-version"}, "a version goes with its model"
+    below = {"create-experiment", "create-run", "create-series"}
+    assert forgotten == {"upload-version", *below}, "a version goes with its model, and what is below a board with it"
 
 
 def test_shapes_are_of_kinds_that_there_are():

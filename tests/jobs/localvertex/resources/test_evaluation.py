@@ -65,20 +65,34 @@ def test_several_metrics_of_one_instance(server):
     ("body", "code", "message"),
     [
         ({}, 400, "One of the metric inputs is required"),
-        ({"bleuInput": {"instances": []}}, 400, "bleu_input.instances must be a list of 1 to 1,000."),
+        ({"bleuInput": {"metricSpec": {}, "instances": []}}, 400, "The bleu_input.instances field is required."),
+        (
+            {"bleuInput": {"metricSpec": {}, "instances": [PAIR] * 1001}},
+            400,
+            "bleu_input.instances must be a list of 1 to 1,000.",
+        ),
+        ({"bleuInput": {"instances": [PAIR]}}, 400, "The bleu_input.metric_spec field is required."),
         (
             {"rougeInput": {"metricSpec": {"rougeType": "r"}, "instances": [PAIR]}},
             400,
             "Rouge type 'r' is not",
         ),
-        ({"toolNameMatchInput": {"instances": [PAIR]}}, 400, "reference must be a JSON object"),
+        ({"toolNameMatchInput": {"metricSpec": {}, "instances": [PAIR]}}, 400, "reference must be a JSON object"),
         (
-            {"exactMatchInput": {"instances": [{"prediction": "a" * 200_001}]}},
+            {"exactMatchInput": {"metricSpec": {}, "instances": [{"prediction": "a" * 200_001, "reference": "a"}]}},
             400,
             "exact_match_input: prediction",
         ),
-        ({"coherenceInput": {"instance": {"prediction": "a"}}}, 501, "coherence_input: Operation is not implemented"),
-        ({"pointwiseMetricInput": {}}, 501, "pointwise_metric_input: Operation is not implemented, or supported"),
+        (
+            {"coherenceInput": {"metricSpec": {}, "instance": {"prediction": "a"}}},
+            501,
+            "coherence_input: Operation is not implemented",
+        ),
+        (
+            {"pointwiseMetricInput": {"metricSpec": {"metricPromptTemplate": "p"}, "instance": {"jsonInstance": "{}"}}},
+            501,
+            "pointwise_metric_input: Operation is not implemented, or supported",
+        ),
         ({"metricSources": [{"metricResourceName": "a"}]}, 501, "Operation is not implemented, or supported"),
     ],
 )

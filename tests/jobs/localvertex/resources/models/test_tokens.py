@@ -86,7 +86,7 @@ def test_tokens_of_a_request_are_those_that_the_model_sees(server, name):
         ("computeTokens", {}, "Unable to submit request because at least one contents field is required."),
         (
             "computeTokens",
-            {"contents": [{"parts": [{"inlineData": {"mimeType": "image/png"}}]}]},
+            {"contents": [{"parts": [{"inlineData": {"mimeType": "image/png", "data": "aGk="}}]}]},
             "Tokens are listed for texts only",
         ),
     ],
