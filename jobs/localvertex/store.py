@@ -5,8 +5,10 @@ A resource is kept as protobuf's bytes too, which are read twenty times faster; 
 import base64
 import hashlib
 import json
+import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -285,3 +287,19 @@ def _load(kind: type[Resource], body: str, message: bytes | None) -> Resource:
 def _bound_names(parent: str, sign: str = "/") -> tuple[str, str]:
     """What every name below `parent` lies between."""
     return parent + sign, parent + chr(ord(sign) + 1)
+
+
+class Ledger:
+    """An append-only record of everything that was created: reliability tests judge by it, never by a client's books."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._lock = threading.Lock()
+
+    def record(self, method: str, name: str, **facts: Any) -> None:
+        line = json.dumps({"time": time.time(), "method": method, "name": name, **facts}) + "\n"
+        with self._lock, self._path.open("a", encoding="utf-8") as file:
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())

@@ -11,8 +11,8 @@ from typing import Any
 from google.cloud.aiplatform_v1beta1.types import CustomJob
 
 from jobs.localvertex.api.errors import invalid
-from jobs.localvertex.api.expressions import Test, parse_expression
-from jobs.localvertex.api.filters import OPERATORS, page
+from jobs.localvertex.api.filtering.expressions import Test, parse_expression
+from jobs.localvertex.api.filtering.filters import OPERATORS, page
 from jobs.localvertex.api.hosts import REGIONS
 from jobs.localvertex.api.wire import Json
 from jobs.localvertex.resources.call import Parts

@@ -22,7 +22,7 @@ from google.cloud.aiplatform_v1beta1.types import (
 from google.protobuf import empty_pb2
 
 from jobs.localvertex.api.errors import exists, invalid, precondition
-from jobs.localvertex.api.filters import page
+from jobs.localvertex.api.filtering.filters import page
 from jobs.localvertex.api.hosts import refuse_global
 from jobs.localvertex.api.wire import Operation
 from jobs.localvertex.resources import artifacts

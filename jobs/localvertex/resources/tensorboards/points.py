@@ -24,7 +24,7 @@ from google.cloud.aiplatform_v1beta1.types import (
 )
 
 from jobs.localvertex.api.errors import invalid, not_found, precondition
-from jobs.localvertex.api.filters import order_resources, page, select
+from jobs.localvertex.api.filtering.filters import order_resources, page, select
 from jobs.localvertex.api.wire import load, render
 from jobs.localvertex.resources.call import Call, Route, now
 from jobs.localvertex.resources.tensorboards import of_jobs

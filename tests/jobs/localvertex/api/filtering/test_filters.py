@@ -6,7 +6,7 @@ from google.longrunning.operations_pb2 import Operation
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from jobs.localvertex.api.errors import ApiError
-from jobs.localvertex.api.filters import apply_mask, order_resources, page, select
+from jobs.localvertex.api.filtering.filters import apply_mask, order_resources, page, select
 from jobs.localvertex.store import Store
 
 JOBS = [
