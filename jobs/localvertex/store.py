@@ -290,7 +290,7 @@ def _bound_names(parent: str, sign: str = "/") -> tuple[str, str]:
 
 
 class Ledger:
-    """An append-only record of everything that was created: reliability tests judge by it, never by a client's books."""
+    """An append-only record of everything that was created, by which reliability tests judge."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
