@@ -36,6 +36,9 @@ PREFIXES = {
     "BatchPredictionJob": "batch_prediction_job.",
     "HyperparameterTuningJob": "hyperparameter_tuning_job.",
     "PersistentResource": "persistent_resource.",
+    "Tensorboard": "tensorboard.",
+    "TensorboardRun": "tensorboard_run.",
+    "TensorboardTimeSeries": "tensorboard_time_series.",
 }
 
 

@@ -3,7 +3,13 @@ import pytest
 
 from tests.jobs.localvertex.servers import PARENT
 
-STUDY = {"displayName": "H", "studySpec": {}, "trialJobSpec": {}, "maxTrialCount": 2, "parallelTrialCount": 1}
+STUDY = {
+    "displayName": "H",
+    "studySpec": {"metrics": [{"metricId": "loss", "goal": "MINIMIZE"}], "parameters": [{"parameterId": "rate"}]},
+    "trialJobSpec": {"workerPoolSpecs": [{"replicaCount": 1}]},
+    "maxTrialCount": 2,
+    "parallelTrialCount": 1,
+}
 POOLS = {"resourcePools": [{"machineSpec": {"machineType": "n1-standard-4"}, "replicaCount": 1}]}
 
 

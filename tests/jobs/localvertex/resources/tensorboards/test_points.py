@@ -82,10 +82,14 @@ def test_runs_that_are_written_together(server, run):
     [
         ({"values": []}, "tensorboard_time_series_id field is required"),
         ({**scalars((1, 1)), "value_type": "TENSOR"}, "is of the type SCALAR, not TENSOR"),
-        ({**scalars(), "values": [{"step": 1, "tensor": {}}]}, "must have a value: scalar"),
+        ({**scalars(), "values": [{"step": 1, "tensor": {"value": b"x"}}]}, "must have a value: scalar"),
         (scalars(*((step, 0) for step in range(5001))), "at most 5000 points"),
         (
-            {"tensorboard_time_series_id": "images", "values": [{"blobs": {"values": [{"data": b"x"}]}}]},
+            {
+                "tensorboard_time_series_id": "images",
+                "value_type": "BLOB_SEQUENCE",
+                "values": [{"blobs": {"values": [{"data": b"x"}]}}],
+            },
             "blobs have no place here",
         ),
     ],
