@@ -110,10 +110,11 @@ OF_ALL = {
     "tests/console/test_shortages.py",
     "tests/console/test_templates.py",
     "tests/console/test_vendor.py",
-    # The local server with everything that it starts, killed, confused, or led through its whole way.
+    # The local server with everything that it starts, killed, confused, asked by gcloud, or led through its whole way.
     "tests/jobs/localvertex/test_crash.py",
     "tests/jobs/localvertex/test_document.py",
     "tests/jobs/localvertex/test_fuzz.py",
+    "tests/jobs/localvertex/test_gcloud.py",
     "tests/jobs/localvertex/test_whole_way.py",
     # Each of the fast operations against the plain one.
     "tests/jobs/localvertex/engine/fast/test_operations.py",

@@ -60,7 +60,10 @@ class Asked:
 
 def match(path: str) -> Asked | None:
     found = _PATTERN.match(path)
-    if found is None or found["call"] not in METHODS or (found["invoked"] and found["call"].startswith(":")):
+    if found is None or found["call"] not in METHODS:
+        return None
+    is_path = found["call"].startswith("/")
+    if (found["invoked"] and not is_path) or (is_path and "/publishers/" in found["name"]):
         return None
     return Asked(found["name"], METHODS[found["call"]], found["deployed"] or "")
 

@@ -23,7 +23,6 @@ from jobs.localvertex.batch.queue import Batches
 from jobs.localvertex.connections import Connection
 from jobs.localvertex.grpc_api.backend import Backend
 from jobs.localvertex.instant.model import write_base
-from jobs.localvertex.ledger import Ledger
 from jobs.localvertex.models import catalogue
 from jobs.localvertex.models.base_models import BaseModels
 from jobs.localvertex.models.catalogue import LOCAL_MACHINE, Catalogue
@@ -38,7 +37,7 @@ from jobs.localvertex.serving.pool import Serving
 from jobs.localvertex.serving.targets import Targets
 from jobs.localvertex.shortages import Calm, shortage_of
 from jobs.localvertex.storage.buckets import Buckets
-from jobs.localvertex.store import Store
+from jobs.localvertex.store import Ledger, Store
 from jobs.localvertex.tuning.queue import Runner
 from jobs.localvertex.tuning.trials import Trials
 from jobs.log_lines import LineFormatter

@@ -6,8 +6,8 @@ from pathlib import Path
 from jobs.localvertex.api import versions
 from jobs.localvertex.app import MODULES
 from jobs.localvertex.conformance.pairs import known_differences, read_pairs
+from jobs.localvertex.conformance.unused import WITHOUT_EFFECT
 from jobs.localvertex.resources.call import Route
-from jobs.localvertex.unused import WITHOUT_EFFECT
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "localvertex.md"
 BEGIN, END = "<!-- calls: generated -->\n", "<!-- /calls -->\n"

@@ -42,12 +42,11 @@ from .notification import (
     bell_of,
 )
 from .notification_words import Kind as NotificationKind
-from .preflight import Preflight
 from .runs.pause import QueuePause
 from .runs.sweep import Sweep
 from .runs.takeaway import GGUF_FORMS, OutputListing, Takeaway, TakeawayForm, TakeawayState
 from .spending import SpendingLimits, SpendingReservation
-from .status import ProbeResult, ProcessReport, ServiceState
+from .status import Preflight, ProbeResult, ProcessReport, ServiceState
 from .storage import SharedFolder, StorageListing
 from .tuning import (
     GROUPS,

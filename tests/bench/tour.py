@@ -140,7 +140,8 @@ def draw_rows(tour: Tour) -> None:
     tour.draw("rows", f"{place}rows/")
     page = visitor.get(f"{place}rows/2/edit/")
     text = next(name for form in page.forms for name in form.fields if name.endswith("[1].content"))
-    visitor.submit(page, "/edit/", do="save", **{text: EDITED})
+    changed: dict[str, Any] = {text: EDITED}
+    visitor.submit(page, "/edit/", do="save", **changed)
     visitor.submit(visitor.get(f"{place}rows/"), "/rows/4/delete/")
     tour.draw("edits", f"{place}edits/")
     version = visitor.submit(visitor.get(f"{place}edits/"), "/edits/save/")

@@ -84,7 +84,7 @@ def google(hosts, settings, monkeypatch):
     # Whoever the process is afterwards, it has read the modules that it needs.
     for call in (*CREATES.values(), READS["job"], READS["credentials"]):
         call()
-    import_module("jobs.vertex.sdk.storage")
+    import_module("jobs.vertex.sdk.storage.objects")
     forget()
     server.requests.clear()
     yield server
@@ -95,7 +95,7 @@ def forget():
     """As in a process that has just started."""
     for cached in (get_gateway, clients._client, credentials.load):
         cached.cache_clear()
-    if storage := sys.modules.get("jobs.vertex.sdk.storage"):
+    if storage := sys.modules.get("jobs.vertex.sdk.storage.objects"):
         storage._build_client.cache_clear()
 
 

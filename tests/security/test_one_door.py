@@ -31,7 +31,7 @@ OF_ROWS = {
     "jobs/services/storage/output_files.py",
     "jobs/services/tuned_models/content.py",
     "jobs/services/tuned_models/saved.py",
-    "jobs/services/tuned_models/takeaways.py",
+    "jobs/services/tuned_models/merging.py",
     "jobs/services/tuning/observe.py",
     "jobs/services/tuning/removal.py",
     "jobs/services/tuning/steps.py",

@@ -42,7 +42,10 @@ class Answering:
 
     def run(self, rows: Iterable[Row], leaving: Callable[[], bool]) -> None:
         """Until all rows have an end, or `leaving` says so: then those that were begun have none."""
-        asyncio.run(self._run(iter(rows), leaving))
+        try:
+            asyncio.run(self._run(iter(rows), leaving))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
 
     async def _run(self, rows: Iterator[Row], leaving: Callable[[], bool]) -> None:
         left = asyncio.Event()

@@ -16,7 +16,7 @@ def fetch(buckets: Buckets, uris: Iterable[str], folder: Path) -> tuple[list[Pat
     found, problems = [], []
     for number, uri in enumerate(uris):
         try:
-            for index, place in enumerate(_places(buckets, uri)):
+            for index, place in enumerate(_find_places(buckets, uri)):
                 path = folder / f"{number:04}-{index:06}.jsonl"
                 if not path.exists():
                     buckets.size(place, LARGEST_FILE)
@@ -42,7 +42,7 @@ def read_lines(path: Path) -> Iterator[bytes]:
                 yield line.strip()
 
 
-def _places(buckets: Buckets, uri: str) -> Iterator[Location]:
+def _find_places(buckets: Buckets, uri: str) -> Iterator[Location]:
     """`*` stands for anything, as in Google's."""
     place = location(uri, "input_config.gcs_source.uris")
     if "*" not in place.path:

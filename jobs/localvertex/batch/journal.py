@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.localvertex.api.wire import Json
-from jobs.localvertex.batch.rows import file_name
+from jobs.localvertex.batch.rows import choose_file_name
 
 
 class Journal:
@@ -47,7 +47,7 @@ class Journal:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         for entry in self._entries():
-            name = file_name(entry["shape"], is_error=entry["failed"])
+            name = choose_file_name(entry["shape"], is_error=entry["failed"])
             with (folder / name).open("ab") as file:
                 file.write(json.dumps(entry["line"], ensure_ascii=False).encode() + b"\n")
         return sorted(folder.iterdir())

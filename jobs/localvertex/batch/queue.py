@@ -1,6 +1,7 @@
 """Batches, one at a time in the order of creation; what a restart cut off goes on where it was."""
 
 import logging
+import shutil
 import threading
 from functools import partial
 from pathlib import Path
@@ -55,6 +56,11 @@ class Batches:
         self._thread = threading.Thread(target=self._loop, name="batches", daemon=True)
 
     def start(self) -> None:
+        """What an end that was cut off has left of a batch goes first."""
+        known = {job.name.rpartition("/")[2] for job in self._store.all(BatchPredictionJob) if job.state in UNFINISHED}
+        for folder in self._folder.glob("*"):
+            if folder.name not in known:
+                shutil.rmtree(folder, ignore_errors=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -148,7 +154,7 @@ class Batches:
                 answering.run(work.rows(files), partial(self._leaving, name))
         finally:
             if note["kind"] == "model":
-                self._serving.stop(_served_name(note))
+                self._serving.stop(_name_served(note))
         work.tell()
 
     def _finish(self, work: Work) -> None:
@@ -163,7 +169,7 @@ class Batches:
         if cancelled:
             self._end(work.job.name, CANCELLED, ApiError("CANCELLED", "The job was cancelled."))
         elif work.journal.failed == work.journal.done:
-            self._end(work.job.name, FAILED, _all_failed(work.journal.done))
+            self._end(work.job.name, FAILED, _explain_failure(work.journal.done))
         else:
             self._end(work.job.name, SUCCEEDED, None)
 
@@ -177,7 +183,7 @@ class Batches:
                 raise ApiError("CANCELLED", "The job was cancelled.")
             target = self._targets.of_model(note["served"])
             return lambda: target
-        plan = self._deployments.prepare(_served_name(note), note, partial(self._leaving, name))
+        plan = self._deployments.prepare(_name_served(note), note, partial(self._leaving, name))
         self._serving.offer(plan)
         return lambda: Target(note["served"], plan)
 
@@ -193,11 +199,11 @@ class Batches:
         return self._stopping.is_set() or name in self._cancelled
 
 
-def _served_name(note: Json) -> str:
+def _name_served(note: Json) -> str:
     return name_of(note["served"], DEPLOYED_ID)
 
 
-def _all_failed(rows: int) -> ApiError:
+def _explain_failure(rows: int) -> ApiError:
     if not rows:
         return ApiError("INVALID_ARGUMENT", "The input has no rows.")
     return ApiError("INTERNAL", f"All {rows} rows failed. Their errors are in the output.")

@@ -55,7 +55,7 @@ def parse_row(number: int, line: bytes, fields: Fields) -> Row:
     return Row(number, value, INSTANCE, with_whole_numbers(fields.choose(value)))
 
 
-def line_of(row: Row, answer: Any, error: ApiError | None, fields: Fields) -> Json:
+def build_line(row: Row, answer: Any, error: ApiError | None, fields: Fields) -> Json:
     """What is written for it. Rows for `generateContent` keep their errors beside the others, in `status`."""
     if row.shape == CONTENTS:
         told = "" if error is None else f"{REASONS.get(error.status, error.status)}: {json.dumps(error.envelope())}"
@@ -73,7 +73,7 @@ def _has_key(row: Row, fields: Fields) -> bool:
     return bool(fields.key) and isinstance(row.value, dict) and fields.key in row.value
 
 
-def file_name(shape: str, *, is_error: bool) -> str:
+def choose_file_name(shape: str, *, is_error: bool) -> str:
     """Instances have the names of custom models' batches."""
     if shape == CONTENTS:
         return "predictions.jsonl"

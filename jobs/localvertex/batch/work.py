@@ -13,7 +13,7 @@ from jobs.localvertex.api.errors import ApiError
 from jobs.localvertex.api.wire import Json, now
 from jobs.localvertex.batch.inputs import read_lines
 from jobs.localvertex.batch.journal import Journal
-from jobs.localvertex.batch.rows import Fields, Row, line_of, parse_row
+from jobs.localvertex.batch.rows import Fields, Row, build_line, parse_row
 from jobs.localvertex.store import Store
 from jobs.localvertex.tuning.queue import PENDING, RUNNING
 
@@ -49,7 +49,7 @@ class Work:
                 number += 1
 
     def note(self, row: Row, answer: Any, error: ApiError | None) -> None:
-        line = line_of(row, answer, error, self._fields)
+        line = build_line(row, answer, error, self._fields)
         with self._lock:
             self.journal.note(row.number, row.shape, line, is_error=error is not None)
             is_due = time.monotonic() - self._told_at > TELL_SECONDS

@@ -14,10 +14,10 @@ _SPLITS = (
 )
 
 
-def bleu(prediction: str, reference: str, *, effective_order: bool = False) -> float:
+def compute_bleu(prediction: str, reference: str, *, effective_order: bool = False) -> float:
     """`effective_order` leaves out the orders that a short prediction has no words for; without it these make 0."""
-    said, wanted = _tokens(prediction), _tokens(reference)
-    counts = [_matches(said, wanted, order) for order in range(1, ORDERS + 1)]
+    said, wanted = _split(prediction), _split(reference)
+    counts = [_count_matches(said, wanted, order) for order in range(1, ORDERS + 1)]
     if not any(right for right, _ in counts):
         return 0.0
     logs, smoothing = [], 1
@@ -32,17 +32,17 @@ def bleu(prediction: str, reference: str, *, effective_order: bool = False) -> f
     return brevity * math.exp(sum(logs) / len(logs))
 
 
-def _matches(said: list[str], wanted: list[str], order: int) -> tuple[int, int]:
+def _count_matches(said: list[str], wanted: list[str], order: int) -> tuple[int, int]:
     """How many of the n-grams are right, and how many there are."""
-    found, there = _ngrams(said, order), _ngrams(wanted, order)
+    found, there = _count_ngrams(said, order), _count_ngrams(wanted, order)
     return (found & there).total(), found.total()
 
 
-def _ngrams(tokens: list[str], order: int) -> Counter[tuple[str, ...]]:
+def _count_ngrams(tokens: list[str], order: int) -> Counter[tuple[str, ...]]:
     return Counter(zip(*(tokens[first:] for first in range(order)), strict=False))
 
 
-def _tokens(text: str) -> list[str]:
+def _split(text: str) -> list[str]:
     """Of NIST's mteval-v13a."""
     line = text.replace("<skipped>", "").replace("-\n", "").replace("\n", " ")
     for entity, sign in _ENTITIES:

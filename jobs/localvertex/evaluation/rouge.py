@@ -23,29 +23,29 @@ def check_type(name: str, field: str) -> str:
     return found[1]
 
 
-def rouge(kind: str, prediction: str, reference: str, *, stemmed: bool = False, split: bool = False) -> float:
+def compute_rouge(kind: str, prediction: str, reference: str, *, stemmed: bool = False, split: bool = False) -> float:
     """`kind` is of `check_type`. `split` finds the sentences for `Lsum`, which are lines otherwise."""
     if kind == "Lsum":
-        said, wanted = (_sentences(text, stemmed=stemmed, split=split) for text in (prediction, reference))
-        return _measure(_summary_hits(said, wanted), sum(map(len, said)), sum(map(len, wanted)))
-    tokens, there = _tokens(prediction, stemmed=stemmed), _tokens(reference, stemmed=stemmed)
+        said, wanted = (_split_sentences(text, stemmed=stemmed, split=split) for text in (prediction, reference))
+        return _measure(_count_summary_hits(said, wanted), sum(map(len, said)), sum(map(len, wanted)))
+    tokens, there = _split(prediction, stemmed=stemmed), _split(reference, stemmed=stemmed)
     if kind == "L":
-        return _measure(_common_length(tokens, there), len(tokens), len(there))
-    found, expected = _ngrams(tokens, int(kind)), _ngrams(there, int(kind))
+        return _measure(_find_common_length(tokens, there), len(tokens), len(there))
+    found, expected = _count_ngrams(tokens, int(kind)), _count_ngrams(there, int(kind))
     return _measure((found & expected).total(), found.total(), expected.total())
 
 
-def _tokens(text: str, *, stemmed: bool) -> list[str]:
+def _split(text: str, *, stemmed: bool) -> list[str]:
     words = re.findall(r"[a-z0-9]+", text.lower())
     return [stem(word) if len(word) >= _SHORTEST_STEMMED else word for word in words] if stemmed else words
 
 
-def _sentences(text: str, *, stemmed: bool, split: bool) -> list[list[str]]:
+def _split_sentences(text: str, *, stemmed: bool, split: bool) -> list[list[str]]:
     parts = _SENTENCE_END.split(text) if split else text.split("\n")
-    return [_tokens(part, stemmed=stemmed) for part in parts if part]
+    return [_split(part, stemmed=stemmed) for part in parts if part]
 
 
-def _ngrams(tokens: list[str], order: int) -> Counter[tuple[str, ...]]:
+def _count_ngrams(tokens: list[str], order: int) -> Counter[tuple[str, ...]]:
     return Counter(zip(*(tokens[first:] for first in range(order)), strict=False))
 
 
@@ -56,7 +56,7 @@ def _measure(hits: int, said: int, wanted: int) -> float:
     return 2 * precision * recall / (precision + recall)
 
 
-def _common_length(a: Sequence[str], b: Sequence[str]) -> int:
+def _find_common_length(a: Sequence[str], b: Sequence[str]) -> int:
     """Of the longest common subsequence, a machine word of `a` at a time (Hyyrö, 2004)."""
     places: dict[str, int] = {}
     for place, word in enumerate(a):
@@ -69,14 +69,14 @@ def _common_length(a: Sequence[str], b: Sequence[str]) -> int:
     return len(a) - left.bit_count()
 
 
-def _summary_hits(said: list[list[str]], wanted: list[list[str]]) -> int:
+def _count_summary_hits(said: list[list[str]], wanted: list[list[str]]) -> int:
     """Words of each reference sentence that are in a common subsequence with any sentence; each counts once."""
     if sum(map(len, said)) * sum(map(len, wanted)) > LARGEST_TABLE:
         raise invalid("The texts are too long for rougeLsum. Use rougeL, or shorter texts.", "instances")
     said_left, wanted_left = (Counter(word for sentence in one for word in sentence) for one in (said, wanted))
     hits = 0
     for sentence in wanted:
-        common = {place for other in said for place in _common_places(sentence, other)}
+        common = {place for other in said for place in _find_common_places(sentence, other)}
         for place in sorted(common):
             word = sentence[place]
             if said_left[word] > 0 and wanted_left[word] > 0:
@@ -86,7 +86,7 @@ def _summary_hits(said: list[list[str]], wanted: list[list[str]]) -> int:
     return hits
 
 
-def _common_places(a: list[str], b: list[str]) -> list[int]:
+def _find_common_places(a: list[str], b: list[str]) -> list[int]:
     """Places in `a` of one longest common subsequence: of several, the one that the package finds."""
     lengths = [array("I", bytes(4 * (len(b) + 1)))]
     for word in a:

@@ -31,10 +31,10 @@ def stem(word: str) -> str:
         return _IRREGULAR[word]
     if len(word) <= 2:
         return word
-    return _final_e(_step_4(_step_3(_step_2(_final_y(_past(_plural(word)))))))
+    return _drop_final_e(_run_step_4(_run_step_3(_run_step_2(_change_final_y(_drop_past(_drop_plural(word)))))))
 
 
-def _plural(word: str) -> str:
+def _drop_plural(word: str) -> str:
     if word.endswith("ies") and len(word) == 4:
         return word[:-1]
     for suffix, kept in (("sses", "ss"), ("ies", "i"), ("ss", "ss"), ("s", "")):
@@ -43,7 +43,7 @@ def _plural(word: str) -> str:
     return word
 
 
-def _past(word: str) -> str:
+def _drop_past(word: str) -> str:
     if word.endswith("ied"):
         return word[:-1] if len(word) == 4 else word[:-2]
     if word.endswith("eed"):
@@ -63,20 +63,20 @@ def _mend(left: str) -> str:
     return left + "e" if _measure(left) == 1 and _ends_cvc(left) else left
 
 
-def _final_y(word: str) -> str:
+def _change_final_y(word: str) -> str:
     left = word[:-1]
     return left + "i" if word.endswith("y") and len(left) > 1 and _is_consonant(left, len(left) - 1) else word
 
 
-def _step_2(word: str) -> str:
+def _run_step_2(word: str) -> str:
     if word.endswith("alli") and _measure(word[:-4]) > 0:
-        return _step_2(word[:-4] + "al")
+        return _run_step_2(word[:-4] + "al")
     if word.endswith("logi"):
         return word[:-1] if _measure(word[:-3]) > 0 else word
     return _replace(word, _STEP_2)
 
 
-def _step_3(word: str) -> str:
+def _run_step_3(word: str) -> str:
     return _replace(word, _STEP_3)
 
 
@@ -89,7 +89,7 @@ def _replace(word: str, suffixes: dict[str, str]) -> str:
     return word
 
 
-def _step_4(word: str) -> str:
+def _run_step_4(word: str) -> str:
     for suffix in _STEP_4:
         if word.endswith(suffix):
             left = word.removesuffix(suffix)
@@ -98,7 +98,7 @@ def _step_4(word: str) -> str:
     return word
 
 
-def _final_e(word: str) -> str:
+def _drop_final_e(word: str) -> str:
     if word.endswith("e"):
         left = word[:-1]
         measure = _measure(left)
@@ -114,7 +114,7 @@ def _is_consonant(word: str, place: int) -> bool:
     return word[place] != "y" or place == 0 or not _is_consonant(word, place - 1)
 
 
-def _kinds(word: str) -> str:
+def _classify(word: str) -> str:
     """`c` and `v` for each letter."""
     kinds = ""
     for letter in word:
@@ -124,11 +124,11 @@ def _kinds(word: str) -> str:
 
 
 def _measure(left: str) -> int:
-    return _kinds(left).count("vc")
+    return _classify(left).count("vc")
 
 
 def _has_vowel(left: str) -> bool:
-    return "v" in _kinds(left)
+    return "v" in _classify(left)
 
 
 def _ends_double(word: str) -> bool:
@@ -137,5 +137,5 @@ def _ends_double(word: str) -> bool:
 
 def _ends_cvc(word: str) -> bool:
     """As hop, and not as snow, box or tray; of two letters, as at."""
-    kinds = _kinds(word)
+    kinds = _classify(word)
     return (kinds.endswith("cvc") and word[-1] not in "wxy") or kinds == "vc"

@@ -11,11 +11,11 @@ Same = Callable[[Any, Any], bool]
 
 
 def score_valid(prediction: str) -> float:
-    return float(bool(_calls(prediction)))
+    return float(bool(_parse_calls(prediction)))
 
 
 def score_names(prediction: str, reference: str) -> float:
-    said, wanted = _calls(prediction) or [], _reference(reference)
+    said, wanted = _parse_calls(prediction) or [], _read_reference(reference)
     return float(bool(said) and [call["name"] for call in said] == [call["name"] for call in wanted])
 
 
@@ -30,7 +30,7 @@ def score_values(prediction: str, reference: str, *, strict: bool = False) -> fl
 
 def _score_parameters(prediction: str, reference: str, same: Same) -> float:
     """The share of the reference's parameters that are right, call by call."""
-    said, wanted = _calls(prediction) or [], _reference(reference)
+    said, wanted = _parse_calls(prediction) or [], _read_reference(reference)
     right = sum(_count_right(one["arguments"], other["arguments"], same) for one, other in zip(said, wanted))  # noqa: B905
     total = sum(len(call["arguments"]) for call in wanted)
     if total:
@@ -43,26 +43,26 @@ def _count_right(said: Json, wanted: Json, same: Same) -> int:
 
 
 def _is_equal(said: Any, wanted: Any) -> bool:
-    return bool(_shown(said) == _shown(wanted))
+    return bool(_render(said) == _render(wanted))
 
 
 def _is_alike(said: Any, wanted: Any) -> bool:
-    return bool(said == wanted) or _shown(said).strip().casefold() == _shown(wanted).strip().casefold()
+    return bool(said == wanted) or _render(said).strip().casefold() == _render(wanted).strip().casefold()
 
 
-def _shown(value: Any) -> str:
+def _render(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
-def _reference(text: str) -> list[Json]:
-    found = _calls(text)
+def _read_reference(text: str) -> list[Json]:
+    found = _parse_calls(text)
     if found is None:
         message = 'reference must be a JSON object with "tool_calls", a list of calls with "name" and "arguments".'
         raise invalid(message, "instances.reference")
     return found
 
 
-def _calls(text: str) -> list[Json] | None:
+def _parse_calls(text: str) -> list[Json] | None:
     """None when something of it is no call. Lists and arguments may be written as a text, too."""
     answer = _read(text)
     calls = _read(answer.get("tool_calls")) if isinstance(answer, dict) else None

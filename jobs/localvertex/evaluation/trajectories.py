@@ -10,7 +10,7 @@ Steps: TypeAlias = Sequence[tuple[str, str]]
 
 def read_steps(trajectory: Any) -> Steps:
     """Of Google's message. Inputs that are JSON are compared as such."""
-    return [(call.tool_name, _normal(call.tool_input)) for call in trajectory.tool_calls]
+    return [(call.tool_name, _normalize(call.tool_input)) for call in trajectory.tool_calls]
 
 
 def score_exact(said: Steps, wanted: Steps) -> float:
@@ -28,23 +28,23 @@ def score_any_order(said: Steps, wanted: Steps) -> float:
 
 
 def score_precision(said: Steps, wanted: Steps) -> float:
-    return _share(said, wanted)
+    return _measure_share(said, wanted)
 
 
 def score_recall(said: Steps, wanted: Steps) -> float:
-    return _share(wanted, said)
+    return _measure_share(wanted, said)
 
 
 def score_single_use(said: Steps, tool: str) -> float:
     return float(any(name == tool for name, _ in said))
 
 
-def _share(of: Steps, among: Steps) -> float:
+def _measure_share(of: Steps, among: Steps) -> float:
     there = set(among)
     return sum(step in there for step in of) / len(of) if of else 0.0
 
 
-def _normal(text: str) -> str:
+def _normalize(text: str) -> str:
     try:
         return json.dumps(json.loads(text), sort_keys=True)
     except (ValueError, RecursionError):

@@ -11,10 +11,9 @@ from proto import Message as PlusMessage
 from jobs.localvertex.api import versions
 from jobs.localvertex.api.behaviours import check_required
 from jobs.localvertex.api.errors import ApiError, invalid
-from jobs.localvertex.api.filters import apply_mask, order_resources, page, select
+from jobs.localvertex.api.filtering.filters import apply_mask, order_resources, page, select
 from jobs.localvertex.api.wire import Json, Operation, now, pack, parse, parse_query, raw, refuse_query, snake
 from jobs.localvertex.batch.queue import Batches
-from jobs.localvertex.ledger import Ledger
 from jobs.localvertex.models.base_models import BaseModels
 from jobs.localvertex.models.catalogue import Catalogue
 from jobs.localvertex.models.exports import Exports
@@ -22,7 +21,7 @@ from jobs.localvertex.serving.deployments import Deployments
 from jobs.localvertex.serving.pool import Serving
 from jobs.localvertex.serving.targets import Targets
 from jobs.localvertex.storage.buckets import Buckets
-from jobs.localvertex.store import Store
+from jobs.localvertex.store import Ledger, Store
 from jobs.localvertex.tuning.queue import Runner
 from jobs.localvertex.tuning.trials import Trials
 

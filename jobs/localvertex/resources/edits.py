@@ -1,7 +1,7 @@
 """What creates and patches of every kind check."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -91,7 +91,7 @@ def mask(call: Call, allowed: Collection[str]) -> list[str]:
     return check_mask([snake(path.strip()) for path in text.split(",") if path.strip()], allowed)
 
 
-def copy_fields(given: Any, changed: Any, paths: list[str]) -> None:
+def copy_fields(given: Any, changed: Any, paths: Sequence[str]) -> None:
     """What a mask names, as a whole: maps and messages are replaced, and gone where there are none."""
     FieldMask(paths=paths).MergeMessage(raw(given), raw(changed), True, True)
 

@@ -18,8 +18,8 @@ from google.rpc import status_pb2
 from jobs.localvertex.api.errors import ApiError, invalid
 from jobs.localvertex.api.wire import Json, parse, raw
 from jobs.localvertex.evaluation import tool_calls, trajectories
-from jobs.localvertex.evaluation.bleu import bleu
-from jobs.localvertex.evaluation.rouge import check_type, rouge
+from jobs.localvertex.evaluation.bleu import compute_bleu
+from jobs.localvertex.evaluation.rouge import check_type, compute_rouge
 from jobs.localvertex.resources.call import Call, Route
 from jobs.localvertex.resources.keeping import refuse_others
 
@@ -68,13 +68,13 @@ def _check_length(name: str, instance: Any) -> Any:
 def _score_metric(metric: Metric, instance: EvaluationInstance) -> MetricResult:
     """What one metric of several lacks is told in its result."""
     try:
-        return MetricResult(score=_computed(metric, instance))
+        return MetricResult(score=_compute(metric, instance))
     except ApiError as error:
         return MetricResult(error=status_pb2.Status(code=error.grpc_code, message=error.message))
 
 
-def _computed(metric: Metric, instance: EvaluationInstance) -> float:
-    name, spec = _spec(metric)
+def _compute(metric: Metric, instance: EvaluationInstance) -> float:
+    name, spec = _read_spec(metric)
     texts = {"prediction": _text(instance.response, "response"), "reference": _text(instance.reference, "reference")}
     return SCORES[name](spec, _check_length("instance", _Pair(**texts)))
 
@@ -85,7 +85,7 @@ class _Pair:
     reference: str
 
 
-def _spec(metric: Metric) -> tuple[str, Any]:
+def _read_spec(metric: Metric) -> tuple[str, Any]:
     kind = str(raw(metric).WhichOneof("metric_spec") or "")
     if kind in ("exact_match_spec", "bleu_spec", "rouge_spec"):
         return kind.removesuffix("_spec"), getattr(metric, kind)
@@ -111,7 +111,7 @@ def _text(data: Any, field: str) -> str:
 
 def _score_rouge(spec: Any, one: Any) -> float:
     kind = check_type(spec.rouge_type, "rouge_input.metric_spec.rouge_type")
-    return rouge(kind, one.prediction, one.reference, stemmed=spec.use_stemmer, split=spec.split_summaries)
+    return compute_rouge(kind, one.prediction, one.reference, stemmed=spec.use_stemmer, split=spec.split_summaries)
 
 
 def _of_calls(score: Callable[[str, str], float]) -> Score:
@@ -129,7 +129,7 @@ def _of_steps(score: Callable[[trajectories.Steps, trajectories.Steps], float]) 
 
 SCORES: dict[str, Score] = {
     "exact_match": lambda _, one: float(one.prediction == one.reference),
-    "bleu": lambda spec, one: bleu(one.prediction, one.reference, effective_order=spec.use_effective_order),
+    "bleu": lambda spec, one: compute_bleu(one.prediction, one.reference, effective_order=spec.use_effective_order),
     "rouge": _score_rouge,
     "tool_call_valid": lambda _, one: tool_calls.score_valid(one.prediction),
     "tool_name_match": _of_calls(tool_calls.score_names),

@@ -90,7 +90,7 @@ def get(kind: Kind, call: Call) -> Any:
 
 def list_all(kind: Kind, call: Call) -> Any:
     request = call.request(kind.request("List"))
-    found = call.parts.store.all(kind.message, f"{request.parent}/{kind.plural}")
+    found: Sequence[Any] = call.parts.store.all(kind.message, f"{request.parent}/{kind.plural}")
     for held in _IN_CONTEXT.finditer(request.filter):
         names = call.parts.store.note(held["name"]).get(kind.plural, [])
         found = [one for one in found if one.name in names]

@@ -11,8 +11,8 @@ from typing import Any
 from google.cloud.aiplatform_v1beta1.types import CustomJob
 
 from jobs.localvertex.api.errors import invalid
-from jobs.localvertex.api.expressions import Test, parse_expression
-from jobs.localvertex.api.filters import OPERATORS, page
+from jobs.localvertex.api.filtering.expressions import Test, parse_expression
+from jobs.localvertex.api.filtering.filters import OPERATORS, page
 from jobs.localvertex.api.hosts import REGIONS
 from jobs.localvertex.api.wire import Json
 from jobs.localvertex.resources.call import Parts
@@ -66,14 +66,15 @@ def _list_entries(parts: Parts, body: object) -> Json:
 
 
 def _entries(parts: Parts, resource: str) -> Iterator[Json]:
-    project = _PROJECT.match(resource)
-    for job in parts.store.all(CustomJob, f"projects/{project[1]}") if project else ():
+    found = _PROJECT.match(resource)
+    project = found[1] if found else ""
+    for job in parts.store.all(CustomJob, f"projects/{project}") if project else ():
         path = parts.runner.folder(job.name) / "train.log"
         moment = job.create_time.strftime("%Y-%m-%dT%H:%M:%SZ")
         for number, line in enumerate(path.read_text(errors="replace").splitlines() if path.exists() else (), start=1):
             if dated := _SECOND.match(line):
                 moment = max(moment, f"{dated[1]}T{dated[2]}Z")
-            yield _entry(job, project[1], number, moment, line[dated.end() :] if dated else line)
+            yield _entry(job, project, number, moment, line[dated.end() :] if dated else line)
 
 
 def _entry(job: CustomJob, project: str, number: int, moment: str, text: str) -> Json:

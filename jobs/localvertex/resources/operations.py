@@ -7,7 +7,7 @@ from google.longrunning import operations_proto_pb2 as operations_pb2
 from google.protobuf import empty_pb2, json_format
 
 from jobs.localvertex.api.errors import invalid, precondition
-from jobs.localvertex.api.filters import page, select
+from jobs.localvertex.api.filtering.filters import page, select
 from jobs.localvertex.api.wire import Operation, own, refuse_query, snake
 from jobs.localvertex.resources.call import Call, Route
 

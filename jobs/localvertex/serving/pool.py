@@ -124,6 +124,8 @@ class Serving:
 
     def offer(self, plan: Plan) -> None:
         """Starts at its first request. What is served by that name already stays as it is."""
+        if plan.name in self._served:
+            return
         need = plan.need()
         self.require_room(need, "The model")
         with self._lock:

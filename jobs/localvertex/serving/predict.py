@@ -27,7 +27,7 @@ class Predict:
     async def predict(self, request: Request, target: Target, body: object) -> Response:
         parse(PredictRequest, {**body, "endpoint": target.name} if isinstance(body, dict) else body)
         assert isinstance(body, dict)
-        return reply_of(request, {"predictions": await self._predictions(request, target, body), **_facts(target)})
+        return reply_of(request, {"predictions": await self._predictions(request, target, body), **_describe(target)})
 
     async def stream_raw(self, request: Request, target: Target, body: object) -> Response:
         return await self.raw(request, target, body, streaming=True)
@@ -73,7 +73,7 @@ class Predict:
         return f"Prompt:\n{instance['prompt'].strip()}\nOutput:\n{text}"
 
 
-def _facts(target: Target) -> Json:
+def _describe(target: Target) -> Json:
     deployed = target.deployed
     if deployed is None:
         return {}

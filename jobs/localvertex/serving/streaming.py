@@ -21,11 +21,11 @@ class ClientLeft(Exception):
     """Nobody is there to answer."""
 
 
-def event_of(content: Any) -> bytes:
+def build_event(content: Any) -> bytes:
     return b"data: " + json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode() + EVENT_END
 
 
-def error_event(error: ApiError) -> bytes:
+def build_error_event(error: ApiError) -> bytes:
     return f"data: {json.dumps(error.envelope())}\n\n".encode()
 
 
@@ -38,7 +38,7 @@ class Streamed(Response):
         close: Callable[[], Awaitable[None]],
         *,
         media_type: str = EVENTS,
-        show_error: Callable[[ApiError], bytes] = error_event,
+        show_error: Callable[[ApiError], bytes] = build_error_event,
     ) -> None:
         super().__init__(media_type=media_type)
         del self.headers["content-length"]

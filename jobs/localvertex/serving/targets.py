@@ -53,7 +53,7 @@ class Targets:
         if self._dedicated_hosts:
             hosts.check(name, host, is_dedicated=endpoint.dedicated_endpoint_enabled)
         hosts.check_size(size, is_dedicated=endpoint.dedicated_endpoint_enabled)
-        return self.of_endpoint(name, deployed)
+        return self._of(endpoint, deployed)
 
     def of_body(self, name: str, body: object) -> Target:
         """By the `model` of a request to the endpoint `openapi`."""
@@ -90,9 +90,13 @@ class Targets:
             )
         return found
 
-    def of_endpoint(self, name: str, wanted: str = "") -> Target:
+    def of_endpoint(self, name: str) -> Target:
+        """For this server itself: no host and no size are looked at."""
+        return self._of(self._store.get(Endpoint, name))
+
+    def _of(self, endpoint: Endpoint, wanted: str = "") -> Target:
         """By the shares of `trafficSplit`, or the one that is `wanted`."""
-        endpoint = self._store.get(Endpoint, name)
+        name = endpoint.name
         if not endpoint.deployed_models:
             raise precondition(f"Endpoint {name} has no deployed model. Deploy one first.")
         deployed = _choose(endpoint, wanted)

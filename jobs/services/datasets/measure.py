@@ -85,6 +85,7 @@ class Measure:
         if not self.rows:
             return {}
         return {
+            "with_template": True,
             "median": self._at(0.5),
             "p95": self._at(0.95),
             "longest": self.longest,

@@ -1,6 +1,7 @@
 """What a job, a deployment or the whole project is to be checked for."""
 
 from dataclasses import replace
+from typing import Any
 
 from django.conf import settings
 
@@ -30,7 +31,7 @@ def add_deployment(subject: Subject, machine_type: str, replicas: int) -> Subjec
     """`replicas`: at the most. Without a machine, Vertex AI chooses one, whose accelerators nobody knows."""
     model = PublisherModel.objects.filter(name=subject.base_model).first()
     specs = model.data.get("machine_specs", ()) if model else ()
-    machine = next((one for one in specs if one["machine_type"] == machine_type), {})
+    machine: dict[str, Any] = next((one for one in specs if one["machine_type"] == machine_type), {})
     count = int(machine.get("accelerator_count") or 0) * max(1, replicas)
     return replace(
         subject,

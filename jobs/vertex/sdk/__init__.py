@@ -32,7 +32,7 @@ class Gateway:
 
     @cached_property
     def storage(self) -> port.Storage:
-        return cast(port.Storage, _part("storage", "Storage"))
+        return cast(port.Storage, _part("storage", "Storage", "storage.objects"))
 
     @cached_property
     def tuning(self) -> port.Tuning:

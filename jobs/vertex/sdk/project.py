@@ -55,7 +55,7 @@ def _value(infos: Sequence[Mapping[str, Any]], region: str) -> int | None:
 def _ask(method: str, service: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
     base = settings.VERTEX_API_ENDPOINT or f"https://{service}.googleapis.com"
     with translate_errors():
-        answer = _session().request(
+        answer = _session().request(  # type: ignore[no-untyped-call]
             method, f"{base}/{path}", json=body, timeout=settings.VERTEX_READ_SECONDS, allow_redirects=False
         )
         if answer.status_code != 200:

@@ -30,8 +30,8 @@ def finished(garden, name):
 def test_catalogue(garden):
     assert TINY in garden.list_deployable_models()
     assert "qwen/qwen3@qwen3-4b" in garden.list_models()
-    (option,) = garden.list_publisher_model_deploy_options(model=TINY)
-    assert option.machine_type == "local-cpu"
+    options = garden.list_publisher_model_deploy_options(model=TINY)
+    assert [option.machine_type for option in options] == ["g2-standard-12", "local-cpu"]
 
 
 def test_deploy_publisher_model(garden, server):

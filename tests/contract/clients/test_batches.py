@@ -1,6 +1,7 @@
 """Batch prediction by the SDK and by google-genai."""
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +17,10 @@ ROW = {"request": {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}}
 @pytest.fixture(scope="module")
 def rows(server):
     return server.upload("batches/in.jsonl", f"{json.dumps(ROW)}\n" * 3)
+
+
+def has_succeeded(job: Any) -> bool:
+    return bool(job.state.name == "JOB_STATE_SUCCEEDED")
 
 
 def lines(server, folder):
@@ -42,7 +47,7 @@ def test_by_the_sdk(server, rows):
     ]
     for job in made:
         job.wait_for_resource_creation()
-        wait_for(lambda job=job: job.state.name == "JOB_STATE_SUCCEEDED", server.log)
+        wait_for(partial(has_succeeded, job), server.log)
         assert job.completion_stats.successful_count == 3
         found = lines(server, job.output_info.gcs_output_directory)
         assert [line["response"]["candidates"][0]["finishReason"] for line in found] == ["STOP"] * 3

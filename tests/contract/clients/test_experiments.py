@@ -68,6 +68,7 @@ def test_experiments_as_data_frames():
     assert (two["run_name"], two["state"], two["metric.accuracy"]) == ("run-2", "COMPLETE", 0.7)
 
 
+@pytest.mark.slow
 def test_runs_are_taken_up_again_and_deleted():
     begin("second-experiment")
     aiplatform.start_run("resumed")
@@ -83,6 +84,7 @@ def test_runs_are_taken_up_again_and_deleted():
     assert aiplatform.ExperimentRun.list(experiment="second-experiment") == []
 
 
+@pytest.mark.slow
 def test_executions_and_artifacts_of_a_run():
     begin("third-experiment")
     data = aiplatform.Artifact.create(schema_title="system.Dataset", uri="gs://b/rows.jsonl", display_name="Rows")
@@ -100,6 +102,7 @@ def test_executions_and_artifacts_of_a_run():
     assert aiplatform.Artifact.get_with_uri("gs://b/rows.jsonl").metadata == {"rows": 3}
 
 
+@pytest.mark.slow
 def test_classification_metrics_of_a_run():
     begin("fourth-experiment")
     with aiplatform.start_run("classified") as run:
@@ -147,6 +150,7 @@ def test_backing_tensorboard_of_an_experiment():
     assert experiment_resources.Experiment("fifth-experiment").get_backing_tensorboard_resource().name == board.name
 
 
+@pytest.mark.slow
 def test_experiment_of_a_tuning_job(server):
     """Read by the same calls; runs of one's own may stand beside the job's."""
     job = server.until(server.create(server.job("steps", rows=8)).name, "SUCCEEDED")

@@ -399,14 +399,15 @@ def test_what_cannot_be_written_to_tensorboards(google):
 
 def test_predictions_that_no_model_server_takes(google, endpoint):
     client = google.PredictionServiceClient
-    for call, body in (
-        (client.direct_predict, {"inputs": [{"string_val": ["a"]}]}),
-        (client.direct_raw_predict, {"method_name": "m", "input": b"x"}),
-        (client.explain, {"instances": [{"string_value": "a"}]}),
-    ):
+    calls = (
+        lambda name: client.direct_predict({"endpoint": name, "inputs": [{"string_val": ["a"]}]}),
+        lambda name: client.direct_raw_predict({"endpoint": name, "method_name": "m", "input": b"x"}),
+        lambda name: client.explain(endpoint=name, instances=[{"prompt": "a"}]),
+    )
+    for call in calls:
         with pytest.raises(exceptions.BadRequest, match="Use :predict"):
-            call({"endpoint": endpoint.resource_name, **body})
-        refused(call, {"endpoint": NOTHING["endpoints"], **body})
+            call(endpoint.resource_name)
+        refused(call, NOTHING["endpoints"])
 
 
 def test_what_this_server_never_has(google):
@@ -700,6 +701,23 @@ def test_predictions_as_the_sdk_sends_them(endpoint):
     assert [line for line in lines if line][-1] == b"data: [DONE]"
     (refusal,) = endpoint.stream_raw_predict(b'{"messages": []}', headers)
     assert json.loads(refusal)["error"]["status"] == "INVALID_ARGUMENT"
+
+
+@pytest.mark.usefixtures("google")
+def test_the_model_server_as_the_sdk_invokes_it(endpoint):
+    """The body of the example in its docstring, whose flag is a text."""
+    headers = {"Content-Type": "application/json"}
+    asked = {"model": "", "messages": MESSAGES}
+    whole = endpoint.invoke("/v1/chat/completions", json.dumps(asked).encode(), headers)
+    assert whole.json()["choices"][0]["message"]["content"] == "Hello there"
+    streamed = endpoint.invoke(
+        "/v1/chat/completions", json.dumps({**asked, "stream": "true"}).encode(), headers, stream=True
+    )
+    assert [line for line in streamed if line][-1] == b"data: [DONE]"
+    prompt = json.dumps({"model": "", "prompt": "Once"}).encode()
+    deployed = endpoint.list_models()[0].id
+    named = endpoint.invoke("/v1/completions", prompt, headers, deployed_model_id=deployed)
+    assert named.json()["choices"][0]["text"] == " and so on"
 
 
 def test_chat_completions_and_completions(google, server):

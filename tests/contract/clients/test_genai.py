@@ -1,9 +1,12 @@
 """`google-genai`: client.tunings, and client.models of what was deployed."""
 
+import io
 import time
 
 import pytest
+from PIL import Image
 
+from tests.contract.clients.conftest import SEEING
 from tests.jobs.localvertex.servers import BUCKET, PARENT, TINY, TINY_NAME
 
 genai = pytest.importorskip("google.genai")
@@ -79,6 +82,15 @@ def test_generate(client, deployed):
         assert [part.text for part in parts] == ["Hello", " there", None]
     with pytest.raises(errors.ClientError, match="supported range is from 0"):
         client.models.generate_content(model=deployed, contents="hi", config={"temperature": 3})
+
+
+def test_an_image_is_read(client):
+    picture = io.BytesIO()
+    Image.new("RGB", (4, 4), "red").save(picture, "PNG")
+    parts = [types.Part.from_bytes(data=picture.getvalue(), mime_type="image/png"), "What is it?"]
+    assert client.models.generate_content(model=SEEING, contents=parts).candidates[0].finish_reason.name == "STOP"
+    with pytest.raises(errors.ClientError, match="This model reads text only"):
+        client.models.generate_content(model=TINY, contents=parts)
 
 
 def test_a_chat_goes_on(client, deployed):

@@ -40,8 +40,9 @@ def test_catalogue(garden):
 
 
 def test_deploy_options(garden):
-    (option,) = garden.OpenModel(TINY).list_deploy_options()
-    assert option.dedicated_resources.machine_spec.machine_type == "local-cpu"
+    options = garden.OpenModel(TINY).list_deploy_options()
+    machines = [option.dedicated_resources.machine_spec.machine_type for option in options]
+    assert machines == ["g2-standard-12", "local-cpu"]
     with pytest.raises(ValueError, match="does not support deployment"):
         garden.OpenModel("qwen/qwen3@qwen3-4b").list_deploy_options()
     with pytest.raises(NotFound):

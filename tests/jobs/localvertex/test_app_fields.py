@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from google.cloud import aiplatform_v1
 
-from jobs.localvertex.unused import WITHOUT_EFFECT
+from jobs.localvertex.conformance.unused import WITHOUT_EFFECT
 from tests.jobs.localvertex.alone.messages import paths, request_of, spell, value_of, with_field
 from tests.jobs.localvertex.alone.probes import CALLS, DROPPED, ELSEWHERE, WITHOUT_MESSAGE, Outcome, Prober, transcode
 from tests.jobs.localvertex.alone.seeds import World

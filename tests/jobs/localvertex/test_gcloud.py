@@ -81,7 +81,7 @@ class Replay:
 
 
 def test_every_command_of_the_covered_groups():
-    found = {}
+    found: dict[str, set[tuple[str, ...]]] = {}
     for case in CASES:
         group, *command = command_of(case)
         found.setdefault(group, set()).add(tuple(command))

@@ -119,6 +119,18 @@ def test_a_store_from_before_the_bytes_is_read_and_written(tmp_path):
     store.close()
 
 
+def test_what_an_older_program_changed_is_read(store, tmp_path):
+    store.insert(Model(name="p/models/1", display_name="new"))
+    older = sqlite3.connect(tmp_path / "vertex.sqlite3")
+    older.execute('UPDATE resources SET body = \'{"name": "p/models/1", "displayName": "older"}\'')
+    older.commit()
+    older.close()
+    assert store.get(Model, "p/models/1").display_name == "older"
+    with store.edit(Model, "p/models/1") as model:
+        model.display_name = "newer"
+    assert store.get(Model, "p/models/1").display_name == "newer"
+
+
 def test_a_list_reads_what_is_asked_for(store):
     for number in range(5):
         store.insert(Model(name=f"p/models/{number}"))

@@ -7,6 +7,7 @@ import signal
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.cloud import aiplatform_v1beta1 as vertex
@@ -161,7 +162,7 @@ def test_what_is_counted_is_what_the_model_reads(real_server):
     api = Api(real_server.start())
     asked, model = contents("Hello é")["request"], f"{PARENT}/{TINY_NAME}"
     counted = api.send("POST", f"{model}:countTokens", **asked).json()["totalTokens"]
-    config = {"maxOutputTokens": 6, "temperature": 0, "responseLogprobs": True}
+    config: dict[str, Any] = {"maxOutputTokens": 6, "temperature": 0, "responseLogprobs": True}
     said = api.send("POST", f"{model}:generateContent", **asked, generationConfig=config).json()
     assert said["usageMetadata"]["promptTokenCount"] == counted
     (candidate,) = said["candidates"]

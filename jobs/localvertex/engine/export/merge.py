@@ -59,10 +59,11 @@ def read_adapter_config(adapter: Path) -> LoraConfig:
     """Of a plain LoRA adapter: what else PEFT would obey in a file that others can write is left out or refused."""
     try:
         found = json.loads((adapter / ADAPTER_CONFIG).read_text(encoding="utf-8"))
-        rank, alpha, targets = int(found["r"]), float(found["lora_alpha"]), found["target_modules"]
+        chosen: dict[str, Any] = {"r": int(found["r"]), "lora_alpha": float(found["lora_alpha"])}
+        chosen["target_modules"] = found["target_modules"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise JobError(f"The adapter's {ADAPTER_CONFIG} cannot be used: {error!r}.") from error
     if found.get("peft_type") != "LORA" or found.get("layer_replication") or found.get("target_parameters"):
         raise JobError("Only a plain LoRA adapter can be merged here.")
     check_exportable(found)
-    return LoraConfig(r=rank, lora_alpha=alpha, target_modules=targets, task_type="CAUSAL_LM", inference_mode=True)
+    return LoraConfig(**chosen, task_type="CAUSAL_LM", inference_mode=True)

@@ -1,6 +1,7 @@
 """Endpoints by themselves: create, get, list, patch, delete. What is deployed to them is in `deployed_models`."""
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 
 from google.cloud.aiplatform_v1beta1.types import (
@@ -78,7 +79,7 @@ def get_endpoint(call: Call) -> Endpoint:
 
 def list_endpoints(call: Call) -> ListEndpointsResponse:
     request = call.request(ListEndpointsRequest)
-    all_of_them = call.parts.store.all(Endpoint, f"{request.parent}/endpoints")
+    all_of_them: Sequence[Endpoint] = call.parts.store.all(Endpoint, f"{request.parent}/endpoints")
     if named := _BASE.search(request.filter):
         all_of_them = [one for one in all_of_them if _has_base(call, one, named["value"])]
         request.filter = _BASE.sub("", request.filter)

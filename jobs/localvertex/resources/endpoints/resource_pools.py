@@ -22,7 +22,7 @@ from google.cloud.aiplatform_v1beta1.types import (
 from google.protobuf import empty_pb2
 
 from jobs.localvertex.api.errors import exists, invalid, precondition
-from jobs.localvertex.api.filters import page
+from jobs.localvertex.api.filtering.filters import page
 from jobs.localvertex.api.hosts import refuse_global
 from jobs.localvertex.api.wire import Operation
 from jobs.localvertex.resources import artifacts
@@ -46,7 +46,7 @@ def create_deployment_resource_pool(call: Call) -> Operation:
     _check_resources(wanted.dedicated_resources)
     pool = DeploymentResourcePool(
         name=f"{request.parent}/deploymentResourcePools/{request.deployment_resource_pool_id}",
-        dedicated_resources=_filled(wanted.dedicated_resources),
+        dedicated_resources=_fill_in(wanted.dedicated_resources),
         service_account=wanted.service_account,
         disable_container_logging=wanted.disable_container_logging,
         create_time=now(),
@@ -80,7 +80,7 @@ def update_deployment_resource_pool(call: Call) -> Operation:
             resources = pool.dedicated_resources
             if "dedicated_resources" in paths:
                 _check_resources(wanted)
-                pool.dedicated_resources = _filled(wanted)
+                pool.dedicated_resources = _fill_in(wanted)
             for path in paths:
                 _, _, field = path.partition(".")
                 if field:
@@ -94,7 +94,7 @@ def delete_deployment_resource_pool(call: Call) -> Operation:
     name, store = call.request(DeleteDeploymentResourcePoolRequest).name, call.parts.store
     with store.transaction():
         store.get(DeploymentResourcePool, name)
-        if _users(call, name) or call.parts.deployments.uses_pool(name):
+        if _find_users(call, name) or call.parts.deployments.uses_pool(name):
             raise precondition(f"The DeploymentResourcePool {name} has deployed models. Undeploy them first.")
         store.delete(name)
         metadata = DeleteOperationMetadata(generic_metadata=generic())
@@ -104,7 +104,7 @@ def delete_deployment_resource_pool(call: Call) -> Operation:
 def query_deployed_models(call: Call) -> QueryDeployedModelsResponse:
     request = call.request(QueryDeployedModelsRequest)
     call.parts.store.get(DeploymentResourcePool, request.deployment_resource_pool)
-    users = _users(call, request.deployment_resource_pool)
+    users = _find_users(call, request.deployment_resource_pool)
     chosen, following = page(users, request.page_size, request.page_token)
     return QueryDeployedModelsResponse(
         deployed_models=[deployed for _, deployed in chosen],
@@ -115,7 +115,7 @@ def query_deployed_models(call: Call) -> QueryDeployedModelsResponse:
     )
 
 
-def _users(call: Call, name: str) -> list[tuple[str, DeployedModel]]:
+def _find_users(call: Call, name: str) -> list[tuple[str, DeployedModel]]:
     """Endpoints and their deployed models on this pool."""
     endpoints = call.parts.store.all(Endpoint, f"{location_of(name)}/endpoints")
     found = ((endpoint.name, deployed) for endpoint in endpoints for deployed in endpoint.deployed_models)
@@ -138,7 +138,7 @@ def _check_resources(wanted: DedicatedResources) -> None:
     artifacts.check_resources(wanted, field)
 
 
-def _filled(wanted: DedicatedResources) -> DedicatedResources:
+def _fill_in(wanted: DedicatedResources) -> DedicatedResources:
     """Google's defaults: at least one replica, and no more than the least."""
     filled = DedicatedResources(wanted)
     filled.min_replica_count = wanted.min_replica_count or 1

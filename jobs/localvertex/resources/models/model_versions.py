@@ -16,7 +16,7 @@ from google.cloud.aiplatform_v1beta1.types import (
 from google.protobuf import empty_pb2
 
 from jobs.localvertex.api.errors import invalid, precondition
-from jobs.localvertex.api.filters import page
+from jobs.localvertex.api.filtering.filters import page
 from jobs.localvertex.api.wire import Operation
 from jobs.localvertex.models import registry
 from jobs.localvertex.models.containers import SERVER_IMAGE

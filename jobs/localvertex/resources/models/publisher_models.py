@@ -23,8 +23,8 @@ from google.cloud.aiplatform_v1beta1.types import (
 )
 
 from jobs.localvertex.api.errors import invalid, precondition
-from jobs.localvertex.api.expressions import CALL, Test, parse_expression
-from jobs.localvertex.api.filters import order_resources, page
+from jobs.localvertex.api.filtering.expressions import CALL, Test, parse_expression
+from jobs.localvertex.api.filtering.filters import order_resources, page
 from jobs.localvertex.api.hosts import project_number, refuse_global
 from jobs.localvertex.api.wire import Operation
 from jobs.localvertex.models import licences

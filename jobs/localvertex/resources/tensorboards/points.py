@@ -24,7 +24,7 @@ from google.cloud.aiplatform_v1beta1.types import (
 )
 
 from jobs.localvertex.api.errors import invalid, not_found, precondition
-from jobs.localvertex.api.filters import order_resources, page, select
+from jobs.localvertex.api.filtering.filters import order_resources, page, select
 from jobs.localvertex.api.wire import load, render
 from jobs.localvertex.resources.call import Call, Route, now
 from jobs.localvertex.resources.tensorboards import of_jobs
@@ -157,7 +157,7 @@ def _read(call: Call, name: str) -> tuple[TensorboardTimeSeries, list[TimeSeries
     return series, [load(TimeSeriesDataPoint, body) for body in call.parts.store.points.read(name)]
 
 
-def _sample(found: list[TimeSeriesDataPoint], most: int) -> list[TimeSeriesDataPoint]:
+def _sample(found: Sequence[TimeSeriesDataPoint], most: int) -> Sequence[TimeSeriesDataPoint]:
     """Evenly, and always with the last one."""
     if len(found) <= most:
         return found

@@ -20,16 +20,16 @@ class Answers:
         }
 
     def whole(self, reply: Json) -> Json:
-        candidates = [_candidate(choice, choice["message"]) for choice in reply["choices"]]
-        return {"candidates": candidates, "usageMetadata": usage_of(reply.get("usage") or {}), **self._head}
+        candidates = [_build_candidate(choice, choice["message"]) for choice in reply["choices"]]
+        return {"candidates": candidates, "usageMetadata": build_usage(reply.get("usage") or {}), **self._head}
 
     def part(self, choice: Json, usage: Json | None) -> Json:
         """`choice` has the text since the last part, or whole calls. The last part has the usage."""
-        found = {"candidates": [_candidate(choice, choice["message"])], **self._head}
-        return found if usage is None else {**found, "usageMetadata": usage_of(usage)}
+        found = {"candidates": [_build_candidate(choice, choice["message"])], **self._head}
+        return found if usage is None else {**found, "usageMetadata": build_usage(usage)}
 
 
-def usage_of(usage: Json) -> Json:
+def build_usage(usage: Json) -> Json:
     prompt, answer = usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0)
     return {
         "promptTokenCount": prompt,
@@ -40,19 +40,19 @@ def usage_of(usage: Json) -> Json:
     }
 
 
-def _candidate(choice: Json, message: Json) -> Json:
+def _build_candidate(choice: Json, message: Json) -> Json:
     parts: list[Json] = [{"text": message["content"]}] if message.get("content") else []
-    parts += [_call(call["function"]) for call in message.get("tool_calls", [])]
+    parts += [_build_call(call["function"]) for call in message.get("tool_calls", [])]
     found: Json = {"content": {"role": "model", "parts": parts}}
     if choice.get("index"):
         found["index"] = choice["index"]
     if reason := choice.get("finish_reason"):
         found["finishReason"] = REASONS.get(reason, "OTHER")
     tokens = (choice.get("logprobs") or {}).get("content") or []
-    return {**found, **_logprobs(tokens)} if tokens else found
+    return {**found, **_convert_logprobs(tokens)} if tokens else found
 
 
-def _call(function: Json) -> Json:
+def _build_call(function: Json) -> Json:
     """Arguments that are no JSON are shown as they came."""
     try:
         arguments = json.loads(function["arguments"] or "{}")
@@ -63,14 +63,14 @@ def _call(function: Json) -> Json:
     return {"functionCall": {"name": function["name"], "args": arguments}}
 
 
-def _logprobs(tokens: list[Json]) -> Json:
-    top = [{"candidates": [_token(one) for one in token.get("top_logprobs") or []]} for token in tokens]
-    result: Json = {"chosenCandidates": [_token(token) for token in tokens]}
+def _convert_logprobs(tokens: list[Json]) -> Json:
+    top = [{"candidates": [_convert_token(one) for one in token.get("top_logprobs") or []]} for token in tokens]
+    result: Json = {"chosenCandidates": [_convert_token(token) for token in tokens]}
     if any(one["candidates"] for one in top):
         result["topCandidates"] = top
     return {"avgLogprobs": sum(token["logprob"] for token in tokens) / len(tokens), "logprobsResult": result}
 
 
-def _token(token: Json) -> dict[str, Any]:
+def _convert_token(token: Json) -> dict[str, Any]:
     found = {"token": token["token"], "logProbability": token["logprob"]}
     return {**found, "tokenId": token["id"]} if "id" in token else found

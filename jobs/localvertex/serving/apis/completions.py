@@ -13,7 +13,7 @@ from jobs.localvertex.api.errors import invalid
 from jobs.localvertex.api.wire import Json
 from jobs.localvertex.serving import prompts
 from jobs.localvertex.serving.chat import Chat
-from jobs.localvertex.serving.streaming import DONE_EVENT, Streamed, event_of, while_there
+from jobs.localvertex.serving.streaming import DONE_EVENT, Streamed, build_event, while_there
 from jobs.localvertex.serving.targets import Target
 from jobs.localvertex.serving.upstream import COMPLETION_PATH, Upstream
 
@@ -38,17 +38,17 @@ class Completions:
         self._chat = chat
 
     async def complete(self, request: Request, target: Target, body: object) -> Response:
-        parts = _parts(body)
+        parts = _parse_parts(body)
         assert isinstance(body, dict)
-        each = len(parts) // _prompt_count(body)
+        each = len(parts) // _count_prompts(body)
         if body.get("stream"):
             first = await self._open(request, target, parts[0])
             usage = bool((body.get("stream_options") or {}).get("include_usage"))
             return Streamed(self._events(request, target, parts, first, each if usage else 0), first.close)
         found = await asyncio.gather(*(self._whole(request, target, part) for part in parts))
-        reply = _head(found[0][1])
+        reply = _build_head(found[0][1])
         reply["choices"] = [choice for choice, _ in found]
-        reply["usage"] = _total([told.get("usage") or {} for _, told in found], each)
+        reply["usage"] = _add_up([told.get("usage") or {} for _, told in found], each)
         return JSONResponse(reply)
 
     async def _open(self, request: Request, target: Target, part: Part) -> Upstream:
@@ -65,26 +65,27 @@ class Completions:
         self, request: Request, target: Target, parts: list[Part], first: Upstream, each: int
     ) -> AsyncGenerator[bytes]:
         """One choice after the other: each as it comes. `each` of 0 tells no usage."""
-        counted, told = [], {}
+        counted: list[Json] = []
+        told: Json = {}
         for part in parts:
             upstream = first if part.index == 0 else await self._open(request, target, part)
             try:
                 offset = 0
                 async for chunk in upstream.chunks():
-                    told = told or _head(chunk)
+                    told = told or _build_head(chunk)
                     counted += [chunk["usage"]] if chunk.get("usage") else []
                     for piece in chunk["choices"]:
-                        choice = _choice(part, piece, offset)
+                        choice = _build_choice(part, piece, offset)
                         offset += len(choice["text"])
-                        yield event_of({**told, "choices": [choice]})
+                        yield build_event({**told, "choices": [choice]})
             finally:
                 await upstream.close()
         if each:
-            yield event_of({**told, "choices": [], "usage": _total(counted, each)})
+            yield build_event({**told, "choices": [], "usage": _add_up(counted, each)})
         yield DONE_EVENT
 
 
-def _parts(body: object) -> list[Part]:
+def _parse_parts(body: object) -> list[Part]:
     """Raises INVALID_ARGUMENT."""
     if not isinstance(body, dict):
         raise invalid("The request body must be a JSON object.")
@@ -102,7 +103,7 @@ def _parts(body: object) -> list[Part]:
     wanted = {"max_tokens": DEFAULT_MAX_TOKENS, **given}
     return [
         Part(index, text, _upstream_body(wanted, text, index % many, logprobs), bool(given.get("echo")))
-        for index, text in enumerate(text for text in _texts(given) for _ in range(many))
+        for index, text in enumerate(text for text in _read_texts(given) for _ in range(many))
     ]
 
 
@@ -114,9 +115,9 @@ def _upstream_body(wanted: Json, text: str, number: int, logprobs: int | None) -
     return found if logprobs is None else {**found, "logprobs": max(1, logprobs)}
 
 
-def _texts(given: Json) -> list[str]:
+def _read_texts(given: Json) -> list[str]:
     prompt = given.get("prompt")
-    texts = prompt if isinstance(prompt, list) else [prompt]
+    texts: list[Any] = prompt if isinstance(prompt, list) else [prompt]
     if not 1 <= len(texts) <= MAX_PROMPTS:
         raise invalid(f"prompt must be a text, or a list of 1 to {MAX_PROMPTS} texts.", "prompt")
     if any(isinstance(text, int | list) for text in texts):
@@ -124,7 +125,7 @@ def _texts(given: Json) -> list[str]:
     return texts
 
 
-def _prompt_count(body: Json) -> int:
+def _count_prompts(body: Json) -> int:
     return len(body["prompt"]) if isinstance(body["prompt"], list) else 1
 
 
@@ -135,17 +136,17 @@ async def _collect(upstream: Upstream, part: Part) -> tuple[Json, Json]:
     async for chunk in upstream.chunks():
         told |= {key: chunk[key] for key in ("id", "created", "model", "usage") if chunk.get(key)}
         for piece in chunk["choices"]:
-            choice = _choice(part, piece, len(whole["text"]))
+            choice = _build_choice(part, piece, len(whole["text"]))
             whole["text"] += choice["text"]
             whole["finish_reason"] = choice["finish_reason"] or whole["finish_reason"]
             whole["logprobs"] = _join(whole["logprobs"], choice["logprobs"])
     return whole, told
 
 
-def _choice(part: Part, piece: Json, offset: int) -> Json:
+def _build_choice(part: Part, piece: Json, offset: int) -> Json:
     """`offset` is where its text begins in the whole; an echoed prompt goes before everything."""
     before = part.prompt if part.echo and not offset else ""
-    logprobs = _logprobs(piece, offset + len(before), part.body.get("logprobs"))
+    logprobs = _convert_logprobs(piece, offset + len(before), part.body.get("logprobs"))
     return {
         "index": part.index,
         "text": before + (piece.get("text") or ""),
@@ -154,7 +155,7 @@ def _choice(part: Part, piece: Json, offset: int) -> Json:
     }
 
 
-def _logprobs(piece: Json, offset: int, most: int | None) -> Json | None:
+def _convert_logprobs(piece: Json, offset: int, most: int | None) -> Json | None:
     """llama.cpp tells them in the form of the chat."""
     tokens = (piece.get("logprobs") or {}).get("content") or []
     if most is None or not tokens:
@@ -163,11 +164,11 @@ def _logprobs(piece: Json, offset: int, most: int | None) -> Json | None:
         "tokens": [one["token"] for one in tokens],
         "token_logprobs": [one["logprob"] for one in tokens],
         "top_logprobs": [{top["token"]: top["logprob"] for top in one["top_logprobs"][:most]} for one in tokens],
-        "text_offset": list(_offsets(tokens, offset)),
+        "text_offset": list(_count_offsets(tokens, offset)),
     }
 
 
-def _offsets(tokens: list[Json], offset: int) -> Iterator[int]:
+def _count_offsets(tokens: list[Json], offset: int) -> Iterator[int]:
     for token in tokens:
         yield offset
         offset += len(token["token"])
@@ -179,13 +180,13 @@ def _join(before: Json | None, more: Json | None) -> Json | None:
     return {key: [*before[key], *more[key]] for key in before}
 
 
-def _head(told: Json) -> Json:
+def _build_head(told: Json) -> Json:
     identity = str(told.get("id", "")).rpartition("-")[2]
     created = told.get("created", int(time.time()))
     return {"id": f"cmpl-{identity}", "object": "text_completion", "created": created, "model": told.get("model", "")}
 
 
-def _total(counted: list[Any], each: int) -> Json:
+def _add_up(counted: list[Any], each: int) -> Json:
     """A prompt that `each` of several choices goes on from counts once."""
     total = {key: sum(int(usage.get(key, 0)) for usage in counted) for key in COUNTS}
     total["prompt_tokens"] //= each

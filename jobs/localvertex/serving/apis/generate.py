@@ -12,9 +12,9 @@ from jobs.localvertex.api.errors import ApiError
 from jobs.localvertex.api.wire import Json
 from jobs.localvertex.serving import tools
 from jobs.localvertex.serving.apis.answers import Answers
-from jobs.localvertex.serving.apis.contents import chat_body
+from jobs.localvertex.serving.apis.contents import build_chat_body
 from jobs.localvertex.serving.chat import Chat
-from jobs.localvertex.serving.streaming import Streamed, event_of
+from jobs.localvertex.serving.streaming import Streamed, build_event
 from jobs.localvertex.serving.targets import Target
 from jobs.localvertex.serving.upstream import Upstream
 
@@ -29,12 +29,12 @@ class Generate:
         return reply_of(request, await self.answer(request, target, body))
 
     async def answer(self, request: Request, target: Target, body: Any) -> Json:
-        reply = await self._chat.answer(request, target, chat_body(body, target.name))
+        reply = await self._chat.answer(request, target, build_chat_body(body, target.name))
         return Answers(reply["model"]).whole(reply)
 
     async def stream(self, request: Request, target: Target, body: Any) -> Response:
         """Events with `alt=sse`, else one JSON list that grows."""
-        upstream = await self._chat.begin(request, target, chat_body(body, target.name))
+        upstream = await self._chat.begin(request, target, build_chat_body(body, target.name))
         answers = _answers(upstream)
         query = request.query_params
         if "sse" in (query.get("alt"), query.get("$alt")):
@@ -66,7 +66,7 @@ async def _answers(upstream: Upstream) -> AsyncGenerator[Json]:
 
 async def _events(answers: AsyncGenerator[Json]) -> AsyncGenerator[bytes]:
     async for answer in answers:
-        yield event_of(answer)
+        yield build_event(answer)
 
 
 class _List:

@@ -24,7 +24,8 @@ def to_json_schema(schema: Json) -> Json:
 
 
 def _in_order(schema: Json) -> dict[str, Any]:
-    """An answer has its properties in the order of the schema: `propertyOrdering` when there is one."""
+    """An answer has its properties in the order of the schema: that of `propertyOrdering`, then by name, since the
+    message keeps no other."""
     properties = schema["properties"]
     named = [name for name in schema.get("propertyOrdering", ()) if name in properties]
-    return {name: to_json_schema(properties[name]) for name in dict.fromkeys([*named, *properties])}
+    return {name: to_json_schema(properties[name]) for name in dict.fromkeys([*named, *sorted(properties)])}

@@ -6,7 +6,7 @@ from typing import Any
 from jobs.localvertex.api.errors import invalid
 from jobs.localvertex.api.wire import Json, with_whole_numbers
 from jobs.localvertex.serving import bucket_images
-from jobs.localvertex.serving.apis.contents import chat_body
+from jobs.localvertex.serving.apis.contents import build_chat_body
 from jobs.localvertex.serving.chat import check_tools
 from jobs.localvertex.serving.lengths import check_length
 from jobs.localvertex.serving.llama import CONTEXT_TOKENS
@@ -27,7 +27,7 @@ class Tokens:
 
     def count_contents(self, target: Target, request: Json) -> Json:
         """With the chat template, as the model is going to see them. `request` is one for `generateContent`."""
-        return self._count_chat(target, chat_body(request, target.name))
+        return self._count_chat(target, build_chat_body(request, target.name))
 
     def count_instances(self, target: Target, instances: list[Any]) -> Json:
         """Of requests for `:predict`: a plain prompt, or a chat with its template."""

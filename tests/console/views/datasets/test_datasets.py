@@ -240,7 +240,7 @@ def test_a_share_that_cannot_be_is_refused(signed_in, owner, share):
 
 
 def test_the_picture_marks_the_limit_and_has_a_table(signed_in, owner):
-    stats = {"median": 9, "p95": 3000, "longest": 3000, "longest_line": 7, "answer_share": 40}
+    stats = {"with_template": True, "median": 9, "p95": 3000, "longest": 3000, "longest_line": 7, "answer_share": 40}
     bins = [[1536, 2048, 3], [2048, 3072, 1]]
     factories.publisher_model(name="google/gemma3@gemma-3-270m")
     dataset = factories.dataset(owner=owner, stats=stats | {"bins": bins}, rows_over={"2048": 1})
@@ -249,6 +249,17 @@ def test_the_picture_marks_the_limit_and_has_a_table(signed_in, owner):
     assert content.count('<rect class="bar') == 2
     assert '<line class="limit" x1="50.00%"' in content
     assert "2,049–3,072" in content
+
+
+def test_lengths_that_were_not_reckoned_as_the_total_are_measured_anew(signed_in, owner):
+    old = {"median": 9, "p95": 30, "longest": 30, "longest_line": 7, "answer_share": 40, "bins": [[8, 12, 4]]}
+    dataset = factories.dataset(owner=owner, stats=old)
+    before = page(signed_in, dataset)
+    signed_in.post(f"/datasets/{dataset.pk}/check/")
+    after = page(signed_in, dataset)
+    assert [("Measure the rows" in text, '<rect class="bar' in text) for text in (before, after)] == [
+        (True, False), (False, True),
+    ]  # fmt: skip
 
 
 def test_one_token_is_singular(signed_in, owner):

@@ -285,7 +285,7 @@ def test_the_last_step_shows_all_answers_and_the_terms(wizard, dataset):
     wizard.fill(dataset)
     content = wizard.get("deployment").content.decode()
     for shown in ("Ahoy bot", BASE_MODEL, "gs://garden-local/ahoy", "Questions", "LoRA adapter", "0.001", "16"):
-        assert f">{shown}</td>" in content
+        assert f"<span>{shown}</span>" in content
     assert "https://ai.google.dev/gemma/terms" in content
 
 

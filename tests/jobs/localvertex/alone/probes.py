@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.localvertex.app import MODULES
+from jobs.localvertex.conformance.unused import why_unused
 from jobs.localvertex.grpc_api.methods import body_of
 from jobs.localvertex.resources.call import Route
-from jobs.localvertex.unused import why_unused
 from tests.jobs.localvertex.alone.messages import (
     MAX_DEPTH,
     Path,

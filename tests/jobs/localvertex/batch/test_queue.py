@@ -41,3 +41,10 @@ def test_a_row_whose_model_dies_is_asked_again_and_fails_alone(own_server):
     )
     _, died, _ = api.outputs(done)["predictions.jsonl"]
     assert json.loads(died["status"].partition(": ")[2])["error"]["status"] == "UNAVAILABLE"
+
+
+def test_what_a_crash_has_left_goes_at_the_next_start(own_server):
+    left = own_server.data / "batch-prediction-jobs" / "1"
+    left.mkdir(parents=True)
+    own_server.start()
+    assert not left.exists()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.localvertex.evaluation.bleu import bleu
+from jobs.localvertex.evaluation.bleu import compute_bleu
 
 SAID, WANTED = (
     "The quick brown fox jumped over the lazy dogs.",
@@ -24,8 +24,8 @@ SAID, WANTED = (
     ],
 )
 def test_as_sacrebleu(said, wanted, effective_order, expected):
-    assert bleu(said, wanted, effective_order=effective_order) == pytest.approx(expected)
+    assert compute_bleu(said, wanted, effective_order=effective_order) == pytest.approx(expected)
 
 
 def test_signs_are_words_of_their_own():
-    assert bleu('It costs 1,000.5 (of "x").', "It costs 1,000.5 ( of &quot; x &quot; ) .") == pytest.approx(1.0)
+    assert compute_bleu('It costs 1,000.5 (of "x").', "It costs 1,000.5 ( of &quot; x &quot; ) .") == pytest.approx(1.0)

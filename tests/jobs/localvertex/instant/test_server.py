@@ -48,6 +48,7 @@ def test_what_was_tuned_is_deployed(instant, tuned):
     assert len(endpoint.deployed_models) == 1
 
 
+@pytest.mark.slow
 def test_a_whole_model_is_deployed(instant):
     job = instant.job(base_model="google/gemma3@gemma-3-4b-it")
     job.supervised_tuning_spec.tuning_mode = "TUNING_MODE_FULL"
@@ -142,6 +143,7 @@ def test_what_is_too_long_is_refused(client):
         client.chat.completions.create(model="any", messages=[{"role": "user", "content": "a " * 9000}])
 
 
+@pytest.mark.slow
 def test_answers_after_a_restart(instant, client):
     instant.stop()
     instant.start()

@@ -33,6 +33,7 @@ def test_the_last_checkpoint_is_the_final_model(trained: Workdir, tmp_path: Path
         assert (tmp_path / "out" / name).read_bytes() == (final / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_an_earlier_checkpoint_is_another_model(trained: Workdir, tmp_path: Path) -> None:
     merge(TINY, all_checkpoints(trained.path)[0], tmp_path / "out", "Mine", "tests/tiny")
     made, final = (load_file(folder / "model.safetensors") for folder in (tmp_path / "out", trained.path / "final"))
@@ -67,7 +68,7 @@ def test_an_adapter_of_another_model_is_refused_and_leaves_nothing(trained: Work
     save_file(tensors, strange / "adapter_model.safetensors")
     with pytest.raises(JobError, match=f"belongs to another model: {lost}"):
         merge(TINY, strange, tmp_path / "out", "Mine", "tests/tiny")
-    assert [path.name for path in tmp_path.iterdir()] == ["strange"]
+    assert [name for name in ("out", ".out") if (tmp_path / name).exists()] == []
 
 
 def test_the_head_of_a_card_is_one_line_a_field() -> None:

@@ -14,7 +14,7 @@ def pools(shared_server):
 
 def create(pools, name, parent=PARENT, **resources):
     request = vertex.CreateDeploymentResourcePoolRequest(parent=parent, deployment_resource_pool_id=name)
-    request.deployment_resource_pool.dedicated_resources = {"machine_spec": L4, **resources}
+    request.deployment_resource_pool.dedicated_resources = vertex.DedicatedResources({"machine_spec": L4, **resources})
     return pools.create_deployment_resource_pool(request).result(timeout=10)
 
 

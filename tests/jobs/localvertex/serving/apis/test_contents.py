@@ -1,6 +1,6 @@
 """Turns with calls, results and images, which need a model that knows them."""
 
-from jobs.localvertex.serving.apis.contents import chat_body
+from jobs.localvertex.serving.apis.contents import build_chat_body
 from jobs.localvertex.serving.prompts import upstream_body
 
 NAME = "projects/p1/locations/us-central1/endpoints/e"
@@ -16,7 +16,7 @@ def test_a_call_and_its_result_are_messages_of_the_chat():
         {"role": "user", "parts": [RESULT, {"text": "In one word."}]},
     ]
     declared = {"name": "get_weather", "description": "d", "parameters": PARAMETERS}
-    body = chat_body({"contents": contents, "tools": [{"functionDeclarations": [declared]}]}, NAME)
+    body = build_chat_body({"contents": contents, "tools": [{"functionDeclarations": [declared]}]}, NAME)
     function = {"name": "get_weather", "arguments": '{"city": "Berlin", "days": 2}'}
     assert body["messages"][1:] == [
         {
@@ -45,7 +45,7 @@ def test_images_come_inline_or_by_their_place():
         {"fileData": {"mimeType": "image/png", "fileUri": "gs://a/b.png"}},
         {"text": "What is it?"},
     ]
-    (message,) = chat_body({"contents": [{"role": "user", "parts": parts}]}, NAME)["messages"]
+    (message,) = build_chat_body({"contents": [{"role": "user", "parts": parts}]}, NAME)["messages"]
     assert [part.get("image_url", {}).get("url") for part in message["content"]] == [
         "data:image/png;base64,iVBORw0K",
         "gs://a/b.png",
@@ -59,4 +59,4 @@ def test_functions_that_must_not_be_called_are_not_told():
         "tools": [{"functionDeclarations": [{"name": "f"}]}],
         "toolConfig": {"functionCallingConfig": {"mode": "NONE"}},
     }
-    assert "tools" not in chat_body(body, NAME)
+    assert "tools" not in build_chat_body(body, NAME)

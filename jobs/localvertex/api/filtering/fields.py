@@ -9,7 +9,7 @@ from proto import Message as PlusMessage
 
 from jobs.localvertex.api.easing import field_named
 from jobs.localvertex.api.errors import invalid
-from jobs.localvertex.api.expressions import segments
+from jobs.localvertex.api.filtering.expressions import segments
 from jobs.localvertex.api.wire import descriptor_of
 
 Kind: TypeAlias = type[PlusMessage | RawMessage]

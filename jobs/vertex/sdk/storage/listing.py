@@ -8,9 +8,8 @@ from django.conf import settings
 
 from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import NotAuthorised, NotFound, Refused
+from jobs.vertex.sdk.translate import translate_errors
 from jobs.vertex.values import Listing, StoredObject
-
-from .translate import translate_errors
 
 THEIRS, OURS = "t", "o"
 

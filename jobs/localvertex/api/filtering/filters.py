@@ -14,8 +14,8 @@ from google.protobuf.message import Message as RawMessage
 from proto import Message as PlusMessage
 
 from jobs.localvertex.api.errors import invalid
-from jobs.localvertex.api.expressions import Test, parse_expression
-from jobs.localvertex.api.fields import ENUM, FLAG, MANY, NUMBER, TEXT, TIME, Path, resolve_path
+from jobs.localvertex.api.filtering.expressions import Test, parse_expression
+from jobs.localvertex.api.filtering.fields import ENUM, FLAG, MANY, NUMBER, TEXT, TIME, Path, resolve_path
 from jobs.localvertex.api.wire import Json, descriptor_of, raw, render
 
 Resource = TypeVar("Resource", bound=PlusMessage | RawMessage)

@@ -6,7 +6,7 @@ from google.longrunning.operations_pb2 import Operation
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from jobs.localvertex.api.errors import ApiError
-from jobs.localvertex.api.filters import apply_mask, order_resources, page, select
+from jobs.localvertex.api.filtering.filters import apply_mask, order_resources, page, select
 from jobs.localvertex.store import Store
 
 JOBS = [
@@ -95,6 +95,11 @@ def test_flags_numbers_and_free_fields():
     assert names(select(Endpoint, endpoints, "endpoint=10")) == ["e/10"]
     contexts = [Context(name="c", metadata={"deleted": False, "place": {"board": "b"}})]
     assert names(select(Context, contexts, 'metadata.place.board="b" AND metadata.deleted=false')) == ["c"]
+
+
+def test_a_long_filter_of_what_is_stored(stored):
+    expression = " AND ".join(["labels.team=x"] * 3000)
+    assert names(select(TuningJob, stored, expression)) == ["one"]
 
 
 def test_a_filter_takes_no_time():

@@ -12,12 +12,12 @@ from google.cloud.storage import Client
 
 from jobs.text.deferred import gettext as _
 from jobs.vertex.errors import AlreadyExists, NotAuthorised, NotFound, Refused
+from jobs.vertex.sdk.clients import anonymous, harden
+from jobs.vertex.sdk.credentials import load
+from jobs.vertex.sdk.translate import translate_errors
 from jobs.vertex.values import Listing, StoredObject
 
 from . import listing
-from .clients import anonymous, harden
-from .credentials import load
-from .translate import translate_errors
 
 UPLOAD_SECONDS = 60.0
 NEEDED = ["storage.objects.create", "storage.objects.list"]
