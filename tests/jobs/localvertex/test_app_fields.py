@@ -36,7 +36,10 @@ def test_no_field_of_any_call_is_dropped(own_server):
     with World(own_server.start()) as world, ThreadPoolExecutor(AT_ONCE) as pool:
         world.prepare()
         prober = Prober(world)
-        found = [one for part in pool.map(lambda method: list(prober.outcomes(method)), PROBED) for one in part]
+        lists = [method for method in PROBED if method.startswith("list_")]  # while nobody makes anything
+        parts = [list(prober.outcomes(method)) for method in lists]
+        parts += pool.map(lambda method: list(prober.outcomes(method)), sorted({*PROBED} - {*lists}))
+    found = [one for part in parts for one in part]
     assert {one.method for one in found} == set(PROBED)
     assert dropped(found) == []
 

@@ -31,6 +31,7 @@ TEXTS = {
     "etag": "sent-alone",
     "machine_type": "n1-standard-4",
     "tuning_mode": "TUNING_MODE_FULL",
+    "gcs_uri": f"gs://{BUCKET}/not-there",
     "version_aliases": ["sent-alone"],
     "public_model_name": "publishers/local/models/tiny",
     "output_uri_prefix": f"gs://{BUCKET}/sent-alone",

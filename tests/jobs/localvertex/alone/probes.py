@@ -207,7 +207,7 @@ def _camel(name: str) -> str:
 
 
 def _without_moods(content: Any) -> Any:
-    """Neither etags nor whether a model server sleeps at this moment."""
+    """Neither etags, nor how far a job is, nor whether a model server sleeps at this moment."""
     if isinstance(content, dict):
         kept = {key: one for key, one in content.items() if key != "etag" and not _is_state(key, one)}
         return {key: _without_moods(one) for key, one in kept.items()}
@@ -215,7 +215,9 @@ def _without_moods(content: Any) -> Any:
 
 
 def _is_state(key: str, value: Any) -> bool:
-    return key == "status" and isinstance(value, dict)
+    if key in ("startTime", "endTime") or (key == "status" and isinstance(value, dict)):
+        return True
+    return key == "state" and str(value).startswith(("JOB_STATE_", "PIPELINE_STATE_"))
 
 
 def _find(content: Any, chain: list[str]) -> Iterator[Any]:
