@@ -67,8 +67,6 @@ def machine(model: DeployedModel) -> str | Promise:
         return _("This computer")
     if not model.machine_type:
         return _("This computer") if settings.VERTEX_API_ENDPOINT else _("Chosen by Vertex AI")
-    if model.machine_type == LOCAL_MACHINE:
-        return _("This computer (CPU only)")
     if not model.accelerator_count:
         return model.machine_type
     return f"{model.machine_type}, {model.accelerator_count} × {model.accelerator_type.replace('_', ' ')}"

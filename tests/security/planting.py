@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -27,6 +28,7 @@ from jobs.models import (
     Metric,
     Notification,
     OutputListing,
+    Preflight,
     ProbeResult,
     ProcessReport,
     PublisherModel,
@@ -42,6 +44,7 @@ from jobs.models import (
 from jobs.services import audit
 from jobs.services.chat import shared_links
 from jobs.services.datasets import datasets
+from jobs.services.preflight import subjects
 from jobs.text import markdown
 from tests.support import factories
 
@@ -51,7 +54,8 @@ OURS = {
     "SignInLink.token_hash", "ShareLink.token_hash", "Picture.sha256", "Picture.content_type", "Picture.box",
     "Dataset.sha256", "NotificationChoice.webhook_nonce", "StorageListing.page_token", "AccountPreference.language",
     "StorageListing.uri",
-    "AccountPreference.time_zone", "Heartbeat.name", "ProbeResult.name", "User.password", "Notification.end",
+    "AccountPreference.time_zone", "Heartbeat.name", "ProbeResult.name", "Preflight.key", "Preflight.subject",
+    "User.password", "Notification.end",
     "AccountPreference.hidden_columns", "NotificationChoice.ways",
     "Endpoint.endpoint_user_id", "DeployedModel.model_user_id", "DeployedModel.stage", "Dataset.changes",
     "Dataset.rows_over", "Dataset.token_counts", "Endpoint.traffic", "Endpoint.traffic_wanted",
@@ -230,6 +234,10 @@ def settled() -> None:
         facts = {"models": "x", "bucket": "x", "project": "x"}
         found = {"state": "failed", "detail": "x", "facts": facts, "checked_at": NOW()}
         ProbeResult.objects.update_or_create(name=name, defaults=found)
+    line = {"check": "bucket", "verdict": "failed", "text": "x", "commands": ["x"]}
+    asked = subjects.of_project()
+    found = {"subject": asdict(asked), "lines": [line], "asked_at": NOW(), "checked_at": NOW() + timedelta(seconds=1)}
+    Preflight.objects.update_or_create(key=asked.key, defaults=found)
     objects = [{"name": "x", "size": 4, "updated": "2026-11-24T12:00:00+00:00"}]
     common = {"owner": who, "asked_at": NOW(), "fetched_at": NOW(), "folders": ["x"], "objects_found": objects}
     StorageListing.objects.create(uri="", next_token="x", **common)

@@ -23,7 +23,7 @@ OF_ONE_ROW = {
     "tuning.check_output": ["draft_id"], "datasets.count_tokens": ["dataset_id", "base_model", "draft_id"],
     "storage.list": ["listing_id"], "notifications.deliver": ["delivery_id"],
     "chat.answer": ["message_id", "rows"], "storage.list_output": ["job_id"], "takeaways.advance": ["takeaway_id"],
-    "datasets.work": ["work_id"],
+    "datasets.work": ["work_id"], "preflight.run": ["key"],
 }  # fmt: skip
 
 

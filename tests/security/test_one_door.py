@@ -28,6 +28,7 @@ ASKS = {
 # Besides these, what uses the gateway's storage takes the address from a row that asked, or makes it itself.
 OF_ROWS = {
     "jobs/services/health/checks.py",
+    "jobs/services/preflight/checks.py",
     "jobs/services/storage/output_files.py",
     "jobs/services/tuned_models/content.py",
     "jobs/services/tuned_models/saved.py",

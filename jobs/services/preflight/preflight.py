@@ -96,5 +96,7 @@ def why_not_spend(subject: Subject, now: datetime) -> str:
 
 
 def _parse(stored: Iterable[dict[str, Any]]) -> Iterable[Line]:
+    """Without what another version of this program has looked at."""
     for one in stored:
-        yield Line(Check(one["check"]), Verdict(one["verdict"]), one["text"], tuple(one["commands"]))
+        if one["check"] in list(Check) and one["verdict"] in list(Verdict):
+            yield Line(Check(one["check"]), Verdict(one["verdict"]), one["text"], tuple(one["commands"]))

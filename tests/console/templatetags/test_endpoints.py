@@ -12,9 +12,5 @@ def test_a_machine_that_nobody_chose_is_what_vertex_ai_runs_on(settings, server,
     assert machine(DeployedModel()) == shown
 
 
-def test_this_computer_is_called_by_no_type_of_machine():
-    assert machine(DeployedModel(machine_type="local-cpu")) == "This computer (CPU only)"
-
-
 def test_the_machine_of_the_local_server_is_this_computer():
     assert machine(DeployedModel(machine_type="local-cpu")) == "This computer"

@@ -58,9 +58,9 @@ def test_who_asks_for_one_comes_back_to_it_and_hears_when_it_is_ready(visitor, j
     wanted = {"take": f"gguf-q8_0 {job.output_uri}/{FOLDER}"}
     assert visitor.post(url(job), wanted).headers["Location"] == f"{url(job)}#offer-3"
     text = visitor.get(url(job)).content.decode()
-    heading = text.partition('id="offer-3-heading">')[2].partition(" <")[0]
-    assert (heading, text.count('aria-describedby="offer-3-heading"')) == ("GGUF, Q8_0", 0)
-    assert text.count('aria-describedby="offer-1-heading"') == 1
+    shown = text.partition('id="offer-3"')[2].partition("</h3>")[0]
+    assert (shown.rpartition(">")[2], text.count('aria-labelledby="take-1-3 offer-1-3 group-1"')) == ("GGUF, Q8_0", 0)
+    assert text.count('aria-labelledby="take-1-1 offer-1-1 group-1"') == 1
     prepared(visitor, job)
     assert "Whole model (safetensors) of final is ready." in visitor.get(url(job)).content.decode()
 

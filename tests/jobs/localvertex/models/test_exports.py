@@ -43,7 +43,7 @@ def test_a_bucket_that_is_not_there_is_named(server):
 def test_what_cannot_be_exported_is_refused_at_once(server, name, kind, reason):
     with pytest.raises(kind, match=reason):
         export(server, name)
-    with pytest.raises(BadRequest, match="destination.output_uri_prefix must be a Cloud Storage path"):
+    with pytest.raises(BadRequest, match="The destination field is required"):
         server.garden.export_publisher_model({"parent": PARENT, "name": TINY_NAME})
 
 

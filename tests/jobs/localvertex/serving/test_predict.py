@@ -73,4 +73,4 @@ def test_refused(server, endpoint, body, message):
 
 def test_unknown_endpoint_and_verb(server):
     assert call(server, "none", "predict", {"instances": [CHAT]}).status_code == 404
-    assert call(server, "none", "explain", {}).status_code == 404
+    assert call(server, "none", "guess", {}).status_code == 404

@@ -191,6 +191,14 @@ def test_a_local_run_asks_and_blocks_nothing(google, settings):
     assert (preflight.applies(), preflight.why_not_spend(TUNING, NOW)) == (False, "")
 
 
+def test_what_another_version_has_looked_at_is_left_out(google):
+    checked(TUNING)
+    row = Preflight.objects.get()
+    row.lines = [{**row.lines[0], "check": "moon"}, {**row.lines[1], "verdict": "maybe"}, *row.lines[2:]]
+    row.save()
+    assert [line.check.value for line in preflight.find(TUNING, NOW).lines] == [*PASSED][2:]
+
+
 def test_one_question_at_a_time(google):
     asked = [preflight.ask(TUNING, NOW + timedelta(seconds=later)) for later in (0, 30, 61)]
     assert asked == [True, False, True]

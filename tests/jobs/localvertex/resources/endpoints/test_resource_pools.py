@@ -72,7 +72,7 @@ def test_a_pool_that_is_not_there_is_not_deployed_on(pools, server):
     ("name", "parent", "resources", "message"),
     [
         ("Pool", PARENT, {}, "must start with a letter"),
-        ("", PARENT, {}, "must start with a letter"),
+        ("", PARENT, {}, "The deployment_resource_pool_id field is required"),
         ("pool", f"{PROJECT}/locations/global", {}, "not deployed in the location global"),
         ("pool", PARENT, {"machine_spec": {}}, "machine_spec.machine_type field is required"),
         ("pool", PARENT, {"machine_spec": {"machine_type": "x1"}}, "is not supported"),
