@@ -38,8 +38,10 @@ def of_draft(request: ConsoleRequest, pk: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def of_deployment(request: ConsoleRequest) -> HttpResponse:
-    """`model`, `machine` and `max_replicas` as in the form of the deployment."""
+    """`model`, `machine` and `max_replicas` as in the form of the deployment. Nothing without a model."""
     values = request.POST if request.POST.get("model") else request.GET
+    if not values.get("model"):
+        return HttpResponse(status=204)
     variant = get_variant_or_404(values.get("model", ""))
     machine, replicas = values.get("machine", ""), parse_replicas(values.get("max_replicas", ""))
     chosen = variant.machine(machine)["machine_type"] if machine in variant.machines else ""
