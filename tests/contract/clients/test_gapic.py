@@ -417,10 +417,15 @@ def test_what_this_server_never_has(google):
     assert list(machines.list_persistent_resources(parent=PARENT)) == []
     refused(machines.list_persistent_resources, request={"parent": PARENT, "page_size": -1})
     job, machine = f"{PARENT}/hyperparameterTuningJobs/1", f"{PARENT}/persistentResources/one"
+    study = {
+        "metrics": [{"metric_id": "loss", "goal": "MINIMIZE"}],
+        "parameters": [{"parameter_id": "rate", "double_value_spec": {"min_value": 0.1, "max_value": 1}}],
+    }
+    trial = {"worker_pool_specs": [{"replica_count": 1, "container_spec": {"image_uri": PEFT}}]}
     tuning = {"display_name": "H", "max_trial_count": 1, "parallel_trial_count": 1}
     with pytest.raises(exceptions.BadRequest, match="chooses no trials"):
         jobs.create_hyperparameter_tuning_job(
-            parent=PARENT, hyperparameter_tuning_job={**tuning, "study_spec": {}, "trial_job_spec": {}}
+            parent=PARENT, hyperparameter_tuning_job={**tuning, "study_spec": study, "trial_job_spec": trial}
         )
     refused(jobs.get_hyperparameter_tuning_job, name=job)
     refused(jobs.cancel_hyperparameter_tuning_job, name=job)
@@ -428,7 +433,9 @@ def test_what_this_server_never_has(google):
     with pytest.raises(exceptions.BadRequest, match="makes no persistent resources"):
         machines.create_persistent_resource(
             parent=PARENT,
-            persistent_resource={"resource_pools": [{"replica_count": 1}]},
+            persistent_resource={
+                "resource_pools": [{"replica_count": 1, "machine_spec": {"machine_type": "local-cpu"}}]
+            },
             persistent_resource_id="one",
         )
     refused(machines.get_persistent_resource, name=machine)
@@ -598,7 +605,9 @@ def test_instances_are_evaluated(google):
     asked["rouge_input"]["instances"] = []
     refused(client.evaluate_instances, asked)
     with pytest.raises(exceptions.MethodNotImplemented):
-        client.evaluate_instances({"location": PARENT, "fluency_input": {"instance": {"prediction": "a"}}})
+        client.evaluate_instances(
+            {"location": PARENT, "fluency_input": {"metric_spec": {}, "instance": {"prediction": "a"}}}
+        )
 
 
 def test_contents_are_generated(google, server):

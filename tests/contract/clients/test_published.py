@@ -258,7 +258,8 @@ def test_locations(server):
     everywhere = PARENT.replace("us-central1", "global")
     created = curl(server, "POST", f"{everywhere}/endpoints", '{"displayName": "G"}')
     assert refusal(created)[:2] == (400, "FAILED_PRECONDITION")
-    for where, what in (("customJobs", {"displayName": "G", "jobSpec": {}}), ("tensorboards", {"displayName": "G"})):
+    pools = {"workerPoolSpecs": [{"replicaCount": 1, "containerSpec": {"imageUri": VLLM}}]}
+    for where, what in (("customJobs", {"displayName": "G", "jobSpec": pools}), ("tensorboards", {"displayName": "G"})):
         assert refusal(curl(server, "POST", f"{everywhere}/{where}", json.dumps(what)))[:2] == (
             400,
             "FAILED_PRECONDITION",
