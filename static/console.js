@@ -59,11 +59,11 @@ new MutationObserver((changes) => {
 }).observe(document.documentElement, { attributeFilter: ["data-controller"], childList: true, subtree: true });
 if (!("command" in HTMLButtonElement.prototype)) import("./vendor/invokers-polyfill-1.0.3/invoker.min.js");
 
-// A refusal is shown in the banner of the page: it must not hide behind an open dialog.
+// What a person asked for and is refused is shown in the banner of the page: it must not hide behind an open dialog.
 document.addEventListener("htmx:before:swap", ({ detail }) => {
   const target = detail.tasks?.find((task) => task.type === "main")?.target;
   const banner = document.getElementById("banner");
-  if (!banner || (target !== banner && target !== "#banner")) return;
+  if (!banner || (target !== banner && target !== "#banner") || !isAsked(detail.ctx)) return;
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   banner.scrollIntoView({ block: "nearest" });
 });

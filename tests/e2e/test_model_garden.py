@@ -81,6 +81,16 @@ def test_the_panels_of_a_model_are_addresses(visit: Visit, page: Page) -> None:
     assert (found, visit.problems) == ([], [])
 
 
+def test_a_panel_stays_open_while_live_updates_fail(visit: Visit, page: Page) -> None:
+    """Nobody asked for them, so what they are refused closes nothing."""
+    page.route("**/streams/live*", lambda route: route.fulfill(status=503, body='<p class="note">Later</p>'))
+    with page.expect_response("**/streams/live*"):
+        page.goto(f"{visit.address}{MODEL}?variant=gemma-3-270m&action=deploy")
+    expect(page.get_by_text("Live updates paused").first).to_be_attached()
+    page.wait_for_function("document.querySelector('#banner').textContent.includes('Later')")
+    expect(page.get_by_role("dialog", name="Deploy model")).to_be_visible()
+
+
 def test_a_model_is_deployed_and_tried_out(visit: Visit, page: Page) -> None:
     visit.open(f"{MODEL}?variant=gemma-3-270m&action=deploy")
     page.get_by_label("Endpoint name").fill("Base model")
