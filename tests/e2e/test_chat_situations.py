@@ -142,7 +142,7 @@ def test_a_new_chat_opens_by_itself_once_its_endpoint_is_deployed(
     page.on("request", lambda request: asked.append(request.url))
     page.evaluate("document.body.dispatchEvent(new Event('endpoints')), fetch('/healthz')")
     assert asked == [f"{visit.address}/healthz"]
-    page.get_by_role("button", name="Write a friendly reminder").click()
+    page.get_by_role("button", name="A rainbow forms when sunlight").click()
     expect(box(page)).to_be_focused()
     visit.picture("chat-new")
 
