@@ -39,6 +39,8 @@ CHANGED_BY_GET = {
     "tuning-job-details": {"Installation"},
     # What lies in the output folder is asked for; a worker looks.
     "tuning-take": {"OutputListing"},
+    # What Google Cloud lacks is asked for; a worker looks.
+    "settings-preflight": {"Preflight"},
 }
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
-from jobs import live
+from jobs import live, shortages
 from jobs.models import Dataset, PublisherModel, TuningMode
 from jobs.vertex import get_gateway
 from jobs.vertex.errors import VertexError
@@ -25,7 +25,10 @@ PLACES = 16
 
 
 def ask(dataset: Dataset, base_model: str, now: datetime) -> bool:
-    """True when the worker is to be told: where this computer trains, and not while an answer is under way."""
+    """True when the worker is to be told: where this computer trains, and not while an answer is under way. A page that
+    is only looked at asks, so nothing is asked while nothing can be written."""
+    if shortages.present():
+        return False
     if not settings.VERTEX_API_ENDPOINT or not dataset.is_usable or is_complete(dataset, base_model):
         return False
     known = dataset.token_counts.get(base_model, {})

@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from jobs import live
+from jobs import live, shortages
 from jobs.models import Preflight
 from jobs.services.accounts import accounts
 from jobs.text.deferred import gettext as _
@@ -52,7 +52,9 @@ def applies() -> bool:
 
 
 def ask(subject: Subject, now: datetime) -> bool:
-    """True when the worker is to be told: not while an answer is under way."""
+    """True when the worker is to be told: not while an answer is under way, nor while nothing can be written."""
+    if shortages.present():
+        return False
     row, is_new = Preflight.objects.get_or_create(
         key=subject.key, defaults={"subject": asdict(subject), "asked_at": now}
     )

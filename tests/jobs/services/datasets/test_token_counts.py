@@ -169,3 +169,9 @@ def test_a_server_that_does_not_answer_leaves_the_estimate(fake_gateway):
     token_counts.run(dataset.pk, BASE_MODEL, dataset.pk)
     dataset.refresh_from_db()
     assert estimates.tokens_of(dataset, BASE_MODEL) == (1000, 0)
+
+
+def test_a_page_that_is_looked_at_asks_nothing_while_the_disk_is_full(fake_gateway, settings):
+    dataset = factories.dataset()
+    settings.DISK_LEAST_BYTES = 2**62
+    assert (token_counts.ask(dataset, BASE_MODEL, NOW), type(dataset).objects.get().token_counts) == (False, {})

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from jobs import shortages
 from jobs.errors import NotAllowedNow
 from jobs.models import Preflight
 from jobs.services.preflight import preflight, subjects
@@ -197,6 +198,12 @@ def test_what_another_version_has_looked_at_is_left_out(google):
     row.lines = [{**row.lines[0], "check": "moon"}, {**row.lines[1], "verdict": "maybe"}, *row.lines[2:]]
     row.save()
     assert [line.check.value for line in preflight.find(TUNING, NOW).lines] == [*PASSED][2:]
+
+
+def test_nothing_is_asked_while_nothing_can_be_written(google, settings):
+    settings.DISK_LEAST_BYTES = 2**62
+    shortages.seen.forget()
+    assert (preflight.ask(TUNING, NOW), Preflight.objects.count()) == (False, 0)
 
 
 def test_one_question_at_a_time(google):
