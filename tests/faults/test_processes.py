@@ -67,7 +67,7 @@ def cache_of(console: Running) -> redis.Redis:
 
 def wait_for_another(console: Running, name: str, old: int) -> None:
     until = time.monotonic() + 20
-    said = f"{name} stopped (signal SIGKILL); starting it again"
+    said = f"{name} stopped (signal SIGKILL); restarting it"
     while console.pids()[name] == old or said not in console.output():
         assert time.monotonic() < until, console.output()[-3000:]
         time.sleep(0.1)
@@ -251,7 +251,7 @@ def test_a_supervisor_that_was_stopped_blames_nobody(story: Story) -> None:
     finally:
         story.console.process.send_signal(signal.SIGCONT)
     time.sleep(10)
-    assert (story.console.pids(), "starting it again" in story.console.output()) == (pids, False)
+    assert (story.console.pids(), "restarting it" in story.console.output()) == (pids, False)
     end_well(story)
 
 
