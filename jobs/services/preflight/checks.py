@@ -8,12 +8,11 @@ from django.conf import settings
 from jobs.models import PublisherModel
 from jobs.services.catalogue import policies as catalogue, regions
 from jobs.text.deferred import gettext as _
-from jobs.vertex import get_gateway
+from jobs.vertex import get_gateway, grants
 from jobs.vertex.errors import NotFound, OverQuota, Refused, VertexError
 
 from .lines import Check, Line, Subject, Verdict
 
-API = "aiplatform.googleapis.com"
 TUNING_RIGHTS = ("aiplatform.tuningJobs.create", "aiplatform.tuningJobs.get", "aiplatform.tuningJobs.cancel")
 SERVING_RIGHTS = ("aiplatform.endpoints.create", "aiplatform.endpoints.deploy", "aiplatform.models.upload")
 # Quotas of Vertex AI, by accelerator: as `gcloud ai model-garden models deploy` asks for them.
@@ -75,26 +74,20 @@ class Preflight:
 
     def _api(self) -> Line:
         self.gateway.connection.look()
-        return Line(Check.API, Verdict.PASSED, API)
+        return Line(Check.API, Verdict.PASSED, grants.VERTEX)
 
     def _billing(self) -> Line:
         if self.gateway.project.has_billing():
             return Line(Check.BILLING, Verdict.PASSED)
-        command = f"gcloud billing projects link {settings.VERTEX_PROJECT} --billing-account=BILLING_ACCOUNT"
-        return Line(
-            Check.BILLING, Verdict.FAILED, _("The project has no billing account that is open."), (command,)
-        )  # fmt: skip
+        text = _("The project has no billing account that is open.")
+        return Line(Check.BILLING, Verdict.FAILED, text, (grants.link_billing(),))
 
     def _rights(self) -> Line:
         wanted = (TUNING_RIGHTS if self.subject.is_tuning else ()) + (SERVING_RIGHTS if self.subject.is_serving else ())
         missing = self.gateway.project.missing_permissions(wanted or TUNING_RIGHTS + SERVING_RIGHTS)
         if not missing:
             return Line(Check.RIGHTS, Verdict.PASSED)
-        member = self._member or "user:YOUR_ACCOUNT"
-        command = (
-            f"gcloud projects add-iam-policy-binding {settings.VERTEX_PROJECT} --member={member}"
-            " --role=roles/aiplatform.user"
-        )
+        command = grants.grant_on_project(self._account, grants.ROLE_OF_VERTEX)
         text = _("The console's account lacks %(rights)s.") % {"rights": ", ".join(missing)}
         return Line(Check.RIGHTS, Verdict.FAILED, text, (command,))
 
@@ -102,16 +95,11 @@ class Preflight:
         problem = self.gateway.storage.problem_with_output(self.subject.bucket)
         if not problem:
             return Line(Check.BUCKET, Verdict.PASSED, self._bucket_uri)
-        location = self._region or settings.VERTEX_LOCATION
-        create = (
-            f"gcloud storage buckets create {self._bucket_uri} --project={settings.VERTEX_PROJECT}"
-            f" --location={location} --uniform-bucket-level-access"
-        )
-        grant = (
-            f"gcloud storage buckets add-iam-policy-binding {self._bucket_uri}"
-            f" --member={self._member or 'user:YOUR_ACCOUNT'} --role=roles/storage.objectUser"
-        )
-        return Line(Check.BUCKET, Verdict.FAILED, problem, (grant if self._location else create,))
+        if self._location:
+            command = grants.grant_on_bucket(self._bucket_name, self._account)
+        else:
+            command = grants.create_bucket(self._bucket_name, self._region or settings.VERTEX_LOCATION)
+        return Line(Check.BUCKET, Verdict.FAILED, problem, (command,))
 
     def _bucket_region(self) -> Line:
         if not self._location:
@@ -125,17 +113,13 @@ class Preflight:
     def _agents(self) -> Line:
         """Grants on the whole project are not seen here, so what is missing on the bucket is a warning."""
         number = self.gateway.project.number()
-        wanted = [f"serviceAccount:service-{number}@{agent}.iam.gserviceaccount.com" for agent in AGENTS]
+        wanted = [grants.name_agent(number, agent) for agent in AGENTS]
         by_role = self.gateway.storage.members_by_role(self.subject.bucket)
         granted = {member for role, members in by_role.items() if role in WRITES for member in members}
-        missing = [member for member in wanted if member not in granted]
+        missing = [account for account in wanted if grants.name_member(account) not in granted]
         if not missing:
             return Line(Check.AGENTS, Verdict.PASSED)
-        commands = tuple(
-            f"gcloud storage buckets add-iam-policy-binding {self._bucket_uri} --member={member}"
-            " --role=roles/storage.objectUser"
-            for member in missing
-        )
+        commands = tuple(grants.grant_on_bucket(self._bucket_name, account) for account in missing)
         text = _("Vertex AI's own accounts have no role on the bucket, unless one on the whole project covers it.")
         return Line(Check.AGENTS, Verdict.WARNING, text, commands)
 
@@ -174,11 +158,7 @@ class Preflight:
             return Line(Check.SERVING_QUOTA, Verdict.UNKNOWN, text)
         if limit == UNLIMITED or limit >= subject.accelerators:
             return Line(Check.SERVING_QUOTA, Verdict.PASSED)
-        command = (
-            f"gcloud beta quotas preferences create --service={API} --project={settings.VERTEX_PROJECT}"
-            f" --quota-id={name} --preferred-value={subject.accelerators}"
-            f" --dimensions=region={subject.serving_location}"
-        )
+        command = grants.ask_for_quota(name, subject.accelerators, subject.serving_location)
         text = _("Accelerators needed: %(wanted)d. The quota %(quota)s in %(region)s is %(limit)d.") % words
         return Line(Check.SERVING_QUOTA, Verdict.FAILED, text, (command,))
 
@@ -198,11 +178,13 @@ class Preflight:
     def _bucket_uri(self) -> str:
         return "/".join(self.subject.bucket.split("/")[:3])
 
+    @property
+    def _bucket_name(self) -> str:
+        return self.subject.bucket.removeprefix("gs://").partition("/")[0]
+
     @cached_property
-    def _member(self) -> str:
-        account = self.gateway.connection.credentials().principal
-        kind = "serviceAccount" if account.endswith(".gserviceaccount.com") else "user"
-        return f"{kind}:{account}" if account else ""
+    def _account(self) -> str:
+        return self.gateway.connection.credentials().principal
 
 
 # Where a refusal is the answer to what was asked, and not the loss of it.

@@ -13,6 +13,7 @@ from django.conf import settings
 from google.auth.exceptions import GoogleAuthError
 
 from jobs.text.deferred import gettext as _
+from jobs.vertex import grants
 from jobs.vertex.errors import (
     LicenceRequired,
     NotAuthorised,
@@ -23,7 +24,7 @@ from jobs.vertex.errors import (
 
 from . import credentials
 
-TUNING_AGENT = "service-PROJECT_NUMBER@gcp-sa-vertex-moss-ft.iam.gserviceaccount.com"
+TUNING_AGENT = "gcp-sa-vertex-moss-ft"
 READ = 4000
 # By the beginning of the permission that is missing; the first that fits.
 ROLES = {
@@ -32,7 +33,7 @@ ROLES = {
     "monitoring.": "roles/monitoring.viewer",
     "logging.": "roles/logging.viewer",
     "cloudquotas.": "roles/cloudquotas.viewer",
-    "": "roles/aiplatform.user",
+    "": grants.ROLE_OF_VERTEX,
 }
 
 _STOCK_OUT = re.compile(
@@ -49,7 +50,6 @@ _PERMISSION = re.compile(r"\b[a-zA-Z]+\.[a-zA-Z]+\.[a-zA-Z]+\b")
 _SERVICE = re.compile(r"\b([a-z]+\.googleapis\.com)\b")
 _ADDRESS = re.compile(r"[\w.+-]+@(?:[\w-]+\.)+[a-z]+")
 _BUCKET = re.compile(r"gs://([a-z0-9._-]+)|buckets/([a-z0-9._-]+)")
-_BUCKET_NAME = re.compile(r"[a-z0-9._-]+")
 
 
 class Remedy(NamedTuple):
@@ -110,47 +110,38 @@ def _stock_out(refusal: Refusal) -> str:
 
 def _enable_api(refusal: Refusal) -> str:
     named = _SERVICE.search(refusal.read)
-    service = named[1] if named else "aiplatform.googleapis.com"
-    command = f"gcloud services enable {service} --project={settings.VERTEX_PROJECT}"
+    service = named[1] if named else grants.VERTEX
     return _("The API %(service)s isn't enabled in the project. Run: %(command)s (%(message)s)") % {
-        "service": service, "command": command, "message": refusal.message,
+        "service": service, "command": grants.enable_api(service), "message": refusal.message,
     }  # fmt: skip
 
 
 def _set_quota_project(refusal: Refusal) -> str:
-    command = f"gcloud auth application-default set-quota-project {settings.VERTEX_PROJECT}"
     return _("Your credentials name no quota project. Run: %(command)s (%(message)s)") % {
-        "command": command, "message": refusal.message,
+        "command": grants.set_quota_project(), "message": refusal.message,
     }  # fmt: skip
 
 
 def _enable_billing(refusal: Refusal) -> str:
-    command = f"gcloud billing projects link {settings.VERTEX_PROJECT} --billing-account=BILLING_ACCOUNT"
     return _("Billing isn't enabled for the project. Run: %(command)s (%(message)s)") % {
-        "command": command, "message": refusal.message,
+        "command": grants.link_billing(), "message": refusal.message,
     }  # fmt: skip
 
 
 def _grant_bucket(refusal: Refusal) -> str:
     """Names the very command, for the account that Google said, else for the one that such a call is about."""
     named = _BUCKET.search(refusal.read)
-    name = refusal.bucket or (named[1] or named[2] if named else "BUCKET")
-    name = name if _BUCKET_NAME.fullmatch(name) else "BUCKET"
-    member = _member(refusal, TUNING_AGENT if refusal.by_agent else "")
-    command = (
-        f"gcloud storage buckets add-iam-policy-binding gs://{name} --member={member} --role=roles/storage.objectUser"
-    )
+    bucket = refusal.bucket or (named[1] or named[2] if named else "BUCKET")
+    account = _find_account(refusal) or (grants.name_agent("", TUNING_AGENT) if refusal.by_agent else _own_account())
     return _("Access to the bucket %(bucket)s is missing. Run: %(command)s (%(message)s)") % {
-        "bucket": name, "command": command, "message": refusal.message,
+        "bucket": bucket, "command": grants.grant_on_bucket(bucket, account), "message": refusal.message,
     }  # fmt: skip
 
 
 def _grant_role(refusal: Refusal) -> str:
     permissions = _PERMISSION.findall(refusal.read)
     role = next(role for begins, role in ROLES.items() if not begins or any(p.startswith(begins) for p in permissions))
-    command = (
-        f"gcloud projects add-iam-policy-binding {settings.VERTEX_PROJECT} --member={_member(refusal)} --role={role}"
-    )
+    command = grants.grant_on_project(_find_account(refusal) or _own_account(), role)
     return _("The role %(role)s is missing. Run: %(command)s (%(message)s)") % {
         "role": role, "command": command, "message": refusal.message,
     }  # fmt: skip
@@ -160,10 +151,9 @@ def _accept_terms(refusal: Refusal) -> str:
     return _("The licence of this model is not accepted in the project yet. Accept it first. (%s)") % refusal.message
 
 
-def _member(refusal: Refusal, otherwise: str = "") -> str:
+def _find_account(refusal: Refusal) -> str:
     address = _ADDRESS.search(refusal.read)
-    account = address[0] if address else otherwise or _own_account() or "YOUR_ACCOUNT"
-    return f"{'serviceAccount' if account.endswith('gserviceaccount.com') else 'user'}:{account}"
+    return address[0] if address else ""
 
 
 def _own_account() -> str:
@@ -174,7 +164,7 @@ def _own_account() -> str:
         told = getattr(credentials.load(), "service_account_email", "")
     except (VertexError, GoogleAuthError):
         return ""
-    return told if _ADDRESS.fullmatch(str(told)) else ""
+    return str(told)
 
 
 # The first that fits counts.
