@@ -77,7 +77,37 @@ def google_host(folder: Path, address: str) -> Iterator[GoogleHost]:
             accepting.join()
 
 
-def _accept(server: socket.socket, host: GoogleHost, tls: ssl.SSLContext) -> None:
+@contextmanager
+def tls_in_front(certificate: Path, upstream: tuple[str, int]) -> Iterator[int]:
+    """A port that ends TLS with `certificate` (and its key), agrees on HTTP/2, and hands the bytes to `upstream`."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    tls.set_alpn_protocols(["h2"])
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        accepting = threading.Thread(target=_accept, args=(server, _InFront(upstream), tls), daemon=True)
+        accepting.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            accepting.join()
+
+
+@dataclass
+class _InFront:
+    upstream: tuple[str, int]
+
+    def serve(self, client: socket.socket, tls: ssl.SSLContext) -> None:
+        with (
+            suppress(OSError),
+            client,
+            tls.wrap_socket(client, server_side=True) as inside,
+            socket.create_connection(self.upstream) as out,
+        ):
+            _relay(inside, out)
+
+
+def _accept(server: socket.socket, host: GoogleHost | _InFront, tls: ssl.SSLContext) -> None:
     with suppress(OSError):
         while True:
             client, _address = server.accept()
@@ -127,7 +157,13 @@ def _pem(key: rsa.RSAPrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def self_signed(key: rsa.RSAPrivateKey) -> bytes:
+def certificate_of(hosts: tuple[str, ...]) -> bytes:
+    """A new one with its key."""
+    key = _key()
+    return self_signed(key, hosts) + _pem(key)
+
+
+def self_signed(key: rsa.RSAPrivateKey, hosts: tuple[str, ...] = HOSTS) -> bytes:
     """Signed by itself, and so its own authority."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
     now = datetime.datetime.now(datetime.UTC)
@@ -135,6 +171,6 @@ def self_signed(key: rsa.RSAPrivateKey) -> bytes:
         issuer_name=name, subject_name=name, public_key=key.public_key(), serial_number=x509.random_serial_number(),
         not_valid_before=now - datetime.timedelta(hours=1), not_valid_after=now + datetime.timedelta(hours=1),
     )  # fmt: skip
-    made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in HOSTS]), critical=False)
+    made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts]), critical=False)
     made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     return made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)

@@ -1,5 +1,6 @@
 """Google's and OpenAI's own clients, unmodified, against the local Vertex AI with fakes of the engine and llama.cpp."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ import pytest
 
 from tests.contract.clients.recording import PROGRAM
 from tests.jobs.localvertex.servers import BUCKET, LocalVertex
+from tests.support.googlehost import tls_in_front
 from tests.support.localservers import storage_emulator
 
+OVER_GRPC = "SDK_OVER_GRPC"  # the certificate that gRPC trusts from the start of this process
 REGION = "us-central1"
 SEEING = "local/seeing@seeing"
 
@@ -41,19 +44,24 @@ def final(server: LocalVertex) -> str:
     return str(server.models.get_model(name=done.tuned_model.model).artifact_uri)
 
 
+@pytest.fixture(scope="session")
+def sdk(server: LocalVertex) -> Iterator[dict[str, str]]:
+    """Where the SDK finds the server, and by what transport: over gRPC it speaks TLS only."""
+    certificate = os.environ.get(OVER_GRPC)
+    if not certificate:
+        yield {"api_endpoint": server.url, "api_transport": "rest"}
+        return
+    with tls_in_front(Path(certificate), ("127.0.0.1", server.port)) as port:
+        yield {"api_endpoint": f"localhost:{port}", "api_transport": "grpc"}
+
+
 @pytest.fixture
-def vertexai_sdk(server: LocalVertex) -> Iterator[None]:
+def vertexai_sdk(sdk: dict[str, str]) -> Iterator[None]:
     """`aiplatform.init`, which `vertexai` reads too."""
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import aiplatform
 
-    aiplatform.init(
-        project="p1",
-        location=REGION,
-        api_endpoint=server.url,
-        api_transport="rest",
-        credentials=AnonymousCredentials(),
-    )
+    aiplatform.init(project="p1", location=REGION, credentials=AnonymousCredentials(), **sdk)  # type: ignore[arg-type]
     yield
     aiplatform.initializer.global_config.__init__()  # type: ignore[misc]
 

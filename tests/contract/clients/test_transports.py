@@ -17,13 +17,16 @@ from google.api_core import exceptions
 from google.cloud import aiplatform_v1, aiplatform_v1beta1
 from google.rpc import error_details_pb2
 
+from tests.contract.clients.conftest import OVER_GRPC
 from tests.contract.clients.recording import PROGRAM
 from tests.jobs.localvertex.servers import BUCKET, PARENT, LocalVertex, wait_for
+from tests.support.googlehost import certificate_of
 from tests.support.localservers import storage_emulator
 
 DEDICATED = f"{PARENT}/endpoints/dedicated"
 TRUST = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH")
 SDK = Path(__file__).with_name("over_tls.py")
+SDK_SUITE = ("batches", "experiments", "pools", "published", "vertexai", "view_code")
 
 
 @dataclass
@@ -102,6 +105,21 @@ def test_the_sdk_needs_an_address_and_a_certificate_only(secure):
     said = json.loads(done.stdout.splitlines()[-1])
     assert said.pop("host").endswith(".us-central1-101060662067.prediction.localhost")
     assert said == {"transport": "grpc", "name": "by-the-sdk", "refused": "NotFound", "answer": "Hello there"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_suite_of_the_sdk_passes_over_grpc_as_over_rest(tmp_path):
+    """In a process of its own: gRPC reads what it trusts once."""
+    certificate = tmp_path / "localhost.pem"
+    certificate.write_bytes(certificate_of(("localhost",)))
+    environment = os.environ | {OVER_GRPC: str(certificate), TRUST[-1]: str(certificate)}
+    for inherited in ("PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS"):
+        environment.pop(inherited, None)
+    suite = [str(Path(__file__).with_name(f"test_{name}.py")) for name in SDK_SUITE]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *suite]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=580, check=False)
+    assert done.returncode == 0, done.stdout[-5000:]
 
 
 def test_a_dedicated_host_answers_over_tls(secure, dedicated):

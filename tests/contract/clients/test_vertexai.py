@@ -156,3 +156,8 @@ def test_registry_and_endpoints(final):
     endpoint.delete()
     model.delete()
     assert model.name not in [one.name for one in aiplatform.Model.list()]
+
+
+def test_the_transport_is_the_one_asked_for(sdk):
+    client = aiplatform.Endpoint.create(display_name="How it is asked").api_client
+    assert client.select_version("v1").transport.kind == sdk["api_transport"]
