@@ -61,7 +61,7 @@ def vertexai_sdk(sdk: dict[str, str]) -> Iterator[None]:
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import aiplatform
 
-    aiplatform.init(project="p1", location=REGION, credentials=AnonymousCredentials(), **sdk)  # type: ignore[arg-type]
+    aiplatform.init(project="p1", location=REGION, credentials=AnonymousCredentials(), **sdk)
     yield
     aiplatform.initializer.global_config.__init__()  # type: ignore[misc]
 
