@@ -119,6 +119,10 @@ class Dataset(models.Model):
     def is_usable(self) -> bool:
         return self.valid_rows > 0 and self.invalid_rows == 0
 
+    def has_unknown_tools(self, base_model: str) -> bool:
+        """Its rows use tools, and the server that trains said that the model's chat template has no place for them."""
+        return bool(self.token_counts.get(base_model, {}).get("no_tools"))
+
     @property
     def row_count(self) -> int:
         """With and without problems."""

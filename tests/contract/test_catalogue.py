@@ -1,6 +1,6 @@
 import pytest
 
-from jobs.vertex.errors import LicenceRequired, NotFound, Refused
+from jobs.vertex.errors import NO_TOOLS, LicenceRequired, NotFound, Refused
 from tests.fakes import GEMMA_27B, GEMMA_270M, TINY
 
 
@@ -43,6 +43,14 @@ def test_a_model_without_terms_counts_as_accepted(world):
 def test_the_licence_of_an_unknown_model(world):
     with pytest.raises(NotFound):
         world.gateway.catalogue.licence_acknowledged("google/gemma3@gemma-3-999b")
+
+
+def test_rows_with_tools_are_refused_where_the_template_has_no_place_for_them(world):
+    asked = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}
+    tool = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
+    with pytest.raises(Refused) as caught:
+        world.gateway.catalogue.count_tokens(TINY, [asked, {**asked, "tools": [tool]}])
+    assert caught.value.code == NO_TOOLS
 
 
 @pytest.mark.parametrize(

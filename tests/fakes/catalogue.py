@@ -1,7 +1,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jobs.vertex.errors import LicenceRequired, NotFound
+from jobs.vertex.errors import NO_TOOLS, LicenceRequired, NotFound, Refused
 from jobs.vertex.values import CatalogueModel, Pace
 from tests.fakes.base import GEMMA_27B, GEMMA_270M, MACHINES, TINY, Part, remote
 
@@ -44,6 +44,8 @@ class FakeCatalogue(Part):
 
     @remote
     def count_tokens(self, model: str, rows: Sequence[Mapping[str, Any]]) -> int | None:
+        if any("tools" in row for row in rows):
+            raise Refused("The chat template of this model knows no tools.", NO_TOOLS)
         return self.counter(rows) if self.counter else None
 
     @remote

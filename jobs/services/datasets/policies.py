@@ -37,6 +37,20 @@ def why_too_long(dataset: Dataset, tokens: int, model_title: str) -> str:
     return join(row_limits.long_rows(dataset, tokens, model_title), row_limits.remedy())
 
 
+def why_not_teach_tools(dataset: Dataset, base_model: str, model_title: str) -> str:
+    """Known once the server that trains has counted the rows; a training would refuse them."""
+    if not dataset.has_unknown_tools(base_model):
+        return ""
+    words = {"model": model_title or base_model}
+    return (
+        _(
+            "The rows of this dataset call tools, and the chat template of %(model)s has no place for tools. Choose a"
+            " base model whose template has one, or a dataset without tools."
+        )
+        % words
+    )
+
+
 def why_not_validate_with(train: Dataset, validation: Dataset) -> str:
     """Why Vertex AI would refuse the pair."""
     if train.pk == validation.pk:

@@ -13,7 +13,7 @@ from django.db import transaction
 from jobs import live, shortages
 from jobs.models import Dataset, PublisherModel, TuningMode
 from jobs.vertex import get_gateway
-from jobs.vertex.errors import VertexError
+from jobs.vertex.errors import NO_TOOLS, Refused, VertexError
 
 from .file import open_file
 
@@ -48,6 +48,8 @@ def is_pending(dataset: Dataset, base_model: str, now: datetime) -> bool:
 
 def is_complete(dataset: Dataset, base_model: str) -> bool:
     """The tokens are counted, and the speed of this computer was tried in each mode."""
+    if dataset.has_unknown_tools(base_model):
+        return True
     if "tokens" not in dataset.token_counts.get(base_model, {}):
         return False
     model = PublisherModel.objects.filter(name=base_model).only("data").first()
@@ -67,6 +69,11 @@ def run(dataset_id: UUID, base_model: str, draft_id: UUID | None = None) -> None
             if counted:
                 _write(dataset.pk, base_model, tokens=round(counted / share), rows=len(rows))
         paces = gateway.training_paces(base_model)
+    except Refused as error:
+        if error.code != NO_TOOLS:
+            return
+        _write(dataset.pk, base_model, no_tools=True)
+        paces = {}
     except VertexError:
         return
     if paces:

@@ -251,6 +251,8 @@ def _bad_dataset(place: str, dataset: Dataset, terms: Terms) -> Iterator[Problem
         reason := dataset_policies.why_too_long(dataset, terms.facts.max_sequence_tokens, terms.model_title)
     ):
         yield Problem("too_long", place, reason)
+    elif reason := dataset_policies.why_not_teach_tools(dataset, terms.base_model, terms.model_title):
+        yield Problem("no_tools", place, reason)
 
 
 def _rule(find: Callable[[Values, Terms], Iterable[Problem]], *needs: str) -> Rule:

@@ -19,6 +19,7 @@ class Terms:
     output folder."""
 
     owner_id: int = 0
+    base_model: str = ""
     model_title: str = ""
     why_not_tune: str = ""
     facts: TuningFacts | None = None

@@ -29,6 +29,7 @@ def of_model(owner: User, key: UUID, model: PublisherModel, start: Start | None 
     reason = catalogue.why_not_tune(model)
     return Terms(
         owner_id=owner.pk,
+        base_model=model.name,
         model_title=model.display_name,
         why_not_tune=reason,
         facts=None if reason else tuning_facts(model.name),

@@ -9,7 +9,7 @@ from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Value
 
 from jobs.text.deferred import gettext as _
-from jobs.vertex.errors import Refused
+from jobs.vertex.errors import NO_TOOLS, Refused
 from jobs.vertex.values import CatalogueModel, MachineSpec, Pace
 
 from . import clients
@@ -17,6 +17,7 @@ from .messages import enum_name, raw
 
 SERVICE = "model_garden_service"
 OWN_MODELS = "is_hf_wildcard(false)"
+TEMPLATE_WITHOUT_TOOLS = "chat template of this model knows no tools"
 LONGEST_PACE = 3600
 MAX_SIZE_DIGITS = 15
 SECTIONS = ("use cases", "documentation", "pricing")
@@ -50,7 +51,10 @@ class Catalogue:
         request = types.CountTokensRequest(endpoint=f"{clients.parent()}/{long_name(model)}")
         # proto-plus takes no list of Value in its constructor.
         types.CountTokensRequest.pb(request).instances.extend(json_format.ParseDict(row, Value()) for row in rows)
-        return int(clients.ask(clients.client("prediction_service").count_tokens, request).total_tokens)
+        try:
+            return int(clients.ask(clients.client("prediction_service").count_tokens, request).total_tokens)
+        except Refused as error:
+            raise Refused(str(error), NO_TOOLS if TEMPLATE_WITHOUT_TOOLS in str(error) else error.code) from error
 
     def export_weights(self, model: str, uri: str) -> str:
         request = types.ExportPublisherModelRequest(

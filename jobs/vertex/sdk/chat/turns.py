@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from jobs.text.deferred import gettext as _
-from jobs.vertex.errors import NotAuthorised, NotFound, OverQuota, Refused, Unavailable, VertexError
+from jobs.vertex.errors import NO_TOOLS, NotAuthorised, NotFound, OverQuota, Refused, Unavailable, VertexError
 from jobs.vertex.values import ChatChunk
 
 MAX_ANSWER = 4 * 1024 * 1024
@@ -159,5 +159,5 @@ def _refusal(code: int, status: str, message: str) -> Refused:
         )
     if _NO_TOOLS.search(message):
         sentence = _("This model can't call tools. Remove them in the settings of the chat, or use another model.")
-        return Refused(sentence, "NO_TOOLS")
+        return Refused(sentence, NO_TOOLS)
     return Refused(_("The endpoint refused the message: %s") % message, status)

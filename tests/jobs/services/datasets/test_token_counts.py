@@ -15,8 +15,8 @@ from jobs.localvertex.engine.trial.counting import count_tokens
 from jobs.models import PublisherModel
 from jobs.services.costs import estimates
 from jobs.services.costs.pace import find_pace
-from jobs.services.datasets import token_counts
-from jobs.vertex.errors import Unavailable
+from jobs.services.datasets import policies as dataset_policies, token_counts
+from jobs.vertex.errors import NO_TOOLS, Refused, Unavailable
 from jobs.vertex.values import Pace
 from tests.support import factories
 from tests.support.factories import BASE_MODEL, NOW
@@ -169,6 +169,30 @@ def test_a_server_that_does_not_answer_leaves_the_estimate(fake_gateway):
     token_counts.run(dataset.pk, BASE_MODEL, dataset.pk)
     dataset.refresh_from_db()
     assert estimates.tokens_of(dataset, BASE_MODEL) == (1000, 0)
+
+
+def test_rows_with_tools_are_known_to_find_no_place_in_the_template(fake_gateway):
+    fake_gateway.fail("catalogue.count_tokens", Refused("The chat template of this model knows no tools.", NO_TOOLS))
+    dataset = factories.dataset()
+    token_counts.ask(dataset, BASE_MODEL, NOW)
+    token_counts.run(dataset.pk, BASE_MODEL, dataset.pk)
+    dataset.refresh_from_db()
+    assert (dataset.has_unknown_tools(BASE_MODEL), token_counts.is_pending(dataset, BASE_MODEL, NOW)) == (True, False)
+    assert not token_counts.ask(dataset, BASE_MODEL, NOW + timedelta(days=1))
+    assert dataset_policies.why_not_teach_tools(dataset, BASE_MODEL, "Gemma") == (
+        "The rows of this dataset call tools, and the chat template of Gemma has no place for tools. Choose a base "
+        "model whose template has one, or a dataset without tools."
+    )
+    assert dataset_policies.why_not_teach_tools(dataset, "another@model", "Another") == ""
+
+
+def test_another_refusal_is_no_word_about_tools(fake_gateway):
+    fake_gateway.fail("catalogue.count_tokens", Refused("No.", "INVALID_ARGUMENT"))
+    dataset = factories.dataset()
+    token_counts.ask(dataset, BASE_MODEL, NOW)
+    token_counts.run(dataset.pk, BASE_MODEL, dataset.pk)
+    dataset.refresh_from_db()
+    assert dataset_policies.why_not_teach_tools(dataset, BASE_MODEL, "Gemma") == ""
 
 
 def test_a_page_that_is_looked_at_asks_nothing_while_the_disk_is_full(fake_gateway, settings):

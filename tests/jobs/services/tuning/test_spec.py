@@ -78,6 +78,9 @@ BAD_VALUES: list[tuple[dict[str, Any], list[tuple[str, str, str]]]] = [
         "Every row is longer than 8,192 tokens, the limit of Gemma 3 27B It. The model doesn't learn from "
         "truncated text. Split or shorten these rows and upload the file again, or choose a base model that accepts "
         "longer rows.")]),
+    ({"dataset": "tools"}, [("no_tools", "dataset",
+        "The rows of this dataset call tools, and the chat template of Gemma 3 27B It has no place for tools. Choose a "
+        "base model whose template has one, or a dataset without tools.")]),
     ({"validation_dataset": "broken"}, [("not_usable", "validation_dataset",
         "“Broken” has rows with problems. Correct them or leave them out on its page, or choose another one.")]),
     ({"validation_dataset": "many"}, [("does_not_fit", "validation_dataset",
@@ -110,6 +113,9 @@ def datasets(owner):
         "good": factories.dataset(sha256="a" * 64, byte_size=100_000),
         "broken": factories.dataset(sha256="b" * 64, name="Broken", invalid_rows=1),
         "long": factories.dataset(sha256="c" * 64, rows_over={"8192": 12}),
+        "tools": factories.dataset(
+            sha256="e" * 64, token_counts={BOTH_MODES: {"no_tools": True, "asked_at": factories.NOW.isoformat()}}
+        ),
         "many": factories.dataset(sha256="d" * 64, valid_rows=5001),
     }
     return sets | {None: None}
