@@ -1,4 +1,5 @@
 import re
+import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
@@ -27,6 +28,8 @@ class Command(BaseCommand):
         " the console's assumptions held. It costs money: about three US dollars, never more than the cap."
     )
 
+    stealth_options = ("stdin",)
+
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("username", nargs="?", default="owner", help="whose rows these are (default: owner)")
         parser.add_argument("--base-model", default=BASE_MODEL, help="default: %(default)s")
@@ -48,8 +51,11 @@ class Command(BaseCommand):
             return
         if not FOLDER.fullmatch(settings.VERTEX_BUCKET):
             raise CommandError("Set VERTEX_BUCKET, such as gs://my-bucket.")
-        if not options["yes"] and input(f"Spend up to ${options['cap_usd']} on Vertex AI? [y/N] ").lower() != "y":
-            raise CommandError("Nothing was done.")
+        if not options["yes"]:
+            self.stdout.write(f"Spend up to ${options['cap_usd']} on Vertex AI? [y/N] ", ending="")
+            self.stdout.flush()
+            if options.get("stdin", sys.stdin).readline().strip().lower() != "y":
+                raise CommandError("Nothing was done.")
         self._run(owner, options)
 
     def _run(self, owner: User, options: dict[str, Any]) -> None:

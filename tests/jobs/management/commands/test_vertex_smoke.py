@@ -12,10 +12,12 @@ pytestmark = pytest.mark.django_db
 def smoke(fake_gateway, settings, owner, tmp_path):
     settings.VERTEX_API_ENDPOINT, settings.VERTEX_BUCKET = "", "gs://garden-local"
 
-    def call(*options):
+    def call(*options, **more):
         out = io.StringIO()
         try:
-            call_command("vertex-smoke", owner.username, "--report", str(tmp_path / "report.md"), *options, stdout=out)
+            call_command(
+                "vertex-smoke", owner.username, "--report", str(tmp_path / "report.md"), *options, stdout=out, **more
+            )
         except CommandError as error:
             out.write(str(error))
         return out.getvalue()
@@ -30,9 +32,9 @@ def test_a_run_that_stops_writes_its_report(smoke, fake_gateway, tmp_path):
     assert fake_gateway.ledger == []
 
 
-def test_without_a_yes_nothing_is_done(smoke, fake_gateway, monkeypatch):
-    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
-    assert smoke("--cap-usd", "2").endswith("Nothing was done.")
+def test_without_a_yes_nothing_is_done(smoke, fake_gateway):
+    said = smoke("--cap-usd", "2", stdin=io.StringIO("n\n"))
+    assert said == "Spend up to $2 on Vertex AI? [y/N] Nothing was done."
     assert fake_gateway.calls == []
 
 

@@ -33,7 +33,7 @@ def google(fake_gateway, settings):
 @pytest.fixture
 def smoke(google, owner):
     def begin(**changes):
-        said = []
+        said: list[str] = []
         return run.Run(owner, replace(PLAN, **changes), said.append, pause=lambda: None), said
 
     return begin
@@ -116,7 +116,8 @@ def test_a_chat_that_fails_still_takes_all_down(smoke, google):
 
 def test_the_cap_ends_a_deployment_that_takes_too_long(smoke, google, monkeypatch):
     """From its beginning on each pause takes half an hour; $2 pay for less than two hours."""
-    clock, pauses = timezone.now, []
+    clock = timezone.now
+    pauses: list[int] = []
     monkeypatch.setattr(timezone, "now", lambda: clock() + timedelta(minutes=30 * len(pauses)))
     google.during("deployment.deploy", lambda: setattr(google, "automatic", False))
     found, _said = smoke(cap_usd=Decimal(2))
