@@ -54,7 +54,7 @@ class Command(BaseCommand):
         if not options["yes"]:
             self.stdout.write(f"Spend up to ${options['cap_usd']} on Vertex AI? [y/N] ", ending="")
             self.stdout.flush()
-            if options.get("stdin", sys.stdin).readline().strip().lower() != "y":
+            if (options.get("stdin") or sys.stdin).readline().strip().lower() != "y":
                 raise CommandError("Nothing was done.")
         self._run(owner, options)
 

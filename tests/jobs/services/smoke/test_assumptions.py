@@ -1,6 +1,7 @@
 """Every assumption is shown to hold by one evidence, not to hold by another, and to be unseen without any."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
 
 def job(**values):
-    base = {
+    base: dict[str, Any] = {
         "name": "projects/p/locations/l/tuningJobs/1", "state": "SUCCEEDED", "labels": {"app-key": "1"},
         "display_name": "", "create_time": NOW, "start_time": NOW, "end_time": NOW, "error": None, "experiment": "",
         "tuned_model": "projects/p/locations/l/models/1", "checkpoints": (), "total_steps": None, "data_stats": {},
