@@ -54,7 +54,8 @@ def create_tuning_job(call: Call) -> TuningJob:
         update_time=now(),
     )
     with parts.store.transaction():
-        parts.store.write_note(job.name, max_length=_modes(model).max_tokens, engine=engine, **start)
+        note = {"max_length": _modes(model).max_tokens, "engine": engine, **start, **call.failure}
+        parts.store.write_note(job.name, **note)
         parts.store.insert(job)
         parts.ledger.record("create_tuning_job", job.name, labels=dict(job.labels), base_model=job.base_model)
     parts.runner.wake()
