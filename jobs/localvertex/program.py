@@ -18,6 +18,7 @@ import uvicorn
 from jobs.localvertex import standalone, transports
 from jobs.localvertex.api import callers
 from jobs.localvertex.api.faults import Faults
+from jobs.localvertex.api.hosts import GOOGLE_DOMAINS
 from jobs.localvertex.app import Application
 from jobs.localvertex.batch.queue import Batches
 from jobs.localvertex.connections import Connection
@@ -61,7 +62,8 @@ def main(application: type[Application] = Application) -> None:
     listener = _listen(options.host, options.port)
     end_storage = standalone.start_storage(options)
     parts = build(options)
-    known = callers.hosts(options.host, listener.getsockname()[1], options.allow_host)
+    domains = GOOGLE_DOMAINS if options.as_google else ()
+    known = callers.hosts(options.host, listener.getsockname()[1], options.allow_host, domains)
     app = application(parts, Faults(options.faults), known)
     secure = transports.certificates(options)
     grpc = Backend(app, secure.name_asked if secure else None) if options.grpc else None
