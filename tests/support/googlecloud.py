@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -51,11 +52,35 @@ class GoogleCloud:
     def place_bucket(self, location: str) -> None:
         self._ask("PATCH", f"{self._buckets}/{BUCKET}", {"location": location})
 
+    def make_job(self, from_folder: str, base_model: str, name: str) -> str:
+        """As another program does it, with the data that the job of the console left in its bucket."""
+        (data, *_others) = self._ask("GET", f"{self._buckets}/{BUCKET}/o?prefix=datasets/")["items"]
+        spec = {"trainingDatasetUri": f"gs://{BUCKET}/{data['name']}", "tuningMode": "TUNING_MODE_FULL"}
+        body = {"baseModel": base_model, "tunedModelDisplayName": name, "outputUri": f"{from_folder}-other",
+                "supervisedTuningSpec": spec}  # fmt: skip
+        return str(self._ask("POST", f"{self._vertex}/tuningJobs", body)["name"])
+
+    def register_model(self, model_id: str) -> None:
+        garden = {"publicModelName": "publishers/google/models/gemma3", "versionId": "gemma-3-1b-it"}
+        body = {"modelId": model_id, "model": {"displayName": "By hand", "baseModelSource": {
+            "modelGardenSource": garden,
+        }}}  # fmt: skip
+        self._ask("POST", f"{self._vertex}/models:upload", body)
+
+    def list_endpoints(self) -> list[str]:
+        """Those that serve something, and so are paid for."""
+        found = self._ask("GET", f"{self._vertex}/endpoints").get("endpoints", [])
+        return [one["name"] for one in found if one.get("deployedModels")]
+
+    @property
+    def _vertex(self) -> str:
+        return f"{self.servers.address}/v1beta1/projects/{PROJECT}/locations/us-central1"
+
     @property
     def _buckets(self) -> str:
         return f"{self.servers.storage}/storage/v1/b"
 
-    def _ask(self, verb: str, address: str, body: object = None) -> dict[str, str]:
+    def _ask(self, verb: str, address: str, body: object = None) -> dict[str, Any]:
         reply = httpx.request(verb, address, json=body, trust_env=False)
         reply.raise_for_status()
         return dict(reply.json())

@@ -100,6 +100,13 @@ class Buckets:
 
         return list(self._guard(place, names))
 
+    def place_of(self, place: Location) -> str:
+        """Where the bucket is, as Google writes it in lower case."""
+        found = self._guard(
+            place, lambda: self._client.get_bucket(place.bucket, timeout=TIMEOUT, retry=self._google.RETRY)
+        )
+        return str(found.location or "").lower()
+
     def members(self, place: Location, roles: Collection[str]) -> set[str]:
         """Who has one of these roles on the bucket itself."""
 

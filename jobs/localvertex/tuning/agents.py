@@ -1,15 +1,31 @@
-"""Vertex AI's own account for tuning, which reads datasets and writes results: on Google Cloud it needs a role on each
-bucket, and a job without it fails minutes after it was taken."""
+"""What a job needs of its buckets on Google Cloud: that they are in its region, which is asked at once, and a role for
+Vertex AI's own account for tuning, without which it fails minutes after it was taken."""
 
 from google.cloud.aiplatform_v1beta1.types import TuningJob
 
-from jobs.localvertex.api.errors import ApiError
+from jobs.localvertex.api.errors import ApiError, precondition
 from jobs.localvertex.api.hosts import project_number
 from jobs.localvertex.storage.buckets import Buckets, location
 
 AGENT = "gcp-sa-vertex-moss-ft"
 READING = ("roles/storage.objectViewer", "roles/storage.objectUser", "roles/storage.objectAdmin", "roles/storage.admin")
 WRITING = ("roles/storage.objectUser", "roles/storage.objectAdmin", "roles/storage.admin")
+
+
+MULTI_REGIONS = {"us": "us-", "eu": "europe-", "asia": "asia-"}
+
+
+def require_region(job: TuningJob, parent: str, buckets: Buckets) -> None:
+    """Raises FAILED_PRECONDITION in Google's words. A job of `global` finds a region by itself."""
+    region = parent.rpartition("/")[2]
+    if region == "global":
+        return
+    found = buckets.place_of(location(job.output_uri, "output_uri"))
+    if found != region and not region.startswith(MULTI_REGIONS.get(found, "\0")):
+        raise precondition(
+            f"The Cloud Storage bucket of `{job.output_uri}` is in location `{found}`. It must be in the same regional"
+            f" location as the service location `{region}`."
+        )
 
 
 def require_access(job: TuningJob, buckets: Buckets) -> None:
