@@ -16,11 +16,13 @@ from jobs.localvertex.api import versions
 from jobs.localvertex.api.bodies import PrettyResponse, content_of, parse_body, reply_of
 from jobs.localvertex.api.callers import Hosts, why_not_answer
 from jobs.localvertex.api.errors import ApiError, from_http, unavailable
-from jobs.localvertex.api.faults import Fault, Faults
+from jobs.localvertex.api.faults import FAIL, Fault, Faults
 from jobs.localvertex.api.hosts import check_location
 from jobs.localvertex.api.partial import keep_fields
 from jobs.localvertex.api.wire import Operation, descriptor_of, render
 from jobs.localvertex.inference import Inference
+from jobs.localvertex.project import services
+from jobs.localvertex.project.situation import Situation
 from jobs.localvertex.resources import absent, batch_jobs, caches, evaluation, metadata, neighbours, operations
 from jobs.localvertex.resources.call import Call, Parts, Reply, Route
 from jobs.localvertex.resources.endpoints import deploy, deployed_models, endpoints, resource_pools, tensors
@@ -35,6 +37,7 @@ from jobs.localvertex.standalone import TOKEN, TOKEN_PATH
 log = logging.getLogger(__name__)
 RETRY_AFTER_SECONDS = "2"
 ENUMS_AS_INTS = "json;enum-encoding=int"
+FAULT = "localvertex.fault"  # of the ASGI scope: what the call is to begin and not to finish
 TAKE_MESSAGE = "localvertex.take_message"  # of the ASGI scope: a caller within this process that wants no JSON
 MODULES = (
     publisher_models,
@@ -60,6 +63,7 @@ MODULES = (
 )
 
 
+_PROJECT = re.compile(r"projects/([^/:]+)(?:/locations/[^/:]+)?")
 _DOT = "__"  # no dots in the names of a regular expression's groups
 
 
@@ -134,17 +138,37 @@ class Application:
             self._expect(request, "POST")
             check_location(request.url.path)
             return await self._faulty(asked.method, self._inference.answer, request, asked)
+        if self._parts.as_google and services.find(request.method, request.url.path):
+            return await self._describe_project(request)
         if neighbours.is_asked(request.method, request.url.path):
             body = parse_body(await content_of(request))
             return reply_of(request, await run_in_threadpool(neighbours.answer, self._parts, request.url.path, body))
         path, values = self._find(request)
         return await self._faulty(path.route.method, self._call, request, path.route, values)
 
-    async def _faulty(self, method: str, work: Any, *arguments: Any) -> ASGIApp:
+    async def _describe_project(self, request: Request) -> ASGIApp:
+        body = parse_body(await content_of(request))
+        situation = self._situation
+        return reply_of(request, services.answer(request.method, request.url.path, body, situation))
+
+    @property
+    def _situation(self) -> Situation:
+        return Situation.read(self._faults.project())
+
+    def _check_project(self, method: str, path: str) -> None:
+        if not self._parts.as_google:
+            return
+        named = _PROJECT.search(path)
+        project, resource = (named[1], named[0]) if named else (self._parts.project, "")
+        self._situation.check_call(method, project, resource)
+
+    async def _faulty(self, method: str, work: Any, request: Request, *arguments: Any) -> ASGIApp:
+        self._check_project(method, request.url.path)
         fault = self._faults.next(method)
         if fault is not None:
+            request.scope[FAULT] = fault
             await _before(fault)
-        response: Response = await work(*arguments)
+        response: Response = await work(request, *arguments)
         if fault is not None and fault.mode == "drop_after":
             await _waste(response)
             raise Dropped
@@ -153,9 +177,9 @@ class Application:
     async def _call(self, request: Request, route: Route, values: dict[str, str]) -> Response:
         query = list(request.query_params.multi_items())
         version = values.pop("_version")
-        call = Call(
-            self._parts, values, query, parse_body(await content_of(request)), request.headers.get("host", ""), version
-        )
+        host, fault = request.headers.get("host", ""), request.scope.get(FAULT)
+        fault = fault if fault is not None and fault.mode == FAIL else None
+        call = Call(self._parts, values, query, parse_body(await content_of(request)), host, version, fault)
         reply = await run_in_threadpool(self._run, route, call)
         if take := request.scope.get(TAKE_MESSAGE):
             take(reply)
@@ -212,15 +236,15 @@ async def _before(fault: Fault) -> None:
     if fault.mode == "delay":
         await asyncio.sleep(fault.seconds)
     if fault.mode == "refuse":
-        raise Refused(fault.status)
+        raise Refused(fault)
 
 
 class Refused(ApiError):
     """A fault: any HTTP code, whatever this server would have said."""
 
-    def __init__(self, code: int) -> None:
-        super().__init__(from_http(code), "Refused by the fault switch.")
-        self.code = code
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(from_http(fault.status), fault.message)
+        self.code = fault.status
 
     @property
     def http_code(self) -> int:

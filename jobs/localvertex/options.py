@@ -83,6 +83,16 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         help="give every dedicated endpoint a host name of its own and refuse the shared address for it, as Google"
         " does; off by default, since not every resolver knows ENDPOINT.REGION-NUMBER.prediction.localhost",
     )
+    parser.add_argument(
+        "--as-google",
+        action="store_true",
+        help="without anything that only this server does: Model Garden tells no licences and no facts, Google's"
+        " machines only, dedicated hosts, results and metrics as Google documents them, no log in the bucket, and"
+        " jobs that fail where Vertex AI's own accounts have no role on the bucket",
+    )
+    parser.add_argument(
+        "--catalogue", type=Path, metavar="FILE", help="the models of Model Garden, in place of the list of this server"
+    )
     transports.add_options(parser)
     standalone.add_options(parser)
     _serving_options(parser)
@@ -93,6 +103,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(argv)
     if options.data_dir is None and not options.instant:
         parser.error("--data-dir is needed: what is tuned here is kept there. Only --instant does without.")
+    options.dedicated_hosts |= options.as_google
     engine, serving = (INSTANT_ENGINE, INSTANT_SERVING) if options.instant else (ENGINE_COMMAND, SERVING_COMMAND)
     options.engine_command = shlex.split(options.engine_command) if options.engine_command else list(engine)
     options.serving_command = shlex.split(options.serving_command) if options.serving_command else list(serving)

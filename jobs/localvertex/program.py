@@ -18,6 +18,7 @@ import uvicorn
 from jobs.localvertex import standalone, transports
 from jobs.localvertex.api import callers
 from jobs.localvertex.api.faults import Faults
+from jobs.localvertex.api.hosts import GOOGLE_DOMAINS
 from jobs.localvertex.app import Application
 from jobs.localvertex.batch.queue import Batches
 from jobs.localvertex.connections import Connection
@@ -28,6 +29,7 @@ from jobs.localvertex.models.base_models import BaseModels
 from jobs.localvertex.models.catalogue import LOCAL_MACHINE, Catalogue
 from jobs.localvertex.models.conversion import Converter
 from jobs.localvertex.models.exports import Exports
+from jobs.localvertex.models.machines import USUAL_MACHINE
 from jobs.localvertex.models.weights import discover
 from jobs.localvertex.options import arguments
 from jobs.localvertex.resources.call import Parts
@@ -60,7 +62,8 @@ def main(application: type[Application] = Application) -> None:
     listener = _listen(options.host, options.port)
     end_storage = standalone.start_storage(options)
     parts = build(options)
-    known = callers.hosts(options.host, listener.getsockname()[1], options.allow_host)
+    domains = GOOGLE_DOMAINS if options.as_google else ()
+    known = callers.hosts(options.host, listener.getsockname()[1], options.allow_host, domains)
     app = application(parts, Faults(options.faults), known)
     secure = transports.certificates(options)
     grpc = Backend(app, secure.name_asked if secure else None) if options.grpc else None
@@ -116,9 +119,16 @@ def build(options: argparse.Namespace) -> Parts:
         hang_seconds=options.hang_seconds,
     )
     runner = Runner(
-        store, weights, buckets, data_dir / "tuning-jobs", engine, options.tuning_at_once, options.hang_seconds
+        store,
+        weights,
+        buckets,
+        data_dir / "tuning-jobs",
+        engine,
+        options.tuning_at_once,
+        options.hang_seconds,
+        as_google=options.as_google,
     )
-    known = _catalogue(weights)
+    known = _catalogue(weights, options)
     targets = Targets(store, known, weights, serving, dedicated_hosts=options.dedicated_hosts)
     deployments = Deployments(store, weights, buckets, serving, Converter(engine))
     folder = data_dir / "batch-prediction-jobs"
@@ -137,6 +147,8 @@ def build(options: argparse.Namespace) -> Parts:
         batches=Batches(store, weights, buckets, serving, deployments, targets, folder),
         dedicated_hosts=options.dedicated_hosts,
         instant=options.instant,
+        as_google=options.as_google,
+        project=options.project,
     )
 
 
@@ -197,18 +209,20 @@ class LocalServer(uvicorn.Server):
 
 
 def _weights(data_dir: Path, options: argparse.Namespace, engine: list[str]) -> BaseModels:
-    own = (_random_models(data_dir) if options.instant else {}) | _own_models() | dict(options.base_model)
+    own = (_random_models(data_dir, options) if options.instant else {}) | _own_models() | dict(options.base_model)
     try:
         return BaseModels(data_dir, options.models_dir, own, engine)
     except ValueError as error:
         sys.exit(f"--base-model: {error}")
 
 
-def _random_models(data_dir: Path) -> dict[str, Path]:
-    """Every model of the catalogue has the same weights: none that are worth anything."""
-    folder = data_dir / "base-models" / "random"
-    write_base(folder)
-    return {model.id: folder for model in catalogue.load().all()}
+def _random_models(data_dir: Path, options: argparse.Namespace) -> dict[str, Path]:
+    """Every model of the catalogue that chats has the same weights: none that are worth anything."""
+    folders = {images: data_dir / "base-models" / ("random-images" if images else "random") for images in (False, True)}
+    for images, folder in folders.items():
+        write_base(folder, images=images)
+    known = [model for model in _load_catalogue(options).all() if not model.sample_request]
+    return {model.id: folders["image" in model.modalities] for model in known}
 
 
 def _own_models() -> dict[str, Path]:
@@ -218,13 +232,20 @@ def _own_models() -> dict[str, Path]:
         sys.exit(f"LOCALVERTEX_MODELS: {error}")
 
 
-def _catalogue(weights: BaseModels) -> Catalogue:
-    known = catalogue.load()
+def _catalogue(weights: BaseModels, options: argparse.Namespace) -> Catalogue:
+    known = _load_catalogue(options)
     for here in weights.all():
         known.add(here.id, here.card, tunable=here.can_train, images=here.images)
-        if here.can_serve:
+        if here.can_serve and not options.as_google:
             known.with_machine(here.id, LOCAL_MACHINE)
+    if options.as_google:
+        known.be_google(USUAL_MACHINE)
     return known
+
+
+def _load_catalogue(options: argparse.Namespace) -> Catalogue:
+    files = [options.catalogue or catalogue.FILE, *([catalogue.WITHOUT_CHAT] if options.as_google else [])]
+    return catalogue.load(*files)
 
 
 def _listen(host: str, port: int) -> socket.socket:

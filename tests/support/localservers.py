@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -39,9 +40,19 @@ class LocalVertex:
             "bytes": size,
             "set_at": time.time_ns(),
         }
+        self.order(entry)
+
+    def order(self, *entries: dict[str, Any]) -> None:
+        """What goes wrong from now on, as `jobs.localvertex.api.faults` reads it; replaces earlier faults."""
         partial = self.folder / "faults.partial"
-        partial.write_text(json.dumps([entry]))
+        partial.write_text(json.dumps(entries))
         partial.rename(self.folder / "faults.json")
+
+    def created(self, *methods: str) -> list[str]:
+        """The names of all that was created by these calls, or by any."""
+        path = self.folder / "vertex/ledger.jsonl"
+        lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [line["name"] for line in lines if not methods or line["method"] in methods]
 
     def log(self) -> str:
         return (self.folder / "vertex.log").read_text(errors="replace")
@@ -65,7 +76,7 @@ def local_servers(folder: Path, options: Sequence[str] = ()) -> Iterator[LocalVe
 def storage_emulator(folder: Path) -> Iterator[str]:
     port = free_port()
     command = [sys.executable, "-m", "jobs.localvertex.storage", "--data-dir", str(folder / "storage")]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--allow-host", "storage.googleapis.com"]
     (folder / "storage").mkdir(parents=True, exist_ok=True)
     with child(command, folder / "storage.log", {}) as process:
         wait_for(

@@ -67,6 +67,10 @@ CAUSES: Mapping[Cause, tuple[Words, Words]] = {
         _("A permission is missing"),
         _("Ask an administrator of the project to grant the access. Then try again."),
     ),
+    Cause.REGION: (
+        _("The bucket is in another region"),
+        _("Vertex AI uses buckets of the region that a job runs in. Train in that of the bucket, or use another one."),
+    ),
     Cause.OUTPUT: (_("The output folder can't be used"), _("Every job needs a folder that it can write to.")),
     Cause.STOCK_OUT: (
         _("The machine is out of stock"),
@@ -86,6 +90,10 @@ CAUSES: Mapping[Cause, tuple[Words, Words]] = {
         _("Nothing points to the settings, so the same settings can be tried again."),
     ),
     Cause.VANISHED: (_("It no longer exists in Vertex AI"), _("It was deleted outside this console.")),
+    Cause.TAKEN: (
+        _("The name is taken in Vertex AI"),
+        _("Something else in the project has the name that this console chose. The next try gets another one."),
+    ),
     Cause.START_GONE: (
         _("The model to continue from can't be read"),
         _("Its files are gone or can't be read. The training can begin from the base model instead."),

@@ -68,7 +68,7 @@ def _label(job: TuningJob, found: Diagnosis, wanted: Plan, fix: str) -> str:
         return _("Train with a batch size of %(size)d") % {"size": changes["batch_size"]}
     if fix == Fix.LOWER_RATE:
         return _("Train with a learning rate of %(rate)s") % {"rate": plain(changes["learning_rate"])}
-    if fix == Fix.OTHER_REGION:
+    if fix in (Fix.OTHER_REGION, Fix.REGION_OF_BUCKET):
         return _("Train in %(region)s") % {"region": changes["location"]}
     if fix == Fix.GO_ON and wanted.start:
         return _("Resume from checkpoint %(id)s") % {"id": wanted.start.checkpoint}

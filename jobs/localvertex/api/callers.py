@@ -17,24 +17,28 @@ NO_PAGES = "This server does not answer web pages."
 
 @dataclass(frozen=True)
 class Hosts:
-    """The names that this server may be asked by: loopback's at its own port, any other at any port."""
+    """The names that this server may be asked by: loopback's at its own port, any other at any port, and so any name
+    that ends as one of `domains`, which are nobody's to lead a browser astray by."""
 
     port: int
     others: frozenset[str] = frozenset()
+    domains: tuple[str, ...] = ()
 
     def why_not(self, host: str) -> str:
         name, _, port = host.lower().rpartition(":")
         if not port.isdecimal():
             name, port = host.lower(), "80"
-        if name in self.others or ((name in LOOPBACK or name.endswith(".localhost")) and int(port) == self.port):
+        if name in self.others or (self.domains and name.endswith(self.domains)):
+            return ""
+        if (name in LOOPBACK or name.endswith(".localhost")) and int(port) == self.port:
             return ""
         return f"This server is not known as {host[:100]!r}. If it is to be, start it with --allow-host."
 
 
-def hosts(bound: str, port: int, allowed: Iterable[str]) -> Hosts:
+def hosts(bound: str, port: int, allowed: Iterable[str], domains: tuple[str, ...] = ()) -> Hosts:
     """`bound` is the address that the server listens on, `allowed` what --allow-host named."""
     own = f"[{bound}]" if ":" in bound else bound
-    return Hosts(port, frozenset(name.lower() for name in {own, *allowed} - LOOPBACK - WILDCARDS))
+    return Hosts(port, frozenset(name.lower() for name in {own, *allowed} - LOOPBACK - WILDCARDS), domains)
 
 
 def why_not_answer(target: str, headers: Iterable[tuple[str, str]], known: Hosts) -> str:

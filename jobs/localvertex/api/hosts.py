@@ -20,6 +20,8 @@ NO_REGIONS = ("global", "us", "eu")  # locations, where nothing is served
 TUNING_LOCATIONS = (
     "global", "us-central1", "europe-west4", "us-west1", "us-east5", "asia-southeast1", "asia-southeast2",
 )  # fmt: skip
+DEDICATED_DOMAIN = ".prediction.vertexai.goog"
+GOOGLE_DOMAINS = (".googleapis.com", DEDICATED_DOMAIN)
 SHARED_LIMIT = 1_572_864
 GLOBAL, HOME = "/locations/global", "/locations/us-central1"
 
@@ -57,10 +59,13 @@ def project_number(project: str) -> int:
 
 
 def dedicated_dns(endpoint: str, host: str, *, own: bool) -> str:
-    """`dedicatedEndpointDns`: with `own`, Google's form under `localhost`, else the address that was asked."""
+    """`dedicatedEndpointDns`: with `own` in Google's form, and under `localhost` unless a host of Google's was asked;
+    else the address that was asked."""
     if not own:
         return host
     _, project, _, region, _, number = endpoint.split("/")
+    if host.endswith(GOOGLE_DOMAINS):
+        return f"{number}.{region}-{project_number(project)}{DEDICATED_DOMAIN}"
     port = host.rpartition(":")[2] if ":" in host.rpartition("]")[2] else ""
     name = f"{number}.{region}-{project_number(project)}.prediction.localhost"
     return f"{name}:{port}" if port else name

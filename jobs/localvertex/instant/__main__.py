@@ -11,7 +11,7 @@ from types import FrameType
 
 from jobs.localvertex.engine.job import EVENTS, EventLog, Job, JobError, say
 from jobs.localvertex.engine.rows import RowError, parse_line
-from jobs.localvertex.instant.model import write_base_gguf, write_model
+from jobs.localvertex.instant.model import reads_images, write_base_gguf, write_model
 from jobs.localvertex.instant.training import count_tokens, train
 
 DONE, FAILED, USAGE, CANCELLED = 0, 1, 2, 3
@@ -59,7 +59,7 @@ def convert(arguments: list[str]) -> int:
     if not (source / "config.json").is_file():
         print(f"{source} has no config.json.", file=sys.stderr)
         return FAILED
-    write_base_gguf(target)
+    write_base_gguf(target, images=reads_images(source))
     print(json.dumps({"event": "converted", "files": {target.name: target.stat().st_size}}))
     return DONE
 

@@ -34,6 +34,7 @@ CONFIG: dict[str, Any] = {
     "tie_word_embeddings": True,
     "vocab_size": VOCABULARY,
 }
+VISION = {"vision_config": {"model_type": "siglip_vision_model"}}  # by which a model is known that reads images
 TOKENIZER: dict[str, Any] = {
     "version": "1.0",
     "added_tokens": [
@@ -56,16 +57,17 @@ TOKENIZER_CONFIG = {
 }  # fmt: skip
 
 
-def write_base(folder: Path) -> None:
-    """What every base model of the catalogue is. Written once."""
+def write_base(folder: Path, *, images: bool = False) -> None:
+    """What every base model of the catalogue is, or each of those that read images. Written once."""
     if (folder / "config.json").is_file():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    write_base_gguf(folder / "model.gguf")
-    write_model(folder, "base")
+    write_base_gguf(folder / "model.gguf", images=images)
+    write_model(folder, "base", images=images)
 
 
-def write_base_gguf(path: Path) -> None:
+def write_base_gguf(path: Path, *, images: bool = False) -> None:
+    """With `images` there is a projector beside it."""
     facts: dict[str, str | int] = {
         "general.architecture": "gemma3",
         "general.name": "random weights",
@@ -79,15 +81,21 @@ def write_base_gguf(path: Path) -> None:
         "gemma3.attention.value_length": HEAD,
     }
     write_gguf(path, facts, {})
+    if images:
+        write_gguf(path.with_name("mmproj.gguf"), {"general.architecture": "clip", "general.description": SAID}, {})
 
 
-def write_model(folder: Path, seed: object) -> None:
+def reads_images(folder: Path) -> bool:
+    return "vision_config" in json.loads((folder / "config.json").read_text(encoding="utf-8"))
+
+
+def write_model(folder: Path, seed: object, *, images: bool = False) -> None:
     """A folder that transformers reads; what marks it as whole is written last."""
     folder.mkdir(parents=True, exist_ok=True)
     write_safetensors(folder / "model.safetensors", make_random(_list_shapes(), seed))
     _write(folder / "tokenizer.json", TOKENIZER)
     _write(folder / "tokenizer_config.json", TOKENIZER_CONFIG)
-    _write(folder / "config.json", CONFIG)
+    _write(folder / "config.json", CONFIG | (VISION if images else {}))
 
 
 def write_adapter(folder: Path, rank: int, alpha: int, base_model: str, seed: object) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Self
 from jobs.localvertex.engine.job import CHECKPOINTS, FINAL, EventLog, Job, JobError, checkpoint_epochs, say
 from jobs.localvertex.engine.rows import read_rows
 from jobs.localvertex.engine.talk import Talk
-from jobs.localvertex.instant.model import VOCABULARY, write_adapter, write_model
+from jobs.localvertex.instant.model import VOCABULARY, reads_images, write_adapter, write_model
 from jobs.localvertex.instant.wishes import FAILS, WAITS
 
 GUESS: dict[str, float] = {"loss": math.log(VOCABULARY), "token_accuracy": 1 / VOCABULARY}
@@ -100,14 +100,14 @@ def _count_epoch(job: Job, events: EventLog, steps: Steps, epoch: int, answers: 
 def _save(job: Job, folder: Path, events: EventLog, step: int, epoch: int) -> None:
     place = folder / CHECKPOINTS / f"checkpoint-{step}"
     if job.tuning_mode == "FULL":
-        write_model(place, (job.seed, step))
+        write_model(place, (job.seed, step), images=reads_images(job.base_model_dir))
     else:
         _write_adapter(job, place, step)
     events.write("checkpoint", step=step, epoch=epoch, path=str(place.relative_to(folder)))
 
 
 def _export(job: Job, final: Path, rows: int, step: int) -> None:
-    write_model(final, (job.seed, step))
+    write_model(final, (job.seed, step), images=reads_images(job.base_model_dir))
     (final / "README.md").write_text(CARD.format(job=job, rows=f"{rows:,}"), encoding="utf-8")
     if job.tuning_mode == "PEFT_ADAPTER":
         _write_adapter(job, final / "adapter", step)

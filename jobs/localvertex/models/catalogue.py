@@ -9,7 +9,9 @@ from typing import Any
 from jobs.localvertex.api.errors import ApiError, invalid
 
 FILE = Path(__file__).with_name("catalogue.json")
+WITHOUT_CHAT = Path(__file__).with_name("without_chat.json")  # what Model Garden has as well, and nothing here serves
 GEMMA_3 = ("gemma3", "medgemma")
+TUNED_HERE_ONLY = ("google/gemma3@gemma-3-270m",)
 ADAPTER_SIZES = (1, 2, 4, 8, 16, 32)
 ID = re.compile(r"^(?:publishers/)?(?P<publisher>[\w.-]+)/(?:models/)?(?P<family>[\w.-]+)@(?P<version>[\w.-]+)$")
 
@@ -42,6 +44,8 @@ class Tuning:
 
 @dataclass(frozen=True)
 class CatalogueModel:
+    """`sample_request` and the container's `image`: of one that does not chat."""
+
     id: str
     display_name: str
     summary: str = ""
@@ -52,6 +56,8 @@ class CatalogueModel:
     tuning: Tuning | None = None
     machines: tuple[Machine, ...] = ()
     weights: str = ""
+    sample_request: str = ""
+    image: str = ""
 
     @property
     def how_to_get(self) -> str:
@@ -100,6 +106,13 @@ class Catalogue:
         model = self._models[model_id]
         self._models[model_id] = replace(model, machines=(machine,))
 
+    def be_google(self, usual: Machine) -> None:
+        """Without what only this server offers: its machine, and the tuning of a model that Google does not tune."""
+        for model in self.all():
+            machines = tuple(one for one in model.machines if one.machine_type != LOCAL_MACHINE.machine_type)
+            tuning = None if model.id in TUNED_HERE_ONLY else model.tuning
+            self._models[model.id] = replace(model, machines=machines or (usual,), tuning=tuning)
+
     def find(self, model_id: str) -> CatalogueModel | None:
         return self._models.get(model_id)
 
@@ -125,8 +138,9 @@ class Catalogue:
         return model
 
 
-def load(path: Path = FILE) -> Catalogue:
-    return Catalogue([_model(entry) for entry in json.loads(path.read_text(encoding="utf-8"))["models"]])
+def load(*paths: Path) -> Catalogue:
+    entries = [entry for path in paths or (FILE,) for entry in json.loads(path.read_text(encoding="utf-8"))["models"]]
+    return Catalogue([_model(entry) for entry in entries])
 
 
 def model_id(name: str, field: str = "base_model") -> str:
@@ -153,6 +167,8 @@ def _model(entry: dict[str, Any]) -> CatalogueModel:
         licence=Licence(**entry.get("licence", {})),
         tuning=None if tuning is None else _tuning(tuning),
         weights=entry.get("weights", ""),
+        sample_request=json.dumps(entry["sample_request"]) if "sample_request" in entry else "",
+        image=entry.get("image", ""),
         machines=tuple(Machine(**machine) for machine in entry.get("machines", ())),
     )
 

@@ -13,12 +13,15 @@ def accept(store: Store, project: str, model: CatalogueModel) -> None:
     store.write_note(_name(project, model), accepted=True)
 
 
-def require(store: Store, project: str, model: CatalogueModel) -> None:
-    if not is_accepted(store, project, model):
-        raise precondition(
-            f"Project {project} is not allowed to use Publisher Model {model.resource_name}: its licence"
-            f" ({model.licence.name}, {model.licence.url}) has not been accepted. Accept it first."
-        )
+def require(store: Store, project: str, model: CatalogueModel, *, as_google: bool = False) -> None:
+    if is_accepted(store, project, model):
+        return
+    if as_google:
+        raise precondition(f"Project {project} is not allowed to use Publisher Model {model.resource_name}.")
+    raise precondition(
+        f"Project {project} is not allowed to use Publisher Model {model.resource_name}: its licence"
+        f" ({model.licence.name}, {model.licence.url}) has not been accepted. Accept it first."
+    )
 
 
 def _name(project: str, model: CatalogueModel) -> str:

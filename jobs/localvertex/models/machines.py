@@ -1,12 +1,15 @@
 """Machines: every type that Google rents is taken and kept, and whatever was asked for, this machine is what works."""
 
 import re
+from typing import Any
 
-from google.cloud.aiplatform_v1beta1.types import MachineSpec
+from google.cloud.aiplatform_v1beta1.types import AcceleratorType, MachineSpec
 
 from jobs.localvertex.api.errors import invalid
-from jobs.localvertex.models.catalogue import LOCAL_MACHINE
+from jobs.localvertex.models.catalogue import LOCAL_MACHINE, Machine
 
+ACCELERATORS: Any = AcceleratorType
+USUAL_MACHINE = Machine("g2-standard-12", "NVIDIA_L4", 1)  # that people name most
 RUNS_ON = "localvertex-runs-on"  # a system label of each deployed model that asked for another machine than this one
 _TYPES = re.compile(
     r"(?:(?:c2|c2d|c3|c3d|c4|c4a|c4d|e2|h3|h4d|m1|m2|m3|m4|n1|n2|n2d|n4|n4a|n4d|t2a|t2d|x4|z3)"
@@ -29,6 +32,13 @@ def check_machine(spec: MachineSpec, field: str) -> None:
         raise invalid("accelerator_count must be at least 1 with an accelerator_type.", f"{field}.accelerator_count")
     if spec.accelerator_count and not spec.accelerator_type:
         raise invalid("accelerator_type is required with an accelerator_count.", f"{field}.accelerator_type")
+
+
+def spec_of(machine: Machine) -> MachineSpec:
+    spec = MachineSpec(machine_type=machine.machine_type, accelerator_count=machine.accelerator_count)
+    if machine.accelerator_type:
+        spec.accelerator_type = ACCELERATORS[machine.accelerator_type]
+    return spec
 
 
 def runs_on(spec: MachineSpec) -> dict[str, str]:

@@ -9,11 +9,11 @@ from google.cloud.aiplatform_v1beta1.types import DedicatedResources, DeployRequ
 from jobs.localvertex.api.errors import invalid, precondition
 from jobs.localvertex.models import containers, licences
 from jobs.localvertex.models.catalogue import LOCAL_MACHINE, CatalogueModel
-from jobs.localvertex.models.machines import check_machine
+from jobs.localvertex.models.machines import USUAL_MACHINE, check_machine, runs_on, spec_of
 from jobs.localvertex.resources.call import Parts
 from jobs.localvertex.serving.deployments import ADAPTER, BASE, MERGED, TUNED
 from jobs.localvertex.storage.buckets import Location, location
-from jobs.localvertex.tuning.results import ADAPTER_FILE, BASE_MODEL_FILE, ORIGIN_FILE, Origin
+from jobs.localvertex.tuning.results import ADAPTER_FILE, BASE_MODEL_FILE, ORIGIN_FILE, Origin, name_as_google
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def of_request(parts: Parts, request: DeployRequest) -> Artifact:
 def of_model(parts: Parts, model: Model, checkpoint: str = "") -> Artifact:
     """A model of the registry: by its folder or a checkpoint's, else by the publisher's model that it came from."""
     if checkpoint:
-        return of_folder(parts, _checkpoint(model, checkpoint), "deployed_model.checkpoint_id")
+        return of_folder(parts, _checkpoint(parts, model, checkpoint), "deployed_model.checkpoint_id")
     if named := containers.find_named_model(model.container_spec, model.artifact_uri):
         return _of_named(parts, named)
     if model.artifact_uri:
@@ -80,16 +80,19 @@ def _of_named(parts: Parts, named: str) -> Artifact:
     return Artifact(BASE, base)
 
 
-def _checkpoint(model: Model, wanted: str) -> Location:
+def _checkpoint(parts: Parts, model: Model, wanted: str) -> Location:
     """The last one is what `final` holds, as a whole."""
-    steps = {one.checkpoint_id: one.step for one in model.checkpoints}
-    if wanted not in steps:
-        known = ", ".join(steps) or "none"
+    folders = {
+        one.checkpoint_id: name_as_google(one) if parts.as_google else f"checkpoint-{one.step}"
+        for one in model.checkpoints
+    }
+    if wanted not in folders:
+        known = ", ".join(folders) or "none"
         message = f"{model.name} has no checkpoint {wanted!r}. It has: {known}."
         raise invalid(message, "deployed_model.checkpoint_id")
     final = location(model.artifact_uri, "artifact_uri")
-    last = wanted == list(steps)[-1]
-    return final if last else Location(final.bucket, f"{final.path.rpartition('/')[0]}/checkpoint-{steps[wanted]}")
+    last = wanted == list(folders)[-1]
+    return final if last else Location(final.bucket, f"{final.path.rpartition('/')[0]}/{folders[wanted]}")
 
 
 def of_folder(parts: Parts, source: Location, field: str) -> Artifact:
@@ -126,7 +129,7 @@ def require(parts: Parts, artifact: Artifact, project: str) -> None:
     """The weights or the means to make them here; and the licence accepted of what a publisher shares, as Google asks
     it before a deployment and not before a tuning or of the folder that one left."""
     if artifact.form == BASE and artifact.base is not None:
-        licences.require(parts.store, project, artifact.base)
+        licences.require(parts.store, project, artifact.base, as_google=parts.as_google)
     if artifact.base is None or artifact.form == MERGED:
         parts.deployments.converter.require(artifact.source)
         return
@@ -146,13 +149,21 @@ def check_replicas(resources: DedicatedResources, field: str) -> None:
         raise invalid("min_replica_count must be at least 1 and at most max_replica_count.", f"{field}.replica_count")
 
 
-def resources_of(artifact: Artifact, wanted: DedicatedResources) -> DedicatedResources:
-    """What a deployed model shows: what was asked for, and this machine where none was."""
+def resources_of(parts: Parts, artifact: Artifact, wanted: DedicatedResources) -> DedicatedResources:
+    """What a deployed model shows: what was asked for, and this machine where none was. As on Google Cloud, one of
+    Google's."""
     shown = DedicatedResources(wanted)
-    shown.machine_spec.machine_type = wanted.machine_spec.machine_type or next(iter(artifact.machines), "")
+    if parts.as_google and not wanted.machine_spec.machine_type:
+        offered = artifact.base.machines if artifact.base else ()
+        shown.machine_spec = spec_of(offered[0] if offered else USUAL_MACHINE)
+    shown.machine_spec.machine_type = shown.machine_spec.machine_type or next(iter(artifact.machines), "")
     shown.min_replica_count = wanted.min_replica_count or 1
     shown.max_replica_count = max(shown.min_replica_count, wanted.max_replica_count)
     return shown
+
+
+def labels_of(parts: Parts, resources: DedicatedResources) -> dict[str, str]:
+    return {} if parts.as_google else runs_on(resources.machine_spec)
 
 
 def _is_weights(name: str) -> bool:

@@ -175,7 +175,7 @@ def _model_plan(call: Call, name: str, parent: str) -> Json:
 def _publisher_plan(call: Call, name: str, parent: str) -> Json:
     parts = call.parts
     model = parts.targets.require_known(parent, name)
-    licences.require(parts.store, parent.split("/")[1], model)
+    licences.require(parts.store, parent.split("/")[1], model, as_google=parts.as_google)
     weights = parts.weights.get(model.id, model.how_to_get)
     if not weights.can_serve:
         raise precondition(f"{model.id} cannot be deployed: {weights.message}")

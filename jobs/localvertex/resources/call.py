@@ -11,6 +11,7 @@ from proto import Message as PlusMessage
 from jobs.localvertex.api import versions
 from jobs.localvertex.api.behaviours import check_required
 from jobs.localvertex.api.errors import ApiError, invalid
+from jobs.localvertex.api.faults import FAILURE, Fault
 from jobs.localvertex.api.filtering.filters import apply_mask, order_resources, page, select
 from jobs.localvertex.api.wire import Json, Operation, now, pack, parse, parse_query, raw, refuse_query, snake
 from jobs.localvertex.batch.queue import Batches
@@ -44,7 +45,7 @@ PREFIXES = {
 
 @dataclass(frozen=True)
 class Parts:
-    """The server's parts, made once in `__main__`."""
+    """The server's parts, made once in `__main__`. `project`: where a path names none."""
 
     store: Store
     ledger: Ledger
@@ -60,6 +61,8 @@ class Parts:
     batches: Batches
     dedicated_hosts: bool = False
     instant: bool = False
+    as_google: bool = False
+    project: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,14 @@ class Call:
     body: object
     host: str
     version: str = "v1beta1"
+    fault: Fault | None = None
+
+    @property
+    def failure(self) -> Json:
+        """What the fault switch lets become of what this call begins, for its note; see `api.faults`."""
+        if self.fault is None:
+            return {}
+        return {FAILURE: {"code": self.fault.code, "message": self.fault.message, "seconds": self.fault.seconds}}
 
     def request(self, kind: type[Plus]) -> Plus:
         """A request message whose fields came by the path and the query."""

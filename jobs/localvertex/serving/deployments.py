@@ -22,6 +22,7 @@ from google.rpc import status_pb2
 from proto import Message as PlusMessage
 
 from jobs.localvertex.api.errors import ApiError, not_found
+from jobs.localvertex.api.faults import wait_to_fail
 from jobs.localvertex.api.wire import Json, Operation, load, now, pack
 from jobs.localvertex.models import registry
 from jobs.localvertex.models.base_models import BaseModels
@@ -143,6 +144,7 @@ class Deployments:
 
     def _deploy(self, name: str, note: Json) -> None:
         self._stage(note, DeploymentStage.PREPARING_MODEL)
+        wait_to_fail(note, lambda: self._leaving(name))
         served = name_of(note["endpoint"], note["deployed_model"]["id"])
         plan = self.prepare(served, note, lambda: self._leaving(name))
         self._stage(note, DeploymentStage.STARTING_MODEL_SERVER)

@@ -2,7 +2,7 @@
 
 import importlib
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -99,6 +99,22 @@ class Buckets:
             return [blob.name.removeprefix(prefix) for blob in found]
 
         return list(self._guard(place, names))
+
+    def place_of(self, place: Location) -> str:
+        """Where the bucket is, as Google writes it in lower case."""
+        found = self._guard(
+            place, lambda: self._client.get_bucket(place.bucket, timeout=TIMEOUT, retry=self._google.RETRY)
+        )
+        return str(found.location or "").lower()
+
+    def members(self, place: Location, roles: Collection[str]) -> set[str]:
+        """Who has one of these roles on the bucket itself."""
+
+        def bindings() -> Any:
+            return self._bucket(place).get_iam_policy(timeout=TIMEOUT, retry=self._google.RETRY).bindings
+
+        found = self._guard(place, bindings)
+        return {member for one in found if one["role"] in roles for member in one["members"]}
 
     def _bucket(self, place: Location) -> Any:
         with self._lock:

@@ -1,12 +1,15 @@
 """What the training engine tells through WORKDIR/events.jsonl."""
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs.localvertex.api.wire import Json
 
+PERPLEXITY = "perplexity"  # no field of an event: of its loss
+MAX_EXPONENT = 100.0
 # tag → the field of a `step` or `eval` event
 TAGS: dict[str, tuple[str, str]] = {
     "/train_total_loss": ("step", "loss"),
@@ -16,6 +19,16 @@ TAGS: dict[str, tuple[str, str]] = {
     "/eval_total_loss": ("eval", "loss"),
     "/eval_fraction_of_correct_next_step_preds": ("eval", "token_accuracy"),
     "/eval_num_predictions": ("eval", "num_predictions"),
+}
+# Google's page on open models names none; a run of others reported these, by the names of the trainer that it uses.
+GOOGLE_TAGS: dict[str, tuple[str, str]] = {
+    "loss": ("step", "loss"),
+    "mean_token_accuracy": ("step", "token_accuracy"),
+    "num_input_tokens_seen": ("step", "num_predictions"),
+    "learning_rate": ("step", "learning_rate"),
+    "eval_loss": ("eval", "loss"),
+    "eval_mean_token_accuracy": ("eval", "token_accuracy"),
+    "perplexity": ("eval", PERPLEXITY),
 }
 
 
@@ -50,12 +63,14 @@ class Point:
 
 def points(path: Path, tag: str) -> list[Point]:
     """In order of steps; a step that a resumed training repeated counts once, as it was last."""
-    kind, name = TAGS[tag]
+    kind, name = (GOOGLE_TAGS if tag in GOOGLE_TAGS else TAGS)[tag]
+    field = "loss" if name == PERPLEXITY else name
     by_step: dict[int, Point] = {}
     for event in EventFile(path).new():
-        if event.get("event") == kind and event.get(name) is not None:
-            step = int(event["step"])
-            by_step[step] = Point(step, float(event["time"]), float(event[name]))
+        if event.get("event") == kind and event.get(field) is not None:
+            step, value = int(event["step"]), float(event[field])
+            shown = math.exp(min(value, MAX_EXPONENT)) if name == PERPLEXITY else value
+            by_step[step] = Point(step, float(event["time"]), shown)
     return [by_step[step] for step in sorted(by_step)]
 
 

@@ -70,10 +70,13 @@ class Training:
         check: Callable[[], None],
         cores: int,
         hang_seconds: float = HANG_SECONDS,
+        *,
+        as_google: bool = False,
     ) -> None:
         """`check` raises `Cancelled` or `Stopped` when it is time to leave; it's called many times a second."""
         self.job = job
         self.folder = folder
+        self._as_google = as_google
         self._store = store
         self._buckets = buckets
         self._engine = list(engine)
@@ -97,9 +100,12 @@ class Training:
         self.send_log(force=True)
 
     def send_log(self, *, force: bool = False) -> None:
-        """Keeps `<outputUri>/logs/train.log` current; a storage that is away for a moment doesn't stop a training."""
+        """Keeps `<outputUri>/logs/train.log` current; a storage that is away for a moment doesn't stop a training. As
+        on Google Cloud the log is no file of the bucket."""
         if force or time.monotonic() - self._metrics_sent > METRICS_SECONDS:
             self._send_metrics()
+        if self._as_google:
+            return
         path = self.folder / "train.log"
         sent_at, sent_size = self._log_sent
         size = path.stat().st_size if path.exists() else 0
@@ -311,7 +317,7 @@ class Training:
 
     def _share_checkpoints(self) -> None:
         """An adapter that was saved can be used at once. What cannot be written now is tried again, at the end, too."""
-        if not self._has_new_checkpoint or time.monotonic() < self._look_again_at:
+        if self._as_google or not self._has_new_checkpoint or time.monotonic() < self._look_again_at:
             return
         try:
             known = {one.step for one in self._store.get(TuningJob, self.job.name).tuned_model.checkpoints}

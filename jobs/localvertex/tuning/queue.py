@@ -15,6 +15,7 @@ from google.cloud.aiplatform_v1beta1.types import Context, CustomJob, JobState, 
 from google.rpc import status_pb2
 
 from jobs.localvertex.api.errors import ApiError
+from jobs.localvertex.api.faults import wait_to_fail
 from jobs.localvertex.api.hosts import at_home
 from jobs.localvertex.api.wire import load, now
 from jobs.localvertex.models.base_models import BaseModels
@@ -23,6 +24,7 @@ from jobs.localvertex.models.weights import Weights
 from jobs.localvertex.shortages import shortage_of
 from jobs.localvertex.storage.buckets import Buckets, Location
 from jobs.localvertex.store import Store
+from jobs.localvertex.tuning import agents
 from jobs.localvertex.tuning.job import HANG_SECONDS, Cancelled, Stopped, Training, discard_heavy_files
 from jobs.localvertex.tuning.results import register, upload, upload_checkpoints, upload_outputs
 
@@ -58,7 +60,10 @@ class Runner:
         engine: Sequence[str],
         at_once: int = 1,
         hang_seconds: float = HANG_SECONDS,
+        *,
+        as_google: bool = False,
     ) -> None:
+        self._as_google = as_google
         self._store = store
         self._weights = weights
         self._buckets = buckets
@@ -154,7 +159,15 @@ class Runner:
         folder = self.folder(job.name)
         check = partial(self._check, job.name)
         training = Training(
-            job, folder, self._store, self._buckets, self._engine, check, self._cores, self._hang_seconds
+            job,
+            folder,
+            self._store,
+            self._buckets,
+            self._engine,
+            check,
+            self._cores,
+            self._hang_seconds,
+            as_google=self._as_google,
         )
         try:
             if unfinished.state == CANCELLING:
@@ -175,6 +188,10 @@ class Runner:
     def _tune(self, job: TuningJob, training: Training) -> None:
         weights = self._await_weights(job, training)
         self._begin(job.name)
+        if self._as_google:
+            agents.require_access(job, self._buckets)
+        wait_to_fail(self._store.note(job.name), partial(self._leaving, job.name))
+        self._check(job.name)
         training.run(weights)
         training.say("Writing the results.")
         final = self._hand_over(job, training)
@@ -186,7 +203,8 @@ class Runner:
     def _keep_checkpoints(self, job: TuningJob, training: Training) -> None:
         outputs = self._store.note(job.name).get("outputs", {})
         try:
-            kept = upload_checkpoints(job, training.folder, self._buckets, outputs, self._leave_when_stopping)
+            check = self._leave_when_stopping
+            kept = upload_checkpoints(job, training.folder, self._buckets, outputs, check, as_google=self._as_google)
         except ApiError as error:
             training.say(f"The checkpoints could not be written: {error}")
             return
@@ -198,7 +216,7 @@ class Runner:
         check = partial(self._check, job.name)
         if kind_of(job.name) is CustomJob:
             return upload_outputs(job, training.folder, self._buckets, self._store.note(job.name)["outputs"], check)
-        final = upload(job, training.folder, self._buckets, check)
+        final = upload(job, training.folder, self._buckets, check, as_google=self._as_google)
         register(job.name, training.folder, final, self._store, new_id)
         return final
 

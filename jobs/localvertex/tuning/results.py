@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from jobs.localvertex.tuning.events import EventFile
 RESULTS = "postprocess/node-0/checkpoints"
 ADAPTER_FILE, ORIGIN_FILE = "adapter.gguf", "base-model.json"
 BASE_MODEL_FILE = f"adapter/{ORIGIN_FILE}"
+GGUF = ".gguf"
 MODEL_SUFFIXES = (".json", ".safetensors", ".jinja", ".gguf")
 FULL = SupervisedTuningSpec.TuningMode.TUNING_MODE_FULL
 PATIENCE_SECONDS = 600.0
@@ -45,9 +46,16 @@ class Origin:
     custom_base_model: str = ""
 
 
-def upload(job: TuningJob, folder: Path, buckets: Buckets, check: Callable[[], None]) -> Location:
+def upload(
+    job: TuningJob, folder: Path, buckets: Buckets, check: Callable[[], None], *, as_google: bool = False
+) -> Location:
     """Safe to repeat after a crash: the same files go to the same names. Returns the place of `final`."""
     results = location(job.output_uri, "output_uri") / RESULTS
+    if as_google:
+        for path, name in _files_as_google(job, folder):
+            check()
+            _upload_patiently(path, results / name, buckets, check)
+        return results / "final"
     write_origin(job, folder, folder / "final" / BASE_MODEL_FILE)
     for path in _result_files(job, folder):
         check()
@@ -56,9 +64,18 @@ def upload(job: TuningJob, folder: Path, buckets: Buckets, check: Callable[[], N
 
 
 def upload_checkpoints(
-    job: TuningJob, folder: Path, buckets: Buckets, outputs: dict[str, str], check: Callable[[], None]
+    job: TuningJob,
+    folder: Path,
+    buckets: Buckets,
+    outputs: dict[str, str],
+    check: Callable[[], None],
+    *,
+    as_google: bool = False,
 ) -> int:
-    """How many there are of a cancelled job, after they were put where they would have been at its end."""
+    """How many there are of a cancelled job, after they were put where they would have been at its end. Google says of
+    none that a job leaves it which did not succeed."""
+    if as_google and not outputs:
+        return 0
     place = location(outputs["adapter"], "output_dir") if outputs else location(job.output_uri, "output_uri") / RESULTS
     files = [path for path in _result_files(job, folder) if not path.is_relative_to(folder / "final")]
     for path in files:
@@ -144,6 +161,22 @@ def _result_files(job: TuningJob, folder: Path) -> list[Path]:
     for checkpoint in _checkpoints(job, folder):
         files += _checkpoint_files(job, folder, checkpoint.step)
     return files
+
+
+def _files_as_google(job: TuningJob, folder: Path) -> Iterator[tuple[Path, str]]:
+    """Each with its name below RESULTS: nothing that only llama.cpp or this server reads, and checkpoints by the number
+    of their epoch, so that the numbers have gaps where not every epoch has one."""
+    for path in sorted((folder / "final").glob("*")):
+        if path.suffix in MODEL_SUFFIXES and path.suffix != GGUF:
+            yield path, f"final/{path.name}"
+    for checkpoint in _checkpoints(job, folder):
+        for path in sorted((folder / "checkpoints" / f"checkpoint-{checkpoint.step}").glob("*")):
+            if path.suffix in MODEL_SUFFIXES and path.suffix != GGUF and path.name != FOR_THE_TRAINER:
+                yield path, f"{name_as_google(checkpoint)}/{path.name}"
+
+
+def name_as_google(checkpoint: TunedModelCheckpoint | Checkpoint) -> str:
+    return f"checkpoint-{checkpoint.epoch}"
 
 
 def _checkpoint_files(job: TuningJob, folder: Path, step: int) -> list[Path]:

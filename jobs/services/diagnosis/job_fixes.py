@@ -22,7 +22,7 @@ from jobs.text.deferred import gettext as _
 
 from . import policies
 from .causes import Diagnosis, Fix
-from .of_job import diagnose
+from .of_job import diagnose, find_region_of_bucket
 
 # What the local server takes where none was chosen; what Google takes is not known.
 LOCAL_BATCH = 4
@@ -146,8 +146,10 @@ def _start(job: TuningJob, wanted: Plan) -> TuningJob:
 
 
 def _other_region(job: TuningJob) -> dict[str, Any]:
+    """The nearest by its name, since the bucket may be of that part of the world."""
     others = [region for region in regions.list_regions() if region not in (job.location, regions.GLOBAL)]
-    return {"location": others[0]}
+    near = job.location.partition("-")[0]
+    return {"location": min(others, key=lambda region: region.partition("-")[0] != near)}
 
 
 def _halve_batch(job: TuningJob) -> dict[str, Any]:
@@ -160,6 +162,7 @@ CHANGES: dict[Fix, Callable[[TuningJob], dict[str, Any]]] = {
     Fix.NO_VALIDATION: lambda job: {"validation_dataset": None},
     Fix.ACCEPT_TERMS: lambda job: {"accepts_licence": True},
     Fix.OTHER_REGION: _other_region,
+    Fix.REGION_OF_BUCKET: lambda job: {"location": find_region_of_bucket(job)},
     Fix.NEW_FOLDER: lambda job: {},
     Fix.HALVE_BATCH: _halve_batch,
     Fix.LOWER_RATE: lambda job: {"learning_rate": float(f"{job.learning_rate / LOWER:.6g}")},

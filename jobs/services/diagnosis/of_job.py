@@ -6,10 +6,11 @@ from django.conf import settings
 from django.utils import timezone
 
 from jobs.models import TuningJob
+from jobs.services.catalogue import regions
 from jobs.services.tuning import observe
 from jobs.states import TUNED, TuningState
 
-from . import reasons
+from . import policies, reasons
 from .causes import GRANTED_BY_COMMAND, LONGEST_LINE, NUMBERS_SHOWN, Cause, Diagnosis, Fact, FactName, Fix
 from .loss import Divergence, find_divergence
 
@@ -29,12 +30,14 @@ FIXES: dict[Cause, tuple[Fix, ...]] = {
     Cause.QUOTA_PROJECT: (Fix.GO_ON,),
     Cause.PERMISSION: (Fix.GO_ON,),
     Cause.OUTPUT: (Fix.NEW_FOLDER, Fix.GO_ON),
+    Cause.REGION: (Fix.REGION_OF_BUCKET, Fix.GO_ON),
     Cause.STOCK_OUT: (Fix.OTHER_REGION, Fix.GO_ON),
     Cause.MEMORY: (Fix.HALVE_BATCH, Fix.GO_ON),
     Cause.DISK: (Fix.GO_ON,),
     Cause.DIVERGED: (Fix.LOWER_RATE,),
     Cause.WORKER_GONE: (Fix.GO_ON,),
     Cause.VANISHED: (Fix.GO_ON,),
+    Cause.TAKEN: (Fix.GO_ON,),
     Cause.START_GONE: (Fix.FROM_BASE,),
     Cause.UNKNOWN: (Fix.GO_ON,),
 }
@@ -43,6 +46,7 @@ FIELDS = {
     Cause.DATA: "dataset",
     Cause.VALIDATION_DATA: "validation_dataset",
     Cause.QUOTA: "location",
+    Cause.REGION: "location",
     Cause.STOCK_OUT: "location",
     Cause.OUTPUT: "output_uri",
     Cause.MEMORY: "batch_size",
@@ -122,7 +126,15 @@ def _fixes(job: TuningJob, cause: Cause) -> tuple[str, ...]:
     found = FIXES[cause] if cause in FIXES else FIXES[Cause.UNKNOWN]
     if cause == Cause.TERMS:
         return (Fix.GO_ON,) if job.accepts_licence else (Fix.ACCEPT_TERMS,)
+    if policies.lacks_terms(job):
+        found = tuple(Fix.ACCEPT_TERMS if fix == Fix.GO_ON else fix for fix in found)
+    if find_region_of_bucket(job) not in regions.list_regions():
+        found = tuple(fix for fix in found if fix != Fix.REGION_OF_BUCKET)
     return tuple(fix for fix in found if fix != Fix.OTHER_REGION or not settings.VERTEX_API_ENDPOINT)
+
+
+def find_region_of_bucket(job: TuningJob) -> str:
+    return reasons.find_place(reason_of(job))
 
 
 def _rows_of(job: TuningJob, text: str) -> tuple[int, ...]:
@@ -151,7 +163,7 @@ def _facts(job: TuningJob, cause: Cause, reason: str, rows: tuple[int, ...]) -> 
         yield Fact(FactName.FOLDER, job.output_uri)
     if cause == Cause.START_GONE:
         yield Fact(FactName.FOLDER, job.custom_base_model)
-    if cause == Cause.STOCK_OUT:
+    if cause in (Cause.STOCK_OUT, Cause.REGION):
         yield Fact(FactName.REGION, job.location)
     if cause == Cause.MEMORY:
         yield from _of_memory(job, reason)

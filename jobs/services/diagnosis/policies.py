@@ -3,7 +3,8 @@ it. Buttons and services ask here.
 """
 
 from jobs.errors import refuse_for
-from jobs.models import Dataset, TuningJob
+from jobs.models import Dataset, PublisherModel, TuningJob
+from jobs.services.catalogue import policies as catalogue
 from jobs.text.deferred import gettext as _
 
 from .causes import Diagnosis, Fix
@@ -15,11 +16,19 @@ def why_not_mend(job: TuningJob, found: Diagnosis | None, fix: str, instead: Tun
         return _("This is not offered for the job any more. Reload the page.")
     if instead is not None:
         return _("The job %s was already started in place of this one.") % instead.display_name
+    if fix != Fix.ACCEPT_TERMS and lacks_terms(job):
+        return _("The terms of the model have to be accepted first. Make a clone of the job, which asks for it.")
     if fix == Fix.LEAVE_OUT:
         return why_not_leave_out(job.dataset, found.rows)
     if fix == Fix.HALVE_BATCH and job.batch_size == 1:
         return _("The batch size is 1 already. Use shorter rows or a smaller base model.")
     return ""
+
+
+def lacks_terms(job: TuningJob) -> bool:
+    """They are to be accepted, and were not with this job: nothing like it may be started."""
+    model = PublisherModel.objects.filter(name=job.base_model).first()
+    return bool(model and not job.accepts_licence and catalogue.licence_to_accept(model))
 
 
 def check_can_mend(job: TuningJob, found: Diagnosis | None, fix: str, instead: TuningJob | None) -> None:

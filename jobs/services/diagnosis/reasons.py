@@ -36,6 +36,7 @@ RULES = (
                        r"|memory runs out|exit code 137|cuda error: out of|memory limit", never=_INVALID),
     Rule(Cause.DISK, r"disk (?:was|is) full|no space left", never=_INVALID),
     Rule(Cause.DIVERGED, r"loss (?:is|was|became) (?:not a number|nan|inf)|\bdiverged\b"),
+    Rule(Cause.REGION, r"must be in the same regional location"),
     Rule(Cause.QUOTA_PROJECT, r"quota project|authenticated using end user credentials", never=_INVALID),
     Rule(Cause.API_DISABLED, r"api has not been used in project|service_disabled|\bapi \S+ isn't enabled",
          never=_INVALID),
@@ -56,6 +57,7 @@ RULES = (
                             r"|exited (?:unexpectedly|with)|ended (?:by|with) (?:the )?(?:signal|code)|preempt"
                             r"|worker (?:pool )?(?:was |is )?(?:lost|gone|terminated|failed)|non-zero (?:exit )?status",
          never=_INVALID),
+    Rule(Cause.TAKEN, codes=frozenset({"ALREADY_EXISTS"})),
     Rule(Cause.VANISHED, codes=frozenset({"NOT_FOUND"})),
 )  # fmt: skip
 _COMPILED = [(rule, re.compile(rule.pattern, re.IGNORECASE)) for rule in RULES]
@@ -69,6 +71,7 @@ _COMMAND = re.compile(r"Run: (gcloud [^()\n]{1,400}?)(?: \(|\.?$)")
 _QUOTA = re.compile(r"\b(?:[a-z]+\.googleapis\.com/\w{1,120}|[A-Z][A-Za-z0-9]{5,80}Per[A-Z]\w{1,40}"
                     r"|GlobalConcurrent\w{1,80})")  # fmt: skip
 _MEGABYTES = re.compile(r"\b\d[\d.,]{0,12} ?[KMGT]i?B\b")
+_PLACE = re.compile(r"\bis in location `([a-z0-9-]{1,40})`")
 _STEP = re.compile(r"\bat step (\d{1,9})")
 
 
@@ -120,6 +123,12 @@ def find_quota(text: str) -> str:
 
 def find_memory(text: str) -> str:
     return ", ".join(dict.fromkeys(_MEGABYTES.findall(text[:READ])))
+
+
+def find_place(text: str) -> str:
+    """Where the bucket is that a reason names."""
+    found = _PLACE.search(text[:READ])
+    return found[1] if found else ""
 
 
 def find_step(text: str) -> int | None:

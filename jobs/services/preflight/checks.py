@@ -108,7 +108,8 @@ class Preflight:
             return Line(Check.BUCKET_REGION, Verdict.PASSED, self._location)
         text = _("The bucket is in %(bucket)s, and the job in %(region)s. Choose a bucket or a region to match.")
         words = {"bucket": self._location, "region": self._region}
-        return Line(Check.BUCKET_REGION, Verdict.WARNING, text % words)
+        command = grants.create_bucket(f"{self._bucket_name}-{self._region}", self._region)
+        return Line(Check.BUCKET_REGION, Verdict.WARNING, text % words, (command,))
 
     def _agents(self) -> Line:
         """Grants on the whole project are not seen here, so what is missing on the bucket is a warning."""

@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 R = TypeVar("R", TuningJob, DeployedModel)
 Binding = tuple[Mapping[str, Any], list[Event]]
 LOOKS = 8
+TAKEN = "ALREADY_EXISTS"  # as Google calls it
 # How often something is sent of which no trace is found afterwards.
 MAX_SENDS = 8
 POST_PAUSE = timedelta(seconds=60)
@@ -91,7 +92,7 @@ class Submission(Generic[R]):
         try:
             found: Binding | None = self.creation.look()
         except Foreign as error:
-            return self._fail("ALREADY_EXISTS", str(error))
+            return self._fail(TAKEN, str(error))
         if found is None:
             return self._send() if self.row.phase in UNSENT else self._nothing_found()
         return self._settle_found(*found)
@@ -126,7 +127,7 @@ class Submission(Generic[R]):
         if isinstance(error, OverQuota):
             return self._over_quota(error)
         if isinstance(error, AlreadyExists):
-            return Outcome(NOW, {"phase": Phase.AMBIGUOUS})
+            return Outcome(NOW, {"phase": Phase.AMBIGUOUS, "error_code": TAKEN, "notice": str(error)})
         if isinstance(error, LicenceRequired):
             return self._licence(error)
         if isinstance(error, NotAuthorised | Refused):
@@ -167,6 +168,9 @@ class Submission(Generic[R]):
         return self._window_over()
 
     def _window_over(self) -> Outcome:
+        """A name that is taken, by nothing of ours, stays so however often it is sent."""
+        if self.row.error_code == TAKEN:
+            return self._fail(TAKEN, self.row.notice)
         if self.creation.after_window == Phase.RETRY_OK and self.row.attempt >= MAX_SENDS:
             sentence = _("The request was sent %d times, and Vertex AI created nothing. Try again later.")
             return self._fail("UNAVAILABLE", sentence % self.row.attempt)
@@ -192,7 +196,7 @@ class Submission(Generic[R]):
         return Outcome(timedelta(seconds=settings.VERTEX_LOOK_SECONDS), changes, events)
 
     def _bind(self, columns: Mapping[str, Any], events: list[Event]) -> Outcome:
-        return Outcome(NOW, {"phase": Phase.BOUND, "notice": "", "empty_looks": 0, **columns}, events)
+        return Outcome(NOW, {"phase": Phase.BOUND, "notice": "", "empty_looks": 0, "error_code": "", **columns}, events)
 
     def _wait(self, delay: timedelta, notice: str) -> Outcome:
         events = [(EventLevel.WARNING, notice)] if notice != self.row.notice else []

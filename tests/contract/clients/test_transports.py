@@ -112,7 +112,7 @@ def test_the_sdk_needs_an_address_and_a_certificate_only(secure):
 def test_the_suite_of_the_sdk_passes_over_grpc_as_over_rest(tmp_path):
     """In a process of its own: gRPC reads what it trusts once."""
     certificate = tmp_path / "localhost.pem"
-    certificate.write_bytes(certificate_of(("localhost",)))
+    certificate.write_bytes(certificate_of("localhost"))
     environment = os.environ | {OVER_GRPC: str(certificate), TRUST[-1]: str(certificate)}
     for inherited in ("PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS"):
         environment.pop(inherited, None)

@@ -19,7 +19,6 @@ from jobs.localvertex.api.errors import exists
 from jobs.localvertex.api.hosts import project_number, refuse_global
 from jobs.localvertex.api.wire import Operation, render
 from jobs.localvertex.models import licences
-from jobs.localvertex.models.machines import runs_on
 from jobs.localvertex.models.registry import RESOURCES
 from jobs.localvertex.resources import artifacts
 from jobs.localvertex.resources.artifacts import Artifact
@@ -91,7 +90,7 @@ def _reserve(call: Call, request: DeployRequest, artifact: Artifact, names: Name
         model_id=names.model.rpartition("/")[2],
     )
     staging = DeploymentStage.STARTING_DEPLOYMENT
-    resources = artifacts.resources_of(artifact, request.deploy_config.dedicated_resources)
+    resources = artifacts.resources_of(call.parts, artifact, request.deploy_config.dedicated_resources)
     store = call.parts.store
     store.insert(_endpoint(request, names, artifact))
     store.insert(_model(request, artifact, names, display))
@@ -103,7 +102,7 @@ def _reserve(call: Call, request: DeployRequest, artifact: Artifact, names: Name
         model_version_id="1",
         display_name=display,
         dedicated_resources=resources,
-        system_labels=dict(request.deploy_config.system_labels) | runs_on(resources.machine_spec),
+        system_labels=dict(request.deploy_config.system_labels) | artifacts.labels_of(call.parts, resources),
     )
     store.write_note(
         names.operation,
@@ -117,6 +116,7 @@ def _reserve(call: Call, request: DeployRequest, artifact: Artifact, names: Name
         publisher_model=artifact.publisher_model,
         deployed_model=render(deployed),
         traffic_split={"0": 100},
+        **call.failure,
     )
     store.write_note(names.stages, parent=names.operation)
     return operation

@@ -22,7 +22,6 @@ from jobs.localvertex.api.errors import exists, invalid, not_found, precondition
 from jobs.localvertex.api.hosts import refuse_global
 from jobs.localvertex.api.wire import Operation, render
 from jobs.localvertex.models import registry
-from jobs.localvertex.models.machines import runs_on
 from jobs.localvertex.resources import artifacts
 from jobs.localvertex.resources.artifacts import Artifact
 from jobs.localvertex.resources.call import Call, Parts, Route, generic, location_of, now
@@ -47,7 +46,7 @@ def deploy_model(call: Call) -> Operation:
     model = _model(parts, request.endpoint, wanted)
     parts.store.get(Endpoint, request.endpoint)
     artifact = _artifact(parts, request, model)
-    deployed = _build_deployed_model(wanted, model, artifact)
+    deployed = _build_deployed_model(parts, wanted, model, artifact)
     name = f"{request.endpoint}/operations/{new_id()}"
     with parts.store.transaction():
         endpoint = parts.store.get(Endpoint, request.endpoint)
@@ -68,6 +67,7 @@ def deploy_model(call: Call) -> Operation:
             adapter=artifact.adapter,
             deployed_model=render(deployed),
             traffic_split=dict(request.traffic_split),
+            **call.failure,
         )
         facts = {"model": deployed.model, "operation": name, "deployed_model": deployed.id}
         parts.ledger.record("deploy_model", request.endpoint, **facts)
@@ -153,7 +153,7 @@ def _check_pool(parts: Parts, pool: str, endpoint: str) -> None:
     parts.store.get(DeploymentResourcePool, pool)
 
 
-def _build_deployed_model(wanted: DeployedModel, model: Model, artifact: Artifact) -> DeployedModel:
+def _build_deployed_model(parts: Parts, wanted: DeployedModel, model: Model, artifact: Artifact) -> DeployedModel:
     if wanted.id and not _DEPLOYED_ID.match(wanted.id):
         raise invalid("deployed_model.id must be 1 to 10 digits.", "deployed_model.id")
     if wanted.rollout_options.previous_deployed_model:
@@ -165,10 +165,10 @@ def _build_deployed_model(wanted: DeployedModel, model: Model, artifact: Artifac
         model=model.name.partition("@")[0],
         model_version_id=model.version_id,
         display_name=wanted.display_name or model.display_name,
-        system_labels=dict(wanted.system_labels) | runs_on(wanted.dedicated_resources.machine_spec),
+        system_labels=dict(wanted.system_labels) | artifacts.labels_of(parts, wanted.dedicated_resources),
     )
     if not wanted.shared_resources:
-        deployed.dedicated_resources = artifacts.resources_of(artifact, wanted.dedicated_resources)
+        deployed.dedicated_resources = artifacts.resources_of(parts, artifact, wanted.dedicated_resources)
     return deployed
 
 

@@ -16,10 +16,9 @@ from google.cloud.aiplatform_v1beta1.types import (
 from jobs.localvertex.api.hosts import GLOBAL, HOME, at_home
 from jobs.localvertex.resources.call import Parts, location_of
 from jobs.localvertex.store import stamp
-from jobs.localvertex.tuning.events import TAGS, Point, points
+from jobs.localvertex.tuning.events import GOOGLE_TAGS, TAGS, Point, points
 
 SCALAR = TensorboardTimeSeries.ValueType.SCALAR
-_TAGS = {str(number): tag for number, tag in enumerate(TAGS, start=1)}
 
 
 def list_boards(parts: Parts, parent: str) -> list[Tensorboard]:
@@ -66,7 +65,7 @@ def find_job(parts: Parts, name: str) -> TuningJob | None:
 
 def read_points(parts: Parts, name: str) -> list[TimeSeriesDataPoint] | None:
     """None for a time series that is no job's."""
-    job, tag = find_job(parts, name), _TAGS.get(name.rpartition("/")[2])
+    job, tag = find_job(parts, name), _tags(parts).get(name.rpartition("/")[2])
     if job is None or tag is None:
         return None
     return [
@@ -80,6 +79,11 @@ def measure(parts: Parts, name: str) -> int:
     job = find_job(parts, name)
     path = _events(parts, job) if job else None
     return path.stat().st_size if path and path.exists() else 0
+
+
+def _tags(parts: Parts) -> dict[str, str]:
+    """By the number of their series."""
+    return {str(number): tag for number, tag in enumerate(GOOGLE_TAGS if parts.as_google else TAGS, start=1)}
 
 
 def _board_name(job: TuningJob) -> str:
@@ -137,9 +141,8 @@ def _run(job: TuningJob) -> TensorboardRun:
 def _all_series(parts: Parts, job: TuningJob) -> list[TensorboardTimeSeries]:
     """Those that have points."""
     path = _events(parts, job)
-    series = [
-        _series(f"{_run_name(job)}/timeSeries/{number}", tag, job, points(path, tag)) for number, tag in _TAGS.items()
-    ]
+    tags, run = _tags(parts), f"{_run_name(job)}/timeSeries"
+    series = [_series(f"{run}/{number}", tag, job, points(path, tag)) for number, tag in tags.items()]
     return [one for one in series if one.metadata.max_wall_time]
 
 

@@ -22,6 +22,7 @@ from jobs.localvertex.resources.keeping import keep_asked
 from jobs.localvertex.resources.tuning import continuing, label_settings
 from jobs.localvertex.resources.tuning.cancelling import cancel
 from jobs.localvertex.storage.buckets import file_location, location
+from jobs.localvertex.tuning import agents
 from jobs.localvertex.tuning.job import ADAPTER_SIZE
 from jobs.localvertex.tuning.queue import PENDING, new_id
 
@@ -40,6 +41,8 @@ def create_tuning_job(call: Call) -> TuningJob:
     wanted = call.resource(TuningJob)
     parts, parent = call.parts, call.path["parent"]
     model = _check(wanted, call)
+    if parts.as_google:
+        agents.require_region(wanted, parent, parts.buckets)
     if not wanted.supervised_tuning_spec.tuning_mode:
         wanted.supervised_tuning_spec.tuning_mode = MODE[f"TUNING_MODE_{_modes(model).modes[0]}"]
     asked = label_settings.read(wanted.labels, _modes(model).max_tokens)
@@ -54,7 +57,8 @@ def create_tuning_job(call: Call) -> TuningJob:
         update_time=now(),
     )
     with parts.store.transaction():
-        parts.store.write_note(job.name, max_length=_modes(model).max_tokens, engine=engine, **start)
+        note = {"max_length": _modes(model).max_tokens, "engine": engine, **start, **call.failure}
+        parts.store.write_note(job.name, **note)
         parts.store.insert(job)
         parts.ledger.record("create_tuning_job", job.name, labels=dict(job.labels), base_model=job.base_model)
     parts.runner.wake()

@@ -3,12 +3,11 @@
 import json
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from urllib.parse import urlsplit
 
-import httpx
 from django.conf import settings
 
 from jobs.text.deferred import gettext as _
@@ -16,10 +15,11 @@ from jobs.vertex.errors import Refused, Unavailable, VertexError
 from jobs.vertex.sdk.watch import Watch
 from jobs.vertex.values import ChatChunk, ChatRequest
 
+from .connections import explain, open_connection
 from .sse import events
 from .turns import MAX_BODY, chunks, refusal
 
-CONNECT_SECONDS, FIRST_SECONDS, IDLE_SECONDS, TOTAL_SECONDS = 10.0, 60.0, 30.0, 600.0
+FIRST_SECONDS, IDLE_SECONDS, TOTAL_SECONDS = 60.0, 30.0, 600.0
 PART = 64 * 1024
 DEPLOYED_MODEL = "X-Vertex-AI-Deployed-Model-Id"
 OWN_FIELDS = {"model": "", "stream": True, "stream_options": {"include_usage": True}}
@@ -33,31 +33,24 @@ class Chat:
         self, *, first: float = FIRST_SECONDS, idle: float = IDLE_SECONDS, total: float = TOTAL_SECONDS
     ) -> None:
         self._first, self._idle, self._total = first, idle, total
-        self._tls = httpx.create_ssl_context(trust_env=False)
 
     def stream(self, request: ChatRequest) -> "Stream":
-        return Stream(request, Watch(self._first, self._idle, self._total), self._connection)
-
-    def _connection(self, base: str) -> HTTPConnection:
-        """One a stream, so that cutting it ends this stream and none of the others. The standard library's, since httpx
-        takes three times as long for a connection and for a token."""
-        parts = urlsplit(base)
-        host = parts.hostname or ""
-        if parts.scheme == "http":
-            return HTTPConnection(host, parts.port, timeout=CONNECT_SECONDS)
-        return HTTPSConnection(host, parts.port, timeout=CONNECT_SECONDS, context=self._tls)
+        return Stream(request, Watch(self._first, self._idle, self._total))
 
 
 class Stream:
-    def __init__(self, request: ChatRequest, watch: Watch, connection: Callable[[str], HTTPConnection]) -> None:
-        self._request, self._watch, self._connection = request, watch, connection
+    """A connection of its own, so that cutting it ends this stream and none of the others. It is the standard
+    library's, since httpx takes three times as long for a connection and for a token."""
+
+    def __init__(self, request: ChatRequest, watch: Watch) -> None:
+        self._request, self._watch = request, watch
         self._opened = ExitStack()
 
     def __enter__(self) -> Iterator[ChatChunk]:
         base = _base(self._request)
         with ExitStack() as opened:
             opened.enter_context(self._watch)
-            connection = opened.enter_context(closing(self._connection(base)))
+            connection = opened.enter_context(closing(open_connection(base)))
             response = opened.enter_context(self._send(connection, base))
             opened.callback(self.cut)
             self._opened = opened.pop_all()
@@ -74,7 +67,7 @@ class Stream:
         body = {**self._request.parameters, "messages": list(self._request.messages), **OWN_FIELDS}
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
         with _as_errors(self._watch):
-            self._watch.holds(_connect(connection))
+            self._watch.holds(_connect(connection, base))
             connection.request("POST", urlsplit(url).path, content, _headers(url))
             response = connection.getresponse()
             if response.status != 200:
@@ -116,13 +109,13 @@ def _headers(url: str) -> dict[str, str]:
     return authorise(url) | headers
 
 
-def _connect(connection: HTTPConnection) -> socket.socket:
+def _connect(connection: HTTPConnection, base: str) -> socket.socket:
     try:
         connection.connect()
     except TimeoutError:
         raise
     except OSError as error:
-        raise Unavailable(_("The endpoint cannot be reached."), "UNAVAILABLE") from error
+        raise explain(error, base) from error
     return connection.sock
 
 

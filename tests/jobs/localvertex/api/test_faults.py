@@ -1,6 +1,9 @@
 import json
 
-from jobs.localvertex.api.faults import Fault, Faults
+import pytest
+
+from jobs.localvertex.api.errors import ApiError
+from jobs.localvertex.api.faults import FAILURE, Fault, Faults, wait_to_fail
 
 
 def test_off_without_a_file():
@@ -30,3 +33,33 @@ def test_a_broken_file_is_no_fault(tmp_path):
     path = tmp_path / "faults.json"
     path.write_text("[{")
     assert Faults(path).next("deploy") is None
+
+
+@pytest.mark.parametrize("text", ["5", '["a", 7]', '{"mode": "project"}'])
+def test_what_is_no_list_of_faults_is_none(tmp_path, text):
+    path = tmp_path / "faults.json"
+    path.write_text(text)
+    assert (Faults(path).next("deploy"), Faults(path).project()) == (None, {})
+
+
+def test_a_refusal_says_what_it_is_told_to(tmp_path):
+    path = tmp_path / "faults.json"
+    path.write_text(json.dumps([{"method": "deploy", "mode": "refuse", "status": 429, "message": "Too many."}]))
+    assert Faults(path).next("deploy") == Fault("refuse", 429, message="Too many.")
+
+
+def test_what_is_missing_in_the_project_stands_beside_the_faults(tmp_path):
+    path = tmp_path / "faults.json"
+    missing = {"mode": "project", "billing": False}
+    path.write_text(json.dumps([{"method": "*", "mode": "drop_before"}, missing]))
+    faults = Faults(path)
+    assert [faults.project(), faults.next("deploy"), faults.project()] == [missing, Fault("drop_before"), missing]
+
+
+def test_what_is_to_fail_fails_after_its_time_unless_somebody_leaves():
+    wait_to_fail({}, lambda: False)
+    failure = {"code": "UNAVAILABLE", "message": "None free.", "seconds": 0.01}
+    with pytest.raises(ApiError, match="None free") as caught:
+        wait_to_fail({FAILURE: failure}, lambda: False)
+    assert caught.value.grpc_code == 14
+    wait_to_fail({FAILURE: failure | {"seconds": 60}}, lambda: True)

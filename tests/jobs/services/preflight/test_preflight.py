@@ -123,7 +123,9 @@ USER_COMMAND = (
         (no_bucket, "bucket", "failed",
          (f"gcloud storage buckets create {BUCKET} --project=garden-local --location=us-central1"
           " --uniform-bucket-level-access",)),
-        (bucket_elsewhere, "bucket_region", "warning", ()),
+        (bucket_elsewhere, "bucket_region", "warning",
+         (f"gcloud storage buckets create {BUCKET}-us-central1 --project=garden-local --location=us-central1"
+          " --uniform-bucket-level-access",)),
         (one_agent_without_role, "agents", "warning", (AGENT_COMMAND,)),
         (busy, "tuning_quota", "warning", ()),
         (quota_unreadable, "tuning_quota", "unknown", ()),

@@ -1,0 +1,123 @@
+"""What can be done with a publisher's model, as its `supportedActions` say it, and where this server adds facts."""
+
+import json
+
+from google.cloud.aiplatform_v1beta1.types import (
+    DedicatedResources,
+    ModelContainerSpec,
+    Port,
+    PublisherModel,
+    PublisherModelView,
+)
+
+from jobs.localvertex.models.catalogue import CatalogueModel, Machine
+from jobs.localvertex.models.containers import SERVER_IMAGE
+from jobs.localvertex.models.exports import size_in_half
+from jobs.localvertex.models.machines import spec_of
+from jobs.localvertex.models.weights import Weights
+from jobs.localvertex.resources.call import Parts
+from jobs.localvertex.serving.llama import CONTEXT_TOKENS
+
+Action = PublisherModel.CallToAction
+CHAT_SAMPLE = '{"instances":[{"@requestFormat":"chatCompletions","messages":[{"role":"user","content":"Hello"}]}]}'
+# As Google's page on the use of models shows it for Gemma 3 1B.
+VLLM_IMAGE = "us-docker.pkg.dev/vertex-ai/vertex-vision-model-garden-dockers/pytorch-vllm-serve:20250312_0916_RC01"
+
+
+def list_actions(parts: Parts, model: CatalogueModel, view: int) -> PublisherModel.CallToAction:
+    weights = parts.weights.find(model.id)
+    return _as_google(model, view) if parts.as_google else _with_facts(parts, model, weights)
+
+
+def can_deploy(parts: Parts, model: CatalogueModel) -> bool:
+    if parts.as_google:
+        return bool(model.machines)
+    weights = parts.weights.find(model.id)
+    return weights is not None and weights.can_serve
+
+
+def _as_google(model: CatalogueModel, view: int) -> PublisherModel.CallToAction:
+    """No facts, no licence, no mark of what can be tuned; a description for who asks for the full view."""
+    actions = Action()
+    if view == PublisherModelView.PUBLISHER_MODEL_VIEW_FULL and model.summary:
+        overview = PublisherModel.Documentation(title="OVERVIEW", content=model.summary)
+        actions.view_rest_api = Action.ViewRestApi(title="View REST API", documentations=[overview])
+    if model.machines:
+        deploys = [_deploy_by_vllm(model, machine) for machine in model.machines]
+        actions.multi_deploy_vertex = Action.DeployVertex(multi_deploy_vertex=deploys)
+    return actions
+
+
+def _deploy_by_vllm(model: CatalogueModel, machine: Machine) -> PublisherModel.CallToAction.Deploy:
+    place = f"gs://vertex-model-garden-restricted-us/{model.family}/{model.version}"
+    chats = not model.sample_request
+    spec = ModelContainerSpec(
+        image_uri=VLLM_IMAGE if chats else model.image,
+        args=["python", "-m", "vllm.entrypoints.api_server", f"--model={place}"] if chats else [],
+        ports=[Port(container_port=8080)],
+        predict_route="/generate" if chats else "/predict",
+        health_route="/ping",
+    )
+    return Action.Deploy(
+        deploy_task_name="vLLM 128K context" if chats else model.display_name,
+        model_display_name=model.version,
+        dedicated_resources=_on(machine),
+        container_spec=spec,
+        deploy_metadata=Action.Deploy.DeployMetadata(sample_request=model.sample_request or CHAT_SAMPLE),
+    )
+
+
+def _with_facts(parts: Parts, model: CatalogueModel, weights: Weights | None) -> PublisherModel.CallToAction:
+    actions = Action(view_rest_api=Action.ViewRestApi(title="About", documentations=_facts(parts, model, weights)))
+    if weights is None:
+        return actions
+    if weights.can_serve:
+        deploys = [_deploy(model, machine) for machine in model.machines]
+        actions.multi_deploy_vertex = Action.DeployVertex(multi_deploy_vertex=deploys)
+    if model.tuning is not None:
+        pipeline = Action.RegionalResourceReferences(title="Managed tuning")
+        actions.open_fine_tuning_pipelines = Action.OpenFineTuningPipelines(fine_tuning_pipelines=[pipeline])
+    return actions
+
+
+def _deploy(model: CatalogueModel, machine: Machine) -> PublisherModel.CallToAction.Deploy:
+    return Action.Deploy(
+        deploy_task_name=f"llama.cpp on {machine.machine_type}",
+        title=f"{CONTEXT_TOKENS // 1024}K context",
+        model_display_name=model.display_name,
+        dedicated_resources=_on(machine),
+        container_spec=ModelContainerSpec(
+            image_uri=SERVER_IMAGE, args=[f"--model={model.id}"], ports=[Port(container_port=8080)]
+        ),
+        deploy_metadata=Action.Deploy.DeployMetadata(sample_request=CHAT_SAMPLE),
+    )
+
+
+def _on(machine: Machine) -> DedicatedResources:
+    return DedicatedResources(machine_spec=spec_of(machine), min_replica_count=1, max_replica_count=1)
+
+
+def _facts(parts: Parts, model: CatalogueModel, weights: Weights | None) -> list[PublisherModel.Documentation]:
+    facts = {
+        "Name": model.display_name,
+        "Summary": model.summary,
+        "Parameters": model.parameters,
+        "Context tokens": str(model.context_tokens or ""),
+        "Modalities": ",".join(model.modalities),
+        "Licence": model.licence.name,
+        "Licence URL": model.licence.url,
+        "Licence acceptance": "required" if model.licence.acceptance else "",
+        "Runs here": "yes" if weights else "no",
+        "Weight bytes": str(size_in_half(weights.hf) or "") if weights else "",
+    }
+    if model.tuning is not None:
+        facts |= {
+            "Tuning modes": ",".join(model.tuning.modes),
+            "Adapter sizes": ",".join(str(size) for size in model.tuning.adapter_sizes),
+            "Max tuning tokens": str(model.tuning.max_tokens),
+        }
+        if model.tuning.usd_per_million_tokens is not None:
+            facts["Price per million training tokens (USD)"] = str(model.tuning.usd_per_million_tokens)
+        if paces := parts.trials.paces(model.id):
+            facts["Training pace"] = json.dumps(paces)
+    return [PublisherModel.Documentation(title=title, content=text) for title, text in facts.items() if text]
