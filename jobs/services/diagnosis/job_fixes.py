@@ -10,7 +10,6 @@ from django.db import transaction
 from django.utils.text import slugify
 
 from jobs.models import EventLevel, TuningJob, Visibility
-from jobs.services.catalogue import regions
 from jobs.services.datasets import derive
 from jobs.services.storage import policies as storage
 from jobs.services.tuned_models import continuation, policies as tuned_models
@@ -22,7 +21,7 @@ from jobs.text.deferred import gettext as _
 
 from . import policies
 from .causes import Diagnosis, Fix
-from .of_job import diagnose
+from .of_job import diagnose, other_regions
 
 # What the local server takes where none was chosen; what Google takes is not known.
 LOCAL_BATCH = 4
@@ -146,8 +145,7 @@ def _start(job: TuningJob, wanted: Plan) -> TuningJob:
 
 
 def _other_region(job: TuningJob) -> dict[str, Any]:
-    others = [region for region in regions.list_regions() if region not in (job.location, regions.GLOBAL)]
-    return {"location": others[0]}
+    return {"location": other_regions(job)[0]}
 
 
 def _halve_batch(job: TuningJob) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from django.conf import settings
 from django.utils import timezone
 
 from jobs.models import TuningJob
+from jobs.services.catalogue import regions
 from jobs.services.tuning import observe
 from jobs.states import TUNED, TuningState
 
@@ -122,7 +122,13 @@ def _fixes(job: TuningJob, cause: Cause) -> tuple[str, ...]:
     found = FIXES[cause] if cause in FIXES else FIXES[Cause.UNKNOWN]
     if cause == Cause.TERMS:
         return (Fix.GO_ON,) if job.accepts_licence else (Fix.ACCEPT_TERMS,)
-    return tuple(fix for fix in found if fix != Fix.OTHER_REGION or not settings.VERTEX_API_ENDPOINT)
+    return tuple(fix for fix in found if fix != Fix.OTHER_REGION or other_regions(job))
+
+
+def other_regions(job: TuningJob) -> list[str]:
+    """Where the job could run instead."""
+    known = regions.list_regions() if regions.has_choice() else []
+    return [region for region in known if region not in (job.location, regions.GLOBAL)]
 
 
 def _rows_of(job: TuningJob, text: str) -> tuple[int, ...]:
