@@ -197,6 +197,8 @@ class FakeDeployment(Part):
             self.endpoints.pop(operation.deploys)
 
     def _check(self, spec: DeploySpec, name: str, model: str) -> None:
+        if spec.location in ("global", "us", "eu"):
+            raise Refused(f"Models are not deployed in {spec.location}: name a region.", "FAILED_PRECONDITION")
         if name in self.endpoints or model in self.models:
             raise AlreadyExists(f"{name} already exists.", "ALREADY_EXISTS")
         self._require_weights(spec)

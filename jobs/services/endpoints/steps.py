@@ -64,7 +64,7 @@ def _why_undeployed(claimed: Claim[Endpoint]) -> str:
     hours = ServingOptions.from_json(model.serving_options).flex_start_hours
     asked = model.submit_started_at
     if hours is not None and asked and claimed.now - asked >= timedelta(hours=hours):
-        return _("The %d hours of its Flex-start machine are over, so Vertex AI undeployed the model.") % hours
+        return _("The time of its Flex-start machine, %d h, is over. Vertex AI undeployed the model.") % hours
     return _("Its model was undeployed outside this console.")
 
 

@@ -40,7 +40,7 @@ PATIENCE_SECONDS, RETRY_SECONDS = 800.0, 0.5
 KEPT = frozenset({MessageState.COMPLETE, MessageState.STOPPED, MessageState.INTERRUPTED})
 
 
-def answer(message_id: UUID, rows: str | None = None) -> None:
+def answer(message_id: UUID, rows: str | None = None, patience: waits.Patience = waits.PATIENT) -> None:
     """Claims the waiting answer and fills it. Of two workers one gets it; it ends in a state that says how. `rows`:
     what `chat_row.packed` made of it."""
     now = timezone.now()
@@ -48,7 +48,7 @@ def answer(message_id: UUID, rows: str | None = None) -> None:
     waiting = Message.objects.filter(pk=message_id, state=MessageState.WAITING)
     if not waiting.update(state=MessageState.STREAMING, lease_until=now + LEASE, updated_at=now):
         return
-    answering = Answer(chat_row.unpack_or_read(message_id, rows))
+    answering = Answer(chat_row.unpack_or_read(message_id, rows), patience)
     with keeper.keeping(message_id, answering):
         answering.run()
 
