@@ -345,7 +345,8 @@ ENDPOINTS: dict[str, Case] = {
     ),
     "waits for quota": Case(
         waits_for_quota, "quota", "machine:a2-highgpu-1g",
-        {"quota": "CustomModelServingL4GPUsPerProjectPerRegion", **L4, **HERE}, differs={"machine_type": "a2-highgpu-1g"},
+        {"quota": "CustomModelServingL4GPUsPerProjectPerRegion", **L4, **HERE},
+        differs={"machine_type": "a2-highgpu-1g"},
     ),
     "terms": Case(terms_of_the_model, "terms", "accept_terms", {"code": "FAILED_PRECONDITION"},
                   differs={"accepts_licence": True}),

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from console.forms.fields import lazy_text
+from console.forms.fields import MultilineField, lazy_text
 from jobs.models.fields.labels import as_text, parse_labels
 from jobs.services.endpoints.serving import spec
 from jobs.services.endpoints.serving.spec import Reservation, ServingOptions
@@ -55,7 +55,7 @@ class ServingOptionsForm(forms.Form):
         choices=[("", _("Don't use reservations")), *Reservation.choices],
         help_text=_("Compute Engine machines that are reserved for the project and shared with Vertex AI."),
     )
-    reservations = forms.CharField(
+    reservations = MultilineField(
         label=_("Names of reservations"),
         required=False,
         help_text=_("One per line, the preferred first: projects/PROJECT/zones/ZONE/reservations/NAME"),
@@ -74,7 +74,7 @@ class ServingOptionsForm(forms.Form):
         help_text=_("The model server runs as this account. You need the permission iam.serviceAccounts.actAs on it."),
         widget=forms.TextInput(attrs={**LINES, "inputmode": "email"}),
     )
-    endpoint_labels = forms.CharField(
+    endpoint_labels = MultilineField(
         label=_("Labels"),
         required=False,
         help_text=_("One per line, such as team=support. Vertex AI keeps them with the deployed model."),
