@@ -9,9 +9,10 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from console.forms.fields import MultilineField, lazy_text
+from jobs.models.endpoint import Reservation
 from jobs.models.fields.labels import as_text, parse_labels
 from jobs.services.endpoints.serving import spec
-from jobs.services.endpoints.serving.spec import Reservation, ServingOptions
+from jobs.services.endpoints.serving.spec import ServingOptions
 
 METRIC = "autoscaling_"
 LINES = {"autocomplete": "off", "spellcheck": "false"}

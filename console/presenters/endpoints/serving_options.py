@@ -6,7 +6,7 @@ from django.utils.functional import Promise
 
 from console.forms.endpoints.serving_options import ServingOptionsForm, raw_options
 from jobs.models import DeployedModel
-from jobs.services.endpoints.serving.spec import Reservation
+from jobs.models.endpoint import Reservation
 
 
 def list_options(row: DeployedModel) -> list[tuple[str | Promise, str | Promise]]:

@@ -9,10 +9,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self
 
-from django.db import models
-from django.utils.translation import gettext_lazy as lazy
-
 from jobs.errors import Problem
+from jobs.models.endpoint import Reservation
 from jobs.models.fields.labels import check_labels
 from jobs.text.deferred import gettext as _
 
@@ -35,13 +33,6 @@ COUNTED = frozenset({"requests", "waiting"})
 TPU = re.compile(r"ct\d")
 _RESERVATION = re.compile(r"projects/[a-z0-9:.-]{1,80}/zones/[a-z0-9-]{1,40}/reservations/[a-z0-9/_-]{1,130}")
 _ACCOUNT = re.compile(r"[a-z0-9][a-z0-9-]*@[a-z0-9.-]+\.gserviceaccount\.com")
-
-
-class Reservation(models.TextChoices):
-    """As `ReservationAffinity.Type` calls them."""
-
-    ANY = "ANY_RESERVATION", lazy("Any that fits")
-    SPECIFIC = "SPECIFIC_RESERVATION", lazy("Only these")
 
 
 @dataclass(frozen=True)
