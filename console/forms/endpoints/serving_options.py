@@ -44,9 +44,7 @@ class ServingOptionsForm(forms.Form):
     autoscaling_gpu = target_field(
         "gpu",
         _("Target: GPU use (%)"),
-        _(
-            "Replicas come and go to keep each target. Left empty, a GPU and CPU use of 60 percent counts."
-        ),
+        _("Replicas come and go to keep each target. Left empty, a GPU and CPU use of 60 percent counts."),
     )
     autoscaling_cpu = target_field("cpu", _("Target: CPU use (%)"))
     autoscaling_requests = target_field("requests", _("Target: requests per minute and replica"))

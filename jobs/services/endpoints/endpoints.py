@@ -31,6 +31,7 @@ from . import deployed_models, policies, scaling, steps, traffic
 from .serving.deployment import DeploymentSpec, Machine
 from .serving.spec import ServingOptions
 
+__all__ = ["DeploymentSpec", "Machine"]
 OPTIONS = ("model_display_name", "min_replicas", "max_replicas", "spot", "shared_address")
 # What a deployment says of the endpoint; the rest is its first model's.
 OF_ENDPOINT = ("display_name", "shared_address", "lease_kind", "lease_hours")

@@ -1,5 +1,6 @@
 """In which region it is deployed, and with which options: from what is asked to what is sent."""
 
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -25,10 +26,10 @@ def driver(fake_gateway):
 
 
 def base(**values):
-    return DeploymentSpec(
-        **{"display_name": "Base", "publisher_model": factories.BASE_MODEL, "accepts_licence": True, "machine": L4}
-        | values
-    )
+    defaults: dict[str, Any] = {
+        "display_name": "Base", "publisher_model": factories.BASE_MODEL, "accepts_licence": True, "machine": L4,
+    }  # fmt: skip
+    return DeploymentSpec(**defaults | values)
 
 
 def tuned(owner, fake_gateway, **values):
