@@ -1,10 +1,12 @@
+from typing import Any
+
 import pytest
 
 from jobs.services.endpoints.serving import spec
 from jobs.services.endpoints.serving.spec import ServingOptions, find_conflicts, find_problems, list_offered
 
 NAME = "projects/p/zones/us-central1-a/reservations/mine"
-GPU = {"machine_type": "g2-standard-12", "accelerators": 1}
+GPU: dict[str, Any] = {"machine_type": "g2-standard-12", "accelerators": 1}
 GOOD = ServingOptions(
     idle_minutes=5, reservation="SPECIFIC_RESERVATION", reservations=(NAME,), autoscaling={"gpu": 100, "requests": 900},
     service_account="me@p.iam.gserviceaccount.com", endpoint_labels={"team": "support"},
